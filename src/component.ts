@@ -1,0 +1,198 @@
+import type { Duplex } from 'node:stream'
+import type { Static, TObject, TProperties } from 'typebox'
+import type { Batch } from './record/batch.ts'
+import type { Json, JsonObject } from './record/json.ts'
+import type { Path, Paths } from './record/path.ts'
+import type { Outcome, Record } from './record/record.ts'
+
+/**
+ * THE contract. A component is one declaration; types, validation, defaults, lint, editor schema, documentation and command
+ * line help all come from it. Built-ins are listed in `src/registry.ts`, custom ones are the default export of a file.
+ */
+interface Declaration<Properties extends TProperties> {
+  /** The key users write as `type:`, and the file's name. */
+  readonly type: string
+  /** One sentence, for `sluice list` and the documentation. */
+  readonly summary: string
+  /** TypeBox values, each with a `description`; see `src/config/fields.ts` for durations, sizes, secrets, paths and files. */
+  readonly fields: Properties
+  /** Ready to paste, without `type`. All of them are linted by the tests. */
+  readonly examples: readonly Example[]
+}
+
+export interface Example {
+  readonly title: string
+  readonly config: { readonly [key: string]: unknown }
+}
+
+/** The checked configuration: defaults filled in, durations in milliseconds, sizes in bytes, secrets resolved. */
+export type Config<Properties extends TProperties> = Static<TObject<Properties>>
+
+/** One problem of a component's own check, at a place in its configuration. */
+export interface Finding {
+  /** Keys and indexes from the component's root, for example `['rules', 0, 'path']`. */
+  readonly at: readonly (string | number)[]
+  readonly message: string
+  readonly hint?: string
+  readonly severity?: 'error' | 'warning'
+}
+
+/** What all components get. */
+export interface Context {
+  /** Name of the pipeline, and of this stage in messages, reports and metrics. */
+  readonly pipeline: string
+  readonly stage: string
+  /** Folder of the pipeline file: relative files in it are relative to this. */
+  readonly folder: string
+}
+
+export interface TransformContext extends Context {
+  /** The paths of the pipeline. Ask for all you need in `create`: then they are found while the bytes are scanned. */
+  readonly paths: Paths
+  path(text: string): Path
+}
+
+export interface SourceDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {
+  readonly kind: 'source'
+  /** True when a run may yield records that an earlier run (or an earlier poll) has yielded: then `dedup` is required. */
+  readonly repeats: boolean
+  check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
+  create(config: Config<Properties>, context: Context): Source | Promise<Source>
+}
+
+export interface Source {
+  /**
+   * Yields pieces until there is no more, or the signal aborts: then it ends (returns or throws the signal's reason) without delay.
+   * Start the next read before you yield. A throw ends the run as failed; everything yielded before it is kept.
+   */
+  read(options: ReadOptions): AsyncIterable<Piece>
+  /** What there is to read, when it is known before reading; for the progress line. */
+  total?(): Promise<{ bytes: number } | undefined>
+}
+
+export interface ReadOptions {
+  /** The committed position of a partition, as last yielded behind a committed record; undefined when there is none. */
+  position(partition?: string): Json | undefined
+  readonly signal: AbortSignal
+  /** Keep polling when all is read. */
+  readonly follow: boolean
+  /** Longest line in bytes (`limits.maxLine`): whoever cuts lines skips longer ones and reports them in `skipped`. */
+  readonly maxLine: number
+  /** A thing worth a line in the log: a retry, a gap, a file skipped. Never a record's content, never a secret. */
+  note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
+}
+
+/** A run of consecutive lines of one partition. */
+export interface Piece {
+  /** A tenant, a file, a shard: whatever has a position of its own. Default: the only one, ''. */
+  readonly partition?: string
+  /** Whole NDJSON lines, the last one with or without its line feed; or records as objects. Not changed after it was yielded. */
+  readonly bytes?: Buffer
+  readonly records?: readonly JsonObject[]
+  /** Where reading can resume behind this piece. Leave it out where it cannot. */
+  readonly position?: Json
+  /** Name of the file or request, and the number of the first line (or element) in it, from 1. */
+  readonly origin?: { readonly name: string; readonly line: number }
+  /** Lines behind `bytes` that are too long to be kept. */
+  readonly skipped?: readonly Skipped[]
+  /** Input bytes that this piece stands for, compressed as they came; for progress. Default: length of `bytes`. */
+  readonly sourceBytes?: number
+  /** The oldest event time (milliseconds since 1970) that this partition can still yield behind this piece; lets old dedup claims go. Leave it out when unknown. */
+  readonly horizon?: number
+}
+
+export interface Skipped {
+  readonly line: number
+  readonly length: number
+  /** SHA-256 of the line in hex. */
+  readonly digest: string
+}
+
+export interface TransformDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {
+  readonly kind: 'transform'
+  check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
+  create(config: Config<Properties>, context: TransformContext): Transform | Promise<Transform>
+}
+
+/** What an author of custom code writes: the first three. Built-ins work on whole batches. */
+export type Transform = TransformFunction | FunctionTransform | DuplexTransform | BatchTransform
+
+/**
+ * Called for each record. A promise is awaited (up to 16 at once, order kept). A throw, or a result that is not an outcome
+ * (`undefined`, a string), rejects the record with TRANSFORM_FAILED.
+ */
+export type TransformFunction = (record: Record) => Outcome | Promise<Outcome>
+
+export interface FunctionTransform {
+  transform: TransformFunction
+  /** Called at the end of every batch: what the function held back during the batch must come out here, since the batch's position commits with it. */
+  flush?(): Outcome | Promise<Outcome>
+  close?(): void | Promise<void>
+}
+
+/** For code that exists as an object-mode Node stream: a new one is made, fed, ended and drained for each batch. */
+export interface DuplexTransform {
+  duplex(): Duplex
+}
+
+/** Changes a batch in place: edits, drops, rejects, digests. */
+export interface BatchTransform {
+  batch(batch: Batch): void | Promise<void>
+  close?(): void | Promise<void>
+}
+
+export interface SinkDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {
+  readonly kind: 'sink'
+  /** An object sink publishes finished files and gets `key`, `compression`, `roll` and the outbox; a stream sink takes bytes as they come and keeps no state. */
+  readonly delivers: 'objects' | 'stream'
+  check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
+  create(config: Config<Properties>, context: Context): ObjectSink | StreamSink | Promise<ObjectSink | StreamSink>
+}
+
+export interface ObjectSink {
+  /**
+   * All that the upload of an object needs except credentials, as JSON: written into the object's row at commit, so that a later
+   * edit of the configuration cannot send it elsewhere.
+   */
+  destination(key: string): JsonObject
+  /** Longest key in bytes of UTF-8. */
+  readonly maxKeyBytes: number
+  /**
+   * Makes the object visible, once. The key contains the content's hash: an object that is already there is this one. Called again after
+   * any failure that is retryable (SINK_UNAVAILABLE); a SINK_REFUSED stops the run and keeps the row.
+   */
+  publish(file: OutboxFile, destination: JsonObject, signal: AbortSignal): Promise<void>
+  close?(): void | Promise<void>
+}
+
+export interface OutboxFile {
+  readonly path: string
+  readonly bytes: number
+  readonly records: number
+  readonly sha256: string
+  readonly compression: 'none' | 'gzip' | 'zstd'
+}
+
+export interface StreamSink {
+  /** Resolves when the next write is wanted. */
+  write(bytes: Buffer, signal: AbortSignal): Promise<void>
+  flush(): Promise<void>
+}
+
+export function defineSource<Properties extends TProperties>(
+  declaration: Omit<SourceDeclaration<Properties>, 'kind'>,
+): SourceDeclaration<Properties> {
+  return { kind: 'source', ...declaration }
+}
+
+export function defineTransform<Properties extends TProperties>(
+  declaration: Omit<TransformDeclaration<Properties>, 'kind'>,
+): TransformDeclaration<Properties> {
+  return { kind: 'transform', ...declaration }
+}
+
+export function defineSink<Properties extends TProperties>(
+  declaration: Omit<SinkDeclaration<Properties>, 'kind'>,
+): SinkDeclaration<Properties> {
+  return { kind: 'sink', ...declaration }
+}
