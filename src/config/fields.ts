@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import type { Condition } from '../record/record.ts'
 
 /**
  * Fields that mean more than their JSON type. In YAML they are text; in `create` they are what the comment says. Formats are checked by
@@ -54,7 +55,5 @@ export function Choice<const Words extends readonly string[]>(
 
 /** A condition on a record: tests by path, see `Condition` in `src/record/record.ts`. */
 export function RecordCondition(options: Omit<FieldOptions, 'default'>) {
-  return Type.Unsafe<import('../record/record.ts').Condition>(
-    Type.Object({}, { format: 'record-condition', additionalProperties: true, ...options }),
-  )
+  return Type.Unsafe<Condition>(Type.Object({}, { format: 'record-condition', additionalProperties: true, ...options }))
 }
