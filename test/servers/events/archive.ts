@@ -1,0 +1,48 @@
+import { createWriteStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import type { EventSet } from '../events.ts'
+
+export interface ArchiveOptions {
+  /** First index, 0 by default. */
+  readonly from?: number
+  /** One past the last index, all by default. */
+  readonly to?: number
+  /** `array` has an event per line (`[{…},\n{…}]`), `pretty` is one indented array; `ndjson` by default. */
+  readonly format?: 'ndjson' | 'array' | 'pretty'
+  /** `DESC` writes the newest event first, as JumpCloud's own archives do; `ASC` by default. */
+  readonly order?: 'ASC' | 'DESC'
+  readonly gzip?: boolean
+}
+
+/** Writes events to a file. Memory does not grow with the number of events. */
+export async function writeArchive(path: string, events: EventSet, options: ArchiveOptions = {}): Promise<void> {
+  const chunks = Readable.from(archiveChunks(events, options), { highWaterMark: 1 })
+  const file = createWriteStream(path, { highWaterMark: CHUNK })
+  if (options.gzip) await pipeline(chunks, createGzip({ level: 1, chunkSize: CHUNK }), file)
+  else await pipeline(chunks, file)
+}
+
+const CHUNK = 256 * 1024
+
+function* archiveChunks(events: EventSet, options: ArchiveOptions): Generator<Buffer> {
+  const { from = 0, to = events.count, format = 'ndjson', order = 'ASC' } = options
+  const { open, separator, close } = FORMATS[format]
+  const layout = format === 'pretty' ? 'pretty' : undefined
+  let text = open
+  for (let at = from; at < to; at++) {
+    if (at > from) text += separator
+    text += events.text(order === 'ASC' ? at : from + to - 1 - at, layout)
+    if (text.length < CHUNK) continue
+    yield Buffer.from(text)
+    text = ''
+  }
+  yield Buffer.from(text + (format === 'ndjson' && to <= from ? '' : close))
+}
+
+const FORMATS = {
+  ndjson: { open: '', separator: '\n', close: '\n' },
+  array: { open: '[', separator: ',\n', close: ']\n' },
+  pretty: { open: '[\n', separator: ',\n', close: '\n]\n' },
+}

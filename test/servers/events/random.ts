@@ -1,0 +1,25 @@
+/**
+ * 32 well mixed bits of (seed, index, lane). Pure: one event's choices never depend on another's, so any event can be
+ * made without making those before it. Each kind of choice has a lane of its own.
+ */
+export function hash32(seed: number, index: number, lane: number): number {
+  return mix32(mix32(seed ^ Math.imul(index + 1, 0x9e3779b1)) ^ Math.imul(lane + 1, 0x85ebca6b))
+}
+
+/** Whether (seed, index, lane) falls into the given share (0 to 1) of all. */
+export function isAmong(fraction: number, seed: number, index: number, lane: number): boolean {
+  return fraction > 0 && hash32(seed, index, lane) < fraction * 2 ** 32
+}
+
+/** The finalizer of MurmurHash3: a bijection on 32 bits. */
+export function mix32(value: number): number {
+  let h = value | 0
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return (h ^ (h >>> 16)) >>> 0
+}
+
+/** Eight lower-case hex digits of 32 bits. */
+export function hex8(value: number): string {
+  return (value >>> 0).toString(16).padStart(8, '0')
+}
