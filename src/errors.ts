@@ -67,6 +67,11 @@ export interface ErrorDetails {
   cause?: unknown
   /** Overrides the code's own fact where one code covers both, for example a 429 and a 401. */
   retryable?: boolean
+  /** The way out, when it is told apart from the message. */
+  hint?: string
+  /** For a text that a person wrote (a path, a key template, a duration): the character where it goes wrong, from 0, and how many are meant. */
+  offset?: number
+  length?: number
 }
 
 /**
@@ -76,12 +81,18 @@ export interface ErrorDetails {
 export class SluiceError extends Error {
   readonly code: ErrorCode
   readonly retryable: boolean
+  readonly hint: string | undefined
+  readonly offset: number | undefined
+  readonly length: number | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'SluiceError'
     this.code = code
     this.retryable = details.retryable ?? errorCodes[code].retryable
+    this.hint = details.hint
+    this.offset = details.offset
+    this.length = details.length
   }
 
   get exit(): number {
