@@ -9,7 +9,7 @@ export function parseInstant(bytes: Uint8Array, start: number, end: number): num
   const seconds = start + 17
   const zone = end - start < SHORTEST ? -1 : zoneStart(bytes, seconds + 2, end)
   if (zone < 0) return NaN
-  if (bytes[start + 4] !== DASH || bytes[start + 7] !== DASH || (bytes[start + 10]! | 0x20) !== LOWER_T) return NaN
+  if (bytes[start + 4] !== DASH || bytes[start + 7] !== DASH || (bytes[start + 10] | 0x20) !== LOWER_T) return NaN
   if (bytes[start + 13] !== COLON || bytes[start + 16] !== COLON) return NaN
 
   const century = twoDigits(bytes, start)
@@ -49,20 +49,20 @@ const NOT_DIGITS = 100
 function zoneStart(bytes: Uint8Array, at: number, end: number): number {
   if (bytes[at] !== DOT) return at
   let zone = at + 1
-  while (zone < end && (bytes[zone]! - 0x30) >>> 0 <= 9) zone++
-  const digits = zone - at - 1
-  return digits === 0 || digits > 9 || zone === end ? -1 : zone
+  while (zone < end && (bytes[zone] - 0x30) >>> 0 <= 9) zone++
+  const width = zone - at - 1
+  return width === 0 || width > 9 || zone === end ? -1 : zone
 }
 
 function twoDigits(bytes: Uint8Array, at: number): number {
-  const tens = bytes[at]! - 0x30
-  const ones = bytes[at + 1]! - 0x30
+  const tens = bytes[at] - 0x30
+  const ones = bytes[at + 1] - 0x30
   return tens >>> 0 > 9 || ones >>> 0 > 9 ? NOT_DIGITS : tens * 10 + ones
 }
 
 /** Minutes east of UTC: `Z` or `+hh:mm`; NaN for anything else. */
 function offsetMinutes(bytes: Uint8Array, zone: number, end: number): number {
-  const sign = bytes[zone]!
+  const sign = bytes[zone]
   if (end - zone === 1) return (sign | 0x20) === LOWER_Z ? 0 : NaN
   if (end - zone !== 6 || (sign !== PLUS && sign !== DASH) || bytes[zone + 3] !== COLON) return NaN
   const hours = twoDigits(bytes, zone + 1)
@@ -73,7 +73,7 @@ function offsetMinutes(bytes: Uint8Array, zone: number, end: number): number {
 
 function daysInMonth(year: number, month: number): number {
   const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-  return month === 2 && leap ? 29 : DAYS[month]!
+  return month === 2 && leap ? 29 : DAYS[month]
 }
 
 /** Days of the Gregorian calendar, counted in years that begin in March so that the leap day comes last. */
@@ -87,6 +87,6 @@ function daysSince1970(year: number, month: number, day: number): number {
 /** The number that `count` digits spell, those from `end` on taken as 0. */
 function digits(bytes: Uint8Array, start: number, count: number, end: number): number {
   let value = 0
-  for (let at = start; at < start + count; at++) value = value * 10 + (at < end ? bytes[at]! - 0x30 : 0)
+  for (let at = start; at < start + count; at++) value = value * 10 + (at < end ? bytes[at] - 0x30 : 0)
   return value
 }
