@@ -1,0 +1,152 @@
+/**
+ * An S3 server for tests and the demo: strict about signatures, checksums and conditions, in one process, on 127.0.0.1. By itself,
+ * `node build/test/servers/s3.js [--port N] [--bucket NAME]... [--folder DIR]` prints endpoint and credentials as one line of
+ * JSON and serves until SIGTERM or SIGINT.
+ */
+import { once } from 'node:events'
+import { realpathSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { parseArgs } from 'node:util'
+import { addBucket } from './s3/buckets.ts'
+import type { ServerSettings } from './s3/call.ts'
+import { Faults } from './s3/faults.ts'
+import { handleRequest } from './s3/handle.ts'
+import type { RequestRecord, ServerState } from './s3/handle.ts'
+import type { Operation } from './s3/route.ts'
+import type { StoredObject } from './s3/store.ts'
+import { Keyring } from './s3/sts.ts'
+import type { Role } from './s3/sts.ts'
+import { Throttle } from './s3/throttle.ts'
+
+export type { S3ErrorCode } from './s3/errors.ts'
+export type { ActiveFault, Effect, Fault } from './s3/faults.ts'
+export type { Operation, RequestRecord, StoredObject }
+
+export interface S3ServerOptions extends Partial<ServerSettings> {
+  /** A free one by default. */
+  readonly port?: number
+  readonly region?: string
+  readonly accessKeyId?: string
+  readonly secretAccessKey?: string
+  readonly buckets?: readonly string[]
+  /** The one role that AssumeRole, on the same endpoint, hands out credentials for. */
+  readonly role?: Role
+}
+
+export interface S3Server {
+  readonly endpoint: string
+  readonly region: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  createBucket(name: string): void
+  /** The visible objects at this moment. Throws for a bucket that does not exist. */
+  objects(bucket: string): Map<string, StoredObject>
+  openUploads(bucket: string): number
+  /** All requests in the order of their arrival. */
+  readonly requests: readonly RequestRecord[]
+  /** How many requests of this operation, and key, have arrived. */
+  count(operation: Operation, key?: string): number
+  readonly faults: Faults
+  /**
+   * Limits how fast request bodies are read from their sockets, all together; 0 stops reading. A client can still put a few MB into
+   * the kernel's socket buffers.
+   */
+  throttle(bytesPerSecond: number | undefined): void
+  /** While on, present connections are broken and new ones are refused. Objects and uploads stay. */
+  outage(on: boolean): Promise<void>
+  /** Breaks all connections and ends the server. */
+  close(): Promise<void>
+}
+
+export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Server> {
+  const { region = 'us-east-1', accessKeyId = 'AKIATESTTESTTESTTEST', secretAccessKey = 'test/secret+key' } = options
+  const state: ServerState = {
+    settings: {
+      folder: options.folder,
+      ownerId: options.ownerId ?? '111122223333',
+      ignoreConditions: options.ignoreConditions ?? false,
+      denyRead: options.denyRead ?? false,
+      denyList: options.denyList ?? false,
+    },
+    region,
+    keyring: new Keyring({ accessKeyId, secretAccessKey }, options.role),
+    buckets: new Map(),
+    faults: new Faults(),
+    throttle: new Throttle(),
+    requests: [],
+  }
+  for (const name of options.buckets ?? []) addBucket(state.buckets, name)
+
+  const running = new Set<Promise<void>>()
+  const http = createServer((request, response) => {
+    const handled = handleRequest(state, request, response).finally(() => running.delete(handled))
+    running.add(handled)
+  })
+  // Idle and slow connections are the client's business here: a limit of the server would make tests flaky.
+  http.keepAliveTimeout = 0
+  http.requestTimeout = 0
+  http.headersTimeout = 0
+
+  const listen = async (port: number): Promise<number> => {
+    http.listen(port, '127.0.0.1')
+    await once(http, 'listening')
+    const address = http.address()
+    return typeof address === 'object' && address ? address.port : port
+  }
+  const hangUp = async (): Promise<void> => {
+    if (!http.listening) return
+    const closed = once(http, 'close')
+    http.close()
+    http.closeAllConnections()
+    await closed
+  }
+  const findBucket = (name: string) => {
+    const bucket = state.buckets.get(name)
+    if (!bucket) throw new Error(`the S3 test server has no bucket ${name}`)
+    return bucket
+  }
+
+  const port = await listen(options.port ?? 0)
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    region,
+    accessKeyId,
+    secretAccessKey,
+    createBucket: (name) => addBucket(state.buckets, name),
+    objects: (name) => findBucket(name).objects(),
+    openUploads: (name) => findBucket(name).uploads.size,
+    requests: state.requests,
+    count: (operation, key) =>
+      state.requests.filter((record) => record.operation === operation && (key === undefined || record.key === key))
+        .length,
+    faults: state.faults,
+    throttle: (bytesPerSecond) => state.throttle.set(bytesPerSecond),
+    async outage(on) {
+      if (on) await hangUp()
+      else if (!http.listening) await listen(port)
+    },
+    async close() {
+      state.throttle.set(undefined)
+      await hangUp()
+      await Promise.all(running)
+    },
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      port: { type: 'string', default: '0' },
+      bucket: { type: 'string', multiple: true, default: [] },
+      folder: { type: 'string' },
+    },
+  })
+  const { port, bucket, folder } = values
+  const server = await startS3Server({ port: Number(port), buckets: bucket, ...(folder !== undefined && { folder }) })
+  const { endpoint, region, accessKeyId, secretAccessKey } = server
+  console.log(JSON.stringify({ endpoint, region, accessKeyId, secretAccessKey }))
+  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  await server.close()
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) await main()

@@ -1,0 +1,83 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Content } from './content.ts'
+import { S3Error } from './errors.ts'
+import type { Digests } from './receive.ts'
+import type { Target } from './route.ts'
+import type { Bucket } from './store.ts'
+import { writeXml } from './xml.ts'
+import type { XmlValue } from './xml.ts'
+
+export interface ServerSettings {
+  /** Folder for bodies; without one they are kept in memory. */
+  readonly folder: string | undefined
+  readonly ownerId: string
+  /** Takes every conditional write as if it had no condition. */
+  readonly ignoreConditions: boolean
+  /** Refuses GetObject and HeadObject. */
+  readonly denyRead: boolean
+  /** Refuses lists and HeadBucket, and answers 403 for a key that does not exist, as S3 does to whoever may not list. */
+  readonly denyList: boolean
+}
+
+/** One authenticated request on its way through an operation. */
+export interface Call {
+  readonly target: Target
+  readonly headers: IncomingHttpHeaders
+  readonly settings: ServerSettings
+  readonly buckets: Map<string, Bucket>
+  /** Reads the body and checks it against every length, hash and checksum that the request names. */
+  receive(write: (bytes: Buffer) => void | Promise<void>): Promise<Digests>
+}
+
+export interface Answer {
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly xml?: string
+  /** Retained by the operation, released when it has been sent. */
+  readonly content?: Content
+}
+
+export function xmlAnswer(root: string, value: XmlValue, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { headers, xml: writeXml(root, value, 'http://s3.amazonaws.com/doc/2006-03-01/') }
+}
+
+/** @throws S3Error NoSuchBucket, AccessDenied */
+export function findBucket({ target, headers, settings, buckets }: Call, name = target.bucket): Bucket {
+  const bucket = buckets.get(name)
+  if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist')
+  const header = name === target.bucket ? 'x-amz-expected-bucket-owner' : 'x-amz-source-expected-bucket-owner'
+  const expectedOwner = headers[header]
+  if (expectedOwner !== undefined && expectedOwner !== settings.ownerId) throw accessDenied()
+  return bucket
+}
+
+export function accessDenied(): S3Error {
+  return new S3Error('AccessDenied', 'Access Denied')
+}
+
+/** Documents of requests are small: the largest completes 10,000 parts. */
+const maxTextBytes = 4 * 1024 * 1024
+
+export async function receiveText(call: Call): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  await call.receive((bytes) => {
+    size += bytes.length
+    if (size > maxTextBytes) throw new S3Error('EntityTooLarge', 'The request document is too large')
+    chunks.push(bytes)
+  })
+  return Buffer.concat(chunks).toString()
+}
+
+export function textHeader(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name]
+  return Array.isArray(value) ? value.join(',') : value
+}
+
+/** A count from the query, at most 1,000, which is also the default. */
+export function pageSize(call: Call, parameter: string): number {
+  const text = call.target.parameter(parameter)
+  if (text === undefined) return 1000
+  if (!/^\d{1,9}$/.test(text)) throw new S3Error('InvalidArgument', `Provided ${parameter} not an integer: ${text}`)
+  return Math.min(Number(text), 1000)
+}

@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createBucket, headBucket, listBuckets, listObjects } from './buckets.ts'
+import type { Answer, Call, ServerSettings } from './call.ts'
+import { completeMultipartUpload } from './complete.ts'
+import { release } from './content.ts'
+import { S3Error } from './errors.ts'
+import type { Fault, Faults } from './faults.ts'
+import {
+  abortMultipartUpload,
+  createMultipartUpload,
+  listMultipartUploads,
+  listParts,
+  uploadPart,
+  uploadPartCopy,
+} from './multipart.ts'
+import { copyObject, deleteObject, deleteObjects, getObject, putObject } from './objects.ts'
+import { receiveBody } from './receive.ts'
+import { parseTarget } from './route.ts'
+import type { Operation, Target } from './route.ts'
+import { sendAnswer } from './send.ts'
+import { sha256, verifySignature } from './signature.ts'
+import type { Bucket } from './store.ts'
+import { stsErrorXml } from './sts.ts'
+import type { Keyring } from './sts.ts'
+import type { Throttle } from './throttle.ts'
+import { writeXml } from './xml.ts'
+
+/** What became of one request. */
+export interface RequestRecord {
+  readonly operation: Operation
+  readonly bucket: string
+  readonly key: string
+  /** Bytes of the body that have been read from the socket, the framing of chunks included. */
+  readonly bytesReceived: number
+  /** Who signed it; absent until the signature has been verified. */
+  readonly accessKeyId?: string
+  /** Absent while there is no answer, and for ever when the answer was withheld. */
+  readonly status?: number
+  readonly error?: string
+  /** The fault that struck it. */
+  readonly fault?: Fault['kind']
+}
+
+export interface ServerState {
+  readonly settings: ServerSettings
+  readonly region: string
+  readonly keyring: Keyring
+  readonly buckets: Map<string, Bucket>
+  readonly faults: Faults
+  readonly throttle: Throttle
+  readonly requests: RequestRecord[]
+}
+
+type Mutable<T> = { -readonly [name in keyof T]: T[name] }
+
+interface Exchange {
+  readonly server: ServerState
+  readonly request: IncomingMessage
+  readonly target: Target
+  readonly record: Mutable<RequestRecord>
+  readonly fault: Fault | undefined
+}
+
+/** Answers one request. Never rejects. */
+export async function handleRequest(
+  server: ServerState,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  // Both end with an error when the client goes away, which is its right.
+  request.on('error', () => undefined)
+  response.on('error', () => undefined)
+  const exchange = openExchange(server, request)
+  const { record, fault } = exchange
+  if (withholds(fault, 'start')) return withhold(request, fault)
+
+  const answer = await performSafely(exchange)
+  try {
+    await drained(request)
+    if (request.socket.destroyed) return
+    if (withholds(fault, 'answer')) return withhold(request, fault)
+    record.status = answer.status ?? 200
+    await sendAnswer(response, answer, { fault, headOnly: request.method === 'HEAD' })
+  } finally {
+    release(answer.content ?? [])
+  }
+}
+
+function openExchange(server: ServerState, request: IncomingMessage): Exchange {
+  const target = parseTarget(request)
+  const { operation, bucket, key } = target
+  const fault = server.faults.strike(operation, key)
+  const record = { operation, bucket, key, bytesReceived: 0, ...(fault && { fault: fault.kind }) }
+  server.requests.push(record)
+  return { server, request, target, record, fault }
+}
+
+function withholds(fault: Fault | undefined, at: 'start' | 'answer'): fault is Fault {
+  return (fault?.kind === 'reset' || fault?.kind === 'hang') && fault.at === at
+}
+
+function withhold(request: IncomingMessage, fault: Fault): void {
+  if (fault.kind === 'reset') request.socket.resetAndDestroy()
+}
+
+async function performSafely(exchange: Exchange): Promise<Answer> {
+  const { record, target, fault } = exchange
+  try {
+    if (fault?.kind === 'error') throw faultError(fault)
+    if (fault?.kind === 'errorInside200') {
+      return { xml: errorXml(new S3Error(fault.code, 'Injected by the test'), target, randomUUID()) }
+    }
+    const answer = target.operation === 'AssumeRole' ? await performAssumeRole(exchange) : await perform(exchange)
+    return fault?.kind === 'wrongChecksum' ? withWrongChecksum(answer) : answer
+  } catch (error) {
+    const known = error instanceof S3Error ? error : new S3Error('InternalError', String(error))
+    record.error = known.code
+    return errorAnswer(known, target, fault)
+  }
+}
+
+function faultError(fault: Fault & { kind: 'error' }): S3Error {
+  const { code, retryAfter } = fault
+  return new S3Error(code, 'Injected by the test', retryAfter === undefined ? {} : { 'retry-after': `${retryAfter}` })
+}
+
+async function performAssumeRole(exchange: Exchange): Promise<Answer> {
+  const { server, request, target, record } = exchange
+  const chunks: Buffer[] = []
+  for await (const bytes of requestBytes(exchange)) chunks.push(bytes)
+  const body = Buffer.concat(chunks)
+  const { accessKeyId } = verifySignature(
+    { ...target, method: 'POST', headers: request.headers, payloadHash: sha256(body) },
+    'sts',
+    server.region,
+    server.keyring.find,
+  )
+  record.accessKeyId = accessKeyId
+  return { xml: server.keyring.assumeRole(new URLSearchParams(body.toString())) }
+}
+
+async function perform(exchange: Exchange): Promise<Answer> {
+  const { server, request, target, record } = exchange
+  const { headers, method = '' } = request
+  const implementation = implementations[target.operation]
+  if (!implementation)
+    throw new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented')
+  const verified = verifySignature({ ...target, method, headers }, 's3', server.region, server.keyring.find)
+  record.accessKeyId = verified.accessKeyId
+  const hasChecksum = target.operation !== 'CompleteMultipartUpload'
+  const call: Call = {
+    target,
+    headers,
+    settings: server.settings,
+    buckets: server.buckets,
+    receive: (write) => receiveBody({ headers, verified, bytes: requestBytes(exchange), hasChecksum }, write),
+  }
+  return implementation(call)
+}
+
+const implementations: Partial<Record<Operation, (call: Call) => Answer | Promise<Answer>>> = {
+  AbortMultipartUpload: abortMultipartUpload,
+  CompleteMultipartUpload: completeMultipartUpload,
+  CopyObject: copyObject,
+  CreateBucket: createBucket,
+  CreateMultipartUpload: createMultipartUpload,
+  DeleteObject: deleteObject,
+  DeleteObjects: deleteObjects,
+  GetObject: getObject,
+  HeadBucket: headBucket,
+  HeadObject: getObject,
+  ListBuckets: listBuckets,
+  ListMultipartUploads: listMultipartUploads,
+  ListObjectsV2: listObjects,
+  ListParts: listParts,
+  PutObject: putObject,
+  UploadPart: uploadPart,
+  UploadPartCopy: uploadPartCopy,
+}
+
+/**
+ * The body as it comes from the socket. While a chunk waits for the throttle nothing more is read, so that the kernel's buffers
+ * fill and the client is held back.
+ */
+async function* requestBytes({ server, request, record, fault }: Exchange): AsyncGenerator<Buffer> {
+  const resetAfter =
+    fault?.kind === 'reset' && fault.at === 'body'
+      ? (fault.afterBytes ?? Number(request.headers['content-length'] ?? 0) / 2)
+      : Infinity
+  // Leaving the loop early must not close the connection: the error still has to be answered.
+  for await (const bytes of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    await server.throttle.take(bytes.length)
+    record.bytesReceived += bytes.length
+    if (record.bytesReceived >= resetAfter) {
+      request.socket.resetAndDestroy()
+      throw new S3Error('IncompleteBody', 'Reset by the test')
+    }
+    yield bytes
+  }
+  if (!request.complete) throw new S3Error('IncompleteBody', 'The client went away')
+}
+
+/** Reads what is left of the body, so that the client gets the answer and not a broken connection. */
+async function drained(request: IncomingMessage): Promise<void> {
+  if (request.readableEnded || request.destroyed) return
+  await new Promise<void>((resolve) => {
+    request.once('end', resolve).once('close', resolve).resume()
+  })
+}
+
+function errorAnswer(error: S3Error, target: Target, fault: Fault | undefined): Answer {
+  const requestId = randomUUID()
+  const status = fault?.kind === 'error' ? (fault.status ?? error.status) : error.status
+  return {
+    status,
+    headers: { ...error.headers, 'x-amz-request-id': requestId },
+    xml: target.operation === 'AssumeRole' ? stsErrorXml(error, requestId) : errorXml(error, target, requestId),
+  }
+}
+
+function errorXml(error: S3Error, target: Target, requestId: string): string {
+  return writeXml('Error', {
+    Code: error.code,
+    Message: error.message,
+    Resource: target.path,
+    RequestId: requestId,
+  })
+}
+
+/** Changes the first character of each checksum: still base64, of the same length. */
+function withWrongChecksum(answer: Answer): Answer {
+  const headers = Object.entries(answer.headers ?? {}).map(([name, value]) => [
+    name,
+    /^x-amz-checksum-(?:crc|sha)/.test(name) ? wrong(value) : value,
+  ])
+  const xml = answer.xml?.replace(
+    /(<Checksum(?:CRC|SHA)\w+>)([^<]+)/g,
+    (_all, tag: string, value: string) => tag + wrong(value),
+  )
+  return { ...answer, headers: Object.fromEntries(headers), ...(xml !== undefined && { xml }) }
+}
+
+function wrong(checksum: string): string {
+  return (checksum.startsWith('A') ? 'B' : 'A') + checksum.slice(1)
+}

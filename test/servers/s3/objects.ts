@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import { accessDenied, findBucket, receiveText, textHeader, xmlAnswer } from './call.ts'
+import type { Answer, Call } from './call.ts'
+import { checksumElement, checksumHeader, createDigest, parseChecksumAlgorithm } from './checksums.ts'
+import type { Checksum } from './checksums.ts'
+import { checkWriteConditions, readCondition } from './conditions.ts'
+import { createContentWriter, readContent, release, retain, sliceContent } from './content.ts'
+import type { Content } from './content.ts'
+import { S3Error } from './errors.ts'
+import type { Digests } from './receive.ts'
+import type { Attributes, ObjectEntry } from './store.ts'
+import { childText, parseXml } from './xml.ts'
+
+export async function putObject(call: Call): Promise<Answer> {
+  const { key } = call.target
+  const bucket = findBucket(call)
+  checkKey(key)
+  const { content, md5, checksum } = await receiveContent(call)
+  try {
+    checkWriteConditions(call, bucket.get(key))
+  } catch (error) {
+    release(content)
+    throw error
+  }
+  const object = bucket.put(key, {
+    ...readAttributes(call.headers),
+    content,
+    etag: `"${md5.toString('hex')}"`,
+    checksum,
+  })
+  return { headers: { etag: object.etag, ...encryptionHeaders(object), ...checksumHeaders(object.checksum) } }
+}
+
+export function getObject(call: Call): Answer {
+  const object = findReadable(call)
+  if (readCondition(call.headers, object) === 'notModified') return { status: 304, headers: { etag: object.etag } }
+  const range = parseRange(textHeader(call.headers, 'range'), object.size)
+  const headers = {
+    ...object.headers,
+    etag: object.etag,
+    'last-modified': object.lastModified.toUTCString(),
+    'accept-ranges': 'bytes',
+  }
+  if (!range) {
+    const checksums = call.headers['x-amz-checksum-mode'] === 'ENABLED' ? checksumHeaders(object.checksum) : {}
+    retain(object.content)
+    return { headers: { ...headers, ...checksums }, content: object.content }
+  }
+  const content = sliceContent(object.content, range.start, range.end)
+  retain(content)
+  return {
+    status: 206,
+    headers: { ...headers, 'content-range': `bytes ${range.start}-${range.end - 1}/${object.size}` },
+    content,
+  }
+}
+
+export function deleteObject(call: Call): Answer {
+  findBucket(call).delete(call.target.key)
+  return { status: 204 }
+}
+
+export async function deleteObjects(call: Call): Promise<Answer> {
+  const bucket = findBucket(call)
+  const { headers } = call
+  if (!Object.keys(headers).some((name) => name === 'content-md5' || name.startsWith('x-amz-checksum-'))) {
+    throw new S3Error('InvalidRequest', 'Missing required header for this request: Content-MD5 OR x-amz-checksum-*')
+  }
+  const request = parseXml(await receiveText(call))
+  const keys = request.children.filter(({ name }) => name === 'Object').map((item) => childText(item, 'Key') ?? '')
+  if (keys.length === 0 || keys.length > 1000 || keys.includes('')) {
+    throw new S3Error('MalformedXML', 'The XML you provided names no object, more than 1000, or one without a key')
+  }
+  for (const key of keys) bucket.delete(key)
+  const quiet = childText(request, 'Quiet') === 'true'
+  return xmlAnswer('DeleteResult', quiet ? '' : { Deleted: keys.map((Key) => ({ Key })) })
+}
+
+export async function copyObject(call: Call): Promise<Answer> {
+  const { key } = call.target
+  const { headers } = call
+  const bucket = findBucket(call)
+  checkKey(key)
+  const source = findCopySource(call)
+  const algorithm =
+    parseChecksumAlgorithm(textHeader(headers, 'x-amz-checksum-algorithm')) ?? source.checksum?.algorithm
+  retain(source.content)
+  const { md5, checksum } = await digestContent(source.content, algorithm)
+  try {
+    checkWriteConditions(call, bucket.get(key))
+  } catch (error) {
+    release(source.content)
+    throw error
+  }
+  const replaces = headers['x-amz-metadata-directive'] === 'REPLACE'
+  const attributes = readAttributes(headers)
+  const object = bucket.put(key, {
+    headers: replaces ? attributes.headers : source.headers,
+    acl: attributes.acl,
+    content: source.content,
+    etag: `"${md5.toString('hex')}"`,
+    checksum,
+  })
+  return xmlAnswer('CopyObjectResult', {
+    LastModified: object.lastModified,
+    ETag: object.etag,
+    ...checksumElements(object.checksum),
+  })
+}
+
+/** @throws S3Error NoSuchKey, AccessDenied, InvalidArgument */
+export function findCopySource(call: Call): ObjectEntry {
+  const header = textHeader(call.headers, 'x-amz-copy-source') ?? ''
+  const [, name, key] = /^\/?([^/]+)\/([^?]+)/.exec(decodeURIComponent(header)) ?? []
+  if (name === undefined || key === undefined) {
+    throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey')
+  }
+  const bucket = findBucket(call, name)
+  if (call.settings.denyRead) throw accessDenied()
+  const source = bucket.get(key)
+  if (!source) throw noSuchKey(call)
+  return source
+}
+
+export interface ReceivedContent extends Digests {
+  readonly content: Content
+}
+
+/** Reads the body into the store. The caller owns the content; after an error nothing is left. */
+export async function receiveContent(call: Call): Promise<ReceivedContent> {
+  const writer = createContentWriter(call.settings.folder)
+  try {
+    const digests = await call.receive((bytes) => writer.write(bytes))
+    return { ...digests, content: await writer.finish() }
+  } catch (error) {
+    await writer.discard()
+    throw error
+  }
+}
+
+export async function digestContent(content: Content, algorithm: Checksum['algorithm'] | undefined): Promise<Digests> {
+  const [md5, digest] = [createHash('md5'), algorithm && createDigest(algorithm)]
+  let size = 0
+  for await (const bytes of readContent(content)) {
+    size += bytes.length
+    md5.update(bytes)
+    digest?.update(bytes)
+  }
+  const value = digest?.digest().toString('base64')
+  const checksum = algorithm && value !== undefined ? ({ algorithm, value, type: 'FULL_OBJECT' } as const) : undefined
+  return { size, md5: md5.digest(), checksum }
+}
+
+export function parseRange(header: string | undefined, size: number): { start: number; end: number } | undefined {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
+  const [, first = '', last = ''] = match ?? []
+  // What is not one range of bytes is ignored, as RFC 9110 asks.
+  if (!match || (first === '' && last === '')) return undefined
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
+  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first)
+  const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1)
+  if (start < end) return { start, end }
+  throw new S3Error('InvalidRange', 'The requested range is not satisfiable', { 'content-range': `bytes */${size}` })
+}
+
+const storedHeaders = [
+  'cache-control',
+  'content-disposition',
+  'content-language',
+  'expires',
+  'x-amz-storage-class',
+  'x-amz-website-redirect-location',
+]
+
+export function readAttributes(headers: IncomingHttpHeaders): Attributes {
+  const kept = Object.keys(headers).filter(
+    (name) =>
+      storedHeaders.includes(name) || name.startsWith('x-amz-meta-') || name.startsWith('x-amz-server-side-encryption'),
+  )
+  const encodings = (textHeader(headers, 'content-encoding') ?? '')
+    .split(',')
+    .map((encoding) => encoding.trim())
+    .filter((encoding) => encoding !== '' && encoding !== 'aws-chunked')
+  return {
+    headers: {
+      'content-type': textHeader(headers, 'content-type') ?? 'binary/octet-stream',
+      ...(encodings.length > 0 && { 'content-encoding': encodings.join(',') }),
+      ...Object.fromEntries(kept.map((name) => [name, textHeader(headers, name) ?? ''])),
+    },
+    acl: textHeader(headers, 'x-amz-acl'),
+  }
+}
+
+/** Every answer about an encrypted object or upload repeats how it is encrypted. */
+export function encryptionHeaders({ headers }: Attributes): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-amz-server-side-encryption')))
+}
+
+export function checksumHeaders(checksum: Checksum | undefined): Record<string, string> {
+  if (!checksum) return {}
+  return { [checksumHeader(checksum.algorithm)]: checksum.value, 'x-amz-checksum-type': checksum.type }
+}
+
+export function checksumElements(checksum: Checksum | undefined): Record<string, string> {
+  return checksum ? { [checksumElement(checksum.algorithm)]: checksum.value, ChecksumType: checksum.type } : {}
+}
+
+/** @throws S3Error KeyTooLongError */
+export function checkKey(key: string): void {
+  if (Buffer.byteLength(key) > 1024) throw new S3Error('KeyTooLongError', 'Your key is too long')
+}
+
+function findReadable(call: Call): ObjectEntry {
+  const bucket = findBucket(call)
+  if (call.settings.denyRead) throw accessDenied()
+  const object = bucket.get(call.target.key)
+  if (!object) throw noSuchKey(call)
+  return object
+}
+
+function noSuchKey({ settings }: Call): S3Error {
+  return settings.denyList ? accessDenied() : new S3Error('NoSuchKey', 'The specified key does not exist.')
+}

@@ -1,0 +1,129 @@
+import type { Checksum, ChecksumAlgorithm, ChecksumType } from './checksums.ts'
+import { contentBytes, contentSize, release } from './content.ts'
+import type { Content } from './content.ts'
+
+/** A visible object, as a test looks at it. */
+export interface StoredObject {
+  readonly key: string
+  readonly size: number
+  /** Read and joined at each access. */
+  readonly body: Buffer
+  /** What GetObject answers: content-type, content-encoding, x-amz-meta-*, x-amz-server-side-encryption and so on. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly acl: string | undefined
+  /** In double quotes. */
+  readonly etag: string
+  readonly checksum: Checksum | undefined
+  readonly lastModified: Date
+  /** How often an object of this key has become visible, deleted ones included. */
+  readonly puts: number
+}
+
+export interface ObjectEntry extends StoredObject {
+  readonly content: Content
+}
+
+/** What a writer says of an object besides its bytes. */
+export interface Attributes {
+  readonly headers: Readonly<Record<string, string>>
+  readonly acl: string | undefined
+}
+
+export interface NewObject extends Attributes {
+  readonly content: Content
+  readonly etag: string
+  readonly checksum: Checksum | undefined
+}
+
+export interface Part {
+  readonly number: number
+  readonly content: Content
+  readonly size: number
+  readonly etag: string
+  readonly checksum: Checksum | undefined
+  readonly lastModified: Date
+}
+
+export interface Upload extends Attributes {
+  readonly id: string
+  readonly key: string
+  readonly algorithm: ChecksumAlgorithm | undefined
+  readonly checksumType: ChecksumType | undefined
+  readonly initiated: Date
+  readonly parts: Map<number, Part>
+}
+
+export class Bucket {
+  readonly name: string
+  /** Open uploads by id. */
+  readonly uploads = new Map<string, Upload>()
+  /** What each completed upload became, by id: a second Complete is answered like the first. */
+  readonly completed = new Map<string, ObjectEntry>()
+  readonly #objects = new Map<string, ObjectEntry>()
+  readonly #puts = new Map<string, number>()
+  #sortedKeys: string[] | undefined
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  get(key: string): ObjectEntry | undefined {
+    return this.#objects.get(key)
+  }
+
+  /** Makes the object visible and takes over its content. */
+  put(key: string, { headers, acl, content, etag, checksum }: NewObject): ObjectEntry {
+    this.delete(key)
+    const puts = (this.#puts.get(key) ?? 0) + 1
+    const entry: ObjectEntry = {
+      key,
+      size: contentSize(content),
+      get body() {
+        return contentBytes(content)
+      },
+      headers,
+      acl,
+      etag,
+      checksum,
+      lastModified: new Date(),
+      puts,
+      content,
+    }
+    this.#puts.set(key, puts)
+    this.#objects.set(key, entry)
+    return entry
+  }
+
+  delete(key: string): void {
+    const entry = this.#objects.get(key)
+    this.#sortedKeys = undefined
+    if (!entry) return
+    this.#objects.delete(key)
+    release(entry.content)
+  }
+
+  /** In the order of S3's lists: by UTF-8 bytes. */
+  keys(): readonly string[] {
+    this.#sortedKeys ??= [...this.#objects.keys()].toSorted(compareKeys)
+    return this.#sortedKeys
+  }
+
+  objects(): Map<string, StoredObject> {
+    return new Map(this.#objects)
+  }
+}
+
+/** Orders strings as their UTF-8 bytes are ordered. */
+export function compareKeys(left: string, right: string): number {
+  const length = Math.min(left.length, right.length)
+  for (let i = 0; i < length; i++) {
+    const [a, b] = [left.charCodeAt(i), right.charCodeAt(i)]
+    if (a !== b) return rank(a) - rank(b)
+  }
+  return left.length - right.length
+}
+
+/** Surrogates stand for code points behind all others. */
+function rank(codeUnit: number): number {
+  return codeUnit >= 0xd800 && codeUnit <= 0xdfff ? codeUnit + 0x10000 : codeUnit
+}

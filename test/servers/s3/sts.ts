@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto'
+import { S3Error } from './errors.ts'
+import type { Credentials } from './signature.ts'
+import { writeXml } from './xml.ts'
+
+export interface Role {
+  readonly arn: string
+  /** Without it any external id, or none, will do. */
+  readonly externalId?: string
+  /** Life of the credentials, whatever the caller asks for; 3600 by default. */
+  readonly sessionSeconds?: number
+}
+
+/** The long-term key, and the temporary ones that AssumeRole has handed out. */
+export class Keyring {
+  readonly #keys = new Map<string, Credentials>()
+  readonly #role: Role | undefined
+
+  constructor(longTerm: Credentials, role: Role | undefined) {
+    this.#keys.set(longTerm.accessKeyId, longTerm)
+    this.#role = role
+  }
+
+  readonly find = (accessKeyId: string): Credentials | undefined => this.#keys.get(accessKeyId)
+
+  /**
+   * Answers the form of an AssumeRole call as XML.
+   *
+   * @throws S3Error AccessDenied for another role or external id, ValidationError for a form that lacks a field
+   */
+  assumeRole(form: URLSearchParams): string {
+    if (form.get('Action') !== 'AssumeRole') throw new S3Error('NotImplemented', 'Only AssumeRole is implemented')
+    const session = form.get('RoleSessionName') ?? ''
+    const arn = form.get('RoleArn') ?? ''
+    if (!/^[\w+=,.@-]{2,64}$/.test(session) || arn === '') {
+      throw new S3Error('ValidationError', 'RoleArn and RoleSessionName are required')
+    }
+    const role = this.#role
+    const externalIdFits = role?.externalId === undefined || role.externalId === form.get('ExternalId')
+    if (role?.arn !== arn || !externalIdFits) {
+      throw new S3Error('AccessDenied', `User is not authorized to perform: sts:AssumeRole on resource: ${arn}`)
+    }
+    const credentials = this.#issue(role)
+    return writeXml(
+      'AssumeRoleResponse',
+      {
+        AssumeRoleResult: {
+          AssumedRoleUser: { AssumedRoleId: `AROATEST:${session}`, Arn: `${arn}/${session}` },
+          Credentials: {
+            AccessKeyId: credentials.accessKeyId,
+            SecretAccessKey: credentials.secretAccessKey,
+            SessionToken: credentials.sessionToken,
+            Expiration: credentials.expiration,
+          },
+        },
+      },
+      stsNamespace,
+    )
+  }
+
+  #issue({ sessionSeconds = 3600 }: Role): Credentials {
+    const credentials = {
+      accessKeyId: `ASIA${randomBytes(8).toString('hex').toUpperCase()}`,
+      secretAccessKey: randomBytes(30).toString('base64'),
+      sessionToken: randomBytes(48).toString('base64'),
+      expiration: new Date(Date.now() + sessionSeconds * 1000),
+    }
+    this.#keys.set(credentials.accessKeyId, credentials)
+    return credentials
+  }
+}
+
+export function stsErrorXml(error: S3Error, requestId: string): string {
+  const type = error.status < 500 ? 'Sender' : 'Receiver'
+  return writeXml(
+    'ErrorResponse',
+    { Error: { Type: type, Code: error.code, Message: error.message }, RequestId: requestId },
+    stsNamespace,
+  )
+}
+
+const stsNamespace = 'https://sts.amazonaws.com/doc/2011-06-15/'
