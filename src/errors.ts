@@ -1,6 +1,6 @@
 /** What each error code means to the process that meets it. */
 export interface CodeFacts {
-  /** Exit status of the command line: 1 bug, 2 configuration, 3 source, 4 sink, 5 rejects, 6 state, 130 interrupted. */
+  /** Exit status of the command line: 0 not a failure, 1 bug, 2 configuration, 3 source, 4 sink, 5 rejects, 6 state, 130 interrupted. */
   readonly exit: number
   /** True when the same operation may succeed if it is tried again. */
   readonly retryable: boolean
@@ -31,6 +31,7 @@ export const errorCodes = {
   SOURCE_REFUSED: { exit: 3, retryable: false, summary: 'The API refused the credentials or the query.' },
   SOURCE_UNAVAILABLE: { exit: 3, retryable: true, summary: 'The API did not answer properly.' },
 
+  SINK_CLOSED: { exit: 0, retryable: false, summary: 'The reader of standard output wants no more.' },
   SINK_FAILED: { exit: 4, retryable: false, summary: 'A sink gave up.' },
   SINK_REFUSED: { exit: 4, retryable: false, summary: 'The store refused the credentials, the bucket or an argument.' },
   SINK_UNAVAILABLE: { exit: 4, retryable: true, summary: 'The store did not answer properly.' },
@@ -38,6 +39,7 @@ export const errorCodes = {
   REJECTS: { exit: 5, retryable: false, summary: 'Records were rejected and --fail-on-reject is set.' },
 
   DEDUP_MEMORY: { exit: 6, retryable: false, summary: 'The de-duplication index reached its memory budget.' },
+  DISK_FAILED: { exit: 6, retryable: false, summary: 'The disk under the outbox or the state failed.' },
   DISK_FULL: { exit: 6, retryable: false, summary: 'No space is left for the outbox or the state.' },
   OUTBOX_LOST: { exit: 6, retryable: false, summary: 'A committed file is gone before it was published.' },
   STATE_DAMAGED: { exit: 6, retryable: false, summary: 'The state folder does not agree with itself.' },
