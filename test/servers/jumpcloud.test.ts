@@ -1,0 +1,729 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, get, request as httpRequest } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
+import { Agent, request } from 'undici'
+import { sendArray } from './jumpcloud/body.ts'
+import { startJumpCloudServer } from './jumpcloud.ts'
+import type { JumpCloudOptions, JumpCloudServer } from './jumpcloud.ts'
+
+const NOW = Date.UTC(2026, 2, 1)
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly bytes: Buffer
+  /** The parsed body; undefined where it is no JSON. */
+  readonly json: unknown
+}
+
+interface Client {
+  readonly server: JumpCloudServer
+  readonly org: string
+  readonly post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<Answer>
+  /** POST /events for the last day, with the given fields added or replaced. */
+  readonly events: (body?: Record<string, unknown>, headers?: Record<string, string>) => Promise<Answer>
+  /** All pages of a query. */
+  readonly pages: (body?: Record<string, unknown>) => Promise<Answer[]>
+}
+
+async function start(t: TestContext, options: JumpCloudOptions = {}): Promise<Client> {
+  const server = await startJumpCloudServer({ seed: 5, now: NOW, frozen: true, ...options })
+  const agent = new Agent()
+  t.after(async () => {
+    await agent.destroy()
+    await server.close()
+  })
+
+  async function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const response = await request(path.startsWith('http') ? path : server.url + path, {
+      method: 'POST',
+      headers: {
+        'x-api-key': server.apiKey,
+        'content-type': 'application/json',
+        accept: 'application/json',
+        ...headers,
+      },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      dispatcher: agent,
+    })
+    const bytes = Buffer.from(await response.body.arrayBuffer())
+    const plain = response.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes
+    return { status: response.statusCode, headers: response.headers, bytes, json: parse(plain.toString()) }
+  }
+
+  function events(body: Record<string, unknown> = {}, headers?: Record<string, string>): Promise<Answer> {
+    return post('/events', lastDay(body), headers)
+  }
+
+  async function pages(body: Record<string, unknown> = {}): Promise<Answer[]> {
+    const answers = [await events(body)]
+    for (let last = answers[0]; count(last) === Number(last.headers['x-limit']); last = answers.at(-1) ?? last) {
+      assert.ok(answers.length < 1000, 'the pages have no end')
+      answers.push(await post('/events', withCursor(body, cursorOf(last))))
+    }
+    return answers
+  }
+
+  return { server, org: server.organizations[0].id, post, events, pages }
+}
+
+function lastDay(body: Record<string, unknown> = {}): Record<string, unknown> {
+  return { service: ['all'], start_time: iso(NOW - DAY), ...body }
+}
+
+/** The request's text with the cursor as it came: JSON.stringify would round its number. */
+function withCursor(body: Record<string, unknown>, cursor: string): string {
+  return `${JSON.stringify(lastDay(body)).slice(0, -1)},"search_after":${cursor}}`
+}
+
+function parse(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text)
+    return value
+  } catch {
+    return undefined
+  }
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString()
+}
+
+function count(answer: Answer): number {
+  return Number(answer.headers['x-result-count'])
+}
+
+function cursorOf(answer: Answer): string {
+  const cursor = answer.headers['x-search_after']
+  assert.equal(typeof cursor, 'string')
+  return String(cursor)
+}
+
+function list(answer: Answer): Record<string, unknown>[] {
+  assert.equal(answer.status, 200)
+  assert.ok(Array.isArray(answer.json))
+  return answer.json
+}
+
+function ids(...answers: Answer[]): unknown[] {
+  return answers.flatMap((answer) => list(answer).map((event) => event['id']))
+}
+
+function timesOf(answer: Answer): number[] {
+  return list(answer).map((event) => Date.parse(String(event['timestamp'])))
+}
+
+function isBind(event: Record<string, unknown>): boolean {
+  return event['event_type'] === 'ldap_bind'
+}
+
+function failed(event: Record<string, unknown>): boolean {
+  return event['success'] === false
+}
+
+function withoutRepeats(listed: unknown[]): unknown[] {
+  return listed.filter((id, at) => id !== listed[at - 1])
+}
+
+function member(answer: Answer, name: string): unknown {
+  assert.ok(typeof answer.json === 'object' && answer.json !== null)
+  return Object.getOwnPropertyDescriptor(answer.json, name)?.value
+}
+
+function assertRefused(answer: Answer, status: number, message: RegExp): void {
+  assert.equal(answer.status, status)
+  assert.match(String(member(answer, 'message')), message)
+}
+
+void test('start_time and end_time are inclusive, end_time exclusive when so configured', async (t) => {
+  const inclusive = await start(t)
+  const exclusive = await start(t, { endInclusive: false })
+  const { events } = inclusive.server.organizations[0]
+  const from = events.timestamp(100)
+  const to = events.timestamp(200)
+  const first = events.firstAt(events.instant(100))
+  const beyond = events.firstAt(events.instant(200) + 1n)
+  const expected = Array.from({ length: beyond - first }, (_, at) => events.id(first + at))
+  assert.deepEqual(ids(await inclusive.events({ start_time: from, end_time: to })), expected)
+  const without = Array.from({ length: events.firstAt(events.instant(200)) - first }, (_, at) => events.id(first + at))
+  assert.deepEqual(ids(await exclusive.events({ start_time: from, end_time: to })), without)
+  assert.ok(without.length < expected.length)
+})
+
+void test('a window is refused when it starts in the future, before retention, or does not end after its start', async (t) => {
+  const { events } = await start(t, { retentionDays: 15 })
+  assertRefused(await events({ start_time: iso(NOW + 1) }), 400, /future/)
+  assertRefused(await events({ start_time: iso(NOW - 15 * DAY - 1) }), 400, /retention of 15 days/)
+  assert.equal((await events({ start_time: iso(NOW - 15 * DAY) })).status, 200)
+  assertRefused(await events({ end_time: iso(NOW - DAY) }), 400, /after start_time/)
+  assertRefused(await events({ end_time: iso(NOW - DAY - 1) }), 400, /after start_time/)
+  assert.equal((await events({ end_time: iso(NOW + DAY) })).status, 200)
+})
+
+void test('a request without service, without start_time, with a local time or without JSON is refused', async (t) => {
+  const { events, post } = await start(t)
+  assertRefused(await events({ service: undefined }), 400, /service/)
+  assertRefused(await events({ service: [] }), 400, /service/)
+  assertRefused(await events({ service: 'all' }), 400, /service/)
+  assertRefused(await events({ start_time: undefined }), 400, /start_time/)
+  assertRefused(await events({ start_time: '2026-02-28T00:00:00+01:00' }), 400, /start_time/)
+  assertRefused(await events({ end_time: 'tomorrow' }), 400, /end_time/)
+  assertRefused(await post('/events', '{"service":'), 400, /not JSON/)
+  assertRefused(await post('/events', '[]'), 400, /not a JSON object/)
+  assertRefused(await events({}, { 'content-type': 'text/plain' }), 400, /Content-Type/)
+  assertRefused(await post('/nothing', {}), 404, /Not Found/)
+})
+
+void test('limit is 1000 by default, at most 10000, and nonsense silently becomes 1000', async (t) => {
+  const { events } = await start(t, { events: 12_000, shape: 'one' })
+  const limitFor = async (limit: unknown): Promise<number[]> => {
+    const answer = await events({ limit, fields: ['id'] })
+    assert.equal(list(answer).length, count(answer))
+    return [Number(answer.headers['x-limit']), count(answer)]
+  }
+  assert.deepEqual(await limitFor(undefined), [1000, 1000])
+  assert.deepEqual(await limitFor(7), [7, 7])
+  assert.deepEqual(await limitFor(10_000), [10_000, 10_000])
+  assert.deepEqual(await limitFor(10_001), [10_000, 10_000])
+  for (const nonsense of [0, -5, 1.5, '50', null, []]) assert.deepEqual(await limitFor(nonsense), [1000, 1000])
+})
+
+void test('sort is by timestamp, ASC unless DESC is asked for', async (t) => {
+  const { events, server, pages } = await start(t)
+  const { events: set } = server.organizations[0]
+  const all = Array.from({ length: set.count }, (_, index) => set.id(index))
+  for (const sort of [undefined, 'ASC', 'desc', 7]) {
+    const answer = await events({ sort })
+    assert.equal(answer.headers['x-sort'], 'ASC')
+    assert.deepEqual(ids(answer), all)
+  }
+  const descending = await pages({ sort: 'DESC', limit: 300 })
+  assert.equal(descending[0].headers['x-sort'], 'DESC')
+  assert.deepEqual(ids(...descending), all.toReversed())
+})
+
+void test('pages hold every event once and in its own bytes, each with the four headers, the short last one too', async (t) => {
+  const { server, pages } = await start(t, { events: 950, gzip: false })
+  const { events } = server.organizations[0]
+  const answers = await pages({ limit: 100 })
+  assert.deepEqual(
+    answers.map((answer) => count(answer)),
+    [...Array.from({ length: 9 }, () => 100), 50],
+  )
+  for (const { headers } of answers) {
+    assert.equal(headers['x-limit'], '100')
+    assert.equal(headers['x-sort'], 'ASC')
+    assert.match(String(headers['x-search_after']), /^\[\d{19},"[\w-]+"\]$/)
+  }
+  const texts = Array.from({ length: 100 }, (_, at) => events.text(300 + at))
+  assert.equal(answers[3].bytes.toString(), `[${texts.join(',')}]`)
+  assert.equal(new Set(ids(...answers)).size, 950)
+})
+
+void test('a full last page is followed by an empty one', async (t) => {
+  const { pages } = await start(t, { events: 200 })
+  const answers = await pages({ limit: 100 })
+  assert.deepEqual(
+    answers.map((answer) => count(answer)),
+    [100, 100, 0],
+  )
+  assert.equal(answers[2].bytes.toString(), '[]')
+  assert.ok(cursorOf(answers[2]))
+})
+
+void test('a cursor is good only as it came', async (t) => {
+  const { events, post } = await start(t)
+  const cursor = cursorOf(await events({ limit: 10 }))
+  const rounded = JSON.stringify(JSON.parse(cursor))
+  assert.notEqual(rounded, cursor)
+  assert.equal((await post('/events', withCursor({ limit: 10 }, cursor))).status, 200)
+  assertRefused(await post('/events', withCursor({ limit: 10 }, rounded)), 400, /search_after/)
+  assertRefused(
+    await post('/events', withCursor({ limit: 10 }, '[1576181718000,"DZrPyW8BNsa9iKWoOm7h"]')),
+    400,
+    /search_after/,
+  )
+  assertRefused(await post('/events', withCursor({ limit: 10 }, '"text"')), 400, /search_after/)
+})
+
+void test('a cursor belongs to one query of one organisation', async (t) => {
+  const { events, post, server, org } = await start(t, { organizations: 2 })
+  const mine = { 'x-org-id': org }
+  const body = { limit: 10, sort: 'DESC', end_time: iso(NOW) }
+  const cursor = cursorOf(await events(body, mine))
+  const ask = (changed: Record<string, unknown>, headers = mine): Promise<Answer> =>
+    post('/events', withCursor({ ...body, ...changed }, cursor), headers)
+  assert.equal((await ask({})).status, 200)
+  assertRefused(await ask({ limit: 11 }), 400, /search_after/)
+  assertRefused(await ask({ sort: 'ASC' }), 400, /search_after/)
+  assertRefused(await ask({ service: ['directory'] }), 400, /search_after/)
+  assertRefused(await ask({ start_time: iso(NOW - DAY + 1) }), 400, /search_after/)
+  assertRefused(await ask({ end_time: iso(NOW - 1) }), 400, /search_after/)
+  assertRefused(await ask({ fields: ['id'] }), 400, /search_after/)
+  assertRefused(await ask({}, { 'x-org-id': server.organizations[1].id }), 400, /search_after/)
+})
+
+void test('service chooses by name, all may miss some, and an unknown name finds nothing', async (t) => {
+  const { events } = await start(t, { missingFromAll: ['access_management'] })
+  const found = async (...service: string[]): Promise<Set<unknown>> =>
+    new Set(list(await events({ service })).map((event) => event['service']))
+  assert.deepEqual(await found('ldap', 'radius'), new Set(['ldap', 'radius']))
+  assert.equal((await found('all')).size, 15)
+  assert.equal((await found('all', 'access_management')).size, 16)
+  assert.deepEqual(await found('next_year'), new Set())
+})
+
+void test('fields keeps the named members, search_term filters', async (t) => {
+  const { events } = await start(t)
+  const [first] = list(await events({ fields: ['id', 'service', 'initiated_by.type'], limit: 1, service: ['ldap'] }))
+  assert.deepEqual(Object.keys(first), ['id', 'service', 'initiated_by.type'])
+  const all = list(await events())
+  const find = async (search_term: unknown): Promise<number> => list(await events({ search_term })).length
+  assert.ok(all.some(isBind) && all.some((event) => failed(event) && isBind(event)))
+  const both = [{ event_type: 'ldap_bind' }, { success: false }]
+  assert.equal(await find({ and: both }), all.filter((event) => isBind(event) && failed(event)).length)
+  assert.equal(await find({ or: both }), all.filter((event) => isBind(event) || failed(event)).length)
+  assert.equal(await find({ not: both }), all.filter((event) => !isBind(event) && !failed(event)).length)
+  assertRefused(await events({ search_term: { near: [] } }), 400, /search_term/)
+})
+
+void test('the body is a bare array, compressed where the client takes gzip', async (t) => {
+  const { events } = await start(t)
+  const plain = await events()
+  assert.equal(plain.headers['content-encoding'], undefined)
+  assert.equal(plain.headers['content-type'], 'application/json')
+  assert.equal(list(plain).length, 1000)
+  const small = await events({}, { 'accept-encoding': 'gzip' })
+  assert.equal(small.headers['content-encoding'], 'gzip')
+  assert.ok(small.bytes.length < plain.bytes.length / 2)
+  assert.deepEqual(small.json, plain.json)
+})
+
+void test('every response has a request id of its own and the date of the server clock', async (t) => {
+  const { events, server } = await start(t)
+  const first = await events()
+  server.clock.advance(HOUR)
+  const second = await events({ service: [] })
+  assert.equal(first.headers['date'], new Date(NOW).toUTCString())
+  assert.equal(second.headers['date'], new Date(NOW + HOUR).toUTCString())
+  assert.ok(first.headers['x-request-id'] && second.headers['x-request-id'])
+  assert.notEqual(first.headers['x-request-id'], second.headers['x-request-id'])
+})
+
+void test('the clock runs unless it is frozen, and can be set', async (t) => {
+  const { server } = await start(t, { frozen: false })
+  assert.ok(server.clock.now() >= NOW && server.clock.now() < NOW + HOUR)
+  server.clock.set(NOW + DAY)
+  assert.ok(server.clock.now() >= NOW + DAY)
+})
+
+void test('a bad key is 401, a missing or foreign x-org-id 403, an unlicensed organisation 402', async (t) => {
+  const licensed = '5a2af2a82cf2b0010053ea41'
+  const unlicensed = '5a2af2a82cf2b0010053ea42'
+  const { events } = await start(t, { organizations: [{ id: licensed }, { id: unlicensed, licensed: false }] })
+  assertRefused(await events({}, { 'x-api-key': 'wrong', 'x-org-id': licensed }), 401, /Unauthorized/)
+  assertRefused(await events(), 403, /x-org-id/)
+  assertRefused(await events({}, { 'x-org-id': '5a2af2a82cf2b0010053ea43' }), 403, /Forbidden/)
+  assertRefused(await events({}, { 'x-org-id': unlicensed }), 402, /not enabled/)
+  assert.equal((await events({}, { 'x-org-id': licensed })).status, 200)
+})
+
+void test('a service account gets a token that needs x-org-id and expires by the server clock', async (t) => {
+  const { events, post, server, org } = await start(t, { tokenSeconds: 600 })
+  const basic = `Basic ${Buffer.from(`${server.clientId}:${server.clientSecret}`).toString('base64')}`
+  const form = { 'content-type': 'application/x-www-form-urlencoded', authorization: basic }
+  const ask = (body: string, headers = form): Promise<Answer> => post(server.tokenUrl, body, headers)
+  const good = 'scope=api&grant_type=client_credentials'
+  assert.equal(member(await ask(good, { ...form, authorization: 'Basic d3Jvbmc6d3Jvbmc=' }), 'error'), 'invalid_client')
+  assert.equal(member(await ask('scope=api'), 'error'), 'unsupported_grant_type')
+  assert.equal(member(await ask('grant_type=client_credentials'), 'error'), 'invalid_scope')
+  const granted = await ask(good)
+  assert.equal(member(granted, 'expires_in'), 600)
+  assert.equal(member(granted, 'token_type'), 'bearer')
+  const bearer = { authorization: `Bearer ${String(member(granted, 'access_token'))}`, 'x-api-key': '' }
+  assertRefused(await events({}, bearer), 403, /x-org-id/)
+  assert.equal((await events({}, { ...bearer, 'x-org-id': org })).status, 200)
+  server.clock.advance(599_999)
+  assert.equal((await events({}, { ...bearer, 'x-org-id': org })).status, 200)
+  server.clock.advance(1)
+  assertRefused(await events({}, { ...bearer, 'x-org-id': org }), 401, /Unauthorized/)
+})
+
+void test('each organisation has its own data', async (t) => {
+  const { events, server } = await start(t, { organizations: [{ events: 300 }, { events: 500 }] })
+  const [one, two] = server.organizations
+  const first = ids(await events({}, { 'x-org-id': one.id }))
+  const second = ids(await events({}, { 'x-org-id': two.id }))
+  assert.deepEqual(server.totals(), { [one.id]: 300, [two.id]: 500 })
+  assert.deepEqual(first, [...server.allIds(one.id)])
+  assert.deepEqual(second, [...server.allIds(two.id)])
+  assert.equal(new Set([...first, ...second]).size, 800)
+})
+
+void test('above its rate an organisation is answered 429 with Retry-After, others are not', async (t) => {
+  const { events, server } = await start(t, { organizations: 2, rate: 1 })
+  const [one, two] = server.organizations
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => events({ limit: 1 }, { 'x-org-id': one.id, connection: 'close' })),
+  )
+  const refused = answers.filter((answer) => answer.status === 429)
+  assert.ok(refused.length > 0 && refused.length <= 19, String(refused.length))
+  assert.ok(refused.every((answer) => answer.headers['retry-after'] === '1'))
+  assert.equal((await events({ limit: 1 }, { 'x-org-id': two.id })).status, 200)
+  assert.equal(server.maxRequestsPerSecond(two.id), 1)
+  assert.ok(server.maxRequestsPerSecond(one.id) > 1)
+})
+
+void test('count and interval count distinct events of the query', async (t) => {
+  const { post, server } = await start(t, { events: 5000, repeats: 0.2 })
+  const { events } = server.organizations[0]
+  assert.equal(member(await post('/events/count', lastDay()), 'count'), 5000)
+  const ldap = Array.from({ length: 5000 }, (_, index) => events.service(index)).filter(
+    (name) => name === 'ldap',
+  ).length
+  assert.equal(member(await post('/events/count', lastDay({ service: ['ldap'] })), 'count'), ldap)
+  const window = { start_time: events.timestamp(1000), end_time: events.timestamp(1999) }
+  const inWindow = events.firstAt(events.instant(1999) + 1n) - events.firstAt(events.instant(1000))
+  assert.equal(member(await post('/events/count', lastDay(window)), 'count'), inWindow)
+
+  const body = lastDay({ interval_unit: 'h', interval_value: 1 })
+  const buckets = member(await post('/events/interval', body), 'buckets')
+  const hours = Array.from({ length: 24 }, (_, hour) => {
+    const key = NOW - DAY + hour * HOUR
+    const [from, to] = [key, key + HOUR].map((time) => events.firstAt(BigInt(time) * 1_000_000n))
+    return { key, key_as_string: iso(key), doc_count: to - from }
+  })
+  assert.deepEqual(buckets, hours)
+})
+
+void test('interval knows s, m, h, d and w, lists empty buckets and refuses what it does not know', async (t) => {
+  const { post } = await start(t, { events: 20 })
+  const ask = (interval_unit: unknown, interval_value: unknown): Promise<Answer> =>
+    post('/events/interval', lastDay({ interval_unit, interval_value }))
+  const widths = { s: 1000, m: 60_000, h: HOUR, d: DAY, w: 7 * DAY }
+  for (const [unit, width] of Object.entries(widths)) {
+    const times = unit === 's' ? 30 : 2
+    const buckets = member(await ask(unit, times), 'buckets')
+    assert.ok(Array.isArray(buckets))
+    let total = 0
+    for (const [at, bucket] of buckets.entries()) {
+      assert.equal(bucket.key, buckets[0].key + at * width * times)
+      assert.equal(bucket.key % (width * times), 0)
+      total += Number(bucket.doc_count)
+    }
+    assert.equal(total, 20)
+    assert.equal(
+      buckets.some((bucket: { doc_count: number }) => bucket.doc_count === 0),
+      unit === 's' || unit === 'm',
+    )
+  }
+  assertRefused(await ask('y', 1), 400, /interval_unit/)
+  assertRefused(await ask('h', 0), 400, /interval_value/)
+  assertRefused(await ask('s', 1), 400, /buckets/)
+})
+
+void test('late events appear only after their delay, and totals know', async (t) => {
+  const { events, server, org, post } = await start(t, { late: { fraction: 0.3, delay: 2 * HOUR } })
+  const before = await events()
+  assert.ok(count(before) > 900 && count(before) < 1000, String(count(before)))
+  assert.deepEqual(ids(before), [...server.allIds(org)])
+  assert.equal(member(await post('/events/count', lastDay()), 'count'), count(before))
+  server.clock.advance(2 * HOUR)
+  assert.deepEqual(server.totals(), { [org]: 1000 })
+  assert.equal(count(await events()), 1000)
+  assert.ok(server.totals(NOW - DAY / 2)[org] < 600)
+})
+
+void test('a range of delays spreads late events', async (t) => {
+  const { server, org } = await start(t, { late: { fraction: 1, delay: [0, DAY] } })
+  assert.ok(server.totals()[org] > 400 && server.totals()[org] < 600, String(server.totals()[org]))
+  server.clock.advance(DAY)
+  assert.equal(server.totals()[org], 1000)
+})
+
+void test('events happen as the clock moves on, and early ones show a future timestamp', async (t) => {
+  const future = { start: NOW - DAY, end: NOW + DAY }
+  const punctual = await start(t, future)
+  const early = await start(t, { ...future, early: { fraction: 0.1, by: DAY } })
+  assert.ok(timesOf(await punctual.events()).every((time) => time <= NOW))
+  assert.ok(timesOf(await early.events()).some((time) => time > NOW))
+  punctual.server.clock.advance(DAY)
+  assert.equal(punctual.server.totals()[punctual.org], 1000)
+})
+
+void test('repeats show the same event twice in a row, over page borders too', async (t) => {
+  const { pages, org, server } = await start(t, { repeats: 0.3 })
+  const answers = await pages({ limit: 50 })
+  const listed = ids(...answers)
+  assert.ok(listed.length > 1200 && listed.length < 1400, String(listed.length))
+  assert.deepEqual(withoutRepeats(listed), [...server.allIds(org)])
+  assert.ok(answers.slice(1).some((answer, at) => ids(answer)[0] === ids(answers[at]).at(-1)))
+  const single = ids(...(await pages({ limit: 1, end_time: iso(NOW - 23 * HOUR - 1) })))
+  assert.ok(withoutRepeats(single).length < single.length)
+  assert.deepEqual(withoutRepeats(single), [...server.allIds(org, NOW - 23 * HOUR)])
+})
+
+void test('pages can begin with the event that ended the page before', async (t) => {
+  const { pages, org, server } = await start(t, { repeatAtPageBorders: true })
+  for (const sort of ['ASC', 'DESC']) {
+    const answers = await pages({ limit: 100, sort })
+    for (const [at, answer] of answers.entries()) if (at > 0) assert.equal(ids(answer)[0], ids(answers[at - 1]).at(-1))
+    assert.deepEqual(new Set(ids(...answers)), new Set(server.allIds(org)))
+  }
+})
+
+void test('adjoining windows share the event on their border', async (t) => {
+  const { events } = await start(t)
+  const border = iso(NOW - 6 * HOUR)
+  const before = ids(await events({ end_time: border }))
+  const behind = ids(await events({ start_time: border }))
+  assert.equal(before.at(-1), behind[0])
+  assert.equal(new Set([...before, ...behind]).size, 1000)
+})
+
+void test('status faults strike as often as told and only where told', async (t) => {
+  const { events, post, server, org } = await start(t, { organizations: 2 })
+  const [one, two] = server.organizations.map((each) => ({ 'x-org-id': each.id }))
+  for (const status of [400, 401, 402, 403, 429, 500, 502, 503, 504]) {
+    const tally = server.faults.add({ fault: { kind: 'status', status }, org, times: 2, after: 1 })
+    assert.equal((await events({}, two)).status, 200)
+    const answers = []
+    for (let at = 0; at < 4; at++) answers.push((await events({}, one)).status)
+    assert.deepEqual(answers, [200, status, status, 200])
+    assert.equal(tally.fired, 2)
+  }
+  server.faults.add({ fault: { kind: 'status', status: 500 }, endpoint: 'count' })
+  assert.equal((await events({}, one)).status, 200)
+  assert.equal((await post('/events/count', lastDay(), one)).status, 500)
+  server.faults.add({ fault: { kind: 'status', status: 500 }, times: Infinity }).remove()
+  server.faults.add({ fault: { kind: 'status', status: 500 }, times: Infinity })
+  server.faults.clear()
+  assert.equal((await events({}, one)).status, 200)
+})
+
+void test('Retry-After comes in seconds or as a date', async (t) => {
+  const { events, server } = await start(t)
+  server.faults.add({ fault: { kind: 'status', status: 429, retryAfter: 30 } })
+  server.faults.add({ fault: { kind: 'status', status: 503, retryAfter: 30, asDate: true } })
+  assert.equal((await events()).headers['retry-after'], '30')
+  assert.equal((await events()).headers['retry-after'], new Date(NOW + 30_000).toUTCString())
+})
+
+void test('faults by chance repeat with their seed', async (t) => {
+  const luck = async (faultSeed: number): Promise<number[]> => {
+    const { events, server } = await start(t, { events: 1, faultSeed })
+    server.faults.add({ fault: { kind: 'status', status: 500 }, probability: 0.5 })
+    const statuses = []
+    for (let at = 0; at < 30; at++) statuses.push((await events()).status)
+    return statuses
+  }
+  const first = await luck(11)
+  assert.deepEqual(new Set(first), new Set([200, 500]))
+  assert.deepEqual(await luck(11), first)
+  assert.notDeepEqual(await luck(12), first)
+})
+
+void test('a connection is reset before or during the body', async (t) => {
+  const { events, server } = await start(t)
+  server.faults.add({ fault: { kind: 'reset-before' } })
+  await assert.rejects(events(), { code: /ECONNRESET|UND_ERR_SOCKET/ })
+  server.faults.add({ fault: { kind: 'reset-during' } })
+  await assert.rejects(events(), { code: /ECONNRESET|UND_ERR_SOCKET/ })
+  assert.deepEqual(
+    server.requests.map((each) => each.status),
+    [0, 0],
+  )
+  assert.equal((await events()).status, 200)
+})
+
+void test('a request hangs until the client gives up', async (t) => {
+  const { server } = await start(t)
+  server.faults.add({ fault: { kind: 'hang' } })
+  const giveUp = new AbortController()
+  const hanging = fetch(`${server.url}/events`, { method: 'POST', body: '{}', signal: giveUp.signal })
+  while (server.requests.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  giveUp.abort()
+  await assert.rejects(hanging, { name: 'AbortError' })
+  assert.equal(server.requests[0].status, 0)
+})
+
+void test('a truncated gzip body ends as if it were whole', async (t) => {
+  const { server } = await start(t)
+  server.faults.add({ fault: { kind: 'truncated-gzip' }, times: 1 })
+  const plain = await rawPost(server, {})
+  assert.equal(plain.headers['content-encoding'], undefined)
+  const { bytes, headers } = await rawPost(server, { 'accept-encoding': 'gzip' })
+  assert.equal(Number(headers['content-length']), bytes.length)
+  assert.throws(() => gunzipSync(bytes), { code: 'Z_BUF_ERROR' })
+})
+
+void test('a body is cut behind a record, with a content-length that says so and without one', async (t) => {
+  const { server, events } = await start(t)
+  server.faults.add({ fault: { kind: 'cut', contentLength: true } })
+  await assert.rejects(events(), { code: 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' })
+  server.faults.add({ fault: { kind: 'cut', contentLength: false } })
+  const { bytes, headers } = await rawPost(server, {})
+  assert.equal(headers['content-length'], undefined)
+  assert.equal(headers['transfer-encoding'], undefined)
+  assert.equal(headers['x-result-count'], '1000')
+  const cut: unknown = JSON.parse(`${bytes.toString()}]`)
+  assert.ok(Array.isArray(cut) && cut.length === 500)
+})
+
+void test('a sign-in page comes with status 200', async (t) => {
+  const { events, server } = await start(t)
+  server.faults.add({ fault: { kind: 'html' } })
+  const answer = await events()
+  assert.equal(answer.status, 200)
+  assert.equal(answer.headers['content-type'], 'text/html')
+  assert.equal(answer.json, undefined)
+})
+
+void test('a cursor comes back or is missing on a full page', async (t) => {
+  const { events, post, server } = await start(t)
+  server.faults.add({ fault: { kind: 'repeat-cursor' } })
+  const first = cursorOf(await events({ limit: 10 }))
+  const stuck = await post('/events', withCursor({ limit: 10 }, first))
+  assert.equal(cursorOf(stuck), first)
+  assert.equal(count(stuck), 10)
+  server.faults.add({ fault: { kind: 'no-cursor' } })
+  assert.ok(cursorOf(await events({ limit: 10_000 })), 'a short page keeps its cursor')
+  const full = await events({ limit: 10 })
+  assert.equal(count(full), 10)
+  assert.equal(full.headers['x-search_after'], undefined)
+})
+
+void test('a redirect leads to another origin', async (t) => {
+  const { events, server } = await start(t)
+  server.faults.add({ fault: { kind: 'redirect', to: 'http://127.0.0.1:9' } })
+  const answer = await events()
+  assert.equal(answer.status, 307)
+  assert.equal(answer.headers['location'], 'http://127.0.0.1:9/insights/directory/v1/events')
+})
+
+void test('a body drips one byte at a time', async (t) => {
+  const { server } = await start(t, { events: 1 })
+  server.faults.add({ fault: { kind: 'slow', every: 1 } })
+  const { bytes, chunks } = await rawPost(server, {})
+  assert.equal(bytes.toString(), `[${server.organizations[0].events.text(0)}]`)
+  assert.ok(chunks > 10, String(chunks))
+})
+
+void test('closing ends dripping and hanging answers', async () => {
+  const server = await startJumpCloudServer({ now: NOW, frozen: true })
+  const hang = server.faults.add({ fault: { kind: 'hang' } })
+  const slow = server.faults.add({ fault: { kind: 'slow' } })
+  const both = Promise.allSettled([rawPost(server, {}), rawPost(server, {})])
+  while (hang.fired + slow.fired < 2) await new Promise((resolve) => setImmediate(resolve))
+  await server.close()
+  for (const outcome of await both) assert.equal(outcome.status, 'rejected')
+})
+
+void test('error bodies echo the request and its key when told to', async (t) => {
+  const { events, server } = await start(t, { echoErrors: true })
+  server.faults.add({ fault: { kind: 'status', status: 500 } })
+  assert.ok((await events()).bytes.toString().includes(server.apiKey))
+  assert.ok((await events({ service: [] })).bytes.toString().includes(server.apiKey))
+})
+
+void test('requests are kept with their organisation, body, time and status', async (t) => {
+  const { events, server, org } = await start(t)
+  await events({ limit: 3 })
+  await events({ service: [] }, { 'x-org-id': 'elsewhere' })
+  assert.deepEqual(
+    server.requests.map(({ method, path, org: to, time, status }) => [method, path, to, time, status]),
+    [
+      ['POST', '/insights/directory/v1/events', org, NOW, 200],
+      ['POST', '/insights/directory/v1/events', 'elsewhere', NOW, 403],
+    ],
+  )
+  assert.equal(server.requests[0].body, JSON.stringify(lastDay({ limit: 3 })))
+})
+
+void test('a body is made only as fast as its client reads', async (t) => {
+  let made = 0
+  function* endless(): Generator<string> {
+    const item = JSON.stringify('x'.repeat(1000))
+    for (;;) {
+      made += item.length
+      yield item
+    }
+  }
+  const sent: Promise<void>[] = []
+  const server = createServer((_, response) => {
+    sent.push(sendArray(response, endless(), false))
+  })
+  t.after(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  const client = get({ port: address.port, host: '127.0.0.1' })
+  client.on('response', (response) => {
+    response.once('data', () => client.destroy())
+  })
+  await once(client, 'close')
+  await assert.rejects(sent[0], { code: /ERR_STREAM_PREMATURE_CLOSE|ECONNRESET|EPIPE/ })
+  assert.ok(made < 100_000_000, `${made} bytes made for a client that read one chunk`)
+})
+
+void test('as its own process it serves a million events from 64 MB of heap until SIGTERM', async (t) => {
+  const script = fileURLToPath(new URL('jumpcloud.js', import.meta.url))
+  const options = JSON.stringify({ now: NOW, frozen: true })
+  const fault = JSON.stringify({ fault: { kind: 'status', status: 503 } })
+  const flags = ['--events', '1000000', '--seed', '9', '--options', options, '--fault', fault]
+  const child = spawn(process.execPath, ['--max-old-space-size=64', script, ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout })
+  const [line]: unknown[] = await once(lines, 'line')
+  const ready: { url: string; apiKey: string; organizations: string[] } = JSON.parse(String(line))
+  const post = async (path: string, body: object): Promise<Response> =>
+    fetch(ready.url + path, {
+      method: 'POST',
+      headers: { 'x-api-key': ready.apiKey, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  assert.equal(ready.organizations.length, 1)
+  assert.equal((await post('/events', lastDay())).status, 503)
+  assert.deepEqual(await (await post('/events/count', lastDay())).json(), { count: 1_000_000 })
+  const page: unknown = await (await post('/events', lastDay({ start_time: iso(NOW - HOUR), limit: 10_000 }))).json()
+  assert.ok(Array.isArray(page) && page.length === 10_000)
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null])
+})
+
+/** A plain HTTP client that takes what comes. */
+async function rawPost(
+  server: JumpCloudServer,
+  headers: Record<string, string>,
+): Promise<{ headers: IncomingHttpHeaders; bytes: Buffer; chunks: number }> {
+  const call = httpRequest(`${server.url}/events`, {
+    method: 'POST',
+    headers: { 'x-api-key': server.apiKey, 'content-type': 'application/json', ...headers },
+    agent: false,
+  })
+  call.end(JSON.stringify(lastDay()))
+  return new Promise((resolve, reject) => {
+    call.on('error', reject)
+    call.on('response', (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () =>
+        resolve({ headers: response.headers, bytes: Buffer.concat(chunks), chunks: chunks.length }),
+      )
+    })
+  })
+}

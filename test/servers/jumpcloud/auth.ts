@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Clock } from './clock.ts'
+import { HttpError } from './http-error.ts'
+import type { Organization } from './organization.ts'
+
+export interface Credentials {
+  readonly apiKey: string
+  readonly clientId: string
+  readonly clientSecret: string
+}
+
+export interface Auth {
+  readonly credentials: Credentials
+  /** Answers a client-credentials request, or throws 400 or 401 with OAuth's error names. */
+  issueToken(headers: IncomingHttpHeaders, form: string): object
+  /** The organisation a request is for, or throws 401, 402 or 403. */
+  authorize(headers: IncomingHttpHeaders): Organization
+}
+
+/** One administrator's key and one service account, both valid for every organisation. Tokens expire by the server's clock. */
+export function createAuth(organizations: readonly Organization[], clock: Clock, tokenSeconds: number): Auth {
+  const credentials: Credentials = {
+    apiKey: `jca_${randomBytes(18).toString('base64url')}`,
+    clientId: randomBytes(12).toString('hex'),
+    clientSecret: randomBytes(24).toString('base64url'),
+  }
+  const basic = Buffer.from(`${credentials.clientId}:${credentials.clientSecret}`).toString('base64')
+  const expiries = new Map<string, number>()
+
+  function issueToken(headers: IncomingHttpHeaders, form: string): object {
+    if (headers.authorization !== `Basic ${basic}`) throw new HttpError(401, 'invalid_client')
+    const fields = new URLSearchParams(form)
+    if (fields.get('grant_type') !== 'client_credentials') throw new HttpError(400, 'unsupported_grant_type')
+    if (fields.get('scope') !== 'api') throw new HttpError(400, 'invalid_scope')
+    const token = randomBytes(32).toString('base64url')
+    expiries.set(token, clock.now() + tokenSeconds * 1000)
+    return { access_token: token, expires_in: tokenSeconds, scope: 'api', token_type: 'bearer' }
+  }
+
+  function hasLiveToken(headers: IncomingHttpHeaders): boolean {
+    const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? ''
+    return (expiries.get(token) ?? -Infinity) > clock.now()
+  }
+
+  function authorize(headers: IncomingHttpHeaders): Organization {
+    const byToken = hasLiveToken(headers)
+    if (!byToken && headers['x-api-key'] !== credentials.apiKey) throw new HttpError(401, 'Unauthorized')
+    const id = headers['x-org-id']
+    if (id === undefined && (byToken || organizations.length > 1)) throw new HttpError(403, 'x-org-id is required')
+    const organization = id === undefined ? organizations[0] : organizations.find((each) => each.id === id)
+    if (organization === undefined) throw new HttpError(403, 'Forbidden: no access to this organization')
+    if (!organization.licensed) throw new HttpError(402, 'Directory Insights is not enabled for this organization')
+    return organization
+  }
+
+  return { credentials, issueToken, authorize }
+}

@@ -1,0 +1,18 @@
+export interface Clock {
+  /** The server's time in epoch milliseconds. */
+  now(): number
+  set(time: number): void
+  advance(milliseconds: number): void
+}
+
+/** Runs with real time from `start` on, or stands still where it is put when `frozen`. */
+export function createClock(start: number, frozen: boolean): Clock {
+  let base = start
+  let since = performance.now()
+  const now = (): number => (frozen ? base : base + Math.floor(performance.now() - since))
+  const set = (time: number): void => {
+    base = time
+    since = performance.now()
+  }
+  return { now, set, advance: (milliseconds) => set(now() + milliseconds) }
+}
