@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import type { EventSet } from '../events.ts'
+import { encodeChunks } from './encode.ts'
 
 export interface ArchiveOptions {
   /** First index, 0 by default. */
@@ -18,7 +19,7 @@ export interface ArchiveOptions {
 
 /** Writes events to a file. Memory does not grow with the number of events. */
 export async function writeArchive(path: string, events: EventSet, options: ArchiveOptions = {}): Promise<void> {
-  const chunks = Readable.from(archiveChunks(events, options), { highWaterMark: 1 })
+  const chunks = Readable.from(encodeChunks(archiveTexts(events, options), CHUNK), { highWaterMark: 1 })
   const file = createWriteStream(path, { highWaterMark: CHUNK })
   if (options.gzip) await pipeline(chunks, createGzip({ level: 1, chunkSize: CHUNK }), file)
   else await pipeline(chunks, file)
@@ -26,19 +27,16 @@ export async function writeArchive(path: string, events: EventSet, options: Arch
 
 const CHUNK = 256 * 1024
 
-function* archiveChunks(events: EventSet, options: ArchiveOptions): Generator<Buffer> {
+function* archiveTexts(events: EventSet, options: ArchiveOptions): Generator<string> {
   const { from = 0, to = events.count, format = 'ndjson', order = 'ASC' } = options
   const { open, separator, close } = FORMATS[format]
   const layout = format === 'pretty' ? 'pretty' : undefined
-  let text = open
+  yield open
   for (let at = from; at < to; at++) {
-    if (at > from) text += separator
-    text += events.text(order === 'ASC' ? at : from + to - 1 - at, layout)
-    if (text.length < CHUNK) continue
-    yield Buffer.from(text)
-    text = ''
+    const text = events.text(order === 'ASC' ? at : from + to - 1 - at, layout)
+    yield at === from ? text : separator + text
   }
-  yield Buffer.from(text + (format === 'ndjson' && to <= from ? '' : close))
+  if (format !== 'ndjson' || to > from) yield close
 }
 
 const FORMATS = {

@@ -21,5 +21,7 @@ export function mix32(value: number): number {
 
 /** Eight lower-case hex digits of 32 bits. */
 export function hex8(value: number): string {
-  return (value >>> 0).toString(16).padStart(8, '0')
+  return HEX4[value >>> 16] + HEX4[value & 0xffff]
 }
+
+const HEX4 = Array.from({ length: 0x10000 }, (_, value) => value.toString(16).padStart(4, '0'))

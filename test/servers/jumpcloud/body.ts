@@ -4,11 +4,12 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { createGzip, gzip } from 'node:zlib'
+import { encodeChunks } from '../events/encode.ts'
 import type { PageFault } from './faults.ts'
 
 /** Sends a JSON array of `texts`, holding no more of it than one chunk, as fast as the client reads. */
 export async function sendArray(response: ServerResponse, texts: Iterable<string>, compress: boolean): Promise<void> {
-  const chunks = Readable.from(arrayChunks(texts), { highWaterMark: 1 })
+  const chunks = Readable.from(encodeChunks(arrayTexts(texts), CHUNK), { highWaterMark: 1 })
   if (!compress) return pipeline(chunks, response)
   response.setHeader('Content-Encoding', 'gzip')
   return pipeline(chunks, createGzip({ level: 1 }), response)
@@ -49,19 +50,15 @@ export async function sendBrokenArray(
 
 const compressed = promisify(gzip)
 
-const CHUNK = 64 * 1024
+const CHUNK = 256 * 1024
 
-function* arrayChunks(texts: Iterable<string>): Generator<Buffer> {
-  let text = '['
-  let separator = ''
-  for (const item of texts) {
-    text += separator + item
-    separator = ','
-    if (text.length < CHUNK) continue
-    yield Buffer.from(text)
-    text = ''
+function* arrayTexts(items: Iterable<string>): Generator<string> {
+  let before = '['
+  for (const item of items) {
+    yield before + item
+    before = ','
   }
-  yield Buffer.from(`${text}]`)
+  yield before === '[' ? '[]' : ']'
 }
 
 async function sendSlowly(response: ServerResponse, body: Buffer, every: number, signal: AbortSignal): Promise<void> {
