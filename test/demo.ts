@@ -1,0 +1,161 @@
+/**
+ * `npm run demo`: the main job on real input, on loopback only. A JumpCloud API and an S3 server run in this process; Sluice runs as its
+ * users run it, as a command in processes of its own. At the end every object is read back and held against what the API and the archive have.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { formatBytes, formatCount, type Report } from '../src/observe/report.ts'
+import { SECRET_MARK } from './servers/events.ts'
+import { writeArchive } from './servers/events/archive.ts'
+import { startJumpCloudServer } from './servers/jumpcloud.ts'
+import { startS3Server, type StoredObject } from './servers/s3.ts'
+
+const EVENTS = 90_000
+/** The API is asked from this event on; the archive ends a third of the way behind it. */
+const API_FROM = 30_000
+const ARCHIVE_TO = 50_000
+const BUCKET = 'audit'
+
+const folder = await mkdtemp(join(tmpdir(), 'sluice-demo-'))
+const s3 = await startS3Server({ buckets: [BUCKET] })
+const end = Date.now() - 3_600_000
+const jumpcloud = await startJumpCloudServer({
+  seed: 7,
+  events: EVENTS,
+  start: end - 2 * 86_400_000,
+  end,
+  repeats: 0.02,
+})
+try {
+  const { events } = jumpcloud.organizations[0]
+  const since = new Date(events.millis(API_FROM)).toISOString()
+  const environment = {
+    ...process.env,
+    AWS_ENDPOINT_URL_S3: s3.endpoint,
+    AWS_REGION: s3.region,
+    AWS_ACCESS_KEY_ID: s3.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    JUMPCLOUD_API_KEY: jumpcloud.apiKey,
+    JUMPCLOUD_BASE_URL: jumpcloud.url,
+    SLUICE_BUCKET: BUCKET,
+    SLUICE_HMAC_KEY: 'a key for the demo',
+    SLUICE_SINCE: since,
+  }
+  const sluice = (...args: string[]) => runSluice([...args, '--state', join(folder, 'state')], environment)
+
+  title('1. Check the pipeline')
+  await runSluice(['check', 'jumpcloud'], environment)
+
+  title(`2. Pull ${formatCount(EVENTS - API_FROM)} events through the API into s3://${BUCKET}`)
+  const report = join(folder, 'run.json')
+  await sluice('run', 'jumpcloud', '--report', report, '--set', 'source.rate.perSecond=20')
+
+  title('3. Backfill an archive that overlaps them')
+  const archive = join(folder, 'jc_directoryinsights_all.json.gz')
+  await writeArchive(archive, events, { to: ARCHIVE_TO, format: 'array', order: 'DESC', gzip: true })
+  const backfillReport = join(folder, 'backfill.json')
+  await sluice('backfill', 'jumpcloud', archive, '--report', backfillReport)
+
+  title('4. One record, before and after')
+  await runSluice(['preview', 'jumpcloud', archive, '--limit', '1'], environment)
+
+  title('5. Ledger and objects')
+  const reports = [await readReport(report), await readReport(backfillReport)]
+  const objects = [...s3.objects(BUCKET).values()]
+  printLedger(reports)
+  printObjects(objects)
+
+  title('6. Read every object back')
+  const expected = Array.from({ length: EVENTS }, (_, index) => events.id(index))
+  verify(objects, expected, reports)
+  process.stdout.write('\ndemo: ok\n')
+} finally {
+  await jumpcloud.close()
+  await s3.close()
+  await rm(folder, { recursive: true, force: true })
+}
+
+function title(text: string): void {
+  process.stdout.write(`\n== ${text}\n`)
+}
+
+async function runSluice(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+  process.stdout.write(`$ sluice ${args.map((arg) => arg.replace(folder, '$TMP')).join(' ')}\n`)
+  const child = spawn(process.execPath, ['build/src/cli/main.js', ...args], {
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve))
+  if (code !== 0) throw new Error(`sluice ${args[0]} ended with ${code}`)
+}
+
+async function readReport(path: string): Promise<Report> {
+  const report: Report = JSON.parse(await readFile(path, 'utf8'))
+  return report
+}
+
+function printLedger(reports: readonly Report[]): void {
+  process.stdout.write('                 read +  added =  written + dropped + duplicate + rejected\n')
+  for (const [name, { read, added, written, dropped, duplicate, rejected }] of [
+    ['api', reports[0]],
+    ['archive', reports[1]],
+  ] as const) {
+    const drops = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+    if (read + added !== written + drops + duplicate + rejected)
+      throw new Error(`the ledger of ${name} does not add up`)
+    process.stdout.write(
+      `  ${name.padEnd(10)}${cell(read, 9)}${cell(added, 9)}${cell(written, 11)}${cell(drops, 10)}${cell(duplicate, 12)}${cell(rejected, 11)}\n`,
+    )
+  }
+}
+
+function cell(count: number, width: number): string {
+  return formatCount(count).padStart(width)
+}
+
+function printObjects(objects: readonly StoredObject[]): void {
+  const bytes = objects.reduce((sum, object) => sum + object.size, 0)
+  process.stdout.write(`\n  ${objects.length} objects, ${formatBytes(bytes)}:\n`)
+  for (const { key, size } of objects.slice(0, 4)) process.stdout.write(`  ${formatBytes(size).padStart(9)}  ${key}\n`)
+  if (objects.length > 4) process.stdout.write(`             and ${objects.length - 4} more\n`)
+}
+
+/** Shares no code with the pipeline: plain gunzip and JSON.parse of what the store holds. */
+function verify(objects: readonly StoredObject[], expected: readonly string[], reports: readonly Report[]): void {
+  const found = new Map<string, number>()
+  const leaks = { passwords: 0, addresses: 0, places: 0 }
+  for (const object of objects) {
+    if (object.puts !== 1) throw new Error(`${object.key} was written ${object.puts} times`)
+    const text = gunzipSync(object.body).toString('utf8')
+    if (text.includes(SECRET_MARK)) leaks.passwords++
+    for (const line of text.split('\n')) {
+      if (line === '') continue
+      const record: { id: string; client_ip?: string; geoip?: { latitude?: number; longitude?: number } } =
+        JSON.parse(line)
+      found.set(record.id, (found.get(record.id) ?? 0) + 1)
+      if (record.client_ip !== undefined && !record.client_ip.startsWith('hmac:')) leaks.addresses++
+      if (record.geoip?.latitude !== undefined || record.geoip?.longitude !== undefined) leaks.places++
+    }
+  }
+  const missing = expected.filter((id) => !found.has(id)).length
+  const repeated = [...found.values()].filter((times) => times > 1).length
+  const written = reports.reduce((sum, report) => sum + report.written, 0)
+  const rows: [string, number, number][] = [
+    ['distinct events', found.size, expected.length],
+    ['records, as the ledger says', [...found.values()].reduce((sum, times) => sum + times, 0), written],
+    ['events missing', missing, 0],
+    ['events twice', repeated, 0],
+    ['objects with a password', leaks.passwords, 0],
+    ['client addresses in clear', leaks.addresses, 0],
+    ['coordinates', leaks.places, 0],
+  ]
+  for (const [name, actual, wanted] of rows) {
+    process.stdout.write(
+      `  ${name.padEnd(30)}${formatCount(actual).padStart(8)}  ${actual === wanted ? 'ok' : `WRONG, ${wanted} expected`}\n`,
+    )
+  }
+  if (rows.some(([, actual, wanted]) => actual !== wanted)) throw new Error('what was written is not what was read')
+}
