@@ -1,0 +1,113 @@
+import { pipeline as streamPipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
+import type { Source } from '../component.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import { showProgress, type Flow } from '../observe/progress.ts'
+import type { Report } from '../observe/report.ts'
+import type { Batch, End } from '../record/batch.ts'
+import { Paths } from '../record/path.ts'
+import { openDelivery } from './delivery.ts'
+import { readBatches } from './source-stage.ts'
+import { buildStages, through, type Stage } from './transform-stages.ts'
+
+export interface RunOptions {
+  readonly pipeline: CheckedPipeline
+  /** Folder that holds a folder for each pipeline's state. */
+  readonly stateFolder: string
+  readonly follow: boolean
+  /** Put before the pipeline's own transforms; a backfill's time limits, for example. */
+  readonly before?: (paths: Paths) => readonly Stage[]
+  /** Asks for a clean end: what was read is committed and published. */
+  readonly stop: AbortSignal
+  readonly log: Log
+}
+
+export interface RunResult {
+  readonly report: Report
+  /** Why the run failed; everything read before it is committed. */
+  readonly error?: SluiceError
+}
+
+/**
+ * Runs a checked pipeline until its source has ended, failed or was asked to stop, and all that was committed is published.
+ * @throws SluiceError when the run cannot begin (state, components); later failures come back in the result.
+ */
+export async function runPipeline(options: RunOptions): Promise<RunResult> {
+  const { pipeline, log, stop } = options
+  const startedAt = new Date()
+  const paths = new Paths()
+  const flow: Flow = { records: 0, bytes: 0 }
+  const note = log.note.bind(log)
+  const delivery = await openDelivery({ pipeline, paths, stateFolder: options.stateFolder, note })
+  let stages: Stage[] = []
+  let end: End | undefined
+  let failure: SluiceError | undefined
+  try {
+    stages = [
+      ...(options.before?.(paths) ?? []),
+      ...(await buildStages(pipeline, { paths, hashKey: delivery.hashKey })),
+    ]
+    const source = await createSource(pipeline)
+    const total = await source.total?.()
+    const batches = readBatches({
+      source,
+      type: pipeline.source.declaration.type,
+      paths,
+      limits: pipeline.limits,
+      follow: options.follow,
+      position: (partition) => delivery.position(partition),
+      note,
+      stop,
+      flow,
+    })
+    const hideProgress = showProgress(flow, log, total?.bytes)
+    try {
+      await streamPipeline([
+        Readable.from(batches, { objectMode: true, highWaterMark: 1 }),
+        ...stages.map((stage) => (input: AsyncIterable<Batch>) => through(stage, input)),
+        (input: AsyncIterable<Batch>) => watchEnd(input, (seen) => (end = seen)),
+        delivery.writable(),
+      ])
+    } finally {
+      hideProgress()
+    }
+    if (end === undefined) throw new SluiceError('INTERNAL', 'the stream ended without the marker of its end')
+    if (end.kind === 'failed') failure = asSluiceError(end.error, 'SOURCE_FAILED', 'the source failed')
+  } catch (error) {
+    failure = asSluiceError(error, 'INTERNAL', `pipeline ${pipeline.name} failed`)
+  } finally {
+    for (const stage of stages) await stage.close()
+    await delivery.close()
+  }
+
+  const outcome = failure ? 'failed' : end?.kind === 'interrupted' ? 'interrupted' : 'done'
+  const report: Report = {
+    pipeline: pipeline.name,
+    outcome,
+    ...(failure && { error: { code: failure.code, message: failure.message } }),
+    ...delivery.totals(),
+    bytesIn: flow.bytes,
+    startedAt: startedAt.toISOString(),
+    seconds: (Date.now() - startedAt.getTime()) / 1000,
+  }
+  return failure ? { report, error: failure } : { report }
+}
+
+async function createSource(pipeline: CheckedPipeline): Promise<Source> {
+  const { declaration, config, stage } = pipeline.source
+  try {
+    return await declaration.create(config as never, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+  } catch (error) {
+    throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `source ${stage} could not be created`)
+  }
+}
+
+/** `pipeline` counts a stage that returns early as success: hence the explicit marker of the source's end. */
+async function* watchEnd(batches: AsyncIterable<Batch>, seen: (end: End) => void): AsyncGenerator<Batch, void> {
+  for await (const batch of batches) {
+    if (batch.end) seen(batch.end)
+    yield batch
+  }
+}

@@ -1,0 +1,94 @@
+import type { Piece, Source } from '../component.ts'
+import { asSluiceError } from '../errors.ts'
+import type { Flow } from '../observe/progress.ts'
+import type { Batch, End } from '../record/batch.ts'
+import { endBatch, openBatches } from '../record/door.ts'
+import type { Json } from '../record/json.ts'
+import type { Paths } from '../record/path.ts'
+import type { ScanLimits } from '../record/scan.ts'
+
+interface SourceStageOptions {
+  readonly source: Source
+  /** Put before partition names: one state serves several sources (a collector and a backfill). */
+  readonly type: string
+  readonly paths: Paths
+  readonly limits: ScanLimits
+  readonly follow: boolean
+  /** The committed position of a partition, by its full name. */
+  position(partition: string): Json | undefined
+  note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
+  /** Asks the source to stop; what it has yielded goes its way. */
+  readonly stop: AbortSignal
+  /** Counted here, whatever components may say later. */
+  readonly flow: Flow
+}
+
+/**
+ * The source's door: pieces become numbered batches. The end of the source, its failure and its interruption travel behind the last
+ * good batch, in a batch of their own: the sink commits first, then the run ends.
+ */
+export async function* readBatches(options: SourceStageOptions): AsyncGenerator<Batch, void> {
+  const { source, type, paths, limits, flow } = options
+  const numbers = new Map<string, number>()
+  const pieces = source
+    .read({
+      position: (partition = '') => options.position(`${type}:${partition}`),
+      signal: options.stop,
+      follow: options.follow,
+      maxLine: limits.maxLine,
+      note: options.note,
+    })
+    [Symbol.asyncIterator]()
+  const door = stoppable(pieces, options.stop)
+  let end: End = { kind: 'done' }
+  try {
+    while (true) {
+      const next = await door.next()
+      if (next === 'stopped') {
+        end = { kind: 'interrupted' }
+        break
+      }
+      if (next.done === true) {
+        if (options.stop.aborted) end = { kind: 'interrupted' }
+        break
+      }
+      const partition = `${type}:${next.value.partition ?? ''}`
+      const firstNumber = numbers.get(partition) ?? 0
+      const batches = openBatches(next.value, { partition, firstNumber, paths, limits })
+      numbers.set(partition, firstNumber + batches.length)
+      count(flow, next.value, batches)
+      yield* batches
+    }
+  } catch (error) {
+    end = options.stop.aborted
+      ? { kind: 'interrupted' }
+      : { kind: 'failed', error: asSluiceError(error, 'SOURCE_FAILED', `source ${type} failed`) }
+  } finally {
+    door.close()
+    // A source that ignores its signal must not hold the run: its return waits behind the read that it never ends.
+    pieces.return?.().catch(() => {})
+  }
+  yield endBatch(end, { paths, limits })
+}
+
+function count(flow: Flow, piece: Piece, batches: readonly Batch[]): void {
+  for (const batch of batches) flow.records += batch.tallies.read
+  flow.bytes += piece.sourceBytes ?? piece.bytes?.length ?? 0
+}
+
+/** The next piece, or `stopped` as soon as the signal aborts. One listener for all: `Promise.race` would keep a reaction per piece. */
+function stoppable(pieces: AsyncIterator<Piece>, stop: AbortSignal) {
+  let settle: ((result: 'stopped') => void) | undefined
+  const onAbort = () => settle?.('stopped')
+  stop.addEventListener('abort', onAbort, { once: true })
+  return {
+    next(): Promise<IteratorResult<Piece> | 'stopped'> {
+      if (stop.aborted) return Promise.resolve('stopped')
+      return new Promise((resolve, reject) => {
+        settle = resolve
+        pieces.next().then(resolve, reject)
+      })
+    },
+    close: () => stop.removeEventListener('abort', onAbort),
+  }
+}

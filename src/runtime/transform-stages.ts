@@ -1,0 +1,75 @@
+import type { DuplexTransform, FunctionTransform, Transform } from '../component.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { asSluiceError } from '../errors.ts'
+import type { Batch } from '../record/batch.ts'
+import type { Path, Paths } from '../record/path.ts'
+import { runFunction } from './custom-stage.ts'
+import { runDuplex } from './duplex-stage.ts'
+
+/** One transform of a pipeline, ready to run. */
+export interface Stage {
+  readonly name: string
+  readonly type: string
+  /** Usually the same batch, changed in place; several when it grew too large. */
+  run(batch: Batch): Batch[] | Promise<Batch[]>
+  close(): Promise<void>
+}
+
+interface BuildOptions {
+  readonly paths: Paths
+  /** Key of the digests; from the state, so that they mean the same in every run. */
+  readonly hashKey: Buffer | undefined
+}
+
+/** Makes the transforms of a pipeline, in order. @throws SluiceError COMPONENT_LOAD_FAILED when a component's `create` throws. */
+export async function buildStages(pipeline: CheckedPipeline, { paths, hashKey }: BuildOptions): Promise<Stage[]> {
+  const stages: Stage[] = []
+  for (const { declaration, config, stage } of pipeline.transforms) {
+    const context = {
+      pipeline: pipeline.name,
+      folder: pipeline.folder,
+      stage,
+      paths,
+      path: (text: string): Path => paths.add(text),
+      ...(hashKey && { hashKey }),
+    }
+    try {
+      stages.push(toStage(await declaration.create(config as never, context), stage, declaration.type))
+    } catch (error) {
+      throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `transform ${stage} could not be created`)
+    }
+  }
+  return stages
+}
+
+/** Puts a stage into the stream: batches in, batches out, in order. The marker of the source's end passes by. */
+export async function* through(stage: Stage, batches: AsyncIterable<Batch>): AsyncGenerator<Batch, void> {
+  for await (const batch of batches) {
+    if (batch.end) yield batch
+    else yield* await stage.run(batch)
+  }
+}
+
+function toStage(transform: Transform, name: string, type: string): Stage {
+  const run = runner(transform, name)
+  return {
+    name,
+    type,
+    run: (batch) => (batch.count === 0 ? [batch] : run(batch)),
+    close: async () => {
+      if (typeof transform === 'object' && 'close' in transform) await transform.close?.()
+    },
+  }
+}
+
+function runner(transform: Transform, stage: string): (batch: Batch) => Batch[] | Promise<Batch[]> {
+  if (typeof transform === 'function') return (batch) => runFunction(batch, { transform }, { stage })
+  if ('batch' in transform) {
+    return (batch) => {
+      const pending = transform.batch(batch)
+      return pending === undefined ? [batch] : pending.then(() => [batch])
+    }
+  }
+  if ('duplex' in transform) return (batch) => runDuplex(batch, transform satisfies DuplexTransform, { stage })
+  return (batch) => runFunction(batch, transform satisfies FunctionTransform, { stage })
+}
