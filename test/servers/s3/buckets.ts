@@ -1,4 +1,4 @@
-import { accessDenied, findBucket, pageSize, receiveText, xmlAnswer } from './call.ts'
+import { accessDenied, findListable, pageSize, receiveText, xmlAnswer } from './call.ts'
 import type { Answer, Call } from './call.ts'
 import { S3Error } from './errors.ts'
 import { encodeRfc3986 } from './signature.ts'
@@ -22,8 +22,7 @@ export function addBucket(buckets: Map<string, Bucket>, name: string): void {
 }
 
 export function headBucket(call: Call): Answer {
-  findBucket(call)
-  if (call.settings.denyList) throw accessDenied()
+  findListable(call)
   return {}
 }
 
@@ -37,8 +36,7 @@ export function listBuckets({ buckets, settings }: Call): Answer {
 
 /** Pages over keys and common prefixes; a continuation token is the last of them. */
 export function listObjects(call: Call): Answer {
-  const bucket = findBucket(call)
-  if (call.settings.denyList) throw accessDenied()
+  const bucket = findListable(call)
   const { target } = call
   const prefix = target.parameter('prefix') ?? ''
   const delimiter = target.parameter('delimiter') ?? ''

@@ -51,6 +51,13 @@ export function findBucket({ target, headers, settings, buckets }: Call, name = 
   return bucket
 }
 
+/** @throws S3Error NoSuchBucket, AccessDenied */
+export function findListable(call: Call): Bucket {
+  const bucket = findBucket(call)
+  if (call.settings.denyList) throw accessDenied()
+  return bucket
+}
+
 export function accessDenied(): S3Error {
   return new S3Error('AccessDenied', 'Access Denied')
 }

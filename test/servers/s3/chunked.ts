@@ -19,6 +19,17 @@ export interface ChunkedOptions {
  */
 export async function* decodeChunked(source: AsyncIterable<Buffer>, options: ChunkedOptions): AsyncGenerator<Buffer> {
   const reader = new ByteReader(source)
+  try {
+    yield* readChunks(reader, options.signatures)
+    options.onTrailers(await readTrailers(reader, options))
+    if (!(await reader.ended())) throw incomplete()
+  } finally {
+    // Behind an error the source has bytes left, which somebody else has to read.
+    await reader.letGo()
+  }
+}
+
+async function* readChunks(reader: ByteReader, signatures: ChunkSignatures | undefined): AsyncGenerator<Buffer> {
   let smallChunkSeen = false
   for (;;) {
     const { size, signature } = parseChunkHeader(await reader.line())
@@ -26,19 +37,17 @@ export async function* decodeChunked(source: AsyncIterable<Buffer>, options: Chu
       throw new S3Error('InvalidChunkSizeError', 'Only the last chunk is allowed to have a size less than 8192 bytes')
     }
     smallChunkSeen = size < minChunkSize
-    const hash = options.signatures && createHash('sha256')
+    const hash = signatures && createHash('sha256')
     for (let left = size; left > 0;) {
       const piece = await reader.take(left)
       left -= piece.length
       hash?.update(piece)
       yield piece
     }
-    if (hash) options.signatures?.chunk(signature, hash.digest('hex'))
-    if (size === 0) break
+    if (hash) signatures?.chunk(signature, hash.digest('hex'))
+    if (size === 0) return
     if ((await reader.line()) !== '') throw incomplete()
   }
-  options.onTrailers(await readTrailers(reader, options))
-  if (!(await reader.ended())) throw incomplete()
 }
 
 const minChunkSize = 8192
@@ -98,6 +107,10 @@ class ByteReader {
 
   async ended(): Promise<boolean> {
     return this.#rest.length === 0 && !(await this.#fill())
+  }
+
+  async letGo(): Promise<void> {
+    await this.#source.return?.()
   }
 
   async #fill(): Promise<boolean> {

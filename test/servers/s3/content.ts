@@ -105,7 +105,10 @@ function fileWriter(folder: string): ContentWriter {
     },
     async finish() {
       await (await opened).close()
-      return whole(new FileBlob(file, size))
+      const blob = new FileBlob(file, size)
+      // Nobody keeps an empty blob.
+      if (size === 0) blob.release()
+      return whole(blob)
     },
     async discard() {
       await (await opened).close()

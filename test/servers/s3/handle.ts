@@ -82,6 +82,9 @@ export async function handleRequest(
     if (withholds(fault, 'answer')) return withhold(request, fault)
     record.status = answer.status ?? 200
     await sendAnswer(response, answer, { fault, headOnly: request.method === 'HEAD' })
+  } catch (error) {
+    // The status is out: all that can still be said is that the answer is not whole.
+    response.destroy(error instanceof Error ? error : undefined)
   } finally {
     release(answer.content ?? [])
   }
@@ -114,10 +117,16 @@ async function performSafely(exchange: Exchange): Promise<Answer> {
     const answer = target.operation === 'AssumeRole' ? await performAssumeRole(exchange) : await perform(exchange)
     return fault?.kind === 'wrongChecksum' ? withWrongChecksum(answer) : answer
   } catch (error) {
-    const known = error instanceof S3Error ? error : new S3Error('InternalError', String(error))
+    const known = knownError(error, exchange)
     record.error = known.code
     return errorAnswer(known, target, fault)
   }
+}
+
+function knownError(error: unknown, { request }: Exchange): S3Error {
+  if (error instanceof S3Error) return error
+  if (request.errored) return new S3Error('IncompleteBody', 'The client went away')
+  return new S3Error('InternalError', String(error))
 }
 
 function faultError(fault: Fault & { kind: 'error' }): S3Error {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { findBucket, pageSize, textHeader, xmlAnswer } from './call.ts'
+import { findBucket, findListable, pageSize, textHeader, xmlAnswer } from './call.ts'
 import type { Answer, Call } from './call.ts'
 import { checksumElement, checksumHeader, parseChecksumAlgorithm } from './checksums.ts'
 import type { Checksum, ChecksumAlgorithm, ChecksumType } from './checksums.ts'
@@ -101,11 +101,12 @@ export function listParts(call: Call): Answer {
 
 export function listMultipartUploads(call: Call): Answer {
   const { target } = call
+  const bucket = findListable(call)
   const prefix = target.parameter('prefix') ?? ''
   const keyMarker = target.parameter('key-marker') ?? ''
   const idMarker = target.parameter('upload-id-marker')
   const limit = pageSize(call, 'max-uploads')
-  const following = [...findBucket(call).uploads.values()]
+  const following = [...bucket.uploads.values()]
     .filter((upload) => upload.key.startsWith(prefix))
     .toSorted(byKeyAndId)
     .filter(({ key, id }) => {
