@@ -50,6 +50,8 @@ export interface TransformContext extends Context {
   /** The paths of the pipeline. Ask for all you need in `create`: then they are found while the bytes are scanned. */
   readonly paths: Paths
   path(text: string): Path
+  /** 16 secret bytes of the state, the same in every run: the key of the de-duplication digests. Absent where there is no state. */
+  readonly hashKey?: Buffer
 }
 
 export interface SourceDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {
