@@ -163,8 +163,16 @@ export interface ObjectSink {
    * Makes the object visible, once. The key contains the content's hash: an object that is already there is this one. Called again after
    * any failure that is retryable (SINK_UNAVAILABLE); a SINK_REFUSED stops the run and keeps the row.
    */
-  publish(file: OutboxFile, destination: JsonObject, signal: AbortSignal): Promise<void>
+  publish(file: OutboxFile, destination: JsonObject, signal: AbortSignal, attempt: Attempt): Promise<void>
+  /** Whether the object can be proved visible; asked when its file is gone. Without it, or in doubt, it counts as lost. */
+  exists?(destination: JsonObject, signal: AbortSignal): Promise<boolean>
   close?(): void | Promise<void>
+}
+
+/** What one attempt to publish an object leaves to the next, over crashes too: for example the id of an unfinished upload. */
+export interface Attempt {
+  readonly left: Json | undefined
+  leave(left: Json): Promise<void>
 }
 
 export interface OutboxFile {

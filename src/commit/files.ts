@@ -36,7 +36,8 @@ export const realFiles: Files = {
   async makeFolder(folder) {
     const first = await named('make the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }))
     if (first === undefined) return
-    for (let made = folder; made.length >= first.length; made = dirname(made)) await realFiles.fsyncFolder(dirname(made))
+    for (let made = folder; made.length >= first.length; made = dirname(made))
+      await realFiles.fsyncFolder(dirname(made))
   },
   readdir: (folder) => named('list', folder, () => unless('ENOENT', readdir(folder), [])),
   size: (path) => named('look at', path, async () => (await unless('ENOENT', stat(path), undefined))?.size),
@@ -53,7 +54,7 @@ function openFile(handle: FileHandle, path: string): OpenFile {
   return {
     write: (bytes, position) =>
       named('write to', path, async () => {
-        for (let done = 0; done < bytes.length; ) {
+        for (let done = 0; done < bytes.length;) {
           const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
           done += bytesWritten
         }

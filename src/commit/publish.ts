@@ -1,0 +1,219 @@
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import pLimit from 'p-limit'
+import type { ObjectSink } from '../component.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import type { Files } from './files.ts'
+import type { ObjectRow, State } from './state.ts'
+
+export interface PublisherOptions {
+  /** The outbox. */
+  readonly folder: string
+  readonly files: Files
+  readonly state: State
+  /** By type. */
+  readonly sinks: ReadonlyMap<string, ObjectSink>
+  readonly now: () => number
+  readonly note: Note
+  /** What stops the run: a refusal of the store or a failure of the state. */
+  readonly failed: (error: Error) => void
+}
+
+export type Note = (message: string, facts?: { readonly [name: string]: string | number | boolean }) => void
+
+/**
+ * Makes committed objects visible, several at once and in any order, and retires them: first the row goes to the history, then the file is
+ * deleted. What the store does not take for the moment is tried again for as long as the run lives.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions
+  readonly #limit = pLimit(CONCURRENCY)
+  readonly #stop = new AbortController()
+  readonly #waiting = new Set<ObjectRow>()
+  readonly #listeners = new Set<() => void>()
+  readonly #running = new Set<Promise<void>>()
+  /** How many objects the store did not take at their last attempt. */
+  #troubled = 0
+  #lastError: SluiceError | undefined
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes up what an earlier process has committed and not published.
+   * @throws SluiceError OUTBOX_LOST, STATE_DAMAGED, STATE_MISMATCH
+   */
+  async recover(): Promise<void> {
+    const { folder, files, state, note } = this.#options
+    await files.makeFolder(folder)
+    const rows = state.objects()
+    const named = new Set(rows.map((row) => row.file))
+    for (const name of await files.readdir(folder)) if (!named.has(name)) await files.unlink(join(folder, name))
+    for (const row of rows) if (await this.#isThere(row)) this.add([row])
+    if (this.#waiting.size > 0) note('publishing what an earlier run has committed', { objects: this.#waiting.size })
+  }
+
+  add(rows: readonly ObjectRow[]): void {
+    for (const row of rows) {
+      this.#waiting.add(row)
+      const running = this.#limit(() => this.#publish(row)).finally(() => this.#running.delete(running))
+      this.#running.add(running)
+    }
+  }
+
+  /** Committed and not published. */
+  get unpublished(): Iterable<ObjectRow> & { readonly size: number } {
+    return this.#waiting
+  }
+
+  /** Resolves when an object was retired, or nothing more will be. */
+  async changed(): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    await new Promise<void>((resolve) => this.#listeners.add(resolve))
+  }
+
+  /**
+   * Resolves when all is published.
+   * @param patience milliseconds: from now on in all, when `hard`; else without an object published while the store takes none.
+   * @throws SluiceError SINK_UNAVAILABLE: what is not published is kept.
+   */
+  async drain(patience: number, { hard }: { hard: boolean }): Promise<void> {
+    let deadline = performance.now() + patience
+    while (this.#waiting.size > 0 && !this.#stop.signal.aborted) {
+      const before = this.#waiting.size
+      await this.#changedWithin(Math.max(1, Math.min(deadline - performance.now(), patience)))
+      if (!hard && (this.#waiting.size < before || this.#troubled === 0)) deadline = performance.now() + patience
+      else if (performance.now() >= deadline) break
+    }
+    if (this.#waiting.size === 0) return
+    throw new SluiceError(
+      'SINK_UNAVAILABLE',
+      `${this.#waiting.size} objects are committed and not published${this.#lastError ? ` (${this.#lastError.message})` : ''}; they are kept, the next run publishes them`,
+      { cause: this.#lastError },
+    )
+  }
+
+  /** Gives up what is under way; the rows stay. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.#wake()
+    await Promise.all(this.#running)
+  }
+
+  async #isThere(row: ObjectRow): Promise<boolean> {
+    const { folder, files, sinks } = this.#options
+    const sink = this.#sink(row)
+    const size = await files.size(join(folder, row.file))
+    if (size === row.bytes) return true
+    if (size !== undefined) {
+      throw new SluiceError('STATE_DAMAGED', `${join(folder, row.file)} has ${size} bytes, ${row.bytes} are committed`)
+    }
+    if (await sinks.get(row.type)?.exists?.(row.destination, this.#stop.signal)) {
+      await this.#retire(row)
+      return false
+    }
+    throw new SluiceError(
+      'OUTBOX_LOST',
+      `${join(folder, row.file)} is gone and ${row.key} cannot be proved visible (${row.records} records): restore the file, or start anew with \`sluice state reset\` and read again`,
+      { cause: sink },
+    )
+  }
+
+  #sink(row: ObjectRow): ObjectSink {
+    const sink = this.#options.sinks.get(row.type)
+    if (sink) return sink
+    throw new SluiceError(
+      'STATE_MISMATCH',
+      `${row.key} is committed for the sink ${row.type} and not published, but the pipeline has no such sink any more: run it once as it was`,
+    )
+  }
+
+  async #publish(row: ObjectRow): Promise<void> {
+    try {
+      await this.#untilVisible(row)
+      if (!this.#stop.signal.aborted) await this.#retire(row)
+    } catch (error) {
+      if (this.#stop.signal.aborted) return
+      this.#options.failed(asSluiceError(error, 'SINK_FAILED', `${row.key} could not be published`))
+    }
+  }
+
+  async #untilVisible(row: ObjectRow): Promise<void> {
+    const { note } = this.#options
+    const { signal } = this.#stop
+    let left = row.left
+    const attempt = {
+      get left() {
+        return left
+      },
+      leave: async (value: NonNullable<typeof left>) => {
+        left = value
+        await this.#options.state.leave(row, value)
+      },
+    }
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await this.#attempt(row, attempt)
+        if (failures > 0) this.#troubled--
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        if (!(error instanceof SluiceError) || !error.retryable) throw error
+        if (failures === 0) this.#troubled++
+        this.#lastError = error
+        const pause = pauseBehind(++failures)
+        note('an object could not be published; it will be tried again', {
+          key: row.key,
+          reason: error.message,
+          failures,
+          pause: Math.round(pause),
+        })
+        await delay(pause, undefined, { signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  async #attempt(row: ObjectRow, attempt: Parameters<ObjectSink['publish']>[3]): Promise<void> {
+    const limit = AbortSignal.timeout(LONGEST_ATTEMPT)
+    const { file, bytes, records, sha256, compression, destination } = row
+    const path = join(this.#options.folder, file)
+    const signal = AbortSignal.any([this.#stop.signal, limit])
+    try {
+      await this.#sink(row).publish({ path, bytes, records, sha256, compression }, destination, signal, attempt)
+    } catch (error) {
+      if (!limit.aborted) throw error
+      throw new SluiceError('SINK_UNAVAILABLE', `no answer within ${LONGEST_ATTEMPT / 60_000} minutes`, { cause: error })
+    }
+  }
+
+  async #retire(row: ObjectRow): Promise<void> {
+    const { state, files, folder, now } = this.#options
+    await state.retire(row, now())
+    await files.unlink(join(folder, row.file))
+    this.#waiting.delete(row)
+    this.#wake()
+  }
+
+  async #changedWithin(milliseconds: number): Promise<void> {
+    const timer = new AbortController()
+    await Promise.race([this.changed(), delay(milliseconds, undefined, { signal: timer.signal }).catch(() => undefined)])
+    timer.abort()
+  }
+
+  #wake(): void {
+    for (const listener of this.#listeners) listener()
+    this.#listeners.clear()
+  }
+}
+
+/** Objects that are uploaded at once. */
+const CONCURRENCY = 4
+/** Milliseconds; the largest object at 2 Mbit/s. */
+const LONGEST_ATTEMPT = 15 * 60_000
+const LONGEST_PAUSE = 60_000
+
+/** Exponential with full jitter: many collectors that lost one store do not come back as one. */
+function pauseBehind(failures: number): number {
+  return Math.random() * Math.min(LONGEST_PAUSE, 500 * 2 ** Math.min(failures, 10))
+}

@@ -1,0 +1,63 @@
+/** Where the records of a batch, an epoch or a run have gone. */
+export interface Tally {
+  read: number
+  added: number
+  written: number
+  duplicate: number
+  /** Duplicates whose content is not that of the record that was written. */
+  duplicateDiffers: number
+  rejected: number
+  /** Dropped on purpose, by reason. */
+  dropped: Counts
+  /** The rejected ones, by code. */
+  rejects: Counts
+}
+
+export interface Counts {
+  [name: string]: number
+}
+
+export function emptyTally(): Tally {
+  return {
+    read: 0,
+    added: 0,
+    written: 0,
+    duplicate: 0,
+    duplicateDiffers: 0,
+    rejected: 0,
+    dropped: emptyCounts(),
+    rejects: emptyCounts(),
+  }
+}
+
+export function addTally(one: Tally, other: Tally): Tally {
+  return {
+    read: one.read + other.read,
+    added: one.added + other.added,
+    written: one.written + other.written,
+    duplicate: one.duplicate + other.duplicate,
+    duplicateDiffers: one.duplicateDiffers + other.duplicateDiffers,
+    rejected: one.rejected + other.rejected,
+    dropped: addCounts(one.dropped, other.dropped),
+    rejects: addCounts(one.rejects, other.rejects),
+  }
+}
+
+export function count(counts: Counts, name: string, by = 1): void {
+  counts[name] = (counts[name] ?? 0) + by
+}
+
+export function sum(counts: Counts): number {
+  return Object.values(counts).reduce((total, value) => total + value, 0)
+}
+
+/** Names are free text: `__proto__` is one like any other. */
+function emptyCounts(): Counts {
+  return Object.create(null) as Counts
+}
+
+function addCounts(one: Counts, other: Counts): Counts {
+  const all = emptyCounts()
+  for (const counts of [one, other]) for (const [name, value] of Object.entries(counts)) count(all, name, value)
+  return all
+}
