@@ -24,6 +24,7 @@ export const errorCodes = {
   TESTS_FAILED: { exit: 2, retryable: false, summary: 'A test of a pipeline did not give what it expects.' },
   UNSUPPORTED: { exit: 2, retryable: false, summary: 'This Node.js does not have what the configuration asks for.' },
   USAGE: { exit: 2, retryable: false, summary: 'The command line is not understood.' },
+  VALUE_INVALID: { exit: 2, retryable: false, summary: 'A value given to a record is not JSON.' },
 
   FILE_NOT_FOUND: { exit: 3, retryable: false, summary: 'An input file does not exist or cannot be read.' },
   INPUT_CORRUPT: { exit: 3, retryable: false, summary: 'An input is cut short or damaged.' },
@@ -58,6 +59,7 @@ export const rejectCodes = {
   KEY_MISSING: 'A field of the de-duplication key is absent.',
   NOT_AN_OBJECT: 'The line is JSON, but not an object.',
   SCHEMA_VIOLATION: 'The record does not fulfil the schema.',
+  TOO_COMPLEX: "The line's keys meet too many combinations of the pipeline's paths.",
   TOO_DEEP: 'The line is nested deeper than the limit.',
   TOO_LONG: 'The line is longer than the limit.',
   TRANSFORM_FAILED: 'A custom transform threw, or returned what is not a record.',

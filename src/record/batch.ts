@@ -1,13 +1,18 @@
+import { ACCEPT_MASK } from './automaton.ts'
+import { BACKSLASH, LOWER_F, LOWER_N, LOWER_T, OPEN_ARRAY, OPEN_OBJECT, QUOTE, LINE_FEED } from './ascii.ts'
+import { Edit, FIRST_TOKEN, growthOf, isChanged, writeEdited } from './edits.ts'
+import type { Edited } from './edits.ts'
 import type { Json } from './json.ts'
+import { readString } from './json-text.ts'
+import { isPlainNumber } from './number.ts'
 import type { Path, Paths } from './path.ts'
+import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, Kind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
+
+export { Edit, FIRST_TOKEN } from './edits.ts'
 
 /** What a record of a batch is at this moment. Dropped and rejected records stay in place; rejected ones travel on, so that redaction reaches them. */
 export const State = { live: 0, dropped: 1, rejected: 2 } as const
-
-/** An edit of a hit: one number. From `FIRST_TOKEN` on it is a token's number. */
-export const Edit = { keep: 0, delete: 1, /** Inside a value that is deleted or replaced. */ shadowed: 2 } as const
-export const FIRST_TOKEN = 3
 
 /** Where a batch's lines come from, for messages and rejects. */
 export interface Origin {
@@ -56,17 +61,43 @@ export interface Digests {
 }
 export const NO_BUCKET = -0x80000000
 
+/** What a batch is made of. */
+export interface BatchParts {
+  readonly partition: string
+  readonly number: number
+  readonly continues: boolean
+  readonly position: Json | undefined
+  readonly origin: Origin
+  readonly end: End | undefined
+  readonly tallies: Tallies
+  readonly rejects: Reject[]
+  readonly digests?: Digests | undefined
+  readonly sourceBytes: number
+  readonly horizon: number | undefined
+  readonly paths: Paths
+  readonly limits: ScanLimits
+  /** Whole lines, each with its line feed. */
+  readonly bytes: Buffer
+  readonly index: RecordIndex
+  /** `State` of each record; default: all live. */
+  readonly states?: Uint8Array
+  /** Line number of each record at its origin; default: counted from the origin's line. */
+  readonly lineNumbers?: Float64Array
+  /** Group of each record; default: one for each. */
+  readonly groups?: Uint32Array
+}
+
 /**
  * One stream chunk: whole NDJSON lines of one source partition in one Buffer, the index of its records, and all that must
  * commit with them. Stages change it in place and pass it on in order.
  *
  * Per batch `tallies.read + tallies.added = live + dropped + rejected` holds at every stage border.
  */
-export interface Batch {
+export class Batch {
   readonly partition: string
-  /** Numbers the batches of a partition from 0, without gaps; given at the source's door. */
+  /** Numbers the batches of a partition from 0, without gaps; given at the source's door. Pieces that a stage made of one batch share its number. */
   readonly number: number
-  /** True on all but the last piece of a batch that a stage has split. No epoch ends between pieces. */
+  /** True on all but the last piece of a batch (or of a source's piece) that was split. No epoch ends between pieces. */
   readonly continues: boolean
   /** Present only where reading can truly resume behind this batch. */
   readonly position: Json | undefined
@@ -83,40 +114,302 @@ export interface Batch {
   readonly paths: Paths
   readonly limits: ScanLimits
   readonly bytes: Buffer
-  readonly index: RecordIndex
-  /** Number of records in the batch, dead ones included. */
-  readonly count: number
-  readonly live: number
-  /** `State` of each record. */
+  /** `State` of each record. Changed by `drop` and `reject` alone. */
   readonly states: Uint8Array
-  /** `Edit` or token of each hit. */
-  readonly edits: Uint32Array
+
+  #index: RecordIndex
+  #edits: Uint32Array
+  readonly #tokens: Buffer[] = []
+  #live: number
+  readonly #lineNumbers: Float64Array | undefined
+  readonly #groups: Uint32Array | undefined
+
+  constructor(parts: BatchParts) {
+    this.partition = parts.partition
+    this.number = parts.number
+    this.continues = parts.continues
+    this.position = parts.position
+    this.origin = parts.origin
+    this.end = parts.end
+    this.tallies = parts.tallies
+    this.rejects = parts.rejects
+    this.digests = parts.digests
+    this.sourceBytes = parts.sourceBytes
+    this.horizon = parts.horizon
+    this.paths = parts.paths
+    this.limits = parts.limits
+    this.bytes = parts.bytes
+    this.states = parts.states ?? new Uint8Array(parts.index.count)
+    this.#index = parts.index
+    this.#edits = new Uint32Array(parts.index.hits.length / HIT_STRIDE)
+    this.#live = countLive(this.states)
+    this.#lineNumbers = parts.lineNumbers
+    this.#groups = parts.groups
+  }
+
+  /** Another index, and other hit numbers, after a question for a path that is newer than it. Ask for all paths when a stage is created. */
+  get index(): RecordIndex {
+    return this.#index
+  }
+
+  /**
+   * `Edit` or token of each hit. May be written directly for hits that hold no other hits (strings, numbers, literals); for others use
+   * `edit`, which shadows what is inside. Goes with `index`.
+   */
+  get edits(): Uint32Array {
+    return this.#edits
+  }
+
+  /** Number of records in the batch, dead ones included. */
+  get count(): number {
+    return this.#index.count
+  }
+
+  get live(): number {
+    return this.#live
+  }
 
   /** Line number of a record at its origin. */
-  lineOf(record: number): number
-  /** Records made from one have the same group: they settle together. */
-  groupOf(record: number): number
+  lineOf(record: number): number {
+    if (this.#lineNumbers !== undefined) return this.#lineNumbers[record]
+    return this.origin.line + (this.#index.lineNumbers?.[record] ?? record)
+  }
 
-  drop(record: number, reason: string): void
-  reject(record: number, code: string, stage: string, detail?: string): void
+  /** Records made from one have the same group: they settle together. Means something among batches of the same number only. */
+  groupOf(record: number): number {
+    return this.#groups?.[record] ?? record
+  }
 
-  /** The hit of a plain path, or -1: absent, deleted or shadowed. Scans again when the path is newer than the index. */
-  hit(record: number, path: Path): number
-  /** Kind of a hit's value as it now stands, edits included. */
-  kind(hit: number): number
-  /** A hit's value as JSON text, edits included (inside it, too). */
-  raw(hit: number): Buffer
+  /** `Fault` of a line; only lines without one are ever live. */
+  fault(record: number): number {
+    return this.#index.records[RECORD_STRIDE * record + 3] & FAULT_MASK
+  }
+
+  /** Takes a live record out, on purpose; of others it is none. */
+  drop(record: number, reason: string): void {
+    if (this.states[record] !== State.live) return
+    this.states[record] = State.dropped
+    this.#live--
+    const { dropped } = this.tallies
+    dropped.set(reason, (dropped.get(reason) ?? 0) + 1)
+  }
+
+  /** Refuses a live record; of others it is none. `digest` is for lines that do not parse. */
+  reject(record: number, code: string, stage: string, detail?: string, digest?: string): void {
+    if (this.states[record] !== State.live) return
+    this.states[record] = State.rejected
+    this.#live--
+    const { records } = this.#index
+    this.rejects.push({
+      record,
+      code,
+      stage,
+      ...(detail === undefined ? {} : { detail }),
+      origin: this.origin.name,
+      line: this.lineOf(record),
+      length: records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record],
+      ...(digest === undefined ? {} : { digest }),
+    })
+  }
+
+  /**
+   * The hit of a plain path, or -1: absent, deleted or shadowed. Where keys stand twice, the one that JSON.parse would take, of those that
+   * are left. Of a path with wildcards the last hit; `hits` gives them all. Scans again when the path is newer than the index.
+   */
+  hit(record: number, path: Path): number {
+    if (path.id >= this.#index.pathCount) this.#scanAgain()
+    const { pathCount, columns, records } = this.#index
+    const hit = columns[record * pathCount + path.id] - 1
+    if (hit < 0) return -1
+    if ((records[RECORD_STRIDE * record + 3] & DUPLICATE_KEYS) !== 0) return this.#lastTwin(record, path)
+    if (path.keys === undefined) return this.hits(record, path).at(-1) ?? -1
+    return this.#isGone(hit) ? -1 : hit
+  }
+
+  /** All hits of a path in document order, twins of duplicate keys included, deleted and shadowed ones not. */
+  hits(record: number, path: Path): number[] {
+    if (path.id >= this.#index.pathCount) this.#scanAgain()
+    const { pathCount, columns, records } = this.#index
+    const found: number[] = []
+    const last = columns[record * pathCount + path.id]
+    for (let hit = records[RECORD_STRIDE * record + 2]; hit < last; hit++) {
+      if (!this.#isGone(hit) && this.belongs(hit, path)) found.push(hit)
+    }
+    return found
+  }
+
+  /** True when the path is one of those that matched at this hit. */
+  belongs(hit: number, path: Path): boolean {
+    const { hits, accepts } = this.#index
+    return accepts[hits[HIT_STRIDE * hit] & ACCEPT_MASK].includes(path.id)
+  }
+
+  /** Where a hit is in `bytes`: start of its key (of the value in an array), start and end of its value. Edits do not move it. */
+  span(hit: number): { key: number; start: number; end: number } {
+    const { hits } = this.#index
+    return { key: hits[HIT_STRIDE * hit + 1], start: hits[HIT_STRIDE * hit + 2], end: hits[HIT_STRIDE * hit + 3] }
+  }
+
+  /** `Kind` of a hit's value as it now stands, edits included; 0 when it is deleted or shadowed. */
+  kind(hit: number): number {
+    const edit = this.#edits[hit]
+    if (edit === Edit.keep) return this.#index.hits[HIT_STRIDE * hit] >>> 16
+    return edit >= FIRST_TOKEN ? kindOf(this.#tokens[edit - FIRST_TOKEN]) : 0
+  }
+
+  /** A hit's value as JSON text, edits included (inside it, too); empty when it is deleted or shadowed. Valid until the next edit. */
+  raw(hit: number): Buffer {
+    const edit = this.#edits[hit]
+    if (edit >= FIRST_TOKEN) return this.#tokens[edit - FIRST_TOKEN]
+    const { hits } = this.#index
+    const start = hits[HIT_STRIDE * hit + 2]
+    if (edit !== Edit.keep) return this.bytes.subarray(start, start)
+    const end = hits[HIT_STRIDE * hit + 3]
+    const kind = hits[HIT_STRIDE * hit] >>> 16
+    if (kind !== Kind.object && kind !== Kind.array) return this.bytes.subarray(start, end)
+    return this.#render(start, end, hit + 1, this.#endOf(hit))
+  }
+
   /** A hit's value as text: strings decoded, numbers as spelled, other values as JSON. Edits included. */
-  text(hit: number): string
-  /** The whole record, parsed, edits included. The only door to JSON.parse. */
-  value(record: number): unknown
+  text(hit: number): string {
+    const kind = this.kind(hit)
+    const raw = this.raw(hit)
+    if (kind === Kind.string) return raw.toString('utf8', 1, raw.length - 1)
+    return kind === Kind.escaped ? readString(raw.toString()) : raw.toString()
+  }
 
-  /** A number for a replacement's JSON text, to be put into `edits`. */
-  token(json: Buffer): number
-  /** Replaces (a token's number) or deletes a hit; whatever lies inside it becomes shadowed. */
-  edit(hit: number, edit: number): void
-  /** The record's bytes as they now stand, without the line feed. */
-  line(record: number): Buffer
+  /** The whole record, parsed, edits included. The only door to JSON.parse. @throws SyntaxError for a line that does not parse. */
+  value(record: number): unknown {
+    return JSON.parse(this.line(record).toString())
+  }
+
+  /** A number for a replacement's JSON text, to be put into `edits`. The same number for the same Buffer twice in a row. */
+  token(json: Buffer): number {
+    if (this.#tokens.at(-1) !== json) this.#tokens.push(json)
+    return FIRST_TOKEN + this.#tokens.length - 1
+  }
+
+  /** Replaces (a token's number) or deletes a hit; whatever lies inside it becomes shadowed. No effect on a hit that is shadowed itself. */
+  edit(hit: number, edit: number): void {
+    if (this.#edits[hit] === Edit.shadowed) return
+    this.#edits[hit] = edit
+    this.#edits.fill(Edit.shadowed, hit + 1, this.#endOf(hit))
+  }
+
+  /** True when anything in the record is edited. */
+  isEdited(record: number): boolean {
+    return isChanged(this.#edits, ...this.#hitsOf(record))
+  }
+
+  /** The record's bytes as they now stand, without the line feed: a view into the batch when nothing is edited. */
+  line(record: number): Buffer {
+    const { records } = this.#index
+    return this.#render(records[RECORD_STRIDE * record], records[RECORD_STRIDE * record + 1], ...this.#hitsOf(record))
+  }
+
   /** The live records (or those of a list, in its order) as they now stand, one line each, in one Buffer. */
-  assemble(records?: Uint32Array): Buffer
+  assemble(list?: ArrayLike<number>): Buffer {
+    const { records } = this.#index
+    const edited = this.#edited()
+    const count = list?.length ?? this.count
+    let room = 0
+    for (let i = 0; i < count; i++) {
+      const record = list?.[i] ?? i
+      if (list === undefined && this.states[record] !== State.live) continue
+      const [first, last] = this.#hitsOf(record)
+      room += records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record] + 1 + growthOf(edited, first, last)
+    }
+    const out = Buffer.allocUnsafeSlow(room)
+    let position = 0
+    for (let i = 0; i < count; i++) {
+      const record = list?.[i] ?? i
+      if (list === undefined && this.states[record] !== State.live) continue
+      const span = [records[RECORD_STRIDE * record], records[RECORD_STRIDE * record + 1]] as const
+      position = writeEdited(edited, span, this.#hitsOf(record), out, position)
+      out[position++] = LINE_FEED
+    }
+    return out.subarray(0, position)
+  }
+
+  #edited(): Edited {
+    return { bytes: this.bytes, hits: this.#index.hits, edits: this.#edits, tokens: this.#tokens }
+  }
+
+  #hitsOf(record: number): readonly [number, number] {
+    const { records } = this.#index
+    return [records[RECORD_STRIDE * record + 2], records[RECORD_STRIDE * (record + 1) + 2]]
+  }
+
+  /** The number behind the last hit inside this one. */
+  #endOf(hit: number): number {
+    const { hits } = this.#index
+    const end = hits[HIT_STRIDE * hit + 3]
+    let next = hit + 1
+    while (HIT_STRIDE * next < hits.length && hits[HIT_STRIDE * next + 2] < end) next++
+    return next
+  }
+
+  #isGone(hit: number): boolean {
+    const edit = this.#edits[hit]
+    return edit === Edit.delete || edit === Edit.shadowed
+  }
+
+  #render(start: number, end: number, first: number, last: number): Buffer {
+    if (!isChanged(this.#edits, first, last)) return this.bytes.subarray(start, end)
+    const edited = this.#edited()
+    const out = Buffer.allocUnsafeSlow(end - start + growthOf(edited, first, last))
+    return out.subarray(0, writeEdited(edited, [start, end], [first, last], out, 0))
+  }
+
+  /** As JSON.parse reads duplicate keys: the last of them, and in it alone. */
+  #lastTwin(record: number, path: Path): number {
+    let from = 0
+    let to = Infinity
+    const { hits } = this.#index
+    if (path.parent !== undefined) {
+      const parent = this.hit(record, path.parent)
+      if (parent < 0) return -1
+      from = hits[HIT_STRIDE * parent + 2]
+      to = hits[HIT_STRIDE * parent + 3]
+    }
+    const inside = (hit: number): boolean => hits[HIT_STRIDE * hit + 2] >= from && hits[HIT_STRIDE * hit + 2] < to
+    return this.hits(record, path).findLast(inside) ?? -1
+  }
+
+  /** An index that knows all paths of today. The old hits are among the new ones, in the same order. */
+  #scanAgain(): void {
+    const old = this.#index
+    const oldEdits = this.#edits
+    this.#index = scanWhole(this.bytes, this.paths, this.limits)
+    const { hits } = this.#index
+    this.#edits = new Uint32Array(hits.length / HIT_STRIDE)
+    let shadow = 0
+    let known = 0
+    for (let hit = 0; hit < this.#edits.length; hit++) {
+      const start = hits[HIT_STRIDE * hit + 2]
+      if (HIT_STRIDE * known < old.hits.length && old.hits[HIT_STRIDE * known + 2] === start) {
+        this.#edits[hit] = oldEdits[known++]
+      }
+      if (start < shadow) this.#edits[hit] = Edit.shadowed
+      else if (this.#edits[hit] !== Edit.keep) shadow = hits[HIT_STRIDE * hit + 3]
+    }
+  }
+}
+
+/** Kind of a JSON text. */
+function kindOf(json: Buffer): number {
+  const first = json[0]
+  if (first === QUOTE) return json.includes(BACKSLASH) ? Kind.escaped : Kind.string
+  if (first === OPEN_OBJECT) return Kind.object
+  if (first === OPEN_ARRAY) return Kind.array
+  if (first === LOWER_T) return Kind.true
+  if (first === LOWER_F) return Kind.false
+  if (first === LOWER_N) return Kind.null
+  return isPlainNumber(json, 0, json.length) ? Kind.number : Kind.unusual
+}
+
+function countLive(states: Uint8Array): number {
+  let live = 0
+  for (const state of states) if (state === State.live) live++
+  return live
 }

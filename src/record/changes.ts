@@ -1,0 +1,108 @@
+import { skipSpaceBack, spliceBytes } from './edits.ts'
+import type { Splice } from './edits.ts'
+import type { Json, JsonObject } from './json.ts'
+import { writeJson } from './json-text.ts'
+import { readParts } from './walk.ts'
+import type { Part } from './walk.ts'
+
+/**
+ * The line with what differs between the object that was parsed from it and another one. What is the same (identical, or member by member
+ * the same) keeps its bytes; of duplicate keys the last counts, and its twins go when it is changed or removed.
+ * @throws SluiceError VALUE_INVALID
+ */
+export function writeChanges(line: Buffer, before: JsonObject, after: JsonObject, maxDepth: number): Buffer {
+  if (before === after) return line
+  if (Object.keys(after).length > 0 && !sharesMember(before, after)) return writeJson(after, maxDepth)
+  const splices: Splice[] = []
+  compareObjects({ line, splices }, { name: undefined, key: 0, start: 0, end: line.length }, before, after, maxDepth)
+  return spliceBytes(line, 0, line.length, splices)
+}
+
+interface Change {
+  readonly line: Buffer
+  /** In document order. */
+  readonly splices: Splice[]
+}
+
+function sharesMember(before: JsonObject, after: JsonObject): boolean {
+  return Object.keys(after).some((key) => Object.hasOwn(before, key))
+}
+
+function compare(change: Change, part: Part, before: Json, after: Json, depth: number): void {
+  if (Object.is(before, after)) return
+  if (depth > 0 && isPlainObject(before) && isPlainObject(after))
+    return compareObjects(change, part, before, after, depth)
+  if (depth > 0 && Array.isArray(before) && Array.isArray(after))
+    return compareArrays(change, part, before, after, depth)
+  change.splices.push({ ...part, json: writeJson(after, depth) })
+}
+
+function compareObjects(change: Change, whole: Part, before: JsonObject, after: JsonObject, depth: number): void {
+  const { line, splices } = change
+  const parts = readParts(line, whole.start)
+  const lastOf = new Map(parts.map((part) => [part.name, part]))
+  const touched = new Set<string>()
+  let kept = 0
+  // Last to first, since what happens to a key's last member decides about its twins; turned round below.
+  const groups: Splice[][] = []
+  for (const part of parts.toReversed()) {
+    const name = part.name ?? ''
+    const own: Splice[] = []
+    const value = Object.hasOwn(after, name) ? after[name] : undefined
+    if (lastOf.get(name) !== part) {
+      if (touched.has(name)) own.push({ ...part, json: undefined })
+      else kept++
+    } else if (value === undefined) {
+      own.push({ ...part, json: undefined })
+      touched.add(name)
+    } else {
+      kept++
+      compare({ line, splices: own }, part, before[name], value, depth - 1)
+      if (own.length > 0) touched.add(name)
+    }
+    groups.push(own)
+  }
+  for (const own of groups.toReversed()) splices.push(...own)
+  const added = Object.entries(after).filter(([name, value]) => !lastOf.has(name) && value !== undefined)
+  if (added.length === 0) return
+  const members = added.map(([name, value]) => `${JSON.stringify(name)}:${writeJson(value, depth - 1).toString()}`)
+  splices.push(append(line, whole, members.join(','), kept > 0))
+}
+
+function compareArrays(
+  change: Change,
+  whole: Part,
+  before: readonly Json[],
+  after: readonly Json[],
+  depth: number,
+): void {
+  const { line, splices } = change
+  const parts = readParts(line, whole.start)
+  if (before.length === after.length) {
+    for (const [at, part] of parts.entries()) compare(change, part, before[at], after[at], depth - 1)
+    return
+  }
+  const spelled = spellElements(line, parts, before)
+  const elements = Array.from(after, (element) => spelled.get(element) ?? writeJson(element, depth - 1).toString())
+  splices.push({ ...whole, json: Buffer.from(`[${elements.join(',')}]`) })
+}
+
+/** The bytes that each element brings along when elements move. Numbers that look alike but are spelled in two ways are left out. */
+function spellElements(line: Buffer, parts: readonly Part[], before: readonly Json[]): Map<Json, string | undefined> {
+  const spelled = new Map<Json, string | undefined>()
+  for (const [at, { start, end }] of parts.entries()) {
+    const text = line.toString('utf8', start, end)
+    spelled.set(before[at], spelled.has(before[at]) && spelled.get(before[at]) !== text ? undefined : text)
+  }
+  return spelled
+}
+
+/** Behind the last member of an object. */
+function append(line: Buffer, { end }: Part, members: string, comma: boolean): Splice {
+  const at = skipSpaceBack(line, end - 2) + 1
+  return { key: at, start: at, end: at, json: Buffer.from(comma ? `,${members}` : members) }
+}
+
+function isPlainObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !('toJSON' in value)
+}

@@ -1,0 +1,265 @@
+import { SluiceError } from '../errors.ts'
+import { LINE_FEED, OPEN_OBJECT } from './ascii.ts'
+import { Batch } from './batch.ts'
+import { writeChanges } from './changes.ts'
+import { compileCondition } from './condition.ts'
+import { skipSpaceBack, spliceBytes } from './edits.ts'
+import type { Splice } from './edits.ts'
+import type { Json, JsonObject } from './json.ts'
+import { writeJson } from './json-text.ts'
+import { Paths } from './path.ts'
+import type { Path } from './path.ts'
+import { Rejection } from './record.ts'
+import type { Condition, Record } from './record.ts'
+import { Fault, Kind, RECORD_STRIDE, scanWhole } from './scan.ts'
+
+/** The author's view of a live record of a batch. What it changes is its own: the batch stays as it is, see `recordLine`. */
+export function recordView(batch: Batch, record: number): Record {
+  return new RecordView(batch, record)
+}
+
+/** Tells a record that a function returns from an object of its own making. */
+export function isRecord(value: unknown): value is Record {
+  return value instanceof RecordView
+}
+
+/** The record's bytes with all changes, without a line feed. */
+export function recordLine(record: Record): Buffer {
+  return viewOf(record).line()
+}
+
+/**
+ * The line for an object that a function has returned for a record: members that are the same as in `record.value` keep their bytes and
+ * their place, others are written anew, missing ones are removed, new ones come last.
+ * @throws SluiceError VALUE_INVALID when the object holds what JSON cannot hold, or nests deeper than the limit.
+ */
+export function changedLine(record: Record, returned: JsonObject): Buffer {
+  const view = viewOf(record)
+  return writeChanges(view.line(), view.value, returned, view.maxDepth)
+}
+
+/** Beyond this many, paths that custom code makes up at run time do not join the pipeline's: each question scans its record anew. */
+const MAX_PATHS = 512
+const MAX_CONDITIONS = 256
+
+const FORBIDDEN = new Set(['__proto__', 'prototype', 'constructor'])
+
+type Compiled = ReturnType<typeof compileCondition>
+const conditions = new WeakMap<Paths, Map<string, Compiled>>()
+
+function viewOf(record: Record): RecordView {
+  if (record instanceof RecordView) return record
+  throw new SluiceError('INTERNAL', 'not a record of this pipeline')
+}
+
+class RecordView implements Record {
+  /** Where the record is: in its batch, or since a change in one of its own. */
+  #batch: Batch
+  #record: number
+  #value: JsonObject | undefined
+
+  constructor(batch: Batch, record: number) {
+    this.#batch = batch
+    this.#record = record
+  }
+
+  get maxDepth(): number {
+    return this.#batch.limits.maxDepth
+  }
+
+  line(): Buffer {
+    return this.#batch.line(this.#record)
+  }
+
+  get(text: string): Json | undefined {
+    const { batch, record, path } = this.#find(text)
+    if (path.keys === undefined) return Object.freeze(batch.hits(record, path).map((hit) => readHit(batch, hit)))
+    const hit = batch.hit(record, path)
+    return hit < 0 ? undefined : readHit(batch, hit)
+  }
+
+  text(text: string): string | undefined {
+    const { batch, record, path } = this.#find(text)
+    if (path.keys === undefined)
+      return `[${batch
+        .hits(record, path)
+        .map((hit) => batch.raw(hit).toString())
+        .join(',')}]`
+    const hit = batch.hit(record, path)
+    return hit < 0 ? undefined : batch.text(hit)
+  }
+
+  has(text: string): boolean {
+    const { batch, record, path } = this.#find(text)
+    return batch.hit(record, path) >= 0
+  }
+
+  set(text: string, value: Json): this {
+    const { path } = this.#find(text)
+    const { keys } = path
+    if (keys === undefined) throw new SluiceError('PATH_INVALID', `set takes a path of plain keys, not ${text}`)
+    const forbidden = keys.find((key) => FORBIDDEN.has(key))
+    if (forbidden !== undefined) throw new SluiceError('PATH_INVALID', `set does not take the key ${forbidden}`)
+    const json = writeJson(value, this.maxDepth - keys.length)
+    const { batch, record } = this.#unedited(text)
+    const target = batch.hit(record, path)
+    const splices = batch.hits(record, path).map((hit) => spliceHit(batch, hit, hit === target ? json : undefined))
+    if (target < 0) splices.push(insertMember(batch, record, path, json))
+    this.#splice(batch, record, splices)
+    return this
+  }
+
+  delete(text: string): this {
+    const { batch, record, path } = this.#unedited(text)
+    const splices = batch.hits(record, path).map((hit) => spliceHit(batch, hit, undefined))
+    if (splices.length > 0) this.#splice(batch, record, splices)
+    return this
+  }
+
+  matches(condition: Condition): boolean {
+    const { batch, record, paths } = this.#place(this.#batch.paths.size < MAX_PATHS)
+    return compiled(condition, paths)(batch, record)
+  }
+
+  reject(code: string, detail?: string): Rejection {
+    return new Rejection(code, detail)
+  }
+
+  get value(): JsonObject {
+    if (this.#value === undefined) {
+      const value: JsonObject = JSON.parse(this.line().toString())
+      this.#value = freeze(value)
+    }
+    return this.#value
+  }
+
+  #find(text: string) {
+    const { paths } = this.#batch
+    const place = this.#place(paths.size < MAX_PATHS || paths.has(text))
+    return { ...place, path: place.paths.add(text) }
+  }
+
+  /** The record among the pipeline's paths, or alone with paths of its own. */
+  #place(shared: boolean): { batch: Batch; record: number; paths: Paths } {
+    const { paths } = this.#batch
+    if (shared) return { batch: this.#batch, record: this.#record, paths }
+    const own = new Paths()
+    return { batch: openLine(this.line(), own, this.#batch), record: 0, paths: own }
+  }
+
+  /** The same, where the hits of the record are its bytes. */
+  #unedited(text: string) {
+    if (this.#batch.isEdited(this.#record)) this.#adopt(this.line())
+    return this.#find(text)
+  }
+
+  #splice(batch: Batch, record: number, splices: Splice[]): void {
+    const { records } = batch.index
+    const from = records[RECORD_STRIDE * record]
+    const to = records[RECORD_STRIDE * record + 1]
+    this.#adopt(
+      spliceBytes(
+        batch.bytes,
+        from,
+        to,
+        splices.toSorted((a, b) => a.start - b.start),
+      ),
+    )
+  }
+
+  #adopt(line: Buffer): void {
+    this.#batch = openLine(line, this.#batch.paths, this.#batch)
+    this.#record = 0
+    this.#value = undefined
+  }
+}
+
+/** A batch of one record, for reading only. The line's length is judged when it leaves the stage. */
+function openLine(line: Buffer, paths: Paths, { partition, origin, limits }: Batch): Batch {
+  const bytes = Buffer.allocUnsafe(line.length + 1)
+  line.copy(bytes)
+  bytes[line.length] = LINE_FEED
+  const index = scanWhole(bytes, paths, { maxDepth: limits.maxDepth, maxLine: Infinity })
+  const batch = new Batch({
+    partition,
+    number: 0,
+    continues: false,
+    position: undefined,
+    origin,
+    end: undefined,
+    tallies: { read: 1, added: 0, dropped: new Map() },
+    rejects: [],
+    sourceBytes: 0,
+    horizon: undefined,
+    paths,
+    limits: { maxDepth: limits.maxDepth, maxLine: Infinity },
+    bytes,
+    index,
+  })
+  if (index.count !== 1 || batch.fault(0) !== Fault.none)
+    throw new SluiceError('INTERNAL', 'a changed record is not a record')
+  return batch
+}
+
+function readHit(batch: Batch, hit: number): Json {
+  const kind = batch.kind(hit)
+  if (kind === Kind.string || kind === Kind.escaped) return batch.text(hit)
+  const value: Json = JSON.parse(batch.raw(hit).toString())
+  return freeze(value)
+}
+
+function spliceHit(batch: Batch, hit: number, json: Buffer | undefined): Splice {
+  const { key, start, end } = batch.span(hit)
+  return { key, start, end, json }
+}
+
+/** Puts a member behind the last one of the innermost object of the path that is there. Null counts as absent. */
+function insertMember(batch: Batch, record: number, path: Path, json: Buffer): Splice {
+  const keys = path.keys ?? []
+  let depth = keys.length - 1
+  let above = path.parent
+  let holder = -1
+  for (; above !== undefined; above = above.parent, depth--) {
+    holder = batch.hit(record, above)
+    if (holder >= 0) break
+  }
+  const text = json.toString()
+  if (holder >= 0 && batch.kind(holder) === Kind.null) {
+    return spliceHit(batch, holder, Buffer.from(nest(keys.slice(depth), text)))
+  }
+  if (holder >= 0 && batch.kind(holder) !== Kind.object) {
+    throw new SluiceError('VALUE_INVALID', `cannot set ${path.text}: ${above?.text} is not an object`)
+  }
+  const { records } = batch.index
+  const end = holder >= 0 ? batch.span(holder).end : records[RECORD_STRIDE * record + 1]
+  const behind = skipSpaceBack(batch.bytes, end - 2) + 1
+  const member = nest(keys.slice(depth), text).slice(1, -1)
+  const comma = batch.bytes[behind - 1] === OPEN_OBJECT ? '' : ','
+  return { key: behind, start: behind, end: behind, json: Buffer.from(comma + member) }
+}
+
+function nest(keys: readonly string[], json: string): string {
+  return keys.reduceRight((inner, key) => `{${JSON.stringify(key)}:${inner}}`, json)
+}
+
+function compiled(condition: Condition, paths: Paths): Compiled {
+  const known = conditions.get(paths) ?? new Map<string, Compiled>()
+  conditions.set(paths, known)
+  const name = JSON.stringify(condition)
+  const found = known.get(name) ?? compileCondition(condition, paths)
+  if (known.size >= MAX_CONDITIONS) known.clear()
+  known.set(name, found)
+  return found
+}
+
+/** Deeply, without recursion. */
+function freeze<T extends Json>(value: T): T {
+  const pending: unknown[] = [value]
+  while (pending.length > 0) {
+    const next = pending.pop()
+    if (typeof next !== 'object' || next === null) continue
+    Object.freeze(next)
+    for (const inner of Object.values(next)) if (typeof inner === 'object' && inner !== null) pending.push(inner)
+  }
+  return value
+}
