@@ -1,0 +1,125 @@
+/** SipHash takes a secret of 16 bytes: without it nobody can make two keys collide on purpose. */
+export const HASH_KEY_BYTES = 16
+
+/** SipHash-2-4 with 128 bits of output, as four 32-bit words in the order of the output's bytes (little-endian). */
+export type SipHash = (bytes: DataView, length: number, output: Uint32Array, at: number) => void
+
+/** @param key 16 bytes. */
+export function createSipHash(key: Uint8Array): SipHash {
+  const words = new DataView(key.buffer, key.byteOffset, HASH_KEY_BYTES)
+  const [k0, k1, k2, k3] = [0, 4, 8, 12].map((at) => words.getInt32(at, true)) as [number, number, number, number]
+
+  return (bytes, length, output, at) => {
+    const last = length >>> 3
+    let v0 = k0 ^ 0x70736575
+    let v0h = k1 ^ 0x736f6d65
+    let v1 = k2 ^ 0x6e646f6d ^ 0xee
+    let v1h = k3 ^ 0x646f7261
+    let v2 = k0 ^ 0x6e657261
+    let v2h = k1 ^ 0x6c796765
+    let v3 = k2 ^ 0x79746573
+    let v3h = k3 ^ 0x74656462
+
+    // One loop for the message's words, the last one (with the length on top) and both halves of the output: so the round stands here once.
+    for (let step = 0; step <= last + 2; step++) {
+      let low = 0
+      let high = 0
+      let rounds = 4
+      if (step < last) {
+        low = bytes.getInt32(step * 8, true)
+        high = bytes.getInt32(step * 8 + 4, true)
+        rounds = 2
+      } else if (step === last) {
+        low = tail(bytes, last * 8, Math.min(length, last * 8 + 4))
+        high = tail(bytes, last * 8 + 4, length) | (length << 24)
+        rounds = 2
+      } else if (step === last + 1) {
+        v2 ^= 0xee
+      } else {
+        v1 ^= 0xdd
+      }
+      v3 ^= low
+      v3h ^= high
+      for (let round = 0; round < rounds; round++) {
+        let sum = (v0 >>> 0) + (v1 >>> 0)
+        v0h = (v0h + v1h + (sum > MAX ? 1 : 0)) | 0
+        v0 = sum | 0
+        let spare = (v1 << 13) | (v1h >>> 19)
+        v1h = ((v1h << 13) | (v1 >>> 19)) ^ v0h
+        v1 = spare ^ v0
+        spare = v0
+        v0 = v0h
+        v0h = spare
+
+        sum = (v2 >>> 0) + (v3 >>> 0)
+        v2h = (v2h + v3h + (sum > MAX ? 1 : 0)) | 0
+        v2 = sum | 0
+        spare = (v3 << 16) | (v3h >>> 16)
+        v3h = ((v3h << 16) | (v3 >>> 16)) ^ v2h
+        v3 = spare ^ v2
+
+        sum = (v0 >>> 0) + (v3 >>> 0)
+        v0h = (v0h + v3h + (sum > MAX ? 1 : 0)) | 0
+        v0 = sum | 0
+        spare = (v3 << 21) | (v3h >>> 11)
+        v3h = ((v3h << 21) | (v3 >>> 11)) ^ v0h
+        v3 = spare ^ v0
+
+        sum = (v2 >>> 0) + (v1 >>> 0)
+        v2h = (v2h + v1h + (sum > MAX ? 1 : 0)) | 0
+        v2 = sum | 0
+        spare = (v1 << 17) | (v1h >>> 15)
+        v1h = ((v1h << 17) | (v1 >>> 15)) ^ v2h
+        v1 = spare ^ v2
+        spare = v2
+        v2 = v2h
+        v2h = spare
+      }
+      v0 ^= low
+      v0h ^= high
+      if (step > last) {
+        const word = at + (step - last - 1) * 2
+        output[word] = v0 ^ v1 ^ v2 ^ v3
+        output[word + 1] = v0h ^ v1h ^ v2h ^ v3h
+      }
+    }
+  }
+}
+
+/**
+ * A 32-bit hash of the bytes as they are spelled. Not keyed and not strong: it tells an honest copy of a record from a changed one.
+ */
+export function contentHash(bytes: DataView, start: number, end: number): number {
+  let one = end - start
+  let two = 0x243f6a88
+  let three = 0x85a308d3
+  let four = 0x13198a2e
+  let at = start
+  // Four lanes, since each multiplication waits for the one before it in its lane.
+  for (; at + 16 <= end; at += 16) {
+    one = Math.imul(((one << 5) | (one >>> 27)) ^ bytes.getInt32(at, true), 0x9e3779b1)
+    two = Math.imul(((two << 5) | (two >>> 27)) ^ bytes.getInt32(at + 4, true), 0x85ebca77)
+    three = Math.imul(((three << 5) | (three >>> 27)) ^ bytes.getInt32(at + 8, true), 0xc2b2ae3d)
+    four = Math.imul(((four << 5) | (four >>> 27)) ^ bytes.getInt32(at + 12, true), 0x27d4eb2f)
+  }
+  let hash = one
+  for (const lane of [two, three, four]) hash = mix(hash ^ lane)
+  for (; at < end; at += 4) hash = mix(hash ^ tail(bytes, at, Math.min(end, at + 4)))
+  return mix(hash) >>> 0
+}
+
+/** The finalizer of MurmurHash3. */
+function mix(hash: number): number {
+  const half = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  const whole = Math.imul(half ^ (half >>> 13), 0xc2b2ae35)
+  return whole ^ (whole >>> 16)
+}
+
+const MAX = 0xffffffff
+
+/** Up to four bytes as a little-endian number. */
+function tail(bytes: DataView, start: number, end: number): number {
+  let word = 0
+  for (let at = end - 1; at >= start; at--) word = (word << 8) | bytes.getUint8(at)
+  return word
+}

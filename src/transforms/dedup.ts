@@ -1,0 +1,178 @@
+import { Type } from 'typebox'
+import { defineTransform } from '../component.ts'
+import type { Finding } from '../component.ts'
+import { Choice, Duration, RecordPath, Size } from '../config/fields.ts'
+import { Edit, NO_BUCKET, State } from '../record/batch.ts'
+import type { Batch } from '../record/batch.ts'
+import { contentHash, createSipHash, HASH_KEY_BYTES } from '../record/digest.ts'
+import { nanosecondsOf, parseInstant } from '../record/instant.ts'
+import type { Path } from '../record/path.ts'
+import { Paths } from '../record/path.ts'
+import { HIT_STRIDE, Kind, RECORD_STRIDE } from '../record/scan.ts'
+import { KeyBytes } from './dedup/key-bytes.ts'
+
+/**
+ * Computes the digest of each live record; the sink settles who was first. Digests are of values: escapes decoded, numbers by value, the
+ * time as an instant. A record without a claim has a digest of zeros.
+ */
+export default defineTransform({
+  type: 'dedup',
+  summary: 'Lets the first record of a key through and counts the others as duplicates, across restarts and backfills.',
+  fields: {
+    key: Type.Union(
+      [RecordPath({ description: 'A path.' }), Type.Array(RecordPath({ description: 'A path.' }), { minItems: 1 })],
+      {
+        description:
+          'Paths of the values that make a record what it is. Nothing else is part of the key: where a pipeline reads several tenants whose ids may be alike, add the field that tells them apart, such as `organization`.',
+      },
+    ),
+    time: Type.Optional(
+      RecordPath({
+        description:
+          'Path of the event time, one of the key. It is compared as an instant, so `…:42Z` is `…:42.000Z`, and old claims can be forgotten by it.',
+      }),
+    ),
+    within: Type.Optional(
+      Duration({
+        description:
+          'How far apart two copies can be in event time. Claims are forgotten when the source has moved on by more than this; never without it.',
+      }),
+    ),
+    memory: Size({
+      default: '1GiB',
+      description:
+        'Memory for the claims, about 32 bytes each. The run stops when it is used up; nothing is forgotten silently.',
+    }),
+    missing: Choice(['reject', 'pass'], {
+      default: 'reject',
+      description:
+        'What to do with a record in which a part of the key is absent, null or empty text: `reject` it with KEY_MISSING, or let it `pass` without looking for copies.',
+    }),
+  },
+  examples: [
+    { title: 'Events with an id and a time', config: { key: ['id', 'timestamp'], time: 'timestamp', within: '7d' } },
+    { title: 'Several tenants', config: { key: ['organization', 'id', 'timestamp'], time: 'timestamp', within: '7d' } },
+    { title: 'An id alone', config: { key: 'id', memory: '256MiB', missing: 'pass' } },
+  ],
+  check: ({ key, time, within }) => findings(key, time, within),
+  create({ key, time, missing }, { path, stage, hashKey }) {
+    const parts = listOf(key).map((text) => path(text))
+    const timePart = time === undefined ? undefined : path(time)
+    const hash = createSipHash(hashKey ?? Buffer.alloc(HASH_KEY_BYTES))
+    const bytes = new KeyBytes()
+
+    return {
+      batch(batch) {
+        const keys = new Uint32Array(batch.count * 4)
+        const buckets = new Int32Array(batch.count).fill(NO_BUCKET)
+        const content = new DataView(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length)
+        const latest = Date.now() + MAX_AHEAD
+        // Asks for the paths once, so that `index` has them all below.
+        if (batch.count > 0) for (const part of parts) batch.hit(0, part)
+
+        for (let record = 0; record < batch.count; record++) {
+          if (batch.states[record] !== State.live) continue
+          bytes.reset()
+          let absent: Path | undefined
+          for (const part of parts) {
+            const instant = addPart(batch, record, part, part === timePart, bytes)
+            if (instant === ABSENT) {
+              absent = part
+              break
+            }
+            if (instant >= EARLIEST && instant <= latest) buckets[record] = Math.floor(instant / DAY)
+          }
+          if (absent !== undefined) {
+            buckets[record] = NO_BUCKET
+            if (missing === 'reject') batch.reject(record, 'KEY_MISSING', stage, `${absent.text} is missing`)
+            continue
+          }
+          const at = record * 4
+          hash(bytes.view, bytes.length, keys, at)
+          // Zeros mean that there is no claim.
+          if ((keys[at] | keys[at + 1] | keys[at + 2]) === 0) keys[at] = 1
+          const { records } = batch.index
+          keys[at + 3] = contentHash(content, records[record * RECORD_STRIDE], records[record * RECORD_STRIDE + 1])
+        }
+        batch.digests = { stage, keys, buckets }
+      },
+    }
+  },
+})
+
+const DAY = 86_400_000
+/** Times outside are absurd: they get no bucket of their own, so that hostile times cannot make buckets without end. */
+const EARLIEST = Date.UTC(1990)
+const MAX_AHEAD = 2 * DAY
+/** What `addPart` returns beside an instant and NaN. */
+const ABSENT = Infinity
+
+/** Adds a value to the key. Returns the instant when it is the time, NaN when it is something else, `ABSENT` when there is none. */
+function addPart(batch: Batch, record: number, part: Path, isTime: boolean, bytes: KeyBytes): number {
+  const hit = batch.hit(record, part)
+  if (hit < 0) return ABSENT
+  const { hits } = batch.index
+  if (batch.edits[hit] === Edit.keep && hits[hit * HIT_STRIDE] >>> 16 === Kind.string) {
+    return addText(batch.bytes, hits[hit * HIT_STRIDE + 2] + 1, hits[hit * HIT_STRIDE + 3] - 1, isTime, bytes)
+  }
+  return addValue(batch, hit, isTime, bytes)
+}
+
+/** @param source UTF-8 without escapes. */
+function addText(source: Buffer, start: number, end: number, isTime: boolean, bytes: KeyBytes): number {
+  if (start === end) return ABSENT
+  const instant = isTime ? parseInstant(source, start, end) : NaN
+  if (Number.isNaN(instant)) bytes.addUtf8(source, start, end)
+  else bytes.addInstant(instant, nanosecondsOf(source, start, end))
+  return instant
+}
+
+/** Values that are not plain strings, and those that an earlier stage has changed. */
+function addValue(batch: Batch, hit: number, isTime: boolean, bytes: KeyBytes): number {
+  const kind = batch.kind(hit)
+  if (kind === Kind.null) return ABSENT
+  if (kind === Kind.string || kind === Kind.escaped) {
+    const text = batch.text(hit)
+    const utf8 = Buffer.from(text)
+    if (utf8.toString() === text) return addText(utf8, 0, utf8.length, isTime, bytes)
+    bytes.addSurrogates(text)
+  } else if (kind === Kind.number || kind === Kind.unusual) bytes.addNumber(batch.text(hit))
+  else if (kind === Kind.true || kind === Kind.false) bytes.addBoolean(kind === Kind.true)
+  else bytes.addJson(batch.raw(hit))
+  return NaN
+}
+
+function* findings(
+  key: string | readonly string[],
+  time: string | undefined,
+  within: number | undefined,
+): Generator<Finding> {
+  const paths = new Paths()
+  const parts = listOf(key).map((text) => paths.add(text))
+  for (const [index, part] of parts.entries()) {
+    const at = typeof key === 'string' ? ['key'] : ['key', index]
+    if (part.keys === undefined) {
+      yield { at, message: `${part.text} may match several values: a key is made of plain paths` }
+    } else if (parts.indexOf(part) !== index) {
+      yield { at, message: `${part.text} is in the key twice` }
+    }
+  }
+  if (time !== undefined && !parts.includes(paths.add(time))) {
+    yield {
+      at: ['time'],
+      message: `${time} is not in the key`,
+      hint: `a claim lies with the time of its record: add ${time} to key`,
+    }
+  }
+  if (within !== undefined && time === undefined) {
+    yield {
+      at: ['within'],
+      message: 'within needs the event time',
+      hint: 'give the path of the time as time: and have it in key:',
+    }
+  }
+}
+
+function listOf(key: string | readonly string[]): readonly string[] {
+  return typeof key === 'string' ? [key] : key
+}

@@ -1,0 +1,48 @@
+import { Type } from 'typebox'
+import { defineTransform } from '../component.ts'
+import type { Finding } from '../component.ts'
+import { RecordCondition } from '../config/fields.ts'
+import { State } from '../record/batch.ts'
+import { compileCondition } from '../record/condition.ts'
+import type { Condition } from '../record/record.ts'
+
+/** Drops records on purpose; they are counted under the stage's name. */
+export default defineTransform({
+  type: 'filter',
+  summary: 'Keeps or drops the records that match a condition.',
+  fields: {
+    keep: Type.Optional(
+      RecordCondition({ description: 'Records that match all of these tests stay, all others are dropped.' }),
+    ),
+    drop: Type.Optional(
+      RecordCondition({ description: 'Records that match all of these tests are dropped, all others stay.' }),
+    ),
+  },
+  examples: [
+    { title: 'Only failed sign-ins', config: { keep: { service: ['sso', 'radius', 'ldap'], success: false } } },
+    { title: 'Without test accounts', config: { drop: { 'initiated_by.email': '/@test\\.example\\.com$/i' } } },
+  ],
+  check: ({ keep, drop }) => findings(keep, drop),
+  create({ keep, drop }, { paths, stage }) {
+    const matches = compileCondition(keep ?? drop ?? {}, paths)
+    const wanted = keep !== undefined
+    return {
+      batch(batch) {
+        for (let record = 0; record < batch.count; record++) {
+          if (batch.states[record] === State.live && matches(batch, record) !== wanted) batch.drop(record, stage)
+        }
+      },
+    }
+  },
+})
+
+function* findings(keep: Condition | undefined, drop: Condition | undefined): Generator<Finding> {
+  if ((keep === undefined) === (drop === undefined)) {
+    yield { at: keep === undefined ? [] : ['drop'], message: 'a filter has either keep or drop' }
+  }
+  for (const [name, condition] of Object.entries({ keep, drop })) {
+    if (condition !== undefined && Object.keys(condition).length === 0) {
+      yield { at: [name], message: `${name} has no test: it would match every record` }
+    }
+  }
+}
