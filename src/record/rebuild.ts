@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import { LINE_FEED } from './ascii.ts'
-import { Batch, State } from './batch.ts'
+import { Batch, NO_BUCKET, State } from './batch.ts'
 import type { Digests, Reject, Tallies } from './batch.ts'
 import { rejectFaults } from './door.ts'
 import { skipSpace } from './edits.ts'
@@ -9,7 +9,7 @@ import { scan } from './scan.ts'
 /** A line (without its line feed) that a stage made of a record. */
 export interface NewLine {
   readonly bytes: Buffer
-  /** The record's number in the old batch. */
+  /** The record's number in the old batch; its `count` for a line that was made of no record in particular: it settles alone. */
   readonly from: number
 }
 
@@ -52,8 +52,8 @@ export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transf
       bytes: bytes.subarray(at, end),
       index,
       states: Uint8Array.from(own, ({ rejected }) => (rejected ? State.rejected : State.live)),
-      lineNumbers: Float64Array.from(own, ({ from }) => batch.lineOf(from)),
-      groups: Uint32Array.from(own, ({ from }) => batch.groupOf(from)),
+      lineNumbers: Float64Array.from(own, ({ from }) => batch.lineOf(Math.min(from, batch.count - 1))),
+      groups: Uint32Array.from(own, ({ from }) => (from < batch.count ? batch.groupOf(from) : NO_GROUP)),
     })
     if (last) piece.rejects.push(...batch.rejects.filter(({ record }) => record < 0))
     rejectFaults(piece, stage)
@@ -64,6 +64,9 @@ export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transf
   if (done !== members.length) throw new SluiceError('INTERNAL', `stage ${stage} made a line that holds a line feed`)
   return pieces
 }
+
+/** Of lines that were made of no record; they have no digest that could be shared. */
+const NO_GROUP = 0xffffffff
 
 /** A line of the new batch. */
 interface Member extends NewLine {
@@ -82,6 +85,9 @@ function planMembers(batch: Batch, lines: readonly NewLine[]): Member[] {
     if (batch.states[from] === State.live && next === before) {
       throw new SluiceError('LEDGER_MISMATCH', `line ${batch.lineOf(from)} is live, and nothing was made of it`)
     }
+  }
+  for (; next < lines.length && lines[next].from === batch.count; next++) {
+    members.push({ ...lines[next], rejected: false })
   }
   if (next < lines.length) {
     throw new SluiceError(
@@ -128,7 +134,7 @@ function selectDigests({ stage, keys, buckets }: Digests, members: readonly Memb
   const selected = { stage, keys: new Uint32Array(4 * members.length), buckets: new Int32Array(members.length) }
   for (const [record, { from }] of members.entries()) {
     selected.keys.set(keys.subarray(4 * from, 4 * from + 4), 4 * record)
-    selected.buckets[record] = buckets[from]
+    selected.buckets[record] = buckets[from] ?? NO_BUCKET
   }
   return selected
 }
