@@ -189,20 +189,24 @@ export interface StreamSink {
   flush(): Promise<void>
 }
 
+/** What an author writes: the `type` of a custom component comes from the pipeline file that names it. */
+type Authored<Declared extends Declaration<TProperties>> = Omit<Declared, 'kind' | 'type' | 'examples'> &
+  Partial<Pick<Declared, 'type' | 'examples'>>
+
 export function defineSource<Properties extends TProperties>(
-  declaration: Omit<SourceDeclaration<Properties>, 'kind'>,
+  declaration: Authored<SourceDeclaration<Properties>>,
 ): SourceDeclaration<Properties> {
-  return { kind: 'source', ...declaration }
+  return { kind: 'source', type: '', examples: [], ...declaration }
 }
 
 export function defineTransform<Properties extends TProperties>(
-  declaration: Omit<TransformDeclaration<Properties>, 'kind'>,
+  declaration: Authored<TransformDeclaration<Properties>>,
 ): TransformDeclaration<Properties> {
-  return { kind: 'transform', ...declaration }
+  return { kind: 'transform', type: '', examples: [], ...declaration }
 }
 
 export function defineSink<Properties extends TProperties>(
-  declaration: Omit<SinkDeclaration<Properties>, 'kind'>,
+  declaration: Authored<SinkDeclaration<Properties>>,
 ): SinkDeclaration<Properties> {
-  return { kind: 'sink', ...declaration }
+  return { kind: 'sink', type: '', examples: [], ...declaration }
 }

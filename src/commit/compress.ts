@@ -21,15 +21,15 @@ export function createCompress(compression: Compression, level?: number): Compre
   if (compression === 'gzip') {
     return (bytes) => call((done) => zlib.gzip(bytes, { level: level ?? 4, chunkSize: CHUNK }, done))
   }
-  const { zstdCompress, constants } = zlib as typeof zlib & Zstd
-  if (!zstdCompress) throw new SluiceError('UNSUPPORTED', zstdMissing)
-  const params = { [constants.ZSTD_c_compressionLevel]: level ?? 3 }
-  return (bytes) => call((done) => zstdCompress(bytes, { params, chunkSize: CHUNK }, done))
+  if (!hasZstd(zlib)) throw new SluiceError('UNSUPPORTED', zstdMissing)
+  const zstd = zlib
+  const params = { [zstd.constants.ZSTD_c_compressionLevel]: level ?? 3 }
+  return (bytes) => call((done) => zstd.zstdCompress(bytes, { params, chunkSize: CHUNK }, done))
 }
 
 /** Why this Node.js cannot write a compression; undefined when it can. */
 export function compressionProblem(compression: Compression): string | undefined {
-  return compression === 'zstd' && !('zstdCompress' in zlib) ? zstdMissing : undefined
+  return compression === 'zstd' && !hasZstd(zlib) ? zstdMissing : undefined
 }
 
 const zstdMissing = `zstd needs Node.js 22.15 or later, this is ${process.version}: use gzip`
@@ -37,12 +37,16 @@ const CHUNK = 256 * 1024
 
 /** What Node.js 20 does not have. */
 interface Zstd {
-  zstdCompress?(
+  zstdCompress(
     bytes: Buffer,
     options: { params: { [name: number]: number }; chunkSize: number },
     done: (error: Error | null, bytes: Buffer) => void,
   ): void
   constants: { ZSTD_c_compressionLevel: number }
+}
+
+function hasZstd(library: object): library is Zstd {
+  return 'zstdCompress' in library
 }
 
 function call(start: (done: (error: Error | null, bytes: Buffer) => void) => void): Promise<Buffer> {

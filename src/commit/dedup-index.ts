@@ -111,14 +111,14 @@ export class DedupIndex implements Claims {
   }
 
   /**
-   * Names of buckets that nothing can ask for any more, given the oldest event time that a partition can still yield; those of the
-   * open epoch are not among them.
+   * Names of buckets that nothing can ask for any more, given the oldest event time that a partition can still yield; those with claims
+   * of the open epoch are not among them.
    */
   expired(oldest: number): string[] {
     const { within } = this.#options
     if (within === undefined) return []
     return [...this.#buckets.values()]
-      .filter(({ row, touched }) => touched !== this.#epoch && endOf(row.name) + within <= oldest)
+      .filter(({ row, pendingWords }) => pendingWords === 0 && endOf(row.name) + within <= oldest)
       .map(({ row }) => row.name)
   }
 
@@ -182,7 +182,7 @@ export class DedupIndex implements Claims {
     let bytes = this.bytes + more
     if (bytes <= memory) return
     const idle = [...this.#buckets.values()].filter((bucket) => bucket.table && bucket.touched !== this.#epoch)
-    for (const bucket of idle.sort((a, b) => a.touched - b.touched)) {
+    for (const bucket of idle.toSorted((a, b) => a.touched - b.touched)) {
       bytes -= bucket.table?.bytes ?? 0
       bucket.table = undefined
       if (bytes <= memory) return
@@ -246,7 +246,11 @@ async function cutTail(path: string, row: BucketRow, files: Files): Promise<void
     )
   }
   const file = await files.open(path, 'r+')
-  await file.truncate(row.length).finally(() => file.close())
+  try {
+    await file.truncate(row.length)
+  } finally {
+    await file.close()
+  }
 }
 
 async function fill(table: ClaimTable, path: string, row: BucketRow, files: Files): Promise<void> {

@@ -8,7 +8,7 @@ import { SluiceError } from '../errors.ts'
  * the state's own environment; so an operation can be made to fail, or to be the last one, from outside.
  */
 export interface Files {
-  /** Makes a folder and its parents, and makes their names durable; does nothing where it exists. */
+  /** Makes a folder and its parents, for our user alone, and makes their names durable; does nothing where it exists. */
   makeFolder(folder: string): Promise<void>
   /** Names in a folder; none when it does not exist. */
   readdir(folder: string): Promise<string[]>
@@ -41,12 +41,16 @@ export const realFiles: Files = {
   },
   readdir: (folder) => named('list', folder, () => unless('ENOENT', readdir(folder), [])),
   size: (path) => named('look at', path, async () => (await unless('ENOENT', stat(path), undefined))?.size),
-  open: (path, flags) => named('open', path, async () => openFile(await open(path, flags, 0o600), path)),
+  open: (path, flags) => named('open', path, async () => openFile(await open(path, flags), path)),
   unlink: (path) => named('delete', path, () => unless('ENOENT', unlink(path), undefined)),
   fsyncFolder: (folder) =>
     named('sync the folder', folder, async () => {
       const handle = await open(folder, 'r')
-      await handle.sync().finally(() => handle.close())
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
     }),
 }
 
@@ -98,6 +102,7 @@ async function named<T>(verb: string, path: string, operation: () => Promise<T>)
   }
 }
 
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+/** For example `ENOENT`. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

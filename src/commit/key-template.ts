@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
+import { Edit } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { parseInstant } from '../record/instant.ts'
 import { Paths } from '../record/path.ts'
 import type { Path } from '../record/path.ts'
-import { Fault, HIT_STRIDE, Kind, RECORD_STRIDE } from '../record/scan.ts'
+import { Fault, HIT_STRIDE, Kind } from '../record/scan.ts'
 
 /**
  * The key of an object without its last segment: literal text and
@@ -258,12 +259,11 @@ function createReader(field: Field, parts: string[]): (batch: Batch, record: num
 function instantOf(batch: Batch, record: number, path: Path): number {
   const hit = findHit(batch, record, path)
   if (hit < 0) return NaN
-  if (batch.edits[hit] === 0) {
-    const { hits } = batch.index
-    const at = hit * HIT_STRIDE
-    if (batch.kind(hit) === Kind.string) return parseInstant(batch.bytes, hits[at + 2] + 1, hits[at + 3] - 1)
-  }
   const kind = batch.kind(hit)
+  if (kind === Kind.string && batch.edits[hit] === Edit.keep) {
+    const { hits } = batch.index
+    return parseInstant(batch.bytes, hits[hit * HIT_STRIDE + 2] + 1, hits[hit * HIT_STRIDE + 3] - 1)
+  }
   if (kind !== Kind.string && kind !== Kind.escaped) return NaN
   const text = Buffer.from(batch.text(hit))
   return parseInstant(text, 0, text.length)
@@ -278,8 +278,7 @@ function scalarOf(batch: Batch, record: number, path: Path): string | undefined 
 
 /** A line that does not parse has no fields, whatever the scanner found before it stopped. */
 function findHit(batch: Batch, record: number, path: Path): number {
-  if (record < 0 || (batch.index.records[record * RECORD_STRIDE + 3] & 0xff) !== Fault.none) return -1
-  return batch.hit(record, path)
+  return record < 0 || batch.fault(record) !== Fault.none ? -1 : batch.hit(record, path)
 }
 
 function formatTime(format: TimeFormat, time: number): string {

@@ -19,8 +19,9 @@ export class Ledger {
     return this.#open !== undefined
   }
 
-  /** @throws SluiceError LEDGER_MISMATCH for a batch that is missing, comes twice or comes between another's pieces. */
-  enter({ partition, number, continues }: Batch): void {
+  /** The batch with the source's end has no number of its own. @throws SluiceError LEDGER_MISMATCH for a batch that is missing, comes twice or comes between another's pieces. */
+  enter({ partition, number, continues, end }: Batch): void {
+    if (end && !this.#open) return
     const expected = this.#open?.number ?? this.#next.get(partition) ?? 0
     if (number !== expected || (this.#open && this.#open.partition !== partition)) {
       throw new SluiceError(

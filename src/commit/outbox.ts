@@ -97,7 +97,8 @@ export class OutboxEpoch {
   get isFull(): boolean {
     return this.#drawers.some(
       ({ target, objects, records }) =>
-        records >= target.roll.maxRecords || [...objects.values()].some((object) => sizeOf(object) >= target.roll.maxBytes),
+        records >= target.roll.maxRecords ||
+        [...objects.values()].some((object) => sizeOf(object) >= target.roll.maxBytes),
     )
   }
 
@@ -110,7 +111,7 @@ export class OutboxEpoch {
 
   /** Writes what waits and syncs every file. The rows may be committed once the folder is synced, too. */
   async finish(): Promise<ObjectRow[]> {
-    const objects = this.#drawers.flatMap(({ objects }) => [...objects.values()])
+    const objects = this.#objects()
     for (const object of objects) {
       await this.#takeTurn()
       this.#write(object)
@@ -122,14 +123,17 @@ export class OutboxEpoch {
       await object.file.close()
       rows.push(rowOf(object, this.#number))
     }
-    return rows.sort((a, b) => a.part - b.part)
+    return rows.toSorted((a, b) => a.part - b.part)
   }
 
   /** For a commit that is given up: the files stay for the next start to delete. */
   async abandon(): Promise<void> {
     await Promise.allSettled(this.#writes)
-    const objects = this.#drawers.flatMap(({ objects }) => [...objects.values()])
-    await Promise.allSettled(objects.map((object) => object.file.close()))
+    await Promise.allSettled(this.#objects().map((object) => object.file.close()))
+  }
+
+  #objects(): OpenObject[] {
+    return this.#drawers.flatMap(({ objects }) => [...objects.values()])
   }
 
   #drawer(role: Role): Drawer {
@@ -200,7 +204,7 @@ export class OutboxEpoch {
 
   /** Writes what is large enough, and the largest while too much waits. */
   async #makeRoom(): Promise<void> {
-    const objects = this.#drawers.flatMap((drawer) => [...drawer.objects.values()])
+    const objects = this.#objects()
     for (const object of objects) {
       if (object.waiting < object.drawer.memberBytes) continue
       await this.#takeTurn()
@@ -308,5 +312,17 @@ function rowOf({ drawer, part, prefix, name, hash, bytes, records }: OpenObject,
   const { role, type, sink, compression } = drawer.target
   const sha256 = hash.digest('hex')
   const key = `${prefix}${sha256.slice(0, HASH_DIGITS)}${endings[compression]}`
-  return { epoch, part, role, type, file: name, key, destination: sink.destination(key), bytes, records, sha256, compression }
+  return {
+    epoch,
+    part,
+    role,
+    type,
+    file: name,
+    key,
+    destination: sink.destination(key),
+    bytes,
+    records,
+    sha256,
+    compression,
+  }
 }

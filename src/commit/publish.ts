@@ -4,15 +4,15 @@ import pLimit from 'p-limit'
 import type { ObjectSink } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Files } from './files.ts'
-import type { ObjectRow, State } from './state.ts'
+import type { ObjectRow, Role, State } from './state.ts'
 
 export interface PublisherOptions {
   /** The outbox. */
   readonly folder: string
   readonly files: Files
   readonly state: State
-  /** By type. */
-  readonly sinks: ReadonlyMap<string, ObjectSink>
+  /** A row is published by the sink of its role and type; where there is none, by one of its type. */
+  readonly sinks: readonly { readonly role: Role; readonly type: string; readonly sink: ObjectSink }[]
   readonly now: () => number
   readonly note: Note
   /** What stops the run: a refusal of the store or a failure of the state. */
@@ -30,6 +30,7 @@ export class Publisher {
   readonly #limit = pLimit(CONCURRENCY)
   readonly #stop = new AbortController()
   readonly #waiting = new Set<ObjectRow>()
+  readonly #bytes = { sink: 0, rejects: 0 }
   readonly #listeners = new Set<() => void>()
   readonly #running = new Set<Promise<void>>()
   /** How many objects the store did not take at their last attempt. */
@@ -57,20 +58,29 @@ export class Publisher {
   add(rows: readonly ObjectRow[]): void {
     for (const row of rows) {
       this.#waiting.add(row)
+      this.#bytes[row.role] += row.bytes
       const running = this.#limit(() => this.#publish(row)).finally(() => this.#running.delete(running))
       this.#running.add(running)
     }
   }
 
-  /** Committed and not published. */
-  get unpublished(): Iterable<ObjectRow> & { readonly size: number } {
-    return this.#waiting
+  /** What is committed and not published. */
+  bytes(role: Role): number {
+    return this.#bytes[role]
   }
 
-  /** Resolves when an object was retired, or nothing more will be. */
-  async changed(): Promise<void> {
-    if (this.#stop.signal.aborted) return
-    await new Promise<void>((resolve) => this.#listeners.add(resolve))
+  /** Resolves when an object was retired, or nothing more will be; at once when the signal aborts. */
+  async changed(signal?: AbortSignal): Promise<void> {
+    if (this.#stop.signal.aborted || signal?.aborted) return
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        this.#listeners.delete(settle)
+        signal?.removeEventListener('abort', settle)
+        resolve()
+      }
+      this.#listeners.add(settle)
+      signal?.addEventListener('abort', settle)
+    })
   }
 
   /**
@@ -102,27 +112,27 @@ export class Publisher {
   }
 
   async #isThere(row: ObjectRow): Promise<boolean> {
-    const { folder, files, sinks } = this.#options
+    const { folder, files } = this.#options
     const sink = this.#sink(row)
     const size = await files.size(join(folder, row.file))
     if (size === row.bytes) return true
     if (size !== undefined) {
       throw new SluiceError('STATE_DAMAGED', `${join(folder, row.file)} has ${size} bytes, ${row.bytes} are committed`)
     }
-    if (await sinks.get(row.type)?.exists?.(row.destination, this.#stop.signal)) {
+    if (await sink.exists?.(row.destination, this.#stop.signal)) {
       await this.#retire(row)
       return false
     }
     throw new SluiceError(
       'OUTBOX_LOST',
       `${join(folder, row.file)} is gone and ${row.key} cannot be proved visible (${row.records} records): restore the file, or start anew with \`sluice state reset\` and read again`,
-      { cause: sink },
     )
   }
 
   #sink(row: ObjectRow): ObjectSink {
-    const sink = this.#options.sinks.get(row.type)
-    if (sink) return sink
+    const able = this.#options.sinks.filter(({ type }) => type === row.type)
+    const found = able.find(({ role }) => role === row.role) ?? able[0]
+    if (found) return found.sink
     throw new SluiceError(
       'STATE_MISMATCH',
       `${row.key} is committed for the sink ${row.type} and not published, but the pipeline has no such sink any more: run it once as it was`,
@@ -152,7 +162,7 @@ export class Publisher {
         await this.#options.state.leave(row, value)
       },
     }
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         await this.#attempt(row, attempt)
         if (failures > 0) this.#troubled--
@@ -183,7 +193,9 @@ export class Publisher {
       await this.#sink(row).publish({ path, bytes, records, sha256, compression }, destination, signal, attempt)
     } catch (error) {
       if (!limit.aborted) throw error
-      throw new SluiceError('SINK_UNAVAILABLE', `no answer within ${LONGEST_ATTEMPT / 60_000} minutes`, { cause: error })
+      throw new SluiceError('SINK_UNAVAILABLE', `no answer within ${LONGEST_ATTEMPT / 60_000} minutes`, {
+        cause: error,
+      })
     }
   }
 
@@ -191,19 +203,21 @@ export class Publisher {
     const { state, files, folder, now } = this.#options
     await state.retire(row, now())
     await files.unlink(join(folder, row.file))
-    this.#waiting.delete(row)
+    if (this.#waiting.delete(row)) this.#bytes[row.role] -= row.bytes
     this.#wake()
   }
 
   async #changedWithin(milliseconds: number): Promise<void> {
     const timer = new AbortController()
-    await Promise.race([this.changed(), delay(milliseconds, undefined, { signal: timer.signal }).catch(() => undefined)])
+    await Promise.race([
+      this.changed(),
+      delay(milliseconds, undefined, { signal: timer.signal }).catch(() => undefined),
+    ])
     timer.abort()
   }
 
   #wake(): void {
     for (const listener of this.#listeners) listener()
-    this.#listeners.clear()
   }
 }
 

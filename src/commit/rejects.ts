@@ -1,5 +1,5 @@
 import type { Batch, Reject } from '../record/batch.ts'
-import { Fault, RECORD_STRIDE } from '../record/scan.ts'
+import { Fault } from '../record/scan.ts'
 
 /**
  * One line of a rejects object: `{ code, stage, detail?, origin, line, length, digest?, record? }`. `record` is the record as it stands, with
@@ -8,12 +8,8 @@ import { Fault, RECORD_STRIDE } from '../record/scan.ts'
 export function rejectLine(batch: Batch, reject: Reject): Buffer {
   const { record, code, stage, detail, origin, line, length, digest } = reject
   const facts = JSON.stringify({ code, stage, detail, origin, line, length, digest })
-  if (!isParsed(batch, record)) return Buffer.from(`${facts}\n`)
+  if (record < 0 || batch.fault(record) !== Fault.none) return Buffer.from(`${facts}\n`)
   return Buffer.concat([Buffer.from(`${facts.slice(0, -1)},"record":`), batch.line(record), CLOSE])
 }
 
 const CLOSE = Buffer.from('}\n')
-
-function isParsed(batch: Batch, record: number): boolean {
-  return record >= 0 && (batch.index.records[record * RECORD_STRIDE + 3] & 0xff) === Fault.none
-}

@@ -32,13 +32,13 @@ export class Settler {
   readonly #written = new Siblings()
   readonly #rejected = new Siblings()
 
-  /** Without claims every record is written. */
+  /** Without claims, and without a `dedup` among the stages, every record is written. */
   constructor(claims?: Claims) {
     this.#claims = claims
   }
 
   async settle(batch: Batch): Promise<Settlement> {
-    if (!this.#claims) return untouched(batch)
+    if (!this.#claims || !batch.digests) return untouched(batch)
     await this.#claims.prepare(daysOf(batch), batch.horizon)
     const differs = { count: 0 }
     const written = this.#settleLive(batch, this.#claims, differs)

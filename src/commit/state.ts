@@ -89,7 +89,8 @@ export class State {
     try {
       presence = await showPresence(folder)
       await takeOver(db, presence.owner)
-      const meta = (db.get('meta') as Meta | undefined) ?? (await create(db, options))
+      const stored: Meta | undefined = db.get('meta')
+      const meta = stored ?? (await create(db, options))
       checkMeta(meta, pipeline, fingerprint)
       return new State(db, presence, meta)
     } catch (error) {
@@ -108,34 +109,34 @@ export class State {
 
   /** The number of the next epoch, from 1. */
   get nextEpoch(): number {
-    return this.#get<number>('epoch') ?? 1
+    return this.#db.get('epoch') ?? 1
   }
 
   partition(name: string): PartitionRow | undefined {
-    return this.#get(partitionKey(name))
+    return this.#db.get(partitionKey(name))
   }
 
   partitions(): PartitionRow[] {
-    return this.#list<PartitionRow>('partition')
+    return this.#list('partition')
   }
 
   /** Objects to be published, in the order of their making. */
   objects(): ObjectRow[] {
-    return this.#list<ObjectRow>('object')
+    return this.#list('object')
   }
 
   buckets(): BucketRow[] {
-    return this.#list<BucketRow>('bucket')
+    return this.#list('bucket')
   }
 
   /** Published objects of the epochs from a number on, in the order of their making. */
   history(fromEpoch = 0): HistoryRow[] {
-    return this.#list<HistoryRow>('history', fromEpoch)
+    return this.#list('history', fromEpoch)
   }
 
   /** Over the whole life of the state. */
   get tally(): Tally {
-    return this.#get<Tally>('tally') ?? emptyTally()
+    return this.#db.get('tally') ?? emptyTally()
   }
 
   async commit(change: EpochChange): Promise<void> {
@@ -160,7 +161,7 @@ export class State {
   /** Keeps what an attempt to publish has left at the store. */
   async leave({ epoch, part }: ObjectRow, left: Json): Promise<void> {
     await this.#change((db) => {
-      const row = this.#get<ObjectRow>(['object', epoch, part])
+      const row: ObjectRow | undefined = db.get(['object', epoch, part])
       if (row) put(db, ['object', epoch, part], { ...row, left })
     })
   }
@@ -182,22 +183,19 @@ export class State {
 
   async #change(change: (db: Database) => void): Promise<void> {
     await transact(this.#db, () => {
-      const owner = this.#get<Owner>('owner')
+      const owner: Owner | undefined = this.#db.get('owner')
       if (owner?.socket !== this.#presence.owner.socket) throw inUse(owner)
       change(this.#db)
     })
   }
 
-  #get<T>(key: Key): T | undefined {
-    return this.#db.get(key) as T | undefined
-  }
-
-  #list<T>(kind: string, from = -1): T[] {
-    return [...this.#db.getRange({ start: [kind, from], end: [kind, LAST] })].map(({ value }) => value as T)
+  #list(kind: string, from = -1) {
+    return [...this.#db.getRange({ start: [kind, from], end: [kind, LAST] })].map(({ value }) => value)
   }
 }
 
-type Database = RootDatabase<unknown, Key>
+/** Values are our own rows, read back: their types are those they were written with. */
+type Database = RootDatabase
 
 interface Meta {
   readonly format: number
@@ -237,10 +235,10 @@ async function transact<T>(db: Database, change: () => T): Promise<T> {
 /** Records us as the owner unless the recorded one lives; tried again when another start was faster. */
 async function takeOver(db: Database, owner: Owner): Promise<void> {
   for (;;) {
-    const recorded = db.get('owner') as Owner | undefined
+    const recorded: Owner | undefined = db.get('owner')
     if (recorded && (await isPresent(recorded))) throw inUse(recorded)
     const taken = await transact(db, () => {
-      const now = db.get('owner') as Owner | undefined
+      const now: Owner | undefined = db.get('owner')
       if (now?.socket !== recorded?.socket) return false
       put(db, 'owner', owner)
       return true

@@ -53,7 +53,8 @@ export function sum(counts: Counts): number {
 
 /** Names are free text: `__proto__` is one like any other. */
 function emptyCounts(): Counts {
-  return Object.create(null) as Counts
+  const counts: Counts = Object.create(null)
+  return counts
 }
 
 function addCounts(one: Counts, other: Counts): Counts {
