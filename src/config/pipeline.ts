@@ -6,7 +6,9 @@ import type { ScanLimits } from '../record/scan.ts'
 export interface CheckedPipeline {
   /** The file's name without its ending: names the state folder and the objects. */
   readonly name: string
+  /** As messages show it: relative to the working directory when it lies below it. */
   readonly file: string
+  /** Absolute. */
   readonly folder: string
   readonly description: string | undefined
   readonly source: CheckedComponent<SourceDeclaration>
@@ -57,4 +59,6 @@ export interface Problem {
   readonly message: string
   /** The way out: nearest legal value, the list of legal values, the right spelling. */
   readonly hint?: string
+  /** The line as it was written, with secrets masked; absent when there is none to show. */
+  readonly text?: string
 }

@@ -1,0 +1,57 @@
+import type { CommandModule } from 'yargs'
+import type { Loaded } from '../config/load.ts'
+import { listPipelines, loadPipeline } from '../config/load.ts'
+import type { Problem } from '../config/pipeline.ts'
+import { renderProblems } from '../config/render.ts'
+import { SluiceError } from '../errors.ts'
+
+interface CheckArguments {
+  pipeline: string[] | undefined
+  set: string[] | undefined
+  json: boolean
+}
+
+export const command: CommandModule<object, CheckArguments> = {
+  command: 'check [pipeline...]',
+  describe: 'Find every mistake in pipelines (all in pipelines/ by default) without running them',
+  builder: (parser) =>
+    parser
+      .positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' })
+      .option('set', { type: 'string', array: true, nargs: 1, describe: 'Override a value: sink.bucket=audit' })
+      .option('json', { type: 'boolean', default: false, describe: 'Print the problems as JSON' })
+      .example('$0 check', 'check all pipelines')
+      .example('$0 check jumpcloud --json', 'for editors and CI'),
+  handler: async ({ pipeline, set, json }) => {
+    const names = pipeline === undefined || pipeline.length === 0 ? await allPipelines() : pipeline
+    const loaded = await Promise.all(names.map((name) => loadPipeline(name, { mode: 'check', set: set ?? [] })))
+    const problems = loaded.flatMap((one) => one.problems)
+    const errors = problems.filter(isError).length
+    if (json)
+      process.stdout.write(`${JSON.stringify({ errors, warnings: problems.length - errors, problems }, null, 2)}\n`)
+    else process.stdout.write(loaded.map(summary).join(''))
+    if (errors === 0) return
+    const files = loaded.filter((one) => one.problems.some(isError)).length
+    throw new SluiceError('CONFIG_INVALID', `${count(errors, 'error')} in ${count(files, 'pipeline')}`)
+  },
+}
+
+async function allPipelines(): Promise<string[]> {
+  const names = await listPipelines()
+  if (names.length > 0) return names
+  throw new SluiceError('PIPELINE_NOT_FOUND', 'there is no pipeline in pipelines/', {
+    hint: 'sluice new pipeline NAME',
+  })
+}
+
+function summary({ pipeline, problems }: Loaded): string {
+  const warnings = problems.length === 0 ? '' : `, ${count(problems.length, 'warning')}`
+  return renderProblems(problems, process.stdout) + (pipeline === undefined ? '' : `${pipeline.file}: ok${warnings}\n`)
+}
+
+function isError({ severity }: Problem): boolean {
+  return severity === 'error'
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}

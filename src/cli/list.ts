@@ -1,0 +1,31 @@
+import type { CommandModule } from 'yargs'
+import { listPipelines } from '../config/load.ts'
+import { components } from '../registry.ts'
+
+interface ListArguments {
+  json: boolean
+}
+
+export const command: CommandModule<object, ListArguments> = {
+  command: 'list',
+  describe: 'List the pipelines here and the components there are',
+  builder: (parser) => parser.option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+  handler: async ({ json }) => {
+    const pipelines = await listPipelines()
+    const known = components.map(({ kind, type, summary }) => ({ kind, type, summary }))
+    if (json) {
+      process.stdout.write(`${JSON.stringify({ pipelines, components: known }, null, 2)}\n`)
+      return
+    }
+    const lines = [
+      'pipelines',
+      ...(pipelines.length === 0 ? ['(none in pipelines/)'] : pipelines).map((name) => `  ${name}`),
+    ]
+    const width = Math.max(...known.map(({ type }) => type.length))
+    for (const kind of ['source', 'transform', 'sink']) {
+      lines.push('', `${kind}s`)
+      for (const one of known) if (one.kind === kind) lines.push(`  ${one.type.padEnd(width)}  ${one.summary}`)
+    }
+    process.stdout.write(`${lines.join('\n')}\n`)
+  },
+}

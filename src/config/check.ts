@@ -1,0 +1,227 @@
+import type { Config, Finding, SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import { builtInTypes, components, findComponent } from '../registry.ts'
+import { checkFields } from './check-fields.ts'
+import type { Declaration, Kind } from './load-component.ts'
+import { isCustom, loadComponent, shortName } from './load-component.ts'
+import type { Located, LocatedMap, Place } from './located.ts'
+import { isIncomplete, nodeAt, placeAt, problemAt } from './located.ts'
+import { suggest } from './nearest.ts'
+import { pipelineFields } from './pipeline-fields.ts'
+import type { CheckedComponent, CheckedPipeline, PipelineTest, Problem } from './pipeline.ts'
+
+export interface PipelineScope {
+  readonly name: string
+  /** The pipeline file as messages show it, and its absolute path. */
+  readonly file: string
+  readonly path: string
+  readonly folder: string
+  /** The working directory. */
+  readonly root: string
+  readonly problems: Problem[]
+  readonly secrets: Set<string>
+}
+
+/** Checks a parsed and interpolated pipeline as a whole. All problems are reported; the result is undefined when it cannot be built. */
+export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Promise<CheckedPipeline | undefined> {
+  const top = checkTop(node, scope)
+  const sections = sectionsOf(node)
+  const stages = stageNames(sections)
+  const checked = new Map<Section, CheckedComponent<Declaration>>()
+  for (const [i, section] of sections.entries()) {
+    const component = await checkComponent(section, stages[i] ?? section.kind, scope)
+    if (component !== undefined) checked.set(section, component)
+  }
+  checkTogether(node, sections, checked, scope)
+
+  const found = (label: string) => {
+    const section = sections.find((one) => one.label === label)
+    return section === undefined ? undefined : checked.get(section)
+  }
+  const source = found('source') as CheckedComponent<SourceDeclaration> | undefined
+  const sink = found('sink') as CheckedComponent<SinkDeclaration> | undefined
+  if (top === undefined || source === undefined || sink === undefined) return undefined
+  const transforms = sections.filter(({ kind }) => kind === 'transform').map((section) => checked.get(section))
+  return {
+    name: scope.name,
+    file: scope.file,
+    folder: scope.folder,
+    description: top.description,
+    source,
+    transforms: transforms as CheckedComponent<TransformDeclaration>[],
+    sink,
+    rejects: found('rejects') as CheckedComponent<SinkDeclaration> | undefined,
+    limits: top.limits,
+    tests: testsOf(top, node),
+    secrets: [...scope.secrets],
+  }
+}
+
+type Top = Config<typeof pipelineFields>
+
+function checkTop(node: LocatedMap, scope: PipelineScope): Top | undefined {
+  const top = checkFields(pipelineFields, node, { ...scope, owner: 'the pipeline', place: node.place }) as
+    Top | undefined
+  if (top === undefined || top.limits.maxLine > 0) return top
+  scope.problems.push(
+    problemAt(placeAt(node, ['limits', 'maxLine']), 'limits.maxLine of the pipeline must be more than 0'),
+  )
+  return undefined
+}
+
+function testsOf(top: Top, node: LocatedMap): PipelineTest[] {
+  const list = node.entries.get('tests')?.value
+  return top.tests.map((test, i) => ({ ...test, line: nodeAt(list, [i])?.place.line ?? 1 }) as PipelineTest)
+}
+
+/** A part of the file that holds one component. */
+interface Section {
+  readonly kind: Kind
+  /** How messages name it before its type is known. */
+  readonly label: string
+  readonly node: LocatedMap
+  /** The key or list entry under which it stands. */
+  readonly place: Place
+}
+
+function sectionsOf(root: LocatedMap): Section[] {
+  const section = (kind: Kind, label: string, node: Located | undefined, place: Place): Section[] =>
+    node?.kind === 'map' ? [{ kind, label, node, place }] : []
+  const at = (kind: Kind, key: string) => section(kind, key, root.entries.get(key)?.value, placeAt(root, [key]))
+  const transforms = root.entries.get('transforms')?.value
+  return [
+    ...at('source', 'source'),
+    ...(transforms?.kind === 'list'
+      ? transforms.items.flatMap((item, i) => section('transform', `transforms[${i}]`, item, item.place))
+      : []),
+    ...at('sink', 'sink'),
+    ...at('sink', 'rejects'),
+  ]
+}
+
+/** The type, and from its second use on the type and a number: `redact`, `redact-2`. */
+function stageNames(sections: readonly Section[]): string[] {
+  const used = new Map<string, number>()
+  return sections.map(({ node, kind }) => {
+    const type = nodeAt(node, ['type'])
+    const name = type?.kind === 'scalar' && typeof type.value === 'string' ? shortName(type.value) : kind
+    const count = (used.get(name) ?? 0) + 1
+    used.set(name, count)
+    return count === 1 ? name : `${name}-${count}`
+  })
+}
+
+async function checkComponent(
+  section: Section,
+  stage: string,
+  scope: PipelineScope,
+): Promise<CheckedComponent<Declaration> | undefined> {
+  const { kind, label, node } = section
+  const declaration = await findDeclaration(section, scope)
+  if (declaration === undefined) return undefined
+
+  const typePlace = placeAt(node, ['type'])
+  const owner = `${label === 'rejects' ? 'rejects' : kind} ${declaration.type}`
+  const options: LocatedMap = { ...node, entries: new Map([...node.entries].filter(([key]) => key !== 'type')) }
+  try {
+    const config = checkFields(declaration.fields, options, { ...scope, owner, place: typePlace })
+    if (config === undefined) return undefined
+    const context = { pipeline: scope.name, stage, folder: scope.folder }
+    const findings = (await declaration.check?.(config as never, context)) ?? []
+    let sound = true
+    for (const finding of findings) sound = addFinding(finding, options, typePlace, owner, scope) && sound
+    return sound ? { declaration, config, stage } : undefined
+  } catch (error) {
+    const { message, hint } = asSluiceError(error, 'COMPONENT_LOAD_FAILED', 'its check failed')
+    scope.problems.push(problemAt(typePlace, `${owner}: ${message}`, { hint }))
+    return undefined
+  }
+}
+
+async function findDeclaration(
+  { kind, label, node, place }: Section,
+  scope: PipelineScope,
+): Promise<Declaration | undefined> {
+  const refuse = (where: Place, message: string, hint?: string): undefined => {
+    scope.problems.push(problemAt(where, message, { hint }))
+  }
+  const known = builtInTypes(kind)
+  const legal = [...known, `./file.ts`].join(', ')
+  const type = node.entries.get('type')?.value
+  if (type === undefined) return refuse(place, `${label} needs the key "type"`, `type: one of ${legal}`)
+  if (isIncomplete(type)) return undefined
+  if (type.kind !== 'scalar' || typeof type.value !== 'string') {
+    return refuse(type.place, `type of ${label} must be text`, `one of ${legal}`)
+  }
+  if (!isCustom(type.value)) {
+    const declaration = findComponent(kind, type.value)
+    if (declaration !== undefined) return declaration
+    const other = components.find((component) => component.type === type.value)
+    if (other !== undefined)
+      return refuse(type.place, `${type.value} is a ${other.kind}, not a ${kind}`, `${kind} types: ${legal}`)
+    return refuse(type.place, `unknown ${kind} type "${type.value}"`, suggest(type.value, known, `${kind} types`))
+  }
+  try {
+    return await loadComponent(type.value, kind, { file: scope.path, root: scope.root })
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    return refuse(type.place, error.message, error.hint)
+  }
+}
+
+function addFinding(
+  finding: Finding,
+  node: LocatedMap,
+  typePlace: Place,
+  owner: string,
+  scope: PipelineScope,
+): boolean {
+  const { at, message, hint, severity = 'error' } = finding
+  if (at.length > 0 && isIncomplete(nodeAt(node, at))) return true
+  scope.problems.push(problemAt(placeAt(node, at, typePlace), `${owner}: ${message}`, { hint, severity }))
+  return severity !== 'error'
+}
+
+/** What only the whole file can tell. */
+function checkTogether(
+  root: LocatedMap,
+  sections: readonly Section[],
+  checked: ReadonlyMap<Section, CheckedComponent<Declaration>>,
+  { problems }: PipelineScope,
+): void {
+  const refuse = (section: Section, message: string, hint: string) => {
+    problems.push(problemAt(placeAt(section.node, ['type']), message, { hint }))
+  }
+  const typeOf = ({ node }: Section) => {
+    const type = nodeAt(node, ['type'])
+    return type?.kind === 'scalar' ? type.value : undefined
+  }
+  const dedups = sections.filter((section) => section.kind === 'transform' && typeOf(section) === 'dedup')
+  for (const extra of dedups.slice(1)) {
+    refuse(extra, 'a pipeline has one dedup transform at most', 'name all fields of the key in the first one')
+  }
+
+  const allow = root.entries.get('allowRepeats')
+  const allowed = allow?.value.kind === 'scalar' && allow.value.value === true
+  for (const section of sections) {
+    const declaration = checked.get(section)?.declaration ?? builtInOf(section, typeOf(section))
+    if (declaration?.kind === 'source' && declaration.repeats && dedups.length === 0 && !allowed) {
+      const message = `source ${declaration.type} may yield a record more than once, and no dedup transform is behind it`
+      refuse(section, message, 'add "- type: dedup" to transforms, or write allowRepeats: true at the top level')
+    }
+    if (section.label === 'rejects' && declaration?.kind === 'sink' && declaration.delivers !== 'objects') {
+      const sinks = components.filter((one) => one.kind === 'sink' && one.delivers === 'objects')
+      const hint = `use one of ${sinks.map(({ type }) => type).join(', ')}`
+      refuse(section, `rejects go to an object sink, which ${declaration.type} is not`, hint)
+    }
+  }
+  if (allowed && allow !== undefined && dedups.length > 0) {
+    const message = 'allowRepeats has no effect in front of a dedup transform'
+    problems.push(problemAt(allow.key, message, { hint: 'remove one of the two', severity: 'warning' }))
+  }
+}
+
+/** A component whose options are wrong is still known by its type. */
+function builtInOf({ kind }: Section, type: unknown): Declaration | undefined {
+  return typeof type === 'string' ? findComponent(kind, type) : undefined
+}

@@ -1,0 +1,145 @@
+import { existsSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
+import { createJiti } from 'jiti'
+import type { SinkDeclaration, SourceDeclaration, TransformDeclaration, TransformFunction } from '../component.ts'
+import { SluiceError } from '../errors.ts'
+import * as sluice from '../index.ts'
+import { namesIn } from './formats.ts'
+import { nearest } from './nearest.ts'
+
+export type Declaration = SourceDeclaration | TransformDeclaration | SinkDeclaration
+export type Kind = Declaration['kind']
+
+/** True for `./tag.ts`, `../x.js`, `/x.mjs`, `@acme/plugin:geo` and `plugin:geo`: code of the user's own. */
+export function isCustom(type: string): boolean {
+  return /^[./@]/.test(type) || type.includes(':')
+}
+
+/** The short name of a component for stages: `tag` of `./tag.ts`, `geo` of `@acme/plugin:geo`. */
+export function shortName(type: string): string {
+  if (!isCustom(type)) return type
+  return /^[./]/.test(type) ? basename(type, extname(type)) : type.slice(type.lastIndexOf(':') + 1)
+}
+
+/**
+ * Loads a custom component, in JavaScript or TypeScript: the default export of a file below the project folder, or a named export of a package.
+ * A plain function is a transform without options. `import ... from 'sluice'` in it is this very program.
+ * @throws SluiceError COMPONENT_LOAD_FAILED, with the place in the component's file when there is one.
+ */
+export async function loadComponent(
+  type: string,
+  kind: Kind,
+  { file, root }: { file: string; root: string },
+): Promise<Declaration> {
+  const [id, name] = /^[./]/.test(type) ? [locateFile(type, file, root), 'default'] : splitPackage(type)
+  const jiti = createJiti(file, { fsCache: false, interopDefault: false, virtualModules: { sluice } })
+  let exported: { readonly [name: string]: unknown }
+  try {
+    exported = await jiti.import(id)
+  } catch (error) {
+    throw loadFailure(type, id, error)
+  }
+  return asDeclaration(exported, { type, name, kind })
+}
+
+function locateFile(type: string, file: string, root: string): string {
+  const folder = dirname(file)
+  const absolute = resolve(folder, type)
+  const project = realpathSync(projectFolder(folder, root))
+  if (statSync(absolute, { throwIfNoEntry: false })?.isFile() !== true) {
+    const near = nearest(basename(absolute), namesIn(dirname(absolute)))
+    const meant = near === undefined ? '' : `did you mean "${near}"? `
+    throw failed(`the file ${type} does not exist`, `${meant}it is looked for at ${absolute}`)
+  }
+  const real = realpathSync(absolute)
+  if (real !== project && !real.startsWith(project.endsWith(sep) ? project : project + sep)) {
+    throw failed(`${type} is outside of the project folder ${project}`, 'custom code is loaded from the project only')
+  }
+  if (!/^\.[cm]?[jt]s$/.test(extname(real))) throw failed(`${type} is not a .ts, .js or .mjs file`)
+  return real
+}
+
+/** The nearest folder upwards with a package.json or a repository; else the working directory, or the folder itself when that lies elsewhere. */
+function projectFolder(folder: string, root: string): string {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, 'package.json')) || existsSync(join(at, '.git'))) return at
+    if (at === dirname(at)) break
+  }
+  return relative(root, folder).startsWith('..') ? folder : root
+}
+
+function splitPackage(type: string): [id: string, name: string] {
+  const [, id, name] = /^((?:@[\w.-]+\/)?[\w.-]+):([\w$]+)$/.exec(type) ?? []
+  if (id !== undefined && name !== undefined) return [id, name]
+  throw failed(`"${type}" does not name a component of a package`, 'write package:name, for example "@acme/plugin:geo"')
+}
+
+function loadFailure(type: string, id: string, error: unknown): SluiceError {
+  const message = error instanceof Error ? error.message : String(error)
+  const parse = /^ParseError: ([^\n]*?)\s*\n\s*(\S.*:\d+:\d+)/.exec(message)
+  if (parse !== null) return failed(`${type} is not valid code: ${parse[1]} at ${parse[2]}`, undefined, error)
+  const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(message)?.[1]
+  if (missing === id) return failed(`the package "${id}" is not installed`, `npm install ${id}`, error)
+  if (missing !== undefined) return failed(`${type} imports "${missing}", which cannot be found`, undefined, error)
+  const place = error instanceof Error ? /\((\/.*:\d+:\d+)\)|at (\/.*:\d+:\d+)/.exec(error.stack ?? '') : null
+  const at = place === null ? '' : ` at ${place[1] ?? place[2]}`
+  return failed(`${type} failed while it was loaded: ${message.split('\n')[0]}${at}`, undefined, error)
+}
+
+interface Wanted {
+  readonly type: string
+  readonly name: string
+  readonly kind: Kind
+}
+
+function asDeclaration(exported: { readonly [name: string]: unknown }, { type, name, kind }: Wanted): Declaration {
+  const value = exported[name]
+  if (value === undefined) {
+    if (name !== 'default') throw failed(`${type}: the package has no export "${name}"`, exportsHint(name, exported))
+    throw failed(
+      `${type} has no default export`,
+      'write export default (record) => record, or export default defineTransform({ ... })',
+    )
+  }
+  if (typeof value === 'function') {
+    if (kind !== 'transform') throw failed(`${type} exports a function, which is a transform, not a ${kind}`)
+    return functionDeclaration(type, value as TransformFunction)
+  }
+  if (!isDeclaration(value)) {
+    throw failed(
+      `${type} exports neither a function nor a component`,
+      `wrap it: ${defineNames[kind]}({ summary, fields, examples, create })`,
+    )
+  }
+  if (value.kind !== kind) throw failed(`${type} is a ${value.kind}, not a ${kind}`)
+  return { ...value, type }
+}
+
+const defineNames = { source: 'defineSource', transform: 'defineTransform', sink: 'defineSink' } as const
+
+function functionDeclaration(type: string, transform: TransformFunction): TransformDeclaration {
+  return { kind: 'transform', type, summary: 'A function.', fields: {}, examples: [], create: () => transform }
+}
+
+function isDeclaration(value: unknown): value is Declaration {
+  if (value === null || typeof value !== 'object') return false
+  const { kind, create, fields } = value as { readonly [key: string]: unknown }
+  return (
+    typeof kind === 'string' &&
+    kind in defineNames &&
+    typeof create === 'function' &&
+    typeof fields === 'object' &&
+    fields !== null
+  )
+}
+
+function exportsHint(name: string, exported: object): string {
+  const names = Object.keys(exported)
+  const near = nearest(name, names)
+  const all = names.length === 0 ? 'it exports nothing' : `it exports ${names.join(', ')}`
+  return near === undefined ? all : `did you mean "${near}"? ${all}`
+}
+
+function failed(message: string, hint?: string, cause?: unknown): SluiceError {
+  return new SluiceError('COMPONENT_LOAD_FAILED', message, { cause, ...(hint === undefined ? {} : { hint }) })
+}

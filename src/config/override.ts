@@ -1,0 +1,75 @@
+import type { Keys, Located, LocatedMap, Place } from './located.ts'
+import { problemAt } from './located.ts'
+import type { Problem } from './pipeline.ts'
+import { readYaml } from './read.ts'
+
+/**
+ * Applies `--set path=value` to a parsed pipeline: `sink.bucket=audit`, `transforms[0].mode=warn`, `source.services=[sso, radius]`. The
+ * value is YAML. Missing maps on the way are made. Problems, now and later, point into the argument.
+ */
+export function override(root: LocatedMap, argument: string, problems: Problem[]): LocatedMap {
+  const equals = argument.indexOf('=')
+  const path = equals < 0 ? argument : argument.slice(0, equals)
+  const place = { file: '--set', line: 1, column: 1, length: Math.max(1, path.length), text: argument }
+  const steps = equals < 0 ? undefined : parseSteps(path, place)
+  if (steps === undefined) {
+    const hint = 'write it as sink.bucket=audit or transforms[0].mode=warn'
+    problems.push(problemAt(place, 'this is not path=value', { hint }))
+    return root
+  }
+  const value = readValue(argument, equals + 1, problems)
+  if (value === undefined) return root
+  const changed = put(root, steps, value)
+  if (typeof changed !== 'string') return changed as LocatedMap
+  problems.push(problemAt(place, changed))
+  return root
+}
+
+/** `transforms[0].mode`, as places in a pipeline are written in messages and in `--set`. */
+export function keysText(keys: Keys): string {
+  return keys.reduce<string>((text, key) => {
+    if (typeof key === 'number') return `${text}[${key}]`
+    return text === '' ? key : `${text}.${key}`
+  }, '')
+}
+
+interface Step {
+  readonly key: string | number
+  readonly place: Place
+  /** The path before this step. */
+  readonly parent: string
+}
+
+function parseSteps(path: string, whole: Place): Step[] | undefined {
+  if (!/^[^.[\]=]+(\.[^.[\]=]+|\[\d+\])*$/.test(path)) return undefined
+  return [...path.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([spelled, index], i, all) => ({
+    key: index === undefined ? spelled : Number(index),
+    place: { ...whole, column: all[i]!.index + 1, length: spelled.length },
+    parent: path.slice(0, all[i]!.index).replace(/\.$/, '') || 'the pipeline',
+  }))
+}
+
+function readValue(argument: string, from: number, problems: Problem[]): Located | undefined {
+  const yaml = argument.slice(from)
+  if (yaml.trim() !== '') return readYaml(yaml, { file: '--set', column: from, text: argument }, problems)
+  const place = { file: '--set', line: 1, column: from + 1, length: 1, text: argument }
+  return { kind: 'scalar', place, value: '' }
+}
+
+/** A copy of the node with the leaf at the end of the steps, or what is wrong with the way there. */
+function put(node: Located | undefined, steps: readonly Step[], leaf: Located): Located | string {
+  const [step, ...rest] = steps
+  if (step === undefined) return leaf
+  const { key, place, parent } = step
+  if (typeof key === 'number') {
+    if (node?.kind !== 'list') return `${parent} is not a list`
+    if (key >= node.items.length) return `${parent} has ${node.items.length} entries, numbered from 0`
+    const item = put(node.items[key], rest, leaf)
+    return typeof item === 'string' ? item : { ...node, items: node.items.with(key, item) }
+  }
+  if (node !== undefined && node.kind !== 'map') return `${parent} is not a map`
+  const value = put(node?.entries.get(key)?.value, rest, leaf)
+  if (typeof value === 'string') return value
+  const entries = new Map([...(node?.entries ?? []), [key, { key: place, value }] as const])
+  return { kind: 'map', place: node?.place ?? place, entries }
+}

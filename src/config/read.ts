@@ -1,0 +1,178 @@
+import { readFile } from 'node:fs/promises'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
+import { problemAt } from './located.ts'
+import type { Entry, Located, LocatedMap, Place } from './located.ts'
+import type { Problem } from './pipeline.ts'
+
+/** Largest pipeline file in bytes. */
+const MAX_BYTES = 256 * 1024
+/** Deepest nesting of a pipeline file; recursion below is bounded by it. */
+const MAX_DEPTH = 64
+
+/** Reads a pipeline file. The result is undefined when the text is not one YAML map; then there is at least one problem. */
+export async function readPipelineFile(
+  path: string,
+  file: string,
+  problems: Problem[],
+): Promise<LocatedMap | undefined> {
+  const bytes = await readFile(path)
+  const start = { file, line: 1, column: 1, length: 1 }
+  if (bytes.length > MAX_BYTES) {
+    problems.push(problemAt(start, `the file has ${bytes.length} bytes; a pipeline file has ${MAX_BYTES} at most`))
+    return undefined
+  }
+  const text = bytes.toString('utf8')
+  if (!Buffer.from(text, 'utf8').equals(bytes)) {
+    problems.push(problemAt(start, 'the file is not UTF-8'))
+    return undefined
+  }
+  const root = readYaml(text.startsWith('\uFEFF') ? text.slice(1) : text, { file }, problems)
+  if (root === undefined) return undefined
+  if (root.kind === 'map') return root
+  problems.push(
+    problemAt(root.place, 'a pipeline file is a map', { hint: 'begin with "source:", "transforms:" and "sink:"' }),
+  )
+  return undefined
+}
+
+/**
+ * Reads YAML 1.2 with its core schema (`yes` and dates stay text), restricted to what JSON can say: no anchors, aliases, merge keys,
+ * tags, directives or second document. `column` and `text` place a piece that is part of a longer line. Undefined when there are problems.
+ */
+export function readYaml(
+  yaml: string,
+  { file, column = 0, text }: { file: string; column?: number; text?: string },
+  problems: Problem[],
+): Located | undefined {
+  const before = problems.length
+  const lines = new LineCounter()
+  const rows = yaml.split(/\r?\n/)
+  const at = (from: number, to: number): Place => {
+    const { line, col } = lines.linePos(from)
+    const row = rows[line - 1] ?? ''
+    const length = Math.max(1, Math.min(to - from, row.length - col + 1))
+    return { file, line, column: col + (line === 1 ? column : 0), length, text: text ?? row }
+  }
+
+  const document = parse(yaml, lines)
+  if (document === undefined) {
+    problems.push(problemAt(at(0, 1), `the file is nested deeper than ${MAX_DEPTH}`))
+    return undefined
+  }
+  for (const issue of [...document.errors, ...document.warnings].slice(0, 20)) problems.push(explain(issue, at))
+  if (problems.length > before) return undefined
+  if (document.directives?.yaml.explicit === true) {
+    problems.push(problemAt(at(0, rows[0]?.length ?? 1), 'directives are not allowed', { hint: 'remove the % line' }))
+  }
+  if (document.contents === null) {
+    problems.push(problemAt(at(0, 1), 'the file is empty', { hint: 'begin with "source:", "transforms:" and "sink:"' }))
+    return undefined
+  }
+  const root = locate(document.contents, { at, problems, depth: 0 })
+  return problems.length > before ? undefined : root
+}
+
+function parse(yaml: string, lineCounter: LineCounter): Document.Parsed | undefined {
+  try {
+    return parseDocument(yaml, { lineCounter, version: '1.2', schema: 'core', merge: false, prettyErrors: false })
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
+interface Walk {
+  readonly at: (from: number, to: number) => Place
+  readonly problems: Problem[]
+  readonly depth: number
+}
+
+function explain(issue: YAMLError, at: Walk['at']): Problem {
+  const place = at(...issue.pos)
+  const [message, hint] = yamlProblem(issue, place)
+  return problemAt(place, message, { hint })
+}
+
+function yamlProblem(issue: YAMLError, place: Place): [string, string?] {
+  const row = place.text ?? ''
+  if (issue.code === 'DUPLICATE_KEY') {
+    return [`the key "${row.slice(place.column - 1).split(':')[0]}" is there twice`, 'keep one of the two']
+  }
+  if (issue.code === 'MULTIPLE_DOCS')
+    return ['a second document begins here', 'one file holds one pipeline: remove the ---']
+  if (issue.code === 'TAG_RESOLVE_FAILED') return ['tags are not allowed', 'remove the !']
+  if (issue.code === 'TAB_AS_INDENT') return ['a tab is not allowed as indentation', 'indent with spaces']
+  if (issue.code === 'BAD_SCALAR_START') return [lower(issue.message), 'quote the value']
+  if (issue.code === 'UNEXPECTED_TOKEN' && /\{[^"']*\$\{/.test(row)) {
+    return ['${...} within { } must be quoted', 'write "${env:NAME}" with its quotes']
+  }
+  if (issue.code === 'BLOCK_AS_IMPLICIT_KEY') return [lower(issue.message), 'quote the value if it contains ": "']
+  return [lower(issue.message)]
+}
+
+function lower(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1)
+}
+
+function locate(node: Node, walk: Walk): Located {
+  const [from, to] = node.range ?? [0, 1, 1]
+  const place = walk.at(from, to)
+  const refuse = (message: string, hint: string): Located => {
+    walk.problems.push(problemAt(place, message, { hint }))
+    return { kind: 'scalar', place, value: null }
+  }
+  if (isAlias(node)) return refuse('aliases are not allowed', 'write the value out')
+  if ('anchor' in node && node.anchor !== undefined)
+    return refuse('anchors are not allowed', `remove the &${node.anchor}`)
+  if (node.tag !== undefined) return refuse('tags are not allowed', 'remove the !, quote the value if it is text')
+  if (walk.depth > MAX_DEPTH) return refuse(`nested deeper than ${MAX_DEPTH}`, 'a pipeline needs less')
+
+  const inner = { ...walk, depth: walk.depth + 1 }
+  if (isScalar(node)) return locateScalar(node, place, walk.problems)
+  if (isSeq(node)) return { kind: 'list', place, items: node.items.map((item) => locate(item as Node, inner)) }
+  if (!isMap(node)) return refuse('this is not allowed here', 'write a value')
+  const entries = new Map<string, Entry>()
+  for (const pair of node.items) locatePair(pair as Pair<Node, Node | null>, entries, inner)
+  return { kind: 'map', place, entries }
+}
+
+function locateScalar(node: Scalar, place: Place, problems: Problem[]): Located {
+  const plain = node.type === 'PLAIN' ? (node.source ?? '') : undefined
+  const value = node.value as string | number | boolean | null
+  if (typeof value === 'number' && !isExact(value, plain ?? '')) {
+    problems.push(
+      problemAt(place, `the number ${plain} cannot be kept as it is: it would become ${value}`, {
+        hint: `quote it: "${plain}"`,
+      }),
+    )
+  }
+  return { kind: 'scalar', place, value, ...(plain === undefined ? {} : { plain }) }
+}
+
+/** Beyond 2^53 whole numbers are rounded; infinities and NaN are not JSON. */
+function isExact(value: number, spelled: string): boolean {
+  if (!Number.isFinite(value)) return false
+  return !/^[-+]?\d+$/.test(spelled) || Number.isSafeInteger(value)
+}
+
+function locatePair({ key, value }: Pair<Node, Node | null>, entries: Map<string, Entry>, walk: Walk): void {
+  const [from, to] = key.range ?? [0, 1, 1]
+  const place = walk.at(from, to)
+  if (!isScalar(key)) {
+    walk.problems.push(problemAt(place, 'a key must be text'))
+    return
+  }
+  const name = key.type === 'PLAIN' ? (key.source ?? '') : String(key.value)
+  if (name === '<<') {
+    walk.problems.push(problemAt(place, 'merge keys are not allowed', { hint: 'write the keys out' }))
+    return
+  }
+  const located = value === null ? nothing(place) : locate(value, walk)
+  if (key.anchor !== undefined || key.tag !== undefined) locate(key, walk)
+  entries.set(name, { key: place, value: located })
+}
+
+function nothing(place: Place): Located {
+  return { kind: 'scalar', place, value: null, plain: '' }
+}

@@ -1,0 +1,60 @@
+import { styleText } from 'node:util'
+import stringWidth from 'string-width'
+import type { Problem } from './pipeline.ts'
+
+/**
+ * Problems as text: place, message, the line with a caret under the place, the way out. In colour only on a terminal, and not when
+ * `NO_COLOR` is set.
+ */
+export function renderProblems(problems: readonly Problem[], stream: { readonly isTTY?: boolean } = {}): string {
+  const colour = stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === ''
+  const paint: Paint = (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text)
+  return problems.map((problem) => renderProblem(problem, paint)).join('')
+}
+
+type Paint = (style: 'bold' | 'red' | 'yellow' | 'dim', text: string) => string
+
+/** Lines longer than this are cut around the place. */
+const MAX_LINE = 160
+
+function renderProblem(problem: Problem, paint: Paint): string {
+  const { file, line, column, severity, message, hint } = problem
+  const level = paint(severity === 'error' ? 'red' : 'yellow', `${severity}:`)
+  const lines = [`${paint('bold', `${file}:${line}:${column}`)} ${level} ${printable(message)}`]
+  const number = String(line).padStart(5)
+  const excerpt = excerptOf(problem)
+  if (excerpt !== undefined) {
+    lines.push(`${paint('dim', `${number} |`)} ${excerpt.text}`)
+    lines.push(`${paint('dim', `${' '.repeat(number.length)} |`)} ${excerpt.indent}${paint('red', excerpt.caret)}`)
+  }
+  if (hint !== undefined) lines.push(`   ${printable(hint)}`)
+  return `${lines.join('\n')}\n`
+}
+
+function excerptOf({ text, column, length }: Problem): { text: string; indent: string; caret: string } | undefined {
+  if (text === undefined || text.trim() === '') return undefined
+  const from = column - 1 > MAX_LINE - 40 ? column - 41 : 0
+  const shown = text.slice(from, from + MAX_LINE)
+  const before = shown.slice(0, column - 1 - from)
+  const marked = shown.slice(before.length, before.length + length)
+  const lead = from > 0 ? '...' : ''
+  const tail = from + MAX_LINE < text.length ? '...' : ''
+  return {
+    text: `${lead}${printable(shown)}${tail}`,
+    indent: `${' '.repeat(lead.length)}${blank(before)}`,
+    caret: '^'.repeat(Math.max(1, stringWidth(printable(marked)))),
+  }
+}
+
+/** As wide as the text, with its tabs. */
+function blank(text: string): string {
+  return printable(text)
+    .split('\t')
+    .map((part) => ' '.repeat(stringWidth(part)))
+    .join('\t')
+}
+
+/** Control characters could move the cursor or colour the terminal. */
+function printable(text: string): string {
+  return text.replace(/(?!\t)\p{Cc}/gu, '?')
+}

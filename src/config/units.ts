@@ -1,0 +1,69 @@
+import { SluiceError } from '../errors.ts'
+
+const DURATIONS: Units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+const SIZES: Units = {
+  B: 1,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+}
+
+/** `30s`, `5m`, `2h`, `90d`, `1h30m`, `250ms` -> milliseconds. @throws SluiceError CONFIG_INVALID with the right spelling as its hint. */
+export function parseDuration(text: string): number {
+  if (/^(\d+(ms|[smhdw]))+$/.test(text)) {
+    const parts = [...text.matchAll(/(\d+)(ms|[smhdw])/g)]
+    const total = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (DURATIONS[unit ?? ''] ?? 0), 0)
+    if (Number.isSafeInteger(total)) return total
+  }
+  throw new SluiceError('CONFIG_INVALID', `"${text}" is not a duration`, { hint: durationHint(text) })
+}
+
+/** `500B`, `64KiB`, `128MiB`, `2GiB`, also decimal `10MB` -> bytes. @throws SluiceError CONFIG_INVALID with the right spelling as its hint. */
+export function parseSize(text: string): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)([kKMGT]i?B|B)$/.exec(text) ?? []
+  const bytes = Number(count) * (SIZES[unit ?? ''] ?? NaN)
+  if (Number.isSafeInteger(bytes)) return bytes
+  throw new SluiceError('CONFIG_INVALID', `"${text}" is not a size`, { hint: sizeHint(text) })
+}
+
+type Units = { readonly [unit: string]: number }
+
+function durationHint(text: string): string {
+  const iso = /^P(?=.)(?:(\d+)W)?(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/i.exec(text)
+  if (iso !== null) {
+    const units = ['w', 'd', 'h', 'm', 's']
+    return `write "${units.map((unit, i) => (iso[i + 1] === undefined ? '' : iso[i + 1] + unit)).join('')}"`
+  }
+  if (/^\d+$/.test(text)) return `a number needs a unit: "${text}s", "${text}m" or "${text}ms"`
+  const words = [...text.matchAll(/(\d+)\s*([a-z]+)[\s,]*/gi)]
+  const spelled = words.map(([, count, word]) => `${count}${unitOf(word ?? '', text)}`).join('')
+  if (words.length > 0 && words.map(([all]) => all).join('') === text && /^(\d+(ms|[smhdw]))+$/.test(spelled)) {
+    return `did you mean "${spelled}"?`
+  }
+  return 'a duration is written 250ms, 30s, 5m, 2h, 90d or 1h30m'
+}
+
+function unitOf(word: string, text: string): string {
+  const lower = word.toLowerCase()
+  if (/^(ms|msecs?|millis|milliseconds?)$/.test(lower)) return 'ms'
+  if (/^(s|secs?|seconds?)$/.test(lower)) return 's'
+  if (/^(m|mins?|minutes?)$/.test(lower)) return 'm'
+  if (/^(h|hrs?|hours?)$/.test(lower)) return 'h'
+  if (/^(d|days?)$/.test(lower)) return 'd'
+  if (/^(w|weeks?)$/.test(lower)) return 'w'
+  return `?${text}`
+}
+
+function sizeHint(text: string): string {
+  if (/^\d+$/.test(text)) return `a number needs a unit: "${text}B", "${text}KiB" or "${text}MiB"`
+  const [, count, prefix = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b|ib?|bytes?)?$/i.exec(text) ?? []
+  if (count === undefined) return 'a size is written 500B, 64KiB, 128MiB, 2GiB or 10MB'
+  const spelled = `${count}${prefix === '' ? 'B' : `${prefix.toUpperCase()}iB`}`
+  return `did you mean "${spelled}"?`
+}
