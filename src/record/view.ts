@@ -23,6 +23,11 @@ export function isRecord(value: unknown): value is Record {
   return value instanceof RecordView
 }
 
+/** True when the record is that one of the batch, and nothing has changed it. */
+export function isUntouched(record: Record, batch: Batch, number: number): boolean {
+  return viewOf(record).isAt(batch, number)
+}
+
 /** The record's bytes with all changes, without a line feed. */
 export function recordLine(record: Record): Buffer {
   return viewOf(record).line()
@@ -65,6 +70,10 @@ class RecordView implements Record {
 
   get maxDepth(): number {
     return this.#batch.limits.maxDepth
+  }
+
+  isAt(batch: Batch, record: number): boolean {
+    return this.#batch === batch && this.#record === record
   }
 
   line(): Buffer {
