@@ -11,6 +11,7 @@ export interface CodeFacts {
 export const errorCodes = {
   INTERNAL: { exit: 1, retryable: false, summary: 'A defect in Sluice itself.' },
   LEDGER_MISMATCH: { exit: 1, retryable: false, summary: 'Records went in that did not come out under any name.' },
+  TRANSFORM_FAILED: { exit: 1, retryable: false, summary: 'A custom transform failed and cannot go on.' },
 
   CONFIG_INVALID: {
     exit: 2,
