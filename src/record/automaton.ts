@@ -5,8 +5,8 @@ import { KeyTable } from './key-table.ts'
 export const ACCEPT_MASK = 0xffff
 export const DEAD = 0
 export const START = 1
-/** What `elements` holds before a state's transition was asked for. No real transition is negative. */
-export const UNKNOWN = -1
+/** What stands for the transition of an element before it was asked for. No real transition is negative. */
+const UNKNOWN = -1
 
 /** Both fit 16 bits, as transitions and hits need; states leave the sign bit free. */
 const MAX_STATES = 0x7fff
@@ -27,13 +27,13 @@ export class Automaton {
    * to this very array.
    */
   readonly accepts: (readonly number[])[] = [[]]
-  /** By state: the transition for an element of an array, or `UNKNOWN`. */
-  readonly elements = new Int32Array(MAX_STATES + 1).fill(UNKNOWN)
   readonly table = new KeyTable(this)
   /** 1 for the paths that consist of keys alone. */
   readonly plain: Uint8Array
   readonly #paths: readonly (readonly Segment[])[]
   readonly #states: (readonly Item[])[] = [[]]
+  /** By state: the transition for an element of an array. */
+  readonly #elements = new Int32Array(MAX_STATES + 1).fill(UNKNOWN)
   readonly #stateNumbers = new Map<string, number>([['', DEAD]])
   readonly #acceptNumbers = new Map<string, number>([['', 0]])
   #full = false
@@ -41,13 +41,11 @@ export class Automaton {
   constructor(paths: readonly (readonly Segment[])[], plain: Uint8Array) {
     this.#paths = paths
     this.plain = plain
-    this.elements[DEAD] = DEAD
     const start = new Set<Item>()
     for (const path of paths.keys()) this.#enter(start, path, 0)
     // The start state keeps its number even when there are no paths.
     this.#states.push([...start])
     this.#stateNumbers.set([...start].join(), START)
-    if (start.size === 0) this.elements[START] = DEAD
   }
 
   get pathCount(): number {
@@ -70,8 +68,10 @@ export class Automaton {
 
   /** The transition for an element of an array. */
   stepElement(state: number): number {
+    const known = this.#elements[state]
+    if (known !== UNKNOWN) return known
     const transition = this.#follow(state, (segment) => segment.kind === 'elements')
-    this.elements[state] = transition
+    this.#elements[state] = transition
     return transition
   }
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { SluiceError } from '../errors.ts'
-import { ACCEPT_MASK, DEAD, START, UNKNOWN } from './automaton.ts'
+import { ACCEPT_MASK, DEAD, START } from './automaton.ts'
 import type { Automaton } from './automaton.ts'
 import {
   BACKSLASH,
@@ -30,6 +30,7 @@ import {
   TAB,
   ZERO,
 } from './ascii.ts'
+import type { KeyTable } from './key-table.ts'
 import { isPlainNumber } from './number.ts'
 import type { Paths } from './path.ts'
 
@@ -155,43 +156,106 @@ for (const byte of Buffer.from('"\\/bfnrt')) ESCAPE[byte] = 1
 /** Space for results whose number is not known yet; they are copied out of it. A larger one is made for a scan that needs it, and not kept. */
 const recordSpace = new Uint32Array((MAX_RECORDS + 1) * RECORD_STRIDE)
 const hitSpace = new Uint32Array(MAX_HITS * HIT_STRIDE)
-let stack = new Int32Array(0)
+let frameSpace = new Int32Array(2 * defaultLimits.maxDepth)
 
-/**
- * The scanner proper. Each line ends in a line feed, which no rule of the grammar accepts, so that no read goes beyond the line.
- * With `complete` a record that overflows the automaton is a faulty one; otherwise the scan ends before it.
- */
+/** With `complete` a record that overflows the automaton is a faulty one; otherwise the scan ends before it. */
 function scanLines(task: Task, automaton: Automaton, complete = false): RecordIndex {
   const { bytes, limits, utf8, maxRecords, maxHits } = task
-  const { maxDepth, maxLine } = limits
-  const { elements, table } = automaton
-  const length = bytes.length
-  if (stack.length < 2 * maxDepth) stack = new Int32Array(2 * maxDepth)
-  const frames = stack
+  const scanner = new LineScanner(bytes, automaton, limits.maxDepth)
   let records = recordSpace
-  let hits = hitSpace
   let count = 0
-  let hitCount = 0
   let lines = 0
   let at = 0
-
-  while (at < length) {
+  while (at < bytes.length && count < maxRecords) {
     const line = at
-    let byte = bytes[at]
-    while (byte === SPACE || byte === TAB || byte === RETURN) byte = bytes[++at]
-    if (byte === LINE_FEED) {
-      at++
+    const start = skipSpace(bytes, at)
+    if (bytes[start] === LINE_FEED) {
+      at = start + 1
       lines++
       continue
     }
-    if (count === maxRecords) {
+    const firstHit = scanner.hitCount
+    const end = scanner.scan(start)
+    let fault = scanner.fault
+    at = bytes.indexOf(LINE_FEED, end)
+    if (at - line > limits.maxLine) fault = Fault.length
+    else if (!utf8 && !isUtf8(bytes.subarray(line, at))) fault = Fault.utf8
+    else if (automaton.full && complete) fault = Fault.complex
+    if ((scanner.hitCount > maxHits && count > 0) || (automaton.full && !complete)) {
       at = line
+      scanner.hitCount = firstHit
       break
     }
-    const start = at
-    const firstHit = hitCount
-    let end = at
+    const record = RECORD_STRIDE * count++
+    if (record + RECORD_STRIDE === records.length) records = doubled(records)
+    records[record + 2] = firstHit
+    records[record + 3] = fault
+    if (fault === Fault.none) {
+      records[record] = start
+      records[record + 1] = end
+    } else {
+      scanner.hitCount = firstHit
+      records[record] = line
+      records[record + 1] = bytes[at - 1] === RETURN ? at - 1 : at
+    }
+    at++
+    lines++
+  }
+
+  const sentinel = RECORD_STRIDE * count
+  records.set([at, at, scanner.hitCount, Fault.none], sentinel)
+  const index: RecordIndex = {
+    count,
+    pathCount: automaton.pathCount,
+    records: records.slice(0, sentinel + RECORD_STRIDE),
+    hits: scanner.hits.slice(0, scanner.hitCount * HIT_STRIDE),
+    columns: new Uint32Array(count * automaton.pathCount),
+    accepts: automaton.accepts,
+    scanned: at,
+    lines,
+    lineNumbers: undefined,
+  }
+  if (lines > count) index.lineNumbers = numberLines(bytes, index)
+  fillColumns(index, automaton.plain)
+  return index
+}
+
+/**
+ * The scanner proper. It works by the line, and not by the batch, so that it is compiled as a whole: a loop over lines would be entered in
+ * the interpreter for each batch. No rule of the grammar accepts the line feed, so that no read goes beyond a line.
+ */
+class LineScanner {
+  hits = hitSpace
+  hitCount = 0
+  /** `Fault` of the last line. */
+  fault: number = Fault.none
+  readonly #bytes: Buffer
+  readonly #automaton: Automaton
+  readonly #table: KeyTable
+  readonly #maxDepth: number
+  /** Two numbers for each open container: state << 1 | 1 inside an object, and its hit or -1. */
+  readonly #frames: Int32Array
+
+  constructor(bytes: Buffer, automaton: Automaton, maxDepth: number) {
+    this.#bytes = bytes
+    this.#automaton = automaton
+    this.#table = automaton.table
+    this.#maxDepth = maxDepth
+    if (frameSpace.length < 2 * maxDepth) frameSpace = new Int32Array(2 * maxDepth)
+    this.#frames = frameSpace
+  }
+
+  /** Scans the value that begins at `start`, which should be all of its line. Returns the position behind it, or one within a faulty line. */
+  scan(start: number): number {
+    const bytes = this.#bytes
+    const table = this.#table
+    const frames = this.#frames
+    const maxDepth = this.#maxDepth
+    let hits = this.hits
+    let hitCount = this.hitCount
     let fault: number = Fault.syntax
+    let at = start
+    let byte = bytes[at]
     let depth = 0
     let state = DEAD
     let isObject = false
@@ -214,15 +278,14 @@ function scanLines(task: Task, automaton: Automaton, complete = false): RecordIn
         if (byte <= SPACE) byte = bytes[(at = skipSpace(bytes, at))]
       } else if (depth > 0) {
         key = at
-        transition = elements[state]
-        if (transition === UNKNOWN) transition = automaton.stepElement(state)
+        transition = state === DEAD ? DEAD : this.#automaton.stepElement(state)
       }
 
       const accept = transition & ACCEPT_MASK
       let hit = -1
       if (accept !== 0) {
         hit = HIT_STRIDE * hitCount++
-        if (hit === hits.length) hits = doubled(hits)
+        if (hit === hits.length) hits = this.hits = doubled(hits)
         hits[hit + 1] = key
         hits[hit + 2] = at
       }
@@ -292,52 +355,13 @@ function scanLines(task: Task, automaton: Automaton, complete = false): RecordIn
         byte = bytes[at]
         if (byte <= SPACE && depth > 0) byte = bytes[(at = skipSpace(bytes, at))]
       }
-      end = at
-      at = skipSpace(bytes, at)
-      if (bytes[at] === LINE_FEED) fault = bytes[start] === OPEN_OBJECT ? Fault.none : Fault.notObject
+      if (bytes[skipSpace(bytes, at)] === LINE_FEED) fault = bytes[start] === OPEN_OBJECT ? Fault.none : Fault.notObject
       break
     }
-
-    if (fault !== Fault.none) at = bytes.indexOf(LINE_FEED, at)
-    if (at - line > maxLine) fault = Fault.length
-    else if (!utf8 && !isUtf8(bytes.subarray(line, at))) fault = Fault.utf8
-    else if (automaton.full && complete) fault = Fault.complex
-
-    if ((hitCount > maxHits && count > 0) || (automaton.full && !complete)) {
-      at = line
-      hitCount = firstHit
-      break
-    }
-    if (fault !== Fault.none) hitCount = firstHit
-    const record = RECORD_STRIDE * count++
-    if (record + RECORD_STRIDE === records.length) records = doubled(records)
-    records[record] = fault === Fault.none ? start : line
-    records[record + 1] = fault === Fault.none ? end : bytes[at - 1] === RETURN && at > line ? at - 1 : at
-    records[record + 2] = firstHit
-    records[record + 3] = fault
-    at++
-    lines++
+    this.hitCount = hitCount
+    this.fault = fault
+    return at
   }
-
-  const sentinel = RECORD_STRIDE * count
-  records[sentinel] = at
-  records[sentinel + 1] = at
-  records[sentinel + 2] = hitCount
-  records[sentinel + 3] = Fault.none
-  const index: RecordIndex = {
-    count,
-    pathCount: automaton.pathCount,
-    records: records.slice(0, sentinel + RECORD_STRIDE),
-    hits: hits.slice(0, hitCount * HIT_STRIDE),
-    columns: new Uint32Array(count * automaton.pathCount),
-    accepts: automaton.accepts,
-    scanned: at,
-    lines,
-    lineNumbers: undefined,
-  }
-  if (lines > count) index.lineNumbers = numberLines(bytes, index)
-  fillColumns(index, automaton.plain)
-  return index
 }
 
 /** The position of the first byte that is not whitespace. */
