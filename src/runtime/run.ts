@@ -40,7 +40,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   const paths = new Paths()
   const flow: Flow = { records: 0, bytes: 0 }
   const note = log.note.bind(log)
-  const delivery = await openDelivery({ pipeline, paths, stateFolder: options.stateFolder, note })
+  const delivery = await openDelivery({ pipeline, paths, stateFolder: options.stateFolder, stopping: stop, note })
   let stages: Stage[] = []
   let end: End | undefined
   let failure: SluiceError | undefined
@@ -64,12 +64,11 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     })
     const hideProgress = showProgress(flow, log, total?.bytes)
     try {
-      await streamPipeline([
+      await streamPipeline(
         Readable.from(batches, { objectMode: true, highWaterMark: 1 }),
-        ...stages.map((stage) => (input: AsyncIterable<Batch>) => through(stage, input)),
-        (input: AsyncIterable<Batch>) => watchEnd(input, (seen) => (end = seen)),
+        (input: AsyncIterable<Batch>) => throughStages(input, stages, (seen) => (end = seen)),
         delivery.writable(),
-      ])
+      )
     } finally {
       hideProgress()
     }
@@ -105,9 +104,14 @@ async function createSource(pipeline: CheckedPipeline): Promise<Source> {
 }
 
 /** `pipeline` counts a stage that returns early as success: hence the explicit marker of the source's end. */
-async function* watchEnd(batches: AsyncIterable<Batch>, seen: (end: End) => void): AsyncGenerator<Batch, void> {
-  for await (const batch of batches) {
-    if (batch.end) seen(batch.end)
+async function* throughStages(
+  batches: AsyncIterable<Batch>,
+  stages: readonly Stage[],
+  onEnd: (end: End) => void,
+): AsyncGenerator<Batch, void> {
+  const out = stages.reduce((input, stage) => through(stage, input), batches)
+  for await (const batch of out) {
+    if (batch.end) onEnd(batch.end)
     yield batch
   }
 }

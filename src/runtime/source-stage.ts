@@ -53,9 +53,9 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
         break
       }
       const partition = `${type}:${next.value.partition ?? ''}`
-      const firstNumber = numbers.get(partition) ?? 0
-      const batches = openBatches(next.value, { partition, firstNumber, paths, limits })
-      numbers.set(partition, firstNumber + batches.length)
+      const number = numbers.get(partition) ?? 0
+      numbers.set(partition, number + 1)
+      const batches = openBatches(next.value, { partition, number, paths, limits })
       count(flow, next.value, batches)
       yield* batches
     }

@@ -50,6 +50,17 @@ export async function* through(stage: Stage, batches: AsyncIterable<Batch>): Asy
   }
 }
 
+/** The same without a stream, for a few batches in memory. */
+export async function throughAll(stages: readonly Stage[], opened: readonly Batch[]): Promise<Batch[]> {
+  let batches = [...opened]
+  for (const stage of stages) {
+    const results: Batch[] = []
+    for (const batch of batches) results.push(...(await stage.run(batch)))
+    batches = results
+  }
+  return batches
+}
+
 function toStage(transform: Transform, name: string, type: string): Stage {
   const run = runner(transform, name)
   return {

@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import yargs from 'yargs'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import { command as backfill } from './backfill.ts'
+import { command as check } from './check.ts'
+import { command as describe } from './describe.ts'
+import { command as list } from './list.ts'
+import { command as create } from './new.ts'
+import { command as preview } from './preview.ts'
+import { command as run } from './run.ts'
+import { command as test } from './test.ts'
+
+/** Runs one command. Only here an error becomes an exit status; `process.exit` would cut what is still on its way to a pipe. */
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    await yargs([...args])
+      .scriptName('sluice')
+      .usage('$0 <command>\n\nMoves audit events from where they are made to where they are kept, every event once.')
+      .command(run)
+      .command(backfill)
+      .command(check)
+      .command(test)
+      .command(preview)
+      .command(list)
+      .command(describe)
+      .command(create)
+      .demandCommand(1, 'say what to do: one of the commands above')
+      .strict()
+      .recommendCommands()
+      .alias('h', 'help')
+      .wrap(Math.min(110, process.stdout.columns ?? 80))
+      .epilogue('A pipeline is a name in pipelines/ or a path. Documentation: docs/')
+      .exitProcess(false)
+      .fail((message, error, parser) => {
+        if (error) throw error
+        parser.showHelp('error')
+        throw new SluiceError('USAGE', message)
+      })
+      .parseAsync()
+  } catch (thrown) {
+    const error = asSluiceError(thrown, 'INTERNAL', 'this is a defect in Sluice')
+    process.stderr.write(`\nsluice: ${error.code}: ${error.message}\n`)
+    if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`)
+    if (error.code === 'INTERNAL') process.stderr.write(`${error.stack}\n`)
+    process.exitCode = error.exit
+  }
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await main(process.argv.slice(2))
+}

@@ -1,0 +1,63 @@
+import { Writable } from 'node:stream'
+import type { StreamSink } from '../component.ts'
+import { Ledger } from '../commit/ledger.ts'
+import { memoryClaims, Settler } from '../commit/settle.ts'
+import { addTally, emptyTally } from '../commit/tally.ts'
+import type { Batch } from '../record/batch.ts'
+import type { Delivery } from './delivery.ts'
+
+interface StreamDeliveryOptions {
+  readonly sink: StreamSink
+  note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
+}
+
+/** More rejects than this are only counted. */
+const NOTED_REJECTS = 10
+
+/**
+ * Hands records to a sink that takes bytes as they come. Nothing is remembered: each run begins at the beginning, and de-duplication holds
+ * within the run. Rejects are counted, the first few are told.
+ */
+export function openStreamDelivery({ sink, note }: StreamDeliveryOptions): Delivery {
+  const settler = new Settler(memoryClaims())
+  const ledger = new Ledger()
+  const aborting = new AbortController()
+  let bytesOut = 0
+  let noted = 0
+  let totals = emptyTally()
+
+  const deliver = async (batch: Batch) => {
+    ledger.enter(batch)
+    const settlement = await settler.settle(batch)
+    ledger.add(batch, settlement)
+    for (const { code, stage, origin, line } of settlement.rejects) {
+      if (++noted <= NOTED_REJECTS) note('rejected', { code, stage, origin, line })
+    }
+    if (settlement.written.length > 0) {
+      const bytes = batch.assemble(settlement.written)
+      bytesOut += bytes.length
+      await sink.write(bytes, aborting.signal)
+    }
+    if (batch.end) {
+      await sink.flush()
+      totals = addTally(totals, ledger.close())
+    }
+  }
+
+  return {
+    hashKey: undefined,
+    position: () => undefined,
+    writable: () =>
+      new Writable({
+        objectMode: true,
+        highWaterMark: 1,
+        write: (batch: Batch, _encoding, callback) => void deliver(batch).then(() => callback(), callback),
+        destroy: (error, callback) => {
+          aborting.abort(error ?? undefined)
+          callback(error)
+        },
+      }),
+    totals: () => ({ ...totals, bytesOut, epochs: 0, objects: [] }),
+    close: () => Promise.resolve(),
+  }
+}
