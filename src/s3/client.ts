@@ -1,0 +1,92 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { S3Client } from '@aws-sdk/client-s3'
+import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
+import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { credentialsError } from './errors.ts'
+
+/** Where a bucket is. JSON: sinks write it into object rows. */
+export interface S3Place {
+  readonly region: string
+  readonly endpoint?: string
+  readonly forcePathStyle?: boolean
+  readonly checksums?: Checksums
+}
+
+export type Checksums = 'when-supported' | 'when-required'
+
+export interface AssumeRole {
+  readonly arn: string
+  readonly externalId?: string | undefined
+  readonly sessionName?: string | undefined
+}
+
+export interface S3ClientOptions extends S3Place {
+  /** Credentials of this role, got with those of the default chain; `AWS_ENDPOINT_URL_STS` is honoured. */
+  readonly assumeRole?: AssumeRole | undefined
+  /** Milliseconds for one request and its answer: 5 minutes, for 8 MiB over a slow line. */
+  readonly requestTimeout?: number
+  /** Milliseconds without a byte: 1 minute. */
+  readonly idleTimeout?: number
+  /** Tries of one request, the first included: 8 reach over about half a minute. */
+  readonly maxAttempts?: number
+}
+
+/**
+ * A client with connections of its own; `destroy` it. Credentials come from the default chain: environment, shared files, SSO, web identity,
+ * container, instance.
+ */
+export function createS3Client(options: S3ClientOptions): S3Client {
+  const agent = { keepAlive: true, maxSockets: 64 }
+  const checksums = options.checksums === 'when-required' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED'
+  return new S3Client({
+    region: options.region,
+    ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
+    forcePathStyle: options.forcePathStyle ?? false,
+    credentials: credentials(options),
+    requestChecksumCalculation: checksums,
+    responseChecksumValidation: checksums,
+    maxAttempts: options.maxAttempts ?? 8,
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: 10_000,
+      requestTimeout: options.requestTimeout ?? 300_000,
+      throwOnRequestTimeout: true,
+      socketTimeout: options.idleTimeout ?? 60_000,
+      httpAgent: new HttpAgent(agent),
+      httpsAgent: new HttpsAgent(agent),
+    }),
+  })
+}
+
+/** The region that the SDK would take: from the environment or the shared configuration; undefined when there is none. */
+export async function defaultRegion(): Promise<string | undefined> {
+  const client = new S3Client({})
+  try {
+    return await client.config.region()
+  } catch {
+    return undefined
+  } finally {
+    client.destroy()
+  }
+}
+
+/** Failures are told apart from those of S3 itself: a role that cannot be assumed is no refusal of the bucket. */
+function credentials({ assumeRole, region }: S3ClientOptions) {
+  const provide = assumeRole
+    ? fromTemporaryCredentials({
+        params: {
+          RoleArn: assumeRole.arn,
+          RoleSessionName: assumeRole.sessionName ?? 'sluice',
+          ...(assumeRole.externalId !== undefined && { ExternalId: assumeRole.externalId }),
+        },
+        clientConfig: { region, maxAttempts: 8 },
+      })
+    : fromNodeProviderChain()
+  return async () => {
+    try {
+      return await provide()
+    } catch (error) {
+      throw credentialsError(error, assumeRole?.arn)
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import { checkObjectFields, objectFields } from '../commit/fields.ts'
+import { folderSink } from '../commit/folder-sink.ts'
+import { defineSink } from '../component.ts'
+import { FilePath } from '../config/fields.ts'
+
+export default defineSink({
+  type: 'file',
+  summary: 'Writes compressed NDJSON files below a folder, each exactly once.',
+  delivers: 'objects',
+  fields: {
+    path: FilePath({
+      description: 'The folder; made when it is absent. On the device of the state folder files are moved, not copied.',
+    }),
+    ...objectFields,
+  },
+  examples: [
+    { title: 'By day of the events', config: { path: 'out', key: 'dt={record.timestamp:yyyy-MM-dd}' } },
+    {
+      title: 'Plain text, a new file each minute',
+      config: { path: 'out', compression: 'none', roll: { maxAge: '1m' } },
+    },
+  ],
+  check: (config) => checkObjectFields(config),
+  create: ({ path }) => folderSink(path),
+})
