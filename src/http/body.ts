@@ -1,0 +1,110 @@
+import { pipeline } from 'node:stream'
+import type { Readable } from 'node:stream'
+import { createBrotliDecompress, createGunzip } from 'node:zlib'
+import { SluiceError } from '../errors.ts'
+import { badAnswer } from './answer-error.ts'
+
+export interface Body {
+  readonly chunks: AsyncIterable<Buffer>
+  /** Bytes that came over the wire so far. */
+  wireBytes(): number
+}
+
+/**
+ * The content of a response as it is read, inflated, and bounded in size and ratio. Nothing is read ahead beyond stream buffers: a
+ * reader that stops stops the socket.
+ * @throws SluiceError while reading: SOURCE_UNAVAILABLE when it is cut short or damaged, SOURCE_FAILED beyond the limits.
+ */
+export function openBody(raw: Readable, encoding: string | undefined, maxBytes: number): Body {
+  let wire = 0
+  let inflated = 0
+
+  async function* count(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      wire += chunk.length
+      yield chunk
+    }
+  }
+
+  async function* read(): AsyncGenerator<Buffer> {
+    const stream = inflate(raw, count, encoding)
+    try {
+      for await (const chunk of stream) {
+        inflated += chunk.length
+        checkSize(inflated, wire, maxBytes)
+        yield chunk
+      }
+    } catch (error) {
+      throw error instanceof SluiceError ? error : badAnswer(`the response was cut short: ${messageOf(error)}`, error)
+    } finally {
+      raw.destroy()
+    }
+  }
+
+  return { chunks: read(), wireBytes: () => wire }
+}
+
+/** The text of a short body as far as it is needed for a message; undefined when it cannot be read. Whatever is longer is not read to its end. */
+export async function readText(raw: Readable, encoding?: string): Promise<string | undefined> {
+  const parts: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of openBody(raw, encoding, Infinity).chunks) {
+      parts.push(chunk)
+      size += chunk.length
+      if (size >= MAX_TEXT) break
+    }
+  } catch {
+    if (size === 0) return undefined
+  }
+  return Buffer.concat(parts).subarray(0, MAX_TEXT).toString()
+}
+
+const MAX_TEXT = 64 * 1024
+
+/** Gzip reaches 1028:1; JSON of real events stays below 60:1. */
+const MAX_RATIO = 200
+/** Below it no ratio matters. */
+const RATIO_FROM = 16 * 1024 * 1024
+
+function inflate(
+  raw: Readable,
+  count: (chunks: AsyncIterable<Buffer>) => AsyncGenerator<Buffer>,
+  encoding = 'identity',
+): AsyncIterable<Buffer> {
+  switch (encoding.trim().toLowerCase()) {
+    case '':
+    case 'identity':
+      return count(raw)
+    case 'gzip':
+    case 'x-gzip':
+      return pipeline(raw, count, createGunzip({ chunkSize: CHUNK }), ignore)
+    case 'br':
+      return pipeline(raw, count, createBrotliDecompress({ chunkSize: CHUNK }), ignore)
+    default:
+      raw.destroy()
+      throw badAnswer(`the response has the content-encoding "${encoding}", which was not asked for`)
+  }
+}
+
+const CHUNK = 64 * 1024
+
+/** Whoever reads the last stream gets the error. */
+function ignore(): void {}
+
+function checkSize(inflated: number, wire: number, maxBytes: number): void {
+  if (inflated > maxBytes)
+    throw new SluiceError(
+      'SOURCE_FAILED',
+      `a response has more than ${maxBytes} bytes: ask for smaller pages, or raise maxBody`,
+    )
+  if (inflated > RATIO_FROM && inflated > wire * MAX_RATIO)
+    throw new SluiceError(
+      'SOURCE_FAILED',
+      `a response inflates to more than ${MAX_RATIO} times its size: this is not data`,
+    )
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

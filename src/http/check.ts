@@ -1,0 +1,227 @@
+import type { Finding } from '../component.ts'
+import { suggest } from '../config/nearest.ts'
+import { SluiceError } from '../errors.ts'
+import type { Json } from '../record/json.ts'
+import { isLoopback } from './client.ts'
+import type { AuthOptions, HttpOptions, PaginateOptions, RequestOptions, WindowOptions } from './options.ts'
+import { placeholderNames, placeholdersOf, timeFormats } from './template.ts'
+import type { Placeholder } from './template.ts'
+import { isObject } from './values.ts'
+import { isAbsolute, parseMoment } from './window.ts'
+
+type At = readonly (string | number)[]
+
+/** What the types of fields cannot say about a URL that credentials are sent to. */
+export function* checkUrl(text: string, at: At, allowInsecure: boolean): Generator<Finding> {
+  const plain = text.replaceAll(/\{[\w.:-]+\}/g, 'x')
+  if (!URL.canParse(plain)) {
+    yield { at, message: `"${text}" is not a URL`, hint: 'write it with its scheme: https://api.example.com/v1/events' }
+    return
+  }
+  const { protocol, hostname, username, password } = new URL(plain)
+  if (username !== '' || password !== '')
+    yield { at, message: 'a URL must not hold credentials', hint: 'use auth: { type: basic, ... }' }
+  if (protocol === 'https:' || (protocol === 'http:' && (allowInsecure || isLoopback(hostname)))) return
+  yield {
+    at,
+    message: `${protocol}//${hostname} is not https: credentials and records would be readable on their way`,
+    hint: 'use https, or set allowInsecure: true',
+  }
+}
+
+/** Placeholders that do not exist, or stand where they cannot. */
+export function* checkRequest(
+  request: RequestOptions,
+  options: Pick<HttpOptions, 'tenants' | 'window' | 'paginate'>,
+): Generator<Finding> {
+  const names = legalNames(options)
+  for (const [at, text] of textsOfRequest(request)) {
+    for (const placeholder of placeholdersOf(text)) yield* checkPlaceholder(placeholder, at, names, options)
+  }
+  const host = /^[^/]*\/\/[^/?#]*/.exec(request.url)?.[0] ?? ''
+  for (const { name } of placeholdersOf(host)) {
+    if (!name.startsWith('tenant.'))
+      yield {
+        at: ['request', 'url'],
+        message: `{${name}} cannot stand in the host of a URL`,
+        hint: 'only {tenant.*} can: credentials stay with one host',
+      }
+  }
+  if (request.method === 'GET' && request.body !== undefined)
+    yield { at: ['request', 'body'], message: 'a GET request has no body', hint: 'use query, or method: POST' }
+}
+
+/** Durations that contradict each other. */
+export function* checkWindow(window: WindowOptions | undefined): Generator<Finding> {
+  if (window === undefined) return
+  const { since, until, step, lag, overlap, retention } = window
+  const now = Date.now()
+  const begin = yield* moment(since, ['window', 'since'], now)
+  const end = until === undefined ? undefined : yield* moment(until, ['window', 'until'], now)
+  if (begin !== undefined && end !== undefined && end <= begin)
+    yield { at: ['window', 'until'], message: 'until is not after since' }
+  if (step !== undefined && step === 0) yield { at: ['window', 'step'], message: 'a step of 0 leads nowhere' }
+  else if (step !== undefined && overlap >= step)
+    yield {
+      at: ['window', 'overlap'],
+      message: 'overlap must be shorter than step',
+      hint: 'else every window reads the one before again',
+    }
+  if (retention === undefined) return
+  if (retention <= lag + overlap)
+    yield { at: ['window', 'retention'], message: 'retention must be longer than lag and overlap together' }
+  if (begin !== undefined && !isAbsolute(since) && now - begin > retention)
+    yield {
+      at: ['window', 'since'],
+      message: 'since is older than retention',
+      hint: 'the API no longer has such records: use at most the retention',
+    }
+}
+
+/** Members that a kind of credentials needs, or does not know. */
+export function* checkAuth(auth: AuthOptions | undefined, allowInsecure: boolean): Generator<Finding> {
+  if (auth === undefined) return
+  const { needed, optional } = AUTH_MEMBERS[auth.type]
+  for (const name of needed) {
+    if (auth[name] === undefined) yield { at: ['auth'], message: `auth of type ${auth.type} needs ${name}` }
+  }
+  for (const name of Object.keys(auth)) {
+    if (name !== 'type' && ![...needed, ...optional].some((known) => known === name))
+      yield {
+        at: ['auth', name],
+        message: `auth of type ${auth.type} has no ${name}`,
+        hint: `it has ${[...needed, ...optional].join(', ')}`,
+      }
+  }
+  if (auth.tokenUrl !== undefined) yield* checkUrl(auth.tokenUrl, ['auth', 'tokenUrl'], allowInsecure)
+}
+
+/** Rules of a kind of pagination. */
+export function* checkPaginate(
+  options: Pick<HttpOptions, 'paginate' | 'records' | 'request' | 'format'>,
+): Generator<Finding> {
+  const { paginate, records, request, format } = options
+  if (paginate === undefined) return
+  const { type, from, into, stop, size } = paginate
+  if (type === 'cursor' && from === undefined)
+    yield { at: inPaginate(), message: 'cursor needs from: where the cursor is in a response' }
+  if (type === 'link' && into !== undefined)
+    yield { at: inPaginate('into'), message: 'a link is followed as it is: it has no into' }
+  if ((type === 'page' || type === 'offset') && from !== undefined)
+    yield { at: inPaginate('from'), message: `${type} has no from: it is counted` }
+  if (type === 'link' && from?.header !== undefined)
+    yield {
+      at: inPaginate('from', 'header'),
+      message: 'a link is in the Link header, or in the body',
+      hint: 'leave from out, or use from: { body: ... }',
+    }
+  if (type !== 'link' && into === undefined && !mentions(request, type))
+    yield {
+      at: inPaginate(),
+      message: `nothing sends the ${type}: every page would be the first one`,
+      hint: `set into, or use {${type}} in the request`,
+    }
+  if (into !== undefined && Object.keys(into).length !== 1)
+    yield { at: inPaginate('into'), message: 'into names one place', hint: 'header, query or body' }
+  if (into?.body !== undefined && request.method === 'GET')
+    yield { at: inPaginate('into', 'body'), message: 'a GET request has no body' }
+  for (const [keys, place] of placesOf(paginate)) {
+    if (place !== undefined && Object.keys(place).length !== 1)
+      yield { at: inPaginate(...keys), message: `${keys.at(-1)} names one place`, hint: 'header or body' }
+    if (place?.body !== undefined && (records === '$' || format === 'ndjson'))
+      yield {
+        at: inPaginate(...keys),
+        message: 'the response is a list of records: it has no other values',
+        hint: 'use header, or set records to where the list is',
+      }
+  }
+  if (stop?.shortPage !== undefined && stop.shortPage.limit === undefined && size === undefined)
+    yield {
+      at: inPaginate('stop', 'shortPage'),
+      message: 'shortPage needs the size of a full page',
+      hint: 'set limit: { header: ... }, or size',
+    }
+}
+
+function inPaginate(...keys: string[]): At {
+  return ['paginate', ...keys]
+}
+
+/** Tenants that would share a checkpoint. */
+export function* checkTenants(tenants: HttpOptions['tenants'], at: string): Generator<Finding> {
+  const names = new Set<string>()
+  for (const [i, { name }] of tenants.entries()) {
+    if (names.has(name))
+      yield { at: [at, i], message: `"${name}" is there twice`, hint: 'each has a checkpoint of its own' }
+    names.add(name)
+  }
+}
+
+const AUTH_MEMBERS = {
+  basic: { needed: ['username', 'password'], optional: [] },
+  bearer: { needed: ['token'], optional: [] },
+  oauth2ClientCredentials: { needed: ['tokenUrl', 'clientId', 'clientSecret'], optional: ['scope'] },
+} as const
+
+function placesOf({ from, stop }: PaginateOptions) {
+  return [
+    [['from'], from],
+    [['stop', 'shortPage', 'count'], stop?.shortPage?.count],
+    [['stop', 'shortPage', 'limit'], stop?.shortPage?.limit],
+  ] as const
+}
+
+function legalNames({ tenants, window, paginate }: Pick<HttpOptions, 'tenants' | 'window' | 'paginate'>): string[] {
+  const counted = { page: 'page', offset: 'offset', cursor: 'cursor', link: undefined }
+  const known = placeholderNames.filter((name) => {
+    return name.startsWith('window.') ? window !== undefined : paginate !== undefined && counted[paginate.type] === name
+  })
+  const [first] = tenants
+  const common = Object.keys(first?.values ?? {}).filter((key) => tenants.every(({ values }) => key in values))
+  return [...known, ...common.map((key) => `tenant.${key}`)]
+}
+
+function* checkPlaceholder(
+  { name, format }: Placeholder,
+  at: At,
+  names: readonly string[],
+  { window, paginate }: Pick<HttpOptions, 'window' | 'paginate'>,
+): Generator<Finding> {
+  if (!names.includes(name)) {
+    const known = placeholderNames.some((one) => one === name)
+    const missing = name.startsWith('window.') ? window === undefined && 'window' : paginate === undefined && 'paginate'
+    const hint = known && missing ? `it needs the key "${missing}"` : suggest(name, names, 'placeholders')
+    yield { at, message: `{${name}} stands for nothing`, hint: `${hint}; a brace itself is written {{` }
+    return
+  }
+  if (format === undefined) return
+  if (!name.startsWith('window.')) yield { at, message: `{${name}} has no formats`, hint: `write {${name}}` }
+  else if (!timeFormats.some((one) => one === format))
+    yield { at, message: `"${format}" is no format of a time`, hint: suggest(format, timeFormats, 'formats') }
+}
+
+function* moment(text: string, at: At, now: number): Generator<Finding, number | undefined> {
+  try {
+    return parseMoment(text, now)
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    yield { at, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
+    return undefined
+  }
+}
+
+function mentions(request: RequestOptions, name: string): boolean {
+  const texts = [...textsOfRequest(request)].map(([, text]) => text)
+  return texts.some((text) => placeholdersOf(text).some((placeholder) => placeholder.name === name))
+}
+
+/** All texts that can hold placeholders, and where they are. */
+function* textsOfRequest({ url, headers, query, body }: RequestOptions): Generator<[At, string]> {
+  yield* textsOf({ url, headers, query, ...(body === undefined ? {} : { body }) }, ['request'])
+}
+
+function* textsOf(value: Json | undefined, at: At): Generator<[At, string]> {
+  if (typeof value === 'string') yield [at, value]
+  if (Array.isArray(value)) for (const [i, item] of value.entries()) yield* textsOf(item, [...at, i])
+  if (isObject(value)) for (const [key, member] of Object.entries(value)) yield* textsOf(member, [...at, key])
+}

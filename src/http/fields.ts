@@ -1,0 +1,158 @@
+import { Type } from 'typebox'
+import { Duration, Secret } from '../config/fields.ts'
+
+/** Fields that `http` and its presets have in common. */
+export const sharedFields = {
+  rate: Type.Object(
+    {
+      perSecond: Type.Number({
+        exclusiveMinimum: 0,
+        default: 2,
+        description: 'Most requests per second, of all tenants together.',
+      }),
+      concurrency: Type.Integer({
+        minimum: 1,
+        maximum: 64,
+        default: 1,
+        description: 'Most responses read at the same time.',
+      }),
+    },
+    { default: {}, description: 'The pace at which the API is asked.' },
+  ),
+  retry: Type.Object(
+    {
+      attempts: Type.Integer({
+        minimum: 1,
+        default: 8,
+        description: 'How often a page is asked for before its window fails.',
+      }),
+      maxDelay: Duration({
+        default: '1m',
+        description: 'Longest wait between two attempts; a Retry-After of the API is obeyed.',
+      }),
+    },
+    { default: {}, description: 'What to do about 429, 500, 502, 503, 504, broken responses and network errors.' },
+  ),
+  timeout: Type.Object(
+    {
+      connect: Duration({ default: '10s', description: 'To connect.' }),
+      headers: Duration({ default: '1m', description: 'Until a response begins.' }),
+      body: Duration({ default: '1m', description: 'Between two parts of a response.' }),
+      request: Duration({ default: '10m', description: 'All the time that one response may keep us waiting.' }),
+    },
+    { default: {}, description: 'Deadlines. Time in which the rest of the pipeline is busy does not count.' },
+  ),
+  poll: Duration({ default: '60s', description: 'With --follow: how long to wait for more when all is read.' }),
+}
+
+export const since = {
+  description:
+    'Where to begin when there is no state: a time such as 2024-03-04T00:00:00Z, or a duration back from now.',
+}
+
+/** Fields of `window` that do not differ between `http` and its presets. */
+export const windowFields = {
+  until: Type.Optional(
+    Type.String({
+      description: 'Where to end, as `since`; a run that follows ends there too. Default: it does not end.',
+    }),
+  ),
+  lag: Duration({
+    default: '5m',
+    description: 'Records younger than this are left for the next window: they may still arrive.',
+  }),
+  overlap: Duration({ default: '5m', description: 'Every window begins this much before the end of the one before.' }),
+}
+
+const place = {
+  header: Type.Optional(Type.String({ minLength: 1, description: 'A header of the response.' })),
+  body: Type.Optional(Type.String({ minLength: 1, description: 'Keys in the response, such as `meta.next`.' })),
+}
+
+export const authFields = Type.Object(
+  {
+    type: Type.Unsafe<'basic' | 'bearer' | 'oauth2ClientCredentials'>(
+      Type.String({
+        enum: ['basic', 'bearer', 'oauth2ClientCredentials'],
+        description: 'How requests are authorized. For an API key in a header use `request.headers`.',
+      }),
+    ),
+    username: Type.Optional(Type.String({ description: 'For basic.' })),
+    password: Type.Optional(Secret({ description: 'For basic.' })),
+    token: Type.Optional(Secret({ description: 'For bearer.' })),
+    tokenUrl: Type.Optional(Type.String({ description: 'For oauth2ClientCredentials: where tokens are issued.' })),
+    clientId: Type.Optional(Type.String({ description: 'For oauth2ClientCredentials.' })),
+    clientSecret: Type.Optional(Secret({ description: 'For oauth2ClientCredentials.' })),
+    scope: Type.Optional(
+      Type.String({ description: 'For oauth2ClientCredentials: the scopes asked for, separated by spaces.' }),
+    ),
+  },
+  { description: 'The credentials. They are sent to the origin of `request.url` (and of `tokenUrl`) alone.' },
+)
+
+export const paginateFields = Type.Object(
+  {
+    type: Type.Unsafe<'cursor' | 'link' | 'page' | 'offset'>(
+      Type.String({
+        enum: ['cursor', 'link', 'page', 'offset'],
+        description:
+          'cursor: the response names what to send for the next page. link: it holds the URL of the next page. page, offset: pages or records are counted.',
+      }),
+    ),
+    from: Type.Optional(
+      Type.Object(place, {
+        description:
+          'Where the cursor or link is in a response. A link is by default in the Link header, with rel=next.',
+      }),
+    ),
+    into: Type.Optional(
+      Type.Object(
+        {
+          header: Type.Optional(Type.String({ minLength: 1, description: 'A header of the request.' })),
+          query: Type.Optional(Type.String({ minLength: 1, description: 'A parameter of the URL.' })),
+          body: Type.Optional(Type.String({ minLength: 1, description: 'Keys in the body of the request.' })),
+        },
+        { description: 'Where the cursor, page number or offset goes; placeholders in the request do the same.' },
+      ),
+    ),
+    start: Type.Integer({ minimum: 0, default: 1, description: 'For page: number of the first page.' }),
+    size: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Records in a full page, where `stop.shortPage.limit` does not tell.' }),
+    ),
+    stop: Type.Optional(
+      Type.Object(
+        {
+          shortPage: Type.Optional(
+            Type.Object(
+              {
+                count: Type.Optional(
+                  Type.Object(place, {
+                    description: 'Where the response tells how many records it has: compared with what came.',
+                  }),
+                ),
+                limit: Type.Optional(
+                  Type.Object(place, {
+                    description: 'Where the response tells the size of a full page. Default: `size`.',
+                  }),
+                ),
+              },
+              {
+                description:
+                  'The last page is the one that is not full. A full page without a cursor is then an error.',
+              },
+            ),
+          ),
+          emptyPage: Type.Optional(
+            Type.Boolean({ description: 'The last page is an empty one, even if it has a cursor.' }),
+          ),
+        },
+        {
+          description:
+            'How the last page is known. By default it has no cursor or link; with page and offset it is empty.',
+        },
+      ),
+    ),
+    maxPages: Type.Integer({ minimum: 1, default: 100_000, description: 'A window of more pages fails.' }),
+  },
+  { description: 'How the next page is asked for. Default: there is one page.' },
+)

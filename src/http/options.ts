@@ -1,0 +1,91 @@
+import type { JsonObject } from '../record/json.ts'
+
+/** What `createHttpSource` needs: the checked configuration of `http`, or what a preset makes of its own. Times are milliseconds. */
+export interface HttpOptions {
+  readonly request: RequestOptions
+  readonly auth?: AuthOptions | undefined
+  /** Dotted keys to the array of records in a response; `$` is the response itself. */
+  readonly records: string
+  /** `auto`: by the content type. */
+  readonly format: 'auto' | 'json' | 'ndjson'
+  readonly paginate?: PaginateOptions | undefined
+  readonly window?: WindowOptions | undefined
+  readonly tenants: readonly Tenant[]
+  readonly rate: { readonly perSecond: number; readonly concurrency: number }
+  readonly retry: { readonly attempts: number; readonly maxDelay: number }
+  readonly timeout: TimeoutOptions
+  readonly poll: number
+  /** Largest response in bytes, inflated. */
+  readonly maxBody: number
+  readonly allowInsecure: boolean
+  /** What a status means with this API and what to do about it. */
+  explain?(status: number): string | undefined
+}
+
+/** Strings hold placeholders, see `template.ts`. */
+export interface RequestOptions {
+  readonly method: 'GET' | 'POST'
+  readonly url: string
+  readonly headers: { readonly [name: string]: string }
+  readonly query: { readonly [name: string]: string }
+  readonly body?: JsonObject | undefined
+}
+
+/** Which of the members are needed follows from the type, see `check.ts`. */
+export interface AuthOptions {
+  readonly type: 'basic' | 'bearer' | 'oauth2ClientCredentials'
+  readonly username?: string
+  readonly password?: string
+  readonly token?: string
+  readonly tokenUrl?: string
+  readonly clientId?: string
+  readonly clientSecret?: string
+  readonly scope?: string
+}
+
+/** A place in a response. */
+export interface Place {
+  readonly header?: string
+  /** Dotted keys. */
+  readonly body?: string
+}
+
+export interface PaginateOptions {
+  readonly type: 'cursor' | 'link' | 'page' | 'offset'
+  readonly from?: Place
+  readonly into?: { readonly header?: string; readonly query?: string; readonly body?: string }
+  /** Number of the first page. */
+  readonly start: number
+  /** Records in a full page, where the response does not say. */
+  readonly size?: number
+  readonly stop?: {
+    readonly shortPage?: { readonly count?: Place; readonly limit?: Place }
+    readonly emptyPage?: boolean
+  }
+  readonly maxPages: number
+}
+
+export interface WindowOptions {
+  /** RFC 3339, or a duration back from the first start. */
+  readonly since: string
+  readonly until?: string
+  readonly step?: number
+  readonly lag: number
+  readonly overlap: number
+  readonly retention?: number
+}
+
+export interface TimeoutOptions {
+  readonly connect: number
+  readonly headers: number
+  /** Between two chunks of a body. */
+  readonly body: number
+  /** All the time that one response keeps us waiting. */
+  readonly request: number
+}
+
+export interface Tenant {
+  /** The partition. */
+  readonly name: string
+  readonly values: { readonly [name: string]: string }
+}

@@ -1,0 +1,84 @@
+/** What placeholders stand for in one request. */
+export interface Values {
+  readonly window?: { readonly start: number; readonly end: number } | undefined
+  /** JSON text, as it came; absent on the first page. */
+  readonly cursor?: string | undefined
+  /** Number of the page. */
+  readonly page: number
+  /** How many records the pages before had. */
+  readonly offset: number
+  readonly tenant: { readonly [name: string]: string }
+}
+
+export interface Placeholder {
+  readonly name: string
+  readonly format: string | undefined
+}
+
+/** The names that can stand between braces, without those of tenants. */
+export const placeholderNames = ['window.start', 'window.end', 'cursor', 'page', 'offset'] as const
+
+/** How a time can be written: RFC 3339 with milliseconds by default, whole seconds, or milliseconds since 1970. */
+export const timeFormats = ['rfc3339', 'unix', 'unixMs'] as const
+
+/** The placeholders of a text: `{name}` or `{name:format}`. `{{` is a brace. */
+export function placeholdersOf(text: string): Placeholder[] {
+  return [...text.matchAll(PLACEHOLDER)].flatMap(([, name, format]) => (name === undefined ? [] : [{ name, format }]))
+}
+
+/** Text that renders as it is. */
+export function literal(text: string): string {
+  return text.replaceAll('{', '{{')
+}
+
+/** The text with its placeholders filled in; undefined when one of them has no value, as the cursor on a first page. */
+export function renderText(
+  text: string,
+  values: Values,
+  encode: (value: string) => string = (value) => value,
+): string | undefined {
+  let complete = true
+  const rendered = text.replace(PLACEHOLDER, (_all, name?: string, format?: string) => {
+    if (name === undefined) return '{'
+    const json = valueOf({ name, format }, values)
+    if (json === undefined) complete = false
+    return json === undefined ? '' : encode(plainText(json))
+  })
+  return complete ? rendered : undefined
+}
+
+/** The same as JSON text: a placeholder that stands alone keeps its type, and a cursor its spelling. */
+export function renderJson(text: string, values: Values): string | undefined {
+  const [only] = placeholdersOf(text)
+  if (only !== undefined && text === written(only)) return valueOf(only, values)
+  const rendered = renderText(text, values)
+  return rendered === undefined ? undefined : JSON.stringify(rendered)
+}
+
+/** A JSON string's content; any other JSON text as it is spelled. */
+export function plainText(json: string): string {
+  return json.startsWith('"') ? String(JSON.parse(json)) : json
+}
+
+const PLACEHOLDER = /\{\{|\{([A-Za-z][\w.-]*)(?::(\w+))?\}/g
+
+function written({ name, format }: Placeholder): string {
+  return format === undefined ? `{${name}}` : `{${name}:${format}}`
+}
+
+function valueOf({ name, format }: Placeholder, { window, cursor, page, offset, tenant }: Values): string | undefined {
+  if (name === 'cursor') return cursor
+  if (name === 'page') return String(page)
+  if (name === 'offset') return String(offset)
+  if (name === 'window.start') return window && formatTime(window.start, format, Math.floor)
+  // Rounded up: a window must not end before the frontier that follows from it.
+  if (name === 'window.end') return window && formatTime(window.end, format, Math.ceil)
+  const value = name.startsWith('tenant.') ? tenant[name.slice('tenant.'.length)] : undefined
+  return value === undefined ? undefined : JSON.stringify(value)
+}
+
+function formatTime(time: number, format: string | undefined, round: (seconds: number) => number): string {
+  if (format === 'unix') return String(round(time / 1000))
+  if (format === 'unixMs') return String(time)
+  return JSON.stringify(new Date(time).toISOString())
+}

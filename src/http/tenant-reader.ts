@@ -1,0 +1,294 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LimitFunction } from 'p-limit'
+import type { Piece, ReadOptions } from '../component.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import { AnswerError } from './answer-error.ts'
+import type { Client } from './client.ts'
+import { Deadline } from './deadline.ts'
+import type { HttpOptions, Tenant } from './options.ts'
+import { backoff } from './pace.ts'
+import type { Pace } from './pace.ts'
+import { openPage } from './page.ts'
+import { nextPage } from './paginate.ts'
+import type { NextPage } from './paginate.ts'
+import type { PreparedRequest, RequestBuilder } from './request.ts'
+import {
+  EDGE_MARGIN,
+  iso,
+  parseMoment,
+  planWindow,
+  readCheckpoint,
+  WIDE_EDGE_MARGIN,
+  writeCheckpoint,
+} from './window.ts'
+import type { ApiClock, Checkpoint, OpenWindow } from './window.ts'
+
+/** What the readers of all tenants share in one run. */
+export interface Session {
+  readonly options: HttpOptions
+  readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note'>
+  readonly requests: RequestBuilder
+  readonly client: Client
+  readonly clock: ApiClock
+  readonly pace: Pace
+  /** Pages of all tenants take turns in its places. */
+  readonly limit: LimitFunction
+  /** Ends everything. */
+  readonly signal: AbortSignal
+  /** Ends the waiting for more: readers finish what there is to read now. Aborts with `signal` too. */
+  readonly winding: AbortSignal
+  /** Resolves when the piece is taken on. @throws when nobody takes pieces any more. */
+  put(piece: Piece): Promise<void>
+}
+
+/**
+ * Reads one tenant: window after window, page after page. A position is given only behind a complete page; a page that fails is fetched
+ * again from its start, so records may come more than once.
+ */
+export class TenantReader {
+  readonly #session: Session
+  readonly #tenant: Tenant
+  readonly #query: string
+  #checkpoint: Checkpoint
+  #margin = EDGE_MARGIN
+  #restarts = 0
+  /** Digests of the cursors that the open window has sent. */
+  readonly #sent = new Set<string>()
+
+  constructor(session: Session, tenant: Tenant) {
+    this.#session = session
+    this.#tenant = tenant
+    this.#query = session.requests.fingerprint(tenant.values)
+    this.#checkpoint = this.#recall()
+  }
+
+  /** Ends when there is no more to read; when following, only if `until` is reached. @throws SluiceError when the tenant cannot be read on. */
+  async run(): Promise<void> {
+    const { read, options, winding } = this.#session
+    while (true) {
+      await this.#catchUp()
+      if (!read.follow || winding.aborted || this.#isOver()) return
+      await sleep(options.poll, undefined, { signal: winding }).catch(() => {})
+      if (winding.aborted) return
+    }
+  }
+
+  /** The committed checkpoint. A cursor of another query is worth nothing: its window is read again from its start. */
+  #recall(): Checkpoint {
+    const checkpoint = readCheckpoint(this.#session.read.position(this.#tenant.name))
+    if (checkpoint.open.every((window) => window.query === this.#query)) return checkpoint
+    this.#note('the query has changed: the window that was open is read again')
+    return { ...checkpoint, open: [] }
+  }
+
+  async #catchUp(): Promise<void> {
+    const { options, clock } = this.#session
+    const reached = clock.mark()
+    if (options.window === undefined) {
+      while (!(await this.#readOpen(reached, { query: this.#query, pages: 0, records: 0 })));
+      return
+    }
+    while (true) {
+      const planned = this.#checkpoint.open.length > 0 ? undefined : this.#plan(reached)
+      if (planned === undefined && this.#checkpoint.open.length === 0) return
+      await this.#readOpen(reached, planned)
+    }
+  }
+
+  /** True when a bounded time window has been read to its end. */
+  #isOver(): boolean {
+    const until = this.#session.options.window?.until
+    const { frontier } = this.#checkpoint
+    return until !== undefined && frontier !== undefined && frontier >= parseMoment(until, Date.now())
+  }
+
+  #plan(reached: () => number): OpenWindow | undefined {
+    const { options, clock } = this.#session
+    const { window } = options
+    if (window === undefined) return undefined
+    const until = window.until === undefined ? Infinity : parseMoment(window.until, Date.now())
+    const target = Math.min(until, reached() - window.lag)
+    const { frontier } = this.#checkpoint
+    const plan = planWindow(window, { frontier, now: clock.now(), target, margin: this.#margin })
+    if (plan === undefined) return undefined
+    const { start, end, gap } = plan
+    if (gap !== undefined) {
+      const facts = { from: iso(gap.from), to: iso(gap.to) }
+      this.#note('records older than the retention of the API cannot be read: a gap', facts)
+    }
+    this.#checkpoint = { frontier: plan.frontier, open: [] }
+    return { start, end, query: this.#query, pages: 0, records: 0 }
+  }
+
+  /** Reads the open window, or else this new one, to its end. False when it must be begun again. */
+  async #readOpen(reached: () => number, planned: OpenWindow | undefined): Promise<boolean> {
+    const { frontier } = this.#checkpoint
+    if (this.#checkpoint.open.length === 0 && planned !== undefined) this.#checkpoint = { frontier, open: [planned] }
+    this.#sent.clear()
+    while (true) {
+      const [window] = this.#checkpoint.open
+      if (window === undefined) return true
+      if (await this.#isPageRead(window, reached)) continue
+      this.#checkpoint = { frontier: this.#checkpoint.frontier, open: [] }
+      return false
+    }
+  }
+
+  /** Reads a page, in as many attempts as it may take; false when the window must be begun again. */
+  async #isPageRead(window: OpenWindow, reached: () => number): Promise<boolean> {
+    const { limit, signal } = this.#session
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await limit(() => this.#readPage(window, reached))
+        return true
+      } catch (error) {
+        signal.throwIfAborted()
+        if (this.#mustRestart(error, window)) return false
+        const wait = this.#waitBefore(attempt, error, window)
+        await sleep(wait, undefined, { signal })
+      }
+    }
+  }
+
+  async #readPage(window: OpenWindow, reached: () => number): Promise<void> {
+    const { options, read, requests, client, clock, pace, signal } = this.#session
+    signal.throwIfAborted()
+    const { start, end, cursor, pages, records } = window
+    const request = requests.build({
+      window: start === undefined || end === undefined ? undefined : { start, end },
+      cursor,
+      page: (options.paginate?.start ?? 1) + pages,
+      offset: records,
+      tenant: this.#tenant.values,
+    })
+    await pace.turn(signal)
+    const deadline = new Deadline(options.timeout.request, signal)
+    try {
+      const answer = await client.send(request, deadline, signal)
+      const asOf = window.asOf ?? Math.max(clock.now(), reached()) - (options.window?.lag ?? 0)
+      const page = openPage(answer, { options, maxLine: read.maxLine, deadline })
+      // The last piece waits for the end of the page: only then its position is true.
+      let held: Piece = { bytes: Buffer.alloc(0) }
+      let wireBytes = 0
+      for await (const { bytes, line, skipped } of page.runs) {
+        if (bytes.length === 0 && skipped.length === 0) continue
+        if (held.origin !== undefined) await this.#put(held)
+        const origin = { name: this.#nameOf(request, window), line }
+        held = { bytes, skipped, origin, sourceBytes: page.wireBytes() - wireBytes }
+        wireBytes = page.wireBytes()
+      }
+      const { count, captured } = page.cutter
+      const next = nextPage(options.paginate, { url: request.url, headers: answer.headers, captured, count })
+      this.#guard(window, next)
+      this.#advance(
+        { ...window, asOf: start === undefined ? undefined : asOf, pages: pages + 1, records: records + count },
+        next,
+      )
+      await this.#put({ ...held, position: writeCheckpoint(this.#checkpoint) })
+    } finally {
+      deadline.close()
+    }
+  }
+
+  async #put(piece: Piece): Promise<void> {
+    const { frontier } = this.#checkpoint
+    const { window } = this.#session.options
+    const horizon = window === undefined || frontier === undefined ? {} : { horizon: frontier - window.overlap }
+    await this.#session.put({ partition: this.#tenant.name, ...piece, ...horizon })
+  }
+
+  /** @throws SluiceError when the window would never end. */
+  #guard({ cursor, pages }: OpenWindow, next: NextPage): void {
+    if (next === undefined) return
+    const { maxPages = Infinity } = this.#session.options.paginate ?? {}
+    if (pages + 1 >= maxPages)
+      throw new SluiceError(
+        'SOURCE_FAILED',
+        `more than ${maxPages} pages (paginate.maxPages): ask for less at once with window.step, or raise it`,
+      )
+    if (next.cursor === undefined) return
+    if (cursor !== undefined) this.#sent.add(digest(cursor))
+    if (this.#sent.has(digest(next.cursor)))
+      throw new SluiceError(
+        'SOURCE_FAILED',
+        'the cursor of the next page has been there before: the window would never end',
+      )
+  }
+
+  #advance(window: OpenWindow, next: NextPage): void {
+    const { frontier } = this.#checkpoint
+    if (next !== undefined) {
+      this.#checkpoint = { frontier, open: [{ ...window, cursor: next.cursor }] }
+      return
+    }
+    const { end, asOf = Infinity } = window
+    const moved = end === undefined ? undefined : Math.max(frontier ?? -Infinity, Math.min(end, asOf))
+    this.#checkpoint = { frontier: moved, open: [] }
+    this.#margin = EDGE_MARGIN
+    this.#restarts = 0
+  }
+
+  /** A cursor that is refused, or a start that has slipped over the edge of retention: the window can be begun again. */
+  #mustRestart(error: unknown, window: OpenWindow): boolean {
+    if (!(error instanceof AnswerError) || !REFUSES_CURSOR.has(error.status)) return false
+    if (window.cursor !== undefined) {
+      if (this.#restarts >= MAX_RESTARTS) return false
+      this.#restarts++
+      this.#note('the cursor was refused: the window is read again from its start', { status: error.status })
+      return true
+    }
+    const { options, clock } = this.#session
+    const { retention } = options.window ?? {}
+    if (error.status !== 400 || retention === undefined || window.start === undefined) return false
+    if (this.#margin === WIDE_EDGE_MARGIN || window.start > clock.now() - retention + WIDE_EDGE_MARGIN) return false
+    this.#margin = WIDE_EDGE_MARGIN
+    return true
+  }
+
+  /** How long to wait before the next attempt, in milliseconds. @throws SluiceError when there is none. */
+  #waitBefore(attempt: number, error: unknown, window: OpenWindow): number {
+    const { retry } = this.#session.options
+    const ours = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
+    const told = ours instanceof AnswerError ? ours.retryAfter : undefined
+    if (!ours.retryable || attempt >= retry.attempts) throw inContext(ours, window, attempt)
+    if (told !== undefined && told > LONGEST_WAIT)
+      throw inContext(ours, window, attempt, `, and asks to wait ${told / 1000} s`)
+    const wait = told ?? backoff(attempt, retry.maxDelay)
+    this.#note('request failed, trying again', {
+      reason: ours.message,
+      attempt,
+      attempts: retry.attempts,
+      waitMs: wait,
+    })
+    return wait
+  }
+
+  #nameOf({ method, url }: PreparedRequest, { start, end, pages }: OpenWindow): string {
+    const times = start === undefined || end === undefined ? '' : ` ${iso(start)}/${iso(end)}`
+    return `${method} ${url.pathname}${times} page ${pages + 1}`
+  }
+
+  #note(message: string, facts: { readonly [name: string]: string | number } = {}): void {
+    const { name } = this.#tenant
+    this.#session.read.note(message, name === '' ? facts : { tenant: name, ...facts })
+  }
+}
+
+/** Bad Request and Gone: what APIs answer to a cursor that they no longer know. */
+const REFUSES_CURSOR: ReadonlySet<number> = new Set([400, 410])
+/** How often a window is begun again before it fails. */
+const MAX_RESTARTS = 3
+/** A Retry-After beyond an hour is not waited for: the state is kept, and the next run goes on. */
+const LONGEST_WAIT = 3_600_000
+
+function digest(cursor: string): string {
+  return createHash('sha256').update(cursor).digest('base64url').slice(0, 22)
+}
+
+function inContext(error: SluiceError, { start, end, pages }: OpenWindow, attempts: number, more = ''): SluiceError {
+  const window = start === undefined || end === undefined ? '' : `window ${iso(start)} to ${iso(end)}, `
+  const tries = attempts > 1 ? `, after ${attempts} attempts` : ''
+  const { code, message, retryable } = error
+  return new SluiceError(code, `${window}page ${pages + 1}: ${message}${more}${tries}`, { cause: error, retryable })
+}

@@ -1,0 +1,129 @@
+import { Type } from 'typebox'
+import { defineSource } from '../component.ts'
+import type { Config } from '../component.ts'
+import { Choice, Duration, Size } from '../config/fields.ts'
+import { checkAuth, checkPaginate, checkRequest, checkTenants, checkUrl, checkWindow } from '../http/check.ts'
+import { authFields, paginateFields, sharedFields, since, windowFields } from '../http/fields.ts'
+import type { HttpOptions, Tenant } from '../http/options.ts'
+import { createHttpSource } from '../http/source.ts'
+import type { JsonObject } from '../record/json.ts'
+
+const texts = (description: string) => Type.Record(Type.String(), Type.String(), { default: {}, description })
+
+const fields = {
+  request: Type.Object(
+    {
+      method: Choice(['GET', 'POST'], { default: 'GET', description: 'How the API is asked.' }),
+      url: Type.String({ description: 'Where. Its origin is the only one that gets the credentials.' }),
+      headers: texts('Headers, for example an API key.'),
+      query: texts('Parameters of the URL.'),
+      body: Type.Optional(
+        Type.Unsafe<JsonObject>(
+          Type.Object({}, { additionalProperties: true, description: 'The body, sent as JSON.' }),
+        ),
+      ),
+    },
+    {
+      description:
+        'The request. Texts can hold {window.start}, {window.end} (RFC 3339, or {window.start:unix}, {window.start:unixMs}), {cursor}, {page}, {offset} and {tenant.NAME}; what holds a cursor is left out of the first page. A brace is written {{.',
+    },
+  ),
+  auth: Type.Optional(authFields),
+  records: Type.String({
+    default: '$',
+    description: 'Where the array of records is in a response: $ is the response itself, data.events a path of keys.',
+  }),
+  format: Choice(['auto', 'json', 'ndjson'], {
+    default: 'auto',
+    description: 'What a response is; auto looks at its content type.',
+  }),
+  paginate: Type.Optional(paginateFields),
+  window: Type.Optional(
+    Type.Object(
+      {
+        since: Type.String(since),
+        step: Type.Optional(Duration({ description: 'Longest window. Default: all there is in one.' })),
+        ...windowFields,
+        retention: Type.Optional(
+          Duration({
+            description: 'How long the API keeps records: windows do not begin before, and the gap is reported.',
+          }),
+        ),
+      },
+      { description: 'Time windows. Without it every run reads all that the API shows.' },
+    ),
+  ),
+  tenants: Type.Optional(
+    Type.Array(Type.Record(Type.String(), Type.String()), {
+      minItems: 1,
+      description: 'Read each on its own, with a checkpoint each, as {tenant.NAME} in the request.',
+    }),
+  ),
+  ...sharedFields,
+  maxBody: Size({ default: '1GiB', description: 'Largest response, inflated.' }),
+  allowInsecure: Type.Boolean({ default: false, description: 'Allows http without TLS to other machines.' }),
+}
+
+export default defineSource({
+  type: 'http',
+  summary: 'Reads records from an HTTP API: pages, time windows, tenants.',
+  repeats: true,
+  fields,
+  examples: [
+    {
+      title: 'A cursor in a header, time windows, a checkpoint per tenant',
+      config: {
+        request: {
+          method: 'POST',
+          url: 'https://api.example.com/v1/events',
+          headers: { 'x-api-key': '${env:EXAMPLE_KEY}', 'x-org-id': '{tenant.org}' },
+          body: { start_time: '{window.start}', end_time: '{window.end}', limit: 1000 },
+        },
+        records: '$',
+        paginate: {
+          type: 'cursor',
+          from: { header: 'x-search_after' },
+          into: { body: 'search_after' },
+          stop: { shortPage: { count: { header: 'x-result-count' }, limit: { header: 'x-limit' } } },
+        },
+        window: { since: '90d', step: '1h', lag: '5m', overlap: '5m', retention: '90d' },
+        rate: { perSecond: 2, concurrency: 1 },
+        retry: { attempts: 8, maxDelay: '1m' },
+        tenants: [{ org: 'a' }, { org: 'b' }],
+      },
+    },
+    {
+      title: 'Links to the next page, records within an object',
+      config: {
+        request: {
+          url: 'https://api.example.com/logs',
+          query: { since: '{window.start:unix}', until: '{window.end:unix}', limit: '200' },
+        },
+        auth: { type: 'bearer', token: '${env:EXAMPLE_TOKEN}' },
+        records: 'data.logs',
+        paginate: { type: 'link' },
+        window: { since: '7d', step: '1d' },
+      },
+    },
+  ],
+  *check(config) {
+    const options = optionsOf(config)
+    const { request, auth, window, tenants, allowInsecure } = options
+    yield* checkUrl(request.url, ['request', 'url'], allowInsecure)
+    yield* checkRequest(request, options)
+    yield* checkAuth(auth, allowInsecure)
+    yield* checkPaginate(options)
+    yield* checkWindow(window)
+    yield* checkTenants(tenants, 'tenants')
+  },
+  create: (config) => createHttpSource(optionsOf(config)),
+})
+
+function optionsOf({ tenants = [{}], ...config }: Config<typeof fields>): HttpOptions {
+  return { ...config, tenants: tenants.map(tenantOf) }
+}
+
+/** A tenant's partition is named by its values: it must be the same in every run. */
+function tenantOf(values: { readonly [name: string]: string }): Tenant {
+  return { name: Object.values(values).join('/'), values }
+}
