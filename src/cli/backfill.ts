@@ -50,7 +50,7 @@ function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillAr
 
 async function describePlan(pipeline: CheckedPipeline): Promise<void> {
   const { declaration, config, stage } = pipeline.source
-  const source = await declaration.create(config as never, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+  const source = await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
   const total = await source.total?.()
   process.stdout.write(
     `${pipeline.name}: ${total ? formatBytes(total.bytes) : 'an unknown amount'} to read; nothing was read or written\n`,

@@ -1,10 +1,13 @@
 /** Where a run tells what happens: stderr. Values that came from secrets are hidden, whoever put them into a message. */
 export interface Log {
-  note(message: string, facts?: Facts): void
+  readonly note: Note
   /** A line that is overwritten by the next one; only on a terminal. */
   status(text: string): void
   readonly live: boolean
 }
+
+/** Tells a thing worth a line in the log. Never a record's content, never a secret. */
+export type Note = (message: string, facts?: Facts) => void
 
 export type Facts = { readonly [name: string]: string | number | boolean }
 
@@ -17,7 +20,7 @@ interface LogOptions {
 }
 
 export function openLog({ json, prefix = '', secrets, stream = process.stderr }: LogOptions): Log {
-  const live = stream.isTTY === true && !json
+  const live = stream.isTTY && !json
   let shown = ''
   const clear = () => {
     if (shown !== '') stream.write('\r\u001b[K')
@@ -52,6 +55,9 @@ export function hideSecrets(text: string, secrets: readonly string[]): string {
 
 function formatFacts(facts: Facts): string {
   return Object.entries(facts)
-    .map(([name, value]) => ` ${name}=${typeof value === 'string' && /[\s"=]/.test(value) ? JSON.stringify(value) : value}`)
+    .map(
+      ([name, value]) =>
+        ` ${name}=${typeof value === 'string' && /[\s"=]/.test(value) ? JSON.stringify(value) : value}`,
+    )
     .join('')
 }

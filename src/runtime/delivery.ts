@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { openCommit } from '../commit/commit.ts'
+import type { objectFields } from '../commit/fields.ts'
 import type { DedupOptions, ObjectTarget } from '../commit/commit.ts'
-import type { ObjectSink, SinkDeclaration, StreamSink } from '../component.ts'
+import type { Config, ObjectSink, SinkDeclaration, StreamSink, TransformDeclaration } from '../component.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
-import { asSluiceError } from '../errors.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import type { Note } from '../observe/log.ts'
 import type { Report } from '../observe/report.ts'
 import type { Json, JsonObject } from '../record/json.ts'
 import type { Paths } from '../record/path.ts'
@@ -25,25 +27,24 @@ interface DeliveryOptions {
   readonly paths: Paths
   readonly stateFolder: string
   readonly stopping: AbortSignal
-  note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
+  readonly note: Note
 }
 
 /** Opens the sink of a pipeline: object sinks behind epochs and a state, stream sinks as they are. */
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
-  const { pipeline, note } = options
+  const { pipeline } = options
   const sink = await createSink(pipeline, pipeline.sink)
-  if ('write' in sink) return openStreamDelivery({ sink, note })
-  const rejects = pipeline.rejects && (await createSink(pipeline, pipeline.rejects))
-  const dedup = pipeline.transforms.find(({ declaration }) => declaration.type === 'dedup')
+  if ('write' in sink) return openStreamDelivery({ sink, note: options.note })
+  const dedup = findDedup(pipeline)
   return openCommit({
     folder: join(options.stateFolder, pipeline.name),
     pipeline: pipeline.name,
     fingerprint: fingerprintOf(pipeline),
     paths: options.paths,
-    sink: target(pipeline.sink, sink),
-    ...(pipeline.rejects && rejects && { rejects: target(pipeline.rejects, rejects as ObjectSink) }),
-    ...(dedup && { dedup: { stage: dedup.stage, ...dedup.config } as unknown as DedupOptions }),
-    note,
+    sink: targetOf(pipeline.sink, sink),
+    rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
+    dedup: dedup && { stage: dedup.stage, ...configAs<Omit<DedupOptions, 'stage'>>(dedup) },
+    note: options.note,
     stopping: options.stopping,
   })
 }
@@ -53,24 +54,34 @@ async function createSink(
   { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
 ): Promise<ObjectSink | StreamSink> {
   try {
-    return await declaration.create(config as never, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+    return await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
   } catch (error) {
     throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `sink ${stage} could not be created`)
   }
 }
 
-/** The fields that every object sink has, `objectFields`, are checked like all others; here they go to the commit. */
-function target(
-  { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
-  sink: ObjectSink | StreamSink,
-): ObjectTarget {
-  return { ...(config as unknown as ObjectTarget), stage, type: declaration.type, sink: sink as ObjectSink }
+/** What `objectFields` says goes to the commit, the rest of the configuration is the sink's own. */
+function targetOf(component: CheckedComponent<SinkDeclaration>, sink: ObjectSink | StreamSink): ObjectTarget {
+  const { declaration, stage } = component
+  if ('write' in sink) throw new SluiceError('INTERNAL', `${stage} does not publish objects`)
+  return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }
 }
 
 /** What gives claims of earlier runs their meaning: with another key an old event would not be known again. */
-function fingerprintOf({ transforms }: CheckedPipeline): JsonObject {
-  const dedup = transforms.find(({ declaration }) => declaration.type === 'dedup')
+function fingerprintOf(pipeline: CheckedPipeline): JsonObject {
+  const dedup = findDedup(pipeline)
   if (dedup === undefined) return {}
-  const { key, time = null } = dedup.config as { key: string | string[]; time?: string }
+  const { key, time = null } = configAs<{ key: string | string[]; time?: string }>(dedup)
   return { dedup: { key: [key].flat(), time } }
+}
+
+function findDedup({ transforms }: CheckedPipeline): CheckedComponent<TransformDeclaration> | undefined {
+  return transforms.find(({ declaration }) => declaration.type === 'dedup')
+}
+
+/** A checked configuration as its own declaration types it: the check has made it so. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
+function configAs<Fields>(component: { readonly config: unknown }): Fields {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return component.config as Fields
 }

@@ -44,7 +44,7 @@ export async function previewPipeline(pipeline: CheckedPipeline, limit: number):
 
 async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortSignal): AsyncGenerator<Batch> {
   const { declaration, config, stage } = pipeline.source
-  const source = await declaration.create(config as never, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+  const source = await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
   const batches = readBatches({
     source,
     type: declaration.type,
@@ -81,14 +81,13 @@ async function previewRecord({ batch, record, stages, settler, paths, pipeline }
   const open = () => openBatches({ bytes, origin }, { partition: '', number: 0, paths, limits: pipeline.limits })
   const redactions = stages.filter(({ type }) => type === 'redact')
   const [redacted] = await throughAll(redactions, open())
-  const original = JSON.parse(bytes.toString()) as JsonObject
-  const before = hide(original, JSON.parse(redacted.line(0).toString()) as Json)
+  const before = hide(parse(bytes), parse(redacted.line(0)))
 
   const after: Json[] = []
   const remarks: string[] = []
   for (const piece of await throughAll(stages, open())) {
     const { written, rejects, duplicate } = await settler.settle(piece)
-    for (const number of written) after.push(JSON.parse(piece.line(number).toString()) as Json)
+    for (const number of written) after.push(parse(piece.line(number)))
     for (const { code, stage, detail } of rejects)
       remarks.push(`rejected: ${code} (${stage})${detail ? ` ${detail}` : ''}`)
     for (const reason of piece.tallies.dropped.keys()) remarks.push(`dropped: ${reason}`)
@@ -97,16 +96,27 @@ async function previewRecord({ batch, record, stages, settler, paths, pipeline }
   return { ...place, before, after, remark: remarks.length > 0 ? remarks.join(', ') : undefined }
 }
 
+function parse(line: Buffer): Json {
+  return JSON.parse(line.toString())
+}
+
 /** The value with each leaf that redaction changes or removes hidden. */
 function hide(value: Json, redacted: Json | undefined): Json {
-  if (Array.isArray(value)) {
-    const others: readonly Json[] = Array.isArray(redacted) ? redacted : []
+  if (isList(value)) {
+    const others = isList(redacted) ? redacted : []
     return value.map((item, at) => hide(item, others[at]))
   }
-  if (typeof value === 'object' && value !== null) {
-    const others =
-      typeof redacted === 'object' && redacted !== null && !Array.isArray(redacted) ? (redacted as JsonObject) : {}
+  if (isObject(value)) {
+    const others = isObject(redacted) ? redacted : {}
     return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, hide(member, others[key])]))
   }
   return Object.is(value, redacted) ? value : HIDDEN
+}
+
+function isList(value: Json | undefined): value is readonly Json[] {
+  return Array.isArray(value)
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !isList(value)
 }

@@ -39,7 +39,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   const startedAt = new Date()
   const paths = new Paths()
   const flow: Flow = { records: 0, bytes: 0 }
-  const note = log.note.bind(log)
+  const { note } = log
   const delivery = await openDelivery({ pipeline, paths, stateFolder: options.stateFolder, stopping: stop, note })
   let stages: Stage[] = []
   let end: End | undefined
@@ -97,7 +97,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
 async function createSource(pipeline: CheckedPipeline): Promise<Source> {
   const { declaration, config, stage } = pipeline.source
   try {
-    return await declaration.create(config as never, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+    return await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
   } catch (error) {
     throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `source ${stage} could not be created`)
   }

@@ -1,6 +1,7 @@
 import type { Piece, Source } from '../component.ts'
 import { asSluiceError } from '../errors.ts'
 import type { Flow } from '../observe/progress.ts'
+import type { Note } from '../observe/log.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { endBatch, openBatches } from '../record/door.ts'
 import type { Json } from '../record/json.ts'
@@ -16,7 +17,7 @@ interface SourceStageOptions {
   readonly follow: boolean
   /** The committed position of a partition, by its full name. */
   position(partition: string): Json | undefined
-  note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
+  readonly note: Note
   /** Asks the source to stop; what it has yielded goes its way. */
   readonly stop: AbortSignal
   /** Counted here, whatever components may say later. */
@@ -30,15 +31,14 @@ interface SourceStageOptions {
 export async function* readBatches(options: SourceStageOptions): AsyncGenerator<Batch, void> {
   const { source, type, paths, limits, flow } = options
   const numbers = new Map<string, number>()
-  const pieces = source
-    .read({
-      position: (partition = '') => options.position(`${type}:${partition}`),
-      signal: options.stop,
-      follow: options.follow,
-      maxLine: limits.maxLine,
-      note: options.note,
-    })
-    [Symbol.asyncIterator]()
+  const read = source.read({
+    position: (partition = '') => options.position(`${type}:${partition}`),
+    signal: options.stop,
+    follow: options.follow,
+    maxLine: limits.maxLine,
+    note: options.note,
+  })
+  const pieces = read[Symbol.asyncIterator]()
   const door = stoppable(pieces, options.stop)
   let end: End = { kind: 'done' }
   try {

@@ -1,14 +1,16 @@
 import { Writable } from 'node:stream'
+import { callbackify } from 'node:util'
 import type { StreamSink } from '../component.ts'
 import { Ledger } from '../commit/ledger.ts'
 import { memoryClaims, Settler } from '../commit/settle.ts'
 import { addTally, emptyTally } from '../commit/tally.ts'
+import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Delivery } from './delivery.ts'
 
 interface StreamDeliveryOptions {
   readonly sink: StreamSink
-  note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
+  readonly note: Note
 }
 
 /** More rejects than this are only counted. */
@@ -44,6 +46,7 @@ export function openStreamDelivery({ sink, note }: StreamDeliveryOptions): Deliv
     }
   }
 
+  const write = callbackify(deliver)
   return {
     hashKey: undefined,
     position: () => undefined,
@@ -51,10 +54,10 @@ export function openStreamDelivery({ sink, note }: StreamDeliveryOptions): Deliv
       new Writable({
         objectMode: true,
         highWaterMark: 1,
-        write: (batch: Batch, _encoding, callback) => void deliver(batch).then(() => callback(), callback),
-        destroy: (error, callback) => {
+        write: (batch: Batch, _encoding, done) => write(batch, done),
+        destroy: (error, done) => {
           aborting.abort(error ?? undefined)
-          callback(error)
+          done(error)
         },
       }),
     totals: () => ({ ...totals, bytesOut, epochs: 0, objects: [] }),

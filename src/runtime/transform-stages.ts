@@ -34,7 +34,7 @@ export async function buildStages(pipeline: CheckedPipeline, { paths, hashKey }:
       ...(hashKey && { hashKey }),
     }
     try {
-      stages.push(toStage(await declaration.create(config as never, context), stage, declaration.type))
+      stages.push(toStage(await declaration.create(config, context), stage, declaration.type))
     } catch (error) {
       throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `transform ${stage} could not be created`)
     }
@@ -77,8 +77,8 @@ function runner(transform: Transform, stage: string): (batch: Batch) => Batch[] 
   if (typeof transform === 'function') return (batch) => runFunction(batch, { transform }, { stage })
   if ('batch' in transform) {
     return (batch) => {
-      const pending = transform.batch(batch)
-      return pending === undefined ? [batch] : pending.then(() => [batch])
+      const made = transform.batch(batch)
+      return made instanceof Promise ? made.then((batches) => batches ?? [batch]) : (made ?? [batch])
     }
   }
   if ('duplex' in transform) return (batch) => runDuplex(batch, transform satisfies DuplexTransform, { stage })
