@@ -139,7 +139,8 @@ export interface DuplexTransform {
 
 /** Changes a batch in place: edits, drops, rejects, digests. */
 export interface BatchTransform {
-  batch(batch: Batch): void | Promise<void>
+  /** Where lines must be made anew, the batches that come in its place (see `rebuild`); otherwise nothing. */
+  batch(batch: Batch): Batch[] | void | Promise<Batch[] | void>
   close?(): void | Promise<void>
 }
 

@@ -7,7 +7,10 @@ export type SipHash = (bytes: DataView, length: number, output: Uint32Array, at:
 /** @param key 16 bytes. */
 export function createSipHash(key: Uint8Array): SipHash {
   const words = new DataView(key.buffer, key.byteOffset, HASH_KEY_BYTES)
-  const [k0, k1, k2, k3] = [0, 4, 8, 12].map((at) => words.getInt32(at, true)) as [number, number, number, number]
+  const k0 = words.getInt32(0, true)
+  const k1 = words.getInt32(4, true)
+  const k2 = words.getInt32(8, true)
+  const k3 = words.getInt32(12, true)
 
   return (bytes, length, output, at) => {
     const last = length >>> 3

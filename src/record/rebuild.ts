@@ -11,6 +11,8 @@ export interface NewLine {
   readonly bytes: Buffer
   /** The record's number in the old batch; its `count` for a line that was made of no record in particular: it settles alone. */
   readonly from: number
+  /** The record whose digest it has, where that is not `from`; the batch's `count` for none. */
+  readonly digestOf?: number
 }
 
 /**
@@ -80,7 +82,7 @@ function planMembers(batch: Batch, lines: readonly NewLine[]): Member[] {
     if (batch.states[from] === State.rejected) members.push({ bytes: batch.line(from), from, rejected: true })
     const before = next
     for (; next < lines.length && lines[next].from === from; next++) {
-      members.push({ bytes: lines[next].bytes, from, rejected: false })
+      members.push({ ...lines[next], rejected: false })
     }
     if (batch.states[from] === State.live && next === before) {
       throw new SluiceError('LEDGER_MISMATCH', `line ${batch.lineOf(from)} is live, and nothing was made of it`)
@@ -132,9 +134,9 @@ function moveReject({ from, rejected }: Member, record: number, rejects: Readonl
 
 function selectDigests({ stage, keys, buckets }: Digests, members: readonly Member[]): Digests {
   const selected = { stage, keys: new Uint32Array(4 * members.length), buckets: new Int32Array(members.length) }
-  for (const [record, { from }] of members.entries()) {
-    selected.keys.set(keys.subarray(4 * from, 4 * from + 4), 4 * record)
-    selected.buckets[record] = buckets[from] ?? NO_BUCKET
+  for (const [record, { from, digestOf = from }] of members.entries()) {
+    selected.keys.set(keys.subarray(4 * digestOf, 4 * digestOf + 4), 4 * record)
+    selected.buckets[record] = buckets[digestOf] ?? NO_BUCKET
   }
   return selected
 }

@@ -55,9 +55,9 @@ export default defineTransform({
     { title: 'An id alone', config: { key: 'id', memory: '256MiB', missing: 'pass' } },
   ],
   check: ({ key, time, within }) => findings(key, time, within),
-  create({ key, time, missing }, { path, stage, hashKey }) {
-    const parts = listOf(key).map((text) => path(text))
-    const timePart = time === undefined ? undefined : path(time)
+  create({ key, time, missing }, { paths, stage, hashKey }) {
+    const parts = listOf(key).map((text) => paths.add(text))
+    const timePart = time === undefined ? undefined : paths.add(time)
     const hash = createSipHash(hashKey ?? Buffer.alloc(HASH_KEY_BYTES))
     const bytes = new KeyBytes()
 

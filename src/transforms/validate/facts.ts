@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../../record/json.ts'
 import { parseInstant } from '../../record/instant.ts'
 import { Kind } from '../../record/scan.ts'
+import { isList, isObject } from './json.ts'
 
 /** What a schema asks of the value at one path, as far as the index of a record can prove it. */
 export interface Fact {
@@ -73,16 +74,15 @@ const ANNOTATIONS = new Set(
 const DOT = 0x2e
 
 function readNode(node: Json, pointer: string, keys: readonly string[], required: boolean, facts: Fact[]): void {
-  if (typeof node === 'boolean') node = node ? {} : { not: {} }
   let kinds = ALL
   const looks: Look[] = []
   let members: JsonObject = {}
   let needed: ReadonlySet<string> = new Set()
-  for (const [keyword, value] of Object.entries(node as JsonObject)) {
+  for (const [keyword, value] of Object.entries(node === false ? { not: {} } : objectOf(node))) {
     const place = `${pointer}/${escapeName(keyword)}`
     if (ANNOTATIONS.has(keyword)) continue
-    if (keyword === 'properties') members = value as JsonObject
-    else if (keyword === 'required') needed = new Set(value as readonly string[])
+    if (keyword === 'properties') members = objectOf(value)
+    else if (keyword === 'required') needed = new Set(listOf(value).map(String))
     else if (keyword === 'additionalProperties' && value === true) continue
     else if (keyword === 'type') kinds &= readType(value, looks)
     else if (keyword === 'minLength' && (value === 0 || value === 1)) {
@@ -94,7 +94,7 @@ function readNode(node: Json, pointer: string, keys: readonly string[], required
         holds: (bytes, start, end) => !Number.isNaN(parseInstant(bytes, start + 1, end - 1)),
       })
     } else if (keyword === 'const' || keyword === 'enum') {
-      kinds &= readLiterals(keyword === 'const' ? [value] : (value as readonly Json[]), looks, place)
+      kinds &= readLiterals(keyword === 'const' ? [value] : listOf(value), looks, place)
     } else throw new Unprovable(place)
   }
 
@@ -112,7 +112,7 @@ function readNode(node: Json, pointer: string, keys: readonly string[], required
 }
 
 function readType(value: Json, looks: Look[]): number {
-  const types = (Array.isArray(value) ? value : [value]) as readonly string[]
+  const types = listOf(value).map(String)
   if (types.includes('integer') && !types.includes('number')) {
     looks.push({ kinds: bit(Kind.number), holds: (bytes, start, end) => !hasDot(bytes, start, end) })
   }
@@ -150,6 +150,15 @@ function isSpelled(bytes: Buffer, start: number, end: number, spelling: Buffer):
 function hasDot(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at] === DOT) return true
   return false
+}
+
+/** The schema has been compiled: what should be an object is one, or `true`, which asks for nothing. */
+function objectOf(value: Json): JsonObject {
+  return isObject(value) ? value : {}
+}
+
+function listOf(value: Json): readonly Json[] {
+  return isList(value) ? value : [value]
 }
 
 function bit(kind: number): number {

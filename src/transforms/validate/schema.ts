@@ -6,6 +6,7 @@ import addFormats from 'ajv-formats'
 import { RE2JS } from 're2js'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../record/json.ts'
+import { isList, isObject } from './json.ts'
 
 /** A compiled JSON schema: the one judge of records. */
 export interface Schema {
@@ -30,7 +31,8 @@ export async function loadSchema(file: string): Promise<Schema> {
   }
   let root: Json
   try {
-    root = JSON.parse(text) as Json
+    const parsed: Json = JSON.parse(text)
+    root = parsed
   } catch (error) {
     throw asSluiceError(error, 'SCHEMA_INVALID', `schema ${file} is not JSON`)
   }
@@ -117,20 +119,16 @@ function safePointer(pointer: string, names: ReadonlySet<string>, value: unknown
   return safe
 }
 
-/** The names of properties that a schema speaks of. Too many would be no secret either: they are the author's own words. */
+/** The names of properties that a schema speaks of. Should there be too many (under `const`, say), they are the author's own words all the same. */
 function collectNames(schema: Json, names: Set<string>): void {
-  if (Array.isArray(schema)) {
-    for (const item of schema as readonly Json[]) collectNames(item, names)
+  if (isList(schema)) {
+    for (const item of schema) collectNames(item, names)
     return
   }
   if (!isObject(schema)) return
   for (const [keyword, value] of Object.entries(schema)) {
     if (keyword === 'properties' && isObject(value)) for (const name of Object.keys(value)) names.add(name)
-    if (keyword === 'required' && Array.isArray(value)) for (const name of value) names.add(String(name))
+    if (keyword === 'required' && isList(value)) for (const name of value) if (typeof name === 'string') names.add(name)
     collectNames(value, names)
   }
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

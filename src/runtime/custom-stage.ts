@@ -1,0 +1,144 @@
+import type { FunctionTransform } from '../component.ts'
+import { SluiceError } from '../errors.ts'
+import { State } from '../record/batch.ts'
+import type { Batch } from '../record/batch.ts'
+import { writeJson } from '../record/json-text.ts'
+import { rebuild } from '../record/rebuild.ts'
+import type { NewLine } from '../record/rebuild.ts'
+import { Rejection } from '../record/record.ts'
+import type { Record } from '../record/record.ts'
+import { changedLine, isRecord, isUntouched, recordLine, recordView } from '../record/view.ts'
+import { describeFailure, NotAnOutcome } from './failure.ts'
+import { isPlainObject } from './plain-object.ts'
+
+export interface FunctionStage {
+  /** Reason of what is dropped, and stage of what is rejected. */
+  readonly stage: string
+  /** How many promises may be pending at once. */
+  readonly concurrency?: number
+  /** `stop` lets the first failure on a record end the run; otherwise it rejects the record. */
+  readonly onError?: 'reject' | 'stop'
+}
+
+/**
+ * Runs a function over the live records of a batch, in order, and `flush` behind the last. The batch itself comes back when no line has
+ * changed. A record whose function throws, or returns what is no outcome, is rejected with TRANSFORM_FAILED; the detail says what kind of
+ * error it was and where in the author's code, never its message, which may hold content.
+ * @throws SluiceError TRANSFORM_FAILED when `flush` fails, or a record with `onError: stop`.
+ */
+export async function runFunction(
+  batch: Batch,
+  transform: FunctionTransform,
+  options: FunctionStage,
+): Promise<Batch[]> {
+  const calls = await callForEach(batch, transform, options.concurrency ?? 16)
+  const results = calls.map((call) => ({ from: call.record, made: settle(batch, call, options) }))
+  const flushed = await flush(batch, transform, options.stage)
+  if (flushed.length === 0 && results.every(({ made }) => made === KEPT || made === GONE)) return [batch]
+
+  const lines: NewLine[] = []
+  for (const { from, made } of results) {
+    for (const bytes of made === KEPT ? [batch.line(from)] : made) lines.push({ bytes, from })
+  }
+  for (const bytes of flushed) lines.push({ bytes, from: batch.count })
+  return rebuild(batch, lines, options.stage)
+}
+
+/** What a function made of a record. */
+interface Call {
+  readonly record: number
+  readonly view: Record
+  /** As it was returned, or what was thrown. */
+  result: unknown
+  threw: boolean
+}
+
+/** The lines that come in place of a record. */
+type Made = readonly Buffer[]
+/** Its own line. */
+const KEPT: Made = []
+/** None: it was dropped or rejected. */
+const GONE: Made = []
+
+async function callForEach(batch: Batch, { transform }: FunctionTransform, concurrency: number): Promise<Call[]> {
+  const calls: Call[] = []
+  const pending = new Set<Promise<void>>()
+  for (let record = 0; record < batch.count; record++) {
+    if (batch.states[record] !== State.live) continue
+    if (pending.size >= concurrency) await Promise.race(pending)
+    const call: Call = { record, view: recordView(batch, record), result: undefined, threw: false }
+    calls.push(call)
+    try {
+      call.result = transform(call.view)
+    } catch (error) {
+      call.result = error
+      call.threw = true
+    }
+    if (call.threw || !isPromiseLike(call.result)) continue
+    const waiting = waitFor(call, call.result).finally(() => pending.delete(waiting))
+    pending.add(waiting)
+  }
+  await Promise.all(pending)
+  return calls
+}
+
+async function waitFor(call: Call, promise: PromiseLike<unknown>): Promise<void> {
+  try {
+    call.result = await promise
+  } catch (error) {
+    call.result = error
+    call.threw = true
+  }
+}
+
+function settle(batch: Batch, { record, view, result, threw }: Call, { stage, onError }: FunctionStage): Made {
+  if (!threw) {
+    if (isRecord(result) && isUntouched(result, batch, record)) return KEPT
+    if (result === null || (Array.isArray(result) && result.length === 0)) {
+      batch.drop(record, stage)
+      return GONE
+    }
+    if (result instanceof Rejection) {
+      batch.reject(record, result.code, stage, result.detail)
+      return GONE
+    }
+  }
+  try {
+    if (threw) throw result
+    const own = batch.line(record)
+    const made = (Array.isArray(result) ? result : [result]).map((item) => writeOutcome(item, view))
+    return made.length === 1 && made[0].equals(own) ? KEPT : made
+  } catch (error) {
+    const failure = describeFailure(error)
+    if (onError === 'stop') {
+      throw new SluiceError('TRANSFORM_FAILED', `stage ${stage}: ${failure}`, { cause: error })
+    }
+    batch.reject(record, 'TRANSFORM_FAILED', stage, failure)
+    return GONE
+  }
+}
+
+function writeOutcome(outcome: unknown, view: Record): Buffer {
+  if (isRecord(outcome)) return recordLine(outcome)
+  if (isPlainObject(outcome)) return changedLine(view, outcome)
+  throw new NotAnOutcome(outcome)
+}
+
+async function flush(batch: Batch, transform: FunctionTransform, stage: string): Promise<Buffer[]> {
+  if (transform.flush === undefined) return []
+  try {
+    const outcome: unknown = await transform.flush()
+    if (outcome === null || outcome === undefined) return []
+    return (Array.isArray(outcome) ? outcome : [outcome]).map((item: unknown) => {
+      if (isRecord(item)) return recordLine(item)
+      if (isPlainObject(item)) return writeJson(item, batch.limits.maxDepth)
+      throw new NotAnOutcome(item)
+    })
+  } catch (error) {
+    throw new SluiceError('TRANSFORM_FAILED', `flush of stage ${stage}: ${describeFailure(error)}`, { cause: error })
+  }
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}

@@ -1,0 +1,110 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { DuplexTransform } from '../component.ts'
+import { SluiceError } from '../errors.ts'
+import { State } from '../record/batch.ts'
+import type { Batch } from '../record/batch.ts'
+import { writeJson } from '../record/json-text.ts'
+import { rebuild } from '../record/rebuild.ts'
+import type { NewLine } from '../record/rebuild.ts'
+import { recordView } from '../record/view.ts'
+import { describeFailure, NotAnOutcome } from './failure.ts'
+import { isPlainObject } from './plain-object.ts'
+
+export interface DuplexStage {
+  readonly stage: string
+  /** How long the stream may neither take nor give a record, in milliseconds. */
+  readonly deadline?: number
+}
+
+/**
+ * Runs a batch's live records, as frozen objects, through a stream that is made for it, fed, ended and drained. An object that comes out as
+ * it went in keeps its bytes and its digest; any other one has no digest, so `dedup` belongs behind such a stage. Outputs take the
+ * places of the inputs in order: fewer count as dropped, more as added.
+ * @throws SluiceError TRANSFORM_FAILED when the stream fails, stands still, or gives what is no record.
+ */
+export async function runDuplex(
+  batch: Batch,
+  transform: DuplexTransform,
+  { stage, deadline = 60_000 }: DuplexStage,
+): Promise<Batch[]> {
+  const inputs = new Map<unknown, number>()
+  for (let record = 0; record < batch.count; record++) {
+    if (batch.states[record] === State.live) inputs.set(recordView(batch, record).value, record)
+  }
+  const outputs = await drain(transform, inputs.keys(), stage, deadline)
+  const places = [...inputs.values()]
+  if (outputs.length === places.length && outputs.every((output, at) => inputs.get(output) === places[at]))
+    return [batch]
+
+  const seen = new Set<unknown>()
+  const lines = outputs.map((output, at): NewLine => {
+    const from = places[at] ?? batch.count
+    const record = inputs.get(output)
+    const bytes = record === undefined ? writeOutput(output, batch.limits.maxDepth, stage) : batch.line(record)
+    // A second copy is meant: it must not be the duplicate of the first.
+    const digestOf = record === undefined || seen.has(output) ? batch.count : record
+    seen.add(output)
+    return { bytes, from, digestOf }
+  })
+  for (const record of places.slice(outputs.length)) batch.drop(record, stage)
+  return rebuild(batch, lines, stage)
+}
+
+async function drain(
+  transform: DuplexTransform,
+  inputs: Iterable<unknown>,
+  stage: string,
+  deadline: number,
+): Promise<unknown[]> {
+  const outputs: unknown[] = []
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), deadline)
+  // `pipeline` may report the abort that an error leads to in place of the error.
+  let first: unknown
+
+  function* feed(): Generator {
+    for (const input of inputs) {
+      timer.refresh()
+      yield input
+    }
+  }
+
+  try {
+    const stream = transform.duplex()
+    // This listener stays, so that an error behind the end does not bring the process down.
+    stream.on('error', (error) => (first ??= error))
+    await pipeline(
+      Readable.from(feed()),
+      stream,
+      async (results: AsyncIterable<unknown>) => {
+        for await (const result of results) {
+          timer.refresh()
+          outputs.push(result)
+        }
+      },
+      { signal: late.signal },
+    )
+  } catch (error) {
+    if (late.signal.aborted) {
+      throw new SluiceError('TRANSFORM_FAILED', `stage ${stage}: its stream stood still for ${deadline / 1000} s`)
+    }
+    throw failed(stage, first ?? error)
+  } finally {
+    clearTimeout(timer)
+  }
+  return outputs
+}
+
+function writeOutput(output: unknown, maxDepth: number, stage: string): Buffer {
+  try {
+    if (isPlainObject(output)) return writeJson(output, maxDepth)
+    throw new NotAnOutcome(output)
+  } catch (error) {
+    throw failed(stage, error)
+  }
+}
+
+function failed(stage: string, error: unknown): SluiceError {
+  return new SluiceError('TRANSFORM_FAILED', `stage ${stage}: ${describeFailure(error)}`, { cause: error })
+}

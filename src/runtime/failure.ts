@@ -1,0 +1,42 @@
+import { dirname } from 'node:path'
+import { SluiceError } from '../errors.ts'
+
+/** What custom code returned is no record. */
+export class NotAnOutcome extends Error {
+  constructor(value: unknown) {
+    super(
+      `returned ${value === null ? 'null' : Array.isArray(value) ? 'an array in an array' : typeof value === 'object' ? `an object that is not plain` : typeof value}`,
+    )
+    this.name = 'NotAnOutcome'
+  }
+}
+
+/**
+ * What custom code threw, for rejects and messages: the error's name and where it was thrown, such as `TypeError at tag.ts:12:5`. Never its
+ * message: that may hold content of the record.
+ */
+export function describeFailure(error: unknown): string {
+  if (error instanceof NotAnOutcome) return error.message
+  if (!(error instanceof Error)) return `threw ${error === null ? 'null' : typeof error}`
+  const name = error instanceof SluiceError ? error.code : NAME.test(error.name) ? error.name : 'Error'
+  const place = placeOf(error)
+  return place === undefined ? name : `${name} at ${place}`
+}
+
+const NAME = /^[A-Za-z_$][\w$]{0,63}$/
+const FRAME = /^ +at .*?([^/\\()]+):(\d+):(\d+)\)?$/
+/** The folder of Sluice's own code. */
+const OURS = dirname(import.meta.dirname)
+
+/** File, line and column of the innermost frame that is neither Node's nor ours. */
+function placeOf({ stack = '', message }: Error): string | undefined {
+  // A message may look like frames: where it cannot be told from them, there is no place.
+  const end = message === '' ? stack.indexOf('\n') : stack.indexOf(message) + message.length
+  if (!stack.includes(message) || stack[end] !== '\n') return undefined
+  for (const line of stack.slice(end + 1).split('\n')) {
+    if (line.includes('node:') || line.includes(OURS)) continue
+    const frame = FRAME.exec(line)
+    if (frame !== null) return `${frame[1]}:${frame[2]}:${frame[3]}`
+  }
+  return undefined
+}
