@@ -1,17 +1,15 @@
 import type { Declaration, Kind } from './config/load-component.ts'
+import fileSink from './sinks/file.ts'
+import s3 from './sinks/s3.ts'
+import stdout from './sinks/stdout.ts'
+import http from './sources/http.ts'
+import jumpcloud from './sources/jumpcloud.ts'
 import dedup from './transforms/dedup.ts'
 import filter from './transforms/filter.ts'
 import redact from './transforms/redact.ts'
 
 /** The built-in components, one line each, in the order in which documentation lists them. */
-export const components: readonly Declaration[] = [
-  // sources
-  // transforms
-  redact,
-  dedup,
-  filter,
-  // sinks
-].map(erase)
+export const components: readonly Declaration[] = [http, jumpcloud, redact, dedup, filter, s3, fileSink, stdout]
 
 /** A built-in component, or undefined when there is none of that kind and type. */
 export function findComponent(kind: Kind, type: string): Declaration | undefined {
@@ -21,9 +19,4 @@ export function findComponent(kind: Kind, type: string): Declaration | undefined
 /** The types of a kind that `type:` may name. */
 export function builtInTypes(kind: Kind): string[] {
   return components.filter((component) => component.kind === kind).map(({ type }) => type)
-}
-
-/** Each declaration knows the type of its own configuration; in a list they are alike. The checked configuration is what they get. */
-function erase(declaration: unknown): Declaration {
-  return declaration as Declaration
 }

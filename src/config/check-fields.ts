@@ -1,8 +1,8 @@
 import { Ajv } from 'ajv'
 import type { ValidateFunction } from 'ajv'
 import type { TProperties } from 'typebox'
+import type { Config } from '../component.ts'
 import { SluiceError } from '../errors.ts'
-import type { Json } from '../record/json.ts'
 import { Paths } from '../record/path.ts'
 import { explain, subject } from './explain.ts'
 import type { Folders } from './formats.ts'
@@ -27,20 +27,28 @@ export interface FieldScope extends Folders {
  * Checks a map against declared fields, fills in defaults and converts formats (durations to milliseconds, and so on). All problems are
  * reported; the result is undefined when one of them is an error. Values that depend on variables that are not set are not judged.
  */
-export function checkFields(
-  fields: TProperties,
+export function checkFields<Properties extends TProperties>(
+  fields: Properties,
   node: LocatedMap,
   scope: FieldScope,
-): { readonly [key: string]: unknown } | undefined {
+): Config<Properties> | undefined {
   const schema = strictSchema(fields)
   const problems: Problem[] = []
-  const value = settle([schema], node) as { readonly [key: string]: Json }
+  const value = settle([schema], node)
   collectSecrets([schema], value, node, { ...scope, problems })
   const validate = compile(schema)
   if (!validate(value)) problems.push(...faults(validate, node, scope))
   const config = convert(schema, value, [], { ...scope, root: node, workingFolder: scope.root, problems })
   scope.problems.push(...problems)
-  return problems.some(({ severity }) => severity === 'error') ? undefined : (config as { [key: string]: unknown })
+  return isSound<Properties>(config, problems) ? config : undefined
+}
+
+/** What has been checked without an error is a configuration of its fields. */
+function isSound<Properties extends TProperties>(
+  config: unknown,
+  problems: readonly Problem[],
+): config is Config<Properties> {
+  return config !== undefined && problems.every(({ severity }) => severity !== 'error')
 }
 
 /** Configuration is small and written by its owner: all errors at once cost nothing here, as they would on records. */
@@ -66,7 +74,7 @@ function faults(validate: ValidateFunction, root: LocatedMap, scope: FieldScope)
 }
 
 /** The value as JSON, where text from the environment becomes the number or boolean that is wanted, and unknown text a stand-in. */
-function settle(schemas: readonly Schema[], node: Located): Json {
+function settle(schemas: readonly Schema[], node: Located): unknown {
   if (node.kind === 'list') {
     return node.items.map((item, i) =>
       settle(
@@ -85,24 +93,24 @@ function settle(schemas: readonly Schema[], node: Located): Json {
         ),
       ]
     })
-    return Object.fromEntries(settled) as Json
+    return Object.fromEntries(settled)
   }
   if (node.missing === true) return standIn(schemas.flatMap(branchesOf)[0] ?? {}, String(node.value))
   if (node.interpolated === true && typeof node.value === 'string') return retype(schemas, node.value)
   return node.value
 }
 
-function retype(schemas: readonly Schema[], text: string): Json {
+function retype(schemas: readonly Schema[], text: string): unknown {
   const types = schemas.flatMap(typesOf)
   if (types.length === 0 || types.includes('string')) return text
   if (types.includes('boolean') && /^(true|false)$/.test(text)) return text === 'true'
   return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text
 }
 
-function standIn(schema: Schema, text: string): Json {
-  if (schema.default !== undefined) return schema.default as Json
-  if (schema.const !== undefined) return schema.const as Json
-  if (schema.enum !== undefined) return (schema.enum[0] ?? null) as Json
+function standIn(schema: Schema, text: string): unknown {
+  if (schema.default !== undefined) return schema.default
+  if (schema.const !== undefined) return schema.const
+  if (schema.enum !== undefined) return schema.enum[0]
   const types = typesOf(schema)
   if (types.includes('integer') || types.includes('number')) return schema.minimum ?? 1
   if (types.includes('boolean')) return false
@@ -111,7 +119,12 @@ function standIn(schema: Schema, text: string): Json {
   return text
 }
 
-function collectSecrets(schemas: readonly Schema[], value: Json, node: Located | undefined, scope: FieldScope): void {
+function collectSecrets(
+  schemas: readonly Schema[],
+  value: unknown,
+  node: Located | undefined,
+  scope: FieldScope,
+): void {
   if (typeof value === 'string' && schemas.some((schema) => branchesOf(schema).some(({ secret }) => secret === true))) {
     if (value === '' || node?.kind !== 'scalar' || node.missing === true) return
     scope.secrets.add(value)
@@ -121,10 +134,10 @@ function collectSecrets(schemas: readonly Schema[], value: Json, node: Located |
     return
   }
   if (value === null || typeof value !== 'object') return
-  for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
+  const children: Iterable<[string | number, unknown]> = Array.isArray(value) ? value.entries() : Object.entries(value)
+  for (const [key, child] of children) {
     const inner = schemas.flatMap((schema) => childSchemas(schema, key))
-    const child = (value as { [key: string]: Json })[key]
-    if (child !== undefined) collectSecrets(inner, child, nodeAt(node, [key]), scope)
+    collectSecrets(inner, child, nodeAt(node, [key]), scope)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Config, Finding, SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
+import type { Config, Finding } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { builtInTypes, components, findComponent } from '../registry.ts'
 import { checkFields } from './check-fields.ts'
@@ -38,30 +38,38 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     const section = sections.find((one) => one.label === label)
     return section === undefined ? undefined : checked.get(section)
   }
-  const source = found('source') as CheckedComponent<SourceDeclaration> | undefined
-  const sink = found('sink') as CheckedComponent<SinkDeclaration> | undefined
-  if (top === undefined || source === undefined || sink === undefined) return undefined
-  const transforms = sections.filter(({ kind }) => kind === 'transform').map((section) => checked.get(section))
+  const [source, sink, rejects] = [found('source'), found('sink'), found('rejects')]
+  if (top === undefined || !isOf(source, 'source') || !isOf(sink, 'sink')) return undefined
+  const transforms = sections.flatMap((section) => {
+    const component = checked.get(section)
+    return isOf(component, 'transform') ? [component] : []
+  })
   return {
     name: scope.name,
     file: scope.file,
     folder: scope.folder,
     description: top.description,
     source,
-    transforms: transforms as CheckedComponent<TransformDeclaration>[],
+    transforms,
     sink,
-    rejects: found('rejects') as CheckedComponent<SinkDeclaration> | undefined,
+    rejects: isOf(rejects, 'sink') ? rejects : undefined,
     limits: top.limits,
     tests: testsOf(top, node),
     secrets: [...scope.secrets],
   }
 }
 
+function isOf<Wanted extends Kind>(
+  component: CheckedComponent<Declaration> | undefined,
+  kind: Wanted,
+): component is CheckedComponent<Extract<Declaration, { kind: Wanted }>> {
+  return component?.declaration.kind === kind
+}
+
 type Top = Config<typeof pipelineFields>
 
 function checkTop(node: LocatedMap, scope: PipelineScope): Top | undefined {
-  const top = checkFields(pipelineFields, node, { ...scope, owner: 'the pipeline', place: node.place }) as
-    Top | undefined
+  const top = checkFields(pipelineFields, node, { ...scope, owner: 'the pipeline', place: node.place })
   if (top === undefined || top.limits.maxLine > 0) return top
   scope.problems.push(
     problemAt(placeAt(node, ['limits', 'maxLine']), 'limits.maxLine of the pipeline must be more than 0'),
@@ -71,7 +79,7 @@ function checkTop(node: LocatedMap, scope: PipelineScope): Top | undefined {
 
 function testsOf(top: Top, node: LocatedMap): PipelineTest[] {
   const list = node.entries.get('tests')?.value
-  return top.tests.map((test, i) => ({ ...test, line: nodeAt(list, [i])?.place.line ?? 1 }) as PipelineTest)
+  return top.tests.map((test, i) => ({ ...test, line: nodeAt(list, [i])?.place.line ?? 1 }))
 }
 
 /** A part of the file that holds one component. */
@@ -85,18 +93,20 @@ interface Section {
 }
 
 function sectionsOf(root: LocatedMap): Section[] {
-  const section = (kind: Kind, label: string, node: Located | undefined, place: Place): Section[] =>
-    node?.kind === 'map' ? [{ kind, label, node, place }] : []
-  const at = (kind: Kind, key: string) => section(kind, key, root.entries.get(key)?.value, placeAt(root, [key]))
+  const at = (kind: Kind, key: string) => sectionAt(kind, key, root.entries.get(key)?.value, placeAt(root, [key]))
   const transforms = root.entries.get('transforms')?.value
   return [
     ...at('source', 'source'),
     ...(transforms?.kind === 'list'
-      ? transforms.items.flatMap((item, i) => section('transform', `transforms[${i}]`, item, item.place))
+      ? transforms.items.flatMap((item, i) => sectionAt('transform', `transforms[${i}]`, item, item.place))
       : []),
     ...at('sink', 'sink'),
     ...at('sink', 'rejects'),
   ]
+}
+
+function sectionAt(kind: Kind, label: string, node: Located | undefined, place: Place): Section[] {
+  return node?.kind === 'map' ? [{ kind, label, node, place }] : []
 }
 
 /** The type, and from its second use on the type and a number: `redact`, `redact-2`. */
@@ -127,7 +137,7 @@ async function checkComponent(
     const config = checkFields(declaration.fields, options, { ...scope, owner, place: typePlace })
     if (config === undefined) return undefined
     const context = { pipeline: scope.name, stage, folder: scope.folder }
-    const findings = (await declaration.check?.(config as never, context)) ?? []
+    const findings = (await declaration.check?.(config, context)) ?? []
     let sound = true
     for (const finding of findings) sound = addFinding(finding, options, typePlace, owner, scope) && sound
     return sound ? { declaration, config, stage } : undefined

@@ -1,9 +1,8 @@
-import type { TProperties } from 'typebox'
 import { components } from '../registry.ts'
 import type { Declaration, Kind } from './load-component.ts'
 import { pipelineFields } from './pipeline-fields.ts'
 import type { Schema } from './schema.ts'
-import { branchesOf, strictSchema } from './schema.ts'
+import { branchesOf, isTuple, strictSchema } from './schema.ts'
 
 /**
  * The JSON schema by which editors complete and check pipeline files. `if` finds the component by its `type`, so a mistake is reported for that
@@ -19,7 +18,7 @@ export function editorSchema(): object {
     required: top.required,
     additionalProperties: false,
     properties: {
-      ...Object.fromEntries(Object.entries(rest).map(([key, schema]) => [key, forEditor(schema)])),
+      ...members(rest, forEditor),
       source: { description: source?.description, $ref: '#/definitions/source' },
       transforms: { type: 'array', description: transforms?.description, items: { $ref: '#/definitions/transform' } },
       sink: { description: sink?.description, $ref: '#/definitions/sink' },
@@ -52,20 +51,20 @@ function kindSchema(kind: Kind): object {
     },
     allOf: own.map((component) => ({
       if: { required: ['type'], properties: { type: { const: component.type } } },
+      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
       then: { $ref: `#/definitions/${idOf(component)}` },
     })),
   }
 }
 
 function componentSchema({ type, summary, fields }: Declaration): object {
-  const { properties = {}, required = [] } = strictSchema(fields as TProperties)
-  const own = Object.entries(properties).map(([key, schema]) => [key, forEditor(schema)])
+  const { properties = {}, required = [] } = strictSchema(fields)
   return {
     type: 'object',
     description: summary,
     required: ['type', ...required],
     additionalProperties: false,
-    properties: { type: { const: type, description: summary }, ...(Object.fromEntries(own) as object) },
+    properties: { type: { const: type, description: summary }, ...members(properties, forEditor) },
   }
 }
 
@@ -111,21 +110,26 @@ function plain(schema: Schema, inner: (schema: Schema) => Schema = plainInner): 
     ...rest
   } = schema
   const pattern = format === undefined ? undefined : PATTERNS[format]
-  const members = (all: { readonly [key: string]: Schema }) =>
-    Object.fromEntries(Object.entries(all).map(([key, child]) => [key, inner(child)]))
   return {
     ...rest,
     ...(pattern === undefined ? {} : { pattern }),
-    ...(properties && { properties: members(properties) }),
-    ...(patternProperties && { patternProperties: members(patternProperties) }),
+    ...(properties && { properties: members(properties, inner) }),
+    ...(patternProperties && { patternProperties: members(patternProperties, inner) }),
     ...(additionalProperties !== undefined && {
       additionalProperties:
         typeof additionalProperties === 'object' ? inner(additionalProperties) : additionalProperties,
     }),
-    ...(items && { items: Array.isArray(items) ? items.map(inner) : inner(items as Schema) }),
+    ...(items && { items: isTuple(items) ? items.map(inner) : inner(items) }),
     ...(anyOf && { anyOf: anyOf.map(inner) }),
     ...(oneOf && { oneOf: oneOf.map(inner) }),
   }
+}
+
+function members(
+  all: { readonly [key: string]: Schema },
+  change: (schema: Schema) => Schema,
+): { readonly [key: string]: Schema } {
+  return Object.fromEntries(Object.entries(all).map(([key, child]) => [key, change(child)]))
 }
 
 function plainInner(schema: Schema): Schema {

@@ -4,7 +4,7 @@ import { nodeAt } from './located.ts'
 import { suggest, nearest } from './nearest.ts'
 import { keysText } from './override.ts'
 import type { Schema } from './schema.ts'
-import { branchesOf, typesOf, wordsOf } from './schema.ts'
+import { branchesOf, isSchema, typesOf, wordsOf } from './schema.ts'
 
 /** What is wrong at a place of a configuration, in words. */
 export interface Fault {
@@ -135,7 +135,7 @@ function explainUnion(union: ErrorObject, errors: readonly ErrorObject[], root: 
     return [{ keys, message, ...(words === undefined ? {} : { hint: words }) }]
   }
 
-  const branches = (union.schema as readonly unknown[]).map((_, i) =>
+  const branches = (schema.anyOf ?? schema.oneOf ?? []).map((_, i) =>
     inner.filter(({ schemaPath }) => schemaPath.startsWith(`${union.schemaPath}/${i}/`)),
   )
   const fitting = branches.filter((own) => !own.some((error) => isWrongType(error, union)))
@@ -264,7 +264,7 @@ function exampleHint(schema: Schema): string | undefined {
 }
 
 function schemaAround(error: ErrorObject): Schema {
-  return (error.parentSchema ?? {}) as Schema
+  return isSchema(error.parentSchema) ? error.parentSchema : {}
 }
 
 /** JSON pointer to keys; an index is a number where the node is a list. */

@@ -1,6 +1,6 @@
 import type { TProperties } from 'typebox'
 import type { Schema } from './schema.ts'
-import { branchesOf, strictSchema } from './schema.ts'
+import { branchesOf, isTuple, strictSchema } from './schema.ts'
 
 /** One field as documentation shows it. */
 export interface FieldRow {
@@ -25,7 +25,6 @@ export function fieldRows(fields: TProperties): FieldRow[] {
 
 /** The same name in two alternatives of a union. */
 function merge(a: FieldRow, b: FieldRow): FieldRow {
-  const both = (one: string, other: string, glue: string) => (one.includes(other) ? one : `${one}${glue}${other}`)
   return {
     ...a,
     type: both(a.type, b.type, ' or '),
@@ -35,9 +34,13 @@ function merge(a: FieldRow, b: FieldRow): FieldRow {
   }
 }
 
+function both(one: string, other: string, glue: string): string {
+  return one.includes(other) ? one : `${one}${glue}${other}`
+}
+
 function rowsOf(schema: Schema, prefix: string): FieldRow[] {
   return branchesOf(schema).flatMap((branch) => {
-    if (branch.items !== undefined && !Array.isArray(branch.items)) return rowsOf(branch.items as Schema, `${prefix}[]`)
+    if (branch.items !== undefined && !isTuple(branch.items)) return rowsOf(branch.items, `${prefix}[]`)
     const dot = prefix === '' ? '' : `${prefix}.`
     return Object.entries(branch.properties ?? {}).flatMap(([key, child]) => {
       const name = `${dot}${key}`
@@ -72,9 +75,7 @@ function branchText(schema: Schema): string {
   if (schema.enum !== undefined) return schema.enum.map(spell).join(', ')
   if ('const' in schema) return spell(schema.const)
   if (schema.type === 'array') {
-    return Array.isArray(schema.items) || schema.items === undefined
-      ? 'list'
-      : `list of ${typeText(schema.items as Schema)}`
+    return isTuple(schema.items) || schema.items === undefined ? 'list' : `list of ${typeText(schema.items)}`
   }
   if (schema.type === 'object') {
     const values = Object.values(schema.patternProperties ?? {})[0]

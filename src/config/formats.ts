@@ -50,3 +50,8 @@ export function namesIn(folder: string): string[] {
     return []
   }
 }
+
+/** The code of an error of the file system. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
+}

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { codeOf } from './formats.ts'
 import { partOf, problemAt } from './located.ts'
 import type { Entry, Located, LocatedScalar, Place } from './located.ts'
 import { nearest } from './nearest.ts'
@@ -92,7 +93,7 @@ function fromFile(path: string, place: Place, around: Surroundings): string | un
     if (text !== '') around.secrets.add(text)
     return text
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    const code = codeOf(error) ?? 'unknown error'
     around.problems.push(
       problemAt(place, `the file ${path} cannot be read (${code})`, {
         hint: `it is looked for at ${absolute}`,

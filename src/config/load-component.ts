@@ -101,9 +101,9 @@ function asDeclaration(exported: { readonly [name: string]: unknown }, { type, n
       'write export default (record) => record, or export default defineTransform({ ... })',
     )
   }
-  if (typeof value === 'function') {
+  if (isFunction(value)) {
     if (kind !== 'transform') throw failed(`${type} exports a function, which is a transform, not a ${kind}`)
-    return functionDeclaration(type, value as TransformFunction)
+    return functionDeclaration(type, value)
   }
   if (!isDeclaration(value)) {
     throw failed(
@@ -123,14 +123,19 @@ function functionDeclaration(type: string, transform: TransformFunction): Transf
 
 function isDeclaration(value: unknown): value is Declaration {
   if (value === null || typeof value !== 'object') return false
-  const { kind, create, fields } = value as { readonly [key: string]: unknown }
+  if (!('kind' in value && 'create' in value && 'fields' in value)) return false
+  const { kind, create, fields } = value
   return (
     typeof kind === 'string' &&
     kind in defineNames &&
-    typeof create === 'function' &&
+    isFunction(create) &&
     typeof fields === 'object' &&
     fields !== null
   )
+}
+
+function isFunction(value: unknown): value is TransformFunction {
+  return typeof value === 'function'
 }
 
 function exportsHint(name: string, exported: object): string {

@@ -4,6 +4,7 @@ import { basename, dirname, extname, join, relative, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { SluiceError } from '../errors.ts'
 import { checkPipeline } from './check.ts'
+import { codeOf } from './formats.ts'
 import { interpolate } from './interpolate.ts'
 import type { Surroundings } from './interpolate.ts'
 import type { Entry, LocatedMap } from './located.ts'
@@ -100,7 +101,7 @@ async function filesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if (codeOf(error) === 'ENOENT') return []
     throw error
   }
 }

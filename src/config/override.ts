@@ -20,9 +20,8 @@ export function override(root: LocatedMap, argument: string, problems: Problem[]
   const value = readValue(argument, equals + 1, problems)
   if (value === undefined) return root
   const changed = put(root, steps, value)
-  if (typeof changed !== 'string') return changed as LocatedMap
-  problems.push(problemAt(place, changed))
-  return root
+  if (typeof changed === 'string') problems.push(problemAt(place, changed))
+  return typeof changed === 'string' || changed.kind !== 'map' ? root : changed
 }
 
 /** `transforms[0].mode`, as places in a pipeline are written in messages and in `--set`. */
@@ -44,8 +43,8 @@ function parseSteps(path: string, whole: Place): Step[] | undefined {
   if (!/^[^.[\]=]+(\.[^.[\]=]+|\[\d+\])*$/.test(path)) return undefined
   return [...path.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([spelled, index], i, all) => ({
     key: index === undefined ? spelled : Number(index),
-    place: { ...whole, column: all[i]!.index + 1, length: spelled.length },
-    parent: path.slice(0, all[i]!.index).replace(/\.$/, '') || 'the pipeline',
+    place: { ...whole, column: all[i].index + 1, length: spelled.length },
+    parent: path.slice(0, all[i].index).replace(/\.$/, '') || 'the pipeline',
   }))
 }
 

@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
+import type { JsonObject } from '../record/json.ts'
 import { defaultLimits } from '../record/scan.ts'
 import { Size } from './fields.ts'
 
 const component = (description: string) => Type.Object({}, { additionalProperties: true, description })
-const record = Type.Object({}, { additionalProperties: true, description: 'A record.' })
+const record = Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'A record.' }))
 
 const expectation = {
   output: Type.Optional(Type.Array(record, { description: 'The records written, in order.' })),

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
 import { problemAt } from './located.ts'
 import type { Entry, Located, LocatedMap, Place } from './located.ts'
@@ -130,16 +130,18 @@ function locate(node: Node, walk: Walk): Located {
 
   const inner = { ...walk, depth: walk.depth + 1 }
   if (isScalar(node)) return locateScalar(node, place, walk.problems)
-  if (isSeq(node)) return { kind: 'list', place, items: node.items.map((item) => locate(item as Node, inner)) }
+  if (isSeq(node))
+    return { kind: 'list', place, items: node.items.flatMap((item) => (isNode(item) ? [locate(item, inner)] : [])) }
   if (!isMap(node)) return refuse('this is not allowed here', 'write a value')
   const entries = new Map<string, Entry>()
-  for (const pair of node.items) locatePair(pair as Pair<Node, Node | null>, entries, inner)
+  for (const pair of node.items) locatePair(pair, entries, inner)
   return { kind: 'map', place, entries }
 }
 
 function locateScalar(node: Scalar, place: Place, problems: Problem[]): Located {
   const plain = node.type === 'PLAIN' ? (node.source ?? '') : undefined
-  const value = node.value as string | number | boolean | null
+  const { value } = node
+  if (!isPlainValue(value)) throw new TypeError('the core schema of YAML has no other scalars')
   if (typeof value === 'number' && !isExact(value, plain ?? '')) {
     problems.push(
       problemAt(place, `the number ${plain} cannot be kept as it is: it would become ${value}`, {
@@ -150,14 +152,18 @@ function locateScalar(node: Scalar, place: Place, problems: Problem[]): Located 
   return { kind: 'scalar', place, value, ...(plain === undefined ? {} : { plain }) }
 }
 
+function isPlainValue(value: unknown): value is string | number | boolean | null {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value)
+}
+
 /** Beyond 2^53 whole numbers are rounded; infinities and NaN are not JSON. */
 function isExact(value: number, spelled: string): boolean {
   if (!Number.isFinite(value)) return false
   return !/^[-+]?\d+$/.test(spelled) || Number.isSafeInteger(value)
 }
 
-function locatePair({ key, value }: Pair<Node, Node | null>, entries: Map<string, Entry>, walk: Walk): void {
-  const [from, to] = key.range ?? [0, 1, 1]
+function locatePair({ key, value }: Pair, entries: Map<string, Entry>, walk: Walk): void {
+  const [from, to] = (isNode(key) ? key.range : null) ?? [0, 1, 1]
   const place = walk.at(from, to)
   if (!isScalar(key)) {
     walk.problems.push(problemAt(place, 'a key must be text'))
@@ -168,7 +174,7 @@ function locatePair({ key, value }: Pair<Node, Node | null>, entries: Map<string
     walk.problems.push(problemAt(place, 'merge keys are not allowed', { hint: 'write the keys out' }))
     return
   }
-  const located = value === null ? nothing(place) : locate(value, walk)
+  const located = isNode(value) ? locate(value, walk) : nothing(place)
   if (key.anchor !== undefined || key.tag !== undefined) locate(key, walk)
   entries.set(name, { key: place, value: located })
 }

@@ -70,7 +70,7 @@ export function wordsOf(schema: Schema): unknown[] | undefined {
 }
 
 function itemSchema({ items }: Schema, index: number): Schema | undefined {
-  return isList(items) ? items[index] : items
+  return isTuple(items) ? items[index] : items
 }
 
 function memberSchema(schema: Schema, key: string): Schema | undefined {
@@ -91,7 +91,7 @@ function strict(schema: Schema): Schema {
     ...(schema.required && { required: schema.required.filter((key) => properties?.[key]?.default === undefined) }),
     ...(patternProperties && { patternProperties: strictMembers(patternProperties) }),
     ...(typeof additionalProperties === 'object' && { additionalProperties: strict(additionalProperties) }),
-    ...(items && { items: isList(items) ? items.map(strict) : strict(items) }),
+    ...(items && { items: isTuple(items) ? items.map(strict) : strict(items) }),
     ...(anyOf && { anyOf: anyOf.map(strict) }),
     ...(oneOf && { oneOf: oneOf.map(strict) }),
     ...(allOf && { allOf: allOf.map(strict) }),
@@ -102,6 +102,12 @@ function strictMembers(members: { readonly [key: string]: Schema }): { readonly 
   return Object.fromEntries(Object.entries(members).map(([key, schema]) => [key, strict(schema)]))
 }
 
-function isList(items: Schema | readonly Schema[] | undefined): items is readonly Schema[] {
+/** True for the elements of a tuple, each with a schema of its own. */
+export function isTuple(items: Schema | readonly Schema[] | undefined): items is readonly Schema[] {
   return Array.isArray(items)
+}
+
+/** Schemas come from outside as whatever they are: a TypeBox value, or a part of an error. */
+export function isSchema(value: unknown): value is Schema {
+  return value !== null && typeof value === 'object'
 }
