@@ -128,7 +128,7 @@ export class DedupIndex implements Claims {
       const bucket = this.#bucket(row.name)
       bucket.row = row
       bucket.pendingWords = 0
-      if (bucket.pending.length > SMALL_PENDING) bucket.pending = new Uint32Array(0)
+      bucket.pending = new Uint32Array(0)
     }
     for (const name of expired) {
       this.#buckets.delete(name)
@@ -206,7 +206,6 @@ interface Bucket {
 }
 
 const DAY = 86_400_000
-const SMALL_PENDING = 16_384
 const CHUNK = 1 << 20
 
 function dayOf(name: string): number {

@@ -146,7 +146,7 @@ function formatColon(inside: string): number {
 const calendar = ['yyyy', 'MM', 'dd', 'HH', 'mm']
 
 function parseFormat(text: string, at: number, format: string): TimeFormat {
-  const tokens = format.match(/[A-SU-Za-z]+|[-_.T/]|./gu) ?? []
+  const tokens = format.match(/yyyy|MM|dd|HH|mm|[-_.T/]|[A-Za-z]+|./gu) ?? []
   let offset = at
   for (const token of tokens) {
     if (!calendar.includes(token) && !/^[-_.T/]$/.test(token)) {

@@ -99,7 +99,7 @@ export class Publisher {
     if (this.#waiting.size === 0) return
     throw new SluiceError(
       'SINK_UNAVAILABLE',
-      `${this.#waiting.size} objects are committed and not published${this.#lastError ? ` (${this.#lastError.message})` : ''}; they are kept, the next run publishes them`,
+      `${this.#waiting.size} committed objects are not published${this.#lastError ? ` (${this.#lastError.message})` : ''}; they are kept, and the next run publishes them`,
       { cause: this.#lastError },
     )
   }

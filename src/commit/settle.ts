@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Batch, Digests, Reject } from '../record/batch.ts'
 import { NO_BUCKET, State } from '../record/batch.ts'
+import { NO_GROUP } from '../record/rebuild.ts'
 import { RECORD_STRIDE } from '../record/scan.ts'
 import { ClaimTable, ENTRY_WORDS, Found } from './claim-table.ts'
 
@@ -89,7 +90,7 @@ class Siblings {
 
   /** Undefined: a record without siblings. */
   enter(group: number | undefined): void {
-    if (group !== undefined && group === this.#group) return
+    if (group !== undefined && group !== NO_GROUP && group === this.#group) return
     this.#group = group
     this.#keys.length = 0
   }

@@ -38,6 +38,7 @@ export function openBatches(piece: Piece, options: DoorOptions): Batch[] {
   let line = piece.origin?.line ?? 1
   const batches: Batch[] = []
   let at = 0
+  let before = 0
   do {
     const index = scan(bytes.subarray(at, endOfPart(bytes, at)), paths, limits)
     const end = at + index.scanned
@@ -58,10 +59,13 @@ export function openBatches(piece: Piece, options: DoorOptions): Batch[] {
       limits,
       bytes: bytes.subarray(at, end),
       index,
+      // Batches of one number share their groups: a record of the second is no sibling of one of the first.
+      ...(before > 0 && { groups: Uint32Array.from({ length: index.count }, (_, record) => before + record) }),
     })
     rejectFaults(batch)
     batches.push(batch)
     line += index.lines
+    before += index.count
     at = end
   } while (at < bytes.length)
   return batches

@@ -67,8 +67,8 @@ export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transf
   return pieces
 }
 
-/** Of lines that were made of no record; they have no digest that could be shared. */
-const NO_GROUP = 0xffffffff
+/** Of lines that were made of no record: they have no siblings. */
+export const NO_GROUP = 0xffffffff
 
 /** A line of the new batch. */
 interface Member extends NewLine {
