@@ -14,7 +14,8 @@ export function minify(json: Buffer): Buffer {
     const kind = KINDS[byte]
     if (kind === WHITESPACE) {
       while (at < length && KINDS[json[at]] === WHITESPACE) at++
-      if (written > 0 && at < length && KINDS[json[written - 1]] === LITERAL && KINDS[json[at]] === LITERAL) json[written++] = SPACE
+      if (written > 0 && at < length && KINDS[json[written - 1]] === LITERAL && KINDS[json[at]] === LITERAL)
+        json[written++] = SPACE
       continue
     }
     json[written++] = byte

@@ -1,0 +1,111 @@
+import { setTimeout } from 'node:timers/promises'
+import { Type } from 'typebox'
+import { defineSource } from '../component.ts'
+import type { Piece, ReadOptions } from '../component.ts'
+import { Choice } from '../config/fields.ts'
+import { SluiceError } from '../errors.ts'
+import type { Json } from '../record/json.ts'
+import { ChunkReader } from './file/chunks.ts'
+import { findInputs } from './file/inputs.ts'
+import type { Input } from './file/inputs.ts'
+import { readFile, readStream } from './file/read-input.ts'
+
+const fields = {
+  path: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
+    description:
+      'A file, a folder, a glob, `-` for standard input, or a list of these, relative to the working directory. Of a folder and all ' +
+      'folders in it those files are read that end in `.json`, `.ndjson`, `.jsonl` or `.log`, or in these and `.gz`, `.br` or `.zst`; ' +
+      'hidden ones are left out. Gzip and zstd (Node.js 22.15 or later) are known by their bytes, brotli by the ending `.br`.',
+  }),
+  format: Choice(['auto', 'ndjson', 'array'], {
+    description:
+      '`ndjson` is a record a line; the last line of a file counts without its line feed too, and what is appended to such a line later is ' +
+      'a line of its own. `array` is JSON arrays, compact or pretty-printed, one or several, or objects without an array. `auto` tells ' +
+      'them apart by the first characters.',
+    default: 'auto',
+  }),
+}
+
+export default defineSource({
+  type: 'file',
+  summary: 'Reads NDJSON and JSON arrays from files, folders and standard input, plain or compressed.',
+  fields,
+  examples: [
+    { title: 'A folder of archives', config: { path: './archive' } },
+    { title: 'Standard input', config: { path: '-' } },
+    { title: 'Several globs', config: { path: ['logs/*.ndjson', 'export/**/*.json.gz'], format: 'auto' } },
+  ],
+  repeats: false,
+  create({ path, format }) {
+    const paths = typeof path === 'string' ? [path] : path
+    return {
+      read: (options) => (options.follow ? follow(paths, format, options) : readAll(paths, format, options)),
+      total: () => sumBytes(paths),
+    }
+  },
+})
+
+type FormatChoice = 'auto' | 'ndjson' | 'array'
+
+async function* readAll(
+  paths: readonly string[],
+  format: FormatChoice,
+  options: ReadOptions,
+): AsyncGenerator<Piece, void> {
+  const open = opener(format, options, false)
+  for (const input of await findInputs(paths)) {
+    if (options.signal.aborted) return
+    yield* open(input, (partition) => options.position(partition))
+  }
+}
+
+/** Looks for new files and new lines again and again. Files may come and go meanwhile. */
+async function* follow(
+  paths: readonly string[],
+  format: FormatChoice,
+  options: ReadOptions,
+): AsyncGenerator<Piece, void> {
+  const open = opener(format, options, true)
+  const positions = new Map<string, Json | undefined>()
+  let inputs = await findInputs(paths)
+  while (!options.signal.aborted) {
+    for (const input of inputs) {
+      for await (const piece of open(input, (partition) => positions.get(partition) ?? options.position(partition))) {
+        positions.set(piece.partition ?? '', piece.position)
+        yield piece
+      }
+      if (options.signal.aborted) return
+    }
+    await setTimeout(POLL_MS, undefined, { signal: options.signal }).catch(() => {})
+    inputs = await findFiles(paths)
+  }
+}
+
+const POLL_MS = 1000
+
+function opener(format: FormatChoice, options: ReadOptions, growing: boolean) {
+  const reader = new ChunkReader()
+  const seen = new Map<string, number>()
+  return (input: Input, position: (partition: string) => Json | undefined) => {
+    const { signal, maxLine } = options
+    const note: ReadOptions['note'] = (message, facts) => options.note(message, facts)
+    const inputOptions = { format, reader, seen, growing, signal, maxLine, note, position }
+    return input.kind === 'file' ? readFile(input, inputOptions) : readStream(input, inputOptions)
+  }
+}
+
+async function findFiles(paths: readonly string[]): Promise<Input[]> {
+  try {
+    return (await findInputs(paths)).filter(({ kind }) => kind === 'file')
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'FILE_NOT_FOUND') return []
+    throw error
+  }
+}
+
+/** Unknown where there is standard input, a pipe, or nothing to be found: reading says so. */
+async function sumBytes(paths: readonly string[]): Promise<{ bytes: number } | undefined> {
+  const inputs = await findInputs(paths).catch(() => [])
+  if (inputs.length === 0 || inputs.some(({ kind }) => kind !== 'file')) return undefined
+  return { bytes: inputs.reduce((sum, { bytes }) => sum + bytes, 0) }
+}
