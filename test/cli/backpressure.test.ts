@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createEventSet } from '../servers/events.ts'
+import { writeArchive } from '../servers/events/archive.ts'
+import { startS3Server } from '../servers/s3.ts'
+import { openWorkspace, s3Environment } from './command.ts'
+
+const MiB = 1 << 20
+
+/** Bytes that a process has asked the kernel for in reads of any kind. */
+async function bytesRead(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/io`, 'utf8')
+  return Number(/^rchar: (\d+)/m.exec(text)?.[1])
+}
+
+test(
+  'a store that takes 1 MB/s holds the source back',
+  { skip: process.platform !== 'linux' && 'needs /proc' },
+  async (t) => {
+    const s3 = await startS3Server({ buckets: ['audit'] })
+    t.after(() => s3.close())
+    const workspace = await openWorkspace(t)
+    const events = createEventSet({ seed: 5, count: 80_000, start: 0, end: 86_400_000 })
+    await writeArchive(workspace.path('in.ndjson'), events)
+    await workspace.write(
+      'pipelines/p.yaml',
+      `source: { type: file, path: in.ndjson }
+sink: { type: s3, bucket: audit, key: all, compression: none, roll: { maxBytes: 1MiB }, outbox: { maxBytes: 4MiB } }
+`,
+    )
+    s3.throttle(1_000_000)
+    const running = workspace.start(['run', 'p'], { env: s3Environment(s3) })
+    const received = () => s3.requests.reduce((sum, request) => sum + request.bytesReceived, 0)
+    while (received() < 2 * MiB) await sleep(20)
+
+    // The outbox is full and objects leave it one by one. What was read may be ahead of what was taken by the outbox (and one object more), the
+    // batches on their way, the kernel's socket buffers, and the program's own files; never by a share of the input, which is 60 MB.
+    const most: number[] = []
+    for (let sample = 0; sample < 20; sample++) {
+      const read = await bytesRead(running.pid)
+      most.push(read - received())
+      await sleep(50)
+    }
+    assert.ok(Math.max(...most) < 40 * MiB, `read ${Math.max(...most)} bytes more than the store has taken`)
+    const before = await bytesRead(running.pid)
+    s3.throttle(0)
+    await sleep(500)
+    const stopped = await bytesRead(running.pid)
+    await sleep(1000)
+    assert.ok((await bytesRead(running.pid)) - stopped < MiB, 'reading goes on while the store takes nothing')
+    assert.ok(stopped >= before)
+
+    s3.throttle(undefined)
+    const { code, stderr } = await running.ended
+    assert.equal(code, 0, stderr)
+    const lines = [...s3.objects('audit').values()].reduce(
+      (sum, { body }) => sum + body.toString().split('\n').length - 1,
+      0,
+    )
+    assert.equal(lines, 80_000)
+  },
+)

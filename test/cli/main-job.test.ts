@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, test, type TestContext } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { SECRET_MARK } from '../servers/events.ts'
+import { writeArchive } from '../servers/events/archive.ts'
+import { startJumpCloudServer, type JumpCloudOptions } from '../servers/jumpcloud.ts'
+import { startS3Server, type S3Server } from '../servers/s3.ts'
+import { openWorkspace, s3Environment } from './command.ts'
+
+const BUCKET = 'audit'
+const DAY = 86_400_000
+
+/** The repository's own pipeline in a workspace, between a local API and a local store. */
+async function openMainJob(t: TestContext, options: JumpCloudOptions) {
+  const end = Date.now() - DAY / 24
+  const jumpcloud = await startJumpCloudServer({ start: end - DAY, end, ...options })
+  t.after(() => jumpcloud.close())
+  const s3 = await startS3Server({ buckets: [BUCKET] })
+  t.after(() => s3.close())
+  const workspace = await openWorkspace(t)
+  for (const name of [
+    'pipelines/jumpcloud.yaml',
+    'schemas/jumpcloud-event.schema.json',
+    'examples/transforms/tag-privileged.ts',
+  ]) {
+    await workspace.write(name, await readFile(name))
+  }
+  const env = {
+    ...s3Environment(s3),
+    JUMPCLOUD_API_KEY: jumpcloud.apiKey,
+    JUMPCLOUD_BASE_URL: jumpcloud.url,
+    SLUICE_BUCKET: BUCKET,
+    SLUICE_HMAC_KEY: 'a key for the tests',
+    SLUICE_SINCE: '2d',
+  }
+  const [{ events }] = jumpcloud.organizations
+  return { jumpcloud, s3, workspace, env, events }
+}
+
+const FAST = ['--set', 'source.rate.perSecond=1000']
+
+/** How often each id stands in the store's objects, none of which may have been written twice. */
+function countIds(s3: S3Server): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const object of s3.objects(BUCKET).values()) {
+    assert.equal(object.puts, 1, `${object.key} was written again`)
+    if (object.key.startsWith('jumpcloud-rejects/')) continue
+    for (const line of gunzipSync(object.body).toString().split('\n')) {
+      if (line === '') continue
+      const { id }: { id: string } = JSON.parse(line)
+      counts.set(id, (counts.get(id) ?? 0) + 1)
+    }
+  }
+  return counts
+}
+
+function assertEachOnce(s3: S3Server, ids: Iterable<string>): void {
+  const counts = countIds(s3)
+  const expected = [...ids]
+  assert.equal(counts.size, new Set(expected).size)
+  for (const id of expected) assert.equal(counts.get(id), 1, id)
+}
+
+describe('the main job', () => {
+  test('100,000 events from the API are in S3, each once, and both sides of the ledger agree', async (t) => {
+    const { jumpcloud, s3, workspace, env, events } = await openMainJob(t, { events: 100_000, repeats: 0.02 })
+    const [id] = Object.keys(jumpcloud.totals())
+
+    const report = await workspace.report(['run', 'jumpcloud', ...FAST], { env })
+
+    assertEachOnce(s3, jumpcloud.allIds(id))
+    assert.equal(report.written, 100_000)
+    const dropped = Object.values(report.dropped).reduce((sum, count) => sum + count, 0)
+    assert.equal(report.read + report.added, report.written + report.duplicate + report.rejected + dropped)
+    assert.ok(report.duplicate > 1000, 'repeats were shown and taken for duplicates')
+    assert.equal(report.rejected, 0)
+    const keys = [...s3.objects(BUCKET).keys()].toSorted()
+    assert.deepEqual(report.objects.map(({ key }) => key).toSorted(), keys)
+    for (const { key, bytes, records } of report.objects) {
+      const object = s3.objects(BUCKET).get(key)
+      assert.equal(object?.size, bytes)
+      assert.equal(gunzipSync(object.body).toString().split('\n').length - 1, records)
+    }
+    const text = [...s3.objects(BUCKET).values()].map(({ body }) => gunzipSync(body).toString()).join('')
+    assert.ok(!text.includes(SECRET_MARK), 'a password came through')
+    assert.ok(Array.from({ length: 100 }, (_, at) => events.text(at)).some((event) => event.includes(SECRET_MARK)))
+  })
+
+  test('an archive that overlaps what was collected adds only what is missing', async (t) => {
+    const { jumpcloud, s3, workspace, env, events } = await openMainJob(t, { events: 6000 })
+    const since = new Date(events.millis(2000)).toISOString()
+    await workspace.report(['run', 'jumpcloud', ...FAST], { env: { ...env, SLUICE_SINCE: since } })
+    await writeArchive(workspace.path('archive.json.gz'), events, {
+      to: 4000,
+      format: 'array',
+      order: 'DESC',
+      gzip: true,
+    })
+    await writeArchive(workspace.path('archive-again.json'), events, { from: 1000, to: 3000, format: 'pretty' })
+
+    const report = await workspace.report(
+      ['backfill', 'jumpcloud', '.', '--set', 'source.path=[archive.json.gz, archive-again.json]'],
+      { env },
+    )
+
+    const [id] = Object.keys(jumpcloud.totals())
+    assertEachOnce(s3, jumpcloud.allIds(id))
+    assert.equal(report.read, 6000)
+    assert.equal(report.written + report.duplicate, 6000)
+    assert.equal((await workspace.report(['run', 'jumpcloud', ...FAST], { env })).written, 0)
+  })
+
+  test('SIGTERM commits what was read, and the next run goes on from there', async (t) => {
+    const { jumpcloud, s3, workspace, env } = await openMainJob(t, { events: 20_000 })
+    const running = workspace.start(
+      [
+        'run',
+        'jumpcloud',
+        '--follow',
+        '--report',
+        'first.json',
+        '--set',
+        'source.rate.perSecond=20',
+        '--set',
+        'source.limit=500',
+      ],
+      { env },
+    )
+    while (jumpcloud.requests.length < 8) await sleep(10)
+    running.kill('SIGTERM')
+    const { code, stderr } = await running.ended
+    assert.equal(code, 130, stderr)
+    const first = JSON.parse(await readFile(workspace.path('first.json'), 'utf8'))
+    assert.equal(first.outcome, 'interrupted')
+    assert.ok(first.written >= 2500 && first.written < 20_000, `${first.written} were written`)
+    assert.deepEqual(await readdir(workspace.path('.sluice/jumpcloud/outbox')), [], 'all was published')
+
+    const second = await workspace.report(['run', 'jumpcloud', ...FAST], { env })
+    const [id] = Object.keys(jumpcloud.totals())
+    assertEachOnce(s3, jumpcloud.allIds(id))
+    assert.equal(first.written + second.written, 20_000)
+    assert.ok(second.read < 19_000, 'the second run did not begin anew')
+  })
+
+  test('killed at any moment it loses and repeats nothing', async (t) => {
+    const { jumpcloud, s3, workspace, env } = await openMainJob(t, { events: 20_000 })
+    const often = [
+      '--set',
+      'source.limit=500',
+      '--set',
+      'sink.roll.maxRecords=1500',
+      '--set',
+      'source.rate.perSecond=200',
+    ]
+    for (const requests of [3, 9, 16, 24, 33]) {
+      const running = workspace.start(['run', 'jumpcloud', ...often], { env })
+      const ended = running.ended.then(() => true)
+      while (jumpcloud.requests.length < requests) {
+        if (await Promise.race([ended, sleep(2).then(() => false)])) break
+      }
+      running.kill('SIGKILL')
+      await ended
+    }
+    await workspace.report(['run', 'jumpcloud', ...often], { env })
+    const [id] = Object.keys(jumpcloud.totals())
+    assertEachOnce(s3, jumpcloud.allIds(id))
+  })
+
+  test('a second process with the same state is refused by name', async (t) => {
+    const { jumpcloud, workspace, env } = await openMainJob(t, { events: 1000 })
+    const running = workspace.start(['run', 'jumpcloud', '--follow', ...FAST], { env })
+    while (jumpcloud.requests.length < 1) await sleep(10)
+    const { code, stderr } = await workspace.sluice(['run', 'jumpcloud'], { env })
+    assert.equal(code, 6, stderr)
+    assert.match(stderr, new RegExp(`STATE_IN_USE.*${running.pid}`))
+    running.kill('SIGINT')
+    assert.equal((await running.ended).code, 130)
+  })
+
+  test('a store that refuses ends the run with 4 and keeps what was committed for the next run', async (t) => {
+    const { jumpcloud, s3, workspace, env } = await openMainJob(t, { events: 3000 })
+    const fault = s3.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
+    const { code, stderr } = await workspace.sluice(['run', 'jumpcloud', ...FAST], { env })
+    assert.equal(code, 4, stderr)
+    assert.match(stderr, /SINK_REFUSED.*AccessDenied/)
+    fault.remove()
+    const report = await workspace.report(['run', 'jumpcloud', ...FAST], { env })
+    assert.equal(report.written, 0, 'nothing had to be read and written again')
+    const [id] = Object.keys(jumpcloud.totals())
+    assertEachOnce(s3, jumpcloud.allIds(id))
+  })
+
+  test('no secret of the configuration appears in any output, whatever the API says', async (t) => {
+    const { jumpcloud, workspace, env } = await openMainJob(t, { events: 1000, echoErrors: true })
+    for (const status of [400, 401, 402, 403]) {
+      const fault = jumpcloud.faults.add({ fault: { kind: 'status', status } })
+      const { code, stdout, stderr } = await workspace.sluice(['run', 'jumpcloud', '--json', ...FAST], { env })
+      assert.equal(code, 3, stderr)
+      for (const secret of [jumpcloud.apiKey, env.SLUICE_HMAC_KEY]) {
+        assert.ok(!stdout.includes(secret) && !stderr.includes(secret), `status ${status} tells a secret`)
+      }
+      fault.remove()
+    }
+  })
+})
