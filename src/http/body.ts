@@ -37,7 +37,7 @@ export function openBody(raw: Readable, encoding: string | undefined, maxBytes: 
     } catch (error) {
       throw error instanceof SluiceError ? error : badAnswer(`the response was cut short: ${messageOf(error)}`, error)
     } finally {
-      raw.destroy()
+      discard(raw)
     }
   }
 
@@ -58,6 +58,11 @@ export async function readText(raw: Readable, encoding?: string): Promise<string
     if (size === 0) return undefined
   }
   return Buffer.concat(parts).subarray(0, MAX_TEXT).toString()
+}
+
+/** Ends a body that nobody reads. Without a listener its error would end the process. */
+export function discard(raw: Readable): void {
+  raw.on('error', ignore).destroy()
 }
 
 const MAX_TEXT = 64 * 1024
@@ -82,14 +87,14 @@ function inflate(
     case 'br':
       return pipeline(raw, count, createBrotliDecompress({ chunkSize: CHUNK }), ignore)
     default:
-      raw.destroy()
+      discard(raw)
       throw badAnswer(`the response has the content-encoding "${encoding}", which was not asked for`)
   }
 }
 
 const CHUNK = 64 * 1024
 
-/** Whoever reads the last stream gets the error. */
+/** Whoever reads a stream to its end gets the error there. */
 function ignore(): void {}
 
 function checkSize(inflated: number, wire: number, maxBytes: number): void {

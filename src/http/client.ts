@@ -6,8 +6,8 @@ import { hideSecrets } from '../observe/log.ts'
 import { AnswerError, badAnswer } from './answer-error.ts'
 import { createAuthorizer } from './auth.ts'
 import type { Authorizer } from './auth.ts'
-import { readText } from './body.ts'
-import { Deadline } from './deadline.ts'
+import { discard, readText } from './body.ts'
+import type { Deadline } from './deadline.ts'
 import type { HttpOptions } from './options.ts'
 import { parseRetryAfter } from './pace.ts'
 import type { PreparedRequest } from './request.ts'
@@ -46,7 +46,7 @@ export class Client {
     if (tokenUrl !== undefined) this.#checkSafe(new URL(tokenUrl))
     const first = await this.#authorized(request, deadline, signal)
     if (first.status !== 401 || !this.#authorizer.renew(first.authorization)) return this.#judge(request, first)
-    first.body.destroy()
+    discard(first.body)
     return this.#judge(request, await this.#authorized(request, deadline, signal))
   }
 
@@ -97,7 +97,7 @@ export class Client {
     const { status, headers, body } = answer
     if (status >= 200 && status < 300) return answer
     if (status >= 300 && status < 400) {
-      body.destroy()
+      discard(body)
       throw new AnswerError(
         status,
         `${place(request)} answered ${status} and points to another address${originOf(headers['location'], request.url)}: redirects are not followed, since the credentials would go with them`,

@@ -1,0 +1,580 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { Json } from '../../src/record/json.ts'
+import { idsOf, linesOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from '../http/source-door.ts'
+import type { Reading, SourceConfig } from '../http/source-door.ts'
+import { startJumpCloudServer } from '../servers/jumpcloud.ts'
+import type { JumpCloudOptions, JumpCloudServer } from '../servers/jumpcloud.ts'
+import type { FaultRule } from '../servers/jumpcloud/faults.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+/** A server whose events all lie further back than any lag. */
+async function start(context: TestContext, options: JumpCloudOptions = {}): Promise<JumpCloudServer> {
+  const end = Date.now() - HOUR
+  const server = await startJumpCloudServer({ events: 300, start: end - 10 * HOUR, end, ...options })
+  context.after(() => server.close())
+  return server
+}
+
+function configOf(server: JumpCloudServer, more: { readonly [key: string]: unknown } = {}): SourceConfig {
+  const window = { since: '2d', step: '10d' }
+  return { type: 'jumpcloud', baseUrl: server.url, apiKey: server.apiKey, limit: 50, window, ...QUICK, ...more }
+}
+
+function assertAllRead(
+  server: JumpCloudServer,
+  lines: readonly string[],
+  org = server.organizations[0]?.id ?? '',
+): void {
+  assert.deepEqual(new Set(idsOf(lines)), new Set(server.allIds(org)))
+}
+
+function eventRequests(server: JumpCloudServer) {
+  return server.requests.filter(({ path }) => path.endsWith('/events'))
+}
+
+interface QueryBody {
+  readonly start_time: string
+  readonly end_time: string
+  readonly search_after?: unknown
+}
+
+function bodyOf(text: string): QueryBody {
+  const body: QueryBody = JSON.parse(text)
+  return body
+}
+
+function frontierOf(reading: Reading, partition = ''): number {
+  const position = JSON.stringify(reading.positions.get(partition))
+  const { frontier }: { frontier: string } = JSON.parse(position)
+  return Date.parse(frontier)
+}
+
+void test('rule 1: the last page is the one that is not full, though it has a cursor too', async (context) => {
+  const server = await start(context, { events: 120 })
+  const reading = await readSource(await openSource(configOf(server)))
+  assert.equal(reading.error, undefined)
+  assertAllRead(server, reading.lines)
+  assert.equal(server.requests.length, 3)
+})
+
+void test('rule 1: a full last page is followed by an empty one', async (context) => {
+  const server = await start(context, { events: 100 })
+  const reading = await readSource(await openSource(configOf(server)))
+  assertAllRead(server, reading.lines)
+  assert.equal(server.requests.length, 3)
+  assert.ok(frontierOf(reading) > Date.now() - HOUR)
+})
+
+void test('rule 2: all of the frozen query goes with every page, and the cursor as it came', async (context) => {
+  const server = await start(context)
+  const config = configOf(server, {
+    services: ['all', 'alerts'],
+    searchTerm: { not: [{ service: 'no {cursor} at all' }] },
+  })
+  const reading = await readSource(await openSource(config))
+  assertAllRead(server, reading.lines)
+  const bodies = server.requests.map(({ body }) => body.replace(/,"search_after":\[\d{19},"[\w-]+"\]/, ''))
+  assert.equal(server.requests.length, 7)
+  assert.equal(new Set(bodies).size, 1)
+  assert.match(
+    bodies[0] ?? '',
+    /^\{"service":\["all","alerts"\],"start_time":"[-\d]{10}T[:\d]{8}\.\d{3}Z","end_time":"[^"]+","limit":50,"sort":"ASC","search_term":\{"not":\[\{"service":"no \{cursor\} at all"\}\]\}\}$/,
+  )
+})
+
+void test('rule 2: a reading that is stopped anywhere goes on with its window and cursor, and loses nothing', async (context) => {
+  const server = await start(context)
+  const source = await openSource(configOf(server))
+  const whole = await readSource(source)
+  const pages = whole.pieces.filter(({ position }) => position !== undefined).length
+  assert.equal(pages, 7)
+  for (let stopAt = 1; stopAt < whole.pieces.length; stopAt++) {
+    const first = await readSource(source, { onPiece: (_piece, { pieces }) => pieces.length < stopAt })
+    assert.equal(first.error, undefined)
+    assert.equal(first.pieces.length, stopAt)
+    const before = server.requests.length
+    const second = await readSource(source, { positions: first.positions })
+    assert.equal(second.error, undefined)
+    assertAllRead(server, [...first.lines, ...second.lines])
+    const resumed = server.requests[before]
+    const [initial] = server.requests
+      .slice(0, before)
+      .filter(({ body }) => !body.includes('search_after'))
+      .slice(-1)
+    assert.ok(initial)
+    assert.deepEqual(
+      { ...bodyOf(resumed?.body ?? ''), search_after: undefined },
+      { ...bodyOf(initial.body), search_after: undefined },
+    )
+    assert.match(resumed?.body ?? '', /search_after/)
+  }
+})
+
+void test('rule 2: a cursor that is refused begins the window again', async (context) => {
+  const server = await start(context)
+  const source = await openSource(configOf(server))
+  const first = await readSource(source, { onPiece: (_piece, { pieces }) => pieces.length < 3 })
+  const stale = JSON.stringify([...first.positions]).replace(/\[\d{10}/, '[1111111111')
+  const positions = new Map<string, Json>(JSON.parse(stale))
+  assert.notDeepEqual(positions, first.positions)
+  const second = await readSource(source, { positions })
+  assert.equal(second.error, undefined)
+  assert.ok(second.notes.some(({ message }) => message.includes('cursor was refused')))
+  assertAllRead(server, second.lines)
+})
+
+void test('rule 2: a cursor of another query is not used', async (context) => {
+  const server = await start(context)
+  const first = await readSource(await openSource(configOf(server)), {
+    onPiece: (_piece, { pieces }) => pieces.length < 3,
+  })
+  const before = server.requests.length
+  const changed = await openSource(configOf(server, { services: ['all', 'sso'] }))
+  const second = await readSource(changed, { positions: first.positions })
+  assert.ok(second.notes.some(({ message }) => message.includes('query has changed')))
+  assert.doesNotMatch(server.requests[before]?.body ?? '', /search_after/)
+  assertAllRead(server, second.lines)
+})
+
+for (const [kind, words] of [
+  ['no-cursor', /full page of 50 records came without a cursor/],
+  ['repeat-cursor', /cursor of the next page has been there before/],
+] as const) {
+  void test(`rule 3: ${kind} fails the window, and the next run goes on where it was`, async (context) => {
+    const server = await start(context)
+    server.faults.add({ fault: { kind }, after: 2 })
+    const source = await openSource(configOf(server))
+    const first = await readSource(source)
+    assert.equal(first.error?.code, 'SOURCE_FAILED')
+    assert.match(first.error.message, words)
+    assert.match(first.error.message, /^window 20\S+Z to 20\S+Z, page [34]: /)
+    const second = await readSource(source, { positions: first.positions })
+    assert.equal(second.error, undefined)
+    assertAllRead(server, [...first.lines, ...second.lines])
+  })
+}
+
+void test('rule 4: events that arrive late are found within the overlap, and only there', async (context) => {
+  const now = Date.now() - 12 * HOUR
+  const options = { now, frozen: true, start: now - 30 * MINUTE, end: now + 30 * MINUTE }
+  const read = async (overlap: string) => {
+    const server = await start(context, { ...options, late: { fraction: 0.5, delay: [0, 4 * MINUTE] } })
+    const window = { since: '1d', step: '10d', lag: '0s', overlap }
+    const source = await openSource(configOf(server, { window }))
+    let positions: ReadonlyMap<string, Json> = new Map()
+    const lines: string[] = []
+    for (let round = 0; round < 18; round++) {
+      const reading = await readSource(source, { positions })
+      assert.equal(reading.error, undefined)
+      lines.push(...reading.lines)
+      positions = reading.positions
+      server.clock.advance(2 * MINUTE)
+    }
+    return { server, lines }
+  }
+  const covered = await read('5m')
+  assertAllRead(covered.server, covered.lines)
+  const bare = await read('0s')
+  assert.ok(idsOf(bare.lines).length < [...bare.server.allIds(bare.server.organizations[0]?.id ?? '')].length)
+})
+
+void test('rule 5: the checkpoint comes from the window, not from events with future times', async (context) => {
+  const now = Date.now() - 12 * HOUR
+  const early = { fraction: 0.3, by: 8 * HOUR }
+  const server = await start(context, { now, frozen: true, start: now - 2 * HOUR, end: now + 6 * HOUR, early })
+  const source = await openSource(configOf(server, { window: { since: '1d', step: '10d', overlap: '1m' } }))
+  const first = await readSource(source)
+  assert.ok(first.lines.some((line) => Date.parse(JSON.parse(line).timestamp) > now + HOUR))
+  assert.ok(frontierOf(first) <= now - 4 * MINUTE)
+  server.clock.advance(7 * HOUR)
+  const second = await readSource(source, { positions: first.positions })
+  assertAllRead(server, [...first.lines, ...second.lines])
+})
+
+void test('rule 6: a start beyond retention is moved to its edge, and the gap is told', async (context) => {
+  const server = await start(context, {
+    retentionDays: 10,
+    start: Date.now() - 30 * DAY,
+    end: Date.now() - HOUR,
+    events: 500,
+  })
+  const window = { since: '2020-01-01T00:00:00Z', step: '2d', retention: '10d' }
+  const reading = await readSource(await openSource(configOf(server, { window })))
+  assert.equal(reading.error, undefined)
+  const gap = reading.notes.find(({ message }) => message.includes('gap'))
+  assert.equal(gap?.facts['from'], '2020-01-01T00:00:00.000Z')
+  const edge = Date.parse(String(gap?.facts['to']))
+  assert.ok(Math.abs(edge - (Date.now() - 10 * DAY)) < 10 * MINUTE)
+  const events = server.organizations[0]?.events
+  assert.ok(events)
+  const expected = Array.from({ length: events.count }, (_, at) => at).filter((at) => events.millis(at) >= edge)
+  assert.ok(expected.length > 100 && expected.length < 400)
+  assert.deepEqual(
+    idsOf(reading.lines),
+    expected.map((at) => events.id(at)),
+  )
+})
+
+void test('rule 6: a start that is refused at the edge is moved once, and then the window fails with what the API says', async (context) => {
+  const ahead = await start(context, { now: Date.now() + 5 * MINUTE, retentionDays: 10 })
+  const window = { since: '10d', step: '10d', retention: '10d' }
+  const moved = await readSource(await openSource(configOf(ahead, { window })))
+  assert.equal(moved.error, undefined)
+  assertAllRead(ahead, moved.lines)
+  assert.deepEqual(
+    ahead.requests.slice(0, 2).map(({ status }) => status),
+    [400, 200],
+  )
+  assert.ok(moved.notes.some(({ message }) => message.includes('gap')))
+
+  const short = await start(context, { retentionDays: 5 })
+  const failed = await readSource(await openSource(configOf(short, { window })))
+  assert.equal(failed.error?.code, 'SOURCE_REFUSED')
+  assert.match(
+    failed.error.message,
+    /400: the API says "start_time is older than the data retention of 5 days" \(request id [-\w]+\)/,
+  )
+  assert.equal(short.requests.length, 2)
+})
+
+void test('rule 7: times of any precision, numbers and spacing arrive byte for byte', async (context) => {
+  const server = await start(context, { events: 2000 })
+  const events = server.organizations[0]?.events
+  assert.ok(events)
+  for (const gzip of [true, false]) {
+    const plain = gzip ? server : await start(context, { events: 2000, gzip })
+    const set = plain.organizations[0]?.events ?? events
+    const reading = await readSource(await openSource(configOf(plain, { limit: 700 })))
+    assert.deepEqual(
+      reading.lines,
+      Array.from({ length: set.count }, (_, at) => set.text(at)),
+    )
+  }
+  assert.equal(new Set(Array.from({ length: 2000 }, (_, at) => events.timestamp(at).length)).size, 10)
+})
+
+void test('rule 8: a redirect is not followed, and the key goes nowhere', async (context) => {
+  const server = await start(context)
+  const elsewhere = await startServer(context, (_request, response) => response.end('[]'))
+  server.faults.add({ fault: { kind: 'redirect', to: elsewhere.origin } })
+  const reading = await readSource(await openSource(configOf(server)))
+  assert.equal(reading.error?.code, 'SOURCE_REFUSED')
+  assert.match(reading.error.message, /answered 307 and points to another address \(http:\/\/127/)
+  assert.equal(elsewhere.requests.length, 0)
+  assert.equal(server.requests.length, 1)
+})
+
+const PASSING: readonly FaultRule['fault'][] = [
+  { kind: 'status', status: 429, retryAfter: 0 },
+  { kind: 'status', status: 429, retryAfter: 0, asDate: true },
+  { kind: 'status', status: 429 },
+  { kind: 'status', status: 500 },
+  { kind: 'status', status: 502 },
+  { kind: 'status', status: 503 },
+  { kind: 'status', status: 504 },
+  { kind: 'reset-before' },
+  { kind: 'html' },
+  { kind: 'reset-during' },
+  { kind: 'truncated-gzip' },
+  { kind: 'cut', contentLength: true },
+  { kind: 'cut', contentLength: false },
+]
+
+for (const fault of PASSING) {
+  const name = Object.values(fault).join(' ')
+  void test(`a passing fault (${name}) costs another try and no event`, async (context) => {
+    const server = await start(context)
+    const tally = server.faults.add({ fault, after: 2, times: 3 })
+    const reading = await readSource(await openSource(configOf(server)))
+    assert.equal(reading.error, undefined)
+    assert.equal(tally.fired, 3)
+    assertAllRead(server, reading.lines)
+    assert.equal(reading.notes.filter(({ message }) => message.includes('trying again')).length, 3)
+  })
+
+  void test(`a lasting fault (${name}) fails the window after all attempts, and the next run goes on`, async (context) => {
+    const server = await start(context)
+    const tally = server.faults.add({ fault, after: 3, times: 4 })
+    const source = await openSource(configOf(server))
+    const first = await readSource(source)
+    assert.equal(tally.fired, 4)
+    assert.equal(first.error?.code, 'SOURCE_UNAVAILABLE')
+    assert.match(first.error.message, /page 4: .*, after 4 attempts$/)
+    const second = await readSource(source, { positions: first.positions })
+    assert.equal(second.error, undefined)
+    assertAllRead(server, [...first.lines, ...second.lines])
+  })
+}
+
+for (const kind of ['hang', 'slow'] as const) {
+  void test(`a response that does not end (${kind}) is given up after its deadline`, async (context) => {
+    const server = await start(context)
+    const tally = server.faults.add({ fault: kind === 'slow' ? { kind, every: 20 } : { kind }, after: 1 })
+    const reading = await readSource(await openSource(configOf(server, { timeout: { request: '1s' } })))
+    assert.equal(reading.error, undefined)
+    assert.equal(tally.fired, 1)
+    assertAllRead(server, reading.lines)
+    assert.match(String(reading.notes[0]?.facts['reason']), /not complete after 1000 ms \(timeout.request\)/)
+  })
+}
+
+void test('a Retry-After is waited for', async (context) => {
+  const server = await start(context, { events: 10 })
+  server.faults.add({ fault: { kind: 'status', status: 429, retryAfter: 1 } })
+  const reading = await readSource(await openSource(configOf(server)))
+  assert.equal(reading.notes[0]?.facts['waitMs'], 1000)
+  assertAllRead(server, reading.lines)
+
+  server.faults.add({ fault: { kind: 'status', status: 503, retryAfter: 7200 } })
+  const refused = await readSource(await openSource(configOf(server)))
+  assert.match(refused.error?.message ?? '', /answered 503.*asks to wait 7200 s/)
+})
+
+for (const [status, words] of [
+  [400, /answered 400: the API says "fault 400"/],
+  [401, /credentials are not accepted; check apiKey or serviceAccount, and region/],
+  [402, /Directory Insights is not licensed for this organisation/],
+  [403, /role has directoryinsights.readonly, that region is right, and that organizations/],
+  [404, /check region and baseUrl/],
+] as const) {
+  void test(`status ${status} stops at once and says what to do`, async (context) => {
+    const server = await start(context)
+    server.faults.add({ fault: { kind: 'status', status } })
+    const reading = await readSource(await openSource(configOf(server)))
+    assert.equal(reading.error?.code, 'SOURCE_REFUSED')
+    assert.equal(reading.error.retryable, false)
+    assert.match(reading.error.message, words)
+    assert.match(reading.error.message, /\(request id [-0-9a-f]{36}\)$/)
+    assert.equal(server.requests.length, 1)
+  })
+}
+
+void test('a wrong key is refused without telling it', async (context) => {
+  const server = await start(context, { echoErrors: true })
+  const apiKey = 'jca_canary0123456789'
+  const reading = await readSource(await openSource(configOf(server, { apiKey })))
+  assert.equal(reading.error?.code, 'SOURCE_REFUSED')
+  assert.doesNotMatch(wordsOf(reading), /canary/)
+})
+
+void test('no message, position or origin holds the key, whatever goes wrong', async (context) => {
+  const server = await start(context, { echoErrors: true })
+  for (const fault of PASSING) server.faults.add({ fault, times: 2 })
+  server.faults.add({ fault: { kind: 'status', status: 402 }, after: 30 })
+  const reading = await readSource(
+    await openSource(configOf(server, { limit: 10, retry: { attempts: 100, maxDelay: '1ms' } })),
+  )
+  assert.equal(reading.error?.code, 'SOURCE_REFUSED')
+  assert.equal(reading.notes.length, 2 * PASSING.length)
+  assert.ok(!wordsOf(reading).includes(server.apiKey))
+  assert.ok(server.requests.every(({ headers }) => headers['x-api-key'] === server.apiKey))
+})
+
+void test('a service account gets a token, keeps it, and renews it before it expires or when it is refused', async (context) => {
+  const server = await start(context, { tokenSeconds: 3600 })
+  const { clientId, clientSecret, tokenUrl } = server
+  const org = server.organizations[0]?.id ?? ''
+  const serviceAccount = { clientId, clientSecret, tokenUrl }
+  const source = await openSource(configOf(server, { apiKey: undefined, serviceAccount, organizations: [org] }))
+  const tokens = () => server.requests.filter(({ path }) => path === '/oauth2/token').length
+  const once = await readSource(source)
+  assert.equal(once.error, undefined)
+  assertAllRead(server, once.lines)
+  assert.equal(tokens(), 1)
+  assert.ok(
+    eventRequests(server).every(({ headers }) => headers['x-org-id'] === org && headers['x-api-key'] === undefined),
+  )
+
+  let pages = 0
+  const expired = await readSource(source, {
+    onPiece: () => {
+      if (++pages === 3) server.clock.advance(2 * HOUR)
+    },
+  })
+  assert.equal(expired.error, undefined)
+  assertAllRead(server, expired.lines)
+  assert.equal(tokens(), 3)
+  assert.equal(server.requests.filter(({ status }) => status === 401).length, 1)
+
+  server.faults.add({ fault: { kind: 'status', status: 401 }, times: 2 })
+  const refused = await readSource(source)
+  assert.equal(refused.error?.code, 'SOURCE_REFUSED')
+  assert.ok(!wordsOf(refused).includes(clientSecret))
+})
+
+void test('a token that is dead on arrival is fetched once more, then the refusal stands', async (context) => {
+  const server = await start(context, { tokenSeconds: 0, events: 20 })
+  const { clientId, clientSecret, tokenUrl } = server
+  const organizations = server.organizations.map(({ id }) => id)
+  const config = configOf(server, {
+    apiKey: undefined,
+    serviceAccount: { clientId, clientSecret, tokenUrl },
+    organizations,
+  })
+  const reading = await readSource(await openSource(config))
+  assert.equal(reading.error?.code, 'SOURCE_REFUSED')
+  assert.equal(server.requests.filter(({ path }) => path === '/oauth2/token').length, 2)
+})
+
+void test('a client that the token endpoint refuses is told so, and its troubles are waited out', async (context) => {
+  const server = await start(context)
+  const { clientId, tokenUrl } = server
+  const organizations = server.organizations.map(({ id }) => id)
+  const open = (clientSecret: string) =>
+    openSource(
+      configOf(server, { apiKey: undefined, serviceAccount: { clientId, clientSecret, tokenUrl }, organizations }),
+    )
+  const refused = await readSource(await open('canary-0123456789'))
+  assert.equal(refused.error?.code, 'SOURCE_REFUSED')
+  assert.match(refused.error.message, /token endpoint http\S+ answered 401 \(invalid_client\): check the client id/)
+  assert.doesNotMatch(wordsOf(refused), /canary/)
+
+  server.faults.add({ fault: { kind: 'status', status: 503 }, endpoint: 'token', times: 2 })
+  server.faults.add({ fault: { kind: 'reset-before' }, endpoint: 'token' })
+  const late = await readSource(await open(server.clientSecret))
+  assert.equal(late.error, undefined)
+  assertAllRead(server, late.lines)
+})
+
+void test('organizations take turns page by page, each with a checkpoint of its own', async (context) => {
+  const server = await start(context, { organizations: 3, events: 140 })
+  const organizations = server.organizations.map(({ id }) => id)
+  const source = await openSource(configOf(server, { organizations }))
+  const reading = await readSource(source)
+  assert.equal(reading.error, undefined)
+  for (const org of organizations) {
+    const lines = reading.pieces.filter(({ partition }) => partition === org).flatMap(linesOf)
+    assertAllRead(server, lines, org)
+    assert.ok(frontierOf(reading, org) > Date.now() - HOUR)
+  }
+  const turns = server.requests.map(({ org }) => organizations.indexOf(org ?? ''))
+  assert.deepEqual(turns, [0, 1, 2, 0, 1, 2, 0, 1, 2])
+
+  const stopped = await readSource(source, { onPiece: (_piece, { pieces }) => pieces.length < 5 })
+  const rest = await readSource(source, { positions: stopped.positions })
+  for (const org of organizations) {
+    const pieces = [...stopped.pieces, ...rest.pieces].filter(({ partition }) => partition === org)
+    assertAllRead(server, pieces.flatMap(linesOf), org)
+  }
+})
+
+void test('an organization that fails is named, and does not keep the others from their end', async (context) => {
+  const server = await start(context, { organizations: [{}, { licensed: false }, {}] })
+  const organizations = server.organizations.map(({ id }) => id)
+  const reading = await readSource(await openSource(configOf(server, { organizations })), { follow: true })
+  assert.equal(reading.error?.code, 'SOURCE_REFUSED')
+  assert.match(
+    reading.error.message,
+    new RegExp(`^tenant ${organizations[1]}: .*402: Directory Insights is not licensed`),
+  )
+  for (const org of [organizations[0], organizations[2]]) {
+    const lines = reading.pieces.filter(({ partition }) => partition === org).flatMap(linesOf)
+    assertAllRead(server, lines, org)
+  }
+})
+
+void test('following goes on with what comes, and ends at once when it is told to', async (context) => {
+  const now = Date.now() - 12 * HOUR
+  const server = await start(context, { now, frozen: true, start: now - HOUR, end: now + HOUR })
+  const source = await openSource(configOf(server, { window: { since: '1d', step: '10d', lag: '0s' } }))
+  const [org = ''] = server.organizations.map(({ id }) => id)
+  const early = [...server.allIds(org)].length
+  let advanced = false
+  const reading = await readSource(source, {
+    follow: true,
+    onPiece: (_piece, { lines }) => {
+      const seen = idsOf(lines).length
+      if (!advanced && seen >= early) {
+        server.clock.advance(2 * HOUR)
+        advanced = true
+      }
+      return !advanced || seen < server.organizations[0].events.count
+    },
+  })
+  assert.equal(reading.error, undefined)
+  assert.ok(early > 50 && early < 250)
+  assertAllRead(server, reading.lines)
+})
+
+void test('a bounded window reads what lies in it, and following ends there', async (context) => {
+  const server = await start(context)
+  const events = server.organizations[0].events
+  const [from, to] = [events.millis(60), events.millis(220) + 1]
+  const window = { since: new Date(from).toISOString(), until: new Date(to).toISOString(), step: '1h', overlap: '1m' }
+  const reading = await readSource(await openSource(configOf(server, { window })), { follow: true })
+  assert.equal(reading.error, undefined)
+  const expected = Array.from({ length: events.count }, (_, at) => at).filter((at) => {
+    return events.instant(at) >= BigInt(from) * 1_000_000n && events.instant(at) <= BigInt(to) * 1_000_000n
+  })
+  assert.deepEqual(
+    idsOf(reading.lines),
+    expected.map((at) => events.id(at)),
+  )
+  assert.equal(frontierOf(reading), to)
+  assert.ok(server.requests.length > 5)
+})
+
+void test('steps cover the time without holes, and pieces tell how far back more may come', async (context) => {
+  const server = await start(context)
+  const window = { since: '12h', step: '1h', overlap: '5m' }
+  const reading = await readSource(await openSource(configOf(server, { window })))
+  assertAllRead(server, reading.lines)
+  const bodies = [...new Set(server.requests.map(({ body }) => body))]
+    .map(bodyOf)
+    .filter((body) => body.search_after === undefined)
+  for (const [i, body] of bodies.entries()) {
+    const before = bodies[i - 1]
+    if (before === undefined) continue
+    assert.equal(Date.parse(before.end_time) - Date.parse(body.start_time), 5 * MINUTE)
+  }
+  const horizons = reading.pieces.map(({ horizon = NaN }) => horizon)
+  assert.equal(horizons.at(-1), frontierOf(reading) - 5 * MINUTE)
+  assert.deepEqual(
+    horizons,
+    horizons.toSorted((a, b) => a - b),
+  )
+})
+
+void test('events twice in a row and over page borders are read as they come', async (context) => {
+  const server = await start(context, { repeats: 0.2, repeatAtPageBorders: true })
+  const reading = await readSource(await openSource(configOf(server)))
+  assert.equal(reading.error, undefined)
+  assert.ok(reading.lines.length > 310)
+  assertAllRead(server, reading.lines)
+})
+
+void test('a large page is cut into pieces, and only the last of them has a position', async (context) => {
+  const server = await start(context, { events: 4000 })
+  const reading = await readSource(await openSource(configOf(server, { limit: 10_000 })))
+  assertAllRead(server, reading.lines)
+  assert.ok(reading.pieces.length > 5)
+  assert.deepEqual(
+    reading.pieces.map(({ position }) => position !== undefined),
+    reading.pieces.map((_, at) => at === reading.pieces.length - 1),
+  )
+  assert.deepEqual(
+    reading.pieces.map(({ origin }) => origin?.line),
+    reading.pieces.map((_, at) => 1 + reading.pieces.slice(0, at).flatMap(linesOf).length),
+  )
+})
+
+async function messages(config: { readonly [key: string]: unknown }): Promise<string[]> {
+  return (await problemsOf({ type: 'jumpcloud', ...config })).map(({ message }) => message)
+}
+
+void test('what contradicts itself is told before anything runs', async () => {
+  assert.match((await messages({})).join(), /either apiKey or serviceAccount/)
+  const account = { serviceAccount: { clientId: 'a', clientSecret: 'b' } }
+  assert.match((await messages(account)).join(), /needs organizations/)
+  assert.match((await messages({ apiKey: 'k', baseUrl: 'http://api.example.com' })).join(), /is not https/)
+  assert.match((await messages({ apiKey: 'k', organizations: ['a', 'a'] })).join(), /"a" is there twice/)
+  assert.match((await messages({ apiKey: 'k', window: { since: '100d' } })).join(), /older than retention/)
+  assert.match((await messages({ apiKey: 'k', window: { overlap: '1d' } })).join(), /overlap must be shorter than step/)
+  assert.match((await messages({ apiKey: 'k', limit: 20_000 })).join(), /limit/)
+  assert.deepEqual(await messages({ apiKey: 'k' }), [])
+})
