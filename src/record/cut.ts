@@ -214,7 +214,7 @@ function isSpace(byte: number): boolean {
 /** A line feed within a string is not JSON: another control character keeps the record one line, and as wrong as it is. */
 function fitOneLine(element: Buffer): Buffer | undefined {
   if (!element.includes(LINE_FEED)) return undefined
-  const line = minify(element)
+  const line = minify(element, element)
   for (let at = line.indexOf(LINE_FEED); at >= 0; at = line.indexOf(LINE_FEED, at)) line[at] = RETURN
   return line
 }

@@ -1,11 +1,11 @@
 import { BACKSLASH, LINE_FEED, QUOTE, RETURN, SPACE, TAB } from './ascii.ts'
 
 /**
- * Takes the whitespace between the tokens out of one JSON value, in place, so that it fits one line. Strings stay byte for byte. Bytes that
- * are not JSON do not become JSON: a space is left where two literals would grow together.
- * @returns The front of the same memory.
+ * One JSON value without the whitespace between its tokens, so that it fits one line. Strings stay byte for byte. Bytes that are not JSON do
+ * not become JSON: a space is left where two literals would grow together.
+ * @param into Memory for the result, at least as long; may be that of the value itself.
  */
-export function minify(json: Buffer): Buffer {
+export function minify(json: Buffer, into: Buffer = Buffer.allocUnsafe(json.length)): Buffer {
   const length = json.length
   let written = 0
   let at = 0
@@ -14,20 +14,20 @@ export function minify(json: Buffer): Buffer {
     const kind = KINDS[byte]
     if (kind === WHITESPACE) {
       while (at < length && KINDS[json[at]] === WHITESPACE) at++
-      if (written > 0 && at < length && KINDS[json[written - 1]] === LITERAL && KINDS[json[at]] === LITERAL)
-        json[written++] = SPACE
+      const between = written > 0 && at < length
+      if (between && KINDS[into[written - 1]] === LITERAL && KINDS[json[at]] === LITERAL) into[written++] = SPACE
       continue
     }
-    json[written++] = byte
+    into[written++] = byte
     if (kind !== STRING) continue
     while (at < length) {
       const inner = json[at++]
-      json[written++] = inner
+      into[written++] = inner
       if (inner === QUOTE) break
-      if (inner === BACKSLASH && at < length) json[written++] = json[at++]
+      if (inner === BACKSLASH && at < length) into[written++] = json[at++]
     }
   }
-  return json.subarray(0, written)
+  return into.subarray(0, written)
 }
 
 const LITERAL = 0

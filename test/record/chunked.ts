@@ -27,7 +27,7 @@ export function joinRuns(runs: Iterable<Pick<Run, 'bytes' | 'line' | 'skipped'>>
     const texts = bytes.toString().split('\n')
     if (texts.pop() !== '') throw new Error('a run does not end in a line feed')
     for (const [i, text] of texts.entries()) add(line + i, text)
-    for (const { line, length, digest } of skipped) add(line, `${length} ${digest}`)
+    for (const { line: number, length, digest } of skipped) add(number, `${length} ${digest}`)
   }
   return lines
 }

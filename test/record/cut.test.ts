@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { SluiceError } from '../../src/errors.ts'
 import { ArrayCutter } from '../../src/record/cut.ts'
 import type { Mark, Run } from '../../src/record/run.ts'
@@ -68,18 +68,18 @@ const documents = fc
     const lines: string[] = []
     for (const [group, bare, a, b, c] of parts) {
       const [only] = group
-      if (bare && group.length === 1 && only?.written.startsWith('{') === true) text += a + only.written + b
+      if (bare && group.length === 1 && only?.written.startsWith('{')) text += a + only.written + b
       else text += `${a}[${b}${group.map(({ written }) => written).join(`${c},${a}`)}${a}]${c}`
       lines.push(...group.map(({ line }) => line))
     }
     return { text, lines }
   })
 
-const borders = fc.array(fc.nat(200), { maxLength: 10 })
+const someBorders = fc.array(fc.nat(200), { maxLength: 10 })
 
 test('elements are the same wherever the chunks end, and keep their bytes where they fit a line', () => {
   fc.assert(
-    fc.property(documents, borders, ({ text, lines }, at) => {
+    fc.property(documents, someBorders, ({ text, lines }, at) => {
       assert.deepEqual(cutText(text, at), { lines })
     }),
     { numRuns: 1000 },
@@ -88,7 +88,7 @@ test('elements are the same wherever the chunks end, and keep their bytes where 
 
 test('cutting resumes behind every run with exactly the rest', () => {
   fc.assert(
-    fc.property(documents, borders, ({ text, lines }, at) => {
+    fc.property(documents, someBorders, ({ text, lines }, at) => {
       const bytes = Buffer.from(text)
       const { runs } = cut(atBorders(bytes, at), { flush: true })
       for (const [i, { mark }] of runs.entries()) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { LineFramer } from '../../src/record/lines.ts'
 import { RUN_BYTES } from '../../src/record/run.ts'
 import type { Mark, Run } from '../../src/record/run.ts'
@@ -94,8 +94,8 @@ test('runs are about as large as they should be, also when a line is larger', ()
     assert.ok(Buffer.concat(runs.map((run) => run.bytes)).equals(bytes))
     assert.equal(runs.at(-1)?.mark.line, 4001)
     const sizes = runs.map((run) => run.bytes.length)
-    assert.ok(sizes.every((bytes) => bytes <= RUN_BYTES || bytes === large.length))
-    assert.ok(sizes.filter((bytes) => bytes < RUN_BYTES / 2).length <= 3, `sizes are ${sizes.join(' ')}`)
+    assert.ok(sizes.every((length) => length <= RUN_BYTES || length === large.length))
+    assert.ok(sizes.filter((length) => length < RUN_BYTES / 2).length <= 3, `sizes are ${sizes.join(' ')}`)
   }
 })
 
