@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Piece } from '../component.ts'
-import { asSluiceError } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
 import type { RejectCode } from '../errors.ts'
 import { LINE_FEED } from './ascii.ts'
 import { Batch, State } from './batch.ts'
@@ -121,7 +121,9 @@ function lineOf(record: unknown, limits: ScanLimits): Buffer {
   try {
     return writeJson(record, limits.maxDepth + 1)
   } catch (error) {
-    throw asSluiceError(error, 'SOURCE_FAILED', 'a source yielded what is not JSON')
+    throw new SluiceError('SOURCE_FAILED', `a source yielded a record that is not one: ${String(error)}`, {
+      cause: error,
+    })
   }
 }
 

@@ -54,7 +54,7 @@ export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transf
       bytes: bytes.subarray(at, end),
       index,
       states: Uint8Array.from(own, ({ rejected }) => (rejected ? State.rejected : State.live)),
-      lineNumbers: Float64Array.from(own, ({ from }) => batch.lineOf(Math.min(from, batch.count - 1))),
+      lineNumbers: Float64Array.from(own, ({ from }) => (from < batch.count ? batch.lineOf(from) : batch.origin.line)),
       groups: Uint32Array.from(own, ({ from }) => (from < batch.count ? batch.groupOf(from) : NO_GROUP)),
     })
     if (last) piece.rejects.push(...batch.rejects.filter(({ record }) => record < 0))

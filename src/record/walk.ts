@@ -55,7 +55,7 @@ function skipValue(bytes: Buffer, start: number): number {
   return at
 }
 
-function skipString(bytes: Buffer, start: number): number {
+export function skipString(bytes: Buffer, start: number): number {
   let at = start + 1
   while (bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1
   return at + 1
