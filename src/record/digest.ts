@@ -105,7 +105,7 @@ export function contentHash(bytes: DataView, start: number, end: number): number
     three = Math.imul(((three << 5) | (three >>> 27)) ^ bytes.getInt32(at + 8, true), 0xc2b2ae3d)
     four = Math.imul(((four << 5) | (four >>> 27)) ^ bytes.getInt32(at + 12, true), 0x27d4eb2f)
   }
-  let hash = one
+  let hash = mix(one)
   for (const lane of [two, three, four]) hash = mix(hash ^ lane)
   for (; at < end; at += 4) hash = mix(hash ^ tail(bytes, at, Math.min(end, at + 4)))
   return mix(hash) >>> 0

@@ -40,7 +40,7 @@ export default defineTransform({
     preset: Choice(['secrets', 'none'], {
       default: 'secrets',
       description:
-        'Rules that come before your own. `secrets` masks text, arrays and objects under keys that speak of passwords, tokens, keys and the like at any depth, both sides of a change of such a field, and `command.payload`.',
+        'Rules that come before your own. `secrets` masks text, arrays and objects (but for objects of booleans) under keys that speak of passwords, tokens, keys and the like at any depth, both sides of a change of such a field, and `command.payload`.',
     }),
     rules: Type.Array(RULE, {
       default: [],

@@ -1,4 +1,8 @@
+import { COLON, MINUS, NINE, OPEN_ARRAY, QUOTE, ZERO } from '../../record/ascii.ts'
+import { Edit } from '../../record/batch.ts'
+import { skipSpace } from '../../record/edits.ts'
 import { Kind } from '../../record/scan.ts'
+import { skipString } from '../../record/walk.ts'
 import { createPattern } from '../../record/pattern.ts'
 import type { HitTest } from '../../record/condition.ts'
 import type { Paths } from '../../record/path.ts'
@@ -10,13 +14,16 @@ const SECRET_NAME =
 
 /**
  * The preset `secrets`: values of text, array or object under a secret name at any depth (a boolean such as `sso_token_success` or a number is
- * no secret); both sides of a change whose `field` has such a name, whatever they are; and the payload of an mdm command.
+ * no secret, nor is an object of booleans, as in `auth_methods.password.success`); both sides of a change whose `field` has such a name, whatever
+ * they are; and the payload of an mdm command.
  */
 export function secretRules(paths: Paths, mask: Rule['edit']): Rule[] {
   const base = paths.add('changes[*]')
   const field = paths.add('changes[*].field')
+  const hide: Rule['edit'] = (batch, hit) =>
+    batch.kind(hit) === Kind.object && !holdsMore(batch.raw(hit)) ? Edit.keep : mask(batch, hit)
   return [
-    { path: paths.add(`**./${SECRET_NAME}/i`), kinds: TEXT_OR_STRUCTURE, edit: mask },
+    { path: paths.add(`**./${SECRET_NAME}/i`), kinds: TEXT_OR_STRUCTURE, edit: hide },
     {
       path: paths.add('changes[*].{from,to}'),
       kinds: ANY_KIND,
@@ -48,4 +55,19 @@ function namesSecret(): HitTest {
       }
       return secret
     })
+}
+
+/** Whether there is anything but booleans and null (a string that is no key, a number, an array) anywhere in an object. */
+function holdsMore(json: Buffer): boolean {
+  let at = 0
+  while (at < json.length) {
+    const byte = json[at]
+    if (byte === OPEN_ARRAY || byte === MINUS || (byte >= ZERO && byte <= NINE)) return true
+    if (byte !== QUOTE) at++
+    else {
+      at = skipSpace(json, skipString(json, at))
+      if (json[at] !== COLON) return true
+    }
+  }
+  return false
 }

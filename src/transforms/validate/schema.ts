@@ -71,6 +71,7 @@ const OPTIONS: Options = {
   strict: true,
   strictTypes: false,
   strictTuples: false,
+  strictRequired: false,
   allowUnionTypes: true,
   addUsedSchema: false,
   logger: false,

@@ -1,0 +1,402 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import * as fc from 'fast-check'
+import type { Json, JsonObject } from '../../src/record/json.ts'
+import { Paths } from '../../src/record/path.ts'
+import validate from '../../src/transforms/validate.ts'
+import { proofOf, provenBy } from '../../src/transforms/validate/facts.ts'
+import { createProver } from '../../src/transforms/validate/prover.ts'
+import { compileSchema, loadSchema } from '../../src/transforms/validate/schema.ts'
+import { createEventSet } from '../servers/events.ts'
+import { checkStage, openRecords, runStage } from './stage.ts'
+import type { Outcome, StageOptions } from './stage.ts'
+
+let folder = ''
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'validate-'))
+})
+after(() => rm(folder, { recursive: true }))
+
+const EVENT_SCHEMA = join(import.meta.dirname, '../../../schemas/jumpcloud-event.schema.json')
+
+test('records that do not fulfil the schema are rejected with a pointer and the rule', async () => {
+  const schema = {
+    type: 'object',
+    required: ['id'],
+    properties: {
+      id: { type: 'string', minLength: 1 },
+      at: { type: 'string', format: 'date-time' },
+      changes: { type: 'array', items: { type: 'object', properties: { field: { type: 'string' } } } },
+      'a/b': { properties: { 'c~d': { type: 'null' } } },
+    },
+  }
+  const outcome = await judge(schema, [
+    { id: 'a', at: '2024-03-04T18:01:26Z', changes: [{ field: 'x' }] },
+    {},
+    { id: '' },
+    { id: 1 },
+    { id: 'a', at: 'today' },
+    { id: 'a', changes: [{}, { field: 1 }] },
+    { id: 'a', 'a/b': { 'c~d': 1 } },
+  ])
+  assert.deepEqual(outcome.lines, ['{"id":"a","at":"2024-03-04T18:01:26Z","changes":[{"field":"x"}]}'])
+  assert.ok(outcome.rejects.every(({ code }) => code === 'SCHEMA_VIOLATION'))
+  assert.deepEqual(
+    outcome.rejects.map(({ line, detail }) => [line, detail]),
+    [
+      [2, "must have required property 'id'"],
+      [3, '/id must NOT have fewer than 1 characters'],
+      [4, '/id must be string'],
+      [5, '/at must match format "date-time"'],
+      [6, '/changes/1/field must be string'],
+      [7, '/a~1b/c~0d must be null'],
+    ],
+  )
+})
+
+test('names that only the record knows do not get into the reason', async () => {
+  const schema = {
+    additionalProperties: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+    properties: { known: {} },
+    propertyNames: { maxLength: 20 },
+  }
+  const outcome = await judge(schema, [
+    { hunter2: { hunter2: ['x', 1] } },
+    { '5551234': 1 },
+    { known: 1, hunter2: { known: 1 } },
+    { hunter2hunter2hunter2hunter2: {} },
+  ])
+  assert.deepEqual(
+    outcome.rejects.map(({ detail }) => detail),
+    ['/*/*/1 must be string', '/* must be object', '/*/known must be array', 'property name must be valid'],
+  )
+})
+
+test('with mode: tag they go on with a member that says why, and keep their other bytes', async () => {
+  const lines = ['{"id":"a"}', '{ "id" : 1.0, "big":12345678901234567890 }', '{"id":"b", "x":1e400}']
+  const outcome = await judge({ properties: { id: { type: 'string' } } }, lines, { mode: 'tag' })
+  assert.deepEqual(outcome.rejects, [])
+  assert.deepEqual(outcome.lines, [
+    lines[0],
+    '{ "id" : 1.0, "big":12345678901234567890,"_schema_violation":"/id must be string" }',
+    lines[2],
+  ])
+})
+
+test('the record is judged as earlier stages have left it', async () => {
+  const schema = { required: ['id'], properties: { id: { type: 'string' }, n: { type: 'number' } } }
+  const outcome = await judge(schema, ['{"id":"a","n":1}', '{"id":"a","n":1}', '{"id":"a","n":"x"}'], {
+    before(batch) {
+      batch.edit(batch.hit(0, batch.paths.add('id')), 1)
+      batch.edit(batch.hit(1, batch.paths.add('n')), batch.token(Buffer.from('"[redacted]"')))
+      batch.edit(batch.hit(2, batch.paths.add('n')), batch.token(Buffer.from('2')))
+    },
+  })
+  assert.deepEqual(
+    outcome.rejects.map(({ detail }) => detail),
+    ["must have required property 'id'", '/n must be number'],
+  )
+  assert.deepEqual(outcome.lines, ['{"id":"a","n":2}'])
+})
+
+test('of duplicate keys the one that JSON.parse takes is judged', async () => {
+  const schema = { required: ['o'], properties: { id: { type: 'string' }, o: { required: ['x'] } } }
+  const outcome = await judge(schema, [
+    '{"id":1,"id":"a","o":{"x":1}}',
+    '{"id":"a","id":1,"o":{"x":1}}',
+    '{"id":"a","o":{"x":1},"o":{}}',
+    '{"id":"a","\\u006f":{"x":1},"o":{}}',
+  ])
+  assert.deepEqual(
+    outcome.rejects.map(({ line, detail }) => [line, detail]),
+    [
+      [2, '/id must be string'],
+      [3, "/o must have required property 'x'"],
+      [4, "/o must have required property 'x'"],
+    ],
+  )
+})
+
+test('patterns take linear time, whatever they are', async () => {
+  const outcome = await judge({ properties: { v: { type: 'string', pattern: '^(a+)+$' } } }, [
+    { v: `${'a'.repeat(100_000)}b` },
+    { v: 'a'.repeat(100_000) },
+  ])
+  assert.deepEqual(
+    outcome.rejects.map(({ detail }) => detail),
+    ['/v must match pattern "^(a+)+$"'],
+  )
+})
+
+test('members of Object.prototype are not there unless the record has them', async () => {
+  const outcome = await judge({ required: ['toString'] }, ['{}', '{"toString":1}', '{"__proto__":{"toString":1}}'])
+  assert.deepEqual(
+    outcome.rejects.map(({ line }) => line),
+    [1, 3],
+  )
+})
+
+test('a schema that refers to itself is applied to deep records', async () => {
+  const schema = {
+    $defs: { node: { properties: { next: { $ref: '#/$defs/node' }, v: { type: 'string' } } } },
+    $ref: '#/$defs/node',
+  }
+  const outcome = await judge(schema, [nest({ v: 'x' }, 50), nest({ v: 1 }, 50)])
+  assert.deepEqual(
+    outcome.rejects.map(({ line }) => line),
+    [2],
+  )
+})
+
+test('a value is never changed by the schema', async () => {
+  const schema = { properties: { n: { type: 'number', default: 5 }, s: { default: 'x' } }, type: 'object' }
+  const lines = ['{}', '{"n":"5"}', '{"n":5,"extra":1}']
+  const outcome = await judge(schema, lines)
+  assert.deepEqual(outcome.lines, [lines[0], lines[2]])
+})
+
+test('both drafts mean what they say', () => {
+  const tuple = { items: [{ type: 'string' }], additionalItems: false }
+  const cases: readonly [schema: JsonObject, valid: readonly Json[], invalid: readonly Json[]][] = [
+    [draft7({ properties: { t: tuple } }), [{ t: ['a'] }, { t: [] }, { t: 1 }], [{ t: [1] }, { t: ['a', 'b'] }]],
+    [
+      draft2020({ properties: { t: { prefixItems: [{ type: 'string' }], items: false } } }),
+      [{ t: ['a'] }],
+      [{ t: [1] }, { t: ['a', 2] }],
+    ],
+    [draft7({ dependencies: { a: ['b'] } }), [{}, { a: 1, b: 1 }], [{ a: 1 }]],
+    [draft2020({ dependentRequired: { a: ['b'] } }), [{}, { a: 1, b: 1 }], [{ a: 1 }]],
+    [
+      draft7({ definitions: { s: { type: 'string' } }, properties: { a: { $ref: '#/definitions/s' } } }),
+      [{ a: 'x' }],
+      [{ a: 1 }],
+    ],
+    [
+      draft2020({ $defs: { s: { type: 'string' } }, properties: { a: { $ref: '#/$defs/s' } } }),
+      [{ a: 'x' }],
+      [{ a: 1 }],
+    ],
+    [draft2020({ properties: { a: true }, unevaluatedProperties: false }), [{ a: 1 }], [{ b: 1 }]],
+    [
+      draft2020({ properties: { a: { type: 'integer' } } }),
+      [{ a: 1 }, { a: 1.0 }, { a: -0 }],
+      [{ a: 1.5 }, { a: '1' }],
+    ],
+    [
+      draft2020({ properties: { a: { const: null }, b: { enum: [1, 'x', false] } } }),
+      [{ a: null, b: 1 }, { b: false }],
+      [{ a: 0 }, { b: 'y' }],
+    ],
+    [draft2020({ properties: { a: { minLength: 1 } } }), [{ a: '\u{1f600}' }, { a: 1 }], [{ a: '' }]],
+    [draft2020({ properties: { a: { minLength: 2 } } }), [{ a: 'xy' }], [{ a: '\u{1f600}' }]],
+    [draft2020({ properties: { a: false } }), [{}], [{ a: 1 }]],
+    [draft2020({ if: { required: ['a'] }, else: { required: ['b'] } }), [{ a: 1 }, { b: 1 }], [{}]],
+    [draft2020({ oneOf: [{ required: ['a'] }, { required: ['b'] }] }), [{ a: 1 }], [{}, { a: 1, b: 1 }]],
+    [draft2020({ properties: { a: { contains: { const: 1 }, minContains: 2 } } }), [{ a: [1, 1] }], [{ a: [1] }]],
+    [draft2020({ properties: { a: { uniqueItems: true } } }), [{ a: [1, '1'] }], [{ a: [{ x: 1 }, { x: 1 }] }]],
+  ]
+  for (const [schema, valid, invalid] of cases) {
+    const compiled = compileSchema(schema, 'test')
+    for (const value of valid)
+      assert.equal(compiled.judge(value), undefined, `${JSON.stringify(schema)} ${JSON.stringify(value)}`)
+    for (const value of invalid) assert.ok(compiled.judge(value), `${JSON.stringify(schema)} ${JSON.stringify(value)}`)
+  }
+})
+
+test('check tells why a schema cannot be used', async () => {
+  const reasons: readonly [schema: string | object, reason: RegExp][] = [
+    ['{"type":', /is not JSON/],
+    ['true', /is not a JSON object/],
+    [{ type: 'strin' }, /type/],
+    [{ requird: ['id'] }, /unknown keyword: "requird"/],
+    [{ properties: { a: { format: 'dat-time' } } }, /unknown format "dat-time"/],
+    [{ properties: { a: { pattern: '(?=x)' } } }, /invalid or unsupported/],
+    [{ $ref: '#/$defs/nothing' }, /can't resolve reference/],
+    [{ $ref: 'https://example.com/other.json' }, /can't resolve reference/],
+    [{ $schema: 'https://json-schema.org/draft/2019-09/schema' }, /is not supported: use "https/],
+    [{ $async: true }, /\$async is not supported/],
+  ]
+  for (const [schema, reason] of reasons) {
+    const findings = await checkStage(validate, { schema: await writeSchema(schema) })
+    assert.deepEqual(
+      findings.map(({ at }) => at),
+      [['schema']],
+    )
+    assert.match(findings[0].message, reason)
+  }
+  const missing = await checkStage(validate, { schema: join(folder, 'missing.json') })
+  assert.match(missing[0].message, /cannot be read/)
+  assert.deepEqual(await checkStage(validate, { schema: await writeSchema({ type: 'object' }) }), [])
+})
+
+test('what the index can prove is told, and which keyword forbids it', () => {
+  const proven: readonly JsonObject[] = [
+    {},
+    { type: 'object', required: ['a'], properties: { a: { type: ['string', 'null'], minLength: 1 }, b: true } },
+    { properties: { a: { type: 'object', required: ['x'], properties: { x: { enum: ['a', 1, null] } } } } },
+    {
+      properties: { a: { format: 'date-time', description: 'x' } },
+      additionalProperties: true,
+      $defs: { x: { not: {} } },
+    },
+  ]
+  for (const schema of proven) assert.deepEqual(provenBy(schema), { proven: true })
+  const unproven: readonly [JsonObject, string][] = [
+    [{ type: 'array' }, '/type'],
+    [{ additionalProperties: false }, '/additionalProperties'],
+    [{ properties: { a: { minLength: 2 } } }, '/properties/a/minLength'],
+    [{ properties: { 'a/b': { properties: { c: { items: {} } } } } }, '/properties/a~1b/properties/c/items'],
+    [{ properties: { a: { format: 'email' } } }, '/properties/a/format'],
+    [{ properties: { a: { const: { b: 1 } } } }, '/properties/a/const'],
+    [{ properties: { a: false } }, '/properties/a/not'],
+    [{ $ref: '#/$defs/x', $defs: { x: {} } }, '/$ref'],
+  ]
+  for (const [schema, because] of unproven) assert.deepEqual(provenBy(schema), { proven: false, because })
+})
+
+test('the schema of JumpCloud events is proven, and its events are', async () => {
+  const { root } = await loadSchema(EVENT_SCHEMA)
+  assert.deepEqual(provenBy(root), { proven: true })
+  const events = createEventSet({ seed: 3, count: 400, start: Date.UTC(2026, 0, 1), end: Date.UTC(2026, 0, 2) })
+  const lines = Array.from({ length: events.count }, (_, at) => events.text(at))
+  const outcome = await runStage(validate, { schema: EVENT_SCHEMA }, [
+    ...lines,
+    '{"id":"a"}',
+    '{"id":"","timestamp":"2026-01-01T00:00:00Z"}',
+  ])
+  assert.deepEqual(outcome.lines, lines)
+  assert.equal(outcome.rejects.length, 2)
+  const paths = new Paths()
+  const prover = createProver(proofOf(root).facts ?? [], paths)
+  assert.deepEqual(
+    openRecords(lines, paths).flatMap((batch) => prover(batch)),
+    [],
+  )
+})
+
+test('what the index proves is valid for ajv', () => {
+  let proven = 0
+  let refused = 0
+  fc.assert(
+    fc.property(schemas, fc.array(records, { minLength: 10, maxLength: 20 }), (schema, lines) => {
+      const ajv = new Ajv2020({ strictTypes: false, allowUnionTypes: true, ownProperties: true })
+      addFormats.default(ajv)
+      const isValid = ajv.compile(schema)
+      const { facts } = proofOf(schema)
+      assert.ok(facts)
+      const paths = new Paths()
+      const prover = createProver(facts, paths)
+      for (const batch of openRecords(lines, paths)) {
+        const doubtful = new Set(prover(batch))
+        for (let record = 0; record < batch.count; record++) {
+          const valid = isValid(batch.value(record))
+          if (!doubtful.has(record)) assert.ok(valid, batch.line(record).toString())
+          proven += doubtful.has(record) ? 0 : 1
+          refused += valid ? 0 : 1
+        }
+      }
+    }),
+    { numRuns: 400 },
+  )
+  assert.ok(proven > 500, `only ${proven} records were proven`)
+  assert.ok(refused > 500, `only ${refused} records were invalid`)
+})
+
+const NAMES = ['a', 'b', 'c', 'odd.key', '__proto__']
+const types = fc.constantFrom('string', 'number', 'integer', 'boolean', 'null', 'object', 'array')
+const literals = fc.constantFrom<Json>('', 'x', 'é', 0, 1, 1.5, -3, 1e21, true, false, null)
+const { schema: schemas } = fc.letrec<{ schema: JsonObject; nested: JsonObject }>((tie) => ({
+  schema: fc
+    .record(
+      { required: fc.subarray(NAMES), properties: fc.dictionary(fc.constantFrom(...NAMES), tie('nested')) },
+      { requiredKeys: [] },
+    )
+    .map((schema) => ({ type: 'object', ...schema })),
+  nested: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc
+      .record(
+        {
+          type: fc.oneof(types, fc.uniqueArray(types, { minLength: 1, maxLength: 3 })),
+          minLength: fc.constantFrom(0, 1),
+          format: fc.constant('date-time'),
+          const: literals,
+          enum: fc.uniqueArray(literals, { minLength: 1, maxLength: 4 }),
+        },
+        { requiredKeys: [] },
+      )
+      .map((schema) => {
+        const { const: only, enum: among, ...rest } = schema
+        // Both at once are mostly impossible.
+        return only === undefined ? { ...rest, ...(among && { enum: among }) } : { ...rest, const: only }
+      }),
+    tie('schema'),
+  ),
+}))
+
+const scalars = fc.constantFrom(
+  '""',
+  '"x"',
+  '"\\u0078"',
+  '"\\""',
+  '"é"',
+  '"2024-03-04T18:01:26Z"',
+  '"2024-03-04T18:01:26.1+01:00"',
+  '"2024-02-30T00:00:00Z"',
+  '0',
+  '-0',
+  '1',
+  '1.0',
+  '1e0',
+  '1.5',
+  '-3',
+  '1e21',
+  '1e400',
+  '123456789012345678901234567890',
+  'true',
+  'false',
+  'null',
+  '[]',
+  '[1]',
+)
+const { object: records } = fc.letrec<{ object: string; value: string }>((tie) => ({
+  object: fc
+    .array(fc.tuple(fc.constantFrom(...NAMES.map((name) => JSON.stringify(name)), '"\\u0061"'), tie('value')), {
+      maxLength: 5,
+    })
+    .map((members) => `{${members.map(([name, value]) => `${name}: ${value}`).join(' ,')}}`),
+  value: fc.oneof({ depthSize: 'small' }, scalars, tie('object')),
+}))
+
+function nest(value: JsonObject, levels: number): JsonObject {
+  return levels === 0 ? value : { next: nest(value, levels - 1) }
+}
+
+async function judge(
+  schema: JsonObject,
+  lines: readonly (string | object)[],
+  { mode, ...options }: StageOptions & { mode?: string } = {},
+): Promise<Outcome> {
+  return runStage(validate, { schema: await writeSchema(schema), ...(mode && { mode }) }, lines, options)
+}
+
+let written = 0
+
+async function writeSchema(schema: string | object): Promise<string> {
+  const file = join(folder, `${written++}.json`)
+  await writeFile(file, typeof schema === 'string' ? schema : JSON.stringify(schema))
+  return file
+}
+
+function draft7(schema: JsonObject): JsonObject {
+  return { $schema: 'http://json-schema.org/draft-07/schema#', ...schema }
+}
+
+function draft2020(schema: JsonObject): JsonObject {
+  return { $schema: 'https://json-schema.org/draft/2020-12/schema', ...schema }
+}
