@@ -34,7 +34,7 @@ export function createRequestBuilder(request: RequestOptions, paginate: Paginate
       }
     },
     fingerprint(tenant) {
-      const text = JSON.stringify([method, url, query, body ?? null, paginate ?? null, tenant])
+      const text = JSON.stringify([method, url, query, body ?? null, paginate?.type ?? null, tenant])
       return createHash('sha256').update(text).digest('hex').slice(0, 16)
     },
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import pLimit from 'p-limit'
 import type { Piece, ReadOptions, Source } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
@@ -18,6 +19,8 @@ export function createHttpSource(options: HttpOptions): Source {
 async function* readTenants(options: HttpOptions, read: ReadOptions): AsyncGenerator<Piece, void> {
   const stop = new AbortController()
   const winding = new AbortController()
+  // One listener per waiting tenant is no leak.
+  setMaxListeners(0, stop.signal, winding.signal)
   const channel = new Channel<Piece>(options.rate.concurrency)
   const clock = new ApiClock()
   const client = new Client(options, clock)

@@ -50,6 +50,7 @@ export class TenantReader {
   readonly #session: Session
   readonly #tenant: Tenant
   readonly #query: string
+  readonly #until: number
   #checkpoint: Checkpoint
   #margin = EDGE_MARGIN
   #restarts = 0
@@ -60,6 +61,8 @@ export class TenantReader {
     this.#session = session
     this.#tenant = tenant
     this.#query = session.requests.fingerprint(tenant.values)
+    const { until } = session.options.window ?? {}
+    this.#until = until === undefined ? Infinity : parseMoment(until, Date.now())
     this.#checkpoint = this.#recall()
   }
 
@@ -98,17 +101,15 @@ export class TenantReader {
 
   /** True when a bounded time window has been read to its end. */
   #isOver(): boolean {
-    const until = this.#session.options.window?.until
     const { frontier } = this.#checkpoint
-    return until !== undefined && frontier !== undefined && frontier >= parseMoment(until, Date.now())
+    return frontier !== undefined && frontier >= this.#until
   }
 
   #plan(reached: () => number): OpenWindow | undefined {
     const { options, clock } = this.#session
     const { window } = options
     if (window === undefined) return undefined
-    const until = window.until === undefined ? Infinity : parseMoment(window.until, Date.now())
-    const target = Math.min(until, reached() - window.lag)
+    const target = Math.min(this.#until, reached() - window.lag)
     const { frontier } = this.#checkpoint
     const plan = planWindow(window, { frontier, now: clock.now(), target, margin: this.#margin })
     if (plan === undefined) return undefined

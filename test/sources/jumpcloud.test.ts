@@ -463,6 +463,16 @@ void test('organizations take turns page by page, each with a checkpoint of its 
   }
 })
 
+void test('requests keep their distance', async (context) => {
+  const server = await start(context)
+  const reading = await readSource(await openSource(configOf(server, { limit: 10, rate: { perSecond: 20 } })))
+  assertAllRead(server, reading.lines)
+  assert.equal(server.requests.length, 31)
+  const [first, last] = [server.requests[0], server.requests[30]]
+  // 30 distances of 50 ms; half of it, for the first request may have been late.
+  assert.ok(last.arrived - first.arrived > 750)
+})
+
 void test('an organization that fails is named, and does not keep the others from their end', async (context) => {
   const server = await start(context, { organizations: [{}, { licensed: false }, {}] })
   const organizations = server.organizations.map(({ id }) => id)
