@@ -3,6 +3,7 @@ import type { ValidateFunction } from 'ajv'
 import type { TProperties } from 'typebox'
 import type { Config } from '../component.ts'
 import { SluiceError } from '../errors.ts'
+import { compileCondition } from '../record/condition.ts'
 import { Paths } from '../record/path.ts'
 import { explain, subject } from './explain.ts'
 import type { Folders } from './formats.ts'
@@ -174,8 +175,23 @@ function convertUnion(branches: readonly Schema[], value: unknown, keys: Keys, s
     if (problems.length === 0) return converted
     first ??= { value: converted, problems }
   }
-  scope.problems.push(...(first?.problems ?? []))
-  return first?.value
+  if (first === undefined) {
+    // None fits, and that is reported already; what is wrong besides is told of the one that was meant.
+    const meant = branches.filter((branch) => isMeant(branch, value))
+    return meant.length === 1 ? convert(meant[0], value, keys, scope) : value
+  }
+  scope.problems.push(...first.problems)
+  return first.value
+}
+
+/** True when the value has the type of the alternative and its tell-tale members, such as `type: cursor`. */
+function isMeant(branch: Schema, value: unknown): boolean {
+  if (branch.type !== (Array.isArray(value) ? 'array' : typeof value)) return false
+  if (value === null || typeof value !== 'object') return true
+  const members: { readonly [key: string]: unknown } = { ...value }
+  return Object.entries(branch.properties ?? {}).every(
+    ([key, { const: only }]) => only === undefined || members[key] === only,
+  )
 }
 
 function convertText(schema: Schema, text: string, keys: Keys, scope: Conversion): unknown {
@@ -191,12 +207,15 @@ function convertText(schema: Schema, text: string, keys: Keys, scope: Conversion
 }
 
 function checkCondition(condition: object, keys: Keys, scope: Conversion): object {
-  for (const path of Object.keys(condition)) {
+  for (const [path, test] of Object.entries(condition)) {
     try {
-      new Paths().add(path)
+      compileCondition({ [path]: test }, new Paths())
     } catch (error) {
-      const place = keyPlaceAt(scope.root, keys, path)
-      report(error, { text: path, place, keys, scope })
+      const isPath = error instanceof SluiceError && error.code === 'PATH_INVALID'
+      if (isPath) report(error, { text: path, place: keyPlaceAt(scope.root, keys, path), keys, scope })
+      else if (!isIncomplete(nodeAt(scope.root, [...keys, path]))) {
+        report(error, { text: '', place: undefined, keys: [...keys, path], scope })
+      }
     }
   }
   return condition

@@ -63,6 +63,7 @@ function explainOne(error: ErrorObject, root: Located, owner: string): Fault[] {
   ]
   const rule = (words: string): Fault[] => fault(`${what} ${words}`, exampleHint(schema))
   const limit = String(params['limit'])
+  if (error.propertyName !== undefined && error.keyword !== 'propertyNames') return []
 
   switch (error.keyword) {
     case 'additionalProperties': {
@@ -118,7 +119,7 @@ function explainOne(error: ErrorObject, root: Located, owner: string): Fault[] {
     case 'if':
       return []
     default:
-      return error.propertyName === undefined ? rule(`breaks the rule "${error.keyword}" of its schema`) : []
+      return rule(`breaks the rule "${error.keyword}" of its schema`)
   }
 }
 

@@ -1,16 +1,24 @@
 import { distance } from 'fastest-levenshtein'
 
-/** The word that was most likely meant, or undefined when none is near: at most 2 wrong characters in 5, case aside. */
+/** The word that was most likely meant, or undefined when none is near: at most 2 wrong characters in 5, case aside, or the same letters in another order. */
 export function nearest(word: string, legal: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(word.length * 0.4)) + 1
   for (const candidate of legal) {
-    const away = distance(word.toLowerCase(), candidate.toLowerCase())
+    const away = awayFrom(word.toLowerCase(), candidate.toLowerCase())
     if (away >= bestDistance) continue
     best = candidate
     bestDistance = away
   }
   return best
+}
+
+function awayFrom(word: string, candidate: string): number {
+  return lettersOf(word) === lettersOf(candidate) ? Math.min(1, distance(word, candidate)) : distance(word, candidate)
+}
+
+function lettersOf(word: string): string {
+  return word.split('').toSorted().join('')
 }
 
 /** `did you mean "bucket"? known keys: bucket, key, region, ...` */

@@ -60,16 +60,17 @@ export function readYaml(
     problems.push(problemAt(at(0, 1), `the file is nested deeper than ${MAX_DEPTH}`))
     return undefined
   }
-  for (const issue of [...document.errors, ...document.warnings].slice(0, 20)) problems.push(explain(issue, at))
+  for (const issue of worthTelling([...document.errors, ...document.warnings])) problems.push(explain(issue, at))
   if (problems.length > before) return undefined
   if (document.directives?.yaml.explicit === true) {
-    problems.push(problemAt(at(0, rows[0]?.length ?? 1), 'directives are not allowed', { hint: 'remove the % line' }))
+    const from = Math.max(0, yaml.search(/^%/m))
+    problems.push(problemAt(at(from, yaml.length), 'directives are not allowed', { hint: 'remove the line' }))
   }
   if (document.contents === null) {
     problems.push(problemAt(at(0, 1), 'the file is empty', { hint: 'begin with "source:", "transforms:" and "sink:"' }))
     return undefined
   }
-  const root = locate(document.contents, { at, problems, depth: 0 })
+  const root = locate(document.contents, { yaml, at, problems, depth: 0 })
   return problems.length > before ? undefined : root
 }
 
@@ -83,13 +84,24 @@ function parse(yaml: string, lineCounter: LineCounter): Document.Parsed | undefi
 }
 
 interface Walk {
+  readonly yaml: string
   readonly at: (from: number, to: number) => Place
   readonly problems: Problem[]
   readonly depth: number
 }
 
+/** Behind the first error of syntax the rest is not understood, and complaints about it mislead. Tags are refused one by one later. */
+function worthTelling(issues: readonly YAMLError[]): YAMLError[] {
+  const syntax = issues.find(({ code }) => code !== 'DUPLICATE_KEY' && code !== 'TAG_RESOLVE_FAILED')
+  const end = syntax?.pos[0] ?? Infinity
+  return issues.filter((issue) => issue === syntax || (issue.code === 'DUPLICATE_KEY' && issue.pos[0] < end))
+}
+
 function explain(issue: YAMLError, at: Walk['at']): Problem {
-  const place = at(...issue.pos)
+  const [from, to] = issue.pos
+  const found = at(from, to)
+  const key = issue.code === 'DUPLICATE_KEY' ? /^[^:]*/.exec(found.text?.slice(found.column - 1) ?? '')?.[0] : undefined
+  const place = key === undefined ? found : { ...found, length: key.trimEnd().length }
   const [message, hint] = yamlProblem(issue, place)
   return problemAt(place, message, { hint })
 }
@@ -97,16 +109,21 @@ function explain(issue: YAMLError, at: Walk['at']): Problem {
 function yamlProblem(issue: YAMLError, place: Place): [string, string?] {
   const row = place.text ?? ''
   if (issue.code === 'DUPLICATE_KEY') {
-    return [`the key "${row.slice(place.column - 1).split(':')[0]}" is there twice`, 'keep one of the two']
+    return [
+      `the key ${row.slice(place.column - 1, place.column - 1 + place.length)} is there twice`,
+      'keep one of the two',
+    ]
   }
   if (issue.code === 'MULTIPLE_DOCS')
     return ['a second document begins here', 'one file holds one pipeline: remove the ---']
-  if (issue.code === 'TAG_RESOLVE_FAILED') return ['tags are not allowed', 'remove the !']
   if (issue.code === 'TAB_AS_INDENT') return ['a tab is not allowed as indentation', 'indent with spaces']
   if (issue.code === 'BAD_SCALAR_START') return [lower(issue.message), 'quote the value']
   if (issue.code === 'UNEXPECTED_TOKEN' && /\{[^"']*\$\{/.test(row)) {
     return ['${...} within { } must be quoted', 'write "${env:NAME}" with its quotes']
   }
+  const unclosed = /^Flow (map|sequence) .*end with a (.)$/.exec(issue.message)
+  if (unclosed !== null)
+    return [`the ${unclosed[1] === 'map' ? '{' : '['} before this is not closed`, `close it with ${unclosed[2]}`]
   if (issue.code === 'BLOCK_AS_IMPLICIT_KEY') return [lower(issue.message), 'quote the value if it contains ": "']
   return [lower(issue.message)]
 }
@@ -118,14 +135,19 @@ function lower(text: string): string {
 function locate(node: Node, walk: Walk): Located {
   const [from, to] = node.range ?? [0, 1, 1]
   const place = walk.at(from, to)
-  const refuse = (message: string, hint: string): Located => {
-    walk.problems.push(problemAt(place, message, { hint }))
+  const refuse = (message: string, hint: string, where = place): Located => {
+    walk.problems.push(problemAt(where, message, { hint }))
     return { kind: 'scalar', place, value: null }
   }
   if (isAlias(node)) return refuse('aliases are not allowed', 'write the value out')
-  if ('anchor' in node && node.anchor !== undefined)
-    return refuse('anchors are not allowed', `remove the &${node.anchor}`)
-  if (node.tag !== undefined) return refuse('tags are not allowed', 'remove the !, quote the value if it is text')
+  if ('anchor' in node && node.anchor !== undefined) {
+    const mark = walk.yaml.lastIndexOf(`&${node.anchor}`, from)
+    return refuse('anchors are not allowed', `remove &${node.anchor}`, walk.at(mark, mark + node.anchor.length + 1))
+  }
+  if (node.tag !== undefined) {
+    const mark = walk.yaml.slice(0, from).search(/!+[^!]*$/)
+    return refuse('tags are not allowed', 'remove the tag, and quote the value if it is text', walk.at(mark, from - 1))
+  }
   if (walk.depth > MAX_DEPTH) return refuse(`nested deeper than ${MAX_DEPTH}`, 'a pipeline needs less')
 
   const inner = { ...walk, depth: walk.depth + 1 }

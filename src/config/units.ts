@@ -44,7 +44,7 @@ function durationHint(text: string): string {
   const words = [...text.matchAll(/(\d+)\s*([a-z]+)[\s,]*/gi)]
   const spelled = words.map(([, count, word]) => `${count}${unitOf(word ?? '', text)}`).join('')
   if (words.length > 0 && words.map(([all]) => all).join('') === text && /^(\d+(ms|[smhdw]))+$/.test(spelled)) {
-    return `did you mean "${spelled}"?`
+    return spelled === text ? 'that is too long' : `did you mean "${spelled}"?`
   }
   return 'a duration is written 250ms, 30s, 5m, 2h, 90d or 1h30m'
 }
@@ -65,5 +65,5 @@ function sizeHint(text: string): string {
   const [, count, prefix = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b|ib?|bytes?)?$/i.exec(text) ?? []
   if (count === undefined) return 'a size is written 500B, 64KiB, 128MiB, 2GiB or 10MB'
   const spelled = `${count}${prefix === '' ? 'B' : `${prefix.toUpperCase()}iB`}`
-  return `did you mean "${spelled}"?`
+  return spelled === text ? 'a size is a whole number of bytes' : `did you mean "${spelled}"?`
 }

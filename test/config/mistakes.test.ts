@@ -3,7 +3,6 @@ import { readdir, readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { test } from 'node:test'
 import { loadPipeline } from '../../src/config/load.ts'
-import type { LoadOptions } from '../../src/config/load.ts'
 import { renderProblems } from '../../src/config/render.ts'
 import { makeProject, parts, sound, writeFiles } from './project.ts'
 
@@ -26,12 +25,15 @@ test('every kind of mistake has a place, a caret and a way out', async (t) => {
 })
 
 async function answer(root: string, yaml: string): Promise<string> {
-  const mode = (/^# mode: (run|test)$/m.exec(yaml)?.[1] ?? 'check') as LoadOptions['mode']
+  const mode = /^# mode: run$/m.test(yaml) ? 'run' : 'check'
   const set = [...yaml.matchAll(/^# set: (.*)$/gm)].map((match) => match[1])
   await writeFiles(root, { 'pipelines/x.yaml': whole(yaml) })
   const env = { AUDIT_BUCKET: 'audit', COUNT: 'many' }
   const { problems, pipeline } = await loadPipeline('x', { root, mode, set, env })
-  assert.equal(pipeline === undefined, problems.some(({ severity }) => severity === 'error'))
+  assert.equal(
+    pipeline === undefined,
+    problems.some(({ severity }) => severity === 'error'),
+  )
   return renderProblems(problems).replaceAll(root, 'ROOT')
 }
 

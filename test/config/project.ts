@@ -4,14 +4,17 @@ import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 /** A temporary project folder with these files, removed after the test. */
-export async function makeProject(t: TestContext, files: { readonly [path: string]: string }): Promise<string> {
+export async function makeProject(
+  t: TestContext,
+  files: { readonly [path: string]: string | Buffer },
+): Promise<string> {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'sluice-config-')))
   t.after(() => rm(root, { recursive: true, force: true }))
   await writeFiles(root, { 'package.json': '{}', ...files })
   return root
 }
 
-export async function writeFiles(root: string, files: { readonly [path: string]: string }): Promise<void> {
+export async function writeFiles(root: string, files: { readonly [path: string]: string | Buffer }): Promise<void> {
   for (const [path, content] of Object.entries(files)) {
     const absolute = join(root, path)
     await mkdir(dirname(absolute), { recursive: true })

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { Problem } from '../../src/config/pipeline.ts'
+import { renderProblems } from '../../src/config/render.ts'
+
+const problem: Problem = {
+  severity: 'error',
+  file: 'x.yaml',
+  line: 12,
+  column: 5,
+  length: 6,
+  message: 'unknown key',
+  hint: 'remove it',
+  text: '    bukcet: audit',
+}
+
+test('colour is for terminals, and not where NO_COLOR is set', (t) => {
+  withNoColor(t, undefined)
+  const terminal = renderProblems([problem], { isTTY: true })
+  assert.ok(terminal.includes('\u001B[31m^^^^^^\u001B[39m'))
+  assert.ok(!renderProblems([problem], { isTTY: false }).includes('\u001B'))
+  assert.ok(!renderProblems([problem]).includes('\u001B'))
+  withNoColor(t, '1')
+  assert.ok(!renderProblems([problem], { isTTY: true }).includes('\u001B'))
+})
+
+test('a problem without its line has a place and a hint', () => {
+  const { text: _text, ...bare } = problem
+  assert.equal(renderProblems([bare]), 'x.yaml:12:5 error: unknown key\n   remove it\n')
+})
+
+test('control characters of a file cannot reach the terminal', () => {
+  const hostile = { ...problem, text: '    bukcet: \u001B[2Jx', message: 'a\u0007b' }
+  assert.equal(
+    renderProblems([hostile]),
+    'x.yaml:12:5 error: a?b\n   12 |     bukcet: ?[2Jx\n      |     ^^^^^^\n   remove it\n',
+  )
+})
+
+test('the caret stands under its place behind tabs and wide characters', () => {
+  assert.equal(
+    renderProblems([{ ...problem, text: '日\t語: x', column: 3, length: 2 }]),
+    'x.yaml:12:5 error: unknown key\n   12 | 日\t語: x\n      |   \t^^^\n   remove it\n'.replace('12:5', '12:3'),
+  )
+})
+
+function withNoColor(t: TestContext, value: string | undefined): void {
+  const before = process.env['NO_COLOR']
+  t.after(() => {
+    if (before === undefined) delete process.env['NO_COLOR']
+    else process.env['NO_COLOR'] = before
+  })
+  if (value === undefined) delete process.env['NO_COLOR']
+  else process.env['NO_COLOR'] = value
+}
