@@ -9,7 +9,6 @@ export interface Compression {
   readonly name: string
   /** It was not found by its bytes. */
   readonly byName?: true
-  /** @throws SluiceError UNSUPPORTED when this Node.js cannot read it. */
   create(): Inflater
   /**
    * What to put behind the input, and what it must inflate to, to learn whether the input was complete. Node 22 ends zstd that is cut
@@ -21,10 +20,13 @@ export interface Compression {
 /** So many bytes are enough for `detectCompression`. */
 export const MAGIC_BYTES = 4
 
-/** By the first bytes; only brotli, which has no such mark, by its name. Undefined: not compressed. */
+/**
+ * By the first bytes; only brotli, which has no such mark, by its name. Undefined: not compressed.
+ * @throws SluiceError UNSUPPORTED when this Node.js cannot read it.
+ */
 export function detectCompression(head: Buffer, name: string): Compression | undefined {
   if (head[0] === 0x1f && head[1] === 0x8b) return gzip
-  if (head.length >= MAGIC_BYTES && head.readUInt32LE() === 0xfd2fb528) return zstd
+  if (head.length >= MAGIC_BYTES && head.readUInt32LE() === 0xfd2fb528) return zstd(name)
   if (name.endsWith('.br') && head.length > 0) return brotli
   return undefined
 }
@@ -39,16 +41,14 @@ const brotli: Compression = {
   create: () => zlib.createBrotliDecompress({ chunkSize: CHUNK_BYTES }),
 }
 
-const zstd: Compression = {
-  name: 'zstd',
-  create() {
-    if (createZstdDecompress !== undefined) return createZstdDecompress({ chunkSize: CHUNK_BYTES })
-    throw new SluiceError('UNSUPPORTED', `Node.js ${process.version} cannot read zstd`, {
+function zstd(name: string): Compression {
+  if (createZstdDecompress === undefined) {
+    throw new SluiceError('UNSUPPORTED', `"${name}" is zstd, which Node.js ${process.version} cannot read`, {
       hint: 'run with Node.js 22.15 or later, or compress the file with gzip',
     })
-  },
-  /** A frame that holds one line feed. */
-  probe: { input: Buffer.from('28b52ffd20010900000a', 'hex'), output: Buffer.from('\n') },
+  }
+  const create = createZstdDecompress
+  return { name: 'zstd', create: () => create({ chunkSize: CHUNK_BYTES }), probe: ZSTD_PROBE }
 }
 
 /** There since Node 22.15; the types are those of Node 20. */
@@ -56,3 +56,6 @@ const createZstdDecompress: ((options: zlib.ZlibOptions) => Inflater) | undefine
   zlib,
   'createZstdDecompress',
 )
+
+/** A frame that holds one line feed. */
+const ZSTD_PROBE = { input: Buffer.from('28b52ffd20010900000a', 'hex'), output: Buffer.from('\n') }

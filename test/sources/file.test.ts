@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { SluiceError } from '../../src/errors.ts'
+import { compressions, createSource, linesOf, makeFolder, read, sampleEvents, start } from './file-reading.ts'
+
+const events = await sampleEvents()
+const pretty = events.map((event) => JSON.stringify(JSON.parse(event), null, 2))
+
+/** All the forms that archives come in, by a name for messages. */
+const forms: ReadonlyMap<string, string> = new Map([
+  ['NDJSON', `${events.join('\n')}\n`],
+  ['NDJSON without the last line feed', events.join('\n')],
+  ['NDJSON with carriage returns', `${events.join('\r\n')}\r\n`],
+  ['NDJSON with a byte order mark', `\ufeff${events.join('\n')}\n`],
+  ['an array', `[${events.join(',')}]`],
+  ['an array with a byte order mark', `\ufeff[${events.join(',')}]`],
+  ['an array with an event per line', `[${events.join(',\n')}]`],
+  [
+    'a pretty-printed array',
+    JSON.stringify(
+      events.map((event) => JSON.parse(event) as unknown),
+      null,
+      4,
+    ),
+  ],
+  ['a pretty-printed array of Windows', `[\r\n${pretty.join(',\r\n').replaceAll('\n', '\r\n')}\r\n]\r\n`],
+  [
+    'arrays one behind another',
+    `[${events.slice(0, 9).join(',')}][${events.slice(9, 10).join(',')}]\n[ ]\n[${events.slice(10).join(',')}]`,
+  ],
+  ['objects on one line', events.join('')],
+  ['pretty-printed objects', pretty.join('\n')],
+])
+
+for (const [ending, compress] of compressions) {
+  test(`every form of archive gives the same lines${ending && ` as ${ending}`}`, async (t) => {
+    const folder = await makeFolder(t)
+    for (const [form, text] of forms) {
+      const name = join(folder, `archive.json${ending}`)
+      await writeFile(name, compress(Buffer.from(text)))
+      const { pieces, error } = await read(name)
+      assert.equal(error, undefined, form)
+      assert.deepEqual(
+        linesOf(pieces).map((line) => line.replace(/\r$/, '')),
+        events,
+        form,
+      )
+      assert.equal(pieces[0]?.origin?.line, 1)
+      assert.equal(pieces[0].origin.name, name)
+    }
+  })
+}
+
+test('a single event is a record, whatever stands around it', async (t) => {
+  const folder = await makeFolder(t)
+  const name = join(folder, 'one.json')
+  for (const text of [
+    events[0],
+    `${events[0]}\n`,
+    `[${events[0]}]`,
+    pretty[0],
+    `${pretty[0]}\n`,
+    `\n\n ${pretty[0]}`,
+  ]) {
+    await writeFile(name, text ?? '')
+    const { pieces } = await read(name)
+    assert.deepEqual(
+      linesOf(pieces)
+        .filter((line) => line !== '')
+        .map((line) => line.trim()),
+      [events[0]],
+    )
+  }
+})
+
+test('compression is known by bytes, not by the name', async (t) => {
+  const folder = await makeFolder(t)
+  const text = Buffer.from(events.join('\n'))
+  for (const [ending, compress] of compressions) {
+    if (ending === '.br') continue
+    for (const name of ['plain.json', 'wrong.json.gz', 'wrong.json.br']) {
+      if (ending === '' && name.endsWith('.br')) continue
+      await writeFile(join(folder, name), compress(text))
+      assert.deepEqual(linesOf((await read(join(folder, name))).pieces), events, `${ending} in ${name}`)
+    }
+  }
+})
+
+test('a damaged first line of NDJSON is a line, and not the start of something else', async (t) => {
+  const name = join(await makeFolder(t), 'x.ndjson')
+  for (const damaged of ['{"a":"cut', 'nonsense', 'null', '"[', '}{']) {
+    await writeFile(name, [damaged, ...events].join('\n'))
+    assert.deepEqual(linesOf((await read(name)).pieces), [damaged, ...events])
+  }
+})
+
+test('the format can be said', async (t) => {
+  const name = join(await makeFolder(t), 'x.json')
+  await writeFile(name, '[{"a":1}]\n[{"a":2}]\n')
+  assert.deepEqual(linesOf((await read(name, { format: 'ndjson' })).pieces), ['[{"a":1}]', '[{"a":2}]'])
+  assert.deepEqual(linesOf((await read(name, { format: 'array' })).pieces), ['{"a":1}', '{"a":2}'])
+  await writeFile(name, '{"a":1}\nx\n')
+  const { pieces, error } = await read(name, { format: 'array' })
+  assert.deepEqual(linesOf(pieces), ['{"a":1}'])
+  assert.ok(error instanceof SluiceError && error.code === 'INPUT_CORRUPT')
+  assert.match(error.message, /x\.json/)
+})
+
+test('UTF-16 is refused with the way out', async (t) => {
+  const name = join(await makeFolder(t), 'events.json')
+  await writeFile(name, Buffer.from(`\ufeff[${events[0]}]`, 'utf16le'))
+  const { pieces, error } = await read(name)
+  assert.equal(pieces.length, 0)
+  assert.ok(error instanceof SluiceError && error.code === 'INPUT_CORRUPT')
+  assert.match(error.message, /events\.json" is UTF-16/)
+})
+
+test('a folder is read with the folders in it, sorted, known endings only, hidden ones left out', async (t) => {
+  const folder = await makeFolder(t)
+  const wanted = ['a/1.json', 'a/2.ndjson.gz', 'b.jsonl', 'c.log', 'd.json.br']
+  const unwanted = ['e.txt', 'f.json.bak', '.g.json', '.h/i.json', 'json']
+  for (const name of [...wanted, ...unwanted]) {
+    await mkdir(join(folder, name, '..'), { recursive: true })
+    const bytes = Buffer.from(`{"name":"${name}"}\n`)
+    const compress = compressions.get(/\.(gz|br)$/.exec(name)?.[0] ?? '')
+    await writeFile(join(folder, name), compress?.(bytes) ?? bytes)
+  }
+  const { pieces } = await read(folder)
+  assert.deepEqual(
+    linesOf(pieces),
+    wanted.map((name) => `{"name":"${name}"}`),
+  )
+  assert.deepEqual(
+    pieces.map(({ origin }) => origin?.name),
+    wanted.map((name) => join(folder, name)),
+  )
+  assert.equal(new Set(pieces.map(({ partition }) => partition)).size, wanted.length)
+})
+
+test('globs, lists and names with glob characters find their files, each one once', async (t) => {
+  const folder = await makeFolder(t)
+  for (const name of ['x[1].json', 'x1.json', 'y.txt', 'sub/z.json']) {
+    await mkdir(join(folder, name, '..'), { recursive: true })
+    await writeFile(join(folder, name), `{"name":"${name}"}\n`)
+  }
+  await symlink(join(folder, 'y.txt'), join(folder, 'link.json'))
+  const named = async (...paths: string[]) => {
+    const { pieces, error } = await read(paths.map((path) => join(folder, path)))
+    assert.equal(error, undefined)
+    return linesOf(pieces).map((line) => (JSON.parse(line) as { name: string }).name)
+  }
+  assert.deepEqual(await named('x[1].json'), ['x[1].json'])
+  assert.deepEqual(await named('x?.json'), ['x1.json'])
+  assert.deepEqual(await named('**/*.{json,txt}'), ['y.txt', 'sub/z.json', 'x1.json', 'x[1].json'])
+  assert.deepEqual(await named('y.txt', '*.json', 'sub', 'sub/z.json'), ['y.txt', 'x1.json', 'x[1].json', 'sub/z.json'])
+})
+
+test('links that lead in circles are not followed for ever', async (t) => {
+  const folder = await makeFolder(t)
+  await mkdir(join(folder, 'a'))
+  await writeFile(join(folder, 'a', 'x.json'), '{"a":1}\n')
+  await symlink('..', join(folder, 'a', 'up'))
+  await symlink('.', join(folder, 'a', 'self.json'))
+  await symlink(folder, join(folder, 'again'))
+  for (const path of [folder, `${folder}/**/*.json`])
+    assert.deepEqual(linesOf((await read(path)).pieces), ['{"a":1}'], path)
+  await symlink('loop.json', join(folder, 'loop.json'))
+  assert.match(String((await read(folder)).error), /loop\.json" is a link that leads to itself/)
+})
+
+test('what finds no file is an error that says what was looked for', async (t) => {
+  const folder = await makeFolder(t)
+  for (const [path, message] of [
+    ['missing.json', /missing\.json" does not exist/],
+    ['*.json', /no file matches ".*\*\.json"/],
+    ['', /no file in ".*" ends in \.json/],
+    ['missing.json/x', /missing\.json\/x" does not exist/],
+  ] as const) {
+    const { pieces, error } = await read(join(folder, path))
+    assert.equal(pieces.length, 0)
+    assert.ok(error instanceof SluiceError && error.code === 'FILE_NOT_FOUND', path)
+    assert.match(error.message, message)
+  }
+})
+
+test('a file that is gone when its turn comes is named, and those before it were read', async (t) => {
+  const folder = await makeFolder(t)
+  await writeFile(join(folder, '1.json'), '{"a":1}\n')
+  await writeFile(join(folder, '2.json'), '{"a":2}\n')
+  const lines: string[] = []
+  await assert.rejects(
+    async () => {
+      for await (const piece of start(folder)) {
+        lines.push(...linesOf([piece]))
+        await rm(join(folder, '2.json'))
+      }
+    },
+    { code: 'FILE_NOT_FOUND', message: /2\.json" does not exist/ },
+  )
+  assert.deepEqual(lines, ['{"a":1}'])
+})
+
+test('what may not be read is named', async (t) => {
+  const folder = await makeFolder(t)
+  await mkdir(join(folder, 'closed'), { mode: 0 })
+  await writeFile(join(folder, 'closed.json'), '{}', { mode: 0 })
+  await chmod(folder, 0o755)
+  // Root may read everything, so that somebody else has to look.
+  const root = process.getuid?.() === 0
+  if (root) process.seteuid?.(65_534)
+  try {
+    for (const [path, message] of [
+      [join(folder, 'closed.json'), /closed\.json" may not be read: permission denied/],
+      [folder, /\/closed" may not be read: permission denied/],
+      [join(folder, '**/*.json'), /\/closed\/?" may not be read: permission denied/],
+    ] as const) {
+      const { error } = await read(path)
+      assert.ok(error instanceof SluiceError && error.code === 'FILE_NOT_FOUND')
+      assert.match(error.message, message)
+    }
+  } finally {
+    if (root) process.seteuid?.(0)
+  }
+})
+
+test('empty files are read without a word', async (t) => {
+  const folder = await makeFolder(t)
+  await writeFile(join(folder, 'a.json'), '')
+  await writeFile(join(folder, 'b.json.br'), '')
+  await writeFile(join(folder, 'c.json.gz'), gzipSync(''))
+  await writeFile(join(folder, 'd.json'), '\n')
+  const { pieces, error, notes } = await read(folder)
+  assert.equal(error, undefined)
+  assert.deepEqual(linesOf(pieces).join(''), '')
+  assert.deepEqual(notes, [])
+})
+
+test('lines that are too long are reported between those around them', async (t) => {
+  const folder = await makeFolder(t)
+  const long = JSON.stringify({ a: 'x'.repeat(2 << 20) })
+  for (const text of [`{"n":1}\n${long}\n{"n":3}\n`, `[{"n":1},${long},{"n":3}]`]) {
+    for (const [ending, compress] of compressions) {
+      const name = join(folder, `long.json${ending}`)
+      await writeFile(name, compress(Buffer.from(text)))
+      const { pieces } = await read(name)
+      assert.deepEqual(linesOf(pieces), ['{"n":1}', '{"n":3}'])
+      assert.deepEqual(
+        pieces.flatMap(({ skipped = [] }) => skipped.map(({ line, length }) => [line, length])),
+        [[2, long.length]],
+      )
+    }
+  }
+})
+
+test('the bytes of all pieces sum up to the size of the files, also when compressed', async (t) => {
+  const folder = await makeFolder(t)
+  const text = `${events.join('\n')}\n`.repeat(200)
+  for (const [ending, compress] of compressions)
+    await writeFile(join(folder, `x.json${ending}`), compress(Buffer.from(text)))
+  const { pieces } = await read(folder)
+  const total = await createSource(folder).total?.()
+  assert.equal(linesOf(pieces).length, compressions.size * 200 * events.length)
+  assert.ok(total !== undefined && total.bytes > text.length)
+  assert.equal(
+    pieces.reduce((sum, { sourceBytes = 0 }) => sum + sourceBytes, 0),
+    total.bytes,
+  )
+  assert.equal(await createSource([folder, '-']).total?.(), undefined)
+})
+
+test('pieces are not changed while later ones are read', async (t) => {
+  const name = join(await makeFolder(t), 'x.ndjson')
+  const lines = Array.from({ length: 40_000 }, (_, i) => JSON.stringify({ i, text: 'x'.repeat(i % 100) }))
+  await writeFile(name, lines.join('\n'))
+  const { pieces } = await read(name)
+  assert.ok(pieces.length > 3)
+  assert.deepEqual(linesOf(pieces), lines)
+})
+
+test('the signal ends reading', async (t) => {
+  const folder = await makeFolder(t)
+  const text = `${events.join('\n')}\n`.repeat(400)
+  for (const [ending, compress] of compressions) {
+    const name = join(folder, `x.json${ending}`)
+    await writeFile(name, compress(Buffer.from(text)))
+    const stop = new AbortController()
+    let pieces = 0
+    for await (const piece of start([name, folder], { signal: stop.signal })) {
+      assert.ok(piece.bytes !== undefined)
+      pieces++
+      stop.abort()
+    }
+    // A chunk that was cut already may give one run more.
+    assert.ok(pieces <= 2, `${pieces} pieces`)
+  }
+})
+
+test('following reads new lines and new files, and a line only when it is complete', { timeout: 30_000 }, async (t) => {
+  const folder = await makeFolder(t)
+  await writeFile(join(folder, 'a.log'), '{"n":1}\n{"n":')
+  const stop = new AbortController()
+  t.after(() => stop.abort())
+  const pieces = start(folder, { signal: stop.signal }, [], true)[Symbol.asyncIterator]()
+  const nextLines = async () => {
+    const { value, done } = await pieces.next()
+    return done === true ? 'the end' : linesOf([value])
+  }
+  assert.deepEqual(await nextLines(), ['{"n":1}'])
+  await writeFile(join(folder, 'a.log'), '2}\n', { flag: 'a' })
+  assert.deepEqual(await nextLines(), ['{"n":2}'])
+  await writeFile(join(folder, 'new'), '[{"n":3},{"n":4}')
+  await rename(join(folder, 'new'), join(folder, 'b.json'))
+  assert.deepEqual(await nextLines(), ['{"n":3}', '{"n":4}'])
+  await writeFile(join(folder, 'b.json'), ',{"n":5}]', { flag: 'a' })
+  assert.deepEqual(await nextLines(), ['{"n":5}'])
+  const ending = nextLines()
+  stop.abort()
+  assert.equal(await ending, 'the end')
+})
