@@ -2,8 +2,8 @@ import { Type } from 'typebox'
 import type { Condition } from '../record/record.ts'
 
 /**
- * Fields that mean more than their JSON type. In YAML they are text; in `create` they are what the comment says. Formats are checked by
- * `src/config/check.ts`, which also does the conversion.
+ * Fields that mean more than their JSON type. In YAML they are text; in `create` they are what the comment says. Formats are checked and
+ * converted by `src/config/formats.ts`.
  */
 interface FieldOptions {
   readonly description: string

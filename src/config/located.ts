@@ -1,4 +1,3 @@
-import type { Json } from '../record/json.ts'
 import type { Problem } from './pipeline.ts'
 
 /** Where something stands in a text that a person wrote: a pipeline file, or an argument of the command line. */
@@ -38,20 +37,13 @@ export interface Entry {
   readonly value: Located
 }
 
-export interface LocatedList {
+interface LocatedList {
   readonly kind: 'list'
   readonly place: Place
   readonly items: readonly Located[]
 }
 
 export type Keys = readonly (string | number)[]
-
-/** The value as plain JSON. Every key becomes an own member, `__proto__` too. */
-export function toJson(node: Located): Json {
-  if (node.kind === 'scalar') return node.value
-  if (node.kind === 'list') return node.items.map(toJson)
-  return Object.fromEntries([...node.entries].map(([key, entry]) => [key, toJson(entry.value)]))
-}
 
 /** The node at the end of the keys, or undefined where they lead nowhere. */
 export function nodeAt(node: Located | undefined, keys: Keys): Located | undefined {
