@@ -230,8 +230,12 @@ export class Batch {
   hits(record: number, path: Path): number[] {
     if (path.id >= this.#index.pathCount) this.#scanAgain()
     const { pathCount, columns, records } = this.#index
-    const found: number[] = []
     const last = columns[record * pathCount + path.id]
+    if (last === 0) return []
+    if (path.keys !== undefined && (records[RECORD_STRIDE * record + 3] & DUPLICATE_KEYS) === 0) {
+      return this.#isGone(last - 1) ? [] : [last - 1]
+    }
+    const found: number[] = []
     for (let hit = records[RECORD_STRIDE * record + 2]; hit < last; hit++) {
       if (!this.#isGone(hit) && this.belongs(hit, path)) found.push(hit)
     }
@@ -273,6 +277,10 @@ export class Batch {
   /** A hit's value as text: strings decoded, numbers as spelled, other values as JSON. Edits included. */
   text(hit: number): string {
     const kind = this.kind(hit)
+    if (kind === Kind.string && this.#edits[hit] === Edit.keep) {
+      const { hits } = this.#index
+      return this.bytes.toString('utf8', hits[HIT_STRIDE * hit + 2] + 1, hits[HIT_STRIDE * hit + 3] - 1)
+    }
     const raw = this.raw(hit)
     if (kind === Kind.string) return raw.toString('utf8', 1, raw.length - 1)
     return kind === Kind.escaped ? readString(raw.toString()) : raw.toString()
@@ -309,26 +317,44 @@ export class Batch {
 
   /** The live records (or those of a list, in its order) as they now stand, one line each, in one Buffer. */
   assemble(list?: ArrayLike<number>): Buffer {
-    const { records } = this.#index
+    const runs = this.#runs(list ?? this.#listLive())
     const edited = this.#edited()
-    const count = list?.length ?? this.count
-    let room = 0
-    for (let i = 0; i < count; i++) {
-      const record = list?.[i] ?? i
-      if (list === undefined && this.states[record] !== State.live) continue
-      const [first, last] = this.#hitsOf(record)
-      room += records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record] + 1 + growthOf(edited, first, last)
-    }
+    const room = runs.reduce((sum, { bytes: [from, to], hits }) => sum + to - from + 1 + growthOf(edited, ...hits), 0)
     const out = Buffer.allocUnsafeSlow(room)
     let position = 0
-    for (let i = 0; i < count; i++) {
-      const record = list?.[i] ?? i
-      if (list === undefined && this.states[record] !== State.live) continue
-      const span = [records[RECORD_STRIDE * record], records[RECORD_STRIDE * record + 1]] as const
-      position = writeEdited(edited, span, this.#hitsOf(record), out, position)
+    for (const run of runs) {
+      position = writeEdited(edited, run.bytes, run.hits, out, position)
       out[position++] = LINE_FEED
     }
     return out.subarray(0, position)
+  }
+
+  #listLive(): number[] {
+    const list: number[] = []
+    for (let record = 0; record < this.count; record++) if (this.states[record] === State.live) list.push(record)
+    return list
+  }
+
+  /** Records that stand next to each other, with nothing but a line feed between them, are written as one. */
+  #runs(list: ArrayLike<number>): { bytes: readonly [number, number]; hits: readonly [number, number] }[] {
+    const { records } = this.#index
+    const runs = []
+    for (let at = 0; at < list.length; at++) {
+      const first = list[at]
+      let last = first
+      while (
+        list[at + 1] === last + 1 &&
+        records[RECORD_STRIDE * (last + 1)] === records[RECORD_STRIDE * last + 1] + 1
+      ) {
+        last++
+        at++
+      }
+      runs.push({
+        bytes: [records[RECORD_STRIDE * first], records[RECORD_STRIDE * last + 1]] as const,
+        hits: [records[RECORD_STRIDE * first + 2], records[RECORD_STRIDE * (last + 1) + 2]] as const,
+      })
+    }
+    return runs
   }
 
   #edited(): Edited {

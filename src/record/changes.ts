@@ -15,12 +15,16 @@ export function writeChanges(line: Buffer, before: JsonObject, after: JsonObject
   if (Object.keys(after).length > 0 && !sharesMember(before, after)) return writeJson(after, maxDepth)
   const splices: Splice[] = []
   compareObjects({ line, splices }, { name: undefined, key: 0, start: 0, end: line.length }, before, after, maxDepth)
-  return spliceBytes(line, 0, line.length, splices)
+  return spliceBytes(
+    line,
+    0,
+    line.length,
+    splices.toSorted((a, b) => a.start - b.start),
+  )
 }
 
 interface Change {
   readonly line: Buffer
-  /** In document order. */
   readonly splices: Splice[]
 }
 
@@ -37,32 +41,31 @@ function compare(change: Change, part: Part, before: Json, after: Json, depth: n
   change.splices.push({ ...part, json: writeJson(after, depth) })
 }
 
-function compareObjects(change: Change, whole: Part, before: JsonObject, after: JsonObject, depth: number): void {
+function compareObjects(change: Change, whole: Part, earlier: JsonObject, after: JsonObject, depth: number): void {
   const { line, splices } = change
   const parts = readParts(line, whole.start)
   const lastOf = new Map(parts.map((part) => [part.name, part]))
-  const touched = new Set<string>()
+  const touched = new Set<string | undefined>()
   let kept = 0
-  // Last to first, since what happens to a key's last member decides about its twins; turned round below.
-  const groups: Splice[][] = []
-  for (const part of parts.toReversed()) {
+  for (const part of lastOf.values()) {
     const name = part.name ?? ''
-    const own: Splice[] = []
     const value = Object.hasOwn(after, name) ? after[name] : undefined
-    if (lastOf.get(name) !== part) {
-      if (touched.has(name)) own.push({ ...part, json: undefined })
-      else kept++
-    } else if (value === undefined) {
-      own.push({ ...part, json: undefined })
-      touched.add(name)
+    const before = splices.length
+    if (value === undefined) {
+      splices.push({ ...part, json: undefined })
     } else {
       kept++
-      compare({ line, splices: own }, part, before[name], value, depth - 1)
-      if (own.length > 0) touched.add(name)
+      compare(change, part, earlier[name], value, depth - 1)
     }
-    groups.push(own)
+    if (splices.length > before) touched.add(name)
   }
-  for (const own of groups.toReversed()) splices.push(...own)
+  if (lastOf.size < parts.length) {
+    for (const part of parts) {
+      if (lastOf.get(part.name) === part) continue
+      if (touched.has(part.name)) splices.push({ ...part, json: undefined })
+      else kept++
+    }
+  }
   const added = Object.entries(after).filter(([name, value]) => !lastOf.has(name) && value !== undefined)
   if (added.length === 0) return
   const members = added.map(([name, value]) => `${JSON.stringify(name)}:${writeJson(value, depth - 1).toString()}`)

@@ -53,7 +53,8 @@ export function writeEdited(
   let copied = from
   let written = position
   const copyUpTo = (end: number): void => {
-    written += bytes.copy(out, written, copied, end)
+    copyBytes(bytes, copied, end, out, written)
+    written += end - copied
   }
 
   for (let hit = first; hit < last; hit++) {
@@ -64,7 +65,9 @@ export function writeEdited(
     if (start < copied) continue
     if (edit !== Edit.delete) {
       copyUpTo(start)
-      written += tokens[edit - FIRST_TOKEN].copy(out, written)
+      const token = tokens[edit - FIRST_TOKEN]
+      copyBytes(token, 0, token.length, out, written)
+      written += token.length
       copied = hits[HIT_STRIDE * hit + 3]
       continue
     }
@@ -90,6 +93,14 @@ export function writeEdited(
   }
   copyUpTo(to)
   return written
+}
+
+/** What a call of Buffer.copy costs at least, in bytes copied one by one. */
+const WORTH_A_CALL = 32
+
+function copyBytes(source: Buffer, start: number, end: number, out: Buffer, position: number): void {
+  if (end - start > WORTH_A_CALL) source.copy(out, position, start, end)
+  else for (let at = start; at < end; at++) out[position + at - start] = source[at]
 }
 
 /** The bytes in `[from, to)` with the splices applied, which are in document order and do not overlap. */

@@ -58,9 +58,11 @@ function viewOf(record: Record): RecordView {
 }
 
 class RecordView implements Record {
-  /** Where the record is: in its batch, or since a change in one of its own. */
+  /** Where the record is: in its batch, or since a question behind a change in one of its own. */
   #batch: Batch
   #record: number
+  /** Its bytes since a change that no question has followed yet. */
+  #line: Buffer | undefined
   #value: JsonObject | undefined
 
   constructor(batch: Batch, record: number) {
@@ -73,11 +75,11 @@ class RecordView implements Record {
   }
 
   isAt(batch: Batch, record: number): boolean {
-    return this.#batch === batch && this.#record === record
+    return this.#line === undefined && this.#batch === batch && this.#record === record
   }
 
   line(): Buffer {
-    return this.#batch.line(this.#record)
+    return this.#line ?? this.#batch.line(this.#record)
   }
 
   get(text: string): Json | undefined {
@@ -104,13 +106,12 @@ class RecordView implements Record {
   }
 
   set(text: string, value: Json): this {
-    const { path } = this.#find(text)
+    const { batch, record, path } = this.#findUnedited(text)
     const { keys } = path
     if (keys === undefined) throw new SluiceError('PATH_INVALID', `set takes a path of plain keys, not ${text}`)
     const forbidden = keys.find((key) => FORBIDDEN.has(key))
     if (forbidden !== undefined) throw new SluiceError('PATH_INVALID', `set does not take the key ${forbidden}`)
     const json = writeJson(value, this.maxDepth - keys.length)
-    const { batch, record } = this.#unedited(text)
     const target = batch.hit(record, path)
     const splices = batch.hits(record, path).map((hit) => spliceHit(batch, hit, hit === target ? json : undefined))
     if (target < 0) splices.push(insertMember(batch, record, path, json))
@@ -119,15 +120,20 @@ class RecordView implements Record {
   }
 
   delete(text: string): this {
-    const { batch, record, path } = this.#unedited(text)
+    const { batch, record, path } = this.#findUnedited(text)
     const splices = batch.hits(record, path).map((hit) => spliceHit(batch, hit, undefined))
     if (splices.length > 0) this.#splice(batch, record, splices)
     return this
   }
 
   matches(condition: Condition): boolean {
-    const { batch, record, paths } = this.#place(this.#batch.paths.size < MAX_PATHS)
-    return compiled(condition, paths)(batch, record)
+    const { paths } = this.#batch
+    if (paths.size < MAX_PATHS) {
+      this.#settle()
+      return compiled(condition, paths)(this.#batch, this.#record)
+    }
+    const batch = this.#alone()
+    return compileCondition(condition, batch.paths)(batch, 0)
   }
 
   reject(code: string, detail?: string): Rejection {
@@ -142,43 +148,41 @@ class RecordView implements Record {
     return this.#value
   }
 
-  #find(text: string) {
+  #find(text: string): { batch: Batch; record: number; path: Path } {
     const { paths } = this.#batch
-    const place = this.#place(paths.size < MAX_PATHS || paths.has(text))
-    return { ...place, path: place.paths.add(text) }
-  }
-
-  /** The record among the pipeline's paths, or alone with paths of its own. */
-  #place(shared: boolean): { batch: Batch; record: number; paths: Paths } {
-    const { paths } = this.#batch
-    if (shared) return { batch: this.#batch, record: this.#record, paths }
-    const own = new Paths()
-    return { batch: openLine(this.line(), own, this.#batch), record: 0, paths: own }
+    if (paths.size < MAX_PATHS || paths.has(text)) {
+      this.#settle()
+      return { batch: this.#batch, record: this.#record, path: paths.add(text) }
+    }
+    const batch = this.#alone()
+    return { batch, record: 0, path: batch.paths.add(text) }
   }
 
   /** The same, where the hits of the record are its bytes. */
-  #unedited(text: string) {
-    if (this.#batch.isEdited(this.#record)) this.#adopt(this.line())
+  #findUnedited(text: string) {
+    if (this.#line === undefined && this.#batch.isEdited(this.#record)) this.#line = this.line()
     return this.#find(text)
+  }
+
+  /** The record in a batch with paths of its own. */
+  #alone(): Batch {
+    return openLine(this.line(), new Paths(), this.#batch)
+  }
+
+  /** Makes changed bytes a batch again. */
+  #settle(): void {
+    if (this.#line === undefined) return
+    this.#batch = openLine(this.#line, this.#batch.paths, this.#batch)
+    this.#record = 0
+    this.#line = undefined
   }
 
   #splice(batch: Batch, record: number, splices: Splice[]): void {
     const { records } = batch.index
     const from = records[RECORD_STRIDE * record]
     const to = records[RECORD_STRIDE * record + 1]
-    this.#adopt(
-      spliceBytes(
-        batch.bytes,
-        from,
-        to,
-        splices.toSorted((a, b) => a.start - b.start),
-      ),
-    )
-  }
-
-  #adopt(line: Buffer): void {
-    this.#batch = openLine(line, this.#batch.paths, this.#batch)
-    this.#record = 0
+    const ordered = splices.toSorted((a, b) => a.start - b.start)
+    this.#line = spliceBytes(batch.bytes, from, to, ordered)
     this.#value = undefined
   }
 }

@@ -22,7 +22,8 @@ export function readParts(bytes: Buffer, start: number): Part[] {
     let name: string | undefined
     if (isObject) {
       at = skipString(bytes, at)
-      name = readString(bytes.toString('utf8', key, at))
+      const raw = bytes.toString('utf8', key + 1, at - 1)
+      name = raw.includes('\\') ? readString(`"${raw}"`) : raw
       at = skipSpace(bytes, skipSpace(bytes, at) + 1)
     }
     const value = at
