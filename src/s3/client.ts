@@ -46,7 +46,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     credentials: credentials(options),
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
-    maxAttempts: options.maxAttempts ?? 8,
+    maxAttempts: options.maxAttempts ?? ATTEMPTS,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: 10_000,
       requestTimeout: options.requestTimeout ?? 300_000,
@@ -57,6 +57,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     }),
   })
 }
+
+const ATTEMPTS = 8
 
 /** The region that the SDK would take: from the environment or the shared configuration; undefined when there is none. */
 export async function defaultRegion(): Promise<string | undefined> {
@@ -71,7 +73,7 @@ export async function defaultRegion(): Promise<string | undefined> {
 }
 
 /** Failures are told apart from those of S3 itself: a role that cannot be assumed is no refusal of the bucket. */
-function credentials({ assumeRole, region }: S3ClientOptions) {
+function credentials({ assumeRole, region, maxAttempts }: S3ClientOptions) {
   const provide = assumeRole
     ? fromTemporaryCredentials({
         params: {
@@ -79,7 +81,7 @@ function credentials({ assumeRole, region }: S3ClientOptions) {
           RoleSessionName: assumeRole.sessionName ?? 'sluice',
           ...(assumeRole.externalId !== undefined && { ExternalId: assumeRole.externalId }),
         },
-        clientConfig: { region, maxAttempts: 8 },
+        clientConfig: { region, maxAttempts: maxAttempts ?? ATTEMPTS },
       })
     : fromNodeProviderChain()
   return async () => {

@@ -13,24 +13,15 @@ export default defineSink({
     // Errors are told by the write that meets them.
     stdout.on('error', () => undefined)
     return {
-      write: (bytes, signal) =>
+      // Standard output blocks where its reader is slow, as Node.js does it on POSIX: so there is nothing for the signal to end.
+      write: (bytes) =>
         new Promise((resolve, reject) => {
-          const giveUp = (): void => reject(abortReason(signal))
-          signal.addEventListener('abort', giveUp)
-          stdout.write(bytes, (error) => {
-            signal.removeEventListener('abort', giveUp)
-            if (error) reject(stdoutError(error))
-            else resolve()
-          })
+          stdout.write(bytes, (error) => (error ? reject(stdoutError(error)) : resolve()))
         }),
       flush: () => Promise.resolve(),
     }
   },
 })
-
-function abortReason(signal: AbortSignal): Error {
-  return signal.reason instanceof Error ? signal.reason : new Error('aborted')
-}
 
 /** A reader that has seen enough (`| head`) is no failure. */
 function stdoutError(error: Error): SluiceError {

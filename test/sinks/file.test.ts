@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import type { Finding } from '../../src/component.ts'
+import fileSink from '../../src/sinks/file.ts'
+import { fileTarget, rollWith, temporaryFolder } from '../commit/support.ts'
+import { memoryAttempt, never, outboxFile } from '../s3/support.ts'
+
+describe('the file sink', () => {
+  it('makes a file with its folders and leaves nothing else', async (t) => {
+    const out = join(await temporaryFolder(t), 'deep', 'out')
+    const { sink } = await fileTarget(out)
+    const file = await outboxFile(t, 100_000)
+    await sink.publish(file, sink.destination('a/b/x.ndjson'), never, memoryAttempt())
+    assert.ok((await readFile(join(out, 'a', 'b', 'x.ndjson'))).equals(file.content))
+    assert.deepEqual(await readdir(join(out, 'a', 'b')), ['x.ndjson'])
+  })
+
+  it('makes a copy where the outbox is on another device', async (t) => {
+    // Most Linux machines have a file system in memory here.
+    const devices = await readdir('/dev/shm').catch(() => undefined)
+    if (!devices) return t.skip('no second device')
+    const { mkdtemp, rm } = await import('node:fs/promises')
+    const out = await mkdtemp('/dev/shm/sluice-')
+    t.after(() => rm(out, { recursive: true }))
+    const { sink } = await fileTarget(out)
+    const file = await outboxFile(t, 100_000)
+    for (let i = 0; i < 2; i++) await sink.publish(file, sink.destination('x.ndjson'), never, memoryAttempt())
+    assert.ok((await readFile(join(out, 'x.ndjson'))).equals(file.content))
+    assert.deepEqual(await readdir(out), ['x.ndjson'])
+    return undefined
+  })
+
+  it('never writes over what is there', async (t) => {
+    const out = await temporaryFolder(t)
+    const { sink } = await fileTarget(out)
+    await writeFile(join(out, 'x.ndjson'), 'there')
+    await sink.publish(await outboxFile(t, 10), sink.destination('x.ndjson'), never, memoryAttempt())
+    assert.equal(await readFile(join(out, 'x.ndjson'), 'utf8'), 'there')
+  })
+
+  it('knows what it has made', async (t) => {
+    const { sink } = await fileTarget(await temporaryFolder(t))
+    assert.equal(await sink.exists?.(sink.destination('x'), never), false)
+    await sink.publish(await outboxFile(t, 10), sink.destination('x'), never, memoryAttempt())
+    assert.equal(await sink.exists?.(sink.destination('x'), never), true)
+  })
+
+  it('stops the run when it may not write', async (t) => {
+    const base = await temporaryFolder(t)
+    await writeFile(join(base, 'out'), 'a file where the folder should be')
+    const { sink } = await fileTarget(join(base, 'out'))
+    const published = sink.publish(await outboxFile(t, 10), sink.destination('a/x'), never, memoryAttempt())
+    await assert.rejects(published, { code: 'SINK_REFUSED', message: /ENOTDIR/ })
+    if (process.getuid?.() === 0) return
+    await mkdir(join(base, 'closed'))
+    await chmod(join(base, 'closed'), 0o500)
+    const closed = await fileTarget(join(base, 'closed'))
+    const refused = closed.sink.publish(await outboxFile(t, 10), closed.sink.destination('x'), never, memoryAttempt())
+    await assert.rejects(refused, { code: 'SINK_REFUSED', message: /EACCES/ })
+  })
+
+  it('finds what a schema cannot', async () => {
+    const context = { pipeline: 'p', stage: 'file', folder: '.' }
+    const config = {
+      path: '/out',
+      key: 'k',
+      compression: 'gzip',
+      roll: rollWith({}),
+      outbox: { maxBytes: 2 ** 33 },
+    } as const
+    const find = async (changes: object): Promise<Finding[]> => [
+      ...((await fileSink.check?.({ ...config, ...changes }, context)) ?? []),
+    ]
+    assert.deepEqual(await find({}), [])
+    assert.match((await find({ compressionLevel: 10 }))[0].message, /gzip has no level 10/)
+    assert.deepEqual(
+      (await find({ outbox: { maxBytes: 5 } })).map(({ at, severity }) => [at, severity]),
+      [[['outbox', 'maxBytes'], 'warning']],
+    )
+    assert.equal((await find({ compression: 'none', compressionLevel: 1 }))[0].severity, 'warning')
+    const hasZstd = 'zstdCompress' in (await import('node:zlib'))
+    const found = await find({ compression: 'zstd' })
+    if (hasZstd) assert.deepEqual(found, [])
+    else assert.match(found[0].message, /zstd needs Node\.js 22\.15/)
+  })
+})

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Finding } from '../../src/component.ts'
+import s3Sink from '../../src/sinks/s3.ts'
+import { s3Config, setEnvironment } from '../s3/support.ts'
+
+const context = { pipeline: 'p', stage: 's3', folder: '.' }
+
+describe('the s3 sink', () => {
+  const problems: [string, Parameters<typeof s3Config>[0], string, RegExp][] = [
+    ['parts that are too small', { partSize: 1 << 20 }, 'partSize', /5MiB to 5GiB/],
+    [
+      'more parts than S3 takes',
+      { roll: { ...s3Config().roll, maxBytes: 100 * 2 ** 30 } },
+      'partSize',
+      /more than 10000 parts/,
+    ],
+    ['an endpoint that is no URL', { endpoint: 'localhost:9000' }, 'endpoint', /is a URL/],
+    ['a KMS key without KMS', { kmsKeyId: 'k', serverSideEncryption: 'AES256' }, 'kmsKeyId', /needs aws:kms/],
+  ]
+  for (const [name, changes, at, message] of problems) {
+    it(`finds ${name}`, async () => {
+      const outbox = { maxBytes: 2 ** 50 }
+      const found = [...((await s3Sink.check?.(s3Config({ outbox, ...changes }), context)) ?? [])] as Finding[]
+      assert.deepEqual(
+        found.map((finding) => finding.at),
+        [[at]],
+      )
+      assert.match(found[0].message, message)
+    })
+  }
+
+  it('finds nothing in its defaults', async () => {
+    assert.deepEqual([...((await s3Sink.check?.(s3Config(), context)) ?? [])], [])
+  })
+
+  it('puts all that an upload needs into the row, and nothing secret', async (t) => {
+    setEnvironment({ AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret', AWS_REGION: 'eu-central-1' })
+    t.after(() => setEnvironment({ AWS_REGION: undefined }))
+    const assumeRole = { arn: 'arn:aws:iam::111122223333:role/x', externalId: 'e' }
+    const sink = await s3Sink.create(
+      s3Config({ assumeRole, expectedBucketOwner: '111122223333', acl: 'private' }),
+      context,
+    )
+    assert.ok('destination' in sink)
+    assert.deepEqual(sink.destination('k'), {
+      bucket: 'events',
+      key: 'k',
+      region: 'eu-central-1',
+      forcePathStyle: true,
+      partSize: 5 << 20,
+      checksums: 'when-supported',
+      expectedBucketOwner: '111122223333',
+      acl: 'private',
+    })
+    assert.equal(sink.maxKeyBytes, 1024)
+  })
+
+  it('needs a region, except for a store of its own', async () => {
+    setEnvironment({ AWS_REGION: undefined, AWS_DEFAULT_REGION: undefined, AWS_CONFIG_FILE: '/nonexistent' })
+    await assert.rejects(async () => s3Sink.create(s3Config(), context), {
+      code: 'SINK_REFUSED',
+      message: /no region for bucket events/,
+    })
+    const sink = await s3Sink.create(s3Config({ endpoint: 'http://127.0.0.1:9' }), context)
+    assert.ok('destination' in sink)
+    assert.equal(sink.destination('k')['region'], 'us-east-1')
+  })
+})

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+
+const WRITER = join(import.meta.dirname, 'stdout-writer.js')
+
+describe('the stdout sink', () => {
+  it('writes all bytes in order, however slowly they are read', async () => {
+    const child = spawn(process.execPath, [WRITER, '200'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const exit = once(child, 'exit')
+    let text = ''
+    for await (const chunk of child.stdout) text += String(chunk)
+    const [code] = await exit
+    assert.equal(code, 0)
+    const numbers = text
+      .trim()
+      .split('\n')
+      .map((line): number => JSON.parse(line).n)
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: 200 }, (_, n) => n),
+    )
+  })
+
+  it('waits for a reader that does not read, and ends quietly when it goes away', async () => {
+    const child = spawn(process.execPath, [WRITER, '100000'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const exit = once(child, 'exit')
+    let said = ''
+    child.stderr.on('data', (chunk) => (said += String(chunk)))
+    await once(child.stdout, 'readable')
+    child.stdout.destroy()
+    const [code] = await exit
+    assert.equal(code, 0)
+    assert.match(said, /^SINK_CLOSED after (\d+)\n$/)
+    assert.ok(Number(/\d+/.exec(said)?.[0]) < 1000, said)
+  })
+})
