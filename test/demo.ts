@@ -3,12 +3,12 @@
  * users run it, as a command in processes of its own. At the end every object is read back and held against what the API and the archive have.
  */
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { formatBytes, formatCount, type Report } from '../src/observe/report.ts'
-import { SECRET_MARK } from './servers/events.ts'
+import { SECRET_MARK, type EventSet } from './servers/events.ts'
 import { writeArchive } from './servers/events/archive.ts'
 import { startJumpCloudServer } from './servers/jumpcloud.ts'
 import { startS3Server, type StoredObject } from './servers/s3.ts'
@@ -60,7 +60,9 @@ try {
   await sluice('backfill', 'jumpcloud', archive, '--report', backfillReport)
 
   title('4. One record, before and after')
-  await runSluice(['preview', 'jumpcloud', archive, '--limit', '1'], environment)
+  const sample = join(folder, 'one-event.ndjson')
+  await writeFile(sample, findTellingEvent(events))
+  await runSluice(['preview', 'jumpcloud', sample], environment)
 
   title('5. Ledger and objects')
   const reports = [await readReport(report), await readReport(backfillReport)]
@@ -95,6 +97,16 @@ async function runSluice(args: string[], env: NodeJS.ProcessEnv): Promise<void> 
 async function readReport(path: string): Promise<Report> {
   const report: Report = JSON.parse(await readFile(path, 'utf8'))
   return report
+}
+
+/** A short event on which every rule of the pipeline has something to do. */
+function findTellingEvent(events: EventSet): string {
+  for (let index = 0; index < events.count; index++) {
+    const text = events.text(index)
+    if ([SECRET_MARK, '"latitude"', '"client_ip"'].every((part) => text.includes(part)) && text.length < 1500)
+      return text
+  }
+  throw new Error('no event has a password and a place')
 }
 
 function printLedger(reports: readonly Report[]): void {
