@@ -14,7 +14,7 @@ export function writeChanges(line: Buffer, before: JsonObject, after: JsonObject
   if (before === after) return line
   if (Object.keys(after).length > 0 && !sharesMember(before, after)) return writeJson(after, maxDepth)
   const splices: Splice[] = []
-  compareObjects({ line, splices }, { name: undefined, key: 0, start: 0, end: line.length }, before, after, maxDepth)
+  compareObjects({ line, splices }, { name: '', key: 0, start: 0, end: line.length }, before, after, maxDepth)
   return spliceBytes(
     line,
     0,
@@ -44,32 +44,37 @@ function compare(change: Change, part: Part, before: Json, after: Json, depth: n
 function compareObjects(change: Change, whole: Part, earlier: JsonObject, after: JsonObject, depth: number): void {
   const { line, splices } = change
   const parts = readParts(line, whole.start)
-  const lastOf = new Map(parts.map((part) => [part.name, part]))
-  const touched = new Set<string | undefined>()
-  let kept = 0
-  for (const part of lastOf.values()) {
-    const name = part.name ?? ''
+  const { last, others } = separateTwins(parts, Object.keys(earlier).length)
+  const touched = new Set<string>()
+  let kept = parts.length
+  for (const part of last) {
+    const { name } = part
     const value = Object.hasOwn(after, name) ? after[name] : undefined
     const before = splices.length
     if (value === undefined) {
       splices.push({ ...part, json: undefined })
+      kept--
     } else {
-      kept++
       compare(change, part, earlier[name], value, depth - 1)
     }
     if (splices.length > before) touched.add(name)
   }
-  if (lastOf.size < parts.length) {
-    for (const part of parts) {
-      if (lastOf.get(part.name) === part) continue
-      if (touched.has(part.name)) splices.push({ ...part, json: undefined })
-      else kept++
-    }
+  for (const part of others) {
+    if (!touched.has(part.name)) continue
+    splices.push({ ...part, json: undefined })
+    kept--
   }
-  const added = Object.entries(after).filter(([name, value]) => !lastOf.has(name) && value !== undefined)
+  const added = Object.keys(after).filter((name) => !Object.hasOwn(earlier, name) && after[name] !== undefined)
   if (added.length === 0) return
-  const members = added.map(([name, value]) => `${JSON.stringify(name)}:${writeJson(value, depth - 1).toString()}`)
+  const members = added.map((name) => `${JSON.stringify(name)}:${writeJson(after[name], depth - 1).toString()}`)
   splices.push(append(line, whole, members.join(','), kept > 0))
+}
+
+/** Of members with the same key the last one counts. */
+function separateTwins(parts: readonly Part[], names: number): { last: readonly Part[]; others: readonly Part[] } {
+  if (parts.length === names) return { last: parts, others: [] }
+  const lastOf = new Map(parts.map((part) => [part.name, part]))
+  return { last: [...lastOf.values()], others: parts.filter((part) => lastOf.get(part.name) !== part) }
 }
 
 function compareArrays(

@@ -267,12 +267,12 @@ function compiled(condition: Condition, paths: Paths): Compiled {
 
 /** Deeply, without recursion. */
 function freeze<T extends Json>(value: T): T {
-  const pending: unknown[] = [value]
-  while (pending.length > 0) {
-    const next = pending.pop()
-    if (typeof next !== 'object' || next === null) continue
-    Object.freeze(next)
-    for (const inner of Object.values(next)) if (typeof inner === 'object' && inner !== null) pending.push(inner)
+  if (typeof value !== 'object' || value === null) return value
+  const pending: object[] = [value]
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const inner of Object.values<unknown>(Object.freeze(next))) {
+      if (typeof inner === 'object' && inner !== null) pending.push(inner)
+    }
   }
   return value
 }

@@ -4,8 +4,8 @@ import { readString } from './json-text.ts'
 
 /** A member or element of JSON text that is known to be valid: where it begins, and its value. */
 export interface Part {
-  /** Its key; undefined for an element. */
-  readonly name: string | undefined
+  /** Its key; empty for an element. */
+  readonly name: string
   /** Start of the key, or of the element. */
   readonly key: number
   readonly start: number
@@ -19,7 +19,7 @@ export function readParts(bytes: Buffer, start: number): Part[] {
   let at = skipSpace(bytes, start + 1)
   while (bytes[at] !== CLOSE_OBJECT && bytes[at] !== CLOSE_ARRAY) {
     const key = at
-    let name: string | undefined
+    let name = ''
     if (isObject) {
       at = skipString(bytes, at)
       const raw = bytes.toString('utf8', key + 1, at - 1)

@@ -16,7 +16,7 @@ import { bytesOf, descendants, effective, leadsTo, parse, render, textOf } from 
 import type { Node } from './model.ts'
 import { unchecked } from './unchecked.ts'
 
-const RUNS = { numRuns: 2000 }
+const RUNS = { numRuns: 1200 }
 const pathTexts = fc.uniqueArray(pathText, { minLength: 1, maxLength: 6 })
 
 function open(text: string, paths: Paths): Batch[] {
