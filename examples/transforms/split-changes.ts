@@ -2,8 +2,9 @@ import type { Outcome, Record } from 'sluice'
 
 /** One record for each change of an event, so that each can be searched by its field. A failed attempt has changed nothing: it is dropped. */
 export default function splitChanges(record: Record): Outcome {
-  const changes = record.get('changes')
-  if (!Array.isArray(changes)) return record
+  if (!record.has('changes')) return record
   if (record.get('success') === false) return null
-  return changes.length < 2 ? record : changes.map((change) => ({ ...record.value, changes: [change] }))
+  // Parts of `record.value` that come back as they are keep their bytes; what `get` gives is a copy.
+  const { changes } = record.value
+  return Array.isArray(changes) ? changes.map((change) => ({ ...record.value, changes: [change] })) : record
 }

@@ -1,5 +1,4 @@
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { Duplex } from 'node:stream'
 import type { DuplexTransform } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import { State } from '../record/batch.ts'
@@ -57,41 +56,45 @@ async function drain(
   stage: string,
   deadline: number,
 ): Promise<unknown[]> {
-  const outputs: unknown[] = []
-  const late = new AbortController()
-  const timer = setTimeout(() => late.abort(), deadline)
-  // `pipeline` may report the abort that an error leads to in place of the error.
-  let first: unknown
-
-  function* feed(): Generator {
-    for (const input of inputs) {
-      timer.refresh()
-      yield input
-    }
-  }
-
+  let stream: Duplex | undefined
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    stream?.destroy()
+  }, deadline)
   try {
-    const stream = transform.duplex()
+    stream = transform.duplex()
     // This listener stays, so that an error behind the end does not bring the process down.
-    stream.on('error', (error) => (first ??= error))
-    await pipeline(
-      Readable.from(feed()),
-      stream,
-      async (results: AsyncIterable<unknown>) => {
-        for await (const result of results) {
-          timer.refresh()
-          outputs.push(result)
-        }
-      },
-      { signal: late.signal },
-    )
+    stream.on('error', () => {})
+    const [outputs] = await Promise.all([read(stream, timer), feed(stream, inputs, timer)])
+    return outputs
   } catch (error) {
-    if (late.signal.aborted) {
+    if (late) {
       throw new SluiceError('TRANSFORM_FAILED', `stage ${stage}: its stream stood still for ${deadline / 1000} s`)
     }
-    throw failed(stage, first ?? error)
+    throw failed(stage, error)
   } finally {
     clearTimeout(timer)
+    stream?.destroy()
+  }
+}
+
+/** One record at a time: then the author's code runs within `write`, and what it throws is caught here. `pipeline` would let it go. */
+async function feed(stream: Duplex, inputs: Iterable<unknown>, timer: NodeJS.Timeout): Promise<void> {
+  for (const input of inputs) {
+    await new Promise<void>((resolve, reject) => {
+      stream.write(input, (error) => (error ? reject(error) : resolve()))
+    })
+    timer.refresh()
+  }
+  stream.end()
+}
+
+async function read(stream: Duplex, timer: NodeJS.Timeout): Promise<unknown[]> {
+  const outputs: unknown[] = []
+  for await (const output of stream) {
+    timer.refresh()
+    outputs.push(output)
   }
   return outputs
 }

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import filter from '../../src/transforms/filter.ts'
+import { checkStage, runStage } from './stage.ts'
+
+const RECORDS = [
+  { service: 'sso', success: false },
+  { service: 'sso', success: true },
+  { service: 'ldap', success: false },
+  {},
+]
+
+test('keep lets matching records through and counts the others as dropped', async () => {
+  const outcome = await runStage(filter, { keep: { service: ['sso', 'radius'], success: false } }, RECORDS)
+  assert.deepEqual(outcome.lines, ['{"service":"sso","success":false}'])
+  assert.deepEqual(outcome.dropped, { filter: 3 })
+})
+
+test('drop takes matching records out', async () => {
+  const outcome = await runStage(filter, { drop: { service: '/^s/' } }, RECORDS)
+  assert.deepEqual(outcome.lines, ['{"service":"ldap","success":false}', '{}'])
+  assert.deepEqual(outcome.dropped, { filter: 2 })
+})
+
+test('records that are dropped or rejected already are not counted again', async () => {
+  const outcome = await runStage(filter, { drop: { service: { exists: true } } }, RECORDS, {
+    before(batch) {
+      batch.reject(0, 'NO_OWNER', 'owner')
+      batch.drop(1, 'earlier')
+    },
+  })
+  assert.deepEqual(outcome.dropped, { earlier: 1, filter: 1 })
+  assert.equal(outcome.rejects.length, 1)
+})
+
+test('check wants exactly one of keep and drop, with a test in it', async () => {
+  assert.deepEqual(await checkStage(filter, { keep: { a: 1 } }), [])
+  for (const config of [{}, { keep: { a: 1 }, drop: { a: 1 } }, { keep: {} }]) {
+    assert.equal((await checkStage(filter, config)).length, 1)
+  }
+})
