@@ -9,7 +9,7 @@ import { compressions, linesOf, makeFolder, positionsOf, read, sampleEvents } fr
 const events = await sampleEvents()
 
 /** About 2 MiB: several runs, and several chunks of a plain file. */
-const lines = Array.from({ length: 3000 }, (_, i) =>
+const lines = Array.from({ length: 2200 }, (_, i) =>
   JSON.stringify({ i, event: JSON.parse(events[i % events.length] ?? '') as unknown }),
 )
 const pretty = `[\n${lines.map((line) => JSON.stringify(JSON.parse(line), null, 2)).join(',\n')}\n]\n`
@@ -17,7 +17,7 @@ const forms = new Map([
   ['NDJSON', lines.join('\n')],
   ['an array', `[${lines.join(',')}]`],
   ['a pretty-printed array', pretty],
-  ['arrays one behind another', `[${lines.slice(0, 1500).join(',')}]\n[${lines.slice(1500).join(',')}]`],
+  ['arrays one behind another', `[${lines.slice(0, 1100).join(',')}]\n[${lines.slice(1100).join(',')}]`],
 ])
 
 for (const [ending, compress] of compressions) {
@@ -27,7 +27,7 @@ for (const [ending, compress] of compressions) {
       await writeFile(join(folder, `a.json${ending}`), compress(Buffer.from(text)))
       await writeFile(join(folder, 'b.json'), '{"b":1}')
       const { pieces } = await read(folder)
-      assert.ok(pieces.length > 4)
+      assert.ok(pieces.length >= 4)
       assert.deepEqual(linesOf(pieces), [...lines, '{"b":1}'])
       for (let taken = 0; taken <= pieces.length; taken++) {
         const before = pieces.slice(0, taken)
@@ -70,7 +70,7 @@ for (const [ending, compress] of compressions) {
     let positions: ReadonlyMap<string, Json> = new Map()
     let written = 0
     // Small sizes at first: the identity of a file shorter than 4 KiB must survive its growth.
-    for (const end of [1, 2, 3, 10, 30, 1000, 3000]) {
+    for (const end of [1, 2, 3, 10, 30, 1000, 2200]) {
       await writeFile(name, compress(Buffer.from(`${lines.slice(written, end).join('\n')}\n`)), { flag: 'a' })
       const { pieces, error, notes } = await read(name, { positions })
       assert.equal(error, undefined)
@@ -109,9 +109,9 @@ test('another file in the place of one that was read is read from its start, wit
   const name = join(folder, 'x.ndjson')
   const others = {
     'of other content': lines.toReversed().join('\n'),
-    'that was cut': lines.slice(0, 2000).join('\n'),
+    'that was cut': lines.slice(0, 1800).join('\n'),
     'that is shorter than its first bytes were': '{"n":1}',
-    'that is empty and grows again': `${'{"m":1}\n'.repeat(500_000)}`,
+    'that is empty and grows again': '{"m":1}\n'.repeat(500_000),
   }
   for (const [what, other] of Object.entries(others)) {
     await writeFile(name, lines.join('\n'))

@@ -60,7 +60,8 @@ function startChild(t: TestContext, ...args: string[]): ChildProcessWithoutNullS
 async function summaryOf(child: ChildProcessWithoutNullStreams): Promise<Summary> {
   const [stdout, stderr] = await Promise.all([textOf(child.stdout), textOf(child.stderr)])
   assert.equal(stderr, '')
-  return JSON.parse(stdout) as Summary
+  const summary: Summary = JSON.parse(stdout)
+  return summary
 }
 
 async function textOf(stream: Readable): Promise<string> {
@@ -85,7 +86,10 @@ test('standard input is read in every compression, and has no positions', async 
 
 test('standard input that comes byte by byte, or not at all, is read too', async (t) => {
   const slow = startChild(t, '-')
-  await pipeline(Readable.from([...'\ufeff[{"a":1},\n{"b":2}]'].map((character) => Buffer.from(character))), slow.stdin)
+  await pipeline(
+    Readable.from([...Buffer.from('\ufeff[{"a":1},\n{"b":2}]')].map((byte) => Buffer.of(byte))),
+    slow.stdin,
+  )
   assert.equal((await summaryOf(slow)).lines, 2)
   const empty = startChild(t, '-')
   empty.stdin.end()
