@@ -15,7 +15,7 @@ export interface Authorizer {
   secrets(): string[]
 }
 
-export interface AuthContext {
+interface AuthContext {
   readonly dispatcher: Dispatcher
   readonly signal: AbortSignal
 }

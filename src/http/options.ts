@@ -75,7 +75,7 @@ export interface WindowOptions {
   readonly retention?: number
 }
 
-export interface TimeoutOptions {
+interface TimeoutOptions {
   readonly connect: number
   readonly headers: number
   /** Between two chunks of a body. */
