@@ -150,6 +150,8 @@ class ObjectCommit implements Commit {
   /** Set by the first failure: nothing is committed behind it. */
   #failure: Error | undefined
   #totals: CommitTotals | undefined
+  /** Somebody will hear of a failure. A store may refuse what was recovered before that. */
+  #isAttached = false
   #isClosing = false
 
   constructor(parts: Parts) {
@@ -163,8 +165,6 @@ class ObjectCommit implements Commit {
       if (horizon !== undefined) this.#horizons.set(partition, horizon)
     }
     this.#writable = this.#createWritable()
-    // A store may refuse what was recovered before anybody listens: the first write tells.
-    this.#writable.on('error', () => undefined)
     this.#publisher = new Publisher({
       folder: outboxFolder(options),
       files,
@@ -185,6 +185,9 @@ class ObjectCommit implements Commit {
   }
 
   writable(): Writable {
+    this.#isAttached = true
+    // A stream that is destroyed already cannot be piped to: it fails when it has been.
+    if (this.#failure) setImmediate(() => this.#writable.destroy(this.#failure))
     return this.#writable
   }
 
@@ -253,7 +256,7 @@ class ObjectCommit implements Commit {
 
   #fail(error: Error): void {
     this.#failure ??= error
-    if (!this.#isClosing) this.#writable.destroy(error)
+    if (this.#isAttached && !this.#isClosing) this.#writable.destroy(error)
   }
 
   async #write(batch: Batch): Promise<void> {

@@ -42,12 +42,12 @@ describe('de-duplication', () => {
 
   it('finds copies without a usable time', async (t) => {
     const base = await temporaryFolder(t)
-    const odd: JsonObject[] = [
+    const spellings: JsonObject[] = [
       { id: 1, timestamp: 'soon' },
       { id: 1, timestamp: '0001-01-01T00:00:00Z' },
       { id: 1, timestamp: 17 },
     ]
-    const totals = [await run(t, base, [lines(...odd, ...odd)]), await run(t, base, [lines(...odd)])]
+    const totals = [await run(t, base, [lines(...spellings, ...spellings)]), await run(t, base, [lines(...spellings)])]
     assert.deepEqual(
       totals.map(({ written, duplicate }) => [written, duplicate]),
       [
@@ -69,21 +69,18 @@ describe('de-duplication', () => {
   it('lets a record that was dropped or rejected claim nothing', async (t) => {
     const base = await temporaryFolder(t)
     const [event] = events(1, 2)
-    const stage = (batch: Batch) => {
-      if (batch.number === 0) batch.drop(0, 'noise')
-      if (batch.number === 1) batch.reject(0, 'NO_OWNER', 'owner')
-      return batch
-    }
-    const totals = await run(t, base, [lines(event), lines(event), lines(event), lines(event)], { stage })
+    const totals = await run(t, base, [lines(event), lines(event), lines(event), lines(event)], {
+      stage: (batch) => {
+        if (batch.number === 0) batch.drop(0, 'noise')
+        if (batch.number === 1) batch.reject(0, 'NO_OWNER', 'owner')
+        return batch
+      },
+    })
     assert.deepEqual([totals.written, totals.duplicate, totals.rejected], [1, 1, 1])
   })
 
   it('rejects the same record once, however often it is read', async (t) => {
     const base = await temporaryFolder(t)
-    const stage = (batch: Batch) => {
-      for (let record = 0; record < batch.count; record++) batch.reject(record, 'NO_OWNER', 'owner')
-      return batch
-    }
     const bytes = Buffer.concat([lines(...events(0, 3)), Buffer.from('{"broken\n{"id":4}\n')])
     const skipped = [{ line: 9, length: 2_000_000, digest: 'ab'.repeat(32) }]
     const first = await run(
@@ -93,10 +90,10 @@ describe('de-duplication', () => {
         { bytes, skipped },
         { bytes, skipped },
       ],
-      { stage },
+      { stage: rejectAll },
     )
     assert.deepEqual([first.rejected, first.duplicate], [6, 6])
-    const second = await run(t, base, [{ bytes, skipped }], { stage })
+    const second = await run(t, base, [{ bytes, skipped }], { stage: rejectAll })
     assert.deepEqual([second.rejected, second.duplicate], [0, 6])
     assert.equal((await readRecords(join(base, 'state', 'events', 'rejects'))).length, 6)
   })
@@ -104,14 +101,15 @@ describe('de-duplication', () => {
   it('writes all of the records that were made from one', async (t) => {
     const base = await temporaryFolder(t)
     const [event] = events(1, 2)
-    const twice = (batch: Batch) => {
-      const made = Array.from({ length: batch.count }, (_, from) => [
-        { bytes: batch.line(from), from },
-        { bytes: Buffer.from('{"made":true}'), from },
-      ])
-      return rebuild(batch, made.flat())
-    }
-    const totals = await run(t, base, [lines(event, event), lines(event)], { stage: twice })
+    const totals = await run(t, base, [lines(event, event), lines(event)], {
+      stage: (batch) => {
+        const made = Array.from({ length: batch.count }, (_, from) => [
+          { bytes: batch.line(from), from },
+          { bytes: Buffer.from('{"made":true}'), from },
+        ])
+        return rebuild(batch, made.flat())
+      },
+    })
     assert.deepEqual([totals.read, totals.added, totals.written, totals.duplicate], [3, 3, 2, 4])
     assert.deepEqual(await readRecords(join(base, 'out')), [event, { made: true }])
   })
@@ -142,10 +140,9 @@ describe('de-duplication', () => {
       from: Math.min(i, 1),
     }))
     const [rebuilt] = rebuild(batch, made)
-    const key = (id: number): number[] => [id, id, id, 0]
     rebuilt.digests = {
       stage: 'dedup',
-      keys: Uint32Array.from([1, 2, 2].flatMap(key)),
+      keys: Uint32Array.from([1, 2, 2].flatMap((id) => [id, id, id, 0])),
       buckets: new Int32Array(3).fill(NO_BUCKET),
     }
     const settled = await new Settler(memoryClaims()).settle(rebuilt)
@@ -171,9 +168,9 @@ describe('de-duplication', () => {
   it('holds only the buckets of the open epoch in memory when there is no room for more', async (t) => {
     const base = await temporaryFolder(t)
     const dedup = { stage: 'dedup', memory: 200_000 }
-    const pieces = Array.from({ length: 20 }, (_, day) => {
+    const pieces = Array.from({ length: 20 }, (_day, day) => {
       const timestamp = new Date(Date.UTC(2024, 0, 1 + day)).toISOString()
-      return { bytes: lines(...Array.from({ length: 1000 }, (_, id) => ({ id, timestamp }))) }
+      return { bytes: lines(...Array.from({ length: 1000 }, (_id, id) => ({ id, timestamp }))) }
     })
     const sink = { roll: rollWith({ maxRecords: 1000 }) }
     const first = await run(t, base, pieces, {}, { dedup, sink })
@@ -187,12 +184,6 @@ describe('de-duplication', () => {
 })
 
 describe('forgetting', () => {
-  const at = (day: number): Piece => {
-    const timestamp = new Date(Date.UTC(2024, 0, day, 12)).toISOString()
-    return { partition: 'a', bytes: lines({ id: day, timestamp }), horizon: Date.UTC(2024, 0, day) }
-  }
-  const buckets = async (base: string): Promise<number> =>
-    (await readdir(join(base, 'state', 'events', 'dedup'))).length
   const within = { ...DEDUP, within: 2 * DAY }
   const sink = { roll: rollWith({ maxRecords: 1 }) }
 
@@ -228,13 +219,32 @@ describe('forgetting', () => {
 
   it('reaches claims without a time by the progress at which they were made', async (t) => {
     const base = await temporaryFolder(t)
-    const odd = (day: number): Piece => ({ ...at(day), bytes: lines({ id: day, timestamp: 'soon' }) })
     await run(t, base, [odd(1), odd(2), odd(2), odd(3)], {}, { dedup: within, sink })
     assert.equal(await buckets(base), 3)
     await run(t, base, [odd(20)], {}, { dedup: within, sink })
     assert.deepEqual(await readdir(join(base, 'state', 'events', 'dedup')), ['p19742'])
   })
 })
+
+function rejectAll(batch: Batch): Batch {
+  for (let record = 0; record < batch.count; record++) batch.reject(record, 'NO_OWNER', 'owner')
+  return batch
+}
+
+/** A piece from noon of a day of January, behind which nothing older than that day can come. */
+function at(day: number): Piece {
+  const timestamp = new Date(Date.UTC(2024, 0, day, 12)).toISOString()
+  return { partition: 'a', bytes: lines({ id: day, timestamp }), horizon: Date.UTC(2024, 0, day) }
+}
+
+/** The same with a time that is none. */
+function odd(day: number): Piece {
+  return { ...at(day), bytes: lines({ id: day, timestamp: 'soon' }) }
+}
+
+async function buckets(base: string): Promise<number> {
+  return (await readdir(join(base, 'state', 'events', 'dedup'))).length
+}
 
 /** One run; returns its totals. */
 async function run(

@@ -152,8 +152,10 @@ describe('a store that refuses', () => {
     const first = await openStore(t, server, base)
     await assert.rejects(stream({ commit: first, pieces: PIECES }), { code: 'SINK_REFUSED' })
     await first.close()
+    const refused = server.requests.length
     const second = await openStore(t, server, base)
-    await until(() => second.writable().destroyed)
+    await until(() => server.requests.length > refused)
+    await until(() => server.requests.at(-1)?.status === 403)
     await assert.rejects(stream({ commit: second, pieces: PIECES }), { code: 'SINK_REFUSED' })
   })
 })

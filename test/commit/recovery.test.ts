@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { ObjectSink } from '../../src/component.ts'
 import { realFiles } from '../../src/commit/files.ts'
-import type { Files, OpenFile } from '../../src/commit/files.ts'
+import type { Files } from '../../src/commit/files.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { Paths } from '../../src/record/path.ts'
 import {
@@ -282,17 +282,19 @@ async function leaveUnpublished(t: TestContext, base: string): Promise<string> {
 
 /** The real file system, with a look at every operation before it is done. */
 function watchFiles(before: (name: string) => void): Files {
-  const watch = <T extends object>(target: T): T =>
-    new Proxy(target, {
-      get(object, name, receiver) {
-        const operation: unknown = Reflect.get(object, name, receiver)
-        if (typeof operation !== 'function') return operation
-        return async (...values: unknown[]) => {
-          if (name !== 'close') before(String(name))
-          const result: unknown = await operation.apply(object, values)
-          return name === 'open' ? watch(result as OpenFile) : result
-        }
-      },
-    })
-  return watch(realFiles)
+  const open: Files['open'] = async (path, flags) => watch(await realFiles.open(path, flags), before)
+  return watch({ ...realFiles, open }, before)
+}
+
+function watch<T extends object>(target: T, before: (name: string) => void): T {
+  return new Proxy(target, {
+    get(object, name, receiver) {
+      const operation: unknown = Reflect.get(object, name, receiver)
+      if (typeof operation !== 'function' || name === 'close') return operation
+      return async (...values: unknown[]): Promise<unknown> => {
+        before(String(name))
+        return operation.apply(object, values)
+      }
+    },
+  })
 }
