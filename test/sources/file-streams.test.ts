@@ -116,7 +116,7 @@ test('the signal ends reading while standard input waits for more', async (t) =>
 
 test('a named pipe is read like standard input', { skip: process.platform === 'win32' }, async (t) => {
   const pipe = join(await makeFolder(t), 'pipe.json')
-  execFileSync('mkfifo', [pipe])
+  execFileSync(MAKE_PIPE, [pipe])
   const writing = writeFile(pipe, events.join('\n'))
   const pieces = []
   for await (const piece of start(pipe)) pieces.push(piece)
@@ -124,6 +124,8 @@ test('a named pipe is read like standard input', { skip: process.platform === 'w
   assert.deepEqual(linesOf(pieces), events)
   assert.ok(pieces.every(({ position, partition }) => position === undefined && partition === pipe))
 })
+
+const MAKE_PIPE = 'mkfifo'
 
 const MiB = 1024 * 1024
 

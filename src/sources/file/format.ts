@@ -70,7 +70,7 @@ export class DetectingSplitter implements Splitter {
  * (a damaged line: no JSON goes on behind that). Otherwise it begins objects that are cut as the elements of arrays are: pretty-printed
  * ones, or several on a line. Anything else is NDJSON with a damaged line. Undefined when the head is too short to tell.
  */
-export function detectFormat(head: Buffer): Format | undefined {
+function detectFormat(head: Buffer): Format | undefined {
   let at = head.indexOf(ORDER_MARK) === 0 ? ORDER_MARK.length : 0
   while (isSpace(head[at])) at++
   if (at === head.length) return undefined

@@ -25,7 +25,7 @@ const FilePosition = Type.Object({
 /** How far a file was read. The partition it belongs to names the file, see `fileKey`. */
 export type FilePosition = Static<typeof FilePosition>
 
-export type Fingerprint = Pick<FilePosition, 'head' | 'headBytes'>
+type Fingerprint = Pick<FilePosition, 'head' | 'headBytes'>
 
 export function fingerprint(head: Buffer): Fingerprint {
   return { head: digest(head), headBytes: head.length }
