@@ -1,3 +1,6 @@
+import type { Transform } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import { SluiceError } from '../errors.ts'
 
@@ -9,22 +12,27 @@ export const endings = { none: '.ndjson', gzip: '.ndjson.gz', zstd: '.ndjson.zst
   [name in Compression]: string
 }
 
-/** Makes one gzip member or zstd frame, which readers take one behind the other; on the thread pool. */
-export type Compress = (bytes: Buffer) => Promise<Buffer>
+/** Compresses one file, on the thread pool. */
+export interface Compressor {
+  /** What comes out may belong to bytes that were pushed earlier; the order is kept. Not awaiting one push before the next is fine. */
+  push(bytes: Buffer): Promise<Buffer>
+  end(): Promise<Buffer>
+}
 
 /**
+ * For gzip each push is a member of its own: members need no memory in between, and all readers take them one behind the other. For zstd
+ * the file is one frame, since some readers (zlib of Node.js and zstandard of Python among them) silently stop behind the first.
+ *
  * @param level default 4 for gzip: on audit events objects a fifth smaller than at 1 to 3, at nine tenths of the speed; 3 for zstd, its own default.
  * @throws SluiceError UNSUPPORTED for zstd where Node.js has none.
  */
-export function createCompress(compression: Compression, level?: number): Compress {
-  if (compression === 'none') return (bytes) => Promise.resolve(bytes)
-  if (compression === 'gzip') {
-    return (bytes) => call((done) => zlib.gzip(bytes, { level: level ?? 4, chunkSize: CHUNK }, done))
-  }
+export function createCompressor(compression: Compression, level?: number): Compressor {
+  if (compression === 'none') return { push: (bytes) => Promise.resolve(bytes), end: nothing }
+  if (compression === 'gzip')
+    return { push: (bytes) => gzip(bytes, { level: level ?? 4, chunkSize: CHUNK }), end: nothing }
   if (!hasZstd(zlib)) throw new SluiceError('UNSUPPORTED', zstdMissing)
-  const zstd = zlib
-  const params = { [zstd.constants.ZSTD_c_compressionLevel]: level ?? 3 }
-  return (bytes) => call((done) => zstd.zstdCompress(bytes, { params, chunkSize: CHUNK }, done))
+  const params = { [zlib.constants.ZSTD_c_compressionLevel]: level ?? 3 }
+  return streamCompressor(zlib.createZstdCompress({ params, chunkSize: CHUNK }))
 }
 
 /** Why this Node.js cannot write a compression; undefined when it can. */
@@ -32,23 +40,45 @@ export function compressionProblem(compression: Compression): string | undefined
   return compression === 'zstd' && !hasZstd(zlib) ? zstdMissing : undefined
 }
 
+function nothing(): Promise<Buffer> {
+  return Promise.resolve(Buffer.alloc(0))
+}
+
 const zstdMissing = `zstd needs Node.js 22.15 or later, this is ${process.version}: use gzip`
 const CHUNK = 256 * 1024
 
+const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)
+
 /** What Node.js 20 does not have. */
 interface Zstd {
-  zstdCompress(
-    bytes: Buffer,
-    options: { params: { [name: number]: number }; chunkSize: number },
-    done: (error: Error | null, bytes: Buffer) => void,
-  ): void
+  createZstdCompress(options: { params: { [name: number]: number }; chunkSize: number }): Transform
   constants: { ZSTD_c_compressionLevel: number }
 }
 
 function hasZstd(library: object): library is Zstd {
-  return 'zstdCompress' in library
+  return 'createZstdCompress' in library
 }
 
-function call(start: (done: (error: Error | null, bytes: Buffer) => void) => void): Promise<Buffer> {
-  return new Promise((resolve, reject) => start((error, bytes) => (error ? reject(error) : resolve(bytes))))
+function streamCompressor(stream: Transform): Compressor {
+  let chunks: Buffer[] = []
+  let failure: Error | undefined
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  stream.on('error', (error) => (failure = error))
+  const take = (): Buffer => {
+    if (failure) throw failure
+    const taken = Buffer.concat(chunks)
+    chunks = []
+    return taken
+  }
+  return {
+    async push(bytes) {
+      await new Promise<void>((resolve) => stream.write(bytes, () => resolve()))
+      return take()
+    },
+    async end() {
+      stream.end()
+      await finished(stream)
+      return take()
+    },
+  }
 }

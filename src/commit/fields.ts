@@ -13,7 +13,7 @@ export const objectFields = {
   compression: Choice(compressions, {
     default: 'gzip',
     description:
-      'How objects are compressed. No Content-Encoding is set: readers go by the ending, `.ndjson`, `.ndjson.gz` or `.ndjson.zst`. zstd needs Node.js 22.15.',
+      'How objects are compressed. No Content-Encoding is set: readers go by the ending, `.ndjson`, `.ndjson.gz` or `.ndjson.zst`. zstd needs Node.js 22.15, and some 4 MB of memory for each open object.',
   }),
   compressionLevel: Type.Optional(
     Type.Integer({

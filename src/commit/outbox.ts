@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type { ObjectSink } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import type { Batch, Reject } from '../record/batch.ts'
-import { createCompress, endings } from './compress.ts'
-import type { Compress, Compression } from './compress.ts'
+import { createCompressor, endings } from './compress.ts'
+import type { Compression, Compressor } from './compress.ts'
 import type { Files, OpenFile } from './files.ts'
 import type { CompiledKey, Partitioner } from './key-template.ts'
 import { rejectLine } from './rejects.ts'
@@ -62,7 +62,6 @@ export class OutboxEpoch {
       target,
       partitioner: target.key.partitioner(openedAt),
       fallback: target.key.fallback(openedAt),
-      compress: createCompress(target.compression, target.compressionLevel),
       memberBytes: Math.min(MEMBER_BYTES, target.roll.maxBytes),
       objects: new Map(),
       records: 0,
@@ -115,6 +114,7 @@ export class OutboxEpoch {
     for (const object of objects) {
       await this.#takeTurn()
       this.#write(object)
+      this.#append(object, object.compressor.end(), 0)
     }
     await Promise.all(this.#writes)
     const rows: ObjectRow[] = []
@@ -166,6 +166,7 @@ export class OutboxEpoch {
       prefix: this.#prefix(key, part),
       name,
       file: await files.open(join(folder, name), 'wx'),
+      compressor: createCompressor(target.compression, target.compressionLevel),
       hash: createHash('sha256'),
       lines: [],
       waiting: 0,
@@ -223,23 +224,27 @@ export class OutboxEpoch {
 
   /** Compresses what waits; several members of one file at once, but written in their order. */
   #write(object: OpenObject): void {
-    const { lines, waiting, drawer } = object
+    const { lines, waiting, compressor } = object
     if (waiting === 0) return
     object.lines = []
     object.waiting = 0
     this.#waiting -= waiting
     this.#busy += waiting
-    const written = this.#append(object, drawer.compress(lines.length === 1 ? lines[0] : Buffer.concat(lines)), waiting)
+    this.#append(object, compressor.push(lines.length === 1 ? lines[0] : Buffer.concat(lines)), waiting)
+  }
+
+  #append(object: OpenObject, compressed: Promise<Buffer>, plain: number): void {
+    const written = this.#appendInTurn(object, compressed, plain)
     object.written = written
     this.#writes.add(written)
     // A failure stays among the writes, where the next turn or the end of the epoch meets it.
     written.then(() => this.#writes.delete(written)).catch(() => undefined)
   }
 
-  async #append(object: OpenObject, compressed: Promise<Buffer>, plain: number): Promise<void> {
+  async #appendInTurn(object: OpenObject, compressed: Promise<Buffer>, plain: number): Promise<void> {
     const [bytes] = await Promise.all([compressed, object.written])
     object.hash.update(bytes)
-    await object.file.write(bytes, object.bytes)
+    if (bytes.length > 0) await object.file.write(bytes, object.bytes)
     object.bytes += bytes.length
     object.plain += plain
     object.unwritten -= plain
@@ -252,7 +257,6 @@ interface Drawer {
   readonly target: OutboxTarget
   readonly partitioner: Partitioner
   readonly fallback: string
-  readonly compress: Compress
   readonly memberBytes: number
   readonly objects: Map<string, OpenObject>
   records: number
@@ -266,6 +270,7 @@ interface OpenObject {
   /** Of the file in the outbox. */
   readonly name: string
   readonly file: OpenFile
+  readonly compressor: Compressor
   readonly hash: ReturnType<typeof createHash>
   lines: Buffer[]
   /** Bytes of `lines`; `unwritten` are those and the ones that are being compressed, `plain` those that are in the file. */

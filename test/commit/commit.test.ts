@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import zlib from 'node:zlib'
 import type { Batch } from '../../src/record/batch.ts'
 import type { JsonObject } from '../../src/record/json.ts'
 import { Paths } from '../../src/record/path.ts'
@@ -372,4 +373,27 @@ describe('rejects', () => {
     assert.ok([...objects.values()].join('').includes('"record":{"id":1,"secret":"[redacted]"}}\n'))
     assert.equal(commit.totals().objects.length, 1)
   })
+})
+
+describe('a compression', () => {
+  for (const compression of ['none', 'gzip', 'zstd'] as const) {
+    const skip = compression === 'zstd' && !('createZstdCompress' in zlib) && 'this Node.js has no zstd'
+    it(`of ${compression} gives back what was written, in parts`, { skip }, async (t) => {
+      const base = await temporaryFolder(t)
+      const paths = new Paths()
+      const sink = { compression, key: '{record.odd}' }
+      const commit = await openEvents(t, { base, paths, sink, bufferBytes: 10_000 })
+      const pieces = Array.from({ length: 40 }, (_, i) => {
+        const records = events(i * 100, i * 100 + 100).map((event) => ({ ...event, odd: Number(event['id']) % 3 }))
+        return { bytes: lines(...records) }
+      })
+      await stream({ commit, paths, pieces })
+      const ids = await readIds(join(base, 'out'))
+      assert.deepEqual(
+        ids.map(Number).toSorted((a, b) => a - b),
+        Array.from({ length: 4000 }, (_, id) => id),
+      )
+      assert.equal(commit.totals().objects.length, 3)
+    })
+  }
 })

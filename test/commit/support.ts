@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { TestContext } from 'node:test'
-import { gunzipSync } from 'node:zlib'
+import zlib from 'node:zlib'
 import { openCommit } from '../../src/commit/commit.ts'
 import type { Commit, CommitOptions, ObjectTarget } from '../../src/commit/commit.ts'
 import type { Piece } from '../../src/component.ts'
@@ -120,9 +120,16 @@ export async function readObjects(folder: string): Promise<Map<string, string>> 
   const names = await readdir(folder, { recursive: true }).catch((): string[] => [])
   for (const name of names.filter((found) => found.includes('.ndjson')).toSorted()) {
     const bytes = await readFile(join(folder, name))
-    objects.set(name, (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString())
+    objects.set(name, unpack(name, bytes).toString())
   }
   return objects
+}
+
+function unpack(name: string, bytes: Buffer): Buffer {
+  if (name.endsWith('.gz')) return zlib.gunzipSync(bytes)
+  // Node.js 20 has none of it, nor its types.
+  const { zstdDecompressSync }: { zstdDecompressSync?: (bytes: Buffer) => Buffer } = zlib as object
+  return name.endsWith('.zst') && zstdDecompressSync ? zstdDecompressSync(bytes) : bytes
 }
 
 /** All records below a folder, in the order of the objects' names. */
