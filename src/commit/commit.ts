@@ -321,11 +321,12 @@ class ObjectCommit implements Commit {
 
   #keepProgress(epoch: OpenEpoch, { partition, position, horizon, tallies }: Batch): void {
     if (tallies.read > 0 || position !== undefined) this.#seen.add(partition)
-    if (position === undefined && horizon === undefined) return
+    // A horizon without a position would not hold: the next run reads again from the position before it.
+    if (position === undefined) return
     epoch.partitions.set(partition, {
       ...epoch.partitions.get(partition),
       partition,
-      ...(position !== undefined && { position }),
+      position,
       ...(horizon !== undefined && { horizon }),
     })
   }

@@ -43,7 +43,8 @@ export interface HistoryRow extends Omit<ObjectRow, 'file' | 'left'> {
 
 export interface PartitionRow {
   readonly partition: string
-  readonly position?: Json
+  readonly position: Json
+  /** The oldest event time (milliseconds since 1970) that can still come from there; absent when it was never told. */
   readonly horizon?: number
 }
 

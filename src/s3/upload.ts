@@ -32,6 +32,7 @@ export interface UploadOptions {
  */
 export async function uploadObject({ client, file, destination, signal, attempt }: UploadOptions): Promise<void> {
   await abortEarlier(client, destination, attempt)
+  const body = createReadStream(file.path, { highWaterMark: FILE_CHUNK })
   const upload = new Upload({
     client: watched(client, destination, signal, attempt),
     partSize: destination.partSize,
@@ -39,7 +40,7 @@ export async function uploadObject({ client, file, destination, signal, attempt 
     queueSize: 2,
     params: {
       ...bucketOf(destination),
-      Body: createReadStream(file.path, { highWaterMark: FILE_CHUNK }),
+      Body: body,
       ContentLength: file.bytes,
       ContentType: 'application/x-ndjson',
       IfNoneMatch: '*',
@@ -53,6 +54,8 @@ export async function uploadObject({ client, file, destination, signal, attempt 
   } catch (error) {
     if (error instanceof AlreadyThere) return
     throw s3Error(error, { operation: 'Upload', bucket: destination.bucket })
+  } finally {
+    body.destroy()
   }
 }
 

@@ -211,6 +211,13 @@ describe('forgetting', () => {
     assert.equal(await buckets(base), 3)
   })
 
+  it('does not follow a horizon that has no position', async (t) => {
+    const base = await temporaryFolder(t)
+    const { position: _none, ...loose } = at(20)
+    await run(t, base, [at(1), at(2), loose], {}, { dedup: within, sink })
+    assert.equal(await buckets(base), 3)
+  })
+
   it('does not happen without `within`', async (t) => {
     const base = await temporaryFolder(t)
     await run(t, base, [at(1), at(20), at(30)], {}, { sink })
@@ -234,7 +241,7 @@ function rejectAll(batch: Batch): Batch {
 /** A piece from noon of a day of January, behind which nothing older than that day can come. */
 function at(day: number): Piece {
   const timestamp = new Date(Date.UTC(2024, 0, day, 12)).toISOString()
-  return { partition: 'a', bytes: lines({ id: day, timestamp }), horizon: Date.UTC(2024, 0, day) }
+  return { partition: 'a', bytes: lines({ id: day, timestamp }), position: day, horizon: Date.UTC(2024, 0, day) }
 }
 
 /** The same with a time that is none. */
