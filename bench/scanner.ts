@@ -1,0 +1,118 @@
+/**
+ * How fast are the scanners against JSON.parse of each line? 16 paths, batches of 512 KiB of events of about 1 KB, one thread.
+ * `npm run build && node build/bench/scanner.js [--megabytes 32] [--rounds 9]`
+ *
+ * The three take turns batch by batch, so that the machine's drift hits all; medians of the rounds. MB/s are 10^6 bytes of NDJSON.
+ */
+import { isUtf8 } from 'node:buffer'
+import { parseArgs } from 'node:util'
+import type { Automaton } from '../src/record/automaton.ts'
+import { Paths } from '../src/record/path.ts'
+import { defaultLimits, MAX_HITS, MAX_RECORDS } from '../src/record/record-index.ts'
+import type { RecordIndex, ScanTask } from '../src/record/record-index.ts'
+import { scanLines } from '../src/record/scan-typescript.ts'
+import { WasmScanner } from '../src/record/wasm/scanner.ts'
+import { createEventSet } from '../test/servers/events.ts'
+
+type Scanner = (task: ScanTask, automaton: Automaton) => RecordIndex | undefined
+
+const BATCH_BYTES = 512 * 1024
+
+/** 16 columns: `add` brings in the parents. */
+const PATHS = [
+  'id',
+  'timestamp',
+  'service',
+  'event_type',
+  'success',
+  'client_ip',
+  'organization',
+  'initiated_by.type',
+  'initiated_by.id',
+  'initiated_by.username',
+  'geoip.latitude',
+  'geoip.longitude',
+  'username',
+]
+
+const { values } = parseArgs({ options: { megabytes: { type: 'string' }, rounds: { type: 'string' } } })
+const megabytes = Number(values.megabytes ?? 32)
+const rounds = Number(values.rounds ?? 9)
+const wasm = new WasmScanner()
+for (const shape of ['one', 'mixed'] as const) {
+  const batches = makeBatches(shape, megabytes * 1e6)
+  const bytes = batches.reduce((sum, batch) => sum + batch.length, 0)
+  const paths = new Paths()
+  for (const text of PATHS) paths.add(text)
+  const records = batches.reduce((sum, batch) => sum + scanLines(taskOf(batch), paths.automaton()).count, 0)
+  const runners: { name: string; run: (batch: Buffer) => void; seconds: number[] }[] = [
+    { name: 'JSON.parse', run: parseLines, seconds: [] },
+    { name: 'typescript', run: (batch) => scanWith(scanLines, batch, paths), seconds: [] },
+    {
+      name: 'wasm',
+      run: (batch) => scanWith((task, automaton) => wasm.scanLines(task, automaton), batch, paths),
+      seconds: [],
+    },
+  ]
+  // The first round warms up.
+  for (let round = -1; round < rounds; round++) {
+    const spent = runners.map(() => 0)
+    for (const batch of batches) {
+      for (const [at, { run }] of runners.entries()) {
+        const start = performance.now()
+        run(batch)
+        spent[at] += (performance.now() - start) / 1000
+      }
+    }
+    if (round >= 0) runners.forEach(({ seconds }, at) => seconds.push(spent[at]))
+  }
+  console.log(
+    `${process.version} ${shape}: ${records} events of ${Math.round(bytes / records)} bytes, ${paths.size} paths`,
+  )
+  for (const { name, seconds } of runners) {
+    const own = median(seconds)
+    const ratios = seconds.map((second, round) => runners[0].seconds[round] / second)
+    console.log(
+      `  ${name.padEnd(12)} ${(bytes / 1e6 / own).toFixed(0).padStart(5)} MB/s ${((own * 1e9) / records).toFixed(0).padStart(6)} ns/record ` +
+        `${median(ratios).toFixed(2).padStart(6)}x JSON.parse (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+    )
+  }
+}
+
+function scanWith(scanner: Scanner, batch: Buffer, paths: Paths): void {
+  if (scanner(taskOf(batch), paths.automaton())?.scanned !== batch.length) throw new Error('an index was full')
+}
+
+function taskOf(bytes: Buffer): ScanTask {
+  return { bytes, limits: defaultLimits, utf8: isUtf8(bytes), maxRecords: MAX_RECORDS, maxHits: MAX_HITS }
+}
+
+function makeBatches(shape: 'one' | 'mixed', size: number): Buffer[] {
+  const set = createEventSet({ seed: 1, count: 1e6, start: 1.7e12, end: 1.71e12, shape })
+  const batches: Buffer[] = []
+  let lines: string[] = []
+  let length = 0
+  for (let index = 0, total = 0; total < size; index++) {
+    const line = `${set.text(index)}\n`
+    lines.push(line)
+    length += line.length
+    if (length < BATCH_BYTES) continue
+    batches.push(Buffer.from(lines.join('')))
+    total += length
+    lines = []
+    length = 0
+  }
+  return batches
+}
+
+function parseLines(batch: Buffer): void {
+  let start = 0
+  for (let end = batch.indexOf(10); end >= 0; end = batch.indexOf(10, start)) {
+    JSON.parse(batch.toString('utf8', start, end))
+    start = end + 1
+  }
+}
+
+function median(numbers: number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
+}

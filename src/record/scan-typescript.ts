@@ -1,0 +1,331 @@
+import { isUtf8 } from 'node:buffer'
+import { ACCEPT_MASK, DEAD, START } from './automaton.ts'
+import type { Automaton } from './automaton.ts'
+import {
+  BACKSLASH,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  DOT,
+  LINE_FEED,
+  LOWER_A,
+  LOWER_E,
+  LOWER_F,
+  LOWER_L,
+  LOWER_N,
+  LOWER_R,
+  LOWER_S,
+  LOWER_T,
+  LOWER_U,
+  MINUS,
+  NINE,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  PLUS,
+  QUOTE,
+  RETURN,
+  SPACE,
+  TAB,
+  ZERO,
+} from './ascii.ts'
+import type { KeyTable } from './key-table.ts'
+import { isPlainNumber } from './number.ts'
+import {
+  defaultLimits,
+  Fault,
+  fillColumns,
+  HIT_STRIDE,
+  Kind,
+  MAX_HITS,
+  MAX_RECORDS,
+  numberLines,
+  RECORD_STRIDE,
+} from './record-index.ts'
+import type { RecordIndex, ScanTask } from './record-index.ts'
+
+/** By byte: 1 for what stands for itself in a string. */
+const PLAIN = new Uint8Array(256).fill(1, SPACE)
+PLAIN[QUOTE] = 0
+PLAIN[BACKSLASH] = 0
+
+/** By byte: 1 for what may follow a backslash, `u` apart. */
+const ESCAPE = new Uint8Array(256)
+for (const byte of Buffer.from('"\\/bfnrt')) ESCAPE[byte] = 1
+
+/** Space for results whose number is not known yet; they are copied out of it. A larger one is made for a scan that needs it, and not kept. */
+const recordSpace = new Uint32Array((MAX_RECORDS + 1) * RECORD_STRIDE)
+const hitSpace = new Uint32Array(MAX_HITS * HIT_STRIDE)
+let frameSpace = new Int32Array(2 * defaultLimits.maxDepth)
+
+/** With `complete` a record that overflows the automaton is a faulty one; otherwise the scan ends before it. */
+export function scanLines(task: ScanTask, automaton: Automaton, complete = false): RecordIndex {
+  const { bytes, limits, utf8, maxRecords, maxHits } = task
+  const scanner = new LineScanner(bytes, automaton, limits.maxDepth)
+  let records = recordSpace
+  let count = 0
+  let lines = 0
+  let at = 0
+  while (at < bytes.length && count < maxRecords) {
+    const line = at
+    const start = skipSpace(bytes, at)
+    if (bytes[start] === LINE_FEED) {
+      at = start + 1
+      lines++
+      continue
+    }
+    const firstHit = scanner.hitCount
+    const end = scanner.scan(start)
+    let fault = scanner.fault
+    at = bytes.indexOf(LINE_FEED, end)
+    if (at - line > limits.maxLine) fault = Fault.length
+    else if (!utf8 && !isUtf8(bytes.subarray(line, at))) fault = Fault.utf8
+    else if (automaton.full && complete) fault = Fault.complex
+    if ((scanner.hitCount > maxHits && count > 0) || (automaton.full && !complete)) {
+      at = line
+      scanner.hitCount = firstHit
+      break
+    }
+    const record = RECORD_STRIDE * count++
+    if (record + RECORD_STRIDE === records.length) records = doubled(records)
+    records[record + 2] = firstHit
+    records[record + 3] = fault
+    if (fault === Fault.none) {
+      records[record] = start
+      records[record + 1] = end
+    } else {
+      scanner.hitCount = firstHit
+      records[record] = line
+      records[record + 1] = bytes[at - 1] === RETURN ? at - 1 : at
+    }
+    at++
+    lines++
+  }
+
+  const sentinel = RECORD_STRIDE * count
+  records.set([at, at, scanner.hitCount, Fault.none], sentinel)
+  const index: RecordIndex = {
+    count,
+    pathCount: automaton.pathCount,
+    records: records.slice(0, sentinel + RECORD_STRIDE),
+    hits: scanner.hits.slice(0, scanner.hitCount * HIT_STRIDE),
+    columns: new Uint32Array(count * automaton.pathCount),
+    accepts: automaton.accepts,
+    scanned: at,
+    lines,
+    lineNumbers: undefined,
+  }
+  if (lines > count) index.lineNumbers = numberLines(bytes, index)
+  fillColumns(index, automaton.plain)
+  return index
+}
+
+/**
+ * The scanner proper. It works by the line, and not by the batch, so that it is compiled as a whole: a loop over lines would be entered in
+ * the interpreter for each batch. No rule of the grammar accepts the line feed, so that no read goes beyond a line.
+ */
+class LineScanner {
+  hits = hitSpace
+  hitCount = 0
+  /** `Fault` of the last line. */
+  fault: number = Fault.none
+  readonly #bytes: Buffer
+  readonly #automaton: Automaton
+  readonly #table: KeyTable
+  readonly #maxDepth: number
+  /** Two numbers for each open container: state << 1 | 1 inside an object, and its hit or -1. */
+  readonly #frames: Int32Array
+
+  constructor(bytes: Buffer, automaton: Automaton, maxDepth: number) {
+    this.#bytes = bytes
+    this.#automaton = automaton
+    this.#table = automaton.table
+    this.#maxDepth = maxDepth
+    if (frameSpace.length < 2 * maxDepth) frameSpace = new Int32Array(2 * maxDepth)
+    this.#frames = frameSpace
+  }
+
+  /** Scans the value that begins at `start`, which should be all of its line. Returns the position behind it, or one within a faulty line. */
+  scan(start: number): number {
+    const bytes = this.#bytes
+    const table = this.#table
+    const frames = this.#frames
+    const maxDepth = this.#maxDepth
+    let hits = this.hits
+    let hitCount = this.hitCount
+    let fault: number = Fault.syntax
+    let at = start
+    let byte = bytes[at]
+    let depth = 0
+    let state = DEAD
+    let isObject = false
+    let transition = byte === OPEN_OBJECT ? START << 16 : DEAD
+    let key = at
+
+    // One turn a value. Every `break` out of it is a fault, except at its end.
+    values: for (;;) {
+      if (isObject) {
+        if (byte !== QUOTE) break
+        key = at
+        const close = skipString(bytes, at)
+        if (close === 0) break
+        at = close < 0 ? -close : close
+        transition = state === DEAD ? DEAD : table.lookup(bytes, state, key + 1, at - 1)
+        byte = bytes[at]
+        if (byte <= SPACE) byte = bytes[(at = skipSpace(bytes, at))]
+        if (byte !== COLON) break
+        byte = bytes[++at]
+        if (byte <= SPACE) byte = bytes[(at = skipSpace(bytes, at))]
+      } else if (depth > 0) {
+        key = at
+        transition = state === DEAD ? DEAD : this.#automaton.stepElement(state)
+      }
+
+      const accept = transition & ACCEPT_MASK
+      let hit = -1
+      if (accept !== 0) {
+        hit = HIT_STRIDE * hitCount++
+        if (hit === hits.length) hits = this.hits = doubled(hits)
+        hits[hit + 1] = key
+        hits[hit + 2] = at
+      }
+
+      if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+        if (depth === maxDepth) {
+          fault = Fault.depth
+          break
+        }
+        frames[2 * depth] = (state << 1) | (isObject ? 1 : 0)
+        frames[2 * depth + 1] = hit
+        depth++
+        state = transition >> 16
+        isObject = byte === OPEN_OBJECT
+        if (hit >= 0) hits[hit] = accept | ((isObject ? Kind.object : Kind.array) << 16)
+        byte = bytes[++at]
+        if (byte <= SPACE) byte = bytes[(at = skipSpace(bytes, at))]
+        if (byte !== (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) continue
+      } else {
+        let kind: number
+        if (byte === QUOTE) {
+          const close = skipString(bytes, at)
+          if (close === 0) break
+          kind = close < 0 ? Kind.escaped : Kind.string
+          at = close < 0 ? -close : close
+        } else if (byte === LOWER_T) {
+          if (bytes[at + 1] !== LOWER_R || bytes[at + 2] !== LOWER_U || bytes[at + 3] !== LOWER_E) break
+          kind = Kind.true
+          at += 4
+        } else if (byte === LOWER_F) {
+          if (bytes[at + 1] !== LOWER_A || bytes[at + 2] !== LOWER_L || bytes[at + 3] !== LOWER_S) break
+          if (bytes[at + 4] !== LOWER_E) break
+          kind = Kind.false
+          at += 5
+        } else if (byte === LOWER_N) {
+          if (bytes[at + 1] !== LOWER_U || bytes[at + 2] !== LOWER_L || bytes[at + 3] !== LOWER_L) break
+          kind = Kind.null
+          at += 4
+        } else {
+          const close = skipNumber(bytes, at)
+          if (close === 0) break
+          kind = hit < 0 || isPlainNumber(bytes, at, close) ? Kind.number : Kind.unusual
+          at = close
+        }
+        if (hit >= 0) {
+          hits[hit] = accept | (kind << 16)
+          hits[hit + 3] = at
+        }
+        byte = bytes[at]
+        if (byte <= SPACE && depth > 0) byte = bytes[(at = skipSpace(bytes, at))]
+      }
+
+      // Behind a value: close what it ends, up to the next one.
+      while (depth > 0) {
+        if (byte === COMMA) {
+          byte = bytes[++at]
+          if (byte <= SPACE) byte = bytes[(at = skipSpace(bytes, at))]
+          continue values
+        }
+        if (byte !== (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) break values
+        at++
+        depth--
+        const opened = frames[2 * depth + 1]
+        if (opened >= 0) hits[opened + 3] = at
+        state = frames[2 * depth] >> 1
+        isObject = (frames[2 * depth] & 1) !== 0
+        byte = bytes[at]
+        if (byte <= SPACE && depth > 0) byte = bytes[(at = skipSpace(bytes, at))]
+      }
+      if (bytes[skipSpace(bytes, at)] === LINE_FEED) fault = bytes[start] === OPEN_OBJECT ? Fault.none : Fault.notObject
+      break
+    }
+    this.hitCount = hitCount
+    this.fault = fault
+    return at
+  }
+}
+
+/** The position of the first byte that is not whitespace. */
+function skipSpace(bytes: Buffer, at: number): number {
+  let byte = bytes[at]
+  while (byte === SPACE || byte === TAB || byte === RETURN) byte = bytes[++at]
+  return at
+}
+
+/** The position behind the string that begins here, negative when it holds escapes, 0 when it is not one. */
+function skipString(bytes: Buffer, start: number): number {
+  let at = start + 1
+  let byte: number
+  let escaped = false
+  for (;;) {
+    // Four at a time: a fifth faster, for the whole scan.
+    while (
+      PLAIN[(byte = bytes[at])] === 1 &&
+      PLAIN[(byte = bytes[++at])] === 1 &&
+      PLAIN[(byte = bytes[++at])] === 1 &&
+      PLAIN[(byte = bytes[++at])] === 1
+    ) {
+      at++
+    }
+    if (byte === QUOTE) return escaped ? -at - 1 : at + 1
+    if (byte !== BACKSLASH) return 0
+    escaped = true
+    const letter = bytes[at + 1]
+    if (letter === LOWER_U) {
+      if (!isHex(bytes[at + 2]) || !isHex(bytes[at + 3]) || !isHex(bytes[at + 4]) || !isHex(bytes[at + 5])) return 0
+      at += 6
+    } else {
+      if (ESCAPE[letter] !== 1) return 0
+      at += 2
+    }
+  }
+}
+
+/** The position behind the number that begins here, 0 when it is not one. */
+function skipNumber(bytes: Buffer, start: number): number {
+  let at = start
+  if (bytes[at] === MINUS) at++
+  if (bytes[at] === ZERO) at++
+  else if ((at = skipDigits(bytes, at)) === 0) return 0
+  if (bytes[at] === DOT && (at = skipDigits(bytes, at + 1)) === 0) return 0
+  if ((bytes[at] | 0x20) !== LOWER_E) return at
+  at++
+  if (bytes[at] === PLUS || bytes[at] === MINUS) at++
+  return skipDigits(bytes, at)
+}
+
+/** The position behind at least one digit, 0 when there is none. */
+function skipDigits(bytes: Buffer, start: number): number {
+  let at = start
+  while (bytes[at] >= ZERO && bytes[at] <= NINE) at++
+  return at === start ? 0 : at
+}
+
+function isHex(byte: number): boolean {
+  return (byte >= ZERO && byte <= NINE) || ((byte | 0x20) >= LOWER_A && (byte | 0x20) <= LOWER_F)
+}
+
+function doubled(space: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(2 * space.length)
+  larger.set(space)
+  return larger
+}

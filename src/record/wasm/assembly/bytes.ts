@@ -1,0 +1,21 @@
+/** The bytes that JSON and NDJSON are made of, as in ascii.ts. */
+export const TAB: u32 = 0x09
+export const LINE_FEED: u32 = 0x0a
+export const RETURN: u32 = 0x0d
+export const SPACE: u32 = 0x20
+export const QUOTE: u32 = 0x22
+export const PLUS: u32 = 0x2b
+export const COMMA: u32 = 0x2c
+export const MINUS: u32 = 0x2d
+export const DOT: u32 = 0x2e
+export const ZERO: u32 = 0x30
+export const COLON: u32 = 0x3a
+export const OPEN_ARRAY: u32 = 0x5b
+export const BACKSLASH: u32 = 0x5c
+export const CLOSE_ARRAY: u32 = 0x5d
+export const LOWER_E: u32 = 0x65
+export const LOWER_F: u32 = 0x66
+export const LOWER_N: u32 = 0x6e
+export const LOWER_T: u32 = 0x74
+export const OPEN_OBJECT: u32 = 0x7b
+export const CLOSE_OBJECT: u32 = 0x7d

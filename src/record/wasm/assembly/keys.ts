@@ -1,0 +1,153 @@
+import { COLON } from './bytes'
+import { stepKey } from './host'
+import { ELEMENTS_BYTES, ENTRIES, ENTRY_BITS, ENTRY_BYTES, GUESSES, GUESS_BITS, TABLES, TABLE_BYTES } from './layout'
+import { skipString } from './text'
+
+/**
+ * What the automaton said about (state, raw key) pairs, so that it is asked once for each. A fixed table: ever new keys cost time but no
+ * memory, and no choice of keys makes a look-up longer than `WAYS` entries. An entry is:
+ *  0: state << 8 | length of the text, or FREE
+ *  4: the transition
+ *  8: one bit for each of the first 16 bytes that belongs to the text
+ * 16: the text: the key in its quotes, and the colon
+ *
+ * Events repeat the order of their keys, so the entry is first guessed from the keys before it. A right guess takes one comparison: what
+ * equals a key that was valid needs no look at its bytes.
+ */
+const NAME: usize = 0
+const TRANSITION: usize = 4
+const MASK: usize = 8
+const TEXT: usize = 16
+
+const FREE: u32 = 0xffffffff
+const MAX_TEXT: usize = ENTRY_BYTES - TEXT
+const ENTRY_COUNT: usize = 1 << ENTRY_BITS
+const WAYS: usize = 8
+
+/** What `findKey` found: -1 when the automaton is full; 0 for a key too long to have an entry. */
+export let foundTransition: i32 = 0
+export let foundEntry: usize = 0
+
+let victim: usize = 0
+
+export function tableAt(number: usize): usize {
+  return TABLES + number * TABLE_BYTES
+}
+
+/** Forgets everything that a table knows. */
+export function clearTable(number: usize): void {
+  const table = tableAt(number)
+  memory.fill(table, 0xff, ELEMENTS_BYTES)
+  const entries = table + ENTRIES
+  for (let i: usize = 0; i <= ENTRY_COUNT; i++) store<u32>(entries + i * ENTRY_BYTES, FREE, NAME)
+  const nobody = entries + ENTRY_COUNT * ENTRY_BYTES
+  for (let i: usize = 0; i < 1 << GUESS_BITS; i++) store<u32>(table + GUESSES + 4 * i, <u32>nobody)
+}
+
+/** Where the guess stands for the key that follows what `history` tells. */
+@inline
+export function guessAt(guesses: usize, history: u32): usize {
+  return guesses + (<usize>((history * 0x9e3779b1) >>> (32 - GUESS_BITS)) << 2)
+}
+
+/** The last four keys. */
+@inline
+export function afterKey(history: u32, entry: usize): u32 {
+  return (history << 8) + <u32>(entry / ENTRY_BYTES)
+}
+
+/** Inside a container that a key opened. */
+@inline
+export function inside(history: u32): u32 {
+  return history + 0x3001
+}
+
+/** True when the member at `at` has the key of this entry, its colon right behind it. */
+@inline
+export function isKeyOf(entry: usize, state: u32, at: usize): bool {
+  const name = load<u32>(entry, NAME)
+  if (name >>> 8 != state) return false
+  const mask = load<u32>(entry, MASK)
+  if ((i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(entry, TEXT))) & mask) != mask) return false
+  return mask != 0xffff || isSameTail(entry + TEXT, at, name & 0xff)
+}
+
+@inline
+export function textLength(entry: usize): usize {
+  return load<u8>(entry, NAME)
+}
+
+@inline
+export function transitionOf(entry: usize): u32 {
+  return load<u32>(entry, TRANSITION)
+}
+
+/** The position behind the key that begins here, 0 when it is not one. `origin` is the position of byte 0 of all bytes. */
+export function findKey(entries: usize, state: u32, at: usize, origin: usize): usize {
+  const end = skipString(at)
+  if (end == 0) return 0
+  // With the colon.
+  const length = end - at + 1
+  if (length > MAX_TEXT) {
+    foundEntry = 0
+    foundTransition = ask(state, at, end, origin)
+    return end
+  }
+  const name = (state << 8) | <u32>length
+  const quoted = maskOf(length - 1)
+  const first = hash(name, at, length)
+  let entry = entries + ((first + (victim & (WAYS - 1))) & (ENTRY_COUNT - 1)) * ENTRY_BYTES
+  for (let way: usize = 0; way < WAYS; way++) {
+    const other = entries + ((first + way) & (ENTRY_COUNT - 1)) * ENTRY_BYTES
+    const known = load<u32>(other, NAME)
+    if (known == FREE) {
+      entry = other
+      break
+    }
+    if (known != name) continue
+    if ((i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(other, TEXT))) & quoted) != quoted) continue
+    if (quoted == 0xffff && !isSameTail(other + TEXT, at, <u32>length - 1)) continue
+    foundEntry = other
+    foundTransition = load<i32>(other, TRANSITION)
+    return end
+  }
+  foundTransition = ask(state, at, end, origin)
+  if (foundTransition < 0) return end
+  victim++
+  store<u32>(entry, name, NAME)
+  store<i32>(entry, foundTransition, TRANSITION)
+  store<u32>(entry, maskOf(length), MASK)
+  memory.copy(entry + TEXT, at, length - 1)
+  store<u8>(entry + TEXT + length - 1, <u8>COLON)
+  foundEntry = entry
+  return end
+}
+
+/** Of the raw key. Nothing matches in state 0, and the automaton is not asked. */
+@inline
+function ask(state: u32, at: usize, end: usize, origin: usize): i32 {
+  return state == 0 ? 0 : stepKey(state, at + 1 - origin, end - 1 - origin)
+}
+
+@inline
+function maskOf(length: usize): u32 {
+  return length < 16 ? (1 << <u32>length) - 1 : 0xffff
+}
+
+/** The last 16 bytes, and those in the middle of a long text, are the same. The first 16 are known to be. */
+@inline
+function isSameTail(text: usize, at: usize, length: u32): bool {
+  const last = length - 16
+  if (i8x16.bitmask(i8x16.eq(v128.load(at + last), v128.load(text + last))) != 0xffff) return false
+  return length <= 32 || i8x16.bitmask(i8x16.eq(v128.load(at + 16), v128.load(text + 16))) == 0xffff
+}
+
+/** Of the name, the first 8 bytes and the last 8; `length` counts the colon, which may not be there. */
+@inline
+function hash(name: u32, at: usize, length: usize): usize {
+  const plain = length - 2
+  const first = plain >= 8 ? load<u64>(at) : load<u64>(at) & ((<u64>1 << (plain << 3)) - 1)
+  const last = plain >= 8 ? load<u64>(at + length - 9) : 0
+  const mixed = (first ^ (last * 0x9e3779b97f4a7c15) ^ (<u64>name * 0xc2b2ae3d27d4eb4f)) * 0xff51afd7ed558ccd
+  return <usize>(mixed >>> (64 - <u64>ENTRY_BITS))
+}

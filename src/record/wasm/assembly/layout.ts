@@ -1,0 +1,44 @@
+/**
+ * The memory of the module. Its size is fixed: nothing is allocated, a scan that needs more than this is left to the TypeScript scanner.
+ * The host reads these numbers from the exports of the module. What is added for later stages goes behind `INPUT`.
+ */
+
+/** Open containers: 16 bytes each. Address 0 stands for "none", so it holds nothing. */
+export const FRAMES: usize = 1024
+export const FRAME_BYTES: usize = 16
+export const MAX_DEPTH: usize = 1024
+
+/** What is known of an automaton, for so many automata at a time; see keys.ts. One after the other in each: */
+export const TABLES: usize = 65536
+export const TABLE_COUNT: usize = 4
+/** By state: the transition for an element of an array, -1 when it is not known. */
+export const ELEMENTS_BYTES: usize = 4 * 0x8000
+/** By accept set: number of its paths or `TOO_MANY`, then their ids, `MANY` added for those with wildcards; 2 bytes each. */
+export const ACCEPTS: usize = ELEMENTS_BYTES
+export const ACCEPT_COUNT: usize = 4096
+export const ACCEPT_BYTES: usize = 16
+export const MANY: u32 = 0x8000
+export const TOO_MANY: u32 = 0xffff
+/** By hash of what stands before a key: the entry of the key that was there last time. */
+export const GUESSES: usize = ACCEPTS + ACCEPT_COUNT * ACCEPT_BYTES
+export const GUESS_BITS: u32 = 12
+/** Keys; one entry more, for a guess that nobody made. */
+export const ENTRIES: usize = GUESSES + (4 << GUESS_BITS)
+export const ENTRY_BITS: u32 = 11
+export const ENTRY_BYTES: usize = 64
+export const TABLE_BYTES: usize = ENTRIES + ((1 << ENTRY_BITS) + 1) * ENTRY_BYTES
+
+/** Records, hits and columns as `RecordIndex` has them, for the largest index; one record more as sentinel. */
+export const RECORDS: usize = TABLES + TABLE_COUNT * TABLE_BYTES
+export const RECORD_BYTES: usize = 16
+export const MAX_RECORDS: usize = 16384
+export const HITS: usize = RECORDS + (MAX_RECORDS + 1) * RECORD_BYTES
+export const HIT_BYTES: usize = 16
+export const MAX_HITS: usize = 65536
+export const COLUMNS: usize = HITS + MAX_HITS * HIT_BYTES
+export const MAX_CELLS: usize = 1 << 18
+
+/** The lines to scan. Reads of 16 bytes go beyond their end. */
+export const INPUT: usize = COLUMNS + MAX_CELLS * 4 + 16
+export const INPUT_BYTES: usize = 1 << 20
+export const END: usize = INPUT + INPUT_BYTES + 64

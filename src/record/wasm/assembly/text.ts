@@ -1,0 +1,147 @@
+import { BACKSLASH, DOT, LINE_FEED, LOWER_E, MINUS, PLUS, QUOTE, RETURN, SPACE, TAB, ZERO } from './bytes'
+
+/** The position of the first byte from here on that is not whitespace (a line feed is none). */
+@inline
+export function skipSpace(start: usize): usize {
+  return load<u8>(start) > SPACE ? start : skipSpaces(start)
+}
+
+function skipSpaces(start: usize): usize {
+  let at = start
+  // Most blanks stand alone.
+  for (let i = 0; i < 2; i++) {
+    const byte = load<u8>(at)
+    if (byte != SPACE && byte != TAB && byte != RETURN) return at
+    at++
+  }
+  while (true) {
+    const bytes = v128.load(at)
+    const blank = v128.or(
+      v128.or(i8x16.eq(bytes, i8x16.splat(<i8>SPACE)), i8x16.eq(bytes, i8x16.splat(<i8>TAB))),
+      i8x16.eq(bytes, i8x16.splat(<i8>RETURN)),
+    )
+    const others = i8x16.bitmask(blank) ^ 0xffff
+    if (others != 0) return at + ctz(others)
+    at += 16
+  }
+}
+
+/** The position of the first line feed from here on. */
+export function findLineFeed(start: usize): usize {
+  let at = start
+  while (true) {
+    const found = i8x16.bitmask(i8x16.eq(v128.load(at), i8x16.splat(<i8>LINE_FEED)))
+    if (found != 0) return at + ctz(found)
+    at += 16
+  }
+}
+
+/**
+ * One bit for each of 16 bytes that ends the plain part of a string: quote, backslash or control byte. Flipping bit 1 puts the quote beside
+ * the control bytes, and no other byte there.
+ */
+@inline
+export function stringStops(at: usize): i32 {
+  const bytes = v128.load(at)
+  const low = i8x16.le_u(v128.xor(bytes, i8x16.splat(0x02)), i8x16.splat(0x20))
+  return i8x16.bitmask(v128.or(low, i8x16.eq(bytes, i8x16.splat(<i8>BACKSLASH))))
+}
+
+/** The position behind an escape sequence, 0 when it is not one. */
+export function skipEscape(at: usize): usize {
+  const letter: u32 = load<u8>(at, 1)
+  if (letter == 0x75) return isHex(at + 2) && isHex(at + 3) && isHex(at + 4) && isHex(at + 5) ? at + 6 : 0
+  // " \ / b f n r t
+  switch (letter) {
+    case QUOTE:
+    case BACKSLASH:
+    case 0x2f:
+    case 0x62:
+    case 0x66:
+    case 0x6e:
+    case 0x72:
+    case 0x74:
+      return at + 2
+    default:
+      return 0
+  }
+}
+
+/** The position behind the string that begins here, 0 when it is not one. */
+export function skipString(start: usize): usize {
+  let at = start + 1
+  while (true) {
+    const stops = stringStops(at)
+    if (stops == 0) {
+      at += 16
+      continue
+    }
+    at += ctz(stops)
+    const byte = load<u8>(at)
+    if (byte == QUOTE) return at + 1
+    if (byte != BACKSLASH) return 0
+    at = skipEscape(at)
+    if (at == 0) return 0
+  }
+}
+
+/** The position behind the number that begins here, 0 when it is not one. */
+@inline
+export function skipNumber(start: usize): usize {
+  let at = start
+  if (load<u8>(at) == MINUS) at++
+  if (load<u8>(at) == ZERO) {
+    at++
+  } else {
+    if (!isDigit(at)) return 0
+    do at++
+    while (isDigit(at))
+  }
+  const byte = load<u8>(at)
+  return byte == DOT || (byte | 0x20) == LOWER_E ? skipFraction(at) : at
+}
+
+function skipFraction(start: usize): usize {
+  let at = start
+  if (load<u8>(at) == DOT) {
+    at = skipDigits(at + 1)
+    if (at == 0) return 0
+  }
+  if ((load<u8>(at) | 0x20) != LOWER_E) return at
+  at++
+  if (load<u8>(at) == PLUS || load<u8>(at) == MINUS) at++
+  return skipDigits(at)
+}
+
+/** The position behind at least one digit, 0 when there is none. */
+function skipDigits(start: usize): usize {
+  let at = start
+  while (isDigit(at)) at++
+  return at == start ? 0 : at
+}
+
+/** As `isPlainNumber` of number.ts says, which is the one to read. */
+export function isPlainNumber(start: usize, end: usize): bool {
+  const negative = load<u8>(start) == MINUS
+  const first = negative ? start + 1 : start
+  let dot: usize = 0
+  for (let at = first; at < end; at++) {
+    if (load<u8>(at) == DOT) dot = at
+    else if (!isDigit(at)) return false
+  }
+  if (dot == 0) return end - first <= 15 && !(negative && load<u8>(first) == ZERO)
+  if (end - first - 1 > 15 || load<u8>(end - 1) == ZERO) return false
+  if (load<u8>(first) != ZERO) return true
+  let at = dot + 1
+  while (load<u8>(at) == ZERO) at++
+  return at - dot - 1 <= 5
+}
+
+@inline
+function isDigit(at: usize): bool {
+  return <u32>load<u8>(at) - ZERO <= 9
+}
+
+function isHex(at: usize): bool {
+  return isDigit(at) || <u32>(load<u8>(at) | 0x20) - 0x61 <= 5
+}

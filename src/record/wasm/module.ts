@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+
+/** What the module of `assembly/` exports: the numbers of its layout.ts, and the rest of its index.ts. */
+export interface ScannerModule {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+
+  readonly TABLES: Global
+  readonly TABLE_COUNT: Global
+  readonly TABLE_BYTES: Global
+  readonly ACCEPTS: Global
+  readonly ACCEPT_COUNT: Global
+  readonly ACCEPT_BYTES: Global
+  readonly MANY: Global
+  readonly TOO_MANY: Global
+  readonly RECORDS: Global
+  readonly MAX_RECORDS: Global
+  readonly HITS: Global
+  readonly MAX_HITS: Global
+  readonly COLUMNS: Global
+  readonly INPUT: Global
+  readonly INPUT_BYTES: Global
+  readonly MAX_DEPTH: Global
+  readonly END: Global
+
+  readonly count: Global
+  readonly hitCount: Global
+  readonly lines: Global
+  readonly covered: Global
+  readonly columnsFit: Global
+  clearTable(table: number): void
+  begin(
+    table: number,
+    maxRecords: number,
+    maxHits: number,
+    maxDepth: number,
+    maxLine: number,
+    utf8: boolean,
+    paths: number,
+  ): void
+  scanWindow(length: number, offset: number): void
+}
+
+interface Global {
+  readonly value: number
+}
+
+/** What the module asks while it scans, see assembly/host.ts. */
+export interface Host {
+  stepKey(state: number, start: number, end: number): number
+  stepElement(state: number): number
+  isUtf8(start: number, end: number): boolean
+}
+
+const PAGE = 65_536
+
+/** The module with all of its memory. @throws Error where there is no WebAssembly with SIMD, or the module was not built. */
+export function loadModule(host: Host): ScannerModule {
+  const module = new WebAssembly.Module(readFileSync(new URL('scanner.wasm', import.meta.url)))
+  const { exports } = new WebAssembly.Instance(module, { host })
+  const { memory, END } = exports
+  memory.grow(Math.ceil((END.value - memory.buffer.byteLength) / PAGE))
+  return exports
+}
+
+/** What the types of Node.js 20 do not know. */
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object, imports: { readonly host: Host }) => { readonly exports: ScannerModule }
+}

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { isUtf8 } from 'node:buffer'
+import { fileURLToPath } from 'node:url'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { Paths } from '../../../src/record/path.ts'
+import { defaultLimits, HIT_STRIDE, MAX_HITS, MAX_RECORDS } from '../../../src/record/record-index.ts'
+import type { RecordIndex, ScanLimits, ScanTask } from '../../../src/record/record-index.ts'
+import { scanLines } from '../../../src/record/scan-typescript.ts'
+import { scan } from '../../../src/record/scan.ts'
+import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
+import { createEventSet } from '../../servers/events.ts'
+import { pathText, recordText } from '../arbitrary.ts'
+import { bytes as byteCases, values } from '../grammar-cases.ts'
+
+interface Capacity {
+  readonly maxRecords: number
+  readonly maxHits: number
+}
+
+const ordinary: Capacity = { maxRecords: MAX_RECORDS, maxHits: MAX_HITS }
+const wasm = new WasmScanner()
+
+function pathsOf(texts: readonly string[]): Paths {
+  const paths = new Paths()
+  for (const text of texts) paths.add(text)
+  return paths
+}
+
+function linesOf(texts: readonly string[]): Buffer {
+  return Buffer.from(texts.map((text) => `${text}\n`).join(''))
+}
+
+function taskOf(bytes: Buffer, limits: ScanLimits = defaultLimits, capacity = ordinary): ScanTask {
+  return { bytes, limits, utf8: isUtf8(bytes), ...capacity }
+}
+
+/** Each scanner has paths of its own, so that neither profits from what the other asked. */
+function assertSame(bytes: Buffer, texts: readonly string[], limits?: ScanLimits): void {
+  const task = taskOf(bytes, limits)
+  const index = wasm.scanLines(task, pathsOf(texts).automaton())
+  assert.notEqual(index, undefined)
+  assert.deepEqual(index, scanLines(task, pathsOf(texts).automaton()))
+}
+
+/** All indexes that it takes to cover the bytes. */
+function scanAll(task: ScanTask, scanOne: (task: ScanTask) => RecordIndex): RecordIndex[] {
+  const indexes: RecordIndex[] = []
+  for (let at = 0; at < task.bytes.length;) {
+    const index = scanOne({ ...task, bytes: task.bytes.subarray(at) })
+    assert.ok(index.scanned > 0)
+    indexes.push(index)
+    at += index.scanned
+  }
+  return indexes
+}
+
+function nested(depth: number): string {
+  return `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+}
+
+const junk = fc.constantFrom(...Array.from('{}[],:"\\01.e-t \u0001xu\r\n\u00e9'))
+const mutation = fc.record({ at: fc.nat(), text: junk, kind: fc.constantFrom('insert', 'delete', 'replace') })
+const line = fc
+  .record({
+    before: fc.constantFrom('', '', ' ', '\t ', ' '.repeat(40)),
+    text: recordText,
+    after: fc.constantFrom('', '', '\r', '  \r'),
+    mutations: fc.oneof(fc.constant([]), fc.constant([]), fc.array(mutation, { maxLength: 2 })),
+  })
+  .map(({ before, text, after, mutations }) => {
+    let mutated = before + text + after
+    for (const { at, text: inserted, kind } of mutations) {
+      const place = at % (mutated.length + 1)
+      const behind = kind === 'insert' ? place : place + 1
+      mutated = mutated.slice(0, place) + (kind === 'delete' ? '' : inserted) + mutated.slice(behind)
+    }
+    return mutated
+  })
+const stray = fc.constantFrom('', ' ', '\r', '\t\r', 'null', '[]', '1', '"a"', '{}')
+const texts = fc.array(fc.oneof({ weight: 5, arbitrary: line }, { weight: 1, arbitrary: stray }), { maxLength: 8 })
+const damage = fc.option(fc.record({ at: fc.nat(), bytes: fc.constantFrom(...Object.values(byteCases)) }), { freq: 4 })
+const input = fc.tuple(texts, damage).map(([lines, damaged]) => {
+  const bytes = linesOf(lines)
+  if (damaged === null || bytes.length === 0) return bytes
+  const at = damaged.at % bytes.length
+  return Buffer.concat([bytes.subarray(0, at), Buffer.from(damaged.bytes), bytes.subarray(at)])
+})
+const limits = fc.record({ maxDepth: fc.integer({ min: 1, max: 8 }), maxLine: fc.integer({ min: 2, max: 300 }) })
+const pathTexts = fc.array(pathText, { maxLength: 8 })
+
+test('both scanners make the same index of any lines, with any paths and limits', () => {
+  fc.assert(
+    fc.property(input, pathTexts, limits, (bytes, paths, limit) => assertSame(bytes, paths, limit)),
+    { numRuns: 3000 },
+  )
+})
+
+test('both scanners split at the same lines where an index is full', () => {
+  const capacity = fc.record({ maxRecords: fc.integer({ min: 1, max: 5 }), maxHits: fc.integer({ min: 1, max: 20 }) })
+  let splits = 0
+  let left = 0
+  fc.assert(
+    fc.property(input, pathTexts, limits, capacity, (bytes, paths, limit, room) => {
+      const task = taskOf(bytes, limit, room)
+      const fast = pathsOf(paths).automaton()
+      const plain = pathsOf(paths).automaton()
+      const indexes = scanAll(task, (part) => {
+        const index = wasm.scanLines(part, fast)
+        if (index === undefined) left++
+        else if (index.scanned < part.bytes.length) splits++
+        return index ?? scanLines(part, fast)
+      })
+      assert.deepEqual(
+        indexes,
+        scanAll(task, (part) => scanLines(part, plain)),
+      )
+    }),
+    { numRuns: 1500 },
+  )
+  assert.ok(splits > 1000 && left > 10, `${splits} splits, ${left} left to TypeScript`)
+})
+
+test('both scanners make the same index of every grammar case, alone and among others', () => {
+  const cases = Object.values(values)
+    .flat()
+    .filter((text) => !text.includes('\n'))
+    .flatMap((text) => [text, `{"a":${text}}`, `[${text}]`, `{"a":[0,${text},0],"b":0}`])
+  assert.ok(cases.length > 1000)
+  for (const text of cases) assertSame(linesOf([text]), ['a', '**'])
+  assertSame(linesOf(cases), ['a', 'a[*]', 'b', '**'])
+  const invalid = Object.values(byteCases).map((bytes) =>
+    Buffer.concat([Buffer.from('{"a":"'), Buffer.from(bytes), Buffer.from('"}\n{"b":1}\n')]),
+  )
+  for (const bytes of [...invalid, Buffer.concat(invalid)]) assertSame(bytes, ['a', 'b'])
+})
+
+test('both scanners make the same index of events, whatever place a line has among those copied in', () => {
+  const set = createEventSet({ seed: 7, count: 4000, start: 1.7e12, end: 1.71e12 })
+  const events = Array.from({ length: set.count }, (_, index) => set.text(index))
+  const paths = ['id', 'timestamp', 'initiated_by.username', 'changes[*].{from,to}', '**./pass|secret/i', 'geoip']
+  assertSame(linesOf(events), paths)
+  const mixed = events.flatMap((event, at) => [event, at % 5 === 0 ? ' '.repeat(at) : `{"id":"${'x'.repeat(at * 3)}"}`])
+  assertSame(linesOf(mixed), paths)
+  for (const length of [131_071, 131_072, 131_073, 1_048_575]) {
+    const long = `{"id":"${'x'.repeat(length - 10)}"}`
+    assertSame(linesOf([events[0], long, events[1], long, '', events[2]]), paths)
+  }
+})
+
+test('a line that is longer than the memory of the module is left to the TypeScript scanner', () => {
+  const bytes = linesOf(['{"a":1}', `{"a":"${'x'.repeat(1 << 20)}"}`, '{"a":2}'])
+  const limit = { maxDepth: 64, maxLine: 1 << 22 }
+  const paths = pathsOf(['a'])
+  assert.equal(wasm.scanLines(taskOf(bytes, limit), paths.automaton()), undefined)
+  assert.equal(scan(bytes, paths, limit).hits.length, 3 * HIT_STRIDE)
+})
+
+test('nesting is followed as deep as a pipeline may allow, and deeper in TypeScript', () => {
+  assertSame(linesOf([nested(999), nested(1000), nested(1001)]), ['**.a', 'a.a.a'], { maxDepth: 1000, maxLine: 1e6 })
+  const limit = { maxDepth: 5000, maxLine: 1e6 }
+  const paths = pathsOf(['**.a'])
+  assert.equal(wasm.scanLines(taskOf(linesOf([nested(2000)]), limit), paths.automaton()), undefined)
+  assert.equal(scan(linesOf([nested(2000)]), paths, limit).hits.length, 2000 * HIT_STRIDE)
+})
+
+test('columns are the same when a value has many paths, and when they are too many cells for the module', () => {
+  const many = ['a', '*', '**', '{a,b}', '{a,c}', '{a,d}', '/a/', '/^a/', '/a$/', '**.a', '**.*']
+  assertSame(linesOf(['{"a":1,"b":2}', '{"b":1}', '{"a":{"a":1},"a":2}']), many)
+  const wide = Array.from({ length: 40 }, (_, key) => `k${key}`)
+  assertSame(linesOf(Array.from({ length: 8000 }, (_, at) => `{"k${at % 50}":${at},"k3":1}`)), wide)
+})
+
+test('keys of any length are told apart', () => {
+  const keys = Array.from({ length: 80 }, (_, length) => 'k'.repeat(length))
+  const near = keys.flatMap((key) => [key, `${key}x`, `x${key}`, key.slice(1) + 'x', key.replace(/^(.{20})./, '$1x')])
+  const records = near.map((key, at) => `{"${key}":1,"${near[(at * 7) % near.length]}" : 2}`)
+  const paths = [...keys.keys()].filter((length) => length % 3 === 1).map((length) => 'k'.repeat(length))
+  assertSame(linesOf([...records, ...records.toReversed(), ...records]), [...paths, '*'])
+})
+
+test('a scanner serves many pipelines in turn', () => {
+  const lines = linesOf(['{"a":{"b":1},"c":[1,2]}', '{"b":{"a":"x"},"a":[{"b":2}]}'])
+  const all = Array.from({ length: 11 }, (_, at) => [['a', 'a.b', 'c[*]', 'b.a', '**.b'][at % 5], `k${at}`, 'b'])
+  const pipelines = all.map((paths) => ({ own: pathsOf(paths), other: pathsOf(paths) }))
+  for (let round = 0; round < 3; round++) {
+    for (const [at, { own, other }] of pipelines.entries()) {
+      if (round === 2) for (const paths of [own, other]) paths.add(`*.k${at}`)
+      const index = wasm.scanLines(taskOf(lines), own.automaton())
+      assert.deepEqual(index, scanLines(taskOf(lines), other.automaton()))
+    }
+  }
+})
+
+test('ever new keys cost no memory', () => {
+  const paths = pathsOf(['*.a', '**./secret/', 'a'])
+  const other = pathsOf(['*.a', '**./secret/', 'a'])
+  const automaton = paths.automaton()
+  const before = wasm.memoryBytes
+  for (let round = 0; round < 20; round++) {
+    const records = Array.from({ length: 500 }, (_, at) => {
+      const key = `${round}_${at * 7919}`
+      return `{"${key}":{"a":1,"x${key}":{"secret${key}":2,"${key}${'y'.repeat(at % 60)}":3}},"a":"${key}"}`
+    })
+    const task = taskOf(linesOf(records))
+    assert.deepEqual(wasm.scanLines(task, automaton), scanLines(task, other.automaton()))
+  }
+  assert.equal(wasm.memoryBytes, before)
+  assert.ok(before < 8 << 20, `${before} bytes`)
+  assert.equal(paths.automaton(), automaton)
+})
+
+test('an automaton that is full ends the index before the record that filled it, as in TypeScript', () => {
+  const letters = Array.from('abcdefghijklmnop')
+  const patterns = letters.map((letter) => `/${letter}/.x`)
+  const keys = Array.from({ length: 40_000 }, (_, bits) =>
+    letters.filter((_letter, at) => ((bits >> at) & 1) === 1).join(''),
+  )
+  const records = Array.from({ length: 400 }, (_, at) => keys.slice(at * 100, at * 100 + 100))
+  const bytes = linesOf(records.map((part) => `{${part.map((key) => `"${key}":{"x":1}`).join(',')}}`))
+  const ends = [wasm.scanLines.bind(wasm), scanLines].map((scanOne) => {
+    const paths = pathsOf(patterns)
+    const first = scanOne(taskOf(bytes), paths.automaton())
+    assert.ok(first !== undefined && first.count > 0)
+    const second = scanOne(taskOf(bytes.subarray(first.scanned)), paths.automaton())
+    assert.equal(first.scanned + (second?.scanned ?? 0), bytes.length)
+    return [first, second]
+  })
+  assert.deepEqual(ends[0], ends[1])
+})
+
+test('SLUICE_SCANNER forces a scanner', () => {
+  const module = new URL('../../../src/record/fast-scanner.js', import.meta.url).href
+  const ask = (forced: string) => {
+    const script = `import { fastScanner } from ${JSON.stringify(module)}; try { console.log(typeof fastScanner()) } catch (error) { console.log(error.code) }`
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+      encoding: 'utf8',
+      env: { ...process.env, SLUICE_SCANNER: forced },
+    })
+    return stdout.trim()
+  }
+  assert.deepEqual(['', 'wasm', 'typescript', 'other'].map(ask), ['object', 'object', 'undefined', 'USAGE'])
+})
+
+test('the TypeScript scanner passes the tests of scan', () => {
+  const file = fileURLToPath(new URL('../scan.test.js', import.meta.url))
+  const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', file], {
+    encoding: 'utf8',
+    // Inside a test run, a run of its own.
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, SLUICE_SCANNER: 'typescript' },
+  })
+  assert.equal(status, 0, stdout)
+  assert.match(stdout, /^# pass [1-9]/m)
+})
