@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import { diffLines } from 'diff'
+import { diffArrays } from 'diff'
 import type { PreviewedRecord } from './preview.ts'
 
 /** Records as text: what a transform takes away begins with `-`, what it adds with `+`. In colour on a terminal. */
@@ -16,13 +16,23 @@ function renderRecord({ origin, line, before, after, remark }: PreviewedRecord, 
 }
 
 function renderChange(before: string, after: string, colour: boolean): string {
-  return diffLines(before, after)
+  const comparator = (one: string, other: string) => withoutComma(one) === withoutComma(other)
+  return diffArrays(linesOf(before), linesOf(after), { comparator })
     .map(({ value, added, removed }) => {
-      if (added) return paint('green', mark(value, '+ '), colour)
-      if (removed) return paint('red', mark(value, '- '), colour)
-      return mark(value, '  ')
+      if (added) return paint('green', mark(value.join(''), '+ '), colour)
+      if (removed) return paint('red', mark(value.join(''), '- '), colour)
+      return mark(value.join(''), '  ')
     })
     .join('')
+}
+
+function linesOf(text: string): string[] {
+  return text.match(/.*\n/g) ?? []
+}
+
+/** A member that is the last no more has a comma behind it, which is no change of its own. */
+function withoutComma(line: string): string {
+  return line.replace(/,\n$/, '\n')
 }
 
 function mark(text: string, sign: string): string {

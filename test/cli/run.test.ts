@@ -5,6 +5,11 @@ import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { openWorkspace, type Workspace } from './command.ts'
 
+/** A line without a fault. */
+function good(id: number): Buffer {
+  return Buffer.from(`{"id":${id}}\n`)
+}
+
 /** All lines of the files below a folder. */
 async function linesBelow(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true, withFileTypes: true })
@@ -44,7 +49,6 @@ describe('sluice run', () => {
 
   test('rejects hostile lines, each with its own code and line number, and writes the good ones around them', async (t) => {
     const workspace = await openWorkspace(t)
-    const good = (number: number) => Buffer.from(`{"id":${number}}\n`)
     const lines = [
       good(1),
       Buffer.from('null\n'),
