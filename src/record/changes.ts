@@ -88,11 +88,23 @@ function compareArrays(
   const parts = readParts(line, whole.start)
   if (before.length === after.length) {
     for (const [at, part] of parts.entries()) compare(change, part, before[at], after[at], depth - 1)
-    return
+  } else if (beginAlike(before, after)) {
+    for (const part of parts.slice(after.length)) splices.push({ ...part, json: undefined })
+    if (after.length < before.length) return
+    const added = Array.from(after.slice(before.length), (element) => writeJson(element, depth - 1).toString())
+    splices.push(append(line, whole, added.join(','), before.length > 0))
+  } else {
+    const spelled = spellElements(line, parts, before)
+    const elements = Array.from(after, (element) => spelled.get(element) ?? writeJson(element, depth - 1).toString())
+    splices.push({ ...whole, json: Buffer.from(`[${elements.join(',')}]`) })
   }
-  const spelled = spellElements(line, parts, before)
-  const elements = Array.from(after, (element) => spelled.get(element) ?? writeJson(element, depth - 1).toString())
-  splices.push({ ...whole, json: Buffer.from(`[${elements.join(',')}]`) })
+}
+
+/** One of the two is the other one and more. */
+function beginAlike(before: readonly Json[], after: readonly Json[]): boolean {
+  const shared = Math.min(before.length, after.length)
+  for (let at = 0; at < shared; at++) if (!Object.is(before[at], after[at])) return false
+  return true
 }
 
 /** The bytes that each element brings along when elements move. Numbers that look alike but are spelled in two ways are left out. */

@@ -16,14 +16,21 @@ export class Rejection {
  * is asked for: everything else keeps its bytes.
  */
 export interface Record {
-  /** The value at a path as JavaScript holds it (objects and arrays deeply frozen); undefined when absent. Numbers may be rounded: see `text`. */
+  /**
+   * The value at a path as JavaScript holds it (objects and arrays deeply frozen); undefined when absent. Numbers may be rounded: see `text`.
+   * A path with wildcards gives the list of all its values, empty when there are none.
+   */
   get(path: string): Json | undefined
   /** The value as text: a string decoded, a number as it is spelled, anything else as its JSON; undefined when absent. */
   text(path: string): string | undefined
   has(path: string): boolean
-  /** Sets a value; missing objects on the way are made. Refuses wildcards, and `__proto__`, `prototype`, `constructor`. Returns the record. */
+  /**
+   * Sets a value; missing objects on the way are made, null counts as missing. Of duplicate keys one is left. Returns the record.
+   * @throws SluiceError PATH_INVALID for wildcards, `__proto__`, `prototype` and `constructor`; VALUE_INVALID for what JSON cannot hold, and
+   * where something else than an object is on the way.
+   */
   set(path: string, value: Json): Record
-  /** Removes a member (every twin of a duplicate key). Returns the record. */
+  /** Removes all that the path leads to, every twin of a duplicate key included. Returns the record. */
   delete(path: string): Record
   /** True when the record fulfils a condition, written as in `filter`. */
   matches(condition: Condition): boolean
