@@ -16,8 +16,7 @@ function renderRecord({ origin, line, before, after, remark }: PreviewedRecord, 
 }
 
 function renderChange(before: string, after: string, colour: boolean): string {
-  const comparator = (one: string, other: string) => withoutComma(one) === withoutComma(other)
-  return diffArrays(linesOf(before), linesOf(after), { comparator })
+  return diffArrays(linesOf(before), linesOf(after), { comparator: isSameMember })
     .map(({ value, added, removed }) => {
       if (added) return paint('green', mark(value.join(''), '+ '), colour)
       if (removed) return paint('red', mark(value.join(''), '- '), colour)
@@ -31,8 +30,8 @@ function linesOf(text: string): string[] {
 }
 
 /** A member that is the last no more has a comma behind it, which is no change of its own. */
-function withoutComma(line: string): string {
-  return line.replace(/,\n$/, '\n')
+function isSameMember(one: string, other: string): boolean {
+  return one.replace(/,\n$/, '\n') === other.replace(/,\n$/, '\n')
 }
 
 function mark(text: string, sign: string): string {

@@ -12,14 +12,12 @@ const MB = 1e6
 /** The most memory that a process had in RAM, in bytes: asked again and again, since it is gone with the process. */
 async function peakOf(running: RunningCommand): Promise<number> {
   let peak = 0
-  let ended = false
-  void running.ended.then(() => (ended = true))
-  while (!ended) {
+  for (;;) {
     const status = await readFile(`/proc/${running.pid}/status`, 'utf8').catch(() => '')
     peak = Math.max(peak, Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024)
-    await sleep(20)
+    const ended = await Promise.race([running.ended.then(() => true), sleep(20).then(() => false)])
+    if (ended) return peak
   }
-  return peak
 }
 
 async function backfill(t: TestContext, count: number): Promise<{ peak: number; report: Report }> {
