@@ -1,5 +1,5 @@
 /**
- * How fast is `scan` alone, against JSON.parse of each line? `node build/bench/engine-scan.js [megabytes]`
+ * What do paths cost in `scan`, against JSON.parse of each line? `[SLUICE_SCANNER=typescript] node build/bench/engine-scan.js [megabytes]`
  *
  * Best of several passes over the same batches, one thread. MB/s are 10^6 bytes of NDJSON.
  */

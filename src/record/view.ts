@@ -270,7 +270,8 @@ function freeze<T extends Json>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   const pending: object[] = [value]
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    for (const inner of Object.values<unknown>(Object.freeze(next))) {
+    const members: unknown[] = Object.values(Object.freeze(next))
+    for (const inner of members) {
       if (typeof inner === 'object' && inner !== null) pending.push(inner)
     }
   }
