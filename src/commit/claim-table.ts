@@ -43,6 +43,21 @@ export class ClaimTable {
     return Found.new
   }
 
+  /**
+   * Adds many entries, ordered by segment first: a segment fits into the processor's cache, the whole table does not.
+   * @param count entries from the beginning of the array.
+   */
+  addAll(entries: Uint32Array, count: number): void {
+    const ends = new Uint32Array(SEGMENTS)
+    for (let i = 0; i < count; i++) ends[segmentOf(entries[i * ENTRY_WORDS])]++
+    for (let i = 1; i < SEGMENTS; i++) ends[i] += ends[i - 1]
+    const ordered = new Uint32Array(count * ENTRY_WORDS)
+    for (let at = (count - 1) * ENTRY_WORDS; at >= 0; at -= ENTRY_WORDS) {
+      copyEntry(entries, at, ordered, --ends[segmentOf(entries[at])] * ENTRY_WORDS)
+    }
+    for (let at = 0; at < ordered.length; at += ENTRY_WORDS) this.add(ordered, at)
+  }
+
   #grow(number: number): void {
     const old = this.#segments[number]
     const slots = Math.ceil((old.length / ENTRY_WORDS) * GROWTH)
@@ -66,14 +81,17 @@ function segmentOf(word: number): number {
   return word >>> 26
 }
 
+/** The second word, scaled to the number of slots. Exact: the factors are below 2^32 and 2^21. */
+function homeOf(segment: Uint32Array, word: number): number {
+  return Math.floor((word * (segment.length / ENTRY_WORDS)) / 0x100000000) * ENTRY_WORDS
+}
+
 /** Where the key stands, or the free slot where it belongs. */
 function findSlot(segment: Uint32Array, entries: Uint32Array, at: number): number {
-  const slots = segment.length / ENTRY_WORDS
   const first = entries[at]
   const second = entries[at + 1]
   const third = entries[at + 2]
-  // The second word, scaled to the number of slots: exact, since both factors are below 2^32 and 2^21.
-  let slot = Math.floor((second * slots) / 0x100000000) * ENTRY_WORDS
+  let slot = homeOf(segment, second)
   for (;;) {
     if (isFree(segment, slot)) return slot
     if (segment[slot] === first && segment[slot + 1] === second && segment[slot + 2] === third) return slot

@@ -85,7 +85,7 @@ export interface Commit {
   close(): Promise<void>
 }
 
-export interface CommitTotals extends Tally {
+interface CommitTotals extends Tally {
   /** Bytes of the sink's objects. */
   readonly bytesOut: number
   readonly epochs: number

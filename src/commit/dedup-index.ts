@@ -206,7 +206,8 @@ interface Bucket {
 }
 
 const DAY = 86_400_000
-const CHUNK = 1 << 20
+/** Of a bucket that is loaded. */
+const CHUNK = 8 << 20
 
 function dayOf(name: string): number {
   return Number(name.slice(1))
@@ -254,7 +255,7 @@ async function cutTail(path: string, row: BucketRow, files: Files): Promise<void
 
 async function fill(table: ClaimTable, path: string, row: BucketRow, files: Files): Promise<void> {
   const file = await files.open(path, 'r')
-  const words = new Uint32Array(CHUNK / 4)
+  const words = new Uint32Array(Math.min(CHUNK, row.length) / 4)
   let crc = 0
   try {
     for (let position = 0; position < row.length;) {
@@ -262,7 +263,7 @@ async function fill(table: ClaimTable, path: string, row: BucketRow, files: File
       const read = await file.read(bytes, position)
       if (read < bytes.length) break
       crc = crc32(bytes, crc)
-      for (let at = 0; at < read / 4; at += ENTRY_WORDS) table.add(words, at)
+      table.addAll(words, read / ENTRY_BYTES)
       position += read
     }
   } finally {

@@ -22,7 +22,7 @@ export interface KeyTemplate {
   readonly parts: readonly KeyPart[]
 }
 
-export type KeyPart =
+type KeyPart =
   | { readonly kind: 'literal'; readonly text: string }
   | { readonly kind: 'pipeline' }
   | { readonly kind: 'now'; readonly format: TimeFormat }
@@ -32,9 +32,9 @@ export type KeyPart =
 type TimeFormat = readonly string[]
 
 /** What stands for a value that is not there. */
-export const UNKNOWN = 'unknown'
+const UNKNOWN = 'unknown'
 /** What stands for all values when an epoch has as many files as it may have. */
-export const OTHER = '__other'
+const OTHER = '__other'
 
 /** @throws SluiceError CONFIG_INVALID or PATH_INVALID, with the offset at which the text goes wrong. */
 export function parseKeyTemplate(text: string): KeyTemplate {

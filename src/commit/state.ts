@@ -295,7 +295,7 @@ function checkMeta(meta: Meta, pipeline: string, fingerprint: JsonObject): void 
 }
 
 /** Names of what differs, with dots between keys. */
-export function compareFingerprints(one: Json | undefined, other: Json | undefined, name = ''): string[] {
+function compareFingerprints(one: Json | undefined, other: Json | undefined, name = ''): string[] {
   if (isDeepStrictEqual(one, other)) return []
   if (!isObject(one) || !isObject(other)) return [name]
   const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])]

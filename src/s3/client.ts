@@ -13,9 +13,9 @@ export interface S3Place {
   readonly checksums?: Checksums
 }
 
-export type Checksums = 'when-supported' | 'when-required'
+type Checksums = 'when-supported' | 'when-required'
 
-export interface AssumeRole {
+interface AssumeRole {
   readonly arn: string
   readonly externalId?: string | undefined
   readonly sessionName?: string | undefined
