@@ -3,6 +3,7 @@ import { SluiceError } from '../errors.ts'
 import { formatBytes } from '../observe/report.ts'
 import { keepBetween, parseMoment } from '../runtime/time-limits.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
+import { findInputs } from '../sources/file/inputs.ts'
 import { execute, executeOptions, type ExecuteArguments } from './execute.ts'
 import { loadOrFail } from './load.ts'
 
@@ -29,7 +30,7 @@ export const command: CommandModule<object, BackfillArguments> = {
   handler: async (args) => {
     const source = { type: 'file', config: { path: args.path } }
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
-    if (args.dryRun) return describePlan(pipeline)
+    if (args.dryRun) return describePlan(pipeline, args.path)
     const limits = timeLimits(pipeline, args)
     await execute([{ pipeline, follow: false, ...(limits && { before: limits }) }], args)
   },
@@ -48,11 +49,10 @@ function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillAr
   return keepBetween(time, from, to)
 }
 
-async function describePlan(pipeline: CheckedPipeline): Promise<void> {
-  const { declaration, config, stage } = pipeline.source
-  const source = await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
-  const total = await source.total?.()
-  process.stdout.write(
-    `${pipeline.name}: ${total ? formatBytes(total.bytes) : 'an unknown amount'} to read; nothing was read or written\n`,
-  )
+async function describePlan({ name }: CheckedPipeline, paths: readonly string[]): Promise<void> {
+  const inputs = await findInputs(paths)
+  const isKnown = inputs.every(({ kind }) => kind === 'file')
+  const bytes = isKnown ? formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)) : 'an unknown amount'
+  const files = `${inputs.length} ${inputs.length === 1 ? 'input' : 'inputs'}`
+  process.stdout.write(`${name}: ${bytes} in ${files} to read; nothing was read or written\n`)
 }

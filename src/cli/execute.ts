@@ -11,7 +11,7 @@ import { stopOnSignals } from './signals.ts'
 /** Options that `run` and `backfill` share. */
 export const executeOptions = {
   state: { type: 'string', default: '.sluice', describe: "Folder of the pipelines' states", requiresArg: true },
-  set: { type: 'string', array: true, describe: 'Override a value of the file: path=value', requiresArg: true },
+  set: { type: 'string', array: true, nargs: 1, describe: 'Override a value of the file: path=value' },
   report: { type: 'string', describe: 'Write what was done as JSON', requiresArg: true },
   json: { type: 'boolean', default: false, describe: 'Log lines as JSON' },
   'fail-on-reject': { type: 'boolean', default: false, describe: 'Exit with 5 when records were rejected' },

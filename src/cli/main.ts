@@ -15,7 +15,7 @@ import { command as test } from './test.ts'
 /** Runs one command. Only here an error becomes an exit status; `process.exit` would cut what is still on its way to a pipe. */
 export async function main(args: readonly string[]): Promise<void> {
   try {
-    await yargs([...args])
+    await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
       .scriptName('sluice')
       .usage('$0 <command>\n\nMoves audit events from where they are made to where they are kept, every event once.')
       .command(run)
@@ -26,6 +26,7 @@ export async function main(args: readonly string[]): Promise<void> {
       .command(list)
       .command(describe)
       .command(create)
+      .middleware(restoreDashes)
       .demandCommand(1, 'say what to do: one of the commands above')
       .strict()
       .recommendCommands()
@@ -34,9 +35,10 @@ export async function main(args: readonly string[]): Promise<void> {
       .epilogue('A pipeline is a name in pipelines/ or a path. Documentation: docs/')
       .exitProcess(false)
       .fail((message, error, parser) => {
-        if (error) throw error
+        // Errors that yargs itself throws are about the command line, too.
+        if (error && error.name !== 'YError') throw error
         parser.showHelp('error')
-        throw new SluiceError('USAGE', message)
+        throw new SluiceError('USAGE', message || error.message)
       })
       .parseAsync()
   } catch (thrown) {
@@ -46,6 +48,16 @@ export async function main(args: readonly string[]): Promise<void> {
     if (error.code === 'INTERNAL') process.stderr.write(`${error.stack}\n`)
     process.exitCode = error.exit
   }
+}
+
+/** An argument cannot hold a NUL: nobody else means this. */
+const DASH = '\0-'
+
+/** yargs drops `-` where it fills in what stands without an option, so that standard input would be left out silently. */
+function restoreDashes(args: { [name: string]: unknown }): void {
+  const restore = (value: unknown) => (value === DASH ? '-' : value)
+  for (const [name, value] of Object.entries(args))
+    args[name] = Array.isArray(value) ? value.map(restore) : restore(value)
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -23,8 +23,8 @@ export const command: CommandModule<object, PreviewArguments> = {
       .option('set', {
         type: 'string',
         array: true,
+        nargs: 1,
         describe: 'Override a value of the file: path=value',
-        requiresArg: true,
       }),
   handler: async ({ pipeline: name, input, limit, set }) => {
     if (!Number.isInteger(limit) || limit < 1) throw new SluiceError('USAGE', '--limit must be a whole number from 1')

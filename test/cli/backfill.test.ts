@@ -45,8 +45,37 @@ test('--dry-run says how much there is and touches nothing', async (t) => {
   await workspace.write('a.ndjson', lines)
   const { code, stdout } = await workspace.sluice(['backfill', 'p', 'a.ndjson', '--dry-run'])
   assert.equal(code, 0)
-  assert.match(stdout, /^p: 1\d\d B to read/)
+  assert.match(stdout, /^p: 1\d\d B in 1 input to read/)
   assert.deepEqual((await readdir(workspace.folder)).toSorted(), ['a.ndjson', 'package.json', 'pipelines'])
+})
+
+test('--dry-run fails where the backfill would find nothing', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  const { code, stderr } = await workspace.sluice(['backfill', 'p', '*.ndjson', '--dry-run'])
+  assert.equal(code, 3)
+  assert.match(stderr, /FILE_NOT_FOUND: no file matches/)
+})
+
+test('standard input is an archive, alone and beside files', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('a.ndjson', lines)
+  const alone = await workspace.report(['backfill', 'p', '-'], { input: lines })
+  assert.deepEqual([alone.read, alone.written], [4, 4])
+  const beside = await workspace.report(['backfill', 'p', 'a.ndjson', '-'], { input: lines })
+  assert.deepEqual([beside.read, beside.duplicate], [8, 8])
+})
+
+test('--set takes one value, wherever it stands', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('a.ndjson', lines)
+  const report = await workspace.report(['backfill', '--set', 'sink.key=other', 'p', 'a.ndjson'])
+  assert.match(report.objects[0].key, /^other\//)
+  const { code, stderr } = await workspace.sluice(['backfill', 'p', 'a.ndjson', '--set'])
+  assert.equal(code, 2)
+  assert.match(stderr, /USAGE: Not enough arguments following: set/)
 })
 
 test('a time that is none, and limits without a field of time, are refused with the way out', async (t) => {
