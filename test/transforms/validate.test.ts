@@ -215,6 +215,7 @@ test('check tells why a schema cannot be used', async () => {
     [{ type: 'strin' }, /type/],
     [{ requird: ['id'] }, /unknown keyword: "requird"/],
     [{ properties: { a: { format: 'dat-time' } } }, /unknown format "dat-time"/],
+    [{ properties: { a: { format: 'url' } } }, /unknown format "url"/],
     [{ properties: { a: { pattern: '(?=x)' } } }, /invalid or unsupported/],
     [{ $ref: '#/$defs/nothing' }, /can't resolve reference/],
     [{ $ref: 'https://example.com/other.json' }, /can't resolve reference/],
@@ -301,10 +302,10 @@ test('what the index proves is valid for ajv', () => {
         }
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 150 },
   )
-  assert.ok(proven > 500, `only ${proven} records were proven`)
-  assert.ok(refused > 500, `only ${refused} records were invalid`)
+  assert.ok(proven > 200, `only ${proven} records were proven`)
+  assert.ok(refused > 200, `only ${refused} records were invalid`)
 })
 
 const NAMES = ['a', 'b', 'c', 'odd.key', '__proto__']

@@ -47,6 +47,8 @@ export function compileSchema(root: Json, name: string): Schema {
   try {
     const ajv = createAjv(root['$schema'])
     addFormats.default(ajv)
+    // Takes quadratic time (minutes for one line), and is no format of JSON Schema: `uri` is.
+    delete ajv.formats['url']
     validate = ajv.compile(root)
   } catch (error) {
     throw asSluiceError(error, 'SCHEMA_INVALID', `schema ${name}`)
