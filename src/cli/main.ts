@@ -55,9 +55,13 @@ const DASH = '\0-'
 
 /** yargs drops `-` where it fills in what stands without an option, so that standard input would be left out silently. */
 function restoreDashes(args: { [name: string]: unknown }): void {
-  const restore = (value: unknown) => (value === DASH ? '-' : value)
-  for (const [name, value] of Object.entries(args))
-    args[name] = Array.isArray(value) ? value.map(restore) : restore(value)
+  for (const [name, value] of Object.entries(args)) {
+    args[name] = Array.isArray(value) ? value.map(restoreDash) : restoreDash(value)
+  }
+}
+
+function restoreDash(value: unknown): unknown {
+  return value === DASH ? '-' : value
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -337,18 +337,19 @@ class ObjectCommit implements Commit {
     const { options, files, state, index } = this.#parts
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()
-    const claims = (await index?.write()) ?? { rows: [], created: false }
+    const partitions = [...epoch.partitions.values()]
+    for (const { partition, horizon } of partitions) if (horizon !== undefined) this.#horizons.set(partition, horizon)
+    const oldest = this.#oldestInstant()
+    const claims = (await index?.write({ keep: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.length > 0) await files.fsyncFolder(outboxFolder(options))
     if (claims.created) await files.fsyncFolder(join(options.folder, 'dedup'))
 
-    const partitions = [...epoch.partitions.values()]
-    for (const { partition, horizon } of partitions) if (horizon !== undefined) this.#horizons.set(partition, horizon)
-    const expired = index?.expired(this.#oldestInstant()) ?? []
     if (partitions.length > 0 || tally.read + tally.added > 0) {
+      const expired = index?.expired(oldest) ?? []
       await state.commit({ epoch: epoch.number, partitions, objects, buckets: claims.rows, expired, tally })
       this.#epochs++
+      await index?.committed(claims.rows, expired)
     }
-    await index?.committed(claims.rows, expired)
     this.#epoch = undefined
     this.#tally = addTally(this.#tally, tally)
     this.#publisher.add(objects)

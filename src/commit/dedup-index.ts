@@ -11,6 +11,8 @@ export interface BucketRow {
   readonly name: string
   readonly length: number
   readonly crc: number
+  /** It has claims of a source that does not tell its progress, an archive for example: they are never forgotten. */
+  readonly kept?: true
 }
 
 export interface DedupIndexOptions {
@@ -88,14 +90,14 @@ export class DedupIndex implements Claims {
 
   /**
    * Appends the claims of the epoch and syncs them. They count when the rows returned are committed.
-   * `created` tells that the folder has new names.
+   * `created` tells that the folder has new names. With `keep` they are never forgotten.
    */
-  async write(): Promise<{ rows: BucketRow[]; created: boolean }> {
+  async write({ keep }: { keep: boolean }): Promise<{ rows: BucketRow[]; created: boolean }> {
     const rows: BucketRow[] = []
     let created = false
     for (const bucket of this.#buckets.values()) {
       if (bucket.pendingWords === 0) continue
-      const { name, length, crc } = bucket.row
+      const { name, length, crc, kept } = bucket.row
       const bytes = pendingBytes(bucket)
       const file = await this.#options.files.open(join(this.#options.folder, name), length === 0 ? 'wx' : 'r+')
       try {
@@ -105,7 +107,8 @@ export class DedupIndex implements Claims {
         await file.close()
       }
       created ||= length === 0
-      rows.push({ name, length: length + bytes.length, crc: crc32(bytes, crc) })
+      const grown = { name, length: length + bytes.length, crc: crc32(bytes, crc) }
+      rows.push(keep || kept ? { ...grown, kept: true } : grown)
     }
     return { rows, created }
   }
@@ -118,7 +121,7 @@ export class DedupIndex implements Claims {
     const { within } = this.#options
     if (within === undefined) return []
     return [...this.#buckets.values()]
-      .filter(({ row, pendingWords }) => pendingWords === 0 && endOf(row.name) + within <= oldest)
+      .filter(({ row, pendingWords }) => !row.kept && pendingWords === 0 && endOf(row.name) + within <= oldest)
       .map(({ row }) => row.name)
   }
 
@@ -242,7 +245,7 @@ async function cutTail(path: string, row: BucketRow, files: Files): Promise<void
   if (size === undefined || size < row.length) {
     throw new SluiceError(
       'STATE_DAMAGED',
-      `${path} has ${size ?? 'no'} bytes of the ${row.length} that are committed: restore the state folder, or start anew with \`sluice state reset\``,
+      `${path} has ${size ?? 'no'} bytes of the ${row.length} that are committed: restore the state folder as a whole, or move it away to start anew`,
     )
   }
   const file = await files.open(path, 'r+')
@@ -272,7 +275,7 @@ async function fill(table: ClaimTable, path: string, row: BucketRow, files: File
   if (crc !== row.crc) {
     throw new SluiceError(
       'STATE_DAMAGED',
-      `${path} does not have the checksum that is committed: restore the state folder, or start anew with \`sluice state reset\``,
+      `${path} does not have the checksum that is committed: restore the state folder as a whole, or move it away to start anew`,
     )
   }
 }

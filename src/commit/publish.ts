@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { ObjectSink } from '../component.ts'
@@ -125,7 +125,7 @@ export class Publisher {
     }
     throw new SluiceError(
       'OUTBOX_LOST',
-      `${join(folder, row.file)} is gone and ${row.key} cannot be proved visible (${row.records} records): restore the file, or start anew with \`sluice state reset\` and read again`,
+      `${join(folder, row.file)} is gone and ${row.key} cannot be proved visible (${row.records} records): restore the file, or move ${dirname(folder)} away to start anew`,
     )
   }
 

@@ -83,7 +83,7 @@ export class State {
   readonly #presence: Presence
 
   static async open(options: StateOptions): Promise<State> {
-    const { folder, files, pipeline, fingerprint } = options
+    const { folder, files } = options
     await files.makeFolder(join(folder, 'state'))
     const db: Database = open({ path: join(folder, 'state'), noSubdir: false, encoding: 'json' })
     let presence: Presence | undefined
@@ -92,7 +92,7 @@ export class State {
       await takeOver(db, presence.owner)
       const stored: Meta | undefined = db.get('meta')
       const meta = stored ?? (await create(db, options))
-      checkMeta(meta, pipeline, fingerprint)
+      checkMeta(meta, options)
       return new State(db, presence, meta)
     } catch (error) {
       await presence?.close()
@@ -276,7 +276,7 @@ async function create(db: Database, { folder, files, pipeline, fingerprint }: St
   return meta
 }
 
-function checkMeta(meta: Meta, pipeline: string, fingerprint: JsonObject): void {
+function checkMeta(meta: Meta, { folder, pipeline, fingerprint }: StateOptions): void {
   if (meta.format !== FORMAT) {
     throw new SluiceError(
       'STATE_MISMATCH',
@@ -290,7 +290,7 @@ function checkMeta(meta: Meta, pipeline: string, fingerprint: JsonObject): void 
   if (changed.length === 0) return
   throw new SluiceError(
     'STATE_MISMATCH',
-    `the configuration is not the one the state was made with: ${changed.join(', ')} changed; undo it, or start anew with \`sluice state reset ${pipeline}\``,
+    `the configuration is not the one the state was made with: ${changed.join(', ')} changed; undo it, or move ${folder} away to start anew`,
   )
 }
 

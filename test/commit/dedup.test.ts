@@ -211,6 +211,25 @@ describe('forgetting', () => {
     assert.equal(await buckets(base), 3)
   })
 
+  it('never reaches what an archive has claimed', async (t) => {
+    const base = await temporaryFolder(t)
+    const { horizon: _none, ...old } = at(1)
+    await run(t, base, [{ ...old, partition: 'archive' }], {}, { dedup: within, sink })
+    await run(t, base, [at(20), at(30)], {}, { dedup: within, sink })
+    assert.equal(await buckets(base), 2)
+    const again = await run(t, base, [{ ...old, partition: 'overlap' }], {}, { dedup: within, sink })
+    assert.equal(again.duplicate, 1)
+  })
+
+  it('waits for a run that commits something', async (t) => {
+    const base = await temporaryFolder(t)
+    await run(t, base, [at(1), at(20)], {}, { dedup: { ...DEDUP, within: 30 * DAY }, sink })
+    await run(t, base, [], {}, { dedup: within, sink })
+    assert.equal(await buckets(base), 2)
+    await run(t, base, [at(20)], {}, { dedup: within, sink })
+    assert.equal(await buckets(base), 1)
+  })
+
   it('does not follow a horizon that has no position', async (t) => {
     const base = await temporaryFolder(t)
     const { position: _none, ...loose } = at(20)
