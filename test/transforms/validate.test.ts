@@ -314,7 +314,10 @@ const literals = fc.constantFrom<Json>('', 'x', 'é', 0, 1, 1.5, -3, 1e21, true,
 const { schema: schemas } = fc.letrec<{ schema: JsonObject; nested: JsonObject }>((tie) => ({
   schema: fc
     .record(
-      { required: fc.subarray(NAMES), properties: fc.dictionary(fc.constantFrom(...NAMES), tie('nested')) },
+      {
+        required: fc.subarray(NAMES),
+        properties: fc.dictionary(fc.constantFrom(...NAMES), tie('nested'), { maxKeys: 3 }),
+      },
       { requiredKeys: [] },
     )
     .map((schema) => ({ type: 'object', ...schema })),
