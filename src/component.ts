@@ -132,7 +132,10 @@ export interface FunctionTransform {
   close?(): void | Promise<void>
 }
 
-/** For code that exists as an object-mode Node stream: a new one is made, fed, ended and drained for each batch. */
+/**
+ * For code that exists as an object-mode Node stream: a new one is made, fed, ended and drained for each batch. It gets frozen objects. One that
+ * comes out as it went in keeps its bytes; what else comes out cannot be tied to an input, so `dedup` belongs behind such a stage.
+ */
 export interface DuplexTransform {
   duplex(): Duplex
 }
