@@ -46,11 +46,13 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     await Promise.all(
       jobs.map((job) =>
         runJob(job).catch((error: unknown) => {
-          failures.push(
+          const failure =
             error instanceof SluiceError
               ? hidden(error, secrets)
-              : new SluiceError('INTERNAL', String(error), { cause: error }),
-          )
+              : new SluiceError('INTERNAL', String(error), { cause: error })
+          failures.push(failure)
+          // The others may run for ever, and only the first failure is thrown.
+          if (jobs.length > 1) process.stderr.write(`${job.pipeline.name}: ${failure.code}: ${failure.message}\n`)
         }),
       ),
     )

@@ -162,4 +162,15 @@ describe('sluice run', () => {
     assert.equal(code, 0, stderr)
     assert.deepEqual(await linesBelow(workspace.path('out')), await linesBelow(workspace.path('out2')))
   })
+
+  test('tells of each pipeline that fails beside others', async (t) => {
+    const workspace = await openWorkspace(t)
+    for (const name of ['p', 'q']) {
+      await workspace.write(`pipelines/${name}.yaml`, fileToFile().replace('in.ndjson', `absent-${name}.ndjson`))
+    }
+    const { code, stderr } = await workspace.sluice(['run', 'p', 'q'])
+    assert.equal(code, 3, stderr)
+    assert.match(stderr, /^p: FILE_NOT_FOUND: "absent-p.ndjson"/m)
+    assert.match(stderr, /^q: FILE_NOT_FOUND: "absent-q.ndjson"/m)
+  })
 })
