@@ -9,6 +9,7 @@ import { buildStages, throughAll } from './transform-stages.ts'
 export interface Rehearsal {
   /** The records that would be written, one line each. */
   readonly output: readonly string[]
+  /** In the order of their lines, whichever stage refused them. */
   readonly rejects: readonly Reject[]
   readonly dropped: ReadonlyMap<string, number>
   readonly duplicates: number
@@ -38,5 +39,5 @@ export async function rehearse(pipeline: CheckedPipeline, lines: Buffer): Promis
   } finally {
     for (const stage of stages) await stage.close()
   }
-  return { output, rejects, dropped, duplicates }
+  return { output, rejects: rejects.toSorted((a, b) => a.line - b.line), dropped, duplicates }
 }

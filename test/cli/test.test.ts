@@ -34,6 +34,19 @@ test('tests that hold pass, with no environment but their own', async (t) => {
   assert.equal(stdout, 'p\n  ok    all ways out\n  ok    input from a file\n2 passed, 0 failed\n')
 })
 
+test('rejects are compared in the order of their lines, whichever stage refused them', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `${pipeline}  - name: two that are refused
+    input: [{ n: 1 }, "not json"]
+    expect: { rejects: [{ code: KEY_MISSING, line: 1 }, { code: INVALID_JSON, line: 2 }] }
+`,
+  )
+  const { code, stdout } = await workspace.sluice(['test', 'p'])
+  assert.equal(code, 0, stdout)
+})
+
 test('a test that fails shows the difference, its place, and ends with 2', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write(
