@@ -28,7 +28,7 @@ export interface Schema {
 export function strictSchema(fields: TProperties): Schema {
   const known = strictSchemas.get(fields)
   if (known !== undefined) return known
-  const schema = strict(Type.Object(fields) as Schema)
+  const schema = strict(Type.Object(fields))
   strictSchemas.set(fields, schema)
   return schema
 }

@@ -9,7 +9,7 @@ export interface Log {
 /** Tells a thing worth a line in the log. Never a record's content, never a secret. */
 export type Note = (message: string, facts?: Facts) => void
 
-export type Facts = { readonly [name: string]: string | number | boolean }
+type Facts = { readonly [name: string]: string | number | boolean }
 
 interface LogOptions {
   readonly json: boolean

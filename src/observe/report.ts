@@ -24,7 +24,7 @@ export interface Report {
   readonly seconds: number
 }
 
-export interface PublishedObject {
+interface PublishedObject {
   readonly key: string
   readonly records: number
   readonly bytes: number

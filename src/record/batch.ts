@@ -9,7 +9,7 @@ import type { Path, Paths } from './path.ts'
 import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, Kind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
 
-export { Edit, FIRST_TOKEN } from './edits.ts'
+export { Edit } from './edits.ts'
 
 /** What a record of a batch is at this moment. Dropped and rejected records stay in place; rejected ones travel on, so that redaction reaches them. */
 export const State = { live: 0, dropped: 1, rejected: 2 } as const

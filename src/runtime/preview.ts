@@ -19,7 +19,7 @@ export interface PreviewedRecord {
 }
 
 /** Stands for a value that must not be shown. */
-export const HIDDEN = '(hidden)'
+const HIDDEN = '(hidden)'
 
 /** Takes the first records of the pipeline's source through its transforms, each by itself. Nothing is written or remembered. */
 export async function previewPipeline(pipeline: CheckedPipeline, limit: number): Promise<PreviewedRecord[]> {
