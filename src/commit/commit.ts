@@ -6,6 +6,7 @@ import type { Batch, End } from '../record/batch.ts'
 import type { Json, JsonObject } from '../record/json.ts'
 import type { Paths } from '../record/path.ts'
 import type { Compression } from './compress.ts'
+import type { Database } from './database.ts'
 import { DedupIndex } from './dedup-index.ts'
 import { realFiles } from './files.ts'
 import type { Files } from './files.ts'
@@ -57,6 +58,7 @@ export interface CommitOptions {
   /** Bytes of lines that wait in memory, over all partitions: 32 MiB. */
   readonly bufferBytes?: number
   readonly files?: Files
+  readonly openDatabase?: (folder: string) => Database
   readonly now?: () => number
 }
 
@@ -100,7 +102,7 @@ interface CommitTotals extends Tally {
 export async function openCommit(options: CommitOptions): Promise<Commit> {
   const { folder, pipeline, fingerprint, dedup, files = realFiles } = options
   const targets = outboxTargets(options)
-  const state = await State.open({ folder, files, pipeline, fingerprint })
+  const state = await State.open({ folder, files, pipeline, fingerprint, openDatabase: options.openDatabase })
   try {
     const index =
       dedup &&

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { open } from 'lmdb'
-import type { Key, RootDatabase } from 'lmdb'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Json, JsonObject } from '../record/json.ts'
+import { openDatabase } from './database.ts'
+import type { Database, Key } from './database.ts'
 import type { BucketRow } from './dedup-index.ts'
 import type { Files } from './files.ts'
 import { clearPresence, isPresent, showPresence } from './owner.ts'
@@ -66,6 +66,8 @@ export interface StateOptions {
   readonly pipeline: string
   /** What must not change while the state lives. */
   readonly fingerprint: JsonObject
+  /** LMDB, unless another is given. */
+  readonly openDatabase?: ((folder: string) => Database) | undefined
 }
 
 /**
@@ -85,7 +87,7 @@ export class State {
   static async open(options: StateOptions): Promise<State> {
     const { folder, files } = options
     await files.makeFolder(join(folder, 'state'))
-    const db: Database = open({ path: join(folder, 'state'), noSubdir: false, encoding: 'json' })
+    const db = (options.openDatabase ?? openDatabase)(join(folder, 'state'))
     let presence: Presence | undefined
     try {
       presence = await showPresence(folder)
@@ -194,9 +196,6 @@ export class State {
     return [...this.#db.getRange({ start: [kind, from], end: [kind, LAST] })].map(({ value }) => value)
   }
 }
-
-/** Values are our own rows, read back: their types are those they were written with. */
-type Database = RootDatabase
 
 interface Meta {
   readonly format: number
