@@ -1,9 +1,11 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { createJiti } from 'jiti'
+import { Type } from 'typebox'
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration, TransformFunction } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import * as sluice from '../index.ts'
+import { Choice } from './fields.ts'
 import { namesIn } from './formats.ts'
 import { nearest } from './nearest.ts'
 
@@ -112,13 +114,38 @@ function asDeclaration(exported: { readonly [name: string]: unknown }, { type, n
     )
   }
   if (value.kind !== kind) throw failed(`${type} is a ${value.kind}, not a ${kind}`)
-  return { ...value, type }
+  if (value.kind !== 'transform') return { ...value, type }
+  const taken = Object.keys(customFields).find((field) => field in value.fields)
+  if (taken !== undefined)
+    throw failed(`${type}: the field ${taken} has a meaning for every custom transform`, 'rename it')
+  return { ...value, type, fields: { ...value.fields, ...customFields } }
+}
+
+/** What every custom transform understands besides its own fields. */
+const customFields = {
+  onError: Choice(['reject', 'stop'], {
+    default: 'reject',
+    description: 'What a throw means: the record is rejected with TRANSFORM_FAILED, or the run ends.',
+  }),
+  concurrency: Type.Integer({
+    default: 16,
+    minimum: 1,
+    maximum: 1024,
+    description: 'How many promises of an async function may be pending at once; order is kept.',
+  }),
 }
 
 const defineNames = { source: 'defineSource', transform: 'defineTransform', sink: 'defineSink' } as const
 
 function functionDeclaration(type: string, transform: TransformFunction): TransformDeclaration {
-  return { kind: 'transform', type, summary: 'A function.', fields: {}, examples: [], create: () => transform }
+  return {
+    kind: 'transform',
+    type,
+    summary: 'A function.',
+    fields: customFields,
+    examples: [],
+    create: () => transform,
+  }
 }
 
 function isDeclaration(value: unknown): value is Declaration {

@@ -1,9 +1,9 @@
 import type { DuplexTransform, FunctionTransform, Transform } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import { asSluiceError } from '../errors.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Path, Paths } from '../record/path.ts'
-import { runFunction } from './custom-stage.ts'
+import { runFunction, type FunctionStage } from './custom-stage.ts'
 import { runDuplex } from './duplex-stage.ts'
 
 /** One transform of a pipeline, ready to run. */
@@ -34,7 +34,9 @@ export async function buildStages(pipeline: CheckedPipeline, { paths, hashKey }:
       ...(hashKey && { hashKey }),
     }
     try {
-      stages.push(toStage(await declaration.create(config, context), stage, declaration.type))
+      const transform = await declaration.create(config, context)
+      if ('duplex' in transform && stages.some(({ type }) => type === 'dedup')) throw behindDedup(stage)
+      stages.push(toStage(transform, { stage, type: declaration.type, ...failureOptions(config) }))
     } catch (error) {
       throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `transform ${stage} could not be created`)
     }
@@ -61,10 +63,25 @@ export async function throughAll(stages: readonly Stage[], opened: readonly Batc
   return batches
 }
 
-function toStage(transform: Transform, name: string, type: string): Stage {
-  const run = runner(transform, name)
+/** Its outputs are not tied to its inputs, so they would pass as new whatever they repeat. */
+function behindDedup(stage: string): SluiceError {
+  return new SluiceError('CONFIG_INVALID', `transform ${stage} is an object stream behind dedup`, {
+    hint: 'what comes out of it has no key any more: put dedup behind it',
+  })
+}
+
+/** `onError` and `concurrency`, which every custom transform understands; built-ins have no use for them. */
+function failureOptions({ onError, concurrency }: { readonly [key: string]: unknown }): Omit<FunctionStage, 'stage'> {
   return {
-    name,
+    onError: onError === 'stop' ? 'stop' : 'reject',
+    ...(typeof concurrency === 'number' && { concurrency }),
+  }
+}
+
+function toStage(transform: Transform, { type, ...options }: FunctionStage & { readonly type: string }): Stage {
+  const run = runner(transform, options)
+  return {
+    name: options.stage,
     type,
     run: (batch) => (batch.count === 0 ? [batch] : run(batch)),
     close: async () => {
@@ -73,14 +90,14 @@ function toStage(transform: Transform, name: string, type: string): Stage {
   }
 }
 
-function runner(transform: Transform, stage: string): (batch: Batch) => Batch[] | Promise<Batch[]> {
-  if (typeof transform === 'function') return (batch) => runFunction(batch, { transform }, { stage })
+function runner(transform: Transform, options: FunctionStage): (batch: Batch) => Batch[] | Promise<Batch[]> {
+  if (typeof transform === 'function') return (batch) => runFunction(batch, { transform }, options)
   if ('batch' in transform) {
     return (batch) => {
       const made = transform.batch(batch)
       return made instanceof Promise ? made.then((batches) => batches ?? [batch]) : (made ?? [batch])
     }
   }
-  if ('duplex' in transform) return (batch) => runDuplex(batch, transform satisfies DuplexTransform, { stage })
-  return (batch) => runFunction(batch, transform satisfies FunctionTransform, { stage })
+  if ('duplex' in transform) return (batch) => runDuplex(batch, transform satisfies DuplexTransform, options)
+  return (batch) => runFunction(batch, transform satisfies FunctionTransform, options)
 }

@@ -153,6 +153,41 @@ describe('sluice run', () => {
     assert.equal((await workspace.sluice(['run', 'p'])).code, 2, 'the variable is not set')
   })
 
+  test('onError: stop ends the run at the first throw, with what came before it committed', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n{"id":2}\n')
+    await workspace.write(
+      'bad.js',
+      'export default (record) => { if (record.get("id") === 2) throw new Error("x"); return record }\n',
+    )
+    await writePipeline(workspace, '  - { type: ../bad.js, onError: stop }')
+    const { code, stderr } = await workspace.sluice(['run', 'p'])
+    assert.equal(code, 1, stderr)
+    assert.match(stderr, /TRANSFORM_FAILED.*bad/)
+    const report = await workspace.report(['run', 'p', '--set', 'transforms[0].onError=reject'])
+    assert.deepEqual([report.read, report.written, report.rejected], [2, 1, 1])
+  })
+
+  test('an object stream behind dedup is refused: what comes out of it has no key', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n{"id":1}\n{"id":2}\n')
+    await workspace.write(
+      'stream.js',
+      `import { Transform } from 'node:stream'
+import { defineTransform } from 'sluice'
+const duplex = () => new Transform({ objectMode: true, transform: (record, _encoding, done) => done(null, { ...record, seen: true }) })
+export default defineTransform({ summary: 'A stream.', fields: {}, examples: [], create: () => ({ duplex }) })
+`,
+    )
+    await writePipeline(workspace, '  - { type: dedup, key: id }\n  - { type: ../stream.js }')
+    const { code, stderr } = await workspace.sluice(['run', 'p'])
+    assert.equal(code, 2)
+    assert.match(stderr, /stream is an object stream behind dedup\n +.*put dedup behind it/)
+    await writePipeline(workspace, '  - { type: ../stream.js }\n  - { type: dedup, key: id }')
+    assert.equal((await workspace.report(['run', 'p'])).written, 2)
+    assert.deepEqual(await linesBelow(workspace.path('out')), ['{"id":1,"seen":true}', '{"id":2,"seen":true}'])
+  })
+
   test('runs several pipelines side by side', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', '{"id":1}\n')

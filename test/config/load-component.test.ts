@@ -26,10 +26,10 @@ async function failure(t: TestContext, type: string, files: { [path: string]: st
   return `${error.message} | ${error.hint ?? ''}`.replaceAll(root, 'ROOT')
 }
 
-test('a plain function is a transform without options, in TypeScript and in JavaScript', async (t) => {
+test('a plain function is a transform without options of its own, in TypeScript and in JavaScript', async (t) => {
   const ts = await load(t, '../parts/a.ts', { 'parts/a.ts': 'export default (record: { a: number }) => record' })
   assert.equal(ts.kind, 'transform')
-  assert.deepEqual(ts.fields, {})
+  assert.deepEqual(Object.keys(ts.fields), ['onError', 'concurrency'])
   for (const [name, code] of [
     ['a.js', 'export default (record) => record'],
     ['a.mjs', 'export default (record) => record'],
@@ -53,7 +53,7 @@ test('a declaration gets its type from the pipeline, and `sluice` is this progra
   })
   assert.equal(declaration.type, '../parts/a.ts')
   assert.equal(declaration.kind, 'transform')
-  assert.deepEqual(Object.keys(declaration.fields), ['label'])
+  assert.deepEqual(Object.keys(declaration.fields), ['label', 'onError', 'concurrency'])
   assert.equal(declaration.examples[0]?.config['defineTransform'], sluice.defineTransform)
 })
 
