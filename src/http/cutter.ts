@@ -90,7 +90,8 @@ export function firstCharacter(chunk: Buffer): string | undefined {
   return /[^\s\u00ef\u00bb\u00bf]/.exec(chunk.toString('latin1', 0, 4096))?.[0]
 }
 
-function* withAnswerErrors(runs: Iterable<Run>): Generator<Run, void> {
+/** What is damaged may come whole the next time. */
+export function* withAnswerErrors(runs: Iterable<Run>): Generator<Run, void> {
   try {
     yield* runs
   } catch (error) {

@@ -1,10 +1,24 @@
-import { jsonParser } from 'stream-json/core/parser.js'
-import type { Token } from 'stream-json/core/parser.js'
-import type { Skipped } from '../component.ts'
-import { RUN_BYTES } from '../record/run.ts'
+import {
+  BACKSLASH,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  LINE_FEED,
+  LOWER_N,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+  RETURN,
+  SPACE,
+  TAB,
+} from '../record/ascii.ts'
+import { ArrayCutter } from '../record/cut.ts'
+import { minify } from '../record/minify.ts'
 import { badAnswer } from './answer-error.ts'
+import { withAnswerErrors } from './cutter.ts'
 import type { PageCutter, Run } from './cutter.ts'
-import { ValueWriter } from './value-writer.ts'
+import { parseJson } from './values.ts'
 
 interface EnvelopeOptions {
   /** Dotted keys to the array of records. */
@@ -15,150 +29,213 @@ interface EnvelopeOptions {
 }
 
 /**
- * Takes the records out of a response such as `{"data":{"events":[...]},"next":"..."}`. Tokens are streamed, strings in pieces: memory
- * stays within one record and one run, whatever the response is.
+ * Takes the records out of a response such as `{"data":{"events":[...]},"next":"..."}`. It walks over the bytes around the array and leaves
+ * the array to the same cutter as a response that is one: records keep their bytes, and memory stays within one record and one run.
  */
 export class EnvelopeCutter implements PageCutter {
   readonly captured = new Map<string, string>()
   readonly #options: EnvelopeOptions
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true })
-  readonly #parse = jsonParser({ packValues: false })
-  /** The key under which each open object or array is read; undefined in arrays. */
-  readonly #keys: (string | undefined)[] = []
-  #key: string | undefined
-  #recordsDepth = 0
+  readonly #cutter: ArrayCutter
+  /** Values with more keys above them than that are not wanted. */
+  readonly #depthOfPaths: number
+  /** The objects and arrays around the next byte, with the key that was read last in each object. */
+  readonly #open: { readonly close: number; key: string | undefined }[] = []
+  #place: Place = 'value'
+  /** The key or scalar that is being read, as far as anybody wants to know it. */
+  #token = ''
+  #escaped = false
+  #capture: { readonly path: string; readonly depth: number; readonly parts: Buffer[]; size: number } | undefined
   #found = false
-  #complete = false
-  #writer: { readonly writer: ValueWriter; readonly done: (writer: ValueWriter) => void } | undefined
-  #runs: Run[] = []
-  #lines = ''
-  #line = 1
-  #skipped: Skipped[] = []
-  #count = 0
 
   constructor(options: EnvelopeOptions) {
     this.#options = options
+    this.#cutter = new ArrayCutter({ name: 'the response', maxLine: options.maxLine, single: true })
+    const paths = [options.records, ...options.capture]
+    this.#depthOfPaths = Math.max(...paths.map((path) => path.split('.').length))
   }
 
   get count(): number {
-    return this.#count
+    return this.#cutter.count
   }
 
-  push(chunk: Buffer): Run[] {
-    for (const token of this.#tokens(chunk)) this.#take(token)
-    return this.#runs.splice(0)
+  *push(chunk: Buffer): Generator<Run, void> {
+    let rest = chunk
+    while (rest.length > 0) {
+      if (this.#place !== 'records') {
+        rest = this.#walk(rest)
+        continue
+      }
+      yield* withAnswerErrors(this.#cutter.push(rest))
+      const behind = this.#cutter.behind
+      if (behind === undefined) return
+      this.#place = 'afterValue'
+      rest = behind
+    }
   }
 
-  end(): Run[] {
-    if (!this.#complete) throw badAnswer('the response was cut short: its JSON does not end')
+  *end(): Generator<Run, void> {
+    if (this.#place !== 'afterValue' || this.#open.length > 0)
+      throw badAnswer('the response was cut short: its JSON does not end')
     if (!this.#found) throw badAnswer(`the response has nothing at "${this.#options.records}" (records)`)
-    if (this.#lines !== '' || this.#skipped.length > 0) this.#endRun()
-    return this.#runs.splice(0)
+    yield* withAnswerErrors(this.#cutter.end())
   }
 
-  #tokens(chunk: Buffer): readonly Token[] {
-    try {
-      const result = this.#parse(this.#decoder.decode(chunk, { stream: true }))
-      return typeof result === 'object' && 'values' in result ? result.values : []
-    } catch (error) {
-      throw badAnswer(error instanceof TypeError ? 'the response is not UTF-8' : 'the response is not JSON')
+  /** What is left of the chunk when the array of records begins. */
+  #walk(chunk: Buffer): Buffer {
+    let at = 0
+    while (at < chunk.length && this.#place !== 'records') {
+      const start = at
+      if (this.#place === 'string' || this.#place === 'keyText') at = this.#readText(chunk, at)
+      else if (this.#place === 'scalar') at = this.#readScalar(chunk, at)
+      else if (isSpace(chunk[at])) at++
+      else at = this.#step(chunk, at)
+      if (this.#capture !== undefined) this.#keep(chunk.subarray(start, at))
     }
+    return chunk.subarray(at)
   }
 
-  #take(token: Token): void {
-    if (this.#writer !== undefined) {
-      const { writer, done } = this.#writer
-      if (!writer.write(token)) return
-      this.#writer = undefined
-      done(writer)
-      return
+  /** One byte of structure, or the first of a value. */
+  #step(chunk: Buffer, at: number): number {
+    const byte = chunk[at]
+    const place = this.#place
+    const around = this.#open.at(-1)
+    if ((place === 'firstKey' || place === 'key') && byte === QUOTE) return this.#enter('keyText', at + 1)
+    if (place === 'colon' && byte === COLON) return this.#enter('value', at + 1)
+    if (place === 'afterValue' && around !== undefined && byte === COMMA)
+      return this.#enter(around.close === CLOSE_OBJECT ? 'key' : 'value', at + 1)
+    if (CAN_CLOSE.has(place) && around !== undefined && byte === around.close) {
+      this.#open.pop()
+      this.#endValue()
+      return at + 1
     }
-    switch (token.name) {
-      case 'startKey':
-        this.#key = ''
-        return
-      case 'stringChunk':
-        if (this.#key !== undefined && this.#key.length < MAX_KEY) this.#key += token.value
-        return
-      case 'endKey':
-        this.#keys[this.#keys.length - 1] = this.#key
-        this.#key = undefined
-        return
-      case 'endObject':
-      case 'endArray':
-        if (this.#keys.length === this.#recordsDepth) this.#recordsDepth = 0
-        this.#keys.pop()
-        this.#complete = this.#keys.length === 0
-        return
-      case 'startObject':
-      case 'startArray':
-      case 'startString':
-      case 'startNumber':
-      case 'trueValue':
-      case 'falseValue':
-      case 'nullValue':
-        this.#begin(token)
-        return
-      default:
+    if (place === 'value' && around === undefined && ORDER_MARK.includes(byte)) return at + 1
+    if (place === 'value' || place === 'firstElement') return this.#startValue(byte, at)
+    throw notJson()
+  }
+
+  #startValue(byte: number, at: number): number {
+    this.#meet(byte)
+    if (this.#place === 'records') return at
+    if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      const isObject = byte === OPEN_OBJECT
+      this.#open.push({ close: isObject ? CLOSE_OBJECT : CLOSE_ARRAY, key: undefined })
+      if (this.#open.length > MAX_DEPTH) throw badAnswer(`the response is nested deeper than ${MAX_DEPTH}`)
+      return this.#enter(isObject ? 'firstKey' : 'firstElement', at + 1)
     }
+    this.#token = ''
+    return byte === QUOTE ? this.#enter('string', at + 1) : this.#enter('scalar', at)
   }
 
-  #begin(token: Token): void {
-    const { records, capture, maxLine } = this.#options
-    if (this.#recordsDepth > 0 && this.#keys.length === this.#recordsDepth) {
-      this.#write(token, maxLine, (writer) => this.#addRecord(writer))
-      return
+  /** Looks whether the value that begins here is wanted. */
+  #meet(byte: number): void {
+    const depth = this.#open.length
+    if (this.#capture !== undefined || depth === 0 || depth > this.#depthOfPaths) return
+    const { records, capture } = this.#options
+    const path = this.#open.map(({ key }) => key).join('.')
+    if (path === records) {
+      this.#found = true
+      if (byte === OPEN_ARRAY) this.#place = 'records'
+      // APIs that write an empty list as null are common.
+      else if (byte !== LOWER_N) throw badAnswer(`the response has no array at "${records}" (records)`)
+    } else if (capture.includes(path)) this.#capture = { path, depth, parts: [], size: 0 }
+  }
+
+  /** Through the text of a key or string, as far as the chunk goes. */
+  #readText(chunk: Buffer, start: number): number {
+    let at = start
+    while (at < chunk.length) {
+      const byte = chunk[at++]
+      if (this.#escaped) this.#escaped = false
+      else if (byte === BACKSLASH) this.#escaped = true
+      else if (byte === QUOTE) {
+        if (this.#place === 'string') this.#endValue()
+        else this.#endKey(chunk, start, at - 1)
+        return at
+      }
     }
-    const path = this.#keys.join('.')
-    if (path === records && this.#keys.length > 0) this.#enterRecords(token)
-    else if (capture.includes(path)) {
-      this.#write(token, MAX_CAPTURED, (writer) => this.#capture(path, writer))
-      return
-    }
-    if (token.name !== 'startObject' && token.name !== 'startArray') return
-    this.#keys.push(undefined)
-    if (this.#keys.length > MAX_DEPTH) throw badAnswer(`the response is nested deeper than ${MAX_DEPTH}`)
+    if (this.#place === 'keyText') this.#addToken(chunk, start, at)
+    return at
   }
 
-  #enterRecords(token: Token): void {
-    this.#found = true
-    if (token.name === 'startArray') this.#recordsDepth = this.#keys.length + 1
-    // APIs that write an empty list as null are common.
-    else if (token.name !== 'nullValue')
-      throw badAnswer(`the response has no array at "${this.#options.records}" (records)`)
+  #endKey(chunk: Buffer, start: number, end: number): void {
+    this.#addToken(chunk, start, end)
+    const key = parseJson(`"${Buffer.from(this.#token, 'latin1').toString()}"`)
+    const object = this.#open.at(-1)
+    if (object === undefined || typeof key !== 'string') throw notJson()
+    object.key = key
+    this.#token = ''
+    this.#place = 'colon'
   }
 
-  #write(token: Token, limit: number, done: (writer: ValueWriter) => void): void {
-    const writer = new ValueWriter(limit)
-    if (writer.write(token)) done(writer)
-    else this.#writer = { writer, done }
+  #readScalar(chunk: Buffer, start: number): number {
+    let at = start
+    while (at < chunk.length && !ENDS_SCALAR.includes(chunk[at])) at++
+    this.#addToken(chunk, start, at)
+    if (at === chunk.length) return at
+    if (parseJson(this.#token) === undefined) throw notJson()
+    this.#token = ''
+    this.#endValue()
+    return at
   }
 
-  #addRecord(writer: ValueWriter): void {
-    const { text } = writer
-    if (text !== undefined && this.#skipped.length > 0) this.#endRun()
-    this.#count++
-    if (text === undefined) this.#skipped.push({ line: this.#count, ...writer.summary() })
-    else this.#lines += `${text}\n`
-    if (this.#lines.length >= RUN_BYTES) this.#endRun()
+  #addToken(chunk: Buffer, start: number, end: number): void {
+    this.#token += chunk.toString('latin1', start, end)
+    if (this.#token.length > MAX_TOKEN)
+      throw badAnswer(`the response has a key or a number of more than ${MAX_TOKEN} bytes`)
   }
 
-  #capture(path: string, writer: ValueWriter): void {
-    if (writer.text === undefined)
-      throw badAnswer(`the value at "${path}" of the response is longer than ${MAX_CAPTURED} bytes`)
-    this.captured.set(path, writer.text)
+  /** The parts of a captured value, its white space too; complete when the value is. */
+  #keep(bytes: Buffer): void {
+    const capture = this.#capture
+    if (capture === undefined) return
+    capture.parts.push(Buffer.from(bytes))
+    capture.size += bytes.length
+    if (capture.size > MAX_CAPTURED)
+      throw badAnswer(`the value at "${capture.path}" of the response is longer than ${MAX_CAPTURED} bytes`)
+    if (this.#place !== 'afterValue' || this.#open.length !== capture.depth) return
+    const text = textOf(Buffer.concat(capture.parts))
+    if (text === undefined) throw notJson()
+    this.captured.set(capture.path, text)
+    this.#capture = undefined
   }
 
-  #endRun(): void {
-    this.#runs.push({ bytes: Buffer.from(this.#lines), line: this.#line, skipped: this.#skipped })
-    this.#lines = ''
-    this.#skipped = []
-    this.#line = this.#count + 1
+  #endValue(): void {
+    this.#place = 'afterValue'
+  }
+
+  #enter(place: Place, at: number): number {
+    this.#place = place
+    return at
   }
 }
 
-/** Longer keys than that are in no path. */
-const MAX_KEY = 4096
+type Place =
+  'value' | 'firstElement' | 'firstKey' | 'key' | 'keyText' | 'colon' | 'string' | 'scalar' | 'afterValue' | 'records'
+
+const CAN_CLOSE: ReadonlySet<Place> = new Set(['afterValue', 'firstKey', 'firstElement'])
+const ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
+const ENDS_SCALAR = Buffer.from([COMMA, CLOSE_ARRAY, CLOSE_OBJECT, SPACE, TAB, LINE_FEED, RETURN])
+
+/** Longer keys and numbers than that are in no API. */
+const MAX_TOKEN = 4096
 const MAX_CAPTURED = 64 * 1024
 /** Of what is around the records; a deep record is the engine's to refuse. */
 const MAX_DEPTH = 1000
+
+/** JSON text without the white space between its tokens; undefined when it is none. */
+function textOf(bytes: Buffer): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(minify(bytes, bytes))
+    return parseJson(text) === undefined ? undefined : text
+  } catch {
+    return undefined
+  }
+}
+
+function isSpace(byte: number): boolean {
+  return byte === SPACE || byte === LINE_FEED || byte === RETURN || byte === TAB
+}
+
+function notJson(): Error {
+  return badAnswer('the response is not JSON')
+}

@@ -59,6 +59,14 @@ export function readCheckpoint(position: Json | undefined): Checkpoint {
   }
 }
 
+/** The position of a tenant that has been read to `to` and no further. Undefined where reading goes by pages alone. */
+export function rewindPosition(position: Json, to: number): { position: Json; by: number } | undefined {
+  const { frontier } = readCheckpoint(position)
+  return frontier === undefined
+    ? undefined
+    : { position: writeCheckpoint({ frontier: to, open: [] }), by: frontier - to }
+}
+
 export function iso(time: number): string {
   return new Date(time).toISOString()
 }

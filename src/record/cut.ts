@@ -22,6 +22,8 @@ interface CutterOptions {
   /** Longest element in bytes, as it is written. */
   readonly maxLine: number
   readonly from?: Mark
+  /** Stop behind each array: what follows it is somebody else's, see `behind`. */
+  readonly single?: boolean
 }
 
 /**
@@ -48,9 +50,12 @@ export class ArrayCutter implements Splitter {
   /** The element stands in an array. */
   #inArray: boolean
   #failure: SluiceError | undefined
+  readonly #single: boolean
+  #behind: Buffer | undefined
 
-  constructor({ name, maxLine, from = START }: CutterOptions) {
+  constructor({ name, maxLine, from = START, single = false }: CutterOptions) {
     this.#name = name
+    this.#single = single
     this.#builder = new RunBuilder(maxLine, from)
     this.#offset = from.offset
     this.#inArray = from.open
@@ -62,9 +67,15 @@ export class ArrayCutter implements Splitter {
     return this.#builder.line
   }
 
+  /** With `single`: the rest of the chunk that was pushed last, when the array has ended within it. */
+  get behind(): Buffer | undefined {
+    return this.#behind
+  }
+
   *push(chunk: Buffer): Generator<Run, void> {
-    this.#cut(chunk)
-    this.#offset += chunk.length
+    const end = this.#cut(chunk)
+    this.#offset += end
+    this.#behind = this.#single && this.#place === 'root' ? chunk.subarray(end) : undefined
     if (this.#failure !== undefined) this.#builder.flush()
     yield* this.#builder.take()
     if (this.#failure !== undefined) throw this.#failure
@@ -84,14 +95,19 @@ export class ArrayCutter implements Splitter {
     yield* this.#builder.take()
   }
 
-  #cut(chunk: Buffer): void {
+  /** Returns how many bytes were cut. */
+  #cut(chunk: Buffer): number {
     let at = 0
     while (at < chunk.length && this.#failure === undefined) {
       if (this.#place === 'nested') at = this.#cutNested(chunk, at)
       else if (this.#place === 'scalar') at = this.#cutScalar(chunk, at)
       else if (isSpace(chunk[at])) at++
-      else at = this.#step(chunk, at)
+      else {
+        at = this.#step(chunk, at)
+        if (this.#single && this.#place === 'root') break
+      }
     }
+    return at
   }
 
   /** One byte outside of elements, or the start of an element. */

@@ -1,24 +1,13 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test, type TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../../src/observe/report.ts'
-import { openWorkspace, type RunningCommand } from '../cli/command.ts'
+import { openWorkspace } from '../cli/command.ts'
 import { createEventSet } from '../servers/events.ts'
 import { writeArchive } from '../servers/events/archive.ts'
+import { peakOf } from './peak.ts'
 
 const MB = 1e6
-
-/** The most memory that a process had in RAM, in bytes: asked again and again, since it is gone with the process. */
-async function peakOf(running: RunningCommand): Promise<number> {
-  let peak = 0
-  for (;;) {
-    const status = await readFile(`/proc/${running.pid}/status`, 'utf8').catch(() => '')
-    peak = Math.max(peak, Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024)
-    const ended = await Promise.race([running.ended.then(() => true), sleep(20).then(() => false)])
-    if (ended) return peak
-  }
-}
 
 async function backfill(t: TestContext, count: number): Promise<{ peak: number; report: Report }> {
   const workspace = await openWorkspace(t)

@@ -52,15 +52,15 @@ void test('a cursor in the body is passed on without going through a number', as
   }
 })
 
-void test('records within an object keep their numbers, strings and member order', async (context) => {
+void test('records within an object keep their bytes', async (context) => {
   const lines = [
     '{"b":1.10,"a":12345678901234567890,"c":[-0.0,1e400,1E+2,true,false,null,{}],"d":{"x":[[],[[1]]]}}',
-    '{"text":"\\u0000 \\" \\\\ / \\n é 😀 \\ud83d","":"","k\\"ey":" "}',
+    '{"text" : "\\u0000 \\" \\\\ / \\n é 😀 \\ud83d","":"","k\\"ey":" "}',
     '"a text"',
     '17',
     '[]',
   ]
-  const spaced = lines.map((line) => `\n  ${line.replaceAll('":', '" :\t')}`)
+  const spaced = lines.map((line) => `\n  ${line} \t`)
   const body = Buffer.from(`{"more":[{"list":[1]}],"data":{"list":[${spaced.join()} ] , "list2":[{}]},"list":[2]}`)
   const server = await startServer(context, (_request, response) => {
     response.writeHead(200, { 'content-type': 'application/json' })
@@ -70,6 +70,39 @@ void test('records within an object keep their numbers, strings and member order
   const reading = await readSource(await openSource(configOf(server, { records: 'data.list' })))
   assert.equal(reading.error, undefined)
   assert.deepEqual(reading.lines, lines)
+})
+
+function chunkedBody(next: string): Buffer {
+  return Buffer.from(
+    `\ufeff{"a\\"":["}",{"meta":1}],"m\\u0065ta":{"next":${next} },"data":[{"id":"é\\\\"}, 2 ,[]],"z":-0.5e+1}`,
+  )
+}
+
+void test('records and cursors within an object do not depend on how the response is chunked', async (context) => {
+  const cursor = '{"after":[1.10,"\\"}]é\\\\",null],"n":{}}'
+  const spaced = cursor.replaceAll(',', ' ,\n ')
+  const sizes = [1, 2, 3, 7, 1000]
+  let size = 1
+  const server = await startServer(context, ({ body }, response) => {
+    const bytes = chunkedBody(body === '{}' ? spaced : 'null')
+    assert.ok(body === '{}' || body === `{"after":${cursor}}`, body)
+    response.writeHead(200, { 'content-type': 'application/json' })
+    for (let at = 0; at < bytes.length; at += size) response.write(bytes.subarray(at, at + size))
+    response.end()
+  })
+  const source = await openSource(
+    configOf(server, {
+      request: { method: 'POST', body: {} },
+      records: 'data',
+      paginate: { type: 'cursor', from: { body: 'meta.next' }, into: { body: 'after' } },
+    }),
+  )
+  for (size of sizes) {
+    const reading = await readSource(source)
+    assert.equal(reading.error, undefined)
+    const page = ['{"id":"é\\\\"}', '2', '[]']
+    assert.deepEqual(reading.lines, [...page, ...page])
+  }
 })
 
 void test('a list of records that is null is empty, and one that is missing is an error', async (context) => {
@@ -83,7 +116,17 @@ void test('a list of records that is null is empty, and one that is missing is a
     ['{"date":[]}', /nothing at "data" \(records\)/],
     ['{"data":{}}', /no array at "data"/],
     ['{"data":[{}', /cut short/],
-    ['{"data":[}]}', /not JSON/],
+    ['{"data":[}]}', /damaged: an element or "]" is expected at byte 1/],
+    ['{"data":[],}', /not JSON/],
+    ['{"data":[] "a":1}', /not JSON/],
+    ['{"more":[1,],"data":[]}', /not JSON/],
+    ['{"more":tru,"data":[]}', /not JSON/],
+    ['{"more":1}}', /not JSON/],
+    ['{"data":true}', /no array at "data"/],
+    ['{"data":nul}', /not JSON/],
+    ['{"data":[],"more":"', /cut short/],
+    ['{"a":'.repeat(2000), /nested deeper than 1000/],
+    [`{"${'k'.repeat(5000)}":1}`, /more than 4096 bytes/],
     ['{"data":[]} x', /not JSON/],
     ['', /cut short/],
   ] as const) {
