@@ -37,7 +37,8 @@ export function openLog({ json, prefix = '', secrets, stream = process.stderr }:
     },
     status(text) {
       if (!live) return
-      shown = text.slice(0, (stream.columns ?? 80) - 1)
+      // A terminal that does not tell its width says 0.
+      shown = text.slice(0, (stream.columns || 80) - 1)
       stream.write(`\r\u001b[K${shown}`)
     },
   }

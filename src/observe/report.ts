@@ -37,7 +37,11 @@ export function summarize(report: Report): string {
   const rows: [string, number, string][] = [
     ['read', report.read, ''],
     ['added', report.added, 'made by transforms'],
-    ['written', report.written, `${report.objects.length} objects, ${formatBytes(report.bytesOut)}`],
+    [
+      'written',
+      report.written,
+      `${report.objects.length} ${report.objects.length === 1 ? 'object' : 'objects'}, ${formatBytes(report.bytesOut)}`,
+    ],
     ['duplicate', report.duplicate, report.duplicateDiffers > 0 ? `${report.duplicateDiffers} with other content` : ''],
     ['dropped', dropped, listCounts(report.dropped)],
     ['rejected', report.rejected, listCounts(report.rejects)],
