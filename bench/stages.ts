@@ -1,6 +1,12 @@
 /**
- * How much faster than the object chain is file -> validate, redact 4 paths, dedup -> file on one thread? Both are whole processes, run in turn
- * (A B A B ...) so that the machine's drift hits both. `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5]`.
+ * How much faster than the object chain are the stages on one thread? Three questions, each on events of one shape and on mixed ones:
+ * - redact: validate, redact 4 paths, dedup; the bytes are made and dropped on both sides.
+ * - secrets: the same with the preset `secrets` (names at any depth) and a rule that depends on a neighbour.
+ * - file: the first question, with a file at the end.
+ *
+ * Both sides are whole processes that run in turn (A B A B ...), so that the machine's drift hits both; the time is each process's own, without
+ * its start, but with the compilation of the schema. The median of the rounds' ratios counts.
+ * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only redact,secrets,file]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -12,13 +18,31 @@ import { createEventSet } from '../test/servers/events.ts'
 import { writeArchive } from '../test/servers/events/archive.ts'
 
 interface Round {
-  seconds: number
-  written: number
+  readonly seconds: number
+  readonly written: number
+  readonly bytesOut: number
 }
 
-const { values } = parseArgs({ options: { records: { type: 'string' }, rounds: { type: 'string' } } })
+interface Question {
+  readonly name: string
+  readonly pipeline: string
+  readonly chain: readonly string[]
+  readonly toFile: boolean
+}
+
+const QUESTIONS: readonly Question[] = [
+  { name: 'redact', pipeline: 'bench/redact.yaml', chain: [], toFile: false },
+  { name: 'secrets', pipeline: 'bench/secrets.yaml', chain: ['--secrets'], toFile: false },
+  { name: 'file', pipeline: 'bench/redact-to-file.yaml', chain: [], toFile: true },
+]
+
+const { values } = parseArgs({
+  options: { records: { type: 'string' }, rounds: { type: 'string' }, only: { type: 'string' } },
+})
 const records = Number(values.records ?? 400_000)
 const rounds = Number(values.rounds ?? 5)
+const only = values.only?.split(',')
+const questions = QUESTIONS.filter(({ name }) => only?.includes(name) ?? true)
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 try {
   for (const shape of ['one', 'mixed'] as const) {
@@ -27,45 +51,53 @@ try {
     const events = createEventSet({ seed: 3, count: records, start, end: start + 86_400_000, shape, duplicates: 0.05 })
     await writeArchive(input, events)
     const megabytes = statSync(input).size / 1e6
-    const chain: Round[] = []
-    const sluice: Round[] = []
-    for (let round = -1; round < rounds; round++) {
-      const pair = [runChain(input), await runSluice(input)]
-      if (pair[0].written !== pair[1].written)
-        throw new Error(`chain wrote ${pair[0].written}, sluice ${pair[1].written}`)
-      if (round < 0) continue
-      chain.push(pair[0])
-      sluice.push(pair[1])
-    }
-    const ratios = chain.map((round, at) => round.seconds / sluice[at].seconds)
-    const rate = (round: number) => `${(megabytes / round).toFixed(0)} MB/s`
-    process.stdout.write(
-      `${process.version} ${shape}: object chain ${rate(median(chain.map((round) => round.seconds)))}, ` +
-        `sluice ${rate(median(sluice.map((round) => round.seconds)))}, ratio ${median(ratios).toFixed(2)} ` +
-        `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}), ${megabytes.toFixed(0)} MB, ${records} records, ${rounds} rounds\n`,
-    )
+    console.log(`${process.version} ${shape}: ${records} records, ${megabytes.toFixed(0)} MB, ${rounds} rounds`)
+    for (const question of questions) await compare(question, input, shape, megabytes)
     await rm(input)
   }
 } finally {
   await rm(folder, { recursive: true, force: true })
 }
 
-function runChain(input: string): Round {
-  const result = JSON.parse(run(['build/bench/object-chain.js', input, join(folder, 'chain.ndjson')]))
-  return { seconds: result.seconds, written: result.written }
+async function compare(question: Question, input: string, shape: 'one' | 'mixed', megabytes: number): Promise<void> {
+  const chain: Round[] = []
+  const sluice: Round[] = []
+  // The first round warms up the file cache.
+  for (let round = -1; round < rounds; round++) {
+    const theirs = runChain(question, input)
+    const ours = await runSluice(question, input)
+    if (theirs.written !== ours.written) throw new Error(`chain wrote ${theirs.written}, sluice ${ours.written}`)
+    // Mixed events have spacing that the chain loses.
+    if (shape === 'one' && theirs.bytesOut !== ours.bytesOut)
+      throw new Error(`chain made ${theirs.bytesOut} bytes, sluice ${ours.bytesOut}`)
+    if (round < 0) continue
+    chain.push(theirs)
+    sluice.push(ours)
+  }
+  const ratios = chain.map(({ seconds }, at) => seconds / sluice[at].seconds)
+  const rate = (of: readonly Round[]) => `${(megabytes / median(of.map(({ seconds }) => seconds))).toFixed(0)} MB/s`
+  console.log(
+    `  ${question.name.padEnd(8)} object chain ${rate(chain).padStart(8)}, sluice ${rate(sluice).padStart(9)}, ratio ${median(ratios).toFixed(2)} ` +
+      `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+  )
 }
 
-/** The time is the report's own: from the start of the run to the end of publishing, without the start of the process, as for the chain. */
-async function runSluice(input: string): Promise<Round> {
+function runChain({ chain, toFile }: Question, input: string): Round {
+  const output = toFile ? [join(folder, 'chain.ndjson')] : []
+  return JSON.parse(run(['build/bench/object-chain.js', input, ...output, ...chain]))
+}
+
+/** The report's time is from the start of the run to the end of publishing. */
+async function runSluice({ pipeline, toFile }: Question, input: string): Promise<Round> {
   const report = join(folder, 'report.json')
   const out = join(folder, 'out')
   const state = join(folder, 'state')
-  const settings = ['--set', `source.path=${input}`, '--set', `sink.path=${out}`]
-  run(['build/src/cli/main.js', 'run', 'bench/stages.yaml', '--state', state, '--report', report, ...settings])
-  const { seconds, written }: Round = JSON.parse(await readFile(report, 'utf8'))
-  await rm(out, { recursive: true })
-  await rm(state, { recursive: true })
-  return { seconds, written }
+  const settings = ['--set', `source.path=${input}`, ...(toFile ? ['--set', `sink.path=${out}`] : [])]
+  run(['build/src/cli/main.js', 'run', pipeline, '--state', state, '--report', report, ...settings])
+  const round: Round = JSON.parse(await readFile(report, 'utf8'))
+  await rm(out, { recursive: true, force: true })
+  await rm(state, { recursive: true, force: true })
+  return round
 }
 
 function run(args: string[]): string {
