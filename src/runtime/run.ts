@@ -77,8 +77,10 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   } catch (error) {
     failure = asSluiceError(error, 'INTERNAL', `pipeline ${pipeline.name} failed`)
   } finally {
-    for (const stage of stages) await stage.close()
-    await delivery.close()
+    const closed = await Promise.allSettled([...stages.map((stage) => stage.close()), delivery.close()])
+    for (const result of closed) {
+      if (result.status === 'rejected') failure ??= asSluiceError(result.reason, 'INTERNAL', 'closing failed')
+    }
   }
 
   const outcome = failure ? 'failed' : end?.kind === 'interrupted' ? 'interrupted' : 'done'
