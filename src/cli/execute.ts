@@ -52,7 +52,8 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
               : new SluiceError('INTERNAL', String(error), { cause: error })
           failures.push(failure)
           // The others may run for ever, and only the first failure is thrown.
-          if (jobs.length > 1) process.stderr.write(`${job.pipeline.name}: ${failure.code}: ${failure.message}\n`)
+          if (jobs.length > 1 && failure.code !== 'INTERRUPTED')
+            process.stderr.write(`${job.pipeline.name}: ${failure.code}: ${failure.message}\n`)
         }),
       ),
     )
