@@ -60,6 +60,11 @@ export interface SourceDeclaration<Properties extends TProperties = TProperties>
   readonly repeats: boolean
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
   create(config: Config<Properties>, context: Context): Source | Promise<Source>
+  /**
+   * The position from which everything since a time (milliseconds since 1970) is read again, and by how many milliseconds that is earlier;
+   * for `sluice state rewind`. Undefined where a position does not tell a time.
+   */
+  rewind?(position: Json, to: number): { readonly position: Json; readonly by: number } | undefined
 }
 
 export interface Source {

@@ -3,7 +3,8 @@ import { suggest } from '../config/nearest.ts'
 import { SluiceError } from '../errors.ts'
 import type { Json } from '../record/json.ts'
 import { isLoopback } from './client.ts'
-import type { AuthOptions, HttpOptions, PaginateOptions, RequestOptions, WindowOptions } from './options.ts'
+import type { AuthOptions, HttpOptions, PaginateOptions, RequestOptions, TlsOptions, WindowOptions } from './options.ts'
+import { namesIn, signedNames } from './sign.ts'
 import { placeholderNames, placeholdersOf, timeFormats } from './template.ts'
 import type { Placeholder } from './template.ts'
 import { isObject } from './values.ts'
@@ -93,7 +94,33 @@ export function* checkAuth(auth: AuthOptions | undefined, allowInsecure: boolean
         hint: `it has ${[...needed, ...optional].join(', ')}`,
       }
   }
+  if (auth.type === 'apiKey' && (auth.header === undefined) === (auth.query === undefined))
+    yield { at: ['auth'], message: 'an API key goes into one place', hint: 'name header or query' }
+  if (auth.type === 'hmac') yield* checkSigning(auth)
   if (auth.tokenUrl !== undefined) yield* checkUrl(auth.tokenUrl, ['auth', 'tokenUrl'], allowInsecure)
+}
+
+function* checkSigning({ sign = '', value = '' }: AuthOptions): Generator<Finding> {
+  const texts = [
+    ['sign', sign, signedNames],
+    ['value', value, [...signedNames, 'signature', 'basic']],
+  ] as const
+  for (const [key, text, names] of texts) {
+    for (const name of namesIn(text)) {
+      if (!names.some((known) => known === name))
+        yield {
+          at: ['auth', key],
+          message: `{${name}} stands for nothing`,
+          hint: suggest(name, names, 'placeholders'),
+        }
+    }
+  }
+}
+
+/** A certificate is nothing without its key. */
+export function* checkTls(tls: TlsOptions | undefined): Generator<Finding> {
+  if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined))
+    yield { at: ['tls'], message: 'cert and key belong together' }
 }
 
 /** Rules of a kind of pagination. */
@@ -160,7 +187,16 @@ export function* checkTenants(tenants: HttpOptions['tenants'], at: string): Gene
 const AUTH_MEMBERS = {
   basic: { needed: ['username', 'password'], optional: [] },
   bearer: { needed: ['token'], optional: [] },
+  apiKey: { needed: ['key'], optional: ['header', 'query', 'prefix'] },
   oauth2ClientCredentials: { needed: ['tokenUrl', 'clientId', 'clientSecret'], optional: ['scope'] },
+  oauth2RefreshToken: {
+    needed: ['tokenUrl', 'clientId', 'refreshToken', 'tokenFile'],
+    optional: ['clientSecret', 'scope'],
+  },
+  hmac: {
+    needed: ['key', 'sign'],
+    optional: ['username', 'algorithm', 'encoding', 'value', 'header', 'date'],
+  },
 } as const
 
 function placesOf({ from, stop }: PaginateOptions) {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
-import { Agent, errors } from 'undici'
+import { errors } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { IncomingHttpHeaders } from 'undici/types/header.js'
 import { SluiceError } from '../errors.ts'
 import { hideSecrets } from '../observe/log.ts'
@@ -8,6 +9,7 @@ import { createAuthorizer } from './auth.ts'
 import type { Authorizer } from './auth.ts'
 import { discard, readText } from './body.ts'
 import type { Deadline } from './deadline.ts'
+import { createDispatcher } from './dispatcher.ts'
 import type { HttpOptions } from './options.ts'
 import { parseRetryAfter } from './pace.ts'
 import type { PreparedRequest } from './request.ts'
@@ -25,14 +27,13 @@ export interface Answer {
 export class Client {
   readonly #options: HttpOptions
   readonly #clock: ApiClock
-  readonly #agent: Agent
+  readonly #dispatcher: Dispatcher
   readonly #authorizer: Authorizer
 
   constructor(options: HttpOptions, clock: ApiClock) {
-    const { connect, headers, body } = options.timeout
     this.#options = options
     this.#clock = clock
-    this.#agent = new Agent({ connect: { timeout: connect }, headersTimeout: headers, bodyTimeout: body })
+    this.#dispatcher = createDispatcher(options)
     this.#authorizer = createAuthorizer(options.auth)
   }
 
@@ -44,15 +45,17 @@ export class Client {
     this.#checkSafe(request.url)
     const { tokenUrl } = this.#options.auth ?? {}
     if (tokenUrl !== undefined) this.#checkSafe(new URL(tokenUrl))
-    const first = await this.#authorized(request, deadline, signal)
-    if (first.status !== 401 || !this.#authorizer.renew(first.authorization)) return this.#judge(request, first)
-    discard(first.body)
-    return this.#judge(request, await this.#authorized(request, deadline, signal))
+    const first = await this.#authorizer.authorize(request, { dispatcher: this.#dispatcher, signal })
+    const answer = await this.#exchange(first, deadline, signal)
+    if (answer.status !== 401 || !this.#authorizer.renew(first)) return this.#judge(first, answer)
+    discard(answer.body)
+    const second = await this.#authorizer.authorize(request, { dispatcher: this.#dispatcher, signal })
+    return this.#judge(second, await this.#exchange(second, deadline, signal))
   }
 
   /** Ends all connections at once. */
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await this.#dispatcher.destroy()
   }
 
   #checkSafe({ protocol, hostname, origin }: URL): void {
@@ -63,27 +66,21 @@ export class Client {
     )
   }
 
-  async #authorized(
-    request: PreparedRequest,
-    deadline: Deadline,
-    signal: AbortSignal,
-  ): Promise<Answer & { readonly authorization: string | undefined }> {
-    const authorization = await this.#authorizer.header({ dispatcher: this.#agent, signal })
+  async #exchange(request: PreparedRequest, deadline: Deadline, signal: AbortSignal): Promise<Answer> {
     const { method, url, headers, body } = request
     try {
       const answer = await deadline.wait(
-        this.#agent.request({
+        this.#dispatcher.request({
           origin: url.origin,
           path: url.pathname + url.search,
           method,
-          headers: authorization === undefined ? headers : { ...headers, authorization },
+          headers,
           body: body ?? null,
           signal: deadline.signal,
         }),
       )
-      const { statusCode: status, headers: received, body: content } = answer
-      this.#clock.answered(received['date'])
-      return { status, headers: received, body: content, authorization }
+      this.#clock.answered(answer.headers['date'])
+      return { status: answer.statusCode, headers: answer.headers, body: answer.body }
     } catch (error) {
       if (error instanceof SluiceError || signal.aborted) throw error
       const message = this.#hide(messageOf(error), request)

@@ -4,6 +4,7 @@ import type { JsonObject } from '../record/json.ts'
 export interface HttpOptions {
   readonly request: RequestOptions
   readonly auth?: AuthOptions | undefined
+  readonly tls?: TlsOptions | undefined
   /** Dotted keys to the array of records in a response; `$` is the response itself. */
   readonly records: string
   /** `auto`: by the content type. */
@@ -33,14 +34,33 @@ export interface RequestOptions {
 
 /** Which of the members are needed follows from the type, see `check.ts`. */
 export interface AuthOptions {
-  readonly type: 'basic' | 'bearer' | 'oauth2ClientCredentials'
+  readonly type: 'apiKey' | 'basic' | 'bearer' | 'oauth2ClientCredentials' | 'oauth2RefreshToken' | 'hmac'
+  readonly header?: string
+  readonly query?: string
+  readonly prefix?: string
+  readonly key?: string
   readonly username?: string
   readonly password?: string
   readonly token?: string
   readonly tokenUrl?: string
   readonly clientId?: string
   readonly clientSecret?: string
+  readonly refreshToken?: string
+  readonly tokenFile?: string
   readonly scope?: string
+  readonly algorithm?: 'sha1' | 'sha256' | 'sha512'
+  readonly encoding?: 'hex' | 'base64'
+  readonly sign?: string
+  readonly value?: string
+  readonly date?: { readonly header?: string; readonly format?: 'rfc2822' | 'rfc3339' | 'unix' | 'unixMs' }
+}
+
+/** Files in PEM. */
+export interface TlsOptions {
+  readonly cert?: string
+  readonly key?: string
+  readonly passphrase?: string
+  readonly ca?: string
 }
 
 /** A place in a response. */

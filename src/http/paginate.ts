@@ -8,6 +8,8 @@ import { headerText, parseJson } from './values.ts'
 export interface PageFacts {
   readonly url: URL
   readonly headers: IncomingHttpHeaders
+  /** The parameter of the URL that holds the credentials, if one does: no part of a cursor. */
+  readonly keyParameter?: string | undefined
   /** JSON text of values in the body, by their dotted keys. */
   readonly captured: ReadonlyMap<string, string>
   /** Records that came. */
@@ -83,6 +85,8 @@ function linkOf({ from }: PaginateOptions, page: PageFacts): string | undefined 
   if (target === undefined) return undefined
   if (!URL.canParse(target, page.url.href)) throw badAnswer('the link to the next page is not a URL')
   const next = new URL(target, page.url)
+  if (page.keyParameter !== undefined && next.searchParams.has(page.keyParameter))
+    next.searchParams.delete(page.keyParameter)
   if (next.origin === page.url.origin) return JSON.stringify(next.href)
   throw new SluiceError(
     'SOURCE_FAILED',

@@ -180,7 +180,13 @@ export class TenantReader {
         wireBytes = page.wireBytes()
       }
       const { count, captured } = page.cutter
-      const next = nextPage(options.paginate, { url: request.url, headers: answer.headers, captured, count })
+      const next = nextPage(options.paginate, {
+        url: request.url,
+        headers: answer.headers,
+        keyParameter: options.auth?.query,
+        captured,
+        count,
+      })
       this.#guard(window, next)
       this.#advance(
         { ...window, asOf: start === undefined ? undefined : asOf, pages: pages + 1, records: records + count },

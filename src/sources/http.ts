@@ -2,10 +2,11 @@ import { Type } from 'typebox'
 import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
 import { Choice, Duration, Size } from '../config/fields.ts'
-import { checkAuth, checkPaginate, checkRequest, checkTenants, checkUrl, checkWindow } from '../http/check.ts'
-import { authFields, paginateFields, sharedFields, since, windowFields } from '../http/fields.ts'
+import { checkAuth, checkPaginate, checkRequest, checkTenants, checkTls, checkUrl, checkWindow } from '../http/check.ts'
+import { authFields, paginateFields, sharedFields, since, tlsFields, windowFields } from '../http/fields.ts'
 import type { HttpOptions, Tenant } from '../http/options.ts'
 import { createHttpSource } from '../http/source.ts'
+import { rewindPosition } from '../http/window.ts'
 import type { JsonObject } from '../record/json.ts'
 
 const texts = (description: string) => Type.Record(Type.String(), Type.String(), { default: {}, description })
@@ -29,6 +30,7 @@ const fields = {
     },
   ),
   auth: Type.Optional(authFields),
+  tls: Type.Optional(tlsFields),
   records: Type.String({
     default: '$',
     description: 'Where the array of records is in a response: $ is the response itself, data.events a path of keys.',
@@ -112,11 +114,13 @@ export default defineSource({
     yield* checkUrl(request.url, ['request', 'url'], allowInsecure)
     yield* checkRequest(request, options)
     yield* checkAuth(auth, allowInsecure)
+    yield* checkTls(config.tls)
     yield* checkPaginate(options)
     yield* checkWindow(window)
     yield* checkTenants(tenants, 'tenants')
   },
   create: (config) => createHttpSource(optionsOf(config)),
+  rewind: rewindPosition,
 })
 
 function optionsOf({ tenants = [{}], ...config }: Config<typeof fields>): HttpOptions {

@@ -8,6 +8,7 @@ import type { AuthOptions, HttpOptions } from '../http/options.ts'
 import { createHttpSource } from '../http/source.ts'
 import { literal } from '../http/template.ts'
 import { isObject } from '../http/values.ts'
+import { rewindPosition } from '../http/window.ts'
 import type { Json, JsonObject } from '../record/json.ts'
 
 const fields = {
@@ -88,6 +89,7 @@ export default defineSource({
     yield* checkTenants(tenantsOf(organizations), 'organizations')
   },
   create: (config) => createHttpSource(optionsOf(config)),
+  rewind: rewindPosition,
 })
 
 function optionsOf(config: Config<typeof fields>): HttpOptions {
