@@ -1,7 +1,7 @@
 import { skipSpaceBack, spliceBytes } from './edits.ts'
 import type { Splice } from './edits.ts'
 import type { Json, JsonObject } from './json.ts'
-import { writeJson } from './json-text.ts'
+import { jsonText, writeJson } from './json-text.ts'
 import { readParts } from './walk.ts'
 import type { Part } from './walk.ts'
 
@@ -21,6 +21,29 @@ export function writeChanges(line: Buffer, before: JsonObject, after: JsonObject
     line.length,
     splices.toSorted((a, b) => a.start - b.start),
   )
+}
+
+/**
+ * The members that an object has behind all those of another one, as JSON text: none gives an empty one. Undefined when it differs in any
+ * other way.
+ * @throws SluiceError VALUE_INVALID
+ */
+export function writeAdded(before: JsonObject, after: JsonObject, maxDepth: number): string | undefined {
+  if (before === after) return ''
+  const keys = Object.keys(before)
+  const values = Object.values(before)
+  const newKeys = Object.keys(after)
+  const newValues = Object.values(after)
+  for (let at = 0; at < keys.length; at++) {
+    if (newKeys[at] !== keys[at] || !Object.is(newValues[at], values[at])) return undefined
+  }
+  let members = ''
+  for (let at = keys.length; at < newKeys.length; at++) {
+    if (newValues[at] === undefined) continue
+    if (members !== '') members += ','
+    members += `${JSON.stringify(newKeys[at])}:${jsonText(newValues[at], maxDepth - 1)}`
+  }
+  return members
 }
 
 interface Change {

@@ -9,7 +9,12 @@ const SAFE_DEPTH = 1000
  * @throws SluiceError VALUE_INVALID for undefined, functions, symbols, NaN, infinities, bigints, cycles, and nesting beyond `maxDepth`.
  */
 export function writeJson(value: unknown, maxDepth: number): Buffer {
-  return Buffer.from(write(value, '', Math.min(maxDepth, SAFE_DEPTH)))
+  return Buffer.from(jsonText(value, maxDepth))
+}
+
+/** The same as a string. */
+export function jsonText(value: unknown, maxDepth: number): string {
+  return write(value, '', Math.min(maxDepth, SAFE_DEPTH))
 }
 
 /** The text that a string of JSON stands for. */

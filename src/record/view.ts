@@ -1,17 +1,19 @@
 import { SluiceError } from '../errors.ts'
 import { LINE_FEED, OPEN_OBJECT } from './ascii.ts'
 import { Batch } from './batch.ts'
-import { writeChanges } from './changes.ts'
+import { writeAdded, writeChanges } from './changes.ts'
 import { compileCondition } from './condition.ts'
 import { skipSpaceBack, spliceBytes } from './edits.ts'
 import type { Splice } from './edits.ts'
 import type { Json, JsonObject } from './json.ts'
-import { writeJson } from './json-text.ts'
+import { jsonText } from './json-text.ts'
 import { Paths } from './path.ts'
 import type { Path } from './path.ts'
 import { Rejection } from './record.ts'
 import type { Condition, Record } from './record.ts'
 import { Fault, Kind, RECORD_STRIDE, scanWhole } from './scan.ts'
+import { appendMembers } from './splice.ts'
+import type { LineChange } from './splice.ts'
 
 /** The author's view of a live record of a batch. What it changes is its own: the batch stays as it is, see `recordLine`. */
 export function recordView(batch: Batch, record: number): Record {
@@ -23,10 +25,22 @@ export function isRecord(value: unknown): value is Record {
   return value instanceof RecordView
 }
 
-/** True when the record is that one of the batch, and nothing has changed it. */
-export function isUntouched(record: Record, batch: Batch, number: number): boolean {
-  return viewOf(record).isAt(batch, number)
+/** What the record, changed or not, makes of the line of that one of the batch. */
+export function recordChange(record: Record, batch: Batch, number: number): LineChange {
+  return viewOf(record).changeOf(batch, number)
 }
+
+/** The same for an object that a function has returned for the record, see `changedLine`. @throws SluiceError VALUE_INVALID */
+export function objectChange(record: Record, returned: JsonObject, batch: Batch, number: number): LineChange {
+  const view = viewOf(record)
+  const added = writeAdded(view.value, returned, view.maxDepth)
+  return added === undefined
+    ? { bytes: writeChanges(view.line(), view.value, returned, view.maxDepth) }
+    : view.changeOf(batch, number, added)
+}
+
+/** Nothing has changed. */
+export const UNCHANGED: LineChange = {}
 
 /** The record's bytes with all changes, without a line feed. */
 export function recordLine(record: Record): Buffer {
@@ -63,6 +77,9 @@ class RecordView implements Record {
   #record: number
   /** Its bytes since a change that no question has followed yet. */
   #line: Buffer | undefined
+  /** JSON text of members that were set and come behind the last one, and their keys. */
+  #added = ''
+  #addedKeys: readonly string[] = []
   #value: JsonObject | undefined
 
   constructor(batch: Batch, record: number) {
@@ -74,12 +91,18 @@ class RecordView implements Record {
     return this.#batch.limits.maxDepth
   }
 
-  isAt(batch: Batch, record: number): boolean {
-    return this.#line === undefined && this.#batch === batch && this.#record === record
+  line(): Buffer {
+    const line = this.#line ?? this.#batch.line(this.#record)
+    return this.#added === '' ? line : appendMembers(line, this.#added)
   }
 
-  line(): Buffer {
-    return this.#line ?? this.#batch.line(this.#record)
+  changeOf(batch: Batch, record: number, more = ''): LineChange {
+    const members = this.#added === '' || more === '' ? this.#added + more : `${this.#added},${more}`
+    if (this.#line === undefined && this.#batch === batch && this.#record === record) {
+      return members === '' ? UNCHANGED : { members }
+    }
+    const line = this.line()
+    return { bytes: more === '' ? line : appendMembers(line, more) }
   }
 
   get(text: string): Json | undefined {
@@ -106,16 +129,14 @@ class RecordView implements Record {
   }
 
   set(text: string, value: Json): this {
-    const { batch, record, path } = this.#findUnedited(text)
+    const { batch, record, path } = this.#find(text)
     const { keys } = path
     if (keys === undefined) throw new SluiceError('PATH_INVALID', `set takes a path of plain keys, not ${text}`)
     const forbidden = keys.find((key) => FORBIDDEN.has(key))
     if (forbidden !== undefined) throw new SluiceError('PATH_INVALID', `set does not take the key ${forbidden}`)
-    const json = writeJson(value, this.maxDepth - keys.length)
-    const target = batch.hit(record, path)
-    const splices = batch.hits(record, path).map((hit) => spliceHit(batch, hit, hit === target ? json : undefined))
-    if (target < 0) splices.push(insertMember(batch, record, path, json))
-    this.#splice(batch, record, splices)
+    const json = jsonText(value, this.maxDepth - keys.length)
+    if (batch === this.#batch && batch.hit(record, topOf(path)) < 0) this.#append(keys, json)
+    else this.#replace(text, json)
     return this
   }
 
@@ -142,17 +163,27 @@ class RecordView implements Record {
 
   get value(): JsonObject {
     if (this.#value === undefined) {
-      const value: JsonObject = JSON.parse(this.line().toString())
+      const value: JsonObject = JSON.parse(this.#text())
       this.#value = freeze(value)
     }
     return this.#value
   }
 
+  #text(): string {
+    if (this.#line !== undefined || this.#added !== '' || this.#batch.isEdited(this.#record))
+      return this.line().toString()
+    const { records } = this.#batch.index
+    const start = records[RECORD_STRIDE * this.#record]
+    const end = records[RECORD_STRIDE * this.#record + 1]
+    return this.#batch.bytes.toString('utf8', start, end)
+  }
+
   #find(text: string): { batch: Batch; record: number; path: Path } {
     const { paths } = this.#batch
     if (paths.size < MAX_PATHS || paths.has(text)) {
-      this.#settle()
-      return { batch: this.#batch, record: this.#record, path: paths.add(text) }
+      const path = paths.add(text)
+      this.#settle(path)
+      return { batch: this.#batch, record: this.#record, path }
     }
     const batch = this.#alone()
     return { batch, record: 0, path: batch.paths.add(text) }
@@ -160,7 +191,8 @@ class RecordView implements Record {
 
   /** The same, where the hits of the record are its bytes. */
   #findUnedited(text: string) {
-    if (this.#line === undefined && this.#batch.isEdited(this.#record)) this.#line = this.line()
+    if (this.#added !== '' || (this.#line === undefined && this.#batch.isEdited(this.#record)))
+      this.#become(this.line())
     return this.#find(text)
   }
 
@@ -169,12 +201,34 @@ class RecordView implements Record {
     return openLine(this.line(), new Paths(), this.#batch)
   }
 
-  /** Makes changed bytes a batch again. */
-  #settle(): void {
-    if (this.#line === undefined) return
-    this.#batch = openLine(this.#line, this.#batch.paths, this.#batch)
+  /** Makes changed bytes a batch again; without need where a path leads to none of the members that were set. */
+  #settle(path?: Path): void {
+    if (this.#line === undefined) {
+      if (this.#added === '') return
+      if (path?.keys !== undefined && !this.#addedKeys.includes(path.keys[0])) return
+    }
+    this.#batch = openLine(this.line(), this.#batch.paths, this.#batch)
     this.#record = 0
     this.#line = undefined
+    this.#added = ''
+    this.#addedKeys = []
+  }
+
+  #append(keys: readonly string[], json: string): void {
+    const member = nest(keys, json).slice(1, -1)
+    this.#added = this.#added === '' ? member : `${this.#added},${member}`
+    this.#addedKeys = [...this.#addedKeys, keys[0]]
+    this.#value = undefined
+  }
+
+  #replace(text: string, json: string): void {
+    const { batch, record, path } = this.#findUnedited(text)
+    const target = batch.hit(record, path)
+    const splices = batch
+      .hits(record, path)
+      .map((hit) => spliceHit(batch, hit, hit === target ? Buffer.from(json) : undefined))
+    if (target < 0) splices.push(insertMember(batch, record, path, json))
+    this.#splice(batch, record, splices)
   }
 
   #splice(batch: Batch, record: number, splices: Splice[]): void {
@@ -182,9 +236,22 @@ class RecordView implements Record {
     const from = records[RECORD_STRIDE * record]
     const to = records[RECORD_STRIDE * record + 1]
     const ordered = splices.toSorted((a, b) => a.start - b.start)
-    this.#line = spliceBytes(batch.bytes, from, to, ordered)
+    this.#become(spliceBytes(batch.bytes, from, to, ordered))
+  }
+
+  #become(line: Buffer): void {
+    this.#line = line
+    this.#added = ''
+    this.#addedKeys = []
     this.#value = undefined
   }
+}
+
+/** The path to the member of the record that a plain path is in. */
+function topOf(path: Path): Path {
+  let top = path
+  while (top.parent !== undefined) top = top.parent
+  return top
 }
 
 /** A batch of one record, for reading only. The line's length is judged when it leaves the stage. */
@@ -227,7 +294,7 @@ function spliceHit(batch: Batch, hit: number, json: Buffer | undefined): Splice 
 }
 
 /** Puts a member behind the last one of the innermost object of the path that is there. Null counts as absent. */
-function insertMember(batch: Batch, record: number, path: Path, json: Buffer): Splice {
+function insertMember(batch: Batch, record: number, path: Path, json: string): Splice {
   const keys = path.keys ?? []
   let depth = keys.length - 1
   let above = path.parent
@@ -236,9 +303,8 @@ function insertMember(batch: Batch, record: number, path: Path, json: Buffer): S
     holder = batch.hit(record, above)
     if (holder >= 0) break
   }
-  const text = json.toString()
   if (holder >= 0 && batch.kind(holder) === Kind.null) {
-    return spliceHit(batch, holder, Buffer.from(nest(keys.slice(depth), text)))
+    return spliceHit(batch, holder, Buffer.from(nest(keys.slice(depth), json)))
   }
   if (holder >= 0 && batch.kind(holder) !== Kind.object) {
     throw new SluiceError('VALUE_INVALID', `cannot set ${path.text}: ${above?.text} is not an object`)
@@ -246,7 +312,7 @@ function insertMember(batch: Batch, record: number, path: Path, json: Buffer): S
   const { records } = batch.index
   const end = holder >= 0 ? batch.span(holder).end : records[RECORD_STRIDE * record + 1]
   const behind = skipSpaceBack(batch.bytes, end - 2) + 1
-  const member = nest(keys.slice(depth), text).slice(1, -1)
+  const member = nest(keys.slice(depth), json).slice(1, -1)
   const comma = batch.bytes[behind - 1] === OPEN_OBJECT ? '' : ','
   return { key: behind, start: behind, end: behind, json: Buffer.from(comma + member) }
 }

@@ -4,10 +4,10 @@ import { State } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { writeJson } from '../record/json-text.ts'
 import { rebuild } from '../record/rebuild.ts'
-import type { NewLine } from '../record/rebuild.ts'
+import type { LineChange, NewLine } from '../record/splice.ts'
 import { Rejection } from '../record/record.ts'
 import type { Record } from '../record/record.ts'
-import { changedLine, isRecord, isUntouched, recordLine, recordView } from '../record/view.ts'
+import { isRecord, objectChange, recordChange, recordLine, recordView, UNCHANGED } from '../record/view.ts'
 import { describeFailure, NotAnOutcome } from './failure.ts'
 import { isPlainObject } from './plain-object.ts'
 
@@ -38,7 +38,7 @@ export async function runFunction(
 
   const lines: NewLine[] = []
   for (const { from, made } of results) {
-    for (const bytes of made === KEPT ? [batch.line(from)] : made) lines.push({ bytes, from })
+    for (const { bytes, members } of made) lines.push({ bytes, members, from })
   }
   for (const bytes of flushed) lines.push({ bytes, from: batch.count })
   return rebuild(batch, lines, options.stage)
@@ -54,9 +54,9 @@ interface Call {
 }
 
 /** The lines that come in place of a record. */
-type Made = readonly Buffer[]
+type Made = readonly LineChange[]
 /** Its own line. */
-const KEPT: Made = []
+const KEPT: Made = [UNCHANGED]
 /** None: it was dropped or rejected. */
 const GONE: Made = []
 
@@ -93,7 +93,6 @@ async function waitFor(call: Call, promise: PromiseLike<unknown>): Promise<void>
 
 function settle(batch: Batch, { record, view, result, threw }: Call, { stage, onError }: FunctionStage): Made {
   if (!threw) {
-    if (isRecord(result) && isUntouched(result, batch, record)) return KEPT
     if (result === null || (Array.isArray(result) && result.length === 0)) {
       batch.drop(record, stage)
       return GONE
@@ -105,9 +104,8 @@ function settle(batch: Batch, { record, view, result, threw }: Call, { stage, on
   }
   try {
     if (threw) throw result
-    const own = batch.line(record)
-    const made = (Array.isArray(result) ? result : [result]).map((item) => writeOutcome(item, view))
-    return made.length === 1 && made[0].equals(own) ? KEPT : made
+    const made = (Array.isArray(result) ? result : [result]).map((item) => changeBy(item, view, batch, record))
+    return made.length === 1 && isSame(made[0], batch, record) ? KEPT : made
   } catch (error) {
     const failure = describeFailure(error)
     if (onError === 'stop') {
@@ -118,10 +116,14 @@ function settle(batch: Batch, { record, view, result, threw }: Call, { stage, on
   }
 }
 
-function writeOutcome(outcome: unknown, view: Record): Buffer {
-  if (isRecord(outcome)) return recordLine(outcome)
-  if (isPlainObject(outcome)) return changedLine(view, outcome)
+function changeBy(outcome: unknown, view: Record, batch: Batch, record: number): LineChange {
+  if (isRecord(outcome)) return recordChange(outcome, batch, record)
+  if (isPlainObject(outcome)) return objectChange(view, outcome, batch, record)
   throw new NotAnOutcome(outcome)
+}
+
+function isSame({ bytes, members }: LineChange, batch: Batch, record: number): boolean {
+  return members === undefined && (bytes === undefined || bytes.equals(batch.line(record)))
 }
 
 async function flush(batch: Batch, transform: FunctionTransform, stage: string): Promise<Buffer[]> {

@@ -5,7 +5,7 @@ import { State } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { writeJson } from '../record/json-text.ts'
 import { rebuild } from '../record/rebuild.ts'
-import type { NewLine } from '../record/rebuild.ts'
+import type { NewLine } from '../record/splice.ts'
 import { recordView } from '../record/view.ts'
 import { describeFailure, NotAnOutcome } from './failure.ts'
 import { isPlainObject } from './plain-object.ts'
@@ -40,7 +40,7 @@ export async function runDuplex(
   const lines = outputs.map((output, at): NewLine => {
     const from = places[at] ?? batch.count
     const record = inputs.get(output)
-    const bytes = record === undefined ? writeOutput(output, batch.limits.maxDepth, stage) : batch.line(record)
+    const bytes = record === from ? undefined : lineOf(batch, output, record, stage)
     // A second copy is meant: it must not be the duplicate of the first.
     const digestOf = record === undefined || seen.has(output) ? batch.count : record
     seen.add(output)
@@ -97,6 +97,11 @@ async function read(stream: Duplex, timer: NodeJS.Timeout): Promise<unknown[]> {
     outputs.push(output)
   }
   return outputs
+}
+
+/** Of the record that came out, or of what came out instead. */
+function lineOf(batch: Batch, output: unknown, record: number | undefined, stage: string): Buffer {
+  return record === undefined ? writeOutput(output, batch.limits.maxDepth, stage) : batch.line(record)
 }
 
 function writeOutput(output: unknown, maxDepth: number, stage: string): Buffer {

@@ -5,8 +5,8 @@ import { SluiceError } from '../errors.ts'
 import { State } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { rebuild } from '../record/rebuild.ts'
-import type { NewLine } from '../record/rebuild.ts'
-import { recordLine, recordView } from '../record/view.ts'
+import type { NewLine } from '../record/splice.ts'
+import { recordChange, recordView } from '../record/view.ts'
 import { proofOf } from './validate/facts.ts'
 import { createProver } from './validate/prover.ts'
 import { loadSchema } from './validate/schema.ts'
@@ -66,10 +66,8 @@ function liveRecords(batch: Batch): number[] {
 function tag(batch: Batch, details: ReadonlyMap<number, string>, stage: string): Batch[] {
   const lines = liveRecords(batch).map((from): NewLine => {
     const detail = details.get(from)
-    return {
-      from,
-      bytes: detail === undefined ? batch.line(from) : recordLine(recordView(batch, from).set(TAG, detail)),
-    }
+    if (detail === undefined) return { from }
+    return { ...recordChange(recordView(batch, from).set(TAG, detail), batch, from), from }
   })
   return rebuild(batch, lines, stage)
 }

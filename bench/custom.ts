@@ -1,0 +1,156 @@
+/**
+ * What does custom code cost against JSON.parse, the same change, and JSON.stringify of the same lines? `npm run build && node build/bench/custom.js
+ * [--megabytes 8] [--rounds 15]`
+ *
+ * Both sides get a Buffer of lines of about 512 KiB and give one. Of ours that is: scan, the stage, the lines as the sink takes them. They take
+ * turns batch by batch, so that the machine's drift hits both; CPU time of the process, medians of the rounds.
+ */
+import { parseArgs } from 'node:util'
+import tagPrivileged from '../examples/transforms/tag-privileged.ts'
+import type { TransformFunction } from '../src/component.ts'
+import { openBatches } from '../src/record/door.ts'
+import { Paths } from '../src/record/path.ts'
+import { defaultLimits } from '../src/record/scan.ts'
+import { runFunction } from '../src/runtime/custom-stage.ts'
+import { createEventSet } from '../test/servers/events.ts'
+
+interface Event {
+  event_type?: string
+  [key: string]: unknown
+}
+
+interface Case {
+  readonly name: string
+  readonly transform: (paths: Paths) => TransformFunction | Promise<TransformFunction>
+  /** The same on an object of JSON.parse. */
+  readonly change: (event: Event) => Event
+}
+
+const PRIVILEGED = new Set<unknown>(['admin_create', 'admin_update', 'admin_delete', 'command_run'])
+const BATCH_BYTES = 512 * 1024
+
+const cases: readonly Case[] = [
+  {
+    name: 'every record kept',
+    transform: () => (record) => record,
+    change: (event) => event,
+  },
+  {
+    name: "record.set('x', true)",
+    transform: () => (record) => record.set('x', true),
+    change: (event) => {
+      event['x'] = true
+      return event
+    },
+  },
+  {
+    name: '{ ...record.value, x: true }',
+    transform:
+      () =>
+      ({ value }) => ({ ...value, x: true }),
+    change: (event) => ({ ...event, x: true }),
+  },
+  {
+    name: 'tag-privileged.ts',
+    transform: createTag,
+    change: (event) => {
+      if (PRIVILEGED.has(event.event_type)) event['privileged'] = true
+      return event
+    },
+  },
+]
+
+const { values } = parseArgs({ options: { megabytes: { type: 'string' }, rounds: { type: 'string' } } })
+const megabytes = Number(values.megabytes ?? 8)
+const rounds = Number(values.rounds ?? 15)
+for (const shape of ['one', 'mixed'] as const) {
+  const batches = makeBatches(shape, megabytes * 1e6)
+  for (const { name, transform, change } of cases) await compare(shape, batches, { name, transform, change })
+}
+
+async function compare(shape: string, batches: readonly Buffer[], { name, transform, change }: Case): Promise<void> {
+  const paths = new Paths()
+  const run = await transform(paths)
+  const chain: number[] = []
+  const whole: number[] = []
+  const stage: number[] = []
+  const records = batches.reduce((sum, bytes) => sum + bytes.toString().split('\n').length - 1, 0)
+  // The first rounds warm up.
+  for (let round = -3; round < rounds; round++) {
+    let spent = [0, 0, 0]
+    for (const bytes of batches) {
+      const start = cpu()
+      const expected = changeObjects(bytes, change)
+      const middle = cpu()
+      const opened = openBatches({ bytes }, { partition: '', number: 0, paths, limits: defaultLimits })
+      const scanned = cpu()
+      const made = await Promise.all(opened.map((batch) => runFunction(batch, { transform: run }, { stage: 'bench' })))
+      const lines = made.flat().map((batch) => batch.assemble())
+      const end = cpu()
+      spent = [spent[0] + middle - start, spent[1] + end - middle, spent[2] + end - scanned]
+      if (round === -3) assertSame(Buffer.concat(lines), expected)
+    }
+    if (round < 0) continue
+    chain.push(spent[0])
+    whole.push(spent[1])
+    stage.push(spent[2])
+  }
+  const each = (times: number[]) => `${((median(times) * 1000) / records).toFixed(0)} ns`
+  const ratio = (times: number[]) => median(times.map((time, round) => time / chain[round])).toFixed(2)
+  process.stdout.write(
+    `${process.version} ${shape} ${name}: parse and stringify ${each(chain)}, sluice ${each(whole)}, ratio ${ratio(whole)} ` +
+      `(stage and output alone ${each(stage)}, ratio ${ratio(stage)})\n`,
+  )
+}
+
+function changeObjects(bytes: Buffer, change: Case['change']): Buffer {
+  const lines = bytes.toString().split('\n')
+  lines.pop()
+  let text = ''
+  for (const line of lines) text += `${JSON.stringify(change(parse(line)))}\n`
+  return Buffer.from(text)
+}
+
+/** The bytes differ (spacing, spelling of numbers): what they say must not. */
+function assertSame(bytes: Buffer, expected: Buffer): void {
+  const texts = [bytes, expected].map((lines) => changeObjects(lines, (event) => event).toString())
+  if (texts[0] !== texts[1]) throw new Error('the two disagree')
+}
+
+async function createTag(paths: Paths): Promise<TransformFunction> {
+  const context = { pipeline: 'p', stage: 'tag', folder: '/', paths, path: (text: string) => paths.add(text) }
+  const transform = await tagPrivileged.create(
+    { eventTypes: [...PRIVILEGED].map(String), member: 'privileged' },
+    context,
+  )
+  if (typeof transform !== 'function') throw new Error('tag-privileged is not a function')
+  return transform
+}
+
+function makeBatches(shape: 'one' | 'mixed', size: number): Buffer[] {
+  const events = createEventSet({ seed: 5, count: 1e6, start: 1.7e12, end: 1.71e12, shape })
+  const batches: Buffer[] = []
+  let at = 0
+  for (let bytes = 0; bytes < size; bytes += BATCH_BYTES) {
+    const lines: string[] = []
+    for (let length = 0; length < BATCH_BYTES; length += lines[lines.length - 1].length)
+      lines.push(`${events.text(at++)}\n`)
+    batches.push(Buffer.from(lines.join('')))
+  }
+  return batches
+}
+
+function parse(line: string): Event {
+  const event: Event = JSON.parse(line)
+  return event
+}
+
+/** Microseconds. */
+function cpu(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
+}
