@@ -281,9 +281,8 @@ class ObjectCommit implements Commit {
     if (this.#failure) throw this.#failure
     if (!this.#end)
       throw new SluiceError('LEDGER_MISMATCH', "the stream ended without the source's end: a stage returned early")
-    const { done, interrupted } = this.#parts.options.patience ?? PATIENCE
-    const hard = this.#end.kind === 'interrupted'
-    await this.#publisher.drain(hard ? interrupted : done, { hard })
+    const { patience = PATIENCE, stopping } = this.#parts.options
+    await this.#publisher.drain(patience, { hurry: this.#end.kind === 'interrupted', stopping })
     if (this.#failure) throw this.#failure
   }
 

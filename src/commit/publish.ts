@@ -84,17 +84,25 @@ export class Publisher {
   }
 
   /**
-   * Resolves when all is published.
-   * @param patience milliseconds: from now on in all, when `hard`; else without an object published while the store takes none.
+   * Resolves when all is published. Waits for as long as objects get published or none fails, and then for `done` milliseconds; when there is a
+   * hurry, or the run is asked to end meanwhile, for `interrupted` milliseconds in all.
    * @throws SluiceError SINK_UNAVAILABLE: what is not published is kept.
    */
-  async drain(patience: number, { hard }: { hard: boolean }): Promise<void> {
-    let deadline = performance.now() + patience
+  async drain(
+    { done, interrupted }: { readonly done: number; readonly interrupted: number },
+    { hurry, stopping }: { hurry: boolean; stopping?: AbortSignal | undefined },
+  ): Promise<void> {
+    let hurried = hurry
+    let deadline = performance.now() + (hurried ? interrupted : done)
     while (this.#waiting.size > 0 && !this.#stop.signal.aborted) {
       const before = this.#waiting.size
-      await this.#changedWithin(Math.max(1, Math.min(deadline - performance.now(), patience)))
-      if (!hard && (this.#waiting.size < before || this.#troubled === 0)) deadline = performance.now() + patience
-      else if (performance.now() >= deadline) break
+      await this.#changedWithin(Math.max(1, deadline - performance.now()), hurried ? undefined : stopping)
+      const now = performance.now()
+      if (!hurried && stopping?.aborted) {
+        hurried = true
+        deadline = now + interrupted
+      } else if (!hurried && (this.#waiting.size < before || this.#troubled === 0)) deadline = now + done
+      else if (now >= deadline) break
     }
     if (this.#waiting.size === 0) return
     throw new SluiceError(
@@ -207,10 +215,10 @@ export class Publisher {
     this.#wake()
   }
 
-  async #changedWithin(milliseconds: number): Promise<void> {
+  async #changedWithin(milliseconds: number, signal?: AbortSignal): Promise<void> {
     const timer = new AbortController()
     await Promise.race([
-      this.changed(),
+      this.changed(signal),
       delay(milliseconds, undefined, { signal: timer.signal }).catch(() => undefined),
     ])
     timer.abort()

@@ -67,6 +67,19 @@ describe('a store that is away', () => {
     assert.equal(second.totals().objects.length, 0)
   })
 
+  it('does not hold a run that is asked to end when it has read everything', { timeout: 60_000 }, async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    await server.outage(true)
+    const stopping = new AbortController()
+    const note = (message: string): void => {
+      if (message.startsWith('an object could not be published')) stopping.abort()
+    }
+    const patience = { done: 3_600_000, interrupted: 50 }
+    const commit = await openStore(t, server, base, { note, patience, stopping: stopping.signal })
+    await assert.rejects(stream({ commit, pieces: PIECES.slice(0, 2) }), { code: 'SINK_UNAVAILABLE' })
+  })
+
   it('lets a run that is asked to end take what is under way although the outbox is full', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
