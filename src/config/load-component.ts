@@ -1,6 +1,5 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
-import { createJiti } from 'jiti'
 import { Type } from 'typebox'
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration, TransformFunction } from '../component.ts'
 import { SluiceError } from '../errors.ts'
@@ -34,6 +33,7 @@ export async function loadComponent(
   { file, root }: { file: string; root: string },
 ): Promise<Declaration> {
   const [id, name] = /^[./]/.test(type) ? [locateFile(type, file, root), 'default'] : splitPackage(type)
+  const { createJiti } = await import('jiti')
   const jiti = createJiti(file, { fsCache: false, interopDefault: false, virtualModules: { sluice } })
   let exported: { readonly [name: string]: unknown }
   try {

@@ -10,6 +10,7 @@ import type { Authorizer } from './auth.ts'
 import { discard, readText } from './body.ts'
 import type { Deadline } from './deadline.ts'
 import { createDispatcher } from './dispatcher.ts'
+import { isLoopback } from './loopback.ts'
 import type { HttpOptions } from './options.ts'
 import { parseRetryAfter } from './pace.ts'
 import type { PreparedRequest } from './request.ts'
@@ -124,11 +125,6 @@ export class Client {
 }
 
 const PLAIN_HEADERS: ReadonlySet<string> = new Set(['accept', 'accept-encoding', 'content-type', 'user-agent'])
-
-/** Where http without TLS reaches no network. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
-}
 
 /** A request for messages: the query of its URL may hold keys. */
 function place({ method, url }: PreparedRequest): string {

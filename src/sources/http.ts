@@ -5,7 +5,6 @@ import { Choice, Duration, Size } from '../config/fields.ts'
 import { checkAuth, checkPaginate, checkRequest, checkTenants, checkTls, checkUrl, checkWindow } from '../http/check.ts'
 import { authFields, paginateFields, sharedFields, since, tlsFields, windowFields } from '../http/fields.ts'
 import type { HttpOptions, Tenant } from '../http/options.ts'
-import { createHttpSource } from '../http/source.ts'
 import { rewindPosition } from '../http/window.ts'
 import type { JsonObject } from '../record/json.ts'
 
@@ -119,7 +118,10 @@ export default defineSource({
     yield* checkWindow(window)
     yield* checkTenants(tenants, 'tenants')
   },
-  create: (config) => createHttpSource(optionsOf(config)),
+  async create(config) {
+    const { createHttpSource } = await import('../http/source.ts')
+    return createHttpSource(optionsOf(config))
+  },
   rewind: rewindPosition,
 })
 

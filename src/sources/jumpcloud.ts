@@ -5,7 +5,6 @@ import { Choice, Duration, Secret } from '../config/fields.ts'
 import { checkTenants, checkUrl, checkWindow } from '../http/check.ts'
 import { sharedFields, since, windowFields } from '../http/fields.ts'
 import type { AuthOptions, HttpOptions } from '../http/options.ts'
-import { createHttpSource } from '../http/source.ts'
 import { literal } from '../http/template.ts'
 import { isObject } from '../http/values.ts'
 import { rewindPosition } from '../http/window.ts'
@@ -88,7 +87,10 @@ export default defineSource({
     yield* checkWindow(window)
     yield* checkTenants(tenantsOf(organizations), 'organizations')
   },
-  create: (config) => createHttpSource(optionsOf(config)),
+  async create(config) {
+    const { createHttpSource } = await import('../http/source.ts')
+    return createHttpSource(optionsOf(config))
+  },
   rewind: rewindPosition,
 })
 
