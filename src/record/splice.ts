@@ -49,30 +49,31 @@ export function appendMembers(line: Buffer, members: string): Buffer {
 export function spliceLines(batch: Batch, lines: readonly NewLine[]): Lines | undefined {
   const plan = planLines(batch, lines)
   if (!plan.includes(KEPT) && !plan.includes(EXTENDED)) return undefined
-  const fresh = joinFresh(batch, lines, plan)
-  const added = { bytes: fresh.bytes, index: scan(fresh.bytes, batch.paths, batch.limits) }
+  const { bytes, fresh, extended } = joinNew(batch, lines, plan)
+  const added = { bytes, index: scan(bytes, batch.paths, batch.limits) }
   const { index } = batch
   const { accepts, pathCount, scanned, count } = added.index
   if (accepts !== index.accepts || pathCount !== index.pathCount) return undefined
-  if (scanned < fresh.bytes.length || count !== fresh.count) return undefined
+  if (scanned < bytes.length || count !== fresh + extended) return undefined
   const room = measure(batch, lines, plan, added)
   if (lines.length > MAX_RECORDS || room.hits > MAX_HITS) return undefined
 
   const writer = new LineWriter(room, lines.length, index)
-  let next = 0
+  let line = 0
+  let object = fresh
   for (let at = 0; at < lines.length; at++) {
     const { from } = lines[at]
-    if (plan[at] === FRESH) writer.copy(added, next, ++next)
-    else if (plan[at] === KEPT) {
+    if (plan[at] === FRESH) writer.copy(added, line, ++line)
+    else if (plan[at] === EXTENDED) {
+      if (faultOf(added.index, object) !== Fault.none) return undefined
+      writer.extend(batch, from, added, object++)
+    } else {
       let to = from + 1
       while (plan[at + 1] === KEPT && lines[at + 1].from === to && touches(index, to)) {
         to++
         at++
       }
       writer.copy(batch, from, to)
-    } else {
-      if (faultOf(added.index, next) !== Fault.none) return undefined
-      writer.extend(batch, from, added, next++)
     }
   }
   return writer.finish()
@@ -116,14 +117,24 @@ function planLines(batch: Batch, lines: readonly NewLine[]): Uint8Array {
   return plan
 }
 
-/** What is to be scanned, one line each. Members are scanned as a record of their own. */
-function joinFresh(batch: Batch, lines: readonly NewLine[], plan: Uint8Array): { bytes: Buffer; count: number } {
-  const parts: Buffer[] = []
+/** What is to be scanned, one line each: first the fresh lines, then the members of the others, as records of their own. */
+function joinNew(
+  batch: Batch,
+  lines: readonly NewLine[],
+  plan: Uint8Array,
+): { bytes: Buffer; fresh: number; extended: number } {
+  const fresh: Buffer[] = []
+  let objects = ''
+  let extended = 0
   for (let at = 0; at < lines.length; at++) {
-    if (plan[at] === KEPT) continue
-    parts.push(plan[at] === EXTENDED ? Buffer.from(`{${lines[at].members}}`) : spellLine(batch, lines[at]))
+    if (plan[at] === FRESH) fresh.push(spellLine(batch, lines[at]))
+    else if (plan[at] === EXTENDED) {
+      objects += `{${lines[at].members}}\n`
+      extended++
+    }
   }
-  return { bytes: joinLines(parts), count: parts.length }
+  const bytes = Buffer.concat([joinLines(fresh), Buffer.from(objects)])
+  return { bytes, fresh: fresh.length, extended }
 }
 
 /** A line that is blank would be no record, and a record would be missing. */
@@ -174,6 +185,9 @@ function faultOf({ records }: RecordIndex, record: number): number {
 function endOfMembers(bytes: Buffer, end: number): number {
   return skipSpaceBack(bytes, end - 2) + 1
 }
+
+/** What a call of Buffer.copy costs at least, in bytes copied one by one. */
+const WORTH_A_CALL = 32
 
 /** Writes lines and their index, taken from others. */
 class LineWriter {
@@ -299,7 +313,8 @@ class LineWriter {
   }
 
   #copyBytes(source: Buffer, start: number, end: number): void {
-    this.#position += source.copy(this.#bytes, this.#position, start, end)
+    if (end - start > WORTH_A_CALL) this.#position += source.copy(this.#bytes, this.#position, start, end)
+    else for (let at = start; at < end; at++) this.#bytes[this.#position++] = source[at]
   }
 
   #endLine(): void {

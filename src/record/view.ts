@@ -331,15 +331,26 @@ function compiled(condition: Condition, paths: Paths): Compiled {
   return found
 }
 
-/** Deeply, without recursion. */
+/** Deeply, without recursion. Every record of custom code comes by: `for in` takes a third of the time of Object.values. */
 function freeze<T extends Json>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
-  const pending: object[] = [value]
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const members: unknown[] = Object.values(Object.freeze(next))
-    for (const inner of members) {
-      if (typeof inner === 'object' && inner !== null) pending.push(inner)
+  const found: (readonly Json[] | JsonObject)[] = [value]
+  for (let at = 0; at < found.length; at++) {
+    const next = found[at]
+    if (isList(next)) {
+      for (const inner of next) if (typeof inner === 'object' && inner !== null) found.push(inner)
+    } else {
+      for (const key in next) {
+        const inner = next[key]
+        if (typeof inner === 'object' && inner !== null) found.push(inner)
+      }
     }
+    Object.freeze(next)
   }
   return value
+}
+
+/** What `Array.isArray` is not declared to tell of lists that are readonly. */
+function isList(value: readonly Json[] | JsonObject): value is readonly Json[] {
+  return Array.isArray(value)
 }
