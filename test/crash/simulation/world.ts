@@ -1,0 +1,205 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { join } from 'node:path'
+import { openCommit } from '../../../src/commit/commit.ts'
+import type { Commit, ObjectTarget } from '../../../src/commit/commit.ts'
+import type { Database } from '../../../src/commit/database.ts'
+import type { Files } from '../../../src/commit/files.ts'
+import type { BatchTransform, ObjectSink, Piece, Source } from '../../../src/component.ts'
+import { State } from '../../../src/record/batch.ts'
+import type { Batch, End } from '../../../src/record/batch.ts'
+import { openBatches } from '../../../src/record/door.ts'
+import { Paths } from '../../../src/record/path.ts'
+import { defaultLimits } from '../../../src/record/scan.ts'
+import { readBatches } from '../../../src/runtime/source-stage.ts'
+import { through } from '../../../src/runtime/transform-stages.ts'
+import type { Stage } from '../../../src/runtime/transform-stages.ts'
+import dedup from '../../../src/transforms/dedup.ts'
+import type { Random } from '../random.ts'
+import { StoredState } from './database.ts'
+import { Disk } from './disk.ts'
+import type { Loss } from './disk.ts'
+import type { Process } from './process.ts'
+import { Store } from './store.ts'
+import { sourceOf, WITHIN } from './workload.ts'
+import type { Workload } from './workload.ts'
+
+/** What outlives a process. */
+export class World {
+  readonly disk = new Disk()
+  readonly state = new StoredState()
+  readonly store = new Store()
+  lives = 0
+
+  /** The power fails, or the process is killed. */
+  crash(loss: Loss, random: Random): void {
+    this.disk.crash(loss, random)
+    this.state.crash(loss, random)
+  }
+}
+
+/** A defect, put between the code under test and its world. */
+export interface Plant {
+  readonly name: string
+  files?(files: Files, life: Life): Files
+  database?(database: Database, life: Life): Database
+  sink?(sink: ObjectSink, life: Life): ObjectSink
+  piece?(piece: Piece, life: Life): Piece
+  /** Stands before the sink. */
+  stage?(batch: Batch, life: Life): readonly Batch[]
+}
+
+export interface Life {
+  readonly world: World
+  readonly process: Process
+  readonly workload: Workload
+  readonly folder: string
+}
+
+export interface LifeOptions extends Life {
+  readonly plant?: Plant | undefined
+  readonly bucket?: string
+}
+
+/**
+ * One run of a pipeline from opening to closing, over the real protocol: returns why it failed, and nothing when it is done. Its folder on the
+ * real disk holds the owner's socket alone.
+ */
+export async function live(options: LifeOptions): Promise<Error | undefined> {
+  options.world.lives++
+  let commit: Commit | undefined
+  try {
+    commit = await openCommit(commitOptions(options))
+    return await flow(options, commit)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  } finally {
+    await commit?.close()
+  }
+}
+
+/** What a scanner has learned about keys costs memory: all lives share it. */
+const paths = new Paths()
+
+function commitOptions(life: LifeOptions) {
+  const { world, process, workload, plant, folder, bucket = 'events' } = life
+  const files = world.disk.port(process)
+  const sinkOf = (name: string): ObjectSink => {
+    const sink = world.store.port(process, world.disk, name)
+    return plant?.sink?.(sink, life) ?? sink
+  }
+  const target = { type: 'simulated', compression: workload.compression, roll: ROLL, outbox: { maxBytes: 2 ** 30 } }
+  const sink: ObjectTarget = { ...target, stage: 'sink', sink: sinkOf(bucket), key: 'kind={record.kind}' }
+  const rejects: ObjectTarget = { ...target, stage: 'rejects', sink: sinkOf('rejects'), key: '' }
+  return {
+    folder,
+    pipeline: 'events',
+    fingerprint: {},
+    paths,
+    sink,
+    rejects,
+    ...(workload.dedup && { dedup: { stage: 'dedup', within: WITHIN, memory: 2 ** 26 } }),
+    note: () => undefined,
+    patience: { done: 1000, interrupted: 1000 },
+    files: plant?.files?.(files, life) ?? files,
+    openDatabase: () => {
+      const database = world.state.port(process)
+      return plant?.database?.(database, life) ?? database
+    },
+  }
+}
+
+const ROLL = { maxBytes: 2 ** 30, maxRecords: 12, maxAge: 2 ** 30, maxPartitions: 64 }
+
+async function flow(life: LifeOptions, commit: Commit): Promise<Error | undefined> {
+  const { world, process, workload, plant } = life
+  const stages = await stagesOf(life, commit.hashKey)
+  const source = sourceOf(workload, process, world.lives === 1 ? workload.failsAt : undefined)
+  const batches = readBatches({
+    source: plant?.piece ? bend(source, (piece) => plant.piece?.(piece, life) ?? piece) : source,
+    type: 'source',
+    paths,
+    limits: defaultLimits,
+    follow: false,
+    position: (partition) => commit.position(partition),
+    note: () => undefined,
+    stop: new AbortController().signal,
+    flow: { records: 0, bytes: 0 },
+  })
+  let end: End | undefined
+  async function* throughStages(input: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+    for await (const batch of stages.reduce((stream, stage) => through(stage, stream), input)) {
+      for (const passed of plant?.stage?.(batch, life) ?? [batch]) {
+        end = passed.end
+        yield passed
+      }
+    }
+  }
+  await pipeline(Readable.from(batches, { objectMode: true, highWaterMark: 1 }), throughStages, commit.writable())
+  if (!end) return new Error('the stream ended without its end')
+  return end.kind === 'failed' ? end.error : undefined
+}
+
+function bend(source: Source, change: (piece: Piece) => Piece): Source {
+  return {
+    async *read(options) {
+      for await (const piece of source.read(options)) yield change(piece)
+    },
+  }
+}
+
+async function stagesOf({ workload }: Life, hashKey: Buffer): Promise<Stage[]> {
+  const kind = paths.add('kind')
+  const judge = (batch: Batch): void => {
+    for (let record = 0; record < batch.count; record++) {
+      if (batch.states[record] !== State.live) continue
+      const value = batch.text(batch.hit(record, kind))
+      if (value === 'noise') batch.drop(record, 'noise')
+      if (value === 'bad') batch.reject(record, 'BAD', 'judge')
+    }
+  }
+  const stages: Stage[] = []
+  if (workload.split) stages.push(stage('split', splitInTwo))
+  stages.push(stage('judge', (batch) => (judge(batch), [batch])))
+  if (!workload.dedup) return stages
+  const config = { key: ['id', 'timestamp'], time: 'timestamp', missing: 'reject' as const, memory: 0 }
+  const path = (text: string) => paths.add(text)
+  const context = { pipeline: 'events', stage: 'dedup', folder: '.', paths, path, hashKey }
+  const claims = await dedup.create(config, context)
+  if (!isBatchTransform(claims)) throw new Error('dedup works on batches')
+  return [...stages, stage('dedup', async (batch) => (await claims.batch(batch)) ?? [batch])]
+}
+
+function isBatchTransform(transform: object): transform is BatchTransform {
+  return 'batch' in transform
+}
+
+function stage(name: string, run: Stage['run']): Stage {
+  return {
+    name,
+    type: name,
+    run: (batch) => (batch.count === 0 ? [batch] : run(batch)),
+    close: () => Promise.resolve(),
+  }
+}
+
+/** The same records in two batches of one number, as when a stage has made a batch too large. */
+function splitInTwo(batch: Batch): Batch[] {
+  const { partition, number, limits, position, horizon, origin, bytes } = batch
+  const middle = bytes.indexOf(10, bytes.length / 2) + 1
+  const options = { partition, number, paths, limits }
+  const [first] = openBatches({ bytes: bytes.subarray(0, middle), origin }, options)
+  const rest = {
+    bytes: bytes.subarray(middle),
+    origin,
+    ...(position !== undefined && { position }),
+    ...(horizon !== undefined && { horizon }),
+  }
+  const [second] = openBatches(rest, options)
+  return [Object.assign(first, { continues: true }), second]
+}
+
+/** Where the code under test is told that its files are. */
+export function stateFolder(base: string): string {
+  return join(base, 'events')
+}
