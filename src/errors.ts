@@ -47,6 +47,8 @@ export const errorCodes = {
   STATE_DAMAGED: { exit: 6, retryable: false, summary: 'The state folder does not agree with itself.' },
   STATE_IN_USE: { exit: 6, retryable: false, summary: 'Another process owns the state.' },
   STATE_MISMATCH: { exit: 6, retryable: false, summary: 'The state was made by another configuration or version.' },
+  STATE_NOT_FOUND: { exit: 6, retryable: false, summary: 'The pipeline has no state here.' },
+  VERIFY_FAILED: { exit: 6, retryable: false, summary: 'Objects, rejects and state do not agree.' },
 
   INTERRUPTED: { exit: 130, retryable: false, summary: 'Interrupted after a clean commit.' },
 } as const satisfies { [code: string]: CodeFacts }

@@ -10,6 +10,7 @@ import { command as list } from './list.ts'
 import { command as create } from './new.ts'
 import { command as preview } from './preview.ts'
 import { command as run } from './run.ts'
+import { command as state } from './state.ts'
 import { command as test } from './test.ts'
 
 /** Runs one command. Only here an error becomes an exit status; `process.exit` would cut what is still on its way to a pipe. */
@@ -26,6 +27,7 @@ export async function main(args: readonly string[]): Promise<void> {
       .command(list)
       .command(describe)
       .command(create)
+      .command(state)
       .middleware(restoreDashes)
       .demandCommand(1, 'say what to do: one of the commands above')
       .strict()

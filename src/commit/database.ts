@@ -30,3 +30,8 @@ export interface Database {
 export function openDatabase(folder: string): Database {
   return open({ path: folder, noSubdir: false, encoding: 'json' })
 }
+
+/** Opens the environment in a folder for reading, whoever may be writing to it. All that is read without an `await` between is of one moment. */
+export function openToRead(folder: string): Database {
+  return open({ path: folder, noSubdir: false, encoding: 'json', readOnly: true })
+}

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { asSluiceError, SluiceError } from '../errors.ts'
@@ -9,7 +9,8 @@ import type { BucketRow } from './dedup-index.ts'
 import type { Files } from './files.ts'
 import { clearPresence, isPresent, showPresence } from './owner.ts'
 import type { Owner, Presence } from './owner.ts'
-import { addTally, emptyTally } from './tally.ts'
+import { databaseFolder, hasState, noState, partitionKey, StateView } from './state-view.ts'
+import { addTally } from './tally.ts'
 import type { Tally } from './tally.ts'
 
 /** A file that is committed and not yet published; all that its upload needs, but for credentials. */
@@ -48,6 +49,12 @@ export interface PartitionRow {
   readonly horizon?: number
 }
 
+/** Without `to` the partition is read from its beginning. */
+export interface Rewind {
+  readonly partition: string
+  readonly to?: PartitionRow | undefined
+}
+
 /** All that one epoch changes, in one transaction. */
 export interface EpochChange {
   readonly epoch: number
@@ -76,7 +83,7 @@ export interface StateOptions {
  *
  * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED; DISK_FULL or DISK_FAILED, after which it is not to be used again.
  */
-export class State {
+export class State extends StateView {
   /** Random, made with the folder; part of every object's name. */
   readonly generation: string
   /** Secret of the digests, made with the folder. */
@@ -85,61 +92,35 @@ export class State {
   readonly #presence: Presence
 
   static async open(options: StateOptions): Promise<State> {
-    const { folder, files } = options
-    await files.makeFolder(join(folder, 'state'))
-    const db = (options.openDatabase ?? openDatabase)(join(folder, 'state'))
-    let presence: Presence | undefined
-    try {
-      presence = await showPresence(folder)
-      await takeOver(db, presence.owner)
-      const stored: Meta | undefined = db.get('meta')
+    const folder = databaseFolder(options.folder)
+    await options.files.makeFolder(folder)
+    const db = (options.openDatabase ?? openDatabase)(folder)
+    return own(db, options.folder, async (stored) => {
       const meta = stored ?? (await create(db, options))
       checkMeta(meta, options)
-      return new State(db, presence, meta)
-    } catch (error) {
-      await presence?.close()
-      await db.close()
-      throw error
-    }
+      return meta
+    })
+  }
+
+  /**
+   * Takes over a state that is there, whatever configuration it was made with: to look after it, not to run.
+   * @throws SluiceError STATE_NOT_FOUND, STATE_IN_USE, STATE_MISMATCH
+   */
+  static async openExisting(folder: string): Promise<State> {
+    if (!hasState(folder)) throw noState(folder)
+    return own(openDatabase(databaseFolder(folder)), folder, async (stored) => {
+      if (!stored) throw noState(folder)
+      checkFormat(stored)
+      return stored
+    })
   }
 
   constructor(db: Database, presence: Presence, meta: Meta) {
+    super(db)
     this.#db = db
     this.#presence = presence
     this.generation = meta.generation
     this.hashKey = Buffer.from(meta.hashKey, 'hex')
-  }
-
-  /** The number of the next epoch, from 1. */
-  get nextEpoch(): number {
-    return this.#db.get('epoch') ?? 1
-  }
-
-  partition(name: string): PartitionRow | undefined {
-    return this.#db.get(partitionKey(name))
-  }
-
-  partitions(): PartitionRow[] {
-    return this.#list('partition')
-  }
-
-  /** Objects to be published, in the order of their making. */
-  objects(): ObjectRow[] {
-    return this.#list('object')
-  }
-
-  buckets(): BucketRow[] {
-    return this.#list('bucket')
-  }
-
-  /** Published objects of the epochs from a number on, in the order of their making. */
-  history(fromEpoch = 0): HistoryRow[] {
-    return this.#list('history', fromEpoch)
-  }
-
-  /** Over the whole life of the state. */
-  get tally(): Tally {
-    return this.#db.get('tally') ?? emptyTally()
   }
 
   async commit(change: EpochChange): Promise<void> {
@@ -169,6 +150,16 @@ export class State {
     })
   }
 
+  /** Forgets how far partitions were read, or sets it back; what they have claimed stays. */
+  async rewind(changes: readonly Rewind[]): Promise<void> {
+    await this.#change((db) => {
+      for (const { partition, to } of changes) {
+        if (to) put(db, partitionKey(partition), to)
+        else db.removeSync(partitionKey(partition))
+      }
+    })
+  }
+
   async retire(row: ObjectRow, publishedAt: number): Promise<void> {
     const { file: _file, left: _left, ...published } = row
     const history: HistoryRow = { ...published, publishedAt }
@@ -191,13 +182,22 @@ export class State {
       change(this.#db)
     })
   }
+}
 
-  #list(kind: string, from = -1) {
-    return [...this.#db.getRange({ start: [kind, from], end: [kind, LAST] })].map(({ value }) => value)
+async function own(db: Database, folder: string, settle: (stored: Meta | undefined) => Promise<Meta>): Promise<State> {
+  let presence: Presence | undefined
+  try {
+    presence = await showPresence(folder)
+    await takeOver(db, presence.owner)
+    return new State(db, presence, await settle(db.get('meta')))
+  } catch (error) {
+    await presence?.close()
+    await db.close()
+    throw error
   }
 }
 
-interface Meta {
+export interface Meta {
   readonly format: number
   readonly pipeline: string
   readonly generation: string
@@ -207,14 +207,6 @@ interface Meta {
 
 /** Version of everything in the state folder. */
 const FORMAT = 1
-
-/** Sorts behind every number and every text that can stand in its place. */
-const LAST = '\u{10ffff}'
-
-/** Names of partitions are free text (a file's path, a tenant): a digest of them fits into a key. */
-function partitionKey(partition: string): Key {
-  return ['partition', createHash('sha256').update(partition).digest('hex')]
-}
 
 function put(db: Database, key: Key, value: unknown): void {
   db.putSync(key, value)
@@ -275,13 +267,17 @@ async function create(db: Database, { folder, files, pipeline, fingerprint }: St
   return meta
 }
 
-function checkMeta(meta: Meta, { folder, pipeline, fingerprint }: StateOptions): void {
+function checkFormat(meta: Meta): void {
   if (meta.format !== FORMAT) {
     throw new SluiceError(
       'STATE_MISMATCH',
       `the state has format ${meta.format}, this version knows ${FORMAT}: use the version that made it`,
     )
   }
+}
+
+function checkMeta(meta: Meta, { folder, pipeline, fingerprint }: StateOptions): void {
+  checkFormat(meta)
   if (meta.pipeline !== pipeline) {
     throw new SluiceError('STATE_MISMATCH', `the state belongs to the pipeline ${meta.pipeline}, not to ${pipeline}`)
   }
