@@ -2,8 +2,7 @@ import { skipSpaceBack, spliceBytes } from './edits.ts'
 import type { Splice } from './edits.ts'
 import type { Json, JsonObject } from './json.ts'
 import { jsonText, writeJson } from './json-text.ts'
-import { readParts } from './walk.ts'
-import type { Part } from './walk.ts'
+import { PLACE, readName, readPlaces, readSomePlaces } from './walk.ts'
 
 /**
  * The line with what differs between the object that was parsed from it and another one. What is the same (identical, or member by member
@@ -14,7 +13,7 @@ export function writeChanges(line: Buffer, before: JsonObject, after: JsonObject
   if (before === after) return line
   if (Object.keys(after).length > 0 && !sharesMember(before, after)) return writeJson(after, maxDepth)
   const splices: Splice[] = []
-  compareObjects({ line, splices }, { name: '', key: 0, start: 0, end: line.length }, before, after, maxDepth)
+  compareObjects({ line, splices }, { key: 0, start: 0, end: line.length }, before, after, maxDepth)
   return spliceBytes(
     line,
     0,
@@ -51,6 +50,9 @@ interface Change {
   readonly splices: Splice[]
 }
 
+/** Where a value is, and where its member begins (of an element, itself). */
+type Part = Pick<Splice, 'key' | 'start' | 'end'>
+
 function sharesMember(before: JsonObject, after: JsonObject): boolean {
   return Object.keys(after).some((key) => Object.hasOwn(before, key))
 }
@@ -66,38 +68,68 @@ function compare(change: Change, part: Part, before: Json, after: Json, depth: n
 
 function compareObjects(change: Change, whole: Part, earlier: JsonObject, after: JsonObject, depth: number): void {
   const { line, splices } = change
-  const parts = readParts(line, whole.start)
-  const { last, others } = separateTwins(parts, Object.keys(earlier).length)
-  const touched = new Set<string>()
-  let kept = parts.length
-  for (const part of last) {
-    const { name } = part
-    const value = Object.hasOwn(after, name) ? after[name] : undefined
+  const names = Object.keys(earlier)
+  const changed = findChanged(names, earlier, after)
+  let missing = 0
+  for (const { name, part, twins } of changed.length === 0 ? [] : locate(line, whole.start, names, changed)) {
     const before = splices.length
-    if (value === undefined) {
+    const value = Object.hasOwn(after, name) ? after[name] : undefined
+    if (value !== undefined) compare(change, part, earlier[name], value, depth - 1)
+    else {
       splices.push({ ...part, json: undefined })
-      kept--
-    } else {
-      compare(change, part, earlier[name], value, depth - 1)
+      missing++
     }
-    if (splices.length > before) touched.add(name)
-  }
-  for (const part of others) {
-    if (!touched.has(part.name)) continue
-    splices.push({ ...part, json: undefined })
-    kept--
+    if (splices.length > before) for (const twin of twins) splices.push({ ...twin, json: undefined })
   }
   const added = Object.keys(after).filter((name) => !Object.hasOwn(earlier, name) && after[name] !== undefined)
   if (added.length === 0) return
-  const members = added.map((name) => `${JSON.stringify(name)}:${writeJson(after[name], depth - 1).toString()}`)
-  splices.push(append(line, whole, members.join(','), kept > 0))
+  const members = added.map((name) => `${JSON.stringify(name)}:${jsonText(after[name], depth - 1)}`)
+  splices.push(append(line, whole, members.join(','), names.length > missing))
 }
 
-/** Of members with the same key the last one counts. */
-function separateTwins(parts: readonly Part[], names: number): { last: readonly Part[]; others: readonly Part[] } {
-  if (parts.length === names) return { last: parts, others: [] }
-  const lastOf = new Map(parts.map((part) => [part.name, part]))
-  return { last: [...lastOf.values()], others: parts.filter((part) => lastOf.get(part.name) !== part) }
+/** The positions of names whose values are not the very same. */
+function findChanged(names: readonly string[], earlier: JsonObject, after: JsonObject): number[] {
+  const values = Object.values(earlier)
+  const newNames = Object.keys(after)
+  const newValues = Object.values(after)
+  const changed: number[] = []
+  let next = 0
+  for (let at = 0; at < names.length; at++) {
+    const name = names[at]
+    // Mostly members stand in the order in which they stood.
+    if (newNames[next] === name) {
+      if (!Object.is(newValues[next++], values[at])) changed.push(at)
+    } else if (!Object.hasOwn(after, name) || !Object.is(after[name], values[at])) changed.push(at)
+  }
+  return changed
+}
+
+/** A member, and those before it that have the same key: they do not count. */
+interface Member {
+  readonly name: string
+  readonly part: Part
+  readonly twins: readonly Part[]
+}
+
+/** Where some of an object's members are, given the keys of the object that was parsed from it. */
+function locate(line: Buffer, start: number, names: readonly string[], wanted: readonly number[]): Member[] {
+  // The parsed object has its keys in the order of the text, unless some stand twice or are array indexes, which come first.
+  const places = /^\d/.test(names[0]) ? undefined : readSomePlaces(line, start, wanted, names.length)
+  if (places !== undefined) {
+    return wanted.map((position, at) => ({ name: names[position], part: partAt(places, at), twins: [] }))
+  }
+  const all = readPlaces(line, start)
+  const parts = Array.from({ length: all.length / PLACE }, (_, at) => partAt(all, at))
+  const spelled = parts.map(({ key }) => readName(line, key))
+  return wanted.map((position) => {
+    const name = names[position]
+    const own = parts.filter((_, at) => spelled[at] === name)
+    return { name, part: own[own.length - 1], twins: own.slice(0, -1) }
+  })
+}
+
+function partAt(places: readonly number[], at: number): Part {
+  return { key: places[PLACE * at], start: places[PLACE * at + 1], end: places[PLACE * at + 2] }
 }
 
 function compareArrays(
@@ -108,17 +140,17 @@ function compareArrays(
   depth: number,
 ): void {
   const { line, splices } = change
-  const parts = readParts(line, whole.start)
+  const places = readPlaces(line, whole.start)
   if (before.length === after.length) {
-    for (const [at, part] of parts.entries()) compare(change, part, before[at], after[at], depth - 1)
+    for (let at = 0; at < after.length; at++) compare(change, partAt(places, at), before[at], after[at], depth - 1)
   } else if (beginAlike(before, after)) {
-    for (const part of parts.slice(after.length)) splices.push({ ...part, json: undefined })
+    for (let at = after.length; at < before.length; at++) splices.push({ ...partAt(places, at), json: undefined })
     if (after.length < before.length) return
-    const added = Array.from(after.slice(before.length), (element) => writeJson(element, depth - 1).toString())
+    const added = Array.from(after.slice(before.length), (element) => jsonText(element, depth - 1))
     splices.push(append(line, whole, added.join(','), before.length > 0))
   } else {
-    const spelled = spellElements(line, parts, before)
-    const elements = Array.from(after, (element) => spelled.get(element) ?? writeJson(element, depth - 1).toString())
+    const spelled = spellElements(line, places, before)
+    const elements = Array.from(after, (element) => spelled.get(element) ?? jsonText(element, depth - 1))
     splices.push({ ...whole, json: Buffer.from(`[${elements.join(',')}]`) })
   }
 }
@@ -131,11 +163,16 @@ function beginAlike(before: readonly Json[], after: readonly Json[]): boolean {
 }
 
 /** The bytes that each element brings along when elements move. Numbers that look alike but are spelled in two ways are left out. */
-function spellElements(line: Buffer, parts: readonly Part[], before: readonly Json[]): Map<Json, string | undefined> {
+function spellElements(
+  line: Buffer,
+  places: readonly number[],
+  before: readonly Json[],
+): Map<Json, string | undefined> {
   const spelled = new Map<Json, string | undefined>()
-  for (const [at, { start, end }] of parts.entries()) {
+  for (const [at, element] of before.entries()) {
+    const { start, end } = partAt(places, at)
     const text = line.toString('utf8', start, end)
-    spelled.set(before[at], spelled.has(before[at]) && spelled.get(before[at]) !== text ? undefined : text)
+    spelled.set(element, spelled.has(element) && spelled.get(element) !== text ? undefined : text)
   }
   return spelled
 }

@@ -2,37 +2,55 @@ import { BACKSLASH, CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT, Q
 import { skipSpace } from './edits.ts'
 import { readString } from './json-text.ts'
 
-/** A member or element of JSON text that is known to be valid: where it begins, and its value. */
-export interface Part {
-  /** Its key; empty for an element. */
-  readonly name: string
-  /** Start of the key, or of the element. */
-  readonly key: number
-  readonly start: number
-  readonly end: number
+/** Numbers of a place. */
+export const PLACE = 3
+
+/**
+ * Where the members of the object, or elements of the array, are that begins at `start` of JSON text known to be valid. `PLACE` numbers
+ * for each: start of the key (of the element), start and end of the value.
+ */
+export function readPlaces(bytes: Buffer, start: number): number[] {
+  const places: number[] = []
+  walk(bytes, start, (key, value, end) => void places.push(key, value, end))
+  return places
 }
 
-/** The members of the object, or elements of the array, that begins at `start`. */
-export function readParts(bytes: Buffer, start: number): Part[] {
-  const parts: Part[] = []
+/** The same for some of them, by ascending position; undefined when there is not that number of members (or elements) in all. */
+export function readSomePlaces(
+  bytes: Buffer,
+  start: number,
+  wanted: readonly number[],
+  count: number,
+): number[] | undefined {
+  const places: number[] = []
+  let at = 0
+  let next = 0
+  walk(bytes, start, (key, value, end) => {
+    if (at++ !== wanted[next]) return
+    places.push(key, value, end)
+    next++
+  })
+  return at === count ? places : undefined
+}
+
+function walk(bytes: Buffer, start: number, visit: (key: number, value: number, end: number) => void): void {
   const isObject = bytes[start] === OPEN_OBJECT
   let at = skipSpace(bytes, start + 1)
   while (bytes[at] !== CLOSE_OBJECT && bytes[at] !== CLOSE_ARRAY) {
     const key = at
-    let name = ''
-    if (isObject) {
-      at = skipString(bytes, at)
-      const raw = bytes.toString('utf8', key + 1, at - 1)
-      name = raw.includes('\\') ? readString(`"${raw}"`) : raw
-      at = skipSpace(bytes, skipSpace(bytes, at) + 1)
-    }
+    if (isObject) at = skipSpace(bytes, skipSpace(bytes, skipString(bytes, at)) + 1)
     const value = at
     at = skipValue(bytes, at)
-    parts.push({ name, key, start: value, end: at })
-    at = skipSpace(bytes, at)
+    visit(key, value, at)
+    if (bytes[at] !== COMMA) at = skipSpace(bytes, at)
     if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1)
   }
-  return parts
+}
+
+/** What the key that begins here spells. */
+export function readName(bytes: Buffer, start: number): string {
+  const raw = bytes.toString('utf8', start + 1, skipString(bytes, start) - 1)
+  return raw.includes('\\') ? readString(`"${raw}"`) : raw
 }
 
 function skipValue(bytes: Buffer, start: number): number {
