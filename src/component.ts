@@ -175,6 +175,13 @@ export interface ObjectSink {
   publish(file: OutboxFile, destination: JsonObject, signal: AbortSignal, attempt: Attempt): Promise<void>
   /** Whether the object can be proved visible; asked when its file is gone. Without it, or in doubt, it counts as lost. */
   exists?(destination: JsonObject, signal: AbortSignal): Promise<boolean>
+  /**
+   * Reads an object back, for `sluice verify`: its bytes as they are stored, or undefined when it is not there.
+   * @throws SluiceError SINK_REFUSED when we may not know
+   */
+  open?(destination: JsonObject, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>
+  /** All keys where this sink writes that begin with a text, for `sluice verify`. @throws SluiceError SINK_REFUSED when we may not know */
+  list?(prefix: string, signal: AbortSignal): AsyncIterable<string>
   close?(): void | Promise<void>
 }
 

@@ -12,6 +12,7 @@ import { command as preview } from './preview.ts'
 import { command as run } from './run.ts'
 import { command as state } from './state.ts'
 import { command as test } from './test.ts'
+import { command as verify } from './verify.ts'
 
 /** Runs one command. Only here an error becomes an exit status; `process.exit` would cut what is still on its way to a pipe. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -28,6 +29,7 @@ export async function main(args: readonly string[]): Promise<void> {
       .command(describe)
       .command(create)
       .command(state)
+      .command(verify)
       .middleware(restoreDashes)
       .demandCommand(1, 'say what to do: one of the commands above')
       .strict()

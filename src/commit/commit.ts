@@ -171,7 +171,7 @@ class ObjectCommit implements Commit {
       folder: outboxFolder(options),
       files,
       state,
-      sinks: [...targets, keptRejects(options)],
+      sinks: [...targets, keptRejects(options.folder)],
       now: this.#now,
       note: options.note,
       failed: (error) => this.#fail(error),
@@ -424,11 +424,11 @@ function outboxTargets(options: CommitOptions): OutboxTarget[] {
     ...(target.compressionLevel !== undefined && { compressionLevel: target.compressionLevel }),
     roll: target.roll,
   })
-  return [compile('sink', sink), compile('rejects', options.rejects ?? { ...sink, ...keptRejects(options) })]
+  return [compile('sink', sink), compile('rejects', options.rejects ?? { ...sink, ...keptRejects(options.folder) })]
 }
 
 /** Rejects that nobody wants elsewhere. */
-function keptRejects({ folder }: CommitOptions) {
+export function keptRejects(folder: string) {
   return {
     role: 'rejects',
     stage: 'rejects',

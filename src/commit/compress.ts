@@ -1,4 +1,5 @@
-import type { Transform } from 'node:stream'
+import { pipeline } from 'node:stream'
+import type { Readable, Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
@@ -40,6 +41,17 @@ export function compressionProblem(compression: Compression): string | undefined
   return compression === 'zstd' && !hasZstd(zlib) ? zstdMissing : undefined
 }
 
+/** What was compressed. @throws SluiceError UNSUPPORTED for zstd where Node.js has none; what is not whole fails with the library's own error. */
+export function unpack(bytes: Readable, compression: Compression): Readable {
+  if (compression === 'none') return bytes
+  if (compression === 'gzip') return pipeline(bytes, zlib.createGunzip(), ignore)
+  if (!hasZstd(zlib)) throw new SluiceError('UNSUPPORTED', zstdMissing)
+  return pipeline(bytes, zlib.createZstdDecompress(), ignore)
+}
+
+/** The reader of what comes out meets every error. */
+function ignore(): void {}
+
 function nothing(): Promise<Buffer> {
   return Promise.resolve(Buffer.alloc(0))
 }
@@ -52,6 +64,7 @@ const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)
 /** What Node.js 20 does not have. */
 interface Zstd {
   createZstdCompress(options: { params: { [name: number]: number }; chunkSize: number }): Transform
+  createZstdDecompress(): Transform
   constants: { ZSTD_c_compressionLevel: number }
 }
 

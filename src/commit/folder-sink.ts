@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { access, copyFile, link, mkdir, open, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { access, copyFile, link, mkdir, open, opendir, rm } from 'node:fs/promises'
+import { basename, dirname, join, relative, sep } from 'node:path'
 import type { ObjectSink } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import type { JsonObject } from '../record/json.ts'
@@ -23,10 +23,35 @@ export function folderSink(folder: string): ObjectSink {
         throw sinkError(error, target)
       }
     },
+    open: async (destination) => {
+      const path = pathOf(destination)
+      try {
+        return (await open(path, 'r')).createReadStream()
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return undefined
+        throw new SluiceError('SINK_REFUSED', `cannot read ${path}: ${codeOf(error) ?? String(error)}`, {
+          cause: error,
+        })
+      }
+    },
+    list: (prefix) => listFiles(folder, prefix),
     exists: async (destination) => {
       const [result] = await Promise.allSettled([access(pathOf(destination))])
       return result.status === 'fulfilled'
     },
+  }
+}
+
+async function* listFiles(folder: string, prefix: string): AsyncGenerator<string> {
+  const within = join(folder, prefix.slice(0, prefix.lastIndexOf('/') + 1))
+  try {
+    for await (const entry of await opendir(within, { recursive: true })) {
+      const key = relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/')
+      if (entry.isFile() && key.startsWith(prefix)) yield key
+    }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw new SluiceError('SINK_REFUSED', `cannot list ${within}: ${codeOf(error) ?? String(error)}`, { cause: error })
   }
 }
 

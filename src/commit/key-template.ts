@@ -83,6 +83,17 @@ export function compileKeyTemplate(
   }
 }
 
+/** What all keys of a template begin with. */
+export function fixedPrefix({ parts }: KeyTemplate, pipeline: string): string {
+  let prefix = ''
+  for (const part of parts) {
+    if (part.kind === 'literal') prefix += part.text
+    else if (part.kind === 'pipeline') prefix += encodeSegment(pipeline)
+    else break
+  }
+  return prefix
+}
+
 function checkLiteral(text: string, at: number, literal: string): string {
   for (let i = 0; i < literal.length; i++) {
     const char = literal.charCodeAt(i)

@@ -49,7 +49,8 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
   })
 }
 
-async function createSink(
+/** @throws SluiceError COMPONENT_LOAD_FAILED, or what the sink's `create` says. */
+export async function createSink(
   pipeline: CheckedPipeline,
   { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
 ): Promise<ObjectSink | StreamSink> {
@@ -61,7 +62,7 @@ async function createSink(
 }
 
 /** What `objectFields` says goes to the commit, the rest of the configuration is the sink's own. */
-function targetOf(component: CheckedComponent<SinkDeclaration>, sink: ObjectSink | StreamSink): ObjectTarget {
+export function targetOf(component: CheckedComponent<SinkDeclaration>, sink: ObjectSink | StreamSink): ObjectTarget {
   const { declaration, stage } = component
   if ('write' in sink) throw new SluiceError('INTERNAL', `${stage} does not publish objects`)
   return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }

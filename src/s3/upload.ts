@@ -72,7 +72,8 @@ class AlreadyThere extends Error {}
 
 const FILE_CHUNK = 1 << 20
 
-function bucketOf({ bucket, key, expectedBucketOwner }: S3Destination) {
+/** What every call for an object names it by. */
+export function bucketOf({ bucket, key, expectedBucketOwner }: S3Destination) {
   return {
     Bucket: bucket,
     Key: key,

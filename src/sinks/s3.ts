@@ -115,6 +115,7 @@ export default defineSink({
   async create(config) {
     // The SDK is large: only those who use it load it.
     const { createS3Client, defaultRegion } = await import('../s3/client.ts')
+    const { listKeys, readObject } = await import('../s3/read.ts')
     const { isVisible, uploadObject } = await import('../s3/upload.ts')
     const place = placeOf(config, config.region ?? (await defaultRegion()))
 
@@ -144,6 +145,13 @@ export default defineSink({
       exists(row, signal) {
         const destination = readDestination(row)
         return isVisible(clientOf(destination), destination, signal)
+      },
+      open(row, signal) {
+        const destination = readDestination(row)
+        return readObject(clientOf(destination), destination, signal)
+      },
+      list(prefix, signal) {
+        return listKeys(clientOf({ ...place, key: prefix }), { ...place, prefix }, signal)
       },
       close() {
         for (const client of clients.values()) client.destroy()
