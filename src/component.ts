@@ -106,6 +106,16 @@ export interface Piece {
   readonly sourceBytes?: number
   /** The oldest event time (milliseconds since 1970) that this partition can still yield behind this piece; lets old dedup claims go. Leave it out when unknown. */
   readonly horizon?: number
+  /**
+   * When this time has been read before: a new record with an event time before `before` has come late, and was first seen at `at` (both in
+   * milliseconds since 1970).
+   */
+  readonly reread?: Reread
+}
+
+export interface Reread {
+  readonly before: number
+  readonly at: number
 }
 
 export interface Skipped {

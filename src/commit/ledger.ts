@@ -43,6 +43,7 @@ export class Ledger {
     tally.rejected += settlement.rejects.length
     for (const [reason, records] of batch.tallies.dropped) count(tally.dropped, reason, records)
     for (const { code } of settlement.rejects) count(tally.rejects, code)
+    for (const [delay, records] of settlement.late) count(tally.late, delay, records)
     if (!this.isInside) check(tally)
   }
 

@@ -3,6 +3,7 @@ import type { Batch, Digests, Reject } from '../record/batch.ts'
 import { NO_BUCKET, State } from '../record/batch.ts'
 import { NO_GROUP } from '../record/rebuild.ts'
 import { RECORD_STRIDE } from '../record/scan.ts'
+import { latenessOf } from './lateness.ts'
 import { ClaimTable, ENTRY_WORDS, Found } from './claim-table.ts'
 
 /** The claims that are probed and made. An entry is 4 numbers of an array: 96 bits of key, 32 of content. */
@@ -21,6 +22,8 @@ export interface Settlement {
   readonly duplicate: number
   /** How many of the duplicates have another content than the record that was written. */
   readonly duplicateDiffers: number
+  /** Late records among the written ones, see `latenessOf`. */
+  readonly late: ReadonlyMap<string, number>
 }
 
 /**
@@ -53,6 +56,7 @@ export class Settler {
       rejects,
       duplicate: batch.live - written.length + batch.rejects.length - rejects.length,
       duplicateDiffers: differs.count,
+      late: latenessOf(batch, written),
     }
   }
 
@@ -129,7 +133,7 @@ function untouched(batch: Batch): Settlement {
   let length = 0
   for (let record = 0; record < batch.count; record++)
     if (batch.states[record] === State.live) written[length++] = record
-  return { written, rejects: batch.rejects, duplicate: 0, duplicateDiffers: 0 }
+  return { written, rejects: batch.rejects, duplicate: 0, duplicateDiffers: 0, late: new Map() }
 }
 
 function daysOf(batch: Batch): Set<number> {

@@ -11,6 +11,8 @@ export interface Tally {
   dropped: Counts
   /** The rejected ones, by code. */
   rejects: Counts
+  /** The written ones that came after their time had been read, by how long after it they were first seen, see `lateness.ts`. */
+  late: Counts
 }
 
 export interface Counts {
@@ -27,6 +29,7 @@ export function emptyTally(): Tally {
     rejected: 0,
     dropped: emptyCounts(),
     rejects: emptyCounts(),
+    late: emptyCounts(),
   }
 }
 
@@ -40,6 +43,7 @@ export function addTally(one: Tally, other: Tally): Tally {
     rejected: one.rejected + other.rejected,
     dropped: addCounts(one.dropped, other.dropped),
     rejects: addCounts(one.rejects, other.rejects),
+    late: addCounts(one.late, other.late),
   }
 }
 
@@ -57,8 +61,9 @@ function emptyCounts(): Counts {
   return counts
 }
 
-function addCounts(one: Counts, other: Counts): Counts {
+/** A tally that an earlier version has kept lacks what is counted since. */
+function addCounts(one: Counts | undefined, other: Counts): Counts {
   const all = emptyCounts()
-  for (const counts of [one, other]) for (const [name, value] of Object.entries(counts)) count(all, name, value)
+  for (const counts of [one ?? {}, other]) for (const [name, value] of Object.entries(counts)) count(all, name, value)
   return all
 }

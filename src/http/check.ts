@@ -3,7 +3,15 @@ import { suggest } from '../config/nearest.ts'
 import { SluiceError } from '../errors.ts'
 import type { Json } from '../record/json.ts'
 import { isLoopback } from './loopback.ts'
-import type { AuthOptions, HttpOptions, PaginateOptions, RequestOptions, TlsOptions, WindowOptions } from './options.ts'
+import type {
+  AuthOptions,
+  CountOptions,
+  HttpOptions,
+  PaginateOptions,
+  RequestOptions,
+  TlsOptions,
+  WindowOptions,
+} from './options.ts'
 import { namesIn, signedNames } from './sign.ts'
 import { placeholderNames, placeholdersOf, timeFormats } from './template.ts'
 import type { Placeholder } from './template.ts'
@@ -34,28 +42,53 @@ export function* checkUrl(text: string, at: At, allowInsecure: boolean): Generat
 export function* checkRequest(
   request: RequestOptions,
   options: Pick<HttpOptions, 'tenants' | 'window' | 'paginate'>,
+  within: At,
 ): Generator<Finding> {
   const names = legalNames(options)
-  for (const [at, text] of textsOfRequest(request)) {
+  for (const [at, text] of textsOfRequest(request, within)) {
     for (const placeholder of placeholdersOf(text)) yield* checkPlaceholder(placeholder, at, names, options)
   }
-  const host = /^[^/]*\/\/[^/?#]*/.exec(request.url)?.[0] ?? ''
+  const host = originText(request.url)
   for (const { name } of placeholdersOf(host)) {
     if (!name.startsWith('tenant.'))
       yield {
-        at: ['request', 'url'],
+        at: [...within, 'url'],
         message: `{${name}} cannot stand in the host of a URL`,
         hint: 'only {tenant.*} can: credentials stay with one host',
       }
   }
   if (request.method === 'GET' && request.body !== undefined)
-    yield { at: ['request', 'body'], message: 'a GET request has no body', hint: 'use query, or method: POST' }
+    yield { at: [...within, 'body'], message: 'a GET request has no body', hint: 'use query, or method: POST' }
+}
+
+/** A count belongs to a window, and goes where the credentials may go. */
+export function* checkCount(
+  { request, value }: CountOptions,
+  options: Pick<HttpOptions, 'tenants' | 'window' | 'allowInsecure'> & { readonly request: RequestOptions },
+): Generator<Finding> {
+  const { tenants, window, allowInsecure } = options
+  if (window === undefined)
+    yield { at: ['count'], message: 'count needs windows to count in', hint: 'it needs the key "window"' }
+  yield* checkUrl(request.url, ['count', 'url'], allowInsecure)
+  yield* checkRequest({ ...request, headers: {} }, { tenants, window, paginate: undefined }, ['count'])
+  if (originText(request.url) !== originText(options.request.url))
+    yield {
+      at: ['count', 'url'],
+      message: 'count.url has another origin than request.url',
+      hint: 'the credentials stay with one origin',
+    }
+  if (Object.keys(value).length !== 1)
+    yield { at: ['count', 'value'], message: 'value names one place', hint: 'header or body' }
+}
+
+function originText(url: string): string {
+  return /^[^/]*\/\/[^/?#]*/.exec(url)?.[0] ?? ''
 }
 
 /** Durations that contradict each other. */
 export function* checkWindow(window: WindowOptions | undefined): Generator<Finding> {
   if (window === undefined) return
-  const { since, until, step, lag, overlap, retention } = window
+  const { since, until, step, lag, overlap, sweep, retention } = window
   const now = Date.now()
   const begin = yield* moment(since, ['window', 'since'], now)
   const end = until === undefined ? undefined : yield* moment(until, ['window', 'until'], now)
@@ -68,9 +101,13 @@ export function* checkWindow(window: WindowOptions | undefined): Generator<Findi
       message: 'overlap must be shorter than step',
       hint: 'else every window reads the one before again',
     }
+  if (sweep !== undefined && sweep > 0 && sweep <= overlap)
+    yield { at: ['window', 'sweep'], message: 'a sweep must be longer than overlap', hint: '0s means none' }
   if (retention === undefined) return
   if (retention <= lag + overlap)
     yield { at: ['window', 'retention'], message: 'retention must be longer than lag and overlap together' }
+  else if (sweep !== undefined && retention <= lag + sweep)
+    yield { at: ['window', 'sweep'], message: 'retention must be longer than lag and sweep together' }
   if (begin !== undefined && !isAbsolute(since) && now - begin > retention)
     yield {
       at: ['window', 'since'],
@@ -252,8 +289,8 @@ function mentions(request: RequestOptions, name: string): boolean {
 }
 
 /** All texts that can hold placeholders, and where they are. */
-function* textsOfRequest({ url, headers, query, body }: RequestOptions): Generator<[At, string]> {
-  yield* textsOf({ url, headers, query, ...(body === undefined ? {} : { body }) }, ['request'])
+function* textsOfRequest({ url, headers, query, body }: RequestOptions, within: At = []): Generator<[At, string]> {
+  yield* textsOf({ url, headers, query, ...(body === undefined ? {} : { body }) }, within)
 }
 
 function* textsOf(value: Json | undefined, at: At): Generator<[At, string]> {

@@ -8,7 +8,7 @@ import { AnswerError, badAnswer } from './answer-error.ts'
 import { createAuthorizer } from './auth.ts'
 import type { Authorizer } from './auth.ts'
 import { discard, readText } from './body.ts'
-import type { Deadline } from './deadline.ts'
+import { Deadline } from './deadline.ts'
 import { createDispatcher } from './dispatcher.ts'
 import { isLoopback } from './loopback.ts'
 import type { HttpOptions } from './options.ts'
@@ -52,6 +52,18 @@ export class Client {
     discard(answer.body)
     const second = await this.#authorizer.authorize(request, { dispatcher: this.#dispatcher, signal })
     return this.#judge(second, await this.#exchange(second, deadline, signal))
+  }
+
+  /** A request with a short answer. */
+  async ask(request: PreparedRequest, signal: AbortSignal): Promise<{ headers: IncomingHttpHeaders; text: string }> {
+    const deadline = new Deadline(this.#options.timeout.request, signal)
+    try {
+      const { headers, body } = await this.send(request, deadline, signal)
+      const text = await deadline.wait(readText(body, headerText(headers['content-encoding'])))
+      return { headers, text: text ?? '' }
+    } finally {
+      deadline.close()
+    }
   }
 
   /** Ends all connections at once. */

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import type { JsonObject } from '../record/json.ts'
 import { Choice, Duration, ExistingFile, FilePath, Secret } from '../config/fields.ts'
 
 /** Fields that `http` and its presets have in common. */
@@ -62,6 +63,13 @@ export const windowFields = {
     description: 'Records younger than this are left for the next window: they may still arrive.',
   }),
   overlap: Duration({ default: '5m', description: 'Every window begins this much before the end of the one before.' }),
+  sweepEvery: Duration({ default: '15m', description: 'How long after a sweep the next window is one again.' }),
+}
+
+/** How far back a sweep goes. */
+export const sweep = {
+  description:
+    'The overlap of a sweep: now and then a window begins this much earlier, for what the API shows late. The report tells how late records come.',
 }
 
 const place = {
@@ -140,6 +148,22 @@ export const tlsFields = Type.Object(
     ),
   },
   { description: 'Certificates. Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.' },
+)
+
+export const countFields = Type.Object(
+  {
+    url: Type.String({ description: 'Where. The same origin as that of `request.url`.' }),
+    method: Choice(['GET', 'POST'], { default: 'GET', description: 'How the API is asked.' }),
+    query: Type.Record(Type.String(), Type.String(), { default: {}, description: 'Parameters of the URL.' }),
+    body: Type.Optional(
+      Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'The body, sent as JSON.' })),
+    ),
+    value: Type.Object(place, { description: 'Where the number is in the answer.' }),
+  },
+  {
+    description:
+      'Asks for the number of records in each window before it is read. A window with fewer records is read once more; if they are still missing, the log tells. It is sent with the headers of `request`.',
+  },
 )
 
 export const paginateFields = Type.Object(

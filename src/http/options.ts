@@ -11,6 +11,7 @@ export interface HttpOptions {
   readonly format: 'auto' | 'json' | 'ndjson'
   readonly paginate?: PaginateOptions | undefined
   readonly window?: WindowOptions | undefined
+  readonly count?: CountOptions | undefined
   readonly tenants: readonly Tenant[]
   readonly rate: { readonly perSecond: number; readonly concurrency: number }
   readonly retry: { readonly attempts: number; readonly maxDelay: number }
@@ -92,7 +93,17 @@ export interface WindowOptions {
   readonly step?: number
   readonly lag: number
   readonly overlap: number
+  /** The longer overlap of every first window after `sweepEvery`. */
+  readonly sweep?: number
+  readonly sweepEvery: number
   readonly retention?: number
+}
+
+/** Asks how many records a window has. */
+export interface CountOptions {
+  readonly request: RequestOptions
+  /** Where the number is in the answer. */
+  readonly value: Place
 }
 
 interface TimeoutOptions {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'undici/types/header.js'
 import { SluiceError } from '../errors.ts'
 import { badAnswer } from './answer-error.ts'
 import type { PaginateOptions, Place } from './options.ts'
-import { headerText, parseJson } from './values.ts'
+import { headerText, member, parseJson } from './values.ts'
 
 /** What a complete page says about the next one. */
 export interface PageFacts {
@@ -41,6 +41,19 @@ export function nextPage(paginate: PaginateOptions | undefined, page: PageFacts)
     'SOURCE_FAILED',
     `a full page of ${limit} records came without a ${nameOf(paginate)}: more may follow, and cannot be asked for`,
   )
+}
+
+/** The number in an answer that counts. @throws SluiceError SOURCE_UNAVAILABLE when it has none. */
+export function readCount({ headers, text }: { headers: IncomingHttpHeaders; text: string }, value: Place): number {
+  const told =
+    value.body === undefined ? headerText(headers[value.header?.toLowerCase() ?? '']) : valueAt(text, value.body)
+  if (told !== undefined && /^\d{1,15}$/.test(told)) return Number(told)
+  throw badAnswer(`the answer has no whole number in ${describe(value)}`)
+}
+
+function valueAt(text: string, path: string): string | undefined {
+  const value = path.split('.').reduce<unknown>((inner, key) => member(inner, key), parseJson(text))
+  return typeof value === 'number' ? String(value) : undefined
 }
 
 /** Dotted keys of the values of a body that `nextPage` asks for. */

@@ -37,6 +37,7 @@ async function* readTenants(options: HttpOptions, read: ReadOptions): AsyncGener
     options,
     read,
     requests: createRequestBuilder(options.request, options.paginate),
+    counts: options.count && createRequestBuilder(options.count.request, undefined),
     client,
     clock,
     pace: new Pace(options.rate.perSecond),

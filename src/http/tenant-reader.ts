@@ -10,7 +10,7 @@ import type { HttpOptions, Tenant } from './options.ts'
 import { backoff } from './pace.ts'
 import type { Pace } from './pace.ts'
 import { openPage } from './page.ts'
-import { nextPage } from './paginate.ts'
+import { nextPage, readCount } from './paginate.ts'
 import type { NextPage } from './paginate.ts'
 import type { PreparedRequest, RequestBuilder } from './request.ts'
 import {
@@ -29,6 +29,8 @@ export interface Session {
   readonly options: HttpOptions
   readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note'>
   readonly requests: RequestBuilder
+  /** Those that count. */
+  readonly counts: RequestBuilder | undefined
   readonly client: Client
   readonly clock: ApiClock
   readonly pace: Pace
@@ -93,7 +95,7 @@ export class TenantReader {
       return
     }
     while (true) {
-      const planned = this.#checkpoint.open.length > 0 ? undefined : this.#plan(reached)
+      const planned = this.#checkpoint.open.length > 0 ? undefined : await this.#openNext(reached)
       if (planned === undefined && this.#checkpoint.open.length === 0) return
       await this.#readOpen(reached, planned)
     }
@@ -105,33 +107,42 @@ export class TenantReader {
     return frontier !== undefined && frontier >= this.#until
   }
 
+  async #openNext(reached: () => number): Promise<OpenWindow | undefined> {
+    const planned = this.#plan(reached)
+    const counted = planned && (await this.#withCount(planned))
+    // The first answer of all tells what time it is for the API: where our clock is fast, the window would end in the future.
+    if (counted?.end === undefined || counted.end <= this.#session.clock.now()) return counted
+    const again = this.#plan(reached)
+    return again && this.#withCount(again)
+  }
+
   #plan(reached: () => number): OpenWindow | undefined {
     const { options, clock } = this.#session
     const { window } = options
     if (window === undefined) return undefined
     const target = Math.min(this.#until, reached() - window.lag)
-    const { frontier } = this.#checkpoint
-    const plan = planWindow(window, { frontier, now: clock.now(), target, margin: this.#margin })
+    const { frontier, swept } = this.#checkpoint
+    const plan = planWindow(window, { frontier, swept, now: clock.now(), target, margin: this.#margin })
     if (plan === undefined) return undefined
-    const { start, end, gap } = plan
+    const { start, end, sweep, gap } = plan
     if (gap !== undefined) {
       const facts = { from: iso(gap.from), to: iso(gap.to) }
       this.#note('records older than the retention of the API cannot be read: a gap', facts)
     }
-    this.#checkpoint = { frontier: plan.frontier, open: [] }
-    return { start, end, query: this.#query, pages: 0, records: 0 }
+    this.#checkpoint = { frontier: plan.frontier, swept, open: [] }
+    return { start, end, query: this.#query, pages: 0, records: 0, sweep }
   }
 
   /** Reads the open window, or else this new one, to its end. False when it must be begun again. */
   async #readOpen(reached: () => number, planned: OpenWindow | undefined): Promise<boolean> {
-    const { frontier } = this.#checkpoint
-    if (this.#checkpoint.open.length === 0 && planned !== undefined) this.#checkpoint = { frontier, open: [planned] }
+    if (this.#checkpoint.open.length === 0 && planned !== undefined)
+      this.#checkpoint = { ...this.#checkpoint, open: [planned] }
     this.#sent.clear()
     while (true) {
       const [window] = this.#checkpoint.open
       if (window === undefined) return true
       if (await this.#isPageRead(window, reached)) continue
-      this.#checkpoint = { frontier: this.#checkpoint.frontier, open: [] }
+      this.#checkpoint = { ...this.#checkpoint, open: [] }
       return false
     }
   }
@@ -167,16 +178,19 @@ export class TenantReader {
     const deadline = new Deadline(options.timeout.request, signal)
     try {
       const answer = await client.send(request, deadline, signal)
-      const asOf = window.asOf ?? Math.max(clock.now(), reached()) - (options.window?.lag ?? 0)
+      const asOf = window.asOf ?? Math.max(clock.now(), reached()) - this.#lag
       const page = openPage(answer, { options, maxLine: read.maxLine, deadline })
       // The last piece waits for the end of the page: only then its position is true.
+      const { frontier } = this.#checkpoint
+      const reread = frontier === undefined || start === undefined || start >= frontier
+      const late = reread ? {} : { reread: { before: frontier, at: asOf + this.#lag } }
       let held: Piece = { bytes: Buffer.alloc(0) }
       let wireBytes = 0
       for await (const { bytes, line, skipped } of page.runs) {
         if (bytes.length === 0 && skipped.length === 0) continue
         if (held.origin !== undefined) await this.#put(held)
         const origin = { name: this.#nameOf(request, window), line }
-        held = { bytes, skipped, origin, sourceBytes: page.wireBytes() - wireBytes }
+        held = { bytes, skipped, origin, ...late, sourceBytes: page.wireBytes() - wireBytes }
         wireBytes = page.wireBytes()
       }
       const { count, captured } = page.cutter
@@ -201,8 +215,29 @@ export class TenantReader {
   async #put(piece: Piece): Promise<void> {
     const { frontier } = this.#checkpoint
     const { window } = this.#session.options
-    const horizon = window === undefined || frontier === undefined ? {} : { horizon: frontier - window.overlap }
+    const back = window === undefined ? 0 : Math.max(window.overlap, window.sweep ?? 0)
+    const horizon = window === undefined || frontier === undefined ? {} : { horizon: frontier - back }
     await this.#session.put({ partition: this.#tenant.name, ...piece, ...horizon })
+  }
+
+  /** The window with the number of records that the API has in it. To know it is a help: where the API does not tell, reading goes on. */
+  async #withCount(window: OpenWindow): Promise<OpenWindow> {
+    const { options, counts, limit, pace, client, signal } = this.#session
+    const { start, end } = window
+    if (options.count === undefined || counts === undefined || start === undefined || end === undefined) return window
+    const request = counts.build({ window: { start, end }, page: 1, offset: 0, tenant: this.#tenant.values })
+    try {
+      const counted = await limit(async () => {
+        await pace.turn(signal)
+        return readCount(await client.ask(request, signal), options.count?.value ?? {})
+      })
+      return { ...window, counted }
+    } catch (error) {
+      signal.throwIfAborted()
+      const { message } = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
+      this.#note('the records of a window could not be counted', { reason: message })
+      return window
+    }
   }
 
   /** @throws SluiceError when the window would never end. */
@@ -226,14 +261,35 @@ export class TenantReader {
   #advance(window: OpenWindow, next: NextPage): void {
     const { frontier } = this.#checkpoint
     if (next !== undefined) {
-      this.#checkpoint = { frontier, open: [{ ...window, cursor: next.cursor }] }
+      this.#checkpoint = { ...this.#checkpoint, open: [{ ...window, cursor: next.cursor }] }
+      return
+    }
+    if (this.#isShort(window)) {
+      const { start, end, query, sweep, counted } = window
+      const again = { start, end, query, sweep, counted, again: true, pages: 0, records: 0 }
+      this.#checkpoint = { ...this.#checkpoint, open: [again] }
+      this.#sent.clear()
       return
     }
     const { end, asOf = Infinity } = window
     const moved = end === undefined ? undefined : Math.max(frontier ?? -Infinity, Math.min(end, asOf))
-    this.#checkpoint = { frontier: moved, open: [] }
+    const swept = window.sweep === true ? asOf + this.#lag : this.#checkpoint.swept
+    this.#checkpoint = { frontier: moved, swept, open: [] }
     this.#margin = EDGE_MARGIN
     this.#restarts = 0
+  }
+
+  /** Compares a window that has been read with its count. True when it is to be read once more. */
+  #isShort({ start = 0, end = 0, counted = 0, records, again }: OpenWindow): boolean {
+    if (records >= counted) return false
+    const facts = { from: iso(start), to: iso(end), counted, read: records }
+    if (again === true) this.#note('a window has fewer records than the API counted: some may be missing', facts)
+    else this.#note('a window has fewer records than the API counted: it is read once more', facts)
+    return again !== true
+  }
+
+  get #lag(): number {
+    return this.#session.options.window?.lag ?? 0
   }
 
   /** A cursor that is refused, or a start that has slipped over the edge of retention: the window can be begun again. */

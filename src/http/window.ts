@@ -10,6 +10,8 @@ import { isObject } from './values.ts'
  */
 export interface Checkpoint {
   readonly frontier?: number | undefined
+  /** The time of the API at the latest sweep. */
+  readonly swept?: number | undefined
   readonly open: readonly OpenWindow[]
 }
 
@@ -26,19 +28,29 @@ export interface OpenWindow {
   /** Pages and records that are done. */
   readonly pages: number
   readonly records: number
+  /** The window is a sweep. */
+  readonly sweep?: boolean | undefined
+  /** How many records the API says that it has. */
+  readonly counted?: number | undefined
+  /** It had fewer records than that, and is read once more. */
+  readonly again?: boolean | undefined
 }
 
 /** As a position: times in RFC 3339, for people to read. */
-export function writeCheckpoint({ frontier, open }: Checkpoint): Json {
+export function writeCheckpoint({ frontier, swept, open }: Checkpoint): Json {
   return {
     ...(frontier === undefined ? {} : { frontier: iso(frontier) }),
-    open: open.map(({ start, end, asOf, query, cursor, pages, records }) => ({
+    ...(swept === undefined ? {} : { swept: iso(swept) }),
+    open: open.map(({ start, end, asOf, query, cursor, pages, records, sweep, counted, again }) => ({
       ...(start === undefined || end === undefined ? {} : { start: iso(start), end: iso(end) }),
       ...(asOf === undefined ? {} : { asOf: iso(asOf) }),
       query,
       ...(cursor === undefined ? {} : { cursor }),
       pages,
       records,
+      ...(sweep === true ? { sweep } : {}),
+      ...(counted === undefined ? {} : { counted }),
+      ...(again === true ? { again } : {}),
     })),
   }
 }
@@ -46,15 +58,27 @@ export function writeCheckpoint({ frontier, open }: Checkpoint): Json {
 /** @throws SluiceError STATE_MISMATCH when it is no such position. */
 export function readCheckpoint(position: Json | undefined): Checkpoint {
   if (position === undefined) return { open: [] }
-  const { frontier, open } = objectOf(position)
+  const { frontier, swept, open } = objectOf(position)
   if (!Array.isArray(open)) throw mismatch()
   return {
     frontier: timeOf(frontier),
+    swept: timeOf(swept),
     open: open.map((entry: Json) => {
-      const { start, end, asOf, query, cursor, pages, records } = objectOf(entry)
+      const { start, end, asOf, query, cursor, pages, records, sweep, counted, again } = objectOf(entry)
       if (typeof query !== 'string' || typeof pages !== 'number' || typeof records !== 'number') throw mismatch()
       if (cursor !== undefined && typeof cursor !== 'string') throw mismatch()
-      return { start: timeOf(start), end: timeOf(end), asOf: timeOf(asOf), query, cursor, pages, records }
+      return {
+        start: timeOf(start),
+        end: timeOf(end),
+        asOf: timeOf(asOf),
+        query,
+        cursor,
+        pages,
+        records,
+        sweep: sweep === true,
+        counted: typeof counted === 'number' ? counted : undefined,
+        again: again === true,
+      }
     }),
   }
 }
@@ -110,11 +134,13 @@ export interface Plan {
   readonly end: number
   /** The frontier that the window continues: moved when what lies behind it is no longer kept by the API. */
   readonly frontier: number
+  readonly sweep: boolean
   readonly gap?: { readonly from: number; readonly to: number }
 }
 
 interface PlanInput {
   readonly frontier: number | undefined
+  readonly swept: number | undefined
   /** The time of the API. */
   readonly now: number
   /** Windows end here at the latest. */
@@ -124,17 +150,24 @@ interface PlanInput {
 }
 
 /** The window that follows the frontier, or undefined when there is none yet. */
-export function planWindow(window: WindowOptions, { frontier, now, target, margin }: PlanInput): Plan | undefined {
+export function planWindow(
+  window: WindowOptions,
+  { frontier, swept, now, target, margin }: PlanInput,
+): Plan | undefined {
   const { since, step = Infinity, overlap, retention = Infinity } = window
   const edge = now - retention + margin
   const wanted = frontier ?? parseMoment(since, now)
   const from = Math.max(wanted, edge)
   if (from >= target) return undefined
   const floor = isAbsolute(since) ? parseMoment(since, now) : -Infinity
-  const start = frontier === undefined ? from : Math.max(from - overlap, edge, floor)
+  const { sweep: depth, sweepEvery } = window
+  // The first window of all reads what a sweep would.
+  const sweep = depth !== undefined && (frontier === undefined || swept === undefined || now - swept >= sweepEvery)
+  const back = sweep ? Math.max(depth, overlap) : overlap
+  const start = frontier === undefined ? from : Math.max(from - back, edge, floor)
   const end = Math.min(from + step, target)
   const isGap = from - wanted > EDGE_MARGIN
-  return { start, end, frontier: from, ...(isGap ? { gap: { from: wanted, to: from } } : {}) }
+  return { start, end, frontier: from, sweep, ...(isGap ? { gap: { from: wanted, to: from } } : {}) }
 }
 
 /** Windows stay this far away from the edge of retention, */

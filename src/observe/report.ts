@@ -15,6 +15,8 @@ export interface Report {
   readonly rejects: { readonly [code: string]: number }
   /** Dropped on purpose, by reason. */
   readonly dropped: { readonly [reason: string]: number }
+  /** Written records that came after their time had been read: by how long after their own time they were first seen (`15m`: at most that). */
+  readonly late: { readonly [delay: string]: number }
   /** Bytes read from the source as they came, and bytes of the written objects. */
   readonly bytesIn: number
   readonly bytesOut: number
@@ -34,6 +36,7 @@ interface PublishedObject {
 /** The lines a person wants to see at the end of a run. */
 export function summarize(report: Report): string {
   const dropped = Object.values(report.dropped).reduce((sum, count) => sum + count, 0)
+  const late = Object.values(report.late).reduce((sum, count) => sum + count, 0)
   const rows: [string, number, string][] = [
     ['read', report.read, ''],
     ['added', report.added, 'made by transforms'],
@@ -43,6 +46,7 @@ export function summarize(report: Report): string {
       `${report.objects.length} ${report.objects.length === 1 ? 'object' : 'objects'}, ${formatBytes(report.bytesOut)}`,
     ],
     ['duplicate', report.duplicate, report.duplicateDiffers > 0 ? `${report.duplicateDiffers} with other content` : ''],
+    ['late', late, listCounts(report.late)],
     ['dropped', dropped, listCounts(report.dropped)],
     ['rejected', report.rejected, listCounts(report.rejects)],
   ]

@@ -1,3 +1,4 @@
+import type { Reread } from '../component.ts'
 import { ACCEPT_MASK } from './automaton.ts'
 import { BACKSLASH, LOWER_F, LOWER_N, LOWER_T, OPEN_ARRAY, OPEN_OBJECT, QUOTE, LINE_FEED } from './ascii.ts'
 import { Edit, FIRST_TOKEN, growthOf, isChanged, writeEdited } from './edits.ts'
@@ -58,6 +59,8 @@ export interface Digests {
   readonly stage: string
   readonly keys: Uint32Array
   readonly buckets: Int32Array
+  /** Where the event time is, if it is known. */
+  readonly time?: Path | undefined
 }
 export const NO_BUCKET = -0x80000000
 
@@ -74,6 +77,7 @@ export interface BatchParts {
   readonly digests?: Digests | undefined
   readonly sourceBytes: number
   readonly horizon: number | undefined
+  readonly reread?: Reread | undefined
   readonly paths: Paths
   readonly limits: ScanLimits
   /** Whole lines, each with its line feed. */
@@ -110,6 +114,8 @@ export class Batch {
   readonly sourceBytes: number
   /** The oldest event time (milliseconds since 1970) that the partition can still yield behind this batch; undefined when unknown. */
   readonly horizon: number | undefined
+  /** When the partition has yielded this time before, see `Piece`. */
+  readonly reread: Reread | undefined
 
   readonly paths: Paths
   readonly limits: ScanLimits
@@ -136,6 +142,7 @@ export class Batch {
     this.digests = parts.digests
     this.sourceBytes = parts.sourceBytes
     this.horizon = parts.horizon
+    this.reread = parts.reread
     this.paths = parts.paths
     this.limits = parts.limits
     this.bytes = parts.bytes

@@ -55,6 +55,7 @@ export function openBatches(piece: Piece, options: DoorOptions): Batch[] {
       rejects: skipped.map((long) => rejectSkipped(long, name)),
       sourceBytes: last ? (piece.sourceBytes ?? bytes.length) : 0,
       horizon: last ? piece.horizon : undefined,
+      reread: piece.reread,
       paths,
       limits,
       bytes: bytes.subarray(at, end),

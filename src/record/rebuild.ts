@@ -39,6 +39,7 @@ export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transf
       digests: batch.digests && selectDigests(batch.digests, members),
       sourceBytes: last ? batch.sourceBytes : 0,
       horizon: last ? batch.horizon : undefined,
+      reread: batch.reread,
       paths: batch.paths,
       limits: batch.limits,
       bytes,
@@ -127,8 +128,8 @@ function moveRejects(members: readonly NewLine[], states: Uint8Array, rejects: R
   return moved
 }
 
-function selectDigests({ stage, keys, buckets }: Digests, members: readonly NewLine[]): Digests {
-  const selected = { stage, keys: new Uint32Array(4 * members.length), buckets: new Int32Array(members.length) }
+function selectDigests({ stage, keys, buckets, time }: Digests, members: readonly NewLine[]): Digests {
+  const selected = { stage, keys: new Uint32Array(4 * members.length), buckets: new Int32Array(members.length), time }
   for (const [record, { from, digestOf = from }] of members.entries()) {
     for (let word = 0; word < 4; word++) selected.keys[4 * record + word] = keys[4 * digestOf + word] ?? 0
     selected.buckets[record] = buckets[digestOf] ?? NO_BUCKET

@@ -2,9 +2,27 @@ import { Type } from 'typebox'
 import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
 import { Choice, Duration, Size } from '../config/fields.ts'
-import { checkAuth, checkPaginate, checkRequest, checkTenants, checkTls, checkUrl, checkWindow } from '../http/check.ts'
-import { authFields, paginateFields, sharedFields, since, tlsFields, windowFields } from '../http/fields.ts'
-import type { HttpOptions, Tenant } from '../http/options.ts'
+import {
+  checkAuth,
+  checkCount,
+  checkPaginate,
+  checkRequest,
+  checkTenants,
+  checkTls,
+  checkUrl,
+  checkWindow,
+} from '../http/check.ts'
+import {
+  authFields,
+  countFields,
+  paginateFields,
+  sharedFields,
+  since,
+  sweep,
+  tlsFields,
+  windowFields,
+} from '../http/fields.ts'
+import type { CountOptions, HttpOptions, Tenant } from '../http/options.ts'
 import { rewindPosition } from '../http/window.ts'
 import type { JsonObject } from '../record/json.ts'
 
@@ -45,6 +63,7 @@ const fields = {
         since: Type.String(since),
         step: Type.Optional(Duration({ description: 'Longest window. Default: all there is in one.' })),
         ...windowFields,
+        sweep: Type.Optional(Duration(sweep)),
         retention: Type.Optional(
           Duration({
             description: 'How long the API keeps records: windows do not begin before, and the gap is reported.',
@@ -54,6 +73,7 @@ const fields = {
       { description: 'Time windows. Without it every run reads all that the API shows.' },
     ),
   ),
+  count: Type.Optional(countFields),
   tenants: Type.Optional(
     Type.Array(Type.Record(Type.String(), Type.String()), {
       minItems: 1,
@@ -111,7 +131,8 @@ export default defineSource({
     const options = optionsOf(config)
     const { request, auth, window, tenants, allowInsecure } = options
     yield* checkUrl(request.url, ['request', 'url'], allowInsecure)
-    yield* checkRequest(request, options)
+    yield* checkRequest(request, options, ['request'])
+    if (options.count !== undefined) yield* checkCount(options.count, options)
     yield* checkAuth(auth, allowInsecure)
     yield* checkTls(config.tls)
     yield* checkPaginate(options)
@@ -125,8 +146,15 @@ export default defineSource({
   rewind: rewindPosition,
 })
 
-function optionsOf({ tenants = [{}], ...config }: Config<typeof fields>): HttpOptions {
-  return { ...config, tenants: tenants.map(tenantOf) }
+function optionsOf({ tenants = [{}], count, ...config }: Config<typeof fields>): HttpOptions {
+  return { ...config, tenants: tenants.map(tenantOf), count: count && countOf(count, config.request.headers) }
+}
+
+function countOf(
+  { value, ...request }: NonNullable<Config<typeof fields>['count']>,
+  headers: { readonly [name: string]: string },
+): CountOptions {
+  return { value, request: { ...request, headers } }
 }
 
 /** A tenant's partition is named by its values: it must be the same in every run. */

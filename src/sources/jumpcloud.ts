@@ -3,7 +3,7 @@ import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
 import { Choice, Duration, Secret } from '../config/fields.ts'
 import { checkTenants, checkUrl, checkWindow } from '../http/check.ts'
-import { sharedFields, since, windowFields } from '../http/fields.ts'
+import { sharedFields, since, sweep, windowFields } from '../http/fields.ts'
 import type { AuthOptions, HttpOptions } from '../http/options.ts'
 import { literal } from '../http/template.ts'
 import { isObject } from '../http/values.ts'
@@ -37,6 +37,11 @@ const fields = {
     description: 'Services to read. "all" may not be all: name services beside it that are missing.',
   }),
   limit: Type.Integer({ minimum: 1, maximum: 10_000, default: 1000, description: 'Events per page.' }),
+  count: Type.Boolean({
+    default: true,
+    description:
+      'Asks for the number of events in each window before it is read. A window with fewer events is read once more; if they are still missing, the log tells.',
+  }),
   searchTerm: Type.Optional(
     Type.Unsafe<JsonObject>(
       Type.Object({}, { additionalProperties: true, description: 'A filter as the API has it: and, or, not.' }),
@@ -47,6 +52,7 @@ const fields = {
       since: Type.String({ ...since, default: '90d' }),
       step: Duration({ default: '1d', description: 'Longest window.' }),
       ...windowFields,
+      sweep: Duration({ ...sweep, default: '2h' }),
       retention: Duration({ default: '90d', description: 'How long the API keeps events; 15d on its lowest tier.' }),
     },
     { default: {}, description: 'Time windows.' },
@@ -98,24 +104,25 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
   const { apiKey, organizations, region, services, limit, searchTerm, window, rate, retry, timeout, poll } = config
   const host = region === 'us' ? '' : `.${region}`
   const baseUrl = config.baseUrl ?? `https://api${host}.jumpcloud.com/insights/directory/v1`
-  return {
-    request: {
-      method: 'POST',
-      url: `${literal(baseUrl.replace(/\/+$/, ''))}/events`,
-      headers: {
-        ...(apiKey === undefined ? {} : { 'x-api-key': literal(apiKey) }),
-        ...(organizations === undefined ? {} : { 'x-org-id': '{tenant.organization}' }),
-      },
-      query: {},
-      body: {
-        service: services.map(literal),
-        start_time: '{window.start}',
-        end_time: '{window.end}',
-        limit,
-        sort: 'ASC',
-        ...(searchTerm === undefined ? {} : { search_term: asLiteral(searchTerm) }),
-      },
+  const request = {
+    method: 'POST',
+    url: `${literal(baseUrl.replace(/\/+$/, ''))}/events`,
+    headers: {
+      ...(apiKey === undefined ? {} : { 'x-api-key': literal(apiKey) }),
+      ...(organizations === undefined ? {} : { 'x-org-id': '{tenant.organization}' }),
     },
+    query: {},
+  } as const
+  const filter: JsonObject = searchTerm === undefined ? {} : { search_term: asLiteral(searchTerm) }
+  const times: JsonObject = { service: services.map(literal), start_time: '{window.start}', end_time: '{window.end}' }
+  return {
+    request: { ...request, body: { ...times, limit, sort: 'ASC', ...filter } },
+    count: config.count
+      ? {
+          request: { ...request, url: `${request.url}/count`, body: { ...times, ...filter } },
+          value: { body: 'count' },
+        }
+      : undefined,
     auth: authOf(config, `https://admin-oauth.id${host}.jumpcloud.com/oauth2/token`),
     records: '$',
     format: 'json',

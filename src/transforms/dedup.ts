@@ -94,7 +94,7 @@ export default defineTransform({
           const { records } = batch.index
           keys[at + 3] = contentHash(content, records[record * RECORD_STRIDE], records[record * RECORD_STRIDE + 1])
         }
-        batch.digests = { stage, keys, buckets }
+        batch.digests = { stage, keys, buckets, time: timePart }
       },
     }
   },

@@ -39,7 +39,7 @@ describe('a commit', () => {
     assert.ok(object.key.includes(object.sha256.slice(0, 16)))
     assert.deepEqual([object.bytes, object.records, bytesOut], [bytes.length, 2500, bytes.length])
     assert.deepEqual(
-      { ...tally, dropped: { ...tally.dropped }, rejects: { ...tally.rejects } },
+      { ...tally, dropped: { ...tally.dropped }, rejects: { ...tally.rejects }, late: { ...tally.late } },
       {
         read: 2500,
         added: 0,
@@ -49,6 +49,7 @@ describe('a commit', () => {
         rejected: 0,
         dropped: {},
         rejects: {},
+        late: {},
         epochs: 1,
       },
     )
