@@ -76,6 +76,11 @@ export class DedupIndex implements Claims {
     this.#makeRoom(0)
   }
 
+  touch(entries: Uint32Array, at: number, day: number): void {
+    const bucket = day === NO_BUCKET ? this.#progress : this.#days.get(day)
+    bucket?.table?.touch(entries, at)
+  }
+
   claim(entries: Uint32Array, at: number, day: number): number {
     const bucket = day === NO_BUCKET ? this.#progress : this.#days.get(day)
     if (!bucket?.table) throw new SluiceError('INTERNAL', `the bucket of day ${day} was not prepared`)
@@ -266,7 +271,7 @@ async function fill(table: ClaimTable, path: string, row: BucketRow, files: File
       const read = await file.read(bytes, position)
       if (read < bytes.length) break
       crc = crc32(bytes, crc)
-      table.addAll(words, read / ENTRY_BYTES)
+      table.load(words, read / ENTRY_BYTES)
       position += read
     }
   } finally {

@@ -10,6 +10,8 @@ import { ClaimTable, ENTRY_WORDS, Found } from './claim-table.ts'
 export interface Claims {
   /** Loads what a batch's probes need: the buckets of these days (`NO_BUCKET` among them), at this progress of the source. */
   prepare(days: Iterable<number>, horizon: number | undefined): Promise<void>
+  /** Says that an entry is about to be claimed: that is faster when all of a batch are known. */
+  touch(entries: Uint32Array, at: number, day: number): void
   /** Claims the key unless it is claimed. Returns one of `Found`. */
   claim(entries: Uint32Array, at: number, day: number): number
 }
@@ -63,6 +65,12 @@ export class Settler {
   #settleLive(batch: Batch, claims: Claims, differs: { count: number }): Uint32Array {
     const { digests, states, count } = batch
     const written = new Uint32Array(batch.live)
+    if (digests) {
+      for (let record = 0; record < count; record++) {
+        if (states[record] === State.live && hasDigest(digests, record))
+          claims.touch(digests.keys, record * ENTRY_WORDS, digests.buckets[record])
+      }
+    }
     let length = 0
     for (let record = 0; record < count; record++) {
       if (states[record] !== State.live) continue
@@ -90,13 +98,15 @@ export class Settler {
 /** The claims of the records made from one, as long as they come one behind the other; a batch that was split does not part them. */
 class Siblings {
   #group: number | undefined
-  readonly #keys: number[] = []
+  /** The first three words of each entry. */
+  #keys = new Uint32Array(3 * 16)
+  #length = 0
 
   /** Undefined: a record without siblings. */
   enter(group: number | undefined): void {
     if (group !== undefined && group !== NO_GROUP && group === this.#group) return
     this.#group = group
-    this.#keys.length = 0
+    this.#length = 0
   }
 
   leave(): void {
@@ -106,13 +116,18 @@ class Siblings {
   claim(claims: Claims, entries: Uint32Array, at: number, day: number): number {
     const found = claims.claim(entries, at, day)
     if (found !== Found.new) return this.#has(entries, at) ? Found.new : found
-    this.#keys.push(entries[at], entries[at + 1], entries[at + 2])
+    if (this.#length === this.#keys.length) {
+      const larger = new Uint32Array(2 * this.#length)
+      larger.set(this.#keys)
+      this.#keys = larger
+    }
+    for (let word = 0; word < 3; word++) this.#keys[this.#length++] = entries[at + word]
     return found
   }
 
   #has(entries: Uint32Array, at: number): boolean {
     const keys = this.#keys
-    for (let i = 0; i < keys.length; i += 3) {
+    for (let i = 0; i < this.#length; i += 3) {
       if (keys[i] === entries[at] && keys[i + 1] === entries[at + 1] && keys[i + 2] === entries[at + 2]) return true
     }
     return false
@@ -124,6 +139,7 @@ export function memoryClaims(): Claims {
   const table = new ClaimTable()
   return {
     prepare: () => Promise.resolve(),
+    touch: (entries, at) => table.touch(entries, at),
     claim: (entries, at) => table.add(entries, at),
   }
 }

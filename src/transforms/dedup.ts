@@ -4,11 +4,11 @@ import type { Finding } from '../component.ts'
 import { Choice, Duration, RecordPath, Size } from '../config/fields.ts'
 import { Edit, NO_BUCKET, State } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
-import { contentHash, createSipHash, HASH_KEY_BYTES } from '../record/digest.ts'
+import { createDigester, HASH_KEY_BYTES } from '../record/digest.ts'
 import { nanosecondsOf, parseInstant } from '../record/instant.ts'
 import type { Path } from '../record/path.ts'
 import { Paths } from '../record/path.ts'
-import { HIT_STRIDE, Kind, RECORD_STRIDE } from '../record/scan.ts'
+import { HIT_STRIDE, Kind } from '../record/scan.ts'
 import { KeyBytes } from './dedup/key-bytes.ts'
 
 /**
@@ -58,41 +58,25 @@ export default defineTransform({
   create({ key, time, missing }, { paths, stage, hashKey }) {
     const parts = listOf(key).map((text) => paths.add(text))
     const timePart = time === undefined ? undefined : paths.add(time)
-    const hash = createSipHash(hashKey ?? Buffer.alloc(HASH_KEY_BYTES))
+    const digester = createDigester(hashKey ?? Buffer.alloc(HASH_KEY_BYTES))
     const bytes = new KeyBytes()
 
     return {
       batch(batch) {
         const keys = new Uint32Array(batch.count * 4)
         const buckets = new Int32Array(batch.count).fill(NO_BUCKET)
-        const content = new DataView(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length)
-        const latest = Date.now() + MAX_AHEAD
-        // Asks for the paths once, so that `index` has them all below.
-        if (batch.count > 0) for (const part of parts) batch.hit(0, part)
-
-        for (let record = 0; record < batch.count; record++) {
-          if (batch.states[record] !== State.live) continue
-          bytes.reset()
-          let absent: Path | undefined
-          for (const part of parts) {
-            const instant = addPart(batch, record, part, part === timePart, bytes)
-            if (instant === ABSENT) {
-              absent = part
-              break
-            }
-            if (instant >= EARLIEST && instant <= latest) buckets[record] = Math.floor(instant / DAY)
-          }
-          if (absent !== undefined) {
-            buckets[record] = NO_BUCKET
-            if (missing === 'reject') batch.reject(record, 'KEY_MISSING', stage, `${absent.text} is missing`)
-            continue
-          }
-          const at = record * 4
-          hash(bytes.view, bytes.length, keys, at)
+        const owners = gatherKeys(batch, { parts, timePart, missing, stage }, buckets, bytes)
+        const hashes = new Uint32Array(owners.length * 4)
+        const contents = new Uint32Array(batch.count)
+        digester.hashMessages(bytes.bytes, bytes.ends, bytes.count, hashes)
+        digester.hashContents(batch.bytes, batch.index.records, batch.count, contents)
+        for (let i = 0; i < owners.length; i++) {
+          const at = owners[i] * 4
           // Zeros mean that there is no claim.
-          if ((keys[at] | keys[at + 1] | keys[at + 2]) === 0) keys[at] = 1
-          const { records } = batch.index
-          keys[at + 3] = contentHash(content, records[record * RECORD_STRIDE], records[record * RECORD_STRIDE + 1])
+          keys[at] = (hashes[4 * i] | hashes[4 * i + 1] | hashes[4 * i + 2]) === 0 ? 1 : hashes[4 * i]
+          keys[at + 1] = hashes[4 * i + 1]
+          keys[at + 2] = hashes[4 * i + 2]
+          keys[at + 3] = contents[owners[i]]
         }
         batch.digests = { stage, keys, buckets, time: timePart }
       },
@@ -106,6 +90,46 @@ const EARLIEST = Date.UTC(1990)
 const MAX_AHEAD = 2 * DAY
 /** What `addPart` returns beside an instant and NaN. */
 const ABSENT = Infinity
+
+interface KeyOptions {
+  readonly parts: readonly Path[]
+  readonly timePart: Path | undefined
+  readonly missing: 'reject' | 'pass'
+  readonly stage: string
+}
+
+/** Puts the keys of the live records into `bytes` and their days into `buckets`. Returns whose keys they are; who has none is rejected or passes. */
+function gatherKeys(
+  batch: Batch,
+  { parts, timePart, missing, stage }: KeyOptions,
+  buckets: Int32Array,
+  bytes: KeyBytes,
+): number[] {
+  const owners: number[] = []
+  const latest = Date.now() + MAX_AHEAD
+  bytes.clear()
+  for (let record = 0; record < batch.count; record++) {
+    if (batch.states[record] !== State.live) continue
+    let absent: Path | undefined
+    for (const part of parts) {
+      const instant = addPart(batch, record, part, part === timePart, bytes)
+      if (instant === ABSENT) {
+        absent = part
+        break
+      }
+      if (instant >= EARLIEST && instant <= latest) buckets[record] = Math.floor(instant / DAY)
+    }
+    if (absent === undefined) {
+      bytes.close()
+      owners.push(record)
+      continue
+    }
+    bytes.undo()
+    buckets[record] = NO_BUCKET
+    if (missing === 'reject') batch.reject(record, 'KEY_MISSING', stage, `${absent.text} is missing`)
+  }
+  return owners
+}
 
 /** Adds a value to the key. Returns the instant when it is the time, NaN when it is something else, `ABSENT` when there is none. */
 function addPart(batch: Batch, record: number, part: Path, isTime: boolean, bytes: KeyBytes): number {

@@ -51,12 +51,21 @@ describe('a claim table', () => {
   it('knows what was added all at once', () => {
     const known = entriesOf(0, 50_000, 1)
     const table = new ClaimTable(50_000)
-    table.addAll(known, 49_999)
+    table.load(known, 49_999)
     assert.deepEqual(
       results(known.subarray(0, -4), (at) => table.has(known, at)),
       new Set([Found.same]),
     )
     assert.equal(table.has(known, known.length - 4), Found.new)
+  })
+
+  it('takes at most 24 bytes a key when there are many', () => {
+    const table = new ClaimTable()
+    const entries = entriesOf(0, 300_000, 1)
+    for (let i = 0; i < 300_000; i++) {
+      table.add(entries, i * ENTRY_WORDS)
+      if (i >= 100_000 && i % 1000 === 0) assert.ok(table.bytes <= 24 * i, `${table.bytes / i} bytes a key at ${i}`)
+    }
   })
 
   it('takes at most 32 bytes a key, whatever their number', () => {

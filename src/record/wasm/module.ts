@@ -38,6 +38,8 @@ export interface ScannerModule {
     paths: number,
   ): void
   scanWindow(length: number, offset: number): void
+  hashMessages(count: number, k0: bigint, k1: bigint): void
+  hashContents(count: number, origin: number): void
 }
 
 interface Global {

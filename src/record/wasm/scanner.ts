@@ -7,7 +7,7 @@ import { loadModule } from './module.ts'
 import type { ScannerModule } from './module.ts'
 
 /** So many bytes are copied in at a time, and are scanned while they are in the cache. */
-const WINDOW = 128 * 1024
+export const WINDOW = 128 * 1024
 
 /** Numbers of the module have a sign. */
 const MAX_INTEGER = 0x7fffffff
@@ -38,6 +38,10 @@ export class WasmScanner {
     this.#bytes = new Uint8Array(buffer)
     this.#shorts = new Uint16Array(buffer)
     this.#numbers = new Uint32Array(buffer)
+  }
+
+  get module(): ScannerModule {
+    return this.#module
   }
 
   /** Size of its memory. */

@@ -1,25 +1,40 @@
 import { canonicalNumber } from '../../record/number.ts'
 
 /**
- * A key as bytes: of values, not of spellings. Each part has its type and length in front, so that no two keys have the same bytes.
- * One object serves all records: `reset`, add the parts, hash `view` up to `length`.
+ * Keys as bytes, one behind the other: of values, not of spellings. Each part has its type and length in front, so that no two keys have the same bytes.
+ * One object serves all batches: `clear`, then for each key add its parts and `close` it, or `undo` what was added.
  */
 export class KeyBytes {
-  #bytes = Buffer.allocUnsafeSlow(256)
+  /** Where each key ends. */
+  ends = new Uint32Array(1024)
+  /** Number of keys that are closed. */
+  count = 0
+  #bytes = Buffer.allocUnsafeSlow(64 * 1024)
   #view = viewOf(this.#bytes)
   #length = 0
 
-  /** Another one after the key has grown. */
-  get view(): DataView {
-    return this.#view
+  get bytes(): Buffer {
+    return this.#bytes
   }
 
-  get length(): number {
-    return this.#length
-  }
-
-  reset(): void {
+  clear(): void {
     this.#length = 0
+    this.count = 0
+    // The keys of one odd batch are not worth their memory.
+    if (this.#bytes.length > MAX_KEPT) this.#resize(MAX_KEPT)
+  }
+
+  close(): void {
+    if (this.count === this.ends.length) {
+      const larger = new Uint32Array(2 * this.count)
+      larger.set(this.ends)
+      this.ends = larger
+    }
+    this.ends[this.count++] = this.#length
+  }
+
+  undo(): void {
+    this.#length = this.count === 0 ? 0 : this.ends[this.count - 1]
   }
 
   /** A string by its UTF-8, which is its spelling where nothing is escaped. */
@@ -63,24 +78,25 @@ export class KeyBytes {
   #begin(type: number, length: number): number {
     const start = this.#length
     const at = start + HEAD_BYTES
-    if (at + length > this.#bytes.length) this.#grow(at + length)
+    if (at + length > this.#bytes.length) this.#resize(2 * (at + length))
     this.#bytes[start] = type
     this.#view.setUint32(start + 1, length, true)
     this.#length = at + length
     return at
   }
 
-  #grow(wanted: number): void {
-    const larger = Buffer.allocUnsafeSlow(wanted * 2)
-    this.#bytes.copy(larger, 0, 0, this.#length)
-    this.#bytes = larger
-    this.#view = viewOf(larger)
+  #resize(length: number): void {
+    const resized = Buffer.allocUnsafeSlow(length)
+    this.#bytes.copy(resized, 0, 0, this.#length)
+    this.#bytes = resized
+    this.#view = viewOf(resized)
   }
 }
 
 /** Written into every digest on disk: numbers are never given a new meaning. */
 const PART = { string: 1, surrogates: 2, instant: 3, number: 4, true: 5, false: 6, json: 7 } as const
 const HEAD_BYTES = 5
+const MAX_KEPT = 1 << 20
 
 function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -1,6 +1,7 @@
 /**
  * The memory of the module. Its size is fixed: nothing is allocated, a scan that needs more than this is left to the TypeScript scanner.
- * The host reads these numbers from the exports of the module. What is added for later stages goes behind `INPUT`.
+ * The host reads these numbers from the exports of the module. Nothing of a scan is left here when its index has been copied out: digests
+ * use the same places (and need 16 bytes a record in `COLUMNS`).
  */
 
 /** Open containers: 16 bytes each. Address 0 stands for "none", so it holds nothing. */
