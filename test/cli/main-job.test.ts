@@ -128,7 +128,7 @@ describe('the main job', () => {
       ],
       { env },
     )
-    while (jumpcloud.requests.length < 8) await sleep(10)
+    while (jumpcloud.requests.filter(({ path }) => path.endsWith('/events')).length < 8) await sleep(10)
     running.kill('SIGTERM')
     const { code, stderr } = await running.ended
     assert.equal(code, 130, stderr)
