@@ -46,7 +46,7 @@ export interface Plant {
   sink?(sink: ObjectSink, life: Life): ObjectSink
   piece?(piece: Piece, life: Life): Piece
   /** Stands before the sink. */
-  stage?(batch: Batch, life: Life): readonly Batch[]
+  stage?(batch: Batch, life: Life): readonly Batch[] | Promise<readonly Batch[]>
 }
 
 export interface Life {
@@ -129,7 +129,7 @@ async function flow(life: LifeOptions, commit: Commit): Promise<Error | undefine
   let end: End | undefined
   async function* throughStages(input: AsyncIterable<Batch>): AsyncGenerator<Batch> {
     for await (const batch of stages.reduce((stream, stage) => through(stage, stream), input)) {
-      for (const passed of plant?.stage?.(batch, life) ?? [batch]) {
+      for (const passed of (await plant?.stage?.(batch, life)) ?? [batch]) {
         end = passed.end
         yield passed
       }
@@ -159,22 +159,22 @@ async function stagesOf({ workload }: Life, hashKey: Buffer): Promise<Stage[]> {
     }
   }
   const stages: Stage[] = []
-  if (workload.split) stages.push(stage('split', splitInTwo))
-  stages.push(stage('judge', (batch) => (judge(batch), [batch])))
+  if (workload.split) stages.push(stageOf('split', splitInTwo))
+  stages.push(stageOf('judge', (batch) => (judge(batch), [batch])))
   if (!workload.dedup) return stages
   const config = { key: ['id', 'timestamp'], time: 'timestamp', missing: 'reject' as const, memory: 0 }
   const path = (text: string) => paths.add(text)
   const context = { pipeline: 'events', stage: 'dedup', folder: '.', paths, path, hashKey }
   const claims = await dedup.create(config, context)
   if (!isBatchTransform(claims)) throw new Error('dedup works on batches')
-  return [...stages, stage('dedup', async (batch) => (await claims.batch(batch)) ?? [batch])]
+  return [...stages, stageOf('dedup', async (batch) => (await claims.batch(batch)) ?? [batch])]
 }
 
 function isBatchTransform(transform: object): transform is BatchTransform {
   return 'batch' in transform
 }
 
-function stage(name: string, run: Stage['run']): Stage {
+function stageOf(name: string, run: Stage['run']): Stage {
   return {
     name,
     type: name,
