@@ -7,7 +7,9 @@ export class AnswerError extends SluiceError {
   readonly retryAfter: number | undefined
 
   constructor(status: number, message: string, retryAfter?: number) {
-    super(RETRYABLE.has(status) ? 'SOURCE_UNAVAILABLE' : 'SOURCE_REFUSED', message)
+    // A refusal that says when to come back is about the pace.
+    const mayPass = RETRYABLE.has(status) || (status === 403 && retryAfter !== undefined)
+    super(mayPass ? 'SOURCE_UNAVAILABLE' : 'SOURCE_REFUSED', message)
     this.status = status
     this.retryAfter = retryAfter
   }

@@ -12,7 +12,7 @@ import { Deadline } from './deadline.ts'
 import { createDispatcher } from './dispatcher.ts'
 import { isLoopback } from './loopback.ts'
 import type { HttpOptions } from './options.ts'
-import { parseRetryAfter } from './pace.ts'
+import { parseRateLimit, parseRetryAfter } from './pace.ts'
 import type { PreparedRequest } from './request.ts'
 import { headerText, member, parseJson } from './values.ts'
 import type { ApiClock } from './window.ts'
@@ -121,7 +121,8 @@ export class Client {
     ]
     const id = headerText(headers['x-request-id']) ?? headerText(headers['request-id'])
     const message = parts.filter((part) => part !== undefined && part !== '').join(': ')
-    const retryAfter = parseRetryAfter(headerText(headers['retry-after']), headerText(headers['date']))
+    const retryAfter =
+      parseRetryAfter(headerText(headers['retry-after']), headerText(headers['date'])) ?? parseRateLimit(headers)
     throw new AnswerError(
       status,
       id === undefined ? message : `${message} (request id ${this.#hide(id, request)})`,

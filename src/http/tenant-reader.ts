@@ -7,7 +7,7 @@ import { AnswerError } from './answer-error.ts'
 import type { Client } from './client.ts'
 import { Deadline } from './deadline.ts'
 import type { HttpOptions, Tenant } from './options.ts'
-import { backoff } from './pace.ts'
+import { backoff, parseRateLimit } from './pace.ts'
 import type { Pace } from './pace.ts'
 import { openPage } from './page.ts'
 import { nextPage, readCount } from './paginate.ts'
@@ -56,6 +56,8 @@ export class TenantReader {
   #checkpoint: Checkpoint
   #margin = EDGE_MARGIN
   #restarts = 0
+  /** By `performance.now()`. */
+  #pauseUntil = 0
   /** Digests of the cursors that the open window has sent. */
   readonly #sent = new Set<string>()
 
@@ -147,11 +149,20 @@ export class TenantReader {
     }
   }
 
+  /** Where the API has said that nothing is left of a tenant's rate, it is not asked before there is. */
+  async #pause(): Promise<void> {
+    const wait = this.#pauseUntil - performance.now()
+    if (wait <= 0) return
+    this.#note('the rate limit of the API is reached', { waitMs: Math.ceil(wait) })
+    await sleep(wait, undefined, { signal: this.#session.signal })
+  }
+
   /** Reads a page, in as many attempts as it may take; false when the window must be begun again. */
   async #isPageRead(window: OpenWindow, reached: () => number): Promise<boolean> {
     const { limit, signal } = this.#session
     for (let attempt = 1; ; attempt++) {
       try {
+        await this.#pause()
         await limit(() => this.#readPage(window, reached))
         return true
       } catch (error) {
@@ -178,6 +189,7 @@ export class TenantReader {
     const deadline = new Deadline(options.timeout.request, signal)
     try {
       const answer = await client.send(request, deadline, signal)
+      this.#pauseUntil = performance.now() + Math.min(LONGEST_WAIT, parseRateLimit(answer.headers) ?? 0)
       const asOf = window.asOf ?? Math.max(clock.now(), reached()) - this.#lag
       const page = openPage(answer, { options, maxLine: read.maxLine, deadline })
       // The last piece waits for the end of the page: only then its position is true.
@@ -227,6 +239,7 @@ export class TenantReader {
     if (options.count === undefined || counts === undefined || start === undefined || end === undefined) return window
     const request = counts.build({ window: { start, end }, page: 1, offset: 0, tenant: this.#tenant.values })
     try {
+      await this.#pause()
       const counted = await limit(async () => {
         await pace.turn(signal)
         return readCount(await client.ask(request, signal), options.count?.value ?? {})
