@@ -69,7 +69,7 @@ function compare(change: Change, part: Part, before: Json, after: Json, depth: n
 function compareObjects(change: Change, whole: Part, earlier: JsonObject, after: JsonObject, depth: number): void {
   const { line, splices } = change
   const names = Object.keys(earlier)
-  const changed = findChanged(names, earlier, after)
+  const { changed, found } = findChanged(names, earlier, after)
   let missing = 0
   for (const { name, part, twins } of changed.length === 0 ? [] : locate(line, whole.start, names, changed)) {
     const before = splices.length
@@ -81,27 +81,37 @@ function compareObjects(change: Change, whole: Part, earlier: JsonObject, after:
     }
     if (splices.length > before) for (const twin of twins) splices.push({ ...twin, json: undefined })
   }
+  if (found === Object.keys(after).length) return
   const added = Object.keys(after).filter((name) => !Object.hasOwn(earlier, name) && after[name] !== undefined)
   if (added.length === 0) return
   const members = added.map((name) => `${JSON.stringify(name)}:${jsonText(after[name], depth - 1)}`)
   splices.push(append(line, whole, members.join(','), names.length > missing))
 }
 
-/** The positions of names whose values are not the very same. */
-function findChanged(names: readonly string[], earlier: JsonObject, after: JsonObject): number[] {
+/** The positions of names whose values are not the very same, and how many of the names are there at all. */
+function findChanged(
+  names: readonly string[],
+  earlier: JsonObject,
+  after: JsonObject,
+): { changed: number[]; found: number } {
   const values = Object.values(earlier)
   const newNames = Object.keys(after)
   const newValues = Object.values(after)
   const changed: number[] = []
   let next = 0
+  let found = 0
   for (let at = 0; at < names.length; at++) {
     const name = names[at]
     // Mostly members stand in the order in which they stood.
     if (newNames[next] === name) {
       if (!Object.is(newValues[next++], values[at])) changed.push(at)
-    } else if (!Object.hasOwn(after, name) || !Object.is(after[name], values[at])) changed.push(at)
+      found++
+    } else if (Object.hasOwn(after, name)) {
+      if (!Object.is(after[name], values[at])) changed.push(at)
+      found++
+    } else changed.push(at)
   }
-  return changed
+  return { changed, found }
 }
 
 /** A member, and those before it that have the same key: they do not count. */

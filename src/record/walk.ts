@@ -76,8 +76,12 @@ function skipValue(bytes: Buffer, start: number): number {
 
 export function skipString(bytes: Buffer, start: number): number {
   let at = start + 1
-  while (bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1
-  return at + 1
+  for (;;) {
+    let byte = bytes[at]
+    while (byte !== QUOTE && byte !== BACKSLASH) byte = bytes[++at]
+    if (byte === QUOTE) return at + 1
+    at += 2
+  }
 }
 
 function isEnd(byte: number): boolean {
