@@ -6,15 +6,7 @@ import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { parse, stringify } from 'yaml'
 import yargs from 'yargs'
-import type { CommandModule } from 'yargs'
-import { command as backfill } from '../src/cli/backfill.ts'
-import { command as check } from '../src/cli/check.ts'
-import { command as describeCommand } from '../src/cli/describe.ts'
-import { command as list } from '../src/cli/list.ts'
-import { command as create } from '../src/cli/new.ts'
-import { command as preview } from '../src/cli/preview.ts'
-import { command as run } from '../src/cli/run.ts'
-import { command as testCommand } from '../src/cli/test.ts'
+import { commands } from '../src/cli/commands.ts'
 import { fieldRows } from '../src/config/field-table.ts'
 import { loadComponent } from '../src/config/load-component.ts'
 import { listPipelines, loadPipeline } from '../src/config/load.ts'
@@ -110,17 +102,6 @@ describe('the pipelines of the project', () => {
 })
 
 const FILE = { type: 'file', path: 'out' }
-const commands: readonly CommandModule[] = [
-  run,
-  backfill,
-  check,
-  testCommand,
-  preview,
-  list,
-  describeCommand,
-  create,
-].map((command): CommandModule => ({ ...command, handler: () => undefined }))
-
 async function pagesBelow(folder: string): Promise<string[]> {
   const names = await readdir(join(REPOSITORY, folder), { recursive: true })
   return names.filter((name) => name.endsWith('.md')).map((name) => join(folder, name))
@@ -137,12 +118,11 @@ function brokenLink(from: string, link: string): string | undefined {
 
 /** Fails as the command line would: unknown commands and options, missing arguments. */
 async function parseCommand(args: readonly string[]): Promise<void> {
-  let parser = yargs([...args])
+  await yargs([...args])
     .exitProcess(false)
     .strict()
     .demandCommand(1)
-  for (const command of commands) parser = parser.command(command)
-  await parser
+    .command(commands.map((command) => ({ ...command, handler: () => undefined })))
     .fail((message, error) => {
       throw new Error(`sluice ${args.join(' ')}: ${message || error.message}`)
     })

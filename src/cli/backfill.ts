@@ -1,9 +1,9 @@
-import type { CommandModule } from 'yargs'
 import { SluiceError } from '../errors.ts'
 import { formatBytes } from '../observe/report.ts'
 import { keepBetween, parseMoment } from '../runtime/time-limits.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { findInputs } from '../sources/file/inputs.ts'
+import type { Command } from './commands.ts'
 import { execute, executeOptions, type ExecuteArguments } from './execute.ts'
 import { loadOrFail } from './load.ts'
 
@@ -15,9 +15,7 @@ interface BackfillArguments extends ExecuteArguments {
   'dry-run': boolean
 }
 
-export const command: CommandModule<object, BackfillArguments> = {
-  command: 'backfill <pipeline> <path...>',
-  describe: "Put archives through a pipeline's transforms, sink, de-duplication and state",
+export const command: Command<BackfillArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })

@@ -1,9 +1,9 @@
-import type { CommandModule } from 'yargs'
 import type { Loaded } from '../config/load.ts'
 import { listPipelines, loadPipeline } from '../config/load.ts'
 import type { Problem } from '../config/pipeline.ts'
 import { renderProblems } from '../config/render.ts'
 import { SluiceError } from '../errors.ts'
+import type { Command } from './commands.ts'
 
 interface CheckArguments {
   pipeline: string[] | undefined
@@ -11,9 +11,7 @@ interface CheckArguments {
   json: boolean
 }
 
-export const command: CommandModule<object, CheckArguments> = {
-  command: 'check [pipeline...]',
-  describe: 'Find every mistake in pipelines (all in pipelines/ by default) without running them',
+export const command: Command<CheckArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' })

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path'
-import type { CommandModule } from 'yargs'
 import { fieldRows } from '../config/field-table.ts'
 import type { Declaration, Kind } from '../config/load-component.ts'
 import { isCustom, loadComponent } from '../config/load-component.ts'
@@ -7,15 +6,14 @@ import { suggest } from '../config/nearest.ts'
 import { exampleYaml } from '../config/pages.ts'
 import { SluiceError } from '../errors.ts'
 import { components } from '../registry.ts'
+import type { Command } from './commands.ts'
 
 interface DescribeArguments {
   component: string
   json: boolean
 }
 
-export const command: CommandModule<object, DescribeArguments> = {
-  command: 'describe <component>',
-  describe: 'Explain a component: its fields, defaults and examples',
+export const command: Command<DescribeArguments> = {
   builder: (parser) =>
     parser
       .positional('component', {

@@ -1,14 +1,12 @@
-import type { CommandModule } from 'yargs'
 import { listPipelines } from '../config/load.ts'
 import { components } from '../registry.ts'
+import type { Command } from './commands.ts'
 
 interface ListArguments {
   json: boolean
 }
 
-export const command: CommandModule<object, ListArguments> = {
-  command: 'list',
-  describe: 'List the pipelines here and the components there are',
+export const command: Command<ListArguments> = {
   builder: (parser) => parser.option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
   handler: async ({ json }) => {
     const pipelines = await listPipelines()

@@ -3,16 +3,7 @@ import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import yargs from 'yargs'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import { command as backfill } from './backfill.ts'
-import { command as check } from './check.ts'
-import { command as describe } from './describe.ts'
-import { command as list } from './list.ts'
-import { command as create } from './new.ts'
-import { command as preview } from './preview.ts'
-import { command as run } from './run.ts'
-import { command as state } from './state.ts'
-import { command as test } from './test.ts'
-import { command as verify } from './verify.ts'
+import { commands } from './commands.ts'
 
 /** Runs one command. Only here an error becomes an exit status; `process.exit` would cut what is still on its way to a pipe. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -20,16 +11,7 @@ export async function main(args: readonly string[]): Promise<void> {
     await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
       .scriptName('sluice')
       .usage('$0 <command>\n\nMoves audit events from where they are made to where they are kept, every event once.')
-      .command(run)
-      .command(backfill)
-      .command(check)
-      .command(test)
-      .command(preview)
-      .command(list)
-      .command(describe)
-      .command(create)
-      .command(state)
-      .command(verify)
+      .command(commands)
       .middleware(restoreDashes)
       .demandCommand(1, 'say what to do: one of the commands above')
       .strict()
@@ -39,19 +21,25 @@ export async function main(args: readonly string[]): Promise<void> {
       .epilogue('A pipeline is a name in pipelines/ or a path. Documentation: docs/')
       .exitProcess(false)
       .fail((message, error, parser) => {
-        // Errors that yargs itself throws are about the command line, too.
-        if (error && error.name !== 'YError') throw error
+        if (error && !isYargsError(error)) throw error
         parser.showHelp('error')
         throw new SluiceError('USAGE', message || error.message)
       })
       .parseAsync()
   } catch (thrown) {
-    const error = asSluiceError(thrown, 'INTERNAL', 'this is a defect in Sluice')
+    const error = isYargsError(thrown)
+      ? new SluiceError('USAGE', thrown.message)
+      : asSluiceError(thrown, 'INTERNAL', 'this is a defect in Sluice')
     process.stderr.write(`\nsluice: ${error.code}: ${error.message}\n`)
     if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`)
     if (error.code === 'INTERNAL') process.stderr.write(`${error.stack}\n`)
     process.exitCode = error.exit
   }
+}
+
+/** Errors that yargs itself throws are about the command line. With a builder that is loaded not all of them go through `fail`. */
+function isYargsError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'YError'
 }
 
 /** An argument cannot hold a NUL: nobody else means this. */

@@ -2,17 +2,15 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { CommandModule } from 'yargs'
 import { SluiceError } from '../errors.ts'
+import type { Command } from './commands.ts'
 
 interface NewArguments {
   kind: string
   name: string
 }
 
-export const command: CommandModule<object, NewArguments> = {
-  command: 'new <kind> <name>',
-  describe: 'Write a pipeline, or a transform with a pipeline that tests it',
+export const command: Command<NewArguments> = {
   builder: (parser) =>
     parser
       .positional('kind', { choices: ['pipeline', 'transform'], demandOption: true, describe: 'What to write' })

@@ -1,8 +1,8 @@
-import type { CommandModule } from 'yargs'
 import { SluiceError } from '../errors.ts'
 import { hideSecrets } from '../observe/log.ts'
 import { previewPipeline } from '../runtime/preview.ts'
 import { renderPreview } from '../runtime/render-preview.ts'
+import type { Command } from './commands.ts'
 import { loadOrFail } from './load.ts'
 
 interface PreviewArguments {
@@ -12,9 +12,7 @@ interface PreviewArguments {
   readonly set: string[] | undefined
 }
 
-export const command: CommandModule<object, PreviewArguments> = {
-  command: 'preview <pipeline> [input]',
-  describe: 'Show records before and after the transforms; nothing is written or remembered',
+export const command: Command<PreviewArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })

@@ -1,4 +1,4 @@
-import type { CommandModule } from 'yargs'
+import type { Command } from './commands.ts'
 import { execute, executeOptions, type ExecuteArguments } from './execute.ts'
 import { loadOrFail } from './load.ts'
 
@@ -7,9 +7,7 @@ interface RunArguments extends ExecuteArguments {
   follow: boolean
 }
 
-export const command: CommandModule<object, RunArguments> = {
-  command: 'run <pipeline...>',
-  describe: 'Run pipelines until they have caught up',
+export const command: Command<RunArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', array: true, demandOption: true, describe: 'Names or paths' })

@@ -1,17 +1,15 @@
-import type { CommandModule } from 'yargs'
 import { listPipelines } from '../config/load.ts'
 import { SluiceError } from '../errors.ts'
 import { hideSecrets } from '../observe/log.ts'
 import { runPipelineTest } from '../runtime/pipeline-tests.ts'
+import type { Command } from './commands.ts'
 import { loadOrFail } from './load.ts'
 
 interface TestArguments {
   readonly pipeline: string[] | undefined
 }
 
-export const command: CommandModule<object, TestArguments> = {
-  command: 'test [pipeline...]',
-  describe: 'Run the tests: blocks of pipelines (all in pipelines/ by default)',
+export const command: Command<TestArguments> = {
   builder: (parser) => parser.positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' }),
   handler: async ({ pipeline: names }) => {
     const chosen = names === undefined || names.length === 0 ? await listPipelines() : names

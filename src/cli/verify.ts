@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
-import type { CommandModule } from 'yargs'
 import { sum } from '../commit/tally.ts'
 import { SluiceError } from '../errors.ts'
 import { hideSecrets } from '../observe/log.ts'
 import { formatBytes, formatCount } from '../observe/report.ts'
 import { verifyPipeline } from '../runtime/verify.ts'
 import type { Verification } from '../runtime/verify.ts'
+import type { Command } from './commands.ts'
 import { loadOrFail } from './load.ts'
 import { stateOption } from './state-folder.ts'
 
@@ -16,9 +16,7 @@ interface VerifyArguments {
   json: boolean
 }
 
-export const command: CommandModule<object, VerifyArguments> = {
-  command: 'verify <pipeline>',
-  describe: 'Read all objects back and hold them against what was committed; also while it runs',
+export const command: Command<VerifyArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })

@@ -1,0 +1,59 @@
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
+
+/** A command without its line in the help. */
+export interface Command<Args> {
+  readonly builder: (parser: Argv) => Argv<Args>
+  readonly handler: (args: ArgumentsCamelCase<Args>) => Promise<void>
+}
+
+/** What `sluice` can do. A command's own code is loaded when it is chosen: the help needs none of it. */
+export const commands: CommandModule[] = [
+  lazy('run <pipeline...>', 'Run pipelines until they have caught up', () => import('./run.ts')),
+  lazy(
+    'backfill <pipeline> <path...>',
+    "Put archives through a pipeline's transforms, sink, de-duplication and state",
+    () => import('./backfill.ts'),
+  ),
+  lazy(
+    'check [pipeline...]',
+    'Find every mistake in pipelines (all in pipelines/ by default) without running them',
+    () => import('./check.ts'),
+  ),
+  lazy(
+    'test [pipeline...]',
+    'Run the tests: blocks of pipelines (all in pipelines/ by default)',
+    () => import('./test.ts'),
+  ),
+  lazy(
+    'preview <pipeline> [input]',
+    'Show records before and after the transforms; nothing is written or remembered',
+    () => import('./preview.ts'),
+  ),
+  lazy('list', 'List the pipelines here and the components there are', () => import('./list.ts')),
+  lazy('describe <component>', 'Explain a component: its fields, defaults and examples', () => import('./describe.ts')),
+  lazy('new <kind> <name>', 'Write a pipeline, or a transform with a pipeline that tests it', () => import('./new.ts')),
+  lazy('state <action>', "Look at a pipeline's state, read again, or begin anew", () => import('./state.ts')),
+  lazy(
+    'verify <pipeline>',
+    'Read all objects back and hold them against what was committed; also while it runs',
+    () => import('./verify.ts'),
+  ),
+]
+
+function lazy<Args>(
+  command: string,
+  describe: string,
+  load: () => Promise<{ readonly command: Command<Args> }>,
+): CommandModule {
+  return {
+    command,
+    describe,
+    builder: async (parser) => (await load()).command.builder(parser),
+    handler: async (args) => {
+      const { command: loaded } = await load()
+      // Its own builder has parsed them.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      await loaded.handler(args as ArgumentsCamelCase<Args>)
+    },
+  }
+}
