@@ -1,8 +1,7 @@
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
 import { S3Client } from '@aws-sdk/client-s3'
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { createAgents } from './agents.ts'
 import { credentialsError } from './errors.ts'
 
 /** Where a bucket is. JSON: sinks write it into object rows. */
@@ -37,7 +36,6 @@ export interface S3ClientOptions extends S3Place {
  * container, instance.
  */
 export function createS3Client(options: S3ClientOptions): S3Client {
-  const agent = { keepAlive: true, maxSockets: 64 }
   const checksums = options.checksums === 'when-required' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED'
   return new S3Client({
     region: options.region,
@@ -52,8 +50,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       requestTimeout: options.requestTimeout ?? 300_000,
       throwOnRequestTimeout: true,
       socketTimeout: options.idleTimeout ?? 60_000,
-      httpAgent: new HttpAgent(agent),
-      httpsAgent: new HttpsAgent(agent),
+      ...createAgents(),
     }),
   })
 }
@@ -81,9 +78,9 @@ function credentials({ assumeRole, region, maxAttempts }: S3ClientOptions) {
           RoleSessionName: assumeRole.sessionName ?? 'sluice',
           ...(assumeRole.externalId !== undefined && { ExternalId: assumeRole.externalId }),
         },
-        clientConfig: { region, maxAttempts: maxAttempts ?? ATTEMPTS },
+        clientConfig: { region, maxAttempts: maxAttempts ?? ATTEMPTS, requestHandler: createAgents() },
       })
-    : fromNodeProviderChain()
+    : fromNodeProviderChain({ clientConfig: { requestHandler: createAgents() } })
   return async () => {
     try {
       return await provide()

@@ -1,0 +1,45 @@
+import { createServer } from 'node:http'
+import { connect } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import type { TestContext } from 'node:test'
+
+export interface ConnectProxy {
+  /** With a name and a password. */
+  readonly url: string
+  /** What was asked for, `host:port` each. */
+  readonly tunnels: readonly string[]
+}
+
+export const PROXY_PASSWORD = 'canary-proxy-password'
+
+/** A proxy that tunnels (CONNECT) every name to loopback: names that no resolver knows prove that nothing goes past it. */
+export async function startConnectProxy(context: TestContext): Promise<ConnectProxy> {
+  const tunnels: string[] = []
+  const sockets = new Set<Socket>()
+  const expected = `Basic ${Buffer.from(`me:${PROXY_PASSWORD}`).toString('base64')}`
+  const server = createServer((_request, response) => response.writeHead(405).end())
+  server.on('connection', (socket) => sockets.add(socket))
+  server.on('connect', ({ url = '', headers }, client: Socket, head) => {
+    if (headers['proxy-authorization'] !== expected) {
+      client.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
+      return
+    }
+    tunnels.push(url)
+    const target = connect(Number(url.split(':').at(-1)), '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      target.write(head)
+      target.pipe(client).pipe(target)
+    })
+    sockets.add(target)
+    target.on('error', () => client.destroy())
+    client.on('error', () => target.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  context.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
+  const { port } = server.address() as AddressInfo
+  return { url: `http://me:${PROXY_PASSWORD}@127.0.0.1:${port}`, tunnels }
+}
