@@ -192,7 +192,17 @@ export interface ObjectSink {
   open?(destination: JsonObject, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>
   /** All keys where this sink writes that begin with a text, for `sluice verify`. @throws SluiceError SINK_REFUSED when we may not know */
   list?(prefix: string, signal: AbortSignal): AsyncIterable<string>
+  /** For stores that may not do what `publish` asks of them: to refuse an object that is there. */
+  readonly twins?: TwinTest
   close?(): void | Promise<void>
+}
+
+/** Asked once for each store, with the first object that was published there; the state keeps the answer. */
+export interface TwinTest {
+  /** The store of an object and the way in which it is put: what holds for one object holds for all of that name. */
+  store(file: OutboxFile, destination: JsonObject): string
+  /** Puts the object, which is there, once more. True when the store refuses. */
+  isRefused(file: OutboxFile, destination: JsonObject, signal: AbortSignal, attempt: Attempt): Promise<boolean>
 }
 
 /** What one attempt to publish an object leaves to the next, over crashes too: for example the id of an unfinished upload. */

@@ -51,6 +51,7 @@ function describe(state: StateView) {
       position,
       ...(horizon !== undefined && { horizon: new Date(horizon).toISOString() }),
     })),
+    stores: state.stores(),
     dedup: state.buckets().map(describeBucket),
   }
 }
@@ -67,7 +68,8 @@ function bucketName(name: string): string {
 }
 
 function render(facts: Facts): string {
-  const { pipeline, folder, generation, running, epochs, totals, published, unpublished, partitions, dedup } = facts
+  const { pipeline, folder, generation, running, epochs, totals, published, unpublished, partitions, stores, dedup } =
+    facts
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
   const bytes = dedup.reduce((all, bucket) => all + bucket.bytes, 0)
   const lines = [
@@ -82,6 +84,9 @@ function render(facts: Facts): string {
     ),
     `  positions   ${partitions.length === 0 ? 'none: the source is read from its beginning' : partitions.length}`,
     ...partitions.map(({ partition, position }) => `              ${partition} ${JSON.stringify(position)}`),
+    ...stores.map(({ name, refusesTwins }) => {
+      return `  store       ${name}: ${refusesTwins ? 'refuses' : 'IGNORES If-None-Match and replaces'} an object that is there`
+    }),
     `  dedup       ${formatCount(keys)} keys in ${dedup.length} buckets, ${formatBytes(bytes)}`,
     ...dedup.map((bucket) => {
       const kept = bucket.kept ? ', never forgotten' : ''

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pLimit from 'p-limit'
-import type { ObjectSink } from '../component.ts'
+import type { Attempt, ObjectSink, OutboxFile } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Files } from './files.ts'
 import type { ObjectRow, Role, State } from './state.ts'
@@ -33,12 +33,15 @@ export class Publisher {
   readonly #bytes = { sink: 0, rejects: 0 }
   readonly #listeners = new Set<() => void>()
   readonly #running = new Set<Promise<void>>()
+  /** Those that were tried, see `TwinTest`. */
+  readonly #stores: Set<string>
   /** How many objects the store did not take at their last attempt. */
   #troubled = 0
   #lastError: SluiceError | undefined
 
   constructor(options: PublisherOptions) {
     this.#options = options
+    this.#stores = new Set(options.state.stores().map(({ name }) => name))
   }
 
   /**
@@ -149,7 +152,9 @@ export class Publisher {
 
   async #publish(row: ObjectRow): Promise<void> {
     try {
-      await this.#untilVisible(row)
+      const attempt = this.#attemptOf(row)
+      await this.#untilVisible(row, attempt)
+      await this.#testStore(row, attempt)
       if (!this.#stop.signal.aborted) await this.#retire(row)
     } catch (error) {
       if (this.#stop.signal.aborted) return
@@ -157,19 +162,23 @@ export class Publisher {
     }
   }
 
-  async #untilVisible(row: ObjectRow): Promise<void> {
-    const { note } = this.#options
-    const { signal } = this.#stop
+  #attemptOf(row: ObjectRow): Attempt {
+    const { state } = this.#options
     let left = row.left
-    const attempt = {
+    return {
       get left() {
         return left
       },
-      leave: async (value: NonNullable<typeof left>) => {
+      async leave(value) {
         left = value
-        await this.#options.state.leave(row, value)
+        await state.leave(row, value)
       },
     }
+  }
+
+  async #untilVisible(row: ObjectRow, attempt: Attempt): Promise<void> {
+    const { note } = this.#options
+    const { signal } = this.#stop
     for (let failures = 0; !signal.aborted;) {
       try {
         await this.#attempt(row, attempt)
@@ -192,19 +201,38 @@ export class Publisher {
     }
   }
 
-  async #attempt(row: ObjectRow, attempt: Parameters<ObjectSink['publish']>[3]): Promise<void> {
+  async #attempt(row: ObjectRow, attempt: Attempt): Promise<void> {
     const limit = AbortSignal.timeout(LONGEST_ATTEMPT)
-    const { file, bytes, records, sha256, compression, destination } = row
-    const path = join(this.#options.folder, file)
     const signal = AbortSignal.any([this.#stop.signal, limit])
     try {
-      await this.#sink(row).publish({ path, bytes, records, sha256, compression }, destination, signal, attempt)
+      await this.#sink(row).publish(this.#fileOf(row), row.destination, signal, attempt)
     } catch (error) {
       if (!limit.aborted) throw error
       throw new SluiceError('SINK_UNAVAILABLE', `no answer within ${LONGEST_ATTEMPT / 60_000} minutes`, {
         cause: error,
       })
     }
+  }
+
+  /** Finds out, with the first object of a store, whether it refuses to replace one that is there. A failure leaves that to the next run. */
+  async #testStore(row: ObjectRow, attempt: Attempt): Promise<void> {
+    const { state, note } = this.#options
+    const { twins } = this.#sink(row)
+    if (!twins || this.#stop.signal.aborted) return
+    const file = this.#fileOf(row)
+    const name = twins.store(file, row.destination)
+    if (this.#stores.has(name)) return
+    this.#stores.add(name)
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LONGEST_TEST)])
+    const [result] = await Promise.allSettled([twins.isRefused(file, row.destination, signal, attempt)])
+    if (result.status === 'rejected') return
+    await state.keepStore({ name, refusesTwins: result.value })
+    if (result.value) return
+    note('the store ignores If-None-Match: it replaces an object that is there when it is put again', { store: name })
+  }
+
+  #fileOf({ file, bytes, records, sha256, compression }: ObjectRow): OutboxFile {
+    return { path: join(this.#options.folder, file), bytes, records, sha256, compression }
   }
 
   async #retire(row: ObjectRow): Promise<void> {
@@ -233,6 +261,8 @@ export class Publisher {
 const CONCURRENCY = 4
 /** Milliseconds; the largest object at 2 Mbit/s. */
 const LONGEST_ATTEMPT = 15 * 60_000
+/** Milliseconds. Nothing depends on a test, so nothing waits long for one. */
+const LONGEST_TEST = 15_000
 const LONGEST_PAUSE = 60_000
 
 /** Exponential with full jitter: many collectors that lost one store do not come back as one. */

@@ -6,7 +6,7 @@ import { openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { BucketRow } from './dedup-index.ts'
 import type { Owner } from './owner.ts'
-import type { HistoryRow, Meta, ObjectRow, PartitionRow } from './state.ts'
+import type { HistoryRow, Meta, ObjectRow, PartitionRow, StoreRow } from './state.ts'
 import { emptyTally } from './tally.ts'
 import type { Tally } from './tally.ts'
 
@@ -55,6 +55,10 @@ export class StateView {
     return this.#list('history', fromEpoch)
   }
 
+  stores(): StoreRow[] {
+    return this.#list('store')
+  }
+
   /** Over the whole life of the state. */
   get tally(): Tally {
     return this.#db.get('tally') ?? emptyTally()
@@ -93,9 +97,17 @@ export function databaseFolder(folder: string): string {
   return join(folder, 'state')
 }
 
-/** Names of partitions are free text (a file's path, a tenant): a digest of them fits into a key. */
 export function partitionKey(partition: string): Key {
-  return ['partition', createHash('sha256').update(partition).digest('hex')]
+  return ['partition', digest(partition)]
+}
+
+export function storeKey(name: string): Key {
+  return ['store', digest(name)]
+}
+
+/** Names are free text (a file's path, a tenant): a digest of them fits into a key. */
+function digest(name: string): string {
+  return createHash('sha256').update(name).digest('hex')
 }
 
 /** Sorts behind every number and every text that can stand in its place. */

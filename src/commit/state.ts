@@ -9,7 +9,7 @@ import type { BucketRow } from './dedup-index.ts'
 import type { Files } from './files.ts'
 import { clearPresence, isPresent, showPresence } from './owner.ts'
 import type { Owner, Presence } from './owner.ts'
-import { databaseFolder, hasState, noState, partitionKey, StateView } from './state-view.ts'
+import { databaseFolder, hasState, noState, partitionKey, StateView, storeKey } from './state-view.ts'
 import { addTally } from './tally.ts'
 import type { Tally } from './tally.ts'
 
@@ -40,6 +40,12 @@ export type Role = 'sink' | 'rejects'
 export interface HistoryRow extends Omit<ObjectRow, 'file' | 'left'> {
   /** Milliseconds since 1970. */
   readonly publishedAt: number
+}
+
+/** What was found out about a store, see `TwinTest`. */
+export interface StoreRow {
+  readonly name: string
+  readonly refusesTwins: boolean
 }
 
 export interface PartitionRow {
@@ -158,6 +164,10 @@ export class State extends StateView {
         else db.removeSync(partitionKey(partition))
       }
     })
+  }
+
+  async keepStore(row: StoreRow): Promise<void> {
+    await this.#change((db) => put(db, storeKey(row.name), row))
   }
 
   async retire(row: ObjectRow, publishedAt: number): Promise<void> {

@@ -26,11 +26,11 @@ export interface UploadOptions {
 }
 
 /**
- * Makes an object of a file, unless there is one of its key: the key tells the content, so that one is this one. In parts when it is larger
+ * Makes an object of a file (true), unless there is one of its key (false): the key tells the content, so that one is this one. In parts when it is larger
  * than `partSize`; the parts of an earlier attempt are cleared away first.
  * @throws SluiceError SINK_REFUSED, SINK_UNAVAILABLE
  */
-export async function uploadObject({ client, file, destination, signal, attempt }: UploadOptions): Promise<void> {
+export async function uploadObject({ client, file, destination, signal, attempt }: UploadOptions): Promise<boolean> {
   await abortEarlier(client, destination, attempt)
   const body = createReadStream(file.path, { highWaterMark: FILE_CHUNK })
   const upload = new Upload({
@@ -51,8 +51,9 @@ export async function uploadObject({ client, file, destination, signal, attempt 
   })
   try {
     await upload.done()
+    return true
   } catch (error) {
-    if (error instanceof AlreadyThere) return
+    if (error instanceof AlreadyThere) return false
     throw s3Error(error, { operation: 'Upload', bucket: destination.bucket })
   } finally {
     body.destroy()

@@ -146,6 +146,17 @@ export default defineSink({
         const destination = readDestination(row)
         return isVisible(clientOf(destination), destination, signal)
       },
+      twins: {
+        store(file, row) {
+          const { bucket, endpoint, partSize } = readDestination(row)
+          const where = `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`
+          return file.bytes > partSize ? `${where}, uploads in parts` : where
+        },
+        async isRefused(file, row, signal, attempt) {
+          const destination = readDestination(row)
+          return !(await uploadObject({ client: clientOf(destination), file, destination, signal, attempt }))
+        },
+      },
       open(row, signal) {
         const destination = readDestination(row)
         return readObject(clientOf(destination), destination, signal)
