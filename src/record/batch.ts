@@ -1,6 +1,6 @@
 import type { Reread } from '../component.ts'
 import { ACCEPT_MASK } from './automaton.ts'
-import { BACKSLASH, LOWER_F, LOWER_N, LOWER_T, OPEN_ARRAY, OPEN_OBJECT, QUOTE, LINE_FEED } from './ascii.ts'
+import { BACKSLASH, LOWER_F, LOWER_N, LOWER_T, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './ascii.ts'
 import { Edit, FIRST_TOKEN, growthOf, isChanged, writeEdited } from './edits.ts'
 import type { Edited } from './edits.ts'
 import type { Json } from './json.ts'
@@ -9,6 +9,7 @@ import { isPlainNumber } from './number.ts'
 import type { Path, Paths } from './path.ts'
 import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, Kind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
+import { writeLines } from './write-lines.ts'
 
 export { Edit } from './edits.ts'
 
@@ -308,7 +309,8 @@ export class Batch {
   edit(hit: number, edit: number): void {
     if (this.#edits[hit] === Edit.shadowed) return
     this.#edits[hit] = edit
-    this.#edits.fill(Edit.shadowed, hit + 1, this.#endOf(hit))
+    const end = this.#endOf(hit)
+    for (let inside = hit + 1; inside < end; inside++) this.#edits[inside] = Edit.shadowed
   }
 
   /** True when anything in the record is edited. */
@@ -324,44 +326,13 @@ export class Batch {
 
   /** The live records (or those of a list, in its order) as they now stand, one line each, in one Buffer. */
   assemble(list?: ArrayLike<number>): Buffer {
-    const runs = this.#runs(list ?? this.#listLive())
-    const edited = this.#edited()
-    const room = runs.reduce((sum, { bytes: [from, to], hits }) => sum + to - from + 1 + growthOf(edited, ...hits), 0)
-    const out = Buffer.allocUnsafeSlow(room)
-    let position = 0
-    for (const run of runs) {
-      position = writeEdited(edited, run.bytes, run.hits, out, position)
-      out[position++] = LINE_FEED
-    }
-    return out.subarray(0, position)
+    return writeLines(this.#edited(), this.#index.records, list ?? this.#listLive())
   }
 
   #listLive(): number[] {
     const list: number[] = []
     for (let record = 0; record < this.count; record++) if (this.states[record] === State.live) list.push(record)
     return list
-  }
-
-  /** Records that stand next to each other, with nothing but a line feed between them, are written as one. */
-  #runs(list: ArrayLike<number>): { bytes: readonly [number, number]; hits: readonly [number, number] }[] {
-    const { records } = this.#index
-    const runs = []
-    for (let at = 0; at < list.length; at++) {
-      const first = list[at]
-      let last = first
-      while (
-        list[at + 1] === last + 1 &&
-        records[RECORD_STRIDE * (last + 1)] === records[RECORD_STRIDE * last + 1] + 1
-      ) {
-        last++
-        at++
-      }
-      runs.push({
-        bytes: [records[RECORD_STRIDE * first], records[RECORD_STRIDE * last + 1]] as const,
-        hits: [records[RECORD_STRIDE * first + 2], records[RECORD_STRIDE * (last + 1) + 2]] as const,
-      })
-    }
-    return runs
   }
 
   #edited(): Edited {

@@ -20,6 +20,9 @@ export interface ScannerModule {
   readonly INPUT: Global
   readonly INPUT_BYTES: Global
   readonly MAX_DEPTH: Global
+  readonly TOKENS: Global
+  readonly TOKENS_BYTES: Global
+  readonly OUTPUT: Global
   readonly END: Global
 
   readonly count: Global
@@ -40,6 +43,7 @@ export interface ScannerModule {
   scanWindow(length: number, offset: number): void
   hashMessages(count: number, k0: bigint, k1: bigint): void
   hashContents(count: number, origin: number): void
+  writeRuns(count: number, origin: number, firstHit: number): number
 }
 
 interface Global {

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { Edit, FIRST_TOKEN, RUN_STRIDE } from '../../../src/record/edits.ts'
+import type { Edited } from '../../../src/record/edits.ts'
+import { Paths } from '../../../src/record/path.ts'
+import { defaultLimits, HIT_STRIDE } from '../../../src/record/record-index.ts'
+import type { RecordIndex } from '../../../src/record/record-index.ts'
+import { scanWhole } from '../../../src/record/scan.ts'
+import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
+import { WasmWriter } from '../../../src/record/wasm/writer.ts'
+import { findRuns, sizeOf, writeRuns } from '../../../src/record/write-lines.ts'
+import { createEventSet } from '../../servers/events.ts'
+import { pathText, recordText, valueText } from '../arbitrary.ts'
+
+const wasm = new WasmWriter(new WasmScanner().module)
+
+function scanned(lines: readonly string[], texts: readonly string[]): { bytes: Buffer; index: RecordIndex } {
+  const paths = new Paths()
+  for (const text of texts) paths.add(text)
+  const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''))
+  return { bytes, index: scanWhole(bytes, paths, { ...defaultLimits, maxLine: 1 << 24 }) }
+}
+
+/** Edits of hits by drawn numbers, from 0 for keep to the tokens; with or without what stands inside in their shadow. */
+function edited(
+  { bytes, index }: { bytes: Buffer; index: RecordIndex },
+  draws: readonly number[],
+  values: readonly string[],
+  shadows: boolean,
+): Edited {
+  const { hits } = index
+  const edits = new Uint32Array(hits.length / HIT_STRIDE)
+  let shadow = 0
+  for (let hit = 0; hit < edits.length; hit++) {
+    const draw = draws[hit % draws.length]
+    if (shadows && hits[HIT_STRIDE * hit + 2] < shadow) edits[hit] = Edit.shadowed
+    else if (draw !== Edit.shadowed) edits[hit] = draw < FIRST_TOKEN ? draw : FIRST_TOKEN + (draw % values.length)
+    if (edits[hit] === Edit.delete || edits[hit] >= FIRST_TOKEN) shadow = Math.max(shadow, hits[HIT_STRIDE * hit + 3])
+  }
+  return { bytes, hits, edits, tokens: values.map((value) => Buffer.from(value)) }
+}
+
+/** Both write the same, or the module leaves it. Returns how long it was. */
+function assertSame(changes: Edited, index: RecordIndex, list: readonly number[]): number | undefined {
+  const runs = findRuns(index.records, list)
+  const expected = Buffer.alloc(sizeOf(changes, runs))
+  const length = writeRuns(changes, runs, expected)
+  const out = Buffer.alloc(expected.length)
+  const written = wasm.write(changes, runs, out)
+  if (written === undefined) return undefined
+  assert.equal(out.toString('latin1', 0, written), expected.toString('latin1', 0, length))
+  return written
+}
+
+const pathTexts = fc.uniqueArray(pathText, { minLength: 1, maxLength: 6 })
+const lines = fc.array(recordText, { minLength: 1, maxLength: 6 })
+const draws = fc.array(fc.constantFrom(0, 0, 1, 1, 1, 3, 4, 5), { minLength: 1, maxLength: 7 })
+const values = fc.array(valueText, { minLength: 1, maxLength: 3 })
+
+test('both write any edits of any records alike', () => {
+  let changed = 0
+  fc.assert(
+    fc.property(
+      lines,
+      pathTexts,
+      draws,
+      values,
+      fc.boolean(),
+      fc.array(fc.nat({ max: 5 }), { maxLength: 6 }),
+      (texts, paths, drawn, tokens, shadows, picked) => {
+        const input = scanned(texts, paths)
+        const changes = edited(input, drawn, tokens, shadows)
+        const all = texts.map((_, record) => record)
+        const written = assertSame(changes, input.index, all)
+        assert.notEqual(written, undefined)
+        if (written !== input.bytes.length) changed++
+        assertSame(
+          changes,
+          input.index,
+          picked.map((record) => record % texts.length),
+        )
+      },
+    ),
+    { numRuns: 3000 },
+  )
+  assert.ok(changed > 500, `${changed} changed`)
+})
+
+test('batches of events are written alike, whatever is taken out or left out', () => {
+  const set = createEventSet({ seed: 5, count: 1500, start: 1.7e12, end: 1.71e12 })
+  const texts = Array.from({ length: set.count }, (_, index) => set.text(index))
+  const input = scanned(texts, ['client_ip', 'changes[*].{from,to}', 'geoip.*', '**./name|id/', 'initiated_by'])
+  const all = texts.map((_, record) => record)
+  for (const drawn of [[0], [1], [3], [0, 0, 1], [1, 3, 0, 1, 1], [0, 4, 1]]) {
+    const changes = edited(input, drawn, ['"[redacted]"', `"${'x'.repeat(200)}"`], true)
+    assert.ok(assertSame(changes, input.index, all) !== undefined)
+    assertSame(
+      changes,
+      input.index,
+      all.filter((record) => record % 7 !== 3),
+    )
+    assertSame(changes, input.index, all.toReversed())
+    assert.equal(assertSame(changes, input.index, []), 0)
+  }
+})
+
+test('what goes beyond the memory of the module is left to TypeScript', () => {
+  const long = scanned([`{"a":1,"b":"${'x'.repeat(1 << 20)}"}`, '{"a":1}'], ['a'])
+  assert.equal(assertSame(edited(long, [3], ['2'], true), long.index, [0]), undefined)
+  assert.equal(assertSame(edited(long, [3], ['2'], true), long.index, [1]), 8)
+  const many = scanned(
+    Array.from({ length: 200 }, () => '{"a":1}'),
+    ['a'],
+  )
+  const all = Array.from({ length: 200 }, (_, record) => record)
+  assert.equal(assertSame(edited(many, [3], ['x'.repeat(1 << 14)], true), many.index, all), undefined)
+  assert.equal(assertSame(edited(many, [3], ['x'.repeat(1 << 18)], true), many.index, [1]), undefined)
+  assert.equal(findRuns(many.index.records, all).length, RUN_STRIDE)
+})
