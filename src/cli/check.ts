@@ -1,14 +1,20 @@
 import type { Loaded } from '../config/load.ts'
 import { listPipelines, loadPipeline } from '../config/load.ts'
-import type { Problem } from '../config/pipeline.ts'
+import { hasState, readState } from '../commit/state-view.ts'
+import type { CheckedPipeline, Problem } from '../config/pipeline.ts'
 import { renderProblems } from '../config/render.ts'
 import { SluiceError } from '../errors.ts'
+import { guaranteesOf, renderGuarantees } from '../runtime/guarantees.ts'
+import type { Guarantees } from '../runtime/guarantees.ts'
 import type { Command } from './commands.ts'
+import { stateFolder, stateOption } from './state-folder.ts'
 
 interface CheckArguments {
   pipeline: string[] | undefined
   set: string[] | undefined
   json: boolean
+  guarantees: boolean
+  state: string
 }
 
 export const command: Command<CheckArguments> = {
@@ -17,20 +23,36 @@ export const command: Command<CheckArguments> = {
       .positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' })
       .option('set', { type: 'string', array: true, nargs: 1, describe: 'Override a value: sink.bucket=audit' })
       .option('json', { type: 'boolean', default: false, describe: 'Print the problems as JSON' })
+      .option('guarantees', { type: 'boolean', default: false, describe: 'Also say what each pipeline promises' })
+      .option('state', { ...stateOption, describe: 'Where guarantees look for what is known of a store' })
       .example('$0 check', 'check all pipelines')
       .example('$0 check jumpcloud --json', 'for editors and CI'),
-  handler: async ({ pipeline, set, json }) => {
+  handler: async ({ pipeline, set, json, guarantees, state }) => {
     const names = pipeline === undefined || pipeline.length === 0 ? await allPipelines() : pipeline
     const loaded = await Promise.all(names.map((name) => loadPipeline(name, { mode: 'check', set: set ?? [] })))
     const problems = loaded.flatMap((one) => one.problems)
     const errors = problems.filter(isError).length
-    if (json)
-      process.stdout.write(`${JSON.stringify({ errors, warnings: problems.length - errors, problems }, null, 2)}\n`)
-    else process.stdout.write(loaded.map(summary).join(''))
+    const promised = new Map<Loaded, Guarantees>()
+    for (const one of guarantees ? loaded : [])
+      if (one.pipeline) promised.set(one, await promisesOf(one.pipeline, state))
+    if (json) {
+      const listed = Object.fromEntries([...promised].map(([one, found]) => [one.pipeline?.name, found]))
+      const facts = { errors, warnings: problems.length - errors, problems, ...(guarantees && { guarantees: listed }) }
+      process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`)
+    } else process.stdout.write(loaded.map((one) => summary(one) + render(promised.get(one))).join(''))
     if (errors === 0) return
     const files = loaded.filter((one) => one.problems.some(isError)).length
     throw new SluiceError('CONFIG_INVALID', `${count(errors, 'error')} in ${count(files, 'pipeline')}`)
   },
+}
+
+async function promisesOf(pipeline: CheckedPipeline, states: string): Promise<Guarantees> {
+  const folder = stateFolder(pipeline.name, states)
+  return guaranteesOf(pipeline, hasState(folder) ? await readState(folder, (state) => state.stores()) : undefined)
+}
+
+function render(guarantees: Guarantees | undefined): string {
+  return guarantees === undefined ? '' : renderGuarantees(guarantees)
 }
 
 async function allPipelines(): Promise<string[]> {

@@ -32,6 +32,24 @@ export function parseSize(text: string): number {
   throw new SluiceError('CONFIG_INVALID', `"${text}" is not a size`, { hint: sizeHint(text) })
 }
 
+/** Milliseconds as they are written: `1h30m`. */
+export function formatDuration(milliseconds: number): string {
+  let rest = milliseconds
+  let text = ''
+  for (const unit of ['d', 'h', 'm', 's', 'ms']) {
+    const count = Math.floor(rest / DURATIONS[unit])
+    rest -= count * DURATIONS[unit]
+    if (count > 0) text += `${count}${unit}`
+  }
+  return text === '' ? '0s' : text
+}
+
+/** Bytes as they are written, in the largest unit that is exact: `128MiB`. */
+export function formatSize(bytes: number): string {
+  const unit = ['TiB', 'GiB', 'MiB', 'KiB'].find((name) => bytes > 0 && bytes % SIZES[name] === 0) ?? 'B'
+  return `${bytes / SIZES[unit]}${unit}`
+}
+
 type Units = { readonly [unit: string]: number }
 
 function durationHint(text: string): string {
