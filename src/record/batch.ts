@@ -318,6 +318,11 @@ export class Batch {
     return isChanged(this.#edits, ...this.#hitsOf(record))
   }
 
+  /** True when a hit's value, or anything inside it that is a hit, is edited. */
+  isEditedAt(hit: number): boolean {
+    return isChanged(this.#edits, hit, this.#endOf(hit))
+  }
+
   /** The record's bytes as they now stand, without the line feed: a view into the batch when nothing is edited. */
   line(record: number): Buffer {
     const { records } = this.#index

@@ -32,16 +32,30 @@ export function parsePattern(text: string): Pattern | undefined {
 /** @throws Error when the source is not a pattern, or a flag is unknown or given twice. */
 export function createPattern(source: string, flags: string): Pattern {
   const compiled = RE2JS.compile(RE2JS.translateRegExp(source), readFlags(flags))
+  const known = new Map<string, boolean>()
+  const decide = (text: string): boolean => {
+    if (compiled.test(text)) return true
+    if (isAscii(text)) return false
+    const normal = text.normalize('NFKC')
+    return normal !== text && compiled.test(normal)
+  }
   return {
     text: `/${source}/${flags}`,
     test(text) {
-      if (compiled.test(text)) return true
-      if (isAscii(text)) return false
-      const normal = text.normalize('NFKC')
-      return normal !== text && compiled.test(normal)
+      let decided = known.get(text)
+      if (decided === undefined) {
+        decided = decide(text)
+        if (known.size === MAX_REMEMBERED) known.clear()
+        if (text.length <= MAX_REMEMBERED_LENGTH) known.set(text, decided)
+      }
+      return decided
     },
   }
 }
+
+/** What is tested repeats (keys, names of fields); hostile texts must not pile up. */
+const MAX_REMEMBERED = 4096
+const MAX_REMEMBERED_LENGTH = 256
 
 function readFlags(flags: string): number {
   let bits = 0

@@ -52,6 +52,8 @@ export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
 interface Role {
   /** Rules that act on these values. */
   readonly targets: readonly number[]
+  /** By rule: whether it is one of them. */
+  readonly isTarget: readonly boolean[]
   /** Rules whose conditions are about what is inside these values. */
   readonly bases: readonly number[]
 }
@@ -66,7 +68,8 @@ function roleOf(rules: readonly Rule[], paths: readonly number[]): Role | undefi
   const numbers = [...rules.keys()]
   const targets = numbers.filter((rule) => paths.includes(rules[rule].path.id))
   const bases = numbers.filter((rule) => paths.includes(rules[rule].when?.base?.id ?? -1))
-  return targets.length + bases.length === 0 ? undefined : { targets, bases }
+  if (targets.length + bases.length === 0) return undefined
+  return { targets, isTarget: numbers.map((rule) => targets.includes(rule)), bases }
 }
 
 function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
@@ -91,7 +94,7 @@ function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
   function grant(rule: number, first: number, last: number): void {
     const targets: number[] = []
     for (let hit = first; hit < last; hit++) {
-      if (roles[hits[hit * HIT_STRIDE] & ACCEPT_MASK]?.targets.includes(rule)) targets.push(hit)
+      if (roles[hits[hit * HIT_STRIDE] & ACCEPT_MASK]?.isTarget[rule] === true) targets.push(hit)
     }
     if (targets.length === 0 || !holds(batch, rules[rule].when?.tests ?? [], first, last)) return
     for (const hit of targets) {

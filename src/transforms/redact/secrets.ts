@@ -1,11 +1,13 @@
 import { COLON, MINUS, NINE, OPEN_ARRAY, QUOTE, ZERO } from '../../record/ascii.ts'
 import { Edit } from '../../record/batch.ts'
+import type { Batch } from '../../record/batch.ts'
 import { skipSpace } from '../../record/edits.ts'
-import { Kind } from '../../record/scan.ts'
+import { HIT_STRIDE, Kind } from '../../record/scan.ts'
 import { skipString } from '../../record/walk.ts'
 import { createPattern } from '../../record/pattern.ts'
 import type { HitTest } from '../../record/condition.ts'
 import type { Paths } from '../../record/path.ts'
+import { repeatedText } from '../../record/repeated-text.ts'
 import type { Rule } from './redactor.ts'
 
 /** Names of what must not be kept, in keys and in the `field` of a change. */
@@ -21,7 +23,7 @@ export function secretRules(paths: Paths, mask: Rule['edit']): Rule[] {
   const base = paths.add('changes[*]')
   const field = paths.add('changes[*].field')
   const hide: Rule['edit'] = (batch, hit) =>
-    batch.kind(hit) === Kind.object && !holdsMore(batch.raw(hit)) ? Edit.keep : mask(batch, hit)
+    batch.kind(hit) === Kind.object && !objectHoldsMore(batch, hit) ? Edit.keep : mask(batch, hit)
   return [
     { path: paths.add(`**./${SECRET_NAME}/i`), kinds: TEXT_OR_STRUCTURE, edit: hide },
     {
@@ -37,30 +39,24 @@ export function secretRules(paths: Paths, mask: Rule['edit']): Rule[] {
 export const ANY_KIND = -1
 const TEXT_OR_STRUCTURE = (1 << Kind.string) | (1 << Kind.escaped) | (1 << Kind.object) | (1 << Kind.array)
 
-/** Field names repeat; hostile ones must not pile up. */
-const MAX_REMEMBERED = 4096
-
 /** Whether any of the values speaks of a secret, be it text or, in an odd record, something with such text inside. */
 function namesSecret(): HitTest {
   const pattern = createPattern(SECRET_NAME, 'i')
-  const known = new Map<string, boolean>()
-  return (batch, hits) =>
-    hits.some((hit) => {
-      const name = batch.text(hit)
-      let secret = known.get(name)
-      if (secret === undefined) {
-        secret = pattern.test(name)
-        if (known.size === MAX_REMEMBERED) known.clear()
-        if (name.length <= 256) known.set(name, secret)
-      }
-      return secret
-    })
+  return (batch, hits) => hits.some((hit) => pattern.test(repeatedText(batch, hit)))
+}
+
+function objectHoldsMore(batch: Batch, hit: number): boolean {
+  const { hits } = batch.index
+  // Where nothing is edited the bytes are looked at as they stand.
+  if (!batch.isEditedAt(hit)) return holdsMore(batch.bytes, hits[HIT_STRIDE * hit + 2], hits[HIT_STRIDE * hit + 3])
+  const json = batch.raw(hit)
+  return holdsMore(json, 0, json.length)
 }
 
 /** Whether there is anything but booleans and null (a string that is no key, a number, an array) anywhere in an object. */
-function holdsMore(json: Buffer): boolean {
-  let at = 0
-  while (at < json.length) {
+function holdsMore(json: Buffer, start: number, end: number): boolean {
+  let at = start
+  while (at < end) {
     const byte = json[at]
     if (byte === OPEN_ARRAY || byte === MINUS || (byte >= ZERO && byte <= NINE)) return true
     if (byte !== QUOTE) at++
