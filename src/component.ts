@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Static, TObject, TProperties } from 'typebox'
+import type { SluiceError } from './errors.ts'
 import type { Batch } from './record/batch.ts'
 import type { Json, JsonObject } from './record/json.ts'
 import type { Path, Paths } from './record/path.ts'
@@ -73,6 +74,8 @@ export interface Source {
    * Start the next read before you yield. A throw ends the run as failed; everything yielded before it is kept.
    */
   read(options: ReadOptions): AsyncIterable<Piece>
+  /** Tries what a run will need, for `sluice check --connect`. Changes nothing. Failures are told, not thrown. */
+  connect?(signal: AbortSignal): AsyncIterable<Trial>
   /** What there is to read, when it is known before reading; for the progress line. */
   total?(): Promise<{ bytes: number } | undefined>
 }
@@ -194,7 +197,19 @@ export interface ObjectSink {
   list?(prefix: string, signal: AbortSignal): AsyncIterable<string>
   /** For stores that may not do what `publish` asks of them: to refuse an object that is there. */
   readonly twins?: TwinTest
+  /** Tries what a run will need to write below a prefix, for `sluice check --connect`. Leaves nothing behind. Failures are told, not thrown. */
+  connect?(prefix: string, signal: AbortSignal): AsyncIterable<Trial>
   close?(): void | Promise<void>
+}
+
+/** Something that was tried. */
+export interface Trial {
+  /** For example `s3:PutObject below events/`. */
+  readonly what: string
+  /** What was found, in a few words. */
+  readonly found?: string
+  /** Why it would not work. */
+  readonly error?: SluiceError
 }
 
 /** Asked once for each store, with the first object that was published there; the state keeps the answer. */

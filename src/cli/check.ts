@@ -4,6 +4,8 @@ import { hasState, readState } from '../commit/state-view.ts'
 import type { CheckedPipeline, Problem } from '../config/pipeline.ts'
 import { renderProblems } from '../config/render.ts'
 import { SluiceError } from '../errors.ts'
+import { hideSecrets } from '../observe/log.ts'
+import { connectPipeline } from '../runtime/connect.ts'
 import { guaranteesOf, renderGuarantees } from '../runtime/guarantees.ts'
 import type { Guarantees } from '../runtime/guarantees.ts'
 import type { Command } from './commands.ts'
@@ -13,6 +15,7 @@ interface CheckArguments {
   pipeline: string[] | undefined
   set: string[] | undefined
   json: boolean
+  connect: boolean
   guarantees: boolean
   state: string
 }
@@ -23,13 +26,20 @@ export const command: Command<CheckArguments> = {
       .positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' })
       .option('set', { type: 'string', array: true, nargs: 1, describe: 'Override a value: sink.bucket=audit' })
       .option('json', { type: 'boolean', default: false, describe: 'Print the problems as JSON' })
+      .option('connect', {
+        type: 'boolean',
+        default: false,
+        describe: 'Try credentials, clocks, one page and each right in the store; nothing is written',
+      })
       .option('guarantees', { type: 'boolean', default: false, describe: 'Also say what each pipeline promises' })
       .option('state', { ...stateOption, describe: 'Where guarantees look for what is known of a store' })
       .example('$0 check', 'check all pipelines')
       .example('$0 check jumpcloud --json', 'for editors and CI'),
-  handler: async ({ pipeline, set, json, guarantees, state }) => {
+  handler: async ({ pipeline, set, json, connect, guarantees, state }) => {
     const names = pipeline === undefined || pipeline.length === 0 ? await allPipelines() : pipeline
-    const loaded = await Promise.all(names.map((name) => loadPipeline(name, { mode: 'check', set: set ?? [] })))
+    const loaded = await Promise.all(
+      names.map((name) => loadPipeline(name, { mode: connect ? 'run' : 'check', set: set ?? [] })),
+    )
     const problems = loaded.flatMap((one) => one.problems)
     const errors = problems.filter(isError).length
     const promised = new Map<Loaded, Guarantees>()
@@ -40,10 +50,35 @@ export const command: Command<CheckArguments> = {
       const facts = { errors, warnings: problems.length - errors, problems, ...(guarantees && { guarantees: listed }) }
       process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`)
     } else process.stdout.write(loaded.map((one) => summary(one) + render(promised.get(one))).join(''))
-    if (errors === 0) return
+    if (errors === 0) {
+      if (connect) await tryAll(loaded, json)
+      return
+    }
     const files = loaded.filter((one) => one.problems.some(isError)).length
     throw new SluiceError('CONFIG_INVALID', `${count(errors, 'error')} in ${count(files, 'pipeline')}`)
   },
+}
+
+/** @throws SluiceError the first failure's, when there was one */
+async function tryAll(loaded: readonly Loaded[], json: boolean): Promise<void> {
+  let failure: SluiceError | undefined
+  for (const { pipeline } of loaded) {
+    if (pipeline === undefined) continue
+    for await (const { part, what, found, error } of connectPipeline(pipeline, new AbortController().signal)) {
+      failure ??= error
+      const told = {
+        pipeline: pipeline.name,
+        part,
+        what,
+        ok: error === undefined,
+        found: error?.message ?? found ?? '',
+      }
+      const line = json ? JSON.stringify(told) : `  ${told.ok ? 'ok    ' : 'FAILED'} ${part}: ${what}: ${told.found}`
+      process.stdout.write(`${hideSecrets(line, pipeline.secrets)}\n`)
+    }
+  }
+  if (failure !== undefined)
+    throw new SluiceError(failure.code, 'a run would fail: see above', { retryable: failure.retryable })
 }
 
 async function promisesOf(pipeline: CheckedPipeline, states: string): Promise<Guarantees> {

@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events'
 import pLimit from 'p-limit'
-import type { Piece, ReadOptions, Source } from '../component.ts'
+import type { Piece, ReadOptions, Source, Trial } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { Channel } from './channel.ts'
 import { Client } from './client.ts'
-import type { HttpOptions } from './options.ts'
+import type { HttpOptions, WindowOptions } from './options.ts'
 import { Pace } from './pace.ts'
 import { createRequestBuilder } from './request.ts'
 import { TenantReader } from './tenant-reader.ts'
@@ -13,16 +13,18 @@ import { ApiClock } from './window.ts'
 
 /** The source behind `http` and its presets. */
 export function createHttpSource(options: HttpOptions): Source {
-  return { read: (read) => readTenants(options, read) }
+  return {
+    read: (read) => readTenants(options, read, new ApiClock()),
+    connect: (signal) => tryTenants(options, signal),
+  }
 }
 
-async function* readTenants(options: HttpOptions, read: ReadOptions): AsyncGenerator<Piece, void> {
+async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiClock): AsyncGenerator<Piece, void> {
   const stop = new AbortController()
   const winding = new AbortController()
   // One listener per waiting tenant is no leak.
   setMaxListeners(0, stop.signal, winding.signal)
   const channel = new Channel<Piece>(options.rate.concurrency)
-  const clock = new ApiClock()
   const client = new Client(options, clock)
   const end = (): void => {
     stop.abort(read.signal.reason)
@@ -58,6 +60,50 @@ async function* readTenants(options: HttpOptions, read: ReadOptions): AsyncGener
     await work
     await client.close()
   }
+}
+
+/** Reads the beginning of a page of each tenant, of the last day where there are windows, and compares the clocks. */
+async function* tryTenants(options: HttpOptions, signal: AbortSignal): AsyncGenerator<Trial, void> {
+  const clock = new ApiClock()
+  const window = options.window && lastDay(options.window)
+  for (const tenant of options.tenants) {
+    const what = `one page${tenant.name === '' ? '' : ` of ${tenant.name}`}`
+    const once = { ...options, window, tenants: [tenant], retry: { ...options.retry, attempts: 1 } }
+    yield await tryTenant(once, signal, clock).then(
+      (found): Trial => ({ what, found }),
+      (error): Trial => ({ what, error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }),
+    )
+  }
+  const fast = clock.fast()
+  if (fast === undefined) return
+  const found = `ours is ${Math.abs(fast) / 1000} s ${fast < 0 ? 'slow' : 'fast'}`
+  if (Math.abs(fast) < MOST_SKEW) yield { what: 'clocks', found }
+  else yield { what: 'clocks', error: new SluiceError('SOURCE_FAILED', `${found}: set it, or signatures are refused`) }
+}
+
+function lastDay(window: WindowOptions): WindowOptions {
+  const { until: _until, ...rest } = window
+  return { ...rest, since: '1d' }
+}
+
+/** What APIs that look at the time of a request commonly allow. */
+const MOST_SKEW = 300_000
+
+async function tryTenant(options: HttpOptions, signal: AbortSignal, clock: ApiClock): Promise<string> {
+  const stop = new AbortController()
+  const read = {
+    position: () => undefined,
+    signal: AbortSignal.any([signal, stop.signal]),
+    follow: false,
+    maxLine: 1 << 20,
+    note: () => {},
+  }
+  for await (const { bytes = Buffer.alloc(0) } of readTenants(options, read, clock)) {
+    stop.abort()
+    const records = bytes.toString('latin1').split('\n').length - 1
+    return records === 0 ? 'answered, without records' : `answered, beginning with ${records} records`
+  }
+  return 'there is no time to read yet'
 }
 
 /** Runs a reader per tenant. When one fails the others finish what there is to read now; the result is the failure. */

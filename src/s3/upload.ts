@@ -40,13 +40,10 @@ export async function uploadObject({ client, file, destination, signal, attempt 
     queueSize: 2,
     params: {
       ...bucketOf(destination),
+      ...howOf(destination),
       Body: body,
       ContentLength: file.bytes,
-      ContentType: 'application/x-ndjson',
       IfNoneMatch: '*',
-      ...(destination.acl && { ACL: destination.acl }),
-      ...(destination.serverSideEncryption && { ServerSideEncryption: destination.serverSideEncryption }),
-      ...(destination.kmsKeyId !== undefined && { SSEKMSKeyId: destination.kmsKeyId }),
     },
   })
   try {
@@ -79,6 +76,16 @@ export function bucketOf({ bucket, key, expectedBucketOwner }: S3Destination) {
     Bucket: bucket,
     Key: key,
     ...(expectedBucketOwner !== undefined && { ExpectedBucketOwner: expectedBucketOwner }),
+  }
+}
+
+/** How an object is to be kept. */
+export function howOf({ acl, serverSideEncryption, kmsKeyId }: S3Destination) {
+  return {
+    ContentType: 'application/x-ndjson',
+    ...(acl && { ACL: acl }),
+    ...(serverSideEncryption && { ServerSideEncryption: serverSideEncryption }),
+    ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
   }
 }
 

@@ -115,6 +115,7 @@ export default defineSink({
   async create(config) {
     // The SDK is large: only those who use it load it.
     const { createS3Client, defaultRegion } = await import('../s3/client.ts')
+    const { tryWriting } = await import('../s3/connect.ts')
     const { listKeys, readObject } = await import('../s3/read.ts')
     const { isVisible, uploadObject } = await import('../s3/upload.ts')
     const place = placeOf(config, config.region ?? (await defaultRegion()))
@@ -163,6 +164,9 @@ export default defineSink({
       },
       list(prefix, signal) {
         return listKeys(clientOf({ ...place, key: prefix }), { ...place, prefix }, signal)
+      },
+      connect(prefix, signal) {
+        return tryWriting(clientOf({ ...place, key: prefix }), { ...place, key: prefix }, signal)
       },
       close() {
         for (const client of clients.values()) client.destroy()
