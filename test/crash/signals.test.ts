@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { chmod, readdir, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { openWorkspace } from '../cli/command.ts'
+import type { Workspace } from '../cli/command.ts'
+import { verify, writeJob } from './job.ts'
+import { startServers } from './servers.ts'
+import type { Servers } from './servers.ts'
+
+describe('a run ends in a clean state that has a name', { concurrency: 3 }, () => {
+  test('when it is asked to end', async (t) => {
+    const { workspace, servers, env } = await openJob(t)
+    const running = workspace.start(['run', 'events'], { env })
+    await servers.reached(15)
+    running.kill('SIGTERM')
+    const { code, stderr } = await running.ended
+    assert.equal(code, 130, stderr)
+    assert.match(stderr, /INTERRUPTED/)
+    await assertCompletes(workspace, servers, env)
+  })
+
+  test('when it is asked twice', async (t) => {
+    const { workspace, servers, env } = await openJob(t)
+    const running = workspace.start(['run', 'events', '--follow'], { env })
+    await servers.reached(15)
+    running.kill('SIGTERM')
+    running.kill('SIGINT')
+    const { code, stderr } = await running.ended
+    assert.equal(code, 130, stderr)
+    await assertCompletes(workspace, servers, env)
+  })
+
+  test('when it is stopped for a while', async (t) => {
+    const { workspace, servers, env } = await openJob(t)
+    const running = workspace.start(['run', 'events'], { env })
+    await servers.reached(15)
+    running.kill('SIGSTOP')
+    const { code: refused, stderr } = await workspace.sluice(['run', 'events'], { env })
+    assert.equal(refused, 6, stderr)
+    assert.match(stderr, /STATE_IN_USE/)
+    running.kill('SIGCONT')
+    assert.equal((await running.ended).code, 0)
+    await verify(workspace, servers)
+  })
+
+  test('when it may have few open files', async (t) => {
+    const { workspace, servers, env } = await openJob(t)
+    const { code, stderr } = await runAs(workspace, 'ulimit -n 256; exec', env)
+    assert.ok(code === 0 || /\n(sluice: )?[A-Z_]+: /.test(stderr), stderr)
+    assert.ok(code !== null && code !== 1, `${code}: ${stderr}`)
+    await assertCompletes(workspace, servers, env)
+  })
+
+  test('when it may not write to its state', async (t) => {
+    const { workspace, servers, env } = await openJob(t)
+    assert.equal((await workspace.sluice(['run', 'events'], { env })).code, 0)
+    const state = workspace.path('.sluice/events')
+    await chmod(workspace.folder, 0o755)
+    for (const mode of [0o555, 0o500]) {
+      await changeModes(state, mode)
+      const { code, stderr } = await runAs(workspace, AS_NOBODY, env)
+      assert.equal(code, 6, stderr)
+      assert.match(stderr, /DISK_FAILED.*(EACCES|EPERM|ermission)/)
+    }
+    await changeModes(state, 0o700)
+    await assertCompletes(workspace, servers, env)
+  })
+
+  test('when its state folder is a file', async (t) => {
+    const { workspace, env } = await openJob(t)
+    await workspace.write('taken', '')
+    const { code, stderr } = await workspace.sluice(['run', 'events', '--state', 'taken'], { env })
+    assert.equal(code, 6, stderr)
+    assert.match(stderr, /DISK_FAILED.*taken/)
+  })
+})
+
+type Environment = Servers['environment']
+
+async function openJob(t: TestContext): Promise<{ workspace: Workspace; servers: Servers; env: Environment }> {
+  const workspace = await openWorkspace(t)
+  await writeJob(workspace)
+  const servers = await startServers(t, { seed: 5, events: 2000 })
+  return { workspace, servers, env: servers.environment }
+}
+
+async function assertCompletes(workspace: Workspace, servers: Servers, env: Environment): Promise<void> {
+  const { code, stderr } = await workspace.sluice(['run', 'events'], { env })
+  assert.equal(code, 0, stderr)
+  await verify(workspace, servers)
+}
+
+async function changeModes(folder: string, mode: number): Promise<void> {
+  await chmod(folder, mode | 0o500)
+  for (const name of await readdir(folder, { recursive: true })) {
+    const path = join(folder, name)
+    await chmod(path, (await stat(path)).isDirectory() ? mode : mode & 0o666)
+  }
+  await chmod(folder, mode)
+}
+
+const MAIN = resolve(import.meta.dirname, '../../src/cli/main.js')
+/** Root may write anywhere. */
+const AS_NOBODY = process.getuid?.() === 0 ? 'exec setpriv --reuid 65534 --regid 65534 --clear-groups' : 'exec'
+
+function runAs({ folder }: Workspace, shell: string, env: Environment): Promise<{ code: number; stderr: string }> {
+  const args = ['-c', `${shell} "$0" "$@"`, process.execPath, MAIN, 'run', 'events']
+  return new Promise((done) => {
+    execFile('sh', args, { cwd: folder, env: { ...process.env, ...env } }, (error, _stdout, stderr) =>
+      done({ code: Number(error?.code ?? 0), stderr }),
+    )
+  })
+}
