@@ -8,7 +8,7 @@ import { SluiceError } from '../errors.ts'
  * the state's own environment; so an operation can be made to fail, or to be the last one, from outside.
  */
 export interface Files {
-  /** Makes a folder and its parents, for our user alone, and makes their names durable; does nothing where it exists. */
+  /** Makes a folder and its parents, for our user alone, where they are absent. Their names are durable, also where a process that was killed has made them. */
   makeFolder(folder: string): Promise<void>
   /** Names in a folder; none when it does not exist. */
   readdir(folder: string): Promise<string[]>
@@ -35,23 +35,52 @@ export interface OpenFile {
 export const realFiles: Files = {
   async makeFolder(folder) {
     const first = await named('make the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }))
-    if (first === undefined) return
-    for (let made = folder; made.length >= first.length; made = dirname(made))
-      await realFiles.fsyncFolder(dirname(made))
+    await syncNames(folder, { first, levels: STATE_LEVELS, sync: syncFolder })
   },
   readdir: (folder) => named('list', folder, () => unless('ENOENT', readdir(folder), [])),
   size: (path) => named('look at', path, async () => (await unless('ENOENT', stat(path), undefined))?.size),
   open: (path, flags) => named('open', path, async () => openFile(await open(path, flags), path)),
   unlink: (path) => named('delete', path, () => unless('ENOENT', unlink(path), undefined)),
-  fsyncFolder: (folder) =>
-    named('sync the folder', folder, async () => {
-      const handle = await open(folder, 'r')
-      try {
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
-    }),
+  fsyncFolder: syncFolder,
+}
+
+function syncFolder(folder: string): Promise<void> {
+  return named('sync the folder', folder, async () => {
+    const handle = await open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  })
+}
+
+/** `<state folder>/<pipeline>/outbox`: what a start may have made. */
+const STATE_LEVELS = 3
+
+interface SyncNames {
+  /** The first folder that was made, as `mkdir` tells it. */
+  readonly first: string | undefined
+  /** Folders that may be ours, counted upwards. */
+  readonly levels: number
+  readonly sync: (folder: string) => Promise<void>
+}
+
+/** Syncs the folders that hold the names of a folder and of those above it. One that we did not make may be closed to us. */
+export async function syncNames(folder: string, { first, levels, sync }: SyncNames): Promise<void> {
+  let made = folder
+  for (let level = 0; made !== dirname(made); level++) {
+    const isNew = first !== undefined && made.length >= first.length
+    if (level >= levels && !isNew) return
+    const [synced] = await Promise.allSettled([sync(dirname(made))])
+    if (synced.status === 'rejected' && (isNew || !isClosed(synced.reason))) throw synced.reason
+    made = dirname(made)
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  const code = codeOf(error instanceof SluiceError ? error.cause : error)
+  return code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
 }
 
 function openFile(handle: FileHandle, path: string): OpenFile {

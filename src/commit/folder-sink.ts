@@ -4,20 +4,21 @@ import { basename, dirname, join, relative, sep } from 'node:path'
 import type { ObjectSink } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import type { JsonObject } from '../record/json.ts'
-import { codeOf } from './files.ts'
+import { codeOf, syncNames } from './files.ts'
 
 /**
  * Objects as files below a folder. A file gets its name by link(2), when it is whole and on the disk: so nobody sees a part of it, and
  * nothing that stands there is ever overwritten.
  */
 export function folderSink(folder: string): ObjectSink {
+  const known = new Set<string>()
   return {
     maxKeyBytes: 1024,
     destination: (key) => ({ path: join(folder, key) }),
     publish: async (file, destination) => {
       const target = pathOf(destination)
       try {
-        await makeFolder(dirname(target))
+        await makeFolder(dirname(target), folder, known)
         await place(file.path, target)
       } catch (error) {
         throw sinkError(error, target)
@@ -94,10 +95,13 @@ async function placeCopy(from: string, to: string): Promise<void> {
   }
 }
 
-async function makeFolder(folder: string): Promise<void> {
+/** Once for each folder: one that is there may have been made by a process that was killed before it had synced the name. */
+async function makeFolder(folder: string, root: string, known: Set<string>): Promise<void> {
   const first = await mkdir(folder, { recursive: true })
-  if (first === undefined) return
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await fsync(dirname(made))
+  if (first === undefined && known.has(folder)) return
+  const levels = Math.max(1, relative(root, folder).split(sep).length + 1)
+  await syncNames(folder, { first, levels, sync: fsync })
+  known.add(folder)
 }
 
 async function fsync(path: string): Promise<void> {

@@ -104,6 +104,8 @@ export class State extends StateView {
     return own(db, options.folder, async (stored) => {
       const meta = stored ?? (await create(db, options))
       checkMeta(meta, options)
+      // Each time: a process that was killed before it did this has left a database that a failing power takes away whole.
+      await options.files.fsyncFolder(folder)
       return meta
     })
   }
@@ -273,7 +275,6 @@ async function create(db: Database, { folder, files, pipeline, fingerprint }: St
     fingerprint,
   }
   await transact(db, () => put(db, 'meta', meta))
-  await files.fsyncFolder(join(folder, 'state'))
   return meta
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { luck, THOROUGH } from './luck.ts'
 import type { Loss } from './simulation/disk.ts'
-import { chains, crashes, findBad, measure, shuffle, tell } from './simulation/explore.ts'
+import { chains, crashes, findBad, measure, pairs, shuffle, tell } from './simulation/explore.ts'
 import type { Story } from './simulation/explore.ts'
 import { plants } from './simulation/plants.ts'
 import { lines, pages, pagesApart } from './simulation/workload.ts'
@@ -17,6 +17,8 @@ const { seed } = luck('crash points')
 const LOSSES: readonly Loss[] = THOROUGH ? ['all stay', 'none stays', 'by chance'] : ['by chance']
 const CHAINS = THOROUGH ? 1000 : 60
 const WORKLOADS: readonly Workload[] = [pages, pagesApart, lines]
+/** Operations until a new state is open. */
+const OPENING = 12
 /** Workloads of which every crash point is tried. */
 const EXHAUSTED = THOROUGH ? WORKLOADS : [pages, lines]
 
@@ -44,6 +46,12 @@ for (const workload of WORKLOADS) {
       })
     }
 
+    test('end the same when the process is killed as it begins, and the power fails soon behind its recovery', async () => {
+      const options = { workload, folder: stateFolder(base) }
+      assert.equal(await findBad(options, pairs(OPENING, THOROUGH ? 60 : 0, seed)), undefined)
+      assert.equal(await findBad(options, shuffle([...pairs(OPENING, 60, seed)], seed).slice(0, CHAINS)), undefined)
+    })
+
     test('end the same with crashes of the recoveries, too', async () => {
       const options = { workload, folder: stateFolder(base) }
       const { operations } = await measure(options)
@@ -57,7 +65,7 @@ describe('the simulation', () => {
     const options = { workload: pages, folder: stateFolder(base) }
     const { operations: undisturbed } = await measure(options)
     for (const when of ['before', 'after'] as const) {
-      const { operations } = await tell(options, { crashes: [{ operation: 50, when }], loss: 'none stays', seed })
+      const { operations } = await tell(options, { crashes: [{ operation: 50, when, loss: 'none stays' }], seed })
       assert.deepEqual(operations[0], undisturbed[0].slice(0, 50))
       assert.ok(operations.length >= 2)
     }

@@ -31,10 +31,16 @@ export class StoredState {
   }
 
   crash(loss: Loss, random: Random): void {
-    const { length } = this.#unflushed
-    const kept = loss === 'all stay' ? length : loss === 'none stays' ? 0 : random.below(length + 1)
+    if (loss === 'all stay') return
+    const kept = loss === 'none stays' ? 0 : random.below(this.#unflushed.length + 1)
     this.#unflushed = this.#unflushed.slice(0, kept)
     this.flush()
+  }
+
+  /** The file itself is gone. */
+  lose(): void {
+    this.#durable = new Map()
+    this.#unflushed = []
   }
 
   /** The port of one process. */

@@ -4,7 +4,10 @@ import { SluiceError } from '../../../src/errors.ts'
 import type { Random } from '../random.ts'
 import type { Process } from './process.ts'
 
-/** What becomes of writes and names that nobody has synced when the power fails: all stay (as when only the process is killed), none, or each by chance. */
+/**
+ * What becomes of writes and names that nobody has synced. When only the process is killed they all stay, and are still not synced: the power
+ * may fail later. When the power fails none stays, or each by chance.
+ */
 export type Loss = 'all stay' | 'none stays' | 'by chance'
 
 /**
@@ -28,8 +31,14 @@ export class Disk {
   }
 
   crash(loss: Loss, random: Random): void {
-    const stays = (): boolean => loss === 'all stay' || (loss === 'by chance' && random.chance(0.5))
-    for (const folder of this.#folders.values()) {
+    if (loss === 'all stay') return
+    const stays = (): boolean => loss === 'by chance' && random.chance(0.5)
+    for (const [path, folder] of this.#folders) {
+      if (!folder.isDurable && !stays()) {
+        this.#folders.delete(path)
+        continue
+      }
+      folder.isDurable = true
       for (const name of new Set([...folder.live.keys(), ...folder.durable.keys()])) {
         if (folder.live.get(name) === folder.durable.get(name) || stays()) continue
         setOrDelete(folder.live, name, folder.durable.get(name))
@@ -39,7 +48,7 @@ export class Disk {
     for (const inode of new Set([...this.#folders.values()].flatMap(({ live }) => [...live.values()]))) {
       let content = inode.durable
       for (const change of inode.unsynced) {
-        if (stays()) content = apply(content, loss === 'all stay' || random.chance(0.8) ? change : torn(change, random))
+        if (stays()) content = apply(content, random.chance(0.8) ? change : torn(change, random))
       }
       inode.live = content
       inode.durable = content
@@ -47,10 +56,22 @@ export class Disk {
     }
   }
 
+  has(path: string): boolean {
+    return this.#folders.get(dirname(path))?.live.has(basename(path)) ?? false
+  }
+
+  /** An empty file, unless it is there. */
+  touch(path: string): void {
+    if (!this.has(path)) this.#create(path)
+  }
+
   /** The port of one process. */
   port(process: Process): Files {
     return {
-      makeFolder: (folder) => process.act('makeFolder', () => void this.#folderOrNew(folder)),
+      makeFolder: async (folder) => {
+        await process.act('mkdir', () => void this.#folderOrNew(folder))
+        await process.act('sync the folder above', () => void (this.#folderOrNew(folder).isDurable = true))
+      },
       readdir: (folder) => process.act('readdir', () => [...(this.#folders.get(folder)?.live.keys() ?? [])]),
       size: (path) =>
         process.act('size', () => this.#folders.get(dirname(path))?.live.get(basename(path))?.live.length),
@@ -109,7 +130,7 @@ export class Disk {
   }
 
   #folderOrNew(path: string): Folder {
-    const folder = this.#folders.get(path) ?? { live: new Map(), durable: new Map() }
+    const folder = this.#folders.get(path) ?? { live: new Map(), durable: new Map(), isDurable: false }
     this.#folders.set(path, folder)
     return folder
   }
@@ -119,6 +140,8 @@ export class Disk {
 interface Folder {
   readonly live: Map<string, Inode>
   durable: Map<string, Inode>
+  /** Its own name is safe. */
+  isDurable: boolean
 }
 
 interface Inode {

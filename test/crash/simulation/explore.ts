@@ -15,8 +15,7 @@ export interface ExploreOptions {
 
 /** A story of crashes, each in a life of its own. */
 export interface Story {
-  readonly crashes: readonly CrashPoint[]
-  readonly loss: Loss
+  readonly crashes: readonly (CrashPoint & { readonly loss: Loss })[]
   /** Decides what is lost by chance, and in which order operations end. */
   readonly seed: number
   readonly isShuffled?: boolean
@@ -35,10 +34,11 @@ export async function tell({ workload, folder, plant }: ExploreOptions, story: S
   const random = createRandom(story.seed)
   const operations: (readonly string[])[] = []
   for (let life = 0; life < MOST_LIVES; life++) {
-    const process = new Process(story.crashes[life], story.isShuffled === true ? random : undefined)
+    const crash = story.crashes.at(life)
+    const process = new Process(crash, story.isShuffled === true ? random : undefined)
     const error = await live({ world, process, workload, folder, plant })
     operations.push(process.operations)
-    if (process.isDead) world.crash(story.loss, random)
+    if (crash && process.isDead) world.crash(crash.loss, random)
     else if (error === undefined) return { problems: judge(world, workload), operations }
     else if (!('code' in error) || error.code !== 'SOURCE_UNAVAILABLE') return { problems: [String(error)], operations }
   }
@@ -49,14 +49,24 @@ const MOST_LIVES = 8
 
 /** How many operations a run has that nothing disturbs; its problems, if it has any. */
 export async function measure(options: ExploreOptions): Promise<Told> {
-  return tell(options, { crashes: [], loss: 'all stay', seed: 1 })
+  return tell(options, { crashes: [], seed: 1 })
 }
 
 /** A crash before and after every operation of the first life. */
 export function* crashes(operations: number, loss: Loss, seed: number): Generator<Story> {
   for (let operation = 1; operation <= operations; operation++) {
-    yield { crashes: [{ operation, when: 'before' }], loss, seed: seed + operation }
-    yield { crashes: [{ operation, when: 'after' }], loss, seed: seed + operation }
+    yield { crashes: [{ operation, when: 'before', loss }], seed: seed + operation }
+    yield { crashes: [{ operation, when: 'after', loss }], seed: seed + operation }
+  }
+}
+
+/** A process that is killed at each of its first operations, and a failure of the power at each of the next one's. */
+export function* pairs(first: number, second: number, seed: number): Generator<Story> {
+  for (let operation = 1; operation <= first; operation++) {
+    for (let next = 1; next <= second; next++) {
+      const killed = { operation, when: 'after', loss: 'all stay' } as const
+      yield { crashes: [killed, { operation: next, when: 'after', loss: 'none stays' }], seed }
+    }
   }
 }
 
@@ -64,15 +74,15 @@ export function* crashes(operations: number, loss: Loss, seed: number): Generato
 export function* chains(count: number, operations: number, seed: number): Generator<Story> {
   const random = createRandom(seed)
   for (let story = 0; story < count; story++) {
-    const pointBelow = (limit: number): CrashPoint => ({
+    const pointBelow = (limit: number) => ({
       operation: 1 + random.below(limit),
-      when: random.chance(0.5) ? 'before' : 'after',
+      when: random.chance(0.5) ? ('before' as const) : ('after' as const),
+      loss: (['all stay', 'none stays', 'by chance'] as const)[random.below(3)],
     })
     // Recoveries are short: a point far behind would mostly be one of the run that follows.
     const points = [pointBelow(operations), pointBelow(random.chance(0.7) ? 40 : operations)]
     if (random.chance(0.3)) points.push(pointBelow(40))
-    const loss = (['all stay', 'none stays', 'by chance'] as const)[random.below(3)]
-    yield { crashes: points, loss, seed: random.below(2 ** 31), isShuffled: random.chance(0.5) }
+    yield { crashes: points, seed: random.below(2 ** 31), isShuffled: random.chance(0.5) }
   }
 }
 
@@ -95,7 +105,9 @@ export async function findBad(
   return undefined
 }
 
-function nameOf({ crashes: points, loss, seed }: Story): string {
-  const told = points.map(({ operation, when }) => `${when} operation ${operation}`).join(', then ')
-  return `${told === '' ? 'no crash' : `crash ${told}`}; of what is not synced ${loss}; seed ${seed}`
+function nameOf({ crashes: points, seed }: Story): string {
+  const told = points.map(
+    ({ operation, when, loss }) => `${when} operation ${operation}, where of what is not synced ${loss}`,
+  )
+  return `${told.length === 0 ? 'no crash' : `crash ${told.join(', then ')}`}; seed ${seed}`
 }

@@ -47,6 +47,10 @@ export const plants: readonly Plant[] = [
     files: (files, life) => withoutFolderSync(files, life, 'dedup'),
   },
   {
+    name: "the name of the database's file is not synced",
+    files: (files, life) => withoutFolderSync(files, life, 'state'),
+  },
+  {
     name: 'transactions are not flushed',
     database: (database, { process }) => override(database, { get: { flushed: () => process.pretend('flush') } }),
   },

@@ -30,11 +30,20 @@ export class World {
   readonly state = new StoredState()
   readonly store = new Store()
   lives = 0
+  #stateFile: string | undefined
 
   /** The power fails, or the process is killed. */
   crash(loss: Loss, random: Random): void {
     this.disk.crash(loss, random)
     this.state.crash(loss, random)
+    if (this.#stateFile !== undefined && !this.disk.has(this.#stateFile)) this.state.lose()
+  }
+
+  /** The database makes its file in this folder, whose names are safe when somebody syncs it. */
+  openState(process: Process, folder: string): Database {
+    this.#stateFile = join(folder, 'data.mdb')
+    this.disk.touch(this.#stateFile)
+    return this.state.port(process)
   }
 }
 
@@ -102,8 +111,8 @@ function commitOptions(life: LifeOptions) {
     note: () => undefined,
     patience: { done: 1000, interrupted: 1000 },
     files: plant?.files?.(files, life) ?? files,
-    openDatabase: () => {
-      const database = world.state.port(process)
+    openDatabase: (path: string) => {
+      const database = world.openState(process, path)
       return plant?.database?.(database, life) ?? database
     },
   }
