@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { ObjectSink } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import type { Batch, Reject } from '../record/batch.ts'
+import { BufferPool } from './buffer-pool.ts'
 import { createCompressor, endings } from './compress.ts'
 import type { Compression, Compressor } from './compress.ts'
 import type { Files, OpenFile } from './files.ts'
@@ -54,6 +55,8 @@ export class OutboxEpoch {
   #waiting = 0
   #busy = 0
   readonly #writes = new Set<Promise<void>>()
+  readonly #lines = new BufferPool(LINES_BYTES)
+  readonly #members = new BufferPool(2 * MEMBER_BYTES)
 
   constructor(options: OutboxOptions, number: number, openedAt: number) {
     this.#options = options
@@ -74,7 +77,11 @@ export class OutboxEpoch {
     const drawer = this.#drawer(role)
     for (const [key, members] of partition(drawer.partitioner, batch, records)) {
       const object = await this.#object(drawer, key)
-      this.#put(object, batch.assemble(members), members.length)
+      this.#put(
+        object,
+        batch.assemble(members, (bytes) => this.#lines.take(bytes)),
+        members.length,
+      )
     }
     drawer.records += records.length
     await this.#makeRoom()
@@ -114,7 +121,7 @@ export class OutboxEpoch {
     for (const object of objects) {
       await this.#takeTurn()
       this.#write(object)
-      this.#append(object, object.compressor.end(), 0)
+      this.#append(object, object.compressor.end(), NOTHING)
     }
     await Promise.all(this.#writes)
     const rows: ObjectRow[] = []
@@ -230,10 +237,22 @@ export class OutboxEpoch {
     object.waiting = 0
     this.#waiting -= waiting
     this.#busy += waiting
-    this.#append(object, compressor.push(lines.length === 1 ? lines[0] : Buffer.concat(lines)), waiting)
+    const member = this.#join(lines, waiting)
+    this.#append(object, compressor.push(member), member)
   }
 
-  #append(object: OpenObject, compressed: Promise<Buffer>, plain: number): void {
+  #join(lines: readonly Buffer[], bytes: number): Buffer {
+    if (lines.length === 1) return lines[0]
+    const member = this.#members.take(bytes).subarray(0, bytes)
+    let at = 0
+    for (const part of lines) {
+      at += part.copy(member, at)
+      this.#lines.give(part)
+    }
+    return member
+  }
+
+  #append(object: OpenObject, compressed: Promise<Buffer>, plain: Buffer): void {
     const written = this.#appendInTurn(object, compressed, plain)
     object.written = written
     this.#writes.add(written)
@@ -241,14 +260,17 @@ export class OutboxEpoch {
     written.then(() => this.#writes.delete(written)).catch(() => undefined)
   }
 
-  async #appendInTurn(object: OpenObject, compressed: Promise<Buffer>, plain: number): Promise<void> {
+  async #appendInTurn(object: OpenObject, compressed: Promise<Buffer>, plain: Buffer): Promise<void> {
     const [bytes] = await Promise.all([compressed, object.written])
     object.hash.update(bytes)
     if (bytes.length > 0) await object.file.write(bytes, object.bytes)
     object.bytes += bytes.length
-    object.plain += plain
-    object.unwritten -= plain
-    this.#busy -= plain
+    object.plain += plain.length
+    object.unwritten -= plain.length
+    this.#busy -= plain.length
+    // What was not compressed is written from where it stands.
+    this.#lines.give(plain)
+    this.#members.give(plain)
   }
 }
 
@@ -285,6 +307,9 @@ interface OpenObject {
 
 /** Lines of one gzip member: 1 MiB costs 2 % of the ratio that a whole file has. */
 const MEMBER_BYTES = 1 << 20
+/** Lines of one batch: half a MiB, and what edits add. */
+const LINES_BYTES = 768 * 1024
+const NOTHING = Buffer.alloc(0)
 /** Bytes that are compressed at once: the thread pool has four threads. */
 const BUSY_BYTES = 4 * MEMBER_BYTES
 /** Digits of the content's SHA-256 in an object's name. */

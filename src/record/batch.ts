@@ -329,9 +329,15 @@ export class Batch {
     return this.#render(records[RECORD_STRIDE * record], records[RECORD_STRIDE * record + 1], ...this.#hitsOf(record))
   }
 
-  /** The live records (or those of a list, in its order) as they now stand, one line each, in one Buffer. */
-  assemble(list?: ArrayLike<number>): Buffer {
-    return writeLines(this.#edited(), this.#index.records, list ?? this.#listLive())
+  /**
+   * The live records (or those of a list, in its order) as they now stand, one line each, in one Buffer: the first bytes of the memory that
+   * `allocate` gives, at least as much as it is asked for.
+   */
+  assemble(
+    list?: ArrayLike<number>,
+    allocate: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafeSlow(bytes),
+  ): Buffer {
+    return writeLines(this.#edited(), this.#index.records, list ?? this.#listLive(), allocate)
   }
 
   #listLive(): number[] {

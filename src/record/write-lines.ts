@@ -12,10 +12,16 @@ export const RUN_BYTES = 64 * 1024
  * The records of a list, in its order, with their edits, one line each, in one Buffer. In WebAssembly where that runs, otherwise in TypeScript; the
  * same bytes.
  * @param records as in `RecordIndex`.
+ * @param allocate gives the memory, at least so many bytes.
  */
-export function writeLines(edited: Edited, records: Uint32Array, list: ArrayLike<number>): Buffer {
+export function writeLines(
+  edited: Edited,
+  records: Uint32Array,
+  list: ArrayLike<number>,
+  allocate: (bytes: number) => Buffer,
+): Buffer {
   const runs = findRuns(records, list)
-  const out = Buffer.allocUnsafeSlow(sizeOf(edited, runs))
+  const out = allocate(sizeOf(edited, runs))
   const length = fastWriter()?.write(edited, runs, out) ?? writeRuns(edited, runs, out)
   return out.subarray(0, length)
 }

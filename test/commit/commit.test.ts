@@ -396,5 +396,26 @@ describe('a compression', () => {
       )
       assert.equal(commit.totals().objects.length, 3)
     })
+
+    it(`of ${compression} keeps large batches apart whose memory is used again`, { skip }, async (t) => {
+      const base = await temporaryFolder(t)
+      const paths = new Paths()
+      const commit = await openEvents(t, { base, paths, sink: { compression, key: '{record.half}' } })
+      const expected = ['', '']
+      const pieces = Array.from({ length: 24 }, (_, i) => {
+        const half = i % 3 === 0 ? 0 : 1
+        const fill = String.fromCharCode(97 + i).repeat(1000 + i)
+        const bytes = lines(...events(i * 500, i * 500 + 500).map((event) => ({ ...event, half: `${half}`, fill })))
+        expected[half] += bytes.toString()
+        return { bytes }
+      })
+      await stream({ commit, paths, pieces })
+      const objects = await readObjects(join(base, 'out'))
+      assert.deepEqual([...objects.values()].map(digestOf), expected.map(digestOf))
+    })
   }
 })
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
