@@ -6,7 +6,7 @@ import { RECORD_STRIDE } from './record-index.ts'
 import { WasmWriter } from './wasm/writer.ts'
 
 /** A run is not longer than this when it is more than one record. */
-export const RUN_BYTES = 64 * 1024
+const RUN_BYTES = 64 * 1024
 
 /**
  * The records of a list, in its order, with their edits, one line each, in one Buffer. In WebAssembly where that runs, otherwise in TypeScript; the
