@@ -6,6 +6,9 @@ import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { parse, stringify } from 'yaml'
 import yargs from 'yargs'
+import { command as stateReset } from '../src/cli/state-reset.ts'
+import { command as stateRewind } from '../src/cli/state-rewind.ts'
+import { command as stateShow } from '../src/cli/state-show.ts'
 import { commands } from '../src/cli/commands.ts'
 import { fieldRows } from '../src/config/field-table.ts'
 import { loadComponent } from '../src/config/load-component.ts'
@@ -118,16 +121,20 @@ function brokenLink(from: string, link: string): string | undefined {
 
 /** Fails as the command line would: unknown commands and options, missing arguments. */
 async function parseCommand(args: readonly string[]): Promise<void> {
-  await yargs([...args])
+  // A command with commands of its own would run them: they are declared here in its place, all of them without their handlers.
+  const [declared, words] = args[0] === 'state' ? [stateCommands, args.slice(1)] : [commands, args]
+  await yargs([...words])
     .exitProcess(false)
     .strict()
     .demandCommand(1)
-    .command(commands.map((command) => ({ ...command, handler: () => undefined })))
+    .command([...declared].map((command) => ({ ...command, handler: () => undefined })))
     .fail((message, error) => {
       throw new Error(`sluice ${args.join(' ')}: ${message || error.message}`)
     })
     .parseAsync()
 }
+
+const stateCommands = [stateShow, stateRewind, stateReset]
 
 /** A mention of a command in a sentence may leave out its arguments. */
 function completed([name, ...args]: readonly string[]): string[] {
