@@ -138,6 +138,7 @@ const stateCommands = [stateShow, stateRewind, stateReset]
 
 /** A mention of a command in a sentence may leave out its arguments. */
 function completed([name, ...args]: readonly string[]): string[] {
+  if (name === 'state') return args.length === 1 ? [name, ...args, 'x'] : [name, ...args]
   const usage = commands.map(({ command }) => String(command)).find((text) => text.split(' ')[0] === name) ?? ''
   const wanted = usage.match(/<[^>]+>/g)?.length ?? 0
   const given = args.filter((arg) => !arg.startsWith('-')).length
