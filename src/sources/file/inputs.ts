@@ -1,7 +1,7 @@
 import { readdir as readdirWithCallback } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
-import { isAbsolute, join, relative } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { SluiceError } from '../../errors.ts'
 import { fileError } from './file-error.ts'
@@ -64,17 +64,9 @@ async function expand(path: string): Promise<string[]> {
 const ENDING = /\.(json|ndjson|jsonl|log)(\.(gz|br|zst))?$/
 
 async function listFolder(folder: string): Promise<string[]> {
-  // With types: without them Node follows links to folders, and so their loops.
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
-    (error: NodeJS.ErrnoException) => {
-      throw fileError(error, error.path ?? folder)
-    },
-  )
-  const names = entries
-    .filter((entry) => (entry.isFile() || entry.isSymbolicLink()) && ENDING.test(entry.name))
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .filter((name) => !HIDDEN.test(name))
-  if (names.length > 0) return names.toSorted().map((name) => join(folder, name))
+  const names: string[] = []
+  for await (const name of filesBelow(folder)) names.push(name)
+  if (names.length > 0) return names.toSorted()
   throw new SluiceError(
     'FILE_NOT_FOUND',
     `no file in "${folder}" ends in .json, .ndjson, .jsonl or .log (or these and .gz, .br, .zst)`,
@@ -84,7 +76,17 @@ async function listFolder(folder: string): Promise<string[]> {
   )
 }
 
-const HIDDEN = /(^|[/\\])\./
+/** Enters no link to a folder, and so no circle of them. `readdir` with `recursive` does, in some versions of Node.js. */
+async function* filesBelow(folder: string): AsyncGenerator<string> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    throw fileError(error, folder)
+  })
+  for (const entry of entries.filter(({ name }) => !name.startsWith('.'))) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) yield* filesBelow(path)
+    else if ((entry.isFile() || entry.isSymbolicLink()) && ENDING.test(path)) yield path
+  }
+}
 
 async function matchGlob(pattern: string): Promise<string[]> {
   let refused: NodeJS.ErrnoException | undefined
