@@ -66,7 +66,7 @@ export interface RecordIndex {
 export interface ScanLimits {
   /** Deepest nesting of a record. */
   maxDepth: number
-  /** Longest line in bytes. */
+  /** Longest line in bytes, without carriage returns at its end. */
   maxLine: number
 }
 

@@ -78,7 +78,9 @@ export function scanLines(task: ScanTask, automaton: Automaton, complete = false
     const end = scanner.scan(start)
     let fault = scanner.fault
     at = bytes.indexOf(LINE_FEED, end)
-    if (at - line > limits.maxLine) fault = Fault.length
+    let lineEnd = at
+    while (bytes[lineEnd - 1] === RETURN) lineEnd--
+    if (lineEnd - line > limits.maxLine) fault = Fault.length
     else if (!utf8 && !isUtf8(bytes.subarray(line, at))) fault = Fault.utf8
     else if (automaton.full && complete) fault = Fault.complex
     if ((scanner.hitCount > maxHits && count > 0) || (automaton.full && !complete)) {
@@ -96,7 +98,7 @@ export function scanLines(task: ScanTask, automaton: Automaton, complete = false
     } else {
       scanner.hitCount = firstHit
       records[record] = line
-      records[record + 1] = bytes[at - 1] === RETURN ? at - 1 : at
+      records[record + 1] = lineEnd
     }
     at++
     lines++

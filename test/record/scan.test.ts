@@ -193,13 +193,25 @@ void test('nesting that would exhaust a stack is a fault, not an exception', () 
   assert.deepEqual([faults(index), index.hits.length / HIT_STRIDE], [['none'], 6000])
 })
 
-void test('a line is as long as its bytes, whitespace included', () => {
+void test('a line is as long as its bytes, whitespace included, without the carriage returns at its end', () => {
   const limits = { maxDepth: 64, maxLine: 10 }
   assert.deepEqual(
     faults(
-      scan(lines('{"a":1234}', '{"a":12345}', ' {"a":1234}', '{"\u00e9":123}', '{"\u00e9":1234}'), pathsOf(), limits),
+      scan(
+        lines(
+          '{"a":1234}',
+          '{"a":12345}',
+          ' {"a":1234}',
+          '{"\u00e9":123}',
+          '{"\u00e9":1234}',
+          '{"a":1234}\r\r',
+          '{"a":1234} \r',
+        ),
+        pathsOf(),
+        limits,
+      ),
     ),
-    ['none', 'length', 'length', 'none', 'length'],
+    ['none', 'length', 'length', 'none', 'length', 'none', 'length'],
   )
 })
 

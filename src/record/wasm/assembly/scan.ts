@@ -110,7 +110,9 @@ export function scanWindow(length: usize, offset: usize): void {
     }
     const valueEnd = position
     at = findLineFeed(valueEnd)
-    if (at - line > maxLine) fault = TOO_LONG
+    let lineEnd = at
+    while (load<u8>(lineEnd - 1) == RETURN) lineEnd--
+    if (lineEnd - line > maxLine) fault = TOO_LONG
     else if (!utf8 && !isUtf8(line - origin, at - origin)) fault = NOT_UTF8
     const record = RECORDS + <usize>count * RECORD_BYTES
     count++
@@ -122,7 +124,7 @@ export function scanWindow(length: usize, offset: usize): void {
     } else {
       nextHit = firstHit
       store<u32>(record, <u32>(line - origin))
-      store<u32>(record, <u32>((load<u8>(at - 1) == RETURN ? at - 1 : at) - origin), 4)
+      store<u32>(record, <u32>(lineEnd - origin), 4)
     }
     at++
     lines++
