@@ -1,7 +1,8 @@
-import { pipeline } from 'node:stream'
 import type { Readable } from 'node:stream'
-import { createBrotliDecompress, createGunzip } from 'node:zlib'
 import { SluiceError } from '../errors.ts'
+import { brotli, gzip } from '../inflate/compression.ts'
+import type { Compression } from '../inflate/compression.ts'
+import { Damage, inflate } from '../inflate/inflate.ts'
 import { badAnswer } from './answer-error.ts'
 
 export interface Body {
@@ -19,23 +20,25 @@ export function openBody(raw: Readable, encoding: string | undefined, maxBytes: 
   let wire = 0
   let inflated = 0
 
-  async function* count(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of chunks) {
+  async function* count(): AsyncGenerator<Buffer> {
+    for await (const chunk of raw as AsyncIterable<Buffer>) {
       wire += chunk.length
       yield chunk
     }
   }
 
   async function* read(): AsyncGenerator<Buffer> {
-    const stream = inflate(raw, count, encoding)
     try {
-      for await (const chunk of stream) {
+      const compression = compressionOf(encoding)
+      for await (const chunk of compression === undefined ? count() : inflate(count(), compression)) {
         inflated += chunk.length
         checkSize(inflated, wire, maxBytes)
         yield chunk
       }
+      if (compression !== undefined && wire === 0)
+        throw badAnswer(`the response was cut short: as ${compression.name} it cannot be empty`)
     } catch (error) {
-      throw error instanceof SluiceError ? error : badAnswer(`the response was cut short: ${messageOf(error)}`, error)
+      throw readError(error)
     } finally {
       discard(raw)
     }
@@ -72,27 +75,20 @@ const MAX_RATIO = 200
 /** Below it no ratio matters. */
 const RATIO_FROM = 16 * 1024 * 1024
 
-function inflate(
-  raw: Readable,
-  count: (chunks: AsyncIterable<Buffer>) => AsyncGenerator<Buffer>,
-  encoding = 'identity',
-): AsyncIterable<Buffer> {
+function compressionOf(encoding = 'identity'): Compression | undefined {
   switch (encoding.trim().toLowerCase()) {
     case '':
     case 'identity':
-      return count(raw)
+      return undefined
     case 'gzip':
     case 'x-gzip':
-      return pipeline(raw, count, createGunzip({ chunkSize: CHUNK }), ignore)
+      return gzip
     case 'br':
-      return pipeline(raw, count, createBrotliDecompress({ chunkSize: CHUNK }), ignore)
+      return brotli
     default:
-      discard(raw)
       throw badAnswer(`the response has the content-encoding "${encoding}", which was not asked for`)
   }
 }
-
-const CHUNK = 64 * 1024
 
 /** Whoever reads a stream to its end gets the error there. */
 function ignore(): void {}
@@ -110,6 +106,8 @@ function checkSize(inflated: number, wire: number, maxBytes: number): void {
     )
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+function readError(error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error
+  if (error instanceof Damage) return badAnswer(`the response is damaged: ${error.message}`, error)
+  return badAnswer(`the response was cut short: ${error instanceof Error ? error.message : String(error)}`, error)
 }

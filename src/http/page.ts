@@ -26,9 +26,10 @@ export interface Page {
 /** Reads an answer as records. The runs end only when the response is complete; else they throw SOURCE_UNAVAILABLE. */
 export function openPage(answer: Answer, { options, maxLine, deadline }: PageOptions): Page {
   const type = headerText(answer.headers['content-type']) ?? ''
-  const encoding = headerText(answer.headers['content-encoding'])
+  const empty = answer.status === 204
+  const encoding = empty ? undefined : headerText(answer.headers['content-encoding'])
   const body = openBody(answer.body, encoding, options.maxBody)
-  const cutter = answer.status === 204 ? new LinesCutter(maxLine) : chooseCutter(type, options, maxLine)
+  const cutter = empty ? new LinesCutter(maxLine) : chooseCutter(type, options, maxLine)
   return { runs: cut(body, cutter, type, deadline), cutter, wireBytes: () => body.wireBytes() }
 }
 

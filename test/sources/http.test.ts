@@ -404,8 +404,10 @@ void test('what is no list is an error: a page of HTML, an object, nothing at al
   }
 })
 
-void test('204 is a page without records', async (context) => {
-  const server = await startServer(context, (_request, response) => response.writeHead(204).end())
+void test('204 is a page without records, whatever encoding its headers speak of', async (context) => {
+  const server = await startServer(context, (_request, response) =>
+    response.writeHead(204, { 'content-encoding': 'gzip' }).end(),
+  )
   const reading = await readSource(await openSource(configOf(server, {})))
   assert.equal(reading.error, undefined)
   assert.equal(reading.pieces.length, 1)

@@ -14,8 +14,8 @@ export function fileError(error: unknown, name: string): SluiceError {
   )
 }
 
-/** The code of a system error or of zlib; empty when it has none. */
-export function codeOf(error: unknown): string {
+/** The code of a system error; empty when it has none. */
+function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 

@@ -1,8 +1,8 @@
 import { SluiceError } from '../../errors.ts'
+import type { Compression } from '../../inflate/compression.ts'
+import { Damage } from '../../inflate/inflate.ts'
 import type { Run, Splitter } from '../../record/run.ts'
-import type { Compression } from './compression.ts'
 import { fileError } from './file-error.ts'
-import { Damage } from './inflate.ts'
 
 interface ContentOptions {
   readonly name: string

@@ -1,67 +1,9 @@
 import type { Compression, Inflater } from './compression.ts'
-import { codeOf } from './file-error.ts'
-
-/** The input is damaged, and all that could be inflated before the damage was yielded. */
-export class Damage extends Error {
-  /** Bytes of the input before the damage, as far as it is known. */
-  readonly offset: number
-  /** True when nothing is wrong but the end. */
-  readonly cutShort: boolean
-
-  constructor({ offset, cutShort, cause }: { offset: number; cutShort: boolean; cause?: unknown }) {
-    super(cutShort ? `it is cut short at byte ${offset}` : `it is damaged near byte ${offset}`, { cause })
-    this.offset = offset
-    this.cutShort = cutShort
-  }
-}
 
 /**
- * Inflates an input that can be read again. zlib gives nothing of the slice of input in which it finds an error, so a damaged input is
- * inflated again with smaller slices, down to single bytes: then all that lies before the damage comes out.
- * @param skip Inflated bytes to leave out.
- * @throws Damage
- */
-export async function* inflateAgain(
-  read: () => AsyncIterable<Buffer>,
-  compression: Compression,
-  skip: number,
-): AsyncGenerator<Buffer> {
-  let yielded = skip
-  let sound = Infinity
-  for (const sliceBytes of SLICE_BYTES) {
-    let inflated = 0
-    try {
-      for await (const chunk of inflate(slice(read(), sound, sliceBytes), compression)) {
-        const fresh = chunk.subarray(Math.max(0, yielded - inflated))
-        inflated += chunk.length
-        if (fresh.length === 0) continue
-        yielded += fresh.length
-        yield fresh
-      }
-      return
-    } catch (error) {
-      if (!(error instanceof Damage) || error.cutShort || sliceBytes === 1) throw error
-      sound = error.offset
-    }
-  }
-}
-
-/** The first number stands for chunks as they are read. */
-const SLICE_BYTES = [Infinity, 512, 1]
-
-async function* slice(chunks: AsyncIterable<Buffer>, from: number, bytes: number): AsyncGenerator<Buffer> {
-  let offset = 0
-  for await (const chunk of chunks) {
-    let at = Math.min(Math.max(0, from - offset), chunk.length)
-    if (at > 0) yield chunk.subarray(0, at)
-    for (; at < chunk.length; at += bytes) yield chunk.subarray(at, at + bytes)
-    offset += chunk.length
-  }
-}
-
-/**
- * Inflates one stream after another until the input ends; zeros between and behind them are padding. Whatever was inflated of one chunk of
- * input is yielded before the next chunk is asked for, which may then overwrite it.
+ * Inflates one stream after another until the input ends; zeros between and behind them are padding. (zlib itself ends silently at such
+ * zeros, and behind the first stream of brotli.) Whatever was inflated of one chunk of input is yielded before the next chunk is asked
+ * for, which may then overwrite it.
  * @throws Damage
  */
 export async function* inflate(chunks: AsyncIterable<Buffer>, compression: Compression): AsyncGenerator<Buffer> {
@@ -86,6 +28,20 @@ export async function* inflate(chunks: AsyncIterable<Buffer>, compression: Compr
     if (engine !== undefined) yield* engine.finish(compression.probe)
   } finally {
     engine?.close()
+  }
+}
+
+/** The input is damaged, and all that could be inflated before the damage was yielded. */
+export class Damage extends Error {
+  /** Bytes of the input before the damage, as far as it is known. */
+  readonly offset: number
+  /** True when nothing is wrong but the end. */
+  readonly cutShort: boolean
+
+  constructor({ offset, cutShort, cause }: { offset: number; cutShort: boolean; cause?: unknown }) {
+    super(cutShort ? `it is cut short at byte ${offset}` : `it is damaged near byte ${offset}`, { cause })
+    this.offset = offset
+    this.cutShort = cutShort
   }
 }
 
@@ -163,7 +119,7 @@ class Engine {
         continue
       }
       if (this.#failure !== undefined) {
-        throw new Damage({ offset, cutShort: codeOf(this.#failure) === 'Z_BUF_ERROR', cause: this.#failure })
+        throw new Damage({ offset, cutShort: isUnexpectedEnd(this.#failure), cause: this.#failure })
       }
       if (this.#written || this.#ended) return
       await new Promise<void>((resolve) => {
@@ -171,4 +127,8 @@ class Engine {
       })
     }
   }
+}
+
+function isUnexpectedEnd(failure: unknown): boolean {
+  return failure instanceof Error && 'code' in failure && failure.code === 'Z_BUF_ERROR'
 }

@@ -1,6 +1,6 @@
 import * as zlib from 'node:zlib'
 import type { Transform } from 'node:stream'
-import { SluiceError } from '../../errors.ts'
+import { SluiceError } from '../errors.ts'
 
 /** A stream of zlib. Bytes that it has consumed are counted in `bytesWritten`. */
 export type Inflater = Transform & { readonly bytesWritten: number }
@@ -33,9 +33,9 @@ export function detectCompression(head: Buffer, name: string): Compression | und
 
 const CHUNK_BYTES = 256 * 1024
 
-const gzip: Compression = { name: 'gzip', create: () => zlib.createGunzip({ chunkSize: CHUNK_BYTES }) }
+export const gzip: Compression = { name: 'gzip', create: () => zlib.createGunzip({ chunkSize: CHUNK_BYTES }) }
 
-const brotli: Compression = {
+export const brotli: Compression = {
   name: 'brotli',
   byName: true,
   create: () => zlib.createBrotliDecompress({ chunkSize: CHUNK_BYTES }),
