@@ -185,6 +185,10 @@ export function* checkPaginate(
       message: `nothing sends the ${type}: every page would be the first one`,
       hint: `set into, or use {${type}} in the request`,
     }
+  if (paginate.alone === true && type !== 'cursor')
+    yield { at: inPaginate('alone'), message: `alone is for cursor: a ${type} does not stand for the request` }
+  else if (paginate.alone === true && into?.query === undefined && into?.body === undefined)
+    yield { at: inPaginate('alone'), message: 'alone needs into: the query or the body that the cursor goes into' }
   if (into !== undefined && Object.keys(into).length !== 1)
     yield { at: inPaginate('into'), message: 'into names one place', hint: 'header, query or body' }
   if (into?.body !== undefined && request.method === 'GET')
@@ -239,6 +243,7 @@ const AUTH_MEMBERS = {
 function placesOf({ from, stop }: PaginateOptions) {
   return [
     [['from'], from],
+    [['stop', 'more'], stop?.more],
     [['stop', 'shortPage', 'count'], stop?.shortPage?.count],
     [['stop', 'shortPage', 'limit'], stop?.shortPage?.limit],
   ] as const

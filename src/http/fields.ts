@@ -191,6 +191,12 @@ export const paginateFields = Type.Object(
         { description: 'Where the cursor, page number or offset goes; placeholders in the request do the same.' },
       ),
     ),
+    alone: Type.Optional(
+      Type.Boolean({
+        description:
+          'For cursor: the query or body that it goes into holds nothing else on later pages, since it stands for all of them.',
+      }),
+    ),
     start: Type.Integer({ minimum: 0, default: 1, description: 'For page: number of the first page.' }),
     size: Type.Optional(
       Type.Integer({ minimum: 1, description: 'Records in a full page, where `stop.shortPage.limit` does not tell.' }),
@@ -217,6 +223,11 @@ export const paginateFields = Type.Object(
                   'The last page is the one that is not full. A full page without a cursor is then an error.',
               },
             ),
+          ),
+          more: Type.Optional(
+            Type.Object(place, {
+              description: 'Where the response tells, with true or false, whether there are more pages.',
+            }),
           ),
           emptyPage: Type.Optional(
             Type.Boolean({ description: 'The last page is an empty one, even if it has a cursor.' }),

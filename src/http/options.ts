@@ -75,6 +75,8 @@ export interface PaginateOptions {
   readonly type: 'cursor' | 'link' | 'page' | 'offset'
   readonly from?: Place
   readonly into?: { readonly header?: string; readonly query?: string; readonly body?: string }
+  /** Later pages are asked for with the cursor alone. */
+  readonly alone?: boolean
   /** Number of the first page. */
   readonly start: number
   /** Records in a full page, where the response does not say. */
@@ -82,6 +84,7 @@ export interface PaginateOptions {
   readonly stop?: {
     readonly shortPage?: { readonly count?: Place; readonly limit?: Place }
     readonly emptyPage?: boolean
+    readonly more?: Place
   }
   readonly maxPages: number
 }

@@ -33,14 +33,31 @@ export function nextPage(paginate: PaginateOptions | undefined, page: PageFacts)
   const limit = fullPage(paginate, page)
   if (limit !== undefined && page.count < limit) return undefined
   if (stop?.emptyPage === true && page.count === 0) return undefined
-  if (type === 'page' || type === 'offset') return page.count === 0 ? undefined : {}
+  const more = stop?.more === undefined ? undefined : tellsMore(stop.more, page)
+  if (more === false) return undefined
+  if (type === 'page' || type === 'offset') return page.count > 0 || moves(type, more) ? {} : undefined
   const cursor = type === 'link' ? linkOf(paginate, page) : cursorOf(paginate, page)
   if (cursor !== undefined) return { cursor }
-  if (limit === undefined) return undefined
+  if (limit === undefined && more !== true) return undefined
   throw new SluiceError(
     'SOURCE_FAILED',
-    `a full page of ${limit} records came without a ${nameOf(paginate)}: more may follow, and cannot be asked for`,
+    `${more === true ? 'a page that is not the last' : `a full page of ${limit} records`} came without a ${nameOf(paginate)}: more may follow, and cannot be asked for`,
   )
+}
+
+/** Whether counting goes on behind an empty page. */
+function moves(type: 'page' | 'offset', more: boolean | undefined): boolean {
+  if (more !== true || type === 'page') return more === true
+  throw new SluiceError(
+    'SOURCE_FAILED',
+    'an empty page that is not the last: the next one would begin at the same offset',
+  )
+}
+
+function tellsMore(place: Place, page: PageFacts): boolean {
+  const text = textAt(place, page)
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw badAnswer(`the response does not tell whether there are more pages (${describe(place)})`)
 }
 
 /** The number in an answer that counts. @throws SluiceError SOURCE_UNAVAILABLE when it has none. */
@@ -59,7 +76,7 @@ function valueAt(text: string, path: string): string | undefined {
 /** Dotted keys of the values of a body that `nextPage` asks for. */
 export function pathsOf(paginate: PaginateOptions | undefined): string[] {
   const { count, limit } = paginate?.stop?.shortPage ?? {}
-  return [paginate?.from?.body, count?.body, limit?.body].flatMap((path) => path ?? [])
+  return [paginate?.from?.body, paginate?.stop?.more?.body, count?.body, limit?.body].flatMap((path) => path ?? [])
 }
 
 function fullPage({ stop, size }: PaginateOptions, page: PageFacts): number | undefined {

@@ -21,11 +21,14 @@ export interface RequestBuilder {
 
 /** Makes the requests of a source. What `paginate.into` names is one more placeholder. */
 export function createRequestBuilder(request: RequestOptions, paginate: PaginateOptions | undefined): RequestBuilder {
-  const { method, url, headers, query, body } = withPlaceholder(request, paginate)
+  const first = paginate?.alone === true ? request : withPlaceholder(request, paginate)
+  const { method, url, headers } = first
   const follows = paginate?.type === 'link'
+  const later = paginate?.alone === true ? cursorAlone(paginate) : {}
 
   return {
     build(values) {
+      const { query, body } = values.cursor === undefined ? first : { ...first, ...later }
       return {
         method,
         url: follows && values.cursor !== undefined ? new URL(plainText(values.cursor)) : urlOf(url, query, values),
@@ -34,7 +37,7 @@ export function createRequestBuilder(request: RequestOptions, paginate: Paginate
       }
     },
     fingerprint(tenant) {
-      const text = JSON.stringify([method, url, query, body ?? null, paginate?.type ?? null, tenant])
+      const text = JSON.stringify([method, url, first.query, first.body ?? null, paginate?.type ?? null, tenant])
       return createHash('sha256').update(text).digest('hex').slice(0, 16)
     },
   }
@@ -50,6 +53,11 @@ function withPlaceholder(request: RequestOptions, paginate: PaginateOptions | un
     query: query === undefined ? request.query : { ...request.query, [query]: placeholder },
     body: body === undefined ? request.body : withMember(request.body ?? {}, body.split('.'), placeholder),
   }
+}
+
+function cursorAlone({ type, into }: PaginateOptions): Partial<Pick<RequestOptions, 'query' | 'body'>> {
+  if (into?.body !== undefined) return { body: withMember({}, into.body.split('.'), `{${type}}`) }
+  return into?.query === undefined ? {} : { query: { [into.query]: `{${type}}` } }
 }
 
 function withMember(object: JsonObject, [key = '', ...rest]: readonly string[], value: string): JsonObject {

@@ -18,8 +18,8 @@ export interface Placeholder {
 /** The names that can stand between braces, without those of tenants. */
 export const placeholderNames = ['window.start', 'window.end', 'cursor', 'page', 'offset'] as const
 
-/** How a time can be written: RFC 3339 with milliseconds by default, whole seconds, or milliseconds since 1970. */
-export const timeFormats = ['rfc3339', 'unix', 'unixMs'] as const
+/** How a time can be written: RFC 3339 with milliseconds by default, or in whole seconds; seconds or milliseconds since 1970. */
+export const timeFormats = ['rfc3339', 'rfc3339Seconds', 'unix', 'unixMs'] as const
 
 /** The placeholders of a text: `{name}` or `{name:format}`. `{{` is a brace. */
 export function placeholdersOf(text: string): Placeholder[] {
@@ -80,5 +80,7 @@ function valueOf({ name, format }: Placeholder, { window, cursor, page, offset, 
 function formatTime(time: number, format: string | undefined, round: (seconds: number) => number): string {
   if (format === 'unix') return String(round(time / 1000))
   if (format === 'unixMs') return String(time)
+  if (format === 'rfc3339Seconds')
+    return JSON.stringify(new Date(round(time / 1000) * 1000).toISOString().replace('.000Z', 'Z'))
   return JSON.stringify(new Date(time).toISOString())
 }

@@ -43,7 +43,7 @@ const fields = {
     },
     {
       description:
-        'The request. Texts can hold {window.start}, {window.end} (RFC 3339, or {window.start:unix}, {window.start:unixMs}), {cursor}, {page}, {offset} and {tenant.NAME}; what holds a cursor is left out of the first page. A brace is written {{.',
+        'The request. Texts can hold {window.start}, {window.end} (RFC 3339, or {window.start:rfc3339Seconds}, {window.start:unix}, {window.start:unixMs}), {cursor}, {page}, {offset} and {tenant.NAME}; what holds a cursor is left out of the first page. A brace is written {{.',
     },
   ),
   auth: Type.Optional(authFields),
