@@ -62,6 +62,18 @@ describe('the guides', () => {
     assert.deepEqual(firstColumn(page, 'Tests').toSorted(), expected.toSorted())
   })
 
+  test('list all pipelines that are here, with the variables that they take', async () => {
+    const page = markdown.get('docs/pipelines.md') ?? ''
+    const files = await readdir(join(REPOSITORY, 'pipelines'))
+    const listed = [...page.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => `${name}.yaml`)
+    assert.deepEqual(listed.toSorted(), files.toSorted())
+    for (const file of files) {
+      const text = await readFile(join(REPOSITORY, 'pipelines', file), 'utf8')
+      for (const [, name] of text.matchAll(/\$\{env:(\w+)/g))
+        assert.ok(page.includes(`\`${name}\``), `${file}: ${name}`)
+    }
+  })
+
   test('name every exit status and every field of a report', async (t) => {
     const page = markdown.get('docs/run-a-pipeline.md') ?? ''
     for (const exit of new Set(Object.values(errorCodes).map((facts) => facts.exit))) {

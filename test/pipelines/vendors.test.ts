@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { cp } from 'node:fs/promises'
+import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { openWorkspace, s3Environment } from '../cli/command.ts'
+import { startS3Server } from '../servers/s3.ts'
+import type { S3Server } from '../servers/s3.ts'
+import { startVendor, vendors } from '../servers/vendors.ts'
+import type { Vendor } from '../servers/vendors.ts'
+
+const BUCKET = 'events'
+const HOUR = 3_600_000
+const FAST = ['--set', 'source.rate.perSecond=10000', '--set', 'source.retry.maxDelay=1ms']
+
+/** The numbers of all events in the store, as often as they are there. */
+function numbersIn(s3: S3Server, { numberOf }: Vendor): number[] {
+  const lines = [...s3.objects(BUCKET).values()].flatMap(({ body }) => gunzipSync(body).toString().trim().split('\n'))
+  return lines.map((line) => numberOf(JSON.parse(line))).toSorted((a, b) => a - b)
+}
+
+for (const vendor of vendors) {
+  test(`${vendor.name}: every event once, over pages, windows, failures and a second run`, async (context) => {
+    const api = await startVendor(context, vendor)
+    const s3 = await startS3Server({ buckets: [BUCKET] })
+    context.after(() => s3.close())
+    const workspace = await openWorkspace(context)
+    await cp('pipelines', workspace.path('pipelines'), { recursive: true })
+    await cp('schemas', workspace.path('schemas'), { recursive: true })
+    await cp('examples', workspace.path('examples'), { recursive: true })
+    const env = {
+      ...s3Environment(s3),
+      ...vendor.env(api.origin),
+      SLUICE_BUCKET: BUCKET,
+      SLUICE_HMAC_KEY: 'canary-hmac-key',
+      SLUICE_SINCE: '3d',
+    }
+    const args = ['run', vendor.name, ...FAST, ...vendor.pages(50)]
+    const start = Date.now() - 60 * HOUR
+    // Several of a second, page borders between them, and windows that are full to the brim.
+    const times = Array.from({ length: 500 }, (_, at) => start + Math.floor(at / 3) * 1200 * 1000 + (at % 3))
+    api.add(times.filter((time) => time < Date.now() - HOUR))
+
+    const first = await workspace.report(args, { env })
+    assert.deepEqual(numbersIn(s3, vendor), [...Array(first.written).keys()])
+    assert.ok(first.written > 450 && api.requests.length > 12)
+    assert.equal(first.rejected, 0)
+
+    // Some at their time, and some that come later than the overlap reaches, but not the sweep.
+    api.add([Date.now() - 30 * 60_000, Date.now() - 100 * 60_000])
+    const swept = ['--set', 'source.window.sweepEvery=0s']
+    const second = await workspace.report([...args, ...swept], { env })
+    assert.equal(second.written, 2)
+    assert.deepEqual(numbersIn(s3, vendor), [...Array(first.written + 2).keys()])
+
+    const wrong = Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [name, value.replace('canary-token', 'canary-wrong')]),
+    )
+    const refused = await workspace.sluice(args, { env: wrong })
+    assert.equal(refused.code, 3)
+    assert.match(refused.stderr, /SOURCE_REFUSED: .*answered 40[13]/)
+    const shown = await workspace.sluice(['state', 'show', vendor.name, '--json'], { env })
+    assert.doesNotMatch(refused.stderr + refused.stdout + shown.stdout + JSON.stringify([first, second]), /canary/)
+  })
+}
