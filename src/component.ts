@@ -29,13 +29,13 @@ export interface Example {
 /** The checked configuration: defaults filled in, durations in milliseconds, sizes in bytes, secrets resolved. */
 export type Config<Properties extends TProperties> = Static<TObject<Properties>>
 
-/** One problem of a component's own check, at a place in its configuration. */
+/** One thing that a component's own check says of a place in its configuration: a problem, or a note that only `sluice check` shows. */
 export interface Finding {
   /** Keys and indexes from the component's root, for example `['rules', 0, 'path']`. */
   readonly at: readonly (string | number)[]
   readonly message: string
   readonly hint?: string
-  readonly severity?: 'error' | 'warning'
+  readonly severity?: 'error' | 'warning' | 'note'
 }
 
 /** What all components get. */

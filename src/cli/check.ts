@@ -47,7 +47,13 @@ export const command: Command<CheckArguments> = {
       if (one.pipeline) promised.set(one, await promisesOf(one.pipeline, state))
     if (json) {
       const listed = Object.fromEntries([...promised].map(([one, found]) => [one.pipeline?.name, found]))
-      const facts = { errors, warnings: problems.length - errors, problems, ...(guarantees && { guarantees: listed }) }
+      const facts = {
+        errors,
+        warnings: problems.length - errors,
+        problems,
+        notes: loaded.flatMap((one) => one.notes),
+        ...(guarantees && { guarantees: listed }),
+      }
       process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`)
     } else process.stdout.write(loaded.map((one) => summary(one) + render(promised.get(one))).join(''))
     if (errors === 0) {
@@ -98,9 +104,10 @@ async function allPipelines(): Promise<string[]> {
   })
 }
 
-function summary({ pipeline, problems }: Loaded): string {
+function summary({ pipeline, problems, notes }: Loaded): string {
   const warnings = problems.length === 0 ? '' : `, ${count(problems.length, 'warning')}`
-  return renderProblems(problems, process.stdout) + (pipeline === undefined ? '' : `${pipeline.file}: ok${warnings}\n`)
+  const verdict = pipeline === undefined ? '' : `${pipeline.file}: ok${warnings}\n`
+  return renderProblems([...problems, ...notes], process.stdout) + verdict
 }
 
 function isError({ severity }: Problem): boolean {

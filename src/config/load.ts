@@ -30,8 +30,10 @@ export interface LoadOptions {
 export interface Loaded {
   /** Present when no problem is an error. */
   readonly pipeline?: CheckedPipeline
-  /** All of them, in the order of the file. */
+  /** All errors and warnings, in the order of the file. */
   readonly problems: readonly Problem[]
+  /** What is worth knowing and no problem. */
+  readonly notes: readonly Problem[]
 }
 
 /**
@@ -48,7 +50,12 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   const secrets = new Set<string>()
   const finish = (pipeline?: CheckedPipeline): Loaded => {
     const sound = pipeline !== undefined && problems.every(({ severity }) => severity !== 'error')
-    return { ...(sound ? { pipeline } : {}), problems: problems.toSorted(byPlace).map((one) => mask(one, secrets)) }
+    const found = problems.toSorted(byPlace).map((one) => mask(one, secrets))
+    return {
+      ...(sound ? { pipeline } : {}),
+      problems: found.filter(({ severity }) => severity !== 'note'),
+      notes: found.filter(({ severity }) => severity === 'note'),
+    }
   }
 
   const name = basename(path, extname(path))

@@ -47,9 +47,9 @@ export interface PipelineTest {
   readonly line: number
 }
 
-/** A problem of a pipeline file, or of a file that it names. */
+/** A problem of a pipeline file, or of a file that it names; or a note on it. */
 export interface Problem {
-  readonly severity: 'error' | 'warning'
+  readonly severity: 'error' | 'warning' | 'note'
   readonly file: string
   /** From 1. */
   readonly line: number

@@ -3,7 +3,7 @@ import stringWidth from 'string-width'
 import type { Problem } from './pipeline.ts'
 
 /**
- * Problems as text: place, message, the line with a caret under the place, the way out. In colour only on a terminal, and not when
+ * Problems as text: place, message, the line with a caret under the place, the way out; notes on one line. In colour only on a terminal, and not when
  * `NO_COLOR` is set.
  */
 export function renderProblems(problems: readonly Problem[], stream: { readonly isTTY?: boolean } = {}): string {
@@ -14,15 +14,17 @@ export function renderProblems(problems: readonly Problem[], stream: { readonly 
 
 type Paint = (style: 'bold' | 'red' | 'yellow' | 'dim', text: string) => string
 
+const COLOURS = { error: 'red', warning: 'yellow', note: 'dim' } as const
+
 /** Lines longer than this are cut around the place. */
 const MAX_LINE = 160
 
 function renderProblem(problem: Problem, paint: Paint): string {
   const { file, line, column, severity, message, hint } = problem
-  const level = paint(severity === 'error' ? 'red' : 'yellow', `${severity}:`)
+  const level = paint(COLOURS[severity], `${severity}:`)
   const lines = [`${paint('bold', `${file}:${line}:${column}`)} ${level} ${printable(message)}`]
   const number = String(line).padStart(5)
-  const excerpt = excerptOf(problem)
+  const excerpt = severity === 'note' ? undefined : excerptOf(problem)
   if (excerpt !== undefined) {
     lines.push(`${paint('dim', `${number} |`)} ${excerpt.text}`)
     lines.push(`${paint('dim', `${' '.repeat(number.length)} |`)} ${excerpt.indent}${paint('red', excerpt.caret)}`)

@@ -74,8 +74,12 @@ function tag(batch: Batch, details: ReadonlyMap<number, string>, stage: string):
 
 async function findings(file: string): Promise<Finding[]> {
   try {
-    await loadSchema(file)
-    return []
+    const { because } = proofOf((await loadSchema(file)).root)
+    const message =
+      because === undefined
+        ? 'valid records are proven on their bytes'
+        : `ajv judges every record: "${because}" of the schema cannot be proven on bytes`
+    return [{ at: ['schema'], message, severity: 'note' }]
   } catch (error) {
     if (error instanceof SluiceError) return [{ at: ['schema'], message: error.message }]
     throw error

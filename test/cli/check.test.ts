@@ -38,12 +38,38 @@ test('check needs no environment: what is missing is a warning', async (t) => {
   assert.equal((await work.sluice(['check', 'a'], { env: { BUCKET: 'audit' } })).stdout, 'pipelines/a.yaml: ok\n')
 })
 
+test('check says of each schema whether the index proves it, or which keyword forbids that', async (t) => {
+  const pipeline = `source: { type: file, path: x }
+transforms:
+  - { type: validate, schema: ../schemas/open.json }
+  - { type: validate, schema: ../schemas/tight.json }
+sink: { type: stdout }
+`
+  const work = await openProject(t, {
+    ...parts,
+    'pipelines/a.yaml': pipeline,
+    x: '{"id":"e1"}\n',
+    'schemas/open.json': '{"type":"object","required":["id"]}',
+    'schemas/tight.json': '{"properties":{"id":{"pattern":"^e"}}}',
+  })
+  const { code, stdout, stderr } = await work.sluice(['check', 'a'])
+  assert.equal(code, 0, stderr)
+  assert.equal(
+    stdout,
+    `pipelines/a.yaml:3:31 note: transform validate: valid records are proven on their bytes
+pipelines/a.yaml:4:31 note: transform validate: ajv judges every record: "/properties/id/pattern" of the schema cannot be proven on bytes
+pipelines/a.yaml: ok
+`,
+  )
+  assert.doesNotMatch((await work.sluice(['preview', 'a', 'x'])).stderr, /note:/)
+})
+
 test('check --json is data for editors and CI', async (t) => {
   const work = await openProject(t, { ...parts, 'pipelines/a.yaml': wrong })
   const { code, stdout } = await work.sluice(['check', 'a', '--json'])
   assert.equal(code, 2)
-  const { errors, warnings, problems }: { errors: number; warnings: number; problems: object[] } = JSON.parse(stdout)
-  assert.deepEqual({ errors, warnings }, { errors: 1, warnings: 0 })
+  const { errors, warnings, problems, notes }: { [key: string]: object[] | number } = JSON.parse(stdout)
+  assert.deepEqual({ errors, warnings, notes }, { errors: 1, warnings: 0, notes: [] })
   assert.deepEqual(problems, [
     {
       severity: 'error',

@@ -8,8 +8,9 @@ import addFormats from 'ajv-formats'
 import * as fc from 'fast-check'
 import type { Json, JsonObject } from '../../src/record/json.ts'
 import { Paths } from '../../src/record/path.ts'
+import type { Finding } from '../../src/component.ts'
 import validate from '../../src/transforms/validate.ts'
-import { proofOf, provenBy } from '../../src/transforms/validate/facts.ts'
+import { proofOf } from '../../src/transforms/validate/facts.ts'
 import { createProver } from '../../src/transforms/validate/prover.ts'
 import { compileSchema, loadSchema } from '../../src/transforms/validate/schema.ts'
 import { createEventSet } from '../servers/events.ts'
@@ -232,10 +233,11 @@ test('check tells why a schema cannot be used', async () => {
   }
   const missing = await checkStage(validate, { schema: join(folder, 'missing.json') })
   assert.match(missing[0].message, /cannot be read/)
-  assert.deepEqual(await checkStage(validate, { schema: await writeSchema({ type: 'object' }) }), [])
+  const [note, ...problems] = await checkStage(validate, { schema: await writeSchema({ type: 'object' }) })
+  assert.deepEqual([note.severity, problems], ['note', []])
 })
 
-test('what the index can prove is told, and which keyword forbids it', () => {
+test('check tells that the index can prove a schema, or which keyword forbids it', async () => {
   const proven: readonly JsonObject[] = [
     {},
     { type: 'object', required: ['a'], properties: { a: { type: ['string', 'null'], minLength: 1 }, b: true } },
@@ -246,7 +248,10 @@ test('what the index can prove is told, and which keyword forbids it', () => {
       $defs: { x: { not: {} } },
     },
   ]
-  for (const schema of proven) assert.deepEqual(provenBy(schema), { proven: true })
+  for (const schema of proven) {
+    const message = 'valid records are proven on their bytes'
+    assert.deepEqual(await noteOn(schema), [{ at: ['schema'], message, severity: 'note' }])
+  }
   const unproven: readonly [JsonObject, string][] = [
     [{ type: 'array' }, '/type'],
     [{ additionalProperties: false }, '/additionalProperties'],
@@ -257,12 +262,18 @@ test('what the index can prove is told, and which keyword forbids it', () => {
     [{ properties: { a: false } }, '/properties/a/not'],
     [{ $ref: '#/$defs/x', $defs: { x: {} } }, '/$ref'],
   ]
-  for (const [schema, because] of unproven) assert.deepEqual(provenBy(schema), { proven: false, because })
+  for (const [schema, because] of unproven) {
+    const message = `ajv judges every record: "${because}" of the schema cannot be proven on bytes`
+    assert.deepEqual(await noteOn(schema), [{ at: ['schema'], message, severity: 'note' }])
+  }
 })
+
+async function noteOn(schema: JsonObject): Promise<Finding[]> {
+  return checkStage(validate, { schema: await writeSchema(schema) })
+}
 
 test('the schema of JumpCloud events is proven, and its events are', async () => {
   const { root } = await loadSchema(EVENT_SCHEMA)
-  assert.deepEqual(provenBy(root), { proven: true })
   const events = createEventSet({ seed: 3, count: 400, start: Date.UTC(2026, 0, 1), end: Date.UTC(2026, 0, 2) })
   const lines = Array.from({ length: events.count }, (_, at) => events.text(at))
   const outcome = await runStage(validate, { schema: EVENT_SCHEMA }, [

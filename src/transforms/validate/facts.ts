@@ -36,12 +36,6 @@ export function proofOf(root: JsonObject): Proof {
   return { facts }
 }
 
-/** For `check`: whether valid records are proven on their bytes, and if not, the keyword that forbids it. */
-export function provenBy(root: JsonObject): { proven: boolean; because?: string } {
-  const { because } = proofOf(root)
-  return because === undefined ? { proven: true } : { proven: false, because }
-}
-
 class Unprovable extends Error {
   readonly pointer: string
 
