@@ -1,45 +1,19 @@
 import assert from 'node:assert/strict'
-import { access, readFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import type { JumpCloudOptions } from '../servers/jumpcloud.ts'
-import { startS3Server } from '../servers/s3.ts'
-import { openWorkspace, s3Environment } from './command.ts'
-
-const BUCKET = 'events'
+import { BUCKET, openMainJob } from './main-job.ts'
 
 async function openJob(t: TestContext, options: JumpCloudOptions = {}) {
-  const now = Date.now()
-  const api = await startJumpCloudServer({ events: 200, start: now - 36_000_000, end: now - 3_600_000, ...options })
-  t.after(() => api.close())
-  const s3 = await startS3Server({ buckets: [BUCKET] })
-  t.after(() => s3.close())
-  const workspace = await openWorkspace(t)
-  for (const name of [
-    'pipelines/jumpcloud.yaml',
-    'schemas/jumpcloud-event.schema.json',
-    'examples/transforms/tag-privileged.ts',
-  ])
-    await workspace.write(name, await readFile(name))
-  const env = {
-    ...s3Environment(s3),
-    JUMPCLOUD_API_KEY: api.apiKey,
-    JUMPCLOUD_BASE_URL: api.url,
-    SLUICE_BUCKET: BUCKET,
-    SLUICE_HMAC_KEY: 'a key for the tests',
-  }
-  return {
-    api,
-    s3,
-    workspace,
-    env,
-    connect: (more: object = {}) => workspace.sluice(['check', 'jumpcloud', '--connect'], { env: { ...env, ...more } }),
-  }
+  const job = await openMainJob(t, { events: 200, start: Date.now() - 36_000_000, ...options })
+  const connect = (more: object = {}) =>
+    job.workspace.sluice(['check', 'jumpcloud', '--connect'], { env: { ...job.env, ...more } })
+  return { ...job, connect }
 }
 
 test('check --connect tries a page, the clocks and each right in the store, and leaves nothing behind', async (t) => {
-  const { api, s3, workspace, connect } = await openJob(t)
+  const { jumpcloud, s3, workspace, connect } = await openJob(t)
   const { code, stdout, stderr } = await connect()
   assert.equal(code, 0, stdout + stderr)
   assert.match(stdout, /ok +source: one page: answered, beginning with 200 records/)
@@ -49,13 +23,13 @@ test('check --connect tries a page, the clocks and each right in the store, and 
     ['rejects', 'jumpcloud-rejects/'],
   ]) {
     for (const right of ['s3:PutObject', 's3:PutObject in parts', 's3:AbortMultipartUpload'])
-      assert.ok(stdout.includes(`  ok     ${part}: ${right} in events below ${prefix}: allowed\n`), stdout)
+      assert.ok(stdout.includes(`  ok     ${part}: ${right} in audit below ${prefix}: allowed\n`), stdout)
   }
   assert.equal(s3.objects(BUCKET).size, 0)
   assert.equal(s3.openUploads(BUCKET), 0)
   const state = await workspace.sluice(['state', 'show', 'jumpcloud'])
   assert.notEqual(state.code, 0, 'no state was made')
-  assert.equal(api.requests.filter(({ path }) => path.endsWith('/events')).length, 1)
+  assert.equal(jumpcloud.requests.filter(({ path }) => path.endsWith('/events')).length, 1)
 })
 
 test('check --connect names the right that is missing', async (t) => {
@@ -70,8 +44,8 @@ test('check --connect names the right that is missing', async (t) => {
     assert.equal(code, 4)
     const failed = stdout.split('\n').filter((line) => line.includes('FAILED'))
     assert.equal(failed.length, 2, stdout)
-    assert.ok(failed[0]?.includes(`sink: ${right} in events below jumpcloud/: `), failed[0])
-    assert.match(failed[0] ?? '', new RegExp(`refused ${operation} on bucket events: AccessDenied`))
+    assert.ok(failed[0]?.includes(`sink: ${right} in audit below jumpcloud/: `), failed[0])
+    assert.match(failed[0] ?? '', new RegExp(`refused ${operation} on bucket audit: AccessDenied`))
     assert.equal(s3.objects(BUCKET).size, 0)
   }
 })
@@ -87,13 +61,13 @@ test('check --connect tells refused credentials and a clock that is wrong, and n
   assert.match(stdout, /FAILED source: clocks: ours is 7\d\d\d s fast/)
   assert.match(
     stdout,
-    /FAILED sink: s3:PutObject in events below jumpcloud\/: .*SignatureDoesNotMatch.*the secret key is wrong/,
+    /FAILED sink: s3:PutObject in audit below jumpcloud\/: .*SignatureDoesNotMatch.*the secret key is wrong/,
   )
   assert.doesNotMatch(stdout + stderr, /canary/)
 })
 
 test('preview of a live source reads as much as it shows, and writes nothing', async (t) => {
-  const { api, s3, workspace, env } = await openJob(t, { events: 5000 })
+  const { jumpcloud, s3, workspace, env } = await openJob(t, { events: 5000 })
   const set = ['--set', 'source.window.since=1d', '--set', 'source.limit=100']
   const { code, stdout, stderr } = await workspace.sluice(['preview', 'jumpcloud', '--limit', '3', ...set], {
     env,
@@ -101,15 +75,15 @@ test('preview of a live source reads as much as it shows, and writes nothing', a
   assert.equal(code, 0, stderr)
   assert.equal(stdout.match(/\/events \S+ page \d+/g)?.length, 3, stdout)
   // The page that is shown and, at most, the next one on its way.
-  assert.ok(api.requests.filter(({ path }) => path.endsWith('/events')).length <= 2)
+  assert.ok(jumpcloud.requests.filter(({ path }) => path.endsWith('/events')).length <= 2)
   assert.equal(s3.requests.length, 0)
   await assert.rejects(access(workspace.path('.sluice')))
 })
 
 test('check --connect does not begin with mistakes in a pipeline', async (t) => {
-  const { api, workspace } = await openJob(t)
+  const { jumpcloud, workspace } = await openJob(t)
   const { code, stdout } = await workspace.sluice(['check', 'jumpcloud', '--connect'])
   assert.equal(code, 2)
   assert.match(stdout, /environment variable JUMPCLOUD_API_KEY is not set/)
-  assert.equal(api.requests.length, 0)
+  assert.equal(jumpcloud.requests.length, 0)
 })

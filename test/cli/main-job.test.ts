@@ -1,43 +1,12 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, test, type TestContext } from 'node:test'
+import { describe, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { SECRET_MARK } from '../servers/events.ts'
 import { writeArchive } from '../servers/events/archive.ts'
-import { startJumpCloudServer, type JumpCloudOptions } from '../servers/jumpcloud.ts'
-import { startS3Server, type S3Server } from '../servers/s3.ts'
-import { openWorkspace, s3Environment } from './command.ts'
-
-const BUCKET = 'audit'
-const DAY = 86_400_000
-
-/** The repository's own pipeline in a workspace, between a local API and a local store. */
-async function openMainJob(t: TestContext, options: JumpCloudOptions) {
-  const end = Date.now() - DAY / 24
-  const jumpcloud = await startJumpCloudServer({ start: end - DAY, end, ...options })
-  t.after(() => jumpcloud.close())
-  const s3 = await startS3Server({ buckets: [BUCKET] })
-  t.after(() => s3.close())
-  const workspace = await openWorkspace(t)
-  for (const name of [
-    'pipelines/jumpcloud.yaml',
-    'schemas/jumpcloud-event.schema.json',
-    'examples/transforms/tag-privileged.ts',
-  ]) {
-    await workspace.write(name, await readFile(name))
-  }
-  const env = {
-    ...s3Environment(s3),
-    JUMPCLOUD_API_KEY: jumpcloud.apiKey,
-    JUMPCLOUD_BASE_URL: jumpcloud.url,
-    SLUICE_BUCKET: BUCKET,
-    SLUICE_HMAC_KEY: 'a key for the tests',
-    SLUICE_SINCE: '2d',
-  }
-  const [{ events }] = jumpcloud.organizations
-  return { jumpcloud, s3, workspace, env, events }
-}
+import type { S3Server } from '../servers/s3.ts'
+import { BUCKET, openMainJob } from './main-job.ts'
 
 const FAST = ['--set', 'source.rate.perSecond=1000']
 
