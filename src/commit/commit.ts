@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import type { ObjectSink } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Batch, End } from '../record/batch.ts'
+import type { Batch, End, Reject } from '../record/batch.ts'
 import type { Json, JsonObject } from '../record/json.ts'
 import type { Paths } from '../record/path.ts'
 import type { Compression } from './compress.ts'
@@ -10,13 +10,17 @@ import type { Database } from './database.ts'
 import { DedupIndex } from './dedup-index.ts'
 import { realFiles } from './files.ts'
 import type { Files } from './files.ts'
-import { folderSink } from './folder-sink.ts'
+import { KeptRejects } from './kept-rejects.ts'
+import type { KeptRow } from './kept-rejects.ts'
 import { compileKeyTemplate, parseKeyTemplate } from './key-template.ts'
 import { Ledger } from './ledger.ts'
 import { OutboxEpoch } from './outbox.ts'
 import type { OutboxTarget, Roll } from './outbox.ts'
 import { Publisher } from './publish.ts'
 import type { Note } from './publish.ts'
+import { rejectsFolder } from './rejects-folder.ts'
+import { rejectLine } from './rejects.ts'
+import type { Unparsed } from './rejects.ts'
 import { Settler } from './settle.ts'
 import { State } from './state.ts'
 import type { PartitionRow, Role } from './state.ts'
@@ -47,8 +51,12 @@ export interface CommitOptions {
   /** Those of the pipeline: keys are made of records. */
   readonly paths: Paths
   readonly sink: ObjectTarget
-  /** Without it rejects become files in `<folder>/rejects`. */
+  /** Where rejects are copied to. */
   readonly rejects?: ObjectTarget | undefined
+  /** Rejects are kept in `<folder>/rejects`, in so many bytes: the oldest go. Default: all stay. */
+  readonly keptRejectBytes?: number | undefined
+  /** Default: `digest`. */
+  readonly unparsed?: Unparsed | undefined
   readonly dedup?: DedupOptions | undefined
   readonly note: Note
   /** Aborted when the run is asked to end: what is still under way is taken even when the outbox is full. */
@@ -113,7 +121,13 @@ export async function openCommit(options: CommitOptions): Promise<Commit> {
         files,
         rows: state.buckets(),
       }))
-    const commit = new ObjectCommit({ options, files, state, index, targets })
+    const kept = await KeptRejects.open({
+      folder: rejectsFolder(folder),
+      files,
+      rows: state.keptRejects(),
+      budget: options.keptRejectBytes ?? Infinity,
+    })
+    const commit = new ObjectCommit({ options, files, state, index, kept, targets })
     await commit.recover()
     return commit
   } catch (error) {
@@ -127,6 +141,7 @@ interface Parts {
   readonly files: Files
   readonly state: State
   readonly index: DedupIndex | undefined
+  readonly kept: KeptRejects
   readonly targets: readonly OutboxTarget[]
 }
 
@@ -171,7 +186,7 @@ class ObjectCommit implements Commit {
       folder: outboxFolder(options),
       files,
       state,
-      sinks: [...targets, keptRejects(options.folder)],
+      sinks: targets,
       now: this.#now,
       note: options.note,
       failed: (error) => this.#fail(error),
@@ -213,6 +228,7 @@ class ObjectCommit implements Commit {
     await this.#publisher.stop()
     await this.#turn
     await this.#epoch?.files.abandon()
+    await this.#parts.kept.abandon()
     this.#totals = this.totals()
     this.#writable.destroy()
     const { state, targets } = this.#parts
@@ -268,11 +284,12 @@ class ObjectCommit implements Commit {
     const settlement = await this.#settler.settle(batch)
     this.#ledger.add(batch, settlement)
     await epoch.files.append('sink', batch, settlement.written)
-    await epoch.files.appendRejects(batch, settlement.rejects)
+    await this.#keepRejects(epoch, batch, settlement.rejects)
     this.#keepProgress(epoch, batch)
     this.#end = batch.end
     if (this.#ledger.isInside) return
-    if (this.#end || epoch.files.isFull || epoch.isOverdue || this.#fullTarget()) await this.#commit(epoch)
+    if (this.#end || epoch.files.isFull || this.#parts.kept.isFull || epoch.isOverdue || this.#fullTarget())
+      await this.#commit(epoch)
     await this.#waitForSpace()
   }
 
@@ -320,6 +337,15 @@ class ObjectCommit implements Commit {
     }, maxAge)
   }
 
+  async #keepRejects(epoch: OpenEpoch, batch: Batch, rejects: readonly Reject[]): Promise<void> {
+    const { options, kept } = this.#parts
+    for (const reject of rejects) {
+      const line = rejectLine(batch, reject, options.unparsed ?? 'digest')
+      await kept.append(epoch.number, line)
+      if (options.rejects) await epoch.files.appendReject(batch, reject.record, line)
+    }
+  }
+
   #keepProgress(epoch: OpenEpoch, { partition, position, horizon, tallies }: Batch): void {
     if (tallies.read > 0 || position !== undefined) this.#seen.add(partition)
     // A horizon without a position would not hold: the next run reads again from the position before it.
@@ -335,25 +361,38 @@ class ObjectCommit implements Commit {
   /** One at a time, in the order that the promise rests on: no step begins before the one above it is durable. */
   async #commit(epoch: OpenEpoch): Promise<void> {
     clearTimeout(epoch.timer)
-    const { options, files, state, index } = this.#parts
+    const { options, files, state, index, kept } = this.#parts
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()
+    const keptRow = await kept.finish()
+    const letGo = kept.excess(keptRow)
     const partitions = [...epoch.partitions.values()]
     for (const { partition, horizon } of partitions) if (horizon !== undefined) this.#horizons.set(partition, horizon)
     const oldest = this.#oldestInstant()
     const claims = (await index?.write({ keep: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.length > 0) await files.fsyncFolder(outboxFolder(options))
+    if (keptRow) await files.fsyncFolder(rejectsFolder(options.folder))
     if (claims.created) await files.fsyncFolder(join(options.folder, 'dedup'))
 
     if (partitions.length > 0 || tally.read + tally.added > 0) {
       const expired = index?.expired(oldest) ?? []
-      await state.commit({ epoch: epoch.number, partitions, objects, buckets: claims.rows, expired, tally })
+      const change = { epoch: epoch.number, partitions, objects, buckets: claims.rows, expired, tally }
+      await state.commit({ ...change, keptRejects: keptRow, letGo })
       this.#epochs++
+      await this.#letGo(keptRow, letGo)
       await index?.committed(claims.rows, expired)
     }
     this.#epoch = undefined
     this.#tally = addTally(this.#tally, tally)
     this.#publisher.add(objects)
+  }
+
+  async #letGo(added: KeptRow | undefined, gone: readonly KeptRow[]): Promise<void> {
+    const { options, kept } = this.#parts
+    await kept.committed(added, gone)
+    if (gone.length === 0) return
+    const records = gone.reduce((sum, row) => sum + row.records, 0)
+    options.note('the oldest local rejects were deleted: there is no more space for them', { records })
   }
 
   /** Partitions of this run that never tell their progress keep everything; so does a state that knows none. */
@@ -424,17 +463,5 @@ function outboxTargets(options: CommitOptions): OutboxTarget[] {
     ...(target.compressionLevel !== undefined && { compressionLevel: target.compressionLevel }),
     roll: target.roll,
   })
-  return [compile('sink', sink), compile('rejects', options.rejects ?? { ...sink, ...keptRejects(options.folder) })]
-}
-
-/** Rejects that nobody wants elsewhere. */
-export function keptRejects(folder: string) {
-  return {
-    role: 'rejects',
-    stage: 'rejects',
-    type: 'kept',
-    sink: folderSink(join(folder, 'rejects')),
-    key: '',
-    compression: 'none',
-  } as const
+  return [compile('sink', sink), ...(options.rejects ? [compile('rejects', options.rejects)] : [])]
 }

@@ -2,13 +2,12 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { ObjectSink } from '../component.ts'
 import { SluiceError } from '../errors.ts'
-import type { Batch, Reject } from '../record/batch.ts'
+import type { Batch } from '../record/batch.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { createCompressor, endings } from './compress.ts'
 import type { Compression, Compressor } from './compress.ts'
 import type { Files, OpenFile } from './files.ts'
 import type { CompiledKey, Partitioner } from './key-template.ts'
-import { rejectLine } from './rejects.ts'
 import type { ObjectRow, Role } from './state.ts'
 
 export interface Roll {
@@ -87,16 +86,13 @@ export class OutboxEpoch {
     await this.#makeRoom()
   }
 
-  async appendRejects(batch: Batch, rejects: readonly Reject[]): Promise<void> {
-    if (rejects.length === 0) return
+  /** @param record -1 when its bytes are not in the batch. */
+  async appendReject(batch: Batch, record: number, line: Buffer): Promise<void> {
     const drawer = this.#drawer('rejects')
-    for (const reject of rejects) {
-      const object = await this.#object(drawer, drawer.partitioner(batch, reject.record))
-      this.#put(object, rejectLine(batch, reject), 1)
-      if (this.#waiting > this.#options.bufferBytes) await this.#makeRoom()
-    }
-    drawer.records += rejects.length
-    await this.#makeRoom()
+    const object = await this.#object(drawer, drawer.partitioner(batch, record))
+    this.#put(object, line, 1)
+    drawer.records++
+    if (object.waiting >= drawer.memberBytes || this.#waiting > this.#options.bufferBytes) await this.#makeRoom()
   }
 
   /** True when a file or the epoch is as large as it may become. */
@@ -110,9 +106,8 @@ export class OutboxEpoch {
 
   /** Bytes of a role's files as they stand, as far as they can be told. */
   bytes(role: Role): number {
-    let bytes = 0
-    for (const object of this.#drawer(role).objects.values()) bytes += sizeOf(object)
-    return bytes
+    const drawer = this.#drawers.find(({ target }) => target.role === role)
+    return [...(drawer?.objects.values() ?? [])].reduce((sum, object) => sum + sizeOf(object), 0)
   }
 
   /** Writes what waits and syncs every file. The rows may be committed once the folder is synced, too. */

@@ -5,8 +5,9 @@ import { SluiceError } from '../errors.ts'
 import { openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { BucketRow } from './dedup-index.ts'
+import type { KeptRow } from './kept-rejects.ts'
 import type { Owner } from './owner.ts'
-import type { HistoryRow, Meta, ObjectRow, PartitionRow, StoreRow } from './state.ts'
+import type { HistoryRow, Meta, ObjectRow, PartitionRow, RejectCounts, StoreRow } from './state.ts'
 import { emptyTally } from './tally.ts'
 import type { Tally } from './tally.ts'
 
@@ -55,6 +56,15 @@ export class StateView {
     return this.#list('history', fromEpoch)
   }
 
+  /** Rejects in the state folder, the oldest first. */
+  keptRejects(): KeptRow[] {
+    return this.#list('kept')
+  }
+
+  get rejectCounts(): RejectCounts {
+    return this.#db.get('rejects') ?? { letGo: 0, copied: 0 }
+  }
+
   stores(): StoreRow[] {
     return this.#list('store')
   }
@@ -71,16 +81,29 @@ export class StateView {
 
 /**
  * Looks into a pipeline's state folder without owning it: whoever owns it works on. `read` sees the state of one moment.
- * @throws SluiceError STATE_NOT_FOUND
+ * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH
  */
 export async function readState<T>(folder: string, read: (state: StateView) => T): Promise<T> {
   if (!hasState(folder)) throw noState(folder)
   const db = openToRead(databaseFolder(folder))
   try {
-    return read(new StateView(db))
+    const state = new StateView(db)
+    if (state.meta) checkFormat(state.meta)
+    return read(state)
   } finally {
     await db.close()
   }
+}
+
+/** Version of everything in the state folder. */
+export const FORMAT = 2
+
+/** @throws SluiceError STATE_MISMATCH */
+export function checkFormat({ format }: Meta): void {
+  if (format === FORMAT) return
+  throw new SluiceError('STATE_MISMATCH', `the state has format ${format}, this version knows ${FORMAT}`, {
+    hint: 'use the version that made it, or move its folder away to start anew',
+  })
 }
 
 export function hasState(folder: string): boolean {

@@ -7,9 +7,19 @@ import { openDatabase } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { BucketRow } from './dedup-index.ts'
 import type { Files } from './files.ts'
+import type { KeptRow } from './kept-rejects.ts'
 import { clearPresence, isPresent, showPresence } from './owner.ts'
 import type { Owner, Presence } from './owner.ts'
-import { databaseFolder, hasState, noState, partitionKey, StateView, storeKey } from './state-view.ts'
+import {
+  checkFormat,
+  databaseFolder,
+  FORMAT,
+  hasState,
+  noState,
+  partitionKey,
+  StateView,
+  storeKey,
+} from './state-view.ts'
 import { addTally } from './tally.ts'
 import type { Tally } from './tally.ts'
 
@@ -71,6 +81,17 @@ export interface EpochChange {
   /** Names of buckets that are forgotten. */
   readonly expired: readonly string[]
   readonly tally: Tally
+  /** The epoch's rejects in the state folder, and older ones that go. */
+  readonly keptRejects?: KeptRow | undefined
+  readonly letGo?: readonly KeptRow[]
+}
+
+/** What became of rejects besides those that are kept in the state folder. */
+export interface RejectCounts {
+  /** Records that went for want of space. */
+  readonly letGo: number
+  /** Records that were copied to the sink of the rejects. */
+  readonly copied: number
 }
 
 export interface StateOptions {
@@ -147,6 +168,7 @@ export class State extends StateView {
       for (const row of change.buckets) put(db, ['bucket', row.name], row)
       for (const name of change.expired) db.removeSync(['bucket', name])
       put(db, 'tally', addTally(this.tally, change.tally))
+      this.#keepRejects(db, change)
     })
   }
 
@@ -187,6 +209,16 @@ export class State extends StateView {
     await this.#db.close()
   }
 
+  #keepRejects(db: Database, { keptRejects, letGo = [], objects }: EpochChange): void {
+    if (keptRejects) put(db, ['kept', keptRejects.epoch], keptRejects)
+    for (const { epoch } of letGo) db.removeSync(['kept', epoch])
+    const copies = objects.filter(({ role }) => role === 'rejects')
+    put(db, 'rejects', {
+      letGo: this.rejectCounts.letGo + letGo.reduce((sum, { records }) => sum + records, 0),
+      copied: this.rejectCounts.copied + copies.reduce((sum, { records }) => sum + records, 0),
+    } satisfies RejectCounts)
+  }
+
   async #change(change: (db: Database) => void): Promise<void> {
     await transact(this.#db, () => {
       const owner: Owner | undefined = this.#db.get('owner')
@@ -216,9 +248,6 @@ export interface Meta {
   readonly hashKey: string
   readonly fingerprint: JsonObject
 }
-
-/** Version of everything in the state folder. */
-const FORMAT = 1
 
 function put(db: Database, key: Key, value: unknown): void {
   db.putSync(key, value)
@@ -259,7 +288,7 @@ function inUse(owner: Owner | undefined): SluiceError {
 }
 
 async function create(db: Database, { folder, files, pipeline, fingerprint }: StateOptions): Promise<Meta> {
-  for (const name of ['outbox', 'dedup']) {
+  for (const name of ['outbox', 'dedup', 'rejects']) {
     if ((await files.readdir(join(folder, name))).length > 0) {
       throw new SluiceError(
         'STATE_DAMAGED',
@@ -276,15 +305,6 @@ async function create(db: Database, { folder, files, pipeline, fingerprint }: St
   }
   await transact(db, () => put(db, 'meta', meta))
   return meta
-}
-
-function checkFormat(meta: Meta): void {
-  if (meta.format !== FORMAT) {
-    throw new SluiceError(
-      'STATE_MISMATCH',
-      `the state has format ${meta.format}, this version knows ${FORMAT}: use the version that made it`,
-    )
-  }
 }
 
 function checkMeta(meta: Meta, { folder, pipeline, fingerprint }: StateOptions): void {

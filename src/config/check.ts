@@ -7,7 +7,7 @@ import { isCustom, loadComponent, shortName } from './load-component.ts'
 import type { Located, LocatedMap, Place } from './located.ts'
 import { isIncomplete, nodeAt, placeAt, problemAt } from './located.ts'
 import { suggest } from './nearest.ts'
-import { pipelineFields } from './pipeline-fields.ts'
+import { pipelineFields, rejectFields } from './pipeline-fields.ts'
 import type { CheckedComponent, CheckedPipeline, PipelineTest, Problem } from './pipeline.ts'
 
 export interface PipelineScope {
@@ -25,6 +25,7 @@ export interface PipelineScope {
 /** Checks a parsed and interpolated pipeline as a whole. All problems are reported; the result is undefined when it cannot be built. */
 export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Promise<CheckedPipeline | undefined> {
   const top = checkTop(node, scope)
+  const rejectOptions = checkRejectOptions(node, scope)
   const sections = sectionsOf(node)
   const stages = stageNames(sections)
   const checked = new Map<Section, CheckedComponent<Declaration>>()
@@ -39,7 +40,8 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     return section === undefined ? undefined : checked.get(section)
   }
   const [source, sink, rejects] = [found('source'), found('sink'), found('rejects')]
-  if (top === undefined || !isOf(source, 'source') || !isOf(sink, 'sink')) return undefined
+  if (top === undefined || rejectOptions === undefined || !isOf(source, 'source') || !isOf(sink, 'sink'))
+    return undefined
   const transforms = sections.flatMap((section) => {
     const component = checked.get(section)
     return isOf(component, 'transform') ? [component] : []
@@ -53,6 +55,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     transforms,
     sink,
     rejects: isOf(rejects, 'sink') ? rejects : undefined,
+    rejectOptions,
     limits: top.limits,
     tests: testsOf(top, node),
     secrets: [...scope.secrets],
@@ -75,6 +78,17 @@ function checkTop(node: LocatedMap, scope: PipelineScope): Top | undefined {
     problemAt(placeAt(node, ['limits', 'maxLine']), 'limits.maxLine of the pipeline must be more than 0'),
   )
   return undefined
+}
+
+function checkRejectOptions(node: LocatedMap, scope: PipelineScope): CheckedPipeline['rejectOptions'] | undefined {
+  const rejects = node.entries.get('rejects')?.value
+  const place = placeAt(node, ['rejects'])
+  const own = rejects?.kind === 'map' ? pick(rejects, (key) => key in rejectFields) : pick(node, () => false)
+  return checkFields(rejectFields, own, { ...scope, owner: 'rejects', place })
+}
+
+function pick(node: LocatedMap, wanted: (key: string) => boolean): LocatedMap {
+  return { ...node, entries: new Map([...node.entries].filter(([key]) => wanted(key))) }
 }
 
 function testsOf(top: Top, node: LocatedMap): PipelineTest[] {
@@ -101,8 +115,14 @@ function sectionsOf(root: LocatedMap): Section[] {
       ? transforms.items.flatMap((item, i) => sectionAt('transform', `transforms[${i}]`, item, item.place))
       : []),
     ...at('sink', 'sink'),
-    ...at('sink', 'rejects'),
+    ...at('sink', 'rejects').flatMap(withoutOptions),
   ]
+}
+
+/** Without a sink of their own rejects are kept in the state folder alone. */
+function withoutOptions(section: Section): Section[] {
+  const node = pick(section.node, (key) => !(key in rejectFields))
+  return node.entries.size === 0 && section.node.entries.size > 0 ? [] : [{ ...section, node }]
 }
 
 function sectionAt(kind: Kind, label: string, node: Located | undefined, place: Place): Section[] {
@@ -158,7 +178,11 @@ async function findDeclaration(
   const known = builtInTypes(kind)
   const legal = [...known, `./file.ts`].join(', ')
   const type = node.entries.get('type')?.value
-  if (type === undefined) return refuse(place, `${label} needs the key "type"`, `type: one of ${legal}`)
+  if (type === undefined) {
+    const without =
+      label === 'rejects' ? `; without a sink it has ${Object.keys(rejectFields).join(' and ')} alone` : ''
+    return refuse(place, `${label} needs the key "type"`, `type: one of ${legal}${without}`)
+  }
   if (isIncomplete(type)) return undefined
   if (type.kind !== 'scalar' || typeof type.value !== 'string') {
     return refuse(type.place, `type of ${label} must be text`, `one of ${legal}`)

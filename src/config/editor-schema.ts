@@ -1,6 +1,7 @@
+import type { TProperties } from 'typebox'
 import { components } from '../registry.ts'
 import type { Declaration, Kind } from './load-component.ts'
-import { pipelineFields } from './pipeline-fields.ts'
+import { pipelineFields, rejectFields } from './pipeline-fields.ts'
 import type { Schema } from './schema.ts'
 import { branchesOf, isTuple, strictSchema } from './schema.ts'
 
@@ -22,12 +23,15 @@ export function editorSchema(): object {
       source: { description: source?.description, $ref: '#/definitions/source' },
       transforms: { type: 'array', description: transforms?.description, items: { $ref: '#/definitions/transform' } },
       sink: { description: sink?.description, $ref: '#/definitions/sink' },
-      rejects: { description: rejects?.description, $ref: '#/definitions/sink' },
+      rejects: { description: rejects?.description, ...rejectsSchema() },
       tests: plain(tests ?? {}),
     },
     definitions: {
       ...Object.fromEntries((['source', 'transform', 'sink'] as const).map((kind) => [kind, kindSchema(kind)])),
       ...Object.fromEntries(components.map((component) => [idOf(component), componentSchema(component)])),
+      ...Object.fromEntries(
+        rejectSinks().map((component) => [`rejects-${component.type}`, componentSchema(component, rejectFields)]),
+      ),
     },
   }
 }
@@ -36,8 +40,25 @@ function idOf({ kind, type }: Declaration): string {
   return `${kind}-${type}`
 }
 
+/** An object sink or none, and the options of the rejects themselves. */
+function rejectsSchema(): object {
+  const { required: _required, ...schema } = typedSchema(rejectSinks(), ({ type }) => `rejects-${type}`)
+  const { properties = {} } = strictSchema(rejectFields)
+  return { ...schema, properties: { ...schema.properties, ...members(properties, forEditor) } }
+}
+
+function rejectSinks(): Declaration[] {
+  return components.filter((component) => component.kind === 'sink' && component.delivers === 'objects')
+}
+
 function kindSchema(kind: Kind): object {
-  const own = components.filter((component) => component.kind === kind)
+  return typedSchema(
+    components.filter((component) => component.kind === kind),
+    idOf,
+  )
+}
+
+function typedSchema(own: readonly Declaration[], name: (component: Declaration) => string) {
   const custom = {
     type: 'string',
     pattern: '^[./@]|:',
@@ -52,13 +73,13 @@ function kindSchema(kind: Kind): object {
     allOf: own.map((component) => ({
       if: { required: ['type'], properties: { type: { const: component.type } } },
       // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
-      then: { $ref: `#/definitions/${idOf(component)}` },
+      then: { $ref: `#/definitions/${name(component)}` },
     })),
   }
 }
 
-function componentSchema({ type, summary, fields }: Declaration): object {
-  const { properties = {}, required = [] } = strictSchema(fields)
+function componentSchema({ type, summary, fields }: Declaration, more: TProperties = {}): object {
+  const { properties = {}, required = [] } = strictSchema({ ...fields, ...more })
   return {
     type: 'object',
     description: summary,

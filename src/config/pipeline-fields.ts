@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { JsonObject } from '../record/json.ts'
 import { defaultLimits } from '../record/scan.ts'
-import { Size } from './fields.ts'
+import { Choice, Size } from './fields.ts'
 
 const component = (description: string) => Type.Object({}, { additionalProperties: true, description })
 const record = Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'A record.' }))
@@ -54,7 +54,7 @@ export const pipelineFields = {
     description: 'What is done to records, in this order.',
   }),
   sink: component('Where records are written.'),
-  rejects: Type.Optional(component('Where rejected records are written: an object sink.')),
+  rejects: Type.Optional(component('What is kept of rejected records, and the object sink that they are copied to.')),
   limits: Type.Object(
     {
       maxDepth: Type.Integer({
@@ -72,4 +72,17 @@ export const pipelineFields = {
     description: 'Allows a source that may repeat itself without a dedup transform behind it.',
   }),
   tests: Type.Array(test, { default: [], description: 'Run by `sluice test`. Nothing is interpolated in them.' }),
+}
+
+/** What `rejects` has beside a sink, which it need not have. */
+export const rejectFields = {
+  local: Size({
+    default: '256MiB',
+    description: 'Disk space for rejects in the state folder; when it is used up the oldest are deleted.',
+  }),
+  unparsed: Choice(['digest', 'keep'], {
+    default: 'digest',
+    description:
+      'What is written of a line that does not parse: its length and digest, or `keep` all of it, with the secrets that redaction could not find in it.',
+  }),
 }

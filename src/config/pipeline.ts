@@ -14,7 +14,9 @@ export interface CheckedPipeline {
   readonly source: CheckedComponent<SourceDeclaration>
   readonly transforms: readonly CheckedComponent<TransformDeclaration>[]
   readonly sink: CheckedComponent<SinkDeclaration>
+  /** Where rejects are copied to. */
   readonly rejects: CheckedComponent<SinkDeclaration> | undefined
+  readonly rejectOptions: { readonly local: number; readonly unparsed: 'digest' | 'keep' }
   readonly limits: ScanLimits
   readonly tests: readonly PipelineTest[]
   /** Values of secret fields and of `${file:}`, to be hidden wherever text leaves the process. */

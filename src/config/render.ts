@@ -56,7 +56,7 @@ function blank(text: string): string {
     .join('\t')
 }
 
-/** Control characters could move the cursor or colour the terminal. */
-function printable(text: string): string {
+/** The text without control characters, which could move the cursor or colour the terminal. */
+export function printable(text: string): string {
   return text.replace(/(?!\t)\p{Cc}/gu, '?')
 }

@@ -43,6 +43,8 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     paths: options.paths,
     sink: targetOf(pipeline.sink, sink),
     rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
+    keptRejectBytes: pipeline.rejectOptions.local,
+    unparsed: pipeline.rejectOptions.unparsed,
     dedup: dedup && { stage: dedup.stage, ...configAs<Omit<DedupOptions, 'stage'>>(dedup) },
     note: options.note,
     stopping: options.stopping,

@@ -247,21 +247,27 @@ function stateOf(): Guarantees {
   }
 }
 
-function rejectsOf({ rejects, limits }: CheckedPipeline, isKept: boolean): Guarantees {
-  const borders: Border[] = []
+function rejectsOf({ rejects, rejectOptions, limits }: CheckedPipeline, isKept: boolean): Guarantees {
   if (!isKept) {
-    borders.push({ what: 'Rejected records are counted, and not kept.', moves: 'an object sink (s3, file)' })
-  } else {
-    borders.push({
-      what: `Of a line that does not parse only place, length and digest are kept, and so of one longer than ${formatSize(limits.maxLine)}.`,
-      moves: 'limits.maxLine, for long lines',
-    })
+    const what = 'Rejected records are counted, and not kept.'
+    return { promises: [], borders: [{ what, moves: 'an object sink (s3, file)' }] }
   }
-  const where = rejects ? `in ${rejects.declaration.type}` : 'in the state folder'
-  const promises = isKept
-    ? [
-        `Rejected records are kept ${where}, with the redactions of the pipeline, in the same commit as their neighbours.`,
-      ]
-    : []
-  return { promises, borders }
+  const copied = rejects ? ` and copied to ${rejects.declaration.type}` : ''
+  const local = formatSize(rejectOptions.local)
+  const line = `a line that ${rejectOptions.unparsed === 'keep' ? 'is' : 'does not parse or is'} longer than ${formatSize(limits.maxLine)}`
+  return {
+    promises: [
+      `Rejected records are kept in the state folder${copied}, with the redactions of the pipeline, in the same commit as their neighbours.`,
+    ],
+    borders: [
+      {
+        what: `Local rejects have ${local}; when they need more, the oldest are deleted${rejects ? ', not those that were copied' : ''}.`,
+        moves: rejects ? 'rejects.local' : 'rejects.local, or a sink in rejects',
+      },
+      {
+        what: `Of ${line} only place, length and digest are kept.`,
+        moves: rejectOptions.unparsed === 'keep' ? 'limits.maxLine' : 'rejects.unparsed; limits.maxLine',
+      },
+    ],
+  }
 }

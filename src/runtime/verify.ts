@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import pLimit from 'p-limit'
 import { unpack } from '../commit/compress.ts'
-import { keptRejects } from '../commit/commit.ts'
 import type { ObjectTarget } from '../commit/commit.ts'
+import { folderSink } from '../commit/folder-sink.ts'
+import type { KeptRow } from '../commit/kept-rejects.ts'
 import { fixedPrefix, parseKeyTemplate } from '../commit/key-template.ts'
-import type { HistoryRow, ObjectRow, Role } from '../commit/state.ts'
+import { rejectsFolder } from '../commit/rejects-folder.ts'
+import type { HistoryRow, ObjectRow, RejectCounts, Role } from '../commit/state.ts'
 import { readState } from '../commit/state-view.ts'
 import type { StateView } from '../commit/state-view.ts'
 import { sum } from '../commit/tally.ts'
@@ -60,13 +62,13 @@ export async function verifyPipeline(
   }
   const folder = join(stateFolder, pipeline.name)
   const { generation } = await readState(folder, look)
-  const sinks = await openSinks(pipeline, folder)
+  const sinks = await openSinks(pipeline)
   const notes: string[] = []
   try {
     const name = `${pipeline.name}-${generation}-`
     const listed = await listOurs(sinks, pipeline.name, name, notes, signal)
     // Only now: what was published while the keys were listed is in the state before it is in the store.
-    const { history, waiting, totals } = await readState(folder, look)
+    const { history, waiting, totals, kept, counts } = await readState(folder, look)
     const known = new Set([...history, ...waiting].map(({ key }) => key))
     const foreign = listed
       .filter((key) => !known.has(key))
@@ -75,7 +77,8 @@ export async function verifyPipeline(
     const limit = pLimit(CONCURRENCY)
     const checks = history.map((row) => limit(() => checkObject(row, sinks, signal)))
     const results = await Promise.all(checks)
-    const damaged = results.flatMap((problem) => problem ?? [])
+    const lost = await Promise.all(kept.map((row) => limit(() => checkKept(row, folder, signal))))
+    const damaged = [...results, ...lost].flatMap((problem) => problem ?? [])
     const sound = history.filter((_, at) => results[at] === undefined)
     return {
       pipeline: pipeline.name,
@@ -85,7 +88,7 @@ export async function verifyPipeline(
       bytes: total(sound, 'bytes'),
       totals,
       waiting: waiting.map(({ key, records }) => ({ key, records })),
-      problems: [...damaged, ...foreign, ...checkLedger(totals, [...history, ...waiting])],
+      problems: [...damaged, ...foreign, ...checkLedger(totals, [...history, ...waiting], kept, counts)],
       notes,
     }
   } finally {
@@ -106,15 +109,22 @@ interface OpenSink {
 function look(state: StateView) {
   const { meta, tally } = state
   if (!meta) throw new SluiceError('STATE_NOT_FOUND', 'the state was never opened to its end')
-  return { generation: meta.generation, totals: tally, history: state.history(), waiting: state.objects() }
+  return {
+    generation: meta.generation,
+    totals: tally,
+    history: state.history(),
+    waiting: state.objects(),
+    kept: state.keptRejects(),
+    counts: state.rejectCounts,
+  }
 }
 
-async function openSinks(pipeline: CheckedPipeline, folder: string): Promise<OpenSink[]> {
+async function openSinks(pipeline: CheckedPipeline): Promise<OpenSink[]> {
   const open = async (role: Role, component: CheckedPipeline['sink']): Promise<OpenSink> => {
     const { type, key, sink }: ObjectTarget = targetOf(component, await createSink(pipeline, component))
     return { role, type, key, sink }
   }
-  const sinks = [await open('sink', pipeline.sink), keptRejects(folder)]
+  const sinks = [await open('sink', pipeline.sink)]
   if (pipeline.rejects) sinks.push(await open('rejects', pipeline.rejects))
   return sinks
 }
@@ -151,16 +161,34 @@ async function checkObject(
   sinks: readonly OpenSink[],
   signal: AbortSignal,
 ): Promise<Problem | undefined> {
-  const { key, records, bytes, sha256 } = row
+  const { key } = row
   const able = sinks.filter(({ type }) => type === row.type)
   const sink = (able.find(({ role }) => role === row.role) ?? able[0])?.sink
   if (!sink?.open) {
     return { kind: 'unreadable', key, message: `the pipeline has no sink ${row.type} that can read it back` }
   }
+  return compare(row, sink.open(row.destination, signal), row.compression)
+}
+
+/** Local rejects that went while we looked are none of our business: the state has forgotten them. */
+async function checkKept(row: KeptRow, folder: string, signal: AbortSignal): Promise<Problem | undefined> {
+  const path = join(rejectsFolder(folder), row.file)
+  const key = join('rejects', row.file)
+  const problem = await compare({ ...row, key }, folderSink(folder).open?.({ path }, signal), 'none')
+  if (problem?.kind !== 'missing') return problem
+  const now = await readState(folder, (state) => state.keptRejects())
+  return now.some(({ epoch }) => epoch === row.epoch) ? problem : undefined
+}
+
+async function compare(
+  { key, records, bytes, sha256 }: Pick<HistoryRow, 'key' | 'records' | 'bytes' | 'sha256'>,
+  opening: Promise<AsyncIterable<Uint8Array> | undefined> | undefined,
+  compression: ObjectRow['compression'],
+): Promise<Problem | undefined> {
   try {
-    const body = await sink.open(row.destination, signal)
+    const body = await opening
     if (!body) return { kind: 'missing', key, message: `${records} records are gone` }
-    const found = await measure(body, row.compression)
+    const found = await measure(body, compression)
     if (found.bytes !== bytes) return altered(key, `it has ${found.bytes} bytes, ${bytes} were committed`)
     if (found.sha256 !== sha256) return altered(key, `its sha256 is ${found.sha256}, ${sha256} was committed`)
     if (found.records === records) return undefined
@@ -196,7 +224,12 @@ async function measure(body: AsyncIterable<Uint8Array>, compression: ObjectRow['
 
 const LINE_FEED = 0x0a
 
-function checkLedger(totals: Tally, rows: readonly (HistoryRow | ObjectRow)[]): Problem[] {
+function checkLedger(
+  totals: Tally,
+  rows: readonly (HistoryRow | ObjectRow)[],
+  kept: readonly KeptRow[],
+  { letGo, copied }: RejectCounts,
+): Problem[] {
   const { read, added, written, duplicate, rejected } = totals
   const dropped = sum(totals.dropped)
   const inObjects = (role: Role) =>
@@ -204,6 +237,7 @@ function checkLedger(totals: Tally, rows: readonly (HistoryRow | ObjectRow)[]): 
       rows.filter((row) => row.role === role),
       'records',
     )
+  const local = total(kept, 'records')
   const problems: string[] = []
   if (read + added !== written + dropped + duplicate + rejected) {
     problems.push(
@@ -211,8 +245,11 @@ function checkLedger(totals: Tally, rows: readonly (HistoryRow | ObjectRow)[]): 
     )
   }
   if (inObjects('sink') !== written) problems.push(`${written} were written, the objects have ${inObjects('sink')}`)
-  if (inObjects('rejects') !== rejected) {
-    problems.push(`${rejected} were rejected, the rejects have ${inObjects('rejects')}`)
+  if (local + letGo !== rejected) {
+    problems.push(`${rejected} were rejected, ${local} are kept in the state folder and ${letGo} were let go`)
+  }
+  if (inObjects('rejects') !== copied) {
+    problems.push(`${copied} rejects were copied, the objects have ${inObjects('rejects')}`)
   }
   return problems.map((message) => ({ kind: 'ledger', message }))
 }

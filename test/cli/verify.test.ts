@@ -112,9 +112,8 @@ describe('sluice verify', () => {
     await writeFile(workspace.path('out'), 'a file where the folder should be')
     assert.equal((await workspace.sluice(['run', 'p'])).code, 4)
     const { waiting, problems } = await verify(workspace)
-    const events = waiting.filter(({ key }) => key.startsWith('events/'))
     assert.deepEqual(
-      events.map(({ records }) => records).toSorted((a, b) => a - b),
+      waiting.map(({ records }) => records).toSorted((a, b) => a - b),
       [19, 20, 20],
     )
     assert.deepEqual(problems, [])
@@ -189,7 +188,7 @@ describe('sluice verify of a bucket', () => {
   test('proves nothing without the right to read', async (t) => {
     const { workspace, env } = await openBucket(t, { denyRead: true })
     const { problems, objects } = await verify(workspace, env)
-    assert.equal(objects, 1, 'the local rejects can be read')
+    assert.equal(objects, 0)
     assert.deepEqual(
       problems.map(({ kind }) => kind),
       ['unreadable', 'unreadable', 'unreadable'],

@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { ObjectSink } from '../../src/component.ts'
+import { openDatabase } from '../../src/commit/database.ts'
 import { realFiles } from '../../src/commit/files.ts'
 import type { Files } from '../../src/commit/files.ts'
+import { readState } from '../../src/commit/state-view.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { Paths } from '../../src/record/path.ts'
 import {
@@ -165,6 +167,23 @@ describe('a state', () => {
     await stream({ commit, pieces: SOURCE, ...KEY })
     assert.deepEqual([commit.totals().written, commit.totals().duplicate], [0, 220])
     assert.ok(!(await readdir(join(base, 'state', 'events', 'dedup'))).includes('d1'))
+  })
+
+  it('of another format is left as it is', async (t) => {
+    const base = await temporaryFolder(t)
+    await runOver(t, base, {})
+    const folder = join(base, 'state', 'events')
+    const db = openDatabase(join(folder, 'state'))
+    db.transactionSync(() => db.putSync('meta', { ...db.get('meta'), format: 1 }))
+    await db.close()
+    await writeFile(join(folder, 'rejects', 'of-that-format'), '')
+    const refusal = { code: 'STATE_MISMATCH', message: /format 1, this version knows 2/ }
+    await assert.rejects(openEvents(t, { base, dedup: DEDUP }), refusal)
+    await assert.rejects(
+      readState(folder, () => 0),
+      refusal,
+    )
+    assert.ok((await readdir(join(folder, 'rejects'))).includes('of-that-format'))
   })
 
   it('that lost its environment, but not its claims, is damaged', async (t) => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { basename } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { Workload } from './workload.ts'
 import type { World } from './world.ts'
@@ -19,9 +20,25 @@ export function judge(world: World, workload: Workload): string[] {
     }
   }
   problems.push(...compare('written', written, expected.written), ...compare('rejected', rejected, expected.rejected))
+  problems.push(...judgeKept(world, workload))
   problems.push(...judgeState(world, workload, written.length, rejected.length))
   for (const path of world.disk.files()) if (path.includes('/outbox/')) problems.push(`${path} is left`)
   return problems
+}
+
+/** The rejects in the state folder: files as their rows say, and no others. */
+function judgeKept(world: World, workload: Workload): string[] {
+  const problems: string[] = []
+  const files = world.disk.files().filter((path) => path.includes('/rejects/'))
+  const kept: string[] = []
+  for (const row of world.state.ofKind('kept')) {
+    const path = files.find((name) => basename(name) === row.file)
+    const bytes = path === undefined ? Buffer.alloc(0) : world.disk.read(path)
+    if (sha256Of(bytes) !== row.sha256) problems.push(`${row.file} is not what its row says`)
+    kept.push(...readLines(row.file, bytes, problems).map((line) => idOfReject(JSON.parse(line), workload)))
+  }
+  if (files.length !== world.state.ofKind('kept').length) problems.push(`${files.length} files of rejects are there`)
+  return [...problems, ...compare('kept as a reject', kept, workload.expected.rejected)]
 }
 
 function readLines(name: string, bytes: Buffer, problems: string[]): string[] {

@@ -39,6 +39,14 @@ export const plants: readonly Plant[] = [
     files: (files, life) => withoutSync(files, life, '/dedup/'),
   },
   {
+    name: 'rejects are not synced',
+    files: (files, life) => withoutSync(files, life, '/rejects/'),
+  },
+  {
+    name: 'names of files of rejects are not synced',
+    files: (files, life) => withoutFolderSync(files, life, 'rejects'),
+  },
+  {
     name: 'names in the outbox are not synced',
     files: (files, life) => withoutFolderSync(files, life, 'outbox'),
   },
