@@ -5,6 +5,7 @@ import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch, End, Reject } from '../record/batch.ts'
 import type { Json, JsonObject } from '../record/json.ts'
 import type { Paths } from '../record/path.ts'
+import { giveBack } from '../record/run-buffers.ts'
 import type { Compression } from './compress.ts'
 import type { Database } from './database.ts'
 import { DedupIndex } from './dedup-index.ts'
@@ -63,6 +64,8 @@ export interface CommitOptions {
   readonly stopping?: AbortSignal
   /** Milliseconds for which the end of a run waits for a store that takes nothing: 2 minutes; of an interrupted run in all: 20 seconds. */
   readonly patience?: { readonly done: number; readonly interrupted: number }
+  /** The bytes of a batch are given back (`giveBack`) when it is written: nobody keeps them, or anything that refers to them. */
+  readonly givesBack?: boolean
   /** Bytes of lines that wait in memory, over all partitions: 32 MiB. */
   readonly bufferBytes?: number
   readonly files?: Files
@@ -286,6 +289,8 @@ class ObjectCommit implements Commit {
     await epoch.files.append('sink', batch, settlement.written)
     await this.#keepRejects(epoch, batch, settlement.rejects)
     this.#keepProgress(epoch, batch)
+    // The pieces of a batch that was split share their memory.
+    if (this.#parts.options.givesBack === true && !batch.continues) giveBack(batch.bytes)
     this.#end = batch.end
     if (this.#ledger.isInside) return
     if (this.#end || epoch.files.isFull || this.#parts.kept.isFull || epoch.isOverdue || this.#fullTarget())

@@ -2,13 +2,11 @@ import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 import type { Skipped } from '../component.ts'
 import { LINE_FEED } from './ascii.ts'
-
-/** Size of a run in bytes; only a longer line makes a longer run. */
-export const RUN_BYTES = 512 * 1024
+import { giveBack, lendBuffer, RUN_BYTES } from './run-buffers.ts'
 
 /** Consecutive whole lines. */
 export interface Run {
-  /** Each line with its line feed, also the last one of an input that lacks it. Not changed afterwards. */
+  /** Each line with its line feed, also the last one of an input that lacks it. Not changed until somebody calls `giveBack` with them. */
   readonly bytes: Buffer
   /** Number of the first line (or element), from 1. */
   readonly line: number
@@ -109,10 +107,12 @@ export class RunBuilder {
 
   /** Makes a run even of nothing. */
   finish(): void {
-    const open = this.#buffer.subarray(this.#whole, this.#length)
-    const bytes = this.#buffer.subarray(0, this.#whole)
+    const buffer = this.#buffer
+    const open = buffer.subarray(this.#whole, this.#length)
+    const bytes = buffer.subarray(0, this.#whole)
     // A small run must not hold the memory of a large one.
-    const own = this.#whole < this.#buffer.length / 2 ? Buffer.from(bytes) : bytes
+    const isSmall = this.#whole < buffer.length / 2
+    const own = isSmall ? Buffer.from(bytes) : bytes
     this.#runs.push({ bytes: own, line: this.#firstLine + 1, skipped: this.#skipped, mark: this.#mark })
     this.#skipped = []
     this.#firstLine = this.#mark.line
@@ -120,6 +120,7 @@ export class RunBuilder {
     this.#whole = 0
     this.#length = 0
     if (open.length > 0) this.#copy(open, 0, open.length)
+    if (isSmall) giveBack(buffer)
   }
 
   /** The runs that are ready, once. */
@@ -137,9 +138,12 @@ export class RunBuilder {
   #makeRoom(more: number): void {
     const needed = this.#length + more
     if (needed <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(2 * this.#buffer.length, this.#maxLine), RUN_BYTES))
-    this.#buffer.copy(larger, 0, 0, this.#length)
+    const wanted = Math.max(needed, Math.min(2 * this.#buffer.length, this.#maxLine), RUN_BYTES)
+    const larger = wanted === RUN_BYTES ? lendBuffer() : Buffer.allocUnsafeSlow(wanted)
+    const smaller = this.#buffer
+    smaller.copy(larger, 0, 0, this.#length)
     this.#buffer = larger
+    giveBack(smaller)
   }
 
   #startDigest(): void {

@@ -4,6 +4,7 @@ import { openCommit } from '../commit/commit.ts'
 import type { objectFields } from '../commit/fields.ts'
 import type { DedupOptions, ObjectTarget } from '../commit/commit.ts'
 import type { Config, ObjectSink, SinkDeclaration, StreamSink, TransformDeclaration } from '../component.ts'
+import { isCustom } from '../config/load-component.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
@@ -34,7 +35,9 @@ interface DeliveryOptions {
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
   const { pipeline } = options
   const sink = await createSink(pipeline, pipeline.sink)
-  if ('write' in sink) return openStreamDelivery({ sink, note: options.note })
+  // Custom code may keep what it was given; built-in stages do not.
+  const givesBack = !pipeline.transforms.some(({ declaration }) => isCustom(declaration.type))
+  if ('write' in sink) return openStreamDelivery({ sink, note: options.note, givesBack })
   const dedup = findDedup(pipeline)
   return openCommit({
     folder: join(options.stateFolder, pipeline.name),
@@ -48,6 +51,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     dedup: dedup && { stage: dedup.stage, ...configAs<Omit<DedupOptions, 'stage'>>(dedup) },
     note: options.note,
     stopping: options.stopping,
+    givesBack,
   })
 }
 

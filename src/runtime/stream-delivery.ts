@@ -6,11 +6,14 @@ import { memoryClaims, Settler } from '../commit/settle.ts'
 import { addTally, emptyTally } from '../commit/tally.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
+import { giveBack } from '../record/run-buffers.ts'
 import type { Delivery } from './delivery.ts'
 
 interface StreamDeliveryOptions {
   readonly sink: StreamSink
   readonly note: Note
+  /** See `CommitOptions`. */
+  readonly givesBack: boolean
 }
 
 /** More rejects than this are only counted. */
@@ -20,7 +23,7 @@ const NOTED_REJECTS = 10
  * Hands records to a sink that takes bytes as they come. Nothing is remembered: each run begins at the beginning, and de-duplication holds
  * within the run. Rejects are counted, the first few are told.
  */
-export function openStreamDelivery({ sink, note }: StreamDeliveryOptions): Delivery {
+export function openStreamDelivery({ sink, note, givesBack }: StreamDeliveryOptions): Delivery {
   const settler = new Settler(memoryClaims())
   const ledger = new Ledger()
   const aborting = new AbortController()
@@ -40,6 +43,8 @@ export function openStreamDelivery({ sink, note }: StreamDeliveryOptions): Deliv
       bytesOut += bytes.length
       await sink.write(bytes, aborting.signal)
     }
+    // The pieces of a batch that was split share their memory.
+    if (givesBack && !batch.continues) giveBack(batch.bytes)
     if (batch.end) {
       await sink.flush()
       totals = addTally(totals, ledger.close())

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { LineFramer } from '../../src/record/lines.ts'
-import { RUN_BYTES } from '../../src/record/run.ts'
+import { RUN_BYTES } from '../../src/record/run-buffers.ts'
 import type { Mark, Run } from '../../src/record/run.ts'
 import { atBorders, joinRuns, reusing } from './chunked.ts'
 
