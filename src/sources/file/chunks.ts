@@ -5,30 +5,46 @@ import type { Readable } from 'node:stream'
 
 const CHUNK_BYTES = 512 * 1024
 
-/** Two buffers that are filled by turns: the next chunk is read while the last one is used, which is over when the next one is asked for. */
+/** Chunks that are being read while one is used: so many that the reader rarely waits on a busy machine. */
+const AHEAD = 3
+
+/** Buffers that are filled by turns: the next chunks are read while one is used, which is over when the next one is asked for. */
 export class ChunkReader {
-  readonly #buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)]
+  readonly #buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES))
 
   /** @param count Called with the number of bytes of each chunk before it is yielded. */
   async *read(file: FileHandle, from: number, count: (bytes: number) => void): AsyncGenerator<Buffer> {
-    let offset = from
+    let reading: Promise<{ bytesRead: number; buffer: Buffer }>[] = []
     let turn = 0
-    let reading = file.read(this.#buffers[0], 0, CHUNK_BYTES, offset)
+    let ahead = from
+    const readAhead = (): void => {
+      const buffer = this.#buffers[turn++ % this.#buffers.length]
+      const read = file.read(buffer, 0, CHUNK_BYTES, ahead)
+      // Its failure is met in its turn, or is of no interest any more.
+      read.catch(() => {})
+      reading.push(read)
+      ahead += CHUNK_BYTES
+    }
     try {
-      for (;;) {
-        const { bytesRead, buffer } = await reading
+      for (let offset = from; ;) {
+        while (reading.length < AHEAD) readAhead()
+        const { bytesRead, buffer } = await reading[0]
         if (bytesRead === 0) return
+        reading = reading.slice(1)
         offset += bytesRead
-        turn = 1 - turn
-        reading = file.read(this.#buffers[turn], 0, CHUNK_BYTES, offset)
-        // Its failure is met in the next turn, or is of no interest any more.
-        reading.catch(() => {})
+        // The file ends here, or did a moment ago: what is read of it further on would leave a gap.
+        if (bytesRead < CHUNK_BYTES) {
+          await Promise.allSettled(reading)
+          reading = []
+          ahead = offset
+        }
+        readAhead()
         count(bytesRead)
         yield buffer.subarray(0, bytesRead)
       }
     } finally {
-      // Nobody else may get the buffer while it is being filled.
-      await reading.catch(() => {})
+      // Nobody else may get a buffer while it is being filled.
+      await Promise.allSettled(reading)
     }
   }
 }
