@@ -35,9 +35,10 @@ interface DeliveryOptions {
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
   const { pipeline } = options
   const sink = await createSink(pipeline, pipeline.sink)
-  // Custom code may keep what it was given; built-in stages do not.
+  // Custom code may keep what it was given; built-in components do not.
   const givesBack = !pipeline.transforms.some(({ declaration }) => isCustom(declaration.type))
-  if ('write' in sink) return openStreamDelivery({ sink, note: options.note, givesBack })
+  const reusesOutput = !isCustom(pipeline.sink.declaration.type)
+  if ('write' in sink) return openStreamDelivery({ sink, note: options.note, givesBack, reusesOutput })
   const dedup = findDedup(pipeline)
   return openCommit({
     folder: join(options.stateFolder, pipeline.name),

@@ -14,22 +14,33 @@ interface StreamDeliveryOptions {
   readonly note: Note
   /** See `CommitOptions`. */
   readonly givesBack: boolean
+  /** The sink is done with the bytes of a write when that resolves. */
+  readonly reusesOutput: boolean
 }
 
 /** More rejects than this are only counted. */
 const NOTED_REJECTS = 10
 
+/** For the lines of one batch: half a MiB, and what edits add. */
+const OUTPUT_BYTES = 768 * 1024
+
 /**
  * Hands records to a sink that takes bytes as they come. Nothing is remembered: each run begins at the beginning, and de-duplication holds
  * within the run. Rejects are counted, the first few are told.
  */
-export function openStreamDelivery({ sink, note, givesBack }: StreamDeliveryOptions): Delivery {
+export function openStreamDelivery({ sink, note, givesBack, reusesOutput }: StreamDeliveryOptions): Delivery {
   const settler = new Settler(memoryClaims())
   const ledger = new Ledger()
   const aborting = new AbortController()
   let bytesOut = 0
   let noted = 0
   let totals = emptyTally()
+  let output: Buffer = Buffer.alloc(0)
+  const allocate = (bytes: number): Buffer => {
+    if (!reusesOutput) return Buffer.allocUnsafeSlow(bytes)
+    if (output.length < bytes) output = Buffer.allocUnsafeSlow(Math.max(bytes, OUTPUT_BYTES))
+    return output
+  }
 
   const deliver = async (batch: Batch) => {
     ledger.enter(batch)
@@ -39,7 +50,7 @@ export function openStreamDelivery({ sink, note, givesBack }: StreamDeliveryOpti
       if (++noted <= NOTED_REJECTS) note('rejected', { code, stage, origin, line })
     }
     if (settlement.written.length > 0) {
-      const bytes = batch.assemble(settlement.written)
+      const bytes = batch.assemble(settlement.written, allocate)
       bytesOut += bytes.length
       await sink.write(bytes, aborting.signal)
     }

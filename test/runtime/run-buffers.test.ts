@@ -116,7 +116,12 @@ for (const kind of ['objects', 'stream'] as const) {
     const base = await temporaryFolder(t)
     const written: string[] = []
     const write = (bytes: Buffer) => Promise.resolve(void written.push(...bytes.toString().trimEnd().split('\n')))
-    const stream = { sink: { write, flush: () => Promise.resolve() }, note: () => undefined, givesBack: true }
+    const stream = {
+      sink: { write, flush: () => Promise.resolve() },
+      note: () => undefined,
+      givesBack: true,
+      reusesOutput: true,
+    }
     const sink = { compression: 'none' } as const
     const delivery =
       kind === 'objects' ? await openEvents(t, { base, sink, givesBack: true }) : openStreamDelivery(stream)
