@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
 
 /** A command without its line in the help. */
@@ -5,6 +6,8 @@ export interface Command<Args> {
   readonly builder: (parser: Argv) => Argv<Args>
   readonly handler: (args: ArgumentsCamelCase<Args>) => Promise<void>
 }
+
+const require = createRequire(import.meta.url)
 
 /** What `sluice` can do. A command's own code is loaded when it is chosen: the help needs none of it. */
 export const commands: CommandModule[] = [
@@ -44,8 +47,13 @@ export const commands: CommandModule[] = [
 function lazy<Args>(
   command: string,
   describe: string,
-  load: () => Promise<{ readonly command: Command<Args> }>,
+  importCommand: () => Promise<{ readonly command: Command<Args> }>,
 ): CommandModule {
+  const load = () => {
+    // Hundreds of small files. `import` opens them all at once, more than a process may have open; `require` one behind the other, and sooner.
+    require('typebox')
+    return importCommand()
+  }
   return {
     command,
     describe,

@@ -127,7 +127,8 @@ async function named<T>(verb: string, path: string, operation: () => Promise<T>)
         cause: error,
       })
     }
-    throw new SluiceError('DISK_FAILED', `cannot ${verb} ${path}: ${code ?? String(error)}`, { cause: error })
+    const hint = code === 'EMFILE' || code === 'ENFILE' ? '; raise `ulimit -n`, or lower `roll.maxPartitions`' : ''
+    throw new SluiceError('DISK_FAILED', `cannot ${verb} ${path}: ${code ?? String(error)}${hint}`, { cause: error })
   }
 }
 
