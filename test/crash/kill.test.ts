@@ -12,9 +12,9 @@ import { startServers } from './servers.ts'
 import type { Servers } from './servers.ts'
 
 const { seed } = luck('kills')
-const ROUNDS = THOROUGH ? 200 : 10
+const ROUNDS = Number(process.env['CRASH_KILLS'] ?? (THOROUGH ? 200 : 10))
 /** Jobs side by side. */
-const LANES = THOROUGH ? 2 : 1
+const LANES = ROUNDS > 10 ? 2 : 1
 const MOST_KILLS = 14
 
 describe('a process that is killed', () => {
