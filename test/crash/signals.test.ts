@@ -4,10 +4,12 @@ import { chmod, readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openWorkspace } from '../cli/command.ts'
 import type { Workspace } from '../cli/command.ts'
-import { verify, writeJob } from './job.ts'
+import { PIPELINE, verify, writeJob } from './job.ts'
 import { startServers } from './servers.ts'
+import { THOROUGH } from './luck.ts'
 import type { Servers } from './servers.ts'
 
 describe('a run ends in a clean state that has a name', { concurrency: 3 }, () => {
@@ -41,9 +43,29 @@ describe('a run ends in a clean state that has a name', { concurrency: 3 }, () =
     const { code: refused, stderr } = await workspace.sluice(['run', 'events'], { env })
     assert.equal(refused, 6, stderr)
     assert.match(stderr, /STATE_IN_USE/)
+    await sleep(THOROUGH ? 30_000 : IDLE)
     running.kill('SIGCONT')
     assert.equal((await running.ended).code, 0)
     await verify(workspace, servers)
+  })
+
+  test('when its heap is exhausted', async (t) => {
+    const { workspace, servers, env } = await openJob(t)
+    await workspace.write('pipelines/hoard.ts', HOARD)
+    await workspace.write(
+      'pipelines/events.yaml',
+      PIPELINE.replace('transforms:', 'transforms:\n  - { type: ./hoard.ts }'),
+    )
+    const { code, stderr } = await workspace.sluice(['run', 'events'], {
+      env: { ...env, HOARD: '1500' },
+      node: ['--max-old-space-size=64'],
+    })
+    assert.equal(code, null, stderr)
+    assert.match(stderr, /FATAL ERROR: .*heap out of memory/)
+    const { stdout } = await workspace.sluice(['state', 'show', 'events', '--json'])
+    const { totals }: { totals: { written: number } } = JSON.parse(stdout)
+    assert.ok(totals.written > 0 && totals.written < 1500, stdout)
+    await assertCompletes(workspace, servers, env)
   })
 
   test('when it may have few open files', async (t) => {
@@ -108,6 +130,27 @@ async function changeModes(folder: string, mode: number): Promise<void> {
   }
   await chmod(folder, mode)
 }
+
+/** Milliseconds, longer than the servers keep a connection that is not used. */
+const IDLE = 6000
+
+/** A transform of somebody who keeps records, from a number of them on, until there is no heap. */
+const HOARD = `import { defineTransform } from 'sluice'
+
+export default defineTransform({
+  summary: 'Keeps what it is given.',
+  fields: {},
+  create() {
+    const kept = []
+    const first = Number(process.env['HOARD'] ?? Infinity)
+    let seen = 0
+    return (record) => {
+      if (++seen > first) kept.push(Array.from({ length: 50_000 }, () => record.value))
+      return record
+    }
+  },
+})
+`
 
 /** What a run needs besides the objects that it writes: the documentation says so. */
 const FEW_FILES = 'ulimit -n 64; exec'
