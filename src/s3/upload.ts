@@ -3,6 +3,7 @@ import { AbortMultipartUploadCommand, HeadObjectCommand } from '@aws-sdk/client-
 import type { ObjectCannedACL, S3Client, ServerSideEncryption } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import type { Attempt, OutboxFile } from '../component.ts'
+import { SluiceError } from '../errors.ts'
 import type { S3Place } from './client.ts'
 import { s3Error, s3Facts } from './errors.ts'
 
@@ -26,8 +27,9 @@ export interface UploadOptions {
 }
 
 /**
- * Makes an object of a file (true), unless there is one of its key (false): the key tells the content, so that one is this one. In parts when it is larger
- * than `partSize`; the parts of an earlier attempt are cleared away first.
+ * Makes an object of a file (true), unless the store says that there is one of its key (false): the key tells the content, so that one is this one. The store
+ * is believed where we may not look; where we may, an object that is not there is put again, and one of another length is refused.
+ * In parts when the file is larger than `partSize`; the parts of an earlier attempt are cleared away first.
  * @throws SluiceError SINK_REFUSED, SINK_UNAVAILABLE
  */
 export async function uploadObject({ client, file, destination, signal, attempt }: UploadOptions): Promise<boolean> {
@@ -50,18 +52,17 @@ export async function uploadObject({ client, file, destination, signal, attempt 
     await upload.done()
     return true
   } catch (error) {
-    if (error instanceof AlreadyThere) return false
-    throw s3Error(error, { operation: 'Upload', bucket: destination.bucket })
+    if (!(error instanceof AlreadyThere)) throw s3Error(error, { operation: 'Upload', bucket: destination.bucket })
   } finally {
     body.destroy()
   }
+  await confirm(client, file, destination, signal)
+  return false
 }
 
 /** True when the object can be seen; false when it is not there, or when we may not know. */
 export async function isVisible(client: S3Client, destination: S3Destination, signal: AbortSignal): Promise<boolean> {
-  const [head] = await Promise.allSettled([
-    client.send(new HeadObjectCommand(bucketOf(destination)), { abortSignal: signal }),
-  ])
+  const [head] = await Promise.allSettled([look(client, destination, signal)])
   return head.status === 'fulfilled'
 }
 
@@ -87,6 +88,34 @@ export function howOf({ acl, serverSideEncryption, kmsKeyId }: S3Destination) {
     ...(serverSideEncryption && { ServerSideEncryption: serverSideEncryption }),
     ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
   }
+}
+
+function look(client: S3Client, destination: S3Destination, signal: AbortSignal) {
+  return client.send(new HeadObjectCommand(bucketOf(destination)), { abortSignal: signal })
+}
+
+async function confirm(
+  client: S3Client,
+  { bytes }: OutboxFile,
+  destination: S3Destination,
+  signal: AbortSignal,
+): Promise<void> {
+  const { bucket, key } = destination
+  const [head] = await Promise.allSettled([look(client, destination, signal)])
+  if (head.status === 'rejected') {
+    if (s3Facts(head.reason).status === 404) {
+      throw new SluiceError('SINK_UNAVAILABLE', `the store says that it has ${key} in bucket ${bucket}, and has not`)
+    }
+    const error = s3Error(head.reason, { operation: 'HeadObject', bucket })
+    if (error.retryable) throw error
+    return
+  }
+  const { ContentLength: length = bytes } = head.value
+  if (length === bytes) return
+  throw new SluiceError(
+    'SINK_REFUSED',
+    `${key} in bucket ${bucket} is there with ${length} bytes, ${bytes} are committed: somebody else has put it; move it away`,
+  )
 }
 
 async function abortEarlier(client: S3Client, destination: S3Destination, { left }: Attempt): Promise<void> {

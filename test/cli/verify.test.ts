@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, test, type TestContext } from 'node:test'
 import { DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
-import { startS3Server, type S3Server, type S3ServerOptions } from '../servers/s3.ts'
+import { startS3Server, type Fault, type S3Server, type S3ServerOptions } from '../servers/s3.ts'
 import { openWorkspace, s3Environment, type Workspace } from './command.ts'
 
 interface Verified {
@@ -149,9 +149,10 @@ describe('sluice verify', () => {
 describe('sluice verify of a bucket', () => {
   const BUCKET = 'audit'
 
-  async function openBucket(t: TestContext, options: S3ServerOptions = {}) {
+  async function openBucket(t: TestContext, options: S3ServerOptions = {}, faults: readonly Fault[] = []) {
     const server = await startS3Server({ buckets: [BUCKET], ...options })
     t.after(() => server.close())
+    for (const fault of faults) server.faults.add(fault)
     const workspace = await openWorkspace(t)
     await writeEvents(workspace, `type: s3, bucket: ${BUCKET}, forcePathStyle: true`)
     const env = s3Environment(server)
@@ -174,6 +175,19 @@ describe('sluice verify of a bucket', () => {
         ['missing', key],
         ['foreign', foreign],
       ],
+    )
+  })
+
+  test('finds what the store said it had and did not, to a writer who may not look', async (t) => {
+    const { server, workspace, env } = await openBucket(t, {}, [
+      { kind: 'error', code: 'PreconditionFailed', operation: 'PutObject', times: 100 },
+      { kind: 'error', code: 'AccessDenied', operation: 'HeadObject', times: 100 },
+    ])
+    assert.equal(server.objects(BUCKET).size, 0)
+    const { problems } = await verify(workspace, env)
+    assert.deepEqual(
+      problems.map(({ kind }) => kind),
+      ['missing', 'missing', 'missing'],
     )
   })
 

@@ -31,6 +31,7 @@ const storeFaults: { readonly [name: string]: Effect } = {
   'status 503 with Retry-After': { kind: 'error', code: 'SlowDown', retryAfter: 1 },
   'an error with status 200': { kind: 'errorInside200', code: 'InternalError' },
   'status 409': { kind: 'error', code: 'ConditionalRequestConflict' },
+  'status 412, for what is not there': { kind: 'error', code: 'PreconditionFailed' },
   'a wrong checksum': { kind: 'wrongChecksum' },
   'a token that has expired': { kind: 'error', code: 'ExpiredToken' },
   'a denial': { kind: 'error', code: 'AccessDenied' },

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { openDatabase } from '../../src/commit/database.ts'
 import type { Database } from '../../src/commit/database.ts'
 import type { ObjectSink } from '../../src/component.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { runDuplex } from '../../src/runtime/duplex-stage.ts'
+import { createS3Client } from '../../src/s3/client.ts'
 import { events, lines as linesOf, openEvents, readIds, rollWith, stream, temporaryFolder } from '../commit/support.ts'
 import { BUCKET, createSink, startStore } from '../s3/support.ts'
 import { luck } from './luck.ts'
@@ -166,6 +168,35 @@ describe('nothing is lost and nothing comes twice behind', () => {
       [1],
     )
     assert.deepEqual(await readdir(join(base, 'state', 'events', 'outbox')), [])
+  })
+
+  test('an object of another that has the name of ours', async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    const real = await createSink(t, server)
+    const theirs = createS3Client({ region: server.region, endpoint: server.endpoint, forcePathStyle: true })
+    t.after(() => theirs.destroy())
+    const sink: ObjectSink = {
+      ...real,
+      async publish(file, destination, ...rest) {
+        const { key: Key } = destination
+        assert.ok(typeof Key === 'string')
+        await theirs.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: '{}\n' }))
+        await real.publish(file, destination, ...rest)
+      },
+    }
+    const pieces = [{ bytes: linesOf(...events(0, 10)), position: 1 }]
+    const commit = await openEvents(t, { base, sink: { type: 's3', sink } })
+    await assert.rejects(stream({ commit, pieces }), {
+      code: 'SINK_REFUSED',
+      message: /is there with 3 bytes, \d+ are/,
+    })
+    await commit.close()
+    assert.deepEqual(
+      [...server.objects(BUCKET).values()].map(({ body }) => body.toString()),
+      ['{}\n'],
+    )
+    assert.equal((await readdir(join(base, 'state', 'events', 'outbox'))).length, 1)
   })
 
   test("the YAML's bucket that is changed between commit and publish", async () => {
