@@ -53,6 +53,8 @@ export interface TransformContext extends Context {
   path(text: string): Path
   /** 16 secret bytes of the state, the same in every run: the key of the de-duplication digests. Absent where there is no state. */
   readonly hashKey?: Buffer
+  /** The records have been through the pipeline's redactions: `sluice rejects replay`. */
+  readonly isReplay?: true
 }
 
 export interface SourceDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { parse, stringify } from 'yaml'
 import yargs from 'yargs'
+import { command as rejectsReplay } from '../src/cli/rejects-replay.ts'
 import { command as rejectsShow } from '../src/cli/rejects-show.ts'
 import { command as stateReset } from '../src/cli/state-reset.ts'
 import { command as stateRewind } from '../src/cli/state-rewind.ts'
@@ -135,7 +136,7 @@ function brokenLink(from: string, link: string): string | undefined {
 /** Fails as the command line would: unknown commands and options, missing arguments. */
 async function parseCommand(args: readonly string[]): Promise<void> {
   // A command with commands of its own would run them: they are declared here in its place, all of them without their handlers.
-  const own = args[0] === 'state' ? stateCommands : args[0] === 'rejects' ? [rejectsShow] : undefined
+  const own = args[0] === 'state' ? stateCommands : args[0] === 'rejects' ? [rejectsShow, rejectsReplay] : undefined
   const [declared, words] = own ? [own, args.slice(1)] : [commands, args]
   await yargs([...words])
     .exitProcess(false)

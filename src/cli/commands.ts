@@ -36,7 +36,7 @@ export const commands: CommandModule[] = [
   lazy('describe <component>', 'Explain a component: its fields, defaults and examples', () => import('./describe.ts')),
   lazy('new <kind> <name>', 'Write a pipeline, or a transform with a pipeline that tests it', () => import('./new.ts')),
   lazy('state <action>', "Look at a pipeline's state, read again, or begin anew", () => import('./state.ts')),
-  lazy('rejects <action>', 'Look at what was refused, and why', () => import('./rejects.ts')),
+  lazy('rejects <action>', 'Look at what was refused, and put it through again', () => import('./rejects.ts')),
   lazy(
     'verify <pipeline>',
     'Read all objects back and hold them against what was committed; also while it runs',

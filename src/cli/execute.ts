@@ -19,7 +19,7 @@ export const executeOptions = {
 
 export type ExecuteArguments = InferredOptionTypes<typeof executeOptions>
 
-type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'before'>
+type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'before' | 'replay'>
 
 /** Runs pipelines side by side until all have ended, tells what they did, and throws the first failure. */
 export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<ExecuteArguments>): Promise<void> {

@@ -19,6 +19,7 @@ import { OutboxEpoch } from './outbox.ts'
 import type { OutboxTarget, Roll } from './outbox.ts'
 import { Publisher } from './publish.ts'
 import type { Note } from './publish.ts'
+import { formatRejectId } from './reject-id.ts'
 import { rejectsFolder } from './rejects-folder.ts'
 import { rejectLine } from './rejects.ts'
 import type { Unparsed } from './rejects.ts'
@@ -92,6 +93,8 @@ export interface Commit {
    * what is committed kept, when that cannot be.
    */
   writable(): Writable
+  /** The committed rejects that are kept, the oldest first. */
+  keptRejects(): readonly KeptRow[]
   /** What this run has committed; after `close` as it was then. */
   totals(): CommitTotals
   /** Gives up what is not committed and not published, and closes the sinks. */
@@ -163,6 +166,10 @@ class ObjectCommit implements Commit {
   readonly #seen = new Set<string>()
   #epoch: OpenEpoch | undefined
   #end: End | undefined
+  /** The batch before was a piece, and not the last one. */
+  #isBehindPiece = false
+  /** Of the replay whose pieces are coming. */
+  #duplicateParts = 0
   #tally = emptyTally()
   #epochs = 0
   /** The last of the operations, which run one behind the other. */
@@ -202,6 +209,10 @@ class ObjectCommit implements Commit {
 
   position(partition = ''): Json | undefined {
     return this.#parts.state.partition(partition)?.position
+  }
+
+  keptRejects(): readonly KeptRow[] {
+    return this.#parts.kept.rows
   }
 
   writable(): Writable {
@@ -288,6 +299,8 @@ class ObjectCommit implements Commit {
     this.#ledger.add(batch, settlement)
     await epoch.files.append('sink', batch, settlement.written)
     await this.#keepRejects(epoch, batch, settlement.rejects)
+    this.#forgetReplayed(batch, settlement.duplicate)
+    this.#isBehindPiece = batch.continues
     this.#keepProgress(epoch, batch)
     // The pieces of a batch that was split share their memory.
     if (this.#parts.options.givesBack === true && !batch.continues) giveBack(batch.bytes)
@@ -344,15 +357,33 @@ class ObjectCommit implements Commit {
 
   async #keepRejects(epoch: OpenEpoch, batch: Batch, rejects: readonly Reject[]): Promise<void> {
     const { options, kept } = this.#parts
+    const isPiece = batch.continues || this.#isBehindPiece
     for (const reject of rejects) {
-      const line = rejectLine(batch, reject, options.unparsed ?? 'digest')
+      const id = { epoch: epoch.number, at: kept.count }
+      const line = rejectLine(batch, reject, { id, unparsed: options.unparsed ?? 'digest', isPiece })
       await kept.append(epoch.number, line)
       if (options.rejects) await epoch.files.appendReject(batch, reject.record, line)
     }
   }
 
-  #keepProgress(epoch: OpenEpoch, { partition, position, horizon, tallies }: Batch): void {
-    if (tallies.read > 0 || position !== undefined) this.#seen.add(partition)
+  /**
+   * What is a copy of a written record is done with. A part may be taken for one where its sibling has the same key: then it is neither
+   * written nor forgotten.
+   */
+  #forgetReplayed({ replay, continues }: Batch, duplicates: number): void {
+    if (!replay) return
+    this.#duplicateParts += replay.part ? duplicates : 0
+    if (continues) return
+    if (this.#duplicateParts === 0) this.#parts.kept.forget(replay.id)
+    else
+      this.#parts.options.note('a reject stays: its key is taken, perhaps by a part of the same record', {
+        id: formatRejectId(replay.id),
+      })
+    this.#duplicateParts = 0
+  }
+
+  #keepProgress(epoch: OpenEpoch, { partition, position, horizon, tallies, replay }: Batch): void {
+    if (!replay && (tallies.read > 0 || position !== undefined)) this.#seen.add(partition)
     // A horizon without a position would not hold: the next run reads again from the position before it.
     if (position === undefined) return
     epoch.partitions.set(partition, {
@@ -369,35 +400,27 @@ class ObjectCommit implements Commit {
     const { options, files, state, index, kept } = this.#parts
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()
-    const keptRow = await kept.finish()
-    const letGo = kept.excess(keptRow)
+    const keptChange = await kept.finish()
     const partitions = [...epoch.partitions.values()]
     for (const { partition, horizon } of partitions) if (horizon !== undefined) this.#horizons.set(partition, horizon)
     const oldest = this.#oldestInstant()
     const claims = (await index?.write({ keep: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.length > 0) await files.fsyncFolder(outboxFolder(options))
-    if (keptRow) await files.fsyncFolder(rejectsFolder(options.folder))
+    if (keptChange.created) await files.fsyncFolder(rejectsFolder(options.folder))
     if (claims.created) await files.fsyncFolder(join(options.folder, 'dedup'))
 
     if (partitions.length > 0 || tally.read + tally.added > 0) {
       const expired = index?.expired(oldest) ?? []
       const change = { epoch: epoch.number, partitions, objects, buckets: claims.rows, expired, tally }
-      await state.commit({ ...change, keptRejects: keptRow, letGo })
+      await state.commit({ ...change, kept: keptChange })
       this.#epochs++
-      await this.#letGo(keptRow, letGo)
+      await kept.committed(keptChange)
+      if (keptChange.letGo > 0) options.note(LET_GO, { records: keptChange.letGo })
       await index?.committed(claims.rows, expired)
     }
     this.#epoch = undefined
     this.#tally = addTally(this.#tally, tally)
     this.#publisher.add(objects)
-  }
-
-  async #letGo(added: KeptRow | undefined, gone: readonly KeptRow[]): Promise<void> {
-    const { options, kept } = this.#parts
-    await kept.committed(added, gone)
-    if (gone.length === 0) return
-    const records = gone.reduce((sum, row) => sum + row.records, 0)
-    options.note('the oldest local rejects were deleted: there is no more space for them', { records })
   }
 
   /** Partitions of this run that never tell their progress keep everything; so does a state that knows none. */
@@ -450,6 +473,7 @@ interface OpenEpoch {
 
 const PATIENCE = { done: 120_000, interrupted: 20_000 }
 const BUFFER_BYTES = 32 << 20
+const LET_GO = 'the oldest local rejects were deleted: there is no more space for them'
 /** What setTimeout takes, about 24 days. */
 const LONGEST_TIMER = 2 ** 31 - 1
 

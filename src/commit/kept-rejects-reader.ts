@@ -1,18 +1,23 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
+import type { RejectId } from '../record/batch.ts'
 import { LINE_FEED } from '../record/ascii.ts'
 import { codeOf } from './files.ts'
+import { keptLines } from './kept-rejects.ts'
 import type { KeptRow } from './kept-rejects.ts'
 import { rejectsFolder } from './rejects-folder.ts'
 import { readState } from './state-view.ts'
 
 /** A reject as it was kept, see `rejectLine`. */
 export interface KeptReject {
+  readonly id: RejectId
   readonly code: string
   readonly stage: string
   readonly detail?: string
   readonly origin: string
   readonly line: number
+  readonly claim?: string
+  readonly part?: true
   /** The whole line as it stands in the file. */
   readonly json: string
 }
@@ -29,13 +34,19 @@ export async function readKeptRejects(folder: string): Promise<KeptRejectsView> 
     rows: state.keptRejects(),
     letGo: state.rejectCounts.letGo,
   }))
-  return { letGo, rejects: readRows(rejectsFolder(folder), rows) }
+  return { letGo, rejects: readRows(folder, rows) }
 }
 
-async function* readRows(folder: string, rows: readonly KeptRow[]): AsyncGenerator<KeptReject> {
-  for (const { file } of rows) {
+/** The rejects of these rows that were not replayed. */
+export async function* readRows(folder: string, rows: readonly KeptRow[]): AsyncGenerator<KeptReject> {
+  for (const row of rows) {
+    const isKept = keptLines(row)
+    let at = 0
     try {
-      for await (const line of linesOf(createReadStream(join(folder, file)))) yield parse(line.toString())
+      for await (const line of linesOf(createReadStream(join(rejectsFolder(folder), row.file)))) {
+        if (isKept(at)) yield parse(line.toString(), { epoch: row.epoch, at })
+        at++
+      }
     } catch (error) {
       // The owner has let it go meanwhile.
       if (codeOf(error) !== 'ENOENT') throw error
@@ -56,8 +67,18 @@ async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
 }
 
-function parse(json: string): KeptReject {
+function parse(json: string, id: RejectId): KeptReject {
   const facts: Omit<KeptReject, 'json'> = JSON.parse(json)
-  const { code, stage, detail, origin, line } = facts
-  return { code, stage, origin, line, json, ...(detail !== undefined && { detail }) }
+  const { code, stage, detail, origin, line, claim, part } = facts
+  return {
+    id,
+    code,
+    stage,
+    ...(detail !== undefined && { detail }),
+    origin,
+    line,
+    ...(claim !== undefined && { claim }),
+    ...(part && { part }),
+    json,
+  }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import type { RejectId } from '../record/batch.ts'
 import type { Files, OpenFile } from './files.ts'
 
 /** Rejects of one epoch that are kept in the state folder, as the state knows them. */
@@ -9,6 +10,21 @@ export interface KeptRow {
   readonly bytes: number
   readonly records: number
   readonly sha256: string
+  /** Those that were replayed: how many, and a bit for each line, in base64. They are in the file, and forgotten. */
+  readonly replayed?: { readonly records: number; readonly bits: string }
+}
+
+/** What a commit changes. */
+export interface KeptChange {
+  /** Rows that are new, or have more that was replayed. */
+  readonly rows: readonly KeptRow[]
+  /** Rows that go, with their files. */
+  readonly gone: readonly KeptRow[]
+  /** Records that go for want of space, and that were replayed. */
+  readonly letGo: number
+  readonly replayed: number
+  /** The folder has a new name. */
+  readonly created: boolean
 }
 
 export interface KeptRejectsOptions {
@@ -27,6 +43,8 @@ export class KeptRejects {
   readonly #options: KeptRejectsOptions
   #rows: readonly KeptRow[]
   #open: OpenEpoch | undefined
+  /** Numbers of rejects by epoch that are forgotten with the next commit. */
+  readonly #replayed = new Map<number, Set<number>>()
 
   /** Deletes what no row names. */
   static async open(options: KeptRejectsOptions): Promise<KeptRejects> {
@@ -42,9 +60,19 @@ export class KeptRejects {
     this.#rows = options.rows
   }
 
+  /** Committed ones, the oldest first. */
+  get rows(): readonly KeptRow[] {
+    return this.#rows
+  }
+
   /** True when the epoch has so many that the budget should be looked at again. */
   get isFull(): boolean {
     return this.#open !== undefined && this.#open.bytes >= this.#options.budget / SHARES
+  }
+
+  /** How many the open epoch has: the number of the next. */
+  get count(): number {
+    return this.#open?.records ?? 0
   }
 
   async append(epoch: number, line: Buffer): Promise<void> {
@@ -56,8 +84,49 @@ export class KeptRejects {
     if (open.waiting >= BUFFER_BYTES) await this.#write(open)
   }
 
+  /** Forgets a reject with the next commit. */
+  forget({ epoch, at }: RejectId): void {
+    const numbers = this.#replayed.get(epoch) ?? new Set()
+    this.#replayed.set(epoch, numbers.add(at))
+  }
+
   /** Writes what waits and syncs the file. The folder is still to be synced. */
-  async finish(): Promise<KeptRow | undefined> {
+  async finish(): Promise<KeptChange> {
+    const added = await this.#close()
+    const changed = this.#rows.flatMap((row) => {
+      const numbers = this.#replayed.get(row.epoch)
+      return numbers ? [without(row, numbers)] : []
+    })
+    const empty = changed.filter((row) => remaining(row) === 0)
+    const now = this.#rows.map((row) => changed.find(({ epoch }) => epoch === row.epoch) ?? row)
+    const excess = this.#excess([...now.filter((row) => !empty.includes(row)), ...(added ? [added] : [])], added)
+    const gone = [...empty, ...excess]
+    return {
+      rows: [...changed, ...(added ? [added] : [])].filter((row) => !gone.includes(row)),
+      gone,
+      letGo: excess.reduce((sum, row) => sum + remaining(row), 0),
+      replayed: [...this.#replayed.values()].reduce((sum, { size }) => sum + size, 0),
+      created: added !== undefined,
+    }
+  }
+
+  /** To be called when the state has made the change. */
+  async committed({ rows, gone }: KeptChange): Promise<void> {
+    const { folder, files } = this.#options
+    const changed = new Set([...rows, ...gone].map(({ epoch }) => epoch))
+    this.#rows = [...this.#rows.filter(({ epoch }) => !changed.has(epoch)), ...rows].toSorted(
+      (a, b) => a.epoch - b.epoch,
+    )
+    this.#replayed.clear()
+    for (const { file } of gone) await files.unlink(join(folder, file))
+  }
+
+  /** For a commit that is given up: the file stays for the next start to delete. */
+  async abandon(): Promise<void> {
+    await this.#open?.file?.close()
+  }
+
+  async #close(): Promise<KeptRow | undefined> {
     const open = this.#open
     if (!open) return undefined
     await this.#write(open)
@@ -69,27 +138,15 @@ export class KeptRejects {
   }
 
   /** The oldest rows, whose files go when there is a new one. */
-  excess(added: KeptRow | undefined): KeptRow[] {
-    let bytes = (added?.bytes ?? 0) + this.#rows.reduce((sum, row) => sum + row.bytes, 0)
+  #excess(rows: readonly KeptRow[], added: KeptRow | undefined): KeptRow[] {
+    let bytes = rows.reduce((sum, row) => sum + row.bytes, 0)
     const gone: KeptRow[] = []
-    for (const row of this.#rows) {
-      if (bytes <= this.#options.budget) break
+    for (const row of rows) {
+      if (bytes <= this.#options.budget || row === added) break
       gone.push(row)
       bytes -= row.bytes
     }
     return gone
-  }
-
-  /** To be called when the state has the one row and has dropped the others. */
-  async committed(added: KeptRow | undefined, gone: readonly KeptRow[]): Promise<void> {
-    const { folder, files } = this.#options
-    this.#rows = [...this.#rows.filter((row) => !gone.includes(row)), ...(added ? [added] : [])]
-    for (const { file } of gone) await files.unlink(join(folder, file))
-  }
-
-  /** For a commit that is given up: the file stays for the next start to delete. */
-  async abandon(): Promise<void> {
-    await this.#open?.file?.close()
   }
 
   async #write(open: OpenEpoch): Promise<void> {
@@ -102,6 +159,17 @@ export class KeptRejects {
     open.lines = []
     open.waiting = 0
   }
+}
+
+/** Of a row's records, how many are kept. */
+export function remaining({ records, replayed }: KeptRow): number {
+  return records - (replayed?.records ?? 0)
+}
+
+/** Tells of a line's number whether the reject is kept. */
+export function keptLines({ records, replayed }: KeptRow): (at: number) => boolean {
+  const bits = Buffer.from(replayed?.bits ?? '', 'base64')
+  return (at) => at < records && ((bits[at >> 3] ?? 0) & (1 << (at & 7))) === 0
 }
 
 interface OpenEpoch {
@@ -126,4 +194,12 @@ function newEpoch(epoch: number): OpenEpoch {
 
 function nameOf(epoch: number): string {
   return `${String(epoch).padStart(8, '0')}.ndjson`
+}
+
+function without(row: KeptRow, numbers: ReadonlySet<number>): KeptRow {
+  const bits = Buffer.alloc(Math.ceil(row.records / 8))
+  bits.set(Buffer.from(row.replayed?.bits ?? '', 'base64'))
+  for (const at of numbers) bits[at >> 3] |= 1 << (at & 7)
+  const records = (row.replayed?.records ?? 0) + numbers.size
+  return { ...row, replayed: { records, bits: bits.toString('base64') } }
 }

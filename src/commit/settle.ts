@@ -48,7 +48,8 @@ export class Settler {
     await this.#claims.prepare(daysOf(batch), batch.horizon)
     const differs = { count: 0 }
     const written = this.#settleLive(batch, this.#claims, differs)
-    const rejects = this.#settleRejects(batch, this.#claims)
+    // Its mark is its own: refused again, it would pass for a copy of itself.
+    const rejects = batch.replay ? batch.rejects : this.#settleRejects(batch, this.#claims)
     if (!batch.continues) {
       this.#written.leave()
       this.#rejected.leave()

@@ -62,7 +62,7 @@ export class StateView {
   }
 
   get rejectCounts(): RejectCounts {
-    return this.#db.get('rejects') ?? { letGo: 0, copied: 0 }
+    return { letGo: 0, replayed: 0, copied: 0, ...this.#db.get('rejects') }
   }
 
   stores(): StoreRow[] {

@@ -7,7 +7,7 @@ import { openDatabase } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { BucketRow } from './dedup-index.ts'
 import type { Files } from './files.ts'
-import type { KeptRow } from './kept-rejects.ts'
+import type { KeptChange } from './kept-rejects.ts'
 import { clearPresence, isPresent, showPresence } from './owner.ts'
 import type { Owner, Presence } from './owner.ts'
 import {
@@ -81,15 +81,15 @@ export interface EpochChange {
   /** Names of buckets that are forgotten. */
   readonly expired: readonly string[]
   readonly tally: Tally
-  /** The epoch's rejects in the state folder, and older ones that go. */
-  readonly keptRejects?: KeptRow | undefined
-  readonly letGo?: readonly KeptRow[]
+  readonly kept: KeptChange
 }
 
 /** What became of rejects besides those that are kept in the state folder. */
 export interface RejectCounts {
   /** Records that went for want of space. */
   readonly letGo: number
+  /** Records that went through the stages again. */
+  readonly replayed: number
   /** Records that were copied to the sink of the rejects. */
   readonly copied: number
 }
@@ -209,13 +209,15 @@ export class State extends StateView {
     await this.#db.close()
   }
 
-  #keepRejects(db: Database, { keptRejects, letGo = [], objects }: EpochChange): void {
-    if (keptRejects) put(db, ['kept', keptRejects.epoch], keptRejects)
-    for (const { epoch } of letGo) db.removeSync(['kept', epoch])
+  #keepRejects(db: Database, { kept, objects }: EpochChange): void {
+    for (const row of kept.rows) put(db, ['kept', row.epoch], row)
+    for (const { epoch } of kept.gone) db.removeSync(['kept', epoch])
     const copies = objects.filter(({ role }) => role === 'rejects')
+    const { letGo, replayed, copied } = this.rejectCounts
     put(db, 'rejects', {
-      letGo: this.rejectCounts.letGo + letGo.reduce((sum, { records }) => sum + records, 0),
-      copied: this.rejectCounts.copied + copies.reduce((sum, { records }) => sum + records, 0),
+      letGo: letGo + kept.letGo,
+      replayed: replayed + kept.replayed,
+      copied: copied + copies.reduce((sum, { records }) => sum + records, 0),
     } satisfies RejectCounts)
   }
 

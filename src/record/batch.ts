@@ -40,6 +40,19 @@ export interface Reject {
   readonly digest?: string
 }
 
+/** A reject that is kept: the epoch that refused it, and its number among the rejects of that epoch, from 0. */
+export interface RejectId {
+  readonly epoch: number
+  readonly at: number
+}
+
+/** A reject that is on its way again. It is forgotten when what became of it is committed. */
+export interface Replay {
+  readonly id: RejectId
+  /** Other records were made of the same one: a claim on its key may be theirs. */
+  readonly part: boolean
+}
+
 /** How a source ended. It travels in the last, empty batch of a run. */
 export type End = { readonly kind: 'done' | 'interrupted' } | { readonly kind: 'failed'; readonly error: Error }
 
@@ -65,6 +78,12 @@ export interface Digests {
 }
 export const NO_BUCKET = -0x80000000
 
+/** What `dedup` found for one record. */
+export interface Claim {
+  readonly key: Uint32Array
+  readonly bucket: number
+}
+
 /** What a batch is made of. */
 export interface BatchParts {
   readonly partition: string
@@ -79,6 +98,7 @@ export interface BatchParts {
   readonly sourceBytes: number
   readonly horizon: number | undefined
   readonly reread?: Reread | undefined
+  readonly replay?: Replay | undefined
   readonly paths: Paths
   readonly limits: ScanLimits
   /** Whole lines, each with its line feed. */
@@ -117,6 +137,8 @@ export class Batch {
   readonly horizon: number | undefined
   /** When the partition has yielded this time before, see `Piece`. */
   readonly reread: Reread | undefined
+  /** The reject that the batch was made of. It has no other record. */
+  readonly replay: Replay | undefined
 
   readonly paths: Paths
   readonly limits: ScanLimits
@@ -144,6 +166,7 @@ export class Batch {
     this.sourceBytes = parts.sourceBytes
     this.horizon = parts.horizon
     this.reread = parts.reread
+    this.replay = parts.replay
     this.paths = parts.paths
     this.limits = parts.limits
     this.bytes = parts.bytes

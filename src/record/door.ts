@@ -4,14 +4,14 @@ import { SluiceError } from '../errors.ts'
 import type { RejectCode } from '../errors.ts'
 import { LINE_FEED } from './ascii.ts'
 import { Batch, State } from './batch.ts'
-import type { End, Reject } from './batch.ts'
+import type { End, Reject, Replay } from './batch.ts'
 import { writeJson } from './json-text.ts'
 import type { Paths } from './path.ts'
 import { Fault, scan } from './scan.ts'
 import type { ScanLimits } from './scan.ts'
 
 /** The stage that lines are refused by here. */
-const DOOR = 'source'
+export const DOOR = 'source'
 
 /** A larger piece is split, so that a batch stays small whatever a source yields. */
 const MAX_BYTES = 2 << 20
@@ -24,6 +24,8 @@ export interface DoorOptions {
   readonly number: number
   readonly paths: Paths
   readonly limits: ScanLimits
+  /** The piece is the record of this reject. */
+  readonly replay?: Replay
 }
 
 /**
@@ -32,7 +34,7 @@ export interface DoorOptions {
  * The piece's bytes are used, not copied.
  */
 export function openBatches(piece: Piece, options: DoorOptions): Batch[] {
-  const { partition, number, paths, limits } = options
+  const { partition, number, paths, limits, replay } = options
   const bytes = readBytes(piece, limits)
   const name = piece.origin?.name ?? ''
   let line = piece.origin?.line ?? 1
@@ -56,6 +58,7 @@ export function openBatches(piece: Piece, options: DoorOptions): Batch[] {
       sourceBytes: last ? (piece.sourceBytes ?? bytes.length) : 0,
       horizon: last ? piece.horizon : undefined,
       reread: piece.reread,
+      replay,
       paths,
       limits,
       bytes: bytes.subarray(at, end),

@@ -40,6 +40,7 @@ export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transf
       sourceBytes: last ? batch.sourceBytes : 0,
       horizon: last ? batch.horizon : undefined,
       reread: batch.reread,
+      replay: batch.replay,
       paths: batch.paths,
       limits: batch.limits,
       bytes,

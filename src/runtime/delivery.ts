@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream'
 import { openCommit } from '../commit/commit.ts'
 import type { objectFields } from '../commit/fields.ts'
 import type { DedupOptions, ObjectTarget } from '../commit/commit.ts'
+import type { KeptRow } from '../commit/kept-rejects.ts'
 import type { Config, ObjectSink, SinkDeclaration, StreamSink, TransformDeclaration } from '../component.ts'
 import { isCustom } from '../config/load-component.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
@@ -18,6 +19,8 @@ export interface Delivery {
   /** Key of the digests; undefined where nothing is remembered. */
   readonly hashKey: Buffer | undefined
   position(partition: string): Json | undefined
+  /** Undefined where nothing is kept. */
+  keptRejects?(): readonly KeptRow[]
   writable(): Writable
   totals(): Omit<Report, 'pipeline' | 'outcome' | 'error' | 'bytesIn' | 'startedAt' | 'seconds'>
   close(): Promise<void>
@@ -29,6 +32,8 @@ interface DeliveryOptions {
   readonly stateFolder: string
   readonly stopping: AbortSignal
   readonly note: Note
+  /** Local rejects may need more than their space: none may go before it was replayed. */
+  readonly isReplay?: boolean
 }
 
 /** Opens the sink of a pipeline: object sinks behind epochs and a state, stream sinks as they are. */
@@ -47,7 +52,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     paths: options.paths,
     sink: targetOf(pipeline.sink, sink),
     rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
-    keptRejectBytes: pipeline.rejectOptions.local,
+    keptRejectBytes: options.isReplay === true ? Infinity : pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,
     dedup: dedup && { stage: dedup.stage, ...configAs<Omit<DedupOptions, 'stage'>>(dedup) },
     note: options.note,

@@ -1,5 +1,7 @@
 import { pipeline as streamPipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
+import { join } from 'node:path'
+import { hasState, noState } from '../commit/state-view.ts'
 import type { Source } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
@@ -8,7 +10,8 @@ import { showProgress, type Flow } from '../observe/progress.ts'
 import type { Report } from '../observe/report.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { Paths } from '../record/path.ts'
-import { openDelivery } from './delivery.ts'
+import { openDelivery, type Delivery } from './delivery.ts'
+import { planReplay, replayBatches } from './replay.ts'
 import { readBatches } from './source-stage.ts'
 import { buildStages, through, type Stage } from './transform-stages.ts'
 
@@ -19,6 +22,8 @@ export interface RunOptions {
   readonly follow: boolean
   /** Put before the pipeline's own transforms; a backfill's time limits, for example. */
   readonly before?: (paths: Paths) => readonly Stage[]
+  /** In place of the source: kept rejects, or those of them that stand mended in files, in front of the stage that refused them. */
+  readonly replay?: { readonly files: readonly string[] | undefined }
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
   readonly log: Log
@@ -35,38 +40,36 @@ export interface RunResult {
  * @throws SluiceError when the run cannot begin (state, components); later failures come back in the result.
  */
 export async function runPipeline(options: RunOptions): Promise<RunResult> {
-  const { pipeline, log, stop } = options
+  const { pipeline, replay, log, stop } = options
+  const isReplay = replay !== undefined
+  const folder = join(options.stateFolder, pipeline.name)
+  if (isReplay && !hasState(folder)) throw noState(folder)
   const startedAt = new Date()
   const paths = new Paths()
   const flow: Flow = { records: 0, bytes: 0 }
   const { note } = log
-  const delivery = await openDelivery({ pipeline, paths, stateFolder: options.stateFolder, stopping: stop, note })
+  const delivery = await openDelivery({
+    pipeline,
+    paths,
+    stateFolder: options.stateFolder,
+    stopping: stop,
+    note,
+    isReplay,
+  })
   let stages: Stage[] = []
   let end: End | undefined
   let failure: SluiceError | undefined
   try {
     stages = [
       ...(options.before?.(paths) ?? []),
-      ...(await buildStages(pipeline, { paths, hashKey: delivery.hashKey })),
+      ...(await buildStages(pipeline, { paths, hashKey: delivery.hashKey, isReplay })),
     ]
-    const source = await createSource(pipeline)
-    const total = await source.total?.()
-    const batches = readBatches({
-      source,
-      type: pipeline.source.declaration.type,
-      paths,
-      limits: pipeline.limits,
-      follow: options.follow,
-      position: (partition) => delivery.position(partition),
-      note,
-      stop,
-      flow,
-    })
-    const hideProgress = showProgress(flow, log, total?.bytes)
+    const { batches, ahead, bytes } = await openInput(options, { folder, delivery, paths, flow, stages })
+    const hideProgress = showProgress(flow, log, bytes)
     try {
       await streamPipeline(
         Readable.from(batches, { objectMode: true, highWaterMark: 1 }),
-        (input: AsyncIterable<Batch>) => throughStages(input, stages, (seen) => (end = seen)),
+        (input: AsyncIterable<Batch>) => throughStages(input, ahead, (seen) => (end = seen)),
         delivery.writable(),
       )
     } finally {
@@ -94,6 +97,39 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     seconds: (Date.now() - startedAt.getTime()) / 1000,
   }
   return failure ? { report, error: failure } : { report }
+}
+
+interface Input {
+  readonly batches: AsyncIterable<Batch>
+  /** The stages that they have not been through. */
+  readonly ahead: readonly Stage[]
+  /** How much there is, where that is known. */
+  readonly bytes: number | undefined
+}
+
+interface InputParts {
+  readonly folder: string
+  readonly delivery: Delivery
+  readonly paths: Paths
+  readonly flow: Flow
+  readonly stages: readonly Stage[]
+}
+
+async function openInput(
+  { pipeline, replay, follow, stop, log: { note } }: RunOptions,
+  { folder, delivery, paths, flow, stages }: InputParts,
+): Promise<Input> {
+  const common = { paths, limits: pipeline.limits, note, stop, flow }
+  if (replay) {
+    const rows = delivery.keptRejects?.() ?? []
+    const rejects = await planReplay({ pipeline, folder, rows, files: replay.files, note })
+    return { batches: replayBatches({ ...common, rejects, stages }), ahead: [], bytes: undefined }
+  }
+  const source = await createSource(pipeline)
+  const total = await source.total?.()
+  const { type } = pipeline.source.declaration
+  const position = (partition: string) => delivery.position(partition)
+  return { batches: readBatches({ ...common, source, type, follow, position }), ahead: stages, bytes: total?.bytes }
 }
 
 async function createSource(pipeline: CheckedPipeline): Promise<Source> {

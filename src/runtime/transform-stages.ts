@@ -19,10 +19,15 @@ interface BuildOptions {
   readonly paths: Paths
   /** Key of the digests; from the state, so that they mean the same in every run. */
   readonly hashKey: Buffer | undefined
+  /** They are for records that have been through them before. */
+  readonly isReplay?: boolean
 }
 
 /** Makes the transforms of a pipeline, in order. @throws SluiceError COMPONENT_LOAD_FAILED when a component's `create` throws. */
-export async function buildStages(pipeline: CheckedPipeline, { paths, hashKey }: BuildOptions): Promise<Stage[]> {
+export async function buildStages(
+  pipeline: CheckedPipeline,
+  { paths, hashKey, isReplay }: BuildOptions,
+): Promise<Stage[]> {
   const stages: Stage[] = []
   for (const { declaration, config, stage } of pipeline.transforms) {
     const context = {
@@ -32,6 +37,7 @@ export async function buildStages(pipeline: CheckedPipeline, { paths, hashKey }:
       paths,
       path: (text: string): Path => paths.add(text),
       ...(hashKey && { hashKey }),
+      ...(isReplay === true && { isReplay }),
     }
     try {
       const transform = await declaration.create(config, context)

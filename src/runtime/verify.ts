@@ -5,6 +5,7 @@ import pLimit from 'p-limit'
 import { unpack } from '../commit/compress.ts'
 import type { ObjectTarget } from '../commit/commit.ts'
 import { folderSink } from '../commit/folder-sink.ts'
+import { remaining } from '../commit/kept-rejects.ts'
 import type { KeptRow } from '../commit/kept-rejects.ts'
 import { fixedPrefix, parseKeyTemplate } from '../commit/key-template.ts'
 import { rejectsFolder } from '../commit/rejects-folder.ts'
@@ -228,7 +229,7 @@ function checkLedger(
   totals: Tally,
   rows: readonly (HistoryRow | ObjectRow)[],
   kept: readonly KeptRow[],
-  { letGo, copied }: RejectCounts,
+  { letGo, replayed, copied }: RejectCounts,
 ): Problem[] {
   const { read, added, written, duplicate, rejected } = totals
   const dropped = sum(totals.dropped)
@@ -237,7 +238,7 @@ function checkLedger(
       rows.filter((row) => row.role === role),
       'records',
     )
-  const local = total(kept, 'records')
+  const local = kept.reduce((count, row) => count + remaining(row), 0)
   const problems: string[] = []
   if (read + added !== written + dropped + duplicate + rejected) {
     problems.push(
@@ -245,8 +246,10 @@ function checkLedger(
     )
   }
   if (inObjects('sink') !== written) problems.push(`${written} were written, the objects have ${inObjects('sink')}`)
-  if (local + letGo !== rejected) {
-    problems.push(`${rejected} were rejected, ${local} are kept in the state folder and ${letGo} were let go`)
+  if (local + letGo + replayed !== rejected) {
+    problems.push(
+      `${rejected} were rejected, ${local} are kept in the state folder, ${letGo} were let go and ${replayed} replayed`,
+    )
   }
   if (inObjects('rejects') !== copied) {
     problems.push(`${copied} rejects were copied, the objects have ${inObjects('rejects')}`)

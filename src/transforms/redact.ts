@@ -9,7 +9,7 @@ import { formatPath, parsePath } from '../record/grammar.ts'
 import type { Paths } from '../record/path.ts'
 import type { Condition } from '../record/record.ts'
 import { Kind } from '../record/scan.ts'
-import { createPseudonyms } from './redact/pseudonym.ts'
+import { createPseudonyms, isPseudonym } from './redact/pseudonym.ts'
 import { createRedactor } from './redact/redactor.ts'
 import type { Rule, When } from './redact/redactor.ts'
 import { ANY_KIND, secretRules } from './redact/secrets.ts'
@@ -62,10 +62,10 @@ export default defineTransform({
     },
   ],
   check: ({ preset, rules }) => findings(preset, rules),
-  create({ preset, rules }, { paths }) {
+  create({ preset, rules }, { paths, isReplay = false }) {
     const mask = maskWith(MASK)
     const compiled = preset === 'secrets' ? secretRules(paths, mask) : []
-    for (const rule of rules) compiled.push(compileRule(rule, paths))
+    for (const rule of rules) compiled.push(compileRule(rule, paths, isReplay))
     return { batch: createRedactor(compiled) }
   },
 })
@@ -75,12 +75,16 @@ const SCALAR_KINDS = ANY_KIND & ~(1 << Kind.object) & ~(1 << Kind.array)
 
 type RuleConfig = Static<typeof RULE>
 
-function compileRule({ path, when, action, key, with: text = MASK }: RuleConfig, paths: Paths): Rule {
+function compileRule(
+  { path, when, action, key, with: text = MASK }: RuleConfig,
+  paths: Paths,
+  isReplay: boolean,
+): Rule {
   return {
     path: paths.add(path),
     kinds: ANY_KIND,
     ...(when && { when: compileWhen(path, when, paths) }),
-    edit: createEdit(action, maskWith(text), key),
+    edit: createEdit(action, { mask: maskWith(text), key, isReplay }),
   }
 }
 
@@ -89,7 +93,13 @@ function maskWith(text: string): Rule['edit'] {
   return (batch) => batch.token(json)
 }
 
-function createEdit(action: RuleConfig['action'], mask: Rule['edit'], key = ''): Rule['edit'] {
+interface EditOptions {
+  readonly mask: Rule['edit']
+  readonly key: string | undefined
+  readonly isReplay: boolean
+}
+
+function createEdit(action: RuleConfig['action'], { mask, key = '', isReplay }: EditOptions): Rule['edit'] {
   if (action === 'mask') return mask
   if (action === 'drop') return () => Edit.delete
   const pseudonymOf = createPseudonyms(key)
@@ -99,7 +109,10 @@ function createEdit(action: RuleConfig['action'], mask: Rule['edit'], key = ''):
     if (kind === Kind.null || batch.edits[hit] !== Edit.keep) return Edit.keep
     // The text of a structure depends on its spelling: its pseudonym would mean nothing.
     if ((SCALAR_KINDS & (1 << kind)) === 0) return mask(batch, hit)
-    return batch.token(pseudonymOf(batch.text(hit)))
+    const text = batch.text(hit)
+    // Only of a record that was redacted before: anybody can write what looks like a pseudonym into an event.
+    if (isReplay && isPseudonym(text)) return Edit.keep
+    return batch.token(pseudonymOf(text))
   }
 }
 

@@ -331,6 +331,7 @@ describe('rejects', () => {
     const [rejected, unparsed] = await readRecords(join(base, 'state', 'events', 'rejects'))
     const faults = [rejected, unparsed].toSorted((a, b) => Number(a['line']) - Number(b['line']))
     assert.deepEqual(faults[0], {
+      id: '1-1',
       code: 'NO_OWNER',
       stage: 'owner',
       detail: 'owner is empty',
@@ -340,6 +341,7 @@ describe('rejects', () => {
       record: { id: 1, secret: 'x' },
     })
     assert.deepEqual(faults[1], {
+      id: '1-0',
       code: 'INVALID_JSON',
       stage: 'source',
       origin: 'a.ndjson',

@@ -7,6 +7,7 @@ import { luck, THOROUGH } from './luck.ts'
 import type { Loss } from './simulation/disk.ts'
 import { chains, crashes, findBad, measure, pairs, shuffle, tell } from './simulation/explore.ts'
 import type { Story } from './simulation/explore.ts'
+import { mending } from './simulation/mending.ts'
 import { plants } from './simulation/plants.ts'
 import { lines, pages, pagesApart } from './simulation/workload.ts'
 import type { Workload } from './simulation/workload.ts'
@@ -17,6 +18,7 @@ const { seed } = luck('crash points')
 const LOSSES: readonly Loss[] = THOROUGH ? ['all stay', 'none stays', 'by chance'] : ['by chance']
 const CHAINS = THOROUGH ? 1000 : 60
 const WORKLOADS: readonly Workload[] = [pages, pagesApart, lines]
+const MENDED: readonly Workload[] = [mending(pages), mending(lines)]
 /** Operations until a new state is open. */
 const OPENING = 12
 /** Workloads of which every crash point is tried. */
@@ -60,6 +62,31 @@ for (const workload of WORKLOADS) {
   })
 }
 
+for (const workload of MENDED) {
+  describe(workload.name, () => {
+    test('end as expected when nothing crashes', async () => {
+      const { problems, operations } = await measure({ workload, folder: stateFolder(base) })
+      assert.deepEqual(problems, [])
+      assert.equal(operations.length, 1)
+      assert.ok(operations[0].length > 40, `${operations[0].length} operations`)
+    })
+
+    for (const loss of LOSSES) {
+      test(`end the same with a crash before and after any operation, when of what is not synced ${loss}`, async () => {
+        const options = { workload, folder: stateFolder(base) }
+        const { operations } = await measure(options)
+        assert.equal(await findBad(options, crashes(operations[0].length, loss, seed)), undefined)
+      })
+    }
+
+    test('end the same with crashes of the recoveries, too', async () => {
+      const options = { workload, folder: stateFolder(base) }
+      const { operations } = await measure(options)
+      assert.equal(await findBad(options, chains(CHAINS, operations[0].length, seed)), undefined)
+    })
+  })
+}
+
 describe('the simulation', () => {
   test('crashes where it is told to, and not elsewhere', async () => {
     const options = { workload: pages, folder: stateFolder(base) }
@@ -82,7 +109,7 @@ describe('the simulation', () => {
 
 async function findPlanted(plant: Plant) {
   const stories: { workload: Workload; story: Story }[] = []
-  for (const workload of WORKLOADS) {
+  for (const workload of [...WORKLOADS, ...MENDED]) {
     const { problems, operations } = await measure({ workload, folder: stateFolder(base), plant })
     if (problems.length > 0) return { story: `${workload.name}, no crash`, problems }
     for (const loss of ['none stays', 'by chance'] as const) {

@@ -16,6 +16,11 @@ export function createPseudonyms(key: string): (text: string) => Buffer {
   }
 }
 
+/** True for what looks like one, whoever has written it. */
+export function isPseudonym(text: string): boolean {
+  return /^hmac:[0-9a-f]{32}$/.test(text)
+}
+
 /** Addresses and names repeat, so most HMACs are saved; hostile values must not pile up. */
 const MAX_REMEMBERED = 8192
 const MAX_REMEMBERED_LENGTH = 256

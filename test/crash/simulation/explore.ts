@@ -5,7 +5,7 @@ import { Process } from './process.ts'
 import type { CrashPoint } from './process.ts'
 import type { Workload } from './workload.ts'
 import { live, World } from './world.ts'
-import type { Plant } from './world.ts'
+import type { Life, Plant } from './world.ts'
 
 export interface ExploreOptions {
   readonly workload: Workload
@@ -33,6 +33,7 @@ export async function tell({ workload, folder, plant }: ExploreOptions, story: S
   const world = new World()
   const random = createRandom(story.seed)
   const operations: (readonly string[])[] = []
+  if (workload.mends) await readAll({ world, workload, folder })
   for (let life = 0; life < MOST_LIVES; life++) {
     const crash = story.crashes.at(life)
     const process = new Process(crash, story.isShuffled === true ? random : undefined)
@@ -46,6 +47,14 @@ export async function tell({ workload, folder, plant }: ExploreOptions, story: S
 }
 
 const MOST_LIVES = 8
+
+async function readAll(life: Omit<Life, 'process'>): Promise<void> {
+  let error: Error | undefined
+  do error = await live({ ...life, process: new Process() })
+  while (error && 'code' in error && error.code === 'SOURCE_UNAVAILABLE')
+  if (error) throw error
+  life.world.isRead = true
+}
 
 /** How many operations a run has that nothing disturbs; its problems, if it has any. */
 export async function measure(options: ExploreOptions): Promise<Told> {

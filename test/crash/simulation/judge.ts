@@ -35,10 +35,21 @@ function judgeKept(world: World, workload: Workload): string[] {
     const path = files.find((name) => basename(name) === row.file)
     const bytes = path === undefined ? Buffer.alloc(0) : world.disk.read(path)
     if (sha256Of(bytes) !== row.sha256) problems.push(`${row.file} is not what its row says`)
-    kept.push(...readLines(row.file, bytes, problems).map((line) => idOfReject(JSON.parse(line), workload)))
+    const bits = Buffer.from(row.replayed?.bits ?? '', 'base64')
+    const isKept = (_line: string, at: number): boolean => ((bits[at >> 3] ?? 0) & (1 << (at & 7))) === 0
+    const lines = readLines(row.file, bytes, problems).filter(isKept)
+    if (lines.length !== row.records - (row.replayed?.records ?? 0))
+      problems.push(`${row.file} has other bits than its row`)
+    kept.push(...lines.map((line) => idOfReject(JSON.parse(line), workload)))
   }
   if (files.length !== world.state.ofKind('kept').length) problems.push(`${files.length} files of rejects are there`)
-  return [...problems, ...compare('kept as a reject', kept, workload.expected.rejected)]
+  const [tally] = world.state.ofKind('tally')
+  const [counts] = world.state.ofKind('rejects')
+  if (kept.length + counts?.replayed !== tally?.rejected) {
+    problems.push(`${tally?.rejected} were rejected, ${counts?.replayed} replayed, ${kept.length} are kept`)
+  }
+  const { rejected, kept: expected = rejected } = workload.expected
+  return [...problems, ...compare('kept as a reject', kept, expected)]
 }
 
 function readLines(name: string, bytes: Buffer, problems: string[]): string[] {
@@ -55,7 +66,10 @@ function readLines(name: string, bytes: Buffer, problems: string[]): string[] {
 }
 
 /** A line that does not parse is known by its digest. */
-function idOfReject({ digest, record }: { digest?: string; record?: { id: string } }, workload: Workload): string {
+export function idOfReject(
+  { digest, record }: { digest?: string; record?: { id: string } },
+  workload: Workload,
+): string {
   if (record) return record.id
   return workload.expected.rejected.find((line) => sha256Of(line) === digest) ?? 'an unknown line'
 }

@@ -47,6 +47,38 @@ export const plants: readonly Plant[] = [
     files: (files, life) => withoutFolderSync(files, life, 'rejects'),
   },
   {
+    name: 'rejects are forgotten when they are read',
+    stage({ replay }, life) {
+      if (replay) {
+        const database = life.world.state.port(life.process)
+        database.transactionSync(() => database.removeSync(['kept', replay.id.epoch]))
+      }
+      return undefined
+    },
+  },
+  {
+    name: 'rejects are forgotten behind the commit of what was made of them',
+    database(database) {
+      const late: (() => void)[] = []
+      return override(database, {
+        transactionSync(change) {
+          const result = database.transactionSync(change)
+          const changes = late.splice(0)
+          if (changes.length > 0) database.transactionSync(() => changes.forEach((forget) => forget()))
+          return result
+        },
+        putSync(key, value) {
+          if (isForgetting(key, value)) late.push(() => database.putSync(key, value))
+          else database.putSync(key, value)
+        },
+        removeSync(key) {
+          if (isKind(key, 'kept')) late.push(() => database.removeSync(key))
+          else database.removeSync(key)
+        },
+      })
+    },
+  },
+  {
     name: 'names in the outbox are not synced',
     files: (files, life) => withoutFolderSync(files, life, 'outbox'),
   },
@@ -209,6 +241,10 @@ function override(database: Database, { get, ...methods }: Overrides): Database 
 
 function isKind(key: unknown, kind: string): boolean {
   return [key].flat()[0] === kind
+}
+
+function isForgetting(key: unknown, value: unknown): boolean {
+  return isKind(key, 'kept') && typeof value === 'object' && value !== null && 'replayed' in value
 }
 
 function isPartition(value: unknown): value is { partition: string } {

@@ -16,6 +16,8 @@ export interface Workload {
   readonly split: boolean
   /** In the first life the source fails at this request. */
   readonly failsAt?: number
+  /** Read to its end undisturbed: what is told is how its rejects are replayed. */
+  readonly mends?: true
   readonly expected: Expected
 }
 
@@ -31,10 +33,12 @@ export interface Expected {
   readonly written: readonly string[]
   /** Ids of those that are refused; a line that does not parse stands for itself. */
   readonly rejected: readonly string[]
+  /** Ids of those that are kept in the end, where some were replayed. */
+  readonly kept?: readonly string[]
 }
 
-const DAY = 86_400_000
-const START = Date.UTC(2024, 2, 4)
+export const DAY = 86_400_000
+export const START = Date.UTC(2024, 2, 4)
 const KINDS = ['login', 'admin', 'noise', 'login', 'bad']
 
 /** Claims are forgotten by progress while it runs: a page is a day, and each start reads one again. */

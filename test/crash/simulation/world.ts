@@ -5,12 +5,17 @@ import { openCommit } from '../../../src/commit/commit.ts'
 import type { Commit, ObjectTarget } from '../../../src/commit/commit.ts'
 import type { Database } from '../../../src/commit/database.ts'
 import type { Files } from '../../../src/commit/files.ts'
+import type { KeptReject } from '../../../src/commit/kept-rejects-reader.ts'
+import { keptLines } from '../../../src/commit/kept-rejects.ts'
+import type { KeptRow } from '../../../src/commit/kept-rejects.ts'
 import type { BatchTransform, ObjectSink, Piece, Source } from '../../../src/component.ts'
 import { State } from '../../../src/record/batch.ts'
 import type { Batch, End } from '../../../src/record/batch.ts'
 import { openBatches } from '../../../src/record/door.ts'
 import { Paths } from '../../../src/record/path.ts'
 import { defaultLimits } from '../../../src/record/scan.ts'
+import { replayBatches } from '../../../src/runtime/replay.ts'
+import type { Replayed } from '../../../src/runtime/replay.ts'
 import { readBatches } from '../../../src/runtime/source-stage.ts'
 import { through } from '../../../src/runtime/transform-stages.ts'
 import type { Stage } from '../../../src/runtime/transform-stages.ts'
@@ -19,6 +24,8 @@ import type { Random } from '../random.ts'
 import { StoredState } from './database.ts'
 import { Disk } from './disk.ts'
 import type { Loss } from './disk.ts'
+import { idOfReject } from './judge.ts'
+import { mend } from './mending.ts'
 import type { Process } from './process.ts'
 import { Store } from './store.ts'
 import { sourceOf, WITHIN } from './workload.ts'
@@ -30,6 +37,8 @@ export class World {
   readonly state = new StoredState()
   readonly store = new Store()
   lives = 0
+  /** The next lives replay rejects. */
+  isRead = false
   #stateFile: string | undefined
 
   /** The power fails, or the process is killed. */
@@ -55,7 +64,7 @@ export interface Plant {
   sink?(sink: ObjectSink, life: Life): ObjectSink
   piece?(piece: Piece, life: Life): Piece
   /** Stands before the sink. */
-  stage?(batch: Batch, life: Life): readonly Batch[] | Promise<readonly Batch[]>
+  stage?(batch: Batch, life: Life): readonly Batch[] | undefined | Promise<readonly Batch[] | undefined>
 }
 
 export interface Life {
@@ -79,7 +88,7 @@ export async function live(options: LifeOptions): Promise<Error | undefined> {
   let commit: Commit | undefined
   try {
     commit = await openCommit(commitOptions(options))
-    return await flow(options, commit)
+    return await (options.world.isRead ? replay(options, commit) : flow(options, commit))
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   } finally {
@@ -149,6 +158,58 @@ async function flow(life: LifeOptions, commit: Commit): Promise<Error | undefine
   return end.kind === 'failed' ? end.error : undefined
 }
 
+async function replay(life: LifeOptions, commit: Commit): Promise<Error | undefined> {
+  const stages = await stagesOf(life, commit.hashKey)
+  let end: End | undefined
+  async function* watched(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+    for await (const batch of batches) {
+      for (const passed of (await life.plant?.stage?.(batch, life)) ?? [batch]) {
+        end = passed.end
+        yield passed
+      }
+    }
+  }
+  const batches = replayBatches({
+    rejects: mendedRejects(life, commit.keptRejects(), stages),
+    stages,
+    paths,
+    limits: defaultLimits,
+    note: () => undefined,
+    stop: new AbortController().signal,
+    flow: { records: 0, bytes: 0 },
+  })
+  await pipeline(Readable.from(batches, { objectMode: true, highWaterMark: 1 }), watched, commit.writable())
+  if (!end) return new Error('the stream ended without its end')
+  return end.kind === 'failed' ? end.error : undefined
+}
+
+async function* mendedRejects(
+  { world, process, workload, folder }: LifeOptions,
+  rows: readonly KeptRow[],
+  stages: readonly Stage[],
+): AsyncGenerator<Replayed> {
+  for (const row of rows) {
+    const bytes = await process.act('read rejects', () => world.disk.read(join(folder, 'rejects', row.file)))
+    const isKept = keptLines(row)
+    for (const [at, text] of bytes.toString().split('\n').slice(0, -1).entries()) {
+      const reject: KeptReject & { readonly record?: { id: string } } = JSON.parse(text)
+      const record = isKept(at) ? mend(idOfReject(reject, workload), workload) : undefined
+      if (!record) continue
+      const { stage, origin, line, part = false } = reject
+      yield {
+        replay: { id: { epoch: row.epoch, at }, part },
+        from: Math.max(
+          0,
+          stages.findIndex(({ name }) => name === stage),
+        ),
+        origin,
+        line,
+        record: Buffer.from(JSON.stringify(record)),
+      }
+    }
+  }
+}
+
 function bend(source: Source, change: (piece: Piece) => Piece): Source {
   return {
     async *read(options) {
@@ -194,9 +255,9 @@ function stageOf(name: string, run: Stage['run']): Stage {
 
 /** The same records in two batches of one number, as when a stage has made a batch too large. */
 function splitInTwo(batch: Batch): Batch[] {
-  const { partition, number, limits, position, horizon, origin, bytes } = batch
+  const { partition, number, limits, position, horizon, origin, bytes, replay: replayed } = batch
   const middle = bytes.indexOf(10, bytes.length / 2) + 1
-  const options = { partition, number, paths, limits }
+  const options = { partition, number, paths, limits, ...(replayed && { replay: replayed }) }
   const [first] = openBatches({ bytes: bytes.subarray(0, middle), origin }, options)
   const rest = {
     bytes: bytes.subarray(middle),
