@@ -45,13 +45,15 @@ allowRepeats: true
 }
 
 test(
-  'a page of 1 GB within an object needs no more memory than one of 1 MB',
+  'a page of 1 GB within an object needs no more memory than one of 250 MB',
   { skip: process.platform !== 'linux' && 'needs /proc' },
   async (t) => {
-    const small = await readPage(t, 16)
+    // A young heap has grown to its size by then; a page of 1 MB ends before.
+    const small = await readPage(t, 4000)
     const large = await readPage(t, 16_000)
     t.diagnostic(`${small / MB} MB and ${large / MB} MB`)
-    // A young heap is collected when V8 thinks fit. A page held whole would be 17 times as much.
+    // It is collected when V8 thinks fit: two runs of the same page differ by this much. If only a tenth of the page were kept, it would show.
     assert.ok(large < small + 60 * MB, `${large / MB} MB after ${small / MB} MB`)
+    assert.ok(large < 300 * MB, `${large / MB} MB`)
   },
 )

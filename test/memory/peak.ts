@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RunningCommand } from '../cli/command.ts'
 
 /** The most memory that a process had in RAM, in bytes: asked again and again, since it is gone with the process. */
-export async function peakOf(running: RunningCommand): Promise<number> {
+export async function peakOf(running: { readonly pid: number; readonly ended: Promise<unknown> }): Promise<number> {
   let peak = 0
   for (;;) {
     const status = await readFile(`/proc/${running.pid}/status`, 'utf8').catch(() => '')

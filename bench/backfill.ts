@@ -1,0 +1,80 @@
+/**
+ * How long does a backfill of a .gz archive through validate, redact, filter and dedup into .gz files take, against `gzip -dc | gzip -1`, which only
+ * recompresses? Whole processes, from their start to their end, in turn (A B A B ...), so that the machine's drift hits both. A ratio below 1 means
+ * that the backfill is the faster one. Processor time is that of all processes and threads.
+ * `npm run build && node build/bench/backfill.js [--megabytes 500] [--rounds 5] [--folder /tmp]`; needs bash, gzip and a fifth of the size on disk.
+ */
+import { spawnSync } from 'node:child_process'
+import { statSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { commandFor, takeReport, writeInput } from './backfill-run.ts'
+import type { Shape } from './backfill-run.ts'
+
+/** Seconds. */
+interface Timed {
+  readonly wall: number
+  readonly cpu: number
+}
+
+const { values } = parseArgs({
+  options: {
+    megabytes: { type: 'string', default: '500' },
+    rounds: { type: 'string', default: '5' },
+    folder: { type: 'string', default: tmpdir() },
+  },
+})
+const megabytes = Number(values.megabytes)
+const rounds = Number(values.rounds)
+const folder = await mkdtemp(join(values.folder, 'sluice-bench-'))
+try {
+  for (const shape of ['one', 'mixed'] as const) {
+    for (const format of ['ndjson', 'array'] as const) await compare(shape, format)
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+
+async function compare(shape: Shape, format: 'ndjson' | 'array'): Promise<void> {
+  const input = join(folder, 'input.json.gz')
+  const count = await writeInput(input, { megabytes, shape, format })
+  const bare: Timed[] = []
+  const sluice: Timed[] = []
+  // The first round warms up the file cache.
+  for (let round = -1; round < rounds; round++) {
+    const recompressed = time('gzip -dc "$1" | gzip -1 > "$2"', [input, join(folder, 'bare.gz')])
+    const backfilled = time('"$@"', commandFor(folder, input))
+    await takeReport(folder, count)
+    if (round < 0) continue
+    bare.push(recompressed)
+    sluice.push(backfilled)
+  }
+  const size = `${megabytes} MB, ${count} events, ${(statSync(input).size / 1e6).toFixed(0)} MB compressed`
+  console.log(`${process.version} ${shape} ${format}: ${size}, ${rounds} rounds`)
+  for (const of of ['wall', 'cpu'] as const) {
+    const ratios = sluice.map((one, at) => one[of] / bare[at][of])
+    const seconds = (all: readonly Timed[]) => median(all.map((one) => one[of])).toFixed(2)
+    console.log(
+      `  ${of.padEnd(4)} gzip ${seconds(bare)} s, sluice ${seconds(sluice)} s, ratio ${median(ratios).toFixed(2)} ` +
+        `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+    )
+  }
+}
+
+/** Runs a line of bash. @throws Error when one of its processes fails. */
+function time(script: string, args: readonly string[]): Timed {
+  const timed = `set -eo pipefail; TIMEFORMAT='timed %R %U %S'; time { ${script}; }`
+  const { status, stderr } = spawnSync('bash', ['-c', timed, 'bash', ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const [, wall, user, system] = /^timed (\S+) (\S+) (\S+)$/m.exec(stderr) ?? []
+  if (status !== 0 || wall === undefined) throw new Error(`${script} ended with ${status}: ${stderr}`)
+  return { wall: Number(wall), cpu: Number(user) + Number(system) }
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
+}

@@ -1,0 +1,46 @@
+/**
+ * How much memory does a backfill of a .gz archive take (validate, redact, filter, dedup, gzip level 1 to files), and does it grow with the archive? The
+ * most that the process ever had in RAM, for archives of several sizes; all but 2 % of their events are distinct, and each distinct event has a claim.
+ * `npm run build && node build/bench/memory.js [--gigabytes 1,2,8] [--shape one] [--folder /tmp]`; needs Linux, and a fifth of the size in disk space.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { peakOf } from '../test/memory/peak.ts'
+import { commandFor, takeReport, writeInput } from './backfill-run.ts'
+import type { Shape } from './backfill-run.ts'
+
+const { values } = parseArgs({
+  options: {
+    gigabytes: { type: 'string', default: '1,2,8' },
+    shape: { type: 'string', default: 'one' },
+    folder: { type: 'string', default: tmpdir() },
+  },
+})
+/** What a claim may take, tables that are half empty after growing included. */
+const CLAIM_BYTES = 32
+const shape: Shape = values.shape === 'mixed' ? 'mixed' : 'one'
+const folder = await mkdtemp(join(values.folder, 'sluice-bench-'))
+try {
+  const input = join(folder, 'input.ndjson.gz')
+  let first: number | undefined
+  for (const gigabytes of values.gigabytes.split(',')) {
+    const count = await writeInput(input, { megabytes: Number(gigabytes) * 1000, shape })
+    const [node, ...args] = commandFor(folder, input)
+    const child = spawn(node, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    const peak = (await peakOf({ pid: child.pid ?? 0, ended: once(child, 'close') })) / 1e6
+    const report = await takeReport(folder, count)
+    const claims = (report.written * CLAIM_BYTES) / 1e6
+    const rest = peak - claims
+    first ??= peak
+    console.log(
+      `${process.version} ${shape}: ${gigabytes} GB, ${count} events, ${report.written} claims: peak ${peak.toFixed(0)} MB ` +
+        `(${(peak / first).toFixed(2)} of the first), ${rest.toFixed(0)} MB beyond ${CLAIM_BYTES} bytes a claim; ${report.seconds.toFixed(0)} s`,
+    )
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
