@@ -1,11 +1,12 @@
 /**
  * How much memory does a backfill of a .gz archive take (validate, redact, filter, dedup, gzip level 1 to files), and does it grow with the archive? The
- * most that the process ever had in RAM, for archives of several sizes; all but 2 % of their events are distinct, and each distinct event has a claim.
- * `npm run build && node build/bench/memory.js [--gigabytes 1,2,8] [--shape one] [--folder /tmp]`; needs Linux, and a fifth of the size in disk space.
+ * most that the process ever had in RAM, for archives of several sizes. All but 2 % of the events are distinct, and each distinct one has a claim; with
+ * `--repeated` the larger archives are the first one several times over, so that the number of claims stays the same.
+ * `npm run build && node build/bench/memory.js [--gigabytes 1,2,8] [--repeated] [--shape one] [--folder /tmp]`; needs Linux, and a fifth of the size on disk.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -16,6 +17,7 @@ import type { Shape } from './backfill-run.ts'
 const { values } = parseArgs({
   options: {
     gigabytes: { type: 'string', default: '1,2,8' },
+    repeated: { type: 'boolean', default: false },
     shape: { type: 'string', default: 'one' },
     folder: { type: 'string', default: tmpdir() },
   },
@@ -26,9 +28,12 @@ const shape: Shape = values.shape === 'mixed' ? 'mixed' : 'one'
 const folder = await mkdtemp(join(values.folder, 'sluice-bench-'))
 try {
   const input = join(folder, 'input.ndjson.gz')
+  const sizes = values.gigabytes.split(',').map(Number)
   let first: number | undefined
-  for (const gigabytes of values.gigabytes.split(',')) {
-    const count = await writeInput(input, { megabytes: Number(gigabytes) * 1000, shape })
+  for (const gigabytes of sizes) {
+    const copies = values.repeated ? Math.round(gigabytes / sizes[0]) : 1
+    const count = copies * (await writeInput(input, { megabytes: (1000 * gigabytes) / copies, shape }))
+    await repeat(input, copies)
     const [node, ...args] = commandFor(folder, input)
     const child = spawn(node, args, { stdio: ['ignore', 'ignore', 'inherit'] })
     const peak = (await peakOf({ pid: child.pid ?? 0, ended: once(child, 'close') })) / 1e6
@@ -37,10 +42,16 @@ try {
     const rest = peak - claims
     first ??= peak
     console.log(
-      `${process.version} ${shape}: ${gigabytes} GB, ${count} events, ${report.written} claims: peak ${peak.toFixed(0)} MB ` +
+      `${process.version} ${shape}: ${gigabytes} GB${copies > 1 ? ', repeated' : ''}, ${count} events, ${report.written} claims: peak ${peak.toFixed(0)} MB ` +
         `(${(peak / first).toFixed(2)} of the first), ${rest.toFixed(0)} MB beyond ${CLAIM_BYTES} bytes a claim; ${report.seconds.toFixed(0)} s`,
     )
   }
 } finally {
   await rm(folder, { recursive: true, force: true })
+}
+
+/** Compressed files one behind the other are one file. */
+async function repeat(path: string, copies: number): Promise<void> {
+  const bytes = await readFile(path)
+  for (let copy = 1; copy < copies; copy++) await appendFile(path, bytes)
 }
