@@ -109,10 +109,27 @@ export class TenantReader {
     return frontier !== undefined && frontier >= this.#until
   }
 
+  /**
+   * The first answer of all tells what time it is for the API. Where our clock is fast, what is asked for would end in the future: so the
+   * first question is about a moment that has been read. Only the Date of its answer matters.
+   */
+  async #learnTime(): Promise<void> {
+    const { options, counts, clock, limit, pace, client, signal } = this.#session
+    if (options.window === undefined || counts === undefined || this.#isOver()) return
+    const end = this.#checkpoint.frontier ?? parseMoment(options.window.since, Date.now())
+    const request = counts.build({ window: { start: end - 1, end }, page: 1, offset: 0, tenant: this.#tenant.values })
+    await limit(async () => {
+      if (clock.isKnown) return
+      await pace.turn(signal)
+      await client.ask(request, signal)
+    }).catch(() => signal.throwIfAborted())
+  }
+
   async #openNext(reached: () => number): Promise<OpenWindow | undefined> {
+    if (!this.#session.clock.isKnown) await this.#learnTime()
     const planned = this.#plan(reached)
     const counted = planned && (await this.#withCount(planned))
-    // The first answer of all tells what time it is for the API: where our clock is fast, the window would end in the future.
+    // Where only this answer has told the time, the window may end in the future.
     if (counted?.end === undefined || counted.end <= this.#session.clock.now()) return counted
     const again = this.#plan(reached)
     return again && this.#withCount(again)

@@ -189,9 +189,14 @@ export class ApiClock {
     if (!Number.isNaN(time)) this.#offset = time - performance.now()
   }
 
+  /** True once an answer has told the time. */
+  get isKnown(): boolean {
+    return this.#offset !== Infinity
+  }
+
   /** By how many milliseconds our clock is ahead of the API's, whose answers tell whole seconds; undefined without an answer. */
   fast(): number | undefined {
-    if (this.#offset === Infinity) return undefined
+    if (!this.isKnown) return undefined
     const ahead = Date.now() - performance.now() - this.#offset
     return Math.abs(ahead) <= 1000 ? 0 : Math.round(ahead / 1000) * 1000
   }
@@ -206,8 +211,7 @@ export class ApiClock {
     const monotonic = performance.now()
     let fixed: number | undefined
     return () => {
-      if (fixed === undefined && this.#offset !== Infinity)
-        fixed = Math.floor(Math.min(local, monotonic + this.#offset))
+      if (fixed === undefined && this.isKnown) fixed = Math.floor(Math.min(local, monotonic + this.#offset))
       return fixed ?? local
     }
   }

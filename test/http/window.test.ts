@@ -26,7 +26,7 @@ test('a count is asked for in the words of the API, before the window, with the 
   }
   assert.deepEqual(
     server.requests.map(({ url }) => url.pathname),
-    ['/count/a', '/events', '/count/a', '/events'],
+    ['/count/a', '/count/a', '/events', '/count/a', '/count/a', '/events'],
   )
   assert.match(server.requests[0]?.url.search ?? '', /^\?from=\d{10}$/)
 
