@@ -9,6 +9,7 @@ import { readRecords } from '../commit/support.ts'
 import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from '../servers/jumpcloud.ts'
 import { startS3Server } from '../servers/s3.ts'
+import { clockAhead } from './clock.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -72,7 +73,7 @@ describe('the collector', { concurrency: 3 }, () => {
       { events: 2000, start: now - 2 * DAY, end: now, now: begin, frozen: true },
       { since: now - 3 * DAY },
     )
-    const { startedAt } = await run([], { node: ['--import', AHEAD] })
+    const { startedAt } = await run([], { node: clockAhead(DAY) })
     assert.ok(Date.parse(startedAt) >= now + DAY)
     assertOnce(await counts(), allIds(jumpcloud, begin - LAG))
     jumpcloud.clock.set(now)
@@ -111,19 +112,6 @@ describe('the collector', { concurrency: 3 }, () => {
     assertOnce(await counts(), allIds(jumpcloud))
   })
 })
-
-/** A module that puts the process's clock a day ahead. */
-const AHEAD = `data:text/javascript,${encodeURIComponent(`
-const Real = Date
-globalThis.Date = class extends Real {
-  constructor(...values) {
-    if (values.length === 0) super(Real.now() + ${DAY})
-    else super(...values)
-  }
-  static now() {
-    return Real.now() + ${DAY}
-  }
-}`)}`
 
 interface Choices {
   readonly sink?: 'file' | 's3'

@@ -12,7 +12,7 @@ import { createFaults } from './jumpcloud/faults.ts'
 import type { FaultRule, Faults } from './jumpcloud/faults.ts'
 import { BASE_PATH, createHandler } from './jumpcloud/handler.ts'
 import { createOrganization } from './jumpcloud/organization.ts'
-import type { Early, Late, Organization, OrganizationOptions } from './jumpcloud/organization.ts'
+import type { Early, Late, Organization, OrganizationOptions, Straggler } from './jumpcloud/organization.ts'
 import { createRateLimit, maxRequestsPerSecond } from './jumpcloud/requests.ts'
 import type { LoggedRequest } from './jumpcloud/requests.ts'
 
@@ -43,6 +43,7 @@ export interface JumpCloudOptions {
   /** Life of a token by the server's clock, 3600 by default. */
   readonly tokenSeconds?: number
   readonly late?: Late
+  readonly straggler?: Straggler
   readonly early?: Early
   /** Share of the events that are listed twice in a row, over a page border too; none by default. */
   readonly repeats?: number
@@ -143,10 +144,10 @@ export async function startJumpCloudServer(options: JumpCloudOptions = {}): Prom
 
 function createOrganizations(options: JumpCloudOptions, now: number): Organization[] {
   const { seed = 1, organizations = 1, events = 1000, end = now, start = end - DAY } = options
-  const { shape = 'mixed', late, early, repeats = 0 } = options
+  const { shape = 'mixed', late, straggler, early, repeats = 0 } = options
   const list = typeof organizations === 'number' ? Array.from({ length: organizations }, () => ({})) : organizations
   return list.map((each, at) =>
-    createOrganization(each, { seed: hash32(seed, at, 0), events, start, end, shape, late, early, repeats }),
+    createOrganization(each, { seed: hash32(seed, at, 0), events, start, end, shape, late, straggler, early, repeats }),
   )
 }
 

@@ -28,6 +28,12 @@ export interface Late {
   readonly delay: number | readonly [number, number]
 }
 
+/** One event of each organisation that is shown this many milliseconds later than its timestamp. */
+export interface Straggler {
+  readonly index: number
+  readonly delay: number
+}
+
 /** A share (0 to 1) of the events is shown before its timestamp: events with future timestamps. */
 export interface Early {
   readonly fraction: number
@@ -41,16 +47,18 @@ export interface OrganizationDefaults {
   readonly end: number
   readonly shape: 'one' | 'mixed'
   readonly late?: Late | undefined
+  readonly straggler?: Straggler | undefined
   readonly early?: Early | undefined
   readonly repeats: number
 }
 
 export function createOrganization(options: OrganizationOptions, defaults: OrganizationDefaults): Organization {
-  const { seed, start, end, shape, late, early, repeats } = defaults
+  const { seed, start, end, shape, late, straggler, early, repeats } = defaults
   const id = options.id ?? makeOrganizationId(seed)
   const events = createEventSet({ seed, count: options.events ?? defaults.events, start, end, shape, organization: id })
 
   function delayOf(index: number): number {
+    if (index === straggler?.index) return straggler.delay
     if (late !== undefined && isAmong(late.fraction, seed, index, LANE_LATE)) {
       if (typeof late.delay === 'number') return late.delay
       const [least, most] = late.delay

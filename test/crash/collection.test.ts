@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { createReadStream } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openWorkspace } from '../cli/command.ts'
+import type { CommandOptions, Workspace } from '../cli/command.ts'
+import { peakOf } from '../memory/peak.ts'
+import { startJumpCloudServer } from '../servers/jumpcloud.ts'
+import type { JumpCloudServer } from '../servers/jumpcloud.ts'
+import type { FaultRule } from '../servers/jumpcloud/faults.ts'
+import { clockAhead } from './clock.ts'
+import { luck } from './luck.ts'
+
+/** `CRASH_EVENTS=1000000` makes it the size that a collector meets in a day or two of a large organization: that takes minutes. */
+const EVENTS = Number(process.env['CRASH_EVENTS'] ?? 6000)
+const IS_LARGE = EVENTS > 100_000
+const PAGE = IS_LARGE ? 1000 : 50
+/** Requests to wait for before each kill. */
+const SOME = IS_LARGE ? 150 : 12
+const FAILING = IS_LARGE ? 0.02 : 0.2
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const PER_SECOND = 100
+const ATTEMPTS = 8
+
+/** What passes, each equally likely. The last two cost a deadline and come once. */
+const PASSING: readonly FaultRule['fault'][] = [
+  { kind: 'status', status: 429 },
+  { kind: 'status', status: 429, retryAfter: 0 },
+  { kind: 'status', status: 429, retryAfter: 0, asDate: true },
+  { kind: 'status', status: 500 },
+  { kind: 'status', status: 502 },
+  { kind: 'status', status: 503 },
+  { kind: 'status', status: 504 },
+  { kind: 'reset-before' },
+  { kind: 'html' },
+  { kind: 'reset-during' },
+  { kind: 'truncated-gzip' },
+  { kind: 'cut', contentLength: true },
+  { kind: 'cut', contentLength: false },
+  { kind: 'hang' },
+  { kind: 'slow', every: 60_000 },
+]
+
+/** What does not pass: the run ends, and says why. */
+const REFUSALS = [
+  [401, /check apiKey/],
+  [402, /402: Directory Insights is not licensed/],
+  [403, /check that the role has directoryinsights.readonly/],
+  [400, /fault 400/],
+] as const
+
+const { seed } = luck('collection')
+
+test(`${EVENTS} events through everything that goes wrong with an API, each one once`, async (t) => {
+  const started = Date.now()
+  const begin = started - 36 * HOUR
+  const jumpcloud = await startJumpCloudServer({
+    seed,
+    faultSeed: seed,
+    events: EVENTS,
+    start: begin - 2 * DAY,
+    end: begin + 33 * HOUR,
+    now: begin,
+    frozen: true,
+    endInclusive: false,
+    late: { fraction: 0.05, delay: [60_000, 2 * HOUR] },
+    // About two hours before `begin`.
+    straggler: { index: Math.floor((EVENTS * 46) / 81), delay: 30 * HOUR },
+    repeats: 0.03,
+    rate: PER_SECOND / 2,
+  })
+  t.after(() => jumpcloud.close())
+  const collection = await openCollection(t, jumpcloud)
+  const atOurTime = { node: clockAhead(begin - started) }
+
+  for (const fault of PASSING) {
+    const once = fault.kind === 'hang' || fault.kind === 'slow'
+    jumpcloud.faults.add({ fault, probability: FAILING / PASSING.length, ...(once ? { times: 1 } : {}) })
+  }
+  for (let kills = 0; kills < 3; kills++) await collection.kill(SOME, atOurTime)
+  for (const [status, words] of REFUSALS) {
+    const refusal = jumpcloud.faults.add({ fault: { kind: 'status', status }, after: 3, times: 100 })
+    const { stderr } = await collection.run(3, atOurTime)
+    assert.match(stderr, words)
+    assert.match(stderr, /SOURCE_REFUSED/)
+    // A cursor that is refused begins its window again, three times at most.
+    assert.ok(refusal.fired <= (status === 400 ? 4 : 1), `${refusal.fired} requests after status ${status}`)
+    refusal.remove()
+  }
+  const { peak } = await collection.run(0, atOurTime)
+  jumpcloud.clock.set(begin + HOUR)
+  await collection.run(0, { node: clockAhead(begin + HOUR + DAY - started) })
+  jumpcloud.clock.set(begin + 34 * HOUR)
+  await collection.run(0, { node: clockAhead(begin + 34 * HOUR - started) })
+
+  const [{ id: org }] = jumpcloud.organizations
+  const wanted = new Set(jumpcloud.allIds(org))
+  assert.equal(await assertOnce(collection.workspace, wanted), EVENTS - countHidden(jumpcloud))
+  assertPolite(jumpcloud, org)
+  const { requests } = jumpcloud
+  const failed = requests.filter(({ status }) => status !== 200).length
+  t.diagnostic(`${wanted.size} events, ${requests.length} requests, ${failed} failed, ${peak} bytes at most in RAM`)
+  t.diagnostic(`${jumpcloud.maxRequestsPerSecond(org)} requests per second at most, ${(Date.now() - started) / 1000} s`)
+})
+
+interface Ended {
+  readonly stderr: string
+  readonly peak: number
+}
+
+async function openCollection(t: TestContext, jumpcloud: JumpCloudServer) {
+  const workspace = await openWorkspace(t)
+  // The sweep reaches as far back as the latest event comes late.
+  await workspace.write(
+    'pipelines/events.yaml',
+    `source:
+  type: jumpcloud
+  apiKey: \${env:JUMPCLOUD_API_KEY}
+  baseUrl: \${env:JUMPCLOUD_BASE_URL}
+  limit: ${PAGE}
+  rate: { perSecond: ${PER_SECOND} }
+  retry: { attempts: ${ATTEMPTS}, maxDelay: 50ms }
+  timeout: { headers: 2s, body: 2s, request: 30s }
+  window: { since: 2d, step: 12h, lag: 5m, overlap: 5m, sweep: 32h }
+transforms:
+  - { type: dedup, key: [id, timestamp], time: timestamp, within: 7d }
+sink: { type: file, path: out, compression: none, roll: { maxRecords: ${EVENTS / 20} } }
+`,
+  )
+  const env = { JUMPCLOUD_API_KEY: jumpcloud.apiKey, JUMPCLOUD_BASE_URL: jumpcloud.url }
+  return {
+    workspace,
+    async run(code: number, options: CommandOptions): Promise<Ended> {
+      const running = workspace.start(['run', 'events'], { env, ...options })
+      const peak = await peakOf(running)
+      const { code: found, stderr } = await running.ended
+      assert.equal(found, code, stderr)
+      return { stderr, peak }
+    },
+    async kill(requests: number, options: CommandOptions): Promise<void> {
+      const until = jumpcloud.requests.length + requests
+      const running = workspace.start(['run', 'events'], { env, ...options })
+      const ended = running.ended.then(({ stderr }) => stderr)
+      while (jumpcloud.requests.length < until) {
+        const early = await Promise.race([ended, sleep(2)])
+        assert.equal(early, undefined, 'it ended before it was killed')
+      }
+      running.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+/** How many records there are, each of them wanted, none twice. */
+async function assertOnce(workspace: Workspace, wanted: ReadonlySet<string>): Promise<number> {
+  const seen = new Set<string>()
+  for (const name of await readdir(workspace.path('out'), { recursive: true })) {
+    if (!name.endsWith('.ndjson')) continue
+    for await (const line of createInterface({ input: createReadStream(workspace.path('out', name)) })) {
+      const { id }: { id: string } = JSON.parse(line)
+      assert.ok(wanted.has(id) && !seen.has(id), `${id} was ${seen.has(id) ? 'written twice' : 'not to be seen'}`)
+      seen.add(id)
+    }
+  }
+  assert.equal(seen.size, wanted.size)
+  return seen.size
+}
+
+/** Events that come later than the last poll. */
+function countHidden(jumpcloud: JumpCloudServer): number {
+  const [organization] = jumpcloud.organizations
+  const now = jumpcloud.clock.now()
+  let count = 0
+  for (let index = 0; index < organization.events.count; index++) if (!organization.isVisible(index, now)) count++
+  return count
+}
+
+/** Within the pace, nothing of the future, and no request more often than it may be tried. */
+function assertPolite(jumpcloud: JumpCloudServer, org: string): void {
+  const { requests } = jumpcloud
+  // A request that was held up may arrive together with the next one.
+  const most = jumpcloud.maxRequestsPerSecond(org)
+  assert.ok(most <= PER_SECOND + 2, `${most} requests in a second`)
+  const times = requests.map(({ body, time }) => {
+    const { end_time: end }: { end_time: string } = JSON.parse(body)
+    return { end: Date.parse(end), time }
+  })
+  assert.ok(times.every(({ end, time }) => end <= time))
+  let tries = 0
+  for (const [at, { body, path }] of requests.entries()) {
+    const isAgain = at > 0 && requests[at - 1].body === body && requests[at - 1].path === path
+    tries = isAgain ? tries + 1 : 1
+    // The last try of a run and the first of the next one are alike.
+    assert.ok(tries <= 2 * ATTEMPTS, `${path} was tried ${tries} times in a row`)
+  }
+}
