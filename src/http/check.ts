@@ -1,13 +1,16 @@
 import type { Finding } from '../component.ts'
 import { suggest } from '../config/nearest.ts'
+import { formatDuration } from '../config/units.ts'
 import { SluiceError } from '../errors.ts'
 import type { Json } from '../record/json.ts'
+import { HOUR } from './hours.ts'
 import { isLoopback } from './loopback.ts'
 import type {
   AuthOptions,
   CountOptions,
   HttpOptions,
   PaginateOptions,
+  RepairOptions,
   RequestOptions,
   TlsOptions,
   WindowOptions,
@@ -61,22 +64,51 @@ export function* checkRequest(
     yield { at: [...within, 'body'], message: 'a GET request has no body', hint: 'use query, or method: POST' }
 }
 
-/** A count belongs to a window, and goes where the credentials may go. */
-export function* checkCount(
-  { request, value }: CountOptions,
-  options: Pick<HttpOptions, 'tenants' | 'window' | 'allowInsecure'> & { readonly request: RequestOptions },
-): Generator<Finding> {
+type AskedBeside = Pick<HttpOptions, 'tenants' | 'window' | 'allowInsecure' | 'request'>
+
+/** Asking for numbers belongs to a window, and goes where the credentials may go. */
+function* checkAsked(name: string, request: RequestOptions, options: AskedBeside): Generator<Finding> {
   const { tenants, window, allowInsecure } = options
   if (window === undefined)
-    yield { at: ['count'], message: 'count needs windows to count in', hint: 'it needs the key "window"' }
-  yield* checkUrl(request.url, ['count', 'url'], allowInsecure)
-  yield* checkRequest({ ...request, headers: {} }, { tenants, window, paginate: undefined }, ['count'])
+    yield { at: [name], message: `${name} needs windows to count in`, hint: 'it needs the key "window"' }
+  yield* checkUrl(request.url, [name, 'url'], allowInsecure)
+  yield* checkRequest({ ...request, headers: {} }, { tenants, window, paginate: undefined }, [name])
   if (originText(request.url) !== originText(options.request.url))
     yield {
-      at: ['count', 'url'],
-      message: 'count.url has another origin than request.url',
+      at: [name, 'url'],
+      message: `${name}.url has another origin than request.url`,
       hint: 'the credentials stay with one origin',
     }
+}
+
+/** Counts per hour, and how far back they are compared. */
+export function* checkRepair({ request, back }: RepairOptions, options: AskedBeside): Generator<Finding> {
+  yield* checkAsked('repair', request, options)
+  for (const name of ['window.start', 'window.end']) {
+    if (options.window !== undefined && !mentions(request, name))
+      yield { at: ['repair'], message: `nothing sends {${name}}: the counts would be those of other hours` }
+  }
+  const { step = HOUR } = options.window ?? {}
+  if (step < HOUR)
+    yield {
+      at: ['window', 'step'],
+      message: 'a repair reads whole hours: step must be 1h or more',
+      hint: 'or no repair',
+    }
+  yield* checkRepairBack(back, ['repair', 'back'])
+}
+
+/** A repair is made once a day: one that goes back no further leaves hours out; and its answer must stay a short one. */
+export function* checkRepairBack(back: number, at: At): Generator<Finding> {
+  if (back < 2 * DAY || back > 14 * DAY)
+    yield { at, message: `a repair cannot go back ${formatDuration(back)}`, hint: 'at least 2d, at most 14d' }
+}
+
+const DAY = 24 * HOUR
+
+/** The number of records in a window. */
+export function* checkCount({ request, value }: CountOptions, options: AskedBeside): Generator<Finding> {
+  yield* checkAsked('count', request, options)
   if (Object.keys(value).length !== 1)
     yield { at: ['count', 'value'], message: 'value names one place', hint: 'header or body' }
 }

@@ -150,19 +150,51 @@ export const tlsFields = Type.Object(
   { description: 'Certificates. Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.' },
 )
 
+/** How far back a repair goes. */
+export const repairBack = {
+  default: '7d',
+  description:
+    'How far back, once a day, the counts of the API per hour are compared with what they were when each hour was read; hours that differ are read again. Between 2d and 14d.',
+}
+
+const asked = {
+  url: Type.String({ description: 'Where. The same origin as that of `request.url`.' }),
+  method: Choice(['GET', 'POST'], { default: 'GET', description: 'How the API is asked.' }),
+  query: Type.Record(Type.String(), Type.String(), { default: {}, description: 'Parameters of the URL.' }),
+  body: Type.Optional(
+    Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'The body, sent as JSON.' })),
+  ),
+}
+
 export const countFields = Type.Object(
   {
-    url: Type.String({ description: 'Where. The same origin as that of `request.url`.' }),
-    method: Choice(['GET', 'POST'], { default: 'GET', description: 'How the API is asked.' }),
-    query: Type.Record(Type.String(), Type.String(), { default: {}, description: 'Parameters of the URL.' }),
-    body: Type.Optional(
-      Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'The body, sent as JSON.' })),
-    ),
+    ...asked,
     value: Type.Object(place, { description: 'Where the number is in the answer.' }),
   },
   {
     description:
       'Asks for the number of records in each window before it is read. A window with fewer records is read once more; if they are still missing, the log tells. It is sent with the headers of `request`.',
+  },
+)
+
+export const repairFields = Type.Object(
+  {
+    ...asked,
+    buckets: Type.String({
+      minLength: 1,
+      description: 'Where the list of counts is in the answer: $ is the answer itself, data.hours a path of keys.',
+    }),
+    start: Type.String({
+      minLength: 1,
+      description:
+        'The key of a count that holds the beginning of its hour: RFC 3339 or milliseconds since 1970, a whole hour of UTC.',
+    }),
+    count: Type.String({ minLength: 1, description: 'The key of a count that holds the number.' }),
+    back: Duration(repairBack),
+  },
+  {
+    description:
+      'Asks for the number of records in each hour between {window.start} and {window.end}: before a window of an hour or more is read, and once a day of all hours back to `back`. An hour that has got another number since it was read is read again, for what the API shows very late. It is sent with the headers of `request`.',
   },
 )
 

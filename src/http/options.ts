@@ -12,6 +12,7 @@ export interface HttpOptions {
   readonly paginate?: PaginateOptions | undefined
   readonly window?: WindowOptions | undefined
   readonly count?: CountOptions | undefined
+  readonly repair?: RepairOptions | undefined
   readonly tenants: readonly Tenant[]
   readonly rate: { readonly perSecond: number; readonly concurrency: number }
   readonly retry: { readonly attempts: number; readonly maxDelay: number }
@@ -107,6 +108,19 @@ export interface CountOptions {
   readonly request: RequestOptions
   /** Where the number is in the answer. */
   readonly value: Place
+}
+
+/** Asks how many records each hour has, to find once a day those that came after their hour was read. */
+export interface RepairOptions {
+  readonly request: RequestOptions
+  /** Dotted keys to the array of counts in an answer; `$` is the answer itself. */
+  readonly buckets: string
+  /** The member of a count that holds the beginning of its hour, */
+  readonly start: string
+  /** and the one that holds the number. */
+  readonly count: string
+  /** How far before the frontier hours are compared. */
+  readonly back: number
 }
 
 interface TimeoutOptions {

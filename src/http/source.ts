@@ -40,6 +40,7 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiC
     read,
     requests: createRequestBuilder(options.request, options.paginate),
     counts: options.count && createRequestBuilder(options.count.request, undefined),
+    hours: options.repair && createRequestBuilder(options.repair.request, undefined),
     client,
     clock,
     pace: new Pace(options.rate.perSecond),
@@ -68,7 +69,7 @@ async function* tryTenants(options: HttpOptions, signal: AbortSignal): AsyncGene
   const window = options.window && lastDay(options.window)
   for (const tenant of options.tenants) {
     const what = `one page${tenant.name === '' ? '' : ` of ${tenant.name}`}`
-    const once = { ...options, window, tenants: [tenant], retry: { ...options.retry, attempts: 1 } }
+    const once = { ...options, window, repair: undefined, tenants: [tenant], retry: { ...options.retry, attempts: 1 } }
     yield await tryTenant(once, signal, clock).then(
       (found): Trial => ({ what, found }),
       (error): Trial => ({ what, error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }),

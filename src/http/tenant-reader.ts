@@ -6,6 +6,8 @@ import { asSluiceError, SluiceError } from '../errors.ts'
 import { AnswerError } from './answer-error.ts'
 import type { Client } from './client.ts'
 import { Deadline } from './deadline.ts'
+import { changedHours, HOUR, learn, readHours, wholeHour } from './hours.ts'
+import type { ChangedHour, Hours, KnownHours } from './hours.ts'
 import type { HttpOptions, Tenant } from './options.ts'
 import { backoff, parseRateLimit } from './pace.ts'
 import type { Pace } from './pace.ts'
@@ -31,6 +33,8 @@ export interface Session {
   readonly requests: RequestBuilder
   /** Those that count. */
   readonly counts: RequestBuilder | undefined
+  /** Those that count per hour. */
+  readonly hours: RequestBuilder | undefined
   readonly client: Client
   readonly clock: ApiClock
   readonly pace: Pace
@@ -60,6 +64,10 @@ export class TenantReader {
   #pauseUntil = 0
   /** Digests of the cursors that the open window has sent. */
   readonly #sent = new Set<string>()
+  /** What the repair that is under way has still to read. */
+  #changed: readonly ChangedHour[] | undefined
+  /** Counts per hour are not asked for before; by `performance.now()`. */
+  #hoursFrom = 0
 
   constructor(session: Session, tenant: Tenant) {
     this.#session = session
@@ -83,10 +91,18 @@ export class TenantReader {
 
   /** The committed checkpoint. A cursor of another query is worth nothing: its window is read again from its start. */
   #recall(): Checkpoint {
-    const checkpoint = readCheckpoint(this.#session.read.position(this.#tenant.name))
+    const checkpoint = this.#withOwnHours(readCheckpoint(this.#session.read.position(this.#tenant.name)))
     if (checkpoint.open.every((window) => window.query === this.#query)) return checkpoint
     this.#note('the query has changed: the window that was open is read again')
     return { ...checkpoint, open: [] }
+  }
+
+  /** Counts of another query say nothing of this one. */
+  #withOwnHours(checkpoint: Checkpoint): Checkpoint {
+    const { known, open } = checkpoint
+    if (known?.query === this.#session.hours?.fingerprint(this.#tenant.values)) return checkpoint
+    const bare = open.map((window) => ({ ...window, hours: undefined }))
+    return { ...checkpoint, repaired: undefined, known: undefined, open: bare }
   }
 
   async #catchUp(): Promise<void> {
@@ -97,8 +113,9 @@ export class TenantReader {
       return
     }
     while (true) {
-      const planned = this.#checkpoint.open.length > 0 ? undefined : await this.#openNext(reached)
-      if (planned === undefined && this.#checkpoint.open.length === 0) return
+      const isOpen = this.#checkpoint.open.length > 0
+      const planned = isOpen ? undefined : ((await this.#openNext(reached)) ?? (await this.#openRepair()))
+      if (planned === undefined && !isOpen) return
       await this.#readOpen(reached, planned)
     }
   }
@@ -114,10 +131,11 @@ export class TenantReader {
    * first question is about a moment that has been read. Only the Date of its answer matters.
    */
   async #learnTime(): Promise<void> {
-    const { options, counts, clock, limit, pace, client, signal } = this.#session
-    if (options.window === undefined || counts === undefined || this.#isOver()) return
+    const { options, counts, hours, clock, limit, pace, client, signal } = this.#session
+    const builder = counts ?? hours
+    if (options.window === undefined || builder === undefined || this.#isOver()) return
     const end = this.#checkpoint.frontier ?? parseMoment(options.window.since, Date.now())
-    const request = counts.build({ window: { start: end - 1, end }, page: 1, offset: 0, tenant: this.#tenant.values })
+    const request = builder.build({ window: { start: end - 1, end }, page: 1, offset: 0, tenant: this.#tenant.values })
     await limit(async () => {
       if (clock.isKnown) return
       await pace.turn(signal)
@@ -128,11 +146,11 @@ export class TenantReader {
   async #openNext(reached: () => number): Promise<OpenWindow | undefined> {
     if (!this.#session.clock.isKnown) await this.#learnTime()
     const planned = this.#plan(reached)
-    const counted = planned && (await this.#withCount(planned))
+    const counted = planned && (await this.#withCounts(planned))
     // Where only this answer has told the time, the window may end in the future.
     if (counted?.end === undefined || counted.end <= this.#session.clock.now()) return counted
     const again = this.#plan(reached)
-    return again && this.#withCount(again)
+    return again && this.#withCounts(again)
   }
 
   #plan(reached: () => number): OpenWindow | undefined {
@@ -140,7 +158,7 @@ export class TenantReader {
     const { window } = options
     if (window === undefined) return undefined
     const target = Math.min(this.#until, reached() - window.lag)
-    const { frontier, swept } = this.#checkpoint
+    const { frontier, swept, known } = this.#checkpoint
     const plan = planWindow(window, { frontier, swept, now: clock.now(), target, margin: this.#margin })
     if (plan === undefined) return undefined
     const { start, end, sweep, gap } = plan
@@ -148,8 +166,57 @@ export class TenantReader {
       const facts = { from: iso(gap.from), to: iso(gap.to) }
       this.#note('records older than the retention of the API cannot be read: a gap', facts)
     }
-    this.#checkpoint = { frontier: plan.frontier, swept, open: [] }
+    this.#checkpoint = { ...this.#checkpoint, frontier: plan.frontier, known: known ?? this.#noHours(start), open: [] }
     return { start, end, query: this.#query, pages: 0, records: 0, sweep }
+  }
+
+  #noHours(start: number): KnownHours | undefined {
+    const { hours } = this.#session
+    return hours && { query: hours.fingerprint(this.#tenant.values), first: wholeHour(start), counts: [] }
+  }
+
+  /**
+   * Once a day, when there is nothing newer to read: the next hour in which the API counts another number of records than when the hour was last
+   * read, as a window. Undefined when there is none. A repair that was cut off compares again: what it has read is known by then.
+   */
+  async #openRepair(): Promise<OpenWindow | undefined> {
+    const { clock } = this.#session
+    const { repaired, known } = this.#checkpoint
+    if (repaired === undefined || known === undefined) return undefined
+    if (this.#changed === undefined) {
+      if (clock.now() - repaired < REPAIR_EVERY) return undefined
+      this.#changed = await this.#compare(known)
+      if (this.#changed === undefined) return undefined
+    }
+    const edge = this.#edge
+    const next = this.#changed.find(({ hour }) => hour >= edge)
+    if (next !== undefined) {
+      const { hour, count } = next
+      const hours = { first: hour, counts: [count] }
+      return { start: hour, end: hour + HOUR, query: this.#query, pages: 0, records: 0, counted: count, hours }
+    }
+    this.#changed = undefined
+    this.#checkpoint = { ...this.#checkpoint, repaired: clock.now() }
+    await this.#put({ bytes: Buffer.alloc(0), position: writeCheckpoint(this.#checkpoint) })
+    return undefined
+  }
+
+  async #compare(known: KnownHours): Promise<readonly ChangedHour[] | undefined> {
+    const end = known.first + known.counts.length * HOUR
+    const compared = await this.#askForHours(Math.max(known.first, this.#edge), end)
+    if (compared === undefined) return undefined
+    const changed = changedHours(known, compared)
+    if (changed.length > 0) {
+      const facts = { hours: changed.length, from: iso(changed[0].hour) }
+      this.#note('the API counts other numbers of records in hours that were read: these are read again', facts)
+    }
+    return changed
+  }
+
+  /** Nothing older is asked for. */
+  get #edge(): number {
+    const { retention = Infinity } = this.#session.options.window ?? {}
+    return this.#session.clock.now() - retention + this.#margin
   }
 
   /** Reads the open window, or else this new one, to its end. False when it must be begun again. */
@@ -242,32 +309,65 @@ export class TenantReader {
   }
 
   async #put(piece: Piece): Promise<void> {
-    const { frontier } = this.#checkpoint
+    const { frontier, known } = this.#checkpoint
     const { window } = this.#session.options
     const back = window === undefined ? 0 : Math.max(window.overlap, window.sweep ?? 0)
-    const horizon = window === undefined || frontier === undefined ? {} : { horizon: frontier - back }
+    const bare = window === undefined || frontier === undefined
+    const horizon = bare ? {} : { horizon: Math.min(frontier - back, known?.first ?? Infinity) }
     await this.#session.put({ partition: this.#tenant.name, ...piece, ...horizon })
+  }
+
+  async #withCounts(window: OpenWindow): Promise<OpenWindow> {
+    const { repair } = this.#session.options
+    const { start, end } = window
+    const counted = await this.#withCount(window)
+    if (repair === undefined || start === undefined || end === undefined) return counted
+    // Where our clock is fast this window is planned again.
+    const until = Math.min(end, this.#session.clock.now())
+    return { ...counted, hours: await this.#askForHours(Math.max(start, until - repair.back), until) }
   }
 
   /** The window with the number of records that the API has in it. To know it is a help: where the API does not tell, reading goes on. */
   async #withCount(window: OpenWindow): Promise<OpenWindow> {
-    const { options, counts, limit, pace, client, signal } = this.#session
+    const { options, counts, signal } = this.#session
     const { start, end } = window
     if (options.count === undefined || counts === undefined || start === undefined || end === undefined) return window
-    const request = counts.build({ window: { start, end }, page: 1, offset: 0, tenant: this.#tenant.values })
     try {
-      await this.#pause()
-      const counted = await limit(async () => {
-        await pace.turn(signal)
-        return readCount(await client.ask(request, signal), options.count?.value ?? {})
-      })
-      return { ...window, counted }
+      return { ...window, counted: readCount(await this.#ask(counts, { start, end }), options.count.value) }
     } catch (error) {
       signal.throwIfAborted()
       const { message } = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
       this.#note('the records of a window could not be counted', { reason: message })
       return window
     }
+  }
+
+  /** The counts of the whole hours between two times. Where the API does not tell them it is left alone with it for a while. */
+  async #askForHours(start: number, end: number): Promise<Hours | undefined> {
+    const { options, hours, signal } = this.#session
+    if (options.repair === undefined || hours === undefined || wholeHour(start) + HOUR > end) return undefined
+    if (performance.now() < this.#hoursFrom) return undefined
+    try {
+      const { text } = await this.#ask(hours, { start, end })
+      return readHours(text, options.repair, { start, end })
+    } catch (error) {
+      signal.throwIfAborted()
+      const ours = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
+      const told = ours instanceof AnswerError ? (ours.retryAfter ?? 0) : 0
+      this.#hoursFrom = performance.now() + Math.max(HOUR, told)
+      this.#note('the records of each hour could not be counted', { reason: ours.message })
+      return undefined
+    }
+  }
+
+  async #ask(builder: RequestBuilder, window: { readonly start: number; readonly end: number }) {
+    const { limit, pace, client, signal } = this.#session
+    const request = builder.build({ window, page: 1, offset: 0, tenant: this.#tenant.values })
+    await this.#pause()
+    return limit(async () => {
+      await pace.turn(signal)
+      return client.ask(request, signal)
+    })
   }
 
   /** @throws SluiceError when the window would never end. */
@@ -295,18 +395,30 @@ export class TenantReader {
       return
     }
     if (this.#isShort(window)) {
-      const { start, end, query, sweep, counted } = window
-      const again = { start, end, query, sweep, counted, again: true, pages: 0, records: 0 }
+      const { start, end, query, sweep, counted, hours } = window
+      const again = { start, end, query, sweep, counted, hours, again: true, pages: 0, records: 0 }
       this.#checkpoint = { ...this.#checkpoint, open: [again] }
       this.#sent.clear()
       return
     }
-    const { end, asOf = Infinity } = window
+    const { start, end, asOf = Infinity } = window
+    this.#changed = this.#changed?.filter(({ hour }) => hour !== start || hour + HOUR !== end)
     const moved = end === undefined ? undefined : Math.max(frontier ?? -Infinity, Math.min(end, asOf))
     const swept = window.sweep === true ? asOf + this.#lag : this.#checkpoint.swept
-    this.#checkpoint = { frontier: moved, swept, open: [] }
+    this.#checkpoint = { frontier: moved, swept, ...this.#learn(window, moved), open: [] }
     this.#margin = EDGE_MARGIN
     this.#restarts = 0
+  }
+
+  /** What is known of hours when a window has been read. */
+  #learn({ asOf, hours }: OpenWindow, frontier: number | undefined): Pick<Checkpoint, 'repaired' | 'known'> {
+    const { repair } = this.#session.options
+    const { known, repaired } = this.#checkpoint
+    if (repair === undefined || known === undefined || frontier === undefined) return {}
+    return {
+      repaired: repaired ?? (asOf ?? frontier) + this.#lag,
+      known: learn(known, hours, { start: frontier - repair.back, end: frontier }),
+    }
   }
 
   /** Compares a window that has been read with its count. True when it is to be read once more. */
@@ -370,6 +482,8 @@ export class TenantReader {
 
 /** Bad Request and Gone: what APIs answer to a cursor that they no longer know. */
 const REFUSES_CURSOR: ReadonlySet<number> = new Set([400, 410])
+/** How long after a repair the next one is. */
+const REPAIR_EVERY = 24 * HOUR
 /** How often a window is begun again before it fails. */
 const MAX_RESTARTS = 3
 /** A Retry-After beyond an hour is not waited for: the state is kept, and the next run goes on. */

@@ -1,6 +1,7 @@
 import { parseDuration } from '../config/units.ts'
 import { SluiceError } from '../errors.ts'
 import type { Json, JsonObject } from '../record/json.ts'
+import type { Hours, KnownHours } from './hours.ts'
 import type { WindowOptions } from './options.ts'
 import { isObject } from './values.ts'
 
@@ -12,6 +13,9 @@ export interface Checkpoint {
   readonly frontier?: number | undefined
   /** The time of the API at the latest sweep. */
   readonly swept?: number | undefined
+  /** The time of the API at the latest comparison of its counts per hour, at first that of the first window. */
+  readonly repaired?: number | undefined
+  readonly known?: KnownHours | undefined
   readonly open: readonly OpenWindow[]
 }
 
@@ -34,14 +38,18 @@ export interface OpenWindow {
   readonly counted?: number | undefined
   /** It had fewer records than that, and is read once more. */
   readonly again?: boolean | undefined
+  /** What the API counted in the hours of the window before it was read. */
+  readonly hours?: Hours | undefined
 }
 
 /** As a position: times in RFC 3339, for people to read. */
-export function writeCheckpoint({ frontier, swept, open }: Checkpoint): Json {
+export function writeCheckpoint({ frontier, swept, repaired, known, open }: Checkpoint): Json {
   return {
     ...(frontier === undefined ? {} : { frontier: iso(frontier) }),
     ...(swept === undefined ? {} : { swept: iso(swept) }),
-    open: open.map(({ start, end, asOf, query, cursor, pages, records, sweep, counted, again }) => ({
+    ...(repaired === undefined ? {} : { repaired: iso(repaired) }),
+    ...(known === undefined ? {} : { known: { query: known.query, ...writeHours(known) } }),
+    open: open.map(({ start, end, asOf, query, cursor, pages, records, sweep, counted, again, hours }) => ({
       ...(start === undefined || end === undefined ? {} : { start: iso(start), end: iso(end) }),
       ...(asOf === undefined ? {} : { asOf: iso(asOf) }),
       query,
@@ -51,20 +59,27 @@ export function writeCheckpoint({ frontier, swept, open }: Checkpoint): Json {
       ...(sweep === true ? { sweep } : {}),
       ...(counted === undefined ? {} : { counted }),
       ...(again === true ? { again } : {}),
+      ...(hours === undefined ? {} : { hours: writeHours(hours) }),
     })),
   }
+}
+
+function writeHours({ first, counts }: Hours): JsonObject {
+  return { first: iso(first), counts: [...counts] }
 }
 
 /** @throws SluiceError STATE_MISMATCH when it is no such position. */
 export function readCheckpoint(position: Json | undefined): Checkpoint {
   if (position === undefined) return { open: [] }
-  const { frontier, swept, open } = objectOf(position)
+  const { frontier, swept, repaired, known, open } = objectOf(position)
   if (!Array.isArray(open)) throw mismatch()
   return {
     frontier: timeOf(frontier),
     swept: timeOf(swept),
+    repaired: timeOf(repaired),
+    known: known === undefined ? undefined : { query: textOf(objectOf(known)['query']), ...readCounts(known) },
     open: open.map((entry: Json) => {
-      const { start, end, asOf, query, cursor, pages, records, sweep, counted, again } = objectOf(entry)
+      const { start, end, asOf, query, cursor, pages, records, sweep, counted, again, hours } = objectOf(entry)
       if (typeof query !== 'string' || typeof pages !== 'number' || typeof records !== 'number') throw mismatch()
       if (cursor !== undefined && typeof cursor !== 'string') throw mismatch()
       return {
@@ -78,9 +93,19 @@ export function readCheckpoint(position: Json | undefined): Checkpoint {
         sweep: sweep === true,
         counted: typeof counted === 'number' ? counted : undefined,
         again: again === true,
+        hours: hours === undefined ? undefined : readCounts(hours),
       }
     }),
   }
+}
+
+function readCounts(value: Json): Hours {
+  const { first, counts } = objectOf(value)
+  const start = timeOf(first)
+  if (start === undefined || !Array.isArray(counts)) throw mismatch()
+  const numbers = counts.filter((count: Json) => typeof count === 'number')
+  if (numbers.length !== counts.length) throw mismatch()
+  return { first: start, counts: numbers }
 }
 
 /** The position of a tenant that has been read to `to` and no further. Undefined where reading goes by pages alone. */
@@ -97,6 +122,11 @@ export function iso(time: number): string {
 
 function objectOf(value: Json | undefined): JsonObject {
   if (isObject(value)) return value
+  throw mismatch()
+}
+
+function textOf(value: Json | undefined): string {
+  if (typeof value === 'string') return value
   throw mismatch()
 }
 

@@ -155,13 +155,19 @@ async function isDuplex(
 
 function sourceOf({ source }: CheckedPipeline, isKept: boolean): Guarantees {
   const borders: Border[] = []
-  const { path, window } = source.config
+  const { path, window, repair } = source.config
   if (isWindow(window) && isKept) {
     const { lag, overlap, sweep, sweepEvery = 0, retention } = window
     const reach = lag + Math.max(overlap, (sweep ?? 0) - sweepEvery)
+    const back = isRepair(repair) ? repair.back : (window.repair ?? 0)
+    const repaired = Math.max(reach, back - BETWEEN_REPAIRS)
+    const unseen =
+      repaired > reach
+        ? ` What comes after ${formatDuration(reach)} is found once a day, by the counts of the API alone: not where it does not tell them, or where as many events of that hour have vanished as came.`
+        : ''
     borders.push({
-      what: `An event that the API shows more than ${formatDuration(reach)} after its time may be missed.`,
-      moves: `window.lag, window.overlap, window.sweep of ${source.stage}; state rewind --to reads a time again`,
+      what: `An event that the API shows more than ${formatDuration(repaired)} after its time may be missed.${unseen}`,
+      moves: `window.lag, window.overlap, window.sweep${repaired > reach ? ', repair' : ''} of ${source.stage}; state rewind --to reads a time again`,
     })
     if (retention !== undefined) {
       borders.push({
@@ -179,12 +185,22 @@ function sourceOf({ source }: CheckedPipeline, isKept: boolean): Guarantees {
   return { promises: [], borders }
 }
 
+/** Counts are compared once a day, and only those of whole hours. */
+const BETWEEN_REPAIRS = 25 * 3_600_000
+
 interface Window {
   readonly lag: number
   readonly overlap: number
   readonly sweep?: number
   readonly sweepEvery?: number
+  /** Of jumpcloud: how far back. */
+  readonly repair?: number
   readonly retention?: number
+}
+
+/** Of http. */
+function isRepair(repair: unknown): repair is { readonly back: number } {
+  return typeof repair === 'object' && repair !== null && 'back' in repair
 }
 
 function isWindow(window: unknown): window is Window {

@@ -6,6 +6,7 @@ import {
   checkAuth,
   checkCount,
   checkPaginate,
+  checkRepair,
   checkRequest,
   checkTenants,
   checkTls,
@@ -16,13 +17,14 @@ import {
   authFields,
   countFields,
   paginateFields,
+  repairFields,
   sharedFields,
   since,
   sweep,
   tlsFields,
   windowFields,
 } from '../http/fields.ts'
-import type { CountOptions, HttpOptions, Tenant } from '../http/options.ts'
+import type { HttpOptions, RequestOptions, Tenant } from '../http/options.ts'
 import { rewindPosition } from '../http/window.ts'
 import type { JsonObject } from '../record/json.ts'
 
@@ -74,6 +76,7 @@ const fields = {
     ),
   ),
   count: Type.Optional(countFields),
+  repair: Type.Optional(repairFields),
   tenants: Type.Optional(
     Type.Array(Type.Record(Type.String(), Type.String()), {
       minItems: 1,
@@ -92,7 +95,7 @@ export default defineSource({
   fields,
   examples: [
     {
-      title: 'A cursor in a header, time windows, a checkpoint per tenant',
+      title: 'A cursor in a header, time windows, a daily repair, a checkpoint per tenant',
       config: {
         request: {
           method: 'POST',
@@ -109,6 +112,14 @@ export default defineSource({
         },
         window: { since: '90d', step: '1h', lag: '5m', overlap: '5m', retention: '90d' },
         rate: { perSecond: 2, concurrency: 1 },
+        repair: {
+          url: 'https://api.example.com/v1/events/interval',
+          method: 'POST',
+          body: { start_time: '{window.start}', end_time: '{window.end}', interval: '1h' },
+          buckets: 'buckets',
+          start: 'key',
+          count: 'doc_count',
+        },
         retry: { attempts: 8, maxDelay: '1m' },
         tenants: [{ org: 'a' }, { org: 'b' }],
       },
@@ -133,6 +144,7 @@ export default defineSource({
     yield* checkUrl(request.url, ['request', 'url'], allowInsecure)
     yield* checkRequest(request, options, ['request'])
     if (options.count !== undefined) yield* checkCount(options.count, options)
+    if (options.repair !== undefined) yield* checkRepair(options.repair, options)
     yield* checkAuth(auth, allowInsecure)
     yield* checkTls(config.tls)
     yield* checkPaginate(options)
@@ -146,15 +158,21 @@ export default defineSource({
   rewind: rewindPosition,
 })
 
-function optionsOf({ tenants = [{}], count, ...config }: Config<typeof fields>): HttpOptions {
-  return { ...config, tenants: tenants.map(tenantOf), count: count && countOf(count, config.request.headers) }
+function optionsOf({ tenants = [{}], count, repair, ...config }: Config<typeof fields>): HttpOptions {
+  const { headers } = config.request
+  return {
+    ...config,
+    tenants: tenants.map(tenantOf),
+    count: count && { value: count.value, request: askedOf(count, headers) },
+    repair: repair && { ...repair, request: askedOf(repair, headers) },
+  }
 }
 
-function countOf(
-  { value, ...request }: NonNullable<Config<typeof fields>['count']>,
-  headers: { readonly [name: string]: string },
-): CountOptions {
-  return { value, request: { ...request, headers } }
+function askedOf(
+  { url, method, query, body }: Omit<RequestOptions, 'headers'>,
+  headers: RequestOptions['headers'],
+): RequestOptions {
+  return { url, method, query, body, headers }
 }
 
 /** A tenant's partition is named by its values: it must be the same in every run. */

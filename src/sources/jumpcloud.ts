@@ -2,8 +2,8 @@ import { Type } from 'typebox'
 import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
 import { Choice, Duration, Secret } from '../config/fields.ts'
-import { checkTenants, checkUrl, checkWindow } from '../http/check.ts'
-import { sharedFields, since, sweep, windowFields } from '../http/fields.ts'
+import { checkRepairBack, checkTenants, checkUrl, checkWindow } from '../http/check.ts'
+import { repairBack, sharedFields, since, sweep, windowFields } from '../http/fields.ts'
 import type { AuthOptions, HttpOptions } from '../http/options.ts'
 import { literal } from '../http/template.ts'
 import { isObject } from '../http/values.ts'
@@ -53,6 +53,7 @@ const fields = {
       step: Duration({ default: '1d', description: 'Longest window.' }),
       ...windowFields,
       sweep: Duration({ ...sweep, default: '2h' }),
+      repair: Duration({ ...repairBack, description: `${repairBack.description} 0s means no repair.` }),
       retention: Duration({ default: '90d', description: 'How long the API keeps events; 15d on its lowest tier.' }),
     },
     { default: {}, description: 'Time windows.' },
@@ -91,6 +92,7 @@ export default defineSource({
     if (serviceAccount?.tokenUrl !== undefined)
       yield* checkUrl(serviceAccount.tokenUrl, ['serviceAccount', 'tokenUrl'], false)
     yield* checkWindow(window)
+    if (window.repair > 0) yield* checkRepairBack(window.repair, ['window', 'repair'])
     yield* checkTenants(tenantsOf(organizations), 'organizations')
   },
   async create(config) {
@@ -115,6 +117,8 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
   } as const
   const filter: JsonObject = searchTerm === undefined ? {} : { search_term: asLiteral(searchTerm) }
   const times: JsonObject = { service: services.map(literal), start_time: '{window.start}', end_time: '{window.end}' }
+  const hourly: JsonObject = { ...times, ...filter, interval_unit: 'h', interval_value: 1 }
+  const perHour = { ...request, url: `${request.url}/interval`, body: hourly }
   return {
     request: { ...request, body: { ...times, limit, sort: 'ASC', ...filter } },
     count: config.count
@@ -123,6 +127,7 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
           value: { body: 'count' },
         }
       : undefined,
+    repair: window.repair > 0 ? { request: perHour, ...PER_HOUR, back: window.repair } : undefined,
     auth: authOf(config, `https://admin-oauth.id${host}.jumpcloud.com/oauth2/token`),
     records: '$',
     format: 'json',
@@ -146,6 +151,9 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
     explain: (status) => MEANINGS.get(status),
   }
 }
+
+/** The answer of `/events/interval`. Its `key` is in milliseconds; `key_as_string` may be of any time zone. */
+const PER_HOUR = { buckets: 'buckets', start: 'key', count: 'doc_count' }
 
 const MEANINGS: ReadonlyMap<number, string> = new Map([
   [401, 'the credentials are not accepted; check apiKey or serviceAccount, and region'],
