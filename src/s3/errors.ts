@@ -16,7 +16,7 @@ export function s3Error(error: unknown, { operation, bucket }: S3Call): SluiceEr
   const facts = [status, requestId && `request ${requestId}`].filter(Boolean).join(', ')
   const what = `${operation} on bucket ${bucket}: ${code}${facts === '' ? '' : ` (${facts})`}`
   if (mayPass(code, status)) return new SluiceError('SINK_UNAVAILABLE', `the store did not do ${what}`)
-  const hint = hints[code] ?? (status === undefined ? messageOf(error) : undefined)
+  const hint = hints[code] ?? hintOfCertificate(code) ?? (status === undefined ? messageOf(error) : undefined)
   return new SluiceError('SINK_REFUSED', `the store refused ${what}${hint ? `: ${hint}` : ''}`)
 }
 
@@ -29,10 +29,11 @@ export function credentialsError(error: unknown, role: string | undefined): Slui
   if (code !== 'CredentialsProviderError' && mayPass(code, status)) {
     return new SluiceError('SINK_UNAVAILABLE', `${whose}: ${why}`)
   }
-  const hint =
+  const missing =
     role === undefined
       ? 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or run with an instance or container role'
       : 'see that its trust policy names our own identity and the same externalId'
+  const hint = hintOfCertificate(code) ?? missing
   return new SluiceError('SINK_REFUSED', `${whose}: ${why}; ${hint}`)
 }
 
@@ -87,6 +88,15 @@ const hints: { readonly [code: string]: string } = {
   PermanentRedirect: 'the bucket is in another region: set `region`',
   RequestTimeTooSkewed: 'the clock of this machine is wrong',
   SignatureDoesNotMatch: 'the secret key is wrong',
+}
+
+/** For the errors of OpenSSL about a certificate that nobody vouches for. */
+function hintOfCertificate(code: string): string | undefined {
+  const isUnknown =
+    /^(UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT(_LOCALLY)?)|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)$/
+  return isUnknown.test(code)
+    ? 'no known authority has signed its certificate: name the file of its own in NODE_EXTRA_CA_CERTS'
+    : undefined
 }
 
 function codeOfStatus(status: number | undefined): string {

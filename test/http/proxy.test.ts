@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
+import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { createServer as createTlsServer } from 'node:tls'
 import { openWorkspace, s3Environment } from '../cli/command.ts'
 import { PROXY_PASSWORD, startConnectProxy } from '../servers/proxy.ts'
 import { startS3Server } from '../servers/s3.ts'
@@ -95,4 +97,52 @@ sink: { type: s3, bucket: events, key: all, forcePathStyle: true }
   assert.deepEqual(proxy.tunnels, [])
   await workspace.report(['run', 'p', '--state', 'other'], { env })
   assert.equal(new Set(proxy.tunnels).size, 2)
+})
+
+/** Takes TLS, for which only `ca.pem` vouches, off the connections to a port of this machine; its own port. */
+async function startTls(context: TestContext, port: number): Promise<number> {
+  const [cert, key] = await Promise.all(['server.pem', 'server-key.pem'].map((name) => readFile(join(TLS, name))))
+  const server = createTlsServer({ cert, key }, (socket) => {
+    const target = connect(port, '127.0.0.1')
+    socket.on('error', () => target.destroy())
+    target.on('error', () => socket.destroy())
+    target.on('close', () => socket.destroy())
+    socket.on('close', () => target.destroy())
+    socket.pipe(target).pipe(socket)
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  context.after(() => server.close())
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
+  return (server.address() as AddressInfo).port
+}
+
+test('the store is known by the CA file of NODE_EXTRA_CA_CERTS, directly and through the proxy', async (context) => {
+  const proxy = await startConnectProxy(context)
+  const role = { arn: 'arn:aws:iam::111122223333:role/writer' }
+  const s3 = await startS3Server({ buckets: ['events'], role })
+  context.after(() => s3.close())
+  const port = await startTls(context, Number(new URL(s3.endpoint).port))
+  const workspace = await openWorkspace(context)
+  await workspace.write('in.ndjson', '{"id":1}\n')
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: in.ndjson }
+sink: { type: s3, bucket: events, key: all, forcePathStyle: true, assumeRole: { arn: '${role.arn}' } }
+`,
+  )
+  const envOf = (host: string) => {
+    const endpoint = `https://${host}:${port}`
+    return { ...s3Environment(s3), AWS_ENDPOINT_URL_S3: endpoint, AWS_ENDPOINT_URL_STS: endpoint }
+  }
+  const trusted = { NODE_EXTRA_CA_CERTS: join(TLS, 'ca.pem') }
+  const direct = await workspace.report(['run', 'p', '--state', 'a'], { env: { ...envOf('127.0.0.1'), ...trusted } })
+  assert.equal(direct.written, 1)
+  const proxied = { ...envOf('api.test'), ...trusted, HTTPS_PROXY: proxy.url }
+  assert.equal((await workspace.report(['run', 'p', '--state', 'b'], { env: proxied })).written, 1)
+  assert.deepEqual(new Set(proxy.tunnels), new Set([`api.test:${port}`]))
+  assert.equal(s3.objects('events').size, 2)
+
+  const stranger = await workspace.sluice(['check', 'p', '--connect'], { env: envOf('127.0.0.1') })
+  assert.equal(stranger.code, 4, stranger.stderr)
+  assert.match(stranger.stdout, /UNABLE_TO_VERIFY_LEAF_SIGNATURE.*NODE_EXTRA_CA_CERTS/)
 })
