@@ -17,7 +17,7 @@ test('check --connect tries a page, the clocks and each right in the store, and 
   const { code, stdout, stderr } = await connect()
   assert.equal(code, 0, stdout + stderr)
   assert.match(stdout, /ok +source: one page: answered, beginning with 200 records/)
-  assert.match(stdout, /ok +source: clocks: ours is 0 s fast/)
+  assert.match(stdout, /ok +source: clocks: ours is [0-2] s fast/)
   for (const [part, prefix] of [
     ['sink', 'jumpcloud/'],
     ['rejects', 'jumpcloud-rejects/'],
