@@ -281,9 +281,17 @@ class ObjectCommit implements Commit {
     try {
       await operation()
     } catch (error) {
-      this.#failure ??= asSluiceError(error, 'INTERNAL', 'the commit failed')
+      const failure = asSluiceError(error, 'INTERNAL', 'the commit failed')
+      if (failure.code === 'DISK_FULL') await this.#makeSpace()
+      this.#failure ??= failure
       throw error
     }
+  }
+
+  /** What is published takes no more space. A run that gave up at once would leave the next one as full a disk. */
+  async #makeSpace(): Promise<void> {
+    const { patience = PATIENCE, stopping } = this.#parts.options
+    await Promise.allSettled([this.#publisher.drain(patience, { hurry: stopping?.aborted === true, stopping })])
   }
 
   #fail(error: Error): void {

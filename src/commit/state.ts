@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { asSluiceError, SluiceError } from '../errors.ts'
@@ -116,6 +117,7 @@ export class State extends StateView {
   /** Secret of the digests, made with the folder. */
   readonly hashKey: Buffer
   readonly #db: Database
+  readonly #folder: string
   readonly #presence: Presence
 
   static async open(options: StateOptions): Promise<State> {
@@ -144,9 +146,10 @@ export class State extends StateView {
     })
   }
 
-  constructor(db: Database, presence: Presence, meta: Meta) {
+  constructor(db: Database, folder: string, presence: Presence, meta: Meta) {
     super(db)
     this.#db = db
+    this.#folder = folder
     this.#presence = presence
     this.generation = meta.generation
     this.hashKey = Buffer.from(meta.hashKey, 'hex')
@@ -222,7 +225,7 @@ export class State extends StateView {
   }
 
   async #change(change: (db: Database) => void): Promise<void> {
-    await transact(this.#db, () => {
+    await transact(this.#db, this.#folder, () => {
       const owner: Owner | undefined = this.#db.get('owner')
       if (owner?.socket !== this.#presence.owner.socket) throw inUse(owner)
       change(this.#db)
@@ -234,14 +237,28 @@ async function own(db: Database, folder: string, settle: (stored: Meta | undefin
   let presence: Presence | undefined
   try {
     presence = await showPresence(folder)
-    await takeOver(db, presence.owner)
-    return new State(db, presence, await settle(db.get('meta')))
+    await takeOver(db, folder, presence.owner)
+    const meta = await settle(db.get('meta'))
+    await keepReserve(db, folder)
+    return new State(db, folder, presence, meta)
   } catch (error) {
     await presence?.close()
     await db.close()
     throw error
   }
 }
+
+/**
+ * Leaves free pages in the database's file: on a disk that has become full the next start can still own the state, clear away what is not committed,
+ * and retire what it publishes. Without space for them the run goes on with the pages that an earlier one has left.
+ */
+async function keepReserve(db: Database, folder: string): Promise<void> {
+  const kept = transact(db, folder, () => put(db, 'reserve', 'x'.repeat(RESERVE_BYTES)))
+  await Promise.allSettled([kept.then(() => transact(db, folder, () => db.removeSync('reserve')))])
+}
+
+/** A transaction writes 5 to 20 pages of 4 KiB. */
+const RESERVE_BYTES = 128 << 10
 
 export interface Meta {
   readonly format: number
@@ -255,24 +272,35 @@ function put(db: Database, key: Key, value: unknown): void {
   db.putSync(key, value)
 }
 
-async function transact<T>(db: Database, change: () => T): Promise<T> {
+async function transact<T>(db: Database, folder: string, change: () => T): Promise<T> {
   try {
     // A throw inside rolls back everything; inside `transaction` it would keep what was put before it.
     const result = db.transactionSync(change)
     await db.flushed
     return result
   } catch (error) {
-    const full = error instanceof Error && /no space|quota/i.test(error.message)
-    throw asSluiceError(error, full ? 'DISK_FULL' : 'DISK_FAILED', 'the state could not be written')
+    const code = (await isForSpace(error, folder)) ? 'DISK_FULL' : 'DISK_FAILED'
+    throw asSluiceError(error, code, 'the state could not be written')
   }
 }
 
+/** LMDB calls it an input/output error when the last space took a part of a write. */
+async function isForSpace(error: unknown, folder: string): Promise<boolean> {
+  if (!(error instanceof Error)) return false
+  if (/no space|quota/i.test(error.message)) return true
+  if (!/input\/output/i.test(error.message)) return false
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize < LITTLE_BYTES
+}
+
+const LITTLE_BYTES = 1 << 20
+
 /** Records us as the owner unless the recorded one lives; tried again when another start was faster. */
-async function takeOver(db: Database, owner: Owner): Promise<void> {
+async function takeOver(db: Database, folder: string, owner: Owner): Promise<void> {
   for (;;) {
     const recorded: Owner | undefined = db.get('owner')
     if (recorded && (await isPresent(recorded))) throw inUse(recorded)
-    const taken = await transact(db, () => {
+    const taken = await transact(db, folder, () => {
       const now: Owner | undefined = db.get('owner')
       if (now?.socket !== recorded?.socket) return false
       put(db, 'owner', owner)
@@ -305,7 +333,7 @@ async function create(db: Database, { folder, files, pipeline, fingerprint }: St
     hashKey: randomBytes(16).toString('hex'),
     fingerprint,
   }
-  await transact(db, () => put(db, 'meta', meta))
+  await transact(db, folder, () => put(db, 'meta', meta))
   return meta
 }
 

@@ -20,7 +20,7 @@ const CHAINS = THOROUGH ? 1000 : 60
 const WORKLOADS: readonly Workload[] = [pages, pagesApart, lines]
 const MENDED: readonly Workload[] = [mending(pages), mending(lines)]
 /** Operations until a new state is open. */
-const OPENING = 12
+const OPENING = 16
 /** Workloads of which every crash point is tried. */
 const EXHAUSTED = THOROUGH ? WORKLOADS : [pages, lines]
 
