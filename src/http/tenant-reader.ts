@@ -347,16 +347,23 @@ export class TenantReader {
     const { options, hours, signal } = this.#session
     if (options.repair === undefined || hours === undefined || wholeHour(start) + HOUR > end) return undefined
     if (performance.now() < this.#hoursFrom) return undefined
-    try {
-      const { text } = await this.#ask(hours, { start, end })
-      return readHours(text, options.repair, { start, end })
-    } catch (error) {
-      signal.throwIfAborted()
-      const ours = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
-      const told = ours instanceof AnswerError ? (ours.retryAfter ?? 0) : 0
-      this.#hoursFrom = performance.now() + Math.max(HOUR, told)
-      this.#note('the records of each hour could not be counted', { reason: ours.message })
-      return undefined
+    const { attempts, maxDelay } = options.retry
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { text } = await this.#ask(hours, { start, end })
+        return readHours(text, options.repair, { start, end })
+      } catch (error) {
+        signal.throwIfAborted()
+        const ours = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
+        const told = ours instanceof AnswerError ? ours.retryAfter : undefined
+        const wait = told ?? backoff(attempt, maxDelay)
+        if (!ours.retryable || attempt >= Math.min(attempts, MAX_ASKED) || wait > LONGEST_PAUSE) {
+          this.#hoursFrom = performance.now() + Math.max(HOUR, told ?? 0)
+          this.#note('the records of each hour could not be counted', { reason: ours.message })
+          return undefined
+        }
+        await sleep(wait, undefined, { signal })
+      }
     }
   }
 
@@ -482,6 +489,9 @@ export class TenantReader {
 
 /** Bad Request and Gone: what APIs answer to a cursor that they no longer know. */
 const REFUSES_CURSOR: ReadonlySet<number> = new Set([400, 410])
+/** How often counts per hour are asked for, and how long at most is waited in between: records come first. */
+const MAX_ASKED = 4
+const LONGEST_PAUSE = 60_000
 /** How long after a repair the next one is. */
 const REPAIR_EVERY = 24 * HOUR
 /** How often a window is begun again before it fails. */

@@ -291,6 +291,18 @@ test('a collector that follows compares once a day, and where it is refused not 
   assert.deepEqual(messagesOf(refused), ['the records of each hour could not be counted'])
 })
 
+test('where the API is too busy to count it is asked again', async (context) => {
+  const api = await startApi(context, threeDays())
+  const source = await openApi(api)
+  const { positions } = await readOn(api, source, [0, HOUR])
+  api.events.push({ id: 1000, time: NOON - 30 * HOUR })
+  let busy = 0
+  api.spoil = (counts) => (++busy % 3 === 0 ? plain(counts) : { status: 429, body: '' })
+  const found = await readOn(api, source, [25 * HOUR], positions)
+  assert.deepEqual(messagesOf(found), [READ_AGAIN])
+  assert.ok(idsOf(found.lines).includes(1000))
+})
+
 test('a tenant has its own hours: those of the others are not read again', async (context) => {
   const api = await startApi(context, threeDays())
   const query = { from: '{window.start}', to: '{window.end}', org: '{tenant.org}' }
