@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openWorkspace } from '../cli/command.ts'
 import type { Workspace } from '../cli/command.ts'
+import { clockJumping } from './clock.ts'
 import { PIPELINE, verify, writeJob } from './job.ts'
 import { startServers } from './servers.ts'
 import { THOROUGH } from './luck.ts'
@@ -47,6 +48,14 @@ describe('a run ends in a clean state that has a name', { concurrency: 3 }, () =
     running.kill('SIGCONT')
     assert.equal((await running.ended).code, 0)
     await verify(workspace, servers)
+  })
+
+  test('when its clock jumps to and fro by a day', async (t) => {
+    const { workspace, servers, env } = await openJob(t)
+    const { code, stderr } = await workspace.sluice(['run', 'events'], { env, node: clockJumping(86_400_000) })
+    // The store may find a signature too old or too young.
+    if (code !== 0) assert.match(stderr, /SINK_REFUSED: .*RequestTimeTooSkewed.*the clock of this machine is wrong/)
+    await assertCompletes(workspace, servers, env)
   })
 
   test('when its heap is exhausted', async (t) => {
