@@ -301,6 +301,35 @@ describe('the partitions of a key', () => {
     ])
   })
 
+  it('go to __other, too, when their keys would be longer than the store takes', async (t) => {
+    const base = await temporaryFolder(t)
+    const paths = new Paths()
+    const key = Array.from({ length: 12 }, () => '{record.name}').join('/')
+    const commit = await openEvents(t, { base, paths, sink: { key } })
+    const names = ['short', 'l'.repeat(99), 'short']
+    await stream({ commit, paths, pieces: [{ bytes: lines(...names.map((name) => ({ name }))) }] })
+    const objects = commit.totals().objects.map((object) => [object.key.split('/')[0], object.records])
+    assert.deepEqual(objects, [
+      ['short', 2],
+      ['__other', 1],
+    ])
+    assert.equal((await readRecords(join(base, 'out'))).length, 3)
+  })
+
+  it('are refused when all keys would be too long, and nothing is lost', async (t) => {
+    const base = await temporaryFolder(t)
+    const paths = new Paths()
+    const commit = await openEvents(t, { base, paths, sink: { key: 'long/'.repeat(250).slice(0, -1) } })
+    await assert.rejects(stream({ commit, paths, pieces: [{ bytes: lines(...events(0, 10)) }] }), {
+      code: 'SINK_REFUSED',
+      message: /keys of more than 1024 bytes.*shorten `key`/,
+    })
+    await commit.close()
+    const again = await openEvents(t, { base, paths })
+    await stream({ commit: again, paths, pieces: [{ bytes: lines(...events(0, 10)) }] })
+    assert.equal((await readRecords(join(base, 'out'))).length, 10)
+  })
+
   it('share one budget of memory, whatever their number', async (t) => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
