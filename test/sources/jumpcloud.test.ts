@@ -7,7 +7,7 @@ import type { Reading, SourceConfig } from '../http/source-door.ts'
 import { openWorkspace } from '../cli/command.ts'
 import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from '../servers/jumpcloud.ts'
-import type { FaultRule } from '../servers/jumpcloud/faults.ts'
+import { passingFaults } from '../servers/jumpcloud/faults.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -420,23 +420,7 @@ void test('rule 8: a redirect is not followed, and the key goes nowhere', async 
   assert.equal(eventRequests(server).length, 1)
 })
 
-const PASSING: readonly FaultRule['fault'][] = [
-  { kind: 'status', status: 429, retryAfter: 0 },
-  { kind: 'status', status: 429, retryAfter: 0, asDate: true },
-  { kind: 'status', status: 429 },
-  { kind: 'status', status: 500 },
-  { kind: 'status', status: 502 },
-  { kind: 'status', status: 503 },
-  { kind: 'status', status: 504 },
-  { kind: 'reset-before' },
-  { kind: 'html' },
-  { kind: 'reset-during' },
-  { kind: 'truncated-gzip' },
-  { kind: 'cut', contentLength: true },
-  { kind: 'cut', contentLength: false },
-]
-
-for (const fault of PASSING) {
+for (const fault of passingFaults) {
   const name = Object.values(fault).join(' ')
   void test(`a passing fault (${name}) costs another try and no event`, async (context) => {
     const server = await start(context)
@@ -515,13 +499,13 @@ void test('a wrong key is refused without telling it', async (context) => {
 
 void test('no message, position or origin holds the key, whatever goes wrong', async (context) => {
   const server = await start(context, { echoErrors: true })
-  for (const fault of PASSING) server.faults.add({ fault, times: 2 })
+  for (const fault of passingFaults) server.faults.add({ fault, times: 2 })
   server.faults.add({ fault: { kind: 'status', status: 402 }, after: 30 })
   const reading = await readSource(
     await openSource(configOf(server, { limit: 10, retry: { attempts: 100, maxDelay: '1ms' } })),
   )
   assert.equal(reading.error?.code, 'SOURCE_REFUSED')
-  assert.equal(reading.notes.length, 2 * PASSING.length)
+  assert.equal(reading.notes.length, 2 * passingFaults.length)
   assert.ok(!wordsOf(reading).includes(server.apiKey))
   assert.ok(server.requests.every(({ headers }) => headers['x-api-key'] === server.apiKey))
 })

@@ -45,6 +45,23 @@ export interface FaultRule {
   readonly probability?: number
 }
 
+/** What passes when it is asked again. Those that cost a deadline (`hang`, `slow`) are not among them. */
+export const passingFaults: readonly FaultRule['fault'][] = [
+  { kind: 'status', status: 429, retryAfter: 0 },
+  { kind: 'status', status: 429, retryAfter: 0, asDate: true },
+  { kind: 'status', status: 429 },
+  { kind: 'status', status: 500 },
+  { kind: 'status', status: 502 },
+  { kind: 'status', status: 503 },
+  { kind: 'status', status: 504 },
+  { kind: 'reset-before' },
+  { kind: 'html' },
+  { kind: 'reset-during' },
+  { kind: 'truncated-gzip' },
+  { kind: 'cut', contentLength: true },
+  { kind: 'cut', contentLength: false },
+]
+
 export interface FaultTally {
   /** How often the rule has struck. */
   readonly fired: number
