@@ -3,9 +3,8 @@ import { join } from 'node:path'
 import type { RejectId } from '../record/batch.ts'
 import { LINE_FEED } from '../record/ascii.ts'
 import { codeOf } from './files.ts'
-import { keptLines } from './kept-rejects.ts'
+import { keptLines, rejectsFolder } from './kept-rejects.ts'
 import type { KeptRow } from './kept-rejects.ts'
-import { rejectsFolder } from './rejects-folder.ts'
 import { readState } from './state-view.ts'
 
 /** A reject as it was kept, see `rejectLine`. */

@@ -93,17 +93,19 @@ export class KeptRejects {
   /** Writes what waits and syncs the file. The folder is still to be synced. */
   async finish(): Promise<KeptChange> {
     const added = await this.#close()
-    const changed = this.#rows.flatMap((row) => {
+    const now = this.#rows.map((row) => {
       const numbers = this.#replayed.get(row.epoch)
-      return numbers ? [without(row, numbers)] : []
+      return numbers ? without(row, numbers) : row
     })
-    const empty = changed.filter((row) => remaining(row) === 0)
-    const now = this.#rows.map((row) => changed.find(({ epoch }) => epoch === row.epoch) ?? row)
-    const excess = this.#excess([...now.filter((row) => !empty.includes(row)), ...(added ? [added] : [])], added)
-    const gone = [...empty, ...excess]
+    const all = added ? [...now, added] : now
+    const excess = this.#excess(
+      all.filter((row) => remaining(row) > 0),
+      added,
+    )
+    const gone = new Set([...all.filter((row) => remaining(row) === 0), ...excess])
     return {
-      rows: [...changed, ...(added ? [added] : [])].filter((row) => !gone.includes(row)),
-      gone,
+      rows: all.filter((row) => !gone.has(row) && (row === added || this.#replayed.has(row.epoch))),
+      gone: [...gone],
       letGo: excess.reduce((sum, row) => sum + remaining(row), 0),
       replayed: [...this.#replayed.values()].reduce((sum, { size }) => sum + size, 0),
       created: added !== undefined,
@@ -159,6 +161,11 @@ export class KeptRejects {
     open.lines = []
     open.waiting = 0
   }
+}
+
+/** Where a pipeline's state keeps rejects. */
+export function rejectsFolder(folder: string): string {
+  return join(folder, 'rejects')
 }
 
 /** Of a row's records, how many are kept. */
