@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { join } from 'node:path'
 import { SluiceError } from '../errors.ts'
 import { NO_BUCKET } from '../record/batch.ts'
-import { ClaimTable, ENTRY_BYTES, ENTRY_WORDS, Found } from './claim-table.ts'
+import { ClaimTable, ENTRY_BYTES, Found } from './claim-table.ts'
 import type { Files } from './files.ts'
 import type { Claims } from './settle.ts'
 
@@ -64,7 +64,7 @@ export class DedupIndex implements Claims {
   /** Memory in bytes. */
   get bytes(): number {
     let bytes = 0
-    for (const bucket of this.#buckets.values()) bytes += (bucket.table?.bytes ?? 0) + bucket.pending.byteLength
+    for (const { table } of this.#buckets.values()) bytes += table?.bytes ?? 0
     return bytes
   }
 
@@ -76,11 +76,6 @@ export class DedupIndex implements Claims {
     this.#makeRoom(0)
   }
 
-  touch(entries: Uint32Array, at: number, day: number): void {
-    const bucket = day === NO_BUCKET ? this.#progress : this.#days.get(day)
-    bucket?.table?.touch(entries, at)
-  }
-
   claim(entries: Uint32Array, at: number, day: number): number {
     const bucket = day === NO_BUCKET ? this.#progress : this.#days.get(day)
     if (!bucket?.table) throw new SluiceError('INTERNAL', `the bucket of day ${day} was not prepared`)
@@ -88,9 +83,7 @@ export class DedupIndex implements Claims {
       const found = this.#findElsewhere(entries, at, bucket)
       if (found !== Found.new) return found
     }
-    const found = bucket.table.add(entries, at)
-    if (found === Found.new) keepPending(bucket, entries, at)
-    return found
+    return bucket.table.add(entries, at)
   }
 
   /**
@@ -101,19 +94,10 @@ export class DedupIndex implements Claims {
     const rows: BucketRow[] = []
     let created = false
     for (const bucket of this.#buckets.values()) {
-      if (bucket.pendingWords === 0) continue
-      const { name, length, crc, kept } = bucket.row
-      const bytes = pendingBytes(bucket)
-      const file = await this.#options.files.open(join(this.#options.folder, name), length === 0 ? 'wx' : 'r+')
-      try {
-        await file.write(bytes, length)
-        await file.fdatasync()
-      } finally {
-        await file.close()
-      }
-      created ||= length === 0
-      const grown = { name, length: length + bytes.length, crc: crc32(bytes, crc) }
-      rows.push(keep || kept ? { ...grown, kept: true } : grown)
+      if (!bucket.table || pendingOf(bucket) === 0) continue
+      const row = await append(bucket.table, bucket.row, this.#options)
+      created ||= bucket.row.length === 0
+      rows.push(keep ? { ...row, kept: true } : row)
     }
     return { rows, created }
   }
@@ -126,18 +110,13 @@ export class DedupIndex implements Claims {
     const { within } = this.#options
     if (within === undefined) return []
     return [...this.#buckets.values()]
-      .filter(({ row, pendingWords }) => !row.kept && pendingWords === 0 && endOf(row.name) + within <= oldest)
+      .filter((bucket) => !bucket.row.kept && pendingOf(bucket) === 0 && endOf(bucket.row.name) + within <= oldest)
       .map(({ row }) => row.name)
   }
 
   /** To be called when the state has the rows of `write` and has dropped the expired ones. */
   async committed(rows: readonly BucketRow[], expired: readonly string[]): Promise<void> {
-    for (const row of rows) {
-      const bucket = this.#bucket(row.name)
-      bucket.row = row
-      bucket.pendingWords = 0
-      bucket.pending = new Uint32Array(0)
-    }
+    for (const row of rows) this.#bucket(row.name).row = row
     for (const name of expired) {
       this.#buckets.delete(name)
       if (name.startsWith('d')) this.#days.delete(dayOf(name))
@@ -168,7 +147,7 @@ export class DedupIndex implements Claims {
   }
 
   #keep(row: BucketRow): Bucket {
-    const bucket: Bucket = { row, table: undefined, pending: new Uint32Array(0), pendingWords: 0, touched: -1 }
+    const bucket: Bucket = { row, table: undefined, touched: -1 }
     this.#buckets.set(row.name, bucket)
     if (row.name.startsWith('d')) this.#days.set(dayOf(row.name), bucket)
     return bucket
@@ -204,11 +183,8 @@ export class DedupIndex implements Claims {
 
 interface Bucket {
   row: BucketRow
-  /** Undefined while the bucket is not in memory. */
+  /** Undefined while the bucket is not in memory. Behind the committed entries it has those of the open epoch. */
   table: ClaimTable | undefined
-  /** Entries of the open epoch. */
-  pending: Uint32Array
-  pendingWords: number
   /** The last epoch, counted from the start of the process, that asked for it. */
   touched: number
 }
@@ -216,6 +192,7 @@ interface Bucket {
 const DAY = 86_400_000
 /** Of a bucket that is loaded. */
 const CHUNK = 8 << 20
+const WRITE_BYTES = 1 << 20
 
 function dayOf(name: string): number {
   return Number(name.slice(1))
@@ -230,18 +207,41 @@ function mebibytes(bytes: number): string {
   return (bytes / (1 << 20)).toFixed(1)
 }
 
-function keepPending(bucket: Bucket, entries: Uint32Array, at: number): void {
-  if (bucket.pendingWords === bucket.pending.length) {
-    const grown = new Uint32Array(Math.max(1024, bucket.pending.length * 2))
-    grown.set(bucket.pending)
-    bucket.pending = grown
-  }
-  for (let i = 0; i < ENTRY_WORDS; i++) bucket.pending[bucket.pendingWords + i] = entries[at + i]
-  bucket.pendingWords += ENTRY_WORDS
+/** Number of entries of the open epoch. */
+function pendingOf({ table, row }: Bucket): number {
+  return table === undefined ? 0 : table.count - row.length / ENTRY_BYTES
 }
 
-function pendingBytes(bucket: Bucket): Buffer {
-  return Buffer.from(bucket.pending.buffer, bucket.pending.byteOffset, bucket.pendingWords * 4)
+/** Appends what is not committed yet. Returns the row that commits it. */
+async function append(table: ClaimTable, row: BucketRow, { folder, files }: DedupIndexOptions): Promise<BucketRow> {
+  let { length, crc } = row
+  const file = await files.open(join(folder, row.name), length === 0 ? 'wx' : 'r+')
+  try {
+    for (const bytes of inChunks(table.entriesFrom(length / ENTRY_BYTES))) {
+      await file.write(bytes, length)
+      length += bytes.length
+      crc = crc32(bytes, crc)
+    }
+    await file.fdatasync()
+  } finally {
+    await file.close()
+  }
+  return { ...row, length, crc }
+}
+
+/** Many small pieces as few large ones. */
+function* inChunks(pieces: Iterable<Uint32Array>): Generator<Buffer, void> {
+  let chunk: Buffer[] = []
+  let length = 0
+  for (const { buffer, byteOffset, byteLength } of pieces) {
+    chunk.push(Buffer.from(buffer, byteOffset, byteLength))
+    length += byteLength
+    if (length < WRITE_BYTES) continue
+    yield Buffer.concat(chunk)
+    chunk = []
+    length = 0
+  }
+  if (length > 0) yield Buffer.concat(chunk)
 }
 
 async function cutTail(path: string, row: BucketRow, files: Files): Promise<void> {

@@ -10,8 +10,6 @@ import { ClaimTable, ENTRY_WORDS, Found } from './claim-table.ts'
 export interface Claims {
   /** Loads what a batch's probes need: the buckets of these days (`NO_BUCKET` among them), at this progress of the source. */
   prepare(days: Iterable<number>, horizon: number | undefined): Promise<void>
-  /** Says that an entry is about to be claimed: that is faster when all of a batch are known. */
-  touch(entries: Uint32Array, at: number, day: number): void
   /** Claims the key unless it is claimed. Returns one of `Found`. */
   claim(entries: Uint32Array, at: number, day: number): number
 }
@@ -66,12 +64,7 @@ export class Settler {
   #settleLive(batch: Batch, claims: Claims, differs: { count: number }): Uint32Array {
     const { digests, states, count } = batch
     const written = new Uint32Array(batch.live)
-    if (digests) {
-      for (let record = 0; record < count; record++) {
-        if (states[record] === State.live && hasDigest(digests, record))
-          claims.touch(digests.keys, record * ENTRY_WORDS, digests.buckets[record])
-      }
-    }
+    if (!batch.hasSiblings) this.#written.leave()
     let length = 0
     for (let record = 0; record < count; record++) {
       if (states[record] !== State.live) continue
@@ -84,6 +77,7 @@ export class Settler {
 
   #claim(batch: Batch, digests: Digests, record: number, claims: Claims): number {
     const at = record * ENTRY_WORDS
+    if (!batch.hasSiblings) return claims.claim(digests.keys, at, digests.buckets[record])
     this.#written.enter(batch.groupOf(record))
     return this.#written.claim(claims, digests.keys, at, digests.buckets[record])
   }
@@ -140,7 +134,6 @@ export function memoryClaims(): Claims {
   const table = new ClaimTable()
   return {
     prepare: () => Promise.resolve(),
-    touch: (entries, at) => table.touch(entries, at),
     claim: (entries, at) => table.add(entries, at),
   }
 }

@@ -206,6 +206,11 @@ export class Batch {
     return this.origin.line + (this.#index.lineNumbers?.[record] ?? record)
   }
 
+  /** False when no two records can have been made from one. */
+  get hasSiblings(): boolean {
+    return this.#groups !== undefined
+  }
+
   /** Records made from one have the same group: they settle together. Means something among batches of the same number only. */
   groupOf(record: number): number {
     return this.#groups?.[record] ?? record

@@ -41,7 +41,7 @@ export default defineTransform({
     memory: Size({
       default: '1GiB',
       description:
-        'Memory for the claims, about 32 bytes each. The run stops when it is used up; nothing is forgotten silently.',
+        'Memory for the claims, about 24 bytes each. The run stops when it is used up; nothing is forgotten silently.',
     }),
     missing: Choice(['reject', 'pass'], {
       default: 'reject',

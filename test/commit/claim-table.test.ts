@@ -25,7 +25,7 @@ function results(entries: Uint32Array, ask: (at: number) => number): Set<number>
 describe('a claim table', () => {
   it('knows what was added, and nothing else', () => {
     const table = new ClaimTable()
-    const [known, unknown, changed] = [entriesOf(0, 50_000, 1), entriesOf(50_000, 60_000, 1), entriesOf(0, 50_000, 2)]
+    const [known, unknown, changed] = [entriesOf(0, 70_000, 1), entriesOf(70_000, 80_000, 1), entriesOf(0, 70_000, 2)]
     assert.deepEqual(
       results(known, (at) => table.add(known, at)),
       new Set([Found.new]),
@@ -49,9 +49,9 @@ describe('a claim table', () => {
   })
 
   it('knows what was added all at once', () => {
-    const known = entriesOf(0, 50_000, 1)
-    const table = new ClaimTable(50_000)
-    table.load(known, 49_999)
+    const known = entriesOf(0, 70_000, 1)
+    const table = new ClaimTable(70_000)
+    table.load(known, 69_999)
     assert.deepEqual(
       results(known.subarray(0, -4), (at) => table.has(known, at)),
       new Set([Found.same]),
