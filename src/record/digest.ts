@@ -157,24 +157,37 @@ export function createSipHash(key: Uint8Array): SipHash {
 
 /**
  * A 32-bit hash of the bytes as they are spelled. Not keyed and not strong: it tells an honest copy of a record from a changed one.
+ *
+ * Words of four bytes, little-endian, with zeros up to a multiple of 16 bytes, go to 16 lanes by turns, since each step waits for the one before it in
+ * its lane.
  */
 export function contentHash(bytes: DataView, start: number, end: number): number {
-  let one = end - start
-  let two = 0x243f6a88
-  let three = 0x85a308d3
-  let four = 0x13198a2e
-  let at = start
-  // Four lanes, since each multiplication waits for the one before it in its lane.
-  for (; at + 16 <= end; at += 16) {
-    one = Math.imul(((one << 5) | (one >>> 27)) ^ bytes.getInt32(at, true), 0x9e3779b1)
-    two = Math.imul(((two << 5) | (two >>> 27)) ^ bytes.getInt32(at + 4, true), 0x85ebca77)
-    three = Math.imul(((three << 5) | (three >>> 27)) ^ bytes.getInt32(at + 8, true), 0xc2b2ae3d)
-    four = Math.imul(((four << 5) | (four >>> 27)) ^ bytes.getInt32(at + 12, true), 0x27d4eb2f)
+  const lanes = new Int32Array(LANES).fill(SEED)
+  lanes[0] = end - start
+  const words = Math.ceil((end - start) / 16) * 4
+  for (let word = 0; word < words; word++) {
+    const at = start + 4 * word
+    const value = at + 4 <= end ? bytes.getInt32(at, true) : tail(bytes, at, end)
+    lanes[word % LANES] = step(lanes[word % LANES], value)
   }
-  let hash = mix(one)
-  for (const lane of [two, three, four]) hash = mix(hash ^ lane)
-  for (; at < end; at += 4) hash = mix(hash ^ tail(bytes, at, Math.min(end, at + 4)))
+  let hash = 0
+  for (let lane = 0; lane < 4; lane++) {
+    let sum = 0
+    for (let i = 0; i < 4; i++) sum = (sum + Math.imul(lanes[lane + 4 * i], FACTORS[i])) | 0
+    hash = (hash + Math.imul(sum ^ (sum >>> 15), FACTORS[lane])) | 0
+  }
   return mix(hash) >>> 0
+}
+
+const LANES = 16
+const SEED = 0x243f6a88
+/** Odd, so that no bit of a lane is lost. */
+const FACTORS = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f]
+
+/** Another value for each lane and for each word. */
+function step(lane: number, word: number): number {
+  const mixed = lane ^ word
+  return Math.imul(mixed ^ (mixed >>> 15), 0x9e3779b1)
 }
 
 /** The finalizer of MurmurHash3. */

@@ -68,21 +68,58 @@ export function hashContents(count: u32, origin: usize): void {
     const record = RECORDS + number * RECORD_BYTES
     let at = zero + load<u32>(record)
     const end = zero + load<u32>(record, 4)
-    let one = <u32>(end - at)
-    let two: u32 = 0x243f6a88
-    let three: u32 = 0x85a308d3
-    let four: u32 = 0x13198a2e
-    for (; at + 16 <= end; at += 16) {
-      one = (rotl(one, 5) ^ load<u32>(at)) * 0x9e3779b1
-      two = (rotl(two, 5) ^ load<u32>(at, 4)) * 0x85ebca77
-      three = (rotl(three, 5) ^ load<u32>(at, 8)) * 0xc2b2ae3d
-      four = (rotl(four, 5) ^ load<u32>(at, 12)) * 0x27d4eb2f
+    let one = i32x4.replace_lane(i32x4.splat(SEED), 0, <i32>(end - at))
+    let two = i32x4.splat(SEED)
+    let three = two
+    let four = two
+    for (; at + 64 <= end; at += 64) {
+      one = step(one, v128.load(at))
+      two = step(two, v128.load(at, 16))
+      three = step(three, v128.load(at, 32))
+      four = step(four, v128.load(at, 48))
     }
-    let hash = mix(mix(mix(mix(one) ^ two) ^ three) ^ four)
-    for (; at + 4 <= end; at += 4) hash = mix(hash ^ load<u32>(at))
-    if (at < end) hash = mix(hash ^ (load<u32>(at) & ((1 << ((<u32>(end - at)) << 3)) - 1)))
-    store<u32>(COLUMNS + (number << 2), mix(hash))
+    if (at < end) one = step(one, loadBefore(at, end))
+    if (at + 16 < end) two = step(two, loadBefore(at + 16, end))
+    if (at + 32 < end) three = step(three, loadBefore(at + 32, end))
+    if (at + 48 < end) four = step(four, loadBefore(at + 48, end))
+    const mixed = i32x4.add(
+      i32x4.add(times(one, FACTOR_0), times(two, FACTOR_1)),
+      i32x4.add(times(three, FACTOR_2), times(four, FACTOR_3)),
+    )
+    const lanes = i32x4.mul(
+      v128.xor(mixed, i32x4.shr_u(mixed, 15)),
+      i32x4(FACTOR_0, FACTOR_1, FACTOR_2, FACTOR_3),
+    )
+    const sum =
+      i32x4.extract_lane(lanes, 0) + i32x4.extract_lane(lanes, 1) + i32x4.extract_lane(lanes, 2) + i32x4.extract_lane(lanes, 3)
+    store<u32>(COLUMNS + (number << 2), mix(<u32>sum))
   }
+}
+
+const SEED: i32 = 0x243f6a88
+const FACTOR_0: i32 = 0x9e3779b1
+const FACTOR_1: i32 = 0x85ebca77
+const FACTOR_2: i32 = 0xc2b2ae3d
+const FACTOR_3: i32 = 0x27d4eb2f
+
+@inline
+function times(lanes: v128, factor: i32): v128 {
+  return i32x4.mul(lanes, i32x4.splat(factor))
+}
+
+@inline
+function step(lanes: v128, words: v128): v128 {
+  const mixed = v128.xor(lanes, words)
+  return i32x4.mul(v128.xor(mixed, i32x4.shr_u(mixed, 15)), i32x4.splat(FACTOR_0))
+}
+
+/** 16 bytes, those from `end` on as zeros. */
+@inline
+function loadBefore(at: usize, end: usize): v128 {
+  const bytes = v128.load(at)
+  if (at + 16 <= end) return bytes
+  const places = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  return v128.and(bytes, i8x16.lt_u(places, i8x16.splat(<i8>(end - at))))
 }
 
 /** The finalizer of MurmurHash3. */
