@@ -76,6 +76,11 @@ export class DedupIndex implements Claims {
     this.#makeRoom(0)
   }
 
+  touch(entries: Uint32Array, at: number, day: number): void {
+    const bucket = day === NO_BUCKET ? this.#progress : this.#days.get(day)
+    bucket?.table?.touch(entries, at)
+  }
+
   claim(entries: Uint32Array, at: number, day: number): number {
     const bucket = day === NO_BUCKET ? this.#progress : this.#days.get(day)
     if (!bucket?.table) throw new SluiceError('INTERNAL', `the bucket of day ${day} was not prepared`)
@@ -116,7 +121,11 @@ export class DedupIndex implements Claims {
 
   /** To be called when the state has the rows of `write` and has dropped the expired ones. */
   async committed(rows: readonly BucketRow[], expired: readonly string[]): Promise<void> {
-    for (const row of rows) this.#bucket(row.name).row = row
+    for (const row of rows) {
+      const bucket = this.#bucket(row.name)
+      bucket.row = row
+      bucket.table?.commit()
+    }
     for (const name of expired) {
       this.#buckets.delete(name)
       if (name.startsWith('d')) this.#days.delete(dayOf(name))
@@ -217,7 +226,7 @@ async function append(table: ClaimTable, row: BucketRow, { folder, files }: Dedu
   let { length, crc } = row
   const file = await files.open(join(folder, row.name), length === 0 ? 'wx' : 'r+')
   try {
-    for (const bytes of inChunks(table.entriesFrom(length / ENTRY_BYTES))) {
+    for (const bytes of inChunks(table.pending())) {
       await file.write(bytes, length)
       length += bytes.length
       crc = crc32(bytes, crc)

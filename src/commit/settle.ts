@@ -10,6 +10,8 @@ import { ClaimTable, ENTRY_WORDS, Found } from './claim-table.ts'
 export interface Claims {
   /** Loads what a batch's probes need: the buckets of these days (`NO_BUCKET` among them), at this progress of the source. */
   prepare(days: Iterable<number>, horizon: number | undefined): Promise<void>
+  /** Says that an entry is about to be claimed: that is faster when all of a batch are known. */
+  touch(entries: Uint32Array, at: number, day: number): void
   /** Claims the key unless it is claimed. Returns one of `Found`. */
   claim(entries: Uint32Array, at: number, day: number): number
 }
@@ -64,6 +66,11 @@ export class Settler {
   #settleLive(batch: Batch, claims: Claims, differs: { count: number }): Uint32Array {
     const { digests, states, count } = batch
     const written = new Uint32Array(batch.live)
+    if (digests) {
+      for (let record = 0; record < count; record++) {
+        if (states[record] === State.live) claims.touch(digests.keys, record * ENTRY_WORDS, digests.buckets[record])
+      }
+    }
     if (!batch.hasSiblings) this.#written.leave()
     let length = 0
     for (let record = 0; record < count; record++) {
@@ -134,6 +141,7 @@ export function memoryClaims(): Claims {
   const table = new ClaimTable()
   return {
     prepare: () => Promise.resolve(),
+    touch: (entries, at) => table.touch(entries, at),
     claim: (entries, at) => table.add(entries, at),
   }
 }

@@ -168,7 +168,7 @@ export function contentHash(bytes: DataView, start: number, end: number): number
   for (let word = 0; word < words; word++) {
     const at = start + 4 * word
     const value = at + 4 <= end ? bytes.getInt32(at, true) : tail(bytes, at, end)
-    lanes[word % LANES] = step(lanes[word % LANES], value)
+    lanes[word % LANES] = mixWord(lanes[word % LANES], value)
   }
   let hash = 0
   for (let lane = 0; lane < 4; lane++) {
@@ -185,7 +185,7 @@ const SEED = 0x243f6a88
 const FACTORS = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f]
 
 /** Another value for each lane and for each word. */
-function step(lane: number, word: number): number {
+function mixWord(lane: number, word: number): number {
   const mixed = lane ^ word
   return Math.imul(mixed ^ (mixed >>> 15), 0x9e3779b1)
 }
