@@ -55,10 +55,11 @@ export async function* readFile({ name }: Input, options: InputOptions): AsyncGe
     const content = compression === undefined ? read(start) : inflateAgain(() => read(0), compression, start)
     let reported = compression === undefined ? start : 0
 
+    const mark = fingerprint(head)
     const { splitter, format } = createSplitter(name, options, from)
     for await (const { run, last } of splitContent(content, splitter, { name, compression, ...options })) {
       const position: FilePosition = {
-        ...fingerprint(head),
+        ...mark,
         bytes: Math.max(bytes, sourceOffset),
         format: format(),
         ...run.mark,
