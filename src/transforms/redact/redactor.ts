@@ -32,7 +32,8 @@ export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
     ...(when?.base ? [when.base] : []),
     ...(when?.tests ?? []).map((test) => test.path),
   ])
-  const ofRecord = rules.flatMap(({ when }, rule) => (when !== undefined && when.base === undefined ? [rule] : []))
+  const guards = rules.flatMap(({ path, when }, rule) => (when === undefined ? [] : [createGuard(rule, path, when)]))
+  const ofRecord = guards.filter(({ base }) => base === undefined)
   let accepts: readonly (readonly number[])[] | undefined
   let roles: (Role | undefined)[] = []
 
@@ -41,35 +42,58 @@ export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
     // Asking for a path that the index does not have makes the batch scan again.
     for (const path of asked) if (path.id >= batch.index.pathCount) batch.hit(0, path)
     const { index } = batch
-    if (accepts !== index.accepts) roles = []
+    if (accepts !== index.accepts) {
+      roles = []
+      for (const sought of guards.flatMap(({ target, tests }) => [target, ...tests])) sought.isAt = []
+    }
     accepts = index.accepts
-    while (roles.length < accepts.length) roles.push(roleOf(rules, accepts[roles.length]))
+    while (roles.length < accepts.length) {
+      const paths = accepts[roles.length]
+      roles.push(roleOf(rules, guards, paths))
+      for (const sought of guards.flatMap(({ target, tests }) => [target, ...tests])) {
+        sought.isAt.push(paths.includes(sought.path.id))
+      }
+    }
     redact(batch, { rules, roles, ofRecord })
   }
 }
 
-/** What the values of one accept set mean to the rules; numbers of rules, in order. */
+/** What the values of one accept set mean to the rules. */
 interface Role {
-  /** Rules that act on these values. */
+  /** Numbers of the rules that act on these values, in order. */
   readonly targets: readonly number[]
-  /** By rule: whether it is one of them. */
-  readonly isTarget: readonly boolean[]
-  /** Rules whose conditions are about what is inside these values. */
-  readonly bases: readonly number[]
+  /** Those whose conditions are about what is inside these values. */
+  readonly bases: readonly Guard[]
+}
+
+/** The condition of a rule. */
+interface Guard {
+  readonly rule: number
+  readonly base: Path | undefined
+  readonly target: Sought
+  readonly tests: readonly (Sought & { readonly holds: HitTest })[]
+}
+
+/** A path, and by accept set whether it is one of it. */
+interface Sought {
+  readonly path: Path
+  isAt: boolean[]
 }
 
 interface Plan {
   readonly rules: readonly Rule[]
   readonly roles: readonly (Role | undefined)[]
-  readonly ofRecord: readonly number[]
+  readonly ofRecord: readonly Guard[]
 }
 
-function roleOf(rules: readonly Rule[], paths: readonly number[]): Role | undefined {
-  const numbers = [...rules.keys()]
-  const targets = numbers.filter((rule) => paths.includes(rules[rule].path.id))
-  const bases = numbers.filter((rule) => paths.includes(rules[rule].when?.base?.id ?? -1))
-  if (targets.length + bases.length === 0) return undefined
-  return { targets, isTarget: numbers.map((rule) => targets.includes(rule)), bases }
+function createGuard(rule: number, path: Path, { base, tests }: When): Guard {
+  return { rule, base, target: { path, isAt: [] }, tests: tests.map((test) => ({ ...test, isAt: [] })) }
+}
+
+function roleOf(rules: readonly Rule[], guards: readonly Guard[], paths: readonly number[]): Role | undefined {
+  const targets = [...rules.keys()].filter((rule) => paths.includes(rules[rule].path.id))
+  const bases = guards.filter(({ base }) => base !== undefined && paths.includes(base.id))
+  return targets.length + bases.length === 0 ? undefined : { targets, bases }
 }
 
 function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
@@ -78,30 +102,44 @@ function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
   /** By hit: the rules whose conditions hold for it. */
   const granted = new Map<number, number[]>()
 
-  for (const rule of ofRecord) {
+  for (const guard of ofRecord) {
     for (let record = 0; record < batch.count; record++) {
-      grant(rule, records[record * RECORD_STRIDE + 2], records[(record + 1) * RECORD_STRIDE + 2])
+      grant(guard, records[record * RECORD_STRIDE + 2], records[(record + 1) * RECORD_STRIDE + 2])
     }
   }
   for (let hit = 0; hit < edits.length; hit++) {
     const role = roles[hits[hit * HIT_STRIDE] & ACCEPT_MASK]
     if (role === undefined || edits[hit] === Edit.delete || edits[hit] === Edit.shadowed) continue
     // Before anything inside is edited, so that the order of members does not matter.
-    for (const rule of role.bases) grant(rule, hit + 1, endOf(hits, hit))
+    if (role.bases.length > 0) {
+      const end = endOf(hits, hit)
+      for (const guard of role.bases) grant(guard, hit + 1, end)
+    }
     if (role.targets.length > 0) apply(role.targets, hit)
   }
 
-  function grant(rule: number, first: number, last: number): void {
-    const targets: number[] = []
-    for (let hit = first; hit < last; hit++) {
-      if (roles[hits[hit * HIT_STRIDE] & ACCEPT_MASK]?.isTarget[rule] === true) targets.push(hit)
-    }
-    if (targets.length === 0 || !holds(batch, rules[rule].when?.tests ?? [], first, last)) return
-    for (const hit of targets) {
+  function grant({ rule, target, tests }: Guard, first: number, last: number): void {
+    let hit = first
+    while (hit < last && !target.isAt[hits[hit * HIT_STRIDE] & ACCEPT_MASK]) hit++
+    if (hit === last || !tests.every((test) => test.holds(batch, find(test, first, last)))) return
+    for (; hit < last; hit++) {
+      if (!target.isAt[hits[hit * HIT_STRIDE] & ACCEPT_MASK]) continue
       const others = granted.get(hit)
       if (others === undefined) granted.set(hit, [rule])
       else others.push(rule)
     }
+  }
+
+  /** Hits of a path that are still there. */
+  function find({ isAt }: Sought, first: number, last: number): number[] {
+    let found: number[] | undefined
+    for (let hit = first; hit < last; hit++) {
+      if (!isAt[hits[hit * HIT_STRIDE] & ACCEPT_MASK] || batch.kind(hit) === 0) continue
+      // Mostly there is one.
+      if (found === undefined) found = [hit]
+      else found.push(hit)
+    }
+    return found ?? []
   }
 
   function apply(targets: readonly number[], hit: number): void {
@@ -115,15 +153,6 @@ function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
       if (edit === Edit.delete) return
     }
   }
-}
-
-function holds(batch: Batch, tests: When['tests'], first: number, last: number): boolean {
-  for (const test of tests) {
-    const found: number[] = []
-    for (let hit = first; hit < last; hit++) if (batch.kind(hit) !== 0 && batch.belongs(hit, test.path)) found.push(hit)
-    if (!test.holds(batch, found)) return false
-  }
-  return true
 }
 
 /** The number behind the last hit inside this one. */
