@@ -32,7 +32,7 @@ export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
     ...(when?.base ? [when.base] : []),
     ...(when?.tests ?? []).map((test) => test.path),
   ])
-  const guards = rules.flatMap(({ path, when }, rule) => (when === undefined ? [] : [createGuard(rule, path, when)]))
+  const guards = rules.flatMap(({ when }, rule) => (when === undefined ? [] : [createGuard(rule, when)]))
   const ofRecord = guards.filter(({ base }) => base === undefined)
   let accepts: readonly (readonly number[])[] | undefined
   let roles: (Role | undefined)[] = []
@@ -44,15 +44,13 @@ export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
     const { index } = batch
     if (accepts !== index.accepts) {
       roles = []
-      for (const sought of guards.flatMap(({ target, tests }) => [target, ...tests])) sought.isAt = []
+      for (const { tests } of guards) for (const test of tests) test.isAt = []
     }
     accepts = index.accepts
     while (roles.length < accepts.length) {
       const paths = accepts[roles.length]
       roles.push(roleOf(rules, guards, paths))
-      for (const sought of guards.flatMap(({ target, tests }) => [target, ...tests])) {
-        sought.isAt.push(paths.includes(sought.path.id))
-      }
+      for (const { tests } of guards) for (const test of tests) test.isAt.push(paths.includes(test.path.id))
     }
     redact(batch, { rules, roles, ofRecord })
   }
@@ -70,13 +68,13 @@ interface Role {
 interface Guard {
   readonly rule: number
   readonly base: Path | undefined
-  readonly target: Sought
-  readonly tests: readonly (Sought & { readonly holds: HitTest })[]
+  readonly tests: readonly GuardTest[]
 }
 
-/** A path, and by accept set whether it is one of it. */
-interface Sought {
+interface GuardTest {
   readonly path: Path
+  readonly holds: HitTest
+  /** By accept set: whether its values are of this path. */
   isAt: boolean[]
 }
 
@@ -86,8 +84,8 @@ interface Plan {
   readonly ofRecord: readonly Guard[]
 }
 
-function createGuard(rule: number, path: Path, { base, tests }: When): Guard {
-  return { rule, base, target: { path, isAt: [] }, tests: tests.map((test) => ({ ...test, isAt: [] })) }
+function createGuard(rule: number, { base, tests }: When): Guard {
+  return { rule, base, tests: tests.map((test) => ({ ...test, isAt: [] })) }
 }
 
 function roleOf(rules: readonly Rule[], guards: readonly Guard[], paths: readonly number[]): Role | undefined {
@@ -99,60 +97,59 @@ function roleOf(rules: readonly Rule[], guards: readonly Guard[], paths: readonl
 function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
   const { hits, records } = batch.index
   const { edits } = batch
-  /** By hit: the rules whose conditions hold for it. */
-  const granted = new Map<number, number[]>()
+  /** By rule: up to which hit its condition holds. */
+  const until = new Uint32Array(rules.length)
 
-  for (const guard of ofRecord) {
-    for (let record = 0; record < batch.count; record++) {
-      grant(guard, records[record * RECORD_STRIDE + 2], records[(record + 1) * RECORD_STRIDE + 2])
-    }
-  }
-  for (let hit = 0; hit < edits.length; hit++) {
-    const role = roles[hits[hit * HIT_STRIDE] & ACCEPT_MASK]
-    if (role === undefined || edits[hit] === Edit.delete || edits[hit] === Edit.shadowed) continue
-    // Before anything inside is edited, so that the order of members does not matter.
-    if (role.bases.length > 0) {
-      const end = endOf(hits, hit)
-      for (const guard of role.bases) grant(guard, hit + 1, end)
-    }
-    if (role.targets.length > 0) apply(role.targets, hit)
-  }
-
-  function grant({ rule, target, tests }: Guard, first: number, last: number): void {
-    let hit = first
-    while (hit < last && !target.isAt[hits[hit * HIT_STRIDE] & ACCEPT_MASK]) hit++
-    if (hit === last || !tests.every((test) => test.holds(batch, find(test, first, last)))) return
+  for (let record = 0; record < batch.count; record++) {
+    const last = records[(record + 1) * RECORD_STRIDE + 2]
+    let hit = records[record * RECORD_STRIDE + 2]
+    for (const { rule, tests } of ofRecord) if (holds(batch, tests, hit, last)) until[rule] = last
     for (; hit < last; hit++) {
-      if (!target.isAt[hits[hit * HIT_STRIDE] & ACCEPT_MASK]) continue
-      const others = granted.get(hit)
-      if (others === undefined) granted.set(hit, [rule])
-      else others.push(rule)
+      const role = roles[hits[hit * HIT_STRIDE] & ACCEPT_MASK]
+      if (role === undefined || edits[hit] === Edit.delete || edits[hit] === Edit.shadowed) continue
+      // Before anything inside is edited, so that the order of members does not matter.
+      if (role.bases.length > 0) look(role.bases, hit)
+      if (role.targets.length > 0) apply(role.targets, hit)
     }
   }
 
-  /** Hits of a path that are still there. */
-  function find({ isAt }: Sought, first: number, last: number): number[] {
-    let found: number[] | undefined
-    for (let hit = first; hit < last; hit++) {
-      if (!isAt[hits[hit * HIT_STRIDE] & ACCEPT_MASK] || batch.kind(hit) === 0) continue
-      // Mostly there is one.
-      if (found === undefined) found = [hit]
-      else found.push(hit)
+  function look(bases: readonly Guard[], hit: number): void {
+    const end = endOf(hits, hit)
+    for (const { rule, tests } of bases) {
+      // What holds for a value around this one holds for all inside.
+      if (until[rule] < end && holds(batch, tests, hit + 1, end)) until[rule] = end
     }
-    return found ?? []
   }
 
   function apply(targets: readonly number[], hit: number): void {
     const kind = 1 << batch.kind(hit)
     for (const number of targets) {
       const rule = rules[number]
-      if ((rule.kinds & kind) === 0 || (rule.when !== undefined && !granted.get(hit)?.includes(number))) continue
+      if ((rule.kinds & kind) === 0 || (rule.when !== undefined && hit >= until[number])) continue
       const edit = rule.edit(batch, hit)
       if (edit === Edit.keep) continue
       batch.edit(hit, edit)
       if (edit === Edit.delete) return
     }
   }
+}
+
+function holds(batch: Batch, tests: readonly GuardTest[], first: number, last: number): boolean {
+  for (const test of tests) if (!test.holds(batch, find(batch, test, first, last))) return false
+  return true
+}
+
+/** Hits of a path that are still there. */
+function find(batch: Batch, { isAt }: GuardTest, first: number, last: number): number[] {
+  const { hits } = batch.index
+  let found: number[] | undefined
+  for (let hit = first; hit < last; hit++) {
+    if (!isAt[hits[hit * HIT_STRIDE] & ACCEPT_MASK] || batch.kind(hit) === 0) continue
+    // Mostly there is one.
+    if (found === undefined) found = [hit]
+    else found.push(hit)
+  }
+  return found ?? []
 }
 
 /** The number behind the last hit inside this one. */
