@@ -50,8 +50,8 @@ function lazy<Args>(
   importCommand: () => Promise<{ readonly command: Command<Args> }>,
 ): CommandModule {
   const load = () => {
-    // Hundreds of small files. `import` opens them all at once, more than a process may have open; `require` one behind the other, and sooner.
-    require('typebox')
+    // `import` opens all files at once, more than a process may have open; `require` one behind the other, and sooner.
+    require(`./${command.split(' ', 1)[0]}.js`)
     return importCommand()
   }
   return {

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../config/type.ts'
 import type { Config, Finding } from '../component.ts'
 import { Choice, Duration, KeyTemplate, Size } from '../config/fields.ts'
 import { compressionProblem, compressions } from './compress.ts'

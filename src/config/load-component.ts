@@ -1,6 +1,6 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
-import { Type } from 'typebox'
+import { Type } from './type.ts'
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration, TransformFunction } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import * as sluice from '../index.ts'

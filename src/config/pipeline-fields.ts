@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from './type.ts'
 import type { JsonObject } from '../record/json.ts'
 import { defaultLimits } from '../record/scan.ts'
 import { Choice, Size } from './fields.ts'

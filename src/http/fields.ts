@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../config/type.ts'
 import type { JsonObject } from '../record/json.ts'
 import { Choice, Duration, ExistingFile, FilePath, Secret } from '../config/fields.ts'
 

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../config/type.ts'
 import { checkObjectFields, objectFields } from '../commit/fields.ts'
 import { defineSink } from '../component.ts'
 import type { Config, Finding, ObjectSink } from '../component.ts'

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { Type } from 'typebox'
+import { Type } from '../config/type.ts'
 import { defineSource } from '../component.ts'
 import type { Piece, ReadOptions } from '../component.ts'
 import { Choice } from '../config/fields.ts'

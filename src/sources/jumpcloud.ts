@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../config/type.ts'
 import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
 import { Choice, Duration, Secret } from '../config/fields.ts'

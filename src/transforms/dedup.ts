@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../config/type.ts'
 import { defineTransform } from '../component.ts'
 import type { Finding } from '../component.ts'
 import { Choice, Duration, RecordPath, Size } from '../config/fields.ts'

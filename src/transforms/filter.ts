@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../config/type.ts'
 import { defineTransform } from '../component.ts'
 import type { Finding } from '../component.ts'
 import { RecordCondition } from '../config/fields.ts'
