@@ -12,9 +12,11 @@ import {
   SPACE,
   TAB,
 } from './ascii.ts'
+import { fastScanner } from './fast-scanner.ts'
 import { minify } from './minify.ts'
 import { RunBuilder, START } from './run.ts'
 import type { Mark, Run, Splitter } from './run.ts'
+import { WasmCutter } from './wasm/cutter.ts'
 
 interface CutterOptions {
   /** Name of the input, for errors. */
@@ -33,12 +35,17 @@ interface CutterOptions {
  * An element keeps its bytes, except that one with a line feed between its tokens is minified. Its grammar is not checked: it ends
  * where its brackets are closed, and what is not JSON is found when the line is scanned.
  *
+ * Elements that stand beside each other are cut in WebAssembly where that runs, many at a time; the code here cuts what that leaves, and
+ * everything where it does not run, alike.
+ *
  * @throws SluiceError INPUT_CORRUPT from `push` and `end`, behind all elements before the damage: an array that is cut short, anything but one
  * comma between two elements, anything else outside of arrays.
  */
 export class ArrayCutter implements Splitter {
   readonly #name: string
+  readonly #maxLine: number
   readonly #builder: RunBuilder
+  readonly #fast: WasmCutter | undefined
   /** Bytes of the input before the chunk at hand. */
   #offset: number
   #place: Place
@@ -53,9 +60,11 @@ export class ArrayCutter implements Splitter {
   readonly #single: boolean
   #behind: Buffer | undefined
 
-  constructor({ name, maxLine, from = START, single = false }: CutterOptions) {
+  constructor({ name, maxLine, from = START, single = false }: CutterOptions, createFast = createFastCutter) {
     this.#name = name
+    this.#maxLine = maxLine
     this.#single = single
+    this.#fast = createFast()
     this.#builder = new RunBuilder(maxLine, from)
     this.#offset = from.offset
     this.#inArray = from.open
@@ -98,8 +107,9 @@ export class ArrayCutter implements Splitter {
   /** Returns how many bytes were cut. */
   #cut(chunk: Buffer): number {
     let at = 0
+    this.#fast?.begin()
     while (at < chunk.length && this.#failure === undefined) {
-      if (this.#place === 'nested') at = this.#cutNested(chunk, at)
+      if (this.#place === 'nested') at = this.#cutFast(chunk, at) ?? this.#cutNested(chunk, at)
       else if (this.#place === 'scalar') at = this.#cutScalar(chunk, at)
       else if (isSpace(chunk[at])) at++
       else {
@@ -140,7 +150,38 @@ export class ArrayCutter implements Splitter {
     return this.#enter(place, at)
   }
 
-  /** The hot loop. Returns where the element, or else the chunk, ends. */
+  /** Elements in WebAssembly, or the rest of one; undefined where that leaves it. */
+  #cutFast(chunk: Buffer, start: number): number | undefined {
+    if (this.#fast === undefined) return undefined
+    if (this.#depth > 0) return this.#finishFast(this.#fast, chunk, start)
+    // A string, its quote in the chunk before.
+    if (this.#inString) return undefined
+    const { count, lines, end, openStart } = this.#fast.cutElements(chunk, start, this.#inArray, this.#maxLine)
+    if (count > 0) {
+      this.#builder.addLines(lines, 0, lines.length, count, this.#offset + end, this.#inArray)
+      this.#place = this.#inArray ? 'afterElement' : 'root'
+    }
+    if (openStart !== undefined) return this.#addOpen(this.#fast, chunk, openStart)
+    return count > 0 ? end : undefined
+  }
+
+  #finishFast(fast: WasmCutter, chunk: Buffer, start: number): number | undefined {
+    const state = { depth: this.#depth, inString: this.#inString, escaped: this.#escaped }
+    const end = fast.endOfOpen(chunk, start, state)
+    if (end === undefined) return undefined
+    return fast.state.depth > 0 ? this.#addOpen(fast, chunk, start) : this.#closeElement(chunk, start, end)
+  }
+
+  #addOpen(fast: WasmCutter, chunk: Buffer, start: number): number {
+    const { depth, inString, escaped } = fast.state
+    this.#builder.add(chunk, start, fast.windowEnd)
+    this.#depth = depth
+    this.#inString = inString
+    this.#escaped = escaped
+    return this.#enter('nested', fast.windowEnd)
+  }
+
+  /** Returns where the element, or else the chunk, ends. */
   #cutNested(chunk: Buffer, start: number): number {
     const length = chunk.length
     let depth = this.#depth
@@ -198,6 +239,11 @@ export class ArrayCutter implements Splitter {
 }
 
 type Place = keyof typeof EXPECTED
+
+function createFastCutter(): WasmCutter | undefined {
+  const scanner = fastScanner()
+  return scanner === undefined ? undefined : new WasmCutter(scanner.module)
+}
 
 /** What may come next, by the place where the cutter stands. */
 const EXPECTED = {

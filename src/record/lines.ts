@@ -81,7 +81,7 @@ export class LineFramer implements Splitter {
       const end = chunk.indexOf(LINE_FEED, line)
       const tooLong = end - line > this.#maxLine
       if ((end < 0 || tooLong || end - from >= SPAN_BYTES) && lines > 0) {
-        this.#builder.addLines(chunk, from, line, lines, this.#offset + line)
+        this.#builder.addLines(chunk, from, line, lines, this.#offset + line, false)
         from = line
         lines = 0
       }

@@ -82,16 +82,16 @@ export class RunBuilder {
     this.#digested += end - start
   }
 
-  /** Adds lines, each with its line feed and none too long. No line may be open. Keep them well below the size of a run. */
-  addLines(bytes: Buffer, start: number, end: number, lines: number, offset: number): void {
+  /** Adds lines, each with its line feed and none too long. No line may be open. Keep them well below the size of a run. The rest as for `close`. */
+  addLines(bytes: Buffer, start: number, end: number, lines: number, offset: number, open: boolean): void {
     if (this.#skipped.length > 0) this.finish()
     this.#copy(bytes, start, end)
     this.#whole = this.#length
     this.#line += lines
-    this.#mark = { offset, line: this.#line, open: false }
+    this.#mark = { offset, line: this.#line, open }
   }
 
-  /** The open line is complete. `fit` gives other bytes for it, at most as many, where it does not fit one line as it is. */
+  /** The open line is complete; `offset` and `open` are for the mark behind it. `fit` gives other bytes for it, at most as many, where it does not fit one line as it is. */
   close(offset: number, open: boolean, fit?: (line: Buffer) => Buffer | undefined): void {
     if (this.#digest === undefined) this.#closeLine(fit)
     else this.#closeDigest(this.#digest)

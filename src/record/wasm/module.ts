@@ -30,6 +30,12 @@ export interface ScannerModule {
   readonly lines: Global
   readonly covered: Global
   readonly columnsFit: Global
+  readonly elements: Global
+  readonly written: Global
+  readonly openDepth: Global
+  readonly openString: Global
+  readonly openEscape: Global
+  readonly openStart: Global
   clearTable(table: number): void
   begin(
     table: number,
@@ -41,6 +47,8 @@ export interface ScannerModule {
     paths: number,
   ): void
   scanWindow(length: number, offset: number): void
+  cutElements(start: number, length: number, inArray: boolean, longest: number): number
+  cutOpenElement(length: number, depth: number, inString: boolean, escaped: boolean): number
   hashMessages(count: number, k0: bigint, k1: bigint): void
   hashContents(count: number, origin: number): void
   writeRuns(count: number, origin: number, firstHit: number): number

@@ -1,4 +1,5 @@
 export { columnsFit } from './columns'
+export { cutElements, cutOpenElement, elements, openDepth, openEscape, openStart, openString, written } from './cut'
 export { hashContents, hashMessages } from './digest'
 export { writeRuns } from './edits'
 export { clearTable } from './keys'

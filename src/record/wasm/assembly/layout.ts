@@ -1,7 +1,7 @@
 /**
  * The memory of the module. Its size is fixed: nothing is allocated, a scan that needs more than this is left to the TypeScript scanner.
- * The host reads these numbers from the exports of the module. Nothing of a scan is left here when its index has been copied out: digests
- * and edits use the same places (digests need 16 bytes a record in `COLUMNS`).
+ * The host reads these numbers from the exports of the module. Nothing of a scan is left here when its index has been copied out: digests,
+ * edits and the cutting of arrays use the same places (digests need 16 bytes a record in `COLUMNS`).
  */
 
 /** Open containers: 16 bytes each. Address 0 stands for "none", so it holds nothing. */
@@ -39,14 +39,14 @@ export const MAX_HITS: usize = 65536
 export const COLUMNS: usize = HITS + MAX_HITS * HIT_BYTES
 export const MAX_CELLS: usize = 1 << 18
 
-/** The lines to scan. Reads of 16 bytes go beyond their end. */
+/** The lines to scan, or the array to cut. Reads of up to 64 bytes go beyond their end. */
 export const INPUT: usize = COLUMNS + MAX_CELLS * 4 + 16
 export const INPUT_BYTES: usize = 1 << 20
 
 /** What edits write: start and length of each text, then the texts. */
 export const TOKENS: usize = INPUT + INPUT_BYTES + 64
 export const TOKENS_BYTES: usize = 1 << 18
-/** Edited lines. Writes of 16 bytes go beyond their end. */
+/** Edited lines, or those that were cut from arrays. Writes of up to 64 bytes go beyond their end. */
 export const OUTPUT: usize = TOKENS + TOKENS_BYTES
 export const OUTPUT_BYTES: usize = INPUT_BYTES + (1 << 18)
-export const END: usize = OUTPUT + OUTPUT_BYTES + 16
+export const END: usize = OUTPUT + OUTPUT_BYTES + 64
