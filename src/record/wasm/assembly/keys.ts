@@ -1,4 +1,3 @@
-import { COLON } from './bytes'
 import { stepKey } from './host'
 import { ELEMENTS_BYTES, ENTRIES, ENTRY_BITS, ENTRY_BYTES, GUESSES, GUESS_BITS, TABLES, TABLE_BYTES } from './layout'
 import { skipString } from './text'
@@ -9,7 +8,7 @@ import { skipString } from './text'
  *  0: state << 8 | length of the text, or FREE
  *  4: the transition
  *  8: one bit for each of the first 16 bytes that belongs to the text
- * 16: the text: the key in its quotes, and the colon
+ * 16: the text: the key in its quotes
  *
  * Events repeat the order of their keys, so the entry is first guessed from the keys before it. A right guess takes one comparison: what
  * equals a key that was valid needs no look at its bytes.
@@ -62,7 +61,7 @@ export function inside(history: u32): u32 {
   return history + 0x3001
 }
 
-/** True when the member at `at` has the key of this entry, its colon right behind it. */
+/** True when the member at `at` has the key of this entry. */
 @inline
 export function isKeyOf(entry: usize, state: u32, at: usize): bool {
   const name = load<u32>(entry, NAME)
@@ -86,15 +85,14 @@ export function transitionOf(entry: usize): u32 {
 export function findKey(entries: usize, state: u32, at: usize, origin: usize): usize {
   const end = skipString(at)
   if (end == 0) return 0
-  // With the colon.
-  const length = end - at + 1
+  const length = end - at
   if (length > MAX_TEXT) {
     foundEntry = 0
     foundTransition = ask(state, at, end, origin)
     return end
   }
   const name = (state << 8) | <u32>length
-  const quoted = maskOf(length - 1)
+  const quoted = maskOf(length)
   const first = hash(name, at, length)
   let entry = entries + ((first + (victim & (WAYS - 1))) & (ENTRY_COUNT - 1)) * ENTRY_BYTES
   for (let way: usize = 0; way < WAYS; way++) {
@@ -106,7 +104,7 @@ export function findKey(entries: usize, state: u32, at: usize, origin: usize): u
     }
     if (known != name) continue
     if ((i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(other, TEXT))) & quoted) != quoted) continue
-    if (quoted == 0xffff && !isSameTail(other + TEXT, at, <u32>length - 1)) continue
+    if (quoted == 0xffff && !isSameTail(other + TEXT, at, <u32>length)) continue
     foundEntry = other
     foundTransition = load<i32>(other, TRANSITION)
     return end
@@ -116,9 +114,8 @@ export function findKey(entries: usize, state: u32, at: usize, origin: usize): u
   victim++
   store<u32>(entry, name, NAME)
   store<i32>(entry, foundTransition, TRANSITION)
-  store<u32>(entry, maskOf(length), MASK)
-  memory.copy(entry + TEXT, at, length - 1)
-  store<u8>(entry + TEXT + length - 1, <u8>COLON)
+  store<u32>(entry, quoted, MASK)
+  memory.copy(entry + TEXT, at, length)
   foundEntry = entry
   return end
 }
@@ -142,12 +139,12 @@ function isSameTail(text: usize, at: usize, length: u32): bool {
   return length <= 32 || i8x16.bitmask(i8x16.eq(v128.load(at + 16), v128.load(text + 16))) == 0xffff
 }
 
-/** Of the name, the first 8 bytes and the last 8; `length` counts the colon, which may not be there. */
+/** Of the name, the first 8 bytes and the last 8. */
 @inline
 function hash(name: u32, at: usize, length: usize): usize {
-  const plain = length - 2
+  const plain = length - 1
   const first = plain >= 8 ? load<u64>(at) : load<u64>(at) & ((<u64>1 << (plain << 3)) - 1)
-  const last = plain >= 8 ? load<u64>(at + length - 9) : 0
+  const last = plain >= 8 ? load<u64>(at + length - 8) : 0
   const mixed = (first ^ (last * 0x9e3779b97f4a7c15) ^ (<u64>name * 0xc2b2ae3d27d4eb4f)) * 0xff51afd7ed558ccd
   return <usize>(mixed >>> (64 - <u64>ENTRY_BITS))
 }

@@ -168,11 +168,11 @@ function scanValue(start: usize): u32 {
           store<u32>(slot, <u32>foundEntry)
           history = afterKey(history, foundEntry)
         }
-        at = skipSpace(behind)
-        if (load<u8>(at) != COLON) return fail(at, SYNTAX)
-        at++
+        at = behind
       }
       at = skipSpace(at)
+      if (load<u8>(at) != COLON) return fail(at, SYNTAX)
+      at = skipSpace(at + 1)
       byte = load<u8>(at)
     } else if (frame != FRAMES) {
       key = at

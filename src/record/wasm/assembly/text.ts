@@ -8,21 +8,10 @@ export function skipSpace(start: usize): usize {
 
 function skipSpaces(start: usize): usize {
   let at = start
-  // Most blanks stand alone.
-  for (let i = 0; i < 2; i++) {
-    const byte = load<u8>(at)
+  while (true) {
+    const byte: u32 = load<u8>(at)
     if (byte != SPACE && byte != TAB && byte != RETURN) return at
     at++
-  }
-  while (true) {
-    const bytes = v128.load(at)
-    const blank = v128.or(
-      v128.or(i8x16.eq(bytes, i8x16.splat(<i8>SPACE)), i8x16.eq(bytes, i8x16.splat(<i8>TAB))),
-      i8x16.eq(bytes, i8x16.splat(<i8>RETURN)),
-    )
-    const others = i8x16.bitmask(blank) ^ 0xffff
-    if (others != 0) return at + ctz(others)
-    at += 16
   }
 }
 
