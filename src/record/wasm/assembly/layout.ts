@@ -4,7 +4,7 @@
  * edits and the cutting of arrays use the same places (digests need 16 bytes a record in `COLUMNS`).
  */
 
-/** Open containers: 16 bytes each. Address 0 stands for "none", so it holds nothing. */
+/** Open containers and the outside of all: 16 bytes each. Address 0 stands for "none", so it holds nothing. */
 export const FRAMES: usize = 1024
 export const FRAME_BYTES: usize = 16
 export const MAX_DEPTH: usize = 1024

@@ -1,6 +1,4 @@
 import {
-  BACKSLASH,
-  CLOSE_ARRAY,
   CLOSE_OBJECT,
   COLON,
   COMMA,
@@ -8,11 +6,9 @@ import {
   LOWER_F,
   LOWER_N,
   LOWER_T,
-  OPEN_ARRAY,
   OPEN_OBJECT,
   QUOTE,
   RETURN,
-  SPACE,
 } from './bytes'
 import { isUtf8, stepElement } from './host'
 import { beginColumns, fillColumns } from './columns'
@@ -29,13 +25,14 @@ import {
   transitionOf,
 } from './keys'
 import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, HIT_BYTES, INPUT, RECORDS, RECORD_BYTES } from './layout'
-import { findLineFeed, isPlainNumber, skipEscape, skipNumber, skipSpace, stringStops } from './text'
+import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
 
 const START: u32 = 1
 const ACCEPT_MASK: u32 = 0xffff
 
 /** `Kind` of scan.ts. */
 const STRING: u32 = 1
+const ESCAPED: u32 = 2
 const OBJECT: u32 = 3
 const ARRAY: u32 = 4
 const TRUE: u32 = 5
@@ -54,6 +51,15 @@ const NOT_UTF8: u32 = 5
 const DUPLICATE_KEYS: u32 = 0x100
 /** No fault: the record does not go into this index any more. */
 const FULL: u32 = 255
+
+/** Frames: what closes the container, its state, its hit (0 for none) and the history behind it. The frame outside of all closes with no byte. */
+const CLOSER: usize = 0
+const STATE: usize = 4
+const OWN: usize = 8
+const HISTORY: usize = 12
+
+/** `,"`, as two bytes are loaded. */
+const COMMA_QUOTE: u32 = 0x222c
 
 /** Of the index so far, and of the window that was scanned last. */
 export let count: u32 = 0
@@ -137,53 +143,54 @@ export function scanWindow(length: usize, offset: usize): void {
 /** Scans the value that begins here, which should be all of its line. Leaves the position behind it, or one within a faulty line. */
 function scanValue(start: usize): u32 {
   const zero = origin
-  const elements = automaton
   const guesses = automaton + GUESSES
   let at = start
   let hit = nextHit
   let frame = FRAMES
   let history: u32 = 0
-  let state: u32 = 0
-  let isObject = false
-  let key = at
-  let byte: u32 = load<u8>(at)
-  let transition: u32 = byte == OPEN_OBJECT ? START << 16 : 0
+  if (!isOpening(load<u8>(start))) return scanScalar(start)
+  store<u32>(FRAMES, 0, CLOSER)
 
   while (true) {
-    if (isObject) {
-      key = at
+    const key = at
+    let transition: u32
+    if (load<u32>(frame, CLOSER) == CLOSE_OBJECT) {
       const slot = guessAt(guesses, history)
       const guess: usize = load<u32>(slot)
-      if (isKeyOf(guess, state, at)) {
+      if (isKeyOf(guess, load<u32>(frame, STATE), at)) {
         at += textLength(guess)
         transition = transitionOf(guess)
         history = afterKey(history, guess)
       } else {
-        if (byte != QUOTE) return fail(at, SYNTAX)
-        const behind = findKey(automaton + ENTRIES, state, at, zero)
+        if (load<u8>(at) != QUOTE) return fail(at, SYNTAX)
+        const behind = findKey(automaton + ENTRIES, load<u32>(frame, STATE), at, zero)
         if (behind == 0) return fail(at, SYNTAX)
         if (foundTransition < 0) return FULL
+        at = behind
         transition = foundTransition
         if (foundEntry != 0) {
           store<u32>(slot, <u32>foundEntry)
           history = afterKey(history, foundEntry)
         }
-        at = behind
       }
-      at = skipSpace(at)
-      if (load<u8>(at) != COLON) return fail(at, SYNTAX)
+      if (load<u8>(at) != COLON) {
+        at = skipSpaces(at)
+        if (load<u8>(at) != COLON) return fail(at, SYNTAX)
+      }
       at = skipSpace(at + 1)
-      byte = load<u8>(at)
-    } else if (frame != FRAMES) {
-      key = at
-      transition = load<u32>(elements + (<usize>state << 2))
+    } else if (frame == FRAMES) {
+      transition = load<u8>(at) == OPEN_OBJECT ? START << 16 : 0
+    } else {
+      const known = automaton + (<usize>load<u32>(frame, STATE) << 2)
+      transition = load<u32>(known)
       if (<i32>transition < 0) {
-        transition = stepElement(state)
+        transition = stepElement(load<u32>(frame, STATE))
         if (<i32>transition < 0) return FULL
-        store<u32>(elements + (<usize>state << 2), transition)
+        store<u32>(known, transition)
       }
     }
 
+    const byte: u32 = load<u8>(at)
     const accept = transition & ACCEPT_MASK
     let own: usize = 0
     if (accept != 0) {
@@ -196,68 +203,66 @@ function scanValue(start: usize): u32 {
 
     if (byte == QUOTE) {
       let kind = STRING
-      let behind = at + 1
-      while (true) {
-        const stops = stringStops(behind)
-        if (stops == 0) {
-          behind += 16
-          continue
-        }
-        behind += ctz(stops)
-        const stop = load<u8>(behind)
-        if (stop == QUOTE) break
-        if (stop != BACKSLASH) return fail(at, SYNTAX)
-        kind = STRING + 1
-        behind = skipEscape(behind)
-        if (behind == 0) return fail(at, SYNTAX)
+      let part = at + 1
+      let stops = stopsIn(part)
+      while (stops == 0) {
+        part += 16
+        stops = stopsIn(part)
       }
-      at = behind + 1
+      // The next member waits for this number: the quotes alone are known sooner than the stops.
+      let quote = part + ctz(quotesIn(part))
+      const stop = part + ctz(stops)
+      if (quote != stop) {
+        quote = skipEscapes(stop)
+        if (quote == 0) return fail(at, SYNTAX)
+        kind = ESCAPED
+      }
+      at = quote + 1
       if (own != 0) {
         store<u32>(own, accept | (kind << 16))
         store<u32>(own, <u32>(at - zero), 12)
       }
-    } else if (byte == OPEN_OBJECT || byte == OPEN_ARRAY) {
+      // What is behind most strings.
+      if (load<u16>(at) == COMMA_QUOTE) {
+        at++
+        continue
+      }
+    } else if (isOpening(byte)) {
       if (frame == framesEnd) return fail(at, TOO_DEEP)
-      store<u32>(frame, (state << 1) | u32(isObject))
-      store<u32>(frame, <u32>own, 4)
-      store<u32>(frame, history, 8)
       frame += FRAME_BYTES
+      const closer = byte + 2
+      store<u32>(frame, closer, CLOSER)
+      store<u32>(frame, transition >>> 16, STATE)
+      store<u32>(frame, <u32>own, OWN)
+      store<u32>(frame, history, HISTORY)
       history = inside(history)
-      state = transition >>> 16
-      isObject = byte == OPEN_OBJECT
-      if (own != 0) store<u32>(own, accept | ((isObject ? OBJECT : ARRAY) << 16))
+      if (own != 0) store<u32>(own, accept | ((byte == OPEN_OBJECT ? OBJECT : ARRAY) << 16))
       at = skipSpace(at + 1)
-      byte = load<u8>(at)
-      if (byte != (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) continue
+      if (load<u8>(at) != closer) continue
     } else {
-      let kind = NUMBER
-      let behind: usize
-      if (byte == LOWER_T) {
-        if (load<u32>(at) != 0x65757274) return fail(at, SYNTAX)
-        kind = TRUE
-        behind = at + 4
-      } else if (byte == LOWER_F) {
-        if (load<u32>(at, 1) != 0x65736c61) return fail(at, SYNTAX)
-        kind = FALSE
-        behind = at + 5
-      } else if (byte == LOWER_N) {
-        if (load<u32>(at) != 0x6c6c756e) return fail(at, SYNTAX)
-        kind = NULL
-        behind = at + 4
-      } else {
-        behind = skipNumber(at)
-        if (behind == 0) return fail(at, SYNTAX)
-        if (own != 0 && !isPlainNumber(at, behind)) kind = UNUSUAL
+      const behind = skipPlain(at, byte)
+      if (behind == 0) return fail(at, SYNTAX)
+      if (own != 0) {
+        store<u32>(own, accept | (kindOfPlain(byte, at, behind) << 16))
+        store<u32>(own, <u32>(behind - zero), 12)
       }
       at = behind
-      if (own != 0) {
-        store<u32>(own, accept | (kind << 16))
-        store<u32>(own, <u32>(at - zero), 12)
-      }
     }
 
     // Behind a value: close what it ends, up to the next one.
     while (true) {
+      at = skipSpace(at)
+      const behind: u32 = load<u8>(at)
+      at++
+      if (behind == COMMA) {
+        at = skipSpace(at)
+        break
+      }
+      if (behind != load<u32>(frame, CLOSER)) return fail(at - 1, SYNTAX)
+      const closed: usize = load<u32>(frame, OWN)
+      if (closed != 0) store<u32>(closed, <u32>(at - zero), 12)
+      history = load<u32>(frame, HISTORY)
+      frame -= FRAME_BYTES
       if (frame == FRAMES) {
         position = at
         if (load<u8>(skipSpace(at)) != LINE_FEED) return SYNTAX
@@ -265,24 +270,31 @@ function scanValue(start: usize): u32 {
         nextHit = hit
         return NONE
       }
-      at = skipSpace(at)
-      byte = load<u8>(at)
-      if (byte == COMMA) {
-        at = skipSpace(at + 1)
-        byte = load<u8>(at)
-        break
-      }
-      if (byte != (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) return fail(at, SYNTAX)
-      at++
-      frame -= FRAME_BYTES
-      history = load<u32>(frame, 8)
-      const opened = load<u32>(frame)
-      const closed: usize = load<u32>(frame, 4)
-      if (closed != 0) store<u32>(closed, <u32>(at - zero), 12)
-      state = opened >>> 1
-      isObject = (opened & 1) != 0
     }
   }
+}
+
+/** `{` or `[`, which differ in one bit. What closes them is two further. */
+@inline
+function isOpening(byte: u32): bool {
+  return (byte | 0x20) == OPEN_OBJECT
+}
+
+/** A line that begins neither an object nor an array. */
+function scanScalar(start: usize): u32 {
+  position = start
+  const byte: u32 = load<u8>(start)
+  const behind = byte == QUOTE ? skipString(start) : skipPlain(start, byte)
+  return behind != 0 && load<u8>(skipSpace(behind)) == LINE_FEED ? NOT_OBJECT : SYNTAX
+}
+
+/** Of a literal or number. */
+@inline
+function kindOfPlain(byte: u32, start: usize, end: usize): u32 {
+  if (byte == LOWER_T) return TRUE
+  if (byte == LOWER_F) return FALSE
+  if (byte == LOWER_N) return NULL
+  return isPlainNumber(start, end) ? NUMBER : UNUSUAL
 }
 
 @inline

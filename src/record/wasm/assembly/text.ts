@@ -1,4 +1,4 @@
-import { BACKSLASH, DOT, LINE_FEED, LOWER_E, MINUS, PLUS, QUOTE, RETURN, SPACE, TAB, ZERO } from './bytes'
+import { BACKSLASH, DOT, LINE_FEED, LOWER_E, LOWER_F, LOWER_N, LOWER_T, MINUS, PLUS, QUOTE, RETURN, SPACE, TAB, ZERO } from './bytes'
 
 /** The position of the first byte from here on that is not whitespace (a line feed is none). */
 @inline
@@ -6,7 +6,8 @@ export function skipSpace(start: usize): usize {
   return load<u8>(start) > SPACE ? start : skipSpaces(start)
 }
 
-function skipSpaces(start: usize): usize {
+/** The same, for where there may well be some. */
+export function skipSpaces(start: usize): usize {
   let at = start
   while (true) {
     const byte: u32 = load<u8>(at)
@@ -30,14 +31,49 @@ export function findLineFeed(start: usize): usize {
  * the control bytes, and no other byte there.
  */
 @inline
-export function stringStops(at: usize): i32 {
+export function stopsIn(at: usize): i32 {
   const bytes = v128.load(at)
   const low = i8x16.le_u(v128.xor(bytes, i8x16.splat(0x02)), i8x16.splat(0x20))
   return i8x16.bitmask(v128.or(low, i8x16.eq(bytes, i8x16.splat(<i8>BACKSLASH))))
 }
 
+/** One bit for each of 16 bytes that is a quote. */
+@inline
+export function quotesIn(at: usize): i32 {
+  return i8x16.bitmask(i8x16.eq(v128.load(at), i8x16.splat(<i8>QUOTE)))
+}
+
+/** The position behind the string that begins here, 0 when it is not one. */
+export function skipString(start: usize): usize {
+  const stop = firstStop(start + 1)
+  if (load<u8>(stop) == QUOTE) return stop + 1
+  const quote = skipEscapes(stop)
+  return quote == 0 ? 0 : quote + 1
+}
+
+/** The quote that ends the string whose plain part ends here, 0 when there is none. */
+export function skipEscapes(stop: usize): usize {
+  let at = stop
+  while (load<u8>(at) == BACKSLASH) {
+    at = skipEscape(at)
+    if (at == 0) return 0
+    at = firstStop(at)
+  }
+  return load<u8>(at) == QUOTE ? at : 0
+}
+
+@inline
+function firstStop(start: usize): usize {
+  let at = start
+  while (true) {
+    const stops = stopsIn(at)
+    if (stops != 0) return at + ctz(stops)
+    at += 16
+  }
+}
+
 /** The position behind an escape sequence, 0 when it is not one. */
-export function skipEscape(at: usize): usize {
+function skipEscape(at: usize): usize {
   const letter: u32 = load<u8>(at, 1)
   if (letter == 0x75) return isHex(at + 2) && isHex(at + 3) && isHex(at + 4) && isHex(at + 5) ? at + 6 : 0
   // " \ / b f n r t
@@ -56,27 +92,18 @@ export function skipEscape(at: usize): usize {
   }
 }
 
-/** The position behind the string that begins here, 0 when it is not one. */
-export function skipString(start: usize): usize {
-  let at = start + 1
-  while (true) {
-    const stops = stringStops(at)
-    if (stops == 0) {
-      at += 16
-      continue
-    }
-    at += ctz(stops)
-    const byte = load<u8>(at)
-    if (byte == QUOTE) return at + 1
-    if (byte != BACKSLASH) return 0
-    at = skipEscape(at)
-    if (at == 0) return 0
-  }
+/** The position behind the literal or number that begins here, with this byte; 0 when it is none. */
+@inline
+export function skipPlain(at: usize, byte: u32): usize {
+  if (byte == LOWER_T) return load<u32>(at) == 0x65757274 ? at + 4 : 0
+  if (byte == LOWER_F) return load<u32>(at, 1) == 0x65736c61 ? at + 5 : 0
+  if (byte == LOWER_N) return load<u32>(at) == 0x6c6c756e ? at + 4 : 0
+  return skipNumber(at)
 }
 
 /** The position behind the number that begins here, 0 when it is not one. */
 @inline
-export function skipNumber(start: usize): usize {
+function skipNumber(start: usize): usize {
   let at = start
   if (load<u8>(at) == MINUS) at++
   if (load<u8>(at) == ZERO) {
