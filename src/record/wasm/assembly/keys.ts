@@ -43,16 +43,16 @@ export function clearTable(number: usize): void {
   for (let i: usize = 0; i < 1 << GUESS_BITS; i++) store<u32>(table + GUESSES + 4 * i, <u32>nobody)
 }
 
-/** Where the guess stands for the key that follows what `history` tells. */
+/** Where the guess stands for the key that follows what `history` tells. Its low bits will do: the places of entries come from a hash. */
 @inline
 export function guessAt(guesses: usize, history: u32): usize {
-  return guesses + (<usize>((history * 0x9e3779b1) >>> (32 - GUESS_BITS)) << 2)
+  return guesses + (<usize>(history & ((1 << GUESS_BITS) - 1)) << 2)
 }
 
-/** The last four keys. */
+/** The last four keys are in the bits that `guessAt` looks at. */
 @inline
 export function afterKey(history: u32, entry: usize): u32 {
-  return (history << 8) + <u32>(entry / ENTRY_BYTES)
+  return (history << 3) + <u32>(entry / ENTRY_BYTES)
 }
 
 /** Inside a container that a key opened. */

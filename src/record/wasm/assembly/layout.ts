@@ -20,9 +20,9 @@ export const ACCEPT_COUNT: usize = 4096
 export const ACCEPT_BYTES: usize = 16
 export const MANY: u32 = 0x8000
 export const TOO_MANY: u32 = 0xffff
-/** By hash of what stands before a key: the entry of the key that was there last time. */
+/** By what stands before a key: the entry of the key that was there last time. */
 export const GUESSES: usize = ACCEPTS + ACCEPT_COUNT * ACCEPT_BYTES
-export const GUESS_BITS: u32 = 12
+export const GUESS_BITS: u32 = 13
 /** Keys; one entry more, for a guess that nobody made. */
 export const ENTRIES: usize = GUESSES + (4 << GUESS_BITS)
 export const ENTRY_BITS: u32 = 11
