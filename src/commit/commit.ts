@@ -5,7 +5,6 @@ import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch, End, Reject } from '../record/batch.ts'
 import type { Json, JsonObject } from '../record/json.ts'
 import type { Paths } from '../record/path.ts'
-import { giveBack } from '../record/run-buffers.ts'
 import type { Compression } from './compress.ts'
 import type { Database } from './database.ts'
 import { DedupIndex } from './dedup-index.ts'
@@ -64,7 +63,7 @@ export interface CommitOptions {
   readonly stopping?: AbortSignal
   /** Milliseconds for which the end of a run waits for a store that takes nothing: 2 minutes; of an interrupted run in all: 20 seconds. */
   readonly patience?: { readonly done: number; readonly interrupted: number }
-  /** The bytes of a batch are given back (`giveBack`) when it is written: nobody keeps them, or anything that refers to them. */
+  /** The memory of a batch is given back when it is written: nobody keeps it, or anything that refers to it. */
   readonly givesBack?: boolean
   /** Bytes of lines that wait in memory, over all partitions: 32 MiB. */
   readonly bufferBytes?: number
@@ -309,8 +308,7 @@ class ObjectCommit implements Commit {
     this.#forgetReplayed(batch, settlement.duplicate)
     this.#isBehindPiece = batch.continues
     this.#keepProgress(epoch, batch)
-    // The pieces of a batch that was split share their memory.
-    if (this.#parts.options.givesBack === true && !batch.continues) giveBack(batch.bytes)
+    if (this.#parts.options.givesBack === true) batch.giveBack()
     this.#end = batch.end
     if (this.#ledger.isInside) return
     if (this.#end || epoch.files.isFull || this.#parts.kept.isFull || epoch.isOverdue || this.#fullTarget())

@@ -7,6 +7,7 @@ import type { Json } from './json.ts'
 import { readString } from './json-text.ts'
 import { isPlainNumber } from './number.ts'
 import type { Path, Paths } from './path.ts'
+import { giveBack } from './run-buffers.ts'
 import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, Kind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
 import { writeLines } from './write-lines.ts'
@@ -366,6 +367,13 @@ export class Batch {
     allocate: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafeSlow(bytes),
   ): Buffer {
     return writeLines(this.#edited(), this.#index.records, list ?? this.#listLive(), allocate)
+  }
+
+  /** Says that nobody reads the batch any more, or anything that refers to its memory: a later one is made in it. */
+  giveBack(): void {
+    giveBack(this.#index.records)
+    // The pieces of a batch that was split share their bytes.
+    if (!this.continues) giveBack(this.bytes)
   }
 
   #listLive(): number[] {

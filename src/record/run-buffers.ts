@@ -6,21 +6,35 @@ export const RUN_BYTES = 512 * 1024
  * again when it is given back. What nobody gives back is collected as any other memory.
  */
 export function lendBuffer(): Buffer {
-  const buffer = free.pop() ?? Buffer.allocUnsafeSlow(RUN_BYTES)
-  lent.add(buffer.buffer)
-  return buffer
+  return Buffer.from(lend())
+}
+
+/** Memory for the index of a run, not cleared. Memory that is small, or larger than the pool has, is always new. */
+export function lendWords(length: number): Uint32Array {
+  return 4 * length < WORTH_LENDING || 4 * length > RUN_BYTES
+    ? new Uint32Array(length)
+    : new Uint32Array(lend(), 0, length)
 }
 
 /**
- * Says that nobody reads these bytes any more, nor any others in the same memory: a later run overwrites them. Memory that does not come from
- * `lendBuffer`, or is back already, is left alone.
+ * Says that nobody reads these bytes or numbers any more, nor any others in the same memory: a later run overwrites them. Memory that was not lent, or
+ * is back already, is left alone.
  */
-export function giveBack({ buffer }: Buffer): void {
-  if (lent.delete(buffer) && free.length < MAX_FREE) free.push(Buffer.from(buffer))
+export function giveBack({ buffer }: ArrayBufferView): void {
+  if (lent.delete(buffer) && free.length < MAX_FREE) free.push(buffer)
 }
 
-/** No more are under way in one pipeline: one for each of its streams, and the run that is being filled. */
-const MAX_FREE = 8
+/** No more are under way in one pipeline: two for each of its streams, and the run that is being filled. */
+const MAX_FREE = 16
 
-const free: Buffer[] = []
+/** New memory of this size may be pages that were never touched, and the processor faults on each of them; less comes from what was freed before. */
+const WORTH_LENDING = 64 * 1024
+
+const free: ArrayBufferLike[] = []
 const lent = new WeakSet<ArrayBufferLike>()
+
+function lend(): ArrayBufferLike {
+  const buffer = free.pop() ?? Buffer.allocUnsafeSlow(RUN_BYTES).buffer
+  lent.add(buffer)
+  return buffer
+}

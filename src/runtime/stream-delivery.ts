@@ -6,7 +6,6 @@ import { memoryClaims, Settler } from '../commit/settle.ts'
 import { addTally, emptyTally } from '../commit/tally.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
-import { giveBack } from '../record/run-buffers.ts'
 import type { Delivery } from './delivery.ts'
 
 interface StreamDeliveryOptions {
@@ -54,8 +53,7 @@ export function openStreamDelivery({ sink, note, givesBack, reusesOutput }: Stre
       bytesOut += bytes.length
       await sink.write(bytes, aborting.signal)
     }
-    // The pieces of a batch that was split share their memory.
-    if (givesBack && !batch.continues) giveBack(batch.bytes)
+    if (givesBack) batch.giveBack()
     if (batch.end) {
       await sink.flush()
       totals = addTally(totals, ledger.close())

@@ -16,7 +16,7 @@ import { endBatch, openBatches } from '../../src/record/door.ts'
 import { LineFramer } from '../../src/record/lines.ts'
 import { Paths } from '../../src/record/path.ts'
 import type { Record } from '../../src/record/record.ts'
-import { giveBack, lendBuffer, RUN_BYTES } from '../../src/record/run-buffers.ts'
+import { giveBack, lendBuffer, lendWords, RUN_BYTES } from '../../src/record/run-buffers.ts'
 import { defaultLimits } from '../../src/record/scan.ts'
 import { previewPipeline } from '../../src/runtime/preview.ts'
 import { runPipeline } from '../../src/runtime/run.ts'
@@ -38,6 +38,24 @@ test('memory that is given back is lent again, once, and foreign memory never', 
   const memory = new Set(lent.map(({ buffer }) => buffer))
   assert.equal(again.filter(({ buffer }) => memory.delete(buffer)).length, 8)
   assert.equal(new Set(again.map(({ buffer }) => buffer)).size, 9)
+})
+
+test('the numbers of an index come from the same memory, unless they are few or too many', () => {
+  const words = RUN_BYTES / 4
+  const bytes = lendBuffer()
+  giveBack(bytes)
+  const few = lendWords(100)
+  const many = lendWords(words + 1)
+  const lent = lendWords(words / 2)
+  assert.deepEqual([few.length, many.length, lent.length], [100, words + 1, words / 2])
+  assert.equal(lent.buffer, bytes.buffer)
+  for (const own of [few, many]) {
+    assert.ok(own.every((word) => word === 0))
+    giveBack(own)
+    assert.notEqual(lendBuffer().buffer, own.buffer)
+  }
+  giveBack(lent.subarray(10, 20))
+  assert.equal(lendBuffer().buffer, bytes.buffer)
 })
 
 test('runs are made in memory that was given back, and nothing of theirs is in it', () => {

@@ -3,6 +3,7 @@ import type { Automaton } from '../automaton.ts'
 import { LINE_FEED } from '../ascii.ts'
 import { fillColumns, HIT_STRIDE, numberLines, RECORD_STRIDE } from '../record-index.ts'
 import type { RecordIndex, ScanTask } from '../record-index.ts'
+import { lendWords } from '../run-buffers.ts'
 import { loadModule } from './module.ts'
 import type { ScannerModule } from './module.ts'
 
@@ -104,19 +105,24 @@ export class WasmScanner {
     const count = this.#module.count.value
     const lines = this.#module.lines.value
     const hitCount = this.#module.hitCount.value
-    const records = this.#take(RECORDS.value, RECORD_STRIDE * (count + 1))
+    const words = lendWords(RECORD_STRIDE * (count + 1) + HIT_STRIDE * hitCount + count * pathCount)
+    const records = words.subarray(0, RECORD_STRIDE * (count + 1))
+    const hits = words.subarray(records.length, records.length + HIT_STRIDE * hitCount)
+    const columns = words.subarray(records.length + hits.length)
+    this.#take(RECORDS.value, records)
     records.set([scanned, scanned, hitCount, 0], RECORD_STRIDE * count)
-    const hits = this.#take(HITS.value, HIT_STRIDE * hitCount)
+    this.#take(HITS.value, hits)
     const fit = columnsFit.value === 1
-    const columns = fit ? this.#take(COLUMNS.value, count * pathCount) : new Uint32Array(count * pathCount)
+    if (fit) this.#take(COLUMNS.value, columns)
+    else columns.fill(0)
     const lineNumbers = lines > count ? numberLines(bytes, { count, records }) : undefined
     const index: RecordIndex = { count, pathCount, records, hits, columns, accepts, scanned, lines, lineNumbers }
     if (!fit) fillColumns(index, plain)
     return index
   }
 
-  #take(start: number, length: number): Uint32Array {
-    return this.#numbers.slice(start / 4, start / 4 + length)
+  #take(start: number, words: Uint32Array): void {
+    words.set(this.#numbers.subarray(start / 4, start / 4 + words.length))
   }
 
   /** The table of an automaton. One that has none gets that which was given longest ago. */
