@@ -154,7 +154,7 @@ export const tlsFields = Type.Object(
 export const repairBack = {
   default: '7d',
   description:
-    'How far back, once a day, the counts of the API per hour are compared with what they were when each hour was read; hours that differ are read again. Between 2d and 14d.',
+    'How far back, once a day, the counts of the API per hour are compared with what they were when each hour was read; hours that differ are read again. Whole hours are compared: not the one that `since` cuts. Between 2d and 14d.',
 }
 
 const asked = {

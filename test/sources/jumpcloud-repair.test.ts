@@ -13,8 +13,8 @@ import type { Organization } from '../servers/jumpcloud/organization.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
-/** When the clock of the server is at first. */
-const BEGIN = Date.now() - 20 * DAY
+/** When the clock of the server is at first: a full hour, because a late event of an hour that `since` cuts is not found. */
+const BEGIN = Math.floor((Date.now() - 20 * DAY) / HOUR) * HOUR
 
 /** Four days of events, a few of which are shown 30 hours after their time; the first day of them is past. */
 async function start(context: TestContext, options: JumpCloudOptions = {}): Promise<JumpCloudServer> {
@@ -127,7 +127,8 @@ sink: { type: file, path: out, key: all, roll: { maxRecords: 5 } }
   await workspace.report(['run', 'p'], options)
   server.clock.advance(2 * DAY)
   await workspace.report(['run', 'p'], options)
-  server.clock.advance(DAY)
+  // More than a day, since the comparison is due a day after the last one by a clock that goes on meanwhile.
+  server.clock.advance(DAY + HOUR)
   const before = repairsOf(server).length
   const running = workspace.start(['run', 'p', '--set', 'source.rate.perSecond=50'], options)
   const ended = running.ended.then(() => true)
@@ -135,10 +136,10 @@ sink: { type: file, path: out, key: all, roll: { maxRecords: 5 } }
     assert.ok(!(await Promise.race([ended, sleep(1).then(() => false)])), 'it ended before it was killed')
   running.kill('SIGKILL')
   await ended
-  server.clock.advance(DAY)
+  server.clock.advance(DAY + HOUR)
   const third = await workspace.report(['run', 'p'], options)
   assert.ok((third.late['7d'] ?? 0) > 0)
-  server.clock.advance(DAY)
+  server.clock.advance(DAY + HOUR)
   await workspace.report(['run', 'p'], options)
   const ids = (await readRecords(workspace.path('out'))).map(({ id }) => id)
   assert.equal(ids.length, 800)
