@@ -148,7 +148,8 @@ test(
       return path
     }
     const small = await summaryOf(startChild(t, await write('small.json', repeat('[', ',', ']', MiB))))
-    const bound = small.memory + 60
+    // Nobody gives the memory of these runs back: what has been read waits for the garbage collector, some 70 MiB at most, of 200 as of 1000.
+    const bound = small.memory + 100
     const check = async (path: string, expected: { lines?: number; skipped: number; bytes: number }) => {
       const summary = await summaryOf(startChild(t, path))
       assert.equal(summary.error, undefined)
@@ -159,7 +160,7 @@ test(
     // One line of 200 MiB, which holds 200 MiB of elements.
     await check(await write('array.json', repeat('[', ',', ']', 200 * MiB)), { skipped: 0, bytes: 200 * MiB })
     // The same compressed: 10 bytes of content for each byte of the file.
-    await check(await write('array.json.gz', repeat('[', ',', ']', 100 * MiB)), { skipped: 0, bytes: 100 * MiB })
+    await check(await write('array.json.gz', repeat('[', ',', ']', 200 * MiB)), { skipped: 0, bytes: 200 * MiB })
     // One element, and one line, of 200 MiB.
     await check(await write('element.json', repeat('[{"all":[', ',', ']}]', 200 * MiB)), { skipped: 1, bytes: 0 })
     await check(await write('line.ndjson', repeat('{"all":[', ',', ']}', 200 * MiB)), { skipped: 1, bytes: 0 })
