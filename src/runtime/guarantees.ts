@@ -163,7 +163,7 @@ function sourceOf({ source }: CheckedPipeline, isKept: boolean): Guarantees {
     const repaired = Math.max(reach, back - BETWEEN_REPAIRS)
     const unseen =
       repaired > reach
-        ? ` What comes after ${formatDuration(reach)} is found once a day, by the counts of the API alone: not where it does not tell them, or where as many events of that hour have vanished as came.`
+        ? ` What comes after ${formatDuration(reach)} is found once a day, by the counts of the API alone: not in an hour that window.since cuts, not where the API does not tell them, nor where as many events of that hour have vanished as came.`
         : ''
     borders.push({
       what: `An event that the API shows more than ${formatDuration(repaired)} after its time may be missed.${unseen}`,
