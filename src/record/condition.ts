@@ -4,7 +4,7 @@ import { sameNumber } from './number.ts'
 import type { Paths } from './path.ts'
 import { parsePattern } from './pattern.ts'
 import type { Condition, Test } from './record.ts'
-import { rememberTest } from './repeated-test.ts'
+import { rememberVerdicts } from './verdicts.ts'
 import { HIT_STRIDE, Kind } from './scan.ts'
 import { Edit } from './edits.ts'
 
@@ -66,7 +66,7 @@ function refuse(): SluiceError {
 function compileText(text: string): HitTest {
   const pattern = readPattern(text)
   if (pattern !== undefined) {
-    const holds = rememberTest((found) => pattern.test(found))
+    const holds = rememberVerdicts((found) => pattern.test(found))
     return (batch, hits) => hits.some((hit) => isScalarText(batch.kind(hit)) && holds(batch, hit))
   }
   // A string without escapes has this one spelling; where this one has escapes, no such string is equal.

@@ -6,7 +6,7 @@ import { HIT_STRIDE, Kind } from './scan.ts'
  * A test of the text of a hit. It remembers what it said of short texts by their bytes, since names of fields and the like come again and again: so
  * the text itself is rarely made.
  */
-export function rememberTest(test: (text: string) => boolean): (batch: Batch, hit: number) => boolean {
+export function rememberVerdicts(test: (text: string) => boolean): (batch: Batch, hit: number) => boolean {
   const lengths = new Uint8Array(SLOTS)
   const spelled = new Uint8Array(SLOTS * MAX_LENGTH)
   const answers = new Uint8Array(SLOTS)

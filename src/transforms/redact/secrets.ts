@@ -7,7 +7,7 @@ import { skipString } from '../../record/walk.ts'
 import { createPattern } from '../../record/pattern.ts'
 import type { HitTest } from '../../record/condition.ts'
 import type { Paths } from '../../record/path.ts'
-import { rememberTest } from '../../record/repeated-test.ts'
+import { rememberVerdicts } from '../../record/verdicts.ts'
 import type { Rule } from './redactor.ts'
 
 /** Names of what must not be kept, in keys and in the `field` of a change. */
@@ -42,7 +42,7 @@ const TEXT_OR_STRUCTURE = (1 << Kind.string) | (1 << Kind.escaped) | (1 << Kind.
 /** Whether any of the values speaks of a secret, be it text or, in an odd record, something with such text inside. */
 function namesSecret(): HitTest {
   const pattern = createPattern(SECRET_NAME, 'i')
-  const isSecret = rememberTest((text) => pattern.test(text))
+  const isSecret = rememberVerdicts((text) => pattern.test(text))
   return (batch, hits) => hits.some((hit) => isSecret(batch, hit))
 }
 
