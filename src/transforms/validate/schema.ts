@@ -29,6 +29,8 @@ export async function loadSchema(file: string): Promise<Schema> {
   } catch (error) {
     throw asSluiceError(error, 'SCHEMA_INVALID', `schema ${file} cannot be read`)
   }
+  const known = compiled.get(text)
+  if (known !== undefined) return known
   let root: Json
   try {
     const parsed: Json = JSON.parse(text)
@@ -36,8 +38,13 @@ export async function loadSchema(file: string): Promise<Schema> {
   } catch (error) {
     throw asSluiceError(error, 'SCHEMA_INVALID', `schema ${file} is not JSON`)
   }
-  return compileSchema(root, file)
+  const schema = compileSchema(root, file)
+  compiled.set(text, schema)
+  return schema
 }
+
+/** By their text: the check of a pipeline compiles a schema that its run needs again, which takes as long as thousands of events. */
+const compiled = new Map<string, Schema>()
 
 /** @param name names the schema in errors. */
 export function compileSchema(root: Json, name: string): Schema {
