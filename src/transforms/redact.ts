@@ -63,9 +63,9 @@ export default defineTransform({
   ],
   check: ({ preset, rules }) => findings(preset, rules),
   create({ preset, rules }, { paths, isReplay = false }) {
-    const mask = maskWith(MASK)
-    const compiled = preset === 'secrets' ? secretRules(paths, mask) : []
-    for (const rule of rules) compiled.push(compileRule(rule, paths, isReplay))
+    const masks = createMasks()
+    const compiled = preset === 'secrets' ? secretRules(paths, masks(MASK)) : []
+    for (const rule of rules) compiled.push(compileRule(rule, { paths, masks, isReplay }))
     return { batch: createRedactor(compiled) }
   },
 })
@@ -75,22 +75,36 @@ const SCALAR_KINDS = ANY_KIND & ~(1 << Kind.object) & ~(1 << Kind.array)
 
 type RuleConfig = Static<typeof RULE>
 
+interface RuleOptions {
+  readonly paths: Paths
+  readonly masks: (text: string) => Rule['edit']
+  readonly isReplay: boolean
+}
+
 function compileRule(
   { path, when, action, key, with: text = MASK }: RuleConfig,
-  paths: Paths,
-  isReplay: boolean,
+  { paths, masks, isReplay }: RuleOptions,
 ): Rule {
   return {
     path: paths.add(path),
     kinds: ANY_KIND,
     ...(when && { when: compileWhen(path, when, paths) }),
-    edit: createEdit(action, { mask: maskWith(text), key, isReplay }),
+    edit: createEdit(action, { mask: masks(text), key, isReplay }),
   }
 }
 
-function maskWith(text: string): Rule['edit'] {
-  const json = Buffer.from(JSON.stringify(text))
-  return (batch) => batch.token(json)
+/** Rules that mask with the same text share its Buffer, and so a batch has one token for them, not one for each value. */
+function createMasks(): (text: string) => Rule['edit'] {
+  const known = new Map<string, Rule['edit']>()
+  return (text) => {
+    let mask = known.get(text)
+    if (mask === undefined) {
+      const json = Buffer.from(JSON.stringify(text))
+      mask = (batch) => batch.token(json)
+      known.set(text, mask)
+    }
+    return mask
+  }
 }
 
 interface EditOptions {
