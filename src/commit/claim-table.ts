@@ -5,8 +5,8 @@ export const ENTRY_BYTES = 16
 export const Found = { new: 0, same: 1, differs: 2 } as const
 
 /**
- * A set of entries in memory, by key: the entries as they come, and an index by open addressing over them, 21 to 24 bytes a key together. Both are
- * cut into 64 segments by the key, which grow one at a time, so that growing takes little memory at once. Keys are hashes already.
+ * A set of entries in memory, by key: the entries as they come, and an index by open addressing over them, about 23 bytes a key together. Both are cut
+ * into 64 segments by the key, which double one at a time, so that growing takes little memory at once. Keys are hashes already.
  *
  * A slot of the index is 0 when it is free, else the number of an entry, counted from 1, with as many bits of its key above it as there is room for: so
  * an entry is hardly ever read that is not the one that is looked for.
@@ -20,18 +20,16 @@ export class ClaimTable {
   #numberBits = 12
   #largest = 2 ** 12 - 1
   readonly #segments: Segment[]
-  #slots: number
+  #slots = 0
 
   /** @param expected number of entries that will come soon. */
   constructor(expected = 0) {
-    const slots = Math.max(SMALLEST, Math.ceil(expected / SEGMENTS / 0.75))
-    this.#segments = Array.from({ length: SEGMENTS }, () => ({
-      slots: new Uint32Array(slots),
-      count: 0,
-      blocks: [],
-      committed: 0,
-    }))
-    this.#slots = SEGMENTS * slots
+    this.#segments = Array.from({ length: SEGMENTS }, (_, segment) => {
+      let slots = Math.round(SMALLEST * 2 ** (segment / SEGMENTS))
+      while (slots * FULLEST < (expected / SEGMENTS) * UNEVEN) slots *= 2
+      this.#slots += slots
+      return { slots: new Uint32Array(slots), count: 0, blocks: [], committed: 0 }
+    })
   }
 
   /** Number of entries. */
@@ -121,12 +119,16 @@ export class ClaimTable {
 
   #grow(segment: Segment): void {
     const { slots: old, count, blocks } = segment
-    const slots = new Uint32Array(old.length <= DOUBLED ? old.length * 2 : Math.ceil(old.length * GROWTH))
-    for (let i = 0; i < count; i++) {
-      const entry = blocks[(i / BLOCK) | 0] + (i % BLOCK)
-      const page = this.#pages[entry >>> PAGE_BITS]
-      const place = placeOf(entry)
-      slots[findFree(slots, page[place + 1])] = this.#valueOf(page[place + 2], entry)
+    const slots = new Uint32Array(2 * old.length)
+    let left = count
+    for (const first of blocks) {
+      const page = this.#pages[first >>> PAGE_BITS]
+      const place = placeOf(first)
+      for (let i = 0; i < Math.min(left, BLOCK); i++) {
+        const at = place + i * ENTRY_WORDS
+        slots[findFree(slots, page[at + 1])] = this.#valueOf(page[at + 2], first + i)
+      }
+      left -= BLOCK
     }
     segment.slots = slots
     this.#slots += slots.length - old.length
@@ -197,12 +199,12 @@ const PAGE_BITS = 10
 const PAGE = 1 << PAGE_BITS
 const PAGE_BYTES = PAGE * ENTRY_BYTES
 const SEGMENTS = 64
-const SMALLEST = 8
+/** Slots of the smallest segment. The largest begins with twice as many: so they do not all grow at the same time, and the memory for a key hardly changes. */
+const SMALLEST = 16
 /** Long searches are cheap, growing is not. */
 const FULLEST = 0.9
-const GROWTH = 1.65
-/** Segments of so many slots still double: their memory is nothing, and the first claims of a bucket come fast. */
-const DOUBLED = 32
+/** A segment may get so much more than its share of the keys. */
+const UNEVEN = 1.05
 const SLOT_BYTES = 4
 /** More would leave no bit for a key; so many entries are 40 GB. */
 const MAX_NUMBER_BITS = 31
