@@ -1,3 +1,5 @@
+import { COLON, DOT, LOWER_T, MINUS, NINE, PLUS, ZERO } from './ascii.ts'
+
 /**
  * The instant that an RFC 3339 time stands for, in milliseconds since 1970, rounded down; NaN when the bytes are not such a time.
  * `start` and `end` are inside the quotes. Any offset, 0 to 9 fraction digits, `t` and `z` in either case; dates that do not exist
@@ -9,7 +11,7 @@ export function parseInstant(bytes: Uint8Array, start: number, end: number): num
   const seconds = start + 17
   const zone = end - start < SHORTEST ? -1 : zoneStart(bytes, seconds + 2, end)
   if (zone < 0) return NaN
-  if (bytes[start + 4] !== DASH || bytes[start + 7] !== DASH || (bytes[start + 10] | 0x20) !== LOWER_T) return NaN
+  if (bytes[start + 4] !== MINUS || bytes[start + 7] !== MINUS || (bytes[start + 10] | 0x20) !== LOWER_T) return NaN
   if (bytes[start + 13] !== COLON || bytes[start + 16] !== COLON) return NaN
 
   const century = twoDigits(bytes, start)
@@ -29,19 +31,50 @@ export function parseInstant(bytes: Uint8Array, start: number, end: number): num
   return (minutes * 60 + second) * 1000 + digits(bytes, seconds + 3, 3, zone)
 }
 
+/** Whether `parseInstant` takes these bytes for a time. Told by the shape alone where that is that of most times: in UTC, and of a day that all months have. */
+export function isInstant(bytes: Uint8Array, start: number, end: number): boolean {
+  return isOrdinary(bytes, start, end) || !Number.isNaN(parseInstant(bytes, start, end))
+}
+
 /** The part of a time below its millisecond, in nanoseconds (0 to 999999). Only for bytes that `parseInstant` accepts. */
 export function nanosecondsOf(bytes: Uint8Array, start: number, end: number): number {
   return digits(bytes, start + 23, 6, zoneStart(bytes, start + 19, end))
 }
 
+function isOrdinary(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start
+  if (length < SHORTEST || bytes[end - 1] !== UPPER_Z) return false
+  if (length > SHORTEST) {
+    if (bytes[start + SHORTEST - 1] !== DOT || length === SHORTEST + 1 || length > LONGEST) return false
+    for (let at = start + SHORTEST; at < end - 1; at++) if (!isDigit(bytes[at])) return false
+  }
+  const month = twoDigits(bytes, start + 5)
+  const day = twoDigits(bytes, start + 8)
+  return (
+    twoDigits(bytes, start) <= 99 &&
+    twoDigits(bytes, start + 2) <= 99 &&
+    bytes[start + 4] === MINUS &&
+    month >= 1 &&
+    month <= 12 &&
+    bytes[start + 7] === MINUS &&
+    day >= 1 &&
+    day <= 28 &&
+    bytes[start + 10] === UPPER_T &&
+    twoDigits(bytes, start + 11) <= 23 &&
+    bytes[start + 13] === COLON &&
+    twoDigits(bytes, start + 14) <= 59 &&
+    bytes[start + 16] === COLON &&
+    twoDigits(bytes, start + 17) <= 59
+  )
+}
+
 /** Length of `2024-03-04T18:01:26Z`. */
 const SHORTEST = 20
-const COLON = 0x3a
-const DASH = 0x2d
-const DOT = 0x2e
-const LOWER_T = 0x74
+/** The same with nine digits of a fraction. */
+const LONGEST = 30
 const LOWER_Z = 0x7a
-const PLUS = 0x2b
+const UPPER_T = 0x54
+const UPPER_Z = 0x5a
 const DAYS = Uint8Array.of(0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 const NOT_DIGITS = 100
 
@@ -49,14 +82,18 @@ const NOT_DIGITS = 100
 function zoneStart(bytes: Uint8Array, at: number, end: number): number {
   if (bytes[at] !== DOT) return at
   let zone = at + 1
-  while (zone < end && (bytes[zone] - 0x30) >>> 0 <= 9) zone++
+  while (zone < end && isDigit(bytes[zone])) zone++
   const width = zone - at - 1
   return width === 0 || width > 9 || zone === end ? -1 : zone
 }
 
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= NINE
+}
+
 function twoDigits(bytes: Uint8Array, at: number): number {
-  const tens = bytes[at] - 0x30
-  const ones = bytes[at + 1] - 0x30
+  const tens = bytes[at] - ZERO
+  const ones = bytes[at + 1] - ZERO
   return tens >>> 0 > 9 || ones >>> 0 > 9 ? NOT_DIGITS : tens * 10 + ones
 }
 
@@ -64,7 +101,7 @@ function twoDigits(bytes: Uint8Array, at: number): number {
 function offsetMinutes(bytes: Uint8Array, zone: number, end: number): number {
   const sign = bytes[zone]
   if (end - zone === 1) return (sign | 0x20) === LOWER_Z ? 0 : NaN
-  if (end - zone !== 6 || (sign !== PLUS && sign !== DASH) || bytes[zone + 3] !== COLON) return NaN
+  if (end - zone !== 6 || (sign !== PLUS && sign !== MINUS) || bytes[zone + 3] !== COLON) return NaN
   const hours = twoDigits(bytes, zone + 1)
   const minutes = twoDigits(bytes, zone + 4)
   if (hours > 23 || minutes > 59) return NaN
@@ -87,6 +124,6 @@ function daysSince1970(year: number, month: number, day: number): number {
 /** The number that `count` digits spell, those from `end` on taken as 0. */
 function digits(bytes: Uint8Array, start: number, count: number, end: number): number {
   let value = 0
-  for (let at = start; at < start + count; at++) value = value * 10 + (at < end ? bytes[at] - 0x30 : 0)
+  for (let at = start; at < start + count; at++) value = value * 10 + (at < end ? bytes[at] - ZERO : 0)
   return value
 }

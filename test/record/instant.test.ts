@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import * as fc from 'fast-check'
-import { nanosecondsOf, parseInstant } from '../../src/record/instant.ts'
+import { isInstant, nanosecondsOf, parseInstant } from '../../src/record/instant.ts'
 
 const ajv = new Ajv2020()
 addFormats.default(ajv)
@@ -127,6 +127,23 @@ test('every RFC 3339 spelling that ajv takes is an instant', () => {
       if (strict.test(text) && ajvDateTime(text)) assert.ok(!Number.isNaN(instant(text)), text)
     }),
     { numRuns: 5000 },
+  )
+})
+
+test('it is known without the instant whether there is one', () => {
+  const ordinary = fc
+    .tuple(two(12), two(31), two(24), two(60), fc.stringMatching(/^(\.[0-9]{0,10})?$/), fc.constantFrom('Z', 'z', ''))
+    .map(([month, day, hour, second, fraction, zone]) => `2024-${month}-${day}T${hour}:30:${second}${fraction}${zone}`)
+  const spoilt = fc
+    .tuple(ordinary, fc.nat(29), fc.constantFrom('/', ':', '0', '-', 'T', 'é'))
+    .map(([text, at, by]) => text.slice(0, at) + by + text.slice(at + 1))
+  fc.assert(
+    fc.property(fc.oneof(timeLike, ordinary, spoilt), (text) => {
+      const line = Buffer.from(`"${text}"`)
+      const end = line.length - 1
+      assert.equal(isInstant(line, 1, end), !Number.isNaN(parseInstant(line, 1, end)), text)
+    }),
+    { numRuns: 20_000 },
   )
 })
 

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../record/json.ts'
-import { parseInstant } from '../../record/instant.ts'
+import { isInstant } from '../../record/instant.ts'
 import { Kind } from '../../record/scan.ts'
 import { isList, isObject } from './json.ts'
 
@@ -85,7 +85,7 @@ function readNode(node: Json, pointer: string, keys: readonly string[], required
       kinds &= ~bit(Kind.escaped)
       looks.push({
         kinds: bit(Kind.string),
-        holds: (bytes, start, end) => !Number.isNaN(parseInstant(bytes, start + 1, end - 1)),
+        holds: (bytes, start, end) => isInstant(bytes, start + 1, end - 1),
       })
     } else if (keyword === 'const' || keyword === 'enum') {
       kinds &= readLiterals(keyword === 'const' ? [value] : listOf(value), looks, place)
