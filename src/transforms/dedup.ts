@@ -66,16 +66,21 @@ export default defineTransform({
         const keys = new Uint32Array(batch.count * 4)
         const buckets = new Int32Array(batch.count).fill(NO_BUCKET)
         const owners = gatherKeys(batch, { parts, timePart, missing, stage }, buckets, bytes)
-        const hashes = new Uint32Array(owners.length * 4)
         const contents = new Uint32Array(batch.count)
-        digester.hashMessages(bytes.bytes, bytes.ends, bytes.count, hashes)
+        digester.hashMessages(bytes.bytes, bytes.ends, bytes.count, keys)
         digester.hashContents(batch.bytes, batch.index.records, batch.count, contents)
-        for (let i = 0; i < owners.length; i++) {
+        // From where they were made to where they belong, the last one first: that is never further to the front.
+        for (let i = owners.length - 1; i >= 0; i--) {
+          const from = i * 4
           const at = owners[i] * 4
+          const first = keys[from]
+          const second = keys[from + 1]
+          const third = keys[from + 2]
+          if (at > from) keys.fill(0, from, from + 4)
           // Zeros mean that there is no claim.
-          keys[at] = (hashes[4 * i] | hashes[4 * i + 1] | hashes[4 * i + 2]) === 0 ? 1 : hashes[4 * i]
-          keys[at + 1] = hashes[4 * i + 1]
-          keys[at + 2] = hashes[4 * i + 2]
+          keys[at] = (first | second | third) === 0 ? 1 : first
+          keys[at + 1] = second
+          keys[at + 2] = third
           keys[at + 3] = contents[owners[i]]
         }
         batch.digests = { stage, keys, buckets, time: timePart }
@@ -88,8 +93,8 @@ const DAY = 86_400_000
 /** Times outside are absurd: they get no bucket of their own, so that hostile times cannot make buckets without end. */
 const EARLIEST = Date.UTC(1990)
 const MAX_AHEAD = 2 * DAY
-/** What `addPart` returns beside an instant and NaN. */
-const ABSENT = Infinity
+/** What `addPart` returns in place of a day when there is no value. */
+const ABSENT = 0x7fffffff
 
 interface KeyOptions {
   readonly parts: readonly Path[]
@@ -104,66 +109,71 @@ function gatherKeys(
   { parts, timePart, missing, stage }: KeyOptions,
   buckets: Int32Array,
   bytes: KeyBytes,
-): number[] {
-  const owners: number[] = []
+): Uint32Array {
+  const owners = new Uint32Array(batch.count)
+  let length = 0
   const latest = Date.now() + MAX_AHEAD
   bytes.clear()
   for (let record = 0; record < batch.count; record++) {
     if (batch.states[record] !== State.live) continue
     let absent: Path | undefined
-    for (const part of parts) {
-      const instant = addPart(batch, record, part, part === timePart, bytes)
-      if (instant === ABSENT) {
-        absent = part
-        break
-      }
-      if (instant >= EARLIEST && instant <= latest) buckets[record] = Math.floor(instant / DAY)
+    // No iterator: this is done for each record.
+    for (let i = 0; i < parts.length && absent === undefined; i++) {
+      const day = addPart(batch, record, parts[i], bytes, parts[i] === timePart ? latest : undefined)
+      if (day === ABSENT) absent = parts[i]
+      else if (day !== NO_BUCKET) buckets[record] = day
     }
     if (absent === undefined) {
       bytes.close()
-      owners.push(record)
+      owners[length++] = record
       continue
     }
     bytes.undo()
     buckets[record] = NO_BUCKET
     if (missing === 'reject') batch.reject(record, 'KEY_MISSING', stage, `${absent.text} is missing`)
   }
-  return owners
+  return owners.subarray(0, length)
 }
 
-/** Adds a value to the key. Returns the instant when it is the time, NaN when it is something else, `ABSENT` when there is none. */
-function addPart(batch: Batch, record: number, part: Path, isTime: boolean, bytes: KeyBytes): number {
+/**
+ * Adds a value to the key. Returns its day, `NO_BUCKET` when it has none, `ABSENT` when there is no value.
+ * @param latest the latest instant that has a day, if the value is the time.
+ */
+function addPart(batch: Batch, record: number, part: Path, bytes: KeyBytes, latest: number | undefined): number {
   const hit = batch.hit(record, part)
   if (hit < 0) return ABSENT
   const { hits } = batch.index
   if (batch.edits[hit] === Edit.keep && hits[hit * HIT_STRIDE] >>> 16 === Kind.string) {
-    return addText(batch.bytes, hits[hit * HIT_STRIDE + 2] + 1, hits[hit * HIT_STRIDE + 3] - 1, isTime, bytes)
+    return addText(batch.bytes, hits[hit * HIT_STRIDE + 2] + 1, hits[hit * HIT_STRIDE + 3] - 1, bytes, latest)
   }
-  return addValue(batch, hit, isTime, bytes)
+  return addValue(batch, hit, bytes, latest)
 }
 
 /** @param source UTF-8 without escapes. */
-function addText(source: Buffer, start: number, end: number, isTime: boolean, bytes: KeyBytes): number {
+function addText(source: Buffer, start: number, end: number, bytes: KeyBytes, latest: number | undefined): number {
   if (start === end) return ABSENT
-  const instant = isTime ? parseInstant(source, start, end) : NaN
-  if (Number.isNaN(instant)) bytes.addUtf8(source, start, end)
-  else bytes.addInstant(instant, nanosecondsOf(source, start, end))
-  return instant
+  const instant = latest === undefined ? NaN : parseInstant(source, start, end)
+  if (latest === undefined || Number.isNaN(instant)) {
+    bytes.addUtf8(source, start, end)
+    return NO_BUCKET
+  }
+  bytes.addInstant(instant, nanosecondsOf(source, start, end))
+  return instant >= EARLIEST && instant <= latest ? Math.floor(instant / DAY) : NO_BUCKET
 }
 
 /** Values that are not plain strings, and those that an earlier stage has changed. */
-function addValue(batch: Batch, hit: number, isTime: boolean, bytes: KeyBytes): number {
+function addValue(batch: Batch, hit: number, bytes: KeyBytes, latest: number | undefined): number {
   const kind = batch.kind(hit)
   if (kind === Kind.null) return ABSENT
   if (kind === Kind.string || kind === Kind.escaped) {
     const text = batch.text(hit)
     const utf8 = Buffer.from(text)
-    if (utf8.toString() === text) return addText(utf8, 0, utf8.length, isTime, bytes)
+    if (utf8.toString() === text) return addText(utf8, 0, utf8.length, bytes, latest)
     bytes.addSurrogates(text)
   } else if (kind === Kind.number || kind === Kind.unusual) bytes.addNumber(batch.text(hit))
   else if (kind === Kind.true || kind === Kind.false) bytes.addBoolean(kind === Kind.true)
   else bytes.addJson(batch.raw(hit))
-  return NaN
+  return NO_BUCKET
 }
 
 function* findings(
