@@ -174,7 +174,7 @@ export class Batch {
     this.states = parts.states ?? new Uint8Array(parts.index.count)
     this.#index = parts.index
     this.#edits = new Uint32Array(parts.index.hits.length / HIT_STRIDE)
-    this.#live = countLive(this.states)
+    this.#live = parts.states === undefined ? parts.index.count : countLive(parts.states)
     this.#lineNumbers = parts.lineNumbers
     this.#groups = parts.groups
   }

@@ -11,6 +11,14 @@ import { Edit } from './edits.ts'
 /** Whether the values at some hits (all of one path; none when it is absent) fulfil a test. */
 export type HitTest = (batch: Batch, hits: readonly number[]) => boolean
 
+/** A test that the values fulfil when one of them does. Asked for each record, so it makes no closure of its own. */
+export function ofAny(test: (batch: Batch, hit: number) => boolean): HitTest {
+  return (batch, hits) => {
+    for (let at = 0; at < hits.length; at++) if (test(batch, hits[at])) return true
+    return false
+  }
+}
+
 /**
  * Compiles a condition: every test must hold. A path that matches several values (wildcards, duplicate keys) fulfils a test when any of them
  * does. An absent path fulfils only `exists: false` and `not`.
@@ -67,16 +75,15 @@ function compileText(text: string): HitTest {
   const pattern = readPattern(text)
   if (pattern !== undefined) {
     const holds = rememberVerdicts((found) => pattern.test(found))
-    return (batch, hits) => hits.some((hit) => isScalarText(batch.kind(hit)) && holds(batch, hit))
+    return ofAny((batch, hit) => isScalarText(batch.kind(hit)) && holds(batch, hit))
   }
   // A string without escapes has this one spelling; where this one has escapes, no such string is equal.
   const json = Buffer.from(JSON.stringify(text))
-  return (batch, hits) =>
-    hits.some((hit) => {
-      const kind = batch.kind(hit)
-      if (kind === Kind.string) return isSpelled(batch, hit, json)
-      return kind === Kind.escaped && batch.text(hit) === text
-    })
+  return ofAny((batch, hit) => {
+    const kind = batch.kind(hit)
+    if (kind === Kind.string) return isSpelled(batch, hit, json)
+    return kind === Kind.escaped && batch.text(hit) === text
+  })
 }
 
 function readPattern(text: string) {
@@ -93,16 +100,15 @@ function readPattern(text: string) {
 function compileNumber(value: number): HitTest {
   if (!Number.isFinite(value)) throw refuse()
   const text = String(value)
-  return (batch, hits) =>
-    hits.some((hit) => {
-      const kind = batch.kind(hit)
-      if (kind === Kind.number) return Number(batch.text(hit)) === value
-      return kind === Kind.unusual && sameNumber(batch.text(hit), text)
-    })
+  return ofAny((batch, hit) => {
+    const kind = batch.kind(hit)
+    if (kind === Kind.number) return Number(batch.text(hit)) === value
+    return kind === Kind.unusual && sameNumber(batch.text(hit), text)
+  })
 }
 
 function ofKind(kind: number): HitTest {
-  return (batch, hits) => hits.some((hit) => batch.kind(hit) === kind)
+  return ofAny((batch, hit) => batch.kind(hit) === kind)
 }
 
 function isScalarText(kind: number): boolean {

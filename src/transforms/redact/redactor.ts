@@ -103,7 +103,9 @@ function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
   for (let record = 0; record < batch.count; record++) {
     const last = records[(record + 1) * RECORD_STRIDE + 2]
     let hit = records[record * RECORD_STRIDE + 2]
-    for (const { rule, tests } of ofRecord) if (holds(batch, tests, hit, last)) until[rule] = last
+    for (let i = 0; i < ofRecord.length; i++) {
+      if (holds(batch, ofRecord[i].tests, hit, last)) until[ofRecord[i].rule] = last
+    }
     for (; hit < last; hit++) {
       const role = roles[hits[hit * HIT_STRIDE] & ACCEPT_MASK]
       if (role === undefined || edits[hit] === Edit.delete || edits[hit] === Edit.shadowed) continue
@@ -115,7 +117,8 @@ function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
 
   function look(bases: readonly Guard[], hit: number): void {
     const end = endOf(hits, hit)
-    for (const { rule, tests } of bases) {
+    for (let i = 0; i < bases.length; i++) {
+      const { rule, tests } = bases[i]
       // What holds for a value around this one holds for all inside.
       if (until[rule] < end && holds(batch, tests, hit + 1, end)) until[rule] = end
     }
@@ -123,7 +126,8 @@ function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
 
   function apply(targets: readonly number[], hit: number): void {
     const kind = 1 << batch.kind(hit)
-    for (const number of targets) {
+    for (let i = 0; i < targets.length; i++) {
+      const number = targets[i]
       const rule = rules[number]
       if ((rule.kinds & kind) === 0 || (rule.when !== undefined && hit >= until[number])) continue
       const edit = rule.edit(batch, hit)
@@ -135,22 +139,28 @@ function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
 }
 
 function holds(batch: Batch, tests: readonly GuardTest[], first: number, last: number): boolean {
-  for (const test of tests) if (!test.holds(batch, find(batch, test, first, last))) return false
+  for (let i = 0; i < tests.length; i++) if (!tests[i].holds(batch, find(batch, tests[i], first, last))) return false
   return true
 }
 
-/** Hits of a path that are still there. */
-function find(batch: Batch, { isAt }: GuardTest, first: number, last: number): number[] {
+/** Hits of a path that are still there. The list is good until the next call. */
+function find(batch: Batch, { isAt }: GuardTest, first: number, last: number): readonly number[] {
   const { hits } = batch.index
-  let found: number[] | undefined
+  let found: number[] = NONE
   for (let hit = first; hit < last; hit++) {
     if (!isAt[hits[hit * HIT_STRIDE] & ACCEPT_MASK] || batch.kind(hit) === 0) continue
-    // Mostly there is one.
-    if (found === undefined) found = [hit]
+    if (found === NONE) {
+      SINGLE[0] = hit
+      found = SINGLE
+    } else if (found === SINGLE) found = [SINGLE[0], hit]
     else found.push(hit)
   }
-  return found ?? []
+  return found
 }
+
+const NONE: number[] = []
+/** Mostly there is one hit: it has this list, since a new one for each record would be most of what the garbage collector gets. */
+const SINGLE = [0]
 
 /** The number behind the last hit inside this one. */
 function endOf(hits: Uint32Array, hit: number): number {

@@ -5,6 +5,7 @@ import { skipSpace } from '../../record/edits.ts'
 import { HIT_STRIDE, Kind } from '../../record/scan.ts'
 import { skipString } from '../../record/walk.ts'
 import { createPattern } from '../../record/pattern.ts'
+import { ofAny } from '../../record/condition.ts'
 import type { HitTest } from '../../record/condition.ts'
 import type { Paths } from '../../record/path.ts'
 import { rememberVerdicts } from '../../record/verdicts.ts'
@@ -42,8 +43,7 @@ const TEXT_OR_STRUCTURE = (1 << Kind.string) | (1 << Kind.escaped) | (1 << Kind.
 /** Whether any of the values speaks of a secret, be it text or, in an odd record, something with such text inside. */
 function namesSecret(): HitTest {
   const pattern = createPattern(SECRET_NAME, 'i')
-  const isSecret = rememberVerdicts((text) => pattern.test(text))
-  return (batch, hits) => hits.some((hit) => isSecret(batch, hit))
+  return ofAny(rememberVerdicts((text) => pattern.test(text)))
 }
 
 function objectHoldsMore(batch: Batch, hit: number): boolean {

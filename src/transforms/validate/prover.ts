@@ -50,7 +50,9 @@ function isProven(batch: Batch, record: number, facts: readonly Column[]): boole
   const { columns, hits, pathCount } = batch.index
   const { edits, bytes } = batch
   const row = record * pathCount
-  for (const { id, parent, required, kinds, looks } of facts) {
+  // No iterators: this is done for each record.
+  for (let fact = 0; fact < facts.length; fact++) {
+    const { id, parent, required, kinds, looks } = facts[fact]
     const hit = columns[row + id] - 1
     if (hit < 0) {
       if (!required) continue
@@ -63,8 +65,8 @@ function isProven(batch: Batch, record: number, facts: readonly Column[]): boole
     const at = hit * HIT_STRIDE
     const kind = 1 << (hits[at] >>> 16)
     if ((kinds & kind) === 0) return false
-    for (const look of looks) {
-      if ((look.kinds & kind) !== 0 && !look.holds(bytes, hits[at + 2], hits[at + 3])) return false
+    for (let i = 0; i < looks.length; i++) {
+      if ((looks[i].kinds & kind) !== 0 && !looks[i].holds(bytes, hits[at + 2], hits[at + 3])) return false
     }
   }
   return true
