@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { NO_BUCKET } from '../../src/record/batch.ts'
 import type { Digests } from '../../src/record/batch.ts'
 import dedup from '../../src/transforms/dedup.ts'
@@ -144,6 +145,27 @@ test('the content word is the same for the same bytes and another for other cont
   const keys = batches[0].digests?.keys ?? []
   assert.equal(keys[3], keys[11])
   assert.notEqual(keys[3], keys[7])
+})
+
+test('each record has the digest that it has alone, whichever of its neighbours have none', async () => {
+  const lines = Array.from({ length: 12 }, (_, at) => `{"id":"event ${at}","v":${at * at}}`)
+  const alone: string[] = []
+  for (const line of lines) {
+    const { batches } = await runStage(dedup, { key: 'id' }, [line])
+    alone.push(String(batches[0].digests?.keys))
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }), async (keyless) => {
+      const records = lines.map((line, at) => (keyless[at] ? '{"v":1}' : line))
+      const { batches } = await runStage(dedup, { key: 'id', missing: 'pass' }, records)
+      const keys = batches[0].digests?.keys ?? new Uint32Array()
+      const found = records.map((_, at) => String(keys.subarray(4 * at, 4 * at + 4)))
+      assert.deepEqual(
+        found,
+        alone.map((digest, at) => (keyless[at] ? '0,0,0,0' : digest)),
+      )
+    }),
+  )
 })
 
 test('dropped and rejected records have no digest', async () => {
