@@ -119,13 +119,10 @@ export class OutboxEpoch {
       this.#append(object, object.compressor.end(), NOTHING)
     }
     await Promise.all(this.#writes)
-    const rows: ObjectRow[] = []
-    for (const object of objects) {
-      await object.file.fdatasync()
-      await object.file.close()
-      rows.push(rowOf(object, this.#number))
-    }
-    return rows.toSorted((a, b) => a.part - b.part)
+    for (const object of objects) this.#watch(this.#sync(object))
+    await Promise.all(this.#writes)
+    for (const { file } of objects) await file.close()
+    return objects.map((object) => rowOf(object, this.#number)).toSorted((a, b) => a.part - b.part)
   }
 
   /** For a commit that is given up: the files stay for the next start to delete. */
@@ -176,6 +173,8 @@ export class OutboxEpoch {
       plain: 0,
       bytes: 0,
       records: 0,
+      synced: 0,
+      isSyncing: false,
       written: Promise.resolve(),
     }
     drawer.objects.set(key, object)
@@ -248,11 +247,21 @@ export class OutboxEpoch {
   }
 
   #append(object: OpenObject, compressed: Promise<Buffer>, plain: Buffer): void {
-    const written = this.#appendInTurn(object, compressed, plain)
-    object.written = written
-    this.#writes.add(written)
-    // A failure stays among the writes, where the next turn or the end of the epoch meets it.
-    written.then(() => this.#writes.delete(written)).catch(() => undefined)
+    object.written = this.#appendInTurn(object, compressed, plain)
+    this.#watch(object.written)
+  }
+
+  /** A failure stays among the writes, where the next turn or the end of the epoch meets it. */
+  #watch(write: Promise<void>): void {
+    this.#writes.add(write)
+    write.then(() => this.#writes.delete(write)).catch(() => undefined)
+  }
+
+  async #sync(object: OpenObject): Promise<void> {
+    object.isSyncing = true
+    object.synced = object.bytes
+    await object.file.fdatasync()
+    object.isSyncing = false
   }
 
   async #appendInTurn(object: OpenObject, compressed: Promise<Buffer>, plain: Buffer): Promise<void> {
@@ -266,6 +275,7 @@ export class OutboxEpoch {
     // What was not compressed is written from where it stands.
     this.#lines.give(plain)
     this.#members.give(plain)
+    if (object.bytes - object.synced >= SYNC_BYTES && !object.isSyncing) this.#watch(this.#sync(object))
   }
 }
 
@@ -296,6 +306,9 @@ interface OpenObject {
   plain: number
   /** Bytes of the file. */
   bytes: number
+  /** Bytes that were there when the last sync began. */
+  synced: number
+  isSyncing: boolean
   records: number
   written: Promise<void>
 }
@@ -307,6 +320,8 @@ const LINES_BYTES = 768 * 1024
 const NOTHING = Buffer.alloc(0)
 /** Bytes that are compressed at once: the thread pool has four threads. */
 const BUSY_BYTES = 4 * MEMBER_BYTES
+/** The disk gets so much at a time while more is made: so the end of an epoch does not wait for all of a large file. */
+const SYNC_BYTES = 32 << 20
 /** Digits of the content's SHA-256 in an object's name. */
 const HASH_DIGITS = 16
 

@@ -5,7 +5,7 @@ import { appendFile, cp, readdir, readFile, rm, truncate, writeFile } from 'node
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { ObjectSink } from '../../src/component.ts'
+import type { ObjectSink, Piece } from '../../src/component.ts'
 import { openDatabase } from '../../src/commit/database.ts'
 import { realFiles } from '../../src/commit/files.ts'
 import type { Files } from '../../src/commit/files.ts'
@@ -105,6 +105,27 @@ describe('a failed sync', () => {
     })
     const commit = await openEvents(t, { base, files, sink: { roll: rollWith({ maxRecords: 1 }) } })
     await assert.rejects(stream({ commit, pieces: SOURCE }), { code: 'DISK_FAILED' })
+    assert.equal(commit.position(), undefined)
+    assert.equal(commit.totals().epochs, 0)
+  })
+
+  it('is final while the file still grows, too', async (t) => {
+    const base = await temporaryFolder(t)
+    const pieces = 80
+    let read = 0
+    const readAtSync: number[] = []
+    const files = watchFiles((name) => {
+      if (name !== 'fdatasync') return
+      readAtSync.push(read)
+      if (readAtSync.length === 1) throw new SluiceError('DISK_FAILED', 'EIO')
+    })
+    const bytes = lines(...Array.from({ length: 512 }, (_, id) => ({ id, text: 'x'.repeat(1000) })))
+    function* source(): Generator<Piece> {
+      for (; read < pieces; read++) yield { bytes, position: read }
+    }
+    const commit = await openEvents(t, { base, files, sink: { compression: 'none' } })
+    await assert.rejects(stream({ commit, pieces: source() }), { code: 'DISK_FAILED' })
+    assert.ok(readAtSync[0] < pieces, `${readAtSync[0]} pieces were read before the first sync`)
     assert.equal(commit.position(), undefined)
     assert.equal(commit.totals().epochs, 0)
   })
