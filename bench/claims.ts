@@ -1,0 +1,86 @@
+/**
+ * How fast are claims? New and known keys a second, in batches as the sink settles them; and a restart, which reads the claims of a day
+ * from their file, against reading that file alone. `npm run build && node build/bench/claims.js [--keys 2000000] [--rounds 5]`
+ */
+import { randomFillSync } from 'node:crypto'
+import { mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ENTRY_BYTES, ENTRY_WORDS, Found } from '../src/commit/claim-table.ts'
+import { DedupIndex } from '../src/commit/dedup-index.ts'
+import { realFiles } from '../src/commit/files.ts'
+
+const { values } = parseArgs({ options: { keys: { type: 'string' }, rounds: { type: 'string' } } })
+const keys = Number(values.keys ?? 2_000_000)
+const rounds = Number(values.rounds ?? 5)
+/** Records of 700 bytes in a batch of 512 KiB. */
+const BATCH = 700
+const DAY = 20_000
+const CHUNK = 8 << 20
+
+const entries = new Uint32Array(keys * ENTRY_WORDS)
+randomFillSync(entries)
+const times = {
+  added: new Array<number>(),
+  known: new Array<number>(),
+  restart: new Array<number>(),
+  read: new Array<number>(),
+}
+for (let round = 0; round < rounds; round++) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
+  try {
+    const common = { folder, files: realFiles, stage: 'dedup', memory: Infinity, within: undefined }
+    const index = await DedupIndex.open({ ...common, rows: [] })
+    await index.prepare([DAY], undefined)
+    times.added.push(claimAll(index, Found.new))
+    times.known.push(claimAll(index, Found.same))
+    const { rows } = await index.write({ keep: false })
+
+    times.read.push(await timed(() => readAll(join(folder, rows[0].name))))
+    times.restart.push(
+      await timed(async () => {
+        const again = await DedupIndex.open({ ...common, rows })
+        await again.prepare([DAY], undefined)
+      }),
+    )
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+const rate = (seconds: readonly number[]) => `${(keys / 1e6 / median(seconds)).toFixed(1)} M/s`
+const speed = (seconds: readonly number[]) => `${((keys * ENTRY_BYTES) / 1e6 / median(seconds)).toFixed(0)} MB/s`
+console.log(
+  `${process.version}: ${keys} keys; new ${rate(times.added)}, known ${rate(times.known)}; restart ${rate(times.restart)} (${speed(times.restart)}), ` +
+    `its file read alone ${speed(times.read)}`,
+)
+
+/** Seconds that it took. */
+function claimAll(index: DedupIndex, expected: number): number {
+  const start = performance.now()
+  for (let first = 0; first < keys; first += BATCH) {
+    const end = Math.min(keys, first + BATCH) * ENTRY_WORDS
+    for (let at = first * ENTRY_WORDS; at < end; at += ENTRY_WORDS) index.touch(entries, at, DAY)
+    for (let at = first * ENTRY_WORDS; at < end; at += ENTRY_WORDS) {
+      if (index.claim(entries, at, DAY) !== expected) throw new Error('two random keys are the same')
+    }
+  }
+  return (performance.now() - start) / 1000
+}
+
+async function readAll(path: string): Promise<void> {
+  const file = await open(path)
+  const chunk = Buffer.alloc(CHUNK)
+  while ((await file.read(chunk, 0, CHUNK)).bytesRead > 0);
+  await file.close()
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const start = performance.now()
+  await work()
+  return (performance.now() - start) / 1000
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
+}
