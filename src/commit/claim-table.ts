@@ -19,11 +19,12 @@ export class ClaimTable {
   /** Bits of a slot that are for a number. */
   #numberBits = 12
   #largest = 2 ** 12 - 1
-  readonly #segments: Segment[]
+  readonly #segments: readonly Segment[] = []
   #slots = 0
 
   /** @param expected number of entries that will come soon. */
   constructor(expected = 0) {
+    while (this.#largest < expected + SEGMENTS * BLOCK && this.#numberBits < MAX_NUMBER_BITS) this.#widenNumbers()
     this.#segments = Array.from({ length: SEGMENTS }, (_, segment) => {
       let slots = Math.round(SMALLEST * 2 ** (segment / SEGMENTS))
       while (slots * FULLEST < (expected / SEGMENTS) * UNEVEN) slots *= 2
