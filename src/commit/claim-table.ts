@@ -135,14 +135,15 @@ export class ClaimTable {
     this.#slots += slots.length - old.length
   }
 
+  /** The bits of keys above the numbers stay in their places: there are fewer of them. */
   #widenNumbers(): void {
     const narrow = this.#largest
     this.#numberBits = Math.min(MAX_NUMBER_BITS, this.#numberBits + 4)
     this.#largest = 2 ** this.#numberBits - 1
     for (const { slots } of this.#segments) {
       for (let slot = 0; slot < slots.length; slot++) {
-        const number = slots[slot] & narrow
-        if (number !== 0) slots[slot] = this.#valueOf(this.#wordOf(number, 2), number - 1)
+        const value = slots[slot]
+        slots[slot] = (value & ~this.#largest) | (value & narrow)
       }
     }
   }
