@@ -24,7 +24,8 @@ export function wholeHour(time: number): number {
   return Math.ceil(time / HOUR) * HOUR
 }
 
-interface Span {
+/** A time: from `start` to before `end`, in milliseconds since 1970. */
+export interface Span {
   readonly start: number
   readonly end: number
 }

@@ -7,8 +7,8 @@ import { Client } from './client.ts'
 import type { HttpOptions, WindowOptions } from './options.ts'
 import { Pace } from './pace.ts'
 import { createRequestBuilder } from './request.ts'
+import type { Session } from './session.ts'
 import { TenantReader } from './tenant-reader.ts'
-import type { Session } from './tenant-reader.ts'
 import { ApiClock } from './window.ts'
 
 /** The source behind `http` and its presets. */

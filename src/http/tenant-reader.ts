@@ -1,20 +1,19 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LimitFunction } from 'p-limit'
-import type { Piece, ReadOptions } from '../component.ts'
+import type { Piece } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { AnswerError } from './answer-error.ts'
-import type { Client } from './client.ts'
+import { Counts } from './counts.ts'
 import { Deadline } from './deadline.ts'
-import { changedHours, HOUR, learn, readHours, wholeHour } from './hours.ts'
-import type { ChangedHour, Hours, KnownHours } from './hours.ts'
-import type { HttpOptions, Tenant } from './options.ts'
+import { changedHours, HOUR, learn, wholeHour } from './hours.ts'
+import type { ChangedHour, KnownHours } from './hours.ts'
+import type { Tenant } from './options.ts'
 import { backoff, parseRateLimit } from './pace.ts'
-import type { Pace } from './pace.ts'
 import { openPage } from './page.ts'
-import { nextPage, readCount } from './paginate.ts'
+import { nextPage } from './paginate.ts'
 import type { NextPage } from './paginate.ts'
-import type { PreparedRequest, RequestBuilder } from './request.ts'
+import type { PreparedRequest } from './request.ts'
+import type { Session } from './session.ts'
 import {
   EDGE_MARGIN,
   iso,
@@ -24,29 +23,7 @@ import {
   WIDE_EDGE_MARGIN,
   writeCheckpoint,
 } from './window.ts'
-import type { ApiClock, Checkpoint, OpenWindow } from './window.ts'
-
-/** What the readers of all tenants share in one run. */
-export interface Session {
-  readonly options: HttpOptions
-  readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note'>
-  readonly requests: RequestBuilder
-  /** Those that count. */
-  readonly counts: RequestBuilder | undefined
-  /** Those that count per hour. */
-  readonly hours: RequestBuilder | undefined
-  readonly client: Client
-  readonly clock: ApiClock
-  readonly pace: Pace
-  /** Pages of all tenants take turns in its places. */
-  readonly limit: LimitFunction
-  /** Ends everything. */
-  readonly signal: AbortSignal
-  /** Ends the waiting for more: readers finish what there is to read now. Aborts with `signal` too. */
-  readonly winding: AbortSignal
-  /** Resolves when the piece is taken on. @throws when nobody takes pieces any more. */
-  put(piece: Piece): Promise<void>
-}
+import type { Checkpoint, OpenWindow } from './window.ts'
 
 /**
  * Reads one tenant: window after window, page after page. A position is given only behind a complete page; a page that fails is fetched
@@ -55,6 +32,7 @@ export interface Session {
 export class TenantReader {
   readonly #session: Session
   readonly #tenant: Tenant
+  readonly #counts: Counts
   readonly #query: string
   readonly #until: number
   #checkpoint: Checkpoint
@@ -66,12 +44,14 @@ export class TenantReader {
   readonly #sent = new Set<string>()
   /** What the repair that is under way has still to read. */
   #changed: readonly ChangedHour[] | undefined
-  /** Counts per hour are not asked for before; by `performance.now()`. */
-  #hoursFrom = 0
 
   constructor(session: Session, tenant: Tenant) {
     this.#session = session
     this.#tenant = tenant
+    this.#counts = new Counts(session, tenant, {
+      pause: () => this.#pause(),
+      note: (message, facts) => this.#note(message, facts),
+    })
     this.#query = session.requests.fingerprint(tenant.values)
     const { until } = session.options.window ?? {}
     this.#until = until === undefined ? Infinity : parseMoment(until, Date.now())
@@ -100,7 +80,7 @@ export class TenantReader {
   /** Counts of another query say nothing of this one. */
   #withOwnHours(checkpoint: Checkpoint): Checkpoint {
     const { known, open } = checkpoint
-    if (known?.query === this.#session.hours?.fingerprint(this.#tenant.values)) return checkpoint
+    if (known?.query === this.#counts.hoursQuery) return checkpoint
     const bare = open.map((window) => ({ ...window, hours: undefined }))
     return { ...checkpoint, repaired: undefined, known: undefined, open: bare }
   }
@@ -131,16 +111,9 @@ export class TenantReader {
    * first question is about a moment that has been read. Only the Date of its answer matters.
    */
   async #learnTime(): Promise<void> {
-    const { options, counts, hours, clock, limit, pace, client, signal } = this.#session
-    const builder = counts ?? hours
-    if (options.window === undefined || builder === undefined || this.#isOver()) return
-    const end = this.#checkpoint.frontier ?? parseMoment(options.window.since, Date.now())
-    const request = builder.build({ window: { start: end - 1, end }, page: 1, offset: 0, tenant: this.#tenant.values })
-    await limit(async () => {
-      if (clock.isKnown) return
-      await pace.turn(signal)
-      await client.ask(request, signal)
-    }).catch(() => signal.throwIfAborted())
+    const { window } = this.#session.options
+    if (window === undefined || this.#isOver()) return
+    await this.#counts.learnTime(this.#checkpoint.frontier ?? parseMoment(window.since, Date.now()))
   }
 
   async #openNext(reached: () => number): Promise<OpenWindow | undefined> {
@@ -171,8 +144,8 @@ export class TenantReader {
   }
 
   #noHours(start: number): KnownHours | undefined {
-    const { hours } = this.#session
-    return hours && { query: hours.fingerprint(this.#tenant.values), first: wholeHour(start), counts: [] }
+    const query = this.#counts.hoursQuery
+    return query === undefined ? undefined : { query, first: wholeHour(start), counts: [] }
   }
 
   /**
@@ -203,7 +176,7 @@ export class TenantReader {
 
   async #compare(known: KnownHours): Promise<readonly ChangedHour[] | undefined> {
     const end = known.first + known.counts.length * HOUR
-    const compared = await this.#askForHours(Math.max(known.first, this.#edge), end)
+    const compared = await this.#counts.inHours({ start: Math.max(known.first, this.#edge), end })
     if (compared === undefined) return undefined
     const changed = changedHours(known, compared)
     if (changed.length > 0) {
@@ -317,64 +290,19 @@ export class TenantReader {
     await this.#session.put({ partition: this.#tenant.name, ...piece, ...horizon })
   }
 
+  /** The window with the numbers of records that the API has in it. */
   async #withCounts(window: OpenWindow): Promise<OpenWindow> {
     const { repair } = this.#session.options
     const { start, end } = window
-    const counted = await this.#withCount(window)
-    if (repair === undefined || start === undefined || end === undefined) return counted
+    if (start === undefined || end === undefined) return window
+    const counted = { ...window, counted: await this.#counts.inWindow({ start, end }) }
+    if (repair === undefined) return counted
     // Where our clock is fast this window is planned again.
     const until = Math.min(end, this.#session.clock.now())
-    return { ...counted, hours: await this.#askForHours(Math.max(start, until - repair.back), until) }
-  }
-
-  /** The window with the number of records that the API has in it. To know it is a help: where the API does not tell, reading goes on. */
-  async #withCount(window: OpenWindow): Promise<OpenWindow> {
-    const { options, counts, signal } = this.#session
-    const { start, end } = window
-    if (options.count === undefined || counts === undefined || start === undefined || end === undefined) return window
-    try {
-      return { ...window, counted: readCount(await this.#ask(counts, { start, end }), options.count.value) }
-    } catch (error) {
-      signal.throwIfAborted()
-      const { message } = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
-      this.#note('the records of a window could not be counted', { reason: message })
-      return window
+    return {
+      ...counted,
+      hours: await this.#counts.inHours({ start: Math.max(start, until - repair.back), end: until }),
     }
-  }
-
-  /** The counts of the whole hours between two times. Where the API does not tell them it is left alone with it for a while. */
-  async #askForHours(start: number, end: number): Promise<Hours | undefined> {
-    const { options, hours, signal } = this.#session
-    if (options.repair === undefined || hours === undefined || wholeHour(start) + HOUR > end) return undefined
-    if (performance.now() < this.#hoursFrom) return undefined
-    const { attempts, maxDelay } = options.retry
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const { text } = await this.#ask(hours, { start, end })
-        return readHours(text, options.repair, { start, end })
-      } catch (error) {
-        signal.throwIfAborted()
-        const ours = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
-        const told = ours instanceof AnswerError ? ours.retryAfter : undefined
-        const wait = told ?? backoff(attempt, maxDelay)
-        if (!ours.retryable || attempt >= Math.min(attempts, MAX_ASKED) || wait > LONGEST_PAUSE) {
-          this.#hoursFrom = performance.now() + Math.max(HOUR, told ?? 0)
-          this.#note('the records of each hour could not be counted', { reason: ours.message })
-          return undefined
-        }
-        await sleep(wait, undefined, { signal })
-      }
-    }
-  }
-
-  async #ask(builder: RequestBuilder, window: { readonly start: number; readonly end: number }) {
-    const { limit, pace, client, signal } = this.#session
-    const request = builder.build({ window, page: 1, offset: 0, tenant: this.#tenant.values })
-    await this.#pause()
-    return limit(async () => {
-      await pace.turn(signal)
-      return client.ask(request, signal)
-    })
   }
 
   /** @throws SluiceError when the window would never end. */
@@ -489,9 +417,6 @@ export class TenantReader {
 
 /** Bad Request and Gone: what APIs answer to a cursor that they no longer know. */
 const REFUSES_CURSOR: ReadonlySet<number> = new Set([400, 410])
-/** How often counts per hour are asked for, and how long at most is waited in between: records come first. */
-const MAX_ASKED = 4
-const LONGEST_PAUSE = 60_000
 /** How long after a repair the next one is. */
 const REPAIR_EVERY = 24 * HOUR
 /** How often a window is begun again before it fails. */
