@@ -152,13 +152,15 @@ function addPart(batch: Batch, record: number, part: Path, bytes: KeyBytes, late
 /** @param source UTF-8 without escapes. */
 function addText(source: Buffer, start: number, end: number, bytes: KeyBytes, latest: number | undefined): number {
   if (start === end) return ABSENT
-  const instant = latest === undefined ? NaN : parseInstant(source, start, end)
-  if (latest === undefined || Number.isNaN(instant)) {
-    bytes.addUtf8(source, start, end)
-    return NO_BUCKET
+  if (latest !== undefined) {
+    const instant = parseInstant(source, start, end)
+    if (!Number.isNaN(instant)) {
+      bytes.addInstant(instant, nanosecondsOf(source, start, end))
+      return instant >= EARLIEST && instant <= latest ? Math.floor(instant / DAY) : NO_BUCKET
+    }
   }
-  bytes.addInstant(instant, nanosecondsOf(source, start, end))
-  return instant >= EARLIEST && instant <= latest ? Math.floor(instant / DAY) : NO_BUCKET
+  bytes.addUtf8(source, start, end)
+  return NO_BUCKET
 }
 
 /** Values that are not plain strings, and those that an earlier stage has changed. */
