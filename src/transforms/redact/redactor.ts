@@ -94,6 +94,7 @@ function roleOf(rules: readonly Rule[], guards: readonly Guard[], paths: readonl
   return targets.length + bases.length === 0 ? undefined : { targets, bases }
 }
 
+/** Here and below there are no iterators: this is done for each hit. */
 function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
   const { hits, records } = batch.index
   const { edits } = batch
