@@ -1,5 +1,5 @@
 /**
- * How fast are claims? New and known keys a second, in batches as the sink settles them; and a restart, which reads the claims of a day
+ * How fast are claims, and how large? New and known keys a second, in batches as the sink settles them; and a restart, which reads the claims of a day
  * from their file, against reading that file alone. `npm run build && node build/bench/claims.js [--keys 2000000] [--rounds 5]`
  */
 import { randomFillSync } from 'node:crypto'
@@ -27,6 +27,7 @@ const times = {
   restart: new Array<number>(),
   read: new Array<number>(),
 }
+let bytes = 0
 for (let round = 0; round < rounds; round++) {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
   try {
@@ -35,6 +36,7 @@ for (let round = 0; round < rounds; round++) {
     await index.prepare([DAY], undefined)
     times.added.push(claimAll(index, Found.new))
     times.known.push(claimAll(index, Found.same))
+    bytes = index.bytes
     const { rows } = await index.write({ keep: false })
 
     times.read.push(await timed(() => readAll(join(folder, rows[0].name))))
@@ -51,7 +53,7 @@ for (let round = 0; round < rounds; round++) {
 const rate = (seconds: readonly number[]) => `${(keys / 1e6 / median(seconds)).toFixed(1)} M/s`
 const speed = (seconds: readonly number[]) => `${((keys * ENTRY_BYTES) / 1e6 / median(seconds)).toFixed(0)} MB/s`
 console.log(
-  `${process.version}: ${keys} keys; new ${rate(times.added)}, known ${rate(times.known)}; restart ${rate(times.restart)} (${speed(times.restart)}), ` +
+  `${process.version}: ${keys} keys of ${(bytes / keys).toFixed(1)} bytes; new ${rate(times.added)}, known ${rate(times.known)}; restart ${rate(times.restart)} (${speed(times.restart)}), ` +
     `its file read alone ${speed(times.read)}`,
 )
 
