@@ -7,9 +7,9 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ENTRY_BYTES, ENTRY_WORDS, Found } from '../src/commit/claim-table.ts'
-import { DedupIndex } from '../src/commit/dedup-index.ts'
-import { realFiles } from '../src/commit/files.ts'
+import { ENTRY_BYTES, ENTRY_WORDS, Found } from '../src/delivery/dedup/dedup-table.ts'
+import { DedupIndex } from '../src/delivery/dedup/dedup-index.ts'
+import { realFiles } from '../src/files.ts'
 
 const { values } = parseArgs({ options: { keys: { type: 'string' }, rounds: { type: 'string' } } })
 const keys = Number(values.keys ?? 2_000_000)

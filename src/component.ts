@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream'
 import type { Static, TObject, TProperties } from 'typebox'
 import type { SluiceError } from './errors.ts'
 import type { Batch } from './record/batch.ts'
-import type { Json, JsonObject } from './record/json.ts'
-import type { Path, Paths } from './record/path.ts'
-import type { Outcome, Record } from './record/record.ts'
+import type { Json, JsonObject } from './record/json/json.ts'
+import type { Path, Paths } from './record/paths/path.ts'
+import type { Outcome, Record } from './record/author/record.ts'
 
 /**
  * THE contract. A component is one declaration; types, validation, defaults, lint, editor schema, documentation and command
@@ -15,7 +15,7 @@ interface Declaration<Properties extends TProperties> {
   readonly type: string
   /** One sentence, for `sluice list` and the documentation. */
   readonly summary: string
-  /** TypeBox values, each with a `description`; see `src/config/fields.ts` for durations, sizes, secrets, paths and files. */
+  /** TypeBox values, each with a `description`; see `src/fields/fields.ts` for durations, sizes, secrets, paths and files. */
   readonly fields: Properties
   /** Ready to paste, without `type`. All of them are linted by the tests. */
   readonly examples: readonly Example[]

@@ -1,5 +1,5 @@
 export { Type } from 'typebox'
 export * from './component.ts'
-export * from './config/fields.ts'
-export type { Json, JsonObject } from './record/json.ts'
-export type { Condition, Outcome, Record, Rejection, Test } from './record/record.ts'
+export * from './fields/fields.ts'
+export type { Json, JsonObject } from './record/json/json.ts'
+export type { Condition, Outcome, Record, Rejection, Test } from './record/author/record.ts'

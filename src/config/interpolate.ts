@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { codeOf } from './formats.ts'
-import { partOf, problemAt } from './located.ts'
-import type { Entry, Located, LocatedScalar, Place } from './located.ts'
-import { nearest } from './nearest.ts'
+import { codeOf } from '../fields/formats.ts'
+import { partOf, problemAt } from './yaml-position.ts'
+import type { Entry, Located, LocatedScalar, Place } from './yaml-position.ts'
+import { nearest } from '../fields/suggest.ts'
 import type { Problem } from './pipeline.ts'
 
 export interface Surroundings {

@@ -1,12 +1,12 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
-import { Type } from './type.ts'
+import { Type } from '../fields/typebox.ts'
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration, TransformFunction } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import * as sluice from '../index.ts'
-import { Choice } from './fields.ts'
-import { namesIn } from './formats.ts'
-import { nearest } from './nearest.ts'
+import { Choice } from '../fields/fields.ts'
+import { namesIn } from '../fields/formats.ts'
+import { nearest } from '../fields/suggest.ts'
 
 export type Declaration = SourceDeclaration | TransformDeclaration | SinkDeclaration
 export type Kind = Declaration['kind']

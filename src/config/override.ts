@@ -1,5 +1,5 @@
-import type { Keys, Located, LocatedMap, Place } from './located.ts'
-import { problemAt } from './located.ts'
+import type { Keys, Located, LocatedMap, Place } from './yaml-position.ts'
+import { problemAt } from './yaml-position.ts'
 import type { Problem } from './pipeline.ts'
 import { readYaml } from './read.ts'
 

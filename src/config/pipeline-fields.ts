@@ -1,7 +1,7 @@
-import { Type } from './type.ts'
-import type { JsonObject } from '../record/json.ts'
+import { Type } from '../fields/typebox.ts'
+import type { JsonObject } from '../record/json/json.ts'
 import { defaultLimits } from '../record/scan.ts'
-import { Choice, Size } from './fields.ts'
+import { Choice, Size } from '../fields/fields.ts'
 
 const component = (description: string) => Type.Object({}, { additionalProperties: true, description })
 const record = Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'A record.' }))

@@ -1,5 +1,5 @@
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
-import type { JsonObject } from '../record/json.ts'
+import type { JsonObject } from '../record/json/json.ts'
 import type { ScanLimits } from '../record/scan.ts'
 
 /** A pipeline file after all checks: everything that is needed to build it, and nothing left to doubt. */

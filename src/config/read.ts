@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
-import { problemAt } from './located.ts'
-import type { Entry, Located, LocatedMap, Place } from './located.ts'
+import { problemAt } from './yaml-position.ts'
+import type { Entry, Located, LocatedMap, Place } from './yaml-position.ts'
 import type { Problem } from './pipeline.ts'
 
 /** Largest pipeline file in bytes. */

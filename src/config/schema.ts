@@ -1,4 +1,4 @@
-import { Type } from './type.ts'
+import { Type } from '../fields/typebox.ts'
 import type { TProperties } from 'typebox'
 
 /** What this project reads of a JSON schema. TypeBox values are such objects. */

@@ -1,4 +1,4 @@
-import { COMMA, RETURN, SPACE, TAB } from './ascii.ts'
+import { COMMA, RETURN, SPACE, TAB } from './json/ascii.ts'
 import { HIT_STRIDE } from './scan.ts'
 
 /** An edit of a hit: one number. From `FIRST_TOKEN` on it is a token's number. */

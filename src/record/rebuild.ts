@@ -1,10 +1,10 @@
 import { SluiceError } from '../errors.ts'
 import { Batch, NO_BUCKET, State } from './batch.ts'
 import type { Digests, Reject, Tallies } from './batch.ts'
-import { rejectFaults } from './door.ts'
+import { rejectFaults } from './open-batches.ts'
 import { scan } from './scan.ts'
-import { copyEdits, joinLines, spellLine, spliceLines } from './splice.ts'
-import type { Lines, NewLine } from './splice.ts'
+import { copyEdits, joinLines, spellLine, spliceLines } from './reuse-lines.ts'
+import type { Lines, NewLine } from './reuse-lines.ts'
 
 /**
  * The batch with other lines: those given, ordered by `from`, in place of its live records, and its rejected records as they now stand.

@@ -1,5 +1,5 @@
-import { ACCEPT_MASK } from './automaton.ts'
-import { LINE_FEED } from './ascii.ts'
+import { ACCEPT_MASK } from './paths/automaton.ts'
+import { LINE_FEED } from './json/ascii.ts'
 
 /** What a hit's value is. The order is part of the index format. */
 export const Kind = {

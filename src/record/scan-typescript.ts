@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { ACCEPT_MASK, DEAD, START } from './automaton.ts'
-import type { Automaton } from './automaton.ts'
+import { ACCEPT_MASK, DEAD, START } from './paths/automaton.ts'
+import type { Automaton } from './paths/automaton.ts'
 import {
   BACKSLASH,
   CLOSE_ARRAY,
@@ -28,9 +28,9 @@ import {
   SPACE,
   TAB,
   ZERO,
-} from './ascii.ts'
-import type { KeyTable } from './key-table.ts'
-import { isPlainNumber } from './number.ts'
+} from './json/ascii.ts'
+import type { KeyTable } from './paths/key-table.ts'
+import { isPlainNumber } from './json/number.ts'
 import {
   defaultLimits,
   Fault,

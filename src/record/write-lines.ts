@@ -1,4 +1,4 @@
-import { LINE_FEED } from './ascii.ts'
+import { LINE_FEED } from './json/ascii.ts'
 import { growthOf, RUN_STRIDE, writeEdited } from './edits.ts'
 import type { Edited } from './edits.ts'
 import { fastScanner } from './fast-scanner.ts'

@@ -2,12 +2,19 @@ import type { FunctionTransform } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import { State } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
-import { writeJson } from '../record/json-text.ts'
+import { writeJson } from '../record/json/json-text.ts'
 import { rebuild } from '../record/rebuild.ts'
-import type { LineChange, NewLine } from '../record/splice.ts'
-import { Rejection } from '../record/record.ts'
-import type { Record } from '../record/record.ts'
-import { isRecord, objectChange, recordChange, recordLine, recordView, UNCHANGED } from '../record/view.ts'
+import type { LineChange, NewLine } from '../record/reuse-lines.ts'
+import { Rejection } from '../record/author/record.ts'
+import type { Record } from '../record/author/record.ts'
+import {
+  isRecord,
+  objectChange,
+  recordChange,
+  recordLine,
+  recordView,
+  UNCHANGED,
+} from '../record/author/record-view.ts'
 import { describeFailure, NotAnOutcome } from './failure.ts'
 import { isPlainObject } from './plain-object.ts'
 

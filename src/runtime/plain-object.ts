@@ -1,4 +1,4 @@
-import type { JsonObject } from '../record/json.ts'
+import type { JsonObject } from '../record/json/json.ts'
 
 /** Not a Date, a Map or a Buffer: what has a prototype of its own is not meant as a record. */
 export function isPlainObject(value: unknown): value is JsonObject {

@@ -3,9 +3,9 @@ import { asSluiceError } from '../errors.ts'
 import type { Flow } from '../observe/progress.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch, End } from '../record/batch.ts'
-import { endBatch, openBatches } from '../record/door.ts'
-import type { Json } from '../record/json.ts'
-import type { Paths } from '../record/path.ts'
+import { endBatch, openBatches } from '../record/open-batches.ts'
+import type { Json } from '../record/json/json.ts'
+import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
 
 interface SourceStageOptions {

@@ -2,7 +2,7 @@ import type { DuplexTransform, FunctionTransform, Transform } from '../component
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch } from '../record/batch.ts'
-import type { Path, Paths } from '../record/path.ts'
+import type { Path, Paths } from '../record/paths/path.ts'
 import { runFunction, type FunctionStage } from './custom-stage.ts'
 import { runDuplex } from './duplex-stage.ts'
 

@@ -1,7 +1,7 @@
-import { checkObjectFields, objectFields } from '../commit/fields.ts'
-import { folderSink } from '../commit/folder-sink.ts'
+import { checkObjectFields, objectFields } from '../fields/object-fields.ts'
+import { folderSink } from './file/folder-sink.ts'
 import { defineSink } from '../component.ts'
-import { FilePath } from '../config/fields.ts'
+import { FilePath } from '../fields/fields.ts'
 
 export default defineSink({
   type: 'file',

@@ -1,10 +1,10 @@
-import { Type } from '../config/type.ts'
-import { checkObjectFields, objectFields } from '../commit/fields.ts'
+import { Type } from '../fields/typebox.ts'
+import { checkObjectFields, objectFields } from '../fields/object-fields.ts'
 import { defineSink } from '../component.ts'
 import type { Config, Finding, ObjectSink } from '../component.ts'
-import { Choice, Size } from '../config/fields.ts'
+import { Choice, Size } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
-import type { S3Destination } from '../s3/upload.ts'
+import type { S3Destination } from './s3/upload.ts'
 
 const fields = {
   bucket: Type.String({ minLength: 3, maxLength: 255, description: 'Name of the bucket, or ARN of an access point.' }),
@@ -115,9 +115,9 @@ export default defineSink({
   async create(config) {
     // The SDK is large: only those who use it load it.
     const { createS3Client, defaultRegion } = await import('../s3/client.ts')
-    const { tryWriting } = await import('../s3/connect.ts')
-    const { listKeys, readObject } = await import('../s3/read.ts')
-    const { isVisible, uploadObject } = await import('../s3/upload.ts')
+    const { tryWriting } = await import('./s3/connect.ts')
+    const { listKeys, readObject } = await import('./s3/read.ts')
+    const { isVisible, uploadObject } = await import('./s3/upload.ts')
     const place = placeOf(config, config.region ?? (await defaultRegion()))
 
     const clients = new Map<string, ReturnType<typeof createS3Client>>()

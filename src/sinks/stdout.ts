@@ -1,4 +1,4 @@
-import { codeOf } from '../commit/files.ts'
+import { codeOf } from '../files.ts'
 import { defineSink } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 

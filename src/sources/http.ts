@@ -1,7 +1,7 @@
-import { Type } from '../config/type.ts'
+import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
-import { Choice, Duration, Size } from '../config/fields.ts'
+import { Choice, Duration, Size } from '../fields/fields.ts'
 import {
   checkAuth,
   checkCount,
@@ -12,7 +12,7 @@ import {
   checkTls,
   checkUrl,
   checkWindow,
-} from '../http/check.ts'
+} from './http/check.ts'
 import {
   authFields,
   countFields,
@@ -23,10 +23,10 @@ import {
   sweep,
   tlsFields,
   windowFields,
-} from '../http/fields.ts'
-import type { HttpOptions, RequestOptions, Tenant } from '../http/options.ts'
-import { rewindPosition } from '../http/window.ts'
-import type { JsonObject } from '../record/json.ts'
+} from './http/fields.ts'
+import type { HttpOptions, RequestOptions, Tenant } from './http/options.ts'
+import { rewindPosition } from './http/windows/window.ts'
+import type { JsonObject } from '../record/json/json.ts'
 
 const texts = (description: string) => Type.Record(Type.String(), Type.String(), { default: {}, description })
 
@@ -152,7 +152,7 @@ export default defineSource({
     yield* checkTenants(tenants, 'tenants')
   },
   async create(config) {
-    const { createHttpSource } = await import('../http/source.ts')
+    const { createHttpSource } = await import('./http/source.ts')
     return createHttpSource(optionsOf(config))
   },
   rewind: rewindPosition,

@@ -1,14 +1,14 @@
-import { Type } from '../config/type.ts'
+import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
-import { Choice, Duration, Secret } from '../config/fields.ts'
-import { checkRepairBack, checkTenants, checkUrl, checkWindow } from '../http/check.ts'
-import { repairBack, sharedFields, since, sweep, windowFields } from '../http/fields.ts'
-import type { AuthOptions, HttpOptions } from '../http/options.ts'
-import { literal } from '../http/template.ts'
-import { isObject } from '../http/values.ts'
-import { rewindPosition } from '../http/window.ts'
-import type { Json, JsonObject } from '../record/json.ts'
+import { Choice, Duration, Secret } from '../fields/fields.ts'
+import { checkRepairBack, checkTenants, checkUrl, checkWindow } from './http/check.ts'
+import { repairBack, sharedFields, since, sweep, windowFields } from './http/fields.ts'
+import type { AuthOptions, HttpOptions } from './http/options.ts'
+import { literal } from './http/transport/template.ts'
+import { isObject } from './http/transport/json-values.ts'
+import { rewindPosition } from './http/windows/window.ts'
+import type { Json, JsonObject } from '../record/json/json.ts'
 
 const fields = {
   apiKey: Type.Optional(Secret({ description: 'An API key with the permission directoryinsights.readonly.' })),
@@ -96,7 +96,7 @@ export default defineSource({
     yield* checkTenants(tenantsOf(organizations), 'organizations')
   },
   async create(config) {
-    const { createHttpSource } = await import('../http/source.ts')
+    const { createHttpSource } = await import('./http/source.ts')
     return createHttpSource(optionsOf(config))
   },
   rewind: rewindPosition,

@@ -1,10 +1,10 @@
-import { Type } from '../config/type.ts'
+import { Type } from '../fields/typebox.ts'
 import { defineTransform } from '../component.ts'
 import type { Finding } from '../component.ts'
-import { RecordCondition } from '../config/fields.ts'
+import { RecordCondition } from '../fields/fields.ts'
 import { State } from '../record/batch.ts'
-import { compileCondition } from '../record/condition.ts'
-import type { Condition } from '../record/record.ts'
+import { compileCondition } from '../record/author/condition.ts'
+import type { Condition } from '../record/author/record.ts'
 
 /** Drops records on purpose; they are counted under the stage's name. */
 export default defineTransform({

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventSet } from '../servers/events.ts'
 import { writeArchive } from '../servers/events/archive.ts'
 import { startS3Server } from '../servers/s3.ts'
-import { openWorkspace, s3Environment } from './command.ts'
+import { openWorkspace, s3Environment } from '../support/command.ts'
 
 const MiB = 1 << 20
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import { startJumpCloudServer, type JumpCloudOptions } from '../servers/jumpcloud.ts'
 import { startS3Server } from '../servers/s3.ts'
-import { openWorkspace, s3Environment } from './command.ts'
+import { openWorkspace, s3Environment } from '../support/command.ts'
 
 export const BUCKET = 'audit'
 const DAY = 86_400_000

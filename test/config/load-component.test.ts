@@ -7,7 +7,7 @@ import { loadComponent } from '../../src/config/load-component.ts'
 import type { Kind } from '../../src/config/load-component.ts'
 import { SluiceError } from '../../src/errors.ts'
 import * as sluice from '../../src/index.ts'
-import { makeProject } from './project.ts'
+import { makeProject } from '../support/config-project.ts'
 
 async function load(t: TestContext, type: string, files: { [path: string]: string }, kind: Kind = 'transform') {
   const root = await makeProject(t, files)

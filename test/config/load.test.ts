@@ -8,7 +8,7 @@ import type { LoadOptions } from '../../src/config/load.ts'
 import type { CheckedPipeline } from '../../src/config/pipeline.ts'
 import { renderProblems } from '../../src/config/render.ts'
 import { SluiceError } from '../../src/errors.ts'
-import { makeProject, parts, sound, writeFiles } from './project.ts'
+import { makeProject, parts, sound, writeFiles } from '../support/config-project.ts'
 
 async function load(
   t: TestContext,

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { test } from 'node:test'
 import { loadPipeline } from '../../src/config/load.ts'
 import { renderProblems } from '../../src/config/render.ts'
-import { makeProject, parts, sound, writeFiles } from './project.ts'
+import { makeProject, parts, sound, writeFiles } from '../support/config-project.ts'
+import { REPOSITORY } from '../support/paths.ts'
 
 /**
  * Each file is a mistake and, behind a line of `=`, the exact text that it is answered with. Without a line that begins with `source:` it is put
  * behind a sound pipeline, of which sections that it has itself are left out. `# mode: run` and `# set: path=value` give options.
  */
-const folder = new URL('../../../test/config/mistakes/', import.meta.url)
+const folder = pathToFileURL(`${REPOSITORY}/test/config/mistakes/`)
 const files = (await readdir(folder)).toSorted()
 
 test('every kind of mistake has a place, a caret and a way out', async (t) => {

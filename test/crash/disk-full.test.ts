@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { openWorkspace, s3Environment } from '../cli/command.ts'
-import type { Workspace } from '../cli/command.ts'
-import { readIds } from '../commit/support.ts'
+import { openWorkspace, s3Environment } from '../support/command.ts'
+import type { Workspace } from '../support/command.ts'
+import { readIds } from '../delivery/support.ts'
 import { startS3Server } from '../servers/s3.ts'
+import { MAIN } from '../support/paths.ts'
 
 const RECORDS = 3000
 const IDS = Array.from({ length: RECORDS }, (_, id) => id)
@@ -113,7 +113,7 @@ async function openDisk(
   size: number,
   environment: { [name: string]: string },
 ): Promise<Disk | undefined> {
-  const SLUICE = `${process.execPath} ${resolve(import.meta.dirname, '../../src/cli/main.js')}`
+  const SLUICE = `${process.execPath} ${MAIN}`
   const shell = spawn('sh', ['-c', 'exec unshare --map-root-user --mount sh'], {
     cwd: folder,
     env: { ...process.env, ...environment, SLUICE },

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import type { Workspace } from '../cli/command.ts'
+import type { Workspace } from '../support/command.ts'
 import { BUCKET, DROPPED, REJECTED } from './servers.ts'
 import type { Servers } from './servers.ts'
+import { codeFile } from '../support/paths.ts'
 
 /** Small pages and epochs, so that a kill meets every step; some events are dropped, some rejected. */
 export const PIPELINE = `
@@ -51,7 +52,7 @@ export async function verify(workspace: Workspace, servers: Servers): Promise<Ve
 
 export function runVerifier(args: readonly string[]): Promise<{ code: number; stdout: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [join(import.meta.dirname, 'verifier.js'), ...args], (error, stdout) =>
+    execFile(process.execPath, [codeFile('test/crash/verifier.ts'), ...args], (error, stdout) =>
       resolve({ code: Number(error?.code ?? 0), stdout }),
     )
   })

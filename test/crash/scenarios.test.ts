@@ -5,14 +5,22 @@ import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
-import { openDatabase } from '../../src/commit/database.ts'
-import type { Database } from '../../src/commit/database.ts'
+import { openDatabase } from '../../src/delivery/state/database.ts'
+import type { Database } from '../../src/delivery/state/database.ts'
 import type { ObjectSink } from '../../src/component.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { runDuplex } from '../../src/runtime/duplex-stage.ts'
 import { createS3Client } from '../../src/s3/client.ts'
-import { events, lines as linesOf, openEvents, readIds, rollWith, stream, temporaryFolder } from '../commit/support.ts'
-import { BUCKET, createSink, startStore } from '../s3/support.ts'
+import {
+  events,
+  lines as linesOf,
+  openEvents,
+  readIds,
+  rollWith,
+  stream,
+  temporaryFolder,
+} from '../delivery/support.ts'
+import { BUCKET, createSink, startStore } from '../sinks/s3/support.ts'
 import { luck } from './luck.ts'
 import { createRandom } from './random.ts'
 import { chains, findBad, measure } from './simulation/explore.ts'

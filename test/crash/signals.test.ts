@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chmod, readdir, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openWorkspace } from '../cli/command.ts'
-import type { Workspace } from '../cli/command.ts'
+import { openWorkspace } from '../support/command.ts'
+import type { Workspace } from '../support/command.ts'
 import { clockJumping } from './clock.ts'
 import { PIPELINE, verify, writeJob } from './job.ts'
 import { startServers } from './servers.ts'
 import { THOROUGH } from './luck.ts'
 import type { Servers } from './servers.ts'
+import { MAIN } from '../support/paths.ts'
 
 describe('a run ends in a clean state that has a name', { concurrency: 3 }, () => {
   test('when it is asked to end', async (t) => {
@@ -164,7 +165,6 @@ export default defineTransform({
 /** What a run needs besides the objects that it writes: the documentation says so. */
 const FEW_FILES = 'ulimit -n 64; exec'
 
-const MAIN = resolve(import.meta.dirname, '../../src/cli/main.js')
 /** Root may write anywhere. */
 const AS_NOBODY = process.getuid?.() === 0 ? 'exec setpriv --reuid 65534 --regid 65534 --clear-groups' : 'exec'
 

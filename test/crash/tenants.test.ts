@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
-import { openWorkspace } from '../cli/command.ts'
-import { readIds } from '../commit/support.ts'
-import { startServer } from '../http/source-door.ts'
+import { openWorkspace } from '../support/command.ts'
+import { readIds } from '../delivery/support.ts'
+import { startServer } from '../sources/http/read-source.ts'
 
 const TENANTS = Array.from({ length: 200 }, (_, at) => `org-${String(at).padStart(3, '0')}`)
 const [SLOW, REFUSED, LIMITED] = ['org-017', 'org-090', 'org-150']

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { openWorkspace } from '../cli/command.ts'
-import { startServer } from '../http/source-door.ts'
+import { openWorkspace } from '../support/command.ts'
+import { startServer } from '../sources/http/read-source.ts'
 import { peakOf } from './peak.ts'
 
 const MB = 1e6

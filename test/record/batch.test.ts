@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Batch } from '../../src/record/batch.ts'
 import { Edit, State } from '../../src/record/batch.ts'
-import { openBatches } from '../../src/record/door.ts'
-import { Paths } from '../../src/record/path.ts'
+import { openBatches } from '../../src/record/open-batches.ts'
+import { Paths } from '../../src/record/paths/path.ts'
 import { defaultLimits, Kind } from '../../src/record/scan.ts'
 
 function open(lines: readonly string[], paths = new Paths()): Batch {

@@ -1,4 +1,4 @@
-import type { Run } from '../../src/record/run.ts'
+import type { Run } from '../../src/record/lines/chunk-builder.ts'
 
 /** The same bytes in chunks that end at some places; places beyond the end count from the start again. */
 export function atBorders(bytes: Buffer, borders: readonly number[]): Buffer[] {

@@ -1,4 +1,4 @@
-import type { Segment } from '../../src/record/grammar.ts'
+import type { Segment } from '../../src/record/paths/grammar.ts'
 
 /** A value of a record as the simplest of parsers sees it: duplicates kept, in document order, offsets in bytes. */
 export interface Node {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Paths } from '../../src/record/path.ts'
+import { Paths } from '../../src/record/paths/path.ts'
 import {
   defaultLimits,
   DUPLICATE_KEYS,

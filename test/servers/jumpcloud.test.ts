@@ -6,12 +6,12 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { Agent, request } from 'undici'
 import { sendArray } from './jumpcloud/body.ts'
 import { startJumpCloudServer } from './jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from './jumpcloud.ts'
+import { codeFile } from '../support/paths.ts'
 
 const NOW = Date.UTC(2026, 2, 1)
 const HOUR = 3_600_000
@@ -677,7 +677,7 @@ void test('a body is made only as fast as its client reads', async (t) => {
 })
 
 void test('as its own process it serves a million events from 64 MB of heap until SIGTERM', async (t) => {
-  const script = fileURLToPath(new URL('jumpcloud.js', import.meta.url))
+  const script = codeFile('test/servers/jumpcloud.ts')
   const options = JSON.stringify({ now: NOW, frozen: true })
   const fault = JSON.stringify({ fault: { kind: 'status', status: 503 } })
   const flags = ['--events', '1000000', '--seed', '9', '--options', options, '--fault', fault]

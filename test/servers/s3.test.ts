@@ -13,7 +13,6 @@ import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { crc32 } from 'node:zlib'
 import {
   AbortMultipartUploadCommand,
@@ -49,6 +48,7 @@ import { Upload } from '@aws-sdk/lib-storage'
 import { startS3Server } from './s3.ts'
 import type { Fault, S3Server, S3ServerOptions } from './s3.ts'
 import { chunkSignatures, sha256, signingKey } from './s3/signature.ts'
+import { codeFile } from '../support/paths.ts'
 
 const MiB = 1024 * 1024
 const Bucket = 'bucket'
@@ -802,7 +802,7 @@ describe('a server', () => {
   })
 
   test('runs as a process until it is told to end', async (t) => {
-    const program = fileURLToPath(new URL('s3.js', import.meta.url))
+    const program = codeFile('test/servers/s3.ts')
     const child = spawn(process.execPath, [program, '--bucket', Bucket], { stdio: ['ignore', 'pipe', 'inherit'] })
     t.after(() => child.kill('SIGKILL'))
     const ended = once(child, 'exit')

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { TestContext } from 'node:test'
-import { startServer } from '../http/source-door.ts'
-import type { TestServer } from '../http/source-door.ts'
+import { startServer } from '../sources/http/read-source.ts'
+import type { TestServer } from '../sources/http/read-source.ts'
 
 /** One of the APIs whose pipelines are in `pipelines/`, as its public documentation describes it. */
 export interface Vendor {

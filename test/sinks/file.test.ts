@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Finding } from '../../src/component.ts'
 import fileSink from '../../src/sinks/file.ts'
-import { fileTarget, rollWith, temporaryFolder } from '../commit/support.ts'
-import { memoryAttempt, never, outboxFile } from '../s3/support.ts'
+import { fileTarget, rollWith, temporaryFolder } from '../delivery/support.ts'
+import { memoryAttempt, never, outboxFile } from './s3/support.ts'
 
 describe('the file sink', () => {
   it('makes a file with its folders and leaves nothing else', async (t) => {

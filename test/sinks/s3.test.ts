@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Finding } from '../../src/component.ts'
 import s3Sink from '../../src/sinks/s3.ts'
-import { s3Config, setEnvironment } from '../s3/support.ts'
+import { s3Config, setEnvironment } from './s3/support.ts'
 
 const context = { pipeline: 'p', stage: 's3', folder: '.' }
 

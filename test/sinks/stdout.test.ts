@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { codeFile } from '../support/paths.ts'
 
-const WRITER = join(import.meta.dirname, 'stdout-writer.js')
+const WRITER = codeFile('test/sinks/stdout-writer.ts')
 
 describe('the stdout sink', () => {
   it('writes all bytes in order, however slowly they are read', async () => {

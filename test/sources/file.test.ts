@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { SluiceError } from '../../src/errors.ts'
-import { compressions, createSource, linesOf, makeFolder, read, sampleEvents, start } from './file-reading.ts'
+import { compressions, createSource, linesOf, makeFolder, read, sampleEvents, start } from './file/read-file.ts'
 
 const events = await sampleEvents()
 const pretty = events.map((event) => JSON.stringify(JSON.parse(event), null, 2))

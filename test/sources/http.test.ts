@@ -3,9 +3,9 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { brotliCompressSync, createGzip, gzipSync } from 'node:zlib'
-import type { Json } from '../../src/record/json.ts'
-import { idsOf, linesOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from '../http/source-door.ts'
-import type { SourceConfig, TestServer } from '../http/source-door.ts'
+import type { Json } from '../../src/record/json/json.ts'
+import { idsOf, linesOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from './http/read-source.ts'
+import type { SourceConfig, TestServer } from './http/read-source.ts'
 
 function configOf(
   server: TestServer,

@@ -4,9 +4,9 @@ import type { TProperties } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Config, Finding, TransformDeclaration } from '../../src/component.ts'
 import type { Batch } from '../../src/record/batch.ts'
-import { openBatches } from '../../src/record/door.ts'
-import type { Json } from '../../src/record/json.ts'
-import { Paths } from '../../src/record/path.ts'
+import { openBatches } from '../../src/record/open-batches.ts'
+import type { Json } from '../../src/record/json/json.ts'
+import { Paths } from '../../src/record/paths/path.ts'
 import { defaultLimits } from '../../src/record/scan.ts'
 
 export interface Outcome {

@@ -6,8 +6,8 @@ import { after, before, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import * as fc from 'fast-check'
-import type { Json, JsonObject } from '../../src/record/json.ts'
-import { Paths } from '../../src/record/path.ts'
+import type { Json, JsonObject } from '../../src/record/json/json.ts'
+import { Paths } from '../../src/record/paths/path.ts'
 import type { Finding } from '../../src/component.ts'
 import validate from '../../src/transforms/validate.ts'
 import { proofOf } from '../../src/transforms/validate/facts.ts'
@@ -16,6 +16,7 @@ import { compileSchema, loadSchema } from '../../src/transforms/validate/schema.
 import { createEventSet } from '../servers/events.ts'
 import { checkStage, openRecords, runStage } from './stage.ts'
 import type { Outcome, StageOptions } from './stage.ts'
+import { REPOSITORY } from '../support/paths.ts'
 
 let folder = ''
 before(async () => {
@@ -23,7 +24,7 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true }))
 
-const EVENT_SCHEMA = join(import.meta.dirname, '../../../schemas/jumpcloud-event.schema.json')
+const EVENT_SCHEMA = join(REPOSITORY, 'schemas/jumpcloud-event.schema.json')
 
 test('records that do not fulfil the schema are rejected with a pointer and the rule', async () => {
   const schema = {

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
-import type { Automaton } from '../automaton.ts'
-import { LINE_FEED } from '../ascii.ts'
+import type { Automaton } from '../paths/automaton.ts'
+import { LINE_FEED } from '../json/ascii.ts'
 import { fillColumns, HIT_STRIDE, numberLines, RECORD_STRIDE } from '../record-index.ts'
 import type { RecordIndex, ScanTask } from '../record-index.ts'
-import { lendWords } from '../run-buffers.ts'
+import { lendWords } from '../memory.ts'
 import { loadModule } from './module.ts'
 import type { ScannerModule } from './module.ts'
 

@@ -9,8 +9,8 @@ import {
   RETURN,
   SPACE,
   TAB,
-} from '../../record/ascii.ts'
-import type { Run, Splitter } from '../../record/run.ts'
+} from '../../record/json/ascii.ts'
+import type { Run, Splitter } from '../../record/lines/chunk-builder.ts'
 
 export type Format = 'ndjson' | 'array'
 

@@ -1,5 +1,5 @@
-import type { Compression } from '../../inflate/compression.ts'
-import { Damage, inflate } from '../../inflate/inflate.ts'
+import type { Compression } from '../../compression/detect.ts'
+import { Damage, inflate } from '../../compression/inflate.ts'
 
 /**
  * Inflates an input that can be read again. zlib gives nothing of the slice of input in which it finds an error, so a damaged input is

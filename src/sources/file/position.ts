@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Json } from '../../record/json.ts'
+import type { Json } from '../../record/json/json.ts'
 
 /** So many bytes of the start of a file tell it from another one in its place. */
 export const HEAD_BYTES = 4096

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
-import type { Compression } from '../../inflate/compression.ts'
-import { Damage } from '../../inflate/inflate.ts'
-import type { Run, Splitter } from '../../record/run.ts'
+import type { Compression } from '../../compression/detect.ts'
+import { Damage } from '../../compression/inflate.ts'
+import type { Run, Splitter } from '../../record/lines/chunk-builder.ts'
 import { fileError } from './file-error.ts'
 
 interface ContentOptions {

@@ -1,4 +1,4 @@
-import { canonicalNumber } from '../../record/number.ts'
+import { canonicalNumber } from '../../record/json/number.ts'
 
 /**
  * Keys as bytes, one behind the other: of values, not of spellings. Each part has its type and length in front, so that no two keys have the same bytes.

@@ -1,8 +1,8 @@
-import { ACCEPT_MASK } from '../../record/automaton.ts'
+import { ACCEPT_MASK } from '../../record/paths/automaton.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
-import type { HitTest } from '../../record/condition.ts'
-import type { Path } from '../../record/path.ts'
+import type { HitTest } from '../../record/author/condition.ts'
+import type { Path } from '../../record/paths/path.ts'
 import { HIT_STRIDE, RECORD_STRIDE } from '../../record/scan.ts'
 
 /** What is done to the values at a path. */

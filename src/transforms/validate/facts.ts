@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../../record/json.ts'
-import { isInstant } from '../../record/instant.ts'
+import type { Json, JsonObject } from '../../record/json/json.ts'
+import { isInstant } from '../../record/json/instant.ts'
 import { Kind } from '../../record/scan.ts'
 import { isList, isObject } from './json.ts'
 

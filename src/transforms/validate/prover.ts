@@ -1,7 +1,7 @@
 import { Edit, State } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
-import { formatPath } from '../../record/grammar.ts'
-import type { Path, Paths } from '../../record/path.ts'
+import { formatPath } from '../../record/paths/grammar.ts'
+import type { Path, Paths } from '../../record/paths/path.ts'
 import { DUPLICATE_KEYS, HIT_STRIDE, Kind, RECORD_STRIDE } from '../../record/scan.ts'
 import type { Fact, Look } from './facts.ts'
 

@@ -5,7 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { RE2JS } from 're2js'
 import { asSluiceError, SluiceError } from '../../errors.ts'
-import type { Json, JsonObject } from '../../record/json.ts'
+import type { Json, JsonObject } from '../../record/json/json.ts'
 import { isList, isObject } from './json.ts'
 
 /** A compiled JSON schema: the one judge of records. */

@@ -1,4 +1,4 @@
-import type { Database, Key } from '../../../src/commit/database.ts'
+import type { Database, Key } from '../../../src/delivery/state/database.ts'
 import type { Random } from '../random.ts'
 import type { Loss } from './disk.ts'
 import type { Process } from './process.ts'

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import type { Files, OpenFile } from '../../../src/commit/files.ts'
+import type { Files, OpenFile } from '../../../src/files.ts'
 import { SluiceError } from '../../../src/errors.ts'
 import type { Random } from '../random.ts'
 import type { Process } from './process.ts'

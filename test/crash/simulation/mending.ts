@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../src/record/json.ts'
+import type { JsonObject } from '../../../src/record/json/json.ts'
 import { DAY, START } from './workload.ts'
 import type { Workload } from './workload.ts'
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import { crc32 } from 'node:zlib'
-import type { Database } from '../../../src/commit/database.ts'
-import type { Files, OpenFile } from '../../../src/commit/files.ts'
+import type { Database } from '../../../src/delivery/state/database.ts'
+import type { Files, OpenFile } from '../../../src/files.ts'
 import { nameOf } from './store.ts'
 import type { Life, Plant } from './world.ts'
 

@@ -1,5 +1,5 @@
 import type { ObjectSink } from '../../../src/component.ts'
-import type { JsonObject } from '../../../src/record/json.ts'
+import type { JsonObject } from '../../../src/record/json/json.ts'
 import type { Disk } from './disk.ts'
 import type { Process } from './process.ts'
 

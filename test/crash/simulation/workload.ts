@@ -1,6 +1,6 @@
 import type { Piece, Source } from '../../../src/component.ts'
 import { SluiceError } from '../../../src/errors.ts'
-import type { JsonObject } from '../../../src/record/json.ts'
+import type { JsonObject } from '../../../src/record/json/json.ts'
 import type { Process } from './process.ts'
 
 /** What there is to read, how it is read, and what must come of it. */

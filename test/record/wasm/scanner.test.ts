@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { isUtf8 } from 'node:buffer'
-import { fileURLToPath } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { Paths } from '../../../src/record/path.ts'
+import { Paths } from '../../../src/record/paths/path.ts'
 import { defaultLimits, HIT_STRIDE, MAX_HITS, MAX_RECORDS } from '../../../src/record/record-index.ts'
 import type { RecordIndex, ScanLimits, ScanTask } from '../../../src/record/record-index.ts'
 import { scanLines } from '../../../src/record/scan-typescript.ts'
@@ -13,6 +13,7 @@ import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
 import { createEventSet } from '../../servers/events.ts'
 import { pathText, recordText } from '../arbitrary.ts'
 import { bytes as byteCases, values } from '../grammar-cases.ts'
+import { codeFile } from '../../support/paths.ts'
 
 interface Capacity {
   readonly maxRecords: number
@@ -231,7 +232,7 @@ test('an automaton that is full ends the index before the record that filled it,
 })
 
 test('SLUICE_SCANNER forces a scanner', () => {
-  const module = new URL('../../../src/record/fast-scanner.js', import.meta.url).href
+  const module = pathToFileURL(codeFile('src/record/fast-scanner.ts')).href
   const ask = (forced: string) => {
     const script = `import { fastScanner } from ${JSON.stringify(module)}; try { console.log(typeof fastScanner()) } catch (error) { console.log(error.code) }`
     const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
@@ -244,7 +245,7 @@ test('SLUICE_SCANNER forces a scanner', () => {
 })
 
 test('the TypeScript scanner passes the tests of scan', () => {
-  const file = fileURLToPath(new URL('../scan.test.js', import.meta.url))
+  const file = codeFile('test/record/scan.test.ts')
   const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', file], {
     encoding: 'utf8',
     // Inside a test run, a run of its own.

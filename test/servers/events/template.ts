@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { fixture } from '../../support/paths.ts'
 
 /** A value that differs from event to event. `more*` stand for text that may be empty. */
 export type Slot =
@@ -43,8 +44,7 @@ type Event = { [key: string]: Json }
 let parsed: Event[] | undefined
 
 function fixtureEvents(): Event[] {
-  const fixture = new URL('../../../../test/fixtures/jumpcloud-events.ndjson', import.meta.url)
-  parsed ??= readFileSync(fixture, 'utf8')
+  parsed ??= readFileSync(fixture('jumpcloud-events.ndjson'), 'utf8')
     .trimEnd()
     .split('\n')
     .map((line): Event => JSON.parse(line))

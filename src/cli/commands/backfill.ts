@@ -1,0 +1,56 @@
+import { SluiceError } from '../../errors.ts'
+import { formatBytes } from '../../observe/report.ts'
+import { keepBetween, parseMoment } from '../../runtime/time-range.ts'
+import type { CheckedPipeline } from '../../config/pipeline.ts'
+import { findInputs } from '../../sources/file/inputs.ts'
+import type { Command } from '../commands.ts'
+import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
+import { loadOrFail } from '../load.ts'
+
+interface BackfillArguments extends ExecuteArguments {
+  pipeline: string
+  path: string[]
+  since: string | undefined
+  until: string | undefined
+  'dry-run': boolean
+}
+
+export const command: Command<BackfillArguments> = {
+  builder: (parser) =>
+    parser
+      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
+      .positional('path', { type: 'string', array: true, demandOption: true, describe: 'Files, folders, globs, or -' })
+      .options(executeOptions)
+      .option('since', { type: 'string', describe: 'Drop records before this time', requiresArg: true })
+      .option('until', { type: 'string', describe: 'Drop records from this time on', requiresArg: true })
+      .option('dry-run', { type: 'boolean', default: false, describe: 'Say what would be read, and stop' })
+      .example('$0 backfill jumpcloud ./archive', 'what the collector has written already is not written again'),
+  handler: async (args) => {
+    const source = { type: 'file', config: { path: args.path } }
+    const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
+    if (args.dryRun) return describePlan(pipeline, args.path)
+    const limits = timeLimits(pipeline, args)
+    await execute([{ pipeline, follow: false, ...(limits && { before: limits }) }], args)
+  },
+}
+
+function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillArguments, 'since' | 'until'>) {
+  if (since === undefined && until === undefined) return undefined
+  const time = pipeline.transforms.find(({ declaration }) => declaration.type === 'dedup')?.config.time
+  if (typeof time !== 'string') {
+    throw new SluiceError('USAGE', '--since and --until need to know which field is the time', {
+      hint: "set `time` of the pipeline's dedup transform",
+    })
+  }
+  const from = since === undefined ? -Infinity : parseMoment('--since', since)
+  const to = until === undefined ? Infinity : parseMoment('--until', until)
+  return keepBetween(time, from, to)
+}
+
+async function describePlan({ name }: CheckedPipeline, paths: readonly string[]): Promise<void> {
+  const inputs = await findInputs(paths)
+  const isKnown = inputs.every(({ kind }) => kind === 'file')
+  const bytes = isKnown ? formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)) : 'an unknown amount'
+  const files = `${inputs.length} ${inputs.length === 1 ? 'input' : 'inputs'}`
+  process.stdout.write(`${name}: ${bytes} in ${files} to read; nothing was read or written\n`)
+}

@@ -1,0 +1,84 @@
+import { resolve } from 'node:path'
+import { fieldRows } from '../../generate/field-table.ts'
+import type { Declaration, Kind } from '../../config/load-component.ts'
+import { isCustom, loadComponent } from '../../config/load-component.ts'
+import { suggest } from '../../fields/suggest.ts'
+import { exampleYaml } from '../../generate/pages.ts'
+import { SluiceError } from '../../errors.ts'
+import { components } from '../../registry.ts'
+import type { Command } from '../commands.ts'
+
+interface DescribeArguments {
+  component: string
+  json: boolean
+}
+
+export const command: Command<DescribeArguments> = {
+  builder: (parser) =>
+    parser
+      .positional('component', {
+        type: 'string',
+        demandOption: true,
+        describe: 'A type, such as s3 or ./transforms/tag.ts',
+      })
+      .option('json', { type: 'boolean', default: false, describe: 'Print JSON' })
+      .example('$0 describe redact', 'what `type: redact` can do'),
+  handler: async ({ component, json }) => {
+    const found = await findAll(component)
+    process.stdout.write(json ? `${JSON.stringify(found.map(facts), null, 2)}\n` : found.map(page).join('\n'))
+  },
+}
+
+async function findAll(type: string): Promise<Declaration[]> {
+  if (isCustom(type)) return [await loadAny(type)]
+  const found = components.filter((component) => component.type === type)
+  if (found.length > 0) return found
+  const types = [...new Set(components.map((component) => component.type))]
+  throw new SluiceError('USAGE', `there is no component "${type}"`, { hint: suggest(type, types, 'components') })
+}
+
+/** A custom component says itself of what kind it is. */
+async function loadAny(type: string): Promise<Declaration> {
+  const here = { file: resolve('here.yaml'), root: process.cwd() }
+  let first: unknown
+  for (const kind of ['transform', 'source', 'sink'] satisfies Kind[]) {
+    try {
+      return await loadComponent(type, kind, here)
+    } catch (error) {
+      first ??= error
+    }
+  }
+  throw first
+}
+
+function facts(declaration: Declaration) {
+  const { kind, type, summary, fields, examples } = declaration
+  return { kind, type, summary, fields: fieldRows(fields), examples }
+}
+
+function page(declaration: Declaration): string {
+  const { kind, type, summary, fields, examples } = declaration
+  const rows = fieldRows(fields)
+  const lines = [`${type} (${kind})`, ...wrap(summary, 2)]
+  lines.push('', rows.length === 0 ? 'It takes no options.' : 'fields')
+  for (const row of rows) {
+    const need = row.default === undefined ? (row.required ? ', required' : '') : `, default ${row.default}`
+    lines.push(`  ${row.name}: ${row.type}${need}`, ...wrap(row.description, 6))
+  }
+  for (const example of examples) {
+    const yaml = exampleYaml(declaration, example).trimEnd().split('\n')
+    lines.push('', `example: ${example.title}`, ...yaml.map((line) => `  ${line}`))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function wrap(text: string, indent: number): string[] {
+  const width = Math.min(process.stdout.columns ?? 100, 100) - indent
+  const lines: string[] = []
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`
+    else if (word !== '') lines.push(word)
+  }
+  return lines.map((line) => ' '.repeat(indent) + line)
+}

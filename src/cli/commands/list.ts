@@ -1,0 +1,29 @@
+import { listPipelines } from '../../config/load.ts'
+import { components } from '../../registry.ts'
+import type { Command } from '../commands.ts'
+
+interface ListArguments {
+  json: boolean
+}
+
+export const command: Command<ListArguments> = {
+  builder: (parser) => parser.option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+  handler: async ({ json }) => {
+    const pipelines = await listPipelines()
+    const known = components.map(({ kind, type, summary }) => ({ kind, type, summary }))
+    if (json) {
+      process.stdout.write(`${JSON.stringify({ pipelines, components: known }, null, 2)}\n`)
+      return
+    }
+    const lines = [
+      'pipelines',
+      ...(pipelines.length === 0 ? ['(none in pipelines/)'] : pipelines).map((name) => `  ${name}`),
+    ]
+    const width = Math.max(...known.map(({ type }) => type.length))
+    for (const kind of ['source', 'transform', 'sink']) {
+      lines.push('', `${kind}s`)
+      for (const one of known) if (one.kind === kind) lines.push(`  ${one.type.padEnd(width)}  ${one.summary}`)
+    }
+    process.stdout.write(`${lines.join('\n')}\n`)
+  },
+}

@@ -1,0 +1,9 @@
+import type { Command } from '../commands.ts'
+import { command as replay } from './rejects/replay.ts'
+import { command as show } from './rejects/show.ts'
+
+export const command: Command<object> = {
+  builder: (parser) =>
+    parser.command(show).command(replay).demandCommand(1, 'say what to do with the rejects: show or replay'),
+  handler: () => Promise.resolve(),
+}

@@ -1,0 +1,106 @@
+import type { CommandModule } from 'yargs'
+import { readKeptRejects } from '../../../delivery/rejects/local-rejects-reader.ts'
+import type { KeptReject } from '../../../delivery/rejects/local-rejects-reader.ts'
+import { printable } from '../../../config/render.ts'
+import { SluiceError } from '../../../errors.ts'
+import { formatCount } from '../../../observe/report.ts'
+import { stateFolder, stateOption } from '../../state-folder.ts'
+
+interface ShowArguments {
+  pipeline: string
+  code: string | undefined
+  stage: string | undefined
+  limit: number | undefined
+  state: string
+  json: boolean
+}
+
+export const command: CommandModule<object, ShowArguments> = {
+  command: 'show <pipeline>',
+  describe: 'Show the rejects in the state folder by code and stage; also while it runs',
+  builder: (parser) =>
+    parser
+      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
+      .option('code', { type: 'string', describe: 'Only with this code', requiresArg: true })
+      .option('stage', { type: 'string', describe: 'Only those that this stage refused', requiresArg: true })
+      .option('limit', {
+        type: 'number',
+        describe: 'How many to print, of each group (5), or in all with --json (all)',
+      })
+      .option('state', stateOption)
+      .option('json', { type: 'boolean', default: false, describe: 'Print the rejects as NDJSON, ungrouped' })
+      .example('$0 rejects show jumpcloud --code SCHEMA_VIOLATION', 'what the schema refused'),
+  handler: async ({ pipeline, code, stage, limit, state, json }) => {
+    if (limit !== undefined && (!Number.isInteger(limit) || limit < 0)) {
+      throw new SluiceError('USAGE', '--limit must be a whole number')
+    }
+    const wanted = (reject: KeptReject): boolean =>
+      (code === undefined || reject.code === code) && (stage === undefined || reject.stage === stage)
+    const { letGo, rejects } = await readKeptRejects(stateFolder(pipeline, state))
+    if (json) {
+      await printLines(rejects, wanted, limit ?? Infinity)
+      return
+    }
+    process.stdout.write(render(await group(rejects, wanted, limit ?? SHOWN)))
+    if (letGo > 0) process.stderr.write(`${formatCount(letGo)} older ones were deleted for want of space\n`)
+  },
+}
+
+const SHOWN = 5
+/** Characters of a record in a list. */
+const WIDTH = 160
+
+async function printLines(
+  rejects: AsyncIterable<KeptReject>,
+  wanted: (reject: KeptReject) => boolean,
+  limit: number,
+): Promise<void> {
+  let printed = 0
+  for await (const reject of rejects) {
+    if (printed >= limit) return
+    if (!wanted(reject)) continue
+    printed++
+    if (!process.stdout.write(`${reject.json}\n`)) {
+      await new Promise<void>((resolve) => process.stdout.once('drain', () => resolve()))
+    }
+  }
+}
+
+interface Group {
+  count: number
+  readonly first: KeptReject
+  readonly lines: string[]
+}
+
+async function group(
+  rejects: AsyncIterable<KeptReject>,
+  wanted: (reject: KeptReject) => boolean,
+  limit: number,
+): Promise<Group[]> {
+  const groups = new Map<string, Group>()
+  for await (const reject of rejects) {
+    if (!wanted(reject)) continue
+    const name = JSON.stringify([reject.code, reject.stage])
+    const one = groups.get(name) ?? { count: 0, first: reject, lines: [] }
+    groups.set(name, one)
+    one.count++
+    if (one.lines.length < limit) one.lines.push(describe(reject))
+  }
+  return [...groups.values()].toSorted((a, b) => b.count - a.count)
+}
+
+function describe({ origin, line, detail, json }: KeptReject): string {
+  const [, content = ''] = /"(?:record|text)":(.*)\}$/s.exec(json) ?? []
+  const shown = content.length > WIDTH ? `${content.slice(0, WIDTH)}…` : content
+  return printable([`${origin}:${line}`, detail, shown].filter(Boolean).join('  '))
+}
+
+function render(groups: readonly Group[]): string {
+  if (groups.length === 0) return 'no rejects\n'
+  const lines = groups.flatMap(({ count, first, lines: shown }) => [
+    `${first.code} at ${first.stage}: ${formatCount(count)}`,
+    ...shown.map((line) => `  ${line}`),
+    ...(shown.length < count && shown.length > 0 ? [`  … and ${formatCount(count - shown.length)} more`] : []),
+  ])
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,25 @@
+import type { Command } from '../commands.ts'
+import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
+import { loadOrFail } from '../load.ts'
+
+interface RunArguments extends ExecuteArguments {
+  pipeline: string[]
+  follow: boolean
+}
+
+export const command: Command<RunArguments> = {
+  builder: (parser) =>
+    parser
+      .positional('pipeline', { type: 'string', array: true, demandOption: true, describe: 'Names or paths' })
+      .options(executeOptions)
+      .option('follow', { type: 'boolean', default: false, describe: 'Keep polling when caught up' })
+      .example('$0 run jumpcloud --follow', 'collect until stopped')
+      .example('$0 run jumpcloud --set source.window.since=7d --report run.json', 'one pass over a week'),
+  handler: async (args) => {
+    const pipelines = await loadOrFail(args.pipeline, { mode: 'run', set: args.set ?? [] })
+    await execute(
+      pipelines.map((pipeline) => ({ pipeline, follow: args.follow })),
+      args,
+    )
+  },
+}

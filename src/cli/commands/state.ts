@@ -1,0 +1,14 @@
+import type { Command } from '../commands.ts'
+import { command as reset } from './state/reset.ts'
+import { command as rewind } from './state/rewind.ts'
+import { command as show } from './state/show.ts'
+
+export const command: Command<object> = {
+  builder: (parser) =>
+    parser
+      .command(show)
+      .command(rewind)
+      .command(reset)
+      .demandCommand(1, 'say what to do with the state: show, rewind or reset'),
+  handler: () => Promise.resolve(),
+}

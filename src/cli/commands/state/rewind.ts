@@ -1,0 +1,99 @@
+import type { CommandModule } from 'yargs'
+import { State } from '../../../delivery/state/state.ts'
+import type { PartitionRow, Rewind } from '../../../delivery/state/state.ts'
+import { SluiceError } from '../../../errors.ts'
+import { components } from '../../../registry.ts'
+import { parseMoment } from '../../../runtime/time-range.ts'
+import { stateFolder, stateOption } from '../../state-folder.ts'
+
+interface RewindArguments {
+  pipeline: string
+  partition: string | undefined
+  to: string
+  yes: boolean
+  state: string
+}
+
+export const command: CommandModule<object, RewindArguments> = {
+  command: 'rewind <pipeline>',
+  describe: 'Let the source read again; what was written stays known, so dedup drops it',
+  builder: (parser) =>
+    parser
+      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
+      .option('partition', { type: 'string', describe: 'Only this one, as state show names it', requiresArg: true })
+      .option('to', { type: 'string', default: 'all', describe: 'A time; all: to the beginning', requiresArg: true })
+      .option('yes', { type: 'boolean', default: false, describe: 'Also where nothing tells what was written' })
+      .option('state', stateOption)
+      .example('$0 state rewind jumpcloud --to 2026-03-04', 'read again everything since that day'),
+  handler: async ({ pipeline, partition, to, yes, state: states }) => {
+    const moment = to === 'all' ? undefined : parseMoment('--to', to)
+    const state = await State.openExisting(stateFolder(pipeline, states))
+    try {
+      const rows = choose(state.partitions(), partition)
+      const days = state.buckets().flatMap(({ name }) => (name.startsWith('d') ? [Number(name.slice(1))] : []))
+      if (state.buckets().length === 0 && state.tally.written > 0 && !yes) throw nothingKnown(pipeline)
+      const changes = rows.flatMap((row) => rewind(row, moment))
+      await state.rewind(changes)
+      for (const change of changes) process.stdout.write(`${describe(change)}\n`)
+      if (changes.length === 0) process.stdout.write('nothing to rewind\n')
+      else if (days.length > 0) {
+        const first = new Date(Math.min(...days) * DAY).toISOString().slice(0, 10)
+        process.stderr.write(`keys are known for events since ${first}; older ones would be written again\n`)
+      }
+    } finally {
+      await state.close()
+    }
+  },
+}
+
+const DAY = 86_400_000
+
+function choose(rows: readonly PartitionRow[], partition: string | undefined): readonly PartitionRow[] {
+  if (partition === undefined) return rows
+  const chosen = rows.filter((row) => row.partition === partition)
+  if (chosen.length > 0) return chosen
+  const names = rows.map((row) => row.partition)
+  throw new SluiceError('USAGE', `the state has no position for the partition ${JSON.stringify(partition)}`, {
+    hint: names.length === 0 ? 'it has none at all' : `partitions: ${names.join(', ')}`,
+  })
+}
+
+function nothingKnown(pipeline: string): SluiceError {
+  return new SluiceError('USAGE', `${pipeline} has no dedup: what is read again is written again`, {
+    hint: 'say --yes if that is wanted',
+  })
+}
+
+function rewind(row: PartitionRow, to: number | undefined): Rewind[] {
+  const { partition, position, horizon } = row
+  if (to === undefined) return [{ partition }]
+  const rewound = sourceOf(partition)?.rewind?.(position, to)
+  if (rewound === undefined) {
+    throw new SluiceError('USAGE', `the position of ${partition} does not tell a time`, {
+      hint: 'use --to all, and --partition for the others',
+    })
+  }
+  if (rewound.by <= 0) return []
+  return [
+    {
+      partition,
+      to: {
+        partition,
+        position: rewound.position,
+        ...(horizon !== undefined && { horizon: horizon - rewound.by }),
+      },
+    },
+  ]
+}
+
+/** Partitions are named by the type of their source first. */
+function sourceOf(partition: string) {
+  for (const component of components) {
+    if (component.kind === 'source' && partition.startsWith(`${component.type}:`)) return component
+  }
+  return undefined
+}
+
+function describe({ partition, to }: Rewind): string {
+  return `${partition} ${to ? JSON.stringify(to.position) : 'is read from its beginning'}`
+}

@@ -1,0 +1,47 @@
+import { listPipelines } from '../../config/load.ts'
+import { SluiceError } from '../../errors.ts'
+import { hideSecrets } from '../../observe/log.ts'
+import { runPipelineTest } from '../../inspect/pipeline-tests.ts'
+import type { Command } from '../commands.ts'
+import { loadOrFail } from '../load.ts'
+
+interface TestArguments {
+  readonly pipeline: string[] | undefined
+}
+
+export const command: Command<TestArguments> = {
+  builder: (parser) => parser.positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' }),
+  handler: async ({ pipeline: names }) => {
+    const chosen = names === undefined || names.length === 0 ? await listPipelines() : names
+    const counts = { passed: 0, failed: 0 }
+    for (const name of chosen) await testPipeline(name, counts)
+    process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`)
+    if (counts.failed > 0)
+      throw new SluiceError('TESTS_FAILED', `${counts.failed} of ${counts.passed + counts.failed} tests failed`)
+  },
+}
+
+async function testPipeline(name: string, counts: { passed: number; failed: number }): Promise<void> {
+  const [{ tests }] = await loadOrFail([name], { mode: 'test' })
+  process.stdout.write(`${name}${tests.length === 0 ? ': no tests' : ''}\n`)
+  for (const test of tests) {
+    // Each test has an environment of its own, so the file is read anew.
+    const [pipeline] = await loadOrFail([name], { mode: 'test', env: { ...process.env, ...test.env } })
+    const complaints = await runPipelineTest(pipeline, test)
+    if (complaints.length === 0) {
+      counts.passed++
+      process.stdout.write(`  ok    ${test.name}\n`)
+      continue
+    }
+    counts.failed++
+    process.stdout.write(`  FAIL  ${test.name}  (${pipeline.file}:${test.line})\n`)
+    for (const complaint of complaints) process.stdout.write(hideSecrets(indent(complaint), pipeline.secrets))
+  }
+}
+
+function indent(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `        ${line}\n`)
+    .join('')
+}

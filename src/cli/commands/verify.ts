@@ -1,0 +1,55 @@
+import { resolve } from 'node:path'
+import { sum } from '../../delivery/tally.ts'
+import { SluiceError } from '../../errors.ts'
+import { hideSecrets } from '../../observe/log.ts'
+import { formatBytes, formatCount } from '../../observe/report.ts'
+import { verifyPipeline } from '../../inspect/verify.ts'
+import type { Verification } from '../../inspect/verify.ts'
+import type { Command } from '../commands.ts'
+import { loadOrFail } from '../load.ts'
+import { stateOption } from '../state-folder.ts'
+
+interface VerifyArguments {
+  pipeline: string
+  set: string[] | undefined
+  state: string
+  json: boolean
+}
+
+export const command: Command<VerifyArguments> = {
+  builder: (parser) =>
+    parser
+      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
+      .option('state', stateOption)
+      .option('set', { type: 'string', array: true, nargs: 1, describe: 'Override a value of the file: path=value' })
+      .option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+  handler: async ({ pipeline: name, set, state, json }) => {
+    const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [] })
+    const found = await verifyPipeline(pipeline, resolve(state), new AbortController().signal)
+    const text = json ? `${JSON.stringify(found, null, 2)}\n` : render(found)
+    process.stdout.write(hideSecrets(text, pipeline.secrets))
+    const { problems } = found
+    if (problems.length === 0) return
+    const what = problems.length === 1 ? '1 problem' : `${problems.length} problems`
+    throw new SluiceError('VERIFY_FAILED', `${what} in what ${name} has written`, {
+      hint: 'docs/guarantees.md tells what each means',
+    })
+  },
+}
+
+function render({ pipeline, objects, records, bytes, totals, waiting, problems, notes }: Verification): string {
+  const { read, added, written, duplicate, dropped, rejected } = totals
+  const counts = Object.entries({ written, dropped: sum(dropped), duplicate, rejected })
+  const sums = counts.map(([name, count]) => `${name} ${formatCount(count)}`).join(' + ')
+  const lines = [
+    `${pipeline}: ${problems.length === 0 ? 'all is there' : 'NOT all is well'}`,
+    `  ledger      read ${formatCount(read)} + added ${formatCount(added)} = ${sums}`,
+    `  objects     ${formatCount(objects)} as they were committed: ${formatCount(records)} records, ${formatBytes(bytes)}`,
+    ...waiting.map((row) => `  waiting     ${row.key}: ${formatCount(row.records)} records, not yet published`),
+    ...problems.map(
+      ({ kind, key, message }) => `  ${kind.padEnd(10)}  ${key === undefined ? '' : `${key}: `}${message}`,
+    ),
+    ...notes.map((note) => `  note        ${note}`),
+  ]
+  return `${lines.join('\n')}\n`
+}

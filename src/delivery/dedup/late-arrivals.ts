@@ -1,0 +1,41 @@
+import type { Batch } from '../../record/batch.ts'
+import { parseInstant } from '../../record/json/instant.ts'
+
+/**
+ * The records that came late: those of a time that had been read before. By how long after their own time they were first seen, at most;
+ * so that a source's overlap and sweep can be set from facts. Needs a `dedup` that knows the event time.
+ */
+export function latenessOf(batch: Batch, written: Uint32Array): Map<string, number> {
+  const late = new Map<string, number>()
+  const { reread } = batch
+  const time = batch.digests?.time
+  if (reread === undefined || time === undefined) return late
+  for (const record of written) {
+    const hit = batch.hit(record, time)
+    if (hit < 0) continue
+    const text = Buffer.from(batch.text(hit))
+    const instant = parseInstant(text, 0, text.length)
+    if (!(instant < reread.before)) continue
+    const name = nameOf(reread.at - instant)
+    late.set(name, (late.get(name) ?? 0) + 1)
+  }
+  return late
+}
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+const DELAYS = [
+  ['5m', 5 * MINUTE],
+  ['15m', 15 * MINUTE],
+  ['1h', HOUR],
+  ['2h', 2 * HOUR],
+  ['6h', 6 * HOUR],
+  ['1d', DAY],
+  ['7d', 7 * DAY],
+] as const
+
+function nameOf(delay: number): string {
+  return DELAYS.find(([, most]) => delay <= most)?.[0] ?? 'longer'
+}

@@ -1,0 +1,80 @@
+import { Writable } from 'node:stream'
+import { callbackify } from 'node:util'
+import type { StreamSink } from '../component.ts'
+import { Ledger } from './ledger.ts'
+import { memoryClaims, Settler } from './dedup/deduplicate.ts'
+import { addTally, emptyTally } from './tally.ts'
+import type { Note } from '../observe/log.ts'
+import type { Batch } from '../record/batch.ts'
+import type { Delivery } from '../runtime/open-delivery.ts'
+
+interface StreamDeliveryOptions {
+  readonly sink: StreamSink
+  readonly note: Note
+  /** See `CommitOptions`. */
+  readonly givesBack: boolean
+  /** The sink is done with the bytes of a write when that resolves. */
+  readonly reusesOutput: boolean
+}
+
+/** More rejects than this are only counted. */
+const NOTED_REJECTS = 10
+
+/** For the lines of one batch: half a MiB, and what edits add. */
+const OUTPUT_BYTES = 768 * 1024
+
+/**
+ * Hands records to a sink that takes bytes as they come. Nothing is remembered: each run begins at the beginning, and de-duplication holds
+ * within the run. Rejects are counted, the first few are told.
+ */
+export function openStreamDelivery({ sink, note, givesBack, reusesOutput }: StreamDeliveryOptions): Delivery {
+  const settler = new Settler(memoryClaims())
+  const ledger = new Ledger()
+  const aborting = new AbortController()
+  let bytesOut = 0
+  let noted = 0
+  let totals = emptyTally()
+  let output: Buffer = Buffer.alloc(0)
+  const allocate = (bytes: number): Buffer => {
+    if (!reusesOutput) return Buffer.allocUnsafeSlow(bytes)
+    if (output.length < bytes) output = Buffer.allocUnsafeSlow(Math.max(bytes, OUTPUT_BYTES))
+    return output
+  }
+
+  const deliver = async (batch: Batch) => {
+    ledger.enter(batch)
+    const settlement = await settler.settle(batch)
+    ledger.add(batch, settlement)
+    for (const { code, stage, origin, line } of settlement.rejects) {
+      if (++noted <= NOTED_REJECTS) note('rejected', { code, stage, origin, line })
+    }
+    if (settlement.written.length > 0) {
+      const bytes = batch.assemble(settlement.written, allocate)
+      bytesOut += bytes.length
+      await sink.write(bytes, aborting.signal)
+    }
+    if (givesBack) batch.giveBack()
+    if (batch.end) {
+      await sink.flush()
+      totals = addTally(totals, ledger.close())
+    }
+  }
+
+  const write = callbackify(deliver)
+  return {
+    hashKey: undefined,
+    position: () => undefined,
+    writable: () =>
+      new Writable({
+        objectMode: true,
+        highWaterMark: 1,
+        write: (batch: Batch, _encoding, done) => write(batch, done),
+        destroy: (error, done) => {
+          aborting.abort(error ?? undefined)
+          done(error)
+        },
+      }),
+    totals: () => ({ ...totals, bytesOut, epochs: 0, objects: [] }),
+    close: () => Promise.resolve(),
+  }
+}

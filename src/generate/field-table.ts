@@ -1,0 +1,99 @@
+import type { TProperties } from 'typebox'
+import type { Schema } from '../config/schema.ts'
+import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'
+
+/** One field as documentation shows it. */
+export interface FieldRow {
+  /** `roll.maxBytes`, `rules[].path`. */
+  readonly name: string
+  /** In words: `text`, `duration`, `list of record path`. */
+  readonly type: string
+  readonly required: boolean
+  readonly default: string | undefined
+  readonly description: string
+}
+
+/** All fields of a component, nested ones behind the one they belong to. */
+export function fieldRows(fields: TProperties): FieldRow[] {
+  const rows = new Map<string, FieldRow>()
+  for (const row of rowsOf(strictSchema(fields), '')) {
+    const twin = rows.get(row.name)
+    rows.set(row.name, twin === undefined ? row : merge(twin, row))
+  }
+  return [...rows.values()]
+}
+
+/** The same name in two alternatives of a union. */
+function merge(a: FieldRow, b: FieldRow): FieldRow {
+  return {
+    ...a,
+    type: both(a.type, b.type, ' or '),
+    required: a.required && b.required,
+    default: a.default ?? b.default,
+    description: both(a.description, b.description, ' '),
+  }
+}
+
+function both(one: string, other: string, glue: string): string {
+  return one.includes(other) ? one : `${one}${glue}${other}`
+}
+
+function rowsOf(schema: Schema, prefix: string): FieldRow[] {
+  return branchesOf(schema).flatMap((branch) => {
+    if (branch.items !== undefined && !isTuple(branch.items)) return rowsOf(branch.items, `${prefix}[]`)
+    const dot = prefix === '' ? '' : `${prefix}.`
+    return Object.entries(branch.properties ?? {}).flatMap(([key, child]) => {
+      const name = `${dot}${key}`
+      return [rowOf(name, child, branch.required?.includes(key) === true), ...rowsOf(child, name)]
+    })
+  })
+}
+
+function rowOf(name: string, schema: Schema, required: boolean): FieldRow {
+  const description = schema.description ?? branchesOf(schema).find((branch) => branch.description)?.description ?? ''
+  const shown = schema.default === undefined || isEmptyMap(schema.default) ? undefined : spell(schema.default)
+  return { name, type: typeText(schema), required, default: shown, description }
+}
+
+const FORMATS: { readonly [format: string]: string } = {
+  duration: 'duration',
+  size: 'size',
+  'record-path': 'record path',
+  'key-template': 'key template',
+  'existing-file': 'file',
+  'file-path': 'path',
+  'record-condition': 'condition',
+}
+
+function typeText(schema: Schema): string {
+  return [...new Set(branchesOf(schema).map(branchText))].join(' or ')
+}
+
+function branchText(schema: Schema): string {
+  if (schema.secret === true) return 'text (secret)'
+  if (schema.format !== undefined && FORMATS[schema.format] !== undefined) return FORMATS[schema.format] ?? ''
+  if (schema.enum !== undefined) return schema.enum.map(spell).join(', ')
+  if ('const' in schema) return spell(schema.const)
+  if (schema.type === 'array') {
+    return isTuple(schema.items) || schema.items === undefined ? 'list' : `list of ${typeText(schema.items)}`
+  }
+  if (schema.type === 'object') {
+    const values = Object.values(schema.patternProperties ?? {})[0]
+    return values === undefined ? 'map' : `map of ${typeText(values)}`
+  }
+  const words: { readonly [type: string]: string } = {
+    string: 'text',
+    integer: 'whole number',
+    boolean: 'true or false',
+  }
+  const types = [schema.type ?? 'any value'].flat()
+  return types.map((type) => words[type] ?? type).join(' or ')
+}
+
+function spell(value: unknown): string {
+  return typeof value === 'string' && value !== '' ? value : JSON.stringify(value)
+}
+
+function isEmptyMap(value: unknown): boolean {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0
+}

@@ -1,0 +1,43 @@
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { memoryClaims, Settler } from '../delivery/dedup/deduplicate.ts'
+import type { Reject } from '../record/batch.ts'
+import { openBatches } from '../record/open-batches.ts'
+import { Paths } from '../record/paths/path.ts'
+import { buildStages, throughAll } from '../runtime/transform-stages.ts'
+
+/** What a pipeline makes of some lines, with nothing read, written or remembered. */
+export interface Rehearsal {
+  /** The records that would be written, one line each. */
+  readonly output: readonly string[]
+  /** In the order of their lines, whichever stage refused them. */
+  readonly rejects: readonly Reject[]
+  readonly dropped: ReadonlyMap<string, number>
+  readonly duplicates: number
+}
+
+/** Runs the transforms of a pipeline over NDJSON lines, with de-duplication settled among them. */
+export async function rehearse(pipeline: CheckedPipeline, lines: Buffer): Promise<Rehearsal> {
+  const paths = new Paths()
+  const stages = await buildStages(pipeline, { paths, hashKey: undefined })
+  const settler = new Settler(memoryClaims())
+  const output: string[] = []
+  const rejects: Reject[] = []
+  const dropped = new Map<string, number>()
+  let duplicates = 0
+  try {
+    const opened = openBatches(
+      { bytes: lines, origin: { name: 'input', line: 1 } },
+      { partition: '', number: 0, paths, limits: pipeline.limits },
+    )
+    for (const batch of await throughAll(stages, opened)) {
+      const settlement = await settler.settle(batch)
+      for (const record of settlement.written) output.push(batch.line(record).toString())
+      rejects.push(...settlement.rejects)
+      for (const [reason, count] of batch.tallies.dropped) dropped.set(reason, (dropped.get(reason) ?? 0) + count)
+      duplicates += settlement.duplicate
+    }
+  } finally {
+    for (const stage of stages) await stage.close()
+  }
+  return { output, rejects: rejects.toSorted((a, b) => a.line - b.line), dropped, duplicates }
+}

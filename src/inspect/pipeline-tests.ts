@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { createTwoFilesPatch } from 'diff'
+import type { CheckedPipeline, PipelineTest } from '../config/pipeline.ts'
+import { asSluiceError } from '../errors.ts'
+import { rehearse, type Rehearsal } from './dry-run.ts'
+
+/** What is wrong with the outcome of one test, as text for a person; empty when it passed. */
+export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineTest): Promise<string[]> {
+  const rehearsal = await rehearse(pipeline, await readInput(pipeline, test))
+  const { output, rejects, dropped, duplicates } = test.expect
+  const complaints: string[] = []
+  if (output !== undefined) {
+    const actual = rehearsal.output.map((line): unknown => JSON.parse(line))
+    if (!isDeepStrictEqual(actual, output)) complaints.push(`output differs\n${difference(output, actual)}`)
+  }
+  if (rejects !== undefined && !fulfils(rehearsal, rejects)) {
+    const actual = rehearsal.rejects.map(({ code, stage, line, detail }) => ({
+      code,
+      stage,
+      line,
+      ...(detail && { detail }),
+    }))
+    complaints.push(`rejects differ\n${difference(rejects, actual)}`)
+  }
+  if (dropped !== undefined) {
+    const actual = Object.fromEntries(rehearsal.dropped)
+    if (!isDeepStrictEqual(actual, dropped)) complaints.push(`dropped differs\n${difference(dropped, actual)}`)
+  }
+  if (duplicates !== undefined && rehearsal.duplicates !== duplicates) {
+    complaints.push(`expected ${duplicates} duplicates, found ${rehearsal.duplicates}`)
+  }
+  return complaints
+}
+
+/** In order, each by the members that are given. */
+function fulfils({ rejects }: Rehearsal, expected: NonNullable<PipelineTest['expect']['rejects']>): boolean {
+  return (
+    rejects.length === expected.length &&
+    expected.every((wanted, at) => {
+      const { code, stage, line } = rejects[at]
+      return (
+        wanted.code === code && [stage, undefined].includes(wanted.stage) && [line, undefined].includes(wanted.line)
+      )
+    })
+  )
+}
+
+async function readInput(pipeline: CheckedPipeline, { input, name }: PipelineTest): Promise<Buffer> {
+  if ('file' in input) {
+    const path = resolve(pipeline.folder, input.file)
+    try {
+      return await readFile(path)
+    } catch (error) {
+      throw asSluiceError(error, 'CONFIG_INVALID', `input of test ${JSON.stringify(name)}`)
+    }
+  }
+  return Buffer.from(input.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''))
+}
+
+/** Lines with `-` are missing, lines with `+` are too many. Members in the order of the alphabet, so that only values differ. */
+function difference(expected: unknown, actual: unknown): string {
+  const patch = createTwoFilesPatch('expected', 'actual', print(expected), print(actual), '', '', { context: 3 })
+  return patch
+    .split('\n')
+    .slice(2)
+    .filter((line) => !line.startsWith('\\') && line !== '')
+    .join('\n')
+}
+
+function print(value: unknown): string {
+  return `${JSON.stringify(sorted(value), undefined, 2)}\n`
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, member]) => [key, sorted(member)]),
+  )
+}

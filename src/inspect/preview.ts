@@ -1,0 +1,122 @@
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { memoryClaims, Settler } from '../delivery/dedup/deduplicate.ts'
+import type { Batch } from '../record/batch.ts'
+import { openBatches } from '../record/open-batches.ts'
+import type { Json, JsonObject } from '../record/json/json.ts'
+import { Paths } from '../record/paths/path.ts'
+import { readBatches } from '../runtime/source-stage.ts'
+import { buildStages, throughAll, type Stage } from '../runtime/transform-stages.ts'
+
+export interface PreviewedRecord {
+  readonly origin: string
+  readonly line: number
+  /** The record as it came, with whatever redaction would change hidden; undefined when the line does not parse. */
+  readonly before: Json | undefined
+  /** What would be written: none, one or several. */
+  readonly after: readonly Json[]
+  /** Why nothing, or not all, is written: `rejected: CODE (stage)`, `dropped: reason`, `duplicate`. */
+  readonly remark: string | undefined
+}
+
+/** Stands for a value that must not be shown. */
+const HIDDEN = '(hidden)'
+
+/** Takes the first records of the pipeline's source through its transforms, each by itself. Nothing is written or remembered. */
+export async function previewPipeline(pipeline: CheckedPipeline, limit: number): Promise<PreviewedRecord[]> {
+  const paths = new Paths()
+  const stages = await buildStages(pipeline, { paths, hashKey: undefined })
+  const settler = new Settler(memoryClaims())
+  const previewed: PreviewedRecord[] = []
+  const reading = new AbortController()
+  try {
+    for await (const batch of readSource(pipeline, paths, reading.signal)) {
+      for (let record = 0; record < batch.count && previewed.length < limit; record++) {
+        previewed.push(await previewRecord({ batch, record, stages, settler, paths, pipeline }))
+      }
+      if (previewed.length === limit) break
+    }
+  } finally {
+    reading.abort()
+    for (const stage of stages) await stage.close()
+  }
+  return previewed
+}
+
+async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortSignal): AsyncGenerator<Batch> {
+  const { declaration, config, stage } = pipeline.source
+  const source = await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+  const batches = readBatches({
+    source,
+    type: declaration.type,
+    paths,
+    limits: pipeline.limits,
+    follow: false,
+    position: () => undefined,
+    note: () => {},
+    stop,
+    flow: { records: 0, bytes: 0 },
+  })
+  for await (const batch of batches) {
+    if (batch.end?.kind === 'failed') throw batch.end.error
+    yield batch
+  }
+}
+
+interface OneRecord {
+  readonly batch: Batch
+  readonly record: number
+  readonly stages: readonly Stage[]
+  readonly settler: Settler
+  readonly paths: Paths
+  readonly pipeline: CheckedPipeline
+}
+
+async function previewRecord({ batch, record, stages, settler, paths, pipeline }: OneRecord): Promise<PreviewedRecord> {
+  const origin = { name: batch.origin.name, line: batch.lineOf(record) }
+  const place = { origin: origin.name, line: origin.line }
+  const refused = batch.rejects.find((reject) => reject.record === record)
+  if (refused) return { ...place, before: undefined, after: [], remark: `rejected: ${refused.code} (${refused.stage})` }
+
+  const bytes = batch.line(record)
+  const open = () => openBatches({ bytes, origin }, { partition: '', number: 0, paths, limits: pipeline.limits })
+  const redactions = stages.filter(({ type }) => type === 'redact')
+  const [redacted] = await throughAll(redactions, open())
+  const before = hide(parse(bytes), parse(redacted.line(0)))
+
+  const after: Json[] = []
+  const remarks: string[] = []
+  for (const piece of await throughAll(stages, open())) {
+    const { written, rejects, duplicate } = await settler.settle(piece)
+    for (const number of written) after.push(parse(piece.line(number)))
+    for (const { code, stage, detail } of rejects)
+      remarks.push(`rejected: ${code} (${stage})${detail ? ` ${detail}` : ''}`)
+    for (const reason of piece.tallies.dropped.keys()) remarks.push(`dropped: ${reason}`)
+    if (duplicate > 0) remarks.push('duplicate')
+  }
+  return { ...place, before, after, remark: remarks.length > 0 ? remarks.join(', ') : undefined }
+}
+
+function parse(line: Buffer): Json {
+  return JSON.parse(line.toString())
+}
+
+/** The value with each leaf that redaction changes or removes hidden. */
+function hide(value: Json, redacted: Json | undefined): Json {
+  if (isList(value)) {
+    const others = isList(redacted) ? redacted : []
+    return value.map((item, at) => hide(item, others[at]))
+  }
+  if (isObject(value)) {
+    const others = isObject(redacted) ? redacted : {}
+    return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, hide(member, others[key])]))
+  }
+  return Object.is(value, redacted) ? value : HIDDEN
+}
+
+function isList(value: Json | undefined): value is readonly Json[] {
+  return Array.isArray(value)
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !isList(value)
+}

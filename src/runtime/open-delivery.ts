@@ -1,0 +1,100 @@
+import { join } from 'node:path'
+import type { Writable } from 'node:stream'
+import { openCommit } from '../delivery/commit.ts'
+import type { objectFields } from '../fields/object-fields.ts'
+import type { DedupOptions, ObjectTarget } from '../delivery/commit.ts'
+import type { KeptRow } from '../delivery/rejects/local-rejects.ts'
+import type { Config, ObjectSink, SinkDeclaration, StreamSink, TransformDeclaration } from '../component.ts'
+import { isCustom } from '../config/load-component.ts'
+import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import type { Note } from '../observe/log.ts'
+import type { Report } from '../observe/report.ts'
+import type { Json, JsonObject } from '../record/json/json.ts'
+import type { Paths } from '../record/paths/path.ts'
+import { openStreamDelivery } from '../delivery/stream.ts'
+
+/** The far end of a pipeline: takes batches, knows what is committed. */
+export interface Delivery {
+  /** Key of the digests; undefined where nothing is remembered. */
+  readonly hashKey: Buffer | undefined
+  position(partition: string): Json | undefined
+  /** Undefined where nothing is kept. */
+  keptRejects?(): readonly KeptRow[]
+  writable(): Writable
+  totals(): Omit<Report, 'pipeline' | 'outcome' | 'error' | 'bytesIn' | 'startedAt' | 'seconds'>
+  close(): Promise<void>
+}
+
+interface DeliveryOptions {
+  readonly pipeline: CheckedPipeline
+  readonly paths: Paths
+  readonly stateFolder: string
+  readonly stopping: AbortSignal
+  readonly note: Note
+  /** Local rejects may need more than their space: none may go before it was replayed. */
+  readonly isReplay?: boolean
+}
+
+/** Opens the sink of a pipeline: object sinks behind epochs and a state, stream sinks as they are. */
+export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
+  const { pipeline } = options
+  const sink = await createSink(pipeline, pipeline.sink)
+  // Custom code may keep what it was given; built-in components do not.
+  const givesBack = !pipeline.transforms.some(({ declaration }) => isCustom(declaration.type))
+  const reusesOutput = !isCustom(pipeline.sink.declaration.type)
+  if ('write' in sink) return openStreamDelivery({ sink, note: options.note, givesBack, reusesOutput })
+  const dedup = findDedup(pipeline)
+  return openCommit({
+    folder: join(options.stateFolder, pipeline.name),
+    pipeline: pipeline.name,
+    fingerprint: fingerprintOf(pipeline),
+    paths: options.paths,
+    sink: targetOf(pipeline.sink, sink),
+    rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
+    keptRejectBytes: options.isReplay === true ? Infinity : pipeline.rejectOptions.local,
+    unparsed: pipeline.rejectOptions.unparsed,
+    dedup: dedup && { stage: dedup.stage, ...configAs<Omit<DedupOptions, 'stage'>>(dedup) },
+    note: options.note,
+    stopping: options.stopping,
+    givesBack,
+  })
+}
+
+/** @throws SluiceError COMPONENT_LOAD_FAILED, or what the sink's `create` says. */
+export async function createSink(
+  pipeline: CheckedPipeline,
+  { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
+): Promise<ObjectSink | StreamSink> {
+  try {
+    return await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+  } catch (error) {
+    throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `sink ${stage} could not be created`)
+  }
+}
+
+/** What `objectFields` says goes to the commit, the rest of the configuration is the sink's own. */
+export function targetOf(component: CheckedComponent<SinkDeclaration>, sink: ObjectSink | StreamSink): ObjectTarget {
+  const { declaration, stage } = component
+  if ('write' in sink) throw new SluiceError('INTERNAL', `${stage} does not publish objects`)
+  return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }
+}
+
+/** What gives claims of earlier runs their meaning: with another key an old event would not be known again. */
+function fingerprintOf(pipeline: CheckedPipeline): JsonObject {
+  const dedup = findDedup(pipeline)
+  if (dedup === undefined) return {}
+  const { key, time = null } = configAs<{ key: string | string[]; time?: string }>(dedup)
+  return { dedup: { key: [key].flat(), time } }
+}
+
+function findDedup({ transforms }: CheckedPipeline): CheckedComponent<TransformDeclaration> | undefined {
+  return transforms.find(({ declaration }) => declaration.type === 'dedup')
+}
+
+/** A checked configuration as its own declaration types it: the check has made it so. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
+function configAs<Fields>(component: { readonly config: unknown }): Fields {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return component.config as Fields
+}

@@ -1,0 +1,45 @@
+import { SluiceError } from '../errors.ts'
+import { State } from '../record/batch.ts'
+import { parseInstant } from '../record/json/instant.ts'
+import type { Paths } from '../record/paths/path.ts'
+import type { Stage } from './transform-stages.ts'
+
+const STAGE = 'outside-time-limits'
+
+/**
+ * Drops the records whose time is not in [from, to), in milliseconds since 1970. A record without a readable time is kept: what to make of
+ * it is the pipeline's own business.
+ */
+export function keepBetween(timePath: string, from: number, to: number): (paths: Paths) => Stage[] {
+  return (paths) => {
+    const path = paths.add(timePath)
+    return [
+      {
+        name: STAGE,
+        type: STAGE,
+        run(batch) {
+          for (let record = 0; record < batch.count; record++) {
+            if (batch.states[record] !== State.live) continue
+            const hit = batch.hit(record, path)
+            if (hit < 0) continue
+            const text = Buffer.from(batch.text(hit))
+            const time = parseInstant(text, 0, text.length)
+            if (time < from || time >= to) batch.drop(record, STAGE)
+          }
+          return [batch]
+        },
+        close: () => Promise.resolve(),
+      },
+    ]
+  }
+}
+
+/** A time on the command line: RFC 3339, or a date, which stands for its first instant in UTC. */
+export function parseMoment(option: string, text: string): number {
+  const full = Buffer.from(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : text)
+  const moment = parseInstant(full, 0, full.length)
+  if (!Number.isNaN(moment)) return moment
+  throw new SluiceError('USAGE', `${option} ${JSON.stringify(text)} is not a time`, {
+    hint: 'write 2026-03-04 or 2026-03-04T18:00:00Z',
+  })
+}

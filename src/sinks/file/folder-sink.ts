@@ -1,0 +1,126 @@
+import { constants } from 'node:fs'
+import { access, copyFile, link, mkdir, open, opendir, rm } from 'node:fs/promises'
+import { basename, dirname, join, relative, sep } from 'node:path'
+import type { ObjectSink } from '../../component.ts'
+import { SluiceError } from '../../errors.ts'
+import type { JsonObject } from '../../record/json/json.ts'
+import { codeOf, syncNames } from '../../files.ts'
+
+/**
+ * Objects as files below a folder. A file gets its name by link(2), when it is whole and on the disk: so nobody sees a part of it, and
+ * nothing that stands there is ever overwritten.
+ */
+export function folderSink(folder: string): ObjectSink {
+  const known = new Set<string>()
+  return {
+    maxKeyBytes: 1024,
+    destination: (key) => ({ path: join(folder, key) }),
+    publish: async (file, destination) => {
+      const target = pathOf(destination)
+      try {
+        await makeFolder(dirname(target), folder, known)
+        await place(file.path, target)
+      } catch (error) {
+        throw sinkError(error, target)
+      }
+    },
+    open: async (destination) => {
+      const path = pathOf(destination)
+      try {
+        return (await open(path, 'r')).createReadStream()
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return undefined
+        throw new SluiceError('SINK_REFUSED', `cannot read ${path}: ${codeOf(error) ?? String(error)}`, {
+          cause: error,
+        })
+      }
+    },
+    list: (prefix) => listFiles(folder, prefix),
+    exists: async (destination) => {
+      const [result] = await Promise.allSettled([access(pathOf(destination))])
+      return result.status === 'fulfilled'
+    },
+  }
+}
+
+async function* listFiles(folder: string, prefix: string): AsyncGenerator<string> {
+  const within = join(folder, prefix.slice(0, prefix.lastIndexOf('/') + 1))
+  try {
+    for await (const entry of await opendir(within, { recursive: true })) {
+      const key = relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/')
+      if (entry.isFile() && key.startsWith(prefix)) yield key
+    }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw new SluiceError('SINK_REFUSED', `cannot list ${within}: ${codeOf(error) ?? String(error)}`, { cause: error })
+  }
+}
+
+function pathOf({ path }: JsonObject): string {
+  if (typeof path === 'string') return path
+  throw new SluiceError('STATE_DAMAGED', 'an object row has no path')
+}
+
+/** On the outbox's own device its file gets a second name; elsewhere a copy is made. A name that is taken stands for the same content. */
+async function place(from: string, to: string): Promise<void> {
+  try {
+    await linkOnce(from, to)
+  } catch (error) {
+    if (!cannotLink.has(codeOf(error) ?? '')) throw error
+    await placeCopy(from, to)
+  }
+  await fsync(dirname(to))
+}
+
+/** Other devices, file systems without links, and too many links. */
+const cannotLink = new Set(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'])
+
+async function linkOnce(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+  }
+}
+
+async function placeCopy(from: string, to: string): Promise<void> {
+  const temporary = join(dirname(to), `.${process.pid}-${basename(to)}`)
+  await rm(temporary, { force: true })
+  try {
+    await copyFile(from, temporary, constants.COPYFILE_EXCL)
+    await fsync(temporary)
+    await linkOnce(temporary, to)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+/** Once for each folder: one that is there may have been made by a process that was killed before it had synced the name. */
+async function makeFolder(folder: string, root: string, known: Set<string>): Promise<void> {
+  const first = await mkdir(folder, { recursive: true })
+  if (first === undefined && known.has(folder)) return
+  const levels = Math.max(1, relative(root, folder).split(sep).length + 1)
+  await syncNames(folder, { first, levels, sync: fsync })
+  known.add(folder)
+}
+
+async function fsync(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function sinkError(error: unknown, target: string): Error {
+  if (error instanceof SluiceError) return error
+  const code = codeOf(error) ?? String(error)
+  const refusal = refused.has(code)
+  return new SluiceError(refusal ? 'SINK_REFUSED' : 'SINK_UNAVAILABLE', `cannot write ${target}: ${code}`, {
+    cause: error,
+  })
+}
+
+/** What does not pass by itself. */
+const refused = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ENAMETOOLONG', 'EINVAL', 'ELOOP'])

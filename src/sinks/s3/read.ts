@@ -1,0 +1,45 @@
+import { Readable } from 'node:stream'
+import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
+import type { S3Client } from '@aws-sdk/client-s3'
+import { s3Error, s3Facts } from '../../s3/errors.ts'
+import { bucketOf } from './upload.ts'
+import type { S3Destination } from './upload.ts'
+
+/** The bytes of an object; undefined when there is none. @throws SluiceError SINK_REFUSED (also for none, where we may not list), SINK_UNAVAILABLE */
+export async function readObject(
+  client: S3Client,
+  destination: S3Destination,
+  signal: AbortSignal,
+): Promise<AsyncIterable<Uint8Array> | undefined> {
+  const call = { operation: 'GetObject', bucket: destination.bucket }
+  try {
+    const { Body: body } = await client.send(new GetObjectCommand(bucketOf(destination)), { abortSignal: signal })
+    return body instanceof Readable ? told(body, call) : undefined
+  } catch (error) {
+    if (s3Facts(error).code === 'NoSuchKey') return undefined
+    throw s3Error(error, call)
+  }
+}
+
+/** The keys of a bucket that begin with a text. @throws SluiceError SINK_REFUSED, SINK_UNAVAILABLE */
+export async function* listKeys(
+  client: S3Client,
+  { bucket, expectedBucketOwner, prefix }: Pick<S3Destination, 'bucket' | 'expectedBucketOwner'> & { prefix: string },
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const owner = expectedBucketOwner !== undefined && { ExpectedBucketOwner: expectedBucketOwner }
+  const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix, ...owner }, { abortSignal: signal })
+  try {
+    for await (const { Contents: contents = [] } of pages) for (const { Key: key } of contents) if (key) yield key
+  } catch (error) {
+    throw s3Error(error, { operation: 'ListObjectsV2', bucket })
+  }
+}
+
+async function* told(body: Readable, call: Parameters<typeof s3Error>[1]): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of body) yield chunk
+  } catch (error) {
+    throw s3Error(error, call)
+  }
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { test } from 'node:test'
+import { openWorkspace } from '../../support/command.ts'
+
+const pipeline = `source: { type: file, path: absent.ndjson }
+transforms:
+  - { type: dedup, key: [id, time], time: time }
+sink: { type: file, path: out, key: all }
+`
+
+const lines = [1, 2, 3, 4].map((day) => `{"id":"a","time":"2026-03-0${day}T12:00:00Z"}\n`).join('')
+
+test('a backfill reads what is named in place of the source, and repeats nothing', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('old/a.ndjson', lines)
+  await workspace.write('old/deep/b.json', `[${lines.trim().replaceAll('\n', ',')}]`)
+  const first = await workspace.report(['backfill', 'p', 'old'])
+  assert.deepEqual([first.read, first.written, first.duplicate], [8, 4, 4])
+  const second = await workspace.report(['backfill', 'p', 'old/*.ndjson'])
+  assert.equal(second.read, 0, 'the position of the file is known')
+})
+
+test('--since and --until keep what lies between, and count the others as dropped', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('a.ndjson', lines)
+  const report = await workspace.report([
+    'backfill',
+    'p',
+    'a.ndjson',
+    '--since',
+    '2026-03-02',
+    '--until',
+    '2026-03-04T12:00:00Z',
+  ])
+  assert.deepEqual([report.read, report.written], [4, 2])
+  assert.deepEqual(report.dropped, { 'outside-time-limits': 2 })
+})
+
+test('--dry-run says how much there is and touches nothing', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('a.ndjson', lines)
+  const { code, stdout } = await workspace.sluice(['backfill', 'p', 'a.ndjson', '--dry-run'])
+  assert.equal(code, 0)
+  assert.match(stdout, /^p: 1\d\d B in 1 input to read/)
+  assert.deepEqual((await readdir(workspace.folder)).toSorted(), ['a.ndjson', 'package.json', 'pipelines'])
+})
+
+test('--dry-run fails where the backfill would find nothing', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  const { code, stderr } = await workspace.sluice(['backfill', 'p', '*.ndjson', '--dry-run'])
+  assert.equal(code, 3)
+  assert.match(stderr, /FILE_NOT_FOUND: no file matches/)
+})
+
+test('standard input is an archive, alone and beside files', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('a.ndjson', lines)
+  const alone = await workspace.report(['backfill', 'p', '-'], { input: lines })
+  assert.deepEqual([alone.read, alone.written], [4, 4])
+  const beside = await workspace.report(['backfill', 'p', 'a.ndjson', '-'], { input: lines })
+  assert.deepEqual([beside.read, beside.duplicate], [8, 8])
+})
+
+test('--set takes one value, wherever it stands', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('a.ndjson', lines)
+  const report = await workspace.report(['backfill', '--set', 'sink.key=other', 'p', 'a.ndjson'])
+  assert.match(report.objects[0].key, /^other\//)
+  const { code, stderr } = await workspace.sluice(['backfill', 'p', 'a.ndjson', '--set'])
+  assert.equal(code, 2)
+  assert.match(stderr, /USAGE: Not enough arguments following: set/)
+})
+
+test('a time that is none, and limits without a field of time, are refused with the way out', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('pipelines/q.yaml', pipeline.replace(', time: time', ''))
+  await workspace.write('a.ndjson', lines)
+  const wrong = await workspace.sluice(['backfill', 'p', 'a.ndjson', '--since', 'yesterday'])
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.stderr, /--since "yesterday" is not a time\n +write 2026-03-04/)
+  const unknown = await workspace.sluice(['backfill', 'q', 'a.ndjson', '--since', '2026-03-02'])
+  assert.equal(unknown.code, 2)
+  assert.match(unknown.stderr, /set `time` of the pipeline's dedup transform/)
+})

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parts, sound } from '../../support/config-project.ts'
+import { openProject } from '../../support/cli-project.ts'
+
+const wrong = sound.replace('bucket:', 'bukcet:')
+
+test('check says of each pipeline that it is well, and ends with 0', async (t) => {
+  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': sound, 'pipelines/b.yml': sound })
+  assert.deepEqual(await work.sluice(['check']), {
+    code: 0,
+    stdout: 'pipelines/a.yaml: ok\npipelines/b.yml: ok\n',
+    stderr: '',
+  })
+})
+
+test('check shows all mistakes of all pipelines on stdout, and ends with 2', async (t) => {
+  const work = await openProject(t, {
+    ...parts,
+    'pipelines/a.yaml': wrong,
+    'pipelines/b.yaml': sound,
+    'pipelines/c.yaml': wrong,
+  })
+  const { code, stdout, stderr } = await work.sluice(['check'])
+  assert.equal(code, 2)
+  assert.match(stdout, /^pipelines\/a\.yaml:6:3 error: unknown key "bukcet"/)
+  assert.match(stdout, /^pipelines\/b\.yaml: ok$/m)
+  assert.match(stdout, /^pipelines\/c\.yaml:6:3 error: unknown key "bukcet"/m)
+  assert.match(stderr, /CONFIG_INVALID: 2 errors in 2 pipelines/)
+})
+
+test('check needs no environment: what is missing is a warning', async (t) => {
+  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': sound.replace('audit', '${env:BUCKET}') })
+  const without = await work.sluice(['check', 'a'])
+  assert.equal(without.code, 0)
+  assert.match(without.stdout, /warning: the environment variable BUCKET is not set/)
+  assert.match(without.stdout, /^pipelines\/a\.yaml: ok, 1 warning$/m)
+  assert.equal((await work.sluice(['check', 'a'], { env: { BUCKET: 'audit' } })).stdout, 'pipelines/a.yaml: ok\n')
+})
+
+test('check says of each schema whether the index proves it, or which keyword forbids that', async (t) => {
+  const pipeline = `source: { type: file, path: x }
+transforms:
+  - { type: validate, schema: ../schemas/open.json }
+  - { type: validate, schema: ../schemas/tight.json }
+sink: { type: stdout }
+`
+  const work = await openProject(t, {
+    ...parts,
+    'pipelines/a.yaml': pipeline,
+    x: '{"id":"e1"}\n',
+    'schemas/open.json': '{"type":"object","required":["id"]}',
+    'schemas/tight.json': '{"properties":{"id":{"pattern":"^e"}}}',
+  })
+  const { code, stdout, stderr } = await work.sluice(['check', 'a'])
+  assert.equal(code, 0, stderr)
+  assert.equal(
+    stdout,
+    `pipelines/a.yaml:3:31 note: transform validate: valid records are proven on their bytes
+pipelines/a.yaml:4:31 note: transform validate: ajv judges every record: "/properties/id/pattern" of the schema cannot be proven on bytes
+pipelines/a.yaml: ok
+`,
+  )
+  assert.doesNotMatch((await work.sluice(['preview', 'a', 'x'])).stderr, /note:/)
+})
+
+test('check --json is data for editors and CI', async (t) => {
+  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': wrong })
+  const { code, stdout } = await work.sluice(['check', 'a', '--json'])
+  assert.equal(code, 2)
+  const { errors, warnings, problems, notes }: { [key: string]: object[] | number } = JSON.parse(stdout)
+  assert.deepEqual({ errors, warnings, notes }, { errors: 1, warnings: 0, notes: [] })
+  assert.deepEqual(problems, [
+    {
+      severity: 'error',
+      file: 'pipelines/a.yaml',
+      line: 6,
+      column: 3,
+      length: 6,
+      text: '  bukcet: audit',
+      message: 'unknown key "bukcet" in sink ../parts/store.ts',
+      hint: 'did you mean "bucket"? known keys: bucket, key, region, roll',
+    },
+  ])
+})
+
+test('check --set checks the pipeline as it would run', async (t) => {
+  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': sound })
+  const { code, stdout } = await work.sluice([
+    'check',
+    'a',
+    '--set',
+    'sink.roll.maxBytes=5',
+    '--set',
+    'sink.bucket=other',
+  ])
+  assert.equal(code, 2)
+  assert.match(stdout, /^--set:1:20 error: roll\.maxBytes of sink .* needs a unit/)
+})
+
+test('check of a pipeline that is not there names the nearest one', async (t) => {
+  const work = await openProject(t, { ...parts, 'pipelines/jumpcloud.yaml': sound })
+  const { code, stdout, stderr } = await work.sluice(['check', 'jumpclod'])
+  assert.equal(code, 2)
+  assert.equal(stdout, '')
+  assert.match(stderr, /PIPELINE_NOT_FOUND: no pipeline "jumpclod"[^]*did you mean "jumpcloud"\?/)
+  const empty = await (await openProject(t, {})).sluice(['check'])
+  assert.equal(empty.code, 2)
+  assert.match(empty.stderr, /PIPELINE_NOT_FOUND/)
+})

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { components } from '../../../src/registry.ts'
+import { sound } from '../../support/config-project.ts'
+import { openProject } from '../../support/cli-project.ts'
+
+test('list shows the pipelines here and every component', async (t) => {
+  const work = await openProject(t, { 'pipelines/b.yaml': sound, 'pipelines/a.yml': sound })
+  const { code, stdout, stderr } = await work.sluice(['list'])
+  assert.equal(code, 0)
+  assert.equal(stderr, '')
+  assert.match(stdout, /^pipelines\n {2}a\n {2}b\n\nsources\n/)
+  for (const { type, summary } of components) assert.ok(stdout.includes(`  ${type} `) && stdout.includes(summary), type)
+})
+
+test('list --json is data', async (t) => {
+  const { stdout } = await (await openProject(t, {})).sluice(['list', '--json'])
+  assert.deepEqual(JSON.parse(stdout), {
+    pipelines: [],
+    components: components.map(({ kind, type, summary }) => ({ kind, type, summary })),
+  })
+})

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { openProject } from '../../support/cli-project.ts'
+
+for (const kind of ['pipeline', 'transform']) {
+  test(`a new ${kind} checks and tests green, and is never overwritten`, async (t) => {
+    const work = await openProject(t, {})
+    const made = await work.sluice(['new', kind, 'tag-admins'])
+    assert.equal(made.code, 0, made.stderr)
+    const files = made.stdout.trim().split('\n')
+    assert.deepEqual(
+      files,
+      kind === 'transform' ? ['transforms/tag-admins.ts', 'pipelines/tag-admins.yaml'] : ['pipelines/tag-admins.yaml'],
+    )
+    assert.deepEqual(await work.sluice(['check']), {
+      code: 0,
+      stdout: 'pipelines/tag-admins.yaml: ok\n',
+      stderr: '',
+    })
+    const tested = await work.sluice(['test'])
+    assert.equal(tested.code, 0, tested.stdout + tested.stderr)
+    assert.match(tested.stdout, /1 passed, 0 failed/)
+
+    const before = await readFile(work.path(files[0] ?? ''), 'utf8')
+    const again = await work.sluice(['new', kind, 'tag-admins'])
+    assert.equal(again.code, 2)
+    assert.match(again.stderr, /exists already/)
+    assert.equal(await readFile(work.path(files[0] ?? ''), 'utf8'), before)
+  })
+}
+
+test('new points editors to the schema of pipeline files', async (t) => {
+  const work = await openProject(t, {})
+  await work.sluice(['new', 'pipeline', 'a'])
+  const yaml = await readFile(work.path('pipelines/a.yaml'), 'utf8')
+  const modeline = /\$schema=(\S+)/.exec(yaml)?.[1] ?? ''
+  const schema: { title: string } = JSON.parse(await readFile(work.path('pipelines', modeline), 'utf8'))
+  assert.equal(schema.title, 'A Sluice pipeline')
+})
+
+test('new refuses a name that cannot be one, and a kind there is not', async (t) => {
+  const work = await openProject(t, {})
+  for (const args of [['pipeline', '../a'], ['pipeline', 'A'], ['sink', 'a'], ['pipeline']]) {
+    assert.equal((await work.sluice(['new', ...args])).code, 2, args.join(' '))
+  }
+})

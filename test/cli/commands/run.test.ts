@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { appendFile, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { openWorkspace, type Workspace } from '../../support/command.ts'
+
+/** A line without a fault. */
+function good(id: number): Buffer {
+  return Buffer.from(`{"id":${id}}\n`)
+}
+
+/** All lines of the files below a folder. */
+async function linesBelow(folder: string): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const texts = await Promise.all(files.toSorted().map((file) => readFile(file, 'utf8')))
+  return texts.flatMap((text) => text.split('\n').filter((line) => line !== ''))
+}
+
+function fileToFile(transforms = '', more = ''): string {
+  return `source: { type: file, path: in.ndjson }
+${transforms === '' ? '' : `transforms:\n${transforms}\n`}sink: { type: file, path: out, key: all, compression: none }
+${more}`
+}
+
+async function writePipeline(workspace: Workspace, transforms?: string, more?: string): Promise<void> {
+  await workspace.write('pipelines/p.yaml', fileToFile(transforms, more))
+}
+
+describe('sluice run', () => {
+  test('leaves every byte as it came, around an edit and around custom code', async (t) => {
+    const workspace = await openWorkspace(t)
+    const odd =
+      '{"big":9007199254740993,"price":1.10,"huge":1e400,"z":1, "a" :  [ 1 , 2 ],"ip":"10.0.0.1","é":"\\u00e9"}'
+    await workspace.write('in.ndjson', `${odd}\n`)
+    await workspace.write('tag.ts', "export default (record: any) => record.set('seen', true)\n")
+    await workspace.write('copy.js', 'export default (record) => ({ ...record.value, copied: [1] })\n')
+    const rules =
+      '  - { type: redact, rules: [{ path: ip, action: mask }] }\n  - { type: ../tag.ts }\n  - { type: ../copy.js }'
+    await writePipeline(workspace, rules)
+
+    const report = await workspace.report(['run', 'p'])
+
+    assert.equal(report.written, 1)
+    const expected = odd.replace('"10.0.0.1"', '"[redacted]"').replace(/}$/, ',"seen":true,"copied":[1]}')
+    assert.deepEqual(await linesBelow(workspace.path('out')), [expected])
+  })
+
+  test('rejects hostile lines, each with its own code and line number, and writes the good ones around them', async (t) => {
+    const workspace = await openWorkspace(t)
+    const lines = [
+      good(1),
+      Buffer.from('null\n'),
+      good(2),
+      Buffer.from('[\n'),
+      good(3),
+      Buffer.from(`{"a":${'['.repeat(6000)}${']'.repeat(6000)}}\n`),
+      good(4),
+      Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}\n')]),
+      good(5),
+      Buffer.from(`{"a":"${'x'.repeat(2 << 20)}"}\n`),
+      good(6),
+    ]
+    await workspace.write('in.ndjson', Buffer.concat(lines))
+    await writePipeline(workspace, '', 'rejects: { type: file, path: refused, key: all, compression: none }\n')
+
+    const report = await workspace.report(['run', 'p'])
+
+    const written = await linesBelow(workspace.path('out'))
+    assert.deepEqual(
+      written,
+      [1, 2, 3, 4, 5, 6].map((number) => `{"id":${number}}`),
+    )
+    const rejects = (await linesBelow(workspace.path('refused'))).map((line) => JSON.parse(line))
+    assert.deepEqual(
+      rejects.map(({ code, line, stage }) => [line, code, stage]).toSorted((a, b) => a[0] - b[0]),
+      [
+        [2, 'NOT_AN_OBJECT', 'source'],
+        [4, 'INVALID_JSON', 'source'],
+        [6, 'TOO_DEEP', 'source'],
+        [8, 'INVALID_UTF8', 'source'],
+        [10, 'TOO_LONG', 'source'],
+      ],
+    )
+    assert.deepEqual([report.read, report.written, report.rejected], [11, 6, 5])
+  })
+
+  test('goes on where the last run ended', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n{"id":2}\n')
+    await writePipeline(workspace)
+    assert.equal((await workspace.report(['run', 'p'])).written, 2)
+    assert.equal((await workspace.report(['run', 'p'])).read, 0)
+    await appendFile(workspace.path('in.ndjson'), '{"id":3}\n')
+    assert.equal((await workspace.report(['run', 'p'])).read, 1)
+    assert.deepEqual(await linesBelow(workspace.path('out')), ['{"id":1}', '{"id":2}', '{"id":3}'])
+  })
+
+  test('keeps what came before the cut of a damaged archive, and names the file', async (t) => {
+    const workspace = await openWorkspace(t)
+    const lines = Array.from({ length: 5000 }, (_, id) => `{"id":${id},"text":"${Math.sin(id)}"}`)
+    const whole = gzipSync(`${lines.join('\n')}\n`)
+    await workspace.write('in.ndjson', whole.subarray(0, whole.length / 2))
+    await writePipeline(workspace)
+
+    const report = await workspace.report(['run', 'p'], { code: 3 })
+
+    assert.equal(report.outcome, 'failed')
+    assert.equal(report.error?.code, 'INPUT_CORRUPT')
+    assert.match(report.error?.message ?? '', /in\.ndjson/)
+    assert.ok(report.written > 1000, `only ${report.written} were kept`)
+    assert.deepEqual(await linesBelow(workspace.path('out')), lines.slice(0, report.written))
+  })
+
+  test('ends with the status that the kind of failure has', async (t) => {
+    const workspace = await openWorkspace(t)
+    await writePipeline(workspace)
+    assert.equal((await workspace.sluice(['run', 'p'])).code, 3, 'no input')
+    await workspace.write('in.ndjson', '{"id":1}\nnull\n')
+    assert.equal((await workspace.sluice(['run', 'absent'])).code, 2, 'no such pipeline')
+    assert.equal((await workspace.sluice(['run', 'p', '--sett', 'x'])).code, 2, 'no such option')
+    assert.equal((await workspace.sluice(['run', 'p', '--fail-on-reject'])).code, 5, 'a reject')
+    await workspace.write('pipelines/q.yaml', fileToFile().replace('sink:', 'snik:'))
+    const mistake = await workspace.sluice(['run', 'q'])
+    assert.equal(mistake.code, 2)
+    assert.match(mistake.stderr, /pipelines\/q\.yaml:2:1 error: .*snik/)
+    assert.match(mistake.stderr, /did you mean "sink"/)
+  })
+
+  test('writes to a pipe with backpressure, and nothing else than records', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('pipelines/p.yaml', 'source: { type: file, path: "-" }\nsink: { type: stdout }\n')
+    const lines = Array.from({ length: 3000 }, (_, id) => `{"id":${id},"text":"${'x'.repeat(1000)}"}\n`).join('')
+    const { code, stdout } = await workspace.sluice(['run', 'p'], { input: lines })
+    assert.equal(code, 0)
+    assert.equal(stdout, lines)
+  })
+
+  test('takes overrides from the command line and secrets from the environment, and tells no secret', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('other.ndjson', '{"id":1,"ip":"10.0.0.1"}\n')
+    await writePipeline(
+      workspace,
+      '  - { type: redact, rules: [{ path: ip, action: hmac, key: "${env:HMAC_KEY}" }] }\n  - { type: ../bad.js }',
+    )
+    await workspace.write('bad.js', 'export default () => { throw new Error(process.env.HMAC_KEY) }\n')
+    const env = { HMAC_KEY: 'canary-value-of-the-key' }
+    const { code, stdout, stderr } = await workspace.sluice(['run', 'p', '--set', 'source.path=other.ndjson'], { env })
+    assert.equal(code, 0, stderr)
+    assert.ok(!stderr.includes('canary') && !stdout.includes('canary'))
+    assert.match(stderr, /rejected +1 +TRANSFORM_FAILED 1/)
+    assert.equal((await workspace.sluice(['run', 'p'])).code, 2, 'the variable is not set')
+  })
+
+  test('onError: stop ends the run at the first throw, with what came before it committed', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n{"id":2}\n')
+    await workspace.write(
+      'bad.js',
+      'export default (record) => { if (record.get("id") === 2) throw new Error("x"); return record }\n',
+    )
+    await writePipeline(workspace, '  - { type: ../bad.js, onError: stop }')
+    const { code, stderr } = await workspace.sluice(['run', 'p'])
+    assert.equal(code, 1, stderr)
+    assert.match(stderr, /TRANSFORM_FAILED.*bad/)
+    const report = await workspace.report(['run', 'p', '--set', 'transforms[0].onError=reject'])
+    assert.deepEqual([report.read, report.written, report.rejected], [2, 1, 1])
+  })
+
+  test('an object stream behind dedup is refused: what comes out of it has no key', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n{"id":1}\n{"id":2}\n')
+    await workspace.write(
+      'stream.js',
+      `import { Transform } from 'node:stream'
+import { defineTransform } from 'sluice'
+const duplex = () => new Transform({ objectMode: true, transform: (record, _encoding, done) => done(null, { ...record, seen: true }) })
+export default defineTransform({ summary: 'A stream.', fields: {}, examples: [], create: () => ({ duplex }) })
+`,
+    )
+    await writePipeline(workspace, '  - { type: dedup, key: id }\n  - { type: ../stream.js }')
+    const { code, stderr } = await workspace.sluice(['run', 'p'])
+    assert.equal(code, 2)
+    assert.match(stderr, /stream is an object stream behind dedup\n +.*put dedup behind it/)
+    await writePipeline(workspace, '  - { type: ../stream.js }\n  - { type: dedup, key: id }')
+    assert.equal((await workspace.report(['run', 'p'])).written, 2)
+    assert.deepEqual(await linesBelow(workspace.path('out')), ['{"id":1,"seen":true}', '{"id":2,"seen":true}'])
+  })
+
+  test('runs several pipelines side by side', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n')
+    await writePipeline(workspace)
+    await workspace.write('pipelines/q.yaml', fileToFile().replace('out', 'out2'))
+    const { code, stderr } = await workspace.sluice(['run', 'p', 'q'])
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(await linesBelow(workspace.path('out')), await linesBelow(workspace.path('out2')))
+  })
+
+  test('tells of each pipeline that fails beside others', async (t) => {
+    const workspace = await openWorkspace(t)
+    for (const name of ['p', 'q']) {
+      await workspace.write(`pipelines/${name}.yaml`, fileToFile().replace('in.ndjson', `absent-${name}.ndjson`))
+    }
+    const { code, stderr } = await workspace.sluice(['run', 'p', 'q'])
+    assert.equal(code, 3, stderr)
+    assert.match(stderr, /^p: FILE_NOT_FOUND: "absent-p.ndjson"/m)
+    assert.match(stderr, /^q: FILE_NOT_FOUND: "absent-q.ndjson"/m)
+  })
+})

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { appendFile, copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, test, type TestContext } from 'node:test'
+import { DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { startS3Server, type Fault, type S3Server, type S3ServerOptions } from '../../servers/s3.ts'
+import { openWorkspace, s3Environment, type Workspace } from '../../support/command.ts'
+
+interface Verified {
+  objects: number
+  records: number
+  totals: { read: number; written: number; rejected: number }
+  waiting: { key: string; records: number }[]
+  problems: { kind: string; key?: string; message: string }[]
+  notes: string[]
+}
+
+/** 60 events in three partitions, of which one is dropped, and a line that is no record. */
+async function writeEvents(workspace: Workspace, sink: string, more = ''): Promise<void> {
+  const lines = Array.from({ length: 60 }, (_, id) => `{"id":${id},"third":${id % 3}}\n`)
+  await workspace.write('in.ndjson', `${lines.join('')}broken\n`)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: in.ndjson }
+transforms: [{ type: filter, drop: { id: 59 } }]
+sink: { ${sink}, key: 'events/{record.third}' }
+${more}`,
+  )
+}
+
+async function openFolder(t: TestContext): Promise<Workspace> {
+  const workspace = await openWorkspace(t)
+  await writeEvents(workspace, 'type: file, path: out', 'rejects: { type: file, path: refused }\n')
+  await workspace.report(['run', 'p'])
+  return workspace
+}
+
+async function verify(workspace: Workspace, env = {}): Promise<Verified & { code: number | null }> {
+  const { code, stdout, stderr } = await workspace.sluice(['verify', 'p', '--json'], { env })
+  assert.ok(stdout !== '', stderr)
+  const verified: Verified = JSON.parse(stdout)
+  assert.equal(code, verified.problems.length === 0 ? 0 : 6)
+  assert.equal(stderr.includes('VERIFY_FAILED'), code === 6)
+  return { code, ...verified }
+}
+
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted()
+}
+
+function clientOf(t: TestContext, server: S3Server): S3Client {
+  const { endpoint, region, accessKeyId, secretAccessKey } = server
+  const client = new S3Client({
+    endpoint,
+    region,
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey },
+  })
+  t.after(() => client.destroy())
+  return client
+}
+
+describe('sluice verify', () => {
+  test('proves that objects, rejects and totals agree', async (t) => {
+    const workspace = await openFolder(t)
+    const { problems, waiting, notes, ...found } = await verify(workspace)
+    assert.deepEqual([problems, waiting, notes], [[], [], []])
+    assert.deepEqual([found.objects, found.records], [4, 60])
+    assert.deepEqual([found.totals.read, found.totals.written, found.totals.rejected], [61, 59, 1])
+    const { code, stdout } = await workspace.sluice(['verify', 'p'])
+    assert.equal(code, 0)
+    assert.match(
+      stdout,
+      /^p: all is there\n +ledger +read 61 \+ added 0 = written 59 \+ dropped 1 \+ duplicate 0 \+ rejected 1\n/,
+    )
+  })
+
+  test('names what is missing, altered and foreign', async (t) => {
+    const workspace = await openFolder(t)
+    const [first, second, third] = await filesBelow(workspace.path('out'))
+    await rm(first)
+    await appendFile(second, ' ')
+    const bytes = await readFile(third)
+    bytes[bytes.length - 9] ^= 1
+    await writeFile(third, bytes)
+    const foreign = third.replace(/-00000001-/, '-00000777-')
+    await copyFile(third, foreign)
+    await copyFile(third, join(workspace.path('out'), 'events', 'somebody-elses.ndjson.gz'))
+    const { problems } = await verify(workspace)
+    assert.deepEqual(
+      problems.map(({ kind, key = '' }) => [kind, basename(key)]),
+      [
+        ['missing', basename(first)],
+        ['altered', basename(second)],
+        ['altered', basename(third)],
+        ['foreign', basename(foreign)],
+      ],
+    )
+    assert.match(problems[0].message, /^20 records are gone$/)
+    const { stdout } = await workspace.sluice(['verify', 'p'])
+    assert.match(stdout, /^p: NOT all is well\n[^]*  missing     events\/0\/p-[^\n]*: 20 records are gone\n/)
+  })
+
+  test('tells what is committed and not yet published', async (t) => {
+    const workspace = await openWorkspace(t)
+    await writeEvents(workspace, 'type: file, path: out')
+    await writeFile(workspace.path('out'), 'a file where the folder should be')
+    assert.equal((await workspace.sluice(['run', 'p'])).code, 4)
+    const { waiting, problems } = await verify(workspace)
+    assert.deepEqual(
+      waiting.map(({ records }) => records).toSorted((a, b) => a - b),
+      [19, 20, 20],
+    )
+    assert.deepEqual(problems, [])
+  })
+
+  test('works beside a run, and takes nothing of it for foreign', async (t) => {
+    const workspace = await openFolder(t)
+    const running = workspace.start(['run', 'p', '--follow', '--set', 'sink.roll.maxAge=50ms'])
+    for (let round = 0; round < 2; round++) {
+      const before = (await filesBelow(workspace.path('out'))).length
+      await appendFile(workspace.path('in.ndjson'), `{"id":${100 + round}}\n`)
+      while ((await filesBelow(workspace.path('out'))).length === before) await sleep(20)
+      assert.deepEqual((await verify(workspace)).problems, [])
+    }
+    running.kill('SIGTERM')
+    assert.equal((await running.ended).code, 130)
+    assert.equal((await verify(workspace)).totals.written, 61)
+  })
+
+  test('refuses what has no state, and no sink that keeps anything', async (t) => {
+    const workspace = await openWorkspace(t)
+    await writeEvents(workspace, 'type: file, path: out')
+    const { code, stderr } = await workspace.sluice(['verify', 'p'])
+    assert.equal(code, 6)
+    assert.match(stderr, /STATE_NOT_FOUND/)
+    await workspace.write('pipelines/q.yaml', 'source: { type: file, path: in.ndjson }\nsink: { type: stdout }\n')
+    const stream = await workspace.sluice(['verify', 'q'])
+    assert.equal(stream.code, 2)
+    assert.match(stream.stderr, /UNSUPPORTED: the sink stdout keeps nothing/)
+  })
+})
+
+describe('sluice verify of a bucket', () => {
+  const BUCKET = 'audit'
+
+  async function openBucket(t: TestContext, options: S3ServerOptions = {}, faults: readonly Fault[] = []) {
+    const server = await startS3Server({ buckets: [BUCKET], ...options })
+    t.after(() => server.close())
+    for (const fault of faults) server.faults.add(fault)
+    const workspace = await openWorkspace(t)
+    await writeEvents(workspace, `type: s3, bucket: ${BUCKET}, forcePathStyle: true`)
+    const env = s3Environment(server)
+    await workspace.report(['run', 'p'], { env })
+    return { server, workspace, env }
+  }
+
+  test('finds objects that were deleted, and ones that another copy of the state has put there', async (t) => {
+    const { server, workspace, env } = await openBucket(t)
+    assert.deepEqual((await verify(workspace, env)).problems, [])
+    const client = clientOf(t, server)
+    const [key] = server.objects(BUCKET).keys()
+    const foreign = key.replace(/-00000001-/, '-00000002-')
+    await client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: key }))
+    await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: foreign, Body: 'x' }))
+    const { problems } = await verify(workspace, env)
+    assert.deepEqual(
+      problems.map((problem) => [problem.kind, problem.key]),
+      [
+        ['missing', key],
+        ['foreign', foreign],
+      ],
+    )
+  })
+
+  test('finds what the store said it had and did not, to a writer who may not look', async (t) => {
+    const { server, workspace, env } = await openBucket(t, {}, [
+      { kind: 'error', code: 'PreconditionFailed', operation: 'PutObject', times: 100 },
+      { kind: 'error', code: 'AccessDenied', operation: 'HeadObject', times: 100 },
+    ])
+    assert.equal(server.objects(BUCKET).size, 0)
+    const { problems } = await verify(workspace, env)
+    assert.deepEqual(
+      problems.map(({ kind }) => kind),
+      ['missing', 'missing', 'missing'],
+    )
+  })
+
+  test('says what it could not look for without the right to list', async (t) => {
+    const { workspace, env } = await openBucket(t, { denyList: true })
+    const { problems, notes } = await verify(workspace, env)
+    assert.deepEqual(problems, [])
+    assert.equal(notes.length, 1)
+    assert.match(notes[0], /foreign objects were not looked for: .*AccessDenied/)
+  })
+
+  test('proves nothing without the right to read', async (t) => {
+    const { workspace, env } = await openBucket(t, { denyRead: true })
+    const { problems, objects } = await verify(workspace, env)
+    assert.equal(objects, 0)
+    assert.deepEqual(
+      problems.map(({ kind }) => kind),
+      ['unreadable', 'unreadable', 'unreadable'],
+    )
+    assert.match(problems[0].message, /AccessDenied/)
+  })
+})

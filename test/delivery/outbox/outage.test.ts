@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import type { TestContext } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import type { Commit } from '../../../src/delivery/commit.ts'
+import type { S3Server } from '../../servers/s3.ts'
+import { BUCKET, createSink, startStore } from '../../sinks/s3/support.ts'
+import { events, lines, openEvents, rollWith, stream, temporaryFolder } from '../support.ts'
+import type { Setup } from '../support.ts'
+
+/** Pieces that do not compress, an object each. */
+const PIECES = Array.from({ length: 12 }, (_, i) => ({
+  bytes: lines(...events(i * 100, i * 100 + 100)),
+  position: i + 1,
+}))
+const ALL = Array.from({ length: 1200 }, (_, id) => id)
+const outbox = { maxBytes: 25_000 }
+const roll = rollWith({ maxRecords: 100 })
+
+describe('a store that is away', () => {
+  it('does not stop the source until the outbox is full, and then goes on where it was', async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    const notes: string[] = []
+    server.throttle(0)
+    const commit = await openStore(t, server, base, { note: (message) => void notes.push(message) })
+    let yielded = 0
+    async function* pieces() {
+      for (const piece of PIECES) {
+        yielded++
+        yield piece
+      }
+    }
+    const streamed = stream({ commit, pieces: pieces() })
+    await until(() => notes.some((note) => note.startsWith('the outbox is full')))
+    const held = yielded
+    assert.ok(held < PIECES.length)
+    assert.equal(server.objects(BUCKET).size, 0)
+    server.throttle(undefined)
+    await streamed
+    assert.ok(notes.includes('the outbox has space again'))
+    assert.deepEqual(idsIn(server), ALL)
+    assert.equal(commit.totals().written, 1200)
+  })
+
+  it('ends a run without its objects, which the next run publishes', async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    await server.outage(true)
+    const first = await openStore(t, server, base, { patience: { done: 50, interrupted: 50 } })
+    const end = { kind: 'interrupted' } as const
+    await assert.rejects(stream({ commit: first, pieces: PIECES.slice(0, 2), end }), {
+      code: 'SINK_UNAVAILABLE',
+      exit: 4,
+      message: /^2 committed objects .* next run publishes/,
+    })
+    assert.equal(first.position(), 2)
+    await first.close()
+    assert.equal((await readdir(join(base, 'state', 'events', 'outbox'))).length, 2)
+
+    await server.outage(false)
+    const second = await openStore(t, server, base)
+    await stream({ commit: second, pieces: [] })
+    assert.deepEqual(idsIn(server), ALL.slice(0, 200))
+    assert.equal(second.totals().objects.length, 0)
+  })
+
+  it('does not hold a run that is asked to end when it has read everything', { timeout: 60_000 }, async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    await server.outage(true)
+    const stopping = new AbortController()
+    const note = (message: string): void => {
+      if (message.startsWith('an object could not be published')) stopping.abort()
+    }
+    const patience = { done: 3_600_000, interrupted: 50 }
+    const commit = await openStore(t, server, base, { note, patience, stopping: stopping.signal })
+    await assert.rejects(stream({ commit, pieces: PIECES.slice(0, 2) }), { code: 'SINK_UNAVAILABLE' })
+  })
+
+  it('lets a run that is asked to end take what is under way although the outbox is full', async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    server.throttle(0)
+    const stopping = new AbortController()
+    const note = (message: string): void => {
+      if (message.startsWith('the outbox is full')) stopping.abort()
+    }
+    const patience = { done: 50, interrupted: 50 }
+    const commit = await openStore(t, server, base, { note, patience, stopping: stopping.signal })
+    async function* pieces() {
+      for (const piece of PIECES) {
+        if (stopping.signal.aborted) return
+        yield piece
+      }
+    }
+    const end = { kind: 'interrupted' } as const
+    await assert.rejects(stream({ commit, pieces: pieces(), end }), { code: 'SINK_UNAVAILABLE' })
+    const position = Number(commit.position())
+    assert.ok(position > 1 && position < 12)
+    await commit.close()
+    server.throttle(undefined)
+    const next = await openStore(t, server, base)
+    await stream({ commit: next, pieces: PIECES.slice(position) })
+    assert.deepEqual(idsIn(server), ALL)
+  })
+
+  it('comes back to a run that waits for it at its end', async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    server.throttle(0)
+    const commit = await openStore(t, server, base)
+    const streamed = stream({ commit, pieces: PIECES.slice(0, 1) })
+    await until(() => server.requests.length > 0)
+    server.throttle(undefined)
+    await streamed
+    assert.deepEqual(idsIn(server), ALL.slice(0, 100))
+  })
+
+  it('releases a run that is given up', async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    server.throttle(0)
+    const stop = new Error('given up')
+    const commit: Commit = await openStore(t, server, base, {
+      note: (message) => {
+        if (message.startsWith('the outbox is full')) commit.writable().destroy(stop)
+      },
+    })
+    await assert.rejects(stream({ commit, pieces: PIECES }), stop)
+    await commit.close()
+    server.throttle(undefined)
+    const next = await openStore(t, server, base)
+    await stream({ commit: next, pieces: PIECES.slice(Number(next.position())) })
+    assert.deepEqual(idsIn(server), ALL)
+  })
+})
+
+describe('a store that refuses', () => {
+  it('stops the run and keeps what is committed', async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    const refusal = server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
+    const first = await openStore(t, server, base)
+    await assert.rejects(stream({ commit: first, pieces: PIECES }), {
+      code: 'SINK_REFUSED',
+      exit: 4,
+      message: /AccessDenied/,
+    })
+    await first.close()
+    refusal.remove()
+    const second = await openStore(t, server, base)
+    const position = Number(second.position())
+    assert.ok(position > 0 && position < 12)
+    await stream({ commit: second, pieces: PIECES.slice(position) })
+    assert.deepEqual(idsIn(server), ALL)
+  })
+
+  it('stops the next run before it has read anything', async (t) => {
+    const server = await startStore(t)
+    const base = await temporaryFolder(t)
+    server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
+    const first = await openStore(t, server, base)
+    await assert.rejects(stream({ commit: first, pieces: PIECES }), { code: 'SINK_REFUSED' })
+    await first.close()
+    const refused = server.requests.length
+    const second = await openStore(t, server, base)
+    await until(() => server.requests.length > refused)
+    await until(() => server.requests.at(-1)?.status === 403)
+    await assert.rejects(stream({ commit: second, pieces: PIECES }), { code: 'SINK_REFUSED' })
+  })
+})
+
+async function openStore(
+  t: TestContext,
+  server: S3Server,
+  base: string,
+  options: Partial<Setup> = {},
+): Promise<Commit> {
+  const sink = await createSink(t, server)
+  return openEvents(t, { base, ...options, sink: { type: 's3', stage: 's3', sink, compression: 'none', roll, outbox } })
+}
+
+function idsIn(server: S3Server): number[] {
+  const bodies = [...server.objects(BUCKET).values()].map(({ key, body }) =>
+    key.endsWith('.gz') ? gunzipSync(body) : body,
+  )
+  const found = bodies.flatMap((body) => body.toString().trim().split('\n')).map((line): number => JSON.parse(line).id)
+  return found.toSorted((a, b) => a - b)
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5))
+}

@@ -1,0 +1,143 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { TestContext } from 'node:test'
+import zlib from 'node:zlib'
+import { openCommit } from '../../src/delivery/commit.ts'
+import type { Commit, CommitOptions, ObjectTarget } from '../../src/delivery/commit.ts'
+import type { Piece } from '../../src/component.ts'
+import type { Batch, End } from '../../src/record/batch.ts'
+import { endBatch, openBatches } from '../../src/record/open-batches.ts'
+import type { JsonObject } from '../../src/record/json/json.ts'
+import { Paths } from '../../src/record/paths/path.ts'
+import { defaultLimits } from '../../src/record/scan.ts'
+import fileSink from '../../src/sinks/file.ts'
+import dedup from '../../src/transforms/dedup.ts'
+
+export async function temporaryFolder(test: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-commit-'))
+  test.after(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const roll = { maxBytes: 128 << 20, maxRecords: 1_000_000, maxAge: 300_000, maxPartitions: 64 }
+
+/** The real file sink, with the defaults of its fields. */
+export async function fileTarget(path: string, changes: Partial<ObjectTarget> = {}): Promise<ObjectTarget> {
+  const outbox = { maxBytes: 2 ** 33 }
+  const config = { path, key: '{pipeline}', compression: 'gzip', roll, outbox } as const
+  const sink = await fileSink.create(config, { pipeline: 'events', stage: 'file', folder: path })
+  if ('write' in sink) throw new Error('the file sink delivers objects')
+  return { stage: 'file', type: 'file', sink, ...config, ...changes }
+}
+
+export const rollWith = (changes: Partial<typeof roll>): typeof roll => ({ ...roll, ...changes })
+
+export interface Setup extends Partial<Omit<CommitOptions, 'sink' | 'rejects'>> {
+  /** Holds the state and, in `out`, the objects. */
+  readonly base: string
+  readonly sink?: Partial<ObjectTarget>
+  readonly rejects?: ObjectTarget
+}
+
+/** A commit for the pipeline `events`, with objects in `<base>/out`; closed when the test ends. */
+export async function openEvents(test: TestContext, { base, sink, ...options }: Setup): Promise<Commit> {
+  const commit = await openCommit({
+    folder: join(base, 'state', 'events'),
+    pipeline: 'events',
+    fingerprint: {},
+    paths: new Paths(),
+    note: () => undefined,
+    patience: { done: 2000, interrupted: 200 },
+    sink: await fileTarget(join(base, 'out'), sink),
+    ...options,
+  })
+  test.after(() => commit.close())
+  return commit
+}
+
+/** A stream of batches as the runtime makes it: pieces are numbered at the door and pass a `dedup` stage. */
+export interface StreamOptions {
+  readonly commit: Commit
+  readonly pieces: Iterable<Piece> | AsyncIterable<Piece>
+  readonly end?: End
+  readonly paths?: Paths
+  /** Fields of the key; without them there is no `dedup`. */
+  readonly dedupKey?: readonly string[]
+  readonly dedupTime?: string
+  /** Acts on each batch in place of further stages. */
+  readonly stage?: (batch: Batch) => Batch | readonly Batch[]
+}
+
+export async function stream(options: StreamOptions): Promise<void> {
+  const batches = Readable.from(batchesOf(options), { objectMode: true, highWaterMark: 1 })
+  await pipeline(batches, options.commit.writable())
+}
+
+async function* batchesOf(options: StreamOptions): AsyncGenerator<Batch> {
+  const { commit, pieces, end = { kind: 'done' }, paths = new Paths(), dedupKey, dedupTime, stage } = options
+  const limits = defaultLimits
+  const claim =
+    dedupKey &&
+    (await dedup.create(
+      { key: [...dedupKey], missing: 'reject', memory: 0, ...(dedupTime !== undefined && { time: dedupTime }) },
+      {
+        pipeline: 'events',
+        stage: 'dedup',
+        folder: '.',
+        paths,
+        path: (text) => paths.add(text),
+        hashKey: commit.hashKey,
+      },
+    ))
+  const numbers = new Map<string, number>()
+  for await (const piece of pieces) {
+    const partition = piece.partition ?? ''
+    const number = numbers.get(partition) ?? 0
+    numbers.set(partition, number + 1)
+    for (const batch of openBatches(piece, { partition, number, paths, limits })) {
+      if (claim && 'batch' in claim) await claim.batch(batch)
+      yield* [stage?.(batch) ?? batch].flat()
+    }
+  }
+  yield endBatch(end, { paths, limits })
+}
+
+export function lines(...records: readonly JsonObject[]): Buffer {
+  return Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+}
+
+/** Events with the ids from a number on, below another. */
+export function events(from: number, to: number): JsonObject[] {
+  return Array.from({ length: to - from }, (_, i) => ({ id: from + i, timestamp: '2024-03-04T18:01:26Z' }))
+}
+
+/** Objects below a folder by their names: the text of each. */
+export async function readObjects(folder: string): Promise<Map<string, string>> {
+  const objects = new Map<string, string>()
+  const names = await readdir(folder, { recursive: true }).catch((): string[] => [])
+  for (const name of names.filter((found) => found.includes('.ndjson')).toSorted()) {
+    const bytes = await readFile(join(folder, name))
+    objects.set(name, unpack(name, bytes).toString())
+  }
+  return objects
+}
+
+function unpack(name: string, bytes: Buffer): Buffer {
+  if (name.endsWith('.gz')) return zlib.gunzipSync(bytes)
+  // Node.js 20 has none of it, nor its types.
+  const { zstdDecompressSync }: { zstdDecompressSync?: (bytes: Buffer) => Buffer } = zlib as object
+  return name.endsWith('.zst') && zstdDecompressSync ? zstdDecompressSync(bytes) : bytes
+}
+
+/** All records below a folder, in the order of the objects' names. */
+export async function readRecords(folder: string): Promise<JsonObject[]> {
+  const texts = [...(await readObjects(folder)).values()]
+  return texts.flatMap((text) => text.split('\n').filter(Boolean)).map((line): JsonObject => JSON.parse(line))
+}
+
+export async function readIds(folder: string): Promise<unknown[]> {
+  return (await readRecords(folder)).map(({ id }) => id)
+}

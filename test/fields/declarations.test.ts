@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Ajv } from 'ajv'
+import { parse } from 'yaml'
+import { editorSchema } from '../../src/generate/editor-schema.ts'
+import { fieldRows } from '../../src/generate/field-table.ts'
+import { generatedFiles, PAGES } from '../../src/generate/generated-files.ts'
+import type { Declaration } from '../../src/config/load-component.ts'
+import { loadPipeline } from '../../src/config/load.ts'
+import { exampleYaml } from '../../src/generate/pages.ts'
+import { renderProblems } from '../../src/config/render.ts'
+import { components } from '../../src/registry.ts'
+import { makeProject, parts, sound, writeFiles } from '../support/config-project.ts'
+import { REPOSITORY } from '../support/paths.ts'
+
+test('every component has its own kind and type, and all of its fields are described', () => {
+  assert.equal(new Set(components.map(({ kind, type }) => `${kind} ${type}`)).size, components.length)
+  for (const { kind, type, summary, fields, examples } of components) {
+    assert.match(type, /^[a-z][a-zA-Z0-9]*$/)
+    assert.match(summary, /^[A-Z].*\.$/, `the summary of ${kind} ${type} is a sentence`)
+    assert.ok(examples.length > 0, `${kind} ${type} has no example`)
+    for (const row of fieldRows(fields))
+      assert.ok(row.description !== '', `${row.name} of ${kind} ${type} is not described`)
+  }
+})
+
+test('every component is declared in the file of its name', async () => {
+  for (const { kind, type } of components) {
+    const text = await readFile(join(REPOSITORY, 'src', `${kind}s`, `${type}.ts`), 'utf8')
+    assert.ok(text.includes(`type: '${type}'`), `${kind} ${type}`)
+  }
+})
+
+test('every example checks, also against the schema for editors', async (t) => {
+  const files = await schemaFiles()
+  const root = await makeProject(t, { ...parts, ...files })
+  const validate = new Ajv({ strict: false }).compile(editorSchema())
+  for (const declaration of components) {
+    for (const example of declaration.examples) {
+      const yaml = pipelineOf(declaration, exampleYaml(declaration, example))
+      await writeFiles(root, { 'pipelines/x.yaml': yaml })
+      const { pipeline, problems } = await loadPipeline('x', { root, mode: 'check', env: {} })
+      assert.ok(pipeline, `${declaration.type}: ${example.title}\n${renderProblems(problems)}`)
+      assert.ok(validate(parse(yaml)), `${declaration.type}: ${example.title}\n${JSON.stringify(validate.errors)}`)
+    }
+  }
+})
+
+test('the schema for editors finds mistakes, and lets ${...} and custom components through', () => {
+  const validate = new Ajv({ strict: false }).compile(editorSchema())
+  assert.ok(validate(dedup({ key: 'id', memory: '1GiB' })))
+  assert.ok(validate(dedup({ key: ['id'], missing: '${env:MISSING:-pass}', memory: '${env:MEMORY}' })))
+  assert.ok(!validate(dedup({ key: 'id', memori: '1GiB' })))
+  assert.ok(!validate(dedup({ key: 'id', missing: 'perhaps' })))
+  assert.ok(!validate(dedup({ key: 'id', memory: 'PT5M' })))
+  assert.ok(!validate(dedup({})))
+  assert.ok(!validate({ ...dedup({ key: 'id' }), sink: { type: 'nothing' } }))
+  assert.ok(!validate({ ...dedup({ key: 'id' }), sinks: {} }))
+})
+
+test('the generated files are fresh: run `npm run generated` when this fails', async () => {
+  const files = await generatedFiles()
+  for (const [path, content] of files) {
+    assert.equal(await readFile(join(REPOSITORY, path), 'utf8').catch(() => 'missing'), content, path)
+  }
+  const pages = (await readdir(join(REPOSITORY, PAGES))).map((name) => `${PAGES}/${name}`)
+  assert.deepEqual(
+    pages.filter((path) => !files.has(path)),
+    [],
+  )
+})
+
+function dedup(config: object): object {
+  return {
+    source: { type: './mine.ts', anything: 1 },
+    transforms: [{ type: 'dedup', ...config }],
+    sink: { type: '@acme/plugin:store' },
+  }
+}
+
+/** The example in an otherwise sound pipeline. */
+function pipelineOf(declaration: Declaration, yaml: string): string {
+  const rest = sound.split(/^(?=\w)/m).filter((section) => !section.startsWith(`${declaration.kind}:`))
+  const repeats = declaration.kind === 'source' && declaration.repeats
+  return `${yaml}${rest.join('')}${repeats ? 'allowRepeats: true\n' : ''}`
+}
+
+async function schemaFiles(): Promise<{ [path: string]: string }> {
+  const path = 'schemas/jumpcloud-event.schema.json'
+  return { [path]: await readFile(join(REPOSITORY, path), 'utf8') }
+}

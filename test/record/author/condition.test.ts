@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Edit } from '../../../src/record/batch.ts'
+import { compileCondition, compileTest } from '../../../src/record/author/condition.ts'
+import { openBatches } from '../../../src/record/open-batches.ts'
+import { sameNumber } from '../../../src/record/json/number.ts'
+import { Paths } from '../../../src/record/paths/path.ts'
+import type { Condition, Test } from '../../../src/record/author/record.ts'
+import { defaultLimits } from '../../../src/record/scan.ts'
+import { unchecked } from '../unchecked.ts'
+
+function open(line: string, paths: Paths) {
+  return openBatches({ bytes: Buffer.from(line) }, { partition: '', number: 0, paths, limits: defaultLimits })[0]
+}
+
+function holds(condition: Condition, line: string): boolean {
+  const paths = new Paths()
+  const compiled = compileCondition(condition, paths)
+  return compiled(open(line, paths), 0)
+}
+
+const TRUE: readonly (readonly [test: Test, json: string])[] = [
+  ['x', '"x"'],
+  ['x', '"\\u0078"'],
+  ['a"b\n', '"a\\"b\\n"'],
+  ['\u00e9', '"\u00e9"'],
+  ['\u00e9', '"\\u00e9"'],
+  ['', '""'],
+  ['\ud800', '"\\ud800"'],
+  ['/usr/bin/', '"/usr/bin/"'],
+  ['/^ab+/i', '"xyz ABB"'.replace('xyz ', '')],
+  ['/b.d/s', '"a\\u0062\\nd"'],
+  ['/phone/i', '"\uff30hone"'],
+  ['/^20\\d$/', '204'],
+  ['/\\.10$/', '1.10'],
+  [1, '1'],
+  [1, '1.0'],
+  [100, '1e2'],
+  [0, '-0'],
+  [-1.5, '-1.5'],
+  [1.1, '1.10'],
+  [1e21, '1e21'],
+  [9007199254740992, '9007199254740992'],
+  [true, 'true'],
+  [false, 'false'],
+  [null, 'null'],
+  [['a', 1, '/z$/'], '"xyz"'],
+  [{ exists: true }, 'null'],
+  [{ not: 'x' }, '"y"'],
+  [{ not: ['x', 'y'] }, '"z"'],
+  [{ exists: true, not: 'x' }, '1'],
+  [{ not: { not: 'x' } }, '"x"'],
+  [{ not: { exists: false } }, '[]'],
+]
+
+const FALSE: readonly (readonly [test: Test, json: string])[] = [
+  ['x', '"X"'],
+  ['x', '"xx"'],
+  ['1', '1'],
+  ['null', 'null'],
+  ['\ufffd', '"\\ud800"'],
+  ['\ud800', '"\ufffd"'],
+  ['{}', '{}'],
+  ['/x/', '"X"'],
+  ['/x/', '["x"]'],
+  ['/true/', 'true'],
+  [1, '"1"'],
+  [1, 'true'],
+  [9007199254740992, '9007199254740993'],
+  [1, '1.0000000000000000000001'],
+  [0, '1e-400'],
+  [true, '"true"'],
+  [null, 'false'],
+  [[], '1'],
+  [{ exists: false }, 'null'],
+  [{ not: 'x' }, '"x"'],
+  [{ exists: true, not: 'x' }, '"x"'],
+]
+
+for (const [expected, list] of [
+  [true, TRUE],
+  [false, FALSE],
+] as const) {
+  for (const [condition, json] of list) {
+    void test(`${json} ${expected ? 'fulfils' : 'does not fulfil'} ${JSON.stringify(condition)}`, () => {
+      assert.equal(holds({ a: condition }, `{"a":${json}}`), expected)
+    })
+  }
+}
+
+void test('an absent path fulfils only exists: false and not', () => {
+  for (const condition of [
+    'x',
+    1,
+    true,
+    null,
+    '/x/',
+    [],
+    { exists: true },
+    { not: { exists: false } },
+    { exists: true, not: 'x' },
+  ]) {
+    assert.equal(holds({ 'a.b': condition }, '{"a":{}}'), false, JSON.stringify(condition))
+  }
+  for (const condition of [
+    { exists: false },
+    { not: 'x' },
+    { not: { exists: true } },
+    { exists: false, not: 'x' },
+    ['x', { exists: false }],
+  ]) {
+    assert.equal(holds({ 'a.b': condition }, '{"a":{}}'), true, JSON.stringify(condition))
+  }
+})
+
+void test('all tests of a condition must hold, and no tests hold always', () => {
+  assert.equal(holds({ a: 1, b: 2 }, '{"a":1,"b":2}'), true)
+  assert.equal(holds({ a: 1, b: 2 }, '{"a":1,"b":3}'), false)
+  assert.equal(holds({}, '{}'), true)
+})
+
+void test('a path with wildcards holds when any of its values does, and not holds when none does', () => {
+  const line = '{"changes":[{"field":"phone"},{"field":"name"}]}'
+  assert.equal(holds({ 'changes[*].field': 'name' }, line), true)
+  assert.equal(holds({ 'changes[*].field': 'mail' }, line), false)
+  assert.equal(holds({ 'changes[*].field': { not: 'name' } }, line), false)
+  assert.equal(holds({ '**.field': { not: 'mail' } }, line), true)
+})
+
+void test('any twin of a duplicate key may hold', () => {
+  assert.equal(holds({ a: 1 }, '{"a":1,"a":2}'), true)
+  assert.equal(holds({ a: 2 }, '{"a":1,"\\u0061":2}'), true)
+  assert.equal(holds({ 'a.b': 1 }, '{"a":{"b":1},"a":{}}'), true)
+})
+
+void test('edited values are tested as they now stand', () => {
+  const paths = new Paths()
+  const compiled = compileCondition({ a: 'new' }, paths)
+  const gone = compileCondition({ a: { exists: false } }, paths)
+  const batch = open('{"a":"old"}', paths)
+  const hit = batch.hit(0, paths.add('a'))
+  batch.edit(hit, batch.token(Buffer.from('"new"')))
+  assert.deepEqual([compiled(batch, 0), gone(batch, 0)], [true, false])
+  batch.edit(hit, Edit.delete)
+  assert.deepEqual([compiled(batch, 0), gone(batch, 0)], [false, true])
+})
+
+void test('a test alone is asked with hits', () => {
+  const paths = new Paths()
+  const path = paths.add('l[*]')
+  const isX = compileTest('x')
+  const batch = open('{"l":["x","y"]}', paths)
+  const hits = batch.hits(0, path)
+  assert.deepEqual([isX(batch, hits), isX(batch, [hits[1]]), isX(batch, [])], [true, false, false])
+})
+
+void test('what is not a test or not a path is refused', () => {
+  for (const wrong of [
+    {},
+    { exist: true },
+    { exists: 1 },
+    { exists: true, x: 1 },
+    { not: {} },
+    undefined,
+    () => 1,
+    NaN,
+    /x/,
+    '/(/',
+    [{}],
+  ]) {
+    assert.throws(() => compileTest(unchecked(wrong)), { code: 'CONFIG_INVALID' })
+  }
+  assert.throws(() => compileCondition({ 'a..b': 1 }, new Paths()), { code: 'PATH_INVALID' })
+})
+
+void test('a pattern takes linear time', () => {
+  const line = `{"a":"${'a'.repeat(50_000)}!"}`
+  assert.equal(holds({ a: '/^(a+)+$/' }, line), false)
+})
+
+void test('numbers are the same to the last digit, whatever their spelling', () => {
+  const same = [
+    ['1', '1.0'],
+    ['1e2', '100'],
+    ['0.001', '1E-3'],
+    ['-0', '0.00e5'],
+    ['12300', '123e2'],
+    ['1e400', '10e399'],
+  ]
+  const different = [
+    ['1', '-1'],
+    ['1e400', '1e401'],
+    ['9007199254740993', '9007199254740992'],
+    ['0.1', '0.10000000000000001'],
+  ]
+  for (const [a, b] of same) assert.equal(sameNumber(a, b), true, `${a} ${b}`)
+  for (const [a, b] of different) assert.equal(sameNumber(a, b), false, `${a} ${b}`)
+})

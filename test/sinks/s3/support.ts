@@ -1,0 +1,89 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { Attempt, ObjectSink, OutboxFile } from '../../../src/component.ts'
+import type { Json } from '../../../src/record/json/json.ts'
+import s3Sink from '../../../src/sinks/s3.ts'
+import { startS3Server } from '../../servers/s3.ts'
+import type { S3Server, S3ServerOptions } from '../../servers/s3.ts'
+
+export const BUCKET = 'events'
+
+/** A server with one bucket; the environment has its credentials, and nothing else that the SDK could find. */
+export async function startStore(test: TestContext, options: S3ServerOptions = {}): Promise<S3Server> {
+  const server = await startS3Server({ buckets: [BUCKET], ...options })
+  test.after(() => server.close())
+  setEnvironment({
+    AWS_ACCESS_KEY_ID: server.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_CONFIG_FILE: '/nonexistent',
+    AWS_SHARED_CREDENTIALS_FILE: '/nonexistent',
+    AWS_ENDPOINT_URL_STS: server.endpoint,
+  })
+  return server
+}
+
+export function setEnvironment(values: { readonly [name: string]: string | undefined }): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  }
+}
+
+type S3Config = Parameters<typeof s3Sink.create>[0]
+
+const defaults: S3Config = {
+  bucket: BUCKET,
+  key: '{pipeline}',
+  compression: 'gzip',
+  roll: { maxBytes: 128 << 20, maxRecords: 1_000_000, maxAge: 300_000, maxPartitions: 64 },
+  outbox: { maxBytes: 2 ** 33 },
+  forcePathStyle: true,
+  partSize: 5 << 20,
+  checksums: 'when-supported',
+}
+
+export function s3Config(changes: Partial<S3Config> = {}): S3Config {
+  return { ...defaults, ...changes }
+}
+
+/** The sink for a server's bucket, with the defaults of its fields and the smallest parts. */
+export async function createSink(
+  test: TestContext,
+  server: S3Server,
+  changes: Partial<S3Config> = {},
+): Promise<ObjectSink> {
+  const config = s3Config({ endpoint: server.endpoint, region: server.region, ...changes })
+  const sink = await s3Sink.create(config, { pipeline: 'events', stage: 's3', folder: '.' })
+  if ('write' in sink) throw new Error('the s3 sink delivers objects')
+  test.after(() => sink.close?.())
+  return sink
+}
+
+/** A finished file of the outbox, with random content. */
+export async function outboxFile(test: TestContext, bytes: number): Promise<OutboxFile & { content: Buffer }> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-s3-'))
+  test.after(() => rm(folder, { recursive: true, force: true }))
+  const path = join(folder, 'file')
+  const content = randomBytes(bytes)
+  await writeFile(path, content)
+  const sha256 = createHash('sha256').update(content).digest('hex')
+  return { path, bytes, records: 1, sha256, compression: 'gzip', content }
+}
+
+/** What attempts leave to each other. */
+export function memoryAttempt(left?: Json): Attempt & { left: Json | undefined } {
+  const attempt = {
+    left,
+    leave: (value: Json) => {
+      attempt.left = value
+      return Promise.resolve()
+    },
+  }
+  return attempt
+}
+
+export const never: AbortSignal = new AbortController().signal

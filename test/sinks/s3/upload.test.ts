@@ -1,0 +1,304 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { TestContext } from 'node:test'
+import { inspect } from 'node:util'
+import { SluiceError } from '../../../src/errors.ts'
+import { createS3Client } from '../../../src/s3/client.ts'
+import type { S3ClientOptions } from '../../../src/s3/client.ts'
+import { uploadObject } from '../../../src/sinks/s3/upload.ts'
+import type { Fault, S3Server } from '../../servers/s3.ts'
+import { BUCKET, createSink, memoryAttempt, never, outboxFile, setEnvironment, startStore } from './support.ts'
+
+const MIB = 1 << 20
+const PARTS = 12 * MIB
+
+describe('an upload', () => {
+  it('makes a small object at once, with what the configuration says of it', async (t) => {
+    const server = await startStore(t)
+    const sink = await createSink(t, server, {
+      acl: 'bucket-owner-full-control',
+      serverSideEncryption: 'aws:kms',
+      kmsKeyId: 'key-1',
+      expectedBucketOwner: '111122223333',
+    })
+    const file = await outboxFile(t, 100_000)
+    await sink.publish(file, sink.destination('a/b=c/x.ndjson.gz'), never, memoryAttempt())
+    const object = server.objects(BUCKET).get('a/b=c/x.ndjson.gz')
+    assert.ok(object)
+    assert.ok(object.body.equals(file.content))
+    assert.equal(object.headers['content-type'], 'application/x-ndjson')
+    assert.equal(object.headers['content-encoding'], undefined)
+    assert.equal(object.headers['x-amz-server-side-encryption'], 'aws:kms')
+    assert.equal(object.headers['x-amz-server-side-encryption-aws-kms-key-id'], 'key-1')
+    assert.equal(object.acl, 'bucket-owner-full-control')
+    assert.equal(object.checksum?.algorithm, 'CRC32')
+    assert.equal(server.count('PutObject'), 1)
+  })
+
+  it('sends a large object in parts', async (t) => {
+    const server = await startStore(t)
+    const sink = await createSink(t, server, { acl: 'bucket-owner-read' })
+    const file = await outboxFile(t, PARTS)
+    const attempt = memoryAttempt()
+    await sink.publish(file, sink.destination('k'), never, attempt)
+    const object = server.objects(BUCKET).get('k')
+    assert.ok(object)
+    assert.ok(object.body.equals(file.content))
+    assert.equal(object.acl, 'bucket-owner-read')
+    assert.deepEqual([server.count('UploadPart'), server.openUploads(BUCKET)], [3, 0])
+    assert.equal(typeof attempt.left, 'string')
+  })
+
+  it('sends no checksums where they are not wanted', async (t) => {
+    const server = await startStore(t)
+    const sink = await createSink(t, server, { checksums: 'when-required' })
+    const file = await outboxFile(t, PARTS)
+    await sink.publish(file, sink.destination('k'), never, memoryAttempt())
+    assert.ok(server.objects(BUCKET).get('k')?.body.equals(file.content))
+    assert.equal(server.objects(BUCKET).get('k')?.checksum, undefined)
+  })
+
+  for (const size of [1000, PARTS]) {
+    it(`is done when the object of ${size} bytes is there already`, async (t) => {
+      const server = await startStore(t)
+      const sink = await createSink(t, server)
+      const file = await outboxFile(t, size)
+      await sink.publish(file, sink.destination('k'), never, memoryAttempt())
+      await sink.publish(file, sink.destination('k'), never, memoryAttempt())
+      assert.equal(server.objects(BUCKET).get('k')?.puts, 1)
+      assert.equal(server.openUploads(BUCKET), 0)
+    })
+
+    it(`is done when the answer to an object of ${size} bytes was lost`, async (t) => {
+      const server = await startStore(t)
+      const sink = await createSink(t, server)
+      const file = await outboxFile(t, size)
+      const lost = { kind: 'reset', at: 'answer', operation: ['PutObject', 'CompleteMultipartUpload'] } as const
+      const fault = server.faults.add(lost)
+      await sink.publish(file, sink.destination('k'), never, memoryAttempt())
+      assert.equal(fault.struck, 1)
+      assert.equal(server.objects(BUCKET).get('k')?.puts, 1)
+      assert.equal(server.openUploads(BUCKET), 0)
+    })
+  }
+
+  it('needs no right to read or list', async (t) => {
+    const server = await startStore(t, { denyRead: true, denyList: true })
+    const sink = await createSink(t, server)
+    const file = await outboxFile(t, 1000)
+    for (let i = 0; i < 2; i++) await sink.publish(file, sink.destination('k'), never, memoryAttempt())
+    assert.equal(server.objects(BUCKET).size, 1)
+    assert.equal(await sink.exists?.(sink.destination('k'), never), false)
+  })
+
+  it('clears away what an earlier attempt has left', async (t) => {
+    const server = await startStore(t)
+    const sink = await createSink(t, server)
+    const file = await outboxFile(t, PARTS)
+    server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'UploadPart', times: 10 })
+    server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'AbortMultipartUpload', times: 10 })
+    const attempt = memoryAttempt()
+    await assert.rejects(sink.publish(file, sink.destination('k'), never, attempt), { code: 'SINK_REFUSED' })
+    assert.equal(server.openUploads(BUCKET), 1)
+    server.faults.clear()
+    await sink.publish(file, sink.destination('k'), never, memoryAttempt(attempt.left))
+    assert.equal(server.openUploads(BUCKET), 0)
+    assert.ok(server.objects(BUCKET).get('k')?.body.equals(file.content))
+  })
+
+  it('ends with its signal', async (t) => {
+    const server = await startStore(t)
+    const sink = await createSink(t, server)
+    const file = await outboxFile(t, PARTS)
+    server.faults.add({ kind: 'hang', at: 'start', operation: 'UploadPart', times: 10 })
+    const stop = new AbortController()
+    const published = sink.publish(file, sink.destination('k'), stop.signal, {
+      left: undefined,
+      leave: () => {
+        setImmediate(() => stop.abort())
+        return Promise.resolve()
+      },
+    })
+    await assert.rejects(published, SluiceError)
+    assert.equal(server.objects(BUCKET).size, 0)
+  })
+
+  it('finds out whether an object can be seen', async (t) => {
+    const server = await startStore(t)
+    const sink = await createSink(t, server)
+    const file = await outboxFile(t, 10)
+    assert.equal(await sink.exists?.(sink.destination('k'), never), false)
+    await sink.publish(file, sink.destination('k'), never, memoryAttempt())
+    assert.equal(await sink.exists?.(sink.destination('k'), never), true)
+  })
+})
+
+describe('a store that fails', () => {
+  const passing: [string, Fault, number][] = [
+    ['an internal error', { kind: 'error', code: 'InternalError' }, 1000],
+    ['too many requests', { kind: 'error', code: 'SlowDown' }, 1000],
+    ['an unavailable service', { kind: 'error', code: 'ServiceUnavailable', operation: 'UploadPart' }, PARTS],
+    ['a conflict', { kind: 'error', code: 'ConditionalRequestConflict', operation: 'CompleteMultipartUpload' }, PARTS],
+    ['an upload that is gone', { kind: 'error', code: 'NoSuchUpload', operation: 'CompleteMultipartUpload' }, PARTS],
+    ['a part that is gone', { kind: 'error', code: 'InvalidPart', operation: 'CompleteMultipartUpload' }, PARTS],
+    [
+      'an error inside a 200',
+      { kind: 'errorInside200', code: 'InternalError', operation: 'CompleteMultipartUpload' },
+      PARTS,
+    ],
+    ['a connection that breaks', { kind: 'reset', at: 'start' }, 1000],
+    ['a connection that breaks within a part', { kind: 'reset', at: 'body', operation: 'UploadPart' }, PARTS],
+    ['a connection that hangs', { kind: 'hang', at: 'start' }, 1000],
+    ['an answer that never comes', { kind: 'hang', at: 'answer', operation: 'UploadPart' }, PARTS],
+    ['a 429', { kind: 'error', code: 'SlowDown', status: 429 }, 1000],
+    ['bytes that came in changed', { kind: 'error', code: 'BadDigest' }, 1000],
+  ]
+  for (const [name, fault, size] of passing) {
+    it(`with ${name} is tried again, and then has the object`, async (t) => {
+      const server = await startStore(t)
+      const struck = server.faults.add(fault)
+      const file = await outboxFile(t, size)
+      const attempt = memoryAttempt()
+      const upload = (): Promise<void> => uploadOnce(t, server, file, attempt)
+      await assert.rejects(upload(), (error: SluiceError) => {
+        assert.deepEqual([error.code, error.retryable], ['SINK_UNAVAILABLE', true], error.message)
+        return true
+      })
+      assert.equal(struck.struck, 1)
+      server.faults.clear()
+      await upload()
+      assert.ok(server.objects(BUCKET).get('k')?.body.equals(file.content))
+      assert.deepEqual([server.objects(BUCKET).get('k')?.puts, server.openUploads(BUCKET)], [1, 0])
+    })
+  }
+
+  const refusals: [string, Fault, RegExp][] = [
+    [
+      'AccessDenied',
+      { kind: 'error', code: 'AccessDenied' },
+      /PutObject on bucket events: AccessDenied \(403, request [\w-]+\)/,
+    ],
+    ['InvalidArgument', { kind: 'error', code: 'InvalidArgument' }, /InvalidArgument \(400/],
+    ['NotImplemented', { kind: 'error', code: 'NotImplemented' }, /NotImplemented \(501.*checksums: when-required/],
+    ['RequestTimeTooSkewed', { kind: 'error', code: 'RequestTimeTooSkewed', times: 20 }, /clock of this machine/],
+    ['AuthorizationHeaderMalformed', { kind: 'error', code: 'AuthorizationHeaderMalformed' }, /set `region`/],
+  ]
+  for (const [name, fault, message] of refusals) {
+    it(`with ${name} stops the run`, async (t) => {
+      const server = await startStore(t)
+      server.faults.add(fault)
+      const file = await outboxFile(t, 1000)
+      await assert.rejects(uploadOnce(t, server, file), { code: 'SINK_REFUSED', retryable: false, message })
+    })
+  }
+
+  it('for want of the bucket stops the run', async (t) => {
+    const server = await startStore(t)
+    const sink = await createSink(t, server, { bucket: 'missing' })
+    const file = await outboxFile(t, 1000)
+    await assert.rejects(sink.publish(file, sink.destination('k'), never, memoryAttempt()), {
+      code: 'SINK_REFUSED',
+      message: /bucket missing: NoSuchBucket .*create the bucket, or correct `bucket`/,
+    })
+  })
+
+  it('because the bucket is of another account stops the run', async (t) => {
+    const server = await startStore(t)
+    const sink = await createSink(t, server, { expectedBucketOwner: '999999999999' })
+    for (const size of [1000, PARTS]) {
+      const file = await outboxFile(t, size)
+      await assert.rejects(sink.publish(file, sink.destination('k'), never, memoryAttempt()), {
+        code: 'SINK_REFUSED',
+        message: /AccessDenied .*expectedBucketOwner/,
+      })
+    }
+    assert.equal(server.objects(BUCKET).size, 0)
+  })
+
+  it('because of the credentials stops the run and tells no secret', async (t) => {
+    const server = await startStore(t)
+    const secret = 'not-the-secret-of-the-server'
+    const cases = [
+      [{ AWS_SECRET_ACCESS_KEY: secret }, /SignatureDoesNotMatch.*secret key is wrong/],
+      [{ AWS_ACCESS_KEY_ID: 'AKIANOBODY', AWS_SECRET_ACCESS_KEY: secret }, /InvalidAccessKeyId/],
+    ] as const
+    for (const [environment, message] of cases) {
+      setEnvironment(environment)
+      const sink = await createSink(t, server)
+      const file = await outboxFile(t, 1000)
+      await assert.rejects(sink.publish(file, sink.destination('k'), never, memoryAttempt()), (error: SluiceError) => {
+        assert.equal(error.code, 'SINK_REFUSED')
+        assert.match(error.message, message)
+        assert.ok(!inspect(error, { depth: 20, showHidden: true }).includes(secret))
+        assert.ok(!inspect(error, { depth: 20 }).toLowerCase().includes('authorization'))
+        return true
+      })
+    }
+  })
+
+  it('is not asked without credentials', async (t) => {
+    const server = await startStore(t)
+    setEnvironment({ AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined })
+    const sink = await createSink(t, server)
+    const file = await outboxFile(t, 1000)
+    await assert.rejects(sink.publish(file, sink.destination('k'), never, memoryAttempt()), {
+      code: 'SINK_REFUSED',
+      message: /^no AWS credentials: .*AWS_ACCESS_KEY_ID/,
+    })
+    assert.equal(server.requests.length, 0)
+  })
+})
+
+describe('a role', () => {
+  const role = { arn: 'arn:aws:iam::111122223333:role/siem-writer', externalId: 'sluice' }
+
+  it('is assumed for the upload', async (t) => {
+    const server = await startStore(t, { role })
+    const sink = await createSink(t, server, { assumeRole: role })
+    const file = await outboxFile(t, PARTS)
+    await sink.publish(file, sink.destination('k'), never, memoryAttempt())
+    assert.ok(server.objects(BUCKET).get('k')?.body.equals(file.content))
+    assert.equal(server.count('AssumeRole'), 1)
+    const writers = server.requests.filter(({ operation }) => operation !== 'AssumeRole')
+    assert.ok(writers.length > 3)
+    assert.ok(writers.every(({ accessKeyId }) => accessKeyId !== undefined && accessKeyId !== server.accessKeyId))
+  })
+
+  it('that is refused stops the run and is named', async (t) => {
+    const server = await startStore(t, { role })
+    const sink = await createSink(t, server, { assumeRole: { ...role, externalId: 'another' } })
+    const file = await outboxFile(t, 1000)
+    await assert.rejects(sink.publish(file, sink.destination('k'), never, memoryAttempt()), {
+      code: 'SINK_REFUSED',
+      message:
+        /no credentials for the role arn:aws:iam::111122223333:role\/siem-writer: AccessDenied \(403\).*externalId/,
+    })
+  })
+
+  it('that cannot be asked for at the moment is asked for again', async (t) => {
+    const server = await startStore(t, { role })
+    setEnvironment({ AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:1' })
+    const client = createS3Client({ region: 'us-east-1', endpoint: server.endpoint, assumeRole: role, maxAttempts: 1 })
+    t.after(() => client.destroy())
+    const file = await outboxFile(t, 1000)
+    const destination = { bucket: BUCKET, key: 'k', region: 'us-east-1', partSize: 5 * MIB }
+    await assert.rejects(uploadObject({ client, file, destination, signal: never, attempt: memoryAttempt() }), {
+      code: 'SINK_UNAVAILABLE',
+      message: /role .*siem-writer/,
+    })
+  })
+})
+
+/** One try of each request, and little patience with silence. */
+async function uploadOnce(
+  t: TestContext,
+  server: S3Server,
+  file: Awaited<ReturnType<typeof outboxFile>>,
+  attempt = memoryAttempt(),
+): Promise<void> {
+  const place: S3ClientOptions = { region: server.region, endpoint: server.endpoint, forcePathStyle: true }
+  const client = createS3Client({ ...place, maxAttempts: 1, idleTimeout: 500 })
+  t.after(() => client.destroy())
+  const destination = { ...place, bucket: BUCKET, key: 'k', partSize: 5 * MIB }
+  await uploadObject({ client, file, destination, signal: never, attempt })
+}

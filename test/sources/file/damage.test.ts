@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { constants, gunzipSync, gzipSync } from 'node:zlib'
+import { SluiceError } from '../../../src/errors.ts'
+import { compressions, linesOf, makeFolder, positionsOf, read, sampleEvents } from './read-file.ts'
+import type { Reading } from './read-file.ts'
+
+const events = await sampleEvents()
+
+/** Text that does not compress to almost nothing, so that there are many places to damage. */
+const lines = Array.from({ length: 300 }, (_, i) =>
+  JSON.stringify({ id: createHash('sha256').update(String(i)).digest('hex'), event: events[i % events.length] }),
+)
+const text = `${lines.join('\n')}\n`
+
+test('gzip cut short at any place gives exactly the whole lines before the cut, then an error that names the file', async (t) => {
+  const folder = await makeFolder(t)
+  const whole = gzipSync(text)
+  for (const end of places(3, whole.length - 1, 40)) {
+    const cut = whole.subarray(0, end)
+    const before = gunzipSync(cut, { finishFlush: constants.Z_SYNC_FLUSH }).toString()
+    const reading = await readBytes(join(folder, `cut-${end}.ndjson.gz`), cut)
+    assert.deepEqual(linesOf(reading.pieces), wholeLines(before), `cut at ${end}`)
+    assertCorrupt(reading, new RegExp(`cut-${end}\\.ndjson\\.gz" is damaged: as gzip it is cut short at byte ${end}$`))
+  }
+})
+
+test('an array in gzip cut short gives exactly the whole elements before the cut', async (t) => {
+  const folder = await makeFolder(t)
+  const whole = gzipSync(`[${lines.join(',')}]`)
+  for (const end of places(20, whole.length - 1, 20)) {
+    const cut = whole.subarray(0, end)
+    const before = gunzipSync(cut, { finishFlush: constants.Z_SYNC_FLUSH }).toString()
+    const reading = await readBytes(join(folder, `cut-${end}.json.gz`), cut)
+    const given = linesOf(reading.pieces)
+    const expected = lines.filter((_, at) => before.startsWith(`[${lines.slice(0, at + 1).join(',')}`))
+    assert.deepEqual(given, expected, `cut at ${end}`)
+    assertCorrupt(reading, /is damaged: as gzip it is cut short/)
+  }
+})
+
+test('gzip damaged at any place gives all whole lines before the damage, also when one read brings both', async (t) => {
+  const folder = await makeFolder(t)
+  const whole = gzipSync(text)
+  let found = 0
+  for (const place of places(20, whole.length - 8, 40)) {
+    const damaged = Buffer.from(whole)
+    damaged[place] = ~(damaged[place] ?? 0) & 0xff
+    const before = gunzipSync(whole.subarray(0, place), { finishFlush: constants.Z_SYNC_FLUSH }).toString()
+    const reading = await readBytes(join(folder, `damaged-${place}.ndjson.gz`), damaged)
+    const expected = wholeLines(before)
+    assert.deepEqual(linesOf(reading.pieces).slice(0, expected.length), expected, `damaged at ${place}`)
+    assertCorrupt(
+      reading,
+      new RegExp(`damaged-${place}\\.ndjson\\.gz" is damaged: as gzip it is (damaged near|cut short at) byte \\d+$`),
+    )
+    found += expected.length
+  }
+  assert.ok(found > lines.length)
+})
+
+test('a wrong checksum is found behind all lines', async (t) => {
+  const bytes = gzipSync(text)
+  bytes[bytes.length - 6] = ~(bytes.at(-6) ?? 0) & 0xff
+  const reading = await readBytes(join(await makeFolder(t), 'x.ndjson.gz'), bytes)
+  assert.deepEqual(linesOf(reading.pieces), lines)
+  assertCorrupt(reading, /damaged near byte/)
+})
+
+for (const [ending, compress] of compressions) {
+  if (ending === '') continue
+  const whole = compress(Buffer.from(text))
+
+  test(`several members of ${ending} are one content, with or without zeros between and behind them`, async (t) => {
+    const folder = await makeFolder(t)
+    const half = text.indexOf('\n', text.length / 2) - 7
+    const parts = [text.slice(0, half), text.slice(half)].map((part) => compress(Buffer.from(part)))
+    for (const gap of [0, 1, 600]) {
+      const zeros = Buffer.alloc(gap)
+      const bytes = Buffer.concat(parts.flatMap((part) => [part, zeros]))
+      const { pieces, error } = await readBytes(join(folder, `x.ndjson${ending}`), bytes)
+      assert.equal(error, undefined)
+      assert.deepEqual(linesOf(pieces), lines)
+    }
+  })
+
+  test(`something else behind ${ending} is found, and all lines before it are given`, async (t) => {
+    const folder = await makeFolder(t)
+    for (const garbage of [Buffer.from('garbage'), Buffer.alloc(900_000, 'garbage'), Buffer.from('\0\0garbage')]) {
+      const reading = await readBytes(join(folder, `x.ndjson${ending}`), Buffer.concat([whole, garbage]))
+      assert.deepEqual(linesOf(reading.pieces), lines)
+      assertCorrupt(reading, /x\.ndjson\.\w+" is damaged: as \w+ it is (damaged near|cut short at) byte \d+$/)
+    }
+  })
+
+  test(`${ending} cut short is found wherever it is cut`, async (t) => {
+    const folder = await makeFolder(t)
+    for (const end of places(6, whole.length - 1, 25)) {
+      const reading = await readBytes(join(folder, `x.ndjson${ending}`), whole.subarray(0, end))
+      const given = linesOf(reading.pieces)
+      assert.deepEqual(given, lines.slice(0, given.length), `cut at ${end}`)
+      assertCorrupt(reading, new RegExp(`is cut short at byte ${end}$`))
+    }
+  })
+
+  test(`${ending} damaged in a large file gives what is before the damage`, async (t) => {
+    const folder = await makeFolder(t)
+    const large = compress(Buffer.from(text.repeat(20)))
+    const bytes = Buffer.concat([large, large, large])
+    // The second member's start: all of the first member comes out, and nothing else.
+    bytes.fill(0xff, large.length, large.length + 200)
+    const reading = await readBytes(join(folder, `x.ndjson${ending}`), bytes)
+    assert.equal(linesOf(reading.pieces).length, 20 * lines.length)
+    assertCorrupt(reading, /is damaged/)
+  })
+}
+
+test('zstd is refused by name where Node.js cannot read it', { skip: compressions.has('.zst') }, async (t) => {
+  const bytes = Buffer.from('28b52ffd20010900000a', 'hex')
+  const { error } = await readBytes(join(await makeFolder(t), 'x.ndjson.zst'), bytes)
+  assert.ok(error instanceof SluiceError && error.code === 'UNSUPPORTED')
+  assert.ok(error.message.includes(process.version))
+  assert.match(error.message, /x\.ndjson\.zst/)
+})
+
+test('what is brotli by name only is an error that says so', async (t) => {
+  const reading = await readBytes(join(await makeFolder(t), 'x.ndjson.br'), Buffer.from(text))
+  const { hint } = assertCorrupt(reading, /x\.ndjson\.br" is damaged: as brotli/)
+  assert.match(hint ?? '', /because of its name/)
+})
+
+for (const [ending, compress] of compressions) {
+  test(`an array${ending} that was cut short goes on where it ended when it is complete`, async (t) => {
+    const name = join(await makeFolder(t), `x.json${ending}`)
+    const whole = compress(Buffer.from(`[${lines.join(',\n')}]`))
+    const first = await readBytes(name, whole.subarray(0, whole.length * 0.9))
+    assertCorrupt(first, /is damaged/)
+    await writeFile(name, whole)
+    const second = await read(name, { positions: positionsOf(first.pieces) })
+    assert.equal(second.error, undefined)
+    assert.deepEqual([...linesOf(first.pieces), ...linesOf(second.pieces)], lines)
+    assert.ok(linesOf(first.pieces).length > 10)
+  })
+}
+
+function assertCorrupt({ error }: Reading, message: RegExp): SluiceError {
+  assert.ok(error instanceof SluiceError, String(error))
+  assert.equal(error.code, 'INPUT_CORRUPT')
+  assert.match(error.message, message)
+  return error
+}
+
+async function readBytes(name: string, bytes: Buffer): Promise<Reading> {
+  await writeFile(name, bytes)
+  return read(name)
+}
+
+function wholeLines(content: string): string[] {
+  return content.split('\n').slice(0, -1)
+}
+
+/** So many places between two bounds, both included. */
+function places(from: number, to: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => from + Math.floor(((to - from) * i) / (count - 1)))
+}

@@ -1,0 +1,93 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import * as zlib from 'node:zlib'
+import type { Piece, ReadOptions } from '../../../src/component.ts'
+import type { Json } from '../../../src/record/json/json.ts'
+import file from '../../../src/sources/file.ts'
+import { fixture } from '../../support/paths.ts'
+
+export interface Reading {
+  readonly pieces: Piece[]
+  readonly error?: unknown
+  readonly notes: string[]
+}
+
+export interface ReadingOptions extends Partial<Pick<ReadOptions, 'maxLine' | 'signal'>> {
+  readonly format?: 'auto' | 'ndjson' | 'array'
+  readonly positions?: ReadonlyMap<string, Json>
+}
+
+/** Reads all there is, as a run does. */
+export async function read(path: string | string[], options: ReadingOptions = {}): Promise<Reading> {
+  const pieces: Piece[] = []
+  const notes: string[] = []
+  try {
+    for await (const piece of start(path, options, notes)) pieces.push(piece)
+    return { pieces, notes }
+  } catch (error) {
+    return { pieces, notes, error }
+  }
+}
+
+export function start(
+  path: string | string[],
+  { format = 'auto', positions, maxLine = 1 << 20, signal = new AbortController().signal }: ReadingOptions = {},
+  notes: string[] = [],
+  follow = false,
+): AsyncIterable<Piece> {
+  return createSource(path, format).read({
+    position: (partition = '') => positions?.get(partition),
+    signal,
+    follow,
+    maxLine,
+    note: (message) => notes.push(message),
+  })
+}
+
+export function createSource(path: string | string[], format: 'auto' | 'ndjson' | 'array' = 'auto') {
+  const source = file.create({ path, format }, { pipeline: 'test', stage: 'file', folder: '/' })
+  if (source instanceof Promise) throw new Error('the file source is made at once')
+  return source
+}
+
+/** The last position of each partition, as a commit of these pieces leaves them. */
+export function positionsOf(pieces: Iterable<Piece>): Map<string, Json> {
+  const positions = new Map<string, Json>()
+  for (const { partition = '', position } of pieces) if (position !== undefined) positions.set(partition, position)
+  return positions
+}
+
+/** The lines of all pieces, without their line feeds. */
+export function linesOf(pieces: Iterable<Piece>): string[] {
+  const text = Buffer.concat([...pieces].map(({ bytes }) => bytes ?? Buffer.alloc(0))).toString()
+  const lines = text.split('\n')
+  if (lines.pop() !== '') throw new Error('the last piece does not end in a line feed')
+  return lines
+}
+
+/** A folder that is removed when the test ends. */
+export async function makeFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-file-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** One event of each documented kind, compact, in the order of the file. */
+export async function sampleEvents(): Promise<string[]> {
+  const text = await readFile(fixture('jumpcloud-events.ndjson'), 'utf8')
+  return text.trimEnd().split('\n')
+}
+
+type Compress = (bytes: Buffer) => Buffer
+
+const zstdCompressSync: Compress | undefined = Reflect.get(zlib, 'zstdCompressSync')
+
+/** What this Node.js can write and read, by the ending of the file's name. */
+export const compressions: ReadonlyMap<string, Compress> = new Map<string, Compress>([
+  ['', (bytes) => bytes],
+  ['.gz', (bytes) => zlib.gzipSync(bytes)],
+  ['.br', (bytes) => zlib.brotliCompressSync(bytes)],
+  ...(zstdCompressSync === undefined ? [] : [['.zst', zstdCompressSync] as const]),
+])

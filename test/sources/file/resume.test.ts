@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { copyFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { Json } from '../../../src/record/json/json.ts'
+import { compressions, linesOf, makeFolder, positionsOf, read, sampleEvents } from './read-file.ts'
+
+const events = await sampleEvents()
+
+/** About 2 MiB: several runs, and several chunks of a plain file. */
+const lines = Array.from({ length: 2200 }, (_, i) =>
+  JSON.stringify({ i, event: JSON.parse(events[i % events.length] ?? '') as unknown }),
+)
+const pretty = `[\n${lines.map((line) => JSON.stringify(JSON.parse(line), null, 2)).join(',\n')}\n]\n`
+const forms = new Map([
+  ['NDJSON', lines.join('\n')],
+  ['an array', `[${lines.join(',')}]`],
+  ['a pretty-printed array', pretty],
+  ['arrays one behind another', `[${lines.slice(0, 1100).join(',')}]\n[${lines.slice(1100).join(',')}]`],
+])
+
+for (const [ending, compress] of compressions) {
+  for (const [form, text] of forms) {
+    test(`reading ${form}${ending && ` as ${ending}`} resumes behind every piece with exactly the rest`, async (t) => {
+      const folder = await makeFolder(t)
+      await writeFile(join(folder, `a.json${ending}`), compress(Buffer.from(text)))
+      await writeFile(join(folder, 'b.json'), '{"b":1}')
+      const { pieces } = await read(folder)
+      assert.ok(pieces.length >= 4)
+      assert.deepEqual(linesOf(pieces), [...lines, '{"b":1}'])
+      for (let taken = 0; taken <= pieces.length; taken++) {
+        const before = pieces.slice(0, taken)
+        const rest = await read(folder, { positions: positionsOf(before) })
+        assert.deepEqual([...linesOf(before), ...linesOf(rest.pieces)], [...lines, '{"b":1}'])
+        assert.deepEqual(rest.notes, [])
+        const [next] = rest.pieces
+        const number = linesOf(before).length + 1
+        if (next?.bytes !== undefined && number <= lines.length) assert.equal(next.origin?.line, number)
+      }
+    })
+  }
+}
+
+test('what was read to its end gives nothing more, also under another name', async (t) => {
+  const folder = await makeFolder(t)
+  for (const [ending, compress] of compressions)
+    await writeFile(join(folder, `x.json${ending}`), compress(Buffer.from('{"a":1}')))
+  const { pieces } = await read(folder)
+  assert.equal(linesOf(pieces).length, compressions.size)
+  const positions = positionsOf(pieces)
+  assert.deepEqual((await read(folder, { positions })).pieces, [])
+  await rename(join(folder, 'x.json'), join(folder, 'y.log'))
+  assert.deepEqual(await read(folder, { positions }), { pieces: [], notes: [] })
+})
+
+test('a renamed file goes on where it was left', async (t) => {
+  const folder = await makeFolder(t)
+  await writeFile(join(folder, 'x.json'), lines.join('\n'))
+  const { pieces } = await read(folder)
+  await rename(join(folder, 'x.json'), join(folder, 'x.json.1.log'))
+  const rest = await read(folder, { positions: positionsOf(pieces.slice(0, 2)) })
+  assert.deepEqual([...linesOf(pieces.slice(0, 2)), ...linesOf(rest.pieces)], lines)
+  assert.match(rest.pieces[0]?.origin?.name ?? '', /x\.json\.1\.log$/)
+})
+
+for (const [ending, compress] of compressions) {
+  test(`a file${ending && ` (${ending})`} that has grown gives what was added, again and again`, async (t) => {
+    const name = join(await makeFolder(t), `x.ndjson${ending}`)
+    let positions: ReadonlyMap<string, Json> = new Map()
+    let written = 0
+    // Small sizes at first: the identity of a file shorter than 4 KiB must survive its growth.
+    for (const end of [1, 2, 3, 10, 30, 1000, 2200]) {
+      await writeFile(name, compress(Buffer.from(`${lines.slice(written, end).join('\n')}\n`)), { flag: 'a' })
+      const { pieces, error, notes } = await read(name, { positions })
+      assert.equal(error, undefined)
+      assert.deepEqual(linesOf(pieces), lines.slice(written, end))
+      assert.equal(pieces[0]?.origin?.line, written + 1)
+      assert.deepEqual(notes, [])
+      positions = new Map([...positions, ...positionsOf(pieces)])
+      written = end
+    }
+  })
+}
+
+test('an array that was read to its end goes on with another array behind it', async (t) => {
+  const name = join(await makeFolder(t), 'x.json')
+  await writeFile(name, '[{"n":1},{"n":2}]\n')
+  const { pieces } = await read(name)
+  await writeFile(name, '[{"n":3}]\n', { flag: 'a' })
+  const rest = await read(name, { positions: positionsOf(pieces) })
+  assert.deepEqual(linesOf(rest.pieces), ['{"n":3}'])
+  assert.equal(rest.pieces[0]?.origin?.line, 3)
+})
+
+test('the last line counts without its line feed, and what comes behind it later is a line of its own', async (t) => {
+  const name = join(await makeFolder(t), 'x.ndjson')
+  await writeFile(name, '{"n":1}\n{"n":2}')
+  const first = await read(name)
+  assert.deepEqual(linesOf(first.pieces), ['{"n":1}', '{"n":2}'])
+  await writeFile(name, '\n{"n":3}\n', { flag: 'a' })
+  const second = await read(name, { positions: positionsOf(first.pieces) })
+  assert.deepEqual(linesOf(second.pieces), ['{"n":3}'])
+  assert.equal(second.pieces[0]?.origin?.line, 3)
+})
+
+test('another file in the place of one that was read is read from its start, with a note', async (t) => {
+  const folder = await makeFolder(t)
+  const name = join(folder, 'x.ndjson')
+  const others = {
+    'of other content': lines.toReversed().join('\n'),
+    'that was cut': lines.slice(0, 1800).join('\n'),
+    'that is shorter than its first bytes were': '{"n":1}',
+    'that is empty and grows again': '{"m":1}\n'.repeat(500_000),
+  }
+  for (const [what, other] of Object.entries(others)) {
+    await writeFile(name, lines.join('\n'))
+    const positions = positionsOf((await read(name)).pieces)
+    // The same inode: as if an old file had been deleted and its number given to a new one.
+    await writeFile(name, other)
+    const { pieces, notes } = await read(name, { positions })
+    assert.deepEqual(linesOf(pieces).join('\n'), other.trimEnd(), what)
+    assert.equal(notes.length, 1)
+  }
+})
+
+test('two files of the same content are two files', async (t) => {
+  const folder = await makeFolder(t)
+  await writeFile(join(folder, 'a.json'), '{"a":1}\n')
+  await copyFile(join(folder, 'a.json'), join(folder, 'b.json'))
+  const first = await read(join(folder, 'a.json'))
+  assert.deepEqual(linesOf((await read(folder, { positions: positionsOf(first.pieces) })).pieces), ['{"a":1}'])
+})
+
+test('another format than before reads from the start', async (t) => {
+  const name = join(await makeFolder(t), 'x.json')
+  await writeFile(name, '[{"a":1}]\n')
+  const positions = positionsOf((await read(name)).pieces)
+  await writeFile(name, '[{"a":2}]\n', { flag: 'a' })
+  const { pieces, notes } = await read(name, { positions, format: 'ndjson' })
+  assert.deepEqual(linesOf(pieces), ['[{"a":1}]', '[{"a":2}]'])
+  assert.equal(notes.length, 1)
+})
+
+test('positions and partitions stay small', async (t) => {
+  const name = join(await makeFolder(t), 'x.json')
+  await writeFile(name, lines.join('\n'))
+  const { pieces } = await read(name)
+  for (const { partition, position } of pieces) {
+    assert.ok(JSON.stringify({ [partition ?? '']: position }).length < 250)
+    assert.deepEqual(JSON.parse(JSON.stringify(position)), position)
+  }
+  await rm(name)
+})
+
+test('the size of a file does not change what tells it from others', async (t) => {
+  const name = join(await makeFolder(t), 'x.json')
+  const partitions = new Set<string | undefined>()
+  for (const size of [10, 4095, 4096, 4097]) {
+    await writeFile(
+      name,
+      `${JSON.stringify({ hash: createHash('sha256').update(String(size)).digest('hex') })}\n`.repeat(size / 8),
+    )
+    const { pieces } = await read(name)
+    for (const { partition } of pieces) partitions.add(partition)
+  }
+  assert.equal(partitions.size, 1)
+})

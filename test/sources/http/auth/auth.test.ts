@@ -1,0 +1,297 @@
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { idsOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from '../read-source.ts'
+import type { TestServer } from '../read-source.ts'
+import { fixture } from '../../../support/paths.ts'
+
+const CANARY = 'canary/0123 456'
+
+function send(response: ServerResponse, value: unknown, headers: { readonly [name: string]: string } = {}): void {
+  response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value))
+}
+
+async function openWith(server: TestServer, auth: object, more: object = {}) {
+  return openSource({ type: 'http', request: { url: `${server.origin}/events` }, auth, ...QUICK, ...more })
+}
+
+async function openFolder(context: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-auth-'))
+  context.after(() => rm(folder, { recursive: true }))
+  return folder
+}
+
+test('an API key goes into the header that is named, behind its prefix', async (context) => {
+  const server = await startServer(context, ({ headers }, response) => {
+    if (headers.authorization === `SSWS ${CANARY}`) send(response, [{ id: 1 }])
+    else response.writeHead(401).end()
+  })
+  const auth = { type: 'apiKey', header: 'Authorization', prefix: 'SSWS ', key: CANARY }
+  const reading = await readSource(await openWith(server, auth))
+  assert.deepEqual(idsOf(reading.lines), [1])
+})
+
+test('an API key in the URL goes with every page, and is in no position and no message', async (context) => {
+  let broken = false
+  const server = await startServer(context, ({ url }, response) => {
+    assert.deepEqual(url.searchParams.getAll('key'), [CANARY])
+    const page = Number(url.searchParams.get('page') ?? 0)
+    // An API that quotes the whole address in its links and in its errors.
+    if (broken) response.writeHead(400).end(JSON.stringify({ message: `bad request ${url.href} ${CANARY}` }))
+    else if (page === 2) send(response, [{ id: 2 }])
+    else
+      send(response, [{ id: page }], {
+        link: `<${url.pathname}?key=${encodeURIComponent(CANARY)}&page=${page + 1}>; rel=next`,
+      })
+  })
+  const source = await openWith(server, { type: 'apiKey', query: 'key', key: CANARY }, { paginate: { type: 'link' } })
+  const reading = await readSource(source)
+  assert.equal(reading.error, undefined)
+  assert.deepEqual(idsOf(reading.lines), [0, 1, 2])
+  const cursors = JSON.stringify(reading.pieces.map(({ position }) => position))
+  assert.match(cursors, /page=1/)
+  assert.doesNotMatch(cursors + wordsOf(reading), /canary/)
+  broken = true
+  const failed = await readSource(source)
+  assert.match(failed.error?.message ?? '', /answered 400: the API says "bad request .*\*\*\*/)
+  assert.doesNotMatch(wordsOf(failed), /canary/)
+})
+
+/** A server that gives each refresh token once, as strict ones do, and tokens for `seconds`. */
+async function startRotating(context: TestContext, seconds = 3600) {
+  const state = { refresh: 'canary-refresh-0', access: '', issued: 0, dead: false, answers: [] as number[] }
+  const server = await startServer(context, ({ url, headers, body }, response) => {
+    if (url.pathname === '/events') {
+      const good = headers.authorization === `Bearer ${state.access}` && !state.dead
+      state.dead = false
+      if (good) send(response, [{ id: state.issued }])
+      else response.writeHead(401).end()
+      return
+    }
+    const form = new URLSearchParams(body)
+    assert.equal(form.get('grant_type'), 'refresh_token')
+    if (form.get('refresh_token') !== state.refresh) {
+      response.writeHead(400).end(JSON.stringify({ error: 'invalid_grant', sent: form.get('refresh_token') }))
+      return
+    }
+    state.issued++
+    state.access = `canary-access-${state.issued}`
+    state.refresh = `canary-refresh-${state.issued}`
+    send(response, { access_token: state.access, refresh_token: state.refresh, expires_in: seconds })
+  })
+  return { server, state }
+}
+
+test('refresh tokens that are given once survive a restart, in a file for its owner alone', async (context) => {
+  const { server, state } = await startRotating(context)
+  const tokenFile = join(await openFolder(context), 'deep', 'er', 'token')
+  const auth = {
+    type: 'oauth2RefreshToken',
+    tokenUrl: `${server.origin}/token`,
+    clientId: 'me',
+    refreshToken: 'canary-refresh-0',
+    tokenFile,
+  }
+  for (let run = 1; run <= 3; run++) {
+    const reading = await readSource(await openWith(server, auth))
+    assert.equal(reading.error, undefined)
+    assert.deepEqual(idsOf(reading.lines), [run])
+    assert.doesNotMatch(wordsOf(reading), /canary/)
+  }
+  assert.equal((await stat(tokenFile)).mode & 0o777, 0o600)
+  assert.doesNotMatch(await readFile(tokenFile, 'utf8'), /canary-access|canary-refresh-0/)
+  assert.ok(server.requests.every(({ body }) => body === '' || body.includes('client_id=me')))
+
+  state.dead = true
+  const renewed = await readSource(await openWith(server, auth))
+  assert.equal(renewed.error, undefined)
+  assert.equal(state.issued, 5)
+
+  state.refresh = 'canary-refresh-anew'
+  const stale = await readSource(await openWith(server, auth))
+  assert.equal(stale.error?.code, 'SOURCE_REFUSED')
+  assert.match(stale.error.message, /answered 400 \(invalid_grant\): check the client id, the refresh token/)
+  assert.doesNotMatch(wordsOf(stale), /canary/)
+  const anew = await readSource(await openWith(server, { ...auth, refreshToken: 'canary-refresh-anew' }))
+  assert.deepEqual(idsOf(anew.lines), [6])
+})
+
+test('a token file that cannot be kept or read ends the run before the token is used', async (context) => {
+  const { server, state } = await startRotating(context)
+  const folder = await openFolder(context)
+  await writeFile(join(folder, 'file'), 'x')
+  const auth = {
+    type: 'oauth2RefreshToken',
+    tokenUrl: `${server.origin}/token`,
+    clientId: 'me',
+    clientSecret: 'secret',
+  }
+  const kept = { ...auth, refreshToken: 'canary-refresh-0', tokenFile: join(folder, 'file') }
+  const damaged = await readSource(await openWith(server, kept))
+  assert.equal(damaged.error?.code, 'STATE_DAMAGED')
+  assert.equal(state.issued, 0)
+  const unwritable = await readSource(await openWith(server, { ...kept, tokenFile: join(folder, 'file', 'token') }))
+  assert.equal(unwritable.error?.code, 'DISK_FAILED')
+  assert.match(unwritable.error.message, /ENOTDIR/)
+  assert.doesNotMatch(wordsOf(unwritable), /canary/)
+  assert.ok(server.requests.every(({ url }) => url.pathname === '/token'))
+})
+
+test('a token is fetched once for all tenants, and again before it expires', async (context) => {
+  const { server, state } = await startRotating(context, 0)
+  const auth = {
+    type: 'oauth2RefreshToken',
+    tokenUrl: `${server.origin}/token`,
+    clientId: 'me',
+    refreshToken: 'canary-refresh-0',
+    tokenFile: join(await openFolder(context), 'token'),
+  }
+  const tenants = Array.from({ length: 8 }, (_, at) => ({ org: String(at) }))
+  const lasting = await startRotating(context)
+  const once = await readSource(
+    await openWith(
+      lasting.server,
+      { ...auth, tokenUrl: `${lasting.server.origin}/token`, tokenFile: `${auth.tokenFile}-2` },
+      {
+        tenants,
+        rate: { perSecond: 1e4, concurrency: 8 },
+        request: { url: `${lasting.server.origin}/events`, query: { o: '{tenant.org}' } },
+      },
+    ),
+  )
+  assert.equal(once.error, undefined)
+  assert.equal(once.lines.length, 8)
+  assert.equal(lasting.state.issued, 1)
+
+  const paginate = { type: 'page', into: { query: 'page' }, maxPages: 3 }
+  await readSource(await openWith(server, auth, { paginate }))
+  assert.equal(state.issued, 3)
+})
+
+/** As the public documents of Duo describe it, told by other words than those of the source. */
+function duoSignature(request: TestServer['requests'][number], key: string, algorithm: string): string {
+  const parameters = request.url.search
+    .slice(1)
+    .split('&')
+    .map((pair) => pair.split('=').map((text) => decodeURIComponent(text)))
+    .map((pair) =>
+      pair
+        .map((text) =>
+          [...Buffer.from(text)]
+            .map((byte) => {
+              const char = String.fromCharCode(byte)
+              return /[A-Za-z0-9_.~-]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+            })
+            .join(''),
+        )
+        .join('='),
+    )
+    .toSorted()
+    .join('&')
+  const text = [request.headers.date, request.method, request.headers.host, request.url.pathname, parameters].join('\n')
+  return createHmac(algorithm, key).update(text).digest('hex')
+}
+
+for (const algorithm of ['sha1', 'sha512']) {
+  test(`requests are signed as Duo asks for it, with ${algorithm}`, async (context) => {
+    const server = await startServer(context, (request, response) => {
+      const expected = Buffer.from(`DIXYZ:${duoSignature(request, CANARY, algorithm)}`).toString('base64')
+      assert.match(request.headers.date ?? '', /^\w{3}, \d\d \w{3} \d{4} [\d:]{8} -0000$/)
+      if (request.headers.authorization === `Basic ${expected}`) send(response, [{ id: 1 }])
+      else response.writeHead(401).end(JSON.stringify({ message: 'Invalid signature' }))
+    })
+    const auth = {
+      type: 'hmac',
+      algorithm,
+      username: 'DIXYZ',
+      key: CANARY,
+      sign: '{date}\n{method}\n{host}\n{path}\n{query}',
+    }
+    const request = {
+      url: `${server.origin}/admin/v2/logs`,
+      query: { sort: 'ts:asc', a: "é (1)*!'~ x", limit: '1000' },
+    }
+    const reading = await readSource(await openWith(server, auth, { request }))
+    assert.equal(reading.error, undefined)
+    assert.deepEqual(idsOf(reading.lines), [1])
+
+    const refused = await readSource(await openWith(server, { ...auth, key: 'canary-other' }, { request }))
+    assert.equal(refused.error?.code, 'SOURCE_REFUSED')
+    assert.doesNotMatch(wordsOf(refused), /canary/)
+  })
+}
+
+test('a signature can cover the body and stand in a header of its own', async (context) => {
+  const server = await startServer(context, ({ headers, body, method }, response) => {
+    const stamp = String(headers['x-time'])
+    assert.match(stamp, /^\d{13}$/)
+    const expected = createHmac('sha256', CANARY).update(`${stamp}.${method}.${body}`).digest('base64')
+    send(response, headers['x-signature'] === `v1=${expected},t=${stamp}` ? [{ id: 1 }] : [])
+  })
+  const auth = {
+    type: 'hmac',
+    key: CANARY,
+    encoding: 'base64',
+    sign: '{date}.{method}.{body}',
+    header: 'X-Signature',
+    value: 'v1={signature},t={date}',
+    date: { header: 'X-Time', format: 'unixMs' },
+  }
+  const request = { method: 'POST', url: `${server.origin}/events`, body: { a: 'b' } }
+  const reading = await readSource(await openWith(server, auth, { request }))
+  assert.deepEqual(idsOf(reading.lines), [1])
+})
+
+const TLS = fixture('tls')
+
+test('a server that asks for a certificate gets it, and is known by a CA file', async (context) => {
+  const server = createServer(
+    {
+      cert: await readFile(join(TLS, 'server.pem')),
+      key: await readFile(join(TLS, 'server-key.pem')),
+      ca: await readFile(join(TLS, 'ca.pem')),
+      requestCert: true,
+      rejectUnauthorized: true,
+    },
+    (_request, response) => send(response, [{ id: 1 }]),
+  )
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  context.after(() => server.close())
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
+  const { port } = server.address() as AddressInfo
+  const open = (tls: object) =>
+    openSource({ type: 'http', request: { url: `https://127.0.0.1:${port}/events` }, tls, ...QUICK })
+  const [cert, key, ca] = ['client.pem', 'client-key.pem', 'ca.pem'].map((name) => join(TLS, name))
+
+  const reading = await readSource(await open({ cert, key, ca }))
+  assert.equal(reading.error, undefined)
+  assert.deepEqual(idsOf(reading.lines), [1])
+  const unknown = await readSource(await open({ cert, key }))
+  assert.match(unknown.error?.message ?? '', /no answer from https:\/\/127.0.0.1:\d+: .*(certificate|issuer)/)
+  const without = await readSource(await open({ ca }))
+  assert.equal(without.error?.code, 'SOURCE_UNAVAILABLE')
+})
+
+async function told(config: object): Promise<string> {
+  const problems = await problemsOf({ type: 'http', request: { url: 'https://api.example.com' }, ...config })
+  return problems.map(({ message, hint = '' }) => `${message} | ${hint}`).join('\n')
+}
+
+test('credentials that are not complete are told before anything runs', async () => {
+  assert.match(await told({ auth: { type: 'apiKey', key: 'k' } }), /one place \| name header or query/)
+  assert.match(await told({ auth: { type: 'apiKey', key: 'k', header: 'a', query: 'b' } }), /one place/)
+  assert.match(await told({ auth: { type: 'hmac', key: 'k', sign: '{dat}' } }), /\{dat\} stands for nothing .*"date"/)
+  assert.match(await told({ auth: { type: 'hmac', key: 'k', sign: 'x', value: '{signatur}' } }), /"signature"/)
+  assert.match(await told({ auth: { type: 'hmac', sign: 'x' } }), /needs key/)
+  const refresh = { type: 'oauth2RefreshToken', tokenUrl: 'https://a.example', clientId: 'a', refreshToken: 'r' }
+  assert.match(await told({ auth: refresh }), /needs tokenFile/)
+  assert.match(await told({ tls: { cert: join(TLS, 'client.pem') } }), /cert and key belong together/)
+  assert.match(await told({ tls: { ca: 'absent.pem' } }), /absent.pem/)
+})

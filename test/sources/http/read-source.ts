@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { Piece, Source } from '../../../src/component.ts'
+import { loadPipeline } from '../../../src/config/load.ts'
+import type { Problem } from '../../../src/config/pipeline.ts'
+import { SluiceError } from '../../../src/errors.ts'
+import type { Json } from '../../../src/record/json/json.ts'
+
+export interface SourceConfig {
+  readonly type: string
+  readonly [key: string]: unknown
+}
+
+/** A source as a pipeline file makes it. */
+export async function openSource(config: SourceConfig): Promise<Source> {
+  const { pipeline, problems } = await load(config)
+  const errors = problems.filter(({ severity }) => severity === 'error')
+  assert.deepEqual(errors, [])
+  assert.ok(pipeline)
+  const { declaration, config: checked, stage } = pipeline.source
+  return declaration.create(checked, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+}
+
+/** What `check` says of a source. */
+export async function problemsOf(config: SourceConfig): Promise<readonly Problem[]> {
+  return (await load(config)).problems.filter(({ severity }) => severity === 'error')
+}
+
+async function load(config: SourceConfig) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-http-'))
+  try {
+    const file = join(folder, 'events.yaml')
+    await writeFile(file, JSON.stringify({ source: config, sink: { type: 'stdout' }, allowRepeats: true }, null, 1))
+    return await loadPipeline(file, { root: folder, env: {}, mode: 'run' })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+export interface Note {
+  readonly message: string
+  readonly facts: { readonly [name: string]: string | number | boolean }
+}
+
+export interface Reading {
+  readonly pieces: Piece[]
+  readonly lines: string[]
+  readonly notes: Note[]
+  /** The latest position of each partition. */
+  readonly positions: Map<string, Json>
+  error: SluiceError | undefined
+}
+
+interface ReadingOptions {
+  /** Where an earlier reading got to. */
+  readonly positions?: ReadonlyMap<string, Json>
+  readonly follow?: boolean
+  readonly maxLine?: number
+  /** Called for each piece as it comes; the result `false` ends the reading. */
+  onPiece?(piece: Piece, reading: Reading): unknown
+  /** Ends reading for good. */
+  readonly signal?: AbortSignal
+}
+
+/** Reads a source to its end, as a run does. */
+export async function readSource(source: Source, options: ReadingOptions = {}): Promise<Reading> {
+  const { positions = new Map<string, Json>(), follow = false, maxLine = 1 << 20, signal } = options
+  const stop = new AbortController()
+  signal?.addEventListener('abort', () => stop.abort())
+  const reading: Reading = { pieces: [], lines: [], notes: [], positions: new Map(positions), error: undefined }
+  const pieces = source.read({
+    position: (partition = '') => positions.get(partition),
+    signal: stop.signal,
+    follow,
+    maxLine,
+    note: (message, facts = {}) => reading.notes.push({ message, facts }),
+  })
+  try {
+    for await (const piece of pieces) {
+      reading.pieces.push(piece)
+      reading.lines.push(...linesOf(piece))
+      if (piece.position !== undefined) reading.positions.set(piece.partition ?? '', throughJson(piece.position))
+      if ((await options.onPiece?.(piece, reading)) === false) stop.abort()
+    }
+  } catch (error) {
+    assert.ok(error instanceof SluiceError, `not an error of ours: ${String(error)}`)
+    reading.error = error
+  }
+  return reading
+}
+
+export function linesOf({ bytes }: Piece): string[] {
+  return bytes === undefined || bytes.length === 0 ? [] : bytes.toString().replace(/\n$/, '').split('\n')
+}
+
+/** As the state keeps it. */
+function throughJson(value: Json): Json {
+  const kept: Json = JSON.parse(JSON.stringify(value))
+  return kept
+}
+
+/** Ids in order of first appearance: what is left behind `dedup`. */
+export function idsOf(lines: readonly string[]): unknown[] {
+  const ids = lines.map((line) => {
+    const record: { id: unknown } = JSON.parse(line)
+    return record.id
+  })
+  return [...new Set(ids)]
+}
+
+/** All that a reading told the outside, but for the records. */
+export function wordsOf({ notes, error, positions, pieces }: Reading): string {
+  const origins = pieces.map(({ origin, partition }) => ({ origin, partition }))
+  const causes: string[] = []
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+    causes.push(cause.message, String(cause.stack))
+  return JSON.stringify({ notes, causes, positions: [...positions], origins })
+}
+
+export interface TestServer {
+  readonly origin: string
+  readonly requests: {
+    readonly method: string
+    readonly url: URL
+    readonly headers: IncomingMessage['headers']
+    readonly body: string
+  }[]
+}
+
+/** A server on loopback that ends with the test. */
+export async function startServer(
+  context: TestContext,
+  answer: (request: TestServer['requests'][number], response: ServerResponse) => unknown,
+): Promise<TestServer> {
+  const requests: TestServer['requests'] = []
+  const server = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8')
+    request.on('data', (chunk: string) => {
+      body += chunk
+    })
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request
+      const received = { method, url: new URL(url, origin), headers, body }
+      requests.push(received)
+      answer(received, response)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
+  const { port } = server.address() as AddressInfo
+  const origin = `http://127.0.0.1:${port}`
+  context.after(async () => {
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    await closed
+  })
+  return { origin, requests }
+}
+
+/** Quick enough for tests, patient enough for a busy machine. */
+export const QUICK = {
+  rate: { perSecond: 10_000, concurrency: 1 },
+  retry: { attempts: 4, maxDelay: '1ms' },
+  poll: '1ms',
+}

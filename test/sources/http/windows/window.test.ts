@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { idsOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from '../read-source.ts'
+
+test('a count is asked for in the words of the API, before the window, with the headers of the request', async (context) => {
+  const counted = { body: '{"data":{"total":2}}' }
+  const server = await startServer(context, ({ url, headers }, response) => {
+    assert.equal(headers['x-key'], 'canary-1')
+    response.writeHead(200, { 'content-type': 'application/json', 'x-total': '2' })
+    response.end(url.pathname === '/count/a' ? counted.body : '[{"id":1},{"id":2}]')
+  })
+  const open = (value: object) =>
+    openSource({
+      type: 'http',
+      request: { url: `${server.origin}/events`, headers: { 'x-key': 'canary-1' } },
+      count: { url: `${server.origin}/count/{tenant.org}`, query: { from: '{window.start:unix}' }, value },
+      tenants: [{ org: 'a' }],
+      window: { since: '1d' },
+      ...QUICK,
+    })
+  for (const value of [{ body: 'data.total' }, { header: 'X-Total' }]) {
+    const reading = await readSource(await open(value))
+    assert.equal(reading.error, undefined)
+    assert.deepEqual(idsOf(reading.lines), [1, 2])
+    assert.deepEqual(reading.notes, [])
+  }
+  assert.deepEqual(
+    server.requests.map(({ url }) => url.pathname),
+    ['/count/a', '/count/a', '/events', '/count/a', '/count/a', '/events'],
+  )
+  assert.match(server.requests[0]?.url.search ?? '', /^\?from=\d{10}$/)
+
+  for (counted.body of ['{"data":{}}', '<html>canary-1', '{"data":{"total":"2"}}', '']) {
+    const odd = await readSource(await open({ body: 'data.total' }))
+    assert.equal(odd.error, undefined)
+    assert.match(String(odd.notes[0]?.facts['reason']), /no whole number in value at "data.total"/)
+    assert.doesNotMatch(wordsOf(odd), /canary/)
+  }
+})
+
+async function told(config: object): Promise<string> {
+  const problems = await problemsOf({ type: 'http', request: { url: 'https://api.example.com/events' }, ...config })
+  return problems.map(({ message, hint = '' }) => `${message} | ${hint}`).join('\n')
+}
+
+test('what is wrong with a count or a sweep is told before anything runs', async () => {
+  const count = { url: 'https://api.example.com/count', value: { body: 'n' } }
+  assert.match(await told({ count }), /count needs windows/)
+  const window = { since: '1d' }
+  assert.match(await told({ window, count: { ...count, url: 'https://other.example.com/' } }), /another origin/)
+  assert.match(await told({ window, count: { ...count, value: { body: 'a', header: 'b' } } }), /names one place/)
+  assert.match(await told({ window, count: { ...count, query: { c: '{cursor}' } } }), /\{cursor\} stands for nothing/)
+  assert.match(await told({ window: { ...window, sweep: '5m' } }), /longer than overlap \| 0s means none/)
+  assert.match(await told({ window: { ...window, sweep: '2d', retention: '2d' } }), /lag and sweep together/)
+  assert.equal(await told({ window: { ...window, sweep: '0s' }, count }), '')
+})

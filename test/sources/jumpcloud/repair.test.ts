@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Json } from '../../../src/record/json/json.ts'
+import { openWorkspace } from '../../support/command.ts'
+import { readRecords } from '../../delivery/support.ts'
+import { idsOf, linesOf, openSource, problemsOf, QUICK, readSource } from '../http/read-source.ts'
+import type { Reading, SourceConfig } from '../http/read-source.ts'
+import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
+import type { JumpCloudOptions, JumpCloudServer } from '../../servers/jumpcloud.ts'
+import type { Organization } from '../../servers/jumpcloud/organization.ts'
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+/** When the clock of the server is at first: a full hour, because a late event of an hour that `since` cuts is not found. */
+const BEGIN = Math.floor((Date.now() - 20 * DAY) / HOUR) * HOUR
+
+/** Four days of events, a few of which are shown 30 hours after their time; the first day of them is past. */
+async function start(context: TestContext, options: JumpCloudOptions = {}): Promise<JumpCloudServer> {
+  const server = await startJumpCloudServer({
+    events: 800,
+    start: BEGIN - DAY,
+    end: BEGIN + 3 * DAY,
+    now: BEGIN,
+    frozen: true,
+    late: { fraction: 0.02, delay: 30 * HOUR },
+    ...options,
+  })
+  context.after(() => server.close())
+  return server
+}
+
+function configOf(server: JumpCloudServer, more: { readonly [key: string]: unknown } = {}): SourceConfig {
+  const window = { since: new Date(BEGIN - DAY).toISOString() }
+  return { type: 'jumpcloud', baseUrl: server.url, apiKey: server.apiKey, limit: 50, window, ...QUICK, ...more }
+}
+
+/** A run for every six hours of the server's time, until all events are shown and a day and more is over. */
+async function readOn(server: JumpCloudServer, config: SourceConfig): Promise<Reading[]> {
+  const source = await openSource(config)
+  const readings: Reading[] = []
+  for (let round = 0; round < 24; round++) {
+    const reading = await readSource(source, { positions: readings.at(-1)?.positions ?? new Map<string, Json>() })
+    assert.equal(reading.error, undefined)
+    readings.push(reading)
+    server.clock.advance(6 * HOUR)
+  }
+  return readings
+}
+
+function missing(server: JumpCloudServer, readings: readonly Reading[], { id }: Organization): string[] {
+  const pieces = readings.flatMap((reading) => reading.pieces)
+  const found = new Set(idsOf(pieces.filter(({ partition = '' }) => ['', id].includes(partition)).flatMap(linesOf)))
+  return [...server.allIds(id)].filter((event) => !found.has(event))
+}
+
+interface Body {
+  readonly start_time: string
+  readonly end_time: string
+  readonly search_after?: unknown
+}
+
+function bodiesOf(server: JumpCloudServer, path: string, org = server.organizations[0].id): Body[] {
+  return server.requests
+    .filter((request) => request.path.endsWith(path) && request.org === org)
+    .map(({ body }): Body => JSON.parse(body))
+}
+
+/** Requests for the first page of an hour that is read again. */
+function repairsOf(server: JumpCloudServer, org?: string): Body[] {
+  return bodiesOf(server, '/events', org).filter(({ start_time, end_time, search_after }) => {
+    return search_after === undefined && Date.parse(end_time) - Date.parse(start_time) === HOUR
+  })
+}
+
+test('rule 4: events that come 30 hours late are found by the daily comparison, and only by it', async (context) => {
+  const server = await start(context)
+  const readings = await readOn(server, configOf(server))
+  assert.equal(server.totals()[server.organizations[0].id], 800)
+  assert.deepEqual(missing(server, readings, server.organizations[0]), [])
+  const starts = repairsOf(server).map(({ start_time }) => start_time)
+  assert.ok(starts.length > 0 && starts.length <= 20)
+  assert.equal(new Set(starts).size, starts.length)
+
+  const without = await start(context)
+  const window = { since: new Date(BEGIN - DAY).toISOString(), repair: '0s' }
+  const bare = await readOn(without, configOf(without, { window }))
+  assert.ok(missing(without, bare, without.organizations[0]).length > 5)
+  assert.deepEqual(bodiesOf(without, '/interval'), [])
+})
+
+test('rule 4: where no event comes late no hour is read again, and the comparison is one request a day', async (context) => {
+  const server = await start(context, { late: { fraction: 0, delay: 0 } })
+  const readings = await readOn(server, configOf(server))
+  assert.deepEqual(missing(server, readings, server.organizations[0]), [])
+  assert.deepEqual(repairsOf(server), [])
+  assert.deepEqual(
+    readings.flatMap(({ notes }) => notes),
+    [],
+  )
+  // Six days without the first run; other requests ask for the hours of a window, which ends where the lag begins.
+  const daily = bodiesOf(server, '/interval').filter(({ end_time }) => Date.parse(end_time) % HOUR === 0)
+  assert.equal(daily.length, 5)
+  for (const { start_time, end_time } of daily)
+    assert.ok(Date.parse(end_time) - Date.parse(start_time) <= 7 * DAY, `${start_time} to ${end_time}`)
+})
+
+test('rule 4: an event that comes 30 hours late is written once, over a kill of its repair, and reported', async (context) => {
+  const server = await start(context)
+  const workspace = await openWorkspace(context)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source:
+  type: jumpcloud
+  apiKey: \${env:KEY}
+  baseUrl: ${server.url}
+  limit: 3
+  rate: { perSecond: 1000 }
+  window: { since: '${new Date(BEGIN - DAY).toISOString()}' }
+transforms:
+  - { type: dedup, key: [id, timestamp], time: timestamp, within: 1d }
+sink: { type: file, path: out, key: all, roll: { maxRecords: 5 } }
+`,
+  )
+  const options = { env: { KEY: server.apiKey } }
+  await workspace.report(['run', 'p'], options)
+  server.clock.advance(2 * DAY)
+  await workspace.report(['run', 'p'], options)
+  // More than a day, since the comparison is due a day after the last one by a clock that goes on meanwhile.
+  server.clock.advance(DAY + HOUR)
+  const before = repairsOf(server).length
+  const running = workspace.start(['run', 'p', '--set', 'source.rate.perSecond=50'], options)
+  const ended = running.ended.then(() => true)
+  while (repairsOf(server).length < before + 2)
+    assert.ok(!(await Promise.race([ended, sleep(1).then(() => false)])), 'it ended before it was killed')
+  running.kill('SIGKILL')
+  await ended
+  server.clock.advance(DAY + HOUR)
+  const third = await workspace.report(['run', 'p'], options)
+  assert.ok((third.late['7d'] ?? 0) > 0)
+  server.clock.advance(DAY + HOUR)
+  await workspace.report(['run', 'p'], options)
+  const ids = (await readRecords(workspace.path('out'))).map(({ id }) => id)
+  assert.equal(ids.length, 800)
+  assert.deepEqual(new Set(ids), new Set(server.allIds(server.organizations[0].id)))
+})
+
+test('rule 4: each organization has its own comparison, and one that is refused leaves the others theirs', async (context) => {
+  const server = await start(context, { organizations: [{}, { events: 0 }, {}] })
+  const [one, empty, refused] = server.organizations
+  for (const status of [402, 404, 429, 403])
+    server.faults.add({ fault: { kind: 'status', status }, org: refused.id, endpoint: 'interval', times: 12 })
+  const organizations = server.organizations.map(({ id }) => id)
+  const readings = await readOn(server, configOf(server, { organizations }))
+  assert.deepEqual(missing(server, readings, one), [])
+  assert.ok(repairsOf(server, one.id).length > 0)
+  assert.deepEqual(repairsOf(server, empty.id), [])
+  // Nothing is known of its hours, and nothing is asked about again within a run: it is read on, and the log tells.
+  assert.deepEqual(repairsOf(server, refused.id), [])
+  assert.ok(missing(server, readings, refused).length > 0)
+  for (const { notes } of readings) {
+    const ofRefused = notes.filter(({ facts }) => facts['tenant'] === refused.id)
+    assert.deepEqual(
+      ofRefused.map(({ message }) => message),
+      ['the records of each hour could not be counted'],
+    )
+  }
+})
+
+test('the filter goes with the counts per hour, and a new filter begins anew', async (context) => {
+  const server = await start(context)
+  const searchTerm = { and: [{ service: 'sso' }] }
+  const source = await openSource(configOf(server, { services: ['sso'], searchTerm }))
+  const first = await readSource(source)
+  const { limit, sort, ...query } = JSON.parse(server.requests.find(({ path }) => path.endsWith('/events'))?.body ?? '')
+  assert.deepEqual([limit, sort], [50, 'ASC'])
+  assert.deepEqual(bodiesOf(server, '/interval').at(-1), { ...query, interval_unit: 'h', interval_value: 1 })
+  server.clock.advance(25 * HOUR)
+  const second = await readSource(await openSource(configOf(server)), { positions: first.positions })
+  assert.equal(second.error, undefined)
+  assert.deepEqual(repairsOf(server), [])
+})
+
+async function told(repair: string): Promise<string> {
+  const problems = await problemsOf({ type: 'jumpcloud', apiKey: 'k', window: { repair } })
+  return problems.map(({ message }) => message).join()
+}
+
+test('a repair goes back two days at least, or is none', async () => {
+  assert.match(await told('1d'), /a repair cannot go back 1d/)
+  assert.match(await told('15d'), /a repair cannot go back 15d/)
+  assert.equal(await told('0s'), '')
+  assert.equal(await told('2d'), '')
+})
