@@ -5,6 +5,7 @@ import type { Batch } from './record/batch.ts'
 import type { Json, JsonObject } from './record/json/json.ts'
 import type { Path, Paths } from './record/paths/path.ts'
 import type { Outcome, Record } from './record/author/record.ts'
+import type { Piece } from './record/chunk.ts'
 
 /**
  * THE contract. A component is one declaration; types, validation, defaults, lint, editor schema, documentation and command
@@ -92,42 +93,6 @@ export interface ReadOptions {
   readonly maxLine: number
   /** A thing worth a line in the log: a retry, a gap, a file skipped. Never a record's content, never a secret. */
   note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
-}
-
-/** A run of consecutive lines of one partition. */
-export interface Piece {
-  /** A tenant, a file, a shard: whatever has a position of its own. Default: the only one, ''. */
-  readonly partition?: string
-  /** Whole NDJSON lines, the last one with or without its line feed; or records as objects. Not changed after it was yielded. */
-  readonly bytes?: Buffer
-  readonly records?: readonly JsonObject[]
-  /** Where reading can resume behind this piece. Leave it out where it cannot. */
-  readonly position?: Json
-  /** Name of the file or request, and the number of the first line (or element) in it, from 1. */
-  readonly origin?: { readonly name: string; readonly line: number }
-  /** Lines behind `bytes` that are too long to be kept. */
-  readonly skipped?: readonly Skipped[]
-  /** Input bytes that this piece stands for, compressed as they came; for progress. Default: length of `bytes`. */
-  readonly sourceBytes?: number
-  /** The oldest event time (milliseconds since 1970) that this partition can still yield behind this piece; lets old dedup claims go. Leave it out when unknown. */
-  readonly horizon?: number
-  /**
-   * When this time has been read before: a new record with an event time before `before` has come late, and was first seen at `at` (both in
-   * milliseconds since 1970).
-   */
-  readonly reread?: Reread
-}
-
-export interface Reread {
-  readonly before: number
-  readonly at: number
-}
-
-export interface Skipped {
-  readonly line: number
-  readonly length: number
-  /** SHA-256 of the line in hex. */
-  readonly digest: string
 }
 
 export interface TransformDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {

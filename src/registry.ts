@@ -1,4 +1,4 @@
-import type { Declaration, Kind } from './config/load-component.ts'
+import type { SourceDeclaration, TransformDeclaration, SinkDeclaration } from './component.ts'
 import fileSink from './sinks/file.ts'
 import s3 from './sinks/s3.ts'
 import stdout from './sinks/stdout.ts'
@@ -36,3 +36,6 @@ export function findComponent(kind: Kind, type: string): Declaration | undefined
 export function builtInTypes(kind: Kind): string[] {
   return components.filter((component) => component.kind === kind).map(({ type }) => type)
 }
+
+export type Declaration = SourceDeclaration | TransformDeclaration | SinkDeclaration
+export type Kind = Declaration['kind']

@@ -1,11 +1,6 @@
 import { createRequire } from 'node:module'
-import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
-
-/** A command without its line in the help. */
-export interface Command<Args> {
-  readonly builder: (parser: Argv) => Argv<Args>
-  readonly handler: (args: ArgumentsCamelCase<Args>) => Promise<void>
-}
+import type { ArgumentsCamelCase, CommandModule } from 'yargs'
+import type { Command } from './command.ts'
 
 const require = createRequire(import.meta.url)
 

@@ -1,15 +1,13 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { Type } from '../fields/typebox.ts'
-import type { SinkDeclaration, SourceDeclaration, TransformDeclaration, TransformFunction } from '../component.ts'
+import type { TransformDeclaration, TransformFunction } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import * as sluice from '../index.ts'
 import { Choice } from '../fields/fields.ts'
 import { namesIn } from '../fields/formats.ts'
 import { nearest } from '../fields/suggest.ts'
-
-export type Declaration = SourceDeclaration | TransformDeclaration | SinkDeclaration
-export type Kind = Declaration['kind']
+import type { Declaration, Kind } from '../registry.ts'
 
 /** True for `./tag.ts`, `../x.js`, `/x.mjs`, `@acme/plugin:geo` and `plugin:geo`: code of the user's own. */
 export function isCustom(type: string): boolean {

@@ -11,8 +11,9 @@ import { DedupIndex } from './dedup/dedup-index.ts'
 import { realFiles } from '../files.ts'
 import type { Files } from '../files.ts'
 import { KeptRejects, rejectsFolder } from './rejects/local-rejects.ts'
-import type { KeptRow } from './rejects/local-rejects.ts'
-import { compileKeyTemplate, parseKeyTemplate } from './outbox/partitioner.ts'
+import type { KeptRow } from './state/rows.ts'
+import { parseKeyTemplate } from '../fields/key-template.ts'
+import { compileKeyTemplate } from './outbox/partitioner.ts'
 import { Ledger } from './ledger.ts'
 import { OutboxEpoch } from './outbox/outbox.ts'
 import type { OutboxTarget, Roll } from './outbox/outbox.ts'
@@ -23,7 +24,8 @@ import { rejectLine } from './rejects/reject-line.ts'
 import type { Unparsed } from './rejects/reject-line.ts'
 import { Settler } from './dedup/deduplicate.ts'
 import { State } from './state/state.ts'
-import type { PartitionRow, Role } from './state/state.ts'
+import type { PartitionRow } from './state/rows.ts'
+import type { Role } from './state/rows.ts'
 import { addTally, emptyTally } from './tally.ts'
 import type { Tally } from './tally.ts'
 
@@ -479,6 +481,7 @@ interface OpenEpoch {
 const PATIENCE = { done: 120_000, interrupted: 20_000 }
 const BUFFER_BYTES = 32 << 20
 const LET_GO = 'the oldest local rejects were deleted: there is no more space for them'
+
 /** What setTimeout takes, about 24 days. */
 const LONGEST_TIMER = 2 ** 31 - 1
 

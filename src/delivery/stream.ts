@@ -6,7 +6,7 @@ import { memoryClaims, Settler } from './dedup/deduplicate.ts'
 import { addTally, emptyTally } from './tally.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
-import type { Delivery } from '../runtime/open-delivery.ts'
+import type { Delivery } from './delivery.ts'
 
 interface StreamDeliveryOptions {
   readonly sink: StreamSink

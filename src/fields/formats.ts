@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
-import { parseKeyTemplate } from '../delivery/outbox/partitioner.ts'
+import { parseKeyTemplate } from './key-template.ts'
 import { SluiceError } from '../errors.ts'
 import { Paths } from '../record/paths/path.ts'
 import { nearest } from './suggest.ts'

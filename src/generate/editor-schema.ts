@@ -1,6 +1,7 @@
 import type { TProperties } from 'typebox'
 import { components } from '../registry.ts'
-import type { Declaration, Kind } from '../config/load-component.ts'
+import type { Kind } from '../registry.ts'
+import type { Declaration } from '../registry.ts'
 import { pipelineFields, rejectFields } from '../config/pipeline-fields.ts'
 import type { Schema } from '../config/schema.ts'
 import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'

@@ -2,7 +2,8 @@ import { stringify } from 'yaml'
 import type { Example } from '../component.ts'
 import { errorCodes, rejectCodes } from '../errors.ts'
 import { fieldRows } from './field-table.ts'
-import type { Declaration, Kind } from '../config/load-component.ts'
+import type { Kind } from '../registry.ts'
+import type { Declaration } from '../registry.ts'
 
 const NOTE = '<!-- Made by `npm run generated`; edit the declaration instead. -->'
 

@@ -1,4 +1,4 @@
-import type { StoreRow } from '../delivery/state/state.ts'
+import type { StoreRow } from '../delivery/state/rows.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { formatDuration, formatSize } from '../fields/units.ts'
 import { Paths } from '../record/paths/path.ts'

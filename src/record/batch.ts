@@ -1,4 +1,4 @@
-import type { Reread } from '../component.ts'
+import type { Reread } from './chunk.ts'
 import { ACCEPT_MASK } from './paths/automaton.ts'
 import { BACKSLASH, LOWER_F, LOWER_N, LOWER_T, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json/ascii.ts'
 import { Edit, FIRST_TOKEN, growthOf, isChanged, writeEdited } from './edits.ts'
@@ -77,6 +77,7 @@ export interface Digests {
   /** Where the event time is, if it is known. */
   readonly time?: Path | undefined
 }
+
 export const NO_BUCKET = -0x80000000
 
 /** What `dedup` found for one record. */

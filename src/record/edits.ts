@@ -1,5 +1,6 @@
-import { COMMA, RETURN, SPACE, TAB } from './json/ascii.ts'
-import { HIT_STRIDE } from './scan.ts'
+import { COMMA } from './json/ascii.ts'
+import { skipSpace, skipSpaceBack } from './json/walk.ts'
+import { HIT_STRIDE } from './record-index.ts'
 
 /** An edit of a hit: one number. From `FIRST_TOKEN` on it is a token's number. */
 export const Edit = { keep: 0, delete: 1, /** Inside a value that is deleted or replaced. */ shadowed: 2 } as const
@@ -118,20 +119,6 @@ export function spliceBytes(bytes: Buffer, from: number, to: number, splices: re
   const edited: Edited = { bytes, hits, edits, tokens }
   const out = Buffer.allocUnsafeSlow(to - from + growthOf(edited, 0, splices.length))
   return out.subarray(0, writeEdited(edited, [from, to], [0, splices.length], out, 0))
-}
-
-/** The position of the first byte from here on that is not whitespace. */
-export function skipSpace(bytes: Buffer, start: number): number {
-  let at = start
-  while (bytes[at] === SPACE || bytes[at] === TAB || bytes[at] === RETURN) at++
-  return at
-}
-
-/** The position of the first byte from here backwards that is not whitespace. */
-export function skipSpaceBack(bytes: Buffer, start: number): number {
-  let at = start
-  while (bytes[at] === SPACE || bytes[at] === TAB || bytes[at] === RETURN) at--
-  return at
 }
 
 /** The deleted hit whose member begins at `key`, or -1. */

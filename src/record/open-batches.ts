@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Piece } from '../component.ts'
+import type { Piece } from './chunk.ts'
 import { SluiceError } from '../errors.ts'
 import type { RejectCode } from '../errors.ts'
 import { LINE_FEED } from './json/ascii.ts'

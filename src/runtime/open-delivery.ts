@@ -1,30 +1,16 @@
 import { join } from 'node:path'
-import type { Writable } from 'node:stream'
 import { openCommit } from '../delivery/commit.ts'
 import type { objectFields } from '../fields/object-fields.ts'
 import type { DedupOptions, ObjectTarget } from '../delivery/commit.ts'
-import type { KeptRow } from '../delivery/rejects/local-rejects.ts'
 import type { Config, ObjectSink, SinkDeclaration, StreamSink, TransformDeclaration } from '../component.ts'
 import { isCustom } from '../config/load-component.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
-import type { Report } from '../observe/report.ts'
-import type { Json, JsonObject } from '../record/json/json.ts'
+import type { JsonObject } from '../record/json/json.ts'
 import type { Paths } from '../record/paths/path.ts'
 import { openStreamDelivery } from '../delivery/stream.ts'
-
-/** The far end of a pipeline: takes batches, knows what is committed. */
-export interface Delivery {
-  /** Key of the digests; undefined where nothing is remembered. */
-  readonly hashKey: Buffer | undefined
-  position(partition: string): Json | undefined
-  /** Undefined where nothing is kept. */
-  keptRejects?(): readonly KeptRow[]
-  writable(): Writable
-  totals(): Omit<Report, 'pipeline' | 'outcome' | 'error' | 'bytesIn' | 'startedAt' | 'seconds'>
-  close(): Promise<void>
-}
+import type { Delivery } from '../delivery/delivery.ts'
 
 interface DeliveryOptions {
   readonly pipeline: CheckedPipeline

@@ -1,4 +1,5 @@
-import type { Piece, Source } from '../component.ts'
+import type { Source } from '../component.ts'
+import type { Piece } from '../record/chunk.ts'
 import { asSluiceError } from '../errors.ts'
 import type { Flow } from '../observe/progress.ts'
 import type { Note } from '../observe/log.ts'

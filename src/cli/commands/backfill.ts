@@ -3,7 +3,7 @@ import { formatBytes } from '../../observe/report.ts'
 import { keepBetween, parseMoment } from '../../runtime/time-range.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { findInputs } from '../../sources/file/inputs.ts'
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 

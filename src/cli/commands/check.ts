@@ -8,7 +8,7 @@ import { hideSecrets } from '../../observe/log.ts'
 import { connectPipeline } from '../../inspect/connect.ts'
 import { guaranteesOf, renderGuarantees } from '../../inspect/guarantees.ts'
 import type { Guarantees } from '../../inspect/guarantees.ts'
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 import { stateFolder, stateOption } from '../state-folder.ts'
 
 interface CheckArguments {

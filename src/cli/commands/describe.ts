@@ -1,12 +1,13 @@
 import { resolve } from 'node:path'
 import { fieldRows } from '../../generate/field-table.ts'
-import type { Declaration, Kind } from '../../config/load-component.ts'
+import type { Kind } from '../../registry.ts'
+import type { Declaration } from '../../registry.ts'
 import { isCustom, loadComponent } from '../../config/load-component.ts'
 import { suggest } from '../../fields/suggest.ts'
 import { exampleYaml } from '../../generate/pages.ts'
 import { SluiceError } from '../../errors.ts'
 import { components } from '../../registry.ts'
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 
 interface DescribeArguments {
   component: string

@@ -1,6 +1,6 @@
 import { listPipelines } from '../../config/load.ts'
 import { components } from '../../registry.ts'
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 
 interface ListArguments {
   json: boolean

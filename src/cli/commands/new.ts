@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SluiceError } from '../../errors.ts'
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 
 interface NewArguments {
   kind: string

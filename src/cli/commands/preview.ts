@@ -2,7 +2,7 @@ import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
 import { previewPipeline } from '../../inspect/preview.ts'
 import { renderPreview } from '../../inspect/render-preview.ts'
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 import { loadOrFail } from '../load.ts'
 
 interface PreviewArguments {

@@ -1,4 +1,4 @@
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 import { command as replay } from './rejects/replay.ts'
 import { command as show } from './rejects/show.ts'
 

@@ -1,4 +1,4 @@
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 

@@ -1,4 +1,4 @@
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 import { command as reset } from './state/reset.ts'
 import { command as rewind } from './state/rewind.ts'
 import { command as show } from './state/show.ts'

@@ -2,7 +2,7 @@ import { listPipelines } from '../../config/load.ts'
 import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
 import { runPipelineTest } from '../../inspect/pipeline-tests.ts'
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 import { loadOrFail } from '../load.ts'
 
 interface TestArguments {

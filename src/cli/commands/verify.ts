@@ -5,7 +5,7 @@ import { hideSecrets } from '../../observe/log.ts'
 import { formatBytes, formatCount } from '../../observe/report.ts'
 import { verifyPipeline } from '../../inspect/verify.ts'
 import type { Verification } from '../../inspect/verify.ts'
-import type { Command } from '../commands.ts'
+import type { Command } from '../command.ts'
 import { loadOrFail } from '../load.ts'
 import { stateOption } from '../state-folder.ts'
 

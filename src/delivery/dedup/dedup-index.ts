@@ -5,15 +5,7 @@ import { NO_BUCKET } from '../../record/batch.ts'
 import { ClaimTable, ENTRY_BYTES, Found } from './dedup-table.ts'
 import type { Files } from '../../files.ts'
 import type { Claims } from './deduplicate.ts'
-
-/** What the state knows of a bucket: `length` bytes of its file are committed, and this is their CRC-32. */
-export interface BucketRow {
-  readonly name: string
-  readonly length: number
-  readonly crc: number
-  /** It has claims of a source that does not tell its progress, an archive for example: they are never forgotten. */
-  readonly kept?: true
-}
+import type { BucketRow } from '../state/rows.ts'
 
 export interface DedupIndexOptions {
   readonly folder: string

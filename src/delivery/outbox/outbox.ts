@@ -8,7 +8,8 @@ import { createCompressor, endings } from '../../compression/compress.ts'
 import type { Compression, Compressor } from '../../compression/compress.ts'
 import type { Files, OpenFile } from '../../files.ts'
 import type { CompiledKey, Partitioner } from './partitioner.ts'
-import type { ObjectRow, Role } from '../state/state.ts'
+import type { Role } from '../state/rows.ts'
+import type { ObjectRow } from '../state/rows.ts'
 
 export interface Roll {
   /** Compressed bytes of one object. */

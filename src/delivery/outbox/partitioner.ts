@@ -1,57 +1,16 @@
 import { createHash } from 'node:crypto'
-import { SluiceError } from '../../errors.ts'
+import type { KeyTemplate, TimeFormat } from '../../fields/key-template.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
 import { parseInstant } from '../../record/json/instant.ts'
-import { Paths } from '../../record/paths/path.ts'
-import type { Path } from '../../record/paths/path.ts'
+import type { Path, Paths } from '../../record/paths/path.ts'
 import { Fault, HIT_STRIDE, Kind } from '../../record/scan.ts'
-
-/**
- * The key of an object without its last segment: literal text and
- * - `{record.<path>}`: a plain field's value;
- * - `{record.<path>:yyyy-MM-dd}`: a field that is an RFC 3339 time, in UTC (`yyyy`, `MM`, `dd`, `HH`, `mm`, with `-`, `_`, `.`, `T` or `/` between);
- * - `{now:...}`: the time at which the epoch was opened, written in the same way;
- * - `{pipeline}`: the pipeline's name.
- *
- * A value cannot leave its segment: what is not one of `A-Z a-z 0-9 . _ = @ + -` is percent-encoded, so are `.` and `..`, and a value of more
- * than 100 bytes is cut and closed with a part of its SHA-256. A field that is absent, no scalar or not a time gives `unknown`.
- */
-export interface KeyTemplate {
-  readonly text: string
-  readonly parts: readonly KeyPart[]
-}
-
-type KeyPart =
-  | { readonly kind: 'literal'; readonly text: string }
-  | { readonly kind: 'pipeline' }
-  | { readonly kind: 'now'; readonly format: TimeFormat }
-  | { readonly kind: 'record'; readonly path: string; readonly format: TimeFormat | undefined }
-
-/** Calendar fields and the text between them. */
-type TimeFormat = readonly string[]
 
 /** What stands for a value that is not there. */
 const UNKNOWN = 'unknown'
+
 /** What stands for all values when an epoch has as many files as it may have. */
 const OTHER = '__other'
-
-/** @throws SluiceError CONFIG_INVALID or PATH_INVALID, with the offset at which the text goes wrong. */
-export function parseKeyTemplate(text: string): KeyTemplate {
-  const parts: KeyPart[] = []
-  let at = 0
-  while (at < text.length) {
-    const open = text.indexOf('{', at)
-    const literal = text.slice(at, open < 0 ? text.length : open)
-    if (literal !== '') parts.push({ kind: 'literal', text: checkLiteral(text, at, literal) })
-    if (open < 0) break
-    const close = endOfPlaceholder(text, open)
-    parts.push(parsePlaceholder(text, open, text.slice(open + 1, close)))
-    at = close + 1
-  }
-  checkSegments(text)
-  return { text, parts }
-}
 
 /** The key of a record's object without its last segment and without a slash at its end. */
 export type Partitioner = (batch: Batch, record: number) => string
@@ -92,103 +51,6 @@ export function fixedPrefix({ parts }: KeyTemplate, pipeline: string): string {
     else break
   }
   return prefix
-}
-
-function checkLiteral(text: string, at: number, literal: string): string {
-  for (let i = 0; i < literal.length; i++) {
-    const char = literal.charCodeAt(i)
-    if (char === 0x7d) throw invalid(text, at + i, 'a } without its {')
-    if (char < 0x20 || char === 0x7f || char === 0x5c) throw invalid(text, at + i, 'a character that keys cannot hold')
-  }
-  return literal
-}
-
-/** A key in brackets and quotes (`a["x}"]`) may hold any character. */
-function endOfPlaceholder(text: string, open: number): number {
-  let quoted = false
-  for (let at = open + 1; at < text.length; at++) {
-    if (quoted && text[at] === '\\') at++
-    else if (text[at] === '"') quoted = !quoted
-    else if (text[at] === '}' && !quoted) return at
-  }
-  throw invalid(text, open, 'a { without its }')
-}
-
-function parsePlaceholder(text: string, open: number, inside: string): KeyPart {
-  if (inside === 'pipeline') return { kind: 'pipeline' }
-  if (inside.startsWith('now:')) return { kind: 'now', format: parseFormat(text, open + 5, inside.slice(4)) }
-  if (inside === 'now') throw invalid(text, open, '{now} without a format; write {now:yyyy-MM-dd}')
-  if (!inside.startsWith('record.')) {
-    throw invalid(
-      text,
-      open,
-      `the unknown placeholder {${inside}}; there are {record.<path>}, {record.<path>:yyyy-MM-dd}, {now:yyyy-MM-dd} and {pipeline}`,
-    )
-  }
-  const colon = formatColon(inside)
-  const path = inside.slice('record.'.length, colon)
-  checkPath(text, open + 1 + 'record.'.length, path)
-  const format = colon === inside.length ? undefined : parseFormat(text, open + 2 + colon, inside.slice(colon + 1))
-  return { kind: 'record', path, format }
-}
-
-function checkPath(text: string, offset: number, path: string): void {
-  try {
-    if (new Paths().add(path).keys !== undefined) return
-  } catch (error) {
-    if (!(error instanceof SluiceError)) throw error
-    const { code, message, hint, offset: within = 0, length } = error
-    throw new SluiceError(code, message, {
-      cause: error,
-      offset: offset + within,
-      ...(hint !== undefined && { hint }),
-      ...(length !== undefined && { length }),
-    })
-  }
-  throw invalid(text, offset, `the path ${path}, which can name more than one value`, path.length)
-}
-
-/** The colon before the format: the last one that is not quoted; the length when there is none. */
-function formatColon(inside: string): number {
-  const colon = inside.lastIndexOf(':')
-  return colon < 0 || inside.indexOf('"', colon) >= 0 ? inside.length : colon
-}
-
-const calendar = ['yyyy', 'MM', 'dd', 'HH', 'mm']
-
-function parseFormat(text: string, at: number, format: string): TimeFormat {
-  const tokens = format.match(/yyyy|MM|dd|HH|mm|[-_.T/]|[A-Za-z]+|./gu) ?? []
-  let offset = at
-  for (const token of tokens) {
-    if (!calendar.includes(token) && !/^[-_.T/]$/.test(token)) {
-      throw invalid(
-        text,
-        offset,
-        `${token} in a time format; there are ${calendar.join(', ')} with - _ . T or / between`,
-      )
-    }
-    offset += token.length
-  }
-  if (!tokens.some((token) => calendar.includes(token))) throw invalid(text, at, 'an empty time format')
-  return tokens
-}
-
-function checkSegments(text: string): void {
-  if (text === '') return
-  // What a placeholder gives is never empty and never a dot segment: one letter stands for it here, so that offsets of segments stay near.
-  let at = 0
-  for (const segment of text.replace(/\{[^}]*\}/g, (found) => 'x'.repeat(found.length)).split('/')) {
-    if (segment === '') throw invalid(text, at, 'an empty segment; a key neither begins nor ends with /')
-    if (segment === '.' || segment === '..') throw invalid(text, at, `the segment ${segment}`)
-    at += segment.length + 1
-  }
-}
-
-function invalid(text: string, offset: number, what: string, length = 1): SluiceError {
-  return new SluiceError('CONFIG_INVALID', `the key template has ${what}`, {
-    offset,
-    length: Math.min(length, text.length - offset),
-  })
 }
 
 /** The placeholders of one path, so that its value is read once a record. */

@@ -4,7 +4,9 @@ import pLimit from 'p-limit'
 import type { Attempt, ObjectSink, OutboxFile } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
-import type { ObjectRow, Role, State } from '../state/state.ts'
+import type { State } from '../state/state.ts'
+import type { Role } from '../state/rows.ts'
+import type { ObjectRow } from '../state/rows.ts'
 
 export interface PublisherOptions {
   /** The outbox. */

@@ -4,7 +4,7 @@ import type { RejectId } from '../../record/batch.ts'
 import { LINE_FEED } from '../../record/json/ascii.ts'
 import { codeOf } from '../../files.ts'
 import { keptLines, rejectsFolder } from './local-rejects.ts'
-import type { KeptRow } from './local-rejects.ts'
+import type { KeptRow } from '../state/rows.ts'
 import { readState } from '../state/state-reader.ts'
 
 /** A reject as it was kept, see `rejectLine`. */

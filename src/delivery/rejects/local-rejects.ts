@@ -2,30 +2,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { RejectId } from '../../record/batch.ts'
 import type { Files, OpenFile } from '../../files.ts'
-
-/** Rejects of one epoch that are kept in the state folder, as the state knows them. */
-export interface KeptRow {
-  readonly epoch: number
-  readonly file: string
-  readonly bytes: number
-  readonly records: number
-  readonly sha256: string
-  /** Those that were replayed: how many, and a bit for each line, in base64. They are in the file, and forgotten. */
-  readonly replayed?: { readonly records: number; readonly bits: string }
-}
-
-/** What a commit changes. */
-export interface KeptChange {
-  /** Rows that are new, or have more that was replayed. */
-  readonly rows: readonly KeptRow[]
-  /** Rows that go, with their files. */
-  readonly gone: readonly KeptRow[]
-  /** Records that go for want of space, and that were replayed. */
-  readonly letGo: number
-  readonly replayed: number
-  /** The folder has a new name. */
-  readonly created: boolean
-}
+import type { KeptChange, KeptRow } from '../state/rows.ts'
 
 export interface KeptRejectsOptions {
   readonly folder: string

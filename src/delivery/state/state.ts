@@ -6,9 +6,9 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { openDatabase } from './database.ts'
 import type { Database, Key } from './database.ts'
-import type { BucketRow } from '../dedup/dedup-index.ts'
+import type { BucketRow, Meta } from './rows.ts'
 import type { Files } from '../../files.ts'
-import type { KeptChange } from '../rejects/local-rejects.ts'
+import type { KeptChange } from './rows.ts'
 import { clearPresence, isPresent, showPresence } from './owner-lock.ts'
 import type { Owner, Presence } from './owner-lock.ts'
 import {
@@ -23,48 +23,7 @@ import {
 } from './state-reader.ts'
 import { addTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
-
-/** A file that is committed and not yet published; all that its upload needs, but for credentials. */
-export interface ObjectRow {
-  readonly epoch: number
-  /** Counts the files of an epoch over all sinks, from 0. */
-  readonly part: number
-  /** `sink` or `rejects`: what the object is of. */
-  readonly role: Role
-  /** The component that can publish it. */
-  readonly type: string
-  /** Its name in the outbox. */
-  readonly file: string
-  readonly key: string
-  readonly destination: JsonObject
-  readonly bytes: number
-  readonly records: number
-  readonly sha256: string
-  readonly compression: 'none' | 'gzip' | 'zstd'
-  /** What a failed attempt has left at the store, for the next one to clear away. */
-  readonly left?: Json
-}
-
-export type Role = 'sink' | 'rejects'
-
-/** An object that was made visible. Never changed and never removed. */
-export interface HistoryRow extends Omit<ObjectRow, 'file' | 'left'> {
-  /** Milliseconds since 1970. */
-  readonly publishedAt: number
-}
-
-/** What was found out about a store, see `TwinTest`. */
-export interface StoreRow {
-  readonly name: string
-  readonly refusesTwins: boolean
-}
-
-export interface PartitionRow {
-  readonly partition: string
-  readonly position: Json
-  /** The oldest event time (milliseconds since 1970) that can still come from there; absent when it was never told. */
-  readonly horizon?: number
-}
+import type { HistoryRow, ObjectRow, PartitionRow, RejectCounts, StoreRow } from './rows.ts'
 
 /** Without `to` the partition is read from its beginning. */
 export interface Rewind {
@@ -83,16 +42,6 @@ export interface EpochChange {
   readonly expired: readonly string[]
   readonly tally: Tally
   readonly kept: KeptChange
-}
-
-/** What became of rejects besides those that are kept in the state folder. */
-export interface RejectCounts {
-  /** Records that went for want of space. */
-  readonly letGo: number
-  /** Records that went through the stages again. */
-  readonly replayed: number
-  /** Records that were copied to the sink of the rejects. */
-  readonly copied: number
 }
 
 export interface StateOptions {
@@ -259,14 +208,6 @@ async function keepReserve(db: Database, folder: string): Promise<void> {
 
 /** A transaction writes 5 to 20 pages of 4 KiB. */
 const RESERVE_BYTES = 128 << 10
-
-export interface Meta {
-  readonly format: number
-  readonly pipeline: string
-  readonly generation: string
-  readonly hashKey: string
-  readonly fingerprint: JsonObject
-}
 
 function put(db: Database, key: Key, value: unknown): void {
   db.putSync(key, value)

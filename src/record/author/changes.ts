@@ -1,4 +1,5 @@
-import { skipSpaceBack, spliceBytes } from '../edits.ts'
+import { spliceBytes } from '../edits.ts'
+import { skipSpaceBack } from '../json/walk.ts'
 import type { Splice } from '../edits.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import { jsonText, writeJson } from '../json/json-text.ts'

@@ -1,5 +1,15 @@
-import { BACKSLASH, CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE, SPACE } from './ascii.ts'
-import { skipSpace } from '../edits.ts'
+import {
+  BACKSLASH,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COMMA,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+  RETURN,
+  SPACE,
+  TAB,
+} from './ascii.ts'
 import { readString } from './json-text.ts'
 
 /** Numbers of a place. */
@@ -86,4 +96,18 @@ export function skipString(bytes: Buffer, start: number): number {
 
 function isEnd(byte: number): boolean {
   return byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_ARRAY || byte <= SPACE
+}
+
+/** The position of the first byte from here on that is not whitespace. */
+export function skipSpace(bytes: Buffer, start: number): number {
+  let at = start
+  while (bytes[at] === SPACE || bytes[at] === TAB || bytes[at] === RETURN) at++
+  return at
+}
+
+/** The position of the first byte from here backwards that is not whitespace. */
+export function skipSpaceBack(bytes: Buffer, start: number): number {
+  let at = start
+  while (bytes[at] === SPACE || bytes[at] === TAB || bytes[at] === RETURN) at--
+  return at
 }

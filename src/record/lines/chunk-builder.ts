@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
-import type { Skipped } from '../../component.ts'
+import type { Skipped } from '../chunk.ts'
 import { LINE_FEED } from '../json/ascii.ts'
 import { giveBack, lendBuffer, RUN_BYTES } from '../memory.ts'
 

@@ -27,7 +27,7 @@ export class Automaton {
    * to this very array.
    */
   readonly accepts: (readonly number[])[] = [[]]
-  readonly table = new KeyTable(this)
+  readonly table = new KeyTable((state, key) => this.step(state, key))
   /** 1 for the paths that consist of keys alone. */
   readonly plain: Uint8Array
   readonly #paths: readonly (readonly Segment[])[]

@@ -1,4 +1,3 @@
-import type { Automaton } from './automaton.ts'
 import { readString } from '../json/json-text.ts'
 
 const WAYS = 8
@@ -6,20 +5,23 @@ const SETS = 512
 /** Longer keys are looked up afresh each time. */
 const KEY_BYTES = 64
 
+/** The transition of a state for a key (as `JSON.parse` would give it): `Automaton.step`. */
+type Step = (state: number, key: string) => number
+
 /**
  * What the automaton said about a (state, raw key) pair, so that it is asked once for each. A fixed table: a stream of ever new keys
  * costs time but no memory.
  */
 export class KeyTable {
-  readonly #automaton: Automaton
+  readonly #step: Step
   /** By slot: state << 8 | length + 1 of the key; 0 when the slot is free. */
   readonly #names = new Int32Array(SETS * WAYS)
   readonly #transitions = new Int32Array(SETS * WAYS)
   readonly #keys = new Uint8Array(SETS * WAYS * KEY_BYTES)
   #victim = 0
 
-  constructor(automaton: Automaton) {
-    this.#automaton = automaton
+  constructor(step: Step) {
+    this.#step = step
   }
 
   /** The transition for the raw key (its bytes between the quotes, escapes and all) at `[start, end)`. */
@@ -47,7 +49,7 @@ export class KeyTable {
 
   #ask(bytes: Buffer, state: number, start: number, end: number): number {
     const raw = bytes.toString('utf8', start, end)
-    return this.#automaton.step(state, raw.includes('\\') ? readString(`"${raw}"`) : raw)
+    return this.#step(state, raw.includes('\\') ? readString(`"${raw}"`) : raw)
   }
 
   #keep(first: number, name: number, transition: number, bytes: Buffer, start: number, end: number): void {

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import type { Piece, ReadOptions } from '../../component.ts'
+import type { ReadOptions } from '../../component.ts'
+import type { Piece } from '../../record/chunk.ts'
 import { SluiceError } from '../../errors.ts'
 import { detectCompression, MAGIC_BYTES } from '../../compression/detect.ts'
 import { inflate } from '../../compression/inflate.ts'

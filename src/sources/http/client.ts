@@ -6,7 +6,7 @@ import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
 import { AnswerError, badAnswer } from './transport/response-error.ts'
 import { createAuthorizer } from './auth/auth.ts'
-import type { Authorizer } from './auth/auth.ts'
+import type { Authorizer } from './auth/authorizer.ts'
 import { discard, readText } from './transport/body.ts'
 import { Deadline } from './transport/deadline.ts'
 import { createDispatcher } from './transport/dispatcher.ts'
@@ -15,7 +15,7 @@ import type { HttpOptions } from './options.ts'
 import { parseRateLimit, parseRetryAfter } from './transport/rate-limit.ts'
 import type { PreparedRequest } from './transport/request.ts'
 import { headerText, member, parseJson } from './transport/json-values.ts'
-import type { ApiClock } from './windows/window.ts'
+import type { ApiClock } from './windows/api-clock.ts'
 
 /** A good answer whose body has not been read. */
 export interface Answer {

@@ -1,10 +1,11 @@
 import type { LimitFunction } from 'p-limit'
-import type { Piece, ReadOptions } from '../../component.ts'
+import type { ReadOptions } from '../../component.ts'
+import type { Piece } from '../../record/chunk.ts'
 import type { Client } from './client.ts'
 import type { HttpOptions } from './options.ts'
 import type { Pace } from './transport/rate-limit.ts'
 import type { RequestBuilder } from './transport/request.ts'
-import type { ApiClock } from './windows/window.ts'
+import type { ApiClock } from './windows/api-clock.ts'
 
 /** What the readers of all tenants share in one run. */
 export interface Session {

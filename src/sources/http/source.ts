@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import pLimit from 'p-limit'
-import type { Piece, ReadOptions, Source, Trial } from '../../component.ts'
+import type { ReadOptions, Source, Trial } from '../../component.ts'
+import type { Piece } from '../../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { Channel } from './channel.ts'
 import { Client } from './client.ts'
@@ -9,7 +10,7 @@ import { Pace } from './transport/rate-limit.ts'
 import { createRequestBuilder } from './transport/request.ts'
 import type { Session } from './run-context.ts'
 import { TenantReader } from './tenant-reader.ts'
-import { ApiClock } from './windows/window.ts'
+import { ApiClock } from './windows/api-clock.ts'
 
 /** The source behind `http` and its presets. */
 export function createHttpSource(options: HttpOptions): Source {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Piece } from '../../component.ts'
+import type { Piece } from '../../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { AnswerError } from './transport/response-error.ts'
 import { Counts } from './count-client.ts'

@@ -1,7 +1,7 @@
 import { COLON, MINUS, NINE, OPEN_ARRAY, QUOTE, ZERO } from '../../record/json/ascii.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
-import { skipSpace } from '../../record/edits.ts'
+import { skipSpace } from '../../record/json/walk.ts'
 import { HIT_STRIDE, Kind } from '../../record/scan.ts'
 import { skipString } from '../../record/json/walk.ts'
 import { createPattern } from '../../record/paths/pattern.ts'

@@ -1,4 +1,5 @@
-import type { Piece, Source } from '../../../src/component.ts'
+import type { Source } from '../../../src/component.ts'
+import type { Piece } from '../../../src/record/chunk.ts'
 import { SluiceError } from '../../../src/errors.ts'
 import type { JsonObject } from '../../../src/record/json/json.ts'
 import type { Process } from './process.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { compileKeyTemplate, parseKeyTemplate } from '../../../src/delivery/outbox/partitioner.ts'
+import { compileKeyTemplate } from '../../../src/delivery/outbox/partitioner.ts'
+import { parseKeyTemplate } from '../../../src/fields/key-template.ts'
 import { openBatches } from '../../../src/record/open-batches.ts'
 import { Paths } from '../../../src/record/paths/path.ts'
 import { defaultLimits } from '../../../src/record/scan.ts'

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
-import type { PartitionRow, Rewind } from '../../../delivery/state/state.ts'
+import type { Rewind } from '../../../delivery/state/state.ts'
+import type { PartitionRow } from '../../../delivery/state/rows.ts'
 import { SluiceError } from '../../../errors.ts'
 import { components } from '../../../registry.ts'
 import { parseMoment } from '../../../runtime/time-range.ts'

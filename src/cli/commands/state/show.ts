@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import type { BucketRow } from '../../../delivery/dedup/dedup-index.ts'
+import type { BucketRow } from '../../../delivery/state/rows.ts'
 import { ENTRY_BYTES } from '../../../delivery/dedup/dedup-table.ts'
 import { isPresent } from '../../../delivery/state/owner-lock.ts'
 import { readState } from '../../../delivery/state/state-reader.ts'

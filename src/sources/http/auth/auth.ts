@@ -1,23 +1,9 @@
-import type { Dispatcher } from 'undici'
 import { createTokenAuthorizer } from './oauth.ts'
 import type { AuthOptions } from '../options.ts'
 import type { PreparedRequest } from '../transport/request.ts'
 import { createSigner } from './hmac.ts'
-
-/** Gives requests their credentials. */
-export interface Authorizer {
-  /** The request as it is sent. */
-  authorize(request: PreparedRequest, context: AuthContext): Promise<PreparedRequest>
-  /** Gives up the credential that this request was sent with, after a 401. False when there is no other to be had. */
-  renew(sent: PreparedRequest): boolean
-  /** What must not appear in any message. */
-  secrets(): string[]
-}
-
-export interface AuthContext {
-  readonly dispatcher: Dispatcher
-  readonly signal: AbortSignal
-}
+import { basicOf, withHeader } from './authorizer.ts'
+import type { Authorizer } from './authorizer.ts'
 
 export function createAuthorizer(auth: AuthOptions | undefined): Authorizer {
   if (auth === undefined) return fixed((request) => request, [])
@@ -38,14 +24,6 @@ export function createAuthorizer(auth: AuthOptions | undefined): Authorizer {
     default:
       return createTokenAuthorizer(auth)
   }
-}
-
-export function withHeader(request: PreparedRequest, name: string, value: string): PreparedRequest {
-  return { ...request, headers: { ...request.headers, [name.toLowerCase()]: value } }
-}
-
-export function basicOf(name: string, secret: string): string {
-  return Buffer.from(`${name}:${secret}`).toString('base64')
 }
 
 /** A link to the next page may hold the key already: it is replaced. */
