@@ -13,7 +13,7 @@ const layers = [
   ['component.ts'],
   ['s3', 'record', 'compression'],
   ['files.ts', 'observe'],
-  ['errors.ts'],
+  ['errors.ts', 'time.ts'],
 ]
 
 const pathOf = (names) =>

@@ -11,7 +11,7 @@ import type { Automaton } from '../src/record/paths/automaton.ts'
 import { Paths } from '../src/record/paths/path.ts'
 import { defaultLimits, MAX_HITS, MAX_RECORDS } from '../src/record/record-index.ts'
 import type { RecordIndex, ScanTask } from '../src/record/record-index.ts'
-import { giveBack } from '../src/record/memory.ts'
+import { release } from '../src/record/memory.ts'
 import { scanLines } from '../src/record/scan-typescript.ts'
 import { WasmScanner } from '../src/record/wasm/scanner.ts'
 import { createEventSet } from '../test/servers/events.ts'
@@ -84,7 +84,7 @@ for (const shape of ['one', 'mixed'] as const) {
 function scanWith(scanner: Scanner, batch: Buffer, paths: Paths): void {
   const index = scanner(taskOf(batch), paths.automaton())
   if (index?.scanned !== batch.length) throw new Error('an index was full')
-  giveBack(index.records)
+  release(index.records)
 }
 
 function taskOf(bytes: Buffer): ScanTask {

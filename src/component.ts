@@ -5,7 +5,7 @@ import type { Batch } from './record/batch.ts'
 import type { Json, JsonObject } from './record/json/json.ts'
 import type { Path, Paths } from './record/paths/path.ts'
 import type { Outcome, Record } from './record/author/record.ts'
-import type { Piece } from './record/chunk.ts'
+import type { Chunk } from './record/chunk.ts'
 
 /**
  * THE contract. A component is one declaration; types, validation, defaults, lint, editor schema, documentation and command
@@ -73,12 +73,12 @@ export interface SourceDeclaration<Properties extends TProperties = TProperties>
 
 export interface Source {
   /**
-   * Yields pieces until there is no more, or the signal aborts: then it ends (returns or throws the signal's reason) without delay.
+   * Yields chunks until there is no more, or the signal aborts: then it ends (returns or throws the signal's reason) without delay.
    * Start the next read before you yield. A throw ends the run as failed; everything yielded before it is kept.
    */
-  read(options: ReadOptions): AsyncIterable<Piece>
+  read(options: ReadOptions): AsyncIterable<Chunk>
   /** Tries what a run will need, for `sluice check --connect`. Changes nothing. Failures are told, not thrown. */
-  connect?(signal: AbortSignal): AsyncIterable<Trial>
+  connect?(signal: AbortSignal): AsyncIterable<ConnectionCheck>
   /** What there is to read, when it is known before reading; for the progress line. */
   total?(): Promise<{ bytes: number } | undefined>
 }
@@ -163,14 +163,14 @@ export interface ObjectSink {
   /** All keys where this sink writes that begin with a text, for `sluice verify`. @throws SluiceError SINK_REFUSED when we may not know */
   list?(prefix: string, signal: AbortSignal): AsyncIterable<string>
   /** For stores that may not do what `publish` asks of them: to refuse an object that is there. */
-  readonly twins?: TwinTest
+  readonly conditionalPutProbe?: ConditionalPutProbe
   /** Tries what a run will need to write below a prefix, for `sluice check --connect`. Leaves nothing behind. Failures are told, not thrown. */
-  connect?(prefix: string, signal: AbortSignal): AsyncIterable<Trial>
+  connect?(prefix: string, signal: AbortSignal): AsyncIterable<ConnectionCheck>
   close?(): void | Promise<void>
 }
 
 /** Something that was tried. */
-export interface Trial {
+export interface ConnectionCheck {
   /** For example `s3:PutObject below events/`. */
   readonly what: string
   /** What was found, in a few words. */
@@ -180,7 +180,7 @@ export interface Trial {
 }
 
 /** Asked once for each store, with the first object that was published there; the state keeps the answer. */
-export interface TwinTest {
+export interface ConditionalPutProbe {
   /** The store of an object and the way in which it is put: what holds for one object holds for all of that name. */
   store(file: OutboxFile, destination: JsonObject): string
   /** Puts the object, which is there, once more. True when the store refuses. */
@@ -189,8 +189,8 @@ export interface TwinTest {
 
 /** What one attempt to publish an object leaves to the next, over crashes too: for example the id of an unfinished upload. */
 export interface Attempt {
-  readonly left: Json | undefined
-  leave(left: Json): Promise<void>
+  readonly resumeToken: Json | undefined
+  saveResumeToken(left: Json): Promise<void>
 }
 
 export interface OutboxFile {

@@ -114,3 +114,8 @@ export function asSluiceError(error: unknown, code: ErrorCode, message: string):
     cause: error,
   })
 }
+
+/** The code of an error of the operating system or of Node.js, for example `ENOENT`. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

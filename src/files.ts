@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { SluiceError } from './errors.ts'
+import { SluiceError, systemCode } from './errors.ts'
 
 /**
  * Every file system operation of the outbox and the de-duplication index. Nothing else of the commit protocol touches the disk, but for
@@ -45,14 +45,17 @@ export const realFiles: Files = {
 }
 
 function syncFolder(folder: string): Promise<void> {
-  return named('sync the folder', folder, async () => {
-    const handle = await open(folder, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  })
+  return named('sync the folder', folder, () => fsyncPath(folder))
+}
+
+/** Makes a file's bytes, or the names in a folder, durable. Errors are those of the system. */
+export async function fsyncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }
 
 /** `<state folder>/<pipeline>/outbox`: what a start may have made. */
@@ -79,7 +82,7 @@ export async function syncNames(folder: string, { first, levels, sync }: SyncNam
 }
 
 function isClosed(error: unknown): boolean {
-  const code = codeOf(error instanceof SluiceError ? error.cause : error)
+  const code = systemCode(error instanceof SluiceError ? error.cause : error)
   return code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
 }
 
@@ -112,7 +115,7 @@ async function unless<T, U>(code: string, result: Promise<T>, otherwise: U): Pro
   try {
     return await result
   } catch (error) {
-    if (codeOf(error) === code) return otherwise
+    if (systemCode(error) === code) return otherwise
     throw error
   }
 }
@@ -121,7 +124,7 @@ async function named<T>(verb: string, path: string, operation: () => Promise<T>)
   try {
     return await operation()
   } catch (error) {
-    const code = codeOf(error)
+    const code = systemCode(error)
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new SluiceError('DISK_FULL', `cannot ${verb} ${path}: no space is left; make room and start again`, {
         cause: error,
@@ -130,9 +133,4 @@ async function named<T>(verb: string, path: string, operation: () => Promise<T>)
     const hint = code === 'EMFILE' || code === 'ENFILE' ? '; raise `ulimit -n`, or lower `roll.maxPartitions`' : ''
     throw new SluiceError('DISK_FAILED', `cannot ${verb} ${path}: ${code ?? String(error)}${hint}`, { cause: error })
   }
-}
-
-/** For example `ENOENT`. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

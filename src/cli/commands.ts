@@ -54,7 +54,7 @@ function lazy<Args>(
 ): CommandModule {
   const load = () => {
     // `import` opens all files at once, more than a process may have open; `require` one behind the other, and sooner.
-    require(`./${command.split(' ', 1)[0]}.js`)
+    require(`./commands/${command.split(' ', 1)[0]}.js`)
     return importCommand()
   }
   return {

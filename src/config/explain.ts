@@ -1,7 +1,7 @@
 import type { ErrorObject } from 'ajv'
 import type { Keys, Located } from './yaml-position.ts'
 import { nodeAt } from './yaml-position.ts'
-import { suggest, nearest } from '../fields/suggest.ts'
+import { closest, suggest } from '../fields/suggest.ts'
 import { keysText } from './override.ts'
 import type { Schema } from './schema.ts'
 import { branchesOf, isSchema, typesOf, wordsOf } from './schema.ts'
@@ -47,7 +47,7 @@ function isMistyped({ keyword, instancePath, params }: ErrorObject, all: readonl
     (other) =>
       other.keyword === 'additionalProperties' &&
       other.instancePath === instancePath &&
-      nearest(String(other.params['additionalProperty']), Object.keys(schemaAround(other).properties ?? {})) ===
+      closest(String(other.params['additionalProperty']), Object.keys(schemaAround(other).properties ?? {})) ===
         params['missingProperty'],
   )
 }
@@ -219,7 +219,7 @@ function booleanHint(text: string): string | undefined {
 function wrongWord(what: string, schema: Schema, node: Located | undefined): [string, string?] {
   const words = (wordsOf(schema) ?? []).map(String)
   const text = node?.kind === 'scalar' ? String(node.value) : ''
-  const near = nearest(text, words)
+  const near = closest(text, words)
   const message = `${what} must be ${list(words)}, but is ${valueText(node, schema)}`
   return near === undefined ? [message] : [message, `did you mean "${near}"?`]
 }

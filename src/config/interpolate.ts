@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { codeOf } from '../fields/formats.ts'
 import { partOf, problemAt } from './yaml-position.ts'
 import type { Entry, Located, LocatedScalar, Place } from './yaml-position.ts'
-import { nearest } from '../fields/suggest.ts'
+import { closest } from '../fields/suggest.ts'
 import type { Problem } from './pipeline.ts'
+import { systemCode } from '../errors.ts'
 
 export interface Surroundings {
   readonly env: { readonly [name: string]: string | undefined }
@@ -67,7 +67,7 @@ function fromEnvironment(
   const value = around.env[name]
   if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
   if (value !== undefined) return value
-  const near = nearest(
+  const near = closest(
     name,
     Object.keys(around.env).filter((key) => around.env[key] !== undefined),
   )
@@ -93,7 +93,7 @@ function fromFile(path: string, place: Place, around: Surroundings): string | un
     if (text !== '') around.secrets.add(text)
     return text
   } catch (error) {
-    const code = codeOf(error) ?? 'unknown error'
+    const code = systemCode(error) ?? 'unknown error'
     around.problems.push(
       problemAt(place, `the file ${path} cannot be read (${code})`, {
         hint: `it is looked for at ${absolute}`,

@@ -6,7 +6,7 @@ import { SluiceError } from '../errors.ts'
 import * as sluice from '../index.ts'
 import { Choice } from '../fields/fields.ts'
 import { namesIn } from '../fields/formats.ts'
-import { nearest } from '../fields/suggest.ts'
+import { closest } from '../fields/suggest.ts'
 import type { Declaration, Kind } from '../registry.ts'
 
 /** True for `./tag.ts`, `../x.js`, `/x.mjs`, `@acme/plugin:geo` and `plugin:geo`: code of the user's own. */
@@ -47,7 +47,7 @@ function locateFile(type: string, file: string, root: string): string {
   const absolute = resolve(folder, type)
   const project = realpathSync(projectFolder(folder, root))
   if (statSync(absolute, { throwIfNoEntry: false })?.isFile() !== true) {
-    const near = nearest(basename(absolute), namesIn(dirname(absolute)))
+    const near = closest(basename(absolute), namesIn(dirname(absolute)))
     const meant = near === undefined ? '' : `did you mean "${near}"? `
     throw failed(`the file ${type} does not exist`, `${meant}it is looked for at ${absolute}`)
   }
@@ -165,7 +165,7 @@ function isFunction(value: unknown): value is TransformFunction {
 
 function exportsHint(name: string, exported: object): string {
   const names = Object.keys(exported)
-  const near = nearest(name, names)
+  const near = closest(name, names)
   const all = names.length === 0 ? 'it exports nothing' : `it exports ${names.join(', ')}`
   return near === undefined ? all : `did you mean "${near}"? ${all}`
 }

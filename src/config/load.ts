@@ -2,14 +2,13 @@ import { statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, extname, join, relative, resolve } from 'node:path'
 import { stringify } from 'yaml'
-import { SluiceError } from '../errors.ts'
+import { SluiceError, systemCode } from '../errors.ts'
 import { checkPipeline } from './check.ts'
-import { codeOf } from '../fields/formats.ts'
 import { interpolate } from './interpolate.ts'
 import type { Surroundings } from './interpolate.ts'
 import type { Entry, LocatedMap } from './yaml-position.ts'
 import { problemAt } from './yaml-position.ts'
-import { nearest } from '../fields/suggest.ts'
+import { closest } from '../fields/suggest.ts'
 import { override } from './override.ts'
 import type { CheckedPipeline, Problem } from './pipeline.ts'
 import { readPipelineFile, readYaml } from './read.ts'
@@ -98,7 +97,7 @@ async function findPipeline(nameOrPath: string, root: string): Promise<string> {
   if (found[0] !== undefined) return found[0]
   if (isPath) throw new SluiceError('PIPELINE_NOT_FOUND', `no pipeline file ${nameOrPath}`)
   const names = await listPipelines(root)
-  const near = nearest(nameOrPath, names)
+  const near = closest(nameOrPath, names)
   const meant = near === undefined ? '' : `did you mean "${near}"? `
   const all = names.length === 0 ? `there is none in ${join(root, FOLDER)}` : `pipelines: ${names.join(', ')}`
   throw new SluiceError('PIPELINE_NOT_FOUND', `no pipeline "${nameOrPath}"`, { hint: `${meant}${all}` })
@@ -108,7 +107,7 @@ async function filesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return []
+    if (systemCode(error) === 'ENOENT') return []
     throw error
   }
 }

@@ -38,7 +38,7 @@ export async function readPipelineFile(
 
 /**
  * Reads YAML 1.2 with its core schema (`yes` and dates stay text), restricted to what JSON can say: no anchors, aliases, merge keys,
- * tags, directives or second document. `column` and `text` place a piece that is part of a longer line. Undefined when there are problems.
+ * tags, directives or second document. `column` and `text` place a chunk that is part of a longer line. Undefined when there are problems.
  */
 export function readYaml(
   yaml: string,

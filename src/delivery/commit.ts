@@ -10,19 +10,19 @@ import type { Database } from './state/database.ts'
 import { DedupIndex } from './dedup/dedup-index.ts'
 import { realFiles } from '../files.ts'
 import type { Files } from '../files.ts'
-import { KeptRejects, rejectsFolder } from './rejects/local-rejects.ts'
-import type { KeptRow } from './state/rows.ts'
+import { LocalRejects, rejectsFolder } from './rejects/local-rejects.ts'
+import type { LocalRejectsRow } from './state/rows.ts'
 import { parseKeyTemplate } from '../fields/key-template.ts'
 import { compileKeyTemplate } from './outbox/partitioner.ts'
 import { Ledger } from './ledger.ts'
 import { OutboxEpoch } from './outbox/outbox.ts'
 import type { OutboxTarget, Roll } from './outbox/outbox.ts'
 import { Publisher } from './outbox/publisher.ts'
-import type { Note } from './outbox/publisher.ts'
+import type { Note } from '../observe/log.ts'
 import { formatRejectId } from './rejects/reject-id.ts'
 import { rejectLine } from './rejects/reject-line.ts'
 import type { Unparsed } from './rejects/reject-line.ts'
-import { Settler } from './dedup/deduplicate.ts'
+import { Deduplicator } from './dedup/deduplicate.ts'
 import { State } from './state/state.ts'
 import type { PartitionRow } from './state/rows.ts'
 import type { Role } from './state/rows.ts'
@@ -56,7 +56,7 @@ export interface CommitOptions {
   /** Where rejects are copied to. */
   readonly rejects?: ObjectTarget | undefined
   /** Rejects are kept in `<folder>/rejects`, in so many bytes: the oldest go. Default: all stay. */
-  readonly keptRejectBytes?: number | undefined
+  readonly localRejectBytes?: number | undefined
   /** Default: `digest`. */
   readonly unparsed?: Unparsed | undefined
   readonly dedup?: DedupOptions | undefined
@@ -66,7 +66,7 @@ export interface CommitOptions {
   /** Milliseconds for which the end of a run waits for a store that takes nothing: 2 minutes; of an interrupted run in all: 20 seconds. */
   readonly patience?: { readonly done: number; readonly interrupted: number }
   /** The memory of a batch is given back when it is written: nobody keeps it, or anything that refers to it. */
-  readonly givesBack?: boolean
+  readonly releasesBatches?: boolean
   /** Bytes of lines that wait in memory, over all partitions: 32 MiB. */
   readonly bufferBytes?: number
   readonly files?: Files
@@ -94,7 +94,7 @@ export interface Commit {
    */
   writable(): Writable
   /** The committed rejects that are kept, the oldest first. */
-  keptRejects(): readonly KeptRow[]
+  localRejects(): readonly LocalRejectsRow[]
   /** What this run has committed; after `close` as it was then. */
   totals(): CommitTotals
   /** Gives up what is not committed and not published, and closes the sinks. */
@@ -125,13 +125,13 @@ export async function openCommit(options: CommitOptions): Promise<Commit> {
         within: dedup.within,
         folder: join(folder, 'dedup'),
         files,
-        rows: state.buckets(),
+        rows: state.dedupBuckets(),
       }))
-    const kept = await KeptRejects.open({
+    const kept = await LocalRejects.open({
       folder: rejectsFolder(folder),
       files,
-      rows: state.keptRejects(),
-      budget: options.keptRejectBytes ?? Infinity,
+      rows: state.localRejects(),
+      budget: options.localRejectBytes ?? Infinity,
     })
     const commit = new ObjectCommit({ options, files, state, index, kept, targets })
     await commit.recover()
@@ -147,7 +147,7 @@ interface Parts {
   readonly files: Files
   readonly state: State
   readonly index: DedupIndex | undefined
-  readonly kept: KeptRejects
+  readonly kept: LocalRejects
   readonly targets: readonly OutboxTarget[]
 }
 
@@ -158,17 +158,17 @@ class ObjectCommit implements Commit {
   readonly #writable: Writable
   readonly #publisher: Publisher
   readonly #ledger = new Ledger()
-  readonly #settler: Settler
+  readonly #deduplicator: Deduplicator
   readonly #firstEpoch: number
   /** The oldest event time that each partition can still yield. */
-  readonly #horizons = new Map<string, number>()
+  readonly #lowWatermarks = new Map<string, number>()
   /** Partitions that this run has read from. */
   readonly #seen = new Set<string>()
   #epoch: OpenEpoch | undefined
   #end: End | undefined
-  /** The batch before was a piece, and not the last one. */
-  #isBehindPiece = false
-  /** Of the replay whose pieces are coming. */
+  /** The batch before was a chunk, and not the last one. */
+  #isAfterPart = false
+  /** Of the replay whose chunks are coming. */
   #duplicateParts = 0
   #tally = emptyTally()
   #epochs = 0
@@ -185,11 +185,11 @@ class ObjectCommit implements Commit {
     const { options, files, state, index, targets } = parts
     this.#parts = parts
     this.#now = options.now ?? Date.now
-    this.#settler = new Settler(index)
+    this.#deduplicator = new Deduplicator(index)
     this.#firstEpoch = state.nextEpoch
     this.hashKey = state.hashKey
-    for (const { partition, horizon } of state.partitions()) {
-      if (horizon !== undefined) this.#horizons.set(partition, horizon)
+    for (const { partition, lowWatermark } of state.partitions()) {
+      if (lowWatermark !== undefined) this.#lowWatermarks.set(partition, lowWatermark)
     }
     this.#writable = this.#createWritable()
     this.#publisher = new Publisher({
@@ -211,7 +211,7 @@ class ObjectCommit implements Commit {
     return this.#parts.state.partition(partition)?.position
   }
 
-  keptRejects(): readonly KeptRow[] {
+  localRejects(): readonly LocalRejectsRow[] {
     return this.#parts.kept.rows
   }
 
@@ -303,14 +303,14 @@ class ObjectCommit implements Commit {
     if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch came behind the source's end")
     this.#ledger.enter(batch)
     const epoch = (this.#epoch ??= this.#openEpoch())
-    const settlement = await this.#settler.settle(batch)
-    this.#ledger.add(batch, settlement)
-    await epoch.files.append('sink', batch, settlement.written)
-    await this.#keepRejects(epoch, batch, settlement.rejects)
-    this.#forgetReplayed(batch, settlement.duplicate)
-    this.#isBehindPiece = batch.continues
+    const result = await this.#deduplicator.deduplicate(batch)
+    this.#ledger.add(batch, result)
+    await epoch.files.append('sink', batch, result.written)
+    await this.#keepRejects(epoch, batch, result.rejects)
+    this.#forgetReplayed(batch, result.duplicate)
+    this.#isAfterPart = batch.continues
     this.#keepProgress(epoch, batch)
-    if (this.#parts.options.givesBack === true) batch.giveBack()
+    if (this.#parts.options.releasesBatches === true) batch.release()
     this.#end = batch.end
     if (this.#ledger.isInside) return
     if (this.#end || epoch.files.isFull || this.#parts.kept.isFull || epoch.isOverdue || this.#fullTarget())
@@ -364,7 +364,7 @@ class ObjectCommit implements Commit {
 
   async #keepRejects(epoch: OpenEpoch, batch: Batch, rejects: readonly Reject[]): Promise<void> {
     const { options, kept } = this.#parts
-    const isPiece = batch.continues || this.#isBehindPiece
+    const isPiece = batch.continues || this.#isAfterPart
     for (const reject of rejects) {
       const id = { epoch: epoch.number, at: kept.count }
       const line = rejectLine(batch, reject, { id, unparsed: options.unparsed ?? 'digest', isPiece })
@@ -389,15 +389,15 @@ class ObjectCommit implements Commit {
     this.#duplicateParts = 0
   }
 
-  #keepProgress(epoch: OpenEpoch, { partition, position, horizon, tallies, replay }: Batch): void {
+  #keepProgress(epoch: OpenEpoch, { partition, position, lowWatermark, tallies, replay }: Batch): void {
     if (!replay && (tallies.read > 0 || position !== undefined)) this.#seen.add(partition)
-    // A horizon without a position would not hold: the next run reads again from the position before it.
+    // A low watermark without a position would not hold: the next run reads again from the position before it.
     if (position === undefined) return
     epoch.partitions.set(partition, {
       ...epoch.partitions.get(partition),
       partition,
       position,
-      ...(horizon !== undefined && { horizon }),
+      ...(lowWatermark !== undefined && { lowWatermark }),
     })
   }
 
@@ -407,22 +407,23 @@ class ObjectCommit implements Commit {
     const { options, files, state, index, kept } = this.#parts
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()
-    const keptChange = await kept.finish()
+    const rejectsChange = await kept.finish()
     const partitions = [...epoch.partitions.values()]
-    for (const { partition, horizon } of partitions) if (horizon !== undefined) this.#horizons.set(partition, horizon)
+    for (const { partition, lowWatermark } of partitions)
+      if (lowWatermark !== undefined) this.#lowWatermarks.set(partition, lowWatermark)
     const oldest = this.#oldestInstant()
     const claims = (await index?.write({ keep: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.length > 0) await files.fsyncFolder(outboxFolder(options))
-    if (keptChange.created) await files.fsyncFolder(rejectsFolder(options.folder))
+    if (rejectsChange.created) await files.fsyncFolder(rejectsFolder(options.folder))
     if (claims.created) await files.fsyncFolder(join(options.folder, 'dedup'))
 
     if (partitions.length > 0 || tally.read + tally.added > 0) {
       const expired = index?.expired(oldest) ?? []
-      const change = { epoch: epoch.number, partitions, objects, buckets: claims.rows, expired, tally }
-      await state.commit({ ...change, kept: keptChange })
+      const change = { epoch: epoch.number, partitions, objects, dedupBuckets: claims.rows, expired, tally }
+      await state.commit({ ...change, localRejects: rejectsChange })
       this.#epochs++
-      await kept.committed(keptChange)
-      if (keptChange.letGo > 0) options.note(LET_GO, { records: keptChange.letGo })
+      await kept.committed(rejectsChange)
+      if (rejectsChange.evicted > 0) options.note(LET_GO, { records: rejectsChange.evicted })
       await index?.committed(claims.rows, expired)
     }
     this.#epoch = undefined
@@ -432,8 +433,10 @@ class ObjectCommit implements Commit {
 
   /** Partitions of this run that never tell their progress keep everything; so does a state that knows none. */
   #oldestInstant(): number {
-    for (const partition of this.#seen) if (!this.#horizons.has(partition)) return -Infinity
-    return this.#horizons.size === 0 ? -Infinity : [...this.#horizons.values()].reduce((a, b) => Math.min(a, b))
+    for (const partition of this.#seen) if (!this.#lowWatermarks.has(partition)) return -Infinity
+    return this.#lowWatermarks.size === 0
+      ? -Infinity
+      : [...this.#lowWatermarks.values()].reduce((a, b) => Math.min(a, b))
   }
 
   #fullTarget(): ObjectTarget | undefined {

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { Report } from '../observe/report.ts'
 import type { Json } from '../record/json/json.ts'
-import type { KeptRow } from './state/rows.ts'
+import type { LocalRejectsRow } from './state/rows.ts'
 
 /** The far end of a pipeline: takes batches, knows what is committed. */
 export interface Delivery {
@@ -9,7 +9,7 @@ export interface Delivery {
   readonly hashKey: Buffer | undefined
   position(partition: string): Json | undefined
   /** Undefined where nothing is kept. */
-  keptRejects?(): readonly KeptRow[]
+  localRejects?(): readonly LocalRejectsRow[]
   writable(): Writable
   totals(): Omit<Report, 'pipeline' | 'outcome' | 'error' | 'bytesIn' | 'startedAt' | 'seconds'>
   close(): Promise<void>

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import { callbackify } from 'node:util'
 import type { StreamSink } from '../component.ts'
 import { Ledger } from './ledger.ts'
-import { memoryClaims, Settler } from './dedup/deduplicate.ts'
+import { memoryDedupKeys, Deduplicator } from './dedup/deduplicate.ts'
 import { addTally, emptyTally } from './tally.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
@@ -12,7 +12,7 @@ interface StreamDeliveryOptions {
   readonly sink: StreamSink
   readonly note: Note
   /** See `CommitOptions`. */
-  readonly givesBack: boolean
+  readonly releasesBatches: boolean
   /** The sink is done with the bytes of a write when that resolves. */
   readonly reusesOutput: boolean
 }
@@ -27,8 +27,8 @@ const OUTPUT_BYTES = 768 * 1024
  * Hands records to a sink that takes bytes as they come. Nothing is remembered: each run begins at the beginning, and de-duplication holds
  * within the run. Rejects are counted, the first few are told.
  */
-export function openStreamDelivery({ sink, note, givesBack, reusesOutput }: StreamDeliveryOptions): Delivery {
-  const settler = new Settler(memoryClaims())
+export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }: StreamDeliveryOptions): Delivery {
+  const deduplicator = new Deduplicator(memoryDedupKeys())
   const ledger = new Ledger()
   const aborting = new AbortController()
   let bytesOut = 0
@@ -43,17 +43,17 @@ export function openStreamDelivery({ sink, note, givesBack, reusesOutput }: Stre
 
   const deliver = async (batch: Batch) => {
     ledger.enter(batch)
-    const settlement = await settler.settle(batch)
-    ledger.add(batch, settlement)
-    for (const { code, stage, origin, line } of settlement.rejects) {
+    const result = await deduplicator.deduplicate(batch)
+    ledger.add(batch, result)
+    for (const { code, stage, origin, line } of result.rejects) {
       if (++noted <= NOTED_REJECTS) note('rejected', { code, stage, origin, line })
     }
-    if (settlement.written.length > 0) {
-      const bytes = batch.assemble(settlement.written, allocate)
+    if (result.written.length > 0) {
+      const bytes = batch.assemble(result.written, allocate)
       bytesOut += bytes.length
       await sink.write(bytes, aborting.signal)
     }
-    if (givesBack) batch.giveBack()
+    if (releasesBatches) batch.release()
     if (batch.end) {
       await sink.flush()
       totals = addTally(totals, ledger.close())

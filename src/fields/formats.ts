@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { parseKeyTemplate } from './key-template.ts'
 import { SluiceError } from '../errors.ts'
 import { Paths } from '../record/paths/path.ts'
-import { nearest } from './suggest.ts'
+import { closest } from './suggest.ts'
 import { parseDuration, parseSize } from './units.ts'
 
 /** Folders that relative files are relative to. */
@@ -35,7 +35,7 @@ function existingFile(text: string, { folder }: Folders): string {
   const stats = statSync(absolute, { throwIfNoEntry: false })
   if (stats?.isFile() === true) return absolute
   if (stats !== undefined) throw new SluiceError('FILE_NOT_FOUND', `"${text}" is not a file`)
-  const near = nearest(basename(absolute), namesIn(dirname(absolute)))
+  const near = closest(basename(absolute), namesIn(dirname(absolute)))
   const meant = near === undefined ? '' : `did you mean "${near}"? `
   throw new SluiceError('FILE_NOT_FOUND', `the file "${text}" does not exist`, {
     hint: `${meant}it is looked for at ${absolute}`,
@@ -49,9 +49,4 @@ export function namesIn(folder: string): string[] {
   } catch {
     return []
   }
-}
-
-/** The code of an error of the file system. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }

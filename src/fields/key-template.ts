@@ -16,7 +16,7 @@ export interface KeyTemplate {
   readonly parts: readonly KeyPart[]
 }
 
-export type KeyPart =
+type KeyPart =
   | { readonly kind: 'literal'; readonly text: string }
   | { readonly kind: 'pipeline' }
   | { readonly kind: 'now'; readonly format: TimeFormat }

@@ -1,9 +1,9 @@
-import type { ObjectSink, SinkDeclaration, StreamSink, Trial } from '../component.ts'
+import type { ObjectSink, SinkDeclaration, StreamSink, ConnectionCheck } from '../component.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
 
 /** What was tried of which component. */
-export interface ConnectTrial extends Trial {
+export interface ConnectTrial extends ConnectionCheck {
   /** `source`, `sink` or `rejects`. */
   readonly part: 'source' | 'sink' | 'rejects'
 }

@@ -1,12 +1,12 @@
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import { memoryClaims, Settler } from '../delivery/dedup/deduplicate.ts'
+import { memoryDedupKeys, Deduplicator } from '../delivery/dedup/deduplicate.ts'
 import type { Reject } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
 import { Paths } from '../record/paths/path.ts'
 import { buildStages, throughAll } from '../runtime/transform-stages.ts'
 
 /** What a pipeline makes of some lines, with nothing read, written or remembered. */
-export interface Rehearsal {
+export interface DryRun {
   /** The records that would be written, one line each. */
   readonly output: readonly string[]
   /** In the order of their lines, whichever stage refused them. */
@@ -16,10 +16,10 @@ export interface Rehearsal {
 }
 
 /** Runs the transforms of a pipeline over NDJSON lines, with de-duplication settled among them. */
-export async function rehearse(pipeline: CheckedPipeline, lines: Buffer): Promise<Rehearsal> {
+export async function dryRun(pipeline: CheckedPipeline, lines: Buffer): Promise<DryRun> {
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
-  const settler = new Settler(memoryClaims())
+  const deduplicator = new Deduplicator(memoryDedupKeys())
   const output: string[] = []
   const rejects: Reject[] = []
   const dropped = new Map<string, number>()
@@ -30,11 +30,11 @@ export async function rehearse(pipeline: CheckedPipeline, lines: Buffer): Promis
       { partition: '', number: 0, paths, limits: pipeline.limits },
     )
     for (const batch of await throughAll(stages, opened)) {
-      const settlement = await settler.settle(batch)
-      for (const record of settlement.written) output.push(batch.line(record).toString())
-      rejects.push(...settlement.rejects)
+      const result = await deduplicator.deduplicate(batch)
+      for (const record of result.written) output.push(batch.line(record).toString())
+      rejects.push(...result.rejects)
       for (const [reason, count] of batch.tallies.dropped) dropped.set(reason, (dropped.get(reason) ?? 0) + count)
-      duplicates += settlement.duplicate
+      duplicates += result.duplicate
     }
   } finally {
     for (const stage of stages) await stage.close()

@@ -3,6 +3,7 @@ import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { formatDuration, formatSize } from '../fields/units.ts'
 import { Paths } from '../record/paths/path.ts'
 import { findComponent } from '../registry.ts'
+import { HOUR } from '../time.ts'
 
 /** What a pipeline promises as it is configured, and where that ends. */
 export interface Guarantees {
@@ -186,7 +187,7 @@ function sourceOf({ source }: CheckedPipeline, isKept: boolean): Guarantees {
 }
 
 /** Counts are compared once a day, and only those of whole hours. */
-const BETWEEN_REPAIRS = 25 * 3_600_000
+const BETWEEN_REPAIRS = 25 * HOUR
 
 interface Window {
   readonly lag: number
@@ -210,7 +211,7 @@ function isWindow(window: unknown): window is Window {
 function storeOf({ sink, rejects }: CheckedPipeline, stores: readonly StoreRow[] | undefined): Guarantees {
   const promise = 'An object, once visible, is never written again'
   const borders: Border[] = []
-  const ignoring = (stores ?? []).filter(({ refusesTwins }) => !refusesTwins)
+  const ignoring = (stores ?? []).filter(({ refusesOverwrite }) => !refusesOverwrite)
   const isRemote = [sink, rejects].some((component) => component?.declaration.type === 's3')
   for (const { name } of ignoring) {
     borders.push({

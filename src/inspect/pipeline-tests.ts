@@ -4,11 +4,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { createTwoFilesPatch } from 'diff'
 import type { CheckedPipeline, PipelineTest } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
-import { rehearse, type Rehearsal } from './dry-run.ts'
+import { dryRun, type DryRun } from './dry-run.ts'
 
 /** What is wrong with the outcome of one test, as text for a person; empty when it passed. */
 export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineTest): Promise<string[]> {
-  const rehearsal = await rehearse(pipeline, await readInput(pipeline, test))
+  const rehearsal = await dryRun(pipeline, await readInput(pipeline, test))
   const { output, rejects, dropped, duplicates } = test.expect
   const complaints: string[] = []
   if (output !== undefined) {
@@ -35,7 +35,7 @@ export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineT
 }
 
 /** In order, each by the members that are given. */
-function fulfils({ rejects }: Rehearsal, expected: NonNullable<PipelineTest['expect']['rejects']>): boolean {
+function fulfils({ rejects }: DryRun, expected: NonNullable<PipelineTest['expect']['rejects']>): boolean {
   return (
     rejects.length === expected.length &&
     expected.every((wanted, at) => {

@@ -1,11 +1,12 @@
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import { memoryClaims, Settler } from '../delivery/dedup/deduplicate.ts'
+import { memoryDedupKeys, Deduplicator } from '../delivery/dedup/deduplicate.ts'
 import type { Batch } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
-import type { Json, JsonObject } from '../record/json/json.ts'
+import type { Json } from '../record/json/json.ts'
 import { Paths } from '../record/paths/path.ts'
 import { readBatches } from '../runtime/source-stage.ts'
 import { buildStages, throughAll, type Stage } from '../runtime/transform-stages.ts'
+import { isList, isObject } from '../record/json/json.ts'
 
 export interface PreviewedRecord {
   readonly origin: string
@@ -25,13 +26,13 @@ const HIDDEN = '(hidden)'
 export async function previewPipeline(pipeline: CheckedPipeline, limit: number): Promise<PreviewedRecord[]> {
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
-  const settler = new Settler(memoryClaims())
+  const deduplicator = new Deduplicator(memoryDedupKeys())
   const previewed: PreviewedRecord[] = []
   const reading = new AbortController()
   try {
     for await (const batch of readSource(pipeline, paths, reading.signal)) {
       for (let record = 0; record < batch.count && previewed.length < limit; record++) {
-        previewed.push(await previewRecord({ batch, record, stages, settler, paths, pipeline }))
+        previewed.push(await previewRecord({ batch, record, stages, deduplicator, paths, pipeline }))
       }
       if (previewed.length === limit) break
     }
@@ -66,12 +67,19 @@ interface OneRecord {
   readonly batch: Batch
   readonly record: number
   readonly stages: readonly Stage[]
-  readonly settler: Settler
+  readonly deduplicator: Deduplicator
   readonly paths: Paths
   readonly pipeline: CheckedPipeline
 }
 
-async function previewRecord({ batch, record, stages, settler, paths, pipeline }: OneRecord): Promise<PreviewedRecord> {
+async function previewRecord({
+  batch,
+  record,
+  stages,
+  deduplicator,
+  paths,
+  pipeline,
+}: OneRecord): Promise<PreviewedRecord> {
   const origin = { name: batch.origin.name, line: batch.lineOf(record) }
   const place = { origin: origin.name, line: origin.line }
   const refused = batch.rejects.find((reject) => reject.record === record)
@@ -85,12 +93,12 @@ async function previewRecord({ batch, record, stages, settler, paths, pipeline }
 
   const after: Json[] = []
   const remarks: string[] = []
-  for (const piece of await throughAll(stages, open())) {
-    const { written, rejects, duplicate } = await settler.settle(piece)
-    for (const number of written) after.push(parse(piece.line(number)))
+  for (const chunk of await throughAll(stages, open())) {
+    const { written, rejects, duplicate } = await deduplicator.deduplicate(chunk)
+    for (const number of written) after.push(parse(chunk.line(number)))
     for (const { code, stage, detail } of rejects)
       remarks.push(`rejected: ${code} (${stage})${detail ? ` ${detail}` : ''}`)
-    for (const reason of piece.tallies.dropped.keys()) remarks.push(`dropped: ${reason}`)
+    for (const reason of chunk.tallies.dropped.keys()) remarks.push(`dropped: ${reason}`)
     if (duplicate > 0) remarks.push('duplicate')
   }
   return { ...place, before, after, remark: remarks.length > 0 ? remarks.join(', ') : undefined }
@@ -111,12 +119,4 @@ function hide(value: Json, redacted: Json | undefined): Json {
     return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, hide(member, others[key])]))
   }
   return Object.is(value, redacted) ? value : HIDDEN
-}
-
-function isList(value: Json | undefined): value is readonly Json[] {
-  return Array.isArray(value)
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !isList(value)
 }

@@ -6,7 +6,7 @@ import { unpack } from '../compression/compress.ts'
 import type { ObjectTarget } from '../delivery/commit.ts'
 import { folderSink } from '../sinks/file/folder-sink.ts'
 import { rejectsFolder, remaining } from '../delivery/rejects/local-rejects.ts'
-import type { KeptRow } from '../delivery/state/rows.ts'
+import type { LocalRejectsRow } from '../delivery/state/rows.ts'
 import { fixedPrefix } from '../delivery/outbox/partitioner.ts'
 import { parseKeyTemplate } from '../fields/key-template.ts'
 import type { RejectCounts } from '../delivery/state/rows.ts'
@@ -14,7 +14,7 @@ import type { HistoryRow } from '../delivery/state/rows.ts'
 import type { Role } from '../delivery/state/rows.ts'
 import type { ObjectRow } from '../delivery/state/rows.ts'
 import { readState } from '../delivery/state/state-reader.ts'
-import type { StateView } from '../delivery/state/state-reader.ts'
+import type { StateReader } from '../delivery/state/state-reader.ts'
 import { sum } from '../delivery/tally.ts'
 import type { Tally } from '../delivery/tally.ts'
 import type { ObjectSink } from '../component.ts'
@@ -110,7 +110,7 @@ interface OpenSink {
   readonly sink: ObjectSink
 }
 
-function look(state: StateView) {
+function look(state: StateReader) {
   const { meta, tally } = state
   if (!meta) throw new SluiceError('STATE_NOT_FOUND', 'the state was never opened to its end')
   return {
@@ -118,7 +118,7 @@ function look(state: StateView) {
     totals: tally,
     history: state.history(),
     waiting: state.objects(),
-    kept: state.keptRejects(),
+    kept: state.localRejects(),
     counts: state.rejectCounts,
   }
 }
@@ -175,12 +175,12 @@ async function checkObject(
 }
 
 /** Local rejects that went while we looked are none of our business: the state has forgotten them. */
-async function checkKept(row: KeptRow, folder: string, signal: AbortSignal): Promise<Problem | undefined> {
+async function checkKept(row: LocalRejectsRow, folder: string, signal: AbortSignal): Promise<Problem | undefined> {
   const path = join(rejectsFolder(folder), row.file)
   const key = join('rejects', row.file)
   const problem = await compare({ ...row, key }, folderSink(folder).open?.({ path }, signal), 'none')
   if (problem?.kind !== 'missing') return problem
-  const now = await readState(folder, (state) => state.keptRejects())
+  const now = await readState(folder, (state) => state.localRejects())
   return now.some(({ epoch }) => epoch === row.epoch) ? problem : undefined
 }
 
@@ -231,8 +231,8 @@ const LINE_FEED = 0x0a
 function checkLedger(
   totals: Tally,
   rows: readonly (HistoryRow | ObjectRow)[],
-  kept: readonly KeptRow[],
-  { letGo, replayed, copied }: RejectCounts,
+  kept: readonly LocalRejectsRow[],
+  { evicted, replayed, copied }: RejectCounts,
 ): Problem[] {
   const { read, added, written, duplicate, rejected } = totals
   const dropped = sum(totals.dropped)
@@ -249,9 +249,9 @@ function checkLedger(
     )
   }
   if (inObjects('sink') !== written) problems.push(`${written} were written, the objects have ${inObjects('sink')}`)
-  if (local + letGo + replayed !== rejected) {
+  if (local + evicted + replayed !== rejected) {
     problems.push(
-      `${rejected} were rejected, ${local} are kept in the state folder, ${letGo} were let go and ${replayed} replayed`,
+      `${rejected} were rejected, ${local} are kept in the state folder, ${evicted} were let go and ${replayed} replayed`,
     )
   }
   if (inObjects('rejects') !== copied) {

@@ -7,7 +7,7 @@ import type { Json } from './json/json.ts'
 import { readString } from './json/json-text.ts'
 import { isPlainNumber } from './json/number.ts'
 import type { Path, Paths } from './paths/path.ts'
-import { giveBack } from './memory.ts'
+import { release } from './memory.ts'
 import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, Kind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
 import { writeLines } from './write-lines.ts'
@@ -15,7 +15,7 @@ import { writeLines } from './write-lines.ts'
 export { Edit } from './edits.ts'
 
 /** What a record of a batch is at this moment. Dropped and rejected records stay in place; rejected ones travel on, so that redaction reaches them. */
-export const State = { live: 0, dropped: 1, rejected: 2 } as const
+export const RecordState = { live: 0, dropped: 1, rejected: 2 } as const
 
 /** Where a batch's lines come from, for messages and rejects. */
 export interface Origin {
@@ -78,10 +78,10 @@ export interface Digests {
   readonly time?: Path | undefined
 }
 
-export const NO_BUCKET = -0x80000000
+export const NO_DEDUP_BUCKET = -0x80000000
 
 /** What `dedup` found for one record. */
-export interface Claim {
+export interface DedupKey {
   readonly key: Uint32Array
   readonly bucket: number
 }
@@ -98,7 +98,7 @@ export interface BatchParts {
   readonly rejects: Reject[]
   readonly digests?: Digests | undefined
   readonly sourceBytes: number
-  readonly horizon: number | undefined
+  readonly lowWatermark: number | undefined
   readonly reread?: Reread | undefined
   readonly replay?: Replay | undefined
   readonly paths: Paths
@@ -124,7 +124,7 @@ export class Batch {
   readonly partition: string
   /** Numbers the batches of a partition from 0, without gaps; given at the source's door. Pieces that a stage made of one batch share its number. */
   readonly number: number
-  /** True on all but the last piece of a batch (or of a source's piece) that was split. No epoch ends between pieces. */
+  /** True on all but the last chunk of a batch (or of a source's chunk) that was split. No epoch ends between chunks. */
   readonly continues: boolean
   /** Present only where reading can truly resume behind this batch. */
   readonly position: Json | undefined
@@ -136,7 +136,7 @@ export class Batch {
   /** Source bytes that this batch stands for, for progress. */
   readonly sourceBytes: number
   /** The oldest event time (milliseconds since 1970) that the partition can still yield behind this batch; undefined when unknown. */
-  readonly horizon: number | undefined
+  readonly lowWatermark: number | undefined
   /** When the partition has yielded this time before, see `Piece`. */
   readonly reread: Reread | undefined
   /** The reject that the batch was made of. It has no other record. */
@@ -166,7 +166,7 @@ export class Batch {
     this.rejects = parts.rejects
     this.digests = parts.digests
     this.sourceBytes = parts.sourceBytes
-    this.horizon = parts.horizon
+    this.lowWatermark = parts.lowWatermark
     this.reread = parts.reread
     this.replay = parts.replay
     this.paths = parts.paths
@@ -225,8 +225,8 @@ export class Batch {
 
   /** Takes a live record out, on purpose; of others it is none. */
   drop(record: number, reason: string): void {
-    if (this.states[record] !== State.live) return
-    this.states[record] = State.dropped
+    if (this.states[record] !== RecordState.live) return
+    this.states[record] = RecordState.dropped
     this.#live--
     const { dropped } = this.tallies
     dropped.set(reason, (dropped.get(reason) ?? 0) + 1)
@@ -234,8 +234,8 @@ export class Batch {
 
   /** Refuses a live record; of others it is none. `digest` is for lines that do not parse. */
   reject(record: number, code: string, stage: string, detail?: string, digest?: string): void {
-    if (this.states[record] !== State.live) return
-    this.states[record] = State.rejected
+    if (this.states[record] !== RecordState.live) return
+    this.states[record] = RecordState.rejected
     this.#live--
     const { records } = this.#index
     this.rejects.push({
@@ -371,15 +371,15 @@ export class Batch {
   }
 
   /** Says that nobody reads the batch any more, or anything that refers to its memory: a later one is made in it. */
-  giveBack(): void {
-    giveBack(this.#index.records)
-    // The pieces of a batch that was split share their bytes.
-    if (!this.continues) giveBack(this.bytes)
+  release(): void {
+    release(this.#index.records)
+    // The chunks of a batch that was split share their bytes.
+    if (!this.continues) release(this.bytes)
   }
 
   #listLive(): number[] {
     const list: number[] = []
-    for (let record = 0; record < this.count; record++) if (this.states[record] === State.live) list.push(record)
+    for (let record = 0; record < this.count; record++) if (this.states[record] === RecordState.live) list.push(record)
     return list
   }
 
@@ -462,6 +462,6 @@ function kindOf(json: Buffer): number {
 
 function countLive(states: Uint8Array): number {
   let live = 0
-  for (const state of states) if (state === State.live) live++
+  for (const state of states) if (state === RecordState.live) live++
   return live
 }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import type { Piece } from './chunk.ts'
+import type { Chunk } from './chunk.ts'
 import { SluiceError } from '../errors.ts'
 import type { RejectCode } from '../errors.ts'
 import { LINE_FEED } from './json/ascii.ts'
-import { Batch, State } from './batch.ts'
+import { Batch, RecordState } from './batch.ts'
 import type { End, Reject, Replay } from './batch.ts'
 import { writeJson } from './json/json-text.ts'
 import type { Paths } from './paths/path.ts'
@@ -11,33 +11,33 @@ import { Fault, scan } from './scan.ts'
 import type { ScanLimits } from './scan.ts'
 
 /** The stage that lines are refused by here. */
-export const DOOR = 'source'
+export const INGEST_STAGE = 'source'
 
-/** A larger piece is split, so that a batch stays small whatever a source yields. */
+/** A larger chunk is split, so that a batch stays small whatever a source yields. */
 const MAX_BYTES = 2 << 20
 
 const LINE_FEED_BYTES = Buffer.from('\n')
 
-export interface DoorOptions {
+export interface OpenOptions {
   readonly partition: string
-  /** Number of the batch, and of all pieces of it where the index is full. */
+  /** Number of the batch, and of all chunks of it where the index is full. */
   readonly number: number
   readonly paths: Paths
   readonly limits: ScanLimits
-  /** The piece is the record of this reject. */
+  /** The chunk is the record of this reject. */
   readonly replay?: Replay
 }
 
 /**
- * Where a source's piece becomes batches: at least one, more where the index is full. Lines that are not records are rejected here, with
- * the digest of what was read. The piece's position, skipped lines and horizon ride the last batch; `continues` is true on the others.
- * The piece's bytes are used, not copied.
+ * Where a source's chunk becomes batches: at least one, more where the index is full. Lines that are not records are rejected here, with
+ * the digest of what was read. The chunk's position, skipped lines and low watermark ride the last batch; `continues` is true on the others.
+ * The chunk's bytes are used, not copied.
  */
-export function openBatches(piece: Piece, options: DoorOptions): Batch[] {
+export function openBatches(chunk: Chunk, options: OpenOptions): Batch[] {
   const { partition, number, paths, limits, replay } = options
-  const bytes = readBytes(piece, limits)
-  const name = piece.origin?.name ?? ''
-  let line = piece.origin?.line ?? 1
+  const bytes = readBytes(chunk, limits)
+  const name = chunk.origin?.name ?? ''
+  let line = chunk.origin?.line ?? 1
   const batches: Batch[] = []
   let at = 0
   let before = 0
@@ -45,19 +45,19 @@ export function openBatches(piece: Piece, options: DoorOptions): Batch[] {
     const index = scan(bytes.subarray(at, endOfPart(bytes, at)), paths, limits)
     const end = at + index.scanned
     const last = end === bytes.length
-    const skipped = last ? (piece.skipped ?? []) : []
+    const skipped = last ? (chunk.skipped ?? []) : []
     const batch = new Batch({
       partition,
       number,
       continues: !last,
-      position: last ? piece.position : undefined,
+      position: last ? chunk.position : undefined,
       origin: { name, line },
       end: undefined,
       tallies: { read: index.count + skipped.length, added: 0, dropped: new Map() },
       rejects: skipped.map((long) => rejectSkipped(long, name)),
-      sourceBytes: last ? (piece.sourceBytes ?? bytes.length) : 0,
-      horizon: last ? piece.horizon : undefined,
-      reread: piece.reread,
+      sourceBytes: last ? (chunk.sourceBytes ?? bytes.length) : 0,
+      lowWatermark: last ? chunk.lowWatermark : undefined,
+      reread: chunk.reread,
       replay,
       paths,
       limits,
@@ -88,7 +88,7 @@ export function endBatch(end: End, { paths, limits }: { readonly paths: Paths; r
     tallies: { read: 0, added: 0, dropped: new Map() },
     rejects: [],
     sourceBytes: 0,
-    horizon: undefined,
+    lowWatermark: undefined,
     paths,
     limits,
     bytes,
@@ -97,10 +97,10 @@ export function endBatch(end: End, { paths, limits }: { readonly paths: Paths; r
 }
 
 /** Rejects the lines that are not records. */
-export function rejectFaults(batch: Batch, stage = DOOR): void {
+export function rejectFaults(batch: Batch, stage = INGEST_STAGE): void {
   for (let record = 0; record < batch.count; record++) {
     const fault = batch.fault(record)
-    if (fault === Fault.none || batch.states[record] !== State.live) continue
+    if (fault === Fault.none || batch.states[record] !== RecordState.live) continue
     batch.reject(record, codeOf(fault), stage, undefined, createHash('sha256').update(batch.line(record)).digest('hex'))
   }
 }
@@ -114,9 +114,9 @@ function codeOf(fault: number): RejectCode {
   return 'INVALID_JSON'
 }
 
-function readBytes(piece: Piece, limits: ScanLimits): Buffer {
+function readBytes(chunk: Chunk, limits: ScanLimits): Buffer {
   const bytes =
-    piece.bytes ?? Buffer.concat((piece.records ?? []).flatMap((record) => [lineOf(record, limits), LINE_FEED_BYTES]))
+    chunk.bytes ?? Buffer.concat((chunk.records ?? []).flatMap((record) => [lineOf(record, limits), LINE_FEED_BYTES]))
   return bytes.length === 0 || bytes.at(-1) === LINE_FEED ? bytes : Buffer.concat([bytes, LINE_FEED_BYTES])
 }
 
@@ -136,6 +136,6 @@ function endOfPart(bytes: Buffer, start: number): number {
   return bytes.indexOf(LINE_FEED, start + MAX_BYTES / 2) + 1
 }
 
-function rejectSkipped({ line, length, digest }: NonNullable<Piece['skipped']>[number], origin: string): Reject {
-  return { record: -1, code: 'TOO_LONG', stage: DOOR, origin, line, length, digest }
+function rejectSkipped({ line, length, digest }: NonNullable<Chunk['skipped']>[number], origin: string): Reject {
+  return { record: -1, code: 'TOO_LONG', stage: INGEST_STAGE, origin, line, length, digest }
 }

@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs'
 import { parseRejectId } from '../delivery/rejects/reject-id.ts'
-import { State } from '../record/batch.ts'
+import { RecordState } from '../record/batch.ts'
 import type { Batch, RejectId } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
-import { LineFramer } from '../record/lines/line-splitter.ts'
+import { LineSplitter } from '../record/lines/line-splitter.ts'
 import { Paths } from '../record/paths/path.ts'
 import type { Path } from '../record/paths/path.ts'
-import type { Run } from '../record/lines/chunk-builder.ts'
+import type { LineChunk } from '../record/lines/chunk-builder.ts'
 import { Kind } from '../record/scan.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import { fileError } from '../sources/file/file-error.ts'
@@ -19,7 +19,7 @@ export interface Mended {
 }
 
 /** Reads such files; `refuse` hears of lines that are none, which are left out. @throws SluiceError FILE_NOT_FOUND */
-export async function* readMended(
+export async function* readCorrected(
   files: readonly string[],
   limits: ScanLimits,
   refuse: (place: string, why: string) => void,
@@ -29,11 +29,11 @@ export async function* readMended(
   const around = { maxDepth: limits.maxDepth + 1, maxLine: limits.maxLine + FACTS_BYTES }
   for (const file of files) {
     for await (const { bytes, line, skipped } of runsOf(file, around.maxLine)) {
-      const piece = { bytes, skipped, origin: { name: file, line } }
-      for (const batch of openBatches(piece, { partition: '', number: 0, paths, limits: around })) {
+      const chunk = { bytes, skipped, origin: { name: file, line } }
+      for (const batch of openBatches(chunk, { partition: '', number: 0, paths, limits: around })) {
         for (const reject of batch.rejects) refuse(`${file}:${reject.line}`, `it is ${reject.code}`)
         for (let record = 0; record < batch.count; record++) {
-          if (batch.states[record] !== State.live) continue
+          if (batch.states[record] !== RecordState.live) continue
           const place = `${file}:${batch.lineOf(record)}`
           const mended = readLine(batch, record, fields, limits)
           if (typeof mended === 'string') refuse(place, mended)
@@ -47,8 +47,8 @@ export async function* readMended(
 /** More than a reject has beside its record. */
 const FACTS_BYTES = 64 << 10
 
-async function* runsOf(file: string, maxLine: number): AsyncGenerator<Run> {
-  const framer = new LineFramer({ maxLine })
+async function* runsOf(file: string, maxLine: number): AsyncGenerator<LineChunk> {
+  const framer = new LineSplitter({ maxLine })
   const chunks: AsyncIterable<Buffer> = createReadStream(file)
   try {
     for await (const chunk of chunks) yield* framer.push(chunk)

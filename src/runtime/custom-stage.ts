@@ -1,6 +1,6 @@
 import type { FunctionTransform } from '../component.ts'
 import { SluiceError } from '../errors.ts'
-import { State } from '../record/batch.ts'
+import { RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { writeJson } from '../record/json/json-text.ts'
 import { rebuild } from '../record/rebuild.ts'
@@ -71,7 +71,7 @@ async function callForEach(batch: Batch, { transform }: FunctionTransform, concu
   const calls: Call[] = []
   const pending = new Set<Promise<void>>()
   for (let record = 0; record < batch.count; record++) {
-    if (batch.states[record] !== State.live) continue
+    if (batch.states[record] !== RecordState.live) continue
     if (pending.size >= concurrency) await Promise.race(pending)
     const call: Call = { record, view: recordView(batch, record), result: undefined, threw: false }
     calls.push(call)

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { DuplexTransform } from '../component.ts'
 import { SluiceError } from '../errors.ts'
-import { State } from '../record/batch.ts'
+import { RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { writeJson } from '../record/json/json-text.ts'
 import { rebuild } from '../record/rebuild.ts'
@@ -29,7 +29,7 @@ export async function runDuplex(
 ): Promise<Batch[]> {
   const inputs = new Map<unknown, number>()
   for (let record = 0; record < batch.count; record++) {
-    if (batch.states[record] === State.live) inputs.set(recordView(batch, record).value, record)
+    if (batch.states[record] === RecordState.live) inputs.set(recordView(batch, record).value, record)
   }
   const outputs = await drain(transform, inputs.keys(), stage, deadline)
   const places = [...inputs.values()]

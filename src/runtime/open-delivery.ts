@@ -27,9 +27,9 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
   const { pipeline } = options
   const sink = await createSink(pipeline, pipeline.sink)
   // Custom code may keep what it was given; built-in components do not.
-  const givesBack = !pipeline.transforms.some(({ declaration }) => isCustom(declaration.type))
+  const releasesBatches = !pipeline.transforms.some(({ declaration }) => isCustom(declaration.type))
   const reusesOutput = !isCustom(pipeline.sink.declaration.type)
-  if ('write' in sink) return openStreamDelivery({ sink, note: options.note, givesBack, reusesOutput })
+  if ('write' in sink) return openStreamDelivery({ sink, note: options.note, releasesBatches, reusesOutput })
   const dedup = findDedup(pipeline)
   return openCommit({
     folder: join(options.stateFolder, pipeline.name),
@@ -38,12 +38,12 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     paths: options.paths,
     sink: targetOf(pipeline.sink, sink),
     rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
-    keptRejectBytes: options.isReplay === true ? Infinity : pipeline.rejectOptions.local,
+    localRejectBytes: options.isReplay === true ? Infinity : pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,
     dedup: dedup && { stage: dedup.stage, ...configAs<Omit<DedupOptions, 'stage'>>(dedup) },
     note: options.note,
     stopping: options.stopping,
-    givesBack,
+    releasesBatches,
   })
 }
 

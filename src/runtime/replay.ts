@@ -1,17 +1,17 @@
 import { formatRejectId } from '../delivery/rejects/reject-id.ts'
-import { parseClaim, recordOf } from '../delivery/rejects/reject-line.ts'
-import type { KeptReject } from '../delivery/rejects/local-rejects-reader.ts'
+import { parseDedupKey, recordOf } from '../delivery/rejects/reject-line.ts'
+import type { LocalReject } from '../delivery/rejects/local-rejects-reader.ts'
 import { readRows } from '../delivery/rejects/local-rejects-reader.ts'
-import type { KeptRow } from '../delivery/state/rows.ts'
+import type { LocalRejectsRow } from '../delivery/state/rows.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import type { Flow } from '../observe/progress.ts'
-import type { Batch, Claim, End, Replay } from '../record/batch.ts'
-import { DOOR, endBatch, openBatches } from '../record/open-batches.ts'
+import type { Batch, DedupKey, End, Replay } from '../record/batch.ts'
+import { INGEST_STAGE, endBatch, openBatches } from '../record/open-batches.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
-import { readMended } from './corrected-rejects.ts'
+import { readCorrected } from './corrected-rejects.ts'
 import { throughAll } from './transform-stages.ts'
 import type { Stage } from './transform-stages.ts'
 
@@ -21,7 +21,7 @@ export interface Replayed {
   /** The first of the stages that it goes through. */
   readonly from: number
   /** What `dedup` found, where that stands before them. */
-  readonly claim?: Claim | undefined
+  readonly dedupKey?: DedupKey | undefined
   readonly origin: string
   readonly line: number
   readonly record: Buffer
@@ -31,7 +31,7 @@ interface PlanOptions {
   readonly pipeline: CheckedPipeline
   /** The pipeline's state folder, which is ours. */
   readonly folder: string
-  readonly rows: readonly KeptRow[]
+  readonly rows: readonly LocalRejectsRow[]
   /** Of mended rejects. Without them all that are kept go as they are. */
   readonly files: readonly string[] | undefined
   readonly note: Note
@@ -42,7 +42,7 @@ interface PlanOptions {
  * @throws SluiceError USAGE for lines that are no mended rejects, STATE_MISMATCH where the pipeline has changed too much, FILE_NOT_FOUND
  */
 export async function planReplay(options: PlanOptions): Promise<AsyncIterable<Replayed>> {
-  return options.files === undefined ? planKept(options) : planMended(options, options.files)
+  return options.files === undefined ? planLocal(options) : planCorrected(options, options.files)
 }
 
 interface BatchOptions {
@@ -61,13 +61,13 @@ export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batc
   let end: End = { kind: 'done' }
   let number = 0
   try {
-    for await (const { replay, from, claim, origin, line, record } of rejects) {
+    for await (const { replay, from, dedupKey, origin, line, record } of rejects) {
       if (stop.aborted) {
         end = { kind: 'interrupted' }
         break
       }
-      const piece = { bytes: record, origin: { name: origin, line } }
-      const [batch] = openBatches(piece, { partition: PARTITION, number, paths, limits, replay })
+      const chunk = { bytes: record, origin: { name: origin, line } }
+      const [batch] = openBatches(chunk, { partition: PARTITION, number, paths, limits, replay })
       const [fault] = batch.rejects
       if (fault) {
         // Nothing but its digest would be left of it.
@@ -75,7 +75,7 @@ export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batc
         continue
       }
       number++
-      if (claim) batch.digests = { stage: 'dedup', keys: claim.key, buckets: Int32Array.of(claim.bucket) }
+      if (dedupKey) batch.digests = { stage: 'dedup', keys: dedupKey.key, buckets: Int32Array.of(dedupKey.bucket) }
       flow.records++
       flow.bytes += record.length
       yield* await throughAll(stages.slice(from), [batch])
@@ -89,7 +89,7 @@ export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batc
 /** Not that of a source: those are named by its type and a colon. */
 const PARTITION = 'rejects'
 
-async function planKept({ pipeline, folder, rows, note }: PlanOptions): Promise<AsyncIterable<Replayed>> {
+async function planLocal({ pipeline, folder, rows, note }: PlanOptions): Promise<AsyncIterable<Replayed>> {
   const refusals = new Map<string, number>()
   let unparsed = 0
   for await (const reject of readRows(folder, rows)) {
@@ -99,30 +99,30 @@ async function planKept({ pipeline, folder, rows, note }: PlanOptions): Promise<
   }
   refuseAll(refusals)
   if (unparsed > 0) note('rejects without a record stay: they need mending', { rejects: unparsed })
-  return replayKept(readRows(folder, rows), pipeline)
+  return replayLocal(readRows(folder, rows), pipeline)
 }
 
-async function* replayKept(rejects: AsyncIterable<KeptReject>, pipeline: CheckedPipeline): AsyncGenerator<Replayed> {
+async function* replayLocal(rejects: AsyncIterable<LocalReject>, pipeline: CheckedPipeline): AsyncGenerator<Replayed> {
   for await (const reject of rejects) {
     const record = recordOf(reject.json)
     if (record !== undefined) yield replayed(reject, pipeline, Buffer.from(record))
   }
 }
 
-async function planMended(options: PlanOptions, files: readonly string[]): Promise<AsyncIterable<Replayed>> {
+async function planCorrected(options: PlanOptions, files: readonly string[]): Promise<AsyncIterable<Replayed>> {
   const { pipeline, folder, rows } = options
   const problems: string[] = []
   const wanted = new Map<string, string>()
   const note = (place: string, why: string): void => void problems.push(`${place}: ${why}`)
-  for await (const { id, place } of readMended(files, pipeline.limits, note)) {
+  for await (const { id, place } of readCorrected(files, pipeline.limits, note)) {
     const name = formatRejectId(id)
     const before = wanted.get(name)
     if (before !== undefined) note(place, `${name} stands in ${before}, too`)
     wanted.set(name, place)
   }
-  if (problems.length > 0) throw notMended(problems)
+  if (problems.length > 0) throw notCorrected(problems)
 
-  const facts = new Map<string, KeptReject>()
+  const facts = new Map<string, LocalReject>()
   const refusals = new Map<string, number>()
   for await (const reject of readRows(folder, rows)) {
     const name = formatRejectId(reject.id)
@@ -135,15 +135,15 @@ async function planMended(options: PlanOptions, files: readonly string[]): Promi
   const gone = wanted.size - facts.size
   if (gone > 0)
     options.note('rejects are not there any more: replayed before, or deleted for want of space', { rejects: gone })
-  return replayMended(files, pipeline, facts)
+  return replayCorrected(files, pipeline, facts)
 }
 
-async function* replayMended(
+async function* replayCorrected(
   files: readonly string[],
   pipeline: CheckedPipeline,
-  facts: Map<string, KeptReject>,
+  facts: Map<string, LocalReject>,
 ): AsyncGenerator<Replayed> {
-  for await (const { id, record } of readMended(files, pipeline.limits, refuse)) {
+  for await (const { id, record } of readCorrected(files, pipeline.limits, refuse)) {
     const reject = facts.get(formatRejectId(id))
     // Once: the file may have changed since it was looked at.
     facts.delete(formatRejectId(id))
@@ -152,10 +152,10 @@ async function* replayMended(
 }
 
 function refuse(place: string, why: string): never {
-  throw notMended([`${place}: ${why}`])
+  throw notCorrected([`${place}: ${why}`])
 }
 
-function replayed(reject: KeptReject, pipeline: CheckedPipeline, record: Buffer): Replayed {
+function replayed(reject: LocalReject, pipeline: CheckedPipeline, record: Buffer): Replayed {
   const entry = entryOf(reject, pipeline)
   if (typeof entry === 'string') throw new SluiceError('INTERNAL', entry)
   const { id, part = false, origin, line } = reject
@@ -164,17 +164,17 @@ function replayed(reject: KeptReject, pipeline: CheckedPipeline, record: Buffer)
 
 /** Where a reject goes back in, or why it cannot. */
 function entryOf(
-  { stage, claim }: KeptReject,
+  { stage, dedupKey }: LocalReject,
   { transforms }: CheckedPipeline,
-): Pick<Replayed, 'from' | 'claim'> | string {
-  if (stage === DOOR) return { from: 0 }
+): Pick<Replayed, 'from' | 'dedupKey'> | string {
+  if (stage === INGEST_STAGE) return { from: 0 }
   const from = transforms.findIndex((transform) => transform.stage === stage)
   if (from < 0) return `the pipeline has no stage ${stage} any more`
   const dedup = transforms.slice(0, from).find(({ declaration }) => declaration.type === 'dedup')
   if (!dedup) return { from }
-  const known = claim === undefined ? undefined : parseClaim(claim)
+  const known = dedupKey === undefined ? undefined : parseDedupKey(dedupKey)
   if (!known && dedup.config.missing !== 'pass') return `${dedup.stage} did not stand before ${stage} then`
-  return { from, claim: known }
+  return { from, dedupKey: known }
 }
 
 function refuseAll(refusals: ReadonlyMap<string, number>): void {
@@ -185,7 +185,7 @@ function refuseAll(refusals: ReadonlyMap<string, number>): void {
   })
 }
 
-function notMended(problems: readonly string[]): SluiceError {
+function notCorrected(problems: readonly string[]): SluiceError {
   const more = problems.length > SHOWN ? [`and ${problems.length - SHOWN} more`] : []
   return new SluiceError('USAGE', 'these lines are no mended rejects; nothing was replayed', {
     hint: [...problems.slice(0, SHOWN), ...more].join('\n  '),

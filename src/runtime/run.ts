@@ -122,7 +122,7 @@ async function openInput(
 ): Promise<Input> {
   const common = { paths, limits: pipeline.limits, note, stop, flow }
   if (replay) {
-    const rows = delivery.keptRejects?.() ?? []
+    const rows = delivery.localRejects?.() ?? []
     const rejects = await planReplay({ pipeline, folder, rows, files: replay.files, note })
     return { batches: replayBatches({ ...common, rejects, stages }), ahead: [], bytes: undefined }
   }

@@ -1,5 +1,5 @@
 import type { Source } from '../component.ts'
-import type { Piece } from '../record/chunk.ts'
+import type { Chunk } from '../record/chunk.ts'
 import { asSluiceError } from '../errors.ts'
 import type { Flow } from '../observe/progress.ts'
 import type { Note } from '../observe/log.ts'
@@ -26,7 +26,7 @@ interface SourceStageOptions {
 }
 
 /**
- * The source's door: pieces become numbered batches. The end of the source, its failure and its interruption travel behind the last
+ * The source's door: chunks become numbered batches. The end of the source, its failure and its interruption travel behind the last
  * good batch, in a batch of their own: the sink commits first, then the run ends.
  */
 export async function* readBatches(options: SourceStageOptions): AsyncGenerator<Batch, void> {
@@ -39,8 +39,8 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     maxLine: limits.maxLine,
     note: options.note,
   })
-  const pieces = read[Symbol.asyncIterator]()
-  const door = stoppable(pieces, options.stop)
+  const chunks = read[Symbol.asyncIterator]()
+  const door = stoppable(chunks, options.stop)
   let end: End = { kind: 'done' }
   try {
     while (true) {
@@ -67,27 +67,27 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
   } finally {
     door.close()
     // A source that ignores its signal must not hold the run: its return waits behind the read that it never ends.
-    pieces.return?.().catch(() => {})
+    chunks.return?.().catch(() => {})
   }
   yield endBatch(end, { paths, limits })
 }
 
-function count(flow: Flow, piece: Piece, batches: readonly Batch[]): void {
+function count(flow: Flow, chunk: Chunk, batches: readonly Batch[]): void {
   for (const batch of batches) flow.records += batch.tallies.read
-  flow.bytes += piece.sourceBytes ?? piece.bytes?.length ?? 0
+  flow.bytes += chunk.sourceBytes ?? chunk.bytes?.length ?? 0
 }
 
-/** The next piece, or `stopped` as soon as the signal aborts. One listener for all: `Promise.race` would keep a reaction per piece. */
-function stoppable(pieces: AsyncIterator<Piece>, stop: AbortSignal) {
+/** The next chunk, or `stopped` as soon as the signal aborts. One listener for all: `Promise.race` would keep a reaction per chunk. */
+function stoppable(chunks: AsyncIterator<Chunk>, stop: AbortSignal) {
   let settle: ((result: 'stopped') => void) | undefined
   const onAbort = () => settle?.('stopped')
   stop.addEventListener('abort', onAbort, { once: true })
   return {
-    next(): Promise<IteratorResult<Piece> | 'stopped'> {
+    next(): Promise<IteratorResult<Chunk> | 'stopped'> {
       if (stop.aborted) return Promise.resolve('stopped')
       return new Promise((resolve, reject) => {
         settle = resolve
-        pieces.next().then(resolve, reject)
+        chunks.next().then(resolve, reject)
       })
     },
     close: () => stop.removeEventListener('abort', onAbort),

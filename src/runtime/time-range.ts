@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import { State } from '../record/batch.ts'
+import { RecordState } from '../record/batch.ts'
 import { parseInstant } from '../record/json/instant.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { Stage } from './transform-stages.ts'
@@ -19,7 +19,7 @@ export function keepBetween(timePath: string, from: number, to: number): (paths:
         type: STAGE,
         run(batch) {
           for (let record = 0; record < batch.count; record++) {
-            if (batch.states[record] !== State.live) continue
+            if (batch.states[record] !== RecordState.live) continue
             const hit = batch.hit(record, path)
             if (hit < 0) continue
             const text = Buffer.from(batch.text(hit))

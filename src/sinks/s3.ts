@@ -147,7 +147,7 @@ export default defineSink({
         const destination = readDestination(row)
         return isVisible(clientOf(destination), destination, signal)
       },
-      twins: {
+      conditionalPutProbe: {
         store(file, row) {
           const { bucket, endpoint, partSize } = readDestination(row)
           const where = `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`

@@ -1,6 +1,5 @@
-import { codeOf } from '../files.ts'
 import { defineSink } from '../component.ts'
-import { SluiceError } from '../errors.ts'
+import { SluiceError, systemCode } from '../errors.ts'
 
 export default defineSink({
   type: 'stdout',
@@ -25,7 +24,7 @@ export default defineSink({
 
 /** A reader that has seen enough (`| head`) is no failure. */
 function stdoutError(error: Error): SluiceError {
-  const code = codeOf(error) ?? 'unknown'
+  const code = systemCode(error) ?? 'unknown'
   if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') {
     return new SluiceError('SINK_CLOSED', 'the reader of standard output is gone')
   }

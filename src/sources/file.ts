@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
 import type { ReadOptions } from '../component.ts'
-import type { Piece } from '../record/chunk.ts'
+import type { Chunk } from '../record/chunk.ts'
 import { Choice } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
 import type { Json } from '../record/json/json.ts'
@@ -52,7 +52,7 @@ async function* readAll(
   paths: readonly string[],
   format: FormatChoice,
   options: ReadOptions,
-): AsyncGenerator<Piece, void> {
+): AsyncGenerator<Chunk, void> {
   const open = opener(format, options, false)
   for (const input of await findInputs(paths)) {
     if (options.signal.aborted) return
@@ -65,15 +65,15 @@ async function* follow(
   paths: readonly string[],
   format: FormatChoice,
   options: ReadOptions,
-): AsyncGenerator<Piece, void> {
+): AsyncGenerator<Chunk, void> {
   const open = opener(format, options, true)
   const positions = new Map<string, Json | undefined>()
   let inputs = await findInputs(paths)
   while (!options.signal.aborted) {
     for (const input of inputs) {
-      for await (const piece of open(input, (partition) => positions.get(partition) ?? options.position(partition))) {
-        positions.set(piece.partition ?? '', piece.position)
-        yield piece
+      for await (const chunk of open(input, (partition) => positions.get(partition) ?? options.position(partition))) {
+        positions.set(chunk.partition ?? '', chunk.position)
+        yield chunk
       }
       if (options.signal.aborted) return
     }

@@ -6,9 +6,9 @@ import { checkRepairBack, checkTenants, checkUrl, checkWindow } from './http/che
 import { repairBack, sharedFields, since, sweep, windowFields } from './http/fields.ts'
 import type { AuthOptions, HttpOptions } from './http/options.ts'
 import { literal } from './http/transport/template.ts'
-import { isObject } from './http/transport/json-values.ts'
 import { rewindPosition } from './http/windows/window.ts'
 import type { Json, JsonObject } from '../record/json/json.ts'
+import { isObject } from '../record/json/json.ts'
 
 const fields = {
   apiKey: Type.Optional(Secret({ description: 'An API key with the permission directoryinsights.readonly.' })),

@@ -2,7 +2,7 @@ import { Type } from '../fields/typebox.ts'
 import { defineTransform } from '../component.ts'
 import type { Finding } from '../component.ts'
 import { Choice, Duration, RecordPath, Size } from '../fields/fields.ts'
-import { Edit, NO_BUCKET, State } from '../record/batch.ts'
+import { Edit, NO_DEDUP_BUCKET, RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { createDigester, HASH_KEY_BYTES } from '../record/digest.ts'
 import { nanosecondsOf, parseInstant } from '../record/json/instant.ts'
@@ -10,6 +10,7 @@ import type { Path } from '../record/paths/path.ts'
 import { Paths } from '../record/paths/path.ts'
 import { HIT_STRIDE, Kind } from '../record/scan.ts'
 import { KeyBytes } from './dedup/key-bytes.ts'
+import { DAY } from '../time.ts'
 
 /**
  * Computes the digest of each live record; the sink settles who was first. Digests are of values: escapes decoded, numbers by value, the
@@ -64,7 +65,7 @@ export default defineTransform({
     return {
       batch(batch) {
         const keys = new Uint32Array(batch.count * 4)
-        const buckets = new Int32Array(batch.count).fill(NO_BUCKET)
+        const buckets = new Int32Array(batch.count).fill(NO_DEDUP_BUCKET)
         const owners = gatherKeys(batch, { parts, timePart, missing, stage }, buckets, bytes)
         const contents = new Uint32Array(batch.count)
         digester.hashMessages(bytes.bytes, bytes.ends, bytes.count, keys)
@@ -89,7 +90,6 @@ export default defineTransform({
   },
 })
 
-const DAY = 86_400_000
 /** Times outside are absurd: they get no bucket of their own, so that hostile times cannot make buckets without end. */
 const EARLIEST = Date.UTC(1990)
 const MAX_AHEAD = 2 * DAY
@@ -115,13 +115,13 @@ function gatherKeys(
   const latest = Date.now() + MAX_AHEAD
   bytes.clear()
   for (let record = 0; record < batch.count; record++) {
-    if (batch.states[record] !== State.live) continue
+    if (batch.states[record] !== RecordState.live) continue
     let absent: Path | undefined
     // No iterator: this is done for each record.
     for (let i = 0; i < parts.length && absent === undefined; i++) {
       const day = addPart(batch, record, parts[i], bytes, parts[i] === timePart ? latest : undefined)
       if (day === ABSENT) absent = parts[i]
-      else if (day !== NO_BUCKET) buckets[record] = day
+      else if (day !== NO_DEDUP_BUCKET) buckets[record] = day
     }
     if (absent === undefined) {
       bytes.close()
@@ -129,7 +129,7 @@ function gatherKeys(
       continue
     }
     bytes.undo()
-    buckets[record] = NO_BUCKET
+    buckets[record] = NO_DEDUP_BUCKET
     if (missing === 'reject') batch.reject(record, 'KEY_MISSING', stage, `${absent.text} is missing`)
   }
   return owners.subarray(0, length)
@@ -156,11 +156,11 @@ function addText(source: Buffer, start: number, end: number, bytes: KeyBytes, la
     const instant = parseInstant(source, start, end)
     if (!Number.isNaN(instant)) {
       bytes.addInstant(instant, nanosecondsOf(source, start, end))
-      return instant >= EARLIEST && instant <= latest ? Math.floor(instant / DAY) : NO_BUCKET
+      return instant >= EARLIEST && instant <= latest ? Math.floor(instant / DAY) : NO_DEDUP_BUCKET
     }
   }
   bytes.addUtf8(source, start, end)
-  return NO_BUCKET
+  return NO_DEDUP_BUCKET
 }
 
 /** Values that are not plain strings, and those that an earlier stage has changed. */
@@ -175,7 +175,7 @@ function addValue(batch: Batch, hit: number, bytes: KeyBytes, latest: number | u
   } else if (kind === Kind.number || kind === Kind.unusual) bytes.addNumber(batch.text(hit))
   else if (kind === Kind.true || kind === Kind.false) bytes.addBoolean(kind === Kind.true)
   else bytes.addJson(batch.raw(hit))
-  return NO_BUCKET
+  return NO_DEDUP_BUCKET
 }
 
 function* findings(

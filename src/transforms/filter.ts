@@ -2,7 +2,7 @@ import { Type } from '../fields/typebox.ts'
 import { defineTransform } from '../component.ts'
 import type { Finding } from '../component.ts'
 import { RecordCondition } from '../fields/fields.ts'
-import { State } from '../record/batch.ts'
+import { RecordState } from '../record/batch.ts'
 import { compileCondition } from '../record/author/condition.ts'
 import type { Condition } from '../record/author/record.ts'
 
@@ -29,7 +29,7 @@ export default defineTransform({
     return {
       batch(batch) {
         for (let record = 0; record < batch.count; record++) {
-          if (batch.states[record] === State.live && matches(batch, record) !== wanted) batch.drop(record, stage)
+          if (batch.states[record] === RecordState.live && matches(batch, record) !== wanted) batch.drop(record, stage)
         }
       },
     }

@@ -2,7 +2,7 @@ import { defineTransform } from '../component.ts'
 import type { Finding } from '../component.ts'
 import { Choice, ExistingFile } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
-import { State } from '../record/batch.ts'
+import { RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { rebuild } from '../record/rebuild.ts'
 import type { NewLine } from '../record/reuse-lines.ts'
@@ -59,7 +59,8 @@ const TAG = '_schema_violation'
 
 function liveRecords(batch: Batch): number[] {
   const records: number[] = []
-  for (let record = 0; record < batch.count; record++) if (batch.states[record] === State.live) records.push(record)
+  for (let record = 0; record < batch.count; record++)
+    if (batch.states[record] === RecordState.live) records.push(record)
   return records
 }
 

@@ -110,7 +110,7 @@ const SMALL = [1, 2, 3].map((n) => ({ bytes: lines(...events(n * 10, n * 10 + 10
 const LARGE = [{ bytes: lines(...events(0, 1400).map((event) => ({ ...event, text: 'x'.repeat(4096) }))), position: 3 }]
 
 /** The fault strikes once; what it stopped is done by the next run. */
-async function outlive(t: TestContext, fault: Fault, pieces: typeof SMALL): Promise<void> {
+async function outlive(t: TestContext, fault: Fault, chunks: typeof SMALL): Promise<void> {
   const server = await startStore(t)
   const base = await temporaryFolder(t)
   const active = server.faults.add(fault)
@@ -124,7 +124,7 @@ async function outlive(t: TestContext, fault: Fault, pieces: typeof SMALL): Prom
     const commit = await openEvents(t, { base, sink, patience: { done: 10_000, interrupted: 1000 } })
     try {
       const position = Number(commit.position() ?? 0)
-      await stream({ commit, pieces: pieces.filter((piece) => piece.position > position) })
+      await stream({ commit, chunks: chunks.filter((chunk) => chunk.position > position) })
       return undefined
     } catch (error) {
       assert.ok(error instanceof SluiceError, String(error))
@@ -141,7 +141,7 @@ async function outlive(t: TestContext, fault: Fault, pieces: typeof SMALL): Prom
   const ids = idsIn(server)
     .map(Number)
     .toSorted((a, b) => a - b)
-  const expected = pieces
+  const expected = chunks
     .flatMap(({ bytes }) => bytes.toString().trim().split('\n'))
     .map((line): number => JSON.parse(line).id)
   assert.deepEqual(ids, expected)

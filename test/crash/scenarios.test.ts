@@ -87,10 +87,10 @@ describe('nothing is lost and nothing comes twice behind', () => {
     for (const rejected of [0, 1, 2]) {
       const base = await temporaryFolder(t)
       const commit = await openEvents(t, { base, dedup: DEDUP, sink: { roll: rollWith({ maxRecords: 1 }) } })
-      const pieces = [1, 2, 3].map((position) => ({ bytes: linesOf(event), position }))
+      const chunks = [1, 2, 3].map((position) => ({ bytes: linesOf(event), position }))
       await stream({
         commit,
-        pieces,
+        chunks,
         ...KEY,
         stage(batch) {
           if (batch.number === rejected) batch.reject(0, 'ODD', 'judge')
@@ -112,7 +112,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
       const bytes = Buffer.concat([linesOf(bad, good), Buffer.from('{"broken\n')])
       await stream({
         commit,
-        pieces: [{ bytes, position: poll }],
+        chunks: [{ bytes, position: poll }],
         ...KEY,
         stage(batch) {
           if (batch.count > 0) batch.reject(0, 'BAD', 'judge')
@@ -134,18 +134,18 @@ describe('nothing is lost and nothing comes twice behind', () => {
       onPut(openDatabase(path), (key) => {
         if (key === 'tally' && ++puts === 2) throw new Error('thrown inside')
       })
-    const pieces = Array.from({ length: 10 }, (_, i) => ({
+    const chunks = Array.from({ length: 10 }, (_, i) => ({
       bytes: linesOf(...events(i * 10, i * 10 + 10)),
       position: i + 1,
     }))
     const setup = { base, dedup: DEDUP, sink: { roll: rollWith({ maxRecords: 10 }) } }
     const first = await openEvents(t, { ...setup, openDatabase: throwing })
-    await assert.rejects(stream({ commit: first, pieces, ...KEY }), { code: 'DISK_FAILED' })
+    await assert.rejects(stream({ commit: first, chunks, ...KEY }), { code: 'DISK_FAILED' })
     assert.equal(first.position(), 1)
     await first.close()
     const second = await openEvents(t, setup)
     assert.equal(second.position(), 1)
-    await stream({ commit: second, pieces: pieces.slice(1), ...KEY })
+    await stream({ commit: second, chunks: chunks.slice(1), ...KEY })
     assert.deepEqual(
       await readIds(join(base, 'out')),
       Array.from({ length: 100 }, (_, id) => id),
@@ -164,12 +164,12 @@ describe('nothing is lost and nothing comes twice behind', () => {
         throw new SluiceError('SINK_REFUSED', 'died behind the publication')
       },
     }
-    const pieces = [{ bytes: linesOf(...events(0, 10)), position: 1 }]
+    const chunks = [{ bytes: linesOf(...events(0, 10)), position: 1 }]
     const first = await openEvents(t, { base, sink: { type: 's3', sink: dying } })
-    await assert.rejects(stream({ commit: first, pieces }), { code: 'SINK_REFUSED' })
+    await assert.rejects(stream({ commit: first, chunks }), { code: 'SINK_REFUSED' })
     await first.close()
     const second = await openEvents(t, { base, sink: { type: 's3', sink } })
-    await stream({ commit: second, pieces: [] })
+    await stream({ commit: second, chunks: [] })
     const objects = [...server.objects(BUCKET).values()]
     assert.deepEqual(
       objects.map(({ puts }) => puts),
@@ -193,9 +193,9 @@ describe('nothing is lost and nothing comes twice behind', () => {
         await real.publish(file, destination, ...rest)
       },
     }
-    const pieces = [{ bytes: linesOf(...events(0, 10)), position: 1 }]
+    const chunks = [{ bytes: linesOf(...events(0, 10)), position: 1 }]
     const commit = await openEvents(t, { base, sink: { type: 's3', sink } })
-    await assert.rejects(stream({ commit, pieces }), {
+    await assert.rejects(stream({ commit, chunks }), {
       code: 'SINK_REFUSED',
       message: /is there with 3 bytes, \d+ are/,
     })
@@ -233,7 +233,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
   test('a full outbox with an open epoch', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
-    const pieces = Array.from({ length: 20 }, (_, i) => ({
+    const chunks = Array.from({ length: 20 }, (_, i) => ({
       bytes: linesOf(...events(i * 50, i * 50 + 50)),
       position: i + 1,
     }))
@@ -247,13 +247,13 @@ describe('nothing is lost and nothing comes twice behind', () => {
     const first = await setup((message) => {
       if (message.startsWith('the outbox is full')) setImmediate(() => first.writable().destroy(new Error('killed')))
     })
-    await assert.rejects(stream({ commit: first, pieces, ...KEY }), /killed/)
+    await assert.rejects(stream({ commit: first, chunks, ...KEY }), /killed/)
     const position = Number(first.position())
     assert.ok(position > 0 && position < 20, `position ${position}`)
     await first.close()
     server.throttle(undefined)
     const second = await setup(() => undefined)
-    await stream({ commit: second, pieces: pieces.slice(position), ...KEY })
+    await stream({ commit: second, chunks: chunks.slice(position), ...KEY })
     const ids = [...server.objects(BUCKET).values()].flatMap(({ body, puts }) => {
       assert.equal(puts, 1)
       return body

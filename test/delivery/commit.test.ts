@@ -25,7 +25,7 @@ describe('a commit', () => {
   it('turns the records of a run into objects that its totals describe', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
-    await stream({ commit, pieces: [{ bytes: lines(...events(0, 1000)) }, { bytes: lines(...events(1000, 2500)) }] })
+    await stream({ commit, chunks: [{ bytes: lines(...events(0, 1000)) }, { bytes: lines(...events(1000, 2500)) }] })
     const { objects, bytesOut, ...tally } = commit.totals()
     assert.deepEqual(
       await readIds(join(base, 'out')),
@@ -58,7 +58,7 @@ describe('a commit', () => {
   it('leaves nothing in the outbox', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
-    await stream({ commit, pieces: [{ bytes: lines({ id: 1 }) }] })
+    await stream({ commit, chunks: [{ bytes: lines({ id: 1 }) }] })
     assert.deepEqual([...(await readObjects(join(base, 'state'))).keys()], [])
   })
 
@@ -66,16 +66,16 @@ describe('a commit', () => {
     const base = await temporaryFolder(t)
     const first = await openEvents(t, { base })
     assert.equal(first.position('a'), undefined)
-    const pieces = [
+    const chunks = [
       { partition: 'a', bytes: lines({ id: 1 }), position: { page: 1 } },
       { partition: 'b', bytes: lines({ id: 2 }), position: 'x' },
       { partition: 'a', bytes: lines({ id: 3 }) },
     ]
-    await stream({ commit: first, pieces })
+    await stream({ commit: first, chunks })
     await first.close()
     const second = await openEvents(t, { base })
     assert.deepEqual([second.position('a'), second.position('b'), second.position('c')], [{ page: 1 }, 'x', undefined])
-    await stream({ commit: second, pieces: [{ partition: 'b', position: 'y' }] })
+    await stream({ commit: second, chunks: [{ partition: 'b', position: 'y' }] })
     await second.close()
     const third = await openEvents(t, { base })
     assert.deepEqual([third.position('a'), third.position('b')], [{ page: 1 }, 'y'])
@@ -85,7 +85,7 @@ describe('a commit', () => {
   it('writes no object for a run without records', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
-    await stream({ commit, pieces: [] })
+    await stream({ commit, chunks: [] })
     assert.deepEqual([...(await readObjects(base)).keys()], [])
     assert.equal(commit.totals().epochs, 0)
   })
@@ -94,7 +94,7 @@ describe('a commit', () => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { compression: 'none' } })
     const text = '{"n":12345678901234567890, "e":1e400,"u":"\\u00e9 é"}\n{ "id" : 2 }\n'
-    await stream({ commit, pieces: [{ bytes: Buffer.from(text) }] })
+    await stream({ commit, chunks: [{ bytes: Buffer.from(text) }] })
     const [written] = [...(await readObjects(join(base, 'out'))).values()]
     assert.equal(written, text)
   })
@@ -102,8 +102,8 @@ describe('a commit', () => {
   it('refuses a gap in the batches of a partition, and commits nothing behind it', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
-    const pieces = [0, 1, 2].map((id) => ({ bytes: lines({ id }), position: id }))
-    const lossy = stream({ commit, pieces, stage: (batch) => (batch.number === 1 ? [] : batch) })
+    const chunks = [0, 1, 2].map((id) => ({ bytes: lines({ id }), position: id }))
+    const lossy = stream({ commit, chunks, stage: (batch) => (batch.number === 1 ? [] : batch) })
     await assert.rejects(lossy, { code: 'LEDGER_MISMATCH', message: /batch 2 .* where 1 / })
     await commit.close()
     const next = await openEvents(t, { base })
@@ -114,10 +114,10 @@ describe('a commit', () => {
   it('refuses a batch whose records do not add up', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
-    const pieces = [{ bytes: lines({ id: 1 }), position: 1 }]
+    const chunks = [{ bytes: lines({ id: 1 }), position: 1 }]
     const wrong = stream({
       commit,
-      pieces,
+      chunks,
       stage: (batch) => {
         batch.tallies.read++
         return batch
@@ -142,7 +142,7 @@ describe('a commit', () => {
       const base = await temporaryFolder(t)
       const commit = await openEvents(t, { base })
       const end = kind === 'failed' ? { kind, error: new Error('gone') } : { kind }
-      await stream({ commit, pieces: [{ bytes: lines({ id: 1 }), position: 7 }], end })
+      await stream({ commit, chunks: [{ bytes: lines({ id: 1 }), position: 7 }], end })
       assert.equal(commit.position(), 7)
       assert.deepEqual(await readIds(join(base, 'out')), [1])
     })
@@ -153,7 +153,7 @@ describe('a commit', () => {
     const commit = await openEvents(t, { base })
     await stream({
       commit,
-      pieces: [{ bytes: lines({ id: 1 }, { id: 2 }) }],
+      chunks: [{ bytes: lines({ id: 1 }, { id: 2 }) }],
       stage: (batch) => {
         batch.drop(0, '__proto__')
         return rebuild(batch, [
@@ -183,23 +183,23 @@ describe('an epoch', () => {
   it('ends when an object has its bytes', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { compression: 'none', roll: rollWith({ maxBytes: 20_000 }) } })
-    const pieces = Array.from({ length: 10 }, (_, i) => ({ bytes: lines(...events(i * 200, i * 200 + 200)) }))
-    await stream({ commit, pieces })
+    const chunks = Array.from({ length: 10 }, (_, i) => ({ bytes: lines(...events(i * 200, i * 200 + 200)) }))
+    await stream({ commit, chunks })
     const sizes = commit.totals().objects.map(({ bytes }) => bytes)
-    const piece = pieces[0].bytes.length
+    const chunk = chunks[0].bytes.length
     assert.equal(sizes.length, commit.totals().epochs)
     assert.ok(sizes.length > 1)
-    for (const size of sizes.slice(0, -1)) assert.ok(size >= 20_000 && size < 20_000 + 2 * piece, `${size}`)
+    for (const size of sizes.slice(0, -1)) assert.ok(size >= 20_000 && size < 20_000 + 2 * chunk, `${size}`)
     assert.equal((await readIds(join(base, 'out'))).length, 2000)
   })
 
   it('counts compressed bytes', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { roll: rollWith({ maxBytes: 20_000 }) } })
-    const pieces = Array.from({ length: 20 }, (_, i) => ({ bytes: lines(...events(i * 500, i * 500 + 500)) }))
-    await stream({ commit, pieces })
+    const chunks = Array.from({ length: 20 }, (_, i) => ({ bytes: lines(...events(i * 500, i * 500 + 500)) }))
+    await stream({ commit, chunks })
     const { objects } = commit.totals()
-    const plain = pieces.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const plain = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0)
     assert.ok(objects.length < plain / 20_000 / 2, `${objects.length} objects`)
     assert.equal((await readIds(join(base, 'out'))).length, 10_000)
   })
@@ -209,7 +209,7 @@ describe('an epoch', () => {
     const commit = await openEvents(t, { base, sink: { roll: rollWith({ maxRecords: 250 }) } })
     await stream({
       commit,
-      pieces: Array.from({ length: 9 }, (_, i) => ({ bytes: lines(...events(i * 100, i * 100 + 100)) })),
+      chunks: Array.from({ length: 9 }, (_, i) => ({ bytes: lines(...events(i * 100, i * 100 + 100)) })),
     })
     assert.deepEqual(
       commit.totals().objects.map(({ records }) => records),
@@ -220,18 +220,18 @@ describe('an epoch', () => {
   it('ends by age when no batch arrives', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { roll: rollWith({ maxAge: 20 }) } })
-    async function* pieces() {
+    async function* chunks() {
       yield { bytes: lines({ id: 1 }), position: 1 }
       while (commit.position() === undefined) await new Promise((resolve) => setTimeout(resolve, 5))
       assert.equal(commit.totals().written, 1)
       yield { bytes: lines({ id: 2 }), position: 2 }
     }
-    await stream({ commit, pieces: pieces() })
+    await stream({ commit, chunks: chunks() })
     assert.equal(commit.totals().epochs, 2)
     assert.deepEqual(await readIds(join(base, 'out')), [1, 2])
   })
 
-  it('does not end between the pieces of a batch that was split', async (t) => {
+  it('does not end between the chunks of a batch that was split', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { roll: rollWith({ maxRecords: 1, maxAge: 1 }) } })
     const line = JSON.stringify({ text: 'x'.repeat(1000) })
@@ -241,7 +241,7 @@ describe('an epoch', () => {
       batches++
       return batch
     }
-    await stream({ commit, pieces: [{ bytes, position: 1 }], stage })
+    await stream({ commit, chunks: [{ bytes, position: 1 }], stage })
     assert.ok(batches > 1)
     assert.deepEqual(
       commit.totals().objects.map(({ records }) => records),
@@ -265,7 +265,7 @@ describe('the partitions of a key', () => {
       { id: 6, timestamp: '2024-03-04T18:59:59Z', service: 'sso' },
       { id: 7, timestamp: '2024-03-04T18:59:59Z', service: '../../etc' },
     ]
-    await stream({ commit, paths, pieces: [{ bytes: lines(...records) }] })
+    await stream({ commit, paths, chunks: [{ bytes: lines(...records) }] })
     const found = new Map<string, unknown[]>()
     for (const [name, text] of await readObjects(join(base, 'out'))) {
       found.set(
@@ -291,7 +291,7 @@ describe('the partitions of a key', () => {
     const paths = new Paths()
     const sink = { key: 'a/{record.id}', roll: rollWith({ maxPartitions: 4 }) }
     const commit = await openEvents(t, { base, paths, sink })
-    await stream({ commit, paths, pieces: [{ bytes: lines(...events(0, 10)) }, { bytes: lines(...events(0, 10)) }] })
+    await stream({ commit, paths, chunks: [{ bytes: lines(...events(0, 10)) }, { bytes: lines(...events(0, 10)) }] })
     const objects = commit.totals().objects.map(({ key, records }) => [key.slice(0, key.lastIndexOf('/')), records])
     assert.deepEqual(objects, [
       ['a/0', 2],
@@ -307,7 +307,7 @@ describe('the partitions of a key', () => {
     const key = Array.from({ length: 12 }, () => '{record.name}').join('/')
     const commit = await openEvents(t, { base, paths, sink: { key } })
     const names = ['short', 'l'.repeat(99), 'short']
-    await stream({ commit, paths, pieces: [{ bytes: lines(...names.map((name) => ({ name }))) }] })
+    await stream({ commit, paths, chunks: [{ bytes: lines(...names.map((name) => ({ name }))) }] })
     const objects = commit.totals().objects.map((object) => [object.key.split('/')[0], object.records])
     assert.deepEqual(objects, [
       ['short', 2],
@@ -320,13 +320,13 @@ describe('the partitions of a key', () => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
     const commit = await openEvents(t, { base, paths, sink: { key: 'long/'.repeat(250).slice(0, -1) } })
-    await assert.rejects(stream({ commit, paths, pieces: [{ bytes: lines(...events(0, 10)) }] }), {
+    await assert.rejects(stream({ commit, paths, chunks: [{ bytes: lines(...events(0, 10)) }] }), {
       code: 'SINK_REFUSED',
       message: /keys of more than 1024 bytes.*shorten `key`/,
     })
     await commit.close()
     const again = await openEvents(t, { base, paths })
-    await stream({ commit: again, paths, pieces: [{ bytes: lines(...events(0, 10)) }] })
+    await stream({ commit: again, paths, chunks: [{ bytes: lines(...events(0, 10)) }] })
     assert.equal((await readRecords(join(base, 'out'))).length, 10)
   })
 
@@ -334,8 +334,8 @@ describe('the partitions of a key', () => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
     const commit = await openEvents(t, { base, paths, bufferBytes: 5000, sink: { key: '{record.id}' } })
-    const pieces = Array.from({ length: 20 }, () => ({ bytes: lines(...events(0, 50)) }))
-    await stream({ commit, paths, pieces })
+    const chunks = Array.from({ length: 20 }, () => ({ bytes: lines(...events(0, 50)) }))
+    await stream({ commit, paths, chunks })
     const { objects } = commit.totals()
     assert.deepEqual([objects.length, objects.every(({ records }) => records === 20)], [50, true])
     const records = await readRecords(join(base, 'out'))
@@ -351,7 +351,7 @@ describe('rejects', () => {
     const commit = await openEvents(t, { base })
     await stream({
       commit,
-      pieces: [{ bytes: bad, origin: { name: 'a.ndjson', line: 5 } }],
+      chunks: [{ bytes: bad, origin: { name: 'a.ndjson', line: 5 } }],
       stage: (batch) => {
         batch.reject(0, 'NO_OWNER', 'owner', 'owner is empty')
         return batch
@@ -393,7 +393,7 @@ describe('rejects', () => {
       batch.reject(0, 'NO_OWNER', 'owner')
       return batch
     }
-    await stream({ commit, paths, pieces: [{ bytes: bad }], stage })
+    await stream({ commit, paths, chunks: [{ bytes: bad }], stage })
     const objects = await readObjects(join(base, 'bad'))
     const names = [...objects.keys()].map((name) =>
       name.replace(/[0-9a-f]{8}-0/, 'G-0').replace(/-[0-9a-f]{16}\./, '-H.'),
@@ -415,11 +415,11 @@ describe('a compression', () => {
       const paths = new Paths()
       const sink = { compression, key: '{record.odd}' }
       const commit = await openEvents(t, { base, paths, sink, bufferBytes: 10_000 })
-      const pieces = Array.from({ length: 40 }, (_, i) => {
+      const chunks = Array.from({ length: 40 }, (_, i) => {
         const records = events(i * 100, i * 100 + 100).map((event) => ({ ...event, odd: Number(event['id']) % 3 }))
         return { bytes: lines(...records) }
       })
-      await stream({ commit, paths, pieces })
+      await stream({ commit, paths, chunks })
       const ids = await readIds(join(base, 'out'))
       assert.deepEqual(
         ids.map(Number).toSorted((a, b) => a - b),
@@ -433,14 +433,14 @@ describe('a compression', () => {
       const paths = new Paths()
       const commit = await openEvents(t, { base, paths, sink: { compression, key: '{record.half}' } })
       const expected = ['', '']
-      const pieces = Array.from({ length: 24 }, (_, i) => {
+      const chunks = Array.from({ length: 24 }, (_, i) => {
         const half = i % 3 === 0 ? 0 : 1
         const fill = String.fromCharCode(97 + i).repeat(1000 + i)
         const bytes = lines(...events(i * 500, i * 500 + 500).map((event) => ({ ...event, half: `${half}`, fill })))
         expected[half] += bytes.toString()
         return { bytes }
       })
-      await stream({ commit, paths, pieces })
+      await stream({ commit, paths, chunks })
       const objects = await readObjects(join(base, 'out'))
       assert.deepEqual([...objects.values()].map(digestOf), expected.map(digestOf))
     })

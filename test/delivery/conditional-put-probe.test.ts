@@ -27,7 +27,7 @@ async function run(t: TestContext, { base, server, records = FOUR }: Run): Promi
     sink: { type: 's3', sink, key: '{record.id}', compression: 'none' },
     note: (message) => notes.push(message),
   })
-  await stream({ commit, paths, pieces: [{ bytes: lines(...records) }] })
+  await stream({ commit, paths, chunks: [{ bytes: lines(...records) }] })
   await commit.close()
   return notes
 }
@@ -44,7 +44,7 @@ describe('a store', () => {
     const server = await startStore(t)
     assert.deepEqual(await run(t, { base, server }), [])
     const name = `bucket ${BUCKET} at ${server.endpoint}`
-    assert.deepEqual(await storesOf(base), [{ name, refusesTwins: true }])
+    assert.deepEqual(await storesOf(base), [{ name, refusesOverwrite: true }])
     assert.equal(server.count('PutObject'), 5)
     await run(t, { base, server })
     assert.equal(server.count('PutObject'), 9)
@@ -58,8 +58,8 @@ describe('a store', () => {
       'the store ignores If-None-Match: it replaces an object that is there when it is put again',
     ])
     assert.deepEqual(putsOf(server), [1, 1, 1, 2])
-    const [{ refusesTwins }] = await storesOf(base)
-    assert.equal(refusesTwins, false)
+    const [{ refusesOverwrite }] = await storesOf(base)
+    assert.equal(refusesOverwrite, false)
     assert.deepEqual(await run(t, { base, server }), [])
   })
 

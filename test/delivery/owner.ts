@@ -13,6 +13,6 @@ const commit = await openCommit({
   note: () => undefined,
   sink: await fileTarget(join(base, 'out')),
 })
-await stream({ commit, pieces: [{ bytes: lines({ id: 1 }), position: 'committed' }] })
+await stream({ commit, chunks: [{ bytes: lines({ id: 1 }), position: 'committed' }] })
 process.send?.('committed')
 setInterval(() => undefined, 1000)

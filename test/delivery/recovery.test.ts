@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { ObjectSink } from '../../src/component.ts'
-import type { Piece } from '../../src/record/chunk.ts'
+import type { Chunk } from '../../src/record/chunk.ts'
 import { openDatabase } from '../../src/delivery/state/database.ts'
 import { realFiles } from '../../src/files.ts'
 import type { Files } from '../../src/files.ts'
@@ -30,7 +30,7 @@ import { codeFile } from '../support/paths.ts'
 const DEDUP = { stage: 'dedup', memory: 64 << 20 }
 const KEY = { dedupKey: ['id', 'timestamp'], dedupTime: 'timestamp' }
 
-/** Twenty pieces with positions; every third event comes again in the next piece. */
+/** Twenty chunks with positions; every third event comes again in the next chunk. */
 const SOURCE = Array.from({ length: 20 }, (_, i) => ({
   bytes: lines(...events(i * 7, i * 7 + 10), { id: `no time ${i}` }),
   position: i + 1,
@@ -70,13 +70,13 @@ describe('a crash', () => {
       },
     }
     const first = await openEvents(t, { base, sink: { sink } })
-    await assert.rejects(stream({ commit: first, pieces: [{ bytes: lines({ id: 1 }), position: 1 }] }), {
+    await assert.rejects(stream({ commit: first, chunks: [{ bytes: lines({ id: 1 }), position: 1 }] }), {
       code: 'SINK_REFUSED',
     })
     await first.close()
     const second = await openEvents(t, { base })
     assert.equal(second.position(), 1)
-    await stream({ commit: second, pieces: [] })
+    await stream({ commit: second, chunks: [] })
     assert.deepEqual(await readIds(join(base, 'out')), [1])
     assert.deepEqual(await readdir(join(base, 'state', 'events', 'outbox')), [])
   })
@@ -94,7 +94,7 @@ describe('a crash', () => {
     await once(child, 'exit')
     const commit = await openEvents(t, { base })
     assert.equal(commit.position(), 'committed')
-    await stream({ commit, pieces: [] })
+    await stream({ commit, chunks: [] })
     assert.deepEqual(await readIds(join(base, 'out')), [1])
   })
 })
@@ -106,14 +106,14 @@ describe('a failed sync', () => {
       if (name === 'fdatasync') throw new SluiceError('DISK_FAILED', 'EIO')
     })
     const commit = await openEvents(t, { base, files, sink: { roll: rollWith({ maxRecords: 1 }) } })
-    await assert.rejects(stream({ commit, pieces: SOURCE }), { code: 'DISK_FAILED' })
+    await assert.rejects(stream({ commit, chunks: SOURCE }), { code: 'DISK_FAILED' })
     assert.equal(commit.position(), undefined)
     assert.equal(commit.totals().epochs, 0)
   })
 
   it('is final while the file still grows, too', async (t) => {
     const base = await temporaryFolder(t)
-    const pieces = 80
+    const chunks = 80
     let read = 0
     const readAtSync: number[] = []
     const files = watchFiles((name) => {
@@ -122,12 +122,12 @@ describe('a failed sync', () => {
       if (readAtSync.length === 1) throw new SluiceError('DISK_FAILED', 'EIO')
     })
     const bytes = lines(...Array.from({ length: 512 }, (_, id) => ({ id, text: 'x'.repeat(1000) })))
-    function* source(): Generator<Piece> {
-      for (; read < pieces; read++) yield { bytes, position: read }
+    function* source(): Generator<Chunk> {
+      for (; read < chunks; read++) yield { bytes, position: read }
     }
     const commit = await openEvents(t, { base, files, sink: { compression: 'none' } })
-    await assert.rejects(stream({ commit, pieces: source() }), { code: 'DISK_FAILED' })
-    assert.ok(readAtSync[0] < pieces, `${readAtSync[0]} pieces were read before the first sync`)
+    await assert.rejects(stream({ commit, chunks: source() }), { code: 'DISK_FAILED' })
+    assert.ok(readAtSync[0] < chunks, `${readAtSync[0]} chunks were read before the first sync`)
     assert.equal(commit.position(), undefined)
     assert.equal(commit.totals().epochs, 0)
   })
@@ -149,7 +149,7 @@ describe('a state', () => {
     const base = join(await temporaryFolder(t), 'x'.repeat(120))
     const first = await openEvents(t, { base })
     await assert.rejects(openEvents(t, { base }), { code: 'STATE_IN_USE' })
-    await stream({ commit: first, pieces: [{ bytes: lines({ id: 1 }) }] })
+    await stream({ commit: first, chunks: [{ bytes: lines({ id: 1 }) }] })
     assert.deepEqual(await readIds(join(base, 'out')), [1])
   })
 
@@ -178,7 +178,7 @@ describe('a state', () => {
     bytes[17] ^= 1
     await writeFile(path, bytes)
     const commit = await openEvents(t, { base, dedup: DEDUP })
-    await assert.rejects(stream({ commit, pieces: SOURCE, ...KEY }), { code: 'STATE_DAMAGED', message: /checksum/ })
+    await assert.rejects(stream({ commit, chunks: SOURCE, ...KEY }), { code: 'STATE_DAMAGED', message: /checksum/ })
   })
 
   it('forgets claims behind the committed length', async (t) => {
@@ -187,7 +187,7 @@ describe('a state', () => {
     await appendFile(join(base, 'state', 'events', 'dedup', 'd19786'), Buffer.alloc(100, 7))
     await appendFile(join(base, 'state', 'events', 'dedup', 'd1'), Buffer.alloc(32, 7))
     const commit = await openEvents(t, { base, dedup: DEDUP })
-    await stream({ commit, pieces: SOURCE, ...KEY })
+    await stream({ commit, chunks: SOURCE, ...KEY })
     assert.deepEqual([commit.totals().written, commit.totals().duplicate], [0, 220])
     assert.ok(!(await readdir(join(base, 'state', 'events', 'dedup'))).includes('d1'))
   })
@@ -200,7 +200,7 @@ describe('a state', () => {
     db.transactionSync(() => db.putSync('meta', { ...db.get('meta'), format: 1 }))
     await db.close()
     await writeFile(join(folder, 'rejects', 'of-that-format'), '')
-    const refusal = { code: 'STATE_MISMATCH', message: /format 1, this version knows 2/ }
+    const refusal = { code: 'STATE_MISMATCH', message: /format 1, this version knows 3/ }
     await assert.rejects(openEvents(t, { base, dedup: DEDUP }), refusal)
     await assert.rejects(
       readState(folder, () => 0),
@@ -235,13 +235,13 @@ describe('a committed file that is gone', () => {
     const saved = join(base, 'saved')
     await cp(join(base, 'state'), saved, { recursive: true })
     const publisher = await openEvents(t, { base })
-    await stream({ commit: publisher, pieces: [] })
+    await stream({ commit: publisher, chunks: [] })
     await publisher.close()
     await rm(join(base, 'state'), { recursive: true })
     await cp(saved, join(base, 'state'), { recursive: true })
     for (const name of await readdir(outbox)) await rm(join(outbox, name))
     const commit = await openEvents(t, { base })
-    await stream({ commit, pieces: [] })
+    await stream({ commit, chunks: [] })
     assert.deepEqual(await readIds(join(base, 'out')), [1])
   })
 
@@ -260,7 +260,7 @@ describe('objects that an earlier run left', () => {
     await leaveUnpublished(t, base)
     const sink = await fileTarget(join(base, 'elsewhere'))
     const commit = await openEvents(t, { base, sink })
-    await stream({ commit, pieces: [{ bytes: lines({ id: 2 }) }] })
+    await stream({ commit, chunks: [{ bytes: lines({ id: 2 }) }] })
     assert.deepEqual(await readIds(join(base, 'out')), [1])
     assert.deepEqual(await readIds(join(base, 'elsewhere')), [2])
   })
@@ -289,7 +289,7 @@ async function runOver(t: TestContext, base: string, options: Partial<Setup>): P
   const commit = await openEvents(t, { base, paths, dedup: DEDUP, sink, ...options })
   try {
     const position = Number(commit.position() ?? 0)
-    await stream({ commit, paths, pieces: SOURCE.slice(position), ...KEY })
+    await stream({ commit, paths, chunks: SOURCE.slice(position), ...KEY })
   } finally {
     await commit.close()
   }
@@ -314,7 +314,7 @@ async function leaveUnpublished(t: TestContext, base: string): Promise<string> {
     publish: () => Promise.reject(new SluiceError('SINK_UNAVAILABLE', 'the store is away')),
   }
   const commit = await openEvents(t, { base, sink: { sink }, patience: { done: 10, interrupted: 10 } })
-  await assert.rejects(stream({ commit, pieces: [{ bytes: lines({ id: 1 }), position: 1 }] }), {
+  await assert.rejects(stream({ commit, chunks: [{ bytes: lines({ id: 1 }), position: 1 }] }), {
     code: 'SINK_UNAVAILABLE',
     message: /^1 committed objects .* not published \(the store is away\); .* next run publishes/,
   })

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 import zlib from 'node:zlib'
 import { openCommit } from '../../src/delivery/commit.ts'
 import type { Commit, CommitOptions, ObjectTarget } from '../../src/delivery/commit.ts'
-import type { Piece } from '../../src/record/chunk.ts'
+import type { Chunk } from '../../src/record/chunk.ts'
 import type { Batch, End } from '../../src/record/batch.ts'
 import { endBatch, openBatches } from '../../src/record/open-batches.ts'
 import type { JsonObject } from '../../src/record/json/json.ts'
@@ -58,10 +58,10 @@ export async function openEvents(test: TestContext, { base, sink, ...options }: 
   return commit
 }
 
-/** A stream of batches as the runtime makes it: pieces are numbered at the door and pass a `dedup` stage. */
+/** A stream of batches as the runtime makes it: chunks are numbered at the door and pass a `dedup` stage. */
 export interface StreamOptions {
   readonly commit: Commit
-  readonly pieces: Iterable<Piece> | AsyncIterable<Piece>
+  readonly chunks: Iterable<Chunk> | AsyncIterable<Chunk>
   readonly end?: End
   readonly paths?: Paths
   /** Fields of the key; without them there is no `dedup`. */
@@ -77,7 +77,7 @@ export async function stream(options: StreamOptions): Promise<void> {
 }
 
 async function* batchesOf(options: StreamOptions): AsyncGenerator<Batch> {
-  const { commit, pieces, end = { kind: 'done' }, paths = new Paths(), dedupKey, dedupTime, stage } = options
+  const { commit, chunks, end = { kind: 'done' }, paths = new Paths(), dedupKey, dedupTime, stage } = options
   const limits = defaultLimits
   const claim =
     dedupKey &&
@@ -93,11 +93,11 @@ async function* batchesOf(options: StreamOptions): AsyncGenerator<Batch> {
       },
     ))
   const numbers = new Map<string, number>()
-  for await (const piece of pieces) {
-    const partition = piece.partition ?? ''
+  for await (const chunk of chunks) {
+    const partition = chunk.partition ?? ''
     const number = numbers.get(partition) ?? 0
     numbers.set(partition, number + 1)
-    for (const batch of openBatches(piece, { partition, number, paths, limits })) {
+    for (const batch of openBatches(chunk, { partition, number, paths, limits })) {
       if (claim && 'batch' in claim) await claim.batch(batch)
       yield* [stage?.(batch) ?? batch].flat()
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Batch } from '../../src/record/batch.ts'
-import { Edit, State } from '../../src/record/batch.ts'
+import { Edit, RecordState } from '../../src/record/batch.ts'
 import { openBatches } from '../../src/record/open-batches.ts'
 import { Paths } from '../../src/record/paths/path.ts'
 import { defaultLimits, Kind } from '../../src/record/scan.ts'
@@ -181,7 +181,7 @@ void test('dropped and rejected records stay in place and are counted once', () 
   batch.reject(2, 'BAD', 'judge', 'because')
   batch.reject(2, 'WORSE', 'judge')
   batch.drop(2, 'dull')
-  assert.deepEqual([...batch.states], [State.live, State.dropped, State.rejected, State.live])
+  assert.deepEqual([...batch.states], [RecordState.live, RecordState.dropped, RecordState.rejected, RecordState.live])
   assert.equal(batch.live, 2)
   assert.deepEqual([...batch.tallies.dropped], [['dull', 1]])
   assert.deepEqual(batch.rejects, [

@@ -1,4 +1,4 @@
-import type { Run } from '../../src/record/lines/chunk-builder.ts'
+import type { LineChunk } from '../../src/record/lines/chunk-builder.ts'
 
 /** The same bytes in chunks that end at some places; places beyond the end count from the start again. */
 export function atBorders(bytes: Buffer, borders: readonly number[]): Buffer[] {
@@ -16,7 +16,7 @@ export function* reusing(chunks: Iterable<Buffer>): Generator<Buffer> {
 }
 
 /** Line number -> text without its line feed, or length and digest of a line that was skipped. Fails where numbers do not follow each other. */
-export function joinRuns(runs: Iterable<Pick<Run, 'bytes' | 'line' | 'skipped'>>): Map<number, string> {
+export function joinRuns(runs: Iterable<Pick<LineChunk, 'bytes' | 'line' | 'skipped'>>): Map<number, string> {
   const lines = new Map<number, string>()
   const add = (line: number, text: string) => {
     if (lines.size > 0 && !lines.has(line - 1)) throw new Error(`line ${line} does not follow the line before it`)

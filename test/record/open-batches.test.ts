@@ -7,8 +7,8 @@ import { MAX_RECORDS } from '../../src/record/scan.ts'
 
 const limits = { maxDepth: 4, maxLine: 40 }
 
-function open(piece: Parameters<typeof openBatches>[0], paths = new Paths()) {
-  return openBatches(piece, { partition: 'p', number: 7, paths, limits })
+function open(chunk: Parameters<typeof openBatches>[0], paths = new Paths()) {
+  return openBatches(chunk, { partition: 'p', number: 7, paths, limits })
 }
 
 function sha256(text: string | Buffer): string {
@@ -76,8 +76,8 @@ void test('an object that is too deep is rejected and not an error', () => {
   )
 })
 
-void test('an empty piece is one empty batch that moves the position', () => {
-  const [batch, ...others] = open({ position: { at: 9 }, sourceBytes: 12, horizon: 5 })
+void test('an empty chunk is one empty batch that moves the position', () => {
+  const [batch, ...others] = open({ position: { at: 9 }, sourceBytes: 12, lowWatermark: 5 })
   assert.equal(others.length, 0)
   assert.deepEqual(
     [
@@ -85,7 +85,7 @@ void test('an empty piece is one empty batch that moves the position', () => {
       batch.live,
       batch.position,
       batch.sourceBytes,
-      batch.horizon,
+      batch.lowWatermark,
       batch.partition,
       batch.number,
       batch.continues,
@@ -94,11 +94,11 @@ void test('an empty piece is one empty batch that moves the position', () => {
   )
 })
 
-void test('where the index is full a piece continues in another batch of the same number', () => {
+void test('where the index is full a chunk continues in another batch of the same number', () => {
   const count = 2 * MAX_RECORDS + 5
   const bytes = Buffer.from('{"a":1}\n\n'.repeat(count))
   const skipped = [{ line: 1e6, length: 50, digest: 'd' }]
-  const batches = open({ bytes, position: 1, skipped, horizon: 3, origin: { name: 'f', line: 11 } })
+  const batches = open({ bytes, position: 1, skipped, lowWatermark: 3, origin: { name: 'f', line: 11 } })
   assert.deepEqual(
     batches.map(({ count: records }) => records),
     [MAX_RECORDS, MAX_RECORDS, 5],
@@ -116,7 +116,7 @@ void test('where the index is full a piece continues in another batch of the sam
     [undefined, undefined, 1],
   )
   assert.deepEqual(
-    batches.map(({ horizon }) => horizon),
+    batches.map(({ lowWatermark }) => lowWatermark),
     [undefined, undefined, 3],
   )
   assert.deepEqual(
@@ -130,7 +130,7 @@ void test('where the index is full a piece continues in another batch of the sam
   assert.equal(batches[2].lineOf(4), 11 + 2 * (count - 1))
 })
 
-void test('a huge piece is cut into batches of a few megabytes at most', () => {
+void test('a huge chunk is cut into batches of a few megabytes at most', () => {
   const line = `{"a":"${'x'.repeat(1000)}"}\n`
   const bytes = Buffer.from(line.repeat(6000))
   const batches = openBatches(
@@ -142,7 +142,7 @@ void test('a huge piece is cut into batches of a few megabytes at most', () => {
   assert.equal(Buffer.concat(batches.map((batch) => batch.assemble())).equals(bytes), true)
 })
 
-void test('the bytes of a piece are used, not copied', () => {
+void test('the bytes of a chunk are used, not copied', () => {
   const bytes = Buffer.from('{"a":1}\n')
   assert.equal(open({ bytes })[0].bytes.buffer, bytes.buffer)
 })

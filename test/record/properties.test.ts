@@ -342,7 +342,7 @@ function describeAll(batches: readonly Batch[], lineOffset: number): string[] {
   )
 }
 
-void test('wherever a piece is split, the same records come out', () => {
+void test('wherever a chunk is split, the same records come out', () => {
   const anyLine = fc.oneof(
     { weight: 4, arbitrary: recordText },
     fc.constantFrom('', ' \t', '[1]', '{', 'nul', '{"a":1}\r', '\u00e9'),

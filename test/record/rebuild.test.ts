@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NO_BUCKET, State } from '../../src/record/batch.ts'
+import { NO_DEDUP_BUCKET, RecordState } from '../../src/record/batch.ts'
 import type { Batch } from '../../src/record/batch.ts'
 import { openBatches } from '../../src/record/open-batches.ts'
 import { Paths } from '../../src/record/paths/path.ts'
@@ -11,8 +11,8 @@ const SKIPPED = [{ line: 99, length: 7, digest: 'd' }]
 
 function open(lines: readonly string[], paths = new Paths()): Batch {
   const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''))
-  const piece = { bytes, position: 'here', skipped: SKIPPED, horizon: 8, origin: { name: 'f', line: 10 } }
-  return openBatches(piece, { partition: 'p', number: 4, paths, limits: defaultLimits })[0]
+  const chunk = { bytes, position: 'here', skipped: SKIPPED, lowWatermark: 8, origin: { name: 'f', line: 10 } }
+  return openBatches(chunk, { partition: 'p', number: 4, paths, limits: defaultLimits })[0]
 }
 
 function made(from: number, ...lines: string[]) {
@@ -48,7 +48,17 @@ void test('lines take the place of their records; rejects, numbers, groups and d
     next.assemble([0, 1, 2, 3, 4, 5]).toString(),
     '{"n":1,"secret":"[redacted]"}\n[\n{"n":30}\n{"n":31}\n{"n":32}\n{"n":40}\n',
   )
-  assert.deepEqual([...next.states], [State.rejected, State.rejected, State.live, State.live, State.live, State.live])
+  assert.deepEqual(
+    [...next.states],
+    [
+      RecordState.rejected,
+      RecordState.rejected,
+      RecordState.live,
+      RecordState.live,
+      RecordState.live,
+      RecordState.live,
+    ],
+  )
   assert.deepEqual(
     next.rejects.map(({ record, code, line, length }) => [record, code, line, length]),
     [
@@ -70,7 +80,7 @@ void test('lines take the place of their records; rejects, numbers, groups and d
   assert.deepEqual([...(next.digests?.keys.subarray(8, 16) ?? [])], [12, 13, 14, 15, 12, 13, 14, 15])
   assert.deepEqual([next.tallies.read, next.tallies.added], [6, 2])
   assert.deepEqual(
-    [next.partition, next.number, next.position, next.horizon, next.continues],
+    [next.partition, next.number, next.position, next.lowWatermark, next.continues],
     ['p', 4, 'here', 8, false],
   )
   assert.equal(balance(next), 0)
@@ -105,7 +115,7 @@ void test('lines that were made of no record come last, count as added and have 
     [0, 1, 2].map((record) => next.groupOf(record)),
     [0, NO_GROUP, NO_GROUP],
   )
-  assert.deepEqual([...(next.digests?.buckets ?? [])], [5, NO_BUCKET, NO_BUCKET])
+  assert.deepEqual([...(next.digests?.buckets ?? [])], [5, NO_DEDUP_BUCKET, NO_DEDUP_BUCKET])
   const [alone] = rebuild(open([]), made(0, '{"sum":1}'))
   assert.deepEqual([alone.live, alone.tallies.added, alone.lineOf(0), balance(alone)], [1, 1, 10, 0])
 })
@@ -121,40 +131,40 @@ void test('a batch without live records rebuilds to one that carries the rest', 
 void test('where the index is full a batch becomes several, and each one balances', () => {
   const batch = open(['{"n":0}', '[', '{"n":1}'])
   batch.reject(2, 'BAD', 'judge')
-  const pieces = rebuild(batch, made(0, ...Array.from({ length: 2 * MAX_RECORDS }, (_, n) => `{"n":${n}}`)))
+  const chunks = rebuild(batch, made(0, ...Array.from({ length: 2 * MAX_RECORDS }, (_, n) => `{"n":${n}}`)))
   assert.deepEqual(
-    pieces.map(({ count }) => count),
+    chunks.map(({ count }) => count),
     [MAX_RECORDS, MAX_RECORDS, 2],
   )
   assert.deepEqual(
-    pieces.map(({ continues }) => continues),
+    chunks.map(({ continues }) => continues),
     [true, true, false],
   )
   assert.deepEqual(
-    pieces.map(({ position }) => position),
+    chunks.map(({ position }) => position),
     [undefined, undefined, 'here'],
   )
   assert.deepEqual(
-    pieces.map(({ number }) => number),
+    chunks.map(({ number }) => number),
     [4, 4, 4],
   )
-  assert.deepEqual(pieces.map(balance), [0, 0, 0])
+  assert.deepEqual(chunks.map(balance), [0, 0, 0])
   assert.deepEqual(
-    pieces.map(({ rejects }) => rejects.map(({ record }) => record)),
+    chunks.map(({ rejects }) => rejects.map(({ record }) => record)),
     [[], [], [0, 1, -1]],
   )
   assert.equal(
-    pieces.reduce((sum, { tallies }) => sum + tallies.read, 0),
+    chunks.reduce((sum, { tallies }) => sum + tallies.read, 0),
     4,
   )
   assert.equal(
-    pieces.reduce((sum, { tallies }) => sum + tallies.added, 0),
+    chunks.reduce((sum, { tallies }) => sum + tallies.added, 0),
     2 * MAX_RECORDS - 1,
   )
-  assert.equal(pieces[2].groupOf(1), 2)
+  assert.equal(chunks[2].groupOf(1), 2)
 })
 
-void test('the pieces of a piece all continue but the last of the last', () => {
+void test('the chunks of a chunk all continue but the last of the last', () => {
   const bytes = Buffer.from('{}\n'.repeat(MAX_RECORDS + 1))
   const [first, last] = openBatches({ bytes }, { partition: '', number: 0, paths: new Paths(), limits: defaultLimits })
   assert.deepEqual(

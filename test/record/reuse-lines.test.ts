@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { Edit, NO_BUCKET, State } from '../../src/record/batch.ts'
+import { Edit, NO_DEDUP_BUCKET, RecordState } from '../../src/record/batch.ts'
 import type { Batch } from '../../src/record/batch.ts'
 import { openBatches } from '../../src/record/open-batches.ts'
 import { Paths } from '../../src/record/paths/path.ts'
@@ -61,7 +61,7 @@ test('a batch that was spliced is what a scan would have made of its lines', () 
         for (let record = 0; record < batch.count; record++) {
           const draw = records[numbers[record]]
           prepare(batch, record, draw, value)
-          if (batch.states[record] !== State.live) continue
+          if (batch.states[record] !== RecordState.live) continue
           for (const kind of draw.made) {
             const own = batch.line(record)
             if (kind === 'kept') lines.push({ from: record, text: own })
@@ -108,8 +108,8 @@ function assertLines(
   let record = 0
   let next = 0
   for (let from = 0; from <= batch.count; from++) {
-    if (from < batch.count && batch.states[from] === State.rejected) {
-      assert.equal(made.states[record], State.rejected)
+    if (from < batch.count && batch.states[from] === RecordState.rejected) {
+      assert.equal(made.states[record], RecordState.rejected)
       assert.deepEqual(made.line(record), batch.line(from))
       const reject = batch.rejects.find((candidate) => candidate.record === from)
       assert.deepEqual(
@@ -126,14 +126,14 @@ function assertLines(
       )
       const kept = bytes === undefined && added === undefined
       assert.deepEqual(made.line(record), kept ? batch.line(from) : alone.line(0))
-      assert.equal(made.states[record], kept ? State.live : alone.states[0])
+      assert.equal(made.states[record], kept ? RecordState.live : alone.states[0])
       assert.equal(
         made.rejects.find((candidate) => candidate.record === record)?.code,
         kept ? undefined : alone.rejects[0]?.code,
       )
       assert.equal(made.lineOf(record), from < batch.count ? batch.lineOf(from) : 5)
       assert.equal(made.groupOf(record), from < batch.count ? batch.groupOf(from) : NO_GROUP)
-      assert.equal(made.digests?.buckets[record], from < batch.count ? from : NO_BUCKET)
+      assert.equal(made.digests?.buckets[record], from < batch.count ? from : NO_DEDUP_BUCKET)
       assert.deepEqual(
         [...(made.digests?.keys.subarray(4 * record, 4 * record + 4) ?? [])],
         [0, 1, 2, 3].map((word) => (from < batch.count ? (4 * from + word) * 7 : 0)),
@@ -198,11 +198,11 @@ test('records that no index holds together are split as by a scan', () => {
   )
   batch.edit(batch.hit(0, batch.paths.add('a')), batch.token(Buffer.from('"x"')))
   const twice = [0, 1].flatMap((from) => Array.from({ length: MAX_RECORDS }, () => ({ from })))
-  const pieces = rebuild(batch, twice)
+  const chunks = rebuild(batch, twice)
   assert.deepEqual(
-    pieces.map(({ count }) => count),
+    chunks.map(({ count }) => count),
     [MAX_RECORDS, MAX_RECORDS],
   )
-  assert.equal(pieces[0].line(7).toString(), '{"a":"x"}')
-  assert.equal(pieces[1].line(7).toString(), '{"a":2}')
+  assert.equal(chunks[0].line(7).toString(), '{"a":"x"}')
+  assert.equal(chunks[1].line(7).toString(), '{"a":2}')
 })

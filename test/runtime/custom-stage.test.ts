@@ -248,7 +248,7 @@ test('digests and rejects come along when lines change', async () => {
   assert.equal(rejects[0].record, 2)
 })
 
-test('a batch that grows beyond an index comes out in pieces', async () => {
+test('a batch that grows beyond an index comes out in chunks', async () => {
   const outcome = await run(({ value }) => Array.from({ length: 30 }, (_, n) => ({ ...value, n })), many(1000))
   assert.equal(outcome.lines.length, 30_000)
   assert.ok(outcome.batches.length > 1)

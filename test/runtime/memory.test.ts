@@ -13,10 +13,10 @@ import { loadPipeline } from '../../src/config/load.ts'
 import type { CheckedPipeline } from '../../src/config/pipeline.ts'
 import type { Batch } from '../../src/record/batch.ts'
 import { endBatch, openBatches } from '../../src/record/open-batches.ts'
-import { LineFramer } from '../../src/record/lines/line-splitter.ts'
+import { LineSplitter } from '../../src/record/lines/line-splitter.ts'
 import { Paths } from '../../src/record/paths/path.ts'
 import type { Record } from '../../src/record/author/record.ts'
-import { giveBack, lendBuffer, lendWords, RUN_BYTES } from '../../src/record/memory.ts'
+import { release, acquireBuffer, acquireWords, CHUNK_BYTES } from '../../src/record/memory.ts'
 import { defaultLimits } from '../../src/record/scan.ts'
 import { previewPipeline } from '../../src/inspect/preview.ts'
 import { runPipeline } from '../../src/runtime/run.ts'
@@ -30,36 +30,36 @@ const INPUT = EVENTS.map((event) => `${JSON.stringify(event)}\n`).join('')
 const SCHEMA = JSON.stringify({ properties: { odd: { type: 'boolean' } } })
 
 test('memory that is given back is lent again, once, and foreign memory never', () => {
-  const lent = Array.from({ length: 8 }, lendBuffer)
-  for (const buffer of lent) giveBack(buffer.subarray(10, 20))
-  for (const buffer of lent) giveBack(buffer)
-  giveBack(Buffer.allocUnsafeSlow(RUN_BYTES))
-  const again = Array.from({ length: 9 }, lendBuffer)
+  const lent = Array.from({ length: 8 }, acquireBuffer)
+  for (const buffer of lent) release(buffer.subarray(10, 20))
+  for (const buffer of lent) release(buffer)
+  release(Buffer.allocUnsafeSlow(CHUNK_BYTES))
+  const again = Array.from({ length: 9 }, acquireBuffer)
   const memory = new Set(lent.map(({ buffer }) => buffer))
   assert.equal(again.filter(({ buffer }) => memory.delete(buffer)).length, 8)
   assert.equal(new Set(again.map(({ buffer }) => buffer)).size, 9)
 })
 
 test('the numbers of an index come from the same memory, unless they are few or too many', () => {
-  const words = RUN_BYTES / 4
-  const bytes = lendBuffer()
-  giveBack(bytes)
-  const few = lendWords(100)
-  const many = lendWords(words + 1)
-  const lent = lendWords(words / 2)
+  const words = CHUNK_BYTES / 4
+  const bytes = acquireBuffer()
+  release(bytes)
+  const few = acquireWords(100)
+  const many = acquireWords(words + 1)
+  const lent = acquireWords(words / 2)
   assert.deepEqual([few.length, many.length, lent.length], [100, words + 1, words / 2])
   assert.equal(lent.buffer, bytes.buffer)
   for (const own of [few, many]) {
     assert.ok(own.every((word) => word === 0))
-    giveBack(own)
-    assert.notEqual(lendBuffer().buffer, own.buffer)
+    release(own)
+    assert.notEqual(acquireBuffer().buffer, own.buffer)
   }
-  giveBack(lent.subarray(10, 20))
-  assert.equal(lendBuffer().buffer, bytes.buffer)
+  release(lent.subarray(10, 20))
+  assert.equal(acquireBuffer().buffer, bytes.buffer)
 })
 
 test('runs are made in memory that was given back, and nothing of theirs is in it', () => {
-  const framer = new LineFramer({ maxLine: 1 << 20 })
+  const framer = new LineSplitter({ maxLine: 1 << 20 })
   const line = Buffer.from(`${'x'.repeat(999)}\n`)
   const memory = new Set<ArrayBufferLike>()
   let runs = 0
@@ -69,7 +69,7 @@ test('runs are made in memory that was given back, and nothing of theirs is in i
       memory.add(bytes.buffer)
       assert.ok(bytes.every((byte, place) => byte === line[place % line.length]))
       bytes.fill('~')
-      giveBack(bytes)
+      release(bytes)
     }
   }
   assert.ok(runs > 30 && memory.size <= 10, `${runs} runs in ${memory.size} buffers`)
@@ -130,33 +130,33 @@ sink: { type: file, path: out, key: all, compression: none }
 })
 
 for (const kind of ['objects', 'stream'] as const) {
-  test(`the memory of a run that was split is given back with its last piece: ${kind}`, async (t) => {
+  test(`the memory of a run that was split is given back with its last chunk: ${kind}`, async (t) => {
     const base = await temporaryFolder(t)
     const written: string[] = []
     const write = (bytes: Buffer) => Promise.resolve(void written.push(...bytes.toString().trimEnd().split('\n')))
     const stream = {
       sink: { write, flush: () => Promise.resolve() },
       note: () => undefined,
-      givesBack: true,
+      releasesBatches: true,
       reusesOutput: true,
     }
     const sink = { compression: 'none' } as const
     const delivery =
-      kind === 'objects' ? await openEvents(t, { base, sink, givesBack: true }) : openStreamDelivery(stream)
+      kind === 'objects' ? await openEvents(t, { base, sink, releasesBatches: true }) : openStreamDelivery(stream)
 
     // Four times as many lines as the index of one batch holds.
     const lines = Array.from({ length: 60_000 }, (_, at) => `{"a":${at % 10}}`)
-    const bytes = lendBuffer()
+    const bytes = acquireBuffer()
     const end = bytes.write(`${lines.join('\n')}\n`)
     const paths = new Paths()
-    const pieces = openBatches(
+    const chunks = openBatches(
       { bytes: bytes.subarray(0, end) },
       { partition: '', number: 0, paths, limits: defaultLimits },
     )
-    assert.ok(pieces.length > 2)
+    assert.ok(chunks.length > 2)
     const writable = delivery.writable()
-    for (const piece of [...pieces, endBatch({ kind: 'done' }, { paths, limits: defaultLimits })]) {
-      await new Promise((resolve) => writable.write(piece, resolve))
+    for (const chunk of [...chunks, endBatch({ kind: 'done' }, { paths, limits: defaultLimits })]) {
+      await new Promise((resolve) => writable.write(chunk, resolve))
       overwriteFree()
     }
     await finished(writable.end())
@@ -321,8 +321,8 @@ async function overwriting<Result>(action: () => Promise<Result>): Promise<Resul
 
 /** One less than are kept at most, so that there is a place for one that is given back. */
 function overwriteFree(): void {
-  const buffers = Array.from({ length: 7 }, lendBuffer)
-  for (const buffer of buffers) giveBack(buffer.fill('~'))
+  const buffers = Array.from({ length: 7 }, acquireBuffer)
+  for (const buffer of buffers) release(buffer.fill('~'))
 }
 
 /** The lines of all objects in a folder, in the order of their names. */

@@ -41,15 +41,15 @@ for (const [ending, compress] of compressions) {
     for (const [form, text] of forms) {
       const name = join(folder, `archive.json${ending}`)
       await writeFile(name, compress(Buffer.from(text)))
-      const { pieces, error } = await read(name)
+      const { chunks, error } = await read(name)
       assert.equal(error, undefined, form)
       assert.deepEqual(
-        linesOf(pieces).map((line) => line.replace(/\r$/, '')),
+        linesOf(chunks).map((line) => line.replace(/\r$/, '')),
         events,
         form,
       )
-      assert.equal(pieces[0]?.origin?.line, 1)
-      assert.equal(pieces[0].origin.name, name)
+      assert.equal(chunks[0]?.origin?.line, 1)
+      assert.equal(chunks[0].origin.name, name)
     }
   })
 }
@@ -66,9 +66,9 @@ test('a single event is a record, whatever stands around it', async (t) => {
     `\n\n ${pretty[0]}`,
   ]) {
     await writeFile(name, text ?? '')
-    const { pieces } = await read(name)
+    const { chunks } = await read(name)
     assert.deepEqual(
-      linesOf(pieces)
+      linesOf(chunks)
         .filter((line) => line !== '')
         .map((line) => line.trim()),
       [events[0]],
@@ -84,7 +84,7 @@ test('compression is known by bytes, not by the name', async (t) => {
     for (const name of ['plain.json', 'wrong.json.gz', 'wrong.json.br']) {
       if (ending === '' && name.endsWith('.br')) continue
       await writeFile(join(folder, name), compress(text))
-      assert.deepEqual(linesOf((await read(join(folder, name))).pieces), events, `${ending} in ${name}`)
+      assert.deepEqual(linesOf((await read(join(folder, name))).chunks), events, `${ending} in ${name}`)
     }
   }
 })
@@ -93,18 +93,18 @@ test('a damaged first line of NDJSON is a line, and not the start of something e
   const name = join(await makeFolder(t), 'x.ndjson')
   for (const damaged of ['{"a":"cut', 'nonsense', 'null', '"[', '}{']) {
     await writeFile(name, [damaged, ...events].join('\n'))
-    assert.deepEqual(linesOf((await read(name)).pieces), [damaged, ...events])
+    assert.deepEqual(linesOf((await read(name)).chunks), [damaged, ...events])
   }
 })
 
 test('the format can be said', async (t) => {
   const name = join(await makeFolder(t), 'x.json')
   await writeFile(name, '[{"a":1}]\n[{"a":2}]\n')
-  assert.deepEqual(linesOf((await read(name, { format: 'ndjson' })).pieces), ['[{"a":1}]', '[{"a":2}]'])
-  assert.deepEqual(linesOf((await read(name, { format: 'array' })).pieces), ['{"a":1}', '{"a":2}'])
+  assert.deepEqual(linesOf((await read(name, { format: 'ndjson' })).chunks), ['[{"a":1}]', '[{"a":2}]'])
+  assert.deepEqual(linesOf((await read(name, { format: 'array' })).chunks), ['{"a":1}', '{"a":2}'])
   await writeFile(name, '{"a":1}\nx\n')
-  const { pieces, error } = await read(name, { format: 'array' })
-  assert.deepEqual(linesOf(pieces), ['{"a":1}'])
+  const { chunks, error } = await read(name, { format: 'array' })
+  assert.deepEqual(linesOf(chunks), ['{"a":1}'])
   assert.ok(error instanceof SluiceError && error.code === 'INPUT_CORRUPT')
   assert.match(error.message, /x\.json/)
 })
@@ -112,8 +112,8 @@ test('the format can be said', async (t) => {
 test('UTF-16 is refused with the way out', async (t) => {
   const name = join(await makeFolder(t), 'events.json')
   await writeFile(name, Buffer.from(`\ufeff[${events[0]}]`, 'utf16le'))
-  const { pieces, error } = await read(name)
-  assert.equal(pieces.length, 0)
+  const { chunks, error } = await read(name)
+  assert.equal(chunks.length, 0)
   assert.ok(error instanceof SluiceError && error.code === 'INPUT_CORRUPT')
   assert.match(error.message, /events\.json" is UTF-16/)
 })
@@ -128,16 +128,16 @@ test('a folder is read with the folders in it, sorted, known endings only, hidde
     const compress = compressions.get(/\.(gz|br)$/.exec(name)?.[0] ?? '')
     await writeFile(join(folder, name), compress?.(bytes) ?? bytes)
   }
-  const { pieces } = await read(folder)
+  const { chunks } = await read(folder)
   assert.deepEqual(
-    linesOf(pieces),
+    linesOf(chunks),
     wanted.map((name) => `{"name":"${name}"}`),
   )
   assert.deepEqual(
-    pieces.map(({ origin }) => origin?.name),
+    chunks.map(({ origin }) => origin?.name),
     wanted.map((name) => join(folder, name)),
   )
-  assert.equal(new Set(pieces.map(({ partition }) => partition)).size, wanted.length)
+  assert.equal(new Set(chunks.map(({ partition }) => partition)).size, wanted.length)
 })
 
 test('globs, lists and names with glob characters find their files, each one once', async (t) => {
@@ -148,9 +148,9 @@ test('globs, lists and names with glob characters find their files, each one onc
   }
   await symlink(join(folder, 'y.txt'), join(folder, 'link.json'))
   const named = async (...paths: string[]) => {
-    const { pieces, error } = await read(paths.map((path) => join(folder, path)))
+    const { chunks, error } = await read(paths.map((path) => join(folder, path)))
     assert.equal(error, undefined)
-    return linesOf(pieces).map((line) => line.split('"')[3])
+    return linesOf(chunks).map((line) => line.split('"')[3])
   }
   assert.deepEqual(await named('x[1].json'), ['x[1].json'])
   assert.deepEqual(await named('x?.json'), ['x1.json'])
@@ -166,7 +166,7 @@ test('links that lead in circles are not followed for ever', async (t) => {
   await symlink('.', join(folder, 'a', 'self.json'))
   await symlink(folder, join(folder, 'again'))
   for (const path of [folder, `${folder}/**/*.json`])
-    assert.deepEqual(linesOf((await read(path)).pieces), ['{"a":1}'], path)
+    assert.deepEqual(linesOf((await read(path)).chunks), ['{"a":1}'], path)
   await symlink('loop.json', join(folder, 'loop.json'))
   assert.match(String((await read(folder)).error), /loop\.json" is a link that leads to itself/)
 })
@@ -179,8 +179,8 @@ test('what finds no file is an error that says what was looked for', async (t) =
     ['', /no file in ".*" ends in \.json/],
     ['missing.json/x', /missing\.json\/x" does not exist/],
   ] as const) {
-    const { pieces, error } = await read(join(folder, path))
-    assert.equal(pieces.length, 0)
+    const { chunks, error } = await read(join(folder, path))
+    assert.equal(chunks.length, 0)
     assert.ok(error instanceof SluiceError && error.code === 'FILE_NOT_FOUND', path)
     assert.match(error.message, message)
   }
@@ -193,8 +193,8 @@ test('a file that is gone when its turn comes is named, and those before it were
   const lines: string[] = []
   await assert.rejects(
     async () => {
-      for await (const piece of start(folder)) {
-        lines.push(...linesOf([piece]))
+      for await (const chunk of start(folder)) {
+        lines.push(...linesOf([chunk]))
         await rm(join(folder, '2.json'))
       }
     },
@@ -232,9 +232,9 @@ test('empty files are read without a word', async (t) => {
   await writeFile(join(folder, 'b.json.br'), '')
   await writeFile(join(folder, 'c.json.gz'), gzipSync(''))
   await writeFile(join(folder, 'd.json'), '\n')
-  const { pieces, error, notes } = await read(folder)
+  const { chunks, error, notes } = await read(folder)
   assert.equal(error, undefined)
-  assert.deepEqual(linesOf(pieces).join(''), '')
+  assert.deepEqual(linesOf(chunks).join(''), '')
   assert.deepEqual(notes, [])
 })
 
@@ -245,39 +245,39 @@ test('lines that are too long are reported between those around them', async (t)
     for (const [ending, compress] of compressions) {
       const name = join(folder, `long.json${ending}`)
       await writeFile(name, compress(Buffer.from(text)))
-      const { pieces } = await read(name)
-      assert.deepEqual(linesOf(pieces), ['{"n":1}', '{"n":3}'])
+      const { chunks } = await read(name)
+      assert.deepEqual(linesOf(chunks), ['{"n":1}', '{"n":3}'])
       assert.deepEqual(
-        pieces.flatMap(({ skipped = [] }) => skipped.map(({ line, length }) => [line, length])),
+        chunks.flatMap(({ skipped = [] }) => skipped.map(({ line, length }) => [line, length])),
         [[2, long.length]],
       )
     }
   }
 })
 
-test('the bytes of all pieces sum up to the size of the files, also when compressed', async (t) => {
+test('the bytes of all chunks sum up to the size of the files, also when compressed', async (t) => {
   const folder = await makeFolder(t)
   const text = `${events.join('\n')}\n`.repeat(200)
   for (const [ending, compress] of compressions)
     await writeFile(join(folder, `x.json${ending}`), compress(Buffer.from(text)))
-  const { pieces } = await read(folder)
+  const { chunks } = await read(folder)
   const total = await createSource(folder).total?.()
-  assert.equal(linesOf(pieces).length, compressions.size * 200 * events.length)
+  assert.equal(linesOf(chunks).length, compressions.size * 200 * events.length)
   assert.ok(total !== undefined && total.bytes > text.length)
   assert.equal(
-    pieces.reduce((sum, { sourceBytes = 0 }) => sum + sourceBytes, 0),
+    chunks.reduce((sum, { sourceBytes = 0 }) => sum + sourceBytes, 0),
     total.bytes,
   )
   assert.equal(await createSource([folder, '-']).total?.(), undefined)
 })
 
-test('pieces are not changed while later ones are read', async (t) => {
+test('chunks are not changed while later ones are read', async (t) => {
   const name = join(await makeFolder(t), 'x.ndjson')
   const lines = Array.from({ length: 40_000 }, (_, i) => JSON.stringify({ i, text: 'x'.repeat(i % 100) }))
   await writeFile(name, lines.join('\n'))
-  const { pieces } = await read(name)
-  assert.ok(pieces.length > 3)
-  assert.deepEqual(linesOf(pieces), lines)
+  const { chunks } = await read(name)
+  assert.ok(chunks.length > 3)
+  assert.deepEqual(linesOf(chunks), lines)
 })
 
 test('the signal ends reading', async (t) => {
@@ -287,14 +287,14 @@ test('the signal ends reading', async (t) => {
     const name = join(folder, `x.json${ending}`)
     await writeFile(name, compress(Buffer.from(text)))
     const stop = new AbortController()
-    let pieces = 0
-    for await (const piece of start([name, folder], { signal: stop.signal })) {
-      assert.ok(piece.bytes !== undefined)
-      pieces++
+    let chunks = 0
+    for await (const chunk of start([name, folder], { signal: stop.signal })) {
+      assert.ok(chunk.bytes !== undefined)
+      chunks++
       stop.abort()
     }
     // A chunk that was cut already may give one run more.
-    assert.ok(pieces <= 2, `${pieces} pieces`)
+    assert.ok(chunks <= 2, `${chunks} chunks`)
   }
 })
 
@@ -303,9 +303,9 @@ test('following reads new lines and new files, and a line only when it is comple
   await writeFile(join(folder, 'a.log'), '{"n":1}\n{"n":')
   const stop = new AbortController()
   t.after(() => stop.abort())
-  const pieces = start(folder, { signal: stop.signal }, [], true)[Symbol.asyncIterator]()
+  const chunks = start(folder, { signal: stop.signal }, [], true)[Symbol.asyncIterator]()
   const nextLines = async () => {
-    const { value, done } = await pieces.next()
+    const { value, done } = await chunks.next()
     return done === true ? 'the end' : linesOf([value])
   }
   assert.deepEqual(await nextLines(), ['{"n":1}'])

@@ -45,10 +45,10 @@ void test('a cursor in the body is passed on without going through a number', as
   assert.equal(server.requests.length, 5)
 
   for (let stopAt = 1; stopAt < 5; stopAt++) {
-    const first = await readSource(source, { onPiece: (_piece, { pieces }) => pieces.length < stopAt })
+    const first = await readSource(source, { onPiece: (_piece, { chunks }) => chunks.length < stopAt })
     const second = await readSource(source, { positions: first.positions })
     assert.deepEqual(idsOf([...first.lines, ...second.lines]), ids(0, 10))
-    assert.equal(second.pieces.length, 5 - stopAt)
+    assert.equal(second.chunks.length, 5 - stopAt)
   }
 })
 
@@ -149,14 +149,14 @@ for (const [records_, open, close] of [
     const reading = await readSource(await openSource(configOf(server, { records: records_ })), { maxLine: 1000 })
     assert.equal(reading.error, undefined)
     assert.deepEqual(idsOf(reading.lines), [0, 2])
-    const skipped = reading.pieces.flatMap((piece) => piece.skipped ?? [])
+    const skipped = reading.chunks.flatMap((chunk) => chunk.skipped ?? [])
     assert.deepEqual(
       skipped.map(({ line, length }) => [line, length]),
       [[2, long.length]],
     )
     assert.match(skipped[0]?.digest ?? '', /^[0-9a-f]{64}$/)
     assert.deepEqual(
-      reading.pieces.filter((piece) => linesOf(piece).length > 0).map(({ origin }) => origin?.line),
+      reading.chunks.filter((chunk) => linesOf(chunk).length > 0).map(({ origin }) => origin?.line),
       [1, 3],
     )
   })
@@ -410,8 +410,8 @@ void test('204 is a page without records, whatever encoding its headers speak of
   )
   const reading = await readSource(await openSource(configOf(server, {})))
   assert.equal(reading.error, undefined)
-  assert.equal(reading.pieces.length, 1)
-  assert.notEqual(reading.pieces[0]?.position, undefined)
+  assert.equal(reading.chunks.length, 1)
+  assert.notEqual(reading.chunks[0]?.position, undefined)
 })
 
 void test('a slow pipeline holds the server back, however large the page is', async (context) => {
@@ -435,9 +435,9 @@ void test('a slow pipeline holds the server back, however large the page is', as
   let taken = 0
   let ahead = 0
   const reading = await readSource(await openSource(configOf(server, {})), {
-    onPiece: async (piece, { lines }) => {
+    onPiece: async (chunk, { lines }) => {
       lines.length = 0
-      taken += piece.bytes?.length ?? 0
+      taken += chunk.bytes?.length ?? 0
       for (let i = 0; i < 20; i++) await turn()
       ahead = Math.max(ahead, sent * block.length - taken)
     },
@@ -472,10 +472,10 @@ void test('windows are asked for in the format of the API, whole seconds rounded
   assert.equal(headers['x-from'], '2024-03-04T00:00:00.250Z')
   assert.equal(headers['x-fixed'], '{a}')
   assert.equal(body, '{"from":1709510400250,"to":1709510402,"text":"to 2024-03-04T00:00:01.750Z","keep":[1,null,true]}')
-  assert.deepEqual(reading.positions.get('a/b c'), { frontier: '2024-03-04T00:00:01.750Z', open: [] })
+  assert.deepEqual(reading.positions.get('a/b c'), { highWatermark: '2024-03-04T00:00:01.750Z', open: [] })
 })
 
-void test('a clock of ours that is fast does not move the frontier beyond the time of the API', async (context) => {
+void test('a clock of ours that is fast does not move the highWatermark beyond the time of the API', async (context) => {
   const behind = 3 * 3_600_000
   const server = await startServer(context, (_request, response) =>
     sendJson(response, '[]', { date: new Date(Date.now() - behind).toUTCString() }),
@@ -485,9 +485,9 @@ void test('a clock of ours that is fast does not move the frontier beyond the ti
   const reading = await readSource(await openSource(configOf(server, { window })))
   assert.equal(reading.error, undefined)
   const [position] = reading.positions.values()
-  const { frontier }: { frontier: string } = JSON.parse(JSON.stringify(position))
-  assert.ok(Date.parse(frontier) <= Date.now() - behind - 60_000)
-  assert.ok(Date.parse(frontier) >= before - behind - 62_000)
+  const { highWatermark }: { highWatermark: string } = JSON.parse(JSON.stringify(position))
+  assert.ok(Date.parse(highWatermark) <= Date.now() - behind - 60_000)
+  assert.ok(Date.parse(highWatermark) >= before - behind - 62_000)
   assert.equal(server.requests.length, 1)
 })
 
@@ -581,7 +581,7 @@ void test('reading ends at once while the server keeps silent', async (context) 
   const server = await startServer(context, () => stop.abort())
   const reading = await readSource(await openSource(configOf(server, {})), { signal: stop.signal })
   assert.equal(reading.error, undefined)
-  assert.deepEqual(reading.pieces, [])
+  assert.deepEqual(reading.chunks, [])
 })
 
 void test('reading ends at once while it waits for another try', async (context) => {
@@ -605,7 +605,7 @@ void test('a server that is not there is unavailable', async (context) => {
 void test('a position of something else is refused', async (context) => {
   const server = await startServer(context, (_request, response) => sendJson(response, '[]'))
   const source = await openSource(configOf(server, {}))
-  const wrong: Json[] = [{ offset: 12 }, 'x', { open: [{}] }, { open: [], frontier: 'soon' }]
+  const wrong: Json[] = [{ offset: 12 }, 'x', { open: [{}] }, { open: [], highWatermark: 'soon' }]
   for (const position of wrong) {
     const reading = await readSource(source, { positions: new Map<string, Json>([['', position]]) })
     assert.equal(reading.error?.code, 'STATE_MISMATCH')

@@ -56,8 +56,8 @@ function messagesOf({ notes }: Reading): string[] {
 
 function frontierOf(reading: Reading, partition = ''): number {
   const position = JSON.stringify(reading.positions.get(partition))
-  const { frontier }: { frontier: string } = JSON.parse(position)
-  return Date.parse(frontier)
+  const { highWatermark }: { highWatermark: string } = JSON.parse(position)
+  return Date.parse(highWatermark)
 }
 
 void test('rule 1: the last page is the one that is not full, though it has a cursor too', async (context) => {
@@ -97,12 +97,12 @@ void test('rule 2: a reading that is stopped anywhere goes on with its window an
   const server = await start(context)
   const source = await openSource(configOf(server))
   const whole = await readSource(source)
-  const pages = whole.pieces.filter(({ position }) => position !== undefined).length
+  const pages = whole.chunks.filter(({ position }) => position !== undefined).length
   assert.equal(pages, 7)
-  for (let stopAt = 1; stopAt < whole.pieces.length; stopAt++) {
-    const first = await readSource(source, { onPiece: (_piece, { pieces }) => pieces.length < stopAt })
+  for (let stopAt = 1; stopAt < whole.chunks.length; stopAt++) {
+    const first = await readSource(source, { onPiece: (_piece, { chunks }) => chunks.length < stopAt })
     assert.equal(first.error, undefined)
-    assert.equal(first.pieces.length, stopAt)
+    assert.equal(first.chunks.length, stopAt)
     const before = eventRequests(server).length
     const second = await readSource(source, { positions: first.positions })
     assert.equal(second.error, undefined)
@@ -124,7 +124,7 @@ void test('rule 2: a reading that is stopped anywhere goes on with its window an
 void test('rule 2: a cursor that is refused begins the window again', async (context) => {
   const server = await start(context)
   const source = await openSource(configOf(server))
-  const first = await readSource(source, { onPiece: (_piece, { pieces }) => pieces.length < 3 })
+  const first = await readSource(source, { onPiece: (_piece, { chunks }) => chunks.length < 3 })
   const stale = JSON.stringify([...first.positions]).replace(/\[\d{10}/, '[1111111111')
   const positions = new Map<string, Json>(JSON.parse(stale))
   assert.notDeepEqual(positions, first.positions)
@@ -137,7 +137,7 @@ void test('rule 2: a cursor that is refused begins the window again', async (con
 void test('rule 2: a cursor of another query is not used', async (context) => {
   const server = await start(context)
   const first = await readSource(await openSource(configOf(server)), {
-    onPiece: (_piece, { pieces }) => pieces.length < 3,
+    onPiece: (_piece, { chunks }) => chunks.length < 3,
   })
   const before = eventRequests(server).length
   const changed = await openSource(configOf(server, { services: ['all', 'sso'] }))
@@ -585,18 +585,18 @@ void test('organizations take turns page by page, each with a checkpoint of its 
   const reading = await readSource(source)
   assert.equal(reading.error, undefined)
   for (const org of organizations) {
-    const lines = reading.pieces.filter(({ partition }) => partition === org).flatMap(linesOf)
+    const lines = reading.chunks.filter(({ partition }) => partition === org).flatMap(linesOf)
     assertAllRead(server, lines, org)
     assert.ok(frontierOf(reading, org) > Date.now() - HOUR)
   }
   const turns = eventRequests(server).map(({ org }) => organizations.indexOf(org ?? ''))
   assert.deepEqual(turns, [0, 1, 2, 0, 1, 2, 0, 1, 2])
 
-  const stopped = await readSource(source, { onPiece: (_piece, { pieces }) => pieces.length < 5 })
+  const stopped = await readSource(source, { onPiece: (_piece, { chunks }) => chunks.length < 5 })
   const rest = await readSource(source, { positions: stopped.positions })
   for (const org of organizations) {
-    const pieces = [...stopped.pieces, ...rest.pieces].filter(({ partition }) => partition === org)
-    assertAllRead(server, pieces.flatMap(linesOf), org)
+    const chunks = [...stopped.chunks, ...rest.chunks].filter(({ partition }) => partition === org)
+    assertAllRead(server, chunks.flatMap(linesOf), org)
   }
 })
 
@@ -620,7 +620,7 @@ void test('an organization that fails is named, and does not keep the others fro
     new RegExp(`^tenant ${organizations[1]}: .*402: Directory Insights is not licensed`),
   )
   for (const org of [organizations[0], organizations[2]]) {
-    const lines = reading.pieces.filter(({ partition }) => partition === org).flatMap(linesOf)
+    const lines = reading.chunks.filter(({ partition }) => partition === org).flatMap(linesOf)
     assertAllRead(server, lines, org)
   }
 })
@@ -666,7 +666,7 @@ void test('a bounded window reads what lies in it, and following ends there', as
   assert.ok(eventRequests(server).length > 5)
 })
 
-void test('steps cover the time without holes, and pieces tell how far back more may come', async (context) => {
+void test('steps cover the time without holes, and chunks tell how far back more may come', async (context) => {
   const server = await start(context)
   const window = { since: '12h', step: '1h', overlap: '5m' }
   const reading = await readSource(await openSource(configOf(server, { window })))
@@ -679,12 +679,12 @@ void test('steps cover the time without holes, and pieces tell how far back more
     if (before === undefined) continue
     assert.equal(Date.parse(before.end_time) - Date.parse(body.start_time), 5 * MINUTE)
   }
-  const horizons = reading.pieces.map(({ horizon = NaN }) => horizon)
+  const lowWatermarks = reading.chunks.map(({ lowWatermark = NaN }) => lowWatermark)
   // A repair may go back to the first whole hour that was read.
-  assert.equal(horizons.at(-1), Math.ceil(Date.parse(bodies[0].start_time) / HOUR) * HOUR)
+  assert.equal(lowWatermarks.at(-1), Math.ceil(Date.parse(bodies[0].start_time) / HOUR) * HOUR)
   assert.deepEqual(
-    horizons,
-    horizons.toSorted((a, b) => a - b),
+    lowWatermarks,
+    lowWatermarks.toSorted((a, b) => a - b),
   )
 })
 
@@ -696,18 +696,18 @@ void test('events twice in a row and over page borders are read as they come', a
   assertAllRead(server, reading.lines)
 })
 
-void test('a large page is cut into pieces, and only the last of them has a position', async (context) => {
+void test('a large page is cut into chunks, and only the last of them has a position', async (context) => {
   const server = await start(context, { events: 4000 })
   const reading = await readSource(await openSource(configOf(server, { limit: 10_000 })))
   assertAllRead(server, reading.lines)
-  assert.ok(reading.pieces.length > 5)
+  assert.ok(reading.chunks.length > 5)
   assert.deepEqual(
-    reading.pieces.map(({ position }) => position !== undefined),
-    reading.pieces.map((_, at) => at === reading.pieces.length - 1),
+    reading.chunks.map(({ position }) => position !== undefined),
+    reading.chunks.map((_, at) => at === reading.chunks.length - 1),
   )
   assert.deepEqual(
-    reading.pieces.map(({ origin }) => origin?.line),
-    reading.pieces.map((_, at) => 1 + reading.pieces.slice(0, at).flatMap(linesOf).length),
+    reading.chunks.map(({ origin }) => origin?.line),
+    reading.chunks.map((_, at) => 1 + reading.chunks.slice(0, at).flatMap(linesOf).length),
   )
 })
 

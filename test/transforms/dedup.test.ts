@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { NO_BUCKET } from '../../src/record/batch.ts'
+import { NO_DEDUP_BUCKET } from '../../src/record/batch.ts'
 import type { Digests } from '../../src/record/batch.ts'
 import dedup from '../../src/transforms/dedup.ts'
 import redact from '../../src/transforms/redact.ts'
@@ -110,7 +110,7 @@ test('with missing: pass such a record goes on without a claim', async () => {
   assert.deepEqual(rejects, [])
   assert.equal(lines.length, 2)
   assert.deepEqual(digestsOf(batches[0].digests), ['0,0,0', '0,0,0'])
-  assert.deepEqual([...(batches[0].digests?.buckets ?? [])], [NO_BUCKET, NO_BUCKET])
+  assert.deepEqual([...(batches[0].digests?.buckets ?? [])], [NO_DEDUP_BUCKET, NO_DEDUP_BUCKET])
 })
 
 test('a claim lies in the bucket of its day; absurd and odd times have none', async () => {
@@ -125,10 +125,10 @@ test('a claim lies in the bucket of its day; absurd and odd times have none', as
     { id: 'a', timestamp: 1709510400000 },
   ])
   const day = Date.UTC(2024, 2, 4) / DAY
-  const none = NO_BUCKET
+  const none = NO_DEDUP_BUCKET
   assert.deepEqual([...(batches[0].digests?.buckets ?? [])], [day, day - 1, day - 1, none, none, none, none, none])
   const soon = await runStage(dedup, EVENT, [eventIn(DAY)])
-  assert.notEqual(soon.batches[0].digests?.buckets[0], NO_BUCKET)
+  assert.notEqual(soon.batches[0].digests?.buckets[0], NO_DEDUP_BUCKET)
 })
 
 test('the hash key decides about the digests, and nothing else does', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { State } from '../../src/record/batch.ts'
+import { RecordState } from '../../src/record/batch.ts'
 import redact from '../../src/transforms/redact.ts'
 import { createEventSet, SECRET_MARK } from '../servers/events.ts'
 import type { Json } from '../../src/record/json/json.ts'
@@ -156,7 +156,7 @@ test('rejected and dropped records are redacted too', async () => {
       },
     },
   )
-  assert.deepEqual([...batches[0].states], [State.rejected, State.dropped, State.live])
+  assert.deepEqual([...batches[0].states], [RecordState.rejected, RecordState.dropped, RecordState.live])
   for (const record of [0, 1, 2]) assert.equal(batches[0].line(record).toString(), `{"password":${M}}`)
   assert.equal(rejects[0].text, `{"password":${M}}`)
 })

@@ -58,8 +58,8 @@ export async function checkStage<Properties extends TProperties>(
 
 export function openRecords(records: readonly (string | object)[], paths = new Paths()): Batch[] {
   const text = records.map((record) => `${typeof record === 'string' ? record : JSON.stringify(record)}\n`).join('')
-  const piece = { bytes: Buffer.from(text), origin: { name: 'test', line: 1 } }
-  return openBatches(piece, { partition: '', number: 0, paths, limits: defaultLimits })
+  const chunk = { bytes: Buffer.from(text), origin: { name: 'test', line: 1 } }
+  return openBatches(chunk, { partition: '', number: 0, paths, limits: defaultLimits })
 }
 
 export function outcomeOf(batches: readonly Batch[]): Outcome {

@@ -1,16 +1,17 @@
 import { crc32 } from 'node:zlib'
 import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
-import { NO_BUCKET } from '../../record/batch.ts'
-import { ClaimTable, ENTRY_BYTES, Found } from './dedup-table.ts'
+import { NO_DEDUP_BUCKET } from '../../record/batch.ts'
+import { DedupTable, ENTRY_BYTES, Found } from './dedup-table.ts'
 import type { Files } from '../../files.ts'
-import type { Claims } from './deduplicate.ts'
-import type { BucketRow } from '../state/rows.ts'
+import type { DedupKeys } from './deduplicate.ts'
+import type { DedupBucketRow } from '../state/rows.ts'
+import { DAY } from '../../time.ts'
 
 export interface DedupIndexOptions {
   readonly folder: string
   readonly files: Files
-  readonly rows: readonly BucketRow[]
+  readonly rows: readonly DedupBucketRow[]
   /** Name of the stage, for messages. */
   readonly stage: string
   /** Budget in bytes. */
@@ -26,7 +27,7 @@ export interface DedupIndexOptions {
  * Claims of the open epoch are in memory only, until `write` appends them behind the committed length. A bucket is loaded when it is first
  * asked for and leaves memory again, under pressure, when the open epoch has not asked for it: so a bucket is loaded at most once an epoch.
  */
-export class DedupIndex implements Claims {
+export class DedupIndex implements DedupKeys {
   readonly #options: DedupIndexOptions
   readonly #buckets = new Map<string, Bucket>()
   readonly #days = new Map<number, Bucket>()
@@ -60,23 +61,23 @@ export class DedupIndex implements Claims {
     return bytes
   }
 
-  async prepare(days: Iterable<number>, horizon: number | undefined): Promise<void> {
+  async prepare(days: Iterable<number>, lowWatermark: number | undefined): Promise<void> {
     for (const day of days) {
-      if (day === NO_BUCKET) await this.#prepareProgress(horizon)
+      if (day === NO_DEDUP_BUCKET) await this.#prepareProgress(lowWatermark)
       else await this.#load(this.#bucket(`d${day}`))
     }
     this.#makeRoom(0)
   }
 
-  touch(entries: Uint32Array, at: number, day: number): void {
-    const bucket = day === NO_BUCKET ? this.#progress : this.#days.get(day)
-    bucket?.table?.touch(entries, at)
+  prefetch(entries: Uint32Array, at: number, day: number): void {
+    const bucket = day === NO_DEDUP_BUCKET ? this.#progress : this.#days.get(day)
+    bucket?.table?.prefetch(entries, at)
   }
 
-  claim(entries: Uint32Array, at: number, day: number): number {
-    const bucket = day === NO_BUCKET ? this.#progress : this.#days.get(day)
+  add(entries: Uint32Array, at: number, day: number): number {
+    const bucket = day === NO_DEDUP_BUCKET ? this.#progress : this.#days.get(day)
     if (!bucket?.table) throw new SluiceError('INTERNAL', `the bucket of day ${day} was not prepared`)
-    if (day === NO_BUCKET) {
+    if (day === NO_DEDUP_BUCKET) {
       const found = this.#findElsewhere(entries, at, bucket)
       if (found !== Found.new) return found
     }
@@ -87,14 +88,14 @@ export class DedupIndex implements Claims {
    * Appends the claims of the epoch and syncs them. They count when the rows returned are committed.
    * `created` tells that the folder has new names. With `keep` they are never forgotten.
    */
-  async write({ keep }: { keep: boolean }): Promise<{ rows: BucketRow[]; created: boolean }> {
-    const rows: BucketRow[] = []
+  async write({ keep }: { keep: boolean }): Promise<{ rows: DedupBucketRow[]; created: boolean }> {
+    const rows: DedupBucketRow[] = []
     let created = false
     for (const bucket of this.#buckets.values()) {
       if (!bucket.table || pendingOf(bucket) === 0) continue
       const row = await append(bucket.table, bucket.row, this.#options)
       created ||= bucket.row.length === 0
-      rows.push(keep ? { ...row, kept: true } : row)
+      rows.push(keep ? { ...row, permanent: true } : row)
     }
     return { rows, created }
   }
@@ -107,12 +108,12 @@ export class DedupIndex implements Claims {
     const { within } = this.#options
     if (within === undefined) return []
     return [...this.#buckets.values()]
-      .filter((bucket) => !bucket.row.kept && pendingOf(bucket) === 0 && endOf(bucket.row.name) + within <= oldest)
+      .filter((bucket) => !bucket.row.permanent && pendingOf(bucket) === 0 && endOf(bucket.row.name) + within <= oldest)
       .map(({ row }) => row.name)
   }
 
   /** To be called when the state has the rows of `write` and has dropped the expired ones. */
-  async committed(rows: readonly BucketRow[], expired: readonly string[]): Promise<void> {
+  async committed(rows: readonly DedupBucketRow[], expired: readonly string[]): Promise<void> {
     for (const row of rows) {
       const bucket = this.#bucket(row.name)
       bucket.row = row
@@ -126,8 +127,9 @@ export class DedupIndex implements Claims {
     for (const name of expired) await this.#options.files.unlink(join(this.#options.folder, name))
   }
 
-  async #prepareProgress(horizon: number | undefined): Promise<void> {
-    const day = horizon === undefined || this.#options.within === undefined ? '' : String(Math.floor(horizon / DAY))
+  async #prepareProgress(lowWatermark: number | undefined): Promise<void> {
+    const day =
+      lowWatermark === undefined || this.#options.within === undefined ? '' : String(Math.floor(lowWatermark / DAY))
     this.#progress = this.#bucket(`p${day}`)
     for (const bucket of this.#buckets.values()) {
       if (bucket.row.name.startsWith('p')) await this.#load(bucket)
@@ -147,7 +149,7 @@ export class DedupIndex implements Claims {
     return this.#buckets.get(name) ?? this.#keep({ name, length: 0, crc: 0 })
   }
 
-  #keep(row: BucketRow): Bucket {
+  #keep(row: DedupBucketRow): Bucket {
     const bucket: Bucket = { row, table: undefined, touched: -1 }
     this.#buckets.set(row.name, bucket)
     if (row.name.startsWith('d')) this.#days.set(dayOf(row.name), bucket)
@@ -158,7 +160,7 @@ export class DedupIndex implements Claims {
     bucket.touched = this.#epoch
     if (bucket.table) return
     const expected = bucket.row.length / ENTRY_BYTES
-    const table = new ClaimTable(expected)
+    const table = new DedupTable(expected)
     this.#makeRoom(table.bytes)
     bucket.table = table
     if (expected > 0) await fill(table, join(this.#options.folder, bucket.row.name), bucket.row, this.#options.files)
@@ -183,14 +185,13 @@ export class DedupIndex implements Claims {
 }
 
 interface Bucket {
-  row: BucketRow
+  row: DedupBucketRow
   /** Undefined while the bucket is not in memory. Behind the committed entries it has those of the open epoch. */
-  table: ClaimTable | undefined
+  table: DedupTable | undefined
   /** The last epoch, counted from the start of the process, that asked for it. */
   touched: number
 }
 
-const DAY = 86_400_000
 /** Of a bucket that is loaded. */
 const CHUNK = 8 << 20
 const WRITE_BYTES = 1 << 20
@@ -214,7 +215,11 @@ function pendingOf({ table, row }: Bucket): number {
 }
 
 /** Appends what is not committed yet. Returns the row that commits it. */
-async function append(table: ClaimTable, row: BucketRow, { folder, files }: DedupIndexOptions): Promise<BucketRow> {
+async function append(
+  table: DedupTable,
+  row: DedupBucketRow,
+  { folder, files }: DedupIndexOptions,
+): Promise<DedupBucketRow> {
   let { length, crc } = row
   const file = await files.open(join(folder, row.name), length === 0 ? 'wx' : 'r+')
   try {
@@ -230,11 +235,11 @@ async function append(table: ClaimTable, row: BucketRow, { folder, files }: Dedu
   return { ...row, length, crc }
 }
 
-/** Many small pieces as few large ones. */
-function* inChunks(pieces: Iterable<Uint32Array>): Generator<Buffer, void> {
+/** Many small chunks as few large ones. */
+function* inChunks(chunks: Iterable<Uint32Array>): Generator<Buffer, void> {
   let chunk: Buffer[] = []
   let length = 0
-  for (const { buffer, byteOffset, byteLength } of pieces) {
+  for (const { buffer, byteOffset, byteLength } of chunks) {
     chunk.push(Buffer.from(buffer, byteOffset, byteLength))
     length += byteLength
     if (length < WRITE_BYTES) continue
@@ -245,7 +250,7 @@ function* inChunks(pieces: Iterable<Uint32Array>): Generator<Buffer, void> {
   if (length > 0) yield Buffer.concat(chunk)
 }
 
-async function cutTail(path: string, row: BucketRow, files: Files): Promise<void> {
+async function cutTail(path: string, row: DedupBucketRow, files: Files): Promise<void> {
   const size = await files.size(path)
   if (size === row.length) return
   if (size === undefined || size < row.length) {
@@ -262,7 +267,7 @@ async function cutTail(path: string, row: BucketRow, files: Files): Promise<void
   }
 }
 
-async function fill(table: ClaimTable, path: string, row: BucketRow, files: Files): Promise<void> {
+async function fill(table: DedupTable, path: string, row: DedupBucketRow, files: Files): Promise<void> {
   const file = await files.open(path, 'r')
   const words = new Uint32Array(Math.min(CHUNK, row.length) / 4)
   let crc = 0

@@ -11,7 +11,7 @@ export const Found = { new: 0, same: 1, differs: 2 } as const
  * A slot of the index is 0 when it is free, else the number of an entry, counted from 1, with as many bits of its key above it as there is room for: so
  * an entry is hardly ever read that is not the one that is looked for.
  */
-export class ClaimTable {
+export class DedupTable {
   /** The memory of the entries, in pages of `PAGE`. Segments take blocks of it as they need them. */
   readonly #pages: Uint32Array[] = []
   #blocks = 0
@@ -47,7 +47,7 @@ export class ClaimTable {
    * Brings the place of an entry into the processor's cache. For many entries in a row that is faster than adding them at once: their reads do not
    * wait for each other.
    */
-  touch(entries: Uint32Array, at: number): void {
+  prefetch(entries: Uint32Array, at: number): void {
     const { slots } = this.#segments[segmentOf(entries, at)]
     touched[0] = slots[homeOf(slots, entries[at + 1])]
   }
@@ -78,7 +78,7 @@ export class ClaimTable {
     this.commit()
   }
 
-  /** The entries that are not committed, in pieces. */
+  /** The entries that are not committed, in chunks. */
   *pending(): Generator<Uint32Array, void> {
     for (const { committed, count, blocks } of this.#segments) {
       for (let i = committed; i < count;) {

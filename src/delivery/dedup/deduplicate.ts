@@ -1,23 +1,23 @@
 import { createHash } from 'node:crypto'
 import type { Batch, Digests, Reject } from '../../record/batch.ts'
-import { NO_BUCKET, State } from '../../record/batch.ts'
+import { NO_DEDUP_BUCKET, RecordState } from '../../record/batch.ts'
 import { NO_GROUP } from '../../record/rebuild.ts'
 import { RECORD_STRIDE } from '../../record/scan.ts'
 import { latenessOf } from './late-arrivals.ts'
-import { ClaimTable, ENTRY_WORDS, Found } from './dedup-table.ts'
+import { DedupTable, ENTRY_WORDS, Found } from './dedup-table.ts'
 
 /** The claims that are probed and made. An entry is 4 numbers of an array: 96 bits of key, 32 of content. */
-export interface Claims {
+export interface DedupKeys {
   /** Loads what a batch's probes need: the buckets of these days (`NO_BUCKET` among them), at this progress of the source. */
-  prepare(days: Iterable<number>, horizon: number | undefined): Promise<void>
+  prepare(days: Iterable<number>, lowWatermark: number | undefined): Promise<void>
   /** Says that an entry is about to be claimed: that is faster when all of a batch are known. */
-  touch(entries: Uint32Array, at: number, day: number): void
+  prefetch(entries: Uint32Array, at: number, day: number): void
   /** Claims the key unless it is claimed. Returns one of `Found`. */
-  claim(entries: Uint32Array, at: number, day: number): number
+  add(entries: Uint32Array, at: number, day: number): number
 }
 
 /** What becomes of a batch's records. */
-export interface Settlement {
+export interface DedupResult {
   /** Live records to be written, in order. */
   readonly written: Uint32Array
   readonly rejects: readonly Reject[]
@@ -33,23 +33,23 @@ export interface Settlement {
  * never withdrawn, and dropped and rejected records make none. Records made from one settle together: a key that a sibling claimed is free to
  * the others. A rejection leaves a mark in place of a claim, so that the same record, read again, is a duplicate instead of a second reject.
  */
-export class Settler {
-  readonly #claims: Claims | undefined
+export class Deduplicator {
+  readonly #claims: DedupKeys | undefined
   readonly #written = new Siblings()
   readonly #rejected = new Siblings()
 
   /** Without claims, and without a `dedup` among the stages, every record is written. */
-  constructor(claims?: Claims) {
+  constructor(claims?: DedupKeys) {
     this.#claims = claims
   }
 
-  async settle(batch: Batch): Promise<Settlement> {
+  async deduplicate(batch: Batch): Promise<DedupResult> {
     if (!this.#claims || !batch.digests) return untouched(batch)
-    await this.#claims.prepare(daysOf(batch), batch.horizon)
+    await this.#claims.prepare(daysOf(batch), batch.lowWatermark)
     const differs = { count: 0 }
-    const written = this.#settleLive(batch, this.#claims, differs)
+    const written = this.#deduplicateLive(batch, this.#claims, differs)
     // Its mark is its own: refused again, it would pass for a copy of itself.
-    const rejects = batch.replay ? batch.rejects : this.#settleRejects(batch, this.#claims)
+    const rejects = batch.replay ? batch.rejects : this.#deduplicateRejects(batch, this.#claims)
     if (!batch.continues) {
       this.#written.leave()
       this.#rejected.leave()
@@ -63,18 +63,19 @@ export class Settler {
     }
   }
 
-  #settleLive(batch: Batch, claims: Claims, differs: { count: number }): Uint32Array {
+  #deduplicateLive(batch: Batch, claims: DedupKeys, differs: { count: number }): Uint32Array {
     const { digests, states, count } = batch
     const written = new Uint32Array(batch.live)
     if (digests) {
       for (let record = 0; record < count; record++) {
-        if (states[record] === State.live) claims.touch(digests.keys, record * ENTRY_WORDS, digests.buckets[record])
+        if (states[record] === RecordState.live)
+          claims.prefetch(digests.keys, record * ENTRY_WORDS, digests.buckets[record])
       }
     }
     if (!batch.hasSiblings) this.#written.leave()
     let length = 0
     for (let record = 0; record < count; record++) {
-      if (states[record] !== State.live) continue
+      if (states[record] !== RecordState.live) continue
       const found = digests && hasDigest(digests, record) ? this.#claim(batch, digests, record, claims) : Found.new
       if (found === Found.new) written[length++] = record
       else if (found === Found.differs) differs.count++
@@ -82,14 +83,14 @@ export class Settler {
     return written.subarray(0, length)
   }
 
-  #claim(batch: Batch, digests: Digests, record: number, claims: Claims): number {
+  #claim(batch: Batch, digests: Digests, record: number, claims: DedupKeys): number {
     const at = record * ENTRY_WORDS
-    if (!batch.hasSiblings) return claims.claim(digests.keys, at, digests.buckets[record])
+    if (!batch.hasSiblings) return claims.add(digests.keys, at, digests.buckets[record])
     this.#written.enter(batch.groupOf(record))
     return this.#written.claim(claims, digests.keys, at, digests.buckets[record])
   }
 
-  #settleRejects(batch: Batch, claims: Claims): Reject[] {
+  #deduplicateRejects(batch: Batch, claims: DedupKeys): Reject[] {
     return batch.rejects.filter((reject) => {
       this.#rejected.enter(reject.record < 0 ? undefined : batch.groupOf(reject.record))
       return this.#rejected.claim(claims, markOf(batch, reject), 0, bucketOf(batch, reject)) === Found.new
@@ -115,8 +116,8 @@ class Siblings {
     this.enter(undefined)
   }
 
-  claim(claims: Claims, entries: Uint32Array, at: number, day: number): number {
-    const found = claims.claim(entries, at, day)
+  claim(claims: DedupKeys, entries: Uint32Array, at: number, day: number): number {
+    const found = claims.add(entries, at, day)
     if (found !== Found.new) return this.#has(entries, at) ? Found.new : found
     if (this.#length === this.#keys.length) {
       const larger = new Uint32Array(2 * this.#length)
@@ -137,20 +138,20 @@ class Siblings {
 }
 
 /** Claims that are kept nowhere: for tests, previews and sinks without a state. */
-export function memoryClaims(): Claims {
-  const table = new ClaimTable()
+export function memoryDedupKeys(): DedupKeys {
+  const table = new DedupTable()
   return {
     prepare: () => Promise.resolve(),
-    touch: (entries, at) => table.touch(entries, at),
-    claim: (entries, at) => table.add(entries, at),
+    prefetch: (entries, at) => table.prefetch(entries, at),
+    add: (entries, at) => table.add(entries, at),
   }
 }
 
-function untouched(batch: Batch): Settlement {
+function untouched(batch: Batch): DedupResult {
   const written = new Uint32Array(batch.live)
   let length = 0
   for (let record = 0; record < batch.count; record++)
-    if (batch.states[record] === State.live) written[length++] = record
+    if (batch.states[record] === RecordState.live) written[length++] = record
   return { written, rejects: batch.rejects, duplicate: 0, duplicateDiffers: 0, late: new Map() }
 }
 
@@ -158,7 +159,7 @@ function daysOf(batch: Batch): Set<number> {
   const days = new Set<number>()
   let last: number | undefined
   for (let record = 0; record < batch.count; record++) {
-    if (!batch.digests || batch.states[record] !== State.live || !hasDigest(batch.digests, record)) continue
+    if (!batch.digests || batch.states[record] !== RecordState.live || !hasDigest(batch.digests, record)) continue
     const day = batch.digests.buckets[record]
     if (day !== last) days.add(day)
     last = day
@@ -174,7 +175,9 @@ function hasDigest(digests: Digests, record: number): boolean {
 }
 
 function bucketOf(batch: Batch, { record }: Reject): number {
-  return batch.digests && record >= 0 && hasDigest(batch.digests, record) ? batch.digests.buckets[record] : NO_BUCKET
+  return batch.digests && record >= 0 && hasDigest(batch.digests, record)
+    ? batch.digests.buckets[record]
+    : NO_DEDUP_BUCKET
 }
 
 /** The stage and the key where there is one, else the stage and the bytes as they were read. */

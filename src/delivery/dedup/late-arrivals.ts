@@ -1,5 +1,6 @@
 import type { Batch } from '../../record/batch.ts'
 import { parseInstant } from '../../record/json/instant.ts'
+import { DAY, HOUR, MINUTE } from '../../time.ts'
 
 /**
  * The records that came late: those of a time that had been read before. By how long after their own time they were first seen, at most;
@@ -21,10 +22,6 @@ export function latenessOf(batch: Batch, written: Uint32Array): Map<string, numb
   }
   return late
 }
-
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
 
 const DELAYS = [
   ['5m', 5 * MINUTE],

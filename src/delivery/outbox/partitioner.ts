@@ -5,6 +5,7 @@ import type { Batch } from '../../record/batch.ts'
 import { parseInstant } from '../../record/json/instant.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
 import { Fault, HIT_STRIDE, Kind } from '../../record/scan.ts'
+import { DAY, HOUR, MINUTE } from '../../time.ts'
 
 /** What stands for a value that is not there. */
 const UNKNOWN = 'unknown'
@@ -81,10 +82,6 @@ function groupFields(template: KeyTemplate, paths: Paths): Field[] {
   }
   return [...fields.values()]
 }
-
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
 
 /** A key is only built when a field shows something else than in the record before. */
 function createPartitioner(fixed: readonly (string | undefined)[], fields: readonly Field[]): Partitioner {

@@ -7,6 +7,7 @@ import type { Files } from '../../files.ts'
 import type { State } from '../state/state.ts'
 import type { Role } from '../state/rows.ts'
 import type { ObjectRow } from '../state/rows.ts'
+import type { Note } from '../../observe/log.ts'
 
 export interface PublisherOptions {
   /** The outbox. */
@@ -20,8 +21,6 @@ export interface PublisherOptions {
   /** What stops the run: a refusal of the store or a failure of the state. */
   readonly failed: (error: Error) => void
 }
-
-export type Note = (message: string, facts?: { readonly [name: string]: string | number | boolean }) => void
 
 /**
  * Makes committed objects visible, several at once and in any order, and retires them: first the row goes to the history, then the file is
@@ -166,14 +165,14 @@ export class Publisher {
 
   #attemptOf(row: ObjectRow): Attempt {
     const { state } = this.#options
-    let left = row.left
+    let resumeToken = row.resumeToken
     return {
-      get left() {
-        return left
+      get resumeToken() {
+        return resumeToken
       },
-      async leave(value) {
-        left = value
-        await state.leave(row, value)
+      async saveResumeToken(value) {
+        resumeToken = value
+        await state.saveResumeToken(row, value)
       },
     }
   }
@@ -219,16 +218,16 @@ export class Publisher {
   /** Finds out, with the first object of a store, whether it refuses to replace one that is there. A failure leaves that to the next run. */
   async #testStore(row: ObjectRow, attempt: Attempt): Promise<void> {
     const { state, note } = this.#options
-    const { twins } = this.#sink(row)
-    if (!twins || this.#stop.signal.aborted) return
+    const { conditionalPutProbe } = this.#sink(row)
+    if (!conditionalPutProbe || this.#stop.signal.aborted) return
     const file = this.#fileOf(row)
-    const name = twins.store(file, row.destination)
+    const name = conditionalPutProbe.store(file, row.destination)
     if (this.#stores.has(name)) return
     this.#stores.add(name)
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LONGEST_TEST)])
-    const [result] = await Promise.allSettled([twins.isRefused(file, row.destination, signal, attempt)])
+    const [result] = await Promise.allSettled([conditionalPutProbe.isRefused(file, row.destination, signal, attempt)])
     if (result.status === 'rejected') return
-    await state.keepStore({ name, refusesTwins: result.value })
+    await state.keepStore({ name, refusesOverwrite: result.value })
     if (result.value) return
     note('the store ignores If-None-Match: it replaces an object that is there when it is put again', { store: name })
   }

@@ -2,44 +2,44 @@ import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { RejectId } from '../../record/batch.ts'
 import { LINE_FEED } from '../../record/json/ascii.ts'
-import { codeOf } from '../../files.ts'
-import { keptLines, rejectsFolder } from './local-rejects.ts'
-import type { KeptRow } from '../state/rows.ts'
+import { isPending, rejectsFolder } from './local-rejects.ts'
+import type { LocalRejectsRow } from '../state/rows.ts'
 import { readState } from '../state/state-reader.ts'
+import { systemCode } from '../../errors.ts'
 
 /** A reject as it was kept, see `rejectLine`. */
-export interface KeptReject {
+export interface LocalReject {
   readonly id: RejectId
   readonly code: string
   readonly stage: string
   readonly detail?: string
   readonly origin: string
   readonly line: number
-  readonly claim?: string
+  readonly dedupKey?: string
   readonly part?: true
   /** The whole line as it stands in the file. */
   readonly json: string
 }
 
-export interface KeptRejectsView {
+export interface LocalRejectsView {
   /** Records that went for want of space. */
-  readonly letGo: number
-  readonly rejects: AsyncIterable<KeptReject>
+  readonly evicted: number
+  readonly rejects: AsyncIterable<LocalReject>
 }
 
 /** The rejects in a state folder, the oldest first, while whoever owns it works on. @throws SluiceError STATE_NOT_FOUND */
-export async function readKeptRejects(folder: string): Promise<KeptRejectsView> {
-  const { rows, letGo } = await readState(folder, (state) => ({
-    rows: state.keptRejects(),
-    letGo: state.rejectCounts.letGo,
+export async function readLocalRejects(folder: string): Promise<LocalRejectsView> {
+  const { rows, evicted } = await readState(folder, (state) => ({
+    rows: state.localRejects(),
+    evicted: state.rejectCounts.evicted,
   }))
-  return { letGo, rejects: readRows(folder, rows) }
+  return { evicted, rejects: readRows(folder, rows) }
 }
 
 /** The rejects of these rows that were not replayed. */
-export async function* readRows(folder: string, rows: readonly KeptRow[]): AsyncGenerator<KeptReject> {
+export async function* readRows(folder: string, rows: readonly LocalRejectsRow[]): AsyncGenerator<LocalReject> {
   for (const row of rows) {
-    const isKept = keptLines(row)
+    const isKept = isPending(row)
     let at = 0
     try {
       for await (const line of linesOf(createReadStream(join(rejectsFolder(folder), row.file)))) {
@@ -48,7 +48,7 @@ export async function* readRows(folder: string, rows: readonly KeptRow[]): Async
       }
     } catch (error) {
       // The owner has let it go meanwhile.
-      if (codeOf(error) !== 'ENOENT') throw error
+      if (systemCode(error) !== 'ENOENT') throw error
     }
   }
 }
@@ -66,9 +66,9 @@ async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
 }
 
-function parse(json: string, id: RejectId): KeptReject {
-  const facts: Omit<KeptReject, 'json'> = JSON.parse(json)
-  const { code, stage, detail, origin, line, claim, part } = facts
+function parse(json: string, id: RejectId): LocalReject {
+  const facts: Omit<LocalReject, 'json'> = JSON.parse(json)
+  const { code, stage, detail, origin, line, dedupKey, part } = facts
   return {
     id,
     code,
@@ -76,7 +76,7 @@ function parse(json: string, id: RejectId): KeptReject {
     ...(detail !== undefined && { detail }),
     origin,
     line,
-    ...(claim !== undefined && { claim }),
+    ...(dedupKey !== undefined && { dedupKey }),
     ...(part && { part }),
     json,
   }

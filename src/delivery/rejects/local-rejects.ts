@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { RejectId } from '../../record/batch.ts'
 import type { Files, OpenFile } from '../../files.ts'
-import type { KeptChange, KeptRow } from '../state/rows.ts'
+import type { LocalRejectsChange, LocalRejectsRow } from '../state/rows.ts'
 
-export interface KeptRejectsOptions {
+export interface LocalRejectsOptions {
   readonly folder: string
   readonly files: Files
-  readonly rows: readonly KeptRow[]
+  readonly rows: readonly LocalRejectsRow[]
   /** Bytes of all files; the oldest go when there are more. */
   readonly budget: number
 }
@@ -16,29 +16,29 @@ export interface KeptRejectsOptions {
  * The rejects in the state folder: a plain NDJSON file for each epoch that has some. A file counts when its row is committed; files go when
  * their row has gone.
  */
-export class KeptRejects {
-  readonly #options: KeptRejectsOptions
-  #rows: readonly KeptRow[]
+export class LocalRejects {
+  readonly #options: LocalRejectsOptions
+  #rows: readonly LocalRejectsRow[]
   #open: OpenEpoch | undefined
   /** Numbers of rejects by epoch that are forgotten with the next commit. */
   readonly #replayed = new Map<number, Set<number>>()
 
   /** Deletes what no row names. */
-  static async open(options: KeptRejectsOptions): Promise<KeptRejects> {
+  static async open(options: LocalRejectsOptions): Promise<LocalRejects> {
     const { folder, files, rows } = options
     await files.makeFolder(folder)
     const names = new Set(rows.map(({ file }) => file))
     for (const name of await files.readdir(folder)) if (!names.has(name)) await files.unlink(join(folder, name))
-    return new KeptRejects(options)
+    return new LocalRejects(options)
   }
 
-  constructor(options: KeptRejectsOptions) {
+  constructor(options: LocalRejectsOptions) {
     this.#options = options
     this.#rows = options.rows
   }
 
   /** Committed ones, the oldest first. */
-  get rows(): readonly KeptRow[] {
+  get rows(): readonly LocalRejectsRow[] {
     return this.#rows
   }
 
@@ -68,7 +68,7 @@ export class KeptRejects {
   }
 
   /** Writes what waits and syncs the file. The folder is still to be synced. */
-  async finish(): Promise<KeptChange> {
+  async finish(): Promise<LocalRejectsChange> {
     const added = await this.#close()
     const now = this.#rows.map((row) => {
       const numbers = this.#replayed.get(row.epoch)
@@ -83,14 +83,14 @@ export class KeptRejects {
     return {
       rows: all.filter((row) => !gone.has(row) && (row === added || this.#replayed.has(row.epoch))),
       gone: [...gone],
-      letGo: excess.reduce((sum, row) => sum + remaining(row), 0),
+      evicted: excess.reduce((sum, row) => sum + remaining(row), 0),
       replayed: [...this.#replayed.values()].reduce((sum, { size }) => sum + size, 0),
       created: added !== undefined,
     }
   }
 
   /** To be called when the state has made the change. */
-  async committed({ rows, gone }: KeptChange): Promise<void> {
+  async committed({ rows, gone }: LocalRejectsChange): Promise<void> {
     const { folder, files } = this.#options
     const changed = new Set([...rows, ...gone].map(({ epoch }) => epoch))
     this.#rows = [...this.#rows.filter(({ epoch }) => !changed.has(epoch)), ...rows].toSorted(
@@ -105,7 +105,7 @@ export class KeptRejects {
     await this.#open?.file?.close()
   }
 
-  async #close(): Promise<KeptRow | undefined> {
+  async #close(): Promise<LocalRejectsRow | undefined> {
     const open = this.#open
     if (!open) return undefined
     await this.#write(open)
@@ -117,9 +117,9 @@ export class KeptRejects {
   }
 
   /** The oldest rows, whose files go when there is a new one. */
-  #excess(rows: readonly KeptRow[], added: KeptRow | undefined): KeptRow[] {
+  #excess(rows: readonly LocalRejectsRow[], added: LocalRejectsRow | undefined): LocalRejectsRow[] {
     let bytes = rows.reduce((sum, row) => sum + row.bytes, 0)
-    const gone: KeptRow[] = []
+    const gone: LocalRejectsRow[] = []
     for (const row of rows) {
       if (bytes <= this.#options.budget || row === added) break
       gone.push(row)
@@ -146,12 +146,12 @@ export function rejectsFolder(folder: string): string {
 }
 
 /** Of a row's records, how many are kept. */
-export function remaining({ records, replayed }: KeptRow): number {
+export function remaining({ records, replayed }: LocalRejectsRow): number {
   return records - (replayed?.records ?? 0)
 }
 
 /** Tells of a line's number whether the reject is kept. */
-export function keptLines({ records, replayed }: KeptRow): (at: number) => boolean {
+export function isPending({ records, replayed }: LocalRejectsRow): (at: number) => boolean {
   const bits = Buffer.from(replayed?.bits ?? '', 'base64')
   return (at) => at < records && ((bits[at >> 3] ?? 0) & (1 << (at & 7))) === 0
 }
@@ -180,7 +180,7 @@ function nameOf(epoch: number): string {
   return `${String(epoch).padStart(8, '0')}.ndjson`
 }
 
-function without(row: KeptRow, numbers: ReadonlySet<number>): KeptRow {
+function without(row: LocalRejectsRow, numbers: ReadonlySet<number>): LocalRejectsRow {
   const bits = Buffer.alloc(Math.ceil(row.records / 8))
   bits.set(Buffer.from(row.replayed?.bits ?? '', 'base64'))
   for (const at of numbers) bits[at >> 3] |= 1 << (at & 7)

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { NO_BUCKET } from '../../record/batch.ts'
-import type { Batch, Claim, Reject, RejectId } from '../../record/batch.ts'
+import { NO_DEDUP_BUCKET } from '../../record/batch.ts'
+import type { Batch, DedupKey, Reject, RejectId } from '../../record/batch.ts'
 import { NO_GROUP } from '../../record/rebuild.ts'
 import { Fault } from '../../record/scan.ts'
 import { formatRejectId } from './reject-id.ts'
@@ -11,7 +11,7 @@ export type Unparsed = 'digest' | 'keep'
 interface LineOptions {
   readonly id: RejectId
   readonly unparsed: Unparsed
-  /** The batch is a piece of one that was split. */
+  /** The batch is a chunk of one that was split. */
   readonly isPiece: boolean
 }
 
@@ -26,7 +26,7 @@ export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isPiece
   const read = { id: formatRejectId(id), code, stage, detail, origin, line, length, digest }
   if (record < 0) return lineOf(read)
   const part = batch.replay?.part === true || isPart(batch, record, isPiece)
-  const facts = { ...read, claim: claimOf(batch, record), ...(part && { part }) }
+  const facts = { ...read, dedupKey: dedupKeyOf(batch, record), ...(part && { part }) }
   if (batch.fault(record) !== Fault.none) {
     return lineOf(unparsed === 'keep' ? { ...facts, ...contentOf(batch.line(record)) } : facts)
   }
@@ -41,12 +41,12 @@ export function recordOf(line: string): string | undefined {
 }
 
 /** Reads `claim` of a line. Undefined when it is none. */
-export function parseClaim(text: string): Claim | undefined {
+export function parseDedupKey(text: string): DedupKey | undefined {
   const [, hex, bucket] = /^([0-9a-f]{32}):(-?\d+)?$/.exec(text) ?? []
   if (hex === undefined) return undefined
   const bytes = Buffer.from(hex, 'hex')
   const key = Uint32Array.from({ length: 4 }, (_, word) => bytes.readUInt32BE(4 * word))
-  return { key, bucket: bucket === undefined ? NO_BUCKET : Number(bucket) }
+  return { key, bucket: bucket === undefined ? NO_DEDUP_BUCKET : Number(bucket) }
 }
 
 const RECORD = ',"record":'
@@ -60,15 +60,15 @@ function contentOf(line: Buffer) {
   return isUtf8(line) ? { text: line.toString() } : { base64: line.toString('base64') }
 }
 
-function claimOf({ digests }: Batch, record: number): string | undefined {
+function dedupKeyOf({ digests }: Batch, record: number): string | undefined {
   const key = digests?.keys.subarray(4 * record, 4 * record + 4)
   if (!digests || !key || (key[0] | key[1] | key[2]) === 0) return undefined
   const hex = [...key].map((word) => word.toString(16).padStart(8, '0')).join('')
   const bucket = digests.buckets[record]
-  return `${hex}:${bucket === NO_BUCKET ? '' : bucket}`
+  return `${hex}:${bucket === NO_DEDUP_BUCKET ? '' : bucket}`
 }
 
-/** In doubt true: siblings may be in the piece before or behind. */
+/** In doubt true: siblings may be in the chunk before or behind. */
 function isPart(batch: Batch, record: number, isPiece: boolean): boolean {
   const group = batch.groupOf(record)
   if (group === NO_GROUP) return false

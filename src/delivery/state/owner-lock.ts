@@ -11,13 +11,13 @@ export interface Owner {
   readonly socket: string
 }
 
-export interface Presence {
+export interface OwnerLock {
   readonly owner: Owner
   close(): Promise<void>
 }
 
 /** Binds a socket of its own name in the folder; in the folder for temporary files when its path would be too long for a socket. */
-export async function showPresence(folder: string): Promise<Presence> {
+export async function acquireOwnerLock(folder: string): Promise<OwnerLock> {
   const name = `owner-${randomBytes(8).toString('hex')}.sock`
   const near = join(folder, name)
   const socket = Buffer.byteLength(near) <= LONGEST_SOCKET ? near : join(tmpdir(), `sluice-${name}`)
@@ -34,7 +34,7 @@ export async function showPresence(folder: string): Promise<Presence> {
 }
 
 /** True when the owner's process lives. Any doubt counts as life. */
-export async function isPresent({ socket }: Owner): Promise<boolean> {
+export async function isHeld({ socket }: Owner): Promise<boolean> {
   const connection = connect(socket)
   return new Promise((resolve) => {
     connection.once('connect', () => {
@@ -48,7 +48,7 @@ export async function isPresent({ socket }: Owner): Promise<boolean> {
 }
 
 /** Removes what a dead owner has left. */
-export async function clearPresence({ socket }: Owner): Promise<void> {
+export async function removeStaleLock({ socket }: Owner): Promise<void> {
   await rm(socket, { force: true })
 }
 

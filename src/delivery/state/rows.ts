@@ -18,13 +18,13 @@ export interface ObjectRow {
   readonly sha256: string
   readonly compression: 'none' | 'gzip' | 'zstd'
   /** What a failed attempt has left at the store, for the next one to clear away. */
-  readonly left?: Json
+  readonly resumeToken?: Json
 }
 
 export type Role = 'sink' | 'rejects'
 
 /** An object that was made visible. Never changed and never removed. */
-export interface HistoryRow extends Omit<ObjectRow, 'file' | 'left'> {
+export interface HistoryRow extends Omit<ObjectRow, 'file' | 'resumeToken'> {
   /** Milliseconds since 1970. */
   readonly publishedAt: number
 }
@@ -32,20 +32,20 @@ export interface HistoryRow extends Omit<ObjectRow, 'file' | 'left'> {
 /** What was found out about a store, see `TwinTest`. */
 export interface StoreRow {
   readonly name: string
-  readonly refusesTwins: boolean
+  readonly refusesOverwrite: boolean
 }
 
 export interface PartitionRow {
   readonly partition: string
   readonly position: Json
   /** The oldest event time (milliseconds since 1970) that can still come from there; absent when it was never told. */
-  readonly horizon?: number
+  readonly lowWatermark?: number
 }
 
 /** What became of rejects besides those that are kept in the state folder. */
 export interface RejectCounts {
   /** Records that went for want of space. */
-  readonly letGo: number
+  readonly evicted: number
   /** Records that went through the stages again. */
   readonly replayed: number
   /** Records that were copied to the sink of the rejects. */
@@ -53,16 +53,16 @@ export interface RejectCounts {
 }
 
 /** What the state knows of a bucket: `length` bytes of its file are committed, and this is their CRC-32. */
-export interface BucketRow {
+export interface DedupBucketRow {
   readonly name: string
   readonly length: number
   readonly crc: number
   /** It has claims of a source that does not tell its progress, an archive for example: they are never forgotten. */
-  readonly kept?: true
+  readonly permanent?: true
 }
 
 /** Rejects of one epoch that are kept in the state folder, as the state knows them. */
-export interface KeptRow {
+export interface LocalRejectsRow {
   readonly epoch: number
   readonly file: string
   readonly bytes: number
@@ -73,13 +73,13 @@ export interface KeptRow {
 }
 
 /** What a commit changes. */
-export interface KeptChange {
+export interface LocalRejectsChange {
   /** Rows that are new, or have more that was replayed. */
-  readonly rows: readonly KeptRow[]
+  readonly rows: readonly LocalRejectsRow[]
   /** Rows that go, with their files. */
-  readonly gone: readonly KeptRow[]
+  readonly gone: readonly LocalRejectsRow[]
   /** Records that go for want of space, and that were replayed. */
-  readonly letGo: number
+  readonly evicted: number
   readonly replayed: number
   /** The folder has a new name. */
   readonly created: boolean

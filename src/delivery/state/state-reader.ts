@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import { openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
-import type { BucketRow } from './rows.ts'
-import type { KeptRow } from './rows.ts'
+import type { DedupBucketRow } from './rows.ts'
+import type { LocalRejectsRow } from './rows.ts'
 import type { Owner } from './owner-lock.ts'
 import type { Meta } from './rows.ts'
 import type { RejectCounts } from './rows.ts'
@@ -17,7 +17,7 @@ import { emptyTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
 
 /** What a state knows, to look at. */
-export class StateView {
+export class StateReader {
   readonly #db: Database
 
   constructor(db: Database) {
@@ -52,7 +52,7 @@ export class StateView {
     return this.#list('object')
   }
 
-  buckets(): BucketRow[] {
+  dedupBuckets(): DedupBucketRow[] {
     return this.#list('bucket')
   }
 
@@ -62,12 +62,12 @@ export class StateView {
   }
 
   /** Rejects in the state folder, the oldest first. */
-  keptRejects(): KeptRow[] {
+  localRejects(): LocalRejectsRow[] {
     return this.#list('kept')
   }
 
   get rejectCounts(): RejectCounts {
-    return { letGo: 0, replayed: 0, copied: 0, ...this.#db.get('rejects') }
+    return { evicted: 0, replayed: 0, copied: 0, ...this.#db.get('rejects') }
   }
 
   stores(): StoreRow[] {
@@ -88,11 +88,11 @@ export class StateView {
  * Looks into a pipeline's state folder without owning it: whoever owns it works on. `read` sees the state of one moment.
  * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH
  */
-export async function readState<T>(folder: string, read: (state: StateView) => T): Promise<T> {
+export async function readState<T>(folder: string, read: (state: StateReader) => T): Promise<T> {
   if (!hasState(folder)) throw noState(folder)
   const db = openToRead(databaseFolder(folder))
   try {
-    const state = new StateView(db)
+    const state = new StateReader(db)
     if (state.meta) checkFormat(state.meta)
     return read(state)
   } finally {
@@ -101,7 +101,7 @@ export async function readState<T>(folder: string, read: (state: StateView) => T
 }
 
 /** Version of everything in the state folder. */
-export const FORMAT = 2
+export const FORMAT = 3
 
 /** @throws SluiceError STATE_MISMATCH */
 export function checkFormat({ format }: Meta): void {

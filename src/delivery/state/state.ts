@@ -6,11 +6,11 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { openDatabase } from './database.ts'
 import type { Database, Key } from './database.ts'
-import type { BucketRow, Meta } from './rows.ts'
+import type { DedupBucketRow, Meta } from './rows.ts'
 import type { Files } from '../../files.ts'
-import type { KeptChange } from './rows.ts'
-import { clearPresence, isPresent, showPresence } from './owner-lock.ts'
-import type { Owner, Presence } from './owner-lock.ts'
+import type { LocalRejectsChange } from './rows.ts'
+import { removeStaleLock, isHeld, acquireOwnerLock } from './owner-lock.ts'
+import type { Owner, OwnerLock } from './owner-lock.ts'
 import {
   checkFormat,
   databaseFolder,
@@ -18,12 +18,13 @@ import {
   hasState,
   noState,
   partitionKey,
-  StateView,
+  StateReader,
   storeKey,
 } from './state-reader.ts'
 import { addTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
 import type { HistoryRow, ObjectRow, PartitionRow, RejectCounts, StoreRow } from './rows.ts'
+import { isObject } from '../../record/json/json.ts'
 
 /** Without `to` the partition is read from its beginning. */
 export interface Rewind {
@@ -37,11 +38,11 @@ export interface EpochChange {
   /** Merged into what is known: absent fields keep their value. */
   readonly partitions: readonly PartitionRow[]
   readonly objects: readonly ObjectRow[]
-  readonly buckets: readonly BucketRow[]
+  readonly dedupBuckets: readonly DedupBucketRow[]
   /** Names of buckets that are forgotten. */
   readonly expired: readonly string[]
   readonly tally: Tally
-  readonly kept: KeptChange
+  readonly localRejects: LocalRejectsChange
 }
 
 export interface StateOptions {
@@ -60,14 +61,14 @@ export interface StateOptions {
  *
  * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED; DISK_FULL or DISK_FAILED, after which it is not to be used again.
  */
-export class State extends StateView {
+export class State extends StateReader {
   /** Random, made with the folder; part of every object's name. */
   readonly generation: string
   /** Secret of the digests, made with the folder. */
   readonly hashKey: Buffer
   readonly #db: Database
   readonly #folder: string
-  readonly #presence: Presence
+  readonly #presence: OwnerLock
 
   static async open(options: StateOptions): Promise<State> {
     const folder = databaseFolder(options.folder)
@@ -95,7 +96,7 @@ export class State extends StateView {
     })
   }
 
-  constructor(db: Database, folder: string, presence: Presence, meta: Meta) {
+  constructor(db: Database, folder: string, presence: OwnerLock, meta: Meta) {
     super(db)
     this.#db = db
     this.#folder = folder
@@ -117,7 +118,7 @@ export class State extends StateView {
         put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row })
       }
       for (const row of change.objects) put(db, ['object', row.epoch, row.part], row)
-      for (const row of change.buckets) put(db, ['bucket', row.name], row)
+      for (const row of change.dedupBuckets) put(db, ['bucket', row.name], row)
       for (const name of change.expired) db.removeSync(['bucket', name])
       put(db, 'tally', addTally(this.tally, change.tally))
       this.#keepRejects(db, change)
@@ -125,10 +126,10 @@ export class State extends StateView {
   }
 
   /** Keeps what an attempt to publish has left at the store. */
-  async leave({ epoch, part }: ObjectRow, left: Json): Promise<void> {
+  async saveResumeToken({ epoch, part }: ObjectRow, resumeToken: Json): Promise<void> {
     await this.#change((db) => {
       const row: ObjectRow | undefined = db.get(['object', epoch, part])
-      if (row) put(db, ['object', epoch, part], { ...row, left })
+      if (row) put(db, ['object', epoch, part], { ...row, resumeToken })
     })
   }
 
@@ -147,7 +148,7 @@ export class State extends StateView {
   }
 
   async retire(row: ObjectRow, publishedAt: number): Promise<void> {
-    const { file: _file, left: _left, ...published } = row
+    const { file: _file, resumeToken: _left, ...published } = row
     const history: HistoryRow = { ...published, publishedAt }
     await this.#change((db) => {
       put(db, ['history', row.epoch, row.part], history)
@@ -161,14 +162,14 @@ export class State extends StateView {
     await this.#db.close()
   }
 
-  #keepRejects(db: Database, { kept, objects }: EpochChange): void {
-    for (const row of kept.rows) put(db, ['kept', row.epoch], row)
-    for (const { epoch } of kept.gone) db.removeSync(['kept', epoch])
+  #keepRejects(db: Database, { localRejects, objects }: EpochChange): void {
+    for (const row of localRejects.rows) put(db, ['kept', row.epoch], row)
+    for (const { epoch } of localRejects.gone) db.removeSync(['kept', epoch])
     const copies = objects.filter(({ role }) => role === 'rejects')
-    const { letGo, replayed, copied } = this.rejectCounts
+    const { evicted, replayed, copied } = this.rejectCounts
     put(db, 'rejects', {
-      letGo: letGo + kept.letGo,
-      replayed: replayed + kept.replayed,
+      evicted: evicted + localRejects.evicted,
+      replayed: replayed + localRejects.replayed,
       copied: copied + copies.reduce((sum, { records }) => sum + records, 0),
     } satisfies RejectCounts)
   }
@@ -183,9 +184,9 @@ export class State extends StateView {
 }
 
 async function own(db: Database, folder: string, settle: (stored: Meta | undefined) => Promise<Meta>): Promise<State> {
-  let presence: Presence | undefined
+  let presence: OwnerLock | undefined
   try {
-    presence = await showPresence(folder)
+    presence = await acquireOwnerLock(folder)
     await takeOver(db, folder, presence.owner)
     const meta = await settle(db.get('meta'))
     await keepReserve(db, folder)
@@ -240,7 +241,7 @@ const LITTLE_BYTES = 1 << 20
 async function takeOver(db: Database, folder: string, owner: Owner): Promise<void> {
   for (;;) {
     const recorded: Owner | undefined = db.get('owner')
-    if (recorded && (await isPresent(recorded))) throw inUse(recorded)
+    if (recorded && (await isHeld(recorded))) throw inUse(recorded)
     const taken = await transact(db, folder, () => {
       const now: Owner | undefined = db.get('owner')
       if (now?.socket !== recorded?.socket) return false
@@ -248,7 +249,7 @@ async function takeOver(db: Database, folder: string, owner: Owner): Promise<voi
       return true
     })
     if (!taken) continue
-    if (recorded) await clearPresence(recorded)
+    if (recorded) await removeStaleLock(recorded)
     return
   }
 }
@@ -297,8 +298,4 @@ function compareFingerprints(one: Json | undefined, other: Json | undefined, nam
   if (!isObject(one) || !isObject(other)) return [name]
   const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])]
   return keys.flatMap((key) => compareFingerprints(one[key], other[key], name === '' ? key : `${name}.${key}`))
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -271,7 +271,7 @@ function openLine(line: Buffer, paths: Paths, { partition, origin, limits }: Bat
     tallies: { read: 1, added: 0, dropped: new Map() },
     rejects: [],
     sourceBytes: 0,
-    horizon: undefined,
+    lowWatermark: undefined,
     paths,
     limits: { maxDepth: limits.maxDepth, maxLine: Infinity },
     bytes,

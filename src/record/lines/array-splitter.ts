@@ -14,16 +14,16 @@ import {
 } from '../json/ascii.ts'
 import { fastScanner } from '../fast-scanner.ts'
 import { minify } from '../json/minify.ts'
-import { RunBuilder, START } from './chunk-builder.ts'
-import type { Mark, Run, Splitter } from './chunk-builder.ts'
-import { WasmCutter } from '../wasm/array-splitter.ts'
+import { ChunkBuilder, START } from './chunk-builder.ts'
+import type { Boundary, LineChunk, Splitter } from './chunk-builder.ts'
+import { WasmArraySplitter } from '../wasm/array-splitter.ts'
 
 interface CutterOptions {
   /** Name of the input, for errors. */
   readonly name: string
   /** Longest element in bytes, as it is written. */
   readonly maxLine: number
-  readonly from?: Mark
+  readonly from?: Boundary
   /** Stop behind each array: what follows it is somebody else's, see `behind`. */
   readonly single?: boolean
 }
@@ -41,11 +41,11 @@ interface CutterOptions {
  * @throws SluiceError INPUT_CORRUPT from `push` and `end`, behind all elements before the damage: an array that is cut short, anything but one
  * comma between two elements, anything else outside of arrays.
  */
-export class ArrayCutter implements Splitter {
+export class ArraySplitter implements Splitter {
   readonly #name: string
   readonly #maxLine: number
-  readonly #builder: RunBuilder
-  readonly #fast: WasmCutter | undefined
+  readonly #builder: ChunkBuilder
+  readonly #fast: WasmArraySplitter | undefined
   /** Bytes of the input before the chunk at hand. */
   #offset: number
   #place: Place
@@ -65,7 +65,7 @@ export class ArrayCutter implements Splitter {
     this.#maxLine = maxLine
     this.#single = single
     this.#fast = createFast()
-    this.#builder = new RunBuilder(maxLine, from)
+    this.#builder = new ChunkBuilder(maxLine, from)
     this.#offset = from.offset
     this.#inArray = from.open
     this.#place = from.open ? 'afterElement' : 'root'
@@ -81,7 +81,7 @@ export class ArrayCutter implements Splitter {
     return this.#behind
   }
 
-  *push(chunk: Buffer): Generator<Run, void> {
+  *push(chunk: Buffer): Generator<LineChunk, void> {
     const end = this.#cut(chunk)
     this.#offset += end
     this.#behind = this.#single && this.#place === 'root' ? chunk.subarray(end) : undefined
@@ -90,12 +90,12 @@ export class ArrayCutter implements Splitter {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  flush(): Run[] {
+  flush(): LineChunk[] {
     this.#builder.flush()
     return this.#builder.take()
   }
 
-  *end(): Generator<Run, void> {
+  *end(): Generator<LineChunk, void> {
     if (this.#place !== 'root') {
       yield* this.flush()
       throw this.#corrupt(`it ends at byte ${this.#offset} where ${EXPECTED[this.#place]} is expected`)
@@ -165,14 +165,14 @@ export class ArrayCutter implements Splitter {
     return count > 0 ? end : undefined
   }
 
-  #finishFast(fast: WasmCutter, chunk: Buffer, start: number): number | undefined {
+  #finishFast(fast: WasmArraySplitter, chunk: Buffer, start: number): number | undefined {
     const state = { depth: this.#depth, inString: this.#inString, escaped: this.#escaped }
     const end = fast.endOfOpen(chunk, start, state)
     if (end === undefined) return undefined
     return fast.state.depth > 0 ? this.#addOpen(fast, chunk, start) : this.#closeElement(chunk, start, end)
   }
 
-  #addOpen(fast: WasmCutter, chunk: Buffer, start: number): number {
+  #addOpen(fast: WasmArraySplitter, chunk: Buffer, start: number): number {
     const { depth, inString, escaped } = fast.state
     this.#builder.add(chunk, start, fast.windowEnd)
     this.#depth = depth
@@ -240,9 +240,9 @@ export class ArrayCutter implements Splitter {
 
 type Place = keyof typeof EXPECTED
 
-function createFastCutter(): WasmCutter | undefined {
+function createFastCutter(): WasmArraySplitter | undefined {
   const scanner = fastScanner()
-  return scanner === undefined ? undefined : new WasmCutter(scanner.module)
+  return scanner === undefined ? undefined : new WasmArraySplitter(scanner.module)
 }
 
 /** What may come next, by the place where the cutter stands. */

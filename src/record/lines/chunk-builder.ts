@@ -1,23 +1,23 @@
 import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
-import type { Skipped } from '../chunk.ts'
+import type { SkippedLine } from '../chunk.ts'
 import { LINE_FEED } from '../json/ascii.ts'
-import { giveBack, lendBuffer, RUN_BYTES } from '../memory.ts'
+import { release, acquireBuffer, CHUNK_BYTES } from '../memory.ts'
 
 /** Consecutive whole lines. */
-export interface Run {
-  /** Each line with its line feed, also the last one of an input that lacks it. Not changed until somebody calls `giveBack` with them. */
+export interface LineChunk {
+  /** Each line with its line feed, also the last one of an input that lacks it. Not changed until somebody calls `release` with them. */
   readonly bytes: Buffer
   /** Number of the first line (or element), from 1. */
   readonly line: number
   /** Lines behind `bytes` that are longer than the limit. */
-  readonly skipped: readonly Skipped[]
+  readonly skipped: readonly SkippedLine[]
   /** Where cutting resumes behind this run. */
-  readonly mark: Mark
+  readonly boundary: Boundary
 }
 
 /** A border between two lines (or elements) of an input. */
-export interface Mark {
+export interface Boundary {
   /** Bytes before it. */
   readonly offset: number
   /** Lines before it. */
@@ -26,25 +26,25 @@ export interface Mark {
   readonly open: boolean
 }
 
-export const START: Mark = { offset: 0, line: 0, open: false }
+export const START: Boundary = { offset: 0, line: 0, open: false }
 
 /** Makes runs of bytes that come in any chunks. What it yields is never lost: an error is thrown behind everything that came before it. */
 export interface Splitter {
   /** The chunk may be overwritten when all of its runs have been taken. */
-  push(chunk: Buffer): Iterable<Run>
+  push(chunk: Buffer): Iterable<LineChunk>
   /** What is whole so far, if there is anything. */
-  flush(): Iterable<Run>
+  flush(): Iterable<LineChunk>
   /** The end of the input: always yields one last run, perhaps an empty one. */
-  end(): Iterable<Run>
+  end(): Iterable<LineChunk>
 }
 
 /**
  * Gathers lines in a buffer of its own until they fill a run. At any time it holds whole lines and perhaps the beginning of an open one;
  * of a line that is too long it holds a digest only.
  */
-export class RunBuilder {
+export class ChunkBuilder {
   readonly #maxLine: number
-  readonly #runs: Run[] = []
+  readonly #runs: LineChunk[] = []
   #buffer: Buffer = EMPTY
   /** Bytes of whole lines. */
   #whole = 0
@@ -52,12 +52,12 @@ export class RunBuilder {
   #length = 0
   #digest: Hash | undefined
   #digested = 0
-  #skipped: Skipped[] = []
-  #mark: Mark
+  #skipped: SkippedLine[] = []
+  #mark: Boundary
   #firstLine: number
   #line: number
 
-  constructor(maxLine: number, from: Mark) {
+  constructor(maxLine: number, from: Boundary) {
     this.#maxLine = maxLine
     this.#mark = from
     this.#line = from.line
@@ -113,23 +113,23 @@ export class RunBuilder {
     // A small run must not hold the memory of a large one.
     const isSmall = this.#whole < buffer.length / 2
     const own = isSmall ? Buffer.from(bytes) : bytes
-    this.#runs.push({ bytes: own, line: this.#firstLine + 1, skipped: this.#skipped, mark: this.#mark })
+    this.#runs.push({ bytes: own, line: this.#firstLine + 1, skipped: this.#skipped, boundary: this.#mark })
     this.#skipped = []
     this.#firstLine = this.#mark.line
     this.#buffer = EMPTY
     this.#whole = 0
     this.#length = 0
     if (open.length > 0) this.#copy(open, 0, open.length)
-    if (isSmall) giveBack(buffer)
+    if (isSmall) release(buffer)
   }
 
   /** The runs that are ready, once. */
-  take(): Run[] {
+  take(): LineChunk[] {
     return this.#runs.splice(0)
   }
 
   #copy(bytes: Buffer, start: number, end: number): void {
-    if (this.#length + end - start > RUN_BYTES && this.#whole > 0) this.finish()
+    if (this.#length + end - start > CHUNK_BYTES && this.#whole > 0) this.finish()
     this.#makeRoom(end - start + 1)
     bytes.copy(this.#buffer, this.#length, start, end)
     this.#length += end - start
@@ -138,12 +138,12 @@ export class RunBuilder {
   #makeRoom(more: number): void {
     const needed = this.#length + more
     if (needed <= this.#buffer.length) return
-    const wanted = Math.max(needed, Math.min(2 * this.#buffer.length, this.#maxLine), RUN_BYTES)
-    const larger = wanted === RUN_BYTES ? lendBuffer() : Buffer.allocUnsafeSlow(wanted)
+    const wanted = Math.max(needed, Math.min(2 * this.#buffer.length, this.#maxLine), CHUNK_BYTES)
+    const larger = wanted === CHUNK_BYTES ? acquireBuffer() : Buffer.allocUnsafeSlow(wanted)
     const smaller = this.#buffer
     smaller.copy(larger, 0, 0, this.#length)
     this.#buffer = larger
-    giveBack(smaller)
+    release(smaller)
   }
 
   #startDigest(): void {

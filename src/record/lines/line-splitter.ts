@@ -1,29 +1,29 @@
 import { LINE_FEED, RETURN } from '../json/ascii.ts'
-import { RunBuilder, START } from './chunk-builder.ts'
-import type { Mark, Run, Splitter } from './chunk-builder.ts'
+import { ChunkBuilder, START } from './chunk-builder.ts'
+import type { Boundary, LineChunk, Splitter } from './chunk-builder.ts'
 
 /**
  * NDJSON as runs of whole lines. The bytes of a line are not looked at; a UTF-8 byte order mark at the start of the input is left out. The
  * last line counts without a line feed too; when input goes on behind such a line, the line feed that it begins with belongs to that line.
  */
-export class LineFramer implements Splitter {
+export class LineSplitter implements Splitter {
   readonly #maxLine: number
-  readonly #builder: RunBuilder
+  readonly #builder: ChunkBuilder
   /** Bytes of the input before the chunk at hand. */
   #offset: number
   /** Bytes of a byte order mark that were seen and not handed on; 3 when there is nothing more to look for. */
   #orderMark: number
   #afterOpenLine: boolean
 
-  constructor({ maxLine, from = START }: { readonly maxLine: number; readonly from?: Mark }) {
+  constructor({ maxLine, from = START }: { readonly maxLine: number; readonly from?: Boundary }) {
     this.#maxLine = maxLine
-    this.#builder = new RunBuilder(maxLine, from)
+    this.#builder = new ChunkBuilder(maxLine, from)
     this.#offset = from.offset
     this.#orderMark = from.offset === 0 ? 0 : ORDER_MARK.length
     this.#afterOpenLine = from.open
   }
 
-  push(chunk: Buffer): Run[] {
+  push(chunk: Buffer): LineChunk[] {
     const start = this.#finishOpenLine(chunk, this.#skipStart(chunk))
     const rest = this.#addLines(chunk, start)
     if (rest < chunk.length) this.#builder.add(chunk, rest, chunk.length)
@@ -31,12 +31,12 @@ export class LineFramer implements Splitter {
     return this.#builder.take()
   }
 
-  flush(): Run[] {
+  flush(): LineChunk[] {
     this.#builder.flush()
     return this.#builder.take()
   }
 
-  end(): Run[] {
+  end(): LineChunk[] {
     if (this.#orderMark < ORDER_MARK.length) this.#builder.add(ORDER_MARK, 0, this.#orderMark)
     if (this.#builder.open > 0) this.#builder.close(this.#offset, true)
     this.#builder.finish()

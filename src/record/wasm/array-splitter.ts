@@ -26,7 +26,7 @@ export interface OpenState {
 }
 
 /** The search for elements of `assembly/cut.ts`, in the memory of a scanner between its scans. */
-export class WasmCutter {
+export class WasmArraySplitter {
   readonly #module: ScannerModule
   readonly #memory: Buffer
   readonly #windowBytes: number

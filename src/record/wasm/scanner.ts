@@ -3,7 +3,7 @@ import type { Automaton } from '../paths/automaton.ts'
 import { LINE_FEED } from '../json/ascii.ts'
 import { fillColumns, HIT_STRIDE, numberLines, RECORD_STRIDE } from '../record-index.ts'
 import type { RecordIndex, ScanTask } from '../record-index.ts'
-import { lendWords } from '../memory.ts'
+import { acquireWords } from '../memory.ts'
 import { loadModule } from './module.ts'
 import type { ScannerModule } from './module.ts'
 
@@ -105,7 +105,7 @@ export class WasmScanner {
     const count = this.#module.count.value
     const lines = this.#module.lines.value
     const hitCount = this.#module.hitCount.value
-    const words = lendWords(RECORD_STRIDE * (count + 1) + HIT_STRIDE * hitCount + count * pathCount)
+    const words = acquireWords(RECORD_STRIDE * (count + 1) + HIT_STRIDE * hitCount + count * pathCount)
     const records = words.subarray(0, RECORD_STRIDE * (count + 1))
     const hits = words.subarray(records.length, records.length + HIT_STRIDE * hitCount)
     const columns = words.subarray(records.length + hits.length)

@@ -2,9 +2,9 @@ import { constants } from 'node:fs'
 import { access, copyFile, link, mkdir, open, opendir, rm } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import type { ObjectSink } from '../../component.ts'
-import { SluiceError } from '../../errors.ts'
+import { SluiceError, systemCode } from '../../errors.ts'
 import type { JsonObject } from '../../record/json/json.ts'
-import { codeOf, syncNames } from '../../files.ts'
+import { fsyncPath, syncNames } from '../../files.ts'
 
 /**
  * Objects as files below a folder. A file gets its name by link(2), when it is whole and on the disk: so nobody sees a part of it, and
@@ -29,8 +29,8 @@ export function folderSink(folder: string): ObjectSink {
       try {
         return (await open(path, 'r')).createReadStream()
       } catch (error) {
-        if (codeOf(error) === 'ENOENT') return undefined
-        throw new SluiceError('SINK_REFUSED', `cannot read ${path}: ${codeOf(error) ?? String(error)}`, {
+        if (systemCode(error) === 'ENOENT') return undefined
+        throw new SluiceError('SINK_REFUSED', `cannot read ${path}: ${systemCode(error) ?? String(error)}`, {
           cause: error,
         })
       }
@@ -51,8 +51,10 @@ async function* listFiles(folder: string, prefix: string): AsyncGenerator<string
       if (entry.isFile() && key.startsWith(prefix)) yield key
     }
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return
-    throw new SluiceError('SINK_REFUSED', `cannot list ${within}: ${codeOf(error) ?? String(error)}`, { cause: error })
+    if (systemCode(error) === 'ENOENT') return
+    throw new SluiceError('SINK_REFUSED', `cannot list ${within}: ${systemCode(error) ?? String(error)}`, {
+      cause: error,
+    })
   }
 }
 
@@ -66,10 +68,10 @@ async function place(from: string, to: string): Promise<void> {
   try {
     await linkOnce(from, to)
   } catch (error) {
-    if (!cannotLink.has(codeOf(error) ?? '')) throw error
+    if (!cannotLink.has(systemCode(error) ?? '')) throw error
     await placeCopy(from, to)
   }
-  await fsync(dirname(to))
+  await fsyncPath(dirname(to))
 }
 
 /** Other devices, file systems without links, and too many links. */
@@ -79,7 +81,7 @@ async function linkOnce(from: string, to: string): Promise<void> {
   try {
     await link(from, to)
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
+    if (systemCode(error) !== 'EEXIST') throw error
   }
 }
 
@@ -88,7 +90,7 @@ async function placeCopy(from: string, to: string): Promise<void> {
   await rm(temporary, { force: true })
   try {
     await copyFile(from, temporary, constants.COPYFILE_EXCL)
-    await fsync(temporary)
+    await fsyncPath(temporary)
     await linkOnce(temporary, to)
   } finally {
     await rm(temporary, { force: true })
@@ -100,22 +102,13 @@ async function makeFolder(folder: string, root: string, known: Set<string>): Pro
   const first = await mkdir(folder, { recursive: true })
   if (first === undefined && known.has(folder)) return
   const levels = Math.max(1, relative(root, folder).split(sep).length + 1)
-  await syncNames(folder, { first, levels, sync: fsync })
+  await syncNames(folder, { first, levels, sync: fsyncPath })
   known.add(folder)
-}
-
-async function fsync(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 function sinkError(error: unknown, target: string): Error {
   if (error instanceof SluiceError) return error
-  const code = codeOf(error) ?? String(error)
+  const code = systemCode(error) ?? String(error)
   const refusal = refused.has(code)
   return new SluiceError(refusal ? 'SINK_REFUSED' : 'SINK_UNAVAILABLE', `cannot write ${target}: ${code}`, {
     cause: error,

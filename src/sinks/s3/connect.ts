@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
-import type { Trial } from '../../component.ts'
+import type { ConnectionCheck } from '../../component.ts'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
 import { bucketOf, howOf } from './upload.ts'
 import type { S3Destination } from './upload.ts'
@@ -15,7 +15,7 @@ export async function* tryWriting(
   client: S3Client,
   destination: S3Destination,
   signal: AbortSignal,
-): AsyncGenerator<Trial, void> {
+): AsyncGenerator<ConnectionCheck, void> {
   const { bucket, key: prefix } = destination
   const named = { ...destination, key: `${prefix}sluice-check-${randomUUID()}` }
   const below = `in ${bucket}${prefix === '' ? '' : ` below ${prefix}`}`
@@ -51,7 +51,7 @@ async function tried(
   { what, operation }: { readonly what: string; readonly operation: string },
   bucket: string,
   attempt: () => Promise<void>,
-): Promise<Trial> {
+): Promise<ConnectionCheck> {
   try {
     await attempt()
     return { what, found: 'allowed' }

@@ -118,10 +118,12 @@ async function confirm(
   )
 }
 
-async function abortEarlier(client: S3Client, destination: S3Destination, { left }: Attempt): Promise<void> {
-  if (typeof left !== 'string') return
+async function abortEarlier(client: S3Client, destination: S3Destination, { resumeToken }: Attempt): Promise<void> {
+  if (typeof resumeToken !== 'string') return
   // It may be gone, or never have been: the bucket's lifecycle rule is what clears the rest.
-  await Promise.allSettled([client.send(new AbortMultipartUploadCommand({ ...bucketOf(destination), UploadId: left }))])
+  await Promise.allSettled([
+    client.send(new AbortMultipartUploadCommand({ ...bucketOf(destination), UploadId: resumeToken })),
+  ])
 }
 
 /**
@@ -136,7 +138,7 @@ function watched(client: S3Client, { bucket }: S3Destination, signal: AbortSigna
     try {
       const output = await client.send(command, options)
       if ('UploadId' in output && operation === 'CreateMultipartUpload' && output.UploadId !== undefined) {
-        await attempt.leave(output.UploadId)
+        await attempt.saveResumeToken(output.UploadId)
       }
       return output
     } catch (error) {

@@ -1,9 +1,9 @@
-import { SluiceError } from '../../errors.ts'
+import { SluiceError, systemCode } from '../../errors.ts'
 
 /** Names the file and what the system says about it. */
 export function fileError(error: unknown, name: string): SluiceError {
   if (error instanceof SluiceError) return error
-  const why = REASONS.get(codeOf(error))
+  const why = REASONS.get(systemCode(error) ?? '')
   if (why !== undefined) return new SluiceError('FILE_NOT_FOUND', `"${name}" ${why}`, { cause: error })
   return new SluiceError(
     'SOURCE_FAILED',
@@ -12,11 +12,6 @@ export function fileError(error: unknown, name: string): SluiceError {
       cause: error,
     },
   )
-}
-
-/** The code of a system error; empty when it has none. */
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
 const REASONS = new Map([

@@ -10,7 +10,7 @@ import {
   SPACE,
   TAB,
 } from '../../record/json/ascii.ts'
-import type { Run, Splitter } from '../../record/lines/chunk-builder.ts'
+import type { LineChunk, Splitter } from '../../record/lines/chunk-builder.ts'
 
 export type Format = 'ndjson' | 'array'
 
@@ -31,22 +31,22 @@ export class DetectingSplitter implements Splitter {
     this.#create = create
   }
 
-  *push(chunk: Buffer): Generator<Run, void> {
+  *push(chunk: Buffer): Generator<LineChunk, void> {
     if (this.#splitter === undefined) yield* this.#look(chunk)
     else yield* this.#splitter.push(chunk)
   }
 
-  *flush(): Generator<Run, void> {
+  *flush(): Generator<LineChunk, void> {
     yield* this.#settle(true)
     yield* this.#splitter?.flush() ?? []
   }
 
-  *end(): Generator<Run, void> {
+  *end(): Generator<LineChunk, void> {
     yield* this.#settle(true)
     yield* this.#splitter?.end() ?? []
   }
 
-  *#look(chunk: Buffer): Generator<Run, void> {
+  *#look(chunk: Buffer): Generator<LineChunk, void> {
     this.#head.push(Buffer.from(chunk))
     this.#headBytes += chunk.length
     const tooLong = this.#headBytes > this.#maxHead
@@ -54,7 +54,7 @@ export class DetectingSplitter implements Splitter {
     if (tooLong || this.#head.length === 1 || chunk.includes(LINE_FEED)) yield* this.#settle(tooLong)
   }
 
-  *#settle(must: boolean): Generator<Run, void> {
+  *#settle(must: boolean): Generator<LineChunk, void> {
     if (this.#splitter !== undefined) return
     const head = Buffer.concat(this.#head)
     const format = detectFormat(head) ?? (must ? 'ndjson' : undefined)

@@ -1,14 +1,14 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { ReadOptions } from '../../component.ts'
-import type { Piece } from '../../record/chunk.ts'
+import type { Chunk } from '../../record/chunk.ts'
 import { SluiceError } from '../../errors.ts'
 import { detectCompression, MAGIC_BYTES } from '../../compression/detect.ts'
 import { inflate } from '../../compression/inflate.ts'
-import { ArrayCutter } from '../../record/lines/array-splitter.ts'
-import { LineFramer } from '../../record/lines/line-splitter.ts'
+import { ArraySplitter } from '../../record/lines/array-splitter.ts'
+import { LineSplitter } from '../../record/lines/line-splitter.ts'
 import type { Json } from '../../record/json/json.ts'
-import type { Mark, Run, Splitter } from '../../record/lines/chunk-builder.ts'
+import type { Boundary, LineChunk, Splitter } from '../../record/lines/chunk-builder.ts'
 import { openStream, peek } from './chunks.ts'
 import type { ChunkReader } from './chunks.ts'
 import { fileError } from './file-error.ts'
@@ -33,8 +33,8 @@ export interface InputOptions extends Pick<ReadOptions, 'maxLine' | 'signal' | '
   position(partition: string): Json | undefined
 }
 
-/** A regular file, from where an earlier run left it, if it is the same file. Its position is `done` in the last piece. */
-export async function* readFile({ name }: Input, options: InputOptions): AsyncGenerator<Piece, void> {
+/** A regular file, from where an earlier run left it, if it is the same file. Its position is `done` in the last chunk. */
+export async function* readFile({ name }: Input, options: InputOptions): AsyncGenerator<Chunk, void> {
   const file = await open(name).catch((error: unknown) => {
     throw fileError(error, name)
   })
@@ -63,10 +63,10 @@ export async function* readFile({ name }: Input, options: InputOptions): AsyncGe
         ...mark,
         bytes: Math.max(bytes, sourceOffset),
         format: format(),
-        ...run.mark,
+        ...run.boundary,
         done: last,
       }
-      yield { ...pieceOf(run, partition, name), position, sourceBytes: Math.max(0, sourceOffset - reported) }
+      yield { ...chunkOf(run, partition, name), position, sourceBytes: Math.max(0, sourceOffset - reported) }
       reported = Math.max(reported, sourceOffset)
     }
     options.seen.set(partition, bytes)
@@ -76,7 +76,7 @@ export async function* readFile({ name }: Input, options: InputOptions): AsyncGe
 }
 
 /** Standard input or a pipe: from its start, and without positions. */
-export async function* readStream({ name }: Input, options: InputOptions): AsyncGenerator<Piece, void> {
+export async function* readStream({ name }: Input, options: InputOptions): AsyncGenerator<Chunk, void> {
   const stream = openStream(name, options.signal)
   try {
     const { head, chunks } = await peek(stream as AsyncIterable<Buffer>, MAGIC_BYTES).catch((error: unknown) => {
@@ -91,7 +91,7 @@ export async function* readStream({ name }: Input, options: InputOptions): Async
     const content = compression === undefined ? counted : inflate(counted, compression)
     const { splitter } = createSplitter(name, options)
     for await (const { run } of splitContent(content, splitter, { name, compression, ...options, growing: false })) {
-      yield { ...pieceOf(run, name, name), sourceBytes }
+      yield { ...chunkOf(run, name, name), sourceBytes }
       sourceBytes = 0
     }
   } finally {
@@ -99,7 +99,7 @@ export async function* readStream({ name }: Input, options: InputOptions): Async
   }
 }
 
-function pieceOf(run: Run, partition: string, name: string): Piece {
+function chunkOf(run: LineChunk, partition: string, name: string): Chunk {
   const { bytes, line, skipped } = run
   return {
     partition,
@@ -141,12 +141,12 @@ function createSplitter(
   let known = from?.format ?? (format === 'auto' ? undefined : format)
   const create = (found: Format): Splitter => {
     known = found
-    const options: { name: string; maxLine: number; from?: Mark } = {
+    const options: { name: string; maxLine: number; from?: Boundary } = {
       name: `"${name}"`,
       maxLine,
       ...(from && { from }),
     }
-    return found === 'ndjson' ? new LineFramer(options) : new ArrayCutter(options)
+    return found === 'ndjson' ? new LineSplitter(options) : new ArraySplitter(options)
   }
   const splitter = known === undefined ? new DetectingSplitter(maxLine, create) : create(known)
   return { splitter, format: () => known ?? 'ndjson' }

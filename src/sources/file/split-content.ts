@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { Compression } from '../../compression/detect.ts'
 import { Damage } from '../../compression/inflate.ts'
-import type { Run, Splitter } from '../../record/lines/chunk-builder.ts'
+import type { LineChunk, Splitter } from '../../record/lines/chunk-builder.ts'
 import { fileError } from './file-error.ts'
 
 interface ContentOptions {
@@ -20,7 +20,7 @@ export async function* splitContent(
   content: AsyncIterable<Buffer>,
   splitter: Splitter,
   { name, compression, signal, growing }: ContentOptions,
-): AsyncGenerator<{ run: Run; last: boolean }, void> {
+): AsyncGenerator<{ run: LineChunk; last: boolean }, void> {
   const chunks = content[Symbol.asyncIterator]()
   try {
     for (;;) {
@@ -53,8 +53,8 @@ function settle<T>(promise: Promise<T>): Promise<T | Failure> {
   return promise.catch((reason: unknown) => new Failure(reason))
 }
 
-function* finish(splitter: Splitter): Generator<{ run: Run; last: boolean }, void> {
-  const runs: Run[] = []
+function* finish(splitter: Splitter): Generator<{ run: LineChunk; last: boolean }, void> {
+  const runs: LineChunk[] = []
   let failure: unknown
   try {
     for (const run of splitter.end()) runs.push(run)

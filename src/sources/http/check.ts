@@ -3,7 +3,6 @@ import { suggest } from '../../fields/suggest.ts'
 import { formatDuration } from '../../fields/units.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Json } from '../../record/json/json.ts'
-import { HOUR } from './windows/hourly-counts.ts'
 import { isLoopback } from './transport/loopback.ts'
 import type {
   AuthOptions,
@@ -18,8 +17,9 @@ import type {
 import { namesIn, signedNames } from './auth/hmac.ts'
 import { placeholderNames, placeholdersOf, timeFormats } from './transport/template.ts'
 import type { Placeholder } from './transport/template.ts'
-import { isObject } from './transport/json-values.ts'
 import { isAbsolute, parseMoment } from './windows/window.ts'
+import { HOUR, DAY } from '../../time.ts'
+import { isObject } from '../../record/json/json.ts'
 
 type At = readonly (string | number)[]
 
@@ -103,8 +103,6 @@ export function* checkRepairBack(back: number, at: At): Generator<Finding> {
   if (back < 2 * DAY || back > 14 * DAY)
     yield { at, message: `a repair cannot go back ${formatDuration(back)}`, hint: 'at least 2d, at most 14d' }
 }
-
-const DAY = 24 * HOUR
 
 /** The number of records in a window. */
 export function* checkCount({ request, value }: CountOptions, options: AskedBeside): Generator<Finding> {

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asSluiceError } from '../../errors.ts'
 import { AnswerError } from './transport/response-error.ts'
-import { HOUR, readHours, wholeHour } from './windows/hourly-counts.ts'
+import { readHours, wholeHour } from './windows/hourly-counts.ts'
 import type { Hours, Span } from './windows/hourly-counts.ts'
 import type { Tenant } from './options.ts'
 import { readCount } from './pages/paginate.ts'
 import { backoff } from './transport/rate-limit.ts'
 import type { RequestBuilder } from './transport/request.ts'
-import type { Session } from './run-context.ts'
+import type { RunContext } from './run-context.ts'
+import { HOUR } from '../../time.ts'
 
 /** What the reader of the tenant does for its counts. */
 interface Reader {
@@ -18,13 +19,13 @@ interface Reader {
 
 /** Asks the API how many records it has. To know it is a help: where the API does not tell, reading goes on. */
 export class Counts {
-  readonly #session: Session
+  readonly #session: RunContext
   readonly #tenant: Tenant
   readonly #reader: Reader
   /** Counts per hour are not asked for before; by `performance.now()`. */
   #hoursFrom = 0
 
-  constructor(session: Session, tenant: Tenant, reader: Reader) {
+  constructor(session: RunContext, tenant: Tenant, reader: Reader) {
     this.#session = session
     this.#tenant = tenant
     this.#reader = reader

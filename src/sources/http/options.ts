@@ -119,7 +119,7 @@ export interface RepairOptions {
   readonly start: string
   /** and the one that holds the number. */
   readonly count: string
-  /** How far before the frontier hours are compared. */
+  /** How far before the high watermark hours are compared. */
   readonly back: number
 }
 

@@ -1,6 +1,6 @@
 import type { LimitFunction } from 'p-limit'
 import type { ReadOptions } from '../../component.ts'
-import type { Piece } from '../../record/chunk.ts'
+import type { Chunk } from '../../record/chunk.ts'
 import type { Client } from './client.ts'
 import type { HttpOptions } from './options.ts'
 import type { Pace } from './transport/rate-limit.ts'
@@ -8,7 +8,7 @@ import type { RequestBuilder } from './transport/request.ts'
 import type { ApiClock } from './windows/api-clock.ts'
 
 /** What the readers of all tenants share in one run. */
-export interface Session {
+export interface RunContext {
   readonly options: HttpOptions
   readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note'>
   readonly requests: RequestBuilder
@@ -25,6 +25,6 @@ export interface Session {
   readonly signal: AbortSignal
   /** Ends the waiting for more: readers finish what there is to read now. Aborts with `signal` too. */
   readonly winding: AbortSignal
-  /** Resolves when the piece is taken on. @throws when nobody takes pieces any more. */
-  put(piece: Piece): Promise<void>
+  /** Resolves when the chunk is taken on. @throws when nobody takes chunks any more. */
+  put(chunk: Chunk): Promise<void>
 }

@@ -1,14 +1,14 @@
 import { setMaxListeners } from 'node:events'
 import pLimit from 'p-limit'
-import type { ReadOptions, Source, Trial } from '../../component.ts'
-import type { Piece } from '../../record/chunk.ts'
+import type { ReadOptions, Source, ConnectionCheck } from '../../component.ts'
+import type { Chunk } from '../../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { Channel } from './channel.ts'
 import { Client } from './client.ts'
 import type { HttpOptions, WindowOptions } from './options.ts'
 import { Pace } from './transport/rate-limit.ts'
 import { createRequestBuilder } from './transport/request.ts'
-import type { Session } from './run-context.ts'
+import type { RunContext } from './run-context.ts'
 import { TenantReader } from './tenant-reader.ts'
 import { ApiClock } from './windows/api-clock.ts'
 
@@ -20,12 +20,12 @@ export function createHttpSource(options: HttpOptions): Source {
   }
 }
 
-async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiClock): AsyncGenerator<Piece, void> {
+async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiClock): AsyncGenerator<Chunk, void> {
   const stop = new AbortController()
   const winding = new AbortController()
   // One listener per waiting tenant is no leak.
   setMaxListeners(0, stop.signal, winding.signal)
-  const channel = new Channel<Piece>(options.rate.concurrency)
+  const channel = new Channel<Chunk>(options.rate.concurrency)
   const client = new Client(options, clock)
   const end = (): void => {
     stop.abort(read.signal.reason)
@@ -36,7 +36,7 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiC
   read.signal.addEventListener('abort', end, { once: true })
   if (read.signal.aborted) end()
 
-  const session: Session = {
+  const session: RunContext = {
     options,
     read,
     requests: createRequestBuilder(options.request, options.paginate),
@@ -48,7 +48,7 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiC
     limit: pLimit(options.rate.concurrency),
     signal: stop.signal,
     winding: winding.signal,
-    put: (piece) => channel.put(piece),
+    put: (chunk) => channel.put(chunk),
   }
   const work = runAll(session, winding).then(
     (failure) => channel.close(failure),
@@ -65,15 +65,15 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiC
 }
 
 /** Reads the beginning of a page of each tenant, of the last day where there are windows, and compares the clocks. */
-async function* tryTenants(options: HttpOptions, signal: AbortSignal): AsyncGenerator<Trial, void> {
+async function* tryTenants(options: HttpOptions, signal: AbortSignal): AsyncGenerator<ConnectionCheck, void> {
   const clock = new ApiClock()
   const window = options.window && lastDay(options.window)
   for (const tenant of options.tenants) {
     const what = `one page${tenant.name === '' ? '' : ` of ${tenant.name}`}`
     const once = { ...options, window, repair: undefined, tenants: [tenant], retry: { ...options.retry, attempts: 1 } }
     yield await tryTenant(once, signal, clock).then(
-      (found): Trial => ({ what, found }),
-      (error): Trial => ({ what, error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }),
+      (found): ConnectionCheck => ({ what, found }),
+      (error): ConnectionCheck => ({ what, error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }),
     )
   }
   const fast = clock.fast()
@@ -109,7 +109,7 @@ async function tryTenant(options: HttpOptions, signal: AbortSignal, clock: ApiCl
 }
 
 /** Runs a reader per tenant. When one fails the others finish what there is to read now; the result is the failure. */
-async function runAll(session: Session, winding: AbortController): Promise<SluiceError | undefined> {
+async function runAll(session: RunContext, winding: AbortController): Promise<SluiceError | undefined> {
   const { options, signal, read } = session
   const failures: { tenant: string; error: SluiceError }[] = []
   await Promise.all(

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Piece } from '../../record/chunk.ts'
+import type { Chunk } from '../../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { AnswerError } from './transport/response-error.ts'
 import { Counts } from './count-client.ts'
 import { Deadline } from './transport/deadline.ts'
-import { changedHours, HOUR, learn, wholeHour } from './windows/hourly-counts.ts'
+import { changedHours, learn, wholeHour } from './windows/hourly-counts.ts'
 import type { ChangedHour, KnownHours } from './windows/hourly-counts.ts'
 import type { Tenant } from './options.ts'
 import { backoff, parseRateLimit } from './transport/rate-limit.ts'
@@ -13,7 +13,7 @@ import { openPage } from './pages/page.ts'
 import { nextPage } from './pages/paginate.ts'
 import type { NextPage } from './pages/paginate.ts'
 import type { PreparedRequest } from './transport/request.ts'
-import type { Session } from './run-context.ts'
+import type { RunContext } from './run-context.ts'
 import {
   EDGE_MARGIN,
   iso,
@@ -24,13 +24,14 @@ import {
   writeCheckpoint,
 } from './windows/window.ts'
 import type { Checkpoint, OpenWindow } from './windows/window.ts'
+import { HOUR } from '../../time.ts'
 
 /**
  * Reads one tenant: window after window, page after page. A position is given only behind a complete page; a page that fails is fetched
  * again from its start, so records may come more than once.
  */
 export class TenantReader {
-  readonly #session: Session
+  readonly #session: RunContext
   readonly #tenant: Tenant
   readonly #counts: Counts
   readonly #query: string
@@ -45,7 +46,7 @@ export class TenantReader {
   /** What the repair that is under way has still to read. */
   #changed: readonly ChangedHour[] | undefined
 
-  constructor(session: Session, tenant: Tenant) {
+  constructor(session: RunContext, tenant: Tenant) {
     this.#session = session
     this.#tenant = tenant
     this.#counts = new Counts(session, tenant, {
@@ -102,8 +103,8 @@ export class TenantReader {
 
   /** True when a bounded time window has been read to its end. */
   #isOver(): boolean {
-    const { frontier } = this.#checkpoint
-    return frontier !== undefined && frontier >= this.#until
+    const { highWatermark } = this.#checkpoint
+    return highWatermark !== undefined && highWatermark >= this.#until
   }
 
   /**
@@ -113,7 +114,7 @@ export class TenantReader {
   async #learnTime(): Promise<void> {
     const { window } = this.#session.options
     if (window === undefined || this.#isOver()) return
-    await this.#counts.learnTime(this.#checkpoint.frontier ?? parseMoment(window.since, Date.now()))
+    await this.#counts.learnTime(this.#checkpoint.highWatermark ?? parseMoment(window.since, Date.now()))
   }
 
   async #openNext(reached: () => number): Promise<OpenWindow | undefined> {
@@ -131,15 +132,20 @@ export class TenantReader {
     const { window } = options
     if (window === undefined) return undefined
     const target = Math.min(this.#until, reached() - window.lag)
-    const { frontier, swept, known } = this.#checkpoint
-    const plan = planWindow(window, { frontier, swept, now: clock.now(), target, margin: this.#margin })
+    const { highWatermark, swept, known } = this.#checkpoint
+    const plan = planWindow(window, { highWatermark, swept, now: clock.now(), target, margin: this.#margin })
     if (plan === undefined) return undefined
     const { start, end, sweep, gap } = plan
     if (gap !== undefined) {
       const facts = { from: iso(gap.from), to: iso(gap.to) }
       this.#note('records older than the retention of the API cannot be read: a gap', facts)
     }
-    this.#checkpoint = { ...this.#checkpoint, frontier: plan.frontier, known: known ?? this.#noHours(start), open: [] }
+    this.#checkpoint = {
+      ...this.#checkpoint,
+      highWatermark: plan.highWatermark,
+      known: known ?? this.#noHours(start),
+      open: [],
+    }
     return { start, end, query: this.#query, pages: 0, records: 0, sweep }
   }
 
@@ -249,11 +255,11 @@ export class TenantReader {
       this.#pauseUntil = performance.now() + Math.min(LONGEST_WAIT, parseRateLimit(answer.headers) ?? 0)
       const asOf = window.asOf ?? Math.max(clock.now(), reached()) - this.#lag
       const page = openPage(answer, { options, maxLine: read.maxLine, deadline })
-      // The last piece waits for the end of the page: only then its position is true.
-      const { frontier } = this.#checkpoint
-      const reread = frontier === undefined || start === undefined || start >= frontier
-      const late = reread ? {} : { reread: { before: frontier, at: asOf + this.#lag } }
-      let held: Piece = { bytes: Buffer.alloc(0) }
+      // The last chunk waits for the end of the page: only then its position is true.
+      const { highWatermark } = this.#checkpoint
+      const reread = highWatermark === undefined || start === undefined || start >= highWatermark
+      const late = reread ? {} : { reread: { before: highWatermark, at: asOf + this.#lag } }
+      let held: Chunk = { bytes: Buffer.alloc(0) }
       let wireBytes = 0
       for await (const { bytes, line, skipped } of page.runs) {
         if (bytes.length === 0 && skipped.length === 0) continue
@@ -281,13 +287,13 @@ export class TenantReader {
     }
   }
 
-  async #put(piece: Piece): Promise<void> {
-    const { frontier, known } = this.#checkpoint
+  async #put(chunk: Chunk): Promise<void> {
+    const { highWatermark, known } = this.#checkpoint
     const { window } = this.#session.options
     const back = window === undefined ? 0 : Math.max(window.overlap, window.sweep ?? 0)
-    const bare = window === undefined || frontier === undefined
-    const horizon = bare ? {} : { horizon: Math.min(frontier - back, known?.first ?? Infinity) }
-    await this.#session.put({ partition: this.#tenant.name, ...piece, ...horizon })
+    const bare = window === undefined || highWatermark === undefined
+    const lowWatermark = bare ? {} : { lowWatermark: Math.min(highWatermark - back, known?.first ?? Infinity) }
+    await this.#session.put({ partition: this.#tenant.name, ...chunk, ...lowWatermark })
   }
 
   /** The window with the numbers of records that the API has in it. */
@@ -324,7 +330,7 @@ export class TenantReader {
   }
 
   #advance(window: OpenWindow, next: NextPage): void {
-    const { frontier } = this.#checkpoint
+    const { highWatermark } = this.#checkpoint
     if (next !== undefined) {
       this.#checkpoint = { ...this.#checkpoint, open: [{ ...window, cursor: next.cursor }] }
       return
@@ -338,21 +344,21 @@ export class TenantReader {
     }
     const { start, end, asOf = Infinity } = window
     this.#changed = this.#changed?.filter(({ hour }) => hour !== start || hour + HOUR !== end)
-    const moved = end === undefined ? undefined : Math.max(frontier ?? -Infinity, Math.min(end, asOf))
+    const moved = end === undefined ? undefined : Math.max(highWatermark ?? -Infinity, Math.min(end, asOf))
     const swept = window.sweep === true ? asOf + this.#lag : this.#checkpoint.swept
-    this.#checkpoint = { frontier: moved, swept, ...this.#learn(window, moved), open: [] }
+    this.#checkpoint = { highWatermark: moved, swept, ...this.#learn(window, moved), open: [] }
     this.#margin = EDGE_MARGIN
     this.#restarts = 0
   }
 
   /** What is known of hours when a window has been read. */
-  #learn({ asOf, hours }: OpenWindow, frontier: number | undefined): Pick<Checkpoint, 'repaired' | 'known'> {
+  #learn({ asOf, hours }: OpenWindow, highWatermark: number | undefined): Pick<Checkpoint, 'repaired' | 'known'> {
     const { repair } = this.#session.options
     const { known, repaired } = this.#checkpoint
-    if (repair === undefined || known === undefined || frontier === undefined) return {}
+    if (repair === undefined || known === undefined || highWatermark === undefined) return {}
     return {
-      repaired: repaired ?? (asOf ?? frontier) + this.#lag,
-      known: learn(known, hours, { start: frontier - repair.back, end: frontier }),
+      repaired: repaired ?? (asOf ?? highWatermark) + this.#lag,
+      known: learn(known, hours, { start: highWatermark - repair.back, end: highWatermark }),
     }
   }
 
@@ -422,7 +428,7 @@ const REPAIR_EVERY = 24 * HOUR
 /** How often a window is begun again before it fails. */
 const MAX_RESTARTS = 3
 /** A Retry-After beyond an hour is not waited for: the state is kept, and the next run goes on. */
-const LONGEST_WAIT = 3_600_000
+const LONGEST_WAIT = HOUR
 
 function digest(cursor: string): string {
   return createHash('sha256').update(cursor).digest('base64url').slice(0, 22)

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { isInstant } from '../../record/json/instant.ts'
 import { Kind } from '../../record/scan.ts'
-import { isList, isObject } from './json.ts'
+import { isList, isObject } from '../../record/json/json.ts'
 
 /** What a schema asks of the value at one path, as far as the index of a record can prove it. */
 export interface Fact {

@@ -1,4 +1,4 @@
-import { Edit, State } from '../../record/batch.ts'
+import { Edit, RecordState } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
 import { formatPath } from '../../record/paths/grammar.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
@@ -24,7 +24,7 @@ export function createProver(facts: readonly Fact[], paths: Paths): Prover {
     if (newest !== undefined) batch.hit(0, newest)
     const { records } = batch.index
     for (let record = 0; record < batch.count; record++) {
-      if (batch.states[record] !== State.live) continue
+      if (batch.states[record] !== RecordState.live) continue
       const flags = records[record * RECORD_STRIDE + 3]
       if ((flags & DUPLICATE_KEYS) !== 0 || !isProven(batch, record, columns)) doubtful.push(record)
     }

@@ -6,7 +6,7 @@ import addFormats from 'ajv-formats'
 import { RE2JS } from 're2js'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
-import { isList, isObject } from './json.ts'
+import { isList, isObject } from '../../record/json/json.ts'
 
 /** A compiled JSON schema: the one judge of records. */
 export interface Schema {

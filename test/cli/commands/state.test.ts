@@ -42,7 +42,7 @@ interface Shown {
   totals: { read: number; written: number }
   published: number
   unpublished: { key: string; records: number }[]
-  partitions: { partition: string; position: { offset?: number; frontier?: string; open?: object[] } }[]
+  partitions: { partition: string; position: { offset?: number; highWatermark?: string; open?: object[] } }[]
   dedup: { bucket: string; keys: number; bytes: number }[]
 }
 
@@ -63,7 +63,7 @@ describe('sluice state show', () => {
     assert.equal(partitions.length, 1)
     assert.match(partitions[0].partition, /^file:.+$/)
     assert.equal(partitions[0].position.offset, lines(0, 3).length)
-    assert.deepEqual(dedup, [{ bucket: '2024-03-04', keys: 3, bytes: 48, kept: true }])
+    assert.deepEqual(dedup, [{ bucket: '2024-03-04', keys: 3, bytes: 48, permanent: true }])
 
     const { code, stdout } = await workspace.sluice(['state', 'show', 'pipelines/p.yaml'])
     assert.equal(code, 0)
@@ -162,7 +162,7 @@ sink: { type: file, path: out }
     const to = new Date((start + end) / 2).toISOString()
     const { code, stdout, stderr } = await workspace.sluice(['state', 'rewind', 'p', '--to', to])
     assert.equal(code, 0, stderr)
-    assert.deepEqual(JSON.parse(stdout.slice(stdout.indexOf('{'))), { frontier: to, open: [] })
+    assert.deepEqual(JSON.parse(stdout.slice(stdout.indexOf('{'))), { highWatermark: to, open: [] })
     assert.match(stderr, /keys are known for events since \d{4}-\d\d-\d\d/)
 
     const { read, written, duplicate } = await workspace.report(['run', 'p'], { env })

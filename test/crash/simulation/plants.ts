@@ -172,19 +172,19 @@ export const plants: readonly Plant[] = [
   },
   {
     name: 'a position comes before the last of its records',
-    piece: (piece) => ({ ...piece, position: Number(piece.origin?.name.slice('page '.length)) }),
+    chunk: (chunk) => ({ ...chunk, position: Number(chunk.origin?.name.slice('page '.length)) }),
   },
   {
     name: 'claims are forgotten by the clock',
-    piece: (piece) => ({ ...piece, ...(piece.position !== undefined && { horizon: Date.now() }) }),
+    chunk: (chunk) => ({ ...chunk, ...(chunk.position !== undefined && { lowWatermark: Date.now() }) }),
   },
   {
-    name: 'an epoch ends between the pieces of a batch',
+    name: 'an epoch ends between the chunks of a batch',
     stage(batch, { process }) {
       if (batch.end) return [batch]
-      const pieces = piecesSeen.get(process) ?? 0
-      piecesSeen.set(process, pieces + 1)
-      return [Object.assign(batch, { number: pieces, continues: false })]
+      const chunks = piecesSeen.get(process) ?? 0
+      piecesSeen.set(process, chunks + 1)
+      return [Object.assign(batch, { number: chunks, continues: false })]
     },
   },
   {

@@ -27,9 +27,10 @@ export class Store {
       maxKeyBytes: 1024,
       destination: (key) => ({ bucket, key }),
       publish: async ({ path }, destination, _signal, attempt) => {
-        if (attempt.left !== undefined) await process.act(`abort ${JSON.stringify(attempt.left)}`, () => undefined)
+        if (attempt.resumeToken !== undefined)
+          await process.act(`abort ${JSON.stringify(attempt.resumeToken)}`, () => undefined)
         const bytes = await process.act('read for upload', () => disk.read(path))
-        await attempt.leave(`upload ${process.operations.length}`)
+        await attempt.saveResumeToken(`upload ${process.operations.length}`)
         const name = nameOf(destination)
         await process.act('put object', () => this.objects.has(name) || this.put(name, bytes))
       },

@@ -1,5 +1,5 @@
 import type { Source } from '../../../src/component.ts'
-import type { Piece } from '../../../src/record/chunk.ts'
+import type { Chunk } from '../../../src/record/chunk.ts'
 import { SluiceError } from '../../../src/errors.ts'
 import type { JsonObject } from '../../../src/record/json/json.ts'
 import type { Process } from './process.ts'
@@ -10,7 +10,7 @@ export interface Workload {
   readonly partitions: ReadonlyMap<string, readonly Page[]>
   /** Pages before its position that each start reads again. */
   readonly overlap: number
-  /** Without it nothing may come twice: each piece has a position. */
+  /** Without it nothing may come twice: each chunk has a position. */
   readonly dedup: boolean
   readonly compression: 'none' | 'gzip'
   /** Stages split each batch in two. */
@@ -22,11 +22,11 @@ export interface Workload {
   readonly expected: Expected
 }
 
-/** A page comes in pieces; the last one has the position. */
+/** A page comes in chunks; the last one has the position. */
 export interface Page {
-  readonly pieces: readonly Buffer[]
+  readonly chunks: readonly Buffer[]
   /** The oldest event time that can come behind it. */
-  readonly horizon: number
+  readonly lowWatermark: number
 }
 
 export interface Expected {
@@ -90,7 +90,7 @@ export function sourceOf(workload: Workload, process: Process, failsAt = Infinit
           isMore = true
           await process.act('request', () => undefined)
           if (++requests === failsAt) throw new SluiceError('SOURCE_UNAVAILABLE', 'the source is away')
-          yield* piecesOf(reader.partition, page, ++reader.page)
+          yield* chunksOf(reader.partition, page, ++reader.page)
         }
       }
     },
@@ -105,7 +105,7 @@ export function expecting(workload: Omit<Workload, 'expected'>): Workload {
 function expectedOf({ partitions }: Omit<Workload, 'expected'>): Expected {
   const written = new Set<string>()
   const rejected = new Set<string>()
-  for (const line of [...partitions.values()].flat().flatMap(({ pieces }) => pieces.flatMap(textLines))) {
+  for (const line of [...partitions.values()].flat().flatMap(({ chunks }) => chunks.flatMap(textLines))) {
     const { id, kind } = line.startsWith('broken') ? { id: line, kind: 'bad' } : readEvent(line)
     if (kind === 'bad') rejected.add(id)
     else if (kind !== 'noise') written.add(id)
@@ -117,10 +117,10 @@ function readEvent(line: string): { id: string; kind: string } {
   return JSON.parse(line)
 }
 
-function* piecesOf(partition: string, { pieces, horizon }: Page, position: number): Generator<Piece> {
-  for (const [i, bytes] of pieces.entries()) {
-    const isLast = i === pieces.length - 1
-    yield { partition, bytes, origin: { name: `page ${position}`, line: 1 }, ...(isLast && { position, horizon }) }
+function* chunksOf(partition: string, { chunks, lowWatermark }: Page, position: number): Generator<Chunk> {
+  for (const [i, bytes] of chunks.entries()) {
+    const isLast = i === chunks.length - 1
+    yield { partition, bytes, origin: { name: `page ${position}`, line: 1 }, ...(isLast && { position, lowWatermark }) }
   }
 }
 
@@ -130,19 +130,19 @@ function daysOf(partition: string, days: number): Page[] {
     const late = day === 0 ? [] : eventsOf(partition, day - 1, 5, 7)
     const odd = { id: `${partition} no time ${day}`, timestamp: 'soon', kind: 'odd' }
     return {
-      pieces: [
+      chunks: [
         toLines([...late, ...own.slice(0, 4)]),
         Buffer.concat([toLines([...own.slice(3), odd]), broken(partition, day)]),
       ],
-      horizon: START + (day - 1) * DAY,
+      lowWatermark: START + (day - 1) * DAY,
     }
   })
 }
 
 function linesOf(partition: string, count: number): Page[] {
   return Array.from({ length: count }, (_, day) => ({
-    pieces: [Buffer.concat([toLines(eventsOf(partition, day, 0, 6)), broken(partition, day)])],
-    horizon: START,
+    chunks: [Buffer.concat([toLines(eventsOf(partition, day, 0, 6)), broken(partition, day)])],
+    lowWatermark: START,
   }))
 }
 

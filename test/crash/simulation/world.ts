@@ -5,12 +5,12 @@ import { openCommit } from '../../../src/delivery/commit.ts'
 import type { Commit, ObjectTarget } from '../../../src/delivery/commit.ts'
 import type { Database } from '../../../src/delivery/state/database.ts'
 import type { Files } from '../../../src/files.ts'
-import type { KeptReject } from '../../../src/delivery/rejects/local-rejects-reader.ts'
-import { keptLines } from '../../../src/delivery/rejects/local-rejects.ts'
-import type { KeptRow } from '../../../src/delivery/state/rows.ts'
+import type { LocalReject } from '../../../src/delivery/rejects/local-rejects-reader.ts'
+import { isPending } from '../../../src/delivery/rejects/local-rejects.ts'
+import type { LocalRejectsRow } from '../../../src/delivery/state/rows.ts'
 import type { BatchTransform, ObjectSink, Source } from '../../../src/component.ts'
-import type { Piece } from '../../../src/record/chunk.ts'
-import { State } from '../../../src/record/batch.ts'
+import type { Chunk } from '../../../src/record/chunk.ts'
+import { RecordState } from '../../../src/record/batch.ts'
 import type { Batch, End } from '../../../src/record/batch.ts'
 import { openBatches } from '../../../src/record/open-batches.ts'
 import { Paths } from '../../../src/record/paths/path.ts'
@@ -63,7 +63,7 @@ export interface Plant {
   files?(files: Files, life: Life): Files
   database?(database: Database, life: Life): Database
   sink?(sink: ObjectSink, life: Life): ObjectSink
-  piece?(piece: Piece, life: Life): Piece
+  chunk?(chunk: Chunk, life: Life): Chunk
   /** Stands before the sink. */
   stage?(batch: Batch, life: Life): readonly Batch[] | undefined | Promise<readonly Batch[] | undefined>
 }
@@ -135,7 +135,7 @@ async function flow(life: LifeOptions, commit: Commit): Promise<Error | undefine
   const stages = await stagesOf(life, commit.hashKey)
   const source = sourceOf(workload, process, world.lives === 1 ? workload.failsAt : undefined)
   const batches = readBatches({
-    source: plant?.piece ? bend(source, (piece) => plant.piece?.(piece, life) ?? piece) : source,
+    source: plant?.chunk ? bend(source, (chunk) => plant.chunk?.(chunk, life) ?? chunk) : source,
     type: 'source',
     paths,
     limits: defaultLimits,
@@ -171,7 +171,7 @@ async function replay(life: LifeOptions, commit: Commit): Promise<Error | undefi
     }
   }
   const batches = replayBatches({
-    rejects: mendedRejects(life, commit.keptRejects(), stages),
+    rejects: mendedRejects(life, commit.localRejects(), stages),
     stages,
     paths,
     limits: defaultLimits,
@@ -186,14 +186,14 @@ async function replay(life: LifeOptions, commit: Commit): Promise<Error | undefi
 
 async function* mendedRejects(
   { world, process, workload, folder }: LifeOptions,
-  rows: readonly KeptRow[],
+  rows: readonly LocalRejectsRow[],
   stages: readonly Stage[],
 ): AsyncGenerator<Replayed> {
   for (const row of rows) {
     const bytes = await process.act('read rejects', () => world.disk.read(join(folder, 'rejects', row.file)))
-    const isKept = keptLines(row)
+    const isKept = isPending(row)
     for (const [at, text] of bytes.toString().split('\n').slice(0, -1).entries()) {
-      const reject: KeptReject & { readonly record?: { id: string } } = JSON.parse(text)
+      const reject: LocalReject & { readonly record?: { id: string } } = JSON.parse(text)
       const record = isKept(at) ? mend(idOfReject(reject, workload), workload) : undefined
       if (!record) continue
       const { stage, origin, line, part = false } = reject
@@ -211,10 +211,10 @@ async function* mendedRejects(
   }
 }
 
-function bend(source: Source, change: (piece: Piece) => Piece): Source {
+function bend(source: Source, change: (chunk: Chunk) => Chunk): Source {
   return {
     async *read(options) {
-      for await (const piece of source.read(options)) yield change(piece)
+      for await (const chunk of source.read(options)) yield change(chunk)
     },
   }
 }
@@ -223,7 +223,7 @@ async function stagesOf({ workload }: Life, hashKey: Buffer): Promise<Stage[]> {
   const kind = paths.add('kind')
   const judge = (batch: Batch): void => {
     for (let record = 0; record < batch.count; record++) {
-      if (batch.states[record] !== State.live) continue
+      if (batch.states[record] !== RecordState.live) continue
       const value = batch.text(batch.hit(record, kind))
       if (value === 'noise') batch.drop(record, 'noise')
       if (value === 'bad') batch.reject(record, 'BAD', 'judge')
@@ -256,7 +256,7 @@ function stageOf(name: string, run: Stage['run']): Stage {
 
 /** The same records in two batches of one number, as when a stage has made a batch too large. */
 function splitInTwo(batch: Batch): Batch[] {
-  const { partition, number, limits, position, horizon, origin, bytes, replay: replayed } = batch
+  const { partition, number, limits, position, lowWatermark, origin, bytes, replay: replayed } = batch
   const middle = bytes.indexOf(10, bytes.length / 2) + 1
   const options = { partition, number, paths, limits, ...(replayed && { replay: replayed }) }
   const [first] = openBatches({ bytes: bytes.subarray(0, middle), origin }, options)
@@ -264,7 +264,7 @@ function splitInTwo(batch: Batch): Batch[] {
     bytes: bytes.subarray(middle),
     origin,
     ...(position !== undefined && { position }),
-    ...(horizon !== undefined && { horizon }),
+    ...(lowWatermark !== undefined && { lowWatermark }),
   }
   const [second] = openBatches(rest, options)
   return [Object.assign(first, { continues: true }), second]

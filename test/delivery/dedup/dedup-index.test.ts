@@ -3,9 +3,9 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
-import { memoryClaims, Settler } from '../../../src/delivery/dedup/deduplicate.ts'
-import type { Piece } from '../../../src/record/chunk.ts'
-import { NO_BUCKET } from '../../../src/record/batch.ts'
+import { memoryDedupKeys, Deduplicator } from '../../../src/delivery/dedup/deduplicate.ts'
+import type { Chunk } from '../../../src/record/chunk.ts'
+import { NO_DEDUP_BUCKET } from '../../../src/record/batch.ts'
 import type { Batch } from '../../../src/record/batch.ts'
 import { openBatches } from '../../../src/record/open-batches.ts'
 import type { JsonObject } from '../../../src/record/json/json.ts'
@@ -114,7 +114,7 @@ describe('de-duplication', () => {
     assert.deepEqual(await readRecords(join(base, 'out')), [event, { made: true }])
   })
 
-  it('takes records of a piece that was split for no siblings', async (t) => {
+  it('takes records of a chunk that was split for no siblings', async (t) => {
     const base = await temporaryFolder(t)
     const [event] = events(1, 2)
     const large = lines({ ...event, text: 'x'.repeat(1_000_000) })
@@ -143,21 +143,21 @@ describe('de-duplication', () => {
     rebuilt.digests = {
       stage: 'dedup',
       keys: Uint32Array.from([1, 2, 2].flatMap((id) => [id, id, id, 0])),
-      buckets: new Int32Array(3).fill(NO_BUCKET),
+      buckets: new Int32Array(3).fill(NO_DEDUP_BUCKET),
     }
-    const settled = await new Settler(memoryClaims()).settle(rebuilt)
+    const settled = await new Deduplicator(memoryDedupKeys()).deduplicate(rebuilt)
     assert.deepEqual([[...settled.written], settled.duplicate], [[0, 1], 1])
   })
 
   it('stops with the name of the option when its memory is used up, and keeps what is committed', async (t) => {
     const base = await temporaryFolder(t)
     const dedup = { stage: 'dedup-2', memory: 200_000 }
-    const pieces = Array.from({ length: 40 }, (_, i) => ({
+    const chunks = Array.from({ length: 40 }, (_, i) => ({
       bytes: lines(...events(i * 500, i * 500 + 500)),
       position: i + 1,
     }))
     const commit = await openEvents(t, { base, dedup, sink: { roll: rollWith({ maxRecords: 1000 }) } })
-    await assert.rejects(stream({ commit, pieces, ...KEY }), {
+    await assert.rejects(stream({ commit, chunks, ...KEY }), {
       code: 'DEDUP_MEMORY',
       message: /index of dedup-2 .* raise `memory` of dedup-2/,
     })
@@ -168,16 +168,16 @@ describe('de-duplication', () => {
   it('holds only the buckets of the open epoch in memory when there is no room for more', async (t) => {
     const base = await temporaryFolder(t)
     const dedup = { stage: 'dedup', memory: 200_000 }
-    const pieces = Array.from({ length: 20 }, (_day, day) => {
+    const chunks = Array.from({ length: 20 }, (_day, day) => {
       const timestamp = new Date(Date.UTC(2024, 0, 1 + day)).toISOString()
       return { bytes: lines(...Array.from({ length: 1000 }, (_id, id) => ({ id, timestamp }))) }
     })
     const sink = { roll: rollWith({ maxRecords: 1000 }) }
-    const first = await run(t, base, pieces, {}, { dedup, sink })
+    const first = await run(t, base, chunks, {}, { dedup, sink })
     assert.equal(first.written, 20_000)
     // No epoch ends by records where none is written: so each day has a run of its own.
-    for (const piece of [...pieces, ...pieces]) {
-      const again = await run(t, base, [piece], {}, { dedup, sink })
+    for (const chunk of [...chunks, ...chunks]) {
+      const again = await run(t, base, [chunk], {}, { dedup, sink })
       assert.deepEqual([again.written, again.duplicate], [0, 1000])
     }
   })
@@ -204,16 +204,16 @@ describe('forgetting', () => {
     assert.equal(await buckets(base), 4)
   })
 
-  it('does not happen while a source without a horizon is read', async (t) => {
+  it('does not happen while a source without a lowWatermark is read', async (t) => {
     const base = await temporaryFolder(t)
-    const { horizon: _none, ...old } = at(1)
+    const { lowWatermark: _none, ...old } = at(1)
     await run(t, base, [{ ...old, partition: 'archive' }, at(20), at(30)], {}, { dedup: within, sink })
     assert.equal(await buckets(base), 3)
   })
 
   it('never reaches what an archive has claimed', async (t) => {
     const base = await temporaryFolder(t)
-    const { horizon: _none, ...old } = at(1)
+    const { lowWatermark: _none, ...old } = at(1)
     await run(t, base, [{ ...old, partition: 'archive' }], {}, { dedup: within, sink })
     await run(t, base, [at(20), at(30)], {}, { dedup: within, sink })
     assert.equal(await buckets(base), 2)
@@ -230,7 +230,7 @@ describe('forgetting', () => {
     assert.equal(await buckets(base), 1)
   })
 
-  it('does not follow a horizon that has no position', async (t) => {
+  it('does not follow a lowWatermark that has no position', async (t) => {
     const base = await temporaryFolder(t)
     const { position: _none, ...loose } = at(20)
     await run(t, base, [at(1), at(2), loose], {}, { dedup: within, sink })
@@ -257,14 +257,14 @@ function rejectAll(batch: Batch): Batch {
   return batch
 }
 
-/** A piece from noon of a day of January, behind which nothing older than that day can come. */
-function at(day: number): Piece {
+/** A chunk from noon of a day of January, behind which nothing older than that day can come. */
+function at(day: number): Chunk {
   const timestamp = new Date(Date.UTC(2024, 0, day, 12)).toISOString()
-  return { partition: 'a', bytes: lines({ id: day, timestamp }), position: day, horizon: Date.UTC(2024, 0, day) }
+  return { partition: 'a', bytes: lines({ id: day, timestamp }), position: day, lowWatermark: Date.UTC(2024, 0, day) }
 }
 
 /** The same with a time that is none. */
-function odd(day: number): Piece {
+function odd(day: number): Chunk {
   return { ...at(day), bytes: lines({ id: day, timestamp: 'soon' }) }
 }
 
@@ -276,13 +276,13 @@ async function buckets(base: string): Promise<number> {
 async function run(
   t: TestContext,
   base: string,
-  pieces: readonly (Buffer | Piece)[],
+  chunks: readonly (Buffer | Chunk)[],
   streaming: Partial<StreamOptions> = {},
   options: Partial<Setup> = {},
 ) {
   const commit = await openEvents(t, { base, dedup: DEDUP, ...options })
-  const given = pieces.map((piece) => (Buffer.isBuffer(piece) ? { bytes: piece } : piece))
-  await stream({ commit, pieces: given, ...KEY, ...streaming })
+  const given = chunks.map((chunk) => (Buffer.isBuffer(chunk) ? { bytes: chunk } : chunk))
+  await stream({ commit, chunks: given, ...KEY, ...streaming })
   await commit.close()
   return commit.totals()
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { ClaimTable, ENTRY_WORDS, Found } from '../../../src/delivery/dedup/dedup-table.ts'
+import { DedupTable, ENTRY_WORDS, Found } from '../../../src/delivery/dedup/dedup-table.ts'
 
 /** Entries with the digests of numbers as keys, as digests are: even. */
 function entriesOf(from: number, to: number, content: number): Uint32Array {
@@ -24,7 +24,7 @@ function results(entries: Uint32Array, ask: (at: number) => number): Set<number>
 
 describe('a claim table', () => {
   it('knows what was added, and nothing else', () => {
-    const table = new ClaimTable()
+    const table = new DedupTable()
     const [known, unknown, changed] = [entriesOf(0, 70_000, 1), entriesOf(70_000, 80_000, 1), entriesOf(0, 70_000, 2)]
     assert.deepEqual(
       results(known, (at) => table.add(known, at)),
@@ -50,7 +50,7 @@ describe('a claim table', () => {
 
   it('knows what was added all at once', () => {
     const known = entriesOf(0, 70_000, 1)
-    const table = new ClaimTable(70_000)
+    const table = new DedupTable(70_000)
     table.load(known, 69_999)
     assert.deepEqual(
       results(known.subarray(0, -4), (at) => table.has(known, at)),
@@ -60,7 +60,7 @@ describe('a claim table', () => {
   })
 
   it('takes at most 24 bytes a key when there are many', () => {
-    const table = new ClaimTable()
+    const table = new DedupTable()
     const entries = entriesOf(0, 300_000, 1)
     for (let i = 0; i < 300_000; i++) {
       table.add(entries, i * ENTRY_WORDS)
@@ -69,7 +69,7 @@ describe('a claim table', () => {
   })
 
   it('takes at most 32 bytes a key, whatever their number', () => {
-    const table = new ClaimTable()
+    const table = new DedupTable()
     const entries = entriesOf(0, 300_000, 1)
     for (let i = 0; i < 300_000; i++) {
       table.add(entries, i * ENTRY_WORDS)

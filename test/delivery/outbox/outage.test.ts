@@ -27,13 +27,13 @@ describe('a store that is away', () => {
     server.throttle(0)
     const commit = await openStore(t, server, base, { note: (message) => void notes.push(message) })
     let yielded = 0
-    async function* pieces() {
-      for (const piece of PIECES) {
+    async function* chunks() {
+      for (const chunk of PIECES) {
         yielded++
-        yield piece
+        yield chunk
       }
     }
-    const streamed = stream({ commit, pieces: pieces() })
+    const streamed = stream({ commit, chunks: chunks() })
     await until(() => notes.some((note) => note.startsWith('the outbox is full')))
     const held = yielded
     assert.ok(held < PIECES.length)
@@ -51,7 +51,7 @@ describe('a store that is away', () => {
     await server.outage(true)
     const first = await openStore(t, server, base, { patience: { done: 50, interrupted: 50 } })
     const end = { kind: 'interrupted' } as const
-    await assert.rejects(stream({ commit: first, pieces: PIECES.slice(0, 2), end }), {
+    await assert.rejects(stream({ commit: first, chunks: PIECES.slice(0, 2), end }), {
       code: 'SINK_UNAVAILABLE',
       exit: 4,
       message: /^2 committed objects .* next run publishes/,
@@ -62,7 +62,7 @@ describe('a store that is away', () => {
 
     await server.outage(false)
     const second = await openStore(t, server, base)
-    await stream({ commit: second, pieces: [] })
+    await stream({ commit: second, chunks: [] })
     assert.deepEqual(idsIn(server), ALL.slice(0, 200))
     assert.equal(second.totals().objects.length, 0)
   })
@@ -77,7 +77,7 @@ describe('a store that is away', () => {
     }
     const patience = { done: 3_600_000, interrupted: 50 }
     const commit = await openStore(t, server, base, { note, patience, stopping: stopping.signal })
-    await assert.rejects(stream({ commit, pieces: PIECES.slice(0, 2) }), { code: 'SINK_UNAVAILABLE' })
+    await assert.rejects(stream({ commit, chunks: PIECES.slice(0, 2) }), { code: 'SINK_UNAVAILABLE' })
   })
 
   it('lets a run that is asked to end take what is under way although the outbox is full', async (t) => {
@@ -90,20 +90,20 @@ describe('a store that is away', () => {
     }
     const patience = { done: 50, interrupted: 50 }
     const commit = await openStore(t, server, base, { note, patience, stopping: stopping.signal })
-    async function* pieces() {
-      for (const piece of PIECES) {
+    async function* chunks() {
+      for (const chunk of PIECES) {
         if (stopping.signal.aborted) return
-        yield piece
+        yield chunk
       }
     }
     const end = { kind: 'interrupted' } as const
-    await assert.rejects(stream({ commit, pieces: pieces(), end }), { code: 'SINK_UNAVAILABLE' })
+    await assert.rejects(stream({ commit, chunks: chunks(), end }), { code: 'SINK_UNAVAILABLE' })
     const position = Number(commit.position())
     assert.ok(position > 1 && position < 12)
     await commit.close()
     server.throttle(undefined)
     const next = await openStore(t, server, base)
-    await stream({ commit: next, pieces: PIECES.slice(position) })
+    await stream({ commit: next, chunks: PIECES.slice(position) })
     assert.deepEqual(idsIn(server), ALL)
   })
 
@@ -112,7 +112,7 @@ describe('a store that is away', () => {
     const base = await temporaryFolder(t)
     server.throttle(0)
     const commit = await openStore(t, server, base)
-    const streamed = stream({ commit, pieces: PIECES.slice(0, 1) })
+    const streamed = stream({ commit, chunks: PIECES.slice(0, 1) })
     await until(() => server.requests.length > 0)
     server.throttle(undefined)
     await streamed
@@ -129,11 +129,11 @@ describe('a store that is away', () => {
         if (message.startsWith('the outbox is full')) commit.writable().destroy(stop)
       },
     })
-    await assert.rejects(stream({ commit, pieces: PIECES }), stop)
+    await assert.rejects(stream({ commit, chunks: PIECES }), stop)
     await commit.close()
     server.throttle(undefined)
     const next = await openStore(t, server, base)
-    await stream({ commit: next, pieces: PIECES.slice(Number(next.position())) })
+    await stream({ commit: next, chunks: PIECES.slice(Number(next.position())) })
     assert.deepEqual(idsIn(server), ALL)
   })
 })
@@ -144,7 +144,7 @@ describe('a store that refuses', () => {
     const base = await temporaryFolder(t)
     const refusal = server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
     const first = await openStore(t, server, base)
-    await assert.rejects(stream({ commit: first, pieces: PIECES }), {
+    await assert.rejects(stream({ commit: first, chunks: PIECES }), {
       code: 'SINK_REFUSED',
       exit: 4,
       message: /AccessDenied/,
@@ -154,7 +154,7 @@ describe('a store that refuses', () => {
     const second = await openStore(t, server, base)
     const position = Number(second.position())
     assert.ok(position > 0 && position < 12)
-    await stream({ commit: second, pieces: PIECES.slice(position) })
+    await stream({ commit: second, chunks: PIECES.slice(position) })
     assert.deepEqual(idsIn(server), ALL)
   })
 
@@ -163,13 +163,13 @@ describe('a store that refuses', () => {
     const base = await temporaryFolder(t)
     server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
     const first = await openStore(t, server, base)
-    await assert.rejects(stream({ commit: first, pieces: PIECES }), { code: 'SINK_REFUSED' })
+    await assert.rejects(stream({ commit: first, chunks: PIECES }), { code: 'SINK_REFUSED' })
     await first.close()
     const refused = server.requests.length
     const second = await openStore(t, server, base)
     await until(() => server.requests.length > refused)
     await until(() => server.requests.at(-1)?.status === 403)
-    await assert.rejects(stream({ commit: second, pieces: PIECES }), { code: 'SINK_REFUSED' })
+    await assert.rejects(stream({ commit: second, chunks: PIECES }), { code: 'SINK_REFUSED' })
   })
 })
 

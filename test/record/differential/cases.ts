@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { SluiceError } from '../../../src/errors.ts'
-import { Edit, State } from '../../../src/record/batch.ts'
+import { Edit, RecordState } from '../../../src/record/batch.ts'
 import type { Batch } from '../../../src/record/batch.ts'
 import { openBatches } from '../../../src/record/open-batches.ts'
 import { parsePath } from '../../../src/record/paths/grammar.ts'
 import type { Json } from '../../../src/record/json/json.ts'
-import { LineFramer } from '../../../src/record/lines/line-splitter.ts'
+import { LineSplitter } from '../../../src/record/lines/line-splitter.ts'
 import { minify } from '../../../src/record/json/minify.ts'
 import { Paths } from '../../../src/record/paths/path.ts'
 import { rebuild } from '../../../src/record/rebuild.ts'
@@ -202,7 +202,7 @@ function runPlan(lines: readonly Line[], plan: Plan, hash: Hash): number {
 
 function open(lines: readonly Line[], { borders, flushes }: Plan, paths: Paths): Batch[] {
   const bytes = Buffer.concat(lines.flatMap((one) => [one.bytes, LINE_FEED]))
-  const framer = new LineFramer({ maxLine: defaultLimits.maxLine })
+  const framer = new LineSplitter({ maxLine: defaultLimits.maxLine })
   const runs = atBorders(bytes, borders).flatMap((chunk, at) => [
     ...framer.push(chunk),
     ...(flushes[at % flushes.length] ? framer.flush() : []),
@@ -289,15 +289,15 @@ function compareOutput(batch: Batch, texts: readonly (string | undefined)[], pla
     lines.push({ ...recordChange(view, batch, record), from: record })
   }
   const made = rebuild(batch, lines)
-  const output = Buffer.concat(made.map((piece) => piece.assemble()))
+  const output = Buffer.concat(made.map((chunk) => chunk.assemble()))
   const printed = output.toString().split('\n').slice(0, -1)
   assert.deepEqual(printed.map(canonical), expected)
-  const codes = made.flatMap((piece) => piece.rejects.map(({ code }) => code))
+  const codes = made.flatMap((chunk) => chunk.rejects.map(({ code }) => code))
   assert.equal(codes.length, texts.filter((text) => text === undefined).length)
   hash.update(output).update(codes.join())
-  for (const piece of made) {
-    for (let record = 0; record < piece.count; record++) {
-      if (piece.states[record] === State.rejected) hash.update(piece.line(record))
+  for (const chunk of made) {
+    for (let record = 0; record < chunk.count; record++) {
+      if (chunk.states[record] === RecordState.rejected) hash.update(chunk.line(record))
     }
   }
 }

@@ -3,21 +3,21 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { SluiceError } from '../../../src/errors.ts'
-import { ArrayCutter } from '../../../src/record/lines/array-splitter.ts'
-import type { Mark, Run } from '../../../src/record/lines/chunk-builder.ts'
+import { ArraySplitter } from '../../../src/record/lines/array-splitter.ts'
+import type { Boundary, LineChunk } from '../../../src/record/lines/chunk-builder.ts'
 import { atBorders, joinRuns, reusing } from '../chunked.ts'
 
 const MAX_LINE = 64
 
 interface Cut {
-  readonly runs: Run[]
+  readonly runs: LineChunk[]
   readonly error?: SluiceError
 }
 
-function cut(chunks: Iterable<Buffer>, options: { maxLine?: number; from?: Mark; flush?: boolean } = {}): Cut {
+function cut(chunks: Iterable<Buffer>, options: { maxLine?: number; from?: Boundary; flush?: boolean } = {}): Cut {
   const { flush = false, ...rest } = options
-  const cutter = new ArrayCutter({ name: 'page', maxLine: MAX_LINE, ...rest })
-  const runs: Run[] = []
+  const cutter = new ArraySplitter({ name: 'page', maxLine: MAX_LINE, ...rest })
+  const runs: LineChunk[] = []
   try {
     for (const chunk of reusing(chunks)) {
       for (const run of cutter.push(chunk)) runs.push(run)
@@ -91,8 +91,8 @@ test('cutting resumes behind every run with exactly the rest', () => {
     fc.property(documents, someBorders, ({ text, lines }, at) => {
       const bytes = Buffer.from(text)
       const { runs } = cut(atBorders(bytes, at), { flush: true })
-      for (const [i, { mark }] of runs.entries()) {
-        const rest = cut([bytes.subarray(mark.offset)], { from: mark })
+      for (const [i, { boundary }] of runs.entries()) {
+        const rest = cut([bytes.subarray(boundary.offset)], { from: boundary })
         assert.equal(rest.error, undefined)
         assert.deepEqual([...joinRuns([...runs.slice(0, i + 1), ...rest.runs]).values()], lines)
       }

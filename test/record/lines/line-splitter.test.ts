@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { LineFramer } from '../../../src/record/lines/line-splitter.ts'
-import { RUN_BYTES } from '../../../src/record/memory.ts'
-import type { Mark, Run } from '../../../src/record/lines/chunk-builder.ts'
+import { LineSplitter } from '../../../src/record/lines/line-splitter.ts'
+import { CHUNK_BYTES } from '../../../src/record/memory.ts'
+import type { Boundary, LineChunk } from '../../../src/record/lines/chunk-builder.ts'
 import { atBorders, joinRuns, reusing } from '../chunked.ts'
 
 const MAX_LINE = 12
 
-function frame(chunks: Iterable<Buffer>, options: { maxLine?: number; from?: Mark } = {}): Run[] {
-  const framer = new LineFramer({ maxLine: MAX_LINE, ...options })
-  const runs: Run[] = []
+function frame(chunks: Iterable<Buffer>, options: { maxLine?: number; from?: Boundary } = {}): LineChunk[] {
+  const framer = new LineSplitter({ maxLine: MAX_LINE, ...options })
+  const runs: LineChunk[] = []
   for (const chunk of reusing(chunks)) runs.push(...framer.push(chunk))
   runs.push(...framer.end())
   return runs
@@ -51,12 +51,12 @@ test('reading resumes behind every run with exactly the rest', () => {
   fc.assert(
     fc.property(texts, fc.array(fc.nat(60), { maxLength: 8 }), (text, borders) => {
       const bytes = Buffer.from(text)
-      const framer = new LineFramer({ maxLine: MAX_LINE })
-      const before: Run[] = []
+      const framer = new LineSplitter({ maxLine: MAX_LINE })
+      const before: LineChunk[] = []
       for (const chunk of atBorders(bytes, borders)) before.push(...framer.push(chunk), ...framer.flush())
       before.push(...framer.end())
-      for (const [i, { mark }] of before.entries()) {
-        const rest = frame([bytes.subarray(mark.offset)], { from: mark })
+      for (const [i, { boundary }] of before.entries()) {
+        const rest = frame([bytes.subarray(boundary.offset)], { from: boundary })
         assert.deepEqual(joinRuns([...before.slice(0, i + 1), ...rest]), model(text))
       }
     }),
@@ -75,27 +75,27 @@ test('a byte order mark is left out at the start of the input only', () => {
 
 test('a line feed that comes after the last line was taken without it is not a line of its own', () => {
   const [run] = frame([Buffer.from('one\ntwo')])
-  assert.deepEqual(run?.mark, { offset: 7, line: 2, open: true })
+  assert.deepEqual(run?.boundary, { offset: 7, line: 2, open: true })
   for (const more of ['\nthree\n', '\r\nthree\n', 'three\n']) {
-    const lines = joinRuns(frame(atBorders(Buffer.from(more), [1, 2]), { from: run.mark }))
+    const lines = joinRuns(frame(atBorders(Buffer.from(more), [1, 2]), { from: run.boundary }))
     assert.deepEqual([...lines], [[3, 'three']])
   }
 })
 
 test('runs are about as large as they should be, also when a line is larger', () => {
   const line = `${'x'.repeat(999)}\n`
-  const large = `${'y'.repeat(2 * RUN_BYTES)}\n`
+  const large = `${'y'.repeat(2 * CHUNK_BYTES)}\n`
   const bytes = Buffer.from(line.repeat(2000) + large + line.repeat(2000))
   for (const size of [1000, 64 * 1024, 1024 * 1024]) {
     const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
       bytes.subarray(i * size, (i + 1) * size),
     )
-    const runs = frame(chunks, { maxLine: 4 * RUN_BYTES })
+    const runs = frame(chunks, { maxLine: 4 * CHUNK_BYTES })
     assert.ok(Buffer.concat(runs.map((run) => run.bytes)).equals(bytes))
-    assert.equal(runs.at(-1)?.mark.line, 4001)
+    assert.equal(runs.at(-1)?.boundary.line, 4001)
     const sizes = runs.map((run) => run.bytes.length)
-    assert.ok(sizes.every((length) => length <= RUN_BYTES || length === large.length))
-    assert.ok(sizes.filter((length) => length < RUN_BYTES / 2).length <= 3, `sizes are ${sizes.join(' ')}`)
+    assert.ok(sizes.every((length) => length <= CHUNK_BYTES || length === large.length))
+    assert.ok(sizes.filter((length) => length < CHUNK_BYTES / 2).length <= 3, `sizes are ${sizes.join(' ')}`)
   }
 })
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { SluiceError } from '../../../src/errors.ts'
-import { ArrayCutter } from '../../../src/record/lines/array-splitter.ts'
-import type { Run } from '../../../src/record/lines/chunk-builder.ts'
-import { WasmCutter } from '../../../src/record/wasm/array-splitter.ts'
+import { ArraySplitter } from '../../../src/record/lines/array-splitter.ts'
+import type { LineChunk } from '../../../src/record/lines/chunk-builder.ts'
+import { WasmArraySplitter } from '../../../src/record/wasm/array-splitter.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
 import { createEventSet } from '../../servers/events.ts'
 import { atBorders, joinRuns, reusing } from '../chunked.ts'
@@ -23,16 +23,16 @@ interface Task {
 }
 
 interface Outcome {
-  readonly runs: Run[]
+  readonly runs: LineChunk[]
   readonly count: number
   readonly error: string
   /** What `single` left of each chunk. */
   readonly behind: (string | undefined)[]
 }
 
-function cut({ text, borders, maxLine, single, flush }: Task, fast: WasmCutter | undefined): Outcome {
-  const cutter = new ArrayCutter({ name: 'page', maxLine, single }, () => fast)
-  const runs: Run[] = []
+function cut({ text, borders, maxLine, single, flush }: Task, fast: WasmArraySplitter | undefined): Outcome {
+  const cutter = new ArraySplitter({ name: 'page', maxLine, single }, () => fast)
+  const runs: LineChunk[] = []
   const behind: (string | undefined)[] = []
   let error = ''
   try {
@@ -119,7 +119,7 @@ test('the cutter in WebAssembly gives the runs, marks and errors of the one in T
   fc.assert(
     fc.property(tasks, windows, (task, window) => {
       const expected = cut(task, undefined)
-      assert.deepEqual(cut(task, new WasmCutter(module, window)), expected)
+      assert.deepEqual(cut(task, new WasmArraySplitter(module, window)), expected)
       if (expected.error === '' && expected.count > 1) whole++
     }),
     { numRuns: RUNS },
@@ -134,9 +134,9 @@ test('arrays of events are cut alike, compact and pretty, in chunks as a file gi
     const text = Buffer.from(`[\n${events.join(',\n')}\n]\n`).toString('latin1')
     const borders = Array.from({ length: text.length / 100_000 }, (_, at) => at * 100_000)
     const task = { text, borders, maxLine: 1 << 20, single: false, flush: false }
-    const [fast, plain] = [cut(task, new WasmCutter(module)), cut(task, undefined)]
+    const [fast, plain] = [cut(task, new WasmArraySplitter(module)), cut(task, undefined)]
     assert.deepEqual(joinRuns(fast.runs), joinRuns(plain.runs))
-    assert.deepEqual(fast.runs.at(-1)?.mark, plain.runs.at(-1)?.mark)
+    assert.deepEqual(fast.runs.at(-1)?.boundary, plain.runs.at(-1)?.boundary)
     assert.equal(fast.count, set.count)
     assert.ok(fast.runs.length > 2)
   }
@@ -147,14 +147,14 @@ test('whitespace goes from elements of many lines alike, and leaves two tokens a
     for (let before = 0; before < 140; before++) {
       const text = `[{\r\n"a":"${'x'.repeat(before)}",${token}},{}]`
       const task = { text, borders: [], maxLine: 1000, single: false, flush: false }
-      assert.deepEqual(cut(task, new WasmCutter(module)), cut(task, undefined), text)
-      assert.equal(new WasmCutter(module).cutElements(Buffer.from(text), 1, true, 1000).count, 2)
+      assert.deepEqual(cut(task, new WasmArraySplitter(module)), cut(task, undefined), text)
+      assert.equal(new WasmArraySplitter(module).cutElements(Buffer.from(text), 1, true, 1000).count, 2)
     }
   }
 })
 
 test('elements that stand beside each other are cut at once, whatever is between them', () => {
-  const cutter = new WasmCutter(module)
+  const cutter = new WasmArraySplitter(module)
   const cutAt = (text: string, at: number, inArray = true) => {
     cutter.begin()
     const { lines, ...rest } = cutter.cutElements(Buffer.from(text), at, inArray, 150)

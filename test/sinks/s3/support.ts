@@ -75,11 +75,11 @@ export async function outboxFile(test: TestContext, bytes: number): Promise<Outb
 }
 
 /** What attempts leave to each other. */
-export function memoryAttempt(left?: Json): Attempt & { left: Json | undefined } {
+export function memoryAttempt(resumeToken?: Json): Attempt & { resumeToken: Json | undefined } {
   const attempt = {
-    left,
-    leave: (value: Json) => {
-      attempt.left = value
+    resumeToken,
+    saveResumeToken: (value: Json) => {
+      attempt.resumeToken = value
       return Promise.resolve()
     },
   }

@@ -46,7 +46,7 @@ describe('an upload', () => {
     assert.ok(object.body.equals(file.content))
     assert.equal(object.acl, 'bucket-owner-read')
     assert.deepEqual([server.count('UploadPart'), server.openUploads(BUCKET)], [3, 0])
-    assert.equal(typeof attempt.left, 'string')
+    assert.equal(typeof attempt.resumeToken, 'string')
   })
 
   it('sends no checksums where they are not wanted', async (t) => {
@@ -101,7 +101,7 @@ describe('an upload', () => {
     await assert.rejects(sink.publish(file, sink.destination('k'), never, attempt), { code: 'SINK_REFUSED' })
     assert.equal(server.openUploads(BUCKET), 1)
     server.faults.clear()
-    await sink.publish(file, sink.destination('k'), never, memoryAttempt(attempt.left))
+    await sink.publish(file, sink.destination('k'), never, memoryAttempt(attempt.resumeToken))
     assert.equal(server.openUploads(BUCKET), 0)
     assert.ok(server.objects(BUCKET).get('k')?.body.equals(file.content))
   })
@@ -113,8 +113,8 @@ describe('an upload', () => {
     server.faults.add({ kind: 'hang', at: 'start', operation: 'UploadPart', times: 10 })
     const stop = new AbortController()
     const published = sink.publish(file, sink.destination('k'), stop.signal, {
-      left: undefined,
-      leave: () => {
+      resumeToken: undefined,
+      saveResumeToken: () => {
         setImmediate(() => stop.abort())
         return Promise.resolve()
       },

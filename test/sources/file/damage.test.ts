@@ -23,7 +23,7 @@ test('gzip cut short at any place gives exactly the whole lines before the cut, 
     const cut = whole.subarray(0, end)
     const before = gunzipSync(cut, { finishFlush: constants.Z_SYNC_FLUSH }).toString()
     const reading = await readBytes(join(folder, `cut-${end}.ndjson.gz`), cut)
-    assert.deepEqual(linesOf(reading.pieces), wholeLines(before), `cut at ${end}`)
+    assert.deepEqual(linesOf(reading.chunks), wholeLines(before), `cut at ${end}`)
     assertCorrupt(reading, new RegExp(`cut-${end}\\.ndjson\\.gz" is damaged: as gzip it is cut short at byte ${end}$`))
   }
 })
@@ -35,7 +35,7 @@ test('an array in gzip cut short gives exactly the whole elements before the cut
     const cut = whole.subarray(0, end)
     const before = gunzipSync(cut, { finishFlush: constants.Z_SYNC_FLUSH }).toString()
     const reading = await readBytes(join(folder, `cut-${end}.json.gz`), cut)
-    const given = linesOf(reading.pieces)
+    const given = linesOf(reading.chunks)
     const expected = lines.filter((_, at) => before.startsWith(`[${lines.slice(0, at + 1).join(',')}`))
     assert.deepEqual(given, expected, `cut at ${end}`)
     assertCorrupt(reading, /is damaged: as gzip it is cut short/)
@@ -52,7 +52,7 @@ test('gzip damaged at any place gives all whole lines before the damage, also wh
     const before = gunzipSync(whole.subarray(0, place), { finishFlush: constants.Z_SYNC_FLUSH }).toString()
     const reading = await readBytes(join(folder, `damaged-${place}.ndjson.gz`), damaged)
     const expected = wholeLines(before)
-    assert.deepEqual(linesOf(reading.pieces).slice(0, expected.length), expected, `damaged at ${place}`)
+    assert.deepEqual(linesOf(reading.chunks).slice(0, expected.length), expected, `damaged at ${place}`)
     assertCorrupt(
       reading,
       new RegExp(`damaged-${place}\\.ndjson\\.gz" is damaged: as gzip it is (damaged near|cut short at) byte \\d+$`),
@@ -66,7 +66,7 @@ test('a wrong checksum is found behind all lines', async (t) => {
   const bytes = gzipSync(text)
   bytes[bytes.length - 6] = ~(bytes.at(-6) ?? 0) & 0xff
   const reading = await readBytes(join(await makeFolder(t), 'x.ndjson.gz'), bytes)
-  assert.deepEqual(linesOf(reading.pieces), lines)
+  assert.deepEqual(linesOf(reading.chunks), lines)
   assertCorrupt(reading, /damaged near byte/)
 })
 
@@ -81,9 +81,9 @@ for (const [ending, compress] of compressions) {
     for (const gap of [0, 1, 600]) {
       const zeros = Buffer.alloc(gap)
       const bytes = Buffer.concat(parts.flatMap((part) => [part, zeros]))
-      const { pieces, error } = await readBytes(join(folder, `x.ndjson${ending}`), bytes)
+      const { chunks, error } = await readBytes(join(folder, `x.ndjson${ending}`), bytes)
       assert.equal(error, undefined)
-      assert.deepEqual(linesOf(pieces), lines)
+      assert.deepEqual(linesOf(chunks), lines)
     }
   })
 
@@ -91,7 +91,7 @@ for (const [ending, compress] of compressions) {
     const folder = await makeFolder(t)
     for (const garbage of [Buffer.from('garbage'), Buffer.alloc(900_000, 'garbage'), Buffer.from('\0\0garbage')]) {
       const reading = await readBytes(join(folder, `x.ndjson${ending}`), Buffer.concat([whole, garbage]))
-      assert.deepEqual(linesOf(reading.pieces), lines)
+      assert.deepEqual(linesOf(reading.chunks), lines)
       assertCorrupt(reading, /x\.ndjson\.\w+" is damaged: as \w+ it is (damaged near|cut short at) byte \d+$/)
     }
   })
@@ -100,7 +100,7 @@ for (const [ending, compress] of compressions) {
     const folder = await makeFolder(t)
     for (const end of places(6, whole.length - 1, 25)) {
       const reading = await readBytes(join(folder, `x.ndjson${ending}`), whole.subarray(0, end))
-      const given = linesOf(reading.pieces)
+      const given = linesOf(reading.chunks)
       assert.deepEqual(given, lines.slice(0, given.length), `cut at ${end}`)
       assertCorrupt(reading, new RegExp(`is cut short at byte ${end}$`))
     }
@@ -113,7 +113,7 @@ for (const [ending, compress] of compressions) {
     // The second member's start: all of the first member comes out, and nothing else.
     bytes.fill(0xff, large.length, large.length + 200)
     const reading = await readBytes(join(folder, `x.ndjson${ending}`), bytes)
-    assert.equal(linesOf(reading.pieces).length, 20 * lines.length)
+    assert.equal(linesOf(reading.chunks).length, 20 * lines.length)
     assertCorrupt(reading, /is damaged/)
   })
 }
@@ -139,10 +139,10 @@ for (const [ending, compress] of compressions) {
     const first = await readBytes(name, whole.subarray(0, whole.length * 0.9))
     assertCorrupt(first, /is damaged/)
     await writeFile(name, whole)
-    const second = await read(name, { positions: positionsOf(first.pieces) })
+    const second = await read(name, { positions: positionsOf(first.chunks) })
     assert.equal(second.error, undefined)
-    assert.deepEqual([...linesOf(first.pieces), ...linesOf(second.pieces)], lines)
-    assert.ok(linesOf(first.pieces).length > 10)
+    assert.deepEqual([...linesOf(first.chunks), ...linesOf(second.chunks)], lines)
+    assert.ok(linesOf(first.chunks).length > 10)
   })
 }
 

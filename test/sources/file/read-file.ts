@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import * as zlib from 'node:zlib'
 import type { ReadOptions } from '../../../src/component.ts'
-import type { Piece } from '../../../src/record/chunk.ts'
+import type { Chunk } from '../../../src/record/chunk.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import file from '../../../src/sources/file.ts'
 import { fixture } from '../../support/paths.ts'
 
 export interface Reading {
-  readonly pieces: Piece[]
+  readonly chunks: Chunk[]
   readonly error?: unknown
   readonly notes: string[]
 }
@@ -22,13 +22,13 @@ export interface ReadingOptions extends Partial<Pick<ReadOptions, 'maxLine' | 's
 
 /** Reads all there is, as a run does. */
 export async function read(path: string | string[], options: ReadingOptions = {}): Promise<Reading> {
-  const pieces: Piece[] = []
+  const chunks: Chunk[] = []
   const notes: string[] = []
   try {
-    for await (const piece of start(path, options, notes)) pieces.push(piece)
-    return { pieces, notes }
+    for await (const chunk of start(path, options, notes)) chunks.push(chunk)
+    return { chunks, notes }
   } catch (error) {
-    return { pieces, notes, error }
+    return { chunks, notes, error }
   }
 }
 
@@ -37,7 +37,7 @@ export function start(
   { format = 'auto', positions, maxLine = 1 << 20, signal = new AbortController().signal }: ReadingOptions = {},
   notes: string[] = [],
   follow = false,
-): AsyncIterable<Piece> {
+): AsyncIterable<Chunk> {
   return createSource(path, format).read({
     position: (partition = '') => positions?.get(partition),
     signal,
@@ -53,18 +53,18 @@ export function createSource(path: string | string[], format: 'auto' | 'ndjson' 
   return source
 }
 
-/** The last position of each partition, as a commit of these pieces leaves them. */
-export function positionsOf(pieces: Iterable<Piece>): Map<string, Json> {
+/** The last position of each partition, as a commit of these chunks leaves them. */
+export function positionsOf(chunks: Iterable<Chunk>): Map<string, Json> {
   const positions = new Map<string, Json>()
-  for (const { partition = '', position } of pieces) if (position !== undefined) positions.set(partition, position)
+  for (const { partition = '', position } of chunks) if (position !== undefined) positions.set(partition, position)
   return positions
 }
 
-/** The lines of all pieces, without their line feeds. */
-export function linesOf(pieces: Iterable<Piece>): string[] {
-  const text = Buffer.concat([...pieces].map(({ bytes }) => bytes ?? Buffer.alloc(0))).toString()
+/** The lines of all chunks, without their line feeds. */
+export function linesOf(chunks: Iterable<Chunk>): string[] {
+  const text = Buffer.concat([...chunks].map(({ bytes }) => bytes ?? Buffer.alloc(0))).toString()
   const lines = text.split('\n')
-  if (lines.pop() !== '') throw new Error('the last piece does not end in a line feed')
+  if (lines.pop() !== '') throw new Error('the last chunk does not end in a line feed')
   return lines
 }
 

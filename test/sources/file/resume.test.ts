@@ -22,19 +22,19 @@ const forms = new Map([
 
 for (const [ending, compress] of compressions) {
   for (const [form, text] of forms) {
-    test(`reading ${form}${ending && ` as ${ending}`} resumes behind every piece with exactly the rest`, async (t) => {
+    test(`reading ${form}${ending && ` as ${ending}`} resumes behind every chunk with exactly the rest`, async (t) => {
       const folder = await makeFolder(t)
       await writeFile(join(folder, `a.json${ending}`), compress(Buffer.from(text)))
       await writeFile(join(folder, 'b.json'), '{"b":1}')
-      const { pieces } = await read(folder)
-      assert.ok(pieces.length >= 4)
-      assert.deepEqual(linesOf(pieces), [...lines, '{"b":1}'])
-      for (let taken = 0; taken <= pieces.length; taken++) {
-        const before = pieces.slice(0, taken)
+      const { chunks } = await read(folder)
+      assert.ok(chunks.length >= 4)
+      assert.deepEqual(linesOf(chunks), [...lines, '{"b":1}'])
+      for (let taken = 0; taken <= chunks.length; taken++) {
+        const before = chunks.slice(0, taken)
         const rest = await read(folder, { positions: positionsOf(before) })
-        assert.deepEqual([...linesOf(before), ...linesOf(rest.pieces)], [...lines, '{"b":1}'])
+        assert.deepEqual([...linesOf(before), ...linesOf(rest.chunks)], [...lines, '{"b":1}'])
         assert.deepEqual(rest.notes, [])
-        const [next] = rest.pieces
+        const [next] = rest.chunks
         const number = linesOf(before).length + 1
         if (next?.bytes !== undefined && number <= lines.length) assert.equal(next.origin?.line, number)
       }
@@ -46,22 +46,22 @@ test('what was read to its end gives nothing more, also under another name', asy
   const folder = await makeFolder(t)
   for (const [ending, compress] of compressions)
     await writeFile(join(folder, `x.json${ending}`), compress(Buffer.from('{"a":1}')))
-  const { pieces } = await read(folder)
-  assert.equal(linesOf(pieces).length, compressions.size)
-  const positions = positionsOf(pieces)
-  assert.deepEqual((await read(folder, { positions })).pieces, [])
+  const { chunks } = await read(folder)
+  assert.equal(linesOf(chunks).length, compressions.size)
+  const positions = positionsOf(chunks)
+  assert.deepEqual((await read(folder, { positions })).chunks, [])
   await rename(join(folder, 'x.json'), join(folder, 'y.log'))
-  assert.deepEqual(await read(folder, { positions }), { pieces: [], notes: [] })
+  assert.deepEqual(await read(folder, { positions }), { chunks: [], notes: [] })
 })
 
 test('a renamed file goes on where it was left', async (t) => {
   const folder = await makeFolder(t)
   await writeFile(join(folder, 'x.json'), lines.join('\n'))
-  const { pieces } = await read(folder)
+  const { chunks } = await read(folder)
   await rename(join(folder, 'x.json'), join(folder, 'x.json.1.log'))
-  const rest = await read(folder, { positions: positionsOf(pieces.slice(0, 2)) })
-  assert.deepEqual([...linesOf(pieces.slice(0, 2)), ...linesOf(rest.pieces)], lines)
-  assert.match(rest.pieces[0]?.origin?.name ?? '', /x\.json\.1\.log$/)
+  const rest = await read(folder, { positions: positionsOf(chunks.slice(0, 2)) })
+  assert.deepEqual([...linesOf(chunks.slice(0, 2)), ...linesOf(rest.chunks)], lines)
+  assert.match(rest.chunks[0]?.origin?.name ?? '', /x\.json\.1\.log$/)
 })
 
 for (const [ending, compress] of compressions) {
@@ -72,12 +72,12 @@ for (const [ending, compress] of compressions) {
     // Small sizes at first: the identity of a file shorter than 4 KiB must survive its growth.
     for (const end of [1, 2, 3, 10, 30, 1000, 2200]) {
       await writeFile(name, compress(Buffer.from(`${lines.slice(written, end).join('\n')}\n`)), { flag: 'a' })
-      const { pieces, error, notes } = await read(name, { positions })
+      const { chunks, error, notes } = await read(name, { positions })
       assert.equal(error, undefined)
-      assert.deepEqual(linesOf(pieces), lines.slice(written, end))
-      assert.equal(pieces[0]?.origin?.line, written + 1)
+      assert.deepEqual(linesOf(chunks), lines.slice(written, end))
+      assert.equal(chunks[0]?.origin?.line, written + 1)
       assert.deepEqual(notes, [])
-      positions = new Map([...positions, ...positionsOf(pieces)])
+      positions = new Map([...positions, ...positionsOf(chunks)])
       written = end
     }
   })
@@ -86,22 +86,22 @@ for (const [ending, compress] of compressions) {
 test('an array that was read to its end goes on with another array behind it', async (t) => {
   const name = join(await makeFolder(t), 'x.json')
   await writeFile(name, '[{"n":1},{"n":2}]\n')
-  const { pieces } = await read(name)
+  const { chunks } = await read(name)
   await writeFile(name, '[{"n":3}]\n', { flag: 'a' })
-  const rest = await read(name, { positions: positionsOf(pieces) })
-  assert.deepEqual(linesOf(rest.pieces), ['{"n":3}'])
-  assert.equal(rest.pieces[0]?.origin?.line, 3)
+  const rest = await read(name, { positions: positionsOf(chunks) })
+  assert.deepEqual(linesOf(rest.chunks), ['{"n":3}'])
+  assert.equal(rest.chunks[0]?.origin?.line, 3)
 })
 
 test('the last line counts without its line feed, and what comes behind it later is a line of its own', async (t) => {
   const name = join(await makeFolder(t), 'x.ndjson')
   await writeFile(name, '{"n":1}\n{"n":2}')
   const first = await read(name)
-  assert.deepEqual(linesOf(first.pieces), ['{"n":1}', '{"n":2}'])
+  assert.deepEqual(linesOf(first.chunks), ['{"n":1}', '{"n":2}'])
   await writeFile(name, '\n{"n":3}\n', { flag: 'a' })
-  const second = await read(name, { positions: positionsOf(first.pieces) })
-  assert.deepEqual(linesOf(second.pieces), ['{"n":3}'])
-  assert.equal(second.pieces[0]?.origin?.line, 3)
+  const second = await read(name, { positions: positionsOf(first.chunks) })
+  assert.deepEqual(linesOf(second.chunks), ['{"n":3}'])
+  assert.equal(second.chunks[0]?.origin?.line, 3)
 })
 
 test('another file in the place of one that was read is read from its start, with a note', async (t) => {
@@ -115,11 +115,11 @@ test('another file in the place of one that was read is read from its start, wit
   }
   for (const [what, other] of Object.entries(others)) {
     await writeFile(name, lines.join('\n'))
-    const positions = positionsOf((await read(name)).pieces)
+    const positions = positionsOf((await read(name)).chunks)
     // The same inode: as if an old file had been deleted and its number given to a new one.
     await writeFile(name, other)
-    const { pieces, notes } = await read(name, { positions })
-    assert.deepEqual(linesOf(pieces).join('\n'), other.trimEnd(), what)
+    const { chunks, notes } = await read(name, { positions })
+    assert.deepEqual(linesOf(chunks).join('\n'), other.trimEnd(), what)
     assert.equal(notes.length, 1)
   }
 })
@@ -129,24 +129,24 @@ test('two files of the same content are two files', async (t) => {
   await writeFile(join(folder, 'a.json'), '{"a":1}\n')
   await copyFile(join(folder, 'a.json'), join(folder, 'b.json'))
   const first = await read(join(folder, 'a.json'))
-  assert.deepEqual(linesOf((await read(folder, { positions: positionsOf(first.pieces) })).pieces), ['{"a":1}'])
+  assert.deepEqual(linesOf((await read(folder, { positions: positionsOf(first.chunks) })).chunks), ['{"a":1}'])
 })
 
 test('another format than before reads from the start', async (t) => {
   const name = join(await makeFolder(t), 'x.json')
   await writeFile(name, '[{"a":1}]\n')
-  const positions = positionsOf((await read(name)).pieces)
+  const positions = positionsOf((await read(name)).chunks)
   await writeFile(name, '[{"a":2}]\n', { flag: 'a' })
-  const { pieces, notes } = await read(name, { positions, format: 'ndjson' })
-  assert.deepEqual(linesOf(pieces), ['[{"a":1}]', '[{"a":2}]'])
+  const { chunks, notes } = await read(name, { positions, format: 'ndjson' })
+  assert.deepEqual(linesOf(chunks), ['[{"a":1}]', '[{"a":2}]'])
   assert.equal(notes.length, 1)
 })
 
 test('positions and partitions stay small', async (t) => {
   const name = join(await makeFolder(t), 'x.json')
   await writeFile(name, lines.join('\n'))
-  const { pieces } = await read(name)
-  for (const { partition, position } of pieces) {
+  const { chunks } = await read(name)
+  for (const { partition, position } of chunks) {
     assert.ok(JSON.stringify({ [partition ?? '']: position }).length < 250)
     assert.deepEqual(JSON.parse(JSON.stringify(position)), position)
   }
@@ -161,8 +161,8 @@ test('the size of a file does not change what tells it from others', async (t) =
       name,
       `${JSON.stringify({ hash: createHash('sha256').update(String(size)).digest('hex') })}\n`.repeat(size / 8),
     )
-    const { pieces } = await read(name)
-    for (const { partition } of pieces) partitions.add(partition)
+    const { chunks } = await read(name)
+    for (const { partition } of chunks) partitions.add(partition)
   }
   assert.equal(partitions.size, 1)
 })

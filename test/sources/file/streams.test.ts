@@ -27,23 +27,23 @@ interface Summary {
   readonly error?: string
 }
 
-/** Reads a path in a process of its own, gives the memory back as a sink does, and prints a summary; `stop` aborts at the first piece. */
+/** Reads a path in a process of its own, gives the memory back as a sink does, and prints a summary; `stop` aborts at the first chunk. */
 const SCRIPT = `
   import source from ${JSON.stringify(pathToFileURL(codeFile('src/sources/file.ts')).href)}
-  import { giveBack } from ${JSON.stringify(pathToFileURL(codeFile('src/record/memory.ts')).href)}
+  import { release } from ${JSON.stringify(pathToFileURL(codeFile('src/record/memory.ts')).href)}
   const [path, stop] = process.argv.slice(1)
   const summary = { lines: 0, bytes: 0, skipped: 0, positions: 0, partitions: new Set() }
   const abort = new AbortController()
   const options = { signal: abort.signal, follow: false, maxLine: 1 << 20, position() {}, note() {} }
   try {
-    for await (const piece of source.create({ path, format: 'auto' }).read(options)) {
-      const { bytes, skipped = [] } = piece
+    for await (const chunk of source.create({ path, format: 'auto' }).read(options)) {
+      const { bytes, skipped = [] } = chunk
       for (let at = bytes?.indexOf(10) ?? -1; at >= 0; at = bytes.indexOf(10, at + 1)) summary.lines++
       summary.bytes += bytes?.length ?? 0
       summary.skipped += skipped.length
-      if (piece.position !== undefined) summary.positions++
-      summary.partitions.add(piece.partition)
-      if (bytes !== undefined) giveBack(bytes)
+      if (chunk.position !== undefined) summary.positions++
+      summary.partitions.add(chunk.partition)
+      if (bytes !== undefined) release(bytes)
       if (stop === 'stop') abort.abort()
       await new Promise(setImmediate)
     }
@@ -122,11 +122,11 @@ test('a named pipe is read like standard input', { skip: process.platform === 'w
   const pipe = join(await makeFolder(t), 'pipe.json')
   execFileSync(MAKE_PIPE, [pipe])
   const writing = writeFile(pipe, events.join('\n'))
-  const pieces = []
-  for await (const piece of start(pipe)) pieces.push(piece)
+  const chunks = []
+  for await (const chunk of start(pipe)) chunks.push(chunk)
   await writing
-  assert.deepEqual(linesOf(pieces), events)
-  assert.ok(pieces.every(({ position, partition }) => position === undefined && partition === pipe))
+  assert.deepEqual(linesOf(chunks), events)
+  assert.ok(chunks.every(({ position, partition }) => position === undefined && partition === pipe))
 })
 
 const MAKE_PIPE = 'mkfifo'

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Source } from '../../../src/component.ts'
-import type { Piece } from '../../../src/record/chunk.ts'
+import type { Chunk } from '../../../src/record/chunk.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import type { Problem } from '../../../src/config/pipeline.ts'
 import { SluiceError } from '../../../src/errors.ts'
@@ -50,7 +50,7 @@ export interface Note {
 }
 
 export interface Reading {
-  readonly pieces: Piece[]
+  readonly chunks: Chunk[]
   readonly lines: string[]
   readonly notes: Note[]
   /** The latest position of each partition. */
@@ -63,8 +63,8 @@ interface ReadingOptions {
   readonly positions?: ReadonlyMap<string, Json>
   readonly follow?: boolean
   readonly maxLine?: number
-  /** Called for each piece as it comes; the result `false` ends the reading. */
-  onPiece?(piece: Piece, reading: Reading): unknown
+  /** Called for each chunk as it comes; the result `false` ends the reading. */
+  onPiece?(chunk: Chunk, reading: Reading): unknown
   /** Ends reading for good. */
   readonly signal?: AbortSignal
 }
@@ -74,8 +74,8 @@ export async function readSource(source: Source, options: ReadingOptions = {}): 
   const { positions = new Map<string, Json>(), follow = false, maxLine = 1 << 20, signal } = options
   const stop = new AbortController()
   signal?.addEventListener('abort', () => stop.abort())
-  const reading: Reading = { pieces: [], lines: [], notes: [], positions: new Map(positions), error: undefined }
-  const pieces = source.read({
+  const reading: Reading = { chunks: [], lines: [], notes: [], positions: new Map(positions), error: undefined }
+  const chunks = source.read({
     position: (partition = '') => positions.get(partition),
     signal: stop.signal,
     follow,
@@ -83,11 +83,11 @@ export async function readSource(source: Source, options: ReadingOptions = {}): 
     note: (message, facts = {}) => reading.notes.push({ message, facts }),
   })
   try {
-    for await (const piece of pieces) {
-      reading.pieces.push(piece)
-      reading.lines.push(...linesOf(piece))
-      if (piece.position !== undefined) reading.positions.set(piece.partition ?? '', throughJson(piece.position))
-      if ((await options.onPiece?.(piece, reading)) === false) stop.abort()
+    for await (const chunk of chunks) {
+      reading.chunks.push(chunk)
+      reading.lines.push(...linesOf(chunk))
+      if (chunk.position !== undefined) reading.positions.set(chunk.partition ?? '', throughJson(chunk.position))
+      if ((await options.onPiece?.(chunk, reading)) === false) stop.abort()
     }
   } catch (error) {
     assert.ok(error instanceof SluiceError, `not an error of ours: ${String(error)}`)
@@ -96,7 +96,7 @@ export async function readSource(source: Source, options: ReadingOptions = {}): 
   return reading
 }
 
-export function linesOf({ bytes }: Piece): string[] {
+export function linesOf({ bytes }: Chunk): string[] {
   return bytes === undefined || bytes.length === 0 ? [] : bytes.toString().replace(/\n$/, '').split('\n')
 }
 
@@ -116,8 +116,8 @@ export function idsOf(lines: readonly string[]): unknown[] {
 }
 
 /** All that a reading told the outside, but for the records. */
-export function wordsOf({ notes, error, positions, pieces }: Reading): string {
-  const origins = pieces.map(({ origin, partition }) => ({ origin, partition }))
+export function wordsOf({ notes, error, positions, chunks }: Reading): string {
+  const origins = chunks.map(({ origin, partition }) => ({ origin, partition }))
   const causes: string[] = []
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
     causes.push(cause.message, String(cause.stack))

@@ -50,8 +50,8 @@ async function readOn(server: JumpCloudServer, config: SourceConfig): Promise<Re
 }
 
 function missing(server: JumpCloudServer, readings: readonly Reading[], { id }: Organization): string[] {
-  const pieces = readings.flatMap((reading) => reading.pieces)
-  const found = new Set(idsOf(pieces.filter(({ partition = '' }) => ['', id].includes(partition)).flatMap(linesOf)))
+  const chunks = readings.flatMap((reading) => reading.chunks)
+  const found = new Set(idsOf(chunks.filter(({ partition = '' }) => ['', id].includes(partition)).flatMap(linesOf)))
   return [...server.allIds(id)].filter((event) => !found.has(event))
 }
 

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { readKeptRejects } from '../../../delivery/rejects/local-rejects-reader.ts'
-import type { KeptReject } from '../../../delivery/rejects/local-rejects-reader.ts'
+import { readLocalRejects } from '../../../delivery/rejects/local-rejects-reader.ts'
+import type { LocalReject } from '../../../delivery/rejects/local-rejects-reader.ts'
 import { printable } from '../../../config/render.ts'
 import { SluiceError } from '../../../errors.ts'
 import { formatCount } from '../../../observe/report.ts'
@@ -34,15 +34,15 @@ export const command: CommandModule<object, ShowArguments> = {
     if (limit !== undefined && (!Number.isInteger(limit) || limit < 0)) {
       throw new SluiceError('USAGE', '--limit must be a whole number')
     }
-    const wanted = (reject: KeptReject): boolean =>
+    const wanted = (reject: LocalReject): boolean =>
       (code === undefined || reject.code === code) && (stage === undefined || reject.stage === stage)
-    const { letGo, rejects } = await readKeptRejects(stateFolder(pipeline, state))
+    const { evicted, rejects } = await readLocalRejects(stateFolder(pipeline, state))
     if (json) {
       await printLines(rejects, wanted, limit ?? Infinity)
       return
     }
     process.stdout.write(render(await group(rejects, wanted, limit ?? SHOWN)))
-    if (letGo > 0) process.stderr.write(`${formatCount(letGo)} older ones were deleted for want of space\n`)
+    if (evicted > 0) process.stderr.write(`${formatCount(evicted)} older ones were deleted for want of space\n`)
   },
 }
 
@@ -51,8 +51,8 @@ const SHOWN = 5
 const WIDTH = 160
 
 async function printLines(
-  rejects: AsyncIterable<KeptReject>,
-  wanted: (reject: KeptReject) => boolean,
+  rejects: AsyncIterable<LocalReject>,
+  wanted: (reject: LocalReject) => boolean,
   limit: number,
 ): Promise<void> {
   let printed = 0
@@ -68,13 +68,13 @@ async function printLines(
 
 interface Group {
   count: number
-  readonly first: KeptReject
+  readonly first: LocalReject
   readonly lines: string[]
 }
 
 async function group(
-  rejects: AsyncIterable<KeptReject>,
-  wanted: (reject: KeptReject) => boolean,
+  rejects: AsyncIterable<LocalReject>,
+  wanted: (reject: LocalReject) => boolean,
   limit: number,
 ): Promise<Group[]> {
   const groups = new Map<string, Group>()
@@ -89,7 +89,7 @@ async function group(
   return [...groups.values()].toSorted((a, b) => b.count - a.count)
 }
 
-function describe({ origin, line, detail, json }: KeptReject): string {
+function describe({ origin, line, detail, json }: LocalReject): string {
   const [, content = ''] = /"(?:record|text)":(.*)\}$/s.exec(json) ?? []
   const shown = content.length > WIDTH ? `${content.slice(0, WIDTH)}…` : content
   return printable([`${origin}:${line}`, detail, shown].filter(Boolean).join('  '))

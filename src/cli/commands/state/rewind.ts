@@ -6,6 +6,7 @@ import { SluiceError } from '../../../errors.ts'
 import { components } from '../../../registry.ts'
 import { parseMoment } from '../../../runtime/time-range.ts'
 import { stateFolder, stateOption } from '../../state-folder.ts'
+import { DAY } from '../../../time.ts'
 
 interface RewindArguments {
   pipeline: string
@@ -31,8 +32,8 @@ export const command: CommandModule<object, RewindArguments> = {
     const state = await State.openExisting(stateFolder(pipeline, states))
     try {
       const rows = choose(state.partitions(), partition)
-      const days = state.buckets().flatMap(({ name }) => (name.startsWith('d') ? [Number(name.slice(1))] : []))
-      if (state.buckets().length === 0 && state.tally.written > 0 && !yes) throw nothingKnown(pipeline)
+      const days = state.dedupBuckets().flatMap(({ name }) => (name.startsWith('d') ? [Number(name.slice(1))] : []))
+      if (state.dedupBuckets().length === 0 && state.tally.written > 0 && !yes) throw nothingKnown(pipeline)
       const changes = rows.flatMap((row) => rewind(row, moment))
       await state.rewind(changes)
       for (const change of changes) process.stdout.write(`${describe(change)}\n`)
@@ -46,8 +47,6 @@ export const command: CommandModule<object, RewindArguments> = {
     }
   },
 }
-
-const DAY = 86_400_000
 
 function choose(rows: readonly PartitionRow[], partition: string | undefined): readonly PartitionRow[] {
   if (partition === undefined) return rows
@@ -66,7 +65,7 @@ function nothingKnown(pipeline: string): SluiceError {
 }
 
 function rewind(row: PartitionRow, to: number | undefined): Rewind[] {
-  const { partition, position, horizon } = row
+  const { partition, position, lowWatermark } = row
   if (to === undefined) return [{ partition }]
   const rewound = sourceOf(partition)?.rewind?.(position, to)
   if (rewound === undefined) {
@@ -81,7 +80,7 @@ function rewind(row: PartitionRow, to: number | undefined): Rewind[] {
       to: {
         partition,
         position: rewound.position,
-        ...(horizon !== undefined && { horizon: horizon - rewound.by }),
+        ...(lowWatermark !== undefined && { lowWatermark: lowWatermark - rewound.by }),
       },
     },
   ]

@@ -1,13 +1,14 @@
 import type { CommandModule } from 'yargs'
-import type { BucketRow } from '../../../delivery/state/rows.ts'
+import type { DedupBucketRow } from '../../../delivery/state/rows.ts'
 import { ENTRY_BYTES } from '../../../delivery/dedup/dedup-table.ts'
-import { isPresent } from '../../../delivery/state/owner-lock.ts'
+import { isHeld } from '../../../delivery/state/owner-lock.ts'
 import { readState } from '../../../delivery/state/state-reader.ts'
-import type { StateView } from '../../../delivery/state/state-reader.ts'
+import type { StateReader } from '../../../delivery/state/state-reader.ts'
 import { sum } from '../../../delivery/tally.ts'
 import type { Tally } from '../../../delivery/tally.ts'
 import { formatBytes, formatCount } from '../../../observe/report.ts'
 import { stateFolder, stateOption } from '../../state-folder.ts'
+import { DAY } from '../../../time.ts'
 
 interface ShowArguments {
   pipeline: string
@@ -33,10 +34,10 @@ type Facts = Awaited<ReturnType<typeof look>>
 
 async function look(folder: string) {
   const { owner, ...facts } = await readState(folder, describe)
-  return { folder, ...facts, running: owner !== undefined && (await isPresent(owner)) ? owner.pid : undefined }
+  return { folder, ...facts, running: owner !== undefined && (await isHeld(owner)) ? owner.pid : undefined }
 }
 
-function describe(state: StateView) {
+function describe(state: StateReader) {
   const { meta } = state
   return {
     pipeline: meta?.pipeline,
@@ -46,24 +47,24 @@ function describe(state: StateView) {
     totals: state.tally,
     published: state.history().length,
     unpublished: state.objects().map(({ key, records, bytes, role }) => ({ key, role, records, bytes })),
-    partitions: state.partitions().map(({ partition, position, horizon }) => ({
+    partitions: state.partitions().map(({ partition, position, lowWatermark }) => ({
       partition,
       position,
-      ...(horizon !== undefined && { horizon: new Date(horizon).toISOString() }),
+      ...(lowWatermark !== undefined && { lowWatermark: new Date(lowWatermark).toISOString() }),
     })),
     stores: state.stores(),
-    dedup: state.buckets().map(describeBucket),
+    dedup: state.dedupBuckets().map(describeBucket),
   }
 }
 
-function describeBucket({ name, length, kept }: BucketRow) {
-  return { bucket: bucketName(name), keys: length / ENTRY_BYTES, bytes: length, ...(kept && { kept }) }
+function describeBucket({ name, length, permanent }: DedupBucketRow) {
+  return { bucket: bucketName(name), keys: length / ENTRY_BYTES, bytes: length, ...(permanent && { permanent }) }
 }
 
 /** A day of event time, or of the source's progress for records without a usable time. */
 function bucketName(name: string): string {
   if (name === 'p') return 'without a time'
-  const day = new Date(Number(name.slice(1)) * 86_400_000).toISOString().slice(0, 10)
+  const day = new Date(Number(name.slice(1)) * DAY).toISOString().slice(0, 10)
   return name.startsWith('d') ? day : `without a time, read at ${day}`
 }
 
@@ -84,12 +85,12 @@ function render(facts: Facts): string {
     ),
     `  positions   ${partitions.length === 0 ? 'none: the source is read from its beginning' : partitions.length}`,
     ...partitions.map(({ partition, position }) => `              ${partition} ${JSON.stringify(position)}`),
-    ...stores.map(({ name, refusesTwins }) => {
-      return `  store       ${name}: ${refusesTwins ? 'refuses' : 'IGNORES If-None-Match and replaces'} an object that is there`
+    ...stores.map(({ name, refusesOverwrite }) => {
+      return `  store       ${name}: ${refusesOverwrite ? 'refuses' : 'IGNORES If-None-Match and replaces'} an object that is there`
     }),
     `  dedup       ${formatCount(keys)} keys in ${dedup.length} buckets, ${formatBytes(bytes)}`,
     ...dedup.map((bucket) => {
-      const kept = bucket.kept ? ', never forgotten' : ''
+      const kept = bucket.permanent ? ', never forgotten' : ''
       return `              ${bucket.bucket}: ${formatCount(bucket.keys)} keys, ${formatBytes(bucket.bytes)}${kept}`
     }),
   ]

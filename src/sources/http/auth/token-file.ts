@@ -3,6 +3,7 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { SluiceError } from '../../../errors.ts'
 import { member, parseJson } from '../transport/json-values.ts'
+import { fsyncPath } from '../../../files.ts'
 
 /**
  * Keeps the refresh token where a server gives a new one with each access token. It is a file of its own and no part of a position: the old
@@ -48,7 +49,7 @@ export class TokenFile {
         await file.close()
       }
       await rename(draft, this.#path)
-      await syncFolder(folder)
+      await fsyncPath(folder)
     } catch (error) {
       throw this.#failure('cannot be written, and the new refresh token would be lost', error)
     }
@@ -57,15 +58,6 @@ export class TokenFile {
   #failure(what: string, error: unknown): SluiceError {
     const code = member(error, 'code')
     return new SluiceError('DISK_FAILED', `${this.#path} (auth.tokenFile) ${what}: ${String(code)}`)
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

@@ -13,7 +13,7 @@ import {
   SPACE,
   TAB,
 } from '../../../record/json/ascii.ts'
-import { ArrayCutter } from '../../../record/lines/array-splitter.ts'
+import { ArraySplitter } from '../../../record/lines/array-splitter.ts'
 import { minify } from '../../../record/json/minify.ts'
 import { badAnswer } from '../transport/response-error.ts'
 import { withAnswerErrors } from './page-splitter.ts'
@@ -32,10 +32,10 @@ interface EnvelopeOptions {
  * Takes the records out of a response such as `{"data":{"events":[...]},"next":"..."}`. It walks over the bytes around the array and leaves
  * the array to the same cutter as a response that is one: records keep their bytes, and memory stays within one record and one run.
  */
-export class EnvelopeCutter implements PageCutter {
+export class EnvelopeSplitter implements PageCutter {
   readonly captured = new Map<string, string>()
   readonly #options: EnvelopeOptions
-  readonly #cutter: ArrayCutter
+  readonly #cutter: ArraySplitter
   /** Values with more keys above them than that are not wanted. */
   readonly #depthOfPaths: number
   /** The objects and arrays around the next byte, with the key that was read last in each object. */
@@ -49,7 +49,7 @@ export class EnvelopeCutter implements PageCutter {
 
   constructor(options: EnvelopeOptions) {
     this.#options = options
-    this.#cutter = new ArrayCutter({ name: 'the response', maxLine: options.maxLine, single: true })
+    this.#cutter = new ArraySplitter({ name: 'the response', maxLine: options.maxLine, single: true })
     const paths = [options.records, ...options.capture]
     this.#depthOfPaths = Math.max(...paths.map((path) => path.split('.').length))
   }

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../../errors.ts'
-import { ArrayCutter } from '../../../record/lines/array-splitter.ts'
-import { LineFramer } from '../../../record/lines/line-splitter.ts'
-import type { Run as MarkedRun } from '../../../record/lines/chunk-builder.ts'
+import { ArraySplitter } from '../../../record/lines/array-splitter.ts'
+import { LineSplitter } from '../../../record/lines/line-splitter.ts'
+import type { LineChunk as MarkedRun } from '../../../record/lines/chunk-builder.ts'
 import { badAnswer } from '../transport/response-error.ts'
 import { parseJson } from '../transport/json-values.ts'
 
@@ -22,11 +22,11 @@ export interface PageCutter {
 /** For a response that is an array: its elements keep their bytes. */
 export class RootArrayCutter implements PageCutter {
   readonly captured: ReadonlyMap<string, string> = new Map()
-  readonly #cutter: ArrayCutter
+  readonly #cutter: ArraySplitter
   #started = false
 
   constructor(maxLine: number) {
-    this.#cutter = new ArrayCutter({ name: 'the response', maxLine })
+    this.#cutter = new ArraySplitter({ name: 'the response', maxLine })
   }
 
   get count(): number {
@@ -55,11 +55,11 @@ export class RootArrayCutter implements PageCutter {
 /** For NDJSON. */
 export class LinesCutter implements PageCutter {
   readonly captured: ReadonlyMap<string, string> = new Map()
-  readonly #framer: LineFramer
+  readonly #framer: LineSplitter
   #count = 0
 
   constructor(maxLine: number) {
-    this.#framer = new LineFramer({ maxLine })
+    this.#framer = new LineSplitter({ maxLine })
   }
 
   get count(): number {
@@ -74,13 +74,13 @@ export class LinesCutter implements PageCutter {
     const runs = this.#framer.end()
     const last = runs.at(-1)
     // A body that ends with its connection may end anywhere: a last line without a line feed must be whole to be believed.
-    if (last?.mark.open === true && last.skipped.length === 0 && parseJson(lastLine(last.bytes)) === undefined)
+    if (last?.boundary.open === true && last.skipped.length === 0 && parseJson(lastLine(last.bytes)) === undefined)
       throw badAnswer('the response was cut short: its last line is not complete')
     return this.#counted(runs)
   }
 
   #counted(runs: MarkedRun[]): MarkedRun[] {
-    this.#count = runs.at(-1)?.mark.line ?? this.#count
+    this.#count = runs.at(-1)?.boundary.line ?? this.#count
     return runs
   }
 }

@@ -5,7 +5,7 @@ import type { Answer } from '../client.ts'
 import { firstCharacter, LinesCutter, RootArrayCutter } from './page-splitter.ts'
 import type { PageCutter, Run } from './page-splitter.ts'
 import type { Deadline } from '../transport/deadline.ts'
-import { EnvelopeCutter } from './envelope-splitter.ts'
+import { EnvelopeSplitter } from './envelope-splitter.ts'
 import type { HttpOptions } from '../options.ts'
 import { pathsOf } from './paginate.ts'
 import { headerText } from '../transport/json-values.ts'
@@ -37,7 +37,7 @@ function chooseCutter(type: string, options: HttpOptions, maxLine: number): Page
   const { format, records, paginate } = options
   if (format === 'ndjson' || (format === 'auto' && NDJSON.test(type))) return new LinesCutter(maxLine)
   if (records === '$') return new RootArrayCutter(maxLine)
-  return new EnvelopeCutter({ records, capture: pathsOf(paginate), maxLine })
+  return new EnvelopeSplitter({ records, capture: pathsOf(paginate), maxLine })
 }
 
 const NDJSON = /^application\/(x-)?(ndjson|jsonl|jsonlines|json-lines)\b/i

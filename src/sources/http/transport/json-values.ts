@@ -1,9 +1,3 @@
-import type { Json, JsonObject } from '../../../record/json/json.ts'
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** The value of JSON text; undefined when it is none. */
 export function parseJson(text: string): unknown {
   try {

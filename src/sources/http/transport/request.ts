@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../../../record/json/json.ts'
 import type { PaginateOptions, RequestOptions } from '../options.ts'
 import { plainText, renderJson, renderText } from './template.ts'
 import type { Values } from './template.ts'
-import { isObject } from './json-values.ts'
+import { isObject } from '../../../record/json/json.ts'
 
 /** One request, ready but for the credentials that `auth.ts` adds. */
 export interface PreparedRequest {

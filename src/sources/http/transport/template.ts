@@ -71,7 +71,7 @@ function valueOf({ name, format }: Placeholder, { window, cursor, page, offset, 
   if (name === 'page') return String(page)
   if (name === 'offset') return String(offset)
   if (name === 'window.start') return window && formatTime(window.start, format, Math.floor)
-  // Rounded up: a window must not end before the frontier that follows from it.
+  // Rounded up: a window must not end before the high watermark that follows from it.
   if (name === 'window.end') return window && formatTime(window.end, format, Math.ceil)
   const value = name.startsWith('tenant.') ? tenant[name.slice('tenant.'.length)] : undefined
   return value === undefined ? undefined : JSON.stringify(value)

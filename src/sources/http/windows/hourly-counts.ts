@@ -1,6 +1,7 @@
 import { badAnswer } from '../transport/response-error.ts'
 import type { RepairOptions } from '../options.ts'
 import { member, parseJson } from '../transport/json-values.ts'
+import { HOUR } from '../../../time.ts'
 
 /** Numbers of records of hours that follow each other. Hours are those of UTC. */
 export interface Hours {
@@ -17,8 +18,6 @@ export interface KnownHours extends Hours {
   /** Fingerprint of the query that was counted. */
   readonly query: string
 }
-
-export const HOUR = 3_600_000
 
 export function wholeHour(time: number): number {
   return Math.ceil(time / HOUR) * HOUR

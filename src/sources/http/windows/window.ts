@@ -3,14 +3,14 @@ import { SluiceError } from '../../../errors.ts'
 import type { Json, JsonObject } from '../../../record/json/json.ts'
 import type { Hours, KnownHours } from './hourly-counts.ts'
 import type { WindowOptions } from '../options.ts'
-import { isObject } from '../transport/json-values.ts'
+import { isObject } from '../../../record/json/json.ts'
 
 /**
- * How far a tenant has been read: everything before the frontier, and what of the open windows. Times are milliseconds since 1970;
- * a source without windows has no frontier.
+ * How far a tenant has been read: everything before the high watermark, and what of the open windows. Times are milliseconds since 1970;
+ * a source without windows has no high watermark.
  */
 export interface Checkpoint {
-  readonly frontier?: number | undefined
+  readonly highWatermark?: number | undefined
   /** The time of the API at the latest sweep. */
   readonly swept?: number | undefined
   /** The time of the API at the latest comparison of its counts per hour, at first that of the first window. */
@@ -23,7 +23,7 @@ export interface Checkpoint {
 export interface OpenWindow {
   readonly start?: number | undefined
   readonly end?: number | undefined
-  /** The server's time less the lag when the first page came: the frontier does not move beyond. */
+  /** The server's time less the lag when the first page came: the high watermark does not move beyond. */
   readonly asOf?: number | undefined
   /** Fingerprint of the query that the cursor belongs to. */
   readonly query: string
@@ -43,9 +43,9 @@ export interface OpenWindow {
 }
 
 /** As a position: times in RFC 3339, for people to read. */
-export function writeCheckpoint({ frontier, swept, repaired, known, open }: Checkpoint): Json {
+export function writeCheckpoint({ highWatermark, swept, repaired, known, open }: Checkpoint): Json {
   return {
-    ...(frontier === undefined ? {} : { frontier: iso(frontier) }),
+    ...(highWatermark === undefined ? {} : { highWatermark: iso(highWatermark) }),
     ...(swept === undefined ? {} : { swept: iso(swept) }),
     ...(repaired === undefined ? {} : { repaired: iso(repaired) }),
     ...(known === undefined ? {} : { known: { query: known.query, ...writeHours(known) } }),
@@ -71,10 +71,10 @@ function writeHours({ first, counts }: Hours): JsonObject {
 /** @throws SluiceError STATE_MISMATCH when it is no such position. */
 export function readCheckpoint(position: Json | undefined): Checkpoint {
   if (position === undefined) return { open: [] }
-  const { frontier, swept, repaired, known, open } = objectOf(position)
+  const { highWatermark, swept, repaired, known, open } = objectOf(position)
   if (!Array.isArray(open)) throw mismatch()
   return {
-    frontier: timeOf(frontier),
+    highWatermark: timeOf(highWatermark),
     swept: timeOf(swept),
     repaired: timeOf(repaired),
     known: known === undefined ? undefined : { query: textOf(objectOf(known)['query']), ...readCounts(known) },
@@ -110,10 +110,10 @@ function readCounts(value: Json): Hours {
 
 /** The position of a tenant that has been read to `to` and no further. Undefined where reading goes by pages alone. */
 export function rewindPosition(position: Json, to: number): { position: Json; by: number } | undefined {
-  const { frontier } = readCheckpoint(position)
-  return frontier === undefined
+  const { highWatermark } = readCheckpoint(position)
+  return highWatermark === undefined
     ? undefined
-    : { position: writeCheckpoint({ frontier: to, open: [] }), by: frontier - to }
+    : { position: writeCheckpoint({ highWatermark: to, open: [] }), by: highWatermark - to }
 }
 
 export function iso(time: number): string {
@@ -159,17 +159,17 @@ export function isAbsolute(moment: string): boolean {
   return /^\d{4}-/.test(moment)
 }
 
-export interface Plan {
+export interface WindowPlan {
   readonly start: number
   readonly end: number
-  /** The frontier that the window continues: moved when what lies behind it is no longer kept by the API. */
-  readonly frontier: number
+  /** The high watermark that the window continues: moved when what lies behind it is no longer kept by the API. */
+  readonly highWatermark: number
   readonly sweep: boolean
   readonly gap?: { readonly from: number; readonly to: number }
 }
 
 interface PlanInput {
-  readonly frontier: number | undefined
+  readonly highWatermark: number | undefined
   readonly swept: number | undefined
   /** The time of the API. */
   readonly now: number
@@ -179,25 +179,25 @@ interface PlanInput {
   readonly margin: number
 }
 
-/** The window that follows the frontier, or undefined when there is none yet. */
+/** The window that follows the high watermark, or undefined when there is none yet. */
 export function planWindow(
   window: WindowOptions,
-  { frontier, swept, now, target, margin }: PlanInput,
-): Plan | undefined {
+  { highWatermark, swept, now, target, margin }: PlanInput,
+): WindowPlan | undefined {
   const { since, step = Infinity, overlap, retention = Infinity } = window
   const edge = now - retention + margin
-  const wanted = frontier ?? parseMoment(since, now)
+  const wanted = highWatermark ?? parseMoment(since, now)
   const from = Math.max(wanted, edge)
   if (from >= target) return undefined
   const floor = isAbsolute(since) ? parseMoment(since, now) : -Infinity
   const { sweep: depth, sweepEvery } = window
   // The first window of all reads what a sweep would.
-  const sweep = depth !== undefined && (frontier === undefined || swept === undefined || now - swept >= sweepEvery)
+  const sweep = depth !== undefined && (highWatermark === undefined || swept === undefined || now - swept >= sweepEvery)
   const back = sweep ? Math.max(depth, overlap) : overlap
-  const start = frontier === undefined ? from : Math.max(from - back, edge, floor)
+  const start = highWatermark === undefined ? from : Math.max(from - back, edge, floor)
   const end = Math.min(from + step, target)
   const isGap = from - wanted > EDGE_MARGIN
-  return { start, end, frontier: from, sweep, ...(isGap ? { gap: { from: wanted, to: from } } : {}) }
+  return { start, end, highWatermark: from, sweep, ...(isGap ? { gap: { from: wanted, to: from } } : {}) }
 }
 
 /** Windows stay this far away from the edge of retention, */

@@ -55,7 +55,7 @@ test('an API key in the URL goes with every page, and is in no position and no m
   const reading = await readSource(source)
   assert.equal(reading.error, undefined)
   assert.deepEqual(idsOf(reading.lines), [0, 1, 2])
-  const cursors = JSON.stringify(reading.pieces.map(({ position }) => position))
+  const cursors = JSON.stringify(reading.chunks.map(({ position }) => position))
   assert.match(cursors, /page=1/)
   assert.doesNotMatch(cursors + wordsOf(reading), /canary/)
   broken = true

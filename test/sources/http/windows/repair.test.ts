@@ -130,8 +130,8 @@ test('an hour that has got a record since it was read is read again, within a da
   const again = found.lines.map((line) => JSON.parse(line).id)
   assert.equal(again.filter((id) => id === 1000).length, 1)
   assert.deepEqual(api.windows.at(-1), { start: hour, end: hour + HOUR })
-  // The piece says that its time was read before: so the report can tell how late the record was.
-  const { reread } = found.pieces.find(({ bytes }) => bytes?.includes('1000')) ?? {}
+  // The chunk says that its time was read before: so the report can tell how late the record was.
+  const { reread } = found.chunks.find(({ bytes }) => bytes?.includes('1000')) ?? {}
   assert.ok(reread !== undefined && reread.before > late.time && reread.at > late.time + DAY)
 
   const windows = api.windows.length
@@ -197,12 +197,12 @@ test('a repair that is stopped anywhere goes on with its hour and its page, and 
     return { api, source, positions, late }
   }
   const whole = await build()
-  const { pieces } = await readSource(whole.source, { positions: whole.positions })
-  assert.ok(pieces.length >= 10)
-  for (let stopAt = 1; stopAt < pieces.length; stopAt++) {
+  const { chunks } = await readSource(whole.source, { positions: whole.positions })
+  assert.ok(chunks.length >= 10)
+  for (let stopAt = 1; stopAt < chunks.length; stopAt++) {
     const { api, source, positions, late } = await build()
     const before = api.windows.length
-    const stopped = await readSource(source, { positions, onPiece: (_piece, all) => all.pieces.length < stopAt })
+    const stopped = await readSource(source, { positions, onPiece: (_piece, all) => all.chunks.length < stopAt })
     const rest = await readSource(source, { positions: stopped.positions })
     assert.equal(rest.error, undefined)
     const found = new Set(idsOf([...stopped.lines, ...rest.lines]))
@@ -265,19 +265,19 @@ test('a collector that follows compares once a day, and where it is refused not 
   const api = await startApi(context, threeDays())
   const source = await openApi(api)
   const late = { id: 1000, time: NOON - 30 * HOUR }
-  let pieces = 0
+  let chunks = 0
   let found = 0
   const reading = await readSource(source, {
     follow: true,
     onPiece: ({ bytes }) => {
-      pieces++
-      if (pieces === 30) {
+      chunks++
+      if (chunks === 30) {
         api.asked.length = 0
         api.events.push(late)
         api.now += 25 * HOUR
       }
-      if (found === 0 && bytes?.includes('"id":1000}')) found = pieces
-      return found === 0 || pieces < found + 20
+      if (found === 0 && bytes?.includes('"id":1000}')) found = chunks
+      return found === 0 || chunks < found + 20
     },
   })
   assert.equal(reading.error, undefined)
@@ -320,7 +320,7 @@ test('a tenant has its own hours: those of the others are not read again', async
   const at = (NOON - 30 * HOUR - Date.parse(ahead.known.first)) / HOUR
   ahead.known.counts[at]++
   const second = await readOn(api, source, [25 * HOUR], new Map([...first.positions, ['b', ahead]]))
-  const finding = second.pieces.filter(({ bytes }) => bytes?.includes('1000'))
+  const finding = second.chunks.filter(({ bytes }) => bytes?.includes('1000'))
   assert.deepEqual(
     finding.map(({ partition }) => partition),
     ['a'],
@@ -342,9 +342,9 @@ test('what is known of hours is bounded by how far back repairs go, and not olde
   const reading = await readOn(api, source, [0, ...Array.from({ length: 20 }, () => 12 * HOUR)])
   const position = JSON.parse(JSON.stringify(reading.positions.get('')))
   assert.ok(position.known.counts.length <= 48)
-  const horizon = reading.pieces.at(-1)?.horizon
-  assert.equal(horizon, Date.parse(position.known.first))
-  assert.ok(Date.parse(position.frontier) - Date.parse(position.known.first) <= 2 * DAY)
+  const lowWatermark = reading.chunks.at(-1)?.lowWatermark
+  assert.equal(lowWatermark, Date.parse(position.known.first))
+  assert.ok(Date.parse(position.highWatermark) - Date.parse(position.known.first) <= 2 * DAY)
   // Nothing older is asked for, though it has changed.
   api.events.push({ id: 1000, time: NOON - 30 * HOUR })
   const later = await readOn(api, source, [25 * HOUR], reading.positions)
