@@ -13,7 +13,7 @@ import type { JumpCloudServer } from '../servers/jumpcloud.ts'
 import { passingFaults } from '../servers/jumpcloud/faults.ts'
 import type { FaultRule } from '../servers/jumpcloud/faults.ts'
 import { clockAhead } from './clock.ts'
-import { luck } from './luck.ts'
+import { luck } from './seed.ts'
 
 /** `CRASH_EVENTS=1000000` makes it the size that a collector meets in a day or two of a large organization: that takes minutes. */
 const EVENTS = Number(process.env['CRASH_EVENTS'] ?? 6000)

@@ -14,7 +14,7 @@ import { BUCKET, startStore } from '../sinks/s3/support.ts'
 import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import type { JumpCloudServer } from '../servers/jumpcloud.ts'
 import type { Effect, Fault, Operation, S3Server } from '../servers/s3.ts'
-import { luck, THOROUGH } from './luck.ts'
+import { luck, THOROUGH } from './seed.ts'
 import type { Random } from './random.ts'
 
 const { random } = luck('faults')

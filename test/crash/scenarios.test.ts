@@ -21,10 +21,10 @@ import {
   temporaryFolder,
 } from '../delivery/support.ts'
 import { BUCKET, createSink, startStore } from '../sinks/s3/support.ts'
-import { luck } from './luck.ts'
+import { luck } from './seed.ts'
 import { createRandom } from './random.ts'
 import { chains, findBad, measure } from './simulation/explore.ts'
-import { judge } from './simulation/judge.ts'
+import { judge } from './simulation/check-outcome.ts'
 import { Process } from './simulation/process.ts'
 import { lines, pages } from './simulation/workload.ts'
 import { live, stateFolder, World } from './simulation/world.ts'

@@ -10,7 +10,7 @@ import type { Workspace } from '../support/command.ts'
 import { clockJumping } from './clock.ts'
 import { PIPELINE, verify, writeJob } from './job.ts'
 import { startServers } from './servers.ts'
-import { THOROUGH } from './luck.ts'
+import { THOROUGH } from './seed.ts'
 import type { Servers } from './servers.ts'
 import { MAIN } from '../support/paths.ts'
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 import type { SkippedLine } from '../chunk.ts'
 import { LINE_FEED } from '../json/ascii.ts'
-import { release, acquireBuffer, CHUNK_BYTES } from '../memory.ts'
+import { release, acquireBuffer, CHUNK_BYTES } from '../chunk-memory.ts'
 
 /** Consecutive whole lines. */
 export interface LineChunk {

@@ -3,7 +3,7 @@ import type { Automaton } from '../paths/automaton.ts'
 import { LINE_FEED } from '../json/ascii.ts'
 import { fillColumns, HIT_STRIDE, numberLines, RECORD_STRIDE } from '../record-index.ts'
 import type { RecordIndex, ScanTask } from '../record-index.ts'
-import { acquireWords } from '../memory.ts'
+import { acquireWords } from '../chunk-memory.ts'
 import { loadModule } from './module.ts'
 import type { ScannerModule } from './module.ts'
 

@@ -22,8 +22,8 @@ import {
   readCheckpoint,
   WIDE_EDGE_MARGIN,
   writeCheckpoint,
-} from './windows/window.ts'
-import type { Checkpoint, OpenWindow } from './windows/window.ts'
+} from './windows/plan-window.ts'
+import type { Checkpoint, OpenWindow } from './windows/plan-window.ts'
 import { HOUR } from '../../time.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { createRandom } from '../random.ts'
 import type { Loss } from './disk.ts'
-import { judge } from './judge.ts'
+import { judge } from './check-outcome.ts'
 import { Process } from './process.ts'
 import type { CrashPoint } from './process.ts'
 import type { Workload } from './workload.ts'

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { LineSplitter } from '../../../src/record/lines/line-splitter.ts'
-import { CHUNK_BYTES } from '../../../src/record/memory.ts'
+import { CHUNK_BYTES } from '../../../src/record/chunk-memory.ts'
 import type { Boundary, LineChunk } from '../../../src/record/lines/chunk-builder.ts'
 import { atBorders, joinRuns, reusing } from '../chunked.ts'
 

@@ -30,7 +30,7 @@ interface Summary {
 /** Reads a path in a process of its own, gives the memory back as a sink does, and prints a summary; `stop` aborts at the first chunk. */
 const SCRIPT = `
   import source from ${JSON.stringify(pathToFileURL(codeFile('src/sources/file.ts')).href)}
-  import { release } from ${JSON.stringify(pathToFileURL(codeFile('src/record/memory.ts')).href)}
+  import { release } from ${JSON.stringify(pathToFileURL(codeFile('src/record/chunk-memory.ts')).href)}
   const [path, stop] = process.argv.slice(1)
   const summary = { lines: 0, bytes: 0, skipped: 0, positions: 0, partitions: new Set() }
   const abort = new AbortController()
