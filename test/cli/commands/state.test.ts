@@ -140,6 +140,38 @@ describe('sluice state rewind', () => {
     assert.equal((await workspace.report(['run', 'p'])).written, 3)
   })
 
+  test('to a time rewinds a custom source by its own rule', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write(
+      'sources/days.js',
+      `import { defineSource } from 'sluice'
+export default defineSource({
+  summary: 'A record per day of March 2024.',
+  repeats: true,
+  fields: {},
+  rewind: (position, to) => ({ position: Math.max(0, Math.floor((to - Date.UTC(2024, 2, 1)) / 86400000)), by: 1 }),
+  create: () => ({
+    async *read({ position }) {
+      for (let day = position() ?? 0; day < 5; day++) {
+        const time = new Date(Date.UTC(2024, 2, 1 + day)).toISOString()
+        yield { records: [{ id: day, time }], position: day + 1 }
+      }
+    },
+  }),
+})
+`,
+    )
+    await workspace.write(
+      'pipelines/p.yaml',
+      `source: { type: ../sources/days.js }\n${DEDUP}sink: { type: file, path: out, key: all, compression: none }\n`,
+    )
+    assert.equal((await workspace.report(['run', 'p'])).written, 5)
+    const { code, stdout, stderr } = await workspace.sluice(['state', 'rewind', 'p', '--to', '2024-03-04'])
+    assert.deepEqual([code, stdout], [0, '../sources/days.js: 3\n'], stderr)
+    const report = await workspace.report(['run', 'p'])
+    assert.deepEqual([report.read, report.duplicate, report.written], [2, 2, 0])
+  })
+
   test('to a time reads an API again since then', async (t) => {
     const workspace = await openWorkspace(t)
     const end = Date.now() - 3_600_000

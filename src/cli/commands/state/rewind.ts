@@ -4,6 +4,9 @@ import type { Rewind } from '../../../delivery/state/state.ts'
 import type { PartitionRow } from '../../../delivery/state/rows.ts'
 import { SluiceError } from '../../../errors.ts'
 import { components } from '../../../registry.ts'
+import type { Declaration } from '../../../registry.ts'
+import type { SourceDeclaration } from '../../../component.ts'
+import { loadOrFail } from '../../load.ts'
 import { parseMoment } from '../../../runtime/time-range.ts'
 import { stateFolder, stateOption } from '../../state-folder.ts'
 import { DAY } from '../../../time.ts'
@@ -34,7 +37,8 @@ export const command: CommandModule<object, RewindArguments> = {
       const rows = choose(state.partitions(), partition)
       const days = state.dedupBuckets().flatMap(({ name }) => (name.startsWith('d') ? [Number(name.slice(1))] : []))
       if (state.dedupBuckets().length === 0 && state.tally.written > 0 && !yes) throw nothingKnown(pipeline)
-      const changes = rows.flatMap((row) => rewind(row, moment))
+      const changes: Rewind[] = []
+      for (const row of rows) changes.push(...(await rewind(row, moment, pipeline)))
       await state.rewind(changes)
       for (const change of changes) process.stdout.write(`${describe(change)}\n`)
       if (changes.length === 0) process.stdout.write('nothing to rewind\n')
@@ -64,10 +68,11 @@ function nothingKnown(pipeline: string): SluiceError {
   })
 }
 
-function rewind(row: PartitionRow, to: number | undefined): Rewind[] {
+async function rewind(row: PartitionRow, to: number | undefined, pipeline: string): Promise<Rewind[]> {
   const { partition, position, lowWatermark } = row
   if (to === undefined) return [{ partition }]
-  const rewound = sourceOf(partition)?.rewind?.(position, to)
+  const source = await sourceOf(partition, pipeline)
+  const rewound = source?.rewind?.(position, to)
   if (rewound === undefined) {
     throw new SluiceError('USAGE', `the position of ${partition} does not tell a time`, {
       hint: 'use --to all, and --partition for the others',
@@ -86,12 +91,14 @@ function rewind(row: PartitionRow, to: number | undefined): Rewind[] {
   ]
 }
 
-/** Partitions are named by the type of their source first. */
-function sourceOf(partition: string) {
-  for (const component of components) {
-    if (component.kind === 'source' && partition.startsWith(`${component.type}:`)) return component
-  }
-  return undefined
+/** The name of a source partition starts with the type of its source. A custom source is known by the pipeline file alone. */
+async function sourceOf(partition: string, pipeline: string): Promise<SourceDeclaration | undefined> {
+  const isOwner = ({ kind, type }: Declaration): boolean => kind === 'source' && partition.startsWith(`${type}:`)
+  const builtIn = components.find(isOwner)
+  if (builtIn?.kind === 'source') return builtIn
+  const [loaded] = await loadOrFail([pipeline], { mode: 'check' })
+  const { declaration } = loaded.source
+  return isOwner(declaration) ? declaration : undefined
 }
 
 function describe({ partition, to }: Rewind): string {
