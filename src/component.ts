@@ -1,24 +1,61 @@
 import type { Duplex } from 'node:stream'
 import type { Static, TObject, TProperties } from 'typebox'
 import type { SluiceError } from './errors.ts'
+import type { Record, Outcome } from './record/author/record.ts'
 import type { Batch } from './record/batch.ts'
+import type { Chunk } from './record/chunk.ts'
 import type { Json, JsonObject } from './record/json/json.ts'
 import type { Path, Paths } from './record/paths/path.ts'
-import type { Outcome, Record } from './record/author/record.ts'
-import type { Chunk } from './record/chunk.ts'
+
+export type { Chunk, Reread, SkippedLine } from './record/chunk.ts'
 
 /**
- * THE contract. A component is one declaration; types, validation, defaults, lint, editor schema, documentation and command
- * line help all come from it. Built-ins are listed in `src/registry.ts`, custom ones are the default export of a file.
+ * The component contract: everything that a source, a transform or a sink must keep to, and
+ * everything that it may rely on. `sluice/testing` has a suite for each kind that tries these
+ * rules.
+ *
+ * A component is one declaration. Its TypeScript types, validation, defaults, lint, editor schema,
+ * documentation and command-line help all come from it. Built-ins are listed in `src/registry.ts`;
+ * a custom component is the default export of a file, or a named export of a package.
+ *
+ * Rules for all kinds:
+ *
+ * - **Life cycle.** `create` is called once per run with a checked configuration, and again for
+ *   `check`, `test` and `preview`: it opens nothing that needs closing unless the component has a
+ *   `close`. Instances share no mutable state. `close` is called once, also after a failure, and
+ *   never during another call.
+ * - **Re-entrancy.** The runtime calls one method of an instance at a time and awaits it, except
+ *   where a method's comment says otherwise (`transform` of a function, `publish` of an object
+ *   sink).
+ * - **Order.** Records keep their order within a source partition from the source to the sink.
+ * - **Buffers.** Memory has one owner. A component that hands over a buffer never changes it again.
+ *   A component that receives a buffer may read it until its call returns or its promise settles;
+ *   whether it may keep it longer is said by `reusesBuffers`.
+ * - **Abort.** Every method that takes a `signal` stops waiting when it aborts: it ends within a
+ *   second, releases what it opened, and returns or throws `signal.reason`. Pass the signal to
+ *   every request, timer and stream. An aborted signal is never an excuse to report success for
+ *   work that was not done.
+ * - **Errors.** Throw a `SluiceError` whose code says what happened; its message names the
+ *   offending name or value and the way out, never a record's content and never a secret. Any other
+ *   throw ends the run with the code of the component's kind (SOURCE_FAILED, TRANSFORM_FAILED,
+ *   SINK_FAILED).
+ * - **Observation.** Components have no logger and no counters: the runtime observes them from
+ *   outside.
  */
-interface Declaration<Properties extends TProperties> {
-  /** The key users write as `type:`, and the file's name. */
+interface BaseDeclaration<Properties extends TProperties> {
+  /**
+   * The word that users write as `type:`. Also the name of the file. Set by the loader for custom
+   * components.
+   */
   readonly type: string
   /** One sentence, for `sluice list` and the documentation. */
   readonly summary: string
-  /** TypeBox values, each with a `description`; see `src/fields/fields.ts` for durations, sizes, secrets, paths and files. */
+  /**
+   * TypeBox values, each with a `description`. `src/fields/fields.ts` has durations, sizes,
+   * secrets, record paths and files.
+   */
   readonly fields: Properties
-  /** Ready to paste, without `type`. All of them are linted by the tests. */
+  /** Ready to paste, without `type`. The tests check all of them. */
   readonly examples: readonly Example[]
 }
 
@@ -27,99 +64,208 @@ export interface Example {
   readonly config: { readonly [key: string]: unknown }
 }
 
-/** The checked configuration: defaults filled in, durations in milliseconds, sizes in bytes, secrets resolved. */
+/**
+ * The checked configuration: defaults filled in, durations in milliseconds, sizes in bytes, secrets
+ * resolved. Frozen in spirit: do not change it.
+ */
 export type Config<Properties extends TProperties> = Static<TObject<Properties>>
 
-/** One thing that a component's own check says of a place in its configuration: a problem, or a note that only `sluice check` shows. */
+/**
+ * One finding of a component's own `check` about a place in its configuration. Notes are shown by
+ * `sluice check` only.
+ */
 export interface Finding {
   /** Keys and indexes from the component's root, for example `['rules', 0, 'path']`. */
   readonly at: readonly (string | number)[]
   readonly message: string
   readonly hint?: string
+  /** Default: `error`. */
   readonly severity?: 'error' | 'warning' | 'note'
 }
 
-/** What all components get. */
+/** Passed to `check` and `create` of every component. */
 export interface Context {
-  /** Name of the pipeline, and of this stage in messages, reports and metrics. */
+  /** Name of the pipeline. */
   readonly pipeline: string
+  /** Name of this stage in messages, reports and metrics: the type, or the type and a number. */
   readonly stage: string
-  /** Folder of the pipeline file: relative files in it are relative to this. */
+  /**
+   * Absolute path of the pipeline file's folder: relative files in the configuration are relative
+   * to it.
+   */
   readonly folder: string
 }
 
-export interface TransformContext extends Context {
-  /** The paths of the pipeline. Ask for all you need in `create`: then they are found while the bytes are scanned. */
-  readonly paths: Paths
-  path(text: string): Path
-  /** 16 secret bytes of the state, the same in every run: the key of the de-duplication digests. Absent where there is no state. */
-  readonly hashKey?: Buffer
-  /** The records have been through the pipeline's redactions: `sluice rejects replay`. */
-  readonly isReplay?: true
-}
+// Sources
 
-export interface SourceDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {
+export interface SourceDeclaration<Properties extends TProperties = TProperties> extends BaseDeclaration<Properties> {
   readonly kind: 'source'
-  /** True when a run may yield records that an earlier run (or an earlier poll) has yielded: then `dedup` is required. */
+  /**
+   * True when a run may yield records that an earlier run or an earlier poll has yielded. Then the
+   * pipeline needs a `dedup` transform.
+   */
   readonly repeats: boolean
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
   create(config: Config<Properties>, context: Context): Source | Promise<Source>
   /**
-   * The position from which everything since a time (milliseconds since 1970) is read again, and by how many milliseconds that is earlier;
-   * for `sluice state rewind`. Undefined where a position does not tell a time.
+   * Moves a committed position back, for `sluice state rewind --to`. `to` is in milliseconds since
+   * 1970. Returns the position from which every record since `to` is read again, and by how many
+   * milliseconds that is earlier; undefined when a position has no time.
    */
   rewind?(position: Json, to: number): { readonly position: Json; readonly by: number } | undefined
 }
 
 export interface Source {
   /**
-   * Yields chunks until there is no more, or the signal aborts: then it ends (returns or throws the signal's reason) without delay.
-   * Start the next read before you yield. A throw ends the run as failed; everything yielded before it is kept.
+   * Yields chunks until there is no more input, or until the signal aborts. Called once per
+   * instance.
+   *
+   * - **Backpressure.** The next chunk is asked for when the pipeline has room. Read ahead by one
+   *   chunk at most (start the next read before you yield), so that memory does not grow with the
+   *   input or with a slow sink.
+   * - **Positions.** A chunk's position commits in the same transaction as its records. A later run
+   *   gets the last committed position of each partition from `options.position` and must yield
+   *   every record after it. See `Chunk.position`.
+   * - **Abort.** When the signal aborts, the iteration ends within a second: it returns, or throws
+   *   `signal.reason`.
+   * - **Failure.** A throw ends the run as failed. Every chunk that was yielded before it is
+   *   committed first.
    */
   read(options: ReadOptions): AsyncIterable<Chunk>
-  /** Tries what a run will need, for `sluice check --connect`. Changes nothing. Failures are told, not thrown. */
+  /**
+   * Tries everything that a run needs (credentials, hosts, rights), for `sluice check --connect`.
+   * Changes nothing. Failures are yielded as `error`, not thrown.
+   */
   connect?(signal: AbortSignal): AsyncIterable<ConnectionCheck>
-  /** What there is to read, when it is known before reading; for the progress line. */
+  /** How much input there is, if that is known before reading; for the progress line only. */
   total?(): Promise<{ bytes: number } | undefined>
 }
 
 export interface ReadOptions {
-  /** The committed position of a partition, as last yielded behind a committed record; undefined when there is none. */
+  /**
+   * The committed position of a source partition, exactly as it was yielded (after a round trip
+   * through JSON); undefined when there is none. It may come from another version of the component
+   * or from another input: check its shape, and compare what it identifies.
+   */
   position(partition?: string): Json | undefined
+  /** Aborts when the run must end. */
   readonly signal: AbortSignal
-  /** Keep polling when all is read. */
+  /** True: keep polling for more input when everything is read. */
   readonly follow: boolean
-  /** Longest line in bytes (`limits.maxLine`): whoever cuts lines skips longer ones and reports them in `skipped`. */
+  /**
+   * Longest line in bytes (`limits.maxLine`). A source that cuts lines itself skips longer ones and
+   * lists them in `Chunk.skipped`.
+   */
   readonly maxLine: number
-  /** A thing worth a line in the log: a retry, a gap, a file skipped. Never a record's content, never a secret. */
+  /**
+   * Writes one line to the log: a retry, a gap, a skipped file. Never a record's content, never a
+   * secret.
+   */
   note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
 }
 
-export interface TransformDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {
+/** The result of one connection check. */
+export interface ConnectionCheck {
+  /** For example `s3:PutObject below events/`. */
+  readonly what: string
+  /** The result in a few words, for example `allowed`. */
+  readonly found?: string
+  /** Set when the check failed: why, and the way out. */
+  readonly error?: SluiceError
+}
+
+// Transforms
+
+export interface TransformDeclaration<
+  Properties extends TProperties = TProperties,
+> extends BaseDeclaration<Properties> {
   readonly kind: 'transform'
+  /**
+   * True when the transform keeps no reference to a batch, a record or their bytes after its call
+   * is over. The runtime then overwrites that memory with later batches, which saves about 5 % of
+   * the time. Default: false, always safe. If a transform that keeps records sets it, later records
+   * overwrite the ones it kept and the output is wrong without an error.
+   */
+  readonly reusesBuffers?: boolean
+  /**
+   * Set when the transform gives records their dedup keys (`Batch.digests`). The sink writes the
+   * first record of each key and counts the others as duplicates. A pipeline has at most one such
+   * transform.
+   */
+  dedup?(config: Config<Properties>): DedupSettings
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
   create(config: Config<Properties>, context: TransformContext): Transform | Promise<Transform>
 }
 
-/** What an author of custom code writes: the first three. Built-ins work on whole batches. */
+/** How records get their dedup keys, and how long keys are remembered. */
+export interface DedupSettings {
+  /**
+   * Record paths of the key. They and `time` are part of the state's fingerprint: another key
+   * cannot recognise old events.
+   */
+  readonly key: readonly string[]
+  /** Record path of the event time. */
+  readonly time?: string | undefined
+  /**
+   * Milliseconds of event time between two copies of a record; undefined: keys are kept for ever.
+   */
+  readonly within?: number | undefined
+  /** Budget of the dedup index in bytes. */
+  readonly memory: number
+  /** True when a record without a key is rejected, false when it passes without deduplication. */
+  readonly requiresKey: boolean
+}
+
+export interface TransformContext extends Context {
+  /**
+   * The paths of the pipeline. Ask for all you need in `create`: they are then found while the
+   * bytes are scanned.
+   */
+  readonly paths: Paths
+  path(text: string): Path
+  /**
+   * Key of the dedup digests: 16 secret bytes of the state, the same in every run. Absent where
+   * there is no state.
+   */
+  readonly hashKey?: Buffer
+  /**
+   * True for `sluice rejects replay`: the records have been through the pipeline's redactions
+   * before.
+   */
+  readonly isReplay?: true
+}
+
+/**
+ * Custom code returns one of the first three from `create`. Built-ins work on whole batches.
+ *
+ * A record may be transformed again after a crash, by another process: the same input must give the
+ * same output, or at least the same dedup key. Nothing may be carried from one batch to the next
+ * that a crash would lose.
+ */
 export type Transform = TransformFunction | FunctionTransform | DuplexTransform | BatchTransform
 
 /**
- * Called for each record. A promise is awaited (up to 16 at once, order kept). A throw, or a result that is not an outcome
- * (`undefined`, a string), rejects the record with TRANSFORM_FAILED.
+ * Called for each live record, in order. Returned promises are awaited, up to `concurrency` (16) at
+ * once, and their order is kept: so an async function must allow calls to overlap. The record is
+ * valid until the function returns or its promise settles. A throw, or a result that is not an
+ * outcome (`undefined`, a string), rejects the record with TRANSFORM_FAILED.
  */
 export type TransformFunction = (record: Record) => Outcome | Promise<Outcome>
 
 export interface FunctionTransform {
   transform: TransformFunction
-  /** Called at the end of every batch: what the function held back during the batch must come out here, since the batch's position commits with it. */
+  /**
+   * Called at the end of every batch. Everything the function held back during the batch must come
+   * out here: the batch's position commits with it.
+   */
   flush?(): Outcome | Promise<Outcome>
   close?(): void | Promise<void>
 }
 
 /**
- * For code that exists as an object-mode Node stream: a new one is made, fed, ended and drained for each batch. It gets frozen objects. One that
- * comes out as it went in keeps its bytes; what else comes out cannot be tied to an input, so `dedup` belongs behind such a stage.
+ * For code that exists as an object-mode Node stream. A new stream is made, fed with frozen
+ * objects, ended and drained for each batch. An object that comes out as it went in keeps its
+ * bytes. Any other output cannot be tied to an input, so `dedup` must come after this stage.
  */
 export interface DuplexTransform {
   duplex(): Duplex
@@ -127,88 +273,145 @@ export interface DuplexTransform {
 
 /** Changes a batch in place: edits, drops, rejects, digests. */
 export interface BatchTransform {
-  /** Where lines must be made anew, the batches that come in its place (see `rebuild`); otherwise nothing. */
+  /**
+   * Returns replacement batches if lines had to be rewritten (see `rebuild`), otherwise nothing.
+   */
   batch(batch: Batch): Batch[] | void | Promise<Batch[] | void>
   close?(): void | Promise<void>
 }
 
-export interface SinkDeclaration<Properties extends TProperties = TProperties> extends Declaration<Properties> {
+// Sinks
+
+export interface SinkDeclaration<Properties extends TProperties = TProperties> extends BaseDeclaration<Properties> {
   readonly kind: 'sink'
-  /** An object sink publishes finished files and gets `key`, `compression`, `roll` and the outbox; a stream sink takes bytes as they come and keeps no state. */
+  /**
+   * An object sink publishes finished files; the runtime gives it a transactional outbox,
+   * exactly-once state, and the options `key`, `compression` and `roll`. A stream sink takes bytes
+   * as they come; no state is kept, and each run starts from the beginning of the source.
+   */
   readonly delivers: 'objects' | 'stream'
+  /**
+   * For stream sinks. True when the sink is done with the bytes of a `write` as soon as its promise
+   * resolves. The runtime then overwrites that memory with the next batch. Default: false, always
+   * safe: each write gets memory of its own. If a sink that keeps buffers sets it, later records
+   * overwrite earlier ones and the output is wrong without an error.
+   */
+  readonly reusesBuffers?: boolean
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
   create(config: Config<Properties>, context: Context): ObjectSink | StreamSink | Promise<ObjectSink | StreamSink>
 }
 
 export interface ObjectSink {
   /**
-   * All that the upload of an object needs except credentials, as JSON: written into the object's row at commit, so that a later
-   * edit of the configuration cannot send it elsewhere.
+   * Everything that the upload of an object needs except credentials, as JSON. It is stored with
+   * the object at commit, so that a later edit of the configuration cannot send it elsewhere. Pure,
+   * and without secrets: it is shown by `sluice state show`.
    */
   destination(key: string): JsonObject
   /** Longest key in bytes of UTF-8. */
   readonly maxKeyBytes: number
   /**
-   * Makes the object visible, once. The key contains the content's hash: an object that is already there is this one. Called again after
-   * any failure that is retryable (SINK_UNAVAILABLE); a SINK_REFUSED stops the run and keeps the row.
+   * Makes an object visible: whole, or not at all. Several objects are published at once.
+   *
+   * Idempotent: the key contains a hash of the content, so an object that is already there under
+   * this key is this one, and counts as published. Called again, perhaps by another process, after
+   * any retryable failure, after an abort and after a crash.
+   *
+   * @throws SluiceError SINK_UNAVAILABLE (retryable) when the store may take it later; SINK_REFUSED
+   *   when only a person can help: the run ends and the object stays in the outbox.
    */
   publish(file: OutboxFile, destination: JsonObject, signal: AbortSignal, attempt: Attempt): Promise<void>
-  /** Whether the object can be proved visible; asked when its file is gone. Without it, or in doubt, it counts as lost. */
+  /**
+   * True when the object is proved visible. Asked when its file is gone. Without this method, or in
+   * doubt, the object counts as lost.
+   */
   exists?(destination: JsonObject, signal: AbortSignal): Promise<boolean>
   /**
-   * Reads an object back, for `sluice verify`: its bytes as they are stored, or undefined when it is not there.
-   * @throws SluiceError SINK_REFUSED when we may not know
+   * Reads an object back, for `sluice verify`: its stored bytes, or undefined when it is not there.
+   * @throws SluiceError SINK_REFUSED when reading is not allowed
    */
   open?(destination: JsonObject, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>
-  /** All keys where this sink writes that begin with a text, for `sluice verify`. @throws SluiceError SINK_REFUSED when we may not know */
+  /**
+   * All keys that start with a prefix, where this sink writes; for `sluice verify`.
+   * @throws SluiceError SINK_REFUSED when listing is not allowed
+   */
   list?(prefix: string, signal: AbortSignal): AsyncIterable<string>
-  /** For stores that may not do what `publish` asks of them: to refuse an object that is there. */
+  /** For stores that may ignore the condition that `publish` puts on a write. */
   readonly conditionalPutProbe?: ConditionalPutProbe
-  /** Tries what a run will need to write below a prefix, for `sluice check --connect`. Leaves nothing behind. Failures are told, not thrown. */
+  /**
+   * Tries everything that a run needs to write below a prefix, for `sluice check --connect`. Leaves
+   * nothing behind. Failures are yielded as `error`, not thrown.
+   */
   connect?(prefix: string, signal: AbortSignal): AsyncIterable<ConnectionCheck>
   close?(): void | Promise<void>
 }
 
-/** Something that was tried. */
-export interface ConnectionCheck {
-  /** For example `s3:PutObject below events/`. */
-  readonly what: string
-  /** What was found, in a few words. */
-  readonly found?: string
-  /** Why it would not work. */
-  readonly error?: SluiceError
-}
-
-/** Asked once for each store, with the first object that was published there; the state keeps the answer. */
+/**
+ * Finds out whether a store refuses to overwrite an object (`If-None-Match: *`). Asked once per
+ * store; the state keeps the answer.
+ */
 export interface ConditionalPutProbe {
-  /** The store of an object and the way in which it is put: what holds for one object holds for all of that name. */
+  /**
+   * Names the store of an object and the way it is put: what holds for one object holds for all
+   * with the same name.
+   */
   store(file: OutboxFile, destination: JsonObject): string
-  /** Puts the object, which is there, once more. True when the store refuses. */
+  /** Puts an object that is already visible once more. True when the store refuses. */
   isRefused(file: OutboxFile, destination: JsonObject, signal: AbortSignal, attempt: Attempt): Promise<boolean>
 }
 
-/** What one attempt to publish an object leaves to the next, over crashes too: for example the id of an unfinished upload. */
+/**
+ * Carries a note from one attempt to publish an object to the next, across crashes too: for example
+ * the id of an unfinished upload.
+ */
 export interface Attempt {
   readonly resumeToken: Json | undefined
-  saveResumeToken(left: Json): Promise<void>
+  /**
+   * Durable when it resolves. Save the token before the resource that it names can be forgotten.
+   */
+  saveResumeToken(token: Json): Promise<void>
 }
 
+/**
+ * A finished file in the outbox. It exists, unchanged, until `publish` resolves. The sink reads it,
+ * or moves it.
+ */
 export interface OutboxFile {
   readonly path: string
   readonly bytes: number
   readonly records: number
+  /** Of the file's bytes, in hex. */
   readonly sha256: string
   readonly compression: 'none' | 'gzip' | 'zstd'
 }
 
 export interface StreamSink {
-  /** Resolves when the next write is wanted. */
+  /**
+   * Takes whole NDJSON lines. Resolves when the sink wants more: a sink that resolves while its
+   * receiver is not keeping up loses backpressure, and memory grows with the input. Writes come one
+   * after the other, in order.
+   *
+   * The bytes belong to the sink until the promise resolves. They stay valid after that unless the
+   * declaration has `reusesBuffers: true`.
+   *
+   * When the signal aborts, the run has failed elsewhere: end within a second, resolved or
+   * rejected.
+   * @throws SluiceError SINK_CLOSED when the receiver wants no more (not a failure), SINK_FAILED or
+   *   SINK_REFUSED otherwise
+   */
   write(bytes: Buffer, signal: AbortSignal): Promise<void>
+  /**
+   * Called once, after the last write of a run. Resolves when everything is delivered; a run is not
+   * successful before that.
+   */
   flush(): Promise<void>
 }
 
-/** What an author writes: the `type` of a custom component comes from the pipeline file that names it. */
-type Authored<Declared extends Declaration<TProperties>> = Omit<Declared, 'kind' | 'type' | 'examples'> &
+/**
+ * As written by an author: the `type` of a custom component comes from the pipeline file that names
+ * it.
+ */
+type Authored<Declared extends BaseDeclaration<TProperties>> = Omit<Declared, 'kind' | 'type' | 'examples'> &
   Partial<Pick<Declared, 'type' | 'examples'>>
 
 export function defineSource<Properties extends TProperties>(

@@ -231,7 +231,11 @@ function checkTogether(
     const type = nodeAt(node, ['type'])
     return type?.kind === 'scalar' ? type.value : undefined
   }
-  const dedups = sections.filter((section) => section.kind === 'transform' && typeOf(section) === 'dedup')
+  const declarationOf = (section: Section) => checked.get(section)?.declaration ?? builtInOf(section, typeOf(section))
+  const dedups = sections.filter((section) => {
+    const declaration = declarationOf(section)
+    return declaration?.kind === 'transform' && declaration.dedup !== undefined
+  })
   for (const extra of dedups.slice(1)) {
     refuse(extra, 'a pipeline has one dedup transform at most', 'name all fields of the key in the first one')
   }
@@ -239,7 +243,7 @@ function checkTogether(
   const allow = root.entries.get('allowRepeats')
   const allowed = allow?.value.kind === 'scalar' && allow.value.value === true
   for (const section of sections) {
-    const declaration = checked.get(section)?.declaration ?? builtInOf(section, typeOf(section))
+    const declaration = declarationOf(section)
     if (declaration?.kind === 'source' && declaration.repeats && dedups.length === 0 && !allowed) {
       const message = `source ${declaration.type} may yield a record more than once, and no dedup transform is behind it`
       refuse(section, message, 'add "- type: dedup" to transforms, or write allowRepeats: true at the top level')

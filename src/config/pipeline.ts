@@ -1,4 +1,4 @@
-import type { SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
+import type { DedupSettings, SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import type { ScanLimits } from '../record/scan.ts'
 
@@ -29,6 +29,22 @@ export interface CheckedComponent<Declared> {
   readonly config: { readonly [key: string]: unknown }
   /** Unique within the pipeline: the type, or the type and a number (`redact-2`). */
   readonly stage: string
+}
+
+/** The transform of a pipeline that gives records their dedup keys. */
+export interface DedupStage {
+  readonly stage: string
+  /** Its index among the transforms. */
+  readonly index: number
+  readonly settings: DedupSettings
+}
+
+/** Undefined when the pipeline does not deduplicate. */
+export function findDedup({ transforms }: CheckedPipeline): DedupStage | undefined {
+  for (const [index, { declaration, config, stage }] of transforms.entries()) {
+    if (declaration.dedup) return { stage, index, settings: declaration.dedup(config) }
+  }
+  return undefined
 }
 
 /** One entry of a pipeline's `tests:` block. */

@@ -1,4 +1,5 @@
 import type { StoreRow } from '../delivery/state/rows.ts'
+import { findDedup } from '../config/pipeline.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { formatDuration, formatSize } from '../fields/units.ts'
 import { Paths } from '../record/paths/path.ts'
@@ -79,15 +80,15 @@ function streamOf({ sink }: CheckedPipeline): Guarantees {
 /** About what a claim needs, in bytes. */
 const KEY_BYTES = 32
 
-function dedupOf({ source, transforms }: CheckedPipeline, isKept: boolean): Guarantees {
-  const dedup = transforms.find(({ declaration }) => declaration.type === 'dedup')
-  if (!dedup) return withoutDedup(source.declaration.repeats, isKept)
-  const { key, within, memory, missing } = dedup.config
-  const fields = [key].flat().join(', ')
+function dedupOf(pipeline: CheckedPipeline, isKept: boolean): Guarantees {
+  const dedup = findDedup(pipeline)
+  if (!dedup) return withoutDedup(pipeline.source.declaration.repeats, isKept)
+  const { key, within, memory, requiresKey } = dedup.settings
+  const fields = key.join(', ')
   const reach = isKept ? 'over all runs and backfills' : 'within a run'
-  const million = Math.floor(Number(memory) / KEY_BYTES / 1e6)
+  const million = Math.floor(memory / KEY_BYTES / 1e6)
   const borders: Border[] = []
-  if (isKept && typeof within === 'number') {
+  if (isKept && within !== undefined) {
     borders.push({
       what: `Of two copies that are read more than ${formatDuration(within)} apart (in event time, behind the progress of the source) both are written.`,
       moves: `within of ${dedup.stage}`,
@@ -95,9 +96,9 @@ function dedupOf({ source, transforms }: CheckedPipeline, isKept: boolean): Guar
   }
   if (isKept) {
     borders.push({
-      what: `Keys have ${formatSize(Number(memory))} of memory, some ${million} million of them at once; a run that needs more stops, and forgets nothing.`,
+      what: `Keys have ${formatSize(memory)} of memory, some ${million} million of them at once; a run that needs more stops, and forgets nothing.`,
       moves:
-        typeof within === 'number'
+        within !== undefined
           ? `memory and within of ${dedup.stage}`
           : `memory of ${dedup.stage}; or within, so that old keys go`,
     })
@@ -107,7 +108,7 @@ function dedupOf({ source, transforms }: CheckedPipeline, isKept: boolean): Guar
       moves: 'an object sink (s3, file)',
     })
   }
-  if (missing === 'pass') {
+  if (!requiresKey) {
     borders.push({
       what: `Records that lack a part of the key (${fields}) are written as often as they are read.`,
       moves: `missing: reject of ${dedup.stage}`,

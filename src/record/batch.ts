@@ -71,7 +71,6 @@ export interface Tallies {
  * since 1970, or `NO_BUCKET`). The sink settles who was first.
  */
 export interface Digests {
-  readonly stage: string
   readonly keys: Uint32Array
   readonly buckets: Int32Array
   /** Where the event time is, if it is known. */

@@ -1,36 +1,68 @@
-import type { JsonObject, Json } from './json/json.ts'
+import type { Json, JsonObject } from './json/json.ts'
 
-/** A run of consecutive lines of one partition. */
+/** Consecutive lines (or records) of one source partition. */
 export interface Chunk {
-  /** A tenant, a file, a shard: whatever has a position of its own. Default: the only one, ''. */
-  readonly partition?: string
-  /** Whole NDJSON lines, the last one with or without its line feed; or records as objects. Not changed after it was yielded. */
-  readonly bytes?: Buffer
-  readonly records?: readonly JsonObject[]
-  /** Where reading can resume behind this chunk. Leave it out where it cannot. */
-  readonly position?: Json
-  /** Name of the file or request, and the number of the first line (or element) in it, from 1. */
-  readonly origin?: { readonly name: string; readonly line: number }
-  /** Lines behind `bytes` that are too long to be kept. */
-  readonly skipped?: readonly SkippedLine[]
-  /** Input bytes that this chunk stands for, compressed as they came; for progress. Default: length of `bytes`. */
-  readonly sourceBytes?: number
-  /** The oldest event time (milliseconds since 1970) that this partition can still yield behind this chunk; lets old dedup claims go. Leave it out when unknown. */
-  readonly lowWatermark?: number
   /**
-   * When this time has been read before: a new record with an event time before `before` has come late, and was first seen at `at` (both in
-   * milliseconds since 1970).
+   * The source partition: a tenant, a file, a shard, anything with a position of its own. Default:
+   * `''`, the only one. Its name is stable over runs, and names the thing itself where it can be
+   * renamed (a file's inode, not its path).
    */
+  readonly partition?: string
+  /**
+   * Whole NDJSON lines, the last one with or without its line feed. The memory belongs to the
+   * pipeline from the moment it is yielded: never change it, never use it again.
+   */
+  readonly bytes?: Buffer
+  /** In place of `bytes`: records as objects. Never changed after they were yielded. */
+  readonly records?: readonly JsonObject[]
+  /**
+   * Where reading resumes after this chunk. It is committed with the chunk's records, as JSON, and
+   * comes back through `ReadOptions.position`. Leave it out when reading cannot resume here; the
+   * position of an earlier chunk then stays in force.
+   *
+   * It must identify two things: the input (by its content or by an identity that a replaced input
+   * does not share: an inode and a digest of the bytes already read, an ETag, a cursor with its
+   * query), and the offset in it. An offset alone is a bug: when the input is replaced by another
+   * one, or truncated, the source would skip records and report success. If the identity does not
+   * match, read the input from its start and log it, or throw INPUT_CORRUPT.
+   */
+  readonly position?: Json
+  /**
+   * Name of the file or request, and the number of the first line (or element) in it, from 1. For
+   * messages and rejects.
+   */
+  readonly origin?: { readonly name: string; readonly line: number }
+  /** Lines after `bytes` that are longer than `maxLine`. Each is rejected with TOO_LONG. */
+  readonly skipped?: readonly SkippedLine[]
+  /**
+   * Bytes of input that this chunk accounts for, compressed as they came; for progress. Default:
+   * length of `bytes`.
+   */
+  readonly sourceBytes?: number
+  /**
+   * The low watermark: the oldest event time (milliseconds since 1970) that this partition can
+   * still yield after this chunk. Dedup keys of older events are forgotten. Leave it out when it is
+   * unknown: keys are then kept.
+   */
+  readonly lowWatermark?: number
+  /** Set when this time range has been read before. */
   readonly reread?: Reread
 }
 
+/**
+ * A new record with an event time before `before` arrived late; it was first seen at `at`. Both in
+ * milliseconds since 1970.
+ */
 export interface Reread {
   readonly before: number
   readonly at: number
 }
 
+/** A line that is too long to be kept. */
 export interface SkippedLine {
+  /** Number of the line, from 1. */
   readonly line: number
+  /** In bytes. */
   readonly length: number
   /** SHA-256 of the line in hex. */
   readonly digest: string

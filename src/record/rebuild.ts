@@ -129,8 +129,8 @@ function moveRejects(members: readonly NewLine[], states: Uint8Array, rejects: R
   return moved
 }
 
-function selectDigests({ stage, keys, buckets, time }: Digests, members: readonly NewLine[]): Digests {
-  const selected = { stage, keys: new Uint32Array(4 * members.length), buckets: new Int32Array(members.length), time }
+function selectDigests({ keys, buckets, time }: Digests, members: readonly NewLine[]): Digests {
+  const selected = { keys: new Uint32Array(4 * members.length), buckets: new Int32Array(members.length), time }
   for (const [record, { from, digestOf = from }] of members.entries()) {
     for (let word = 0; word < 4; word++) selected.keys[4 * record + word] = keys[4 * digestOf + word] ?? 0
     selected.buckets[record] = buckets[digestOf] ?? NO_DEDUP_BUCKET

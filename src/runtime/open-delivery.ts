@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { openCommit } from '../delivery/commit.ts'
 import type { objectFields } from '../fields/object-fields.ts'
-import type { DedupOptions, ObjectTarget } from '../delivery/commit.ts'
-import type { Config, ObjectSink, SinkDeclaration, StreamSink, TransformDeclaration } from '../component.ts'
-import { isCustom } from '../config/load-component.ts'
+import type { ObjectTarget } from '../delivery/commit.ts'
+import type { Config, ObjectSink, SinkDeclaration, StreamSink } from '../component.ts'
+import { findDedup } from '../config/pipeline.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
@@ -26,9 +26,8 @@ interface DeliveryOptions {
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
   const { pipeline } = options
   const sink = await createSink(pipeline, pipeline.sink)
-  // Custom code may keep what it was given; built-in components do not.
-  const releasesBatches = !pipeline.transforms.some(({ declaration }) => isCustom(declaration.type))
-  const reusesOutput = !isCustom(pipeline.sink.declaration.type)
+  const releasesBatches = pipeline.transforms.every(({ declaration }) => declaration.reusesBuffers === true)
+  const reusesOutput = pipeline.sink.declaration.reusesBuffers === true
   if ('write' in sink) return openStreamDelivery({ sink, note: options.note, releasesBatches, reusesOutput })
   const dedup = findDedup(pipeline)
   return openCommit({
@@ -40,7 +39,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
     localRejectBytes: options.isReplay === true ? Infinity : pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,
-    dedup: dedup && { stage: dedup.stage, ...configAs<Omit<DedupOptions, 'stage'>>(dedup) },
+    dedup: dedup && { stage: dedup.stage, within: dedup.settings.within, memory: dedup.settings.memory },
     note: options.note,
     stopping: options.stopping,
     releasesBatches,
@@ -70,12 +69,8 @@ export function targetOf(component: CheckedComponent<SinkDeclaration>, sink: Obj
 function fingerprintOf(pipeline: CheckedPipeline): JsonObject {
   const dedup = findDedup(pipeline)
   if (dedup === undefined) return {}
-  const { key, time = null } = configAs<{ key: string | string[]; time?: string }>(dedup)
-  return { dedup: { key: [key].flat(), time } }
-}
-
-function findDedup({ transforms }: CheckedPipeline): CheckedComponent<TransformDeclaration> | undefined {
-  return transforms.find(({ declaration }) => declaration.type === 'dedup')
+  const { key, time = null } = dedup.settings
+  return { dedup: { key, time } }
 }
 
 /** A checked configuration as its own declaration types it: the check has made it so. */

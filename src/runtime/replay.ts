@@ -3,6 +3,7 @@ import { parseDedupKey, recordOf } from '../delivery/rejects/reject-line.ts'
 import type { LocalReject } from '../delivery/rejects/local-rejects-reader.ts'
 import { readRows } from '../delivery/rejects/local-rejects-reader.ts'
 import type { LocalRejectsRow } from '../delivery/state/rows.ts'
+import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
@@ -75,7 +76,7 @@ export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batc
         continue
       }
       number++
-      if (dedupKey) batch.digests = { stage: 'dedup', keys: dedupKey.key, buckets: Int32Array.of(dedupKey.bucket) }
+      if (dedupKey) batch.digests = { keys: dedupKey.key, buckets: Int32Array.of(dedupKey.bucket) }
       flow.records++
       flow.bytes += record.length
       yield* await throughAll(stages.slice(from), [batch])
@@ -165,15 +166,15 @@ function replayed(reject: LocalReject, pipeline: CheckedPipeline, record: Buffer
 /** Where a reject goes back in, or why it cannot. */
 function entryOf(
   { stage, dedupKey }: LocalReject,
-  { transforms }: CheckedPipeline,
+  pipeline: CheckedPipeline,
 ): Pick<Replayed, 'from' | 'dedupKey'> | string {
   if (stage === INGEST_STAGE) return { from: 0 }
-  const from = transforms.findIndex((transform) => transform.stage === stage)
+  const from = pipeline.transforms.findIndex((transform) => transform.stage === stage)
   if (from < 0) return `the pipeline has no stage ${stage} any more`
-  const dedup = transforms.slice(0, from).find(({ declaration }) => declaration.type === 'dedup')
-  if (!dedup) return { from }
+  const dedup = findDedup(pipeline)
+  if (!dedup || dedup.index >= from) return { from }
   const known = dedupKey === undefined ? undefined : parseDedupKey(dedupKey)
-  if (!known && dedup.config.missing !== 'pass') return `${dedup.stage} did not stand before ${stage} then`
+  if (!known && dedup.settings.requiresKey) return `${dedup.stage} did not stand before ${stage} then`
   return { from, dedupKey: known }
 }
 

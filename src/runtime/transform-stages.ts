@@ -1,4 +1,5 @@
 import type { DuplexTransform, FunctionTransform, Transform } from '../component.ts'
+import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch } from '../record/batch.ts'
@@ -29,6 +30,7 @@ export async function buildStages(
   { paths, hashKey, isReplay }: BuildOptions,
 ): Promise<Stage[]> {
   const stages: Stage[] = []
+  const dedup = findDedup(pipeline)
   for (const { declaration, config, stage } of pipeline.transforms) {
     const context = {
       pipeline: pipeline.name,
@@ -41,7 +43,7 @@ export async function buildStages(
     }
     try {
       const transform = await declaration.create(config, context)
-      if ('duplex' in transform && stages.some(({ type }) => type === 'dedup')) throw behindDedup(stage)
+      if ('duplex' in transform && dedup && dedup.index < stages.length) throw afterDedup(stage, dedup.stage)
       stages.push(toStage(transform, { stage, type: declaration.type, ...failureOptions(config) }))
     } catch (error) {
       throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `transform ${stage} could not be created`)
@@ -69,10 +71,10 @@ export async function throughAll(stages: readonly Stage[], opened: readonly Batc
   return batches
 }
 
-/** Its outputs are not tied to its inputs, so they would pass as new whatever they repeat. */
-function behindDedup(stage: string): SluiceError {
-  return new SluiceError('CONFIG_INVALID', `transform ${stage} is an object stream behind dedup`, {
-    hint: 'what comes out of it has no key any more: put dedup behind it',
+/** Records made by an object stream are not tied to its input: they would have no dedup key. */
+function afterDedup(stage: string, dedup: string): SluiceError {
+  return new SluiceError('CONFIG_INVALID', `transform ${stage} is an object stream after ${dedup}`, {
+    hint: `its output has no dedup key: move ${dedup} after ${stage}`,
   })
 }
 

@@ -5,6 +5,7 @@ export default defineSink({
   type: 'stdout',
   summary: 'Writes NDJSON to standard output as it comes; remembers nothing.',
   delivers: 'stream',
+  reusesBuffers: true,
   fields: {},
   examples: [{ title: 'To look at, or for another program', config: {} }],
   create() {

@@ -56,6 +56,14 @@ export default defineTransform({
     { title: 'An id alone', config: { key: 'id', memory: '256MiB', missing: 'pass' } },
   ],
   check: ({ key, time, within }) => findings(key, time, within),
+  reusesBuffers: true,
+  dedup: ({ key, time, within, memory, missing }) => ({
+    key: listOf(key),
+    time,
+    within,
+    memory,
+    requiresKey: missing === 'reject',
+  }),
   create({ key, time, missing }, { paths, stage, hashKey }) {
     const parts = listOf(key).map((text) => paths.add(text))
     const timePart = time === undefined ? undefined : paths.add(time)
@@ -84,7 +92,7 @@ export default defineTransform({
           keys[at + 2] = third
           keys[at + 3] = contents[owners[i]]
         }
-        batch.digests = { stage, keys, buckets, time: timePart }
+        batch.digests = { keys, buckets, time: timePart }
       },
     }
   },

@@ -62,6 +62,7 @@ export default defineTransform({
     },
   ],
   check: ({ preset, rules }) => findings(preset, rules),
+  reusesBuffers: true,
   create({ preset, rules }, { paths, isReplay = false }) {
     const masks = createMasks()
     const compiled = preset === 'secrets' ? secretRules(paths, masks(MASK)) : []

@@ -34,6 +34,7 @@ export default defineTransform({
     { title: 'Let it through, marked', config: { schema: '../schemas/jumpcloud-event.schema.json', mode: 'tag' } },
   ],
   check: ({ schema }) => findings(schema),
+  reusesBuffers: true,
   async create({ schema: file, mode }, { paths, stage }) {
     const schema = await loadSchema(file)
     const { facts } = proofOf(schema.root)

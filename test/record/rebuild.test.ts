@@ -33,7 +33,6 @@ void test('lines take the place of their records; rejects, numbers, groups and d
   const secret = paths.add('secret')
   const batch = open(['{"n":0}', '{"n":1,"secret":"x"}', '[', '{"n":3}', '', '{"n":4}'], paths)
   batch.digests = {
-    stage: 'dedup',
     keys: Uint32Array.from({ length: 20 }, (_, n) => n),
     buckets: Int32Array.of(5, 6, 7, 8, 9),
   }
@@ -108,7 +107,7 @@ void test('lines from a dropped record count as added', () => {
 
 void test('lines that were made of no record come last, count as added and have no digest', () => {
   const batch = open(['{"n":0}'])
-  batch.digests = { stage: 'dedup', keys: Uint32Array.of(1, 2, 3, 4), buckets: Int32Array.of(5) }
+  batch.digests = { keys: Uint32Array.of(1, 2, 3, 4), buckets: Int32Array.of(5) }
   const [next] = rebuild(batch, [...made(0, '{"n":0}'), ...made(1, '{"sum":1}', '{"sum":2}')])
   assert.deepEqual([next.live, next.tallies.added, balance(next)], [3, 2, 0])
   assert.deepEqual(

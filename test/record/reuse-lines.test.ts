@@ -53,7 +53,6 @@ test('a batch that was spliced is what a scan would have made of its lines', () 
         )
         const numbers = records.flatMap(({ text }, at) => (text.trim() === '' ? [] : [at]))
         batch.digests = {
-          stage: 'dedup',
           keys: Uint32Array.from({ length: 4 * batch.count }, (_, at) => at * 7),
           buckets: Int32Array.from({ length: batch.count }, (_, at) => at),
         }

@@ -1,6 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import { formatBytes } from '../../observe/report.ts'
 import { keepBetween, parseMoment } from '../../runtime/time-range.ts'
+import { findDedup } from '../../config/pipeline.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { findInputs } from '../../sources/file/inputs.ts'
 import type { Command } from '../command.ts'
@@ -36,8 +37,8 @@ export const command: Command<BackfillArguments> = {
 
 function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillArguments, 'since' | 'until'>) {
   if (since === undefined && until === undefined) return undefined
-  const time = pipeline.transforms.find(({ declaration }) => declaration.type === 'dedup')?.config.time
-  if (typeof time !== 'string') {
+  const time = findDedup(pipeline)?.settings.time
+  if (time === undefined) {
     throw new SluiceError('USAGE', '--since and --until need to know which field is the time', {
       hint: "set `time` of the pipeline's dedup transform",
     })

@@ -141,7 +141,6 @@ describe('de-duplication', () => {
     }))
     const [rebuilt] = rebuild(batch, made)
     rebuilt.digests = {
-      stage: 'dedup',
       keys: Uint32Array.from([1, 2, 2].flatMap((id) => [id, id, id, 0])),
       buckets: new Int32Array(3).fill(NO_DEDUP_BUCKET),
     }
