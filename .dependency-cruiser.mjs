@@ -3,7 +3,7 @@
  * Folders of one layer that are listed apart do not import each other.
  */
 const layers = [
-  ['cli'],
+  ['cli', 'testing'],
   ['inspect', 'generate'],
   ['runtime'],
   ['config'],

@@ -147,7 +147,7 @@ export interface ReadOptions {
    * through JSON); undefined when there is none. It may come from another version of the component
    * or from another input: check its shape, and compare what it identifies.
    */
-  position(partition?: string): Json | undefined
+  readonly position: (partition?: string) => Json | undefined
   /** Aborts when the run must end. */
   readonly signal: AbortSignal
   /** True: keep polling for more input when everything is read. */
@@ -161,7 +161,7 @@ export interface ReadOptions {
    * Writes one line to the log: a retry, a gap, a skipped file. Never a record's content, never a
    * secret.
    */
-  note(message: string, facts?: { readonly [name: string]: string | number | boolean }): void
+  readonly note: (message: string, facts?: { readonly [name: string]: string | number | boolean }) => void
 }
 
 /** The result of one connection check. */

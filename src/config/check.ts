@@ -151,20 +151,38 @@ async function checkComponent(
   const declaration = await findDeclaration(section, scope)
   if (declaration === undefined) return undefined
 
-  const typePlace = placeAt(node, ['type'])
+  const place = placeAt(node, ['type'])
   const owner = `${label === 'rejects' ? 'rejects' : kind} ${declaration.type}`
   const options: LocatedMap = { ...node, entries: new Map([...node.entries].filter(([key]) => key !== 'type')) }
+  const config = await checkOptions(declaration, options, { ...scope, stage, owner, place })
+  return config && { declaration, config, stage }
+}
+
+interface OptionsScope extends Pick<PipelineScope, 'name' | 'folder' | 'root' | 'problems' | 'secrets'> {
+  readonly stage: string
+  readonly owner: string
+  /** Where to point when an option is missing. */
+  readonly place: Place
+}
+
+/** Checks the options of a component by its fields and by its own check. All problems are reported; undefined when one is an error. */
+export async function checkOptions(
+  declaration: Declaration,
+  options: LocatedMap,
+  scope: OptionsScope,
+): Promise<CheckedComponent<Declaration>['config'] | undefined> {
+  const { stage, owner, place } = scope
   try {
-    const config = checkFields(declaration.fields, options, { ...scope, owner, place: typePlace })
+    const config = checkFields(declaration.fields, options, scope)
     if (config === undefined) return undefined
     const context = { pipeline: scope.name, stage, folder: scope.folder }
     const findings = (await declaration.check?.(config, context)) ?? []
     let sound = true
-    for (const finding of findings) sound = addFinding(finding, options, typePlace, owner, scope) && sound
-    return sound ? { declaration, config, stage } : undefined
+    for (const finding of findings) sound = addFinding(finding, options, scope) && sound
+    return sound ? config : undefined
   } catch (error) {
     const { message, hint } = asSluiceError(error, 'COMPONENT_LOAD_FAILED', 'its check failed')
-    scope.problems.push(problemAt(typePlace, `${owner}: ${message}`, { hint }))
+    scope.problems.push(problemAt(place, `${owner}: ${message}`, { hint }))
     return undefined
   }
 }
@@ -204,16 +222,10 @@ async function findDeclaration(
   }
 }
 
-function addFinding(
-  finding: Finding,
-  node: LocatedMap,
-  typePlace: Place,
-  owner: string,
-  scope: PipelineScope,
-): boolean {
+function addFinding(finding: Finding, node: LocatedMap, { place, owner, problems }: OptionsScope): boolean {
   const { at, message, hint, severity = 'error' } = finding
   if (at.length > 0 && isIncomplete(nodeAt(node, at))) return true
-  scope.problems.push(problemAt(placeAt(node, at, typePlace), `${owner}: ${message}`, { hint, severity }))
+  problems.push(problemAt(placeAt(node, at, place), `${owner}: ${message}`, { hint, severity }))
   return severity !== 'error'
 }
 

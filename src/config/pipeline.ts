@@ -40,7 +40,7 @@ export interface DedupStage {
 }
 
 /** Undefined when the pipeline does not deduplicate. */
-export function findDedup({ transforms }: CheckedPipeline): DedupStage | undefined {
+export function findDedup({ transforms }: Pick<CheckedPipeline, 'transforms'>): DedupStage | undefined {
   for (const [index, { declaration, config, stage }] of transforms.entries()) {
     if (declaration.dedup) return { stage, index, settings: declaration.dedup(config) }
   }

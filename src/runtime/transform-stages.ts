@@ -26,7 +26,7 @@ interface BuildOptions {
 
 /** Makes the transforms of a pipeline, in order. @throws SluiceError COMPONENT_LOAD_FAILED when a component's `create` throws. */
 export async function buildStages(
-  pipeline: CheckedPipeline,
+  pipeline: Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>,
   { paths, hashKey, isReplay }: BuildOptions,
 ): Promise<Stage[]> {
   const stages: Stage[] = []

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SinkDeclaration, StreamSink } from '../component.ts'
+import { SluiceError } from '../errors.ts'
+import { contextOf, configure } from './configure.ts'
+import { isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
+import type { ContractCase, NotApplicable } from './contract-case.ts'
+
+/** A receiver that has nothing yet, made anew for each case. */
+export interface Receiver {
+  /** The sink's configuration as in a pipeline file, without `type`. */
+  readonly config: object
+  /** All NDJSON lines that have arrived so far, in their order of arrival. */
+  received(): Promise<Buffer> | Buffer
+  close?(): Promise<void> | void
+}
+
+/** The questions that the suite asks of a receiver. Answer with the reason where one does not apply: its cases are then left out. */
+export interface StreamSinkFixture<Received extends Receiver> {
+  open(): Promise<Received>
+  /** Makes the receiver take nothing more, without closing. The function that it returns makes it go on. */
+  readonly stall: NotApplicable | ((receiver: Received) => Promise<() => Promise<void>>)
+  /** Makes the receiver refuse, or go away. */
+  readonly fail: NotApplicable | ((receiver: Received) => Promise<void>)
+}
+
+/** Bytes that a sink may hold: written, and not yet with the receiver. */
+const MAX_HELD = 16 << 20
+const WRITES = 96
+const WRITE_BYTES = 512 << 10
+/** A write that takes longer waits for its receiver. */
+const WAITING_MS = 1000
+
+/**
+ * Tries a stream sink by the rules of `StreamSink`: every line once and in order, buffers, backpressure, aborts, errors. The cases may run
+ * in any order, one at a time.
+ */
+export function streamSinkContract<Received extends Receiver>(
+  declaration: SinkDeclaration,
+  fixture: StreamSinkFixture<Received>,
+): ContractCase[] {
+  const on = (check: (bench: Bench<Received>) => Promise<void>) => async (): Promise<void> => {
+    const receiver = await fixture.open()
+    try {
+      await check({ declaration, receiver })
+    } finally {
+      await receiver.close?.()
+    }
+  }
+  const { stall, fail } = fixture
+  return [
+    { name: 'delivers every line once, in order, before flush resolves', run: on(delivers) },
+    { name: 'delivers a run without records', run: on(deliversNothing) },
+    { name: 'keeps no write for the flush: little is held while it is written to', run: on(holdsLittle) },
+    { name: 'does not change the bytes that it is given', run: on(leavesBytes) },
+    ...(declaration.reusesBuffers === true
+      ? [{ name: 'is done with the bytes of a write when it resolves, as reusesBuffers says', run: on(keepsNothing) }]
+      : []),
+    ...(typeof stall === 'string'
+      ? []
+      : [
+          { name: 'waits for a receiver that does not keep up', run: on((bench) => waits(bench, stall)) },
+          { name: 'ends a write when the signal aborts', run: on((bench) => aborts(bench, stall)) },
+        ]),
+    ...(typeof fail === 'string'
+      ? []
+      : [{ name: 'reports a receiver that fails as a SluiceError', run: on((bench) => reportsFailure(bench, fail)) }]),
+  ]
+}
+
+interface Bench<Received extends Receiver> {
+  readonly declaration: SinkDeclaration
+  readonly receiver: Received
+}
+
+async function create<Received extends Receiver>({ declaration, receiver }: Bench<Received>): Promise<StreamSink> {
+  assert.equal(declaration.delivers, 'stream', 'a stream sink is declared with delivers: stream')
+  const sink = await declaration.create(await configure(declaration, receiver.config), contextOf(declaration))
+  assert.ok('write' in sink, 'a stream sink has write and flush')
+  return sink
+}
+
+const NEVER = new AbortController().signal
+
+/** Lines that differ from all others, about as many bytes as the runtime writes at once. */
+function linesOf(number: number, bytes = WRITE_BYTES): Buffer {
+  const lines: string[] = []
+  for (let length = 0, line = 0; length < bytes; line++) {
+    const text = `{"write":${number},"line":${line},"text":"${'x'.repeat(180)}"}\n`
+    lines.push(text)
+    length += text.length
+  }
+  return Buffer.from(lines.join(''))
+}
+
+async function write(sink: StreamSink, bytes: Buffer, signal = NEVER): Promise<void> {
+  await withoutHanging('a write', sink.write(bytes, signal))
+}
+
+async function flush(sink: StreamSink): Promise<void> {
+  await withoutHanging('flush', sink.flush())
+}
+
+async function delivers<Received extends Receiver>(bench: Bench<Received>): Promise<void> {
+  const sink = await create(bench)
+  const writes = [1, 1, WRITE_BYTES, 1, 4 * WRITE_BYTES, 700].map((bytes, at) => linesOf(at, bytes))
+  for (const bytes of writes) await write(sink, bytes)
+  await flush(sink)
+  checkReceived(await bench.receiver.received(), writes, 'when flush has resolved')
+}
+
+function checkReceived(received: Buffer, writes: readonly Buffer[], when: string): void {
+  const wanted = Buffer.concat(writes)
+  if (received.equals(wanted)) return
+  const found = received.toString().split('\n').slice(0, -1)
+  const distinct = new Set(found).size
+  const lines = wanted.toString().split('\n').slice(0, -1)
+  const wrong = lines.findIndex((line, at) => line !== found[at])
+  assert.fail(
+    `${lines.length} lines were written; ${found.length} arrived (${distinct} distinct) ${when}, the first difference is in line ${wrong + 1}`,
+  )
+}
+
+async function deliversNothing<Received extends Receiver>(bench: Bench<Received>): Promise<void> {
+  await flush(await create(bench))
+  assert.equal((await bench.receiver.received()).length, 0, 'a run without records delivered something')
+}
+
+async function holdsLittle<Received extends Receiver>(bench: Bench<Received>): Promise<void> {
+  const sink = await create(bench)
+  let written = 0
+  for (let at = 0; at < WRITES; at++) {
+    const bytes = linesOf(at)
+    written += bytes.length
+    await write(sink, bytes)
+  }
+  const arrive = async (): Promise<void> => {
+    while ((await bench.receiver.received()).length < written - MAX_HELD) await sleep(20)
+  }
+  await withoutHanging(`the delivery of all but ${MAX_HELD} of ${written} written bytes without a flush`, arrive())
+  await flush(sink)
+}
+
+async function leavesBytes<Received extends Receiver>(bench: Bench<Received>): Promise<void> {
+  const sink = await create(bench)
+  const bytes = linesOf(0)
+  const copy = Buffer.from(bytes)
+  await write(sink, bytes)
+  await flush(sink)
+  assert.ok(bytes.equals(copy), 'the sink changed bytes that it was given to write')
+}
+
+/** As when the memory of each write is used for the next one. */
+async function keepsNothing<Received extends Receiver>(bench: Bench<Received>): Promise<void> {
+  const sink = await create(bench)
+  const memory = Buffer.alloc(2 * WRITE_BYTES)
+  const writes: Buffer[] = []
+  for (let at = 0; at < 20; at++) {
+    const bytes = linesOf(at)
+    writes.push(bytes)
+    bytes.copy(memory)
+    await write(sink, memory.subarray(0, bytes.length))
+    memory.fill('~')
+  }
+  await flush(sink)
+  checkReceived(await bench.receiver.received(), writes, 'although memory of finished writes was reused')
+}
+
+/** Writes until a write has to wait. Its result, in time: the error that it ended with, if any. */
+async function writeUntilWaiting(
+  sink: StreamSink,
+  signal: AbortSignal,
+  written: Buffer[],
+): Promise<{ readonly result: Promise<unknown> } | undefined> {
+  for (let at = 0; at < WRITES; at++) {
+    const bytes = linesOf(at)
+    written.push(bytes)
+    const result = sink.write(bytes, signal).then(
+      () => undefined,
+      (error: unknown) => error ?? 'nothing',
+    )
+    const first = await Promise.race([result, sleep(WAITING_MS, 'waiting' as const)])
+    if (first === 'waiting') return { result }
+    if (first !== undefined) throw first
+  }
+  return undefined
+}
+
+async function waits<Received extends Receiver>(
+  bench: Bench<Received>,
+  stall: (receiver: Received) => Promise<() => Promise<void>>,
+): Promise<void> {
+  const sink = await create(bench)
+  const resume = await stall(bench.receiver)
+  const written: Buffer[] = []
+  const waiting = await writeUntilWaiting(sink, NEVER, written)
+  await resume()
+  assert.ok(
+    waiting,
+    `${WRITES} writes of ${WRITE_BYTES} bytes resolved while the receiver took nothing: without backpressure memory grows with the input`,
+  )
+  assert.equal(await withoutHanging('a write whose receiver goes on', waiting.result), undefined)
+  await flush(sink)
+  checkReceived(await bench.receiver.received(), written, 'after the receiver went on')
+}
+
+async function aborts<Received extends Receiver>(
+  bench: Bench<Received>,
+  stall: (receiver: Received) => Promise<() => Promise<void>>,
+): Promise<void> {
+  const sink = await create(bench)
+  const resume = await stall(bench.receiver)
+  const stop = new AbortController()
+  const waiting = await writeUntilWaiting(sink, stop.signal, [])
+  assert.ok(waiting, 'no write waits for a receiver that takes nothing')
+  await turns(1)
+  stop.abort(new Error('the run failed'))
+  try {
+    const error = await withoutHanging('a write that was aborted', waiting.result)
+    if (error !== undefined && !isAbort(error, stop.signal) && !(error instanceof SluiceError)) {
+      assert.fail(`a write that was aborted threw ${nameOf(error)}: neither the reason nor a SluiceError`)
+    }
+  } finally {
+    await resume()
+  }
+}
+
+async function reportsFailure<Received extends Receiver>(
+  bench: Bench<Received>,
+  fail: (receiver: Received) => Promise<void>,
+): Promise<void> {
+  const sink = await create(bench)
+  await write(sink, linesOf(0))
+  await fail(bench.receiver)
+  const error = await failureOf(sink)
+  assert.notEqual(error, undefined, 'a run whose receiver failed ended as if everything was delivered')
+  if (error instanceof assert.AssertionError) throw error
+  assert.ok(error instanceof SluiceError, `a sink throws a SluiceError with a code, not ${nameOf(error)}`)
+}
+
+async function failureOf(sink: StreamSink): Promise<unknown> {
+  try {
+    for (let at = 1; at < WRITES; at++) await write(sink, linesOf(at))
+    await flush(sink)
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
