@@ -26,10 +26,11 @@ import type { Block } from './markdown.ts'
 import { REPOSITORY } from './support/paths.ts'
 
 const markdown = new Map<string, string>()
-for (const name of ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', ...(await pagesBelow('docs'))]) {
+for (const name of [...(await pagesIn('.')), ...(await pagesIn('bench')), ...(await pagesBelow('docs'))]) {
   markdown.set(name, await readFile(join(REPOSITORY, name), 'utf8'))
 }
 const guides = new Map([...markdown].map(([name, text]) => [name, readGuide(text)]))
+const handwritten = [...markdown].filter(([, text]) => !text.startsWith('<!-- Made by '))
 
 describe('the guides', () => {
   for (const [name, { links, blocks, code }] of guides) {
@@ -37,14 +38,19 @@ describe('the guides', () => {
       for (const link of links) assert.equal(brokenLink(name, link), undefined)
     })
 
-    test(`the commands of ${name} are commands`, async () => {
+    test(`${name} names files that exist`, () => {
+      for (const path of code.filter((text) => /^(src|test|docs|bench|examples|scripts|schemas)\/[\w./-]+$/.test(text)))
+        assert.ok(existsSync(join(REPOSITORY, path)), `${name}: there is no ${path}`)
+    })
+
+    test(`the commands of ${name} parse`, async () => {
       for (const { text } of blocks.filter(({ language }) => language === 'sh')) {
         for (const args of sluiceCommands(text)) await parseCommand(args)
       }
       for (const args of code.flatMap(sluiceCommands)) if (args.length > 0) await parseCommand(completed(args))
     })
 
-    test(`the code of ${name} loads, its pipelines check and their tests hold`, async (t) => {
+    test(`the code of ${name} loads, its pipelines check and their tests pass`, async (t) => {
       const root = await openProject(t, transformsOf(blocks))
       for (const path of Object.keys(transformsOf(blocks))) {
         await loadComponent(`../${path}`, 'transform', { file: join(root, 'pipelines/x.yaml'), root })
@@ -55,6 +61,27 @@ describe('the guides', () => {
     })
   }
 
+  for (const [name, text] of handwritten) {
+    test(`${name} is at most 100 characters wide, and 160 in the cells of its tables`, () => {
+      assert.deepEqual(tooWide(text), [])
+    })
+  }
+
+  test('ARCHITECTURE.md has at most 250 lines, and the layers that the layer check has', async () => {
+    const page = markdown.get('ARCHITECTURE.md') ?? ''
+    assert.ok(page.split('\n').length <= 251)
+    const rules = await readFile(join(REPOSITORY, '.dependency-cruiser.mjs'), 'utf8')
+    const [, list = ''] = /^const layers = \[\n(.*?)^\]/ms.exec(rules) ?? []
+    const layers = list.split('\n').map((line) => [...line.matchAll(/'([^']+)'/g)].map(([, folder]) => folder))
+    const section = page.split(/^## Layers$/m)[1] ?? ''
+    const drawn = [...section.split(/^## /m)[0].matchAll(/\["([^"]+)"\]/g)].map(([, label]) => label.split(' · '))
+    assert.deepEqual(
+      drawn,
+      layers.filter(({ length }) => length > 0),
+    )
+    assert.deepEqual(firstColumn(page, 'Layers'), layers.flat())
+  })
+
   test('name all keys of a pipeline file, and no others', async () => {
     const page = markdown.get('docs/pipeline-file.md') ?? ''
     const names = Object.keys(pipelineFields)
@@ -64,7 +91,7 @@ describe('the guides', () => {
     assert.deepEqual(firstColumn(page, 'Tests').toSorted(), expected.toSorted())
   })
 
-  test('list all pipelines that are here, with the variables that they take', async () => {
+  test('list all pipelines of this repository, and their variables', async () => {
     const page = markdown.get('docs/pipelines.md') ?? ''
     const files = await readdir(join(REPOSITORY, 'pipelines'))
     const listed = [...page.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => `${name}.yaml`)
@@ -92,8 +119,8 @@ describe('the guides', () => {
   })
 })
 
-describe('the pipelines of the project', () => {
-  test('check and pass their tests without an environment', async (t) => {
+describe('the pipelines of the repository', () => {
+  test('check and pass their tests without environment variables', async (t) => {
     const workspace = await openWorkspace(t)
     for (const folder of ['pipelines', 'schemas', 'examples']) {
       await cp(join(REPOSITORY, folder), workspace.path(folder), { recursive: true })
@@ -105,7 +132,7 @@ describe('the pipelines of the project', () => {
     for (const name of await listPipelines(REPOSITORY)) assert.match(tested.stdout, new RegExp(`^${name}\n  ok `, 'm'))
   })
 
-  test('archive puts the sample archives into a folder, each event once', async (t) => {
+  test('archive writes the sample archives to a folder, each event once', async (t) => {
     const workspace = await openWorkspace(t)
     for (const folder of ['pipelines', 'schemas', 'examples']) {
       await cp(join(REPOSITORY, folder), workspace.path(folder), { recursive: true })
@@ -119,9 +146,25 @@ describe('the pipelines of the project', () => {
 })
 
 const FILE = { type: 'file', path: 'out' }
-async function pagesBelow(folder: string): Promise<string[]> {
-  const names = await readdir(join(REPOSITORY, folder), { recursive: true })
+
+async function pagesIn(folder: string, recursive = false): Promise<string[]> {
+  const names = await readdir(join(REPOSITORY, folder), { recursive })
   return names.filter((name) => name.endsWith('.md')).map((name) => join(folder, name))
+}
+
+async function pagesBelow(folder: string): Promise<string[]> {
+  return pagesIn(folder, true)
+}
+
+/** Lines of prose and cells of tables that are too wide. A line that holds one long word, such as a link, cannot be wrapped. */
+function tooWide(page: string): string[] {
+  const prose = page.replaceAll(/^```.*?^```$/gms, '').split('\n')
+  const cells = prose.filter((line) => line.startsWith('|')).flatMap((line) => line.split(/(?<!\\)\|/))
+  const lines = prose.filter((line) => !/^(\||\[[^\]]+\]: )/.test(line))
+  return [
+    ...lines.filter((line) => line.length > 100 && line.trim().includes(' ')),
+    ...cells.map((cell) => cell.trim()).filter((cell) => cell.length > 160 && !/^[- ]+$/.test(cell)),
+  ]
 }
 
 function brokenLink(from: string, link: string): string | undefined {
@@ -133,9 +176,9 @@ function brokenLink(from: string, link: string): string | undefined {
   return `${from}: ${target} has no heading for #${anchor}`
 }
 
-/** Fails as the command line would: unknown commands and options, missing arguments. */
+/** Fails where the command line would: unknown commands and options, missing arguments. */
 async function parseCommand(args: readonly string[]): Promise<void> {
-  // A command with commands of its own would run them: they are declared here in its place, all of them without their handlers.
+  // `state` and `rejects` would run their subcommands. So the subcommands are declared here, without handlers.
   const own = args[0] === 'state' ? stateCommands : args[0] === 'rejects' ? [rejectsShow, rejectsReplay] : undefined
   const [declared, words] = own ? [own, args.slice(1)] : [commands, args]
   await yargs([...words])
@@ -151,16 +194,19 @@ async function parseCommand(args: readonly string[]): Promise<void> {
 
 const stateCommands = [stateShow, stateRewind, stateReset]
 
-/** A mention of a command in a sentence may leave out its arguments. */
+/** Adds the required arguments, which a sentence that mentions a command may leave out. */
 function completed([name, ...args]: readonly string[]): string[] {
-  if (name === 'state') return args.length === 1 ? [name, ...args, 'x'] : [name, ...args]
+  if (name === 'state' || name === 'rejects') {
+    const words = args.filter((arg) => !arg.startsWith('-')).length
+    return words === 1 ? [name, ...args, 'x'] : [name, ...args]
+  }
   const usage = commands.map(({ command }) => String(command)).find((text) => text.split(' ')[0] === name) ?? ''
   const wanted = usage.match(/<[^>]+>/g)?.length ?? 0
   const given = args.filter((arg) => !arg.startsWith('-')).length
   return [name, ...args, ...Array<string>(Math.max(0, wanted - given)).fill('x')]
 }
 
-/** The transforms of a page, by the path that their first line names. */
+/** The transforms of a page by the path in their first line. */
 function transformsOf(blocks: readonly Block[]): { [path: string]: string } {
   const written = blocks.filter(({ language }) => language === 'ts')
   return Object.fromEntries(
@@ -171,7 +217,7 @@ function transformsOf(blocks: readonly Block[]): { [path: string]: string } {
   )
 }
 
-/** Everything that pages name: schemas and examples of the project, and their own transforms. */
+/** A project with everything that pages refer to: schemas, examples and the transforms of the page. */
 async function openProject(t: TestContext, files: { readonly [path: string]: string }): Promise<string> {
   const root = await makeProject(t, { 'transforms/tag.ts': 'export default (record) => record\n', ...files })
   for (const folder of ['schemas', 'examples'])
@@ -179,14 +225,14 @@ async function openProject(t: TestContext, files: { readonly [path: string]: str
   return root
 }
 
-/** A part of a pipeline is made whole first. */
+/** Checks a pipeline and runs its tests. Completes a fragment with a source and a sink first. */
 async function assertPipeline(root: string, yaml: string, place: string): Promise<void> {
   const written: object = parse(yaml)
   const keys = Object.keys(written)
   const rest = Object.entries({ source: { type: 'file', path: '-' }, sink: { type: 'stdout' } })
   const missing = Object.fromEntries(rest.filter(([key]) => !keys.includes(key)))
   const more = Object.keys(missing).length === 0 ? '' : stringify(missing)
-  // A page shows a source by itself, without the transform that it needs.
+  // A fragment that is only a source lacks the `dedup` that the source may need.
   const repeats = keys.includes('source') && !keys.includes('transforms') && !keys.includes('allowRepeats')
   await writeFiles(root, { 'pipelines/x.yaml': yaml + more + (repeats ? 'allowRepeats: true\n' : '') })
   const path = join(root, 'pipelines/x.yaml')
@@ -195,7 +241,7 @@ async function assertPipeline(root: string, yaml: string, place: string): Promis
   for (const one of pipeline.tests) assert.deepEqual(await runPipelineTest(pipeline, one), [], `${place}: ${one.name}`)
 }
 
-/** The table of the report tells of members of fields, too. */
+/** False for the values of `outcome`, which the table of the report lists too. */
 function isField(name: string): boolean {
   return !['done', 'interrupted', 'failed'].includes(name)
 }

@@ -1,18 +1,18 @@
-/** What a guide holds that can be proved. */
+/** The parts of a guide that tests can check. */
 export interface Guide {
   readonly blocks: readonly Block[]
   /** Inline code, outside of blocks. */
   readonly code: readonly string[]
-  /** Targets of links, as they are written. */
+  /** Targets of inline links, as written. */
   readonly links: readonly string[]
-  /** Anchors of headings, as GitHub makes them. */
+  /** Anchors of headings, as GitHub derives them. */
   readonly anchors: ReadonlySet<string>
 }
 
 export interface Block {
   readonly language: string
   readonly text: string
-  /** Of its first line, from 1. */
+  /** Number of the block's first line, from 1. */
   readonly line: number
 }
 
@@ -38,7 +38,7 @@ export function readGuide(markdown: string): Guide {
   }
 }
 
-/** First cells of the rows of all tables below a heading, up to the next one, without backticks; several in a cell are parted. */
+/** The inline code in the first column of all tables of a section, up to the next heading; a cell may hold several. */
 export function firstColumn(markdown: string, heading: string): string[] {
   const [, section = ''] = markdown.split(new RegExp(`^#+ ${heading}$`, 'm'))
   const rows = section.split(/^#+ /m)[0].matchAll(/^\| ([^|]+) \|/gm)
@@ -52,7 +52,7 @@ function anchorOf(heading: string): string {
     .replaceAll(' ', '-')
 }
 
-/** The `sluice` commands of a shell script, each as its arguments; what is piped into one or comes out of it is left aside. */
+/** The arguments of each `sluice` command of a shell script, without pipes and redirections. */
 export function sluiceCommands(script: string): string[][] {
   return script.split('\n').flatMap((line) =>
     line
