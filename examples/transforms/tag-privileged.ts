@@ -1,8 +1,8 @@
 import { defineTransform, RecordPath, Type } from 'sluice'
 
-/** Marks events that change who may do what. All other events, and all other members of these, keep their bytes. */
+/** Marks events that change permissions. All other events, and all other members, keep their bytes. */
 export default defineTransform({
-  summary: 'Marks events of privileged administration with a member of their own.',
+  summary: 'Marks events of privileged administration with a member.',
   fields: {
     eventTypes: Type.Array(Type.String(), {
       default: ['admin_create', 'admin_update', 'admin_delete', 'command_run'],
