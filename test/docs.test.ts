@@ -156,13 +156,20 @@ async function pagesBelow(folder: string): Promise<string[]> {
   return pagesIn(folder, true)
 }
 
-/** Lines of prose and cells of tables that are too wide. A line that holds one long word, such as a link, cannot be wrapped. */
+/** Lines of prose and cells of tables that are too wide. A line of one long word, link or inline code cannot be wrapped. */
 function tooWide(page: string): string[] {
   const prose = page.replaceAll(/^```.*?^```$/gms, '').split('\n')
   const cells = prose.filter((line) => line.startsWith('|')).flatMap((line) => line.split(/(?<!\\)\|/))
   const lines = prose.filter((line) => !/^(\||\[[^\]]+\]: )/.test(line))
   return [
-    ...lines.filter((line) => line.length > 100 && line.trim().includes(' ')),
+    ...lines.filter(
+      (line) =>
+        line.length > 100 &&
+        line
+          .trim()
+          .replaceAll(/`[^`]+`/g, 'code')
+          .includes(' '),
+    ),
     ...cells.map((cell) => cell.trim()).filter((cell) => cell.length > 160 && !/^[- ]+$/.test(cell)),
   ]
 }
