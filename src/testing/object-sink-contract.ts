@@ -15,13 +15,13 @@ export interface ObjectStore {
   /** The sink's configuration as in a pipeline file, without `type`. */
   readonly config: object
   /** Every object that a reader of the store can see: its bytes by its key. */
-  objects(): Promise<ReadonlyMap<string, Uint8Array>>
-  close?(): Promise<void> | void
+  readonly objects: () => Promise<ReadonlyMap<string, Uint8Array>>
+  readonly close?: () => Promise<void> | void
 }
 
 /** The questions that the suite asks of a store. Answer with the reason where one does not apply: its case is then left out. */
 export interface ObjectSinkFixture<Store extends ObjectStore> {
-  open(): Promise<Store>
+  readonly open: () => Promise<Store>
   /** Makes the store unavailable for a while. The function that it returns makes it available again. */
   readonly outage: NotApplicable | ((store: Store) => Promise<() => Promise<void>>)
   /** Makes the store refuse writes for good: the credentials, the folder, the bucket. */

@@ -19,7 +19,7 @@ export function recordsOf(word: string, from: number, count: number, textBytes =
 /** How a file of records is spelled. */
 export interface FileFormat {
   readonly name: string
-  write(records: readonly JsonObject[]): Buffer
+  readonly write: (records: readonly JsonObject[]) => Buffer
   /** Text that continues such a file; a reason where it cannot be continued. */
   readonly more: string | ((records: readonly JsonObject[]) => Buffer)
   readonly config?: object

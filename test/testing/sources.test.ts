@@ -72,6 +72,7 @@ describe('the http source keeps the contract', () => {
           request: { url: `http://127.0.0.1:${port}/events` },
           records: 'events',
           paginate: { type: 'cursor', from: { body: 'next' }, into: { query: 'cursor' } },
+          rate: { perSecond: 10_000, concurrency: 1 },
           retry: { attempts: 2, maxDelay: '1ms' },
           poll: '1ms',
         },
