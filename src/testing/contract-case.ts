@@ -11,7 +11,7 @@ import { runInNewContext } from 'node:vm'
 export interface ContractCase {
   readonly name: string
   /** Rejects with an AssertionError that says which rule is broken, and how. */
-  run(): Promise<void>
+  readonly run: () => Promise<void>
 }
 
 /** A fixture's answer to a question that does not apply to its component: the reason. */

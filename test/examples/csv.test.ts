@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { stringify } from './csv-text.ts'
+import csv from '../../examples/sources/csv.ts'
+import type { JsonObject } from '../../src/record/json/json.ts'
+import { sourceContract } from '../../src/testing/index.ts'
+import { openWorkspace } from '../support/command.ts'
+import { REPOSITORY } from '../support/paths.ts'
+import { fileFixture } from '../testing/fixtures.ts'
+import { cp } from 'node:fs/promises'
+
+describe('the CSV source keeps the contract', () => {
+  const fixture = fileFixture({
+    name: 'events.csv',
+    write: (records) => Buffer.from(stringify(records)),
+    more: (records) => Buffer.from(stringify(records, { header: false })),
+    textBytes: 300,
+  })
+  const { replace, truncate, append } = fixture
+  assert.ok(typeof replace !== 'string' && typeof truncate !== 'string' && typeof append !== 'string')
+  const texts: typeof fixture = {
+    ...fixture,
+    open: async () => {
+      const input = await fixture.open()
+      return { ...input, records: asText(input.records) }
+    },
+    replace: async (input) => asText(await replace(input)),
+    truncate: async (input) => asText(await truncate(input)),
+    append: async (input) => asText(await append(input)),
+    followless: 'it reads a file that is complete',
+  }
+  for (const { name, run } of sourceContract(csv, texts)) test(name, run)
+})
+
+test('a pipeline reads a CSV file, and after more rows have come only those', async (t) => {
+  const workspace = await openWorkspace(t)
+  await cp(`${REPOSITORY}/examples/sources`, workspace.path('sources'), { recursive: true })
+  await cp(`${REPOSITORY}/node_modules/csv-parse`, workspace.path('node_modules/csv-parse'), { recursive: true })
+  await workspace.write(
+    'pipelines/users.yaml',
+    'source: { type: ../sources/csv.ts, path: users.csv }\nsink: { type: file, path: out, key: all, compression: none }\n',
+  )
+  await workspace.write('users.csv', 'id,name\n1,ann\n2,"bob, the\nbuilder"\n')
+  const first = await workspace.report(['run', 'users'])
+  assert.equal(first.written, 2)
+  await workspace.write('users.csv', 'id,name\n1,ann\n2,"bob, the\nbuilder"\n3,cid\n')
+  const second = await workspace.report(['run', 'users'])
+  assert.deepEqual([second.read, second.written], [1, 1])
+})
+
+/** As CSV has them: every column is text. */
+function asText(records: readonly JsonObject[]): JsonObject[] {
+  return records.map(({ id = null, ...record }) => ({
+    ...record,
+    id: typeof id === 'string' ? id : JSON.stringify(id),
+  }))
+}

@@ -1,0 +1,99 @@
+import { describe, test } from 'node:test'
+import dedup from '../../src/transforms/dedup.ts'
+import filter from '../../src/transforms/filter.ts'
+import redact from '../../src/transforms/redact.ts'
+import validate from '../../src/transforms/validate.ts'
+import type { TransformDeclaration } from '../../src/component.ts'
+import tagPrivileged from '../../examples/transforms/tag-privileged.ts'
+import splitChanges from '../../examples/transforms/split-changes.ts'
+import { transformContract } from '../../src/testing/index.ts'
+import type { TransformFixture } from '../../src/testing/index.ts'
+import { REPOSITORY } from '../support/paths.ts'
+
+const people = ['ann', 'bob', 'cid', 'dan', 'eve', 'fay'].map((name, id) => ({
+  id,
+  name,
+  email: `${name}@example.com`,
+  service: id % 2 === 0 ? 'sso' : 'ldap',
+  time: `2024-03-04T18:0${id}:26Z`,
+}))
+
+const events = people.map(({ id, time, ...person }) => ({ ...person, id: `id-${id}`, timestamp: time }))
+
+/** Values that `splitChanges` takes for a list of changes. */
+const changes = [{ field: 'a' }, { field: 'b' }]
+
+const cases: readonly [title: string, declaration: TransformDeclaration, fixture: TransformFixture][] = [
+  [
+    'validate',
+    validate,
+    {
+      config: { schema: 'schemas/jumpcloud-event.schema.json' },
+      folder: REPOSITORY,
+      input: events.map((event, at) => (at === 3 ? { ...event, id: 3 } : event)),
+      output: events.filter((_event, at) => at !== 3),
+      rejects: ['SCHEMA_VIOLATION'],
+    },
+  ],
+  [
+    'redact',
+    redact,
+    {
+      config: {
+        rules: [
+          { path: 'email', action: 'mask', with: '***' },
+          { path: 'name', action: 'drop' },
+        ],
+      },
+      input: people,
+      output: people.map(({ name: _name, ...person }) => ({ ...person, email: '***' })),
+    },
+  ],
+  [
+    'filter',
+    filter,
+    {
+      config: { drop: { service: 'ldap' } },
+      input: people,
+      output: people.filter(({ service }) => service !== 'ldap'),
+    },
+  ],
+  [
+    'dedup',
+    dedup,
+    {
+      config: { key: ['id', 'time'], time: 'time' },
+      input: [...people, people[1], { ...people[2], name: 'changed' }, { name: 'without a key' }],
+      output: people,
+      rejects: ['KEY_MISSING'],
+    },
+  ],
+  [
+    'tag-privileged, the example of a transform',
+    tagPrivileged,
+    {
+      config: { eventTypes: ['admin_create'], member: 'labels.privileged' },
+      input: people.map((person) => ({ ...person, event_type: person.id === 2 ? 'admin_create' : 'login' })),
+      output: people.map((person) =>
+        person.id === 2
+          ? { ...person, event_type: 'admin_create', labels: { privileged: true } }
+          : { ...person, event_type: 'login' },
+      ),
+    },
+  ],
+  [
+    'split-changes, the example of a function',
+    { kind: 'transform', type: 'split-changes', summary: '', fields: {}, examples: [], create: () => splitChanges },
+    {
+      config: {},
+      input: [...people.slice(0, 4), { id: 5, changes }, { id: 6, changes, success: false }],
+      output: [...people.slice(0, 4), ...changes.map((change) => ({ id: 5, changes: [change] }))],
+    },
+  ],
+]
+
+for (const [title, declaration, fixture] of cases) {
+  describe(`${title} keeps the contract`, () => {
+    for (const { name, run } of transformContract(declaration, fixture)) test(name, run)
+  })
+}
