@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { cp, readdir, readFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { execFile } from 'node:child_process'
 import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
 import type { TestContext } from 'node:test'
 import { parse, stringify } from 'yaml'
 import yargs from 'yargs'
@@ -53,15 +55,37 @@ describe('the guides', () => {
     })
 
     test(`the code of ${name} loads, its pipelines check and their tests pass`, async (t) => {
-      const root = await openProject(t, transformsOf(blocks))
-      for (const path of Object.keys(transformsOf(blocks))) {
-        await loadComponent(`../${path}`, 'transform', { file: join(root, 'pipelines/x.yaml'), root })
+      const root = await openProject(t, componentsOf(blocks))
+      for (const path of Object.keys(componentsOf(blocks))) {
+        await loadComponent(`../${path}`, kindOf(path), { file: join(root, 'pipelines/x.yaml'), root })
       }
       for (const block of blocks.filter(({ language }) => language === 'yaml')) {
         await assertPipeline(root, block.text, `${name}:${block.line}`)
       }
     })
   }
+
+  for (const [page, path] of [
+    ['docs/write-a-source.md', 'sources/csv.ts'],
+    ['docs/write-a-sink.md', 'sinks/webhook.ts'],
+  ]) {
+    test(`${page} shows the example ${path} as it is`, async () => {
+      const shown = componentsOf(guides.get(page)?.blocks ?? [])[path]
+      assert.equal(shown, `// ${path}\n${await readFile(join(REPOSITORY, 'examples', path), 'utf8')}`)
+    })
+  }
+
+  test('the unit tests of docs/write-a-transform.md pass', async (t) => {
+    const { blocks = [] } = guides.get('docs/write-a-transform.md') ?? {}
+    const tests = blocks.filter(({ language, text }) => language === 'ts' && isTest(text))
+    assert.equal(tests.length, 1)
+    const root = await openProject(t, { ...componentsOf(blocks), 'test/label.test.ts': tests[0].text })
+    // A test runner in a test runner would report to that one, in its own format.
+    const { NODE_TEST_CONTEXT: _context, ...env } = process.env
+    const args = ['--import', 'jiti/register', '--test-reporter=tap', 'test/label.test.ts']
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env })
+    assert.match(stdout, /^# tests 1\d\n# suites 0\n# pass 1\d\n# fail 0$/m)
+  })
 
   for (const [name, text] of handwritten) {
     test(`${name} is at most 100 characters wide, and 160 in the cells of its tables`, () => {
@@ -215,15 +239,24 @@ function completed([name, ...args]: readonly string[]): string[] {
   return [name, ...args, ...Array<string>(Math.max(0, wanted - given)).fill('x')]
 }
 
-/** The transforms of a page by the path in their first line. */
-function transformsOf(blocks: readonly Block[]): { [path: string]: string } {
-  const written = blocks.filter(({ language }) => language === 'ts')
+/** The components of a page by the path in their first line. Code that imports `sluice/testing` is a test, not a component. */
+function componentsOf(blocks: readonly Block[]): { [path: string]: string } {
+  const written = blocks.filter(({ language, text }) => language === 'ts' && !isTest(text))
   return Object.fromEntries(
     written.map(({ text, line }) => [
-      /^\/\/ (transforms\/\S+\.ts)$/m.exec(text)?.[1] ?? `transforms/at-${line}.ts`,
+      /^\/\/ ((?:sources|transforms|sinks)\/\S+\.ts)$/m.exec(text)?.[1] ?? `transforms/at-${line}.ts`,
       text,
     ]),
   )
+}
+
+function isTest(code: string): boolean {
+  return code.includes("from 'sluice/testing'")
+}
+
+function kindOf(path: string): 'source' | 'transform' | 'sink' {
+  if (path.startsWith('sources/')) return 'source'
+  return path.startsWith('sinks/') ? 'sink' : 'transform'
 }
 
 /** A project with everything that pages refer to: schemas, examples and the transforms of the page. */
@@ -231,6 +264,10 @@ async function openProject(t: TestContext, files: { readonly [path: string]: str
   const root = await makeProject(t, { 'transforms/tag.ts': 'export default (record) => record\n', ...files })
   for (const folder of ['schemas', 'examples'])
     await cp(join(REPOSITORY, folder), join(root, folder), { recursive: true })
+  await mkdir(join(root, 'node_modules'))
+  await symlink(REPOSITORY, join(root, 'node_modules/sluice'))
+  for (const name of ['csv-parse', 'jiti'])
+    await symlink(join(REPOSITORY, 'node_modules', name), join(root, 'node_modules', name))
   return root
 }
 
