@@ -162,7 +162,7 @@ export function createSipHash(key: Uint8Array): SipHash {
  * its lane.
  */
 export function contentHash(bytes: DataView, start: number, end: number): number {
-  const lanes = new Int32Array(LANES).fill(SEED)
+  const lanes = new Int32Array(LANES).fill(CONTENT_SEED)
   lanes[0] = end - start
   const words = Math.ceil((end - start) / 16) * 4
   for (let word = 0; word < words; word++) {
@@ -173,27 +173,32 @@ export function contentHash(bytes: DataView, start: number, end: number): number
   let hash = 0
   for (let lane = 0; lane < 4; lane++) {
     let sum = 0
-    for (let i = 0; i < 4; i++) sum = (sum + Math.imul(lanes[lane + 4 * i], FACTORS[i])) | 0
-    hash = (hash + Math.imul(sum ^ (sum >>> 15), FACTORS[lane])) | 0
+    for (let i = 0; i < 4; i++) sum = (sum + Math.imul(lanes[lane + 4 * i], CONTENT_FACTORS[i])) | 0
+    hash = (hash + Math.imul(sum ^ (sum >>> 15), CONTENT_FACTORS[lane])) | 0
   }
   return mix(hash) >>> 0
 }
 
 const LANES = 16
-const SEED = 0x243f6a88
+export const CONTENT_SEED = 0x243f6a88
+const WORD_FACTOR = 0x9e3779b1
 /** Odd, so that no bit of a lane is lost. */
-const FACTORS = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f]
+export const CONTENT_FACTORS = [WORD_FACTOR, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f] as const
 
 /** Another value for each lane and for each word. */
 function mixWord(lane: number, word: number): number {
   const mixed = lane ^ word
-  return Math.imul(mixed ^ (mixed >>> 15), 0x9e3779b1)
+  return Math.imul(mixed ^ (mixed >>> 15), WORD_FACTOR)
 }
+
+const MURMUR_1 = 0x85ebca6b
+const MURMUR_2 = 0xc2b2ae35
+export const MURMUR_FACTORS = [MURMUR_1, MURMUR_2] as const
 
 /** The finalizer of MurmurHash3. */
 function mix(hash: number): number {
-  const half = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  const whole = Math.imul(half ^ (half >>> 13), 0xc2b2ae35)
+  const half = Math.imul(hash ^ (hash >>> 16), MURMUR_1)
+  const whole = Math.imul(half ^ (half >>> 13), MURMUR_2)
   return whole ^ (whole >>> 16)
 }
 

@@ -7,7 +7,7 @@ export const Edit = { keep: 0, delete: 1, /** Inside a value that is deleted or 
 export const FIRST_TOKEN = 3
 
 /** Numbers of a run of lines: start and end of its bytes, its first hit and the one behind its last. */
-export const RUN_STRIDE = 4
+export const RANGE_STRIDE = 4
 
 /** Bytes and what is to change in them. */
 export interface Edited {

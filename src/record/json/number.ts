@@ -1,8 +1,8 @@
 import { DOT, MINUS, NINE, ZERO } from './ascii.ts'
 
 /** A decimal of up to 15 significant digits survives the way through a JavaScript number; JavaScript writes none below 1e-6 without exponent. */
-const SAFE_DIGITS = 15
-const SAFE_ZEROS = 5
+export const SAFE_DIGITS = 15
+export const SAFE_ZEROS = 5
 
 const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 const MAX_EXPONENT_DIGITS = 12

@@ -9,7 +9,7 @@ export const START = 1
 const UNKNOWN = -1
 
 /** Both fit 16 bits, as transitions and hits need; states leave the sign bit free. */
-const MAX_STATES = 0x7fff
+export const MAX_STATES = 0x7fff
 const MAX_ACCEPTS = 0xffff
 /** An automaton that has grown beyond this is replaced before the next scan, so that hostile keys cost no memory. */
 const WORN = 4096

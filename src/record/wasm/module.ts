@@ -51,7 +51,7 @@ export interface ScannerModule {
   cutOpenElement(length: number, depth: number, inString: boolean, escaped: boolean): number
   hashMessages(count: number, k0: bigint, k1: bigint): void
   hashContents(count: number, origin: number): void
-  writeRuns(count: number, origin: number, firstHit: number): number
+  writeRanges(count: number, origin: number, firstHit: number): number
 }
 
 interface Global {

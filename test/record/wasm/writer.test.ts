@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { Edit, FIRST_TOKEN, RUN_STRIDE } from '../../../src/record/edits.ts'
+import { Edit, FIRST_TOKEN, RANGE_STRIDE } from '../../../src/record/edits.ts'
 import type { Edited } from '../../../src/record/edits.ts'
 import { Paths } from '../../../src/record/paths/path.ts'
 import { defaultLimits, HIT_STRIDE } from '../../../src/record/record-index.ts'
@@ -9,7 +9,7 @@ import type { RecordIndex } from '../../../src/record/record-index.ts'
 import { scanWhole } from '../../../src/record/scan.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
 import { WasmWriter } from '../../../src/record/wasm/writer.ts'
-import { findRuns, sizeOf, writeRuns } from '../../../src/record/write-lines.ts'
+import { findRanges, sizeOf, writeRanges } from '../../../src/record/write-lines.ts'
 import { createEventSet } from '../../servers/events.ts'
 import { pathText, recordText, valueText } from '../arbitrary.ts'
 
@@ -43,11 +43,11 @@ function edited(
 
 /** Both write the same, or the module leaves it. Returns how long it was. */
 function assertSame(changes: Edited, index: RecordIndex, list: readonly number[]): number | undefined {
-  const runs = findRuns(index.records, list)
-  const expected = Buffer.alloc(sizeOf(changes, runs))
-  const length = writeRuns(changes, runs, expected)
+  const ranges = findRanges(index.records, list)
+  const expected = Buffer.alloc(sizeOf(changes, ranges))
+  const length = writeRanges(changes, ranges, expected)
   const out = Buffer.alloc(expected.length)
-  const written = wasm.write(changes, runs, out)
+  const written = wasm.write(changes, ranges, out)
   if (written === undefined) return undefined
   assert.equal(out.toString('latin1', 0, written), expected.toString('latin1', 0, length))
   return written
@@ -116,5 +116,5 @@ test('what goes beyond the memory of the module is left to TypeScript', () => {
   const all = Array.from({ length: 200 }, (_, record) => record)
   assert.equal(assertSame(edited(many, [3], ['x'.repeat(1 << 14)], true), many.index, all), undefined)
   assert.equal(assertSame(edited(many, [3], ['x'.repeat(1 << 18)], true), many.index, [1]), undefined)
-  assert.equal(findRuns(many.index.records, all).length, RUN_STRIDE)
+  assert.equal(findRanges(many.index.records, all).length, RANGE_STRIDE)
 })

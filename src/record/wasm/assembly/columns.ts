@@ -1,4 +1,5 @@
-import { ACCEPT_BYTES, ACCEPT_COUNT, COLUMNS, HITS, HIT_BYTES, MANY, MAX_CELLS, TOO_MANY } from './layout'
+import { HIT_BYTES } from './constants'
+import { ACCEPT_BYTES, ACCEPT_COUNT, COLUMNS, HITS, MANY, MAX_CELLS, TOO_MANY } from './layout'
 
 /** False when the columns of the index did not go into `COLUMNS`. */
 export let columnsFit: bool = true

@@ -11,7 +11,7 @@ import {
   RETURN,
   SPACE,
   TAB,
-} from './bytes'
+} from './constants'
 import { INPUT, OUTPUT } from './layout'
 
 /**

@@ -1,4 +1,14 @@
-import { COLUMNS, INPUT, RECORDS, RECORD_BYTES } from './layout'
+import {
+  CONTENT_FACTOR_0,
+  CONTENT_FACTOR_1,
+  CONTENT_FACTOR_2,
+  CONTENT_FACTOR_3,
+  CONTENT_SEED,
+  MURMUR_1,
+  MURMUR_2,
+  RECORD_BYTES,
+} from './constants'
+import { COLUMNS, INPUT, RECORDS } from './layout'
 
 /**
  * SipHash-2-4 with 128 bits, as in digest.ts, which is the one to read. The messages stand one behind the other in `INPUT`, where each ends (from
@@ -68,8 +78,8 @@ export function hashContents(count: u32, origin: usize): void {
     const record = RECORDS + number * RECORD_BYTES
     let at = zero + load<u32>(record)
     const end = zero + load<u32>(record, 4)
-    let one = i32x4.replace_lane(i32x4.splat(SEED), 0, <i32>(end - at))
-    let two = i32x4.splat(SEED)
+    let one = i32x4.replace_lane(i32x4.splat(CONTENT_SEED), 0, <i32>(end - at))
+    let two = i32x4.splat(CONTENT_SEED)
     let three = two
     let four = two
     for (; at + 64 <= end; at += 64) {
@@ -83,24 +93,18 @@ export function hashContents(count: u32, origin: usize): void {
     if (at + 32 < end) three = step(three, loadBefore(at + 32, end))
     if (at + 48 < end) four = step(four, loadBefore(at + 48, end))
     const mixed = i32x4.add(
-      i32x4.add(times(one, FACTOR_0), times(two, FACTOR_1)),
-      i32x4.add(times(three, FACTOR_2), times(four, FACTOR_3)),
+      i32x4.add(times(one, CONTENT_FACTOR_0), times(two, CONTENT_FACTOR_1)),
+      i32x4.add(times(three, CONTENT_FACTOR_2), times(four, CONTENT_FACTOR_3)),
     )
     const lanes = i32x4.mul(
       v128.xor(mixed, i32x4.shr_u(mixed, 15)),
-      i32x4(FACTOR_0, FACTOR_1, FACTOR_2, FACTOR_3),
+      i32x4(CONTENT_FACTOR_0, CONTENT_FACTOR_1, CONTENT_FACTOR_2, CONTENT_FACTOR_3),
     )
     const sum =
       i32x4.extract_lane(lanes, 0) + i32x4.extract_lane(lanes, 1) + i32x4.extract_lane(lanes, 2) + i32x4.extract_lane(lanes, 3)
     store<u32>(COLUMNS + (number << 2), mix(<u32>sum))
   }
 }
-
-const SEED: i32 = 0x243f6a88
-const FACTOR_0: i32 = 0x9e3779b1
-const FACTOR_1: i32 = 0x85ebca77
-const FACTOR_2: i32 = 0xc2b2ae3d
-const FACTOR_3: i32 = 0x27d4eb2f
 
 @inline
 function times(lanes: v128, factor: i32): v128 {
@@ -110,7 +114,7 @@ function times(lanes: v128, factor: i32): v128 {
 @inline
 function step(lanes: v128, words: v128): v128 {
   const mixed = v128.xor(lanes, words)
-  return i32x4.mul(v128.xor(mixed, i32x4.shr_u(mixed, 15)), i32x4.splat(FACTOR_0))
+  return i32x4.mul(v128.xor(mixed, i32x4.shr_u(mixed, 15)), i32x4.splat(CONTENT_FACTOR_0))
 }
 
 /** 16 bytes, those from `end` on as zeros. */
@@ -125,7 +129,7 @@ function loadBefore(at: usize, end: usize): v128 {
 /** The finalizer of MurmurHash3. */
 @inline
 function mix(hash: u32): u32 {
-  const half = (hash ^ (hash >>> 16)) * 0x85ebca6b
-  const whole = (half ^ (half >>> 13)) * 0xc2b2ae35
+  const half = (hash ^ (hash >>> 16)) * MURMUR_1
+  const whole = (half ^ (half >>> 13)) * MURMUR_2
   return whole ^ (whole >>> 16)
 }

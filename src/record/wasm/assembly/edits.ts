@@ -1,37 +1,41 @@
-import { COMMA, LINE_FEED, RETURN, SPACE, TAB } from './bytes'
-import { COLUMNS, HITS, HIT_BYTES, INPUT, OUTPUT, OUTPUT_BYTES, RECORDS, RECORD_BYTES, TOKENS } from './layout'
+import {
+  COMMA,
+  EDIT_DELETE,
+  EDIT_KEEP,
+  EDIT_SHADOWED,
+  FIRST_TOKEN,
+  HIT_BYTES,
+  LINE_FEED,
+  RANGE_BYTES,
+  RETURN,
+  SPACE,
+  TAB,
+  TOKEN_BYTES,
+} from './constants'
+import { COLUMNS, HITS, INPUT, OUTPUT, OUTPUT_BYTES, RECORDS, TOKENS } from './layout'
 import { skipSpace } from './text'
 
-/** `Edit` of edits.ts. */
-const KEEP: u32 = 0
-const DELETE: u32 = 1
-const SHADOWED: u32 = 2
-const FIRST_TOKEN: u32 = 3
-
-/** Start and length of a token's text. */
-const TOKEN_BYTES: usize = 8
-
 /**
- * Writes runs of records with their edits and a line feed behind each to `OUTPUT`, as `writeEdited` of edits.ts does, which is the one to read. The
- * runs stand in `RECORDS`: start, end, first hit and the one behind the last. `INPUT` holds the bytes from `origin` on, `HITS` the hits and
+ * Writes ranges of records with their edits and a line feed behind each to `OUTPUT`, as `writeEdited` of edits.ts does, which is the one to read. The
+ * ranges stand in `RECORDS`: start, end, first hit and the one behind the last. `INPUT` holds the bytes from `origin` on, `HITS` the hits and
  * `COLUMNS` their edits from `firstHit` on, `TOKENS` the tokens. Returns the length of what was written, 0 when it does not fit.
  */
-export function writeRuns(count: u32, origin: usize, firstHit: usize): usize {
+export function writeRanges(count: u32, origin: usize, firstHit: usize): usize {
   const zero = INPUT - origin
   let out = OUTPUT
   for (let number: usize = 0; number < count; number++) {
-    const run = RECORDS + number * RECORD_BYTES
-    const to = zero + load<u32>(run, 4)
-    const last: usize = load<u32>(run, 12)
-    let copied: usize = zero + load<u32>(run)
-    for (let hit: usize = load<u32>(run, 8); hit < last; hit++) {
+    const range = RECORDS + number * RANGE_BYTES
+    const to = zero + load<u32>(range, 4)
+    const last: usize = load<u32>(range, 12)
+    let copied: usize = zero + load<u32>(range)
+    for (let hit: usize = load<u32>(range, 8); hit < last; hit++) {
       const edit = load<u32>(COLUMNS + ((hit - firstHit) << 2))
-      if (edit == KEEP || edit == SHADOWED) continue
+      if (edit == EDIT_KEEP || edit == EDIT_SHADOWED) continue
       let place = HITS + (hit - firstHit) * HIT_BYTES
       const start = zero + load<u32>(place, 8)
       // Inside a value that was replaced or deleted.
       if (start < copied) continue
-      if (edit != DELETE) {
+      if (edit != EDIT_DELETE) {
         const token = TOKENS + <usize>(edit - FIRST_TOKEN) * TOKEN_BYTES
         const length: usize = load<u32>(token, 4)
         if (out + (start - copied) + length > OUTPUT + OUTPUT_BYTES) return 0
@@ -99,5 +103,5 @@ function findDeleted(first: usize, last: usize, firstHit: usize, key: u32): usiz
     place += HIT_BYTES
   }
   if (hit == last || load<u32>(place, 4) != key) return 0
-  return load<u32>(COLUMNS + ((hit - firstHit) << 2)) == DELETE ? hit : 0
+  return load<u32>(COLUMNS + ((hit - firstHit) << 2)) == EDIT_DELETE ? hit : 0
 }

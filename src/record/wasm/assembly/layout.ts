@@ -1,3 +1,5 @@
+import { HIT_BYTES, MAX_HITS, MAX_RECORDS, MAX_STATES, RECORD_BYTES } from './constants'
+
 /**
  * The memory of the module. Its size is fixed: nothing is allocated, a scan that needs more than this is left to the TypeScript scanner.
  * The host reads these numbers from the exports of the module. Nothing of a scan is left here when its index has been copied out: digests,
@@ -13,7 +15,7 @@ export const MAX_DEPTH: usize = 1024
 export const TABLES: usize = 65536
 export const TABLE_COUNT: usize = 4
 /** By state: the transition for an element of an array, -1 when it is not known. */
-export const ELEMENTS_BYTES: usize = 4 * 0x8000
+export const ELEMENTS_BYTES: usize = 4 * (MAX_STATES + 1)
 /** By accept set: number of its paths or `TOO_MANY`, then their ids, `MANY` added for those with wildcards; 2 bytes each. */
 export const ACCEPTS: usize = ELEMENTS_BYTES
 export const ACCEPT_COUNT: usize = 4096
@@ -31,11 +33,7 @@ export const TABLE_BYTES: usize = ENTRIES + ((1 << ENTRY_BITS) + 1) * ENTRY_BYTE
 
 /** Records, hits and columns as `RecordIndex` has them, for the largest index; one record more as sentinel. */
 export const RECORDS: usize = TABLES + TABLE_COUNT * TABLE_BYTES
-export const RECORD_BYTES: usize = 16
-export const MAX_RECORDS: usize = 16384
 export const HITS: usize = RECORDS + (MAX_RECORDS + 1) * RECORD_BYTES
-export const HIT_BYTES: usize = 16
-export const MAX_HITS: usize = 65536
 export const COLUMNS: usize = HITS + MAX_HITS * HIT_BYTES
 export const MAX_CELLS: usize = 1 << 18
 

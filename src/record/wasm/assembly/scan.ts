@@ -1,15 +1,35 @@
 import {
+  ACCEPT_MASK,
   CLOSE_OBJECT,
   COLON,
   COMMA,
+  DUPLICATE_KEYS,
+  FAULT_DEPTH,
+  FAULT_LENGTH,
+  FAULT_NONE,
+  FAULT_NOT_OBJECT,
+  FAULT_SYNTAX,
+  FAULT_UTF8,
+  HIT_BYTES,
+  KIND_ARRAY,
+  KIND_ESCAPED,
+  KIND_FALSE,
+  KIND_NULL,
+  KIND_NUMBER,
+  KIND_OBJECT,
+  KIND_STRING,
+  KIND_TRUE,
+  KIND_UNUSUAL,
   LINE_FEED,
   LOWER_F,
   LOWER_N,
   LOWER_T,
   OPEN_OBJECT,
   QUOTE,
+  RECORD_BYTES,
   RETURN,
-} from './bytes'
+  START,
+} from './constants'
 import { isUtf8, stepElement } from './host'
 import { beginColumns, fillColumns } from './columns'
 import {
@@ -24,31 +44,9 @@ import {
   textLength,
   transitionOf,
 } from './keys'
-import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, HIT_BYTES, INPUT, RECORDS, RECORD_BYTES } from './layout'
+import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, INPUT, RECORDS } from './layout'
 import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
 
-const START: u32 = 1
-const ACCEPT_MASK: u32 = 0xffff
-
-/** `Kind` of scan.ts. */
-const STRING: u32 = 1
-const ESCAPED: u32 = 2
-const OBJECT: u32 = 3
-const ARRAY: u32 = 4
-const TRUE: u32 = 5
-const FALSE: u32 = 6
-const NULL: u32 = 7
-const NUMBER: u32 = 8
-const UNUSUAL: u32 = 9
-
-/** `Fault` of scan.ts. */
-const NONE: u32 = 0
-const NOT_OBJECT: u32 = 1
-const SYNTAX: u32 = 2
-const TOO_DEEP: u32 = 3
-const TOO_LONG: u32 = 4
-const NOT_UTF8: u32 = 5
-const DUPLICATE_KEYS: u32 = 0x100
 /** No fault: the record does not go into this index any more. */
 const FULL: u32 = 255
 
@@ -118,13 +116,13 @@ export function scanWindow(length: usize, offset: usize): void {
     at = findLineFeed(valueEnd)
     let lineEnd = at
     while (load<u8>(lineEnd - 1) == RETURN) lineEnd--
-    if (lineEnd - line > maxLine) fault = TOO_LONG
-    else if (!utf8 && !isUtf8(line - origin, at - origin)) fault = NOT_UTF8
+    if (lineEnd - line > maxLine) fault = FAULT_LENGTH
+    else if (!utf8 && !isUtf8(line - origin, at - origin)) fault = FAULT_UTF8
     const record = RECORDS + <usize>count * RECORD_BYTES
     count++
     store<u32>(record, <u32>((firstHit - HITS) / HIT_BYTES), 8)
     store<u32>(record, fault, 12)
-    if (fault == NONE) {
+    if (fault == FAULT_NONE) {
       store<u32>(record, <u32>(start - origin))
       store<u32>(record, <u32>(valueEnd - origin), 4)
     } else {
@@ -162,9 +160,9 @@ function scanValue(start: usize): u32 {
         transition = transitionOf(guess)
         history = afterKey(history, guess)
       } else {
-        if (load<u8>(at) != QUOTE) return fail(at, SYNTAX)
+        if (load<u8>(at) != QUOTE) return fail(at, FAULT_SYNTAX)
         const behind = findKey(automaton + ENTRIES, load<u32>(frame, STATE), at, zero)
-        if (behind == 0) return fail(at, SYNTAX)
+        if (behind == 0) return fail(at, FAULT_SYNTAX)
         if (foundTransition < 0) return FULL
         at = behind
         transition = foundTransition
@@ -175,7 +173,7 @@ function scanValue(start: usize): u32 {
       }
       if (load<u8>(at) != COLON) {
         at = skipSpaces(at)
-        if (load<u8>(at) != COLON) return fail(at, SYNTAX)
+        if (load<u8>(at) != COLON) return fail(at, FAULT_SYNTAX)
       }
       at = skipSpace(at + 1)
     } else if (frame == FRAMES) {
@@ -202,7 +200,7 @@ function scanValue(start: usize): u32 {
     }
 
     if (byte == QUOTE) {
-      let kind = STRING
+      let kind = KIND_STRING
       let part = at + 1
       let stops = stopsIn(part)
       while (stops == 0) {
@@ -214,8 +212,8 @@ function scanValue(start: usize): u32 {
       const stop = part + ctz(stops)
       if (quote != stop) {
         quote = skipEscapes(stop)
-        if (quote == 0) return fail(at, SYNTAX)
-        kind = ESCAPED
+        if (quote == 0) return fail(at, FAULT_SYNTAX)
+        kind = KIND_ESCAPED
       }
       at = quote + 1
       if (own != 0) {
@@ -228,7 +226,7 @@ function scanValue(start: usize): u32 {
         continue
       }
     } else if (isOpening(byte)) {
-      if (frame == framesEnd) return fail(at, TOO_DEEP)
+      if (frame == framesEnd) return fail(at, FAULT_DEPTH)
       frame += FRAME_BYTES
       const closer = byte + 2
       store<u32>(frame, closer, CLOSER)
@@ -236,12 +234,12 @@ function scanValue(start: usize): u32 {
       store<u32>(frame, <u32>own, OWN)
       store<u32>(frame, history, HISTORY)
       history = inside(history)
-      if (own != 0) store<u32>(own, accept | ((byte == OPEN_OBJECT ? OBJECT : ARRAY) << 16))
+      if (own != 0) store<u32>(own, accept | ((byte == OPEN_OBJECT ? KIND_OBJECT : KIND_ARRAY) << 16))
       at = skipSpace(at + 1)
       if (load<u8>(at) != closer) continue
     } else {
       const behind = skipPlain(at, byte)
-      if (behind == 0) return fail(at, SYNTAX)
+      if (behind == 0) return fail(at, FAULT_SYNTAX)
       if (own != 0) {
         store<u32>(own, accept | (kindOfPlain(byte, at, behind) << 16))
         store<u32>(own, <u32>(behind - zero), 12)
@@ -258,17 +256,17 @@ function scanValue(start: usize): u32 {
         at = skipSpace(at)
         break
       }
-      if (behind != load<u32>(frame, CLOSER)) return fail(at - 1, SYNTAX)
+      if (behind != load<u32>(frame, CLOSER)) return fail(at - 1, FAULT_SYNTAX)
       const closed: usize = load<u32>(frame, OWN)
       if (closed != 0) store<u32>(closed, <u32>(at - zero), 12)
       history = load<u32>(frame, HISTORY)
       frame -= FRAME_BYTES
       if (frame == FRAMES) {
         position = at
-        if (load<u8>(skipSpace(at)) != LINE_FEED) return SYNTAX
-        if (load<u8>(start) != OPEN_OBJECT) return NOT_OBJECT
+        if (load<u8>(skipSpace(at)) != LINE_FEED) return FAULT_SYNTAX
+        if (load<u8>(start) != OPEN_OBJECT) return FAULT_NOT_OBJECT
         nextHit = hit
-        return NONE
+        return FAULT_NONE
       }
     }
   }
@@ -285,16 +283,16 @@ function scanScalar(start: usize): u32 {
   position = start
   const byte: u32 = load<u8>(start)
   const behind = byte == QUOTE ? skipString(start) : skipPlain(start, byte)
-  return behind != 0 && load<u8>(skipSpace(behind)) == LINE_FEED ? NOT_OBJECT : SYNTAX
+  return behind != 0 && load<u8>(skipSpace(behind)) == LINE_FEED ? FAULT_NOT_OBJECT : FAULT_SYNTAX
 }
 
 /** Of a literal or number. */
 @inline
 function kindOfPlain(byte: u32, start: usize, end: usize): u32 {
-  if (byte == LOWER_T) return TRUE
-  if (byte == LOWER_F) return FALSE
-  if (byte == LOWER_N) return NULL
-  return isPlainNumber(start, end) ? NUMBER : UNUSUAL
+  if (byte == LOWER_T) return KIND_TRUE
+  if (byte == LOWER_F) return KIND_FALSE
+  if (byte == LOWER_N) return KIND_NULL
+  return isPlainNumber(start, end) ? KIND_NUMBER : KIND_UNUSUAL
 }
 
 @inline

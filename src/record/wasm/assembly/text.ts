@@ -1,4 +1,24 @@
-import { BACKSLASH, DOT, LINE_FEED, LOWER_E, LOWER_F, LOWER_N, LOWER_T, MINUS, PLUS, QUOTE, RETURN, SPACE, TAB, ZERO } from './bytes'
+import {
+  BACKSLASH,
+  DOT,
+  LINE_FEED,
+  LOWER_A,
+  LOWER_E,
+  LOWER_F,
+  LOWER_N,
+  LOWER_R,
+  LOWER_T,
+  LOWER_U,
+  MINUS,
+  PLUS,
+  QUOTE,
+  RETURN,
+  SAFE_DIGITS,
+  SAFE_ZEROS,
+  SPACE,
+  TAB,
+  ZERO,
+} from './constants'
 
 /** The position of the first byte from here on that is not whitespace (a line feed is none). */
 @inline
@@ -75,17 +95,17 @@ function firstStop(start: usize): usize {
 /** The position behind an escape sequence, 0 when it is not one. */
 function skipEscape(at: usize): usize {
   const letter: u32 = load<u8>(at, 1)
-  if (letter == 0x75) return isHex(at + 2) && isHex(at + 3) && isHex(at + 4) && isHex(at + 5) ? at + 6 : 0
+  if (letter == LOWER_U) return isHex(at + 2) && isHex(at + 3) && isHex(at + 4) && isHex(at + 5) ? at + 6 : 0
   // " \ / b f n r t
   switch (letter) {
     case QUOTE:
     case BACKSLASH:
     case 0x2f:
     case 0x62:
-    case 0x66:
-    case 0x6e:
-    case 0x72:
-    case 0x74:
+    case LOWER_F:
+    case LOWER_N:
+    case LOWER_R:
+    case LOWER_T:
       return at + 2
     default:
       return 0
@@ -145,12 +165,12 @@ export function isPlainNumber(start: usize, end: usize): bool {
     if (load<u8>(at) == DOT) dot = at
     else if (!isDigit(at)) return false
   }
-  if (dot == 0) return end - first <= 15 && !(negative && load<u8>(first) == ZERO)
-  if (end - first - 1 > 15 || load<u8>(end - 1) == ZERO) return false
+  if (dot == 0) return end - first <= SAFE_DIGITS && !(negative && load<u8>(first) == ZERO)
+  if (end - first - 1 > SAFE_DIGITS || load<u8>(end - 1) == ZERO) return false
   if (load<u8>(first) != ZERO) return true
   let at = dot + 1
   while (load<u8>(at) == ZERO) at++
-  return at - dot - 1 <= 5
+  return at - dot - 1 <= SAFE_ZEROS
 }
 
 @inline
@@ -159,5 +179,5 @@ function isDigit(at: usize): bool {
 }
 
 function isHex(at: usize): bool {
-  return isDigit(at) || <u32>(load<u8>(at) | 0x20) - 0x61 <= 5
+  return isDigit(at) || <u32>(load<u8>(at) | 0x20) - LOWER_A <= 5
 }
