@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 
-/** Spellings of keys, some of them of the same key, some dangerous. */
+/** Spellings of keys: some of the same key, some dangerous. */
 const KEYS = [
   'a',
   'b',
@@ -76,13 +76,13 @@ const tree = fc.letrec<{ value: string; object: string; array: string }>((tie) =
     .map((elements) => `[${elements.map(([a, value, b]) => a + value + b).join(',')}]`),
 }))
 
-/** JSON text of an object: odd spacing, escapes, duplicate keys, numbers that JavaScript rounds. */
+/** JSON text of an object, with odd spacing, escapes, duplicate keys, and numbers that JavaScript rounds. */
 export const recordText = tree.object
 
 /** JSON text of any value. */
 export const valueText = tree.value
 
-/** Paths over the same keys. */
+/** Paths that use the same keys. */
 export const pathText = fc.constantFrom(
   'a',
   'b',

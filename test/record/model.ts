@@ -1,14 +1,14 @@
 import type { Segment } from '../../src/record/paths/grammar.ts'
 
-/** A value of a record as the simplest of parsers sees it: duplicates kept, in document order, offsets in bytes. */
+/** A value of a record, from the simplest possible parser: with duplicate keys, in document order, offsets in bytes. */
 export interface Node {
   readonly steps: readonly Step[]
   readonly key: number
   readonly start: number
   readonly end: number
-  /** The key as it is spelled, with its quotes; empty for elements and the root. */
+  /** The key as spelled, with its quotes; empty for elements and the root. */
   readonly rawKey: string
-  /** The value as it is spelled. */
+  /** The value as spelled. */
   readonly raw: string
   readonly children: readonly Node[]
 }
@@ -16,7 +16,7 @@ export interface Node {
 /** A key, or undefined for an element. */
 export type Step = string | undefined
 
-/** Text of bytes, one character a byte, so that offsets are those of bytes. */
+/** One character per byte of the text, so that offsets count bytes. */
 export function bytesOf(text: string): string {
   return Buffer.from(text).toString('latin1')
 }
@@ -78,7 +78,7 @@ export function descendants(node: Node): Node[] {
   return node.children.flatMap((child) => [child, ...descendants(child)])
 }
 
-/** Whether a path leads to a place, by trying everything. */
+/** Whether a path matches a value, found by trying everything. */
 export function leadsTo(segments: readonly Segment[], steps: readonly Step[]): boolean {
   if (segments.length === 0) return steps.length === 0
   const [segment, ...others] = segments
@@ -96,7 +96,7 @@ function fits(segment: Segment, step: Step): boolean {
   return segment.kind === 'members' || (segment.kind === 'pattern' && segment.pattern.test(step))
 }
 
-/** What JSON.parse takes for a path of keys: the last twin at each step. */
+/** The value that JSON.parse gives for a path of keys: the last duplicate at each step. */
 export function effective(root: Node, keys: readonly string[]): Node | undefined {
   let node: Node | undefined = root
   for (const key of keys) {
@@ -107,10 +107,10 @@ export function effective(root: Node, keys: readonly string[]): Node | undefined
   return node
 }
 
-/** The value without whitespace, each value inside it replaced or (null) left out as told. */
+/** The value without whitespace. `change` returns a replacement for a value, null to delete it, or undefined. */
 export function render(node: Node, change: (node: Node) => string | null | undefined): string {
-  const told = change(node)
-  if (typeof told === 'string') return told
+  const replacement = change(node)
+  if (typeof replacement === 'string') return replacement
   if (!/^[{[]/.test(node.raw)) return node.raw
   const parts = node.children
     .filter((child) => change(child) !== null)

@@ -14,53 +14,54 @@ import {
 } from '../json/ascii.ts'
 import { fastScanner } from '../fast-scanner.ts'
 import { minify } from '../json/minify.ts'
-import { ChunkBuilder, START } from './chunk-builder.ts'
-import type { Boundary, LineChunk, Splitter } from './chunk-builder.ts'
+import { ChunkBuilder } from './chunk-builder.ts'
+import { START } from './splitter.ts'
+import type { Boundary, LineChunk, Splitter } from './splitter.ts'
 import { WasmArraySplitter } from '../wasm/array-splitter.ts'
 
-interface CutterOptions {
-  /** Name of the input, for errors. */
+interface ArraySplitterOptions {
+  /** Name of the input, for error messages. */
   readonly name: string
-  /** Longest element in bytes, as it is written. */
+  /** Maximum length of an element in bytes, as the input spells it. */
   readonly maxLine: number
   readonly from?: Boundary
-  /** Stop behind each array: what follows it is somebody else's, see `behind`. */
+  /** Stop after each array, for a caller that parses the text around it; see `rest`. */
   readonly single?: boolean
 }
 
 /**
- * JSON arrays as runs of NDJSON lines, one for each element; `line` is the element's number, counted on over all arrays of the input. Takes
- * arrays one behind another and objects that stand in no array, with any whitespace.
+ * Splits JSON arrays into chunks of NDJSON lines, one line per element. `line` is the number of the element, counted across all arrays of the
+ * input. The input may hold several arrays in a row, and objects outside of arrays, with any whitespace.
  *
- * An element keeps its bytes, except that one with a line feed between its tokens is minified. Its grammar is not checked: it ends
- * where its brackets are closed, and what is not JSON is found when the line is scanned.
+ * An element keeps its bytes; only an element with line feeds between its tokens is minified. The grammar of an element is not checked here: an
+ * element ends where its brackets close, and the scan of the line finds invalid JSON.
  *
- * Elements that stand beside each other are cut in WebAssembly where that runs, many at a time; the code here cuts what that leaves, and
- * everything where it does not run, alike.
+ * The WebAssembly module splits neighbouring elements, many at a time. The TypeScript code splits everything the module leaves out, and
+ * everything where the module does not load. Both give the same result.
  *
- * @throws SluiceError INPUT_CORRUPT from `push` and `end`, behind all elements before the damage: an array that is cut short, anything but one
- * comma between two elements, anything else outside of arrays.
+ * @throws SluiceError INPUT_CORRUPT from `push` and `end`, after all elements before the damage were yielded: for a truncated array, anything
+ * but one comma between two elements, and anything but arrays and objects at the top level.
  */
 export class ArraySplitter implements Splitter {
   readonly #name: string
   readonly #maxLine: number
   readonly #builder: ChunkBuilder
   readonly #fast: WasmArraySplitter | undefined
-  /** Bytes of the input before the chunk at hand. */
+  /** Bytes of the whole input before the current part. */
   #offset: number
-  #place: Place
-  /** Open brackets within the element. */
+  #state: SplitState
+  /** Open brackets of the current element. */
   #depth = 0
   #inString = false
-  /** The next byte follows a backslash. */
+  /** The next byte follows an unescaped backslash. */
   #escaped = false
-  /** The element stands in an array. */
+  /** The current element is in an array, not at the top level. */
   #inArray: boolean
   #failure: SluiceError | undefined
   readonly #single: boolean
-  #behind: Buffer | undefined
+  #rest: Buffer | undefined
 
-  constructor({ name, maxLine, from = START, single = false }: CutterOptions, createFast = createFastCutter) {
+  constructor({ name, maxLine, from = START, single = false }: ArraySplitterOptions, createFast = createWasmSplitter) {
     this.#name = name
     this.#maxLine = maxLine
     this.#single = single
@@ -68,163 +69,163 @@ export class ArraySplitter implements Splitter {
     this.#builder = new ChunkBuilder(maxLine, from)
     this.#offset = from.offset
     this.#inArray = from.open
-    this.#place = from.open ? 'afterElement' : 'root'
+    this.#state = from.open ? 'afterElement' : 'root'
   }
 
-  /** Elements so far, too long ones included. */
+  /** Number of elements so far, including those that are too long. */
   get count(): number {
     return this.#builder.line
   }
 
-  /** With `single`: the rest of the chunk that was pushed last, when the array has ended within it. */
-  get behind(): Buffer | undefined {
-    return this.#behind
+  /** With `single`: the bytes after the array, if the array ended within the bytes that were pushed last. */
+  get rest(): Buffer | undefined {
+    return this.#rest
   }
 
-  *push(chunk: Buffer): Generator<LineChunk, void> {
-    const end = this.#cut(chunk)
+  *push(input: Buffer): Generator<LineChunk, void> {
+    const end = this.#split(input)
     this.#offset += end
-    this.#behind = this.#single && this.#place === 'root' ? chunk.subarray(end) : undefined
+    this.#rest = this.#single && this.#state === 'root' ? input.subarray(end) : undefined
     if (this.#failure !== undefined) this.#builder.flush()
-    yield* this.#builder.take()
+    yield* this.#builder.takeChunks()
     if (this.#failure !== undefined) throw this.#failure
   }
 
   flush(): LineChunk[] {
     this.#builder.flush()
-    return this.#builder.take()
+    return this.#builder.takeChunks()
   }
 
   *end(): Generator<LineChunk, void> {
-    if (this.#place !== 'root') {
+    if (this.#state !== 'root') {
       yield* this.flush()
-      throw this.#corrupt(`it ends at byte ${this.#offset} where ${EXPECTED[this.#place]} is expected`)
+      throw this.#corrupt(`it ends at byte ${this.#offset} where ${EXPECTED[this.#state]} is expected`)
     }
     this.#builder.finish()
-    yield* this.#builder.take()
+    yield* this.#builder.takeChunks()
   }
 
-  /** Returns how many bytes were cut. */
-  #cut(chunk: Buffer): number {
+  /** Returns the number of bytes consumed. */
+  #split(input: Buffer): number {
     let at = 0
     this.#fast?.begin()
-    while (at < chunk.length && this.#failure === undefined) {
-      if (this.#place === 'nested') at = this.#cutFast(chunk, at) ?? this.#cutNested(chunk, at)
-      else if (this.#place === 'scalar') at = this.#cutScalar(chunk, at)
-      else if (isSpace(chunk[at])) at++
+    while (at < input.length && this.#failure === undefined) {
+      if (this.#state === 'nested') at = this.#splitFast(input, at) ?? this.#splitNested(input, at)
+      else if (this.#state === 'scalar') at = this.#splitScalar(input, at)
+      else if (isSpace(input[at])) at++
       else {
-        at = this.#step(chunk, at)
-        if (this.#single && this.#place === 'root') break
+        at = this.#step(input, at)
+        if (this.#single && this.#state === 'root') break
       }
     }
     return at
   }
 
-  /** One byte outside of elements, or the start of an element. */
-  #step(chunk: Buffer, at: number): number {
-    const byte = chunk[at]
-    const place = this.#place
-    if (place === 'root') {
+  /** Consumes one byte between elements, or enters an element. */
+  #step(input: Buffer, at: number): number {
+    const byte = input[at]
+    const state = this.#state
+    if (state === 'root') {
       if (byte === OPEN_ARRAY) return this.#enter('firstElement', at + 1)
       if (byte === OPEN_OBJECT) return this.#startElement('nested', false, at)
       if (byte === ORDER_MARK[this.#offset + at]) return at + 1
-    } else if (place === 'afterElement') {
+    } else if (state === 'afterElement') {
       if (byte === COMMA) return this.#enter('element', at + 1)
       if (byte === CLOSE_ARRAY) return this.#enter('root', at + 1)
     } else {
       if (byte === OPEN_OBJECT || byte === OPEN_ARRAY || byte === QUOTE) return this.#startElement('nested', true, at)
       if (SCALAR_STARTS.includes(byte)) return this.#startElement('scalar', true, at)
-      if (byte === CLOSE_ARRAY && place === 'firstElement') return this.#enter('root', at + 1)
+      if (byte === CLOSE_ARRAY && state === 'firstElement') return this.#enter('root', at + 1)
     }
-    this.#failure = this.#corrupt(`${EXPECTED[place]} is expected at byte ${this.#offset + at}`)
+    this.#failure = this.#corrupt(`${EXPECTED[state]} is expected at byte ${this.#offset + at}`)
     return at
   }
 
-  #enter(place: Place, at: number): number {
-    this.#place = place
+  #enter(state: SplitState, at: number): number {
+    this.#state = state
     return at
   }
 
-  #startElement(place: Place, inArray: boolean, at: number): number {
+  #startElement(state: SplitState, inArray: boolean, at: number): number {
     this.#inArray = inArray
-    return this.#enter(place, at)
+    return this.#enter(state, at)
   }
 
-  /** Elements in WebAssembly, or the rest of one; undefined where that leaves it. */
-  #cutFast(chunk: Buffer, start: number): number | undefined {
+  /** Splits in WebAssembly: elements, or the rest of the open element. Undefined if the module leaves this place to TypeScript. */
+  #splitFast(input: Buffer, start: number): number | undefined {
     if (this.#fast === undefined) return undefined
-    if (this.#depth > 0) return this.#finishFast(this.#fast, chunk, start)
-    // A string, its quote in the chunk before.
+    if (this.#depth > 0) return this.#finishFast(this.#fast, input, start)
+    // The element is a string whose opening quote was in the previous part.
     if (this.#inString) return undefined
-    const { count, lines, end, openStart } = this.#fast.cutElements(chunk, start, this.#inArray, this.#maxLine)
+    const { count, lines, end, openStart } = this.#fast.splitElements(input, start, this.#inArray, this.#maxLine)
     if (count > 0) {
       this.#builder.addLines(lines, 0, lines.length, count, this.#offset + end, this.#inArray)
-      this.#place = this.#inArray ? 'afterElement' : 'root'
+      this.#state = this.#inArray ? 'afterElement' : 'root'
     }
-    if (openStart !== undefined) return this.#addOpen(this.#fast, chunk, openStart)
+    if (openStart !== undefined) return this.#addOpen(this.#fast, input, openStart)
     return count > 0 ? end : undefined
   }
 
-  #finishFast(fast: WasmArraySplitter, chunk: Buffer, start: number): number | undefined {
+  #finishFast(fast: WasmArraySplitter, input: Buffer, start: number): number | undefined {
     const state = { depth: this.#depth, inString: this.#inString, escaped: this.#escaped }
-    const end = fast.endOfOpen(chunk, start, state)
+    const end = fast.endOfOpen(input, start, state)
     if (end === undefined) return undefined
-    return fast.state.depth > 0 ? this.#addOpen(fast, chunk, start) : this.#closeElement(chunk, start, end)
+    return fast.state.depth > 0 ? this.#addOpen(fast, input, start) : this.#closeElement(input, start, end)
   }
 
-  #addOpen(fast: WasmArraySplitter, chunk: Buffer, start: number): number {
+  #addOpen(fast: WasmArraySplitter, input: Buffer, start: number): number {
     const { depth, inString, escaped } = fast.state
-    this.#builder.add(chunk, start, fast.windowEnd)
+    this.#builder.add(input, start, fast.windowEnd)
     this.#depth = depth
     this.#inString = inString
     this.#escaped = escaped
     return this.#enter('nested', fast.windowEnd)
   }
 
-  /** Returns where the element, or else the chunk, ends. */
-  #cutNested(chunk: Buffer, start: number): number {
-    const length = chunk.length
+  /** Returns the end of the element, or the end of the input if the element goes on. */
+  #splitNested(input: Buffer, start: number): number {
+    const length = input.length
     let depth = this.#depth
     let inString = this.#inString
     let at = this.#escaped ? start + 1 : start
     while (at < length) {
       if (inString) {
-        let byte = chunk[at++]
+        let byte = input[at++]
         while (byte !== QUOTE && at < length) {
           if (byte === BACKSLASH) at++
-          byte = at < length ? chunk[at++] : 0
+          byte = at < length ? input[at++] : 0
         }
         if (byte !== QUOTE) {
           if (byte === BACKSLASH) at++
           break
         }
         inString = false
-        if (depth === 0) return this.#closeElement(chunk, start, at)
+        if (depth === 0) return this.#closeElement(input, start, at)
       }
-      while (at < length && STEPS[chunk[at]] === PLAIN) at++
+      while (at < length && STEPS[input[at]] === PLAIN) at++
       if (at === length) break
-      const step = STEPS[chunk[at++]]
+      const step = STEPS[input[at++]]
       if (step === STRING) inString = true
       else depth += step
-      if (depth === 0 && !inString) return this.#closeElement(chunk, start, at)
+      if (depth === 0 && !inString) return this.#closeElement(input, start, at)
     }
-    this.#builder.add(chunk, start, length)
+    this.#builder.add(input, start, length)
     this.#depth = depth
     this.#inString = inString
     this.#escaped = at > length
     return length
   }
 
-  #cutScalar(chunk: Buffer, start: number): number {
+  #splitScalar(input: Buffer, start: number): number {
     let at = start
-    while (at < chunk.length && chunk[at] !== COMMA && chunk[at] !== CLOSE_ARRAY && !isSpace(chunk[at])) at++
-    if (at < chunk.length) return this.#closeElement(chunk, start, at)
-    this.#builder.add(chunk, start, at)
+    while (at < input.length && input[at] !== COMMA && input[at] !== CLOSE_ARRAY && !isSpace(input[at])) at++
+    if (at < input.length) return this.#closeElement(input, start, at)
+    this.#builder.add(input, start, at)
     return at
   }
 
-  #closeElement(chunk: Buffer, start: number, end: number): number {
-    this.#builder.add(chunk, start, end)
+  #closeElement(input: Buffer, start: number, end: number): number {
+    this.#builder.add(input, start, end)
     this.#builder.close(this.#offset + end, this.#inArray, fitOneLine)
     this.#depth = 0
     this.#inString = false
@@ -232,20 +233,20 @@ export class ArraySplitter implements Splitter {
     return this.#enter(this.#inArray ? 'afterElement' : 'root', end)
   }
 
-  #corrupt(what: string): SluiceError {
-    const behind = this.count === 0 ? '' : `, behind element ${this.count}`
-    return new SluiceError('INPUT_CORRUPT', `${this.#name} is damaged: ${what}${behind}`)
+  #corrupt(reason: string): SluiceError {
+    const after = this.count === 0 ? '' : `, after element ${this.count}`
+    return new SluiceError('INPUT_CORRUPT', `${this.#name} is damaged: ${reason}${after}`)
   }
 }
 
-type Place = keyof typeof EXPECTED
+type SplitState = keyof typeof EXPECTED
 
-function createFastCutter(): WasmArraySplitter | undefined {
+function createWasmSplitter(): WasmArraySplitter | undefined {
   const scanner = fastScanner()
   return scanner === undefined ? undefined : new WasmArraySplitter(scanner.module)
 }
 
-/** What may come next, by the place where the cutter stands. */
+/** The states of the splitter, and what may come next in each, for error messages. */
 const EXPECTED = {
   root: 'an array or an object',
   firstElement: 'an element or "]"',
@@ -259,7 +260,7 @@ const ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 
 const SCALAR_STARTS = Buffer.from('-0123456789tfn')
 
-/** What a byte outside of strings does to the depth, or one of the two below. */
+/** By byte outside of strings: the change of the depth, or `PLAIN` or `STRING`. */
 const STEPS = new Int8Array(256)
 const PLAIN = 0
 const STRING = 2
@@ -273,7 +274,7 @@ function isSpace(byte: number): boolean {
   return byte === SPACE || byte === LINE_FEED || byte === RETURN || byte === TAB
 }
 
-/** A line feed within a string is not JSON: another control character keeps the record one line, and as wrong as it is. */
+/** A line feed within a string is invalid JSON. Another control character keeps the record on one line, and keeps it invalid. */
 function fitOneLine(element: Buffer): Buffer | undefined {
   if (!element.includes(LINE_FEED)) return undefined
   const line = minify(element, element)

@@ -3,78 +3,45 @@ import type { Hash } from 'node:crypto'
 import type { SkippedLine } from '../chunk.ts'
 import { LINE_FEED } from '../json/ascii.ts'
 import { release, acquireBuffer, CHUNK_BYTES } from '../chunk-memory.ts'
-
-/** Consecutive whole lines. */
-export interface LineChunk {
-  /** Each line with its line feed, also the last one of an input that lacks it. Not changed until somebody calls `release` with them. */
-  readonly bytes: Buffer
-  /** Number of the first line (or element), from 1. */
-  readonly line: number
-  /** Lines behind `bytes` that are longer than the limit. */
-  readonly skipped: readonly SkippedLine[]
-  /** Where cutting resumes behind this run. */
-  readonly boundary: Boundary
-}
-
-/** A border between two lines (or elements) of an input. */
-export interface Boundary {
-  /** Bytes before it. */
-  readonly offset: number
-  /** Lines before it. */
-  readonly line: number
-  /** Of lines: the one before it had no line feed. Of elements: it lies within an array. */
-  readonly open: boolean
-}
-
-export const START: Boundary = { offset: 0, line: 0, open: false }
-
-/** Makes runs of bytes that come in any chunks. What it yields is never lost: an error is thrown behind everything that came before it. */
-export interface Splitter {
-  /** The chunk may be overwritten when all of its runs have been taken. */
-  push(chunk: Buffer): Iterable<LineChunk>
-  /** What is whole so far, if there is anything. */
-  flush(): Iterable<LineChunk>
-  /** The end of the input: always yields one last run, perhaps an empty one. */
-  end(): Iterable<LineChunk>
-}
+import type { Boundary, LineChunk } from './splitter.ts'
 
 /**
- * Gathers lines in a buffer of its own until they fill a run. At any time it holds whole lines and perhaps the beginning of an open one;
- * of a line that is too long it holds a digest only.
+ * Collects lines in its own buffer until they fill a chunk. It holds whole lines and at most one open line (a line whose end it has not seen).
+ * It does not store an open line that exceeds the length limit: it keeps a running digest and the length instead.
  */
 export class ChunkBuilder {
   readonly #maxLine: number
-  readonly #runs: LineChunk[] = []
+  readonly #finished: LineChunk[] = []
   #buffer: Buffer = EMPTY
-  /** Bytes of whole lines. */
+  /** Bytes of the whole lines in the buffer. */
   #whole = 0
-  /** The same and those of the open line. */
+  /** Bytes of the whole lines and of the open line. */
   #length = 0
   #digest: Hash | undefined
   #digested = 0
   #skipped: SkippedLine[] = []
-  #mark: Boundary
+  #boundary: Boundary
   #firstLine: number
   #line: number
 
   constructor(maxLine: number, from: Boundary) {
     this.#maxLine = maxLine
-    this.#mark = from
+    this.#boundary = from
     this.#line = from.line
     this.#firstLine = from.line
   }
 
-  /** Lines closed so far. */
+  /** Number of lines closed so far. */
   get line(): number {
     return this.#line
   }
 
-  /** Length of the open line so far. */
+  /** Bytes of the open line so far. */
   get open(): number {
     return this.#digest === undefined ? this.#length - this.#whole : this.#digested
   }
 
-  /** Adds to the open line. */
+  /** Appends to the open line. */
   add(bytes: Buffer, start: number, end: number): void {
     if (this.#digest === undefined && this.open + end - start > this.#maxLine) this.#startDigest()
     if (this.#digest === undefined) return this.#copy(bytes, start, end)
@@ -82,40 +49,46 @@ export class ChunkBuilder {
     this.#digested += end - start
   }
 
-  /** Adds lines, each with its line feed and none too long. No line may be open. Keep them well below the size of a run. The rest as for `close`. */
+  /**
+   * Adds whole lines, each with its line feed and within the length limit. No line may be open. Pass much less than `CHUNK_BYTES` at a time.
+   * `offset` and `open` are those of `close`.
+   */
   addLines(bytes: Buffer, start: number, end: number, lines: number, offset: number, open: boolean): void {
     if (this.#skipped.length > 0) this.finish()
     this.#copy(bytes, start, end)
     this.#whole = this.#length
     this.#line += lines
-    this.#mark = { offset, line: this.#line, open }
+    this.#boundary = { offset, line: this.#line, open }
   }
 
-  /** The open line is complete; `offset` and `open` are for the mark behind it. `fit` gives other bytes for it, at most as many, where it does not fit one line as it is. */
+  /**
+   * Ends the open line. `offset` and `open` describe the boundary after it. `fit` may return other bytes for a line that contains line feeds,
+   * at most as many as it has.
+   */
   close(offset: number, open: boolean, fit?: (line: Buffer) => Buffer | undefined): void {
     if (this.#digest === undefined) this.#closeLine(fit)
     else this.#closeDigest(this.#digest)
     this.#line++
-    this.#mark = { offset, line: this.#line, open }
+    this.#boundary = { offset, line: this.#line, open }
     if (this.#skipped.length === MAX_SKIPPED) this.finish()
   }
 
-  /** Makes a run of the whole lines, if there are any. */
+  /** Ends the current chunk if it has any lines. */
   flush(): void {
     if (this.#whole > 0 || this.#skipped.length > 0) this.finish()
   }
 
-  /** Makes a run even of nothing. */
+  /** Ends the current chunk, even an empty one. */
   finish(): void {
     const buffer = this.#buffer
     const open = buffer.subarray(this.#whole, this.#length)
     const bytes = buffer.subarray(0, this.#whole)
-    // A small run must not hold the memory of a large one.
+    // A small chunk must not pin the memory of a large one.
     const isSmall = this.#whole < buffer.length / 2
     const own = isSmall ? Buffer.from(bytes) : bytes
-    this.#runs.push({ bytes: own, line: this.#firstLine + 1, skipped: this.#skipped, boundary: this.#mark })
+    this.#finished.push({ bytes: own, line: this.#firstLine + 1, skipped: this.#skipped, boundary: this.#boundary })
     this.#skipped = []
-    this.#firstLine = this.#mark.line
+    this.#firstLine = this.#boundary.line
     this.#buffer = EMPTY
     this.#whole = 0
     this.#length = 0
@@ -123,9 +96,9 @@ export class ChunkBuilder {
     if (isSmall) release(buffer)
   }
 
-  /** The runs that are ready, once. */
-  take(): LineChunk[] {
-    return this.#runs.splice(0)
+  /** Returns the finished chunks, each of them once. */
+  takeChunks(): LineChunk[] {
+    return this.#finished.splice(0)
   }
 
   #copy(bytes: Buffer, start: number, end: number): void {
@@ -168,7 +141,7 @@ export class ChunkBuilder {
   }
 }
 
-/** A run ends behind so many skipped lines, so that their list stays small. */
+/** A chunk ends after this many skipped lines, so that their list stays small. */
 const MAX_SKIPPED = 1000
 
 const EMPTY = Buffer.alloc(0)

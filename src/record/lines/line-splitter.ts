@@ -1,17 +1,20 @@
 import { LINE_FEED, RETURN } from '../json/ascii.ts'
-import { ChunkBuilder, START } from './chunk-builder.ts'
-import type { Boundary, LineChunk, Splitter } from './chunk-builder.ts'
+import { ChunkBuilder } from './chunk-builder.ts'
+import { START } from './splitter.ts'
+import type { Boundary, LineChunk, Splitter } from './splitter.ts'
 
 /**
- * NDJSON as runs of whole lines. The bytes of a line are not looked at; a UTF-8 byte order mark at the start of the input is left out. The
- * last line counts without a line feed too; when input goes on behind such a line, the line feed that it begins with belongs to that line.
+ * Splits NDJSON into chunks of whole lines. It does not inspect the bytes of a line. It skips a UTF-8 byte order mark at the start of the input.
+ *
+ * The last line counts even without a line feed. If reading resumes after such a line (a file that grew), a line feed at the start of the new
+ * input ends that line and is not an empty line.
  */
 export class LineSplitter implements Splitter {
   readonly #maxLine: number
   readonly #builder: ChunkBuilder
-  /** Bytes of the input before the chunk at hand. */
+  /** Bytes of the whole input before the current part. */
   #offset: number
-  /** Bytes of a byte order mark that were seen and not handed on; 3 when there is nothing more to look for. */
+  /** Bytes of a possible byte order mark that were seen and held back; 3 once the search is over. */
   #orderMark: number
   #afterOpenLine: boolean
 
@@ -23,36 +26,36 @@ export class LineSplitter implements Splitter {
     this.#afterOpenLine = from.open
   }
 
-  push(chunk: Buffer): LineChunk[] {
-    const start = this.#finishOpenLine(chunk, this.#skipStart(chunk))
-    const rest = this.#addLines(chunk, start)
-    if (rest < chunk.length) this.#builder.add(chunk, rest, chunk.length)
-    this.#offset += chunk.length
-    return this.#builder.take()
+  push(input: Buffer): LineChunk[] {
+    const start = this.#finishOpenLine(input, this.#skipStart(input))
+    const rest = this.#addLines(input, start)
+    if (rest < input.length) this.#builder.add(input, rest, input.length)
+    this.#offset += input.length
+    return this.#builder.takeChunks()
   }
 
   flush(): LineChunk[] {
     this.#builder.flush()
-    return this.#builder.take()
+    return this.#builder.takeChunks()
   }
 
   end(): LineChunk[] {
     if (this.#orderMark < ORDER_MARK.length) this.#builder.add(ORDER_MARK, 0, this.#orderMark)
     if (this.#builder.open > 0) this.#builder.close(this.#offset, true)
     this.#builder.finish()
-    return this.#builder.take()
+    return this.#builder.takeChunks()
   }
 
-  /** Where the first line of the chunk begins. */
-  #skipStart(chunk: Buffer): number {
+  /** Returns where the first line of this part begins. */
+  #skipStart(input: Buffer): number {
     let at = 0
     if (this.#afterOpenLine) {
-      while (chunk[at] === RETURN) at++
-      if (at < chunk.length) this.#afterOpenLine = false
-      if (chunk[at] === LINE_FEED) at++
+      while (input[at] === RETURN) at++
+      if (at < input.length) this.#afterOpenLine = false
+      if (input[at] === LINE_FEED) at++
     }
-    while (this.#orderMark < ORDER_MARK.length && at < chunk.length) {
-      if (chunk[at] === ORDER_MARK[this.#orderMark]) {
+    while (this.#orderMark < ORDER_MARK.length && at < input.length) {
+      if (input[at] === ORDER_MARK[this.#orderMark]) {
         this.#orderMark++
         at++
       } else {
@@ -63,31 +66,31 @@ export class LineSplitter implements Splitter {
     return at
   }
 
-  #finishOpenLine(chunk: Buffer, start: number): number {
+  #finishOpenLine(input: Buffer, start: number): number {
     if (this.#builder.open === 0) return start
-    const end = chunk.indexOf(LINE_FEED, start)
+    const end = input.indexOf(LINE_FEED, start)
     if (end < 0) return start
-    this.#builder.add(chunk, start, end)
+    this.#builder.add(input, start, end)
     this.#builder.close(this.#offset + end + 1, false)
     return end + 1
   }
 
-  /** Lines are copied many at a time; one that is too long goes by itself. */
-  #addLines(chunk: Buffer, start: number): number {
+  /** Copies many lines at a time, and a line that is too long by itself. Returns where the open line begins. */
+  #addLines(input: Buffer, start: number): number {
     let from = start
     let line = start
     let lines = 0
     for (;;) {
-      const end = chunk.indexOf(LINE_FEED, line)
+      const end = input.indexOf(LINE_FEED, line)
       const tooLong = end - line > this.#maxLine
       if ((end < 0 || tooLong || end - from >= SPAN_BYTES) && lines > 0) {
-        this.#builder.addLines(chunk, from, line, lines, this.#offset + line, false)
+        this.#builder.addLines(input, from, line, lines, this.#offset + line, false)
         from = line
         lines = 0
       }
       if (end < 0) return line
       if (tooLong) {
-        this.#builder.add(chunk, line, end)
+        this.#builder.add(input, line, end)
         this.#builder.close(this.#offset + end + 1, false)
         from = end + 1
       } else {

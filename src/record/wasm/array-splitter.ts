@@ -1,31 +1,32 @@
 import type { ScannerModule } from './module.ts'
 
-/** So many bytes are copied in at a time. What is cut of them is well below the size of a run. */
+/** Bytes that are copied into the module at a time; much less than a chunk, as `ChunkBuilder.addLines` requires. */
 const WINDOW = 64 * 1024
 
-/** Numbers of the module have a sign. */
+/** The largest number that the module takes: its integers are signed. */
 const MAX_INTEGER = 0x7fffffff
 
-/** What was found in a window. Places are those of the chunk. */
-export interface CutElements {
+/** The elements found in a window. Offsets are relative to the input. */
+export interface ElementLines {
   readonly count: number
-  /** The elements, each with its line feed; the memory is the module's, until the next call. */
+  /** The elements, each with its line feed. A view of the module's memory, valid until the next call. */
   readonly lines: Buffer
-  /** The place behind the last element; where the search began when there is none. */
+  /** End of the last element; the start of the search if none was found. */
   readonly end: number
-  /** Where the element begins that the window ends in, if it does. */
+  /** Start of the element that the window ends in, if it ends in one. */
   readonly openStart: number | undefined
 }
 
-/** An element that is not whole: its open brackets, 0 when there is no such element; and what the next byte of it follows. */
+/** The state of the parser within an open element. */
 export interface OpenState {
+  /** Open brackets; 0 if no element is open. */
   readonly depth: number
   readonly inString: boolean
-  /** A backslash that is not escaped itself. */
+  /** The next byte follows an unescaped backslash. */
   readonly escaped: boolean
 }
 
-/** The search for elements of `assembly/cut.ts`, in the memory of a scanner between its scans. */
+/** Calls `assembly/split.ts`, which finds the elements of arrays. It uses the scanner's memory between two scans. */
 export class WasmArraySplitter {
   readonly #module: ScannerModule
   readonly #memory: Buffer
@@ -39,30 +40,33 @@ export class WasmArraySplitter {
     this.#windowBytes = windowBytes
   }
 
-  /** Where the window in the memory ends. */
+  /** Where the current window ends in the input. */
   get windowEnd(): number {
     return this.#windowEnd
   }
 
-  /** Of the element that the window ends in. */
+  /** The state within the element that the window ends in. */
   get state(): OpenState {
     const { openDepth, openString, openEscape } = this.#module
     return { depth: openDepth.value, inString: openString.value === 1, escaped: openEscape.value === 1 }
   }
 
-  /** Before each chunk, whose places are asked for in their order: the window that is there is of another one. */
+  /** Call before each new input: the loaded window belongs to the previous one. Then ask for ascending offsets. */
   begin(): void {
     this.#windowStart = 0
     this.#windowEnd = 0
   }
 
-  /** As many elements as can be had at once from `at` on, where one begins. None: it is left to TypeScript, unless `openStart` says that it is open. */
-  cutElements(chunk: Buffer, at: number, inArray: boolean, maxLine: number): CutElements {
-    if (at >= this.#windowEnd) this.#load(chunk, at)
+  /**
+   * Splits as many elements as possible, from `at` on, where an element begins. If it finds none and `openStart` is undefined, TypeScript must
+   * split this element.
+   */
+  splitElements(input: Buffer, at: number, inArray: boolean, maxLine: number): ElementLines {
+    if (at >= this.#windowEnd) this.#load(input, at)
     const { OUTPUT, elements, written, openDepth, openStart } = this.#module
     const start = this.#windowStart
     const length = this.#windowEnd - start
-    const end = start + this.#module.cutElements(at - start, length, inArray, Math.min(maxLine, MAX_INTEGER))
+    const end = start + this.#module.splitElements(at - start, length, inArray, Math.min(maxLine, MAX_INTEGER))
     return {
       count: elements.value,
       lines: this.#memory.subarray(OUTPUT.value, OUTPUT.value + written.value),
@@ -72,18 +76,18 @@ export class WasmArraySplitter {
   }
 
   /**
-   * The place behind an element that was open where the chunk or window before ended, which is that of the window when `state` says that it is still
-   * open. Undefined: it is left to TypeScript.
+   * Finds the end of an element that was open at the end of the previous input or window. Returns the end of the window if the element is still
+   * open (see `state`), and undefined if TypeScript must split it.
    */
-  endOfOpen(chunk: Buffer, at: number, { depth, inString, escaped }: OpenState): number | undefined {
-    this.#load(chunk, at)
-    const end = this.#module.cutOpenElement(this.#windowEnd - at, depth, inString, escaped)
+  endOfOpen(input: Buffer, at: number, { depth, inString, escaped }: OpenState): number | undefined {
+    this.#load(input, at)
+    const end = this.#module.splitOpenElement(this.#windowEnd - at, depth, inString, escaped)
     return end === 0 ? undefined : at + end
   }
 
-  #load(chunk: Buffer, at: number): void {
+  #load(input: Buffer, at: number): void {
     this.#windowStart = at
-    this.#windowEnd = Math.min(chunk.length, at + this.#windowBytes)
-    this.#memory.set(chunk.subarray(at, this.#windowEnd), this.#module.INPUT.value)
+    this.#windowEnd = Math.min(input.length, at + this.#windowBytes)
+    this.#memory.set(input.subarray(at, this.#windowEnd), this.#module.INPUT.value)
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** What the module of `assembly/` exports: the numbers of its layout.ts, and the rest of its index.ts. */
+/** The exports of the module in `assembly/`: first the addresses and capacities of its `layout.ts`, then state and functions. */
 export interface ScannerModule {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
 
@@ -47,8 +47,8 @@ export interface ScannerModule {
     paths: number,
   ): void
   scanWindow(length: number, offset: number): void
-  cutElements(start: number, length: number, inArray: boolean, longest: number): number
-  cutOpenElement(length: number, depth: number, inString: boolean, escaped: boolean): number
+  splitElements(start: number, length: number, inArray: boolean, longest: number): number
+  splitOpenElement(length: number, depth: number, inString: boolean, escaped: boolean): number
   hashMessages(count: number, k0: bigint, k1: bigint): void
   hashContents(count: number, origin: number): void
   writeRanges(count: number, origin: number, firstHit: number): number
@@ -58,7 +58,7 @@ interface Global {
   readonly value: number
 }
 
-/** What the module asks while it scans, see assembly/host.ts. */
+/** The functions that the module calls while it scans, see `assembly/host.ts`. */
 export interface Host {
   stepKey(state: number, start: number, end: number): number
   stepElement(state: number): number
@@ -67,7 +67,7 @@ export interface Host {
 
 const PAGE = 65_536
 
-/** The module with all of its memory. @throws Error where there is no WebAssembly with SIMD, or the module was not built. */
+/** Loads the module and allocates its fixed memory. @throws Error if WebAssembly with SIMD is not available, or the module was not built. */
 export function loadModule(host: Host): ScannerModule {
   const module = new WebAssembly.Module(readFileSync(new URL('scanner.wasm', import.meta.url)))
   const { exports } = new WebAssembly.Instance(module, { host })
@@ -76,7 +76,7 @@ export function loadModule(host: Host): ScannerModule {
   return exports
 }
 
-/** What the types of Node.js 20 do not know. */
+/** The types of Node.js 20 do not declare WebAssembly. */
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => object
   readonly Instance: new (module: object, imports: { readonly host: Host }) => { readonly exports: ScannerModule }

@@ -10,7 +10,7 @@ import {
   SPACE,
   TAB,
 } from '../../record/json/ascii.ts'
-import type { LineChunk, Splitter } from '../../record/lines/chunk-builder.ts'
+import type { LineChunk, Splitter } from '../../record/lines/splitter.ts'
 
 export type Format = 'ndjson' | 'array'
 

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { Compression } from '../../compression/detect.ts'
 import { Damage } from '../../compression/inflate.ts'
-import type { LineChunk, Splitter } from '../../record/lines/chunk-builder.ts'
+import type { LineChunk, Splitter } from '../../record/lines/splitter.ts'
 import { fileError } from './file-error.ts'
 
 interface ContentOptions {

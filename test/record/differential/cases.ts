@@ -16,24 +16,24 @@ import { defaultLimits, RECORD_STRIDE } from '../../../src/record/scan.ts'
 import type { NewLine } from '../../../src/record/reuse-lines.ts'
 import { recordChange, recordView } from '../../../src/record/author/record-view.ts'
 import { pathText, plainPathText, recordText, valueText } from '../arbitrary.ts'
-import { atBorders } from '../chunked.ts'
+import { splitAt } from '../split-input.ts'
 import { bytes as byteCases } from '../grammar-cases.ts'
 import { bytesOf, descendants, leadsTo, parse, render, textOf } from '../model.ts'
 import type { Node } from '../model.ts'
 import { unchecked } from '../unchecked.ts'
 
-/** Runs of this many lines each; a case is one line, with one plan. */
+/** Most lines in one run; a case is one line with one plan. */
 const MAX_LINES = 24
 
 export interface Tally {
   cases: number
-  /** A hash of all that each run gave: indexes, values, codes, output. Two engines with the same ones are the same. */
+  /** For each run a hash of all results: indexes, values, codes, output. Two engines that agree have the same hashes. */
   readonly outcomes: string[]
 }
 
 /**
- * Runs random lines through the engine of this thread, and holds whatever comes out against a plain model of JSON.parse: what is found and
- * read, what is refused with which code, what edits, `set` and `delete` leave, wherever chunks and batches end.
+ * Runs random lines through the engine of this thread and compares the results with a simple model built on JSON.parse: hits and values, reject
+ * codes, and the output of edits, `set` and `delete`, wherever chunks and batches end.
  */
 export function runCases(seed: number, runs: number): Tally {
   const tally: Tally = { cases: 0, outcomes: [] }
@@ -51,8 +51,8 @@ export function runCases(seed: number, runs: number): Tally {
 
 interface Plan {
   readonly paths: readonly string[]
-  /** Where chunks end, and behind which of them the batch does. */
-  readonly borders: readonly number[]
+  /** Where the parts of the input end, and after which of them the batch does. */
+  readonly offsets: readonly number[]
   readonly flushes: readonly boolean[]
   /** What happens to the hits of a record: 0 deletes, 1 and 2 replace. */
   readonly edits: readonly number[]
@@ -81,7 +81,7 @@ const junk = fc.constantFrom(
 const mutation = fc.record({ at: fc.nat(), text: junk, kind: fc.constantFrom('insert', 'delete', 'replace') })
 const damage = fc.record({ at: fc.nat(), bytes: fc.constantFrom(...Object.values(byteCases)) })
 
-/** What the paths below often lead to, and seldom in what is drawn freely. */
+/** Records that the paths match often; freely drawn records rarely do. */
 const shaped = fc.constantFrom(
   '{"a":null}',
   '{"a":{"b":null,"c":1},"b":null}',
@@ -105,8 +105,8 @@ const line = fc
     let mutated = before + text + after
     for (const { at, text: inserted, kind } of mutations) {
       const place = at % (mutated.length + 1)
-      const behind = kind === 'insert' ? place : place + 1
-      mutated = mutated.slice(0, place) + (kind === 'delete' ? '' : inserted) + mutated.slice(behind)
+      const rest = kind === 'insert' ? place : place + 1
+      mutated = mutated.slice(0, place) + (kind === 'delete' ? '' : inserted) + mutated.slice(rest)
     }
     const bytes = Buffer.from(mutated)
     if (damaged === null) return bytes
@@ -117,7 +117,7 @@ const stray = fc.constantFrom('', ' ', '\r', 'null', '[]', '1', '"a"', '{}', `{"
 
 const plans = fc.record<Plan>({
   paths: fc.uniqueArray(pathText, { minLength: 1, maxLength: 6 }),
-  borders: fc.array(fc.nat(4000), { maxLength: 6 }),
+  offsets: fc.array(fc.nat(4000), { maxLength: 6 }),
   flushes: fc.array(fc.boolean(), { minLength: 1, maxLength: 4 }),
   edits: fc.array(fc.nat({ max: 7 }), { minLength: 1, maxLength: 7 }),
   values: fc.array(valueText, { minLength: 1, maxLength: 2 }),
@@ -135,10 +135,10 @@ const inputs = fc.record<Input>({
   plans: fc.array(plans, { minLength: 4, maxLength: 4 }),
 })
 
-/** A line as the model sees it. */
+/** A line in the model. */
 interface Line {
   readonly bytes: Buffer
-  /** Without the whitespace around it; undefined where it is refused. */
+  /** Without the whitespace around it; undefined if it is rejected. */
   readonly text: string | undefined
   readonly root: Node | undefined
   readonly code: string | undefined
@@ -170,7 +170,7 @@ function isBlank({ bytes }: Line): boolean {
   return /^[ \t\r]*$/.test(bytes.toString('latin1'))
 }
 
-/** The number of lines that were judged. */
+/** Returns the number of lines that were checked. */
 function runPlan(lines: readonly Line[], plan: Plan, hash: Hash): number {
   const paths = new Paths()
   for (const text of plan.paths) paths.add(text)
@@ -200,16 +200,16 @@ function runPlan(lines: readonly Line[], plan: Plan, hash: Hash): number {
   return expected.length
 }
 
-function open(lines: readonly Line[], { borders, flushes }: Plan, paths: Paths): Batch[] {
+function open(lines: readonly Line[], { offsets, flushes }: Plan, paths: Paths): Batch[] {
   const bytes = Buffer.concat(lines.flatMap((one) => [one.bytes, LINE_FEED]))
-  const framer = new LineSplitter({ maxLine: defaultLimits.maxLine })
-  const runs = atBorders(bytes, borders).flatMap((chunk, at) => [
-    ...framer.push(chunk),
-    ...(flushes[at % flushes.length] ? framer.flush() : []),
+  const splitter = new LineSplitter({ maxLine: defaultLimits.maxLine })
+  const chunks = splitAt(bytes, offsets).flatMap((part, at) => [
+    ...splitter.push(part),
+    ...(flushes[at % flushes.length] ? splitter.flush() : []),
   ])
-  return [...runs, ...framer.end()].flatMap((run) =>
+  return [...chunks, ...splitter.end()].flatMap(({ bytes: lineBytes, line: number }) =>
     openBatches(
-      { bytes: run.bytes, origin: { name: '', line: run.line } },
+      { bytes: lineBytes, origin: { name: '', line: number } },
       { partition: '', number: 0, paths, limits: defaultLimits },
     ),
   )
@@ -251,19 +251,19 @@ function valuesAt(root: Node, path: string): unknown[] {
     .map(({ raw }): unknown => JSON.parse(textOf(raw)))
 }
 
-/** Edits hits as redaction does; returns the line that the model makes of it, minified. */
+/** Edits hits as redaction does. Returns the minified line that the model expects. */
 function editRecord(batch: Batch, record: number, root: Node, { edits, values }: Plan): string {
   const { records } = batch.index
   const start = records[RECORD_STRIDE * record]
-  const told = new Map<number, string | null>()
+  const changes = new Map<number, string | null>()
   for (let hit = records[RECORD_STRIDE * record + 2]; hit < records[RECORD_STRIDE * record + 6]; hit++) {
     const draw = edits[hit % edits.length]
     if (draw > 2 || batch.edits[hit] === Edit.shadowed) continue
     const value = values[draw % values.length]
     batch.edit(hit, draw === 0 ? Edit.delete : batch.token(Buffer.from(value)))
-    told.set(batch.span(hit).start - start, draw === 0 ? null : bytesOf(value))
+    changes.set(batch.span(hit).start - start, draw === 0 ? null : bytesOf(value))
   }
-  return textOf(render(root, (node) => (node.steps.length === 0 ? undefined : told.get(node.start))))
+  return textOf(render(root, (node) => (node.steps.length === 0 ? undefined : changes.get(node.start))))
 }
 
 function compareOutput(batch: Batch, texts: readonly (string | undefined)[], plan: Plan, hash: Hash): void {
@@ -275,48 +275,48 @@ function compareOutput(batch: Batch, texts: readonly (string | undefined)[], pla
     const action = plan.actions[record % plan.actions.length]
     const view = recordView(batch, record)
     if (action === 'drop') {
-      batch.drop(record, 'dull')
+      batch.drop(record, 'boring')
       continue
     }
     if (action === 'keep') expected.push(canonical(text))
     if (action === 'delete') {
       view.delete(plan.delete)
       const segments = parsePath(plan.delete)
-      const left = render(parse(text), ({ steps }) => (steps.length > 0 && leadsTo(segments, steps) ? null : undefined))
-      expected.push(canonical(textOf(left)))
+      const rest = render(parse(text), ({ steps }) => (steps.length > 0 && leadsTo(segments, steps) ? null : undefined))
+      expected.push(canonical(textOf(rest)))
     }
     if (action === 'set') expected.push(setInModel(text, plan, () => void view.set(plan.set, plan.value)))
     lines.push({ ...recordChange(view, batch, record), from: record })
   }
-  const made = rebuild(batch, lines)
-  const output = Buffer.concat(made.map((chunk) => chunk.assemble()))
+  const parts = rebuild(batch, lines)
+  const output = Buffer.concat(parts.map((part) => part.assemble()))
   const printed = output.toString().split('\n').slice(0, -1)
   assert.deepEqual(printed.map(canonical), expected)
-  const codes = made.flatMap((chunk) => chunk.rejects.map(({ code }) => code))
+  const codes = parts.flatMap((part) => part.rejects.map(({ code }) => code))
   assert.equal(codes.length, texts.filter((text) => text === undefined).length)
   hash.update(output).update(codes.join())
-  for (const chunk of made) {
-    for (let record = 0; record < chunk.count; record++) {
-      if (chunk.states[record] === RecordState.rejected) hash.update(chunk.line(record))
+  for (const part of parts) {
+    for (let record = 0; record < part.count; record++) {
+      if (part.states[record] === RecordState.rejected) hash.update(part.line(record))
     }
   }
 }
 
-/** What `set` makes of an object of JSON.parse, if it does not refuse. */
-function setInModel(text: string, { set, value }: Plan, doIt: () => void): string {
+/** The expected result of `set`; checks that `set` throws where a path leads through a value that is not an object. */
+function setInModel(text: string, { set, value }: Plan, callSet: () => void): string {
   const object: { [key: string]: unknown } = JSON.parse(text)
   const keys = parsePath(set).flatMap((segment) => (segment.kind === 'keys' ? segment.keys : []))
   let holder: { [key: string]: unknown } | undefined = object
   for (const key of keys.slice(0, -1)) {
     const inner: unknown = Object.hasOwn(holder, key) ? holder[key] : undefined
     if (inner !== undefined && inner !== null && (typeof inner !== 'object' || Array.isArray(inner))) {
-      assert.throws(doIt, (error) => error instanceof SluiceError && error.code === 'VALUE_INVALID')
+      assert.throws(callSet, (error) => error instanceof SluiceError && error.code === 'VALUE_INVALID')
       return canonical(text)
     }
     holder[key] ??= {}
     holder = unchecked<{ [key: string]: unknown }>(holder[key])
   }
-  doIt()
+  callSet()
   holder[keys[keys.length - 1]] = value
   return JSON.stringify(sorted(object))
 }
@@ -325,12 +325,12 @@ function minified(json: Buffer): string {
   return minify(Buffer.from(json)).toString('latin1')
 }
 
-/** As JSON.parse reads it, in an order of its own. */
+/** The value as JSON.parse reads it, with members in a fixed order. */
 function canonical(text: string): string {
   return JSON.stringify(sorted(JSON.parse(text)))
 }
 
-/** Entries, since an object may have a member __proto__. */
+/** Returns entries, because an object may have a member `__proto__`. */
 function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(sorted)

@@ -1,6 +1,6 @@
 /**
- * Both engines, side by side in threads, on the same random cases. `node build/test/record/differential/run.js --runs 200000 [--seed 1]` for as
- * many as there is time for: a run is about 60 cases.
+ * Runs both engines in two threads on the same random cases and compares the results. For a longer search:
+ * `node build/test/record/differential/run.js --runs 200000 [--seed 1]`. A run is about 60 cases.
  */
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
@@ -8,39 +8,39 @@ import { fastScanner } from '../../../src/record/fast-scanner.ts'
 import { runCases } from './cases.ts'
 import type { Tally } from './cases.ts'
 
-interface Order {
+interface Options {
   readonly seed: number
   readonly runs: number
 }
 
-/** Each block has a seed of its own, so that a failure can be had again without all before it. */
+/** Runs per seed. A failure is repeated by its seed, without the runs before it. */
 const BLOCK = 500
 
-/** @throws Error naming the block and the run where the engines differ; what differs from the model is thrown by the engine that does. */
-export async function compareEngines({ seed, runs }: Order): Promise<number> {
+/** @throws Error with the seed and the run in which the engines differ, or the error of the engine that differs from the model. */
+export async function compareEngines({ seed, runs }: Options): Promise<number> {
   const [fast, plain] = await Promise.all(['wasm', 'typescript'].map((scanner) => runIn(scanner, { seed, runs })))
   const difference = fast.outcomes.findIndex((outcome, at) => outcome !== plain.outcomes[at])
   if (difference >= 0 || fast.outcomes.length !== plain.outcomes.length || fast.cases !== plain.cases) {
-    throw new Error(`with the seed ${seed} the engines differ in run ${difference}`)
+    throw new Error(`seed ${seed}: the engines differ in run ${difference}`)
   }
   return fast.cases
 }
 
-function runIn(scanner: string, order: Order): Promise<Tally> {
+function runIn(scanner: string, options: Options): Promise<Tally> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL(import.meta.url), {
       env: { ...process.env, SLUICE_SCANNER: scanner },
-      workerData: order,
+      workerData: options,
     })
     worker.on('message', resolve)
     worker.on('error', reject)
   })
 }
 
-if (!isMainThread && parentPort !== null && isOrder(workerData)) {
+if (!isMainThread && parentPort !== null && isOptions(workerData)) {
   const isFast = fastScanner() !== undefined
   if (isFast !== (process.env['SLUICE_SCANNER'] === 'wasm'))
-    throw new Error('this is not the engine that was asked for')
+    throw new Error('this thread does not run the requested engine')
   parentPort.postMessage(runCases(workerData.seed, workerData.runs), [])
 } else if (isMainThread && process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({ options: { runs: { type: 'string' }, seed: { type: 'string' } } })
@@ -51,9 +51,9 @@ if (!isMainThread && parentPort !== null && isOrder(workerData)) {
     cases += await compareEngines({ seed: first + done, runs: Math.min(BLOCK, runs - done) })
     if ((done / BLOCK) % 20 === 19) process.stdout.write(`${cases} cases\n`)
   }
-  process.stdout.write(`${cases} cases from seed ${first} on: no difference\n`)
+  process.stdout.write(`${cases} cases from seed ${first}: no difference\n`)
 }
 
-function isOrder(value: unknown): value is Order {
+function isOptions(value: unknown): value is Options {
   return typeof value === 'object' && value !== null && 'seed' in value && 'runs' in value
 }

@@ -4,36 +4,36 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { SluiceError } from '../../../src/errors.ts'
 import { ArraySplitter } from '../../../src/record/lines/array-splitter.ts'
-import type { Boundary, LineChunk } from '../../../src/record/lines/chunk-builder.ts'
-import { atBorders, joinRuns, reusing } from '../chunked.ts'
+import type { Boundary, LineChunk } from '../../../src/record/lines/splitter.ts'
+import { splitAt, linesOf, overwritten } from '../split-input.ts'
 
 const MAX_LINE = 64
 
-interface Cut {
-  readonly runs: LineChunk[]
+interface Outcome {
+  readonly chunks: LineChunk[]
   readonly error?: SluiceError
 }
 
-function cut(chunks: Iterable<Buffer>, options: { maxLine?: number; from?: Boundary; flush?: boolean } = {}): Cut {
+function split(parts: Iterable<Buffer>, options: { maxLine?: number; from?: Boundary; flush?: boolean } = {}): Outcome {
   const { flush = false, ...rest } = options
-  const cutter = new ArraySplitter({ name: 'page', maxLine: MAX_LINE, ...rest })
-  const runs: LineChunk[] = []
+  const splitter = new ArraySplitter({ name: 'page', maxLine: MAX_LINE, ...rest })
+  const chunks: LineChunk[] = []
   try {
-    for (const chunk of reusing(chunks)) {
-      for (const run of cutter.push(chunk)) runs.push(run)
-      if (flush) runs.push(...cutter.flush())
+    for (const part of overwritten(parts)) {
+      for (const chunk of splitter.push(part)) chunks.push(chunk)
+      if (flush) chunks.push(...splitter.flush())
     }
-    for (const run of cutter.end()) runs.push(run)
-    return { runs }
+    for (const chunk of splitter.end()) chunks.push(chunk)
+    return { chunks }
   } catch (error) {
     assert.ok(error instanceof SluiceError)
-    return { runs, error }
+    return { chunks, error }
   }
 }
 
-function cutText(text: string, borders: readonly number[] = []): { lines: string[]; error?: SluiceError } {
-  const { runs, error } = cut(atBorders(Buffer.from(text), borders))
-  return { lines: [...joinRuns(runs).values()], ...(error && { error }) }
+function splitText(text: string, offsets: readonly number[] = []): { lines: string[]; error?: SluiceError } {
+  const { chunks, error } = split(splitAt(Buffer.from(text), offsets))
+  return { lines: [...linesOf(chunks).values()], ...(error && { error }) }
 }
 
 const spaces = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r'), maxLength: 3 })
@@ -48,7 +48,7 @@ const values = fc.letrec((tie) => ({
   ),
 })).value
 
-/** An element as it is written, and the line it becomes. */
+/** An element as the input spells it, and the line it becomes. */
 const elements = fc.tuple(values, fc.constantFrom('', ' ', '  ', '\t', 'spaced')).map(([value, indent]) => {
   const written =
     indent === 'spaced' ? JSON.stringify(value, null, 1).replaceAll('\n', '\t') : JSON.stringify(value, null, indent)
@@ -60,7 +60,7 @@ function skippedText(element: string): string {
   return `${Buffer.byteLength(element)} ${createHash('sha256').update(element).digest('hex')}`
 }
 
-/** Arrays one behind another, and objects between them. */
+/** Several arrays in a row, with objects between them. */
 const documents = fc
   .array(fc.tuple(fc.array(elements, { maxLength: 4 }), fc.boolean(), spaces, spaces, spaces), { maxLength: 3 })
   .map((parts) => {
@@ -75,40 +75,40 @@ const documents = fc
     return { text, lines }
   })
 
-const someBorders = fc.array(fc.nat(200), { maxLength: 10 })
+const someOffsets = fc.array(fc.nat(200), { maxLength: 10 })
 
-test('elements are the same wherever the chunks end, and keep their bytes where they fit a line', () => {
+test('gives the same elements wherever the input is split, and keeps the bytes of one-line elements', () => {
   fc.assert(
-    fc.property(documents, someBorders, ({ text, lines }, at) => {
-      assert.deepEqual(cutText(text, at), { lines })
+    fc.property(documents, someOffsets, ({ text, lines }, at) => {
+      assert.deepEqual(splitText(text, at), { lines })
     }),
     { numRuns: 1000 },
   )
 })
 
-test('cutting resumes behind every run with exactly the rest', () => {
+test('resumes after every chunk with exactly the rest', () => {
   fc.assert(
-    fc.property(documents, someBorders, ({ text, lines }, at) => {
+    fc.property(documents, someOffsets, ({ text, lines }, at) => {
       const bytes = Buffer.from(text)
-      const { runs } = cut(atBorders(bytes, at), { flush: true })
-      for (const [i, { boundary }] of runs.entries()) {
-        const rest = cut([bytes.subarray(boundary.offset)], { from: boundary })
+      const { chunks } = split(splitAt(bytes, at), { flush: true })
+      for (const [i, { boundary }] of chunks.entries()) {
+        const rest = split([bytes.subarray(boundary.offset)], { from: boundary })
         assert.equal(rest.error, undefined)
-        assert.deepEqual([...joinRuns([...runs.slice(0, i + 1), ...rest.runs]).values()], lines)
+        assert.deepEqual([...linesOf([...chunks.slice(0, i + 1), ...rest.chunks]).values()], lines)
       }
     }),
     { numRuns: 300 },
   )
 })
 
-test('an array cut short at any byte gives the elements before the cut, and an error behind them', () => {
+test('yields the elements before the end of an array truncated at any byte, then throws', () => {
   const parts = ['{"a":"x]\\"y"}', '[1,[2]]', 'null', '"s\\\\"', '{\n "b": {}\n}', '12']
   const text = `[${parts.join(' ,\n')}]`
   for (let end = 1; end < text.length; end++) {
-    const { lines, error } = cutText(text.slice(0, end), [end >> 1])
+    const { lines, error } = splitText(text.slice(0, end), [end >> 1])
     const whole = parts.filter((part, i) => {
       const partEnd = 1 + parts.slice(0, i + 1).join(' ,\n').length
-      // A number or a word ends only where something else begins.
+      // A number or a literal ends only where another token begins.
       return end >= partEnd + (/^[\dn]/.test(part) ? 1 : 0)
     })
     assert.deepEqual(
@@ -119,13 +119,13 @@ test('an array cut short at any byte gives the elements before the cut, and an e
     assert.equal(error?.code, 'INPUT_CORRUPT')
     assert.match(error.message, new RegExp(`^page is damaged: it ends at byte ${end} where .* is expected`))
   }
-  assert.equal(cutText(text).error, undefined)
+  assert.equal(splitText(text).error, undefined)
 })
 
-test('anything but one comma between two elements is an error that says where', () => {
+test('throws with the offset for anything but one comma between two elements', () => {
   const cases: [text: string, lines: string[], message: RegExp][] = [
-    ['[{"a":1} {"b":2}]', ['{"a":1}'], /"," or "]" is expected at byte 9, behind element 1$/],
-    ['[{"a":1},,{"b":2}]', ['{"a":1}'], /an element is expected at byte 9, behind element 1$/],
+    ['[{"a":1} {"b":2}]', ['{"a":1}'], /"," or "]" is expected at byte 9, after element 1$/],
+    ['[{"a":1},,{"b":2}]', ['{"a":1}'], /an element is expected at byte 9, after element 1$/],
     ['[{"a":1},]', ['{"a":1}'], /an element is expected at byte 9/],
     ['[,]', [], /an element or "]" is expected at byte 1$/],
     ['[{"a":1}},{}]', ['{"a":1}'], /"," or "]" is expected at byte 8/],
@@ -136,8 +136,8 @@ test('anything but one comma between two elements is an error that says where', 
     ['<html>', [], /an array or an object is expected at byte 0$/],
   ]
   for (const [text, lines, message] of cases) {
-    for (const borders of [[], [4], [8, 9]]) {
-      const result = cutText(text, borders)
+    for (const offsets of [[], [4], [8, 9]]) {
+      const result = splitText(text, offsets)
       assert.deepEqual(result.lines, lines, text)
       assert.equal(result.error?.code, 'INPUT_CORRUPT', text)
       assert.match(result.error.message, message)
@@ -145,8 +145,8 @@ test('anything but one comma between two elements is an error that says where', 
   }
 })
 
-test('what is no object, or not even JSON, is handed on as a line of its own', () => {
-  assert.deepEqual(cutText('[null, 1,"a" ,[],truly,{"a":1],{"b":2}]').lines, [
+test('passes on elements that are not objects, or not valid JSON, as lines of their own', () => {
+  assert.deepEqual(splitText('[null, 1,"a" ,[],truly,{"a":1],{"b":2}]').lines, [
     'null',
     '1',
     '"a"',
@@ -157,34 +157,34 @@ test('what is no object, or not even JSON, is handed on as a line of its own', (
   ])
 })
 
-test('bytes that are not JSON do not become JSON when an element is made to fit a line', () => {
+test('does not turn invalid JSON into valid JSON when it puts an element on one line', () => {
   const broken = ['{"a":1\n2}', '{"a":tr\nue}', '{"a":"x\ny"}', '{"a"\n"b":1}']
-  const { lines } = cutText(`[${broken.join(',')}]`)
+  const { lines } = splitText(`[${broken.join(',')}]`)
   assert.equal(lines.length, broken.length)
   for (const line of lines) assert.throws(() => JSON.parse(line), SyntaxError, line)
 })
 
-test('an element that is too long is left out wherever it stands, with its number, length and digest', () => {
+test('skips an element that is too long, wherever it is, and reports its number, length and digest', () => {
   const long = `{"a":"${'x'.repeat(100)}"}`
   for (const text of [`[1,${long},2]`, `[${long},${long},2]`, `[1,2,${long}]`, `${long}\n[1]`]) {
-    const { runs } = cut(atBorders(Buffer.from(text), [10, 50, 90, 111]))
+    const { chunks } = split(splitAt(Buffer.from(text), [10, 50, 90, 111]))
     const expected = text.match(/\{[^}]*\}|\d+(?=[,\]])/g)?.map((part) => (part === long ? skippedText(long) : part))
-    assert.deepEqual([...joinRuns(runs).values()], expected)
+    assert.deepEqual([...linesOf(chunks).values()], expected)
   }
 })
 
-test('depth does not matter', () => {
+test('splits elements of any depth', () => {
   const deep = '['.repeat(200_000) + ']'.repeat(200_000)
-  const { runs } = cut([Buffer.from(`[${deep},{}]`)], { maxLine: 1 << 20 })
-  assert.deepEqual([...joinRuns(runs).values()], [deep, '{}'])
+  const { chunks } = split([Buffer.from(`[${deep},{}]`)], { maxLine: 1 << 20 })
+  assert.deepEqual([...linesOf(chunks).values()], [deep, '{}'])
 })
 
-test('a byte order mark is left out', () => {
-  assert.deepEqual(cutText('\ufeff[{"a":1}]', [1, 2]), { lines: ['{"a":1}'] })
-  assert.equal(cutText('[]\ufeff').error?.code, 'INPUT_CORRUPT')
+test('skips a byte order mark', () => {
+  assert.deepEqual(splitText('\ufeff[{"a":1}]', [1, 2]), { lines: ['{"a":1}'] })
+  assert.equal(splitText('[]\ufeff').error?.code, 'INPUT_CORRUPT')
 })
 
-test('an input of nothing but space has no elements', () => {
-  assert.deepEqual(cutText(' \n'), { lines: [] })
-  assert.deepEqual(cutText('[\n]'), { lines: [] })
+test('finds no elements in an input of only whitespace', () => {
+  assert.deepEqual(splitText(' \n'), { lines: [] })
+  assert.deepEqual(splitText('[\n]'), { lines: [] })
 })

@@ -3,57 +3,57 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { SluiceError } from '../../../src/errors.ts'
 import { ArraySplitter } from '../../../src/record/lines/array-splitter.ts'
-import type { LineChunk } from '../../../src/record/lines/chunk-builder.ts'
+import type { LineChunk } from '../../../src/record/lines/splitter.ts'
 import { WasmArraySplitter } from '../../../src/record/wasm/array-splitter.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
 import { createEventSet } from '../../servers/events.ts'
-import { atBorders, joinRuns, reusing } from '../chunked.ts'
+import { splitAt, linesOf, overwritten } from '../split-input.ts'
 
-/** `CUT_RUNS=200000 node --test build/test/record/wasm/array-splitter.test.js` tries more. */
-const RUNS = Number(process.env['CUT_RUNS'] ?? 5000)
+/** `SPLIT_RUNS=200000 node --test build/test/record/wasm/array-splitter.test.js` runs more cases. */
+const RUNS = Number(process.env['SPLIT_RUNS'] ?? 5000)
 
 const { module } = new WasmScanner()
 
 interface Task {
   readonly text: string
-  readonly borders: readonly number[]
+  readonly offsets: readonly number[]
   readonly maxLine: number
   readonly single: boolean
   readonly flush: boolean
 }
 
 interface Outcome {
-  readonly runs: LineChunk[]
+  readonly chunks: LineChunk[]
   readonly count: number
   readonly error: string
-  /** What `single` left of each chunk. */
-  readonly behind: (string | undefined)[]
+  /** With `single`: the rest of each part. */
+  readonly rests: (string | undefined)[]
 }
 
-function cut({ text, borders, maxLine, single, flush }: Task, fast: WasmArraySplitter | undefined): Outcome {
-  const cutter = new ArraySplitter({ name: 'page', maxLine, single }, () => fast)
-  const runs: LineChunk[] = []
-  const behind: (string | undefined)[] = []
+function split({ text, offsets, maxLine, single, flush }: Task, fast: WasmArraySplitter | undefined): Outcome {
+  const splitter = new ArraySplitter({ name: 'page', maxLine, single }, () => fast)
+  const chunks: LineChunk[] = []
+  const rests: (string | undefined)[] = []
   let error = ''
   try {
-    for (const chunk of reusing(atBorders(Buffer.from(text, 'latin1'), borders))) {
-      runs.push(...cutter.push(chunk))
-      if (flush) runs.push(...cutter.flush())
-      behind.push(cutter.behind?.toString('latin1'))
+    for (const part of overwritten(splitAt(Buffer.from(text, 'latin1'), offsets))) {
+      chunks.push(...splitter.push(part))
+      if (flush) chunks.push(...splitter.flush())
+      rests.push(splitter.rest?.toString('latin1'))
     }
-    runs.push(...cutter.end())
+    chunks.push(...splitter.end())
   } catch (thrown) {
     assert.ok(thrown instanceof SluiceError)
     error = `${thrown.code} ${thrown.message}`
   }
-  return { runs, count: cutter.count, error, behind }
+  return { chunks, count: splitter.count, error, rests }
 }
 
 const texts = fc.string({
   unit: fc.constantFrom('a', ' ', '"', '\\', '[', ']', '{', '}', ',', 'é', '\n'),
   maxLength: 6,
 })
-/** Runs of backslashes, and as long as the bytes that are looked at together. */
+/** Repeated characters, some longer than a block of the search. */
 const longTexts = fc
   .tuple(fc.constantFrom('x', '\\', ']', '"', '}{', ' '), fc.nat({ max: 140 }), texts)
   .map(([unit, times, end]) => unit.repeat(times / unit.length) + end)
@@ -74,7 +74,7 @@ const elements = fc
   .map(([value, indent]) => JSON.stringify(value, null, indent))
 const spaces = fc.constantFrom('', '', '', '\n', ' ', '\r\n\t', ' '.repeat(70))
 
-/** Arrays one behind another, and objects in none. */
+/** Several arrays in a row, and objects outside of arrays. */
 const documents = fc
   .array(fc.tuple(fc.array(elements, { maxLength: 6 }), fc.boolean(), spaces, spaces), { maxLength: 3 })
   .map((parts) => {
@@ -97,7 +97,7 @@ const damaged = fc
     }
     return text
   })
-/** Nothing but what brackets, strings and escapes are made of. */
+/** Random brackets, quotes and escapes. */
 const heaps = fc
   .array(fc.constantFrom('"', '"', '\\', '[', ']', '{', '{"', '"}', '}', ',', '\n', ' ', '},{', 'aaaaaaaaaaaaaaaa'), {
     maxLength: 80,
@@ -106,20 +106,20 @@ const heaps = fc
 
 const tasks = fc.record<Task>({
   text: fc.oneof({ weight: 4, arbitrary: damaged }, heaps),
-  borders: fc.array(fc.nat(900), { maxLength: 6 }),
+  offsets: fc.array(fc.nat(900), { maxLength: 6 }),
   maxLine: fc.constantFrom(20, 100, 1000),
   single: fc.boolean(),
   flush: fc.boolean(),
 })
-/** Small ones, so that there are many borders between them. */
+/** Window sizes; small ones give many borders between windows. */
 const windows = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.constant(undefined))
 
-test('the cutter in WebAssembly gives the runs, marks and errors of the one in TypeScript', () => {
+test('gives the same chunks, boundaries and errors in WebAssembly and TypeScript', () => {
   let whole = 0
   fc.assert(
     fc.property(tasks, windows, (task, window) => {
-      const expected = cut(task, undefined)
-      assert.deepEqual(cut(task, new WasmArraySplitter(module, window)), expected)
+      const expected = split(task, undefined)
+      assert.deepEqual(split(task, new WasmArraySplitter(module, window)), expected)
       if (expected.error === '' && expected.count > 1) whole++
     }),
     { numRuns: RUNS },
@@ -127,52 +127,52 @@ test('the cutter in WebAssembly gives the runs, marks and errors of the one in T
   assert.ok(whole > RUNS / 20, `${whole} of ${RUNS} were whole`)
 })
 
-test('arrays of events are cut alike, compact and pretty, in chunks as a file gives them', () => {
+test('splits compact and pretty arrays of events alike, in parts as a file gives them', () => {
   const set = createEventSet({ seed: 5, count: 1500, start: 1.7e12, end: 1.71e12 })
   for (const layout of ['pretty', undefined] as const) {
     const events = Array.from({ length: set.count }, (_, index) => set.text(index, layout))
     const text = Buffer.from(`[\n${events.join(',\n')}\n]\n`).toString('latin1')
-    const borders = Array.from({ length: text.length / 100_000 }, (_, at) => at * 100_000)
-    const task = { text, borders, maxLine: 1 << 20, single: false, flush: false }
-    const [fast, plain] = [cut(task, new WasmArraySplitter(module)), cut(task, undefined)]
-    assert.deepEqual(joinRuns(fast.runs), joinRuns(plain.runs))
-    assert.deepEqual(fast.runs.at(-1)?.boundary, plain.runs.at(-1)?.boundary)
+    const offsets = Array.from({ length: text.length / 100_000 }, (_, at) => at * 100_000)
+    const task = { text, offsets, maxLine: 1 << 20, single: false, flush: false }
+    const [fast, plain] = [split(task, new WasmArraySplitter(module)), split(task, undefined)]
+    assert.deepEqual(linesOf(fast.chunks), linesOf(plain.chunks))
+    assert.deepEqual(fast.chunks.at(-1)?.boundary, plain.chunks.at(-1)?.boundary)
     assert.equal(fast.count, set.count)
-    assert.ok(fast.runs.length > 2)
+    assert.ok(fast.chunks.length > 2)
   }
 })
 
-test('whitespace goes from elements of many lines alike, and leaves two tokens apart, wherever it stands', () => {
+test('minifies elements of many lines alike, and keeps tokens apart, wherever the whitespace is', () => {
   for (const token of ['1 2', 'tr\n\tue', '1\r\n', '1 , 2', '" 1\t" ', `1${' '.repeat(70)}2`, '"\\" "']) {
     for (let before = 0; before < 140; before++) {
       const text = `[{\r\n"a":"${'x'.repeat(before)}",${token}},{}]`
-      const task = { text, borders: [], maxLine: 1000, single: false, flush: false }
-      assert.deepEqual(cut(task, new WasmArraySplitter(module)), cut(task, undefined), text)
-      assert.equal(new WasmArraySplitter(module).cutElements(Buffer.from(text), 1, true, 1000).count, 2)
+      const task = { text, offsets: [], maxLine: 1000, single: false, flush: false }
+      assert.deepEqual(split(task, new WasmArraySplitter(module)), split(task, undefined), text)
+      assert.equal(new WasmArraySplitter(module).splitElements(Buffer.from(text), 1, true, 1000).count, 2)
     }
   }
 })
 
-test('elements that stand beside each other are cut at once, whatever is between them', () => {
-  const cutter = new WasmArraySplitter(module)
-  const cutAt = (text: string, at: number, inArray = true) => {
-    cutter.begin()
-    const { lines, ...rest } = cutter.cutElements(Buffer.from(text), at, inArray, 150)
+test('splits neighbouring elements in one call, whatever whitespace separates them', () => {
+  const splitter = new WasmArraySplitter(module)
+  const splitFrom = (text: string, at: number, inArray = true) => {
+    splitter.begin()
+    const { lines, ...rest } = splitter.splitElements(Buffer.from(text), at, inArray, 150)
     return { lines: lines.toString(), ...rest }
   }
   const whole = { count: 3, end: 31, openStart: undefined }
-  assert.deepEqual(cutAt('[{"a":"]"} ,[ [], 1 ],{\n"b":1}\n]', 1), {
+  assert.deepEqual(splitFrom('[{"a":"]"} ,[ [], 1 ],{\n"b":1}\n]', 1), {
     ...whole,
     lines: '{"a":"]"}\n[ [], 1 ]\n{"b":1}\n',
     end: 30,
   })
-  assert.deepEqual(cutAt('{} {"a":{}}\n{}[]', 0, false), { ...whole, lines: '{}\n{"a":{}}\n{}\n', end: 14 })
-  assert.deepEqual(cutAt('[{},{"a":"\\', 1), { count: 1, lines: '{}\n', end: 3, openStart: 4 })
-  assert.deepEqual(cutter.state, { depth: 1, inString: true, escaped: true })
-  // Ends with the bytes that are looked at together.
+  assert.deepEqual(splitFrom('{} {"a":{}}\n{}[]', 0, false), { ...whole, lines: '{}\n{"a":{}}\n{}\n', end: 14 })
+  assert.deepEqual(splitFrom('[{},{"a":"\\', 1), { count: 1, lines: '{}\n', end: 3, openStart: 4 })
+  assert.deepEqual(splitter.state, { depth: 1, inString: true, escaped: true })
+  // Ends exactly at the end of a block.
   const long = `{"a":"${'x'.repeat(118)}"}`
   for (const left of ['{"a":\\"}"}', '"a"', '1', long.replace('x', 'x'.repeat(40)), '{"a":\n"\n"}']) {
-    const { lines, end } = cutAt(`[${long},${left},{}]`, 1)
+    const { lines, end } = splitFrom(`[${long},${left},{}]`, 1)
     assert.deepEqual({ lines, end }, { lines: `${long}\n`, end: 1 + long.length }, left)
   }
 })

@@ -1,5 +1,5 @@
 export { columnsFit } from './columns'
-export { cutElements, cutOpenElement, elements, openDepth, openEscape, openStart, openString, written } from './cut'
+export { elements, openDepth, openEscape, openStart, openString, splitElements, splitOpenElement, written } from './split'
 export { hashContents, hashMessages } from './digest'
 export { writeRanges } from './edits'
 export { clearTable } from './keys'

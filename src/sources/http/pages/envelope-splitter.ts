@@ -66,7 +66,7 @@ export class EnvelopeSplitter implements PageCutter {
         continue
       }
       yield* withAnswerErrors(this.#cutter.push(rest))
-      const behind = this.#cutter.behind
+      const behind = this.#cutter.rest
       if (behind === undefined) return
       this.#place = 'afterValue'
       rest = behind

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../../errors.ts'
 import { ArraySplitter } from '../../../record/lines/array-splitter.ts'
 import { LineSplitter } from '../../../record/lines/line-splitter.ts'
-import type { LineChunk as MarkedRun } from '../../../record/lines/chunk-builder.ts'
+import type { LineChunk as MarkedRun } from '../../../record/lines/splitter.ts'
 import { badAnswer } from '../transport/response-error.ts'
 import { parseJson } from '../transport/json-values.ts'
 

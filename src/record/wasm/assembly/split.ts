@@ -15,39 +15,42 @@ import {
 import { INPUT, OUTPUT } from './layout'
 
 /**
- * The search goes over 64 bytes at a time, with one bit for each in numbers of 64 bits: which are quotes, which stand in strings, which are brackets
- * outside of them. Most of such blocks hold no bracket that could end the element, and cost the same whatever is in them.
+ * Splits JSON arrays into elements. The search covers 64 bytes at a time, with one bit per byte in 64-bit numbers: quotes, bytes in strings, brackets
+ * outside of strings. Most blocks hold no bracket that could end the element, and take the same time whatever they contain.
  */
 
-/** What `cutElements` wrote: elements, and bytes of their lines. */
+/** Number of elements that `splitElements` wrote, and the bytes of their lines. */
 export let elements: u32 = 0
 export let written: u32 = 0
-/** The element that the window ends in: its open brackets (0 when there is none), whether the window ends within a string, and behind a backslash of it. */
+/**
+ * The element that the window ends in: its open brackets (0 if the window ends in none), whether the window ends in a string, and whether it ends after an unescaped
+ * backslash.
+ */
 export let openDepth: i32 = 0
 export let openString: bool = false
 export let openEscape: bool = false
-/** Where `cutElements` found its beginning. */
+/** Start of that element, if `splitElements` found it. */
 export let openStart: u32 = 0
 
-/** Bytes that are looked at together, a bit for each. Reads and writes go beyond an end by less than that. */
+/** Bytes per block. Reads and writes go beyond an end by less than this. */
 const BLOCK: usize = 64
 const ALL: u64 = 0xffffffffffffffff
-/** Brackets and braces differ in this bit. */
+/** Brackets and braces differ in this bit only. */
 const BRACE: u8 = 0x20
 
-/** What is answered in place of a position: it is behind the window; it is left to TypeScript. */
+/** Results in place of a position: the end is beyond the window; TypeScript must split this element. */
 const NOWHERE: usize = 0
 const UNUSUAL: usize = 1
 
 /**
- * Cuts elements of the window in `INPUT` from `start` on, where one begins, and writes their lines to `OUTPUT` as ArrayCutter of cut.ts does, which is the
- * one to read. Returns the place behind the last element. What follows it is left to TypeScript (all but objects and arrays, with what belongs between
- * them; an element of more than `longest` bytes or with a backslash outside of strings), or it is the element that the window ends in.
+ * Splits the window in `INPUT` into elements, from `start` on, where an element begins, and writes their lines to `OUTPUT`. `ArraySplitter` of array-splitter.ts is the
+ * reference. Returns the end of the last element. After it comes the element that the window ends in, or a place that TypeScript must handle: anything but
+ * objects and arrays and the text between them, an element of more than `longest` bytes, or a backslash outside of strings.
  */
-export function cutElements(start: usize, length: usize, inArray: bool, longest: usize): usize {
+export function splitElements(start: usize, length: usize, inArray: bool, longest: usize): usize {
   const end = closeWindow(length)
   let at = INPUT + start
-  let behind = at
+  let lastEnd = at
   let out = OUTPUT
   elements = 0
   openDepth = 0
@@ -62,7 +65,7 @@ export function cutElements(start: usize, length: usize, inArray: bool, longest:
     store<u8>(lineEnd, <u8>LINE_FEED)
     out = lineEnd + 1
     elements++
-    behind = elementEnd
+    lastEnd = elementEnd
     at = skipBetween(elementEnd, end)
     if (inArray) {
       if (load<u8>(at) != COMMA) break
@@ -70,14 +73,14 @@ export function cutElements(start: usize, length: usize, inArray: bool, longest:
     }
   }
   written = <u32>(out - OUTPUT)
-  return behind - INPUT
+  return lastEnd - INPUT
 }
 
 /**
- * Goes on with the element that the window before this one ended in. Returns the place behind it, the length of the window with a new state when it does
- * not end here either, and 0 when it is left to TypeScript.
+ * Continues with the element that the previous window ended in. Returns the end of the element; the length of the window and a new state if it does not
+ * end in this window either; 0 if TypeScript must split it.
  */
-export function cutOpenElement(length: usize, depth: i32, inString: bool, escaped: bool): usize {
+export function splitOpenElement(length: usize, depth: i32, inString: bool, escaped: bool): usize {
   const end = closeWindow(length)
   openDepth = depth
   openString = inString
@@ -87,14 +90,14 @@ export function cutOpenElement(length: usize, depth: i32, inString: bool, escape
   return elementEnd == NOWHERE ? length : elementEnd - INPUT
 }
 
-/** Spaces behind the window: they begin nothing, end nothing, and are read as the rest of the last block. */
+/** Fills the rest of the last block with spaces, which neither begin nor end anything. */
 function closeWindow(length: usize): usize {
   const end = INPUT + length
   for (let at = end; at < end + BLOCK; at += 16) v128.store(at, i8x16.splat(<i8>SPACE))
   return end
 }
 
-/** The position of the first byte from here on that is no whitespace, a line feed included. Not far behind the end when there is none. */
+/** The position of the first byte that is not whitespace (line feeds are whitespace here); the end of the window or a little beyond it if no such byte follows. */
 @inline
 function skipBetween(start: usize, end: usize): usize {
   let at = start
@@ -107,10 +110,13 @@ function isSpace(byte: u32): bool {
   return byte == SPACE || byte == LINE_FEED || byte == RETURN || byte == TAB
 }
 
-/** Of the element that ended last. */
+/** The element that ended last contains a line feed. */
 let hasLineFeed: bool = false
 
-/** The position behind an element that stands at `start` in the state of an open one; else leaves its state at the end. What was seen is copied to `out`. */
+/**
+ * Finds the end of the element from `start` on, in the state `openDepth`, `openString`, `openEscape`. Sets the state at the end of the window if the element does not end. Copies the
+ * bytes it passes to `out`.
+ */
 function findEnd(start: usize, end: usize, out: usize): usize {
   let depth = openDepth
   let feeds = i64x2.splat(0)
@@ -163,8 +169,8 @@ function findEnd(start: usize, end: usize, out: usize): usize {
 }
 
 /**
- * The element as minify.ts leaves it; returns the position behind what was written to `out`. A line feed within a string is left to TypeScript. `findEnd`
- * must have been through it.
+ * Writes the element to `out` without whitespace, as `json/minify.ts` does, and returns the end of the output. `UNUSUAL` for a line feed within a string. Call `findEnd`
+ * on the element first.
  */
 function minify(start: usize, end: usize, out: usize): usize {
   let to = out
@@ -204,7 +210,7 @@ function minify(start: usize, end: usize, out: usize): usize {
   return to
 }
 
-/** Outside of strings and whitespace: two that stand beside each other are one token. */
+/** For a byte outside of strings and whitespace: true if it merges with a literal next to it into one token. */
 @inline
 function isLiteral(at: usize): bool {
   const byte: u32 = load<u8>(at)
@@ -216,12 +222,12 @@ function isLiteral(at: usize): bool {
 let inside: u64 = 0
 /** 1 when the first byte of the next block is escaped. */
 let carried: u64 = 0
-/** The bytes of the last block that are escaped, were all of its backslashes in strings. */
+/** The escaped bytes of the last block, under the assumption that all its backslashes are in strings. */
 let escapes: u64 = 0
-/** They are not: then nothing is true of what comes behind. */
+/** A backslash is outside of strings. The masks after it are then meaningless. */
 let strayBackslash: bool = false
 
-/** The bytes of the next block that stand in strings, with the quote before each and without the one behind. */
+/** The bytes of the next block that are in strings, including each opening quote and excluding each closing one. */
 @inline
 function stringsOf(a: v128, b: v128, c: v128, d: v128): u64 {
   const backslashes = bitsOf(a, b, c, d, BACKSLASH)
@@ -255,7 +261,7 @@ function findEscapes(backslashes: u64): void {
   }
 }
 
-/** One bit for each byte that is this one. */
+/** One bit for each byte that equals `byte`. */
 @inline
 function bitsOf(a: v128, b: v128, c: v128, d: v128, byte: u32): u64 {
   const all = i8x16.splat(<i8>byte)
