@@ -1,6 +1,7 @@
 /**
- * Compiles `src/record/wasm/assembly/` to `build/src/record/wasm/scanner.wasm`. Runs after tsc: it first writes the numbers that the module
- * shares with TypeScript, and takes them from the compiled code. Skips the compilation if the module is newer than everything it is made of.
+ * Compiles `src/record/wasm/assembly/` to `build/src/record/wasm/scanner.wasm`. Runs after tsc: it
+ * first writes the numbers that the module shares with TypeScript, and takes them from the compiled
+ * code. Skips the compilation if the module is newer than everything it is made of.
  */
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'

@@ -8,13 +8,15 @@ import { readString } from './json/json-text.ts'
 import { isPlainNumber } from './json/number.ts'
 import type { Path, Paths } from './paths/path.ts'
 import { release } from './chunk-memory.ts'
-import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, Kind, RECORD_STRIDE, scanWhole } from './scan.ts'
+import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, ValueKind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
 import { writeLines } from './write-lines.ts'
 
 export { Edit } from './edits.ts'
 
-/** What a record of a batch is at this moment. Dropped and rejected records stay in place; rejected ones travel on, so that redaction reaches them. */
+/**
+ * State of a record in a batch. Dropped and rejected records stay in place. Rejected records go through the later stages too, so that redaction reaches them.
+ */
 export const RecordState = { live: 0, dropped: 1, rejected: 2 } as const
 
 /** Where a batch's lines come from, for messages and rejects. */
@@ -26,66 +28,69 @@ export interface Origin {
 }
 
 export interface Reject {
-  /** The record's number in the batch; -1 when its bytes are not in the batch (a line beyond the limit). */
+  /** Number of the record in the batch; -1 if its bytes are not in the batch (a line over the length limit). */
   record: number
   readonly code: string
-  /** Name of the stage that refused it. */
+  /** Name of the stage that rejected the record. */
   readonly stage: string
-  /** Never a record's content: a schema pointer and rule, an error's message made by us, or the author's own words. */
+  /** A schema pointer and rule, one of our error messages, or the author's own text. Never content of a record. */
   readonly detail?: string
   readonly origin: string
   readonly line: number
-  /** Length of the line in bytes as it was read. */
+  /** Length of the line in bytes, as it was read. */
   readonly length: number
-  /** SHA-256 of the line as it was read, in hex; only for lines that do not parse. */
+  /** SHA-256 of the line as it was read, in hex. Only for lines that do not parse. */
   readonly digest?: string
 }
 
-/** A reject that is kept: the epoch that refused it, and its number among the rejects of that epoch, from 0. */
+/** Identifies a stored reject: the epoch that stored it, and its number among the rejects of that epoch, from 0. */
 export interface RejectId {
   readonly epoch: number
   readonly at: number
 }
 
-/** A reject that is on its way again. It is forgotten when what became of it is committed. */
+/** A reject that is being replayed. It is deleted when the result of the replay is committed. */
 export interface Replay {
   readonly id: RejectId
-  /** Other records were made of the same one: a claim on its key may be theirs. */
+  /** The source record produced several records: one of the others may already own the dedup key. */
   readonly part: boolean
 }
 
-/** How a source ended. It travels in the last, empty batch of a run. */
+/** How a source ended. The last, empty batch of a run carries it. */
 export type End = { readonly kind: 'done' | 'interrupted' } | { readonly kind: 'failed'; readonly error: Error }
 
 export interface Tallies {
-  /** Records counted at the source's door, rejected lines included. */
+  /** Records that entered the pipeline, rejected lines included. */
   read: number
-  /** Records that stages made beyond the ones they got. */
+  /** Records that stages created, beyond those they received. */
   added: number
-  /** Dropped on purpose, by reason. */
+  /** Records dropped on purpose, by reason. */
   dropped: Map<string, number>
 }
 
 /**
- * What `dedup` found: 4 numbers a record, 96 bits of key and 32 of content, and the bucket (day number of the record's time
- * since 1970, or `NO_BUCKET`). The sink settles who was first.
+ * The digests that `dedup` computed. The sink decides which record of a key is the first.
+ *
+ * `keys` has 4 numbers per record: 96 bits of the dedup key and 32 bits of the content; all zeros if the record has no dedup key. `buckets`
+ * has the dedup bucket of each record: the day number of its event time (days since 1970), or `NO_DEDUP_BUCKET`.
  */
 export interface Digests {
   readonly keys: Uint32Array
   readonly buckets: Int32Array
-  /** Where the event time is, if it is known. */
+  /** Path of the event time, if it is configured. */
   readonly time?: Path | undefined
 }
 
+/** The dedup bucket of records without a usable event time. */
 export const NO_DEDUP_BUCKET = -0x80000000
 
-/** What `dedup` found for one record. */
+/** The digests of one record. */
 export interface DedupKey {
   readonly key: Uint32Array
   readonly bucket: number
 }
 
-/** What a batch is made of. */
+/** The fields of a new batch; see `Batch` for their meaning. */
 export interface BatchParts {
   readonly partition: string
   readonly number: number
@@ -105,46 +110,59 @@ export interface BatchParts {
   /** Whole lines, each with its line feed. */
   readonly bytes: Buffer
   readonly index: RecordIndex
-  /** `State` of each record; default: all live. */
+  /** `RecordState` of each record. Default: all live. */
   readonly states?: Uint8Array
-  /** Line number of each record at its origin; default: counted from the origin's line. */
+  /** Line number of each record at its origin. Default: counted from the origin's line. */
   readonly lineNumbers?: Float64Array
-  /** Group of each record; default: one for each. */
+  /** Group of each record, see `groupOf`. Default: a group per record. */
   readonly groups?: Uint32Array
 }
 
 /**
- * One stream chunk: whole NDJSON lines of one source partition in one Buffer, the index of its records, and all that must
- * commit with them. Stages change it in place and pass it on in order.
+ * A batch is the unit that flows through a pipeline: whole NDJSON lines of one source partition in one Buffer, the index of its records, and
+ * everything that must commit with them (position, digests, rejects, tallies). No stage has to coordinate with another.
  *
- * Per batch `tallies.read + tallies.added = live + dropped + rejected` holds at every stage border.
+ * A record is its bytes plus one edit per hit. A hit is a value that a path of the pipeline matches. The edit keeps the value, deletes it, or
+ * replaces it by a token (a JSON text of the batch). Stages change `states` and `edits` in place; they never change `bytes`. The output is
+ * written once, at the end, by `assemble`. So bytes that no stage edits leave exactly as they came, and no record becomes a JavaScript object
+ * unless custom code or the schema validator asks for one (`value`).
+ *
+ * Records with duplicate keys are flagged. Reads then return the value that JSON.parse would take; `hits` returns every match, so redaction
+ * reaches all of them.
+ *
+ * A path that is newer than the index causes one more scan of the batch (`#scanAgain`), which keeps the edits.
+ *
+ * Memory: the sink calls `release` after it has written the batch, and a later batch then overwrites the bytes and the index. A built-in stage
+ * keeps no reference to them. The memory is reused only if every transform of the pipeline declares `reusesBuffers`.
+ *
+ * Invariant at every stage border: `tallies.read + tallies.added = live + dropped + rejected`.
  */
 export class Batch {
   readonly partition: string
-  /** Numbers the batches of a partition from 0, without gaps; given at the source's door. Pieces that a stage made of one batch share its number. */
+  /** Number of the batch within its source partition, from 0, without gaps. The parts of a batch that was split share its number. */
   readonly number: number
-  /** True on all but the last chunk of a batch (or of a source's chunk) that was split. No epoch ends between chunks. */
+  /** True on all parts but the last of a batch (or source chunk) that was split. No epoch ends between the parts. */
   readonly continues: boolean
-  /** Present only where reading can truly resume behind this batch. */
+  /** The source position after this batch; present only if reading can resume there. */
   readonly position: Json | undefined
   readonly origin: Origin
   readonly end: End | undefined
   readonly tallies: Tallies
   readonly rejects: Reject[]
   digests: Digests | undefined
-  /** Source bytes that this batch stands for, for progress. */
+  /** Source bytes that this batch accounts for, for progress. */
   readonly sourceBytes: number
-  /** The oldest event time (milliseconds since 1970) that the partition can still yield behind this batch; undefined when unknown. */
+  /** The oldest event time (milliseconds since 1970) that the source partition can still yield after this batch; undefined if unknown. */
   readonly lowWatermark: number | undefined
-  /** When the partition has yielded this time before, see `Piece`. */
+  /** Set if this time range has been read before, see `Chunk.reread`. */
   readonly reread: Reread | undefined
-  /** The reject that the batch was made of. It has no other record. */
+  /** Set if the only record of this batch is a replayed reject. */
   readonly replay: Replay | undefined
 
   readonly paths: Paths
   readonly limits: ScanLimits
   readonly bytes: Buffer
-  /** `State` of each record. Changed by `drop` and `reject` alone. */
+  /** `RecordState` of each record. Only `drop` and `reject` change it. */
   readonly states: Uint8Array
 
   #index: RecordIndex
@@ -179,24 +197,27 @@ export class Batch {
     this.#groups = parts.groups
   }
 
-  /** Another index, and other hit numbers, after a question for a path that is newer than it. Ask for all paths when a stage is created. */
+  /**
+   * The index. A query for a path that is newer than the index replaces it, and hit numbers change. So add all paths when a stage is created.
+   */
   get index(): RecordIndex {
     return this.#index
   }
 
   /**
-   * `Edit` or token of each hit. May be written directly for hits that hold no other hits (strings, numbers, literals); for others use
-   * `edit`, which shadows what is inside. Goes with `index`.
+   * The `Edit` or token of each hit of `index`. A stage may write it directly for hits that contain no other hits (strings, numbers,
+   * literals). For objects and arrays use `edit`, which also marks the hits inside as shadowed.
    */
   get edits(): Uint32Array {
     return this.#edits
   }
 
-  /** Number of records in the batch, dead ones included. */
+  /** Number of records in the batch, including dropped and rejected ones. */
   get count(): number {
     return this.#index.count
   }
 
+  /** Number of live records. */
   get live(): number {
     return this.#live
   }
@@ -207,22 +228,25 @@ export class Batch {
     return this.origin.line + (this.#index.lineNumbers?.[record] ?? record)
   }
 
-  /** False when no two records can have been made from one. */
+  /** False if no two records of the batch can come from the same source record. */
   get hasSiblings(): boolean {
     return this.#groups !== undefined
   }
 
-  /** Records made from one have the same group: they settle together. Means something among batches of the same number only. */
+  /**
+   * Records that stages made from one source record share a group, and are deduplicated together. Groups compare only between batches
+   * of the same number.
+   */
   groupOf(record: number): number {
     return this.#groups?.[record] ?? record
   }
 
-  /** `Fault` of a line; only lines without one are ever live. */
+  /** `LineFault` of a line. Only lines without a fault are live. */
   fault(record: number): number {
     return this.#index.records[RECORD_STRIDE * record + 3] & FAULT_MASK
   }
 
-  /** Takes a live record out, on purpose; of others it is none. */
+  /** Drops a live record. No-op if it is already dropped or rejected. */
   drop(record: number, reason: string): void {
     if (this.states[record] !== RecordState.live) return
     this.states[record] = RecordState.dropped
@@ -231,7 +255,7 @@ export class Batch {
     dropped.set(reason, (dropped.get(reason) ?? 0) + 1)
   }
 
-  /** Refuses a live record; of others it is none. `digest` is for lines that do not parse. */
+  /** Rejects a live record. No-op if it is already dropped or rejected. Pass `digest` for lines that do not parse. */
   reject(record: number, code: string, stage: string, detail?: string, digest?: string): void {
     if (this.states[record] !== RecordState.live) return
     this.states[record] = RecordState.rejected
@@ -250,20 +274,20 @@ export class Batch {
   }
 
   /**
-   * The hit of a plain path, or -1: absent, deleted or shadowed. Where keys stand twice, the one that JSON.parse would take, of those that
-   * are left. Of a path with wildcards the last hit; `hits` gives them all. Scans again when the path is newer than the index.
+   * The hit of a plain path; -1 if the value is absent, deleted or shadowed. For duplicate keys, the hit that JSON.parse would take among
+   * those that remain. For a path with wildcards, the last hit; `hits` returns them all. Scans again if the path is newer than the index.
    */
   hit(record: number, path: Path): number {
     if (path.id >= this.#index.pathCount) this.#scanAgain()
     const { pathCount, columns, records } = this.#index
     const hit = columns[record * pathCount + path.id] - 1
     if (hit < 0) return -1
-    if ((records[RECORD_STRIDE * record + 3] & DUPLICATE_KEYS) !== 0) return this.#lastTwin(record, path)
+    if ((records[RECORD_STRIDE * record + 3] & DUPLICATE_KEYS) !== 0) return this.#lastDuplicate(record, path)
     if (path.keys === undefined) return this.hits(record, path).at(-1) ?? -1
     return this.#isGone(hit) ? -1 : hit
   }
 
-  /** All hits of a path in document order, twins of duplicate keys included, deleted and shadowed ones not. */
+  /** All hits of a path in document order, including duplicate keys, excluding deleted and shadowed hits. */
   hits(record: number, path: Path): number[] {
     if (path.id >= this.#index.pathCount) this.#scanAgain()
     const { pathCount, columns, records } = this.#index
@@ -279,26 +303,26 @@ export class Batch {
     return found
   }
 
-  /** True when the path is one of those that matched at this hit. */
+  /** True if this path matched at this hit. */
   belongs(hit: number, path: Path): boolean {
     const { hits, accepts } = this.#index
     return accepts[hits[HIT_STRIDE * hit] & ACCEPT_MASK].includes(path.id)
   }
 
-  /** Where a hit is in `bytes`: start of its key (of the value in an array), start and end of its value. Edits do not move it. */
+  /** Offsets of a hit in `bytes`: start of the key (in an array, of the value), start and end of the value. Edits do not change them. */
   span(hit: number): { key: number; start: number; end: number } {
     const { hits } = this.#index
     return { key: hits[HIT_STRIDE * hit + 1], start: hits[HIT_STRIDE * hit + 2], end: hits[HIT_STRIDE * hit + 3] }
   }
 
-  /** `Kind` of a hit's value as it now stands, edits included; 0 when it is deleted or shadowed. */
+  /** `ValueKind` of a hit's current value, edits included; 0 if it is deleted or shadowed. */
   kind(hit: number): number {
     const edit = this.#edits[hit]
     if (edit === Edit.keep) return this.#index.hits[HIT_STRIDE * hit] >>> 16
     return edit >= FIRST_TOKEN ? kindOf(this.#tokens[edit - FIRST_TOKEN]) : 0
   }
 
-  /** A hit's value as JSON text, edits included (inside it, too); empty when it is deleted or shadowed. Valid until the next edit. */
+  /** A hit's current value as JSON text, with edits of and inside the value; empty if it is deleted or shadowed. Valid until the next edit. */
   raw(hit: number): Buffer {
     const edit = this.#edits[hit]
     if (edit >= FIRST_TOKEN) return this.#tokens[edit - FIRST_TOKEN]
@@ -307,34 +331,34 @@ export class Batch {
     if (edit !== Edit.keep) return this.bytes.subarray(start, start)
     const end = hits[HIT_STRIDE * hit + 3]
     const kind = hits[HIT_STRIDE * hit] >>> 16
-    if (kind !== Kind.object && kind !== Kind.array) return this.bytes.subarray(start, end)
+    if (kind !== ValueKind.object && kind !== ValueKind.array) return this.bytes.subarray(start, end)
     return this.#render(start, end, hit + 1, this.#endOf(hit))
   }
 
-  /** A hit's value as text: strings decoded, numbers as spelled, other values as JSON. Edits included. */
+  /** A hit's current value as text: strings decoded, numbers as spelled, other values as JSON. */
   text(hit: number): string {
     const kind = this.kind(hit)
-    if (kind === Kind.string && this.#edits[hit] === Edit.keep) {
+    if (kind === ValueKind.string && this.#edits[hit] === Edit.keep) {
       const { hits } = this.#index
       return this.bytes.toString('utf8', hits[HIT_STRIDE * hit + 2] + 1, hits[HIT_STRIDE * hit + 3] - 1)
     }
     const raw = this.raw(hit)
-    if (kind === Kind.string) return raw.toString('utf8', 1, raw.length - 1)
-    return kind === Kind.escaped ? readString(raw.toString()) : raw.toString()
+    if (kind === ValueKind.string) return raw.toString('utf8', 1, raw.length - 1)
+    return kind === ValueKind.escaped ? readString(raw.toString()) : raw.toString()
   }
 
-  /** The whole record, parsed, edits included. The only door to JSON.parse. @throws SyntaxError for a line that does not parse. */
+  /** The whole current record, parsed with JSON.parse. @throws SyntaxError for a line that does not parse. */
   value(record: number): unknown {
     return JSON.parse(this.line(record).toString())
   }
 
-  /** A number for a replacement's JSON text, to be put into `edits`. The same number for the same Buffer twice in a row. */
+  /** Registers the JSON text of a replacement and returns its token for `edits`. The same Buffer twice in a row gives the same token. */
   token(json: Buffer): number {
     if (this.#tokens.at(-1) !== json) this.#tokens.push(json)
     return FIRST_TOKEN + this.#tokens.length - 1
   }
 
-  /** Replaces (a token's number) or deletes a hit; whatever lies inside it becomes shadowed. No effect on a hit that is shadowed itself. */
+  /** Replaces (`edit` is a token) or deletes a hit, and shadows all hits inside it. No effect on a shadowed hit. */
   edit(hit: number, edit: number): void {
     if (this.#edits[hit] === Edit.shadowed) return
     this.#edits[hit] = edit
@@ -342,25 +366,25 @@ export class Batch {
     for (let inside = hit + 1; inside < end; inside++) this.#edits[inside] = Edit.shadowed
   }
 
-  /** True when anything in the record is edited. */
+  /** True if any hit of the record is edited. */
   isEdited(record: number): boolean {
     return isChanged(this.#edits, ...this.#hitsOf(record))
   }
 
-  /** True when a hit's value, or anything inside it that is a hit, is edited. */
+  /** True if the hit, or any hit inside it, is edited. */
   isEditedAt(hit: number): boolean {
     return isChanged(this.#edits, hit, this.#endOf(hit))
   }
 
-  /** The record's bytes as they now stand, without the line feed: a view into the batch when nothing is edited. */
+  /** The record's current bytes without the line feed: a view of the batch if nothing is edited. */
   line(record: number): Buffer {
     const { records } = this.#index
     return this.#render(records[RECORD_STRIDE * record], records[RECORD_STRIDE * record + 1], ...this.#hitsOf(record))
   }
 
   /**
-   * The live records (or those of a list, in its order) as they now stand, one line each, in one Buffer: the first bytes of the memory that
-   * `allocate` gives, at least as much as it is asked for.
+   * Writes the live records (or the records in `list`, in that order) with their edits, one line each, and returns the lines as one Buffer.
+   * `allocate` provides the memory, at least as many bytes as requested; the result is a view of it.
    */
   assemble(
     list?: ArrayLike<number>,
@@ -369,10 +393,10 @@ export class Batch {
     return writeLines(this.#edited(), this.#index.records, list ?? this.#listLive(), allocate)
   }
 
-  /** Says that nobody reads the batch any more, or anything that refers to its memory: a later one is made in it. */
+  /** Returns the memory to the pool. Call it when nothing reads this batch, or a view of it, any more: a later batch overwrites the memory. */
   release(): void {
     release(this.#index.records)
-    // The chunks of a batch that was split share their bytes.
+    // The parts of a split batch share their bytes: the last part releases them.
     if (!this.continues) release(this.bytes)
   }
 
@@ -391,7 +415,7 @@ export class Batch {
     return [records[RECORD_STRIDE * record + 2], records[RECORD_STRIDE * (record + 1) + 2]]
   }
 
-  /** The number behind the last hit inside this one. */
+  /** The number after the last hit inside this hit. */
   #endOf(hit: number): number {
     const { hits } = this.#index
     const end = hits[HIT_STRIDE * hit + 3]
@@ -412,8 +436,8 @@ export class Batch {
     return out.subarray(0, writeEdited(edited, [start, end], [first, last], out, 0))
   }
 
-  /** As JSON.parse reads duplicate keys: the last of them, and in it alone. */
-  #lastTwin(record: number, path: Path): number {
+  /** The hit that JSON.parse would take: the last of the duplicate keys, at every level of the path. */
+  #lastDuplicate(record: number, path: Path): number {
     let from = 0
     let to = Infinity
     const { hits } = this.#index
@@ -427,7 +451,7 @@ export class Batch {
     return this.hits(record, path).findLast(inside) ?? -1
   }
 
-  /** An index that knows all paths of today. The old hits are among the new ones, in the same order. */
+  /** Replaces the index by one with all current paths, and transfers the edits. The old hits are a subsequence of the new ones. */
   #scanAgain(): void {
     const old = this.#index
     const oldEdits = this.#edits
@@ -447,16 +471,16 @@ export class Batch {
   }
 }
 
-/** Kind of a JSON text. */
+/** `ValueKind` of a JSON text. */
 function kindOf(json: Buffer): number {
   const first = json[0]
-  if (first === QUOTE) return json.includes(BACKSLASH) ? Kind.escaped : Kind.string
-  if (first === OPEN_OBJECT) return Kind.object
-  if (first === OPEN_ARRAY) return Kind.array
-  if (first === LOWER_T) return Kind.true
-  if (first === LOWER_F) return Kind.false
-  if (first === LOWER_N) return Kind.null
-  return isPlainNumber(json, 0, json.length) ? Kind.number : Kind.unusual
+  if (first === QUOTE) return json.includes(BACKSLASH) ? ValueKind.escaped : ValueKind.string
+  if (first === OPEN_OBJECT) return ValueKind.object
+  if (first === OPEN_ARRAY) return ValueKind.array
+  if (first === LOWER_T) return ValueKind.true
+  if (first === LOWER_F) return ValueKind.false
+  if (first === LOWER_N) return ValueKind.null
+  return isPlainNumber(json, 0, json.length) ? ValueKind.number : ValueKind.unusual
 }
 
 function countLive(states: Uint8Array): number {

@@ -1,15 +1,15 @@
-/** Size of a run in bytes; only a longer line makes a longer run. */
+/** Size of a chunk in bytes. Only a longer line makes a longer chunk. */
 export const CHUNK_BYTES = 512 * 1024
 
 /**
- * Memory for the bytes of a run. New memory for each run would cost as much as scanning it, and keep the garbage collector busy: so it is used
- * again when it is given back. What nobody gives back is collected as any other memory.
+ * Acquires memory for the bytes of a chunk. The memory is pooled, because new memory for each chunk costs as much as the scan of the chunk.
+ * Memory that is never released is garbage-collected like any other.
  */
 export function acquireBuffer(): Buffer {
   return Buffer.from(acquire())
 }
 
-/** Memory for the index of a run, not cleared. Memory that is small, or larger than the pool has, is always new. */
+/** Acquires memory for an index. It is not cleared. Small memory, and memory larger than a chunk, is not pooled. */
 export function acquireWords(length: number): Uint32Array {
   return 4 * length < WORTH_POOLING || 4 * length > CHUNK_BYTES
     ? new Uint32Array(length)
@@ -17,17 +17,17 @@ export function acquireWords(length: number): Uint32Array {
 }
 
 /**
- * Says that nobody reads these bytes or numbers any more, nor any others in the same memory: a later run overwrites them. Memory that was not lent, or
- * is back already, is left alone.
+ * Returns memory to the pool. Call it when nothing reads this view, or any other view of the same memory, any more: a later chunk overwrites it. No-op
+ * for memory that is not from the pool or was already released.
  */
 export function release({ buffer }: ArrayBufferView): void {
   if (acquired.delete(buffer) && free.length < MAX_FREE) free.push(buffer)
 }
 
-/** No more are under way in one pipeline: two for each of its streams, and the run that is being filled. */
+/** One pipeline never has more in use: two per stream, and the chunk that is being filled. */
 const MAX_FREE = 16
 
-/** New memory of this size may be pages that were never touched, and the processor faults on each of them; less comes from what was freed before. */
+/** From this size on, new memory may consist of untouched pages, and each page costs a fault. Smaller memory usually comes from freed memory. */
 const WORTH_POOLING = 64 * 1024
 
 const free: ArrayBufferLike[] = []

@@ -2,21 +2,24 @@ import { fastScanner } from './fast-scanner.ts'
 import { RECORD_STRIDE } from './record-index.ts'
 import { WasmDigester } from './wasm/digester.ts'
 
-/** SipHash takes a secret of 16 bytes: without it nobody can make two keys collide on purpose. */
+/** Length of the secret of SipHash. Without the secret, nobody can construct two keys that collide. */
 export const HASH_KEY_BYTES = 16
 
-/** Digests of all records of a batch at once: several times as fast as one by one. */
+/** Computes the digests of all records of a batch in one call, several times as fast as one by one. */
 export interface Digester {
   /**
-   * SipHash-2-4 with 128 bits of output of `count` messages that stand one behind the other; `ends` tells where each ends. Of each, four words
-   * in the order of the output's bytes (little-endian).
+   * SipHash-2-4 with 128 bits of output for each of `count` messages. The messages follow one another in `messages`; `ends` has the end of
+   * each. Writes four words per message, in the order of the output's bytes (little-endian).
    */
   hashMessages(messages: Uint8Array, ends: Uint32Array, count: number, output: Uint32Array): void
-  /** `contentHash` of the records (as in `RecordIndex.records`) of some bytes. */
+  /** `contentHash` of each record; `records` as in `RecordIndex`. */
   hashContents(bytes: Uint8Array, records: Uint32Array, count: number, output: Uint32Array): void
 }
 
-/** In WebAssembly where that runs, otherwise in TypeScript; the same digests. @param key 16 bytes. */
+/**
+ * Uses the WebAssembly module if it is loaded; the TypeScript code computes the same digests.
+ * @param key `HASH_KEY_BYTES` bytes.
+ */
 export function createDigester(key: Uint8Array): Digester {
   const plain = createPlainDigester(key)
   const scanner = fastScanner()
@@ -44,7 +47,7 @@ export function createDigester(key: Uint8Array): Digester {
   }
 }
 
-/** The same in TypeScript, and for single ones, which may be longer than what the module takes. */
+/** The digests in TypeScript, also for single messages that are too long for the module. */
 export function createPlainDigester(key: Uint8Array) {
   const hash = createSipHash(key)
   const hashMessage = (messages: Uint8Array, ends: Uint32Array, number: number, output: Uint32Array): void => {
@@ -89,7 +92,8 @@ export function createSipHash(key: Uint8Array): SipHash {
     let v3 = k2 ^ 0x79746573
     let v3h = k3 ^ 0x74656462
 
-    // One loop for the message's words, the last one (with the length on top) and both halves of the output: so the round stands here once.
+    // One loop for the words of the message, the last word (with the length on top) and both halves of the output, so that the round
+    // appears only once.
     for (let step = 0; step <= last + 2; step++) {
       let low = 0
       let high = 0
@@ -156,10 +160,11 @@ export function createSipHash(key: Uint8Array): SipHash {
 }
 
 /**
- * A 32-bit hash of the bytes as they are spelled. Not keyed and not strong: it tells an honest copy of a record from a changed one.
+ * A 32-bit hash of the bytes as they are spelled. It has no key and is not strong: it distinguishes an exact copy of a record from a changed
+ * record with the same key.
  *
- * Words of four bytes, little-endian, with zeros up to a multiple of 16 bytes, go to 16 lanes by turns, since each step waits for the one before it in
- * its lane.
+ * Words of four bytes (little-endian, padded with zeros to a multiple of 16 bytes) go to 16 lanes in turn, because each step depends on the
+ * previous step of its lane.
  */
 export function contentHash(bytes: DataView, start: number, end: number): number {
   const lanes = new Int32Array(LANES).fill(CONTENT_SEED)
@@ -182,10 +187,10 @@ export function contentHash(bytes: DataView, start: number, end: number): number
 const LANES = 16
 export const CONTENT_SEED = 0x243f6a88
 const WORD_FACTOR = 0x9e3779b1
-/** Odd, so that no bit of a lane is lost. */
+/** Odd factors, so that no bit of a lane is lost. */
 export const CONTENT_FACTORS = [WORD_FACTOR, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f] as const
 
-/** Another value for each lane and for each word. */
+/** Adds a word to a lane. */
 function mixWord(lane: number, word: number): number {
   const mixed = lane ^ word
   return Math.imul(mixed ^ (mixed >>> 15), WORD_FACTOR)

@@ -2,39 +2,42 @@ import { COMMA } from './json/ascii.ts'
 import { skipSpace, skipSpaceBack } from './json/walk.ts'
 import { HIT_STRIDE } from './record-index.ts'
 
-/** An edit of a hit: one number. From `FIRST_TOKEN` on it is a token's number. */
+/** The edit of a hit is one number: one of these, or `FIRST_TOKEN` + the number of a token. */
 export const Edit = { keep: 0, delete: 1, /** Inside a value that is deleted or replaced. */ shadowed: 2 } as const
 export const FIRST_TOKEN = 3
 
-/** Numbers of a run of lines: start and end of its bytes, its first hit and the one behind its last. */
+/** Numbers per range of records: start and end of its bytes, its first hit, and the hit after its last. */
 export const RANGE_STRIDE = 4
 
-/** Bytes and what is to change in them. */
+/** Bytes with pending edits. */
 export interface Edited {
   readonly bytes: Buffer
   /** As in `RecordIndex`, in document order. */
   readonly hits: Uint32Array
-  /** One for each hit. */
+  /** One edit per hit. */
   readonly edits: Uint32Array
-  /** JSON text of each token, `FIRST_TOKEN` being the first. */
+  /** JSON text of each token; `FIRST_TOKEN` is the first. */
   readonly tokens: readonly Buffer[]
 }
 
-/** A change to a stretch of JSON: `key` is where the member begins (in an array, the element). No JSON means that the member goes. */
-export interface Splice {
+/**
+ * A replacement for the value in `[start, end)`. `key` is the start of its member (in an array, of the element). Without `json` the whole member is
+ * deleted.
+ */
+export interface Patch {
   readonly key: number
   readonly start: number
   readonly end: number
   readonly json: Buffer | undefined
 }
 
-/** True when one of the hits from `first` to before `last` is changed. */
+/** True if a hit in `[first, last)` is edited. */
 export function isChanged(edits: Uint32Array, first: number, last: number): boolean {
   for (let hit = first; hit < last; hit++) if (edits[hit] !== Edit.keep) return true
   return false
 }
 
-/** Room that the edits of some hits need at most beyond the bytes that they change. */
+/** Upper bound for the bytes that the edits in `[first, last)` add. */
 export function growthOf({ edits, tokens }: Edited, first: number, last: number): number {
   let growth = 0
   for (let hit = first; hit < last; hit++) {
@@ -44,8 +47,9 @@ export function growthOf({ edits, tokens }: Edited, first: number, last: number)
 }
 
 /**
- * Writes the bytes in `[from, to)` with the edits of the hits from `first` to before `last` to `out`; returns the position behind them.
- * A deleted member takes one comma with it, the one behind it or, where nothing is left behind it, the one before. Other spacing stays.
+ * Writes the bytes in `[from, to)`, with the edits of the hits in `[first, last)`, to `out` at `position`. Returns the position after the written bytes.
+ * A deleted member takes one comma with it: the comma after it, or the comma before it if it is the last member that remains. All other
+ * spacing stays.
  */
 export function writeEdited(
   { bytes, hits, edits, tokens }: Edited,
@@ -75,20 +79,20 @@ export function writeEdited(
       copied = hits[HIT_STRIDE * hit + 3]
       continue
     }
-    // Neighbours that go together are settled together, so that the bytes before and behind them belong to survivors.
+    // Delete neighbouring deleted members in one step, so that the commas around them belong to members that stay.
     const key = hits[HIT_STRIDE * hit + 1]
     let end = hits[HIT_STRIDE * hit + 3]
-    let behind = skipSpace(bytes, end)
-    while (bytes[behind] === COMMA) {
-      const neighbour = findDeleted(hits, edits, hit + 1, last, skipSpace(bytes, behind + 1))
+    let next = skipSpace(bytes, end)
+    while (bytes[next] === COMMA) {
+      const neighbour = findDeleted(hits, edits, hit + 1, last, skipSpace(bytes, next + 1))
       if (neighbour < 0) break
       hit = neighbour
       end = hits[HIT_STRIDE * hit + 3]
-      behind = skipSpace(bytes, end)
+      next = skipSpace(bytes, end)
     }
-    if (bytes[behind] === COMMA) {
+    if (bytes[next] === COMMA) {
       copyUpTo(key)
-      copied = skipSpace(bytes, behind + 1)
+      copied = skipSpace(bytes, next + 1)
     } else {
       const before = skipSpaceBack(bytes, key - 1)
       copyUpTo(bytes[before] === COMMA ? before : key)
@@ -99,26 +103,26 @@ export function writeEdited(
   return written
 }
 
-/** What a call of Buffer.copy costs at least, in bytes copied one by one. */
-const WORTH_A_CALL = 32
+/** Up to this many bytes, a loop is faster than a call of Buffer.copy. */
+const MAX_LOOP_BYTES = 32
 
 function copyBytes(source: Buffer, start: number, end: number, out: Buffer, position: number): void {
-  if (end - start > WORTH_A_CALL) source.copy(out, position, start, end)
+  if (end - start > MAX_LOOP_BYTES) source.copy(out, position, start, end)
   else for (let at = start; at < end; at++) out[position + at - start] = source[at]
 }
 
-/** The bytes in `[from, to)` with the splices applied, which are in document order and do not overlap. */
-export function spliceBytes(bytes: Buffer, from: number, to: number, splices: readonly Splice[]): Buffer {
-  const hits = new Uint32Array(splices.length * HIT_STRIDE)
-  const edits = new Uint32Array(splices.length)
+/** Returns the bytes in `[from, to)` with the patches applied. Patches are in document order and do not overlap. */
+export function applyPatches(bytes: Buffer, from: number, to: number, patches: readonly Patch[]): Buffer {
+  const hits = new Uint32Array(patches.length * HIT_STRIDE)
+  const edits = new Uint32Array(patches.length)
   const tokens: Buffer[] = []
-  for (const [number, { key, start, end, json }] of splices.entries()) {
+  for (const [number, { key, start, end, json }] of patches.entries()) {
     hits.set([0, key, start, end], number * HIT_STRIDE)
     edits[number] = json === undefined ? Edit.delete : FIRST_TOKEN + tokens.push(json) - 1
   }
   const edited: Edited = { bytes, hits, edits, tokens }
-  const out = Buffer.allocUnsafeSlow(to - from + growthOf(edited, 0, splices.length))
-  return out.subarray(0, writeEdited(edited, [from, to], [0, splices.length], out, 0))
+  const out = Buffer.allocUnsafeSlow(to - from + growthOf(edited, 0, patches.length))
+  return out.subarray(0, writeEdited(edited, [from, to], [0, patches.length], out, 0))
 }
 
 /** The deleted hit whose member begins at `key`, or -1. */

@@ -1,28 +1,56 @@
 import { SluiceError } from '../errors.ts'
 import { WasmScanner } from './wasm/scanner.ts'
 
-let chosen: { readonly scanner: WasmScanner | undefined } | undefined
+/** Which scanner this process uses. */
+interface ScannerInUse {
+  readonly name: 'wasm' | 'typescript'
+  /** For `typescript`: why the WebAssembly scanner is not used. */
+  readonly reason?: string
+}
+
+interface Choice {
+  readonly scanner?: WasmScanner
+  readonly reason?: string
+}
+
+let chosen: Choice | undefined
 
 /**
- * The scanner in WebAssembly; undefined where it cannot run. The environment variable SLUICE_SCANNER forces a choice: `typescript`, or
- * `wasm`, which is then an error where it cannot run. It is read once.
+ * The WebAssembly scanner; undefined if it cannot load here. The results are the same without it, but scans take several times as long.
+ *
+ * The environment variable SLUICE_SCANNER forces a scanner. It is read once.
+ * @throws SluiceError USAGE if SLUICE_SCANNER is neither `wasm` nor `typescript`; UNSUPPORTED if it is `wasm` and the scanner cannot load.
  */
 export function fastScanner(): WasmScanner | undefined {
-  chosen ??= { scanner: choose(process.env['SLUICE_SCANNER']) }
+  chosen ??= choose(process.env['SLUICE_SCANNER'])
   return chosen.scanner
 }
 
-function choose(forced: string | undefined): WasmScanner | undefined {
-  if (forced === 'typescript') return undefined
+/** Says which scanner is in use, for the log. Never throws: an error of `fastScanner` becomes the `reason`. */
+export function scannerInUse(): ScannerInUse {
+  try {
+    if (fastScanner() !== undefined) return { name: 'wasm' }
+  } catch (error) {
+    return { name: 'typescript', reason: messageOf(error) }
+  }
+  return { name: 'typescript', ...(chosen?.reason !== undefined && { reason: chosen.reason }) }
+}
+
+function choose(forced: string | undefined): Choice {
+  if (forced === 'typescript') return { reason: 'SLUICE_SCANNER is typescript' }
   if (forced !== undefined && forced !== '' && forced !== 'wasm') {
-    throw new SluiceError('USAGE', `SLUICE_SCANNER is ${JSON.stringify(forced)}: it can be wasm or typescript`)
+    throw new SluiceError('USAGE', `SLUICE_SCANNER is ${JSON.stringify(forced)}; it must be wasm or typescript`)
   }
   try {
-    return new WasmScanner()
+    return { scanner: new WasmScanner() }
   } catch (error) {
-    if (forced !== 'wasm') return undefined
-    throw new SluiceError('UNSUPPORTED', 'SLUICE_SCANNER is wasm, but the scanner in WebAssembly does not load', {
+    if (forced !== 'wasm') return { reason: messageOf(error) }
+    throw new SluiceError('UNSUPPORTED', 'SLUICE_SCANNER is wasm, but the WebAssembly scanner cannot load', {
       cause: error,
     })
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -7,10 +7,10 @@ import { Batch, RecordState } from './batch.ts'
 import type { End, Reject, Replay } from './batch.ts'
 import { writeJson } from './json/json-text.ts'
 import type { Paths } from './paths/path.ts'
-import { Fault, scan } from './scan.ts'
+import { LineFault, scan } from './scan.ts'
 import type { ScanLimits } from './scan.ts'
 
-/** The stage that lines are refused by here. */
+/** The stage name in rejects of lines that are not records. */
 export const INGEST_STAGE = 'source'
 
 /** A larger chunk is split, so that a batch stays small whatever a source yields. */
@@ -20,18 +20,18 @@ const LINE_FEED_BYTES = Buffer.from('\n')
 
 export interface OpenOptions {
   readonly partition: string
-  /** Number of the batch, and of all chunks of it where the index is full. */
+  /** Number of the batch, and of all its parts if the index is full. */
   readonly number: number
   readonly paths: Paths
   readonly limits: ScanLimits
-  /** The chunk is the record of this reject. */
+  /** Set if the chunk is the record of a replayed reject. */
   readonly replay?: Replay
 }
 
 /**
- * Where a source's chunk becomes batches: at least one, more where the index is full. Lines that are not records are rejected here, with
- * the digest of what was read. The chunk's position, skipped lines and low watermark ride the last batch; `continues` is true on the others.
- * The chunk's bytes are used, not copied.
+ * Scans a chunk from a source into batches: at least one, several if the index is full. Lines that are not records are rejected here, with a
+ * digest of the line. The last batch carries the chunk's position, skipped lines and low watermark; `continues` is true on the others.
+ * The batches use the chunk's bytes without a copy.
  */
 export function openBatches(chunk: Chunk, options: OpenOptions): Batch[] {
   const { partition, number, paths, limits, replay } = options
@@ -63,7 +63,7 @@ export function openBatches(chunk: Chunk, options: OpenOptions): Batch[] {
       limits,
       bytes: bytes.subarray(at, end),
       index,
-      // Batches of one number share their groups: a record of the second is no sibling of one of the first.
+      // Groups compare within a batch number: they must differ between its parts.
       ...(before > 0 && { groups: Uint32Array.from({ length: index.count }, (_, record) => before + record) }),
     })
     rejectFaults(batch)
@@ -75,7 +75,7 @@ export function openBatches(chunk: Chunk, options: OpenOptions): Batch[] {
   return batches
 }
 
-/** The empty batch that closes a run, in a partition of its own. */
+/** The empty batch that ends a run. */
 export function endBatch(end: End, { paths, limits }: { readonly paths: Paths; readonly limits: ScanLimits }): Batch {
   const bytes = Buffer.alloc(0)
   return new Batch({
@@ -100,17 +100,17 @@ export function endBatch(end: End, { paths, limits }: { readonly paths: Paths; r
 export function rejectFaults(batch: Batch, stage = INGEST_STAGE): void {
   for (let record = 0; record < batch.count; record++) {
     const fault = batch.fault(record)
-    if (fault === Fault.none || batch.states[record] !== RecordState.live) continue
+    if (fault === LineFault.none || batch.states[record] !== RecordState.live) continue
     batch.reject(record, codeOf(fault), stage, undefined, createHash('sha256').update(batch.line(record)).digest('hex'))
   }
 }
 
 function codeOf(fault: number): RejectCode {
-  if (fault === Fault.notObject) return 'NOT_AN_OBJECT'
-  if (fault === Fault.depth) return 'TOO_DEEP'
-  if (fault === Fault.length) return 'TOO_LONG'
-  if (fault === Fault.utf8) return 'INVALID_UTF8'
-  if (fault === Fault.complex) return 'TOO_COMPLEX'
+  if (fault === LineFault.notObject) return 'NOT_AN_OBJECT'
+  if (fault === LineFault.depth) return 'TOO_DEEP'
+  if (fault === LineFault.length) return 'TOO_LONG'
+  if (fault === LineFault.utf8) return 'INVALID_UTF8'
+  if (fault === LineFault.complex) return 'TOO_COMPLEX'
   return 'INVALID_JSON'
 }
 
@@ -120,12 +120,12 @@ function readBytes(chunk: Chunk, limits: ScanLimits): Buffer {
   return bytes.length === 0 || bytes.at(-1) === LINE_FEED ? bytes : Buffer.concat([bytes, LINE_FEED_BYTES])
 }
 
-/** One level more than a record may have, so that a record that is too deep is rejected and not an error of its source. */
+/** Allows one level more than a record may have: a record that is too deep is then rejected, and not an error of the source. */
 function lineOf(record: unknown, limits: ScanLimits): Buffer {
   try {
     return writeJson(record, limits.maxDepth + 1)
   } catch (error) {
-    throw new SluiceError('SOURCE_FAILED', `a source yielded a record that is not one: ${String(error)}`, {
+    throw new SluiceError('SOURCE_FAILED', `the source yielded a record that is not JSON: ${String(error)}`, {
       cause: error,
     })
   }

@@ -1,8 +1,8 @@
 import { ACCEPT_MASK } from './paths/automaton.ts'
 import { LINE_FEED } from './json/ascii.ts'
 
-/** What a hit's value is. The order is part of the index format. */
-export const Kind = {
+/** The kind of a JSON value. The numbers are part of the index format. */
+export const ValueKind = {
   string: 1,
   /** A string with at least one backslash. */
   escaped: 2,
@@ -11,28 +11,28 @@ export const Kind = {
   true: 5,
   false: 6,
   null: 7,
-  /** An integer or short decimal that JavaScript prints as it is spelled. */
+  /** An integer or short decimal that JavaScript prints exactly as it is spelled. */
   number: 8,
   /** Any other number: read its text, not its value. */
   unusual: 9,
 } as const
 
-/** The low byte of a record's flags: what is wrong with the line. */
-export const Fault = {
+/** The fault of a line, in the low byte of a record's flags. */
+export const LineFault = {
   none: 0,
   notObject: 1,
   syntax: 2,
   depth: 3,
   length: 4,
   utf8: 5,
-  /** Its keys meet more combinations of the paths than an index can number. */
+  /** The keys of the record match the paths in more combinations than the automaton can number. */
   complex: 6,
 } as const
 export const FAULT_MASK = 0xff
 
 /**
- * Flag: a path without wildcards matched twice in this record (duplicate keys). `Batch.hit` still finds what JSON.parse would; whoever
- * reads `columns` alone goes through `value` instead.
+ * Flag of a record: a path without wildcards matched twice (duplicate keys). `Batch.hit` still finds the hit that JSON.parse would take. Code
+ * that reads `columns` directly must use `Batch.value` for such a record.
  */
 export const DUPLICATE_KEYS = 0x100
 
@@ -40,12 +40,12 @@ export const RECORD_STRIDE = 4
 export const HIT_STRIDE = 4
 
 /**
- * Where everything is. Numbers are byte offsets into the scanned bytes.
- * - `records`: 4 numbers a record: start, end (from `{` to behind `}`; of a faulty line all of it but the line end), number of its first
- *   hit, flags; one sentinel record more at the end, so that a record's hits end where the next record's begin. Blank lines are no records.
- * - `hits`: 4 numbers a hit, in document order: accept set | kind << 16, start of the key (of the value in an array), start and end of the
- *   value. A value has one hit, however many paths match it. A faulty line has none.
- * - `columns`: `count * pathCount`: 1 + number of the (last) hit of that path in that record, 0 when there is none.
+ * The result of a scan. All positions are byte offsets into the scanned bytes.
+ * - `records`: 4 numbers per record: start, end (`{` to after `}`; for a faulty line, the whole line without its end), number of the first hit, flags. A
+ *   sentinel record follows the last one, so that the hits of a record end where those of the next begin. Blank lines are not records.
+ * - `hits`: 4 numbers per hit, in document order: accept set | kind << 16, start of the key (in an array, of the value), start and end of the
+ *   value. A value has one hit, however many paths match it. A faulty line has no hits.
+ * - `columns`: `count * pathCount` numbers: 1 + number of the (last) hit of that path in that record, 0 if there is no hit.
  */
 export interface RecordIndex {
   count: number
@@ -53,41 +53,41 @@ export interface RecordIndex {
   records: Uint32Array
   hits: Uint32Array
   columns: Uint32Array
-  /** The paths (their `id`) of each accept set. Only grows; the same array as long as the numbers mean the same. */
+  /** The paths (by `id`) of each accept set. The array only grows; its identity changes when the numbers change their meaning. */
   accepts: readonly (readonly number[])[]
-  /** Bytes covered: less than given when the index was full, always at a line border. */
+  /** Bytes covered: fewer than given if the index was full, always up to a line border. */
   scanned: number
-  /** Line feeds in the bytes covered. */
+  /** Line feeds in the covered bytes. */
   lines: number
-  /** For each record how many lines are before it; undefined when each line is a record. */
+  /** Number of lines before each record; undefined if every line is a record. */
   lineNumbers: Uint32Array | undefined
 }
 
 export interface ScanLimits {
-  /** Deepest nesting of a record. */
+  /** Maximum nesting depth of a record. */
   maxDepth: number
-  /** Longest line in bytes, without carriage returns at its end. */
+  /** Maximum length of a line in bytes, without carriage returns at its end. */
   maxLine: number
 }
 
-/** 64 levels and 1 MiB a line, as the documentation of `limits` says. */
+/** 64 levels and 1 MiB per line. The fields of `limits` in the configuration use the same values. */
 export const defaultLimits: ScanLimits = { maxDepth: 64, maxLine: 1 << 20 }
 
-/** What one index holds: enough for 1 MiB of ordinary events. A single record with more hits has an index of its own. */
+/** Capacity of one index, enough for 1 MiB of ordinary events. A single record with more hits gets an index of its own. */
 export const MAX_RECORDS = 16_384
 export const MAX_HITS = 65_536
 
-/** What a scanner is given. */
+/** The input of a scanner. */
 export interface ScanTask {
   readonly bytes: Buffer
   readonly limits: ScanLimits
-  /** All of the bytes are UTF-8; otherwise each line is looked at. */
+  /** All bytes are valid UTF-8. If false, the scanner checks each line. */
   readonly utf8: boolean
   readonly maxRecords: number
   readonly maxHits: number
 }
 
-/** `lineNumbers` of records that are not at every line. */
+/** Computes `lineNumbers` for bytes with blank lines. */
 export function numberLines(bytes: Buffer, { count, records }: Pick<RecordIndex, 'count' | 'records'>): Uint32Array {
   const numbers = new Uint32Array(count)
   let lines = 0
@@ -99,7 +99,7 @@ export function numberLines(bytes: Buffer, { count, records }: Pick<RecordIndex,
   return numbers
 }
 
-/** Fills the columns from the hits, and flags duplicate keys. `plain`: 1 for the paths without wildcards. */
+/** Fills the columns from the hits, and sets `DUPLICATE_KEYS`. `plain` is 1 for each path without wildcards. */
 export function fillColumns(
   { count, pathCount, records, hits, columns, accepts }: RecordIndex,
   plain: Uint8Array,

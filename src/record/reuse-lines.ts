@@ -3,38 +3,38 @@ import type { Batch } from './batch.ts'
 import { Edit, FIRST_TOKEN } from './edits.ts'
 import { skipSpaceBack } from './json/walk.ts'
 import { skipSpace } from './json/walk.ts'
-import { Fault, FAULT_MASK, HIT_STRIDE, MAX_HITS, MAX_RECORDS, RECORD_STRIDE, scan } from './scan.ts'
+import { LineFault, FAULT_MASK, HIT_STRIDE, MAX_HITS, MAX_RECORDS, RECORD_STRIDE, scan } from './scan.ts'
 import type { RecordIndex } from './scan.ts'
 
-/** What became of a record's line; nothing: it stays as it now stands. */
+/** The change that a stage makes to a record's line. Without fields: no change. */
 export interface LineChange {
-  /** Another line, without a line feed. */
+  /** A new line, without a line feed. */
   readonly bytes?: Buffer | undefined
-  /** JSON text of members (`"a":1,"b":2`) that come behind the last one. The record has none of these keys. */
+  /** JSON text of members (`"a":1,"b":2`) to append to the record. The record has none of these keys. */
   readonly members?: string | undefined
 }
 
-/** A line that a stage made of a record. */
+/** A line that a stage made from a record. */
 export interface NewLine extends LineChange {
-  /** The record's number in the old batch; its `count` for a line that was made of no record in particular: it settles alone. */
+  /** Number of the record in the old batch. The batch's `count` for a line that was made from no single record; it is deduplicated on its own. */
   readonly from: number
-  /** The record whose digest it has, where that is not `from`; the batch's `count` for none. */
+  /** Number of the record whose digest the line takes, if not `from`; the batch's `count` for no digest. */
   readonly digestOf?: number
 }
 
-/** Whole lines and what a scan of them gives. */
-export interface Lines {
+/** Whole lines and their index. */
+export interface ScannedLines {
   readonly bytes: Buffer
   readonly index: RecordIndex
 }
 
 /** The bytes of a new line. */
-export function spellLine(batch: Batch, { bytes, members, from }: NewLine): Buffer {
+export function lineBytes(batch: Batch, { bytes, members, from }: NewLine): Buffer {
   const line = bytes ?? batch.line(from)
   return members === undefined ? line : appendMembers(line, members)
 }
 
-/** A record's line with members put behind its last one. */
+/** Appends members to a record's line. */
 export function appendMembers(line: Buffer, members: string): Buffer {
   const at = endOfMembers(line, line.length)
   const text = line[at - 1] === OPEN_OBJECT ? members : `,${members}`
@@ -45,33 +45,40 @@ export function appendMembers(line: Buffer, members: string): Buffer {
 }
 
 /**
- * New lines of a batch without scanning those again that it has already: only what is new is scanned, all of it at once. Edits do not come
- * along, see `copyEdits`. Undefined where that cannot be done: the index knows other paths, or would be too full.
+ * Builds new lines and their index from an old batch without scanning unchanged bytes again. It scans only new content, all of it in one
+ * scan: lines that were changed, and members that were appended.
+ *
+ * Each line is of one of three classes. An unchanged line: its bytes and index entries are copied, with shifted offsets. An extended line: the
+ * appended members were scanned as a record of their own, and their hits follow the hits of the old line. A changed line: it was scanned as a
+ * whole. Neighbouring unchanged lines are copied together.
+ *
+ * This is possible only while both indexes mean the same: the same accept sets, the same number of paths, one index that holds all lines.
+ * Otherwise it returns undefined, and the caller scans everything. Edits are not transferred; see `copyEdits`.
  */
-export function spliceLines(batch: Batch, lines: readonly NewLine[]): Lines | undefined {
-  const plan = planLines(batch, lines)
-  if (!plan.includes(KEPT) && !plan.includes(EXTENDED)) return undefined
-  const { bytes, fresh, extended } = joinNew(batch, lines, plan)
+export function reuseLines(batch: Batch, lines: readonly NewLine[]): ScannedLines | undefined {
+  const classes = classify(batch, lines)
+  if (!classes.includes(UNCHANGED) && !classes.includes(EXTENDED)) return undefined
+  const { bytes, changed, extended } = joinChanged(batch, lines, classes)
   const added = { bytes, index: scan(bytes, batch.paths, batch.limits) }
   const { index } = batch
   const { accepts, pathCount, scanned, count } = added.index
   if (accepts !== index.accepts || pathCount !== index.pathCount) return undefined
-  if (scanned < bytes.length || count !== fresh + extended) return undefined
-  const room = measure(batch, lines, plan, added)
-  if (lines.length > MAX_RECORDS || room.hits > MAX_HITS) return undefined
+  if (scanned < bytes.length || count !== changed + extended) return undefined
+  const size = measure(batch, lines, classes, added)
+  if (lines.length > MAX_RECORDS || size.hits > MAX_HITS) return undefined
 
-  const writer = new LineWriter(room, lines.length, index)
+  const writer = new LineWriter(size, lines.length, index)
   let line = 0
-  let object = fresh
+  let object = changed
   for (let at = 0; at < lines.length; at++) {
     const { from } = lines[at]
-    if (plan[at] === FRESH) writer.copy(added, line, ++line)
-    else if (plan[at] === EXTENDED) {
-      if (faultOf(added.index, object) !== Fault.none) return undefined
+    if (classes[at] === CHANGED) writer.copy(added, line, ++line)
+    else if (classes[at] === EXTENDED) {
+      if (faultOf(added.index, object) !== LineFault.none) return undefined
       writer.extend(batch, from, added, object++)
     } else {
       let to = from + 1
-      while (plan[at + 1] === KEPT && lines[at + 1].from === to && touches(index, to)) {
+      while (classes[at + 1] === UNCHANGED && lines[at + 1].from === to && touches(index, to)) {
         to++
         at++
       }
@@ -81,7 +88,7 @@ export function spliceLines(batch: Batch, lines: readonly NewLine[]): Lines | un
   return writer.finish()
 }
 
-/** Gives the lines that were spliced into a batch the edits that they had in the old one. */
+/** Transfers the edits of unchanged lines from the old batch to the new one. */
 export function copyEdits(batch: Batch, lines: readonly NewLine[], made: Batch): void {
   const { edits, index } = batch
   if (edits.every((edit) => edit === Edit.keep)) return
@@ -97,77 +104,77 @@ export function copyEdits(batch: Batch, lines: readonly NewLine[], made: Batch):
   }
 }
 
-/** How a line comes about: its record's own line as it is, the same with members behind it, or bytes that have to be scanned. */
-const KEPT = 0
+/** Classes of lines: the old line, the old line with appended members, or bytes that have to be scanned. */
+const UNCHANGED = 0
 const EXTENDED = 1
-const FRESH = 2
+const CHANGED = 2
 
-function planLines(batch: Batch, lines: readonly NewLine[]): Uint8Array {
+function classify(batch: Batch, lines: readonly NewLine[]): Uint8Array {
   const { records } = batch.index
   const { maxLine } = batch.limits
-  const plan = new Uint8Array(lines.length)
+  const classes = new Uint8Array(lines.length)
   for (let at = 0; at < lines.length; at++) {
     const { bytes, members, from } = lines[at]
-    if (bytes !== undefined) plan[at] = FRESH
+    if (bytes !== undefined) classes[at] = CHANGED
     else if (members !== undefined) {
       const length = records[RECORD_STRIDE * from + 1] - records[RECORD_STRIDE * from]
-      // A character has at most three bytes for each of its units in a string; where it gets tight the scan judges.
+      // A UTF-16 unit takes at most three bytes of UTF-8. A line that may exceed the limit is scanned, and the scan checks its length.
       const fits = length + 3 * members.length < maxLine
-      plan[at] = fits && !batch.isEdited(from) ? EXTENDED : FRESH
+      classes[at] = fits && !batch.isEdited(from) ? EXTENDED : CHANGED
     }
   }
-  return plan
+  return classes
 }
 
-/** What is to be scanned, one line each: first the fresh lines, then the members of the others, as records of their own. */
-function joinNew(
+/** Joins everything that has to be scanned: first the changed lines, then the appended members, as a record per line. */
+function joinChanged(
   batch: Batch,
   lines: readonly NewLine[],
-  plan: Uint8Array,
-): { bytes: Buffer; fresh: number; extended: number } {
-  const fresh: Buffer[] = []
+  classes: Uint8Array,
+): { bytes: Buffer; changed: number; extended: number } {
+  const changed: Buffer[] = []
   let objects = ''
   let extended = 0
   for (let at = 0; at < lines.length; at++) {
-    if (plan[at] === FRESH) fresh.push(spellLine(batch, lines[at]))
-    else if (plan[at] === EXTENDED) {
+    if (classes[at] === CHANGED) changed.push(lineBytes(batch, lines[at]))
+    else if (classes[at] === EXTENDED) {
       objects += `{${lines[at].members}}\n`
       extended++
     }
   }
-  const bytes = Buffer.concat([joinLines(fresh), Buffer.from(objects)])
-  return { bytes, fresh: fresh.length, extended }
+  const bytes = Buffer.concat([joinLines(changed), Buffer.from(objects)])
+  return { bytes, changed: changed.length, extended }
 }
 
-/** A line that is blank would be no record, and a record would be missing. */
-const NOTHING = Buffer.from('null')
+/** Replaces a blank line, which would not count as a record. It is rejected as NOT_AN_OBJECT. */
+const NULL_LINE = Buffer.from('null')
 
 /** Lines in one Buffer, each with its line feed. */
 export function joinLines(lines: readonly Buffer[]): Buffer {
   let length = 0
-  for (const line of lines) length += Math.max(line.length, NOTHING.length) + 1
+  for (const line of lines) length += Math.max(line.length, NULL_LINE.length) + 1
   const out = Buffer.allocUnsafeSlow(length)
   let at = 0
   for (const line of lines) {
     const isBlank = skipSpace(line, 0) === line.length
-    at += (isBlank ? NOTHING : line).copy(out, at)
+    at += (isBlank ? NULL_LINE : line).copy(out, at)
     out[at++] = LINE_FEED
   }
   return out.subarray(0, at)
 }
 
-interface Room {
+interface Size {
   readonly bytes: number
   readonly hits: number
 }
 
-/** At least the bytes that it takes, and exactly the hits. */
-function measure(batch: Batch, lines: readonly NewLine[], plan: Uint8Array, added: Lines): Room {
+/** An upper bound for the bytes of the new lines, and the exact number of hits. */
+function measure(batch: Batch, lines: readonly NewLine[], classes: Uint8Array, added: ScannedLines): Size {
   const { records } = batch.index
   let bytes = added.bytes.length
   let hits = added.index.hits.length / HIT_STRIDE
   for (let at = 0; at < lines.length; at++) {
-    if (plan[at] === FRESH) continue
+    if (classes[at] === CHANGED) continue
     const record = RECORD_STRIDE * lines[at].from
     bytes += records[record + 1] - records[record] + 1
     hits += records[record + RECORD_STRIDE + 2] - records[record + 2]
@@ -175,7 +182,7 @@ function measure(batch: Batch, lines: readonly NewLine[], plan: Uint8Array, adde
   return { bytes, hits }
 }
 
-/** Nothing but a line feed is between this record and the one before. */
+/** True if only a line feed separates this record from the previous one. */
 function touches({ records }: RecordIndex, record: number): boolean {
   return records[RECORD_STRIDE * record] === records[RECORD_STRIDE * (record - 1) + 1] + 1
 }
@@ -188,10 +195,10 @@ function endOfMembers(bytes: Buffer, end: number): number {
   return skipSpaceBack(bytes, end - 2) + 1
 }
 
-/** What a call of Buffer.copy costs at least, in bytes copied one by one. */
-const WORTH_A_CALL = 32
+/** Up to this many bytes, a loop is faster than a call of Buffer.copy. */
+const MAX_LOOP_BYTES = 32
 
-/** Writes lines and their index, taken from others. */
+/** Writes lines and their index, copied from other lines. */
 class LineWriter {
   readonly #bytes: Buffer
   readonly #records: Uint32Array
@@ -203,17 +210,17 @@ class LineWriter {
   #record = 0
   #hit = 0
 
-  constructor(room: Room, count: number, { pathCount, accepts }: RecordIndex) {
-    this.#bytes = Buffer.allocUnsafeSlow(room.bytes)
+  constructor(size: Size, count: number, { pathCount, accepts }: RecordIndex) {
+    this.#bytes = Buffer.allocUnsafeSlow(size.bytes)
     this.#records = new Uint32Array(RECORD_STRIDE * (count + 1))
-    this.#hits = new Uint32Array(HIT_STRIDE * room.hits)
+    this.#hits = new Uint32Array(HIT_STRIDE * size.hits)
     this.#columns = new Uint32Array(count * pathCount)
     this.#pathCount = pathCount
     this.#accepts = accepts
   }
 
-  /** The records from `first` to before `last`, which touch one another. */
-  copy(from: Lines, first: number, last: number): void {
+  /** Copies the records in `[first, last)`, which touch one another. */
+  copy(from: ScannedLines, first: number, last: number): void {
     const { records } = from.index
     const start = records[RECORD_STRIDE * first]
     const end = records[RECORD_STRIDE * (last - 1) + 1]
@@ -228,8 +235,8 @@ class LineWriter {
     this.#endLine()
   }
 
-  /** A record with the members of another one behind its last. */
-  extend(from: Lines, record: number, added: Lines, members: number): void {
+  /** Copies a record and appends the members of another record. */
+  extend(from: ScannedLines, record: number, added: ScannedLines, members: number): void {
     const { records } = from.index
     const start = records[RECORD_STRIDE * record]
     const end = records[RECORD_STRIDE * record + 1]
@@ -245,17 +252,17 @@ class LineWriter {
     if (from.bytes[place - 1] !== OPEN_OBJECT) this.#bytes[this.#position++] = COMMA
 
     const inside = added.index.records[RECORD_STRIDE * members] + 1
-    const behind = added.index.records[RECORD_STRIDE * members + 1] - 1
+    const membersEnd = added.index.records[RECORD_STRIDE * members + 1] - 1
     const addedShift = this.#hit - added.index.records[RECORD_STRIDE * members + 2]
     this.#copyHits(added.index, members, members + 1, this.#position - inside)
     this.#mergeColumns(added.index, members, addedShift)
-    this.#copyBytes(added.bytes, inside, behind)
+    this.#copyBytes(added.bytes, inside, membersEnd)
     this.#copyBytes(from.bytes, place, end)
     this.#records[entry + 1] = this.#position
     this.#endLine()
   }
 
-  finish(): Lines {
+  finish(): ScannedLines {
     const count = this.#record
     this.#records.set([this.#position, this.#position, this.#hit, 0], RECORD_STRIDE * count)
     return {
@@ -295,7 +302,7 @@ class LineWriter {
     this.#hit += (to - from) / HIT_STRIDE
   }
 
-  /** Of the records that were added last. */
+  /** Copies the columns of the records that were added last. */
   #copyColumns({ columns }: RecordIndex, first: number, last: number, shift: number): void {
     const count = this.#pathCount
     let at = (this.#record - (last - first)) * count
@@ -305,7 +312,7 @@ class LineWriter {
     }
   }
 
-  /** Into those of the last record: what stands further behind counts. */
+  /** Merges columns into those of the last record. The later hit of a path counts. */
   #mergeColumns({ columns }: RecordIndex, record: number, shift: number): void {
     const count = this.#pathCount
     for (let path = 0; path < count; path++) {
@@ -315,7 +322,7 @@ class LineWriter {
   }
 
   #copyBytes(source: Buffer, start: number, end: number): void {
-    if (end - start > WORTH_A_CALL) this.#position += source.copy(this.#bytes, this.#position, start, end)
+    if (end - start > MAX_LOOP_BYTES) this.#position += source.copy(this.#bytes, this.#position, start, end)
     else for (let at = start; at < end; at++) this.#bytes[this.#position++] = source[at]
   }
 

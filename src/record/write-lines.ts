@@ -5,14 +5,14 @@ import { fastScanner } from './fast-scanner.ts'
 import { RECORD_STRIDE } from './record-index.ts'
 import { WasmWriter } from './wasm/writer.ts'
 
-/** A range is not longer than this when it is more than one record. */
+/** A range of several records is at most this long. */
 const MERGED_BYTES = 64 * 1024
 
 /**
- * The records of a list, in its order, with their edits, one line each, in one Buffer. In WebAssembly where that runs, otherwise in TypeScript; the
+ * Writes the records in `list`, in that order, with their edits, one line each. Uses the WebAssembly module if it is loaded; the TypeScript code writes the
  * same bytes.
  * @param records as in `RecordIndex`.
- * @param allocate gives the memory, at least so many bytes.
+ * @param allocate provides the memory, at least as many bytes as requested. The result is a view of it.
  */
 export function writeLines(
   edited: Edited,
@@ -26,7 +26,7 @@ export function writeLines(
   return out.subarray(0, length)
 }
 
-/** Records that stand next to each other, with nothing but a line feed between them, are written as one. */
+/** Merges neighbouring records, with only a line feed between them, into ranges that are written as one. `RANGE_STRIDE` numbers per range. */
 export function findRanges(records: Uint32Array, list: ArrayLike<number>): Uint32Array {
   const ranges = new Uint32Array(RANGE_STRIDE * list.length)
   let length = 0
@@ -48,7 +48,7 @@ export function findRanges(records: Uint32Array, list: ArrayLike<number>): Uint3
   return ranges.subarray(0, length)
 }
 
-/** Room that is enough for the ranges: what they need at most, or up to half as much again where that is told without a look at each hit. */
+/** An upper bound for the output size. It inspects each hit only if the estimate by the longest token would exceed 1.5 times the input. */
 export function sizeOf(edited: Edited, ranges: Uint32Array): number {
   let size = 0
   let hits = 0
@@ -63,7 +63,7 @@ export function sizeOf(edited: Edited, ranges: Uint32Array): number {
   return size
 }
 
-/** Returns the length of what was written. */
+/** Returns the number of bytes written. */
 export function writeRanges(edited: Edited, ranges: Uint32Array, out: Buffer): number {
   let position = 0
   for (let range = 0; range < ranges.length; range += RANGE_STRIDE) {

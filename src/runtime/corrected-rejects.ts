@@ -7,7 +7,7 @@ import { LineSplitter } from '../record/lines/line-splitter.ts'
 import { Paths } from '../record/paths/path.ts'
 import type { Path } from '../record/paths/path.ts'
 import type { LineChunk } from '../record/lines/splitter.ts'
-import { Kind } from '../record/scan.ts'
+import { ValueKind } from '../record/scan.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import { fileError } from '../sources/file/file-error.ts'
 
@@ -68,7 +68,7 @@ function readLine(
   const [idHit, recordHit] = [batch.hit(at, fields.id), batch.hit(at, fields.record)]
   const id = idHit < 0 ? undefined : parseRejectId(batch.text(idHit))
   if (!id) return 'it has no id of a reject'
-  if (recordHit < 0 || batch.kind(recordHit) !== Kind.object) return 'its record is not an object'
+  if (recordHit < 0 || batch.kind(recordHit) !== ValueKind.object) return 'its record is not an object'
   const record = Buffer.from(batch.raw(recordHit))
   const options = { partition: '', number: 0, paths: new Paths(), limits }
   const [fault] = openBatches({ bytes: record }, options).flatMap(({ rejects }) => rejects)

@@ -8,52 +8,62 @@ import { createDigester, HASH_KEY_BYTES } from '../record/digest.ts'
 import { nanosecondsOf, parseInstant } from '../record/json/instant.ts'
 import type { Path } from '../record/paths/path.ts'
 import { Paths } from '../record/paths/path.ts'
-import { HIT_STRIDE, Kind } from '../record/scan.ts'
+import { HIT_STRIDE, ValueKind } from '../record/scan.ts'
 import { KeyBytes } from './dedup/key-bytes.ts'
 import { DAY } from '../time.ts'
 
 /**
- * Computes the digest of each live record; the sink settles who was first. Digests are of values: escapes decoded, numbers by value, the
- * time as an instant. A record without a claim has a digest of zeros.
+ * Computes the dedup key and the content hash of each live record. It drops nothing itself: the sink deduplicates when it commits, in order of
+ * arrival. The first record of a key that is written owns the key. A dropped or rejected record owns nothing, so it cannot turn a later copy
+ * into a duplicate.
+ *
+ * A dedup key is a keyed SipHash of values, not of spellings: escapes are decoded, numbers compared by value, the time as an instant
+ * (`dedup/key-bytes.ts`). The hash key is a secret of the state, so nobody can construct records whose keys collide. The content hash lets
+ * the sink tell an exact copy from a changed record with the same key.
+ *
+ * The dedup bucket is the day of the event time. The sink stores keys per dedup bucket, and forgets a bucket when the low watermark of the
+ * source has passed it by more than `within`. A time outside of a sane range gets no bucket.
+ *
+ * A record without a dedup key (`missing: pass`) has digests of zeros. All keys of a batch are gathered first and hashed in one call.
  */
 export default defineTransform({
   type: 'dedup',
-  summary: 'Lets the first record of a key through and counts the others as duplicates, across restarts and backfills.',
+  summary: 'Writes the first record of a key and counts the others as duplicates, across restarts and backfills.',
   fields: {
     key: Type.Union(
       [RecordPath({ description: 'A path.' }), Type.Array(RecordPath({ description: 'A path.' }), { minItems: 1 })],
       {
         description:
-          'Paths of the values that make a record what it is. Nothing else is part of the key: where a pipeline reads several tenants whose ids may be alike, add the field that tells them apart, such as `organization`.',
+          'Paths of the values that identify a record. Nothing else is part of the dedup key: if a pipeline reads several tenants whose ids may collide, add the field that distinguishes them, such as `organization`.',
       },
     ),
     time: Type.Optional(
       RecordPath({
         description:
-          'Path of the event time, one of the key. It is compared as an instant, so `…:42Z` is `…:42.000Z`, and old claims can be forgotten by it.',
+          'Path of the event time; must be part of the key. Times are compared as instants, so `…:42Z` equals `…:42.000Z`. Required to forget old dedup keys.',
       }),
     ),
     within: Type.Optional(
       Duration({
         description:
-          'How far apart two copies can be in event time. Claims are forgotten when the source has moved on by more than this; never without it.',
+          'Maximum distance in event time between two copies. Dedup keys are forgotten when the low watermark of the source has passed them by more than this; without it, never.',
       }),
     ),
     memory: Size({
       default: '1GiB',
       description:
-        'Memory for the claims, about 24 bytes each. The run stops when it is used up; nothing is forgotten silently.',
+        'Memory for the dedup keys, about 24 bytes per key. The run stops with an error when it is used up; keys are never forgotten silently.',
     }),
     missing: Choice(['reject', 'pass'], {
       default: 'reject',
       description:
-        'What to do with a record in which a part of the key is absent, null or empty text: `reject` it with KEY_MISSING, or let it `pass` without looking for copies.',
+        'What to do with a record in which a part of the key is absent, null or an empty string: `reject` it with KEY_MISSING, or let it `pass` without deduplication.',
     }),
   },
   examples: [
     { title: 'Events with an id and a time', config: { key: ['id', 'timestamp'], time: 'timestamp', within: '7d' } },
     { title: 'Several tenants', config: { key: ['organization', 'id', 'timestamp'], time: 'timestamp', within: '7d' } },
-    { title: 'An id alone', config: { key: 'id', memory: '256MiB', missing: 'pass' } },
+    { title: 'An id only', config: { key: 'id', memory: '256MiB', missing: 'pass' } },
   ],
   check: ({ key, time, within }) => findings(key, time, within),
   reusesBuffers: true,
@@ -78,7 +88,7 @@ export default defineTransform({
         const contents = new Uint32Array(batch.count)
         digester.hashMessages(bytes.bytes, bytes.ends, bytes.count, keys)
         digester.hashContents(batch.bytes, batch.index.records, batch.count, contents)
-        // From where they were made to where they belong, the last one first: that is never further to the front.
+        // Move each key to its record, the last one first: a key never moves towards the front.
         for (let i = owners.length - 1; i >= 0; i--) {
           const from = i * 4
           const at = owners[i] * 4
@@ -86,7 +96,7 @@ export default defineTransform({
           const second = keys[from + 1]
           const third = keys[from + 2]
           if (at > from) keys.fill(0, from, from + 4)
-          // Zeros mean that there is no claim.
+          // All zeros would mean that the record has no dedup key.
           keys[at] = (first | second | third) === 0 ? 1 : first
           keys[at + 1] = second
           keys[at + 2] = third
@@ -98,10 +108,10 @@ export default defineTransform({
   },
 })
 
-/** Times outside are absurd: they get no bucket of their own, so that hostile times cannot make buckets without end. */
+/** Times outside this range get no dedup bucket, so that hostile times cannot create buckets without limit. */
 const EARLIEST = Date.UTC(1990)
 const MAX_AHEAD = 2 * DAY
-/** What `addPart` returns in place of a day when there is no value. */
+/** Returned by `addPart` in place of a day if there is no value. */
 const ABSENT = 0x7fffffff
 
 interface KeyOptions {
@@ -111,7 +121,9 @@ interface KeyOptions {
   readonly stage: string
 }
 
-/** Puts the keys of the live records into `bytes` and their days into `buckets`. Returns whose keys they are; who has none is rejected or passes. */
+/**
+ * Writes the keys of the live records to `bytes` and their days to `buckets`. Returns the record of each key. A record without a key is rejected or passes.
+ */
 function gatherKeys(
   batch: Batch,
   { parts, timePart, missing, stage }: KeyOptions,
@@ -125,7 +137,7 @@ function gatherKeys(
   for (let record = 0; record < batch.count; record++) {
     if (batch.states[record] !== RecordState.live) continue
     let absent: Path | undefined
-    // No iterator: this is done for each record.
+    // No iterator: this loop runs for each record.
     for (let i = 0; i < parts.length && absent === undefined; i++) {
       const day = addPart(batch, record, parts[i], bytes, parts[i] === timePart ? latest : undefined)
       if (day === ABSENT) absent = parts[i]
@@ -144,14 +156,14 @@ function gatherKeys(
 }
 
 /**
- * Adds a value to the key. Returns its day, `NO_BUCKET` when it has none, `ABSENT` when there is no value.
- * @param latest the latest instant that has a day, if the value is the time.
+ * Adds a value to the key. Returns the day of the time, `NO_DEDUP_BUCKET` for other values, `ABSENT` if there is no value.
+ * @param latest the latest instant that gets a bucket, if the value is the event time.
  */
 function addPart(batch: Batch, record: number, part: Path, bytes: KeyBytes, latest: number | undefined): number {
   const hit = batch.hit(record, part)
   if (hit < 0) return ABSENT
   const { hits } = batch.index
-  if (batch.edits[hit] === Edit.keep && hits[hit * HIT_STRIDE] >>> 16 === Kind.string) {
+  if (batch.edits[hit] === Edit.keep && hits[hit * HIT_STRIDE] >>> 16 === ValueKind.string) {
     return addText(batch.bytes, hits[hit * HIT_STRIDE + 2] + 1, hits[hit * HIT_STRIDE + 3] - 1, bytes, latest)
   }
   return addValue(batch, hit, bytes, latest)
@@ -171,17 +183,17 @@ function addText(source: Buffer, start: number, end: number, bytes: KeyBytes, la
   return NO_DEDUP_BUCKET
 }
 
-/** Values that are not plain strings, and those that an earlier stage has changed. */
+/** Adds a value that is not a plain string, or that an earlier stage has edited. */
 function addValue(batch: Batch, hit: number, bytes: KeyBytes, latest: number | undefined): number {
   const kind = batch.kind(hit)
-  if (kind === Kind.null) return ABSENT
-  if (kind === Kind.string || kind === Kind.escaped) {
+  if (kind === ValueKind.null) return ABSENT
+  if (kind === ValueKind.string || kind === ValueKind.escaped) {
     const text = batch.text(hit)
     const utf8 = Buffer.from(text)
     if (utf8.toString() === text) return addText(utf8, 0, utf8.length, bytes, latest)
     bytes.addSurrogates(text)
-  } else if (kind === Kind.number || kind === Kind.unusual) bytes.addNumber(batch.text(hit))
-  else if (kind === Kind.true || kind === Kind.false) bytes.addBoolean(kind === Kind.true)
+  } else if (kind === ValueKind.number || kind === ValueKind.unusual) bytes.addNumber(batch.text(hit))
+  else if (kind === ValueKind.true || kind === ValueKind.false) bytes.addBoolean(kind === ValueKind.true)
   else bytes.addJson(batch.raw(hit))
   return NO_DEDUP_BUCKET
 }
@@ -196,7 +208,7 @@ function* findings(
   for (const [index, part] of parts.entries()) {
     const at = typeof key === 'string' ? ['key'] : ['key', index]
     if (part.keys === undefined) {
-      yield { at, message: `${part.text} may match several values: a key is made of plain paths` }
+      yield { at, message: `${part.text} may match several values; a dedup key consists of plain paths` }
     } else if (parts.indexOf(part) !== index) {
       yield { at, message: `${part.text} is in the key twice` }
     }
@@ -205,14 +217,14 @@ function* findings(
     yield {
       at: ['time'],
       message: `${time} is not in the key`,
-      hint: `a claim lies with the time of its record: add ${time} to key`,
+      hint: `dedup keys are stored by event time: add ${time} to key`,
     }
   }
   if (within !== undefined && time === undefined) {
     yield {
       at: ['within'],
       message: 'within needs the event time',
-      hint: 'give the path of the time as time: and have it in key:',
+      hint: 'set time to the path of the event time, and add that path to key',
     }
   }
 }

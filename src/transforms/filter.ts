@@ -6,16 +6,16 @@ import { RecordState } from '../record/batch.ts'
 import { compileCondition } from '../record/author/condition.ts'
 import type { Condition } from '../record/author/record.ts'
 
-/** Drops records on purpose; they are counted under the stage's name. */
+/** Drops records on purpose. They are counted as dropped under the name of the stage. */
 export default defineTransform({
   type: 'filter',
   summary: 'Keeps or drops the records that match a condition.',
   fields: {
     keep: Type.Optional(
-      RecordCondition({ description: 'Records that match all of these tests stay, all others are dropped.' }),
+      RecordCondition({ description: 'Keeps the records that match all of these tests and drops all others.' }),
     ),
     drop: Type.Optional(
-      RecordCondition({ description: 'Records that match all of these tests are dropped, all others stay.' }),
+      RecordCondition({ description: 'Drops the records that match all of these tests and keeps all others.' }),
     ),
   },
   examples: [
@@ -39,11 +39,11 @@ export default defineTransform({
 
 function* findings(keep: Condition | undefined, drop: Condition | undefined): Generator<Finding> {
   if ((keep === undefined) === (drop === undefined)) {
-    yield { at: keep === undefined ? [] : ['drop'], message: 'a filter has either keep or drop' }
+    yield { at: keep === undefined ? [] : ['drop'], message: 'a filter needs either keep or drop' }
   }
   for (const [name, condition] of Object.entries({ keep, drop })) {
     if (condition !== undefined && Object.keys(condition).length === 0) {
-      yield { at: [name], message: `${name} has no test: it would match every record` }
+      yield { at: [name], message: `${name} has no tests, so it would match every record` }
     }
   }
 }

@@ -8,47 +8,62 @@ import { compileTest } from '../record/author/condition.ts'
 import { formatPath, parsePath } from '../record/paths/grammar.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { Condition } from '../record/author/record.ts'
-import { Kind } from '../record/scan.ts'
+import { ValueKind } from '../record/scan.ts'
 import { createPseudonyms, isPseudonym } from './redact/pseudonym.ts'
 import { createRedactor } from './redact/redactor.ts'
 import type { Rule, When } from './redact/redactor.ts'
 import { ANY_KIND, secretRules } from './redact/secrets.ts'
 
 const RULE = Type.Object({
-  path: RecordPath({ description: 'The values that the rule is for, at every place where the path matches.' }),
+  path: RecordPath({
+    description: 'Path of the values to redact. The rule applies to every value that the path matches.',
+  }),
   when: Type.Optional(
     RecordCondition({
       description:
-        'Acts only where these tests hold. Under `[*]` their paths begin in the same array element: with the path `changes[*].{from,to}`, `field` is the field of the same change.',
+        "Applies the rule only where these tests hold. Their paths begin in the innermost array element of the rule's path: with the path `changes[*].{from,to}`, `field` is the field of the same change.",
     }),
   ),
   action: Choice(['mask', 'drop', 'hmac'], {
     description:
-      '`mask` writes a text in its place, whatever the value is. `drop` removes the member. `hmac` writes a pseudonym, `hmac:` and 32 hexadecimal digits, the same for the same value; null stays, and objects and arrays are masked.',
+      '`mask` replaces any value by a text. `drop` removes the member. `hmac` replaces the value by a pseudonym, `hmac:` and 32 hexadecimal digits, the same for the same value; null stays, and objects and arrays are masked.',
   }),
   key: Type.Optional(
-    Secret({ description: 'The secret of `hmac`: pseudonyms of different keys have nothing in common.' }),
+    Secret({ description: 'The secret key of `hmac`. Pseudonyms made with different keys cannot be compared.' }),
   ),
-  with: Type.Optional(Type.String({ description: 'The text that `mask` writes; by default `[redacted]`.' })),
+  with: Type.Optional(Type.String({ description: 'The text that `mask` writes. Default: `[redacted]`.' })),
 })
 
-/** Takes secrets and personal data out of every record, rejected ones included, at every place where they stand. */
+/**
+ * Removes secrets and personal data from every record, including rejected records, wherever a rule's path matches.
+ *
+ * A rule is a path, an action (an edit of the hit), and optionally a condition on values nearby. The preset `secrets` is a list of rules like
+ * any other (`redact/secrets.ts`); it comes before the author's rules. The rules act in order, so a later rule sees the replacement of an
+ * earlier one.
+ *
+ * `redact/redactor.ts` makes one pass over the hits of a batch. For each accept set it knows which rules apply, so the cost depends on the
+ * hits, not on the number of rules. It parses nothing: values are masked and deleted through edits. Duplicate keys are hits too, so every
+ * copy is redacted; an edit of an object shadows everything inside it.
+ *
+ * A pseudonym (`hmac`) is a keyed HMAC of the text of a value. When a stored reject is replayed, values that already are pseudonyms stay as
+ * they are, so a replay does not hash them twice.
+ */
 export default defineTransform({
   type: 'redact',
-  summary: 'Masks, drops or pseudonymises values; secrets by default.',
+  summary: 'Masks, drops or pseudonymises values; by default secrets.',
   fields: {
     preset: Choice(['secrets', 'none'], {
       default: 'secrets',
       description:
-        'Rules that come before your own. `secrets` masks text, arrays and objects (but for objects of booleans) under keys that speak of passwords, tokens, keys and the like at any depth, both sides of a change of such a field, and `command.payload`.',
+        'Rules that apply before your own. `secrets` masks strings, arrays and objects (except objects of booleans) under keys that name passwords, tokens, keys and the like, at any depth; both sides of a change of such a field; and `command.payload`.',
     }),
     rules: Type.Array(RULE, {
       default: [],
-      description: 'Your own rules. They act one after the other; hmac leaves what another rule has replaced.',
+      description: 'Your own rules, applied in order. `hmac` does not change a value that another rule has replaced.',
     }),
   },
   examples: [
-    { title: 'Secrets alone', config: {} },
+    { title: 'Only secrets', config: {} },
     {
       title: 'Pseudonyms, and values that depend on their neighbours',
       config: {
@@ -72,7 +87,7 @@ export default defineTransform({
 })
 
 const MASK = '[redacted]'
-const SCALAR_KINDS = ANY_KIND & ~(1 << Kind.object) & ~(1 << Kind.array)
+const SCALAR_KINDS = ANY_KIND & ~(1 << ValueKind.object) & ~(1 << ValueKind.array)
 
 type RuleConfig = Static<typeof RULE>
 
@@ -94,7 +109,7 @@ function compileRule(
   }
 }
 
-/** Rules that mask with the same text share its Buffer, and so a batch has one token for them, not one for each value. */
+/** Rules with the same mask text share one Buffer, so a batch needs one token for all of them instead of one per value. */
 function createMasks(): (text: string) => Rule['edit'] {
   const known = new Map<string, Rule['edit']>()
   return (text) => {
@@ -120,18 +135,18 @@ function createEdit(action: RuleConfig['action'], { mask, key = '', isReplay }: 
   const pseudonymOf = createPseudonyms(key)
   return (batch, hit) => {
     const kind = batch.kind(hit)
-    // A pseudonym of what has been replaced would say less than the replacement.
-    if (kind === Kind.null || batch.edits[hit] !== Edit.keep) return Edit.keep
-    // The text of a structure depends on its spelling: its pseudonym would mean nothing.
+    // A pseudonym of a replacement would carry less information than the replacement.
+    if (kind === ValueKind.null || batch.edits[hit] !== Edit.keep) return Edit.keep
+    // The text of an object or array depends on its spelling, so its pseudonym would be meaningless.
     if ((SCALAR_KINDS & (1 << kind)) === 0) return mask(batch, hit)
     const text = batch.text(hit)
-    // Only of a record that was redacted before: anybody can write what looks like a pseudonym into an event.
+    // Only in a replayed reject, which was redacted before. In other records anybody could write a text that looks like a pseudonym.
     if (isReplay && isPseudonym(text)) return Edit.keep
     return batch.token(pseudonymOf(text))
   }
 }
 
-/** A condition's paths begin in the innermost array element of the rule's path, or else in the record. */
+/** The paths of a condition begin in the innermost array element of the rule's path; without one, in the record. */
 function compileWhen(path: string, condition: Condition, paths: Paths): When {
   const segments = parsePath(path)
   const base = segments.slice(0, segments.findLastIndex(({ kind }) => kind === 'elements') + 1)
@@ -144,7 +159,7 @@ function compileWhen(path: string, condition: Condition, paths: Paths): When {
 
 function* findings(preset: 'secrets' | 'none', rules: readonly RuleConfig[]): Generator<Finding> {
   if (preset === 'none' && rules.length === 0) {
-    yield { at: ['preset'], message: 'nothing is redacted: there is no preset and no rule', severity: 'warning' }
+    yield { at: ['preset'], message: 'nothing is redacted: no preset and no rules', severity: 'warning' }
   }
   for (const [index, { action, key, with: text }] of rules.entries()) {
     if (action === 'hmac' && key === undefined) {
@@ -152,10 +167,10 @@ function* findings(preset: 'secrets' | 'none', rules: readonly RuleConfig[]): Ge
     }
     if (action === 'hmac' && key === '') yield { at: ['rules', index, 'key'], message: 'the key is empty' }
     if (action !== 'hmac' && key !== undefined) {
-      yield { at: ['rules', index, 'key'], message: `a key is for hmac, and the action is ${action}` }
+      yield { at: ['rules', index, 'key'], message: `key is only for hmac, but the action is ${action}` }
     }
     if (action !== 'mask' && text !== undefined) {
-      yield { at: ['rules', index, 'with'], message: `with is for mask, and the action is ${action}` }
+      yield { at: ['rules', index, 'with'], message: `with is only for mask, but the action is ${action}` }
     }
   }
 }

@@ -7,13 +7,22 @@ import type { Batch } from '../record/batch.ts'
 import { rebuild } from '../record/rebuild.ts'
 import type { NewLine } from '../record/reuse-lines.ts'
 import { recordChange, recordView } from '../record/author/record-view.ts'
-import { proofOf } from './validate/facts.ts'
-import { createProver } from './validate/prover.ts'
+import { analyzeSchema } from './validate/constraints.ts'
+import { createFastPath } from './validate/fast-path.ts'
 import { loadSchema } from './validate/schema.ts'
 
 /**
- * ajv is the one judge: it alone rejects and words the reason. It is asked about records that the facts of the schema, read from the index,
- * do not prove; about all of them where the schema has a keyword that cannot be proven.
+ * Validates records against a JSON schema. Only ajv rejects a record and words the reason; but ajv needs a parsed record, which costs more
+ * than all other work on it.
+ *
+ * So there is a fast path for valid records. `validate/constraints.ts` translates the schema into constraints on single values: required, of
+ * these kinds, with these bytes. `validate/fast-path.ts` checks them on the index and the bytes of a batch, without parsing. A record that
+ * fulfils all constraints is valid. Any other record is undecided, not invalid: it is parsed and goes to ajv.
+ *
+ * If the schema has a keyword that no constraint expresses (`pattern`, for example), every record goes to ajv. `sluice check` reports whether
+ * the schema has the fast path, and the keyword that prevents it.
+ *
+ * `mode: tag` adds a member to invalid records and rebuilds the batch; `mode: reject` changes no bytes.
  */
 export default defineTransform({
   type: 'validate',
@@ -21,30 +30,33 @@ export default defineTransform({
   fields: {
     schema: ExistingFile({
       description:
-        'A JSON schema of draft-07 or 2020-12, as its `$schema` says; 2020-12 when it says nothing. Records are not changed by it: no defaults, no coercion. `sluice check` tells whether valid records are proven on their bytes, which is many times faster, or which keyword forbids it.',
+        'A JSON schema of draft-07 or 2020-12, according to its `$schema`; without one, 2020-12. It does not change records: no defaults, no coercion. `sluice check` reports whether valid records are accepted without parsing, which is many times faster, or which keyword prevents it.',
     }),
     mode: Choice(['reject', 'tag'], {
       default: 'reject',
       description:
-        '`reject` refuses records that do not fulfil the schema with SCHEMA_VIOLATION; `tag` lets them through with a member `_schema_violation` that says what is wrong.',
+        '`reject` rejects records that violate the schema with SCHEMA_VIOLATION. `tag` lets them pass and adds a member `_schema_violation` with the reason.',
     }),
   },
   examples: [
-    { title: 'Reject what is no event', config: { schema: '../schemas/jumpcloud-event.schema.json' } },
-    { title: 'Let it through, marked', config: { schema: '../schemas/jumpcloud-event.schema.json', mode: 'tag' } },
+    { title: 'Reject records that are not events', config: { schema: '../schemas/jumpcloud-event.schema.json' } },
+    {
+      title: 'Tag invalid records and let them pass',
+      config: { schema: '../schemas/jumpcloud-event.schema.json', mode: 'tag' },
+    },
   ],
   check: ({ schema }) => findings(schema),
   reusesBuffers: true,
   async create({ schema: file, mode }, { paths, stage }) {
     const schema = await loadSchema(file)
-    const { facts } = proofOf(schema.root)
-    const inDoubt = facts === undefined ? liveRecords : createProver(facts, paths)
+    const { constraints } = analyzeSchema(schema.root)
+    const undecided = constraints === undefined ? liveRecords : createFastPath(constraints, paths)
 
     return {
       batch(batch) {
         const details = new Map<number, string>()
-        for (const record of inDoubt(batch)) {
-          const detail = schema.judge(batch.value(record))
+        for (const record of undecided(batch)) {
+          const detail = schema.findViolation(batch.value(record))
           if (detail !== undefined) details.set(record, detail)
         }
         if (details.size === 0) return [batch]
@@ -76,11 +88,11 @@ function tag(batch: Batch, details: ReadonlyMap<number, string>, stage: string):
 
 async function findings(file: string): Promise<Finding[]> {
   try {
-    const { because } = proofOf((await loadSchema(file)).root)
+    const { unsupported } = analyzeSchema((await loadSchema(file)).root)
     const message =
-      because === undefined
-        ? 'valid records are proven on their bytes'
-        : `ajv judges every record: "${because}" of the schema cannot be proven on bytes`
+      unsupported === undefined
+        ? 'valid records are accepted without parsing (fast path)'
+        : `every record is parsed and checked by ajv: the schema keyword "${unsupported}" has no fast path`
     return [{ at: ['schema'], message, severity: 'note' }]
   } catch (error) {
     if (error instanceof SluiceError) return [{ at: ['schema'], message: error.message }]

@@ -4,7 +4,7 @@ import type { Batch } from '../../src/record/batch.ts'
 import { Edit, RecordState } from '../../src/record/batch.ts'
 import { openBatches } from '../../src/record/open-batches.ts'
 import { Paths } from '../../src/record/paths/path.ts'
-import { defaultLimits, Kind } from '../../src/record/scan.ts'
+import { defaultLimits, ValueKind } from '../../src/record/scan.ts'
 
 function open(lines: readonly string[], paths = new Paths()): Batch {
   const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''))
@@ -21,7 +21,7 @@ function without(line: string, ...texts: string[]): string {
   return batch.line(0).toString()
 }
 
-const DELETIONS: readonly (readonly [line: string, paths: readonly string[], left: string])[] = [
+const DELETIONS: readonly (readonly [line: string, paths: readonly string[], rest: string])[] = [
   ['{"a":1,"b":2,"c":3}', ['a'], '{"b":2,"c":3}'],
   ['{"a":1,"b":2,"c":3}', ['b'], '{"a":1,"c":3}'],
   ['{"a":1,"b":2,"c":3}', ['c'], '{"a":1,"b":2}'],
@@ -42,13 +42,13 @@ const DELETIONS: readonly (readonly [line: string, paths: readonly string[], lef
   ['{"k":"}, ,{","a":"],[","l":[]}', ['a'], '{"k":"}, ,{","l":[]}'],
 ]
 
-for (const [line, paths, left] of DELETIONS) {
-  void test(`${line} without ${paths.join(' and ')} is ${left}`, () => {
-    assert.equal(without(line, ...paths), left)
+for (const [line, paths, rest] of DELETIONS) {
+  void test(`${line} without ${paths.join(' and ')} is ${rest}`, () => {
+    assert.equal(without(line, ...paths), rest)
   })
 }
 
-void test('odd numbers, key order and spacing stay byte for byte around edits', () => {
+void test('keeps odd numbers, key order and spacing byte for byte around edits', () => {
   const line = '{"z": 9007199254740993,\t"y":1.10, "secret" :"x", "x":1e400,"w":[ 1 ,-0 ],  "v":"\\u0041" }'
   const paths = new Paths()
   const secret = paths.add('secret')
@@ -57,7 +57,7 @@ void test('odd numbers, key order and spacing stay byte for byte around edits', 
   assert.equal(batch.line(0).toString(), line.replace('"x",', '"[redacted]",'))
 })
 
-void test('of duplicate keys the last one is read, all of them are hits', () => {
+void test('reads the last duplicate key, and reports all duplicates as hits', () => {
   const paths = new Paths()
   const a = paths.add('a')
   const batch = open(['{"a":1,"\\u0061":2}'], paths)
@@ -68,7 +68,7 @@ void test('of duplicate keys the last one is read, all of them are hits', () => 
   )
 })
 
-void test('a value in a twin that does not count is absent', () => {
+void test('a value inside an earlier duplicate key is absent', () => {
   const paths = new Paths()
   const path = paths.add('a.b')
   const batch = open(
@@ -81,7 +81,7 @@ void test('a value in a twin that does not count is absent', () => {
   assert.deepEqual(read, [undefined, '2', undefined, '3'])
 })
 
-void test('when the last twin is deleted the one before it counts, as it will when the line is read again', () => {
+void test('reads the previous duplicate key after the last one was deleted, like a parser of the output', () => {
   const paths = new Paths()
   const a = paths.add('a')
   const batch = open(['{"a":1,"a":2}'], paths)
@@ -90,7 +90,7 @@ void test('when the last twin is deleted the one before it counts, as it will wh
   assert.deepEqual(batch.value(0), { a: 1 })
 })
 
-void test('what lies inside a deleted or replaced value is gone', () => {
+void test('values inside a deleted or replaced value are absent', () => {
   const paths = new Paths()
   const [a, ab, deep] = ['a', 'a.b', '**.c'].map((text) => paths.add(text))
   for (const edit of ['delete', 'replace']) {
@@ -104,7 +104,7 @@ void test('what lies inside a deleted or replaced value is gone', () => {
   }
 })
 
-void test('an edit inside a shadowed value changes nothing', () => {
+void test('ignores an edit inside a shadowed value', () => {
   const paths = new Paths()
   const [a, b] = ['a', 'a.b'].map((text) => paths.add(text))
   const batch = open(['{"a":{"b":1}}'], paths)
@@ -115,20 +115,20 @@ void test('an edit inside a shadowed value changes nothing', () => {
   assert.deepEqual([batch.kind(inner), batch.raw(inner).length, batch.text(inner)], [0, 0, ''])
 })
 
-void test('a replaced value is read as its replacement, and a container with the edits inside', () => {
+void test('reads a replaced value as its replacement, and a container with the edits inside', () => {
   const paths = new Paths()
   const [a, b, c] = ['a', 'a.b', 'c'].map((text) => paths.add(text))
   const batch = open(['{"a":{"b":1, "x":2},"c":"old"}'], paths)
   const replacements: readonly (readonly [string, number, string])[] = [
-    ['"new"', Kind.string, 'new'],
-    ['"\\n"', Kind.escaped, '\n'],
-    ['{}', Kind.object, '{}'],
-    ['[1]', Kind.array, '[1]'],
-    ['true', Kind.true, 'true'],
-    ['false', Kind.false, 'false'],
-    ['null', Kind.null, 'null'],
-    ['12', Kind.number, '12'],
-    ['1.0', Kind.unusual, '1.0'],
+    ['"new"', ValueKind.string, 'new'],
+    ['"\\n"', ValueKind.escaped, '\n'],
+    ['{}', ValueKind.object, '{}'],
+    ['[1]', ValueKind.array, '[1]'],
+    ['true', ValueKind.true, 'true'],
+    ['false', ValueKind.false, 'false'],
+    ['null', ValueKind.null, 'null'],
+    ['12', ValueKind.number, '12'],
+    ['1.0', ValueKind.unusual, '1.0'],
   ]
   for (const [json, kind, text] of replacements) {
     batch.edit(batch.hit(0, c), batch.token(Buffer.from(json)))
@@ -139,14 +139,14 @@ void test('a replaced value is read as its replacement, and a container with the
   assert.equal(batch.raw(batch.hit(0, a)).toString(), '{"b":"in", "x":2}')
 })
 
-void test('the same Buffer is the same token', () => {
+void test('returns the same token for the same Buffer', () => {
   const batch = open(['{}'])
   const json = Buffer.from('1')
   assert.equal(batch.token(json), batch.token(json))
   assert.notEqual(batch.token(Buffer.from('1')), batch.token(json))
 })
 
-void test('a record is edited or not', () => {
+void test('reports which records are edited', () => {
   const paths = new Paths()
   const a = paths.add('a')
   const batch = open(['{"a":1}', '{"a":2}'], paths)
@@ -154,7 +154,7 @@ void test('a record is edited or not', () => {
   assert.deepEqual([batch.isEdited(0), batch.isEdited(1)], [false, true])
 })
 
-void test('a path that is newer than the index is found, and earlier edits stay', () => {
+void test('finds a path that is newer than the index, and keeps earlier edits', () => {
   const paths = new Paths()
   const a = paths.add('a')
   const batch = open(['{"x":{"a":0},"a":1,"b":{"c":2}}'], paths)
@@ -173,25 +173,25 @@ void test('a path that is newer than the index is found, and earlier edits stay'
   )
 })
 
-void test('dropped and rejected records stay in place and are counted once', () => {
+void test('keeps dropped and rejected records in place and counts them once', () => {
   const batch = open(['{"a":1}', '{"a":2}', '{"a":3}', '{"a":4}'])
   batch.drop(1, 'dull')
   batch.drop(1, 'again')
   batch.reject(1, 'TOO_LATE', 'test')
-  batch.reject(2, 'BAD', 'judge', 'because')
-  batch.reject(2, 'WORSE', 'judge')
+  batch.reject(2, 'BAD', 'validate', 'because')
+  batch.reject(2, 'WORSE', 'validate')
   batch.drop(2, 'dull')
   assert.deepEqual([...batch.states], [RecordState.live, RecordState.dropped, RecordState.rejected, RecordState.live])
   assert.equal(batch.live, 2)
   assert.deepEqual([...batch.tallies.dropped], [['dull', 1]])
   assert.deepEqual(batch.rejects, [
-    { record: 2, code: 'BAD', stage: 'judge', detail: 'because', origin: '', line: 3, length: 7 },
+    { record: 2, code: 'BAD', stage: 'validate', detail: 'because', origin: '', line: 3, length: 7 },
   ])
   assert.equal(batch.assemble().toString(), '{"a":1}\n{"a":4}\n')
   assert.equal(batch.assemble(Uint32Array.of(3, 2, 0)).toString(), '{"a":4}\n{"a":3}\n{"a":1}\n')
 })
 
-void test('an empty batch assembles to nothing', () => {
+void test('assembles an empty batch to no bytes', () => {
   assert.equal(open([]).assemble().length, 0)
   assert.equal(open(['{}']).assemble(Uint32Array.of()).length, 0)
 })

@@ -5,7 +5,7 @@ import { contentHash, createSipHash } from '../../src/record/digest.ts'
 const KEY = Uint8Array.from({ length: 16 }, (_, at) => at)
 const COUNTING = Uint8Array.from({ length: 64 }, (_, at) => at)
 
-test('SipHash-128 gives the reference vectors', () => {
+test('SipHash-128 matches the reference vectors', () => {
   assert.equal(sipHash(KEY, COUNTING.subarray(0, 15)), '5493e99933b0a8117e08ec0f97cfc3d9')
   assert.equal(sipHash(KEY, COUNTING.subarray(0, 0)), 'a3817f04ba25a8e66df67214c7550293')
   assert.equal(sipHash(KEY, COUNTING.subarray(0, 1)), 'da87c1d86b99af44347659119b22fc45')
@@ -24,11 +24,11 @@ test('SipHash-128 agrees with plain 64-bit arithmetic for every length', () => {
   }
 })
 
-test('another key gives other hashes', () => {
+test('a different key gives different hashes', () => {
   assert.notEqual(sipHash(KEY, COUNTING), sipHash(KEY.toReversed(), COUNTING))
 })
 
-test('the content hash is that of the bytes, wherever they stand', () => {
+test('the content hash does not depend on the position of the bytes', () => {
   const line = Buffer.from('{"id":"5c8fcfe0e7eb500001c71073","service":"alerts","success":true}')
   const expected = content(line, 0, line.length)
   for (let shift = 1; shift < 9; shift++) {
@@ -67,7 +67,7 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
-/** The algorithm as its paper writes it. */
+/** The algorithm as written in the SipHash paper. */
 function sipHash64(key: Uint8Array, message: Uint8Array): string {
   const mask = (1n << 64n) - 1n
   const rotate = (x: bigint, by: bigint): bigint => ((x << by) | (x >> (64n - by))) & mask

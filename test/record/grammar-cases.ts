@@ -1,6 +1,6 @@
 /**
- * Values of JSON, right and wrong ones, by what they try. Each is put at the root, into an object and into an array by `scan.test.ts`.
- * The classes follow Nicolas Seriot's "Parsing JSON is a Minefield".
+ * JSON values, valid and invalid, by topic. `scan.test.ts` puts each of them at the root, into an
+ * object and into an array. The topics follow Nicolas Seriot's "Parsing JSON is a Minefield".
  */
 export const values: { readonly [about: string]: readonly string[] } = {
   literals: [
@@ -359,12 +359,12 @@ export const values: { readonly [about: string]: readonly string[] } = {
   ],
 }
 
-/** Bytes that are not UTF-8, or hardly. */
+/** Invalid and borderline UTF-8. */
 export const bytes: { readonly [about: string]: readonly number[] } = {
   'a lone continuation byte': [0x80],
-  'a cut sequence of two': [0xc3],
-  'a cut sequence of three': [0xe2, 0x82],
-  'a cut sequence of four': [0xf0, 0x9f, 0x98],
+  'a truncated sequence of two': [0xc3],
+  'a truncated sequence of three': [0xe2, 0x82],
+  'a truncated sequence of four': [0xf0, 0x9f, 0x98],
   'an overlong slash': [0xc0, 0xaf],
   'an overlong null': [0xc0, 0x80],
   'an overlong sequence of three': [0xe0, 0x80, 0xaf],

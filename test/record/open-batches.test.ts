@@ -15,7 +15,7 @@ function sha256(text: string | Buffer): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-void test('lines that are not records are rejected with code, line, length and digest, the others are live', () => {
+void test('rejects lines that are not records, with code, line, length and digest', () => {
   const bad: readonly (readonly [string, string | Buffer])[] = [
     ['INVALID_JSON', '{"a":'],
     ['INVALID_JSON', '['],
@@ -51,7 +51,7 @@ void test('lines that are not records are rejected with code, line, length and d
   assert.equal(batch.lineOf(10), 121)
 })
 
-void test('skipped lines become rejects without a record, and are read', () => {
+void test('turns skipped lines into rejects without a record, and counts them as read', () => {
   const skipped = [{ line: 3, length: 5000, digest: 'd' }]
   const [batch] = open({ bytes: Buffer.from('{}\n{}\n'), skipped, origin: { name: 'f', line: 1 } })
   assert.equal(batch.tallies.read, 3)
@@ -60,7 +60,7 @@ void test('skipped lines become rejects without a record, and are read', () => {
   ])
 })
 
-void test('objects become lines, and what a source cannot have meant is an error', () => {
+void test('writes objects as lines, and throws for values that JSON cannot represent', () => {
   const [batch] = open({ records: [{ a: 1 }, { 'b\n': '\n' }] })
   assert.equal(batch.assemble().toString(), '{"a":1}\n{"b\\n":"\\n"}\n')
   const cyclic: { [key: string]: never } = {}
@@ -68,7 +68,7 @@ void test('objects become lines, and what a source cannot have meant is an error
   assert.throws(() => open({ records: [cyclic] }), { code: 'SOURCE_FAILED' })
 })
 
-void test('an object that is too deep is rejected and not an error', () => {
+void test('rejects an object that is too deep, and does not throw', () => {
   const [batch] = open({ records: [{ a: { b: { c: { d: {} } } } }] })
   assert.deepEqual(
     batch.rejects.map(({ code }) => code),
@@ -76,7 +76,7 @@ void test('an object that is too deep is rejected and not an error', () => {
   )
 })
 
-void test('an empty chunk is one empty batch that moves the position', () => {
+void test('opens an empty chunk as one empty batch with its position', () => {
   const [batch, ...others] = open({ position: { at: 9 }, sourceBytes: 12, lowWatermark: 5 })
   assert.equal(others.length, 0)
   assert.deepEqual(
@@ -94,7 +94,7 @@ void test('an empty chunk is one empty batch that moves the position', () => {
   )
 })
 
-void test('where the index is full a chunk continues in another batch of the same number', () => {
+void test('continues in another batch of the same number if the index is full', () => {
   const count = 2 * MAX_RECORDS + 5
   const bytes = Buffer.from('{"a":1}\n\n'.repeat(count))
   const skipped = [{ line: 1e6, length: 50, digest: 'd' }]
@@ -130,7 +130,7 @@ void test('where the index is full a chunk continues in another batch of the sam
   assert.equal(batches[2].lineOf(4), 11 + 2 * (count - 1))
 })
 
-void test('a huge chunk is cut into batches of a few megabytes at most', () => {
+void test('splits a huge chunk into batches of a few megabytes', () => {
   const line = `{"a":"${'x'.repeat(1000)}"}\n`
   const bytes = Buffer.from(line.repeat(6000))
   const batches = openBatches(
@@ -142,12 +142,12 @@ void test('a huge chunk is cut into batches of a few megabytes at most', () => {
   assert.equal(Buffer.concat(batches.map((batch) => batch.assemble())).equals(bytes), true)
 })
 
-void test('the bytes of a chunk are used, not copied', () => {
+void test('uses the bytes of a chunk without a copy', () => {
   const bytes = Buffer.from('{"a":1}\n')
   assert.equal(open({ bytes })[0].bytes.buffer, bytes.buffer)
 })
 
-void test('the end of a run is a batch of its own', () => {
+void test('ends a run with an empty batch', () => {
   const batch = endBatch({ kind: 'done' }, { paths: new Paths(), limits })
   assert.deepEqual([batch.count, batch.end, batch.tallies.read, batch.position], [0, { kind: 'done' }, 0, undefined])
 })

@@ -9,7 +9,7 @@ import { parsePath } from '../../src/record/paths/grammar.ts'
 import type { Json, JsonObject } from '../../src/record/json/json.ts'
 import { minify } from '../../src/record/json/minify.ts'
 import { Paths } from '../../src/record/paths/path.ts'
-import { defaultLimits, HIT_STRIDE, Kind, RECORD_STRIDE } from '../../src/record/scan.ts'
+import { defaultLimits, HIT_STRIDE, ValueKind, RECORD_STRIDE } from '../../src/record/scan.ts'
 import { changedLine, recordLine, recordView } from '../../src/record/author/record-view.ts'
 import { pathText, plainPathText, recordText, valueText } from './arbitrary.ts'
 import { bytesOf, descendants, effective, leadsTo, parse, render, textOf } from './model.ts'
@@ -31,7 +31,7 @@ function minified(line: Buffer | string): string {
   return minify(Buffer.from(line)).toString('latin1')
 }
 
-/** Each hit as the numbers of its paths and where it is. */
+/** Each hit: the numbers of its paths, and its offsets. */
 function hitsOf(batch: Batch, record: number): string[] {
   const { hits, records, accepts } = batch.index
   const found: string[] = []
@@ -42,7 +42,7 @@ function hitsOf(batch: Batch, record: number): string[] {
   return found
 }
 
-/** The same by the model. `paths` holds parents too: they are asked for by their text. */
+/** The expected hits from the model. `paths` includes parents, which are matched by their text. */
 function expectedHits(line: string, texts: readonly string[], offset: number): string[] {
   const segments = texts.map(parsePath)
   return descendants(parse(line)).flatMap(({ steps, key, start, end }) => {
@@ -51,7 +51,7 @@ function expectedHits(line: string, texts: readonly string[], offset: number): s
   })
 }
 
-/** Paths whose ids are the positions of all texts, parents included. */
+/** Adds the paths. Returns all texts by path id, including parents. */
 function addAll(texts: readonly string[]): { paths: Paths; all: string[] } {
   const paths = new Paths()
   const all: string[] = []
@@ -62,7 +62,7 @@ function addAll(texts: readonly string[]): { paths: Paths; all: string[] } {
   return { paths, all }
 }
 
-void test('the index holds exactly the places that the paths lead to', () => {
+void test('indexes exactly the values that the paths match', () => {
   fc.assert(
     fc.property(fc.array(recordText, { minLength: 1, maxLength: 4 }), pathTexts, (lines, texts) => {
       const { paths, all } = addAll(texts)
@@ -77,7 +77,7 @@ void test('the index holds exactly the places that the paths lead to', () => {
   )
 })
 
-void test('paths that are added behind the scan find the same', () => {
+void test('paths that are added after the scan find the same values', () => {
   fc.assert(
     fc.property(recordText, pathTexts, pathTexts, (line, early, late) => {
       const paths = new Paths()
@@ -96,7 +96,7 @@ void test('paths that are added behind the scan find the same', () => {
   )
 })
 
-void test('a plain path finds what JSON.parse would', () => {
+void test('a plain path finds the value that JSON.parse would take', () => {
   fc.assert(
     fc.property(recordText, plainPathText, (line, text) => {
       const paths = new Paths()
@@ -113,29 +113,29 @@ void test('a plain path finds what JSON.parse would', () => {
       if (hit < 0) return
       assert.deepEqual(JSON.parse(batch.raw(hit).toString()), expected)
       if (typeof expected === 'string') assert.equal(batch.text(hit), expected)
-      if (batch.kind(hit) === Kind.number) assert.equal(String(expected), batch.text(hit))
+      if (batch.kind(hit) === ValueKind.number) assert.equal(String(expected), batch.text(hit))
     }),
     RUNS,
   )
 })
 
-/** Turns drawn numbers into edits of hits: 0 deletes, 1 to 3 replace, others keep. Returns what the model has to do. */
+/** Turns random numbers into edits of hits: 0 deletes, 1 to 3 replace, others keep. Returns the same edits for the model. */
 function editHits(batch: Batch, draws: readonly number[], values: readonly string[]) {
-  const told = new Map<number, string | null>()
+  const changes = new Map<number, string | null>()
   for (let hit = 0; hit < batch.edits.length; hit++) {
     const draw = draws[hit % draws.length]
     if (draw > 3 || batch.edits[hit] === Edit.shadowed) continue
     const value = draw === 0 ? null : values[draw % values.length]
     batch.edit(hit, value === null ? Edit.delete : batch.token(Buffer.from(value)))
-    told.set(batch.span(hit).start, value === null ? null : bytesOf(value))
+    changes.set(batch.span(hit).start, value === null ? null : bytesOf(value))
   }
-  return (node: Node): string | null | undefined => (node.steps.length === 0 ? undefined : told.get(node.start))
+  return (node: Node): string | null | undefined => (node.steps.length === 0 ? undefined : changes.get(node.start))
 }
 
 const draws = fc.array(fc.nat({ max: 6 }), { minLength: 1, maxLength: 7 })
 const replacements = fc.array(valueText, { minLength: 1, maxLength: 3 })
 
-void test('edits leave exactly what they should, and nothing else is touched', () => {
+void test('edits change the edited values and nothing else', () => {
   fc.assert(
     fc.property(recordText, pathTexts, draws, replacements, (line, texts, drawn, values) => {
       const { paths } = addAll(texts)
@@ -152,7 +152,7 @@ void test('edits leave exactly what they should, and nothing else is touched', (
   )
 })
 
-void test('replacements keep every other byte, spacing included', () => {
+void test('replacements keep every other byte, including spacing', () => {
   fc.assert(
     fc.property(recordText, pathTexts, draws, replacements, (line, texts, drawn, values) => {
       const { paths } = addAll(texts)
@@ -173,7 +173,7 @@ void test('replacements keep every other byte, spacing included', () => {
   )
 })
 
-void test('edits survive a path that is added behind them', () => {
+void test('edits survive a path that is added after them', () => {
   fc.assert(
     fc.property(recordText, pathTexts, pathTexts, draws, replacements, (line, early, late, drawn, values) => {
       const { paths } = addAll(early)
@@ -187,7 +187,7 @@ void test('edits survive a path that is added behind them', () => {
   )
 })
 
-void test('a hit reads as it will be written', () => {
+void test('a hit reads as it is written later', () => {
   fc.assert(
     fc.property(recordText, pathTexts, plainPathText, draws, replacements, (line, texts, asked, drawn, values) => {
       const { paths } = addAll(texts)
@@ -207,7 +207,7 @@ void test('a hit reads as it will be written', () => {
   )
 })
 
-void test('set changes the value that counts, removes its twins, and nothing else', () => {
+void test('set changes the effective value, removes its duplicates, and changes nothing else', () => {
   fc.assert(
     fc.property(recordText, plainPathText, (line, text) => {
       const segments = parsePath(text)
@@ -227,7 +227,7 @@ void test('set changes the value that counts, removes its twins, and nothing els
   )
 })
 
-void test('set makes what is missing', () => {
+void test('set creates missing objects', () => {
   fc.assert(
     fc.property(recordText, fc.constantFrom('new', 'a.new', 'a.b.new', 'new.b.c', '["n w"]'), (line, text) => {
       const keys = parsePath(text).flatMap((segment) => (segment.kind === 'keys' ? segment.keys : []))
@@ -253,7 +253,7 @@ void test('set makes what is missing', () => {
   )
 })
 
-void test('delete removes every twin, on every path', () => {
+void test('delete removes every duplicate, on every path', () => {
   fc.assert(
     fc.property(recordText, pathText, (line, text) => {
       const segments = parsePath(text)
@@ -268,7 +268,7 @@ void test('delete removes every twin, on every path', () => {
   )
 })
 
-/** A changed copy: numbers drawn decide for each member whether it stays, goes, is replaced or is changed inside. */
+/** A changed copy: random numbers decide for each member whether it stays, is removed, is replaced or is changed inside. */
 function mutate(value: Json, next: () => number, depth: number): Json {
   if (typeof value !== 'object' || value === null || depth === 0) return next() % 2 === 0 ? value : 'new'
   if (Array.isArray(value)) {
@@ -286,7 +286,7 @@ function mutate(value: Json, next: () => number, depth: number): Json {
   return Object.fromEntries(members)
 }
 
-void test('a returned object is written as it is, and what is the same keeps its bytes', () => {
+void test('writes a returned object, and keeps the bytes of unchanged values', () => {
   fc.assert(
     fc.property(recordText, fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 15 }), (line, numbers) => {
       const record = recordView(openOne(line), 0)
@@ -296,7 +296,7 @@ void test('a returned object is written as it is, and what is the same keeps its
       try {
         changed = changedLine(record, returned)
       } catch (error) {
-        // A number that JavaScript cannot hold cannot be written anew: where it has no bytes of its own the line is refused.
+        // JavaScript cannot represent some numbers. If such a number has to be rewritten, writing the line throws.
         assert.ok(line.includes('1e400'), String(error))
         assert.ok(error instanceof SluiceError && error.code === 'VALUE_INVALID')
         return
@@ -313,7 +313,7 @@ void test('a returned object is written as it is, and what is the same keeps its
   )
 })
 
-void test('an object without changes gives the very bytes', () => {
+void test('an object without changes keeps all bytes', () => {
   fc.assert(
     fc.property(recordText, (line) => {
       const record = recordView(openOne(line), 0)
@@ -342,7 +342,7 @@ function describeAll(batches: readonly Batch[], lineOffset: number): string[] {
   )
 }
 
-void test('wherever a chunk is split, the same records come out', () => {
+void test('gives the same records wherever the input is split', () => {
   const anyLine = fc.oneof(
     { weight: 4, arbitrary: recordText },
     fc.constantFrom('', ' \t', '[1]', '{', 'nul', '{"a":1}\r', '\u00e9'),

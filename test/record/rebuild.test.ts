@@ -28,7 +28,7 @@ function balance(batch: Batch): number {
   return batch.tallies.read + batch.tallies.added - batch.live - dropped - batch.rejects.length
 }
 
-void test('lines take the place of their records; rejects, numbers, groups and digests come along', () => {
+void test('replaces records by their lines, and moves rejects, line numbers, groups and digests', () => {
   const paths = new Paths()
   const secret = paths.add('secret')
   const batch = open(['{"n":0}', '{"n":1,"secret":"x"}', '[', '{"n":3}', '', '{"n":4}'], paths)
@@ -36,9 +36,9 @@ void test('lines take the place of their records; rejects, numbers, groups and d
     keys: Uint32Array.from({ length: 20 }, (_, n) => n),
     buckets: Int32Array.of(5, 6, 7, 8, 9),
   }
-  batch.drop(0, 'dull')
+  batch.drop(0, 'boring')
   batch.edit(batch.hit(1, secret), batch.token(Buffer.from('"[redacted]"')))
-  batch.reject(1, 'BAD', 'judge', 'why')
+  batch.reject(1, 'BAD', 'validate', 'why')
   assert.equal(balance(batch), 0)
 
   const [next, ...others] = rebuild(batch, [...made(3, '{"n":30}', '{"n":31}', '{"n":32}'), ...made(4, '{"n":40}')])
@@ -85,7 +85,7 @@ void test('lines take the place of their records; rejects, numbers, groups and d
   assert.equal(balance(next), 0)
 })
 
-void test('groups are those of the first split when a batch is rebuilt again', () => {
+void test('keeps the groups of the first split when a batch is rebuilt again', () => {
   const batch = open(['{}', '{}'])
   const [first] = rebuild(batch, [...made(0, '{}', '{}'), ...made(1, '{}')])
   const [second] = rebuild(first, [...made(0, '{}'), ...made(1, '{}', '{}'), ...made(2, '{}')])
@@ -97,7 +97,7 @@ void test('groups are those of the first split when a batch is rebuilt again', (
   assert.equal(balance(second), 0)
 })
 
-void test('lines from a dropped record count as added', () => {
+void test('counts lines from a dropped record as added', () => {
   const batch = open(['{"n":0}', '{"n":1}'])
   batch.drop(0, 'held back')
   batch.drop(1, 'held back')
@@ -105,7 +105,7 @@ void test('lines from a dropped record count as added', () => {
   assert.deepEqual([next.live, next.tallies.added, balance(next)], [1, 1, 0])
 })
 
-void test('lines that were made of no record come last, count as added and have no digest', () => {
+void test('puts lines made from no record last, counts them as added and gives them no digest', () => {
   const batch = open(['{"n":0}'])
   batch.digests = { keys: Uint32Array.of(1, 2, 3, 4), buckets: Int32Array.of(5) }
   const [next] = rebuild(batch, [...made(0, '{"n":0}'), ...made(1, '{"sum":1}', '{"sum":2}')])
@@ -119,51 +119,51 @@ void test('lines that were made of no record come last, count as added and have 
   assert.deepEqual([alone.live, alone.tallies.added, alone.lineOf(0), balance(alone)], [1, 1, 10, 0])
 })
 
-void test('a batch without live records rebuilds to one that carries the rest', () => {
+void test('rebuilds a batch without live records to a batch with its position and rejects', () => {
   const batch = open(['{"n":0}'])
-  batch.drop(0, 'dull')
+  batch.drop(0, 'boring')
   const [next, ...others] = rebuild(batch, [])
   assert.equal(others.length, 0)
   assert.deepEqual([next.count, next.position, next.rejects.length, balance(next)], [0, 'here', 1, 0])
 })
 
-void test('where the index is full a batch becomes several, and each one balances', () => {
+void test('splits a batch if the index is full, and every part balances', () => {
   const batch = open(['{"n":0}', '[', '{"n":1}'])
-  batch.reject(2, 'BAD', 'judge')
-  const chunks = rebuild(batch, made(0, ...Array.from({ length: 2 * MAX_RECORDS }, (_, n) => `{"n":${n}}`)))
+  batch.reject(2, 'BAD', 'validate')
+  const parts = rebuild(batch, made(0, ...Array.from({ length: 2 * MAX_RECORDS }, (_, n) => `{"n":${n}}`)))
   assert.deepEqual(
-    chunks.map(({ count }) => count),
+    parts.map(({ count }) => count),
     [MAX_RECORDS, MAX_RECORDS, 2],
   )
   assert.deepEqual(
-    chunks.map(({ continues }) => continues),
+    parts.map(({ continues }) => continues),
     [true, true, false],
   )
   assert.deepEqual(
-    chunks.map(({ position }) => position),
+    parts.map(({ position }) => position),
     [undefined, undefined, 'here'],
   )
   assert.deepEqual(
-    chunks.map(({ number }) => number),
+    parts.map(({ number }) => number),
     [4, 4, 4],
   )
-  assert.deepEqual(chunks.map(balance), [0, 0, 0])
+  assert.deepEqual(parts.map(balance), [0, 0, 0])
   assert.deepEqual(
-    chunks.map(({ rejects }) => rejects.map(({ record }) => record)),
+    parts.map(({ rejects }) => rejects.map(({ record }) => record)),
     [[], [], [0, 1, -1]],
   )
   assert.equal(
-    chunks.reduce((sum, { tallies }) => sum + tallies.read, 0),
+    parts.reduce((sum, { tallies }) => sum + tallies.read, 0),
     4,
   )
   assert.equal(
-    chunks.reduce((sum, { tallies }) => sum + tallies.added, 0),
+    parts.reduce((sum, { tallies }) => sum + tallies.added, 0),
     2 * MAX_RECORDS - 1,
   )
-  assert.equal(chunks[2].groupOf(1), 2)
+  assert.equal(parts[2].groupOf(1), 2)
 })
 
-void test('the chunks of a chunk all continue but the last of the last', () => {
+void test('parts of a part all continue, except the last part of the last part', () => {
   const bytes = Buffer.from('{}\n'.repeat(MAX_RECORDS + 1))
   const [first, last] = openBatches({ bytes }, { partition: '', number: 0, paths: new Paths(), limits: defaultLimits })
   assert.deepEqual(
@@ -176,7 +176,7 @@ void test('the chunks of a chunk all continue but the last of the last', () => {
   )
 })
 
-void test('a new line that is not a record within the limits is rejected in the name of the stage', () => {
+void test('rejects a new line that is not a record within the limits, with the name of the stage', () => {
   const batch = open(['{"n":0}', '{"n":1}', '{"n":2}', '{"n":3}'])
   const deep = '{"a":'.repeat(65) + '1' + '}'.repeat(65)
   const [next] = rebuild(batch, [...made(0, '{'), ...made(1, deep), ...made(2, ' '), ...made(3, '{"n":3}')], 'shell')
@@ -192,7 +192,7 @@ void test('a new line that is not a record within the limits is rejected in the 
   assert.equal(balance(next), 0)
 })
 
-void test('a record that is lost is an error, and so is a line without a record', () => {
+void test('throws for a live record without a line, and for a line without a record', () => {
   const batch = open(['{"n":0}', '{"n":1}'])
   assert.throws(() => rebuild(batch, made(1, '{}')), { code: 'LEDGER_MISMATCH' })
   assert.throws(() => rebuild(batch, [...made(0, '{}'), ...made(1, '{}'), ...made(0, '{}')]), {

@@ -12,12 +12,12 @@ import { appendMembers } from '../../src/record/reuse-lines.ts'
 import type { NewLine } from '../../src/record/reuse-lines.ts'
 import { pathText, recordText, valueText } from './arbitrary.ts'
 
-/** What one of the tests draws for a record: what earlier stages did to it, and what this one makes of it. */
+/** A random record, its treatment by earlier stages, and the lines that this stage makes from it. */
 interface Drawn {
   readonly text: string
   readonly before: 'live' | 'dropped' | 'rejected'
   readonly edits: readonly number[]
-  readonly made: readonly ('kept' | 'extended' | 'changed' | 'broken')[]
+  readonly made: readonly ('unchanged' | 'extended' | 'changed' | 'broken')[]
 }
 
 const drawn = fc.record<Drawn>({
@@ -25,8 +25,8 @@ const drawn = fc.record<Drawn>({
   before: fc.constantFrom('live', 'live', 'live', 'live', 'dropped', 'rejected'),
   edits: fc.oneof(fc.constant([]), fc.array(fc.nat({ max: 6 }), { minLength: 1, maxLength: 5 })),
   made: fc.oneof(
-    { weight: 4, arbitrary: fc.constant(['kept'] as const) },
-    fc.array(fc.constantFrom('kept', 'extended', 'changed', 'broken'), { minLength: 1, maxLength: 3 }),
+    { weight: 4, arbitrary: fc.constant(['unchanged'] as const) },
+    fc.array(fc.constantFrom('unchanged', 'extended', 'changed', 'broken'), { minLength: 1, maxLength: 3 }),
   ),
 })
 const members = fc.constantFrom('"new":1', '"new":{"a":[{"b":null}]},"n2":"\u00e9"', '"n3":[[1],{"password":"x"}]')
@@ -34,7 +34,7 @@ const pathTexts = fc.uniqueArray(fc.oneof(pathText, fc.constantFrom('new', 'new.
   maxLength: 6,
 })
 
-test('a batch that was spliced is what a scan would have made of its lines', () => {
+test('builds the same index from reused lines as a scan of all lines', () => {
   let untouched = 0
   fc.assert(
     fc.property(
@@ -63,14 +63,14 @@ test('a batch that was spliced is what a scan would have made of its lines', () 
           if (batch.states[record] !== RecordState.live) continue
           for (const kind of draw.made) {
             const own = batch.line(record)
-            if (kind === 'kept') lines.push({ from: record, text: own })
+            if (kind === 'unchanged') lines.push({ from: record, text: own })
             if (kind === 'extended') lines.push({ from: record, members: added, text: appendMembers(own, added) })
             if (kind === 'changed' || kind === 'broken') {
               const bytes = Buffer.from(kind === 'broken' ? other.slice(0, -1) : other)
               lines.push({ from: record, bytes, text: bytes })
             }
           }
-          if (draw.made.every((kind) => kind === 'kept')) untouched++
+          if (draw.made.every((kind) => kind === 'unchanged')) untouched++
         }
         const late = Buffer.from(other)
         lines.push({ from: batch.count, bytes: late, text: late })
@@ -93,11 +93,11 @@ function prepare(batch: Batch, record: number, { before, edits }: Drawn, value: 
     const draw = edits[hit % edits.length]
     if (draw < 2 && batch.edits[hit] !== Edit.shadowed) batch.edit(hit, draw === 0 ? Edit.delete : batch.token(token))
   }
-  if (before === 'dropped') batch.drop(record, 'dull')
-  if (before === 'rejected') batch.reject(record, 'BAD', 'judge')
+  if (before === 'dropped') batch.drop(record, 'boring')
+  if (before === 'rejected') batch.reject(record, 'BAD', 'validate')
 }
 
-/** The lines, and what belongs to them, in order: those given, and those of rejected records before them. */
+/** Checks all lines and their data in order: the given lines, preceded by those of rejected records. */
 function assertLines(
   made: Batch,
   batch: Batch,
@@ -123,12 +123,12 @@ function assertLines(
         { bytes: Buffer.concat([text, Buffer.from('\n')]) },
         { partition: '', number: 0, paths: batch.paths, limits: batch.limits },
       )
-      const kept = bytes === undefined && added === undefined
-      assert.deepEqual(made.line(record), kept ? batch.line(from) : alone.line(0))
-      assert.equal(made.states[record], kept ? RecordState.live : alone.states[0])
+      const unchanged = bytes === undefined && added === undefined
+      assert.deepEqual(made.line(record), unchanged ? batch.line(from) : alone.line(0))
+      assert.equal(made.states[record], unchanged ? RecordState.live : alone.states[0])
       assert.equal(
         made.rejects.find((candidate) => candidate.record === record)?.code,
-        kept ? undefined : alone.rejects[0]?.code,
+        unchanged ? undefined : alone.rejects[0]?.code,
       )
       assert.equal(made.lineOf(record), from < batch.count ? batch.lineOf(from) : 5)
       assert.equal(made.groupOf(record), from < batch.count ? batch.groupOf(from) : NO_GROUP)
@@ -137,7 +137,7 @@ function assertLines(
         [...(made.digests?.keys.subarray(4 * record, 4 * record + 4) ?? [])],
         [0, 1, 2, 3].map((word) => (from < batch.count ? (4 * from + word) * 7 : 0)),
       )
-      if (kept) assertSameHits(made, record, batch, from, paths)
+      if (unchanged) assertSameHits(made, record, batch, from, paths)
       else assertSameHits(made, record, alone, 0, paths)
     }
   }
@@ -158,7 +158,7 @@ function describeHits(batch: Batch, record: number, path: Path): string[] {
   )
 }
 
-test('edits of lines that were kept go on, and can be made again', () => {
+test('keeps the edits of unchanged lines, and allows further edits', () => {
   const paths = new Paths()
   const [a, b] = [paths.add('a'), paths.add('b')]
   const [batch] = openBatches(
@@ -174,7 +174,7 @@ test('edits of lines that were kept go on, and can be made again', () => {
   assert.equal(batch.assemble().toString(), '{"a":1,"b":2}\n{"a":"x","b":4}\n')
 })
 
-test('paths that came behind the scan are found in what was spliced', () => {
+test('finds paths that were added after the scan in reused lines', () => {
   const paths = new Paths()
   const [batch] = openBatches(
     { bytes: Buffer.from('{"a":1}\n{"a":2}\n') },
@@ -190,18 +190,18 @@ test('paths that came behind the scan are found in what was spliced', () => {
   assert.equal(made.text(made.hit(1, a)), '2')
 })
 
-test('records that no index holds together are split as by a scan', () => {
+test('splits records that one index cannot hold, like a scan', () => {
   const [batch] = openBatches(
     { bytes: Buffer.from('{"a":1}\n{"a":2}\n') },
     { partition: '', number: 0, paths: new Paths(), limits: defaultLimits },
   )
   batch.edit(batch.hit(0, batch.paths.add('a')), batch.token(Buffer.from('"x"')))
   const twice = [0, 1].flatMap((from) => Array.from({ length: MAX_RECORDS }, () => ({ from })))
-  const chunks = rebuild(batch, twice)
+  const parts = rebuild(batch, twice)
   assert.deepEqual(
-    chunks.map(({ count }) => count),
+    parts.map(({ count }) => count),
     [MAX_RECORDS, MAX_RECORDS],
   )
-  assert.equal(chunks[0].line(7).toString(), '{"a":"x"}')
-  assert.equal(chunks[1].line(7).toString(), '{"a":2}')
+  assert.equal(parts[0].line(7).toString(), '{"a":"x"}')
+  assert.equal(parts[1].line(7).toString(), '{"a":2}')
 })

@@ -4,10 +4,10 @@ import { Paths } from '../../src/record/paths/path.ts'
 import {
   defaultLimits,
   DUPLICATE_KEYS,
-  Fault,
+  LineFault,
   FAULT_MASK,
   HIT_STRIDE,
-  Kind,
+  ValueKind,
   MAX_HITS,
   MAX_RECORDS,
   RECORD_STRIDE,
@@ -36,7 +36,7 @@ function nested(depth: number): string {
   return '{"a":'.repeat(depth) + '1' + '}'.repeat(depth)
 }
 
-/** An object around arrays. */
+/** Wraps arrays into an object. */
 function mixed(depth: number): string {
   return `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
 }
@@ -62,7 +62,7 @@ function kindOf(number: string): number {
   return index.hits[0] >>> 16
 }
 
-/** Blank lines are no records. */
+/** Blank lines are not records. */
 const cases = Object.entries(values).flatMap(([about, texts]) =>
   texts
     .filter((text) => !text.includes('\n'))
@@ -71,28 +71,28 @@ const cases = Object.entries(values).flatMap(([about, texts]) =>
     ),
 )
 
-void test('there are many grammar cases, and both verdicts are common among them', () => {
+void test('has many grammar cases, valid and invalid', () => {
   const right = cases.filter(([, line]) => verdict(line) !== 'syntax')
   assert.ok(cases.length > 1000)
   assert.ok(right.length > 300 && cases.length - right.length > 300)
 })
 
 for (const about of Object.keys(values)) {
-  void test(`a line is accepted exactly when JSON.parse accepts it: ${about}`, () => {
+  void test(`accepts a line exactly if JSON.parse does: ${about}`, () => {
     for (const [, line] of cases.filter(([name]) => name === about)) {
       assert.deepEqual(faults(scan(lines(line), pathsOf('**'))), [verdict(line)], JSON.stringify(line))
     }
   })
 }
 
-void test('a faulty line takes no other line with it', () => {
+void test('a faulty line does not affect other lines', () => {
   const all = cases.map(([, line]) => line)
   const index = scan(lines(...all), pathsOf('a'))
   assert.deepEqual(faults(index), all.map(verdict))
 })
 
 for (const [about, bytes] of Object.entries(byteCases)) {
-  void test(`bytes are judged as TextDecoder judges them: ${about}`, () => {
+  void test(`accepts the bytes that TextDecoder accepts: ${about}`, () => {
     let expected = 'none'
     try {
       new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes))
@@ -104,13 +104,13 @@ for (const [about, bytes] of Object.entries(byteCases)) {
   })
 }
 
-void test('a line that is not UTF-8 has no hits, whatever else it is', () => {
+void test('a line that is not UTF-8 has no hits', () => {
   const index = scan(lines(Buffer.from('7b2261223a22ff227d', 'hex'), '{"a":1}'), pathsOf('a'))
   assert.equal(index.hits.length, HIT_STRIDE)
   assert.deepEqual([...index.columns], [0, 1])
 })
 
-void test('numbers that JavaScript might print in another way are unusual', () => {
+void test('marks numbers as unusual that JavaScript may print differently', () => {
   const plain = [
     '0',
     '1',
@@ -141,18 +141,18 @@ void test('numbers that JavaScript might print in another way are unusual', () =
     '0e0',
     '0.0',
   ]
-  for (const number of plain) assert.equal(kindOf(number), Kind.number, number)
-  for (const number of unusual) assert.equal(kindOf(number), Kind.unusual, number)
+  for (const number of plain) assert.equal(kindOf(number), ValueKind.number, number)
+  for (const number of unusual) assert.equal(kindOf(number), ValueKind.unusual, number)
   for (const number of plain) assert.equal(String(Number(number)), number)
 })
 
-void test('each kind of value is told apart', () => {
+void test('distinguishes the kinds of values', () => {
   const index = scan(lines('{"a":["x","\\n",{},[],true,false,null,1,1.0]}'), pathsOf('a[*]'))
   const kinds = Array.from({ length: 9 }, (_, hit) => index.hits[HIT_STRIDE * hit] >>> 16)
   assert.deepEqual(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
 
-void test('a record reaches from its brace to its brace, and line numbers count what is not a record', () => {
+void test('a record extends from brace to brace, and line numbers count lines that are not records', () => {
   const text = ' \t{"a":1} \r\n\n \r\n{"a":2}\n\t\n[1]\r\n'
   const index = scan(Buffer.from(text), pathsOf('a'))
   assert.equal(index.count, 3)
@@ -164,22 +164,22 @@ void test('a record reaches from its brace to its brace, and line numbers count 
   assert.deepEqual(spelled, ['{"a":1}', '{"a":2}', '[1]'])
 })
 
-void test('without blank lines there are no line numbers to keep', () => {
+void test('stores no line numbers if there are no blank lines', () => {
   assert.equal(scan(lines('{}', '{}'), pathsOf()).lineNumbers, undefined)
 })
 
-void test('nothing but blank lines is no record', () => {
+void test('blank lines contain no record', () => {
   const index = scan(Buffer.from('\n \n\r\n'), pathsOf('a'))
   assert.deepEqual([index.count, index.scanned, index.lines], [0, 5, 3])
 })
 
-void test('nesting is allowed up to the limit and refused beyond it', () => {
+void test('accepts nesting up to the limit and rejects it beyond', () => {
   const index = scan(lines(nested(64), nested(65), mixed(64), mixed(65), '{}'), pathsOf('**.a'))
   assert.deepEqual(faults(index), ['none', 'depth', 'none', 'depth', 'none'])
   assert.deepEqual(faults(scan(lines('{}', '{"a":[]}'), pathsOf(), { maxDepth: 1, maxLine: 99 })), ['none', 'depth'])
 })
 
-void test('nesting that would exhaust a stack is a fault, not an exception', () => {
+void test('nesting that would overflow a stack is a fault, not an exception', () => {
   const deep = ['{"a":', '['].map((open) => open.repeat(6000))
   assert.deepEqual(faults(scan(lines(...deep, `{"a":${'['.repeat(200_000)}`), pathsOf('**'))), [
     'depth',
@@ -193,7 +193,7 @@ void test('nesting that would exhaust a stack is a fault, not an exception', () 
   assert.deepEqual([faults(index), index.hits.length / HIT_STRIDE], [['none'], 6000])
 })
 
-void test('a line is as long as its bytes, whitespace included, without the carriage returns at its end', () => {
+void test('the length of a line includes whitespace, but not the carriage returns at its end', () => {
   const limits = { maxDepth: 64, maxLine: 10 }
   assert.deepEqual(
     faults(
@@ -215,7 +215,7 @@ void test('a line is as long as its bytes, whitespace included, without the carr
   )
 })
 
-void test('a plain path that matches twice is flagged, on whatever level its keys are doubled', () => {
+void test('flags a plain path that matches twice, whatever level has the duplicate key', () => {
   const doubled = [
     '{"a":1,"a":2}',
     '{"a":1,"\\u0061":2}',
@@ -241,7 +241,7 @@ void test('a plain path that matches twice is flagged, on whatever level its key
   assert.deepEqual(flagged, [...doubled.map(() => true), ...single.map(() => false)])
 })
 
-void test('a key is what it spells', () => {
+void test('compares decoded keys', () => {
   const spelled = ['password', 'pass\\u0077ord', '\\u0070\\u0061\\u0073\\u0073\\u0077\\u006f\\u0072\\u0064']
   const others = ['Password', 'password ', 'pass\\\\u0077ord', 'passw\u00f6rd', '\uff50assword', 'passwor', 'passwordd']
   const index = scan(lines(...[...spelled, ...others].map((key) => `{"${key}":1}`)), pathsOf('password'))
@@ -251,7 +251,7 @@ void test('a key is what it spells', () => {
   )
 })
 
-void test('a key pattern also meets fullwidth, decomposed and escaped spellings', () => {
+void test('a key pattern also matches fullwidth, decomposed and escaped spellings', () => {
   const keys = [
     'password',
     'PASSWORD',
@@ -269,14 +269,14 @@ void test('a key pattern also meets fullwidth, decomposed and escaped spellings'
   assert.deepEqual([...accents.columns], [1, 2])
 })
 
-void test('where the index is full it ends at a line border and says so', () => {
+void test('ends a full index at a line border and reports the bytes covered', () => {
   const input = lines(...Array.from({ length: MAX_RECORDS + 10 }, () => '{"a":1}'))
   const index = scan(input, pathsOf('a'))
   assert.deepEqual([index.count, index.scanned, index.lines], [MAX_RECORDS, MAX_RECORDS * 8, MAX_RECORDS])
   assert.equal(scan(input.subarray(index.scanned), pathsOf('a')).count, 10)
 })
 
-void test('hits fill an index too, and a record with too many for any index has one of its own', () => {
+void test('ends an index that is full of hits, and gives a record with too many hits an index of its own', () => {
   const half = `{"a":[${Array(MAX_HITS / 2 + 1)
     .fill('1')
     .join(',')}]}`
@@ -299,7 +299,7 @@ void test('hits fill an index too, and a record with too many for any index has 
   ])
 })
 
-void test('an index is its own: later scans do not change it', () => {
+void test('later scans do not change an index', () => {
   const paths = pathsOf('a', '**.b')
   const first = scan(lines('{"a":{"b":1}}'), paths)
   const copy = structuredClone(first)
@@ -309,7 +309,7 @@ void test('an index is its own: later scans do not change it', () => {
   assert.deepEqual(first, copy)
 })
 
-void test('a path added later is in the next index, and the numbers of older ones keep their meaning', () => {
+void test('adds a later path to the next index, and keeps the numbers of older paths', () => {
   const paths = pathsOf('a')
   const before = scan(lines('{"a":1,"b":2}'), paths)
   const b = paths.add('b')
@@ -320,7 +320,7 @@ void test('a path added later is in the next index, and the numbers of older one
   assert.deepEqual(before.accepts[before.hits[0] & 0xffff], [0])
 })
 
-void test('ever new keys do not wear the automaton out', () => {
+void test('ever new keys do not grow the automaton', () => {
   const paths = pathsOf('**./x/', '**./y/.z', 'id')
   for (let batch = 0; batch < 20; batch++) {
     const input = lines(
@@ -332,7 +332,7 @@ void test('ever new keys do not wear the automaton out', () => {
   }
 })
 
-/** Keys for 17 patterns: each meets another combination of them. Together they need more states than an automaton has. */
+/** Keys for 17 patterns: each key matches another combination of them. Together they need more states than an automaton can number. */
 function* combinations(): Generator<string> {
   for (let bits = 1; bits < 1 << 17; bits++) {
     let key = ''
@@ -341,7 +341,7 @@ function* combinations(): Generator<string> {
   }
 }
 
-void test('keys that meet too many combinations of paths end an index early, and no hit is lost', () => {
+void test('ends an index early if keys match too many combinations of paths, and loses no hit', () => {
   const paths = pathsOf(...Array.from({ length: 17 }, (_, letter) => `/${String.fromCharCode(97 + letter)}/.x`))
   const members = [...combinations()].slice(0, 70_000)
   const input = lines(
@@ -366,7 +366,7 @@ void test('keys that meet too many combinations of paths end an index early, and
   assert.equal(one.hits.length, 0)
 })
 
-void test('the default limits are those of the documentation', () => {
+void test('uses the documented default limits', () => {
   assert.deepEqual(defaultLimits, { maxDepth: 64, maxLine: 1_048_576 })
-  assert.equal(Fault.none, 0)
+  assert.equal(LineFault.none, 0)
 })

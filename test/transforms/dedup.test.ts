@@ -11,7 +11,7 @@ import type { StageOptions } from './stage.ts'
 const EVENT = { key: ['id', 'timestamp'], time: 'timestamp', within: '7d' }
 const DAY = 86_400_000
 
-test('keys are of values: escapes, fractions of a second, offsets and number formats do not matter', async () => {
+test('computes keys from values: escapes, fractions of a second, offsets and number formats do not matter', async () => {
   await assertSame(EVENT, [
     '{"id":"a/b","timestamp":"2024-03-04T18:01:42Z"}',
     '{"timestamp":"2024-03-04T18:01:42.000Z", "id" : "a\\/b"}',
@@ -25,7 +25,7 @@ test('keys are of values: escapes, fractions of a second, offsets and number for
   await assertSame({ key: ['a.b'] }, ['{"a":{"b":true}}', '{"x":1,"a":{"c":2,"b" : true}}'])
 })
 
-test('different values have different keys, also where their bytes look alike', async () => {
+test('gives different values different keys, even if their bytes look alike', async () => {
   await assertDifferent({ key: 'v' }, [
     '{"v":"1"}',
     '{"v":1}',
@@ -55,7 +55,7 @@ test('different values have different keys, also where their bytes look alike', 
   ])
 })
 
-test('times are told apart to the nanosecond', async () => {
+test('distinguishes times to the nanosecond', async () => {
   await assertDifferent(EVENT, [
     '{"id":"a","timestamp":"2024-03-04T18:01:42.449220296Z"}',
     '{"id":"a","timestamp":"2024-03-04T18:01:42.449220297Z"}',
@@ -66,25 +66,25 @@ test('times are told apart to the nanosecond', async () => {
   ])
 })
 
-test('only the time field is read as a time', async () => {
+test('treats only the time field as a time', async () => {
   await assertDifferent({ key: ['timestamp'] }, [
     '{"timestamp":"2024-03-04T18:01:42Z"}',
     '{"timestamp":"2024-03-04T18:01:42.0Z"}',
   ])
 })
 
-test('a very long key is hashed whole', async () => {
+test('hashes all bytes of a very long key', async () => {
   const long = 'k'.repeat(100_000)
   await assertDifferent({ key: ['id'] }, [{ id: `${long}a` }, { id: `${long}b` }, { id: long }])
   await assertSame({ key: ['id'] }, [{ id: long }, { x: 1, id: long }])
 })
 
-test('of duplicate keys the one that JSON.parse takes counts', async () => {
+test('uses the duplicate key that JSON.parse takes', async () => {
   await assertSame({ key: 'id' }, ['{"id":"a","id":"b"}', '{"id":"b"}', '{"\\u0069d":"c","id":"b"}'])
   await assertSame({ key: 'o.id', missing: 'pass' }, ['{"o":{"id":"a"},"o":{"id":"b"}}', '{"o":{"id":"b"}}'])
 })
 
-test('a record without a part of the key is rejected: absent, null and empty text are no identity', async () => {
+test('rejects a record if a part of the key is absent, null or an empty string', async () => {
   const records = ['{"id":"a"}', '{"id":"a","timestamp":null}', '{"id":"","timestamp":"2024-03-04T18:01:42Z"}', '{}']
   const { rejects, lines, batches } = await runStage(dedup, EVENT, [
     ...records,
@@ -105,7 +105,7 @@ test('a record without a part of the key is rejected: absent, null and empty tex
   assert.notEqual(digests[4], '0,0,0')
 })
 
-test('with missing: pass such a record goes on without a claim', async () => {
+test('lets such a record pass without a dedup key with missing: pass', async () => {
   const { rejects, lines, batches } = await runStage(dedup, { ...EVENT, missing: 'pass' }, [{ id: 'a' }, { id: 'a' }])
   assert.deepEqual(rejects, [])
   assert.equal(lines.length, 2)
@@ -113,7 +113,7 @@ test('with missing: pass such a record goes on without a claim', async () => {
   assert.deepEqual([...(batches[0].digests?.buckets ?? [])], [NO_DEDUP_BUCKET, NO_DEDUP_BUCKET])
 })
 
-test('a claim lies in the bucket of its day; absurd and odd times have none', async () => {
+test('assigns the dedup bucket of the day, and none to absurd and invalid times', async () => {
   const { batches } = await runStage(dedup, EVENT, [
     { id: 'a', timestamp: '2024-03-04T00:00:00Z' },
     { id: 'a', timestamp: '2024-03-03T23:59:59.999Z' },
@@ -131,7 +131,7 @@ test('a claim lies in the bucket of its day; absurd and odd times have none', as
   assert.notEqual(soon.batches[0].digests?.buckets[0], NO_DEDUP_BUCKET)
 })
 
-test('the hash key decides about the digests, and nothing else does', async () => {
+test('computes digests that depend on the hash key and the record only', async () => {
   const record = { id: 'a', timestamp: '2024-03-04T00:00:00Z' }
   const [first] = await keysOf(EVENT, [record], { hashKey: Buffer.alloc(16, 1) })
   const [again] = await keysOf(EVENT, [record], { hashKey: Buffer.alloc(16, 1) })
@@ -140,14 +140,14 @@ test('the hash key decides about the digests, and nothing else does', async () =
   assert.notEqual(first, other)
 })
 
-test('the content word is the same for the same bytes and another for other content', async () => {
+test('gives equal content equal content hashes, and changed content another one', async () => {
   const { batches } = await runStage(dedup, { key: 'id' }, ['{"id":"a","v":1}', '{"id":"a","v":2}', '{"id":"a","v":1}'])
   const keys = batches[0].digests?.keys ?? []
   assert.equal(keys[3], keys[11])
   assert.notEqual(keys[3], keys[7])
 })
 
-test('each record has the digest that it has alone, whichever of its neighbours have none', async () => {
+test('gives each record the same digest as alone, whichever neighbours have no key', async () => {
   const lines = Array.from({ length: 12 }, (_, at) => `{"id":"event ${at}","v":${at * at}}`)
   const alone: string[] = []
   for (const line of lines) {
@@ -168,7 +168,7 @@ test('each record has the digest that it has alone, whichever of its neighbours 
   )
 })
 
-test('dropped and rejected records have no digest', async () => {
+test('computes no digest for dropped and rejected records', async () => {
   const { batches } = await runStage(dedup, { key: 'id' }, [{ id: 'a' }, { id: 'b' }, { id: 'c' }], {
     before(batch) {
       batch.drop(0, 'filter')
@@ -180,7 +180,7 @@ test('dropped and rejected records have no digest', async () => {
   assert.notEqual(digests[2], '0,0,0')
 })
 
-test('what an earlier stage has put in place of a value is what counts', async () => {
+test('uses the replacement that an earlier stage put in place of a value', async () => {
   const rules = [{ path: 'id', action: 'hmac', key: 'k' }]
   const { batches } = await runStage(redact, { preset: 'none', rules }, [{ id: 'a' }, { id: 'a', x: 1 }, { id: 'b' }])
   const pseudonyms = batches[0].assemble().toString().trim().split('\n')
@@ -196,7 +196,7 @@ test('what an earlier stage has put in place of a value is what counts', async (
   assert.deepEqual(digestsOf(both[0].digests), transform)
 })
 
-test('check wants plain paths, a time in the key, and a time for within', async () => {
+test('check requires plain paths, a time that is part of the key, and a time for within', async () => {
   assert.deepEqual(await checkStage(dedup, EVENT), [])
   assert.deepEqual(await checkStage(dedup, { key: 'id' }), [])
   assert.deepEqual(await placesOf({ key: ['id', 'tags[*]'] }), ['key.1'])

@@ -10,19 +10,19 @@ const RECORDS = [
   {},
 ]
 
-test('keep lets matching records through and counts the others as dropped', async () => {
+test('keep lets matching records pass and counts the others as dropped', async () => {
   const outcome = await runStage(filter, { keep: { service: ['sso', 'radius'], success: false } }, RECORDS)
   assert.deepEqual(outcome.lines, ['{"service":"sso","success":false}'])
   assert.deepEqual(outcome.dropped, { filter: 3 })
 })
 
-test('drop takes matching records out', async () => {
+test('drop removes matching records', async () => {
   const outcome = await runStage(filter, { drop: { service: '/^s/' } }, RECORDS)
   assert.deepEqual(outcome.lines, ['{"service":"ldap","success":false}', '{}'])
   assert.deepEqual(outcome.dropped, { filter: 2 })
 })
 
-test('records that are dropped or rejected already are not counted again', async () => {
+test('does not count records again that are already dropped or rejected', async () => {
   const outcome = await runStage(filter, { drop: { service: { exists: true } } }, RECORDS, {
     before(batch) {
       batch.reject(0, 'NO_OWNER', 'owner')
@@ -33,7 +33,7 @@ test('records that are dropped or rejected already are not counted again', async
   assert.equal(outcome.rejects.length, 1)
 })
 
-test('check wants exactly one of keep and drop, with a test in it', async () => {
+test('check requires exactly one of keep and drop, with at least one test', async () => {
   assert.deepEqual(await checkStage(filter, { keep: { a: 1 } }), [])
   for (const config of [{}, { keep: { a: 1 }, drop: { a: 1 } }, { keep: {} }]) {
     assert.equal((await checkStage(filter, config)).length, 1)

@@ -11,7 +11,7 @@ import { checkStage, parse, runStage } from './stage.ts'
 
 const M = '"[redacted]"'
 
-test('secrets are masked at any depth, whatever their key is spelled like', async () => {
+test('masks secrets at any depth, however the key is spelled', async () => {
   await assertRedacted({}, [
     ['{"password":"hunter2"}', `{"password":${M}}`],
     ['{ "a" : [ {"ApiKey" : "x", "b":1} ] }', `{ "a" : [ {"ApiKey" : ${M}, "b":1} ] }`],
@@ -23,7 +23,7 @@ test('secrets are masked at any depth, whatever their key is spelled like', asyn
   ])
 })
 
-test('booleans, numbers and null under such keys are no secrets, nor are objects of booleans', async () => {
+test('does not mask booleans, numbers, null and objects of booleans under secret names', async () => {
   const line = '{"sso_token_success":true,"auth_methods":{"password":{"success":true}},"totp":12,"recovery":null}'
   await assertRedacted({}, [
     [line, line],
@@ -35,7 +35,7 @@ test('booleans, numbers and null under such keys are no secrets, nor are objects
   ])
 })
 
-test('a change is masked on both sides when its field names a secret', async () => {
+test('masks both sides of a change whose field names a secret', async () => {
   await assertRedacted({}, [
     [
       '{"changes":[{"field":"password","from":"a","to":"b"},{"field":"name","from":"a","to":"b"}]}',
@@ -61,14 +61,14 @@ test('a change is masked on both sides when its field names a secret', async () 
   ])
 })
 
-test('the payload of a command is masked, whatever it is', async () => {
+test('masks the payload of a command, whatever it is', async () => {
   await assertRedacted({}, [
     ['{"service":"mdm","command":{"id":1,"payload":"<plist>"}}', `{"service":"mdm","command":{"id":1,"payload":${M}}}`],
     ['{"command":{"payload":{"a":[1]}},"payload":1}', `{"command":{"payload":${M}},"payload":1}`],
   ])
 })
 
-test('no planted secret of generated events is left, and nothing else is changed', async () => {
+test('removes every planted secret from generated events and changes nothing else', async () => {
   const events = createEventSet({ seed: 5, count: 600, start: Date.UTC(2026, 0, 1), end: Date.UTC(2026, 0, 2) })
   const lines = Array.from({ length: events.count }, (_, at) => events.text(at))
   assert.ok(lines.some((line) => line.includes(SECRET_MARK)))
@@ -80,7 +80,7 @@ test('no planted secret of generated events is left, and nothing else is changed
   }
 })
 
-test('rules mask, drop and pseudonymise wherever their path matches', async () => {
+test('masks, drops and pseudonymises wherever the path of a rule matches', async () => {
   const rules = [
     { path: 'client_ip', action: 'hmac', key: 'secret' },
     { path: 'geoip.{latitude,longitude}', action: 'drop' },
@@ -101,13 +101,13 @@ test('rules mask, drop and pseudonymise wherever their path matches', async () =
   ])
 })
 
-test('pseudonyms depend on the key and on the text alone', async () => {
+test('creates pseudonyms that depend only on the key and the text', async () => {
   const [one, two] = [await pseudonymised('k1'), await pseudonymised('k2')]
   assert.deepEqual(one, { a: parse(hmac('k1', 'x')), b: parse(hmac('k1', 'x')) })
   assert.notDeepEqual(one, two)
 })
 
-test('a condition is about the same array element, or else about the record', async () => {
+test('tests a condition within the same array element, or within the record', async () => {
   const rules = [
     { path: 'changes[*].{from,to}', when: { field: '/phone/i' }, action: 'mask', with: 'P' },
     { path: 'note', when: { service: ['mdm', 'ldap'], 'by.type': { not: 'admin' } }, action: 'drop' },
@@ -130,7 +130,7 @@ test('a condition is about the same array element, or else about the record', as
   ])
 })
 
-test('rules act one after the other, and hmac leaves what is replaced already', async () => {
+test('applies rules in order, and hmac keeps values that are already replaced', async () => {
   const rules = [
     { path: 'password', action: 'hmac', key: 'k' },
     { path: 'token', action: 'drop' },
@@ -144,7 +144,7 @@ test('rules act one after the other, and hmac leaves what is replaced already', 
   ])
 })
 
-test('rejected and dropped records are redacted too', async () => {
+test('redacts rejected and dropped records too', async () => {
   const { batches, rejects } = await runStage(
     redact,
     {},
@@ -161,7 +161,7 @@ test('rejected and dropped records are redacted too', async () => {
   assert.equal(rejects[0].text, `{"password":${M}}`)
 })
 
-test('what an earlier stage has deleted or replaced stays so unless a rule is for it', async () => {
+test('keeps the edits of earlier stages unless a rule matches', async () => {
   const { lines } = await runStage(redact, {}, ['{"password":{"a":1},"token":"x","name":"n"}'], {
     before(batch) {
       const [secret] = batch.hits(0, batch.paths.add('password'))
@@ -173,7 +173,7 @@ test('what an earlier stage has deleted or replaced stays so unless a rule is fo
   assert.deepEqual(lines, [`{"token":${M},"name":"N"}`])
 })
 
-test('check wants a key for hmac, and each option with its action', async () => {
+test('check requires a key for hmac, and each option with its action', async () => {
   assert.deepEqual(await checkStage(redact, {}), [])
   const rules = [
     { path: 'a', action: 'hmac' },
@@ -191,7 +191,7 @@ test('check wants a key for hmac, and each option with its action', async () => 
   assert.equal(nothing.severity, 'warning')
 })
 
-test('redaction agrees with a plain model of it, byte for byte', async () => {
+test('agrees with a simple model of redaction, byte for byte', async () => {
   let masked = 0
   await fc.assert(
     fc.asyncProperty(fc.array(objects, { minLength: 1, maxLength: 8 }), async (trees) => {

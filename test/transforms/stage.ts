@@ -11,7 +11,7 @@ import { defaultLimits } from '../../src/record/scan.ts'
 
 export interface Outcome {
   readonly batches: readonly Batch[]
-  /** Live lines as they now stand. */
+  /** Live lines with their edits. */
   readonly lines: readonly string[]
   readonly rejects: readonly { code: string; detail: string | undefined; line: number; text: string }[]
   readonly dropped: { readonly [reason: string]: number }
@@ -19,11 +19,11 @@ export interface Outcome {
 
 export interface StageOptions {
   readonly hashKey?: Buffer
-  /** Changes the batch as stages before this one would. */
+  /** Changes the batch first, like an earlier stage. */
   readonly before?: (batch: Batch) => void
 }
 
-/** Runs records (or lines) through a transform as a pipeline would, and checks the ledger of every batch that comes out. */
+/** Runs records (or lines) through a transform like a pipeline, and checks the ledger of every resulting batch. */
 export async function runStage<Properties extends TProperties>(
   declaration: TransformDeclaration<Properties>,
   config: { readonly [key: string]: unknown },
@@ -66,7 +66,7 @@ export function outcomeOf(batches: readonly Batch[]): Outcome {
   for (const batch of batches) {
     const { read, added, dropped } = batch.tallies
     const gone = [...dropped.values()].reduce((sum, count) => sum + count, 0)
-    assert.equal(read + added, batch.live + gone + batch.rejects.length, 'the ledger of a batch')
+    assert.equal(read + added, batch.live + gone + batch.rejects.length, 'the ledger of a batch balances')
   }
   const dropped: { [reason: string]: number } = {}
   for (const { tallies } of batches) {
@@ -101,7 +101,7 @@ function withDefaults<Properties extends TProperties>(
   return filled
 }
 
-/** Tests give configurations as `check` would have converted them. */
+/** Tests pass configurations in the form that `check` converts them to. */
 function isConfig<Properties extends TProperties>(value: unknown): value is Config<Properties> {
   return typeof value === 'object'
 }

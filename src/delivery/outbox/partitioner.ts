@@ -4,7 +4,7 @@ import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
 import { parseInstant } from '../../record/json/instant.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
-import { Fault, HIT_STRIDE, Kind } from '../../record/scan.ts'
+import { LineFault, HIT_STRIDE, ValueKind } from '../../record/scan.ts'
 import { DAY, HOUR, MINUTE } from '../../time.ts'
 
 /** What stands for a value that is not there. */
@@ -130,11 +130,11 @@ function instantOf(batch: Batch, record: number, path: Path): number {
   const hit = findHit(batch, record, path)
   if (hit < 0) return NaN
   const kind = batch.kind(hit)
-  if (kind === Kind.string && batch.edits[hit] === Edit.keep) {
+  if (kind === ValueKind.string && batch.edits[hit] === Edit.keep) {
     const { hits } = batch.index
     return parseInstant(batch.bytes, hits[hit * HIT_STRIDE + 2] + 1, hits[hit * HIT_STRIDE + 3] - 1)
   }
-  if (kind !== Kind.string && kind !== Kind.escaped) return NaN
+  if (kind !== ValueKind.string && kind !== ValueKind.escaped) return NaN
   const text = Buffer.from(batch.text(hit))
   return parseInstant(text, 0, text.length)
 }
@@ -143,12 +143,12 @@ function scalarOf(batch: Batch, record: number, path: Path): string | undefined 
   const hit = findHit(batch, record, path)
   if (hit < 0) return undefined
   const kind = batch.kind(hit)
-  return kind === Kind.object || kind === Kind.array || kind === Kind.null ? undefined : batch.text(hit)
+  return kind === ValueKind.object || kind === ValueKind.array || kind === ValueKind.null ? undefined : batch.text(hit)
 }
 
 /** A line that does not parse has no fields, whatever the scanner found before it stopped. */
 function findHit(batch: Batch, record: number, path: Path): number {
-  return record < 0 || batch.fault(record) !== Fault.none ? -1 : batch.hit(record, path)
+  return record < 0 || batch.fault(record) !== LineFault.none ? -1 : batch.hit(record, path)
 }
 
 function formatTime(format: TimeFormat, time: number): string {

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { NO_DEDUP_BUCKET } from '../../record/batch.ts'
 import type { Batch, DedupKey, Reject, RejectId } from '../../record/batch.ts'
 import { NO_GROUP } from '../../record/rebuild.ts'
-import { Fault } from '../../record/scan.ts'
+import { LineFault } from '../../record/scan.ts'
 import { formatRejectId } from './reject-id.ts'
 
 /** What is written of a line that does not parse: nothing but its length and digest, or all of it. */
@@ -27,7 +27,7 @@ export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isPiece
   if (record < 0) return lineOf(read)
   const part = batch.replay?.part === true || isPart(batch, record, isPiece)
   const facts = { ...read, dedupKey: dedupKeyOf(batch, record), ...(part && { part }) }
-  if (batch.fault(record) !== Fault.none) {
+  if (batch.fault(record) !== LineFault.none) {
     return lineOf(unparsed === 'keep' ? { ...facts, ...contentOf(batch.line(record)) } : facts)
   }
   return Buffer.concat([Buffer.from(`${JSON.stringify(facts).slice(0, -1)}${RECORD}`), batch.line(record), CLOSE])

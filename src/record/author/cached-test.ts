@@ -1,40 +1,40 @@
 import { Edit } from '../edits.ts'
 import type { Batch } from '../batch.ts'
-import { HIT_STRIDE, Kind } from '../scan.ts'
+import { HIT_STRIDE, ValueKind } from '../scan.ts'
 
 /**
- * A test of the text of a hit. It remembers what it said of short texts by their bytes, since names of fields and the like come again and again: so
- * the text itself is rarely made.
+ * Makes a test of a text into a test of a hit. It caches results for short texts by their bytes,
+ * because field names and the like repeat; so the text of a hit is rarely decoded.
  */
-export function rememberVerdicts(test: (text: string) => boolean): (batch: Batch, hit: number) => boolean {
+export function cachedTest(test: (text: string) => boolean): (batch: Batch, hit: number) => boolean {
   const lengths = new Uint8Array(SLOTS)
-  const spelled = new Uint8Array(SLOTS * MAX_LENGTH)
-  const answers = new Uint8Array(SLOTS)
+  const texts = new Uint8Array(SLOTS * MAX_LENGTH)
+  const results = new Uint8Array(SLOTS)
 
   return (batch, hit) => {
     const { bytes, edits, index } = batch
     const { hits } = index
     const start = hits[HIT_STRIDE * hit + 2] + 1
     const length = hits[HIT_STRIDE * hit + 3] - 1 - start
-    const isPlain = edits[hit] === Edit.keep && hits[HIT_STRIDE * hit] >>> 16 === Kind.string
+    const isPlain = edits[hit] === Edit.keep && hits[HIT_STRIDE * hit] >>> 16 === ValueKind.string
     if (!isPlain || length > MAX_LENGTH || length === 0) return test(batch.text(hit))
     const slot = slotOf(bytes, start, length)
     const at = slot * MAX_LENGTH
     if (lengths[slot] === length) {
       let same = 0
-      while (same < length && spelled[at + same] === bytes[start + same]) same++
-      if (same === length) return answers[slot] === 1
+      while (same < length && texts[at + same] === bytes[start + same]) same++
+      if (same === length) return results[slot] === 1
     }
-    const answer = test(batch.text(hit))
+    const result = test(batch.text(hit))
     lengths[slot] = length
-    for (let i = 0; i < length; i++) spelled[at + i] = bytes[start + i]
-    answers[slot] = answer ? 1 : 0
-    return answer
+    for (let i = 0; i < length; i++) texts[at + i] = bytes[start + i]
+    results[slot] = result ? 1 : 0
+    return result
   }
 }
 
 const MAX_LENGTH = 32
-/** A text takes the place of another one there. */
+/** Slots of the cache; a text replaces another text in its slot. */
 const SLOTS = 512
 
 function slotOf(bytes: Buffer, start: number, length: number): number {

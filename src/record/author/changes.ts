@@ -1,31 +1,32 @@
-import { spliceBytes } from '../edits.ts'
+import { applyPatches } from '../edits.ts'
 import { skipSpaceBack } from '../json/walk.ts'
-import type { Splice } from '../edits.ts'
+import type { Patch } from '../edits.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import { jsonText, writeJson } from '../json/json-text.ts'
-import { PLACE, readName, readPlaces, readSomePlaces } from '../json/walk.ts'
+import { MEMBER_STRIDE, readName, readMembers, readSomeMembers } from '../json/walk.ts'
 
 /**
- * The line with what differs between the object that was parsed from it and another one. What is the same (identical, or member by member
- * the same) keeps its bytes; of duplicate keys the last counts, and its twins go when it is changed or removed.
+ * Rewrites a line for a changed object. `before` was parsed from the line. Values that are
+ * identical, or equal member by member, keep their bytes. Of duplicate keys the last counts; the
+ * others are removed when it is changed or removed.
  * @throws SluiceError VALUE_INVALID
  */
 export function writeChanges(line: Buffer, before: JsonObject, after: JsonObject, maxDepth: number): Buffer {
   if (before === after) return line
   if (Object.keys(after).length > 0 && !sharesMember(before, after)) return writeJson(after, maxDepth)
-  const splices: Splice[] = []
-  compareObjects({ line, splices }, { key: 0, start: 0, end: line.length }, before, after, maxDepth)
-  return spliceBytes(
+  const patches: Patch[] = []
+  compareObjects({ line, patches }, { key: 0, start: 0, end: line.length }, before, after, maxDepth)
+  return applyPatches(
     line,
     0,
     line.length,
-    splices.toSorted((a, b) => a.start - b.start),
+    patches.toSorted((a, b) => a.start - b.start),
   )
 }
 
 /**
- * The members that an object has behind all those of another one, as JSON text: none gives an empty one. Undefined when it differs in any
- * other way.
+ * The JSON text of the members that `after` has in addition to all members of `before`; empty if
+ * there are none. Undefined if the objects differ in any other way.
  * @throws SluiceError VALUE_INVALID
  */
 export function writeAdded(before: JsonObject, after: JsonObject, maxDepth: number): string | undefined {
@@ -48,48 +49,51 @@ export function writeAdded(before: JsonObject, after: JsonObject, maxDepth: numb
 
 interface Change {
   readonly line: Buffer
-  readonly splices: Splice[]
+  readonly patches: Patch[]
 }
 
-/** Where a value is, and where its member begins (of an element, itself). */
-type Part = Pick<Splice, 'key' | 'start' | 'end'>
+/** The offsets of a value and of its member (of an array element: of the value). */
+type Span = Pick<Patch, 'key' | 'start' | 'end'>
 
 function sharesMember(before: JsonObject, after: JsonObject): boolean {
   return Object.keys(after).some((key) => Object.hasOwn(before, key))
 }
 
-function compare(change: Change, part: Part, before: Json, after: Json, depth: number): void {
+function compare(change: Change, span: Span, before: Json, after: Json, depth: number): void {
   if (Object.is(before, after)) return
   if (depth > 0 && isPlainObject(before) && isPlainObject(after))
-    return compareObjects(change, part, before, after, depth)
+    return compareObjects(change, span, before, after, depth)
   if (depth > 0 && Array.isArray(before) && Array.isArray(after))
-    return compareArrays(change, part, before, after, depth)
-  change.splices.push({ ...part, json: writeJson(after, depth) })
+    return compareArrays(change, span, before, after, depth)
+  change.patches.push({ ...span, json: writeJson(after, depth) })
 }
 
-function compareObjects(change: Change, whole: Part, earlier: JsonObject, after: JsonObject, depth: number): void {
-  const { line, splices } = change
+function compareObjects(change: Change, whole: Span, earlier: JsonObject, after: JsonObject, depth: number): void {
+  const { line, patches } = change
   const names = Object.keys(earlier)
   const { changed, found } = findChanged(names, earlier, after)
   let missing = 0
-  for (const { name, part, twins } of changed.length === 0 ? [] : locate(line, whole.start, names, changed)) {
-    const before = splices.length
+  for (const { name, span, duplicates } of changed.length === 0 ? [] : locate(line, whole.start, names, changed)) {
+    const before = patches.length
     const value = Object.hasOwn(after, name) ? after[name] : undefined
-    if (value !== undefined) compare(change, part, earlier[name], value, depth - 1)
+    if (value !== undefined) compare(change, span, earlier[name], value, depth - 1)
     else {
-      splices.push({ ...part, json: undefined })
+      patches.push({ ...span, json: undefined })
       missing++
     }
-    if (splices.length > before) for (const twin of twins) splices.push({ ...twin, json: undefined })
+    if (patches.length > before) for (const duplicate of duplicates) patches.push({ ...duplicate, json: undefined })
   }
   if (found === Object.keys(after).length) return
   const added = Object.keys(after).filter((name) => !Object.hasOwn(earlier, name) && after[name] !== undefined)
   if (added.length === 0) return
   const members = added.map((name) => `${JSON.stringify(name)}:${jsonText(after[name], depth - 1)}`)
-  splices.push(append(line, whole, members.join(','), names.length > missing))
+  patches.push(append(line, whole, members.join(','), names.length > missing))
 }
 
-/** The positions of names whose values are not the very same, and how many of the names are there at all. */
+/**
+ * The positions of names whose values are not identical in `after`, and the number of names that
+ * `after` has.
+ */
 function findChanged(
   names: readonly string[],
   earlier: JsonObject,
@@ -103,7 +107,7 @@ function findChanged(
   let found = 0
   for (let at = 0; at < names.length; at++) {
     const name = names[at]
-    // Mostly members stand in the order in which they stood.
+    // Usually the members are in their old order.
     if (newNames[next] === name) {
       if (!Object.is(newValues[next++], values[at])) changed.push(at)
       found++
@@ -115,81 +119,92 @@ function findChanged(
   return { changed, found }
 }
 
-/** A member, and those before it that have the same key: they do not count. */
+/** A member, and the earlier members with the same key, which do not count. */
 interface Member {
   readonly name: string
-  readonly part: Part
-  readonly twins: readonly Part[]
+  readonly span: Span
+  readonly duplicates: readonly Span[]
 }
 
-/** Where some of an object's members are, given the keys of the object that was parsed from it. */
+/**
+ * Finds the offsets of some members of an object. `names` are the keys of the object that was
+ * parsed from it.
+ */
 function locate(line: Buffer, start: number, names: readonly string[], wanted: readonly number[]): Member[] {
-  // The parsed object has its keys in the order of the text, unless some stand twice or are array indexes, which come first.
-  const places = /^\d/.test(names[0]) ? undefined : readSomePlaces(line, start, wanted, names.length)
-  if (places !== undefined) {
-    return wanted.map((position, at) => ({ name: names[position], part: partAt(places, at), twins: [] }))
+  // The parsed object has its keys in the order of the text, unless there are duplicates or integer
+  // keys, which come first.
+  const offsets = /^\d/.test(names[0]) ? undefined : readSomeMembers(line, start, wanted, names.length)
+  if (offsets !== undefined) {
+    return wanted.map((position, at) => ({ name: names[position], span: spanAt(offsets, at), duplicates: [] }))
   }
-  const all = readPlaces(line, start)
-  const parts = Array.from({ length: all.length / PLACE }, (_, at) => partAt(all, at))
-  const spelled = parts.map(({ key }) => readName(line, key))
+  const all = readMembers(line, start)
+  const spans = Array.from({ length: all.length / MEMBER_STRIDE }, (_, at) => spanAt(all, at))
+  const texts = spans.map(({ key }) => readName(line, key))
   return wanted.map((position) => {
     const name = names[position]
-    const own = parts.filter((_, at) => spelled[at] === name)
-    return { name, part: own[own.length - 1], twins: own.slice(0, -1) }
+    const own = spans.filter((_, at) => texts[at] === name)
+    return { name, span: own[own.length - 1], duplicates: own.slice(0, -1) }
   })
 }
 
-function partAt(places: readonly number[], at: number): Part {
-  return { key: places[PLACE * at], start: places[PLACE * at + 1], end: places[PLACE * at + 2] }
+function spanAt(offsets: readonly number[], at: number): Span {
+  return {
+    key: offsets[MEMBER_STRIDE * at],
+    start: offsets[MEMBER_STRIDE * at + 1],
+    end: offsets[MEMBER_STRIDE * at + 2],
+  }
 }
 
 function compareArrays(
   change: Change,
-  whole: Part,
+  whole: Span,
   before: readonly Json[],
   after: readonly Json[],
   depth: number,
 ): void {
-  const { line, splices } = change
-  const places = readPlaces(line, whole.start)
+  const { line, patches } = change
+  const offsets = readMembers(line, whole.start)
   if (before.length === after.length) {
-    for (let at = 0; at < after.length; at++) compare(change, partAt(places, at), before[at], after[at], depth - 1)
-  } else if (beginAlike(before, after)) {
-    for (let at = after.length; at < before.length; at++) splices.push({ ...partAt(places, at), json: undefined })
+    for (let at = 0; at < after.length; at++) compare(change, spanAt(offsets, at), before[at], after[at], depth - 1)
+  } else if (isPrefix(before, after)) {
+    for (let at = after.length; at < before.length; at++) patches.push({ ...spanAt(offsets, at), json: undefined })
     if (after.length < before.length) return
     const added = Array.from(after.slice(before.length), (element) => jsonText(element, depth - 1))
-    splices.push(append(line, whole, added.join(','), before.length > 0))
+    patches.push(append(line, whole, added.join(','), before.length > 0))
   } else {
-    const spelled = spellElements(line, places, before)
-    const elements = Array.from(after, (element) => spelled.get(element) ?? jsonText(element, depth - 1))
-    splices.push({ ...whole, json: Buffer.from(`[${elements.join(',')}]`) })
+    const texts = elementTexts(line, offsets, before)
+    const elements = Array.from(after, (element) => texts.get(element) ?? jsonText(element, depth - 1))
+    patches.push({ ...whole, json: Buffer.from(`[${elements.join(',')}]`) })
   }
 }
 
-/** One of the two is the other one and more. */
-function beginAlike(before: readonly Json[], after: readonly Json[]): boolean {
+/** True if one array is a prefix of the other. */
+function isPrefix(before: readonly Json[], after: readonly Json[]): boolean {
   const shared = Math.min(before.length, after.length)
   for (let at = 0; at < shared; at++) if (!Object.is(before[at], after[at])) return false
   return true
 }
 
-/** The bytes that each element brings along when elements move. Numbers that look alike but are spelled in two ways are left out. */
-function spellElements(
+/**
+ * The text of each element, for elements that move. Equal numbers with different spellings are left
+ * out.
+ */
+function elementTexts(
   line: Buffer,
-  places: readonly number[],
+  offsets: readonly number[],
   before: readonly Json[],
 ): Map<Json, string | undefined> {
-  const spelled = new Map<Json, string | undefined>()
+  const texts = new Map<Json, string | undefined>()
   for (const [at, element] of before.entries()) {
-    const { start, end } = partAt(places, at)
+    const { start, end } = spanAt(offsets, at)
     const text = line.toString('utf8', start, end)
-    spelled.set(element, spelled.has(element) && spelled.get(element) !== text ? undefined : text)
+    texts.set(element, texts.has(element) && texts.get(element) !== text ? undefined : text)
   }
-  return spelled
+  return texts
 }
 
-/** Behind the last member of an object. */
-function append(line: Buffer, { end }: Part, members: string, comma: boolean): Splice {
+/** A patch that appends to an object or array. */
+function append(line: Buffer, { end }: Span, members: string, comma: boolean): Patch {
   const at = skipSpaceBack(line, end - 2) + 1
   return { key: at, start: at, end: at, json: Buffer.from(comma ? `,${members}` : members) }
 }

@@ -4,14 +4,20 @@ import { sameNumber } from '../json/number.ts'
 import type { Paths } from '../paths/path.ts'
 import { parsePattern } from '../paths/pattern.ts'
 import type { Condition, Test } from './record.ts'
-import { rememberVerdicts } from './cached-test.ts'
-import { HIT_STRIDE, Kind } from '../scan.ts'
+import { cachedTest } from './cached-test.ts'
+import { HIT_STRIDE, ValueKind } from '../scan.ts'
 import { Edit } from '../edits.ts'
 
-/** Whether the values at some hits (all of one path; none when it is absent) fulfil a test. */
+/**
+ * Whether the values at these hits fulfil a test. The hits are all hits of one path; none if it is
+ * absent.
+ */
 export type HitTest = (batch: Batch, hits: readonly number[]) => boolean
 
-/** A test that the values fulfil when one of them does. Asked for each record, so it makes no closure of its own. */
+/**
+ * Holds if any of the values fulfils the test. It runs for each record, so it creates no closure
+ * per call.
+ */
 export function ofAny(test: (batch: Batch, hit: number) => boolean): HitTest {
   return (batch, hits) => {
     for (let at = 0; at < hits.length; at++) if (test(batch, hits[at])) return true
@@ -20,9 +26,10 @@ export function ofAny(test: (batch: Batch, hit: number) => boolean): HitTest {
 }
 
 /**
- * Compiles a condition: every test must hold. A path that matches several values (wildcards, duplicate keys) fulfils a test when any of them
- * does. An absent path fulfils only `exists: false` and `not`.
- * @throws SluiceError PATH_INVALID, or CONFIG_INVALID for what is not a test.
+ * Compiles a condition: all its tests must hold. If a path matches several values (wildcards,
+ * duplicate keys), one of them must fulfil the test. An absent path fulfils only `exists: false`
+ * and `not`.
+ * @throws SluiceError PATH_INVALID for an invalid path, CONFIG_INVALID for an invalid test.
  */
 export function compileCondition(condition: Condition, paths: Paths): (batch: Batch, record: number) => boolean {
   const tests = Object.entries(condition).map(([text, test]) => ({ path: paths.add(text), holds: compileTest(test) }))
@@ -30,24 +37,25 @@ export function compileCondition(condition: Condition, paths: Paths): (batch: Ba
 }
 
 /**
- * Compiles one test. Text like `/phone|address/i` is a pattern and is sought in strings and in numbers as they are spelled; other values are
- * compared by value (numbers to the last digit), lists are alternatives.
- * @throws SluiceError CONFIG_INVALID for what is not a test.
+ * Compiles one test. A text such as `/phone|address/i` is a pattern, which is searched in strings
+ * and in numbers as spelled. Other values are compared by value (numbers exactly). A list holds
+ * alternatives.
+ * @throws SluiceError CONFIG_INVALID for an invalid test.
  */
 export function compileTest(test: Test): HitTest {
   if (typeof test === 'string') return compileText(test)
   if (typeof test === 'number') return compileNumber(test)
-  if (typeof test === 'boolean') return ofKind(test ? Kind.true : Kind.false)
-  if (test === null) return ofKind(Kind.null)
+  if (typeof test === 'boolean') return ofKind(test ? ValueKind.true : ValueKind.false)
+  if (test === null) return ofKind(ValueKind.null)
   if (isList(test)) {
     const alternatives = test.map(compileTest)
     return (batch, hits) => alternatives.some((holds) => holds(batch, hits))
   }
   if (typeof test === 'object') return compileRule(test)
-  throw refuse()
+  throw invalidTest()
 }
 
-/** Array.isArray does not know readonly arrays. */
+/** Array.isArray does not narrow to readonly arrays. */
 function isList(test: Test): test is readonly Test[] {
   return Array.isArray(test)
 }
@@ -56,7 +64,7 @@ function compileRule(rule: { readonly exists?: boolean; readonly not?: Test }): 
   const known = Object.keys(rule).every((key) => key === 'exists' || key === 'not')
   const { exists, not } = rule
   if (!known || (exists === undefined && not === undefined) || !['undefined', 'boolean'].includes(typeof exists))
-    throw refuse()
+    throw invalidTest()
   const excluded = not === undefined ? undefined : compileTest(not)
   return (batch, hits) => {
     if (exists !== undefined && exists !== hits.length > 0) return false
@@ -64,7 +72,7 @@ function compileRule(rule: { readonly exists?: boolean; readonly not?: Test }): 
   }
 }
 
-function refuse(): SluiceError {
+function invalidTest(): SluiceError {
   return new SluiceError(
     'CONFIG_INVALID',
     'a test is a value, a pattern such as "/phone|address/i", a list of them, { exists: true or false } or { not: test }',
@@ -74,15 +82,16 @@ function refuse(): SluiceError {
 function compileText(text: string): HitTest {
   const pattern = readPattern(text)
   if (pattern !== undefined) {
-    const holds = rememberVerdicts((found) => pattern.test(found))
+    const holds = cachedTest((found) => pattern.test(found))
     return ofAny((batch, hit) => isScalarText(batch.kind(hit)) && holds(batch, hit))
   }
-  // A string without escapes has this one spelling; where this one has escapes, no such string is equal.
+  // A string without escapes has exactly one spelling. If this spelling has escapes, no string
+  // without escapes equals it.
   const json = Buffer.from(JSON.stringify(text))
   return ofAny((batch, hit) => {
     const kind = batch.kind(hit)
-    if (kind === Kind.string) return isSpelled(batch, hit, json)
-    return kind === Kind.escaped && batch.text(hit) === text
+    if (kind === ValueKind.string) return isSpelled(batch, hit, json)
+    return kind === ValueKind.escaped && batch.text(hit) === text
   })
 }
 
@@ -98,12 +107,12 @@ function readPattern(text: string) {
 }
 
 function compileNumber(value: number): HitTest {
-  if (!Number.isFinite(value)) throw refuse()
+  if (!Number.isFinite(value)) throw invalidTest()
   const text = String(value)
   return ofAny((batch, hit) => {
     const kind = batch.kind(hit)
-    if (kind === Kind.number) return Number(batch.text(hit)) === value
-    return kind === Kind.unusual && sameNumber(batch.text(hit), text)
+    if (kind === ValueKind.number) return Number(batch.text(hit)) === value
+    return kind === ValueKind.unusual && sameNumber(batch.text(hit), text)
   })
 }
 
@@ -112,10 +121,12 @@ function ofKind(kind: number): HitTest {
 }
 
 function isScalarText(kind: number): boolean {
-  return kind === Kind.string || kind === Kind.escaped || kind === Kind.number || kind === Kind.unusual
+  return (
+    kind === ValueKind.string || kind === ValueKind.escaped || kind === ValueKind.number || kind === ValueKind.unusual
+  )
 }
 
-/** Compares in place: no Buffer and no string is made for a value that nothing has edited. */
+/** Compares in place: an unedited value needs no Buffer and no string. */
 function isSpelled(batch: Batch, hit: number, json: Buffer): boolean {
   if (batch.edits[hit] !== Edit.keep) return batch.raw(hit).equals(json)
   const { hits } = batch.index

@@ -3,35 +3,41 @@ import { LINE_FEED, OPEN_OBJECT } from '../json/ascii.ts'
 import { Batch } from '../batch.ts'
 import { writeAdded, writeChanges } from './changes.ts'
 import { compileCondition } from './condition.ts'
-import { spliceBytes } from '../edits.ts'
+import { applyPatches } from '../edits.ts'
 import { skipSpaceBack } from '../json/walk.ts'
-import type { Splice } from '../edits.ts'
+import type { Patch } from '../edits.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import { jsonText } from '../json/json-text.ts'
 import { Paths } from '../paths/path.ts'
 import type { Path } from '../paths/path.ts'
 import { Rejection } from './record.ts'
 import type { Condition, Record } from './record.ts'
-import { Fault, Kind, RECORD_STRIDE, scanWhole } from '../scan.ts'
+import { LineFault, ValueKind, RECORD_STRIDE, scanWhole } from '../scan.ts'
 import { appendMembers } from '../reuse-lines.ts'
 import type { LineChange } from '../reuse-lines.ts'
 
-/** The author's view of a live record of a batch. What it changes is its own: the batch stays as it is, see `recordLine`. */
+/**
+ * Creates the author's view of a live record. Changes stay in the view; the batch does not change.
+ * See `recordChange`.
+ */
 export function recordView(batch: Batch, record: number): Record {
   return new RecordView(batch, record)
 }
 
-/** Tells a record that a function returns from an object of its own making. */
+/** Distinguishes a record that a function returns from an object that it created. */
 export function isRecord(value: unknown): value is Record {
   return value instanceof RecordView
 }
 
-/** What the record, changed or not, makes of the line of that one of the batch. */
+/** The change of the line of record `number` in `batch` that leads to the line of `record`. */
 export function recordChange(record: Record, batch: Batch, number: number): LineChange {
   return viewOf(record).changeOf(batch, number)
 }
 
-/** The same for an object that a function has returned for the record, see `changedLine`. @throws SluiceError VALUE_INVALID */
+/**
+ * `recordChange` for an object that a function returned for the record, see `changedLine`.
+ * @throws SluiceError VALUE_INVALID
+ */
 export function objectChange(record: Record, returned: JsonObject, batch: Batch, number: number): LineChange {
   const view = viewOf(record)
   const added = writeAdded(view.value, returned, view.maxDepth)
@@ -40,25 +46,30 @@ export function objectChange(record: Record, returned: JsonObject, batch: Batch,
     : view.changeOf(batch, number, added)
 }
 
-/** Nothing has changed. */
+/** No change. */
 export const UNCHANGED: LineChange = {}
 
-/** The record's bytes with all changes, without a line feed. */
+/** The bytes of the record with all changes, without a line feed. */
 export function recordLine(record: Record): Buffer {
   return viewOf(record).line()
 }
 
 /**
- * The line for an object that a function has returned for a record: members that are the same as in `record.value` keep their bytes and
- * their place, others are written anew, missing ones are removed, new ones come last.
- * @throws SluiceError VALUE_INVALID when the object holds what JSON cannot hold, or nests deeper than the limit.
+ * The line for an object that a function returned for a record. Members that are identical to those
+ * of `record.value` keep their bytes and their position; changed members are rewritten, missing
+ * members are removed, new members come last.
+ * @throws SluiceError VALUE_INVALID if JSON cannot represent the object, or it nests deeper than
+ * the limit.
  */
 export function changedLine(record: Record, returned: JsonObject): Buffer {
   const view = viewOf(record)
   return writeChanges(view.line(), view.value, returned, view.maxDepth)
 }
 
-/** Beyond this many, paths that custom code makes up at run time do not join the pipeline's: each question scans its record anew. */
+/**
+ * Beyond this many paths, paths that custom code uses at run time are not added to the pipeline.
+ * Each such query scans its record again.
+ */
 const MAX_PATHS = 512
 const MAX_CONDITIONS = 256
 
@@ -73,12 +84,12 @@ function viewOf(record: Record): RecordView {
 }
 
 class RecordView implements Record {
-  /** Where the record is: in its batch, or since a question behind a change in one of its own. */
+  /** The batch of the record; a batch of its own after a change was followed by a query. */
   #batch: Batch
   #record: number
-  /** Its bytes since a change that no question has followed yet. */
+  /** The bytes after a change that no query has followed yet. */
   #line: Buffer | undefined
-  /** JSON text of members that were set and come behind the last one, and their keys. */
+  /** JSON text of members that were set and are appended to the record, and their keys. */
   #added = ''
   #addedKeys: readonly string[] = []
   #value: JsonObject | undefined
@@ -143,15 +154,15 @@ class RecordView implements Record {
 
   delete(text: string): this {
     const { batch, record, path } = this.#findUnedited(text)
-    const splices = batch.hits(record, path).map((hit) => spliceHit(batch, hit, undefined))
-    if (splices.length > 0) this.#splice(batch, record, splices)
+    const patches = batch.hits(record, path).map((hit) => patchHit(batch, hit, undefined))
+    if (patches.length > 0) this.#applyPatches(batch, record, patches)
     return this
   }
 
   matches(condition: Condition): boolean {
     const { paths } = this.#batch
     if (paths.size < MAX_PATHS) {
-      this.#settle()
+      this.#refresh()
       return compiled(condition, paths)(this.#batch, this.#record)
     }
     const batch = this.#alone()
@@ -183,27 +194,30 @@ class RecordView implements Record {
     const { paths } = this.#batch
     if (paths.size < MAX_PATHS || paths.has(text)) {
       const path = paths.add(text)
-      this.#settle(path)
+      this.#refresh(path)
       return { batch: this.#batch, record: this.#record, path }
     }
     const batch = this.#alone()
     return { batch, record: 0, path: batch.paths.add(text) }
   }
 
-  /** The same, where the hits of the record are its bytes. */
+  /** `#find` in a batch without edits: the hits are those of the current bytes. */
   #findUnedited(text: string) {
     if (this.#added !== '' || (this.#line === undefined && this.#batch.isEdited(this.#record)))
-      this.#become(this.line())
+      this.#setLine(this.line())
     return this.#find(text)
   }
 
-  /** The record in a batch with paths of its own. */
+  /** Scans the record into a batch with its own set of paths. */
   #alone(): Batch {
     return openLine(this.line(), new Paths(), this.#batch)
   }
 
-  /** Makes changed bytes a batch again; without need where a path leads to none of the members that were set. */
-  #settle(path?: Path): void {
+  /**
+   * Scans the changed bytes before a query. Not needed if the path matches none of the members that
+   * were set.
+   */
+  #refresh(path?: Path): void {
     if (this.#line === undefined) {
       if (this.#added === '') return
       if (path?.keys !== undefined && !this.#addedKeys.includes(path.keys[0])) return
@@ -225,22 +239,22 @@ class RecordView implements Record {
   #replace(text: string, json: string): void {
     const { batch, record, path } = this.#findUnedited(text)
     const target = batch.hit(record, path)
-    const splices = batch
+    const patches = batch
       .hits(record, path)
-      .map((hit) => spliceHit(batch, hit, hit === target ? Buffer.from(json) : undefined))
-    if (target < 0) splices.push(insertMember(batch, record, path, json))
-    this.#splice(batch, record, splices)
+      .map((hit) => patchHit(batch, hit, hit === target ? Buffer.from(json) : undefined))
+    if (target < 0) patches.push(insertMember(batch, record, path, json))
+    this.#applyPatches(batch, record, patches)
   }
 
-  #splice(batch: Batch, record: number, splices: Splice[]): void {
+  #applyPatches(batch: Batch, record: number, patches: Patch[]): void {
     const { records } = batch.index
     const from = records[RECORD_STRIDE * record]
     const to = records[RECORD_STRIDE * record + 1]
-    const ordered = splices.toSorted((a, b) => a.start - b.start)
-    this.#become(spliceBytes(batch.bytes, from, to, ordered))
+    const ordered = patches.toSorted((a, b) => a.start - b.start)
+    this.#setLine(applyPatches(batch.bytes, from, to, ordered))
   }
 
-  #become(line: Buffer): void {
+  #setLine(line: Buffer): void {
     this.#line = line
     this.#added = ''
     this.#addedKeys = []
@@ -248,14 +262,17 @@ class RecordView implements Record {
   }
 }
 
-/** The path to the member of the record that a plain path is in. */
+/** The top-level path that a plain path begins with. */
 function topOf(path: Path): Path {
   let top = path
   while (top.parent !== undefined) top = top.parent
   return top
 }
 
-/** A batch of one record, for reading only. The line's length is judged when it leaves the stage. */
+/**
+ * A batch of one record, for reading only. The length limit is checked when the line leaves the
+ * stage.
+ */
 function openLine(line: Buffer, paths: Paths, { partition, origin, limits }: Batch): Batch {
   const bytes = Buffer.allocUnsafe(line.length + 1)
   line.copy(bytes)
@@ -277,25 +294,25 @@ function openLine(line: Buffer, paths: Paths, { partition, origin, limits }: Bat
     bytes,
     index,
   })
-  if (index.count !== 1 || batch.fault(0) !== Fault.none)
-    throw new SluiceError('INTERNAL', 'a changed record is not a record')
+  if (index.count !== 1 || batch.fault(0) !== LineFault.none)
+    throw new SluiceError('INTERNAL', 'a changed record does not parse')
   return batch
 }
 
 function readHit(batch: Batch, hit: number): Json {
   const kind = batch.kind(hit)
-  if (kind === Kind.string || kind === Kind.escaped) return batch.text(hit)
+  if (kind === ValueKind.string || kind === ValueKind.escaped) return batch.text(hit)
   const value: Json = JSON.parse(batch.raw(hit).toString())
   return freeze(value)
 }
 
-function spliceHit(batch: Batch, hit: number, json: Buffer | undefined): Splice {
+function patchHit(batch: Batch, hit: number, json: Buffer | undefined): Patch {
   const { key, start, end } = batch.span(hit)
   return { key, start, end, json }
 }
 
-/** Puts a member behind the last one of the innermost object of the path that is there. Null counts as absent. */
-function insertMember(batch: Batch, record: number, path: Path, json: string): Splice {
+/** Appends a member to the innermost object of the path that exists. Null counts as absent. */
+function insertMember(batch: Batch, record: number, path: Path, json: string): Patch {
   const keys = path.keys ?? []
   let depth = keys.length - 1
   let above = path.parent
@@ -304,18 +321,18 @@ function insertMember(batch: Batch, record: number, path: Path, json: string): S
     holder = batch.hit(record, above)
     if (holder >= 0) break
   }
-  if (holder >= 0 && batch.kind(holder) === Kind.null) {
-    return spliceHit(batch, holder, Buffer.from(nest(keys.slice(depth), json)))
+  if (holder >= 0 && batch.kind(holder) === ValueKind.null) {
+    return patchHit(batch, holder, Buffer.from(nest(keys.slice(depth), json)))
   }
-  if (holder >= 0 && batch.kind(holder) !== Kind.object) {
+  if (holder >= 0 && batch.kind(holder) !== ValueKind.object) {
     throw new SluiceError('VALUE_INVALID', `cannot set ${path.text}: ${above?.text} is not an object`)
   }
   const { records } = batch.index
   const end = holder >= 0 ? batch.span(holder).end : records[RECORD_STRIDE * record + 1]
-  const behind = skipSpaceBack(batch.bytes, end - 2) + 1
+  const position = skipSpaceBack(batch.bytes, end - 2) + 1
   const member = nest(keys.slice(depth), json).slice(1, -1)
-  const comma = batch.bytes[behind - 1] === OPEN_OBJECT ? '' : ','
-  return { key: behind, start: behind, end: behind, json: Buffer.from(comma + member) }
+  const comma = batch.bytes[position - 1] === OPEN_OBJECT ? '' : ','
+  return { key: position, start: position, end: position, json: Buffer.from(comma + member) }
 }
 
 function nest(keys: readonly string[], json: string): string {
@@ -332,7 +349,10 @@ function compiled(condition: Condition, paths: Paths): Compiled {
   return found
 }
 
-/** Deeply, without recursion. Every record of custom code comes by: `for in` takes a third of the time of Object.values. */
+/**
+ * Freezes deeply, without recursion. It runs for every record of custom code: `for in` takes a
+ * third of the time of Object.values.
+ */
 function freeze<T extends Json>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   const found: (readonly Json[] | JsonObject)[] = [value]
@@ -351,7 +371,7 @@ function freeze<T extends Json>(value: T): T {
   return value
 }
 
-/** What `Array.isArray` is not declared to tell of lists that are readonly. */
+/** `Array.isArray` does not narrow to readonly arrays. */
 function isList(value: readonly Json[] | JsonObject): value is readonly Json[] {
   return Array.isArray(value)
 }

@@ -1,4 +1,4 @@
-/** The bytes that JSON and NDJSON are made of. */
+/** ASCII codes of JSON and NDJSON. */
 export const TAB = 0x09
 export const LINE_FEED = 0x0a
 export const RETURN = 0x0d

@@ -1,11 +1,13 @@
 import { COLON, DOT, LOWER_T, MINUS, NINE, PLUS, ZERO } from './ascii.ts'
 
 /**
- * The instant that an RFC 3339 time stands for, in milliseconds since 1970, rounded down; NaN when the bytes are not such a time.
- * `start` and `end` are inside the quotes. Any offset, 0 to 9 fraction digits, `t` and `z` in either case; dates that do not exist
- * are NaN. A leap second is taken where UTC has room for one (23:59:60) and counts as the second after it.
+ * Parses an RFC 3339 time. Returns milliseconds since 1970, rounded down; NaN if the bytes are not
+ * such a time, or the date does not exist. `start` and `end` exclude the quotes. Accepts any
+ * offset, 0 to 9 fraction digits, `t` and `z` in either case. Accepts a leap second where UTC may
+ * have one (23:59:60); it counts as the following second.
  *
- * Stricter than ajv's `date-time`, which also takes a blank for the `T`, `+01` for an offset and more digits: whatever is an instant here is valid there.
+ * Stricter than ajv's `date-time`, which also accepts a blank for `T`, `+01` as an offset, and more
+ * digits. So every time accepted here is valid for ajv.
  */
 export function parseInstant(bytes: Uint8Array, start: number, end: number): number {
   const seconds = start + 17
@@ -31,12 +33,18 @@ export function parseInstant(bytes: Uint8Array, start: number, end: number): num
   return (minutes * 60 + second) * 1000 + digits(bytes, seconds + 3, 3, zone)
 }
 
-/** Whether `parseInstant` takes these bytes for a time. Told by the shape alone where that is that of most times: in UTC, and of a day that all months have. */
+/**
+ * Whether `parseInstant` accepts the bytes. Most times (in UTC, day 1 to 28) are recognised without
+ * parsing them.
+ */
 export function isInstant(bytes: Uint8Array, start: number, end: number): boolean {
   return isOrdinary(bytes, start, end) || !Number.isNaN(parseInstant(bytes, start, end))
 }
 
-/** The part of a time below its millisecond, in nanoseconds (0 to 999999). Only for bytes that `parseInstant` accepts. */
+/**
+ * The nanoseconds of a time below its millisecond, 0 to 999999. Only for bytes that `parseInstant`
+ * accepts.
+ */
 export function nanosecondsOf(bytes: Uint8Array, start: number, end: number): number {
   return digits(bytes, start + 23, 6, zoneStart(bytes, start + 19, end))
 }
@@ -78,7 +86,7 @@ const UPPER_Z = 0x5a
 const DAYS = Uint8Array.of(0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 const NOT_DIGITS = 100
 
-/** Where the zone begins behind the seconds and their fraction; -1 when the fraction is not one. */
+/** Where the zone begins, after the seconds and their fraction; -1 if the fraction is invalid. */
 function zoneStart(bytes: Uint8Array, at: number, end: number): number {
   if (bytes[at] !== DOT) return at
   let zone = at + 1
@@ -113,7 +121,10 @@ function daysInMonth(year: number, month: number): number {
   return month === 2 && leap ? 29 : DAYS[month]
 }
 
-/** Days of the Gregorian calendar, counted in years that begin in March so that the leap day comes last. */
+/**
+ * Days of the Gregorian calendar, counted in years that begin in March so that the leap day comes
+ * last.
+ */
 function daysSince1970(year: number, month: number, day: number): number {
   const fromMarch = month > 2 ? year : year - 1
   const leapDays = Math.floor(fromMarch / 4) - Math.floor(fromMarch / 100) + Math.floor(fromMarch / 400)
@@ -121,7 +132,7 @@ function daysSince1970(year: number, month: number, day: number): number {
   return fromMarch * 365 + leapDays + monthDays + day - 1 - 719468
 }
 
-/** The number that `count` digits spell, those from `end` on taken as 0. */
+/** The value of `count` digits; digits from `end` on count as 0. */
 function digits(bytes: Uint8Array, start: number, count: number, end: number): number {
   let value = 0
   for (let at = start; at < start + count; at++) value = value * 10 + (at < end ? bytes[at] - ZERO : 0)

@@ -1,9 +1,10 @@
 import { BACKSLASH, LINE_FEED, QUOTE, RETURN, SPACE, TAB } from './ascii.ts'
 
 /**
- * One JSON value without the whitespace between its tokens, so that it fits one line. Strings stay byte for byte. Bytes that are not JSON do
- * not become JSON: a space is left where two literals would grow together.
- * @param into Memory for the result, at least as long; may be that of the value itself.
+ * Removes the whitespace between the tokens of one JSON value, so that it fits on one line. Strings
+ * keep their bytes. Invalid JSON does not become valid: a space remains where two literals would
+ * merge into one.
+ * @param into memory for the result, at least as long as the value; may be the value's own memory.
  */
 export function minify(json: Buffer, into: Buffer = Buffer.allocUnsafe(json.length)): Buffer {
   const length = json.length
@@ -35,7 +36,7 @@ const STRUCTURE = 1
 const WHITESPACE = 2
 const STRING = 3
 
-/** What a byte outside of strings belongs to. */
+/** The class of each byte outside of strings. */
 const KINDS = new Uint8Array(256).fill(LITERAL)
 for (const byte of Buffer.from('{}[]:,')) KINDS[byte] = STRUCTURE
 for (const byte of [SPACE, TAB, RETURN, LINE_FEED]) KINDS[byte] = WHITESPACE

@@ -1,13 +1,19 @@
 import { DOT, MINUS, NINE, ZERO } from './ascii.ts'
 
-/** A decimal of up to 15 significant digits survives the way through a JavaScript number; JavaScript writes none below 1e-6 without exponent. */
+/**
+ * A decimal of up to 15 significant digits survives conversion to a JavaScript number and back.
+ * JavaScript prints numbers below 1e-6 with an exponent.
+ */
 export const SAFE_DIGITS = 15
 export const SAFE_ZEROS = 5
 
 const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 const MAX_EXPONENT_DIGITS = 12
 
-/** True when JavaScript certainly prints the number as it is spelled. The bytes are a number of JSON. */
+/**
+ * True if JavaScript is certain to print the number as it is spelled. The bytes must be a JSON
+ * number.
+ */
 export function isPlainNumber(bytes: Uint8Array, start: number, end: number): boolean {
   const negative = bytes[start] === MINUS
   const first = negative ? start + 1 : start
@@ -25,15 +31,21 @@ export function isPlainNumber(bytes: Uint8Array, start: number, end: number): bo
   return at - dot - 1 <= SAFE_ZEROS
 }
 
-/** Whether two numbers of JSON have the same value, to the last digit: 1.10 and 1.1 have, 9007199254740993 and 9007199254740992 have not. */
+/**
+ * Whether two JSON numbers have exactly the same value: 1.10 equals 1.1, but 9007199254740993 does
+ * not equal 9007199254740992.
+ */
 export function sameNumber(a: string, b: string): boolean {
   return a === b || canonicalNumber(a) === canonicalNumber(b)
 }
 
-/** One text for each value: sign, digits without zeros around them, and the power of ten of the last digit. */
+/**
+ * One text per value: sign, digits without leading and trailing zeros, and the power of ten of the
+ * last digit.
+ */
 export function canonicalNumber(text: string): string {
   const [, sign, whole, fraction = '', exponent = '0'] = NUMBER.exec(text) ?? []
-  // Numbers of that many digits take longer than linear time to read: such an exponent is compared as it is spelled.
+  // Converting so many digits takes more than linear time. Such an exponent is compared as spelled.
   if (whole === undefined || exponent.length > MAX_EXPONENT_DIGITS) return text
   const digits = (whole + fraction).replace(/^0+/, '')
   const significant = trimZeros(digits)

@@ -12,35 +12,39 @@ import {
 } from './ascii.ts'
 import { readString } from './json-text.ts'
 
-/** Numbers of a place. */
-export const PLACE = 3
+/** Numbers per member or element in the results of `readMembers`. */
+export const MEMBER_STRIDE = 3
 
 /**
- * Where the members of the object, or elements of the array, are that begins at `start` of JSON text known to be valid. `PLACE` numbers
- * for each: start of the key (of the element), start and end of the value.
+ * Returns the offsets of the members (or elements) of the object (or array) at `start`, in JSON
+ * text known to be valid. `MEMBER_STRIDE` numbers for each: start of the key (in an array, of the
+ * element), start and end of the value.
  */
-export function readPlaces(bytes: Buffer, start: number): number[] {
-  const places: number[] = []
-  walk(bytes, start, (key, value, end) => void places.push(key, value, end))
-  return places
+export function readMembers(bytes: Buffer, start: number): number[] {
+  const offsets: number[] = []
+  walk(bytes, start, (key, value, end) => void offsets.push(key, value, end))
+  return offsets
 }
 
-/** The same for some of them, by ascending position; undefined when there is not that number of members (or elements) in all. */
-export function readSomePlaces(
+/**
+ * Returns the offsets of the members at the `wanted` positions, in ascending order. Undefined if
+ * the number of all members is not `count`.
+ */
+export function readSomeMembers(
   bytes: Buffer,
   start: number,
   wanted: readonly number[],
   count: number,
 ): number[] | undefined {
-  const places: number[] = []
+  const offsets: number[] = []
   let at = 0
   let next = 0
   walk(bytes, start, (key, value, end) => {
     if (at++ !== wanted[next]) return
-    places.push(key, value, end)
+    offsets.push(key, value, end)
     next++
   })
-  return at === count ? places : undefined
+  return at === count ? offsets : undefined
 }
 
 function walk(bytes: Buffer, start: number, visit: (key: number, value: number, end: number) => void): void {
@@ -57,7 +61,7 @@ function walk(bytes: Buffer, start: number, visit: (key: number, value: number, 
   }
 }
 
-/** What the key that begins here spells. */
+/** Decodes the key at `start`. */
 export function readName(bytes: Buffer, start: number): string {
   const raw = bytes.toString('utf8', start + 1, skipString(bytes, start) - 1)
   return raw.includes('\\') ? readString(`"${raw}"`) : raw
@@ -98,14 +102,14 @@ function isEnd(byte: number): boolean {
   return byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_ARRAY || byte <= SPACE
 }
 
-/** The position of the first byte from here on that is not whitespace. */
+/** The position of the first byte at or after `start` that is not whitespace. */
 export function skipSpace(bytes: Buffer, start: number): number {
   let at = start
   while (bytes[at] === SPACE || bytes[at] === TAB || bytes[at] === RETURN) at++
   return at
 }
 
-/** The position of the first byte from here backwards that is not whitespace. */
+/** The position of the last byte at or before `start` that is not whitespace. */
 export function skipSpaceBack(bytes: Buffer, start: number): number {
   let at = start
   while (bytes[at] === SPACE || bytes[at] === TAB || bytes[at] === RETURN) at--

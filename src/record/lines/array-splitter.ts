@@ -30,17 +30,21 @@ interface ArraySplitterOptions {
 }
 
 /**
- * Splits JSON arrays into chunks of NDJSON lines, one line per element. `line` is the number of the element, counted across all arrays of the
- * input. The input may hold several arrays in a row, and objects outside of arrays, with any whitespace.
+ * Splits JSON arrays into chunks of NDJSON lines, one line per element. `line` is the number of the
+ * element, counted across all arrays of the input. The input may hold several arrays in a row, and
+ * objects outside of arrays, with any whitespace.
  *
- * An element keeps its bytes; only an element with line feeds between its tokens is minified. The grammar of an element is not checked here: an
- * element ends where its brackets close, and the scan of the line finds invalid JSON.
+ * An element keeps its bytes; only an element with line feeds between its tokens is minified. The
+ * grammar of an element is not checked here: an element ends where its brackets close, and the scan
+ * of the line finds invalid JSON.
  *
- * The WebAssembly module splits neighbouring elements, many at a time. The TypeScript code splits everything the module leaves out, and
- * everything where the module does not load. Both give the same result.
+ * The WebAssembly module splits neighbouring elements, many at a time. The TypeScript code splits
+ * everything the module leaves out, and everything where the module does not load. Both give the
+ * same result.
  *
- * @throws SluiceError INPUT_CORRUPT from `push` and `end`, after all elements before the damage were yielded: for a truncated array, anything
- * but one comma between two elements, and anything but arrays and objects at the top level.
+ * @throws SluiceError INPUT_CORRUPT from `push` and `end`, after all elements before the damage
+ * were yielded: for a truncated array, anything but one comma between two elements, and anything
+ * but arrays and objects at the top level.
  */
 export class ArraySplitter implements Splitter {
   readonly #name: string
@@ -77,7 +81,10 @@ export class ArraySplitter implements Splitter {
     return this.#builder.line
   }
 
-  /** With `single`: the bytes after the array, if the array ended within the bytes that were pushed last. */
+  /**
+   * With `single`: the bytes after the array, if the array ended within the bytes that were pushed
+   * last.
+   */
   get rest(): Buffer | undefined {
     return this.#rest
   }
@@ -151,7 +158,10 @@ export class ArraySplitter implements Splitter {
     return this.#enter(state, at)
   }
 
-  /** Splits in WebAssembly: elements, or the rest of the open element. Undefined if the module leaves this place to TypeScript. */
+  /**
+   * Splits in WebAssembly: elements, or the rest of the open element. Undefined if the module
+   * leaves this place to TypeScript.
+   */
   #splitFast(input: Buffer, start: number): number | undefined {
     if (this.#fast === undefined) return undefined
     if (this.#depth > 0) return this.#finishFast(this.#fast, input, start)
@@ -274,7 +284,10 @@ function isSpace(byte: number): boolean {
   return byte === SPACE || byte === LINE_FEED || byte === RETURN || byte === TAB
 }
 
-/** A line feed within a string is invalid JSON. Another control character keeps the record on one line, and keeps it invalid. */
+/**
+ * A line feed within a string is invalid JSON. Another control character keeps the record on one
+ * line, and keeps it invalid.
+ */
 function fitOneLine(element: Buffer): Buffer | undefined {
   if (!element.includes(LINE_FEED)) return undefined
   const line = minify(element, element)

@@ -6,8 +6,9 @@ import { release, acquireBuffer, CHUNK_BYTES } from '../chunk-memory.ts'
 import type { Boundary, LineChunk } from './splitter.ts'
 
 /**
- * Collects lines in its own buffer until they fill a chunk. It holds whole lines and at most one open line (a line whose end it has not seen).
- * It does not store an open line that exceeds the length limit: it keeps a running digest and the length instead.
+ * Collects lines in its own buffer until they fill a chunk. It holds whole lines and at most one
+ * open line (a line whose end it has not seen). It does not store an open line that exceeds the
+ * length limit: it keeps a running digest and the length instead.
  */
 export class ChunkBuilder {
   readonly #maxLine: number
@@ -50,8 +51,8 @@ export class ChunkBuilder {
   }
 
   /**
-   * Adds whole lines, each with its line feed and within the length limit. No line may be open. Pass much less than `CHUNK_BYTES` at a time.
-   * `offset` and `open` are those of `close`.
+   * Adds whole lines, each with its line feed and within the length limit. No line may be open.
+   * Pass much less than `CHUNK_BYTES` at a time. `offset` and `open` are those of `close`.
    */
   addLines(bytes: Buffer, start: number, end: number, lines: number, offset: number, open: boolean): void {
     if (this.#skipped.length > 0) this.finish()
@@ -62,8 +63,8 @@ export class ChunkBuilder {
   }
 
   /**
-   * Ends the open line. `offset` and `open` describe the boundary after it. `fit` may return other bytes for a line that contains line feeds,
-   * at most as many as it has.
+   * Ends the open line. `offset` and `open` describe the boundary after it. `fit` may return other
+   * bytes for a line that contains line feeds, at most as many as it has.
    */
   close(offset: number, open: boolean, fit?: (line: Buffer) => Buffer | undefined): void {
     if (this.#digest === undefined) this.#closeLine(fit)

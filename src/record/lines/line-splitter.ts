@@ -4,17 +4,20 @@ import { START } from './splitter.ts'
 import type { Boundary, LineChunk, Splitter } from './splitter.ts'
 
 /**
- * Splits NDJSON into chunks of whole lines. It does not inspect the bytes of a line. It skips a UTF-8 byte order mark at the start of the input.
+ * Splits NDJSON into chunks of whole lines. It does not inspect the bytes of a line. It skips a
+ * UTF-8 byte order mark at the start of the input.
  *
- * The last line counts even without a line feed. If reading resumes after such a line (a file that grew), a line feed at the start of the new
- * input ends that line and is not an empty line.
+ * The last line counts even without a line feed. If reading resumes after such a line (a file that
+ * grew), a line feed at the start of the new input ends that line and is not an empty line.
  */
 export class LineSplitter implements Splitter {
   readonly #maxLine: number
   readonly #builder: ChunkBuilder
   /** Bytes of the whole input before the current part. */
   #offset: number
-  /** Bytes of a possible byte order mark that were seen and held back; 3 once the search is over. */
+  /**
+   * Bytes of a possible byte order mark that were seen and held back; 3 once the search is over.
+   */
   #orderMark: number
   #afterOpenLine: boolean
 
@@ -75,7 +78,10 @@ export class LineSplitter implements Splitter {
     return end + 1
   }
 
-  /** Copies many lines at a time, and a line that is too long by itself. Returns where the open line begins. */
+  /**
+   * Copies many lines at a time, and a line that is too long by itself. Returns where the open line
+   * begins.
+   */
   #addLines(input: Buffer, start: number): number {
     let from = start
     let line = start

@@ -1,12 +1,13 @@
 import type { SkippedLine } from '../chunk.ts'
 
 /**
- * Splits an input that arrives in parts of any size into chunks of whole lines. It yields everything before an error first: an error never
- * takes good lines with it.
+ * Splits an input that arrives in parts of any size into chunks of whole lines. It yields
+ * everything before an error first: an error never takes good lines with it.
  */
 export interface Splitter {
   /**
-   * Takes the next part of the input, of any size. The caller may overwrite it as soon as it has taken everything that this call yields.
+   * Takes the next part of the input, of any size. The caller may overwrite it as soon as it has
+   * taken everything that this call yields.
    */
   push(input: Buffer): Iterable<LineChunk>
   /** The lines that are complete so far, if there are any. */
@@ -17,7 +18,10 @@ export interface Splitter {
 
 /** Consecutive whole lines. */
 export interface LineChunk {
-  /** Each line with its line feed; a last line without one gets it. Not changed until a caller passes these bytes to `release`. */
+  /**
+   * Each line with its line feed; a last line without one gets it. Not changed until a caller
+   * passes these bytes to `release`.
+   */
   readonly bytes: Buffer
   /** Number of the first line (or array element), from 1. */
   readonly line: number
@@ -33,7 +37,10 @@ export interface Boundary {
   readonly offset: number
   /** Lines (or elements) before the boundary. */
   readonly line: number
-  /** For lines: the line before the boundary had no line feed. For elements: the boundary is inside an array. */
+  /**
+   * For lines: the line before the boundary had no line feed. For elements: the boundary is inside
+   * an array.
+   */
   readonly open: boolean
 }
 

@@ -1,34 +1,53 @@
 import type { Segment } from './grammar.ts'
 import { KeyTable } from './key-table.ts'
 
-/** A transition is one number: the next state in the upper half, the accept set in the lower. */
+/**
+ * A transition is one number: the next state in the upper 16 bits, the accept set in the lower 16.
+ */
 export const ACCEPT_MASK = 0xffff
 export const DEAD = 0
 export const START = 1
-/** What stands for the transition of an element before it was asked for. No real transition is negative. */
+/** Marks a transition for elements that is not computed yet. Real transitions are not negative. */
 const UNKNOWN = -1
 
-/** Both fit 16 bits, as transitions and hits need; states leave the sign bit free. */
+/** Both must fit 16 bits in transitions and hits; states leave the sign bit free. */
 export const MAX_STATES = 0x7fff
 const MAX_ACCEPTS = 0xffff
-/** An automaton that has grown beyond this is replaced before the next scan, so that hostile keys cost no memory. */
+/**
+ * An automaton larger than this is replaced before the next scan, so that hostile keys cannot fill
+ * the memory.
+ */
 const WORN = 4096
 
-/** A place in the paths: number of the path << 8 | number of the segment that is to match next. */
+/** A position in a path: number of the path << 8 | number of the segment to match next. */
 type Item = number
 
 /**
- * Finds all paths at once: a state is the set of places in the paths where a value may stand, made when it is first reached. Key syntax,
- * wildcards and patterns live here; the scanner only follows numbers.
+ * Matches all paths of a pipeline at once. It is a deterministic automaton that is built lazily,
+ * while the scanner meets keys.
+ *
+ * A state is the set of positions in the paths that the current value has reached. It gets a number
+ * when it is first reached. A transition leads from a state over a member key or an array element
+ * to the state of the inner value, together with its accept set: the set of paths that end at this
+ * value. The accept set is stored in the hit, so a value has one hit, however many paths match it.
+ *
+ * Path syntax, wildcards and patterns are known only here. The scanner follows numbers: it looks up
+ * (state, raw key bytes) in a cache (`KeyTable`, or the tables of the WebAssembly module) and calls
+ * `step` once for a pair that it has not seen. `step` compares the key as it is spelled after
+ * decoding, so an escaped key matches too.
+ *
+ * Size: states and accept sets fit 16 bits. If a transition cannot be numbered, the automaton is
+ * `full`, and the scan stops before the record that filled it. An automaton that has grown too
+ * large (`worn`) is replaced before the next scan.
  */
 export class Automaton {
   /**
-   * The paths of each accept set, by its number. It only grows: indexes that were made with this automaton stay valid, and refer
-   * to this very array.
+   * The paths of each accept set, by its number. It only grows. Indexes refer to this array, so
+   * they stay valid.
    */
   readonly accepts: (readonly number[])[] = [[]]
   readonly table = new KeyTable((state, key) => this.step(state, key))
-  /** 1 for the paths that consist of keys alone. */
+  /** 1 for each path that consists of keys only. */
   readonly plain: Uint8Array
   readonly #paths: readonly (readonly Segment[])[]
   readonly #states: (readonly Item[])[] = [[]]
@@ -43,7 +62,7 @@ export class Automaton {
     this.plain = plain
     const start = new Set<Item>()
     for (const path of paths.keys()) this.#enter(start, path, 0)
-    // The start state keeps its number even when there are no paths.
+    // The start state has its number even without any paths.
     this.#states.push([...start])
     this.#stateNumbers.set([...start].join(), START)
   }
@@ -52,16 +71,17 @@ export class Automaton {
     return this.#paths.length
   }
 
-  /** True when a transition could not be numbered any more: what was scanned since then counts for nothing. */
+  /** True if a transition could not be numbered: discard everything that was scanned since then. */
   get full(): boolean {
     return this.#full
   }
 
+  /** True if the automaton should be replaced before the next scan. */
   get worn(): boolean {
     return this.#full || this.#states.length > WORN || this.accepts.length > WORN
   }
 
-  /** The transition for a member, by what its key spells. */
+  /** The transition for a member. `key` is decoded. */
   step(state: number, key: string): number {
     return this.#follow(state, (segment) => matchesKey(segment, key))
   }

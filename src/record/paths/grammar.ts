@@ -3,7 +3,7 @@ import { readString } from '../json/json-text.ts'
 import { createPattern } from './pattern.ts'
 import type { Pattern } from './pattern.ts'
 
-/** One step of a path, from a value to values inside it. */
+/** A segment of a path: a step from a value to values inside it. */
 export type Segment =
   | { readonly kind: 'keys'; readonly keys: readonly string[] }
   | { readonly kind: 'pattern'; readonly pattern: Pattern }
@@ -11,21 +11,27 @@ export type Segment =
   | { readonly kind: 'members' }
   /** `[*]`: every element of an array. */
   | { readonly kind: 'elements' }
-  /** `**`: this value, and all values inside it; as the last segment only those inside it. */
+  /**
+   * `**`: the value itself and all values inside it; as the last segment, only the values inside
+   * it.
+   */
   | { readonly kind: 'deep' }
 
-/** Longest path: no record is nested deeper than twice this by default. */
+/** Maximum number of segments of a path. */
 const MAX_SEGMENTS = 32
 
-/** Characters that mean something in a path; a key with one of them is written `["like.this"]`. */
+/**
+ * A key without characters that have a meaning in paths. Other keys are written `["like.this"]`.
+ */
 const PLAIN_KEY = /[^.[\]{}*/"',\s\p{Cc}][^.[\]{}*"',\s\p{Cc}]*/uy
 const PATTERN = /\/((?:[^/\\]|\\[^])+)\/(\p{L}*)/uy
 const QUOTED = /\[("(?:[^"\\\p{Cc}]|\\[^])*")\]/uy
 
 /**
- * Reads a path:
- * `a.b`, `["odd.key"]` (a JSON string), `[*]` (elements), `*` (members), `**` (any depth), `{a,b}` (alternatives), `/regex/i` (a key pattern).
- * @throws SluiceError PATH_INVALID with the number of the character (from 1) and what was expected there.
+ * Parses a path: `a.b`, `["odd.key"]` (a JSON string), `[*]` (elements), `*` (members), `**` (any
+ * depth), `{a,b}` (alternatives), `/regex/i` (a key pattern).
+ * @throws SluiceError PATH_INVALID with the number of the character (from 1) and what was expected
+ * there.
  */
 export function parsePath(text: string): Segment[] {
   const segments: Segment[] = []
@@ -129,7 +135,7 @@ export function parsePath(text: string): Segment[] {
   return segments
 }
 
-/** One spelling for each meaning. */
+/** The canonical text of a path: the same text for every spelling of it. */
 export function formatPath(segments: readonly Segment[]): string {
   let text = ''
   for (const segment of segments) {

@@ -2,19 +2,19 @@ import { readString } from '../json/json-text.ts'
 
 const WAYS = 8
 const SETS = 512
-/** Longer keys are looked up afresh each time. */
+/** Longer keys are not cached. */
 const KEY_BYTES = 64
 
-/** The transition of a state for a key (as `JSON.parse` would give it): `Automaton.step`. */
+/** `Automaton.step`: the transition of a state for a decoded key. */
 type Step = (state: number, key: string) => number
 
 /**
- * What the automaton said about a (state, raw key) pair, so that it is asked once for each. A fixed table: a stream of ever new keys
- * costs time but no memory.
+ * A cache of transitions by (state, raw key). Its size is fixed: a stream of ever new keys costs
+ * time, but no memory.
  */
 export class KeyTable {
   readonly #step: Step
-  /** By slot: state << 8 | length + 1 of the key; 0 when the slot is free. */
+  /** By slot: state << 8 | length of the key + 1; 0 if the slot is free. */
   readonly #names = new Int32Array(SETS * WAYS)
   readonly #transitions = new Int32Array(SETS * WAYS)
   readonly #keys = new Uint8Array(SETS * WAYS * KEY_BYTES)
@@ -24,12 +24,15 @@ export class KeyTable {
     this.#step = step
   }
 
-  /** The transition for the raw key (its bytes between the quotes, escapes and all) at `[start, end)`. */
+  /**
+   * The transition for the raw key (its bytes between the quotes, escapes and all) at `[start,
+   * end)`.
+   */
   lookup(bytes: Buffer, state: number, start: number, end: number): number {
     const length = end - start
-    if (length > KEY_BYTES) return this.#ask(bytes, state, start, end)
+    if (length > KEY_BYTES) return this.#compute(bytes, state, start, end)
     const name = (state << 8) | (length + 1)
-    // Before an empty key stands its quote, so that all four reads are inside the line.
+    // The byte before an empty key is its quote, so all four reads are inside the line.
     const sample =
       bytes[start] | (bytes[start + (length >> 2)] << 8) | (bytes[start + (length >> 1)] << 16) | (bytes[end - 1] << 24)
     const mixed = Math.imul(sample ^ Math.imul(name, 0x9e3779b1), 0x85ebca6b)
@@ -42,17 +45,17 @@ export class KeyTable {
       while (at < end && bytes[at] === keys[key + at]) at++
       if (at === end) return this.#transitions[slot]
     }
-    const transition = this.#ask(bytes, state, start, end)
-    this.#keep(first, name, transition, bytes, start, end)
+    const transition = this.#compute(bytes, state, start, end)
+    this.#store(first, name, transition, bytes, start, end)
     return transition
   }
 
-  #ask(bytes: Buffer, state: number, start: number, end: number): number {
+  #compute(bytes: Buffer, state: number, start: number, end: number): number {
     const raw = bytes.toString('utf8', start, end)
     return this.#step(state, raw.includes('\\') ? readString(`"${raw}"`) : raw)
   }
 
-  #keep(first: number, name: number, transition: number, bytes: Buffer, start: number, end: number): void {
+  #store(first: number, name: number, transition: number, bytes: Buffer, start: number, end: number): void {
     let slot = first
     while (slot < first + WAYS && this.#names[slot] !== 0) slot++
     if (slot === first + WAYS) slot = first + (this.#victim++ & (WAYS - 1))

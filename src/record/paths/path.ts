@@ -3,27 +3,35 @@ import { formatPath, parsePath } from './grammar.ts'
 import type { Segment } from './grammar.ts'
 
 /**
- * One path of a pipeline, for example `initiated_by.email`, `changes[*].{from,to}`, `**.password`, `a["odd.key"]` or
- * `/pass(word)?/i` (a key pattern). Made by `Paths.add`; stages keep it and ask batches and records with it.
+ * A path of a pipeline, for example `initiated_by.email`, `changes[*].{from,to}`, `**.password`,
+ * `a["odd.key"]` or `/pass(word)?/i` (a key pattern). `Paths.add` creates it. Stages keep it and
+ * query batches and records with it.
  *
- * Keys are compared by what they spell (`pass\u0077ord` is `password`), code point by code point. Key patterns are tested on the key's
- * NFKC form as well. `**` stands for any number of members and elements, none included: `**.password` is also the top-level `password`.
+ * Keys are compared after decoding (`pass\u0077ord` is `password`), code point by code point. Key
+ * patterns are also tested on the NFKC form of the key. `**` matches any number of members and
+ * elements, including none: `**.password` also matches the top-level `password`.
  */
 export interface Path {
-  /** Its column in every index scanned after it was added. */
+  /** Number of the path's column in every index that was scanned after the path was added. */
   readonly id: number
   readonly text: string
-  /** The keys, when the path consists of nothing else: then it names at most one value of a record. */
+  /**
+   * The keys of a path that consists of keys only; it matches at most one value of a record.
+   * Otherwise undefined.
+   */
   readonly keys: readonly string[] | undefined
-  /** The path to the object that holds it; undefined at the top level and for paths with wildcards. */
+  /**
+   * The path of the object around the value; undefined at the top level and for paths with
+   * wildcards.
+   */
   readonly parent: Path | undefined
 }
 
 /**
- * The paths of one pipeline and the automaton that finds them: a state of the scanner is a set of places in the paths,
- * built when a (state, key) pair is first seen. The scanner knows no path syntax.
+ * The paths of one pipeline, and the automaton that matches them.
  *
- * Paths may be added at any time. An index knows the paths that were there when it was made, see `RecordIndex.pathCount`.
+ * Paths may be added at any time. An index contains the paths that existed when it was created, see
+ * `RecordIndex.pathCount`.
  */
 export class Paths {
   readonly #segments: (readonly Segment[])[] = []
@@ -32,15 +40,16 @@ export class Paths {
   #automaton: Automaton | undefined
 
   /**
-   * The same path for the same text (and for another spelling of it). A path of keys brings its parents along, since only they tell that
-   * an object on the way stands twice in a record.
-   * @throws SluiceError PATH_INVALID, naming the character where the text goes wrong.
+   * Adds a path. Returns the same object for the same text, and for another spelling of the same
+   * path. A path of keys adds its parents too: without them, a duplicate key on the way to the
+   * value would go unnoticed.
+   * @throws SluiceError PATH_INVALID with the position of the syntax error.
    */
   add(text: string): Path {
     return this.#byText.get(text) ?? this.#addSegments(text, parsePath(text))
   }
 
-  /** Whether `add` would give a path that is here already. */
+  /** Whether a path was added with this text. */
   has(text: string): boolean {
     return this.#byText.has(text)
   }
@@ -49,7 +58,10 @@ export class Paths {
     return this.#paths.length
   }
 
-  /** For the scanner: the automaton of all paths. Another one after a path was added, and when the last one has worn out. */
+  /**
+   * The automaton of all paths, for the scanner. It is replaced after a path was added, and when it
+   * is worn.
+   */
   automaton(): Automaton {
     if (this.#automaton === undefined || this.#automaton.worn) {
       const plain = Uint8Array.from(this.#paths, (path) => (path.keys === undefined ? 0 : 1))

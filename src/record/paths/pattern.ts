@@ -1,12 +1,15 @@
 import { RE2JS } from 're2js'
 
-/** A regular expression of a configuration. It takes time proportional to the text, whatever the text and the pattern are. */
+/**
+ * A regular expression from a configuration. RE2 matches in linear time, whatever the text and the
+ * pattern are.
+ */
 export interface Pattern {
-  /** As it is written, for example `/pass(word)?/i`. */
+  /** As written, for example `/pass(word)?/i`. */
   readonly text: string
   /**
-   * True when the pattern occurs in the text as it is, or in its NFKC form: a spelling in fullwidth letters or with
-   * combining marks does not slip by.
+   * True if the pattern occurs in the text or in its NFKC form, so fullwidth letters and combining
+   * marks do not evade it.
    */
   test(text: string): boolean
 }
@@ -19,21 +22,27 @@ const FLAGS = new Map([
   ['u', 0],
 ])
 
-/** Texts that look like a pattern but have slashes inside (`/usr/bin/`) are not one: a slash in a pattern is written `\/`. */
+/**
+ * A text with more slashes inside (`/usr/bin/`) is not a pattern: within a pattern, a slash is
+ * written `\/`.
+ */
 const WRITTEN = /^\/((?:[^/\\]|\\[^])+)\/([imsu]*)$/
 
-/** The pattern that a text such as `/phone|address/i` stands for; undefined when it does not look like one. @throws Error on bad syntax. */
+/**
+ * Parses a text such as `/phone|address/i`; undefined if it is not written as a pattern.
+ * @throws Error on invalid syntax.
+ */
 export function parsePattern(text: string): Pattern | undefined {
   const written = WRITTEN.exec(text)
   if (written === null) return undefined
   return createPattern(written[1], written[2])
 }
 
-/** @throws Error when the source is not a pattern, or a flag is unknown or given twice. */
+/** @throws Error if the source is not a valid pattern, or a flag is unknown or repeated. */
 export function createPattern(source: string, flags: string): Pattern {
   const compiled = RE2JS.compile(RE2JS.translateRegExp(source), readFlags(flags))
   const known = new Map<string, boolean>()
-  const decide = (text: string): boolean => {
+  const matches = (text: string): boolean => {
     if (compiled.test(text)) return true
     if (isAscii(text)) return false
     const normal = text.normalize('NFKC')
@@ -44,7 +53,7 @@ export function createPattern(source: string, flags: string): Pattern {
     test(text) {
       let decided = known.get(text)
       if (decided === undefined) {
-        decided = decide(text)
+        decided = matches(text)
         if (known.size === MAX_REMEMBERED) known.clear()
         if (text.length <= MAX_REMEMBERED_LENGTH) known.set(text, decided)
       }
@@ -53,7 +62,10 @@ export function createPattern(source: string, flags: string): Pattern {
   }
 }
 
-/** What is tested repeats (keys, names of fields); hostile texts must not pile up. */
+/**
+ * Results are cached, because the same keys and field names come again and again. The limits keep
+ * hostile texts from filling the cache.
+ */
 const MAX_REMEMBERED = 4096
 const MAX_REMEMBERED_LENGTH = 256
 
@@ -61,8 +73,8 @@ function readFlags(flags: string): number {
   let bits = 0
   for (const [at, flag] of flags.split('').entries()) {
     const bit = FLAGS.get(flag)
-    if (bit === undefined) throw new Error(`unknown flag "${flag}": the flags are i, m, s and u`)
-    if (flags.indexOf(flag) !== at) throw new Error(`flag "${flag}" is given twice`)
+    if (bit === undefined) throw new Error(`unknown flag "${flag}"; the flags are i, m, s and u`)
+    if (flags.indexOf(flag) !== at) throw new Error(`flag "${flag}" is repeated`)
     bits |= bit
   }
   return bits

@@ -1,6 +1,9 @@
 import type { ScannerModule } from './module.ts'
 
-/** Bytes that are copied into the module at a time; much less than a chunk, as `ChunkBuilder.addLines` requires. */
+/**
+ * Bytes that are copied into the module at a time; much less than a chunk, as
+ * `ChunkBuilder.addLines` requires.
+ */
 const WINDOW = 64 * 1024
 
 /** The largest number that the module takes: its integers are signed. */
@@ -9,7 +12,10 @@ const MAX_INTEGER = 0x7fffffff
 /** The elements found in a window. Offsets are relative to the input. */
 export interface ElementLines {
   readonly count: number
-  /** The elements, each with its line feed. A view of the module's memory, valid until the next call. */
+  /**
+   * The elements, each with its line feed. A view of the module's memory, valid until the next
+   * call.
+   */
   readonly lines: Buffer
   /** End of the last element; the start of the search if none was found. */
   readonly end: number
@@ -26,7 +32,10 @@ export interface OpenState {
   readonly escaped: boolean
 }
 
-/** Calls `assembly/split.ts`, which finds the elements of arrays. It uses the scanner's memory between two scans. */
+/**
+ * Calls `assembly/split.ts`, which finds the elements of arrays. It uses the scanner's memory
+ * between two scans.
+ */
 export class WasmArraySplitter {
   readonly #module: ScannerModule
   readonly #memory: Buffer
@@ -51,15 +60,18 @@ export class WasmArraySplitter {
     return { depth: openDepth.value, inString: openString.value === 1, escaped: openEscape.value === 1 }
   }
 
-  /** Call before each new input: the loaded window belongs to the previous one. Then ask for ascending offsets. */
+  /**
+   * Call before each new input: the loaded window belongs to the previous one. Then ask for
+   * ascending offsets.
+   */
   begin(): void {
     this.#windowStart = 0
     this.#windowEnd = 0
   }
 
   /**
-   * Splits as many elements as possible, from `at` on, where an element begins. If it finds none and `openStart` is undefined, TypeScript must
-   * split this element.
+   * Splits as many elements as possible, from `at` on, where an element begins. If it finds none
+   * and `openStart` is undefined, TypeScript must split this element.
    */
   splitElements(input: Buffer, at: number, inArray: boolean, maxLine: number): ElementLines {
     if (at >= this.#windowEnd) this.#load(input, at)
@@ -76,8 +88,9 @@ export class WasmArraySplitter {
   }
 
   /**
-   * Finds the end of an element that was open at the end of the previous input or window. Returns the end of the window if the element is still
-   * open (see `state`), and undefined if TypeScript must split it.
+   * Finds the end of an element that was open at the end of the previous input or window. Returns
+   * the end of the window if the element is still open (see `state`), and undefined if TypeScript
+   * must split it.
    */
   endOfOpen(input: Buffer, at: number, { depth, inString, escaped }: OpenState): number | undefined {
     this.#load(input, at)

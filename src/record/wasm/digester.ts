@@ -2,10 +2,10 @@ import { RECORD_STRIDE } from '../record-index.ts'
 import type { ScannerModule } from './module.ts'
 import { WINDOW } from './scanner.ts'
 
-/** Words of one SipHash. */
+/** Words per SipHash-128. */
 const WORDS = 4
 
-/** The digests of `assembly/digest.ts`, in the memory of a scanner between its scans. */
+/** Calls `assembly/digest.ts`. It uses the scanner's memory between two scans. */
 export class WasmDigester {
   readonly #module: ScannerModule
   readonly #bytes: Uint8Array
@@ -18,8 +18,9 @@ export class WasmDigester {
   }
 
   /**
-   * SipHash-128 of messages from number `first` on, of which `ends` tells where each ends; 4 words for each at its place in `output`. Returns
-   * the number of the first one that was left out, `first` when it is too long for the module.
+   * SipHash-128 of the messages from number `first` on; `ends` has the end of each. Writes 4 words
+   * per message to its place in `output`. Returns the number of the first message that was not
+   * hashed; `first` if that message is too long for the module.
    */
   hashMessages(
     key: readonly [bigint, bigint],
@@ -44,7 +45,10 @@ export class WasmDigester {
     return next
   }
 
-  /** Content hash of records from number `first` on, each at its place in `output`. Returns as `hashMessages` does. */
+  /**
+   * Content hashes of the records from number `first` on, each at its place in `output`. Returns
+   * like `hashMessages`.
+   */
   hashContents(bytes: Uint8Array, records: Uint32Array, first: number, count: number, output: Uint32Array): number {
     const { INPUT, RECORDS, COLUMNS, MAX_RECORDS } = this.#module
     const start = records[RECORD_STRIDE * first]

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
 
-/** The exports of the module in `assembly/`: first the addresses and capacities of its `layout.ts`, then state and functions. */
+/**
+ * The exports of the module in `assembly/`: first the addresses and capacities of its `layout.ts`,
+ * then state and functions.
+ */
 export interface ScannerModule {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
 
@@ -67,7 +70,10 @@ export interface Host {
 
 const PAGE = 65_536
 
-/** Loads the module and allocates its fixed memory. @throws Error if WebAssembly with SIMD is not available, or the module was not built. */
+/**
+ * Loads the module and allocates its fixed memory.
+ * @throws Error if WebAssembly with SIMD is not available, or the module was not built.
+ */
 export function loadModule(host: Host): ScannerModule {
   const module = new WebAssembly.Module(readFileSync(new URL('scanner.wasm', import.meta.url)))
   const { exports } = new WebAssembly.Instance(module, { host })

@@ -7,28 +7,45 @@ import { acquireWords } from '../chunk-memory.ts'
 import { loadModule } from './module.ts'
 import type { ScannerModule } from './module.ts'
 
-/** So many bytes are copied in at a time, and are scanned while they are in the cache. */
+/**
+ * Bytes that are copied into the module at a time, so that they are scanned while they are in the
+ * CPU cache.
+ */
 export const WINDOW = 128 * 1024
 
-/** Numbers of the module have a sign. */
+/** The largest number that the module takes: its integers are signed. */
 const MAX_INTEGER = 0x7fffffff
 
 /**
- * The scanner of `assembly/`, with the results of the TypeScript one. One for a thread: scans follow one another, its memory has a fixed
- * size, and nothing of a scan stays in it but what the automata in use have said about keys.
+ * The scanner in WebAssembly, with the same results as `scan-typescript.ts`, which is the
+ * reference. The module is written in AssemblyScript (`assembly/`) and uses SIMD;
+ * `scripts/build-wasm.js` compiles it.
+ *
+ * There is one instance per thread. The module has a fixed memory and allocates nothing
+ * (`assembly/layout.ts`). A scan copies the lines into the module window by window, and copies the
+ * finished index out. What exceeds the memory (a very long line, deep nesting, many hits) is left
+ * to the TypeScript scanner: `scanLines` then returns undefined.
+ *
+ * Only one thing survives a scan: tables with the transitions of the automata in use, by (state,
+ * raw key). The module calls `stepKey` or `stepElement` for a pair that it has not seen.
+ *
+ * Between two scans, the same memory serves `WasmArraySplitter`, `WasmWriter` and `WasmDigester`.
+ *
+ * Shared numbers are written once: see `shared-constants.ts` and `module.ts`.
+ * `test/record/differential/` compares both engines on random lines.
  */
 export class WasmScanner {
   readonly #module: ScannerModule
   readonly #bytes: Uint8Array
   readonly #shorts: Uint16Array
   readonly #numbers: Uint32Array
-  /** Whose answers each table of the module holds. */
+  /** The automaton of each table of the module. */
   readonly #tables: Table[] = []
   #nextTable = 0
-  /** Of the scan that is going on. */
-  #asked: { readonly bytes: Buffer; readonly table: Table } | undefined
+  /** Input of the current scan, for the calls of the module. */
+  #scanInput: { readonly bytes: Buffer; readonly table: Table } | undefined
 
-  /** @throws Error where there is no WebAssembly with SIMD, or the module was not built. */
+  /** @throws Error if WebAssembly with SIMD is not available, or the module was not built. */
   constructor() {
     this.#module = loadModule({
       stepKey: (state, start, end) => this.#stepKey(state, start, end),
@@ -45,12 +62,15 @@ export class WasmScanner {
     return this.#module
   }
 
-  /** Size of its memory. */
+  /** Size of the module's memory. */
   get memoryBytes(): number {
     return this.#module.memory.buffer.byteLength
   }
 
-  /** Undefined for what goes beyond the fixed memory, or ends in the very first record: that is left to the TypeScript scanner. */
+  /**
+   * Returns undefined if the input exceeds the fixed memory, or the automaton is full in the first
+   * record. Use the TypeScript scanner then.
+   */
   scanLines(task: ScanTask, automaton: Automaton): RecordIndex | undefined {
     const { bytes, limits, utf8, maxRecords, maxHits } = task
     const { MAX_RECORDS, MAX_HITS, MAX_DEPTH } = this.#module
@@ -65,9 +85,9 @@ export class WasmScanner {
       utf8,
       automaton.pathCount,
     )
-    this.#asked = { bytes, table }
+    this.#scanInput = { bytes, table }
     const scanned = this.#scanWindows(bytes)
-    this.#asked = undefined
+    this.#scanInput = undefined
     if (scanned < bytes.length) {
       const isRoomy = maxRecords <= MAX_RECORDS.value && maxHits <= MAX_HITS.value
       if (scanned < 0 || !isRoomy || this.#module.count.value === 0) return undefined
@@ -75,7 +95,7 @@ export class WasmScanner {
     return this.#takeIndex(bytes, automaton, scanned)
   }
 
-  /** The number of bytes covered, -1 when a line is too long for the module. */
+  /** Returns the number of bytes covered, -1 if a line is too long for the module. */
   #scanWindows(bytes: Buffer): number {
     const { INPUT, covered } = this.#module
     let scanned = 0
@@ -90,7 +110,10 @@ export class WasmScanner {
     return scanned
   }
 
-  /** The end of the last line within a window, or of a longer one; -1 when that is too long. */
+  /**
+   * The end of the last line in the window, or of a line longer than the window; -1 if that line is
+   * too long for the module.
+   */
   #endOfWindow(bytes: Buffer, start: number): number {
     if (bytes.length - start <= WINDOW) return bytes.length
     const end = bytes.lastIndexOf(LINE_FEED, start + WINDOW - 1) + 1
@@ -125,7 +148,7 @@ export class WasmScanner {
     words.set(this.#numbers.subarray(start / 4, start / 4 + words.length))
   }
 
-  /** The table of an automaton. One that has none gets that which was given longest ago. */
+  /** The table of an automaton. A new automaton gets the table that was assigned longest ago. */
   #tableOf(automaton: Automaton): Table {
     const known = this.#tables.find((table) => table.automaton === automaton)
     if (known !== undefined) return known
@@ -138,21 +161,24 @@ export class WasmScanner {
 
   #stepKey(state: number, start: number, end: number): number {
     const { bytes, table } = this.#current
-    return this.#answer(table, table.automaton.table.lookup(bytes, state, start, end))
+    return this.#transition(table, table.automaton.table.lookup(bytes, state, start, end))
   }
 
   #stepElement(state: number): number {
     const { table } = this.#current
-    return this.#answer(table, table.automaton.stepElement(state))
+    return this.#transition(table, table.automaton.stepElement(state))
   }
 
   get #current(): { readonly bytes: Buffer; readonly table: Table } {
-    if (this.#asked === undefined) throw new Error('no scan is going on')
-    return this.#asked
+    if (this.#scanInput === undefined) throw new Error('no scan in progress')
+    return this.#scanInput
   }
 
-  /** A transition may be the first with its accept set, which the module then needs for columns. */
-  #answer(table: Table, transition: number): number {
+  /**
+   * Passes on a transition, and first copies new accept sets into the module, which needs them for
+   * the columns.
+   */
+  #transition(table: Table, transition: number): number {
     const { full, accepts, plain } = table.automaton
     if (full) return -1
     const { TABLES, TABLE_BYTES, ACCEPTS, ACCEPT_BYTES, ACCEPT_COUNT, MANY, TOO_MANY } = this.#module
@@ -172,6 +198,6 @@ export class WasmScanner {
 interface Table {
   readonly automaton: Automaton
   readonly number: number
-  /** Number of its accept sets that the module knows. */
+  /** Number of accept sets that were copied into the module. */
   accepts: number
 }

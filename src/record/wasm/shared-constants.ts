@@ -3,23 +3,32 @@ import { SAFE_DIGITS, SAFE_ZEROS } from '../json/number.ts'
 import { CONTENT_FACTORS, CONTENT_SEED, MURMUR_FACTORS } from '../digest.ts'
 import { Edit, FIRST_TOKEN, RANGE_STRIDE } from '../edits.ts'
 import { ACCEPT_MASK, MAX_STATES, START } from '../paths/automaton.ts'
-import { DUPLICATE_KEYS, Fault, HIT_STRIDE, Kind, MAX_HITS, MAX_RECORDS, RECORD_STRIDE } from '../record-index.ts'
+import {
+  DUPLICATE_KEYS,
+  LineFault,
+  HIT_STRIDE,
+  ValueKind,
+  MAX_HITS,
+  MAX_RECORDS,
+  RECORD_STRIDE,
+} from '../record-index.ts'
 import { TOKEN_STRIDE } from './writer.ts'
 
 const WORD_BYTES = 4
 
 /**
- * The numbers that TypeScript and the module in `assembly/` must agree on, by their AssemblyScript type. TypeScript is the source of truth:
- * `scripts/build-wasm.js` calls `assemblyConstants` on every build and compiles the module against the result.
+ * The numbers that TypeScript and the module in `assembly/` must agree on, by their AssemblyScript
+ * type. TypeScript is the source of truth: `scripts/build-wasm.js` calls `assemblyConstants` on
+ * every build and compiles the module against the result.
  *
- * The opposite direction needs no list: the addresses and capacities of `assembly/layout.ts` are exports of the module, and TypeScript reads
- * them there.
+ * The opposite direction needs no list: the addresses and capacities of `assembly/layout.ts` are
+ * exports of the module, and TypeScript reads them there.
  */
 const shared: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   u32: {
     ...ascii,
-    ...named('KIND', Kind),
-    ...named('FAULT', Fault),
+    ...named('KIND', ValueKind),
+    ...named('FAULT', LineFault),
     DUPLICATE_KEYS,
     ...named('EDIT', Edit),
     FIRST_TOKEN,

@@ -7,7 +7,10 @@ import { WINDOW } from './scanner.ts'
 /** Numbers of a token in the module's memory: start and length of its text. */
 export const TOKEN_STRIDE = 2
 
-/** The edits of `assembly/edits.ts`, in the memory of a scanner between its scans. */
+/**
+ * Calls `assembly/edits.ts`, which writes edited lines. It uses the scanner's memory between two
+ * scans.
+ */
 export class WasmWriter {
   readonly #module: ScannerModule
   readonly #bytes: Uint8Array
@@ -19,14 +22,17 @@ export class WasmWriter {
     this.#numbers = new Uint32Array(module.memory.buffer)
   }
 
-  /** Writes ranges to `out`, which has room for them. Returns the length of what was written; undefined for what goes beyond the fixed memory. */
+  /**
+   * Writes ranges to `out`, which must be large enough. Returns the number of bytes written;
+   * undefined if the input exceeds the fixed memory.
+   */
   write(edited: Edited, ranges: Uint32Array, out: Buffer): number | undefined {
     if (!this.#putTokens(edited.tokens)) return undefined
     const { OUTPUT } = this.#module
     let position = 0
     for (let range = 0; range < ranges.length;) {
-      const end = this.#endOfChunk(ranges, range)
-      const length = this.#writeChunk(edited, ranges.subarray(range, end))
+      const end = this.#endOfWindow(ranges, range)
+      const length = this.#writeWindow(edited, ranges.subarray(range, end))
       if (length === 0) return undefined
       out.set(this.#bytes.subarray(OUTPUT.value, OUTPUT.value + length), position)
       position += length
@@ -50,8 +56,8 @@ export class WasmWriter {
     return true
   }
 
-  /** Ranges that stand in a window behind each other, at least one. */
-  #endOfChunk(ranges: Uint32Array, first: number): number {
+  /** The end of the ascending ranges that fit one window, at least one range. */
+  #endOfWindow(ranges: Uint32Array, first: number): number {
     const { MAX_RECORDS } = this.#module
     const most = Math.min(ranges.length, first + RANGE_STRIDE * MAX_RECORDS.value)
     let end = first + RANGE_STRIDE
@@ -60,8 +66,8 @@ export class WasmWriter {
     return end
   }
 
-  /** 0 when it does not fit. */
-  #writeChunk({ bytes, hits, edits }: Edited, ranges: Uint32Array): number {
+  /** Returns 0 if the ranges do not fit the memory. */
+  #writeWindow({ bytes, hits, edits }: Edited, ranges: Uint32Array): number {
     const { INPUT, INPUT_BYTES, RECORDS, HITS, MAX_HITS, COLUMNS } = this.#module
     const start = ranges[0]
     const end = ranges[ranges.length - 3]

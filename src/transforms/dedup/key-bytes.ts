@@ -1,13 +1,15 @@
 import { canonicalNumber } from '../../record/json/number.ts'
 
 /**
- * Keys as bytes, one behind the other: of values, not of spellings. Each part has its type and length in front, so that no two keys have the same bytes.
- * One object serves all batches: `clear`, then for each key add its parts and `close` it, or `undo` what was added.
+ * The dedup keys of a batch as bytes, one after another. Keys are built from values, not from
+ * spellings. Each part has a type and a length, so different keys never have the same bytes. One
+ * object serves all batches: call `clear`, then add the parts of each key and `close` the key, or
+ * `undo` its parts.
  */
 export class KeyBytes {
-  /** Where each key ends. */
+  /** The end of each key. */
   ends = new Uint32Array(1024)
-  /** Number of keys that are closed. */
+  /** Number of closed keys. */
   count = 0
   #bytes = Buffer.allocUnsafeSlow(64 * 1024)
   #view = viewOf(this.#bytes)
@@ -20,7 +22,7 @@ export class KeyBytes {
   clear(): void {
     this.#length = 0
     this.count = 0
-    // The keys of one odd batch are not worth their memory.
+    // Do not keep the memory of one unusually large batch.
     if (this.#bytes.length > MAX_KEPT) this.#resize(MAX_KEPT)
   }
 
@@ -37,15 +39,17 @@ export class KeyBytes {
     this.#length = this.count === 0 ? 0 : this.ends[this.count - 1]
   }
 
-  /** A string by its UTF-8, which is its spelling where nothing is escaped. */
+  /** Adds a string in UTF-8: for a string without escapes, the bytes of its spelling. */
   addUtf8(source: Buffer, start: number, end: number): void {
     const at = this.#begin(PART.string, end - start)
-    // Buffer.copy costs more than a short loop.
+    // A short loop is faster than Buffer.copy.
     if (end - start > 64) source.copy(this.#bytes, at, start, end)
     else for (let offset = 0; offset < end - start; offset++) this.#bytes[at + offset] = source[start + offset]
   }
 
-  /** A string with lone surrogates: it has no UTF-8, where all of them would be alike. */
+  /**
+   * Adds a string with lone surrogates. UTF-8 cannot represent them and would make them all equal.
+   */
   addSurrogates(text: string): void {
     this.#add(PART.surrogates, Buffer.from(text, 'utf16le'))
   }
@@ -56,7 +60,7 @@ export class KeyBytes {
     this.#view.setUint32(at + 8, nanoseconds, true)
   }
 
-  /** @param text a number as JSON spells it. */
+  /** @param text a JSON number. */
   addNumber(text: string): void {
     this.#add(PART.number, Buffer.from(canonicalNumber(text)))
   }
@@ -65,7 +69,7 @@ export class KeyBytes {
     this.#begin(value ? PART.true : PART.false, 0)
   }
 
-  /** An object or array, as it is spelled. */
+  /** Adds an object or array as spelled. */
   addJson(json: Buffer): void {
     this.#add(PART.json, json)
   }
@@ -93,7 +97,7 @@ export class KeyBytes {
   }
 }
 
-/** Written into every digest on disk: numbers are never given a new meaning. */
+/** Part of every digest on disk: never change the meaning of a number. */
 const PART = { string: 1, surrogates: 2, instant: 3, number: 4, true: 5, false: 6, json: 7 } as const
 const HEAD_BYTES = 5
 const MAX_KEPT = 1 << 20

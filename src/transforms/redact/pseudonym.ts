@@ -1,8 +1,11 @@
 import { createHmac, createSecretKey } from 'node:crypto'
 
-/** JSON text of the pseudonym of a text: `"hmac:` and 32 hexadecimal digits of its keyed HMAC-SHA-256. The same text has the same pseudonym. */
+/**
+ * Creates the pseudonym of a text as JSON: `"hmac:` and the first 32 hexadecimal digits of a keyed
+ * HMAC-SHA-256. The same text gives the same pseudonym.
+ */
 export function createPseudonyms(key: string): (text: string) => Buffer {
-  // A KeyObject, since a key in a Buffer is prepared again for each HMAC.
+  // A KeyObject is prepared once; a key in a Buffer is prepared for each HMAC.
   const secret = createSecretKey(key, 'utf8')
   const known = new Map<string, Buffer>()
   return (text) => {
@@ -16,11 +19,16 @@ export function createPseudonyms(key: string): (text: string) => Buffer {
   }
 }
 
-/** True for what looks like one, whoever has written it. */
+/**
+ * True for a text that looks like a pseudonym. It may not be one: anybody can write such a text.
+ */
 export function isPseudonym(text: string): boolean {
   return /^hmac:[0-9a-f]{32}$/.test(text)
 }
 
-/** Addresses and names repeat, so most HMACs are saved; hostile values must not pile up. */
+/**
+ * Addresses and names repeat, so the cache saves most HMACs. The limits keep hostile values from
+ * filling it.
+ */
 const MAX_REMEMBERED = 8192
 const MAX_REMEMBERED_LENGTH = 256

@@ -5,26 +5,30 @@ import type { HitTest } from '../../record/author/condition.ts'
 import type { Path } from '../../record/paths/path.ts'
 import { HIT_STRIDE, RECORD_STRIDE } from '../../record/scan.ts'
 
-/** What is done to the values at a path. */
+/** Redacts the values at a path. */
 export interface Rule {
   readonly path: Path
-  /** Kinds of values that the rule is for, as bits `1 << kind`. */
+  /** Kinds of values that the rule applies to, as bits `1 << kind`. */
   readonly kinds: number
   readonly when?: When
-  /** The edit that a value gets: `Edit.delete`, a token, or `Edit.keep` for what it has. */
+  /** The edit for a value: `Edit.delete`, a token, or `Edit.keep` for no change. */
   edit(batch: Batch, hit: number): number
 }
 
-/** Tests on values near the one that is redacted. All must hold. */
+/** Tests on values near the redacted value. All must hold. */
 export interface When {
-  /** The array elements in which both are looked for; undefined for the whole record. */
+  /**
+   * The array elements that must contain both the tested and the redacted value; undefined for the
+   * whole record.
+   */
   readonly base: Path | undefined
   readonly tests: readonly { readonly path: Path; readonly holds: HitTest }[]
 }
 
 /**
- * Applies rules, in order, to every value they match in every record of a batch, dead records and twins of duplicate keys included. What is
- * replaced or deleted takes all inside it along. Nothing is parsed.
+ * Applies rules, in order, to every value that they match in every record of a batch, including
+ * dropped and rejected records and duplicate keys. A replaced or deleted value takes everything
+ * inside it with it. Nothing is parsed.
  */
 export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
   const asked = rules.flatMap(({ path, when }) => [
@@ -35,32 +39,32 @@ export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
   const guards = rules.flatMap(({ when }, rule) => (when === undefined ? [] : [createGuard(rule, when)]))
   const ofRecord = guards.filter(({ base }) => base === undefined)
   let accepts: readonly (readonly number[])[] | undefined
-  let roles: (Role | undefined)[] = []
+  let bySet: (SetRules | undefined)[] = []
 
   return (batch) => {
     if (batch.count === 0) return
-    // Asking for a path that the index does not have makes the batch scan again.
+    // A query for a path that is not in the index makes the batch scan again.
     for (const path of asked) if (path.id >= batch.index.pathCount) batch.hit(0, path)
     const { index } = batch
     if (accepts !== index.accepts) {
-      roles = []
+      bySet = []
       for (const { tests } of guards) for (const test of tests) test.isAt = []
     }
     accepts = index.accepts
-    while (roles.length < accepts.length) {
-      const paths = accepts[roles.length]
-      roles.push(roleOf(rules, guards, paths))
+    while (bySet.length < accepts.length) {
+      const paths = accepts[bySet.length]
+      bySet.push(rulesOfSet(rules, guards, paths))
       for (const { tests } of guards) for (const test of tests) test.isAt.push(paths.includes(test.path.id))
     }
-    redact(batch, { rules, roles, ofRecord })
+    redact(batch, { rules, bySet, ofRecord })
   }
 }
 
-/** What the values of one accept set mean to the rules. */
-interface Role {
-  /** Numbers of the rules that act on these values, in order. */
+/** The rules and conditions that the values of one accept set are relevant to. */
+interface SetRules {
+  /** Numbers of the rules that apply to these values, in order. */
   readonly targets: readonly number[]
-  /** Those whose conditions are about what is inside these values. */
+  /** Conditions on values inside these values. */
   readonly bases: readonly Guard[]
 }
 
@@ -74,13 +78,13 @@ interface Guard {
 interface GuardTest {
   readonly path: Path
   readonly holds: HitTest
-  /** By accept set: whether its values are of this path. */
+  /** By accept set: whether this path matches its values. */
   isAt: boolean[]
 }
 
-interface Plan {
+interface CompiledRules {
   readonly rules: readonly Rule[]
-  readonly roles: readonly (Role | undefined)[]
+  readonly bySet: readonly (SetRules | undefined)[]
   readonly ofRecord: readonly Guard[]
 }
 
@@ -88,17 +92,17 @@ function createGuard(rule: number, { base, tests }: When): Guard {
   return { rule, base, tests: tests.map((test) => ({ ...test, isAt: [] })) }
 }
 
-function roleOf(rules: readonly Rule[], guards: readonly Guard[], paths: readonly number[]): Role | undefined {
+function rulesOfSet(rules: readonly Rule[], guards: readonly Guard[], paths: readonly number[]): SetRules | undefined {
   const targets = [...rules.keys()].filter((rule) => paths.includes(rules[rule].path.id))
   const bases = guards.filter(({ base }) => base !== undefined && paths.includes(base.id))
   return targets.length + bases.length === 0 ? undefined : { targets, bases }
 }
 
-/** Here and below there are no iterators: this is done for each hit. */
-function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
+/** No iterators here and below: this code runs for each hit. */
+function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
   const { hits, records } = batch.index
   const { edits } = batch
-  /** By rule: up to which hit its condition holds. */
+  /** By rule: the hit up to which its condition holds. */
   const until = new Uint32Array(rules.length)
 
   for (let record = 0; record < batch.count; record++) {
@@ -108,19 +112,20 @@ function redact(batch: Batch, { rules, roles, ofRecord }: Plan): void {
       if (holds(batch, ofRecord[i].tests, hit, last)) until[ofRecord[i].rule] = last
     }
     for (; hit < last; hit++) {
-      const role = roles[hits[hit * HIT_STRIDE] & ACCEPT_MASK]
-      if (role === undefined || edits[hit] === Edit.delete || edits[hit] === Edit.shadowed) continue
-      // Before anything inside is edited, so that the order of members does not matter.
-      if (role.bases.length > 0) look(role.bases, hit)
-      if (role.targets.length > 0) apply(role.targets, hit)
+      const ofSet = bySet[hits[hit * HIT_STRIDE] & ACCEPT_MASK]
+      if (ofSet === undefined || edits[hit] === Edit.delete || edits[hit] === Edit.shadowed) continue
+      // Test conditions before anything inside is edited, so that the order of members does not
+      // matter.
+      if (ofSet.bases.length > 0) testGuards(ofSet.bases, hit)
+      if (ofSet.targets.length > 0) apply(ofSet.targets, hit)
     }
   }
 
-  function look(bases: readonly Guard[], hit: number): void {
+  function testGuards(bases: readonly Guard[], hit: number): void {
     const end = endOf(hits, hit)
     for (let i = 0; i < bases.length; i++) {
       const { rule, tests } = bases[i]
-      // What holds for a value around this one holds for all inside.
+      // A condition that holds for an outer value also holds for everything inside it.
       if (until[rule] < end && holds(batch, tests, hit + 1, end)) until[rule] = end
     }
   }
@@ -144,7 +149,7 @@ function holds(batch: Batch, tests: readonly GuardTest[], first: number, last: n
   return true
 }
 
-/** Hits of a path that are still there. The list is good until the next call. */
+/** The hits of a path that are not deleted or shadowed. The list is valid until the next call. */
 function find(batch: Batch, { isAt }: GuardTest, first: number, last: number): readonly number[] {
   const { hits } = batch.index
   let found: number[] = NONE
@@ -160,10 +165,10 @@ function find(batch: Batch, { isAt }: GuardTest, first: number, last: number): r
 }
 
 const NONE: number[] = []
-/** Mostly there is one hit: it has this list, since a new one for each record would be most of what the garbage collector gets. */
+/** Reused for the usual case of one hit: a new list per record would be most of the garbage. */
 const SINGLE = [0]
 
-/** The number behind the last hit inside this one. */
+/** The number after the last hit inside this hit. */
 function endOf(hits: Uint32Array, hit: number): number {
   const end = hits[hit * HIT_STRIDE + 3]
   let next = hit + 1

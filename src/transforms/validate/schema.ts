@@ -8,21 +8,23 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { isList, isObject } from '../../record/json/json.ts'
 
-/** A compiled JSON schema: the one judge of records. */
-export interface Schema {
+/** A JSON schema compiled by ajv. */
+export interface RecordSchema {
   readonly root: JsonObject
   /**
-   * What is wrong with a record, or undefined when it fulfils the schema: a JSON pointer and the rule, such as `/changes/0/field must be string`.
-   * Names that the schema does not know are `*` in it, so that no content gets into messages.
+   * Returns the first violation in a record, such as `/changes/0/field must be string`; undefined
+   * if the record fulfils the schema. Names that do not occur in the schema are replaced by `*`, so
+   * that messages contain no content of records.
    */
-  judge(value: unknown): string | undefined
+  findViolation(value: unknown): string | undefined
 }
 
 /**
- * Reads and compiles a schema of draft-07 or 2020-12 (by its `$schema`; 2020-12 when it has none). References reach inside the file only.
+ * Reads and compiles a schema of draft-07 or 2020-12, according to its `$schema` (default:
+ * 2020-12). References can only point into the same file.
  * @throws SluiceError SCHEMA_INVALID with the reason.
  */
-export async function loadSchema(file: string): Promise<Schema> {
+export async function loadSchema(file: string): Promise<RecordSchema> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -43,18 +45,22 @@ export async function loadSchema(file: string): Promise<Schema> {
   return schema
 }
 
-/** By their text: the check of a pipeline compiles a schema that its run needs again, which takes as long as thousands of events. */
-const compiled = new Map<string, Schema>()
+/**
+ * By schema text. A run needs the schema again that the check has compiled, and compiling takes as
+ * long as thousands of events.
+ */
+const compiled = new Map<string, RecordSchema>()
 
-/** @param name names the schema in errors. */
-export function compileSchema(root: Json, name: string): Schema {
+/** @param name the name of the schema in error messages. */
+export function compileSchema(root: Json, name: string): RecordSchema {
   if (!isObject(root)) throw new SluiceError('SCHEMA_INVALID', `schema ${name} is not a JSON object`)
   if (root['$async'] !== undefined) throw new SluiceError('SCHEMA_INVALID', `schema ${name}: $async is not supported`)
   let validate: ValidateFunction
   try {
     const ajv = createAjv(root['$schema'])
     addFormats.default(ajv)
-    // Takes quadratic time (minutes for one line), and is no format of JSON Schema: `uri` is.
+    // ajv's `url` takes quadratic time (minutes for one line), and is not a format of JSON Schema;
+    // `uri` is.
     delete ajv.formats['url']
     validate = ajv.compile(root)
   } catch (error) {
@@ -62,17 +68,21 @@ export function compileSchema(root: Json, name: string): Schema {
   }
   const names = new Set<string>()
   collectNames(root, names)
-  return { root, judge: (value) => judge(validate, names, value) }
+  return { root, findViolation: (value) => findViolation(validate, names, value) }
 }
 
-/** JavaScript's own engine takes exponential time on some patterns: https://ajv.js.org/security.html#redos-attack */
+/**
+ * The JavaScript engine takes exponential time on some patterns:
+ * https://ajv.js.org/security.html#redos-attack
+ */
 const linearRegExp = Object.assign((pattern: string) => RE2JS.compile(RE2JS.translateRegExp(pattern)), {
   code: 're2',
 })
 
 /**
- * `allErrors` would let one record cost as many errors as it has values; without `ownProperties` a required `toString` is found in `{}`.
- * Nothing that changes records is on. Unknown keywords are errors: a misspelled rule is a rule that does not act.
+ * With `allErrors`, one record could produce as many errors as it has values. Without
+ * `ownProperties`, a required `toString` would be found in `{}`. All options that change records
+ * are off. Unknown keywords are errors, because a misspelled keyword would silently check nothing.
  */
 const OPTIONS: Options = {
   allErrors: false,
@@ -99,37 +109,43 @@ function createAjv(draft: Json | undefined): Ajv {
   )
 }
 
-function judge(validate: ValidateFunction, names: ReadonlySet<string>, value: unknown): string | undefined {
+function findViolation(validate: ValidateFunction, names: ReadonlySet<string>, value: unknown): string | undefined {
   try {
     if (validate(value)) return undefined
   } catch {
-    // A recursive $ref goes as deep as the record does.
+    // A recursive $ref recurses as deep as the record.
     return 'the schema cannot be applied to this record'
   }
-  const error = telling(validate.errors ?? [])
+  const error = mostSpecific(validate.errors ?? [])
   const pointer = safePointer(error?.instancePath ?? '', names, value)
   const detail = `${pointer} ${error?.message ?? 'does not fulfil the schema'}`.trimStart()
   return detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL - 1)}…` : detail
 }
 
-/** The last error sums up those of alternatives; but that of an `if` only says which branch failed, not why. */
-function telling(errors: readonly ErrorObject[]): ErrorObject | undefined {
+/**
+ * The last error summarises those of the alternatives. The error of an `if` only says which branch
+ * failed, so the first error is used then.
+ */
+function mostSpecific(errors: readonly ErrorObject[]): ErrorObject | undefined {
   const last = errors.at(-1)
   return last?.keyword === 'if' ? errors[0] : last
 }
 
 function safePointer(pointer: string, names: ReadonlySet<string>, value: unknown): string {
-  let place = value
+  let current = value
   let safe = ''
   for (const part of pointer.split('/').slice(1)) {
     const key = part.replaceAll('~1', '/').replaceAll('~0', '~')
-    safe += Array.isArray(place) || names.has(key) ? `/${part}` : '/*'
-    place = typeof place === 'object' && place !== null ? Reflect.get(place, key) : undefined
+    safe += Array.isArray(current) || names.has(key) ? `/${part}` : '/*'
+    current = typeof current === 'object' && current !== null ? Reflect.get(current, key) : undefined
   }
   return safe
 }
 
-/** The names of properties that a schema speaks of. Should there be too many (under `const`, say), they are the author's own words all the same. */
+/**
+ * Collects the property names in a schema. It may collect too many (for example under `const`), but
+ * all of them are the author's own text.
+ */
 function collectNames(schema: Json, names: Set<string>): void {
   if (isList(schema)) {
     for (const item of schema) collectNames(item, names)

@@ -56,8 +56,8 @@ sink: { type: stdout }
   assert.equal(code, 0, stderr)
   assert.equal(
     stdout,
-    `pipelines/a.yaml:3:31 note: transform validate: valid records are proven on their bytes
-pipelines/a.yaml:4:31 note: transform validate: ajv judges every record: "/properties/id/pattern" of the schema cannot be proven on bytes
+    `pipelines/a.yaml:3:31 note: transform validate: valid records are accepted without parsing (fast path)
+pipelines/a.yaml:4:31 note: transform validate: every record is parsed and checked by ajv: the schema keyword "/properties/id/pattern" has no fast path
 pipelines/a.yaml: ok
 `,
   )

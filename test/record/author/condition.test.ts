@@ -113,13 +113,13 @@ void test('an absent path fulfils only exists: false and not', () => {
   }
 })
 
-void test('all tests of a condition must hold, and no tests hold always', () => {
+void test('requires all tests of a condition, and always holds without tests', () => {
   assert.equal(holds({ a: 1, b: 2 }, '{"a":1,"b":2}'), true)
   assert.equal(holds({ a: 1, b: 2 }, '{"a":1,"b":3}'), false)
   assert.equal(holds({}, '{}'), true)
 })
 
-void test('a path with wildcards holds when any of its values does, and not holds when none does', () => {
+void test('a path with wildcards fulfils a test if any of its values does, and `not` if none does', () => {
   const line = '{"changes":[{"field":"phone"},{"field":"name"}]}'
   assert.equal(holds({ 'changes[*].field': 'name' }, line), true)
   assert.equal(holds({ 'changes[*].field': 'mail' }, line), false)
@@ -127,13 +127,13 @@ void test('a path with wildcards holds when any of its values does, and not hold
   assert.equal(holds({ '**.field': { not: 'mail' } }, line), true)
 })
 
-void test('any twin of a duplicate key may hold', () => {
+void test('any duplicate of a key may fulfil a test', () => {
   assert.equal(holds({ a: 1 }, '{"a":1,"a":2}'), true)
   assert.equal(holds({ a: 2 }, '{"a":1,"\\u0061":2}'), true)
   assert.equal(holds({ 'a.b': 1 }, '{"a":{"b":1},"a":{}}'), true)
 })
 
-void test('edited values are tested as they now stand', () => {
+void test('tests the current value after an edit', () => {
   const paths = new Paths()
   const compiled = compileCondition({ a: 'new' }, paths)
   const gone = compileCondition({ a: { exists: false } }, paths)
@@ -145,7 +145,7 @@ void test('edited values are tested as they now stand', () => {
   assert.deepEqual([compiled(batch, 0), gone(batch, 0)], [false, true])
 })
 
-void test('a test alone is asked with hits', () => {
+void test('a single test takes hits', () => {
   const paths = new Paths()
   const path = paths.add('l[*]')
   const isX = compileTest('x')
@@ -154,7 +154,7 @@ void test('a test alone is asked with hits', () => {
   assert.deepEqual([isX(batch, hits), isX(batch, [hits[1]]), isX(batch, [])], [true, false, false])
 })
 
-void test('what is not a test or not a path is refused', () => {
+void test('rejects an invalid test and an invalid path', () => {
   for (const wrong of [
     {},
     { exist: true },
@@ -173,12 +173,12 @@ void test('what is not a test or not a path is refused', () => {
   assert.throws(() => compileCondition({ 'a..b': 1 }, new Paths()), { code: 'PATH_INVALID' })
 })
 
-void test('a pattern takes linear time', () => {
+void test('matches a pattern in linear time', () => {
   const line = `{"a":"${'a'.repeat(50_000)}!"}`
   assert.equal(holds({ a: '/^(a+)+$/' }, line), false)
 })
 
-void test('numbers are the same to the last digit, whatever their spelling', () => {
+void test('compares numbers exactly, whatever their spelling', () => {
   const same = [
     ['1', '1.0'],
     ['1e2', '100'],

@@ -36,7 +36,7 @@ function returned(line: string, change: (value: JsonObject) => unknown): string 
   return changedLine(record, unchecked(change(record.value))).toString()
 }
 
-void test('get gives values as JavaScript holds them, text gives them as they are spelled', () => {
+void test('get returns JavaScript values, text returns their spelling', () => {
   const record = view()
   assert.equal(record.get('id'), 'e1')
   assert.equal(record.get('n'), 9007199254740992)
@@ -53,7 +53,7 @@ void test('get gives values as JavaScript holds them, text gives them as they ar
   assert.deepEqual([record.has('gone'), record.has('nope'), record.has('user.tags')], [true, false, true])
 })
 
-void test('a path with wildcards gives the list of all its values', () => {
+void test('a path with wildcards returns the list of all its values', () => {
   const record = view()
   assert.deepEqual(record.get('changes[*].field'), ['a', 'b'])
   assert.deepEqual(record.get('changes[*].nope'), [])
@@ -62,7 +62,7 @@ void test('a path with wildcards gives the list of all its values', () => {
   assert.equal(record.has('**.from'), false)
 })
 
-void test('what a record gives is frozen, all the way down', () => {
+void test('returns deeply frozen values', () => {
   const record = view()
   const values: unknown[] = [
     record.value,
@@ -76,7 +76,7 @@ void test('what a record gives is frozen, all the way down', () => {
   assert.throws(() => Object.assign(unchecked<readonly object[]>(record.value.changes)[0], { to: 2 }), TypeError)
 })
 
-void test('keys of the prototype are own members and harm nothing', () => {
+void test('treats keys of the prototype as ordinary members', () => {
   const record = view('{"__proto__":{"admin":true},"constructor":1}')
   assert.equal(record.get('__proto__.admin'), true)
   assert.ok(Object.hasOwn(record.value, '__proto__'))
@@ -88,7 +88,7 @@ void test('keys of the prototype are own members and harm nothing', () => {
   assert.equal(lineOf(record.delete('__proto__')), '{"constructor":1}')
 })
 
-void test('set and delete touch nothing else', () => {
+void test('set and delete change nothing else', () => {
   const record = view()
   const result = record
     .set('id', 'e2')
@@ -108,7 +108,7 @@ void test('set and delete touch nothing else', () => {
   )
 })
 
-void test('null on the way counts as missing, any other value is in the way', () => {
+void test('set treats null on the way as missing, and rejects any other value', () => {
   assert.equal(lineOf(view('{"a":null,"b":1}').set('a.b.c', 1)), '{"a":{"b":{"c":1}},"b":1}')
   for (const value of ['1', '"x"', '[]', 'true']) {
     assert.throws(() => view(`{"a":${value}}`).set('a.b', 1), {
@@ -118,19 +118,19 @@ void test('null on the way counts as missing, any other value is in the way', ()
   }
 })
 
-void test('set into empty and spaced objects keeps their spacing', () => {
+void test('set keeps the spacing of empty and spaced objects', () => {
   assert.equal(lineOf(view('{}').set('a', 1)), '{"a":1}')
   assert.equal(lineOf(view('{  }').set('a', 1)), '{"a":1  }')
   assert.equal(lineOf(view('{ "a" : { } }').set('a.b', 1).set('c', 2)), '{ "a" : {"b":1 },"c":2 }')
 })
 
-void test('set leaves one of several twins, delete leaves none', () => {
+void test('set keeps one of several duplicates, delete removes all', () => {
   assert.equal(lineOf(view('{"a":1,"k":0,"\\u0061":2}').set('a', 3)), '{"k":0,"\\u0061":3}')
   assert.equal(lineOf(view('{"a":1,"k":0,"\\u0061":2}').delete('a')), '{"k":0}')
   assert.equal(lineOf(view('{"a":{"b":1},"a":{}}').set('a.b', 2)), '{"a":{},"a":{"b":2}}')
 })
 
-void test('set refuses wildcards and what is not JSON, and then changes nothing', () => {
+void test('set rejects wildcards and values that are not JSON, and then changes nothing', () => {
   const record = view('{"a":1}')
   for (const path of ['a[*]', '*', '**.a', '{a,b}', '/a/'])
     assert.throws(() => record.set(path, 1), { code: 'PATH_INVALID' })
@@ -154,12 +154,12 @@ void test('set refuses wildcards and what is not JSON, and then changes nothing'
   assert.equal(lineOf(record), '{"a":1}')
 })
 
-void test('members that are undefined are left out, and toJSON is asked', () => {
+void test('omits undefined members and calls toJSON', () => {
   const value: Json = unchecked({ at: new Date(0), none: undefined, text: '\ud800"' })
   assert.equal(lineOf(view('{}').set('a', value)), '{"a":{"at":"1970-01-01T00:00:00.000Z","text":"\\ud800\\""}}')
 })
 
-void test('a value that would nest deeper than the limit is refused', () => {
+void test('rejects a value that would nest deeper than the limit', () => {
   let deep: Json = 1
   for (let depth = 0; depth < 62; depth++) deep = [deep]
   const record = view('{}').set('a.b', deep)
@@ -168,7 +168,7 @@ void test('a value that would nest deeper than the limit is refused', () => {
   assert.throws(() => record.set('a.b', [deep]), { code: 'VALUE_INVALID' })
 })
 
-void test('a record of a batch with edits shows and keeps them', () => {
+void test('shows and keeps the edits of its batch', () => {
   const paths = new Paths()
   const id = paths.add('id')
   const gone = paths.add('gone')
@@ -185,7 +185,7 @@ void test('a record of a batch with edits shows and keeps them', () => {
   assert.equal(batch.line(0).includes('"changes"'), true)
 })
 
-void test('a path that no stage has asked for is in the index of all records after its first use', () => {
+void test('adds a path that no stage has registered to the index on its first use', () => {
   const batch = open(['{"a":1}', '{"a":2}'])
   assert.equal(recordView(batch, 0).get('a'), 1)
   const index = batch.index
@@ -193,7 +193,7 @@ void test('a path that no stage has asked for is in the index of all records aft
   assert.equal(batch.index, index)
 })
 
-void test('paths made up for each record are answered without being kept', () => {
+void test('answers paths that are made up for each record without storing them', () => {
   const batch = open(['{"k5":{"x":1},"k1999":2}'])
   const record = recordView(batch, 0)
   const found = Array.from({ length: 2000 }, (_, n) => n).filter((n) => record.has(`k${n}`))
@@ -204,14 +204,14 @@ void test('paths made up for each record are answered without being kept', () =>
   assert.equal(record.matches({ k1999: 3, 'never.seen': { exists: false } }), true)
 })
 
-void test('matches takes conditions as they are written in filter', () => {
+void test('matches takes conditions written as in filter', () => {
   const record = view()
   assert.equal(record.matches({ id: ['x', 'e1'], 'user.name': '/^j/i', nope: { exists: false } }), true)
   assert.equal(record.matches({ id: 'e1', n: 9007199254740992 }), false)
   assert.equal(record.set('id', 'e9').matches({ id: 'e9' }), true)
 })
 
-void test('reject makes a rejection, and a record is told from an object', () => {
+void test('reject creates a rejection, and isRecord distinguishes a record from an object', () => {
   const rejection = view().reject('NO_OWNER', 'owner is empty')
   assert.ok(rejection instanceof Rejection)
   assert.deepEqual([rejection.code, rejection.detail], ['NO_OWNER', 'owner is empty'])
@@ -264,9 +264,14 @@ const RETURNS: readonly (readonly [name: string, line: string, change: (value: n
       (v: { l: Json[] }) => ({ l: v.l.slice(1) }),
       '{"l":[9007199254740992,9007199254740992,5.0]}',
     ],
-    ['a changed twin is alone', '{"a":1,"k":0,"a":2}', (v: JsonObject) => ({ ...v, a: 3 }), '{"k":0,"a":3}'],
-    ['a removed twin takes all along', '{"a":"secret","k":0,"a":2}', (v: JsonObject) => without(v, 'a'), '{"k":0}'],
-    ['unchanged twins stay', '{"a":1,"k":0,"a":2}', (v: JsonObject) => ({ ...v, k: 1 }), '{"a":1,"k":1,"a":2}'],
+    ['a changed duplicate remains alone', '{"a":1,"k":0,"a":2}', (v: JsonObject) => ({ ...v, a: 3 }), '{"k":0,"a":3}'],
+    [
+      'removing a key removes all duplicates',
+      '{"a":"secret","k":0,"a":2}',
+      (v: JsonObject) => without(v, 'a'),
+      '{"k":0}',
+    ],
+    ['unchanged duplicates stay', '{"a":1,"k":0,"a":2}', (v: JsonObject) => ({ ...v, k: 1 }), '{"a":1,"k":1,"a":2}'],
     ['an object becomes a list', '{"a":{"0":1}}', () => ({ a: [1] }), '{"a":[1]}'],
     ['minus zero is not zero', '{"a":-0,"b":1}', (v: JsonObject) => ({ ...v, a: 0 }), '{"a":0,"b":1}'],
     [
@@ -278,12 +283,12 @@ const RETURNS: readonly (readonly [name: string, line: string, change: (value: n
   ]
 
 for (const [name, line, change, expected] of RETURNS) {
-  void test(`of a returned object: ${name}`, () => {
+  void test(`writes a returned object: ${name}`, () => {
     assert.equal(returned(line, unchecked(change)), expected)
   })
 }
 
-void test('a returned object that JSON cannot hold is refused', () => {
+void test('rejects a returned object that JSON cannot represent', () => {
   const cyclic: { [key: string]: unknown } = { a: 1 }
   cyclic.self = cyclic
   let deep: unknown = 1
@@ -293,7 +298,7 @@ void test('a returned object that JSON cannot hold is refused', () => {
   }
 })
 
-void test('a record that is returned after changes has them in its snapshot', () => {
+void test('the value of a changed record includes the changes', () => {
   const record = view('{"a":1.0,"b":2}').set('b', 3)
   assert.equal(changedLine(record, { ...record.value, c: 4 }).toString(), '{"a":1.0,"b":3,"c":4}')
 })

@@ -27,13 +27,17 @@ const MAX_LINES = 24
 
 export interface Tally {
   cases: number
-  /** For each run a hash of all results: indexes, values, codes, output. Two engines that agree have the same hashes. */
+  /**
+   * For each run a hash of all results: indexes, values, codes, output. Two engines that agree have
+   * the same hashes.
+   */
   readonly outcomes: string[]
 }
 
 /**
- * Runs random lines through the engine of this thread and compares the results with a simple model built on JSON.parse: hits and values, reject
- * codes, and the output of edits, `set` and `delete`, wherever chunks and batches end.
+ * Runs random lines through the engine of this thread and compares the results with a simple model
+ * built on JSON.parse: hits and values, reject codes, and the output of edits, `set` and `delete`,
+ * wherever chunks and batches end.
  */
 export function runCases(seed: number, runs: number): Tally {
   const tally: Tally = { cases: 0, outcomes: [] }
@@ -302,7 +306,10 @@ function compareOutput(batch: Batch, texts: readonly (string | undefined)[], pla
   }
 }
 
-/** The expected result of `set`; checks that `set` throws where a path leads through a value that is not an object. */
+/**
+ * The expected result of `set`; checks that `set` throws where a path leads through a value that is
+ * not an object.
+ */
 function setInModel(text: string, { set, value }: Plan, callSet: () => void): string {
   const object: { [key: string]: unknown } = JSON.parse(text)
   const keys = parsePath(set).flatMap((segment) => (segment.kind === 'keys' ? segment.keys : []))

@@ -1,6 +1,7 @@
 /**
- * Runs both engines in two threads on the same random cases and compares the results. For a longer search:
- * `node build/test/record/differential/run.js --runs 200000 [--seed 1]`. A run is about 60 cases.
+ * Runs both engines in two threads on the same random cases and compares the results. For a longer
+ * search: `node build/test/record/differential/run.js --runs 200000 [--seed 1]`. A run is about 60
+ * cases.
  */
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
@@ -16,7 +17,10 @@ interface Options {
 /** Runs per seed. A failure is repeated by its seed, without the runs before it. */
 const BLOCK = 500
 
-/** @throws Error with the seed and the run in which the engines differ, or the error of the engine that differs from the model. */
+/**
+ * @throws Error with the seed and the run in which the engines differ, or the error of the engine
+ * that differs from the model.
+ */
 export async function compareEngines({ seed, runs }: Options): Promise<number> {
   const [fast, plain] = await Promise.all(['wasm', 'typescript'].map((scanner) => runIn(scanner, { seed, runs })))
   const difference = fast.outcomes.findIndex((outcome, at) => outcome !== plain.outcomes[at])

@@ -19,8 +19,8 @@ const CODES: { readonly [fault: string]: string | undefined } = {
 }
 const wasm = new WasmScanner()
 
-/** The faults of both scanners, which make the same index. */
-function judge(text: Buffer, limits: ScanLimits = defaultLimits): string {
+/** The faults of the lines; checks that both scanners return the same index. */
+function scanFaults(text: Buffer, limits: ScanLimits = defaultLimits): string {
   const bytes = Buffer.concat([text, Buffer.from('\n')])
   const task: ScanTask = { bytes, limits, utf8: isUtf8(bytes), maxRecords: MAX_RECORDS, maxHits: MAX_HITS }
   const [fast, plain] = [wasm.scanLines(task, pathsOf().automaton()), scanLines(task, pathsOf().automaton())]
@@ -38,7 +38,7 @@ function faultsOf({ count, records }: RecordIndex): string {
   return Array.from({ length: count }, (_, record) => NAMES[records[RECORD_STRIDE * record + 3] & FAULT_MASK]).join()
 }
 
-/** What the decoder and the parser of JavaScript say. */
+/** The expected fault, from the decoder and the parser of JavaScript. */
 function expected(text: Buffer): string {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text))
@@ -58,7 +58,7 @@ function asValue(text: Text): Buffer {
   return Buffer.concat([Buffer.from('{"a":'), Buffer.from(text), Buffer.from('}')])
 }
 
-test('the cases are those of the suite, in number', () => {
+test('has as many cases as the suite', () => {
   const sizes = [accepted, { ...refused, ...blank }, chosen].map((cases) => Object.keys(cases).length)
   assert.ok(sizes[0] >= 95 && sizes[1] >= 188 && sizes[2] >= 35, String(sizes))
   const names = [accepted, refused, blank, chosen].flatMap((cases) => Object.keys(cases))
@@ -69,9 +69,9 @@ for (const [name, text] of Object.entries(accepted)) {
   test(name, () => {
     const line = Buffer.from(text)
     assert.ok(['none', 'notObject'].includes(expected(line)))
-    assert.equal(judge(line), expected(line))
+    assert.equal(scanFaults(line), expected(line))
     assert.equal(codeOf(line), CODES[expected(line)])
-    assert.equal(judge(asValue(text)), 'none')
+    assert.equal(scanFaults(asValue(text)), 'none')
     assert.equal(codeOf(asValue(text)), undefined)
   })
 }
@@ -81,7 +81,7 @@ for (const [name, text] of Object.entries(refused)) {
     for (const line of [Buffer.from(text), asValue(text)]) {
       const fault = line.length >= 100_000 ? 'depth' : expected(line)
       assert.ok(['syntax', 'utf8', 'depth'].includes(fault))
-      assert.equal(judge(line), fault)
+      assert.equal(scanFaults(line), fault)
       assert.equal(codeOf(line), CODES[fault])
     }
   })
@@ -89,23 +89,23 @@ for (const [name, text] of Object.entries(refused)) {
 
 for (const [name, text] of Object.entries(blank)) {
   test(name, () => {
-    assert.equal(judge(Buffer.from(text)), '')
+    assert.equal(scanFaults(Buffer.from(text)), '')
     assert.equal(codeOf(Buffer.from(text)), undefined)
-    assert.equal(judge(asValue(text)), 'syntax')
+    assert.equal(scanFaults(asValue(text)), 'syntax')
   })
 }
 
 for (const [name, { text, fault, why }] of Object.entries(chosen)) {
-  test(`${name}: ${fault === 'none' ? 'accepted' : 'refused'}, ${why}`, () => {
+  test(`${name}: ${fault === 'none' ? 'accepted' : 'rejected'}, ${why}`, () => {
     const line = asValue(text)
-    assert.equal(judge(line), fault)
+    assert.equal(scanFaults(line), fault)
     assert.equal(codeOf(line), CODES[fault])
-    assert.equal(judge(line, { ...defaultLimits, maxDepth: 600 }), expected(line))
+    assert.equal(scanFaults(line, { ...defaultLimits, maxDepth: 600 }), expected(line))
     if (fault !== 'depth') assert.equal(fault, expected(line))
   })
 }
 
-test('what is accepted comes out as it went in', () => {
+test('writes accepted values unchanged', () => {
   const texts = [
     ...Object.values(accepted),
     ...Object.values(chosen).flatMap(({ text, fault }) => (fault === 'none' ? [text] : [])),

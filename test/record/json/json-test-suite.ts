@@ -1,6 +1,7 @@
 /**
- * Cases named and ordered as in Nicolas Seriot's JSONTestSuite: what every parser must accept (`y_`), must refuse (`n_`), and may do as it
- * likes (`i_`). Where a case holds a line feed a carriage return stands for it: JSON treats both alike, and a line feed ends a record's line.
+ * Cases named and ordered as in Nicolas Seriot's JSONTestSuite: texts that every parser must accept
+ * (`y_`), must reject (`n_`), and may accept or reject (`i_`). A carriage return replaces each line
+ * feed of a case: JSON treats both alike, but a line feed ends the line of a record.
  */
 export type Text = string | Buffer
 
@@ -303,13 +304,13 @@ export const refused: { readonly [name: string]: Text } = {
   n_structure_whitespace_formfeed: '[\f]',
 }
 
-/** Blank lines are no records at all, so nothing refuses them; as a value they are wrong. */
+/** Blank lines are not records, so they are not rejected as lines; as values they are invalid. */
 export const blank: { readonly [name: string]: Text } = {
   n_single_space: ' ',
   n_structure_no_data: '',
 }
 
-/** What Sluice does where a parser may choose, and why. */
+/** The behaviour of Sluice where a parser may choose, and the reason. */
 export const chosen: {
   readonly [name: string]: {
     readonly text: Text
@@ -419,7 +420,7 @@ export const chosen: {
     fault: 'utf8',
     why: 'UTF-8 has no sequences of six',
   },
-  'i_string_truncated-utf-8': { text: bytes('["\xe0\xff"]'), fault: 'utf8', why: 'a sequence that is cut' },
+  'i_string_truncated-utf-8': { text: bytes('["\xe0\xff"]'), fault: 'utf8', why: 'a truncated sequence' },
   i_string_utf16BE_no_BOM: {
     text: bytes('\x00[\x00"\x00\xe9\x00"\x00]'),
     fault: 'utf8',

@@ -30,7 +30,10 @@ function skippedText(line: string): string {
 
 const byteLength = (text: string) => Buffer.byteLength(text)
 
-/** Lines of all sizes around the limit, blank lines and carriage returns, with and without the last line feed. */
+/**
+ * Lines of all sizes around the limit, blank lines and carriage returns, with and without the last
+ * line feed.
+ */
 const texts = fc
   .array(
     fc.oneof(fc.string({ maxLength: 14, unit: fc.constantFrom('a', '{', '"', '\r', 'é', ' ') }), fc.constant('')),

@@ -28,7 +28,7 @@ const WRONG: readonly (readonly [path: string, place: string, expected: string])
   ['/(/', 'at character 1', 'missing closing'],
   ['a./(?=b)/', 'at character 3', 'invalid'],
   ['/a/x', 'at character 1', 'unknown flag "x"'],
-  ['/a/ii', 'at character 1', 'given twice'],
+  ['/a/ii', 'at character 1', 'repeated'],
   ['a*', 'at character 2', 'expected "." or "["'],
   ['***', 'at character 3', 'expected "." or "["'],
   ['a"b', 'at character 2', 'expected "." or "["'],
@@ -39,7 +39,7 @@ const WRONG: readonly (readonly [path: string, place: string, expected: string])
 ]
 
 for (const [path, place, expected] of WRONG) {
-  void test(`the path ${JSON.stringify(path).slice(0, 30)} is refused ${place}`, () => {
+  void test(`the path ${JSON.stringify(path).slice(0, 30)} is rejected ${place}`, () => {
     assert.throws(
       () => new Paths().add(path),
       (error: unknown) => {
@@ -53,7 +53,7 @@ for (const [path, place, expected] of WRONG) {
   })
 }
 
-void test('a path of keys knows its keys, whatever their spelling', () => {
+void test('a path of keys exposes its decoded keys', () => {
   const paths = new Paths()
   assert.deepEqual(paths.add('a.b-c.@version').keys, ['a', 'b-c', '@version'])
   assert.deepEqual(paths.add('a["b.c"]["\\u0064"]').keys, ['a', 'b.c', 'd'])
@@ -68,7 +68,7 @@ void test('a path with wildcards has no keys', () => {
   }
 })
 
-void test('one meaning is one path, and the first text stays', () => {
+void test('add returns one path for all its spellings, with the first text', () => {
   const paths = new Paths()
   const path = paths.add('a["b"]')
   assert.equal(paths.add('a.b'), path)
@@ -78,7 +78,7 @@ void test('one meaning is one path, and the first text stays', () => {
   assert.notEqual(paths.add('/a/'), paths.add('/a/i'))
 })
 
-void test('a path of keys brings its parents along, others do not', () => {
+void test('add also adds the parents of a path of keys, but of no other path', () => {
   const paths = new Paths()
   const path = paths.add('a.b.c')
   assert.equal(paths.size, 3)
@@ -91,7 +91,7 @@ void test('a path of keys brings its parents along, others do not', () => {
   assert.equal(paths.has('z'), false)
 })
 
-void test('a path that is refused adds nothing', () => {
+void test('an invalid path adds nothing', () => {
   const paths = new Paths()
   assert.throws(() => paths.add('a.b.'))
   assert.equal(paths.size, 0)

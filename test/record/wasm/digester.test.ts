@@ -11,7 +11,7 @@ const HALVES = [Buffer.from(KEY).readBigUInt64LE(0), Buffer.from(KEY).readBigUIn
 const wasm = new WasmDigester(new WasmScanner().module)
 const plain = createPlainDigester(KEY)
 
-/** The hashes of all, and the numbers of those that are too long for the module. */
+/** All hashes, and the numbers of the messages that are too long for the module. */
 function hashMessages(messages: Uint8Array, ends: Uint32Array): { hashes: Uint32Array; left: number[] } {
   const hashes = new Uint32Array(4 * ends.length)
   const left: number[] = []
@@ -53,7 +53,7 @@ function noise(length: number): Uint8Array {
   return Uint8Array.from({ length }, () => (state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 1) >>> 24)
 }
 
-test('the module gives the reference vectors of SipHash-128', () => {
+test('matches the reference vectors of SipHash-128', () => {
   const hashes = new Uint32Array(12)
   const key = [0x0706050403020100n, 0x0f0e0d0c0b0a0908n] as const
   const counting = Uint8Array.from({ length: 15 }, (_, at) => at)
@@ -65,7 +65,7 @@ test('the module gives the reference vectors of SipHash-128', () => {
   assert.equal(hex.slice(64), 'da87c1d86b99af44347659119b22fc45')
 })
 
-test('both hash any messages alike', () => {
+test('gives the same hashes of messages as TypeScript', () => {
   const length = fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 600 }))
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), fc.array(length, { maxLength: 30 }), (seed, lengths) => {
@@ -79,7 +79,7 @@ test('both hash any messages alike', () => {
   )
 })
 
-test('messages go through in as many turns as it takes, and only one that is too long is left', () => {
+test('hashes messages in several calls, and leaves only a message that is too long', () => {
   const lengths = [...Array.from({ length: 40_000 }, (_, number) => number % 70), 131_072, 131_073, 3]
   const ends = endsOf(lengths)
   const messages = noise(ends[ends.length - 1])
@@ -89,7 +89,7 @@ test('messages go through in as many turns as it takes, and only one that is too
   assert.deepEqual(hashMessages(messages, ends), { hashes: expected, left: [40_001] })
 })
 
-test('both hash any contents alike, wherever they stand', () => {
+test('gives the same content hashes as TypeScript, at any position', () => {
   fc.assert(
     fc.property(
       fc.array(fc.nat({ max: 90 }), { minLength: 1, maxLength: 30 }),
@@ -107,7 +107,7 @@ test('both hash any contents alike, wherever they stand', () => {
   )
 })
 
-test('contents go through in as many turns as it takes', () => {
+test('hashes contents in several calls', () => {
   const { records, length } = recordsOf(
     [...Array.from({ length: 20_000 }, (_, number) => number % 50), 100_000, 131_072],
     1,

@@ -37,7 +37,10 @@ function taskOf(bytes: Buffer, limits: ScanLimits = defaultLimits, capacity = or
   return { bytes, limits, utf8: isUtf8(bytes), ...capacity }
 }
 
-/** Each scanner has paths of its own, so that neither profits from what the other asked. */
+/**
+ * Each scanner has its own paths, so that it does not depend on the transitions that the other one
+ * computed.
+ */
 function assertSame(bytes: Buffer, texts: readonly string[], limits?: ScanLimits): void {
   const task = taskOf(bytes, limits)
   const index = wasm.scanLines(task, pathsOf(texts).automaton())
@@ -45,7 +48,7 @@ function assertSame(bytes: Buffer, texts: readonly string[], limits?: ScanLimits
   assert.deepEqual(index, scanLines(task, pathsOf(texts).automaton()))
 }
 
-/** All indexes that it takes to cover the bytes. */
+/** Scans all bytes, into as many indexes as needed. */
 function scanAll(task: ScanTask, scanOne: (task: ScanTask) => RecordIndex): RecordIndex[] {
   const indexes: RecordIndex[] = []
   for (let at = 0; at < task.bytes.length;) {
@@ -74,8 +77,8 @@ const line = fc
     let mutated = before + text + after
     for (const { at, text: inserted, kind } of mutations) {
       const place = at % (mutated.length + 1)
-      const behind = kind === 'insert' ? place : place + 1
-      mutated = mutated.slice(0, place) + (kind === 'delete' ? '' : inserted) + mutated.slice(behind)
+      const rest = kind === 'insert' ? place : place + 1
+      mutated = mutated.slice(0, place) + (kind === 'delete' ? '' : inserted) + mutated.slice(rest)
     }
     return mutated
   })
@@ -91,20 +94,20 @@ const input = fc.tuple(texts, damage).map(([lines, damaged]) => {
 const limits = fc.record({ maxDepth: fc.integer({ min: 1, max: 8 }), maxLine: fc.integer({ min: 2, max: 300 }) })
 const pathTexts = fc.array(pathText, { maxLength: 8 })
 
-test('both scanners make the same index of any lines, with any paths and limits', () => {
+test('both scanners return the same index for any lines, paths and limits', () => {
   fc.assert(
     fc.property(input, pathTexts, limits, (bytes, paths, limit) => assertSame(bytes, paths, limit)),
     { numRuns: 3000 },
   )
 })
 
-test('both scanners split at the same lines where an index is full', () => {
+test('both scanners end a full index at the same line', () => {
   const capacity = fc.record({ maxRecords: fc.integer({ min: 1, max: 5 }), maxHits: fc.integer({ min: 1, max: 20 }) })
   let splits = 0
   let left = 0
   fc.assert(
-    fc.property(input, pathTexts, limits, capacity, (bytes, paths, limit, room) => {
-      const task = taskOf(bytes, limit, room)
+    fc.property(input, pathTexts, limits, capacity, (bytes, paths, limit, capacityLimit) => {
+      const task = taskOf(bytes, limit, capacityLimit)
       const fast = pathsOf(paths).automaton()
       const plain = pathsOf(paths).automaton()
       const indexes = scanAll(task, (part) => {
@@ -123,7 +126,7 @@ test('both scanners split at the same lines where an index is full', () => {
   assert.ok(splits > 1000 && left > 10, `${splits} splits, ${left} left to TypeScript`)
 })
 
-test('both scanners make the same index of every grammar case, alone and among others', () => {
+test('both scanners return the same index for every grammar case, alone and among others', () => {
   const cases = Object.values(values)
     .flat()
     .filter((text) => !text.includes('\n'))
@@ -137,7 +140,7 @@ test('both scanners make the same index of every grammar case, alone and among o
   for (const bytes of [...invalid, Buffer.concat(invalid)]) assertSame(bytes, ['a', 'b'])
 })
 
-test('both scanners make the same index of events, whatever place a line has among those copied in', () => {
+test('both scanners return the same index for events, wherever a line is in the window', () => {
   const set = createEventSet({ seed: 7, count: 4000, start: 1.7e12, end: 1.71e12 })
   const events = Array.from({ length: set.count }, (_, index) => set.text(index))
   const paths = ['id', 'timestamp', 'initiated_by.username', 'changes[*].{from,to}', '**./pass|secret/i', 'geoip']
@@ -150,7 +153,7 @@ test('both scanners make the same index of events, whatever place a line has amo
   }
 })
 
-test('a line that is longer than the memory of the module is left to the TypeScript scanner', () => {
+test('leaves a line that exceeds the memory of the module to TypeScript', () => {
   const bytes = linesOf(['{"a":1}', `{"a":"${'x'.repeat(1 << 20)}"}`, '{"a":2}'])
   const limit = { maxDepth: 64, maxLine: 1 << 22 }
   const paths = pathsOf(['a'])
@@ -158,7 +161,7 @@ test('a line that is longer than the memory of the module is left to the TypeScr
   assert.equal(scan(bytes, paths, limit).hits.length, 3 * HIT_STRIDE)
 })
 
-test('nesting is followed as deep as a pipeline may allow, and deeper in TypeScript', () => {
+test('scans nesting as deep as a pipeline may allow, and leaves deeper nesting to TypeScript', () => {
   assertSame(linesOf([nested(999), nested(1000), nested(1001)]), ['**.a', 'a.a.a'], { maxDepth: 1000, maxLine: 1e6 })
   const limit = { maxDepth: 5000, maxLine: 1e6 }
   const paths = pathsOf(['**.a'])
@@ -166,14 +169,14 @@ test('nesting is followed as deep as a pipeline may allow, and deeper in TypeScr
   assert.equal(scan(linesOf([nested(2000)]), paths, limit).hits.length, 2000 * HIT_STRIDE)
 })
 
-test('columns are the same when a value has many paths, and when they are too many cells for the module', () => {
+test('returns the same columns if many paths match a value, and if the columns exceed the memory of the module', () => {
   const many = ['a', '*', '**', '{a,b}', '{a,c}', '{a,d}', '/a/', '/^a/', '/a$/', '**.a', '**.*']
   assertSame(linesOf(['{"a":1,"b":2}', '{"b":1}', '{"a":{"a":1},"a":2}']), many)
   const wide = Array.from({ length: 40 }, (_, key) => `k${key}`)
   assertSame(linesOf(Array.from({ length: 8000 }, (_, at) => `{"k${at % 50}":${at},"k3":1}`)), wide)
 })
 
-test('keys of any length are told apart', () => {
+test('distinguishes keys of any length', () => {
   const keys = Array.from({ length: 80 }, (_, length) => 'k'.repeat(length))
   const near = keys.flatMap((key) => [key, `${key}x`, `x${key}`, key.slice(1) + 'x', key.replace(/^(.{20})./, '$1x')])
   const records = near.map((key, at) => `{"${key}":1,"${near[(at * 7) % near.length]}" : 2}`)
@@ -181,7 +184,7 @@ test('keys of any length are told apart', () => {
   assertSame(linesOf([...records, ...records.toReversed(), ...records]), [...paths, '*'])
 })
 
-test('a scanner serves many pipelines in turn', () => {
+test('one scanner serves many pipelines in turn', () => {
   const lines = linesOf(['{"a":{"b":1},"c":[1,2]}', '{"b":{"a":"x"},"a":[{"b":2}]}'])
   const all = Array.from({ length: 11 }, (_, at) => [['a', 'a.b', 'c[*]', 'b.a', '**.b'][at % 5], `k${at}`, 'b'])
   const pipelines = all.map((paths) => ({ own: pathsOf(paths), other: pathsOf(paths) }))
@@ -194,7 +197,7 @@ test('a scanner serves many pipelines in turn', () => {
   }
 })
 
-test('ever new keys cost no memory', () => {
+test('ever new keys take no memory', () => {
   const paths = pathsOf(['*.a', '**./secret/', 'a'])
   const other = pathsOf(['*.a', '**./secret/', 'a'])
   const automaton = paths.automaton()
@@ -212,7 +215,7 @@ test('ever new keys cost no memory', () => {
   assert.equal(paths.automaton(), automaton)
 })
 
-test('an automaton that is full ends the index before the record that filled it, as in TypeScript', () => {
+test('a full automaton ends the index before the record that filled it, as in TypeScript', () => {
   const letters = Array.from('abcdefghijklmnop')
   const patterns = letters.map((letter) => `/${letter}/.x`)
   const keys = Array.from({ length: 40_000 }, (_, bits) =>
@@ -244,11 +247,29 @@ test('SLUICE_SCANNER forces a scanner', () => {
   assert.deepEqual(['', 'wasm', 'typescript', 'other'].map(ask), ['object', 'object', 'undefined', 'USAGE'])
 })
 
-test('the TypeScript scanner passes the tests of scan', () => {
+test('scannerInUse reports the scanner and the reason, and never throws', () => {
+  const module = pathToFileURL(codeFile('src/record/fast-scanner.ts')).href
+  const ask = (forced: string, prelude = '') => {
+    const script = `${prelude}; const { scannerInUse } = await import(${JSON.stringify(module)}); console.log(JSON.stringify(scannerInUse()))`
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+      encoding: 'utf8',
+      env: { ...process.env, SLUICE_SCANNER: forced },
+    })
+    return stdout.trim()
+  }
+  assert.equal(ask(''), '{"name":"wasm"}')
+  assert.equal(ask('typescript'), '{"name":"typescript","reason":"SLUICE_SCANNER is typescript"}')
+  assert.match(ask('other'), /^{"name":"typescript","reason":"SLUICE_SCANNER is .* must be wasm or typescript"}$/)
+  const withoutWasm = 'delete globalThis.WebAssembly'
+  assert.equal(ask('', withoutWasm), '{"name":"typescript","reason":"WebAssembly is not defined"}')
+  assert.match(ask('wasm', withoutWasm), /the WebAssembly scanner cannot load"}$/)
+})
+
+test('the TypeScript scanner passes the tests in scan.test.ts', () => {
   const file = codeFile('test/record/scan.test.ts')
   const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', file], {
     encoding: 'utf8',
-    // Inside a test run, a run of its own.
+    // Without NODE_TEST_CONTEXT, Node starts a separate test run.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, SLUICE_SCANNER: 'typescript' },
   })
   assert.equal(status, 0, stdout)

@@ -22,7 +22,10 @@ function scanned(lines: readonly string[], texts: readonly string[]): { bytes: B
   return { bytes, index: scanWhole(bytes, paths, { ...defaultLimits, maxLine: 1 << 24 }) }
 }
 
-/** Edits of hits by drawn numbers, from 0 for keep to the tokens; with or without what stands inside in their shadow. */
+/**
+ * Edits hits by random numbers: 0 keeps, higher numbers delete or replace. `shadows` marks the hits
+ * inside an edited value as shadowed, like `Batch.edit`.
+ */
 function edited(
   { bytes, index }: { bytes: Buffer; index: RecordIndex },
   draws: readonly number[],
@@ -41,7 +44,10 @@ function edited(
   return { bytes, hits, edits, tokens: values.map((value) => Buffer.from(value)) }
 }
 
-/** Both write the same, or the module leaves it. Returns how long it was. */
+/**
+ * Checks that both write the same bytes, unless the module leaves them to TypeScript. Returns the
+ * length.
+ */
 function assertSame(changes: Edited, index: RecordIndex, list: readonly number[]): number | undefined {
   const ranges = findRanges(index.records, list)
   const expected = Buffer.alloc(sizeOf(changes, ranges))
@@ -58,7 +64,7 @@ const lines = fc.array(recordText, { minLength: 1, maxLength: 6 })
 const draws = fc.array(fc.constantFrom(0, 0, 1, 1, 1, 3, 4, 5), { minLength: 1, maxLength: 7 })
 const values = fc.array(valueText, { minLength: 1, maxLength: 3 })
 
-test('both write any edits of any records alike', () => {
+test('writes the same bytes as TypeScript for any edits of any records', () => {
   let changed = 0
   fc.assert(
     fc.property(
@@ -87,7 +93,7 @@ test('both write any edits of any records alike', () => {
   assert.ok(changed > 500, `${changed} changed`)
 })
 
-test('batches of events are written alike, whatever is taken out or left out', () => {
+test('writes the same batches of events as TypeScript, whatever records and edits are chosen', () => {
   const set = createEventSet({ seed: 5, count: 1500, start: 1.7e12, end: 1.71e12 })
   const texts = Array.from({ length: set.count }, (_, index) => set.text(index))
   const input = scanned(texts, ['client_ip', 'changes[*].{from,to}', 'geoip.*', '**./name|id/', 'initiated_by'])
@@ -105,7 +111,7 @@ test('batches of events are written alike, whatever is taken out or left out', (
   }
 })
 
-test('what goes beyond the memory of the module is left to TypeScript', () => {
+test('leaves input to TypeScript that exceeds the memory of the module', () => {
   const long = scanned([`{"a":1,"b":"${'x'.repeat(1 << 20)}"}`, '{"a":1}'], ['a'])
   assert.equal(assertSame(edited(long, [3], ['2'], true), long.index, [0]), undefined)
   assert.equal(assertSame(edited(long, [3], ['2'], true), long.index, [1]), 8)

@@ -5,10 +5,13 @@ import { test } from 'node:test'
 import { openWorkspace } from '../../support/command.ts'
 import type { Workspace } from '../../support/command.ts'
 
-/** Stands in every value that must go, spelled in one way or another. */
+/** Part of every value that must disappear, in one spelling or another. */
 const SECRET = 'hunter2'
 
-/** Ways to spell a key that the preset is for: each of them is one for whoever parses the record, or for a reader who is fooled by its looks. */
+/**
+ * Spellings of secret names: each one is a secret name after parsing, or looks like one to a
+ * reader.
+ */
 const KEYS = [
   'password',
   'PassWord',
@@ -28,7 +31,9 @@ const KEYS = [
   'pa\u017fsword',
 ]
 
-/** A key pattern with an accent meets it composed and decomposed, as bytes and as escapes. */
+/**
+ * Composed and decomposed accents, as bytes and as escapes; one key pattern must match them all.
+ */
 const ACCENTED = ['clé_privée', 'cle\u0301_prive\u0301e', 'cl\\u00e9_priv\\u00e9e', 'cle\\u0301_prive\\u0301e']
 
 const VALUES = [
@@ -40,7 +45,7 @@ const VALUES = [
   `{"${SECRET}":1}`,
 ]
 
-/** Places where a member may hide. */
+/** Positions in which a member may hide. */
 const PLACES: readonly ((member: string) => string)[] = [
   (member) => member,
   (member) => ` \t${member.replace('":', '" \t:\r ')} `,
@@ -59,7 +64,7 @@ const PLACES: readonly ((member: string) => string)[] = [
   (member) => `"long":"${'é'.repeat(700)}",${member}`,
 ]
 
-/** Against rules for plain paths, and for the field of a change. */
+/** Members for rules with plain paths, and for the field of a change. */
 const RULED = [
   `"private":{"note":"${SECRET}"}`,
   `"private":{"n\\u006fte":"${SECRET}","note":1}`,
@@ -87,7 +92,7 @@ function records(): string[] {
   return [...hidden, ...RULED].map((member, id) => `{"id":${id},${member}}`)
 }
 
-/** Lines that are refused, with secrets in them. */
+/** Lines that are rejected, with secrets in them. */
 const BROKEN = [
   `{"password":"${SECRET}"`,
   `{"password":"${SECRET}",}`,
@@ -108,12 +113,12 @@ rejects: { type: file, path: rejects, key: all, compression: none }
 const REDACT = `  - type: redact
     rules:${RULES}`
 
-/** Copies, marks, splits and refuses, so that lines are made anew behind redaction. */
+/** Copies, tags, splits and rejects records, so that lines are rewritten after redaction. */
 const CUSTOM = `export default (record) => {
   const id = record.get('id')
   if (id % 7 === 0) return record.set('seen', true)
   if (id % 7 === 1) return { ...record.value, seen: { again: record.value } }
-  if (id % 7 === 2) return [record, { ...record.value, twin: true }]
+  if (id % 7 === 2) return [record, { ...record.value, copy: true }]
   if (id % 7 === 3) return record.reject('NOT_WANTED')
   if (id % 7 === 4) return record.delete('id')
   if (id % 7 === 5) return { fresh: Object.values(record.value) }
@@ -121,14 +126,14 @@ const CUSTOM = `export default (record) => {
 }
 `
 
-/** Moves secrets to other places, before they are redacted. */
+/** Moves secrets to other positions before redaction. */
 const MOVES = `export default (record) =>
   record.get('id') % 2 === 0
     ? record.set('moved.again', { password: '${SECRET}', list: [{ token: ['${SECRET}'] }] })
     : { ...record.value, private: { note: '${SECRET}' }, 'api_key': '${SECRET}', x: [{ cl\\u00e9: '${SECRET}' }] }
 `
 
-test('no spelling and no place of a key gets a secret past redaction', async (t) => {
+test('redacts a secret however its key is spelled and wherever it is', async (t) => {
   const lines = records()
   assert.ok(lines.length > 1500, `${lines.length} lines`)
   const { written, rejected, output } = await run(await openWorkspace(t), REDACT, [...lines, ...BROKEN])
@@ -137,17 +142,17 @@ test('no spelling and no place of a key gets a secret past redaction', async (t)
   for (const id of lines.keys()) assert.ok(output.includes(`{"id":${id},`))
 })
 
-test('nor does custom code behind it bring one back', async (t) => {
+test('custom code after redaction cannot bring a secret back', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('custom.js', CUSTOM)
   const lines = records()
   const { written, rejected, output } = await run(workspace, `${REDACT}\n  - type: ../custom.js`, lines)
   assert.ok(written + rejected > 1.1 * lines.length && rejected > lines.length / 10)
-  assert.ok(output.includes('"again":{') && output.includes('"twin":true') && output.includes('"fresh":['))
+  assert.ok(output.includes('"again":{') && output.includes('"copy":true') && output.includes('"fresh":['))
   assertClean(output)
 })
 
-test('nor do lines that custom code made before it', async (t) => {
+test('redacts lines that custom code made before redaction', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('moves.js', MOVES)
   const lines = records()
@@ -157,7 +162,7 @@ test('nor do lines that custom code made before it', async (t) => {
   assertClean(output)
 })
 
-test('nor do records that a stage before it has refused', async (t) => {
+test('redacts records that an earlier stage has rejected', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('schema.json', '{ "required": ["nothing"] }')
   const lines = records()
@@ -168,7 +173,7 @@ test('nor do records that a stage before it has refused', async (t) => {
   assertClean(output)
 })
 
-test('a key is what it spells when it is read once: nothing else is taken for it', async (t) => {
+test('does not redact keys that only resemble a secret name', async (t) => {
   const others = ['pass\\\\u0077ord', 'p a s s w o r d', 'pass-word', 'passwo\\nrd', 'drowssap']
   const lines = others.map((key, id) => `{"id":${id},"${key}":"kept"}`)
   const { output } = await run(await openWorkspace(t), REDACT, lines)
@@ -189,7 +194,7 @@ async function filesBelow(folder: string): Promise<string[]> {
   return names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-/** As bytes, and as a reader would decode it, twins of keys included. */
+/** Checks the bytes and the decoded text, including duplicate keys. */
 function assertClean(output: string): void {
   const decoded = output.replace(/\\u([0-9a-fA-F]{4})/g, (_, code: string) => String.fromCharCode(parseInt(code, 16)))
   for (const text of [output, decoded]) {

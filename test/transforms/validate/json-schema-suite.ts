@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from '../../../src/record/json/json.ts'
 
 /**
- * Cases in the manner of the official JSON-Schema-Test-Suite, by keyword, after the specifications of draft-07 and 2020-12, which agree on
- * them. Instances are JSON text, since spelling matters to what is proven on bytes.
+ * Cases in the style of the official JSON-Schema-Test-Suite, by keyword, where draft-07 and 2020-12
+ * agree. Instances are JSON text, because the fast path depends on the spelling.
  */
 export interface Group {
   readonly about: string
@@ -267,7 +267,10 @@ export const groups: readonly Group[] = [
   },
 ]
 
-/** Of each type: its own instances are right, those of all others are wrong, but for numbers that are integers. */
+/**
+ * Of each type: its own instances are right, those of all others are wrong, but for numbers that
+ * are integers.
+ */
 function types(instances: { readonly [type: string]: readonly string[] }): Group[] {
   return Object.entries(instances).map(([type, own]) => {
     const foreign = Object.entries(instances).flatMap(([other, texts]) => (other === type ? [] : texts))

@@ -1,7 +1,7 @@
 import { HIT_BYTES } from './constants'
 import { ACCEPT_BYTES, ACCEPT_COUNT, COLUMNS, HITS, MANY, MAX_CELLS, TOO_MANY } from './layout'
 
-/** False when the columns of the index did not go into `COLUMNS`. */
+/** False if the columns of the index do not fit `COLUMNS`. */
 export let columnsFit: bool = true
 
 let accepts: usize = 0
@@ -15,14 +15,16 @@ export function beginColumns(sets: usize, paths: usize): void {
   row = COLUMNS
 }
 
-/** The row of the next record, whose hits these are. True when a path without wildcards is among them twice. */
+/**
+ * Fills the row of the next record from its hits. True if a path without wildcards occurs twice.
+ */
 export function fillColumns(firstHit: usize, hitsEnd: usize): bool {
   const end = row + rowBytes
   if (end > COLUMNS + 4 * MAX_CELLS) {
     columnsFit = false
     return false
   }
-  // This may go beyond the row: what comes behind it is not filled yet.
+  // May write beyond the row: the next row is not filled yet.
   for (let cell = row; cell < end; cell += 16) v128.store(cell, i64x2.splat(0))
   let twice: u32 = 0
   for (let hit = firstHit; hit < hitsEnd; hit += HIT_BYTES) {

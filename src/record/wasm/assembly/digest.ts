@@ -11,8 +11,9 @@ import {
 import { COLUMNS, INPUT, RECORDS } from './layout'
 
 /**
- * SipHash-2-4 with 128 bits, as in digest.ts, which is the one to read. The messages stand one behind the other in `INPUT`, where each ends (from
- * its beginning) in `RECORDS`; 16 bytes for each go to `COLUMNS`.
+ * SipHash-2-4 with 128 bits of output, as in `src/record/digest.ts`, which is the reference. The
+ * messages follow one another in `INPUT`; `RECORDS` has the end of each, relative to `INPUT`.
+ * Writes 16 bytes per message to `COLUMNS`.
  */
 export function hashMessages(count: u32, k0: u64, k1: u64): void {
   let at = INPUT
@@ -25,7 +26,8 @@ export function hashMessages(count: u32, k0: u64, k1: u64): void {
     let v2 = k0 ^ 0x6c7967656e657261
     let v3 = k1 ^ 0x7465646279746573
     let phase: u32 = WORDS
-    // One loop for the message's words, the last one (with the length on top) and both halves of the output.
+    // One loop for the words of the message, the last word (with the length on top) and both halves
+    // of the output.
     do {
       let word: u64 = 0
       let rounds: u32 = 2
@@ -71,7 +73,10 @@ const WORDS: u32 = 0
 const FIRST_HALF: u32 = 1
 const DONE: u32 = 3
 
-/** `contentHash` of digest.ts for the records in `RECORDS`; `INPUT` holds the bytes from `origin` on. 4 bytes for each go to `COLUMNS`. */
+/**
+ * `contentHash` of `src/record/digest.ts` for the records in `RECORDS`; `INPUT` has the bytes from
+ * `origin` on. Writes 4 bytes per record to `COLUMNS`.
+ */
 export function hashContents(count: u32, origin: usize): void {
   const zero = INPUT - origin
   for (let number: usize = 0; number < count; number++) {
@@ -117,7 +122,7 @@ function step(lanes: v128, words: v128): v128 {
   return i32x4.mul(v128.xor(mixed, i32x4.shr_u(mixed, 15)), i32x4.splat(CONTENT_FACTOR_0))
 }
 
-/** 16 bytes, those from `end` on as zeros. */
+/** Loads 16 bytes; bytes from `end` on are zero. */
 @inline
 function loadBefore(at: usize, end: usize): v128 {
   const bytes = v128.load(at)

@@ -16,9 +16,12 @@ import { COLUMNS, HITS, INPUT, OUTPUT, OUTPUT_BYTES, RECORDS, TOKENS } from './l
 import { skipSpace } from './text'
 
 /**
- * Writes ranges of records with their edits and a line feed behind each to `OUTPUT`, as `writeEdited` of edits.ts does, which is the one to read. The
- * ranges stand in `RECORDS`: start, end, first hit and the one behind the last. `INPUT` holds the bytes from `origin` on, `HITS` the hits and
- * `COLUMNS` their edits from `firstHit` on, `TOKENS` the tokens. Returns the length of what was written, 0 when it does not fit.
+ * Writes ranges of records with their edits to `OUTPUT`, each followed by a line feed.
+ * `writeEdited` of `src/record/edits.ts` is the reference.
+ *
+ * `RECORDS` has the ranges: start, end, first hit, and the hit after the last. `INPUT` has the
+ * bytes from `origin` on; `HITS` has the hits and `COLUMNS` their edits, both from `firstHit` on;
+ * `TOKENS` has the tokens. Returns the number of bytes written, 0 if they do not fit.
  */
 export function writeRanges(count: u32, origin: usize, firstHit: usize): usize {
   const zero = INPUT - origin
@@ -46,28 +49,29 @@ export function writeRanges(count: u32, origin: usize, firstHit: usize): usize {
         copied = zero + load<u32>(place, 12)
         continue
       }
-      // Neighbours that go together are settled together, so that the bytes before and behind them belong to survivors.
+      // Delete neighbouring deleted members in one step, so that the commas around them belong to
+      // members that stay.
       const key = zero + load<u32>(place, 4)
       let end = zero + load<u32>(place, 12)
-      let behind = skipSpace(end)
-      while (load<u8>(behind) == COMMA) {
-        const neighbour = findDeleted(hit + 1, last, firstHit, <u32>(skipSpace(behind + 1) - zero))
+      let next = skipSpace(end)
+      while (load<u8>(next) == COMMA) {
+        const neighbour = findDeleted(hit + 1, last, firstHit, <u32>(skipSpace(next + 1) - zero))
         if (neighbour == 0) break
         hit = neighbour
         place = HITS + (hit - firstHit) * HIT_BYTES
         end = zero + load<u32>(place, 12)
-        behind = skipSpace(end)
+        next = skipSpace(end)
       }
-      let kept = key
-      if (load<u8>(behind) == COMMA) {
-        end = skipSpace(behind + 1)
+      let keptEnd = key
+      if (load<u8>(next) == COMMA) {
+        end = skipSpace(next + 1)
       } else {
         const before = skipSpaceBack(key - 1)
-        if (load<u8>(before) == COMMA) kept = before
+        if (load<u8>(before) == COMMA) keptEnd = before
       }
-      if (out + (kept - copied) > OUTPUT + OUTPUT_BYTES) return 0
-      copy(copied, out, kept - copied)
-      out += kept - copied
+      if (out + (keptEnd - copied) > OUTPUT + OUTPUT_BYTES) return 0
+      copy(copied, out, keptEnd - copied)
+      out += keptEnd - copied
       copied = end
     }
     if (out + (to - copied) + 1 > OUTPUT + OUTPUT_BYTES) return 0
@@ -79,7 +83,7 @@ export function writeRanges(count: u32, origin: usize, firstHit: usize): usize {
   return out - OUTPUT
 }
 
-/** Up to 15 bytes more are written: what comes next overwrites them. */
+/** Writes up to 15 bytes too many; the next write overwrites them. */
 @inline
 function copy(from: usize, to: usize, length: usize): void {
   for (let at: usize = 0; at < length; at += 16) v128.store(to + at, v128.load(from + at))

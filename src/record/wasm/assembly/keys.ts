@@ -3,15 +3,17 @@ import { ELEMENTS_BYTES, ENTRIES, ENTRY_BITS, ENTRY_BYTES, GUESSES, GUESS_BITS, 
 import { skipString } from './text'
 
 /**
- * What the automaton said about (state, raw key) pairs, so that it is asked once for each. A fixed table: ever new keys cost time but no
- * memory, and no choice of keys makes a look-up longer than `WAYS` entries. An entry is:
- *  0: state << 8 | length of the text, or FREE
- *  4: the transition
- *  8: one bit for each of the first 16 bytes that belongs to the text
+ * A cache of transitions by (state, raw key), so that the host is called once per pair. Its size is
+ * fixed: ever new keys cost time but no memory, and no choice of keys makes a look-up longer than
+ * `WAYS` entries. An entry is:
+ * 0: state << 8 | length of the text, or FREE
+ * 4: the transition
+ * 8: one bit for each of the first 16 bytes that belongs to the text
  * 16: the text: the key in its quotes
  *
- * Events repeat the order of their keys, so the entry is first guessed from the keys before it. A right guess takes one comparison: what
- * equals a key that was valid needs no look at its bytes.
+ * Events repeat the order of their keys, so the entry is first guessed from the keys before it. A
+ * correct guess takes one comparison: a key that equals a valid key needs no further check of its
+ * bytes.
  */
 const NAME: usize = 0
 const TRANSITION: usize = 4
@@ -23,7 +25,10 @@ const MAX_TEXT: usize = ENTRY_BYTES - TEXT
 const ENTRY_COUNT: usize = 1 << ENTRY_BITS
 const WAYS: usize = 8
 
-/** What `findKey` found: -1 when the automaton is full; 0 for a key too long to have an entry. */
+/**
+ * Results of `findKey`: the transition, -1 if the automaton is full; the entry, 0 for a key that is
+ * too long for one.
+ */
 export let foundTransition: i32 = 0
 export let foundEntry: usize = 0
 
@@ -33,35 +38,38 @@ export function tableAt(number: usize): usize {
   return TABLES + number * TABLE_BYTES
 }
 
-/** Forgets everything that a table knows. */
+/** Clears a table. */
 export function clearTable(number: usize): void {
   const table = tableAt(number)
   memory.fill(table, 0xff, ELEMENTS_BYTES)
   const entries = table + ENTRIES
   for (let i: usize = 0; i <= ENTRY_COUNT; i++) store<u32>(entries + i * ENTRY_BYTES, FREE, NAME)
-  const nobody = entries + ENTRY_COUNT * ENTRY_BYTES
-  for (let i: usize = 0; i < 1 << GUESS_BITS; i++) store<u32>(table + GUESSES + 4 * i, <u32>nobody)
+  const unset = entries + ENTRY_COUNT * ENTRY_BYTES
+  for (let i: usize = 0; i < 1 << GUESS_BITS; i++) store<u32>(table + GUESSES + 4 * i, <u32>unset)
 }
 
-/** Where the guess stands for the key that follows what `history` tells. Its low bits will do: the places of entries come from a hash. */
+/**
+ * The slot of the guess for the key after this history. The low bits suffice, because addresses of
+ * entries come from a hash.
+ */
 @inline
 export function guessAt(guesses: usize, history: u32): usize {
   return guesses + (<usize>(history & ((1 << GUESS_BITS) - 1)) << 2)
 }
 
-/** The last four keys are in the bits that `guessAt` looks at. */
+/** Adds a key to the history. `guessAt` uses the bits of the last four keys. */
 @inline
 export function afterKey(history: u32, entry: usize): u32 {
   return (history << 3) + <u32>(entry / ENTRY_BYTES)
 }
 
-/** Inside a container that a key opened. */
+/** The history at the start of a container. */
 @inline
 export function inside(history: u32): u32 {
   return history + 0x3001
 }
 
-/** True when the member at `at` has the key of this entry. */
+/** True if the member at `at` has the key of this entry. */
 @inline
 export function isKeyOf(entry: usize, state: u32, at: usize): bool {
   const name = load<u32>(entry, NAME)
@@ -81,14 +89,17 @@ export function transitionOf(entry: usize): u32 {
   return load<u32>(entry, TRANSITION)
 }
 
-/** The position behind the key that begins here, 0 when it is not one. `origin` is the position of byte 0 of all bytes. */
+/**
+ * The end of the key at `at`, 0 if it is not a valid key. `origin` is the address of byte 0 of the
+ * input.
+ */
 export function findKey(entries: usize, state: u32, at: usize, origin: usize): usize {
   const end = skipString(at)
   if (end == 0) return 0
   const length = end - at
   if (length > MAX_TEXT) {
     foundEntry = 0
-    foundTransition = ask(state, at, end, origin)
+    foundTransition = askHost(state, at, end, origin)
     return end
   }
   const name = (state << 8) | <u32>length
@@ -109,7 +120,7 @@ export function findKey(entries: usize, state: u32, at: usize, origin: usize): u
     foundTransition = load<i32>(other, TRANSITION)
     return end
   }
-  foundTransition = ask(state, at, end, origin)
+  foundTransition = askHost(state, at, end, origin)
   if (foundTransition < 0) return end
   victim++
   store<u32>(entry, name, NAME)
@@ -120,9 +131,9 @@ export function findKey(entries: usize, state: u32, at: usize, origin: usize): u
   return end
 }
 
-/** Of the raw key. Nothing matches in state 0, and the automaton is not asked. */
+/** The transition for a raw key, from the host. In state 0 nothing matches. */
 @inline
-function ask(state: u32, at: usize, end: usize, origin: usize): i32 {
+function askHost(state: u32, at: usize, end: usize, origin: usize): i32 {
   return state == 0 ? 0 : stepKey(state, at + 1 - origin, end - 1 - origin)
 }
 
@@ -131,7 +142,10 @@ function maskOf(length: usize): u32 {
   return length < 16 ? (1 << <u32>length) - 1 : 0xffff
 }
 
-/** The last 16 bytes, and those in the middle of a long text, are the same. The first 16 are known to be. */
+/**
+ * Compares the last 16 bytes, and the middle of a long text. The first 16 bytes are known to be
+ * equal.
+ */
 @inline
 function isSameTail(text: usize, at: usize, length: u32): bool {
   const last = length - 16
@@ -139,7 +153,7 @@ function isSameTail(text: usize, at: usize, length: u32): bool {
   return length <= 32 || i8x16.bitmask(i8x16.eq(v128.load(at + 16), v128.load(text + 16))) == 0xffff
 }
 
-/** Of the name, the first 8 bytes and the last 8. */
+/** A hash of the name, the first 8 bytes and the last 8 bytes. */
 @inline
 function hash(name: u32, at: usize, length: usize): usize {
   const plain = length - 1

@@ -47,23 +47,26 @@ import {
 import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, INPUT, RECORDS } from './layout'
 import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
 
-/** No fault: the record does not go into this index any more. */
+/** Not a fault: the index or the automaton is full, and the record is not covered. */
 const FULL: u32 = 255
 
-/** Frames: what closes the container, its state, its hit (0 for none) and the history behind it. The frame outside of all closes with no byte. */
+/**
+ * Fields of a frame: the closing byte of the container (0 at the top level), its state, its hit (0
+ * for none), and the history of keys before it.
+ */
 const CLOSER: usize = 0
 const STATE: usize = 4
 const OWN: usize = 8
 const HISTORY: usize = 12
 
-/** `,"`, as two bytes are loaded. */
+/** `,"` as a little-endian number of two bytes. */
 const COMMA_QUOTE: u32 = 0x222c
 
-/** Of the index so far, and of the window that was scanned last. */
+/** Totals of the index so far. */
 export let count: u32 = 0
 export let hitCount: u32 = 0
 export let lines: u32 = 0
-/** The first byte of the window that was not covered, as an offset into the window. */
+/** Number of bytes of the last window that are covered. */
 export let covered: u32 = 0
 
 let maxRecords: u32 = 0
@@ -73,12 +76,12 @@ let hitsEnd: usize = 0
 let framesEnd: usize = 0
 let automaton: usize = 0
 
-/** Position of byte 0 of all bytes, were they in the memory. */
+/** Address that byte 0 of the input would have if the whole input were in memory. */
 let origin: usize = 0
 let position: usize = 0
 let nextHit: usize = 0
 
-/** Begins an index. */
+/** Starts an index. */
 export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, longest: usize, allUtf8: bool, paths: usize): void {
   count = 0
   hitCount = 0
@@ -93,7 +96,10 @@ export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, 
   beginColumns(automaton + ACCEPTS, paths)
 }
 
-/** Goes on with the whole lines in `INPUT`, which are at `offset` of all bytes. Stops early where the index or the automaton is full. */
+/**
+ * Scans the whole lines in `INPUT`, which begin at `offset` of the input. Stops early if the index
+ * or the automaton is full.
+ */
 export function scanWindow(length: usize, offset: usize): void {
   const end = INPUT + length
   origin = INPUT - offset
@@ -138,7 +144,10 @@ export function scanWindow(length: usize, offset: usize): void {
   covered = <u32>(at - INPUT)
 }
 
-/** Scans the value that begins here, which should be all of its line. Leaves the position behind it, or one within a faulty line. */
+/**
+ * Scans the value at `start`, which must be the only value of its line. Returns its fault, and sets
+ * `position` to the end of the value, or to a position within a faulty line.
+ */
 function scanValue(start: usize): u32 {
   const zero = origin
   const guesses = automaton + GUESSES
@@ -161,10 +170,10 @@ function scanValue(start: usize): u32 {
         history = afterKey(history, guess)
       } else {
         if (load<u8>(at) != QUOTE) return fail(at, FAULT_SYNTAX)
-        const behind = findKey(automaton + ENTRIES, load<u32>(frame, STATE), at, zero)
-        if (behind == 0) return fail(at, FAULT_SYNTAX)
+        const keyEnd = findKey(automaton + ENTRIES, load<u32>(frame, STATE), at, zero)
+        if (keyEnd == 0) return fail(at, FAULT_SYNTAX)
         if (foundTransition < 0) return FULL
-        at = behind
+        at = keyEnd
         transition = foundTransition
         if (foundEntry != 0) {
           store<u32>(slot, <u32>foundEntry)
@@ -207,7 +216,8 @@ function scanValue(start: usize): u32 {
         part += 16
         stops = stopsIn(part)
       }
-      // The next member waits for this number: the quotes alone are known sooner than the stops.
+      // The next member depends on this position, and the mask of quotes is ready before the mask
+      // of stops.
       let quote = part + ctz(quotesIn(part))
       const stop = part + ctz(stops)
       if (quote != stop) {
@@ -220,7 +230,7 @@ function scanValue(start: usize): u32 {
         store<u32>(own, accept | (kind << 16))
         store<u32>(own, <u32>(at - zero), 12)
       }
-      // What is behind most strings.
+      // The bytes after most strings.
       if (load<u16>(at) == COMMA_QUOTE) {
         at++
         continue
@@ -238,25 +248,25 @@ function scanValue(start: usize): u32 {
       at = skipSpace(at + 1)
       if (load<u8>(at) != closer) continue
     } else {
-      const behind = skipPlain(at, byte)
-      if (behind == 0) return fail(at, FAULT_SYNTAX)
+      const end = skipPlain(at, byte)
+      if (end == 0) return fail(at, FAULT_SYNTAX)
       if (own != 0) {
-        store<u32>(own, accept | (kindOfPlain(byte, at, behind) << 16))
-        store<u32>(own, <u32>(behind - zero), 12)
+        store<u32>(own, accept | (kindOfPlain(byte, at, end) << 16))
+        store<u32>(own, <u32>(end - zero), 12)
       }
-      at = behind
+      at = end
     }
 
-    // Behind a value: close what it ends, up to the next one.
+    // After a value: close the containers that end here, up to the next value.
     while (true) {
       at = skipSpace(at)
-      const behind: u32 = load<u8>(at)
+      const next: u32 = load<u8>(at)
       at++
-      if (behind == COMMA) {
+      if (next == COMMA) {
         at = skipSpace(at)
         break
       }
-      if (behind != load<u32>(frame, CLOSER)) return fail(at - 1, FAULT_SYNTAX)
+      if (next != load<u32>(frame, CLOSER)) return fail(at - 1, FAULT_SYNTAX)
       const closed: usize = load<u32>(frame, OWN)
       if (closed != 0) store<u32>(closed, <u32>(at - zero), 12)
       history = load<u32>(frame, HISTORY)
@@ -272,21 +282,21 @@ function scanValue(start: usize): u32 {
   }
 }
 
-/** `{` or `[`, which differ in one bit. What closes them is two further. */
+/** `{` or `[`, which differ in one bit. The code of the closing byte is 2 higher. */
 @inline
 function isOpening(byte: u32): bool {
   return (byte | 0x20) == OPEN_OBJECT
 }
 
-/** A line that begins neither an object nor an array. */
+/** Scans a line that does not begin with an object or array. */
 function scanScalar(start: usize): u32 {
   position = start
   const byte: u32 = load<u8>(start)
-  const behind = byte == QUOTE ? skipString(start) : skipPlain(start, byte)
-  return behind != 0 && load<u8>(skipSpace(behind)) == LINE_FEED ? FAULT_NOT_OBJECT : FAULT_SYNTAX
+  const end = byte == QUOTE ? skipString(start) : skipPlain(start, byte)
+  return end != 0 && load<u8>(skipSpace(end)) == LINE_FEED ? FAULT_NOT_OBJECT : FAULT_SYNTAX
 }
 
-/** Of a literal or number. */
+/** The kind of a literal or number. */
 @inline
 function kindOfPlain(byte: u32, start: usize, end: usize): u32 {
   if (byte == LOWER_T) return KIND_TRUE

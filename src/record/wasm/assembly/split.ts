@@ -15,16 +15,17 @@ import {
 import { INPUT, OUTPUT } from './layout'
 
 /**
- * Splits JSON arrays into elements. The search covers 64 bytes at a time, with one bit per byte in 64-bit numbers: quotes, bytes in strings, brackets
- * outside of strings. Most blocks hold no bracket that could end the element, and take the same time whatever they contain.
+ * Splits JSON arrays into elements. The search covers 64 bytes at a time, with one bit per byte in
+ * 64-bit numbers: quotes, bytes in strings, brackets outside of strings. Most blocks hold no
+ * bracket that could end the element, and take the same time whatever they contain.
  */
 
 /** Number of elements that `splitElements` wrote, and the bytes of their lines. */
 export let elements: u32 = 0
 export let written: u32 = 0
 /**
- * The element that the window ends in: its open brackets (0 if the window ends in none), whether the window ends in a string, and whether it ends after an unescaped
- * backslash.
+ * The element that the window ends in: its open brackets (0 if the window ends in none), whether
+ * the window ends in a string, and whether it ends after an unescaped backslash.
  */
 export let openDepth: i32 = 0
 export let openString: bool = false
@@ -38,14 +39,18 @@ const ALL: u64 = 0xffffffffffffffff
 /** Brackets and braces differ in this bit only. */
 const BRACE: u8 = 0x20
 
-/** Results in place of a position: the end is beyond the window; TypeScript must split this element. */
+/**
+ * Results in place of a position: the end is beyond the window; TypeScript must split this element.
+ */
 const NOWHERE: usize = 0
 const UNUSUAL: usize = 1
 
 /**
- * Splits the window in `INPUT` into elements, from `start` on, where an element begins, and writes their lines to `OUTPUT`. `ArraySplitter` of array-splitter.ts is the
- * reference. Returns the end of the last element. After it comes the element that the window ends in, or a place that TypeScript must handle: anything but
- * objects and arrays and the text between them, an element of more than `longest` bytes, or a backslash outside of strings.
+ * Splits the window in `INPUT` into elements, from `start` on, where an element begins, and writes
+ * their lines to `OUTPUT`. `ArraySplitter` of array-splitter.ts is the reference. Returns the end
+ * of the last element. After it comes the element that the window ends in, or a place that
+ * TypeScript must handle: anything but objects and arrays and the text between them, an element of
+ * more than `longest` bytes, or a backslash outside of strings.
  */
 export function splitElements(start: usize, length: usize, inArray: bool, longest: usize): usize {
   const end = closeWindow(length)
@@ -77,8 +82,9 @@ export function splitElements(start: usize, length: usize, inArray: bool, longes
 }
 
 /**
- * Continues with the element that the previous window ended in. Returns the end of the element; the length of the window and a new state if it does not
- * end in this window either; 0 if TypeScript must split it.
+ * Continues with the element that the previous window ended in. Returns the end of the element; the
+ * length of the window and a new state if it does not end in this window either; 0 if TypeScript
+ * must split it.
  */
 export function splitOpenElement(length: usize, depth: i32, inString: bool, escaped: bool): usize {
   const end = closeWindow(length)
@@ -97,7 +103,10 @@ function closeWindow(length: usize): usize {
   return end
 }
 
-/** The position of the first byte that is not whitespace (line feeds are whitespace here); the end of the window or a little beyond it if no such byte follows. */
+/**
+ * The position of the first byte that is not whitespace (line feeds are whitespace here); the end
+ * of the window or a little beyond it if no such byte follows.
+ */
 @inline
 function skipBetween(start: usize, end: usize): usize {
   let at = start
@@ -114,7 +123,8 @@ function isSpace(byte: u32): bool {
 let hasLineFeed: bool = false
 
 /**
- * Finds the end of the element from `start` on, in the state `openDepth`, `openString`, `openEscape`. Sets the state at the end of the window if the element does not end. Copies the
+ * Finds the end of the element from `start` on, in the state `openDepth`, `openString`,
+ * `openEscape`. Sets the state at the end of the window if the element does not end. Copies the
  * bytes it passes to `out`.
  */
 function findEnd(start: usize, end: usize, out: usize): usize {
@@ -169,8 +179,8 @@ function findEnd(start: usize, end: usize, out: usize): usize {
 }
 
 /**
- * Writes the element to `out` without whitespace, as `json/minify.ts` does, and returns the end of the output. `UNUSUAL` for a line feed within a string. Call `findEnd`
- * on the element first.
+ * Writes the element to `out` without whitespace, as `json/minify.ts` does, and returns the end of
+ * the output. `UNUSUAL` for a line feed within a string. Call `findEnd` on the element first.
  */
 function minify(start: usize, end: usize, out: usize): usize {
   let to = out
@@ -210,7 +220,10 @@ function minify(start: usize, end: usize, out: usize): usize {
   return to
 }
 
-/** For a byte outside of strings and whitespace: true if it merges with a literal next to it into one token. */
+/**
+ * For a byte outside of strings and whitespace: true if it merges with a literal next to it into
+ * one token.
+ */
 @inline
 function isLiteral(at: usize): bool {
   const byte: u32 = load<u8>(at)
@@ -222,12 +235,18 @@ function isLiteral(at: usize): bool {
 let inside: u64 = 0
 /** 1 when the first byte of the next block is escaped. */
 let carried: u64 = 0
-/** The escaped bytes of the last block, under the assumption that all its backslashes are in strings. */
+/**
+ * The escaped bytes of the last block, under the assumption that all its backslashes are in
+ * strings.
+ */
 let escapes: u64 = 0
 /** A backslash is outside of strings. The masks after it are then meaningless. */
 let strayBackslash: bool = false
 
-/** The bytes of the next block that are in strings, including each opening quote and excluding each closing one. */
+/**
+ * The bytes of the next block that are in strings, including each opening quote and excluding each
+ * closing one.
+ */
 @inline
 function stringsOf(a: v128, b: v128, c: v128, d: v128): u64 {
   const backslashes = bitsOf(a, b, c, d, BACKSLASH)

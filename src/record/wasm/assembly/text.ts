@@ -20,13 +20,16 @@ import {
   ZERO,
 } from './constants'
 
-/** The position of the first byte from here on that is not whitespace (a line feed is none). */
+/**
+ * The position of the first byte at or after `start` that is not whitespace. A line feed is not
+ * whitespace here.
+ */
 @inline
 export function skipSpace(start: usize): usize {
   return load<u8>(start) > SPACE ? start : skipSpaces(start)
 }
 
-/** The same, for where there may well be some. */
+/** `skipSpace` for places where whitespace is likely. */
 export function skipSpaces(start: usize): usize {
   let at = start
   while (true) {
@@ -36,7 +39,7 @@ export function skipSpaces(start: usize): usize {
   }
 }
 
-/** The position of the first line feed from here on. */
+/** The position of the first line feed at or after `start`. */
 export function findLineFeed(start: usize): usize {
   let at = start
   while (true) {
@@ -47,8 +50,8 @@ export function findLineFeed(start: usize): usize {
 }
 
 /**
- * One bit for each of 16 bytes that ends the plain part of a string: quote, backslash or control byte. Flipping bit 1 puts the quote beside
- * the control bytes, and no other byte there.
+ * One bit per byte that ends the plain part of a string: quote, backslash or control byte. Flipping
+ * bit 1 moves the quote next to the control bytes, so one comparison finds both.
  */
 @inline
 export function stopsIn(at: usize): i32 {
@@ -57,13 +60,13 @@ export function stopsIn(at: usize): i32 {
   return i8x16.bitmask(v128.or(low, i8x16.eq(bytes, i8x16.splat(<i8>BACKSLASH))))
 }
 
-/** One bit for each of 16 bytes that is a quote. */
+/** One bit per byte that is a quote, for 16 bytes. */
 @inline
 export function quotesIn(at: usize): i32 {
   return i8x16.bitmask(i8x16.eq(v128.load(at), i8x16.splat(<i8>QUOTE)))
 }
 
-/** The position behind the string that begins here, 0 when it is not one. */
+/** The end of the string at `start`, 0 if it is not a valid string. */
 export function skipString(start: usize): usize {
   const stop = firstStop(start + 1)
   if (load<u8>(stop) == QUOTE) return stop + 1
@@ -71,7 +74,7 @@ export function skipString(start: usize): usize {
   return quote == 0 ? 0 : quote + 1
 }
 
-/** The quote that ends the string whose plain part ends here, 0 when there is none. */
+/** The closing quote of the string whose plain part ends at `stop`, 0 if the string is invalid. */
 export function skipEscapes(stop: usize): usize {
   let at = stop
   while (load<u8>(at) == BACKSLASH) {
@@ -92,7 +95,7 @@ function firstStop(start: usize): usize {
   }
 }
 
-/** The position behind an escape sequence, 0 when it is not one. */
+/** The end of the escape sequence at `at`, 0 if it is invalid. */
 function skipEscape(at: usize): usize {
   const letter: u32 = load<u8>(at, 1)
   if (letter == LOWER_U) return isHex(at + 2) && isHex(at + 3) && isHex(at + 4) && isHex(at + 5) ? at + 6 : 0
@@ -112,7 +115,7 @@ function skipEscape(at: usize): usize {
   }
 }
 
-/** The position behind the literal or number that begins here, with this byte; 0 when it is none. */
+/** The end of the literal or number at `at`, whose first byte is `byte`; 0 if it is invalid. */
 @inline
 export function skipPlain(at: usize, byte: u32): usize {
   if (byte == LOWER_T) return load<u32>(at) == 0x65757274 ? at + 4 : 0
@@ -121,7 +124,7 @@ export function skipPlain(at: usize, byte: u32): usize {
   return skipNumber(at)
 }
 
-/** The position behind the number that begins here, 0 when it is not one. */
+/** The end of the number at `start`, 0 if it is invalid. */
 @inline
 function skipNumber(start: usize): usize {
   let at = start
@@ -149,14 +152,14 @@ function skipFraction(start: usize): usize {
   return skipDigits(at)
 }
 
-/** The position behind at least one digit, 0 when there is none. */
+/** The end of the digits at `start`, 0 if there is no digit. */
 function skipDigits(start: usize): usize {
   let at = start
   while (isDigit(at)) at++
   return at == start ? 0 : at
 }
 
-/** As `isPlainNumber` of number.ts says, which is the one to read. */
+/** `isPlainNumber` of `src/record/json/number.ts`, which is the reference. */
 export function isPlainNumber(start: usize, end: usize): bool {
   const negative = load<u8>(start) == MINUS
   const first = negative ? start + 1 : start
