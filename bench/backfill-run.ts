@@ -7,7 +7,7 @@ import type { ArchiveOptions } from '../test/servers/events/archive.ts'
 
 export type Shape = 'one' | 'mixed'
 
-/** Writes about so many megabytes of events, compressed; returns how many events these are. */
+/** Writes about this many megabytes of events, compressed. Returns the number of events. */
 export async function writeInput(
   path: string,
   { megabytes, shape, format }: { megabytes: number; shape: Shape; format?: ArchiveOptions['format'] },
@@ -24,24 +24,30 @@ export async function writeInput(
 
 const SAMPLE = 2000
 
-/** The command that runs the pipeline of `bench/backfill.yaml` over an input, with all that it leaves in the folder. */
+/**
+ * The command that runs `bench/backfill.yaml` over an input and writes all its files below the
+ * folder.
+ */
 export function commandFor(folder: string, input: string): readonly string[] {
-  const { out, state, report } = placesIn(folder)
+  const { out, state, report } = filesIn(folder)
   const settings = ['--set', `sink.path=${out}`, '--state', state, '--report', report]
   return [process.execPath, 'build/src/cli/main.js', 'backfill', 'bench/backfill.yaml', input, ...settings]
 }
 
-/** What the command has done, when all events were read and none was refused. Removes what it left. */
+/**
+ * Reads the report of the command, checks that all events were read and none rejected, and removes
+ * its files.
+ */
 export async function takeReport(folder: string, count: number): Promise<Report> {
-  const { out, state, report: path } = placesIn(folder)
+  const { out, state, report: path } = filesIn(folder)
   const report: Report = JSON.parse(await readFile(path, 'utf8'))
   const { read, rejected, written } = report
   if (read !== count || rejected > 0 || written === 0)
     throw new Error(`${read} of ${count} events were read, ${rejected} rejected, ${written} written`)
-  for (const place of [out, state, path]) await rm(place, { recursive: true })
+  for (const file of [out, state, path]) await rm(file, { recursive: true })
   return report
 }
 
-function placesIn(folder: string) {
+function filesIn(folder: string) {
   return { out: join(folder, 'out'), state: join(folder, 'state'), report: join(folder, 'report.json') }
 }

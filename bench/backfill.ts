@@ -1,8 +1,12 @@
 /**
- * How long does a backfill of a .gz archive through validate, redact, filter and dedup into .gz files take, against `gzip -dc | gzip -1`, which only
- * recompresses? Whole processes, from their start to their end, in turn (A B A B ...), so that the machine's drift hits both. A ratio below 1 means
- * that the backfill is the faster one. Processor time is that of all processes and threads.
- * `npm run build && node build/bench/backfill.js [--megabytes 500] [--rounds 5] [--folder /tmp]`; needs bash, gzip and a fifth of the size on disk.
+ * How long does a backfill of a .gz archive through validate, redact, filter and dedup into .gz
+ * files take, compared with `gzip -dc | gzip -1`, which only recompresses? It measures whole
+ * processes, from start to end, in turn (A B A B ...), so that the drift of the machine affects
+ * both. A ratio below 1 means that the backfill is faster. Processor time covers all processes and
+ * threads.
+ *
+ * `npm run build && node build/bench/backfill.js [--megabytes 500] [--rounds 5] [--folder /tmp]`;
+ * needs bash, gzip and a fifth of the size on disk.
  */
 import { spawnSync } from 'node:child_process'
 import { statSync } from 'node:fs'
@@ -13,7 +17,7 @@ import { parseArgs } from 'node:util'
 import { commandFor, takeReport, writeInput } from './backfill-run.ts'
 import type { Shape } from './backfill-run.ts'
 
-/** Seconds. */
+/** Times in seconds. */
 interface Timed {
   readonly wall: number
   readonly cpu: number
@@ -63,7 +67,7 @@ async function compare(shape: Shape, format: 'ndjson' | 'array'): Promise<void> 
   }
 }
 
-/** Runs a line of bash. @throws Error when one of its processes fails. */
+/** Runs a line of bash. @throws Error if one of its processes fails. */
 function time(script: string, args: readonly string[]): Timed {
   const timed = `set -eo pipefail; TIMEFORMAT='timed %R %U %S'; time { ${script}; }`
   const { status, stderr } = spawnSync('bash', ['-c', timed, 'bash', ...args], {

@@ -1,9 +1,12 @@
 /**
- * What does custom code cost against JSON.parse, the same change, and JSON.stringify of the same lines? `npm run build && node build/bench/custom.js
- * [--megabytes 8] [--rounds 15]`
+ * How fast is custom code compared with JSON.parse, the same change, and JSON.stringify of the same
+ * lines?
  *
- * Both sides get a Buffer of lines of about 512 KiB and give one. Of ours that is: scan, the stage, the lines as the sink takes them. They take
- * turns batch by batch, so that the machine's drift hits both; CPU time of the process, medians of the rounds.
+ * `npm run build && node build/bench/custom.js [--megabytes 8] [--rounds 15]`
+ *
+ * Both sides take a Buffer of lines of about 512 KiB and return one. For Sluice this covers the
+ * scan, the stage, and the lines for the sink. The sides take turns batch by batch, so that the
+ * drift of the machine affects both. It reports CPU time of the process, as medians of the rounds.
  */
 import { parseArgs } from 'node:util'
 import tagPrivileged from '../examples/transforms/tag-privileged.ts'
@@ -22,7 +25,7 @@ interface Event {
 interface Case {
   readonly name: string
   readonly transform: (paths: Paths) => TransformFunction | Promise<TransformFunction>
-  /** The same on an object of JSON.parse. */
+  /** The same change on an object from JSON.parse. */
   readonly change: (event: Event) => Event
 }
 
@@ -106,7 +109,7 @@ async function compare(shape: string, batches: readonly Buffer[], { name, transf
           return Buffer.from(memory.subarray(0, length))
         },
       ]
-      // Who comes second pays for garbage of the first.
+      // Alternate the order: the second side pays for the garbage of the first.
       if (round % 2 === 0) sides.reverse()
       const outputs = [await sides[0](), await sides[1]()]
       if (round === -WARM_UP) assertSame(outputs)
@@ -122,7 +125,9 @@ async function compare(shape: string, batches: readonly Buffer[], { name, transf
   )
 }
 
-/** Memory for lines, behind those that are there already; used again for each batch, as that of a sink is. */
+/**
+ * Memory for lines, after those already written. It is reused for each batch, like that of a sink.
+ */
 function output(from: number, room: number): Buffer {
   if (memory.length < from + room) memory = Buffer.concat([memory.subarray(0, from)], 2 * (from + room))
   return memory.subarray(from)
@@ -136,7 +141,7 @@ function changeObjects(bytes: Buffer, change: Case['change']): Buffer {
   return Buffer.from(text)
 }
 
-/** The bytes differ (spacing, spelling of numbers): what they say must not. */
+/** The bytes may differ (whitespace, spelling of numbers), but the values must be equal. */
 function assertSame(outputs: readonly Buffer[]): void {
   const texts = outputs.map((lines) => changeObjects(lines, (event) => event).toString())
   if (texts[0] !== texts[1]) throw new Error('the two disagree')

@@ -1,10 +1,12 @@
 /**
- * What does it cost to be safe against crashes? The same run from file to file, with every sync and with none, as whole processes in turn; the times are
- * those of their reports, and the ratio is that of the medians: 0.9 or more is what is wanted.
+ * How much does crash safety cost? It compares the same run from file to file with all syncs and
+ * without any, as whole processes in turn. The times come from their reports, and the ratio is that
+ * of the medians. The target is 0.9 or more.
  *
- * Sluice has no option for this. Without syncs means: a module that is loaded first replaces the syncs of files and folders by nothing, and the
- * database's folder is a link to a file system in memory, where a sync has nothing to do. What a run has left in the page cache is written
- * before the next one begins.
+ * Sluice has no option to omit syncs. For the runs without syncs, a module that is loaded first
+ * replaces the syncs of files and folders by no-ops, and the folder of the database is a link to a
+ * file system in memory, where a sync does nothing. The page cache is written to disk before the
+ * next run begins.
  *
  * `npm run build && node build/bench/fsync.js [--records 400000] [--rounds 9] [--memory /dev/shm]`
  */
@@ -43,7 +45,7 @@ const methods = Object.getPrototypeOf(handle)
 await handle.close()
 let syncs = 0
 methods.sync = methods.datasync = async () => void syncs++
-process.on('exit', () => process.stderr.write(syncs + ' syncs were left out\\n'))
+process.on('exit', () => process.stderr.write(syncs + ' syncs were omitted\\n'))
 `)}`
 
 /** See statfs(2). */
@@ -109,13 +111,16 @@ async function run(input: string, settings: readonly string[], isSafe: boolean):
   const args = [...(isSafe ? [] : ['--import', WITHOUT_SYNCS]), ...main, ...set]
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`sluice ended with ${status}: ${stderr}`)
-  if (!isSafe && !/^[1-9]\d* syncs were left out$/m.test(stderr)) throw new Error('no sync was left out')
+  if (!isSafe && !/^[1-9]\d* syncs were omitted$/m.test(stderr)) throw new Error('no sync was left out')
   const round: Round = JSON.parse(await readFile(report, 'utf8'))
   for (const path of [out, state, database]) await rm(path, { recursive: true, force: true })
   return round
 }
 
-/** Otherwise there would be nothing to compare. */
+/**
+ * Checks that the two folders are on different kinds of file systems; otherwise there is nothing to
+ * compare.
+ */
 async function assertKinds(): Promise<void> {
   const [disk, inMemory] = await Promise.all([statfs(folder), statfs(memory)])
   if (disk.type === TMPFS) throw new Error(`${folder} is in memory: set TMPDIR to a folder on a disk`)

@@ -1,8 +1,12 @@
 /**
- * How much memory does a backfill of a .gz archive take (validate, redact, filter, dedup, gzip level 1 to files), and does it grow with the archive? The
- * most that the process ever had in RAM, for archives of several sizes. All but 2 % of the events are distinct, and each distinct one has a claim; with
- * `--repeated` the larger archives are the first one several times over, so that the number of claims stays the same.
- * `npm run build && node build/bench/memory.js [--gigabytes 1,2,8] [--repeated] [--shape one] [--folder /tmp]`; needs Linux, and a fifth of the size on disk.
+ * How much memory does a backfill of a .gz archive take (validate, redact, filter, dedup, gzip
+ * level 1 to files), and does it grow with the archive? It measures the peak resident memory of the
+ * process for archives of several sizes. 98 % of the events are distinct, and each distinct event
+ * has a dedup key. With `--repeated`, the larger archives repeat the first one, so that the number
+ * of dedup keys stays the same.
+ *
+ * `npm run build && node build/bench/memory.js [--gigabytes 1,2,8] [--repeated] [--shape one]
+ * [--folder /tmp]`; needs Linux, and a fifth of the size on disk.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,8 +26,8 @@ const { values } = parseArgs({
     folder: { type: 'string', default: tmpdir() },
   },
 })
-/** What a claim may take, tables that are half empty after growing included. */
-const CLAIM_BYTES = 32
+/** Memory allowed per dedup key, including tables that are half empty after growing. */
+const KEY_BYTES = 32
 const shape: Shape = values.shape === 'mixed' ? 'mixed' : 'one'
 const folder = await mkdtemp(join(values.folder, 'sluice-bench-'))
 try {
@@ -38,19 +42,19 @@ try {
     const child = spawn(node, args, { stdio: ['ignore', 'ignore', 'inherit'] })
     const peak = (await peakOf({ pid: child.pid ?? 0, ended: once(child, 'close') })) / 1e6
     const report = await takeReport(folder, count)
-    const claims = (report.written * CLAIM_BYTES) / 1e6
-    const rest = peak - claims
+    const keys = (report.written * KEY_BYTES) / 1e6
+    const rest = peak - keys
     first ??= peak
     console.log(
-      `${process.version} ${shape}: ${gigabytes} GB${copies > 1 ? ', repeated' : ''}, ${count} events, ${report.written} claims: peak ${peak.toFixed(0)} MB ` +
-        `(${(peak / first).toFixed(2)} of the first), ${rest.toFixed(0)} MB beyond ${CLAIM_BYTES} bytes a claim; ${report.seconds.toFixed(0)} s`,
+      `${process.version} ${shape}: ${gigabytes} GB${copies > 1 ? ', repeated' : ''}, ${count} events, ${report.written} dedup keys: peak ${peak.toFixed(0)} MB ` +
+        `(${(peak / first).toFixed(2)} of the first), ${rest.toFixed(0)} MB beyond ${KEY_BYTES} bytes per key; ${report.seconds.toFixed(0)} s`,
     )
   }
 } finally {
   await rm(folder, { recursive: true, force: true })
 }
 
-/** Compressed files one behind the other are one file. */
+/** Concatenated gzip files are one valid gzip file. */
 async function repeat(path: string, copies: number): Promise<void> {
   const bytes = await readFile(path)
   for (let copy = 1; copy < copies; copy++) await appendFile(path, bytes)

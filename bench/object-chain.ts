@@ -1,7 +1,8 @@
 /**
- * The object chain to compare with, as a competent engineer would write it: batched reads, JSON.parse, ajv, edits, a Set of ids, JSON.stringify, batched
- * writes; no stream hop per record. `node build/bench/object-chain.js INPUT [OUTPUT] [--secrets]` prints one JSON line; without an output the
- * bytes are made and dropped.
+ * The object chain for comparison, as a competent engineer would write it: batched reads,
+ * JSON.parse, ajv, edits, a Set of ids, JSON.stringify, batched writes; no stream hop per record.
+ * `node build/bench/object-chain.js INPUT [OUTPUT] [--secrets]` prints one JSON line. Without an
+ * output file it produces the bytes and discards them.
  */
 import { createReadStream, createWriteStream, readFileSync, statSync } from 'node:fs'
 import { once } from 'node:events'
@@ -26,7 +27,7 @@ const MASK = '[redacted]'
 const SECRET_NAME =
   /pass(word|phrase|code)|secret|token|private_?key|ssh_?key|api_?key|credential|totp|otp|recovery|fde/i
 const PERSONAL_NAME = /phone|address/i
-/** Testing a key's name each time it comes costs more than remembering the answer. */
+/** A cache, because testing the name of a key every time is slower. */
 const secretNames = new Map<string, boolean>()
 
 const started = performance.now()
@@ -97,7 +98,7 @@ function hideSecrets(value: object): void {
   if (Array.isArray(value)) {
     for (const element of value) if (typeof element === 'object' && element !== null) hideSecrets(element)
   } else if (isMembers(value)) {
-    // What JSON.parse made has no members but its own.
+    // Objects from JSON.parse have only own members.
     for (const key in value) {
       const member = value[key]
       if (isSecretName(key) && isSecret(member)) value[key] = MASK
@@ -119,7 +120,7 @@ function isSecretName(name: string): boolean {
   return secret
 }
 
-/** A boolean or a number under such a name is none, nor is an object of booleans. */
+/** Booleans, numbers and objects of booleans under such a name are not secrets. */
 function isSecret(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return typeof value === 'string'
   return Array.isArray(value) || Object.values(value).some(holdsMore)

@@ -1,9 +1,12 @@
 /**
- * How fast are the scanners against JSON.parse of each line? 16 paths, batches of 512 KiB of events of about 1 KB, one thread.
+ * How fast are the scanners compared with JSON.parse of each line? 16 paths, batches of 512 KiB of
+ * events of about 1 KB, one thread.
+ *
  * `npm run build && node build/bench/scanner.js [--megabytes 32] [--rounds 9]`
  *
- * The three take turns batch by batch, so that the machine's drift hits all; of each batch the median of the rounds counts. On a busy
- * machine read the best: preemption hits the slower ones more. MB/s are 10^6 bytes of NDJSON.
+ * The three take turns batch by batch, so that the drift of the machine affects all of them. The
+ * result is the sum over the batches of the median of the rounds. On a busy machine read the best:
+ * preemption affects the slower ones more. 1 MB is 10^6 bytes of NDJSON.
  */
 import { isUtf8 } from 'node:buffer'
 import { parseArgs } from 'node:util'
@@ -20,7 +23,7 @@ type Scanner = (task: ScanTask, automaton: Automaton) => RecordIndex | undefined
 
 const BATCH_BYTES = 512 * 1024
 
-/** 16 paths: `add` brings in the parents. */
+/** 16 paths, because `add` also adds the parents. */
 const PATHS = [
   'id',
   'timestamp',
@@ -80,7 +83,7 @@ for (const shape of ['one', 'mixed'] as const) {
   }
 }
 
-/** As in a pipeline, the memory of an index is used again. */
+/** Releases the memory of the index, as a pipeline does. */
 function scanWith(scanner: Scanner, batch: Buffer, paths: Paths): void {
   const index = scanner(taskOf(batch), paths.automaton())
   if (index?.scanned !== batch.length) throw new Error('an index was full')

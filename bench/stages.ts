@@ -1,12 +1,17 @@
 /**
- * How much faster than the object chain are the stages on one thread? Three questions, each on events of one shape and on mixed ones:
- * - redact: validate, redact 4 paths, dedup; the bytes are made on both sides and dropped, by Sluice into a standard output that nobody reads.
- * - secrets: the same with the preset `secrets` (names at any depth) and a rule that depends on a neighbour.
- * - file: the first question, with a file at the end.
+ * How much faster than the object chain are the stages on one thread? Three questions, each on
+ * events of one shape and on mixed events:
+ * - redact: validate, redact 4 paths, dedup. Both sides produce the output bytes and discard
+ *   them; Sluice writes them to a standard output that is ignored.
+ * - secrets: the same with the preset `secrets` (names at any depth) and a rule with a condition.
+ * - file: the first question, with output to a file.
  *
- * Both sides are whole processes that run in turn (A B A B ...), so that the machine's drift hits both; the time is each process's own, without
- * its start, but with the compilation of the schema. The median of the rounds' ratios counts.
- * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only redact,secrets,file]`
+ * Both sides are whole processes that run in turn (A B A B ...), so that the drift of the machine
+ * affects both. Each process measures its own time, without its start, but with the compilation of
+ * the schema. The result is the median of the ratios of the rounds.
+ *
+ * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
+ * redact,secrets,file]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -67,7 +72,7 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
     const theirs = runChain(question, input)
     const ours = await runSluice(question, input)
     if (theirs.written !== ours.written) throw new Error(`chain wrote ${theirs.written}, sluice ${ours.written}`)
-    // Mixed events have spacing that the chain loses.
+    // Mixed events have whitespace that the chain does not preserve.
     if (shape === 'one' && theirs.bytesOut !== ours.bytesOut)
       throw new Error(`chain made ${theirs.bytesOut} bytes, sluice ${ours.bytesOut}`)
     if (round < 0) continue
@@ -87,7 +92,7 @@ function runChain({ chain, toFile }: Question, input: string): Round {
   return JSON.parse(run(['build/bench/object-chain.js', input, ...output, ...chain], 'pipe'))
 }
 
-/** The report's time is from the start of the run to the end of publishing. */
+/** The time in the report is from the start of the run to the end of publishing. */
 async function runSluice({ pipeline, toFile }: Question, input: string): Promise<Round> {
   const report = join(folder, 'report.json')
   const out = join(folder, 'out')

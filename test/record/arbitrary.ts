@@ -76,7 +76,10 @@ const tree = fc.letrec<{ value: string; object: string; array: string }>((tie) =
     .map((elements) => `[${elements.map(([a, value, b]) => a + value + b).join(',')}]`),
 }))
 
-/** JSON text of an object, with odd spacing, escapes, duplicate keys, and numbers that JavaScript rounds. */
+/**
+ * JSON text of an object, with odd spacing, escapes, duplicate keys, and numbers that JavaScript
+ * rounds.
+ */
 export const recordText = tree.object
 
 /** JSON text of any value. */

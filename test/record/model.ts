@@ -1,6 +1,9 @@
 import type { Segment } from '../../src/record/paths/grammar.ts'
 
-/** A value of a record, from the simplest possible parser: with duplicate keys, in document order, offsets in bytes. */
+/**
+ * A value of a record, from the simplest possible parser: with duplicate keys, in document order,
+ * offsets in bytes.
+ */
 export interface Node {
   readonly steps: readonly Step[]
   readonly key: number
@@ -107,7 +110,10 @@ export function effective(root: Node, keys: readonly string[]): Node | undefined
   return node
 }
 
-/** The value without whitespace. `change` returns a replacement for a value, null to delete it, or undefined. */
+/**
+ * The value without whitespace. `change` returns a replacement for a value, null to delete it, or
+ * undefined.
+ */
 export function render(node: Node, change: (node: Node) => string | null | undefined): string {
   const replacement = change(node)
   if (typeof replacement === 'string') return replacement

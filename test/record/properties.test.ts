@@ -119,7 +119,10 @@ void test('a plain path finds the value that JSON.parse would take', () => {
   )
 })
 
-/** Turns random numbers into edits of hits: 0 deletes, 1 to 3 replace, others keep. Returns the same edits for the model. */
+/**
+ * Turns random numbers into edits of hits: 0 deletes, 1 to 3 replace, others keep. Returns the same
+ * edits for the model.
+ */
 function editHits(batch: Batch, draws: readonly number[], values: readonly string[]) {
   const changes = new Map<number, string | null>()
   for (let hit = 0; hit < batch.edits.length; hit++) {
@@ -268,7 +271,10 @@ void test('delete removes every duplicate, on every path', () => {
   )
 })
 
-/** A changed copy: random numbers decide for each member whether it stays, is removed, is replaced or is changed inside. */
+/**
+ * A changed copy: random numbers decide for each member whether it stays, is removed, is replaced
+ * or is changed inside.
+ */
 function mutate(value: Json, next: () => number, depth: number): Json {
   if (typeof value !== 'object' || value === null || depth === 0) return next() % 2 === 0 ? value : 'new'
   if (Array.isArray(value)) {
@@ -296,7 +302,8 @@ void test('writes a returned object, and keeps the bytes of unchanged values', (
       try {
         changed = changedLine(record, returned)
       } catch (error) {
-        // JavaScript cannot represent some numbers. If such a number has to be rewritten, writing the line throws.
+        // JavaScript cannot represent some numbers. If such a number has to be rewritten, writing
+        // the line throws.
         assert.ok(line.includes('1e400'), String(error))
         assert.ok(error instanceof SluiceError && error.code === 'VALUE_INVALID')
         return

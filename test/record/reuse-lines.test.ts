@@ -12,7 +12,9 @@ import { appendMembers } from '../../src/record/reuse-lines.ts'
 import type { NewLine } from '../../src/record/reuse-lines.ts'
 import { pathText, recordText, valueText } from './arbitrary.ts'
 
-/** A random record, its treatment by earlier stages, and the lines that this stage makes from it. */
+/**
+ * A random record, its treatment by earlier stages, and the lines that this stage makes from it.
+ */
 interface Drawn {
   readonly text: string
   readonly before: 'live' | 'dropped' | 'rejected'
@@ -97,7 +99,9 @@ function prepare(batch: Batch, record: number, { before, edits }: Drawn, value: 
   if (before === 'rejected') batch.reject(record, 'BAD', 'validate')
 }
 
-/** Checks all lines and their data in order: the given lines, preceded by those of rejected records. */
+/**
+ * Checks all lines and their data in order: the given lines, preceded by those of rejected records.
+ */
 function assertLines(
   made: Batch,
   batch: Batch,

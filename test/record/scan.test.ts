@@ -48,7 +48,7 @@ function faults(index: RecordIndex): string[] {
   )
 }
 
-function verdict(text: string): string {
+function expectedFault(text: string): string {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? 'none' : 'notObject'
@@ -72,7 +72,7 @@ const cases = Object.entries(values).flatMap(([about, texts]) =>
 )
 
 void test('has many grammar cases, valid and invalid', () => {
-  const right = cases.filter(([, line]) => verdict(line) !== 'syntax')
+  const right = cases.filter(([, line]) => expectedFault(line) !== 'syntax')
   assert.ok(cases.length > 1000)
   assert.ok(right.length > 300 && cases.length - right.length > 300)
 })
@@ -80,7 +80,7 @@ void test('has many grammar cases, valid and invalid', () => {
 for (const about of Object.keys(values)) {
   void test(`accepts a line exactly if JSON.parse does: ${about}`, () => {
     for (const [, line] of cases.filter(([name]) => name === about)) {
-      assert.deepEqual(faults(scan(lines(line), pathsOf('**'))), [verdict(line)], JSON.stringify(line))
+      assert.deepEqual(faults(scan(lines(line), pathsOf('**'))), [expectedFault(line)], JSON.stringify(line))
     }
   })
 }
@@ -88,7 +88,7 @@ for (const about of Object.keys(values)) {
 void test('a faulty line does not affect other lines', () => {
   const all = cases.map(([, line]) => line)
   const index = scan(lines(...all), pathsOf('a'))
-  assert.deepEqual(faults(index), all.map(verdict))
+  assert.deepEqual(faults(index), all.map(expectedFault))
 })
 
 for (const [about, bytes] of Object.entries(byteCases)) {
@@ -332,7 +332,10 @@ void test('ever new keys do not grow the automaton', () => {
   }
 })
 
-/** Keys for 17 patterns: each key matches another combination of them. Together they need more states than an automaton can number. */
+/**
+ * Keys for 17 patterns: each key matches another combination of them. Together they need more
+ * states than an automaton can number.
+ */
 function* combinations(): Generator<string> {
   for (let bits = 1; bits < 1 << 17; bits++) {
     let key = ''

@@ -15,7 +15,10 @@ export function* overwritten(parts: Iterable<Buffer>): Generator<Buffer> {
   }
 }
 
-/** Line number -> text without its line feed, or length and digest of a skipped line. Throws if line numbers are not consecutive. */
+/**
+ * Line number -> text without its line feed, or length and digest of a skipped line. Throws if line
+ * numbers are not consecutive.
+ */
 export function linesOf(chunks: Iterable<Pick<LineChunk, 'bytes' | 'line' | 'skipped'>>): Map<number, string> {
   const lines = new Map<number, string>()
   const add = (line: number, text: string) => {

@@ -225,7 +225,12 @@ const RETURNS: readonly (readonly [name: string, line: string, change: (value: n
     ['a missing member goes', '{"a":1, "b":1e400}', (v: JsonObject) => without(v, 'a'), '{"b":1e400}'],
     ['undefined is missing', '{"a":1,"b":2}', (v: JsonObject) => ({ ...v, a: undefined }), '{"b":2}'],
     ['all members go', '{ "a":1 }', () => ({}), '{  }'],
-    ['nothing shared is written anew', '{ "a":1 }', () => ({ x: [1, { y: 'z' }] }), '{"x":[1,{"y":"z"}]}'],
+    [
+      'an object with no shared member is rewritten',
+      '{ "a":1 }',
+      () => ({ x: [1, { y: 'z' }] }),
+      '{"x":[1,{"y":"z"}]}',
+    ],
     [
       'a change inside keeps its neighbours',
       '{"u":{"n":9007199254740993, "m":1}}',
@@ -233,7 +238,7 @@ const RETURNS: readonly (readonly [name: string, line: string, change: (value: n
       '{"u":{"n":9007199254740993, "m":2}}',
     ],
     [
-      'a renamed value is written anew',
+      'a renamed value is rewritten',
       '{"a":"x","b":1}',
       ({ a, ...v }: JsonObject) => ({ ...v, c: a }),
       '{"b":1,"c":"x"}',
@@ -259,7 +264,7 @@ const RETURNS: readonly (readonly [name: string, line: string, change: (value: n
     ],
     ['an element is added to an empty list', '{"l":[ ]}', (v: { l: Json[] }) => ({ l: [...v.l, 1] }), '{"l":[1 ]}'],
     [
-      'numbers that JavaScript cannot tell apart are not mixed up when they move',
+      'numbers that JavaScript cannot distinguish keep their spelling when they move',
       '{"l":[0,9007199254740992,9007199254740993,5.0]}',
       (v: { l: Json[] }) => ({ l: v.l.slice(1) }),
       '{"l":[9007199254740992,9007199254740992,5.0]}',

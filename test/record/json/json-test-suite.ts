@@ -321,12 +321,12 @@ export const chosen: {
   i_number_double_huge_neg_exp: {
     text: '[123.456e-789]',
     fault: 'none',
-    why: 'a number is text that goes on as it is spelled, whether JavaScript can hold it or not',
+    why: 'a number is text that keeps its spelling, whether JavaScript can represent it or not',
   },
   i_number_huge_exp: {
     text: `[0.4e${many('0', 2)}669${many('9', 100)}]`,
     fault: 'none',
-    why: 'it is spelled right; record.get rounds it to Infinity, record.text does not',
+    why: 'the spelling is valid; record.get rounds it to Infinity, record.text does not',
   },
   i_number_neg_int_huge_exp: { text: '[-1e+9999]', fault: 'none', why: 'as above, of the kind "unusual"' },
   i_number_pos_double_huge_exp: { text: '[1.5e+9999]', fault: 'none', why: 'as above, of the kind "unusual"' },
@@ -356,7 +356,7 @@ export const chosen: {
   i_string_1st_surrogate_but_2nd_missing: {
     text: '["\\uDADA"]',
     fault: 'none',
-    why: 'the escape is ASCII that goes on as it is; JSON.parse takes it, too',
+    why: 'the escape is ASCII that keeps its bytes; JSON.parse accepts it, too',
   },
   i_string_1st_valid_surrogate_2nd_invalid: {
     text: '["\\uD888\\u1234"]',
@@ -371,44 +371,44 @@ export const chosen: {
   i_string_incomplete_surrogate_pair: {
     text: '["\\uDd1ea"]',
     fault: 'none',
-    why: 'an escape that stands alone, and a letter',
+    why: 'a lone escape and a letter',
   },
   i_string_incomplete_surrogates_escape_valid: {
     text: '["\\uD800\\uD800\\n"]',
     fault: 'none',
     why: 'three escapes, each of them allowed',
   },
-  i_string_invalid_lonely_surrogate: { text: '["\\ud800"]', fault: 'none', why: 'an escape that stands alone' },
-  i_string_invalid_surrogate: { text: '["\\ud800abc"]', fault: 'none', why: 'an escape that stands alone' },
+  i_string_invalid_lonely_surrogate: { text: '["\\ud800"]', fault: 'none', why: 'a lone escape' },
+  i_string_invalid_surrogate: { text: '["\\ud800abc"]', fault: 'none', why: 'a lone escape' },
   'i_string_inverted_surrogates_U+1D11E': {
     text: '["\\uDd1e\\uD834"]',
     fault: 'none',
-    why: 'two escapes that make no pair',
+    why: 'two escapes that are not a pair',
   },
-  i_string_lone_second_surrogate: { text: '["\\uDFAA"]', fault: 'none', why: 'an escape that stands alone' },
+  i_string_lone_second_surrogate: { text: '["\\uDFAA"]', fault: 'none', why: 'a lone escape' },
   'i_string_UTF-16LE_with_BOM': {
     text: bytes('\xff\xfe[\x00"\x00\xe9\x00"\x00]\x00'),
     fault: 'utf8',
-    why: 'RFC 8259 wants UTF-8, and a reader that guesses is a way around redaction',
+    why: 'RFC 8259 requires UTF-8, and guessing an encoding could bypass redaction',
   },
   'i_string_UTF-8_invalid_sequence': {
     text: Buffer.concat([Buffer.from('["\u65e5\u0448'), bytes('\xfa"]')]),
     fault: 'utf8',
-    why: 'bytes that no decoder agrees on are refused, not replaced',
+    why: 'bytes that decoders treat differently are rejected, not replaced',
   },
   'i_string_UTF8_surrogate_U+D800': {
     text: bytes('["\xed\xa0\x80"]'),
     fault: 'utf8',
-    why: 'surrogates have no form in UTF-8',
+    why: 'UTF-8 cannot represent surrogates',
   },
   'i_string_invalid_utf-8': { text: bytes('["\xff"]'), fault: 'utf8', why: 'a byte that never occurs' },
-  i_string_iso_latin_1: { text: bytes('["\xe9"]'), fault: 'utf8', why: 'a lead byte without what it announces' },
-  i_string_lone_utf8_continuation_byte: { text: bytes('["\x81"]'), fault: 'utf8', why: 'nothing that it continues' },
+  i_string_iso_latin_1: { text: bytes('["\xe9"]'), fault: 'utf8', why: 'a lead byte without continuation bytes' },
+  i_string_lone_utf8_continuation_byte: { text: bytes('["\x81"]'), fault: 'utf8', why: 'a continuation byte without a lead byte' },
   i_string_not_in_unicode_range: { text: bytes('["\xf4\xbf\xbf\xbf"]'), fault: 'utf8', why: 'beyond U+10FFFF' },
   i_string_overlong_sequence_2_bytes: {
     text: bytes('["\xc0\xaf"]'),
     fault: 'utf8',
-    why: 'a slash in disguise',
+    why: 'an overlong slash',
   },
   i_string_overlong_sequence_6_bytes: {
     text: bytes('["\xfc\x83\xbf\xbf\xbf\xbf"]'),
@@ -424,12 +424,12 @@ export const chosen: {
   i_string_utf16BE_no_BOM: {
     text: bytes('\x00[\x00"\x00\xe9\x00"\x00]'),
     fault: 'utf8',
-    why: 'RFC 8259 wants UTF-8; of ASCII alone it would be a null byte outside of a string',
+    why: 'RFC 8259 requires UTF-8; with ASCII only it would be a null byte outside of a string',
   },
   i_string_utf16LE_no_BOM: {
     text: bytes('[\x00"\x00\xe9\x00"\x00]\x00'),
     fault: 'utf8',
-    why: 'RFC 8259 wants UTF-8; of ASCII alone it would be a null byte outside of a string',
+    why: 'RFC 8259 requires UTF-8; with ASCII only it would be a null byte outside of a string',
   },
   i_structure_500_nested_arrays: {
     text: many('[', 500) + many(']', 500),

@@ -1,6 +1,9 @@
 /**
- * How fast are claims, and how large? New and known keys a second, in batches as the sink settles them; and a restart, which reads the claims of a day
- * from their file, against reading that file alone. `npm run build && node build/bench/claims.js [--keys 2000000] [--rounds 5]`
+ * How fast is the dedup index, and how much memory does it need? It measures new and known dedup
+ * keys per second, in batches like those of the sink; and a restart, which reads the keys of one
+ * day from their file, compared with only reading that file.
+ *
+ * `npm run build && node build/bench/dedup-keys.js [--keys 2000000] [--rounds 5]`
  */
 import { randomFillSync } from 'node:crypto'
 import { mkdtemp, open, rm } from 'node:fs/promises'
@@ -14,7 +17,7 @@ import { realFiles } from '../src/files.ts'
 const { values } = parseArgs({ options: { keys: { type: 'string' }, rounds: { type: 'string' } } })
 const keys = Number(values.keys ?? 2_000_000)
 const rounds = Number(values.rounds ?? 5)
-/** Records of 700 bytes in a batch of 512 KiB. */
+/** Records per batch: 512 KiB of records of 700 bytes. */
 const BATCH = 700
 const DAY = 20_000
 const CHUNK = 8 << 20
@@ -34,8 +37,8 @@ for (let round = 0; round < rounds; round++) {
     const common = { folder, files: realFiles, stage: 'dedup', memory: Infinity, within: undefined }
     const index = await DedupIndex.open({ ...common, rows: [] })
     await index.prepare([DAY], undefined)
-    times.added.push(claimAll(index, Found.new))
-    times.known.push(claimAll(index, Found.same))
+    times.added.push(addAll(index, Found.new))
+    times.known.push(addAll(index, Found.same))
     bytes = index.bytes
     const { rows } = await index.write({ keep: false })
 
@@ -54,17 +57,17 @@ const rate = (seconds: readonly number[]) => `${(keys / 1e6 / median(seconds)).t
 const speed = (seconds: readonly number[]) => `${((keys * ENTRY_BYTES) / 1e6 / median(seconds)).toFixed(0)} MB/s`
 console.log(
   `${process.version}: ${keys} keys of ${(bytes / keys).toFixed(1)} bytes; new ${rate(times.added)}, known ${rate(times.known)}; restart ${rate(times.restart)} (${speed(times.restart)}), ` +
-    `its file read alone ${speed(times.read)}`,
+    `only reading its file ${speed(times.read)}`,
 )
 
-/** Seconds that it took. */
-function claimAll(index: DedupIndex, expected: number): number {
+/** Adds all keys. Returns the seconds taken. */
+function addAll(index: DedupIndex, expected: number): number {
   const start = performance.now()
   for (let first = 0; first < keys; first += BATCH) {
     const end = Math.min(keys, first + BATCH) * ENTRY_WORDS
     for (let at = first * ENTRY_WORDS; at < end; at += ENTRY_WORDS) index.prefetch(entries, at, DAY)
     for (let at = first * ENTRY_WORDS; at < end; at += ENTRY_WORDS) {
-      if (index.add(entries, at, DAY) !== expected) throw new Error('two random keys are the same')
+      if (index.add(entries, at, DAY) !== expected) throw new Error('two random keys are equal')
     }
   }
   return (performance.now() - start) / 1000
