@@ -8,6 +8,7 @@ import { Paths } from '../../../src/record/paths/path.ts'
 import { defaultLimits, HIT_STRIDE, MAX_HITS, MAX_RECORDS } from '../../../src/record/record-index.ts'
 import type { RecordIndex, ScanLimits, ScanTask } from '../../../src/record/record-index.ts'
 import { scanLines } from '../../../src/record/scan-typescript.ts'
+import { scannerInUse } from '../../../src/record/fast-scanner.ts'
 import { scan } from '../../../src/record/scan.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
 import { createEventSet } from '../../servers/events.ts'
@@ -257,7 +258,8 @@ test('scannerInUse reports the scanner and the reason, and never throws', () => 
     })
     return stdout.trim()
   }
-  assert.equal(ask(''), '{"name":"wasm"}')
+  assert.equal(ask('wasm'), '{"name":"wasm"}')
+  assert.equal(ask(process.env['SLUICE_SCANNER'] ?? ''), JSON.stringify(scannerInUse()))
   assert.equal(ask('typescript'), '{"name":"typescript","reason":"SLUICE_SCANNER is typescript"}')
   assert.match(ask('other'), /^{"name":"typescript","reason":"SLUICE_SCANNER is .* must be wasm or typescript"}$/)
   const withoutWasm = 'delete globalThis.WebAssembly'
