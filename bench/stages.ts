@@ -10,8 +10,7 @@
  * affects both. Each process measures its own time, without its start, but with the compilation of
  * the schema. The result is the median of the ratios of the rounds.
  *
- * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
- * redact,secrets,file]`
+ * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only redact,secrets,file]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'

@@ -15,7 +15,8 @@ import { writeLines } from './write-lines.ts'
 export { Edit } from './edits.ts'
 
 /**
- * State of a record in a batch. Dropped and rejected records stay in place. Rejected records go through the later stages too, so that redaction reaches them.
+ * State of a record in a batch. Dropped and rejected records stay in place. Rejected records go
+ * through the later stages too, so that redaction reaches them.
  */
 export const RecordState = { live: 0, dropped: 1, rejected: 2 } as const
 
@@ -28,12 +29,18 @@ export interface Origin {
 }
 
 export interface Reject {
-  /** Number of the record in the batch; -1 if its bytes are not in the batch (a line over the length limit). */
+  /**
+   * Number of the record in the batch; -1 if its bytes are not in the batch (a line over the length
+   * limit).
+   */
   record: number
   readonly code: string
   /** Name of the stage that rejected the record. */
   readonly stage: string
-  /** A schema pointer and rule, one of our error messages, or the author's own text. Never content of a record. */
+  /**
+   * A schema pointer and rule, one of our error messages, or the author's own text. Never content
+   * of a record.
+   */
   readonly detail?: string
   readonly origin: string
   readonly line: number
@@ -43,7 +50,10 @@ export interface Reject {
   readonly digest?: string
 }
 
-/** Identifies a stored reject: the epoch that stored it, and its number among the rejects of that epoch, from 0. */
+/**
+ * Identifies a stored reject: the epoch that stored it, and its number among the rejects of that
+ * epoch, from 0.
+ */
 export interface RejectId {
   readonly epoch: number
   readonly at: number
@@ -52,7 +62,9 @@ export interface RejectId {
 /** A reject that is being replayed. It is deleted when the result of the replay is committed. */
 export interface Replay {
   readonly id: RejectId
-  /** The source record produced several records: one of the others may already own the dedup key. */
+  /**
+   * The source record produced several records: one of the others may already own the dedup key.
+   */
   readonly part: boolean
 }
 
@@ -71,8 +83,9 @@ export interface Tallies {
 /**
  * The digests that `dedup` computed. The sink decides which record of a key is the first.
  *
- * `keys` has 4 numbers per record: 96 bits of the dedup key and 32 bits of the content; all zeros if the record has no dedup key. `buckets`
- * has the dedup bucket of each record: the day number of its event time (days since 1970), or `NO_DEDUP_BUCKET`.
+ * `keys` has 4 numbers per record: 96 bits of the dedup key and 32 bits of the content; all zeros
+ * if the record has no dedup key. `buckets` has the dedup bucket of each record: the day number of
+ * its event time (days since 1970), or `NO_DEDUP_BUCKET`.
  */
 export interface Digests {
   readonly keys: Uint32Array
@@ -119,29 +132,40 @@ export interface BatchParts {
 }
 
 /**
- * A batch is the unit that flows through a pipeline: whole NDJSON lines of one source partition in one Buffer, the index of its records, and
- * everything that must commit with them (position, digests, rejects, tallies). No stage has to coordinate with another.
+ * A batch is the unit that flows through a pipeline: whole NDJSON lines of one source partition in
+ * one Buffer, the index of its records, and everything that must commit with them (position,
+ * digests, rejects, tallies). No stage has to coordinate with another.
  *
- * A record is its bytes plus one edit per hit. A hit is a value that a path of the pipeline matches. The edit keeps the value, deletes it, or
- * replaces it by a token (a JSON text of the batch). Stages change `states` and `edits` in place; they never change `bytes`. The output is
- * written once, at the end, by `assemble`. So bytes that no stage edits leave exactly as they came, and no record becomes a JavaScript object
- * unless custom code or the schema validator asks for one (`value`).
+ * A record is its bytes plus one edit per hit. A hit is a value that a path of the pipeline
+ * matches. The edit keeps the value, deletes it, or replaces it by a token (a JSON text of the
+ * batch). Stages change `states` and `edits` in place; they never change `bytes`. The output is
+ * written once, at the end, by `assemble`. So bytes that no stage edits leave exactly as they came,
+ * and no record becomes a JavaScript object unless custom code or the schema validator asks for one
+ * (`value`).
  *
- * Records with duplicate keys are flagged. Reads then return the value that JSON.parse would take; `hits` returns every match, so redaction
- * reaches all of them.
+ * Records with duplicate keys are flagged. Reads then return the value that JSON.parse would take;
+ * `hits` returns every match, so redaction reaches all of them.
  *
- * A path that is newer than the index causes one more scan of the batch (`#scanAgain`), which keeps the edits.
+ * A path that is newer than the index causes one more scan of the batch (`#scanAgain`), which keeps
+ * the edits.
  *
- * Memory: the sink calls `release` after it has written the batch, and a later batch then overwrites the bytes and the index. A built-in stage
- * keeps no reference to them. The memory is reused only if every transform of the pipeline declares `reusesBuffers`.
+ * Memory: the sink calls `release` after it has written the batch, and a later batch then
+ * overwrites the bytes and the index. A built-in stage keeps no reference to them. The memory is
+ * reused only if every transform of the pipeline declares `reusesBuffers`.
  *
  * Invariant at every stage border: `tallies.read + tallies.added = live + dropped + rejected`.
  */
 export class Batch {
   readonly partition: string
-  /** Number of the batch within its source partition, from 0, without gaps. The parts of a batch that was split share its number. */
+  /**
+   * Number of the batch within its source partition, from 0, without gaps. The parts of a batch
+   * that was split share its number.
+   */
   readonly number: number
-  /** True on all parts but the last of a batch (or source chunk) that was split. No epoch ends between the parts. */
+  /**
+   * True on all parts but the last of a batch (or source chunk) that was split. No epoch ends
+   * between the parts.
+   */
   readonly continues: boolean
   /** The source position after this batch; present only if reading can resume there. */
   readonly position: Json | undefined
@@ -152,7 +176,10 @@ export class Batch {
   digests: Digests | undefined
   /** Source bytes that this batch accounts for, for progress. */
   readonly sourceBytes: number
-  /** The oldest event time (milliseconds since 1970) that the source partition can still yield after this batch; undefined if unknown. */
+  /**
+   * The oldest event time (milliseconds since 1970) that the source partition can still yield after
+   * this batch; undefined if unknown.
+   */
   readonly lowWatermark: number | undefined
   /** Set if this time range has been read before, see `Chunk.reread`. */
   readonly reread: Reread | undefined
@@ -198,15 +225,17 @@ export class Batch {
   }
 
   /**
-   * The index. A query for a path that is newer than the index replaces it, and hit numbers change. So add all paths when a stage is created.
+   * The index. A query for a path that is newer than the index replaces it, and hit numbers change.
+   * So add all paths when a stage is created.
    */
   get index(): RecordIndex {
     return this.#index
   }
 
   /**
-   * The `Edit` or token of each hit of `index`. A stage may write it directly for hits that contain no other hits (strings, numbers,
-   * literals). For objects and arrays use `edit`, which also marks the hits inside as shadowed.
+   * The `Edit` or token of each hit of `index`. A stage may write it directly for hits that contain
+   * no other hits (strings, numbers, literals). For objects and arrays use `edit`, which also marks
+   * the hits inside as shadowed.
    */
   get edits(): Uint32Array {
     return this.#edits
@@ -234,8 +263,8 @@ export class Batch {
   }
 
   /**
-   * Records that stages made from one source record share a group, and are deduplicated together. Groups compare only between batches
-   * of the same number.
+   * Records that stages made from one source record share a group, and are deduplicated together.
+   * Groups compare only between batches of the same number.
    */
   groupOf(record: number): number {
     return this.#groups?.[record] ?? record
@@ -255,7 +284,10 @@ export class Batch {
     dropped.set(reason, (dropped.get(reason) ?? 0) + 1)
   }
 
-  /** Rejects a live record. No-op if it is already dropped or rejected. Pass `digest` for lines that do not parse. */
+  /**
+   * Rejects a live record. No-op if it is already dropped or rejected. Pass `digest` for lines that
+   * do not parse.
+   */
   reject(record: number, code: string, stage: string, detail?: string, digest?: string): void {
     if (this.states[record] !== RecordState.live) return
     this.states[record] = RecordState.rejected
@@ -274,8 +306,9 @@ export class Batch {
   }
 
   /**
-   * The hit of a plain path; -1 if the value is absent, deleted or shadowed. For duplicate keys, the hit that JSON.parse would take among
-   * those that remain. For a path with wildcards, the last hit; `hits` returns them all. Scans again if the path is newer than the index.
+   * The hit of a plain path; -1 if the value is absent, deleted or shadowed. For duplicate keys,
+   * the hit that JSON.parse would take among those that remain. For a path with wildcards, the last
+   * hit; `hits` returns them all. Scans again if the path is newer than the index.
    */
   hit(record: number, path: Path): number {
     if (path.id >= this.#index.pathCount) this.#scanAgain()
@@ -287,7 +320,10 @@ export class Batch {
     return this.#isGone(hit) ? -1 : hit
   }
 
-  /** All hits of a path in document order, including duplicate keys, excluding deleted and shadowed hits. */
+  /**
+   * All hits of a path in document order, including duplicate keys, excluding deleted and shadowed
+   * hits.
+   */
   hits(record: number, path: Path): number[] {
     if (path.id >= this.#index.pathCount) this.#scanAgain()
     const { pathCount, columns, records } = this.#index
@@ -309,7 +345,10 @@ export class Batch {
     return accepts[hits[HIT_STRIDE * hit] & ACCEPT_MASK].includes(path.id)
   }
 
-  /** Offsets of a hit in `bytes`: start of the key (in an array, of the value), start and end of the value. Edits do not change them. */
+  /**
+   * Offsets of a hit in `bytes`: start of the key (in an array, of the value), start and end of the
+   * value. Edits do not change them.
+   */
   span(hit: number): { key: number; start: number; end: number } {
     const { hits } = this.#index
     return { key: hits[HIT_STRIDE * hit + 1], start: hits[HIT_STRIDE * hit + 2], end: hits[HIT_STRIDE * hit + 3] }
@@ -322,7 +361,10 @@ export class Batch {
     return edit >= FIRST_TOKEN ? kindOf(this.#tokens[edit - FIRST_TOKEN]) : 0
   }
 
-  /** A hit's current value as JSON text, with edits of and inside the value; empty if it is deleted or shadowed. Valid until the next edit. */
+  /**
+   * A hit's current value as JSON text, with edits of and inside the value; empty if it is deleted
+   * or shadowed. Valid until the next edit.
+   */
   raw(hit: number): Buffer {
     const edit = this.#edits[hit]
     if (edit >= FIRST_TOKEN) return this.#tokens[edit - FIRST_TOKEN]
@@ -347,18 +389,27 @@ export class Batch {
     return kind === ValueKind.escaped ? readString(raw.toString()) : raw.toString()
   }
 
-  /** The whole current record, parsed with JSON.parse. @throws SyntaxError for a line that does not parse. */
+  /**
+   * The whole current record, parsed with JSON.parse.
+   * @throws SyntaxError for a line that does not parse.
+   */
   value(record: number): unknown {
     return JSON.parse(this.line(record).toString())
   }
 
-  /** Registers the JSON text of a replacement and returns its token for `edits`. The same Buffer twice in a row gives the same token. */
+  /**
+   * Registers the JSON text of a replacement and returns its token for `edits`. The same Buffer
+   * twice in a row gives the same token.
+   */
   token(json: Buffer): number {
     if (this.#tokens.at(-1) !== json) this.#tokens.push(json)
     return FIRST_TOKEN + this.#tokens.length - 1
   }
 
-  /** Replaces (`edit` is a token) or deletes a hit, and shadows all hits inside it. No effect on a shadowed hit. */
+  /**
+   * Replaces (`edit` is a token) or deletes a hit, and shadows all hits inside it. No effect on a
+   * shadowed hit.
+   */
   edit(hit: number, edit: number): void {
     if (this.#edits[hit] === Edit.shadowed) return
     this.#edits[hit] = edit
@@ -383,8 +434,9 @@ export class Batch {
   }
 
   /**
-   * Writes the live records (or the records in `list`, in that order) with their edits, one line each, and returns the lines as one Buffer.
-   * `allocate` provides the memory, at least as many bytes as requested; the result is a view of it.
+   * Writes the live records (or the records in `list`, in that order) with their edits, one line
+   * each, and returns the lines as one Buffer. `allocate` provides the memory, at least as many
+   * bytes as requested; the result is a view of it.
    */
   assemble(
     list?: ArrayLike<number>,
@@ -393,7 +445,10 @@ export class Batch {
     return writeLines(this.#edited(), this.#index.records, list ?? this.#listLive(), allocate)
   }
 
-  /** Returns the memory to the pool. Call it when nothing reads this batch, or a view of it, any more: a later batch overwrites the memory. */
+  /**
+   * Returns the memory to the pool. Call it when nothing reads this batch, or a view of it, any
+   * more: a later batch overwrites the memory.
+   */
   release(): void {
     release(this.#index.records)
     // The parts of a split batch share their bytes: the last part releases them.
@@ -436,7 +491,9 @@ export class Batch {
     return out.subarray(0, writeEdited(edited, [start, end], [first, last], out, 0))
   }
 
-  /** The hit that JSON.parse would take: the last of the duplicate keys, at every level of the path. */
+  /**
+   * The hit that JSON.parse would take: the last of the duplicate keys, at every level of the path.
+   */
   #lastDuplicate(record: number, path: Path): number {
     let from = 0
     let to = Infinity
@@ -451,7 +508,10 @@ export class Batch {
     return this.hits(record, path).findLast(inside) ?? -1
   }
 
-  /** Replaces the index by one with all current paths, and transfers the edits. The old hits are a subsequence of the new ones. */
+  /**
+   * Replaces the index by one with all current paths, and transfers the edits. The old hits are a
+   * subsequence of the new ones.
+   */
   #scanAgain(): void {
     const old = this.#index
     const oldEdits = this.#edits

@@ -2,14 +2,18 @@
 export const CHUNK_BYTES = 512 * 1024
 
 /**
- * Acquires memory for the bytes of a chunk. The memory is pooled, because new memory for each chunk costs as much as the scan of the chunk.
- * Memory that is never released is garbage-collected like any other.
+ * Acquires memory for the bytes of a chunk. The memory is pooled, because new memory for each chunk
+ * costs as much as the scan of the chunk. Memory that is never released is garbage-collected like
+ * any other.
  */
 export function acquireBuffer(): Buffer {
   return Buffer.from(acquire())
 }
 
-/** Acquires memory for an index. It is not cleared. Small memory, and memory larger than a chunk, is not pooled. */
+/**
+ * Acquires memory for an index. It is not cleared. Small memory, and memory larger than a chunk, is
+ * not pooled.
+ */
 export function acquireWords(length: number): Uint32Array {
   return 4 * length < WORTH_POOLING || 4 * length > CHUNK_BYTES
     ? new Uint32Array(length)
@@ -17,8 +21,9 @@ export function acquireWords(length: number): Uint32Array {
 }
 
 /**
- * Returns memory to the pool. Call it when nothing reads this view, or any other view of the same memory, any more: a later chunk overwrites it. No-op
- * for memory that is not from the pool or was already released.
+ * Returns memory to the pool. Call it when nothing reads this view, or any other view of the same
+ * memory, any more: a later chunk overwrites it. No-op for memory that is not from the pool or was
+ * already released.
  */
 export function release({ buffer }: ArrayBufferView): void {
   if (acquired.delete(buffer) && free.length < MAX_FREE) free.push(buffer)
@@ -27,7 +32,10 @@ export function release({ buffer }: ArrayBufferView): void {
 /** One pipeline never has more in use: two per stream, and the chunk that is being filled. */
 const MAX_FREE = 16
 
-/** From this size on, new memory may consist of untouched pages, and each page costs a fault. Smaller memory usually comes from freed memory. */
+/**
+ * From this size on, new memory may consist of untouched pages, and each page costs a fault.
+ * Smaller memory usually comes from freed memory.
+ */
 const WORTH_POOLING = 64 * 1024
 
 const free: ArrayBufferLike[] = []

@@ -2,14 +2,19 @@ import { fastScanner } from './fast-scanner.ts'
 import { RECORD_STRIDE } from './record-index.ts'
 import { WasmDigester } from './wasm/digester.ts'
 
-/** Length of the secret of SipHash. Without the secret, nobody can construct two keys that collide. */
+/**
+ * Length of the secret of SipHash. Without the secret, nobody can construct two keys that collide.
+ */
 export const HASH_KEY_BYTES = 16
 
-/** Computes the digests of all records of a batch in one call, several times as fast as one by one. */
+/**
+ * Computes the digests of all records of a batch in one call, several times as fast as one by one.
+ */
 export interface Digester {
   /**
-   * SipHash-2-4 with 128 bits of output for each of `count` messages. The messages follow one another in `messages`; `ends` has the end of
-   * each. Writes four words per message, in the order of the output's bytes (little-endian).
+   * SipHash-2-4 with 128 bits of output for each of `count` messages. The messages follow one
+   * another in `messages`; `ends` has the end of each. Writes four words per message, in the order
+   * of the output's bytes (little-endian).
    */
   hashMessages(messages: Uint8Array, ends: Uint32Array, count: number, output: Uint32Array): void
   /** `contentHash` of each record; `records` as in `RecordIndex`. */
@@ -70,7 +75,10 @@ function hashContent(bytes: Uint8Array, records: Uint32Array, number: number, ou
   output[number] = contentHash(viewOf(bytes), records[RECORD_STRIDE * number], records[RECORD_STRIDE * number + 1])
 }
 
-/** SipHash-2-4 with 128 bits of output, as four 32-bit words in the order of the output's bytes (little-endian). */
+/**
+ * SipHash-2-4 with 128 bits of output, as four 32-bit words in the order of the output's bytes
+ * (little-endian).
+ */
 export type SipHash = (bytes: DataView, length: number, output: Uint32Array, at: number) => void
 
 /** @param key 16 bytes. */
@@ -92,8 +100,8 @@ export function createSipHash(key: Uint8Array): SipHash {
     let v3 = k2 ^ 0x79746573
     let v3h = k3 ^ 0x74656462
 
-    // One loop for the words of the message, the last word (with the length on top) and both halves of the output, so that the round
-    // appears only once.
+    // One loop for the words of the message, the last word (with the length on top) and both halves
+    // of the output, so that the round appears only once.
     for (let step = 0; step <= last + 2; step++) {
       let low = 0
       let high = 0
@@ -160,11 +168,11 @@ export function createSipHash(key: Uint8Array): SipHash {
 }
 
 /**
- * A 32-bit hash of the bytes as they are spelled. It has no key and is not strong: it distinguishes an exact copy of a record from a changed
- * record with the same key.
+ * A 32-bit hash of the bytes as they are spelled. It has no key and is not strong: it distinguishes
+ * an exact copy of a record from a changed record with the same key.
  *
- * Words of four bytes (little-endian, padded with zeros to a multiple of 16 bytes) go to 16 lanes in turn, because each step depends on the
- * previous step of its lane.
+ * Words of four bytes (little-endian, padded with zeros to a multiple of 16 bytes) go to 16 lanes
+ * in turn, because each step depends on the previous step of its lane.
  */
 export function contentHash(bytes: DataView, start: number, end: number): number {
   const lanes = new Int32Array(LANES).fill(CONTENT_SEED)

@@ -6,7 +6,10 @@ import { HIT_STRIDE } from './record-index.ts'
 export const Edit = { keep: 0, delete: 1, /** Inside a value that is deleted or replaced. */ shadowed: 2 } as const
 export const FIRST_TOKEN = 3
 
-/** Numbers per range of records: start and end of its bytes, its first hit, and the hit after its last. */
+/**
+ * Numbers per range of records: start and end of its bytes, its first hit, and the hit after its
+ * last.
+ */
 export const RANGE_STRIDE = 4
 
 /** Bytes with pending edits. */
@@ -21,8 +24,8 @@ export interface Edited {
 }
 
 /**
- * A replacement for the value in `[start, end)`. `key` is the start of its member (in an array, of the element). Without `json` the whole member is
- * deleted.
+ * A replacement for the value in `[start, end)`. `key` is the start of its member (in an array, of
+ * the element). Without `json` the whole member is deleted.
  */
 export interface Patch {
   readonly key: number
@@ -47,8 +50,9 @@ export function growthOf({ edits, tokens }: Edited, first: number, last: number)
 }
 
 /**
- * Writes the bytes in `[from, to)`, with the edits of the hits in `[first, last)`, to `out` at `position`. Returns the position after the written bytes.
- * A deleted member takes one comma with it: the comma after it, or the comma before it if it is the last member that remains. All other
+ * Writes the bytes in `[from, to)`, with the edits of the hits in `[first, last)`, to `out` at
+ * `position`. Returns the position after the written bytes. A deleted member takes one comma with
+ * it: the comma after it, or the comma before it if it is the last member that remains. All other
  * spacing stays.
  */
 export function writeEdited(
@@ -79,7 +83,8 @@ export function writeEdited(
       copied = hits[HIT_STRIDE * hit + 3]
       continue
     }
-    // Delete neighbouring deleted members in one step, so that the commas around them belong to members that stay.
+    // Delete neighbouring deleted members in one step, so that the commas around them belong to
+    // members that stay.
     const key = hits[HIT_STRIDE * hit + 1]
     let end = hits[HIT_STRIDE * hit + 3]
     let next = skipSpace(bytes, end)
@@ -111,7 +116,10 @@ function copyBytes(source: Buffer, start: number, end: number, out: Buffer, posi
   else for (let at = start; at < end; at++) out[position + at - start] = source[at]
 }
 
-/** Returns the bytes in `[from, to)` with the patches applied. Patches are in document order and do not overlap. */
+/**
+ * Returns the bytes in `[from, to)` with the patches applied. Patches are in document order and do
+ * not overlap.
+ */
 export function applyPatches(bytes: Buffer, from: number, to: number, patches: readonly Patch[]): Buffer {
   const hits = new Uint32Array(patches.length * HIT_STRIDE)
   const edits = new Uint32Array(patches.length)

@@ -16,17 +16,22 @@ interface Choice {
 let chosen: Choice | undefined
 
 /**
- * The WebAssembly scanner; undefined if it cannot load here. The results are the same without it, but scans take several times as long.
+ * The WebAssembly scanner; undefined if it cannot load here. The results are the same without it,
+ * but scans take several times as long.
  *
  * The environment variable SLUICE_SCANNER forces a scanner. It is read once.
- * @throws SluiceError USAGE if SLUICE_SCANNER is neither `wasm` nor `typescript`; UNSUPPORTED if it is `wasm` and the scanner cannot load.
+ * @throws SluiceError USAGE if SLUICE_SCANNER is neither `wasm` nor `typescript`; UNSUPPORTED if it
+ * is `wasm` and the scanner cannot load.
  */
 export function fastScanner(): WasmScanner | undefined {
   chosen ??= choose(process.env['SLUICE_SCANNER'])
   return chosen.scanner
 }
 
-/** Says which scanner is in use, for the log. Never throws: an error of `fastScanner` becomes the `reason`. */
+/**
+ * Says which scanner is in use, for the log. Never throws: an error of `fastScanner` becomes the
+ * `reason`.
+ */
 export function scannerInUse(): ScannerInUse {
   try {
     if (fastScanner() !== undefined) return { name: 'wasm' }

@@ -29,9 +29,10 @@ export interface OpenOptions {
 }
 
 /**
- * Scans a chunk from a source into batches: at least one, several if the index is full. Lines that are not records are rejected here, with a
- * digest of the line. The last batch carries the chunk's position, skipped lines and low watermark; `continues` is true on the others.
- * The batches use the chunk's bytes without a copy.
+ * Scans a chunk from a source into batches: at least one, several if the index is full. Lines that
+ * are not records are rejected here, with a digest of the line. The last batch carries the chunk's
+ * position, skipped lines and low watermark; `continues` is true on the others. The batches use the
+ * chunk's bytes without a copy.
  */
 export function openBatches(chunk: Chunk, options: OpenOptions): Batch[] {
   const { partition, number, paths, limits, replay } = options
@@ -120,7 +121,10 @@ function readBytes(chunk: Chunk, limits: ScanLimits): Buffer {
   return bytes.length === 0 || bytes.at(-1) === LINE_FEED ? bytes : Buffer.concat([bytes, LINE_FEED_BYTES])
 }
 
-/** Allows one level more than a record may have: a record that is too deep is then rejected, and not an error of the source. */
+/**
+ * Allows one level more than a record may have: a record that is too deep is then rejected, and not
+ * an error of the source.
+ */
 function lineOf(record: unknown, limits: ScanLimits): Buffer {
   try {
     return writeJson(record, limits.maxDepth + 1)

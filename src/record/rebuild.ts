@@ -7,19 +7,23 @@ import { copyEdits, joinLines, lineBytes, reuseLines } from './reuse-lines.ts'
 import type { NewLine, ScannedLines } from './reuse-lines.ts'
 
 /**
- * Rebuilds a batch from the lines that a stage made of its records. Custom code and `validate` in `tag` mode need it: their new lines become
- * a batch that has been scanned like any other, so later stages see one form of a record and no edits at unknown positions.
+ * Rebuilds a batch from the lines that a stage made of its records. Custom code and `validate` in
+ * `tag` mode need it: their new lines become a batch that has been scanned like any other, so later
+ * stages see one form of a record and no edits at unknown positions.
  *
- * `lines` are ordered by `from` and replace the live records. Rejected records stay, with their current edits. Dropped records disappear; they
- * have been counted. Line numbers, groups, digests, rejects and tallies move to the new batch. The first line made from a live record replaces
- * that record; every further line counts as added.
+ * `lines` are ordered by `from` and replace the live records. Rejected records stay, with their
+ * current edits. Dropped records disappear; they have been counted. Line numbers, groups, digests,
+ * rejects and tallies move to the new batch. The first line made from a live record replaces that
+ * record; every further line counts as added.
  *
- * Lines that did not change are not scanned again: `reuse-lines.ts` joins the new index from the index entries of the old batch. If that is
- * not possible, all lines are scanned.
+ * Lines that did not change are not scanned again: `reuse-lines.ts` joins the new index from the
+ * index entries of the old batch. If that is not possible, all lines are scanned.
  *
- * The result has several parts if one index cannot hold all lines: `continues` is true on all parts but the last, and the last part carries
- * position, end and low watermark. A new line that is not a record within the limits is rejected, with `stage` as the rejecting stage.
- * @throws SluiceError LEDGER_MISMATCH if a live record has no line (drop or reject it first), or a line has no record.
+ * The result has several parts if one index cannot hold all lines: `continues` is true on all parts
+ * but the last, and the last part carries position, end and low watermark. A new line that is not a
+ * record within the limits is rejected, with `stage` as the rejecting stage.
+ * @throws SluiceError LEDGER_MISMATCH if a live record has no line (drop or reject it first), or a
+ * line has no record.
  */
 export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transform'): Batch[] {
   const ordered = orderLines(batch, lines)
@@ -121,7 +125,10 @@ function scanLines(batch: Batch, newLines: readonly NewLine[]): ScannedLines[] {
   return parts
 }
 
-/** Takes the tallies of one part: as many of its records as possible were read, the others were added. */
+/**
+ * Takes the tallies of one part: as many of its records as possible were read, the others were
+ * added.
+ */
 function takeTallies(tallies: Tallies, records: number): Tallies {
   const read = Math.min(records, tallies.read)
   tallies.read -= read

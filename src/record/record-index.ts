@@ -31,8 +31,9 @@ export const LineFault = {
 export const FAULT_MASK = 0xff
 
 /**
- * Flag of a record: a path without wildcards matched twice (duplicate keys). `Batch.hit` still finds the hit that JSON.parse would take. Code
- * that reads `columns` directly must use `Batch.value` for such a record.
+ * Flag of a record: a path without wildcards matched twice (duplicate keys). `Batch.hit` still
+ * finds the hit that JSON.parse would take. Code that reads `columns` directly must use
+ * `Batch.value` for such a record.
  */
 export const DUPLICATE_KEYS = 0x100
 
@@ -41,11 +42,14 @@ export const HIT_STRIDE = 4
 
 /**
  * The result of a scan. All positions are byte offsets into the scanned bytes.
- * - `records`: 4 numbers per record: start, end (`{` to after `}`; for a faulty line, the whole line without its end), number of the first hit, flags. A
- *   sentinel record follows the last one, so that the hits of a record end where those of the next begin. Blank lines are not records.
- * - `hits`: 4 numbers per hit, in document order: accept set | kind << 16, start of the key (in an array, of the value), start and end of the
- *   value. A value has one hit, however many paths match it. A faulty line has no hits.
- * - `columns`: `count * pathCount` numbers: 1 + number of the (last) hit of that path in that record, 0 if there is no hit.
+ * - `records`: 4 numbers per record: start, end (`{` to after `}`; for a faulty line, the whole
+ *   line without its end), number of the first hit, flags. A sentinel record follows the last one,
+ *   so that the hits of a record end where those of the next begin. Blank lines are not records.
+ * - `hits`: 4 numbers per hit, in document order: accept set | kind << 16, start of the key (in
+ *   an array, of the value), start and end of the value. A value has one hit, however many paths
+ *   match it. A faulty line has no hits.
+ * - `columns`: `count * pathCount` numbers: 1 + number of the (last) hit of that path in that
+ *   record, 0 if there is no hit.
  */
 export interface RecordIndex {
   count: number
@@ -53,7 +57,10 @@ export interface RecordIndex {
   records: Uint32Array
   hits: Uint32Array
   columns: Uint32Array
-  /** The paths (by `id`) of each accept set. The array only grows; its identity changes when the numbers change their meaning. */
+  /**
+   * The paths (by `id`) of each accept set. The array only grows; its identity changes when the
+   * numbers change their meaning.
+   */
   accepts: readonly (readonly number[])[]
   /** Bytes covered: fewer than given if the index was full, always up to a line border. */
   scanned: number
@@ -70,10 +77,15 @@ export interface ScanLimits {
   maxLine: number
 }
 
-/** 64 levels and 1 MiB per line. The fields of `limits` in the configuration use the same values. */
+/**
+ * 64 levels and 1 MiB per line. The fields of `limits` in the configuration use the same values.
+ */
 export const defaultLimits: ScanLimits = { maxDepth: 64, maxLine: 1 << 20 }
 
-/** Capacity of one index, enough for 1 MiB of ordinary events. A single record with more hits gets an index of its own. */
+/**
+ * Capacity of one index, enough for 1 MiB of ordinary events. A single record with more hits gets
+ * an index of its own.
+ */
 export const MAX_RECORDS = 16_384
 export const MAX_HITS = 65_536
 
@@ -99,7 +111,10 @@ export function numberLines(bytes: Buffer, { count, records }: Pick<RecordIndex,
   return numbers
 }
 
-/** Fills the columns from the hits, and sets `DUPLICATE_KEYS`. `plain` is 1 for each path without wildcards. */
+/**
+ * Fills the columns from the hits, and sets `DUPLICATE_KEYS`. `plain` is 1 for each path without
+ * wildcards.
+ */
 export function fillColumns(
   { count, pathCount, records, hits, columns, accepts }: RecordIndex,
   plain: Uint8Array,

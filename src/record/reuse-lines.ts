@@ -10,15 +10,24 @@ import type { RecordIndex } from './scan.ts'
 export interface LineChange {
   /** A new line, without a line feed. */
   readonly bytes?: Buffer | undefined
-  /** JSON text of members (`"a":1,"b":2`) to append to the record. The record has none of these keys. */
+  /**
+   * JSON text of members (`"a":1,"b":2`) to append to the record. The record has none of these
+   * keys.
+   */
   readonly members?: string | undefined
 }
 
 /** A line that a stage made from a record. */
 export interface NewLine extends LineChange {
-  /** Number of the record in the old batch. The batch's `count` for a line that was made from no single record; it is deduplicated on its own. */
+  /**
+   * Number of the record in the old batch. The batch's `count` for a line that was made from no
+   * single record; it is deduplicated on its own.
+   */
   readonly from: number
-  /** Number of the record whose digest the line takes, if not `from`; the batch's `count` for no digest. */
+  /**
+   * Number of the record whose digest the line takes, if not `from`; the batch's `count` for no
+   * digest.
+   */
   readonly digestOf?: number
 }
 
@@ -45,15 +54,18 @@ export function appendMembers(line: Buffer, members: string): Buffer {
 }
 
 /**
- * Builds new lines and their index from an old batch without scanning unchanged bytes again. It scans only new content, all of it in one
- * scan: lines that were changed, and members that were appended.
+ * Builds new lines and their index from an old batch without scanning unchanged bytes again. It
+ * scans only new content, all of it in one scan: lines that were changed, and members that were
+ * appended.
  *
- * Each line is of one of three classes. An unchanged line: its bytes and index entries are copied, with shifted offsets. An extended line: the
- * appended members were scanned as a record of their own, and their hits follow the hits of the old line. A changed line: it was scanned as a
- * whole. Neighbouring unchanged lines are copied together.
+ * Each line is of one of three classes. An unchanged line: its bytes and index entries are copied,
+ * with shifted offsets. An extended line: the appended members were scanned as a record of their
+ * own, and their hits follow the hits of the old line. A changed line: it was scanned as a whole.
+ * Neighbouring unchanged lines are copied together.
  *
- * This is possible only while both indexes mean the same: the same accept sets, the same number of paths, one index that holds all lines.
- * Otherwise it returns undefined, and the caller scans everything. Edits are not transferred; see `copyEdits`.
+ * This is possible only while both indexes mean the same: the same accept sets, the same number of
+ * paths, one index that holds all lines. Otherwise it returns undefined, and the caller scans
+ * everything. Edits are not transferred; see `copyEdits`.
  */
 export function reuseLines(batch: Batch, lines: readonly NewLine[]): ScannedLines | undefined {
   const classes = classify(batch, lines)
@@ -104,7 +116,10 @@ export function copyEdits(batch: Batch, lines: readonly NewLine[], made: Batch):
   }
 }
 
-/** Classes of lines: the old line, the old line with appended members, or bytes that have to be scanned. */
+/**
+ * Classes of lines: the old line, the old line with appended members, or bytes that have to be
+ * scanned.
+ */
 const UNCHANGED = 0
 const EXTENDED = 1
 const CHANGED = 2
@@ -118,7 +133,8 @@ function classify(batch: Batch, lines: readonly NewLine[]): Uint8Array {
     if (bytes !== undefined) classes[at] = CHANGED
     else if (members !== undefined) {
       const length = records[RECORD_STRIDE * from + 1] - records[RECORD_STRIDE * from]
-      // A UTF-16 unit takes at most three bytes of UTF-8. A line that may exceed the limit is scanned, and the scan checks its length.
+      // A UTF-16 unit takes at most three bytes of UTF-8. A line that may exceed the limit is
+      // scanned, and the scan checks its length.
       const fits = length + 3 * members.length < maxLine
       classes[at] = fits && !batch.isEdited(from) ? EXTENDED : CHANGED
     }
@@ -126,7 +142,10 @@ function classify(batch: Batch, lines: readonly NewLine[]): Uint8Array {
   return classes
 }
 
-/** Joins everything that has to be scanned: first the changed lines, then the appended members, as a record per line. */
+/**
+ * Joins everything that has to be scanned: first the changed lines, then the appended members, as a
+ * record per line.
+ */
 function joinChanged(
   batch: Batch,
   lines: readonly NewLine[],

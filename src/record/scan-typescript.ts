@@ -53,14 +53,18 @@ PLAIN[BACKSLASH] = 0
 const ESCAPE = new Uint8Array(256)
 for (const byte of Buffer.from('"\\/bfnrt')) ESCAPE[byte] = 1
 
-/** Work space for results, which are copied out at their final size. A scan that needs more allocates more, and does not keep it. */
+/**
+ * Work space for results, which are copied out at their final size. A scan that needs more
+ * allocates more, and does not keep it.
+ */
 const recordSpace = new Uint32Array((MAX_RECORDS + 1) * RECORD_STRIDE)
 const hitSpace = new Uint32Array(MAX_HITS * HIT_STRIDE)
 let frameSpace = new Int32Array(2 * defaultLimits.maxDepth)
 
 /**
- * The scanner in TypeScript: the reference for the scanner in WebAssembly, and its fallback. With `complete`, a record that overflows the automaton is a
- * faulty record; without, the scan stops before it.
+ * The scanner in TypeScript: the reference for the scanner in WebAssembly, and its fallback. With
+ * `complete`, a record that overflows the automaton is a faulty record; without, the scan stops
+ * before it.
  */
 export function scanLines(task: ScanTask, automaton: Automaton, complete = false): RecordIndex {
   const { bytes, limits, utf8, maxRecords, maxHits } = task
@@ -126,8 +130,9 @@ export function scanLines(task: ScanTask, automaton: Automaton, complete = false
 }
 
 /**
- * Scans one line per call. It does not loop over the lines itself: V8 would enter such a long loop in the interpreter for each batch.
- * No rule of the grammar accepts a line feed, so no read goes beyond the line.
+ * Scans one line per call. It does not loop over the lines itself: V8 would enter such a long loop
+ * in the interpreter for each batch. No rule of the grammar accepts a line feed, so no read goes
+ * beyond the line.
  */
 class LineScanner {
   hits = hitSpace
@@ -150,7 +155,10 @@ class LineScanner {
     this.#frames = frameSpace
   }
 
-  /** Scans the value at `start`, which must be the only value of its line. Returns the end of the value, or a position within a faulty line. */
+  /**
+   * Scans the value at `start`, which must be the only value of its line. Returns the end of the
+   * value, or a position within a faulty line.
+   */
   scan(start: number): number {
     const bytes = this.#bytes
     const table = this.#table

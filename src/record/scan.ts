@@ -21,26 +21,32 @@ export {
 export type { RecordIndex, ScanLimits } from './record-index.ts'
 
 /**
- * Scans whole NDJSON lines (each ends in a line feed) in one pass and returns their index: where each record begins and ends, what is wrong
- * with a faulty line, and where the values of the pipeline's paths are. It checks the complete JSON grammar of RFC 8259, the nesting depth,
- * the line length and UTF-8. It is pure: it does not change the bytes and keeps no reference to them.
+ * Scans whole NDJSON lines (each ends in a line feed) in one pass and returns their index: where
+ * each record begins and ends, what is wrong with a faulty line, and where the values of the
+ * pipeline's paths are. It checks the complete JSON grammar of RFC 8259, the nesting depth, the
+ * line length and UTF-8. It is pure: it does not change the bytes and keeps no reference to them.
  *
- * Why an index and not objects: parsing, validating, changing and printing an event of 1 KB as an object takes about 10 µs, most of it to
- * create and collect objects that nobody needs. Stages read and edit the bytes through the index instead.
+ * Why an index and not objects: parsing, validating, changing and printing an event of 1 KB as an
+ * object takes about 10 µs, most of it to create and collect objects that nobody needs. Stages read
+ * and edit the bytes through the index instead.
  *
- * The scanner knows no path syntax. It walks the automaton of `paths/automaton.ts`: for each member it looks up the transition of (state, raw
- * key bytes), and records a hit if the new state accepts any path.
+ * The scanner knows no path syntax. It walks the automaton of `paths/automaton.ts`: for each member
+ * it looks up the transition of (state, raw key bytes), and records a hit if the new state accepts
+ * any path.
  *
- * There are two scanners with identical results. `wasm/scanner.ts` uses WebAssembly with SIMD and works in a fixed memory. `scan-typescript.ts`
- * is the reference, the fallback where WebAssembly does not load (`fast-scanner.ts` decides), and takes over what exceeds the fixed memory.
+ * There are two scanners with identical results. `wasm/scanner.ts` uses WebAssembly with SIMD and
+ * works in a fixed memory. `scan-typescript.ts` is the reference, the fallback where WebAssembly
+ * does not load (`fast-scanner.ts` decides), and takes over what exceeds the fixed memory.
  *
- * Hostile input is normal input: a line that is invalid, too long or too deep gets a `LineFault` and never throws. The scan stops at a line
- * border when the index is full, but covers at least one line; the caller scans the rest into another index.
+ * Hostile input is normal input: a line that is invalid, too long or too deep gets a `LineFault`
+ * and never throws. The scan stops at a line border when the index is full, but covers at least one
+ * line; the caller scans the rest into another index.
  */
 export function scan(bytes: Buffer, paths: Paths, limits: ScanLimits = defaultLimits): RecordIndex {
   const task: ScanTask = { bytes, limits, utf8: isUtf8(bytes), maxRecords: MAX_RECORDS, maxHits: MAX_HITS }
   const index = scanLines(task, paths.automaton())
-  // The automaton overflowed in the very first record. Scan that record alone, with a new automaton.
+  // The automaton overflowed in the very first record. Scan that record alone, with a new
+  // automaton.
   return index.scanned > 0 || bytes.length === 0
     ? index
     : scanInTypeScript({ ...task, maxRecords: 1 }, paths.automaton(), true)
@@ -48,7 +54,8 @@ export function scan(bytes: Buffer, paths: Paths, limits: ScanLimits = defaultLi
 
 /**
  * Scans all bytes into one index of any size, for bytes that one index has covered before.
- * @throws SluiceError UNSUPPORTED if the paths match in more combinations than the automaton can number.
+ * @throws SluiceError UNSUPPORTED if the paths match in more combinations than the automaton can
+ * number.
  */
 export function scanWhole(bytes: Buffer, paths: Paths, limits: ScanLimits): RecordIndex {
   const task: ScanTask = { bytes, limits, utf8: isUtf8(bytes), maxRecords: Infinity, maxHits: Infinity }

@@ -9,10 +9,11 @@ import { WasmWriter } from './wasm/writer.ts'
 const MERGED_BYTES = 64 * 1024
 
 /**
- * Writes the records in `list`, in that order, with their edits, one line each. Uses the WebAssembly module if it is loaded; the TypeScript code writes the
- * same bytes.
+ * Writes the records in `list`, in that order, with their edits, one line each. Uses the
+ * WebAssembly module if it is loaded; the TypeScript code writes the same bytes.
  * @param records as in `RecordIndex`.
- * @param allocate provides the memory, at least as many bytes as requested. The result is a view of it.
+ * @param allocate provides the memory, at least as many bytes as requested. The result is a view of
+ * it.
  */
 export function writeLines(
   edited: Edited,
@@ -26,7 +27,10 @@ export function writeLines(
   return out.subarray(0, length)
 }
 
-/** Merges neighbouring records, with only a line feed between them, into ranges that are written as one. `RANGE_STRIDE` numbers per range. */
+/**
+ * Merges neighbouring records, with only a line feed between them, into ranges that are written as
+ * one. `RANGE_STRIDE` numbers per range.
+ */
 export function findRanges(records: Uint32Array, list: ArrayLike<number>): Uint32Array {
   const ranges = new Uint32Array(RANGE_STRIDE * list.length)
   let length = 0
@@ -48,7 +52,10 @@ export function findRanges(records: Uint32Array, list: ArrayLike<number>): Uint3
   return ranges.subarray(0, length)
 }
 
-/** An upper bound for the output size. It inspects each hit only if the estimate by the longest token would exceed 1.5 times the input. */
+/**
+ * An upper bound for the output size. It inspects each hit only if the estimate by the longest
+ * token would exceed 1.5 times the input.
+ */
 export function sizeOf(edited: Edited, ranges: Uint32Array): number {
   let size = 0
   let hits = 0

@@ -13,18 +13,22 @@ import { KeyBytes } from './dedup/key-bytes.ts'
 import { DAY } from '../time.ts'
 
 /**
- * Computes the dedup key and the content hash of each live record. It drops nothing itself: the sink deduplicates when it commits, in order of
- * arrival. The first record of a key that is written owns the key. A dropped or rejected record owns nothing, so it cannot turn a later copy
- * into a duplicate.
+ * Computes the dedup key and the content hash of each live record. It drops nothing itself: the
+ * sink deduplicates when it commits, in order of arrival. The first record of a key that is written
+ * owns the key. A dropped or rejected record adds no key, so the outcome does not depend on which
+ * copy came first.
  *
- * A dedup key is a keyed SipHash of values, not of spellings: escapes are decoded, numbers compared by value, the time as an instant
- * (`dedup/key-bytes.ts`). The hash key is a secret of the state, so nobody can construct records whose keys collide. The content hash lets
- * the sink tell an exact copy from a changed record with the same key.
+ * A dedup key is a keyed SipHash of values, not of spellings: escapes are decoded, numbers compared
+ * by value, the time as an instant (`dedup/key-bytes.ts`). The hash key is a secret of the state,
+ * so nobody can construct records whose keys collide. The content hash lets the sink tell an exact
+ * copy from a changed record with the same key.
  *
- * The dedup bucket is the day of the event time. The sink stores keys per dedup bucket, and forgets a bucket when the low watermark of the
- * source has passed it by more than `within`. A time outside of a sane range gets no bucket.
+ * The dedup bucket is the day of the event time. The sink stores keys per dedup bucket, and forgets
+ * a bucket when the low watermark of the source has passed it by more than `within`. A time outside
+ * of a sane range gets no bucket.
  *
- * A record without a dedup key (`missing: pass`) has digests of zeros. All keys of a batch are gathered first and hashed in one call.
+ * A record without a dedup key (`missing: pass`) has digests of zeros. All keys of a batch are
+ * gathered first and hashed in one call.
  */
 export default defineTransform({
   type: 'dedup',
@@ -108,7 +112,10 @@ export default defineTransform({
   },
 })
 
-/** Times outside this range get no dedup bucket, so that hostile times cannot create buckets without limit. */
+/**
+ * Times outside this range get no dedup bucket, so that hostile times cannot create buckets without
+ * limit.
+ */
 const EARLIEST = Date.UTC(1990)
 const MAX_AHEAD = 2 * DAY
 /** Returned by `addPart` in place of a day if there is no value. */
@@ -122,7 +129,8 @@ interface KeyOptions {
 }
 
 /**
- * Writes the keys of the live records to `bytes` and their days to `buckets`. Returns the record of each key. A record without a key is rejected or passes.
+ * Writes the keys of the live records to `bytes` and their days to `buckets`. Returns the record of
+ * each key. A record without a key is rejected or passes.
  */
 function gatherKeys(
   batch: Batch,
@@ -156,7 +164,8 @@ function gatherKeys(
 }
 
 /**
- * Adds a value to the key. Returns the day of the time, `NO_DEDUP_BUCKET` for other values, `ABSENT` if there is no value.
+ * Adds a value to the key. Returns the day of the time, `NO_DEDUP_BUCKET` for other values,
+ * `ABSENT` if there is no value.
  * @param latest the latest instant that gets a bucket, if the value is the event time.
  */
 function addPart(batch: Batch, record: number, part: Path, bytes: KeyBytes, latest: number | undefined): number {

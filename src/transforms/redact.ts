@@ -35,18 +35,20 @@ const RULE = Type.Object({
 })
 
 /**
- * Removes secrets and personal data from every record, including rejected records, wherever a rule's path matches.
+ * Removes secrets and personal data from every record, including rejected records, wherever a
+ * rule's path matches.
  *
- * A rule is a path, an action (an edit of the hit), and optionally a condition on values nearby. The preset `secrets` is a list of rules like
- * any other (`redact/secrets.ts`); it comes before the author's rules. The rules act in order, so a later rule sees the replacement of an
- * earlier one.
+ * A rule is a path, an action (an edit of the hit), and optionally a condition on values nearby.
+ * The preset `secrets` is a list of rules like any other (`redact/secrets.ts`); it comes before the
+ * author's rules. The rules act in order, so a later rule sees the replacement of an earlier one.
  *
- * `redact/redactor.ts` makes one pass over the hits of a batch. For each accept set it knows which rules apply, so the cost depends on the
- * hits, not on the number of rules. It parses nothing: values are masked and deleted through edits. Duplicate keys are hits too, so every
- * copy is redacted; an edit of an object shadows everything inside it.
+ * `redact/redactor.ts` makes one pass over the hits of a batch. For each accept set it knows which
+ * rules apply, so the cost depends on the hits, not on the number of rules. It parses nothing:
+ * values are masked and deleted through edits. Duplicate keys are hits too, so every copy is
+ * redacted; an edit of an object shadows everything inside it.
  *
- * A pseudonym (`hmac`) is a keyed HMAC of the text of a value. When a stored reject is replayed, values that already are pseudonyms stay as
- * they are, so a replay does not hash them twice.
+ * A pseudonym (`hmac`) is a keyed HMAC of the text of a value. When a stored reject is replayed,
+ * values that already are pseudonyms stay as they are, so a replay does not hash them twice.
  */
 export default defineTransform({
   type: 'redact',
@@ -109,7 +111,10 @@ function compileRule(
   }
 }
 
-/** Rules with the same mask text share one Buffer, so a batch needs one token for all of them instead of one per value. */
+/**
+ * Rules with the same mask text share one Buffer, so a batch needs one token for all of them
+ * instead of one per value.
+ */
 function createMasks(): (text: string) => Rule['edit'] {
   const known = new Map<string, Rule['edit']>()
   return (text) => {
@@ -137,16 +142,21 @@ function createEdit(action: RuleConfig['action'], { mask, key = '', isReplay }: 
     const kind = batch.kind(hit)
     // A pseudonym of a replacement would carry less information than the replacement.
     if (kind === ValueKind.null || batch.edits[hit] !== Edit.keep) return Edit.keep
-    // The text of an object or array depends on its spelling, so its pseudonym would be meaningless.
+    // The text of an object or array depends on its spelling, so its pseudonym would be
+    // meaningless.
     if ((SCALAR_KINDS & (1 << kind)) === 0) return mask(batch, hit)
     const text = batch.text(hit)
-    // Only in a replayed reject, which was redacted before. In other records anybody could write a text that looks like a pseudonym.
+    // Only in a replayed reject, which was redacted before. In other records anybody could write a
+    // text that looks like a pseudonym.
     if (isReplay && isPseudonym(text)) return Edit.keep
     return batch.token(pseudonymOf(text))
   }
 }
 
-/** The paths of a condition begin in the innermost array element of the rule's path; without one, in the record. */
+/**
+ * The paths of a condition begin in the innermost array element of the rule's path; without one, in
+ * the record.
+ */
 function compileWhen(path: string, condition: Condition, paths: Paths): When {
   const segments = parsePath(path)
   const base = segments.slice(0, segments.findLastIndex(({ kind }) => kind === 'elements') + 1)

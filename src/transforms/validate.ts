@@ -12,17 +12,20 @@ import { createFastPath } from './validate/fast-path.ts'
 import { loadSchema } from './validate/schema.ts'
 
 /**
- * Validates records against a JSON schema. Only ajv rejects a record and words the reason; but ajv needs a parsed record, which costs more
- * than all other work on it.
+ * Validates records against a JSON schema. Only ajv rejects a record and words the reason; but ajv
+ * needs a parsed record, which costs more than all other work on it.
  *
- * So there is a fast path for valid records. `validate/constraints.ts` translates the schema into constraints on single values: required, of
- * these kinds, with these bytes. `validate/fast-path.ts` checks them on the index and the bytes of a batch, without parsing. A record that
- * fulfils all constraints is valid. Any other record is undecided, not invalid: it is parsed and goes to ajv.
+ * So there is a fast path for valid records. `validate/constraints.ts` translates the schema into
+ * constraints on single values: required, of these kinds, with these bytes. `validate/fast-path.ts`
+ * checks them on the index and the bytes of a batch, without parsing. A record that fulfils all
+ * constraints is valid. Any other record is undecided, not invalid: it is parsed and goes to ajv.
  *
- * If the schema has a keyword that no constraint expresses (`pattern`, for example), every record goes to ajv. `sluice check` reports whether
- * the schema has the fast path, and the keyword that prevents it.
+ * If the schema has a keyword that no constraint expresses (`pattern`, for example), every record
+ * goes to ajv. `sluice check` reports whether the schema has the fast path, and the keyword that
+ * prevents it.
  *
- * `mode: tag` adds a member to invalid records and rebuilds the batch; `mode: reject` changes no bytes.
+ * `mode: tag` adds a member to invalid records and rebuilds the batch; `mode: reject` changes no
+ * bytes.
  */
 export default defineTransform({
   type: 'validate',

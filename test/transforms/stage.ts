@@ -23,7 +23,10 @@ export interface StageOptions {
   readonly before?: (batch: Batch) => void
 }
 
-/** Runs records (or lines) through a transform like a pipeline, and checks the ledger of every resulting batch. */
+/**
+ * Runs records (or lines) through a transform like a pipeline, and checks the ledger of every
+ * resulting batch.
+ */
 export async function runStage<Properties extends TProperties>(
   declaration: TransformDeclaration<Properties>,
   config: { readonly [key: string]: unknown },

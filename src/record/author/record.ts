@@ -47,8 +47,8 @@ export interface Record {
    */
   reject(code: string, detail?: string): Rejection
   /**
-   * The whole record, deeply frozen. Return a changed copy, such as `{ ...record.value, seen: true
-   * }`; unchanged members keep their bytes.
+   * The whole record, deeply frozen. Return a changed copy, such as
+   * `{ ...record.value, seen: true }`; unchanged members keep their bytes.
    */
   readonly value: JsonObject
 }
@@ -60,8 +60,8 @@ export type Test =
   string | number | boolean | null | readonly Test[] | { readonly exists?: boolean; readonly not?: Test }
 
 /**
- * Tests by path. All must hold: `{ service: [sso, radius], success: false, 'initiated_by.email':
- * /@example\.com$/i }`.
+ * Tests by path. All must hold:
+ * `{ service: ['sso', 'radius'], success: false, 'initiated_by.email': '/@example\.com$/i' }`.
  */
 export interface Condition {
   readonly [path: string]: Test

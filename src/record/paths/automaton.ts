@@ -33,8 +33,8 @@ type Item = number
  *
  * Path syntax, wildcards and patterns are known only here. The scanner follows numbers: it looks up
  * (state, raw key bytes) in a cache (`KeyTable`, or the tables of the WebAssembly module) and calls
- * `step` once for a pair that it has not seen. `step` compares the key as it is spelled after
- * decoding, so an escaped key matches too.
+ * `step` once for a pair that it has not seen. `step` receives the decoded key, so an escaped key
+ * matches too.
  *
  * Size: states and accept sets fit 16 bits. If a transition cannot be numbered, the automaton is
  * `full`, and the scan stops before the record that filled it. An automaton that has grown too

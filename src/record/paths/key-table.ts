@@ -25,8 +25,8 @@ export class KeyTable {
   }
 
   /**
-   * The transition for the raw key (its bytes between the quotes, escapes and all) at `[start,
-   * end)`.
+   * The transition for the raw key (its bytes between the quotes, escapes and all) at
+   * `[start, end)`.
    */
   lookup(bytes: Buffer, state: number, start: number, end: number): number {
     const length = end - start

@@ -403,7 +403,11 @@ export const chosen: {
   },
   'i_string_invalid_utf-8': { text: bytes('["\xff"]'), fault: 'utf8', why: 'a byte that never occurs' },
   i_string_iso_latin_1: { text: bytes('["\xe9"]'), fault: 'utf8', why: 'a lead byte without continuation bytes' },
-  i_string_lone_utf8_continuation_byte: { text: bytes('["\x81"]'), fault: 'utf8', why: 'a continuation byte without a lead byte' },
+  i_string_lone_utf8_continuation_byte: {
+    text: bytes('["\x81"]'),
+    fault: 'utf8',
+    why: 'a continuation byte without a lead byte',
+  },
   i_string_not_in_unicode_range: { text: bytes('["\xf4\xbf\xbf\xbf"]'), fault: 'utf8', why: 'beyond U+10FFFF' },
   i_string_overlong_sequence_2_bytes: {
     text: bytes('["\xc0\xaf"]'),
