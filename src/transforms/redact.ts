@@ -21,7 +21,7 @@ const RULE = Type.Object({
   when: Type.Optional(
     RecordCondition({
       description:
-        "Applies the rule only where these tests hold. Their paths begin in the innermost array element of the rule's path: with the path `changes[*].{from,to}`, `field` is the field of the same change.",
+        "Applies the rule only where these tests hold. Their paths begin in the innermost array element of the rule's path, or in the record if the path has no `[*]`: with the path `changes[*].{from,to}`, `field` is the field of the same change.",
     }),
   ),
   action: Choice(['mask', 'drop', 'hmac'], {

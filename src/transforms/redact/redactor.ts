@@ -31,7 +31,7 @@ export interface When {
  * inside it with it. Nothing is parsed.
  */
 export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
-  const asked = rules.flatMap(({ path, when }) => [
+  const usedPaths = rules.flatMap(({ path, when }) => [
     path,
     ...(when?.base ? [when.base] : []),
     ...(when?.tests ?? []).map((test) => test.path),
@@ -44,7 +44,7 @@ export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
   return (batch) => {
     if (batch.count === 0) return
     // A query for a path that is not in the index makes the batch scan again.
-    for (const path of asked) if (path.id >= batch.index.pathCount) batch.hit(0, path)
+    for (const path of usedPaths) if (path.id >= batch.index.pathCount) batch.hit(0, path)
     const { index } = batch
     if (accepts !== index.accepts) {
       bySet = []
