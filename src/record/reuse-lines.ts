@@ -1,8 +1,7 @@
 import { COMMA, LINE_FEED, OPEN_OBJECT } from './json/ascii.ts'
 import type { Batch } from './batch.ts'
 import { Edit, FIRST_TOKEN } from './edits.ts'
-import { skipSpaceBack } from './json/walk.ts'
-import { skipSpace } from './json/walk.ts'
+import { skipSpace, skipSpaceBack } from './json/walk.ts'
 import { LineFault, FAULT_MASK, HIT_STRIDE, MAX_HITS, MAX_RECORDS, RECORD_STRIDE, scan } from './scan.ts'
 import type { RecordIndex } from './scan.ts'
 

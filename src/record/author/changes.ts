@@ -1,9 +1,8 @@
 import { applyPatches } from '../edits.ts'
-import { skipSpaceBack } from '../json/walk.ts'
 import type { Patch } from '../edits.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import { jsonText, writeJson } from '../json/json-text.ts'
-import { MEMBER_STRIDE, readName, readMembers, readSomeMembers } from '../json/walk.ts'
+import { MEMBER_STRIDE, readMembers, readName, readSomeMembers, skipSpaceBack } from '../json/walk.ts'
 
 /**
  * Rewrites a line for a changed object. `before` was parsed from the line. Values that are

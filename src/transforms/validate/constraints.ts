@@ -1,7 +1,7 @@
+import { isList, isObject } from '../../record/json/json.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { isInstant } from '../../record/json/instant.ts'
 import { ValueKind } from '../../record/scan.ts'
-import { isList, isObject } from '../../record/json/json.ts'
 
 /**
  * A constraint that a schema puts on the value at one path, and that can be checked on the index
