@@ -11,14 +11,20 @@ import { ValueKind } from '../record/scan.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import { fileError } from '../sources/file/file-error.ts'
 
-/** A line of a file of mended rejects: what `sluice rejects show --json` prints, of which `id` and `record` count. */
+/**
+ * A line of a file of mended rejects: what `sluice rejects show --json` prints, of which `id` and
+ * `record` count.
+ */
 export interface Mended {
   readonly id: RejectId
   /** Its bytes as they stand there. */
   readonly record: Buffer
 }
 
-/** Reads such files; `refuse` hears of lines that are none, which are left out. @throws SluiceError FILE_NOT_FOUND */
+/**
+ * Reads such files; `refuse` hears of lines that are none, which are left out. @throws SluiceError
+ * FILE_NOT_FOUND
+ */
 export async function* readCorrected(
   files: readonly string[],
   limits: ScanLimits,

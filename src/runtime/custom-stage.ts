@@ -19,7 +19,7 @@ import { describeFailure, NotAnOutcome } from './failure.ts'
 import { isPlainObject } from './plain-object.ts'
 
 export interface FunctionStage {
-  /** Reason of what is dropped, and stage of what is rejected. */
+  /** Name of the stage: the reason of dropped records, and the stage of rejected ones. */
   readonly stage: string
   /** How many promises may be pending at once. */
   readonly concurrency?: number
@@ -28,10 +28,11 @@ export interface FunctionStage {
 }
 
 /**
- * Runs a function over the live records of a batch, in order, and `flush` behind the last. The batch itself comes back when no line has
- * changed. A record whose function throws, or returns what is no outcome, is rejected with TRANSFORM_FAILED; the detail says what kind of
- * error it was and where in the author's code, never its message, which may hold content.
- * @throws SluiceError TRANSFORM_FAILED when `flush` fails, or a record with `onError: stop`.
+ * Calls a function for each live record of a batch, in order, and then `flush`. Returns the batch
+ * itself if no line has changed. If the function throws for a record, or returns something that is
+ * not an outcome, the record is rejected with TRANSFORM_FAILED. The detail names the kind of error
+ * and its place in the author's code, never its message, which may hold content.
+ * @throws SluiceError TRANSFORM_FAILED when `flush` fails, or the function with `onError: stop`
  */
 export async function runFunction(
   batch: Batch,
@@ -39,9 +40,9 @@ export async function runFunction(
   options: FunctionStage,
 ): Promise<Batch[]> {
   const calls = await callForEach(batch, transform, options.concurrency ?? 16)
-  const results = calls.map((call) => ({ from: call.record, made: settle(batch, call, options) }))
+  const results = calls.map((call) => ({ from: call.record, made: applyResult(batch, call, options) }))
   const flushed = await flush(batch, transform, options.stage)
-  if (flushed.length === 0 && results.every(({ made }) => made === KEPT || made === GONE)) return [batch]
+  if (flushed.length === 0 && results.every(({ made }) => made === SAME || made === GONE)) return [batch]
 
   const lines: NewLine[] = []
   for (const { from, made } of results) {
@@ -51,20 +52,20 @@ export async function runFunction(
   return rebuild(batch, lines, options.stage)
 }
 
-/** What a function made of a record. */
+/** A call of the function, and its result. */
 interface Call {
   readonly record: number
   readonly view: Record
-  /** As it was returned, or what was thrown. */
+  /** The returned value, or the thrown one. */
   result: unknown
   threw: boolean
 }
 
-/** The lines that come in place of a record. */
+/** The lines that replace a record. */
 type Made = readonly LineChange[]
-/** Its own line. */
-const KEPT: Made = [UNCHANGED]
-/** None: it was dropped or rejected. */
+/** The record's own line, unchanged. */
+const SAME: Made = [UNCHANGED]
+/** No line: the record was dropped or rejected. */
 const GONE: Made = []
 
 async function callForEach(batch: Batch, { transform }: FunctionTransform, concurrency: number): Promise<Call[]> {
@@ -98,7 +99,7 @@ async function waitFor(call: Call, promise: PromiseLike<unknown>): Promise<void>
   }
 }
 
-function settle(batch: Batch, { record, view, result, threw }: Call, { stage, onError }: FunctionStage): Made {
+function applyResult(batch: Batch, { record, view, result, threw }: Call, { stage, onError }: FunctionStage): Made {
   if (!threw) {
     if (result === null || (Array.isArray(result) && result.length === 0)) {
       batch.drop(record, stage)
@@ -112,7 +113,7 @@ function settle(batch: Batch, { record, view, result, threw }: Call, { stage, on
   try {
     if (threw) throw result
     const made = (Array.isArray(result) ? result : [result]).map((item) => changeBy(item, view, batch, record))
-    return made.length === 1 && isSame(made[0], batch, record) ? KEPT : made
+    return made.length === 1 && isSame(made[0], batch, record) ? SAME : made
   } catch (error) {
     const failure = describeFailure(error)
     if (onError === 'stop') {

@@ -12,15 +12,17 @@ import { isPlainObject } from './plain-object.ts'
 
 export interface DuplexStage {
   readonly stage: string
-  /** How long the stream may neither take nor give a record, in milliseconds. */
+  /** Milliseconds without a record taken or given after which the stream counts as stalled. */
   readonly deadline?: number
 }
 
 /**
- * Runs a batch's live records, as frozen objects, through a stream that is made for it, fed, ended and drained. An object that comes out as
- * it went in keeps its bytes and its digest; any other one has no digest, so `dedup` belongs behind such a stage. Outputs take the
- * places of the inputs in order: fewer count as dropped, more as added.
- * @throws SluiceError TRANSFORM_FAILED when the stream fails, stands still, or gives what is no record.
+ * Runs the live records of a batch, as frozen objects, through a stream of its own: made, fed,
+ * ended and drained. An object that comes out as it went in keeps its bytes and its dedup digest.
+ * Any other output has no digest, so `dedup` comes after such a stage. Outputs take the places of
+ * the inputs in order: missing ones count as dropped, extra ones as added.
+ * @throws SluiceError TRANSFORM_FAILED when the stream fails, stalls, or yields something that is
+ *   not a record
  */
 export async function runDuplex(
   batch: Batch,
@@ -41,7 +43,8 @@ export async function runDuplex(
     const from = places[at] ?? batch.count
     const record = inputs.get(output)
     const bytes = record === from ? undefined : lineOf(batch, output, record, stage)
-    // A second copy is meant: it must not be the duplicate of the first.
+    // The author yields it twice on purpose: the second one must not count as a duplicate of the
+    // first.
     const digestOf = record === undefined || seen.has(output) ? batch.count : record
     seen.add(output)
     return { bytes, from, digestOf }
@@ -64,13 +67,13 @@ async function drain(
   }, deadline)
   try {
     stream = transform.duplex()
-    // This listener stays, so that an error behind the end does not bring the process down.
+    // This listener stays: an error after the end must not crash the process.
     stream.on('error', () => {})
     const [outputs] = await Promise.all([read(stream, timer), feed(stream, inputs, timer)])
     return outputs
   } catch (error) {
     if (late) {
-      throw new SluiceError('TRANSFORM_FAILED', `stage ${stage}: its stream stood still for ${deadline / 1000} s`)
+      throw new SluiceError('TRANSFORM_FAILED', `stage ${stage}: its stream stalled for ${deadline / 1000} s`)
     }
     throw failed(stage, error)
   } finally {
@@ -79,7 +82,10 @@ async function drain(
   }
 }
 
-/** One record at a time: then the author's code runs within `write`, and what it throws is caught here. `pipeline` would let it go. */
+/**
+ * One record at a time: the author's code then runs inside `write`, and its errors are caught here.
+ * `pipeline` would miss them.
+ */
 async function feed(stream: Duplex, inputs: Iterable<unknown>, timer: NodeJS.Timeout): Promise<void> {
   for (const input of inputs) {
     await new Promise<void>((resolve, reject) => {
@@ -99,7 +105,7 @@ async function read(stream: Duplex, timer: NodeJS.Timeout): Promise<unknown[]> {
   return outputs
 }
 
-/** Of the record that came out, or of what came out instead. */
+/** The line of an output: that of its input where it is one, otherwise a new one. */
 function lineOf(batch: Batch, output: unknown, record: number | undefined, stage: string): Buffer {
   return record === undefined ? writeOutput(output, batch.limits.maxDepth, stage) : batch.line(record)
 }

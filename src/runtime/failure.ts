@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { SluiceError } from '../errors.ts'
 
-/** What custom code returned is no record. */
+/** Custom code returned something that is not an outcome. */
 export class NotAnOutcome extends Error {
   constructor(value: unknown) {
     super(
@@ -12,8 +12,8 @@ export class NotAnOutcome extends Error {
 }
 
 /**
- * What custom code threw, for rejects and messages: the error's name and where it was thrown, such as `TypeError at tag.ts:12:5`. Never its
- * message: that may hold content of the record.
+ * Describes an error of custom code for rejects and messages: its name and where it was thrown,
+ * such as `TypeError at tag.ts:12:5`. Never its message, which may hold content of the record.
  */
 export function describeFailure(error: unknown): string {
   if (error instanceof NotAnOutcome) return error.message
@@ -30,7 +30,7 @@ const OURS = dirname(import.meta.dirname)
 
 /** File, line and column of the innermost frame that is neither Node's nor ours. */
 function placeOf({ stack = '', message }: Error): string | undefined {
-  // A message may look like frames: where it cannot be told from them, there is no place.
+  // A message may look like stack frames. If the two cannot be separated, no place is reported.
   const end = message === '' ? stack.indexOf('\n') : stack.indexOf(message) + message.length
   if (!stack.includes(message) || stack[end] !== '\n') return undefined
   for (const line of stack.slice(end + 1).split('\n')) {

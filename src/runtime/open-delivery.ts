@@ -22,7 +22,9 @@ interface DeliveryOptions {
   readonly isReplay?: boolean
 }
 
-/** Opens the sink of a pipeline: object sinks behind epochs and a state, stream sinks as they are. */
+/**
+ * Opens the sink of a pipeline: object sinks behind epochs and a state, stream sinks as they are.
+ */
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
   const { pipeline } = options
   const sink = await createSink(pipeline, pipeline.sink)
@@ -65,7 +67,10 @@ export function targetOf(component: CheckedComponent<SinkDeclaration>, sink: Obj
   return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }
 }
 
-/** What gives claims of earlier runs their meaning: with another key an old event would not be known again. */
+/**
+ * What gives claims of earlier runs their meaning: with another key an old event would not be known
+ * again.
+ */
 function fingerprintOf(pipeline: CheckedPipeline): JsonObject {
   const dedup = findDedup(pipeline)
   if (dedup === undefined) return {}

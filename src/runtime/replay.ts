@@ -39,8 +39,10 @@ interface PlanOptions {
 }
 
 /**
- * Looks at everything before the first record goes. Rejects that are not kept any more are passed over: they were replayed before.
- * @throws SluiceError USAGE for lines that are no mended rejects, STATE_MISMATCH where the pipeline has changed too much, FILE_NOT_FOUND
+ * Looks at everything before the first record goes. Rejects that are not kept any more are passed
+ * over: they were replayed before.
+ * @throws SluiceError USAGE for lines that are no mended rejects, STATE_MISMATCH where the pipeline
+ *   has changed too much, FILE_NOT_FOUND
  */
 export async function planReplay(options: PlanOptions): Promise<AsyncIterable<Replayed>> {
   return options.files === undefined ? planLocal(options) : planCorrected(options, options.files)
@@ -56,7 +58,10 @@ interface BatchOptions {
   readonly flow: Flow
 }
 
-/** Each record in a batch of its own, as it comes out of the stages; the end travels behind the last one. */
+/**
+ * Each record in a batch of its own, as it comes out of the stages; the end travels behind the last
+ * one.
+ */
 export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batch, void> {
   const { rejects, stages, paths, limits, note, stop, flow } = options
   let end: End = { kind: 'done' }

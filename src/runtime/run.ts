@@ -23,7 +23,10 @@ export interface RunOptions {
   readonly follow: boolean
   /** Put before the pipeline's own transforms; a backfill's time limits, for example. */
   readonly before?: (paths: Paths) => readonly Stage[]
-  /** In place of the source: kept rejects, or those of them that stand mended in files, in front of the stage that refused them. */
+  /**
+   * In place of the source: kept rejects, or those of them that stand mended in files, in front of
+   * the stage that refused them.
+   */
   readonly replay?: { readonly files: readonly string[] | undefined }
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
@@ -37,8 +40,10 @@ export interface RunResult {
 }
 
 /**
- * Runs a checked pipeline until its source has ended, failed or was asked to stop, and all that was committed is published.
- * @throws SluiceError when the run cannot begin (state, components); later failures come back in the result.
+ * Runs a checked pipeline until its source has ended, failed or was asked to stop, and all that was
+ * committed is published.
+ * @throws SluiceError when the run cannot begin (state, components); later failures come back in
+ *   the result.
  */
 export async function runPipeline(options: RunOptions): Promise<RunResult> {
   const { pipeline, replay, log, stop } = options
@@ -142,7 +147,10 @@ async function createSource(pipeline: CheckedPipeline): Promise<Source> {
   }
 }
 
-/** `pipeline` counts a stage that returns early as success: hence the explicit marker of the source's end. */
+/**
+ * `pipeline` counts a stage that returns early as success: hence the explicit marker of the
+ * source's end.
+ */
 async function* throughStages(
   batches: AsyncIterable<Batch>,
   stages: readonly Stage[],

@@ -11,23 +11,27 @@ import type { ScanLimits } from '../record/scan.ts'
 
 interface SourceStageOptions {
   readonly source: Source
-  /** Put before partition names: one state serves several sources (a collector and a backfill). */
+  /**
+   * Prefix of source partition names: one state serves several sources (a collector and a
+   * backfill).
+   */
   readonly type: string
   readonly paths: Paths
   readonly limits: ScanLimits
   readonly follow: boolean
-  /** The committed position of a partition, by its full name. */
+  /** The committed position of a source partition, by its full name. */
   position(partition: string): Json | undefined
   readonly note: Note
-  /** Asks the source to stop; what it has yielded goes its way. */
+  /** Asks the source to stop. Chunks that it has yielded are still delivered. */
   readonly stop: AbortSignal
-  /** Counted here, whatever components may say later. */
+  /** Counted here, independently of every component. */
   readonly flow: Flow
 }
 
 /**
- * The source's door: chunks become numbered batches. The end of the source, its failure and its interruption travel behind the last
- * good batch, in a batch of their own: the sink commits first, then the run ends.
+ * Ingests a source: chunks become numbered batches. The end of the source, its failure and its
+ * interruption follow the last good batch in a batch of their own: the sink commits first, then the
+ * run ends.
  */
 export async function* readBatches(options: SourceStageOptions): AsyncGenerator<Batch, void> {
   const { source, type, paths, limits, flow } = options
@@ -40,11 +44,11 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     note: options.note,
   })
   const chunks = read[Symbol.asyncIterator]()
-  const door = stoppable(chunks, options.stop)
+  const reading = stoppable(chunks, options.stop)
   let end: End = { kind: 'done' }
   try {
     while (true) {
-      const next = await door.next()
+      const next = await reading.next()
       if (next === 'stopped') {
         end = { kind: 'interrupted' }
         break
@@ -65,8 +69,9 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
       ? { kind: 'interrupted' }
       : { kind: 'failed', error: asSluiceError(error, 'SOURCE_FAILED', `source ${type} failed`) }
   } finally {
-    door.close()
-    // A source that ignores its signal must not hold the run: its return waits behind the read that it never ends.
+    reading.close()
+    // Not awaited: the return of a source that ignores its signal would wait for a read that never
+    // ends.
     chunks.return?.().catch(() => {})
   }
   yield endBatch(end, { paths, limits })
@@ -77,16 +82,19 @@ function count(flow: Flow, chunk: Chunk, batches: readonly Batch[]): void {
   flow.bytes += chunk.sourceBytes ?? chunk.bytes?.length ?? 0
 }
 
-/** The next chunk, or `stopped` as soon as the signal aborts. One listener for all: `Promise.race` would keep a reaction per chunk. */
+/**
+ * The next chunk, or `stopped` as soon as the signal aborts. One listener for all chunks:
+ * `Promise.race` would leave a reaction for each.
+ */
 function stoppable(chunks: AsyncIterator<Chunk>, stop: AbortSignal) {
-  let settle: ((result: 'stopped') => void) | undefined
-  const onAbort = () => settle?.('stopped')
+  let finish: ((result: 'stopped') => void) | undefined
+  const onAbort = () => finish?.('stopped')
   stop.addEventListener('abort', onAbort, { once: true })
   return {
     next(): Promise<IteratorResult<Chunk> | 'stopped'> {
       if (stop.aborted) return Promise.resolve('stopped')
       return new Promise((resolve, reject) => {
-        settle = resolve
+        finish = resolve
         chunks.next().then(resolve, reject)
       })
     },

@@ -7,8 +7,8 @@ import type { Stage } from './transform-stages.ts'
 const STAGE = 'outside-time-limits'
 
 /**
- * Drops the records whose time is not in [from, to), in milliseconds since 1970. A record without a readable time is kept: what to make of
- * it is the pipeline's own business.
+ * Drops records whose time is not in [from, to), in milliseconds since 1970. A record without a
+ * readable time is kept: the pipeline decides about it.
  */
 export function keepBetween(timePath: string, from: number, to: number): (paths: Paths) => Stage[] {
   return (paths) => {
@@ -34,7 +34,7 @@ export function keepBetween(timePath: string, from: number, to: number): (paths:
   }
 }
 
-/** A time on the command line: RFC 3339, or a date, which stands for its first instant in UTC. */
+/** Parses a time of the command line: RFC 3339, or a date, which means its first instant in UTC. */
 export function parseMoment(option: string, text: string): number {
   const full = Buffer.from(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : text)
   const moment = parseInstant(full, 0, full.length)

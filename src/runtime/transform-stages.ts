@@ -20,11 +20,14 @@ interface BuildOptions {
   readonly paths: Paths
   /** Key of the digests; from the state, so that they mean the same in every run. */
   readonly hashKey: Buffer | undefined
-  /** They are for records that have been through them before. */
+  /** The records have been through these transforms before. */
   readonly isReplay?: boolean
 }
 
-/** Makes the transforms of a pipeline, in order. @throws SluiceError COMPONENT_LOAD_FAILED when a component's `create` throws. */
+/**
+ * Makes the transforms of a pipeline, in order. @throws SluiceError COMPONENT_LOAD_FAILED when a
+ * component's `create` throws.
+ */
 export async function buildStages(
   pipeline: Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>,
   { paths, hashKey, isReplay }: BuildOptions,
@@ -52,7 +55,10 @@ export async function buildStages(
   return stages
 }
 
-/** Puts a stage into the stream: batches in, batches out, in order. The marker of the source's end passes by. */
+/**
+ * A stage as a part of the stream: batches in, batches out, in order. The end marker of the source
+ * passes unchanged.
+ */
 export async function* through(stage: Stage, batches: AsyncIterable<Batch>): AsyncGenerator<Batch, void> {
   for await (const batch of batches) {
     if (batch.end) yield batch
@@ -60,7 +66,7 @@ export async function* through(stage: Stage, batches: AsyncIterable<Batch>): Asy
   }
 }
 
-/** The same without a stream, for a few batches in memory. */
+/** Runs batches in memory through stages, without a stream. */
 export async function throughAll(stages: readonly Stage[], opened: readonly Batch[]): Promise<Batch[]> {
   let batches = [...opened]
   for (const stage of stages) {
@@ -78,7 +84,10 @@ function afterDedup(stage: string, dedup: string): SluiceError {
   })
 }
 
-/** `onError` and `concurrency`, which every custom transform understands; built-ins have no use for them. */
+/**
+ * `onError` and `concurrency`, which every custom transform understands; built-ins have no use for
+ * them.
+ */
 function failureOptions({ onError, concurrency }: { readonly [key: string]: unknown }): Omit<FunctionStage, 'stage'> {
   return {
     onError: onError === 'stop' ? 'stop' : 'reject',

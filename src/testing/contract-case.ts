@@ -17,7 +17,10 @@ export interface ContractCase {
 /** A fixture's answer to a question that does not apply to its component: the reason. */
 export type NotApplicable = string
 
-/** How long a call may take before it counts as hanging. Generous: it never decides between fast and slow. */
+/**
+ * How long a call may take before it counts as hanging. Generous: it never decides between fast and
+ * slow.
+ */
 const HANG_MS = 15_000
 
 /** The result of an operation that must end by itself. */
@@ -35,12 +38,18 @@ export async function withoutHanging<T>(what: string, operation: Promise<T>): Pr
   }
 }
 
-/** Lets a number of turns of the event loop pass, so that an operation under way reaches its next awaits. */
+/**
+ * Lets a number of turns of the event loop pass, so that an operation under way reaches its next
+ * awaits.
+ */
 export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Turns of the event loop after which the suites abort an operation: at once, at its first awaits, and later ones. */
+/**
+ * Turns of the event loop after which the suites abort an operation: at once, at its first awaits,
+ * and later ones.
+ */
 export const ABORT_AFTER: readonly number[] = [0, 1, 2, 3, 5, 8, 13, 21, 34]
 
 /** Bytes of live memory, after a garbage collection. */

@@ -1,5 +1,6 @@
 /**
- * For tests of custom components, in any test runner: a contract suite for each kind of component, and helpers for unit tests of transforms.
+ * For tests of custom components, in any test runner: a contract suite for each kind of component,
+ * and helpers for unit tests of transforms.
  */
 export type { ContractCase, NotApplicable } from './contract-case.ts'
 export { objectSinkContract } from './object-sink-contract.ts'

@@ -19,10 +19,15 @@ export interface ObjectStore {
   readonly close?: () => Promise<void> | void
 }
 
-/** The questions that the suite asks of a store. Answer with the reason where one does not apply: its case is then left out. */
+/**
+ * The questions that the suite asks of a store. Answer with the reason where one does not apply:
+ * its case is then left out.
+ */
 export interface ObjectSinkFixture<Store extends ObjectStore> {
   readonly open: () => Promise<Store>
-  /** Makes the store unavailable for a while. The function that it returns makes it available again. */
+  /**
+   * Makes the store unavailable for a while. The function that it returns makes it available again.
+   */
   readonly outage: NotApplicable | ((store: Store) => Promise<() => Promise<void>>)
   /** Makes the store refuse writes for good: the credentials, the folder, the bucket. */
   readonly refuse: NotApplicable | ((store: Store) => Promise<void>)
@@ -35,8 +40,9 @@ const LARGE = 12 << 20
 const SMALL = 50_000
 
 /**
- * Tries an object sink by the rules of `ObjectSink`: objects visible whole or not at all, idempotent, after aborts, crashes and outages,
- * and readable back. The cases may run in any order, one at a time.
+ * Tries an object sink by the rules of `ObjectSink`: objects visible whole or not at all,
+ * idempotent, after aborts, crashes and outages, and readable back. The cases may run in any order,
+ * one at a time.
  */
 export function objectSinkContract<Store extends ObjectStore>(
   declaration: SinkDeclaration,

@@ -30,10 +30,12 @@ export interface RehearsalOptions {
 }
 
 /**
- * Runs a transform over records as a pipeline would: a function, an object with `transform` and `flush`, one with `duplex`, or a whole
- * declaration. Records are objects, or JSON text where the spelling matters. For unit tests, in any test runner.
+ * Runs a transform over records as a pipeline would: a function, an object with `transform` and
+ * `flush`, one with `duplex`, or a whole declaration. Records are objects, or JSON text where the
+ * spelling matters. For unit tests, in any test runner.
  *
- * @throws SluiceError CONFIG_INVALID when the configuration of a declaration is wrong, TRANSFORM_FAILED when a `flush` fails
+ * @throws SluiceError CONFIG_INVALID when the configuration of a declaration is wrong,
+ *   TRANSFORM_FAILED when a `flush` fails
  */
 export async function rehearse(
   transform: Transform | TransformDeclaration,
@@ -49,14 +51,20 @@ export async function rehearse(
   }
 }
 
-/** A record to call a transform function with: `tag(makeRecord({ success: false }))`. @throws SluiceError VALUE_INVALID for text that is no record */
+/**
+ * A record to call a transform function with: `tag(makeRecord({ success: false }))`. @throws
+ * SluiceError VALUE_INVALID for text that is no record
+ */
 export function makeRecord(record: JsonObject | string): Record {
   const [batch] = openRecords([record], new Paths(), 0)
   if (batch.live !== 1) throw new TypeError(`not a record: ${batch.rejects[0]?.code ?? 'nothing'}`)
   return recordView(batch, 0)
 }
 
-/** A transform that runs, with everything after it that a pipeline would have: deduplication across its batches. */
+/**
+ * A transform that runs, with everything after it that a pipeline would have: deduplication across
+ * its batches.
+ */
 export interface Instance {
   /** Runs one batch; batches follow each other as in a run. */
   run(records: readonly (JsonObject | string)[]): Promise<BatchResult>

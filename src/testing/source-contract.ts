@@ -11,17 +11,28 @@ import type { ContractCase, NotApplicable } from './contract-case.ts'
 export interface SourceInput {
   /** The source's configuration as in a pipeline file, without `type`. */
   readonly config: object
-  /** All records of the input, each different from the others, in the order in which the source yields them. At least 20. */
+  /**
+   * All records of the input, each different from the others, in the order in which the source
+   * yields them. At least 20.
+   */
   readonly records: readonly JsonObject[]
   readonly close?: () => Promise<void> | void
 }
 
-/** The questions that the suite asks of an input. Answer with the reason where one does not apply: its case is then left out. */
+/**
+ * The questions that the suite asks of an input. Answer with the reason where one does not apply:
+ * its case is then left out.
+ */
 export interface SourceFixture<Input extends SourceInput> {
   readonly open: () => Promise<Input>
-  /** Why records may come in another order than that of `records`. Leave it out when they may not. */
+  /**
+   * Why records may come in another order than that of `records`. Leave it out when they may not.
+   */
   readonly unordered?: NotApplicable
-  /** Puts another input under the same name, with other records and of the same size if it has one. Returns the records of it. */
+  /**
+   * Puts another input under the same name, with other records and of the same size if it has one.
+   * Returns the records of it.
+   */
   readonly replace: NotApplicable | ((input: Input) => Promise<readonly JsonObject[]>)
   /** Cuts the input off after some of its records. Returns those that are left. */
   readonly truncate: NotApplicable | ((input: Input) => Promise<readonly JsonObject[]>)
@@ -42,8 +53,9 @@ const LARGE = 96 << 20
 const MAX_POSITIONS = 50
 
 /**
- * Tries a source by the rules of `SourceDeclaration`: order, resuming after every position, replaced and truncated inputs, aborts, memory,
- * errors. The cases work on inputs of their own and may run in any order, one at a time.
+ * Tries a source by the rules of `SourceDeclaration`: order, resuming after every position,
+ * replaced and truncated inputs, aborts, memory, errors. The cases work on inputs of their own and
+ * may run in any order, one at a time.
  */
 export function sourceContract<Input extends SourceInput>(
   declaration: SourceDeclaration,
@@ -223,7 +235,10 @@ function resumePoints(chunks: readonly Chunk[]): number[] {
   return points.filter((count) => count % step === 0 || count === chunks.length)
 }
 
-/** Checks what a reading yielded. A source that repeats may yield more than the missing records, never less. */
+/**
+ * Checks what a reading yielded. A source that repeats may yield more than the missing records,
+ * never less.
+ */
 function checkYield(found: readonly string[], wanted: readonly string[], repeats: boolean, when: string): void {
   const seen = new Set(found)
   const missing = wanted.filter((record) => !seen.has(record))
@@ -337,8 +352,8 @@ async function untilEnd(reading: AsyncIterator<Chunk>): Promise<unknown> {
 }
 
 /**
- * After the input was changed, reading on from an old position fails, or yields everything that is there. A position that covers only records
- * that are still there may be resumed.
+ * After the input was changed, reading on from an old position fails, or yields everything that is
+ * there. A position that covers only records that are still there may be resumed.
  */
 async function skipsNothing<Input extends SourceInput>(
   bench: Bench<Input>,

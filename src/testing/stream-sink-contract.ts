@@ -15,10 +15,16 @@ export interface Receiver {
   readonly close?: () => Promise<void> | void
 }
 
-/** The questions that the suite asks of a receiver. Answer with the reason where one does not apply: its cases are then left out. */
+/**
+ * The questions that the suite asks of a receiver. Answer with the reason where one does not apply:
+ * its cases are then left out.
+ */
 export interface StreamSinkFixture<Received extends Receiver> {
   readonly open: () => Promise<Received>
-  /** Makes the receiver take nothing more, without closing. The function that it returns makes it go on. */
+  /**
+   * Makes the receiver take nothing more, without closing. The function that it returns makes it go
+   * on.
+   */
   readonly stall: NotApplicable | ((receiver: Received) => Promise<() => Promise<void>>)
   /** Makes the receiver refuse, or go away. */
   readonly fail: NotApplicable | ((receiver: Received) => Promise<void>)
@@ -35,8 +41,8 @@ const IDLE_LIMIT = 150
 const WAITING_MS = 1000
 
 /**
- * Tries a stream sink by the rules of `StreamSink`: every line once and in order, buffers, backpressure, aborts, errors. The cases may run
- * in any order, one at a time.
+ * Tries a stream sink by the rules of `StreamSink`: every line once and in order, buffers,
+ * backpressure, aborts, errors. The cases may run in any order, one at a time.
  */
 export function streamSinkContract<Received extends Receiver>(
   declaration: SinkDeclaration,

@@ -20,7 +20,10 @@ export interface TransformFixture {
   readonly output: readonly JsonObject[]
   /** Codes of the rejected records, in order. Default: none. */
   readonly rejects?: readonly string[]
-  /** Why the same records may give another output when they are read again after a crash. Leave it out when they give the same. */
+  /**
+   * Why the same records may give another output when they are read again after a crash. Leave it
+   * out when they give the same.
+   */
   readonly varies?: NotApplicable
 }
 
@@ -29,8 +32,9 @@ const MAX_HELD = 32 << 20
 const MANY_BATCHES = 2000
 
 /**
- * Tries a transform by the rules of `TransformDeclaration`: the expected output however records come in batches, order, accounting, bytes of
- * untouched records, hostile records, memory, instances. The cases may run in any order, one at a time.
+ * Tries a transform by the rules of `TransformDeclaration`: the expected output however records
+ * come in batches, order, accounting, bytes of untouched records, hostile records, memory,
+ * instances. The cases may run in any order, one at a time.
  */
 export function transformContract(declaration: TransformDeclaration, fixture: TransformFixture): ContractCase[] {
   const on = (check: (bench: Bench) => Promise<void>) => async (): Promise<void> => {

@@ -121,7 +121,7 @@ test('a stream that stands still ends the run', async () => {
     const [batch] = openRecords(numbers(40))
     await assert.rejects(runDuplex(batch, { duplex }, { stage: 'stream', deadline: 20 }), {
       code: 'TRANSFORM_FAILED',
-      message: 'stage stream: its stream stood still for 0.02 s',
+      message: 'stage stream: its stream stalled for 0.02 s',
     })
   }
 })
