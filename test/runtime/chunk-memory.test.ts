@@ -29,7 +29,7 @@ const EVENTS = Array.from({ length: COUNT }, (_, at) => eventAt(at))
 const INPUT = EVENTS.map((event) => `${JSON.stringify(event)}\n`).join('')
 const SCHEMA = JSON.stringify({ properties: { odd: { type: 'boolean' } } })
 
-test('memory that is given back is lent again, once, and foreign memory never', () => {
+test('the pool hands out released memory once more, and never memory that is not its own', () => {
   const lent = Array.from({ length: 8 }, acquireBuffer)
   for (const buffer of lent) release(buffer.subarray(10, 20))
   for (const buffer of lent) release(buffer)
@@ -40,7 +40,7 @@ test('memory that is given back is lent again, once, and foreign memory never', 
   assert.equal(new Set(again.map(({ buffer }) => buffer)).size, 9)
 })
 
-test('the numbers of an index come from the same memory, unless they are few or too many', () => {
+test('an index uses the same pool, unless it is very small or too large', () => {
   const words = CHUNK_BYTES / 4
   const bytes = acquireBuffer()
   release(bytes)
@@ -58,7 +58,7 @@ test('the numbers of an index come from the same memory, unless they are few or 
   assert.equal(acquireBuffer().buffer, bytes.buffer)
 })
 
-test('runs are made in memory that was given back, and nothing of theirs is in it', () => {
+test('chunks reuse released memory, and hold nothing of its old content', () => {
   const framer = new LineSplitter({ maxLine: 1 << 20 })
   const line = Buffer.from(`${'x'.repeat(999)}\n`)
   const memory = new Set<ArrayBufferLike>()
@@ -76,7 +76,7 @@ test('runs are made in memory that was given back, and nothing of theirs is in i
 })
 
 for (const source of ['ndjson', 'array', 'http'] as const) {
-  test(`built-in stages and sinks keep nothing of a batch that was written: ${source}`, async (t) => {
+  test(`built-in stages and sinks keep nothing of a written batch: ${source}`, async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('schema.json', SCHEMA)
     const { report } = await run(
@@ -110,7 +110,7 @@ allowRepeats: true
   })
 }
 
-test('records that a built-in stage made anew are their own', async (t) => {
+test('rewritten records of a built-in stage own their memory', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('schema.json', SCHEMA)
   await run(
@@ -130,7 +130,7 @@ sink: { type: file, path: out, key: all, compression: none }
 })
 
 for (const kind of ['objects', 'stream'] as const) {
-  test(`the memory of a run that was split is given back with its last chunk: ${kind}`, async (t) => {
+  test(`the memory of a split chunk is released with its last batch: ${kind}`, async (t) => {
     const base = await temporaryFolder(t)
     const written: string[] = []
     const write = (bytes: Buffer) => Promise.resolve(void written.push(...bytes.toString().trimEnd().split('\n')))
@@ -165,7 +165,7 @@ for (const kind of ['objects', 'stream'] as const) {
   })
 }
 
-test('custom code may keep records, batches and objects, and read them when the run is over', async (t) => {
+test('custom code may keep records, batches and objects until the end of the run', async (t) => {
   const workspace = await openWorkspace(t)
   const kept = { records: new Array<Record>(), batches: new Array<Batch>(), things: new Array<object>() }
   Reflect.set(globalThis, 'kept', kept)
@@ -211,7 +211,7 @@ sink: { type: file, path: out-${stage}, key: all }
   )
 })
 
-test('a stream sink of an own making may keep the bytes that it was given', async (t) => {
+test('a custom stream sink may keep the bytes of its writes', async (t) => {
   const workspace = await openWorkspace(t)
   const kept: Buffer[] = []
   Reflect.set(globalThis, 'kept', kept)
@@ -237,7 +237,7 @@ test('standard output gets every byte', async (t) => {
   assert.ok(stdout === INPUT)
 })
 
-test('a preview shows the records of the batch that it looks at', async (t) => {
+test('a preview shows the records of the right batch', async (t) => {
   const workspace = await openWorkspace(t)
   const pipeline = await load(workspace, `source: ${await inputFor(t, workspace, 'ndjson')}\nsink: { type: stdout }\n`)
   const previewed = await overwriting(() => previewPipeline(pipeline, COUNT))

@@ -14,7 +14,7 @@ import dedup from '../../src/transforms/dedup.ts'
 import { openRecords, outcomeOf, parse, runStage } from '../transforms/stage.ts'
 import type { Outcome } from '../transforms/stage.ts'
 
-test('records that come back as they are keep their bytes, and the batch is the same', async () => {
+test('unchanged records keep their bytes, and the batch is the same object', async () => {
   const lines = ['{ "n" : 1.0 }', '{"big":12345678901234567890}']
   const [batch] = openRecords(lines)
   assert.deepEqual(await runFunction(batch, { transform: (record) => record }, { stage: 'same' }), [batch])
@@ -35,12 +35,12 @@ test('a changed record keeps all other bytes', async () => {
   ])
 })
 
-test('an object that comes back keeps the bytes of the members it shares', async () => {
+test('a returned object keeps the bytes of the members it shares with the record', async () => {
   const { lines } = await run(({ value }) => ({ ...value, seen: true }), ['{ "n" : 1.0, "big":12345678901234567890 }'])
   assert.deepEqual(lines, ['{ "n" : 1.0, "big":12345678901234567890,"seen":true }'])
 })
 
-test('null drops, a rejection rejects, a list makes several, an empty one drops', async () => {
+test('null drops, a rejection rejects, an array makes several records, an empty array drops', async () => {
   const outcome = await run(
     (record): Made => {
       const n = record.get('n')
@@ -58,7 +58,7 @@ test('null drops, a rejection rejects, a list makes several, an empty one drops'
   assert.deepEqual([tallies.read, tallies.added], [6, 2])
 })
 
-test('records made from one know their line and settle together', async () => {
+test('records made from one keep its line number and are deduplicated as one', async () => {
   const { batches } = await run(({ value }) => [value, { ...value, b: 1 }], [{ a: 1 }, { a: 2 }])
   const [batch] = batches
   assert.deepEqual(
@@ -71,7 +71,7 @@ test('records made from one know their line and settle together', async () => {
   )
 })
 
-test('what is thrown rejects the record with its kind and place, never its message', async () => {
+test('a throw rejects the record with the kind and place of the error, never its message', async () => {
   const secret = 'hunter2'
   const failures: readonly (() => never)[] = [
     () => fail(new TypeError(secret)),
@@ -102,7 +102,7 @@ test('what is thrown rejects the record with its kind and place, never its messa
   assert.doesNotMatch(details[3], / at /)
 })
 
-test('what is no outcome rejects the record', async () => {
+test('a result that is not an outcome rejects the record', async () => {
   const results: readonly unknown[] = [
     undefined,
     'text',
@@ -140,7 +140,7 @@ test('a line that grows beyond the limits is rejected, not written', async () =>
   assert.equal(rejects[0].code, 'TOO_LONG')
 })
 
-test('promises run side by side up to the limit, and the order stays', async () => {
+test('promises run concurrently up to the limit and keep their order', async () => {
   let running = 0
   let most = 0
   const outcome = await run(
@@ -164,7 +164,7 @@ test('promises run side by side up to the limit, and the order stays', async () 
   assert.match(outcome.rejects[0].detail ?? '', /^RangeError at /)
 })
 
-test('dead records are not shown to the function', async () => {
+test('the function does not see dropped and rejected records', async () => {
   const [batch] = openRecords(['{"n":0}', 'no json', '{"n":2}'])
   batch.drop(0, 'filter')
   const seen: unknown[] = []
@@ -177,7 +177,7 @@ test('dead records are not shown to the function', async () => {
   assert.deepEqual(outcomeOf(made).lines, ['{"n":2}'])
 })
 
-test('edits of earlier stages are seen, and are in what comes out', async () => {
+test('the function sees edits of earlier stages, and they are in the output', async () => {
   const paths = new Paths()
   const [batch] = openRecords(['{"a":"secret","b":1}', '{"a":"secret","b":2}'], paths)
   for (const record of [0, 1]) batch.edit(batch.hit(record, paths.add('a')), batch.token(Buffer.from('"[redacted]"')))
@@ -189,7 +189,7 @@ test('edits of earlier stages are seen, and are in what comes out', async () => 
   assert.deepEqual(outcomeOf(made).lines, ['{"a":"[redacted]","b":1,"seen":"[redacted]"}', '{"a":"[redacted]","b":2}'])
 })
 
-test('flush gives what was held back, behind the batch and without a claim', async () => {
+test('records from flush come after the batch and have no dedup key', async () => {
   const held: JsonObject[] = []
   const transform: FunctionTransform = {
     transform: (record) => (held.push(record.value), null),
@@ -204,7 +204,7 @@ test('flush gives what was held back, behind the batch and without a claim', asy
   assert.deepEqual([...(digests?.keys.subarray(0, 3) ?? [])], [0, 0, 0])
 })
 
-test('a flush with nothing to give changes nothing', async () => {
+test('a flush without records changes nothing', async () => {
   const [batch] = openRecords([{ a: 1 }])
   assert.deepEqual(
     await runFunction(batch, { transform: (record) => record, flush: () => null }, { stage: 'custom' }),
@@ -233,7 +233,7 @@ test('with onError: stop the first failure ends the run', async () => {
   })
 })
 
-test('digests and rejects come along when lines change', async () => {
+test('digests and rejects follow their records when lines change', async () => {
   const { batches } = await runStage(dedup, { key: 'id' }, [{ id: 'a' }, { x: 1 }, { id: 'b' }, { id: 'c' }])
   const before = [...(batches[0].digests?.keys ?? [])]
   const outcome = await runAll(batches, {
@@ -248,7 +248,7 @@ test('digests and rejects come along when lines change', async () => {
   assert.equal(rejects[0].record, 2)
 })
 
-test('a batch that grows beyond an index comes out in chunks', async () => {
+test('a batch that outgrows its index comes out as several', async () => {
   const outcome = await run(({ value }) => Array.from({ length: 30 }, (_, n) => ({ ...value, n })), many(1000))
   assert.equal(outcome.lines.length, 30_000)
   assert.ok(outcome.batches.length > 1)
@@ -262,7 +262,7 @@ test('a batch that grows beyond an index comes out in chunks', async () => {
   )
 })
 
-test('the example tag-privileged marks privileged events alone', async () => {
+test('the example tag-privileged marks only privileged events', async () => {
   const paths = new Paths()
   const context = { pipeline: 'p', stage: 'tag', folder: '/', paths, path: (text: string) => paths.add(text) }
   const transform = await tagPrivileged.create({ eventTypes: ['admin_update'], member: 'labels.privileged' }, context)

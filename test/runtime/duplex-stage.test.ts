@@ -13,7 +13,7 @@ interface Thing {
   readonly n: number
 }
 
-test('objects that come out as they went in keep their bytes, and the batch is the same', async () => {
+test('unchanged objects keep their bytes, and the batch is the same object', async () => {
   const [batch] = openRecords(['{ "n" : 1.0 }', '{"n":12345678901234567890}'])
   assert.deepEqual(await runDuplex(batch, { duplex: () => new PassThrough({ objectMode: true }) }, { stage: 'same' }), [
     batch,
@@ -36,7 +36,7 @@ test('a stream is made, fed and drained for each batch', async () => {
   assert.deepEqual(outcome.dropped, { stream: 5 })
 })
 
-test('fewer outputs count as dropped, more as added, others as changed', async () => {
+test('missing outputs count as dropped, extra ones as added, others as changed', async () => {
   const fewer = await run(openRecords(numbers(5)), () => each(({ n }) => (n % 2 === 0 ? [{ n }] : [])))
   assert.deepEqual(fewer.lines, ['{"n":0}', '{"n":2}', '{"n":4}'])
   assert.deepEqual(fewer.dropped, { stream: 2 })
@@ -47,7 +47,7 @@ test('fewer outputs count as dropped, more as added, others as changed', async (
   assert.deepEqual(others.lines, ['{"n":1}', '{"n":2}'])
 })
 
-test('large batches pass streams that take little at a time', async () => {
+test('large batches pass through streams with small buffers', async () => {
   const outcome = await run(openRecords(numbers(5000)), () =>
     Duplex.from(async function* (things: AsyncIterable<Thing>) {
       for await (const { n } of things) {
@@ -60,7 +60,7 @@ test('large batches pass streams that take little at a time', async () => {
   assert.equal(outcome.lines[4999], '{"n":-4999}')
 })
 
-test('only what comes out as it went in, once, keeps its digest', async () => {
+test('an object keeps its digest only if it comes out unchanged, and once', async () => {
   const { batches } = await runStage(dedup, { key: 'n' }, numbers(3))
   const keys = [...(batches[0].digests?.keys ?? [])]
   const outcome = await run(batches, () =>
@@ -103,7 +103,7 @@ test('a stream that fails ends the run, without its message', async () => {
   }
 })
 
-test('what is no record ends the run', async () => {
+test('an output that is not a record ends the run', async () => {
   for (const output of ['text', 7, [], new Date(), { n: Number.NaN }]) {
     await assert.rejects(
       run(openRecords(numbers(1)), () => each(() => [output])),
@@ -112,7 +112,7 @@ test('what is no record ends the run', async () => {
   }
 })
 
-test('a stream that stands still ends the run', async () => {
+test('a stalled stream ends the run', async () => {
   const still: readonly (() => Duplex)[] = [
     () => new Transform({ objectMode: true, transform() {} }),
     () => new Duplex({ objectMode: true, read() {}, write: (_chunk, _encoding, done) => done() }),
