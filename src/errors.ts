@@ -1,89 +1,108 @@
-/** What each error code means to the process that meets it. */
-export interface CodeFacts {
-  /** Exit status of the command line: 0 not a failure, 1 bug, 2 configuration, 3 source, 4 sink, 5 rejects, 6 state, 130 interrupted. */
+/** What an error code means to the caller of the process. */
+export interface ErrorCodeInfo {
+  /**
+   * Exit status of the command line: 0 no failure, 1 bug or failed custom code, 2 configuration, 3
+   * source, 4 sink, 5 rejects, 6 state, 130 interrupted.
+   */
   readonly exit: number
-  /** True when the same operation may succeed if it is tried again. */
+  /** True if the same operation may succeed when it is repeated. */
   readonly retryable: boolean
   readonly summary: string
 }
 
-/** Every error a run can end with. `docs/errors.md` is made from this table. */
+/** Every error that can end a run. `docs/errors.md` is generated from this table. */
 export const errorCodes = {
-  INTERNAL: { exit: 1, retryable: false, summary: 'A defect in Sluice itself.' },
-  LEDGER_MISMATCH: { exit: 1, retryable: false, summary: 'Records went in that did not come out under any name.' },
-  TRANSFORM_FAILED: { exit: 1, retryable: false, summary: 'A custom transform failed and cannot go on.' },
+  INTERNAL: { exit: 1, retryable: false, summary: 'A bug in Sluice.' },
+  LEDGER_MISMATCH: { exit: 1, retryable: false, summary: 'Some records are unaccounted for.' },
+  TRANSFORM_FAILED: { exit: 1, retryable: false, summary: 'A custom transform failed and stopped the run.' },
 
   CONFIG_INVALID: {
     exit: 2,
     retryable: false,
-    summary: 'A pipeline file has problems; each is listed with its place.',
+    summary: 'The pipeline file has problems. Each is listed with its line and column.',
   },
   COMPONENT_LOAD_FAILED: { exit: 2, retryable: false, summary: 'A custom component could not be loaded or created.' },
-  PATH_INVALID: { exit: 2, retryable: false, summary: 'A record path is not written as paths are.' },
-  PIPELINE_NOT_FOUND: { exit: 2, retryable: false, summary: 'No pipeline of that name.' },
+  PATH_INVALID: { exit: 2, retryable: false, summary: 'A record path has invalid syntax.' },
+  PIPELINE_NOT_FOUND: { exit: 2, retryable: false, summary: 'No pipeline has this name.' },
   SCHEMA_INVALID: { exit: 2, retryable: false, summary: 'A JSON schema is missing, is not JSON, or does not compile.' },
-  TESTS_FAILED: { exit: 2, retryable: false, summary: 'A test of a pipeline did not give what it expects.' },
-  UNSUPPORTED: { exit: 2, retryable: false, summary: 'This Node.js does not have what the configuration asks for.' },
-  USAGE: { exit: 2, retryable: false, summary: 'The command line is not understood.' },
-  VALUE_INVALID: { exit: 2, retryable: false, summary: 'A value given to a record is not JSON.' },
+  TESTS_FAILED: { exit: 2, retryable: false, summary: 'At least one pipeline test failed.' },
+  UNSUPPORTED: {
+    exit: 2,
+    retryable: false,
+    summary: 'This version of Node.js, or this component, does not support the requested feature.',
+  },
+  USAGE: { exit: 2, retryable: false, summary: 'The command line is invalid.' },
+  VALUE_INVALID: { exit: 2, retryable: false, summary: 'Custom code set a value that is not JSON.' },
 
   FILE_NOT_FOUND: { exit: 3, retryable: false, summary: 'An input file does not exist or cannot be read.' },
-  INPUT_CORRUPT: { exit: 3, retryable: false, summary: 'An input is cut short or damaged.' },
-  SOURCE_FAILED: { exit: 3, retryable: false, summary: 'A source gave up.' },
-  SOURCE_REFUSED: { exit: 3, retryable: false, summary: 'The API refused the credentials or the query.' },
-  SOURCE_UNAVAILABLE: { exit: 3, retryable: true, summary: 'The API did not answer properly.' },
+  INPUT_CORRUPT: { exit: 3, retryable: false, summary: 'An input is truncated or corrupt.' },
+  SOURCE_FAILED: { exit: 3, retryable: false, summary: 'The source failed.' },
+  SOURCE_REFUSED: { exit: 3, retryable: false, summary: 'The API rejected the credentials or the query.' },
+  SOURCE_UNAVAILABLE: { exit: 3, retryable: true, summary: 'The API did not send a usable response.' },
 
-  SINK_CLOSED: { exit: 0, retryable: false, summary: 'The reader of standard output wants no more.' },
-  SINK_FAILED: { exit: 4, retryable: false, summary: 'A sink gave up.' },
-  SINK_REFUSED: { exit: 4, retryable: false, summary: 'The store refused the credentials, the bucket or an argument.' },
-  SINK_UNAVAILABLE: { exit: 4, retryable: true, summary: 'The store did not answer properly.' },
+  SINK_CLOSED: { exit: 0, retryable: false, summary: 'stdout was closed by its reader (EPIPE).' },
+  SINK_FAILED: { exit: 4, retryable: false, summary: 'The sink failed.' },
+  SINK_REFUSED: {
+    exit: 4,
+    retryable: false,
+    summary: 'The store rejected the credentials, the bucket or an argument.',
+  },
+  SINK_UNAVAILABLE: { exit: 4, retryable: true, summary: 'The store did not send a usable response.' },
 
   REJECTS: { exit: 5, retryable: false, summary: 'Records were rejected and --fail-on-reject is set.' },
 
-  DEDUP_MEMORY: { exit: 6, retryable: false, summary: 'The de-duplication index reached its memory budget.' },
-  DISK_FAILED: { exit: 6, retryable: false, summary: 'The disk under the outbox or the state failed.' },
-  DISK_FULL: { exit: 6, retryable: false, summary: 'No space is left for the outbox or the state.' },
-  OUTBOX_LOST: { exit: 6, retryable: false, summary: 'A committed file is gone before it was published.' },
-  STATE_DAMAGED: { exit: 6, retryable: false, summary: 'The state folder does not agree with itself.' },
+  DEDUP_MEMORY: { exit: 6, retryable: false, summary: 'The deduplication index reached its memory budget.' },
+  DISK_FAILED: { exit: 6, retryable: false, summary: 'A file operation in the outbox or the state folder failed.' },
+  DISK_FULL: { exit: 6, retryable: false, summary: 'The disk of the outbox or the state folder is full.' },
+  OUTBOX_LOST: { exit: 6, retryable: false, summary: 'A committed file disappeared before it was published.' },
+  STATE_DAMAGED: { exit: 6, retryable: false, summary: 'The state folder is inconsistent.' },
   STATE_IN_USE: { exit: 6, retryable: false, summary: 'Another process owns the state.' },
-  STATE_MISMATCH: { exit: 6, retryable: false, summary: 'The state was made by another configuration or version.' },
-  STATE_NOT_FOUND: { exit: 6, retryable: false, summary: 'The pipeline has no state here.' },
-  VERIFY_FAILED: { exit: 6, retryable: false, summary: 'Objects, rejects and state do not agree.' },
+  STATE_MISMATCH: {
+    exit: 6,
+    retryable: false,
+    summary: 'The state was written with a different configuration or by a different version.',
+  },
+  STATE_NOT_FOUND: { exit: 6, retryable: false, summary: 'The pipeline has no state in this folder.' },
+  VERIFY_FAILED: { exit: 6, retryable: false, summary: 'Objects, rejects and state do not match.' },
 
-  INTERRUPTED: { exit: 130, retryable: false, summary: 'Interrupted after a clean commit.' },
-} as const satisfies { [code: string]: CodeFacts }
+  INTERRUPTED: { exit: 130, retryable: false, summary: 'A signal stopped the run after a clean commit.' },
+} as const satisfies { [code: string]: ErrorCodeInfo }
 
 export type ErrorCode = keyof typeof errorCodes
 
-/** Why a record was refused. Custom code adds its own with `record.reject(code)`. */
+/** Why a record was rejected. Custom code adds codes of its own with `record.reject(code)`. */
 export const rejectCodes = {
-  INVALID_JSON: 'The line is not JSON.',
-  INVALID_UTF8: 'The line is not UTF-8.',
-  KEY_MISSING: 'A field of the de-duplication key is absent.',
-  NOT_AN_OBJECT: 'The line is JSON, but not an object.',
-  SCHEMA_VIOLATION: 'The record does not fulfil the schema.',
-  TOO_COMPLEX: "The line's keys meet too many combinations of the pipeline's paths.",
-  TOO_DEEP: 'The line is nested deeper than the limit.',
-  TOO_LONG: 'The line is longer than the limit.',
-  TRANSFORM_FAILED: 'A custom transform threw, or returned what is not a record.',
+  INVALID_JSON: 'The line is not valid JSON.',
+  INVALID_UTF8: 'The line is not valid UTF-8.',
+  KEY_MISSING: 'A field of the dedup key is missing.',
+  NOT_AN_OBJECT: 'The line is valid JSON, but not an object.',
+  SCHEMA_VIOLATION: 'The record does not match the schema.',
+  TOO_COMPLEX: "The line's keys match too many combinations of the pipeline's record paths.",
+  TOO_DEEP: 'The line is nested deeper than `limits.maxDepth`.',
+  TOO_LONG: 'The line is longer than `limits.maxLine`.',
+  TRANSFORM_FAILED: 'A custom transform threw, or returned something that is not a record.',
 } as const
 
 export type RejectCode = keyof typeof rejectCodes
 
 export interface ErrorDetails {
   cause?: unknown
-  /** Overrides the code's own fact where one code covers both, for example a 429 and a 401. */
+  /** Overrides the table where one code covers both cases, for example a 429 and a 401. */
   retryable?: boolean
-  /** The way out, when it is told apart from the message. */
+  /** How to fix the problem, shown below the message. */
   hint?: string
-  /** For a text that a person wrote (a path, a key template, a duration): the character where it goes wrong, from 0, and how many are meant. */
+  /**
+   * For text written by a user (a path, a key template, a duration): index of the first wrong
+   * character, from 0.
+   */
   offset?: number
+  /** How many characters from `offset` on are wrong. */
   length?: number
 }
 
 /**
- * The one error class. The message names the offending name or value and the way out; never a record's content, never a
- * secret. Only `src/cli/main.ts` turns it into an exit status.
+ * The only error class. The message names the offending value and the way out. It never contains a
+ * record's content or a secret. Only `src/cli/main.ts` turns it into an exit status.
  */
 export class SluiceError extends Error {
   readonly code: ErrorCode
@@ -107,7 +126,7 @@ export class SluiceError extends Error {
   }
 }
 
-/** The error itself when it is ours already; otherwise ours around it. */
+/** Returns a `SluiceError` unchanged and wraps any other error. */
 export function asSluiceError(error: unknown, code: ErrorCode, message: string): SluiceError {
   if (error instanceof SluiceError) return error
   return new SluiceError(code, `${message}: ${error instanceof Error ? error.message : String(error)}`, {
@@ -115,7 +134,10 @@ export function asSluiceError(error: unknown, code: ErrorCode, message: string):
   })
 }
 
-/** The code of an error of the operating system or of Node.js, for example `ENOENT`. */
+/**
+ * The code of an operating system or Node.js error, for example `ENOENT`. Undefined for other
+ * errors.
+ */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -10,7 +10,7 @@ import filter from './transforms/filter.ts'
 import redact from './transforms/redact.ts'
 import validate from './transforms/validate.ts'
 
-/** The built-in components, one line each, in the order in which documentation lists them. */
+/** The built-in components, in the order of the documentation. */
 export const components: readonly Declaration[] = [
   // Sources.
   fileSource,
@@ -27,15 +27,15 @@ export const components: readonly Declaration[] = [
   stdout,
 ]
 
-/** A built-in component, or undefined when there is none of that kind and type. */
-export function findComponent(kind: Kind, type: string): Declaration | undefined {
+/** The built-in component of this kind and type, or undefined. */
+export function findComponent(kind: ComponentKind, type: string): Declaration | undefined {
   return components.find((component) => component.kind === kind && component.type === type)
 }
 
-/** The types of a kind that `type:` may name. */
-export function builtInTypes(kind: Kind): string[] {
+/** The values of `type:` that name a built-in component of this kind. */
+export function builtInTypes(kind: ComponentKind): string[] {
   return components.filter((component) => component.kind === kind).map(({ type }) => type)
 }
 
 export type Declaration = SourceDeclaration | TransformDeclaration | SinkDeclaration
-export type Kind = Declaration['kind']
+export type ComponentKind = Declaration['kind']

@@ -1,7 +1,7 @@
 import type { Argv, ArgumentsCamelCase } from 'yargs'
 
 /** A command without its line in the help. */
-export interface Command<Args> {
+export interface CommandDefinition<Args> {
   readonly builder: (parser: Argv) => Argv<Args>
   readonly handler: (args: ArgumentsCamelCase<Args>) => Promise<void>
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { ArgumentsCamelCase, CommandModule } from 'yargs'
-import type { Command } from './command.ts'
+import type { CommandDefinition } from './command.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -50,7 +50,7 @@ export const commands: CommandModule[] = [
 function lazy<Args>(
   command: string,
   describe: string,
-  importCommand: () => Promise<{ readonly command: Command<Args> }>,
+  importCommand: () => Promise<{ readonly command: CommandDefinition<Args> }>,
 ): CommandModule {
   const load = () => {
     // `import` opens all files at once, more than a process may have open; `require` one behind the other, and sooner.

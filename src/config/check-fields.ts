@@ -8,25 +8,26 @@ import { Paths } from '../record/paths/path.ts'
 import { explain, subject } from './explain.ts'
 import type { Folders } from '../fields/formats.ts'
 import { formats } from '../fields/formats.ts'
-import type { Keys, Located, LocatedMap, Place } from './yaml-position.ts'
-import { isIncomplete, keyPlaceAt, nodeAt, partOf, placeAt, problemAt } from './yaml-position.ts'
+import type { Keys, Located, LocatedMap, Location } from './yaml-position.ts'
+import { isIncomplete, keyLocationAt, nodeAt, partOf, locationAt, problemAt } from './yaml-position.ts'
 import type { Problem } from './pipeline.ts'
-import type { Schema } from './schema.ts'
+import type { FieldSchema } from './schema.ts'
 import { branchesOf, childSchemas, strictSchema, typesOf } from './schema.ts'
 
 export interface FieldScope extends Folders {
-  /** Whose fields they are, as messages say it: `sink s3`. */
+  /** Names the component in messages: `sink s3`. */
   readonly owner: string
-  /** Where to point when a key of the root is missing. */
-  readonly place: Place
+  /** Location to report if a key of the root is missing. */
+  readonly location: Location
   readonly problems: Problem[]
-  /** Values of secret fields are collected here. */
+  /** Collects the values of secret fields. */
   readonly secrets: Set<string>
 }
 
 /**
- * Checks a map against declared fields, fills in defaults and converts formats (durations to milliseconds, and so on). All problems are
- * reported; the result is undefined when one of them is an error. Values that depend on variables that are not set are not judged.
+ * Checks a map against declared fields, fills in defaults and converts formats, such as durations
+ * to milliseconds. Reports all problems, and returns undefined if one of them is an error. Skips
+ * checks of values that depend on unset variables.
  */
 export function checkFields<Properties extends TProperties>(
   fields: Properties,
@@ -35,24 +36,24 @@ export function checkFields<Properties extends TProperties>(
 ): Config<Properties> | undefined {
   const schema = strictSchema(fields)
   const problems: Problem[] = []
-  const value = settle([schema], node)
+  const value = jsonValue([schema], node)
   collectSecrets([schema], value, node, { ...scope, problems })
   const validate = compile(schema)
-  if (!validate(value)) problems.push(...faults(validate, node, scope))
+  if (!validate(value)) problems.push(...schemaProblems(validate, node, scope))
   const config = convert(schema, value, [], { ...scope, root: node, workingFolder: scope.root, problems })
   scope.problems.push(...problems)
-  return isSound<Properties>(config, problems) ? config : undefined
+  return isValid<Properties>(config, problems) ? config : undefined
 }
 
-/** What has been checked without an error is a configuration of its fields. */
-function isSound<Properties extends TProperties>(
+/** A type guard: a configuration checked without errors has the type of its fields. */
+function isValid<Properties extends TProperties>(
   config: unknown,
   problems: readonly Problem[],
 ): config is Config<Properties> {
   return config !== undefined && problems.every(({ severity }) => severity !== 'error')
 }
 
-/** Configuration is small and written by its owner: all errors at once cost nothing here, as they would on records. */
+/** `allErrors` is safe here: configuration is small and trusted, unlike records. */
 const ajv = new Ajv({
   allErrors: true,
   verbose: true,
@@ -62,53 +63,57 @@ const ajv = new Ajv({
   validateFormats: false,
 })
 
-function compile(schema: Schema): ValidateFunction {
+function compile(schema: FieldSchema): ValidateFunction {
   return ajv.compile(schema as object)
 }
 
-function faults(validate: ValidateFunction, root: LocatedMap, scope: FieldScope): Problem[] {
+function schemaProblems(validate: ValidateFunction, root: LocatedMap, scope: FieldScope): Problem[] {
   return explain(validate.errors ?? [], root, scope.owner).flatMap(({ keys, key, message, hint }) => {
     if (keys.length > 0 && isIncomplete(nodeAt(root, keys))) return []
-    const place = (key === undefined ? undefined : keyPlaceAt(root, keys, key)) ?? placeAt(root, keys, scope.place)
-    return [problemAt(place, message, { hint })]
+    const location =
+      (key === undefined ? undefined : keyLocationAt(root, keys, key)) ?? locationAt(root, keys, scope.location)
+    return [problemAt(location, message, { hint })]
   })
 }
 
-/** The value as JSON, where text from the environment becomes the number or boolean that is wanted, and unknown text a stand-in. */
-function settle(schemas: readonly Schema[], node: Located): unknown {
+/**
+ * Converts a node to a JSON value. Interpolated text becomes a number or boolean if the schema
+ * expects one. A value with an unset variable is replaced by a placeholder that matches the schema.
+ */
+function jsonValue(schemas: readonly FieldSchema[], node: Located): unknown {
   if (node.kind === 'list') {
     return node.items.map((item, i) =>
-      settle(
+      jsonValue(
         schemas.flatMap((schema) => childSchemas(schema, i)),
         item,
       ),
     )
   }
   if (node.kind === 'map') {
-    const settled = [...node.entries].map(([key, { value }]) => {
+    const members = [...node.entries].map(([key, { value }]) => {
       return [
         key,
-        settle(
+        jsonValue(
           schemas.flatMap((schema) => childSchemas(schema, key)),
           value,
         ),
       ]
     })
-    return Object.fromEntries(settled)
+    return Object.fromEntries(members)
   }
-  if (node.missing === true) return standIn(schemas.flatMap(branchesOf)[0] ?? {}, String(node.value))
+  if (node.missing === true) return placeholder(schemas.flatMap(branchesOf)[0] ?? {}, String(node.value))
   if (node.interpolated === true && typeof node.value === 'string') return retype(schemas, node.value)
   return node.value
 }
 
-function retype(schemas: readonly Schema[], text: string): unknown {
+function retype(schemas: readonly FieldSchema[], text: string): unknown {
   const types = schemas.flatMap(typesOf)
   if (types.length === 0 || types.includes('string')) return text
   if (types.includes('boolean') && /^(true|false)$/.test(text)) return text === 'true'
   return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text
 }
 
-function standIn(schema: Schema, text: string): unknown {
+function placeholder(schema: FieldSchema, text: string): unknown {
   if (schema.default !== undefined) return schema.default
   if (schema.const !== undefined) return schema.const
   if (schema.enum !== undefined) return schema.enum[0]
@@ -121,7 +126,7 @@ function standIn(schema: Schema, text: string): unknown {
 }
 
 function collectSecrets(
-  schemas: readonly Schema[],
+  schemas: readonly FieldSchema[],
   value: unknown,
   node: Located | undefined,
   scope: FieldScope,
@@ -129,9 +134,11 @@ function collectSecrets(
   if (typeof value === 'string' && schemas.some((schema) => branchesOf(schema).some(({ secret }) => secret === true))) {
     if (value === '' || node?.kind !== 'scalar' || node.missing === true) return
     scope.secrets.add(value)
-    if (node.interpolated === true || node.place.file !== scope.place.file) return
-    const hint = 'take it from outside: ${env:NAME} or ${file:PATH}'
-    scope.problems.push(problemAt(node.place, 'a secret is written into the file', { hint, severity: 'warning' }))
+    if (node.interpolated === true || node.location.file !== scope.location.file) return
+    const hint = 'read it from the environment or a file: ${env:NAME} or ${file:PATH}'
+    scope.problems.push(
+      problemAt(node.location, 'plaintext secret in the pipeline file', { hint, severity: 'warning' }),
+    )
     return
   }
   if (value === null || typeof value !== 'object') return
@@ -147,7 +154,7 @@ interface Conversion extends Omit<FieldScope, 'root'> {
   readonly workingFolder: string
 }
 
-function convert(schema: Schema, value: unknown, keys: Keys, scope: Conversion): unknown {
+function convert(schema: FieldSchema, value: unknown, keys: Keys, scope: Conversion): unknown {
   const branches = schema.anyOf ?? schema.oneOf
   if (branches !== undefined) return convertUnion(branches, value, keys, scope)
   if (typeof value === 'string') return convertText(schema, value, keys, scope)
@@ -159,13 +166,22 @@ function convert(schema: Schema, value: unknown, keys: Keys, scope: Conversion):
   )
 }
 
-function convertChild(schema: Schema, key: string | number, value: unknown, keys: Keys, scope: Conversion): unknown {
+function convertChild(
+  schema: FieldSchema,
+  key: string | number,
+  value: unknown,
+  keys: Keys,
+  scope: Conversion,
+): unknown {
   const child = childSchemas(schema, key)[0]
   return child === undefined ? value : convert(child, value, keys, scope)
 }
 
-/** ajv fills in no defaults within alternatives, so each one that fits is asked by itself; the first without a problem is taken. */
-function convertUnion(branches: readonly Schema[], value: unknown, keys: Keys, scope: Conversion): unknown {
+/**
+ * Converts a value with the first matching alternative that reports no problem. Validates each
+ * alternative separately, because ajv fills in no defaults inside `anyOf` and `oneOf`.
+ */
+function convertUnion(branches: readonly FieldSchema[], value: unknown, keys: Keys, scope: Conversion): unknown {
   let first: { value: unknown; problems: Problem[] } | undefined
   for (const branch of branches) {
     const copy = structuredClone(value)
@@ -176,16 +192,20 @@ function convertUnion(branches: readonly Schema[], value: unknown, keys: Keys, s
     first ??= { value: converted, problems }
   }
   if (first === undefined) {
-    // None fits, and that is reported already; what is wrong besides is told of the one that was meant.
-    const meant = branches.filter((branch) => isMeant(branch, value))
-    return meant.length === 1 ? convert(meant[0], value, keys, scope) : value
+    // The mismatch is already reported. If one alternative was clearly meant, report its format
+    // errors too.
+    const likely = branches.filter((branch) => isLikely(branch, value))
+    return likely.length === 1 ? convert(likely[0], value, keys, scope) : value
   }
   scope.problems.push(...first.problems)
   return first.value
 }
 
-/** True when the value has the type of the alternative and its tell-tale members, such as `type: cursor`. */
-function isMeant(branch: Schema, value: unknown): boolean {
+/**
+ * True if the value has the type of the alternative and its constant members, such as `type:
+ * cursor`.
+ */
+function isLikely(branch: FieldSchema, value: unknown): boolean {
   if (branch.type !== (Array.isArray(value) ? 'array' : typeof value)) return false
   if (value === null || typeof value !== 'object') return true
   const members: { readonly [key: string]: unknown } = { ...value }
@@ -194,14 +214,14 @@ function isMeant(branch: Schema, value: unknown): boolean {
   )
 }
 
-function convertText(schema: Schema, text: string, keys: Keys, scope: Conversion): unknown {
+function convertText(schema: FieldSchema, text: string, keys: Keys, scope: Conversion): unknown {
   const format = schema.format === undefined ? undefined : formats[schema.format]
   if (format === undefined) return text
   try {
     return format(text, { folder: scope.folder, root: scope.workingFolder })
   } catch (error) {
     const node = nodeAt(scope.root, keys)
-    if (!isIncomplete(node)) report(error, { text, place: node?.place, keys, scope })
+    if (!isIncomplete(node)) report(error, { text, location: node?.location, keys, scope })
     return text
   }
 }
@@ -212,27 +232,27 @@ function checkCondition(condition: object, keys: Keys, scope: Conversion): objec
       compileCondition({ [path]: test }, new Paths())
     } catch (error) {
       const isPath = error instanceof SluiceError && error.code === 'PATH_INVALID'
-      if (isPath) report(error, { text: path, place: keyPlaceAt(scope.root, keys, path), keys, scope })
+      if (isPath) report(error, { text: path, location: keyLocationAt(scope.root, keys, path), keys, scope })
       else if (!isIncomplete(nodeAt(scope.root, [...keys, path]))) {
-        report(error, { text: '', place: undefined, keys: [...keys, path], scope })
+        report(error, { text: '', location: undefined, keys: [...keys, path], scope })
       }
     }
   }
   return condition
 }
 
-interface Failure {
+interface FailedValue {
   readonly text: string
-  /** Where the text stands, when it was written. */
-  readonly place: Place | undefined
+  /** Location of the text. Undefined for a default value. */
+  readonly location: Location | undefined
   readonly keys: Keys
   readonly scope: Conversion
 }
 
-function report(error: unknown, { text, place, keys, scope }: Failure): void {
+function report(error: unknown, { text, location, keys, scope }: FailedValue): void {
   if (!(error instanceof SluiceError)) throw error
   const { offset, length = 1, message, hint } = error
-  const written = place ?? placeAt(scope.root, keys, scope.place)
-  const exact = place === undefined || offset === undefined ? written : partOf(place, text, offset, length)
+  const written = location ?? locationAt(scope.root, keys, scope.location)
+  const exact = location === undefined || offset === undefined ? written : partOf(location, text, offset, length)
   scope.problems.push(problemAt(exact, `${subject(keys, scope.owner)}: ${message}`, { hint }))
 }

@@ -2,19 +2,19 @@ import type { Config, Finding } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { builtInTypes, components, findComponent } from '../registry.ts'
 import { checkFields } from './check-fields.ts'
-import type { Kind } from '../registry.ts'
-import type { Declaration } from '../registry.ts'
+import type { Declaration, ComponentKind } from '../registry.ts'
 import { isCustom, loadComponent, shortName } from './load-component.ts'
-import type { Located, LocatedMap, Place } from './yaml-position.ts'
-import { isIncomplete, nodeAt, placeAt, problemAt } from './yaml-position.ts'
+import type { Located, LocatedMap, Location } from './yaml-position.ts'
+import { isIncomplete, nodeAt, locationAt, problemAt } from './yaml-position.ts'
 import { suggest } from '../fields/suggest.ts'
 import { pipelineFields, rejectFields } from './pipeline-fields.ts'
 import type { CheckedComponent, CheckedPipeline, PipelineTest, Problem } from './pipeline.ts'
 
 export interface PipelineScope {
   readonly name: string
-  /** The pipeline file as messages show it, and its absolute path. */
+  /** Path of the pipeline file, as shown in messages. */
   readonly file: string
+  /** Absolute path of the pipeline file. */
   readonly path: string
   readonly folder: string
   /** The working directory. */
@@ -23,7 +23,10 @@ export interface PipelineScope {
   readonly secrets: Set<string>
 }
 
-/** Checks a parsed and interpolated pipeline as a whole. All problems are reported; the result is undefined when it cannot be built. */
+/**
+ * Checks a parsed and interpolated pipeline. Reports all problems, and returns undefined if a part
+ * is missing that a run needs.
+ */
 export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Promise<CheckedPipeline | undefined> {
   const top = checkTop(node, scope)
   const rejectOptions = checkRejectOptions(node, scope)
@@ -34,7 +37,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     const component = await checkComponent(section, stages[i] ?? section.kind, scope)
     if (component !== undefined) checked.set(section, component)
   }
-  checkTogether(node, sections, checked, scope)
+  checkCombination(node, sections, checked, scope)
 
   const found = (label: string) => {
     const section = sections.find((one) => one.label === label)
@@ -63,7 +66,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
   }
 }
 
-function isOf<Wanted extends Kind>(
+function isOf<Wanted extends ComponentKind>(
   component: CheckedComponent<Declaration> | undefined,
   kind: Wanted,
 ): component is CheckedComponent<Extract<Declaration, { kind: Wanted }>> {
@@ -73,19 +76,19 @@ function isOf<Wanted extends Kind>(
 type Top = Config<typeof pipelineFields>
 
 function checkTop(node: LocatedMap, scope: PipelineScope): Top | undefined {
-  const top = checkFields(pipelineFields, node, { ...scope, owner: 'the pipeline', place: node.place })
+  const top = checkFields(pipelineFields, node, { ...scope, owner: 'the pipeline', location: node.location })
   if (top === undefined || top.limits.maxLine > 0) return top
   scope.problems.push(
-    problemAt(placeAt(node, ['limits', 'maxLine']), 'limits.maxLine of the pipeline must be more than 0'),
+    problemAt(locationAt(node, ['limits', 'maxLine']), 'limits.maxLine of the pipeline must be greater than 0'),
   )
   return undefined
 }
 
 function checkRejectOptions(node: LocatedMap, scope: PipelineScope): CheckedPipeline['rejectOptions'] | undefined {
   const rejects = node.entries.get('rejects')?.value
-  const place = placeAt(node, ['rejects'])
+  const location = locationAt(node, ['rejects'])
   const own = rejects?.kind === 'map' ? pick(rejects, (key) => key in rejectFields) : pick(node, () => false)
-  return checkFields(rejectFields, own, { ...scope, owner: 'rejects', place })
+  return checkFields(rejectFields, own, { ...scope, owner: 'rejects', location })
 }
 
 function pick(node: LocatedMap, wanted: (key: string) => boolean): LocatedMap {
@@ -94,43 +97,44 @@ function pick(node: LocatedMap, wanted: (key: string) => boolean): LocatedMap {
 
 function testsOf(top: Top, node: LocatedMap): PipelineTest[] {
   const list = node.entries.get('tests')?.value
-  return top.tests.map((test, i) => ({ ...test, line: nodeAt(list, [i])?.place.line ?? 1 }))
+  return top.tests.map((test, i) => ({ ...test, line: nodeAt(list, [i])?.location.line ?? 1 }))
 }
 
-/** A part of the file that holds one component. */
+/** A section of the file that configures one component. */
 interface Section {
-  readonly kind: Kind
-  /** How messages name it before its type is known. */
+  readonly kind: ComponentKind
+  /** Names the section in messages while its type is unknown: `sink`, `transforms[0]`. */
   readonly label: string
   readonly node: LocatedMap
-  /** The key or list entry under which it stands. */
-  readonly place: Place
+  /** Location of its key or list entry. */
+  readonly location: Location
 }
 
 function sectionsOf(root: LocatedMap): Section[] {
-  const at = (kind: Kind, key: string) => sectionAt(kind, key, root.entries.get(key)?.value, placeAt(root, [key]))
+  const at = (kind: ComponentKind, key: string) =>
+    sectionAt(kind, key, root.entries.get(key)?.value, locationAt(root, [key]))
   const transforms = root.entries.get('transforms')?.value
   return [
     ...at('source', 'source'),
     ...(transforms?.kind === 'list'
-      ? transforms.items.flatMap((item, i) => sectionAt('transform', `transforms[${i}]`, item, item.place))
+      ? transforms.items.flatMap((item, i) => sectionAt('transform', `transforms[${i}]`, item, item.location))
       : []),
     ...at('sink', 'sink'),
     ...at('sink', 'rejects').flatMap(withoutOptions),
   ]
 }
 
-/** Without a sink of their own rejects are kept in the state folder alone. */
+/** `rejects` without a sink has options only: rejects then stay in the state folder. */
 function withoutOptions(section: Section): Section[] {
   const node = pick(section.node, (key) => !(key in rejectFields))
   return node.entries.size === 0 && section.node.entries.size > 0 ? [] : [{ ...section, node }]
 }
 
-function sectionAt(kind: Kind, label: string, node: Located | undefined, place: Place): Section[] {
-  return node?.kind === 'map' ? [{ kind, label, node, place }] : []
+function sectionAt(kind: ComponentKind, label: string, node: Located | undefined, location: Location): Section[] {
+  return node?.kind === 'map' ? [{ kind, label, node, location }] : []
 }
 
-/** The type, and from its second use on the type and a number: `redact`, `redact-2`. */
+/** The stage is the short type. From its second use on, a number follows: `redact`, `redact-2`. */
 function stageNames(sections: readonly Section[]): string[] {
   const used = new Map<string, number>()
   return sections.map(({ node, kind }) => {
@@ -151,47 +155,50 @@ async function checkComponent(
   const declaration = await findDeclaration(section, scope)
   if (declaration === undefined) return undefined
 
-  const place = placeAt(node, ['type'])
+  const location = locationAt(node, ['type'])
   const owner = `${label === 'rejects' ? 'rejects' : kind} ${declaration.type}`
   const options: LocatedMap = { ...node, entries: new Map([...node.entries].filter(([key]) => key !== 'type')) }
-  const config = await checkOptions(declaration, options, { ...scope, stage, owner, place })
+  const config = await checkOptions(declaration, options, { ...scope, stage, owner, location })
   return config && { declaration, config, stage }
 }
 
 interface OptionsScope extends Pick<PipelineScope, 'name' | 'folder' | 'root' | 'problems' | 'secrets'> {
   readonly stage: string
   readonly owner: string
-  /** Where to point when an option is missing. */
-  readonly place: Place
+  /** Location to report if an option is missing. */
+  readonly location: Location
 }
 
-/** Checks the options of a component by its fields and by its own check. All problems are reported; undefined when one is an error. */
+/**
+ * Checks the options of a component against its fields and with its own check. Reports all problems,
+ * and returns undefined if one of them is an error.
+ */
 export async function checkOptions(
   declaration: Declaration,
   options: LocatedMap,
   scope: OptionsScope,
 ): Promise<CheckedComponent<Declaration>['config'] | undefined> {
-  const { stage, owner, place } = scope
+  const { stage, owner, location } = scope
   try {
     const config = checkFields(declaration.fields, options, scope)
     if (config === undefined) return undefined
     const context = { pipeline: scope.name, stage, folder: scope.folder }
     const findings = (await declaration.check?.(config, context)) ?? []
-    let sound = true
-    for (const finding of findings) sound = addFinding(finding, options, scope) && sound
-    return sound ? config : undefined
+    let isValid = true
+    for (const finding of findings) isValid = addFinding(finding, options, scope) && isValid
+    return isValid ? config : undefined
   } catch (error) {
-    const { message, hint } = asSluiceError(error, 'COMPONENT_LOAD_FAILED', 'its check failed')
-    scope.problems.push(problemAt(place, `${owner}: ${message}`, { hint }))
+    const { message, hint } = asSluiceError(error, 'COMPONENT_LOAD_FAILED', 'the check of this component failed')
+    scope.problems.push(problemAt(location, `${owner}: ${message}`, { hint }))
     return undefined
   }
 }
 
 async function findDeclaration(
-  { kind, label, node, place }: Section,
+  { kind, label, node, location }: Section,
   scope: PipelineScope,
 ): Promise<Declaration | undefined> {
-  const refuse = (where: Place, message: string, hint?: string): undefined => {
+  const refuse = (where: Location, message: string, hint?: string): undefined => {
     scope.problems.push(problemAt(where, message, { hint }))
   }
   const known = builtInTypes(kind)
@@ -199,45 +206,45 @@ async function findDeclaration(
   const type = node.entries.get('type')?.value
   if (type === undefined) {
     const without =
-      label === 'rejects' ? `; without a sink it has ${Object.keys(rejectFields).join(' and ')} alone` : ''
-    return refuse(place, `${label} needs the key "type"`, `type: one of ${legal}${without}`)
+      label === 'rejects' ? `; without a sink, only ${Object.keys(rejectFields).join(' and ')} are allowed` : ''
+    return refuse(location, `${label} is missing the key "type"`, `type: one of ${legal}${without}`)
   }
   if (isIncomplete(type)) return undefined
   if (type.kind !== 'scalar' || typeof type.value !== 'string') {
-    return refuse(type.place, `type of ${label} must be text`, `one of ${legal}`)
+    return refuse(type.location, `type of ${label} must be a string`, `one of ${legal}`)
   }
   if (!isCustom(type.value)) {
     const declaration = findComponent(kind, type.value)
     if (declaration !== undefined) return declaration
     const other = components.find((component) => component.type === type.value)
     if (other !== undefined)
-      return refuse(type.place, `${type.value} is a ${other.kind}, not a ${kind}`, `${kind} types: ${legal}`)
-    return refuse(type.place, `unknown ${kind} type "${type.value}"`, suggest(type.value, known, `${kind} types`))
+      return refuse(type.location, `${type.value} is a ${other.kind}, not a ${kind}`, `${kind} types: ${legal}`)
+    return refuse(type.location, `unknown ${kind} type "${type.value}"`, suggest(type.value, known, `${kind} types`))
   }
   try {
     return await loadComponent(type.value, kind, { file: scope.path, root: scope.root })
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error
-    return refuse(type.place, error.message, error.hint)
+    return refuse(type.location, error.message, error.hint)
   }
 }
 
-function addFinding(finding: Finding, node: LocatedMap, { place, owner, problems }: OptionsScope): boolean {
+function addFinding(finding: Finding, node: LocatedMap, { location, owner, problems }: OptionsScope): boolean {
   const { at, message, hint, severity = 'error' } = finding
   if (at.length > 0 && isIncomplete(nodeAt(node, at))) return true
-  problems.push(problemAt(placeAt(node, at, place), `${owner}: ${message}`, { hint, severity }))
+  problems.push(problemAt(locationAt(node, at, location), `${owner}: ${message}`, { hint, severity }))
   return severity !== 'error'
 }
 
-/** What only the whole file can tell. */
-function checkTogether(
+/** Checks rules that involve more than one section. */
+function checkCombination(
   root: LocatedMap,
   sections: readonly Section[],
   checked: ReadonlyMap<Section, CheckedComponent<Declaration>>,
   { problems }: PipelineScope,
 ): void {
   const refuse = (section: Section, message: string, hint: string) => {
-    problems.push(problemAt(placeAt(section.node, ['type']), message, { hint }))
+    problems.push(problemAt(locationAt(section.node, ['type']), message, { hint }))
   }
   const typeOf = ({ node }: Section) => {
     const type = nodeAt(node, ['type'])
@@ -249,7 +256,7 @@ function checkTogether(
     return declaration?.kind === 'transform' && declaration.dedup !== undefined
   })
   for (const extra of dedups.slice(1)) {
-    refuse(extra, 'a pipeline has one dedup transform at most', 'name all fields of the key in the first one')
+    refuse(extra, 'a pipeline can have only one dedup transform', 'list all fields of the key in the first one')
   }
 
   const allow = root.entries.get('allowRepeats')
@@ -257,22 +264,22 @@ function checkTogether(
   for (const section of sections) {
     const declaration = declarationOf(section)
     if (declaration?.kind === 'source' && declaration.repeats && dedups.length === 0 && !allowed) {
-      const message = `source ${declaration.type} may yield a record more than once, and no dedup transform is behind it`
-      refuse(section, message, 'add "- type: dedup" to transforms, or write allowRepeats: true at the top level')
+      const message = `source ${declaration.type} may read a record more than once, but there is no dedup transform`
+      refuse(section, message, 'add "- type: dedup" to transforms, or set allowRepeats: true at the top level')
     }
     if (section.label === 'rejects' && declaration?.kind === 'sink' && declaration.delivers !== 'objects') {
       const sinks = components.filter((one) => one.kind === 'sink' && one.delivers === 'objects')
       const hint = `use one of ${sinks.map(({ type }) => type).join(', ')}`
-      refuse(section, `rejects go to an object sink, which ${declaration.type} is not`, hint)
+      refuse(section, `rejects need an object sink, but ${declaration.type} is a stream sink`, hint)
     }
   }
   if (allowed && allow !== undefined && dedups.length > 0) {
-    const message = 'allowRepeats has no effect in front of a dedup transform'
+    const message = 'allowRepeats has no effect together with a dedup transform'
     problems.push(problemAt(allow.key, message, { hint: 'remove one of the two', severity: 'warning' }))
   }
 }
 
-/** A component whose options are wrong is still known by its type. */
+/** Finds a component by its type alone, for sections whose options are invalid. */
 function builtInOf({ kind }: Section, type: unknown): Declaration | undefined {
   return typeof type === 'string' ? findComponent(kind, type) : undefined
 }

@@ -3,23 +3,24 @@ import type { Keys, Located } from './yaml-position.ts'
 import { nodeAt } from './yaml-position.ts'
 import { closest, suggest } from '../fields/suggest.ts'
 import { keysText } from './override.ts'
-import type { Schema } from './schema.ts'
+import type { FieldSchema } from './schema.ts'
 import { branchesOf, isSchema, typesOf, wordsOf } from './schema.ts'
 
-/** What is wrong at a place of a configuration, in words. */
-export interface Fault {
+/** An error at a location in a configuration, in words. */
+export interface Explanation {
   readonly keys: Keys
-  /** Set when a key itself is wrong, not its value: a key of the map at `keys`. */
+  /** Set if a key of the map at `keys` is wrong, rather than a value. */
   readonly key?: string
   readonly message: string
-  readonly hint?: string
+  readonly hint?: string | undefined
 }
 
 /**
- * ajv's errors (with `verbose` and `allErrors`) in words. One mistake gives one fault: of the alternatives of a union only the
- * likeliest is explained, and a key that is missing because it was mistyped is told once.
+ * Explains ajv's errors (created with `verbose` and `allErrors`). Each mistake yields one
+ * explanation: only the likeliest alternative of a union is explained, and a mistyped required key
+ * is not reported as missing too.
  */
-export function explain(errors: readonly ErrorObject[], root: Located, owner: string): Fault[] {
+export function explain(errors: readonly ErrorObject[], root: Located, owner: string): Explanation[] {
   const unions = errors.filter(({ keyword }) => keyword === 'anyOf' || keyword === 'oneOf')
   const outermost = unions.filter((union) => !unions.some((other) => other !== union && isWithin(union, other)))
   const plain = errors.filter((error) => !unions.includes(error) && !unions.some((union) => isWithin(error, union)))
@@ -29,7 +30,7 @@ export function explain(errors: readonly ErrorObject[], root: Located, owner: st
   ]
 }
 
-/** `bucket of sink s3`, or the owner alone for its root. */
+/** Names a value in messages: `bucket of sink s3`. The owner alone if there are no keys. */
 export function subject(keys: Keys, owner: string): string {
   return keys.length === 0 ? owner : `${keysText(keys)} of ${owner}`
 }
@@ -52,16 +53,14 @@ function isMistyped({ keyword, instancePath, params }: ErrorObject, all: readonl
   )
 }
 
-function explainOne(error: ErrorObject, root: Located, owner: string): Fault[] {
+function explainOne(error: ErrorObject, root: Located, owner: string): Explanation[] {
   const keys = keysOf(error, root)
   const schema = schemaAround(error)
   const node = nodeAt(root, keys)
   const what = subject(keys, owner)
   const { params } = error
-  const fault = (message: string, hint?: string): Fault[] => [
-    { keys, message, ...(hint === undefined ? {} : { hint }) },
-  ]
-  const rule = (words: string): Fault[] => fault(`${what} ${words}`, exampleHint(schema))
+  const explanation = (message: string, hint?: string): Explanation[] => [{ keys, message, hint }]
+  const rule = (words: string): Explanation[] => explanation(`${what} ${words}`, exampleHint(schema))
   const limit = String(params['limit'])
   if (error.propertyName !== undefined && error.keyword !== 'propertyNames') return []
 
@@ -69,48 +68,49 @@ function explainOne(error: ErrorObject, root: Located, owner: string): Fault[] {
     case 'additionalProperties': {
       const key = String(params['additionalProperty'])
       const known = Object.keys(schema.properties ?? {})
-      const hint = known.length === 0 ? 'it takes no options' : suggest(key, known, 'known keys')
+      const hint = known.length === 0 ? 'this component has no options' : suggest(key, known, 'known keys')
       return [{ keys, key, message: `unknown key "${key}" in ${what}`, hint }]
     }
     case 'required': {
       const key = String(params['missingProperty'])
       const description = schema.properties?.[key]?.description
-      return fault(`${what} needs the key "${key}"`, description === undefined ? undefined : `${key}: ${description}`)
+      return explanation(
+        `${what} is missing the key "${key}"`,
+        description === undefined ? undefined : `${key}: ${description}`,
+      )
     }
     case 'type':
-      return fault(...wrongType(what, schema, node))
+      return explanation(...wrongType(what, schema, node))
     case 'enum':
     case 'const':
-      return fault(...wrongWord(what, schema, node))
+      return explanation(...wrongWord(what, schema, node))
     case 'minimum':
-      return rule(`must be ${limit} or more, but is ${valueText(node, schema)}`)
+      return rule(`must be at least ${limit}, but is ${valueText(node, schema)}`)
     case 'maximum':
-      return rule(`must be ${limit} or less, but is ${valueText(node, schema)}`)
+      return rule(`must be at most ${limit}, but is ${valueText(node, schema)}`)
     case 'exclusiveMinimum':
-      return rule(`must be more than ${limit}, but is ${valueText(node, schema)}`)
+      return rule(`must be greater than ${limit}, but is ${valueText(node, schema)}`)
     case 'exclusiveMaximum':
       return rule(`must be less than ${limit}, but is ${valueText(node, schema)}`)
     case 'multipleOf':
       return rule(`must be a multiple of ${String(params['multipleOf'])}, but is ${valueText(node, schema)}`)
     case 'minLength':
-      return rule(limit === '1' ? 'must not be empty' : `must have ${limit} characters or more`)
+      return rule(limit === '1' ? 'must not be empty' : `must have at least ${limit} characters`)
     case 'maxLength':
-      return rule(`must have ${limit} characters or less`)
+      return rule(`must have at most ${limit} characters`)
     case 'pattern':
-      return rule(`does not have the right form: ${valueText(node, schema)} does not match /${schema.pattern}/`)
+      return rule(`must match /${schema.pattern}/, but is ${valueText(node, schema)}`)
     case 'minItems':
-      return rule(limit === '1' ? 'must not be an empty list' : `must have ${limit} entries or more`)
+      return rule(limit === '1' ? 'must not be an empty list' : `must have at least ${limit} entries`)
     case 'maxItems':
-      return rule(`must have ${limit} entries or less`)
+      return rule(`must have at most ${limit} entries`)
     case 'minProperties':
-      return rule(limit === '1' ? 'must not be an empty map' : `must have ${limit} keys or more`)
+      return rule(limit === '1' ? 'must not be an empty map' : `must have at least ${limit} keys`)
     case 'maxProperties':
-      return rule(`must have ${limit} keys or less`)
+      return rule(`must have at most ${limit} keys`)
     case 'uniqueItems': {
-      const twin = Number(params['i'])
-      return [
-        { keys: [...keys, twin], message: `${subject([...keys, twin], owner)} is there twice`, hint: 'remove one' },
-      ]
+      const duplicate = [...keys, Number(params['i'])]
+      return [{ keys: duplicate, message: `${subject(duplicate, owner)} is listed twice`, hint: 'remove one of them' }]
     }
     case 'propertyNames': {
       const key = String(params['propertyName'])
@@ -119,21 +119,21 @@ function explainOne(error: ErrorObject, root: Located, owner: string): Fault[] {
     case 'if':
       return []
     default:
-      return rule(`breaks the rule "${error.keyword}" of its schema`)
+      return rule(`violates the rule "${error.keyword}" of its schema`)
   }
 }
 
-function explainUnion(union: ErrorObject, errors: readonly ErrorObject[], root: Located, owner: string): Fault[] {
+function explainUnion(union: ErrorObject, errors: readonly ErrorObject[], root: Located, owner: string): Explanation[] {
   const keys = keysOf(union, root)
   const node = nodeAt(root, keys)
   const schema = schemaAround(union)
   const what = subject(keys, owner)
   const inner = errors.filter((error) => isWithin(error, union))
   const hint = exampleHint(schema)
-  if (inner.length === 0) return [{ keys, message: `${what} fits more than one of its alternatives` }]
+  if (inner.length === 0) return [{ keys, message: `${what} matches more than one of its alternatives` }]
   if (wordsOf(schema) !== undefined) {
-    const [message, words] = wrongWord(what, schema, node)
-    return [{ keys, message, ...(words === undefined ? {} : { hint: words }) }]
+    const [message, suggestion] = wrongWord(what, schema, node)
+    return [{ keys, message, hint: suggestion }]
   }
 
   const branches = (schema.anyOf ?? schema.oneOf ?? []).map((_, i) =>
@@ -141,8 +141,8 @@ function explainUnion(union: ErrorObject, errors: readonly ErrorObject[], root: 
   )
   const fitting = branches.filter((own) => !own.some((error) => isWrongType(error, union)))
   if (fitting.length === 0) {
-    const [message, quote] = wrongType(what, schema, node)
-    return [{ keys, message, ...((quote ?? hint) === undefined ? {} : { hint: quote ?? hint! }) }]
+    const [message, fix] = wrongType(what, schema, node)
+    return [{ keys, message, hint: fix ?? hint }]
   }
   const meant = fitting.filter((own) => !own.some((error) => isDiscriminator(error, union)))
   if (meant.length === 0) return explainDiscriminator(fitting, union, root, owner)
@@ -154,7 +154,7 @@ function isWrongType({ keyword, instancePath }: ErrorObject, union: ErrorObject)
   return keyword === 'type' && instancePath === union.instancePath
 }
 
-/** A member of few words that tells the alternatives apart, such as `type: cursor`. */
+/** True if the error is about the member that selects the alternative, such as `type: cursor`. */
 function isDiscriminator({ keyword, instancePath }: ErrorObject, union: ErrorObject): boolean {
   const below = instancePath.slice(union.instancePath.length)
   return keyword === 'const' && below.lastIndexOf('/') === 0
@@ -165,7 +165,7 @@ function explainDiscriminator(
   union: ErrorObject,
   root: Located,
   owner: string,
-): Fault[] {
+): Explanation[] {
   const errors = fitting.flat().filter((error) => isDiscriminator(error, union))
   const first = errors[0]
   if (first === undefined) return []
@@ -174,20 +174,20 @@ function explainDiscriminator(
     .map(({ params }) => params['allowedValue'])
   const keys = keysOf(first, root)
   const [message, hint] = wrongWord(subject(keys, owner), { enum: [...new Set(words)] }, nodeAt(root, keys))
-  return [{ keys, message, ...(hint === undefined ? {} : { hint }) }]
+  return [{ keys, message, hint }]
 }
 
-function wrongType(what: string, schema: Schema, node: Located | undefined): [string, string?] {
+function wrongType(what: string, schema: FieldSchema, node: Located | undefined): [string, string?] {
   const types = typesOf(schema)
   const wanted = [...new Set(branchesOf(schema).map(typeWords))].join(' or ')
   if (node?.kind === 'scalar' && node.plain === '' && node.value === null) {
-    return [`${what} has no value`, `write ${wanted} behind the colon, or remove the key`]
+    return [`${what} has no value`, `write ${wanted} after the colon, or remove the key`]
   }
   const unit = branchesOf(schema).find(({ format }) => format === 'duration' || format === 'size')?.format
   if (unit !== undefined && node?.kind === 'scalar' && typeof node.value === 'number') {
     const units = unit === 'duration' ? ['ms', 's', 'm'] : ['B', 'KiB', 'MiB']
-    const spelled = units.map((name) => `${node.value}${name}`).join(', ')
-    return [`${what} needs a unit: ${node.plain ?? node.value} is a bare number`, `write one of ${spelled}`]
+    const examples = units.map((name) => `${node.value}${name}`).join(', ')
+    return [`${what} needs a unit: ${node.plain ?? node.value} is a bare number`, `for example ${examples}`]
   }
   if (
     types.includes('string') &&
@@ -196,8 +196,8 @@ function wrongType(what: string, schema: Schema, node: Located | undefined): [st
     typeof node.value !== 'string'
   ) {
     const read =
-      node.value === null ? 'as nothing' : `as ${typeof node.value === 'number' ? 'the number ' : ''}${node.value}`
-    return [`${what} must be text, but YAML reads ${node.plain} ${read}`, `quote it: "${node.plain}"`]
+      node.value === null ? 'as null' : `as ${typeof node.value === 'number' ? 'the number ' : ''}${node.value}`
+    return [`${what} must be a string, but YAML reads ${node.plain} ${read}`, `quote it: "${node.plain}"`]
   }
   const message = `${what} must be ${wanted}, but is ${valueText(node, schema)}`
   if (types.includes('boolean') && node?.kind === 'scalar') return [message, booleanHint(String(node.value))]
@@ -206,7 +206,7 @@ function wrongType(what: string, schema: Schema, node: Located | undefined): [st
   }
   return [
     message,
-    types.includes('array') && !types.includes('object') ? 'write [one, two], or one "- entry" a line' : undefined,
+    types.includes('array') && !types.includes('object') ? 'write [one, two], or one "- entry" per line' : undefined,
   ]
 }
 
@@ -216,7 +216,7 @@ function booleanHint(text: string): string | undefined {
   return undefined
 }
 
-function wrongWord(what: string, schema: Schema, node: Located | undefined): [string, string?] {
+function wrongWord(what: string, schema: FieldSchema, node: Located | undefined): [string, string?] {
   const words = (wordsOf(schema) ?? []).map(String)
   const text = node?.kind === 'scalar' ? String(node.value) : ''
   const near = closest(text, words)
@@ -228,14 +228,14 @@ function list(words: readonly string[]): string {
   return words.length === 1 ? `"${words[0]}"` : `one of ${words.join(', ')}`
 }
 
-function typeWords(schema: Schema): string {
+function typeWords(schema: FieldSchema): string {
   if (schema.format === 'duration') return 'a duration such as 30s or 5m'
   if (schema.format === 'size') return 'a size such as 64KiB or 128MiB'
   if (schema.const !== undefined) return JSON.stringify(schema.const)
   if (schema.enum !== undefined) return `one of ${schema.enum.join(', ')}`
   const words = {
-    string: 'text',
-    integer: 'a whole number',
+    string: 'a string',
+    integer: 'an integer',
     number: 'a number',
     boolean: 'true or false',
     null: 'null',
@@ -246,7 +246,7 @@ function typeWords(schema: Schema): string {
     .join(' or ')
 }
 
-function valueText(node: Located | undefined, schema: Schema): string {
+function valueText(node: Located | undefined, schema: FieldSchema): string {
   if (node === undefined) return 'something else'
   if (node.kind !== 'scalar') return node.kind === 'list' ? 'a list' : 'a map'
   if (schema.secret === true) return 'something else'
@@ -254,21 +254,21 @@ function valueText(node: Located | undefined, schema: Schema): string {
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}..."` : text
 }
 
-/** Longest value that a message repeats. */
+/** Values are truncated to this length in messages. */
 const MAX_SHOWN = 60
 
-function exampleHint(schema: Schema): string | undefined {
+function exampleHint(schema: FieldSchema): string | undefined {
   const example = schema.examples?.[0]
   return example === undefined
     ? undefined
     : `for example ${typeof example === 'string' ? example : JSON.stringify(example)}`
 }
 
-function schemaAround(error: ErrorObject): Schema {
+function schemaAround(error: ErrorObject): FieldSchema {
   return isSchema(error.parentSchema) ? error.parentSchema : {}
 }
 
-/** JSON pointer to keys; an index is a number where the node is a list. */
+/** Converts a JSON pointer to keys. List indexes become numbers. */
 function keysOf({ instancePath }: ErrorObject, root: Located): Keys {
   const keys: (string | number)[] = []
   for (const part of instancePath.split('/').slice(1)) {

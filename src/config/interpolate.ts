@@ -1,40 +1,44 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { partOf, problemAt } from './yaml-position.ts'
-import type { Entry, Located, LocatedScalar, Place } from './yaml-position.ts'
+import type { Entry, Located, LocatedScalar, Location } from './yaml-position.ts'
 import { closest } from '../fields/suggest.ts'
 import type { Problem } from './pipeline.ts'
 import { systemCode } from '../errors.ts'
 
-export interface Surroundings {
+export interface InterpolationScope {
   readonly env: { readonly [name: string]: string | undefined }
-  /** `run`: what is missing is an error. `check` and `test`: it is a warning, and a stand-in takes its place. */
+  /**
+   * `run`: an unset variable or a missing file is an error. `check` and `test`: it is a warning,
+   * and a placeholder replaces the value.
+   */
   readonly mode: 'run' | 'check' | 'test'
-  /** Folder of the pipeline file: `${file:}` is relative to it. */
+  /** Folder of the pipeline file. Paths in `${file:}` are relative to it. */
   readonly folder: string
   readonly problems: Problem[]
-  /** Contents of files are collected here: they are secret. */
+  /** Collects the contents of files, which are secret. */
   readonly secrets: Set<string>
 }
 
 /**
- * Resolves `${env:NAME}`, `${env:NAME:-default}` (also when the variable is empty) and `${file:PATH}` (one line feed at its end removed)
- * in every text value; `$${` is a plain `${`. What comes in is text and is not looked at again.
+ * Resolves `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}` in every string value. The
+ * default also replaces an empty variable. One line break at the end of a file is removed. `$${` is
+ * a literal `${`. Inserted text is not interpolated again.
  */
-export function interpolate(node: Located, around: Surroundings): Located {
-  if (node.kind === 'list') return { ...node, items: node.items.map((item) => interpolate(item, around)) }
-  if (node.kind === 'scalar') return interpolateScalar(node, around)
+export function interpolate(node: Located, scope: InterpolationScope): Located {
+  if (node.kind === 'list') return { ...node, items: node.items.map((item) => interpolate(item, scope)) }
+  if (node.kind === 'scalar') return interpolateScalar(node, scope)
   const entries = new Map<string, Entry>()
-  for (const [key, entry] of node.entries) entries.set(key, { ...entry, value: interpolate(entry.value, around) })
+  for (const [key, entry] of node.entries) entries.set(key, { ...entry, value: interpolate(entry.value, scope) })
   return { ...node, entries }
 }
 
-/** Largest file of a `${file:}` in bytes: it is a key or a token, not data. */
+/** Largest file for `${file:}` in bytes. Such files contain a key or a token, not data. */
 const MAX_FILE_BYTES = 64 * 1024
 
 const FORM = /\$\$\{|\$\{([^}]*)(\}?)/g
 
-function interpolateScalar(node: LocatedScalar, around: Surroundings): LocatedScalar {
+function interpolateScalar(node: LocatedScalar, scope: InterpolationScope): LocatedScalar {
   const { value } = node
   if (typeof value !== 'string' || !value.includes('${')) return node
   let interpolated = false
@@ -42,82 +46,84 @@ function interpolateScalar(node: LocatedScalar, around: Surroundings): LocatedSc
   const text = value.replace(FORM, (form: string, inside: string | undefined, end: string, offset: number) => {
     if (inside === undefined) return '${'
     interpolated = true
-    const place = partOf(node.place, value, offset, form.length)
-    const found = end === '' ? malformed(form, inside, place, around) : resolveForm(form, inside, place, around)
+    const location = partOf(node.location, value, offset, form.length)
+    const found = end === '' ? malformed(form, inside, location, scope) : resolveForm(form, inside, location, scope)
     if (found === undefined) missing = true
     return found ?? 'unset'
   })
   return { ...node, value: text, ...(interpolated ? { interpolated } : {}), ...(missing ? { missing } : {}) }
 }
 
-function resolveForm(form: string, inside: string, place: Place, around: Surroundings): string | undefined {
+function resolveForm(form: string, inside: string, location: Location, scope: InterpolationScope): string | undefined {
   const env = /^env:([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/.exec(inside)
-  if (env !== null) return fromEnvironment(env[1] ?? '', env[2], place, around)
+  if (env !== null) return fromEnvironment(env[1] ?? '', env[2], location, scope)
   const file = /^file:(\S.*)$/.exec(inside)
-  if (file !== null) return fromFile(file[1] ?? '', place, around)
-  return malformed(form, inside, place, around)
+  if (file !== null) return fromFile(file[1] ?? '', location, scope)
+  return malformed(form, inside, location, scope)
 }
 
 function fromEnvironment(
   name: string,
   fallback: string | undefined,
-  place: Place,
-  around: Surroundings,
+  location: Location,
+  scope: InterpolationScope,
 ): string | undefined {
-  const value = around.env[name]
+  const value = scope.env[name]
   if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
   if (value !== undefined) return value
   const near = closest(
     name,
-    Object.keys(around.env).filter((key) => around.env[key] !== undefined),
+    Object.keys(scope.env).filter((key) => scope.env[key] !== undefined),
   )
-  const meant = near === undefined ? '' : `did you mean ${near}, which is set? `
-  around.problems.push(
-    problemAt(place, `the environment variable ${name} is not set`, {
-      hint: `${meant}set it, or give a default: \${env:${name}:-default}`,
-      severity: severityOf(around),
+  const suggestion = near === undefined ? '' : `did you mean ${near}, which is set? `
+  scope.problems.push(
+    problemAt(location, `the environment variable ${name} is not set`, {
+      hint: `${suggestion}set it, or add a default: \${env:${name}:-default}`,
+      severity: severityOf(scope),
     }),
   )
   return undefined
 }
 
-function fromFile(path: string, place: Place, around: Surroundings): string | undefined {
-  const absolute = resolve(around.folder, path)
+function fromFile(path: string, location: Location, scope: InterpolationScope): string | undefined {
+  const absolute = resolve(scope.folder, path)
   try {
     const { size } = statSync(absolute)
     if (size > MAX_FILE_BYTES) {
-      around.problems.push(problemAt(place, `the file ${path} has ${size} bytes; ${MAX_FILE_BYTES} are allowed`))
+      scope.problems.push(problemAt(location, `the file ${path} has ${size} bytes, but the limit is ${MAX_FILE_BYTES}`))
       return undefined
     }
     const text = readFileSync(absolute, 'utf8').replace(/\r?\n$/, '')
-    if (text !== '') around.secrets.add(text)
+    if (text !== '') scope.secrets.add(text)
     return text
   } catch (error) {
     const code = systemCode(error) ?? 'unknown error'
-    around.problems.push(
-      problemAt(place, `the file ${path} cannot be read (${code})`, {
-        hint: `it is looked for at ${absolute}`,
-        severity: severityOf(around),
+    scope.problems.push(
+      problemAt(location, `the file ${path} cannot be read (${code})`, {
+        hint: `resolved path: ${absolute}`,
+        severity: severityOf(scope),
       }),
     )
     return undefined
   }
 }
 
-function malformed(form: string, inside: string, place: Place, around: Surroundings): undefined {
-  around.problems.push(problemAt(place, `"${form}" is not a known form of \${...}`, { hint: rightForm(form, inside) }))
+function malformed(form: string, inside: string, location: Location, scope: InterpolationScope): undefined {
+  scope.problems.push(
+    problemAt(location, `"${form}" is not a valid \${...} expression`, { hint: correctForm(form, inside) }),
+  )
   return undefined
 }
 
-function rightForm(form: string, inside: string): string {
-  if (!form.endsWith('}')) return `close it with }, or write $${form.slice(0, 2)} for the plain text`
+function correctForm(form: string, inside: string): string {
+  if (!form.endsWith('}')) return `close it with }, or write $${form.slice(0, 2)} for a literal \${`
   const name = /^\s*(?:\$|env[.:]?)?\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?::?-(.*))?$/i.exec(inside)
   if (name !== null && !/^(env|file)$/i.test(name[1] ?? '')) {
-    return `write \${env:${name[1]}${name[2] === undefined ? '' : `:-${name[2]}`}}, or $\${ for the plain text`
+    return `write \${env:${name[1]}${name[2] === undefined ? '' : `:-${name[2]}`}}, or $\${ for a literal \${`
   }
-  return 'the forms are ${env:NAME}, ${env:NAME:-default} and ${file:PATH}; $${ stands for the plain text'
+  return 'use ${env:NAME}, ${env:NAME:-default} or ${file:PATH}, or $${ for a literal ${'
 }
 
-function severityOf({ mode }: Surroundings): Problem['severity'] {
+function severityOf({ mode }: InterpolationScope): Problem['severity'] {
   return mode === 'run' ? 'error' : 'warning'
 }

@@ -5,29 +5,36 @@ import type { TransformDeclaration, TransformFunction } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import * as sluice from '../index.ts'
 import { Choice } from '../fields/fields.ts'
-import { namesIn } from '../fields/formats.ts'
+import { missingFileHint } from '../fields/formats.ts'
 import { closest } from '../fields/suggest.ts'
-import type { Declaration, Kind } from '../registry.ts'
+import type { Declaration, ComponentKind } from '../registry.ts'
 
-/** True for `./tag.ts`, `../x.js`, `/x.mjs`, `@acme/plugin:geo` and `plugin:geo`: code of the user's own. */
+/**
+ * True for custom components: `./tag.ts`, `../x.js`, `/x.mjs`, `@acme/plugin:geo` and `plugin:geo`.
+ */
 export function isCustom(type: string): boolean {
   return /^[./@]/.test(type) || type.includes(':')
 }
 
-/** The short name of a component for stages: `tag` of `./tag.ts`, `geo` of `@acme/plugin:geo`. */
+/**
+ * The short name of a component, used for its stage: `tag` for `./tag.ts`, `geo` for
+ * `@acme/plugin:geo`.
+ */
 export function shortName(type: string): string {
   if (!isCustom(type)) return type
   return /^[./]/.test(type) ? basename(type, extname(type)) : type.slice(type.lastIndexOf(':') + 1)
 }
 
 /**
- * Loads a custom component, in JavaScript or TypeScript: the default export of a file below the project folder, or a named export of a package.
- * A plain function is a transform without options. `import ... from 'sluice'` in it is this very program.
- * @throws SluiceError COMPONENT_LOAD_FAILED, with the place in the component's file when there is one.
+ * Loads a custom component in JavaScript or TypeScript: the default export of a file in the project
+ * folder, or a named export of a package. A plain function is a transform without options. `import
+ * ... from 'sluice'` in custom code resolves to the running program.
+ * @throws SluiceError COMPONENT_LOAD_FAILED, with the line and column in the component's file if
+ * known
  */
 export async function loadComponent(
   type: string,
-  kind: Kind,
+  kind: ComponentKind,
   { file, root }: { file: string; root: string },
 ): Promise<Declaration> {
   const [id, name] = /^[./]/.test(type) ? [locateFile(type, file, root), 'default'] : splitPackage(type)
@@ -47,19 +54,20 @@ function locateFile(type: string, file: string, root: string): string {
   const absolute = resolve(folder, type)
   const project = realpathSync(projectFolder(folder, root))
   if (statSync(absolute, { throwIfNoEntry: false })?.isFile() !== true) {
-    const near = closest(basename(absolute), namesIn(dirname(absolute)))
-    const meant = near === undefined ? '' : `did you mean "${near}"? `
-    throw failed(`the file ${type} does not exist`, `${meant}it is looked for at ${absolute}`)
+    throw failed(`the file ${type} does not exist`, missingFileHint(absolute))
   }
   const real = realpathSync(absolute)
   if (real !== project && !real.startsWith(project.endsWith(sep) ? project : project + sep)) {
-    throw failed(`${type} is outside of the project folder ${project}`, 'custom code is loaded from the project only')
+    throw failed(`${type} is outside the project folder ${project}`, 'move the file into the project folder')
   }
   if (!/^\.[cm]?[jt]s$/.test(extname(real))) throw failed(`${type} is not a .ts, .js or .mjs file`)
   return real
 }
 
-/** The nearest folder upwards with a package.json or a repository; else the working directory, or the folder itself when that lies elsewhere. */
+/**
+ * The nearest parent folder that contains a package.json or a Git repository. Without one, the
+ * working directory if it contains the folder, otherwise the folder itself.
+ */
 function projectFolder(folder: string, root: string): string {
   for (let at = folder; ; at = dirname(at)) {
     if (existsSync(join(at, 'package.json')) || existsSync(join(at, '.git'))) return at
@@ -71,7 +79,7 @@ function projectFolder(folder: string, root: string): string {
 function splitPackage(type: string): [id: string, name: string] {
   const [, id, name] = /^((?:@[\w.-]+\/)?[\w.-]+):([\w$]+)$/.exec(type) ?? []
   if (id !== undefined && name !== undefined) return [id, name]
-  throw failed(`"${type}" does not name a component of a package`, 'write package:name, for example "@acme/plugin:geo"')
+  throw failed(`"${type}" does not name a component of a package`, 'use package:name, for example "@acme/plugin:geo"')
 }
 
 function loadFailure(type: string, id: string, error: unknown): SluiceError {
@@ -79,30 +87,34 @@ function loadFailure(type: string, id: string, error: unknown): SluiceError {
   const parse = /^ParseError: ([^\n]*?)\s*\n\s*(\S.*:\d+:\d+)/.exec(message)
   if (parse !== null) return failed(`${type} is not valid code: ${parse[1]} at ${parse[2]}`, undefined, error)
   const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(message)?.[1]
-  if (missing === id) return failed(`the package "${id}" is not installed`, `npm install ${id}`, error)
-  if (missing !== undefined) return failed(`${type} imports "${missing}", which cannot be found`, undefined, error)
-  const place = error instanceof Error ? /\((\/.*:\d+:\d+)\)|at (\/.*:\d+:\d+)/.exec(error.stack ?? '') : null
-  const at = place === null ? '' : ` at ${place[1] ?? place[2]}`
-  return failed(`${type} failed while it was loaded: ${message.split('\n')[0]}${at}`, undefined, error)
+  if (missing === id) return failed(`the package "${id}" is not installed`, `run npm install ${id}`, error)
+  if (missing !== undefined) return failed(`${type} imports "${missing}", which does not exist`, undefined, error)
+  const location = error instanceof Error ? /\((\/.*:\d+:\d+)\)|at (\/.*:\d+:\d+)/.exec(error.stack ?? '') : null
+  const at = location === null ? '' : ` at ${location[1] ?? location[2]}`
+  return failed(`${type} threw while loading: ${message.split('\n')[0]}${at}`, undefined, error)
 }
 
-interface Wanted {
+interface ExpectedComponent {
   readonly type: string
+  /** Name of the export. */
   readonly name: string
-  readonly kind: Kind
+  readonly kind: ComponentKind
 }
 
-function asDeclaration(exported: { readonly [name: string]: unknown }, { type, name, kind }: Wanted): Declaration {
+function asDeclaration(
+  exported: { readonly [name: string]: unknown },
+  { type, name, kind }: ExpectedComponent,
+): Declaration {
   const value = exported[name]
   if (value === undefined) {
     if (name !== 'default') throw failed(`${type}: the package has no export "${name}"`, exportsHint(name, exported))
     throw failed(
       `${type} has no default export`,
-      'write export default (record) => record, or export default defineTransform({ ... })',
+      'add export default (record) => record, or export default defineTransform({ ... })',
     )
   }
   if (isFunction(value)) {
-    if (kind !== 'transform') throw failed(`${type} exports a function, which is a transform, not a ${kind}`)
+    if (kind !== 'transform') throw failed(`${type} exports a function, which is a transform and not a ${kind}`)
     return functionDeclaration(type, value)
   }
   if (!isDeclaration(value)) {
@@ -113,23 +125,23 @@ function asDeclaration(exported: { readonly [name: string]: unknown }, { type, n
   }
   if (value.kind !== kind) throw failed(`${type} is a ${value.kind}, not a ${kind}`)
   if (value.kind !== 'transform') return { ...value, type }
-  const taken = Object.keys(customFields).find((field) => field in value.fields)
-  if (taken !== undefined)
-    throw failed(`${type}: the field ${taken} has a meaning for every custom transform`, 'rename it')
+  const reserved = Object.keys(customFields).find((field) => field in value.fields)
+  if (reserved !== undefined)
+    throw failed(`${type}: the field name ${reserved} is reserved for custom transforms`, 'rename the field')
   return { ...value, type, fields: { ...value.fields, ...customFields } }
 }
 
-/** What every custom transform understands besides its own fields. */
+/** The fields that every custom transform has besides its own. */
 const customFields = {
   onError: Choice(['reject', 'stop'], {
     default: 'reject',
-    description: 'What a throw means: the record is rejected with TRANSFORM_FAILED, or the run ends.',
+    description: 'What to do when the transform throws: reject the record with TRANSFORM_FAILED, or stop the run.',
   }),
   concurrency: Type.Integer({
     default: 16,
     minimum: 1,
     maximum: 1024,
-    description: 'How many promises of an async function may be pending at once; order is kept.',
+    description: 'Number of concurrent calls of an async function. Records keep their order.',
   }),
 }
 
@@ -139,7 +151,7 @@ function functionDeclaration(type: string, transform: TransformFunction): Transf
   return {
     kind: 'transform',
     type,
-    summary: 'A function.',
+    summary: 'A custom function.',
     fields: customFields,
     examples: [],
     create: () => transform,
@@ -166,7 +178,7 @@ function isFunction(value: unknown): value is TransformFunction {
 function exportsHint(name: string, exported: object): string {
   const names = Object.keys(exported)
   const near = closest(name, names)
-  const all = names.length === 0 ? 'it exports nothing' : `it exports ${names.join(', ')}`
+  const all = names.length === 0 ? 'the package exports nothing' : `exports: ${names.join(', ')}`
   return near === undefined ? all : `did you mean "${near}"? ${all}`
 }
 

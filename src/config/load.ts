@@ -5,7 +5,7 @@ import { stringify } from 'yaml'
 import { SluiceError, systemCode } from '../errors.ts'
 import { checkPipeline } from './check.ts'
 import { interpolate } from './interpolate.ts'
-import type { Surroundings } from './interpolate.ts'
+import type { InterpolationScope } from './interpolate.ts'
 import type { Entry, LocatedMap } from './yaml-position.ts'
 import { problemAt } from './yaml-position.ts'
 import { closest } from '../fields/suggest.ts'
@@ -14,30 +14,34 @@ import type { CheckedPipeline, Problem } from './pipeline.ts'
 import { readPipelineFile, readYaml } from './read.ts'
 
 export interface LoadOptions {
-  /** The working directory, which holds `pipelines/`; default: the process's own. */
+  /** The directory that contains `pipelines/`. Default: the working directory. */
   readonly root?: string
-  /** Default: the process's own. */
+  /** Default: the environment of the process. */
   readonly env?: { readonly [name: string]: string | undefined }
-  /** `path=value`, each overrides the file: `sink.bucket=audit`, `transforms[0].mode=warn`. */
+  /** Overrides of values in the file, as `path=value`: `sink.bucket=audit`. */
   readonly set?: readonly string[]
-  /** `run`: a variable that is not set is an error; `check` and `test`: a warning, and a stand-in takes its place. */
-  readonly mode: 'run' | 'check' | 'test'
-  /** Takes the place of the pipeline's own source, which is then not looked at. */
+  /**
+   * `run`: an unset variable or a missing file is an error. `check` and `test`: it is a warning,
+   * and a placeholder replaces the value.
+   */
+  readonly mode: InterpolationScope['mode']
+  /** Replaces the pipeline's own source, which is then not checked. */
   readonly source?: { readonly type: string; readonly config: { readonly [key: string]: unknown } }
 }
 
 export interface Loaded {
-  /** Present when no problem is an error. */
+  /** Present if no problem is an error. */
   readonly pipeline?: CheckedPipeline
   /** All errors and warnings, in the order of the file. */
   readonly problems: readonly Problem[]
-  /** What is worth knowing and no problem. */
+  /** Findings that are not problems. */
   readonly notes: readonly Problem[]
 }
 
 /**
- * Reads and checks a pipeline: a name in `pipelines/`, or a path.
- * @throws SluiceError PIPELINE_NOT_FOUND; everything else that a person wrote wrong is a problem.
+ * Reads and checks a pipeline, given by its name in `pipelines/` or by a path. Mistakes in the file
+ * are returned as problems.
+ * @throws SluiceError PIPELINE_NOT_FOUND, or CONFIG_INVALID if the name matches two files
  */
 export async function loadPipeline(nameOrPath: string, options: LoadOptions): Promise<Loaded> {
   const { root = process.cwd(), env = process.env, mode, set = [], source } = options
@@ -48,10 +52,10 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   const problems: Problem[] = []
   const secrets = new Set<string>()
   const finish = (pipeline?: CheckedPipeline): Loaded => {
-    const sound = pipeline !== undefined && problems.every(({ severity }) => severity !== 'error')
-    const found = problems.toSorted(byPlace).map((one) => mask(one, secrets))
+    const isValid = pipeline !== undefined && problems.every(({ severity }) => severity !== 'error')
+    const found = problems.toSorted(byLocation).map((problem) => mask(problem, secrets))
     return {
-      ...(sound ? { pipeline } : {}),
+      ...(isValid ? { pipeline } : {}),
       problems: found.filter(({ severity }) => severity !== 'note'),
       notes: found.filter(({ severity }) => severity === 'note'),
     }
@@ -59,18 +63,19 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
 
   const name = basename(path, extname(path))
   if (!NAME.test(name)) {
-    const hint = 'rename the file: letters, digits, ".", "_" and "-" are allowed, 64 at most'
-    problems.push(problemAt({ file, line: 1, column: 1, length: 1 }, `"${name}" cannot name a pipeline`, { hint }))
+    const hint = 'rename the file: use up to 64 letters, digits, ".", "_" and "-", and start with a letter or digit'
+    const message = `"${name}" is not a valid pipeline name`
+    problems.push(problemAt({ file, line: 1, column: 1, length: 1 }, message, { hint }))
   }
   const written = await readPipelineFile(path, file, problems)
   if (written === undefined) return finish()
   let node = source === undefined ? written : withSource(written, source, problems)
   for (const argument of set) node = override(node, argument, problems)
-  node = resolveText(node, { env, mode, folder, problems, secrets })
+  node = interpolatePipeline(node, { env, mode, folder, problems, secrets })
   return finish(await checkPipeline(node, { name, file, path, folder, root, problems, secrets }))
 }
 
-/** The names of the pipelines in `pipelines/`, sorted; none when there is no such folder. */
+/** The names of the pipelines in `pipelines/`, sorted. Empty if the folder does not exist. */
 export async function listPipelines(root: string = process.cwd()): Promise<string[]> {
   const files = await filesIn(join(root, FOLDER))
   return files
@@ -82,7 +87,7 @@ export async function listPipelines(root: string = process.cwd()): Promise<strin
 const FOLDER = 'pipelines'
 const ENDINGS = ['.yaml', '.yml']
 
-/** A pipeline's name is a part of object keys and of the path of its state. */
+/** A pipeline's name becomes part of object keys and of the path of its state folder. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
 async function findPipeline(nameOrPath: string, root: string): Promise<string> {
@@ -92,15 +97,17 @@ async function findPipeline(nameOrPath: string, root: string): Promise<string> {
     : ENDINGS.map((ending) => join(root, FOLDER, `${nameOrPath}${ending}`))
   const found = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true)
   if (found.length > 1) {
-    throw new SluiceError('CONFIG_INVALID', `both ${found.join(' and ')} exist`, { hint: 'keep one of them' })
+    throw new SluiceError('CONFIG_INVALID', `both ${found.join(' and ')} exist`, { hint: 'delete one of them' })
   }
   if (found[0] !== undefined) return found[0]
-  if (isPath) throw new SluiceError('PIPELINE_NOT_FOUND', `no pipeline file ${nameOrPath}`)
+  if (isPath) throw new SluiceError('PIPELINE_NOT_FOUND', `the pipeline file ${nameOrPath} does not exist`)
   const names = await listPipelines(root)
   const near = closest(nameOrPath, names)
-  const meant = near === undefined ? '' : `did you mean "${near}"? `
-  const all = names.length === 0 ? `there is none in ${join(root, FOLDER)}` : `pipelines: ${names.join(', ')}`
-  throw new SluiceError('PIPELINE_NOT_FOUND', `no pipeline "${nameOrPath}"`, { hint: `${meant}${all}` })
+  const suggestion = near === undefined ? '' : `did you mean "${near}"? `
+  const all = names.length === 0 ? `${join(root, FOLDER)} has no pipelines` : `pipelines: ${names.join(', ')}`
+  throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline "${nameOrPath}"`, {
+    hint: `${suggestion}${all}`,
+  })
 }
 
 async function filesIn(folder: string): Promise<string[]> {
@@ -112,7 +119,7 @@ async function filesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** The other source is read as YAML of its own, so that its problems have a place, too. */
+/** Serializes the source to YAML and reads that, so that problems in it have a location. */
 function withSource(
   node: LocatedMap,
   { type, config }: NonNullable<LoadOptions['source']>,
@@ -120,28 +127,29 @@ function withSource(
 ): LocatedMap {
   const value = readYaml(stringify({ type, ...config }), { file: `${type} source` }, problems)
   if (value === undefined) return node
-  const key = node.entries.get('source')?.key ?? value.place
+  const key = node.entries.get('source')?.key ?? value.location
   return { ...node, entries: new Map<string, Entry>([...node.entries, ['source', { key, value }]]) }
 }
 
-/** Tests are data: nothing is resolved in them. */
-function resolveText(node: LocatedMap, around: Surroundings): LocatedMap {
+/** Interpolates everything but `tests`, which are data. */
+function interpolatePipeline(node: LocatedMap, scope: InterpolationScope): LocatedMap {
   const entries = [...node.entries].map(([key, entry]): [string, Entry] => {
-    return [key, key === 'tests' ? entry : { ...entry, value: interpolate(entry.value, around) }]
+    return [key, key === 'tests' ? entry : { ...entry, value: interpolate(entry.value, scope) }]
   })
   return { ...node, entries: new Map(entries) }
 }
 
-function byPlace(a: Problem, b: Problem): number {
+function byLocation(a: Problem, b: Problem): number {
   if (a.file !== b.file) return a.file < b.file ? 1 : -1
   return a.line - b.line || a.column - b.column
 }
 
+/** Masks secrets at their own length, so that columns and carets stay right. */
 function mask(problem: Problem, secrets: ReadonlySet<string>): Problem {
   const hide = (text: string) => {
     let hidden = text
     for (const secret of secrets)
-      if (secret.length >= SHORTEST_MASKED) hidden = hidden.replaceAll(secret, '*'.repeat(secret.length))
+      if (secret.length >= MIN_MASKED_LENGTH) hidden = hidden.replaceAll(secret, '*'.repeat(secret.length))
     return hidden
   }
   const { message, hint, text } = problem
@@ -153,5 +161,5 @@ function mask(problem: Problem, secrets: ReadonlySet<string>): Problem {
   }
 }
 
-/** A shorter one would mask ordinary words. */
-const SHORTEST_MASKED = 4
+/** Masking shorter secrets would hide ordinary words. */
+const MIN_MASKED_LENGTH = 4

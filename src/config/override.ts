@@ -1,30 +1,31 @@
-import type { Keys, Located, LocatedMap, Place } from './yaml-position.ts'
+import type { Keys, Located, LocatedMap, Location } from './yaml-position.ts'
 import { problemAt } from './yaml-position.ts'
 import type { Problem } from './pipeline.ts'
 import { readYaml } from './read.ts'
 
 /**
- * Applies `--set path=value` to a parsed pipeline: `sink.bucket=audit`, `transforms[0].mode=warn`, `source.services=[sso, radius]`. The
- * value is YAML. Missing maps on the way are made. Problems, now and later, point into the argument.
+ * Applies `--set path=value` to a parsed pipeline: `sink.bucket=audit`, `transforms[0].mode=warn`,
+ * `source.services=[sso, radius]`. The value is YAML. Creates missing maps along the path. Problems
+ * with the value, including those found later, are located in the argument.
  */
 export function override(root: LocatedMap, argument: string, problems: Problem[]): LocatedMap {
   const equals = argument.indexOf('=')
   const path = equals < 0 ? argument : argument.slice(0, equals)
-  const place = { file: '--set', line: 1, column: 1, length: Math.max(1, path.length), text: argument }
-  const steps = equals < 0 ? undefined : parseSteps(path, place)
+  const location = { file: '--set', line: 1, column: 1, length: Math.max(1, path.length), text: argument }
+  const steps = equals < 0 ? undefined : parseSteps(path, location)
   if (steps === undefined) {
-    const hint = 'write it as sink.bucket=audit or transforms[0].mode=warn'
-    problems.push(problemAt(place, 'this is not path=value', { hint }))
+    const hint = 'for example sink.bucket=audit or transforms[0].mode=warn'
+    problems.push(problemAt(location, 'expected path=value', { hint }))
     return root
   }
   const value = readValue(argument, equals + 1, problems)
   if (value === undefined) return root
   const changed = put(root, steps, value)
-  if (typeof changed === 'string') problems.push(problemAt(place, changed))
+  if (typeof changed === 'string') problems.push(problemAt(location, changed))
   return typeof changed === 'string' || changed.kind !== 'map' ? root : changed
 }
 
-/** `transforms[0].mode`, as places in a pipeline are written in messages and in `--set`. */
+/** Formats keys as in messages and `--set`: `transforms[0].mode`. */
 export function keysText(keys: Keys): string {
   return keys.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`
@@ -32,18 +33,18 @@ export function keysText(keys: Keys): string {
   }, '')
 }
 
-interface Step {
+interface OverrideStep {
   readonly key: string | number
-  readonly place: Place
+  readonly location: Location
   /** The path before this step. */
   readonly parent: string
 }
 
-function parseSteps(path: string, whole: Place): Step[] | undefined {
+function parseSteps(path: string, whole: Location): OverrideStep[] | undefined {
   if (!/^[^.[\]=]+(\.[^.[\]=]+|\[\d+\])*$/.test(path)) return undefined
   return [...path.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([spelled, index], i, all) => ({
     key: index === undefined ? spelled : Number(index),
-    place: { ...whole, column: all[i].index + 1, length: spelled.length },
+    location: { ...whole, column: all[i].index + 1, length: spelled.length },
     parent: path.slice(0, all[i].index).replace(/\.$/, '') || 'the pipeline',
   }))
 }
@@ -51,24 +52,27 @@ function parseSteps(path: string, whole: Place): Step[] | undefined {
 function readValue(argument: string, from: number, problems: Problem[]): Located | undefined {
   const yaml = argument.slice(from)
   if (yaml.trim() !== '') return readYaml(yaml, { file: '--set', column: from, text: argument }, problems)
-  const place = { file: '--set', line: 1, column: from + 1, length: 1, text: argument }
-  return { kind: 'scalar', place, value: '' }
+  const location = { file: '--set', line: 1, column: from + 1, length: 1, text: argument }
+  return { kind: 'scalar', location, value: '' }
 }
 
-/** A copy of the node with the leaf at the end of the steps, or what is wrong with the way there. */
-function put(node: Located | undefined, steps: readonly Step[], leaf: Located): Located | string {
+/**
+ * Returns a copy of the node with the leaf at the end of the steps, or an error message if the path
+ * does not fit.
+ */
+function put(node: Located | undefined, steps: readonly OverrideStep[], leaf: Located): Located | string {
   const [step, ...rest] = steps
   if (step === undefined) return leaf
-  const { key, place, parent } = step
+  const { key, location, parent } = step
   if (typeof key === 'number') {
     if (node?.kind !== 'list') return `${parent} is not a list`
-    if (key >= node.items.length) return `${parent} has ${node.items.length} entries, numbered from 0`
+    if (key >= node.items.length) return `${parent} has ${node.items.length} entries, counted from 0`
     const item = put(node.items[key], rest, leaf)
     return typeof item === 'string' ? item : { ...node, items: node.items.with(key, item) }
   }
   if (node !== undefined && node.kind !== 'map') return `${parent} is not a map`
   const value = put(node?.entries.get(key)?.value, rest, leaf)
   if (typeof value === 'string') return value
-  const entries = new Map([...(node?.entries ?? []), [key, { key: place, value }] as const])
-  return { kind: 'map', place: node?.place ?? place, entries }
+  const entries = new Map([...(node?.entries ?? []), [key, { key: location, value }] as const])
+  return { kind: 'map', location: node?.location ?? location, entries }
 }

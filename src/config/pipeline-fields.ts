@@ -7,82 +7,87 @@ const component = (description: string) => Type.Object({}, { additionalPropertie
 const record = Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'A record.' }))
 
 const expectation = {
-  output: Type.Optional(Type.Array(record, { description: 'The records written, in order.' })),
+  output: Type.Optional(Type.Array(record, { description: 'The written records, in order.' })),
   rejects: Type.Optional(
     Type.Array(
       Type.Object({
-        code: Type.String({ description: 'Why it was rejected.' }),
-        stage: Type.Optional(Type.String({ description: 'The stage that rejected it.' })),
-        line: Type.Optional(Type.Integer({ minimum: 1, description: 'Its line in the input, from 1.' })),
+        code: Type.String({ description: 'The reject code.' }),
+        stage: Type.Optional(Type.String({ description: 'The stage that rejected the record.' })),
+        line: Type.Optional(Type.Integer({ minimum: 1, description: 'Line of the record in the input, from 1.' })),
       }),
-      { description: 'The records rejected, in order; each by any subset of its facts.' },
+      { description: 'The rejected records, in order. Only the given properties are compared.' },
     ),
   ),
   dropped: Type.Optional(
-    Type.Record(Type.String(), Type.Integer({ minimum: 0 }), { description: 'How many were dropped, by reason.' }),
+    Type.Record(Type.String(), Type.Integer({ minimum: 0 }), { description: 'Number of dropped records by reason.' }),
   ),
-  duplicates: Type.Optional(Type.Integer({ minimum: 0, description: 'How many were duplicates.' })),
+  duplicates: Type.Optional(Type.Integer({ minimum: 0, description: 'Number of duplicates.' })),
 }
 
 const test = Type.Object({
-  name: Type.String({ minLength: 1, description: 'What the pipeline does, as a sentence.' }),
+  name: Type.String({ minLength: 1, description: 'Name of the test: the expected behaviour, as a sentence.' }),
   env: Type.Record(Type.String(), Type.String(), {
     default: {},
-    description: 'Environment variables for this test alone.',
+    description: 'Environment variables for this test only.',
   }),
   input: Type.Union(
     [
-      Type.Array(Type.Union([record, Type.String({ description: 'A line as text, for what YAML cannot say.' })])),
+      Type.Array(Type.Union([record, Type.String({ description: 'A raw line, for input that YAML cannot express.' })])),
       Type.Object({
-        file: Type.String({ minLength: 1, description: 'A file of records, relative to the pipeline file.' }),
+        file: Type.String({ minLength: 1, description: 'An NDJSON file, relative to the pipeline file.' }),
       }),
     ],
-    { description: 'Records, lines of text, or a file of them.' },
+    { description: 'Records, raw lines, or an NDJSON file.' },
   ),
   expect: Type.Object(expectation, {
     minProperties: 1,
-    description: 'What must come out; only what is said is compared.',
+    description: 'The expected result. Only the given keys are compared.',
   }),
 })
 
 /** The top level of a pipeline file. Components are checked by their own declarations. */
 export const pipelineFields = {
-  description: Type.Optional(Type.String({ description: 'What the pipeline is for, in one sentence.' })),
+  description: Type.Optional(Type.String({ description: 'The purpose of the pipeline, in one sentence.' })),
   source: component('Where records come from.'),
-  transforms: Type.Array(component('A stage.'), {
+  transforms: Type.Array(component('A transform.'), {
     default: [],
-    description: 'What is done to records, in this order.',
+    description: 'The transforms that records pass, in this order.',
   }),
   sink: component('Where records are written.'),
-  rejects: Type.Optional(component('What is kept of rejected records, and the object sink that they are copied to.')),
+  rejects: Type.Optional(
+    component('The dead-letter queue: options for rejected records, and an optional object sink for copies of them.'),
+  ),
   limits: Type.Object(
     {
       maxDepth: Type.Integer({
         default: defaultLimits.maxDepth,
         minimum: 1,
         maximum: 1000,
-        description: 'Deepest nesting of a record; deeper ones are rejected.',
+        description: 'Maximum nesting depth of a record. Deeper records are rejected.',
       }),
-      maxLine: Size({ default: '1MiB', description: 'Longest line; longer ones are rejected.' }),
+      maxLine: Size({ default: '1MiB', description: 'Maximum length of a line. Longer lines are rejected.' }),
     },
-    { default: {}, description: 'What a record may be at most.' },
+    { default: {}, description: 'Limits for each record.' },
   ),
   allowRepeats: Type.Boolean({
     default: false,
-    description: 'Allows a source that may repeat itself without a dedup transform behind it.',
+    description: 'Allows a source that may read records more than once without a dedup transform.',
   }),
-  tests: Type.Array(test, { default: [], description: 'Run by `sluice test`. Nothing is interpolated in them.' }),
+  tests: Type.Array(test, {
+    default: [],
+    description: 'Tests for `sluice test`. `${...}` is not interpolated in tests.',
+  }),
 }
 
-/** What `rejects` has beside a sink, which it need not have. */
+/** The options of `rejects`, besides those of its optional sink. */
 export const rejectFields = {
   local: Size({
     default: '256MiB',
-    description: 'Disk space for rejects in the state folder; when it is used up the oldest are deleted.',
+    description: 'Disk space for rejects in the state folder. When it is full, the oldest rejects are deleted.',
   }),
   unparsed: Choice(['digest', 'keep'], {
     default: 'digest',
     description:
-      'What is written of a line that does not parse: its length and digest, or `keep` all of it, with the secrets that redaction could not find in it.',
+      'Lines that do not parse: store only their length and digest, or `keep` their text, including secrets that redaction cannot find in it.',
   }),
 }

@@ -2,32 +2,32 @@ import type { DedupSettings, SinkDeclaration, SourceDeclaration, TransformDeclar
 import type { JsonObject } from '../record/json/json.ts'
 import type { ScanLimits } from '../record/scan.ts'
 
-/** A pipeline file after all checks: everything that is needed to build it, and nothing left to doubt. */
+/** A fully checked pipeline file, with everything needed to build the pipeline. */
 export interface CheckedPipeline {
-  /** The file's name without its ending: names the state folder and the objects. */
+  /** File name without its extension. Part of the state folder's path and of object keys. */
   readonly name: string
-  /** As messages show it: relative to the working directory when it lies below it. */
+  /** Path as shown in messages: relative to the working directory if inside it. */
   readonly file: string
-  /** Absolute. */
+  /** Absolute path of the file's folder. */
   readonly folder: string
   readonly description: string | undefined
   readonly source: CheckedComponent<SourceDeclaration>
   readonly transforms: readonly CheckedComponent<TransformDeclaration>[]
   readonly sink: CheckedComponent<SinkDeclaration>
-  /** Where rejects are copied to. */
+  /** The sink for copies of rejects, if any. */
   readonly rejects: CheckedComponent<SinkDeclaration> | undefined
   readonly rejectOptions: { readonly local: number; readonly unparsed: 'digest' | 'keep' }
   readonly limits: ScanLimits
   readonly tests: readonly PipelineTest[]
-  /** Values of secret fields and of `${file:}`, to be hidden wherever text leaves the process. */
+  /** Values of secret fields and of `${file:}`. Hide them in all output. */
   readonly secrets: readonly string[]
 }
 
 export interface CheckedComponent<Declared> {
   readonly declaration: Declared
-  /** Checked, with defaults, durations in milliseconds, sizes in bytes. */
+  /** Checked and complete with defaults. Durations are in milliseconds, sizes in bytes. */
   readonly config: { readonly [key: string]: unknown }
-  /** Unique within the pipeline: the type, or the type and a number (`redact-2`). */
+  /** Unique in the pipeline: the type, or the type and a number (`redact-2`). */
   readonly stage: string
 }
 
@@ -50,13 +50,13 @@ export function findDedup({ transforms }: Pick<CheckedPipeline, 'transforms'>): 
 /** One entry of a pipeline's `tests:` block. */
 export interface PipelineTest {
   readonly name: string
-  /** Environment for this test alone. */
+  /** Environment variables for this test only. */
   readonly env: { readonly [name: string]: string }
-  /** Records, or text lines, or a file of them. */
+  /** Records, raw lines, or an NDJSON file. */
   readonly input: readonly (JsonObject | string)[] | { readonly file: string }
   readonly expect: {
     readonly output?: readonly JsonObject[]
-    /** By code, stage, line (any subset). */
+    /** Compared by the given properties only. */
     readonly rejects?: readonly { readonly code: string; readonly stage?: string; readonly line?: number }[]
     readonly dropped?: { readonly [reason: string]: number }
     readonly duplicates?: number
@@ -65,18 +65,19 @@ export interface PipelineTest {
   readonly line: number
 }
 
-/** A problem of a pipeline file, or of a file that it names; or a note on it. */
+/** A problem in a pipeline file or in a file it refers to, or a note about it. */
 export interface Problem {
   readonly severity: 'error' | 'warning' | 'note'
   readonly file: string
   /** From 1. */
   readonly line: number
+  /** From 1. */
   readonly column: number
-  /** How many characters the caret line underlines. */
+  /** Number of characters to underline. */
   readonly length: number
   readonly message: string
-  /** The way out: nearest legal value, the list of legal values, the right spelling. */
+  /** How to fix it: the closest legal value, the legal values, or the correct spelling. */
   readonly hint?: string
-  /** The line as it was written, with secrets masked; absent when there is none to show. */
+  /** The source line, with secrets masked. Absent if there is no line to show. */
   readonly text?: string
 }

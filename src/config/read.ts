@@ -2,15 +2,18 @@ import { readFile } from 'node:fs/promises'
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
 import { problemAt } from './yaml-position.ts'
-import type { Entry, Located, LocatedMap, Place } from './yaml-position.ts'
+import type { Entry, Located, LocatedMap, Location } from './yaml-position.ts'
 import type { Problem } from './pipeline.ts'
 
-/** Largest pipeline file in bytes. */
+/** Maximum size of a pipeline file in bytes. */
 const MAX_BYTES = 256 * 1024
-/** Deepest nesting of a pipeline file; recursion below is bounded by it. */
+/** Maximum nesting depth of a pipeline file. Limits the recursion below. */
 const MAX_DEPTH = 64
 
-/** Reads a pipeline file. The result is undefined when the text is not one YAML map; then there is at least one problem. */
+/**
+ * Reads a pipeline file. Returns undefined, with at least one problem, if the text is not a single
+ * YAML map.
+ */
 export async function readPipelineFile(
   path: string,
   file: string,
@@ -19,7 +22,7 @@ export async function readPipelineFile(
   const bytes = await readFile(path)
   const start = { file, line: 1, column: 1, length: 1 }
   if (bytes.length > MAX_BYTES) {
-    problems.push(problemAt(start, `the file has ${bytes.length} bytes; a pipeline file has ${MAX_BYTES} at most`))
+    problems.push(problemAt(start, `the file has ${bytes.length} bytes, but the limit is ${MAX_BYTES}`))
     return undefined
   }
   const text = bytes.toString('utf8')
@@ -31,14 +34,17 @@ export async function readPipelineFile(
   if (root === undefined) return undefined
   if (root.kind === 'map') return root
   problems.push(
-    problemAt(root.place, 'a pipeline file is a map', { hint: 'begin with "source:", "transforms:" and "sink:"' }),
+    problemAt(root.location, 'a pipeline file must be a map', {
+      hint: 'start with "source:", "transforms:" and "sink:"',
+    }),
   )
   return undefined
 }
 
 /**
- * Reads YAML 1.2 with its core schema (`yes` and dates stay text), restricted to what JSON can say: no anchors, aliases, merge keys,
- * tags, directives or second document. `column` and `text` place a chunk that is part of a longer line. Undefined when there are problems.
+ * Reads the subset of YAML 1.2 (core schema: `yes` and dates stay strings) that JSON can express:
+ * no anchors, aliases, merge keys, tags, directives or second document. Pass `column` and `text` if
+ * the YAML is part of a longer line. Returns undefined if there are problems.
  */
 export function readYaml(
   yaml: string,
@@ -48,7 +54,7 @@ export function readYaml(
   const before = problems.length
   const lines = new LineCounter()
   const rows = yaml.split(/\r?\n/)
-  const at = (from: number, to: number): Place => {
+  const at = (from: number, to: number): Location => {
     const { line, col } = lines.linePos(from)
     const row = rows[line - 1] ?? ''
     const length = Math.max(1, Math.min(to - from, row.length - col + 1))
@@ -60,14 +66,15 @@ export function readYaml(
     problems.push(problemAt(at(0, 1), `the file is nested deeper than ${MAX_DEPTH}`))
     return undefined
   }
-  for (const issue of worthTelling([...document.errors, ...document.warnings])) problems.push(explain(issue, at))
+  for (const issue of relevantIssues([...document.errors, ...document.warnings]))
+    problems.push(syntaxProblem(issue, at))
   if (problems.length > before) return undefined
   if (document.directives?.yaml.explicit === true) {
     const from = Math.max(0, yaml.search(/^%/m))
     problems.push(problemAt(at(from, yaml.length), 'directives are not allowed', { hint: 'remove the line' }))
   }
   if (document.contents === null) {
-    problems.push(problemAt(at(0, 1), 'the file is empty', { hint: 'begin with "source:", "transforms:" and "sink:"' }))
+    problems.push(problemAt(at(0, 1), 'the file is empty', { hint: 'start with "source:", "transforms:" and "sink:"' }))
     return undefined
   }
   const root = locate(document.contents, { yaml, at, problems, depth: 0 })
@@ -85,46 +92,49 @@ function parse(yaml: string, lineCounter: LineCounter): Document.Parsed | undefi
 
 interface Walk {
   readonly yaml: string
-  readonly at: (from: number, to: number) => Place
+  readonly at: (from: number, to: number) => Location
   readonly problems: Problem[]
   readonly depth: number
 }
 
-/** Behind the first error of syntax the rest is not understood, and complaints about it mislead. Tags are refused one by one later. */
-function worthTelling(issues: readonly YAMLError[]): YAMLError[] {
+/**
+ * Keeps only the first syntax error, because later ones are usually caused by it. Tags are reported
+ * one by one later.
+ */
+function relevantIssues(issues: readonly YAMLError[]): YAMLError[] {
   const syntax = issues.find(({ code }) => code !== 'DUPLICATE_KEY' && code !== 'TAG_RESOLVE_FAILED')
   const end = syntax?.pos[0] ?? Infinity
   return issues.filter((issue) => issue === syntax || (issue.code === 'DUPLICATE_KEY' && issue.pos[0] < end))
 }
 
-function explain(issue: YAMLError, at: Walk['at']): Problem {
+function syntaxProblem(issue: YAMLError, at: Walk['at']): Problem {
   const [from, to] = issue.pos
   const found = at(from, to)
   const key = issue.code === 'DUPLICATE_KEY' ? /^[^:]*/.exec(found.text?.slice(found.column - 1) ?? '')?.[0] : undefined
-  const place = key === undefined ? found : { ...found, length: key.trimEnd().length }
-  const [message, hint] = yamlProblem(issue, place)
-  return problemAt(place, message, { hint })
+  const location = key === undefined ? found : { ...found, length: key.trimEnd().length }
+  const [message, hint] = explainSyntax(issue, location)
+  return problemAt(location, message, { hint })
 }
 
-function yamlProblem(issue: YAMLError, place: Place): [string, string?] {
-  const row = place.text ?? ''
+function explainSyntax(issue: YAMLError, location: Location): [string, string?] {
+  const row = location.text ?? ''
   if (issue.code === 'DUPLICATE_KEY') {
     return [
-      `the key ${row.slice(place.column - 1, place.column - 1 + place.length)} is there twice`,
-      'keep one of the two',
+      `the key ${row.slice(location.column - 1, location.column - 1 + location.length)} appears twice`,
+      'delete one of the two',
     ]
   }
   if (issue.code === 'MULTIPLE_DOCS')
-    return ['a second document begins here', 'one file holds one pipeline: remove the ---']
+    return ['a second document starts here', 'a file contains one pipeline: remove the ---']
   if (issue.code === 'TAB_AS_INDENT') return ['a tab is not allowed as indentation', 'indent with spaces']
   if (issue.code === 'BAD_SCALAR_START') return [lower(issue.message), 'quote the value']
   if (issue.code === 'UNEXPECTED_TOKEN' && /\{[^"']*\$\{/.test(row)) {
-    return ['${...} within { } must be quoted', 'write "${env:NAME}" with its quotes']
+    return ['${...} inside { } must be quoted', 'write "${env:NAME}" with the quotes']
   }
   const unclosed = /^Flow (map|sequence) .*end with a (.)$/.exec(issue.message)
   if (unclosed !== null)
-    return [`the ${unclosed[1] === 'map' ? '{' : '['} before this is not closed`, `close it with ${unclosed[2]}`]
-  if (issue.code === 'BLOCK_AS_IMPLICIT_KEY') return [lower(issue.message), 'quote the value if it contains ": "']
+    return [`unclosed ${unclosed[1] === 'map' ? '{' : '['} before this position`, `close it with ${unclosed[2]}`]
+  if (issue.code === 'BLOCK_AS_IMPLICIT_KEY') return [lower(issue.message), 'quote values that contain ": "']
   return [lower(issue.message)]
 }
 
@@ -134,51 +144,58 @@ function lower(text: string): string {
 
 function locate(node: Node, walk: Walk): Located {
   const [from, to] = node.range ?? [0, 1, 1]
-  const place = walk.at(from, to)
-  const refuse = (message: string, hint: string, where = place): Located => {
+  const location = walk.at(from, to)
+  const refuse = (message: string, hint: string, where = location): Located => {
     walk.problems.push(problemAt(where, message, { hint }))
-    return { kind: 'scalar', place, value: null }
+    return { kind: 'scalar', location, value: null }
   }
-  if (isAlias(node)) return refuse('aliases are not allowed', 'write the value out')
+  if (isAlias(node)) return refuse('aliases are not allowed', 'repeat the value')
   if ('anchor' in node && node.anchor !== undefined) {
     const mark = walk.yaml.lastIndexOf(`&${node.anchor}`, from)
     return refuse('anchors are not allowed', `remove &${node.anchor}`, walk.at(mark, mark + node.anchor.length + 1))
   }
   if (node.tag !== undefined) {
     const mark = walk.yaml.slice(0, from).search(/!+[^!]*$/)
-    return refuse('tags are not allowed', 'remove the tag, and quote the value if it is text', walk.at(mark, from - 1))
+    return refuse(
+      'tags are not allowed',
+      'remove the tag; quote the value if it must be a string',
+      walk.at(mark, from - 1),
+    )
   }
-  if (walk.depth > MAX_DEPTH) return refuse(`nested deeper than ${MAX_DEPTH}`, 'a pipeline needs less')
+  if (walk.depth > MAX_DEPTH) return refuse(`nested deeper than ${MAX_DEPTH} levels`, 'reduce the nesting')
 
   const inner = { ...walk, depth: walk.depth + 1 }
-  if (isScalar(node)) return locateScalar(node, place, walk.problems)
+  if (isScalar(node)) return locateScalar(node, location, walk.problems)
   if (isSeq(node))
-    return { kind: 'list', place, items: node.items.flatMap((item) => (isNode(item) ? [locate(item, inner)] : [])) }
-  if (!isMap(node)) return refuse('this is not allowed here', 'write a value')
+    return { kind: 'list', location, items: node.items.flatMap((item) => (isNode(item) ? [locate(item, inner)] : [])) }
+  if (!isMap(node)) return refuse('this YAML element is not allowed', 'write a value')
   const entries = new Map<string, Entry>()
   for (const pair of node.items) locatePair(pair, entries, inner)
-  return { kind: 'map', place, entries }
+  return { kind: 'map', location, entries }
 }
 
-function locateScalar(node: Scalar, place: Place, problems: Problem[]): Located {
+function locateScalar(node: Scalar, location: Location, problems: Problem[]): Located {
   const plain = node.type === 'PLAIN' ? (node.source ?? '') : undefined
   const { value } = node
-  if (!isPlainValue(value)) throw new TypeError('the core schema of YAML has no other scalars')
+  if (!isPlainValue(value)) throw new TypeError('the core schema of YAML has no other scalar types')
   if (typeof value === 'number' && !isExact(value, plain ?? '')) {
     problems.push(
-      problemAt(place, `the number ${plain} cannot be kept as it is: it would become ${value}`, {
+      problemAt(location, `the number ${plain} loses precision: it would become ${value}`, {
         hint: `quote it: "${plain}"`,
       }),
     )
   }
-  return { kind: 'scalar', place, value, ...(plain === undefined ? {} : { plain }) }
+  return { kind: 'scalar', location, value, ...(plain === undefined ? {} : { plain }) }
 }
 
 function isPlainValue(value: unknown): value is string | number | boolean | null {
   return value === null || ['string', 'number', 'boolean'].includes(typeof value)
 }
 
-/** Beyond 2^53 whole numbers are rounded; infinities and NaN are not JSON. */
+/**
+ * False for integers beyond 2^53, which are rounded, and for infinities and NaN, which are not
+ * JSON.
+ */
 function isExact(value: number, spelled: string): boolean {
   if (!Number.isFinite(value)) return false
   return !/^[-+]?\d+$/.test(spelled) || Number.isSafeInteger(value)
@@ -186,21 +203,21 @@ function isExact(value: number, spelled: string): boolean {
 
 function locatePair({ key, value }: Pair, entries: Map<string, Entry>, walk: Walk): void {
   const [from, to] = (isNode(key) ? key.range : null) ?? [0, 1, 1]
-  const place = walk.at(from, to)
+  const location = walk.at(from, to)
   if (!isScalar(key)) {
-    walk.problems.push(problemAt(place, 'a key must be text'))
+    walk.problems.push(problemAt(location, 'a key must be a string'))
     return
   }
   const name = key.type === 'PLAIN' ? (key.source ?? '') : String(key.value)
   if (name === '<<') {
-    walk.problems.push(problemAt(place, 'merge keys are not allowed', { hint: 'write the keys out' }))
+    walk.problems.push(problemAt(location, 'merge keys are not allowed', { hint: 'repeat the keys' }))
     return
   }
-  const located = isNode(value) ? locate(value, walk) : nothing(place)
+  const located = isNode(value) ? locate(value, walk) : missingValue(location)
   if (key.anchor !== undefined || key.tag !== undefined) locate(key, walk)
-  entries.set(name, { key: place, value: located })
+  entries.set(name, { key: location, value: located })
 }
 
-function nothing(place: Place): Located {
-  return { kind: 'scalar', place, value: null, plain: '' }
+function missingValue(location: Location): Located {
+  return { kind: 'scalar', location, value: null, plain: '' }
 }

@@ -3,8 +3,8 @@ import stringWidth from 'string-width'
 import type { Problem } from './pipeline.ts'
 
 /**
- * Problems as text: place, message, the line with a caret under the place, the way out; notes on one line. In colour only on a terminal, and not when
- * `NO_COLOR` is set.
+ * Renders problems as text: location, message, source line with carets, hint. Notes take one line.
+ * Colours are used on a terminal only, and not if `NO_COLOR` is set.
  */
 export function renderProblems(problems: readonly Problem[], stream: { readonly isTTY?: boolean } = {}): string {
   const colour = stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === ''
@@ -16,7 +16,7 @@ type Paint = (style: 'bold' | 'red' | 'yellow' | 'dim', text: string) => string
 
 const COLOURS = { error: 'red', warning: 'yellow', note: 'dim' } as const
 
-/** Lines longer than this are cut around the place. */
+/** Longer lines are shortened to the part around the problem. */
 const MAX_LINE = 160
 
 function renderProblem(problem: Problem, paint: Paint): string {
@@ -48,7 +48,7 @@ function excerptOf({ text, column, length }: Problem): { text: string; indent: s
   }
 }
 
-/** As wide as the text, with its tabs. */
+/** Blanks of the same width as the text. Tabs are kept. */
 function blank(text: string): string {
   return printable(text)
     .split('\t')
@@ -56,7 +56,7 @@ function blank(text: string): string {
     .join('\t')
 }
 
-/** The text without control characters, which could move the cursor or colour the terminal. */
+/** Replaces control characters, which could move the cursor or colour the terminal. */
 export function printable(text: string): string {
   return text.replace(/(?!\t)\p{Cc}/gu, '?')
 }

@@ -1,8 +1,8 @@
 import { Type } from '../fields/typebox.ts'
 import type { TProperties } from 'typebox'
 
-/** What this project reads of a JSON schema. TypeBox values are such objects. */
-export interface Schema {
+/** The JSON Schema keywords that field declarations use. TypeBox values have this shape. */
+export interface FieldSchema {
   readonly type?: string | readonly string[]
   readonly title?: string
   readonly description?: string
@@ -14,18 +14,21 @@ export interface Schema {
   readonly pattern?: string
   readonly examples?: readonly unknown[]
   readonly minimum?: number
-  readonly properties?: { readonly [key: string]: Schema }
-  readonly patternProperties?: { readonly [pattern: string]: Schema }
-  readonly additionalProperties?: boolean | Schema
+  readonly properties?: { readonly [key: string]: FieldSchema }
+  readonly patternProperties?: { readonly [pattern: string]: FieldSchema }
+  readonly additionalProperties?: boolean | FieldSchema
   readonly required?: readonly string[]
-  readonly items?: Schema | readonly Schema[]
-  readonly anyOf?: readonly Schema[]
-  readonly oneOf?: readonly Schema[]
-  readonly allOf?: readonly Schema[]
+  readonly items?: FieldSchema | readonly FieldSchema[]
+  readonly anyOf?: readonly FieldSchema[]
+  readonly oneOf?: readonly FieldSchema[]
+  readonly allOf?: readonly FieldSchema[]
 }
 
-/** The schema of a component's configuration: closed to unknown keys at every level, and what has a default is not required. */
-export function strictSchema(fields: TProperties): Schema {
+/**
+ * The schema of a component's configuration. Rejects unknown keys at every level. Fields with a
+ * default are not required.
+ */
+export function strictSchema(fields: TProperties): FieldSchema {
   const known = strictSchemas.get(fields)
   if (known !== undefined) return known
   const schema = strict(Type.Object(fields))
@@ -33,24 +36,24 @@ export function strictSchema(fields: TProperties): Schema {
   return schema
 }
 
-const strictSchemas = new WeakMap<TProperties, Schema>()
+const strictSchemas = new WeakMap<TProperties, FieldSchema>()
 
-/** The alternatives of a schema; a schema without any is its own only one. */
-export function branchesOf(schema: Schema): readonly Schema[] {
+/** The alternatives of a schema, or the schema itself if it has none. */
+export function branchesOf(schema: FieldSchema): readonly FieldSchema[] {
   const branches = schema.anyOf ?? schema.oneOf
   return branches === undefined ? [schema] : branches.flatMap(branchesOf)
 }
 
-/** The schemas that apply to one member or element, of all alternatives. */
-export function childSchemas(schema: Schema, key: string | number): Schema[] {
+/** The schemas that apply to a member or element, from all alternatives. */
+export function childSchemas(schema: FieldSchema, key: string | number): FieldSchema[] {
   return [...branchesOf(schema), ...(schema.allOf ?? [])].flatMap((branch) => {
     const child = typeof key === 'number' ? itemSchema(branch, key) : memberSchema(branch, key)
     return child === undefined ? [] : [child]
   })
 }
 
-/** The JSON types that a schema lets through; empty when it does not say. */
-export function typesOf(schema: Schema): string[] {
+/** The JSON types that a schema allows. Empty if it does not restrict the type. */
+export function typesOf(schema: FieldSchema): string[] {
   return branchesOf(schema).flatMap((branch) => {
     if (branch.type !== undefined) return branch.type
     const values = branch.enum ?? ('const' in branch ? [branch.const] : [])
@@ -58,8 +61,8 @@ export function typesOf(schema: Schema): string[] {
   })
 }
 
-/** The words of a schema that allows nothing but a few values; undefined when it allows more. */
-export function wordsOf(schema: Schema): unknown[] | undefined {
+/** The values of a schema that allows only a fixed list of values. Undefined for other schemas. */
+export function wordsOf(schema: FieldSchema): unknown[] | undefined {
   const words: unknown[] = []
   for (const branch of branchesOf(schema)) {
     if (branch.enum !== undefined) words.push(...branch.enum)
@@ -69,11 +72,11 @@ export function wordsOf(schema: Schema): unknown[] | undefined {
   return words
 }
 
-function itemSchema({ items }: Schema, index: number): Schema | undefined {
+function itemSchema({ items }: FieldSchema, index: number): FieldSchema | undefined {
   return isTuple(items) ? items[index] : items
 }
 
-function memberSchema(schema: Schema, key: string): Schema | undefined {
+function memberSchema(schema: FieldSchema, key: string): FieldSchema | undefined {
   if (schema.properties !== undefined && Object.hasOwn(schema.properties, key)) return schema.properties[key]
   for (const [pattern, child] of Object.entries(schema.patternProperties ?? {})) {
     if (new RegExp(pattern, 'u').test(key)) return child
@@ -81,7 +84,7 @@ function memberSchema(schema: Schema, key: string): Schema | undefined {
   return typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined
 }
 
-function strict(schema: Schema): Schema {
+function strict(schema: FieldSchema): FieldSchema {
   const { properties, patternProperties, additionalProperties, items, anyOf, oneOf, allOf } = schema
   const closes = properties !== undefined && additionalProperties === undefined && patternProperties === undefined
   return {
@@ -98,16 +101,16 @@ function strict(schema: Schema): Schema {
   }
 }
 
-function strictMembers(members: { readonly [key: string]: Schema }): { readonly [key: string]: Schema } {
+function strictMembers(members: { readonly [key: string]: FieldSchema }): { readonly [key: string]: FieldSchema } {
   return Object.fromEntries(Object.entries(members).map(([key, schema]) => [key, strict(schema)]))
 }
 
-/** True for the elements of a tuple, each with a schema of its own. */
-export function isTuple(items: Schema | readonly Schema[] | undefined): items is readonly Schema[] {
+/** True for tuples, whose elements each have their own schema. */
+export function isTuple(items: FieldSchema | readonly FieldSchema[] | undefined): items is readonly FieldSchema[] {
   return Array.isArray(items)
 }
 
-/** Schemas come from outside as whatever they are: a TypeBox value, or a part of an error. */
-export function isSchema(value: unknown): value is Schema {
+/** A type guard for schemas of type `unknown`, such as those in ajv errors. */
+export function isSchema(value: unknown): value is FieldSchema {
   return value !== null && typeof value === 'object'
 }

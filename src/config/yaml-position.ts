@@ -1,51 +1,52 @@
 import type { Problem } from './pipeline.ts'
 
-/** Where something stands in a text that a person wrote: a pipeline file, or an argument of the command line. */
-export interface Place {
+/** A range of text in a pipeline file or a command-line argument. */
+export interface Location {
   readonly file: string
-  /** From 1, as the column; columns and lengths count UTF-16 code units, as editors do. */
+  /** From 1. */
   readonly line: number
+  /** From 1. Columns and lengths count UTF-16 code units, like editors do. */
   readonly column: number
   readonly length: number
-  /** The line as it was written. */
+  /** The complete source line. */
   readonly text?: string
 }
 
-/** A value together with the place where it was written. */
+/** A YAML value with its location. */
 export type Located = LocatedScalar | LocatedMap | LocatedList
 
 export interface LocatedScalar {
   readonly kind: 'scalar'
-  readonly place: Place
+  readonly location: Location
   readonly value: string | number | boolean | null
-  /** The text as it was spelled, when that was without quotes. */
+  /** The source text of an unquoted value. */
   readonly plain?: string
-  /** True when a part of the text came from the environment or a file. */
+  /** True if part of the text came from the environment or a file. */
   readonly interpolated?: boolean
-  /** True when a part of the text is not known here: a variable that is not set. */
+  /** True if part of the text is unknown because a variable is not set or a file is missing. */
   readonly missing?: boolean
 }
 
 export interface LocatedMap {
   readonly kind: 'map'
-  readonly place: Place
+  readonly location: Location
   readonly entries: ReadonlyMap<string, Entry>
 }
 
 export interface Entry {
-  readonly key: Place
+  readonly key: Location
   readonly value: Located
 }
 
 interface LocatedList {
   readonly kind: 'list'
-  readonly place: Place
+  readonly location: Location
   readonly items: readonly Located[]
 }
 
 export type Keys = readonly (string | number)[]
 
-/** The node at the end of the keys, or undefined where they lead nowhere. */
+/** The node at the end of the keys, or undefined if there is none. */
 export function nodeAt(node: Located | undefined, keys: Keys): Located | undefined {
   let at = node
   for (const key of keys) at = childOf(at, key)
@@ -53,29 +54,29 @@ export function nodeAt(node: Located | undefined, keys: Keys): Located | undefin
 }
 
 /**
- * The place to point at for the keys: a scalar itself, the key in front of a map or list, and the nearest parent that was written
- * when the value came from a default.
+ * The location to report for the keys: of the value if it is a scalar, of the key if it is a map or
+ * list, and of the nearest existing parent if the value is a default.
  */
-export function placeAt(root: Located, keys: Keys, rootPlace: Place = root.place): Place {
-  let place = rootPlace
+export function locationAt(root: Located, keys: Keys, rootLocation: Location = root.location): Location {
+  let location = rootLocation
   let at: Located = root
   for (const key of keys) {
     const next = childOf(at, key)
-    if (next === undefined) return place
+    if (next === undefined) return location
     const before = at.kind === 'map' ? at.entries.get(String(key))?.key : undefined
-    place = next.kind === 'scalar' ? next.place : (before ?? next.place)
+    location = next.kind === 'scalar' ? next.location : (before ?? next.location)
     at = next
   }
-  return place
+  return location
 }
 
-/** The place of a key itself, for a key that should not be there. */
-export function keyPlaceAt(root: Located, keys: Keys, key: string): Place | undefined {
+/** The location of a key, for problems with the key itself. */
+export function keyLocationAt(root: Located, keys: Keys, key: string): Location | undefined {
   const parent = nodeAt(root, keys)
   return parent?.kind === 'map' ? parent.entries.get(key)?.key : undefined
 }
 
-/** True when a part of the value depends on a variable that is not set. */
+/** True if part of the value depends on an unset variable or a missing file. */
 export function isIncomplete(node: Located | undefined): boolean {
   if (node === undefined) return false
   if (node.kind === 'scalar') return node.missing === true
@@ -83,21 +84,28 @@ export function isIncomplete(node: Located | undefined): boolean {
   return [...node.entries.values()].some((entry) => isIncomplete(entry.value))
 }
 
-/** The place of a part of a text, when the text stands in the line as it is; else the whole place. */
-export function partOf(place: Place, text: string, offset: number, length: number): Place {
-  const from = place.text?.slice(place.column - 1, place.column - 1 + place.length).indexOf(text) ?? -1
-  if (from < 0 || text === '') return place
+/**
+ * The location of a part of the text, if the source line contains the text literally. Otherwise the
+ * whole location.
+ */
+export function partOf(location: Location, text: string, offset: number, length: number): Location {
+  const from = location.text?.slice(location.column - 1, location.column - 1 + location.length).indexOf(text) ?? -1
+  if (from < 0 || text === '') return location
   const start = Math.min(offset, text.length)
-  return { ...place, column: place.column + from + start, length: Math.max(1, Math.min(length, text.length - start)) }
+  return {
+    ...location,
+    column: location.column + from + start,
+    length: Math.max(1, Math.min(length, text.length - start)),
+  }
 }
 
-/** Makes a problem of a message and its place. */
+/** Creates a problem at a location. */
 export function problemAt(
-  place: Place,
+  location: Location,
   message: string,
   { hint, severity = 'error' }: { hint?: string | undefined; severity?: Problem['severity'] } = {},
 ): Problem {
-  return { severity, ...place, message, ...(hint === undefined ? {} : { hint }) }
+  return { severity, ...location, message, ...(hint === undefined ? {} : { hint }) }
 }
 
 function childOf(node: Located | undefined, key: string | number): Located | undefined {

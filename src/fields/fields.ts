@@ -2,8 +2,8 @@ import { Type } from './typebox.ts'
 import type { Condition } from '../record/author/record.ts'
 
 /**
- * Fields that mean more than their JSON type. In YAML they are text; in `create` they are what the comment says. Formats are checked and
- * converted by `src/fields/formats.ts`.
+ * Fields with more meaning than their JSON type. They are text in YAML. Each function's comment
+ * says what `create` receives. `src/fields/formats.ts` checks and converts them.
  */
 interface FieldOptions {
   readonly description: string
@@ -20,12 +20,12 @@ export function Size(options: FieldOptions) {
   return Type.Unsafe<number>(Type.String({ format: 'size', ...options }))
 }
 
-/** Text that never appears in a log, an error, a report or a metric. */
+/** Text that must never appear in a log, an error, a report or a metric. */
 export function Secret(options: FieldOptions) {
   return Type.String({ secret: true, ...options })
 }
 
-/** A path into a record, see `Paths.add`. */
+/** A path into a record. See `Paths.add`. */
 export function RecordPath(options: FieldOptions) {
   return Type.String({ format: 'record-path', ...options })
 }
@@ -35,17 +35,20 @@ export function ExistingFile(options: FieldOptions) {
   return Type.String({ format: 'existing-file', ...options })
 }
 
-/** A file or folder that need not exist yet, relative to the working directory -> its absolute path. */
+/**
+ * A file or folder that does not have to exist, relative to the working directory -> its absolute
+ * path.
+ */
 export function FilePath(options: FieldOptions) {
   return Type.String({ format: 'file-path', ...options })
 }
 
-/** The key of an object without its last segment, see `src/fields/key-template.ts`. */
+/** The key of an object without its last segment. See `src/fields/key-template.ts`. */
 export function KeyTemplate(options: FieldOptions) {
   return Type.String({ format: 'key-template', ...options })
 }
 
-/** One of a few words. */
+/** One of a fixed list of words. */
 export function Choice<const Words extends readonly string[]>(
   words: Words,
   options: FieldOptions & { default?: Words[number] },
@@ -53,7 +56,7 @@ export function Choice<const Words extends readonly string[]>(
   return Type.Unsafe<Words[number]>(Type.String({ enum: [...words], ...options }))
 }
 
-/** A condition on a record: tests by path, see `Condition` in `src/record/author/record.ts`. */
+/** A condition on a record: tests by path. See `Condition` in `src/record/author/record.ts`. */
 export function RecordCondition(options: Omit<FieldOptions, 'default'>) {
   return Type.Unsafe<Condition>(Type.Object({}, { format: 'record-condition', additionalProperties: true, ...options }))
 }

@@ -6,19 +6,24 @@ import { Paths } from '../record/paths/path.ts'
 import { closest } from './suggest.ts'
 import { parseDuration, parseSize } from './units.ts'
 
-/** Folders that relative files are relative to. */
+/** The folders against which relative paths are resolved. */
 export interface Folders {
-  /** The pipeline file's own. */
+  /** Folder of the pipeline file. */
   readonly folder: string
   /** The working directory. */
   readonly root: string
 }
 
-/** Turns the text of a field into what its component gets. @throws SluiceError with a hint and, where it is known, the offset in the text. */
-export type Format = (text: string, folders: Folders) => unknown
+/**
+ * Converts the text of a field to the value that its component receives.
+ * @throws SluiceError with a hint and, if known, the offset of the mistake in the text
+ */
+export type FormatParser = (text: string, folders: Folders) => unknown
 
-/** The formats of `src/fields/fields.ts` by name, except conditions, which are not text. */
-export const formats: { readonly [name: string]: Format } = {
+/**
+ * The formats of `src/fields/fields.ts` by name. Conditions are missing because they are not text.
+ */
+export const formats: { readonly [name: string]: FormatParser } = {
   duration: parseDuration,
   size: parseSize,
   'record-path': (text) => new Paths().add(text).text,
@@ -35,15 +40,18 @@ function existingFile(text: string, { folder }: Folders): string {
   const stats = statSync(absolute, { throwIfNoEntry: false })
   if (stats?.isFile() === true) return absolute
   if (stats !== undefined) throw new SluiceError('FILE_NOT_FOUND', `"${text}" is not a file`)
-  const near = closest(basename(absolute), namesIn(dirname(absolute)))
-  const meant = near === undefined ? '' : `did you mean "${near}"? `
-  throw new SluiceError('FILE_NOT_FOUND', `the file "${text}" does not exist`, {
-    hint: `${meant}it is looked for at ${absolute}`,
-  })
+  throw new SluiceError('FILE_NOT_FOUND', `the file "${text}" does not exist`, { hint: missingFileHint(absolute) })
 }
 
-/** The names in a folder; none when it cannot be read. */
-export function namesIn(folder: string): string[] {
+/** `did you mean "store.ts"? resolved path: /project/parts/stor.ts` */
+export function missingFileHint(absolute: string): string {
+  const near = closest(basename(absolute), namesIn(dirname(absolute)))
+  const suggestion = near === undefined ? '' : `did you mean "${near}"? `
+  return `${suggestion}resolved path: ${absolute}`
+}
+
+/** The names in a folder, or an empty list if it cannot be read. */
+function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch {

@@ -2,14 +2,17 @@ import { SluiceError } from '../errors.ts'
 import { Paths } from '../record/paths/path.ts'
 
 /**
- * The key of an object without its last segment: literal text and
- * - `{record.<path>}`: a plain field's value;
- * - `{record.<path>:yyyy-MM-dd}`: a field that is an RFC 3339 time, in UTC (`yyyy`, `MM`, `dd`, `HH`, `mm`, with `-`, `_`, `.`, `T` or `/` between);
- * - `{now:...}`: the time at which the epoch was opened, written in the same way;
+ * The key of an object without its last segment: literal text with placeholders.
+ * - `{record.<path>}`: the value of a scalar field.
+ * - `{record.<path>:yyyy-MM-dd}`: a field with an RFC 3339 time, in UTC. Formats consist of `yyyy`,
+ *   `MM`, `dd`, `HH` and `mm`, separated by `-`, `_`, `.`, `T` or `/`.
+ * - `{now:...}`: the time at which the epoch was opened, in the same formats.
  * - `{pipeline}`: the pipeline's name.
  *
- * A value cannot leave its segment: what is not one of `A-Z a-z 0-9 . _ = @ + -` is percent-encoded, so are `.` and `..`, and a value of more
- * than 100 bytes is cut and closed with a part of its SHA-256. A field that is absent, no scalar or not a time gives `unknown`.
+ * A value stays within its segment. Characters other than `A-Z a-z 0-9 . _ = @ + -` are
+ * percent-encoded, and so are the values `.` and `..`. A value of more than 100 bytes is truncated
+ * and ends in a part of its SHA-256. A field that is missing, not a scalar or not a time yields
+ * `unknown`.
  */
 export interface KeyTemplate {
   readonly text: string
@@ -22,10 +25,10 @@ type KeyPart =
   | { readonly kind: 'now'; readonly format: TimeFormat }
   | { readonly kind: 'record'; readonly path: string; readonly format: TimeFormat | undefined }
 
-/** Calendar fields and the text between them. */
+/** Calendar fields and separators. */
 export type TimeFormat = readonly string[]
 
-/** @throws SluiceError CONFIG_INVALID or PATH_INVALID, with the offset at which the text goes wrong. */
+/** @throws SluiceError CONFIG_INVALID or PATH_INVALID, with the offset of the mistake */
 export function parseKeyTemplate(text: string): KeyTemplate {
   const parts: KeyPart[] = []
   let at = 0
@@ -45,13 +48,14 @@ export function parseKeyTemplate(text: string): KeyTemplate {
 function checkLiteral(text: string, at: number, literal: string): string {
   for (let i = 0; i < literal.length; i++) {
     const char = literal.charCodeAt(i)
-    if (char === 0x7d) throw invalid(text, at + i, 'a } without its {')
-    if (char < 0x20 || char === 0x7f || char === 0x5c) throw invalid(text, at + i, 'a character that keys cannot hold')
+    if (char === 0x7d) throw invalid(text, at + i, 'a } without a matching {')
+    if (char < 0x20 || char === 0x7f || char === 0x5c)
+      throw invalid(text, at + i, 'a character that is illegal in keys')
   }
   return literal
 }
 
-/** A key in brackets and quotes (`a["x}"]`) may hold any character. */
+/** A quoted key in brackets (`a["x}"]`) may contain any character. */
 function endOfPlaceholder(text: string, open: number): number {
   let quoted = false
   for (let at = open + 1; at < text.length; at++) {
@@ -59,18 +63,18 @@ function endOfPlaceholder(text: string, open: number): number {
     else if (text[at] === '"') quoted = !quoted
     else if (text[at] === '}' && !quoted) return at
   }
-  throw invalid(text, open, 'a { without its }')
+  throw invalid(text, open, 'a { without a matching }')
 }
 
 function parsePlaceholder(text: string, open: number, inside: string): KeyPart {
   if (inside === 'pipeline') return { kind: 'pipeline' }
   if (inside.startsWith('now:')) return { kind: 'now', format: parseFormat(text, open + 5, inside.slice(4)) }
-  if (inside === 'now') throw invalid(text, open, '{now} without a format; write {now:yyyy-MM-dd}')
+  if (inside === 'now') throw invalid(text, open, '{now} without a format; use {now:yyyy-MM-dd}')
   if (!inside.startsWith('record.')) {
     throw invalid(
       text,
       open,
-      `the unknown placeholder {${inside}}; there are {record.<path>}, {record.<path>:yyyy-MM-dd}, {now:yyyy-MM-dd} and {pipeline}`,
+      `the unknown placeholder {${inside}}; use {record.<path>}, {record.<path>:yyyy-MM-dd}, {now:yyyy-MM-dd} or {pipeline}`,
     )
   }
   const colon = formatColon(inside)
@@ -93,10 +97,13 @@ function checkPath(text: string, offset: number, path: string): void {
       ...(length !== undefined && { length }),
     })
   }
-  throw invalid(text, offset, `the path ${path}, which can name more than one value`, path.length)
+  throw invalid(text, offset, `the path ${path}, which can match more than one value`, path.length)
 }
 
-/** The colon before the format: the last one that is not quoted; the length when there is none. */
+/**
+ * Index of the colon before the format, which is the last unquoted one. The length of the text if
+ * there is no format.
+ */
 function formatColon(inside: string): number {
   const colon = inside.lastIndexOf(':')
   return colon < 0 || inside.indexOf('"', colon) >= 0 ? inside.length : colon
@@ -109,11 +116,7 @@ function parseFormat(text: string, at: number, format: string): TimeFormat {
   let offset = at
   for (const token of tokens) {
     if (!calendar.includes(token) && !/^[-_.T/]$/.test(token)) {
-      throw invalid(
-        text,
-        offset,
-        `${token} in a time format; there are ${calendar.join(', ')} with - _ . T or / between`,
-      )
+      throw invalid(text, offset, `${token} in a time format; use ${calendar.join(', ')}, separated by - _ . T or /`)
     }
     offset += token.length
   }
@@ -123,10 +126,11 @@ function parseFormat(text: string, at: number, format: string): TimeFormat {
 
 function checkSegments(text: string): void {
   if (text === '') return
-  // What a placeholder gives is never empty and never a dot segment: one letter stands for it here, so that offsets of segments stay near.
+  // A placeholder's value is never empty and never a dot segment. Text of the same length replaces
+  // it, to keep offsets right.
   let at = 0
   for (const segment of text.replace(/\{[^}]*\}/g, (found) => 'x'.repeat(found.length)).split('/')) {
-    if (segment === '') throw invalid(text, at, 'an empty segment; a key neither begins nor ends with /')
+    if (segment === '') throw invalid(text, at, 'an empty segment; a key must not begin or end with / or contain //')
     if (segment === '.' || segment === '..') throw invalid(text, at, `the segment ${segment}`)
     at += segment.length + 1
   }

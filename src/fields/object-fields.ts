@@ -3,56 +3,70 @@ import type { Config, Finding } from '../component.ts'
 import { Choice, Duration, KeyTemplate, Size } from './fields.ts'
 import { compressionProblem, compressions } from '../compression/compress.ts'
 
-/** What every object sink has: spread into its `fields`. The commit reads them, the sink need not. */
+/**
+ * The fields of every object sink. Spread them into its `fields`. The commit reads them, so the
+ * sink does not have to.
+ */
 export const objectFields = {
   key: KeyTemplate({
     default: '{pipeline}/dt={now:yyyy-MM-dd}',
     description:
-      'Key of the objects without their last segment. `{record.service}` and `{record.timestamp:yyyy-MM-dd}` (UTC; also HH, mm) make a partition for each value, `{now:yyyy-MM-dd}` is when the object was begun, `{pipeline}` the name. A value that is absent or odd gives `unknown`; the last segment is made by Sluice and ends in a part of the content hash.',
+      'Object key without its generated last segment. Placeholders: `{pipeline}`, `{now:yyyy-MM-dd}`, `{record.service}`, `{record.timestamp:yyyy-MM-dd}`.',
   }),
   compression: Choice(compressions, {
     default: 'gzip',
     description:
-      'How objects are compressed. No Content-Encoding is set: readers go by the ending, `.ndjson`, `.ndjson.gz` or `.ndjson.zst`. zstd needs Node.js 22.15, and some 4 MB of memory for each open object.',
+      'Compression of the objects, shown by their extension; no Content-Encoding is set. zstd needs Node.js 22.15 and about 4 MB of memory per open object.',
   }),
   compressionLevel: Type.Optional(
     Type.Integer({
       minimum: 1,
       maximum: 22,
-      description: 'Small is fast, large is dense; 1 to 9 for gzip (default 4), 1 to 22 for zstd (default 3).',
+      description:
+        'Compression level: 1 to 9 for gzip (default 4), 1 to 22 for zstd (default 3). Higher levels are slower and smaller.',
     }),
   ),
   roll: Type.Object(
     {
-      maxBytes: Size({ default: '128MiB', description: 'Compressed bytes of an object.' }),
-      maxRecords: Type.Integer({ default: 1_000_000, minimum: 1, description: 'Records of all partitions together.' }),
+      maxBytes: Size({ default: '128MiB', description: 'Compressed size of one object.' }),
+      maxRecords: Type.Integer({
+        default: 1_000_000,
+        minimum: 1,
+        description: 'Number of records in all open objects together.',
+      }),
       maxAge: Duration({
         default: '5m',
-        description: 'Age of the oldest record that is not committed: how late an event may be in the store.',
+        description: 'Age of the oldest uncommitted record. Limits how late an event reaches the store.',
       }),
       maxPartitions: Type.Integer({
         default: 64,
         minimum: 2,
         maximum: 1000,
         description:
-          'Objects that are open at once; records of further partitions go to one with `__other` for every value.',
+          'Number of objects open at once. Records of further key partitions go to a shared one, with `__other` for every value.',
       }),
     },
-    { default: {}, description: 'When the open objects are closed, committed and published: whatever comes first.' },
+    {
+      default: {},
+      description: 'Open objects are closed, committed and published when the first of these limits is reached.',
+    },
   ),
   outbox: Type.Object(
     {
       maxBytes: Size({
         default: '8GiB',
         description:
-          'Disk space for objects that the store has not taken yet. When it is used up, reading stops until there is space.',
+          'Disk space for committed objects that wait for upload. When it is full, reading pauses until uploads free space.',
       }),
     },
-    { default: {}, description: 'Objects are written to the state folder first, and published from there.' },
+    {
+      default: {},
+      description: 'Transactional outbox: objects are written to the state folder first and published from there.',
+    },
   ),
 }
 
-/** What a schema cannot say; for the `check` of an object sink. */
+/** Checks that a schema cannot express. Call it in the `check` of an object sink. */
 export function* checkObjectFields({
   compression,
   compressionLevel,
@@ -62,16 +76,25 @@ export function* checkObjectFields({
   const problem = compressionProblem(compression)
   if (problem !== undefined) yield { at: ['compression'], message: problem }
   if (compressionLevel !== undefined && compression === 'gzip' && compressionLevel > 9) {
-    yield { at: ['compressionLevel'], message: `gzip has no level ${compressionLevel}`, hint: 'use 1 to 9' }
+    yield {
+      at: ['compressionLevel'],
+      message: `gzip does not support level ${compressionLevel}`,
+      hint: 'use a level from 1 to 9',
+    }
   }
   if (compressionLevel !== undefined && compression === 'none') {
-    yield { at: ['compressionLevel'], message: 'nothing is compressed', hint: 'leave it out', severity: 'warning' }
+    yield {
+      at: ['compressionLevel'],
+      message: 'compressionLevel has no effect without compression',
+      hint: 'remove compressionLevel',
+      severity: 'warning',
+    }
   }
   if (outbox.maxBytes < roll.maxBytes) {
     yield {
       at: ['outbox', 'maxBytes'],
-      message: 'the outbox is smaller than one object',
-      hint: 'objects stay smaller than roll.maxBytes: give the outbox more, or objects less',
+      message: 'outbox.maxBytes is smaller than roll.maxBytes, so objects cannot reach roll.maxBytes',
+      hint: 'increase outbox.maxBytes or decrease roll.maxBytes',
       severity: 'warning',
     }
   }

@@ -1,19 +1,22 @@
 import { distance } from 'fastest-levenshtein'
 
-/** The word that was most likely meant, or undefined when none is near: at most 2 wrong characters in 5, case aside, or the same letters in another order. */
+/**
+ * The legal word that was most likely meant, or undefined if none is close. A word is close if at
+ * most 2 in 5 characters differ, ignoring case, or if it has the same letters in a different order.
+ */
 export function closest(word: string, legal: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(word.length * 0.4)) + 1
   for (const candidate of legal) {
-    const away = awayFrom(word.toLowerCase(), candidate.toLowerCase())
-    if (away >= bestDistance) continue
+    const candidateDistance = typoDistance(word.toLowerCase(), candidate.toLowerCase())
+    if (candidateDistance >= bestDistance) continue
     best = candidate
-    bestDistance = away
+    bestDistance = candidateDistance
   }
   return best
 }
 
-function awayFrom(word: string, candidate: string): number {
+function typoDistance(word: string, candidate: string): number {
   return lettersOf(word) === lettersOf(candidate) ? Math.min(1, distance(word, candidate)) : distance(word, candidate)
 }
 
@@ -23,10 +26,10 @@ function lettersOf(word: string): string {
 
 /** `did you mean "bucket"? known keys: bucket, key, region, ...` */
 export function suggest(word: string, legal: readonly string[], label: string): string {
-  const meant = closest(word, legal)
-  const shown = legal.slice(0, SHOWN).join(', ')
-  const known = `${label}: ${shown}${legal.length > SHOWN ? ', ...' : ''}`
-  return meant === undefined ? known : `did you mean "${meant}"? ${known}`
+  const near = closest(word, legal)
+  const shown = legal.slice(0, MAX_SHOWN).join(', ')
+  const known = `${label}: ${shown}${legal.length > MAX_SHOWN ? ', ...' : ''}`
+  return near === undefined ? known : `did you mean "${near}"? ${known}`
 }
 
-const SHOWN = 12
+const MAX_SHOWN = 12

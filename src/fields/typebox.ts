@@ -5,35 +5,39 @@ type Builders = Pick<
   'Array' | 'Boolean' | 'Integer' | 'Number' | 'Object' | 'Optional' | 'Record' | 'String' | 'Union' | 'Unsafe'
 >
 
-interface Built {
+interface JsonSchema {
   readonly [keyword: string]: unknown
 }
 
 /**
- * The few builders of TypeBox that our own declarations are made with: its types, and the JSON schemas that it makes. TypeBox itself is hundreds of
- * files, a fifth of the time that a command takes to start; the authors of components, who get it from `src/index.ts`, are free to use all of it.
+ * The TypeBox builders that built-in declarations use. They have TypeBox's types and return the
+ * same JSON schemas. Importing TypeBox itself opens hundreds of files, a fifth of the start-up time
+ * of a command. Component authors get all of TypeBox from `src/index.ts`.
  */
-// The schemas are the same, see the test; their types say more than these functions can.
+// A test compares the schemas with TypeBox's. The types cannot be expressed by these functions.
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
 export const Type = {
-  Array: (items: Built, options?: Built) => ({ type: 'array', items, ...options }),
-  Boolean: (options?: Built) => ({ type: 'boolean', ...options }),
-  Integer: (options?: Built) => ({ type: 'integer', ...options }),
-  Number: (options?: Built) => ({ type: 'number', ...options }),
-  Object: (properties: { readonly [key: string]: Built }, options?: Built) => {
+  Array: (items: JsonSchema, options?: JsonSchema) => ({ type: 'array', items, ...options }),
+  Boolean: (options?: JsonSchema) => ({ type: 'boolean', ...options }),
+  Integer: (options?: JsonSchema) => ({ type: 'integer', ...options }),
+  Number: (options?: JsonSchema) => ({ type: 'number', ...options }),
+  Object: (properties: { readonly [key: string]: JsonSchema }, options?: JsonSchema) => {
     const required = Object.keys(properties).filter((key) => properties[key][OPTIONAL] !== true)
     return { type: 'object', ...(required.length > 0 && { required }), properties, ...options }
   },
-  Optional: (schema: Built) => Object.defineProperty({ ...schema }, OPTIONAL, { value: true }),
-  Record: (_key: Built, value: Built, options?: Built) => ({
+  Optional: (schema: JsonSchema) => Object.defineProperty({ ...schema }, OPTIONAL, { value: true }),
+  Record: (_key: JsonSchema, value: JsonSchema, options?: JsonSchema) => ({
     type: 'object',
     patternProperties: { '^.*$': value },
     ...options,
   }),
-  String: (options?: Built) => ({ type: 'string', ...options }),
-  Union: (anyOf: readonly Built[], options?: Built) => ({ anyOf, ...options }),
-  Unsafe: (schema: Built) => schema,
+  String: (options?: JsonSchema) => ({ type: 'string', ...options }),
+  Union: (anyOf: readonly JsonSchema[], options?: JsonSchema) => ({ anyOf, ...options }),
+  Unsafe: (schema: JsonSchema) => schema,
 } as unknown as Builders
 
-/** TypeBox's own mark of a member that need not be there: hidden, it is no keyword of JSON Schema. */
+/**
+ * TypeBox's marker for an optional property. It is not enumerable, because it is not a JSON Schema
+ * keyword.
+ */
 const OPTIONAL = '~optional'

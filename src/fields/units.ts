@@ -1,6 +1,7 @@
 import { SluiceError } from '../errors.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../time.ts'
 
-const DURATIONS: Units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+const DURATIONS: Units = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY }
 const SIZES: Units = {
   B: 1,
   kB: 1e3,
@@ -14,7 +15,10 @@ const SIZES: Units = {
   TiB: 2 ** 40,
 }
 
-/** `30s`, `5m`, `2h`, `90d`, `1h30m`, `250ms` -> milliseconds. @throws SluiceError CONFIG_INVALID with the right spelling as its hint. */
+/**
+ * `30s`, `5m`, `2h`, `90d`, `1h30m`, `250ms` -> milliseconds.
+ * @throws SluiceError CONFIG_INVALID with the correct spelling as its hint
+ */
 export function parseDuration(text: string): number {
   if (/^(\d+(ms|[smhdw]))+$/.test(text)) {
     const parts = [...text.matchAll(/(\d+)(ms|[smhdw])/g)]
@@ -24,7 +28,10 @@ export function parseDuration(text: string): number {
   throw new SluiceError('CONFIG_INVALID', `"${text}" is not a duration`, { hint: durationHint(text) })
 }
 
-/** `500B`, `64KiB`, `128MiB`, `2GiB`, also decimal `10MB` -> bytes. @throws SluiceError CONFIG_INVALID with the right spelling as its hint. */
+/**
+ * `500B`, `64KiB`, `128MiB`, `2GiB`, also decimal `10MB` -> bytes.
+ * @throws SluiceError CONFIG_INVALID with the correct spelling as its hint
+ */
 export function parseSize(text: string): number {
   const [, count, unit] = /^(\d+(?:\.\d+)?)([kKMGT]i?B|B)$/.exec(text) ?? []
   const bytes = Number(count) * (SIZES[unit ?? ''] ?? NaN)
@@ -32,7 +39,7 @@ export function parseSize(text: string): number {
   throw new SluiceError('CONFIG_INVALID', `"${text}" is not a size`, { hint: sizeHint(text) })
 }
 
-/** Milliseconds as they are written: `1h30m`. */
+/** Milliseconds in the notation of `parseDuration`, for example `1h30m`. */
 export function formatDuration(milliseconds: number): string {
   let rest = milliseconds
   let text = ''
@@ -44,7 +51,7 @@ export function formatDuration(milliseconds: number): string {
   return text === '' ? '0s' : text
 }
 
-/** Bytes as they are written, in the largest unit that is exact: `128MiB`. */
+/** Bytes in the notation of `parseSize`, in the largest exact binary unit, for example `128MiB`. */
 export function formatSize(bytes: number): string {
   const unit = ['TiB', 'GiB', 'MiB', 'KiB'].find((name) => bytes > 0 && bytes % SIZES[name] === 0) ?? 'B'
   return `${bytes / SIZES[unit]}${unit}`
@@ -58,13 +65,13 @@ function durationHint(text: string): string {
     const units = ['w', 'd', 'h', 'm', 's']
     return `write "${units.map((unit, i) => (iso[i + 1] === undefined ? '' : iso[i + 1] + unit)).join('')}"`
   }
-  if (/^\d+$/.test(text)) return `a number needs a unit: "${text}s", "${text}m" or "${text}ms"`
+  if (/^\d+$/.test(text)) return `add a unit: "${text}s", "${text}m" or "${text}ms"`
   const words = [...text.matchAll(/(\d+)\s*([a-z]+)[\s,]*/gi)]
   const spelled = words.map(([, count, word]) => `${count}${unitOf(word ?? '', text)}`).join('')
   if (words.length > 0 && words.map(([all]) => all).join('') === text && /^(\d+(ms|[smhdw]))+$/.test(spelled)) {
-    return spelled === text ? 'that is too long' : `did you mean "${spelled}"?`
+    return spelled === text ? 'the duration is too long' : `did you mean "${spelled}"?`
   }
-  return 'a duration is written 250ms, 30s, 5m, 2h, 90d or 1h30m'
+  return 'examples of durations: 250ms, 30s, 5m, 2h, 90d, 1h30m'
 }
 
 function unitOf(word: string, text: string): string {
@@ -79,9 +86,9 @@ function unitOf(word: string, text: string): string {
 }
 
 function sizeHint(text: string): string {
-  if (/^\d+$/.test(text)) return `a number needs a unit: "${text}B", "${text}KiB" or "${text}MiB"`
+  if (/^\d+$/.test(text)) return `add a unit: "${text}B", "${text}KiB" or "${text}MiB"`
   const [, count, prefix = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b|ib?|bytes?)?$/i.exec(text) ?? []
-  if (count === undefined) return 'a size is written 500B, 64KiB, 128MiB, 2GiB or 10MB'
+  if (count === undefined) return 'examples of sizes: 500B, 64KiB, 128MiB, 2GiB, 10MB'
   const spelled = `${count}${prefix === '' ? 'B' : `${prefix.toUpperCase()}iB`}`
-  return spelled === text ? 'a size is a whole number of bytes' : `did you mean "${spelled}"?`
+  return spelled === text ? 'a size must be a whole number of bytes' : `did you mean "${spelled}"?`
 }

@@ -1,14 +1,14 @@
 import type { TProperties } from 'typebox'
 import { components } from '../registry.ts'
-import type { Kind } from '../registry.ts'
-import type { Declaration } from '../registry.ts'
+import type { Declaration, ComponentKind } from '../registry.ts'
 import { pipelineFields, rejectFields } from '../config/pipeline-fields.ts'
-import type { Schema } from '../config/schema.ts'
+import type { FieldSchema } from '../config/schema.ts'
 import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'
 
 /**
- * The JSON schema by which editors complete and check pipeline files. `if` finds the component by its `type`, so a mistake is reported for that
- * component alone; a component of the user's own takes any key. `${...}` is allowed wherever a value is.
+ * The JSON schema with which editors complete and check pipeline files. `if` selects the component
+ * by its `type`, so that editors report a mistake for that component only. Custom components accept
+ * any key. `${...}` is allowed in place of any value.
  */
 export function editorSchema(): object {
   const top = strictSchema(pipelineFields)
@@ -41,7 +41,7 @@ function idOf({ kind, type }: Declaration): string {
   return `${kind}-${type}`
 }
 
-/** An object sink or none, and the options of the rejects themselves. */
+/** An optional object sink, and the options of `rejects` itself. */
 function rejectsSchema(): object {
   const { required: _required, ...schema } = typedSchema(rejectSinks(), ({ type }) => `rejects-${type}`)
   const { properties = {} } = strictSchema(rejectFields)
@@ -52,7 +52,7 @@ function rejectSinks(): Declaration[] {
   return components.filter((component) => component.kind === 'sink' && component.delivers === 'objects')
 }
 
-function kindSchema(kind: Kind): object {
+function kindSchema(kind: ComponentKind): object {
   return typedSchema(
     components.filter((component) => component.kind === kind),
     idOf,
@@ -63,7 +63,7 @@ function typedSchema(own: readonly Declaration[], name: (component: Declaration)
   const custom = {
     type: 'string',
     pattern: '^[./@]|:',
-    description: 'A component of your own: ./file.ts or package:name.',
+    description: 'A custom component: ./file.ts or package:name.',
   }
   return {
     type: 'object',
@@ -73,7 +73,7 @@ function typedSchema(own: readonly Declaration[], name: (component: Declaration)
     },
     allOf: own.map((component) => ({
       if: { required: ['type'], properties: { type: { const: component.type } } },
-      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
+      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON FieldSchema
       then: { $ref: `#/definitions/${name(component)}` },
     })),
   }
@@ -90,7 +90,7 @@ function componentSchema({ type, summary, fields }: Declaration, more: TProperti
   }
 }
 
-/** Formats are ours; editors know `duration` as ISO 8601. */
+/** Patterns instead of `format`, because editors expect ISO 8601 for `duration`. */
 const PATTERNS: { readonly [format: string]: string } = {
   duration: '^(\\d+(ms|[smhdw]))+$',
   size: '^\\d+(\\.\\d+)?([kKMGT]i?B|B)$',
@@ -98,7 +98,7 @@ const PATTERNS: { readonly [format: string]: string } = {
 
 const INTERPOLATED = { type: 'string', pattern: '\\$\\{(env|file):' }
 
-function forEditor(schema: Schema): Schema {
+function forEditor(schema: FieldSchema): FieldSchema {
   const own = plain(schema, forEditor)
   const { type, anyOf, oneOf } = own
   const isText =
@@ -118,8 +118,8 @@ function forEditor(schema: Schema): Schema {
   }
 }
 
-/** Without what only we understand. */
-function plain(schema: Schema, inner: (schema: Schema) => Schema = plainInner): Schema {
+/** The schema without our own keywords. */
+function plain(schema: FieldSchema, inner: (schema: FieldSchema) => FieldSchema = plainInner): FieldSchema {
   const {
     format,
     secret: _secret,
@@ -148,12 +148,12 @@ function plain(schema: Schema, inner: (schema: Schema) => Schema = plainInner): 
 }
 
 function members(
-  all: { readonly [key: string]: Schema },
-  change: (schema: Schema) => Schema,
-): { readonly [key: string]: Schema } {
+  all: { readonly [key: string]: FieldSchema },
+  change: (schema: FieldSchema) => FieldSchema,
+): { readonly [key: string]: FieldSchema } {
   return Object.fromEntries(Object.entries(all).map(([key, child]) => [key, change(child)]))
 }
 
-function plainInner(schema: Schema): Schema {
+function plainInner(schema: FieldSchema): FieldSchema {
   return plain(schema)
 }

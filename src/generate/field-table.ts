@@ -1,29 +1,29 @@
 import type { TProperties } from 'typebox'
-import type { Schema } from '../config/schema.ts'
+import type { FieldSchema } from '../config/schema.ts'
 import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'
 
-/** One field as documentation shows it. */
+/** One row of the field table in the documentation. */
 export interface FieldRow {
   /** `roll.maxBytes`, `rules[].path`. */
   readonly name: string
-  /** In words: `text`, `duration`, `list of record path`. */
+  /** In words: `string`, `duration`, `list of record path`. */
   readonly type: string
   readonly required: boolean
   readonly default: string | undefined
   readonly description: string
 }
 
-/** All fields of a component, nested ones behind the one they belong to. */
+/** All fields of a component. Nested fields follow their parent. */
 export function fieldRows(fields: TProperties): FieldRow[] {
   const rows = new Map<string, FieldRow>()
   for (const row of rowsOf(strictSchema(fields), '')) {
-    const twin = rows.get(row.name)
-    rows.set(row.name, twin === undefined ? row : merge(twin, row))
+    const earlier = rows.get(row.name)
+    rows.set(row.name, earlier === undefined ? row : merge(earlier, row))
   }
   return [...rows.values()]
 }
 
-/** The same name in two alternatives of a union. */
+/** Merges two fields with the same name, from different alternatives of a union. */
 function merge(a: FieldRow, b: FieldRow): FieldRow {
   return {
     ...a,
@@ -38,7 +38,7 @@ function both(one: string, other: string, glue: string): string {
   return one.includes(other) ? one : `${one}${glue}${other}`
 }
 
-function rowsOf(schema: Schema, prefix: string): FieldRow[] {
+function rowsOf(schema: FieldSchema, prefix: string): FieldRow[] {
   return branchesOf(schema).flatMap((branch) => {
     if (branch.items !== undefined && !isTuple(branch.items)) return rowsOf(branch.items, `${prefix}[]`)
     const dot = prefix === '' ? '' : `${prefix}.`
@@ -49,7 +49,7 @@ function rowsOf(schema: Schema, prefix: string): FieldRow[] {
   })
 }
 
-function rowOf(name: string, schema: Schema, required: boolean): FieldRow {
+function rowOf(name: string, schema: FieldSchema, required: boolean): FieldRow {
   const description = schema.description ?? branchesOf(schema).find((branch) => branch.description)?.description ?? ''
   const shown = schema.default === undefined || isEmptyMap(schema.default) ? undefined : spell(schema.default)
   return { name, type: typeText(schema), required, default: shown, description }
@@ -65,12 +65,12 @@ const FORMATS: { readonly [format: string]: string } = {
   'record-condition': 'condition',
 }
 
-function typeText(schema: Schema): string {
+function typeText(schema: FieldSchema): string {
   return [...new Set(branchesOf(schema).map(branchText))].join(' or ')
 }
 
-function branchText(schema: Schema): string {
-  if (schema.secret === true) return 'text (secret)'
+function branchText(schema: FieldSchema): string {
+  if (schema.secret === true) return 'string (secret)'
   if (schema.format !== undefined && FORMATS[schema.format] !== undefined) return FORMATS[schema.format] ?? ''
   if (schema.enum !== undefined) return schema.enum.map(spell).join(', ')
   if ('const' in schema) return spell(schema.const)
@@ -81,13 +81,7 @@ function branchText(schema: Schema): string {
     const values = Object.values(schema.patternProperties ?? {})[0]
     return values === undefined ? 'map' : `map of ${typeText(values)}`
   }
-  const words: { readonly [type: string]: string } = {
-    string: 'text',
-    integer: 'whole number',
-    boolean: 'true or false',
-  }
-  const types = [schema.type ?? 'any value'].flat()
-  return types.map((type) => words[type] ?? type).join(' or ')
+  return [schema.type ?? 'any value'].flat().join(' or ')
 }
 
 function spell(value: unknown): string {

@@ -2,7 +2,10 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generatedFiles, PAGES } from './generated-files.ts'
 
-/** `node generate.js` writes the generated files below the working directory; with `--check` it fails when they are not fresh. */
+/**
+ * Writes the generated files below the working directory. With `--check`, fails if one of them is
+ * stale.
+ */
 const check = process.argv.includes('--check')
 const files = await generatedFiles()
 const stale: string[] = []
@@ -18,7 +21,7 @@ for (const path of await pages()) {
   stale.push(path)
   if (!check) await rm(path)
 }
-for (const path of stale) process.stderr.write(`${check ? 'not fresh' : 'written'}: ${path}\n`)
+for (const path of stale) process.stderr.write(`${check ? 'stale' : 'written'}: ${path}\n`)
 if (check && stale.length > 0) {
   process.stderr.write('run npm run generated\n')
   process.exitCode = 1

@@ -3,10 +3,13 @@ import { components } from '../registry.ts'
 import { editorSchema } from './editor-schema.ts'
 import { componentPage, errorsPage, pageName } from './pages.ts'
 
-/** Folder whose files are all generated. */
+/** A folder that contains generated files only. */
 export const PAGES = 'docs/components'
 
-/** The files that are made from declarations, by their path in the repository, formatted as the repository is. */
+/**
+ * Content of the files generated from declarations, formatted with prettier, by path in the
+ * repository.
+ */
 export async function generatedFiles(): Promise<Map<string, string>> {
   const files = new Map<string, string>()
   for (const component of components) {
@@ -20,5 +23,5 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   return files
 }
 
-/** As `.prettierrc.json` says; the formatting check of the repository covers these files. */
+/** Must match `.prettierrc.json`: the formatting check covers generated files. */
 const STYLE = { printWidth: 120, singleQuote: true, semi: false }

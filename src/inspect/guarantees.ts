@@ -43,7 +43,7 @@ export function renderGuarantees({ promises, borders }: Guarantees): string {
   return `${lines.join('\n')}\n`
 }
 
-type Config = CheckedComponent<unknown>['config']
+type CheckedConfig = CheckedComponent<unknown>['config']
 
 function ledgerOf(): Guarantees {
   return {
@@ -245,7 +245,7 @@ function outboxOf({ sink, rejects, source }: CheckedPipeline): Guarantees {
   }
 }
 
-function budgetOf({ outbox }: Config): string {
+function budgetOf({ outbox }: CheckedConfig): string {
   return isBudget(outbox) ? formatSize(outbox.maxBytes) : 'its budget'
 }
 

@@ -6,13 +6,9 @@ import { unpack } from '../compression/compress.ts'
 import type { ObjectTarget } from '../delivery/commit.ts'
 import { folderSink } from '../sinks/file/folder-sink.ts'
 import { rejectsFolder, remaining } from '../delivery/rejects/local-rejects.ts'
-import type { LocalRejectsRow } from '../delivery/state/rows.ts'
+import type { HistoryRow, LocalRejectsRow, ObjectRow, RejectCounts, Role } from '../delivery/state/rows.ts'
 import { fixedPrefix } from '../delivery/outbox/partitioner.ts'
 import { parseKeyTemplate } from '../fields/key-template.ts'
-import type { RejectCounts } from '../delivery/state/rows.ts'
-import type { HistoryRow } from '../delivery/state/rows.ts'
-import type { Role } from '../delivery/state/rows.ts'
-import type { ObjectRow } from '../delivery/state/rows.ts'
 import { readState } from '../delivery/state/state-reader.ts'
 import type { StateReader } from '../delivery/state/state-reader.ts'
 import { sum } from '../delivery/tally.ts'
@@ -33,7 +29,7 @@ export interface Verification {
   readonly totals: Tally
   /** Committed and not yet published. */
   readonly waiting: readonly Listed[]
-  readonly problems: readonly Problem[]
+  readonly problems: readonly VerifyProblem[]
   /** What could not be looked at. */
   readonly notes: readonly string[]
 }
@@ -43,7 +39,7 @@ interface Listed {
   readonly records: number
 }
 
-interface Problem {
+interface VerifyProblem {
   /** `foreign`: named as ours, and nothing here knows of it. */
   readonly kind: 'missing' | 'altered' | 'foreign' | 'unreadable' | 'ledger'
   readonly key?: string
@@ -76,7 +72,7 @@ export async function verifyPipeline(
     const known = new Set([...history, ...waiting].map(({ key }) => key))
     const foreign = listed
       .filter((key) => !known.has(key))
-      .map((key): Problem => ({ kind: 'foreign', key, message: 'the state knows nothing of it' }))
+      .map((key): VerifyProblem => ({ kind: 'foreign', key, message: 'the state knows nothing of it' }))
 
     const limit = pLimit(CONCURRENCY)
     const checks = history.map((row) => limit(() => checkObject(row, sinks, signal)))
@@ -164,7 +160,7 @@ async function checkObject(
   row: HistoryRow,
   sinks: readonly OpenSink[],
   signal: AbortSignal,
-): Promise<Problem | undefined> {
+): Promise<VerifyProblem | undefined> {
   const { key } = row
   const able = sinks.filter(({ type }) => type === row.type)
   const sink = (able.find(({ role }) => role === row.role) ?? able[0])?.sink
@@ -175,7 +171,11 @@ async function checkObject(
 }
 
 /** Local rejects that went while we looked are none of our business: the state has forgotten them. */
-async function checkKept(row: LocalRejectsRow, folder: string, signal: AbortSignal): Promise<Problem | undefined> {
+async function checkKept(
+  row: LocalRejectsRow,
+  folder: string,
+  signal: AbortSignal,
+): Promise<VerifyProblem | undefined> {
   const path = join(rejectsFolder(folder), row.file)
   const key = join('rejects', row.file)
   const problem = await compare({ ...row, key }, folderSink(folder).open?.({ path }, signal), 'none')
@@ -188,7 +188,7 @@ async function compare(
   { key, records, bytes, sha256 }: Pick<HistoryRow, 'key' | 'records' | 'bytes' | 'sha256'>,
   opening: Promise<AsyncIterable<Uint8Array> | undefined> | undefined,
   compression: ObjectRow['compression'],
-): Promise<Problem | undefined> {
+): Promise<VerifyProblem | undefined> {
   try {
     const body = await opening
     if (!body) return { kind: 'missing', key, message: `${records} records are gone` }
@@ -204,7 +204,7 @@ async function compare(
   }
 }
 
-function altered(key: string, message: string): Problem {
+function altered(key: string, message: string): VerifyProblem {
   return { kind: 'altered', key, message }
 }
 
@@ -233,7 +233,7 @@ function checkLedger(
   rows: readonly (HistoryRow | ObjectRow)[],
   kept: readonly LocalRejectsRow[],
   { evicted, replayed, copied }: RejectCounts,
-): Problem[] {
+): VerifyProblem[] {
   const { read, added, written, duplicate, rejected } = totals
   const dropped = sum(totals.dropped)
   const inObjects = (role: Role) =>

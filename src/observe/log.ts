@@ -1,19 +1,20 @@
-/** Where a run tells what happens: stderr. Values that came from secrets are hidden, whoever put them into a message. */
+/** The log of a run, on stderr. It replaces all values of secrets by `***`. */
 export interface Log {
   readonly note: Note
-  /** A line that is overwritten by the next one; only on a terminal. */
+  /** Shows a line that the next one overwrites. No-op unless `live`. */
   status(text: string): void
+  /** True on a terminal. */
   readonly live: boolean
 }
 
-/** Tells a thing worth a line in the log. Never a record's content, never a secret. */
-export type Note = (message: string, facts?: Facts) => void
+/** Logs one line. Never pass a record's content or a secret. */
+export type Note = (message: string, fields?: LogFields) => void
 
-type Facts = { readonly [name: string]: string | number | boolean }
+type LogFields = { readonly [name: string]: string | number | boolean }
 
 interface LogOptions {
   readonly json: boolean
-  /** Put before each message, when several pipelines share the terminal. */
+  /** Precedes each message when several pipelines share the terminal. */
   readonly prefix?: string
   readonly secrets: readonly string[]
   readonly stream?: NodeJS.WriteStream
@@ -28,23 +29,26 @@ export function openLog({ json, prefix = '', secrets, stream = process.stderr }:
   }
   return {
     live,
-    note(message, facts = {}) {
+    note(message, fields = {}) {
       clear()
       const line = json
-        ? JSON.stringify({ time: new Date().toISOString(), message: prefix + message, ...facts })
-        : `${new Date().toISOString()} ${prefix}${message}${formatFacts(facts)}`
+        ? JSON.stringify({ time: new Date().toISOString(), message: prefix + message, ...fields })
+        : `${new Date().toISOString()} ${prefix}${message}${formatFields(fields)}`
       stream.write(`${hideSecrets(line, secrets)}\n`)
     },
     status(text) {
       if (!live) return
-      // A terminal that does not tell its width says 0.
+      // Terminals of unknown width report 0.
       shown = text.slice(0, (stream.columns || 80) - 1)
       stream.write(`\r\u001b[K${shown}`)
     },
   }
 }
 
-/** Every occurrence of a secret, also as it stands in JSON, replaced by `***`. Secrets shorter than 4 characters would hide half of any text and stay. */
+/**
+ * Replaces every occurrence of a secret, plain or JSON-escaped, by `***`. Leaves secrets of less
+ * than 4 characters alone, because replacing them would make any text unreadable.
+ */
 export function hideSecrets(text: string, secrets: readonly string[]): string {
   let hidden = text
   for (const secret of secrets) {
@@ -54,8 +58,8 @@ export function hideSecrets(text: string, secrets: readonly string[]): string {
   return hidden
 }
 
-function formatFacts(facts: Facts): string {
-  return Object.entries(facts)
+function formatFields(fields: LogFields): string {
+  return Object.entries(fields)
     .map(
       ([name, value]) =>
         ` ${name}=${typeof value === 'string' && /[\s"=]/.test(value) ? JSON.stringify(value) : value}`,

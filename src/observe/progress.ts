@@ -1,7 +1,7 @@
 import { formatBytes, formatCount } from './report.ts'
 import type { Log } from './log.ts'
 
-/** Counted at the source's door, outside of every component. */
+/** Records and bytes read so far, counted where chunks leave the source. */
 export interface Flow {
   records: number
   bytes: number
@@ -10,7 +10,11 @@ export interface Flow {
 const LIVE_INTERVAL = 250
 const LOG_INTERVAL = 10_000
 
-/** Shows how fast a run goes: one line that is rewritten on a terminal, a log line every 10 seconds elsewhere. Returns what ends it. */
+/**
+ * Shows the progress of a run: a live line on a terminal, otherwise a log line every 10 seconds.
+ * @param total expected number of bytes, if known
+ * @returns a function that stops it
+ */
 export function showProgress(flow: Flow, log: Log, total: number | undefined): () => void {
   const started = performance.now()
   let last = { ...flow, at: started }
@@ -41,10 +45,10 @@ export function showProgress(flow: Flow, log: Log, total: number | undefined): (
 function remaining(done: number, total: number, bytesPerSecond: number): string {
   const share = `${Math.min(100, Math.floor((100 * done) / total))} % of ${formatBytes(total)}`
   if (bytesPerSecond <= 0) return share
-  return `${share}, ${formatDuration((total - done) / bytesPerSecond)} left`
+  return `${share}, ${roundedDuration((total - done) / bytesPerSecond)} left`
 }
 
-function formatDuration(seconds: number): string {
+function roundedDuration(seconds: number): string {
   if (seconds < 60) return `${Math.max(0, Math.ceil(seconds))} s`
   if (seconds < 3600) return `${Math.ceil(seconds / 60)} min`
   return `${(seconds / 3600).toFixed(1)} h`

@@ -1,24 +1,35 @@
-/** What a run has done; `--report FILE` writes it as JSON. `read + added = written + duplicate + rejected + dropped`. */
+/**
+ * The result of a run. `--report FILE` writes it as JSON.
+ * `read + added = written + duplicate + rejected + dropped`.
+ */
 export interface Report {
   readonly pipeline: string
-  /** `done`: all was read and published. `interrupted`: stopped after a clean commit. `failed`: see `error`. */
+  /**
+   * `done`: everything was read and published. `interrupted`: stopped by a signal after a clean
+   * commit. `failed`: see `error`.
+   */
   readonly outcome: 'done' | 'interrupted' | 'failed'
   readonly error?: { readonly code: string; readonly message: string }
   readonly read: number
+  /** Records created by transforms. */
   readonly added: number
   readonly written: number
   readonly duplicate: number
-  /** Of the duplicates, those whose content differs from the record that came first. */
+  /** Duplicates whose content differs from that of the first record with their key. */
   readonly duplicateDiffers: number
   readonly rejected: number
-  /** Rejected, by code. */
+  /** Rejected records by code. */
   readonly rejects: { readonly [code: string]: number }
-  /** Dropped on purpose, by reason. */
+  /** Records dropped on purpose, by reason. */
   readonly dropped: { readonly [reason: string]: number }
-  /** Written records that came after their time had been read: by how long after their own time they were first seen (`15m`: at most that). */
+  /**
+   * Written records that arrived after their time had already been read. Counted by how long after
+   * their own time they were first seen (`15m`: at most 15 minutes).
+   */
   readonly late: { readonly [delay: string]: number }
-  /** Bytes read from the source as they came, and bytes of the written objects. */
+  /** Bytes read from the source, before decompression. */
   readonly bytesIn: number
+  /** Bytes of the written objects, after compression. */
   readonly bytesOut: number
   readonly epochs: number
   readonly objects: readonly PublishedObject[]
@@ -33,19 +44,19 @@ interface PublishedObject {
   readonly sha256: string
 }
 
-/** The lines a person wants to see at the end of a run. */
+/** The summary shown at the end of a run. */
 export function summarize(report: Report): string {
-  const dropped = Object.values(report.dropped).reduce((sum, count) => sum + count, 0)
-  const late = Object.values(report.late).reduce((sum, count) => sum + count, 0)
+  const dropped = sumOf(report.dropped)
+  const late = sumOf(report.late)
   const rows: [string, number, string][] = [
     ['read', report.read, ''],
-    ['added', report.added, 'made by transforms'],
+    ['added', report.added, 'created by transforms'],
+    ['written', report.written, `${plural(report.objects.length, 'object')}, ${formatBytes(report.bytesOut)}`],
     [
-      'written',
-      report.written,
-      `${report.objects.length} ${report.objects.length === 1 ? 'object' : 'objects'}, ${formatBytes(report.bytesOut)}`,
+      'duplicate',
+      report.duplicate,
+      report.duplicateDiffers > 0 ? `${formatCount(report.duplicateDiffers)} with different content` : '',
     ],
-    ['duplicate', report.duplicate, report.duplicateDiffers > 0 ? `${report.duplicateDiffers} with other content` : ''],
     ['late', late, listCounts(report.late)],
     ['dropped', dropped, listCounts(report.dropped)],
     ['rejected', report.rejected, listCounts(report.rejects)],
@@ -58,17 +69,27 @@ export function summarize(report: Report): string {
   return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${lines.join('\n')}`
 }
 
+function sumOf(counts: { readonly [name: string]: number }): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0)
+}
+
 function listCounts(counts: { readonly [name: string]: number }): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name} ${formatCount(count)}`)
     .join(', ')
 }
 
+/** A count with thousands separators: `1,234`. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US')
 }
 
-/** Bytes with a decimal unit: `1.5 MB`. */
+/** A count with its noun: `1 object`, `1,234 objects`. */
+export function plural(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** Bytes with a decimal unit, for example `1.5 MB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let value = bytes

@@ -29,7 +29,7 @@ export async function configure(
   const owner = `${declaration.kind} ${stage}`
   const checked =
     options?.kind === 'map' &&
-    (await checkOptions(declaration, options, { ...scope, stage, owner, place: options.place }))
+    (await checkOptions(declaration, options, { ...scope, stage, owner, location: options.location }))
   if (checked) return checked
   throw new SluiceError('CONFIG_INVALID', `the configuration is not valid:\n${renderProblems(problems)}`)
 }

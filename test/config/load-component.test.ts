@@ -4,18 +4,28 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { loadComponent } from '../../src/config/load-component.ts'
-import type { Kind } from '../../src/registry.ts'
+import type { ComponentKind } from '../../src/registry.ts'
 import { SluiceError } from '../../src/errors.ts'
 import * as sluice from '../../src/index.ts'
 import { makeProject } from '../support/config-project.ts'
 
-async function load(t: TestContext, type: string, files: { [path: string]: string }, kind: Kind = 'transform') {
+async function load(
+  t: TestContext,
+  type: string,
+  files: { [path: string]: string },
+  kind: ComponentKind = 'transform',
+) {
   const root = await makeProject(t, files)
   return loadComponent(type, kind, { file: join(root, 'pipelines/x.yaml'), root })
 }
 
-/** The message and hint of the failure. */
-async function failure(t: TestContext, type: string, files: { [path: string]: string }, kind?: Kind): Promise<string> {
+/** The message and hint of the error. */
+async function failure(
+  t: TestContext,
+  type: string,
+  files: { [path: string]: string },
+  kind?: ComponentKind,
+): Promise<string> {
   const root = await makeProject(t, files)
   const error: unknown = await loadComponent(type, kind ?? 'transform', {
     file: join(root, 'pipelines/x.yaml'),
@@ -26,7 +36,7 @@ async function failure(t: TestContext, type: string, files: { [path: string]: st
   return `${error.message} | ${error.hint ?? ''}`.replaceAll(root, 'ROOT')
 }
 
-test('a plain function is a transform without options of its own, in TypeScript and in JavaScript', async (t) => {
+test('loads a plain function as a transform without options, from TypeScript and JavaScript', async (t) => {
   const ts = await load(t, '../parts/a.ts', { 'parts/a.ts': 'export default (record: { a: number }) => record' })
   assert.equal(ts.kind, 'transform')
   assert.deepEqual(Object.keys(ts.fields), ['onError', 'concurrency'])
@@ -39,7 +49,7 @@ test('a plain function is a transform without options of its own, in TypeScript 
   }
 })
 
-test('a declaration gets its type from the pipeline, and `sluice` is this program', async (t) => {
+test('sets the type of a declaration from the pipeline, and resolves `sluice` to this program', async (t) => {
   const declaration = await load(t, '../parts/a.ts', {
     'parts/a.ts': `import { defineTransform, Type } from 'sluice'
       import { label } from './label.ts'
@@ -57,7 +67,7 @@ test('a declaration gets its type from the pipeline, and `sluice` is this progra
   assert.equal(declaration.examples[0]?.config['defineTransform'], sluice.defineTransform)
 })
 
-test('a named export of a package is a component', async (t) => {
+test('loads a named export of a package', async (t) => {
   const files = {
     'node_modules/@acme/plugin/package.json': '{ "name": "@acme/plugin", "type": "module", "exports": "./index.js" }',
     'node_modules/@acme/plugin/index.js': `import { defineTransform } from 'sluice'
@@ -69,35 +79,35 @@ test('a named export of a package is a component', async (t) => {
   assert.equal(geo.summary, 'Geo.')
   assert.equal(
     await failure(t, '@acme/plugin:gio', files),
-    '@acme/plugin:gio: the package has no export "gio" | did you mean "geo"? it exports geo, other',
+    '@acme/plugin:gio: the package has no export "gio" | did you mean "geo"? exports: geo, other',
   )
   assert.match(await failure(t, '@acme/plugin:other', files), /exports neither a function nor a component/)
   assert.match(
     await failure(t, 'acme-none:geo', files),
-    /the package "acme-none" is not installed \| npm install acme-none/,
+    /the package "acme-none" is not installed \| run npm install acme-none/,
   )
 })
 
-test('code that does not load is told with its own place', async (t) => {
+test('reports code that does not load with its line and column', async (t) => {
   assert.equal(
     await failure(t, '../parts/a.ts', { 'parts/a.ts': 'export default (record) => {\n  const x = ;\n}\n' }),
     '../parts/a.ts is not valid code: Unexpected token at ROOT/parts/a.ts:2:12 | ',
   )
   assert.match(
     await failure(t, '../parts/a.ts', { 'parts/a.ts': '\nconst x = nothing.here\nexport default () => x\n' }),
-    /^\.\.\/parts\/a\.ts failed while it was loaded: nothing is not defined at ROOT\/parts\/a\.ts:2:\d+ \| $/,
+    /^\.\.\/parts\/a\.ts threw while loading: nothing is not defined at ROOT\/parts\/a\.ts:2:\d+ \| $/,
   )
   assert.equal(
     await failure(t, '../parts/a.ts', { 'parts/a.ts': `import x from './none.ts'\nexport default x` }),
-    `../parts/a.ts imports "./none.ts", which cannot be found | `,
+    `../parts/a.ts imports "./none.ts", which does not exist | `,
   )
-  assert.match(await failure(t, '../parts/a.ts', { 'parts/a.ts': 'throw 5' }), /failed while it was loaded: 5/)
+  assert.match(await failure(t, '../parts/a.ts', { 'parts/a.ts': 'throw 5' }), /threw while loading: 5/)
 })
 
-test('code without a usable export is refused', async (t) => {
+test('rejects code without a usable export', async (t) => {
   assert.match(
     await failure(t, '../a.ts', { 'a.ts': 'export const a = 1' }),
-    /has no default export \| write export default/,
+    /has no default export \| add export default/,
   )
   assert.match(
     await failure(t, '../a.ts', { 'a.ts': 'export default { a: 1 }' }),
@@ -109,17 +119,17 @@ test('code without a usable export is refused', async (t) => {
   )
   assert.match(
     await failure(t, '../a.ts', { 'a.ts': 'export default () => 1' }, 'sink'),
-    /exports a function, which is a transform, not a sink/,
+    /exports a function, which is a transform and not a sink/,
   )
 })
 
-test('code outside of the project folder is not loaded, nor through a link', async (t) => {
+test('does not load code outside the project folder, not even through a symbolic link', async (t) => {
   const outside = await makeProject(t, { 'a.ts': 'throw new Error("loaded")' })
   const root = await makeProject(t, {})
   await symlink(join(outside, 'a.ts'), join(root, 'a.ts'))
   for (const type of [join(outside, 'a.ts'), '../a.ts']) {
     await assert.rejects(loadComponent(type, 'transform', { file: join(root, 'pipelines/x.yaml'), root }), (error) => {
-      return error instanceof SluiceError && error.message.includes('is outside of the project folder')
+      return error instanceof SluiceError && error.message.includes('is outside the project folder')
     })
   }
 })

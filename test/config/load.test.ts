@@ -8,7 +8,7 @@ import type { LoadOptions } from '../../src/config/load.ts'
 import type { CheckedPipeline } from '../../src/config/pipeline.ts'
 import { renderProblems } from '../../src/config/render.ts'
 import { SluiceError } from '../../src/errors.ts'
-import { makeProject, parts, sound, writeFiles } from '../support/config-project.ts'
+import { makeProject, parts, validPipeline, writeFiles } from '../support/config-project.ts'
 
 async function load(
   t: TestContext,
@@ -20,7 +20,7 @@ async function load(
   return { root, ...(await loadPipeline('x', { root, env: {}, mode: 'run', ...options })) }
 }
 
-async function loadSound(
+async function loadValid(
   t: TestContext,
   yaml: string,
   options: Partial<LoadOptions> = {},
@@ -31,8 +31,8 @@ async function loadSound(
   return { ...pipeline, root, problems }
 }
 
-test('a sound pipeline comes out with defaults, milliseconds, bytes and absolute files', async (t) => {
-  const pipeline = await loadSound(
+test('fills in defaults and converts durations, sizes and paths', async (t) => {
+  const pipeline = await loadValid(
     t,
     `description: Tries it.
 source:
@@ -92,11 +92,11 @@ tests:
   ])
 })
 
-test('a pipeline is found by its name, by its path, and with either ending', async (t) => {
+test('finds a pipeline by its name or path, with either extension', async (t) => {
   const root = await makeProject(t, {
     ...parts,
-    'pipelines/a.yaml': sound,
-    'pipelines/b.yml': sound,
+    'pipelines/a.yaml': validPipeline,
+    'pipelines/b.yml': validPipeline,
     'pipelines/notes.txt': '',
   })
   const options: LoadOptions = { root, env: {}, mode: 'run' }
@@ -104,12 +104,12 @@ test('a pipeline is found by its name, by its path, and with either ending', asy
   for (const name of ['a', 'b', 'pipelines/a.yaml', join(root, 'pipelines/b.yml')]) {
     assert.ok((await loadPipeline(name, options)).pipeline, name)
   }
-  await writeFiles(root, { 'pipelines/a.yml': sound })
-  await assert.rejects(loadPipeline('a', options), { code: 'CONFIG_INVALID', hint: 'keep one of them' })
+  await writeFiles(root, { 'pipelines/a.yml': validPipeline })
+  await assert.rejects(loadPipeline('a', options), { code: 'CONFIG_INVALID', hint: 'delete one of them' })
 })
 
-test('an unknown name is answered with the nearest one', async (t) => {
-  const root = await makeProject(t, { 'pipelines/jumpcloud.yaml': sound, 'pipelines/okta.yaml': sound })
+test('suggests the closest name for an unknown pipeline', async (t) => {
+  const root = await makeProject(t, { 'pipelines/jumpcloud.yaml': validPipeline, 'pipelines/okta.yaml': validPipeline })
   await assert.rejects(loadPipeline('jumpclod', { root, mode: 'run' }), {
     code: 'PIPELINE_NOT_FOUND',
     hint: 'did you mean "jumpcloud"? pipelines: jumpcloud, okta',
@@ -118,20 +118,20 @@ test('an unknown name is answered with the nearest one', async (t) => {
   await rm(join(root, 'pipelines'), { recursive: true })
   assert.deepEqual(await listPipelines(root), [])
   await assert.rejects(loadPipeline('jumpcloud', { root, mode: 'run' }), (error) => {
-    return error instanceof SluiceError && error.hint === `there is none in ${join(root, 'pipelines')}`
+    return error instanceof SluiceError && error.hint === `${join(root, 'pipelines')} has no pipelines`
   })
 })
 
-test('a file name that cannot be a part of an object key is refused', async (t) => {
-  const root = await makeProject(t, { ...parts, 'pipelines/x.yaml': sound })
+test('rejects a file name that is not usable in object keys', async (t) => {
+  const root = await makeProject(t, { ...parts, 'pipelines/x.yaml': validPipeline })
   await rename(join(root, 'pipelines/x.yaml'), join(root, 'pipelines/a b.yaml'))
   const { pipeline, problems } = await loadPipeline('a b', { root, mode: 'run', env: {} })
   assert.equal(pipeline, undefined)
-  assert.match(renderProblems(problems), /"a b" cannot name a pipeline/)
+  assert.match(renderProblems(problems), /"a b" is not a valid pipeline name/)
 })
 
-test('variables and files are put into text, with defaults, and only once', async (t) => {
-  const { source, sink, secrets } = await loadSound(
+test('interpolates variables and files, with defaults, and only once', async (t) => {
+  const { source, sink, secrets } = await loadValid(
     t,
     `source:
   type: ../parts/feed.ts
@@ -159,7 +159,7 @@ sink: { type: ../parts/store.ts, bucket: '\${env:TRICK}' }
   assert.deepEqual([...secrets].toSorted(), ['k3y-of-the-api', 't0ken'])
 })
 
-test('a variable that is not set is an error for a run, and a warning with a stand-in for check and test', async (t) => {
+test('reports an unset variable as an error for run, and as a warning with a placeholder for check and test', async (t) => {
   const yaml = `source:
   type: ../parts/feed.ts
   path: in
@@ -177,7 +177,7 @@ sink: { type: ../parts/store.ts, bucket: audit, roll: { maxBytes: '\${env:SIZE}'
   assert.deepEqual(new Set(run.problems.map(({ severity }) => severity)), new Set(['error']))
   assert.equal(run.problems.length, 8)
   for (const mode of ['check', 'test'] as const) {
-    const { problems, source, sink } = await loadSound(t, yaml, { mode })
+    const { problems, source, sink } = await loadValid(t, yaml, { mode })
     assert.deepEqual(
       problems.map(({ severity }) => severity),
       Array.from({ length: 8 }, () => 'warning'),
@@ -189,10 +189,10 @@ sink: { type: ../parts/store.ts, bucket: audit, roll: { maxBytes: '\${env:SIZE}'
   }
 })
 
-test('--set changes values, list entries and maps that are not there yet', async (t) => {
-  const { source, sink, transforms, limits } = await loadSound(
+test('--set changes values and list entries, and creates missing maps', async (t) => {
+  const { source, sink, transforms, limits } = await loadValid(
     t,
-    `${sound}transforms:
+    `${validPipeline}transforms:
   - { type: dedup, key: id }
 `,
     {
@@ -215,10 +215,10 @@ test('--set changes values, list entries and maps that are not there yet', async
   assert.equal(limits.maxDepth, 9)
 })
 
-test('another source takes the place of the own one, which is not looked at', async (t) => {
-  const yaml = sound.replace('path: in', 'path: ${env:NOT_SET}')
+test('replaces the source without checking the original one', async (t) => {
+  const yaml = validPipeline.replace('path: in', 'path: ${env:NOT_SET}')
   const source = { type: '../parts/feed.ts', config: { path: ['x: y', '#z'] } }
-  const pipeline = await loadSound(t, yaml, { source })
+  const pipeline = await loadValid(t, yaml, { source })
   assert.deepEqual(pipeline.source.config['path'], ['x: y', '#z'])
 
   const wrong = await load(t, yaml, { source: { ...source, config: { pth: 'a' } } })
@@ -232,7 +232,7 @@ test('another source takes the place of the own one, which is not looked at', as
   )
 })
 
-test('secrets are collected, also when the file has mistakes, and masked in what is shown', async (t) => {
+test('masks secrets in problems, even if the file has mistakes', async (t) => {
   const { problems } = await load(
     t,
     `source: { type: ../parts/feed.ts, path: in, apiKey: "\${env:KEY}", mode: "\${env:KEY}" }
@@ -245,11 +245,11 @@ sink: { type: ../parts/store.ts, bucket: audit }
   assert.doesNotMatch(text, /hunter22/)
 })
 
-test('a file that is too large, or not UTF-8, is refused', async (t) => {
-  const large = await load(t, `${sound}description: ${'a'.repeat(256 * 1024)}\n`)
+test('rejects a file that is too large or not UTF-8', async (t) => {
+  const large = await load(t, `${validPipeline}description: ${'a'.repeat(256 * 1024)}\n`)
   assert.match(
     renderProblems(large.problems),
-    /^pipelines\/x.yaml:1:1 error: the file has \d+ bytes; a pipeline file has 262144 at most\n$/,
+    /^pipelines\/x.yaml:1:1 error: the file has \d+ bytes, but the limit is 262144\n$/,
   )
   const root = await makeProject(t, parts)
   await writeFiles(root, { 'pipelines/x.yaml': Buffer.from([0x61, 0x3a, 0x20, 0xff]) })
@@ -257,8 +257,8 @@ test('a file that is too large, or not UTF-8, is refused', async (t) => {
   assert.match(renderProblems(problems), /the file is not UTF-8/)
 })
 
-test('a hostile key stays an ordinary, unknown key', async (t) => {
-  const { problems } = await load(t, `${sound}  __proto__: { polluted: true }\n  constructor: 1\n`)
+test('reports a hostile key as an ordinary unknown key', async (t) => {
+  const { problems } = await load(t, `${validPipeline}  __proto__: { polluted: true }\n  constructor: 1\n`)
   const text = renderProblems(problems)
   assert.match(text, /unknown key "__proto__"/)
   assert.match(text, /unknown key "constructor"/)

@@ -15,7 +15,7 @@ const problem: Problem = {
   text: '    bukcet: audit',
 }
 
-test('colour is for terminals, and not where NO_COLOR is set', (t) => {
+test('uses colours on terminals only, and not if NO_COLOR is set', (t) => {
   withNoColor(t, undefined)
   const terminal = renderProblems([problem], { isTTY: true })
   assert.ok(terminal.includes('\u001B[31m^^^^^^\u001B[39m'))
@@ -25,12 +25,12 @@ test('colour is for terminals, and not where NO_COLOR is set', (t) => {
   assert.ok(!renderProblems([problem], { isTTY: true }).includes('\u001B'))
 })
 
-test('a problem without its line has a place and a hint', () => {
+test('renders a problem without a source line as location, message and hint', () => {
   const { text: _text, ...bare } = problem
   assert.equal(renderProblems([bare]), 'x.yaml:12:5 error: unknown key\n   remove it\n')
 })
 
-test('control characters of a file cannot reach the terminal', () => {
+test('replaces control characters', () => {
   const hostile = { ...problem, text: '    bukcet: \u001B[2Jx', message: 'a\u0007b' }
   assert.equal(
     renderProblems([hostile]),
@@ -38,7 +38,7 @@ test('control characters of a file cannot reach the terminal', () => {
   )
 })
 
-test('the caret stands under its place behind tabs and wide characters', () => {
+test('aligns the caret after tabs and wide characters', () => {
   assert.equal(
     renderProblems([{ ...problem, text: '日\t語: x', column: 3, length: 2 }]),
     'x.yaml:12:5 error: unknown key\n   12 | 日\t語: x\n      |   \t^^^\n   remove it\n'.replace('12:5', '12:3'),

@@ -12,10 +12,10 @@ import { loadPipeline } from '../../src/config/load.ts'
 import { exampleYaml } from '../../src/generate/pages.ts'
 import { renderProblems } from '../../src/config/render.ts'
 import { components } from '../../src/registry.ts'
-import { makeProject, parts, sound, writeFiles } from '../support/config-project.ts'
+import { makeProject, parts, validPipeline, writeFiles } from '../support/config-project.ts'
 import { REPOSITORY } from '../support/paths.ts'
 
-test('every component has its own kind and type, and all of its fields are described', () => {
+test('every component is unique by kind and type, and describes all of its fields', () => {
   assert.equal(new Set(components.map(({ kind, type }) => `${kind} ${type}`)).size, components.length)
   for (const { kind, type, summary, fields, examples } of components) {
     assert.match(type, /^[a-z][a-zA-Z0-9]*$/)
@@ -26,14 +26,14 @@ test('every component has its own kind and type, and all of its fields are descr
   }
 })
 
-test('every component is declared in the file of its name', async () => {
+test('every component is declared in a file with its name', async () => {
   for (const { kind, type } of components) {
     const text = await readFile(join(REPOSITORY, 'src', `${kind}s`, `${type}.ts`), 'utf8')
     assert.ok(text.includes(`type: '${type}'`), `${kind} ${type}`)
   }
 })
 
-test('every example checks, also against the schema for editors', async (t) => {
+test('every example passes the check and matches the editor schema', async (t) => {
   const files = await schemaFiles()
   const root = await makeProject(t, { ...parts, ...files })
   const validate = new Ajv({ strict: false }).compile(editorSchema())
@@ -48,7 +48,7 @@ test('every example checks, also against the schema for editors', async (t) => {
   }
 })
 
-test('the schema for editors finds mistakes, and lets ${...} and custom components through', () => {
+test('the editor schema finds mistakes, and allows ${...} and custom components', () => {
   const validate = new Ajv({ strict: false }).compile(editorSchema())
   assert.ok(validate(dedup({ key: 'id', memory: '1GiB' })))
   assert.ok(validate(dedup({ key: ['id'], missing: '${env:MISSING:-pass}', memory: '${env:MEMORY}' })))
@@ -60,7 +60,7 @@ test('the schema for editors finds mistakes, and lets ${...} and custom componen
   assert.ok(!validate({ ...dedup({ key: 'id' }), sinks: {} }))
 })
 
-test('the generated files are fresh: run `npm run generated` when this fails', async () => {
+test('the generated files are up to date (otherwise run `npm run generated`)', async () => {
   const files = await generatedFiles()
   for (const [path, content] of files) {
     assert.equal(await readFile(join(REPOSITORY, path), 'utf8').catch(() => 'missing'), content, path)
@@ -80,9 +80,9 @@ function dedup(config: object): object {
   }
 }
 
-/** The example in an otherwise sound pipeline. */
+/** The example in an otherwise valid pipeline. */
 function pipelineOf(declaration: Declaration, yaml: string): string {
-  const rest = sound.split(/^(?=\w)/m).filter((section) => !section.startsWith(`${declaration.kind}:`))
+  const rest = validPipeline.split(/^(?=\w)/m).filter((section) => !section.startsWith(`${declaration.kind}:`))
   const repeats = declaration.kind === 'source' && declaration.repeats
   return `${yaml}${rest.join('')}${repeats ? 'allowRepeats: true\n' : ''}`
 }

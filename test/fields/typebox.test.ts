@@ -37,14 +37,14 @@ function examples(builders: typeof Type) {
   ]
 }
 
-test('the builders make what those of TypeBox make', () => {
+test('our builders create the same schemas as TypeBox', () => {
   assert.deepEqual(
     examples(Type).map((schema) => JSON.stringify(schema)),
     examples(TypeBox).map((schema) => JSON.stringify(schema)),
   )
 })
 
-test('both can be mixed', () => {
+test('our builders can be mixed with those of TypeBox', () => {
   const mixed = Type.Object({ a: TypeBox.Optional(TypeBox.String()), b: TypeBox.String() })
   assert.deepEqual(
     JSON.stringify(mixed),

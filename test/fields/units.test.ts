@@ -4,7 +4,7 @@ import { assert as assertProperty, property, stringMatching } from 'fast-check'
 import { parseDuration, parseSize } from '../../src/fields/units.ts'
 import { SluiceError } from '../../src/errors.ts'
 
-test('durations become milliseconds', () => {
+test('converts durations to milliseconds', () => {
   const table: [string, number][] = [
     ['0s', 0],
     ['250ms', 250],
@@ -19,7 +19,7 @@ test('durations become milliseconds', () => {
   for (const [text, milliseconds] of table) assert.equal(parseDuration(text), milliseconds, text)
 })
 
-test('sizes become bytes', () => {
+test('converts sizes to bytes', () => {
   const table: [string, number][] = [
     ['500B', 500],
     ['64KiB', 65_536],
@@ -32,21 +32,21 @@ test('sizes become bytes', () => {
   for (const [text, bytes] of table) assert.equal(parseSize(text), bytes, text)
 })
 
-test('what is not a duration is refused with the right spelling', () => {
+test('rejects an invalid duration and suggests the correct spelling', () => {
   const table: [string, string][] = [
     ['PT5M', 'write "5m"'],
     ['P90D', 'write "90d"'],
     ['PT1H30M', 'write "1h30m"'],
-    ['300', 'a number needs a unit: "300s", "300m" or "300ms"'],
+    ['300', 'add a unit: "300s", "300m" or "300ms"'],
     ['5 min', 'did you mean "5m"?'],
     ['2 hours', 'did you mean "2h"?'],
     ['1 hour, 30 minutes', 'did you mean "1h30m"?'],
     ['90D', 'did you mean "90d"?'],
-    ['', 'a duration is written 250ms, 30s, 5m, 2h, 90d or 1h30m'],
-    ['-5m', 'a duration is written 250ms, 30s, 5m, 2h, 90d or 1h30m'],
-    ['1.5h', 'a duration is written 250ms, 30s, 5m, 2h, 90d or 1h30m'],
-    ['P', 'a duration is written 250ms, 30s, 5m, 2h, 90d or 1h30m'],
-    ['99999999999999999999d', 'that is too long'],
+    ['', 'examples of durations: 250ms, 30s, 5m, 2h, 90d, 1h30m'],
+    ['-5m', 'examples of durations: 250ms, 30s, 5m, 2h, 90d, 1h30m'],
+    ['1.5h', 'examples of durations: 250ms, 30s, 5m, 2h, 90d, 1h30m'],
+    ['P', 'examples of durations: 250ms, 30s, 5m, 2h, 90d, 1h30m'],
+    ['99999999999999999999d', 'the duration is too long'],
   ]
   for (const [text, hint] of table)
     assert.equal(
@@ -56,15 +56,15 @@ test('what is not a duration is refused with the right spelling', () => {
     )
 })
 
-test('what is not a size is refused with the right spelling', () => {
+test('rejects an invalid size and suggests the correct spelling', () => {
   const table: [string, string][] = [
-    ['128', 'a number needs a unit: "128B", "128KiB" or "128MiB"'],
+    ['128', 'add a unit: "128B", "128KiB" or "128MiB"'],
     ['128M', 'did you mean "128MiB"?'],
     ['128 mb', 'did you mean "128MiB"?'],
     ['1gib', 'did you mean "1GiB"?'],
     ['5 bytes', 'did you mean "5B"?'],
-    ['0.3B', 'a size is a whole number of bytes'],
-    ['large', 'a size is written 500B, 64KiB, 128MiB, 2GiB or 10MB'],
+    ['0.3B', 'a size must be a whole number of bytes'],
+    ['large', 'examples of sizes: 500B, 64KiB, 128MiB, 2GiB, 10MB'],
   ]
   for (const [text, hint] of table)
     assert.equal(
@@ -74,7 +74,7 @@ test('what is not a size is refused with the right spelling', () => {
     )
 })
 
-test('any text is a duration or is refused, never something else', () => {
+test('either parses a text to a safe integer or throws a SluiceError with a hint', () => {
   assertProperty(
     property(stringMatching(/^[PTpt0-9 .mshdwMSHDW]{0,12}$/), (text) => {
       for (const parse of [parseDuration, parseSize]) {

@@ -74,7 +74,7 @@ describe('the file sink', () => {
       ...((await fileSink.check?.({ ...config, ...changes }, context)) ?? []),
     ]
     assert.deepEqual(await find({}), [])
-    assert.match((await find({ compressionLevel: 10 }))[0].message, /gzip has no level 10/)
+    assert.match((await find({ compressionLevel: 10 }))[0].message, /gzip does not support level 10/)
     assert.deepEqual(
       (await find({ outbox: { maxBytes: 5 } })).map(({ at, severity }) => [at, severity]),
       [[['outbox', 'maxBytes'], 'warning']],

@@ -87,7 +87,7 @@ export const parts = {
 }
 
 /** A pipeline without a mistake, made of these parts. */
-export const sound = `source:
+export const validPipeline = `source:
   type: ../parts/feed.ts
   path: in
 sink:

@@ -4,7 +4,7 @@ import { keepBetween, parseMoment } from '../../runtime/time-range.ts'
 import { findDedup } from '../../config/pipeline.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { findInputs } from '../../sources/file/inputs.ts'
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 
@@ -16,7 +16,7 @@ interface BackfillArguments extends ExecuteArguments {
   'dry-run': boolean
 }
 
-export const command: Command<BackfillArguments> = {
+export const command: CommandDefinition<BackfillArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })

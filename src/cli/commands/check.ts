@@ -8,7 +8,7 @@ import { hideSecrets } from '../../observe/log.ts'
 import { connectPipeline } from '../../inspect/connect.ts'
 import { guaranteesOf, renderGuarantees } from '../../inspect/guarantees.ts'
 import type { Guarantees } from '../../inspect/guarantees.ts'
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 import { stateFolder, stateOption } from '../state-folder.ts'
 
 interface CheckArguments {
@@ -20,7 +20,7 @@ interface CheckArguments {
   state: string
 }
 
-export const command: Command<CheckArguments> = {
+export const command: CommandDefinition<CheckArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' })

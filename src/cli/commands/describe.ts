@@ -1,20 +1,19 @@
 import { resolve } from 'node:path'
 import { fieldRows } from '../../generate/field-table.ts'
-import type { Kind } from '../../registry.ts'
-import type { Declaration } from '../../registry.ts'
+import type { Declaration, ComponentKind } from '../../registry.ts'
 import { isCustom, loadComponent } from '../../config/load-component.ts'
 import { suggest } from '../../fields/suggest.ts'
 import { exampleYaml } from '../../generate/pages.ts'
 import { SluiceError } from '../../errors.ts'
 import { components } from '../../registry.ts'
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 
 interface DescribeArguments {
   component: string
   json: boolean
 }
 
-export const command: Command<DescribeArguments> = {
+export const command: CommandDefinition<DescribeArguments> = {
   builder: (parser) =>
     parser
       .positional('component', {
@@ -42,7 +41,7 @@ async function findAll(type: string): Promise<Declaration[]> {
 async function loadAny(type: string): Promise<Declaration> {
   const here = { file: resolve('here.yaml'), root: process.cwd() }
   let first: unknown
-  for (const kind of ['transform', 'source', 'sink'] satisfies Kind[]) {
+  for (const kind of ['transform', 'source', 'sink'] satisfies ComponentKind[]) {
     try {
       return await loadComponent(type, kind, here)
     } catch (error) {

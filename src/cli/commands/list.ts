@@ -1,12 +1,12 @@
 import { listPipelines } from '../../config/load.ts'
 import { components } from '../../registry.ts'
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 
 interface ListArguments {
   json: boolean
 }
 
-export const command: Command<ListArguments> = {
+export const command: CommandDefinition<ListArguments> = {
   builder: (parser) => parser.option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
   handler: async ({ json }) => {
     const pipelines = await listPipelines()

@@ -3,14 +3,14 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SluiceError } from '../../errors.ts'
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 
 interface NewArguments {
   kind: string
   name: string
 }
 
-export const command: Command<NewArguments> = {
+export const command: CommandDefinition<NewArguments> = {
   builder: (parser) =>
     parser
       .positional('kind', { choices: ['pipeline', 'transform'], demandOption: true, describe: 'What to write' })
@@ -34,9 +34,9 @@ export const command: Command<NewArguments> = {
   },
 }
 
-type Files = { readonly [path: string]: string }
+type Scaffold = { readonly [path: string]: string }
 
-function transformFiles(name: string): Files {
+function transformFiles(name: string): Scaffold {
   const transform = `import { defineTransform, Type } from 'sluice'
 
 /** Options are declared here; they are checked, documented and completed from this. */
@@ -74,7 +74,7 @@ tests:
   return { [join('transforms', `${name}.ts`)]: transform, [join('pipelines', `${name}.yaml`)]: pipeline }
 }
 
-function pipelineFiles(name: string): Files {
+function pipelineFiles(name: string): Scaffold {
   const pipeline = `${modeline()}
 description: Reads NDJSON from standard input, hides secrets, writes to standard output.
 

@@ -2,7 +2,7 @@ import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
 import { previewPipeline } from '../../inspect/preview.ts'
 import { renderPreview } from '../../inspect/render-preview.ts'
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
 
 interface PreviewArguments {
@@ -12,7 +12,7 @@ interface PreviewArguments {
   readonly set: string[] | undefined
 }
 
-export const command: Command<PreviewArguments> = {
+export const command: CommandDefinition<PreviewArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })

@@ -1,8 +1,8 @@
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 import { command as replay } from './rejects/replay.ts'
 import { command as show } from './rejects/show.ts'
 
-export const command: Command<object> = {
+export const command: CommandDefinition<object> = {
   builder: (parser) =>
     parser.command(show).command(replay).demandCommand(1, 'say what to do with the rejects: show or replay'),
   handler: () => Promise.resolve(),

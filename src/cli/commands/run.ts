@@ -1,4 +1,4 @@
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 
@@ -7,7 +7,7 @@ interface RunArguments extends ExecuteArguments {
   follow: boolean
 }
 
-export const command: Command<RunArguments> = {
+export const command: CommandDefinition<RunArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', array: true, demandOption: true, describe: 'Names or paths' })

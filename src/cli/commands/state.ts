@@ -1,9 +1,9 @@
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 import { command as reset } from './state/reset.ts'
 import { command as rewind } from './state/rewind.ts'
 import { command as show } from './state/show.ts'
 
-export const command: Command<object> = {
+export const command: CommandDefinition<object> = {
   builder: (parser) =>
     parser
       .command(show)

@@ -2,14 +2,14 @@ import { listPipelines } from '../../config/load.ts'
 import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
 import { runPipelineTest } from '../../inspect/pipeline-tests.ts'
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
 
 interface TestArguments {
   readonly pipeline: string[] | undefined
 }
 
-export const command: Command<TestArguments> = {
+export const command: CommandDefinition<TestArguments> = {
   builder: (parser) => parser.positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' }),
   handler: async ({ pipeline: names }) => {
     const chosen = names === undefined || names.length === 0 ? await listPipelines() : names

@@ -5,7 +5,7 @@ import { hideSecrets } from '../../observe/log.ts'
 import { formatBytes, formatCount } from '../../observe/report.ts'
 import { verifyPipeline } from '../../inspect/verify.ts'
 import type { Verification } from '../../inspect/verify.ts'
-import type { Command } from '../command.ts'
+import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
 import { stateOption } from '../state-folder.ts'
 
@@ -16,7 +16,7 @@ interface VerifyArguments {
   json: boolean
 }
 
-export const command: Command<VerifyArguments> = {
+export const command: CommandDefinition<VerifyArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parts, sound } from '../../support/config-project.ts'
+import { parts, validPipeline } from '../../support/config-project.ts'
 import { openProject } from '../../support/cli-project.ts'
 
-const wrong = sound.replace('bucket:', 'bukcet:')
+const wrong = validPipeline.replace('bucket:', 'bukcet:')
 
 test('check says of each pipeline that it is well, and ends with 0', async (t) => {
-  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': sound, 'pipelines/b.yml': sound })
+  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': validPipeline, 'pipelines/b.yml': validPipeline })
   assert.deepEqual(await work.sluice(['check']), {
     code: 0,
     stdout: 'pipelines/a.yaml: ok\npipelines/b.yml: ok\n',
@@ -18,7 +18,7 @@ test('check shows all mistakes of all pipelines on stdout, and ends with 2', asy
   const work = await openProject(t, {
     ...parts,
     'pipelines/a.yaml': wrong,
-    'pipelines/b.yaml': sound,
+    'pipelines/b.yaml': validPipeline,
     'pipelines/c.yaml': wrong,
   })
   const { code, stdout, stderr } = await work.sluice(['check'])
@@ -30,7 +30,7 @@ test('check shows all mistakes of all pipelines on stdout, and ends with 2', asy
 })
 
 test('check needs no environment: what is missing is a warning', async (t) => {
-  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': sound.replace('audit', '${env:BUCKET}') })
+  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': validPipeline.replace('audit', '${env:BUCKET}') })
   const without = await work.sluice(['check', 'a'])
   assert.equal(without.code, 0)
   assert.match(without.stdout, /warning: the environment variable BUCKET is not set/)
@@ -85,7 +85,7 @@ test('check --json is data for editors and CI', async (t) => {
 })
 
 test('check --set checks the pipeline as it would run', async (t) => {
-  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': sound })
+  const work = await openProject(t, { ...parts, 'pipelines/a.yaml': validPipeline })
   const { code, stdout } = await work.sluice([
     'check',
     'a',
@@ -99,7 +99,7 @@ test('check --set checks the pipeline as it would run', async (t) => {
 })
 
 test('check of a pipeline that is not there names the nearest one', async (t) => {
-  const work = await openProject(t, { ...parts, 'pipelines/jumpcloud.yaml': sound })
+  const work = await openProject(t, { ...parts, 'pipelines/jumpcloud.yaml': validPipeline })
   const { code, stdout, stderr } = await work.sluice(['check', 'jumpclod'])
   assert.equal(code, 2)
   assert.equal(stdout, '')

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { components } from '../../../src/registry.ts'
-import { sound } from '../../support/config-project.ts'
+import { validPipeline } from '../../support/config-project.ts'
 import { openProject } from '../../support/cli-project.ts'
 
 test('list shows the pipelines here and every component', async (t) => {
-  const work = await openProject(t, { 'pipelines/b.yaml': sound, 'pipelines/a.yml': sound })
+  const work = await openProject(t, { 'pipelines/b.yaml': validPipeline, 'pipelines/a.yml': validPipeline })
   const { code, stdout, stderr } = await work.sluice(['list'])
   assert.equal(code, 0)
   assert.equal(stderr, '')

@@ -6,7 +6,7 @@ import { SluiceError } from '../../../errors.ts'
 import { formatCount } from '../../../observe/report.ts'
 import { stateFolder, stateOption } from '../../state-folder.ts'
 
-interface ShowArguments {
+interface ShowRejectsArguments {
   pipeline: string
   code: string | undefined
   stage: string | undefined
@@ -15,7 +15,7 @@ interface ShowArguments {
   json: boolean
 }
 
-export const command: CommandModule<object, ShowArguments> = {
+export const command: CommandModule<object, ShowRejectsArguments> = {
   command: 'show <pipeline>',
   describe: 'Show the rejects in the state folder by code and stage; also while it runs',
   builder: (parser) =>

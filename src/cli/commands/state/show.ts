@@ -10,13 +10,13 @@ import { formatBytes, formatCount } from '../../../observe/report.ts'
 import { stateFolder, stateOption } from '../../state-folder.ts'
 import { DAY } from '../../../time.ts'
 
-interface ShowArguments {
+interface ShowStateArguments {
   pipeline: string
   state: string
   json: boolean
 }
 
-export const command: CommandModule<object, ShowArguments> = {
+export const command: CommandModule<object, ShowStateArguments> = {
   command: 'show <pipeline>',
   describe: 'Show positions, totals, unpublished objects and the keys that are known; also while it runs',
   builder: (parser) =>
@@ -30,7 +30,7 @@ export const command: CommandModule<object, ShowArguments> = {
   },
 }
 
-type Facts = Awaited<ReturnType<typeof look>>
+type StateSummary = Awaited<ReturnType<typeof look>>
 
 async function look(folder: string) {
   const { owner, ...facts } = await readState(folder, describe)
@@ -68,7 +68,7 @@ function bucketName(name: string): string {
   return name.startsWith('d') ? day : `without a time, read at ${day}`
 }
 
-function render(facts: Facts): string {
+function render(facts: StateSummary): string {
   const { pipeline, folder, generation, running, epochs, totals, published, unpublished, partitions, stores, dedup } =
     facts
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
