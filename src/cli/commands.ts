@@ -4,45 +4,41 @@ import type { CommandDefinition } from './command.ts'
 
 const require = createRequire(import.meta.url)
 
-/** What `sluice` can do. A command's own code is loaded when it is chosen: the help needs none of it. */
+/** All commands. The code of a command is loaded when it is used, so that `--help` stays fast. */
 export const commands: CommandModule[] = [
   lazy('run <pipeline...>', 'Run pipelines until they have caught up', () => import('./commands/run.ts')),
   lazy(
     'backfill <pipeline> <path...>',
-    "Put archives through a pipeline's transforms, sink, de-duplication and state",
+    'Read archives instead of the source. Records that were already written are not written again.',
     () => import('./commands/backfill.ts'),
   ),
   lazy(
     'check [pipeline...]',
-    'Find every mistake in pipelines (all in pipelines/ by default) without running them',
+    'Find all mistakes in pipelines without running them',
     () => import('./commands/check.ts'),
   ),
-  lazy(
-    'test [pipeline...]',
-    'Run the tests: blocks of pipelines (all in pipelines/ by default)',
-    () => import('./commands/test.ts'),
-  ),
+  lazy('test [pipeline...]', 'Run the tests in pipeline files', () => import('./commands/test.ts')),
   lazy(
     'preview <pipeline> [input]',
-    'Show records before and after the transforms; nothing is written or remembered',
+    'Show records before and after the transforms. Writes nothing.',
     () => import('./commands/preview.ts'),
   ),
-  lazy('list', 'List the pipelines here and the components there are', () => import('./commands/list.ts')),
+  lazy('list', 'List the pipelines of this project and the built-in components', () => import('./commands/list.ts')),
   lazy(
     'describe <component>',
-    'Explain a component: its fields, defaults and examples',
+    'Show the fields, defaults and examples of a component',
     () => import('./commands/describe.ts'),
   ),
   lazy(
     'new <kind> <name>',
-    'Write a pipeline, or a transform with a pipeline that tests it',
+    'Create a pipeline, or a custom transform with a pipeline that tests it',
     () => import('./commands/new.ts'),
   ),
-  lazy('state <action>', "Look at a pipeline's state, read again, or begin anew", () => import('./commands/state.ts')),
-  lazy('rejects <action>', 'Look at what was refused, and put it through again', () => import('./commands/rejects.ts')),
+  lazy('state <action>', "Show, rewind or reset a pipeline's state", () => import('./commands/state.ts')),
+  lazy('rejects <action>', 'Inspect and replay rejected records', () => import('./commands/rejects.ts')),
   lazy(
     'verify <pipeline>',
-    'Read all objects back and hold them against what was committed; also while it runs',
+    'Download every published object and compare it with the commit history. Safe during a run.',
     () => import('./commands/verify.ts'),
   ),
 ]
@@ -53,7 +49,8 @@ function lazy<Args>(
   importCommand: () => Promise<{ readonly command: CommandDefinition<Args> }>,
 ): CommandModule {
   const load = () => {
-    // `import` opens all files at once, more than a process may have open; `require` one behind the other, and sooner.
+    // `import` opens all files at once and can exceed the limit on open files. `require` loads them
+    // one by one, and faster.
     require(`./commands/${command.split(' ', 1)[0]}.js`)
     return importCommand()
   }
@@ -63,7 +60,7 @@ function lazy<Args>(
     builder: async (parser) => (await load()).command.builder(parser),
     handler: async (args) => {
       const { command: loaded } = await load()
-      // Its own builder has parsed them.
+      // The command's own builder has parsed the arguments.
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion
       await loaded.handler(args as ArgumentsCamelCase<Args>)
     },

@@ -2,30 +2,34 @@ import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import { SluiceError } from '../errors.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
 import { hideSecrets, openLog } from '../observe/log.ts'
-import { summarize } from '../observe/report.ts'
+import { plural, summarize } from '../observe/report.ts'
 import { runPipeline, type RunOptions } from '../runtime/run.ts'
+import { setOption, stateOption } from './options.ts'
 import { stopOnSignals } from './signals.ts'
 
-/** Options that `run` and `backfill` share. */
+/** Options of `run`, `backfill` and `rejects replay`. */
 export const executeOptions = {
-  state: { type: 'string', default: '.sluice', describe: "Folder of the pipelines' states", requiresArg: true },
-  set: { type: 'string', array: true, nargs: 1, describe: 'Override a value of the file: path=value' },
-  report: { type: 'string', describe: 'Write what was done as JSON', requiresArg: true },
-  json: { type: 'boolean', default: false, describe: 'Log lines as JSON' },
-  'fail-on-reject': { type: 'boolean', default: false, describe: 'Exit with 5 when records were rejected' },
+  state: stateOption,
+  set: setOption,
+  report: { type: 'string', describe: 'Write a JSON report to this file', requiresArg: true },
+  json: { type: 'boolean', default: false, describe: 'Log in JSON' },
+  'fail-on-reject': { type: 'boolean', default: false, describe: 'Exit with status 5 if records were rejected' },
 } as const satisfies { [name: string]: Options }
 
 export type ExecuteArguments = InferredOptionTypes<typeof executeOptions>
 
 type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'before' | 'replay'>
 
-/** Runs pipelines side by side until all have ended, tells what they did, and throws the first failure. */
+/**
+ * Runs pipelines in parallel until all have ended, and reports each result.
+ * @throws SluiceError the first failure
+ */
 export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<ExecuteArguments>): Promise<void> {
   const secrets = jobs.flatMap(({ pipeline }) => pipeline.secrets)
   const signals = stopOnSignals((signal) => {
-    process.stderr.write(`\n${signal}: committing what was read; a second signal stops at once\n`)
+    process.stderr.write(`\n${signal}: committing and stopping; send it again to stop immediately\n`)
   })
   const failures: SluiceError[] = []
   const runJob = async (job: Job) => {
@@ -39,19 +43,16 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     if (error) throw error
     if (report.outcome === 'interrupted') throw new SluiceError('INTERRUPTED', 'stopped after a clean commit')
     if (args.failOnReject && report.rejected > 0) {
-      throw new SluiceError('REJECTS', `${report.rejected} records were rejected`)
+      throw new SluiceError('REJECTS', `${plural(report.rejected, 'record')} rejected`)
     }
   }
   try {
     await Promise.all(
       jobs.map((job) =>
         runJob(job).catch((error: unknown) => {
-          const failure =
-            error instanceof SluiceError
-              ? hidden(error, secrets)
-              : new SluiceError('INTERNAL', String(error), { cause: error })
+          const failure = hidden(asSluiceError(error, 'INTERNAL', 'this is a bug in Sluice'), secrets)
           failures.push(failure)
-          // The others may run for ever, and only the first failure is thrown.
+          // Report now: the other pipelines may run forever, and only the first failure is thrown.
           if (jobs.length > 1 && failure.code !== 'INTERRUPTED')
             process.stderr.write(`${job.pipeline.name}: ${failure.code}: ${failure.message}\n`)
         }),
@@ -67,7 +68,7 @@ async function writeReport(path: string, report: object, secrets: readonly strin
   await writeFile(path, hideSecrets(`${JSON.stringify(report, undefined, 2)}\n`, secrets))
 }
 
-/** With several pipelines each has a report of its own: `report.json` becomes `report-<pipeline>.json`. */
+/** Each of several pipelines has its own report: `report.json` becomes `report-<pipeline>.json`. */
 function reportPath(path: string, pipeline: CheckedPipeline, count: number): string {
   if (count === 1) return path
   const dot = path.lastIndexOf('.')

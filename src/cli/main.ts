@@ -5,20 +5,23 @@ import yargs from 'yargs'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { commands } from './commands.ts'
 
-/** Runs one command. Only here an error becomes an exit status; `process.exit` would cut what is still on its way to a pipe. */
+/**
+ * Runs one command. This is the only place where an error becomes an exit status. It never calls
+ * `process.exit`, which would truncate output to a pipe.
+ */
 export async function main(args: readonly string[]): Promise<void> {
   try {
     await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
       .scriptName('sluice')
-      .usage('$0 <command>\n\nMoves audit events from where they are made to where they are kept, every event once.')
+      .usage('$0 <command>\n\nStreams audit events from APIs and archives to S3 or files, effectively exactly once.')
       .command(commands)
       .middleware(restoreDashes)
-      .demandCommand(1, 'say what to do: one of the commands above')
+      .demandCommand(1, 'choose one of the commands above')
       .strict()
       .recommendCommands()
       .alias('h', 'help')
       .wrap(Math.min(110, process.stdout.columns ?? 80))
-      .epilogue('A pipeline is a name in pipelines/ or a path. Documentation: docs/')
+      .epilogue('A pipeline is given by its name in pipelines/ or by a path. Documentation: docs/')
       .exitProcess(false)
       .fail((message, error, parser) => {
         if (error && !isYargsError(error)) throw error
@@ -29,7 +32,7 @@ export async function main(args: readonly string[]): Promise<void> {
   } catch (thrown) {
     const error = isYargsError(thrown)
       ? new SluiceError('USAGE', thrown.message)
-      : asSluiceError(thrown, 'INTERNAL', 'this is a defect in Sluice')
+      : asSluiceError(thrown, 'INTERNAL', 'this is a bug in Sluice')
     process.stderr.write(`\nsluice: ${error.code}: ${error.message}\n`)
     if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`)
     if (error.code === 'INTERNAL') process.stderr.write(`${error.stack}\n`)
@@ -37,15 +40,18 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Errors that yargs itself throws are about the command line. With a builder that is loaded not all of them go through `fail`. */
+/**
+ * True for errors in the command line. With lazily loaded builders, yargs does not pass all of them
+ * to `fail`.
+ */
 function isYargsError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'YError'
 }
 
-/** An argument cannot hold a NUL: nobody else means this. */
+/** Arguments cannot contain NUL, so this is unambiguous. */
 const DASH = '\0-'
 
-/** yargs drops `-` where it fills in what stands without an option, so that standard input would be left out silently. */
+/** yargs drops `-` from positional arguments, so that standard input would be skipped silently. */
 function restoreDashes(args: { [name: string]: unknown }): void {
   for (const [name, value] of Object.entries(args)) {
     args[name] = Array.isArray(value) ? value.map(restoreDash) : restoreDash(value)

@@ -1,6 +1,7 @@
 /**
- * The first SIGINT or SIGTERM asks for a clean end (what was read is committed and published); the second stops at once, which loses
- * nothing either: the next run goes on from the last commit.
+ * The first SIGINT or SIGTERM aborts `stop`: the run commits and publishes the records it has read.
+ * The second one exits immediately. Nothing is lost, because the next run resumes from the last
+ * commit.
  */
 export function stopOnSignals(onFirst: (signal: string) => void): { stop: AbortSignal; forget(): void } {
   const controller = new AbortController()

@@ -2,46 +2,48 @@ import type { ObjectSink, SinkDeclaration, StreamSink, ConnectionCheck } from '.
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
 
-/** What was tried of which component. */
-export interface ConnectTrial extends ConnectionCheck {
-  /** `source`, `sink` or `rejects`. */
+/** A connection check, with the part of the pipeline that it belongs to. */
+export interface PipelineConnectionCheck extends ConnectionCheck {
   readonly part: 'source' | 'sink' | 'rejects'
 }
 
-/** Tries everything outside of this machine that a run of the pipeline will need, and changes nothing there. */
-export async function* connectPipeline(pipeline: CheckedPipeline, signal: AbortSignal): AsyncGenerator<ConnectTrial> {
+/** Checks every external system that a run of the pipeline needs. Leaves nothing behind there. */
+export async function* checkConnections(
+  pipeline: CheckedPipeline,
+  signal: AbortSignal,
+): AsyncGenerator<PipelineConnectionCheck> {
   const context = { pipeline: pipeline.name, folder: pipeline.folder }
   const { declaration, config, stage } = pipeline.source
   try {
     const source = await declaration.create(config, { ...context, stage })
-    for await (const trial of source.connect?.(signal) ?? []) yield { part: 'source', ...trial }
+    for await (const check of source.connect?.(signal) ?? []) yield { part: 'source', ...check }
   } catch (error) {
-    yield { part: 'source', what: 'to begin', error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }
+    yield { part: 'source', what: 'start', error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }
   }
-  yield* connectSink('sink', pipeline.sink, context, signal)
-  if (pipeline.rejects) yield* connectSink('rejects', pipeline.rejects, context, signal)
+  yield* checkSinkConnection('sink', pipeline.sink, context, signal)
+  if (pipeline.rejects) yield* checkSinkConnection('rejects', pipeline.rejects, context, signal)
 }
 
-async function* connectSink(
+async function* checkSinkConnection(
   part: 'sink' | 'rejects',
   { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
   context: { readonly pipeline: string; readonly folder: string },
   signal: AbortSignal,
-): AsyncGenerator<ConnectTrial> {
+): AsyncGenerator<PipelineConnectionCheck> {
   let sink: ObjectSink | StreamSink | undefined
   try {
     sink = await declaration.create(config, { ...context, stage })
     if (!('connect' in sink) || sink.connect === undefined) return
     const key = 'key' in config && typeof config['key'] === 'string' ? config['key'] : ''
-    for await (const trial of sink.connect(fixedPart(key), signal)) yield { part, ...trial }
+    for await (const check of sink.connect(fixedPart(key), signal)) yield { part, ...check }
   } catch (error) {
-    yield { part, what: 'to begin', error: asSluiceError(error, 'SINK_FAILED', 'the sink failed') }
+    yield { part, what: 'start', error: asSluiceError(error, 'SINK_FAILED', 'the sink failed') }
   } finally {
     if (sink !== undefined && 'close' in sink) await sink.close?.()
   }
 }
 
-/** The whole segments before the first that differs from record to record. */
+/** The leading segments of a key template without placeholders. */
 function fixedPart(template: string): string {
   const fixed = template.split('{')[0] ?? ''
   return fixed === template ? `${template}/` : fixed.slice(0, fixed.lastIndexOf('/') + 1)

@@ -5,17 +5,19 @@ import { openBatches } from '../record/open-batches.ts'
 import { Paths } from '../record/paths/path.ts'
 import { buildStages, throughAll } from '../runtime/transform-stages.ts'
 
-/** What a pipeline makes of some lines, with nothing read, written or remembered. */
+/** The result of running a pipeline's transforms over lines, without a source, sink or state. */
 export interface DryRun {
   /** The records that would be written, one line each. */
   readonly output: readonly string[]
-  /** In the order of their lines, whichever stage refused them. */
+  /** In the order of their lines, regardless of the stage that rejected them. */
   readonly rejects: readonly Reject[]
   readonly dropped: ReadonlyMap<string, number>
   readonly duplicates: number
 }
 
-/** Runs the transforms of a pipeline over NDJSON lines, with de-duplication settled among them. */
+/**
+ * Runs the transforms of a pipeline over NDJSON lines, and deduplicates the lines among themselves.
+ */
 export async function dryRun(pipeline: CheckedPipeline, lines: Buffer): Promise<DryRun> {
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })

@@ -6,39 +6,40 @@ import { Paths } from '../record/paths/path.ts'
 import { findComponent } from '../registry.ts'
 import { HOUR } from '../time.ts'
 
-/** What a pipeline promises as it is configured, and where that ends. */
+/** What a pipeline guarantees with its configuration, and the limits of that. */
 export interface Guarantees {
   readonly promises: readonly string[]
+  /** The limits of the promises. */
   readonly borders: readonly Border[]
 }
 
 interface Border {
   readonly what: string
-  /** Which options, or what else, would move it. */
+  /** How to move this limit: an option to change, or another measure. */
   readonly moves: string
 }
 
-/** @param stores what the pipeline's state knows of its stores; undefined where there is no state. */
+/** @param stores the stores recorded in the pipeline's state. Undefined if there is no state. */
 export async function guaranteesOf(pipeline: CheckedPipeline, stores?: readonly StoreRow[]): Promise<Guarantees> {
-  const isKept = pipeline.sink.declaration.delivers === 'objects'
+  const isStored = pipeline.sink.declaration.delivers === 'objects'
   const parts = [
     ledgerOf(),
-    isKept ? commitOf() : streamOf(pipeline),
-    dedupOf(pipeline, isKept),
+    isStored ? commitOf() : streamOf(pipeline),
+    dedupOf(pipeline, isStored),
     await customOf(pipeline),
-    sourceOf(pipeline, isKept),
-    ...(isKept ? [storeOf(pipeline, stores), outboxOf(pipeline), stateOf()] : []),
-    rejectsOf(pipeline, isKept),
+    sourceOf(pipeline, isStored),
+    ...(isStored ? [storeOf(pipeline, stores), outboxOf(pipeline), stateOf()] : []),
+    rejectsOf(pipeline, isStored),
   ]
   return { promises: parts.flatMap(({ promises }) => promises), borders: parts.flatMap(({ borders }) => borders) }
 }
 
 export function renderGuarantees({ promises, borders }: Guarantees): string {
   const lines = [
-    '  promises',
+    '  guarantees',
     ...promises.map((promise) => `    - ${promise}`),
-    '  borders',
-    ...borders.flatMap(({ what, moves }) => [`    - ${what}`, `        moved by: ${moves}`]),
+    '  limits',
+    ...borders.flatMap(({ what, moves }) => [`    - ${what}`, `        to change: ${moves}`]),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -48,8 +49,8 @@ type CheckedConfig = CheckedComponent<unknown>['config']
 function ledgerOf(): Guarantees {
   return {
     promises: [
-      'Every record that is read ends as exactly one of written, dropped, duplicate or rejected; the sums are checked before each commit.',
-      'What no transform edits leaves byte for byte as it came.',
+      'Every record is counted as exactly one of written, dropped, duplicate or rejected. The totals are checked before each commit.',
+      'Transforms change only the values that they edit. All other bytes of a record stay as they were read.',
     ],
     borders: [],
   }
@@ -58,8 +59,8 @@ function ledgerOf(): Guarantees {
 function commitOf(): Guarantees {
   return {
     promises: [
-      'A crash at any moment loses nothing and writes nothing twice: positions, keys and objects are committed together, and what was not committed is read again.',
-      'What was committed before a store went away, or before a crash, is published by the same run or the next.',
+      'A crash at any time loses no records and writes none twice: positions, dedup keys and objects are committed together, and uncommitted records are read again.',
+      'Objects committed before a crash or a store outage are published by the same run or by the next one.',
     ],
     borders: [],
   }
@@ -70,60 +71,65 @@ function streamOf({ sink }: CheckedPipeline): Guarantees {
     promises: [],
     borders: [
       {
-        what: `The sink ${sink.stage} remembers nothing: every run begins at the beginning, and a run that is cut off may have written a part.`,
-        moves: 'an object sink (s3, file)',
+        what: `The sink ${sink.stage} keeps no state: every run starts from the beginning, and an interrupted run may already have written some records.`,
+        moves: 'use an object sink (s3, file)',
       },
     ],
   }
 }
 
-/** About what a claim needs, in bytes. */
+/** Approximate memory per dedup key, in bytes. */
 const KEY_BYTES = 32
 
-function dedupOf(pipeline: CheckedPipeline, isKept: boolean): Guarantees {
+function dedupOf(pipeline: CheckedPipeline, isStored: boolean): Guarantees {
   const dedup = findDedup(pipeline)
-  if (!dedup) return withoutDedup(pipeline.source.declaration.repeats, isKept)
+  if (!dedup) return withoutDedup(pipeline.source.declaration.repeats, isStored)
   const { key, within, memory, requiresKey } = dedup.settings
   const fields = key.join(', ')
-  const reach = isKept ? 'over all runs and backfills' : 'within a run'
+  const reach = isStored ? 'across all runs and backfills' : 'within a run'
   const million = Math.floor(memory / KEY_BYTES / 1e6)
   const borders: Border[] = []
-  if (isKept && within !== undefined) {
+  if (isStored && within !== undefined) {
     borders.push({
-      what: `Of two copies that are read more than ${formatDuration(within)} apart (in event time, behind the progress of the source) both are written.`,
-      moves: `within of ${dedup.stage}`,
+      what: `A dedup key expires when the source's progress passes the event time by ${formatDuration(within)}. A copy read after that is written again.`,
+      moves: `increase within of ${dedup.stage}`,
     })
   }
-  if (isKept) {
+  if (isStored) {
     borders.push({
-      what: `Keys have ${formatSize(memory)} of memory, some ${million} million of them at once; a run that needs more stops, and forgets nothing.`,
+      what: `Dedup keys can use ${formatSize(memory)} of memory, about ${million} million keys at a time. A run that needs more stops without losing keys.`,
       moves:
         within !== undefined
-          ? `memory and within of ${dedup.stage}`
-          : `memory of ${dedup.stage}; or within, so that old keys go`,
+          ? `increase memory or decrease within of ${dedup.stage}`
+          : `increase memory of ${dedup.stage}, or set within so that old keys expire`,
     })
   } else {
     borders.push({
-      what: `The keys of a run are all held in memory, whatever memory of ${dedup.stage} says.`,
-      moves: 'an object sink (s3, file)',
+      what: `All dedup keys of a run stay in memory. The option memory of ${dedup.stage} does not limit them.`,
+      moves: 'use an object sink (s3, file)',
     })
   }
   if (!requiresKey) {
     borders.push({
-      what: `Records that lack a part of the key (${fields}) are written as often as they are read.`,
-      moves: `missing: reject of ${dedup.stage}`,
+      what: `Records with an incomplete key (${fields}) are not deduplicated.`,
+      moves: `set missing: reject in ${dedup.stage}`,
     })
   }
-  return { promises: [`Of records with the same ${fields} one is written, ${reach}; the others are counted.`], borders }
+  return {
+    promises: [
+      `Of all records with the same ${fields}, only the first is written, ${reach}. The others are counted as duplicates.`,
+    ],
+    borders,
+  }
 }
 
-function withoutDedup(repeats: boolean, isKept: boolean): Guarantees {
+function withoutDedup(repeats: boolean, isStored: boolean): Guarantees {
   const what = repeats
-    ? 'The source may yield a record again (windows overlap, a page that failed is read again), and each time it is written.'
-    : isKept
-      ? 'A record that the source yields again (a file that was copied or rewritten, state rewind) is written again.'
-      : 'A record that the source yields again is written again.'
-  return { promises: [], borders: [{ what, moves: 'a dedup transform' }] }
+    ? 'The source may read a record more than once, for example in overlapping windows or when a failed page is retried. Each copy is written.'
+    : isStored
+      ? 'A record that the source reads again is written again, for example from a copied or rewritten file, or after state rewind.'
+      : 'A record that the source reads again is written again.'
+  return { promises: [], borders: [{ what, moves: 'add a dedup transform' }] }
 }
 
 async function customOf(pipeline: CheckedPipeline): Promise<Guarantees> {
@@ -132,62 +138,65 @@ async function customOf(pipeline: CheckedPipeline): Promise<Guarantees> {
     if (findComponent('transform', component.declaration.type) === component.declaration) continue
     if (!(await isDuplex(pipeline, component))) continue
     borders.push({
-      what: `${component.stage} is an object stream: what comes out of it cannot be tied to what went in, so a record that it swallows or makes is only known by the counts of a batch.`,
-      moves: 'a function in its place',
+      what: `${component.stage} is an object stream, so its output cannot be matched to its input. Records that it drops or adds show only in the counts of a batch.`,
+      moves: 'use a function instead',
     })
   }
   return { promises: [], borders }
 }
 
-/** Only the component itself can tell. One that cannot be made here says so when the pipeline runs. */
+/**
+ * Creates the component to find out. Errors are ignored here, because the pipeline reports them
+ * when it runs.
+ */
 async function isDuplex(
   pipeline: CheckedPipeline,
   { declaration, config, stage }: CheckedPipeline['transforms'][number],
 ) {
   const paths = new Paths()
   const context = { pipeline: pipeline.name, folder: pipeline.folder, stage, paths }
-  const [made] = await Promise.allSettled([
+  const [created] = await Promise.allSettled([
     Promise.resolve().then(() => declaration.create(config, { ...context, path: (text) => paths.add(text) })),
   ])
-  if (made.status === 'rejected') return false
-  const transform = made.value
+  if (created.status === 'rejected') return false
+  const transform = created.value
   if (typeof transform === 'object' && 'close' in transform) await transform.close?.()
   return 'duplex' in transform
 }
 
-function sourceOf({ source }: CheckedPipeline, isKept: boolean): Guarantees {
+function sourceOf({ source }: CheckedPipeline, isStored: boolean): Guarantees {
   const borders: Border[] = []
   const { path, window, repair } = source.config
-  if (isWindow(window) && isKept) {
+  if (isWindow(window) && isStored) {
     const { lag, overlap, sweep, sweepEvery = 0, retention } = window
     const reach = lag + Math.max(overlap, (sweep ?? 0) - sweepEvery)
     const back = isRepair(repair) ? repair.back : (window.repair ?? 0)
     const repaired = Math.max(reach, back - BETWEEN_REPAIRS)
     const unseen =
       repaired > reach
-        ? ` What comes after ${formatDuration(reach)} is found once a day, by the counts of the API alone: not in an hour that window.since cuts, not where the API does not tell them, nor where as many events of that hour have vanished as came.`
+        ? ` Events later than ${formatDuration(reach)} are found only by the daily reconciliation with the API's record counts. It does not cover an hour cut by window.since, hours without counts, or hours in which as many events disappeared as arrived.`
         : ''
     borders.push({
-      what: `An event that the API shows more than ${formatDuration(repaired)} after its time may be missed.${unseen}`,
-      moves: `window.lag, window.overlap, window.sweep${repaired > reach ? ', repair' : ''} of ${source.stage}; state rewind --to reads a time again`,
+      what: `An event that the API shows more than ${formatDuration(repaired)} after its event time may be missed.${unseen}`,
+      moves: `increase window.lag, window.overlap${repaired > reach ? ', window.sweep or repair' : ' or window.sweep'} of ${source.stage}, or read a period again with state rewind --to`,
     })
     if (retention !== undefined) {
       borders.push({
-        what: `A collector that stands still, or cannot keep up, for ${formatDuration(retention)} leaves a gap: the API keeps no more. The log tells it.`,
-        moves: 'running it; window.retention only says what the API does',
+        what: `If the collector stops or falls behind by more than ${formatDuration(retention)}, events are lost, because the API has deleted them. The log reports the gap.`,
+        moves: 'run the collector often enough; window.retention only describes the API',
       })
     }
   }
-  if (isKept && [path].flat().includes('-')) {
+  if (isStored && [path].flat().includes('-')) {
     borders.push({
-      what: 'Standard input comes once: what was taken from it and not committed when the run is cut off is gone.',
-      moves: 'a file in its place; roll.maxAge of the sink for less of it',
+      what: 'Standard input cannot be read twice. If the run is interrupted, uncommitted records are lost.',
+      moves: 'read a file instead, or decrease roll.maxAge of the sink',
     })
   }
   return { promises: [], borders }
 }
 
-/** Counts are compared once a day, and only those of whole hours. */
+/** Reconciliation runs once a day and covers whole hours only. */
 const BETWEEN_REPAIRS = 25 * HOUR
 
 interface Window {
@@ -195,12 +204,12 @@ interface Window {
   readonly overlap: number
   readonly sweep?: number
   readonly sweepEvery?: number
-  /** Of jumpcloud: how far back. */
+  /** jumpcloud only: how far back reconciliation reaches. */
   readonly repair?: number
   readonly retention?: number
 }
 
-/** Of http. */
+/** http only. */
 function isRepair(repair: unknown): repair is { readonly back: number } {
   return typeof repair === 'object' && repair !== null && 'back' in repair
 }
@@ -210,36 +219,37 @@ function isWindow(window: unknown): window is Window {
 }
 
 function storeOf({ sink, rejects }: CheckedPipeline, stores: readonly StoreRow[] | undefined): Guarantees {
-  const promise = 'An object, once visible, is never written again'
+  const promise = 'A published object is never overwritten'
   const borders: Border[] = []
   const ignoring = (stores ?? []).filter(({ refusesOverwrite }) => !refusesOverwrite)
   const isRemote = [sink, rejects].some((component) => component?.declaration.type === 's3')
   for (const { name } of ignoring) {
     borders.push({
-      what: `${name} ignores If-None-Match: an object whose upload is tried again may replace itself. Its bytes stay the same, its time and version do not.`,
-      moves: 'a store that honours conditional writes',
+      what: `${name} ignores If-None-Match: a retried upload may overwrite its own object. The content stays the same, but the modification time and the version change.`,
+      moves: 'use a store that honours conditional writes',
     })
   }
   borders.push({
-    what: 'An object that somebody takes away after it became visible is not written again; but one taken away between that and its record in the state, when the run is cut off there, is.',
-    moves: 'leaving recent objects alone; verify finds what is missing',
+    what: 'A published object that is deleted by someone else is not restored. Exception: the run is interrupted after the object was published and deleted, but before the state recorded it.',
+    moves: 'do not delete recent objects; verify finds missing ones',
   })
-  const known = isRemote && ignoring.length === 0 && stores?.length ? ' (tried: the store refuses it)' : ''
-  const unknown = isRemote && !stores?.length ? ', if the store honours If-None-Match; the first object will show' : ''
+  const known = isRemote && ignoring.length === 0 && stores?.length ? ' (tested: the store honours If-None-Match)' : ''
+  const unknown =
+    isRemote && !stores?.length ? ' if the store honours If-None-Match, which the first published object tests' : ''
   return { promises: ignoring.length > 0 ? [] : [`${promise}${known}${unknown}.`], borders }
 }
 
 function outboxOf({ sink, rejects, source }: CheckedPipeline): Guarantees {
-  const more = rejects ? `, ${budgetOf(rejects.config)} of rejects` : ''
+  const more = rejects ? ` or ${budgetOf(rejects.config)} of rejects` : ''
   const wait = isWindow(source.config.window)
-    ? 'reading waits, and the API may forget what is not read'
-    : 'reading waits'
+    ? 'reading pauses, and the API may delete unread events'
+    : 'reading pauses'
   return {
     promises: [],
     borders: [
       {
-        what: `A store that is away does not stop collecting until ${budgetOf(sink.config)} of objects wait on the local disk${more}; then ${wait}.`,
-        moves: 'outbox.maxBytes of the sink, and of rejects',
+        what: `During a store outage, collection continues until ${budgetOf(sink.config)} of objects${more} wait on the local disk. Then ${wait}.`,
+        moves: `increase outbox.maxBytes of the sink${rejects ? ' and of rejects' : ''}`,
       },
     ],
   }
@@ -258,33 +268,36 @@ function stateOf(): Guarantees {
     promises: [],
     borders: [
       {
-        what: 'The state folder is the memory of all this. Lost, what the source still has is written again; copied or put back, what was written since.',
-        moves: 'a disk that is replicated; verify finds objects of a copy',
+        what: 'These guarantees depend on the state folder. If it is lost, everything that the source still has is written again. If an old copy is restored, everything since that copy is written again.',
+        moves: 'use replicated storage; verify finds objects written from another copy of the state',
       },
     ],
   }
 }
 
-function rejectsOf({ rejects, rejectOptions, limits }: CheckedPipeline, isKept: boolean): Guarantees {
-  if (!isKept) {
-    const what = 'Rejected records are counted, and not kept.'
-    return { promises: [], borders: [{ what, moves: 'an object sink (s3, file)' }] }
+function rejectsOf({ rejects, rejectOptions, limits }: CheckedPipeline, isStored: boolean): Guarantees {
+  if (!isStored) {
+    const what = 'Rejected records are counted but not stored.'
+    return { promises: [], borders: [{ what, moves: 'use an object sink (s3, file)' }] }
   }
   const copied = rejects ? ` and copied to ${rejects.declaration.type}` : ''
   const local = formatSize(rejectOptions.local)
-  const line = `a line that ${rejectOptions.unparsed === 'keep' ? 'is' : 'does not parse or is'} longer than ${formatSize(limits.maxLine)}`
+  const lines = `lines that ${rejectOptions.unparsed === 'keep' ? 'are' : 'do not parse or are'} longer than ${formatSize(limits.maxLine)}`
   return {
     promises: [
-      `Rejected records are kept in the state folder${copied}, with the redactions of the pipeline, in the same commit as their neighbours.`,
+      `Rejected records are redacted, stored in the state folder${copied}, and committed together with the records around them.`,
     ],
     borders: [
       {
-        what: `Local rejects have ${local}; when they need more, the oldest are deleted${rejects ? ', not those that were copied' : ''}.`,
-        moves: rejects ? 'rejects.local' : 'rejects.local, or a sink in rejects',
+        what: `Local rejects can use ${local}. When that is full, the oldest are deleted${rejects ? ', but not their copies' : ''}.`,
+        moves: rejects ? 'increase rejects.local' : 'increase rejects.local, or add a sink to rejects',
       },
       {
-        what: `Of ${line} only place, length and digest are kept.`,
-        moves: rejectOptions.unparsed === 'keep' ? 'limits.maxLine' : 'rejects.unparsed; limits.maxLine',
+        what: `For ${lines}, only position, length and digest are stored.`,
+        moves:
+          rejectOptions.unparsed === 'keep'
+            ? 'increase limits.maxLine'
+            : 'set rejects.unparsed: keep, or increase limits.maxLine',
       },
     ],
   }

@@ -4,38 +4,42 @@ import { isDeepStrictEqual } from 'node:util'
 import { createTwoFilesPatch } from 'diff'
 import type { CheckedPipeline, PipelineTest } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
+import { plural } from '../observe/report.ts'
 import { dryRun, type DryRun } from './dry-run.ts'
 
-/** What is wrong with the outcome of one test, as text for a person; empty when it passed. */
+/**
+ * Runs one test. Returns a readable description of each difference, or an empty list if the test
+ * passed.
+ */
 export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineTest): Promise<string[]> {
-  const rehearsal = await dryRun(pipeline, await readInput(pipeline, test))
+  const result = await dryRun(pipeline, await readInput(pipeline, test))
   const { output, rejects, dropped, duplicates } = test.expect
-  const complaints: string[] = []
+  const differences: string[] = []
   if (output !== undefined) {
-    const actual = rehearsal.output.map((line): unknown => JSON.parse(line))
-    if (!isDeepStrictEqual(actual, output)) complaints.push(`output differs\n${difference(output, actual)}`)
+    const actual = result.output.map((line): unknown => JSON.parse(line))
+    if (!isDeepStrictEqual(actual, output)) differences.push(`output differs\n${difference(output, actual)}`)
   }
-  if (rejects !== undefined && !fulfils(rehearsal, rejects)) {
-    const actual = rehearsal.rejects.map(({ code, stage, line, detail }) => ({
+  if (rejects !== undefined && !matches(result, rejects)) {
+    const actual = result.rejects.map(({ code, stage, line, detail }) => ({
       code,
       stage,
       line,
       ...(detail && { detail }),
     }))
-    complaints.push(`rejects differ\n${difference(rejects, actual)}`)
+    differences.push(`rejects differ\n${difference(rejects, actual)}`)
   }
   if (dropped !== undefined) {
-    const actual = Object.fromEntries(rehearsal.dropped)
-    if (!isDeepStrictEqual(actual, dropped)) complaints.push(`dropped differs\n${difference(dropped, actual)}`)
+    const actual = Object.fromEntries(result.dropped)
+    if (!isDeepStrictEqual(actual, dropped)) differences.push(`dropped differs\n${difference(dropped, actual)}`)
   }
-  if (duplicates !== undefined && rehearsal.duplicates !== duplicates) {
-    complaints.push(`expected ${duplicates} duplicates, found ${rehearsal.duplicates}`)
+  if (duplicates !== undefined && result.duplicates !== duplicates) {
+    differences.push(`expected ${plural(duplicates, 'duplicate')}, found ${result.duplicates}`)
   }
-  return complaints
+  return differences
 }
 
-/** In order, each by the members that are given. */
-function fulfils({ rejects }: DryRun, expected: NonNullable<PipelineTest['expect']['rejects']>): boolean {
+/** Compares rejects in order, by the given properties only. */
+function matches({ rejects }: DryRun, expected: NonNullable<PipelineTest['expect']['rejects']>): boolean {
   return (
     rejects.length === expected.length &&
     expected.every((wanted, at) => {
@@ -59,7 +63,10 @@ async function readInput(pipeline: CheckedPipeline, { input, name }: PipelineTes
   return Buffer.from(input.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''))
 }
 
-/** Lines with `-` are missing, lines with `+` are too many. Members in the order of the alphabet, so that only values differ. */
+/**
+ * A diff: `-` marks missing lines, `+` marks unexpected lines. Sorts members, because their order
+ * does not matter.
+ */
 function difference(expected: unknown, actual: unknown): string {
   const patch = createTwoFilesPatch('expected', 'actual', print(expected), print(actual), '', '', { context: 3 })
   return patch

@@ -11,18 +11,24 @@ import { isList, isObject } from '../record/json/json.ts'
 export interface PreviewedRecord {
   readonly origin: string
   readonly line: number
-  /** The record as it came, with whatever redaction would change hidden; undefined when the line does not parse. */
+  /**
+   * The record as read, with all values hidden that redaction changes. Undefined if the line does
+   * not parse.
+   */
   readonly before: Json | undefined
-  /** What would be written: none, one or several. */
+  /** The records that would be written: none, one or several. */
   readonly after: readonly Json[]
-  /** Why nothing, or not all, is written: `rejected: CODE (stage)`, `dropped: reason`, `duplicate`. */
+  /** Why a record is not written: `rejected: CODE (stage)`, `dropped: reason`, `duplicate`. */
   readonly remark: string | undefined
 }
 
-/** Stands for a value that must not be shown. */
+/** Replaces values that must not be shown. */
 const HIDDEN = '(hidden)'
 
-/** Takes the first records of the pipeline's source through its transforms, each by itself. Nothing is written or remembered. */
+/**
+ * Runs the first records of the source through the transforms, one at a time. Writes nothing and
+ * keeps no state.
+ */
 export async function previewPipeline(pipeline: CheckedPipeline, limit: number): Promise<PreviewedRecord[]> {
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
@@ -63,7 +69,7 @@ async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortS
   }
 }
 
-interface OneRecord {
+interface PreviewInput {
   readonly batch: Batch
   readonly record: number
   readonly stages: readonly Stage[]
@@ -79,11 +85,11 @@ async function previewRecord({
   deduplicator,
   paths,
   pipeline,
-}: OneRecord): Promise<PreviewedRecord> {
+}: PreviewInput): Promise<PreviewedRecord> {
   const origin = { name: batch.origin.name, line: batch.lineOf(record) }
   const place = { origin: origin.name, line: origin.line }
-  const refused = batch.rejects.find((reject) => reject.record === record)
-  if (refused) return { ...place, before: undefined, after: [], remark: `rejected: ${refused.code} (${refused.stage})` }
+  const reject = batch.rejects.find((candidate) => candidate.record === record)
+  if (reject) return { ...place, before: undefined, after: [], remark: `rejected: ${reject.code} (${reject.stage})` }
 
   const bytes = batch.line(record)
   const open = () => openBatches({ bytes, origin }, { partition: '', number: 0, paths, limits: pipeline.limits })
@@ -108,7 +114,7 @@ function parse(line: Buffer): Json {
   return JSON.parse(line.toString())
 }
 
-/** The value with each leaf that redaction changes or removes hidden. */
+/** Hides each leaf that redaction changes or removes. */
 function hide(value: Json, redacted: Json | undefined): Json {
   if (isList(value)) {
     const others = isList(redacted) ? redacted : []

@@ -2,7 +2,10 @@ import { styleText } from 'node:util'
 import { diffArrays } from 'diff'
 import type { PreviewedRecord } from './preview.ts'
 
-/** Records as text: what a transform takes away begins with `-`, what it adds with `+`. In colour on a terminal. */
+/**
+ * Renders records as text. Removed lines start with `-`, added lines with `+`. In colour on a
+ * terminal.
+ */
 export function renderPreview(records: readonly PreviewedRecord[], stream: NodeJS.WriteStream): string {
   const colour = stream.isTTY && process.env.NO_COLOR === undefined
   return records.map((record) => renderRecord(record, colour)).join('\n')
@@ -11,16 +14,16 @@ export function renderPreview(records: readonly PreviewedRecord[], stream: NodeJ
 function renderRecord({ origin, line, before, after, remark }: PreviewedRecord, colour: boolean): string {
   const head = `${origin}:${line}${remark === undefined ? '' : `  ${remark}`}\n`
   const old = before === undefined ? '' : `${JSON.stringify(before, undefined, 2)}\n`
-  if (after.length === 0) return head + mark(old, '  ')
+  if (after.length === 0) return head + prefix(old, '  ')
   return head + after.map((record) => renderChange(old, `${JSON.stringify(record, undefined, 2)}\n`, colour)).join('')
 }
 
 function renderChange(before: string, after: string, colour: boolean): string {
   return diffArrays(linesOf(before), linesOf(after), { comparator: isSameMember })
     .map(({ value, added, removed }) => {
-      if (added) return paint('green', mark(value.join(''), '+ '), colour)
-      if (removed) return paint('red', mark(value.join(''), '- '), colour)
-      return mark(value.join(''), '  ')
+      if (added) return paint('green', prefix(value.join(''), '+ '), colour)
+      if (removed) return paint('red', prefix(value.join(''), '- '), colour)
+      return prefix(value.join(''), '  ')
     })
     .join('')
 }
@@ -29,12 +32,12 @@ function linesOf(text: string): string[] {
   return text.match(/.*\n/g) ?? []
 }
 
-/** A member that is the last no more has a comma behind it, which is no change of its own. */
+/** Ignores a trailing comma, which a member gets when it stops being the last one. */
 function isSameMember(one: string, other: string): boolean {
   return one.replace(/,\n$/, '\n') === other.replace(/,\n$/, '\n')
 }
 
-function mark(text: string, sign: string): string {
+function prefix(text: string, sign: string): string {
   return text.replaceAll(/^(?=.)/gm, sign)
 }
 

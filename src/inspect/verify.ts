@@ -16,40 +16,42 @@ import type { Tally } from '../delivery/tally.ts'
 import type { ObjectSink } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { SluiceError } from '../errors.ts'
+import { plural } from '../observe/report.ts'
 import { createSink, targetOf } from '../runtime/open-delivery.ts'
 
-/** What `verifyPipeline` found. All is well when there are no problems. */
+/** Result of `verifyPipeline`. The output is correct if there are no problems. */
 export interface Verification {
   readonly pipeline: string
   readonly generation: string
-  /** Objects that are there as they were committed. */
+  /** Objects that match the commit history. */
   readonly objects: number
   readonly records: number
   readonly bytes: number
   readonly totals: Tally
-  /** Committed and not yet published. */
-  readonly waiting: readonly Listed[]
+  /** Objects that are committed but not yet published. */
+  readonly waiting: readonly WaitingObject[]
   readonly problems: readonly VerifyProblem[]
-  /** What could not be looked at. */
+  /** Checks that were not possible. */
   readonly notes: readonly string[]
 }
 
-interface Listed {
+interface WaitingObject {
   readonly key: string
   readonly records: number
 }
 
 interface VerifyProblem {
-  /** `foreign`: named as ours, and nothing here knows of it. */
+  /** `foreign`: has a name of this state's generation, but is not in its commit history. */
   readonly kind: 'missing' | 'altered' | 'foreign' | 'unreadable' | 'ledger'
   readonly key?: string
   readonly message: string
 }
 
 /**
- * Reads every published object back and holds it against the state: each is there with the bytes and records that were committed, none is
- * named as ours that the state does not know, and the records of all objects are those that the ledger counts. Writes nothing; works beside a
- * run.
+ * Downloads every published object and compares it with the state. Checks that each object exists
+ * with the committed bytes and records, that no object with a name of this pipeline is missing from
+ * the commit history, and that the records in all objects add up to the totals of the ledger.
+ * Writes nothing. Safe during a run.
  * @throws SluiceError STATE_NOT_FOUND, UNSUPPORTED for a sink without a state, SINK_UNAVAILABLE
  */
 export async function verifyPipeline(
@@ -58,37 +60,37 @@ export async function verifyPipeline(
   signal: AbortSignal,
 ): Promise<Verification> {
   if (pipeline.sink.declaration.delivers !== 'objects') {
-    throw new SluiceError('UNSUPPORTED', `the sink ${pipeline.sink.stage} keeps nothing that could be verified`)
+    throw new SluiceError('UNSUPPORTED', `the sink ${pipeline.sink.stage} is a stream and has no objects to verify`)
   }
   const folder = join(stateFolder, pipeline.name)
-  const { generation } = await readState(folder, look)
+  const { generation } = await readState(folder, readFacts)
   const sinks = await openSinks(pipeline)
   const notes: string[] = []
   try {
     const name = `${pipeline.name}-${generation}-`
-    const listed = await listOurs(sinks, pipeline.name, name, notes, signal)
-    // Only now: what was published while the keys were listed is in the state before it is in the store.
-    const { history, waiting, totals, kept, counts } = await readState(folder, look)
+    const listed = await listGeneration(sinks, pipeline.name, name, notes, signal)
+    // Read the state after listing: an object is in the state before it is in the store.
+    const { history, waiting, totals, localRejects, counts } = await readState(folder, readFacts)
     const known = new Set([...history, ...waiting].map(({ key }) => key))
     const foreign = listed
       .filter((key) => !known.has(key))
-      .map((key): VerifyProblem => ({ kind: 'foreign', key, message: 'the state knows nothing of it' }))
+      .map((key): VerifyProblem => ({ kind: 'foreign', key, message: 'not in the commit history' }))
 
     const limit = pLimit(CONCURRENCY)
     const checks = history.map((row) => limit(() => checkObject(row, sinks, signal)))
     const results = await Promise.all(checks)
-    const lost = await Promise.all(kept.map((row) => limit(() => checkKept(row, folder, signal))))
-    const damaged = [...results, ...lost].flatMap((problem) => problem ?? [])
-    const sound = history.filter((_, at) => results[at] === undefined)
+    const rejects = await Promise.all(localRejects.map((row) => limit(() => checkLocalRejects(row, folder, signal))))
+    const damaged = [...results, ...rejects].flatMap((problem) => problem ?? [])
+    const intact = history.filter((_, at) => results[at] === undefined)
     return {
       pipeline: pipeline.name,
       generation,
-      objects: sound.length,
-      records: total(sound, 'records'),
-      bytes: total(sound, 'bytes'),
+      objects: intact.length,
+      records: total(intact, 'records'),
+      bytes: total(intact, 'bytes'),
       totals,
       waiting: waiting.map(({ key, records }) => ({ key, records })),
-      problems: [...damaged, ...foreign, ...checkLedger(totals, [...history, ...waiting], kept, counts)],
+      problems: [...damaged, ...foreign, ...checkLedger(totals, [...history, ...waiting], localRejects, counts)],
       notes,
     }
   } finally {
@@ -96,7 +98,7 @@ export async function verifyPipeline(
   }
 }
 
-/** Objects that are read at once. */
+/** Number of objects downloaded at a time. */
 const CONCURRENCY = 4
 
 interface OpenSink {
@@ -106,15 +108,15 @@ interface OpenSink {
   readonly sink: ObjectSink
 }
 
-function look(state: StateReader) {
+function readFacts(state: StateReader) {
   const { meta, tally } = state
-  if (!meta) throw new SluiceError('STATE_NOT_FOUND', 'the state was never opened to its end')
+  if (!meta) throw new SluiceError('STATE_NOT_FOUND', 'the state is not initialized')
   return {
     generation: meta.generation,
     totals: tally,
     history: state.history(),
     waiting: state.objects(),
-    kept: state.localRejects(),
+    localRejects: state.localRejects(),
     counts: state.rejectCounts,
   }
 }
@@ -129,8 +131,8 @@ async function openSinks(pipeline: CheckedPipeline): Promise<OpenSink[]> {
   return sinks
 }
 
-/** Keys with our name in their last segment. */
-async function listOurs(
+/** Keys whose last segment starts with the name of this pipeline and generation. */
+async function listGeneration(
   sinks: readonly OpenSink[],
   pipeline: string,
   name: string,
@@ -141,7 +143,7 @@ async function listOurs(
   for (const { sink, key, type, role } of sinks) {
     const place = `${role === 'rejects' ? 'rejects ' : ''}${type}`
     if (!sink.list) {
-      notes.push(`${place} cannot be listed: foreign objects were not looked for`)
+      notes.push(`${place} does not support listing: foreign objects were not searched for`)
       continue
     }
     try {
@@ -150,7 +152,7 @@ async function listOurs(
       }
     } catch (error) {
       if (!(error instanceof SluiceError) || error.retryable) throw error
-      notes.push(`${place}: foreign objects were not looked for: ${error.message}`)
+      notes.push(`${place}: foreign objects were not searched for: ${error.message}`)
     }
   }
   return [...new Set(found)]
@@ -162,16 +164,19 @@ async function checkObject(
   signal: AbortSignal,
 ): Promise<VerifyProblem | undefined> {
   const { key } = row
-  const able = sinks.filter(({ type }) => type === row.type)
-  const sink = (able.find(({ role }) => role === row.role) ?? able[0])?.sink
+  const candidates = sinks.filter(({ type }) => type === row.type)
+  const sink = (candidates.find(({ role }) => role === row.role) ?? candidates[0])?.sink
   if (!sink?.open) {
-    return { kind: 'unreadable', key, message: `the pipeline has no sink ${row.type} that can read it back` }
+    return { kind: 'unreadable', key, message: `the pipeline has no ${row.type} sink that can read objects` }
   }
   return compare(row, sink.open(row.destination, signal), row.compression)
 }
 
-/** Local rejects that went while we looked are none of our business: the state has forgotten them. */
-async function checkKept(
+/**
+ * Ignores rejects that were deleted during the check, because the state does not list them any
+ * more.
+ */
+async function checkLocalRejects(
   row: LocalRejectsRow,
   folder: string,
   signal: AbortSignal,
@@ -191,14 +196,14 @@ async function compare(
 ): Promise<VerifyProblem | undefined> {
   try {
     const body = await opening
-    if (!body) return { kind: 'missing', key, message: `${records} records are gone` }
+    if (!body) return { kind: 'missing', key, message: `not found (${plural(records, 'record')})` }
     const found = await measure(body, compression)
-    if (found.bytes !== bytes) return altered(key, `it has ${found.bytes} bytes, ${bytes} were committed`)
-    if (found.sha256 !== sha256) return altered(key, `its sha256 is ${found.sha256}, ${sha256} was committed`)
+    if (found.bytes !== bytes) return altered(key, `has ${found.bytes} bytes instead of ${bytes}`)
+    if (found.sha256 !== sha256) return altered(key, `has sha256 ${found.sha256} instead of ${sha256}`)
     if (found.records === records) return undefined
-    return altered(key, `it has ${found.records} records, ${records} were committed`)
+    return altered(key, `has ${found.records} records instead of ${records}`)
   } catch (error) {
-    if (!(error instanceof SluiceError)) return altered(key, `it cannot be unpacked: ${String(error)}`)
+    if (!(error instanceof SluiceError)) return altered(key, `cannot be decompressed: ${String(error)}`)
     if (error.retryable) throw error
     return { kind: 'unreadable', key, message: error.message }
   }
@@ -211,7 +216,7 @@ function altered(key: string, message: string): VerifyProblem {
 async function measure(body: AsyncIterable<Uint8Array>, compression: ObjectRow['compression']) {
   const hash = createHash('sha256')
   let bytes = 0
-  const watched = async function* (): AsyncGenerator<Uint8Array> {
+  const measured = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of body) {
       hash.update(chunk)
       bytes += chunk.length
@@ -219,7 +224,7 @@ async function measure(body: AsyncIterable<Uint8Array>, compression: ObjectRow['
     }
   }
   let records = 0
-  const text: AsyncIterable<Uint8Array> = unpack(Readable.from(watched()), compression)
+  const text: AsyncIterable<Uint8Array> = unpack(Readable.from(measured()), compression)
   for await (const chunk of text) {
     for (let at = chunk.indexOf(LINE_FEED); at >= 0; at = chunk.indexOf(LINE_FEED, at + 1)) records++
   }
@@ -231,7 +236,7 @@ const LINE_FEED = 0x0a
 function checkLedger(
   totals: Tally,
   rows: readonly (HistoryRow | ObjectRow)[],
-  kept: readonly LocalRejectsRow[],
+  localRejects: readonly LocalRejectsRow[],
   { evicted, replayed, copied }: RejectCounts,
 ): VerifyProblem[] {
   const { read, added, written, duplicate, rejected } = totals
@@ -241,21 +246,22 @@ function checkLedger(
       rows.filter((row) => row.role === role),
       'records',
     )
-  const local = kept.reduce((count, row) => count + remaining(row), 0)
+  const local = localRejects.reduce((count, row) => count + remaining(row), 0)
   const problems: string[] = []
   if (read + added !== written + dropped + duplicate + rejected) {
     problems.push(
-      `${read} read and ${added} added are not ${written} written, ${dropped} dropped, ${duplicate} duplicate and ${rejected} rejected`,
+      `${read} read + ${added} added is not equal to ${written} written + ${dropped} dropped + ${duplicate} duplicate + ${rejected} rejected`,
     )
   }
-  if (inObjects('sink') !== written) problems.push(`${written} were written, the objects have ${inObjects('sink')}`)
+  if (inObjects('sink') !== written)
+    problems.push(`${written} records were written, but the objects contain ${inObjects('sink')}`)
   if (local + evicted + replayed !== rejected) {
     problems.push(
-      `${rejected} were rejected, ${local} are kept in the state folder, ${evicted} were let go and ${replayed} replayed`,
+      `${rejected} records were rejected, but ${local} are in the state folder, ${evicted} were deleted and ${replayed} were replayed`,
     )
   }
   if (inObjects('rejects') !== copied) {
-    problems.push(`${copied} rejects were copied, the objects have ${inObjects('rejects')}`)
+    problems.push(`${copied} rejects were copied, but the objects contain ${inObjects('rejects')}`)
   }
   return problems.map((message) => ({ kind: 'ledger', message }))
 }

@@ -4,6 +4,11 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createAgents } from './agents.ts'
 import { credentialsError } from './errors.ts'
 
+// Otherwise the SDK prints its own warning about Node.js 20 in every command. `sluice check` has a
+// notice of its own. The SDK offers no option in code: it reads this variable when it creates the
+// first client.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
+
 /** Where a bucket is. JSON: sinks write it into object rows. */
 export interface S3Place {
   readonly region: string

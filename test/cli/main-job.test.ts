@@ -10,7 +10,7 @@ import { BUCKET, openMainJob } from './main-job.ts'
 
 const FAST = ['--set', 'source.rate.perSecond=1000']
 
-/** How often each id stands in the store's objects, none of which may have been written twice. */
+/** Counts how often each id occurs in the store. Asserts that no object was written twice. */
 function countIds(s3: S3Server): Map<string, number> {
   const counts = new Map<string, number>()
   for (const object of s3.objects(BUCKET).values()) {
@@ -33,7 +33,7 @@ function assertEachOnce(s3: S3Server, ids: Iterable<string>): void {
 }
 
 describe('the main job', () => {
-  test('100,000 events from the API are in S3, each once, and both sides of the ledger agree', async (t) => {
+  test('writes 100,000 events from the API to S3, each once, with a balanced ledger', async (t) => {
     const { jumpcloud, s3, workspace, env, events } = await openMainJob(t, { events: 100_000, repeats: 0.02 })
     const [id] = Object.keys(jumpcloud.totals())
 
@@ -43,7 +43,7 @@ describe('the main job', () => {
     assert.equal(report.written, 100_000)
     const dropped = Object.values(report.dropped).reduce((sum, count) => sum + count, 0)
     assert.equal(report.read + report.added, report.written + report.duplicate + report.rejected + dropped)
-    assert.ok(report.duplicate > 1000, 'repeats were shown and taken for duplicates')
+    assert.ok(report.duplicate > 1000, 'repeated events were counted as duplicates')
     assert.equal(report.rejected, 0)
     const keys = [...s3.objects(BUCKET).keys()].toSorted()
     assert.deepEqual(report.objects.map(({ key }) => key).toSorted(), keys)
@@ -53,11 +53,11 @@ describe('the main job', () => {
       assert.equal(gunzipSync(object.body).toString().split('\n').length - 1, records)
     }
     const text = [...s3.objects(BUCKET).values()].map(({ body }) => gunzipSync(body).toString()).join('')
-    assert.ok(!text.includes(SECRET_MARK), 'a password came through')
+    assert.ok(!text.includes(SECRET_MARK), 'a password was not redacted')
     assert.ok(Array.from({ length: 100 }, (_, at) => events.text(at)).some((event) => event.includes(SECRET_MARK)))
   })
 
-  test('an archive that overlaps what was collected adds only what is missing', async (t) => {
+  test('adds only missing events from an archive that overlaps the collected ones', async (t) => {
     const { jumpcloud, s3, workspace, env, events } = await openMainJob(t, { events: 6000 })
     const since = new Date(events.millis(2000)).toISOString()
     await workspace.report(['run', 'jumpcloud', ...FAST], { env: { ...env, SLUICE_SINCE: since } })
@@ -81,7 +81,7 @@ describe('the main job', () => {
     assert.equal((await workspace.report(['run', 'jumpcloud', ...FAST], { env })).written, 0)
   })
 
-  test('SIGTERM commits what was read, and the next run goes on from there', async (t) => {
+  test('commits on SIGTERM, and resumes from there in the next run', async (t) => {
     const { jumpcloud, s3, workspace, env } = await openMainJob(t, { events: 20_000 })
     const running = workspace.start(
       [
@@ -104,16 +104,16 @@ describe('the main job', () => {
     const first = JSON.parse(await readFile(workspace.path('first.json'), 'utf8'))
     assert.equal(first.outcome, 'interrupted')
     assert.ok(first.written >= 2500 && first.written < 20_000, `${first.written} were written`)
-    assert.deepEqual(await readdir(workspace.path('.sluice/jumpcloud/outbox')), [], 'all was published')
+    assert.deepEqual(await readdir(workspace.path('.sluice/jumpcloud/outbox')), [], 'everything was published')
 
     const second = await workspace.report(['run', 'jumpcloud', ...FAST, '--set', 'source.limit=500'], { env })
     const [id] = Object.keys(jumpcloud.totals())
     assertEachOnce(s3, jumpcloud.allIds(id))
     assert.equal(first.written + second.written, 20_000)
-    assert.ok(second.read < 19_000, 'the second run did not begin anew')
+    assert.ok(second.read < 19_000, 'the second run did not start over')
   })
 
-  test('killed at any moment it loses and repeats nothing', async (t) => {
+  test('loses and repeats nothing when killed at any time', async (t) => {
     const { jumpcloud, s3, workspace, env } = await openMainJob(t, { events: 20_000 })
     const often = [
       '--set',
@@ -137,7 +137,7 @@ describe('the main job', () => {
     assertEachOnce(s3, jumpcloud.allIds(id))
   })
 
-  test('a second process with the same state is refused by name', async (t) => {
+  test('refuses a second process with the same state, and names the first', async (t) => {
     const { jumpcloud, workspace, env } = await openMainJob(t, { events: 1000 })
     const running = workspace.start(['run', 'jumpcloud', '--follow', ...FAST], { env })
     while (jumpcloud.requests.length < 1) await sleep(10)
@@ -148,7 +148,7 @@ describe('the main job', () => {
     assert.equal((await running.ended).code, 130)
   })
 
-  test('a store that refuses ends the run with 4 and keeps what was committed for the next run', async (t) => {
+  test('exits with 4 if the store refuses, and publishes the committed objects in the next run', async (t) => {
     const { jumpcloud, s3, workspace, env } = await openMainJob(t, { events: 3000 })
     const fault = s3.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
     const { code, stderr } = await workspace.sluice(['run', 'jumpcloud', ...FAST], { env })
@@ -156,19 +156,19 @@ describe('the main job', () => {
     assert.match(stderr, /SINK_REFUSED.*AccessDenied/)
     fault.remove()
     const report = await workspace.report(['run', 'jumpcloud', ...FAST], { env })
-    assert.equal(report.written, 0, 'nothing had to be read and written again')
+    assert.equal(report.written, 0, 'no record was read and written again')
     const [id] = Object.keys(jumpcloud.totals())
     assertEachOnce(s3, jumpcloud.allIds(id))
   })
 
-  test('no secret of the configuration appears in any output, whatever the API says', async (t) => {
+  test('prints no secret of the configuration, even if the API echoes it', async (t) => {
     const { jumpcloud, workspace, env } = await openMainJob(t, { events: 1000, echoErrors: true })
     for (const status of [400, 401, 402, 403]) {
       const fault = jumpcloud.faults.add({ fault: { kind: 'status', status } })
       const { code, stdout, stderr } = await workspace.sluice(['run', 'jumpcloud', '--json', ...FAST], { env })
       assert.equal(code, 3, stderr)
       for (const secret of [jumpcloud.apiKey, env.SLUICE_HMAC_KEY]) {
-        assert.ok(!stdout.includes(secret) && !stderr.includes(secret), `status ${status} tells a secret`)
+        assert.ok(!stdout.includes(secret) && !stderr.includes(secret), `status ${status} reveals a secret`)
       }
       fault.remove()
     }

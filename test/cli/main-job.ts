@@ -7,7 +7,7 @@ import { openWorkspace, s3Environment } from '../support/command.ts'
 export const BUCKET = 'audit'
 const DAY = 86_400_000
 
-/** The repository's own pipeline in a workspace, between a local API and a local store. */
+/** The repository's jumpcloud pipeline in a workspace, with a local API and a local store. */
 export async function openMainJob(t: TestContext, options: JumpCloudOptions) {
   const end = Date.now() - DAY / 24
   const jumpcloud = await startJumpCloudServer({ start: end - DAY, end, ...options })

@@ -12,27 +12,28 @@ async function openJob(t: TestContext, options: JumpCloudOptions = {}) {
   return { ...job, connect }
 }
 
-test('check --connect tries a page, the clocks and each right in the store, and leaves nothing behind', async (t) => {
+test('check --connect checks a page, the clocks and each permission in the store, and leaves nothing behind', async (t) => {
   const { jumpcloud, s3, workspace, connect } = await openJob(t)
   const { code, stdout, stderr } = await connect()
   assert.equal(code, 0, stdout + stderr)
+  assert.doesNotMatch(stderr, /Warning/, 'the AWS SDK warns about this version of Node.js')
   assert.match(stdout, /ok +source: one page: answered, beginning with 200 records/)
   assert.match(stdout, /ok +source: clocks: ours is [0-2] s fast/)
   for (const [part, prefix] of [
     ['sink', 'jumpcloud/'],
     ['rejects', 'jumpcloud-rejects/'],
   ]) {
-    for (const right of ['s3:PutObject', 's3:PutObject in parts', 's3:AbortMultipartUpload'])
-      assert.ok(stdout.includes(`  ok     ${part}: ${right} in audit below ${prefix}: allowed\n`), stdout)
+    for (const permission of ['s3:PutObject', 's3:PutObject in parts', 's3:AbortMultipartUpload'])
+      assert.ok(stdout.includes(`  ok     ${part}: ${permission} in audit below ${prefix}: allowed\n`), stdout)
   }
   assert.equal(s3.objects(BUCKET).size, 0)
   assert.equal(s3.openUploads(BUCKET), 0)
   const state = await workspace.sluice(['state', 'show', 'jumpcloud'])
-  assert.notEqual(state.code, 0, 'no state was made')
+  assert.notEqual(state.code, 0, 'no state was created')
   assert.equal(jumpcloud.requests.filter(({ path }) => path.endsWith('/events')).length, 1)
 })
 
-test('check --connect names the right that is missing', async (t) => {
+test('check --connect names the missing permission', async (t) => {
   for (const [operation, right] of [
     ['PutObject', 's3:PutObject'],
     ['CreateMultipartUpload', 's3:PutObject in parts'],
@@ -50,7 +51,7 @@ test('check --connect names the right that is missing', async (t) => {
   }
 })
 
-test('check --connect tells refused credentials and a clock that is wrong, and no secret', async (t) => {
+test('check --connect reports rejected credentials and a wrong clock, but no secret', async (t) => {
   const { connect } = await openJob(t, { echoErrors: true, now: Date.now() - 7_200_000, frozen: true })
   const { code, stdout, stderr } = await connect({
     JUMPCLOUD_API_KEY: 'canary-0123456789',
@@ -66,7 +67,7 @@ test('check --connect tells refused credentials and a clock that is wrong, and n
   assert.doesNotMatch(stdout + stderr, /canary/)
 })
 
-test('preview of a live source reads as much as it shows, and writes nothing', async (t) => {
+test('preview of a live source reads no more than it shows, and writes nothing', async (t) => {
   const { jumpcloud, s3, workspace, env } = await openJob(t, { events: 5000 })
   const set = ['--set', 'source.window.since=1d', '--set', 'source.limit=100']
   const { code, stdout, stderr } = await workspace.sluice(['preview', 'jumpcloud', '--limit', '3', ...set], {
@@ -74,13 +75,13 @@ test('preview of a live source reads as much as it shows, and writes nothing', a
   })
   assert.equal(code, 0, stderr)
   assert.equal(stdout.match(/\/events \S+ page \d+/g)?.length, 3, stdout)
-  // The page that is shown and, at most, the next one on its way.
+  // The page that is shown and at most one prefetched page.
   assert.ok(jumpcloud.requests.filter(({ path }) => path.endsWith('/events')).length <= 2)
   assert.equal(s3.requests.length, 0)
   await assert.rejects(access(workspace.path('.sluice')))
 })
 
-test('check --connect does not begin with mistakes in a pipeline', async (t) => {
+test('check --connect does not connect if the pipeline has mistakes', async (t) => {
   const { jumpcloud, workspace } = await openJob(t)
   const { code, stdout } = await workspace.sluice(['check', 'jumpcloud', '--connect'])
   assert.equal(code, 2)

@@ -7,7 +7,7 @@ import { s3Environment } from '../support/command.ts'
 import { openProject } from '../support/cli-project.ts'
 import { REPOSITORY } from '../support/paths.ts'
 
-/** Pipelines, and beside each what is promised of it. After a wanted change: `UPDATE=1 node --test` of this file, and read the difference. */
+/** Pipelines, each with the expected output. To update: run `UPDATE=1 node --test` on this file and review the diff. */
 const folder = join(REPOSITORY, 'test/inspect/guarantees')
 
 const parts = {
@@ -17,7 +17,7 @@ export default { kind: 'transform', type: '', summary: 'A stream.', fields: {}, 
   'plain.ts': 'export default (record: unknown) => record\n',
 }
 
-test('check --guarantees says what each pipeline promises, and which option moves a border', async (t) => {
+test('check --guarantees shows the guarantees and limits of each pipeline', async (t) => {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.yaml')).toSorted()
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
   const pipelines = names.map((name, at) => [`pipelines/${name}`, texts[at]] as const)
@@ -26,16 +26,16 @@ test('check --guarantees says what each pipeline promises, and which option move
   const { code, stdout, stderr } = await workspace.sluice(['check', '--guarantees'])
 
   assert.equal(code, 0, stderr)
-  const told = stdout.split(/^(?=pipelines\/)/m)
-  assert.equal(told.length, names.length)
+  const sections = stdout.split(/^(?=pipelines\/)/m)
+  assert.equal(sections.length, names.length)
   for (const [at, name] of names.entries()) {
     const golden = join(folder, name.replace('.yaml', '.txt'))
-    if (process.env['UPDATE']) await writeFile(golden, told[at])
-    assert.equal(told[at], await readFile(golden, 'utf8'))
+    if (process.env['UPDATE']) await writeFile(golden, sections[at])
+    assert.equal(sections[at], await readFile(golden, 'utf8'))
   }
 })
 
-test('check --guarantees knows from the state whether the store keeps objects as they are', async (t) => {
+test('check --guarantees reads from the state whether the store honours If-None-Match', async (t) => {
   for (const ignoreConditions of [false, true]) {
     const server = await startS3Server({ buckets: ['audit'], ignoreConditions })
     t.after(() => server.close())
@@ -46,12 +46,16 @@ test('check --guarantees knows from the state whether the store keeps objects as
     })
     await workspace.report(['run', 'p'], { env: s3Environment(server) })
     const { stdout } = await workspace.sluice(['check', 'p', '--guarantees'])
-    assert.equal(stdout.includes('never written again (tried: the store refuses it)'), !ignoreConditions, stdout)
+    assert.equal(
+      stdout.includes('never overwritten (tested: the store honours If-None-Match)'),
+      !ignoreConditions,
+      stdout,
+    )
     assert.equal(stdout.includes('bucket audit ignores If-None-Match'), ignoreConditions)
   }
 })
 
-test('check --guarantees --json has them for each pipeline', async (t) => {
+test('check --guarantees --json prints them for each pipeline', async (t) => {
   const workspace = await openProject(t, {
     'pipelines/p.yaml': await readFile(join(folder, 'pipe-to-pipe.yaml'), 'utf8'),
   })
@@ -60,5 +64,5 @@ test('check --guarantees --json has them for each pipeline', async (t) => {
   const { guarantees }: { guarantees: { p: { promises: string[]; borders: { what: string; moves: string }[] } } } =
     JSON.parse(stdout)
   assert.ok(guarantees.p.promises.length > 0)
-  assert.ok(guarantees.p.borders.some(({ what }) => what.startsWith('The sink stdout remembers nothing')))
+  assert.ok(guarantees.p.borders.some(({ what }) => what.startsWith('The sink stdout keeps no state')))
 })

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { openWorkspace, type Workspace } from '../support/command.ts'
 import { MAIN } from '../support/paths.ts'
 
-/** A source that knows how much it has, and takes its time. */
+/** A slow source that reports its total size. */
 async function writeSlowPipeline(workspace: Workspace): Promise<void> {
   await workspace.write(
     'slow.js',
@@ -28,24 +28,28 @@ export default defineSource({
 
 const hasScript = spawnSync('script', ['--version']).status === 0
 
-test('on a terminal one line tells rate, share and time left', { skip: !hasScript && 'needs script(1)' }, async (t) => {
-  const workspace = await openWorkspace(t)
-  await writeSlowPipeline(workspace)
-  const command = `${process.execPath} ${MAIN} run p`
-  const child = spawn('script', ['-qec', command, '/dev/null'], {
-    cwd: workspace.folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
-  const [code]: (number | null)[] = await once(child, 'close')
-  assert.equal(code, 0, output)
-  assert.match(output, /\d records {2}\d+ records\/s {2}\d+\.\d MB\/s {2}\d+ % of 4\.0 MB, \d+ s left/)
-  assert.ok(output.includes('\r\u001b[K'), 'the line is rewritten')
-  assert.match(output, /p: done in .*\r?\n +read +4\r?\n +written +4 /)
-})
+test(
+  'on a terminal, one line shows rate, percentage and remaining time',
+  { skip: !hasScript && 'needs script(1)' },
+  async (t) => {
+    const workspace = await openWorkspace(t)
+    await writeSlowPipeline(workspace)
+    const command = `${process.execPath} ${MAIN} run p`
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      cwd: workspace.folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+    const [code]: (number | null)[] = await once(child, 'close')
+    assert.equal(code, 0, output)
+    assert.match(output, /\d records {2}\d+ records\/s {2}\d+\.\d MB\/s {2}\d+ % of 4\.0 MB, \d+ s left/)
+    assert.ok(output.includes('\r\u001b[K'), 'the line is rewritten')
+    assert.match(output, /p: done in .*\r?\n +read +4\r?\n +written +4 /)
+  },
+)
 
-test('elsewhere there are plain log lines, as JSON when asked', async (t) => {
+test('without a terminal, there are plain log lines, or JSON with --json', async (t) => {
   const workspace = await openWorkspace(t)
   await writeSlowPipeline(workspace)
   const plain = await workspace.sluice(['run', 'p'])

@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors.ts'
-import { formatBytes } from '../../observe/report.ts'
+import { formatBytes, plural } from '../../observe/report.ts'
 import { keepBetween, parseMoment } from '../../runtime/time-range.ts'
 import { findDedup } from '../../config/pipeline.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
@@ -7,6 +7,7 @@ import { findInputs } from '../../sources/file/inputs.ts'
 import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
+import { pipelineArgument } from '../options.ts'
 
 interface BackfillArguments extends ExecuteArguments {
   pipeline: string
@@ -19,13 +20,18 @@ interface BackfillArguments extends ExecuteArguments {
 export const command: CommandDefinition<BackfillArguments> = {
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
-      .positional('path', { type: 'string', array: true, demandOption: true, describe: 'Files, folders, globs, or -' })
+      .positional('pipeline', pipelineArgument)
+      .positional('path', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'Files, folders, globs, or - for standard input',
+      })
       .options(executeOptions)
       .option('since', { type: 'string', describe: 'Drop records before this time', requiresArg: true })
-      .option('until', { type: 'string', describe: 'Drop records from this time on', requiresArg: true })
-      .option('dry-run', { type: 'boolean', default: false, describe: 'Say what would be read, and stop' })
-      .example('$0 backfill jumpcloud ./archive', 'what the collector has written already is not written again'),
+      .option('until', { type: 'string', describe: 'Drop records at or after this time', requiresArg: true })
+      .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
+      .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
   handler: async (args) => {
     const source = { type: 'file', config: { path: args.path } }
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
@@ -39,8 +45,8 @@ function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillAr
   if (since === undefined && until === undefined) return undefined
   const time = findDedup(pipeline)?.settings.time
   if (time === undefined) {
-    throw new SluiceError('USAGE', '--since and --until need to know which field is the time', {
-      hint: "set `time` of the pipeline's dedup transform",
+    throw new SluiceError('USAGE', '--since and --until need a time field', {
+      hint: "set `time` in the pipeline's dedup transform",
     })
   }
   const from = since === undefined ? -Infinity : parseMoment('--since', since)
@@ -52,6 +58,7 @@ async function describePlan({ name }: CheckedPipeline, paths: readonly string[])
   const inputs = await findInputs(paths)
   const isKnown = inputs.every(({ kind }) => kind === 'file')
   const bytes = isKnown ? formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)) : 'an unknown amount'
-  const files = `${inputs.length} ${inputs.length === 1 ? 'input' : 'inputs'}`
-  process.stdout.write(`${name}: ${bytes} in ${files} to read; nothing was read or written\n`)
+  process.stdout.write(
+    `${name}: would read ${bytes} from ${plural(inputs.length, 'input')}; nothing was read or written\n`,
+  )
 }

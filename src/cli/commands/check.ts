@@ -5,11 +5,14 @@ import type { CheckedPipeline, Problem } from '../../config/pipeline.ts'
 import { renderProblems } from '../../config/render.ts'
 import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
-import { connectPipeline } from '../../inspect/connect.ts'
+import { plural } from '../../observe/report.ts'
+import { checkConnections } from '../../inspect/connect.ts'
 import { guaranteesOf, renderGuarantees } from '../../inspect/guarantees.ts'
 import type { Guarantees } from '../../inspect/guarantees.ts'
 import type { CommandDefinition } from '../command.ts'
-import { stateFolder, stateOption } from '../state-folder.ts'
+import { nodeVersionNotice } from '../node-version.ts'
+import { setOption, stateOption } from '../options.ts'
+import { stateFolder } from '../state-folder.ts'
 
 interface CheckArguments {
   pipeline: string[] | undefined
@@ -23,63 +26,72 @@ interface CheckArguments {
 export const command: CommandDefinition<CheckArguments> = {
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' })
-      .option('set', { type: 'string', array: true, nargs: 1, describe: 'Override a value: sink.bucket=audit' })
+      .positional('pipeline', {
+        type: 'string',
+        array: true,
+        describe: 'Pipeline names or paths; default: all in pipelines/',
+      })
+      .option('set', setOption)
       .option('json', { type: 'boolean', default: false, describe: 'Print the problems as JSON' })
       .option('connect', {
         type: 'boolean',
         default: false,
-        describe: 'Try credentials, clocks, one page and each right in the store; nothing is written',
+        describe:
+          'Also check credentials, clocks, one API page and each permission in the store; leaves nothing behind',
       })
-      .option('guarantees', { type: 'boolean', default: false, describe: 'Also say what each pipeline promises' })
-      .option('state', { ...stateOption, describe: 'Where guarantees look for what is known of a store' })
+      .option('guarantees', { type: 'boolean', default: false, describe: 'Also show the guarantees of each pipeline' })
+      .option('state', { ...stateOption, describe: "Folder with the pipelines' states, for --guarantees" })
       .example('$0 check', 'check all pipelines')
       .example('$0 check jumpcloud --json', 'for editors and CI'),
   handler: async ({ pipeline, set, json, connect, guarantees, state }) => {
+    const notice = nodeVersionNotice(process.version)
+    if (notice !== undefined) process.stderr.write(`${notice}\n`)
     const names = pipeline === undefined || pipeline.length === 0 ? await allPipelines() : pipeline
     const loaded = await Promise.all(
       names.map((name) => loadPipeline(name, { mode: connect ? 'run' : 'check', set: set ?? [] })),
     )
     const problems = loaded.flatMap((one) => one.problems)
     const errors = problems.filter(isError).length
-    const promised = new Map<Loaded, Guarantees>()
+    const guaranteesByPipeline = new Map<Loaded, Guarantees>()
     for (const one of guarantees ? loaded : [])
-      if (one.pipeline) promised.set(one, await promisesOf(one.pipeline, state))
+      if (one.pipeline) guaranteesByPipeline.set(one, await loadGuarantees(one.pipeline, state))
     if (json) {
-      const listed = Object.fromEntries([...promised].map(([one, found]) => [one.pipeline?.name, found]))
-      const facts = {
+      const byName = Object.fromEntries([...guaranteesByPipeline].map(([one, found]) => [one.pipeline?.name, found]))
+      const result = {
         errors,
         warnings: problems.length - errors,
         problems,
         notes: loaded.flatMap((one) => one.notes),
-        ...(guarantees && { guarantees: listed }),
+        ...(guarantees && { guarantees: byName }),
       }
-      process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`)
-    } else process.stdout.write(loaded.map((one) => summary(one) + render(promised.get(one))).join(''))
+      process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+    } else process.stdout.write(loaded.map((one) => summary(one) + render(guaranteesByPipeline.get(one))).join(''))
     if (errors === 0) {
-      if (connect) await tryAll(loaded, json)
+      if (connect) await connectAll(loaded, json)
       return
     }
     const files = loaded.filter((one) => one.problems.some(isError)).length
-    throw new SluiceError('CONFIG_INVALID', `${count(errors, 'error')} in ${count(files, 'pipeline')}`)
+    throw new SluiceError('CONFIG_INVALID', `${plural(errors, 'error')} in ${plural(files, 'pipeline')}`)
   },
 }
 
-/** @throws SluiceError the first failure's, when there was one */
-async function tryAll(loaded: readonly Loaded[], json: boolean): Promise<void> {
+/** @throws SluiceError with the code of the first failure */
+async function connectAll(loaded: readonly Loaded[], json: boolean): Promise<void> {
   let failure: SluiceError | undefined
   for (const { pipeline } of loaded) {
     if (pipeline === undefined) continue
-    for await (const { part, what, found, error } of connectPipeline(pipeline, new AbortController().signal)) {
+    for await (const { part, what, found, error } of checkConnections(pipeline, new AbortController().signal)) {
       failure ??= error
-      const told = {
+      const result = {
         pipeline: pipeline.name,
         part,
         what,
         ok: error === undefined,
         found: error?.message ?? found ?? '',
       }
-      const line = json ? JSON.stringify(told) : `  ${told.ok ? 'ok    ' : 'FAILED'} ${part}: ${what}: ${told.found}`
+      const line = json
+        ? JSON.stringify(result)
+        : `  ${result.ok ? 'ok    ' : 'FAILED'} ${part}: ${what}: ${result.found}`
       process.stdout.write(`${hideSecrets(line, pipeline.secrets)}\n`)
     }
   }
@@ -87,7 +99,7 @@ async function tryAll(loaded: readonly Loaded[], json: boolean): Promise<void> {
     throw new SluiceError(failure.code, 'a run would fail: see above', { retryable: failure.retryable })
 }
 
-async function promisesOf(pipeline: CheckedPipeline, states: string): Promise<Guarantees> {
+async function loadGuarantees(pipeline: CheckedPipeline, states: string): Promise<Guarantees> {
   const folder = stateFolder(pipeline.name, states)
   return guaranteesOf(pipeline, hasState(folder) ? await readState(folder, (state) => state.stores()) : undefined)
 }
@@ -99,21 +111,17 @@ function render(guarantees: Guarantees | undefined): string {
 async function allPipelines(): Promise<string[]> {
   const names = await listPipelines()
   if (names.length > 0) return names
-  throw new SluiceError('PIPELINE_NOT_FOUND', 'there is no pipeline in pipelines/', {
-    hint: 'sluice new pipeline NAME',
+  throw new SluiceError('PIPELINE_NOT_FOUND', 'there are no pipelines in pipelines/', {
+    hint: 'create one with sluice new pipeline NAME',
   })
 }
 
 function summary({ pipeline, problems, notes }: Loaded): string {
-  const warnings = problems.length === 0 ? '' : `, ${count(problems.length, 'warning')}`
+  const warnings = problems.length === 0 ? '' : `, ${plural(problems.length, 'warning')}`
   const verdict = pipeline === undefined ? '' : `${pipeline.file}: ok${warnings}\n`
   return renderProblems([...problems, ...notes], process.stdout) + verdict
 }
 
 function isError({ severity }: Problem): boolean {
   return severity === 'error'
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
 }

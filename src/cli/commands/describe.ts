@@ -7,6 +7,7 @@ import { exampleYaml } from '../../generate/pages.ts'
 import { SluiceError } from '../../errors.ts'
 import { components } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
+import { jsonOption } from '../options.ts'
 
 interface DescribeArguments {
   component: string
@@ -19,13 +20,13 @@ export const command: CommandDefinition<DescribeArguments> = {
       .positional('component', {
         type: 'string',
         demandOption: true,
-        describe: 'A type, such as s3 or ./transforms/tag.ts',
+        describe: 'Type of the component, such as s3 or ./transforms/tag.ts',
       })
-      .option('json', { type: 'boolean', default: false, describe: 'Print JSON' })
-      .example('$0 describe redact', 'what `type: redact` can do'),
+      .option('json', jsonOption)
+      .example('$0 describe redact', 'show the options of `type: redact`'),
   handler: async ({ component, json }) => {
     const found = await findAll(component)
-    process.stdout.write(json ? `${JSON.stringify(found.map(facts), null, 2)}\n` : found.map(page).join('\n'))
+    process.stdout.write(json ? `${JSON.stringify(found.map(description), null, 2)}\n` : found.map(page).join('\n'))
   },
 }
 
@@ -37,21 +38,21 @@ async function findAll(type: string): Promise<Declaration[]> {
   throw new SluiceError('USAGE', `there is no component "${type}"`, { hint: suggest(type, types, 'components') })
 }
 
-/** A custom component says itself of what kind it is. */
+/** Loads a custom component of unknown kind. */
 async function loadAny(type: string): Promise<Declaration> {
-  const here = { file: resolve('here.yaml'), root: process.cwd() }
-  let first: unknown
+  const base = { file: resolve('pipeline.yaml'), root: process.cwd() }
+  let firstError: unknown
   for (const kind of ['transform', 'source', 'sink'] satisfies ComponentKind[]) {
     try {
-      return await loadComponent(type, kind, here)
+      return await loadComponent(type, kind, base)
     } catch (error) {
-      first ??= error
+      firstError ??= error
     }
   }
-  throw first
+  throw firstError
 }
 
-function facts(declaration: Declaration) {
+function description(declaration: Declaration) {
   const { kind, type, summary, fields, examples } = declaration
   return { kind, type, summary, fields: fieldRows(fields), examples }
 }
@@ -60,7 +61,7 @@ function page(declaration: Declaration): string {
   const { kind, type, summary, fields, examples } = declaration
   const rows = fieldRows(fields)
   const lines = [`${type} (${kind})`, ...wrap(summary, 2)]
-  lines.push('', rows.length === 0 ? 'It takes no options.' : 'fields')
+  lines.push('', rows.length === 0 ? 'This component has no options.' : 'fields')
   for (const row of rows) {
     const need = row.default === undefined ? (row.required ? ', required' : '') : `, default ${row.default}`
     lines.push(`  ${row.name}: ${row.type}${need}`, ...wrap(row.description, 6))

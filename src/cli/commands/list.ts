@@ -1,13 +1,14 @@
 import { listPipelines } from '../../config/load.ts'
 import { components } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
+import { jsonOption } from '../options.ts'
 
 interface ListArguments {
   json: boolean
 }
 
 export const command: CommandDefinition<ListArguments> = {
-  builder: (parser) => parser.option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+  builder: (parser) => parser.option('json', jsonOption),
   handler: async ({ json }) => {
     const pipelines = await listPipelines()
     const known = components.map(({ kind, type, summary }) => ({ kind, type, summary }))

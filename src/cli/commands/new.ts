@@ -13,18 +13,19 @@ interface NewArguments {
 export const command: CommandDefinition<NewArguments> = {
   builder: (parser) =>
     parser
-      .positional('kind', { choices: ['pipeline', 'transform'], demandOption: true, describe: 'What to write' })
-      .positional('name', { type: 'string', demandOption: true, describe: 'Its name' })
-      .example('$0 new transform tag-admins', 'transforms/tag-admins.ts and pipelines/tag-admins.yaml'),
+      .positional('kind', { choices: ['pipeline', 'transform'], demandOption: true, describe: 'What to create' })
+      .positional('name', { type: 'string', demandOption: true, describe: 'Name of the new pipeline or transform' })
+      .example('$0 new transform tag-admins', 'create transforms/tag-admins.ts and pipelines/tag-admins.yaml'),
   handler: async ({ kind, name }) => {
     if (!/^[a-z][a-z0-9-]{0,62}$/.test(name)) {
-      throw new SluiceError('USAGE', `"${name}" is not a name`, {
-        hint: 'use small letters, digits and "-", for example tag-admins',
+      throw new SluiceError('USAGE', `"${name}" is not a valid name`, {
+        hint: 'use lower-case letters, digits and "-", for example tag-admins',
       })
     }
     const files = kind === 'transform' ? transformFiles(name) : pipelineFiles(name)
-    const taken = Object.keys(files).find((path) => existsSync(path))
-    if (taken !== undefined) throw new SluiceError('USAGE', `${taken} exists already`, { hint: 'choose another name' })
+    const existing = Object.keys(files).find((path) => existsSync(path))
+    if (existing !== undefined)
+      throw new SluiceError('USAGE', `${existing} already exists`, { hint: 'choose another name' })
     for (const [path, content] of Object.entries(files)) {
       await mkdir(dirname(path), { recursive: true })
       await writeFile(path, content, { flag: 'wx' })
@@ -39,20 +40,21 @@ type Scaffold = { readonly [path: string]: string }
 function transformFiles(name: string): Scaffold {
   const transform = `import { defineTransform, Type } from 'sluice'
 
-/** Options are declared here; they are checked, documented and completed from this. */
+/** The fields below declare the options. Sluice validates and documents them. */
 export default defineTransform({
   summary: 'Adds a label to every record.',
   fields: {
-    label: Type.String({ default: '${name}', description: 'What is written to \`label\`.' }),
+    label: Type.String({ default: '${name}', description: 'Value of the field \`label\`.' }),
   },
   create({ label }) {
-    // Called once for each record. Return the record, null to drop it, several of them, or record.reject('CODE').
+    // Called once per record. Return the record, an array of records, null to drop it, or
+    // record.reject('CODE').
     return (record) => record.set('label', label)
   },
 })
 `
   const pipeline = `${modeline()}
-description: Tries the transform ${name}.
+description: Tests the transform ${name}.
 
 source:
   type: file
@@ -76,9 +78,9 @@ tests:
 
 function pipelineFiles(name: string): Scaffold {
   const pipeline = `${modeline()}
-description: Reads NDJSON from standard input, hides secrets, writes to standard output.
+description: Reads NDJSON from standard input, redacts secrets and writes to standard output.
 
-# sluice list shows the components, sluice describe redact explains one.
+# "sluice list" shows all components, "sluice describe redact" explains one of them.
 source:
   type: file
   path: '-'
@@ -90,7 +92,7 @@ sink:
   type: stdout
 
 tests:
-  - name: hides a password
+  - name: redacts a password
     input: [{ id: a, password: hunter2 }]
     expect:
       output: [{ id: a, password: '[redacted]' }]
@@ -98,7 +100,7 @@ tests:
   return { [join('pipelines', `${name}.yaml`)]: pipeline }
 }
 
-/** Editors find the schema of pipeline files by this line. */
+/** The comment with which editors find the schema of pipeline files. */
 function modeline(): string {
   const schema = fileURLToPath(new URL('../../../../schemas/pipeline.schema.json', import.meta.url))
   return `# yaml-language-server: $schema=${relative(join(process.cwd(), 'pipelines'), schema)}`

@@ -4,6 +4,7 @@ import { previewPipeline } from '../../inspect/preview.ts'
 import { renderPreview } from '../../inspect/render-preview.ts'
 import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
+import { pipelineArgument, setOption } from '../options.ts'
 
 interface PreviewArguments {
   readonly pipeline: string
@@ -15,17 +16,15 @@ interface PreviewArguments {
 export const command: CommandDefinition<PreviewArguments> = {
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
-      .positional('input', { type: 'string', describe: "A file to read instead of the pipeline's source, or -" })
-      .option('limit', { type: 'number', default: 10, describe: 'How many records', requiresArg: true })
-      .option('set', {
+      .positional('pipeline', pipelineArgument)
+      .positional('input', {
         type: 'string',
-        array: true,
-        nargs: 1,
-        describe: 'Override a value of the file: path=value',
-      }),
+        describe: "File to read instead of the pipeline's source, or - for standard input",
+      })
+      .option('limit', { type: 'number', default: 10, describe: 'Maximum number of records', requiresArg: true })
+      .option('set', setOption),
   handler: async ({ pipeline: name, input, limit, set }) => {
-    if (!Number.isInteger(limit) || limit < 1) throw new SluiceError('USAGE', '--limit must be a whole number from 1')
+    if (!Number.isInteger(limit) || limit < 1) throw new SluiceError('USAGE', '--limit must be a positive integer')
     const source = input === undefined ? undefined : { type: 'file', config: { path: input } }
     const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [], ...(source && { source }) })
     const records = await previewPipeline(pipeline, limit)

@@ -3,7 +3,6 @@ import { command as replay } from './rejects/replay.ts'
 import { command as show } from './rejects/show.ts'
 
 export const command: CommandDefinition<object> = {
-  builder: (parser) =>
-    parser.command(show).command(replay).demandCommand(1, 'say what to do with the rejects: show or replay'),
+  builder: (parser) => parser.command(show).command(replay).demandCommand(1, 'choose an action: show or replay'),
   handler: () => Promise.resolve(),
 }

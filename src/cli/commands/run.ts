@@ -10,11 +10,11 @@ interface RunArguments extends ExecuteArguments {
 export const command: CommandDefinition<RunArguments> = {
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', array: true, demandOption: true, describe: 'Names or paths' })
+      .positional('pipeline', { type: 'string', array: true, demandOption: true, describe: 'Pipeline names or paths' })
       .options(executeOptions)
-      .option('follow', { type: 'boolean', default: false, describe: 'Keep polling when caught up' })
+      .option('follow', { type: 'boolean', default: false, describe: 'Keep polling after catching up' })
       .example('$0 run jumpcloud --follow', 'collect until stopped')
-      .example('$0 run jumpcloud --set source.window.since=7d --report run.json', 'one pass over a week'),
+      .example('$0 run jumpcloud --set source.window.since=7d --report run.json', 'collect the last week, once'),
   handler: async (args) => {
     const pipelines = await loadOrFail(args.pipeline, { mode: 'run', set: args.set ?? [] })
     await execute(

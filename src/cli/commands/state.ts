@@ -5,10 +5,6 @@ import { command as show } from './state/show.ts'
 
 export const command: CommandDefinition<object> = {
   builder: (parser) =>
-    parser
-      .command(show)
-      .command(rewind)
-      .command(reset)
-      .demandCommand(1, 'say what to do with the state: show, rewind or reset'),
+    parser.command(show).command(rewind).command(reset).demandCommand(1, 'choose an action: show, rewind or reset'),
   handler: () => Promise.resolve(),
 }

@@ -10,7 +10,12 @@ interface TestArguments {
 }
 
 export const command: CommandDefinition<TestArguments> = {
-  builder: (parser) => parser.positional('pipeline', { type: 'string', array: true, describe: 'Names or paths' }),
+  builder: (parser) =>
+    parser.positional('pipeline', {
+      type: 'string',
+      array: true,
+      describe: 'Pipeline names or paths; default: all in pipelines/',
+    }),
   handler: async ({ pipeline: names }) => {
     const chosen = names === undefined || names.length === 0 ? await listPipelines() : names
     const counts = { passed: 0, failed: 0 }
@@ -25,17 +30,17 @@ async function testPipeline(name: string, counts: { passed: number; failed: numb
   const [{ tests }] = await loadOrFail([name], { mode: 'test' })
   process.stdout.write(`${name}${tests.length === 0 ? ': no tests' : ''}\n`)
   for (const test of tests) {
-    // Each test has an environment of its own, so the file is read anew.
+    // Each test has its own environment, so the file is loaded again.
     const [pipeline] = await loadOrFail([name], { mode: 'test', env: { ...process.env, ...test.env } })
-    const complaints = await runPipelineTest(pipeline, test)
-    if (complaints.length === 0) {
+    const differences = await runPipelineTest(pipeline, test)
+    if (differences.length === 0) {
       counts.passed++
       process.stdout.write(`  ok    ${test.name}\n`)
       continue
     }
     counts.failed++
     process.stdout.write(`  FAIL  ${test.name}  (${pipeline.file}:${test.line})\n`)
-    for (const complaint of complaints) process.stdout.write(hideSecrets(indent(complaint), pipeline.secrets))
+    for (const difference of differences) process.stdout.write(hideSecrets(indent(difference), pipeline.secrets))
   }
 }
 

@@ -2,12 +2,12 @@ import { resolve } from 'node:path'
 import { sum } from '../../delivery/tally.ts'
 import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
-import { formatBytes, formatCount } from '../../observe/report.ts'
+import { formatBytes, formatCount, plural } from '../../observe/report.ts'
 import { verifyPipeline } from '../../inspect/verify.ts'
 import type { Verification } from '../../inspect/verify.ts'
 import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
-import { stateOption } from '../state-folder.ts'
+import { jsonOption, pipelineArgument, setOption, stateOption } from '../options.ts'
 
 interface VerifyArguments {
   pipeline: string
@@ -19,10 +19,10 @@ interface VerifyArguments {
 export const command: CommandDefinition<VerifyArguments> = {
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
+      .positional('pipeline', pipelineArgument)
       .option('state', stateOption)
-      .option('set', { type: 'string', array: true, nargs: 1, describe: 'Override a value of the file: path=value' })
-      .option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+      .option('set', setOption)
+      .option('json', jsonOption),
   handler: async ({ pipeline: name, set, state, json }) => {
     const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [] })
     const found = await verifyPipeline(pipeline, resolve(state), new AbortController().signal)
@@ -30,9 +30,8 @@ export const command: CommandDefinition<VerifyArguments> = {
     process.stdout.write(hideSecrets(text, pipeline.secrets))
     const { problems } = found
     if (problems.length === 0) return
-    const what = problems.length === 1 ? '1 problem' : `${problems.length} problems`
-    throw new SluiceError('VERIFY_FAILED', `${what} in what ${name} has written`, {
-      hint: 'docs/guarantees.md tells what each means',
+    throw new SluiceError('VERIFY_FAILED', `${plural(problems.length, 'problem')} in the output of ${name}`, {
+      hint: 'docs/guarantees.md explains each kind of problem',
     })
   },
 }
@@ -42,10 +41,10 @@ function render({ pipeline, objects, records, bytes, totals, waiting, problems, 
   const counts = Object.entries({ written, dropped: sum(dropped), duplicate, rejected })
   const sums = counts.map(([name, count]) => `${name} ${formatCount(count)}`).join(' + ')
   const lines = [
-    `${pipeline}: ${problems.length === 0 ? 'all is there' : 'NOT all is well'}`,
+    `${pipeline}: ${problems.length === 0 ? 'ok' : `FAILED with ${plural(problems.length, 'problem')}`}`,
     `  ledger      read ${formatCount(read)} + added ${formatCount(added)} = ${sums}`,
-    `  objects     ${formatCount(objects)} as they were committed: ${formatCount(records)} records, ${formatBytes(bytes)}`,
-    ...waiting.map((row) => `  waiting     ${row.key}: ${formatCount(row.records)} records, not yet published`),
+    `  objects     ${formatCount(objects)} match the commit history: ${formatCount(records)} records, ${formatBytes(bytes)}`,
+    ...waiting.map((row) => `  waiting     ${row.key}: ${formatCount(row.records)} records, waiting for upload`),
     ...problems.map(
       ({ kind, key, message }) => `  ${kind.padEnd(10)}  ${key === undefined ? '' : `${key}: `}${message}`,
     ),

@@ -11,7 +11,7 @@ sink: { type: file, path: out, key: all }
 
 const lines = [1, 2, 3, 4].map((day) => `{"id":"a","time":"2026-03-0${day}T12:00:00Z"}\n`).join('')
 
-test('a backfill reads what is named in place of the source, and repeats nothing', async (t) => {
+test('backfill reads the given files instead of the source, and writes no duplicates', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)
   await workspace.write('old/a.ndjson', lines)
@@ -19,10 +19,10 @@ test('a backfill reads what is named in place of the source, and repeats nothing
   const first = await workspace.report(['backfill', 'p', 'old'])
   assert.deepEqual([first.read, first.written, first.duplicate], [8, 4, 4])
   const second = await workspace.report(['backfill', 'p', 'old/*.ndjson'])
-  assert.equal(second.read, 0, 'the position of the file is known')
+  assert.equal(second.read, 0, 'the position of the file was restored')
 })
 
-test('--since and --until keep what lies between, and count the others as dropped', async (t) => {
+test('--since and --until limit the time range, and count other records as dropped', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)
   await workspace.write('a.ndjson', lines)
@@ -39,17 +39,17 @@ test('--since and --until keep what lies between, and count the others as droppe
   assert.deepEqual(report.dropped, { 'outside-time-limits': 2 })
 })
 
-test('--dry-run says how much there is and touches nothing', async (t) => {
+test('--dry-run shows the amount of input and changes nothing', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)
   await workspace.write('a.ndjson', lines)
   const { code, stdout } = await workspace.sluice(['backfill', 'p', 'a.ndjson', '--dry-run'])
   assert.equal(code, 0)
-  assert.match(stdout, /^p: 1\d\d B in 1 input to read/)
+  assert.match(stdout, /^p: would read 1\d\d B from 1 input;/)
   assert.deepEqual((await readdir(workspace.folder)).toSorted(), ['a.ndjson', 'package.json', 'pipelines'])
 })
 
-test('--dry-run fails where the backfill would find nothing', async (t) => {
+test('--dry-run fails if no file matches', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)
   const { code, stderr } = await workspace.sluice(['backfill', 'p', '*.ndjson', '--dry-run'])
@@ -57,7 +57,7 @@ test('--dry-run fails where the backfill would find nothing', async (t) => {
   assert.match(stderr, /FILE_NOT_FOUND: no file matches/)
 })
 
-test('standard input is an archive, alone and beside files', async (t) => {
+test('reads standard input, alone and together with files', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)
   await workspace.write('a.ndjson', lines)
@@ -67,7 +67,7 @@ test('standard input is an archive, alone and beside files', async (t) => {
   assert.deepEqual([beside.read, beside.duplicate], [8, 8])
 })
 
-test('--set takes one value, wherever it stands', async (t) => {
+test('--set takes one value in any position', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)
   await workspace.write('a.ndjson', lines)
@@ -78,7 +78,7 @@ test('--set takes one value, wherever it stands', async (t) => {
   assert.match(stderr, /USAGE: Not enough arguments following: set/)
 })
 
-test('a time that is none, and limits without a field of time, are refused with the way out', async (t) => {
+test('rejects an invalid time, and time limits without a time field', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)
   await workspace.write('pipelines/q.yaml', pipeline.replace(', time: time', ''))
@@ -88,5 +88,5 @@ test('a time that is none, and limits without a field of time, are refused with 
   assert.match(wrong.stderr, /--since "yesterday" is not a time\n +write 2026-03-04/)
   const unknown = await workspace.sluice(['backfill', 'q', 'a.ndjson', '--since', '2026-03-02'])
   assert.equal(unknown.code, 2)
-  assert.match(unknown.stderr, /set `time` of the pipeline's dedup transform/)
+  assert.match(unknown.stderr, /set `time` in the pipeline's dedup transform/)
 })

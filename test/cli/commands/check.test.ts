@@ -1,20 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parts, validPipeline } from '../../support/config-project.ts'
+import { nodeVersionNotice } from '../../../src/cli/node-version.ts'
 import { openProject } from '../../support/cli-project.ts'
 
+const notice = nodeVersionNotice(process.version)
 const wrong = validPipeline.replace('bucket:', 'bukcet:')
 
-test('check says of each pipeline that it is well, and ends with 0', async (t) => {
+test('check reports each valid pipeline as ok and exits with 0', async (t) => {
   const work = await openProject(t, { ...parts, 'pipelines/a.yaml': validPipeline, 'pipelines/b.yml': validPipeline })
   assert.deepEqual(await work.sluice(['check']), {
     code: 0,
     stdout: 'pipelines/a.yaml: ok\npipelines/b.yml: ok\n',
-    stderr: '',
+    stderr: notice === undefined ? '' : `${notice}\n`,
   })
 })
 
-test('check shows all mistakes of all pipelines on stdout, and ends with 2', async (t) => {
+test('check prints all mistakes in all pipelines on stdout and exits with 2', async (t) => {
   const work = await openProject(t, {
     ...parts,
     'pipelines/a.yaml': wrong,
@@ -29,7 +31,7 @@ test('check shows all mistakes of all pipelines on stdout, and ends with 2', asy
   assert.match(stderr, /CONFIG_INVALID: 2 errors in 2 pipelines/)
 })
 
-test('check needs no environment: what is missing is a warning', async (t) => {
+test('check reports an unset variable as a warning', async (t) => {
   const work = await openProject(t, { ...parts, 'pipelines/a.yaml': validPipeline.replace('audit', '${env:BUCKET}') })
   const without = await work.sluice(['check', 'a'])
   assert.equal(without.code, 0)
@@ -38,7 +40,7 @@ test('check needs no environment: what is missing is a warning', async (t) => {
   assert.equal((await work.sluice(['check', 'a'], { env: { BUCKET: 'audit' } })).stdout, 'pipelines/a.yaml: ok\n')
 })
 
-test('check says of each schema whether the index proves it, or which keyword forbids that', async (t) => {
+test('check notes whether each schema can use the fast path, or which keyword prevents that', async (t) => {
   const pipeline = `source: { type: file, path: x }
 transforms:
   - { type: validate, schema: ../schemas/open.json }
@@ -64,7 +66,7 @@ pipelines/a.yaml: ok
   assert.doesNotMatch((await work.sluice(['preview', 'a', 'x'])).stderr, /note:/)
 })
 
-test('check --json is data for editors and CI', async (t) => {
+test('check --json prints problems for editors and CI', async (t) => {
   const work = await openProject(t, { ...parts, 'pipelines/a.yaml': wrong })
   const { code, stdout } = await work.sluice(['check', 'a', '--json'])
   assert.equal(code, 2)
@@ -84,7 +86,7 @@ test('check --json is data for editors and CI', async (t) => {
   ])
 })
 
-test('check --set checks the pipeline as it would run', async (t) => {
+test('check --set checks the pipeline with the override', async (t) => {
   const work = await openProject(t, { ...parts, 'pipelines/a.yaml': validPipeline })
   const { code, stdout } = await work.sluice([
     'check',
@@ -98,12 +100,12 @@ test('check --set checks the pipeline as it would run', async (t) => {
   assert.match(stdout, /^--set:1:20 error: roll\.maxBytes of sink .* needs a unit/)
 })
 
-test('check of a pipeline that is not there names the nearest one', async (t) => {
+test('check suggests the closest name for an unknown pipeline', async (t) => {
   const work = await openProject(t, { ...parts, 'pipelines/jumpcloud.yaml': validPipeline })
   const { code, stdout, stderr } = await work.sluice(['check', 'jumpclod'])
   assert.equal(code, 2)
   assert.equal(stdout, '')
-  assert.match(stderr, /PIPELINE_NOT_FOUND: no pipeline "jumpclod"[^]*did you mean "jumpcloud"\?/)
+  assert.match(stderr, /PIPELINE_NOT_FOUND: there is no pipeline "jumpclod"[^]*did you mean "jumpcloud"\?/)
   const empty = await (await openProject(t, {})).sluice(['check'])
   assert.equal(empty.code, 2)
   assert.match(empty.stderr, /PIPELINE_NOT_FOUND/)

@@ -5,7 +5,7 @@ import { components } from '../../../src/registry.ts'
 import { parts } from '../../support/config-project.ts'
 import { openProject } from '../../support/cli-project.ts'
 
-test('describe names every field and every example of a component', async (t) => {
+test('describe shows every field and every example of a component', async (t) => {
   const work = await openProject(t, {})
   const dedup = components.find(({ type }) => type === 'dedup')
   assert.ok(dedup)
@@ -17,7 +17,7 @@ test('describe names every field and every example of a component', async (t) =>
   assert.ok(stdout.split('\n').every((line) => line.length <= 110))
 })
 
-test('describe tells apart what is needed, what has a default, and what lies within', async (t) => {
+test('describe shows required fields, defaults and nested fields', async (t) => {
   const { stdout } = await (await openProject(t, parts)).sluice(['describe', './parts/store.ts'])
   assert.equal(
     stdout,
@@ -25,11 +25,11 @@ test('describe tells apart what is needed, what has a default, and what lies wit
   A sink.
 
 fields
-  bucket: text, required
+  bucket: string, required
       Name of the bucket.
   key: key template, default audit
       The key.
-  region: text
+  region: string
       The region.
   roll: map
       When to roll.
@@ -38,20 +38,20 @@ fields
 `,
   )
   const feed = await (await openProject(t, parts)).sluice(['describe', './parts/feed.ts'])
-  assert.match(feed.stdout, /^ {2}apiKey: text \(secret\)$/m)
-  assert.match(feed.stdout, /^ {2}path: text or list of text, required$/m)
+  assert.match(feed.stdout, /^ {2}apiKey: string \(secret\)$/m)
+  assert.match(feed.stdout, /^ {2}path: string or list of string, required$/m)
   assert.match(feed.stdout, /^ {2}page\.type: cursor or offset, required$/m)
-  assert.match(feed.stdout, /^ {2}headers: map of text$/m)
+  assert.match(feed.stdout, /^ {2}headers: map of string$/m)
 })
 
-test('describe --json gives the fields as data', async (t) => {
+test('describe --json prints the fields', async (t) => {
   const { stdout } = await (await openProject(t, {})).sluice(['describe', 'dedup', '--json'])
   const [described]: { kind: string; fields: { name: string; required: boolean }[] }[] = JSON.parse(stdout)
   assert.equal(described?.kind, 'transform')
   assert.deepEqual(described.fields.find(({ name }) => name === 'key')?.required, true)
 })
 
-test('describe of what is not there names the nearest component', async (t) => {
+test('describe suggests the closest name for an unknown component', async (t) => {
   const work = await openProject(t, {})
   const unknown = await work.sluice(['describe', 'dedupe'])
   assert.equal(unknown.code, 2)

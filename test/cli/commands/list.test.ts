@@ -4,7 +4,7 @@ import { components } from '../../../src/registry.ts'
 import { validPipeline } from '../../support/config-project.ts'
 import { openProject } from '../../support/cli-project.ts'
 
-test('list shows the pipelines here and every component', async (t) => {
+test('list shows the pipelines of the project and every component', async (t) => {
   const work = await openProject(t, { 'pipelines/b.yaml': validPipeline, 'pipelines/a.yml': validPipeline })
   const { code, stdout, stderr } = await work.sluice(['list'])
   assert.equal(code, 0)
@@ -13,7 +13,7 @@ test('list shows the pipelines here and every component', async (t) => {
   for (const { type, summary } of components) assert.ok(stdout.includes(`  ${type} `) && stdout.includes(summary), type)
 })
 
-test('list --json is data', async (t) => {
+test('list --json prints pipelines and components', async (t) => {
   const { stdout } = await (await openProject(t, {})).sluice(['list', '--json'])
   assert.deepEqual(JSON.parse(stdout), {
     pipelines: [],

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { nodeVersionNotice } from '../../../src/cli/node-version.ts'
 import { openProject } from '../../support/cli-project.ts'
 
+const notice = nodeVersionNotice(process.version)
+const nodeNotice = notice === undefined ? '' : `${notice}\n`
+
 for (const kind of ['pipeline', 'transform']) {
-  test(`a new ${kind} checks and tests green, and is never overwritten`, async (t) => {
+  test(`a new ${kind} passes check and test, and is never overwritten`, async (t) => {
     const work = await openProject(t, {})
-    const made = await work.sluice(['new', kind, 'tag-admins'])
-    assert.equal(made.code, 0, made.stderr)
-    const files = made.stdout.trim().split('\n')
+    const created = await work.sluice(['new', kind, 'tag-admins'])
+    assert.equal(created.code, 0, created.stderr)
+    const files = created.stdout.trim().split('\n')
     assert.deepEqual(
       files,
       kind === 'transform' ? ['transforms/tag-admins.ts', 'pipelines/tag-admins.yaml'] : ['pipelines/tag-admins.yaml'],
@@ -16,7 +20,7 @@ for (const kind of ['pipeline', 'transform']) {
     assert.deepEqual(await work.sluice(['check']), {
       code: 0,
       stdout: 'pipelines/tag-admins.yaml: ok\n',
-      stderr: '',
+      stderr: nodeNotice,
     })
     const tested = await work.sluice(['test'])
     assert.equal(tested.code, 0, tested.stdout + tested.stderr)
@@ -25,12 +29,12 @@ for (const kind of ['pipeline', 'transform']) {
     const before = await readFile(work.path(files[0] ?? ''), 'utf8')
     const again = await work.sluice(['new', kind, 'tag-admins'])
     assert.equal(again.code, 2)
-    assert.match(again.stderr, /exists already/)
+    assert.match(again.stderr, /already exists/)
     assert.equal(await readFile(work.path(files[0] ?? ''), 'utf8'), before)
   })
 }
 
-test('new points editors to the schema of pipeline files', async (t) => {
+test('new adds a reference to the editor schema', async (t) => {
   const work = await openProject(t, {})
   await work.sluice(['new', 'pipeline', 'a'])
   const yaml = await readFile(work.path('pipelines/a.yaml'), 'utf8')
@@ -39,7 +43,7 @@ test('new points editors to the schema of pipeline files', async (t) => {
   assert.equal(schema.title, 'A Sluice pipeline')
 })
 
-test('new refuses a name that cannot be one, and a kind there is not', async (t) => {
+test('new rejects an invalid name and an unknown kind', async (t) => {
   const work = await openProject(t, {})
   for (const args of [['pipeline', '../a'], ['pipeline', 'A'], ['sink', 'a'], ['pipeline']]) {
     assert.equal((await work.sluice(['new', ...args])).code, 2, args.join(' '))

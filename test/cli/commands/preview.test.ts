@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { test } from 'node:test'
 import { openWorkspace } from '../../support/command.ts'
 
-test('a preview marks what changes, hides what redaction hides, and writes nothing', async (t) => {
+test('preview marks changes, hides redacted values, and writes nothing', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('tag.js', "export default (record) => record.set('seen', true)\n")
   await workspace.write(

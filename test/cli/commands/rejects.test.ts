@@ -45,7 +45,7 @@ function parse(stdout: string): Line[] {
 }
 
 describe('sluice rejects show', () => {
-  test('groups what was refused by code and stage', async (t) => {
+  test('groups rejects by code and stage', async (t) => {
     const workspace = await openProject(t, { 'owner.ts': owner, 'pipelines/p.yaml': pipeline() })
     await workspace.write('in.ndjson', input)
     await workspace.report(['run', 'p'])
@@ -78,7 +78,7 @@ KEY_MISSING at dedup: 1
     assert.equal((await workspace.sluice(['rejects', 'show', 'p', '--stage', 'filter'])).stdout, 'no rejects\n')
   })
 
-  test('has them beside the copies that went to a sink', async (t) => {
+  test('shows local rejects in addition to the copies in a sink', async (t) => {
     const more = 'rejects: { type: file, path: refused, compression: none, unparsed: keep }\n'
     const workspace = await openProject(t, { 'owner.ts': owner, 'pipelines/p.yaml': pipeline(more) })
     await workspace.write('in.ndjson', input)
@@ -105,11 +105,11 @@ KEY_MISSING at dedup: 1
     await rm(workspace.path('.sluice/p/rejects', file))
     assert.match(
       (await workspace.sluice(['verify', 'p'])).stdout,
-      /missing +rejects\/00000001\.ndjson: 5 records are gone/,
+      /missing +rejects\/00000001\.ndjson: not found \(5 records\)/,
     )
   })
 
-  test('lets the oldest go when their space is used up, and says so', async (t) => {
+  test('deletes the oldest rejects when their space is full, and reports it', async (t) => {
     const workspace = await openProject(t, {
       'owner.ts': owner,
       'pipelines/p.yaml': pipeline('rejects: { local: 64KiB }\n'),
@@ -124,13 +124,13 @@ KEY_MISSING at dedup: 1
     assert.match(second.stderr, /oldest local rejects were deleted.* records=3000/)
     const { stdout, stderr } = await workspace.sluice(['rejects', 'show', 'p'])
     assert.equal(stdout, 'NO_OWNER at owner: 1\n  in.ndjson:3001  owner is empty  {"id":"last"}\n')
-    assert.equal(stderr, '3,000 older ones were deleted for want of space\n')
+    assert.equal(stderr, '3,000 older rejects were deleted to free disk space\n')
     assert.equal((await workspace.sluice(['verify', 'p'])).code, 0)
   })
 })
 
 describe('sluice rejects replay', () => {
-  test('writes what is mended, once, and forgets it; what is refused again is a reject again', async (t) => {
+  test('writes corrected records once, removes them, and keeps records that are rejected again', async (t) => {
     const files = { 'owner.ts': owner, 'pipelines/p.yaml': plain('  - { type: filter, drop: { noise: true } }\n') }
     const workspace = await openProject(t, files)
     await workspace.write(
@@ -140,8 +140,8 @@ describe('sluice rejects replay', () => {
     assert.equal((await workspace.report(['run', 'p'])).rejected, 5)
     const before = await shown(workspace)
     const idOf = (line: number) => before.find((reject) => reject.line === line)?.id
-    const mended = await workspace.write(
-      'mended.ndjson',
+    const corrected = await workspace.write(
+      'corrected.ndjson',
       [
         `{"id":"${idOf(2)}","record":{"id":2, "big":1e400,"owner":"now"}}`,
         `{"id":"${idOf(3)}","record":{"id":3,"still":"none"}}`,
@@ -152,7 +152,7 @@ describe('sluice rejects replay', () => {
       ].join('\n'),
     )
 
-    const report = await replay(workspace, '--file', mended)
+    const report = await replay(workspace, '--file', corrected)
 
     assert.deepEqual(
       [report.read, report.written, report.rejected, report.duplicate, report.dropped],
@@ -163,15 +163,15 @@ describe('sluice rejects replay', () => {
       '{"id":2, "big":1e400,"owner":"now"}',
       '{"id":6,"owner":1,"from":"a broken line"}',
     ])
-    const [left, ...others] = await shown(workspace)
+    const [remaining, ...others] = await shown(workspace)
     assert.deepEqual(others, [])
     assert.deepEqual(
-      [left.code, left.stage, left.line, left.record],
+      [remaining.code, remaining.stage, remaining.line, remaining.record],
       ['NO_OWNER', 'owner', 3, { id: 3, still: 'none' }],
     )
     await assertVerified(workspace)
 
-    const again = await replay(workspace, '--file', mended)
+    const again = await replay(workspace, '--file', corrected)
     assert.deepEqual([again.read, again.written], [0, 0])
     assert.equal((await written(workspace)).length, 3)
     await workspace.write('copies.ndjson', await readFile(workspace.path('in.ndjson')))
@@ -179,7 +179,7 @@ describe('sluice rejects replay', () => {
     assert.deepEqual([copies.written, copies.rejected, copies.duplicate], [0, 0, 6])
   })
 
-  test('puts all of them through as they are, behind a change of the stage that refused them', async (t) => {
+  test('replays all rejects unchanged after the stage that rejected them has changed', async (t) => {
     const files = { 'owner.ts': owner, 'pipelines/p.yaml': plain() }
     const workspace = await openProject(t, files)
     const records = Array.from({ length: 300 }, (_, id) => `{"id":${id},"b":[1, ${id}]}`)
@@ -202,10 +202,10 @@ describe('sluice rejects replay', () => {
     assert.equal((await replay(workspace)).read, 0)
   })
 
-  test('goes past the redactions that it has been through, and misses none', async (t) => {
+  test('skips the redactions that a reject has passed already, and applies the later ones', async (t) => {
     const hmac = '  - { type: redact, preset: none, rules: [{ path: "{user,late}", action: hmac, key: k }] }\n'
     const stages = `  - ${masked}\n  - { type: ../owner.ts }\n  - { type: ../late.ts }\n${hmac}`
-    const late = 'export default (record: any) => record.set("late", "added behind it")\n'
+    const late = 'export default (record: any) => record.set("late", "added later")\n'
     const workspace = await openProject(t, {
       'owner.ts': owner,
       'late.ts': late,
@@ -215,9 +215,9 @@ describe('sluice rejects replay', () => {
     await workspace.report(['run', 'p'])
     const [reject] = await shown(workspace)
     const record = { ...reject.record, owner: 1 }
-    const mended = await workspace.write('mended.ndjson', JSON.stringify({ ...reject, record }))
+    const corrected = await workspace.write('corrected.ndjson', JSON.stringify({ ...reject, record }))
 
-    await replay(workspace, '--file', mended)
+    await replay(workspace, '--file', corrected)
 
     const [first, second] = (await written(workspace)).map((line): { user: string; late: string } => JSON.parse(line))
     assert.match(second.user, /^hmac:/)
@@ -225,14 +225,14 @@ describe('sluice rejects replay', () => {
     assert.equal(second.late, first.late)
   })
 
-  test('knows behind dedup what a record was known by', async (t) => {
+  test('keeps the dedup key of a record that was rejected after dedup', async (t) => {
     const stages = `  - { type: dedup, key: id }\n  - ${masked}\n  - { type: ../owner.ts }\n`
     const rules = masked.replace('ip', 'id')
     const project = { 'owner.ts': owner, 'pipelines/p.yaml': pipelineOf(stages.replace(masked, rules)) }
     const workspace = await openProject(t, project)
     await workspace.write('in.ndjson', '{"id":"a"}\n{"id":"b"}\n')
     await workspace.report(['run', 'p'])
-    await workspace.write('copies.ndjson', '{"id":"a","owner":"a twin"}\n')
+    await workspace.write('copies.ndjson', '{"id":"a","owner":"a copy"}\n')
     assert.equal((await workspace.report(['backfill', 'p', 'copies.ndjson'])).written, 1)
     await workspace.write('owner.ts', 'export default (record: any) => record\n')
 
@@ -245,7 +245,7 @@ describe('sluice rejects replay', () => {
     assert.deepEqual([copies.written, copies.duplicate], [0, 1])
   })
 
-  test('does not take a part for a copy of its sibling', async (t) => {
+  test('does not take a part of a split record for a duplicate of its sibling', async (t) => {
     const split =
       'export default (record: any) => record.value.parts.map((part: object) => ({ id: record.value.id, ...part }))\n'
     const stages = '  - { type: ../split.ts }\n  - { type: ../owner.ts }\n  - { type: dedup, key: id }\n'
@@ -258,9 +258,12 @@ describe('sluice rejects replay', () => {
     await workspace.write('again.ndjson', JSON.stringify({ id: reject.id, record: { id: 1, n: 2 } }))
     assert.equal((await replay(workspace, '--file', 'again.ndjson')).rejected, 1)
     const [{ id }] = await shown(workspace)
-    const mended = await workspace.write('mended.ndjson', JSON.stringify({ id, record: { id: 1, n: 2, owner: 1 } }))
+    const corrected = await workspace.write(
+      'corrected.ndjson',
+      JSON.stringify({ id, record: { id: 1, n: 2, owner: 1 } }),
+    )
 
-    const { stderr, code } = await workspace.sluice(['rejects', 'replay', 'p', '--file', mended])
+    const { stderr, code } = await workspace.sluice(['rejects', 'replay', 'p', '--file', corrected])
 
     assert.equal(code, 0, stderr)
     assert.match(stderr, new RegExp(`a reject stays.* id=${id}`))
@@ -268,7 +271,7 @@ describe('sluice rejects replay', () => {
     await assertVerified(workspace)
   })
 
-  test('looks at all lines of all files before the first one goes', async (t) => {
+  test('validates all lines of all files before it replays the first one', async (t) => {
     const files = { 'owner.ts': owner, 'pipelines/p.yaml': `${plain()}limits: { maxLine: 1KiB }\n` }
     const workspace = await openProject(t, files)
     await workspace.write('in.ndjson', '{"id":2}\n{"id":3}\n')
@@ -296,7 +299,7 @@ describe('sluice rejects replay', () => {
     assert.equal((await replay(workspace, '--file', 'two.ndjson')).written, 1)
   })
 
-  test('is refused where the stage is gone, where somebody else owns the state, and where there is none', async (t) => {
+  test('fails if the stage is gone, if another process owns the state, or if there is no state', async (t) => {
     const workspace = await openProject(t, { 'owner.ts': owner, 'pipelines/p.yaml': plain() })
     const absent = await workspace.sluice(['rejects', 'replay', 'p'])
     assert.equal(absent.code, 6)

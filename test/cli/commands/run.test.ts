@@ -5,12 +5,12 @@ import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { openWorkspace, type Workspace } from '../../support/command.ts'
 
-/** A line without a fault. */
+/** A valid line. */
 function good(id: number): Buffer {
   return Buffer.from(`{"id":${id}}\n`)
 }
 
-/** All lines of the files below a folder. */
+/** All lines of the files in a folder and its subfolders. */
 async function linesBelow(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true, withFileTypes: true })
   const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
@@ -29,7 +29,7 @@ async function writePipeline(workspace: Workspace, transforms?: string, more?: s
 }
 
 describe('sluice run', () => {
-  test('leaves every byte as it came, around an edit and around custom code', async (t) => {
+  test('keeps every unedited byte, around edits and custom code', async (t) => {
     const workspace = await openWorkspace(t)
     const odd =
       '{"big":9007199254740993,"price":1.10,"huge":1e400,"z":1, "a" :  [ 1 , 2 ],"ip":"10.0.0.1","é":"\\u00e9"}'
@@ -47,7 +47,7 @@ describe('sluice run', () => {
     assert.deepEqual(await linesBelow(workspace.path('out')), [expected])
   })
 
-  test('rejects hostile lines, each with its own code and line number, and writes the good ones around them', async (t) => {
+  test('rejects hostile lines with their code and line number, and writes the valid lines around them', async (t) => {
     const workspace = await openWorkspace(t)
     const lines = [
       good(1),
@@ -86,7 +86,7 @@ describe('sluice run', () => {
     assert.deepEqual([report.read, report.written, report.rejected], [11, 6, 5])
   })
 
-  test('goes on where the last run ended', async (t) => {
+  test('resumes where the last run ended', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', '{"id":1}\n{"id":2}\n')
     await writePipeline(workspace)
@@ -97,7 +97,7 @@ describe('sluice run', () => {
     assert.deepEqual(await linesBelow(workspace.path('out')), ['{"id":1}', '{"id":2}', '{"id":3}'])
   })
 
-  test('keeps what came before the cut of a damaged archive, and names the file', async (t) => {
+  test('keeps the records before the damage in a truncated archive, and names the file', async (t) => {
     const workspace = await openWorkspace(t)
     const lines = Array.from({ length: 5000 }, (_, id) => `{"id":${id},"text":"${Math.sin(id)}"}`)
     const whole = gzipSync(`${lines.join('\n')}\n`)
@@ -113,7 +113,7 @@ describe('sluice run', () => {
     assert.deepEqual(await linesBelow(workspace.path('out')), lines.slice(0, report.written))
   })
 
-  test('ends with the status that the kind of failure has', async (t) => {
+  test('exits with the status of the kind of failure', async (t) => {
     const workspace = await openWorkspace(t)
     await writePipeline(workspace)
     assert.equal((await workspace.sluice(['run', 'p'])).code, 3, 'no input')
@@ -128,7 +128,7 @@ describe('sluice run', () => {
     assert.match(mistake.stderr, /did you mean "sink"/)
   })
 
-  test('writes to a pipe with backpressure, and nothing else than records', async (t) => {
+  test('writes only records to a pipe, with backpressure', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('pipelines/p.yaml', 'source: { type: file, path: "-" }\nsink: { type: stdout }\n')
     const lines = Array.from({ length: 3000 }, (_, id) => `{"id":${id},"text":"${'x'.repeat(1000)}"}\n`).join('')
@@ -137,7 +137,7 @@ describe('sluice run', () => {
     assert.equal(stdout, lines)
   })
 
-  test('takes overrides from the command line and secrets from the environment, and tells no secret', async (t) => {
+  test('takes overrides from the command line and secrets from the environment, and prints no secret', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('other.ndjson', '{"id":1,"ip":"10.0.0.1"}\n')
     await writePipeline(
@@ -153,7 +153,7 @@ describe('sluice run', () => {
     assert.equal((await workspace.sluice(['run', 'p'])).code, 2, 'the variable is not set')
   })
 
-  test('onError: stop ends the run at the first throw, with what came before it committed', async (t) => {
+  test('onError: stop ends the run at the first throw and commits the records before it', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', '{"id":1}\n{"id":2}\n')
     await workspace.write(
@@ -168,7 +168,7 @@ describe('sluice run', () => {
     assert.deepEqual([report.read, report.written, report.rejected], [2, 1, 1])
   })
 
-  test('an object stream behind dedup is refused: what comes out of it has no key', async (t) => {
+  test('rejects an object stream after dedup, because its output has no dedup key', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', '{"id":1}\n{"id":1}\n{"id":2}\n')
     await workspace.write(
@@ -182,13 +182,13 @@ export default defineTransform({ summary: 'A stream.', fields: {}, examples: [],
     await writePipeline(workspace, '  - { type: dedup, key: id }\n  - { type: ../stream.js }')
     const { code, stderr } = await workspace.sluice(['run', 'p'])
     assert.equal(code, 2)
-    assert.match(stderr, /stream is an object stream behind dedup\n +.*put dedup behind it/)
+    assert.match(stderr, /stream is an object stream after dedup\n +.*move dedup after stream/)
     await writePipeline(workspace, '  - { type: ../stream.js }\n  - { type: dedup, key: id }')
     assert.equal((await workspace.report(['run', 'p'])).written, 2)
     assert.deepEqual(await linesBelow(workspace.path('out')), ['{"id":1,"seen":true}', '{"id":2,"seen":true}'])
   })
 
-  test('runs several pipelines side by side', async (t) => {
+  test('runs several pipelines in parallel', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', '{"id":1}\n')
     await writePipeline(workspace)
@@ -198,7 +198,7 @@ export default defineTransform({ summary: 'A stream.', fields: {}, examples: [],
     assert.deepEqual(await linesBelow(workspace.path('out')), await linesBelow(workspace.path('out2')))
   })
 
-  test('tells of each pipeline that fails beside others', async (t) => {
+  test('reports each of several failing pipelines', async (t) => {
     const workspace = await openWorkspace(t)
     for (const name of ['p', 'q']) {
       await workspace.write(`pipelines/${name}.yaml`, fileToFile().replace('in.ndjson', `absent-${name}.ndjson`))

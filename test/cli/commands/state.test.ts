@@ -22,7 +22,7 @@ function lines(from: number, to: number): string {
   return records.map((record) => `${JSON.stringify(record)}\n`).join('')
 }
 
-/** A run that follows, when it owns the state. */
+/** Starts a run with --follow and waits until it owns the state. */
 async function follow(workspace: Workspace): Promise<RunningCommand> {
   const running = workspace.start(['run', 'p', '--follow'])
   const ended = running.ended.then(({ stderr }) => assert.fail(stderr))
@@ -54,7 +54,7 @@ async function show(workspace: Workspace, name = 'p'): Promise<Shown> {
 }
 
 describe('sluice state show', () => {
-  test('tells positions, totals and keys, as text and as JSON', async (t) => {
+  test('shows positions, totals and dedup keys, as text and as JSON', async (t) => {
     const workspace = await openEvents(t)
     await workspace.report(['run', 'p'])
     const { partitions, dedup, ...shown } = await show(workspace)
@@ -74,7 +74,7 @@ describe('sluice state show', () => {
     assert.match(stdout, /2024-03-04: 3 keys, 48 B/)
   })
 
-  test('looks at a state that is in use, which no other command touches', async (t) => {
+  test('shows a state that is in use, while other commands are refused', async (t) => {
     const workspace = await openEvents(t)
     const running = await follow(workspace)
     for (const args of [
@@ -91,7 +91,7 @@ describe('sluice state show', () => {
     assert.equal((await show(workspace)).totals.written, 3)
   })
 
-  test('says that there is no state', async (t) => {
+  test('reports a missing state', async (t) => {
     const workspace = await openEvents(t)
     for (const args of [['show'], ['rewind'], ['reset', '--yes']]) {
       const [action, ...more] = args
@@ -104,18 +104,18 @@ describe('sluice state show', () => {
 })
 
 describe('sluice state rewind', () => {
-  test('lets the source read again, and what was written stays known', async (t) => {
+  test('makes the source read again, and dedup drops written records', async (t) => {
     const workspace = await openEvents(t)
     await workspace.report(['run', 'p'])
     const { code, stdout, stderr } = await workspace.sluice(['state', 'rewind', 'p'])
     assert.equal(code, 0, stderr)
-    assert.match(stdout, /^file:.+ is read from its beginning\n$/)
+    assert.match(stdout, /^file:.+ will be read from the beginning\n$/)
     await workspace.write('in.ndjson', lines(0, 5))
     const report = await workspace.report(['run', 'p'])
     assert.deepEqual([report.read, report.duplicate, report.written], [5, 3, 2])
   })
 
-  test('takes one partition, and names those that there are', async (t) => {
+  test('rewinds one source partition, and lists the known ones if it is unknown', async (t) => {
     const workspace = await openEvents(t)
     await workspace.report(['run', 'p'])
     const [{ partition }] = (await show(workspace)).partitions
@@ -127,20 +127,20 @@ describe('sluice state rewind', () => {
     await workspace.report(['run', 'p'])
     const time = await workspace.sluice(['state', 'rewind', 'p', '--to', '2024-03-04'])
     assert.equal(time.code, 2)
-    assert.match(time.stderr, /the position of file:.* does not tell a time\n.*--to all/)
+    assert.match(time.stderr, /the position of file:.* cannot be rewound to a time\n.*--to all/)
   })
 
-  test('without a dedup is refused unless it is wanted', async (t) => {
+  test('without dedup keys needs --yes', async (t) => {
     const workspace = await openEvents(t, '')
     await workspace.report(['run', 'p'])
     const { code, stderr } = await workspace.sluice(['state', 'rewind', 'p'])
     assert.equal(code, 2)
-    assert.match(stderr, /what is read again is written again\n.*--yes/)
+    assert.match(stderr, /records that are read again are written again\n.*--yes/)
     assert.equal((await workspace.sluice(['state', 'rewind', 'p', '--yes'])).code, 0)
     assert.equal((await workspace.report(['run', 'p'])).written, 3)
   })
 
-  test('to a time rewinds a custom source by its own rule', async (t) => {
+  test('to a time uses the rewind function of a custom source', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write(
       'sources/days.js',
@@ -172,7 +172,7 @@ export default defineSource({
     assert.deepEqual([report.read, report.duplicate, report.written], [2, 2, 0])
   })
 
-  test('to a time reads an API again since then', async (t) => {
+  test('to a time reads an API from that time on', async (t) => {
     const workspace = await openWorkspace(t)
     const end = Date.now() - 3_600_000
     const start = end - 86_400_000
@@ -195,7 +195,7 @@ sink: { type: file, path: out }
     const { code, stdout, stderr } = await workspace.sluice(['state', 'rewind', 'p', '--to', to])
     assert.equal(code, 0, stderr)
     assert.deepEqual(JSON.parse(stdout.slice(stdout.indexOf('{'))), { highWatermark: to, open: [] })
-    assert.match(stderr, /keys are known for events since \d{4}-\d\d-\d\d/)
+    assert.match(stderr, /dedup keys exist for events since \d{4}-\d\d-\d\d/)
 
     const { read, written, duplicate } = await workspace.report(['run', 'p'], { env })
     assert.ok(read > 100 && read < 900, `${read} were read again`)
@@ -206,13 +206,13 @@ sink: { type: file, path: out }
 })
 
 describe('sluice state reset', () => {
-  test('warns, and deletes only what it is told to', async (t) => {
+  test('warns, and deletes nothing without --yes', async (t) => {
     const workspace = await openEvents(t)
     await workspace.report(['run', 'p'])
     const { generation } = await show(workspace)
     const warned = await workspace.sluice(['state', 'reset', 'p'])
     assert.equal(warned.code, 2)
-    assert.match(warned.stderr, /keys of 3 written records[^]*written again[^]*nothing was deleted\n.*--yes/)
+    assert.match(warned.stderr, /keys of 3 written records[^]*writes all records again[^]*nothing was deleted\n.*--yes/)
     assert.equal((await workspace.report(['run', 'p'])).read, 0)
 
     assert.equal((await workspace.sluice(['state', 'reset', 'p', '--yes'])).code, 0)
@@ -221,7 +221,7 @@ describe('sluice state reset', () => {
     assert.notEqual((await show(workspace)).generation, generation)
   })
 
-  test('does not give up committed objects unless it is told to', async (t) => {
+  test('does not discard committed objects without --force', async (t) => {
     const workspace = await openEvents(t)
     await writeFile(workspace.path('out'), 'a file where the folder should be')
     assert.equal((await workspace.sluice(['run', 'p'])).code, 4)

@@ -11,7 +11,7 @@ sink: { type: s3, bucket: "\${env:BUCKET}" }
 tests:
 `
 
-test('tests that hold pass, with no environment but their own', async (t) => {
+test('passing tests need only their own environment', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('samples/in.ndjson', '{"id":3}\n{"id":3}\n')
   await workspace.write(
@@ -34,11 +34,11 @@ test('tests that hold pass, with no environment but their own', async (t) => {
   assert.equal(stdout, 'p\n  ok    all ways out\n  ok    input from a file\n2 passed, 0 failed\n')
 })
 
-test('rejects are compared in the order of their lines, whichever stage refused them', async (t) => {
+test('rejects are compared in the order of their lines, regardless of their stage', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write(
     'pipelines/p.yaml',
-    `${pipeline}  - name: two that are refused
+    `${pipeline}  - name: two rejects
     input: [{ n: 1 }, "not json"]
     expect: { rejects: [{ code: KEY_MISSING, line: 1 }, { code: INVALID_JSON, line: 2 }] }
 `,
@@ -47,7 +47,7 @@ test('rejects are compared in the order of their lines, whichever stage refused 
   assert.equal(code, 0, stdout)
 })
 
-test('a test that fails shows the difference, its place, and ends with 2', async (t) => {
+test('a failing test shows the difference and its location, and exits with 2', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write(
     'pipelines/p.yaml',
@@ -64,8 +64,8 @@ test('a test that fails shows the difference, its place, and ends with 2', async
   assert.equal(code, 2)
   assert.match(stdout, /FAIL {2}wrong in every way {2}\(pipelines\/p\.yaml:8\)/)
   assert.match(stdout, /- +"d": 3\n +\+ +"d": 2/)
-  assert.doesNotMatch(stdout, /[-+] +"c"/, 'the order of members is no difference')
-  for (const part of ['rejects differ', 'dropped differs', 'expected 1 duplicates, found 0', '0 passed, 1 failed']) {
+  assert.doesNotMatch(stdout, /[-+] +"c"/, 'the order of members does not matter')
+  for (const part of ['rejects differ', 'dropped differs', 'expected 1 duplicate, found 0', '0 passed, 1 failed']) {
     assert.ok(stdout.includes(part), part)
   }
   assert.match(stderr, /TESTS_FAILED: 1 of 1 tests failed/)

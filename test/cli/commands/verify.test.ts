@@ -16,7 +16,7 @@ interface Verified {
   notes: string[]
 }
 
-/** 60 events in three partitions, of which one is dropped, and a line that is no record. */
+/** 60 events in three key partitions, one of them dropped, and a line that does not parse. */
 async function writeEvents(workspace: Workspace, sink: string, more = ''): Promise<void> {
   const lines = Array.from({ length: 60 }, (_, id) => `{"id":${id},"third":${id % 3}}\n`)
   await workspace.write('in.ndjson', `${lines.join('')}broken\n`)
@@ -66,7 +66,7 @@ function clientOf(t: TestContext, server: S3Server): S3Client {
 }
 
 describe('sluice verify', () => {
-  test('proves that objects, rejects and totals agree', async (t) => {
+  test('confirms that objects, rejects and totals match', async (t) => {
     const workspace = await openFolder(t)
     const { problems, waiting, notes, ...found } = await verify(workspace)
     assert.deepEqual([problems, waiting, notes], [[], [], []])
@@ -76,11 +76,11 @@ describe('sluice verify', () => {
     assert.equal(code, 0)
     assert.match(
       stdout,
-      /^p: all is there\n +ledger +read 61 \+ added 0 = written 59 \+ dropped 1 \+ duplicate 0 \+ rejected 1\n/,
+      /^p: ok\n +ledger +read 61 \+ added 0 = written 59 \+ dropped 1 \+ duplicate 0 \+ rejected 1\n/,
     )
   })
 
-  test('names what is missing, altered and foreign', async (t) => {
+  test('reports missing, altered and foreign objects', async (t) => {
     const workspace = await openFolder(t)
     const [first, second, third] = await filesBelow(workspace.path('out'))
     await rm(first)
@@ -101,12 +101,15 @@ describe('sluice verify', () => {
         ['foreign', basename(foreign)],
       ],
     )
-    assert.match(problems[0].message, /^20 records are gone$/)
+    assert.match(problems[0].message, /^not found \(20 records\)$/)
     const { stdout } = await workspace.sluice(['verify', 'p'])
-    assert.match(stdout, /^p: NOT all is well\n[^]*  missing     events\/0\/p-[^\n]*: 20 records are gone\n/)
+    assert.match(
+      stdout,
+      /^p: FAILED with 4 problems\n[^]*  missing     events\/0\/p-[^\n]*: not found \(20 records\)\n/,
+    )
   })
 
-  test('tells what is committed and not yet published', async (t) => {
+  test('lists objects that are committed but not published', async (t) => {
     const workspace = await openWorkspace(t)
     await writeEvents(workspace, 'type: file, path: out')
     await writeFile(workspace.path('out'), 'a file where the folder should be')
@@ -119,7 +122,7 @@ describe('sluice verify', () => {
     assert.deepEqual(problems, [])
   })
 
-  test('works beside a run, and takes nothing of it for foreign', async (t) => {
+  test('works during a run, and reports none of its objects as foreign', async (t) => {
     const workspace = await openFolder(t)
     const running = workspace.start(['run', 'p', '--follow', '--set', 'sink.roll.maxAge=50ms'])
     for (let round = 0; round < 2; round++) {
@@ -133,7 +136,7 @@ describe('sluice verify', () => {
     assert.equal((await verify(workspace)).totals.written, 61)
   })
 
-  test('refuses what has no state, and no sink that keeps anything', async (t) => {
+  test('fails without a state, and for a stream sink', async (t) => {
     const workspace = await openWorkspace(t)
     await writeEvents(workspace, 'type: file, path: out')
     const { code, stderr } = await workspace.sluice(['verify', 'p'])
@@ -142,7 +145,7 @@ describe('sluice verify', () => {
     await workspace.write('pipelines/q.yaml', 'source: { type: file, path: in.ndjson }\nsink: { type: stdout }\n')
     const stream = await workspace.sluice(['verify', 'q'])
     assert.equal(stream.code, 2)
-    assert.match(stream.stderr, /UNSUPPORTED: the sink stdout keeps nothing/)
+    assert.match(stream.stderr, /UNSUPPORTED: the sink stdout is a stream and has no objects/)
   })
 })
 
@@ -160,7 +163,7 @@ describe('sluice verify of a bucket', () => {
     return { server, workspace, env }
   }
 
-  test('finds objects that were deleted, and ones that another copy of the state has put there', async (t) => {
+  test('finds deleted objects, and objects written by another copy of the state', async (t) => {
     const { server, workspace, env } = await openBucket(t)
     assert.deepEqual((await verify(workspace, env)).problems, [])
     const client = clientOf(t, server)
@@ -178,7 +181,7 @@ describe('sluice verify of a bucket', () => {
     )
   })
 
-  test('finds what the store said it had and did not, to a writer who may not look', async (t) => {
+  test('finds objects that the store claimed to have, for a writer without HeadObject permission', async (t) => {
     const { server, workspace, env } = await openBucket(t, {}, [
       { kind: 'error', code: 'PreconditionFailed', operation: 'PutObject', times: 100 },
       { kind: 'error', code: 'AccessDenied', operation: 'HeadObject', times: 100 },
@@ -191,15 +194,15 @@ describe('sluice verify of a bucket', () => {
     )
   })
 
-  test('says what it could not look for without the right to list', async (t) => {
+  test('notes that foreign objects were not searched for without permission to list', async (t) => {
     const { workspace, env } = await openBucket(t, { denyList: true })
     const { problems, notes } = await verify(workspace, env)
     assert.deepEqual(problems, [])
     assert.equal(notes.length, 1)
-    assert.match(notes[0], /foreign objects were not looked for: .*AccessDenied/)
+    assert.match(notes[0], /foreign objects were not searched for: .*AccessDenied/)
   })
 
-  test('proves nothing without the right to read', async (t) => {
+  test('reports objects as unreadable without permission to read', async (t) => {
     const { workspace, env } = await openBucket(t, { denyRead: true })
     const { problems, objects } = await verify(workspace, env)
     assert.equal(objects, 0)

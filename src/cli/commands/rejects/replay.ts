@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { execute, executeOptions, type ExecuteArguments } from '../../execute.ts'
 import { loadOrFail } from '../../load.ts'
+import { pipelineArgument } from '../../options.ts'
 
 interface ReplayArguments extends ExecuteArguments {
   pipeline: string
@@ -9,19 +10,19 @@ interface ReplayArguments extends ExecuteArguments {
 
 export const command: CommandModule<object, ReplayArguments> = {
   command: 'replay <pipeline>',
-  describe: 'Put rejects through the stages again, from the one that refused them; what is written is forgotten',
+  describe: 'Replay rejects from the stage that rejected them. Records that pass are removed from the rejects.',
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
+      .positional('pipeline', pipelineArgument)
       .options(executeOptions)
       .option('file', {
         type: 'string',
         array: true,
         requiresArg: true,
-        describe: 'Mended lines of rejects show --json; without it all rejects as they are',
+        describe: 'Files with corrected lines of "rejects show --json"; default: replay all rejects unchanged',
       })
-      .example('$0 rejects replay jumpcloud', 'behind a change of the schema or of a transform')
-      .example('$0 rejects replay jumpcloud --file mended.ndjson', 'records that were mended by hand'),
+      .example('$0 rejects replay jumpcloud', 'after a change to the schema or a transform')
+      .example('$0 rejects replay jumpcloud --file corrected.ndjson', 'records that were corrected by hand'),
   handler: async (args) => {
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [] })
     await execute([{ pipeline, follow: false, replay: { files: args.file } }], args)

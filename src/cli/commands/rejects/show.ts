@@ -4,7 +4,8 @@ import type { LocalReject } from '../../../delivery/rejects/local-rejects-reader
 import { printable } from '../../../config/render.ts'
 import { SluiceError } from '../../../errors.ts'
 import { formatCount } from '../../../observe/report.ts'
-import { stateFolder, stateOption } from '../../state-folder.ts'
+import { pipelineArgument, stateOption } from '../../options.ts'
+import { stateFolder } from '../../state-folder.ts'
 
 interface ShowRejectsArguments {
   pipeline: string
@@ -17,48 +18,49 @@ interface ShowRejectsArguments {
 
 export const command: CommandModule<object, ShowRejectsArguments> = {
   command: 'show <pipeline>',
-  describe: 'Show the rejects in the state folder by code and stage; also while it runs',
+  describe: 'Show the rejects in the state folder by code and stage. Safe during a run.',
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
-      .option('code', { type: 'string', describe: 'Only with this code', requiresArg: true })
-      .option('stage', { type: 'string', describe: 'Only those that this stage refused', requiresArg: true })
+      .positional('pipeline', pipelineArgument)
+      .option('code', { type: 'string', describe: 'Show only rejects with this code', requiresArg: true })
+      .option('stage', { type: 'string', describe: 'Show only rejects of this stage', requiresArg: true })
       .option('limit', {
         type: 'number',
-        describe: 'How many to print, of each group (5), or in all with --json (all)',
+        describe: 'Number of rejects to print: per group (default 5), or in total with --json (default all)',
       })
       .option('state', stateOption)
       .option('json', { type: 'boolean', default: false, describe: 'Print the rejects as NDJSON, ungrouped' })
-      .example('$0 rejects show jumpcloud --code SCHEMA_VIOLATION', 'what the schema refused'),
+      .example('$0 rejects show jumpcloud --code SCHEMA_VIOLATION', 'records that do not match the schema'),
   handler: async ({ pipeline, code, stage, limit, state, json }) => {
     if (limit !== undefined && (!Number.isInteger(limit) || limit < 0)) {
-      throw new SluiceError('USAGE', '--limit must be a whole number')
+      throw new SluiceError('USAGE', '--limit must be a non-negative integer')
     }
-    const wanted = (reject: LocalReject): boolean =>
+    const matches = (reject: LocalReject): boolean =>
       (code === undefined || reject.code === code) && (stage === undefined || reject.stage === stage)
     const { evicted, rejects } = await readLocalRejects(stateFolder(pipeline, state))
     if (json) {
-      await printLines(rejects, wanted, limit ?? Infinity)
+      await printLines(rejects, matches, limit ?? Infinity)
       return
     }
-    process.stdout.write(render(await group(rejects, wanted, limit ?? SHOWN)))
-    if (evicted > 0) process.stderr.write(`${formatCount(evicted)} older ones were deleted for want of space\n`)
+    process.stdout.write(render(await group(rejects, matches, limit ?? DEFAULT_LIMIT)))
+    if (evicted > 0) process.stderr.write(`${formatCount(evicted)} older rejects were deleted to free disk space\n`)
   },
 }
 
-const SHOWN = 5
-/** Characters of a record in a list. */
-const WIDTH = 160
+/** Rejects shown per group. */
+const DEFAULT_LIMIT = 5
+/** Records are truncated to this many characters. */
+const MAX_CHARACTERS = 160
 
 async function printLines(
   rejects: AsyncIterable<LocalReject>,
-  wanted: (reject: LocalReject) => boolean,
+  matches: (reject: LocalReject) => boolean,
   limit: number,
 ): Promise<void> {
   let printed = 0
   for await (const reject of rejects) {
     if (printed >= limit) return
-    if (!wanted(reject)) continue
+    if (!matches(reject)) continue
     printed++
     if (!process.stdout.write(`${reject.json}\n`)) {
       await new Promise<void>((resolve) => process.stdout.once('drain', () => resolve()))
@@ -74,12 +76,12 @@ interface Group {
 
 async function group(
   rejects: AsyncIterable<LocalReject>,
-  wanted: (reject: LocalReject) => boolean,
+  matches: (reject: LocalReject) => boolean,
   limit: number,
 ): Promise<Group[]> {
   const groups = new Map<string, Group>()
   for await (const reject of rejects) {
-    if (!wanted(reject)) continue
+    if (!matches(reject)) continue
     const name = JSON.stringify([reject.code, reject.stage])
     const one = groups.get(name) ?? { count: 0, first: reject, lines: [] }
     groups.set(name, one)
@@ -91,7 +93,7 @@ async function group(
 
 function describe({ origin, line, detail, json }: LocalReject): string {
   const [, content = ''] = /"(?:record|text)":(.*)\}$/s.exec(json) ?? []
-  const shown = content.length > WIDTH ? `${content.slice(0, WIDTH)}…` : content
+  const shown = content.length > MAX_CHARACTERS ? `${content.slice(0, MAX_CHARACTERS)}…` : content
   return printable([`${origin}:${line}`, detail, shown].filter(Boolean).join('  '))
 }
 

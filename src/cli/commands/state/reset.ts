@@ -4,7 +4,8 @@ import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
 import { SluiceError } from '../../../errors.ts'
 import { formatCount } from '../../../observe/report.ts'
-import { stateFolder, stateOption } from '../../state-folder.ts'
+import { pipelineArgument, stateOption } from '../../options.ts'
+import { stateFolder } from '../../state-folder.ts'
 
 interface ResetArguments {
   pipeline: string
@@ -15,12 +16,12 @@ interface ResetArguments {
 
 export const command: CommandModule<object, ResetArguments> = {
   command: 'reset <pipeline>',
-  describe: 'Forget everything about a pipeline: it begins anew, and writes again what it reads again',
+  describe: "Delete a pipeline's state. The next run reads from the beginning and writes all records again.",
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
-      .option('yes', { type: 'boolean', default: false, describe: 'Do it' })
-      .option('force', { type: 'boolean', default: false, describe: 'Also give up objects that are not published' })
+      .positional('pipeline', pipelineArgument)
+      .option('yes', { type: 'boolean', default: false, describe: 'Confirm the deletion' })
+      .option('force', { type: 'boolean', default: false, describe: 'Also discard objects that are not yet published' })
       .option('state', stateOption),
   handler: async ({ pipeline, yes, force, state: states }) => {
     const folder = stateFolder(pipeline, states)
@@ -30,27 +31,27 @@ export const command: CommandModule<object, ResetArguments> = {
       const records = waiting.reduce((sum, row) => sum + row.records, 0)
       const { written } = state.tally
       process.stderr.write(
-        `${folder}: positions, the keys of ${formatCount(written)} written records, the history and local rejects are deleted.\n` +
-          'What the source still has is read from its beginning and written again, into new objects; published ones stay.\n',
+        `${folder}: this deletes the positions, the dedup keys of ${formatCount(written)} written records, the commit history and the local rejects.\n` +
+          'The next run reads the source from the beginning and writes all records again, to new objects. Published objects stay.\n',
       )
       if (waiting.length > 0 && !force) {
         throw new SluiceError(
           'USAGE',
           `${waiting.length} committed objects (${formatCount(records)} records) are not published and would be lost`,
-          { hint: 'run the pipeline once to publish them, or say --force' },
+          { hint: 'run the pipeline to publish them, or discard them with --force' },
         )
       }
-      if (!yes) throw new SluiceError('USAGE', 'nothing was deleted', { hint: 'say --yes' })
-      await empty(folder)
+      if (!yes) throw new SluiceError('USAGE', 'nothing was deleted', { hint: 'confirm with --yes' })
+      await deleteContents(folder)
     } finally {
       await state.close()
     }
-    process.stdout.write(`${folder} is empty\n`)
+    process.stdout.write(`${folder}: state deleted\n`)
   },
 }
 
-/** The database goes last: as long as it is there, this can be done again. */
-async function empty(folder: string): Promise<void> {
+/** Deletes the database last, so that an interrupted reset can be repeated. */
+async function deleteContents(folder: string): Promise<void> {
   const names = await readdir(folder)
   for (const name of names.toSorted((a, b) => Number(a === 'state') - Number(b === 'state'))) {
     await rm(join(folder, name), { recursive: true, force: true })

@@ -8,7 +8,8 @@ import type { Declaration } from '../../../registry.ts'
 import type { SourceDeclaration } from '../../../component.ts'
 import { loadOrFail } from '../../load.ts'
 import { parseMoment } from '../../../runtime/time-range.ts'
-import { stateFolder, stateOption } from '../../state-folder.ts'
+import { pipelineArgument, stateOption } from '../../options.ts'
+import { stateFolder } from '../../state-folder.ts'
 import { DAY } from '../../../time.ts'
 
 interface RewindArguments {
@@ -21,15 +22,19 @@ interface RewindArguments {
 
 export const command: CommandModule<object, RewindArguments> = {
   command: 'rewind <pipeline>',
-  describe: 'Let the source read again; what was written stays known, so dedup drops it',
+  describe: 'Move positions back. Dedup drops records that were already written.',
   builder: (parser) =>
     parser
-      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
-      .option('partition', { type: 'string', describe: 'Only this one, as state show names it', requiresArg: true })
-      .option('to', { type: 'string', default: 'all', describe: 'A time; all: to the beginning', requiresArg: true })
-      .option('yes', { type: 'boolean', default: false, describe: 'Also where nothing tells what was written' })
+      .positional('pipeline', pipelineArgument)
+      .option('partition', {
+        type: 'string',
+        describe: 'Rewind only this source partition, named as in state show',
+        requiresArg: true,
+      })
+      .option('to', { type: 'string', default: 'all', describe: 'A time, or all for the beginning', requiresArg: true })
+      .option('yes', { type: 'boolean', default: false, describe: 'Rewind even if there are no dedup keys' })
       .option('state', stateOption)
-      .example('$0 state rewind jumpcloud --to 2026-03-04', 'read again everything since that day'),
+      .example('$0 state rewind jumpcloud --to 2026-03-04', 'read everything since that day again'),
   handler: async ({ pipeline, partition, to, yes, state: states }) => {
     const moment = to === 'all' ? undefined : parseMoment('--to', to)
     const state = await State.openExisting(stateFolder(pipeline, states))
@@ -44,7 +49,7 @@ export const command: CommandModule<object, RewindArguments> = {
       if (changes.length === 0) process.stdout.write('nothing to rewind\n')
       else if (days.length > 0) {
         const first = new Date(Math.min(...days) * DAY).toISOString().slice(0, 10)
-        process.stderr.write(`keys are known for events since ${first}; older ones would be written again\n`)
+        process.stderr.write(`dedup keys exist for events since ${first}; older events would be written again\n`)
       }
     } finally {
       await state.close()
@@ -57,14 +62,14 @@ function choose(rows: readonly PartitionRow[], partition: string | undefined): r
   const chosen = rows.filter((row) => row.partition === partition)
   if (chosen.length > 0) return chosen
   const names = rows.map((row) => row.partition)
-  throw new SluiceError('USAGE', `the state has no position for the partition ${JSON.stringify(partition)}`, {
-    hint: names.length === 0 ? 'it has none at all' : `partitions: ${names.join(', ')}`,
+  throw new SluiceError('USAGE', `the state has no position for the source partition ${JSON.stringify(partition)}`, {
+    hint: names.length === 0 ? 'it has no positions' : `source partitions: ${names.join(', ')}`,
   })
 }
 
 function nothingKnown(pipeline: string): SluiceError {
-  return new SluiceError('USAGE', `${pipeline} has no dedup: what is read again is written again`, {
-    hint: 'say --yes if that is wanted',
+  return new SluiceError('USAGE', `${pipeline} has no dedup keys: records that are read again are written again`, {
+    hint: 'confirm with --yes',
   })
 }
 
@@ -74,8 +79,8 @@ async function rewind(row: PartitionRow, to: number | undefined, pipeline: strin
   const source = await sourceOf(partition, pipeline)
   const rewound = source?.rewind?.(position, to)
   if (rewound === undefined) {
-    throw new SluiceError('USAGE', `the position of ${partition} does not tell a time`, {
-      hint: 'use --to all, and --partition for the others',
+    throw new SluiceError('USAGE', `the position of ${partition} cannot be rewound to a time`, {
+      hint: 'rewind it with --to all, and select other partitions with --partition',
     })
   }
   if (rewound.by <= 0) return []
@@ -91,7 +96,10 @@ async function rewind(row: PartitionRow, to: number | undefined, pipeline: strin
   ]
 }
 
-/** The name of a source partition starts with the type of its source. A custom source is known by the pipeline file alone. */
+/**
+ * Finds the source of a partition by the type at the start of the name. Custom sources are loaded
+ * from the pipeline file.
+ */
 async function sourceOf(partition: string, pipeline: string): Promise<SourceDeclaration | undefined> {
   const isOwner = ({ kind, type }: Declaration): boolean => kind === 'source' && partition.startsWith(`${type}:`)
   const builtIn = components.find(isOwner)
@@ -102,5 +110,5 @@ async function sourceOf(partition: string, pipeline: string): Promise<SourceDecl
 }
 
 function describe({ partition, to }: Rewind): string {
-  return `${partition} ${to ? JSON.stringify(to.position) : 'is read from its beginning'}`
+  return `${partition} ${to ? JSON.stringify(to.position) : 'will be read from the beginning'}`
 }

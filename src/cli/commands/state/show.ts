@@ -6,8 +6,9 @@ import { readState } from '../../../delivery/state/state-reader.ts'
 import type { StateReader } from '../../../delivery/state/state-reader.ts'
 import { sum } from '../../../delivery/tally.ts'
 import type { Tally } from '../../../delivery/tally.ts'
-import { formatBytes, formatCount } from '../../../observe/report.ts'
-import { stateFolder, stateOption } from '../../state-folder.ts'
+import { formatBytes, formatCount, plural } from '../../../observe/report.ts'
+import { jsonOption, pipelineArgument, stateOption } from '../../options.ts'
+import { stateFolder } from '../../state-folder.ts'
 import { DAY } from '../../../time.ts'
 
 interface ShowStateArguments {
@@ -18,23 +19,20 @@ interface ShowStateArguments {
 
 export const command: CommandModule<object, ShowStateArguments> = {
   command: 'show <pipeline>',
-  describe: 'Show positions, totals, unpublished objects and the keys that are known; also while it runs',
+  describe: 'Show positions, totals, unpublished objects and dedup keys. Safe during a run.',
   builder: (parser) =>
-    parser
-      .positional('pipeline', { type: 'string', demandOption: true, describe: 'Name or path' })
-      .option('state', stateOption)
-      .option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+    parser.positional('pipeline', pipelineArgument).option('state', stateOption).option('json', jsonOption),
   handler: async ({ pipeline, state, json }) => {
-    const facts = await look(stateFolder(pipeline, state))
-    process.stdout.write(json ? `${JSON.stringify(facts, null, 2)}\n` : render(facts))
+    const summary = await summarizeState(stateFolder(pipeline, state))
+    process.stdout.write(json ? `${JSON.stringify(summary, null, 2)}\n` : render(summary))
   },
 }
 
-type StateSummary = Awaited<ReturnType<typeof look>>
+type StateSummary = Awaited<ReturnType<typeof summarizeState>>
 
-async function look(folder: string) {
-  const { owner, ...facts } = await readState(folder, describe)
-  return { folder, ...facts, running: owner !== undefined && (await isHeld(owner)) ? owner.pid : undefined }
+async function summarizeState(folder: string) {
+  const { owner, ...summary } = await readState(folder, describe)
+  return { folder, ...summary, running: owner !== undefined && (await isHeld(owner)) ? owner.pid : undefined }
 }
 
 function describe(state: StateReader) {
@@ -61,37 +59,40 @@ function describeBucket({ name, length, permanent }: DedupBucketRow) {
   return { bucket: bucketName(name), keys: length / ENTRY_BYTES, bytes: length, ...(permanent && { permanent }) }
 }
 
-/** A day of event time, or of the source's progress for records without a usable time. */
+/**
+ * The day of a dedup bucket: of event time, or of the source's progress for records without a
+ * usable time.
+ */
 function bucketName(name: string): string {
   if (name === 'p') return 'without a time'
   const day = new Date(Number(name.slice(1)) * DAY).toISOString().slice(0, 10)
   return name.startsWith('d') ? day : `without a time, read at ${day}`
 }
 
-function render(facts: StateSummary): string {
+function render(summary: StateSummary): string {
   const { pipeline, folder, generation, running, epochs, totals, published, unpublished, partitions, stores, dedup } =
-    facts
+    summary
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
   const bytes = dedup.reduce((all, bucket) => all + bucket.bytes, 0)
   const lines = [
     `${pipeline}: ${folder}`,
     `  generation  ${generation}`,
-    `  owner       ${running === undefined ? 'none: nobody works on it' : `process ${running}`}`,
+    `  owner       ${running === undefined ? 'none' : `process ${running}`}`,
     `  epochs      ${formatCount(epochs)}`,
     `  records     ${describeTally(totals)}`,
-    `  objects     ${formatCount(published)} published, ${formatCount(unpublished.length)} waiting`,
+    `  objects     ${formatCount(published)} published, ${formatCount(unpublished.length)} waiting for upload`,
     ...unpublished.map(
       (row) => `              ${row.key} (${formatCount(row.records)} records, ${formatBytes(row.bytes)})`,
     ),
-    `  positions   ${partitions.length === 0 ? 'none: the source is read from its beginning' : partitions.length}`,
+    `  positions   ${partitions.length === 0 ? 'none: the next run reads from the beginning' : partitions.length}`,
     ...partitions.map(({ partition, position }) => `              ${partition} ${JSON.stringify(position)}`),
     ...stores.map(({ name, refusesOverwrite }) => {
-      return `  store       ${name}: ${refusesOverwrite ? 'refuses' : 'IGNORES If-None-Match and replaces'} an object that is there`
+      return `  store       ${name}: ${refusesOverwrite ? 'honours If-None-Match' : 'IGNORES If-None-Match, so a retried upload overwrites its object'}`
     }),
-    `  dedup       ${formatCount(keys)} keys in ${dedup.length} buckets, ${formatBytes(bytes)}`,
+    `  dedup       ${formatCount(keys)} keys in ${plural(dedup.length, 'dedup bucket')}, ${formatBytes(bytes)}`,
     ...dedup.map((bucket) => {
-      const kept = bucket.permanent ? ', never forgotten' : ''
-      return `              ${bucket.bucket}: ${formatCount(bucket.keys)} keys, ${formatBytes(bucket.bytes)}${kept}`
+      const permanent = bucket.permanent ? ', permanent' : ''
+      return `              ${bucket.bucket}: ${formatCount(bucket.keys)} keys, ${formatBytes(bucket.bytes)}${permanent}`
     }),
   ]
   return `${lines.join('\n')}\n`

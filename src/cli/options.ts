@@ -1,0 +1,30 @@
+import type { Options } from 'yargs'
+
+/** `--state` of every command that uses a pipeline's state. */
+export const stateOption = {
+  type: 'string',
+  default: '.sluice',
+  describe: "Folder with the pipelines' states",
+  requiresArg: true,
+} as const satisfies Options
+
+/**
+ * `--set` of every command that loads a pipeline. It takes one value, so that positional arguments
+ * may follow.
+ */
+export const setOption = {
+  type: 'string',
+  array: true,
+  nargs: 1,
+  describe: 'Override a value in the pipeline file, for example sink.bucket=audit',
+} as const satisfies Options
+
+/** `--json` of every command that prints data. */
+export const jsonOption = { type: 'boolean', default: false, describe: 'Print JSON' } as const satisfies Options
+
+/** The pipeline argument of commands that take one pipeline. */
+export const pipelineArgument = {
+  type: 'string',
+  demandOption: true,
+  describe: 'Pipeline name or path',
+} as const satisfies Options
