@@ -201,10 +201,7 @@ function convertUnion(branches: readonly FieldSchema[], value: unknown, keys: Ke
   return first.value
 }
 
-/**
- * True if the value has the type of the alternative and its constant members, such as `type:
- * cursor`.
- */
+/** True if the value has the alternative's type and its constant members: `type: cursor`. */
 function isLikely(branch: FieldSchema, value: unknown): boolean {
   if (branch.type !== (Array.isArray(value) ? 'array' : typeof value)) return false
   if (value === null || typeof value !== 'object') return true

@@ -66,10 +66,10 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
   }
 }
 
-function isOf<Wanted extends ComponentKind>(
+function isOf<K extends ComponentKind>(
   component: CheckedComponent<Declaration> | undefined,
-  kind: Wanted,
-): component is CheckedComponent<Extract<Declaration, { kind: Wanted }>> {
+  kind: K,
+): component is CheckedComponent<Extract<Declaration, { kind: K }>> {
   return component?.declaration.kind === kind
 }
 
@@ -91,8 +91,8 @@ function checkRejectOptions(node: LocatedMap, scope: PipelineScope): CheckedPipe
   return checkFields(rejectFields, own, { ...scope, owner: 'rejects', location })
 }
 
-function pick(node: LocatedMap, wanted: (key: string) => boolean): LocatedMap {
-  return { ...node, entries: new Map([...node.entries].filter(([key]) => wanted(key))) }
+function pick(node: LocatedMap, matches: (key: string) => boolean): LocatedMap {
+  return { ...node, entries: new Map([...node.entries].filter(([key]) => matches(key))) }
 }
 
 function testsOf(top: Top, node: LocatedMap): PipelineTest[] {
@@ -198,7 +198,7 @@ async function findDeclaration(
   { kind, label, node, location }: Section,
   scope: PipelineScope,
 ): Promise<Declaration | undefined> {
-  const refuse = (where: Location, message: string, hint?: string): undefined => {
+  const reportError = (where: Location, message: string, hint?: string): undefined => {
     scope.problems.push(problemAt(where, message, { hint }))
   }
   const known = builtInTypes(kind)
@@ -207,25 +207,29 @@ async function findDeclaration(
   if (type === undefined) {
     const without =
       label === 'rejects' ? `; without a sink, only ${Object.keys(rejectFields).join(' and ')} are allowed` : ''
-    return refuse(location, `${label} is missing the key "type"`, `type: one of ${legal}${without}`)
+    return reportError(location, `${label} is missing the key "type"`, `type: one of ${legal}${without}`)
   }
   if (isIncomplete(type)) return undefined
   if (type.kind !== 'scalar' || typeof type.value !== 'string') {
-    return refuse(type.location, `type of ${label} must be a string`, `one of ${legal}`)
+    return reportError(type.location, `type of ${label} must be a string`, `one of ${legal}`)
   }
   if (!isCustom(type.value)) {
     const declaration = findComponent(kind, type.value)
     if (declaration !== undefined) return declaration
     const other = components.find((component) => component.type === type.value)
     if (other !== undefined)
-      return refuse(type.location, `${type.value} is a ${other.kind}, not a ${kind}`, `${kind} types: ${legal}`)
-    return refuse(type.location, `unknown ${kind} type "${type.value}"`, suggest(type.value, known, `${kind} types`))
+      return reportError(type.location, `${type.value} is a ${other.kind}, not a ${kind}`, `${kind} types: ${legal}`)
+    return reportError(
+      type.location,
+      `unknown ${kind} type "${type.value}"`,
+      suggest(type.value, known, `${kind} types`),
+    )
   }
   try {
     return await loadComponent(type.value, kind, { file: scope.path, root: scope.root })
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error
-    return refuse(type.location, error.message, error.hint)
+    return reportError(type.location, error.message, error.hint)
   }
 }
 
@@ -243,7 +247,7 @@ function checkCombination(
   checked: ReadonlyMap<Section, CheckedComponent<Declaration>>,
   { problems }: PipelineScope,
 ): void {
-  const refuse = (section: Section, message: string, hint: string) => {
+  const reportError = (section: Section, message: string, hint: string) => {
     problems.push(problemAt(locationAt(section.node, ['type']), message, { hint }))
   }
   const typeOf = ({ node }: Section) => {
@@ -256,7 +260,7 @@ function checkCombination(
     return declaration?.kind === 'transform' && declaration.dedup !== undefined
   })
   for (const extra of dedups.slice(1)) {
-    refuse(extra, 'a pipeline can have only one dedup transform', 'list all fields of the key in the first one')
+    reportError(extra, 'a pipeline can have only one dedup transform', 'list all fields of the key in the first one')
   }
 
   const allow = root.entries.get('allowRepeats')
@@ -265,12 +269,12 @@ function checkCombination(
     const declaration = declarationOf(section)
     if (declaration?.kind === 'source' && declaration.repeats && dedups.length === 0 && !allowed) {
       const message = `source ${declaration.type} may read a record more than once, but there is no dedup transform`
-      refuse(section, message, 'add "- type: dedup" to transforms, or set allowRepeats: true at the top level')
+      reportError(section, message, 'add "- type: dedup" to transforms, or set allowRepeats: true at the top level')
     }
     if (section.label === 'rejects' && declaration?.kind === 'sink' && declaration.delivers !== 'objects') {
       const sinks = components.filter((one) => one.kind === 'sink' && one.delivers === 'objects')
       const hint = `use one of ${sinks.map(({ type }) => type).join(', ')}`
-      refuse(section, `rejects need an object sink, but ${declaration.type} is a stream sink`, hint)
+      reportError(section, `rejects need an object sink, but ${declaration.type} is a stream sink`, hint)
     }
   }
   if (allowed && allow !== undefined && dedups.length > 0) {

@@ -179,9 +179,9 @@ function explainDiscriminator(
 
 function wrongType(what: string, schema: FieldSchema, node: Located | undefined): [string, string?] {
   const types = typesOf(schema)
-  const wanted = [...new Set(branchesOf(schema).map(typeWords))].join(' or ')
+  const expected = [...new Set(branchesOf(schema).map(typeWords))].join(' or ')
   if (node?.kind === 'scalar' && node.plain === '' && node.value === null) {
-    return [`${what} has no value`, `write ${wanted} after the colon, or remove the key`]
+    return [`${what} has no value`, `write ${expected} after the colon, or remove the key`]
   }
   const unit = branchesOf(schema).find(({ format }) => format === 'duration' || format === 'size')?.format
   if (unit !== undefined && node?.kind === 'scalar' && typeof node.value === 'number') {
@@ -199,7 +199,7 @@ function wrongType(what: string, schema: FieldSchema, node: Located | undefined)
       node.value === null ? 'as null' : `as ${typeof node.value === 'number' ? 'the number ' : ''}${node.value}`
     return [`${what} must be a string, but YAML reads ${node.plain} ${read}`, `quote it: "${node.plain}"`]
   }
-  const message = `${what} must be ${wanted}, but is ${valueText(node, schema)}`
+  const message = `${what} must be ${expected}, but is ${valueText(node, schema)}`
   if (types.includes('boolean') && node?.kind === 'scalar') return [message, booleanHint(String(node.value))]
   if (types.every((type) => type === 'number' || type === 'integer') && node?.kind === 'scalar') {
     return [message, node.plain === undefined && /^\d+$/.test(String(node.value)) ? 'remove the quotes' : undefined]

@@ -27,8 +27,8 @@ export function shortName(type: string): string {
 
 /**
  * Loads a custom component in JavaScript or TypeScript: the default export of a file in the project
- * folder, or a named export of a package. A plain function is a transform without options. `import
- * ... from 'sluice'` in custom code resolves to the running program.
+ * folder, or a named export of a package. A plain function is a transform without options. Custom
+ * code that imports 'sluice' gets the running program.
  * @throws SluiceError COMPONENT_LOAD_FAILED, with the line and column in the component's file if
  * known
  */

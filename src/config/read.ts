@@ -145,30 +145,34 @@ function lower(text: string): string {
 function locate(node: Node, walk: Walk): Located {
   const [from, to] = node.range ?? [0, 1, 1]
   const location = walk.at(from, to)
-  const refuse = (message: string, hint: string, where = location): Located => {
+  const reportError = (message: string, hint: string, where = location): Located => {
     walk.problems.push(problemAt(where, message, { hint }))
     return { kind: 'scalar', location, value: null }
   }
-  if (isAlias(node)) return refuse('aliases are not allowed', 'repeat the value')
+  if (isAlias(node)) return reportError('aliases are not allowed', 'repeat the value')
   if ('anchor' in node && node.anchor !== undefined) {
     const mark = walk.yaml.lastIndexOf(`&${node.anchor}`, from)
-    return refuse('anchors are not allowed', `remove &${node.anchor}`, walk.at(mark, mark + node.anchor.length + 1))
+    return reportError(
+      'anchors are not allowed',
+      `remove &${node.anchor}`,
+      walk.at(mark, mark + node.anchor.length + 1),
+    )
   }
   if (node.tag !== undefined) {
     const mark = walk.yaml.slice(0, from).search(/!+[^!]*$/)
-    return refuse(
+    return reportError(
       'tags are not allowed',
       'remove the tag; quote the value if it must be a string',
       walk.at(mark, from - 1),
     )
   }
-  if (walk.depth > MAX_DEPTH) return refuse(`nested deeper than ${MAX_DEPTH} levels`, 'reduce the nesting')
+  if (walk.depth > MAX_DEPTH) return reportError(`nested deeper than ${MAX_DEPTH} levels`, 'reduce the nesting')
 
   const inner = { ...walk, depth: walk.depth + 1 }
   if (isScalar(node)) return locateScalar(node, location, walk.problems)
   if (isSeq(node))
     return { kind: 'list', location, items: node.items.flatMap((item) => (isNode(item) ? [locate(item, inner)] : [])) }
-  if (!isMap(node)) return refuse('this YAML element is not allowed', 'write a value')
+  if (!isMap(node)) return reportError('this YAML element is not allowed', 'write a value')
   const entries = new Map<string, Entry>()
   for (const pair of node.items) locatePair(pair, entries, inner)
   return { kind: 'map', location, entries }

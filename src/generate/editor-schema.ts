@@ -73,7 +73,7 @@ function typedSchema(own: readonly Declaration[], name: (component: Declaration)
     },
     allOf: own.map((component) => ({
       if: { required: ['type'], properties: { type: { const: component.type } } },
-      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON FieldSchema
+      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
       then: { $ref: `#/definitions/${name(component)}` },
     })),
   }

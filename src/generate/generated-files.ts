@@ -13,14 +13,17 @@ export const PAGES = 'docs/components'
 export async function generatedFiles(): Promise<Map<string, string>> {
   const files = new Map<string, string>()
   for (const component of components) {
-    files.set(
-      `${PAGES}/${pageName(component)}`,
-      await format(componentPage(component), { ...STYLE, parser: 'markdown' }),
-    )
+    files.set(`${PAGES}/${pageName(component)}`, await formatMarkdown(componentPage(component)))
   }
-  files.set('docs/errors.md', await format(errorsPage(), { ...STYLE, parser: 'markdown' }))
+  files.set('docs/errors.md', await formatMarkdown(errorsPage()))
   files.set('schemas/pipeline.schema.json', await format(JSON.stringify(editorSchema()), { ...STYLE, parser: 'json' }))
   return files
+}
+
+/** Wraps prose at 100 characters. Code blocks keep the width of the repository. */
+async function formatMarkdown(text: string): Promise<string> {
+  const options = { parser: 'markdown', proseWrap: 'always', embeddedLanguageFormatting: 'off' } as const
+  return format(await format(text, { ...options, printWidth: 100 }), { ...STYLE, parser: 'markdown' })
 }
 
 /** Must match `.prettierrc.json`: the formatting check covers generated files. */

@@ -6,16 +6,16 @@ import { Paths } from '../record/paths/path.ts'
 import { findComponent } from '../registry.ts'
 import { HOUR } from '../time.ts'
 
-/** What a pipeline guarantees with its configuration, and the limits of that. */
+/** What a pipeline guarantees with its configuration, and the boundaries of that. */
 export interface Guarantees {
   readonly promises: readonly string[]
-  /** The limits of the promises. */
+  /** The conditions under which the promises do not hold. */
   readonly borders: readonly Border[]
 }
 
 interface Border {
   readonly what: string
-  /** How to move this limit: an option to change, or another measure. */
+  /** How to move this boundary: an option to change, or another measure. */
   readonly moves: string
 }
 
@@ -38,7 +38,7 @@ export function renderGuarantees({ promises, borders }: Guarantees): string {
   const lines = [
     '  guarantees',
     ...promises.map((promise) => `    - ${promise}`),
-    '  limits',
+    '  boundaries',
     ...borders.flatMap(({ what, moves }) => [`    - ${what}`, `        to change: ${moves}`]),
   ]
   return `${lines.join('\n')}\n`

@@ -42,10 +42,10 @@ export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineT
 function matches({ rejects }: DryRun, expected: NonNullable<PipelineTest['expect']['rejects']>): boolean {
   return (
     rejects.length === expected.length &&
-    expected.every((wanted, at) => {
+    expected.every((pattern, at) => {
       const { code, stage, line } = rejects[at]
       return (
-        wanted.code === code && [stage, undefined].includes(wanted.stage) && [line, undefined].includes(wanted.line)
+        pattern.code === code && [stage, undefined].includes(pattern.stage) && [line, undefined].includes(pattern.line)
       )
     })
   )

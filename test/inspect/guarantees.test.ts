@@ -17,7 +17,7 @@ export default { kind: 'transform', type: '', summary: 'A stream.', fields: {}, 
   'plain.ts': 'export default (record: unknown) => record\n',
 }
 
-test('check --guarantees shows the guarantees and limits of each pipeline', async (t) => {
+test('check --guarantees shows the guarantees of each pipeline and their boundaries', async (t) => {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.yaml')).toSorted()
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
   const pipelines = names.map((name, at) => [`pipelines/${name}`, texts[at]] as const)

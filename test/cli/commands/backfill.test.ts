@@ -63,8 +63,8 @@ test('reads standard input, alone and together with files', async (t) => {
   await workspace.write('a.ndjson', lines)
   const alone = await workspace.report(['backfill', 'p', '-'], { input: lines })
   assert.deepEqual([alone.read, alone.written], [4, 4])
-  const beside = await workspace.report(['backfill', 'p', 'a.ndjson', '-'], { input: lines })
-  assert.deepEqual([beside.read, beside.duplicate], [8, 8])
+  const combined = await workspace.report(['backfill', 'p', 'a.ndjson', '-'], { input: lines })
+  assert.deepEqual([combined.read, combined.duplicate], [8, 8])
 })
 
 test('--set takes one value in any position', async (t) => {

@@ -109,7 +109,7 @@ describe('sluice run', () => {
     assert.equal(report.outcome, 'failed')
     assert.equal(report.error?.code, 'INPUT_CORRUPT')
     assert.match(report.error?.message ?? '', /in\.ndjson/)
-    assert.ok(report.written > 1000, `only ${report.written} were kept`)
+    assert.ok(report.written > 1000, `only ${report.written} were written`)
     assert.deepEqual(await linesBelow(workspace.path('out')), lines.slice(0, report.written))
   })
 
