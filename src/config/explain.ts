@@ -1,6 +1,6 @@
 import type { ErrorObject } from 'ajv'
-import type { Keys, Located } from './yaml-position.ts'
-import { nodeAt } from './yaml-position.ts'
+import type { Keys, Located } from './yaml-location.ts'
+import { nodeAt } from './yaml-location.ts'
 import { closest, suggest } from '../fields/suggest.ts'
 import { keysText } from './override.ts'
 import type { FieldSchema } from './schema.ts'

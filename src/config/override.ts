@@ -1,5 +1,5 @@
-import type { Keys, Located, LocatedMap, Location } from './yaml-position.ts'
-import { problemAt } from './yaml-position.ts'
+import type { Keys, Located, LocatedMap, Location } from './yaml-location.ts'
+import { problemAt } from './yaml-location.ts'
 import type { Problem } from './pipeline.ts'
 import { readYaml } from './read.ts'
 

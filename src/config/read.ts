@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
-import { problemAt } from './yaml-position.ts'
-import type { Entry, Located, LocatedMap, Location } from './yaml-position.ts'
+import { problemAt } from './yaml-location.ts'
+import type { Entry, Located, LocatedMap, Location } from './yaml-location.ts'
 import type { Problem } from './pipeline.ts'
 
 /** Maximum size of a pipeline file in bytes. */

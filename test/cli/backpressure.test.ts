@@ -36,8 +36,8 @@ sink: { type: s3, bucket: audit, key: all, compression: none, roll: { maxBytes: 
     while (received() < 2 * MiB) await sleep(20)
 
     // The outbox is full and objects leave it one by one. Reading may be ahead of uploading by the
-    // outbox plus one object, batches in flight, socket buffers and the program's own files, but not
-    // by a large part of the input, which has 60 MB.
+    // outbox plus one object, batches in flight, socket buffers and the program's own files, but
+    // not by a large part of the input, which has 60 MB.
     const leads: number[] = []
     for (let sample = 0; sample < 20; sample++) {
       const read = await bytesRead(running.pid)

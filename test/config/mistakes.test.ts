@@ -9,9 +9,9 @@ import { makeProject, parts, validPipeline, writeFiles } from '../support/config
 import { REPOSITORY } from '../support/paths.ts'
 
 /**
- * Each file contains a mistake and, after a line of `=`, the exact output for it. Without a line that begins with
- * `source:` or `# whole`, the sections of a valid pipeline are appended, except those that the file has itself.
- * `# mode: run` and `# set: path=value` set options.
+ * Each file contains a mistake and, after a line of `=`, the exact output for it. Without a line
+ * that begins with `source:` or `# whole`, the sections of a valid pipeline are appended, except
+ * those that the file has itself. `# mode: run` and `# set: path=value` set options.
  */
 const folder = pathToFileURL(`${REPOSITORY}/test/config/mistakes/`)
 const files = (await readdir(folder)).toSorted()

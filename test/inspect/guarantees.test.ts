@@ -7,7 +7,10 @@ import { s3Environment } from '../support/command.ts'
 import { openProject } from '../support/cli-project.ts'
 import { REPOSITORY } from '../support/paths.ts'
 
-/** Pipelines, each with the expected output. To update: run `UPDATE=1 node --test` on this file and review the diff. */
+/**
+ * Pipelines, each with the expected output. To update: run `UPDATE=1 node --test` on this file and
+ * review the diff.
+ */
 const folder = join(REPOSITORY, 'test/inspect/guarantees')
 
 const parts = {

@@ -1,6 +1,7 @@
 import { listPipelines } from '../../config/load.ts'
 import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
+import { plural } from '../../observe/report.ts'
 import { runPipelineTest } from '../../inspect/pipeline-tests.ts'
 import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
@@ -22,7 +23,10 @@ export const command: CommandDefinition<TestArguments> = {
     for (const name of chosen) await testPipeline(name, counts)
     process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`)
     if (counts.failed > 0)
-      throw new SluiceError('TESTS_FAILED', `${counts.failed} of ${counts.passed + counts.failed} tests failed`)
+      throw new SluiceError(
+        'TESTS_FAILED',
+        `${counts.failed} of ${plural(counts.passed + counts.failed, 'test')} failed`,
+      )
   },
 }
 

@@ -43,8 +43,8 @@ function render({ pipeline, objects, records, bytes, totals, waiting, problems, 
   const lines = [
     `${pipeline}: ${problems.length === 0 ? 'ok' : `FAILED with ${plural(problems.length, 'problem')}`}`,
     `  ledger      read ${formatCount(read)} + added ${formatCount(added)} = ${sums}`,
-    `  objects     ${formatCount(objects)} match the commit history: ${formatCount(records)} records, ${formatBytes(bytes)}`,
-    ...waiting.map((row) => `  waiting     ${row.key}: ${formatCount(row.records)} records, waiting for upload`),
+    `  objects     ${formatCount(objects)} match the commit history: ${plural(records, 'record')}, ${formatBytes(bytes)}`,
+    ...waiting.map((row) => `  waiting     ${row.key}: ${plural(row.records, 'record')}, waiting for upload`),
     ...problems.map(
       ({ kind, key, message }) => `  ${kind.padEnd(10)}  ${key === undefined ? '' : `${key}: `}${message}`,
     ),

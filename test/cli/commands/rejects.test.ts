@@ -124,7 +124,7 @@ KEY_MISSING at dedup: 1
     assert.match(second.stderr, /oldest local rejects were deleted.* records=3000/)
     const { stdout, stderr } = await workspace.sluice(['rejects', 'show', 'p'])
     assert.equal(stdout, 'NO_OWNER at owner: 1\n  in.ndjson:3001  owner is empty  {"id":"last"}\n')
-    assert.equal(stderr, '3,000 older rejects were deleted to free disk space\n')
+    assert.equal(stderr, '3,000 older rejects deleted to free disk space\n')
     assert.equal((await workspace.sluice(['verify', 'p'])).code, 0)
   })
 })

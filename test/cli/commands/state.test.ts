@@ -232,7 +232,7 @@ describe('sluice state reset', () => {
     )
     const refused = await workspace.sluice(['state', 'reset', 'p', '--yes'])
     assert.equal(refused.code, 2)
-    assert.match(refused.stderr, /1 committed objects \(3 records\) are not published/)
+    assert.match(refused.stderr, /unpublished objects would be lost: 1 object with 3 records/)
     await rm(workspace.path('out'))
     assert.equal((await workspace.report(['run', 'p'])).read, 0)
 

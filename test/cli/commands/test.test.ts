@@ -68,5 +68,5 @@ test('a failing test shows the difference and its location, and exits with 2', a
   for (const part of ['rejects differ', 'dropped differs', 'expected 1 duplicate, found 0', '0 passed, 1 failed']) {
     assert.ok(stdout.includes(part), part)
   }
-  assert.match(stderr, /TESTS_FAILED: 1 of 1 tests failed/)
+  assert.match(stderr, /TESTS_FAILED: 1 of 1 test failed/)
 })

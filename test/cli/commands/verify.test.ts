@@ -149,7 +149,7 @@ describe('sluice verify', () => {
   })
 })
 
-describe('sluice verify of a bucket', () => {
+describe('sluice verify with an S3 bucket', () => {
   const BUCKET = 'audit'
 
   async function openBucket(t: TestContext, options: S3ServerOptions = {}, faults: readonly Fault[] = []) {
@@ -181,7 +181,7 @@ describe('sluice verify of a bucket', () => {
     )
   })
 
-  test('finds objects that the store claimed to have, for a writer without HeadObject permission', async (t) => {
+  test('finds objects that the store wrongly reported as present, for a writer without HeadObject permission', async (t) => {
     const { server, workspace, env } = await openBucket(t, {}, [
       { kind: 'error', code: 'PreconditionFailed', operation: 'PutObject', times: 100 },
       { kind: 'error', code: 'AccessDenied', operation: 'HeadObject', times: 100 },

@@ -3,7 +3,7 @@ import { readLocalRejects } from '../../../delivery/rejects/local-rejects-reader
 import type { LocalReject } from '../../../delivery/rejects/local-rejects-reader.ts'
 import { printable } from '../../../config/render.ts'
 import { SluiceError } from '../../../errors.ts'
-import { formatCount } from '../../../observe/report.ts'
+import { formatCount, plural } from '../../../observe/report.ts'
 import { pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 
@@ -43,7 +43,7 @@ export const command: CommandModule<object, ShowRejectsArguments> = {
       return
     }
     process.stdout.write(render(await group(rejects, matches, limit ?? DEFAULT_LIMIT)))
-    if (evicted > 0) process.stderr.write(`${formatCount(evicted)} older rejects were deleted to free disk space\n`)
+    if (evicted > 0) process.stderr.write(`${plural(evicted, 'older reject')} deleted to free disk space\n`)
   },
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
 import { SluiceError } from '../../../errors.ts'
-import { formatCount } from '../../../observe/report.ts'
+import { formatCount, plural } from '../../../observe/report.ts'
 import { pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 
@@ -37,7 +37,7 @@ export const command: CommandModule<object, ResetArguments> = {
       if (waiting.length > 0 && !force) {
         throw new SluiceError(
           'USAGE',
-          `${waiting.length} committed objects (${formatCount(records)} records) are not published and would be lost`,
+          `unpublished objects would be lost: ${plural(waiting.length, 'object')} with ${plural(records, 'record')}`,
           { hint: 'run the pipeline to publish them, or discard them with --force' },
         )
       }

@@ -82,17 +82,17 @@ function render(summary: StateSummary): string {
     `  records     ${describeTally(totals)}`,
     `  objects     ${formatCount(published)} published, ${formatCount(unpublished.length)} waiting for upload`,
     ...unpublished.map(
-      (row) => `              ${row.key} (${formatCount(row.records)} records, ${formatBytes(row.bytes)})`,
+      (row) => `              ${row.key} (${plural(row.records, 'record')}, ${formatBytes(row.bytes)})`,
     ),
     `  positions   ${partitions.length === 0 ? 'none: the next run reads from the beginning' : partitions.length}`,
     ...partitions.map(({ partition, position }) => `              ${partition} ${JSON.stringify(position)}`),
     ...stores.map(({ name, refusesOverwrite }) => {
       return `  store       ${name}: ${refusesOverwrite ? 'honours If-None-Match' : 'IGNORES If-None-Match, so a retried upload overwrites its object'}`
     }),
-    `  dedup       ${formatCount(keys)} keys in ${plural(dedup.length, 'dedup bucket')}, ${formatBytes(bytes)}`,
+    `  dedup       ${plural(keys, 'key')} in ${plural(dedup.length, 'dedup bucket')}, ${formatBytes(bytes)}`,
     ...dedup.map((bucket) => {
       const permanent = bucket.permanent ? ', permanent' : ''
-      return `              ${bucket.bucket}: ${formatCount(bucket.keys)} keys, ${formatBytes(bucket.bytes)}${permanent}`
+      return `              ${bucket.bucket}: ${plural(bucket.keys, 'key')}, ${formatBytes(bucket.bytes)}${permanent}`
     }),
   ]
   return `${lines.join('\n')}\n`
