@@ -4,7 +4,9 @@ import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { hideSecrets, openLog } from '../observe/log.ts'
+import type { Log } from '../observe/log.ts'
 import { plural, summarize } from '../observe/report.ts'
+import { scannerInUse } from '../record/fast-scanner.ts'
 import { runPipeline, type RunOptions } from '../runtime/run.ts'
 import { setOption, stateOption } from './options.ts'
 import { stopOnSignals } from './signals.ts'
@@ -35,6 +37,7 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
   const runJob = async (job: Job) => {
     const prefix = jobs.length > 1 ? `${job.pipeline.name}: ` : ''
     const log = openLog({ json: args.json, prefix, secrets: job.pipeline.secrets })
+    if (job === jobs[0]) reportSlowScanner(log)
     const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, log }
     const { report, error } = await runPipeline(options)
     process.stderr.write(`${args.json ? JSON.stringify(report) : summarize(report)}\n`)
@@ -62,6 +65,13 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     signals.forget()
   }
   if (failures.length > 0) throw failures[0]
+}
+
+/** Users wonder why one machine is slow: one line in the log answers it. */
+function reportSlowScanner({ note }: Log): void {
+  const { name, reason = 'unknown' } = scannerInUse()
+  if (name === 'typescript')
+    note('the WebAssembly scanner is not in use; scanning takes several times as long', { reason })
 }
 
 async function writeReport(path: string, report: object, secrets: readonly string[]): Promise<void> {

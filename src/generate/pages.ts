@@ -15,7 +15,7 @@ export function componentPage(declaration: Declaration): string {
       `\`${name}\``,
       words,
       standard === undefined ? (required ? 'required' : '') : `\`${standard}\``,
-      isLong(description) ? `${openingOf(description)} ${SEE_BELOW}` : description,
+      isLong(description) ? openingOf(description) : description,
     ]
   })
   const details = described.filter(({ description }) => isLong(description))
@@ -44,15 +44,14 @@ function isLong(description: string): boolean {
   return description.length > LONGEST_CELL
 }
 
-/** The first sentences of a description, as many as fit into a cell; at least one. */
+/** The first sentences of a long description, as many as fit into a cell, and a pointer to the rest. */
 function openingOf(description: string): string {
-  const [first = '', ...others] = description.split(/(?<=\.) (?=[A-Z`])/)
-  let opening = first
-  for (const sentence of others) {
-    if (opening.length + sentence.length + SEE_BELOW.length + 2 > LONGEST_CELL) break
-    opening += ` ${sentence}`
+  let opening = ''
+  for (const sentence of description.split(/(?<=\.) (?=[A-Z`])/)) {
+    if (opening.length + sentence.length + SEE_BELOW.length + 1 > LONGEST_CELL) break
+    opening += `${sentence} `
   }
-  return opening
+  return opening + SEE_BELOW
 }
 
 /** An example, as YAML for a pipeline file. */

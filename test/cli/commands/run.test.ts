@@ -198,6 +198,19 @@ export default defineTransform({ summary: 'A stream.', fields: {}, examples: [],
     assert.deepEqual(await linesBelow(workspace.path('out')), await linesBelow(workspace.path('out2')))
   })
 
+  test('logs once that the WebAssembly scanner did not load, and reads the same records without it', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', Buffer.concat([good(1), good(2)]))
+    for (const name of ['a', 'b']) await workspace.write(`pipelines/${name}.yaml`, toFolder(name))
+    const node = ['--import', 'data:text/javascript,delete globalThis.WebAssembly']
+    const { code, stderr } = await workspace.sluice(['run', 'a', 'b'], { node })
+    assert.equal(code, 0, stderr)
+    assert.equal(stderr.match(/the WebAssembly scanner is not in use; .*reason=.*WebAssembly/g)?.length, 1, stderr)
+    assert.deepEqual(await linesBelow(workspace.path('a')), ['{"id":1}', '{"id":2}'])
+    const usual = await workspace.sluice(['run', 'a'])
+    assert.ok(!usual.stderr.includes('scanner'), usual.stderr)
+  })
+
   test('reports each of several failing pipelines', async (t) => {
     const workspace = await openWorkspace(t)
     for (const name of ['p', 'q']) {
@@ -209,3 +222,7 @@ export default defineTransform({ summary: 'A stream.', fields: {}, examples: [],
     assert.match(stderr, /^q: FILE_NOT_FOUND: "absent-q.ndjson"/m)
   })
 })
+
+function toFolder(path: string): string {
+  return `source: { type: file, path: in.ndjson }\nsink: { type: file, path: ${path}, key: all, compression: none }\n`
+}
