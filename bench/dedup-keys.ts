@@ -40,7 +40,7 @@ for (let round = 0; round < rounds; round++) {
     times.added.push(addAll(index, Found.new))
     times.known.push(addAll(index, Found.same))
     bytes = index.bytes
-    const { rows } = await index.write({ keep: false })
+    const { rows } = await index.write({ permanent: false })
 
     times.read.push(await timed(() => readAll(join(folder, rows[0].name))))
     times.restart.push(

@@ -22,7 +22,7 @@ export const executeOptions = {
 
 export type ExecuteArguments = InferredOptionTypes<typeof executeOptions>
 
-type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'before' | 'replay'>
+type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'before' | 'input'>
 
 /**
  * Runs pipelines in parallel until all have ended, and reports each result.

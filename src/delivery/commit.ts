@@ -1,206 +1,96 @@
-import { join } from 'node:path'
-import { Writable } from 'node:stream'
-import type { ObjectSink } from '../component.ts'
-import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Batch, End, Reject } from '../record/batch.ts'
-import type { Json, JsonObject } from '../record/json/json.ts'
-import type { Paths } from '../record/paths/path.ts'
-import type { Compression } from '../compression/compress.ts'
-import type { Database } from './state/database.ts'
-import { DedupIndex } from './dedup/dedup-index.ts'
-import { realFiles } from '../files.ts'
-import type { Files } from '../files.ts'
-import { LocalRejects, rejectsFolder } from './rejects/local-rejects.ts'
-import type { LocalRejectsRow } from './state/rows.ts'
-import { parseKeyTemplate } from '../fields/key-template.ts'
-import { compileKeyTemplate } from './outbox/partitioner.ts'
-import { Ledger } from './ledger.ts'
-import { OutboxEpoch } from './outbox/outbox.ts'
-import type { OutboxTarget, Roll } from './outbox/outbox.ts'
-import { Publisher } from './outbox/publisher.ts'
-import type { Note } from '../observe/log.ts'
-import { formatRejectId } from './rejects/reject-id.ts'
-import { rejectLine } from './rejects/reject-line.ts'
-import type { Unparsed } from './rejects/reject-line.ts'
-import { Deduplicator } from './dedup/deduplicate.ts'
-import { State } from './state/state.ts'
-import type { PartitionRow } from './state/rows.ts'
-import type { Role } from './state/rows.ts'
-import { addTally, emptyTally } from './tally.ts'
-import type { Tally } from './tally.ts'
-
-/** An object sink with what its configuration says about objects, see `objectFields`. */
-export interface ObjectTarget {
-  /** Name in messages. */
-  readonly stage: string
-  /** Name of the component: only one of the same type may publish what this one has committed. */
-  readonly type: string
-  readonly sink: ObjectSink
-  /** See `parseKeyTemplate`. */
-  readonly key: string
-  readonly compression: Compression
-  readonly compressionLevel?: number | undefined
-  readonly roll: Roll
-  readonly outbox: { readonly maxBytes: number }
-}
-
-export interface CommitOptions {
-  /** The pipeline's own; made when absent. */
-  readonly folder: string
-  readonly pipeline: string
-  /** What must not change while the state lives: another value is refused with STATE_MISMATCH. */
-  readonly fingerprint: JsonObject
-  /** Those of the pipeline: keys are made of records. */
-  readonly paths: Paths
-  readonly sink: ObjectTarget
-  /** Where rejects are copied to. */
-  readonly rejects?: ObjectTarget | undefined
-  /** Rejects are kept in `<folder>/rejects`, in so many bytes: the oldest go. Default: all stay. */
-  readonly localRejectBytes?: number | undefined
-  /** Default: `digest`. */
-  readonly unparsed?: Unparsed | undefined
-  readonly dedup?: DedupOptions | undefined
-  readonly note: Note
-  /** Aborted when the run is asked to end: what is still under way is taken even when the outbox is full. */
-  readonly stopping?: AbortSignal
-  /** Milliseconds for which the end of a run waits for a store that takes nothing: 2 minutes; of an interrupted run in all: 20 seconds. */
-  readonly patience?: { readonly done: number; readonly interrupted: number }
-  /** The memory of a batch is given back when it is written: nobody keeps it, or anything that refers to it. */
-  readonly releasesBatches?: boolean
-  /** Bytes of lines that wait in memory, over all partitions: 32 MiB. */
-  readonly bufferBytes?: number
-  readonly files?: Files
-  readonly openDatabase?: (folder: string) => Database
-  readonly now?: () => number
-}
-
-export interface DedupOptions {
-  readonly stage: string
-  /** Milliseconds; undefined: claims are kept for ever. */
-  readonly within?: number | undefined
-  /** Bytes. */
-  readonly memory: number
-}
-
-/** The durable end of a pipeline. One for each state folder at a time. */
-export interface Commit {
-  /** The committed position of a partition; undefined when there is none. */
-  position(partition?: string): Json | undefined
-  /** Secret of the de-duplication digests, the same as long as the state lives. */
-  readonly hashKey: Buffer
-  /**
-   * The pipeline's last stream, once. It finishes when the source's end has arrived and all that was committed is published. It fails, with
-   * what is committed kept, when that cannot be.
-   */
-  writable(): Writable
-  /** The committed rejects that are kept, the oldest first. */
-  localRejects(): readonly LocalRejectsRow[]
-  /** What this run has committed; after `close` as it was then. */
-  totals(): CommitTotals
-  /** Gives up what is not committed and not published, and closes the sinks. */
-  close(): Promise<void>
-}
-
-interface CommitTotals extends Tally {
-  /** Bytes of the sink's objects. */
-  readonly bytesOut: number
-  readonly epochs: number
-  /** The sink's objects, published or not. */
-  readonly objects: readonly { key: string; records: number; bytes: number; sha256: string }[]
-}
-
-/**
- * Recovers what an earlier process left in the folder, and opens it.
- * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED, OUTBOX_LOST, DISK_FULL, DISK_FAILED, UNSUPPORTED
+/*
+ * The commit protocol: how batches become objects, each record effectively exactly once.
+ *
+ * Object sinks do not stream into an open upload. All batches since the last commit form an epoch. An epoch
+ * is first written to a local transactional outbox, compressed, one file per key partition and sink, and is
+ * published from there. So memory does not grow with the number of key partitions, a store outage does not
+ * stop reading until the outbox is full, and a source that cannot repeat its records is safe.
+ *
+ * `ObjectCommit.#commit` makes an epoch durable. No step starts before the previous step is on the disk:
+ *
+ * 1. The ledger is checked. Outbox files and local rejects are finished and synced (`ledger.ts`,
+ *    `outbox/outbox.ts`, `rejects/local-rejects.ts`).
+ * 2. The dedup keys of the epoch are appended to their bucket files and synced (`dedup/dedup-index.ts`).
+ * 3. Every folder with a new name is synced.
+ * 4. One transaction records the epoch (`state/state.ts`): it asserts that this process owns the state,
+ *    merges source positions, sets the lengths and checksums of dedup buckets, adds a row for each object
+ *    and for the rejects, marks replayed rejects, adds the tallies.
+ * 5. Only now the dedup keys are valid and the first request may go to the store (`outbox/publisher.ts`).
+ *
+ * A crash before step 4 leaves files without rows, which the next start deletes. A crash after it leaves rows
+ * of unpublished objects, which the next start publishes. The source resumes at the committed positions.
+ *
+ * The first failure is final (`serial-queue.ts`): after a failed fsync only a recovery knows the content of
+ * the disk. A full disk is final, too, but committed objects are published before the run ends, which frees
+ * their space. The end of the source travels in the last, empty batch: a stream that ends without it fails.
  */
-export async function openCommit(options: CommitOptions): Promise<Commit> {
-  const { folder, pipeline, fingerprint, dedup, files = realFiles } = options
-  const targets = outboxTargets(options)
-  const state = await State.open({ folder, files, pipeline, fingerprint, openDatabase: options.openDatabase })
-  try {
-    const index =
-      dedup &&
-      (await DedupIndex.open({
-        ...dedup,
-        within: dedup.within,
-        folder: join(folder, 'dedup'),
-        files,
-        rows: state.dedupBuckets(),
-      }))
-    const kept = await LocalRejects.open({
-      folder: rejectsFolder(folder),
-      files,
-      rows: state.localRejects(),
-      budget: options.localRejectBytes ?? Infinity,
-    })
-    const commit = new ObjectCommit({ options, files, state, index, kept, targets })
-    await commit.recover()
-    return commit
-  } catch (error) {
-    await state.close()
-    throw error
-  }
-}
+import { Writable } from 'node:stream'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import type { Batch, End } from '../record/batch.ts'
+import type { Json } from '../record/json/json.ts'
+import { dedupFolder } from './dedup/dedup-index.ts'
+import type { DedupIndex } from './dedup/dedup-index.ts'
+import { Deduplicator } from './dedup/deduplicate.ts'
+import type { Commit } from './delivery.ts'
+import { Ledger } from './ledger.ts'
+import { openEpoch, outboxFolder } from './open-epoch.ts'
+import type { EpochParts, OpenEpoch } from './open-epoch.ts'
+import { OutboxSpace } from './outbox/outbox-space.ts'
+import { Publisher } from './outbox/publisher.ts'
+import { rejectsFolder } from './rejects/local-rejects.ts'
+import type { LocalRejects } from './rejects/local-rejects.ts'
+import { RejectWriter } from './rejects/reject-writer.ts'
+import { SerialQueue } from './serial-queue.ts'
+import { SourceProgress } from './source-progress.ts'
+import type { LocalRejectsRow } from './state/rows.ts'
+import { addTally, emptyTally } from './tally.ts'
 
-interface Parts {
-  readonly options: CommitOptions
-  readonly files: Files
-  readonly state: State
+interface CommitParts extends EpochParts {
   readonly index: DedupIndex | undefined
-  readonly kept: LocalRejects
-  readonly targets: readonly OutboxTarget[]
+  readonly localRejects: LocalRejects
 }
 
-class ObjectCommit implements Commit {
+/** See `openCommit`. */
+export class ObjectCommit implements Commit {
   readonly hashKey: Buffer
-  readonly #parts: Parts
-  readonly #now: () => number
+  readonly #parts: CommitParts
   readonly #writable: Writable
+  readonly #queue = new SerialQueue((failure) => this.#publishIfDiskIsFull(failure))
   readonly #publisher: Publisher
+  readonly #space: OutboxSpace
   readonly #ledger = new Ledger()
   readonly #deduplicator: Deduplicator
+  readonly #rejects: RejectWriter
+  readonly #progress: SourceProgress
   readonly #firstEpoch: number
-  /** The oldest event time that each partition can still yield. */
-  readonly #lowWatermarks = new Map<string, number>()
-  /** Partitions that this run has read from. */
-  readonly #seen = new Set<string>()
   #epoch: OpenEpoch | undefined
   #end: End | undefined
-  /** The batch before was a chunk, and not the last one. */
-  #isAfterPart = false
-  /** Of the replay whose chunks are coming. */
-  #duplicateParts = 0
   #tally = emptyTally()
   #epochs = 0
-  /** The last of the operations, which run one behind the other. */
-  #turn: Promise<unknown> = Promise.resolve()
-  /** Set by the first failure: nothing is committed behind it. */
-  #failure: Error | undefined
-  #totals: CommitTotals | undefined
-  /** Somebody will hear of a failure. A store may refuse what was recovered before that. */
+  #totals: ReturnType<Commit['totals']> | undefined
+  /** The stream is in use and can report a failure. Publishing of recovered objects may fail before. */
   #isAttached = false
   #isClosing = false
 
-  constructor(parts: Parts) {
-    const { options, files, state, index, targets } = parts
+  constructor(parts: CommitParts) {
+    const { options, files, state, index, localRejects, targets, now } = parts
+    const { note, replay, stopping } = options
     this.#parts = parts
-    this.#now = options.now ?? Date.now
-    this.#deduplicator = new Deduplicator(index)
     this.#firstEpoch = state.nextEpoch
     this.hashKey = state.hashKey
-    for (const { partition, lowWatermark } of state.partitions()) {
-      if (lowWatermark !== undefined) this.#lowWatermarks.set(partition, lowWatermark)
-    }
-    this.#writable = this.#createWritable()
-    this.#publisher = new Publisher({
-      folder: outboxFolder(options),
-      files,
-      state,
-      sinks: targets,
-      now: this.#now,
-      note: options.note,
-      failed: (error) => this.#fail(error),
+    this.#deduplicator = new Deduplicator(index, { marksRejects: replay === undefined })
+    this.#progress = new SourceProgress(state.partitions())
+    this.#rejects = new RejectWriter(localRejects, options)
+    const failed = (error: Error): void => this.#fail(error)
+    const folder = outboxFolder(options.folder)
+    const publisher = new Publisher({ folder, files, state, sinks: targets, now, note, failed })
+    this.#publisher = publisher
+    this.#space = new OutboxSpace({
+      ...options,
+      bytes: (role) => publisher.bytes(role) + (this.#epoch?.files.bytes(role) ?? 0),
+      changed: () => publisher.changed(stopping),
     })
+    this.#writable = this.#createWritable()
   }
 
   async recover(): Promise<void> {
@@ -212,24 +102,20 @@ class ObjectCommit implements Commit {
   }
 
   localRejects(): readonly LocalRejectsRow[] {
-    return this.#parts.kept.rows
+    return this.#parts.localRejects.rows
   }
 
   writable(): Writable {
     this.#isAttached = true
-    // A stream that is destroyed already cannot be piped to: it fails when it has been.
-    if (this.#failure) setImmediate(() => this.#writable.destroy(this.#failure))
+    // A destroyed stream cannot be piped to: destroy it after the caller has done so.
+    const { failure } = this.#queue
+    if (failure) setImmediate(() => this.#writable.destroy(failure))
     return this.#writable
   }
 
-  totals(): CommitTotals {
+  totals(): ReturnType<Commit['totals']> {
     if (this.#totals) return this.#totals
-    const { state } = this.#parts
-    const isOurs = (row: { epoch: number; role: Role }): boolean => row.epoch >= this.#firstEpoch && row.role === 'sink'
-    const objects = [...state.history(this.#firstEpoch), ...state.objects()]
-      .filter(isOurs)
-      .toSorted((a, b) => a.epoch - b.epoch || a.part - b.part)
-      .map(({ key, records, bytes, sha256 }) => ({ key, records, bytes, sha256 }))
+    const objects = this.#parts.state.sinkObjects(this.#firstEpoch)
     const bytesOut = objects.reduce((sum, { bytes }) => sum + bytes, 0)
     return { ...this.#tally, bytesOut, epochs: this.#epochs, objects }
   }
@@ -237,12 +123,12 @@ class ObjectCommit implements Commit {
   async close(): Promise<void> {
     if (this.#isClosing) return
     this.#isClosing = true
-    this.#failure ??= new SluiceError('INTERNAL', 'the commit is closed')
-    clearTimeout(this.#epoch?.timer)
+    this.#queue.fail(new SluiceError('INTERNAL', 'the commit is closed'))
+    this.#epoch?.stopTimer()
     await this.#publisher.stop()
-    await this.#turn
+    await this.#queue.idle()
     await this.#epoch?.files.abandon()
-    await this.#parts.kept.abandon()
+    await this.#parts.localRejects.abandon()
     this.#totals = this.totals()
     this.#writable.destroy()
     const { state, targets } = this.#parts
@@ -255,253 +141,101 @@ class ObjectCommit implements Commit {
       objectMode: true,
       highWaterMark: 1,
       write: (batch: Batch, _encoding, done) =>
-        void answer(
-          this.#exclusive(() => this.#write(batch)),
+        void reply(
+          this.#queue.run(() => this.#write(batch)),
           done,
         ),
-      final: (done) => void answer(this.#finish(), done),
+      final: (done) => void reply(this.#finish(), done),
       destroy: (error, done) => {
-        // A write that waits for space, and what is being published, must not hold a run that is given up.
-        if (error) this.#failure ??= error
-        void answer(this.#publisher.stop(), () => done(error))
+        // A write that waits for space and uploads that are under way must not delay the end of a failed run.
+        if (error) this.#queue.fail(error)
+        void reply(this.#publisher.stop(), () => done(error))
       },
     })
   }
 
-  /** A failure is final: what is on the disk can only be known again by a recovery. */
-  #exclusive(operation: () => Promise<void>): Promise<void> {
-    const result = this.#runBehind(this.#turn, operation)
-    this.#turn = result.catch(() => undefined)
-    return result
-  }
-
-  async #runBehind(turn: Promise<unknown>, operation: () => Promise<void>): Promise<void> {
-    await turn
-    if (this.#failure) throw this.#failure
-    try {
-      await operation()
-    } catch (error) {
-      const failure = asSluiceError(error, 'INTERNAL', 'the commit failed')
-      if (failure.code === 'DISK_FULL') await this.#makeSpace()
-      this.#failure ??= failure
-      throw error
-    }
-  }
-
-  /** What is published takes no more space. A run that gave up at once would leave the next one as full a disk. */
-  async #makeSpace(): Promise<void> {
-    const { patience = PATIENCE, stopping } = this.#parts.options
-    await Promise.allSettled([this.#publisher.drain(patience, { hurry: stopping?.aborted === true, stopping })])
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error
-    if (this.#isAttached && !this.#isClosing) this.#writable.destroy(error)
-  }
-
   async #write(batch: Batch): Promise<void> {
-    if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch came behind the source's end")
+    if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch arrived after the source's end")
     this.#ledger.enter(batch)
-    const epoch = (this.#epoch ??= this.#openEpoch())
+    const epoch = (this.#epoch ??= openEpoch(this.#parts, (overdue) => this.#commitOverdue(overdue)))
     const result = await this.#deduplicator.deduplicate(batch)
     this.#ledger.add(batch, result)
     await epoch.files.append('sink', batch, result.written)
-    await this.#keepRejects(epoch, batch, result.rejects)
-    this.#forgetReplayed(batch, result.duplicate)
-    this.#isAfterPart = batch.continues
-    this.#keepProgress(epoch, batch)
+    await this.#rejects.write(epoch, batch, result)
+    if (!this.#parts.options.replay) this.#progress.add(batch)
     if (this.#parts.options.releasesBatches === true) batch.release()
     this.#end = batch.end
     if (this.#ledger.isInside) return
-    if (this.#end || epoch.files.isFull || this.#parts.kept.isFull || epoch.isOverdue || this.#fullTarget())
-      await this.#commit(epoch)
-    await this.#waitForSpace()
+    if (this.#end || epoch.isDue || this.#parts.localRejects.isFull || this.#space.isFull) await this.#commit(epoch)
+    if (!this.#end) await this.#space.wait(() => this.#queue.throwIfFailed())
   }
 
-  async #finish(): Promise<void> {
-    await this.#turn
-    if (this.#failure) throw this.#failure
-    if (!this.#end)
-      throw new SluiceError('LEDGER_MISMATCH', "the stream ended without the source's end: a stage returned early")
-    const { patience = PATIENCE, stopping } = this.#parts.options
-    await this.#publisher.drain(patience, { hurry: this.#end.kind === 'interrupted', stopping })
-    if (this.#failure) throw this.#failure
-  }
-
-  #openEpoch(): OpenEpoch {
-    const { options, files, state, targets } = this.#parts
-    const number = state.nextEpoch
-    const openedAt = this.#now()
-    const outbox = {
-      folder: outboxFolder(options),
-      files,
-      pipeline: options.pipeline,
-      generation: state.generation,
-      targets,
-      bufferBytes: options.bufferBytes ?? BUFFER_BYTES,
-    }
-    const epoch: OpenEpoch = {
-      number,
-      files: new OutboxEpoch(outbox, number, openedAt),
-      partitions: new Map(),
-      isOverdue: false,
-      timer: undefined,
-    }
-    this.#commitWhenOld(epoch)
-    return epoch
-  }
-
-  #commitWhenOld(epoch: OpenEpoch): void {
-    const { targets } = this.#parts
-    const maxAge = Math.min(...targets.map(({ roll }) => roll.maxAge), LONGEST_TIMER)
-    epoch.timer = setTimeout(() => {
-      epoch.isOverdue = true
-      this.#exclusive(async () => {
-        if (this.#epoch === epoch && !this.#ledger.isInside) await this.#commit(epoch)
-      }).catch((error: Error) => this.#fail(error))
-    }, maxAge)
-  }
-
-  async #keepRejects(epoch: OpenEpoch, batch: Batch, rejects: readonly Reject[]): Promise<void> {
-    const { options, kept } = this.#parts
-    const isPiece = batch.continues || this.#isAfterPart
-    for (const reject of rejects) {
-      const id = { epoch: epoch.number, at: kept.count }
-      const line = rejectLine(batch, reject, { id, unparsed: options.unparsed ?? 'digest', isPiece })
-      await kept.append(epoch.number, line)
-      if (options.rejects) await epoch.files.appendReject(batch, reject.record, line)
-    }
-  }
-
-  /**
-   * What is a copy of a written record is done with. A part may be taken for one where its sibling has the same key: then it is neither
-   * written nor forgotten.
-   */
-  #forgetReplayed({ replay, continues }: Batch, duplicates: number): void {
-    if (!replay) return
-    this.#duplicateParts += replay.part ? duplicates : 0
-    if (continues) return
-    if (this.#duplicateParts === 0) this.#parts.kept.forget(replay.id)
-    else
-      this.#parts.options.note('a reject stays: its key is taken, perhaps by a part of the same record', {
-        id: formatRejectId(replay.id),
-      })
-    this.#duplicateParts = 0
-  }
-
-  #keepProgress(epoch: OpenEpoch, { partition, position, lowWatermark, tallies, replay }: Batch): void {
-    if (!replay && (tallies.read > 0 || position !== undefined)) this.#seen.add(partition)
-    // A low watermark without a position would not hold: the next run reads again from the position before it.
-    if (position === undefined) return
-    epoch.partitions.set(partition, {
-      ...epoch.partitions.get(partition),
-      partition,
-      position,
-      ...(lowWatermark !== undefined && { lowWatermark }),
-    })
-  }
-
-  /** One at a time, in the order that the promise rests on: no step begins before the one above it is durable. */
+  /** Makes an epoch durable, in the order of the comment at the top: each step needs the previous one on the disk. */
   async #commit(epoch: OpenEpoch): Promise<void> {
-    clearTimeout(epoch.timer)
-    const { options, files, state, index, kept } = this.#parts
+    epoch.stopTimer()
+    const { options, files, state, index, localRejects } = this.#parts
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()
-    const rejectsChange = await kept.finish()
-    const partitions = [...epoch.partitions.values()]
-    for (const { partition, lowWatermark } of partitions)
-      if (lowWatermark !== undefined) this.#lowWatermarks.set(partition, lowWatermark)
-    const oldest = this.#oldestInstant()
-    const claims = (await index?.write({ keep: oldest === -Infinity })) ?? { rows: [], created: false }
-    if (objects.length > 0) await files.fsyncFolder(outboxFolder(options))
+    const rejectsChange = await localRejects.finish()
+    const partitions = this.#progress.endEpoch()
+    const oldest = this.#progress.oldestEventTime()
+    const dedup = (await index?.write({ permanent: oldest === -Infinity })) ?? { rows: [], created: false }
+    if (objects.length > 0) await files.fsyncFolder(outboxFolder(options.folder))
     if (rejectsChange.created) await files.fsyncFolder(rejectsFolder(options.folder))
-    if (claims.created) await files.fsyncFolder(join(options.folder, 'dedup'))
+    if (dedup.created) await files.fsyncFolder(dedupFolder(options.folder))
 
     if (partitions.length > 0 || tally.read + tally.added > 0) {
       const expired = index?.expired(oldest) ?? []
-      const change = { epoch: epoch.number, partitions, objects, dedupBuckets: claims.rows, expired, tally }
+      const change = { epoch: epoch.number, partitions, objects, dedupBuckets: dedup.rows, expired, tally }
       await state.commit({ ...change, localRejects: rejectsChange })
       this.#epochs++
-      await kept.committed(rejectsChange)
-      if (rejectsChange.evicted > 0) options.note(LET_GO, { records: rejectsChange.evicted })
-      await index?.committed(claims.rows, expired)
+      await localRejects.committed(rejectsChange)
+      if (rejectsChange.evicted > 0) options.note(EVICTED, { records: rejectsChange.evicted })
+      await index?.committed(dedup.rows, expired)
     }
     this.#epoch = undefined
     this.#tally = addTally(this.#tally, tally)
     this.#publisher.add(objects)
   }
 
-  /** Partitions of this run that never tell their progress keep everything; so does a state that knows none. */
-  #oldestInstant(): number {
-    for (const partition of this.#seen) if (!this.#lowWatermarks.has(partition)) return -Infinity
-    return this.#lowWatermarks.size === 0
-      ? -Infinity
-      : [...this.#lowWatermarks.values()].reduce((a, b) => Math.min(a, b))
+  #commitOverdue(epoch: OpenEpoch): void {
+    this.#queue
+      .run(async () => {
+        if (this.#epoch === epoch && !this.#ledger.isInside) await this.#commit(epoch)
+      })
+      .catch((error: Error) => this.#fail(error))
   }
 
-  #fullTarget(): ObjectTarget | undefined {
-    const { sink, rejects = sink } = this.#parts.options
-    if (this.#outboxBytes('sink') >= sink.outbox.maxBytes) return sink
-    return this.#outboxBytes('rejects') >= rejects.outbox.maxBytes ? rejects : undefined
+  async #finish(): Promise<void> {
+    await this.#queue.idle()
+    this.#queue.throwIfFailed()
+    if (!this.#end)
+      throw new SluiceError('LEDGER_MISMATCH', "the stream ended without the source's end: a stage returned early")
+    await this.#drain(this.#end.kind === 'interrupted')
+    this.#queue.throwIfFailed()
   }
 
-  #outboxBytes(role: Role): number {
-    return this.#publisher.bytes(role) + (this.#epoch?.files.bytes(role) ?? 0)
+  #drain(isInterrupted: boolean): Promise<void> {
+    const { drainTimeouts = DRAIN_TIMEOUTS, stopping } = this.#parts.options
+    return this.#publisher.drain(drainTimeouts, { isInterrupted, stopping })
   }
 
-  async #waitForSpace(): Promise<void> {
-    const { note, stopping } = this.#parts.options
-    const full = this.#fullTarget()
-    if (!full || this.#end || stopping?.aborted) return
-    note('the outbox is full; reading stops until the store takes objects again', {
-      stage: full.stage,
-      maxBytes: full.outbox.maxBytes,
-    })
-    while (this.#fullTarget()) {
-      if (this.#failure) throw this.#failure
-      if (stopping?.aborted) return
-      await this.#publisher.changed(stopping)
-    }
-    note('the outbox has space again', { stage: full.stage })
+  /** Published files free their space. If the run gave up at once, the next run would find the disk just as full. */
+  async #publishIfDiskIsFull({ code }: SluiceError): Promise<void> {
+    if (code === 'DISK_FULL') await Promise.allSettled([this.#drain(this.#parts.options.stopping?.aborted === true)])
+  }
+
+  #fail(error: Error): void {
+    this.#queue.fail(error)
+    if (this.#isAttached && !this.#isClosing) this.#writable.destroy(error)
   }
 }
 
-async function answer(operation: Promise<void>, done: (error?: Error | null) => void): Promise<void> {
+const DRAIN_TIMEOUTS = { done: 120_000, interrupted: 20_000 }
+const EVICTED = 'the oldest local rejects were deleted: their budget (`local`) is used up'
+
+async function reply(operation: Promise<void>, done: (error?: Error | null) => void): Promise<void> {
   const [result] = await Promise.allSettled([operation])
   if (result.status === 'fulfilled') done()
   else done(asSluiceError(result.reason, 'INTERNAL', 'the commit failed'))
-}
-
-interface OpenEpoch {
-  readonly number: number
-  readonly files: OutboxEpoch
-  readonly partitions: Map<string, PartitionRow>
-  /** Older than it may become, in the middle of a batch. */
-  isOverdue: boolean
-  timer: NodeJS.Timeout | undefined
-}
-
-const PATIENCE = { done: 120_000, interrupted: 20_000 }
-const BUFFER_BYTES = 32 << 20
-const LET_GO = 'the oldest local rejects were deleted: there is no more space for them'
-
-/** What setTimeout takes, about 24 days. */
-const LONGEST_TIMER = 2 ** 31 - 1
-
-function outboxFolder({ folder }: CommitOptions): string {
-  return join(folder, 'outbox')
-}
-
-function outboxTargets(options: CommitOptions): OutboxTarget[] {
-  const { pipeline, paths, sink } = options
-  const compile = (role: Role, target: ObjectTarget): OutboxTarget => ({
-    role,
-    type: target.type,
-    sink: target.sink,
-    key: compileKeyTemplate(parseKeyTemplate(target.key), { pipeline, paths }),
-    compression: target.compression,
-    ...(target.compressionLevel !== undefined && { compressionLevel: target.compressionLevel }),
-    roll: target.roll,
-  })
-  return [compile('sink', sink), ...(options.rejects ? [compile('rejects', options.rejects)] : [])]
 }

@@ -5,12 +5,13 @@ import { addTally, count, emptyTally, sum } from './tally.ts'
 import type { Tally } from './tally.ts'
 
 /**
- * Double entry for records: what came in at the source's door must have gone out under exactly one name. Batches of a partition must
- * come without gaps; the chunks of a batch that was split have its number and come one behind the other.
+ * Double-entry accounting of records: every record that was read or added must have exactly one outcome.
+ * Batches of a source partition must arrive without gaps. The chunks of a split batch share its number and
+ * must be consecutive.
  */
 export class Ledger {
   readonly #next = new Map<string, number>()
-  /** The batch of which chunks are still to come. */
+  /** The split batch whose next chunk is due. */
   #open: { partition: string; number: number } | undefined
   #tally = emptyTally()
 
@@ -19,14 +20,17 @@ export class Ledger {
     return this.#open !== undefined
   }
 
-  /** The batch with the source's end has no number of its own. @throws SluiceError LEDGER_MISMATCH for a batch that is missing, comes twice or comes between another's chunks. */
+  /**
+   * Checks the order of batches. The batch with the source's end has no number.
+   * @throws SluiceError LEDGER_MISMATCH if a batch is missing, repeated or between the chunks of another batch.
+   */
   enter({ partition, number, continues, end }: Batch): void {
     if (end && !this.#open) return
     const expected = this.#open?.number ?? this.#next.get(partition) ?? 0
     if (number !== expected || (this.#open && this.#open.partition !== partition)) {
       throw new SluiceError(
         'LEDGER_MISMATCH',
-        `batch ${number} of partition ${JSON.stringify(partition)} came where ${expected} of ${JSON.stringify(this.#open?.partition ?? partition)} was due: a stage lost or repeated one`,
+        `batch ${number} of partition ${JSON.stringify(partition)} arrived, but ${expected} of ${JSON.stringify(this.#open?.partition ?? partition)} was due: a stage lost or repeated a batch`,
       )
     }
     this.#open = continues ? { partition, number } : undefined
@@ -47,7 +51,7 @@ export class Ledger {
     if (!this.isInside) check(tally)
   }
 
-  /** What the epoch did; another one begins. */
+  /** Ends the epoch and returns its tally. @throws SluiceError LEDGER_MISMATCH if records are unaccounted for. */
   close(): Tally {
     check(this.#tally)
     const tally = addTally(this.#tally, emptyTally())
@@ -62,6 +66,6 @@ function check(tally: Tally): void {
   if (read + added === written + dropped + duplicate + rejected) return
   throw new SluiceError(
     'LEDGER_MISMATCH',
-    `${read} read and ${added} added are not ${written} written, ${dropped} dropped, ${duplicate} duplicate and ${rejected} rejected; nothing of this epoch is committed`,
+    `some records are unaccounted for: ${read} read + ${added} added is not ${written} written + ${dropped} dropped + ${duplicate} duplicate + ${rejected} rejected; nothing of this epoch is committed`,
   )
 }

@@ -13,26 +13,26 @@ interface StreamDeliveryOptions {
   readonly note: Note
   /** See `CommitOptions`. */
   readonly releasesBatches: boolean
-  /** The sink is done with the bytes of a write when that resolves. */
+  /** The sink does not keep the bytes of a write after it has resolved, so the buffer can be reused. */
   readonly reusesOutput: boolean
 }
 
-/** More rejects than this are only counted. */
-const NOTED_REJECTS = 10
+/** Further rejects are counted, but not logged. */
+const LOGGED_REJECTS = 10
 
-/** For the lines of one batch: half a MiB, and what edits add. */
+/** The lines of one batch: half a MiB, and the bytes that edits add. */
 const OUTPUT_BYTES = 768 * 1024
 
 /**
- * Hands records to a sink that takes bytes as they come. Nothing is remembered: each run begins at the beginning, and de-duplication holds
- * within the run. Rejects are counted, the first few are told.
+ * The delivery to a stream sink, which has no state: each run starts at the beginning, and deduplication
+ * covers one run. Rejects are counted, and the first few are logged.
  */
 export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }: StreamDeliveryOptions): Delivery {
   const deduplicator = new Deduplicator(memoryDedupKeys())
   const ledger = new Ledger()
   const aborting = new AbortController()
   let bytesOut = 0
-  let noted = 0
+  let logged = 0
   let totals = emptyTally()
   let output: Buffer = Buffer.alloc(0)
   const allocate = (bytes: number): Buffer => {
@@ -46,7 +46,7 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
     const result = await deduplicator.deduplicate(batch)
     ledger.add(batch, result)
     for (const { code, stage, origin, line } of result.rejects) {
-      if (++noted <= NOTED_REJECTS) note('rejected', { code, stage, origin, line })
+      if (++logged <= LOGGED_REJECTS) note('rejected', { code, stage, origin, line })
     }
     if (result.written.length > 0) {
       const bytes = batch.assemble(result.written, allocate)

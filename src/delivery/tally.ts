@@ -1,17 +1,17 @@
-/** Where the records of a batch, an epoch or a run have gone. */
+/** Counts of the records of an epoch or a run, by outcome. */
 export interface Tally {
   read: number
   added: number
   written: number
   duplicate: number
-  /** Duplicates whose content is not that of the record that was written. */
+  /** Duplicates whose content differs from the record that was written. */
   duplicateDiffers: number
   rejected: number
   /** Dropped on purpose, by reason. */
   dropped: Counts
-  /** The rejected ones, by code. */
+  /** Rejected records by code. */
   rejects: Counts
-  /** The written ones that came after their time had been read, by how long after it they were first seen, see `lateness.ts`. */
+  /** Written records that arrived late, by delay; see `countLateArrivals`. */
   late: Counts
 }
 
@@ -55,13 +55,13 @@ export function sum(counts: Counts): number {
   return Object.values(counts).reduce((total, value) => total + value, 0)
 }
 
-/** Names are free text: `__proto__` is one like any other. */
+/** Without a prototype: names are free text, and `__proto__` is a valid name. */
 function emptyCounts(): Counts {
   const counts: Counts = Object.create(null)
   return counts
 }
 
-/** A tally that an earlier version has kept lacks what is counted since. */
+/** A tally that an earlier version stored may lack counts that were introduced later. */
 function addCounts(one: Counts | undefined, other: Counts): Counts {
   const all = emptyCounts()
   for (const counts of [one ?? {}, other]) for (const [name, value] of Object.entries(counts)) count(all, name, value)

@@ -50,24 +50,6 @@ export interface Reject {
   readonly digest?: string
 }
 
-/**
- * Identifies a stored reject: the epoch that stored it, and its number among the rejects of that
- * epoch, from 0.
- */
-export interface RejectId {
-  readonly epoch: number
-  readonly at: number
-}
-
-/** A reject that is being replayed. It is deleted when the result of the replay is committed. */
-export interface Replay {
-  readonly id: RejectId
-  /**
-   * The source record produced several records: one of the others may already own the dedup key.
-   */
-  readonly part: boolean
-}
-
 /** How a source ended. The last, empty batch of a run carries it. */
 export type End = { readonly kind: 'done' | 'interrupted' } | { readonly kind: 'failed'; readonly error: Error }
 
@@ -117,7 +99,6 @@ export interface BatchParts {
   readonly sourceBytes: number
   readonly lowWatermark: number | undefined
   readonly reread?: Reread | undefined
-  readonly replay?: Replay | undefined
   readonly paths: Paths
   readonly limits: ScanLimits
   /** Whole lines, each with its line feed. */
@@ -183,8 +164,6 @@ export class Batch {
   readonly lowWatermark: number | undefined
   /** Set if this time range has been read before, see `Chunk.reread`. */
   readonly reread: Reread | undefined
-  /** Set if the only record of this batch is a replayed reject. */
-  readonly replay: Replay | undefined
 
   readonly paths: Paths
   readonly limits: ScanLimits
@@ -212,7 +191,6 @@ export class Batch {
     this.sourceBytes = parts.sourceBytes
     this.lowWatermark = parts.lowWatermark
     this.reread = parts.reread
-    this.replay = parts.replay
     this.paths = parts.paths
     this.limits = parts.limits
     this.bytes = parts.bytes

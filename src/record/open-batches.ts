@@ -4,7 +4,7 @@ import { SluiceError } from '../errors.ts'
 import type { RejectCode } from '../errors.ts'
 import { LINE_FEED } from './json/ascii.ts'
 import { Batch, RecordState } from './batch.ts'
-import type { End, Reject, Replay } from './batch.ts'
+import type { End, Reject } from './batch.ts'
 import { writeJson } from './json/json-text.ts'
 import type { Paths } from './paths/path.ts'
 import { LineFault, scan } from './scan.ts'
@@ -24,8 +24,6 @@ export interface OpenOptions {
   readonly number: number
   readonly paths: Paths
   readonly limits: ScanLimits
-  /** Set if the chunk is the record of a replayed reject. */
-  readonly replay?: Replay
 }
 
 /**
@@ -35,7 +33,7 @@ export interface OpenOptions {
  * chunk's bytes without a copy.
  */
 export function openBatches(chunk: Chunk, options: OpenOptions): Batch[] {
-  const { partition, number, paths, limits, replay } = options
+  const { partition, number, paths, limits } = options
   const bytes = readBytes(chunk, limits)
   const name = chunk.origin?.name ?? ''
   let line = chunk.origin?.line ?? 1
@@ -59,7 +57,6 @@ export function openBatches(chunk: Chunk, options: OpenOptions): Batch[] {
       sourceBytes: last ? (chunk.sourceBytes ?? bytes.length) : 0,
       lowWatermark: last ? chunk.lowWatermark : undefined,
       reread: chunk.reread,
-      replay,
       paths,
       limits,
       bytes: bytes.subarray(at, end),

@@ -50,7 +50,6 @@ export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transf
       sourceBytes: last ? batch.sourceBytes : 0,
       lowWatermark: last ? batch.lowWatermark : undefined,
       reread: batch.reread,
-      replay: batch.replay,
       paths: batch.paths,
       limits: batch.limits,
       bytes,

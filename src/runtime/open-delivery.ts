@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { openCommit } from '../delivery/commit.ts'
+import { openCommit } from '../delivery/open-commit.ts'
 import type { objectFields } from '../fields/object-fields.ts'
-import type { ObjectTarget } from '../delivery/commit.ts'
+import type { CommitOptions, ObjectTarget } from '../delivery/commit-options.ts'
 import type { Config, ObjectSink, SinkDeclaration, StreamSink } from '../component.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
@@ -18,8 +18,8 @@ interface DeliveryOptions {
   readonly stateFolder: string
   readonly stopping: AbortSignal
   readonly note: Note
-  /** Local rejects may need more than their space: none may go before it was replayed. */
-  readonly isReplay?: boolean
+  /** Replaces options of the commit; ignored for a stream sink. */
+  readonly commit?: Partial<CommitOptions> | undefined
 }
 
 /**
@@ -39,12 +39,13 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     paths: options.paths,
     sink: targetOf(pipeline.sink, sink),
     rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
-    localRejectBytes: options.isReplay === true ? Infinity : pipeline.rejectOptions.local,
+    localRejectBytes: pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,
     dedup: dedup && { stage: dedup.stage, within: dedup.settings.within, memory: dedup.settings.memory },
     note: options.note,
     stopping: options.stopping,
     releasesBatches,
+    ...options.commit,
   })
 }
 

@@ -1,55 +1,84 @@
+/*
+ * `sluice rejects replay`: local rejects go through the stages again, as they are or corrected by hand.
+ *
+ * A replay is an ordinary run with another input (`run-input.ts`) and with a `Replay` object that this file
+ * shares with the commit. Each reject enters the stages at the stage that rejected it, in a batch number of
+ * its own, and is registered in the `Replay` under that number. The commit looks the number up and forgets
+ * the reject in the transaction that commits the records made from it. So batches, stages, the record engine
+ * and the rest of the runtime know nothing of a replay; the alternative, a reject id in every batch, made
+ * fourteen files carry it along.
+ *
+ * Two facts leave this file besides the `Replay`. Transforms get `isReplay` in their context, because the
+ * record of a reject is already redacted. Local rejects have no budget during a replay, because none may be
+ * deleted before it was replayed. After a `dedup` stage, a record keeps the dedup key that was found then.
+ */
 import { formatRejectId } from '../delivery/rejects/reject-id.ts'
 import { parseDedupKey, recordOf } from '../delivery/rejects/reject-line.ts'
-import type { LocalReject } from '../delivery/rejects/local-rejects-reader.ts'
 import { readRows } from '../delivery/rejects/local-rejects-reader.ts'
+import type { LocalReject } from '../delivery/rejects/local-rejects-reader.ts'
+import { Replay } from '../delivery/rejects/replay.ts'
+import type { ReplayedReject } from '../delivery/rejects/replay.ts'
 import type { LocalRejectsRow } from '../delivery/state/rows.ts'
+import { hasState, noState } from '../delivery/state/state-reader.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import type { Flow } from '../observe/progress.ts'
-import type { Batch, DedupKey, End, Replay } from '../record/batch.ts'
+import type { Batch, DedupKey, End } from '../record/batch.ts'
 import { INGEST_STAGE, endBatch, openBatches } from '../record/open-batches.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import { readCorrected } from './corrected-rejects.ts'
+import type { RunInput } from './run-input.ts'
 import { throughAll } from './transform-stages.ts'
 import type { Stage } from './transform-stages.ts'
 
-/** A reject that goes through stages again. */
-export interface Replayed {
-  readonly replay: Replay
-  /** The first of the stages that it goes through. */
+interface ReplayOptions {
+  readonly pipeline: CheckedPipeline
+  /** Files of corrected rejects. Without files, every reject is replayed as it is. */
+  readonly files: readonly string[] | undefined
+}
+
+/**
+ * The input of a run that replays local rejects. Everything is checked before the first record enters.
+ * Rejects that no longer exist are skipped: they were replayed before, or deleted.
+ * @throws SluiceError from `open`: USAGE for lines that are not corrected rejects, STATE_MISMATCH if the
+ * pipeline has changed too much, FILE_NOT_FOUND
+ */
+export function replayInput({ pipeline, files }: ReplayOptions): RunInput {
+  const replay = new Replay()
+  return {
+    commit: { replay, localRejectBytes: Infinity },
+    context: { isReplay: true },
+    check(stateFolder) {
+      if (!hasState(stateFolder)) throw noState(stateFolder)
+    },
+    async open({ stateFolder, delivery, stages, paths, flow, note, stop }) {
+      const rows = delivery.localRejects?.() ?? []
+      const options = { pipeline, folder: stateFolder, rows, note }
+      const rejects = files ? await planCorrected(options, files) : await planLocal(options)
+      const { limits } = pipeline
+      const batches = replayBatches({ rejects, replay, stages, paths, limits, note, stop, flow })
+      return { batches, stages: [], bytes: undefined }
+    },
+  }
+}
+
+/** The record of a reject, ready to enter a stage. */
+export interface Reentry extends ReplayedReject {
+  /** Number of the first stage that the record enters. */
   readonly from: number
-  /** What `dedup` found, where that stands before them. */
+  /** The dedup key of the record, if it passed `dedup` before. */
   readonly dedupKey?: DedupKey | undefined
   readonly origin: string
   readonly line: number
   readonly record: Buffer
 }
 
-interface PlanOptions {
-  readonly pipeline: CheckedPipeline
-  /** The pipeline's state folder, which is ours. */
-  readonly folder: string
-  readonly rows: readonly LocalRejectsRow[]
-  /** Of mended rejects. Without them all that are kept go as they are. */
-  readonly files: readonly string[] | undefined
-  readonly note: Note
-}
-
-/**
- * Looks at everything before the first record goes. Rejects that are not kept any more are passed
- * over: they were replayed before.
- * @throws SluiceError USAGE for lines that are no mended rejects, STATE_MISMATCH where the pipeline
- *   has changed too much, FILE_NOT_FOUND
- */
-export async function planReplay(options: PlanOptions): Promise<AsyncIterable<Replayed>> {
-  return options.files === undefined ? planLocal(options) : planCorrected(options, options.files)
-}
-
 interface BatchOptions {
-  readonly rejects: AsyncIterable<Replayed>
+  readonly rejects: AsyncIterable<Reentry>
+  readonly replay: Replay
   readonly stages: readonly Stage[]
   readonly paths: Paths
   readonly limits: ScanLimits
@@ -58,28 +87,26 @@ interface BatchOptions {
   readonly flow: Flow
 }
 
-/**
- * Each record in a batch of its own, as it comes out of the stages; the end travels behind the last
- * one.
- */
+/** Yields the batches that come out of the stages, one batch number per reject, then the batch with the end. */
 export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batch, void> {
-  const { rejects, stages, paths, limits, note, stop, flow } = options
+  const { rejects, replay, stages, paths, limits, note, stop, flow } = options
   let end: End = { kind: 'done' }
   let number = 0
   try {
-    for await (const { replay, from, dedupKey, origin, line, record } of rejects) {
+    for await (const { id, isPart, from, dedupKey, origin, line, record } of rejects) {
       if (stop.aborted) {
         end = { kind: 'interrupted' }
         break
       }
       const chunk = { bytes: record, origin: { name: origin, line } }
-      const [batch] = openBatches(chunk, { partition: PARTITION, number, paths, limits, replay })
+      const [batch] = openBatches(chunk, { partition: PARTITION, number, paths, limits })
       const [fault] = batch.rejects
       if (fault) {
-        // Nothing but its digest would be left of it.
-        note('a reject stays: it is beyond the limits', { id: formatRejectId(replay.id), code: fault.code })
+        // Rejected again as a line that does not parse, only its digest would remain.
+        note('a reject is not replayed: it exceeds the limits', { id: formatRejectId(id), code: fault.code })
         continue
       }
+      replay.register(number, { id, isPart })
       number++
       if (dedupKey) batch.digests = { keys: dedupKey.key, buckets: Int32Array.of(dedupKey.bucket) }
       flow.records++
@@ -92,111 +119,121 @@ export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batc
   yield endBatch(end, { paths, limits })
 }
 
-/** Not that of a source: those are named by its type and a colon. */
+/** Never the partition of a source: those have the source's type and a colon. */
 const PARTITION = 'rejects'
 
-async function planLocal({ pipeline, folder, rows, note }: PlanOptions): Promise<AsyncIterable<Replayed>> {
+interface PlanOptions {
+  readonly pipeline: CheckedPipeline
+  /** The pipeline's state folder, which this process owns. */
+  readonly folder: string
+  readonly rows: readonly LocalRejectsRow[]
+  readonly note: Note
+}
+
+async function planLocal({ pipeline, folder, rows, note }: PlanOptions): Promise<AsyncIterable<Reentry>> {
   const refusals = new Map<string, number>()
   let unparsed = 0
   for await (const reject of readRows(folder, rows)) {
-    const entry = entryOf(reject, pipeline)
+    const entry = findEntry(reject, pipeline)
     if (recordOf(reject.json) === undefined) unparsed++
     else if (typeof entry === 'string') refusals.set(entry, (refusals.get(entry) ?? 0) + 1)
   }
-  refuseAll(refusals)
-  if (unparsed > 0) note('rejects without a record stay: they need mending', { rejects: unparsed })
+  throwIfRefused(refusals)
+  if (unparsed > 0) note('rejects without a record are not replayed: they need corrections', { rejects: unparsed })
   return replayLocal(readRows(folder, rows), pipeline)
 }
 
-async function* replayLocal(rejects: AsyncIterable<LocalReject>, pipeline: CheckedPipeline): AsyncGenerator<Replayed> {
+async function* replayLocal(rejects: AsyncIterable<LocalReject>, pipeline: CheckedPipeline): AsyncGenerator<Reentry> {
   for await (const reject of rejects) {
     const record = recordOf(reject.json)
-    if (record !== undefined) yield replayed(reject, pipeline, Buffer.from(record))
+    if (record !== undefined) yield reentry(reject, pipeline, Buffer.from(record))
   }
 }
 
-async function planCorrected(options: PlanOptions, files: readonly string[]): Promise<AsyncIterable<Replayed>> {
+async function planCorrected(options: PlanOptions, files: readonly string[]): Promise<AsyncIterable<Reentry>> {
   const { pipeline, folder, rows } = options
   const problems: string[] = []
-  const wanted = new Map<string, string>()
-  const note = (place: string, why: string): void => void problems.push(`${place}: ${why}`)
-  for await (const { id, place } of readCorrected(files, pipeline.limits, note)) {
+  const places = new Map<string, string>()
+  const addProblem = (place: string, problem: string): void => void problems.push(`${place}: ${problem}`)
+  for await (const { id, place } of readCorrected(files, pipeline.limits, addProblem)) {
     const name = formatRejectId(id)
-    const before = wanted.get(name)
-    if (before !== undefined) note(place, `${name} stands in ${before}, too`)
-    wanted.set(name, place)
+    const earlier = places.get(name)
+    if (earlier !== undefined) addProblem(place, `${name} is also in ${earlier}`)
+    places.set(name, place)
   }
   if (problems.length > 0) throw notCorrected(problems)
 
-  const facts = new Map<string, LocalReject>()
+  const found = new Map<string, LocalReject>()
   const refusals = new Map<string, number>()
   for await (const reject of readRows(folder, rows)) {
     const name = formatRejectId(reject.id)
-    if (!wanted.has(name)) continue
-    const entry = entryOf(reject, pipeline)
+    if (!places.has(name)) continue
+    const entry = findEntry(reject, pipeline)
     if (typeof entry === 'string') refusals.set(entry, (refusals.get(entry) ?? 0) + 1)
-    facts.set(name, { ...reject, json: '' })
+    found.set(name, { ...reject, json: '' })
   }
-  refuseAll(refusals)
-  const gone = wanted.size - facts.size
-  if (gone > 0)
-    options.note('rejects are not there any more: replayed before, or deleted for want of space', { rejects: gone })
-  return replayCorrected(files, pipeline, facts)
+  throwIfRefused(refusals)
+  const missing = places.size - found.size
+  if (missing > 0) {
+    options.note('rejects no longer exist: they were replayed before, or deleted to stay in the budget', {
+      rejects: missing,
+    })
+  }
+  return replayCorrected(files, pipeline, found)
 }
 
 async function* replayCorrected(
   files: readonly string[],
   pipeline: CheckedPipeline,
-  facts: Map<string, LocalReject>,
-): AsyncGenerator<Replayed> {
-  for await (const { id, record } of readCorrected(files, pipeline.limits, refuse)) {
-    const reject = facts.get(formatRejectId(id))
-    // Once: the file may have changed since it was looked at.
-    facts.delete(formatRejectId(id))
-    if (reject) yield replayed(reject, pipeline, record)
+  found: Map<string, LocalReject>,
+): AsyncGenerator<Reentry> {
+  for await (const { id, record } of readCorrected(files, pipeline.limits, throwProblem)) {
+    const reject = found.get(formatRejectId(id))
+    // Once, even if the file has changed since it was checked.
+    found.delete(formatRejectId(id))
+    if (reject) yield reentry(reject, pipeline, record)
   }
 }
 
-function refuse(place: string, why: string): never {
-  throw notCorrected([`${place}: ${why}`])
+function throwProblem(place: string, problem: string): never {
+  throw notCorrected([`${place}: ${problem}`])
 }
 
-function replayed(reject: LocalReject, pipeline: CheckedPipeline, record: Buffer): Replayed {
-  const entry = entryOf(reject, pipeline)
+function reentry(reject: LocalReject, pipeline: CheckedPipeline, record: Buffer): Reentry {
+  const entry = findEntry(reject, pipeline)
   if (typeof entry === 'string') throw new SluiceError('INTERNAL', entry)
   const { id, part = false, origin, line } = reject
-  return { replay: { id, part }, ...entry, origin, line, record }
+  return { id, isPart: part, ...entry, origin, line, record }
 }
 
-/** Where a reject goes back in, or why it cannot. */
-function entryOf(
+/** Where a reject enters the stages, or as text why it cannot. */
+function findEntry(
   { stage, dedupKey }: LocalReject,
   pipeline: CheckedPipeline,
-): Pick<Replayed, 'from' | 'dedupKey'> | string {
+): Pick<Reentry, 'from' | 'dedupKey'> | string {
   if (stage === INGEST_STAGE) return { from: 0 }
   const from = pipeline.transforms.findIndex((transform) => transform.stage === stage)
-  if (from < 0) return `the pipeline has no stage ${stage} any more`
+  if (from < 0) return `the pipeline no longer has a stage ${stage}`
   const dedup = findDedup(pipeline)
   if (!dedup || dedup.index >= from) return { from }
   const known = dedupKey === undefined ? undefined : parseDedupKey(dedupKey)
-  if (!known && dedup.settings.requiresKey) return `${dedup.stage} did not stand before ${stage} then`
+  if (!known && dedup.settings.requiresKey) return `${dedup.stage} was not before ${stage} then`
   return { from, dedupKey: known }
 }
 
-function refuseAll(refusals: ReadonlyMap<string, number>): void {
+function throwIfRefused(refusals: ReadonlyMap<string, number>): void {
   if (refusals.size === 0) return
   const all = [...refusals].map(([why, count]) => `${why} (${count} ${count === 1 ? 'reject' : 'rejects'})`)
-  throw new SluiceError('STATE_MISMATCH', `rejects cannot go back to where they were refused: ${all.join(', ')}`, {
-    hint: 'replay them with the stages as they were, or mend and name the others alone with --file; nothing was replayed',
+  throw new SluiceError('STATE_MISMATCH', `rejects cannot enter the stages again: ${all.join(', ')}`, {
+    hint: 'replay them with the earlier stages, or replay only the others with --file; nothing was replayed',
   })
 }
 
 function notCorrected(problems: readonly string[]): SluiceError {
-  const more = problems.length > SHOWN ? [`and ${problems.length - SHOWN} more`] : []
-  return new SluiceError('USAGE', 'these lines are no mended rejects; nothing was replayed', {
-    hint: [...problems.slice(0, SHOWN), ...more].join('\n  '),
+  const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : []
+  return new SluiceError('USAGE', 'some lines are not corrected rejects; nothing was replayed', {
+    hint: [...problems.slice(0, SHOWN_PROBLEMS), ...more].join('\n  '),
   })
 }
 
-/** Problems that are told one by one. */
-const SHOWN = 20
+const SHOWN_PROBLEMS = 20

@@ -1,7 +1,6 @@
 import { pipeline as streamPipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
 import { join } from 'node:path'
-import { hasState, noState } from '../delivery/state/state-reader.ts'
 import type { Source } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
@@ -11,8 +10,7 @@ import type { Report } from '../observe/report.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
 import { openDelivery } from './open-delivery.ts'
-import { type Delivery } from '../delivery/delivery.ts'
-import { planReplay, replayBatches } from './replay.ts'
+import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
 import { buildStages, through, type Stage } from './transform-stages.ts'
 
@@ -23,11 +21,8 @@ export interface RunOptions {
   readonly follow: boolean
   /** Put before the pipeline's own transforms; a backfill's time limits, for example. */
   readonly before?: (paths: Paths) => readonly Stage[]
-  /**
-   * In place of the source: kept rejects, or those of them that stand mended in files, in front of
-   * the stage that refused them.
-   */
-  readonly replay?: { readonly files: readonly string[] | undefined }
+  /** Where the batches come from. Default: the pipeline's source. */
+  readonly input?: RunInput
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
   readonly log: Log
@@ -46,10 +41,9 @@ export interface RunResult {
  *   the result.
  */
 export async function runPipeline(options: RunOptions): Promise<RunResult> {
-  const { pipeline, replay, log, stop } = options
-  const isReplay = replay !== undefined
-  const folder = join(options.stateFolder, pipeline.name)
-  if (isReplay && !hasState(folder)) throw noState(folder)
+  const { pipeline, log, stop, input = sourceInput(options) } = options
+  const stateFolder = join(options.stateFolder, pipeline.name)
+  input.check?.(stateFolder)
   const startedAt = new Date()
   const paths = new Paths()
   const flow: Flow = { records: 0, bytes: 0 }
@@ -60,7 +54,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     stateFolder: options.stateFolder,
     stopping: stop,
     note,
-    isReplay,
+    commit: input.commit,
   })
   let stages: Stage[] = []
   let end: End | undefined
@@ -68,14 +62,14 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   try {
     stages = [
       ...(options.before?.(paths) ?? []),
-      ...(await buildStages(pipeline, { paths, hashKey: delivery.hashKey, isReplay })),
+      ...(await buildStages(pipeline, { paths, hashKey: delivery.hashKey, context: input.context })),
     ]
-    const { batches, ahead, bytes } = await openInput(options, { folder, delivery, paths, flow, stages })
-    const hideProgress = showProgress(flow, log, bytes)
+    const opened = await input.open({ stateFolder, delivery, stages, paths, flow, note, stop })
+    const hideProgress = showProgress(flow, log, opened.bytes)
     try {
       await streamPipeline(
-        Readable.from(batches, { objectMode: true, highWaterMark: 1 }),
-        (input: AsyncIterable<Batch>) => throughStages(input, ahead, (seen) => (end = seen)),
+        Readable.from(opened.batches, { objectMode: true, highWaterMark: 1 }),
+        (batches: AsyncIterable<Batch>) => throughStages(batches, opened.stages, (seen) => (end = seen)),
         delivery.writable(),
       )
     } finally {
@@ -105,37 +99,18 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   return failure ? { report, error: failure } : { report }
 }
 
-interface Input {
-  readonly batches: AsyncIterable<Batch>
-  /** The stages that they have not been through. */
-  readonly ahead: readonly Stage[]
-  /** How much there is, where that is known. */
-  readonly bytes: number | undefined
-}
-
-interface InputParts {
-  readonly folder: string
-  readonly delivery: Delivery
-  readonly paths: Paths
-  readonly flow: Flow
-  readonly stages: readonly Stage[]
-}
-
-async function openInput(
-  { pipeline, replay, follow, stop, log: { note } }: RunOptions,
-  { folder, delivery, paths, flow, stages }: InputParts,
-): Promise<Input> {
-  const common = { paths, limits: pipeline.limits, note, stop, flow }
-  if (replay) {
-    const rows = delivery.localRejects?.() ?? []
-    const rejects = await planReplay({ pipeline, folder, rows, files: replay.files, note })
-    return { batches: replayBatches({ ...common, rejects, stages }), ahead: [], bytes: undefined }
-  }
-  const source = await createSource(pipeline)
-  const total = await source.total?.()
+function sourceInput({ pipeline, follow }: RunOptions): RunInput {
   const { type } = pipeline.source.declaration
-  const position = (partition: string) => delivery.position(partition)
-  return { batches: readBatches({ ...common, source, type, follow, position }), ahead: stages, bytes: total?.bytes }
+  return {
+    async open({ delivery, stages, paths, flow, note, stop }) {
+      const source = await createSource(pipeline)
+      const total = await source.total?.()
+      const position = (partition: string) => delivery.position(partition)
+      const limits = pipeline.limits
+      const batches = readBatches({ source, type, paths, limits, follow, position, note, stop, flow })
+      return { batches, stages, bytes: total?.bytes }
+    },
+  }
 }
 
 async function createSource(pipeline: CheckedPipeline): Promise<Source> {

@@ -1,4 +1,4 @@
-import type { DuplexTransform, FunctionTransform, Transform } from '../component.ts'
+import type { DuplexTransform, FunctionTransform, Transform, TransformContext } from '../component.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
@@ -20,8 +20,8 @@ interface BuildOptions {
   readonly paths: Paths
   /** Key of the digests; from the state, so that they mean the same in every run. */
   readonly hashKey: Buffer | undefined
-  /** The records have been through these transforms before. */
-  readonly isReplay?: boolean
+  /** Added to the context of every transform. */
+  readonly context?: Partial<TransformContext> | undefined
 }
 
 /**
@@ -30,7 +30,7 @@ interface BuildOptions {
  */
 export async function buildStages(
   pipeline: Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>,
-  { paths, hashKey, isReplay }: BuildOptions,
+  { paths, hashKey, context: added }: BuildOptions,
 ): Promise<Stage[]> {
   const stages: Stage[] = []
   const dedup = findDedup(pipeline)
@@ -42,7 +42,7 @@ export async function buildStages(
       paths,
       path: (text: string): Path => paths.add(text),
       ...(hashKey && { hashKey }),
-      ...(isReplay === true && { isReplay }),
+      ...added,
     }
     try {
       const transform = await declaration.create(config, context)

@@ -121,7 +121,7 @@ async function outlive(t: TestContext, fault: Fault, chunks: typeof SMALL): Prom
       compression: 'none' as const,
       roll: rollWith({ maxRecords: 10 }),
     }
-    const commit = await openEvents(t, { base, sink, patience: { done: 10_000, interrupted: 1000 } })
+    const commit = await openEvents(t, { base, sink, drainTimeouts: { done: 10_000, interrupted: 1000 } })
     try {
       const position = Number(commit.position() ?? 0)
       await stream({ commit, chunks: chunks.filter((chunk) => chunk.position > position) })

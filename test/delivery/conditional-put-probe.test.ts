@@ -55,7 +55,7 @@ describe('a store', () => {
     const base = await temporaryFolder(t)
     const server = await startStore(t, { ignoreConditions: true })
     assert.deepEqual(await run(t, { base, server }), [
-      'the store ignores If-None-Match: it replaces an object that is there when it is put again',
+      'the store ignores If-None-Match: a repeated put replaces the object',
     ])
     assert.deepEqual(putsOf(server), [1, 1, 1, 2])
     const [{ refusesOverwrite }] = await storesOf(base)

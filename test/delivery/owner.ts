@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { openCommit } from '../../src/delivery/commit.ts'
+import { openCommit } from '../../src/delivery/open-commit.ts'
 import { Paths } from '../../src/record/paths/path.ts'
 import { fileTarget, lines, stream } from './support.ts'
 

@@ -5,8 +5,9 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { TestContext } from 'node:test'
 import zlib from 'node:zlib'
-import { openCommit } from '../../src/delivery/commit.ts'
-import type { Commit, CommitOptions, ObjectTarget } from '../../src/delivery/commit.ts'
+import { openCommit } from '../../src/delivery/open-commit.ts'
+import type { CommitOptions, ObjectTarget } from '../../src/delivery/commit-options.ts'
+import type { Commit } from '../../src/delivery/delivery.ts'
 import type { Chunk } from '../../src/record/chunk.ts'
 import type { Batch, End } from '../../src/record/batch.ts'
 import { endBatch, openBatches } from '../../src/record/open-batches.ts'
@@ -50,7 +51,7 @@ export async function openEvents(test: TestContext, { base, sink, ...options }: 
     fingerprint: {},
     paths: new Paths(),
     note: () => undefined,
-    patience: { done: 2000, interrupted: 200 },
+    drainTimeouts: { done: 2000, interrupted: 200 },
     sink: await fileTarget(join(base, 'out'), sink),
     ...options,
   })

@@ -1,3 +1,28 @@
+/*
+ * The durable set of dedup keys.
+ *
+ * Records are deduplicated by the sink, in order of arrival: the first record of a key that is *written* owns
+ * the key (`deduplicate.ts`). A dropped or rejected record does not own a key, so the outcome does not depend
+ * on which copy came first, and no key is ever withdrawn. A rejected record leaves a mark of its own, so that
+ * reading an overlap again does not reject the record again.
+ *
+ * Entries have 16 bytes: 96 bits of key and 32 bits of content, which only serve to count duplicates whose
+ * content differs. They are kept in append-only files, the dedup buckets: one per day of event time
+ * (`d<day>`), and, for records without a usable time, one per day of source progress (`p<day>`, or `p` while
+ * nothing can expire). A record with a time is looked up in the bucket of its day only, a record without a
+ * time in every `p` bucket.
+ *
+ * In memory a bucket is a `DedupTable` of about 23 bytes a key. Keys of the open epoch exist in memory only;
+ * `write` appends them after the committed length of the file, and they are valid when the transaction has
+ * committed the new length and CRC-32. A bucket is loaded on first use. If the budget is exceeded, buckets
+ * that the open epoch has not used are unloaded, so a bucket is loaded at most once per epoch. If the buckets
+ * of the open epoch alone exceed it, the run stops with DEDUP_MEMORY: no key is ever forgotten silently.
+ *
+ * A bucket expires when the low watermark of every source partition has passed its end by more than
+ * `within`. The clock plays no part, so a collector that was down for a month still knows its records. A
+ * source without low watermarks (an archive) makes the buckets permanent: an interrupted backfill finds its
+ * own keys again, whatever has run in between.
+ */
 import { crc32 } from 'node:zlib'
 import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
@@ -16,17 +41,11 @@ export interface DedupIndexOptions {
   readonly stage: string
   /** Budget in bytes. */
   readonly memory: number
-  /** Milliseconds by which a claim outlives the oldest instant that can still be asked for; undefined: it stays for ever. */
+  /** Milliseconds that a key is kept after the low watermark of the sources has passed it. Undefined: for ever. */
   readonly within: number | undefined
 }
 
-/**
- * Who has claimed which key, in files of 16-byte entries: one for each day of event time (`d<day>`), and for records without a usable time one
- * for each day of the source's progress (`p<day>`; `p` while nothing can be forgotten), all of which are probed.
- *
- * Claims of the open epoch are in memory only, until `write` appends them behind the committed length. A bucket is loaded when it is first
- * asked for and leaves memory again, under pressure, when the open epoch has not asked for it: so a bucket is loaded at most once an epoch.
- */
+/** The dedup keys of a state folder. See the comment at the top. */
 export class DedupIndex implements DedupKeys {
   readonly #options: DedupIndexOptions
   readonly #buckets = new Map<string, Bucket>()
@@ -35,8 +54,8 @@ export class DedupIndex implements DedupKeys {
   #epoch = 0
 
   /**
-   * Cuts what a crash left behind the committed lengths, and deletes files that no row names.
-   * @throws SluiceError STATE_DAMAGED when a file is shorter than committed.
+   * Truncates files to their committed length, and deletes files that no row names: a crash left the rest.
+   * @throws SluiceError STATE_DAMAGED if a file is shorter than its committed length.
    */
   static async open(options: DedupIndexOptions): Promise<DedupIndex> {
     const { folder, files, rows } = options
@@ -45,13 +64,13 @@ export class DedupIndex implements DedupKeys {
     for (const name of await files.readdir(folder)) {
       if (!names.has(name)) await files.unlink(join(folder, name))
     }
-    for (const row of rows) await cutTail(join(folder, row.name), row, files)
+    for (const row of rows) await truncateToCommitted(join(folder, row.name), row, files)
     return new DedupIndex(options)
   }
 
   constructor(options: DedupIndexOptions) {
     this.#options = options
-    for (const row of options.rows) this.#keep(row)
+    for (const row of options.rows) this.#addBucket(row)
   }
 
   /** Memory in bytes. */
@@ -76,33 +95,34 @@ export class DedupIndex implements DedupKeys {
 
   add(entries: Uint32Array, at: number, day: number): number {
     const bucket = day === NO_DEDUP_BUCKET ? this.#progress : this.#days.get(day)
-    if (!bucket?.table) throw new SluiceError('INTERNAL', `the bucket of day ${day} was not prepared`)
+    if (!bucket?.table) throw new SluiceError('INTERNAL', `the dedup bucket of day ${day} was not prepared`)
     if (day === NO_DEDUP_BUCKET) {
-      const found = this.#findElsewhere(entries, at, bucket)
+      const found = this.#findInOtherProgressBuckets(entries, at, bucket)
       if (found !== Found.new) return found
     }
     return bucket.table.add(entries, at)
   }
 
   /**
-   * Appends the claims of the epoch and syncs them. They count when the rows returned are committed.
-   * `created` tells that the folder has new names. With `keep` they are never forgotten.
+   * Appends the keys of the open epoch to their files and syncs these. The keys are valid when the returned
+   * rows are committed. `created`: the folder has new names and must be synced first.
+   * @param permanent the buckets never expire.
    */
-  async write({ keep }: { keep: boolean }): Promise<{ rows: DedupBucketRow[]; created: boolean }> {
+  async write({ permanent }: { permanent: boolean }): Promise<{ rows: DedupBucketRow[]; created: boolean }> {
     const rows: DedupBucketRow[] = []
     let created = false
     for (const bucket of this.#buckets.values()) {
       if (!bucket.table || pendingOf(bucket) === 0) continue
       const row = await append(bucket.table, bucket.row, this.#options)
       created ||= bucket.row.length === 0
-      rows.push(keep ? { ...row, permanent: true } : row)
+      rows.push(permanent ? { ...row, permanent } : row)
     }
     return { rows, created }
   }
 
   /**
-   * Names of buckets that nothing can ask for any more, given the oldest event time that a partition can still yield; those with claims
-   * of the open epoch are not among them.
+   * Names of buckets that no record can need any more. A bucket with keys of the open epoch is not expired.
+   * @param oldest the oldest event time (milliseconds since 1970) that a source partition can still yield.
    */
   expired(oldest: number): string[] {
     const { within } = this.#options
@@ -112,7 +132,7 @@ export class DedupIndex implements DedupKeys {
       .map(({ row }) => row.name)
   }
 
-  /** To be called when the state has the rows of `write` and has dropped the expired ones. */
+  /** Call this when the transaction with the rows of `write` and without the expired rows is committed. */
   async committed(rows: readonly DedupBucketRow[], expired: readonly string[]): Promise<void> {
     for (const row of rows) {
       const bucket = this.#bucket(row.name)
@@ -136,7 +156,7 @@ export class DedupIndex implements DedupKeys {
     }
   }
 
-  #findElsewhere(entries: Uint32Array, at: number, except: Bucket): number {
+  #findInOtherProgressBuckets(entries: Uint32Array, at: number, except: Bucket): number {
     for (const bucket of this.#buckets.values()) {
       if (bucket === except || !bucket.row.name.startsWith('p') || !bucket.table) continue
       const found = bucket.table.has(entries, at)
@@ -146,18 +166,18 @@ export class DedupIndex implements DedupKeys {
   }
 
   #bucket(name: string): Bucket {
-    return this.#buckets.get(name) ?? this.#keep({ name, length: 0, crc: 0 })
+    return this.#buckets.get(name) ?? this.#addBucket({ name, length: 0, crc: 0 })
   }
 
-  #keep(row: DedupBucketRow): Bucket {
-    const bucket: Bucket = { row, table: undefined, touched: -1 }
+  #addBucket(row: DedupBucketRow): Bucket {
+    const bucket: Bucket = { row, table: undefined, lastUsed: -1 }
     this.#buckets.set(row.name, bucket)
     if (row.name.startsWith('d')) this.#days.set(dayOf(row.name), bucket)
     return bucket
   }
 
   async #load(bucket: Bucket): Promise<void> {
-    bucket.touched = this.#epoch
+    bucket.lastUsed = this.#epoch
     if (bucket.table) return
     const expected = bucket.row.length / ENTRY_BYTES
     const table = new DedupTable(expected)
@@ -166,41 +186,50 @@ export class DedupIndex implements DedupKeys {
     if (expected > 0) await fill(table, join(this.#options.folder, bucket.row.name), bucket.row, this.#options.files)
   }
 
-  /** @throws SluiceError DEDUP_MEMORY when the buckets of the open epoch alone are beyond the budget. */
+  /**
+   * Unloads buckets that the open epoch has not used, the least recently used first, until `more` bytes fit.
+   * @throws SluiceError DEDUP_MEMORY if the buckets of the open epoch alone exceed the budget.
+   */
   #makeRoom(more: number): void {
     const { memory, stage } = this.#options
     let bytes = this.bytes + more
     if (bytes <= memory) return
-    const idle = [...this.#buckets.values()].filter((bucket) => bucket.table && bucket.touched !== this.#epoch)
-    for (const bucket of idle.toSorted((a, b) => a.touched - b.touched)) {
+    const idle = [...this.#buckets.values()].filter((bucket) => bucket.table && bucket.lastUsed !== this.#epoch)
+    for (const bucket of idle.toSorted((a, b) => a.lastUsed - b.lastUsed)) {
       bytes -= bucket.table?.bytes ?? 0
       bucket.table = undefined
       if (bytes <= memory) return
     }
     throw new SluiceError(
       'DEDUP_MEMORY',
-      `the index of ${stage} needs ${mebibytes(bytes)} MiB and may use ${mebibytes(memory)}: raise \`memory\` of ${stage}, or shorten its \`within\`; what is committed is safe`,
+      `the dedup index of ${stage} needs ${mebibytes(bytes)} MiB, its limit is ${mebibytes(memory)} MiB: raise \`memory\` of ${stage}, or shorten its \`within\`; committed records are safe`,
     )
   }
 }
 
 interface Bucket {
   row: DedupBucketRow
-  /** Undefined while the bucket is not in memory. Behind the committed entries it has those of the open epoch. */
+  /** Undefined while the bucket is not loaded. Has the committed entries, then those of the open epoch. */
   table: DedupTable | undefined
-  /** The last epoch, counted from the start of the process, that asked for it. */
-  touched: number
+  /** The last epoch that used the bucket, counted from the start of the process; -1: none. */
+  lastUsed: number
 }
 
-/** Of a bucket that is loaded. */
-const CHUNK = 8 << 20
+/** Bytes of one read while a bucket is loaded. */
+const READ_BYTES = 8 << 20
+/** Bytes of one write, if there are as many. */
 const WRITE_BYTES = 1 << 20
+
+/** The dedup index in a pipeline's state folder. */
+export function dedupFolder(folder: string): string {
+  return join(folder, 'dedup')
+}
 
 function dayOf(name: string): number {
   return Number(name.slice(1))
 }
 
-/** The first instant behind the bucket; never for the bucket of records without a time. */
+/** End of the bucket, exclusive, in milliseconds since 1970. The bucket `p` has no end. */
 function endOf(name: string): number {
   return name === 'p' ? Infinity : (dayOf(name) + 1) * DAY
 }
@@ -214,7 +243,7 @@ function pendingOf({ table, row }: Bucket): number {
   return table === undefined ? 0 : table.count - row.length / ENTRY_BYTES
 }
 
-/** Appends what is not committed yet. Returns the row that commits it. */
+/** Appends the entries of the open epoch. Returns the row that commits them. */
 async function append(
   table: DedupTable,
   row: DedupBucketRow,
@@ -223,7 +252,7 @@ async function append(
   let { length, crc } = row
   const file = await files.open(join(folder, row.name), length === 0 ? 'wx' : 'r+')
   try {
-    for (const bytes of inChunks(table.pending())) {
+    for (const bytes of combine(table.pending())) {
       await file.write(bytes, length)
       length += bytes.length
       crc = crc32(bytes, crc)
@@ -235,28 +264,28 @@ async function append(
   return { ...row, length, crc }
 }
 
-/** Many small chunks as few large ones. */
-function* inChunks(chunks: Iterable<Uint32Array>): Generator<Buffer, void> {
-  let chunk: Buffer[] = []
+/** Combines many small parts into a few large ones. */
+function* combine(parts: Iterable<Uint32Array>): Generator<Buffer, void> {
+  let waiting: Buffer[] = []
   let length = 0
-  for (const { buffer, byteOffset, byteLength } of chunks) {
-    chunk.push(Buffer.from(buffer, byteOffset, byteLength))
+  for (const { buffer, byteOffset, byteLength } of parts) {
+    waiting.push(Buffer.from(buffer, byteOffset, byteLength))
     length += byteLength
     if (length < WRITE_BYTES) continue
-    yield Buffer.concat(chunk)
-    chunk = []
+    yield Buffer.concat(waiting)
+    waiting = []
     length = 0
   }
-  if (length > 0) yield Buffer.concat(chunk)
+  if (length > 0) yield Buffer.concat(waiting)
 }
 
-async function cutTail(path: string, row: DedupBucketRow, files: Files): Promise<void> {
+async function truncateToCommitted(path: string, row: DedupBucketRow, files: Files): Promise<void> {
   const size = await files.size(path)
   if (size === row.length) return
   if (size === undefined || size < row.length) {
     throw new SluiceError(
       'STATE_DAMAGED',
-      `${path} has ${size ?? 'no'} bytes of the ${row.length} that are committed: restore the state folder as a whole, or move it away to start anew`,
+      `${path} has ${size ?? 'no'} bytes, ${row.length} are committed: restore the whole state folder, or move it away to start over`,
     )
   }
   const file = await files.open(path, 'r+')
@@ -269,11 +298,11 @@ async function cutTail(path: string, row: DedupBucketRow, files: Files): Promise
 
 async function fill(table: DedupTable, path: string, row: DedupBucketRow, files: Files): Promise<void> {
   const file = await files.open(path, 'r')
-  const words = new Uint32Array(Math.min(CHUNK, row.length) / 4)
+  const words = new Uint32Array(Math.min(READ_BYTES, row.length) / 4)
   let crc = 0
   try {
     for (let position = 0; position < row.length;) {
-      const bytes = new Uint8Array(words.buffer, 0, Math.min(CHUNK, row.length - position))
+      const bytes = new Uint8Array(words.buffer, 0, Math.min(READ_BYTES, row.length - position))
       const read = await file.read(bytes, position)
       if (read < bytes.length) break
       crc = crc32(bytes, crc)
@@ -286,7 +315,7 @@ async function fill(table: DedupTable, path: string, row: DedupBucketRow, files:
   if (crc !== row.crc) {
     throw new SluiceError(
       'STATE_DAMAGED',
-      `${path} does not have the checksum that is committed: restore the state folder as a whole, or move it away to start anew`,
+      `${path} does not have its committed checksum: restore the whole state folder, or move it away to start over`,
     )
   }
 }

@@ -1,28 +1,29 @@
-/** 96 bits of key and 32 of content. */
+/** An entry has 96 bits of key and 32 bits of content. */
 export const ENTRY_WORDS = 4
 export const ENTRY_BYTES = 16
 
 export const Found = { new: 0, same: 1, differs: 2 } as const
 
 /**
- * A set of entries in memory, by key: the entries as they come, and an index by open addressing over them, about 23 bytes a key together. Both are cut
- * into 64 segments by the key, which double one at a time, so that growing takes little memory at once. Keys are hashes already.
+ * A set of entries in memory, by key: the entries in order of arrival, and an open-addressing index over
+ * them. Both take about 23 bytes a key together. Both are divided by key into 64 segments, which double one
+ * at a time, so that growing needs little extra memory. Keys must be hashes.
  *
- * A slot of the index is 0 when it is free, else the number of an entry, counted from 1, with as many bits of its key above it as there is room for: so
- * an entry is hardly ever read that is not the one that is looked for.
+ * A slot of the index is 0 if it is free. Otherwise its low bits are the number of an entry, from 1, and its
+ * high bits are bits of the key. So a lookup hardly ever reads an entry of another key.
  */
 export class DedupTable {
-  /** The memory of the entries, in pages of `PAGE`. Segments take blocks of it as they need them. */
+  /** The memory of the entries, in pages of `PAGE` entries. Segments take blocks of it. */
   readonly #pages: Uint32Array[] = []
   #blocks = 0
   #count = 0
-  /** Bits of a slot that are for a number. */
+  /** Bits of a slot that hold the number of an entry. */
   #numberBits = 12
   #largest = 2 ** 12 - 1
   readonly #segments: readonly Segment[] = []
   #slots = 0
 
-  /** @param expected number of entries that will come soon. */
+  /** @param expected number of entries that will be added soon. */
   constructor(expected = 0) {
     while (this.#largest < expected + SEGMENTS * BLOCK && this.#numberBits < MAX_NUMBER_BITS) this.#widenNumbers()
     this.#segments = Array.from({ length: SEGMENTS }, (_, segment) => {
@@ -44,8 +45,8 @@ export class DedupTable {
   }
 
   /**
-   * Brings the place of an entry into the processor's cache. For many entries in a row that is faster than adding them at once: their reads do not
-   * wait for each other.
+   * Loads the slot of an entry into the CPU cache. Prefetching many entries before adding them is faster,
+   * because their memory reads overlap.
    */
   prefetch(entries: Uint32Array, at: number): void {
     const { slots } = this.#segments[segmentOf(entries, at)]
@@ -57,7 +58,7 @@ export class DedupTable {
     return this.#describe(slots[this.#findSlot(slots, entries, at)], entries, at)
   }
 
-  /** Adds the entry unless its key is there: then what is there stays. */
+  /** Adds the entry if its key is new. Never replaces an entry. */
   add(entries: Uint32Array, at: number): number {
     const segment = this.#segments[segmentOf(entries, at)]
     const slot = this.#findSlot(segment.slots, entries, at)
@@ -67,8 +68,8 @@ export class DedupTable {
   }
 
   /**
-   * Adds entries whose keys are new, and differ. They are committed.
-   * @param count entries from the beginning of the array.
+   * Adds committed entries. Their keys must be new and distinct.
+   * @param count number of entries at the start of the array.
    */
   load(entries: Uint32Array, count: number): void {
     for (let at = 0; at < count * ENTRY_WORDS; at += ENTRY_WORDS) {
@@ -78,7 +79,7 @@ export class DedupTable {
     this.commit()
   }
 
-  /** The entries that are not committed, in chunks. */
+  /** The entries that are not committed, in parts. */
   *pending(): Generator<Uint32Array, void> {
     for (const { committed, count, blocks } of this.#segments) {
       for (let i = committed; i < count;) {
@@ -90,7 +91,7 @@ export class DedupTable {
     }
   }
 
-  /** All entries are committed. */
+  /** Marks all entries as committed. */
   commit(): void {
     for (const segment of this.#segments) segment.committed = segment.count
   }
@@ -110,7 +111,7 @@ export class DedupTable {
     if (++segment.count > segment.slots.length * FULLEST) this.#grow(segment)
   }
 
-  /** The number of the first entry of a block that nobody has. */
+  /** Allocates a block. Returns the number of its first entry. */
   #takeBlock(): number {
     const first = this.#blocks++ * BLOCK
     if (placeOf(first) === 0) this.#pages.push(new Uint32Array(PAGE * ENTRY_WORDS))
@@ -121,21 +122,21 @@ export class DedupTable {
   #grow(segment: Segment): void {
     const { slots: old, count, blocks } = segment
     const slots = new Uint32Array(2 * old.length)
-    let left = count
+    let remaining = count
     for (const first of blocks) {
       const page = this.#pages[first >>> PAGE_BITS]
       const place = placeOf(first)
-      for (let i = 0; i < Math.min(left, BLOCK); i++) {
+      for (let i = 0; i < Math.min(remaining, BLOCK); i++) {
         const at = place + i * ENTRY_WORDS
         slots[findFree(slots, page[at + 1])] = this.#valueOf(page[at + 2], first + i)
       }
-      left -= BLOCK
+      remaining -= BLOCK
     }
     segment.slots = slots
     this.#slots += slots.length - old.length
   }
 
-  /** The bits of keys above the numbers stay in their places: there are fewer of them. */
+  /** Slots keep their high key bits in place; the number takes over the lowest of them. */
   #widenNumbers(): void {
     const narrow = this.#largest
     this.#numberBits = Math.min(MAX_NUMBER_BITS, this.#numberBits + 4)
@@ -152,7 +153,7 @@ export class DedupTable {
     return ((word >>> this.#numberBits) << this.#numberBits) | (entry + 1)
   }
 
-  /** Where the key stands, or the free slot where it belongs. */
+  /** The slot of the key, or the free slot where it belongs. */
   #findSlot(slots: Uint32Array, entries: Uint32Array, at: number): number {
     const tag = entries[at + 2] >>> this.#numberBits
     let slot = homeOf(slots, entries[at + 1])
@@ -186,13 +187,13 @@ export class DedupTable {
 interface Segment {
   slots: Uint32Array
   count: number
-  /** Number of the first entry of each of its blocks. */
+  /** Number of the first entry of each block. */
   readonly blocks: number[]
-  /** So many of its entries are committed. */
+  /** Number of its committed entries. */
   committed: number
 }
 
-/** Written, so that the compiler does not leave out the read. */
+/** Written by `prefetch`, so that the compiler does not remove the read. */
 const touched = new Uint32Array(1)
 
 /** Entries. */
@@ -201,19 +202,22 @@ const PAGE_BITS = 10
 const PAGE = 1 << PAGE_BITS
 const PAGE_BYTES = PAGE * ENTRY_BYTES
 const SEGMENTS = 64
-/** Slots of the smallest segment. The largest begins with twice as many: so they do not all grow at the same time, and the memory for a key hardly changes. */
+/**
+ * Slots of the smallest segment. The largest segment starts with twice as many, so that segments do not all
+ * grow at the same time and the memory per key hardly varies.
+ */
 const SMALLEST = 16
-/** Long searches are cheap, growing is not. */
+/** Maximum load of the index. Long probes are cheap, growing is not. */
 const FULLEST = 0.9
-/** A segment may get so much more than its share of the keys. */
+/** A segment may get this much more than its share of the keys. */
 const UNEVEN = 1.05
 const SLOT_BYTES = 4
-/** More would leave no bit for a key; so many entries are 40 GB. */
+/** With 32, no bit would be left for the key. 2^31 entries are 40 GB. */
 const MAX_NUMBER_BITS = 31
-/** What an empty segment costs. */
+/** Bytes of an empty segment. */
 const OVERHEAD = 300
 
-/** Where an entry is in its page. */
+/** Offset of an entry in its page, in words. */
 function placeOf(entry: number): number {
   return (entry & (PAGE - 1)) * ENTRY_WORDS
 }

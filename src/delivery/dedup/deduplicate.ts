@@ -3,121 +3,124 @@ import type { Batch, Digests, Reject } from '../../record/batch.ts'
 import { NO_DEDUP_BUCKET, RecordState } from '../../record/batch.ts'
 import { NO_GROUP } from '../../record/rebuild.ts'
 import { RECORD_STRIDE } from '../../record/scan.ts'
-import { latenessOf } from './late-arrivals.ts'
+import { countLateArrivals } from './late-arrivals.ts'
 import { DedupTable, ENTRY_WORDS, Found } from './dedup-table.ts'
 
-/** The claims that are probed and made. An entry is 4 numbers of an array: 96 bits of key, 32 of content. */
+/** A set of dedup keys. An entry is four numbers of an array: 96 bits of key, 32 bits of content. */
 export interface DedupKeys {
-  /** Loads what a batch's probes need: the buckets of these days (`NO_BUCKET` among them), at this progress of the source. */
+  /** Loads the dedup buckets of these days (`NO_DEDUP_BUCKET` may be among them), at this progress of the source. */
   prepare(days: Iterable<number>, lowWatermark: number | undefined): Promise<void>
-  /** Says that an entry is about to be claimed: that is faster when all of a batch are known. */
+  /** Announces an entry that will be added soon. Announcing a whole batch first makes adding faster. */
   prefetch(entries: Uint32Array, at: number, day: number): void
-  /** Claims the key unless it is claimed. Returns one of `Found`. */
+  /** Adds the entry if its key is new. Returns one of `Found`. */
   add(entries: Uint32Array, at: number, day: number): number
 }
 
-/** What becomes of a batch's records. */
+/** The outcome of a batch's records. */
 export interface DedupResult {
-  /** Live records to be written, in order. */
+  /** Live records that are written, in order. */
   readonly written: Uint32Array
   readonly rejects: readonly Reject[]
   readonly duplicate: number
-  /** How many of the duplicates have another content than the record that was written. */
+  /** Duplicates whose content differs from the record that was written. */
   readonly duplicateDiffers: number
-  /** Late records among the written ones, see `latenessOf`. */
+  /** Written records that arrived late, see `countLateArrivals`. */
   readonly late: ReadonlyMap<string, number>
 }
 
 /**
- * Decides who was first, batch by batch in order of arrival. The first live record of a key claims it, later ones are duplicates; a claim is
- * never withdrawn, and dropped and rejected records make none. Records made from one settle together: a key that a sibling claimed is free to
- * the others. A rejection leaves a mark in place of a claim, so that the same record, read again, is a duplicate instead of a second reject.
+ * Deduplicates batch by batch, in order of arrival. The first live record of a key is written, later ones are
+ * duplicates. Keys are never removed, and dropped and rejected records add none. Records made from the same
+ * source record (siblings) may share a key: they are no duplicates of each other. A reject adds a mark in
+ * place of its key, so that the same record, read again, is a duplicate and not a second reject.
  */
 export class Deduplicator {
-  readonly #claims: DedupKeys | undefined
+  readonly #keys: DedupKeys | undefined
+  readonly #marksRejects: boolean
   readonly #written = new Siblings()
   readonly #rejected = new Siblings()
 
-  /** Without claims, and without a `dedup` among the stages, every record is written. */
-  constructor(claims?: DedupKeys) {
-    this.#claims = claims
+  /** Without keys, or without a `dedup` among the stages, every live record is written. */
+  constructor(keys?: DedupKeys, { marksRejects = true }: { readonly marksRejects?: boolean } = {}) {
+    this.#keys = keys
+    this.#marksRejects = marksRejects
   }
 
   async deduplicate(batch: Batch): Promise<DedupResult> {
-    if (!this.#claims || !batch.digests) return untouched(batch)
-    await this.#claims.prepare(daysOf(batch), batch.lowWatermark)
+    if (!this.#keys || !batch.digests) return untouched(batch)
+    await this.#keys.prepare(daysOf(batch), batch.lowWatermark)
     const differs = { count: 0 }
-    const written = this.#deduplicateLive(batch, this.#claims, differs)
-    // Its mark is its own: refused again, it would pass for a copy of itself.
-    const rejects = batch.replay ? batch.rejects : this.#deduplicateRejects(batch, this.#claims)
+    const written = this.#deduplicateLive(batch, this.#keys, differs)
+    const rejects = this.#marksRejects ? this.#deduplicateRejects(batch, this.#keys) : batch.rejects
     if (!batch.continues) {
-      this.#written.leave()
-      this.#rejected.leave()
+      this.#written.reset()
+      this.#rejected.reset()
     }
     return {
       written,
       rejects,
       duplicate: batch.live - written.length + batch.rejects.length - rejects.length,
       duplicateDiffers: differs.count,
-      late: latenessOf(batch, written),
+      late: countLateArrivals(batch, written),
     }
   }
 
-  #deduplicateLive(batch: Batch, claims: DedupKeys, differs: { count: number }): Uint32Array {
+  #deduplicateLive(batch: Batch, keys: DedupKeys, differs: { count: number }): Uint32Array {
     const { digests, states, count } = batch
     const written = new Uint32Array(batch.live)
     if (digests) {
       for (let record = 0; record < count; record++) {
         if (states[record] === RecordState.live)
-          claims.prefetch(digests.keys, record * ENTRY_WORDS, digests.buckets[record])
+          keys.prefetch(digests.keys, record * ENTRY_WORDS, digests.buckets[record])
       }
     }
-    if (!batch.hasSiblings) this.#written.leave()
+    if (!batch.hasSiblings) this.#written.reset()
     let length = 0
     for (let record = 0; record < count; record++) {
       if (states[record] !== RecordState.live) continue
-      const found = digests && hasDigest(digests, record) ? this.#claim(batch, digests, record, claims) : Found.new
+      const found = digests && hasDigest(digests, record) ? this.#add(batch, digests, record, keys) : Found.new
       if (found === Found.new) written[length++] = record
       else if (found === Found.differs) differs.count++
     }
     return written.subarray(0, length)
   }
 
-  #claim(batch: Batch, digests: Digests, record: number, claims: DedupKeys): number {
+  #add(batch: Batch, digests: Digests, record: number, keys: DedupKeys): number {
     const at = record * ENTRY_WORDS
-    if (!batch.hasSiblings) return claims.add(digests.keys, at, digests.buckets[record])
+    if (!batch.hasSiblings) return keys.add(digests.keys, at, digests.buckets[record])
     this.#written.enter(batch.groupOf(record))
-    return this.#written.claim(claims, digests.keys, at, digests.buckets[record])
+    return this.#written.add(keys, digests.keys, at, digests.buckets[record])
   }
 
-  #deduplicateRejects(batch: Batch, claims: DedupKeys): Reject[] {
+  #deduplicateRejects(batch: Batch, keys: DedupKeys): Reject[] {
     return batch.rejects.filter((reject) => {
       this.#rejected.enter(reject.record < 0 ? undefined : batch.groupOf(reject.record))
-      return this.#rejected.claim(claims, markOf(batch, reject), 0, bucketOf(batch, reject)) === Found.new
+      return this.#rejected.add(keys, markOf(batch, reject), 0, bucketOf(batch, reject)) === Found.new
     })
   }
 }
 
-/** The claims of the records made from one, as long as they come one behind the other; a batch that was split does not part them. */
+/** The keys of consecutive records that were made from the same source record, also across the chunks of a split batch. */
 class Siblings {
   #group: number | undefined
   /** The first three words of each entry. */
   #keys = new Uint32Array(3 * 16)
   #length = 0
 
-  /** Undefined: a record without siblings. */
+  /** Call this before `add` of each record. Undefined: the record has no siblings. */
   enter(group: number | undefined): void {
     if (group !== undefined && group !== NO_GROUP && group === this.#group) return
     this.#group = group
     this.#length = 0
   }
 
-  leave(): void {
+  reset(): void {
     this.enter(undefined)
   }
 
-  claim(claims: DedupKeys, entries: Uint32Array, at: number, day: number): number {
-    const found = claims.add(entries, at, day)
+  /** Adds an entry. Returns `Found.new` also if a sibling has added its key. */
+  add(keys: DedupKeys, entries: Uint32Array, at: number, day: number): number {
+    const found = keys.add(entries, at, day)
     if (found !== Found.new) return this.#has(entries, at) ? Found.new : found
     if (this.#length === this.#keys.length) {
       const larger = new Uint32Array(2 * this.#length)
@@ -137,7 +140,7 @@ class Siblings {
   }
 }
 
-/** Claims that are kept nowhere: for tests, previews and sinks without a state. */
+/** Keys in memory only: for tests, previews and sinks without a state. */
 export function memoryDedupKeys(): DedupKeys {
   const table = new DedupTable()
   return {
@@ -168,7 +171,7 @@ function daysOf(batch: Batch): Set<number> {
   return days
 }
 
-/** A record that has no key (`missing: pass`) has a digest of zeros. */
+/** A record without a key (`missing: pass`) has a digest of zeros. */
 function hasDigest(digests: Digests, record: number): boolean {
   const at = record * ENTRY_WORDS
   return (digests.keys[at] | digests.keys[at + 1] | digests.keys[at + 2]) !== 0
@@ -180,7 +183,7 @@ function bucketOf(batch: Batch, { record }: Reject): number {
     : NO_DEDUP_BUCKET
 }
 
-/** The stage and the key where there is one, else the stage and the bytes as they were read. */
+/** The mark of a reject: a digest of the stage and the key, or, without a key, of the stage and the bytes as they were read. */
 function markOf(batch: Batch, { stage, record, digest }: Reject): Uint32Array {
   const hash = createHash('sha256').update(stage).update('\0')
   if (batch.digests && record >= 0 && hasDigest(batch.digests, record)) {
@@ -195,6 +198,6 @@ function markOf(batch: Batch, { stage, record, digest }: Reject): Uint32Array {
     hash.update('digest').update(digest ?? '')
   }
   const bytes = hash.digest()
-  // The same content for all: a mark that is found again is a plain duplicate.
+  // All marks have the same content: a repeated mark never counts as a duplicate with other content.
   return Uint32Array.of(bytes.readUInt32LE(0) | 1, bytes.readUInt32LE(4), bytes.readUInt32LE(8), 0)
 }

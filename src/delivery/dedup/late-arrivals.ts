@@ -3,10 +3,11 @@ import { parseInstant } from '../../record/json/instant.ts'
 import { DAY, HOUR, MINUTE } from '../../time.ts'
 
 /**
- * The records that came late: those of a time that had been read before. By how long after their own time they were first seen, at most;
- * so that a source's overlap and sweep can be set from facts. Needs a `dedup` that knows the event time.
+ * Counts written records that arrived late: their event time had been read before. Returns the counts by the
+ * delay between event time and first sight, as an upper bound (`15m`), so that `overlap` and `sweep` of a
+ * source can be set from measurements. Empty without a `dedup` that knows the event time.
  */
-export function latenessOf(batch: Batch, written: Uint32Array): Map<string, number> {
+export function countLateArrivals(batch: Batch, written: Uint32Array): Map<string, number> {
   const late = new Map<string, number>()
   const { reread } = batch
   const time = batch.digests?.time

@@ -1,6 +1,6 @@
 /**
- * Buffers of one size, used again and again: with new ones for each batch the garbage collector would run all the time. As many are kept as
- * were in use at once.
+ * Reuses buffers of one size: new buffers for each batch would keep the garbage collector busy. The pool holds
+ * as many buffers as were in use at the same time.
  */
 export class BufferPool {
   readonly #bytes: number
@@ -10,14 +10,14 @@ export class BufferPool {
     this.#bytes = bytes
   }
 
-  /** A buffer of at least so many bytes; one of its own size when that is more, or less than half, of what the pool has. */
-  take(bytes: number): Buffer {
+  /** Returns a buffer of at least this many bytes. It is not from the pool if it would be too small, or more than twice as large. */
+  acquire(bytes: number): Buffer {
     if (bytes > this.#bytes || bytes < this.#bytes / 2) return Buffer.allocUnsafeSlow(bytes)
     return this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#bytes)
   }
 
-  /** Takes back the memory of a buffer, or of a part of one, that nobody uses any more. Any other memory is left alone. */
-  give({ buffer }: Buffer): void {
+  /** Returns a buffer, or a part of a buffer, to the pool. The caller must not use it any more. Ignores memory of other origin. */
+  release({ buffer }: Buffer): void {
     if (buffer.byteLength === this.#bytes) this.#spare.push(Buffer.from(buffer))
   }
 }

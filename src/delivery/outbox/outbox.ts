@@ -1,3 +1,23 @@
+/*
+ * The transactional outbox: committed files on the local disk that wait for publishing.
+ *
+ * An epoch has one file per sink and key partition (`partitioner.ts`), named after epoch and file number. All
+ * files of an epoch are written at the same time, because the records of a batch belong to many key
+ * partitions. At most `roll.maxPartitions` files are open; further keys share the file `__other`.
+ *
+ * Lines wait in memory until a key partition has enough for a good gzip member (1 MiB). If all partitions
+ * together exceed the buffer, the largest is compressed. Compression runs on the thread pool, several members
+ * of a file at once, but a file's members are written in order. Large files are synced now and then while
+ * they grow, so that the end of an epoch does not wait for all of their bytes.
+ *
+ * A file becomes an object in two steps. The transaction of the epoch adds a row with everything that the
+ * upload needs; a file without a row is deleted at the next start. Then the publisher (`publisher.ts`) makes
+ * the object visible, moves the row to the append-only history, and deletes the file.
+ *
+ * Publishing is an idempotent put. The object's name contains the epoch and a part of its content's hash, and
+ * sinks never replace an object, so an attempt whose outcome is unknown is simply repeated. A store that does
+ * not honour `If-None-Match: *` is detected with the first object (conditional-put probe).
+ */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { ObjectSink } from '../../component.ts'
@@ -8,15 +28,15 @@ import { createCompressor, endings } from '../../compression/compress.ts'
 import type { Compression, Compressor } from '../../compression/compress.ts'
 import type { Files, OpenFile } from '../../files.ts'
 import type { CompiledKey, Partitioner } from './partitioner.ts'
-import type { Role } from '../state/rows.ts'
-import type { ObjectRow } from '../state/rows.ts'
+import type { ObjectRow, Role } from '../state/rows.ts'
 
+/** Limits of an epoch and its objects. */
 export interface Roll {
   /** Compressed bytes of one object. */
   readonly maxBytes: number
   /** Records of an epoch. */
   readonly maxRecords: number
-  /** Milliseconds. */
+  /** Age of an epoch in milliseconds. */
   readonly maxAge: number
   /** Files of an epoch. */
   readonly maxPartitions: number
@@ -38,21 +58,19 @@ export interface OutboxOptions {
   readonly pipeline: string
   readonly generation: string
   readonly targets: readonly OutboxTarget[]
-  /** Bytes that wait in memory to be compressed, over all partitions. */
+  /** Limit for the bytes that wait in memory, over all key partitions. */
   readonly bufferBytes: number
 }
 
-/**
- * The files of one epoch: one for each key partition and sink, compressed. Lines wait in memory until a partition has enough for a good
- * gzip member; when all partitions together hold too much, the largest is written. Any failure is final.
- */
+/** The files of one epoch. Any failure is final. See the comment at the top. */
 export class OutboxEpoch {
   readonly #options: OutboxOptions
   readonly #number: number
-  readonly #drawers: Drawer[]
+  readonly #targets: TargetFiles[]
   #parts = 0
-  /** Bytes that wait in memory to be compressed, and those that are being compressed and written. */
+  /** Bytes that wait in memory. */
   #waiting = 0
+  /** Bytes that are being compressed and written. */
   #busy = 0
   readonly #writes = new Set<Promise<void>>()
   readonly #lines = new BufferPool(LINES_BYTES)
@@ -61,7 +79,7 @@ export class OutboxEpoch {
   constructor(options: OutboxOptions, number: number, openedAt: number) {
     this.#options = options
     this.#number = number
-    this.#drawers = options.targets.map((target) => ({
+    this.#targets = options.targets.map((target) => ({
       target,
       partitioner: target.key.partitioner(openedAt),
       fallback: target.key.fallback(openedAt),
@@ -71,51 +89,51 @@ export class OutboxEpoch {
     }))
   }
 
-  /** Writes records of a batch, in their order. Resolves when more is wanted. */
+  /** Adds records of a batch, in their order. Resolves when the outbox can take more. */
   async append(role: Role, batch: Batch, records: Uint32Array): Promise<void> {
     if (records.length === 0) return
-    const drawer = this.#drawer(role)
-    for (const [key, members] of partition(drawer.partitioner, batch, records)) {
-      const object = await this.#object(drawer, key)
+    const target = this.#target(role)
+    for (const [key, members] of groupByKey(target.partitioner, batch, records)) {
+      const object = await this.#object(target, key)
       this.#put(
         object,
-        batch.assemble(members, (bytes) => this.#lines.take(bytes)),
+        batch.assemble(members, (bytes) => this.#lines.acquire(bytes)),
         members.length,
       )
     }
-    drawer.records += records.length
+    target.records += records.length
     await this.#makeRoom()
   }
 
-  /** @param record -1 when its bytes are not in the batch. */
+  /** Adds the line of a reject. @param record -1 if the record's bytes are not in the batch. */
   async appendReject(batch: Batch, record: number, line: Buffer): Promise<void> {
-    const drawer = this.#drawer('rejects')
-    const object = await this.#object(drawer, drawer.partitioner(batch, record))
+    const target = this.#target('rejects')
+    const object = await this.#object(target, target.partitioner(batch, record))
     this.#put(object, line, 1)
-    drawer.records++
-    if (object.waiting >= drawer.memberBytes || this.#waiting > this.#options.bufferBytes) await this.#makeRoom()
+    target.records++
+    if (object.waiting >= target.memberBytes || this.#waiting > this.#options.bufferBytes) await this.#makeRoom()
   }
 
-  /** True when a file or the epoch is as large as it may become. */
+  /** True if a file or the number of records has reached its limit. */
   get isFull(): boolean {
-    return this.#drawers.some(
+    return this.#targets.some(
       ({ target, objects, records }) =>
         records >= target.roll.maxRecords ||
         [...objects.values()].some((object) => sizeOf(object) >= target.roll.maxBytes),
     )
   }
 
-  /** Bytes of a role's files as they stand, as far as they can be told. */
+  /** Bytes of a role's files, estimated for lines that are not compressed yet. */
   bytes(role: Role): number {
-    const drawer = this.#drawers.find(({ target }) => target.role === role)
-    return [...(drawer?.objects.values() ?? [])].reduce((sum, object) => sum + sizeOf(object), 0)
+    const found = this.#targets.find(({ target }) => target.role === role)
+    return [...(found?.objects.values() ?? [])].reduce((sum, object) => sum + sizeOf(object), 0)
   }
 
-  /** Writes what waits and syncs every file. The rows may be committed once the folder is synced, too. */
+  /** Writes and syncs every file. Returns the rows to commit. Sync the folder first. */
   async finish(): Promise<ObjectRow[]> {
     const objects = this.#objects()
     for (const object of objects) {
-      await this.#takeTurn()
+      await this.#waitForThreads()
       this.#write(object)
       this.#append(object, object.compressor.end(), NOTHING)
     }
@@ -126,32 +144,34 @@ export class OutboxEpoch {
     return objects.map((object) => rowOf(object, this.#number)).toSorted((a, b) => a.part - b.part)
   }
 
-  /** For a commit that is given up: the files stay for the next start to delete. */
+  /** Closes the files without committing them. The next start deletes them. */
   async abandon(): Promise<void> {
     await Promise.allSettled(this.#writes)
     await Promise.allSettled(this.#objects().map((object) => object.file.close()))
   }
 
   #objects(): OpenObject[] {
-    return this.#drawers.flatMap(({ objects }) => [...objects.values()])
+    return this.#targets.flatMap(({ objects }) => [...objects.values()])
   }
 
-  #drawer(role: Role): Drawer {
-    const drawer = this.#drawers.find(({ target }) => target.role === role)
-    if (!drawer) throw new SluiceError('INTERNAL', `the outbox has no target for ${role}`)
-    return drawer
+  #target(role: Role): TargetFiles {
+    const found = this.#targets.find(({ target }) => target.role === role)
+    if (!found) throw new SluiceError('INTERNAL', `the outbox has no target for ${role}`)
+    return found
   }
 
-  async #object(drawer: Drawer, wanted: string): Promise<OpenObject> {
-    const { objects, target, fallback } = drawer
-    const isTaken = objects.has(wanted) || (objects.size < target.roll.maxPartitions - 1 && this.#fits(target, wanted))
-    const key = isTaken ? wanted : fallback
-    return objects.get(key) ?? (await this.#open(drawer, key))
+  /** The open object of a key, or of the fallback key if no more keys fit. */
+  async #object(owner: TargetFiles, wanted: string): Promise<OpenObject> {
+    const { objects, target, fallback } = owner
+    const isPossible =
+      objects.has(wanted) || (objects.size < target.roll.maxPartitions - 1 && this.#fits(target, wanted))
+    const key = isPossible ? wanted : fallback
+    return objects.get(key) ?? (await this.#open(owner, key))
   }
 
-  async #open(drawer: Drawer, key: string): Promise<OpenObject> {
+  async #open(owner: TargetFiles, key: string): Promise<OpenObject> {
     const { folder, files } = this.#options
-    const { target } = drawer
+    const { target } = owner
     if (!this.#fits(target, key)) {
       throw new SluiceError(
         'SINK_REFUSED',
@@ -161,7 +181,7 @@ export class OutboxEpoch {
     const part = this.#parts++
     const name = `${this.#numberOf(part)}${endings[target.compression]}`
     const object: OpenObject = {
-      drawer,
+      owner,
       part,
       prefix: this.#prefix(key, part),
       name,
@@ -178,7 +198,7 @@ export class OutboxEpoch {
       isSyncing: false,
       written: Promise.resolve(),
     }
-    drawer.objects.set(key, object)
+    owner.objects.set(key, object)
     return object
   }
 
@@ -205,26 +225,26 @@ export class OutboxEpoch {
     this.#waiting += lines.length
   }
 
-  /** Writes what is large enough, and the largest while too much waits. */
+  /** Writes objects with enough lines for a member, then the largest ones while the buffer is exceeded. */
   async #makeRoom(): Promise<void> {
     const objects = this.#objects()
     for (const object of objects) {
-      if (object.waiting < object.drawer.memberBytes) continue
-      await this.#takeTurn()
+      if (object.waiting < object.owner.memberBytes) continue
+      await this.#waitForThreads()
       this.#write(object)
     }
     while (this.#waiting > this.#options.bufferBytes) {
-      await this.#takeTurn()
+      await this.#waitForThreads()
       this.#write(objects.reduce((largest, object) => (object.waiting > largest.waiting ? object : largest)))
     }
   }
 
-  /** Resolves when the thread pool wants more. Throws what a write failed with. */
-  async #takeTurn(): Promise<void> {
+  /** Resolves when the thread pool has capacity. Throws the error of a failed write. */
+  async #waitForThreads(): Promise<void> {
     while (this.#busy >= BUSY_BYTES) await Promise.race(this.#writes)
   }
 
-  /** Compresses what waits; several members of one file at once, but written in their order. */
+  /** Compresses the waiting lines as one member. */
   #write(object: OpenObject): void {
     const { lines, waiting, compressor } = object
     if (waiting === 0) return
@@ -238,21 +258,21 @@ export class OutboxEpoch {
 
   #join(lines: readonly Buffer[], bytes: number): Buffer {
     if (lines.length === 1) return lines[0]
-    const member = this.#members.take(bytes).subarray(0, bytes)
+    const member = this.#members.acquire(bytes).subarray(0, bytes)
     let at = 0
     for (const part of lines) {
       at += part.copy(member, at)
-      this.#lines.give(part)
+      this.#lines.release(part)
     }
     return member
   }
 
   #append(object: OpenObject, compressed: Promise<Buffer>, plain: Buffer): void {
-    object.written = this.#appendInTurn(object, compressed, plain)
+    object.written = this.#appendInOrder(object, compressed, plain)
     this.#watch(object.written)
   }
 
-  /** A failure stays among the writes, where the next turn or the end of the epoch meets it. */
+  /** A failed write stays in the set, where the next wait for threads or the end of the epoch throws it. */
   #watch(write: Promise<void>): void {
     this.#writes.add(write)
     write.then(() => this.#writes.delete(write)).catch(() => undefined)
@@ -265,7 +285,7 @@ export class OutboxEpoch {
     object.isSyncing = false
   }
 
-  async #appendInTurn(object: OpenObject, compressed: Promise<Buffer>, plain: Buffer): Promise<void> {
+  async #appendInOrder(object: OpenObject, compressed: Promise<Buffer>, plain: Buffer): Promise<void> {
     const [bytes] = await Promise.all([compressed, object.written])
     object.hash.update(bytes)
     if (bytes.length > 0) await object.file.write(bytes, object.bytes)
@@ -273,15 +293,15 @@ export class OutboxEpoch {
     object.plain += plain.length
     object.unwritten -= plain.length
     this.#busy -= plain.length
-    // What was not compressed is written from where it stands.
-    this.#lines.give(plain)
-    this.#members.give(plain)
+    // Without compression these are the written bytes themselves, so release them only now.
+    this.#lines.release(plain)
+    this.#members.release(plain)
     if (object.bytes - object.synced >= SYNC_BYTES && !object.isSyncing) this.#watch(this.#sync(object))
   }
 }
 
-/** What an epoch has for one target. */
-interface Drawer {
+/** The open objects of one target in the epoch. */
+interface TargetFiles {
   readonly target: OutboxTarget
   readonly partitioner: Partitioner
   readonly fallback: string
@@ -291,66 +311,68 @@ interface Drawer {
 }
 
 interface OpenObject {
-  readonly drawer: Drawer
+  readonly owner: TargetFiles
   readonly part: number
   /** The object's key up to its hash. */
   readonly prefix: string
-  /** Of the file in the outbox. */
+  /** Name of the file in the outbox. */
   readonly name: string
   readonly file: OpenFile
   readonly compressor: Compressor
   readonly hash: ReturnType<typeof createHash>
   lines: Buffer[]
-  /** Bytes of `lines`; `unwritten` are those and the ones that are being compressed, `plain` those that are in the file. */
+  /** Bytes of `lines`. */
   waiting: number
+  /** Uncompressed bytes that are not in the file yet: `waiting`, and those that are being compressed. */
   unwritten: number
+  /** Uncompressed bytes that are in the file. */
   plain: number
   /** Bytes of the file. */
   bytes: number
-  /** Bytes that were there when the last sync began. */
+  /** Bytes of the file when the last sync started. */
   synced: number
   isSyncing: boolean
   records: number
   written: Promise<void>
 }
 
-/** Lines of one gzip member: 1 MiB costs 2 % of the ratio that a whole file has. */
+/** Bytes of lines in one gzip member. With 1 MiB a file is 2 % larger than with a single member. */
 const MEMBER_BYTES = 1 << 20
-/** Lines of one batch: half a MiB, and what edits add. */
+/** The lines of one batch: half a MiB, and the bytes that edits add. */
 const LINES_BYTES = 768 * 1024
 const NOTHING = Buffer.alloc(0)
-/** Bytes that are compressed at once: the thread pool has four threads. */
+/** Limit for the bytes that are compressed at the same time: the thread pool has four threads. */
 const BUSY_BYTES = 4 * MEMBER_BYTES
-/** The disk gets so much at a time while more is made: so the end of an epoch does not wait for all of a large file. */
+/** A growing file is synced each time it has this many new bytes. */
 const SYNC_BYTES = 32 << 20
 /** Digits of the content's SHA-256 in an object's name. */
 const HASH_DIGITS = 16
 
-/** What is not compressed yet is taken to shrink as the rest of the file did. */
-function sizeOf({ bytes, plain, unwritten, drawer }: OpenObject): number {
-  if (drawer.target.compression === 'none') return bytes + unwritten
+/** Bytes of the finished file, if the remaining lines compress as well as the lines before them. */
+function sizeOf({ bytes, plain, unwritten, owner }: OpenObject): number {
+  if (owner.target.compression === 'none') return bytes + unwritten
   return plain === 0 ? 0 : bytes + unwritten * (bytes / plain)
 }
 
-function partition(partitioner: Partitioner, batch: Batch, records: Uint32Array): Iterable<[string, Uint32Array]> {
-  const parts = new Map<string, number[]>()
+function groupByKey(partitioner: Partitioner, batch: Batch, records: Uint32Array): Iterable<[string, Uint32Array]> {
+  const groups = new Map<string, number[]>()
   let lastKey: string | undefined
   let last: number[] = []
   for (const record of records) {
     const key = partitioner(batch, record)
     if (key !== lastKey) {
       lastKey = key
-      last = parts.get(key) ?? []
-      parts.set(key, last)
+      last = groups.get(key) ?? []
+      groups.set(key, last)
     }
     last.push(record)
   }
-  if (parts.size === 1) return [[lastKey ?? '', records]]
-  return [...parts].map(([key, members]) => [key, Uint32Array.from(members)])
+  if (groups.size === 1) return [[lastKey ?? '', records]]
+  return [...groups].map(([key, members]) => [key, Uint32Array.from(members)])
 }
 
-function rowOf({ drawer, part, prefix, name, hash, bytes, records }: OpenObject, epoch: number): ObjectRow {
-  const { role, type, sink, compression } = drawer.target
+function rowOf({ owner, part, prefix, name, hash, bytes, records }: OpenObject, epoch: number): ObjectRow {
+  const { role, type, sink, compression } = owner.target
   const sha256 = hash.digest('hex')
   const key = `${prefix}${sha256.slice(0, HASH_DIGITS)}${endings[compression]}`
   return {

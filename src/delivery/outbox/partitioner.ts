@@ -7,13 +7,13 @@ import type { Path, Paths } from '../../record/paths/path.ts'
 import { LineFault, HIT_STRIDE, ValueKind } from '../../record/scan.ts'
 import { DAY, HOUR, MINUTE } from '../../time.ts'
 
-/** What stands for a value that is not there. */
+/** Replaces an absent value in a key. */
 const UNKNOWN = 'unknown'
 
-/** What stands for all values when an epoch has as many files as it may have. */
+/** Replaces all values in the key of the file that takes the records of further key partitions. */
 const OTHER = '__other'
 
-/** The key of a record's object without its last segment and without a slash at its end. */
+/** Returns the key partition of a record: the object's key without its last segment and the slash before it. */
 export type Partitioner = (batch: Batch, record: number) => string
 
 export interface CompiledKey {
@@ -43,7 +43,7 @@ export function compileKeyTemplate(
   }
 }
 
-/** What all keys of a template begin with. */
+/** The longest common prefix of all keys of a template. */
 export function fixedPrefix({ parts }: KeyTemplate, pipeline: string): string {
   let prefix = ''
   for (const part of parts) {
@@ -54,13 +54,13 @@ export function fixedPrefix({ parts }: KeyTemplate, pipeline: string): string {
   return prefix
 }
 
-/** The placeholders of one path, so that its value is read once a record. */
+/** All placeholders of one path, so that its value is read once per record. */
 interface Field {
   readonly path: Path
-  /** Indexes of the parts that show the value itself. */
+  /** Indexes of the template parts that are the plain value. */
   readonly plain: readonly number[]
   readonly times: readonly { readonly part: number; readonly format: TimeFormat }[]
-  /** Milliseconds within which all the formats give the same text. */
+  /** Milliseconds: all formats give the same text within one unit. */
   readonly unit: number
 }
 
@@ -83,7 +83,7 @@ function groupFields(template: KeyTemplate, paths: Paths): Field[] {
   return [...fields.values()]
 }
 
-/** A key is only built when a field shows something else than in the record before. */
+/** Builds a key only if a field differs from the previous record. */
 function createPartitioner(fixed: readonly (string | undefined)[], fields: readonly Field[]): Partitioner {
   const parts = fixed.map((part) => part ?? UNKNOWN)
   let key = parts.join('')
@@ -96,7 +96,7 @@ function createPartitioner(fixed: readonly (string | undefined)[], fields: reado
   }
 }
 
-/** Returns true when the parts have changed. */
+/** Returns a function that updates the parts and returns true if they have changed. */
 function createReader(field: Field, parts: string[]): (batch: Batch, record: number) => boolean {
   let period = NaN
   let value = UNKNOWN
@@ -146,7 +146,7 @@ function scalarOf(batch: Batch, record: number, path: Path): string | undefined 
   return kind === ValueKind.object || kind === ValueKind.array || kind === ValueKind.null ? undefined : batch.text(hit)
 }
 
-/** A line that does not parse has no fields, whatever the scanner found before it stopped. */
+/** A line that does not parse has no fields, even if the scanner found hits before the error. */
 function findHit(batch: Batch, record: number, path: Path): number {
   return record < 0 || batch.fault(record) !== LineFault.none ? -1 : batch.hit(record, path)
 }
@@ -168,7 +168,8 @@ function formatTime(format: TimeFormat, time: number): string {
 
 /** Longest value in a key, in bytes of its encoded form. */
 const MAX_VALUE = 100
-const CUT_VALUE = 80
+/** A longer value is truncated to this length, and a hash of the whole value is appended. */
+const TRUNCATED_VALUE = 80
 
 function encodeSegment(value: string): string {
   if (value === '') return UNKNOWN
@@ -180,19 +181,19 @@ function encodeSegment(value: string): string {
       ? String.fromCharCode(byte)
       : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
     if (encoded.length > MAX_VALUE)
-      return `${cut(encoded)}-${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}`
+      return `${truncate(encoded)}-${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}`
   }
   return encoded
 }
 
 const safe = /^[A-Za-z0-9._=@+-]$/
 
-/** Not within an encoded byte. */
-function cut(encoded: string): string {
-  return encoded.slice(0, CUT_VALUE).replace(/%[0-9A-F]?$/, '')
+/** Does not split an encoded byte. */
+function truncate(encoded: string): string {
+  return encoded.slice(0, TRUNCATED_VALUE).replace(/%[0-9A-F]?$/, '')
 }
 
-/** Forgets all when it has seen many values: attackers choose them. */
+/** Clears its cache when it has many values, because an attacker may choose them. */
 function memo(compute: (text: string) => string): (text: string) => string {
   const known = new Map<string, string>()
   return (text) => {

@@ -5,48 +5,49 @@ import type { Attempt, ObjectSink, OutboxFile } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
 import type { State } from '../state/state.ts'
-import type { Role } from '../state/rows.ts'
-import type { ObjectRow } from '../state/rows.ts'
+import type { ObjectRow, Role } from '../state/rows.ts'
 import type { Note } from '../../observe/log.ts'
+import type { DrainTimeouts } from '../commit-options.ts'
 
 export interface PublisherOptions {
   /** The outbox. */
   readonly folder: string
   readonly files: Files
   readonly state: State
-  /** A row is published by the sink of its role and type; where there is none, by one of its type. */
+  /** A row is published by the sink of its role and type, or else by any sink of its type. */
   readonly sinks: readonly { readonly role: Role; readonly type: string; readonly sink: ObjectSink }[]
   readonly now: () => number
   readonly note: Note
-  /** What stops the run: a refusal of the store or a failure of the state. */
+  /** Called with an error that stops the run: the store refused an object, or the state failed. */
   readonly failed: (error: Error) => void
 }
 
 /**
- * Makes committed objects visible, several at once and in any order, and retires them: first the row goes to the history, then the file is
- * deleted. What the store does not take for the moment is tried again for as long as the run lives.
+ * Publishes committed objects, several at once and in any order. When an object is visible, its row moves to
+ * the history and then its file is deleted. Retries while the store is unavailable, as long as the run lives.
  */
 export class Publisher {
   readonly #options: PublisherOptions
   readonly #limit = pLimit(CONCURRENCY)
   readonly #stop = new AbortController()
-  readonly #waiting = new Set<ObjectRow>()
+  /** Committed rows that are not published. */
+  readonly #unpublished = new Set<ObjectRow>()
   readonly #bytes = { sink: 0, rejects: 0 }
   readonly #listeners = new Set<() => void>()
   readonly #running = new Set<Promise<void>>()
-  /** Those that were tried, see `TwinTest`. */
-  readonly #stores: Set<string>
-  /** How many objects the store did not take at their last attempt. */
-  #troubled = 0
+  /** Names of the stores that were probed, see `ConditionalPutProbe`. */
+  readonly #probed: Set<string>
+  /** Number of objects whose last attempt failed. */
+  #failing = 0
   #lastError: SluiceError | undefined
 
   constructor(options: PublisherOptions) {
     this.#options = options
-    this.#stores = new Set(options.state.stores().map(({ name }) => name))
+    this.#probed = new Set(options.state.stores().map(({ name }) => name))
   }
 
   /**
-   * Takes up what an earlier process has committed and not published.
+   * Starts publishing the objects that an earlier process committed, and deletes files that no row names.
    * @throws SluiceError OUTBOX_LOST, STATE_DAMAGED, STATE_MISMATCH
    */
   async recover(): Promise<void> {
@@ -55,75 +56,77 @@ export class Publisher {
     const rows = state.objects()
     const named = new Set(rows.map((row) => row.file))
     for (const name of await files.readdir(folder)) if (!named.has(name)) await files.unlink(join(folder, name))
-    for (const row of rows) if (await this.#isThere(row)) this.add([row])
-    if (this.#waiting.size > 0) note('publishing what an earlier run has committed', { objects: this.#waiting.size })
+    for (const row of rows) if (await this.#needsPublishing(row)) this.add([row])
+    if (this.#unpublished.size > 0)
+      note('publishing objects that an earlier run committed', { objects: this.#unpublished.size })
   }
 
   add(rows: readonly ObjectRow[]): void {
     for (const row of rows) {
-      this.#waiting.add(row)
+      this.#unpublished.add(row)
       this.#bytes[row.role] += row.bytes
       const running = this.#limit(() => this.#publish(row)).finally(() => this.#running.delete(running))
       this.#running.add(running)
     }
   }
 
-  /** What is committed and not published. */
+  /** Bytes that are committed and not published. */
   bytes(role: Role): number {
     return this.#bytes[role]
   }
 
-  /** Resolves when an object was retired, or nothing more will be; at once when the signal aborts. */
+  /** Resolves when the next object is published, when publishing stops, or when the signal aborts. */
   async changed(signal?: AbortSignal): Promise<void> {
     if (this.#stop.signal.aborted || signal?.aborted) return
     await new Promise<void>((resolve) => {
-      const settle = (): void => {
-        this.#listeners.delete(settle)
-        signal?.removeEventListener('abort', settle)
+      const listener = (): void => {
+        this.#listeners.delete(listener)
+        signal?.removeEventListener('abort', listener)
         resolve()
       }
-      this.#listeners.add(settle)
-      signal?.addEventListener('abort', settle)
+      this.#listeners.add(listener)
+      signal?.addEventListener('abort', listener)
     })
   }
 
   /**
-   * Resolves when all is published. Waits for as long as objects get published or none fails, and then for `done` milliseconds; when there is a
-   * hurry, or the run is asked to end meanwhile, for `interrupted` milliseconds in all.
-   * @throws SluiceError SINK_UNAVAILABLE: what is not published is kept.
+   * Resolves when every object is published. Gives up after `done` milliseconds without a published object
+   * while attempts fail. An interrupted run, also one that is interrupted meanwhile, gives up after
+   * `interrupted` milliseconds in all.
+   * @throws SluiceError SINK_UNAVAILABLE. Unpublished objects stay in the outbox.
    */
   async drain(
-    { done, interrupted }: { readonly done: number; readonly interrupted: number },
-    { hurry, stopping }: { hurry: boolean; stopping?: AbortSignal | undefined },
+    { done, interrupted }: DrainTimeouts,
+    { isInterrupted, stopping }: { readonly isInterrupted: boolean; readonly stopping?: AbortSignal | undefined },
   ): Promise<void> {
-    let hurried = hurry
-    let deadline = performance.now() + (hurried ? interrupted : done)
-    while (this.#waiting.size > 0 && !this.#stop.signal.aborted) {
-      const before = this.#waiting.size
-      await this.#changedWithin(Math.max(1, deadline - performance.now()), hurried ? undefined : stopping)
+    let isHurried = isInterrupted
+    let deadline = performance.now() + (isHurried ? interrupted : done)
+    while (this.#unpublished.size > 0 && !this.#stop.signal.aborted) {
+      const before = this.#unpublished.size
+      await this.#changedWithin(Math.max(1, deadline - performance.now()), isHurried ? undefined : stopping)
       const now = performance.now()
-      if (!hurried && stopping?.aborted) {
-        hurried = true
+      if (!isHurried && stopping?.aborted) {
+        isHurried = true
         deadline = now + interrupted
-      } else if (!hurried && (this.#waiting.size < before || this.#troubled === 0)) deadline = now + done
+      } else if (!isHurried && (this.#unpublished.size < before || this.#failing === 0)) deadline = now + done
       else if (now >= deadline) break
     }
-    if (this.#waiting.size === 0) return
+    if (this.#unpublished.size === 0) return
     throw new SluiceError(
       'SINK_UNAVAILABLE',
-      `${this.#waiting.size} committed objects are not published${this.#lastError ? ` (${this.#lastError.message})` : ''}; they are kept, and the next run publishes them`,
+      `${this.#unpublished.size} committed objects are not published${this.#lastError ? ` (${this.#lastError.message})` : ''}; they are safe in the outbox, and the next run publishes them`,
       { cause: this.#lastError },
     )
   }
 
-  /** Gives up what is under way; the rows stay. */
+  /** Stops publishing and aborts attempts that are under way. The rows stay. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    this.#wake()
+    this.#notify()
     await Promise.all(this.#running)
   }
 
-  async #isThere(row: ObjectRow): Promise<boolean> {
+  async #needsPublishing(row: ObjectRow): Promise<boolean> {
     const { folder, files } = this.#options
     const sink = this.#sink(row)
     const size = await files.size(join(folder, row.file))
@@ -137,17 +140,17 @@ export class Publisher {
     }
     throw new SluiceError(
       'OUTBOX_LOST',
-      `${join(folder, row.file)} is gone and ${row.key} cannot be proved visible (${row.records} records): restore the file, or move ${dirname(folder)} away to start anew`,
+      `${join(folder, row.file)} is missing, and ${row.key} cannot be shown to be published (${row.records} records): restore the file, or move ${dirname(folder)} away to start over`,
     )
   }
 
   #sink(row: ObjectRow): ObjectSink {
-    const able = this.#options.sinks.filter(({ type }) => type === row.type)
-    const found = able.find(({ role }) => role === row.role) ?? able[0]
+    const candidates = this.#options.sinks.filter(({ type }) => type === row.type)
+    const found = candidates.find(({ role }) => role === row.role) ?? candidates[0]
     if (found) return found.sink
     throw new SluiceError(
       'STATE_MISMATCH',
-      `${row.key} is committed for the sink ${row.type} and not published, but the pipeline has no such sink any more: run it once as it was`,
+      `${row.key} is committed for a sink of type ${row.type} and not published, but the pipeline no longer has such a sink: run it once with its earlier configuration`,
     )
   }
 
@@ -155,7 +158,7 @@ export class Publisher {
     try {
       const attempt = this.#attemptOf(row)
       await this.#untilVisible(row, attempt)
-      await this.#testStore(row, attempt)
+      await this.#probeStore(row, attempt)
       if (!this.#stop.signal.aborted) await this.#retire(row)
     } catch (error) {
       if (this.#stop.signal.aborted) return
@@ -183,15 +186,15 @@ export class Publisher {
     for (let failures = 0; !signal.aborted;) {
       try {
         await this.#attempt(row, attempt)
-        if (failures > 0) this.#troubled--
+        if (failures > 0) this.#failing--
         return
       } catch (error) {
         if (signal.aborted) return
         if (!(error instanceof SluiceError) || !error.retryable) throw error
-        if (failures === 0) this.#troubled++
+        if (failures === 0) this.#failing++
         this.#lastError = error
-        const pause = pauseBehind(++failures)
-        note('an object could not be published; it will be tried again', {
+        const pause = pauseAfter(++failures)
+        note('an object could not be published; retrying', {
           key: row.key,
           reason: error.message,
           failures,
@@ -203,33 +206,33 @@ export class Publisher {
   }
 
   async #attempt(row: ObjectRow, attempt: Attempt): Promise<void> {
-    const limit = AbortSignal.timeout(LONGEST_ATTEMPT)
-    const signal = AbortSignal.any([this.#stop.signal, limit])
+    const timeout = AbortSignal.timeout(ATTEMPT_TIMEOUT)
+    const signal = AbortSignal.any([this.#stop.signal, timeout])
     try {
       await this.#sink(row).publish(this.#fileOf(row), row.destination, signal, attempt)
     } catch (error) {
-      if (!limit.aborted) throw error
-      throw new SluiceError('SINK_UNAVAILABLE', `no answer within ${LONGEST_ATTEMPT / 60_000} minutes`, {
+      if (!timeout.aborted) throw error
+      throw new SluiceError('SINK_UNAVAILABLE', `no response within ${ATTEMPT_TIMEOUT / 60_000} minutes`, {
         cause: error,
       })
     }
   }
 
-  /** Finds out, with the first object of a store, whether it refuses to replace one that is there. A failure leaves that to the next run. */
-  async #testStore(row: ObjectRow, attempt: Attempt): Promise<void> {
+  /** Probes with the first object whether the store refuses to replace an existing object. If the probe fails, the next run repeats it. */
+  async #probeStore(row: ObjectRow, attempt: Attempt): Promise<void> {
     const { state, note } = this.#options
     const { conditionalPutProbe } = this.#sink(row)
     if (!conditionalPutProbe || this.#stop.signal.aborted) return
     const file = this.#fileOf(row)
     const name = conditionalPutProbe.store(file, row.destination)
-    if (this.#stores.has(name)) return
-    this.#stores.add(name)
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LONGEST_TEST)])
+    if (this.#probed.has(name)) return
+    this.#probed.add(name)
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PROBE_TIMEOUT)])
     const [result] = await Promise.allSettled([conditionalPutProbe.isRefused(file, row.destination, signal, attempt)])
     if (result.status === 'rejected') return
-    await state.keepStore({ name, refusesOverwrite: result.value })
+    await state.saveStore({ name, refusesOverwrite: result.value })
     if (result.value) return
-    note('the store ignores If-None-Match: it replaces an object that is there when it is put again', { store: name })
+    note('the store ignores If-None-Match: a repeated put replaces the object', { store: name })
   }
 
   #fileOf({ file, bytes, records, sha256, compression }: ObjectRow): OutboxFile {
@@ -240,8 +243,8 @@ export class Publisher {
     const { state, files, folder, now } = this.#options
     await state.retire(row, now())
     await files.unlink(join(folder, row.file))
-    if (this.#waiting.delete(row)) this.#bytes[row.role] -= row.bytes
-    this.#wake()
+    if (this.#unpublished.delete(row)) this.#bytes[row.role] -= row.bytes
+    this.#notify()
   }
 
   async #changedWithin(milliseconds: number, signal?: AbortSignal): Promise<void> {
@@ -253,20 +256,21 @@ export class Publisher {
     timer.abort()
   }
 
-  #wake(): void {
+  #notify(): void {
     for (const listener of this.#listeners) listener()
   }
 }
 
 /** Objects that are uploaded at once. */
 const CONCURRENCY = 4
-/** Milliseconds; the largest object at 2 Mbit/s. */
-const LONGEST_ATTEMPT = 15 * 60_000
-/** Milliseconds. Nothing depends on a test, so nothing waits long for one. */
-const LONGEST_TEST = 15_000
-const LONGEST_PAUSE = 60_000
+/** Milliseconds: the largest object at 2 Mbit/s. */
+const ATTEMPT_TIMEOUT = 15 * 60_000
+/** Milliseconds. Nothing depends on a probe, so the publisher does not wait long for it. */
+const PROBE_TIMEOUT = 15_000
+/** Milliseconds between two attempts. */
+const MAX_PAUSE = 60_000
 
-/** Exponential with full jitter: many collectors that lost one store do not come back as one. */
-function pauseBehind(failures: number): number {
-  return Math.random() * Math.min(LONGEST_PAUSE, 500 * 2 ** Math.min(failures, 10))
+/** Exponential backoff with full jitter: collectors that lost the same store do not all return at the same moment. */
+function pauseAfter(failures: number): number {
+  return Math.random() * Math.min(MAX_PAUSE, 500 * 2 ** Math.min(failures, 10))
 }

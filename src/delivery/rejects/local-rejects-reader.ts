@@ -1,13 +1,13 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import type { RejectId } from '../../record/batch.ts'
 import { LINE_FEED } from '../../record/json/ascii.ts'
 import { isPending, rejectsFolder } from './local-rejects.ts'
+import type { RejectId } from './reject-id.ts'
 import type { LocalRejectsRow } from '../state/rows.ts'
 import { readState } from '../state/state-reader.ts'
 import { systemCode } from '../../errors.ts'
 
-/** A reject as it was kept, see `rejectLine`. */
+/** One line of the local dead-letter queue, see `rejectLine`. */
 export interface LocalReject {
   readonly id: RejectId
   readonly code: string
@@ -17,17 +17,17 @@ export interface LocalReject {
   readonly line: number
   readonly dedupKey?: string
   readonly part?: true
-  /** The whole line as it stands in the file. */
+  /** The whole line of the file. */
   readonly json: string
 }
 
 export interface LocalRejectsView {
-  /** Records that went for want of space. */
+  /** Rejects that were deleted because the budget was exceeded. */
   readonly evicted: number
   readonly rejects: AsyncIterable<LocalReject>
 }
 
-/** The rejects in a state folder, the oldest first, while whoever owns it works on. @throws SluiceError STATE_NOT_FOUND */
+/** The rejects in a state folder, the oldest first. Safe while another process owns it. @throws SluiceError STATE_NOT_FOUND */
 export async function readLocalRejects(folder: string): Promise<LocalRejectsView> {
   const { rows, evicted } = await readState(folder, (state) => ({
     rows: state.localRejects(),
@@ -39,15 +39,15 @@ export async function readLocalRejects(folder: string): Promise<LocalRejectsView
 /** The rejects of these rows that were not replayed. */
 export async function* readRows(folder: string, rows: readonly LocalRejectsRow[]): AsyncGenerator<LocalReject> {
   for (const row of rows) {
-    const isKept = isPending(row)
+    const isNotReplayed = isPending(row)
     let at = 0
     try {
       for await (const line of linesOf(createReadStream(join(rejectsFolder(folder), row.file)))) {
-        if (isKept(at)) yield parse(line.toString(), { epoch: row.epoch, at })
+        if (isNotReplayed(at)) yield parse(line.toString(), { epoch: row.epoch, at })
         at++
       }
     } catch (error) {
-      // The owner has let it go meanwhile.
+      // The owner has deleted the file in the meantime.
       if (systemCode(error) !== 'ENOENT') throw error
     }
   }
@@ -67,8 +67,8 @@ async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 }
 
 function parse(json: string, id: RejectId): LocalReject {
-  const facts: Omit<LocalReject, 'json'> = JSON.parse(json)
-  const { code, stage, detail, origin, line, dedupKey, part } = facts
+  const fields: Omit<LocalReject, 'json'> = JSON.parse(json)
+  const { code, stage, detail, origin, line, dedupKey, part } = fields
   return {
     id,
     code,

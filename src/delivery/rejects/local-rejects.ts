@@ -1,29 +1,43 @@
+/*
+ * The local dead-letter queue: rejects in the state folder, under a budget.
+ *
+ * Each epoch with rejects has one plain NDJSON file in `<state folder>/rejects`, and one row in the
+ * transaction of the epoch. A file without a committed row does not exist for readers and is deleted at the
+ * next start. A file is deleted after its row. A `rejects` sink gets a copy of each reject, which is
+ * published like any other object.
+ *
+ * When the files exceed the budget, whole files are deleted, the oldest first, and the deleted records are
+ * counted. One epoch is committed early if its rejects take an eighth of the budget, so that little is deleted
+ * at a time.
+ *
+ * A replay (`replay.ts`) sends rejects through the stages again. The row of an epoch has one bit per line for
+ * the rejects that were replayed. The bit is set in the transaction that commits the records made from the
+ * reject, so a crash neither loses a reject nor replays it twice. When every bit is set, row and file are
+ * deleted.
+ */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { RejectId } from '../../record/batch.ts'
 import type { Files, OpenFile } from '../../files.ts'
 import type { LocalRejectsChange, LocalRejectsRow } from '../state/rows.ts'
+import type { RejectId } from './reject-id.ts'
 
 export interface LocalRejectsOptions {
   readonly folder: string
   readonly files: Files
   readonly rows: readonly LocalRejectsRow[]
-  /** Bytes of all files; the oldest go when there are more. */
+  /** Limit for the bytes of all files; the oldest files are deleted when it is exceeded. */
   readonly budget: number
 }
 
-/**
- * The rejects in the state folder: a plain NDJSON file for each epoch that has some. A file counts when its row is committed; files go when
- * their row has gone.
- */
+/** The rejects of a state folder: committed rows, and the open file of the current epoch. See the comment at the top. */
 export class LocalRejects {
   readonly #options: LocalRejectsOptions
   #rows: readonly LocalRejectsRow[]
-  #open: OpenEpoch | undefined
-  /** Numbers of rejects by epoch that are forgotten with the next commit. */
+  #open: OpenRejects | undefined
+  /** Rejects to forget with the next commit: their numbers, by epoch. */
   readonly #replayed = new Map<number, Set<number>>()
 
-  /** Deletes what no row names. */
+  /** Deletes files that no row names. */
   static async open(options: LocalRejectsOptions): Promise<LocalRejects> {
     const { folder, files, rows } = options
     await files.makeFolder(folder)
@@ -37,23 +51,23 @@ export class LocalRejects {
     this.#rows = options.rows
   }
 
-  /** Committed ones, the oldest first. */
+  /** The committed rows, the oldest first. */
   get rows(): readonly LocalRejectsRow[] {
     return this.#rows
   }
 
-  /** True when the epoch has so many that the budget should be looked at again. */
+  /** True if the open epoch should be committed, so that the budget is enforced. */
   get isFull(): boolean {
-    return this.#open !== undefined && this.#open.bytes >= this.#options.budget / SHARES
+    return this.#open !== undefined && this.#open.bytes >= this.#options.budget / BUDGET_SHARES
   }
 
-  /** How many the open epoch has: the number of the next. */
+  /** Number of rejects in the open epoch, which is the number of the next reject. */
   get count(): number {
     return this.#open?.records ?? 0
   }
 
   async append(epoch: number, line: Buffer): Promise<void> {
-    const open = (this.#open ??= newEpoch(epoch))
+    const open = (this.#open ??= openRejects(epoch))
     open.lines.push(line)
     open.waiting += line.length
     open.bytes += line.length
@@ -61,51 +75,51 @@ export class LocalRejects {
     if (open.waiting >= BUFFER_BYTES) await this.#write(open)
   }
 
-  /** Forgets a reject with the next commit. */
+  /** Marks a reject as replayed with the next commit. */
   forget({ epoch, at }: RejectId): void {
     const numbers = this.#replayed.get(epoch) ?? new Set()
     this.#replayed.set(epoch, numbers.add(at))
   }
 
-  /** Writes what waits and syncs the file. The folder is still to be synced. */
+  /** Writes and syncs the open file, and returns the change to commit. If `created`, sync the folder first. */
   async finish(): Promise<LocalRejectsChange> {
-    const added = await this.#close()
-    const now = this.#rows.map((row) => {
+    const added = await this.#closeFile()
+    const current = this.#rows.map((row) => {
       const numbers = this.#replayed.get(row.epoch)
-      return numbers ? without(row, numbers) : row
+      return numbers ? markReplayed(row, numbers) : row
     })
-    const all = added ? [...now, added] : now
-    const excess = this.#excess(
+    const all = added ? [...current, added] : current
+    const evicted = this.#beyondBudget(
       all.filter((row) => remaining(row) > 0),
       added,
     )
-    const gone = new Set([...all.filter((row) => remaining(row) === 0), ...excess])
+    const removed = new Set([...all.filter((row) => remaining(row) === 0), ...evicted])
     return {
-      rows: all.filter((row) => !gone.has(row) && (row === added || this.#replayed.has(row.epoch))),
-      gone: [...gone],
-      evicted: excess.reduce((sum, row) => sum + remaining(row), 0),
+      rows: all.filter((row) => !removed.has(row) && (row === added || this.#replayed.has(row.epoch))),
+      removed: [...removed],
+      evicted: evicted.reduce((sum, row) => sum + remaining(row), 0),
       replayed: [...this.#replayed.values()].reduce((sum, { size }) => sum + size, 0),
       created: added !== undefined,
     }
   }
 
-  /** To be called when the state has made the change. */
-  async committed({ rows, gone }: LocalRejectsChange): Promise<void> {
+  /** Call this when the change is committed. Deletes the files of removed rows. */
+  async committed({ rows, removed }: LocalRejectsChange): Promise<void> {
     const { folder, files } = this.#options
-    const changed = new Set([...rows, ...gone].map(({ epoch }) => epoch))
+    const changed = new Set([...rows, ...removed].map(({ epoch }) => epoch))
     this.#rows = [...this.#rows.filter(({ epoch }) => !changed.has(epoch)), ...rows].toSorted(
       (a, b) => a.epoch - b.epoch,
     )
     this.#replayed.clear()
-    for (const { file } of gone) await files.unlink(join(folder, file))
+    for (const { file } of removed) await files.unlink(join(folder, file))
   }
 
-  /** For a commit that is given up: the file stays for the next start to delete. */
+  /** Closes the open file without committing it. The next start deletes it. */
   async abandon(): Promise<void> {
     await this.#open?.file?.close()
   }
 
-  async #close(): Promise<LocalRejectsRow | undefined> {
+  async #closeFile(): Promise<LocalRejectsRow | undefined> {
     const open = this.#open
     if (!open) return undefined
     await this.#write(open)
@@ -116,19 +130,19 @@ export class LocalRejects {
     return { epoch, file: nameOf(epoch), bytes, records, sha256: hash.digest('hex') }
   }
 
-  /** The oldest rows, whose files go when there is a new one. */
-  #excess(rows: readonly LocalRejectsRow[], added: LocalRejectsRow | undefined): LocalRejectsRow[] {
+  /** The oldest rows, as many as the budget requires. The new row is never among them. */
+  #beyondBudget(rows: readonly LocalRejectsRow[], added: LocalRejectsRow | undefined): LocalRejectsRow[] {
     let bytes = rows.reduce((sum, row) => sum + row.bytes, 0)
-    const gone: LocalRejectsRow[] = []
+    const evicted: LocalRejectsRow[] = []
     for (const row of rows) {
       if (bytes <= this.#options.budget || row === added) break
-      gone.push(row)
+      evicted.push(row)
       bytes -= row.bytes
     }
-    return gone
+    return evicted
   }
 
-  async #write(open: OpenEpoch): Promise<void> {
+  async #write(open: OpenRejects): Promise<void> {
     const { folder, files } = this.#options
     const bytes = Buffer.concat(open.lines)
     open.file ??= await files.open(join(folder, nameOf(open.epoch)), 'wx')
@@ -140,23 +154,23 @@ export class LocalRejects {
   }
 }
 
-/** Where a pipeline's state keeps rejects. */
+/** The dead-letter queue in a pipeline's state folder. */
 export function rejectsFolder(folder: string): string {
   return join(folder, 'rejects')
 }
 
-/** Of a row's records, how many are kept. */
+/** Number of rejects of a row that were not replayed. */
 export function remaining({ records, replayed }: LocalRejectsRow): number {
   return records - (replayed?.records ?? 0)
 }
 
-/** Tells of a line's number whether the reject is kept. */
+/** Returns a predicate: was the reject with this line number, from 0, not replayed yet? */
 export function isPending({ records, replayed }: LocalRejectsRow): (at: number) => boolean {
   const bits = Buffer.from(replayed?.bits ?? '', 'base64')
   return (at) => at < records && ((bits[at >> 3] ?? 0) & (1 << (at & 7))) === 0
 }
 
-interface OpenEpoch {
+interface OpenRejects {
   readonly epoch: number
   readonly hash: ReturnType<typeof createHash>
   file: OpenFile | undefined
@@ -168,10 +182,10 @@ interface OpenEpoch {
 }
 
 const BUFFER_BYTES = 1 << 20
-/** An epoch takes no more than this part of the budget, so that what goes is old and little. */
-const SHARES = 8
+/** An epoch is committed when its rejects take one of these shares of the budget. */
+const BUDGET_SHARES = 8
 
-function newEpoch(epoch: number): OpenEpoch {
+function openRejects(epoch: number): OpenRejects {
   const hash = createHash('sha256')
   return { epoch, hash, file: undefined, lines: [], waiting: 0, written: 0, bytes: 0, records: 0 }
 }
@@ -180,7 +194,7 @@ function nameOf(epoch: number): string {
   return `${String(epoch).padStart(8, '0')}.ndjson`
 }
 
-function without(row: LocalRejectsRow, numbers: ReadonlySet<number>): LocalRejectsRow {
+function markReplayed(row: LocalRejectsRow, numbers: ReadonlySet<number>): LocalRejectsRow {
   const bits = Buffer.alloc(Math.ceil(row.records / 8))
   bits.set(Buffer.from(row.replayed?.bits ?? '', 'base64'))
   for (const at of numbers) bits[at >> 3] |= 1 << (at & 7)

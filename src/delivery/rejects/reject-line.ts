@@ -1,31 +1,37 @@
 import { isUtf8 } from 'node:buffer'
 import { NO_DEDUP_BUCKET } from '../../record/batch.ts'
-import type { Batch, DedupKey, Reject, RejectId } from '../../record/batch.ts'
+import type { Batch, DedupKey, Reject } from '../../record/batch.ts'
 import { NO_GROUP } from '../../record/rebuild.ts'
 import { LineFault } from '../../record/scan.ts'
 import { formatRejectId } from './reject-id.ts'
+import type { RejectId } from './reject-id.ts'
 
-/** What is written of a line that does not parse: nothing but its length and digest, or all of it. */
-export type Unparsed = 'digest' | 'keep'
+/** How a line that does not parse is recorded: by its length and digest only, or as a whole. */
+export type UnparsedLines = 'digest' | 'keep'
 
 interface LineOptions {
   readonly id: RejectId
-  readonly unparsed: Unparsed
-  /** The batch is a chunk of one that was split. */
-  readonly isPiece: boolean
+  readonly unparsed: UnparsedLines
+  /** The batch is a chunk of a split batch. */
+  readonly isChunk: boolean
+  /** The record is known to be one of several that were made from the same source record. */
+  readonly isPart: boolean
 }
 
 /**
- * One line of the rejects: `{ id, code, stage, detail?, origin, line, length, digest?, claim?, part?, record? }`. `record` is the record as it
- * stands, with the pipeline's redactions. A line that does not parse has none: no redaction could find anything in it. With `unparsed: keep` it
- * has `text`, or `base64` where it is not UTF-8, unless it was too long for the source to keep. `claim` is what `dedup` knows the record by,
- * if it had passed that; `part` is true when other records were made of the same one.
+ * One line of the dead-letter queue: `{ id, code, stage, detail?, origin, line, length, digest?, dedupKey?,
+ * part?, record? }`. `record` is the record as the rejecting stage got it, with the pipeline's redactions.
+ * `dedupKey` is present if the record had passed `dedup`. `part` is true if other records may have been made
+ * from the same source record.
+ *
+ * A line that does not parse has no `record`, because redaction cannot find anything in it. With
+ * `unparsed: keep` it has `text`, or `base64` if it is not UTF-8, unless it was too long for the source to keep.
  */
-export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isPiece }: LineOptions): Buffer {
+export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isChunk, isPart }: LineOptions): Buffer {
   const { record, code, stage, detail, origin, line, length, digest } = reject
   const read = { id: formatRejectId(id), code, stage, detail, origin, line, length, digest }
   if (record < 0) return lineOf(read)
-  const part = batch.replay?.part === true || isPart(batch, record, isPiece)
+  const part = isPart || hasSiblings(batch, record, isChunk)
   const facts = { ...read, dedupKey: dedupKeyOf(batch, record), ...(part && { part }) }
   if (batch.fault(record) !== LineFault.none) {
     return lineOf(unparsed === 'keep' ? { ...facts, ...contentOf(batch.line(record)) } : facts)
@@ -33,14 +39,14 @@ export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isPiece
   return Buffer.concat([Buffer.from(`${JSON.stringify(facts).slice(0, -1)}${RECORD}`), batch.line(record), CLOSE])
 }
 
-/** The bytes of `record` in a line of `rejectLine`, as text; undefined when it has none. */
+/** The text of `record` in a line of `rejectLine`; undefined if the line has no record. */
 export function recordOf(line: string): string | undefined {
-  // Quotes within the texts before it are escaped, so it can begin nowhere else.
+  // Quotes in the strings before it are escaped, so the first match is the member itself.
   const start = line.indexOf(RECORD)
   return start < 0 ? undefined : line.slice(start + RECORD.length, -1)
 }
 
-/** Reads `claim` of a line. Undefined when it is none. */
+/** Parses `dedupKey` of a line. Undefined if the text is not a dedup key. */
 export function parseDedupKey(text: string): DedupKey | undefined {
   const [, hex, bucket] = /^([0-9a-f]{32}):(-?\d+)?$/.exec(text) ?? []
   if (hex === undefined) return undefined
@@ -68,11 +74,11 @@ function dedupKeyOf({ digests }: Batch, record: number): string | undefined {
   return `${hex}:${bucket === NO_DEDUP_BUCKET ? '' : bucket}`
 }
 
-/** In doubt true: siblings may be in the chunk before or behind. */
-function isPart(batch: Batch, record: number, isPiece: boolean): boolean {
+/** True if in doubt: siblings may be in the previous or the next chunk. */
+function hasSiblings(batch: Batch, record: number, isChunk: boolean): boolean {
   const group = batch.groupOf(record)
   if (group === NO_GROUP) return false
-  const before = record === 0 ? isPiece : batch.groupOf(record - 1) === group
-  const behind = record === batch.count - 1 ? isPiece : batch.groupOf(record + 1) === group
-  return before || behind
+  const isBefore = record === 0 ? isChunk : batch.groupOf(record - 1) === group
+  const isAfter = record === batch.count - 1 ? isChunk : batch.groupOf(record + 1) === group
+  return isBefore || isAfter
 }

@@ -3,35 +3,35 @@ import type { Key } from 'lmdb'
 
 export type { Key }
 
-/** JSON of ours, read back: its type is the one it was written with. */
+/** A stored JSON value: it has the type with which it was written. */
 type Stored = ReturnType<typeof JSON.parse>
 
 /**
- * What the state asks of its database: LMDB's part of it. Everything that the commit protocol keeps besides files goes through here, so a
- * transaction can be made to fail, or to be the last one, from outside.
+ * The part of LMDB that the state uses. Everything that the commit protocol stores besides files goes through
+ * this interface, so tests can make any transaction fail, or be the last one before a crash.
  */
 export interface Database {
-  /** Undefined when there is none. Within a transaction it sees what that has put. */
+  /** Undefined if absent. Inside a transaction it sees the changes of the transaction. */
   get(key: Key): Stored
-  /** In the order of keys, the end excluded. */
+  /** In key order, without the end. */
   getRange(range: { start: Key; end: Key }): Iterable<{ value: Stored }>
-  /** All that `change` puts and removes, or nothing when it throws. */
+  /** Applies everything that `change` puts and removes, or nothing if it throws. */
   transactionSync<T>(change: () => T): T
-  /** Within a transaction only. */
+  /** Inside a transaction only. */
   putSync(key: Key, value: unknown): unknown
-  /** Within a transaction only. */
+  /** Inside a transaction only. */
   removeSync(key: Key): unknown
-  /** Resolves when every transaction up to now is on the disk. */
+  /** Resolves when all earlier transactions are on the disk. */
   readonly flushed: Promise<unknown>
   close(): Promise<void>
 }
 
-/** Opens the environment in a folder, or makes it. */
+/** Opens the environment in a folder; creates it if absent. */
 export function openDatabase(folder: string): Database {
   return open({ path: folder, noSubdir: false, encoding: 'json' })
 }
 
-/** Opens the environment in a folder for reading, whoever may be writing to it. All that is read without an `await` between is of one moment. */
+/** Opens the environment in a folder for reading, also while another process writes. Reads without an `await` between them see one moment. */
 export function openToRead(folder: string): Database {
   return open({ path: folder, noSubdir: false, encoding: 'json', readOnly: true })
 }

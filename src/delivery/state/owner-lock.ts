@@ -4,10 +4,10 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Who works on a state, as the state records it. */
+/** The process that owns a state, as recorded in the state. */
 export interface Owner {
   readonly pid: number
-  /** Answers as long as the process lives: the kernel closes it with the process, however that ends. */
+  /** Path of a socket that accepts connections while the process is alive. The kernel closes it when the process ends in any way. */
   readonly socket: string
 }
 
@@ -16,11 +16,11 @@ export interface OwnerLock {
   close(): Promise<void>
 }
 
-/** Binds a socket of its own name in the folder; in the folder for temporary files when its path would be too long for a socket. */
+/** Binds a socket with a random name in the folder, or in the folder for temporary files if the path is too long for a socket. */
 export async function acquireOwnerLock(folder: string): Promise<OwnerLock> {
   const name = `owner-${randomBytes(8).toString('hex')}.sock`
-  const near = join(folder, name)
-  const socket = Buffer.byteLength(near) <= LONGEST_SOCKET ? near : join(tmpdir(), `sluice-${name}`)
+  const local = join(folder, name)
+  const socket = Buffer.byteLength(local) <= MAX_SOCKET_PATH ? local : join(tmpdir(), `sluice-${name}`)
   const server = createServer((connection) => connection.end())
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -33,7 +33,7 @@ export async function acquireOwnerLock(folder: string): Promise<OwnerLock> {
   }
 }
 
-/** True when the owner's process lives. Any doubt counts as life. */
+/** True if the owner's process is alive, or if in doubt. */
 export async function isHeld({ socket }: Owner): Promise<boolean> {
   const connection = connect(socket)
   return new Promise((resolve) => {
@@ -47,10 +47,10 @@ export async function isHeld({ socket }: Owner): Promise<boolean> {
   })
 }
 
-/** Removes what a dead owner has left. */
+/** Removes the socket of a dead owner. */
 export async function removeStaleLock({ socket }: Owner): Promise<void> {
   await rm(socket, { force: true })
 }
 
-/** The kernel takes 107 bytes (103 on macOS). */
-const LONGEST_SOCKET = 100
+/** Bytes. The kernel accepts 107 (103 on macOS). */
+const MAX_SOCKET_PATH = 100

@@ -1,15 +1,18 @@
 import type { JsonObject, Json } from '../../record/json/json.ts'
 
-/** A file that is committed and not yet published; all that its upload needs, but for credentials. */
+/**
+ * A committed file that is not published yet. It has everything that its upload needs except credentials, so
+ * that a later edit of the YAML cannot send the object elsewhere.
+ */
 export interface ObjectRow {
   readonly epoch: number
-  /** Counts the files of an epoch over all sinks, from 0. */
+  /** Number of the file in its epoch, over all sinks, from 0. */
   readonly part: number
-  /** `sink` or `rejects`: what the object is of. */
+  /** Of the sink that the object is for. */
   readonly role: Role
-  /** The component that can publish it. */
+  /** Type of the component that can publish the object. */
   readonly type: string
-  /** Its name in the outbox. */
+  /** Name of the file in the outbox. */
   readonly file: string
   readonly key: string
   readonly destination: JsonObject
@@ -17,19 +20,19 @@ export interface ObjectRow {
   readonly records: number
   readonly sha256: string
   readonly compression: 'none' | 'gzip' | 'zstd'
-  /** What a failed attempt has left at the store, for the next one to clear away. */
+  /** Saved by an earlier attempt, for example the id of a multipart upload that the next attempt must abort. */
   readonly resumeToken?: Json
 }
 
 export type Role = 'sink' | 'rejects'
 
-/** An object that was made visible. Never changed and never removed. */
+/** A published object. Never changed and never removed. */
 export interface HistoryRow extends Omit<ObjectRow, 'file' | 'resumeToken'> {
   /** Milliseconds since 1970. */
   readonly publishedAt: number
 }
 
-/** What was found out about a store, see `TwinTest`. */
+/** Result of the conditional-put probe of a store, see `ConditionalPutProbe`. */
 export interface StoreRow {
   readonly name: string
   readonly refusesOverwrite: boolean
@@ -38,50 +41,50 @@ export interface StoreRow {
 export interface PartitionRow {
   readonly partition: string
   readonly position: Json
-  /** The oldest event time (milliseconds since 1970) that can still come from there; absent when it was never told. */
+  /** The oldest event time (milliseconds since 1970) that the partition can still yield; absent if never reported. */
   readonly lowWatermark?: number
 }
 
-/** What became of rejects besides those that are kept in the state folder. */
+/** Counts of rejects over the whole life of the state. */
 export interface RejectCounts {
-  /** Records that went for want of space. */
+  /** Rejects that were deleted because the budget was exceeded. */
   readonly evicted: number
-  /** Records that went through the stages again. */
+  /** Rejects that were replayed. */
   readonly replayed: number
-  /** Records that were copied to the sink of the rejects. */
+  /** Rejects that were copied to the `rejects` sink. */
   readonly copied: number
 }
 
-/** What the state knows of a bucket: `length` bytes of its file are committed, and this is their CRC-32. */
+/** A dedup bucket: `length` bytes of its file are committed, and `crc` is their CRC-32. */
 export interface DedupBucketRow {
   readonly name: string
   readonly length: number
   readonly crc: number
-  /** It has claims of a source that does not tell its progress, an archive for example: they are never forgotten. */
+  /** The bucket never expires: it has keys of a source without low watermarks, for example an archive. */
   readonly permanent?: true
 }
 
-/** Rejects of one epoch that are kept in the state folder, as the state knows them. */
+/** The rejects of one epoch in the state folder. */
 export interface LocalRejectsRow {
   readonly epoch: number
   readonly file: string
   readonly bytes: number
   readonly records: number
   readonly sha256: string
-  /** Those that were replayed: how many, and a bit for each line, in base64. They are in the file, and forgotten. */
+  /** Replayed rejects: their number, and a bit for each line of the file, in base64. */
   readonly replayed?: { readonly records: number; readonly bits: string }
 }
 
-/** What a commit changes. */
+/** How one commit changes the local rejects. */
 export interface LocalRejectsChange {
-  /** Rows that are new, or have more that was replayed. */
+  /** New rows, and rows with newly replayed rejects. */
   readonly rows: readonly LocalRejectsRow[]
-  /** Rows that go, with their files. */
-  readonly gone: readonly LocalRejectsRow[]
-  /** Records that go for want of space, and that were replayed. */
+  /** Rows to delete, with their files. */
+  readonly removed: readonly LocalRejectsRow[]
+  /** Rejects that are deleted because the budget is exceeded. */
   readonly evicted: number
   readonly replayed: number
-  /** The folder has a new name. */
+  /** The folder has a new file name and must be synced before the commit. */
   readonly created: boolean
 }
 

@@ -4,19 +4,21 @@ import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import { openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
-import type { DedupBucketRow } from './rows.ts'
-import type { LocalRejectsRow } from './rows.ts'
 import type { Owner } from './owner-lock.ts'
-import type { Meta } from './rows.ts'
-import type { RejectCounts } from './rows.ts'
-import type { PartitionRow } from './rows.ts'
-import type { StoreRow } from './rows.ts'
-import type { HistoryRow } from './rows.ts'
-import type { ObjectRow } from './rows.ts'
+import type {
+  DedupBucketRow,
+  HistoryRow,
+  LocalRejectsRow,
+  Meta,
+  ObjectRow,
+  PartitionRow,
+  RejectCounts,
+  StoreRow,
+} from './rows.ts'
 import { emptyTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
 
-/** What a state knows, to look at. */
+/** Read access to a state. */
 export class StateReader {
   readonly #db: Database
 
@@ -24,12 +26,12 @@ export class StateReader {
     this.#db = db
   }
 
-  /** Undefined in a state that was never opened to its end. */
+  /** Undefined if the process that created the state died before it had finished. */
   get meta(): Meta | undefined {
     return this.#db.get('meta')
   }
 
-  /** The last process that took the state; it may have ended. */
+  /** The last process that owned the state; it may have ended. */
   get owner(): Owner | undefined {
     return this.#db.get('owner')
   }
@@ -47,27 +49,35 @@ export class StateReader {
     return this.#list('partition')
   }
 
-  /** Objects to be published, in the order of their making. */
+  /** Committed objects that are not published, in the order in which they were made. */
   objects(): ObjectRow[] {
     return this.#list('object')
   }
 
   dedupBuckets(): DedupBucketRow[] {
-    return this.#list('bucket')
+    return this.#list('dedupBucket')
   }
 
-  /** Published objects of the epochs from a number on, in the order of their making. */
+  /** Published objects of the epochs from a number on, in the order in which they were made. */
   history(fromEpoch = 0): HistoryRow[] {
     return this.#list('history', fromEpoch)
   }
 
+  /** The sink's objects of the epochs from a number on, published or not, in the order in which they were made. */
+  sinkObjects(fromEpoch: number): Pick<ObjectRow, 'key' | 'records' | 'bytes' | 'sha256'>[] {
+    return [...this.history(fromEpoch), ...this.objects()]
+      .filter(({ epoch, role }) => epoch >= fromEpoch && role === 'sink')
+      .toSorted((a, b) => a.epoch - b.epoch || a.part - b.part)
+      .map(({ key, records, bytes, sha256 }) => ({ key, records, bytes, sha256 }))
+  }
+
   /** Rejects in the state folder, the oldest first. */
   localRejects(): LocalRejectsRow[] {
-    return this.#list('kept')
+    return this.#list('localRejects')
   }
 
   get rejectCounts(): RejectCounts {
-    return { evicted: 0, replayed: 0, copied: 0, ...this.#db.get('rejects') }
+    return { evicted: 0, replayed: 0, copied: 0, ...this.#db.get('rejectCounts') }
   }
 
   stores(): StoreRow[] {
@@ -85,7 +95,7 @@ export class StateReader {
 }
 
 /**
- * Looks into a pipeline's state folder without owning it: whoever owns it works on. `read` sees the state of one moment.
+ * Reads a state without owning it, also while another process does. `read` is synchronous and sees one moment.
  * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH
  */
 export async function readState<T>(folder: string, read: (state: StateReader) => T): Promise<T> {
@@ -106,8 +116,8 @@ export const FORMAT = 3
 /** @throws SluiceError STATE_MISMATCH */
 export function checkFormat({ format }: Meta): void {
   if (format === FORMAT) return
-  throw new SluiceError('STATE_MISMATCH', `the state has format ${format}, this version knows ${FORMAT}`, {
-    hint: 'use the version that made it, or move its folder away to start anew',
+  throw new SluiceError('STATE_MISMATCH', `the state has format ${format}, this version supports format ${FORMAT}`, {
+    hint: 'use the version of Sluice that created the state, or move its folder away to start over',
   })
 }
 
@@ -116,8 +126,8 @@ export function hasState(folder: string): boolean {
 }
 
 export function noState(folder: string): SluiceError {
-  return new SluiceError('STATE_NOT_FOUND', `there is no state in ${folder}`, {
-    hint: 'a run makes it; --state names the folder that holds the states, .sluice by default',
+  return new SluiceError('STATE_NOT_FOUND', `${folder} has no state`, {
+    hint: 'a run creates the state; --state is the folder that holds all states, .sluice by default',
   })
 }
 
@@ -133,10 +143,10 @@ export function storeKey(name: string): Key {
   return ['store', digest(name)]
 }
 
-/** Names are free text (a file's path, a tenant): a digest of them fits into a key. */
+/** Names are free text (a path, a tenant), and LMDB keys have a limited length. */
 function digest(name: string): string {
   return createHash('sha256').update(name).digest('hex')
 }
 
-/** Sorts behind every number and every text that can stand in its place. */
+/** Sorts after every number and every text that is used in its place. */
 const LAST = '\u{10ffff}'

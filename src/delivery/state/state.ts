@@ -1,3 +1,23 @@
+/*
+ * The small durable state of a pipeline: source positions, rows of unpublished and published objects, dedup
+ * bucket lengths, rows of local rejects, tallies. It is an LMDB environment in `<state folder>/state`. Large
+ * data is in files beside it (`outbox`, `dedup`, `rejects`), which are valid as far as rows here name them.
+ *
+ * Every change is one transaction. It asserts that this process still owns the state, is rolled back as a
+ * whole if it throws, and is on the disk when its promise resolves. One transaction commits an epoch.
+ *
+ * One process owns a state at a time. The owner listens on a socket whose name it has recorded
+ * (`owner-lock.ts`). The kernel closes the socket when the process ends in any way, so the next process takes
+ * over a recorded owner that does not answer. Other processes may read at any time (`state-reader.ts`): a
+ * reader sees one moment.
+ *
+ * The folder is synced at every start, because a process that was killed may have created the database and
+ * not synced its name: a later power failure would delete it. On a full disk the next start still needs a
+ * few pages, to take ownership and to retire what it publishes. Each start leaves free pages for it.
+ *
+ * The fingerprint is the configuration that gives dedup keys their meaning. A run with another fingerprint
+ * stops with STATE_MISMATCH, because it would not recognise events of earlier runs.
+ */
 import { randomBytes } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,9 +26,7 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { openDatabase } from './database.ts'
 import type { Database, Key } from './database.ts'
-import type { DedupBucketRow, Meta } from './rows.ts'
 import type { Files } from '../../files.ts'
-import type { LocalRejectsChange } from './rows.ts'
 import { removeStaleLock, isHeld, acquireOwnerLock } from './owner-lock.ts'
 import type { Owner, OwnerLock } from './owner-lock.ts'
 import {
@@ -23,23 +41,32 @@ import {
 } from './state-reader.ts'
 import { addTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
-import type { HistoryRow, ObjectRow, PartitionRow, RejectCounts, StoreRow } from './rows.ts'
+import type {
+  DedupBucketRow,
+  HistoryRow,
+  LocalRejectsChange,
+  Meta,
+  ObjectRow,
+  PartitionRow,
+  RejectCounts,
+  StoreRow,
+} from './rows.ts'
 import { isObject } from '../../record/json/json.ts'
 
-/** Without `to` the partition is read from its beginning. */
+/** Sets a source partition back. Without `to` it is read from its beginning. */
 export interface Rewind {
   readonly partition: string
   readonly to?: PartitionRow | undefined
 }
 
-/** All that one epoch changes, in one transaction. */
+/** Everything that one epoch changes, in one transaction. */
 export interface EpochChange {
   readonly epoch: number
-  /** Merged into what is known: absent fields keep their value. */
+  /** Merged into the stored rows: absent fields keep their value. */
   readonly partitions: readonly PartitionRow[]
   readonly objects: readonly ObjectRow[]
   readonly dedupBuckets: readonly DedupBucketRow[]
-  /** Names of buckets that are forgotten. */
+  /** Names of dedup buckets to delete. */
   readonly expired: readonly string[]
   readonly tally: Tally
   readonly localRejects: LocalRejectsChange
@@ -49,26 +76,25 @@ export interface StateOptions {
   readonly folder: string
   readonly files: Files
   readonly pipeline: string
-  /** What must not change while the state lives. */
+  /** Must not change for the life of the state. */
   readonly fingerprint: JsonObject
-  /** LMDB, unless another is given. */
+  /** Default: LMDB. */
   readonly openDatabase?: ((folder: string) => Database) | undefined
 }
 
 /**
- * The small state of a pipeline, in an LMDB environment in `<folder>/state`. One process owns it at a time. Every change is one transaction
- * that asserts this, is rolled back whole by any throw, and is on the disk when its promise resolves.
- *
- * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED; DISK_FULL or DISK_FAILED, after which it is not to be used again.
+ * A state that this process owns. See the comment at the top.
+ * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED; DISK_FULL or DISK_FAILED, after which the
+ * state must not be used again.
  */
 export class State extends StateReader {
-  /** Random, made with the folder; part of every object's name. */
+  /** Random, constant for the life of the state. Part of every object's name. */
   readonly generation: string
-  /** Secret of the digests, made with the folder. */
+  /** Secret of the dedup digests, constant for the life of the state. */
   readonly hashKey: Buffer
   readonly #db: Database
   readonly #folder: string
-  readonly #presence: OwnerLock
+  readonly #lock: OwnerLock
 
   static async open(options: StateOptions): Promise<State> {
     const folder = databaseFolder(options.folder)
@@ -77,14 +103,14 @@ export class State extends StateReader {
     return own(db, options.folder, async (stored) => {
       const meta = stored ?? (await create(db, options))
       checkMeta(meta, options)
-      // Each time: a process that was killed before it did this has left a database that a failing power takes away whole.
+      // At every start: a process that was killed before this line left a database whose name is not durable.
       await options.files.fsyncFolder(folder)
       return meta
     })
   }
 
   /**
-   * Takes over a state that is there, whatever configuration it was made with: to look after it, not to run.
+   * Takes over an existing state, whatever its configuration: for maintenance, not for a run.
    * @throws SluiceError STATE_NOT_FOUND, STATE_IN_USE, STATE_MISMATCH
    */
   static async openExisting(folder: string): Promise<State> {
@@ -96,11 +122,11 @@ export class State extends StateReader {
     })
   }
 
-  constructor(db: Database, folder: string, presence: OwnerLock, meta: Meta) {
+  constructor(db: Database, folder: string, lock: OwnerLock, meta: Meta) {
     super(db)
     this.#db = db
     this.#folder = folder
-    this.#presence = presence
+    this.#lock = lock
     this.generation = meta.generation
     this.hashKey = Buffer.from(meta.hashKey, 'hex')
   }
@@ -110,7 +136,7 @@ export class State extends StateReader {
       if (change.epoch !== this.nextEpoch) {
         throw new SluiceError(
           'INTERNAL',
-          `epoch ${change.epoch} was to be committed where ${this.nextEpoch} is the next`,
+          `epoch ${change.epoch} cannot be committed, the next epoch is ${this.nextEpoch}`,
         )
       }
       put(db, 'epoch', change.epoch + 1)
@@ -118,14 +144,14 @@ export class State extends StateReader {
         put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row })
       }
       for (const row of change.objects) put(db, ['object', row.epoch, row.part], row)
-      for (const row of change.dedupBuckets) put(db, ['bucket', row.name], row)
-      for (const name of change.expired) db.removeSync(['bucket', name])
+      for (const row of change.dedupBuckets) put(db, ['dedupBucket', row.name], row)
+      for (const name of change.expired) db.removeSync(['dedupBucket', name])
       put(db, 'tally', addTally(this.tally, change.tally))
-      this.#keepRejects(db, change)
+      this.#putRejects(db, change)
     })
   }
 
-  /** Keeps what an attempt to publish has left at the store. */
+  /** Stores the resume token of an attempt to publish the object. */
   async saveResumeToken({ epoch, part }: ObjectRow, resumeToken: Json): Promise<void> {
     await this.#change((db) => {
       const row: ObjectRow | undefined = db.get(['object', epoch, part])
@@ -133,7 +159,7 @@ export class State extends StateReader {
     })
   }
 
-  /** Forgets how far partitions were read, or sets it back; what they have claimed stays. */
+  /** Deletes source positions, or sets them back. Dedup keys stay. */
   async rewind(changes: readonly Rewind[]): Promise<void> {
     await this.#change((db) => {
       for (const { partition, to } of changes) {
@@ -143,12 +169,14 @@ export class State extends StateReader {
     })
   }
 
-  async keepStore(row: StoreRow): Promise<void> {
+  /** Stores the result of a conditional-put probe. */
+  async saveStore(row: StoreRow): Promise<void> {
     await this.#change((db) => put(db, storeKey(row.name), row))
   }
 
+  /** Moves the row of a published object to the history. */
   async retire(row: ObjectRow, publishedAt: number): Promise<void> {
-    const { file: _file, resumeToken: _left, ...published } = row
+    const { file: _file, resumeToken: _token, ...published } = row
     const history: HistoryRow = { ...published, publishedAt }
     await this.#change((db) => {
       put(db, ['history', row.epoch, row.part], history)
@@ -156,18 +184,18 @@ export class State extends StateReader {
     })
   }
 
-  /** Writes nothing: whoever comes next finds that the owner does not answer. */
+  /** Releases the owner lock and closes the database. Writes nothing: the recorded owner no longer answers. */
   async close(): Promise<void> {
-    await this.#presence.close()
+    await this.#lock.close()
     await this.#db.close()
   }
 
-  #keepRejects(db: Database, { localRejects, objects }: EpochChange): void {
-    for (const row of localRejects.rows) put(db, ['kept', row.epoch], row)
-    for (const { epoch } of localRejects.gone) db.removeSync(['kept', epoch])
+  #putRejects(db: Database, { localRejects, objects }: EpochChange): void {
+    for (const row of localRejects.rows) put(db, ['localRejects', row.epoch], row)
+    for (const { epoch } of localRejects.removed) db.removeSync(['localRejects', epoch])
     const copies = objects.filter(({ role }) => role === 'rejects')
     const { evicted, replayed, copied } = this.rejectCounts
-    put(db, 'rejects', {
+    put(db, 'rejectCounts', {
       evicted: evicted + localRejects.evicted,
       replayed: replayed + localRejects.replayed,
       copied: copied + copies.reduce((sum, { records }) => sum + records, 0),
@@ -177,34 +205,38 @@ export class State extends StateReader {
   async #change(change: (db: Database) => void): Promise<void> {
     await transact(this.#db, this.#folder, () => {
       const owner: Owner | undefined = this.#db.get('owner')
-      if (owner?.socket !== this.#presence.owner.socket) throw inUse(owner)
+      if (owner?.socket !== this.#lock.owner.socket) throw inUse(owner)
       change(this.#db)
     })
   }
 }
 
-async function own(db: Database, folder: string, settle: (stored: Meta | undefined) => Promise<Meta>): Promise<State> {
-  let presence: OwnerLock | undefined
+async function own(
+  db: Database,
+  folder: string,
+  checkOrCreate: (stored: Meta | undefined) => Promise<Meta>,
+): Promise<State> {
+  let lock: OwnerLock | undefined
   try {
-    presence = await acquireOwnerLock(folder)
-    await takeOver(db, folder, presence.owner)
-    const meta = await settle(db.get('meta'))
-    await keepReserve(db, folder)
-    return new State(db, folder, presence, meta)
+    lock = await acquireOwnerLock(folder)
+    await takeOver(db, folder, lock.owner)
+    const meta = await checkOrCreate(db.get('meta'))
+    await reservePages(db, folder)
+    return new State(db, folder, lock, meta)
   } catch (error) {
-    await presence?.close()
+    await lock?.close()
     await db.close()
     throw error
   }
 }
 
 /**
- * Leaves free pages in the database's file: on a disk that has become full the next start can still own the state, clear away what is not committed,
- * and retire what it publishes. Without space for them the run goes on with the pages that an earlier one has left.
+ * Leaves free pages in the database's file, for a later start on a full disk: it can then take ownership and
+ * retire the objects that it publishes. Fails silently if the disk is full now: an earlier start left pages.
  */
-async function keepReserve(db: Database, folder: string): Promise<void> {
-  const kept = transact(db, folder, () => put(db, 'reserve', 'x'.repeat(RESERVE_BYTES)))
-  await Promise.allSettled([kept.then(() => transact(db, folder, () => db.removeSync('reserve')))])
+async function reservePages(db: Database, folder: string): Promise<void> {
+  const written = transact(db, folder, () => put(db, 'reserve', 'x'.repeat(RESERVE_BYTES)))
+  await Promise.allSettled([written.then(() => transact(db, folder, () => db.removeSync('reserve')))])
 }
 
 /** A transaction writes 5 to 20 pages of 4 KiB. */
@@ -216,28 +248,28 @@ function put(db: Database, key: Key, value: unknown): void {
 
 async function transact<T>(db: Database, folder: string, change: () => T): Promise<T> {
   try {
-    // A throw inside rolls back everything; inside `transaction` it would keep what was put before it.
+    // A throw inside `transactionSync` rolls everything back; inside `transaction` earlier puts would stay.
     const result = db.transactionSync(change)
     await db.flushed
     return result
   } catch (error) {
-    const code = (await isForSpace(error, folder)) ? 'DISK_FULL' : 'DISK_FAILED'
+    const code = (await isOutOfSpace(error, folder)) ? 'DISK_FULL' : 'DISK_FAILED'
     throw asSluiceError(error, code, 'the state could not be written')
   }
 }
 
-/** LMDB calls it an input/output error when the last space took a part of a write. */
-async function isForSpace(error: unknown, folder: string): Promise<boolean> {
+/** LMDB reports an input/output error if the last free space took only a part of a write. */
+async function isOutOfSpace(error: unknown, folder: string): Promise<boolean> {
   if (!(error instanceof Error)) return false
   if (/no space|quota/i.test(error.message)) return true
   if (!/input\/output/i.test(error.message)) return false
   const { bavail, bsize } = await statfs(folder)
-  return bavail * bsize < LITTLE_BYTES
+  return bavail * bsize < NEARLY_FULL_BYTES
 }
 
-const LITTLE_BYTES = 1 << 20
+const NEARLY_FULL_BYTES = 1 << 20
 
-/** Records us as the owner unless the recorded one lives; tried again when another start was faster. */
+/** Records this process as the owner unless the recorded owner is alive. Retries if another process was faster. */
 async function takeOver(db: Database, folder: string, owner: Owner): Promise<void> {
   for (;;) {
     const recorded: Owner | undefined = db.get('owner')
@@ -255,7 +287,7 @@ async function takeOver(db: Database, folder: string, owner: Owner): Promise<voi
 }
 
 function inUse(owner: Owner | undefined): SluiceError {
-  const who = owner ? `process ${owner.pid}` : 'nobody'
+  const who = owner ? `process ${owner.pid}` : 'another process'
   return new SluiceError('STATE_IN_USE', `the state is in use by ${who}: stop it, or give this run another --state`)
 }
 
@@ -264,7 +296,7 @@ async function create(db: Database, { folder, files, pipeline, fingerprint }: St
     if ((await files.readdir(join(folder, name))).length > 0) {
       throw new SluiceError(
         'STATE_DAMAGED',
-        `${folder} has a filled ${name} folder and no state: restore its state folder, or move ${folder} away to start anew`,
+        `${folder} has files in ${name}, but no state: restore its state folder, or move ${folder} away to start over`,
       )
     }
   }
@@ -288,11 +320,11 @@ function checkMeta(meta: Meta, { folder, pipeline, fingerprint }: StateOptions):
   if (changed.length === 0) return
   throw new SluiceError(
     'STATE_MISMATCH',
-    `the configuration is not the one the state was made with: ${changed.join(', ')} changed; undo it, or move ${folder} away to start anew`,
+    `the configuration has changed since the state was created: ${changed.join(', ')}; undo the change, or move ${folder} away to start over`,
   )
 }
 
-/** Names of what differs, with dots between keys. */
+/** Dotted names of the values that differ. */
 function compareFingerprints(one: Json | undefined, other: Json | undefined, name = ''): string[] {
   if (isDeepStrictEqual(one, other)) return []
   if (!isObject(one) || !isObject(other)) return [name]

@@ -192,7 +192,7 @@ describe('sluice rejects replay', () => {
     const { code, stderr } = await workspace.sluice(['rejects', 'replay', 'p'])
 
     assert.equal(code, 0, stderr)
-    assert.match(stderr, /without a record stay.* rejects=1/)
+    assert.match(stderr, /without a record are not replayed.* rejects=1/)
     assert.deepEqual(await written(workspace), records)
     assert.deepEqual(
       (await shown(workspace)).map(({ stage }) => stage),
@@ -266,7 +266,7 @@ describe('sluice rejects replay', () => {
     const { stderr, code } = await workspace.sluice(['rejects', 'replay', 'p', '--file', corrected])
 
     assert.equal(code, 0, stderr)
-    assert.match(stderr, new RegExp(`a reject stays.* id=${id}`))
+    assert.match(stderr, new RegExp(`a reject is not forgotten.* id=${id}`))
     assert.equal((await shown(workspace)).length, 1)
     await assertVerified(workspace)
   })
@@ -286,11 +286,11 @@ describe('sluice rejects replay', () => {
 
     assert.equal(refused.code, 2)
     for (const problem of [
-      'one.ndjson:2: it is INVALID_JSON',
-      'one.ndjson:3: it has no id of a reject',
-      'one.ndjson:4: its record is not an object',
-      'one.ndjson:5: its record is TOO_LONG',
-      `two.ndjson:2: ${id} stands in one.ndjson:1, too`,
+      'one.ndjson:2: the line is INVALID_JSON',
+      'one.ndjson:3: the line has no reject id',
+      'one.ndjson:4: `record` is not an object',
+      'one.ndjson:5: `record` is TOO_LONG',
+      `two.ndjson:2: ${id} is also in one.ndjson:1`,
     ]) {
       assert.ok(refused.stderr.includes(problem), refused.stderr)
     }
@@ -309,10 +309,10 @@ describe('sluice rejects replay', () => {
     await workspace.write('pipelines/p.yaml', pipelineOf('  - { type: dedup, key: id }\n'))
     const gone = await workspace.sluice(['rejects', 'replay', 'p'])
     assert.equal(gone.code, 6)
-    assert.match(gone.stderr, /STATE_MISMATCH.* no stage owner any more \(1 reject\)/)
+    assert.match(gone.stderr, /STATE_MISMATCH.* no longer has a stage owner \(1 reject\)/)
     const moved = '  - { type: dedup, key: id }\n  - { type: ../owner.ts }\n'
     await workspace.write('pipelines/p.yaml', pipelineOf(moved))
-    assert.match((await workspace.sluice(['rejects', 'replay', 'p'])).stderr, /dedup did not stand before owner then/)
+    assert.match((await workspace.sluice(['rejects', 'replay', 'p'])).stderr, /dedup was not before owner then/)
 
     await workspace.write('pipelines/p.yaml', plain())
     const running = workspace.start(['run', 'p', '--follow'])

@@ -97,7 +97,7 @@ describe('sluice state show', () => {
       const [action, ...more] = args
       const { code, stderr } = await workspace.sluice(['state', action, 'p', ...more])
       assert.equal(code, 6)
-      assert.match(stderr, /STATE_NOT_FOUND: there is no state in .*\.sluice\/p/)
+      assert.match(stderr, /STATE_NOT_FOUND: .*\.sluice\/p has no state/)
     }
     assert.equal((await workspace.sluice(['state'])).code, 2)
   })

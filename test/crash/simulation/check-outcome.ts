@@ -31,7 +31,7 @@ function judgeKept(world: World, workload: Workload): string[] {
   const problems: string[] = []
   const files = world.disk.files().filter((path) => path.includes('/rejects/'))
   const kept: string[] = []
-  for (const row of world.state.ofKind('kept')) {
+  for (const row of world.state.ofKind('localRejects')) {
     const path = files.find((name) => basename(name) === row.file)
     const bytes = path === undefined ? Buffer.alloc(0) : world.disk.read(path)
     if (sha256Of(bytes) !== row.sha256) problems.push(`${row.file} is not what its row says`)
@@ -42,9 +42,10 @@ function judgeKept(world: World, workload: Workload): string[] {
       problems.push(`${row.file} has other bits than its row`)
     kept.push(...lines.map((line) => idOfReject(JSON.parse(line), workload)))
   }
-  if (files.length !== world.state.ofKind('kept').length) problems.push(`${files.length} files of rejects are there`)
+  if (files.length !== world.state.ofKind('localRejects').length)
+    problems.push(`${files.length} files of rejects are there`)
   const [tally] = world.state.ofKind('tally')
-  const [counts] = world.state.ofKind('rejects')
+  const [counts] = world.state.ofKind('rejectCounts')
   if (kept.length + counts?.replayed !== tally?.rejected) {
     problems.push(`${tally?.rejected} were rejected, ${counts?.replayed} replayed, ${kept.length} are kept`)
   }

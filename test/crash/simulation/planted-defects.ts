@@ -48,12 +48,9 @@ export const plants: readonly Plant[] = [
   },
   {
     name: 'rejects are forgotten when they are read',
-    stage({ replay }, life) {
-      if (replay) {
-        const database = life.world.state.port(life.process)
-        database.transactionSync(() => database.removeSync(['kept', replay.id.epoch]))
-      }
-      return undefined
+    reject({ epoch }, life) {
+      const database = life.world.state.port(life.process)
+      database.transactionSync(() => database.removeSync(['localRejects', epoch]))
     },
   },
   {
@@ -72,7 +69,7 @@ export const plants: readonly Plant[] = [
           else database.putSync(key, value)
         },
         removeSync(key) {
-          if (isKind(key, 'kept')) late.push(() => database.removeSync(key))
+          if (isKind(key, 'localRejects')) late.push(() => database.removeSync(key))
           else database.removeSync(key)
         },
       })
@@ -217,7 +214,7 @@ function keepClaims(path: string, { world, process }: Life): void {
   const content = world.disk.read(path)
   const name = basename(path)
   const row = { name, length: content.length, crc: crc32(content) }
-  database.transactionSync(() => database.putSync(['bucket', name], row))
+  database.transactionSync(() => database.putSync(['dedupBucket', name], row))
 }
 
 interface Overrides extends Partial<Pick<Database, 'transactionSync' | 'putSync' | 'removeSync'>> {
@@ -244,7 +241,7 @@ function isKind(key: unknown, kind: string): boolean {
 }
 
 function isForgetting(key: unknown, value: unknown): boolean {
-  return isKind(key, 'kept') && typeof value === 'object' && value !== null && 'replayed' in value
+  return isKind(key, 'localRejects') && typeof value === 'object' && value !== null && 'replayed' in value
 }
 
 function isPartition(value: unknown): value is { partition: string } {

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { join } from 'node:path'
-import { openCommit } from '../../../src/delivery/commit.ts'
-import type { Commit, ObjectTarget } from '../../../src/delivery/commit.ts'
+import { openCommit } from '../../../src/delivery/open-commit.ts'
+import type { ObjectTarget } from '../../../src/delivery/commit-options.ts'
+import type { Commit } from '../../../src/delivery/delivery.ts'
 import type { Database } from '../../../src/delivery/state/database.ts'
 import type { Files } from '../../../src/files.ts'
 import type { LocalReject } from '../../../src/delivery/rejects/local-rejects-reader.ts'
@@ -16,7 +17,9 @@ import { openBatches } from '../../../src/record/open-batches.ts'
 import { Paths } from '../../../src/record/paths/path.ts'
 import { defaultLimits } from '../../../src/record/scan.ts'
 import { replayBatches } from '../../../src/runtime/replay.ts'
-import type { Replayed } from '../../../src/runtime/replay.ts'
+import type { Reentry } from '../../../src/runtime/replay.ts'
+import { Replay } from '../../../src/delivery/rejects/replay.ts'
+import type { RejectId } from '../../../src/delivery/rejects/reject-id.ts'
 import { readBatches } from '../../../src/runtime/source-stage.ts'
 import { through } from '../../../src/runtime/transform-stages.ts'
 import type { Stage } from '../../../src/runtime/transform-stages.ts'
@@ -64,6 +67,8 @@ export interface Plant {
   database?(database: Database, life: Life): Database
   sink?(sink: ObjectSink, life: Life): ObjectSink
   chunk?(chunk: Chunk, life: Life): Chunk
+  /** Called for each reject that is read for a replay. */
+  reject?(id: RejectId, life: Life): void
   /** Stands before the sink. */
   stage?(batch: Batch, life: Life): readonly Batch[] | undefined | Promise<readonly Batch[] | undefined>
 }
@@ -87,9 +92,10 @@ export interface LifeOptions extends Life {
 export async function live(options: LifeOptions): Promise<Error | undefined> {
   options.world.lives++
   let commit: Commit | undefined
+  const replay = options.world.isRead ? new Replay() : undefined
   try {
-    commit = await openCommit(commitOptions(options))
-    return await (options.world.isRead ? replay(options, commit) : flow(options, commit))
+    commit = await openCommit({ ...commitOptions(options), replay })
+    return await (replay ? replayRejects(options, commit, replay) : flow(options, commit))
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   } finally {
@@ -119,7 +125,7 @@ function commitOptions(life: LifeOptions) {
     rejects,
     ...(workload.dedup && { dedup: { stage: 'dedup', within: WITHIN, memory: 2 ** 26 } }),
     note: () => undefined,
-    patience: { done: 1000, interrupted: 1000 },
+    drainTimeouts: { done: 1000, interrupted: 1000 },
     files: plant?.files?.(files, life) ?? files,
     openDatabase: (path: string) => {
       const database = world.openState(process, path)
@@ -159,7 +165,7 @@ async function flow(life: LifeOptions, commit: Commit): Promise<Error | undefine
   return end.kind === 'failed' ? end.error : undefined
 }
 
-async function replay(life: LifeOptions, commit: Commit): Promise<Error | undefined> {
+async function replayRejects(life: LifeOptions, commit: Commit, replay: Replay): Promise<Error | undefined> {
   const stages = await stagesOf(life, commit.hashKey)
   let end: End | undefined
   async function* watched(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
@@ -172,6 +178,7 @@ async function replay(life: LifeOptions, commit: Commit): Promise<Error | undefi
   }
   const batches = replayBatches({
     rejects: mendedRejects(life, commit.localRejects(), stages),
+    replay,
     stages,
     paths,
     limits: defaultLimits,
@@ -185,10 +192,11 @@ async function replay(life: LifeOptions, commit: Commit): Promise<Error | undefi
 }
 
 async function* mendedRejects(
-  { world, process, workload, folder }: LifeOptions,
+  life: LifeOptions,
   rows: readonly LocalRejectsRow[],
   stages: readonly Stage[],
-): AsyncGenerator<Replayed> {
+): AsyncGenerator<Reentry> {
+  const { world, process, workload, folder, plant } = life
   for (const row of rows) {
     const bytes = await process.act('read rejects', () => world.disk.read(join(folder, 'rejects', row.file)))
     const isKept = isPending(row)
@@ -196,9 +204,12 @@ async function* mendedRejects(
       const reject: LocalReject & { readonly record?: { id: string } } = JSON.parse(text)
       const record = isKept(at) ? mend(idOfReject(reject, workload), workload) : undefined
       if (!record) continue
+      const id = { epoch: row.epoch, at }
+      plant?.reject?.(id, life)
       const { stage, origin, line, part = false } = reject
       yield {
-        replay: { id: { epoch: row.epoch, at }, part },
+        id,
+        isPart: part,
         from: Math.max(
           0,
           stages.findIndex(({ name }) => name === stage),
@@ -256,9 +267,9 @@ function stageOf(name: string, run: Stage['run']): Stage {
 
 /** The same records in two batches of one number, as when a stage has made a batch too large. */
 function splitInTwo(batch: Batch): Batch[] {
-  const { partition, number, limits, position, lowWatermark, origin, bytes, replay: replayed } = batch
+  const { partition, number, limits, position, lowWatermark, origin, bytes } = batch
   const middle = bytes.indexOf(10, bytes.length / 2) + 1
-  const options = { partition, number, paths, limits, ...(replayed && { replay: replayed }) }
+  const options = { partition, number, paths, limits }
   const [first] = openBatches({ bytes: bytes.subarray(0, middle), origin }, options)
   const rest = {
     bytes: bytes.subarray(middle),

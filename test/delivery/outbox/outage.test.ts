@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import type { Commit } from '../../../src/delivery/commit.ts'
+import type { Commit } from '../../../src/delivery/delivery.ts'
 import type { S3Server } from '../../servers/s3.ts'
 import { BUCKET, createSink, startStore } from '../../sinks/s3/support.ts'
 import { events, lines, openEvents, rollWith, stream, temporaryFolder } from '../support.ts'
@@ -49,7 +49,7 @@ describe('a store that is away', () => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     await server.outage(true)
-    const first = await openStore(t, server, base, { patience: { done: 50, interrupted: 50 } })
+    const first = await openStore(t, server, base, { drainTimeouts: { done: 50, interrupted: 50 } })
     const end = { kind: 'interrupted' } as const
     await assert.rejects(stream({ commit: first, chunks: PIECES.slice(0, 2), end }), {
       code: 'SINK_UNAVAILABLE',
@@ -75,8 +75,8 @@ describe('a store that is away', () => {
     const note = (message: string): void => {
       if (message.startsWith('an object could not be published')) stopping.abort()
     }
-    const patience = { done: 3_600_000, interrupted: 50 }
-    const commit = await openStore(t, server, base, { note, patience, stopping: stopping.signal })
+    const drainTimeouts = { done: 3_600_000, interrupted: 50 }
+    const commit = await openStore(t, server, base, { note, drainTimeouts, stopping: stopping.signal })
     await assert.rejects(stream({ commit, chunks: PIECES.slice(0, 2) }), { code: 'SINK_UNAVAILABLE' })
   })
 
@@ -88,8 +88,8 @@ describe('a store that is away', () => {
     const note = (message: string): void => {
       if (message.startsWith('the outbox is full')) stopping.abort()
     }
-    const patience = { done: 50, interrupted: 50 }
-    const commit = await openStore(t, server, base, { note, patience, stopping: stopping.signal })
+    const drainTimeouts = { done: 50, interrupted: 50 }
+    const commit = await openStore(t, server, base, { note, drainTimeouts, stopping: stopping.signal })
     async function* chunks() {
       for (const chunk of PIECES) {
         if (stopping.signal.aborted) return

@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs'
 import { execute, executeOptions, type ExecuteArguments } from '../../execute.ts'
 import { loadOrFail } from '../../load.ts'
 import { pipelineArgument } from '../../options.ts'
+import { replayInput } from '../../../runtime/replay.ts'
 
 interface ReplayArguments extends ExecuteArguments {
   pipeline: string
@@ -25,6 +26,6 @@ export const command: CommandModule<object, ReplayArguments> = {
       .example('$0 rejects replay jumpcloud --file corrected.ndjson', 'records that were corrected by hand'),
   handler: async (args) => {
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [] })
-    await execute([{ pipeline, follow: false, replay: { files: args.file } }], args)
+    await execute([{ pipeline, follow: false, input: replayInput({ pipeline, files: args.file }) }], args)
   },
 }

@@ -1,0 +1,42 @@
+import { realFiles } from '../files.ts'
+import { ObjectCommit } from './commit.ts'
+import type { CommitOptions } from './commit-options.ts'
+import type { Commit } from './delivery.ts'
+import { DedupIndex, dedupFolder } from './dedup/dedup-index.ts'
+import { outboxTargets } from './open-epoch.ts'
+import { LocalRejects, rejectsFolder } from './rejects/local-rejects.ts'
+import { State } from './state/state.ts'
+
+/**
+ * Opens a pipeline's state folder and recovers what an earlier process left in it: files that no row names
+ * are deleted, bucket files are truncated to their committed length, committed objects are published.
+ * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED, OUTBOX_LOST, DISK_FULL, DISK_FAILED, UNSUPPORTED
+ */
+export async function openCommit(options: CommitOptions): Promise<Commit> {
+  const { folder, pipeline, fingerprint, dedup, files = realFiles, openDatabase, now = Date.now } = options
+  const targets = outboxTargets(options)
+  const state = await State.open({ folder, files, pipeline, fingerprint, openDatabase })
+  try {
+    const index =
+      dedup &&
+      (await DedupIndex.open({
+        ...dedup,
+        within: dedup.within,
+        folder: dedupFolder(folder),
+        files,
+        rows: state.dedupBuckets(),
+      }))
+    const localRejects = await LocalRejects.open({
+      folder: rejectsFolder(folder),
+      files,
+      rows: state.localRejects(),
+      budget: options.localRejectBytes ?? Infinity,
+    })
+    const commit = new ObjectCommit({ options, files, state, index, localRejects, targets, now })
+    await commit.recover()
+    return commit
+  } catch (error) {
+    await state.close()
+    throw error
+  }
+}

@@ -1,0 +1,44 @@
+import type { TransformContext } from '../component.ts'
+import type { CommitOptions } from '../delivery/commit-options.ts'
+import type { Delivery } from '../delivery/delivery.ts'
+import type { Note } from '../observe/log.ts'
+import type { Flow } from '../observe/progress.ts'
+import type { Batch } from '../record/batch.ts'
+import type { Paths } from '../record/paths/path.ts'
+import type { Stage } from './transform-stages.ts'
+
+/**
+ * Where a run gets its batches from: the pipeline's source (`source-stage.ts`), or local rejects
+ * (`replay.ts`). A run does not know which.
+ */
+export interface RunInput {
+  /** Options that this input needs in the delivery to an object sink. */
+  readonly commit?: Partial<CommitOptions>
+  /** Added to the context of every transform. */
+  readonly context?: Partial<TransformContext>
+  /** Called before the delivery is opened. @throws SluiceError if the state folder does not allow this run. */
+  check?(stateFolder: string): void
+  /** Called once, after the delivery and the stages are open. */
+  open(options: OpenInputOptions): Promise<OpenedInput>
+}
+
+interface OpenInputOptions {
+  /** The pipeline's own state folder. */
+  readonly stateFolder: string
+  readonly delivery: Delivery
+  readonly stages: readonly Stage[]
+  readonly paths: Paths
+  /** Counts the records and bytes that were read. */
+  readonly flow: Flow
+  readonly note: Note
+  /** Aborted when the run is asked to end. */
+  readonly stop: AbortSignal
+}
+
+interface OpenedInput {
+  readonly batches: AsyncIterable<Batch>
+  /** The stages that the batches have not passed yet. */
+  readonly stages: readonly Stage[]
+  /** Bytes to read, if known. */
+  readonly bytes: number | undefined
+}
