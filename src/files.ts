@@ -4,19 +4,22 @@ import { dirname } from 'node:path'
 import { SluiceError, systemCode } from './errors.ts'
 
 /**
- * Every file system operation of the outbox and the de-duplication index. Nothing else of the commit protocol touches the disk, but for
- * the state's own environment; so an operation can be made to fail, or to be the last one, from outside.
+ * Every file system operation of the commit protocol, except those of the state's own database. So
+ * tests can make any operation fail, or be the last one before a crash.
  */
 export interface Files {
-  /** Makes a folder and its parents, for our user alone, where they are absent. Their names are durable, also where a process that was killed has made them. */
+  /**
+   * Creates a folder and its parents if absent, readable by this user only. Makes their names
+   * durable, also those of folders that a killed process created.
+   */
   makeFolder(folder: string): Promise<void>
-  /** Names in a folder; none when it does not exist. */
+  /** Names in a folder; empty if the folder does not exist. */
   readdir(folder: string): Promise<string[]>
-  /** Length of a file in bytes; undefined when it does not exist. */
+  /** Length of a file in bytes; undefined if it does not exist. */
   size(path: string): Promise<number | undefined>
-  /** `wx` makes a file that must not exist, `r+` opens one that must. */
+  /** `wx` creates a file that must not exist, `r+` opens a file that must exist. */
   open(path: string, flags: 'r' | 'r+' | 'wx'): Promise<OpenFile>
-  /** Does nothing when the file is gone already. */
+  /** No-op if the file does not exist. */
   unlink(path: string): Promise<void>
   /** Makes the names in a folder durable. */
   fsyncFolder(folder: string): Promise<void>
@@ -25,7 +28,7 @@ export interface Files {
 export interface OpenFile {
   /** Writes all of the bytes. */
   write(bytes: Uint8Array, position: number): Promise<void>
-  /** Fills the buffer, or as much of it as the file still has. */
+  /** Fills the buffer as far as the file reaches. Returns the number of bytes. */
   read(buffer: Uint8Array, position: number): Promise<number>
   fdatasync(): Promise<void>
   truncate(length: number): Promise<void>
@@ -34,11 +37,11 @@ export interface OpenFile {
 
 export const realFiles: Files = {
   async makeFolder(folder) {
-    const first = await named('make the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }))
+    const first = await named('create the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }))
     await syncNames(folder, { first, levels: STATE_LEVELS, sync: syncFolder })
   },
   readdir: (folder) => named('list', folder, () => unless('ENOENT', readdir(folder), [])),
-  size: (path) => named('look at', path, async () => (await unless('ENOENT', stat(path), undefined))?.size),
+  size: (path) => named('stat', path, async () => (await unless('ENOENT', stat(path), undefined))?.size),
   open: (path, flags) => named('open', path, async () => openFile(await open(path, flags), path)),
   unlink: (path) => named('delete', path, () => unless('ENOENT', unlink(path), undefined)),
   fsyncFolder: syncFolder,
@@ -48,7 +51,7 @@ function syncFolder(folder: string): Promise<void> {
   return named('sync the folder', folder, () => fsyncPath(folder))
 }
 
-/** Makes a file's bytes, or the names in a folder, durable. Errors are those of the system. */
+/** Makes the bytes of a file, or the names in a folder, durable. Throws the error of the system. */
 export async function fsyncPath(path: string): Promise<void> {
   const handle = await open(path, 'r')
   try {
@@ -58,30 +61,33 @@ export async function fsyncPath(path: string): Promise<void> {
   }
 }
 
-/** `<state folder>/<pipeline>/outbox`: what a start may have made. */
+/** Folders that an earlier start may have created: `<state folder>/<pipeline>/outbox`. */
 const STATE_LEVELS = 3
 
 interface SyncNames {
-  /** The first folder that was made, as `mkdir` tells it. */
+  /** The topmost folder that was created, as `mkdir` returns it. */
   readonly first: string | undefined
-  /** Folders that may be ours, counted upwards. */
+  /** Number of folders, counted upwards, that an earlier process of ours may have created. */
   readonly levels: number
   readonly sync: (folder: string) => Promise<void>
 }
 
-/** Syncs the folders that hold the names of a folder and of those above it. One that we did not make may be closed to us. */
+/**
+ * Makes the names of a folder and of its parents durable, by syncing the folders above them.
+ * Ignores missing permission for a folder that this process did not create.
+ */
 export async function syncNames(folder: string, { first, levels, sync }: SyncNames): Promise<void> {
-  let made = folder
-  for (let level = 0; made !== dirname(made); level++) {
-    const isNew = first !== undefined && made.length >= first.length
+  let path = folder
+  for (let level = 0; path !== dirname(path); level++) {
+    const isNew = first !== undefined && path.length >= first.length
     if (level >= levels && !isNew) return
-    const [synced] = await Promise.allSettled([sync(dirname(made))])
-    if (synced.status === 'rejected' && (isNew || !isClosed(synced.reason))) throw synced.reason
-    made = dirname(made)
+    const [synced] = await Promise.allSettled([sync(dirname(path))])
+    if (synced.status === 'rejected' && (isNew || !isForbidden(synced.reason))) throw synced.reason
+    path = dirname(path)
   }
 }
 
-function isClosed(error: unknown): boolean {
+function isForbidden(error: unknown): boolean {
   const code = systemCode(error instanceof SluiceError ? error.cause : error)
   return code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
 }
@@ -106,7 +112,7 @@ function openFile(handle: FileHandle, path: string): OpenFile {
         return done
       }),
     fdatasync: () => named('sync', path, () => handle.datasync()),
-    truncate: (length) => named('cut', path, () => handle.truncate(length)),
+    truncate: (length) => named('truncate', path, () => handle.truncate(length)),
     close: () => handle.close(),
   }
 }
@@ -126,7 +132,7 @@ async function named<T>(verb: string, path: string, operation: () => Promise<T>)
   } catch (error) {
     const code = systemCode(error)
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new SluiceError('DISK_FULL', `cannot ${verb} ${path}: no space is left; make room and start again`, {
+      throw new SluiceError('DISK_FULL', `cannot ${verb} ${path}: the disk is full; free some space and start again`, {
         cause: error,
       })
     }

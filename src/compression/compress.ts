@@ -5,29 +5,34 @@ import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import { SluiceError } from '../errors.ts'
 
-export type Compression = 'none' | 'gzip' | 'zstd'
+export type ObjectCompression = 'none' | 'gzip' | 'zstd'
 export const compressions = ['none', 'gzip', 'zstd'] as const
 
-/** What follows the name of an object. */
-export const endings = { none: '.ndjson', gzip: '.ndjson.gz', zstd: '.ndjson.zst' } as const satisfies {
-  [name in Compression]: string
+/** File extensions of objects. */
+export const extensions = { none: '.ndjson', gzip: '.ndjson.gz', zstd: '.ndjson.zst' } as const satisfies {
+  [name in ObjectCompression]: string
 }
 
 /** Compresses one file, on the thread pool. */
 export interface Compressor {
-  /** What comes out may belong to bytes that were pushed earlier; the order is kept. Not awaiting one push before the next is fine. */
+  /**
+   * Returns the next bytes of output, which may belong to earlier input. Pushes may overlap; their
+   * order is kept.
+   */
   push(bytes: Buffer): Promise<Buffer>
   end(): Promise<Buffer>
 }
 
 /**
- * For gzip each push is a member of its own: members need no memory in between, and all readers take them one behind the other. For zstd
- * the file is one frame, since some readers (zlib of Node.js and zstandard of Python among them) silently stop behind the first.
+ * With gzip, each push is a member of its own: an open file needs no memory between two pushes.
+ * With zstd, the file is one frame, because some readers (zlib of Node.js, zstandard of Python)
+ * silently stop after the first.
  *
- * @param level default 4 for gzip: on audit events objects a fifth smaller than at 1 to 3, at nine tenths of the speed; 3 for zstd, its own default.
- * @throws SluiceError UNSUPPORTED for zstd where Node.js has none.
+ * @param level default 4 for gzip: on audit events, objects are a fifth smaller than with 1 to 3,
+ *   at nine tenths of the speed. Default 3 for zstd, as in its library.
+ * @throws SluiceError UNSUPPORTED for zstd if this Node.js does not support it.
  */
-export function createCompressor(compression: Compression, level?: number): Compressor {
+export function createCompressor(compression: ObjectCompression, level?: number): Compressor {
   if (compression === 'none') return { push: (bytes) => Promise.resolve(bytes), end: nothing }
   if (compression === 'gzip')
     return { push: (bytes) => gzip(bytes, { level: level ?? 4, chunkSize: CHUNK }), end: nothing }
@@ -36,20 +41,23 @@ export function createCompressor(compression: Compression, level?: number): Comp
   return streamCompressor(zlib.createZstdCompress({ params, chunkSize: CHUNK }))
 }
 
-/** Why this Node.js cannot write a compression; undefined when it can. */
-export function compressionProblem(compression: Compression): string | undefined {
+/** Why this Node.js cannot write a compression; undefined if it can. */
+export function compressionProblem(compression: ObjectCompression): string | undefined {
   return compression === 'zstd' && !hasZstd(zlib) ? zstdMissing : undefined
 }
 
-/** What was compressed. @throws SluiceError UNSUPPORTED for zstd where Node.js has none; what is not whole fails with the library's own error. */
-export function unpack(bytes: Readable, compression: Compression): Readable {
+/**
+ * The decompressed bytes of an object. Truncated input fails with the error of the library.
+ * @throws SluiceError UNSUPPORTED for zstd if this Node.js does not support it.
+ */
+export function decompress(bytes: Readable, compression: ObjectCompression): Readable {
   if (compression === 'none') return bytes
   if (compression === 'gzip') return pipeline(bytes, zlib.createGunzip(), ignore)
   if (!hasZstd(zlib)) throw new SluiceError('UNSUPPORTED', zstdMissing)
   return pipeline(bytes, zlib.createZstdDecompress(), ignore)
 }
 
-/** The reader of what comes out meets every error. */
+/** The reader of the output gets every error. */
 function ignore(): void {}
 
 function nothing(): Promise<Buffer> {
@@ -61,7 +69,7 @@ const CHUNK = 256 * 1024
 
 const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)
 
-/** What Node.js 20 does not have. */
+/** The zstd part of `zlib`, which Node.js 20 does not have. */
 interface Zstd {
   createZstdCompress(options: { params: { [name: number]: number }; chunkSize: number }): Transform
   createZstdDecompress(): Transform

@@ -2,27 +2,29 @@ import * as zlib from 'node:zlib'
 import type { Transform } from 'node:stream'
 import { SluiceError } from '../errors.ts'
 
-/** A stream of zlib. Bytes that it has consumed are counted in `bytesWritten`. */
+/** A decompressing zlib stream. `bytesWritten` counts the input bytes that it has consumed. */
 export type Inflater = Transform & { readonly bytesWritten: number }
 
+/** A compression that is detected in input. */
 export interface Compression {
   readonly name: string
-  /** It was not found by its bytes. */
+  /** Detected by the file name, not by the first bytes. */
   readonly byName?: true
   create(): Inflater
   /**
-   * What to put behind the input, and what it must inflate to, to learn whether the input was complete. Node 22 ends zstd that is cut
-   * short without an error.
+   * Input to append at the end, and the output that it must produce if the input was complete. Node
+   * 22 ends a truncated zstd stream without an error.
    */
   readonly probe?: { readonly input: Buffer; readonly output: Buffer }
 }
 
-/** So many bytes are enough for `detectCompression`. */
+/** Number of bytes that `detectCompression` needs. */
 export const MAGIC_BYTES = 4
 
 /**
- * By the first bytes; only brotli, which has no such mark, by its name. Undefined: not compressed.
- * @throws SluiceError UNSUPPORTED when this Node.js cannot read it.
+ * Detects the compression by the first bytes, or by the name for brotli, which has no magic number.
+ * Undefined: not compressed.
+ * @throws SluiceError UNSUPPORTED if this Node.js cannot read it.
  */
 export function detectCompression(head: Buffer, name: string): Compression | undefined {
   if (head[0] === 0x1f && head[1] === 0x8b) return gzip
@@ -51,11 +53,11 @@ function zstd(name: string): Compression {
   return { name: 'zstd', create: () => create({ chunkSize: CHUNK_BYTES }), probe: ZSTD_PROBE }
 }
 
-/** There since Node 22.15; the types are those of Node 20. */
+/** Exists since Node 22.15, but not in the types of Node 20. */
 const createZstdDecompress: ((options: zlib.ZlibOptions) => Inflater) | undefined = Reflect.get(
   zlib,
   'createZstdDecompress',
 )
 
-/** A frame that holds one line feed. */
+/** A frame with one line feed. */
 const ZSTD_PROBE = { input: Buffer.from('28b52ffd20010900000a', 'hex'), output: Buffer.from('\n') }

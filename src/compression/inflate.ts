@@ -1,9 +1,10 @@
 import type { Compression, Inflater } from './detect.ts'
 
 /**
- * Inflates one stream after another until the input ends; zeros between and behind them are padding. (zlib itself ends silently at such
- * zeros, and behind the first stream of brotli.) Whatever was inflated of one chunk of input is yielded before the next chunk is asked
- * for, which may then overwrite it.
+ * Decompresses concatenated streams until the input ends. Zeros between and after the streams are
+ * padding; zlib itself ends silently at such zeros, and after the first stream of brotli. All
+ * output of one input chunk is yielded before the next chunk is requested, so the reader may
+ * overwrite the input chunk.
  * @throws Damage
  */
 export async function* inflate(chunks: AsyncIterable<Buffer>, compression: Compression): AsyncGenerator<Buffer> {
@@ -31,11 +32,11 @@ export async function* inflate(chunks: AsyncIterable<Buffer>, compression: Compr
   }
 }
 
-/** The input is damaged, and all that could be inflated before the damage was yielded. */
+/** The input is damaged. All output before the damage was yielded. */
 export class Damage extends Error {
-  /** Bytes of the input before the damage, as far as it is known. */
+  /** Bytes of input before the damage, as far as known. */
   readonly offset: number
-  /** True when nothing is wrong but the end. */
+  /** True if the input is truncated and otherwise correct. */
   readonly cutShort: boolean
 
   constructor({ offset, cutShort, cause }: { offset: number; cutShort: boolean; cause?: unknown }) {
@@ -45,7 +46,7 @@ export class Damage extends Error {
   }
 }
 
-/** One zlib stream, driven by hand: `pipeline` would lose what it has inflated when an error follows. */
+/** Drives one zlib stream by hand: `pipeline` would drop output that precedes an error. */
 class Engine {
   readonly #stream: Inflater
   readonly #start: number
@@ -68,12 +69,12 @@ class Engine {
     })
   }
 
-  /** Input bytes before the first one that was not consumed. */
+  /** Input bytes consumed so far, including those of earlier streams. */
   get offset(): number {
     return this.#start + this.#stream.bytesWritten
   }
 
-  /** The stream is complete and takes no more. */
+  /** The stream is complete and accepts no more input. */
   get ended(): boolean {
     return this.#ended
   }
@@ -90,7 +91,7 @@ class Engine {
 
   async *finish(probe: Compression['probe']): AsyncGenerator<Buffer> {
     const offset = this.offset
-    if (probe !== undefined) await this.#prove(probe, offset)
+    if (probe !== undefined) await this.#checkComplete(probe, offset)
     this.#written = false
     this.#stream.end()
     yield* this.#drain(offset)
@@ -100,7 +101,7 @@ class Engine {
     this.#stream.destroy()
   }
 
-  async #prove({ input, output }: NonNullable<Compression['probe']>, offset: number): Promise<void> {
+  async #checkComplete({ input, output }: NonNullable<Compression['probe']>, offset: number): Promise<void> {
     const parts: Buffer[] = []
     try {
       for await (const part of this.write(input)) parts.push(part)
@@ -110,7 +111,7 @@ class Engine {
     if (!Buffer.concat(parts).equals(output)) throw new Damage({ offset, cutShort: true })
   }
 
-  /** Yields what comes until the input is consumed or the stream ends. */
+  /** Yields output until the input is consumed or the stream ends. */
   async *#drain(offset: number): AsyncGenerator<Buffer> {
     for (;;) {
       const chunk: Buffer | null = this.#stream.read()

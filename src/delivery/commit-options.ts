@@ -1,5 +1,5 @@
 import type { ObjectSink } from '../component.ts'
-import type { Compression } from '../compression/compress.ts'
+import type { ObjectCompression } from '../compression/compress.ts'
 import type { Files } from '../files.ts'
 import type { Note } from '../observe/log.ts'
 import type { JsonObject } from '../record/json/json.ts'
@@ -13,12 +13,15 @@ import type { Database } from './state/database.ts'
 export interface ObjectTarget {
   /** Name of the stage, for messages. */
   readonly stage: string
-  /** Type of the component. Only a sink of the same type may publish objects that were committed for this sink. */
+  /**
+   * Type of the component. Only a sink of the same type may publish objects that were committed for
+   * this sink.
+   */
   readonly type: string
   readonly sink: ObjectSink
   /** See `parseKeyTemplate`. */
   readonly key: string
-  readonly compression: Compression
+  readonly compression: ObjectCompression
   readonly compressionLevel?: number | undefined
   readonly roll: Roll
   readonly outbox: { readonly maxBytes: number }
@@ -28,14 +31,20 @@ export interface CommitOptions {
   /** The pipeline's own state folder; created if absent. */
   readonly folder: string
   readonly pipeline: string
-  /** Configuration that must not change while the state exists; any other value fails with STATE_MISMATCH. */
+  /**
+   * Configuration that must not change while the state exists; any other value fails with
+   * STATE_MISMATCH.
+   */
   readonly fingerprint: JsonObject
   /** The paths of the pipeline: object keys are made from record values. */
   readonly paths: Paths
   readonly sink: ObjectTarget
   /** Gets a copy of every reject. */
   readonly rejects?: ObjectTarget | undefined
-  /** Budget in bytes of `<folder>/rejects`; the oldest rejects are deleted when it is exceeded. Default: no limit. */
+  /**
+   * Budget in bytes of `<folder>/rejects`; the oldest rejects are deleted when it is exceeded.
+   * Default: no limit.
+   */
   readonly localRejectBytes?: number | undefined
   /** Default: `digest`. */
   readonly unparsed?: UnparsedLines | undefined
@@ -43,14 +52,20 @@ export interface CommitOptions {
   /** The batches come from rejects, not from the source. */
   readonly replay?: Replay | undefined
   readonly note: Note
-  /** Aborted when the run is asked to end: batches that are under way are then committed even if the outbox is full. */
+  /**
+   * Aborted when the run is asked to end: batches that are under way are then committed even if the
+   * outbox is full.
+   */
   readonly stopping?: AbortSignal
   /**
-   * How long the end of a run waits for a store that is unavailable, in milliseconds. `done`: since the last
-   * published object (2 minutes); `interrupted`: in all (20 seconds).
+   * How long the end of a run waits for a store that is unavailable, in milliseconds. `done`: since
+   * the last published object (2 minutes); `interrupted`: in all (20 seconds).
    */
   readonly drainTimeouts?: DrainTimeouts
-  /** The memory of a batch is released when the batch is written. False if custom code may keep references to it. */
+  /**
+   * The memory of a batch is released when the batch is written. False if custom code may keep
+   * references to it.
+   */
   readonly releasesBatches?: boolean
   /** Bytes of lines that wait in memory, over all key partitions. Default: 32 MiB. */
   readonly bufferBytes?: number
@@ -64,7 +79,7 @@ export interface DrainTimeouts {
   readonly interrupted: number
 }
 
-export interface DedupOptions {
+interface DedupOptions {
   /** Name of the stage, for messages. */
   readonly stage: string
   /** Milliseconds. Undefined: dedup keys are kept for ever. */

@@ -1,28 +1,34 @@
 /*
  * The commit protocol: how batches become objects, each record effectively exactly once.
  *
- * Object sinks do not stream into an open upload. All batches since the last commit form an epoch. An epoch
- * is first written to a local transactional outbox, compressed, one file per key partition and sink, and is
- * published from there. So memory does not grow with the number of key partitions, a store outage does not
- * stop reading until the outbox is full, and a source that cannot repeat its records is safe.
+ * Object sinks do not stream into an open upload. All batches since the last commit form an epoch.
+ * An epoch is first written to a local transactional outbox, compressed, one file per key partition
+ * and sink, and is published from there. So memory does not grow with the number of key partitions,
+ * a store outage does not stop reading until the outbox is full, and a source that cannot repeat
+ * its records is safe.
  *
- * `ObjectCommit.#commit` makes an epoch durable. No step starts before the previous step is on the disk:
+ * `ObjectCommit.#commit` makes an epoch durable. No step starts before the previous step is on the
+ * disk:
  *
  * 1. The ledger is checked. Outbox files and local rejects are finished and synced (`ledger.ts`,
  *    `outbox/outbox.ts`, `rejects/local-rejects.ts`).
- * 2. The dedup keys of the epoch are appended to their bucket files and synced (`dedup/dedup-index.ts`).
+ * 2. The dedup keys of the epoch are appended to their bucket files and synced
+ *    (`dedup/dedup-index.ts`).
  * 3. Every folder with a new name is synced.
- * 4. One transaction records the epoch (`state/state.ts`): it asserts that this process owns the state,
- *    merges source positions, sets the lengths and checksums of dedup buckets, adds a row for each object
- *    and for the rejects, marks replayed rejects, adds the tallies.
- * 5. Only now the dedup keys are valid and the first request may go to the store (`outbox/publisher.ts`).
+ * 4. One transaction records the epoch (`state/state.ts`): it asserts that this process owns the
+ *    state, merges source positions, sets the lengths and checksums of dedup buckets, adds a row
+ *    for each object and for the rejects, marks replayed rejects, adds the tallies.
+ * 5. Only now the dedup keys are valid and the first request may go to the store
+ *    (`outbox/publisher.ts`).
  *
- * A crash before step 4 leaves files without rows, which the next start deletes. A crash after it leaves rows
- * of unpublished objects, which the next start publishes. The source resumes at the committed positions.
+ * A crash before step 4 leaves files without rows, which the next start deletes. A crash after it
+ * leaves rows of unpublished objects, which the next start publishes. The source resumes at the
+ * committed positions.
  *
- * The first failure is final (`serial-queue.ts`): after a failed fsync only a recovery knows the content of
- * the disk. A full disk is final, too, but committed objects are published before the run ends, which frees
- * their space. The end of the source travels in the last, empty batch: a stream that ends without it fails.
+ * The first failure is final (`serial-queue.ts`): after a failed fsync only a recovery knows the
+ * content of the disk. A full disk is final, too, but committed objects are published before the
+ * run ends, which frees their space. The end of the source travels in the last, empty batch: a
+ * stream that ends without it fails.
  */
 import { Writable } from 'node:stream'
 import { asSluiceError, SluiceError } from '../errors.ts'
@@ -68,7 +74,7 @@ export class ObjectCommit implements Commit {
   #tally = emptyTally()
   #epochs = 0
   #totals: ReturnType<Commit['totals']> | undefined
-  /** The stream is in use and can report a failure. Publishing of recovered objects may fail before. */
+  /** The stream is in use. Publishing of recovered objects may fail before. */
   #isAttached = false
   #isClosing = false
 
@@ -147,7 +153,7 @@ export class ObjectCommit implements Commit {
         ),
       final: (done) => void reply(this.#finish(), done),
       destroy: (error, done) => {
-        // A write that waits for space and uploads that are under way must not delay the end of a failed run.
+        // A write that waits for space, or an upload, must not delay the end of a failed run.
         if (error) this.#queue.fail(error)
         void reply(this.#publisher.stop(), () => done(error))
       },
@@ -170,7 +176,7 @@ export class ObjectCommit implements Commit {
     if (!this.#end) await this.#space.wait(() => this.#queue.throwIfFailed())
   }
 
-  /** Makes an epoch durable, in the order of the comment at the top: each step needs the previous one on the disk. */
+  /** Makes an epoch durable: the steps of the comment at the top, in their order. */
   async #commit(epoch: OpenEpoch): Promise<void> {
     epoch.stopTimer()
     const { options, files, state, index, localRejects } = this.#parts
@@ -220,7 +226,7 @@ export class ObjectCommit implements Commit {
     return this.#publisher.drain(drainTimeouts, { isInterrupted, stopping })
   }
 
-  /** Published files free their space. If the run gave up at once, the next run would find the disk just as full. */
+  /** Frees the space of committed files. Otherwise the next run would find the disk just as full. */
   async #publishIfDiskIsFull({ code }: SluiceError): Promise<void> {
     if (code === 'DISK_FULL') await Promise.allSettled([this.#drain(this.#parts.options.stopping?.aborted === true)])
   }

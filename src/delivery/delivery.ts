@@ -12,8 +12,8 @@ export interface Delivery {
   /** The committed rejects in the state folder, the oldest first. Undefined for a stream sink. */
   localRejects?(): readonly LocalRejectsRow[]
   /**
-   * The pipeline's last stream; call it once. It finishes when the source's end has arrived and everything
-   * is delivered. Otherwise it fails.
+   * The pipeline's last stream; call it once. It finishes when the source's end has arrived and
+   * everything is delivered. Otherwise it fails.
    */
   writable(): Writable
   /** What this run has delivered. After `close`, as it was at that time. */
@@ -22,7 +22,10 @@ export interface Delivery {
   close(): Promise<void>
 }
 
-/** The delivery to an object sink: durable, with a state. One per state folder at a time. See `commit.ts`. */
+/**
+ * The delivery to an object sink: durable, with a state. One per state folder at a time. See
+ * `commit.ts`.
+ */
 export interface Commit extends Delivery {
   /** Constant for the life of the state. */
   readonly hashKey: Buffer

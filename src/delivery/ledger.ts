@@ -5,9 +5,9 @@ import { addTally, count, emptyTally, sum } from './tally.ts'
 import type { Tally } from './tally.ts'
 
 /**
- * Double-entry accounting of records: every record that was read or added must have exactly one outcome.
- * Batches of a source partition must arrive without gaps. The chunks of a split batch share its number and
- * must be consecutive.
+ * Double-entry accounting of records: every record that was read or added must have exactly one
+ * outcome. Batches of a source partition must arrive without gaps. The chunks of a split batch
+ * share its number and must be consecutive.
  */
 export class Ledger {
   readonly #next = new Map<string, number>()
@@ -22,7 +22,8 @@ export class Ledger {
 
   /**
    * Checks the order of batches. The batch with the source's end has no number.
-   * @throws SluiceError LEDGER_MISMATCH if a batch is missing, repeated or between the chunks of another batch.
+   * @throws SluiceError LEDGER_MISMATCH if a batch is missing, repeated or between the chunks of
+   *   another batch.
    */
   enter({ partition, number, continues, end }: Batch): void {
     if (end && !this.#open) return
@@ -51,7 +52,10 @@ export class Ledger {
     if (!this.isInside) check(tally)
   }
 
-  /** Ends the epoch and returns its tally. @throws SluiceError LEDGER_MISMATCH if records are unaccounted for. */
+  /**
+   * Ends the epoch and returns its tally. @throws SluiceError LEDGER_MISMATCH if records are
+   * unaccounted for.
+   */
   close(): Tally {
     check(this.#tally)
     const tally = addTally(this.#tally, emptyTally())

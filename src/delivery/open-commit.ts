@@ -8,9 +8,11 @@ import { LocalRejects, rejectsFolder } from './rejects/local-rejects.ts'
 import { State } from './state/state.ts'
 
 /**
- * Opens a pipeline's state folder and recovers what an earlier process left in it: files that no row names
- * are deleted, bucket files are truncated to their committed length, committed objects are published.
- * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED, OUTBOX_LOST, DISK_FULL, DISK_FAILED, UNSUPPORTED
+ * Opens a pipeline's state folder and recovers what an earlier process left in it: files that no
+ * row names are deleted, bucket files are truncated to their committed length, committed objects
+ * are published.
+ * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED, OUTBOX_LOST, DISK_FULL,
+ *   DISK_FAILED, UNSUPPORTED
  */
 export async function openCommit(options: CommitOptions): Promise<Commit> {
   const { folder, pipeline, fingerprint, dedup, files = realFiles, openDatabase, now = Date.now } = options

@@ -52,7 +52,10 @@ export interface EpochParts {
   readonly now: () => number
 }
 
-/** Opens the next epoch. `overdue` is called once, when the epoch is older than the smallest `roll.maxAge`. */
+/**
+ * Opens the next epoch. `overdue` is called once, when the epoch is older than the smallest
+ * `roll.maxAge`.
+ */
 export function openEpoch(
   { options, files, state, targets, now }: EpochParts,
   overdue: (epoch: OpenEpoch) => void,

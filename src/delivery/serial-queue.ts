@@ -3,14 +3,17 @@ import type { SluiceError } from '../errors.ts'
 
 /**
  * Runs operations one after the other. The first failure is final: after a failed write or fsync
- * only a recovery knows the content of the disk, so every later operation fails with that first error.
+ * only a recovery knows the content of the disk, so every later operation fails with that first
+ * error.
  */
 export class SerialQueue {
   readonly #beforeFailure: (error: SluiceError) => Promise<void>
   #last: Promise<unknown> = Promise.resolve()
   #failure: Error | undefined
 
-  /** @param beforeFailure awaited when an operation has failed, before the failure becomes final. */
+  /**
+   * @param beforeFailure awaited when an operation has failed, before the failure becomes final.
+   */
   constructor(beforeFailure: (error: SluiceError) => Promise<void>) {
     this.#beforeFailure = beforeFailure
   }
@@ -29,7 +32,9 @@ export class SerialQueue {
     if (this.#failure) throw this.#failure
   }
 
-  /** Runs the operation after all earlier operations. Rejects with its error or an earlier failure. */
+  /**
+   * Runs the operation after all earlier operations. Rejects with its error or an earlier failure.
+   */
   run(operation: () => Promise<void>): Promise<void> {
     const result = this.#runAfter(this.#last, operation)
     this.#last = result.catch(() => undefined)

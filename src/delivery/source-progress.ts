@@ -2,8 +2,9 @@ import type { Batch } from '../record/batch.ts'
 import type { PartitionRow } from './state/rows.ts'
 
 /**
- * How far each source partition was read. Positions and low watermarks of the open epoch are collected
- * here until the epoch is committed. The low watermarks decide which dedup keys can be deleted.
+ * How far each source partition was read. Positions and low watermarks of the open epoch are
+ * collected here until the epoch is committed. The low watermarks decide which dedup keys can be
+ * deleted.
  */
 export class SourceProgress {
   /** Committed low watermarks: the oldest event time that each partition can still yield. */
@@ -20,7 +21,8 @@ export class SourceProgress {
   /** Adds the progress of a batch to the open epoch. */
   add({ partition, position, lowWatermark, tallies }: Batch): void {
     if (tallies.read > 0 || position !== undefined) this.#read.add(partition)
-    // A low watermark without a position is not reliable: the next run resumes at the position before it.
+    // A low watermark without a position is not reliable: the next run resumes at the position
+    // before it.
     if (position === undefined) return
     this.#open.set(partition, {
       ...this.#open.get(partition),
@@ -39,8 +41,9 @@ export class SourceProgress {
   }
 
   /**
-   * The oldest event time that any partition can still yield, as of the last ended epoch. `-Infinity` (delete
-   * nothing) if a partition of this run reports no low watermark, or no partition ever did.
+   * The oldest event time that any partition can still yield, as of the last ended epoch.
+   * `-Infinity` (delete nothing) if a partition of this run reports no low watermark, or no
+   * partition ever did.
    */
   oldestEventTime(): number {
     for (const partition of this.#read) if (!this.#lowWatermarks.has(partition)) return -Infinity

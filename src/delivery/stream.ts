@@ -13,7 +13,9 @@ interface StreamDeliveryOptions {
   readonly note: Note
   /** See `CommitOptions`. */
   readonly releasesBatches: boolean
-  /** The sink does not keep the bytes of a write after it has resolved, so the buffer can be reused. */
+  /**
+   * The sink does not keep the bytes of a write after it has resolved, so the buffer can be reused.
+   */
   readonly reusesOutput: boolean
 }
 
@@ -24,8 +26,8 @@ const LOGGED_REJECTS = 10
 const OUTPUT_BYTES = 768 * 1024
 
 /**
- * The delivery to a stream sink, which has no state: each run starts at the beginning, and deduplication
- * covers one run. Rejects are counted, and the first few are logged.
+ * The delivery to a stream sink, which has no state: each run starts at the beginning, and
+ * deduplication covers one run. Rejects are counted, and the first few are logged.
  */
 export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }: StreamDeliveryOptions): Delivery {
   const deduplicator = new Deduplicator(memoryDedupKeys())

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import pLimit from 'p-limit'
-import { unpack } from '../compression/compress.ts'
+import { decompress } from '../compression/compress.ts'
 import type { ObjectTarget } from '../delivery/commit-options.ts'
 import { folderSink } from '../sinks/file/folder-sink.ts'
 import { rejectsFolder, remaining } from '../delivery/rejects/local-rejects.ts'
@@ -224,7 +224,7 @@ async function measure(body: AsyncIterable<Uint8Array>, compression: ObjectRow['
     }
   }
   let records = 0
-  const text: AsyncIterable<Uint8Array> = unpack(Readable.from(measured()), compression)
+  const text: AsyncIterable<Uint8Array> = decompress(Readable.from(measured()), compression)
   for await (const chunk of text) {
     for (let at = chunk.indexOf(LINE_FEED); at >= 0; at = chunk.indexOf(LINE_FEED, at + 1)) records++
   }

@@ -12,7 +12,10 @@ import { ValueKind } from '../record/scan.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import { fileError } from '../sources/file/file-error.ts'
 
-/** A line of a file of corrected rejects: output of `sluice rejects show --json`, of which only `id` and `record` are read. */
+/**
+ * A line of a file of corrected rejects: output of `sluice rejects show --json`, of which only `id`
+ * and `record` are read.
+ */
 export interface CorrectedReject {
   readonly id: RejectId
   /** The bytes of `record`, as they are in the file. */

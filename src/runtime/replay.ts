@@ -1,16 +1,18 @@
 /*
- * `sluice rejects replay`: local rejects go through the stages again, as they are or corrected by hand.
+ * `sluice rejects replay`: local rejects go through the stages again, as they are or corrected by
+ * hand.
  *
- * A replay is an ordinary run with another input (`run-input.ts`) and with a `Replay` object that this file
- * shares with the commit. Each reject enters the stages at the stage that rejected it, in a batch number of
- * its own, and is registered in the `Replay` under that number. The commit looks the number up and forgets
- * the reject in the transaction that commits the records made from it. So batches, stages, the record engine
- * and the rest of the runtime know nothing of a replay; the alternative, a reject id in every batch, made
- * fourteen files carry it along.
+ * A replay is an ordinary run with another input (`run-input.ts`) and with a `Replay` object that
+ * this file shares with the commit. Each reject enters the stages at the stage that rejected it, in
+ * a batch number of its own, and is registered in the `Replay` under that number. The commit looks
+ * the number up and forgets the reject in the transaction that commits the records made from it. So
+ * batches, stages, the record engine and the rest of the runtime know nothing of a replay; the
+ * alternative, a reject id in every batch, made fourteen files carry it along.
  *
- * Two facts leave this file besides the `Replay`. Transforms get `isReplay` in their context, because the
- * record of a reject is already redacted. Local rejects have no budget during a replay, because none may be
- * deleted before it was replayed. After a `dedup` stage, a record keeps the dedup key that was found then.
+ * Two facts leave this file besides the `Replay`. Transforms get `isReplay` in their context,
+ * because the record of a reject is already redacted. Local rejects have no budget during a replay,
+ * because none may be deleted before it was replayed. After a `dedup` stage, a record keeps the
+ * dedup key that was found then.
  */
 import { formatRejectId } from '../delivery/rejects/reject-id.ts'
 import { parseDedupKey, recordOf } from '../delivery/rejects/reject-line.ts'
@@ -41,10 +43,10 @@ interface ReplayOptions {
 }
 
 /**
- * The input of a run that replays local rejects. Everything is checked before the first record enters.
- * Rejects that no longer exist are skipped: they were replayed before, or deleted.
- * @throws SluiceError from `open`: USAGE for lines that are not corrected rejects, STATE_MISMATCH if the
- * pipeline has changed too much, FILE_NOT_FOUND
+ * The input of a run that replays local rejects. Everything is checked before the first record
+ * enters. Rejects that no longer exist are skipped: they were replayed before, or deleted.
+ * @throws SluiceError from `open`: USAGE for lines that are not corrected rejects, STATE_MISMATCH
+ *   if the pipeline has changed too much, FILE_NOT_FOUND
  */
 export function replayInput({ pipeline, files }: ReplayOptions): RunInput {
   const replay = new Replay()
@@ -87,7 +89,10 @@ interface BatchOptions {
   readonly flow: Flow
 }
 
-/** Yields the batches that come out of the stages, one batch number per reject, then the batch with the end. */
+/**
+ * Yields the batches that come out of the stages, one batch number per reject, then the batch with
+ * the end.
+ */
 export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batch, void> {
   const { rejects, replay, stages, paths, limits, note, stop, flow } = options
   let end: End = { kind: 'done' }

@@ -16,7 +16,10 @@ export interface RunInput {
   readonly commit?: Partial<CommitOptions>
   /** Added to the context of every transform. */
   readonly context?: Partial<TransformContext>
-  /** Called before the delivery is opened. @throws SluiceError if the state folder does not allow this run. */
+  /**
+   * Called before the delivery is opened. @throws SluiceError if the state folder does not allow
+   * this run.
+   */
   check?(stateFolder: string): void
   /** Called once, after the delivery and the stages are open. */
   open(options: OpenInputOptions): Promise<OpenedInput>

@@ -11,7 +11,10 @@ interface Agents {
   readonly httpsAgent: HttpsAgent
 }
 
-/** Connections that are kept, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for each host. */
+/**
+ * Agents with keep-alive, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY set for each
+ * host.
+ */
 export function createAgents(): Agents {
   const options = { keepAlive: true, maxSockets: 64 }
   const direct = { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) }

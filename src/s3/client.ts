@@ -9,8 +9,8 @@ import { credentialsError } from './errors.ts'
 // first client.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
 
-/** Where a bucket is. JSON: sinks write it into object rows. */
-export interface S3Place {
+/** Location of an S3 bucket, as JSON: sinks store it in object rows. */
+export interface S3Location {
   readonly region: string
   readonly endpoint?: string
   readonly forcePathStyle?: boolean
@@ -25,20 +25,25 @@ interface AssumeRole {
   readonly sessionName?: string | undefined
 }
 
-export interface S3ClientOptions extends S3Place {
-  /** Credentials of this role, got with those of the default chain; `AWS_ENDPOINT_URL_STS` is honoured. */
+export interface S3ClientOptions extends S3Location {
+  /**
+   * Uses the credentials of this role, assumed with those of the default chain. Honours
+   * `AWS_ENDPOINT_URL_STS`.
+   */
   readonly assumeRole?: AssumeRole | undefined
-  /** Milliseconds for one request and its answer: 5 minutes, for 8 MiB over a slow line. */
+  /**
+   * Milliseconds for one request and its response. Default: 5 minutes, for 8 MiB over a slow line.
+   */
   readonly requestTimeout?: number
-  /** Milliseconds without a byte: 1 minute. */
+  /** Milliseconds without a byte. Default: 1 minute. */
   readonly idleTimeout?: number
-  /** Tries of one request, the first included: 8 reach over about half a minute. */
+  /** Attempts of one request, including the first. Default: 8, which take about half a minute. */
   readonly maxAttempts?: number
 }
 
 /**
- * A client with connections of its own; `destroy` it. Credentials come from the default chain: environment, shared files, SSO, web identity,
- * container, instance.
+ * A client with its own connections; call `destroy` when done. Credentials come from the default
+ * chain: environment, shared files, SSO, web identity, container, instance.
  */
 export function createS3Client(options: S3ClientOptions): S3Client {
   const checksums = options.checksums === 'when-required' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED'
@@ -62,7 +67,10 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 
 const ATTEMPTS = 8
 
-/** The region that the SDK would take: from the environment or the shared configuration; undefined when there is none. */
+/**
+ * The region that the SDK would use, from the environment or the shared configuration; undefined if
+ * none is set.
+ */
 export async function defaultRegion(): Promise<string | undefined> {
   const client = new S3Client({})
   try {
@@ -74,7 +82,7 @@ export async function defaultRegion(): Promise<string | undefined> {
   }
 }
 
-/** Failures are told apart from those of S3 itself: a role that cannot be assumed is no refusal of the bucket. */
+/** Reports credential errors as such: a role that cannot be assumed is not a refusal by S3. */
 function credentials({ assumeRole, region, maxAttempts }: S3ClientOptions) {
   const provide = assumeRole
     ? fromTemporaryCredentials({

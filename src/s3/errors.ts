@@ -7,39 +7,39 @@ export interface S3Call {
 }
 
 /**
- * Our error for one of the SDK. Of the SDK's own nothing is kept but code, status and request id: it holds the whole exchange, with
- * credentials.
+ * Converts an error of the SDK. Keeps only its code, status and request id, because it contains the
+ * whole request and response, with credentials.
  */
 export function s3Error(error: unknown, { operation, bucket }: S3Call): SluiceError {
   if (error instanceof SluiceError) return error
   const { code, status, requestId } = s3Facts(error)
   const facts = [status, requestId && `request ${requestId}`].filter(Boolean).join(', ')
   const what = `${operation} on bucket ${bucket}: ${code}${facts === '' ? '' : ` (${facts})`}`
-  if (mayPass(code, status)) return new SluiceError('SINK_UNAVAILABLE', `the store did not do ${what}`)
-  const hint = hints[code] ?? hintOfCertificate(code) ?? (status === undefined ? messageOf(error) : undefined)
+  if (isTransient(code, status)) return new SluiceError('SINK_UNAVAILABLE', `the store failed at ${what}`)
+  const hint = hints[code] ?? certificateHint(code) ?? (status === undefined ? messageOf(error) : undefined)
   return new SluiceError('SINK_REFUSED', `the store refused ${what}${hint ? `: ${hint}` : ''}`)
 }
 
-/** No credentials, or none for the role. */
+/** Converts an error of the credential provider. */
 export function credentialsError(error: unknown, role: string | undefined): SluiceError {
   if (error instanceof SluiceError) return error
   const { code, status } = s3Facts(error)
   const whose = role === undefined ? 'no AWS credentials' : `no credentials for the role ${role}`
   const why = `${code}${status === undefined ? '' : ` (${status})`}`
-  if (code !== 'CredentialsProviderError' && mayPass(code, status)) {
+  if (code !== 'CredentialsProviderError' && isTransient(code, status)) {
     return new SluiceError('SINK_UNAVAILABLE', `${whose}: ${why}`)
   }
   const missing =
     role === undefined
       ? 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or run with an instance or container role'
-      : 'see that its trust policy names our own identity and the same externalId'
-  const hint = hintOfCertificate(code) ?? missing
+      : 'check that its trust policy allows this identity and the same externalId'
+  const hint = certificateHint(code) ?? missing
   return new SluiceError('SINK_REFUSED', `${whose}: ${why}; ${hint}`)
 }
 
 export interface S3Facts {
   readonly code: string
-  /** Of the answer; undefined when there was none. */
+  /** HTTP status; undefined without a response. */
   readonly status: number | undefined
   readonly requestId: string | undefined
 }
@@ -53,11 +53,11 @@ export function s3Facts(error: unknown): S3Facts {
   const network = 'code' in error ? textOf(error.code) : undefined
   const name = 'name' in error ? textOf(error.name) : undefined
   const isVague = name === undefined || name === 'Error' || name === 'Unknown' || name === 'UnknownError'
-  return { code: isVague ? (network ?? codeOfStatus(status)) : name, status, requestId }
+  return { code: isVague ? (network ?? codeForStatus(status)) : name, status, requestId }
 }
 
-/** Answers that say nothing lasting about the request. */
-const passing = new Set([
+/** Codes of errors that may not occur again. */
+const transientCodes = new Set([
   'AbortError',
   'BadDigest',
   'IncompleteBody',
@@ -69,37 +69,40 @@ const passing = new Set([
   'XAmzContentSHA256Mismatch',
 ])
 
-function mayPass(code: string, status: number | undefined): boolean {
-  if (passing.has(code)) return true
-  // Without an answer it is the network (ECONNRESET, ENOTFOUND); anything else without one is ours.
+function isTransient(code: string, status: number | undefined): boolean {
+  if (transientCodes.has(code)) return true
+  // Without a response it is a network error (ECONNRESET, ENOTFOUND), or else a mistake on our
+  // side.
   if (status === undefined) return /^(E[A-Z]+|EAI_[A-Z]+|UND_[A-Z_]+)$/.test(code)
-  // An error inside a 200 is a failure on the way.
+  // A response with status 200 may still contain an error: the store failed after it had sent the
+  // status.
   return status >= 500 ? code !== 'NotImplemented' : status === 429 || status === 409 || status === 408 || status < 300
 }
 
 const hints: { readonly [code: string]: string } = {
-  AccessDenied: 'see that the credentials may put objects there, and that expectedBucketOwner is the owner',
+  AccessDenied: 'check that the credentials may put objects there, and that expectedBucketOwner owns the bucket',
   AuthorizationHeaderMalformed: 'the bucket is in another region: set `region`',
   ExpiredToken: 'the credentials have expired',
   InvalidAccessKeyId: 'the access key does not exist',
   InvalidToken: 'the session token is not valid',
   NoSuchBucket: 'create the bucket, or correct `bucket`',
-  NotImplemented: 'this store lacks a function: see `checksums: when-required`, `acl` and `serverSideEncryption`',
+  NotImplemented:
+    'the store does not support a feature: check `checksums: when-required`, `acl` and `serverSideEncryption`',
   PermanentRedirect: 'the bucket is in another region: set `region`',
   RequestTimeTooSkewed: 'the clock of this machine is wrong',
   SignatureDoesNotMatch: 'the secret key is wrong',
 }
 
-/** For the errors of OpenSSL about a certificate that nobody vouches for. */
-function hintOfCertificate(code: string): string | undefined {
+/** For OpenSSL errors about a certificate without a trusted issuer. */
+function certificateHint(code: string): string | undefined {
   const isUnknown =
     /^(UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT(_LOCALLY)?)|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)$/
   return isUnknown.test(code)
-    ? 'no known authority has signed its certificate: name the file of its own in NODE_EXTRA_CA_CERTS'
+    ? 'its certificate has no trusted issuer: set NODE_EXTRA_CA_CERTS to the file of its certificate authority'
     : undefined
 }
 
-function codeOfStatus(status: number | undefined): string {
+function codeForStatus(status: number | undefined): string {
   if (status === 301) return 'PermanentRedirect'
   return status === undefined ? 'an unknown error' : `status ${status}`
 }

@@ -9,14 +9,14 @@ export default defineSink({
   delivers: 'objects',
   fields: {
     path: FilePath({
-      description: 'The folder; made when it is absent. On the device of the state folder files are moved, not copied.',
+      description: 'The folder; created if absent. On the device of the state folder, files are linked, not copied.',
     }),
     ...objectFields,
   },
   examples: [
-    { title: 'By day of the events', config: { path: 'out', key: 'dt={record.timestamp:yyyy-MM-dd}' } },
+    { title: 'One folder per day of event time', config: { path: 'out', key: 'dt={record.timestamp:yyyy-MM-dd}' } },
     {
-      title: 'Plain text, a new file each minute',
+      title: 'Uncompressed, a new file every minute',
       config: { path: 'out', compression: 'none', roll: { maxAge: '1m' } },
     },
   ],

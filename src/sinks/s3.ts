@@ -1,3 +1,24 @@
+/*
+ * The s3 sink publishes files of the outbox as objects, each effectively exactly once.
+ *
+ * Publishing is an idempotent put (`s3/upload.ts`). The object's key contains a part of its
+ * content's hash, and the put has the condition `If-None-Match: *`. So a 412 response means that
+ * this very object exists, for example because the response to an earlier attempt was lost. No
+ * right to read the bucket is needed. With that right, one HEAD request checks a 412: if the store
+ * does not have the object after all, the put is repeated; if the object has another length, the
+ * run stops.
+ *
+ * Some stores ignore the condition. The conditional-put probe puts the first published object once
+ * more: a store that answers 412 honours the condition. The answer is kept in the state, per bucket
+ * and kind of upload, and shown by `sluice check --guarantees`. A store that ignores the condition
+ * replaces an object with the same bytes.
+ *
+ * The upload id of a multipart upload is saved in the state before the first part is sent, and the
+ * next attempt aborts that upload. A lifecycle rule of the bucket removes what a lost state leaves.
+ *
+ * No Content-Encoding is set: with it, many readers would decompress an object whose name ends in
+ * `.gz`.
+ */
 import { Type } from '../fields/typebox.ts'
 import { checkObjectFields, objectFields } from '../fields/object-fields.ts'
 import { defineSink } from '../component.ts'
@@ -7,48 +28,54 @@ import { SluiceError } from '../errors.ts'
 import type { S3Destination } from './s3/upload.ts'
 
 const fields = {
-  bucket: Type.String({ minLength: 3, maxLength: 255, description: 'Name of the bucket, or ARN of an access point.' }),
+  bucket: Type.String({
+    minLength: 3,
+    maxLength: 255,
+    description: 'Name of the S3 bucket, or ARN of an access point.',
+  }),
   ...objectFields,
   region: Type.Optional(
     Type.String({
       minLength: 1,
-      description: 'Region of the bucket; by default that of the environment (AWS_REGION) or profile.',
+      description: 'Region of the bucket. Default: from the environment (AWS_REGION) or the profile.',
     }),
   ),
   endpoint: Type.Optional(
     Type.String({
       minLength: 1,
-      description: 'URL of another store that speaks S3, for example `http://127.0.0.1:9000`.',
+      description: 'URL of an S3-compatible store, for example `http://127.0.0.1:9000`.',
     }),
   ),
   forcePathStyle: Type.Boolean({
     default: false,
-    description: 'Puts the bucket into the path and not into the host name; most other stores want it.',
+    description: 'Puts the bucket name into the path, not into the host name. Most S3-compatible stores need it.',
   }),
   partSize: Size({
     default: '8MiB',
     description:
-      'Part of a multipart upload, at least 5MiB. An upload holds about five in memory, and four uploads run at once.',
+      'Part size of a multipart upload, at least 5MiB. An upload holds about five parts in memory; four uploads run at once.',
   }),
   assumeRole: Type.Optional(
     Type.Object(
       {
         arn: Type.String({ minLength: 20, description: 'ARN of the role.' }),
-        externalId: Type.Optional(Type.String({ minLength: 2, description: 'What the role’s trust policy asks for.' })),
+        externalId: Type.Optional(
+          Type.String({ minLength: 2, description: 'External ID that the trust policy of the role requires.' }),
+        ),
         sessionName: Type.Optional(
           Type.String({
             pattern: '^[\\w+=,.@-]{2,64}$',
-            description: 'Shows up in the audit log of the account; default `sluice`.',
+            description: 'Session name in the audit log of the account. Default: `sluice`.',
           }),
         ),
       },
-      { description: 'Writes with the credentials of this role, for a bucket in another account.' },
+      { description: 'Writes with the credentials of this role, for example to a bucket in another account.' },
     ),
   ),
   expectedBucketOwner: Type.Optional(
     Type.String({
       pattern: '^[0-9]{12}$',
-      description: 'Account that must own the bucket: anything else is refused. Quote it in YAML.',
+      description: 'Account that must own the bucket; S3 refuses any other bucket. Quote it in YAML.',
     }),
   ),
   acl: Type.Optional(
@@ -63,33 +90,32 @@ const fields = {
       ],
       {
         description:
-          'Canned ACL, where the bucket still takes ACLs: `bucket-owner-full-control` for a bucket of another account.',
+          'Canned ACL, if the bucket has ACLs enabled. Use `bucket-owner-full-control` for a bucket in another account.',
       },
     ),
   ),
   serverSideEncryption: Type.Optional(
     Choice(['AES256', 'aws:kms', 'aws:kms:dsse'], {
-      description: 'Encryption at rest; by default what the bucket does.',
+      description: 'Encryption at rest. Default: the setting of the bucket.',
     }),
   ),
   kmsKeyId: Type.Optional(
-    Type.String({ minLength: 1, description: 'Key for `aws:kms`; by default the account’s own.' }),
+    Type.String({ minLength: 1, description: 'Key for `aws:kms`. Default: the key of the account.' }),
   ),
   checksums: Choice(['when-supported', 'when-required'], {
     default: 'when-supported',
-    description: 'CRC32 checksums of what is sent. `when-required` for stores that do not know them.',
+    description: 'When to send CRC32 checksums. Use `when-required` for stores that do not support them.',
   }),
 }
 
-/** No Content-Encoding is set: with it many readers would unpack an object whose name says that it is packed. */
 export default defineSink({
   type: 's3',
-  summary: 'Writes compressed NDJSON objects to Amazon S3 or a store that speaks S3, each exactly once.',
+  summary: 'Writes compressed NDJSON objects to Amazon S3 or an S3-compatible store, each exactly once.',
   delivers: 'objects',
   fields,
   examples: [
     {
-      title: 'A bucket by day and hour of the events',
+      title: 'Objects by day and hour of event time',
       config: {
         bucket: 'security-lake',
         key: 'jumpcloud/dt={record.timestamp:yyyy-MM-dd}/hour={record.timestamp:HH}',
@@ -97,7 +123,7 @@ export default defineSink({
       },
     },
     {
-      title: 'A bucket of another account',
+      title: 'A bucket in another account',
       config: {
         bucket: 'shared-siem',
         region: 'eu-central-1',
@@ -107,18 +133,18 @@ export default defineSink({
       },
     },
     {
-      title: 'Another store',
+      title: 'An S3-compatible store',
       config: { bucket: 'events', endpoint: 'http://127.0.0.1:9000', region: 'us-east-1', forcePathStyle: true },
     },
   ],
   check: (config) => findings(config),
   async create(config) {
-    // The SDK is large: only those who use it load it.
+    // The SDK is large: load it only if an s3 sink is created.
     const { createS3Client, defaultRegion } = await import('../s3/client.ts')
-    const { tryWriting } = await import('./s3/connect.ts')
+    const { checkWriteAccess } = await import('./s3/connect.ts')
     const { listKeys, readObject } = await import('./s3/read.ts')
     const { isVisible, uploadObject } = await import('./s3/upload.ts')
-    const place = placeOf(config, config.region ?? (await defaultRegion()))
+    const base = baseDestination(config, config.region ?? (await defaultRegion()))
 
     const clients = new Map<string, ReturnType<typeof createS3Client>>()
     const clientOf = ({ region, endpoint, forcePathStyle, checksums }: S3Destination) => {
@@ -138,7 +164,7 @@ export default defineSink({
 
     const sink: ObjectSink = {
       maxKeyBytes: 1024,
-      destination: (key) => ({ ...place, key }),
+      destination: (key) => ({ ...base, key }),
       async publish(file, row, signal, attempt) {
         const destination = readDestination(row)
         await uploadObject({ client: clientOf(destination), file, destination, signal, attempt })
@@ -163,10 +189,10 @@ export default defineSink({
         return readObject(clientOf(destination), destination, signal)
       },
       list(prefix, signal) {
-        return listKeys(clientOf({ ...place, key: prefix }), { ...place, prefix }, signal)
+        return listKeys(clientOf({ ...base, key: prefix }), { ...base, prefix }, signal)
       },
       connect(prefix, signal) {
-        return tryWriting(clientOf({ ...place, key: prefix }), { ...place, key: prefix }, signal)
+        return checkWriteAccess(clientOf({ ...base, key: prefix }), { ...base, key: prefix }, signal)
       },
       close() {
         for (const client of clients.values()) client.destroy()
@@ -178,17 +204,18 @@ export default defineSink({
 
 type S3Config = Config<typeof fields>
 
-function placeOf(config: S3Config, region: string | undefined) {
+/** The destination of an object, without its key. */
+function baseDestination(config: S3Config, region: string | undefined) {
   const { bucket, endpoint, forcePathStyle, partSize, checksums } = config
   const { expectedBucketOwner, acl, serverSideEncryption, kmsKeyId } = config
-  // A store of one's own has no regions, but signatures name one.
-  const signed = region ?? (endpoint === undefined ? undefined : 'us-east-1')
-  if (signed === undefined) {
+  // S3-compatible stores have no regions, but the signature needs one.
+  const signingRegion = region ?? (endpoint === undefined ? undefined : 'us-east-1')
+  if (signingRegion === undefined) {
     throw new SluiceError('SINK_REFUSED', `no region for bucket ${bucket}: set \`region\` or AWS_REGION`)
   }
   return {
     bucket,
-    region: signed,
+    region: signingRegion,
     forcePathStyle,
     partSize,
     checksums,
@@ -200,10 +227,10 @@ function placeOf(config: S3Config, region: string | undefined) {
   }
 }
 
-/** A row of ours, read back from the state. */
+/** A destination that was stored in the state. */
 function readDestination(row: object): S3Destination {
   if (isDestination(row)) return row
-  throw new SluiceError('STATE_DAMAGED', 'an object row of s3 lacks its bucket, key or region')
+  throw new SluiceError('STATE_DAMAGED', 'an object row of the s3 sink has no bucket, key, region or part size')
 }
 
 function isDestination(row: object): row is S3Destination {
@@ -218,15 +245,19 @@ function* findings(config: S3Config): Generator<Finding> {
   yield* checkObjectFields(config)
   const { partSize, roll, endpoint, kmsKeyId, serverSideEncryption } = config
   if (partSize < MIN_PART || partSize > MAX_PART) {
-    yield { at: ['partSize'], message: 'S3 takes parts of 5MiB to 5GiB', hint: 'use 8MiB' }
+    yield { at: ['partSize'], message: 'S3 accepts parts of 5MiB to 5GiB', hint: 'use 8MiB' }
   } else if (roll.maxBytes / partSize > MAX_PARTS * 0.9) {
     const hint = `use a partSize of ${Math.ceil(roll.maxBytes / (MAX_PARTS * 0.9) / (1 << 20))}MiB or more`
     yield { at: ['partSize'], message: `an object of roll.maxBytes would have more than ${MAX_PARTS} parts`, hint }
   }
   if (endpoint !== undefined && !/^https?:\/\//.test(endpoint)) {
-    yield { at: ['endpoint'], message: 'an endpoint is a URL', hint: `write https://${endpoint}` }
+    yield { at: ['endpoint'], message: 'the endpoint is not an http or https URL', hint: `write https://${endpoint}` }
   }
   if (kmsKeyId !== undefined && !serverSideEncryption?.startsWith('aws:kms')) {
-    yield { at: ['kmsKeyId'], message: 'a KMS key needs aws:kms', hint: 'set serverSideEncryption: aws:kms' }
+    yield {
+      at: ['kmsKeyId'],
+      message: '`kmsKeyId` requires `serverSideEncryption: aws:kms`',
+      hint: 'set serverSideEncryption: aws:kms',
+    }
   }
 }

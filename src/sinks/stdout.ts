@@ -3,17 +3,18 @@ import { SluiceError, systemCode } from '../errors.ts'
 
 export default defineSink({
   type: 'stdout',
-  summary: 'Writes NDJSON to standard output as it comes; remembers nothing.',
+  summary: 'Writes NDJSON to standard output as it arrives; has no state.',
   delivers: 'stream',
   reusesBuffers: true,
   fields: {},
-  examples: [{ title: 'To look at, or for another program', config: {} }],
+  examples: [{ title: 'For a terminal or another program', config: {} }],
   create() {
     const { stdout } = process
-    // Errors are told by the write that meets them.
+    // Each write reports its own error.
     stdout.on('error', () => undefined)
     return {
-      // Standard output blocks where its reader is slow, as Node.js does it on POSIX: so there is nothing for the signal to end.
+      // On POSIX, Node.js blocks while a slow reader does not read, so the abort signal could not
+      // end a write.
       write: (bytes) =>
         new Promise((resolve, reject) => {
           stdout.write(bytes, (error) => (error ? reject(stdoutError(error)) : resolve()))
@@ -23,11 +24,11 @@ export default defineSink({
   },
 })
 
-/** A reader that has seen enough (`| head`) is no failure. */
+/** A reader that closes its end (`| head`) is not a failure. */
 function stdoutError(error: Error): SluiceError {
   const code = systemCode(error) ?? 'unknown'
   if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') {
-    return new SluiceError('SINK_CLOSED', 'the reader of standard output is gone')
+    return new SluiceError('SINK_CLOSED', 'stdout was closed by its reader (EPIPE)')
   }
-  return new SluiceError('SINK_FAILED', `standard output failed: ${code}`, { cause: error })
+  return new SluiceError('SINK_FAILED', `cannot write to stdout: ${code}`, { cause: error })
 }

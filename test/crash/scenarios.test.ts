@@ -197,7 +197,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
     const commit = await openEvents(t, { base, sink: { type: 's3', sink } })
     await assert.rejects(stream({ commit, chunks }), {
       code: 'SINK_REFUSED',
-      message: /is there with 3 bytes, \d+ are/,
+      message: /has 3 bytes, \d+ are/,
     })
     await commit.close()
     assert.deepEqual(

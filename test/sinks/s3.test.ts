@@ -15,8 +15,13 @@ describe('the s3 sink', () => {
       'partSize',
       /more than 10000 parts/,
     ],
-    ['an endpoint that is no URL', { endpoint: 'localhost:9000' }, 'endpoint', /is a URL/],
-    ['a KMS key without KMS', { kmsKeyId: 'k', serverSideEncryption: 'AES256' }, 'kmsKeyId', /needs aws:kms/],
+    ['an endpoint that is no URL', { endpoint: 'localhost:9000' }, 'endpoint', /not an http or https URL/],
+    [
+      'a KMS key without KMS',
+      { kmsKeyId: 'k', serverSideEncryption: 'AES256' },
+      'kmsKeyId',
+      /requires .serverSideEncryption: aws:kms/,
+    ],
   ]
   for (const [name, changes, at, message] of problems) {
     it(`finds ${name}`, async () => {

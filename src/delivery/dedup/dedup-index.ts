@@ -1,27 +1,29 @@
 /*
  * The durable set of dedup keys.
  *
- * Records are deduplicated by the sink, in order of arrival: the first record of a key that is *written* owns
- * the key (`deduplicate.ts`). A dropped or rejected record does not own a key, so the outcome does not depend
- * on which copy came first, and no key is ever withdrawn. A rejected record leaves a mark of its own, so that
- * reading an overlap again does not reject the record again.
+ * Records are deduplicated by the sink, in order of arrival: the first record of a key that is
+ * *written* owns the key (`deduplicate.ts`). A dropped or rejected record does not own a key, so
+ * the outcome does not depend on which copy came first, and no key is ever withdrawn. A rejected
+ * record leaves a mark of its own, so that reading an overlap again does not reject the record
+ * again.
  *
- * Entries have 16 bytes: 96 bits of key and 32 bits of content, which only serve to count duplicates whose
- * content differs. They are kept in append-only files, the dedup buckets: one per day of event time
- * (`d<day>`), and, for records without a usable time, one per day of source progress (`p<day>`, or `p` while
- * nothing can expire). A record with a time is looked up in the bucket of its day only, a record without a
- * time in every `p` bucket.
+ * Entries have 16 bytes: 96 bits of key and 32 bits of content, which only serve to count
+ * duplicates whose content differs. They are kept in append-only files, the dedup buckets: one per
+ * day of event time (`d<day>`), and, for records without a usable time, one per day of source
+ * progress (`p<day>`, or `p` while nothing can expire). A record with a time is looked up in the
+ * bucket of its day only, a record without a time in every `p` bucket.
  *
- * In memory a bucket is a `DedupTable` of about 23 bytes a key. Keys of the open epoch exist in memory only;
- * `write` appends them after the committed length of the file, and they are valid when the transaction has
- * committed the new length and CRC-32. A bucket is loaded on first use. If the budget is exceeded, buckets
- * that the open epoch has not used are unloaded, so a bucket is loaded at most once per epoch. If the buckets
- * of the open epoch alone exceed it, the run stops with DEDUP_MEMORY: no key is ever forgotten silently.
+ * In memory a bucket is a `DedupTable` of about 23 bytes a key. Keys of the open epoch exist in
+ * memory only; `write` appends them after the committed length of the file, and they are valid when
+ * the transaction has committed the new length and CRC-32. A bucket is loaded on first use. If the
+ * budget is exceeded, buckets that the open epoch has not used are unloaded, so a bucket is loaded
+ * at most once per epoch. If the buckets of the open epoch alone exceed it, the run stops with
+ * DEDUP_MEMORY: no key is ever forgotten silently.
  *
  * A bucket expires when the low watermark of every source partition has passed its end by more than
- * `within`. The clock plays no part, so a collector that was down for a month still knows its records. A
- * source without low watermarks (an archive) makes the buckets permanent: an interrupted backfill finds its
- * own keys again, whatever has run in between.
+ * `within`. The clock plays no part, so a collector that was down for a month still knows its
+ * records. A source without low watermarks (an archive) makes the buckets permanent: an interrupted
+ * backfill finds its own keys again, whatever has run in between.
  */
 import { crc32 } from 'node:zlib'
 import { join } from 'node:path'
@@ -41,7 +43,10 @@ export interface DedupIndexOptions {
   readonly stage: string
   /** Budget in bytes. */
   readonly memory: number
-  /** Milliseconds that a key is kept after the low watermark of the sources has passed it. Undefined: for ever. */
+  /**
+   * Milliseconds that a key is kept after the low watermark of the sources has passed it.
+   * Undefined: for ever.
+   */
   readonly within: number | undefined
 }
 
@@ -54,7 +59,8 @@ export class DedupIndex implements DedupKeys {
   #epoch = 0
 
   /**
-   * Truncates files to their committed length, and deletes files that no row names: a crash left the rest.
+   * Truncates files to their committed length, and deletes files that no row names: a crash left
+   * the rest.
    * @throws SluiceError STATE_DAMAGED if a file is shorter than its committed length.
    */
   static async open(options: DedupIndexOptions): Promise<DedupIndex> {
@@ -104,8 +110,8 @@ export class DedupIndex implements DedupKeys {
   }
 
   /**
-   * Appends the keys of the open epoch to their files and syncs these. The keys are valid when the returned
-   * rows are committed. `created`: the folder has new names and must be synced first.
+   * Appends the keys of the open epoch to their files and syncs these. The keys are valid when the
+   * returned rows are committed. `created`: the folder has new names and must be synced first.
    * @param permanent the buckets never expire.
    */
   async write({ permanent }: { permanent: boolean }): Promise<{ rows: DedupBucketRow[]; created: boolean }> {
@@ -121,8 +127,10 @@ export class DedupIndex implements DedupKeys {
   }
 
   /**
-   * Names of buckets that no record can need any more. A bucket with keys of the open epoch is not expired.
-   * @param oldest the oldest event time (milliseconds since 1970) that a source partition can still yield.
+   * Names of buckets that no record can need any more. A bucket with keys of the open epoch is not
+   * expired.
+   * @param oldest the oldest event time (milliseconds since 1970) that a source partition can still
+   *   yield.
    */
   expired(oldest: number): string[] {
     const { within } = this.#options
@@ -132,7 +140,10 @@ export class DedupIndex implements DedupKeys {
       .map(({ row }) => row.name)
   }
 
-  /** Call this when the transaction with the rows of `write` and without the expired rows is committed. */
+  /**
+   * Call this when the transaction with the rows of `write` and without the expired rows is
+   * committed.
+   */
   async committed(rows: readonly DedupBucketRow[], expired: readonly string[]): Promise<void> {
     for (const row of rows) {
       const bucket = this.#bucket(row.name)
@@ -187,7 +198,8 @@ export class DedupIndex implements DedupKeys {
   }
 
   /**
-   * Unloads buckets that the open epoch has not used, the least recently used first, until `more` bytes fit.
+   * Unloads buckets that the open epoch has not used, the least recently used first, until `more`
+   * bytes fit.
    * @throws SluiceError DEDUP_MEMORY if the buckets of the open epoch alone exceed the budget.
    */
   #makeRoom(more: number): void {
@@ -209,7 +221,10 @@ export class DedupIndex implements DedupKeys {
 
 interface Bucket {
   row: DedupBucketRow
-  /** Undefined while the bucket is not loaded. Has the committed entries, then those of the open epoch. */
+  /**
+   * Undefined while the bucket is not loaded. Has the committed entries, then those of the open
+   * epoch.
+   */
   table: DedupTable | undefined
   /** The last epoch that used the bucket, counted from the start of the process; -1: none. */
   lastUsed: number

@@ -5,12 +5,12 @@ export const ENTRY_BYTES = 16
 export const Found = { new: 0, same: 1, differs: 2 } as const
 
 /**
- * A set of entries in memory, by key: the entries in order of arrival, and an open-addressing index over
- * them. Both take about 23 bytes a key together. Both are divided by key into 64 segments, which double one
- * at a time, so that growing needs little extra memory. Keys must be hashes.
+ * A set of entries in memory, by key: the entries in order of arrival, and an open-addressing index
+ * over them. Both take about 23 bytes a key together. Both are divided by key into 64 segments,
+ * which double one at a time, so that growing needs little extra memory. Keys must be hashes.
  *
- * A slot of the index is 0 if it is free. Otherwise its low bits are the number of an entry, from 1, and its
- * high bits are bits of the key. So a lookup hardly ever reads an entry of another key.
+ * A slot of the index is 0 if it is free. Otherwise its low bits are the number of an entry, from
+ * 1, and its high bits are bits of the key. So a lookup hardly ever reads an entry of another key.
  */
 export class DedupTable {
   /** The memory of the entries, in pages of `PAGE` entries. Segments take blocks of it. */
@@ -45,8 +45,8 @@ export class DedupTable {
   }
 
   /**
-   * Loads the slot of an entry into the CPU cache. Prefetching many entries before adding them is faster,
-   * because their memory reads overlap.
+   * Loads the slot of an entry into the CPU cache. Prefetching many entries before adding them is
+   * faster, because their memory reads overlap.
    */
   prefetch(entries: Uint32Array, at: number): void {
     const { slots } = this.#segments[segmentOf(entries, at)]
@@ -203,8 +203,8 @@ const PAGE = 1 << PAGE_BITS
 const PAGE_BYTES = PAGE * ENTRY_BYTES
 const SEGMENTS = 64
 /**
- * Slots of the smallest segment. The largest segment starts with twice as many, so that segments do not all
- * grow at the same time and the memory per key hardly varies.
+ * Slots of the smallest segment. The largest segment starts with twice as many, so that segments do
+ * not all grow at the same time and the memory per key hardly varies.
  */
 const SMALLEST = 16
 /** Maximum load of the index. Long probes are cheap, growing is not. */
@@ -226,7 +226,10 @@ function segmentOf(entries: Uint32Array, at: number): number {
   return entries[at] >>> 26
 }
 
-/** The second word of a key, scaled to the number of slots. Exact: the factors are below 2^32 and 2^21. */
+/**
+ * The second word of a key, scaled to the number of slots. Exact: the factors are below 2^32 and
+ * 2^21.
+ */
 function homeOf({ length }: Uint32Array, word: number): number {
   return (word * (length / 0x100000000)) | 0
 }

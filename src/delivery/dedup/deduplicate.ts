@@ -6,11 +6,18 @@ import { RECORD_STRIDE } from '../../record/scan.ts'
 import { countLateArrivals } from './late-arrivals.ts'
 import { DedupTable, ENTRY_WORDS, Found } from './dedup-table.ts'
 
-/** A set of dedup keys. An entry is four numbers of an array: 96 bits of key, 32 bits of content. */
+/**
+ * A set of dedup keys. An entry is four numbers of an array: 96 bits of key, 32 bits of content.
+ */
 export interface DedupKeys {
-  /** Loads the dedup buckets of these days (`NO_DEDUP_BUCKET` may be among them), at this progress of the source. */
+  /**
+   * Loads the dedup buckets of these days (`NO_DEDUP_BUCKET` may be among them), at this progress
+   * of the source.
+   */
   prepare(days: Iterable<number>, lowWatermark: number | undefined): Promise<void>
-  /** Announces an entry that will be added soon. Announcing a whole batch first makes adding faster. */
+  /**
+   * Announces an entry that will be added soon. Announcing a whole batch first makes adding faster.
+   */
   prefetch(entries: Uint32Array, at: number, day: number): void
   /** Adds the entry if its key is new. Returns one of `Found`. */
   add(entries: Uint32Array, at: number, day: number): number
@@ -29,10 +36,11 @@ export interface DedupResult {
 }
 
 /**
- * Deduplicates batch by batch, in order of arrival. The first live record of a key is written, later ones are
- * duplicates. Keys are never removed, and dropped and rejected records add none. Records made from the same
- * source record (siblings) may share a key: they are no duplicates of each other. A reject adds a mark in
- * place of its key, so that the same record, read again, is a duplicate and not a second reject.
+ * Deduplicates batch by batch, in order of arrival. The first live record of a key is written,
+ * later ones are duplicates. Keys are never removed, and dropped and rejected records add none.
+ * Records made from the same source record (siblings) may share a key: they are no duplicates of
+ * each other. A reject adds a mark in place of its key, so that the same record, read again, is a
+ * duplicate and not a second reject.
  */
 export class Deduplicator {
   readonly #keys: DedupKeys | undefined
@@ -100,7 +108,10 @@ export class Deduplicator {
   }
 }
 
-/** The keys of consecutive records that were made from the same source record, also across the chunks of a split batch. */
+/**
+ * The keys of consecutive records that were made from the same source record, also across the
+ * chunks of a split batch.
+ */
 class Siblings {
   #group: number | undefined
   /** The first three words of each entry. */
@@ -183,7 +194,10 @@ function bucketOf(batch: Batch, { record }: Reject): number {
     : NO_DEDUP_BUCKET
 }
 
-/** The mark of a reject: a digest of the stage and the key, or, without a key, of the stage and the bytes as they were read. */
+/**
+ * The mark of a reject: a digest of the stage and the key, or, without a key, of the stage and the
+ * bytes as they were read.
+ */
 function markOf(batch: Batch, { stage, record, digest }: Reject): Uint32Array {
   const hash = createHash('sha256').update(stage).update('\0')
   if (batch.digests && record >= 0 && hasDigest(batch.digests, record)) {
@@ -198,6 +212,7 @@ function markOf(batch: Batch, { stage, record, digest }: Reject): Uint32Array {
     hash.update('digest').update(digest ?? '')
   }
   const bytes = hash.digest()
-  // All marks have the same content: a repeated mark never counts as a duplicate with other content.
+  // All marks have the same content: a repeated mark never counts as a duplicate with other
+  // content.
   return Uint32Array.of(bytes.readUInt32LE(0) | 1, bytes.readUInt32LE(4), bytes.readUInt32LE(8), 0)
 }

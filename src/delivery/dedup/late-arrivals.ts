@@ -3,9 +3,10 @@ import { parseInstant } from '../../record/json/instant.ts'
 import { DAY, HOUR, MINUTE } from '../../time.ts'
 
 /**
- * Counts written records that arrived late: their event time had been read before. Returns the counts by the
- * delay between event time and first sight, as an upper bound (`15m`), so that `overlap` and `sweep` of a
- * source can be set from measurements. Empty without a `dedup` that knows the event time.
+ * Counts written records that arrived late: their event time had been read before. Returns the
+ * counts by the delay between event time and first sight, as an upper bound (`15m`), so that
+ * `overlap` and `sweep` of a source can be set from measurements. Empty without a `dedup` that
+ * knows the event time.
  */
 export function countLateArrivals(batch: Batch, written: Uint32Array): Map<string, number> {
   const late = new Map<string, number>()

@@ -8,7 +8,9 @@ interface OutboxSpaceOptions extends Pick<CommitOptions, 'sink' | 'rejects' | 's
   readonly changed: () => Promise<void>
 }
 
-/** Backpressure of the outbox: reading stops while a sink's committed files take its whole budget. */
+/**
+ * Backpressure of the outbox: reading stops while a sink's committed files take its whole budget.
+ */
 export class OutboxSpace {
   readonly #options: OutboxSpaceOptions
 
@@ -21,8 +23,8 @@ export class OutboxSpace {
   }
 
   /**
-   * Resolves when every sink is below its budget, or the run is asked to end: an interrupted run commits
-   * the batches that are under way even if the outbox is full.
+   * Resolves when every sink is below its budget, or the run is asked to end: an interrupted run
+   * commits the batches that are under way even if the outbox is full.
    * @param throwIfFailed called before each wait; its error ends the wait.
    */
   async wait(throwIfFailed: () => void): Promise<void> {
@@ -43,7 +45,8 @@ export class OutboxSpace {
 
   /** The sink whose budget is used up. */
   #full(): ObjectTarget | undefined {
-    // Without a `rejects` sink, the sink publishes copies of rejects that an earlier configuration committed.
+    // Without a `rejects` sink, the sink publishes copies of rejects that an earlier configuration
+    // committed.
     const { sink, rejects = sink, bytes } = this.#options
     if (bytes('sink') >= sink.outbox.maxBytes) return sink
     return bytes('rejects') >= rejects.outbox.maxBytes ? rejects : undefined

@@ -1,22 +1,26 @@
 /*
  * The transactional outbox: committed files on the local disk that wait for publishing.
  *
- * An epoch has one file per sink and key partition (`partitioner.ts`), named after epoch and file number. All
- * files of an epoch are written at the same time, because the records of a batch belong to many key
- * partitions. At most `roll.maxPartitions` files are open; further keys share the file `__other`.
+ * An epoch has one file per sink and key partition (`partitioner.ts`), named after epoch and file
+ * number. All files of an epoch are written at the same time, because the records of a batch belong
+ * to many key partitions. At most `roll.maxPartitions` files are open; further keys share the file
+ * `__other`.
  *
- * Lines wait in memory until a key partition has enough for a good gzip member (1 MiB). If all partitions
- * together exceed the buffer, the largest is compressed. Compression runs on the thread pool, several members
- * of a file at once, but a file's members are written in order. Large files are synced now and then while
- * they grow, so that the end of an epoch does not wait for all of their bytes.
+ * Lines wait in memory until a key partition has enough for a good gzip member (1 MiB). If all
+ * partitions together exceed the buffer, the largest is compressed. ObjectCompression runs on the
+ * thread pool, several members of a file at once, but a file's members are written in order. Large
+ * files are synced now and then while they grow, so that the end of an epoch does not wait for all
+ * of their bytes.
  *
- * A file becomes an object in two steps. The transaction of the epoch adds a row with everything that the
- * upload needs; a file without a row is deleted at the next start. Then the publisher (`publisher.ts`) makes
- * the object visible, moves the row to the append-only history, and deletes the file.
+ * A file becomes an object in two steps. The transaction of the epoch adds a row with everything
+ * that the upload needs; a file without a row is deleted at the next start. Then the publisher
+ * (`publisher.ts`) makes the object visible, moves the row to the append-only history, and deletes
+ * the file.
  *
- * Publishing is an idempotent put. The object's name contains the epoch and a part of its content's hash, and
- * sinks never replace an object, so an attempt whose outcome is unknown is simply repeated. A store that does
- * not honour `If-None-Match: *` is detected with the first object (conditional-put probe).
+ * Publishing is an idempotent put. The object's name contains the epoch and a part of its content's
+ * hash, and sinks never replace an object, so an attempt whose outcome is unknown is simply
+ * repeated. A store that does not honour `If-None-Match: *` is detected with the first object
+ * (conditional-put probe).
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -24,8 +28,8 @@ import type { ObjectSink } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Batch } from '../../record/batch.ts'
 import { BufferPool } from './buffer-pool.ts'
-import { createCompressor, endings } from '../../compression/compress.ts'
-import type { Compression, Compressor } from '../../compression/compress.ts'
+import { createCompressor, extensions } from '../../compression/compress.ts'
+import type { ObjectCompression, Compressor } from '../../compression/compress.ts'
 import type { Files, OpenFile } from '../../files.ts'
 import type { CompiledKey, Partitioner } from './partitioner.ts'
 import type { ObjectRow, Role } from '../state/rows.ts'
@@ -47,7 +51,7 @@ export interface OutboxTarget {
   readonly type: string
   readonly sink: ObjectSink
   readonly key: CompiledKey
-  readonly compression: Compression
+  readonly compression: ObjectCompression
   readonly compressionLevel?: number
   readonly roll: Roll
 }
@@ -179,7 +183,7 @@ export class OutboxEpoch {
       )
     }
     const part = this.#parts++
-    const name = `${this.#numberOf(part)}${endings[target.compression]}`
+    const name = `${this.#numberOf(part)}${extensions[target.compression]}`
     const object: OpenObject = {
       owner,
       part,
@@ -213,7 +217,7 @@ export class OutboxEpoch {
   }
 
   #fits({ sink, compression }: OutboxTarget, key: string): boolean {
-    const length = Buffer.byteLength(this.#prefix(key, this.#parts)) + HASH_DIGITS + endings[compression].length
+    const length = Buffer.byteLength(this.#prefix(key, this.#parts)) + HASH_DIGITS + extensions[compression].length
     return length <= sink.maxKeyBytes
   }
 
@@ -225,7 +229,10 @@ export class OutboxEpoch {
     this.#waiting += lines.length
   }
 
-  /** Writes objects with enough lines for a member, then the largest ones while the buffer is exceeded. */
+  /**
+   * Writes objects with enough lines for a member, then the largest ones while the buffer is
+   * exceeded.
+   */
   async #makeRoom(): Promise<void> {
     const objects = this.#objects()
     for (const object of objects) {
@@ -272,7 +279,10 @@ export class OutboxEpoch {
     this.#watch(object.written)
   }
 
-  /** A failed write stays in the set, where the next wait for threads or the end of the epoch throws it. */
+  /**
+   * A failed write stays in the set, where the next wait for threads or the end of the epoch throws
+   * it.
+   */
   #watch(write: Promise<void>): void {
     this.#writes.add(write)
     write.then(() => this.#writes.delete(write)).catch(() => undefined)
@@ -323,7 +333,10 @@ interface OpenObject {
   lines: Buffer[]
   /** Bytes of `lines`. */
   waiting: number
-  /** Uncompressed bytes that are not in the file yet: `waiting`, and those that are being compressed. */
+  /**
+   * Uncompressed bytes that are not in the file yet: `waiting`, and those that are being
+   * compressed.
+   */
   unwritten: number
   /** Uncompressed bytes that are in the file. */
   plain: number
@@ -374,7 +387,7 @@ function groupByKey(partitioner: Partitioner, batch: Batch, records: Uint32Array
 function rowOf({ owner, part, prefix, name, hash, bytes, records }: OpenObject, epoch: number): ObjectRow {
   const { role, type, sink, compression } = owner.target
   const sha256 = hash.digest('hex')
-  const key = `${prefix}${sha256.slice(0, HASH_DIGITS)}${endings[compression]}`
+  const key = `${prefix}${sha256.slice(0, HASH_DIGITS)}${extensions[compression]}`
   return {
     epoch,
     part,

@@ -13,7 +13,10 @@ const UNKNOWN = 'unknown'
 /** Replaces all values in the key of the file that takes the records of further key partitions. */
 const OTHER = '__other'
 
-/** Returns the key partition of a record: the object's key without its last segment and the slash before it. */
+/**
+ * Returns the key partition of a record: the object's key without its last segment and the slash
+ * before it.
+ */
 export type Partitioner = (batch: Batch, record: number) => string
 
 export interface CompiledKey {

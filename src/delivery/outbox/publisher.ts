@@ -23,8 +23,9 @@ export interface PublisherOptions {
 }
 
 /**
- * Publishes committed objects, several at once and in any order. When an object is visible, its row moves to
- * the history and then its file is deleted. Retries while the store is unavailable, as long as the run lives.
+ * Publishes committed objects, several at once and in any order. When an object is visible, its row
+ * moves to the history and then its file is deleted. Retries while the store is unavailable, as
+ * long as the run lives.
  */
 export class Publisher {
   readonly #options: PublisherOptions
@@ -47,7 +48,8 @@ export class Publisher {
   }
 
   /**
-   * Starts publishing the objects that an earlier process committed, and deletes files that no row names.
+   * Starts publishing the objects that an earlier process committed, and deletes files that no row
+   * names.
    * @throws SluiceError OUTBOX_LOST, STATE_DAMAGED, STATE_MISMATCH
    */
   async recover(): Promise<void> {
@@ -75,7 +77,9 @@ export class Publisher {
     return this.#bytes[role]
   }
 
-  /** Resolves when the next object is published, when publishing stops, or when the signal aborts. */
+  /**
+   * Resolves when the next object is published, when publishing stops, or when the signal aborts.
+   */
   async changed(signal?: AbortSignal): Promise<void> {
     if (this.#stop.signal.aborted || signal?.aborted) return
     await new Promise<void>((resolve) => {
@@ -90,9 +94,9 @@ export class Publisher {
   }
 
   /**
-   * Resolves when every object is published. Gives up after `done` milliseconds without a published object
-   * while attempts fail. An interrupted run, also one that is interrupted meanwhile, gives up after
-   * `interrupted` milliseconds in all.
+   * Resolves when every object is published. Gives up after `done` milliseconds without a published
+   * object while attempts fail. An interrupted run, also one that is interrupted meanwhile, gives
+   * up after `interrupted` milliseconds in all.
    * @throws SluiceError SINK_UNAVAILABLE. Unpublished objects stay in the outbox.
    */
   async drain(
@@ -218,7 +222,10 @@ export class Publisher {
     }
   }
 
-  /** Probes with the first object whether the store refuses to replace an existing object. If the probe fails, the next run repeats it. */
+  /**
+   * Probes with the first object whether the store refuses to replace an existing object. If the
+   * probe fails, the next run repeats it.
+   */
   async #probeStore(row: ObjectRow, attempt: Attempt): Promise<void> {
     const { state, note } = this.#options
     const { conditionalPutProbe } = this.#sink(row)
@@ -270,7 +277,10 @@ const PROBE_TIMEOUT = 15_000
 /** Milliseconds between two attempts. */
 const MAX_PAUSE = 60_000
 
-/** Exponential backoff with full jitter: collectors that lost the same store do not all return at the same moment. */
+/**
+ * Exponential backoff with full jitter: collectors that lost the same store do not all return at
+ * the same moment.
+ */
 function pauseAfter(failures: number): number {
   return Math.random() * Math.min(MAX_PAUSE, 500 * 2 ** Math.min(failures, 10))
 }

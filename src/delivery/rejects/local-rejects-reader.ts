@@ -27,7 +27,10 @@ export interface LocalRejectsView {
   readonly rejects: AsyncIterable<LocalReject>
 }
 
-/** The rejects in a state folder, the oldest first. Safe while another process owns it. @throws SluiceError STATE_NOT_FOUND */
+/**
+ * The rejects in a state folder, the oldest first. Safe while another process owns it. @throws
+ * SluiceError STATE_NOT_FOUND
+ */
 export async function readLocalRejects(folder: string): Promise<LocalRejectsView> {
   const { rows, evicted } = await readState(folder, (state) => ({
     rows: state.localRejects(),

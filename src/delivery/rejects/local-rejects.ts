@@ -2,18 +2,18 @@
  * The local dead-letter queue: rejects in the state folder, under a budget.
  *
  * Each epoch with rejects has one plain NDJSON file in `<state folder>/rejects`, and one row in the
- * transaction of the epoch. A file without a committed row does not exist for readers and is deleted at the
- * next start. A file is deleted after its row. A `rejects` sink gets a copy of each reject, which is
- * published like any other object.
+ * transaction of the epoch. A file without a committed row does not exist for readers and is
+ * deleted at the next start. A file is deleted after its row. A `rejects` sink gets a copy of each
+ * reject, which is published like any other object.
  *
- * When the files exceed the budget, whole files are deleted, the oldest first, and the deleted records are
- * counted. One epoch is committed early if its rejects take an eighth of the budget, so that little is deleted
- * at a time.
+ * When the files exceed the budget, whole files are deleted, the oldest first, and the deleted
+ * records are counted. One epoch is committed early if its rejects take an eighth of the budget, so
+ * that little is deleted at a time.
  *
- * A replay (`replay.ts`) sends rejects through the stages again. The row of an epoch has one bit per line for
- * the rejects that were replayed. The bit is set in the transaction that commits the records made from the
- * reject, so a crash neither loses a reject nor replays it twice. When every bit is set, row and file are
- * deleted.
+ * A replay (`replay.ts`) sends rejects through the stages again. The row of an epoch has one bit
+ * per line for the rejects that were replayed. The bit is set in the transaction that commits the
+ * records made from the reject, so a crash neither loses a reject nor replays it twice. When every
+ * bit is set, row and file are deleted.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -29,7 +29,10 @@ export interface LocalRejectsOptions {
   readonly budget: number
 }
 
-/** The rejects of a state folder: committed rows, and the open file of the current epoch. See the comment at the top. */
+/**
+ * The rejects of a state folder: committed rows, and the open file of the current epoch. See the
+ * comment at the top.
+ */
 export class LocalRejects {
   readonly #options: LocalRejectsOptions
   #rows: readonly LocalRejectsRow[]
@@ -81,7 +84,10 @@ export class LocalRejects {
     this.#replayed.set(epoch, numbers.add(at))
   }
 
-  /** Writes and syncs the open file, and returns the change to commit. If `created`, sync the folder first. */
+  /**
+   * Writes and syncs the open file, and returns the change to commit. If `created`, sync the folder
+   * first.
+   */
   async finish(): Promise<LocalRejectsChange> {
     const added = await this.#closeFile()
     const current = this.#rows.map((row) => {

@@ -1,4 +1,7 @@
-/** Identifies a local reject: the epoch that rejected the record, and its number in that epoch, from 0. */
+/**
+ * Identifies a local reject: the epoch that rejected the record, and its number in that epoch, from
+ * 0.
+ */
 export interface RejectId {
   readonly epoch: number
   readonly at: number

@@ -19,13 +19,14 @@ interface LineOptions {
 }
 
 /**
- * One line of the dead-letter queue: `{ id, code, stage, detail?, origin, line, length, digest?, dedupKey?,
- * part?, record? }`. `record` is the record as the rejecting stage got it, with the pipeline's redactions.
- * `dedupKey` is present if the record had passed `dedup`. `part` is true if other records may have been made
- * from the same source record.
+ * One line of the dead-letter queue: `{ id, code, stage, detail?, origin, line, length, digest?,
+ * dedupKey?, part?, record? }`. `record` is the record as the rejecting stage got it, with the
+ * pipeline's redactions. `dedupKey` is present if the record had passed `dedup`. `part` is true if
+ * other records may have been made from the same source record.
  *
  * A line that does not parse has no `record`, because redaction cannot find anything in it. With
- * `unparsed: keep` it has `text`, or `base64` if it is not UTF-8, unless it was too long for the source to keep.
+ * `unparsed: keep` it has `text`, or `base64` if it is not UTF-8, unless it was too long for the
+ * source to keep.
  */
 export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isChunk, isPart }: LineOptions): Buffer {
   const { record, code, stage, detail, origin, line, length, digest } = reject

@@ -8,7 +8,10 @@ import { rejectLine } from './reject-line.ts'
 
 type RejectWriterOptions = Pick<CommitOptions, 'rejects' | 'unparsed' | 'replay' | 'note'>
 
-/** Writes the rejects of each batch to the open epoch, with a copy for a `rejects` sink, and forgets rejects that were replayed. */
+/**
+ * Writes the rejects of each batch to the open epoch, with a copy for a `rejects` sink, and forgets
+ * rejects that were replayed.
+ */
 export class RejectWriter {
   readonly #local: LocalRejects
   readonly #options: RejectWriterOptions

@@ -4,19 +4,20 @@ import type { RejectId } from './reject-id.ts'
 /** A local reject whose record goes through the stages again. */
 export interface ReplayedReject {
   readonly id: RejectId
-  /** Other records were made from the same source record, and one of them may own the same dedup key. */
+  /** Other records were made from the same source record, and may own the same dedup key. */
   readonly isPart: boolean
 }
 
 /**
- * The link between a replay (`sluice rejects replay`) and the commit. The runtime sends every reject through
- * the stages in a batch number of its own and registers the reject here; stages and batches know nothing of
- * it. When the last chunk of that number arrives, the commit learns which reject to forget, and does so in
- * the transaction that commits the records made from it: each reject is replayed exactly once.
+ * The link between a replay (`sluice rejects replay`) and the commit. The runtime sends every
+ * reject through the stages in a batch number of its own and registers the reject here; stages and
+ * batches know nothing of it. When the last chunk of that number arrives, the commit learns which
+ * reject to forget, and does so in the transaction that commits the records made from it: each
+ * reject is replayed exactly once.
  *
- * A delivery that was opened with a replay differs in three ways: its rejects leave no mark in the dedup
- * index (a record that is rejected again would be a duplicate of its own mark), they inherit `part` from the
- * reject that was replayed, and no source progress is recorded.
+ * A delivery that was opened with a replay differs in three ways: its rejects leave no mark in the
+ * dedup index (a record that is rejected again would be a duplicate of its own mark), they inherit
+ * `part` from the reject that was replayed, and no source progress is recorded.
  */
 export class Replay {
   readonly #rejects = new Map<number, ReplayedReject>()
@@ -33,9 +34,9 @@ export class Replay {
   }
 
   /**
-   * Counts a written chunk. After the last chunk of a reject, returns that reject and whether to forget it.
-   * A duplicate of a written record is done with. A part may only look like a duplicate because a sibling
-   * has the same dedup key: then it was not written, and it is not forgotten.
+   * Counts a written chunk. After the last chunk of a reject, returns that reject and whether to
+   * forget it. A duplicate of a written record is done with. A part may only look like a duplicate
+   * because a sibling has the same dedup key: then it was not written, and it is not forgotten.
    * @param duplicates duplicates in this chunk.
    */
   finish(batch: Batch, duplicates: number): { readonly id: RejectId; readonly isDone: boolean } | undefined {

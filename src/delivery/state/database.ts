@@ -7,8 +7,9 @@ export type { Key }
 type Stored = ReturnType<typeof JSON.parse>
 
 /**
- * The part of LMDB that the state uses. Everything that the commit protocol stores besides files goes through
- * this interface, so tests can make any transaction fail, or be the last one before a crash.
+ * The part of LMDB that the state uses. Everything that the commit protocol stores besides files
+ * goes through this interface, so tests can make any transaction fail, or be the last one before a
+ * crash.
  */
 export interface Database {
   /** Undefined if absent. Inside a transaction it sees the changes of the transaction. */
@@ -31,7 +32,10 @@ export function openDatabase(folder: string): Database {
   return open({ path: folder, noSubdir: false, encoding: 'json' })
 }
 
-/** Opens the environment in a folder for reading, also while another process writes. Reads without an `await` between them see one moment. */
+/**
+ * Opens the environment in a folder for reading, also while another process writes. Reads without
+ * an `await` between them see one moment.
+ */
 export function openToRead(folder: string): Database {
   return open({ path: folder, noSubdir: false, encoding: 'json', readOnly: true })
 }

@@ -7,7 +7,10 @@ import { join } from 'node:path'
 /** The process that owns a state, as recorded in the state. */
 export interface Owner {
   readonly pid: number
-  /** Path of a socket that accepts connections while the process is alive. The kernel closes it when the process ends in any way. */
+  /**
+   * Path of a socket that accepts connections while the process is alive. The kernel closes it when
+   * the process ends in any way.
+   */
   readonly socket: string
 }
 
@@ -16,7 +19,10 @@ export interface OwnerLock {
   close(): Promise<void>
 }
 
-/** Binds a socket with a random name in the folder, or in the folder for temporary files if the path is too long for a socket. */
+/**
+ * Binds a socket with a random name in the folder, or in the folder for temporary files if the path
+ * is too long for a socket.
+ */
 export async function acquireOwnerLock(folder: string): Promise<OwnerLock> {
   const name = `owner-${randomBytes(8).toString('hex')}.sock`
   const local = join(folder, name)

@@ -1,8 +1,8 @@
 import type { JsonObject, Json } from '../../record/json/json.ts'
 
 /**
- * A committed file that is not published yet. It has everything that its upload needs except credentials, so
- * that a later edit of the YAML cannot send the object elsewhere.
+ * A committed file that is not published yet. It has everything that its upload needs except
+ * credentials, so that a later edit of the YAML cannot send the object elsewhere.
  */
 export interface ObjectRow {
   readonly epoch: number
@@ -20,7 +20,10 @@ export interface ObjectRow {
   readonly records: number
   readonly sha256: string
   readonly compression: 'none' | 'gzip' | 'zstd'
-  /** Saved by an earlier attempt, for example the id of a multipart upload that the next attempt must abort. */
+  /**
+   * Saved by an earlier attempt, for example the id of a multipart upload that the next attempt
+   * must abort.
+   */
   readonly resumeToken?: Json
 }
 
@@ -41,7 +44,10 @@ export interface StoreRow {
 export interface PartitionRow {
   readonly partition: string
   readonly position: Json
-  /** The oldest event time (milliseconds since 1970) that the partition can still yield; absent if never reported. */
+  /**
+   * The oldest event time (milliseconds since 1970) that the partition can still yield; absent if
+   * never reported.
+   */
   readonly lowWatermark?: number
 }
 
@@ -60,7 +66,10 @@ export interface DedupBucketRow {
   readonly name: string
   readonly length: number
   readonly crc: number
-  /** The bucket never expires: it has keys of a source without low watermarks, for example an archive. */
+  /**
+   * The bucket never expires: it has keys of a source without low watermarks, for example an
+   * archive.
+   */
   readonly permanent?: true
 }
 

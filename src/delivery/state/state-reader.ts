@@ -63,7 +63,10 @@ export class StateReader {
     return this.#list('history', fromEpoch)
   }
 
-  /** The sink's objects of the epochs from a number on, published or not, in the order in which they were made. */
+  /**
+   * The sink's objects of the epochs from a number on, published or not, in the order in which they
+   * were made.
+   */
   sinkObjects(fromEpoch: number): Pick<ObjectRow, 'key' | 'records' | 'bytes' | 'sha256'>[] {
     return [...this.history(fromEpoch), ...this.objects()]
       .filter(({ epoch, role }) => epoch >= fromEpoch && role === 'sink')
@@ -95,7 +98,8 @@ export class StateReader {
 }
 
 /**
- * Reads a state without owning it, also while another process does. `read` is synchronous and sees one moment.
+ * Reads a state without owning it, also while another process does. `read` is synchronous and sees
+ * one moment.
  * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH
  */
 export async function readState<T>(folder: string, read: (state: StateReader) => T): Promise<T> {

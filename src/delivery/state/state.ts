@@ -1,22 +1,25 @@
 /*
- * The small durable state of a pipeline: source positions, rows of unpublished and published objects, dedup
- * bucket lengths, rows of local rejects, tallies. It is an LMDB environment in `<state folder>/state`. Large
- * data is in files beside it (`outbox`, `dedup`, `rejects`), which are valid as far as rows here name them.
+ * The small durable state of a pipeline: source positions, rows of unpublished and published
+ * objects, dedup bucket lengths, rows of local rejects, tallies. It is an LMDB environment in
+ * `<state folder>/state`. Large data is in files beside it (`outbox`, `dedup`, `rejects`), which
+ * are valid as far as rows here name them.
  *
- * Every change is one transaction. It asserts that this process still owns the state, is rolled back as a
- * whole if it throws, and is on the disk when its promise resolves. One transaction commits an epoch.
+ * Every change is one transaction. It asserts that this process still owns the state, is rolled
+ * back as a whole if it throws, and is on the disk when its promise resolves. One transaction
+ * commits an epoch.
  *
  * One process owns a state at a time. The owner listens on a socket whose name it has recorded
- * (`owner-lock.ts`). The kernel closes the socket when the process ends in any way, so the next process takes
- * over a recorded owner that does not answer. Other processes may read at any time (`state-reader.ts`): a
- * reader sees one moment.
+ * (`owner-lock.ts`). The kernel closes the socket when the process ends in any way, so the next
+ * process takes over a recorded owner that does not answer. Other processes may read at any time
+ * (`state-reader.ts`): a reader sees one moment.
  *
- * The folder is synced at every start, because a process that was killed may have created the database and
- * not synced its name: a later power failure would delete it. On a full disk the next start still needs a
- * few pages, to take ownership and to retire what it publishes. Each start leaves free pages for it.
+ * The folder is synced at every start, because a process that was killed may have created the
+ * database and not synced its name: a later power failure would delete it. On a full disk the next
+ * start still needs a few pages, to take ownership and to retire what it publishes. Each start
+ * leaves free pages for it.
  *
- * The fingerprint is the configuration that gives dedup keys their meaning. A run with another fingerprint
- * stops with STATE_MISMATCH, because it would not recognise events of earlier runs.
+ * The fingerprint is the configuration that gives dedup keys their meaning. A run with another
+ * fingerprint stops with STATE_MISMATCH, because it would not recognise events of earlier runs.
  */
 import { randomBytes } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
@@ -84,8 +87,8 @@ export interface StateOptions {
 
 /**
  * A state that this process owns. See the comment at the top.
- * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED; DISK_FULL or DISK_FAILED, after which the
- * state must not be used again.
+ * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED; DISK_FULL or DISK_FAILED, after
+ *   which the state must not be used again.
  */
 export class State extends StateReader {
   /** Random, constant for the life of the state. Part of every object's name. */
@@ -103,7 +106,8 @@ export class State extends StateReader {
     return own(db, options.folder, async (stored) => {
       const meta = stored ?? (await create(db, options))
       checkMeta(meta, options)
-      // At every start: a process that was killed before this line left a database whose name is not durable.
+      // At every start: a process that was killed before this line left a database whose name is
+      // not durable.
       await options.files.fsyncFolder(folder)
       return meta
     })
@@ -184,7 +188,10 @@ export class State extends StateReader {
     })
   }
 
-  /** Releases the owner lock and closes the database. Writes nothing: the recorded owner no longer answers. */
+  /**
+   * Releases the owner lock and closes the database. Writes nothing: the recorded owner no longer
+   * answers.
+   */
   async close(): Promise<void> {
     await this.#lock.close()
     await this.#db.close()
@@ -231,8 +238,9 @@ async function own(
 }
 
 /**
- * Leaves free pages in the database's file, for a later start on a full disk: it can then take ownership and
- * retire the objects that it publishes. Fails silently if the disk is full now: an earlier start left pages.
+ * Leaves free pages in the database's file, for a later start on a full disk: it can then take
+ * ownership and retire the objects that it publishes. Fails silently if the disk is full now: an
+ * earlier start left pages.
  */
 async function reservePages(db: Database, folder: string): Promise<void> {
   const written = transact(db, folder, () => put(db, 'reserve', 'x'.repeat(RESERVE_BYTES)))
@@ -248,7 +256,8 @@ function put(db: Database, key: Key, value: unknown): void {
 
 async function transact<T>(db: Database, folder: string, change: () => T): Promise<T> {
   try {
-    // A throw inside `transactionSync` rolls everything back; inside `transaction` earlier puts would stay.
+    // A throw inside `transactionSync` rolls everything back; inside `transaction` earlier puts
+    // would stay.
     const result = db.transactionSync(change)
     await db.flushed
     return result
@@ -269,7 +278,10 @@ async function isOutOfSpace(error: unknown, folder: string): Promise<boolean> {
 
 const NEARLY_FULL_BYTES = 1 << 20
 
-/** Records this process as the owner unless the recorded owner is alive. Retries if another process was faster. */
+/**
+ * Records this process as the owner unless the recorded owner is alive. Retries if another process
+ * was faster.
+ */
 async function takeOver(db: Database, folder: string, owner: Owner): Promise<void> {
   for (;;) {
     const recorded: Owner | undefined = db.get('owner')

@@ -7,19 +7,19 @@ import type { JsonObject } from '../../record/json/json.ts'
 import { fsyncPath, syncNames } from '../../files.ts'
 
 /**
- * Objects as files below a folder. A file gets its name by link(2), when it is whole and on the disk: so nobody sees a part of it, and
- * nothing that stands there is ever overwritten.
+ * Publishes objects as files below a folder. A file gets its name by link(2) after it is complete
+ * and durable: so readers never see a part of it, and an existing file is never overwritten.
  */
 export function folderSink(folder: string): ObjectSink {
-  const known = new Set<string>()
+  const synced = new Set<string>()
   return {
     maxKeyBytes: 1024,
     destination: (key) => ({ path: join(folder, key) }),
     publish: async (file, destination) => {
       const target = pathOf(destination)
       try {
-        await makeFolder(dirname(target), folder, known)
-        await place(file.path, target)
+        await makeFolder(dirname(target), folder, synced)
+        await publishFile(file.path, target)
       } catch (error) {
         throw sinkError(error, target)
       }
@@ -63,18 +63,21 @@ function pathOf({ path }: JsonObject): string {
   throw new SluiceError('STATE_DAMAGED', 'an object row has no path')
 }
 
-/** On the outbox's own device its file gets a second name; elsewhere a copy is made. A name that is taken stands for the same content. */
-async function place(from: string, to: string): Promise<void> {
+/**
+ * Links the file to its name, or copies it if it is on another device. An existing file with this
+ * name has the same content, because the name contains its hash.
+ */
+async function publishFile(from: string, to: string): Promise<void> {
   try {
     await linkOnce(from, to)
   } catch (error) {
     if (!cannotLink.has(systemCode(error) ?? '')) throw error
-    await placeCopy(from, to)
+    await publishCopy(from, to)
   }
   await fsyncPath(dirname(to))
 }
 
-/** Other devices, file systems without links, and too many links. */
+/** Codes for another device, a file system without links, and too many links. */
 const cannotLink = new Set(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'])
 
 async function linkOnce(from: string, to: string): Promise<void> {
@@ -85,7 +88,7 @@ async function linkOnce(from: string, to: string): Promise<void> {
   }
 }
 
-async function placeCopy(from: string, to: string): Promise<void> {
+async function publishCopy(from: string, to: string): Promise<void> {
   const temporary = join(dirname(to), `.${process.pid}-${basename(to)}`)
   await rm(temporary, { force: true })
   try {
@@ -97,23 +100,29 @@ async function placeCopy(from: string, to: string): Promise<void> {
   }
 }
 
-/** Once for each folder: one that is there may have been made by a process that was killed before it had synced the name. */
-async function makeFolder(folder: string, root: string, known: Set<string>): Promise<void> {
+/**
+ * Syncs each folder's name once, also of existing folders: a killed process may have created them
+ * and not synced.
+ */
+async function makeFolder(folder: string, root: string, synced: Set<string>): Promise<void> {
   const first = await mkdir(folder, { recursive: true })
-  if (first === undefined && known.has(folder)) return
+  if (first === undefined && synced.has(folder)) return
   const levels = Math.max(1, relative(root, folder).split(sep).length + 1)
   await syncNames(folder, { first, levels, sync: fsyncPath })
-  known.add(folder)
+  synced.add(folder)
 }
 
 function sinkError(error: unknown, target: string): Error {
   if (error instanceof SluiceError) return error
   const code = systemCode(error) ?? String(error)
-  const refusal = refused.has(code)
-  return new SluiceError(refusal ? 'SINK_REFUSED' : 'SINK_UNAVAILABLE', `cannot write ${target}: ${code}`, {
-    cause: error,
-  })
+  return new SluiceError(
+    permanentErrors.has(code) ? 'SINK_REFUSED' : 'SINK_UNAVAILABLE',
+    `cannot write ${target}: ${code}`,
+    {
+      cause: error,
+    },
+  )
 }
 
-/** What does not pass by itself. */
-const refused = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ENAMETOOLONG', 'EINVAL', 'ELOOP'])
+/** Errors that do not go away by themselves. */
+const permanentErrors = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ENAMETOOLONG', 'EINVAL', 'ELOOP'])

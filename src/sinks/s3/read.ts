@@ -2,10 +2,14 @@ import { Readable } from 'node:stream'
 import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
-import { bucketOf } from './upload.ts'
+import { objectParams } from './upload.ts'
 import type { S3Destination } from './upload.ts'
 
-/** The bytes of an object; undefined when there is none. @throws SluiceError SINK_REFUSED (also for none, where we may not list), SINK_UNAVAILABLE */
+/**
+ * The bytes of an object; undefined if it does not exist.
+ * @throws SluiceError SINK_UNAVAILABLE; SINK_REFUSED, also for an absent object if listing is not
+ *   allowed
+ */
 export async function readObject(
   client: S3Client,
   destination: S3Destination,
@@ -13,15 +17,18 @@ export async function readObject(
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const call = { operation: 'GetObject', bucket: destination.bucket }
   try {
-    const { Body: body } = await client.send(new GetObjectCommand(bucketOf(destination)), { abortSignal: signal })
-    return body instanceof Readable ? told(body, call) : undefined
+    const { Body: body } = await client.send(new GetObjectCommand(objectParams(destination)), { abortSignal: signal })
+    return body instanceof Readable ? withS3Errors(body, call) : undefined
   } catch (error) {
     if (s3Facts(error).code === 'NoSuchKey') return undefined
     throw s3Error(error, call)
   }
 }
 
-/** The keys of a bucket that begin with a text. @throws SluiceError SINK_REFUSED, SINK_UNAVAILABLE */
+/**
+ * The keys of an S3 bucket that start with a prefix. @throws SluiceError SINK_REFUSED,
+ * SINK_UNAVAILABLE
+ */
 export async function* listKeys(
   client: S3Client,
   { bucket, expectedBucketOwner, prefix }: Pick<S3Destination, 'bucket' | 'expectedBucketOwner'> & { prefix: string },
@@ -36,7 +43,7 @@ export async function* listKeys(
   }
 }
 
-async function* told(body: Readable, call: Parameters<typeof s3Error>[1]): AsyncGenerator<Uint8Array> {
+async function* withS3Errors(body: Readable, call: Parameters<typeof s3Error>[1]): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of body) yield chunk
   } catch (error) {

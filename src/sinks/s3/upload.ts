@@ -4,11 +4,11 @@ import type { ObjectCannedACL, S3Client, ServerSideEncryption } from '@aws-sdk/c
 import { Upload } from '@aws-sdk/lib-storage'
 import type { Attempt, OutboxFile } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
-import type { S3Place } from '../../s3/client.ts'
+import type { S3Location } from '../../s3/client.ts'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
 
-/** All that the upload of an object needs except credentials. JSON. */
-export interface S3Destination extends S3Place {
+/** Everything that the upload of an object needs except credentials, as JSON. */
+export interface S3Destination extends S3Location {
   readonly bucket: string
   readonly key: string
   readonly partSize: number
@@ -27,22 +27,25 @@ export interface UploadOptions {
 }
 
 /**
- * Makes an object of a file (true), unless the store says that there is one of its key (false): the key tells the content, so that one is this one. The store
- * is believed where we may not look; where we may, an object that is not there is put again, and one of another length is refused.
- * In parts when the file is larger than `partSize`; the parts of an earlier attempt are cleared away first.
- * @throws SluiceError SINK_REFUSED, SINK_UNAVAILABLE
+ * Uploads a file as an object, in parts if it is larger than `partSize`. Idempotent: the key
+ * contains a hash of the content, so an existing object with this key is the same object. Aborts
+ * the multipart upload of an earlier attempt first.
+ * @returns false if the store reports that the object exists. That is checked if this identity may
+ *   read it.
+ * @throws SluiceError SINK_UNAVAILABLE, also if the object does not exist after all; SINK_REFUSED,
+ *   also if it exists with another length.
  */
 export async function uploadObject({ client, file, destination, signal, attempt }: UploadOptions): Promise<boolean> {
   await abortEarlier(client, destination, attempt)
   const body = createReadStream(file.path, { highWaterMark: FILE_CHUNK })
   const upload = new Upload({
-    client: watched(client, destination, signal, attempt),
+    client: wrap(client, destination, signal, attempt),
     partSize: destination.partSize,
-    // Memory is about three parts more than those that are sent at once.
+    // An upload holds about three parts more than this in memory.
     queueSize: 2,
     params: {
-      ...bucketOf(destination),
-      ...howOf(destination),
+      ...objectParams(destination),
+      ...storageOptions(destination),
       Body: body,
       ContentLength: file.bytes,
       IfNoneMatch: '*',
@@ -52,27 +55,27 @@ export async function uploadObject({ client, file, destination, signal, attempt 
     await upload.done()
     return true
   } catch (error) {
-    if (!(error instanceof AlreadyThere)) throw s3Error(error, { operation: 'Upload', bucket: destination.bucket })
+    if (!(error instanceof AlreadyExists)) throw s3Error(error, { operation: 'Upload', bucket: destination.bucket })
   } finally {
     body.destroy()
   }
-  await confirm(client, file, destination, signal)
+  await confirmExists(client, file, destination, signal)
   return false
 }
 
-/** True when the object can be seen; false when it is not there, or when we may not know. */
+/** True if the object exists. False if it does not exist, or this identity may not read it. */
 export async function isVisible(client: S3Client, destination: S3Destination, signal: AbortSignal): Promise<boolean> {
-  const [head] = await Promise.allSettled([look(client, destination, signal)])
-  return head.status === 'fulfilled'
+  const [response] = await Promise.allSettled([head(client, destination, signal)])
+  return response.status === 'fulfilled'
 }
 
-/** The store's answer to `If-None-Match: *`. */
-class AlreadyThere extends Error {}
+/** The store answered 412 to `If-None-Match: *`. */
+class AlreadyExists extends Error {}
 
 const FILE_CHUNK = 1 << 20
 
-/** What every call for an object names it by. */
-export function bucketOf({ bucket, key, expectedBucketOwner }: S3Destination) {
+/** Parameters of every call for an object. */
+export function objectParams({ bucket, key, expectedBucketOwner }: S3Destination) {
   return {
     Bucket: bucket,
     Key: key,
@@ -80,8 +83,8 @@ export function bucketOf({ bucket, key, expectedBucketOwner }: S3Destination) {
   }
 }
 
-/** How an object is to be kept. */
-export function howOf({ acl, serverSideEncryption, kmsKeyId }: S3Destination) {
+/** Parameters of every call that creates an object. */
+export function storageOptions({ acl, serverSideEncryption, kmsKeyId }: S3Destination) {
   return {
     ContentType: 'application/x-ndjson',
     ...(acl && { ACL: acl }),
@@ -90,50 +93,54 @@ export function howOf({ acl, serverSideEncryption, kmsKeyId }: S3Destination) {
   }
 }
 
-function look(client: S3Client, destination: S3Destination, signal: AbortSignal) {
-  return client.send(new HeadObjectCommand(bucketOf(destination)), { abortSignal: signal })
+function head(client: S3Client, destination: S3Destination, signal: AbortSignal) {
+  return client.send(new HeadObjectCommand(objectParams(destination)), { abortSignal: signal })
 }
 
-async function confirm(
+async function confirmExists(
   client: S3Client,
   { bytes }: OutboxFile,
   destination: S3Destination,
   signal: AbortSignal,
 ): Promise<void> {
   const { bucket, key } = destination
-  const [head] = await Promise.allSettled([look(client, destination, signal)])
-  if (head.status === 'rejected') {
-    if (s3Facts(head.reason).status === 404) {
-      throw new SluiceError('SINK_UNAVAILABLE', `the store says that it has ${key} in bucket ${bucket}, and has not`)
+  const [response] = await Promise.allSettled([head(client, destination, signal)])
+  if (response.status === 'rejected') {
+    if (s3Facts(response.reason).status === 404) {
+      throw new SluiceError(
+        'SINK_UNAVAILABLE',
+        `the store reports that ${key} exists in bucket ${bucket}, but it does not`,
+      )
     }
-    const error = s3Error(head.reason, { operation: 'HeadObject', bucket })
+    const error = s3Error(response.reason, { operation: 'HeadObject', bucket })
     if (error.retryable) throw error
     return
   }
-  const { ContentLength: length = bytes } = head.value
+  const { ContentLength: length = bytes } = response.value
   if (length === bytes) return
   throw new SluiceError(
     'SINK_REFUSED',
-    `${key} in bucket ${bucket} is there with ${length} bytes, ${bytes} are committed: somebody else has put it; move it away`,
+    `${key} in bucket ${bucket} has ${length} bytes, ${bytes} are committed: another program wrote it; move it away`,
   )
 }
 
 async function abortEarlier(client: S3Client, destination: S3Destination, { resumeToken }: Attempt): Promise<void> {
   if (typeof resumeToken !== 'string') return
-  // It may be gone, or never have been: the bucket's lifecycle rule is what clears the rest.
+  // Failures are ignored: the upload may not exist, and the bucket's lifecycle rule removes stale
+  // uploads.
   await Promise.allSettled([
-    client.send(new AbortMultipartUploadCommand({ ...bucketOf(destination), UploadId: resumeToken })),
+    client.send(new AbortMultipartUploadCommand({ ...objectParams(destination), UploadId: resumeToken })),
   ])
 }
 
 /**
- * The client as `Upload` uses it, but that calls end with our signal, failures are ours and name their operation, and the id of an upload is
- * kept before its first part is sent.
+ * The client that `Upload` uses. Its calls end with our signal, its errors are ours and name the
+ * operation, and the id of a multipart upload is saved before the first part is sent.
  */
-function watched(client: S3Client, { bucket }: S3Destination, signal: AbortSignal, attempt: Attempt): S3Client {
+function wrap(client: S3Client, { bucket }: S3Destination, signal: AbortSignal, attempt: Attempt): S3Client {
   const send = async (command: Command): Promise<unknown> => {
     const operation = command.constructor.name.replace(/Command$/, '')
-    // What is left behind is cleared away, even when all else is given up.
+    // The parts of an aborted upload are removed even if the run ends.
     const options = operation === 'AbortMultipartUpload' ? {} : { abortSignal: signal }
     try {
       const output = await client.send(command, options)
@@ -142,7 +149,7 @@ function watched(client: S3Client, { bucket }: S3Destination, signal: AbortSigna
       }
       return output
     } catch (error) {
-      if (s3Facts(error).status === 412) throw new AlreadyThere()
+      if (s3Facts(error).status === 412) throw new AlreadyExists()
       throw s3Error(error, { operation, bucket })
     }
   }
