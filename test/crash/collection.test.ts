@@ -13,27 +13,27 @@ import type { JumpCloudServer } from '../servers/jumpcloud.ts'
 import { passingFaults } from '../servers/jumpcloud/faults.ts'
 import type { FaultRule } from '../servers/jumpcloud/faults.ts'
 import { clockAhead } from './clock.ts'
-import { luck } from './seed.ts'
+import { seededRandom } from './seed.ts'
 
-/** `CRASH_EVENTS=1000000` makes it the size that a collector meets in a day or two of a large organization: that takes minutes. */
+/** `CRASH_EVENTS=1000000` is a day or two of a large organization; the test then takes minutes. */
 const EVENTS = Number(process.env['CRASH_EVENTS'] ?? 6000)
 const IS_LARGE = EVENTS > 100_000
 const PAGE = IS_LARGE ? 1000 : 50
-/** Requests to wait for before each kill. */
-const SOME = IS_LARGE ? 150 : 12
+/** Number of requests before each kill. */
+const REQUESTS_BEFORE_KILL = IS_LARGE ? 150 : 12
 const FAILING = IS_LARGE ? 0.02 : 0.2
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const PER_SECOND = 100
-/** What the API allows is less. */
-const ALLOWED = IS_LARGE ? 15 : 50
+/** The rate limit of the API, below our own rate. */
+const API_RATE = IS_LARGE ? 15 : 50
 const ATTEMPTS = 8
 
-/** What passes, each equally likely. The last two cost a deadline and come once. */
-const PASSING: readonly FaultRule['fault'][] = [...passingFaults, { kind: 'hang' }, { kind: 'slow', every: 60_000 }]
+/** Transient faults, equally likely. The last two cost a timeout and occur once. */
+const TRANSIENT: readonly FaultRule['fault'][] = [...passingFaults, { kind: 'hang' }, { kind: 'slow', every: 60_000 }]
 
-/** What does not pass: the run ends, and says why. */
+/** Permanent faults: the run ends with this message. */
 const REFUSALS = [
   [401, /check apiKey/],
   [402, /402: Directory Insights is not licensed/],
@@ -41,9 +41,9 @@ const REFUSALS = [
   [400, /fault 400/],
 ] as const
 
-const { seed } = luck('collection')
+const { seed } = seededRandom('collection')
 
-test(`${EVENTS} events through everything that goes wrong with an API, each one once`, async (t) => {
+test(`${EVENTS} events are written exactly once despite every fault of the API`, async (t) => {
   const started = Date.now()
   const begin = started - 36 * HOUR
   const jumpcloud = await startJumpCloudServer({
@@ -59,23 +59,23 @@ test(`${EVENTS} events through everything that goes wrong with an API, each one 
     // About two hours before `begin`.
     straggler: { index: Math.floor((EVENTS * 46) / 81), delay: 30 * HOUR },
     repeats: 0.03,
-    rate: ALLOWED,
+    rate: API_RATE,
   })
   t.after(() => jumpcloud.close())
   const collection = await openCollection(t, jumpcloud)
   const atOurTime = { node: clockAhead(begin - started) }
 
-  for (const fault of PASSING) {
+  for (const fault of TRANSIENT) {
     const once = fault.kind === 'hang' || fault.kind === 'slow'
-    jumpcloud.faults.add({ fault, probability: FAILING / PASSING.length, ...(once ? { times: 1 } : {}) })
+    jumpcloud.faults.add({ fault, probability: FAILING / TRANSIENT.length, ...(once ? { times: 1 } : {}) })
   }
-  for (let kills = 0; kills < 3; kills++) await collection.kill(SOME, atOurTime)
+  for (let kills = 0; kills < 3; kills++) await collection.kill(REQUESTS_BEFORE_KILL, atOurTime)
   for (const [status, words] of REFUSALS) {
     const refusal = jumpcloud.faults.add({ fault: { kind: 'status', status }, after: 3, times: 100 })
     const { stderr } = await collection.run(3, atOurTime)
     assert.match(stderr, words)
     assert.match(stderr, /SOURCE_REFUSED/)
-    // A cursor that is refused begins its window again, three times at most.
+    // A refused cursor restarts its window, at most three times.
     assert.ok(refusal.fired <= (status === 400 ? 4 : 1), `${refusal.fired} requests after status ${status}`)
     refusal.remove()
   }
@@ -106,7 +106,7 @@ interface Ended {
 
 async function openCollection(t: TestContext, jumpcloud: JumpCloudServer) {
   const workspace = await openWorkspace(t)
-  // The latest event comes later than sweeps reach: the daily repair finds it.
+  // The latest event arrives later than the look-back reaches: the daily reconciliation finds it.
   await workspace.write(
     'pipelines/events.yaml',
     `source:
@@ -139,7 +139,7 @@ sink: { type: file, path: out, compression: none, roll: { maxRecords: ${EVENTS /
       const ended = running.ended.then(({ stderr }) => stderr)
       while (jumpcloud.requests.length < until) {
         const early = await Promise.race([ended, sleep(2)])
-        assert.equal(early, undefined, 'it ended before it was killed')
+        assert.equal(early, undefined, 'the process ended before it was killed')
       }
       running.kill('SIGKILL')
       await ended
@@ -147,14 +147,14 @@ sink: { type: file, path: out, compression: none, roll: { maxRecords: ${EVENTS /
   }
 }
 
-/** How many records there are, each of them wanted, none twice. */
+/** Asserts that exactly the wanted records are written, each once. Returns their number. */
 async function assertOnce(workspace: Workspace, wanted: ReadonlySet<string>): Promise<number> {
   const seen = new Set<string>()
   for (const name of await readdir(workspace.path('out'), { recursive: true })) {
     if (!name.endsWith('.ndjson')) continue
     for await (const line of createInterface({ input: createReadStream(workspace.path('out', name)) })) {
       const { id }: { id: string } = JSON.parse(line)
-      assert.ok(wanted.has(id) && !seen.has(id), `${id} was ${seen.has(id) ? 'written twice' : 'not to be seen'}`)
+      assert.ok(wanted.has(id) && !seen.has(id), `${id} was ${seen.has(id) ? 'written twice' : 'not expected'}`)
       seen.add(id)
     }
   }
@@ -162,7 +162,7 @@ async function assertOnce(workspace: Workspace, wanted: ReadonlySet<string>): Pr
   return seen.size
 }
 
-/** Events that come later than the last poll. */
+/** Number of events that become visible after the last poll. */
 function countHidden(jumpcloud: JumpCloudServer): number {
   const [organization] = jumpcloud.organizations
   const now = jumpcloud.clock.now()
@@ -171,10 +171,12 @@ function countHidden(jumpcloud: JumpCloudServer): number {
   return count
 }
 
-/** Within the pace, nothing of the future, and no request more often than it may be tried. */
+/**
+ * Asserts that requests keep to the rate, do not ask for the future, and are not retried too often.
+ */
 function assertPolite(jumpcloud: JumpCloudServer, org: string): void {
   const { requests } = jumpcloud
-  // A request that was held up may arrive together with the next one.
+  // A delayed request may arrive together with the next one.
   const most = jumpcloud.maxRequestsPerSecond(org)
   assert.ok(most <= PER_SECOND + 2, `${most} requests in a second`)
   const times = requests.map(({ body, time }) => {
@@ -186,7 +188,7 @@ function assertPolite(jumpcloud: JumpCloudServer, org: string): void {
   for (const [at, { body, path }] of requests.entries()) {
     const isAgain = at > 0 && requests[at - 1].body === body && requests[at - 1].path === path
     tries = isAgain ? tries + 1 : 1
-    // The last try of a run and the first of the next one are alike.
+    // The last attempt of one run and the first of the next run are equal.
     assert.ok(tries <= 2 * ATTEMPTS, `${path} was tried ${tries} times in a row`)
   }
 }

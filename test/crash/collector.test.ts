@@ -16,7 +16,7 @@ const DAY = 24 * HOUR
 const LAG = 300_000
 
 describe('the collector', { concurrency: 3 }, () => {
-  test('two tenants, one inside a page and one behind backpressure, and a kill', async (t) => {
+  test('writes every event once when it is killed inside a slow page and under backpressure', async (t) => {
     const { jumpcloud, workspace, run, env } = await openCollector(
       t,
       { events: 3000, organizations: 2 },
@@ -31,7 +31,7 @@ describe('the collector', { concurrency: 3 }, () => {
     const running = workspace.start(['run', 'events', '--set', 'sink.outbox.maxBytes=300KiB'], options)
     const ended = running.ended.then(() => true)
     while ((await outboxBytes(workspace.path('.sluice/events/outbox'))) < 300 << 10) {
-      assert.ok(!(await Promise.race([ended, sleep(5).then(() => false)])), 'it went on with a full outbox')
+      assert.ok(!(await Promise.race([ended, sleep(5).then(() => false)])), 'the run ended with a full outbox')
     }
     running.kill('SIGKILL')
     await ended
@@ -49,7 +49,7 @@ describe('the collector', { concurrency: 3 }, () => {
     assertOnce(counts, allIds(jumpcloud))
   })
 
-  test('stopped for `within` plus a day', async (t) => {
+  test('writes every event once after a pause of `within` plus a day', async (t) => {
     const now = Date.now()
     const begin = now - 20 * DAY
     const { jumpcloud, run, counts } = await openCollector(
@@ -65,7 +65,7 @@ describe('the collector', { concurrency: 3 }, () => {
     assertOnce(await counts(), allIds(jumpcloud, begin + 8 * DAY - LAG))
   })
 
-  test('a clock that is a day ahead for one poll', async (t) => {
+  test('writes every event once when the clock is a day ahead for one poll', async (t) => {
     const now = Date.now()
     const begin = now - 12 * HOUR
     const { jumpcloud, run, counts } = await openCollector(
@@ -81,7 +81,7 @@ describe('the collector', { concurrency: 3 }, () => {
     assertOnce(await counts(), allIds(jumpcloud, now - LAG))
   })
 
-  test('a tenant that is quiet for 91 days', async (t) => {
+  test('reads a tenant that had no events for 91 days', async (t) => {
     const now = Date.now()
     const { jumpcloud, run, counts } = await openCollector(
       t,
@@ -97,7 +97,7 @@ describe('the collector', { concurrency: 3 }, () => {
     assertOnce(await counts(), ids)
   })
 
-  test('a state folder that runs twice', async (t) => {
+  test('runs only once at a time on a state folder', async (t) => {
     const { jumpcloud, workspace, run, env, counts } = await openCollector(t, { events: 2000 })
     const first = workspace.start(['run', 'events', '--follow'], { env })
     while (jumpcloud.requests.length === 0) await sleep(5)

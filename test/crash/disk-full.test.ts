@@ -12,9 +12,9 @@ import { MAIN } from '../support/paths.ts'
 const RECORDS = 3000
 const IDS = Array.from({ length: RECORDS }, (_, id) => id)
 
-describe('a disk that is full', () => {
+describe('a full disk', () => {
   for (const size of [48, 64, 128, 256, 448]) {
-    test(`at ${size} KiB stops the run, which goes on when there is space`, async (t) => {
+    test(`of ${size} KiB stops the run, and the next run completes when there is space`, async (t) => {
       const { workspace, disk } = await openJob(t, size, 'type: file, path: out')
       if (!disk) return
       for (let attempt = 0; attempt < 2; attempt++) {
@@ -29,7 +29,7 @@ describe('a disk that is full', () => {
     })
   }
 
-  test('holds back enough for the state that the next run can clear away what the last one had not committed', async (t) => {
+  test('leaves the state enough pages for the next run to delete uncommitted files', async (t) => {
     const { disk } = await openJob(t, 448, 'type: file, path: out')
     if (!disk) return
     for (let attempt = 0; attempt < 3; attempt++) {
@@ -40,7 +40,7 @@ describe('a disk that is full', () => {
     }
   })
 
-  test('and stays so lets the next run publish what is committed', async (t) => {
+  test('lets the next run publish committed objects while it stays full', async (t) => {
     const server = await startS3Server({ buckets: ['audit'] })
     t.after(() => server.close())
     const sink = 'type: s3, bucket: audit, forcePathStyle: true'
@@ -54,7 +54,8 @@ describe('a disk that is full', () => {
     assert.match(waiting.text, /00000001-000/)
     await disk.run('cat /dev/zero >disk/filler')
 
-    // Slower than reading: the disk is full again long before the first object is there.
+    // Publishing is slower than reading: the disk is full again long before the first object is
+    // published.
     server.throttle(300 << 10)
     const back = await disk.run('$SLUICE run events --state disk')
     server.throttle(undefined)
@@ -106,7 +107,10 @@ sink: { ${sink}, compression: none, roll: { maxRecords: 500 } }
   return { workspace, disk }
 }
 
-/** A file system of so many KiB, that commands see as the folder `disk`; undefined, and the test skipped, where the kernel does not let us make one. */
+/**
+ * Mounts a file system of this size (KiB) as the folder `disk` for commands. Returns undefined and
+ * skips the test if the kernel does not allow it.
+ */
 async function openDisk(
   t: TestContext,
   { folder }: Workspace,

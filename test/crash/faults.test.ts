@@ -14,26 +14,26 @@ import { BUCKET, startStore } from '../sinks/s3/support.ts'
 import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import type { JumpCloudServer } from '../servers/jumpcloud.ts'
 import type { Effect, Fault, Operation, S3Server } from '../servers/s3.ts'
-import { luck, THOROUGH } from './seed.ts'
+import { seededRandom, THOROUGH } from './seed.ts'
 import type { Random } from './random.ts'
 
-const { random } = luck('faults')
+const { random } = seededRandom('faults')
 const MIXES = THOROUGH ? 40 : 4
 
 const storeFaults: { readonly [name: string]: Effect } = {
-  'a connection that is refused or reset before the request': { kind: 'reset', at: 'start' },
-  'a connection that is reset within the request': { kind: 'reset', at: 'body' },
-  'an answer that is lost': { kind: 'reset', at: 'answer' },
-  'no answer': { kind: 'hang', at: 'start' },
-  'no answer to what was done': { kind: 'hang', at: 'answer' },
+  'a connection reset before the request': { kind: 'reset', at: 'start' },
+  'a connection reset within the request': { kind: 'reset', at: 'body' },
+  'a lost response': { kind: 'reset', at: 'answer' },
+  'no response': { kind: 'hang', at: 'start' },
+  'no response after the operation': { kind: 'hang', at: 'answer' },
   'one byte per second': { kind: 'slow', bytesPerSecond: 1 },
   'status 500': { kind: 'error', code: 'InternalError' },
   'status 503 with Retry-After': { kind: 'error', code: 'SlowDown', retryAfter: 1 },
   'an error with status 200': { kind: 'errorInside200', code: 'InternalError' },
   'status 409': { kind: 'error', code: 'ConditionalRequestConflict' },
-  'status 412, for what is not there': { kind: 'error', code: 'PreconditionFailed' },
+  'status 412 for an absent object': { kind: 'error', code: 'PreconditionFailed' },
   'a wrong checksum': { kind: 'wrongChecksum' },
-  'a token that has expired': { kind: 'error', code: 'ExpiredToken' },
+  'an expired token': { kind: 'error', code: 'ExpiredToken' },
   'a denial': { kind: 'error', code: 'AccessDenied' },
   'no such upload': { kind: 'error', code: 'NoSuchUpload' },
 }
@@ -43,31 +43,31 @@ const partOperations = ['CreateMultipartUpload', 'UploadPart', 'CompleteMultipar
 describe('the store answers with', { concurrency: 8 }, () => {
   for (const [name, effect] of Object.entries(storeFaults)) {
     test(`${name}, to a small object`, async (t) => {
-      await outlive(t, { ...effect, operation: 'PutObject' }, SMALL)
+      await assertRecovers(t, { ...effect, operation: 'PutObject' }, SMALL)
     })
 
     test(`${name}, to an object in parts`, async (t) => {
-      for (const operation of partOperations) await outlive(t, { ...effect, operation }, LARGE)
+      for (const operation of partOperations) await assertRecovers(t, { ...effect, operation }, LARGE)
     })
   }
 })
 
 const apiFaults: { readonly [name: string]: Parameters<JumpCloudServer['faults']['add']>[0] } = {
-  'a connection that is reset before the answer': { fault: { kind: 'reset-before' } },
-  'a connection that is reset within the answer': { fault: { kind: 'reset-during' } },
-  'no answer': { fault: { kind: 'hang' } },
+  'a connection reset before the response': { fault: { kind: 'reset-before' } },
+  'a connection reset within the response': { fault: { kind: 'reset-during' } },
+  'no response': { fault: { kind: 'hang' } },
   'one byte per second': { fault: { kind: 'slow' } },
   'status 500': { fault: { kind: 'status', status: 500 } },
   'status 503 with Retry-After': { fault: { kind: 'status', status: 503, retryAfter: 1 } },
   'status 429': { fault: { kind: 'status', status: 429 } },
-  'a key that has expired': { fault: { kind: 'status', status: 401 } },
+  'an expired key': { fault: { kind: 'status', status: 401 } },
   'a denial': { fault: { kind: 'status', status: 403 } },
-  'a refusal of the request': { fault: { kind: 'status', status: 400 } },
-  'gzip that is cut': { fault: { kind: 'truncated-gzip' } },
-  'a body that is cut at a record, and too short': { fault: { kind: 'cut', contentLength: true } },
-  'a body that is cut at a record, and looks whole': { fault: { kind: 'cut', contentLength: false } },
+  'a bad request': { fault: { kind: 'status', status: 400 } },
+  'truncated gzip': { fault: { kind: 'truncated-gzip' } },
+  'a body truncated at a record, shorter than its Content-Length': { fault: { kind: 'cut', contentLength: true } },
+  'a body truncated at a record that looks complete': { fault: { kind: 'cut', contentLength: false } },
   'HTML with status 200': { fault: { kind: 'html' } },
-  'the cursor that it was asked with': { fault: { kind: 'repeat-cursor' } },
+  'the cursor of the request': { fault: { kind: 'repeat-cursor' } },
   'a full page without a cursor': { fault: { kind: 'no-cursor' } },
   'a redirect to another origin': { fault: { kind: 'redirect', to: 'http://127.0.0.1:9' } },
 }
@@ -75,12 +75,12 @@ const apiFaults: { readonly [name: string]: Parameters<JumpCloudServer['faults']
 describe('the API answers with', { concurrency: 8 }, () => {
   for (const [name, rule] of Object.entries(apiFaults)) {
     for (const times of [1, 100]) {
-      test(`${name}, ${times === 1 ? 'once' : 'again and again'}`, async (t) => {
+      test(`${name}, ${times === 1 ? 'once' : 'repeatedly'}`, async (t) => {
         const { jumpcloud, run, assertAll } = await openJob(t)
         const tally = jumpcloud.faults.add({ after: 3, ...rule, times })
         const error = await run()
-        assert.ok(tally.fired > 0, 'the fault has struck')
-        if (error) assertNamed(error)
+        assert.ok(tally.fired > 0, 'the fault was triggered')
+        if (error) assertSourceOrSinkError(error)
         jumpcloud.faults.clear()
         assert.equal(await run(), undefined)
         assertAll()
@@ -89,14 +89,14 @@ describe('the API answers with', { concurrency: 8 }, () => {
   }
 })
 
-describe('both at random', () => {
-  test(`${MIXES} mixes of faults end with every event once`, async (t) => {
+describe('random faults of both', () => {
+  test(`in ${MIXES} mixes leave every event written exactly once`, async (t) => {
     for (let mix = 0; mix < MIXES; mix++) {
       const { jumpcloud, s3, run, assertAll } = await openJob(t)
       mixFaults(random, jumpcloud, s3)
       for (let attempt = 0; attempt < 3; attempt++) {
         const error = await run()
-        if (error) assertNamed(error)
+        if (error) assertSourceOrSinkError(error)
       }
       jumpcloud.faults.clear()
       s3.faults.clear()
@@ -109,15 +109,15 @@ describe('both at random', () => {
 const SMALL = [1, 2, 3].map((n) => ({ bytes: lines(...events(n * 10, n * 10 + 10)), position: n }))
 const LARGE = [{ bytes: lines(...events(0, 1400).map((event) => ({ ...event, text: 'x'.repeat(4096) }))), position: 3 }]
 
-/** The fault strikes once; what it stopped is done by the next run. */
-async function outlive(t: TestContext, fault: Fault, chunks: typeof SMALL): Promise<void> {
+/** Triggers the fault once, and asserts that the next run completes. */
+async function assertRecovers(t: TestContext, fault: Fault, chunks: typeof SMALL): Promise<void> {
   const server = await startStore(t)
   const base = await temporaryFolder(t)
   const active = server.faults.add(fault)
   const run = async (): Promise<SluiceError | undefined> => {
     const sink = {
       type: 's3',
-      sink: impatientSink(t, server),
+      sink: sinkWithShortTimeouts(t, server),
       compression: 'none' as const,
       roll: rollWith({ maxRecords: 10 }),
     }
@@ -135,7 +135,7 @@ async function outlive(t: TestContext, fault: Fault, chunks: typeof SMALL): Prom
   }
   const error = await run()
   assert.equal(active.struck, 1)
-  if (error) assertNamed(error)
+  if (error) assertSourceOrSinkError(error)
   active.remove()
   assert.equal(await run(), undefined)
   const ids = idsIn(server)
@@ -145,13 +145,13 @@ async function outlive(t: TestContext, fault: Fault, chunks: typeof SMALL): Prom
     .flatMap(({ bytes }) => bytes.toString().trim().split('\n'))
     .map((line): number => JSON.parse(line).id)
   assert.deepEqual(ids, expected)
-  // An upload whose id was never told is left to the bucket's lifecycle rule.
-  const untold = fault.operation === 'CreateMultipartUpload' ? 1 : 0
-  assert.ok(server.openUploads(BUCKET) <= untold, 'an upload is left')
+  // An upload whose id was lost is left to the lifecycle rule of the bucket.
+  const unknown = fault.operation === 'CreateMultipartUpload' ? 1 : 0
+  assert.ok(server.openUploads(BUCKET) <= unknown, 'an upload was not aborted')
 }
 
-/** As the s3 sink, with deadlines that a test can wait for. */
-function impatientSink(t: TestContext, { endpoint, region }: S3Server): ObjectSink {
+/** Works like the s3 sink, with short timeouts. */
+function sinkWithShortTimeouts(t: TestContext, { endpoint, region }: S3Server): ObjectSink {
   const place = { region, endpoint, forcePathStyle: true }
   const client = createS3Client({ ...place, requestTimeout: 1000, idleTimeout: 1000, maxAttempts: 2 })
   t.after(() => client.destroy())
@@ -186,7 +186,7 @@ function idsIn(server: S3Server): string[] {
   })
 }
 
-function assertNamed(error: SluiceError): void {
+function assertSourceOrSinkError(error: SluiceError): void {
   const { exit } = errorCodes[error.code]
   assert.ok(exit === 3 || exit === 4, `${error.code}: ${error.message}`)
 }
@@ -242,7 +242,10 @@ sink: { type: s3, bucket: ${BUCKET}, endpoint: '${s3.endpoint}', forcePathStyle:
   }
 }
 
-/** Two to five kinds of each side, each for one request in ten. Those that cost a deadline of minutes are left to the tests above. */
+/**
+ * Adds some faults of each side, each for a few requests. Faults that cost a long timeout are left
+ * to the tests above.
+ */
 function mixFaults(chance: Random, jumpcloud: JumpCloudServer, s3: S3Server): void {
   const operations: readonly Operation[] = ['PutObject']
   for (const [name, effect] of Object.entries(storeFaults)) {

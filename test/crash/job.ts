@@ -6,7 +6,10 @@ import { BUCKET, DROPPED, REJECTED } from './servers.ts'
 import type { Servers } from './servers.ts'
 import { codeFile } from '../support/paths.ts'
 
-/** Small pages and epochs, so that a kill meets every step; some events are dropped, some rejected. */
+/**
+ * Has small pages and epochs, so that a kill can hit every step. Some events are dropped, some
+ * rejected.
+ */
 export const PIPELINE = `
 source:
   type: jumpcloud
@@ -30,24 +33,24 @@ export async function writeJob(workspace: Workspace): Promise<void> {
   await workspace.write('pipelines/schema.json', JSON.stringify(SCHEMA))
 }
 
-export interface Verdict {
-  readonly isWell: boolean
+export interface VerifierReport {
+  readonly isCorrect: boolean
   readonly written: number
   readonly rejected: number
   readonly dropped: number
 }
 
-/** Dumps the store into a folder of the workspace and has the verifier judge it. */
-export async function verify(workspace: Workspace, servers: Servers): Promise<Verdict> {
+/** Dumps the store into a folder of the workspace and checks it with the verifier. */
+export async function verify(workspace: Workspace, servers: Servers): Promise<VerifierReport> {
   const folder = workspace.path(`dump-${Math.random()}`)
   await servers.dump(folder)
   const path = (name: string): string => join(folder, name)
   const lists = ['objects', 'rejects', 'expected', 'dropped'].flatMap((name) => [`--${name}`, path(name)])
   const { code, stdout } = await runVerifier([...lists, '--puts', path('puts.json')])
-  const verdict: Verdict = JSON.parse(stdout)
+  const report: VerifierReport = JSON.parse(stdout)
   assert.equal(code, 0, stdout)
-  assert.ok(verdict.isWell && verdict.written > 0 && verdict.rejected > 0 && verdict.dropped > 0, stdout)
-  return verdict
+  assert.ok(report.isCorrect && report.written > 0 && report.rejected > 0 && report.dropped > 0, stdout)
+  return report
 }
 
 export function runVerifier(args: readonly string[]): Promise<{ code: number; stdout: string }> {

@@ -3,25 +3,25 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { luck, THOROUGH } from './seed.ts'
+import { seededRandom, THOROUGH } from './seed.ts'
 import type { Loss } from './simulation/disk.ts'
-import { chains, crashes, findBad, measure, pairs, shuffle, tell } from './simulation/explore.ts'
-import type { Story } from './simulation/explore.ts'
-import { mending } from './simulation/correct-rejects.ts'
-import { plants } from './simulation/planted-defects.ts'
+import { chains, crashes, findFailure, measure, pairs, shuffle, simulate } from './simulation/explore.ts'
+import type { CrashPlan } from './simulation/explore.ts'
+import { correctingRejects } from './simulation/correct-rejects.ts'
+import { plantedDefects } from './simulation/planted-defects.ts'
 import { lines, pages, pagesApart } from './simulation/workload.ts'
 import type { Workload } from './simulation/workload.ts'
 import { stateFolder } from './simulation/world.ts'
-import type { Plant } from './simulation/world.ts'
+import type { PlantedDefect } from './simulation/world.ts'
 
-const { seed } = luck('crash points')
-const LOSSES: readonly Loss[] = THOROUGH ? ['all stay', 'none stays', 'by chance'] : ['by chance']
+const { seed } = seededRandom('crash points')
+const LOSSES: readonly Loss[] = THOROUGH ? ['kept', 'lost', 'randomly lost'] : ['randomly lost']
 const CHAINS = THOROUGH ? 1000 : 60
 const WORKLOADS: readonly Workload[] = [pages, pagesApart, lines]
-const MENDED: readonly Workload[] = [mending(pages), mending(lines)]
-/** Operations until a new state is open. */
+const REPLAYS: readonly Workload[] = [correctingRejects(pages), correctingRejects(lines)]
+/** Number of operations until a new state is open. */
 const OPENING = 16
-/** Workloads of which every crash point is tried. */
+/** Workloads for which every crash point is tested. */
 const EXHAUSTED = THOROUGH ? WORKLOADS : [pages, lines]
 
 let base = ''
@@ -33,7 +33,7 @@ after(() => rm(base, { recursive: true, force: true }))
 
 for (const workload of WORKLOADS) {
   describe(workload.name, () => {
-    test('end as expected when nothing crashes, behind a failure of the source', async () => {
+    test('have the expected outcome without a crash, after a failure of the source', async () => {
       const { problems, operations } = await measure({ workload, folder: stateFolder(base) })
       assert.deepEqual(problems, [])
       assert.equal(operations.length, 2)
@@ -41,30 +41,30 @@ for (const workload of WORKLOADS) {
     })
 
     for (const loss of EXHAUSTED.includes(workload) ? LOSSES : []) {
-      test(`end the same with a crash before and after any operation, when of what is not synced ${loss}`, async () => {
+      test(`have the same outcome after a crash before or after any operation, with unsynced data ${loss}`, async () => {
         const options = { workload, folder: stateFolder(base) }
         const { operations } = await measure(options)
-        assert.equal(await findBad(options, crashes(operations[0].length, loss, seed)), undefined)
+        assert.equal(await findFailure(options, crashes(operations[0].length, loss, seed)), undefined)
       })
     }
 
-    test('end the same when the process is killed as it begins, and the power fails soon behind its recovery', async () => {
+    test('have the same outcome when the process is killed during its start and the power fails soon after', async () => {
       const options = { workload, folder: stateFolder(base) }
-      assert.equal(await findBad(options, pairs(OPENING, THOROUGH ? 60 : 0, seed)), undefined)
-      assert.equal(await findBad(options, shuffle([...pairs(OPENING, 60, seed)], seed).slice(0, CHAINS)), undefined)
+      assert.equal(await findFailure(options, pairs(OPENING, THOROUGH ? 60 : 0, seed)), undefined)
+      assert.equal(await findFailure(options, shuffle([...pairs(OPENING, 60, seed)], seed).slice(0, CHAINS)), undefined)
     })
 
-    test('end the same with crashes of the recoveries, too', async () => {
+    test('have the same outcome when recoveries crash, too', async () => {
       const options = { workload, folder: stateFolder(base) }
       const { operations } = await measure(options)
-      assert.equal(await findBad(options, chains(CHAINS, operations[0].length, seed)), undefined)
+      assert.equal(await findFailure(options, chains(CHAINS, operations[0].length, seed)), undefined)
     })
   })
 }
 
-for (const workload of MENDED) {
+for (const workload of REPLAYS) {
   describe(workload.name, () => {
-    test('end as expected when nothing crashes', async () => {
+    test('have the expected outcome without a crash', async () => {
       const { problems, operations } = await measure({ workload, folder: stateFolder(base) })
       assert.deepEqual(problems, [])
       assert.equal(operations.length, 1)
@@ -72,53 +72,53 @@ for (const workload of MENDED) {
     })
 
     for (const loss of LOSSES) {
-      test(`end the same with a crash before and after any operation, when of what is not synced ${loss}`, async () => {
+      test(`have the same outcome after a crash before or after any operation, with unsynced data ${loss}`, async () => {
         const options = { workload, folder: stateFolder(base) }
         const { operations } = await measure(options)
-        assert.equal(await findBad(options, crashes(operations[0].length, loss, seed)), undefined)
+        assert.equal(await findFailure(options, crashes(operations[0].length, loss, seed)), undefined)
       })
     }
 
-    test('end the same with crashes of the recoveries, too', async () => {
+    test('have the same outcome when recoveries crash, too', async () => {
       const options = { workload, folder: stateFolder(base) }
       const { operations } = await measure(options)
-      assert.equal(await findBad(options, chains(CHAINS, operations[0].length, seed)), undefined)
+      assert.equal(await findFailure(options, chains(CHAINS, operations[0].length, seed)), undefined)
     })
   })
 }
 
 describe('the simulation', () => {
-  test('crashes where it is told to, and not elsewhere', async () => {
+  test('crashes at the planned operation and nowhere else', async () => {
     const options = { workload: pages, folder: stateFolder(base) }
-    const { operations: undisturbed } = await measure(options)
+    const { operations: expected } = await measure(options)
     for (const when of ['before', 'after'] as const) {
-      const { operations } = await tell(options, { crashes: [{ operation: 50, when, loss: 'none stays' }], seed })
-      assert.deepEqual(operations[0], undisturbed[0].slice(0, 50))
+      const { operations } = await simulate(options, { crashes: [{ operation: 50, when, loss: 'lost' }], seed })
+      assert.deepEqual(operations[0], expected[0].slice(0, 50))
       assert.ok(operations.length >= 2)
     }
   })
 
-  for (const plant of plants) {
-    test(`finds out when ${plant.name}`, async (t) => {
-      const found = await findPlanted(plant)
-      assert.ok(found, 'the bug was not found')
-      t.diagnostic(`${found.story}: ${found.problems[0]}`)
+  for (const defect of plantedDefects) {
+    test(`finds the defect: ${defect.name}`, async (t) => {
+      const found = await findDefect(defect)
+      assert.ok(found, 'the defect was not found')
+      t.diagnostic(`${found.plan}: ${found.problems[0]}`)
     })
   }
 })
 
-async function findPlanted(plant: Plant) {
-  const stories: { workload: Workload; story: Story }[] = []
-  for (const workload of [...WORKLOADS, ...MENDED]) {
-    const { problems, operations } = await measure({ workload, folder: stateFolder(base), plant })
-    if (problems.length > 0) return { story: `${workload.name}, no crash`, problems }
-    for (const loss of ['none stays', 'by chance'] as const) {
-      for (const story of crashes(operations[0].length, loss, seed)) stories.push({ workload, story })
+async function findDefect(defect: PlantedDefect) {
+  const plans: { workload: Workload; plan: CrashPlan }[] = []
+  for (const workload of [...WORKLOADS, ...REPLAYS]) {
+    const { problems, operations } = await measure({ workload, folder: stateFolder(base), defect })
+    if (problems.length > 0) return { plan: `${workload.name}, no crash`, problems }
+    for (const loss of ['lost', 'randomly lost'] as const) {
+      for (const plan of crashes(operations[0].length, loss, seed)) plans.push({ workload, plan })
     }
   }
-  for (const { workload, story } of shuffle(stories, seed)) {
-    const found = await findBad({ workload, folder: stateFolder(base), plant }, [story])
-    if (found) return { ...found, story: `${workload.name}, ${found.story}` }
+  for (const { workload, plan } of shuffle(plans, seed)) {
+    const found = await findFailure({ workload, folder: stateFolder(base), defect }, [plan])
+    if (found) return { ...found, plan: `${workload.name}, ${found.plan}` }
   }
   return undefined
 }

@@ -1,8 +1,8 @@
-/** Luck that can be repeated: mulberry32. */
+/** Repeatable random numbers (mulberry32). */
 export interface Random {
-  /** From 0 to 1, without 1. */
+  /** A number in [0, 1). */
   next(): number
-  /** A whole number below `limit`. */
+  /** An integer in [0, limit). */
   below(limit: number): number
   chance(probability: number): boolean
 }

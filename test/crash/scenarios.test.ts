@@ -21,16 +21,16 @@ import {
   temporaryFolder,
 } from '../delivery/support.ts'
 import { BUCKET, createSink, startStore } from '../sinks/s3/support.ts'
-import { luck } from './seed.ts'
+import { seededRandom } from './seed.ts'
 import { createRandom } from './random.ts'
-import { chains, findBad, measure } from './simulation/explore.ts'
-import { judge } from './simulation/check-outcome.ts'
+import { chains, findFailure, measure } from './simulation/explore.ts'
+import { checkOutcome } from './simulation/check-outcome.ts'
 import { Process } from './simulation/process.ts'
 import { lines, pages } from './simulation/workload.ts'
-import { live, stateFolder, World } from './simulation/world.ts'
-import type { Plant } from './simulation/world.ts'
+import { simulateRun, stateFolder, Environment } from './simulation/world.ts'
+import type { PlantedDefect } from './simulation/world.ts'
 
-const { seed } = luck('scenarios')
+const { seed } = seededRandom('scenarios')
 const DEDUP = { stage: 'dedup', memory: 64 << 20 }
 const KEY = { dedupKey: ['id', 'timestamp'], dedupTime: 'timestamp' }
 
@@ -42,47 +42,47 @@ before(async () => {
 })
 after(() => rm(join(folder, '..'), { recursive: true, force: true }))
 
-describe('nothing is lost and nothing comes twice behind', () => {
+describe('every record is written exactly once despite', () => {
   test('a stage that swallows a batch', async () => {
-    const world = new World()
+    const environment = new Environment()
     let batches = 0
-    const plant: Plant = { name: 'a swallow', stage: (batch) => (++batches === 5 ? [] : [batch]) }
+    const defect: PlantedDefect = { name: 'a lost batch', stage: (batch) => (++batches === 5 ? [] : [batch]) }
     const workload = { ...pages, failsAt: Infinity }
-    const error = await live({ world, process: new Process(), workload, folder, plant })
+    const error = await simulateRun({ environment, process: new Process(), workload, folder, defect })
     assert.ok(error instanceof SluiceError && error.code === 'LEDGER_MISMATCH', String(error))
-    assert.equal(await live({ world, process: new Process(), workload, folder }), undefined)
-    assert.deepEqual(judge(world, workload), [])
+    assert.equal(await simulateRun({ environment, process: new Process(), workload, folder }), undefined)
+    assert.deepEqual(checkOutcome(environment, workload), [])
   })
 
   test('a Duplex that holds 100 records until its end', async () => {
-    const plant: Plant = {
-      name: 'a holder',
+    const defect: PlantedDefect = {
+      name: 'a transform that holds records back',
       stage: (batch) =>
         batch.end || batch.count === 0 ? [batch] : runDuplex(batch, { duplex: holdAll }, { stage: 'held' }),
     }
-    const options = { workload: { ...lines, split: false }, folder, plant }
+    const options = { workload: { ...lines, split: false }, folder, defect }
     const { problems, operations } = await measure(options)
     assert.deepEqual(problems, [])
-    assert.equal(await findBad(options, chains(40, operations[0].length, seed)), undefined)
+    assert.equal(await findFailure(options, chains(40, operations[0].length, seed)), undefined)
   })
 
-  test('an epoch border inside a split batch', async () => {
-    const world = new World()
+  test('the end of an epoch near a split batch', async () => {
+    const environment = new Environment()
     const workload = { ...lines, failsAt: Infinity }
-    assert.equal(await live({ world, process: new Process(), workload, folder }), undefined)
+    assert.equal(await simulateRun({ environment, process: new Process(), workload, folder }), undefined)
     const epochs = new Map<string, Set<string>>()
-    for (const [name, { bytes }] of world.store.objects) {
+    for (const [name, { bytes }] of environment.store.objects) {
       const epoch = /-(\d{8})-\d{3}-/.exec(name)?.[1] ?? ''
       for (const [, page] of bytes.toString().matchAll(/"id":"a-(\d+)-/g)) {
         epochs.set(page, (epochs.get(page) ?? new Set()).add(epoch))
       }
     }
     assert.equal(epochs.size, 14)
-    assert.ok(new Set([...epochs.values()].flatMap((of) => [...of])).size > 3, 'there were borders')
+    assert.ok(new Set([...epochs.values()].flatMap((of) => [...of])).size > 3, 'there were several epochs')
     for (const [page, of] of epochs) assert.equal(of.size, 1, `page ${page} is in ${of.size} epochs`)
   })
 
-  test('a copy that is rejected after its twin arrived', async (t) => {
+  test('a duplicate that is rejected, before or after the other copies', async (t) => {
     const [event] = events(1, 2)
     for (const rejected of [0, 1, 2]) {
       const base = await temporaryFolder(t)
@@ -93,7 +93,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
         chunks,
         ...KEY,
         stage(batch) {
-          if (batch.number === rejected) batch.reject(0, 'ODD', 'judge')
+          if (batch.number === rejected) batch.reject(0, 'ODD', 'validate')
           return batch
         },
       })
@@ -115,7 +115,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
         chunks: [{ bytes, position: poll }],
         ...KEY,
         stage(batch) {
-          if (batch.count > 0) batch.reject(0, 'BAD', 'judge')
+          if (batch.count > 0) batch.reject(0, 'BAD', 'validate')
           return batch
         },
       })
@@ -129,10 +129,10 @@ describe('nothing is lost and nothing comes twice behind', () => {
   test('a throw inside the state transaction', async (t) => {
     const base = await temporaryFolder(t)
     let puts = 0
-    // Behind positions and rows, before the tally of the second epoch.
+    // After the positions and rows of the second epoch, before its tally.
     const throwing = (path: string): Database =>
       onPut(openDatabase(path), (key) => {
-        if (key === 'tally' && ++puts === 2) throw new Error('thrown inside')
+        if (key === 'tally' && ++puts === 2) throw new Error('thrown inside the transaction')
       })
     const chunks = Array.from({ length: 10 }, (_, i) => ({
       bytes: linesOf(...events(i * 10, i * 10 + 10)),
@@ -152,7 +152,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
     )
   })
 
-  test('HEAD that is always answered 403', async (t) => {
+  test('a store that answers every HEAD with 403', async (t) => {
     const server = await startStore(t, { denyRead: true, denyList: true })
     const base = await temporaryFolder(t)
     server.faults.add({ kind: 'reset', at: 'answer', operation: 'PutObject', times: 2 })
@@ -161,7 +161,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
       ...sink,
       async publish(...call) {
         await sink.publish(...call)
-        throw new SluiceError('SINK_REFUSED', 'died behind the publication')
+        throw new SluiceError('SINK_REFUSED', 'died after publishing')
       },
     }
     const chunks = [{ bytes: linesOf(...events(0, 10)), position: 1 }]
@@ -178,7 +178,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
     assert.deepEqual(await readdir(join(base, 'state', 'events', 'outbox')), [])
   })
 
-  test('an object of another that has the name of ours', async (t) => {
+  test('a foreign object with the same key', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     const real = await createSink(t, server)
@@ -207,26 +207,29 @@ describe('nothing is lost and nothing comes twice behind', () => {
     assert.equal((await readdir(join(base, 'state', 'events', 'outbox'))).length, 1)
   })
 
-  test("the YAML's bucket that is changed between commit and publish", async () => {
+  test('a change of the S3 bucket between commit and publish', async () => {
     const workload = { ...pages, failsAt: Infinity }
     for (const when of ['before', 'after'] as const) {
-      const world = new World()
+      const environment = new Environment()
       const whole = new Process()
-      await live({ world: new World(), process: whole, workload, folder })
+      await simulateRun({ environment: new Environment(), process: whole, workload, folder })
       const operation = whole.operations.indexOf('put object') + 1
       const dying = new Process({ operation, when })
-      await live({ world, process: dying, workload, folder })
+      await simulateRun({ environment, process: dying, workload, folder })
       assert.ok(dying.isDead)
-      world.crash('none stays', createRandom(seed))
-      const rows = world.state.ofKind('object')
+      environment.crash('lost', createRandom(seed))
+      const rows = environment.state.ofKind('object')
       assert.ok(rows.length > 0)
-      assert.equal(await live({ world, process: new Process(), workload, folder, bucket: 'other' }), undefined)
+      assert.equal(
+        await simulateRun({ environment, process: new Process(), workload, folder, bucket: 'other' }),
+        undefined,
+      )
       for (const { destination, key } of rows) {
-        assert.ok(world.store.objects.has(`${destination.bucket}/${key}`))
-        assert.ok(!world.store.objects.has(`other/${key}`))
+        assert.ok(environment.store.objects.has(`${destination.bucket}/${key}`))
+        assert.ok(!environment.store.objects.has(`other/${key}`))
       }
-      assert.ok([...world.store.objects.keys()].some((name) => name.startsWith('other/')))
-      assert.deepEqual(judge(world, workload), [])
+      assert.ok([...environment.store.objects.keys()].some((name) => name.startsWith('other/')))
+      assert.deepEqual(checkOutcome(environment, workload), [])
     }
   })
 
@@ -237,7 +240,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
       bytes: linesOf(...events(i * 50, i * 50 + 50)),
       position: i + 1,
     }))
-    // Smaller than an epoch: it must be committed before it has its records.
+    // Smaller than an epoch: the epoch must be committed early.
     const outbox = { maxBytes: 5000 }
     const setup = async (note: (message: string) => void) => {
       const sink = { type: 's3', sink: await createSink(t, server), compression: 'none' as const, outbox }
@@ -269,7 +272,7 @@ describe('nothing is lost and nothing comes twice behind', () => {
   })
 })
 
-/** Gives nothing before its end. */
+/** Outputs nothing before the end of its input. */
 function holdAll(): Transform {
   const held: unknown[] = []
   return new Transform({

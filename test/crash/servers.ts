@@ -1,6 +1,6 @@
 /**
- * An API and a store in a process of their own, for `startServers`: what happens to Sluice's process does not happen to them. Over IPC it tells
- * how many requests have come, and dumps what the store has.
+ * Runs an API and a store in a process of their own, which survives a kill of the Sluice process.
+ * Over IPC this process reports the number of requests, and dumps the store on demand.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,15 +11,16 @@ import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import { startS3Server } from '../servers/s3.ts'
 
 export const BUCKET = 'audit'
-/** Events of this service are dropped by the pipeline of the tests, those of the other one rejected. */
+/** The pipeline of the tests drops the events of this service. */
 export const DROPPED = 'ldap'
+/** The pipeline of the tests rejects the events of this service. */
 export const REJECTED = 'systems'
 
 export interface Servers {
   readonly environment: { readonly [name: string]: string }
-  /** Requests that have come to both servers. */
+  /** Number of requests that both servers have received. */
   readonly requests: number
-  /** Resolves when so many requests have come. */
+  /** Resolves when both servers have received this many requests. */
   reached(requests: number): Promise<void>
   /** Writes `objects`, `rejects`, `puts.json`, `expected` and `dropped` for the verifier. */
   dump(folder: string): Promise<void>
@@ -30,7 +31,7 @@ interface ServerOptions {
   readonly events: number
 }
 
-type Told =
+type Message =
   | { readonly kind: 'ready'; readonly environment: { readonly [name: string]: string } }
   | { readonly kind: 'requests'; readonly requests: number }
   | { readonly kind: 'dumped' }
@@ -38,17 +39,17 @@ type Told =
 export async function startServers(t: TestContext, options: ServerOptions): Promise<Servers> {
   const child = fork(import.meta.filename, [JSON.stringify(options)])
   t.after(() => child.kill('SIGKILL'))
-  const told = async (kind: Told['kind']): Promise<Told> => {
+  const waitFor = async (kind: Message['kind']): Promise<Message> => {
     for (;;) {
-      const [message]: Told[] = await once(child, 'message')
+      const [message]: Message[] = await once(child, 'message')
       if (message.kind === kind) return message
     }
   }
-  const ready = await told('ready')
+  const ready = await waitFor('ready')
   if (ready.kind !== 'ready') throw new Error('the servers did not start')
   let requests = 0
   const waiting = new Set<{ requests: number; resolve: () => void }>()
-  child.on('message', (message: Told) => {
+  child.on('message', (message: Message) => {
     if (message.kind !== 'requests') return
     requests = message.requests
     for (const one of waiting) {
@@ -64,7 +65,7 @@ export async function startServers(t: TestContext, options: ServerOptions): Prom
     },
     reached: (wanted) => new Promise((resolve) => void waiting.add({ requests: wanted, resolve })),
     async dump(folder) {
-      const dumped = told('dumped')
+      const dumped = waitFor('dumped')
       child.send(folder)
       await dumped
     },
@@ -80,10 +81,10 @@ async function serve({ seed, events }: ServerOptions): Promise<void> {
     const requests = jumpcloud.requests.length + s3.requests.length
     if (requests === known) return
     known = requests
-    tell({ kind: 'requests', requests })
+    send({ kind: 'requests', requests })
   }, 2)
   process.on('disconnect', () => process.exit())
-  process.on('message', (folder: string) => void dump(folder).then(() => tell({ kind: 'dumped' })))
+  process.on('message', (folder: string) => void dump(folder).then(() => send({ kind: 'dumped' })))
 
   async function dump(folder: string): Promise<void> {
     const puts: { [key: string]: number } = {}
@@ -111,10 +112,10 @@ async function serve({ seed, events }: ServerOptions): Promise<void> {
     JUMPCLOUD_API_KEY: jumpcloud.apiKey,
     JUMPCLOUD_BASE_URL: jumpcloud.url,
   }
-  tell({ kind: 'ready', environment })
+  send({ kind: 'ready', environment })
 }
 
-function tell(message: Told): void {
+function send(message: Message): void {
   process.send?.(message)
 }
 

@@ -14,7 +14,7 @@ import { THOROUGH } from './seed.ts'
 import type { Servers } from './servers.ts'
 import { MAIN } from '../support/paths.ts'
 
-describe('a run ends in a clean state that has a name', { concurrency: 3 }, () => {
+describe('a run leaves a clean state and ends with the documented status', { concurrency: 3 }, () => {
   test('when it is asked to end', async (t) => {
     const { workspace, servers, env } = await openJob(t)
     const running = workspace.start(['run', 'events'], { env })
@@ -26,7 +26,7 @@ describe('a run ends in a clean state that has a name', { concurrency: 3 }, () =
     await assertCompletes(workspace, servers, env)
   })
 
-  test('when it is asked twice', async (t) => {
+  test('when it is asked to end twice', async (t) => {
     const { workspace, servers, env } = await openJob(t)
     const running = workspace.start(['run', 'events', '--follow'], { env })
     await servers.reached(15)
@@ -51,10 +51,10 @@ describe('a run ends in a clean state that has a name', { concurrency: 3 }, () =
     await verify(workspace, servers)
   })
 
-  test('when its clock jumps to and fro by a day', async (t) => {
+  test('when its clock jumps by a day in both directions', async (t) => {
     const { workspace, servers, env } = await openJob(t)
     const { code, stderr } = await workspace.sluice(['run', 'events'], { env, node: clockJumping(86_400_000) })
-    // The store may find a signature too old or too young.
+    // The store may reject a signature because of its time.
     if (code !== 0) assert.match(stderr, /SINK_REFUSED: .*RequestTimeTooSkewed.*the clock of this machine is wrong/)
     await assertCompletes(workspace, servers, env)
   })
@@ -141,10 +141,10 @@ async function changeModes(folder: string, mode: number): Promise<void> {
   await chmod(folder, mode)
 }
 
-/** Milliseconds, longer than the servers keep a connection that is not used. */
+/** Milliseconds, longer than the servers keep idle connections. */
 const IDLE = 6000
 
-/** A transform of somebody who keeps records, from a number of them on, until there is no heap. */
+/** A custom transform that keeps records until the heap is exhausted. */
 const HOARD = `import { defineTransform } from 'sluice'
 
 export default defineTransform({
@@ -162,10 +162,10 @@ export default defineTransform({
 })
 `
 
-/** What a run needs besides the objects that it writes: the documentation says so. */
+/** Open files that a run needs besides its objects, as documented. */
 const FEW_FILES = 'ulimit -n 64; exec'
 
-/** Root may write anywhere. */
+/** Root may write anywhere, so drop its rights. */
 const AS_NOBODY = process.getuid?.() === 0 ? 'exec setpriv --reuid 65534 --regid 65534 --clear-groups' : 'exec'
 
 function runAs(

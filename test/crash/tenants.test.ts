@@ -10,7 +10,7 @@ const [SLOW, REFUSED, LIMITED] = ['org-017', 'org-090', 'org-150']
 const PAGES = 3
 const KEY = 'canary-0123456789'
 
-test('of 200 tenants one is slow, one is refused and one is limited, and all others are read to their end', async (t) => {
+test('a slow, a refused and a rate-limited tenant do not affect 197 others', async (t) => {
   const done = new Set<string>()
   const held: (() => void)[] = []
   let isRefusing = true
@@ -28,7 +28,7 @@ test('of 200 tenants one is slow, one is refused and one is limited, and all oth
     const others = TENANTS.length - (isRefusing ? 2 : 1)
     if (org !== SLOW || done.has(SLOW)) answer()
     else held.push(answer)
-    // The slow one is answered when there is nobody left who could have waited for it.
+    // The slow tenant gets its response after all other tenants are done.
     if ([...done].filter((name) => name !== SLOW).length >= others) for (const release of held.splice(0)) release()
   })
   const workspace = await openWorkspace(t)

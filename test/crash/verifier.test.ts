@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { runVerifier } from './job.ts'
 
-const WELL = {
+const CORRECT = {
   'objects/a.ndjson': '{"id":"1"}\n',
   'objects/deep/b.ndjson.gz': Buffer.concat([gzipSync('{"id":"2"}\n'), gzipSync('{"id":"3"}\n')]),
   'rejects/r.ndjson': '{"code":"X","record":{"id":"4"}}\n{"code":"INVALID_JSON","digest":"d5"}\n',
@@ -17,36 +17,36 @@ const WELL = {
 }
 
 describe('the verifier', () => {
-  test('accepts what is complete', async (t) => {
-    const { code, report } = await judge(t, WELL)
+  test('accepts a correct output', async (t) => {
+    const { code, report } = await runOn(t, CORRECT)
     assert.equal(code, 0)
     assert.deepEqual([report.objects, report.written, report.rejected, report.dropped], [2, 3, 2, 1])
   })
 
-  const wrong: { readonly [name: string]: [problem: string, changes: Partial<typeof WELL>] } = {
-    'a record that is missing': ['missing', { 'objects/a.ndjson': '{"id":"2"}\n' }],
-    'a record that is there twice': ['repeated', { 'objects/a.ndjson': '{"id":"1"}\n{"id":"1"}\n' }],
-    'a record in an object and among the rejects': ['repeated', { 'rejects/r.ndjson': '{"record":{"id":"1"}}\n' }],
-    'a record that nobody had': ['foreign', { 'objects/a.ndjson': '{"id":"1"}\n{"id":"7"}\n' }],
-    'a record that was to be dropped': ['foreign', { 'objects/a.ndjson': '{"id":"1"}\n{"id":"6"}\n' }],
+  const wrong: { readonly [name: string]: [problem: string, changes: Partial<typeof CORRECT>] } = {
+    'a missing record': ['missing', { 'objects/a.ndjson': '{"id":"2"}\n' }],
+    'a repeated record': ['repeated', { 'objects/a.ndjson': '{"id":"1"}\n{"id":"1"}\n' }],
+    'a record that is written and rejected': ['repeated', { 'rejects/r.ndjson': '{"record":{"id":"1"}}\n' }],
+    'a record that was not in the source': ['unexpected', { 'objects/a.ndjson': '{"id":"1"}\n{"id":"7"}\n' }],
+    'a record that must be dropped': ['unexpected', { 'objects/a.ndjson': '{"id":"1"}\n{"id":"6"}\n' }],
     'an object that was written twice': ['rewritten', { 'puts.json': '{"objects/a.ndjson":2}' }],
-    'an object whose last line is cut': ['damaged', { 'objects/a.ndjson': '{"id":"1"}\n{"i' }],
-    'an object that is no gzip file': ['damaged', { 'objects/deep/b.ndjson.gz': Buffer.from('{"id":"2"}\n') }],
+    'an object whose last line is truncated': ['damaged', { 'objects/a.ndjson': '{"id":"1"}\n{"i' }],
+    'a .gz object that is not gzip': ['damaged', { 'objects/deep/b.ndjson.gz': Buffer.from('{"id":"2"}\n') }],
   }
   for (const [name, [problem, changes]] of Object.entries(wrong)) {
-    test(`refuses ${name}`, async (t) => {
-      const { code, report } = await judge(t, { ...WELL, ...changes })
+    test(`finds ${name}`, async (t) => {
+      const { code, report } = await runOn(t, { ...CORRECT, ...changes })
       assert.equal(code, 1)
       assert.ok(report[problem].count > 0, JSON.stringify(report))
     })
   }
 
-  test('says how it is used', async () => {
+  test('exits with 2 without its required options', async () => {
     assert.equal((await runVerifier([])).code, 2)
   })
 })
 
-async function judge(t: TestContext, files: { readonly [name: string]: string | Buffer }) {
+async function runOn(t: TestContext, files: { readonly [name: string]: string | Buffer }) {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-verifier-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   for (const [name, content] of Object.entries(files)) {

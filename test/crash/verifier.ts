@@ -1,11 +1,13 @@
 /**
- * Judges what a run has left, from the outside: it shares no code with Sluice. By itself,
+ * Checks the output of a run from the outside: it shares no code with Sluice. As a command,
  *
- *     node build/test/crash/verifier.js --objects DIR --expected FILE [--rejects DIR] [--dropped FILE] [--puts FILE] [--id NAME]
+ * node build/test/crash/verifier.js --objects DIR --expected FILE [--rejects DIR] [--dropped FILE]
+ * [--puts FILE] [--id NAME]
  *
- * reads every object below the folders and prints a report as JSON. FILEs are lists, one a line: `expected` the ids of all records that were
- * there to be read, `dropped` of those that are dropped on purpose; `puts` is JSON, how often each key was written. Each expected id must be
- * either dropped, or exactly once among objects and rejects. Exit status: 0 all is well, 1 it is not, 2 usage.
+ * reads every object below the folders and prints a report as JSON. `expected` and `dropped` are
+ * files with one id per line: of all records in the source, and of those that are dropped on
+ * purpose. `puts` is JSON: how often each key was written. Each expected id must be either dropped,
+ * or exactly once in objects and rejects. Exit status: 0 correct, 1 incorrect, 2 usage.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,7 +25,7 @@ const { values } = parseArgs({
   },
 })
 if (values.objects === undefined || values.expected === undefined) {
-  console.error('--objects and --expected are needed')
+  console.error('--objects and --expected are required')
   process.exitCode = 2
 } else {
   const written = countIds(values.objects, (record) => record[values.id])
@@ -33,14 +35,16 @@ if (values.objects === undefined || values.expected === undefined) {
 
   const missing = [...expected].filter((id) => !dropped.has(id) && !written.ids.has(id) && !rejected.ids.has(id))
   const repeated = [...expected].filter((id) => (written.ids.get(id) ?? 0) + (rejected.ids.get(id) ?? 0) > 1)
-  const foreign = [...written.ids.keys(), ...rejected.ids.keys()].filter((id) => !expected.has(id) || dropped.has(id))
+  const unexpected = [...written.ids.keys(), ...rejected.ids.keys()].filter(
+    (id) => !expected.has(id) || dropped.has(id),
+  )
   const puts: { [key: string]: number } = values.puts === undefined ? {} : JSON.parse(readFileSync(values.puts, 'utf8'))
   const rewritten = Object.keys(puts).filter((key) => puts[key] !== 1)
   const damaged = [...written.damaged, ...rejected.damaged]
 
-  const isWell = [missing, repeated, foreign, rewritten, damaged].every((problems) => problems.length === 0)
+  const isCorrect = [missing, repeated, unexpected, rewritten, damaged].every((problems) => problems.length === 0)
   const report = {
-    isWell,
+    isCorrect,
     objects: written.objects,
     expected: expected.size,
     written: written.records,
@@ -48,12 +52,12 @@ if (values.objects === undefined || values.expected === undefined) {
     dropped: dropped.size,
     missing: summary(missing),
     repeated: summary(repeated),
-    foreign: summary(foreign),
+    unexpected: summary(unexpected),
     rewritten: summary(rewritten),
     damaged: summary(damaged),
   }
   console.log(JSON.stringify(report, undefined, 2))
-  process.exitCode = isWell ? 0 : 1
+  process.exitCode = isCorrect ? 0 : 1
 }
 
 function summary(all: readonly string[]) {
@@ -82,7 +86,7 @@ function countIds(folder: string | undefined, idOf: (line: Line) => unknown): Fo
     try {
       const bytes = readFileSync(path)
       const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8')
-      if (!text.endsWith('\n')) throw new Error('the last line is cut')
+      if (!text.endsWith('\n')) throw new Error('the last line is truncated')
       for (const line of text.slice(0, -1).split('\n')) {
         const id = String(idOf(JSON.parse(line)))
         found.ids.set(id, (found.ids.get(id) ?? 0) + 1)

@@ -2,15 +2,17 @@ import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { Workload } from './workload.ts'
-import type { World } from './world.ts'
+import type { Environment } from './world.ts'
 
-/** What is wrong with a world in which a run has ended well; nothing when all is as if it had never crashed. */
-export function judge(world: World, workload: Workload): string[] {
+/**
+ * Returns the differences between the outcome of a successful run and the outcome without crashes.
+ */
+export function checkOutcome(environment: Environment, workload: Workload): string[] {
   const { expected } = workload
   const written: string[] = []
   const rejected: string[] = []
   const problems: string[] = []
-  for (const [name, { bytes, puts }] of world.store.objects) {
+  for (const [name, { bytes, puts }] of environment.store.objects) {
     if (puts !== 1) problems.push(`${name} was written ${puts} times`)
     const [bucket] = name.split('/')
     for (const line of readLines(name, bytes, problems)) {
@@ -20,37 +22,39 @@ export function judge(world: World, workload: Workload): string[] {
     }
   }
   problems.push(...compare('written', written, expected.written), ...compare('rejected', rejected, expected.rejected))
-  problems.push(...judgeKept(world, workload))
-  problems.push(...judgeState(world, workload, written.length, rejected.length))
-  for (const path of world.disk.files()) if (path.includes('/outbox/')) problems.push(`${path} is left`)
+  problems.push(...checkLocalRejects(environment, workload))
+  problems.push(...checkState(environment, workload, written.length, rejected.length))
+  for (const path of environment.disk.files()) if (path.includes('/outbox/')) problems.push(`${path} was not deleted`)
   return problems
 }
 
-/** The rejects in the state folder: files as their rows say, and no others. */
-function judgeKept(world: World, workload: Workload): string[] {
+/** The rejects in the state folder: each file matches its row, and there are no other files. */
+function checkLocalRejects(environment: Environment, workload: Workload): string[] {
   const problems: string[] = []
-  const files = world.disk.files().filter((path) => path.includes('/rejects/'))
-  const kept: string[] = []
-  for (const row of world.state.ofKind('localRejects')) {
+  const files = environment.disk.files().filter((path) => path.includes('/rejects/'))
+  const found: string[] = []
+  for (const row of environment.state.ofKind('localRejects')) {
     const path = files.find((name) => basename(name) === row.file)
-    const bytes = path === undefined ? Buffer.alloc(0) : world.disk.read(path)
-    if (sha256Of(bytes) !== row.sha256) problems.push(`${row.file} is not what its row says`)
+    const bytes = path === undefined ? Buffer.alloc(0) : environment.disk.read(path)
+    if (sha256Of(bytes) !== row.sha256) problems.push(`${row.file} has another checksum than its row`)
     const bits = Buffer.from(row.replayed?.bits ?? '', 'base64')
-    const isKept = (_line: string, at: number): boolean => ((bits[at >> 3] ?? 0) & (1 << (at & 7))) === 0
-    const lines = readLines(row.file, bytes, problems).filter(isKept)
+    const isPending = (_line: string, at: number): boolean => ((bits[at >> 3] ?? 0) & (1 << (at & 7))) === 0
+    const lines = readLines(row.file, bytes, problems).filter(isPending)
     if (lines.length !== row.records - (row.replayed?.records ?? 0))
-      problems.push(`${row.file} has other bits than its row`)
-    kept.push(...lines.map((line) => idOfReject(JSON.parse(line), workload)))
+      problems.push(`${row.file} has another number of pending rejects than its row`)
+    found.push(...lines.map((line) => idOfReject(JSON.parse(line), workload)))
   }
-  if (files.length !== world.state.ofKind('localRejects').length)
-    problems.push(`${files.length} files of rejects are there`)
-  const [tally] = world.state.ofKind('tally')
-  const [counts] = world.state.ofKind('rejectCounts')
-  if (kept.length + counts?.replayed !== tally?.rejected) {
-    problems.push(`${tally?.rejected} were rejected, ${counts?.replayed} replayed, ${kept.length} are kept`)
+  if (files.length !== environment.state.ofKind('localRejects').length)
+    problems.push(`${files.length} files of rejects exist`)
+  const [tally] = environment.state.ofKind('tally')
+  const [counts] = environment.state.ofKind('rejectCounts')
+  if (found.length + counts?.replayed !== tally?.rejected) {
+    problems.push(
+      `${tally?.rejected} were rejected, ${counts?.replayed} replayed, ${found.length} are in the state folder`,
+    )
   }
-  const { rejected, kept: expected = rejected } = workload.expected
-  return [...problems, ...compare('kept as a reject', kept, expected)]
+  const { rejected, localRejects: expected = rejected } = workload.expected
+  return [...problems, ...compare('in the local rejects', found, expected)]
 }
 
 function readLines(name: string, bytes: Buffer, problems: string[]): string[] {
@@ -66,7 +70,7 @@ function readLines(name: string, bytes: Buffer, problems: string[]): string[] {
   }
 }
 
-/** A line that does not parse is known by its digest. */
+/** A line that does not parse is identified by its digest. */
 export function idOfReject(
   { digest, record }: { digest?: string; record?: { id: string } },
   workload: Workload,
@@ -80,32 +84,32 @@ function compare(what: string, found: readonly string[], expected: readonly stri
   for (const id of found) counts.set(id, (counts.get(id) ?? 0) + 1)
   const missing = expected.filter((id) => !counts.has(id))
   const repeated = [...counts].filter(([, count]) => count > 1).map(([id]) => id)
-  const foreign = [...counts.keys()].filter((id) => !expected.includes(id))
+  const unexpected = [...counts.keys()].filter((id) => !expected.includes(id))
   return [
     ...missing.map((id) => `${id} was not ${what}`),
     ...repeated.map((id) => `${id} was ${what} more than once`),
-    ...foreign.map((id) => `${id} was ${what} and should not be`),
+    ...unexpected.map((id) => `${id} was ${what} and should not be`),
   ]
 }
 
-/** Positions, ledger and history as they stand in the state itself. */
-function judgeState(world: World, { partitions }: Workload, written: number, rejected: number): string[] {
+/** Positions, tally and history in the state. */
+function checkState(environment: Environment, { partitions }: Workload, written: number, rejected: number): string[] {
   const problems: string[] = []
-  const { state } = world
+  const { state } = environment
   for (const [name, { length }] of partitions) {
     const found = state.ofKind('partition').find(({ partition }) => partition === `source:${name}`)?.position
     if (found !== length) problems.push(`partition ${name} is at ${found}, not at ${length}`)
   }
   const [tally] = state.ofKind('tally')
-  if (tally?.written !== written) problems.push(`${tally?.written} are counted as written, ${written} are there`)
-  if (tally?.rejected !== rejected) problems.push(`${tally?.rejected} are counted as rejected, ${rejected} are there`)
+  if (tally?.written !== written) problems.push(`${tally?.written} are counted as written, ${written} exist`)
+  if (tally?.rejected !== rejected) problems.push(`${tally?.rejected} are counted as rejected, ${rejected} exist`)
   if (state.ofKind('object').length > 0) problems.push('objects are not published')
   const history = new Map(state.ofKind('history').map((row) => [`${row.destination.bucket}/${row.key}`, row.sha256]))
-  for (const [name, { bytes }] of world.store.objects) {
-    if (history.get(name) !== sha256Of(bytes)) problems.push(`${name} is not what the history says`)
+  for (const [name, { bytes }] of environment.store.objects) {
+    if (history.get(name) !== sha256Of(bytes)) problems.push(`${name} has another checksum than the history`)
     history.delete(name)
   }
-  for (const name of history.keys()) problems.push(`${name} is in the history and not in the store`)
+  for (const name of history.keys()) problems.push(`${name} is in the history, but not in the store`)
   return problems
 }
 

@@ -2,38 +2,38 @@ import type { JsonObject } from '../../../src/record/json/json.ts'
 import { DAY, START } from './workload.ts'
 import type { Workload } from './workload.ts'
 
-/** The workload, read to its end, and then all of its rejects that somebody has mended. */
-export function mending(workload: Workload): Workload {
+/** The workload whose rejects are corrected and replayed after the source was read. */
+export function correctingRejects(workload: Workload): Workload {
   const { written, rejected } = workload.expected
   const ofFate = (fate: Fate) => rejected.filter((id) => fateOf(id, workload) === fate)
-  const again = ofFate('refused again').map((id) => `${id}${AGAIN}`)
+  const again = ofFate('rejected again').map((id) => `${id}${AGAIN}`)
   return {
     ...workload,
-    name: `rejects of ${workload.name}, mended`,
-    mends: true,
+    name: `corrected rejects of ${workload.name}`,
+    replaysRejects: true,
     expected: {
-      written: [...written, ...ofFate('written').map((id) => `mended ${id}`)],
+      written: [...written, ...ofFate('written').map((id) => `corrected ${id}`)],
       rejected: [...rejected, ...again],
-      kept: [...ofFate('left'), ...again],
+      localRejects: [...ofFate('not replayed'), ...again],
     },
   }
 }
 
-/** What is made of the reject that has this id; undefined where it is left. */
-export function mend(id: string, workload: Workload): JsonObject | undefined {
-  const event = { id: `mended ${id}`, timestamp: new Date(LAST_DAY).toISOString(), kind: 'login' }
-  const fate = id.endsWith(AGAIN) ? 'left' : fateOf(id, workload)
-  if (fate === 'left') return undefined
+/** The corrected record of a reject; undefined if the reject is not replayed. */
+export function correctedRecord(id: string, workload: Workload): JsonObject | undefined {
+  const event = { id: `corrected ${id}`, timestamp: new Date(LAST_DAY).toISOString(), kind: 'login' }
+  const fate = id.endsWith(AGAIN) ? 'not replayed' : fateOf(id, workload)
+  if (fate === 'not replayed') return undefined
   if (fate === 'dropped') return { ...event, kind: 'noise' }
-  if (fate === 'refused again') return { ...event, id: `${id}${AGAIN}`, kind: 'bad' }
+  if (fate === 'rejected again') return { ...event, id: `${id}${AGAIN}`, kind: 'bad' }
   return fate === 'duplicate' ? { ...event, id: 'a-5-0' } : event
 }
 
-const FATES = ['written', 'dropped', 'written', 'refused again', 'duplicate', 'left'] as const
+const FATES = ['written', 'dropped', 'written', 'rejected again', 'duplicate', 'not replayed'] as const
 type Fate = (typeof FATES)[number]
 
 const AGAIN = ' again'
-/** That of `a-5-0`, which is written, and whose claim is not forgotten at the end. */
+/** The day of `a-5-0`, which is written, and whose dedup key does not expire. */
 const LAST_DAY = START + 5 * DAY
 
 function fateOf(id: string, { dedup }: Workload): Fate {

@@ -3,7 +3,10 @@ import type { Random } from '../random.ts'
 import type { Loss } from './disk.ts'
 import type { Process } from './process.ts'
 
-/** Transactions of a database, of which those that were not flushed may be lost in a crash: the last ones first, each as a whole. */
+/**
+ * The stored transactions of a database. A crash may lose unflushed transactions: the last ones,
+ * each as a whole.
+ */
 export class StoredState {
   #durable: Rows = new Map()
   #unflushed: Rows[] = []
@@ -12,7 +15,7 @@ export class StoredState {
     return this.#unflushed.at(-1) ?? this.#durable
   }
 
-  /** Rows of one kind, in the order of their keys. */
+  /** The rows of one kind, in key order. */
   ofKind(kind: string) {
     const first = encode(kind)
     return [...this.rows]
@@ -31,13 +34,13 @@ export class StoredState {
   }
 
   crash(loss: Loss, random: Random): void {
-    if (loss === 'all stay') return
-    const kept = loss === 'none stays' ? 0 : random.below(this.#unflushed.length + 1)
+    if (loss === 'kept') return
+    const kept = loss === 'lost' ? 0 : random.below(this.#unflushed.length + 1)
     this.#unflushed = this.#unflushed.slice(0, kept)
     this.flush()
   }
 
-  /** The file itself is gone. */
+  /** Loses the whole file. */
   lose(): void {
     this.#durable = new Map()
     this.#unflushed = []
@@ -55,7 +58,7 @@ export type Rows = ReadonlyMap<string, string>
 class SimulatedDatabase implements Database {
   readonly #state: StoredState
   readonly #process: Process
-  /** Of the open transaction. */
+  /** Rows as the open transaction sees them. */
   #rows: Map<string, string> | undefined
 
   constructor(state: StoredState, process: Process) {
@@ -111,12 +114,12 @@ class SimulatedDatabase implements Database {
   }
 
   #changed(): Map<string, string> {
-    if (!this.#rows) throw new Error('there is no transaction')
+    if (!this.#rows) throw new Error('no transaction is open')
     return this.#rows
   }
 }
 
-/** Text that sorts as the key does: part by part, numbers before texts. */
+/** Encodes a key as text with the same order: part by part, numbers before texts. */
 function encode(key: Key): string {
   const parts = Array.isArray(key) ? key : [key]
   return parts

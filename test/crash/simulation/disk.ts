@@ -5,62 +5,65 @@ import type { Random } from '../random.ts'
 import type { Process } from './process.ts'
 
 /**
- * What becomes of writes and names that nobody has synced. When only the process is killed they all stay, and are still not synced: the power
- * may fail later. When the power fails none stays, or each by chance.
+ * The fate of unsynced writes and names in a crash. `kept`: the process was killed; they stay
+ * unsynced, so a later power failure can lose them. `lost` and `randomly lost`: the power failed.
  */
-export type Loss = 'all stay' | 'none stays' | 'by chance'
+export type Loss = 'kept' | 'lost' | 'randomly lost'
 
 /**
- * A disk with a cache: what was written is seen at once, and is safe only behind a sync. Without one, each write may stay whole, in part or
- * not at all, whatever came behind it, and each change of a name may stay or not.
+ * A disk with a cache. Writes are visible at once, but durable only after a sync. In a power
+ * failure, each unsynced write may survive completely, in part or not at all, independent of later
+ * writes, and each unsynced change of a name may survive or not.
  */
 export class Disk {
   readonly #folders = new Map<string, Folder>()
 
-  /** Files by path as a process sees them. */
+  /** Paths of the visible files. */
   files(): string[] {
-    return [...this.#folders].flatMap(([folder, { live }]) => [...live.keys()].map((name) => `${folder}/${name}`))
+    return [...this.#folders].flatMap(([folder, { simulateRun }]) =>
+      [...simulateRun.keys()].map((name) => `${folder}/${name}`),
+    )
   }
 
   read(path: string): Buffer {
-    return this.#find(path).live
+    return this.#find(path).simulateRun
   }
 
   remove(path: string): void {
-    this.#folder(dirname(path)).live.delete(basename(path))
+    this.#folder(dirname(path)).simulateRun.delete(basename(path))
   }
 
   crash(loss: Loss, random: Random): void {
-    if (loss === 'all stay') return
-    const stays = (): boolean => loss === 'by chance' && random.chance(0.5)
+    if (loss === 'kept') return
+    const stays = (): boolean => loss === 'randomly lost' && random.chance(0.5)
     for (const [path, folder] of this.#folders) {
       if (!folder.isDurable && !stays()) {
         this.#folders.delete(path)
         continue
       }
       folder.isDurable = true
-      for (const name of new Set([...folder.live.keys(), ...folder.durable.keys()])) {
-        if (folder.live.get(name) === folder.durable.get(name) || stays()) continue
-        setOrDelete(folder.live, name, folder.durable.get(name))
+      for (const name of new Set([...folder.simulateRun.keys(), ...folder.durable.keys()])) {
+        if (folder.simulateRun.get(name) === folder.durable.get(name) || stays()) continue
+        setOrDelete(folder.simulateRun, name, folder.durable.get(name))
       }
-      folder.durable = new Map(folder.live)
+      folder.durable = new Map(folder.simulateRun)
     }
-    for (const inode of new Set([...this.#folders.values()].flatMap(({ live }) => [...live.values()]))) {
+    for (const inode of new Set([...this.#folders.values()].flatMap(({ simulateRun }) => [...simulateRun.values()]))) {
       let content = inode.durable
       for (const change of inode.unsynced) {
         if (stays()) content = apply(content, random.chance(0.8) ? change : torn(change, random))
       }
-      inode.live = content
+      inode.simulateRun = content
       inode.durable = content
       inode.unsynced = []
     }
   }
 
   has(path: string): boolean {
-    return this.#folders.get(dirname(path))?.live.has(basename(path)) ?? false
+    return this.#folders.get(dirname(path))?.simulateRun.has(basename(path)) ?? false
   }
 
-  /** An empty file, unless it is there. */
+  /** Creates an empty file if absent. */
   touch(path: string): void {
     if (!this.has(path)) this.#create(path)
   }
@@ -70,17 +73,23 @@ export class Disk {
     return {
       makeFolder: async (folder) => {
         await process.act('mkdir', () => void this.#folderOrNew(folder))
-        await process.act('sync the folder above', () => void (this.#folderOrNew(folder).isDurable = true))
+        await process.act('sync the parent folder', () => void (this.#folderOrNew(folder).isDurable = true))
       },
-      readdir: (folder) => process.act('readdir', () => [...(this.#folders.get(folder)?.live.keys() ?? [])]),
+      readdir: (folder) => process.act('readdir', () => [...(this.#folders.get(folder)?.simulateRun.keys() ?? [])]),
       size: (path) =>
-        process.act('size', () => this.#folders.get(dirname(path))?.live.get(basename(path))?.live.length),
+        process.act(
+          'size',
+          () => this.#folders.get(dirname(path))?.simulateRun.get(basename(path))?.simulateRun.length,
+        ),
       unlink: (path) =>
-        process.act(`unlink ${kindOf(path)}`, () => void this.#folder(dirname(path)).live.delete(basename(path))),
+        process.act(
+          `unlink ${kindOf(path)}`,
+          () => void this.#folder(dirname(path)).simulateRun.delete(basename(path)),
+        ),
       fsyncFolder: (folder) =>
         process.act(`fsyncFolder ${basename(folder)}`, () => {
-          const { live } = this.#folderOrNew(folder)
-          this.#folderOrNew(folder).durable = new Map(live)
+          const { simulateRun } = this.#folderOrNew(folder)
+          this.#folderOrNew(folder).durable = new Map(simulateRun)
         }),
       open: (path, flags) => process.act(`open ${kindOf(path)}`, () => this.#open(process, path, flags)),
     }
@@ -90,7 +99,7 @@ export class Disk {
     const inode = flags === 'wx' ? this.#create(path) : this.#find(path)
     const kind = kindOf(path)
     const change = (one: Change): void => {
-      inode.live = apply(inode.live, one)
+      inode.simulateRun = apply(inode.simulateRun, one)
       inode.unsynced.push(one)
     }
     return {
@@ -98,10 +107,10 @@ export class Disk {
         const copy = Buffer.from(bytes)
         return process.act(`write ${kind}`, () => change({ bytes: copy, position }))
       },
-      read: (buffer, position) => process.act(`read ${kind}`, () => inode.live.copy(buffer, 0, position)),
+      read: (buffer, position) => process.act(`read ${kind}`, () => inode.simulateRun.copy(buffer, 0, position)),
       fdatasync: () =>
         process.act(`fdatasync ${kind}`, () => {
-          inode.durable = inode.live
+          inode.durable = inode.simulateRun
           inode.unsynced = []
         }),
       truncate: (length) => process.act(`truncate ${kind}`, () => change({ length })),
@@ -110,15 +119,15 @@ export class Disk {
   }
 
   #create(path: string): Inode {
-    const { live } = this.#folder(dirname(path))
-    if (live.has(basename(path))) throw new SluiceError('DISK_FAILED', `cannot open ${path}: EEXIST`)
-    const inode: Inode = { live: Buffer.alloc(0), durable: Buffer.alloc(0), unsynced: [] }
-    live.set(basename(path), inode)
+    const { simulateRun } = this.#folder(dirname(path))
+    if (simulateRun.has(basename(path))) throw new SluiceError('DISK_FAILED', `cannot open ${path}: EEXIST`)
+    const inode: Inode = { simulateRun: Buffer.alloc(0), durable: Buffer.alloc(0), unsynced: [] }
+    simulateRun.set(basename(path), inode)
     return inode
   }
 
   #find(path: string): Inode {
-    const inode = this.#folders.get(dirname(path))?.live.get(basename(path))
+    const inode = this.#folders.get(dirname(path))?.simulateRun.get(basename(path))
     if (!inode) throw new SluiceError('DISK_FAILED', `cannot open ${path}: ENOENT`)
     return inode
   }
@@ -130,22 +139,22 @@ export class Disk {
   }
 
   #folderOrNew(path: string): Folder {
-    const folder = this.#folders.get(path) ?? { live: new Map(), durable: new Map(), isDurable: false }
+    const folder = this.#folders.get(path) ?? { simulateRun: new Map(), durable: new Map(), isDurable: false }
     this.#folders.set(path, folder)
     return folder
   }
 }
 
-/** Names, as a process sees them and as they are safe. */
+/** Names in a folder: visible ones and durable ones. */
 interface Folder {
-  readonly live: Map<string, Inode>
+  readonly simulateRun: Map<string, Inode>
   durable: Map<string, Inode>
-  /** Its own name is safe. */
+  /** The folder's own name is durable. */
   isDurable: boolean
 }
 
 interface Inode {
-  live: Buffer
+  simulateRun: Buffer
   durable: Buffer
   unsynced: Change[]
 }
@@ -170,7 +179,7 @@ function setOrDelete<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
   else map.set(key, value)
 }
 
-/** The folder that a file is in tells what it is. */
+/** The name of the file's folder. */
 function kindOf(path: string): string {
   return basename(dirname(path))
 }

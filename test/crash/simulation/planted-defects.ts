@@ -4,57 +4,60 @@ import { crc32 } from 'node:zlib'
 import type { Database } from '../../../src/delivery/state/database.ts'
 import type { Files, OpenFile } from '../../../src/files.ts'
 import { nameOf } from './store.ts'
-import type { Life, Plant } from './world.ts'
+import type { SimulatedRun, PlantedDefect } from './world.ts'
 
-/** Defects that a protocol like this one could have, each of them loses or repeats records in some story. */
-export const plants: readonly Plant[] = [
+/**
+ * Defects that a commit protocol could have. Each of them loses or repeats records for some crash
+ * plan.
+ */
+export const plantedDefects: readonly PlantedDefect[] = [
   {
-    name: 'a position is kept when its records are read',
-    stage(batch, life) {
+    name: 'a position is committed when its records are read',
+    stage(batch, run) {
       const { partition, position } = batch
       if (position !== undefined) {
-        const database = life.world.state.port(life.process)
+        const database = run.environment.state.port(run.process)
         database.transactionSync(() => database.putSync(partitionKey(partition), { partition, position }))
       }
       return [batch]
     },
   },
   {
-    name: 'claims count before their epoch is committed',
-    files: (files, life) =>
+    name: 'dedup keys are valid before their epoch is committed',
+    files: (files, run) =>
       withFile(files, (file, path) => ({
         ...file,
         async fdatasync() {
           await file.fdatasync()
-          if (path.includes('/dedup/')) keepClaims(path, life)
+          if (path.includes('/dedup/')) commitKeysEarly(path, run)
         },
       })),
   },
   {
-    name: 'data is not synced',
-    files: (files, life) => withoutSync(files, life, '/outbox/'),
+    name: 'outbox files are not synced',
+    files: (files, run) => withoutSync(files, run, '/outbox/'),
   },
   {
-    name: 'claims are not synced',
-    files: (files, life) => withoutSync(files, life, '/dedup/'),
+    name: 'dedup keys are not synced',
+    files: (files, run) => withoutSync(files, run, '/dedup/'),
   },
   {
-    name: 'rejects are not synced',
-    files: (files, life) => withoutSync(files, life, '/rejects/'),
+    name: 'local rejects are not synced',
+    files: (files, run) => withoutSync(files, run, '/rejects/'),
   },
   {
-    name: 'names of files of rejects are not synced',
-    files: (files, life) => withoutFolderSync(files, life, 'rejects'),
+    name: 'the folder of local rejects is not synced',
+    files: (files, run) => withoutFolderSync(files, run, 'rejects'),
   },
   {
-    name: 'rejects are forgotten when they are read',
-    reject({ epoch }, life) {
-      const database = life.world.state.port(life.process)
+    name: 'a reject is forgotten when it is read for a replay',
+    reject({ epoch }, run) {
+      const database = run.environment.state.port(run.process)
       database.transactionSync(() => database.removeSync(['localRejects', epoch]))
     },
   },
   {
-    name: 'rejects are forgotten behind the commit of what was made of them',
+    name: 'a reject is forgotten in a later transaction than its records are committed',
     database(database) {
       const late: (() => void)[] = []
       return override(database, {
@@ -76,23 +79,23 @@ export const plants: readonly Plant[] = [
     },
   },
   {
-    name: 'names in the outbox are not synced',
-    files: (files, life) => withoutFolderSync(files, life, 'outbox'),
+    name: 'the outbox folder is not synced',
+    files: (files, run) => withoutFolderSync(files, run, 'outbox'),
   },
   {
-    name: 'names of claim files are not synced',
-    files: (files, life) => withoutFolderSync(files, life, 'dedup'),
+    name: 'the dedup folder is not synced',
+    files: (files, run) => withoutFolderSync(files, run, 'dedup'),
   },
   {
-    name: "the name of the database's file is not synced",
-    files: (files, life) => withoutFolderSync(files, life, 'state'),
+    name: 'the folder of the database is not synced',
+    files: (files, run) => withoutFolderSync(files, run, 'state'),
   },
   {
     name: 'transactions are not flushed',
     database: (database, { process }) => override(database, { get: { flushed: () => process.pretend('flush') } }),
   },
   {
-    name: 'transactions are applied put by put',
+    name: 'a transaction is not atomic',
     database: (database) =>
       override(database, {
         transactionSync: (change) => change(),
@@ -110,7 +113,7 @@ export const plants: readonly Plant[] = [
     }),
   },
   {
-    name: 'an object has another key at each attempt',
+    name: 'an object has another key in each attempt',
     sink: (sink, { process }) => ({
       ...sink,
       publish: (file, { bucket }, ...rest) =>
@@ -118,46 +121,46 @@ export const plants: readonly Plant[] = [
     }),
   },
   {
-    name: 'an object is written over',
-    sink: (sink, { world, process }) => ({
+    name: 'an existing object is overwritten',
+    sink: (sink, { environment, process }) => ({
       ...sink,
       publish: ({ path }, destination) =>
-        process.act('put object', () => world.store.put(nameOf(destination), world.disk.read(path))),
+        process.act('put object', () => environment.store.put(nameOf(destination), environment.disk.read(path))),
     }),
   },
   {
     name: 'a file is deleted before its row is retired',
-    sink: (sink, { world, process }) => ({
+    sink: (sink, { environment, process }) => ({
       ...sink,
       async publish(file, ...rest) {
         await sink.publish(file, ...rest)
-        await process.act('unlink outbox', () => world.disk.remove(file.path))
+        await process.act('unlink outbox', () => environment.disk.remove(file.path))
       },
     }),
   },
   {
-    name: 'a row is deleted before its object is published',
+    name: 'the row of an object is not committed',
     database: (database) =>
       override(database, {
         putSync: (key, value) => (isKind(key, 'object') ? undefined : database.putSync(key, value)),
       }),
   },
   {
-    name: 'files that no row names are kept',
+    name: 'files without a row are not deleted',
     files: (files) => ({
       ...files,
       unlink: (path) => (path.includes('/outbox/') ? Promise.resolve() : files.unlink(path)),
     }),
   },
   {
-    name: 'an epoch has the number of the one before',
+    name: 'two epochs have the same number',
     database: (database) =>
       override(database, {
         putSync: (key, value) => (isKind(key, 'epoch') ? undefined : database.putSync(key, value)),
       }),
   },
   {
-    name: "a position is written over another partition's",
+    name: "a position overwrites another partition's position",
     database: (database) =>
       override(database, {
         putSync(key, value) {
@@ -168,50 +171,50 @@ export const plants: readonly Plant[] = [
       }),
   },
   {
-    name: 'a position comes before the last of its records',
+    name: 'a position is committed before the last of its records',
     chunk: (chunk) => ({ ...chunk, position: Number(chunk.origin?.name.slice('page '.length)) }),
   },
   {
-    name: 'claims are forgotten by the clock',
+    name: 'dedup keys expire by the clock',
     chunk: (chunk) => ({ ...chunk, ...(chunk.position !== undefined && { lowWatermark: Date.now() }) }),
   },
   {
     name: 'an epoch ends between the chunks of a batch',
     stage(batch, { process }) {
       if (batch.end) return [batch]
-      const chunks = piecesSeen.get(process) ?? 0
-      piecesSeen.set(process, chunks + 1)
+      const chunks = chunksSeen.get(process) ?? 0
+      chunksSeen.set(process, chunks + 1)
       return [Object.assign(batch, { number: chunks, continues: false })]
     },
   },
   {
-    name: 'the failure of a source is taken for its end',
+    name: 'a failure of the source is treated as its end',
     stage: (batch) => [batch.end ? Object.assign(batch, { end: { kind: 'done' } }) : batch],
   },
 ]
 
-/** Of a workload with one partition. */
-const piecesSeen = new WeakMap<Life['process'], number>()
+/** Counts batches and chunks alike, for a workload with one source partition. */
+const chunksSeen = new WeakMap<SimulatedRun['process'], number>()
 
 function withFile(files: Files, change: (file: OpenFile, path: string) => OpenFile): Files {
   return { ...files, open: async (path, flags) => change(await files.open(path, flags), path) }
 }
 
-function withoutSync(files: Files, { process }: Life, part: string): Files {
+function withoutSync(files: Files, { process }: SimulatedRun, part: string): Files {
   return withFile(files, (file, path) =>
     path.includes(part) ? { ...file, fdatasync: () => process.pretend('fdatasync') } : file,
   )
 }
 
-function withoutFolderSync(files: Files, { process }: Life, name: string): Files {
+function withoutFolderSync(files: Files, { process }: SimulatedRun, name: string): Files {
   const fsyncFolder = (folder: string) =>
     basename(folder) === name ? process.pretend('fsyncFolder') : files.fsyncFolder(folder)
   return { ...files, fsyncFolder }
 }
 
-function keepClaims(path: string, { world, process }: Life): void {
-  const database = world.state.port(process)
-  const content = world.disk.read(path)
+function commitKeysEarly(path: string, { environment, process }: SimulatedRun): void {
+  const database = environment.state.port(process)
+  const content = environment.disk.read(path)
   const name = basename(path)
   const row = { name, length: content.length, crc: crc32(content) }
   database.transactionSync(() => database.putSync(['dedupBucket', name], row))

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Random } from '../random.ts'
 
-/** What every operation of a process throws from the moment of its death on. */
+/** Thrown by every operation of a process after its crash point. */
 export class Crash extends Error {
   constructor(operation: string) {
     super(`the process died at ${operation}`)
@@ -16,8 +16,8 @@ export interface CrashPoint {
 }
 
 /**
- * One life of a process, as its operations on the world outside see it: they are counted, and at the crash point the process dies. Nothing
- * that it does behind that takes effect, however its code goes on.
+ * A simulated process. Its operations on the environment are counted, and at the crash point it
+ * dies: no later operation has an effect, although the code continues to run.
  */
 export class Process {
   readonly operations: string[] = []
@@ -25,7 +25,7 @@ export class Process {
   readonly #random: Random | undefined
   #isDead = false
 
-  /** @param random shuffles the order in which operations that are under way at the same time end. */
+  /** @param random shuffles the order in which concurrent operations end. */
   constructor(point?: CrashPoint, random?: Random) {
     this.#point = point
     this.#random = random
@@ -53,7 +53,7 @@ export class Process {
     return result
   }
 
-  /** For planted bugs: an operation that is counted and left out. */
+  /** For planted defects: counts an operation without doing it. */
   pretend(name: string): Promise<void> {
     return this.act(name, () => undefined)
   }

@@ -5,11 +5,11 @@ import type { Process } from './process.ts'
 
 export interface StoredObject {
   readonly bytes: Buffer
-  /** How often it was written. */
+  /** Number of puts that created or replaced the object. */
   readonly puts: number
 }
 
-/** An object store: what it has answered for is safe. */
+/** An object store. A put is durable when it has returned. */
 export class Store {
   readonly objects = new Map<string, StoredObject>()
 
@@ -19,8 +19,8 @@ export class Store {
   }
 
   /**
-   * The sink of one process for one bucket. It may write, and may not look; it leaves an upload's id behind, as a multipart upload does, and
-   * takes an object that is there for the one that it has.
+   * The sink of one process for one S3 bucket. It has no right to read. It saves an upload id, as a
+   * multipart upload does, and treats an existing object as its own.
    */
   port(process: Process, disk: Disk, bucket: string): ObjectSink {
     return {

@@ -4,50 +4,55 @@ import { SluiceError } from '../../../src/errors.ts'
 import type { JsonObject } from '../../../src/record/json/json.ts'
 import type { Process } from './process.ts'
 
-/** What there is to read, how it is read, and what must come of it. */
+/** The input of a simulation, how it is read, and the expected outcome. */
 export interface Workload {
   readonly name: string
   readonly partitions: ReadonlyMap<string, readonly Page[]>
-  /** Pages before its position that each start reads again. */
+  /** Number of pages before the position that each start reads again. */
   readonly overlap: number
-  /** Without it nothing may come twice: each chunk has a position. */
+  /** False: the source never repeats a record, so each chunk has a position. */
   readonly dedup: boolean
   readonly compression: 'none' | 'gzip'
-  /** Stages split each batch in two. */
+  /** A stage splits each batch into two chunks. */
   readonly split: boolean
-  /** In the first life the source fails at this request. */
+  /** In the first run, the source fails at this request. */
   readonly failsAt?: number
-  /** Read to its end undisturbed: what is told is how its rejects are replayed. */
-  readonly mends?: true
+  /** The source is read without a crash first; the crashes hit the replay of its rejects. */
+  readonly replaysRejects?: true
   readonly expected: Expected
 }
 
-/** A page comes in chunks; the last one has the position. */
+/** A page has several chunks; the last one has the position. */
 export interface Page {
   readonly chunks: readonly Buffer[]
-  /** The oldest event time that can come behind it. */
+  /** The oldest event time of later pages. */
   readonly lowWatermark: number
 }
 
 export interface Expected {
-  /** Ids of the records that must be written, each once. */
+  /** Ids of the records that must be written, each exactly once. */
   readonly written: readonly string[]
-  /** Ids of those that are refused; a line that does not parse stands for itself. */
+  /** Ids of the rejected records; a line that does not parse is its own id. */
   readonly rejected: readonly string[]
-  /** Ids of those that are kept in the end, where some were replayed. */
-  readonly kept?: readonly string[]
+  /** Ids of the remaining local rejects, if some were replayed. */
+  readonly localRejects?: readonly string[]
 }
 
 export const DAY = 86_400_000
 export const START = Date.UTC(2024, 2, 4)
 const KINDS = ['login', 'admin', 'noise', 'login', 'bad']
 
-/** Claims are forgotten by progress while it runs: a page is a day, and each start reads one again. */
+/**
+ * Short enough that keys expire during a run: a page is a day, and each start reads one page again.
+ */
 export const WITHIN = 2 * DAY
 
-/** Two partitions of days, with copies over page borders, records to drop and to refuse, and lines that are none. */
+/**
+ * Two source partitions of days, with duplicates across pages, records to drop and to reject, and
+ * broken lines.
+ */
 export const pages: Workload = expecting({
-  name: 'pages of two partitions that overlap',
+  name: 'overlapping pages of two source partitions',
   partitions: new Map([
     ['a', daysOf('a', 6)],
     ['b', daysOf('b', 5)],
@@ -59,12 +64,12 @@ export const pages: Workload = expecting({
   failsAt: 8,
 })
 
-/** The same, and no page is read again unless something has crashed. */
-export const pagesApart: Workload = { ...pages, name: 'pages of two partitions', overlap: 0 }
+/** The same, but a page is read again only after a crash. */
+export const pagesApart: Workload = { ...pages, name: 'pages of two source partitions', overlap: 0 }
 
-/** A source that yields each record once, as files do; stages split its batches. */
+/** A source that yields each record once, as files do; a stage splits its batches. */
 export const lines: Workload = expecting({
-  name: 'lines that come once, in batches that are split',
+  name: 'lines without repeats, in split batches',
   partitions: new Map([['a', linesOf('a', 14)]]),
   overlap: 0,
   dedup: false,
@@ -73,7 +78,7 @@ export const lines: Workload = expecting({
   failsAt: 8,
 })
 
-/** Reads from the committed positions on, the partitions in turn. */
+/** Reads the source partitions in turn, from their committed positions. */
 export function sourceOf(workload: Workload, process: Process, failsAt = Infinity): Source {
   return {
     async *read(options) {
@@ -89,7 +94,7 @@ export function sourceOf(workload: Workload, process: Process, failsAt = Infinit
           if (!page) continue
           isMore = true
           await process.act('request', () => undefined)
-          if (++requests === failsAt) throw new SluiceError('SOURCE_UNAVAILABLE', 'the source is away')
+          if (++requests === failsAt) throw new SluiceError('SOURCE_UNAVAILABLE', 'the source is unavailable')
           yield* chunksOf(reader.partition, page, ++reader.page)
         }
       }
@@ -97,7 +102,7 @@ export function sourceOf(workload: Workload, process: Process, failsAt = Infinit
   }
 }
 
-/** Adds what must come of it. */
+/** Adds the expected outcome. */
 export function expecting(workload: Omit<Workload, 'expected'>): Workload {
   return { ...workload, expected: expectedOf(workload) }
 }

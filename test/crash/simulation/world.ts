@@ -29,30 +29,32 @@ import { StoredState } from './database.ts'
 import { Disk } from './disk.ts'
 import type { Loss } from './disk.ts'
 import { idOfReject } from './check-outcome.ts'
-import { mend } from './correct-rejects.ts'
+import { correctedRecord } from './correct-rejects.ts'
 import type { Process } from './process.ts'
 import { Store } from './store.ts'
 import { sourceOf, WITHIN } from './workload.ts'
 import type { Workload } from './workload.ts'
 
-/** What outlives a process. */
-export class World {
+/** The disk, the database and the object store: they survive a process. */
+export class Environment {
   readonly disk = new Disk()
   readonly state = new StoredState()
   readonly store = new Store()
-  lives = 0
-  /** The next lives replay rejects. */
-  isRead = false
+  runs = 0
+  /** The source is read, and the next runs replay rejects. */
+  isSourceRead = false
   #stateFile: string | undefined
 
-  /** The power fails, or the process is killed. */
+  /** A power failure, or the kill of the process. */
   crash(loss: Loss, random: Random): void {
     this.disk.crash(loss, random)
     this.state.crash(loss, random)
     if (this.#stateFile !== undefined && !this.disk.has(this.#stateFile)) this.state.lose()
   }
 
-  /** The database makes its file in this folder, whose names are safe when somebody syncs it. */
+  /**
+   * The database creates its file in this folder. Its name is durable after a sync of the folder.
+   */
   openState(process: Process, folder: string): Database {
     this.#stateFile = join(folder, 'data.mdb')
     this.disk.touch(this.#stateFile)
@@ -60,42 +62,45 @@ export class World {
   }
 }
 
-/** A defect, put between the code under test and its world. */
-export interface Plant {
+/**
+ * A defect that is planted between the code under test and its environment. The search must find
+ * it.
+ */
+export interface PlantedDefect {
   readonly name: string
-  files?(files: Files, life: Life): Files
-  database?(database: Database, life: Life): Database
-  sink?(sink: ObjectSink, life: Life): ObjectSink
-  chunk?(chunk: Chunk, life: Life): Chunk
+  files?(files: Files, run: SimulatedRun): Files
+  database?(database: Database, run: SimulatedRun): Database
+  sink?(sink: ObjectSink, run: SimulatedRun): ObjectSink
+  chunk?(chunk: Chunk, run: SimulatedRun): Chunk
   /** Called for each reject that is read for a replay. */
-  reject?(id: RejectId, life: Life): void
-  /** Stands before the sink. */
-  stage?(batch: Batch, life: Life): readonly Batch[] | undefined | Promise<readonly Batch[] | undefined>
+  reject?(id: RejectId, run: SimulatedRun): void
+  /** Runs before the delivery. Returns the batches to pass on; undefined: the batch itself. */
+  stage?(batch: Batch, run: SimulatedRun): readonly Batch[] | undefined | Promise<readonly Batch[] | undefined>
 }
 
-export interface Life {
-  readonly world: World
+export interface SimulatedRun {
+  readonly environment: Environment
   readonly process: Process
   readonly workload: Workload
   readonly folder: string
 }
 
-export interface LifeOptions extends Life {
-  readonly plant?: Plant | undefined
+export interface SimulatedRunOptions extends SimulatedRun {
+  readonly defect?: PlantedDefect | undefined
   readonly bucket?: string
 }
 
 /**
- * One run of a pipeline from opening to closing, over the real protocol: returns why it failed, and nothing when it is done. Its folder on the
- * real disk holds the owner's socket alone.
+ * One run of a pipeline with the real commit protocol. Returns the error of a failed run. Its
+ * folder on the real disk holds only the owner's socket.
  */
-export async function live(options: LifeOptions): Promise<Error | undefined> {
-  options.world.lives++
+export async function simulateRun(options: SimulatedRunOptions): Promise<Error | undefined> {
+  options.environment.runs++
   let commit: Commit | undefined
-  const replay = options.world.isRead ? new Replay() : undefined
+  const replay = options.environment.isSourceRead ? new Replay() : undefined
   try {
     commit = await openCommit({ ...commitOptions(options), replay })
-    return await (replay ? replayRejects(options, commit, replay) : flow(options, commit))
+    return await (replay ? replayRejects(options, commit, replay) : runSource(options, commit))
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   } finally {
@@ -103,15 +108,15 @@ export async function live(options: LifeOptions): Promise<Error | undefined> {
   }
 }
 
-/** What a scanner has learned about keys costs memory: all lives share it. */
+/** Shared by all runs, because a scanner's knowledge of keys takes memory. */
 const paths = new Paths()
 
-function commitOptions(life: LifeOptions) {
-  const { world, process, workload, plant, folder, bucket = 'events' } = life
-  const files = world.disk.port(process)
+function commitOptions(run: SimulatedRunOptions) {
+  const { environment, process, workload, defect, folder, bucket = 'events' } = run
+  const files = environment.disk.port(process)
   const sinkOf = (name: string): ObjectSink => {
-    const sink = world.store.port(process, world.disk, name)
-    return plant?.sink?.(sink, life) ?? sink
+    const sink = environment.store.port(process, environment.disk, name)
+    return defect?.sink?.(sink, run) ?? sink
   }
   const target = { type: 'simulated', compression: workload.compression, roll: ROLL, outbox: { maxBytes: 2 ** 30 } }
   const sink: ObjectTarget = { ...target, stage: 'sink', sink: sinkOf(bucket), key: 'kind={record.kind}' }
@@ -126,22 +131,22 @@ function commitOptions(life: LifeOptions) {
     ...(workload.dedup && { dedup: { stage: 'dedup', within: WITHIN, memory: 2 ** 26 } }),
     note: () => undefined,
     drainTimeouts: { done: 1000, interrupted: 1000 },
-    files: plant?.files?.(files, life) ?? files,
+    files: defect?.files?.(files, run) ?? files,
     openDatabase: (path: string) => {
-      const database = world.openState(process, path)
-      return plant?.database?.(database, life) ?? database
+      const database = environment.openState(process, path)
+      return defect?.database?.(database, run) ?? database
     },
   }
 }
 
 const ROLL = { maxBytes: 2 ** 30, maxRecords: 12, maxAge: 2 ** 30, maxPartitions: 64 }
 
-async function flow(life: LifeOptions, commit: Commit): Promise<Error | undefined> {
-  const { world, process, workload, plant } = life
-  const stages = await stagesOf(life, commit.hashKey)
-  const source = sourceOf(workload, process, world.lives === 1 ? workload.failsAt : undefined)
+async function runSource(run: SimulatedRunOptions, commit: Commit): Promise<Error | undefined> {
+  const { environment, process, workload, defect } = run
+  const stages = await stagesOf(run, commit.hashKey)
+  const source = sourceOf(workload, process, environment.runs === 1 ? workload.failsAt : undefined)
   const batches = readBatches({
-    source: plant?.chunk ? bend(source, (chunk) => plant.chunk?.(chunk, life) ?? chunk) : source,
+    source: defect?.chunk ? mapChunks(source, (chunk) => defect.chunk?.(chunk, run) ?? chunk) : source,
     type: 'source',
     paths,
     limits: defaultLimits,
@@ -154,7 +159,7 @@ async function flow(life: LifeOptions, commit: Commit): Promise<Error | undefine
   let end: End | undefined
   async function* throughStages(input: AsyncIterable<Batch>): AsyncGenerator<Batch> {
     for await (const batch of stages.reduce((stream, stage) => through(stage, stream), input)) {
-      for (const passed of (await plant?.stage?.(batch, life)) ?? [batch]) {
+      for (const passed of (await defect?.stage?.(batch, run)) ?? [batch]) {
         end = passed.end
         yield passed
       }
@@ -165,19 +170,19 @@ async function flow(life: LifeOptions, commit: Commit): Promise<Error | undefine
   return end.kind === 'failed' ? end.error : undefined
 }
 
-async function replayRejects(life: LifeOptions, commit: Commit, replay: Replay): Promise<Error | undefined> {
-  const stages = await stagesOf(life, commit.hashKey)
+async function replayRejects(run: SimulatedRunOptions, commit: Commit, replay: Replay): Promise<Error | undefined> {
+  const stages = await stagesOf(run, commit.hashKey)
   let end: End | undefined
   async function* watched(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
     for await (const batch of batches) {
-      for (const passed of (await life.plant?.stage?.(batch, life)) ?? [batch]) {
+      for (const passed of (await run.defect?.stage?.(batch, run)) ?? [batch]) {
         end = passed.end
         yield passed
       }
     }
   }
   const batches = replayBatches({
-    rejects: mendedRejects(life, commit.localRejects(), stages),
+    rejects: correctedRejects(run, commit.localRejects(), stages),
     replay,
     stages,
     paths,
@@ -191,21 +196,21 @@ async function replayRejects(life: LifeOptions, commit: Commit, replay: Replay):
   return end.kind === 'failed' ? end.error : undefined
 }
 
-async function* mendedRejects(
-  life: LifeOptions,
+async function* correctedRejects(
+  run: SimulatedRunOptions,
   rows: readonly LocalRejectsRow[],
   stages: readonly Stage[],
 ): AsyncGenerator<Reentry> {
-  const { world, process, workload, folder, plant } = life
+  const { environment, process, workload, folder, defect } = run
   for (const row of rows) {
-    const bytes = await process.act('read rejects', () => world.disk.read(join(folder, 'rejects', row.file)))
-    const isKept = isPending(row)
+    const bytes = await process.act('read rejects', () => environment.disk.read(join(folder, 'rejects', row.file)))
+    const isNotReplayed = isPending(row)
     for (const [at, text] of bytes.toString().split('\n').slice(0, -1).entries()) {
       const reject: LocalReject & { readonly record?: { id: string } } = JSON.parse(text)
-      const record = isKept(at) ? mend(idOfReject(reject, workload), workload) : undefined
+      const record = isNotReplayed(at) ? correctedRecord(idOfReject(reject, workload), workload) : undefined
       if (!record) continue
       const id = { epoch: row.epoch, at }
-      plant?.reject?.(id, life)
+      defect?.reject?.(id, run)
       const { stage, origin, line, part = false } = reject
       yield {
         id,
@@ -222,7 +227,7 @@ async function* mendedRejects(
   }
 }
 
-function bend(source: Source, change: (chunk: Chunk) => Chunk): Source {
+function mapChunks(source: Source, change: (chunk: Chunk) => Chunk): Source {
   return {
     async *read(options) {
       for await (const chunk of source.read(options)) yield change(chunk)
@@ -230,26 +235,26 @@ function bend(source: Source, change: (chunk: Chunk) => Chunk): Source {
   }
 }
 
-async function stagesOf({ workload }: Life, hashKey: Buffer): Promise<Stage[]> {
+async function stagesOf({ workload }: SimulatedRun, hashKey: Buffer): Promise<Stage[]> {
   const kind = paths.add('kind')
-  const judge = (batch: Batch): void => {
+  const validate = (batch: Batch): void => {
     for (let record = 0; record < batch.count; record++) {
       if (batch.states[record] !== RecordState.live) continue
       const value = batch.text(batch.hit(record, kind))
       if (value === 'noise') batch.drop(record, 'noise')
-      if (value === 'bad') batch.reject(record, 'BAD', 'judge')
+      if (value === 'bad') batch.reject(record, 'BAD', 'validate')
     }
   }
   const stages: Stage[] = []
   if (workload.split) stages.push(stageOf('split', splitInTwo))
-  stages.push(stageOf('judge', (batch) => (judge(batch), [batch])))
+  stages.push(stageOf('validate', (batch) => (validate(batch), [batch])))
   if (!workload.dedup) return stages
   const config = { key: ['id', 'timestamp'], time: 'timestamp', missing: 'reject' as const, memory: 0 }
   const path = (text: string) => paths.add(text)
   const context = { pipeline: 'events', stage: 'dedup', folder: '.', paths, path, hashKey }
-  const claims = await dedup.create(config, context)
-  if (!isBatchTransform(claims)) throw new Error('dedup works on batches')
-  return [...stages, stageOf('dedup', async (batch) => (await claims.batch(batch)) ?? [batch])]
+  const digester = await dedup.create(config, context)
+  if (!isBatchTransform(digester)) throw new Error('dedup works on batches')
+  return [...stages, stageOf('dedup', async (batch) => (await digester.batch(batch)) ?? [batch])]
 }
 
 function isBatchTransform(transform: object): transform is BatchTransform {
@@ -265,7 +270,10 @@ function stageOf(name: string, run: Stage['run']): Stage {
   }
 }
 
-/** The same records in two batches of one number, as when a stage has made a batch too large. */
+/**
+ * Splits a batch into two chunks of the same number, as happens when a stage makes a batch too
+ * large.
+ */
 function splitInTwo(batch: Batch): Batch[] {
   const { partition, number, limits, position, lowWatermark, origin, bytes } = batch
   const middle = bytes.indexOf(10, bytes.length / 2) + 1
@@ -281,7 +289,7 @@ function splitInTwo(batch: Batch): Batch[] {
   return [Object.assign(first, { continues: true }), second]
 }
 
-/** Where the code under test is told that its files are. */
+/** The state folder of the code under test. */
 export function stateFolder(base: string): string {
   return join(base, 'events')
 }
