@@ -22,7 +22,7 @@ import {
 } from './support.ts'
 
 describe('a commit', () => {
-  it('turns the records of a run into objects that its totals describe', async (t) => {
+  it('writes the records of a run as objects, and lists them in its totals', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
     await stream({ commit, chunks: [{ bytes: lines(...events(0, 1000)) }, { bytes: lines(...events(1000, 2500)) }] })
@@ -62,7 +62,7 @@ describe('a commit', () => {
     assert.deepEqual([...(await readObjects(join(base, 'state'))).keys()], [])
   })
 
-  it('merges positions by partition and gives them to the next run', async (t) => {
+  it('merges positions by source partition, for the next run', async (t) => {
     const base = await temporaryFolder(t)
     const first = await openEvents(t, { base })
     assert.equal(first.position('a'), undefined)
@@ -90,7 +90,7 @@ describe('a commit', () => {
     assert.equal(commit.totals().epochs, 0)
   })
 
-  it('keeps the bytes of records as they are', async (t) => {
+  it('does not change the bytes of records', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { compression: 'none' } })
     const text = '{"n":12345678901234567890, "e":1e400,"u":"\\u00e9 é"}\n{ "id" : 2 }\n'
@@ -99,7 +99,7 @@ describe('a commit', () => {
     assert.equal(written, text)
   })
 
-  it('refuses a gap in the batches of a partition, and commits nothing behind it', async (t) => {
+  it('refuses a gap in the batches of a source partition, and commits nothing after it', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
     const chunks = [0, 1, 2].map((id) => ({ bytes: lines({ id }), position: id }))
@@ -138,7 +138,7 @@ describe('a commit', () => {
   })
 
   for (const kind of ['interrupted', 'failed'] as const) {
-    it(`commits and publishes what came before the source ${kind === 'failed' ? 'failed' : 'was interrupted'}`, async (t) => {
+    it(`commits and publishes the records before the source ${kind === 'failed' ? 'failed' : 'was interrupted'}`, async (t) => {
       const base = await temporaryFolder(t)
       const commit = await openEvents(t, { base })
       const end = kind === 'failed' ? { kind, error: new Error('gone') } : { kind }
@@ -148,7 +148,7 @@ describe('a commit', () => {
     })
   }
 
-  it('counts what was dropped and made', async (t) => {
+  it('counts dropped and added records', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
     await stream({
@@ -167,7 +167,7 @@ describe('a commit', () => {
     assert.deepEqual(await readIds(join(base, 'out')), [2, 3])
   })
 
-  it('refuses a state that was made with another configuration and names what changed', async (t) => {
+  it('refuses a state with another fingerprint, and names the difference', async (t) => {
     const base = await temporaryFolder(t)
     const first = await openEvents(t, { base, fingerprint: { dedup: { key: ['id'], within: 5 } } })
     await first.close()
@@ -180,7 +180,7 @@ describe('a commit', () => {
 })
 
 describe('an epoch', () => {
-  it('ends when an object has its bytes', async (t) => {
+  it('ends when an object has reached its bytes', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { compression: 'none', roll: rollWith({ maxBytes: 20_000 }) } })
     const chunks = Array.from({ length: 10 }, (_, i) => ({ bytes: lines(...events(i * 200, i * 200 + 200)) }))
@@ -204,7 +204,7 @@ describe('an epoch', () => {
     assert.equal((await readIds(join(base, 'out'))).length, 10_000)
   })
 
-  it('ends when it has its records', async (t) => {
+  it('ends when it has reached its records', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { roll: rollWith({ maxRecords: 250 }) } })
     await stream({
@@ -231,7 +231,7 @@ describe('an epoch', () => {
     assert.deepEqual(await readIds(join(base, 'out')), [1, 2])
   })
 
-  it('does not end between the chunks of a batch that was split', async (t) => {
+  it('does not end between the chunks of a split batch', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base, sink: { roll: rollWith({ maxRecords: 1, maxAge: 1 }) } })
     const line = JSON.stringify({ text: 'x'.repeat(1000) })
@@ -250,8 +250,8 @@ describe('an epoch', () => {
   })
 })
 
-describe('the partitions of a key', () => {
-  it('have an object each, by event time and value', async (t) => {
+describe('key partitions', () => {
+  it('have one object each, by event time and value', async (t) => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
     const key = 'dt={record.timestamp:yyyy-MM-dd}/hour={record.timestamp:HH}/{record.service}'
@@ -286,7 +286,7 @@ describe('the partitions of a key', () => {
     })
   })
 
-  it('are at most as many as configured; the rest goes to __other', async (t) => {
+  it('are limited; further ones share an object with __other', async (t) => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
     const sink = { key: 'a/{record.id}', roll: rollWith({ maxPartitions: 4 }) }
@@ -301,7 +301,7 @@ describe('the partitions of a key', () => {
     ])
   })
 
-  it('go to __other, too, when their keys would be longer than the store takes', async (t) => {
+  it('share the object with __other, too, if their keys are too long for the store', async (t) => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
     const key = Array.from({ length: 12 }, () => '{record.name}').join('/')
@@ -316,7 +316,7 @@ describe('the partitions of a key', () => {
     assert.equal((await readRecords(join(base, 'out'))).length, 3)
   })
 
-  it('are refused when all keys would be too long, and nothing is lost', async (t) => {
+  it('are refused if even the shared key is too long, and nothing is lost', async (t) => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
     const commit = await openEvents(t, { base, paths, sink: { key: 'long/'.repeat(250).slice(0, -1) } })
@@ -330,7 +330,7 @@ describe('the partitions of a key', () => {
     assert.equal((await readRecords(join(base, 'out'))).length, 10)
   })
 
-  it('share one budget of memory, whatever their number', async (t) => {
+  it('share one memory budget', async (t) => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
     const commit = await openEvents(t, { base, paths, bufferBytes: 5000, sink: { key: '{record.id}' } })
@@ -346,7 +346,7 @@ describe('the partitions of a key', () => {
 describe('rejects', () => {
   const bad = Buffer.from('{"id":1,"secret":"x"}\n{"id":\n{"id":2}\n')
 
-  it('are kept in the state folder when they have no sink', async (t) => {
+  it('go to the local dead-letter queue', async (t) => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
     await stream({
@@ -382,7 +382,7 @@ describe('rejects', () => {
     assert.deepEqual(await readIds(join(base, 'out')), [2])
   })
 
-  it('go to their own sink, in the same epoch, with the edits of the pipeline', async (t) => {
+  it('are copied to their own sink in the same epoch, with the edits of the pipeline', async (t) => {
     const base = await temporaryFolder(t)
     const paths = new Paths()
     const secret = paths.add('secret')
@@ -410,7 +410,7 @@ describe('rejects', () => {
 describe('a compression', () => {
   for (const compression of ['none', 'gzip', 'zstd'] as const) {
     const skip = compression === 'zstd' && !('createZstdCompress' in zlib) && 'this Node.js has no zstd'
-    it(`of ${compression} gives back what was written, in parts`, { skip }, async (t) => {
+    it(`with ${compression} restores the written bytes, also of several parts`, { skip }, async (t) => {
       const base = await temporaryFolder(t)
       const paths = new Paths()
       const sink = { compression, key: '{record.odd}' }
@@ -428,7 +428,7 @@ describe('a compression', () => {
       assert.equal(commit.totals().objects.length, 3)
     })
 
-    it(`of ${compression} keeps large batches apart whose memory is used again`, { skip }, async (t) => {
+    it(`with ${compression} keeps large batches intact when their memory is reused`, { skip }, async (t) => {
       const base = await temporaryFolder(t)
       const paths = new Paths()
       const commit = await openEvents(t, { base, paths, sink: { compression, key: '{record.half}' } })

@@ -16,7 +16,7 @@ interface Run {
 
 const FOUR = [1, 2, 3, 4].map((id) => ({ id }))
 
-/** An object for each id. Returns the notes. */
+/** Writes one object per id. Returns the log notes. */
 async function run(t: TestContext, { base, server, records = FOUR }: Run): Promise<string[]> {
   const notes: string[] = []
   const paths = new Paths()
@@ -39,7 +39,7 @@ function putsOf(server: S3Server): number[] {
 }
 
 describe('a store', () => {
-  it('that refuses to replace objects is asked once, and nothing is written again', async (t) => {
+  it('that refuses to replace objects is probed once, and replaces no object', async (t) => {
     const base = await temporaryFolder(t)
     const server = await startStore(t)
     assert.deepEqual(await run(t, { base, server }), [])
@@ -51,7 +51,7 @@ describe('a store', () => {
     assert.deepEqual(putsOf(server), [1, 1, 1, 1, 1, 1, 1, 1])
   })
 
-  it('that ignores conditions is found out with its first object', async (t) => {
+  it('that ignores conditions is detected with its first object', async (t) => {
     const base = await temporaryFolder(t)
     const server = await startStore(t, { ignoreConditions: true })
     assert.deepEqual(await run(t, { base, server }), [
@@ -63,7 +63,7 @@ describe('a store', () => {
     assert.deepEqual(await run(t, { base, server }), [])
   })
 
-  it('is asked for uploads in parts, too', async (t) => {
+  it('is probed separately for multipart uploads', async (t) => {
     const base = await temporaryFolder(t)
     const server = await startStore(t)
     const large = Array.from({ length: 8 }, () => ({ id: 1, text: 'x'.repeat(900_000) }))
@@ -75,7 +75,7 @@ describe('a store', () => {
     assert.equal(server.openUploads(BUCKET), 0)
   })
 
-  it('that does not answer the question has taken its objects all the same', async (t) => {
+  it('whose probe fails still gets its objects', async (t) => {
     const base = await temporaryFolder(t)
     const server = await startStore(t)
     server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', after: 1 })

@@ -3,7 +3,10 @@ import { openCommit } from '../../src/delivery/open-commit.ts'
 import { Paths } from '../../src/record/paths/path.ts'
 import { fileTarget, lines, stream } from './support.ts'
 
-/** A process that commits one record to the state below its argument, says so, and holds the state until it is killed. */
+/**
+ * Commits one record to the state below its argument, reports that to its parent, and owns the
+ * state until it is killed.
+ */
 const base = process.argv[2]
 const commit = await openCommit({
   folder: join(base, 'state', 'events'),

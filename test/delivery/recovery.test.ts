@@ -30,7 +30,7 @@ import { codeFile } from '../support/paths.ts'
 const DEDUP = { stage: 'dedup', memory: 64 << 20 }
 const KEY = { dedupKey: ['id', 'timestamp'], dedupTime: 'timestamp' }
 
-/** Twenty chunks with positions; every third event comes again in the next chunk. */
+/** Twenty chunks with positions; every third event is repeated in the next chunk. */
 const SOURCE = Array.from({ length: 20 }, (_, i) => ({
   bytes: lines(...events(i * 7, i * 7 + 10), { id: `no time ${i}` }),
   position: i + 1,
@@ -40,7 +40,7 @@ const EXPECTED = [
 ]
 
 describe('a crash', () => {
-  it('at any operation of the file system loses nothing and writes nothing twice', async (t) => {
+  it('at any file system operation loses no record and writes none twice', async (t) => {
     let operations = 0
     const counted = await temporaryFolder(t)
     await runOver(t, counted, { files: watchFiles(() => void operations++) })
@@ -59,14 +59,14 @@ describe('a crash', () => {
     }
   })
 
-  it('while an object is published leaves it to the next run', async (t) => {
+  it('while an object is published leaves the object to the next run', async (t) => {
     const base = await temporaryFolder(t)
     const target = await fileTarget(join(base, 'out'))
     const sink: ObjectSink = {
       ...target.sink,
       publish: async (...call) => {
         await target.sink.publish(...call)
-        throw new SluiceError('SINK_REFUSED', 'crashed behind the publication')
+        throw new SluiceError('SINK_REFUSED', 'crashed after publishing')
       },
     }
     const first = await openEvents(t, { base, sink: { sink } })
@@ -81,7 +81,7 @@ describe('a crash', () => {
     assert.deepEqual(await readdir(join(base, 'state', 'events', 'outbox')), [])
   })
 
-  it('of the process leaves a state that the next one takes over', async (t) => {
+  it('of the process leaves a state that the next process takes over', async (t) => {
     const base = await temporaryFolder(t)
     const child = fork(codeFile('test/delivery/owner.ts'), [base], { stdio: 'ignore' })
     t.after(() => child.kill('SIGKILL'))
@@ -134,7 +134,7 @@ describe('a failed sync', () => {
 })
 
 describe('a state', () => {
-  it('belongs to one commit at a time', async (t) => {
+  it('has one owner at a time', async (t) => {
     const base = await temporaryFolder(t)
     const first = await openEvents(t, { base })
     await assert.rejects(openEvents(t, { base }), {
@@ -153,7 +153,7 @@ describe('a state', () => {
     assert.deepEqual(await readIds(join(base, 'out')), [1])
   })
 
-  it('that lost a claims file is damaged', async (t) => {
+  it('without one of its dedup files is damaged', async (t) => {
     const base = await temporaryFolder(t)
     await runOver(t, base, {})
     await rm(join(base, 'state', 'events', 'dedup', 'd19786'))
@@ -163,14 +163,14 @@ describe('a state', () => {
     })
   })
 
-  it('with a claims file that is too short is damaged', async (t) => {
+  it('with a truncated dedup file is damaged', async (t) => {
     const base = await temporaryFolder(t)
     await runOver(t, base, {})
     await truncate(join(base, 'state', 'events', 'dedup', 'd19786'), 160)
     await assert.rejects(openEvents(t, { base, dedup: DEDUP }), { code: 'STATE_DAMAGED', message: /has 160 bytes, / })
   })
 
-  it('with a changed claims file is damaged', async (t) => {
+  it('with a changed dedup file is damaged', async (t) => {
     const base = await temporaryFolder(t)
     await runOver(t, base, {})
     const path = join(base, 'state', 'events', 'dedup', 'd19786')
@@ -181,7 +181,7 @@ describe('a state', () => {
     await assert.rejects(stream({ commit, chunks: SOURCE, ...KEY }), { code: 'STATE_DAMAGED', message: /checksum/ })
   })
 
-  it('forgets claims behind the committed length', async (t) => {
+  it('truncates dedup files to their committed length', async (t) => {
     const base = await temporaryFolder(t)
     await runOver(t, base, {})
     await appendFile(join(base, 'state', 'events', 'dedup', 'd19786'), Buffer.alloc(100, 7))
@@ -192,7 +192,7 @@ describe('a state', () => {
     assert.ok(!(await readdir(join(base, 'state', 'events', 'dedup'))).includes('d1'))
   })
 
-  it('of another format is left as it is', async (t) => {
+  it('of another format is refused and not changed', async (t) => {
     const base = await temporaryFolder(t)
     await runOver(t, base, {})
     const folder = join(base, 'state', 'events')
@@ -209,7 +209,7 @@ describe('a state', () => {
     assert.ok((await readdir(join(folder, 'rejects'))).includes('of-that-format'))
   })
 
-  it('that lost its environment, but not its claims, is damaged', async (t) => {
+  it('without its database, but with dedup files, is damaged', async (t) => {
     const base = await temporaryFolder(t)
     await runOver(t, base, {})
     await rm(join(base, 'state', 'events', 'state'), { recursive: true })
@@ -220,7 +220,7 @@ describe('a state', () => {
   })
 })
 
-describe('a committed file that is gone', () => {
+describe('a missing outbox file', () => {
   it('stops the next run', async (t) => {
     const base = await temporaryFolder(t)
     const outbox = await leaveUnpublished(t, base)
@@ -229,7 +229,7 @@ describe('a committed file that is gone', () => {
     await assert.rejects(openEvents(t, { base }), { code: 'OUTBOX_LOST', message: new RegExp(`${name} is missing`) })
   })
 
-  it('is no loss when its object can be seen', async (t) => {
+  it('is not needed if its object is visible', async (t) => {
     const base = await temporaryFolder(t)
     const outbox = await leaveUnpublished(t, base)
     const saved = join(base, 'saved')
@@ -245,7 +245,7 @@ describe('a committed file that is gone', () => {
     assert.deepEqual(await readIds(join(base, 'out')), [1])
   })
 
-  it('is damage when a part of it is left', async (t) => {
+  it('is damage if it is truncated instead', async (t) => {
     const base = await temporaryFolder(t)
     const outbox = await leaveUnpublished(t, base)
     const [name] = await readdir(outbox)
@@ -254,8 +254,8 @@ describe('a committed file that is gone', () => {
   })
 })
 
-describe('objects that an earlier run left', () => {
-  it('are not sent elsewhere by another configuration', async (t) => {
+describe('unpublished objects of an earlier run', () => {
+  it('keep their destination when the configuration changes', async (t) => {
     const base = await temporaryFolder(t)
     await leaveUnpublished(t, base)
     const sink = await fileTarget(join(base, 'elsewhere'))
@@ -265,7 +265,7 @@ describe('objects that an earlier run left', () => {
     assert.deepEqual(await readIds(join(base, 'elsewhere')), [2])
   })
 
-  it('are refused when the pipeline has no sink of their type any more', async (t) => {
+  it('stop a run whose pipeline has no sink of their type', async (t) => {
     const base = await temporaryFolder(t)
     await leaveUnpublished(t, base)
     await assert.rejects(openEvents(t, { base, sink: { type: 's3' } }), {
@@ -274,7 +274,7 @@ describe('objects that an earlier run left', () => {
     })
   })
 
-  it('are kept while the store takes nothing, and the run says so', async (t) => {
+  it('stay in the outbox while the store is unavailable, and the run reports it', async (t) => {
     const base = await temporaryFolder(t)
     const outbox = await leaveUnpublished(t, base)
     assert.equal((await readdir(outbox)).length, 1)
@@ -282,7 +282,7 @@ describe('objects that an earlier run left', () => {
   })
 })
 
-/** One run over `SOURCE` from the committed position on, with claims and small epochs. */
+/** One run over `SOURCE` from the committed position, with `dedup` and small epochs. */
 async function runOver(t: TestContext, base: string, options: Partial<Setup>): Promise<void> {
   const paths = new Paths()
   const sink = { key: '{record.timestamp:HH}', roll: rollWith({ maxRecords: 40 }) }
@@ -306,7 +306,7 @@ async function assertAll(base: string): Promise<void> {
   assert.deepEqual(await readdir(join(base, 'state', 'events', 'outbox')), [])
 }
 
-/** One committed object that no store took. Returns the outbox. */
+/** Leaves one committed object unpublished. Returns the outbox folder. */
 async function leaveUnpublished(t: TestContext, base: string): Promise<string> {
   const target = await fileTarget(join(base, 'out'))
   const sink: ObjectSink = {
@@ -322,7 +322,7 @@ async function leaveUnpublished(t: TestContext, base: string): Promise<string> {
   return join(base, 'state', 'events', 'outbox')
 }
 
-/** The real file system, with a look at every operation before it is done. */
+/** The real file system, with a callback before every operation. */
 function watchFiles(before: (name: string) => void): Files {
   const open: Files['open'] = async (path, flags) => watch(await realFiles.open(path, flags), before)
   return watch({ ...realFiles, open }, before)

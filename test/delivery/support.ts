@@ -59,7 +59,10 @@ export async function openEvents(test: TestContext, { base, sink, ...options }: 
   return commit
 }
 
-/** A stream of batches as the runtime makes it: chunks are numbered at the door and pass a `dedup` stage. */
+/**
+ * A stream of batches as the runtime makes it: chunks are numbered when they are ingested, and pass
+ * a `dedup` stage.
+ */
 export interface StreamOptions {
   readonly commit: Commit
   readonly chunks: Iterable<Chunk> | AsyncIterable<Chunk>
@@ -68,7 +71,7 @@ export interface StreamOptions {
   /** Fields of the key; without them there is no `dedup`. */
   readonly dedupKey?: readonly string[]
   readonly dedupTime?: string
-  /** Acts on each batch in place of further stages. */
+  /** Called for each batch, in place of further stages. */
   readonly stage?: (batch: Batch) => Batch | readonly Batch[]
 }
 
@@ -80,7 +83,7 @@ export async function stream(options: StreamOptions): Promise<void> {
 async function* batchesOf(options: StreamOptions): AsyncGenerator<Batch> {
   const { commit, chunks, end = { kind: 'done' }, paths = new Paths(), dedupKey, dedupTime, stage } = options
   const limits = defaultLimits
-  const claim =
+  const digester =
     dedupKey &&
     (await dedup.create(
       { key: [...dedupKey], missing: 'reject', memory: 0, ...(dedupTime !== undefined && { time: dedupTime }) },
@@ -99,7 +102,7 @@ async function* batchesOf(options: StreamOptions): AsyncGenerator<Batch> {
     const number = numbers.get(partition) ?? 0
     numbers.set(partition, number + 1)
     for (const batch of openBatches(chunk, { partition, number, paths, limits })) {
-      if (claim && 'batch' in claim) await claim.batch(batch)
+      if (digester && 'batch' in digester) await digester.batch(batch)
       yield* [stage?.(batch) ?? batch].flat()
     }
   }
@@ -110,12 +113,12 @@ export function lines(...records: readonly JsonObject[]): Buffer {
   return Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(''))
 }
 
-/** Events with the ids from a number on, below another. */
+/** Events with the ids from `from` (included) to `to` (excluded). */
 export function events(from: number, to: number): JsonObject[] {
   return Array.from({ length: to - from }, (_, i) => ({ id: from + i, timestamp: '2024-03-04T18:01:26Z' }))
 }
 
-/** Objects below a folder by their names: the text of each. */
+/** The text of each object below a folder, by name. */
 export async function readObjects(folder: string): Promise<Map<string, string>> {
   const objects = new Map<string, string>()
   const names = await readdir(folder, { recursive: true }).catch((): string[] => [])
@@ -128,7 +131,7 @@ export async function readObjects(folder: string): Promise<Map<string, string>> 
 
 function unpack(name: string, bytes: Buffer): Buffer {
   if (name.endsWith('.gz')) return zlib.gunzipSync(bytes)
-  // Node.js 20 has none of it, nor its types.
+  // Node.js 20 has no zstd, nor its types.
   const { zstdDecompressSync }: { zstdDecompressSync?: (bytes: Buffer) => Buffer } = zlib as object
   return name.endsWith('.zst') && zstdDecompressSync ? zstdDecompressSync(bytes) : bytes
 }

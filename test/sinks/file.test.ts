@@ -8,7 +8,7 @@ import { fileTarget, rollWith, temporaryFolder } from '../delivery/support.ts'
 import { memoryAttempt, never, outboxFile } from './s3/support.ts'
 
 describe('the file sink', () => {
-  it('makes a file with its folders and leaves nothing else', async (t) => {
+  it('creates a file and its folders, and leaves no temporary file', async (t) => {
     const out = join(await temporaryFolder(t), 'deep', 'out')
     const { sink } = await fileTarget(out)
     const file = await outboxFile(t, 100_000)
@@ -17,8 +17,8 @@ describe('the file sink', () => {
     assert.deepEqual(await readdir(join(out, 'a', 'b')), ['x.ndjson'])
   })
 
-  it('makes a copy where the outbox is on another device', async (t) => {
-    // Most Linux machines have a file system in memory here.
+  it('copies a file from an outbox on another device', async (t) => {
+    // Most Linux machines have a memory file system here.
     const devices = await readdir('/dev/shm').catch(() => undefined)
     if (!devices) return t.skip('no second device')
     const { mkdtemp, rm } = await import('node:fs/promises')
@@ -32,7 +32,7 @@ describe('the file sink', () => {
     return undefined
   })
 
-  it('never writes over what is there', async (t) => {
+  it('never overwrites a file', async (t) => {
     const out = await temporaryFolder(t)
     const { sink } = await fileTarget(out)
     await writeFile(join(out, 'x.ndjson'), 'there')
@@ -40,14 +40,14 @@ describe('the file sink', () => {
     assert.equal(await readFile(join(out, 'x.ndjson'), 'utf8'), 'there')
   })
 
-  it('knows what it has made', async (t) => {
+  it('reports whether an object exists', async (t) => {
     const { sink } = await fileTarget(await temporaryFolder(t))
     assert.equal(await sink.exists?.(sink.destination('x'), never), false)
     await sink.publish(await outboxFile(t, 10), sink.destination('x'), never, memoryAttempt())
     assert.equal(await sink.exists?.(sink.destination('x'), never), true)
   })
 
-  it('stops the run when it may not write', async (t) => {
+  it('stops the run if it may not write', async (t) => {
     const base = await temporaryFolder(t)
     await writeFile(join(base, 'out'), 'a file where the folder should be')
     const { sink } = await fileTarget(join(base, 'out'))
@@ -61,7 +61,7 @@ describe('the file sink', () => {
     await assert.rejects(refused, { code: 'SINK_REFUSED', message: /EACCES/ })
   })
 
-  it('finds what a schema cannot', async () => {
+  it('checks what a schema cannot express', async () => {
     const context = { pipeline: 'p', stage: 'file', folder: '.' }
     const config = {
       path: '/out',

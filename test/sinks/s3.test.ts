@@ -10,12 +10,12 @@ describe('the s3 sink', () => {
   const problems: [string, Parameters<typeof s3Config>[0], string, RegExp][] = [
     ['parts that are too small', { partSize: 1 << 20 }, 'partSize', /5MiB to 5GiB/],
     [
-      'more parts than S3 takes',
+      'more parts than S3 accepts',
       { roll: { ...s3Config().roll, maxBytes: 100 * 2 ** 30 } },
       'partSize',
       /more than 10000 parts/,
     ],
-    ['an endpoint that is no URL', { endpoint: 'localhost:9000' }, 'endpoint', /not an http or https URL/],
+    ['an endpoint that is not a URL', { endpoint: 'localhost:9000' }, 'endpoint', /not an http or https URL/],
     [
       'a KMS key without KMS',
       { kmsKeyId: 'k', serverSideEncryption: 'AES256' },
@@ -35,11 +35,11 @@ describe('the s3 sink', () => {
     })
   }
 
-  it('finds nothing in its defaults', async () => {
+  it('accepts its defaults', async () => {
     assert.deepEqual([...((await s3Sink.check?.(s3Config(), context)) ?? [])], [])
   })
 
-  it('puts all that an upload needs into the row, and nothing secret', async (t) => {
+  it('stores everything that an upload needs in the destination, but no secret', async (t) => {
     setEnvironment({ AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret', AWS_REGION: 'eu-central-1' })
     t.after(() => setEnvironment({ AWS_REGION: undefined }))
     const assumeRole = { arn: 'arn:aws:iam::111122223333:role/x', externalId: 'e' }
@@ -61,7 +61,7 @@ describe('the s3 sink', () => {
     assert.equal(sink.maxKeyBytes, 1024)
   })
 
-  it('needs a region, except for a store of its own', async () => {
+  it('needs a region, except for an S3-compatible store', async () => {
     setEnvironment({ AWS_REGION: undefined, AWS_DEFAULT_REGION: undefined, AWS_CONFIG_FILE: '/nonexistent' })
     await assert.rejects(async () => s3Sink.create(s3Config(), context), {
       code: 'SINK_REFUSED',

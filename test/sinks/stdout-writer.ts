@@ -1,7 +1,9 @@
 import { SluiceError } from '../../src/errors.ts'
 import stdout from '../../src/sinks/stdout.ts'
 
-/** Writes numbered lines of 10 kB to its standard output through the sink, and tells on standard error what ended it. */
+/**
+ * Writes numbered lines of 10 kB to stdout through the sink, and the error that ended it to stderr.
+ */
 const count = Number(process.argv[2])
 const sink = await stdout.create({}, { pipeline: 'p', stage: 'stdout', folder: '.' })
 if (!('write' in sink)) throw new Error('stdout is a stream sink')

@@ -7,7 +7,7 @@ import { codeFile } from '../support/paths.ts'
 const WRITER = codeFile('test/sinks/stdout-writer.ts')
 
 describe('the stdout sink', () => {
-  it('writes all bytes in order, however slowly they are read', async () => {
+  it('writes all bytes in order to a slow reader', async () => {
     const child = spawn(process.execPath, [WRITER, '200'], { stdio: ['ignore', 'pipe', 'pipe'] })
     const exit = once(child, 'exit')
     let text = ''
@@ -24,16 +24,16 @@ describe('the stdout sink', () => {
     )
   })
 
-  it('waits for a reader that does not read, and ends quietly when it goes away', async () => {
+  it('waits for a reader that does not read, and ends with SINK_CLOSED when the reader closes its end', async () => {
     const child = spawn(process.execPath, [WRITER, '100000'], { stdio: ['ignore', 'pipe', 'pipe'] })
     const exit = once(child, 'exit')
-    let said = ''
-    child.stderr.on('data', (chunk) => (said += String(chunk)))
+    let stderr = ''
+    child.stderr.on('data', (chunk) => (stderr += String(chunk)))
     await once(child.stdout, 'readable')
     child.stdout.destroy()
     const [code] = await exit
     assert.equal(code, 0)
-    assert.match(said, /^SINK_CLOSED after (\d+)\n$/)
-    assert.ok(Number(/\d+/.exec(said)?.[0]) < 1000, said)
+    assert.match(stderr, /^SINK_CLOSED after (\d+)\n$/)
+    assert.ok(Number(/\d+/.exec(stderr)?.[0]) < 1000, stderr)
   })
 })

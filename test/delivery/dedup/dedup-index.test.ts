@@ -19,8 +19,8 @@ const DAY = 86_400_000
 const DEDUP = { stage: 'dedup', memory: 64 << 20 }
 const KEY = { dedupKey: ['id', 'timestamp'], dedupTime: 'timestamp' }
 
-describe('de-duplication', () => {
-  it('writes the first of each key, within a run and over runs', async (t) => {
+describe('deduplication', () => {
+  it('writes the first record of each key, within a run and across runs', async (t) => {
     const base = await temporaryFolder(t)
     const first = await run(t, base, [lines(...events(0, 50)), lines(...events(25, 75))])
     assert.deepEqual([first.read, first.written, first.duplicate], [100, 75, 25])
@@ -32,7 +32,7 @@ describe('de-duplication', () => {
     )
   })
 
-  it('counts copies that differ in what is not their key', async (t) => {
+  it('counts duplicates with other content', async (t) => {
     const base = await temporaryFolder(t)
     const [event] = events(1, 2)
     const totals = await run(t, base, [lines(event), lines({ ...event, note: 'other' }), lines(event)])
@@ -40,7 +40,7 @@ describe('de-duplication', () => {
     assert.deepEqual(await readRecords(join(base, 'out')), [event])
   })
 
-  it('finds copies without a usable time', async (t) => {
+  it('finds duplicates without a usable time', async (t) => {
     const base = await temporaryFolder(t)
     const spellings: JsonObject[] = [
       { id: 1, timestamp: 'soon' },
@@ -57,7 +57,7 @@ describe('de-duplication', () => {
     )
   })
 
-  it('keeps a bucket for each day of event time', async (t) => {
+  it('has a dedup bucket for each day of event time', async (t) => {
     const base = await temporaryFolder(t)
     const days = ['2024-03-04T23:59:59Z', '2024-03-05T00:00:00Z', '2024-03-05T00:30:00+01:00']
     await run(t, base, [lines(...days.map((timestamp) => ({ id: 1, timestamp })))])
@@ -66,7 +66,7 @@ describe('de-duplication', () => {
     assert.deepEqual([(await stat(join(folder, 'd19786'))).size, (await stat(join(folder, 'd19787'))).size], [32, 16])
   })
 
-  it('lets a record that was dropped or rejected claim nothing', async (t) => {
+  it('adds no key for a dropped or rejected record', async (t) => {
     const base = await temporaryFolder(t)
     const [event] = events(1, 2)
     const totals = await run(t, base, [lines(event), lines(event), lines(event), lines(event)], {
@@ -79,7 +79,7 @@ describe('de-duplication', () => {
     assert.deepEqual([totals.written, totals.duplicate, totals.rejected], [1, 1, 1])
   })
 
-  it('rejects the same record once, however often it is read', async (t) => {
+  it('rejects a record once, however often it is read', async (t) => {
     const base = await temporaryFolder(t)
     const bytes = Buffer.concat([lines(...events(0, 3)), Buffer.from('{"broken\n{"id":4}\n')])
     const skipped = [{ line: 9, length: 2_000_000, digest: 'ab'.repeat(32) }]
@@ -98,7 +98,7 @@ describe('de-duplication', () => {
     assert.equal((await readRecords(join(base, 'state', 'events', 'rejects'))).length, 6)
   })
 
-  it('writes all of the records that were made from one', async (t) => {
+  it('writes all records that were made from the same record', async (t) => {
     const base = await temporaryFolder(t)
     const [event] = events(1, 2)
     const totals = await run(t, base, [lines(event, event), lines(event)], {
@@ -114,7 +114,7 @@ describe('de-duplication', () => {
     assert.deepEqual(await readRecords(join(base, 'out')), [event, { made: true }])
   })
 
-  it('takes records of a chunk that was split for no siblings', async (t) => {
+  it('does not treat records of a split chunk as siblings', async (t) => {
     const base = await temporaryFolder(t)
     const [event] = events(1, 2)
     const large = lines({ ...event, text: 'x'.repeat(1_000_000) })
@@ -131,7 +131,7 @@ describe('de-duplication', () => {
     assert.deepEqual([totals.written, totals.duplicate], [1, 3])
   })
 
-  it('takes records that were made of none for no siblings', async () => {
+  it('does not treat records without a source record as siblings', async () => {
     const paths = new Paths()
     const options = { partition: '', number: 0, paths, limits: defaultLimits }
     const [batch] = openBatches({ bytes: lines({ id: 1 }) }, options)
@@ -144,11 +144,11 @@ describe('de-duplication', () => {
       keys: Uint32Array.from([1, 2, 2].flatMap((id) => [id, id, id, 0])),
       buckets: new Int32Array(3).fill(NO_DEDUP_BUCKET),
     }
-    const settled = await new Deduplicator(memoryDedupKeys()).deduplicate(rebuilt)
-    assert.deepEqual([[...settled.written], settled.duplicate], [[0, 1], 1])
+    const result = await new Deduplicator(memoryDedupKeys()).deduplicate(rebuilt)
+    assert.deepEqual([[...result.written], result.duplicate], [[0, 1], 1])
   })
 
-  it('stops with the name of the option when its memory is used up, and keeps what is committed', async (t) => {
+  it('stops when its memory is used up, names the option, and keeps committed records', async (t) => {
     const base = await temporaryFolder(t)
     const dedup = { stage: 'dedup-2', memory: 200_000 }
     const chunks = Array.from({ length: 40 }, (_, i) => ({
@@ -164,7 +164,7 @@ describe('de-duplication', () => {
     assert.equal(commit.totals().written, Number(commit.position()) * 500)
   })
 
-  it('holds only the buckets of the open epoch in memory when there is no room for more', async (t) => {
+  it('unloads the dedup buckets that the open epoch does not use when memory is scarce', async (t) => {
     const base = await temporaryFolder(t)
     const dedup = { stage: 'dedup', memory: 200_000 }
     const chunks = Array.from({ length: 20 }, (_day, day) => {
@@ -174,7 +174,8 @@ describe('de-duplication', () => {
     const sink = { roll: rollWith({ maxRecords: 1000 }) }
     const first = await run(t, base, chunks, {}, { dedup, sink })
     assert.equal(first.written, 20_000)
-    // No epoch ends by records where none is written: so each day has a run of its own.
+    // An epoch without written records does not end by its number of records, so each day has its
+    // own run.
     for (const chunk of [...chunks, ...chunks]) {
       const again = await run(t, base, [chunk], {}, { dedup, sink })
       assert.deepEqual([again.written, again.duplicate], [0, 1000])
@@ -182,14 +183,15 @@ describe('de-duplication', () => {
   })
 })
 
-describe('forgetting', () => {
+describe('the expiry of dedup keys', () => {
   const within = { ...DEDUP, within: 2 * DAY }
   const sink = { roll: rollWith({ maxRecords: 1 }) }
 
-  it("follows the source's committed progress", async (t) => {
+  it("follows the source's committed low watermark", async (t) => {
     const base = await temporaryFolder(t)
     await run(t, base, [1, 2, 3, 4].map(at), {}, { dedup: within, sink })
-    // On day 4 nothing before day 4 can come; what claims day 2 is less than two days before that.
+    // On day 4 no record before day 4 can arrive, and the end of day 2 is less than two days
+    // earlier.
     assert.equal(await buckets(base), 3)
     await run(t, base, [at(20)], {}, { dedup: within, sink })
     assert.equal(await buckets(base), 1)
@@ -197,20 +199,20 @@ describe('forgetting', () => {
     assert.equal(again.duplicate, 1)
   })
 
-  it('waits for the partition that is furthest behind', async (t) => {
+  it('waits for the slowest source partition', async (t) => {
     const base = await temporaryFolder(t)
     await run(t, base, [at(1), { ...at(2), partition: 'b' }, at(20), at(30)], {}, { dedup: within, sink })
     assert.equal(await buckets(base), 4)
   })
 
-  it('does not happen while a source without a lowWatermark is read', async (t) => {
+  it('does not happen while a source without low watermarks is read', async (t) => {
     const base = await temporaryFolder(t)
     const { lowWatermark: _none, ...old } = at(1)
     await run(t, base, [{ ...old, partition: 'archive' }, at(20), at(30)], {}, { dedup: within, sink })
     assert.equal(await buckets(base), 3)
   })
 
-  it('never reaches what an archive has claimed', async (t) => {
+  it('never affects the keys of an archive', async (t) => {
     const base = await temporaryFolder(t)
     const { lowWatermark: _none, ...old } = at(1)
     await run(t, base, [{ ...old, partition: 'archive' }], {}, { dedup: within, sink })
@@ -220,7 +222,7 @@ describe('forgetting', () => {
     assert.equal(again.duplicate, 1)
   })
 
-  it('waits for a run that commits something', async (t) => {
+  it('happens only in a run that commits records', async (t) => {
     const base = await temporaryFolder(t)
     await run(t, base, [at(1), at(20)], {}, { dedup: { ...DEDUP, within: 30 * DAY }, sink })
     await run(t, base, [], {}, { dedup: within, sink })
@@ -229,7 +231,7 @@ describe('forgetting', () => {
     assert.equal(await buckets(base), 1)
   })
 
-  it('does not follow a lowWatermark that has no position', async (t) => {
+  it('ignores a low watermark without a position', async (t) => {
     const base = await temporaryFolder(t)
     const { position: _none, ...loose } = at(20)
     await run(t, base, [at(1), at(2), loose], {}, { dedup: within, sink })
@@ -242,7 +244,7 @@ describe('forgetting', () => {
     assert.equal(await buckets(base), 3)
   })
 
-  it('reaches claims without a time by the progress at which they were made', async (t) => {
+  it('affects keys without an event time by the progress at which they were added', async (t) => {
     const base = await temporaryFolder(t)
     await run(t, base, [odd(1), odd(2), odd(2), odd(3)], {}, { dedup: within, sink })
     assert.equal(await buckets(base), 3)
@@ -256,13 +258,13 @@ function rejectAll(batch: Batch): Batch {
   return batch
 }
 
-/** A chunk from noon of a day of January, behind which nothing older than that day can come. */
+/** A chunk from noon of a day in January. Its low watermark is the start of that day. */
 function at(day: number): Chunk {
   const timestamp = new Date(Date.UTC(2024, 0, day, 12)).toISOString()
   return { partition: 'a', bytes: lines({ id: day, timestamp }), position: day, lowWatermark: Date.UTC(2024, 0, day) }
 }
 
-/** The same with a time that is none. */
+/** The same, without a usable event time. */
 function odd(day: number): Chunk {
   return { ...at(day), bytes: lines({ id: day, timestamp: 'soon' }) }
 }
@@ -271,7 +273,7 @@ async function buckets(base: string): Promise<number> {
   return (await readdir(join(base, 'state', 'events', 'dedup'))).length
 }
 
-/** One run; returns its totals. */
+/** Does one run and returns its totals. */
 async function run(
   t: TestContext,
   base: string,

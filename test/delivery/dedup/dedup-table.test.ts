@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { DedupTable, ENTRY_WORDS, Found } from '../../../src/delivery/dedup/dedup-table.ts'
 
-/** Entries with the digests of numbers as keys, as digests are: even. */
+/** Entries whose keys are digests of numbers: evenly distributed, as real keys are. */
 function entriesOf(from: number, to: number, content: number): Uint32Array {
   const entries = new Uint32Array((to - from) * ENTRY_WORDS)
   for (let i = 0; i < to - from; i++) {
@@ -22,8 +22,8 @@ function results(entries: Uint32Array, ask: (at: number) => number): Set<number>
   return seen
 }
 
-describe('a claim table', () => {
-  it('knows what was added, and nothing else', () => {
+describe('a dedup table', () => {
+  it('finds exactly the added keys', () => {
     const table = new DedupTable()
     const [known, unknown, changed] = [entriesOf(0, 70_000, 1), entriesOf(70_000, 80_000, 1), entriesOf(0, 70_000, 2)]
     assert.deepEqual(
@@ -48,7 +48,7 @@ describe('a claim table', () => {
     )
   })
 
-  it('knows what was added all at once', () => {
+  it('finds keys that were loaded at once', () => {
     const known = entriesOf(0, 70_000, 1)
     const table = new DedupTable(70_000)
     table.load(known, 69_999)

@@ -10,7 +10,7 @@ import { BUCKET, createSink, startStore } from '../../sinks/s3/support.ts'
 import { events, lines, openEvents, rollWith, stream, temporaryFolder } from '../support.ts'
 import type { Setup } from '../support.ts'
 
-/** Pieces that do not compress, an object each. */
+/** Chunks that do not compress; each becomes one object. */
 const PIECES = Array.from({ length: 12 }, (_, i) => ({
   bytes: lines(...events(i * 100, i * 100 + 100)),
   position: i + 1,
@@ -19,8 +19,8 @@ const ALL = Array.from({ length: 1200 }, (_, id) => id)
 const outbox = { maxBytes: 25_000 }
 const roll = rollWith({ maxRecords: 100 })
 
-describe('a store that is away', () => {
-  it('does not stop the source until the outbox is full, and then goes on where it was', async (t) => {
+describe('an unavailable store', () => {
+  it('does not stop reading until the outbox is full, and reading then resumes', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     const notes: string[] = []
@@ -45,7 +45,7 @@ describe('a store that is away', () => {
     assert.equal(commit.totals().written, 1200)
   })
 
-  it('ends a run without its objects, which the next run publishes', async (t) => {
+  it('fails the run, and the next run publishes its objects', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     await server.outage(true)
@@ -67,7 +67,7 @@ describe('a store that is away', () => {
     assert.equal(second.totals().objects.length, 0)
   })
 
-  it('does not hold a run that is asked to end when it has read everything', { timeout: 60_000 }, async (t) => {
+  it('does not delay a run that is asked to end after it has read everything', { timeout: 60_000 }, async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     await server.outage(true)
@@ -80,7 +80,7 @@ describe('a store that is away', () => {
     await assert.rejects(stream({ commit, chunks: PIECES.slice(0, 2) }), { code: 'SINK_UNAVAILABLE' })
   })
 
-  it('lets a run that is asked to end take what is under way although the outbox is full', async (t) => {
+  it('lets a run that is asked to end commit its last batches although the outbox is full', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     server.throttle(0)
@@ -107,7 +107,7 @@ describe('a store that is away', () => {
     assert.deepEqual(idsIn(server), ALL)
   })
 
-  it('comes back to a run that waits for it at its end', async (t) => {
+  it('that returns gets the objects of a run that waits for it', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     server.throttle(0)
@@ -119,7 +119,7 @@ describe('a store that is away', () => {
     assert.deepEqual(idsIn(server), ALL.slice(0, 100))
   })
 
-  it('releases a run that is given up', async (t) => {
+  it('does not delay a run that is destroyed', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     server.throttle(0)
@@ -139,7 +139,7 @@ describe('a store that is away', () => {
 })
 
 describe('a store that refuses', () => {
-  it('stops the run and keeps what is committed', async (t) => {
+  it('stops the run and keeps committed objects', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     const refusal = server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
@@ -158,7 +158,7 @@ describe('a store that refuses', () => {
     assert.deepEqual(idsIn(server), ALL)
   })
 
-  it('stops the next run before it has read anything', async (t) => {
+  it('stops the next run before it has read a record', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })

@@ -8,7 +8,7 @@ import { defaultLimits } from '../../../src/record/scan.ts'
 
 const OPENED = Date.UTC(2026, 10, 22, 13, 5)
 
-/** The keys that a template gives to records, written as JSON or otherwise. */
+/** The keys of a template for lines, which may be valid JSON or not. */
 function keysOf(template: string, records: readonly (object | string)[]): string[] {
   const paths = new Paths()
   const compiled = compileKeyTemplate(parseKeyTemplate(template), { pipeline: 'a pipeline', paths })
@@ -23,11 +23,11 @@ function keysOf(template: string, records: readonly (object | string)[]): string
 const keyOf = (template: string, record: object | string): string => keysOf(template, [record])[0]
 
 describe('a key template', () => {
-  it('shows the pipeline and the time at which the epoch was opened', () => {
+  it('inserts the pipeline and the time at which the epoch was opened', () => {
     assert.equal(keyOf('x/{pipeline}/{now:yyyy-MM-dd}/{now:HHmm}', {}), 'x/a%20pipeline/2026-11-22/1305')
   })
 
-  it('shows event times in UTC, whatever their spelling', () => {
+  it('formats event times in UTC, whatever their offset', () => {
     const times = [
       '2024-03-04T23:30:00.123456789-02:30',
       '2024-03-05T02:00:00Z',
@@ -41,11 +41,11 @@ describe('a key template', () => {
     assert.deepEqual(keys, ['2024/03/05/02.00', '2024/03/05/02.00', '2024/03/05/01.59', '2024/03/05/02.01'])
   })
 
-  it('reads a time that is spelled with escapes', () => {
+  it('reads a time with JSON escapes', () => {
     assert.equal(keyOf('{record.t:yyyyTHH}', '{"t":"2024\\u002d03-04T18:00:00Z"}'), '2024T18')
   })
 
-  it('gives unknown for what is absent or odd, and finds the way back', () => {
+  it('uses unknown for an absent or unusable value, and the next record its own value', () => {
     const records = [
       { t: '2024-03-04T18:00:00Z' },
       {},
@@ -61,7 +61,7 @@ describe('a key template', () => {
     assert.deepEqual(keys, ['d=2024-03-04', ...Array.from({ length: 7 }, () => 'd=unknown'), 'd=2024-03-04'])
   })
 
-  it('shows text, numbers as spelled and booleans, but no objects, arrays and nulls', () => {
+  it('inserts strings, numbers as spelled and booleans, but no objects, arrays and nulls', () => {
     const records = ['{"v":"a b"}', '{"v":1.50e3}', '{"v":true}', '{"v":null}', '{"v":{}}', '{"v":[1]}', '{"v":""}']
     assert.deepEqual(keysOf('{record.v}', records), [
       'a%20b',
@@ -74,15 +74,15 @@ describe('a key template', () => {
     ])
   })
 
-  it('shows the value that JSON.parse would take where a key stands twice', () => {
+  it('inserts the value that JSON.parse would return for a duplicate key', () => {
     assert.equal(keyOf('{record.v}', '{"v":"a","v":"b"}'), 'b')
   })
 
-  it('shows one field as value and as time', () => {
+  it('inserts one field as value and as time', () => {
     assert.equal(keyOf('{record.t}/{record.t:yyyy}', { t: '2024-03-04T18:00:00Z' }), '2024-03-04T18%3A00%3A00Z/2024')
   })
 
-  it('lets no value leave its segment', () => {
+  it('keeps every value inside its segment', () => {
     const values = ['..', '.', '../x', 'a/b', 'a\\b', '\u0000\n', '%2F', '\u202e', 'é', '*?', '.hidden']
     const keys = keysOf(
       'p/{record.v}/q',
@@ -94,14 +94,14 @@ describe('a key template', () => {
     )
   })
 
-  it('cuts long values and tells them apart by a hash', () => {
+  it('truncates long values and distinguishes them by a hash', () => {
     const [one, other] = keysOf('{record.v}', [{ v: `${'é'.repeat(1000)}a` }, { v: `${'é'.repeat(1000)}b` }])
     assert.notEqual(one, other)
     for (const key of [one, other]) assert.match(key, /^(%C3%A9|%C3)+-[0-9a-f]{16}$/)
     assert.ok(one.length <= 100)
   })
 
-  it('has a form for records beyond the last partition', () => {
+  it('has a key for records beyond the last key partition', () => {
     const compiled = compileKeyTemplate(parseKeyTemplate('a/{record.x}/{now:yyyy}/{record.t:HH}'), {
       pipeline: 'p',
       paths: new Paths(),
@@ -109,7 +109,7 @@ describe('a key template', () => {
     assert.equal(compiled.fallback(OPENED), 'a/__other/2026/__other')
   })
 
-  it('may name a key that holds any character', () => {
+  it('accepts paths with any character', () => {
     assert.equal(keyOf('{record.a["b:}"].c}', { a: { 'b:}': { c: 'x' } } }), 'x')
     assert.equal(keyOf('{record.["a:b"]:yyyy}', { 'a:b': '2024-03-04T18:00:00Z' }), '2024')
   })
@@ -136,7 +136,7 @@ describe('a key template', () => {
     })
   }
 
-  it('points into a path that is not one', () => {
+  it('points into an invalid path', () => {
     assert.throws(
       () => parseKeyTemplate('a/{record.x[}'),
       (error: { code: string; offset: number }) => {

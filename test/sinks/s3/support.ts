@@ -11,7 +11,10 @@ import type { S3Server, S3ServerOptions } from '../../servers/s3.ts'
 
 export const BUCKET = 'events'
 
-/** A server with one bucket; the environment has its credentials, and nothing else that the SDK could find. */
+/**
+ * Starts a server with one S3 bucket. The environment has its credentials, and no others that the
+ * SDK could find.
+ */
 export async function startStore(test: TestContext, options: S3ServerOptions = {}): Promise<S3Server> {
   const server = await startS3Server({ buckets: [BUCKET], ...options })
   test.after(() => server.close())
@@ -50,7 +53,7 @@ export function s3Config(changes: Partial<S3Config> = {}): S3Config {
   return { ...defaults, ...changes }
 }
 
-/** The sink for a server's bucket, with the defaults of its fields and the smallest parts. */
+/** The sink for the S3 bucket of a server, with default options and the smallest parts. */
 export async function createSink(
   test: TestContext,
   server: S3Server,
@@ -74,7 +77,7 @@ export async function outboxFile(test: TestContext, bytes: number): Promise<Outb
   return { path, bytes, records: 1, sha256, compression: 'gzip', content }
 }
 
-/** What attempts leave to each other. */
+/** Keeps the resume token in memory. */
 export function memoryAttempt(resumeToken?: Json): Attempt & { resumeToken: Json | undefined } {
   const attempt = {
     resumeToken,

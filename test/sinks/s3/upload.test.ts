@@ -13,7 +13,7 @@ const MIB = 1 << 20
 const PARTS = 12 * MIB
 
 describe('an upload', () => {
-  it('makes a small object at once, with what the configuration says of it', async (t) => {
+  it('puts a small object in one request, with the configured options', async (t) => {
     const server = await startStore(t)
     const sink = await createSink(t, server, {
       acl: 'bucket-owner-full-control',
@@ -49,7 +49,7 @@ describe('an upload', () => {
     assert.equal(typeof attempt.resumeToken, 'string')
   })
 
-  it('sends no checksums where they are not wanted', async (t) => {
+  it('sends no checksums if they are only sent when required', async (t) => {
     const server = await startStore(t)
     const sink = await createSink(t, server, { checksums: 'when-required' })
     const file = await outboxFile(t, PARTS)
@@ -59,7 +59,7 @@ describe('an upload', () => {
   })
 
   for (const size of [1000, PARTS]) {
-    it(`is done when the object of ${size} bytes is there already`, async (t) => {
+    it(`succeeds if the object of ${size} bytes exists already`, async (t) => {
       const server = await startStore(t)
       const sink = await createSink(t, server)
       const file = await outboxFile(t, size)
@@ -69,7 +69,7 @@ describe('an upload', () => {
       assert.equal(server.openUploads(BUCKET), 0)
     })
 
-    it(`is done when the answer to an object of ${size} bytes was lost`, async (t) => {
+    it(`succeeds if the response to an object of ${size} bytes was lost`, async (t) => {
       const server = await startStore(t)
       const sink = await createSink(t, server)
       const file = await outboxFile(t, size)
@@ -91,7 +91,7 @@ describe('an upload', () => {
     assert.equal(await sink.exists?.(sink.destination('k'), never), false)
   })
 
-  it('clears away what an earlier attempt has left', async (t) => {
+  it('aborts the multipart upload of an earlier attempt', async (t) => {
     const server = await startStore(t)
     const sink = await createSink(t, server)
     const file = await outboxFile(t, PARTS)
@@ -123,7 +123,7 @@ describe('an upload', () => {
     assert.equal(server.objects(BUCKET).size, 0)
   })
 
-  it('finds out whether an object can be seen', async (t) => {
+  it('reports whether an object exists', async (t) => {
     const server = await startStore(t)
     const sink = await createSink(t, server)
     const file = await outboxFile(t, 10)
@@ -133,14 +133,14 @@ describe('an upload', () => {
   })
 })
 
-describe('a store that fails', () => {
-  const passing: [string, Fault, number][] = [
+describe('a failing store', () => {
+  const transient: [string, Fault, number][] = [
     ['an internal error', { kind: 'error', code: 'InternalError' }, 1000],
     ['too many requests', { kind: 'error', code: 'SlowDown' }, 1000],
     ['an unavailable service', { kind: 'error', code: 'ServiceUnavailable', operation: 'UploadPart' }, PARTS],
     ['a conflict', { kind: 'error', code: 'ConditionalRequestConflict', operation: 'CompleteMultipartUpload' }, PARTS],
-    ['an upload that is gone', { kind: 'error', code: 'NoSuchUpload', operation: 'CompleteMultipartUpload' }, PARTS],
-    ['a part that is gone', { kind: 'error', code: 'InvalidPart', operation: 'CompleteMultipartUpload' }, PARTS],
+    ['an unknown upload', { kind: 'error', code: 'NoSuchUpload', operation: 'CompleteMultipartUpload' }, PARTS],
+    ['an unknown part', { kind: 'error', code: 'InvalidPart', operation: 'CompleteMultipartUpload' }, PARTS],
     [
       'an error inside a 200',
       { kind: 'errorInside200', code: 'InternalError', operation: 'CompleteMultipartUpload' },
@@ -149,12 +149,12 @@ describe('a store that fails', () => {
     ['a connection that breaks', { kind: 'reset', at: 'start' }, 1000],
     ['a connection that breaks within a part', { kind: 'reset', at: 'body', operation: 'UploadPart' }, PARTS],
     ['a connection that hangs', { kind: 'hang', at: 'start' }, 1000],
-    ['an answer that never comes', { kind: 'hang', at: 'answer', operation: 'UploadPart' }, PARTS],
+    ['a missing response', { kind: 'hang', at: 'answer', operation: 'UploadPart' }, PARTS],
     ['a 429', { kind: 'error', code: 'SlowDown', status: 429 }, 1000],
-    ['bytes that came in changed', { kind: 'error', code: 'BadDigest' }, 1000],
+    ['corrupted bytes', { kind: 'error', code: 'BadDigest' }, 1000],
   ]
-  for (const [name, fault, size] of passing) {
-    it(`with ${name} is tried again, and then has the object`, async (t) => {
+  for (const [name, fault, size] of transient) {
+    it(`with ${name} is retried, and then has the object`, async (t) => {
       const server = await startStore(t)
       const struck = server.faults.add(fault)
       const file = await outboxFile(t, size)
@@ -192,7 +192,7 @@ describe('a store that fails', () => {
     })
   }
 
-  it('for want of the bucket stops the run', async (t) => {
+  it('without the S3 bucket stops the run', async (t) => {
     const server = await startStore(t)
     const sink = await createSink(t, server, { bucket: 'missing' })
     const file = await outboxFile(t, 1000)
@@ -202,7 +202,7 @@ describe('a store that fails', () => {
     })
   })
 
-  it('because the bucket is of another account stops the run', async (t) => {
+  it('whose S3 bucket belongs to another account stops the run', async (t) => {
     const server = await startStore(t)
     const sink = await createSink(t, server, { expectedBucketOwner: '999999999999' })
     for (const size of [1000, PARTS]) {
@@ -215,7 +215,7 @@ describe('a store that fails', () => {
     assert.equal(server.objects(BUCKET).size, 0)
   })
 
-  it('because of the credentials stops the run and tells no secret', async (t) => {
+  it('that refuses the credentials stops the run, and the error has no secret', async (t) => {
     const server = await startStore(t)
     const secret = 'not-the-secret-of-the-server'
     const cases = [
@@ -236,7 +236,7 @@ describe('a store that fails', () => {
     }
   })
 
-  it('is not asked without credentials', async (t) => {
+  it('gets no request without credentials', async (t) => {
     const server = await startStore(t)
     setEnvironment({ AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined })
     const sink = await createSink(t, server)
@@ -264,7 +264,7 @@ describe('a role', () => {
     assert.ok(writers.every(({ accessKeyId }) => accessKeyId !== undefined && accessKeyId !== server.accessKeyId))
   })
 
-  it('that is refused stops the run and is named', async (t) => {
+  it('that cannot be assumed stops the run and is named', async (t) => {
     const server = await startStore(t, { role })
     const sink = await createSink(t, server, { assumeRole: { ...role, externalId: 'another' } })
     const file = await outboxFile(t, 1000)
@@ -275,7 +275,7 @@ describe('a role', () => {
     })
   })
 
-  it('that cannot be asked for at the moment is asked for again', async (t) => {
+  it('is retried while STS is unavailable', async (t) => {
     const server = await startStore(t, { role })
     setEnvironment({ AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:1' })
     const client = createS3Client({ region: 'us-east-1', endpoint: server.endpoint, assumeRole: role, maxAttempts: 1 })
@@ -289,7 +289,7 @@ describe('a role', () => {
   })
 })
 
-/** One try of each request, and little patience with silence. */
+/** Uploads with one attempt per request and a short idle timeout. */
 async function uploadOnce(
   t: TestContext,
   server: S3Server,
