@@ -23,9 +23,9 @@ const MIXES = THOROUGH ? 40 : 4
 const storeFaults: { readonly [name: string]: Effect } = {
   'a connection reset before the request': { kind: 'reset', at: 'start' },
   'a connection reset within the request': { kind: 'reset', at: 'body' },
-  'a lost response': { kind: 'reset', at: 'answer' },
+  'a lost response': { kind: 'reset', at: 'response' },
   'no response': { kind: 'hang', at: 'start' },
-  'no response after the operation': { kind: 'hang', at: 'answer' },
+  'no response after the operation': { kind: 'hang', at: 'response' },
   'one byte per second': { kind: 'slow', bytesPerSecond: 1 },
   'status 500': { kind: 'error', code: 'InternalError' },
   'status 503 with Retry-After': { kind: 'error', code: 'SlowDown', retryAfter: 1 },
@@ -134,7 +134,7 @@ async function assertRecovers(t: TestContext, fault: Fault, chunks: typeof SMALL
     }
   }
   const error = await run()
-  assert.equal(active.struck, 1)
+  assert.equal(active.triggered, 1)
   if (error) assertSourceOrSinkError(error)
   active.remove()
   assert.equal(await run(), undefined)

@@ -155,7 +155,7 @@ describe('every record is written exactly once despite', () => {
   test('a store that answers every HEAD with 403', async (t) => {
     const server = await startStore(t, { denyRead: true, denyList: true })
     const base = await temporaryFolder(t)
-    server.faults.add({ kind: 'reset', at: 'answer', operation: 'PutObject', times: 2 })
+    server.faults.add({ kind: 'reset', at: 'response', operation: 'PutObject', times: 2 })
     const sink = await createSink(t, server)
     const dying: ObjectSink = {
       ...sink,

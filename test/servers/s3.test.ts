@@ -58,7 +58,7 @@ const part2 = randomBytes(1 * MiB + 17)
 
 describe('a body', () => {
   for (const ChecksumAlgorithm of ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] satisfies ChecksumAlgorithm[]) {
-    test(`is kept with its ${ChecksumAlgorithm} checksum, which a reader can verify`, async (t) => {
+    test(`is stored with its ${ChecksumAlgorithm} checksum, which a reader can verify`, async (t) => {
       const { put, get } = await start(t)
       const name = `Checksum${ChecksumAlgorithm}` as const
       const written = await put('a', small, { ChecksumAlgorithm })
@@ -69,7 +69,7 @@ describe('a body', () => {
     })
   }
 
-  test('that comes as a stream is stored without the framing of its chunks', async (t) => {
+  test('sent as a stream is stored without the framing of its chunks', async (t) => {
     const { put, server } = await start(t)
     const Body = Readable.from([small.subarray(0, 50_000), small.subarray(50_000)])
     await put('a', Body, { ContentLength: small.length, ContentEncoding: 'gzip', ContentType: 'application/x-ndjson' })
@@ -80,7 +80,7 @@ describe('a body', () => {
     assert.equal(object.headers['content-type'], 'application/x-ndjson')
   })
 
-  test('that does not agree with its checksum or MD5 is refused and not stored', async (t) => {
+  test('that does not match its checksum or MD5 is refused and not stored', async (t) => {
     const { put, server } = await start(t)
     const ContentMD5 = createHash('md5').update('other').digest('base64')
     assert.equal(await outcome(put('a', small, { ChecksumCRC32: 'AAAAAA==' })), '400 BadDigest')
@@ -90,7 +90,7 @@ describe('a body', () => {
     assert.equal(server.objects(Bucket).size, 0)
   })
 
-  test('of a client that dies within it is not stored', async (t) => {
+  test('of a client that disconnects within it is not stored', async (t) => {
     const { server } = await start(t)
     const request = rawPut(server, 'a', { payload: 'UNSIGNED-PAYLOAD', length: part1.length })
     request.on('error', () => undefined)
@@ -134,7 +134,7 @@ describe('a body', () => {
     })
   }
 
-  test('in signed chunks is accepted, and refused when a chunk or the trailer was changed', async (t) => {
+  test('in signed chunks is accepted, and refused if a chunk or the trailer was changed', async (t) => {
     const { server } = await start(t)
     const payload = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'
     const headers = { 'x-amz-trailer': 'x-amz-checksum-crc32' }
@@ -220,7 +220,7 @@ describe('a request', () => {
     })
   }
 
-  test('that signs another body than it sends is refused', async (t) => {
+  test('with a signature for another body is refused', async (t) => {
     const { server } = await start(t)
     const payload = sha256('other')
     assert.equal(await sendRaw(server, small, { payload }), '400 XAmzContentSHA256Mismatch')
@@ -232,7 +232,7 @@ describe('a request', () => {
     assert.equal(await outcome(put('a', 'x', { ExpectedBucketOwner: '999999999999' })), '403 AccessDenied')
   })
 
-  test('for a bucket, key or upload that does not exist names what is missing', async (t) => {
+  test('for an absent bucket, key or upload is refused with the right code', async (t) => {
     const { s3, get, part, head } = await start(t)
     const elsewhere = new PutObjectCommand({ Bucket: 'nowhere', Key: 'a', Body: 'x' })
     assert.equal(await outcome(s3.send(elsewhere)), '404 NoSuchBucket')
@@ -243,7 +243,7 @@ describe('a request', () => {
 })
 
 describe('an object', () => {
-  test('keeps its headers, and its acl for the test to see', async (t) => {
+  test('has its headers, and its acl for tests', async (t) => {
     const { put, head, server } = await start(t)
     await put('a', 'x', {
       CacheControl: 'no-store',
@@ -269,7 +269,7 @@ describe('an object', () => {
     assert.equal(await outcome(put('a', 'y', { IfMatch: (await head('a')).ETag })), '200')
   })
 
-  test('is won by exactly one of many conditional writers', async (t) => {
+  test('is created by exactly one of many conditional writers', async (t) => {
     const { put, server } = await start(t)
     const writers = Array.from({ length: 12 }, (_, i) => outcome(put('a', `${i}`.repeat(1000), { IfNoneMatch: '*' })))
     const outcomes = await Promise.all(writers)
@@ -317,7 +317,7 @@ describe('an object', () => {
     assert.equal(server.objects(Bucket).size, 0)
   })
 
-  test('may have any key, and lists give it back', async (t) => {
+  test('may have any key, and lists return the same key', async (t) => {
     const { s3, put, get } = await start(t)
     const keys = [
       'dt=2024-01-01/part 1+x.ndjson',
@@ -397,7 +397,7 @@ describe('a multipart upload', () => {
     assert.equal(server.openUploads(Bucket), 0)
   })
 
-  test('is invisible until it is completed, and a second Complete is answered like the first', async (t) => {
+  test('is invisible until it is completed, and a second Complete gets the same response', async (t) => {
     const { create, part, complete, server } = await start(t)
     const id = await create('a')
     const parts = [await part('a', id, 1, part1), await part('a', id, 2, part2)]
@@ -411,7 +411,7 @@ describe('a multipart upload', () => {
     assert.equal(await outcome(complete('a', id, parts, { IfNoneMatch: '*' })), '412 PreconditionFailed')
   })
 
-  test('takes the last upload of each part, and only the parts that Complete names', async (t) => {
+  test('uses the last upload of each part, and only the parts that Complete lists', async (t) => {
     const { create, part, complete, server } = await start(t)
     const id = await create('a')
     await part('a', id, 1, part2)
@@ -447,7 +447,7 @@ describe('a multipart upload', () => {
       expected: '400 EntityTooSmall',
     },
   ]
-  test('is not completed by a wrong list of parts', async (t) => {
+  test('is not completed with a wrong list of parts', async (t) => {
     const { create, part, complete, server } = await start(t)
     const id = await create('a', { ChecksumAlgorithm: 'CRC32' })
     const parts = [await part('a', id, 1, part1), await part('a', id, 2, part2), await part('a', id, 3, part2)]
@@ -472,7 +472,7 @@ describe('a multipart upload', () => {
     assert.deepEqual([ChecksumCRC32, ChecksumType], [whole, 'FULL_OBJECT'])
   })
 
-  test('is won by exactly one of several conditional Completes', async (t) => {
+  test('is completed by exactly one of several conditional Completes', async (t) => {
     const { create, part, complete, server } = await start(t)
     const uploads = await Promise.all(
       [1, 2, 3, 4].map(async () => {
@@ -487,7 +487,7 @@ describe('a multipart upload', () => {
     assert.equal(server.objects(Bucket).get('a')?.puts, 1)
   })
 
-  test('and its parts are listed in pages until it is aborted, then it is unknown', async (t) => {
+  test('is listed with its parts in pages until it is aborted', async (t) => {
     const { s3, create, part, complete, server } = await start(t)
     const id = await create('logs/a')
     const parts = [await part('logs/a', id, 1, part2), await part('logs/a', id, 2, 'x')]
@@ -517,7 +517,7 @@ describe('a multipart upload', () => {
     assert.equal(await outcome(abort()), '404 NoSuchUpload')
   })
 
-  test('has parts from 1 to 10,000, which may be copied from ranges of objects', async (t) => {
+  test('has parts 1 to 10,000, which may be copied from ranges of objects', async (t) => {
     const { s3, put, create, part, complete, server } = await start(t)
     await put('source', small)
     const id = await create('a')
@@ -541,7 +541,7 @@ describe('a fault', () => {
     },
     {
       name: 'reset in place of the answer',
-      fault: { kind: 'reset', at: 'answer' },
+      fault: { kind: 'reset', at: 'response' },
       expected: 'connection broken',
       stored: true,
     },
@@ -584,7 +584,7 @@ describe('a fault', () => {
     { name: 'wrong checksum in the answer', fault: { kind: 'wrongChecksum' }, expected: '200', stored: true },
   ]
   for (const { name, fault, expected, stored } of onPut) {
-    test(`of kind ${name} strikes one Put, which is ${stored ? '' : 'not '}stored`, async (t) => {
+    test(`of kind ${name} affects one Put, which is ${stored ? '' : 'not '}stored`, async (t) => {
       const { put, server } = await start(t)
       server.faults.add({ operation: 'PutObject', ...fault })
       assert.equal(await outcome(put('a', part1)), expected)
@@ -603,7 +603,7 @@ describe('a fault', () => {
     assert.equal(error.$response?.headers['retry-after'], '7')
   })
 
-  test('inside an answer of status 200 leaves an upload open and an object uncopied', async (t) => {
+  test('inside a response with status 200 leaves an upload open and an object uncopied', async (t) => {
     const { s3, put, create, part, complete, server } = await start(t)
     const operation = ['CompleteMultipartUpload', 'CopyObject'] as const
     server.faults.add({ kind: 'errorInside200', code: 'InternalError', operation, times: 2 })
@@ -618,20 +618,20 @@ describe('a fault', () => {
     assert.equal(await outcome(complete('a', id, parts)), '200')
   })
 
-  test('may lose the answer of a Complete, or deny its upload', async (t) => {
+  test('may lose the response to a Complete, or deny its upload', async (t) => {
     const { create, part, complete, server } = await start(t)
     const operation = 'CompleteMultipartUpload'
     const id = await create('a')
     const parts = [await part('a', id, 1, part2)]
     server.faults.add({ kind: 'error', code: 'NoSuchUpload', operation })
-    server.faults.add({ kind: 'reset', at: 'answer', operation })
+    server.faults.add({ kind: 'reset', at: 'response', operation })
     assert.equal(await outcome(complete('a', id, parts, { IfNoneMatch: '*' })), '404 NoSuchUpload')
     assert.equal(await outcome(complete('a', id, parts, { IfNoneMatch: '*' })), 'connection broken')
     assert.equal(await outcome(complete('a', id, parts, { IfNoneMatch: '*' })), '412 PreconditionFailed')
     assert.equal(server.objects(Bucket).get('a')?.puts, 1)
   })
 
-  test('may cut, spoil or slow the answer of a Get', async (t) => {
+  test('may truncate, corrupt or slow the response to a Get', async (t) => {
     const { put, get, server } = await start(t)
     await put('a', small)
     server.faults.add({ kind: 'reset', at: 'body', operation: 'GetObject', afterBytes: 1000 })
@@ -649,18 +649,18 @@ describe('a fault', () => {
     assert.deepEqual(await bytesOf(await get('a')), small)
   })
 
-  for (const at of ['start', 'answer'] as const) {
+  for (const at of ['start', 'response'] as const) {
     test(`may hang at the ${at} until the server is closed`, async (t) => {
       const { put, server } = await start(t)
       server.faults.add({ kind: 'hang', at })
       const hanging = outcome(put('a', 'x'))
-      await until(() => server.requests[0]?.fault === 'hang' && server.objects(Bucket).has('a') === (at === 'answer'))
+      await until(() => server.requests[0]?.fault === 'hang' && server.objects(Bucket).has('a') === (at === 'response'))
       await server.close()
       assert.equal(await hanging, 'connection broken')
     })
   }
 
-  test('strikes the keys, the count and the share of requests that it names', async (t) => {
+  test('affects the configured keys, number and share of requests', async (t) => {
     const { put, head, server } = await start(t)
     await put('a', 'x')
     const fate = async (key: string): Promise<boolean> => (await outcome(head(key))) === '200'
@@ -671,7 +671,7 @@ describe('a fault', () => {
     }
     const counted = server.faults.add({ kind: 'error', code: 'SlowDown', key: /^a$/, after: 1, times: 2 })
     assert.deepEqual(await fates(5), [true, false, false, true, true])
-    assert.equal(counted.struck, 2)
+    assert.equal(counted.triggered, 2)
 
     const elsewhere = server.faults.add({ kind: 'error', code: 'SlowDown', key: 'b' })
     assert.deepEqual(await fates(2), [true, true])
@@ -690,14 +690,14 @@ describe('a fault', () => {
 })
 
 describe('a server', () => {
-  test('that ignores conditions overwrites what it should keep, and counts it', async (t) => {
+  test('that ignores conditions overwrites an object, and counts it', async (t) => {
     const { put, server } = await start(t, { ignoreConditions: true })
     await put('a', 'x', { IfNoneMatch: '*' })
     assert.equal(await outcome(put('a', 'y', { IfNoneMatch: '*' })), '200')
     assert.equal(server.objects(Bucket).get('a')?.puts, 2)
   })
 
-  test('that denies reading takes objects and shows none', async (t) => {
+  test('that denies reading accepts objects and returns none', async (t) => {
     const { s3, put, get, head } = await start(t, { denyRead: true })
     await put('a', 'x')
     assert.equal(await outcome(get('a')), '403 AccessDenied')
@@ -705,7 +705,7 @@ describe('a server', () => {
     assert.equal((await s3.send(new ListObjectsV2Command({ Bucket }))).KeyCount, 1)
   })
 
-  test('that denies listing answers 403 for a missing key', async (t) => {
+  test('that denies listing responds 403 for an absent key', async (t) => {
     const { s3, put, get } = await start(t, { denyList: true })
     await put('a', 'x')
     assert.equal(await outcome(get('a')), '200')
@@ -715,7 +715,7 @@ describe('a server', () => {
     assert.match(await outcome(s3.send(new HeadBucketCommand({ Bucket }))), /^403/)
   })
 
-  test('hands out credentials for its role, which sign requests until they expire', async (t) => {
+  test('returns credentials for its role, which are valid until they expire', async (t) => {
     const role = { arn: 'arn:aws:iam::111122223333:role/writer', externalId: 'tenant-1' }
     const { server } = await start(t, { role })
     const write = (assumed: S3ClientConfig): Promise<string> =>
@@ -735,7 +735,7 @@ describe('a server', () => {
     assert.equal(server.count('AssumeRole'), 3)
   })
 
-  test('refuses temporary credentials that have expired or lack their token', async (t) => {
+  test('refuses temporary credentials that have expired or have no token', async (t) => {
     const role = { arn: 'arn:aws:iam::111122223333:role/writer', sessionSeconds: 0 }
     const { server } = await start(t, { role })
     const issued = await fromTemporaryCredentials({
@@ -751,7 +751,7 @@ describe('a server', () => {
     assert.equal(await write({ accessKeyId, secretAccessKey }), '400 InvalidToken')
   })
 
-  test('that does not read holds its client back, and takes all once it reads', async (t) => {
+  test('that does not read gives its client backpressure, and accepts everything once it reads', async (t) => {
     const { s3, server } = await start(t)
     const body = randomBytes(64 * MiB)
     server.throttle(0)
@@ -771,7 +771,7 @@ describe('a server', () => {
     assert.ok(server.objects(Bucket).get('raw')?.body.equals(body))
   })
 
-  test('comes back after an outage with all it had', async (t) => {
+  test('still has its objects and uploads after an outage', async (t) => {
     const { put, server } = await start(t)
     await put('a', 'x')
     await server.outage(true)
@@ -781,7 +781,7 @@ describe('a server', () => {
     assert.deepEqual([...server.objects(Bucket).keys()], ['a', 'b'])
   })
 
-  test('with a folder keeps bodies in files, and no file that nothing needs', async (t) => {
+  test('with a folder stores bodies in files, and deletes files that it no longer needs', async (t) => {
     const folder = await temporaryFolder(t)
     const { put, get, create, part, complete, s3, server } = await start(t, { folder })
     const id = await create('a')
@@ -801,7 +801,7 @@ describe('a server', () => {
     assert.equal((await readdir(folder)).length, 1)
   })
 
-  test('runs as a process until it is told to end', async (t) => {
+  test('runs as a process until SIGTERM', async (t) => {
     const program = codeFile('test/servers/s3.ts')
     const child = spawn(process.execPath, [program, '--bucket', Bucket], { stdio: ['ignore', 'pipe', 'inherit'] })
     t.after(() => child.kill('SIGKILL'))
@@ -818,7 +818,7 @@ describe('a server', () => {
 type Address = Pick<S3Server, 'endpoint' | 'region' | 'accessKeyId' | 'secretAccessKey'>
 type Body = PutObjectCommandInput['Body']
 
-/** A server with one bucket, and short names for what the tests do to it. */
+/** A server with one S3 bucket, and shortcuts for the tests. */
 async function start(t: TestContext, options: S3ServerOptions = {}) {
   const server = await startS3Server({ buckets: [Bucket], ...options })
   t.after(() => server.close())
@@ -855,7 +855,7 @@ async function start(t: TestContext, options: S3ServerOptions = {}) {
   }
 }
 
-/** A client that tries once. */
+/** A client that does not retry. */
 function client(t: TestContext, server: Address, config: S3ClientConfig = {}): S3Client {
   const { endpoint, region, accessKeyId, secretAccessKey } = server
   const credentials = { accessKeyId, secretAccessKey }
@@ -882,7 +882,7 @@ async function outcome(sent: Promise<unknown>): Promise<string> {
   }
 }
 
-/** What the SDK's errors and Node's have between them. */
+/** The common properties of errors of the SDK and of Node.js. */
 interface Failure {
   readonly name: string
   readonly code?: string
@@ -948,7 +948,10 @@ interface RawOptions {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Puts a hand-made body at the key `raw`. Returns the status and, if there is one, the error's code. */
+/**
+ * Puts a hand-made body at the key `raw`. Returns the status and, if there is one, the error's
+ * code.
+ */
 async function sendRaw(
   server: Address,
   body: Buffer | ((signer: ChunkSigner) => Buffer),

@@ -1,7 +1,7 @@
 /**
- * An S3 server for tests and the demo: strict about signatures, checksums and conditions, in one process, on 127.0.0.1. By itself,
- * `node build/test/servers/s3.js [--port N] [--bucket NAME]... [--folder DIR]` prints endpoint and credentials as one line of
- * JSON and serves until SIGTERM or SIGINT.
+ * An S3 server for tests and the demo, on 127.0.0.1. It is strict about signatures, checksums and
+ * conditions. As a command, `node build/test/servers/s3.js [--port N] [--bucket NAME]... [--folder
+ * DIR]` prints endpoint and credentials as one line of JSON and serves until SIGTERM or SIGINT.
  */
 import { once } from 'node:events'
 import { realpathSync } from 'node:fs'
@@ -23,13 +23,13 @@ export type { ActiveFault, Effect, Fault } from './s3/faults.ts'
 export type { Operation, RequestRecord, StoredObject }
 
 export interface S3ServerOptions extends Partial<ServerSettings> {
-  /** A free one by default. */
+  /** Default: a free port. */
   readonly port?: number
   readonly region?: string
   readonly accessKeyId?: string
   readonly secretAccessKey?: string
   readonly buckets?: readonly string[]
-  /** The one role that AssumeRole, on the same endpoint, hands out credentials for. */
+  /** The role for which AssumeRole, on the same endpoint, returns credentials. */
   readonly role?: Role
 }
 
@@ -39,20 +39,23 @@ export interface S3Server {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   createBucket(name: string): void
-  /** The visible objects at this moment. Throws for a bucket that does not exist. */
+  /** The currently visible objects of an S3 bucket. Throws if the bucket does not exist. */
   objects(bucket: string): Map<string, StoredObject>
   openUploads(bucket: string): number
-  /** All requests in the order of their arrival. */
+  /** All requests, in order of arrival. */
   readonly requests: readonly RequestRecord[]
-  /** How many requests of this operation, and key, have arrived. */
+  /** Number of requests of this operation, and key, so far. */
   count(operation: Operation, key?: string): number
   readonly faults: Faults
   /**
-   * Limits how fast request bodies are read from their sockets, all together; 0 stops reading. A client can still put a few MB into
-   * the kernel's socket buffers.
+   * Limits how fast request bodies are read from their sockets, all together; 0 stops reading. A
+   * client can still put a few MB into the kernel's socket buffers.
    */
   throttle(bytesPerSecond: number | undefined): void
-  /** While on, present connections are broken and new ones are refused. Objects and uploads stay. */
+  /**
+   * During an outage, existing connections are broken and new ones are refused. Objects and uploads
+   * stay.
+   */
   outage(on: boolean): Promise<void>
   /** Breaks all connections and ends the server. */
   close(): Promise<void>
@@ -82,7 +85,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     const handled = handleRequest(state, request, response).finally(() => running.delete(handled))
     running.add(handled)
   })
-  // Idle and slow connections are the client's business here: a limit of the server would make tests flaky.
+  // No timeouts for idle and slow connections: they would make tests flaky.
   http.keepAliveTimeout = 0
   http.requestTimeout = 0
   http.headersTimeout = 0

@@ -5,7 +5,7 @@ import { encodeRfc3986 } from './signature.ts'
 import { Bucket, compareKeys } from './store.ts'
 
 export async function createBucket(call: Call): Promise<Answer> {
-  // The document names a region at most, and this server has only one.
+  // The document has at most a region, and this server has only one.
   await receiveText(call)
   const name = call.target.bucket
   if (call.buckets.has(name)) throw new S3Error('BucketAlreadyOwnedByYou', `You already own the bucket ${name}`)
@@ -101,7 +101,7 @@ function listPage(
     const end = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
     const entry =
       end < 0 ? { name: key, isPrefix: false } : { name: key.slice(0, end + delimiter.length), isPrefix: true }
-    // The page before ended with this common prefix, or it is already in this one.
+    // The previous page ended with this common prefix, or this page already has it.
     if (entry.isPrefix && (after.startsWith(entry.name) || entries.at(-1)?.name === entry.name)) continue
     if (entries.length === limit) return { entries, truncated: true }
     entries.push(entry)

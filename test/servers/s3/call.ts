@@ -8,24 +8,29 @@ import { writeXml } from './xml.ts'
 import type { XmlValue } from './xml.ts'
 
 export interface ServerSettings {
-  /** Folder for bodies; without one they are kept in memory. */
+  /** Folder for bodies. Default: bodies are in memory. */
   readonly folder: string | undefined
   readonly ownerId: string
-  /** Takes every conditional write as if it had no condition. */
+  /** Ignores the condition of every conditional write. */
   readonly ignoreConditions: boolean
   /** Refuses GetObject and HeadObject. */
   readonly denyRead: boolean
-  /** Refuses lists and HeadBucket, and answers 403 for a key that does not exist, as S3 does to whoever may not list. */
+  /**
+   * Refuses lists and HeadBucket, and responds 403 for an absent key, as S3 does without the right
+   * to list.
+   */
   readonly denyList: boolean
 }
 
-/** One authenticated request on its way through an operation. */
+/** One authenticated request, for its operation. */
 export interface Call {
   readonly target: Target
   readonly headers: IncomingHttpHeaders
   readonly settings: ServerSettings
   readonly buckets: Map<string, Bucket>
-  /** Reads the body and checks it against every length, hash and checksum that the request names. */
+  /**
+   * Reads the body and checks it against every length, hash and checksum that the request names.
+   */
   receive(write: (bytes: Buffer) => void | Promise<void>): Promise<Digests>
 }
 
@@ -33,7 +38,7 @@ export interface Answer {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   readonly xml?: string
-  /** Retained by the operation, released when it has been sent. */
+  /** Retained by the operation; released after it was sent. */
   readonly content?: Content
 }
 
@@ -81,7 +86,7 @@ export function textHeader(headers: IncomingHttpHeaders, name: string): string |
   return Array.isArray(value) ? value.join(',') : value
 }
 
-/** A count from the query, at most 1,000, which is also the default. */
+/** A count from the query. Default and maximum: 1,000. */
 export function pageSize(call: Call, parameter: string): number {
   const text = call.target.parameter(parameter)
   if (text === undefined) return 1000

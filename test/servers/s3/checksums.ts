@@ -5,7 +5,7 @@ export const checksumAlgorithms = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA2
 export type ChecksumAlgorithm = (typeof checksumAlgorithms)[number]
 export type ChecksumType = 'COMPOSITE' | 'FULL_OBJECT'
 
-/** As S3 stores it: base64, and for a COMPOSITE one with `-<number of parts>` behind. */
+/** As S3 stores it: base64, and for a COMPOSITE checksum followed by `-<number of parts>`. */
 export interface Checksum {
   readonly algorithm: ChecksumAlgorithm
   readonly value: string

@@ -3,17 +3,18 @@ import { S3Error } from './errors.ts'
 import type { ChunkSignatures } from './signature.ts'
 
 export interface ChunkedOptions {
-  /** Given for bodies whose chunks are signed. */
+  /** Present if the chunks are signed. */
   readonly signatures: ChunkSignatures | undefined
   /** True when the trailers are signed too. */
   readonly signedTrailer: boolean
-  /** Called once, behind the last byte, with lower-case names. */
+  /** Called once, after the last byte, with lower-case names. */
   readonly onTrailers: (trailers: ReadonlyMap<string, string>) => void
 }
 
 /**
- * Decodes `Content-Encoding: aws-chunked`: `<hex size>[;chunk-signature=<hex>]\r\n<bytes>\r\n`, a chunk of size 0, trailers, an
- * empty line. Bytes are handed on before the signature of their chunk is known: nothing may become visible before the end.
+ * Decodes `Content-Encoding: aws-chunked`: `<hex size>[;chunk-signature=<hex>]\r\n<bytes>\r\n`, a
+ * chunk of size 0, trailers, an empty line. Yields bytes before the signature of their chunk is
+ * checked: nothing may become visible before the end.
  *
  * @throws S3Error IncompleteBody, InvalidChunkSizeError, SignatureDoesNotMatch
  */
@@ -24,7 +25,7 @@ export async function* decodeChunked(source: AsyncIterable<Buffer>, options: Chu
     options.onTrailers(await readTrailers(reader, options))
     if (!(await reader.ended())) throw incomplete()
   } finally {
-    // Behind an error the source has bytes left, which somebody else has to read.
+    // After an error, the rest of the source must still be read by the caller.
     await reader.letGo()
   }
 }

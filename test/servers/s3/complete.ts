@@ -24,7 +24,7 @@ export async function completeMultipartUpload(call: Call): Promise<Answer> {
   const parts = chooseParts(request, upload)
   checkSizes(call, parts)
   const checksum = await objectChecksum(call, upload, parts)
-  // Another Complete of the same upload may have come first while a checksum was computed.
+  // Another Complete of the same upload may have finished while a checksum was computed.
   if (bucket.completed.has(id)) return completedAgain(call, bucket)
   findUpload(call)
   checkWriteConditions(call, bucket.get(upload.key))
@@ -37,7 +37,7 @@ export async function completeMultipartUpload(call: Call): Promise<Answer> {
   return completeAnswer(call, object)
 }
 
-/** The parts that a Complete names, checked against those that were uploaded. */
+/** The parts that a Complete lists, checked against the uploaded parts. */
 function chooseParts(request: XmlElement, upload: Upload): Part[] {
   const named = request.children.filter(({ name }) => name === 'Part')
   if (request.name !== 'CompleteMultipartUpload' || named.length === 0 || named.length > maxParts) {

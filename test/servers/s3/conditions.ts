@@ -5,7 +5,8 @@ import { S3Error } from './errors.ts'
 import type { ObjectEntry } from './store.ts'
 
 /**
- * Checks If-None-Match and If-Match of a Put, Copy or Complete. To be atomic nothing may be awaited between this check and the write.
+ * Checks If-None-Match and If-Match of a Put, Copy or Complete. The check is atomic only without an
+ * `await` between it and the write.
  *
  * @throws S3Error PreconditionFailed, NoSuchKey, NotImplemented
  */

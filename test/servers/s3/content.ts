@@ -4,8 +4,9 @@ import { mkdir, open, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 /**
- * The bytes of an object or a part: pieces of blobs, so that completing or copying moves no bytes. Whoever keeps a content
- * retains it, whoever drops it releases it; a blob without keepers frees its file.
+ * The bytes of an object or a part, as ranges of blobs, so that completing and copying move no
+ * bytes. Contents are reference-counted: retain one to keep it, release it to drop it. A blob
+ * without references deletes its file.
  */
 export type Content = readonly Segment[]
 
@@ -25,7 +26,7 @@ interface Blob {
 
 export interface ContentWriter {
   write(bytes: Buffer): void | Promise<void>
-  /** The content is born retained by its caller. */
+  /** The caller holds the first reference of the content. */
   finish(): Promise<Content>
   discard(): Promise<void>
 }
@@ -106,7 +107,7 @@ function fileWriter(folder: string): ContentWriter {
     async finish() {
       await (await opened).close()
       const blob = new FileBlob(file, size)
-      // Nobody keeps an empty blob.
+      // An empty blob has no references.
       if (size === 0) blob.release()
       return whole(blob)
     },

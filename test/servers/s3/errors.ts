@@ -1,4 +1,4 @@
-/** HTTP status of every error code this server can answer with, as S3 and STS define them. */
+/** HTTP status of every error code of this server, as S3 and STS define them. */
 const statuses = {
   AccessDenied: 403,
   AuthorizationHeaderMalformed: 400,
@@ -39,7 +39,7 @@ const statuses = {
 
 export type S3ErrorCode = keyof typeof statuses
 
-/** An error that is answered to the client; anything else thrown becomes InternalError. */
+/** An error that is sent to the client. Any other thrown value becomes InternalError. */
 export class S3Error extends Error {
   readonly code: S3ErrorCode
   readonly status: number

@@ -3,51 +3,57 @@ import type { Operation } from './route.ts'
 
 export type Effect =
   /**
-   * Breaks the connection: at the `start`, with nothing read; within the `body` (of the request if it has one, else of the answer),
-   * behind `afterBytes`, by default half of it; or where the `answer` belongs, after the operation has taken effect.
+   * Breaks the connection. `start`: before anything is read. `body`: within the body of the
+   * request, or else of the response, after `afterBytes` (default: half of it). `response`: after
+   * the operation has taken effect, in place of the response.
    */
-  | { readonly kind: 'reset'; readonly at: 'start' | 'answer' }
+  | { readonly kind: 'reset'; readonly at: 'start' | 'response' }
   | { readonly kind: 'reset'; readonly at: 'body'; readonly afterBytes?: number }
-  /** Never answers, until the server is closed; at `answer` the operation has taken effect. */
-  | { readonly kind: 'hang'; readonly at: 'start' | 'answer' }
-  /** Answers bodies at this rate. */
+  /**
+   * Does not respond until the server is closed. With `response`, the operation has taken effect.
+   */
+  | { readonly kind: 'hang'; readonly at: 'start' | 'response' }
+  /** Sends response bodies at this rate. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
-  /** Reads the request, does nothing and answers the error with its status, or `status`; `retryAfter` is in seconds. */
+  /**
+   * Reads the request, does nothing and responds with the error. `status` replaces its status;
+   * `retryAfter` is in seconds.
+   */
   | { readonly kind: 'error'; readonly code: S3ErrorCode; readonly status?: number; readonly retryAfter?: number }
-  /** Does nothing and answers the error with status 200, as S3 may for Complete and Copy. */
+  /** Does nothing and responds with the error and status 200, as S3 may for Complete and Copy. */
   | { readonly kind: 'errorInside200'; readonly code: S3ErrorCode }
-  /** Does the operation and names a wrong checksum in the answer. */
+  /** Does the operation and responds with a wrong checksum. */
   | { readonly kind: 'wrongChecksum' }
 
 export type Fault = Effect & {
-  /** Which requests it strikes; by default all. */
+  /** Requests that trigger the fault. Default: all. */
   readonly operation?: Operation | readonly Operation[]
   readonly key?: string | RegExp
-  /** Lets so many matching requests pass before the first strike. */
+  /** Number of matching requests that pass first. */
   readonly after?: number
-  /** How often it strikes; once by default. */
+  /** How often the fault is triggered. Default: once. */
   readonly times?: number
-  /** Chance to strike, from 0 to 1, drawn from a generator that starts at `seed`. */
+  /** Probability for each matching request, with a random generator that starts at `seed`. */
   readonly probability?: number
   readonly seed?: number
 }
 
 export interface ActiveFault {
-  /** How often it has struck. */
-  readonly struck: number
+  /** How often the fault was triggered. */
+  readonly triggered: number
   remove(): void
 }
 
 export class Faults {
   readonly #active = new Set<Candidate>()
 
-  /** Of several faults that match a request, the one added first strikes. */
+  /** If several faults match a request, the first one is triggered. */
   add(fault: Fault): ActiveFault {
     const candidate = createCandidate(fault)
     this.#active.add(candidate)
     return {
-      get struck() {
-        return candidate.struck
+      get triggered() {
+        return candidate.triggered
       },
       remove: () => void this.#active.delete(candidate),
     }
@@ -57,10 +63,10 @@ export class Faults {
     this.#active.clear()
   }
 
-  /** The fault that strikes this request, if any. */
-  strike(operation: Operation, key: string): Fault | undefined {
+  /** The fault that this request triggers, if any. */
+  trigger(operation: Operation, key: string): Fault | undefined {
     for (const candidate of this.#active) {
-      if (candidate.strikes(operation, key)) return candidate.fault
+      if (candidate.triggers(operation, key)) return candidate.fault
     }
     return undefined
   }
@@ -68,8 +74,8 @@ export class Faults {
 
 interface Candidate {
   readonly fault: Fault
-  struck: number
-  strikes(operation: Operation, key: string): boolean
+  triggered: number
+  triggers(operation: Operation, key: string): boolean
 }
 
 function createCandidate(fault: Fault): Candidate {
@@ -78,11 +84,11 @@ function createCandidate(fault: Fault): Candidate {
   let seen = 0
   return {
     fault,
-    struck: 0,
-    strikes(operation, key) {
-      if (this.struck >= times || !matches(fault, operation, key) || ++seen <= after || random() >= probability)
+    triggered: 0,
+    triggers(operation, key) {
+      if (this.triggered >= times || !matches(fault, operation, key) || ++seen <= after || random() >= probability)
         return false
-      this.struck++
+      this.triggered++
       return true
     },
   }

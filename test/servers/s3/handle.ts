@@ -26,19 +26,19 @@ import type { Keyring } from './sts.ts'
 import type { Throttle } from './throttle.ts'
 import { writeXml } from './xml.ts'
 
-/** What became of one request. */
+/** The record of one request, for tests. */
 export interface RequestRecord {
   readonly operation: Operation
   readonly bucket: string
   readonly key: string
-  /** Bytes of the body that have been read from the socket, the framing of chunks included. */
+  /** Bytes of the body that were read from the socket, including the framing of chunks. */
   readonly bytesReceived: number
-  /** Who signed it; absent until the signature has been verified. */
+  /** The access key that signed the request; absent until the signature is verified. */
   readonly accessKeyId?: string
-  /** Absent while there is no answer, and for ever when the answer was withheld. */
+  /** Status of the response; absent before the response, or if a fault withheld it. */
   readonly status?: number
   readonly error?: string
-  /** The fault that struck it. */
+  /** The fault that the request triggered. */
   readonly fault?: Fault['kind']
 }
 
@@ -62,13 +62,13 @@ interface Exchange {
   readonly fault: Fault | undefined
 }
 
-/** Answers one request. Never rejects. */
+/** Handles one request. Never rejects. */
 export async function handleRequest(
   server: ServerState,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  // Both end with an error when the client goes away, which is its right.
+  // Both end with an error if the client disconnects, which is normal.
   request.on('error', () => undefined)
   response.on('error', () => undefined)
   const exchange = openExchange(server, request)
@@ -79,11 +79,11 @@ export async function handleRequest(
   try {
     await drained(request)
     if (request.socket.destroyed) return
-    if (withholds(fault, 'answer')) return withhold(request, fault)
+    if (withholds(fault, 'response')) return withhold(request, fault)
     record.status = answer.status ?? 200
     await sendAnswer(response, answer, { fault, headOnly: request.method === 'HEAD' })
   } catch (error) {
-    // The status is out: all that can still be said is that the answer is not whole.
+    // The status is sent, so the only way to report the error is to break the connection.
     response.destroy(error instanceof Error ? error : undefined)
   } finally {
     release(answer.content ?? [])
@@ -93,13 +93,13 @@ export async function handleRequest(
 function openExchange(server: ServerState, request: IncomingMessage): Exchange {
   const target = parseTarget(request)
   const { operation, bucket, key } = target
-  const fault = server.faults.strike(operation, key)
+  const fault = server.faults.trigger(operation, key)
   const record = { operation, bucket, key, bytesReceived: 0, ...(fault && { fault: fault.kind }) }
   server.requests.push(record)
   return { server, request, target, record, fault }
 }
 
-function withholds(fault: Fault | undefined, at: 'start' | 'answer'): fault is Fault {
+function withholds(fault: Fault | undefined, at: 'start' | 'response'): fault is Fault {
   return (fault?.kind === 'reset' || fault?.kind === 'hang') && fault.at === at
 }
 
@@ -125,7 +125,7 @@ async function performSafely(exchange: Exchange): Promise<Answer> {
 
 function knownError(error: unknown, { request }: Exchange): S3Error {
   if (error instanceof S3Error) return error
-  if (request.errored) return new S3Error('IncompleteBody', 'The client went away')
+  if (request.errored) return new S3Error('IncompleteBody', 'The client disconnected')
   return new S3Error('InternalError', String(error))
 }
 
@@ -189,15 +189,15 @@ const implementations: Partial<Record<Operation, (call: Call) => Answer | Promis
 }
 
 /**
- * The body as it comes from the socket. While a chunk waits for the throttle nothing more is read, so that the kernel's buffers
- * fill and the client is held back.
+ * The body as it arrives from the socket. While a chunk waits for the throttle nothing more is
+ * read, so the buffers of the kernel fill and the client gets backpressure.
  */
 async function* requestBytes({ server, request, record, fault }: Exchange): AsyncGenerator<Buffer> {
   const resetAfter =
     fault?.kind === 'reset' && fault.at === 'body'
       ? (fault.afterBytes ?? Number(request.headers['content-length'] ?? 0) / 2)
       : Infinity
-  // Leaving the loop early must not close the connection: the error still has to be answered.
+  // Leaving the loop early must not close the connection: the error must still be sent.
   for await (const bytes of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     await server.throttle.take(bytes.length)
     record.bytesReceived += bytes.length
@@ -207,10 +207,10 @@ async function* requestBytes({ server, request, record, fault }: Exchange): Asyn
     }
     yield bytes
   }
-  if (!request.complete) throw new S3Error('IncompleteBody', 'The client went away')
+  if (!request.complete) throw new S3Error('IncompleteBody', 'The client disconnected')
 }
 
-/** Reads what is left of the body, so that the client gets the answer and not a broken connection. */
+/** Reads the rest of the body, so that the client gets the response and not a broken connection. */
 async function drained(request: IncomingMessage): Promise<void> {
   if (request.readableEnded || request.destroyed) return
   await new Promise<void>((resolve) => {
@@ -237,7 +237,7 @@ function errorXml(error: S3Error, target: Target, requestId: string): string {
   })
 }
 
-/** Changes the first character of each checksum: still base64, of the same length. */
+/** Changes the first character of each checksum. It stays base64 of the same length. */
 function withWrongChecksum(answer: Answer): Answer {
   const headers = Object.entries(answer.headers ?? {}).map(([name, value]) => [
     name,

@@ -141,7 +141,10 @@ function readAlgorithm(name: string | undefined): ChecksumAlgorithm | undefined 
   throw new S3Error('InvalidRequest', `Checksum algorithm provided is unsupported: ${name}`)
 }
 
-/** What is not said: CRC64NVME is of the full object, all others are composite. SHA has no full-object form. */
+/**
+ * The default: CRC64NVME covers the full object, all others are composite. SHA has no full-object
+ * form.
+ */
 function readChecksumType(
   name: string | undefined,
   algorithm: ChecksumAlgorithm | undefined,

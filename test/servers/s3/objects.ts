@@ -127,7 +127,7 @@ export interface ReceivedContent extends Digests {
   readonly content: Content
 }
 
-/** Reads the body into the store. The caller owns the content; after an error nothing is left. */
+/** Reads the body into a content, which the caller owns. Leaves nothing after an error. */
 export async function receiveContent(call: Call): Promise<ReceivedContent> {
   const writer = createContentWriter(call.settings.folder)
   try {
@@ -155,7 +155,7 @@ export async function digestContent(content: Content, algorithm: Checksum['algor
 export function parseRange(header: string | undefined, size: number): { start: number; end: number } | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
   const [, first = '', last = ''] = match ?? []
-  // What is not one range of bytes is ignored, as RFC 9110 asks.
+  // Anything but a single byte range is ignored, as RFC 9110 requires.
   if (!match || (first === '' && last === '')) return undefined
   if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
   const start = first === '' ? Math.max(0, size - Number(last)) : Number(first)
@@ -192,7 +192,7 @@ export function readAttributes(headers: IncomingHttpHeaders): Attributes {
   }
 }
 
-/** Every answer about an encrypted object or upload repeats how it is encrypted. */
+/** Headers for every response about an encrypted object or upload. */
 export function encryptionHeaders({ headers }: Attributes): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-amz-server-side-encryption')))
 }

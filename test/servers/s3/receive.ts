@@ -9,7 +9,7 @@ import type { VerifiedRequest } from './signature.ts'
 export interface Digests {
   readonly size: number
   readonly md5: Buffer
-  /** The one checksum that the request names, checked. */
+  /** The checksum of the request, verified. */
   readonly checksum: Checksum | undefined
 }
 
@@ -17,18 +17,19 @@ export interface SignedBody {
   readonly headers: IncomingHttpHeaders
   readonly verified: VerifiedRequest
   readonly bytes: AsyncIterable<Buffer>
-  /** False where a checksum header speaks of something else than this body, as in a Complete of the whole object. */
+  /** False if a checksum header is not about this body, as in a Complete (the whole object). */
   readonly hasChecksum: boolean
 }
 
-/** S3 takes no larger body in one request. */
+/** The largest body that S3 accepts in one request. */
 const maxBodyBytes = 5 * 1024 ** 3
 
 /**
- * Hands the decoded bytes to `write` and returns when all of them have arrived and agree with what the request says of them.
+ * Passes the decoded bytes to `write`. Returns when all have arrived and match the lengths, hashes
+ * and checksums of the request.
  *
- * @throws S3Error BadDigest, EntityTooLarge, IncompleteBody, InvalidDigest, InvalidRequest, MissingContentLength,
- *   SignatureDoesNotMatch, XAmzContentSHA256Mismatch
+ * @throws S3Error BadDigest, EntityTooLarge, IncompleteBody, InvalidDigest, InvalidRequest,
+ *   MissingContentLength, SignatureDoesNotMatch, XAmzContentSHA256Mismatch
  */
 export async function receiveBody(body: SignedBody, write: (bytes: Buffer) => void | Promise<void>): Promise<Digests> {
   const { headers, verified } = body
@@ -51,7 +52,7 @@ export async function receiveBody(body: SignedBody, write: (bytes: Buffer) => vo
   }
 
   if (size !== expectedSize) {
-    throw new S3Error('IncompleteBody', `The body has ${size} bytes, the request names ${expectedSize}`)
+    throw new S3Error('IncompleteBody', `The body has ${size} bytes, the request announced ${expectedSize}`)
   }
   if (sha256 && sha256.digest('hex') !== verified.payload) {
     throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match the body")
@@ -96,7 +97,7 @@ function decode({ bytes, verified }: SignedBody, form: BodyForm, trailers: Map<s
 
 function declaredSize(headers: IncomingHttpHeaders, chunked: boolean): number {
   const text = headers[chunked ? 'x-amz-decoded-content-length' : 'content-length']
-  // A request that says nothing of a body has none.
+  // Without length and encoding, the request has no body.
   if (text === undefined && !chunked && headers['transfer-encoding'] === undefined) return 0
   if (typeof text !== 'string' || !/^\d{1,15}$/.test(text)) {
     throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.')
@@ -116,7 +117,7 @@ function declaredMd5(headers: IncomingHttpHeaders): Buffer | undefined {
 
 interface DeclaredChecksum {
   readonly algorithm: ChecksumAlgorithm
-  /** Absent while it is still to come as a trailer. */
+  /** Absent until it arrives as a trailer. */
   readonly value: string | undefined
 }
 

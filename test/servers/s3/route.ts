@@ -26,7 +26,7 @@ export type Operation = (typeof operations)[number]
 
 export interface Target {
   readonly operation: Operation
-  /** As sent, still percent-encoded: what the client has signed. */
+  /** As sent and signed, percent-encoded. */
   readonly path: string
   readonly bucket: string
   readonly key: string
@@ -34,7 +34,9 @@ export interface Target {
   readonly parameter: (name: string) => string | undefined
 }
 
-/** Path style only. `Unknown` is whatever this server does not implement, and an address that is not percent-encoded UTF-8. */
+/**
+ * Supports path style only. `Unknown`: not implemented, or the path is not percent-encoded UTF-8.
+ */
 export function parseTarget(request: IncomingMessage): Target {
   const [, path = '/', queryText = ''] = /^([^?]*)\??(.*)$/s.exec(request.url ?? '/') ?? []
   const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(decode(path)) ?? []
@@ -65,7 +67,10 @@ function isEncoded(text: string): boolean {
   }
 }
 
-/** Sub-resources that exist in S3 and not here: they must not pass for the object or bucket itself. */
+/**
+ * Sub-resources that this server does not implement. They must not be treated as the object or
+ * bucket itself.
+ */
 const unsupported = [
   'acl',
   'attributes',

@@ -7,11 +7,11 @@ import type { Fault } from './faults.ts'
 
 export interface SendOptions {
   readonly fault: Fault | undefined
-  /** The answer to a HEAD: headers as for a GET, no body. */
+  /** For a HEAD request: headers as for a GET, no body. */
   readonly headOnly: boolean
 }
 
-/** Sends the answer, or what the fault leaves of it. Returns when the client has it or has gone. */
+/** Sends the response, changed by the fault. Returns when the client has it or has disconnected. */
 export async function sendAnswer(response: ServerResponse, answer: Answer, options: SendOptions): Promise<void> {
   const { status = 200, headers, xml, content } = answer
   const size = xml === undefined ? contentSize(content ?? []) : Buffer.byteLength(xml)
@@ -32,7 +32,7 @@ export async function sendAnswer(response: ServerResponse, answer: Answer, optio
   })
 }
 
-/** A reset within the body of a request has already happened; one that arrives here is for the answer. */
+/** A reset in a request body has happened earlier, so a reset here is in the response body. */
 function cutPosition(fault: Fault | undefined, size: number): number {
   return fault?.kind === 'reset' && fault.at === 'body' ? Math.min(fault.afterBytes ?? size / 2, size) : Infinity
 }
@@ -55,7 +55,7 @@ async function sendBody(
   response.end()
 }
 
-/** Ten pieces a second. */
+/** Sends ten times a second. */
 async function* paced(bytes: Iterable<Buffer> | AsyncIterable<Buffer>, bytesPerSecond: number): AsyncGenerator<Buffer> {
   const step = Math.max(1, Math.floor(bytesPerSecond / 10))
   for await (const chunk of bytes) {

@@ -16,15 +16,21 @@ export interface RequestToVerify {
   /** Decoded names and values, in the order sent. */
   readonly query: readonly (readonly [string, string])[]
   readonly headers: IncomingHttpHeaders
-  /** For services that sign the body without naming its hash in a header (STS). */
+  /** For services that sign the body without a header for its hash (STS). */
   readonly payloadHash?: string
 }
 
 export interface VerifiedRequest {
   readonly accessKeyId: string
-  /** The value of `x-amz-content-sha256`: a hash in hex, or one of the fixed words that say how the body is signed. */
+  /**
+   * The value of `x-amz-content-sha256`: a hash in hex, or a keyword for the way the body is
+   * signed.
+   */
   readonly payload: string
-  /** Checks the signatures within a signed aws-chunked body, which continue from that of the request. */
+  /**
+   * Checks the signatures within a signed aws-chunked body, which continue from that of the
+   * request.
+   */
   readonly chunks: ChunkSignatures
 }
 
@@ -132,7 +138,7 @@ function checkSessionToken(credentials: Credentials, token: string | string[] | 
   }
 }
 
-/** S3 accepts clocks that are 15 minutes off. */
+/** S3 accepts a clock skew of 15 minutes. */
 const maxSkewMs = 15 * 60_000
 
 function checkDate(headers: IncomingHttpHeaders, scopeDate: string): string {
@@ -197,7 +203,7 @@ function canonicalRequest(
   ].join('\n')
 }
 
-/** By name, then by value: `=` must not take part, for `a-b` comes behind `a`. */
+/** Sorts by name, then by value. Sorting `name=value` would be wrong: `a-b` must follow `a`. */
 function byParameter(left: string, right: string): number {
   const [a, b] = [left.replace('=', '\0'), right.replace('=', '\0')]
   return a < b ? -1 : Number(a > b)

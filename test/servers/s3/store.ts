@@ -2,20 +2,23 @@ import type { Checksum, ChecksumAlgorithm, ChecksumType } from './checksums.ts'
 import { contentBytes, contentSize, release } from './content.ts'
 import type { Content } from './content.ts'
 
-/** A visible object, as a test looks at it. */
+/** A visible object, for tests. */
 export interface StoredObject {
   readonly key: string
   readonly size: number
-  /** Read and joined at each access. */
+  /** Read at each access. */
   readonly body: Buffer
-  /** What GetObject answers: content-type, content-encoding, x-amz-meta-*, x-amz-server-side-encryption and so on. */
+  /**
+   * Headers of GetObject: content-type, content-encoding, x-amz-meta-*,
+   * x-amz-server-side-encryption and so on.
+   */
   readonly headers: Readonly<Record<string, string>>
   readonly acl: string | undefined
   /** In double quotes. */
   readonly etag: string
   readonly checksum: Checksum | undefined
   readonly lastModified: Date
-  /** How often an object of this key has become visible, deleted ones included. */
+  /** How often an object with this key was created or replaced, including deleted ones. */
   readonly puts: number
 }
 
@@ -23,7 +26,7 @@ export interface ObjectEntry extends StoredObject {
   readonly content: Content
 }
 
-/** What a writer says of an object besides its bytes. */
+/** Metadata that a writer sends with an object. */
 export interface Attributes {
   readonly headers: Readonly<Record<string, string>>
   readonly acl: string | undefined
@@ -57,7 +60,7 @@ export class Bucket {
   readonly name: string
   /** Open uploads by id. */
   readonly uploads = new Map<string, Upload>()
-  /** What each completed upload became, by id: a second Complete is answered like the first. */
+  /** The object of each completed upload, by id: a second Complete gets the same response. */
   readonly completed = new Map<string, ObjectEntry>()
   readonly #objects = new Map<string, ObjectEntry>()
   readonly #puts = new Map<string, number>()
@@ -71,7 +74,7 @@ export class Bucket {
     return this.#objects.get(key)
   }
 
-  /** Makes the object visible and takes over its content. */
+  /** Makes the object visible and takes over the reference to its content. */
   put(key: string, { headers, acl, content, etag, checksum }: NewObject): ObjectEntry {
     this.delete(key)
     const puts = (this.#puts.get(key) ?? 0) + 1
@@ -123,7 +126,7 @@ export function compareKeys(left: string, right: string): number {
   return left.length - right.length
 }
 
-/** Surrogates stand for code points behind all others. */
+/** Surrogates encode code points that sort after all others. */
 function rank(codeUnit: number): number {
   return codeUnit >= 0xd800 && codeUnit <= 0xdfff ? codeUnit + 0x10000 : codeUnit
 }

@@ -5,13 +5,13 @@ import { writeXml } from './xml.ts'
 
 export interface Role {
   readonly arn: string
-  /** Without it any external id, or none, will do. */
+  /** If absent, any external id, or none, is accepted. */
   readonly externalId?: string
-  /** Life of the credentials, whatever the caller asks for; 3600 by default. */
+  /** Lifetime of the credentials in seconds, regardless of the request. Default: 3600. */
   readonly sessionSeconds?: number
 }
 
-/** The long-term key, and the temporary ones that AssumeRole has handed out. */
+/** The long-term key, and the temporary keys that AssumeRole has returned. */
 export class Keyring {
   readonly #keys = new Map<string, Credentials>()
   readonly #role: Role | undefined
@@ -26,7 +26,8 @@ export class Keyring {
   /**
    * Answers the form of an AssumeRole call as XML.
    *
-   * @throws S3Error AccessDenied for another role or external id, ValidationError for a form that lacks a field
+   * @throws S3Error AccessDenied for another role or external id, ValidationError for a form that
+   *   lacks a field
    */
   assumeRole(form: URLSearchParams): string {
     if (form.get('Action') !== 'AssumeRole') throw new S3Error('NotImplemented', 'Only AssumeRole is implemented')

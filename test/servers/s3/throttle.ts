@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** One rate shared by all who take from it. */
+/** One rate, shared by all connections. */
 export class Throttle {
   #bytesPerSecond: number | undefined
   #freeAt = 0
   #changed = new AbortController()
 
-  /** 0 holds everybody back until the next change; `undefined` lets everybody through. */
+  /** Bytes per second. 0 blocks everything until the next change; `undefined` is no limit. */
   set(bytesPerSecond: number | undefined): void {
     this.#bytesPerSecond = bytesPerSecond
     this.#freeAt = 0

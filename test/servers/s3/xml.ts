@@ -3,7 +3,7 @@ import { S3Error } from './errors.ts'
 export type XmlValue =
   string | number | boolean | Date | undefined | readonly XmlValue[] | { readonly [name: string]: XmlValue }
 
-/** Names become elements, arrays become repeated elements, `undefined` is left out. */
+/** Converts names to elements and arrays to repeated elements. Skips `undefined`. */
 export function writeXml(root: string, content: XmlValue, namespace?: string): string {
   const xmlns = namespace === undefined ? '' : ` xmlns="${namespace}"`
   return `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${xmlns}>${inner(content)}</${root}>`
@@ -40,7 +40,10 @@ export interface XmlElement {
   readonly children: readonly XmlElement[]
 }
 
-/** Parses a small request document. Attributes and comments are ignored; anything unbalanced is MalformedXML. */
+/**
+ * Parses a small request document. Attributes and comments are ignored; an unbalanced document is
+ * MalformedXML.
+ */
 export function parseXml(source: string): XmlElement {
   const root: OpenElement = { name: '', text: '', children: [] }
   const open = [root]

@@ -73,10 +73,10 @@ describe('an upload', () => {
       const server = await startStore(t)
       const sink = await createSink(t, server)
       const file = await outboxFile(t, size)
-      const lost = { kind: 'reset', at: 'answer', operation: ['PutObject', 'CompleteMultipartUpload'] } as const
+      const lost = { kind: 'reset', at: 'response', operation: ['PutObject', 'CompleteMultipartUpload'] } as const
       const fault = server.faults.add(lost)
       await sink.publish(file, sink.destination('k'), never, memoryAttempt())
-      assert.equal(fault.struck, 1)
+      assert.equal(fault.triggered, 1)
       assert.equal(server.objects(BUCKET).get('k')?.puts, 1)
       assert.equal(server.openUploads(BUCKET), 0)
     })
@@ -149,14 +149,14 @@ describe('a failing store', () => {
     ['a connection that breaks', { kind: 'reset', at: 'start' }, 1000],
     ['a connection that breaks within a part', { kind: 'reset', at: 'body', operation: 'UploadPart' }, PARTS],
     ['a connection that hangs', { kind: 'hang', at: 'start' }, 1000],
-    ['a missing response', { kind: 'hang', at: 'answer', operation: 'UploadPart' }, PARTS],
+    ['a missing response', { kind: 'hang', at: 'response', operation: 'UploadPart' }, PARTS],
     ['a 429', { kind: 'error', code: 'SlowDown', status: 429 }, 1000],
     ['corrupted bytes', { kind: 'error', code: 'BadDigest' }, 1000],
   ]
   for (const [name, fault, size] of transient) {
     it(`with ${name} is retried, and then has the object`, async (t) => {
       const server = await startStore(t)
-      const struck = server.faults.add(fault)
+      const active = server.faults.add(fault)
       const file = await outboxFile(t, size)
       const attempt = memoryAttempt()
       const upload = (): Promise<void> => uploadOnce(t, server, file, attempt)
@@ -164,7 +164,7 @@ describe('a failing store', () => {
         assert.deepEqual([error.code, error.retryable], ['SINK_UNAVAILABLE', true], error.message)
         return true
       })
-      assert.equal(struck.struck, 1)
+      assert.equal(active.triggered, 1)
       server.faults.clear()
       await upload()
       assert.ok(server.objects(BUCKET).get('k')?.body.equals(file.content))
