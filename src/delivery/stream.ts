@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { callbackify } from 'node:util'
 import type { StreamSink } from '../component.ts'
+import { asSluiceError } from '../errors.ts'
 import { Ledger } from './ledger.ts'
 import { memoryDedupKeys, Deduplicator } from './dedup/deduplicate.ts'
 import { addTally, emptyTally } from './tally.ts'
@@ -53,11 +54,11 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
     if (result.written.length > 0) {
       const bytes = batch.assemble(result.written, allocate)
       bytesOut += bytes.length
-      await sink.write(bytes, aborting.signal)
+      await asSinkError(sink.write(bytes, aborting.signal))
     }
     if (releasesBatches) batch.release()
     if (batch.end) {
-      await sink.flush()
+      await asSinkError(sink.flush())
       totals = addTally(totals, ledger.close())
     }
   }
@@ -78,5 +79,13 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
       }),
     totals: () => ({ ...totals, bytesOut, epochs: 0, objects: [] }),
     close: () => Promise.resolve(),
+  }
+}
+
+async function asSinkError(operation: Promise<void>): Promise<void> {
+  try {
+    await operation
+  } catch (error) {
+    throw asSluiceError(error, 'SINK_FAILED', 'the sink failed')
   }
 }

@@ -23,7 +23,8 @@ interface DeliveryOptions {
 }
 
 /**
- * Opens the sink of a pipeline: object sinks behind epochs and a state, stream sinks as they are.
+ * Opens the delivery of a pipeline: with epochs, outbox and state for an object sink, without state
+ * for a stream sink.
  */
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
   const { pipeline } = options
@@ -49,7 +50,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
   })
 }
 
-/** @throws SluiceError COMPONENT_LOAD_FAILED, or what the sink's `create` says. */
+/** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the sink's `create` */
 export async function createSink(
   pipeline: CheckedPipeline,
   { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
@@ -61,17 +62,14 @@ export async function createSink(
   }
 }
 
-/** What `objectFields` says goes to the commit, the rest of the configuration is the sink's own. */
+/** The options of `objectFields` are for the commit; the others are the sink's own. */
 export function targetOf(component: CheckedComponent<SinkDeclaration>, sink: ObjectSink | StreamSink): ObjectTarget {
   const { declaration, stage } = component
   if ('write' in sink) throw new SluiceError('INTERNAL', `${stage} does not publish objects`)
   return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }
 }
 
-/**
- * What gives claims of earlier runs their meaning: with another key an old event would not be known
- * again.
- */
+/** The definition of the dedup key. With another one the keys of earlier runs would match nothing. */
 function fingerprintOf(pipeline: CheckedPipeline): JsonObject {
   const dedup = findDedup(pipeline)
   if (dedup === undefined) return {}
@@ -79,7 +77,7 @@ function fingerprintOf(pipeline: CheckedPipeline): JsonObject {
   return { dedup: { key, time } }
 }
 
-/** A checked configuration as its own declaration types it: the check has made it so. */
+/** Types a checked configuration as its declaration does: the check has converted it. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 function configAs<Fields>(component: { readonly config: unknown }): Fields {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion

@@ -198,6 +198,29 @@ export default defineTransform({ summary: 'A stream.', fields: {}, examples: [],
     assert.deepEqual(await linesBelow(workspace.path('out')), await linesBelow(workspace.path('out2')))
   })
 
+  test('ends with SINK_FAILED if a custom stream sink throws an error of its own', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', good(1))
+    for (const [name, create] of [
+      ['write', '{ write: async () => { throw new TypeError("socket hang up") }, flush: async () => {} }'],
+      ['flush', '{ write: async () => {}, flush: async () => { throw new TypeError("socket hang up") } }'],
+    ]) {
+      await workspace.write(
+        `sinks/${name}.js`,
+        `import { defineSink } from 'sluice'
+export default defineSink({ summary: 'Fails.', delivers: 'stream', fields: {}, create: () => (${create}) })
+`,
+      )
+      await workspace.write(
+        `pipelines/${name}.yaml`,
+        `source: { type: file, path: in.ndjson }\nsink: { type: ../sinks/${name}.js }\n`,
+      )
+      const { code, stderr } = await workspace.sluice(['run', name])
+      assert.equal(code, 4, stderr)
+      assert.match(stderr, /SINK_FAILED: the sink failed: socket hang up/)
+    }
+  })
+
   test('logs once that the WebAssembly scanner did not load, and reads the same records without it', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', Buffer.concat([good(1), good(2)]))
