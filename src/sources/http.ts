@@ -25,7 +25,7 @@ import {
   windowFields,
 } from './http/fields.ts'
 import type { HttpOptions, RequestOptions, Tenant } from './http/options.ts'
-import { rewindPosition } from './http/windows/plan-window.ts'
+import { rewindPosition } from './http/windows/checkpoint.ts'
 import type { JsonObject } from '../record/json/json.ts'
 
 const texts = (description: string) => Type.Record(Type.String(), Type.String(), { default: {}, description })

@@ -6,7 +6,7 @@ import { checkRepairBack, checkTenants, checkUrl, checkWindow } from './http/che
 import { repairBack, sharedFields, since, sweep, windowFields } from './http/fields.ts'
 import type { AuthOptions, HttpOptions } from './http/options.ts'
 import { literal } from './http/transport/template.ts'
-import { rewindPosition } from './http/windows/plan-window.ts'
+import { rewindPosition } from './http/windows/checkpoint.ts'
 import type { Json, JsonObject } from '../record/json/json.ts'
 import { isObject } from '../record/json/json.ts'
 

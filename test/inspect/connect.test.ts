@@ -17,7 +17,7 @@ test('check --connect checks a page, the clocks and each permission in the store
   const { code, stdout, stderr } = await connect()
   assert.equal(code, 0, stdout + stderr)
   assert.doesNotMatch(stderr, /Warning/, 'the AWS SDK warns about this version of Node.js')
-  assert.match(stdout, /ok +source: one page: answered, beginning with 200 records/)
+  assert.match(stdout, /ok +source: one page: responds, starting with 200 records/)
   assert.match(stdout, /ok +source: clocks: ours is [0-2] s fast/)
   for (const [part, prefix] of [
     ['sink', 'jumpcloud/'],

@@ -235,7 +235,7 @@ for (const [name, { answer, ...config }] of Object.entries(LINK_BODIES)) {
     })
     const reading = await readSource(await openSource(configOf(server, config)))
     assert.equal(reading.error?.code, 'SOURCE_FAILED')
-    assert.match(reading.error.message, /has been there before/)
+    assert.match(reading.error.message, /the cursor of the next page repeats/)
     assert.equal(server.requests.length, 4)
   })
 }
@@ -599,7 +599,7 @@ void test('a server that is not there is unavailable', async (context) => {
   const config = configOf(server, { request: { url: 'http://127.0.0.1:1/events' } })
   const reading = await readSource(await openSource(config))
   assert.equal(reading.error?.code, 'SOURCE_UNAVAILABLE')
-  assert.match(reading.error.message, /no answer from http:\/\/127.0.0.1:1: .*ECONNREFUSED/)
+  assert.match(reading.error.message, /no response from http:\/\/127.0.0.1:1: .*ECONNREFUSED/)
 })
 
 void test('a position of something else is refused', async (context) => {

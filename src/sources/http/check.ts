@@ -17,7 +17,7 @@ import type {
 import { namesIn, signedNames } from './auth/hmac.ts'
 import { placeholderNames, placeholdersOf, timeFormats } from './transport/template.ts'
 import type { Placeholder } from './transport/template.ts'
-import { isAbsolute, parseMoment } from './windows/plan-window.ts'
+import { isAbsolute, parseMoment } from './windows/moment.ts'
 import { HOUR, DAY } from '../../time.ts'
 import { isObject } from '../../record/json/json.ts'
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asSluiceError } from '../../errors.ts'
-import { AnswerError } from './transport/response-error.ts'
-import { readHours, wholeHour } from './windows/hourly-counts.ts'
-import type { Hours, Span } from './windows/hourly-counts.ts'
+import { ResponseError } from './transport/response-error.ts'
+import { ceilHour, parseHourlyCounts } from './windows/hourly-counts.ts'
+import type { HourlyCounts, TimeRange } from './windows/hourly-counts.ts'
 import type { Tenant } from './options.ts'
 import { readCount } from './pages/paginate.ts'
 import { backoff } from './transport/rate-limit.ts'
@@ -10,77 +10,76 @@ import type { RequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
 import { HOUR } from '../../time.ts'
 
-/** What the reader of the tenant does for its counts. */
-interface Reader {
-  /** Resolves when the API may be asked. */
+interface Hooks {
+  /** Resolves when the API's rate limit allows a request. */
   pause(): Promise<void>
-  note(message: string, facts: { readonly reason: string }): void
+  log(message: string, details: { readonly reason: string }): void
 }
 
-/** Asks the API how many records it has. To know it is a help: where the API does not tell, reading goes on. */
-export class Counts {
-  readonly #session: RunContext
+/** Asks the API how many records it has. Counts are optional: if they cannot be had, reading continues without them. */
+export class CountClient {
+  readonly #context: RunContext
   readonly #tenant: Tenant
-  readonly #reader: Reader
-  /** Counts per hour are not asked for before; by `performance.now()`. */
-  #hoursFrom = 0
+  readonly #hooks: Hooks
+  /** No hourly counts are requested before this time, by `performance.now()`. */
+  #retryHoursAt = 0
 
-  constructor(session: RunContext, tenant: Tenant, reader: Reader) {
-    this.#session = session
+  constructor(context: RunContext, tenant: Tenant, hooks: Hooks) {
+    this.#context = context
     this.#tenant = tenant
-    this.#reader = reader
+    this.#hooks = hooks
   }
 
-  /** Fingerprint of the query that counts per hour; undefined where there is none. */
+  /** Fingerprint of the query for hourly counts; undefined without `repair`. */
   get hoursQuery(): string | undefined {
-    return this.#session.hours?.fingerprint(this.#tenant.values)
+    return this.#context.hourRequests?.fingerprint(this.#tenant.values)
   }
 
-  /** Asks about the moment before a time, where anything is counted: only the Date of the answer matters. */
+  /** Learns the API time from the Date header of a count of the millisecond before `end`. No-op without counts. */
   async learnTime(end: number): Promise<void> {
-    const { counts, hours, clock, limit, pace, client, signal } = this.#session
-    const builder = counts ?? hours
+    const { countRequests, hourRequests, clock, limit, pace, client, signal } = this.#context
+    const builder = countRequests ?? hourRequests
     if (builder === undefined) return
     const request = builder.build({ window: { start: end - 1, end }, page: 1, offset: 0, tenant: this.#tenant.values })
     await limit(async () => {
       if (clock.isKnown) return
       await pace.turn(signal)
-      await client.ask(request, signal)
+      await client.fetchText(request, signal)
     }).catch(() => signal.throwIfAborted())
   }
 
-  /** The number of records in a time; undefined where it is not told. */
-  async inWindow(window: Span): Promise<number | undefined> {
-    const { options, counts, signal } = this.#session
-    if (options.count === undefined || counts === undefined) return undefined
+  /** The number of records in a window; undefined if it is not configured or the request fails. */
+  async inWindow(range: TimeRange): Promise<number | undefined> {
+    const { options, countRequests, signal } = this.#context
+    if (options.count === undefined || countRequests === undefined) return undefined
     try {
-      return readCount(await this.#ask(counts, window), options.count.value)
+      return readCount(await this.#request(countRequests, range), options.count.value)
     } catch (error) {
       signal.throwIfAborted()
-      const { message } = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
-      this.#reader.note('the records of a window could not be counted', { reason: message })
+      const { message } = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
+      this.#hooks.log('could not count the records of a window', { reason: message })
       return undefined
     }
   }
 
-  /** The numbers of the whole hours in a time. Where the API does not tell them it is left alone with it for a while. */
-  async inHours({ start, end }: Span): Promise<Hours | undefined> {
-    const { options, hours, signal } = this.#session
-    if (options.repair === undefined || hours === undefined || wholeHour(start) + HOUR > end) return undefined
-    if (performance.now() < this.#hoursFrom) return undefined
+  /** The counts of the whole hours in a range. Undefined if there are none, or if the request fails; then for an hour nothing is requested. */
+  async inHours({ start, end }: TimeRange): Promise<HourlyCounts | undefined> {
+    const { options, hourRequests, signal } = this.#context
+    if (options.repair === undefined || hourRequests === undefined || ceilHour(start) + HOUR > end) return undefined
+    if (performance.now() < this.#retryHoursAt) return undefined
     const { attempts, maxDelay } = options.retry
     for (let attempt = 1; ; attempt++) {
       try {
-        const { text } = await this.#ask(hours, { start, end })
-        return readHours(text, options.repair, { start, end })
+        const { text } = await this.#request(hourRequests, { start, end })
+        return parseHourlyCounts(text, options.repair, { start, end })
       } catch (error) {
         signal.throwIfAborted()
-        const ours = asSluiceError(error, 'SOURCE_FAILED', 'the answer could not be read')
-        const told = ours instanceof AnswerError ? ours.retryAfter : undefined
-        const wait = told ?? backoff(attempt, maxDelay)
-        if (!ours.retryable || attempt >= Math.min(attempts, MAX_ASKED) || wait > LONGEST_PAUSE) {
-          this.#hoursFrom = performance.now() + Math.max(HOUR, told ?? 0)
-          this.#reader.note('the records of each hour could not be counted', { reason: ours.message })
+        const cause = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
+        const retryAfter = cause instanceof ResponseError ? cause.retryAfter : undefined
+        const wait = retryAfter ?? backoff(attempt, maxDelay)
+        if (!cause.retryable || attempt >= Math.min(attempts, MAX_ATTEMPTS) || wait > MAX_WAIT) {
+          this.#retryHoursAt = performance.now() + Math.max(HOUR, retryAfter ?? 0)
+          this.#hooks.log('could not count the records of each hour', { reason: cause.message })
           return undefined
         }
         await sleep(wait, undefined, { signal })
@@ -88,17 +87,17 @@ export class Counts {
     }
   }
 
-  async #ask(builder: RequestBuilder, window: Span) {
-    const { limit, pace, client, signal } = this.#session
+  async #request(builder: RequestBuilder, window: TimeRange) {
+    const { limit, pace, client, signal } = this.#context
     const request = builder.build({ window, page: 1, offset: 0, tenant: this.#tenant.values })
-    await this.#reader.pause()
+    await this.#hooks.pause()
     return limit(async () => {
       await pace.turn(signal)
-      return client.ask(request, signal)
+      return client.fetchText(request, signal)
     })
   }
 }
 
-/** How often counts per hour are asked for, and how long at most is waited in between: records come first. */
-const MAX_ASKED = 4
-const LONGEST_PAUSE = 60_000
+/** Hourly counts get fewer attempts and shorter waits than pages: records come first. */
+const MAX_ATTEMPTS = 4
+const MAX_WAIT = 60_000

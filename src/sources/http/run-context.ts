@@ -7,24 +7,25 @@ import type { Pace } from './transport/rate-limit.ts'
 import type { RequestBuilder } from './transport/request.ts'
 import type { ApiClock } from './windows/api-clock.ts'
 
-/** What the readers of all tenants share in one run. */
+/** Shared by the readers of all tenants during one run. */
 export interface RunContext {
   readonly options: HttpOptions
   readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note'>
+  /** Requests for records. */
   readonly requests: RequestBuilder
-  /** Those that count. */
-  readonly counts: RequestBuilder | undefined
-  /** Those that count per hour. */
-  readonly hours: RequestBuilder | undefined
+  /** Requests for the count of a window. */
+  readonly countRequests: RequestBuilder | undefined
+  /** Requests for hourly counts. */
+  readonly hourRequests: RequestBuilder | undefined
   readonly client: Client
   readonly clock: ApiClock
   readonly pace: Pace
-  /** Pages of all tenants take turns in its places. */
+  /** Limits concurrent responses, of all tenants together. */
   readonly limit: LimitFunction
-  /** Ends everything. */
+  /** Aborts all work at once. */
   readonly signal: AbortSignal
-  /** Ends the waiting for more: readers finish what there is to read now. Aborts with `signal` too. */
-  readonly winding: AbortSignal
-  /** Resolves when the chunk is taken on. @throws when nobody takes chunks any more. */
+  /** Ends polling: readers finish what is available now. Also aborts with `signal`. */
+  readonly draining: AbortSignal
+  /** Resolves when the consumer has room for the chunk. @throws if the consumer is gone. */
   put(chunk: Chunk): Promise<void>
 }

@@ -163,7 +163,7 @@ test('rule 4: each organization has its own comparison, and one that is refused 
     const ofRefused = notes.filter(({ facts }) => facts['tenant'] === refused.id)
     assert.deepEqual(
       ofRefused.map(({ message }) => message),
-      ['the records of each hour could not be counted'],
+      ['could not count the records of each hour'],
     )
   }
 })

@@ -1,7 +1,7 @@
 import { request } from 'undici'
 import type { SluiceError } from '../../../errors.ts'
 import { hideSecrets } from '../../../observe/log.ts'
-import { AnswerError, badAnswer } from '../transport/response-error.ts'
+import { ResponseError, invalidResponse } from '../transport/response-error.ts'
 import { basicOf } from './authorizer.ts'
 import { withHeader } from './authorizer.ts'
 import type { AuthContext } from './authorizer.ts'
@@ -81,7 +81,7 @@ class TokenEndpoint {
     }).catch((error: Error) => {
       throw signal.aborted
         ? error
-        : badAnswer(`no answer from the token endpoint ${this.#url}: ${error.message}`, error)
+        : invalidResponse(`no response from the token endpoint ${this.#url}: ${error.message}`, error)
     })
     const text = await readText(body)
     if (statusCode !== 200) throw this.#refusal(statusCode, headers, text)
@@ -118,13 +118,13 @@ class TokenEndpoint {
     const what = this.#file === undefined ? 'the client secret' : 'the refresh token'
     const hint = status < 500 && status !== 429 ? `: check the client id, ${what} and the scope` : ''
     const retryAfter = parseRetryAfter(headerText(headers['retry-after']), headerText(headers['date']))
-    return new AnswerError(status, message + hint, retryAfter)
+    return new ResponseError(status, message + hint, retryAfter)
   }
 
   #tokenOf(answer: unknown): Token {
     const token = member(answer, 'access_token')
     if (typeof token !== 'string' || token === '')
-      throw badAnswer(`the token endpoint ${this.#url} answered without an access_token`)
+      throw invalidResponse(`the token endpoint ${this.#url} answered without an access_token`)
     const seconds = Number(member(answer, 'expires_in') ?? Infinity)
     const life = (seconds > 0 ? seconds : 0) * 1000
     return { text: token, renewAt: performance.now() + life - Math.min(EARLY, life / 10) }

@@ -1,14 +1,17 @@
-import { badAnswer } from '../transport/response-error.ts'
+import type { LineChunk } from '../../../record/lines/splitter.ts'
+import type { ApiResponse } from '../client.ts'
+import type { HttpOptions } from '../options.ts'
 import { openBody } from '../transport/body.ts'
 import type { Body } from '../transport/body.ts'
-import type { Answer } from '../client.ts'
-import { firstCharacter, LinesCutter, RootArrayCutter } from './page-splitter.ts'
-import type { PageCutter, Run } from './page-splitter.ts'
 import type { Deadline } from '../transport/deadline.ts'
-import { EnvelopeSplitter } from './envelope-splitter.ts'
-import type { HttpOptions } from '../options.ts'
-import { pathsOf } from './paginate.ts'
 import { headerText } from '../transport/json-values.ts'
+import { invalidResponse } from '../transport/response-error.ts'
+import { EnvelopeSplitter } from './envelope-splitter.ts'
+import { NdjsonSplitter } from './ndjson-splitter.ts'
+import { firstCharacter } from './page-splitter.ts'
+import type { PageSplitter } from './page-splitter.ts'
+import { pathsOf } from './paginate.ts'
+import { RootArraySplitter } from './root-array-splitter.ts'
 
 export interface PageOptions {
   readonly options: HttpOptions
@@ -16,33 +19,40 @@ export interface PageOptions {
   readonly deadline: Deadline
 }
 
-/** One response on its way: its runs, and what is known when they are all there. */
+/** A response that is being read. */
 export interface Page {
-  readonly runs: AsyncIterable<Run>
-  readonly cutter: PageCutter
+  /** Ends only after a complete response; otherwise throws SOURCE_UNAVAILABLE. */
+  readonly chunks: AsyncIterable<LineChunk>
+  readonly splitter: PageSplitter
+  /** Bytes received so far, as compressed. */
   wireBytes(): number
 }
 
-/** Reads an answer as records. The runs end only when the response is complete; else they throw SOURCE_UNAVAILABLE. */
-export function openPage(answer: Answer, { options, maxLine, deadline }: PageOptions): Page {
-  const type = headerText(answer.headers['content-type']) ?? ''
-  const empty = answer.status === 204
-  const encoding = empty ? undefined : headerText(answer.headers['content-encoding'])
-  const body = openBody(answer.body, encoding, options.maxBody)
-  const cutter = empty ? new LinesCutter(maxLine) : chooseCutter(type, options, maxLine)
-  return { runs: cut(body, cutter, type, deadline), cutter, wireBytes: () => body.wireBytes() }
+/** Reads a response as records. */
+export function openPage(response: ApiResponse, { options, maxLine, deadline }: PageOptions): Page {
+  const type = headerText(response.headers['content-type']) ?? ''
+  const empty = response.status === 204
+  const encoding = empty ? undefined : headerText(response.headers['content-encoding'])
+  const body = openBody(response.body, encoding, options.maxBody)
+  const splitter = empty ? new NdjsonSplitter(maxLine) : chooseSplitter(type, options, maxLine)
+  return { chunks: split(body, splitter, type, deadline), splitter, wireBytes: () => body.wireBytes() }
 }
 
-function chooseCutter(type: string, options: HttpOptions, maxLine: number): PageCutter {
+function chooseSplitter(type: string, options: HttpOptions, maxLine: number): PageSplitter {
   const { format, records, paginate } = options
-  if (format === 'ndjson' || (format === 'auto' && NDJSON.test(type))) return new LinesCutter(maxLine)
-  if (records === '$') return new RootArrayCutter(maxLine)
+  if (format === 'ndjson' || (format === 'auto' && NDJSON.test(type))) return new NdjsonSplitter(maxLine)
+  if (records === '$') return new RootArraySplitter(maxLine)
   return new EnvelopeSplitter({ records, capture: pathsOf(paginate), maxLine })
 }
 
 const NDJSON = /^application\/(x-)?(ndjson|jsonl|jsonlines|json-lines)\b/i
 
-async function* cut(body: Body, cutter: PageCutter, type: string, deadline: Deadline): AsyncGenerator<Run, void> {
+async function* split(
+  body: Body,
+  splitter: PageSplitter,
+  type: string,
+  deadline: Deadline,
+): AsyncGenerator<LineChunk, void> {
   const chunks = body.chunks[Symbol.asyncIterator]()
   let started = false
   try {
@@ -50,17 +60,17 @@ async function* cut(body: Body, cutter: PageCutter, type: string, deadline: Dead
       const next = await deadline.wait(chunks.next())
       if (next.done === true) break
       if (!started) started = checkStart(next.value, type)
-      yield* cutter.push(next.value)
+      yield* splitter.push(next.value)
     }
-    yield* cutter.end()
+    yield* splitter.end()
   } finally {
     await chunks.return?.()
   }
 }
 
-/** A sign-in or error page with status 200 is no data. True once there is something to judge by. */
+/** Rejects a sign-in or error page that comes with status 200. @returns true once there is a character to judge by. */
 function checkStart(chunk: Buffer, type: string): boolean {
   const first = firstCharacter(chunk)
-  if (first === '<' || /^text\/html\b/i.test(type)) throw badAnswer('the response is an HTML page, not data')
+  if (first === '<' || /^text\/html\b/i.test(type)) throw invalidResponse('the response is an HTML page, not data')
   return first !== undefined
 }

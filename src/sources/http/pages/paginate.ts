@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'undici/types/header.js'
 import { SluiceError } from '../../../errors.ts'
-import { badAnswer } from '../transport/response-error.ts'
+import { invalidResponse } from '../transport/response-error.ts'
 import type { PaginateOptions, Place } from '../options.ts'
 import { headerText, member, parseJson } from '../transport/json-values.ts'
 
@@ -29,7 +29,7 @@ export function nextPage(paginate: PaginateOptions | undefined, page: PageFacts)
   const { type, stop } = paginate
   const announced = wholeNumber(stop?.shortPage?.count, page)
   if (announced !== undefined && announced !== page.count)
-    throw badAnswer(`the response announced ${announced} records and had ${page.count}`)
+    throw invalidResponse(`the response announced ${announced} records and had ${page.count}`)
   const limit = fullPage(paginate, page)
   if (limit !== undefined && page.count < limit) return undefined
   if (stop?.emptyPage === true && page.count === 0) return undefined
@@ -57,7 +57,7 @@ function moves(type: 'page' | 'offset', more: boolean | undefined): boolean {
 function tellsMore(place: Place, page: PageFacts): boolean {
   const text = textAt(place, page)
   if (text === 'true' || text === 'false') return text === 'true'
-  throw badAnswer(`the response does not tell whether there are more pages (${describe(place)})`)
+  throw invalidResponse(`the response does not tell whether there are more pages (${describe(place)})`)
 }
 
 /** The number in an answer that counts. @throws SluiceError SOURCE_UNAVAILABLE when it has none. */
@@ -65,7 +65,7 @@ export function readCount({ headers, text }: { headers: IncomingHttpHeaders; tex
   const told =
     value.body === undefined ? headerText(headers[value.header?.toLowerCase() ?? '']) : valueAt(text, value.body)
   if (told !== undefined && /^\d{1,15}$/.test(told)) return Number(told)
-  throw badAnswer(`the answer has no whole number in ${describe(value)}`)
+  throw invalidResponse(`the answer has no whole number in ${describe(value)}`)
 }
 
 function valueAt(text: string, path: string): string | undefined {
@@ -83,7 +83,7 @@ function fullPage({ stop, size }: PaginateOptions, page: PageFacts): number | un
   if (stop?.shortPage === undefined) return undefined
   const limit = stop.shortPage.limit === undefined ? size : wholeNumber(stop.shortPage.limit, page)
   if (limit !== undefined && limit > 0) return limit
-  throw badAnswer(`the response does not tell the size of a full page (${describe(stop.shortPage.limit)})`)
+  throw invalidResponse(`the response does not tell the size of a full page (${describe(stop.shortPage.limit)})`)
 }
 
 /** Undefined when the place is not asked for, or the response does not have it. */
@@ -91,7 +91,7 @@ function wholeNumber(place: Place | undefined, page: PageFacts): number | undefi
   const text = place && textAt(place, page)
   if (text === undefined) return undefined
   if (/^\d{1,15}$/.test(text)) return Number(text)
-  throw badAnswer(`the response has a ${describe(place)} that is not a whole number`)
+  throw invalidResponse(`the response has a ${describe(place)} that is not a whole number`)
 }
 
 function textAt({ header, body }: Place, { headers, captured }: PageFacts): string | undefined {
@@ -113,7 +113,7 @@ const NO_CURSOR: ReadonlySet<string> = new Set(['', '""', 'null', 'false'])
 function linkOf({ from }: PaginateOptions, page: PageFacts): string | undefined {
   const target = from?.body === undefined ? nextLink(page.headers['link']) : bodyLink(page.captured.get(from.body))
   if (target === undefined) return undefined
-  if (!URL.canParse(target, page.url.href)) throw badAnswer('the link to the next page is not a URL')
+  if (!URL.canParse(target, page.url.href)) throw invalidResponse('the link to the next page is not a URL')
   const next = new URL(target, page.url)
   if (page.keyParameter !== undefined && next.searchParams.has(page.keyParameter))
     next.searchParams.delete(page.keyParameter)
@@ -126,7 +126,7 @@ function linkOf({ from }: PaginateOptions, page: PageFacts): string | undefined 
 
 function bodyLink(json: string | undefined): string | undefined {
   if (json === undefined || NO_CURSOR.has(json)) return undefined
-  if (!json.startsWith('"')) throw badAnswer('the link to the next page is not text')
+  if (!json.startsWith('"')) throw invalidResponse('the link to the next page is not text')
   return String(JSON.parse(json))
 }
 

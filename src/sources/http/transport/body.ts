@@ -3,7 +3,7 @@ import { SluiceError } from '../../../errors.ts'
 import { brotli, gzip } from '../../../compression/detect.ts'
 import type { Compression } from '../../../compression/detect.ts'
 import { Damage, inflate } from '../../../compression/inflate.ts'
-import { badAnswer } from './response-error.ts'
+import { invalidResponse } from './response-error.ts'
 
 export interface Body {
   readonly chunks: AsyncIterable<Buffer>
@@ -36,7 +36,7 @@ export function openBody(raw: Readable, encoding: string | undefined, maxBytes: 
         yield chunk
       }
       if (compression !== undefined && wire === 0)
-        throw badAnswer(`the response was cut short: as ${compression.name} it cannot be empty`)
+        throw invalidResponse(`the response was cut short: as ${compression.name} it cannot be empty`)
     } catch (error) {
       throw readError(error)
     } finally {
@@ -86,7 +86,7 @@ function compressionOf(encoding = 'identity'): Compression | undefined {
     case 'br':
       return brotli
     default:
-      throw badAnswer(`the response has the content-encoding "${encoding}", which was not asked for`)
+      throw invalidResponse(`the response has the content-encoding "${encoding}", which was not asked for`)
   }
 }
 
@@ -108,6 +108,6 @@ function checkSize(inflated: number, wire: number, maxBytes: number): void {
 
 function readError(error: unknown): SluiceError {
   if (error instanceof SluiceError) return error
-  if (error instanceof Damage) return badAnswer(`the response is damaged: ${error.message}`, error)
-  return badAnswer(`the response was cut short: ${error instanceof Error ? error.message : String(error)}`, error)
+  if (error instanceof Damage) return invalidResponse(`the response is damaged: ${error.message}`, error)
+  return invalidResponse(`the response was cut short: ${error instanceof Error ? error.message : String(error)}`, error)
 }

@@ -1,4 +1,4 @@
-import { badAnswer } from './response-error.ts'
+import { invalidResponse } from './response-error.ts'
 
 /**
  * A limit on the time that one response keeps us waiting in all. Time in which nobody waits does not count, so that a slow sink does not
@@ -42,6 +42,6 @@ export class Deadline {
   }
 
   #expire(): void {
-    this.#controller.abort(badAnswer(`the response was not complete after ${this.#limit} ms (timeout.request)`))
+    this.#controller.abort(invalidResponse(`the response was not complete after ${this.#limit} ms (timeout.request)`))
   }
 }

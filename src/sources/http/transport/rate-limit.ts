@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { IncomingHttpHeaders } from 'undici/types/header.js'
+import { HOUR } from '../../../time.ts'
 import { headerText } from './json-values.ts'
 
-/** At most so many requests per second, evenly spaced, whoever asks. */
+/** Spaces requests evenly, of all callers together. */
 export class Pace {
   readonly #spacing: number
   #next = 0
@@ -20,14 +21,47 @@ export class Pace {
   }
 }
 
-/** Exponential backoff with full jitter, in milliseconds: the first retry waits up to a second, each further one up to twice as long. */
+interface PauseOptions {
+  readonly signal: AbortSignal
+  log(message: string, details: { readonly waitMs: number }): void
+}
+
+/** Pauses the requests of one tenant once a response says that its rate limit is used up. */
+export class RateLimitPause {
+  readonly #options: PauseOptions
+  /** By `performance.now()`. */
+  #until = 0
+
+  constructor(options: PauseOptions) {
+    this.#options = options
+  }
+
+  /** Takes the headers of a response. */
+  observe(headers: IncomingHttpHeaders): void {
+    this.#until = performance.now() + Math.min(MAX_RETRY_AFTER, parseRateLimit(headers) ?? 0)
+  }
+
+  /** Resolves when the next request is allowed. */
+  async wait(): Promise<void> {
+    const wait = this.#until - performance.now()
+    if (wait <= 0) return
+    this.#options.log('the rate limit of the API is reached', { waitMs: Math.ceil(wait) })
+    await sleep(wait, undefined, { signal: this.#options.signal })
+  }
+}
+
+/** Longest wait that an API can ask for, in milliseconds. Beyond it the run fails; the next run resumes from the state. */
+export const MAX_RETRY_AFTER = HOUR
+
+/** Exponential backoff with full jitter, in milliseconds: up to a second before the first retry, doubling with each further one. */
 export function backoff(attempt: number, maxDelay: number): number {
   return Math.ceil(Math.random() * Math.min(maxDelay, 1000 * 2 ** (attempt - 1)))
 }
 
 /**
- * How long an API asks not to be asked again, in milliseconds: when `X-RateLimit-Remaining` (or `X-Rate-Limit-…`, `RateLimit-…`) is 0, until its
- * `Reset`, which is seconds from now or a Unix time, as seen from the answer's own Date.
+ * The pause that a used-up rate limit asks for, in milliseconds: if `X-RateLimit-Remaining` (or
+ * `X-Rate-Limit-…`, `RateLimit-…`) is 0, the time until `Reset`. That header holds seconds from now, or a
+ * Unix time, which is compared with the Date of the same response.
  */
 export function parseRateLimit(headers: IncomingHttpHeaders): number | undefined {
   for (const family of ['x-ratelimit', 'x-rate-limit', 'ratelimit']) {
@@ -43,10 +77,13 @@ export function parseRateLimit(headers: IncomingHttpHeaders): number | undefined
   return undefined
 }
 
-/** A number of seconds from here on is a time (since 2001), and from a thousand times that on one in milliseconds. */
+/** Smallest number of seconds that is a Unix time (since 2001); from a thousand times that on, one in milliseconds. */
 const UNIX_TIMES = 1e9
 
-/** A Retry-After header in milliseconds: seconds, or an HTTP date as seen from the answer's own Date. Undefined when it is neither. */
+/**
+ * A Retry-After header in milliseconds. It holds seconds, or an HTTP date, which is compared with the Date
+ * of the same response. Undefined if it is neither.
+ */
 export function parseRetryAfter(value: string | undefined, date: string | undefined): number | undefined {
   if (value === undefined) return undefined
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../../errors.ts'
 
 /** A request that was answered with an error status. */
-export class AnswerError extends SluiceError {
+export class ResponseError extends SluiceError {
   readonly status: number
   /** How long the server told us to wait, in milliseconds. */
   readonly retryAfter: number | undefined
@@ -16,7 +16,7 @@ export class AnswerError extends SluiceError {
 }
 
 /** A response that is not what it should be; the next one may be. */
-export function badAnswer(message: string, cause?: unknown): SluiceError {
+export function invalidResponse(message: string, cause?: unknown): SluiceError {
   return new SluiceError('SOURCE_UNAVAILABLE', message, { cause })
 }
 

@@ -1,24 +1,27 @@
 /**
- * What time it is for the API: our clock or, if that is earlier, the time that its answers carry. A clock of ours that is fast would move
- * windows beyond what the API has.
+ * API time: our clock, or the time in the API's Date headers if that is earlier. If our clock is fast,
+ * windows planned with it would end in the API's future and miss records.
  */
 export class ApiClock {
-  /** The API's time minus `performance.now()`, as of its latest answer. */
+  /** API time minus `performance.now()`, as of the latest response. */
   #offset = Infinity
 
-  /** Takes the Date header of an answer. */
-  answered(date: string | string[] | undefined): void {
+  /** Takes the Date header of a response. */
+  observe(date: string | string[] | undefined): void {
     const time = typeof date === 'string' ? Date.parse(date) : NaN
     if (!Number.isNaN(time)) this.#offset = time - performance.now()
   }
 
-  /** True once an answer has told the time. */
+  /** True once a response has carried a Date header. */
   get isKnown(): boolean {
     return this.#offset !== Infinity
   }
 
-  /** By how many milliseconds our clock is ahead of the API's, whose answers tell whole seconds; undefined without an answer. */
-  fast(): number | undefined {
+  /**
+   * How many milliseconds our clock is ahead of the API's; negative if it is slow. Precise to a second,
+   * as Date headers are. Undefined before the first response.
+   */
+  skew(): number | undefined {
     if (!this.isKnown) return undefined
     const ahead = Date.now() - performance.now() - this.#offset
     return Math.abs(ahead) <= 1000 ? 0 : Math.round(ahead / 1000) * 1000
@@ -28,7 +31,10 @@ export class ApiClock {
     return Math.floor(Math.min(Date.now(), performance.now() + this.#offset))
   }
 
-  /** Marks this moment; the result tells what time it was, better once the API has answered. From then on it does not change. */
+  /**
+   * Marks this moment. The result returns its API time: our own clock's until the first response, then
+   * a corrected time that no longer changes.
+   */
   mark(): () => number {
     const local = Date.now()
     const monotonic = performance.now()

@@ -1,60 +1,70 @@
-import { badAnswer } from '../transport/response-error.ts'
+import { invalidResponse } from '../transport/response-error.ts'
 import type { RepairOptions } from '../options.ts'
 import { member, parseJson } from '../transport/json-values.ts'
 import { HOUR } from '../../../time.ts'
 
-/** Numbers of records of hours that follow each other. Hours are those of UTC. */
-export interface Hours {
-  /** Beginning of the first one, in milliseconds since 1970. */
+/** Numbers of records in consecutive UTC hours. */
+export interface HourlyCounts {
+  /** Start of the first hour, in milliseconds since 1970. */
   readonly first: number
   readonly counts: readonly number[]
 }
 
 /**
- * What the API counted in each hour before it was last read as a whole; 0 where that is not known. What appears in such an hour later makes the
- * API count more.
+ * The count of each hour when it was last read as a whole; 0 if unknown. A later count that differs
+ * means that records were added to the hour after it was read.
  */
-export interface KnownHours extends Hours {
+export interface KnownHours extends HourlyCounts {
   /** Fingerprint of the query that was counted. */
   readonly query: string
 }
 
-export function wholeHour(time: number): number {
+/** The time itself if it is a whole hour, else the next whole hour. */
+export function ceilHour(time: number): number {
   return Math.ceil(time / HOUR) * HOUR
 }
 
-/** A time: from `start` to before `end`, in milliseconds since 1970. */
-export interface Span {
+/** From `start` (inclusive) to `end` (exclusive), in milliseconds since 1970. */
+export interface TimeRange {
   readonly start: number
   readonly end: number
 }
 
 /**
- * The counts in an answer of the hours that lie within a time as a whole; an hour that is not listed has no records.
- * @throws SluiceError SOURCE_UNAVAILABLE when they are not counts per hour, or not those of that time.
+ * Parses the counts of the whole hours within a time range. An hour that is not listed has no records.
+ * @throws SluiceError SOURCE_UNAVAILABLE if the counts are not hourly, or lie outside of the range.
  */
-export function readHours(text: string, names: Omit<RepairOptions, 'request'>, { start, end }: Span): Hours {
-  const first = wholeHour(start)
+export function parseHourlyCounts(
+  text: string,
+  names: Omit<RepairOptions, 'request'>,
+  { start, end }: TimeRange,
+): HourlyCounts {
+  const first = ceilHour(start)
   const counts = Array.from({ length: Math.max(0, Math.floor((end - first) / HOUR)) }, () => 0)
   const buckets = listAt(parseJson(text), names.buckets)
-  if (buckets === undefined) throw badAnswer(`the answer has no array at "${names.buckets}"`)
+  if (buckets === undefined) throw invalidResponse(`the response has no array at "${names.buckets}"`)
   for (const bucket of buckets) {
     const hour = timeOf(member(bucket, names.start))
     const count = member(bucket, names.count)
     if (hour === undefined || hour % HOUR !== 0)
-      throw badAnswer(`the answer has a "${names.start}" that is not a whole hour of UTC`)
+      throw invalidResponse(`the response has a "${names.start}" that is not a whole UTC hour`)
     if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0)
-      throw badAnswer(`the answer has a "${names.count}" that is not a whole number`)
-    if (hour <= start - HOUR || hour > end) throw badAnswer('the answer counts other hours than those it was asked for')
+      throw invalidResponse(`the response has a "${names.count}" that is not a whole number`)
+    if (hour <= start - HOUR || hour > end)
+      throw invalidResponse('the response counts hours outside of the requested time range')
     const at = (hour - first) / HOUR
     if (at >= 0 && at < counts.length) counts[at] = count
   }
   return { first, counts }
 }
 
-/** The known hours when those of a window have been read. Kept are the whole ones between two times. */
-export function learn(known: KnownHours, read: Hours | undefined, { start, end }: Span): KnownHours {
-  const first = Math.max(known.first, wholeHour(start))
+/** Adds the counts of a window that has been read, and drops hours outside of `range`. */
+export function updateKnownHours(
+  known: KnownHours,
+  read: HourlyCounts | undefined,
+  { start, end }: TimeRange,
+): KnownHours {
+  const first = Math.max(known.first, ceilHour(start))
   const length = Math.max(0, Math.floor((end - first) / HOUR))
   const counts = Array.from({ length }, (_, at) => {
     const hour = first + at * HOUR
@@ -68,14 +78,14 @@ export interface ChangedHour {
   readonly count: number
 }
 
-/** The hours in which the API counts another number than is known. */
-export function changedHours(known: Hours, counted: Hours): ChangedHour[] {
+/** The hours whose count differs from the known one. */
+export function changedHours(known: HourlyCounts, counted: HourlyCounts): ChangedHour[] {
   return counted.counts
     .map((count, at) => ({ hour: counted.first + at * HOUR, count }))
     .filter(({ hour, count }) => count !== (countAt(known, hour) ?? 0))
 }
 
-function countAt({ first, counts }: Hours, hour: number): number | undefined {
+function countAt({ first, counts }: HourlyCounts, hour: number): number | undefined {
   return counts[(hour - first) / HOUR]
 }
 
@@ -90,5 +100,5 @@ function timeOf(value: unknown): number | undefined {
   return Number.isNaN(time) ? undefined : time
 }
 
-/** A time without a zone would be one of ours. */
+/** `Date.parse` reads a time without a zone as local time. */
 const ZONED = /T.*(Z|[+-]\d\d:?\d\d)$/

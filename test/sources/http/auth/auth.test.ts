@@ -274,7 +274,7 @@ test('a server that asks for a certificate gets it, and is known by a CA file', 
   assert.equal(reading.error, undefined)
   assert.deepEqual(idsOf(reading.lines), [1])
   const unknown = await readSource(await open({ cert, key }))
-  assert.match(unknown.error?.message ?? '', /no answer from https:\/\/127.0.0.1:\d+: .*(certificate|issuer)/)
+  assert.match(unknown.error?.message ?? '', /no response from https:\/\/127.0.0.1:\d+: .*(certificate|issuer)/)
   const without = await readSource(await open({ ca }))
   assert.equal(without.error?.code, 'SOURCE_UNAVAILABLE')
 })

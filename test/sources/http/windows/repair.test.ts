@@ -103,7 +103,7 @@ function messagesOf({ notes }: Reading): string[] {
   return notes.map(({ message }) => message)
 }
 
-const READ_AGAIN = 'the API counts other numbers of records in hours that were read: these are read again'
+const READ_AGAIN = 'record counts changed for hours already read; re-reading them'
 
 test('where the counts of all hours are as they were, a day later nothing is read again', async (context) => {
   const api = await startApi(context, threeDays())
@@ -149,7 +149,7 @@ test('a record that the API counts and never shows has its hour read again once,
   const first = await readOn(api, source, [25 * HOUR], positions)
   assert.deepEqual(messagesOf(first), [
     READ_AGAIN,
-    'a window has fewer records than the API counted: it is read once more',
+    'a window has fewer records than the API counted: reading it once more',
     'a window has fewer records than the API counted: some may be missing',
   ])
   assert.deepEqual(first.notes[2]?.facts, {
@@ -226,19 +226,27 @@ for (const [name, spoil, words] of [
   ['503', () => ({ status: 503, body: '' }), /answered 503/],
   ['no JSON', () => ({ body: '<html>canary-1' }), /no array at "data.hours"/],
   ['no list', () => ({ body: '{"data":{"hours":{}}}' }), /no array at "data.hours"/],
-  ['no hour', (counts) => plain(counts.map(({ n }) => ({ at: 'canary-1', n }))), /"at" that is not a whole hour/],
+  ['no hour', (counts) => plain(counts.map(({ n }) => ({ at: 'canary-1', n }))), /"at" that is not a whole UTC hour/],
   [
     'hours of another zone',
     (counts) => plain(counts.map(({ at, n }) => ({ at: Number(at) + 30 * MINUTE, n }))),
-    /"at" that is not a whole hour of UTC/,
+    /"at" that is not a whole UTC hour/,
   ],
   [
     'times without a zone',
     (counts) => plain(counts.map(({ at, n }) => ({ at: new Date(at).toISOString().slice(0, -1), n }))),
-    /"at" that is not a whole hour of UTC/,
+    /"at" that is not a whole UTC hour/,
   ],
-  ['seconds', (counts) => plain(counts.map(({ at, n }) => ({ at: Number(at) / 1000, n }))), /whole hour|other hours/],
-  ['other hours', (counts) => plain(counts.map(({ n }) => ({ at: NOON - 90 * DAY, n }))), /other hours/],
+  [
+    'seconds',
+    (counts) => plain(counts.map(({ at, n }) => ({ at: Number(at) / 1000, n }))),
+    /whole UTC hour|outside of the requested/,
+  ],
+  [
+    'hours outside of the time range',
+    (counts) => plain(counts.map(({ n }) => ({ at: NOON - 90 * DAY, n }))),
+    /hours outside of the requested time range/,
+  ],
   ['no number', (counts) => plain(counts.map(({ at }) => ({ at, n: -1 }))), /"n" that is not a whole number/],
 ] as const satisfies readonly (readonly [string, Api['spoil'], RegExp])[]) {
   test(`where the counts per hour cannot be had (${name}), reading goes on, and a later run makes up for it`, async (context) => {
@@ -249,7 +257,7 @@ for (const [name, spoil, words] of [
     api.events.push({ id: 1001, time: NOON + 20 * HOUR })
     api.spoil = spoil
     const without = await readOn(api, source, [26 * HOUR], first.positions)
-    assert.deepEqual(messagesOf(without), ['the records of each hour could not be counted'])
+    assert.deepEqual(messagesOf(without), ['could not count the records of each hour'])
     assert.match(String(without.notes[0]?.facts['reason']), words)
     assert.doesNotMatch(wordsOf(without), /canary/)
     // It is not asked again at once: of the repair, which is due, there is no note.
@@ -288,7 +296,7 @@ test('a collector that follows compares once a day, and where it is refused not 
   api.now += 25 * HOUR
   let polls = 0
   const refused = await readSource(source, { positions: reading.positions, follow: true, onPiece: () => ++polls < 30 })
-  assert.deepEqual(messagesOf(refused), ['the records of each hour could not be counted'])
+  assert.deepEqual(messagesOf(refused), ['could not count the records of each hour'])
 })
 
 test('where the API is too busy to count it is asked again', async (context) => {

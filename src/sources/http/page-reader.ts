@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Chunk } from '../../record/chunk.ts'
+import { asSluiceError, SluiceError } from '../../errors.ts'
+import type { Tenant } from './options.ts'
+import { CursorGuard } from './pages/cursor-guard.ts'
+import { openPage } from './pages/page.ts'
+import { nextPage } from './pages/paginate.ts'
+import type { NextPage } from './pages/paginate.ts'
+import type { RunContext } from './run-context.ts'
+import { Deadline } from './transport/deadline.ts'
+import { backoff, MAX_RETRY_AFTER } from './transport/rate-limit.ts'
+import type { RateLimitPause } from './transport/rate-limit.ts'
+import type { PreparedRequest } from './transport/request.ts'
+import { ResponseError } from './transport/response-error.ts'
+import type { Checkpoint, OpenWindow } from './windows/checkpoint.ts'
+import { iso } from './windows/moment.ts'
+import { rereadOf } from './windows/watermarks.ts'
+
+export interface PageRequest {
+  readonly window: OpenWindow
+  /** The checkpoint before the page. */
+  readonly checkpoint: Checkpoint
+  /** API time at which catching up began; known better once the API has responded. */
+  readonly reached: () => number
+}
+
+export interface PageHandler {
+  /** Takes a chunk of a page that is not complete yet. */
+  put(chunk: Chunk): Promise<void>
+  /** Called once for a complete page, with its last chunk, which may be empty. */
+  complete(last: Chunk, page: CompletePage): Promise<void>
+  /** Called when the API refuses the request. @returns true if the window restarts, so that the request is not repeated. */
+  restarts(status: number): Promise<boolean>
+}
+
+export interface CompletePage {
+  /** API time at the start of the response. */
+  readonly now: number
+  /** Number of records, including those that were too long. */
+  readonly records: number
+  readonly next: NextPage
+}
+
+interface Hooks {
+  readonly rateLimit: RateLimitPause
+  log(message: string, details: { readonly [name: string]: string | number }): void
+}
+
+/** Fetches the pages of one tenant, with retries, and turns them into chunks. */
+export class PageReader {
+  readonly #context: RunContext
+  readonly #tenant: Tenant
+  readonly #hooks: Hooks
+  readonly #cursors: CursorGuard
+
+  constructor(context: RunContext, tenant: Tenant, hooks: Hooks) {
+    this.#context = context
+    this.#tenant = tenant
+    this.#hooks = hooks
+    this.#cursors = new CursorGuard(context.options.paginate?.maxPages)
+  }
+
+  /**
+   * Reads the next page of a window.
+   * @returns false if the window has to restart.
+   * @throws SluiceError if the page cannot be read.
+   */
+  async read(page: PageRequest, handler: PageHandler): Promise<boolean> {
+    const { limit, signal } = this.#context
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#hooks.rateLimit.wait()
+        await limit(() => this.#readOnce(page, handler))
+        return true
+      } catch (error) {
+        signal.throwIfAborted()
+        if (error instanceof ResponseError && (await handler.restarts(error.status))) return false
+        await sleep(this.#delayOf(attempt, error, page.window), undefined, { signal })
+      }
+    }
+  }
+
+  async #readOnce({ window, checkpoint, reached }: PageRequest, handler: PageHandler): Promise<void> {
+    const { options, read, client, clock, pace, signal } = this.#context
+    signal.throwIfAborted()
+    const request = this.#build(window)
+    await pace.turn(signal)
+    const deadline = new Deadline(options.timeout.request, signal)
+    try {
+      const response = await client.send(request, deadline, signal)
+      this.#hooks.rateLimit.observe(response.headers)
+      const now = Math.max(clock.now(), reached())
+      const reread = rereadOf(window, checkpoint, now, options.window?.lag ?? 0)
+      const page = openPage(response, { options, maxLine: read.maxLine, deadline })
+      // The last chunk waits for the end of the page: only a complete page has a position.
+      let last: Chunk = { bytes: Buffer.alloc(0) }
+      let wireBytes = 0
+      for await (const { bytes, line, skipped } of page.chunks) {
+        if (bytes.length === 0 && skipped.length === 0) continue
+        if (last.origin !== undefined) await handler.put(last)
+        const origin = { name: describe(request, window), line }
+        const sourceBytes = page.wireBytes() - wireBytes
+        last = { bytes, skipped, origin, ...(reread === undefined ? {} : { reread }), sourceBytes }
+        wireBytes = page.wireBytes()
+      }
+      const { count, captured } = page.splitter
+      const next = nextPage(options.paginate, {
+        url: request.url,
+        headers: response.headers,
+        keyParameter: options.auth?.query,
+        captured,
+        count,
+      })
+      this.#cursors.check(window, next)
+      await handler.complete(last, { now, records: count, next })
+    } finally {
+      deadline.close()
+    }
+  }
+
+  #build({ start, end, cursor, pages, records }: OpenWindow): PreparedRequest {
+    const { options, requests } = this.#context
+    return requests.build({
+      window: start === undefined || end === undefined ? undefined : { start, end },
+      cursor,
+      page: (options.paginate?.start ?? 1) + pages,
+      offset: records,
+      tenant: this.#tenant.values,
+    })
+  }
+
+  /** Milliseconds until the next attempt. @throws SluiceError if there is none. */
+  #delayOf(attempt: number, error: unknown, window: OpenWindow): number {
+    const { attempts, maxDelay } = this.#context.options.retry
+    const cause = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
+    const retryAfter = cause instanceof ResponseError ? cause.retryAfter : undefined
+    if (!cause.retryable || attempt >= attempts) throw inContext(cause, window, attempt)
+    if (retryAfter !== undefined && retryAfter > MAX_RETRY_AFTER)
+      throw inContext(cause, window, attempt, `, and asks to wait ${retryAfter / 1000} s`)
+    const waitMs = retryAfter ?? backoff(attempt, maxDelay)
+    this.#hooks.log('request failed, retrying', { reason: cause.message, attempt, attempts, waitMs })
+    return waitMs
+  }
+}
+
+/** The name of a page in the origin of its records. */
+function describe({ method, url }: PreparedRequest, { start, end, pages }: OpenWindow): string {
+  const range = start === undefined || end === undefined ? '' : ` ${iso(start)}/${iso(end)}`
+  return `${method} ${url.pathname}${range} page ${pages + 1}`
+}
+
+function inContext(error: SluiceError, { start, end, pages }: OpenWindow, attempts: number, more = ''): SluiceError {
+  const range = start === undefined || end === undefined ? '' : `window ${iso(start)} to ${iso(end)}, `
+  const tries = attempts > 1 ? `, after ${attempts} attempts` : ''
+  const { code, message, retryable } = error
+  return new SluiceError(code, `${range}page ${pages + 1}: ${message}${more}${tries}`, { cause: error, retryable })
+}
