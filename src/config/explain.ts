@@ -146,6 +146,9 @@ function explainUnion(union: ErrorObject, errors: readonly ErrorObject[], root: 
   }
   const meant = fitting.filter((own) => !own.some((error) => isDiscriminator(error, union)))
   if (meant.length === 0) return explainDiscriminator(fitting, union, root, owner)
+  const missing = missingDiscriminator(fitting, union)
+  if (missing !== undefined)
+    return [{ keys, message: `${what} is missing the key "${missing.key}"`, hint: list(missing.words) }]
   const likeliest = meant.toSorted((a, b) => a.length - b.length)[0] ?? []
   return explain(likeliest, root, owner)
 }
@@ -158,6 +161,32 @@ function isWrongType({ keyword, instancePath }: ErrorObject, union: ErrorObject)
 function isDiscriminator({ keyword, instancePath }: ErrorObject, union: ErrorObject): boolean {
   const below = instancePath.slice(union.instancePath.length)
   return keyword === 'const' && below.lastIndexOf('/') === 0
+}
+
+/** The key that tells the alternatives apart, if it is neither there nor mistyped. */
+function missingDiscriminator(
+  fitting: readonly ErrorObject[][],
+  { instancePath }: ErrorObject,
+): { key: string; words: string[] } | undefined {
+  if (fitting.length < 2) return undefined
+  let key: string | undefined
+  const words: string[] = []
+  for (const own of fitting) {
+    const error = own.find((candidate) => {
+      if (candidate.keyword !== 'required' || candidate.instancePath !== instancePath) return false
+      return wordOf(candidate) !== undefined && !isMistyped(candidate, own)
+    })
+    const name = error && String(error.params['missingProperty'])
+    if (error === undefined || (key !== undefined && name !== key)) return undefined
+    key = name
+    words.push(String(wordOf(error)))
+  }
+  return key === undefined ? undefined : { key, words }
+}
+
+/** The only value that a missing key may have; undefined if it may have several. */
+function wordOf(error: ErrorObject): unknown {
+  return schemaAround(error).properties?.[String(error.params['missingProperty'])]?.const
 }
 
 function explainDiscriminator(

@@ -2,7 +2,17 @@ import type { Type as TypeBox } from 'typebox'
 
 type Builders = Pick<
   typeof TypeBox,
-  'Array' | 'Boolean' | 'Integer' | 'Number' | 'Object' | 'Optional' | 'Record' | 'String' | 'Union' | 'Unsafe'
+  | 'Array'
+  | 'Boolean'
+  | 'Integer'
+  | 'Literal'
+  | 'Number'
+  | 'Object'
+  | 'Optional'
+  | 'Record'
+  | 'String'
+  | 'Union'
+  | 'Unsafe'
 >
 
 interface JsonSchema {
@@ -20,6 +30,11 @@ export const Type = {
   Array: (items: JsonSchema, options?: JsonSchema) => ({ type: 'array', items, ...options }),
   Boolean: (options?: JsonSchema) => ({ type: 'boolean', ...options }),
   Integer: (options?: JsonSchema) => ({ type: 'integer', ...options }),
+  Literal: (value: boolean | number | string, options?: JsonSchema) => ({
+    type: typeof value,
+    const: value,
+    ...options,
+  }),
   Number: (options?: JsonSchema) => ({ type: 'number', ...options }),
   Object: (properties: { readonly [key: string]: JsonSchema }, options?: JsonSchema) => {
     const required = Object.keys(properties).filter((key) => properties[key][OPTIONAL] !== true)

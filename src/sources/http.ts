@@ -2,19 +2,10 @@ import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
 import { Choice, Duration, Size } from '../fields/fields.ts'
+import { authFields } from './http/auth/fields.ts'
+import { checkAuth } from './http/auth/check-auth.ts'
+import { checkCount, checkRepair, checkRequest, checkTenants, checkTls, checkUrl } from './http/check.ts'
 import {
-  checkAuth,
-  checkCount,
-  checkPaginate,
-  checkRepair,
-  checkRequest,
-  checkTenants,
-  checkTls,
-  checkUrl,
-  checkWindow,
-} from './http/check.ts'
-import {
-  authFields,
   countFields,
   paginateFields,
   repairFields,
@@ -25,6 +16,8 @@ import {
   windowFields,
 } from './http/fields.ts'
 import type { HttpOptions, RequestOptions, Tenant } from './http/options.ts'
+import { checkPaginate } from './http/pages/check-paginate.ts'
+import { checkWindow } from './http/windows/check-window.ts'
 import { rewindPosition } from './http/windows/checkpoint.ts'
 import type { JsonObject } from '../record/json/json.ts'
 

@@ -8,6 +8,7 @@ function examples(builders: typeof Type) {
     Array: list,
     Boolean: flag,
     Integer,
+    Literal,
     Number: number,
     Object: members,
     Optional,
@@ -22,6 +23,7 @@ function examples(builders: typeof Type) {
     flag({ default: false }),
     Integer({ minimum: 0 }),
     number(),
+    Literal('a', { description: 'A word.' }),
     list(text(), { minItems: 1 }),
     members({}),
     members(
@@ -31,6 +33,7 @@ function examples(builders: typeof Type) {
     members({ a: Optional(text()) }),
     members({ a: Optional(members({ b: text() })) }),
     Record(text(), number(), { description: 'By name.' }),
+    Union([members({ type: Literal('a') }), members({ type: Literal('b') })]),
     Union([text(), list(text())], { description: 'One or many.' }),
     Unsafe<'a' | 'b'>(text({ enum: ['a', 'b'] })),
     members({ a: Optional(Unsafe<number>(text({ format: 'duration' }))) }),

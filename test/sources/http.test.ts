@@ -613,9 +613,9 @@ void test('a position of something else is refused', async (context) => {
   assert.equal(server.requests.length, 0)
 })
 
-void test('what is wrong with a configuration is told with its place and the way out', async () => {
+void test('a mistake in the configuration is reported with its place and a way out', async () => {
   const url = 'https://api.example.com/v1/events'
-  const told = async (config: { readonly [key: string]: unknown }) =>
+  const reportOf = async (config: { readonly [key: string]: unknown }) =>
     (await problemsOf({ type: 'http', request: { url }, ...config }))
       .map(({ message, hint = '' }) => `${message} | ${hint}`)
       .join('\n')
@@ -623,38 +623,38 @@ void test('what is wrong with a configuration is told with its place and the way
   const cases: [{ readonly [key: string]: unknown }, RegExp][] = [
     [{ request: { url: 'api.example.com' } }, /is not a URL/],
     [{ request: { url: 'http://api.example.com/v1' } }, /is not https/],
-    [{ request: { url: 'https://me:pw@api.example.com/v1' } }, /must not hold credentials/],
+    [{ request: { url: 'https://me:pw@api.example.com/v1' } }, /must not contain credentials/],
     [{ request: { url, query: { from: '{windwo.start}' } }, window: { since: '1d' } }, /did you mean "window.start"\?/],
-    [{ request: { url, query: { from: '{window.start}' } } }, /needs the key "window"/],
+    [{ request: { url, query: { from: '{window.start}' } } }, /add the key "window"/],
     [{ request: { url, query: { o: '{tenant.og}' } }, tenants: [{ org: 'a' }] }, /did you mean "tenant.org"\?/],
     [{ request: { url, query: { from: '{window.start:unx}' } }, window: { since: '1d' } }, /did you mean "unix"\?/],
-    [{ request: { url: 'https://{cursor}.example.com/' }, paginate: cursor }, /cannot stand in the host/],
+    [{ request: { url: 'https://{cursor}.example.com/' }, paginate: cursor }, /is not allowed in the host/],
     [{ request: { url, body: {} } }, /a GET request has no body/],
     [{ window: { since: 'PT5M' } }, /"PT5M" is not a duration/],
     [{ window: { since: '2024-03-04' } }, /"2024-03-04" is not a time/],
-    [{ window: { since: '1d', until: '2d' } }, /until is not after since/],
+    [{ window: { since: '1d', until: '2d' } }, /until must be after since/],
     [{ window: { since: '1d', step: '5m' } }, /overlap must be shorter than step/],
     [{ window: { since: '9d', retention: '8d' } }, /older than retention/],
-    [{ window: { since: '1m', retention: '8m' } }, /longer than lag and overlap/],
-    [{ auth: { type: 'basic', username: 'a' } }, /needs password/],
-    [{ auth: { type: 'bearer', token: '${env:T:-t}', scope: 'x' } }, /has no scope/],
+    [{ window: { since: '1m', retention: '8m' } }, /longer than lag \(settling delay\) plus overlap/],
+    [{ auth: { type: 'basic', username: 'a' } }, /auth of source http is missing the key "password"/],
+    [{ auth: { type: 'bearer', token: '${env:T:-t}', scope: 'x' } }, /unknown key "scope" in auth of source http/],
     [
       { auth: { type: 'oauth2ClientCredentials', tokenUrl: 'http://a.example', clientId: 'a', clientSecret: 'b' } },
       /is not https/,
     ],
     [{ paginate: { ...cursor, from: undefined } }, /cursor needs from/],
-    [{ paginate: { ...cursor, into: undefined } }, /nothing sends the cursor/],
-    [{ paginate: { ...cursor, from: { body: 'next' } } }, /it has no other values/],
-    [{ paginate: { ...cursor, from: { header: 'a', body: 'b' } }, records: 'data' }, /from names one place/],
+    [{ paginate: { ...cursor, into: undefined } }, /does not send the cursor/],
+    [{ paginate: { ...cursor, from: { body: 'next' } } }, /its body has no other values/],
+    [{ paginate: { ...cursor, from: { header: 'a', body: 'b' } }, records: 'data' }, /from needs exactly one location/],
     [{ paginate: { ...cursor, stop: { shortPage: {} } } }, /needs the size of a full page/],
     [{ paginate: { type: 'link', into: { query: 'a' } } }, /has no into/],
     [{ paginate: { type: 'page', from: { header: 'a' }, into: { query: 'page' } } }, /page has no from/],
-    [{ tenants: [{ org: 'a' }, { org: 'a' }] }, /"a" is there twice/],
+    [{ tenants: [{ org: 'a' }, { org: 'a' }] }, /"a" occurs twice/],
   ]
-  for (const [config, words] of cases) assert.match(await told(config), words)
+  for (const [config, words] of cases) assert.match(await reportOf(config), words)
   assert.equal(
-    await told({ paginate: { ...cursor, into: undefined }, request: { url, query: { c: 'x{cursor}' } } }),
+    await reportOf({ paginate: { ...cursor, into: undefined }, request: { url, query: { c: 'x{cursor}' } } }),
     '',
   )
-  assert.equal(await told({ request: { url: 'http://10.0.0.1/x' }, allowInsecure: true }), '')
+  assert.equal(await reportOf({ request: { url: 'http://10.0.0.1/x' }, allowInsecure: true }), '')
 })

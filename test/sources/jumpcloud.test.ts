@@ -720,7 +720,7 @@ void test('what contradicts itself is told before anything runs', async () => {
   const account = { serviceAccount: { clientId: 'a', clientSecret: 'b' } }
   assert.match((await messages(account)).join(), /needs organizations/)
   assert.match((await messages({ apiKey: 'k', baseUrl: 'http://api.example.com' })).join(), /is not https/)
-  assert.match((await messages({ apiKey: 'k', organizations: ['a', 'a'] })).join(), /"a" is there twice/)
+  assert.match((await messages({ apiKey: 'k', organizations: ['a', 'a'] })).join(), /"a" occurs twice/)
   assert.match((await messages({ apiKey: 'k', window: { since: '100d' } })).join(), /older than retention/)
   assert.match((await messages({ apiKey: 'k', window: { overlap: '1d' } })).join(), /overlap must be shorter than step/)
   assert.match((await messages({ apiKey: 'k', limit: 20_000 })).join(), /limit/)

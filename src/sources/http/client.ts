@@ -44,8 +44,8 @@ export class Client {
    */
   async send(request: PreparedRequest, deadline: Deadline, signal: AbortSignal): Promise<ApiResponse> {
     this.#checkSafe(request.url)
-    const { tokenUrl } = this.#options.auth ?? {}
-    if (tokenUrl !== undefined) this.#checkSafe(new URL(tokenUrl))
+    const { auth } = this.#options
+    if (auth !== undefined && 'tokenUrl' in auth) this.#checkSafe(new URL(auth.tokenUrl))
     const first = await this.#authorizer.authorize(request, { dispatcher: this.#dispatcher, signal })
     const response = await this.#exchange(first, deadline, signal)
     if (response.status !== 401 || !this.#authorizer.renew(first)) return this.#accept(first, response)

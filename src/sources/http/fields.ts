@@ -1,6 +1,6 @@
 import { Type } from '../../fields/typebox.ts'
 import type { JsonObject } from '../../record/json/json.ts'
-import { Choice, Duration, ExistingFile, FilePath, Secret } from '../../fields/fields.ts'
+import { Choice, Duration, ExistingFile, Secret } from '../../fields/fields.ts'
 
 /** Fields that `http` and its presets have in common. */
 export const sharedFields = {
@@ -76,64 +76,6 @@ const place = {
   header: Type.Optional(Type.String({ minLength: 1, description: 'A header of the response.' })),
   body: Type.Optional(Type.String({ minLength: 1, description: 'Keys in the response, such as `meta.next`.' })),
 }
-
-export const authFields = Type.Object(
-  {
-    type: Choice(['apiKey', 'basic', 'bearer', 'oauth2ClientCredentials', 'oauth2RefreshToken', 'hmac'], {
-      description: 'How requests are authorized.',
-    }),
-    header: Type.Optional(
-      Type.String({ minLength: 1, description: 'For apiKey: the header that it goes into. For hmac: Authorization.' }),
-    ),
-    query: Type.Optional(
-      Type.String({ minLength: 1, description: 'For apiKey: the parameter of the URL that it goes into.' }),
-    ),
-    prefix: Type.Optional(Type.String({ description: 'For apiKey: what stands before it, such as `SSWS `.' })),
-    key: Type.Optional(Secret({ description: 'For apiKey and hmac.' })),
-    username: Type.Optional(Type.String({ description: 'For basic and hmac.' })),
-    password: Type.Optional(Secret({ description: 'For basic.' })),
-    token: Type.Optional(Secret({ description: 'For bearer.' })),
-    tokenUrl: Type.Optional(Type.String({ description: 'For oauth2: where tokens are issued.' })),
-    clientId: Type.Optional(Type.String({ description: 'For oauth2.' })),
-    clientSecret: Type.Optional(Secret({ description: 'For oauth2; with a refresh token it may be absent.' })),
-    refreshToken: Type.Optional(Secret({ description: 'For oauth2RefreshToken: the first one.' })),
-    tokenFile: Type.Optional(
-      FilePath({
-        description:
-          'For oauth2RefreshToken: keeps the refresh token that the server gives in place of the one before. Secret: a file that only its owner can read.',
-      }),
-    ),
-    scope: Type.Optional(Type.String({ description: 'For oauth2: the scopes asked for, separated by spaces.' })),
-    algorithm: Type.Optional(
-      Choice(['sha1', 'sha256', 'sha512'], { description: 'For hmac: the hash. Default: sha256.' }),
-    ),
-    encoding: Type.Optional(Choice(['hex', 'base64'], { description: 'For hmac: of the signature. Default: hex.' })),
-    sign: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description:
-          'For hmac: the text that is signed. It can hold {date}, {method}, {host}, {path}, {query} (sorted and encoded), {body}, {bodySha256}, {bodySha512} and {username}.',
-      }),
-    ),
-    value: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description:
-          'For hmac: what the header holds: {signature}, {basic} (username:signature in base64) and all that `sign` can. Default: `Basic {basic}`.',
-      }),
-    ),
-    date: Type.Optional(
-      Type.Object(
-        {
-          header: Type.Optional(Type.String({ minLength: 1, description: 'Default: Date.' })),
-          format: Type.Optional(Choice(['rfc2822', 'rfc3339', 'unix', 'unixMs'], { description: 'Default: rfc2822.' })),
-        },
-        { description: 'For hmac: where and how the time of the request is sent.' },
-      ),
-    ),
-  },
-  { description: 'The credentials. They are sent to the origin of `request.url` (and of `tokenUrl`) alone.' },
-)
 
 export const tlsFields = Type.Object(
   {

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../record/json/json.ts'
+import type { AuthOptions } from './auth/fields.ts'
 
 /** What `createHttpSource` needs: the checked configuration of `http`, or what a preset makes of its own. Times are milliseconds. */
 export interface HttpOptions {
@@ -32,29 +33,6 @@ export interface RequestOptions {
   readonly headers: { readonly [name: string]: string }
   readonly query: { readonly [name: string]: string }
   readonly body?: JsonObject | undefined
-}
-
-/** Which of the members are needed follows from the type, see `check.ts`. */
-export interface AuthOptions {
-  readonly type: 'apiKey' | 'basic' | 'bearer' | 'oauth2ClientCredentials' | 'oauth2RefreshToken' | 'hmac'
-  readonly header?: string
-  readonly query?: string
-  readonly prefix?: string
-  readonly key?: string
-  readonly username?: string
-  readonly password?: string
-  readonly token?: string
-  readonly tokenUrl?: string
-  readonly clientId?: string
-  readonly clientSecret?: string
-  readonly refreshToken?: string
-  readonly tokenFile?: string
-  readonly scope?: string
-  readonly algorithm?: 'sha1' | 'sha256' | 'sha512'
-  readonly encoding?: 'hex' | 'base64'
-  readonly sign?: string
-  readonly value?: string
-  readonly date?: { readonly header?: string; readonly format?: 'rfc2822' | 'rfc3339' | 'unix' | 'unixMs' }
 }
 
 /** Files in PEM. */

@@ -107,7 +107,7 @@ export class PageReader {
       const next = nextPage(options.paginate, {
         url: request.url,
         headers: response.headers,
-        keyParameter: options.auth?.query,
+        keyParameter: options.auth?.type === 'apiKey' ? options.auth.query : undefined,
         captured,
         count,
       })

@@ -188,8 +188,8 @@ async function told(repair: string): Promise<string> {
 }
 
 test('a repair goes back two days at least, or is none', async () => {
-  assert.match(await told('1d'), /a repair cannot go back 1d/)
-  assert.match(await told('15d'), /a repair cannot go back 15d/)
+  assert.match(await told('1d'), /reconciliation \(repair\) cannot go back 1d/)
+  assert.match(await told('15d'), /reconciliation \(repair\) cannot go back 15d/)
   assert.equal(await told('0s'), '')
   assert.equal(await told('2d'), '')
 })

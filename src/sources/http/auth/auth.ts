@@ -1,19 +1,21 @@
 import { createTokenAuthorizer } from './oauth.ts'
-import type { AuthOptions } from '../options.ts'
 import type { PreparedRequest } from '../transport/request.ts'
+import type { ApiKeyAuth, AuthOptions } from './fields.ts'
 import { createSigner } from './hmac.ts'
 import { basicOf, withHeader } from './authorizer.ts'
 import type { Authorizer } from './authorizer.ts'
 
 export function createAuthorizer(auth: AuthOptions | undefined): Authorizer {
   if (auth === undefined) return fixed((request) => request, [])
-  const { type, username = '', password = '', token = '' } = auth
-  switch (type) {
+  switch (auth.type) {
     case 'apiKey':
       return createKeyAuthorizer(auth)
-    case 'bearer':
+    case 'bearer': {
+      const { token } = auth
       return fixed((request) => withHeader(request, 'authorization', `Bearer ${token}`), [token])
+    }
     case 'basic': {
+      const { username, password } = auth
       const basic = basicOf(username, password)
       return fixed((request) => withHeader(request, 'authorization', `Basic ${basic}`), [password, basic])
     }
@@ -26,14 +28,14 @@ export function createAuthorizer(auth: AuthOptions | undefined): Authorizer {
   }
 }
 
-/** A link to the next page may hold the key already: it is replaced. */
-function createKeyAuthorizer({ header, query, key = '', prefix = '' }: AuthOptions): Authorizer {
-  // As it is, and as it stands in an address that somebody quotes.
+/** Replaces a key that a link to the next page may already hold. */
+function createKeyAuthorizer({ header, query, key, prefix }: ApiKeyAuth): Authorizer {
+  // Verbatim, and in the two encodings in which an error may quote it.
   const secrets = [key, encodeURIComponent(key), new URLSearchParams({ key }).toString().slice('key='.length)]
-  if (query === undefined) return fixed((request) => withHeader(request, header ?? '', prefix + key), secrets)
+  if (header !== undefined) return fixed((request) => withHeader(request, header, prefix + key), secrets)
   return fixed((request) => {
     const url = new URL(request.url)
-    url.searchParams.set(query, key)
+    if (query !== undefined) url.searchParams.set(query, key)
     return { ...request, url }
   }, secrets)
 }

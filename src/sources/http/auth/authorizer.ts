@@ -1,13 +1,16 @@
 import type { Dispatcher } from 'undici'
 import type { PreparedRequest } from '../transport/request.ts'
 
-/** Gives requests their credentials. */
+/** Adds credentials to requests. */
 export interface Authorizer {
-  /** The request as it is sent. */
+  /** Returns the request as it is sent. May fetch a token first. */
   authorize(request: PreparedRequest, context: AuthContext): Promise<PreparedRequest>
-  /** Gives up the credential that this request was sent with, after a 401. False when there is no other to be had. */
+  /**
+   * Called after a 401: discards the credential of this request.
+   * @returns false if no other credential can be obtained.
+   */
   renew(sent: PreparedRequest): boolean
-  /** What must not appear in any message. */
+  /** Texts to hide in messages. */
   secrets(): string[]
 }
 
@@ -20,6 +23,7 @@ export function withHeader(request: PreparedRequest, name: string, value: string
   return { ...request, headers: { ...request.headers, [name.toLowerCase()]: value } }
 }
 
+/** `name:secret` in base64, as the Basic scheme has it. */
 export function basicOf(name: string, secret: string): string {
   return Buffer.from(`${name}:${secret}`).toString('base64')
 }

@@ -1,8 +1,9 @@
 import { createHash, createHmac } from 'node:crypto'
-import type { AuthOptions } from '../options.ts'
 import type { PreparedRequest } from '../transport/request.ts'
+import { basicOf } from './authorizer.ts'
+import type { HmacAuth } from './fields.ts'
 
-/** What a text to be signed can hold. */
+/** Placeholders of the text to sign. */
 export const signedNames = [
   'date',
   'method',
@@ -15,20 +16,14 @@ export const signedNames = [
   'username',
 ] as const
 
-type DateFormat = 'rfc2822' | 'rfc3339' | 'unix' | 'unixMs'
-
 /**
- * Signs requests with HMAC. The parameters are sent as they are signed: by name, every character but letters, digits and `-._~`
- * percent-encoded in capitals.
+ * Signs requests with HMAC. URL parameters are sent exactly as they are signed: sorted, with every
+ * character but letters, digits and `-._~` percent-encoded in upper case.
  */
-export function createSigner(auth: AuthOptions): {
+export function createSigner({ key, username, algorithm, encoding, sign, header, value, date: dateHeader }: HmacAuth): {
   readonly sign: (request: PreparedRequest) => PreparedRequest
   readonly secrets: string[]
 } {
-  const { algorithm = 'sha256', encoding = 'hex', username = '', key = '', sign = '' } = auth
-  const { header = 'authorization', date: { header: dateHeader = 'date', format = 'rfc2822' } = {} } = auth
-  const value = auth.value ?? 'Basic {basic}'
-
   return {
     secrets: [key],
     sign(request) {
@@ -36,7 +31,7 @@ export function createSigner(auth: AuthOptions): {
       const query = canonicalQuery(url.searchParams)
       url.search = query
       const { method, body = '' } = request
-      const date = writeDate(new Date(), format)
+      const date = writeDate(new Date(), dateHeader.format)
       const values = {
         date,
         method,
@@ -49,19 +44,19 @@ export function createSigner(auth: AuthOptions): {
         username,
       }
       const signature = createHmac(algorithm, key).update(fill(sign, values)).digest(encoding)
-      const basic = Buffer.from(`${username}:${signature}`).toString('base64')
+      const basic = basicOf(username, signature)
       const signed = fill(value, { ...values, signature, basic })
       return {
         ...request,
         url,
-        headers: { ...request.headers, [dateHeader.toLowerCase()]: date, [header.toLowerCase()]: signed },
+        headers: { ...request.headers, [dateHeader.header.toLowerCase()]: date, [header.toLowerCase()]: signed },
       }
     },
   }
 }
 
-/** The names between braces in a text to be signed. */
-export function namesIn(text: string): string[] {
+/** The placeholders of a text. */
+export function placeholdersIn(text: string): string[] {
   return [...text.matchAll(PLACEHOLDER)].map(([, name = '']) => name)
 }
 
@@ -82,8 +77,8 @@ function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
-function writeDate(now: Date, format: DateFormat): string {
-  const written: { readonly [Format in DateFormat]: string } = {
+function writeDate(now: Date, format: HmacAuth['date']['format']): string {
+  const written: { readonly [Format in typeof format]: string } = {
     rfc2822: now.toUTCString().replace('GMT', '-0000'),
     rfc3339: now.toISOString(),
     unix: String(Math.floor(now.getTime() / 1000)),

@@ -2,22 +2,20 @@ import { request } from 'undici'
 import type { SluiceError } from '../../../errors.ts'
 import { hideSecrets } from '../../../observe/log.ts'
 import { ResponseError, invalidResponse } from '../transport/response-error.ts'
-import { basicOf } from './authorizer.ts'
-import { withHeader } from './authorizer.ts'
-import type { AuthContext } from './authorizer.ts'
-import type { Authorizer } from './authorizer.ts'
+import { basicOf, withHeader } from './authorizer.ts'
+import type { AuthContext, Authorizer } from './authorizer.ts'
+import type { TokenAuth } from './fields.ts'
 import { readText } from '../transport/body.ts'
-import type { AuthOptions } from '../options.ts'
 import { parseRetryAfter } from '../transport/rate-limit.ts'
 import type { PreparedRequest } from '../transport/request.ts'
 import { TokenFile } from './token-file.ts'
 import { headerText, member, parseJson } from '../transport/json-values.ts'
 
 /**
- * OAuth 2.0 client credentials and refresh tokens (RFC 6749, 4.4 and 6): one access token for all, fetched once however many wait for it, and
- * again shortly before it expires or when it is refused.
+ * OAuth 2.0 client credentials and refresh tokens (RFC 6749, 4.4 and 6). All requests share one access
+ * token. It is fetched once for all that wait, and again shortly before it expires or after a 401.
  */
-export function createTokenAuthorizer(auth: AuthOptions): Authorizer {
+export function createTokenAuthorizer(auth: TokenAuth): Authorizer {
   let token: Token | undefined
   let fetching: Promise<Token> | undefined
   const endpoint = new TokenEndpoint(auth)
@@ -46,29 +44,29 @@ interface Token {
   readonly renewAt: number
 }
 
-/** Fetches access tokens; keeps a refresh token that came with one before the access token is used. */
+/** Fetches access tokens. A new refresh token is durable before its access token is used. */
 class TokenEndpoint {
-  readonly #url: string
-  readonly #auth: AuthOptions
+  readonly #auth: TokenAuth
+  /** The file with the refresh token; undefined with client credentials. */
   readonly #file: TokenFile | undefined
-  /** What must not appear in any message: of the refresh tokens all that were seen. */
-  readonly secrets: string[]
+  /** Texts to hide in messages, every refresh token so far included. */
+  readonly secrets: string[] = []
 
-  constructor(auth: AuthOptions) {
-    const { tokenUrl = '', clientId = '', clientSecret = '', refreshToken, tokenFile } = auth
-    this.#url = tokenUrl
+  constructor(auth: TokenAuth) {
     this.#auth = auth
-    this.#file =
-      refreshToken === undefined || tokenFile === undefined ? undefined : new TokenFile(tokenFile, refreshToken)
-    const basic = clientSecret === '' ? [] : [clientSecret, basicOf(clientId, clientSecret)]
-    this.secrets = [...basic, ...(refreshToken === undefined ? [] : [refreshToken])]
+    const { clientId, clientSecret } = auth
+    if (clientSecret !== undefined && clientSecret !== '')
+      this.secrets.push(clientSecret, basicOf(clientId, clientSecret))
+    if (auth.type !== 'oauth2RefreshToken') return
+    this.#file = new TokenFile(auth.tokenFile, auth.refreshToken)
+    this.secrets.push(auth.refreshToken)
   }
 
   async fetch({ dispatcher, signal }: AuthContext): Promise<Token> {
-    const { clientId = '', clientSecret } = this.#auth
+    const { tokenUrl, clientId, clientSecret } = this.#auth
     const refreshToken = await this.#file?.read()
     if (refreshToken !== undefined) this.secrets.push(refreshToken)
-    const { statusCode, headers, body } = await request(this.#url, {
+    const { statusCode, headers, body } = await request(tokenUrl, {
       method: 'POST',
       headers: {
         ...(clientSecret === undefined ? {} : { authorization: `Basic ${basicOf(clientId, clientSecret)}` }),
@@ -81,27 +79,27 @@ class TokenEndpoint {
     }).catch((error: Error) => {
       throw signal.aborted
         ? error
-        : invalidResponse(`no response from the token endpoint ${this.#url}: ${error.message}`, error)
+        : invalidResponse(`no response from the token endpoint ${tokenUrl}: ${error.message}`, error)
     })
     const text = await readText(body)
     if (statusCode !== 200) throw this.#refusal(statusCode, headers, text)
-    const answer = parseJson(text ?? '')
-    const next = member(answer, 'refresh_token')
+    const grant = parseJson(text ?? '')
+    const next = member(grant, 'refresh_token')
     if (typeof next === 'string' && next !== '' && next !== refreshToken) {
       this.secrets.push(next)
       await this.#file?.write(next)
     }
-    return this.#tokenOf(answer)
+    return this.#tokenOf(grant)
   }
 
   #form(refreshToken: string | undefined): string {
-    const { clientId = '', clientSecret, scope } = this.#auth
+    const { clientId, clientSecret, scope } = this.#auth
     const form = new URLSearchParams(
       refreshToken === undefined
         ? { grant_type: 'client_credentials' }
         : { grant_type: 'refresh_token', refresh_token: refreshToken },
     )
-    // Without a secret the client is known by its id alone (RFC 6749, 3.2.1).
+    // A client without a secret identifies itself in the body (RFC 6749, 3.2.1).
     if (clientSecret === undefined) form.set('client_id', clientId)
     if (scope !== undefined) form.set('scope', scope)
     return form.toString()
@@ -113,25 +111,25 @@ class TokenEndpoint {
     text: string | undefined,
   ): SluiceError {
     const name = /"error"\s*:\s*"(\w{1,60})"/.exec(text ?? '')?.[1]
-    const told = name === undefined ? '' : ` (${hideSecrets(name, this.secrets)})`
-    const message = `the token endpoint ${this.#url} answered ${status}${told}`
-    const what = this.#file === undefined ? 'the client secret' : 'the refresh token'
-    const hint = status < 500 && status !== 429 ? `: check the client id, ${what} and the scope` : ''
+    const reason = name === undefined ? '' : ` (${hideSecrets(name, this.secrets)})`
+    const message = `the token endpoint ${this.#auth.tokenUrl} answered ${status}${reason}`
+    const secret = this.#file === undefined ? 'the client secret' : 'the refresh token'
+    const hint = status < 500 && status !== 429 ? `: check the client id, ${secret} and the scope` : ''
     const retryAfter = parseRetryAfter(headerText(headers['retry-after']), headerText(headers['date']))
     return new ResponseError(status, message + hint, retryAfter)
   }
 
-  #tokenOf(answer: unknown): Token {
-    const token = member(answer, 'access_token')
+  #tokenOf(grant: unknown): Token {
+    const token = member(grant, 'access_token')
     if (typeof token !== 'string' || token === '')
-      throw invalidResponse(`the token endpoint ${this.#url} answered without an access_token`)
-    const seconds = Number(member(answer, 'expires_in') ?? Infinity)
+      throw invalidResponse(`the token endpoint ${this.#auth.tokenUrl} sent no access_token`)
+    const seconds = Number(member(grant, 'expires_in') ?? Infinity)
     const life = (seconds > 0 ? seconds : 0) * 1000
     return { text: token, renewAt: performance.now() + life - Math.min(EARLY, life / 10) }
   }
 }
 
-/** Time before its end at which a token is no longer used, so that it does not expire on its way. */
+/** A token is renewed this long before it expires, so that it does not expire in transit. In milliseconds. */
 const EARLY = 60_000
 
 function bearer(token: Token): string {

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { SluiceError } from '../../../errors.ts'
+import { SluiceError, systemCode } from '../../../errors.ts'
 import { member, parseJson } from '../transport/json-values.ts'
 import { fsyncPath } from '../../../files.ts'
 
 /**
- * Keeps the refresh token where a server gives a new one with each access token. It is a file of its own and no part of a position: the old
- * token is worth nothing from the moment the answer is made, so the new one must be on the disk before anything else happens, and positions
- * are there to be shown. A token written into the configuration anew goes before what is kept of the one before.
+ * Keeps the latest refresh token of a server that rotates them. It is a file and not part of a
+ * position, for two reasons: the old token is void as soon as the server responds, so the new one must
+ * be durable at once; and positions are shown to users. A new token in the configuration replaces the
+ * file's content.
  */
 export class TokenFile {
   readonly #path: string
@@ -19,23 +20,23 @@ export class TokenFile {
     this.#configured = configured
   }
 
-  /** The latest token, whoever has written it. */
+  /** The latest token; initially the configured one. */
   async read(): Promise<string> {
-    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined
+    const text = await readFile(this.#path, 'utf8').catch((error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return undefined
       throw this.#failure('cannot be read', error)
     })
     if (text === undefined) return this.#configured
-    const kept = parseJson(text)
-    const token = member(kept, 'refreshToken')
+    const stored = parseJson(text)
+    const token = member(stored, 'refreshToken')
     if (typeof token !== 'string')
       throw new SluiceError('STATE_DAMAGED', `${this.#path} (auth.tokenFile) holds no refresh token`, {
         hint: 'delete it and configure a new refresh token',
       })
-    return member(kept, 'since') === digest(this.#configured) ? token : this.#configured
+    return member(stored, 'since') === digest(this.#configured) ? token : this.#configured
   }
 
-  /** Durable when it resolves; readable by the owner alone. */
+  /** Durable once it resolves. The file is readable by its owner only. */
   async write(token: string): Promise<void> {
     const folder = dirname(this.#path)
     const draft = `${this.#path}.new`
@@ -51,17 +52,16 @@ export class TokenFile {
       await rename(draft, this.#path)
       await fsyncPath(folder)
     } catch (error) {
-      throw this.#failure('cannot be written, and the new refresh token would be lost', error)
+      throw this.#failure('cannot be written: the new refresh token would be lost', error)
     }
   }
 
-  #failure(what: string, error: unknown): SluiceError {
-    const code = member(error, 'code')
-    return new SluiceError('DISK_FAILED', `${this.#path} (auth.tokenFile) ${what}: ${String(code)}`)
+  #failure(problem: string, error: unknown): SluiceError {
+    return new SluiceError('DISK_FAILED', `${this.#path} (auth.tokenFile) ${problem}: ${systemCode(error)}`)
   }
 }
 
-/** Tells which configured token the kept one descends from, without telling it. */
+/** Identifies the configured token that the stored one descends from, without revealing it. */
 function digest(token: string): string {
   return createHash('sha256').update(token).digest('hex').slice(0, 16)
 }

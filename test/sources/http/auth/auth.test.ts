@@ -279,19 +279,44 @@ test('a server that asks for a certificate gets it, and is known by a CA file', 
   assert.equal(without.error?.code, 'SOURCE_UNAVAILABLE')
 })
 
-async function told(config: object): Promise<string> {
+async function reportOf(config: object): Promise<string> {
   const problems = await problemsOf({ type: 'http', request: { url: 'https://api.example.com' }, ...config })
   return problems.map(({ message, hint = '' }) => `${message} | ${hint}`).join('\n')
 }
 
-test('credentials that are not complete are told before anything runs', async () => {
-  assert.match(await told({ auth: { type: 'apiKey', key: 'k' } }), /one place \| name header or query/)
-  assert.match(await told({ auth: { type: 'apiKey', key: 'k', header: 'a', query: 'b' } }), /one place/)
-  assert.match(await told({ auth: { type: 'hmac', key: 'k', sign: '{dat}' } }), /\{dat\} stands for nothing .*"date"/)
-  assert.match(await told({ auth: { type: 'hmac', key: 'k', sign: 'x', value: '{signatur}' } }), /"signature"/)
-  assert.match(await told({ auth: { type: 'hmac', sign: 'x' } }), /needs key/)
+test('incomplete credentials are reported before anything runs', async () => {
+  const key = { type: 'apiKey', key: 'k' }
+  assert.match(await reportOf({ auth: key }), /exactly one location \| set header or query/)
+  assert.match(await reportOf({ auth: { ...key, header: 'a', query: 'b' } }), /exactly one location/)
+  const hmac = { type: 'hmac', key: 'k', sign: '{dat}' }
+  assert.match(await reportOf({ auth: hmac }), /unknown placeholder \{dat\} .*"date"/)
+  assert.match(await reportOf({ auth: { ...hmac, sign: 'x', value: '{signatur}' } }), /"signature"/)
+  assert.match(
+    await reportOf({ auth: { type: 'hmac', sign: 'x' } }),
+    /auth of source http is missing the key "key" \| key: /,
+  )
   const refresh = { type: 'oauth2RefreshToken', tokenUrl: 'https://a.example', clientId: 'a', refreshToken: 'r' }
-  assert.match(await told({ auth: refresh }), /needs tokenFile/)
-  assert.match(await told({ tls: { cert: join(TLS, 'client.pem') } }), /cert and key belong together/)
-  assert.match(await told({ tls: { ca: 'absent.pem' } }), /absent.pem/)
+  assert.match(await reportOf({ auth: refresh }), /auth of source http is missing the key "tokenFile"/)
+  assert.match(await reportOf({ auth: { ...refresh, tokenFile: 'a', tokenUrl: 'http://a.example' } }), /is not https/)
+  assert.match(await reportOf({ tls: { cert: join(TLS, 'client.pem') } }), /cert and key need each other/)
+  assert.match(await reportOf({ tls: { ca: 'absent.pem' } }), /absent.pem/)
+})
+
+test('each type of credentials has exactly its own keys', async () => {
+  const types = 'apiKey, basic, bearer, oauth2ClientCredentials, oauth2RefreshToken, hmac'
+  assert.equal(await reportOf({ auth: {} }), `auth of source http is missing the key "type" | one of ${types}`)
+  assert.equal(await reportOf({ auth: { token: 't' } }), `auth of source http is missing the key "type" | one of ${types}`)
+  assert.equal(
+    await reportOf({ auth: { type: 'baerer', token: 't' } }),
+    `auth.type of source http must be one of ${types}, but is "baerer" | did you mean "bearer"?`,
+  )
+  assert.equal(
+    await reportOf({ auth: { type: 'bearer', token: 't', username: 'u' } }),
+    'unknown key "username" in auth of source http | known keys: type, token',
+  )
+  assert.equal(
+    await reportOf({ auth: { type: 'hmac', key: 'k', sign: 'x', algorithm: 'md5' } }),
+    'auth.algorithm of source http must be one of sha1, sha256, sha512, but is "md5" | ',
+  )
+  assert.equal(await reportOf({ auth: { type: 'bearer', token: 't' } }), '')
 })

@@ -77,7 +77,7 @@ test('a cursor that stands alone needs a place to stand', async () => {
   assert.match(problem?.message ?? '', /alone needs into/)
   const counted = { type: 'page', into: { query: 'page' }, alone: true }
   const [other] = await problemsOf({ type: 'http', request: { url: request.url }, paginate: counted })
-  assert.match(other?.message ?? '', /alone is for cursor/)
+  assert.match(other?.message ?? '', /alone needs type cursor/)
 })
 
 test('behind an empty page that is not the last, pages are counted on, and an offset is an error', async (context) => {

@@ -45,12 +45,18 @@ async function told(config: object): Promise<string> {
 
 test('what is wrong with a count or a sweep is told before anything runs', async () => {
   const count = { url: 'https://api.example.com/count', value: { body: 'n' } }
-  assert.match(await told({ count }), /count needs windows/)
+  assert.match(await told({ count }), /count needs time windows/)
   const window = { since: '1d' }
   assert.match(await told({ window, count: { ...count, url: 'https://other.example.com/' } }), /another origin/)
-  assert.match(await told({ window, count: { ...count, value: { body: 'a', header: 'b' } } }), /names one place/)
-  assert.match(await told({ window, count: { ...count, query: { c: '{cursor}' } } }), /\{cursor\} stands for nothing/)
-  assert.match(await told({ window: { ...window, sweep: '5m' } }), /longer than overlap \| 0s means none/)
-  assert.match(await told({ window: { ...window, sweep: '2d', retention: '2d' } }), /lag and sweep together/)
+  assert.match(
+    await told({ window, count: { ...count, value: { body: 'a', header: 'b' } } }),
+    /needs exactly one location/,
+  )
+  assert.match(await told({ window, count: { ...count, query: { c: '{cursor}' } } }), /unknown placeholder \{cursor\}/)
+  assert.match(await told({ window: { ...window, sweep: '5m' } }), /longer than overlap \| 0s turns it off/)
+  assert.match(
+    await told({ window: { ...window, sweep: '2d', retention: '2d' } }),
+    /lag \(settling delay\) plus sweep \(look-back\)/,
+  )
   assert.equal(await told({ window: { ...window, sweep: '0s' }, count }), '')
 })
