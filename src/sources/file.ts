@@ -6,23 +6,22 @@ import type { Chunk } from '../record/chunk.ts'
 import { Choice } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
 import type { Json } from '../record/json/json.ts'
-import { ChunkReader } from './file/chunks.ts'
+import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
-import type { Input } from './file/inputs.ts'
+import type { FileInput } from './file/inputs.ts'
 import { readFile, readStream } from './file/read-input.ts'
 
 const fields = {
   path: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     description:
-      'A file, a folder, a glob, `-` for standard input, or a list of these, relative to the working directory. Of a folder and all ' +
-      'folders in it those files are read that end in `.json`, `.ndjson`, `.jsonl` or `.log`, or in these and `.gz`, `.br` or `.zst`; ' +
-      'hidden ones are left out. Gzip and zstd (Node.js 22.15 or later) are known by their bytes, brotli by the ending `.br`.',
+      'A file, a folder, a glob, `-` for standard input, or a list of these. Relative to the working directory. ' +
+      'Folders are searched recursively for `.json`, `.ndjson`, `.jsonl` and `.log` files, also with `.gz`, `.br` or `.zst`; hidden ones are skipped. ' +
+      'Gzip and zstd (Node.js 22.15 or later) are detected by content, brotli by `.br`.',
   }),
   format: Choice(['auto', 'ndjson', 'array'], {
     description:
-      '`ndjson` is a record a line; the last line of a file counts without its line feed too, and what is appended to such a line later is ' +
-      'a line of its own. `array` is JSON arrays, compact or pretty-printed, one or several, or objects without an array. `auto` tells ' +
-      'them apart by the first characters.',
+      '`ndjson`: one record per line; the last line needs no line feed. `array`: JSON arrays, or objects in sequence; pretty-printed or not. ' +
+      '`auto` detects the format from the first bytes.',
     default: 'auto',
   }),
 }
@@ -60,7 +59,7 @@ async function* readAll(
   }
 }
 
-/** Looks for new files and new lines again and again. Files may come and go meanwhile. */
+/** Polls for new files and new lines. Files may appear and disappear meanwhile. */
 async function* follow(
   paths: readonly string[],
   format: FormatChoice,
@@ -86,16 +85,16 @@ const POLL_MS = 1000
 
 function opener(format: FormatChoice, options: ReadOptions, growing: boolean) {
   const reader = new ChunkReader()
-  const seen = new Map<string, number>()
-  return (input: Input, position: (partition: string) => Json | undefined) => {
+  const sizesRead = new Map<string, number>()
+  return (input: FileInput, position: (partition: string) => Json | undefined) => {
     const { signal, maxLine } = options
     const note: ReadOptions['note'] = (message, facts) => options.note(message, facts)
-    const inputOptions = { format, reader, seen, growing, signal, maxLine, note, position }
+    const inputOptions = { format, reader, sizesRead, growing, signal, maxLine, note, position }
     return input.kind === 'file' ? readFile(input, inputOptions) : readStream(input, inputOptions)
   }
 }
 
-async function findFiles(paths: readonly string[]): Promise<Input[]> {
+async function findFiles(paths: readonly string[]): Promise<FileInput[]> {
   try {
     return (await findInputs(paths)).filter(({ kind }) => kind === 'file')
   } catch (error) {
@@ -104,7 +103,7 @@ async function findFiles(paths: readonly string[]): Promise<Input[]> {
   }
 }
 
-/** Unknown where there is standard input, a pipe, or nothing to be found: reading says so. */
+/** Undefined for standard input and pipes, and if no input is found: reading reports that. */
 async function sumBytes(paths: readonly string[]): Promise<{ bytes: number } | undefined> {
   const inputs = await findInputs(paths).catch(() => [])
   if (inputs.length === 0 || inputs.some(({ kind }) => kind !== 'file')) return undefined

@@ -26,46 +26,48 @@ const texts = (description: string) => Type.Record(Type.String(), Type.String(),
 const fields = {
   request: Type.Object(
     {
-      method: Choice(['GET', 'POST'], { default: 'GET', description: 'How the API is asked.' }),
-      url: Type.String({ description: 'Where. Its origin is the only one that gets the credentials.' }),
-      headers: texts('Headers, for example an API key.'),
-      query: texts('Parameters of the URL.'),
+      method: Choice(['GET', 'POST'], { default: 'GET', description: 'HTTP method.' }),
+      url: Type.String({ description: 'URL. Only its origin receives the credentials.' }),
+      headers: texts('Headers.'),
+      query: texts(
+        'URL parameters. Times are RFC 3339, or {window.start:rfc3339Seconds}, {window.start:unix}, {window.start:unixMs}. {{ is a literal brace.',
+      ),
       body: Type.Optional(
         Type.Unsafe<JsonObject>(
-          Type.Object({}, { additionalProperties: true, description: 'The body, sent as JSON.' }),
+          Type.Object({}, { additionalProperties: true, description: 'Request body, sent as JSON.' }),
         ),
       ),
     },
     {
       description:
-        'The request. Texts can hold {window.start}, {window.end} (RFC 3339, or {window.start:rfc3339Seconds}, {window.start:unix}, {window.start:unixMs}), {cursor}, {page}, {offset} and {tenant.NAME}; what holds a cursor is left out of the first page. A brace is written {{.',
+        'Request for a page. Placeholders: {window.start}, {window.end}, {cursor}, {page}, {offset}, {tenant.NAME}. The first page leaves out parts with {cursor}.',
     },
   ),
   auth: Type.Optional(authFields),
   tls: Type.Optional(tlsFields),
   records: Type.String({
     default: '$',
-    description: 'Where the array of records is in a response: $ is the response itself, data.events a path of keys.',
+    description: 'Path to the array of records in a response, such as `data.events`; `$` is the response itself.',
   }),
   format: Choice(['auto', 'json', 'ndjson'], {
     default: 'auto',
-    description: 'What a response is; auto looks at its content type.',
+    description: 'Format of a response; `auto` goes by its content type.',
   }),
   paginate: Type.Optional(paginateFields),
   window: Type.Optional(
     Type.Object(
       {
         since: Type.String(since),
-        step: Type.Optional(Duration({ description: 'Longest window. Default: all there is in one.' })),
+        step: Type.Optional(Duration({ description: 'Longest window. Default: unlimited.' })),
         ...windowFields,
         sweep: Type.Optional(Duration(sweep)),
         retention: Type.Optional(
           Duration({
-            description: 'How long the API keeps records: windows do not begin before, and the gap is reported.',
+            description: 'How long the API keeps records. No window starts earlier; the log reports the gap.',
           }),
         ),
       },
-      { description: 'Time windows. Without it every run reads all that the API shows.' },
+      { description: 'Time windows. Without them every run reads everything that the API returns.' },
     ),
   ),
   count: Type.Optional(countFields),
@@ -73,22 +75,22 @@ const fields = {
   tenants: Type.Optional(
     Type.Array(Type.Record(Type.String(), Type.String()), {
       minItems: 1,
-      description: 'Read each on its own, with a checkpoint each, as {tenant.NAME} in the request.',
+      description: 'Values of {tenant.NAME}. Each tenant is read separately, with its own checkpoint.',
     }),
   ),
   ...sharedFields,
-  maxBody: Size({ default: '1GiB', description: 'Largest response, inflated.' }),
-  allowInsecure: Type.Boolean({ default: false, description: 'Allows http without TLS to other machines.' }),
+  maxBody: Size({ default: '1GiB', description: 'Largest response after decompression.' }),
+  allowInsecure: Type.Boolean({ default: false, description: 'Allows http:// to hosts other than this machine.' }),
 }
 
 export default defineSource({
   type: 'http',
-  summary: 'Reads records from an HTTP API: pages, time windows, tenants.',
+  summary: 'Reads records from an HTTP API, with pagination, time windows and tenants.',
   repeats: true,
   fields,
   examples: [
     {
-      title: 'A cursor in a header, time windows, a daily repair, a checkpoint per tenant',
+      title: 'Cursor in a header, time windows, daily reconciliation, one checkpoint per tenant',
       config: {
         request: {
           method: 'POST',
@@ -118,7 +120,7 @@ export default defineSource({
       },
     },
     {
-      title: 'Links to the next page, records within an object',
+      title: 'Links to the next page, records in an object',
       config: {
         request: {
           url: 'https://api.example.com/logs',
@@ -156,19 +158,19 @@ function optionsOf({ tenants = [{}], count, repair, ...config }: Config<typeof f
   return {
     ...config,
     tenants: tenants.map(tenantOf),
-    count: count && { value: count.value, request: askedOf(count, headers) },
-    repair: repair && { ...repair, request: askedOf(repair, headers) },
+    count: count && { value: count.value, request: countRequest(count, headers) },
+    repair: repair && { ...repair, request: countRequest(repair, headers) },
   }
 }
 
-function askedOf(
+function countRequest(
   { url, method, query, body }: Omit<RequestOptions, 'headers'>,
   headers: RequestOptions['headers'],
 ): RequestOptions {
   return { url, method, query, body, headers }
 }
 
-/** A tenant's partition is named by its values: it must be the same in every run. */
+/** The values name the source partition, so they must be the same in every run. */
 function tenantOf(values: { readonly [name: string]: string }): Tenant {
   return { name: Object.values(values).join('/'), values }
 }

@@ -13,40 +13,40 @@ import type { Json, JsonObject } from '../record/json/json.ts'
 import { isObject } from '../record/json/json.ts'
 
 const fields = {
-  apiKey: Type.Optional(Secret({ description: 'An API key with the permission directoryinsights.readonly.' })),
+  apiKey: Type.Optional(Secret({ description: 'API key with the permission directoryinsights.readonly.' })),
   serviceAccount: Type.Optional(
     Type.Object(
       {
-        clientId: Type.String({ description: 'Its client id.' }),
-        clientSecret: Secret({ description: 'Its client secret.' }),
-        tokenUrl: Type.Optional(Type.String({ description: 'Where it gets its tokens. Default: by region.' })),
+        clientId: Type.String({ description: 'Client id of the service account.' }),
+        clientSecret: Secret({ description: 'Client secret of the service account.' }),
+        tokenUrl: Type.Optional(Type.String({ description: 'Token endpoint. Default: that of the region.' })),
       },
-      { description: 'A service account in place of an API key; needs organizations.' },
+      { description: 'Service account, instead of an API key. Needs `organizations`.' },
     ),
   ),
   organizations: Type.Optional(
     Type.Array(Type.String({ minLength: 1 }), {
       minItems: 1,
       description:
-        'Ids of the organizations to read, with a checkpoint each. Default: the one that the key belongs to.',
+        'Ids of the organizations to read, each with its own checkpoint. Default: the organization of the key.',
     }),
   ),
-  region: Choice(['us', 'eu', 'in'], { default: 'us', description: 'Where the organization lives.' }),
-  baseUrl: Type.Optional(Type.String({ description: 'Overrides the URL of the region.' })),
+  region: Choice(['us', 'eu', 'in'], { default: 'us', description: 'Region of the organization.' }),
+  baseUrl: Type.Optional(Type.String({ description: 'Replaces the URL of the region.' })),
   services: Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,
     default: ['all'],
-    description: 'Services to read. "all" may not be all: name services beside it that are missing.',
+    description: 'Services to read. `all` can be incomplete: list missing services next to it.',
   }),
   limit: Type.Integer({ minimum: 1, maximum: 10_000, default: 1000, description: 'Events per page.' }),
   count: Type.Boolean({
     default: true,
     description:
-      'Asks for the number of events in each window before it is read. A window with fewer events is read once more; if they are still missing, the log tells.',
+      'Requests the number of events in each window. A window with fewer events is read once more; then the log reports it.',
   }),
   searchTerm: Type.Optional(
     Type.Unsafe<JsonObject>(
-      Type.Object({}, { additionalProperties: true, description: 'A filter as the API has it: and, or, not.' }),
+      Type.Object({}, { additionalProperties: true, description: 'Filter in the syntax of the API: and, or, not.' }),
     ),
   ),
   window: Type.Object(
@@ -55,8 +55,8 @@ const fields = {
       step: Duration({ default: '1d', description: 'Longest window.' }),
       ...windowFields,
       sweep: Duration({ ...sweep, default: '2h' }),
-      repair: Duration({ ...repairBack, description: `${repairBack.description} 0s means no repair.` }),
-      retention: Duration({ default: '90d', description: 'How long the API keeps events; 15d on its lowest tier.' }),
+      repair: Duration({ ...repairBack, description: `${repairBack.description} 0s turns it off.` }),
+      retention: Duration({ default: '90d', description: 'How long the API keeps events; 15d on the lowest tier.' }),
     },
     { default: {}, description: 'Time windows.' },
   ),
@@ -65,13 +65,13 @@ const fields = {
 
 export default defineSource({
   type: 'jumpcloud',
-  summary: 'Reads the events of JumpCloud Directory Insights.',
+  summary: 'Reads events from JumpCloud Directory Insights.',
   repeats: true,
   fields,
   examples: [
     { title: 'All events of the last 90 days', config: { apiKey: '${env:JUMPCLOUD_API_KEY}' } },
     {
-      title: 'Some services of two organizations, with a service account',
+      title: 'Selected services of two organizations, with a service account',
       config: {
         serviceAccount: { clientId: '${env:JUMPCLOUD_CLIENT_ID}', clientSecret: '${env:JUMPCLOUD_CLIENT_SECRET}' },
         organizations: ['5f0f6d6a1c9d440000a1b2c3', '5f0f6d6a1c9d440000a1b2c4'],
@@ -118,18 +118,18 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
     query: {},
   } as const
   const filter: JsonObject = searchTerm === undefined ? {} : { search_term: asLiteral(searchTerm) }
-  const times: JsonObject = { service: services.map(literal), start_time: '{window.start}', end_time: '{window.end}' }
-  const hourly: JsonObject = { ...times, ...filter, interval_unit: 'h', interval_value: 1 }
-  const perHour = { ...request, url: `${request.url}/interval`, body: hourly }
+  const range: JsonObject = { service: services.map(literal), start_time: '{window.start}', end_time: '{window.end}' }
+  const hourly: JsonObject = { ...range, ...filter, interval_unit: 'h', interval_value: 1 }
+  const intervalRequest = { ...request, url: `${request.url}/interval`, body: hourly }
   return {
-    request: { ...request, body: { ...times, limit, sort: 'ASC', ...filter } },
+    request: { ...request, body: { ...range, limit, sort: 'ASC', ...filter } },
     count: config.count
       ? {
-          request: { ...request, url: `${request.url}/count`, body: { ...times, ...filter } },
+          request: { ...request, url: `${request.url}/count`, body: { ...range, ...filter } },
           value: { body: 'count' },
         }
       : undefined,
-    repair: window.repair > 0 ? { request: perHour, ...PER_HOUR, back: window.repair } : undefined,
+    repair: window.repair > 0 ? { request: intervalRequest, ...INTERVAL_RESPONSE, back: window.repair } : undefined,
     auth: authOf(config, `https://admin-oauth.id${host}.jumpcloud.com/oauth2/token`),
     records: '$',
     format: 'json',
@@ -147,23 +147,20 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
     retry,
     timeout,
     poll,
-    // A page of 10,000 of the largest events seen (70 KB each) is 700 MB.
+    // 10,000 of the largest events seen so far (70 KB) make a page of 700 MB.
     maxBody: 2 ** 30,
     allowInsecure: false,
     explain: (status) => MEANINGS.get(status),
   }
 }
 
-/** The answer of `/events/interval`. Its `key` is in milliseconds; `key_as_string` may be of any time zone. */
-const PER_HOUR = { buckets: 'buckets', start: 'key', count: 'doc_count' }
+/** The response of `/events/interval`. `key` is in milliseconds; `key_as_string` can have any time zone. */
+const INTERVAL_RESPONSE = { buckets: 'buckets', start: 'key', count: 'doc_count' }
 
 const MEANINGS: ReadonlyMap<number, string> = new Map([
-  [401, 'the credentials are not accepted; check apiKey or serviceAccount, and region'],
-  [402, 'Directory Insights is not licensed for this organisation'],
-  [
-    403,
-    'no access: check that the role has directoryinsights.readonly, that region is right, and that organizations names an organisation of yours',
-  ],
+  [401, 'the API rejects the credentials; check apiKey or serviceAccount, and region'],
+  [402, 'Directory Insights is not licensed for this organization'],
+  [403, 'no access; check the permission directoryinsights.readonly, region and organizations'],
   [404, 'check region and baseUrl'],
   [429, 'too many requests; lower rate.perSecond'],
 ])
@@ -177,7 +174,7 @@ function tenantsOf(organizations: readonly string[] | undefined): HttpOptions['t
   return organizations.map((organization) => ({ name: organization, values: { organization } }))
 }
 
-/** Braces in a user's own text are no placeholders. */
+/** Escapes braces in user text, which are not placeholders. */
 function asLiteral(value: Json): Json {
   if (typeof value === 'string') return literal(value)
   if (Array.isArray(value)) return value.map(asLiteral)

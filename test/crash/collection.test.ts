@@ -37,7 +37,7 @@ const TRANSIENT: readonly FaultRule['fault'][] = [...passingFaults, { kind: 'han
 const REFUSALS = [
   [401, /check apiKey/],
   [402, /402: Directory Insights is not licensed/],
-  [403, /check that the role has directoryinsights.readonly/],
+  [403, /check the permission directoryinsights.readonly/],
   [400, /fault 400/],
 ] as const
 

@@ -58,7 +58,7 @@ test('check --connect reports rejected credentials and a wrong clock, but no sec
     AWS_SECRET_ACCESS_KEY: 'canary-s3',
   })
   assert.equal(code, 3)
-  assert.match(stdout, /FAILED source: one page: .*the credentials are not accepted; check apiKey/)
+  assert.match(stdout, /FAILED source: one page: .*the API rejects the credentials; check apiKey/)
   assert.match(stdout, /FAILED source: clocks: ours is 7\d\d\d s fast/)
   assert.match(
     stdout,

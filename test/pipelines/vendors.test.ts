@@ -57,7 +57,7 @@ for (const vendor of vendors) {
     )
     const refused = await workspace.sluice(args, { env: wrong })
     assert.equal(refused.code, 3)
-    assert.match(refused.stderr, /SOURCE_REFUSED: .*answered 40[13]/)
+    assert.match(refused.stderr, /SOURCE_REFUSED: .*returned 40[13]/)
     const shown = await workspace.sluice(['state', 'show', vendor.name, '--json'], { env })
     assert.doesNotMatch(refused.stderr + refused.stdout + shown.stdout + JSON.stringify([first, second]), /canary/)
   })

@@ -168,7 +168,7 @@ test('links that lead in circles are not followed for ever', async (t) => {
   for (const path of [folder, `${folder}/**/*.json`])
     assert.deepEqual(linesOf((await read(path)).chunks), ['{"a":1}'], path)
   await symlink('loop.json', join(folder, 'loop.json'))
-  assert.match(String((await read(folder)).error), /loop\.json" is a link that leads to itself/)
+  assert.match(String((await read(folder)).error), /loop\.json" is a symbolic link that points to itself/)
 })
 
 test('what finds no file is an error that says what was looked for', async (t) => {
@@ -203,7 +203,7 @@ test('a file that is gone when its turn comes is named, and those before it were
   assert.deepEqual(lines, ['{"a":1}'])
 })
 
-test('what may not be read is named', async (t) => {
+test('an unreadable file or folder is named in the error', async (t) => {
   const folder = await makeFolder(t)
   await mkdir(join(folder, 'closed'), { mode: 0 })
   await writeFile(join(folder, 'closed.json'), '{}', { mode: 0 })
@@ -213,9 +213,9 @@ test('what may not be read is named', async (t) => {
   if (root) process.seteuid?.(65_534)
   try {
     for (const [path, message] of [
-      [join(folder, 'closed.json'), /closed\.json" may not be read: permission denied/],
-      [folder, /\/closed" may not be read: permission denied/],
-      [join(folder, '**/*.json'), /\/closed\/?" may not be read: permission denied/],
+      [join(folder, 'closed.json'), /closed\.json" cannot be read: permission denied/],
+      [folder, /\/closed" cannot be read: permission denied/],
+      [join(folder, '**/*.json'), /\/closed\/?" cannot be read: permission denied/],
     ] as const) {
       const { error } = await read(path)
       assert.ok(error instanceof SluiceError && error.code === 'FILE_NOT_FOUND')

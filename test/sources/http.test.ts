@@ -378,7 +378,7 @@ void test('a response that inflates without end is given up at once', async (con
   })
   const reading = await readSource(await openSource(configOf(server, {})))
   assert.equal(reading.error?.code, 'SOURCE_FAILED')
-  assert.match(reading.error.message, /inflates to more than 200 times its size/)
+  assert.match(reading.error.message, /decompresses to more than 200 times its size/)
   assert.equal(server.requests.length, 1)
   const bounded = await readSource(await openSource(configOf(server, { maxBody: '1MiB' })))
   assert.match(bounded.error?.message ?? '', /more than 1048576 bytes.*maxBody/)
@@ -527,7 +527,7 @@ void test('a tenant that is in trouble does not keep the others waiting', async 
   const tenants = [{ org: 'bad' }, { org: 'good' }]
   const reading = await readSource(await openSource(configOf(server, { request, paginate, tenants })))
   assert.equal(reading.error?.code, 'SOURCE_UNAVAILABLE')
-  assert.match(reading.error.message, /^tenant bad: page 1: GET http\S+\/bad answered 503, after 4 attempts$/)
+  assert.match(reading.error.message, /^tenant bad: page 1: GET http\S+\/bad returned 503, after 4 attempts$/)
   assert.equal(order.filter((tenant) => tenant === 'good').length, 4)
   assert.ok(order.indexOf('good') <= 1)
   assert.ok(reading.positions.has('good'))
@@ -572,7 +572,7 @@ void test('what an API says is passed on without what it was sent', async (conte
   const auth = { type: 'bearer', token: 'canary-token-1' }
   const reading = await readSource(await openSource(configOf(server, { request, auth })))
   assert.equal(reading.error?.code, 'SOURCE_REFUSED')
-  assert.match(reading.error.message, /answered 422: the API says "key \*\*\* of \*\*\* at \?key=q1"/)
+  assert.match(reading.error.message, /returned 422: the API says "key \*\*\* of \*\*\* at \?key=q1"/)
   assert.doesNotMatch(wordsOf(reading), /canary/)
 })
 

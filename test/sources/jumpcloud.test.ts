@@ -148,7 +148,7 @@ void test('rule 2: a cursor of another query is not used', async (context) => {
 })
 
 for (const [kind, words] of [
-  ['no-cursor', /full page of 50 records came without a cursor/],
+  ['no-cursor', /full page of 50 records has no cursor/],
   ['repeat-cursor', /cursor of the next page repeats/],
 ] as const) {
   void test(`rule 3: ${kind} fails the window, and the next run goes on where it was`, async (context) => {
@@ -415,7 +415,7 @@ void test('rule 8: a redirect is not followed, and the key goes nowhere', async 
   server.faults.add({ fault: { kind: 'redirect', to: elsewhere.origin } })
   const reading = await readSource(await openSource(configOf(server)))
   assert.equal(reading.error?.code, 'SOURCE_REFUSED')
-  assert.match(reading.error.message, /answered 307, a redirect to http:\/\/127/)
+  assert.match(reading.error.message, /returned 307, a redirect to http:\/\/127/)
   assert.equal(elsewhere.requests.length, 0)
   assert.equal(eventRequests(server).length, 1)
 })
@@ -467,14 +467,14 @@ void test('a Retry-After is waited for', async (context) => {
 
   server.faults.add({ fault: { kind: 'status', status: 503, retryAfter: 7200 } })
   const refused = await readSource(await openSource(configOf(server)))
-  assert.match(refused.error?.message ?? '', /answered 503.*asks to wait 7200 s/)
+  assert.match(refused.error?.message ?? '', /returned 503.*asks to wait 7200 s/)
 })
 
 for (const [status, words] of [
-  [400, /answered 400: the API says "fault 400"/],
-  [401, /credentials are not accepted; check apiKey or serviceAccount, and region/],
-  [402, /Directory Insights is not licensed for this organisation/],
-  [403, /role has directoryinsights.readonly, that region is right, and that organizations/],
+  [400, /returned 400: the API says "fault 400"/],
+  [401, /the API rejects the credentials; check apiKey or serviceAccount, and region/],
+  [402, /Directory Insights is not licensed for this organization/],
+  [403, /no access; check the permission directoryinsights.readonly, region and organizations/],
   [404, /check region and baseUrl/],
 ] as const) {
   void test(`status ${status} stops at once and says what to do`, async (context) => {
@@ -568,7 +568,7 @@ void test('a client that the token endpoint refuses is told so, and its troubles
     )
   const refused = await readSource(await open('canary-0123456789'))
   assert.equal(refused.error?.code, 'SOURCE_REFUSED')
-  assert.match(refused.error.message, /token endpoint http\S+ answered 401 \(invalid_client\): check the client id/)
+  assert.match(refused.error.message, /token endpoint http\S+ returned 401 \(invalid_client\): check the client id/)
   assert.doesNotMatch(wordsOf(refused), /canary/)
 
   server.faults.add({ fault: { kind: 'status', status: 503 }, endpoint: 'token', times: 2 })

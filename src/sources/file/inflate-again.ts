@@ -2,9 +2,10 @@ import type { Compression } from '../../compression/detect.ts'
 import { Damage, inflate } from '../../compression/inflate.ts'
 
 /**
- * Inflates an input that can be read again. zlib gives nothing of the slice of input in which it finds an error, so a damaged input is
- * inflated again with smaller slices, down to single bytes: then all that lies before the damage comes out.
- * @param skip Inflated bytes to leave out.
+ * Decompresses an input that can be read several times. zlib returns nothing from the slice of input in
+ * which it finds an error. So a damaged input is decompressed again with smaller slices, down to single
+ * bytes, until everything before the damage has been yielded.
+ * @param skip Decompressed bytes to skip.
  * @throws Damage
  */
 export async function* inflateAgain(
@@ -13,11 +14,11 @@ export async function* inflateAgain(
   skip: number,
 ): AsyncGenerator<Buffer> {
   let yielded = skip
-  let sound = Infinity
+  let intact = Infinity
   for (const sliceBytes of SLICE_BYTES) {
     let inflated = 0
     try {
-      for await (const chunk of inflate(slice(read(), sound, sliceBytes), compression)) {
+      for await (const chunk of inflate(slice(read(), intact, sliceBytes), compression)) {
         const fresh = chunk.subarray(Math.max(0, yielded - inflated))
         inflated += chunk.length
         if (fresh.length === 0) continue
@@ -27,12 +28,12 @@ export async function* inflateAgain(
       return
     } catch (error) {
       if (!(error instanceof Damage) || error.cutShort || sliceBytes === 1) throw error
-      sound = error.offset
+      intact = error.offset
     }
   }
 }
 
-/** The first number stands for chunks as they are read. */
+/** Sizes of slices after the intact bytes. Infinity keeps chunks as they are read. */
 const SLICE_BYTES = [Infinity, 512, 1]
 
 async function* slice(chunks: AsyncIterable<Buffer>, from: number, bytes: number): AsyncGenerator<Buffer> {

@@ -3,43 +3,44 @@ import type { BigIntStats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
-import { SluiceError } from '../../errors.ts'
+import { SluiceError, systemCode } from '../../errors.ts'
 import { fileError } from './file-error.ts'
 
-/** One thing to read. */
-export interface Input {
-  /** The path as it was written, or as it was found below that; `-` for standard input. */
+/** An input of the file source. */
+export interface FileInput {
+  /** The path as configured, or as found from it; `-` for standard input. */
   readonly name: string
-  /** A regular file can be read again from any place; standard input and pipes only once. */
+  /** A regular file can be read from any offset, repeatedly; standard input and pipes only once. */
   readonly kind: 'file' | 'stream' | 'stdin'
   readonly bytes: number
 }
 
 /**
- * Files, folders (with the folders in them; hidden ones and links to folders are left out), globs and `-`, relative to the working
- * directory: in the order given, and sorted by name within each. A file that is found twice is read once.
- * @throws SluiceError FILE_NOT_FOUND when a path gives no file, saying what was looked for.
+ * Expands files, folders, globs and `-`, relative to the working directory. Folders are searched
+ * recursively, without hidden entries and links to folders. Inputs keep the order of the paths, and are
+ * sorted by name within each path. A file that is found twice is read once.
+ * @throws SluiceError FILE_NOT_FOUND if a path matches no file.
  */
-export async function findInputs(paths: readonly string[]): Promise<Input[]> {
-  const inputs: Input[] = []
+export async function findInputs(paths: readonly string[]): Promise<FileInput[]> {
+  const inputs: FileInput[] = []
   const seen = new Set<string>()
   for (const path of paths) {
     for (const name of path === '-' ? [path] : await expand(path)) {
-      const input = name === '-' ? STDIN : await lookAt(name, seen)
+      const input = name === '-' ? STDIN : await inspect(name, seen)
       if (input !== undefined) inputs.push(input)
     }
   }
   return inputs
 }
 
-const STDIN: Input = { name: '-', kind: 'stdin', bytes: 0 }
+const STDIN: FileInput = { name: '-', kind: 'stdin', bytes: 0 }
 
-/** Names a file whatever it is called, and however much is in it: the partition its positions belong to. */
+/** Identifies a file regardless of its name and size. Names its source partition. */
 export function fileKey({ dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>): string {
   return `${dev.toString(36)}-${ino.toString(36)}`
 }
 
-async function lookAt(name: string, seen: Set<string>): Promise<Input | undefined> {
+async function inspect(name: string, seen: Set<string>): Promise<FileInput | undefined> {
   const stats = await stat(name, { bigint: true }).catch((error: unknown) => {
     throw fileError(error, name)
   })
@@ -50,17 +51,17 @@ async function lookAt(name: string, seen: Set<string>): Promise<Input | undefine
 }
 
 async function expand(path: string): Promise<string[]> {
-  const stats = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
+  const stats = await stat(path).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return undefined
     throw fileError(error, path)
   })
   if (stats?.isDirectory() === true) return listFolder(path)
   if (stats !== undefined) return [path]
   if (isDynamicPattern(path)) return matchGlob(path)
-  throw new SluiceError('FILE_NOT_FOUND', `"${path}" does not exist`, lookedFrom())
+  throw new SluiceError('FILE_NOT_FOUND', `"${path}" does not exist`, relativeTo())
 }
 
-/** Files of a folder that are read; one that is named itself, or by a glob, may be called anything. */
+/** Names of files that are read from a folder. A path or a glob can name any other file. */
 const ENDING = /\.(json|ndjson|jsonl|log)(\.(gz|br|zst))?$/
 
 async function listFolder(folder: string): Promise<string[]> {
@@ -71,14 +72,14 @@ async function listFolder(folder: string): Promise<string[]> {
     'FILE_NOT_FOUND',
     `no file in "${folder}" ends in .json, .ndjson, .jsonl or .log (or these and .gz, .br, .zst)`,
     {
-      hint: 'name a file by itself, or by a glob, to read it whatever it is called',
+      hint: 'to read a file with another ending, set its own path or a glob',
     },
   )
 }
 
-/** Enters no link to a folder, and so no circle of them. `readdir` with `recursive` does, in some versions of Node.js. */
+/** Does not follow links to folders, which could form a cycle. (`readdir` with `recursive` follows them in some versions of Node.js.) */
 async function* filesBelow(folder: string): AsyncGenerator<string> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     throw fileError(error, folder)
   })
   for (const entry of entries.filter(({ name }) => !name.startsWith('.'))) {
@@ -89,12 +90,12 @@ async function* filesBelow(folder: string): AsyncGenerator<string> {
 }
 
 async function matchGlob(pattern: string): Promise<string[]> {
-  let refused: NodeJS.ErrnoException | undefined
-  // The walk leaves out a folder that it may not read, and would leave out its records with it.
+  let denied: NodeJS.ErrnoException | undefined
+  // `glob` skips folders that it cannot read, and their records would be missing without an error.
   const fs: object = {
     readdir(path: string, options: object, done: (error: Error | null, entries: unknown) => void) {
       readdirWithCallback(path, options, (error, entries) => {
-        if (error?.code === 'EACCES' || error?.code === 'EPERM') refused = error
+        if (error?.code === 'EACCES' || error?.code === 'EPERM') denied = error
         done(error, entries)
       })
     },
@@ -104,11 +105,11 @@ async function matchGlob(pattern: string): Promise<string[]> {
     expandDirectories: false,
     fs,
   })
-  if (refused !== undefined) throw fileError(refused, refused.path ?? pattern)
+  if (denied !== undefined) throw fileError(denied, denied.path ?? pattern)
   if (names.length > 0) return names.toSorted()
-  throw new SluiceError('FILE_NOT_FOUND', `no file matches "${pattern}"`, lookedFrom())
+  throw new SluiceError('FILE_NOT_FOUND', `no file matches "${pattern}"`, relativeTo())
 }
 
-function lookedFrom(): { hint: string } {
-  return { hint: `it was looked for from ${process.cwd()}` }
+function relativeTo(): { hint: string } {
+  return { hint: `relative to ${process.cwd()}` }
 }

@@ -1,23 +1,23 @@
 import { createHash } from 'node:crypto'
 import type { Json } from '../../record/json/json.ts'
 
-/** So many bytes of the start of a file tell it from another one in its place. */
+/** Number of leading bytes that identify a file. */
 export const HEAD_BYTES = 4096
 
-/** How far a file was read. The partition it belongs to names the file, see `fileKey`. */
+/** How far a file was read. Its source partition identifies the file, see `fileKey`. */
 export type FilePosition = Fingerprint & {
-  /** Size of the file when it was looked at. */
+  /** Size of the file at the time of the position. */
   readonly bytes: number
   readonly format: 'ndjson' | 'array'
-  /** A `Mark` in the inflated content. */
+  /** A `Boundary` in the decompressed content. */
   readonly offset: number
   readonly line: number
   readonly open: boolean
-  /** All of those bytes were read, and nothing was wrong with them. */
+  /** All of those bytes were read, without an error. */
   readonly done: boolean
 }
 
-/** Digest of the file's first `headBytes` bytes. A file that was shorter than `HEAD_BYTES` when it was looked at may grow. */
+/** Digest of the first `headBytes` bytes: fewer than `HEAD_BYTES` if the file was shorter. */
 type Fingerprint = {
   readonly head: string
   readonly headBytes: number
@@ -27,7 +27,7 @@ export function fingerprint(head: Buffer): Fingerprint {
   return { head: digest(head), headBytes: head.length }
 }
 
-/** The position, when it was left in this very file; undefined when the file is another one by now, or was cut. */
+/** The position if it belongs to this file; undefined if the file was replaced or truncated. */
 export function matchPosition(position: Json | undefined, head: Buffer, bytes: number): FilePosition | undefined {
   if (!isFilePosition(position)) return undefined
   const same = position.bytes <= bytes && position.headBytes <= head.length
@@ -38,7 +38,7 @@ function digest(head: Buffer): string {
   return createHash('sha256').update(head).digest('hex').slice(0, 16)
 }
 
-/** A state may hold what another version or another source has left. */
+/** A state can contain positions of other versions and other sources. */
 function isFilePosition(position: unknown): position is FilePosition {
   if (typeof position !== 'object' || position === null) return false
   const { head, format, open, done, ...numbers }: { readonly [key: string]: unknown } = { ...position }

@@ -9,39 +9,39 @@ import { ArraySplitter } from '../../record/lines/array-splitter.ts'
 import { LineSplitter } from '../../record/lines/line-splitter.ts'
 import type { Json } from '../../record/json/json.ts'
 import type { Boundary, LineChunk, Splitter } from '../../record/lines/splitter.ts'
-import { openStream, peek } from './chunks.ts'
-import type { ChunkReader } from './chunks.ts'
+import { openStream, peek } from './chunk-reader.ts'
+import type { ChunkReader } from './chunk-reader.ts'
 import { fileError } from './file-error.ts'
-import { DetectingSplitter } from './format.ts'
-import type { Format } from './format.ts'
+import { DetectingSplitter } from './detecting-splitter.ts'
+import type { InputFormat } from './detecting-splitter.ts'
 import { inflateAgain } from './inflate-again.ts'
 import { fileKey } from './inputs.ts'
-import type { Input } from './inputs.ts'
+import type { FileInput } from './inputs.ts'
 import { fingerprint, HEAD_BYTES, matchPosition } from './position.ts'
 import type { FilePosition } from './position.ts'
 import { splitContent } from './split-content.ts'
 
 export interface InputOptions extends Pick<ReadOptions, 'maxLine' | 'signal' | 'note'> {
-  readonly format: Format | 'auto'
+  readonly format: InputFormat | 'auto'
   readonly reader: ChunkReader
   /**
-   * The input may still be written: an end in the midst of something is no damage, and a last line counts only when it has its line feed.
+   * The input may still grow: an incomplete end is not an error, and a last line without a line feed is left for later.
    */
   readonly growing: boolean
-  /** Size of each file that was read to its end, by partition, when that began. */
-  readonly seen: Map<string, number>
+  /** Size of each file before it was last read to its end, by source partition. */
+  readonly sizesRead: Map<string, number>
   position(partition: string): Json | undefined
 }
 
-/** A regular file, from where an earlier run left it, if it is the same file. Its position is `done` in the last chunk. */
-export async function* readFile({ name }: Input, options: InputOptions): AsyncGenerator<Chunk, void> {
+/** Reads a regular file from its committed position, if that belongs to the same file. The position of the last chunk is `done`. */
+export async function* readFile({ name }: FileInput, options: InputOptions): AsyncGenerator<Chunk, void> {
   const file = await open(name).catch((error: unknown) => {
     throw fileError(error, name)
   })
   try {
-    const { partition, bytes, head } = await look(file, name)
+    const { partition, bytes, head } = await inspect(file, name)
     const from = resume(options.position(partition), { name, bytes, head }, options)
-    if (bytes === 0 || options.seen.get(partition) === bytes || (from?.bytes === bytes && from.done)) return
+    if (bytes === 0 || options.sizesRead.get(partition) === bytes || (from?.bytes === bytes && from.done)) return
     refuseUtf16(head, name)
 
     const compression = detectCompression(head, name)
@@ -56,27 +56,27 @@ export async function* readFile({ name }: Input, options: InputOptions): AsyncGe
     const content = compression === undefined ? read(start) : inflateAgain(() => read(0), compression, start)
     let reported = compression === undefined ? start : 0
 
-    const mark = fingerprint(head)
+    const identity = fingerprint(head)
     const { splitter, format } = createSplitter(name, options, from)
-    for await (const { run, last } of splitContent(content, splitter, { name, compression, ...options })) {
+    for await (const { lines, last } of splitContent(content, splitter, { name, compression, ...options })) {
       const position: FilePosition = {
-        ...mark,
+        ...identity,
         bytes: Math.max(bytes, sourceOffset),
         format: format(),
-        ...run.boundary,
+        ...lines.boundary,
         done: last,
       }
-      yield { ...chunkOf(run, partition, name), position, sourceBytes: Math.max(0, sourceOffset - reported) }
+      yield { ...chunkOf(lines, partition, name), position, sourceBytes: Math.max(0, sourceOffset - reported) }
       reported = Math.max(reported, sourceOffset)
     }
-    options.seen.set(partition, bytes)
+    options.sizesRead.set(partition, bytes)
   } finally {
     await file.close()
   }
 }
 
-/** Standard input or a pipe: from its start, and without positions. */
-export async function* readStream({ name }: Input, options: InputOptions): AsyncGenerator<Chunk, void> {
+/** Reads standard input or a pipe from its start, without positions. */
+export async function* readStream({ name }: FileInput, options: InputOptions): AsyncGenerator<Chunk, void> {
   const stream = openStream(name, options.signal)
   try {
     const { head, chunks } = await peek(stream as AsyncIterable<Buffer>, MAGIC_BYTES).catch((error: unknown) => {
@@ -90,8 +90,8 @@ export async function* readStream({ name }: Input, options: InputOptions): Async
     })
     const content = compression === undefined ? counted : inflate(counted, compression)
     const { splitter } = createSplitter(name, options)
-    for await (const { run } of splitContent(content, splitter, { name, compression, ...options, growing: false })) {
-      yield { ...chunkOf(run, name, name), sourceBytes }
+    for await (const { lines } of splitContent(content, splitter, { name, compression, ...options, growing: false })) {
+      yield { ...chunkOf(lines, name, name), sourceBytes }
       sourceBytes = 0
     }
   } finally {
@@ -99,8 +99,8 @@ export async function* readStream({ name }: Input, options: InputOptions): Async
   }
 }
 
-function chunkOf(run: LineChunk, partition: string, name: string): Chunk {
-  const { bytes, line, skipped } = run
+function chunkOf(lines: LineChunk, partition: string, name: string): Chunk {
+  const { bytes, line, skipped } = lines
   return {
     partition,
     origin: { name, line },
@@ -109,7 +109,7 @@ function chunkOf(run: LineChunk, partition: string, name: string): Chunk {
   }
 }
 
-async function look(file: FileHandle, name: string): Promise<{ partition: string; bytes: number; head: Buffer }> {
+async function inspect(file: FileHandle, name: string): Promise<{ partition: string; bytes: number; head: Buffer }> {
   try {
     const stats = await file.stat({ bigint: true })
     const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
@@ -126,10 +126,9 @@ function resume(
 ): FilePosition | undefined {
   if (saved === undefined) return undefined
   const position = matchPosition(saved, head, bytes)
-  if (position === undefined)
-    note('another file stands where one was read before: reading it from its start', { file: name })
+  if (position === undefined) note('the file was replaced or truncated: reading it from its start', { file: name })
   else if (format === 'auto' || format === position.format) return position
-  else note('the format is another one than before: reading the file from its start', { file: name, format })
+  else note('the format has changed: reading the file from its start', { file: name, format })
   return undefined
 }
 
@@ -137,9 +136,9 @@ function createSplitter(
   name: string,
   { format, maxLine }: InputOptions,
   from?: FilePosition,
-): { splitter: Splitter; format: () => Format } {
+): { splitter: Splitter; format: () => InputFormat } {
   let known = from?.format ?? (format === 'auto' ? undefined : format)
-  const create = (found: Format): Splitter => {
+  const create = (found: InputFormat): Splitter => {
     known = found
     const options: { name: string; maxLine: number; from?: Boundary } = {
       name: `"${name}"`,
@@ -152,11 +151,11 @@ function createSplitter(
   return { splitter, format: () => known ?? 'ndjson' }
 }
 
-/** What Windows PowerShell writes by default: every line of it would be rejected. */
+/** Windows PowerShell writes UTF-16 by default. Every line of it would be rejected. */
 function refuseUtf16(head: Buffer, name: string): void {
   if (head.length < 2 || (head.readUInt16BE() !== 0xfffe && head.readUInt16BE() !== 0xfeff)) return
-  throw new SluiceError('INPUT_CORRUPT', `"${name}" is UTF-16, and JSON is UTF-8`, {
-    hint: 'convert it: iconv -f UTF-16 -t UTF-8, or Out-File -Encoding utf8 where it is written',
+  throw new SluiceError('INPUT_CORRUPT', `"${name}" is UTF-16, but JSON must be UTF-8`, {
+    hint: 'convert it with iconv -f UTF-16 -t UTF-8, or write it with Out-File -Encoding utf8',
   })
 }
 

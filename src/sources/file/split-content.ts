@@ -13,55 +13,56 @@ interface ContentOptions {
 }
 
 /**
- * The runs of an input's content; `last` is true for the one that ends a complete input. An error is thrown behind all that is whole before it.
+ * Splits the content of an input. `last` is true for the chunk that ends a complete input. Before an
+ * error is thrown, all whole lines before it are yielded.
  * @throws SluiceError INPUT_CORRUPT, FILE_NOT_FOUND or SOURCE_FAILED, naming the input.
  */
 export async function* splitContent(
   content: AsyncIterable<Buffer>,
   splitter: Splitter,
   { name, compression, signal, growing }: ContentOptions,
-): AsyncGenerator<{ run: LineChunk; last: boolean }, void> {
+): AsyncGenerator<{ lines: LineChunk; last: boolean }, void> {
   const chunks = content[Symbol.asyncIterator]()
   try {
     for (;;) {
-      const next = await settle(chunks.next())
+      const next = await caught(chunks.next())
       if (signal.aborted) return
-      if (next instanceof Failure) {
-        for (const run of splitter.flush()) yield { run, last: false }
+      if (next instanceof Rejection) {
+        for (const lines of splitter.flush()) yield { lines, last: false }
         if (growing && next.reason instanceof Damage && next.reason.cutShort) return
         throw contentError(next.reason, name, compression)
       }
       if (next.done === true) break
-      for (const run of splitter.push(next.value)) yield { run, last: false }
+      for (const lines of splitter.push(next.value)) yield { lines, last: false }
     }
-    if (growing) for (const run of splitter.flush()) yield { run, last: false }
+    if (growing) for (const lines of splitter.flush()) yield { lines, last: false }
     else yield* finish(splitter)
   } finally {
     await chunks.return?.()
   }
 }
 
-/** A rejection as a value: a `catch` around a `yield` would also catch what the reader throws in. */
-class Failure {
+/** A rejection as a value: a `catch` around a `yield` would also catch errors that the reader throws in. */
+class Rejection {
   readonly reason: unknown
   constructor(reason: unknown) {
     this.reason = reason
   }
 }
 
-function settle<T>(promise: Promise<T>): Promise<T | Failure> {
-  return promise.catch((reason: unknown) => new Failure(reason))
+function caught<T>(promise: Promise<T>): Promise<T | Rejection> {
+  return promise.catch((reason: unknown) => new Rejection(reason))
 }
 
-function* finish(splitter: Splitter): Generator<{ run: LineChunk; last: boolean }, void> {
-  const runs: LineChunk[] = []
+function* finish(splitter: Splitter): Generator<{ lines: LineChunk; last: boolean }, void> {
+  const chunks: LineChunk[] = []
   let failure: unknown
   try {
-    for (const run of splitter.end()) runs.push(run)
+    for (const lines of splitter.end()) chunks.push(lines)
   } catch (error) {
     failure = error
   }
-  for (const run of runs) yield { run, last: failure === undefined && run === runs.at(-1) }
+  for (const lines of chunks) yield { lines, last: failure === undefined && lines === chunks.at(-1) }
   if (failure !== undefined) throw failure
 }
 

@@ -10,7 +10,7 @@ export class Channel<Item> {
     this.#capacity = capacity
   }
 
-  /** Resolves when there was room. @throws when the channel is closed. */
+  /** Resolves once the item is in the channel. @throws if the channel is closed. */
   async put(item: Item): Promise<void> {
     while (this.#end === undefined && this.#items.length >= this.#capacity)
       await new Promise<void>((resolve) => this.#producers.push(resolve))
@@ -19,7 +19,7 @@ export class Channel<Item> {
     this.#wakeConsumer?.()
   }
 
-  /** What was put before is still read, then the reader ends, or throws the error. */
+  /** Ends the reader after the items that are already in the channel; with an error, the reader throws it. */
   close(error?: Error): void {
     this.#end ??= error === undefined ? {} : { error }
     this.#wakeConsumer?.()

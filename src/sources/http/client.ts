@@ -114,12 +114,12 @@ export class Client {
       discard(body)
       throw new ResponseError(
         status,
-        `${label(request)} answered ${status}, a redirect${targetOf(headers['location'], request.url)}: redirects are not followed, since they would receive the credentials`,
+        `${label(request)} returned ${status}, a redirect${targetOf(headers['location'], request.url)}: redirects are not followed, since they would receive the credentials`,
       )
     }
     const said = this.#hide(messageIn(await readText(body, headerText(headers['content-encoding']))), request)
     const parts = [
-      `${label(request)} answered ${status}`,
+      `${label(request)} returned ${status}`,
       this.#options.explain?.(status),
       said && `the API says "${said}"`,
     ]

@@ -2,141 +2,151 @@ import { Type } from '../../fields/typebox.ts'
 import type { JsonObject } from '../../record/json/json.ts'
 import { Choice, Duration, ExistingFile, Secret } from '../../fields/fields.ts'
 
-/** Fields that `http` and its presets have in common. */
+/** Fields of `http` and all its presets. */
 export const sharedFields = {
   rate: Type.Object(
     {
       perSecond: Type.Number({
         exclusiveMinimum: 0,
         default: 2,
-        description: 'Most requests per second, of all tenants together.',
+        description: 'Maximum requests per second, of all tenants together.',
       }),
       concurrency: Type.Integer({
         minimum: 1,
         maximum: 64,
         default: 1,
-        description: 'Most responses read at the same time.',
+        description: 'Maximum responses read at the same time.',
       }),
     },
-    { default: {}, description: 'The pace at which the API is asked.' },
+    { default: {}, description: 'Request rate.' },
   ),
   retry: Type.Object(
     {
       attempts: Type.Integer({
         minimum: 1,
         default: 8,
-        description: 'How often a page is asked for before its window fails.',
+        description: 'Attempts per page. After the last one the window fails.',
       }),
       maxDelay: Duration({
         default: '1m',
-        description: 'Longest wait between two attempts; a Retry-After of the API is obeyed.',
+        description: 'Longest backoff between two attempts. A Retry-After header takes precedence.',
       }),
     },
-    { default: {}, description: 'What to do about 429, 500, 502, 503, 504, broken responses and network errors.' },
+    {
+      default: {},
+      description: 'Retries after status 429, 500, 502, 503 and 504, broken responses and network errors.',
+    },
   ),
   timeout: Type.Object(
     {
-      connect: Duration({ default: '10s', description: 'To connect.' }),
-      headers: Duration({ default: '1m', description: 'Until a response begins.' }),
+      connect: Duration({ default: '10s', description: 'Until the connection is open.' }),
+      headers: Duration({ default: '1m', description: 'Until a response starts.' }),
       body: Duration({ default: '1m', description: 'Between two parts of a response.' }),
-      request: Duration({ default: '10m', description: 'All the time that one response may keep us waiting.' }),
+      request: Duration({ default: '10m', description: 'Total time of waiting for one response.' }),
     },
-    { default: {}, description: 'Deadlines. Time in which the rest of the pipeline is busy does not count.' },
+    { default: {}, description: 'Timeouts. Time that the rest of the pipeline takes does not count.' },
   ),
-  poll: Duration({ default: '60s', description: 'With --follow: how long to wait for more when all is read.' }),
+  poll: Duration({ default: '60s', description: 'With --follow: pause between polls once everything is read.' }),
 }
 
 export const since = {
   description:
-    'Where to begin when there is no state: a time such as 2024-03-04T00:00:00Z, or a duration back from now.',
+    'Start of the first run: a time such as 2024-03-04T00:00:00Z, or a duration back from now. Later runs resume from the state.',
 }
 
-/** Fields of `window` that do not differ between `http` and its presets. */
+/** Fields of `window` that are the same for `http` and its presets. */
 export const windowFields = {
   until: Type.Optional(
     Type.String({
-      description: 'Where to end, as `since`; a run that follows ends there too. Default: it does not end.',
+      description: 'End, written like `since`. Also ends a run with --follow. Default: none.',
     }),
   ),
   lag: Duration({
     default: '5m',
-    description: 'Records younger than this are left for the next window: they may still arrive.',
+    description:
+      'Settling delay: records younger than this are left for a later window, since more of them may still arrive.',
   }),
-  overlap: Duration({ default: '5m', description: 'Every window begins this much before the end of the one before.' }),
-  sweepEvery: Duration({ default: '15m', description: 'How long after a sweep the next window is one again.' }),
+  overlap: Duration({
+    default: '5m',
+    description: 'Overlap: each window starts this long before the high watermark (the end of the previous window).',
+  }),
+  sweepEvery: Duration({ default: '15m', description: 'Time between two look-backs.' }),
 }
 
-/** How far back a sweep goes. */
+/** Depth of the look-back. */
 export const sweep = {
   description:
-    'The overlap of a sweep: now and then a window begins this much earlier, for what the API shows late. The report tells how late records come.',
+    'Look-back: every `sweepEvery`, a window starts this long before the high watermark, to catch late records.',
 }
 
-const place = {
-  header: Type.Optional(Type.String({ minLength: 1, description: 'A header of the response.' })),
-  body: Type.Optional(Type.String({ minLength: 1, description: 'Keys in the response, such as `meta.next`.' })),
+const location = {
+  header: Type.Optional(Type.String({ minLength: 1, description: 'A response header.' })),
+  body: Type.Optional(Type.String({ minLength: 1, description: 'Path in the response body, such as `meta.next`.' })),
 }
 
 export const tlsFields = Type.Object(
   {
-    cert: Type.Optional(ExistingFile({ description: 'Certificate of this client (PEM), where the API asks for one.' })),
-    key: Type.Optional(ExistingFile({ description: 'Its private key (PEM).' })),
-    passphrase: Type.Optional(Secret({ description: 'Of the private key.' })),
+    cert: Type.Optional(ExistingFile({ description: 'Client certificate (PEM), if the API asks for one.' })),
+    key: Type.Optional(ExistingFile({ description: 'Private key of `cert` (PEM).' })),
+    passphrase: Type.Optional(Secret({ description: 'Passphrase of the private key.' })),
     ca: Type.Optional(
       ExistingFile({
         description:
-          'Certificates (PEM) that are trusted beside those of Node.js. For all connections of the process: NODE_EXTRA_CA_CERTS.',
+          'CA certificates (PEM), trusted in addition to those of Node.js. NODE_EXTRA_CA_CERTS does the same for all connections.',
       }),
     ),
   },
-  { description: 'Certificates. Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.' },
+  { description: 'TLS certificates. (Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.)' },
 )
 
-/** How far back a repair goes. */
+/** Depth of the reconciliation. */
 export const repairBack = {
   default: '7d',
   description:
-    'How far back, once a day, the counts of the API per hour are compared with what they were when each hour was read; hours that differ are read again. Whole hours are compared: not the one that `since` cuts. Between 2d and 14d.',
+    'Depth of the reconciliation, 2d to 14d. Once a day the hourly counts are compared; hours that changed are re-read.',
 }
 
-const asked = {
-  url: Type.String({ description: 'Where. The same origin as that of `request.url`.' }),
-  method: Choice(['GET', 'POST'], { default: 'GET', description: 'How the API is asked.' }),
-  query: Type.Record(Type.String(), Type.String(), { default: {}, description: 'Parameters of the URL.' }),
+const countRequest = {
+  url: Type.String({
+    description: 'URL, with the same origin as `request.url`. The headers of `request` are sent too.',
+  }),
+  method: Choice(['GET', 'POST'], { default: 'GET', description: 'HTTP method.' }),
+  query: Type.Record(Type.String(), Type.String(), { default: {}, description: 'URL parameters.' }),
   body: Type.Optional(
-    Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'The body, sent as JSON.' })),
+    Type.Unsafe<JsonObject>(
+      Type.Object({}, { additionalProperties: true, description: 'Request body, sent as JSON.' }),
+    ),
   ),
 }
 
 export const countFields = Type.Object(
   {
-    ...asked,
-    value: Type.Object(place, { description: 'Where the number is in the answer.' }),
+    ...countRequest,
+    value: Type.Object(location, { description: 'Location of the number in the response.' }),
   },
   {
     description:
-      'Asks for the number of records in each window before it is read. A window with fewer records is read once more; if they are still missing, the log tells. It is sent with the headers of `request`.',
+      'Request for the number of records in a window. A window with fewer records is read once more; then the log reports it.',
   },
 )
 
 export const repairFields = Type.Object(
   {
-    ...asked,
+    ...countRequest,
     buckets: Type.String({
       minLength: 1,
-      description: 'Where the list of counts is in the answer: $ is the answer itself, data.hours a path of keys.',
+      description: 'Path to the list of counts in the response, such as `data.hours`; `$` is the response itself.',
     }),
     start: Type.String({
       minLength: 1,
-      description:
-        'The key of a count that holds the beginning of its hour: RFC 3339 or milliseconds since 1970, a whole hour of UTC.',
+      description: 'Key with the start of the hour: RFC 3339 or milliseconds since 1970, a whole UTC hour.',
     }),
-    count: Type.String({ minLength: 1, description: 'The key of a count that holds the number.' }),
+    count: Type.String({ minLength: 1, description: 'Key with the number of records.' }),
     back: Duration(repairBack),
   },
   {
     description:
-      'Asks for the number of records in each hour between {window.start} and {window.end}: before a window of an hour or more is read, and once a day of all hours back to `back`. An hour that has got another number since it was read is read again, for what the API shows very late. It is sent with the headers of `request`.',
+      'Reconciliation: request for hourly counts between {window.start} and {window.end}, to find records that the API shows very late.',
   },
 )
 
@@ -146,34 +156,36 @@ export const paginateFields = Type.Object(
       Type.String({
         enum: ['cursor', 'link', 'page', 'offset'],
         description:
-          'cursor: the response names what to send for the next page. link: it holds the URL of the next page. page, offset: pages or records are counted.',
+          '`cursor`: the response contains a cursor. `link`: it contains the URL of the next page. `page`, `offset`: pages or records are counted.',
       }),
     ),
     from: Type.Optional(
-      Type.Object(place, {
-        description:
-          'Where the cursor or link is in a response. A link is by default in the Link header, with rel=next.',
+      Type.Object(location, {
+        description: 'Location of the cursor or link in a response. Default for `link`: the Link header with rel=next.',
       }),
     ),
     into: Type.Optional(
       Type.Object(
         {
-          header: Type.Optional(Type.String({ minLength: 1, description: 'A header of the request.' })),
-          query: Type.Optional(Type.String({ minLength: 1, description: 'A parameter of the URL.' })),
-          body: Type.Optional(Type.String({ minLength: 1, description: 'Keys in the body of the request.' })),
+          header: Type.Optional(Type.String({ minLength: 1, description: 'A request header.' })),
+          query: Type.Optional(Type.String({ minLength: 1, description: 'A URL parameter.' })),
+          body: Type.Optional(Type.String({ minLength: 1, description: 'Path in the request body.' })),
         },
-        { description: 'Where the cursor, page number or offset goes; placeholders in the request do the same.' },
+        {
+          description:
+            'Location of the cursor, page number or offset in the request. Placeholders in the request are an alternative.',
+        },
       ),
     ),
     alone: Type.Optional(
       Type.Boolean({
         description:
-          'For cursor: the query or body that it goes into holds nothing else on later pages, since it stands for all of them.',
+          'With `cursor`: later pages send the cursor as the only URL parameter, or as the only key of the body.',
       }),
     ),
-    start: Type.Integer({ minimum: 0, default: 1, description: 'For page: number of the first page.' }),
+    start: Type.Integer({ minimum: 0, default: 1, description: 'With `page`: number of the first page.' }),
     size: Type.Optional(
-      Type.Integer({ minimum: 1, description: 'Records in a full page, where `stop.shortPage.limit` does not tell.' }),
+      Type.Integer({ minimum: 1, description: 'Records in a full page. Not needed with `stop.shortPage.limit`.' }),
     ),
     stop: Type.Optional(
       Type.Object(
@@ -182,38 +194,40 @@ export const paginateFields = Type.Object(
             Type.Object(
               {
                 count: Type.Optional(
-                  Type.Object(place, {
-                    description: 'Where the response tells how many records it has: compared with what came.',
+                  Type.Object(location, {
+                    description:
+                      'Location of the number of records in the page. A page with any other number is fetched again.',
                   }),
                 ),
                 limit: Type.Optional(
-                  Type.Object(place, {
-                    description: 'Where the response tells the size of a full page. Default: `size`.',
+                  Type.Object(location, {
+                    description: 'Location of the size of a full page. Default: `size`.',
                   }),
                 ),
               },
               {
-                description:
-                  'The last page is the one that is not full. A full page without a cursor is then an error.',
+                description: 'Stops at a page that is not full. A full page without a cursor is then an error.',
               },
             ),
           ),
           more: Type.Optional(
-            Type.Object(place, {
-              description: 'Where the response tells, with true or false, whether there are more pages.',
+            Type.Object(location, {
+              description: 'Location of true or false: whether more pages follow.',
             }),
           ),
-          emptyPage: Type.Optional(
-            Type.Boolean({ description: 'The last page is an empty one, even if it has a cursor.' }),
-          ),
+          emptyPage: Type.Optional(Type.Boolean({ description: 'Stops at an empty page, even if it has a cursor.' })),
         },
         {
           description:
-            'How the last page is known. By default it has no cursor or link; with page and offset it is empty.',
+            'How to recognize the last page. Default: it has no cursor or link; with `page` and `offset`, it is empty.',
         },
       ),
     ),
-    maxPages: Type.Integer({ minimum: 1, default: 100_000, description: 'A window of more pages fails.' }),
+    maxPages: Type.Integer({
+      minimum: 1,
+      default: 100_000,
+      description: 'Maximum pages per window. A longer window fails.',
+    }),
   },
-  { description: 'How the next page is asked for. Default: there is one page.' },
+  { description: 'Pagination. Default: a single page.' },
 )

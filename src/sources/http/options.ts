@@ -1,14 +1,14 @@
 import type { JsonObject } from '../../record/json/json.ts'
 import type { AuthOptions } from './auth/fields.ts'
 
-/** What `createHttpSource` needs: the checked configuration of `http`, or what a preset makes of its own. Times are milliseconds. */
+/** Options of `createHttpSource`: the checked configuration of `http`, or those of a preset. Durations are milliseconds. */
 export interface HttpOptions {
   readonly request: RequestOptions
   readonly auth?: AuthOptions | undefined
   readonly tls?: TlsOptions | undefined
   /** Dotted keys to the array of records in a response; `$` is the response itself. */
   readonly records: string
-  /** `auto`: by the content type. */
+  /** `auto` goes by the content type. */
   readonly format: 'auto' | 'json' | 'ndjson'
   readonly paginate?: PaginateOptions | undefined
   readonly window?: WindowOptions | undefined
@@ -19,14 +19,14 @@ export interface HttpOptions {
   readonly retry: { readonly attempts: number; readonly maxDelay: number }
   readonly timeout: TimeoutOptions
   readonly poll: number
-  /** Largest response in bytes, inflated. */
+  /** Largest response after decompression, in bytes. */
   readonly maxBody: number
   readonly allowInsecure: boolean
-  /** What a status means with this API and what to do about it. */
+  /** The meaning of an error status with this API, and the way out. */
   explain?(status: number): string | undefined
 }
 
-/** Strings hold placeholders, see `template.ts`. */
+/** Texts can contain placeholders, see `template.ts`. */
 export interface RequestOptions {
   readonly method: 'GET' | 'POST'
   readonly url: string
@@ -35,7 +35,7 @@ export interface RequestOptions {
   readonly body?: JsonObject | undefined
 }
 
-/** Files in PEM. */
+/** Paths of PEM files. */
 export interface TlsOptions {
   readonly cert?: string
   readonly key?: string
@@ -43,8 +43,8 @@ export interface TlsOptions {
   readonly ca?: string
 }
 
-/** A place in a response. */
-export interface Place {
+/** A value in a response: exactly one of the two is set. */
+export interface ResponseLocation {
   readonly header?: string
   /** Dotted keys. */
   readonly body?: string
@@ -52,66 +52,67 @@ export interface Place {
 
 export interface PaginateOptions {
   readonly type: 'cursor' | 'link' | 'page' | 'offset'
-  readonly from?: Place
+  readonly from?: ResponseLocation
   readonly into?: { readonly header?: string; readonly query?: string; readonly body?: string }
-  /** Later pages are asked for with the cursor alone. */
+  /** Later pages send the cursor instead of all other parameters. */
   readonly alone?: boolean
   /** Number of the first page. */
   readonly start: number
-  /** Records in a full page, where the response does not say. */
+  /** Records in a full page, if the response does not say. */
   readonly size?: number
   readonly stop?: {
-    readonly shortPage?: { readonly count?: Place; readonly limit?: Place }
+    readonly shortPage?: { readonly count?: ResponseLocation; readonly limit?: ResponseLocation }
     readonly emptyPage?: boolean
-    readonly more?: Place
+    readonly more?: ResponseLocation
   }
   readonly maxPages: number
 }
 
 export interface WindowOptions {
-  /** RFC 3339, or a duration back from the first start. */
+  /** RFC 3339, or a duration back from the start of the first run. */
   readonly since: string
   readonly until?: string
   readonly step?: number
+  /** The settling delay. */
   readonly lag: number
   readonly overlap: number
-  /** The longer overlap of every first window after `sweepEvery`. */
+  /** Depth of the look-back: the overlap of the first window after each `sweepEvery`. */
   readonly sweep?: number
   readonly sweepEvery: number
   readonly retention?: number
 }
 
-/** Asks how many records a window has. */
+/** Request for the number of records in a window. */
 export interface CountOptions {
   readonly request: RequestOptions
-  /** Where the number is in the answer. */
-  readonly value: Place
+  /** Location of the number in the response. */
+  readonly value: ResponseLocation
 }
 
-/** Asks how many records each hour has, to find once a day those that came after their hour was read. */
+/** Reconciliation: request for hourly counts, to find records that arrived after their hour was read. */
 export interface RepairOptions {
   readonly request: RequestOptions
-  /** Dotted keys to the array of counts in an answer; `$` is the answer itself. */
+  /** Dotted keys to the array of counts in the response; `$` is the response itself. */
   readonly buckets: string
-  /** The member of a count that holds the beginning of its hour, */
+  /** Key with the start of the hour. */
   readonly start: string
-  /** and the one that holds the number. */
+  /** Key with the number of records. */
   readonly count: string
-  /** How far before the high watermark hours are compared. */
+  /** Hours this long before the high watermark are compared. */
   readonly back: number
 }
 
 interface TimeoutOptions {
   readonly connect: number
   readonly headers: number
-  /** Between two chunks of a body. */
+  /** Between two parts of a body. */
   readonly body: number
-  /** All the time that one response keeps us waiting. */
+  /** Total time of waiting for one response. */
   readonly request: number
 }
 
 export interface Tenant {
-  /** The partition. */
+  /** Name of the source partition. */
   readonly name: string
   readonly values: { readonly [name: string]: string }
 }

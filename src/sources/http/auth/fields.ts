@@ -3,7 +3,7 @@ import { Choice, FilePath, Secret } from '../../../fields/fields.ts'
 import { Type } from '../../../fields/typebox.ts'
 
 const apiKey = Type.Object({
-  type: Type.Literal('apiKey', { description: '`apiKey`: a key in a header or in the URL.' }),
+  type: Type.Literal('apiKey', { description: '`apiKey`: a key in a header or the URL.' }),
   key: Secret({ description: 'With `apiKey`: the key.' }),
   header: Type.Optional(
     Type.String({ minLength: 1, description: 'With `apiKey`: name of the header. Set either `header` or `query`.' }),
@@ -16,23 +16,24 @@ const apiKey = Type.Object({
 })
 
 const basic = Type.Object({
-  type: Type.Literal('basic', { description: '`basic`: user name and password (RFC 7617).' }),
+  type: Type.Literal('basic', { description: '`basic`: a user name and password.' }),
   username: Type.String({ description: 'With `basic`: the user name.' }),
   password: Secret({ description: 'With `basic`: the password.' }),
 })
 
 const bearer = Type.Object({
-  type: Type.Literal('bearer', { description: '`bearer`: a fixed token in the Authorization header.' }),
+  type: Type.Literal('bearer', { description: '`bearer`: a fixed token.' }),
   token: Secret({ description: 'With `bearer`: the token.' }),
 })
 
+const OAUTH = '`oauth2…`: access tokens from `tokenUrl`.'
 const tokenUrl = Type.String({ description: 'With `oauth2…`: URL of the token endpoint.' })
 const clientId = Type.String({ description: 'With `oauth2…`: the client id.' })
 const scope = Type.Optional(Type.String({ description: 'With `oauth2…`: requested scopes, separated by spaces.' }))
 
 const oauth2ClientCredentials = Type.Object({
   type: Type.Literal('oauth2ClientCredentials', {
-    description: '`oauth2ClientCredentials`: access tokens for a client id and secret (RFC 6749, 4.4).',
+    description: OAUTH,
   }),
   tokenUrl,
   clientId,
@@ -42,7 +43,7 @@ const oauth2ClientCredentials = Type.Object({
 
 const oauth2RefreshToken = Type.Object({
   type: Type.Literal('oauth2RefreshToken', {
-    description: '`oauth2RefreshToken`: access tokens for a refresh token (RFC 6749, 6).',
+    description: OAUTH,
   }),
   tokenUrl,
   clientId,
@@ -50,7 +51,7 @@ const oauth2RefreshToken = Type.Object({
   refreshToken: Secret({ description: 'With `oauth2RefreshToken`: the first refresh token.' }),
   tokenFile: FilePath({
     description:
-      'With `oauth2RefreshToken`: file for the latest refresh token if the server rotates them. Only its owner can read it.',
+      'With `oauth2RefreshToken`: file for the latest refresh token, for servers that rotate them. Readable by its owner only.',
   }),
   scope,
 })
@@ -64,7 +65,7 @@ const hmac = Type.Object({
   sign: Type.String({
     minLength: 1,
     description:
-      'With `hmac`: the text to sign. Placeholders: {date}, {method}, {host}, {path}, {query} (sorted and encoded), {body}, {bodySha256}, {bodySha512}, {username}.',
+      'With `hmac`: text to sign: {date}, {method}, {host}, {path}, {query} (sorted, encoded), {body}, {bodySha256}, {bodySha512}, {username}.',
   }),
   header: Type.String({
     minLength: 1,
@@ -74,8 +75,7 @@ const hmac = Type.Object({
   value: Type.String({
     minLength: 1,
     default: 'Basic {basic}',
-    description:
-      'With `hmac`: value of the header. Placeholders: those of `sign`, {signature}, and {basic} (username:signature in base64).',
+    description: 'With `hmac`: value of the header. Also has {signature}, and {basic} (username:signature in base64).',
   }),
   date: Type.Object(
     {

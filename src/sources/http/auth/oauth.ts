@@ -112,7 +112,7 @@ class TokenEndpoint {
   ): SluiceError {
     const name = /"error"\s*:\s*"(\w{1,60})"/.exec(text ?? '')?.[1]
     const reason = name === undefined ? '' : ` (${hideSecrets(name, this.secrets)})`
-    const message = `the token endpoint ${this.#auth.tokenUrl} answered ${status}${reason}`
+    const message = `the token endpoint ${this.#auth.tokenUrl} returned ${status}${reason}`
     const secret = this.#file === undefined ? 'the client secret' : 'the refresh token'
     const hint = status < 500 && status !== 429 ? `: check the client id, ${secret} and the scope` : ''
     const retryAfter = parseRetryAfter(headerText(headers['retry-after']), headerText(headers['date']))

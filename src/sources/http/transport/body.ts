@@ -7,20 +7,21 @@ import { invalidResponse } from './response-error.ts'
 
 export interface Body {
   readonly chunks: AsyncIterable<Buffer>
-  /** Bytes that came over the wire so far. */
+  /** Bytes received so far, as compressed. */
   wireBytes(): number
 }
 
 /**
- * The content of a response as it is read, inflated, and bounded in size and ratio. Nothing is read ahead beyond stream buffers: a
- * reader that stops stops the socket.
- * @throws SluiceError while reading: SOURCE_UNAVAILABLE when it is cut short or damaged, SOURCE_FAILED beyond the limits.
+ * Streams the decompressed body of a response, limited in size and compression ratio. A reader that
+ * stops also stops the socket: only stream buffers are filled ahead.
+ * @throws SluiceError while reading: SOURCE_UNAVAILABLE if the body is cut short or damaged,
+ * SOURCE_FAILED if it exceeds a limit.
  */
 export function openBody(raw: Readable, encoding: string | undefined, maxBytes: number): Body {
   let wire = 0
   let inflated = 0
 
-  async function* count(): AsyncGenerator<Buffer> {
+  async function* countWire(): AsyncGenerator<Buffer> {
     for await (const chunk of raw as AsyncIterable<Buffer>) {
       wire += chunk.length
       yield chunk
@@ -30,13 +31,13 @@ export function openBody(raw: Readable, encoding: string | undefined, maxBytes: 
   async function* read(): AsyncGenerator<Buffer> {
     try {
       const compression = compressionOf(encoding)
-      for await (const chunk of compression === undefined ? count() : inflate(count(), compression)) {
+      for await (const chunk of compression === undefined ? countWire() : inflate(countWire(), compression)) {
         inflated += chunk.length
         checkSize(inflated, wire, maxBytes)
         yield chunk
       }
       if (compression !== undefined && wire === 0)
-        throw invalidResponse(`the response was cut short: as ${compression.name} it cannot be empty`)
+        throw invalidResponse(`the response was cut short: ${compression.name} data cannot be empty`)
     } catch (error) {
       throw readError(error)
     } finally {
@@ -47,7 +48,7 @@ export function openBody(raw: Readable, encoding: string | undefined, maxBytes: 
   return { chunks: read(), wireBytes: () => wire }
 }
 
-/** The text of a short body as far as it is needed for a message; undefined when it cannot be read. Whatever is longer is not read to its end. */
+/** The first 64 KiB of a body as text, for a message or a count; undefined if nothing can be read. Closes the rest. */
 export async function readText(raw: Readable, encoding?: string): Promise<string | undefined> {
   const parts: Buffer[] = []
   let size = 0
@@ -63,7 +64,7 @@ export async function readText(raw: Readable, encoding?: string): Promise<string
   return Buffer.concat(parts).subarray(0, MAX_TEXT).toString()
 }
 
-/** Ends a body that nobody reads. Without a listener its error would end the process. */
+/** Closes a body that is not read. An error without a listener would end the process. */
 export function discard(raw: Readable): void {
   raw.on('error', ignore).destroy()
 }
@@ -72,7 +73,7 @@ const MAX_TEXT = 64 * 1024
 
 /** Gzip reaches 1028:1; JSON of real events stays below 60:1. */
 const MAX_RATIO = 200
-/** Below it no ratio matters. */
+/** Smaller bodies may have any ratio. In bytes. */
 const RATIO_FROM = 16 * 1024 * 1024
 
 function compressionOf(encoding = 'identity'): Compression | undefined {
@@ -86,23 +87,23 @@ function compressionOf(encoding = 'identity'): Compression | undefined {
     case 'br':
       return brotli
     default:
-      throw invalidResponse(`the response has the content-encoding "${encoding}", which was not asked for`)
+      throw invalidResponse(`the response has the content-encoding "${encoding}", which was not requested`)
   }
 }
 
-/** Whoever reads a stream to its end gets the error there. */
+/** The reader of a stream gets the same error. */
 function ignore(): void {}
 
 function checkSize(inflated: number, wire: number, maxBytes: number): void {
   if (inflated > maxBytes)
     throw new SluiceError(
       'SOURCE_FAILED',
-      `a response has more than ${maxBytes} bytes: ask for smaller pages, or raise maxBody`,
+      `a response has more than ${maxBytes} bytes: request smaller pages, or raise maxBody`,
     )
   if (inflated > RATIO_FROM && inflated > wire * MAX_RATIO)
     throw new SluiceError(
       'SOURCE_FAILED',
-      `a response inflates to more than ${MAX_RATIO} times its size: this is not data`,
+      `a response decompresses to more than ${MAX_RATIO} times its size: it looks like a compression bomb`,
     )
 }
 

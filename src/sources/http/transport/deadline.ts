@@ -1,20 +1,20 @@
 import { invalidResponse } from './response-error.ts'
 
 /**
- * A limit on the time that one response keeps us waiting in all. Time in which nobody waits does not count, so that a slow sink does not
- * make a fast server late.
+ * Limits the total time of waiting for one response. Time outside of `wait` does not count, so a slow
+ * sink cannot make a fast server time out.
  */
 export class Deadline {
   readonly #controller = new AbortController()
   readonly #limit: number
   readonly #parent: AbortSignal
   readonly #onAbort: () => void
-  #left: number
+  #remaining: number
 
-  /** Aborts with the parent too. Call `close` when the response is done with. */
+  /** Also aborts with `parent`. Call `close` once the response is complete. */
   constructor(milliseconds: number, parent: AbortSignal) {
     this.#limit = milliseconds
-    this.#left = milliseconds
+    this.#remaining = milliseconds
     this.#parent = parent
     this.#onAbort = () => this.#controller.abort(parent.reason)
     if (parent.aborted) this.#onAbort()
@@ -25,15 +25,15 @@ export class Deadline {
     return this.#controller.signal
   }
 
-  /** The promise's own result; the signal aborts when it takes longer than what is left. */
+  /** Awaits a promise. Aborts the signal if that takes longer than the remaining time. */
   async wait<Result>(promise: Promise<Result>): Promise<Result> {
     const start = performance.now()
-    const timer = setTimeout(() => this.#expire(), Math.max(1, this.#left))
+    const timer = setTimeout(() => this.#expire(), Math.max(1, this.#remaining))
     try {
       return await promise
     } finally {
       clearTimeout(timer)
-      this.#left -= performance.now() - start
+      this.#remaining -= performance.now() - start
     }
   }
 

@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici'
 import { SluiceError } from '../../../errors.ts'
 import type { HttpOptions, TlsOptions } from '../options.ts'
 
-/** All connections of a source: through the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), with its certificates. */
+/** Opens the connections of a source, with its certificates, through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). */
 export function createDispatcher({ timeout, tls }: Pick<HttpOptions, 'timeout' | 'tls'>): Dispatcher {
   const { connect, headers, body } = timeout
   const { ca, ...own } = certificatesOf(tls)
@@ -20,14 +20,14 @@ export function createDispatcher({ timeout, tls }: Pick<HttpOptions, 'timeout' |
       bodyTimeout: body,
     })
   } catch {
-    // What is wrong with it may be its password.
+    // The cause can contain the proxy's password, so it is left out.
     throw new SluiceError('CONFIG_INVALID', 'HTTPS_PROXY or HTTP_PROXY is not the URL of a proxy', {
       hint: 'write http://proxy.example.com:3128',
     })
   }
 }
 
-/** A CA file is trusted beside those of Node.js. */
+/** `ca` is trusted in addition to the root certificates of Node.js. */
 function certificatesOf({ cert, key, passphrase, ca }: TlsOptions = {}) {
   return {
     ...(ca === undefined ? {} : { ca: [...rootCertificates, readFile(ca)] }),

@@ -1,4 +1,4 @@
-/** The value of JSON text; undefined when it is none. */
+/** The value of JSON text; undefined if it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -7,12 +7,12 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** An own member of an object; undefined of anything else. */
+/** An own member of an object; undefined for any other value. */
 export function member(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined
 }
 
-/** A header that may have been sent more than once: the first one. */
+/** The first value of a header that may occur more than once. */
 export function headerText(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header[0] : header
 }

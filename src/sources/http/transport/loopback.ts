@@ -1,4 +1,4 @@
-/** True for a host name, as `URL` gives it, where http without TLS reaches no network. */
+/** True if connections to the host stay on this machine. `hostname` is written as in `URL`. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }

@@ -5,7 +5,7 @@ import { plainText, renderJson, renderText } from './template.ts'
 import type { Values } from './template.ts'
 import { isObject } from '../../../record/json/json.ts'
 
-/** One request, ready but for the credentials that `auth.ts` adds. */
+/** A complete request, except for the credentials that an `Authorizer` adds. */
 export interface PreparedRequest {
   readonly method: 'GET' | 'POST'
   readonly url: URL
@@ -15,29 +15,37 @@ export interface PreparedRequest {
 
 export interface RequestBuilder {
   build(values: Values): PreparedRequest
-  /** The same for two requests exactly when a cursor of one may be good for the other. Headers, where keys are, do not count. */
+  /** Equal for two queries if one may use a cursor of the other. Leaves out headers, which hold keys. */
   fingerprint(tenant: Values['tenant']): string
 }
 
-/** Makes the requests of a source. What `paginate.into` names is one more placeholder. */
+/** Builds the requests of a source. `paginate.into` adds a placeholder of its own. */
 export function createRequestBuilder(request: RequestOptions, paginate: PaginateOptions | undefined): RequestBuilder {
-  const first = paginate?.alone === true ? request : withPlaceholder(request, paginate)
-  const { method, url, headers } = first
-  const follows = paginate?.type === 'link'
-  const later = paginate?.alone === true ? cursorAlone(paginate) : {}
+  const firstPage = paginate?.alone === true ? request : withPlaceholder(request, paginate)
+  const { method, url, headers } = firstPage
+  const followsLinks = paginate?.type === 'link'
+  const laterPages = paginate?.alone === true ? cursorAlone(paginate) : {}
 
   return {
     build(values) {
-      const { query, body } = values.cursor === undefined ? first : { ...first, ...later }
+      const { query, body } = values.cursor === undefined ? firstPage : { ...firstPage, ...laterPages }
       return {
         method,
-        url: follows && values.cursor !== undefined ? new URL(plainText(values.cursor)) : urlOf(url, query, values),
+        url:
+          followsLinks && values.cursor !== undefined ? new URL(plainText(values.cursor)) : urlOf(url, query, values),
         headers: headersOf(headers, body !== undefined, values),
         body: body === undefined ? undefined : writeJson(body, values),
       }
     },
     fingerprint(tenant) {
-      const text = JSON.stringify([method, url, first.query, first.body ?? null, paginate?.type ?? null, tenant])
+      const text = JSON.stringify([
+        method,
+        url,
+        firstPage.query,
+        firstPage.body ?? null,
+        paginate?.type ?? null,
+        tenant,
+      ])
       return createHash('sha256').update(text).digest('hex').slice(0, 16)
     },
   }
@@ -85,7 +93,7 @@ function headersOf(headers: RequestOptions['headers'], hasBody: boolean, values:
   return all
 }
 
-/** JSON text of a template; members and elements whose placeholder has no value are left out. */
+/** JSON text of a template. Leaves out members and elements whose placeholder has no value. */
 function writeJson(value: Json, values: Values): string | undefined {
   if (typeof value === 'string') return renderJson(value, values)
   if (Array.isArray(value))

@@ -1,21 +1,21 @@
 import { SluiceError } from '../../../errors.ts'
 
-/** A request that was answered with an error status. */
+/** The API responded with an error status. */
 export class ResponseError extends SluiceError {
   readonly status: number
-  /** How long the server told us to wait, in milliseconds. */
+  /** The wait that the API asks for, in milliseconds. */
   readonly retryAfter: number | undefined
 
   constructor(status: number, message: string, retryAfter?: number) {
-    // A refusal that says when to come back is about the pace.
-    const mayPass = RETRYABLE.has(status) || (status === 403 && retryAfter !== undefined)
-    super(mayPass ? 'SOURCE_UNAVAILABLE' : 'SOURCE_REFUSED', message)
+    // A 403 that asks to wait is a rate limit.
+    const retryable = RETRYABLE.has(status) || (status === 403 && retryAfter !== undefined)
+    super(retryable ? 'SOURCE_UNAVAILABLE' : 'SOURCE_REFUSED', message)
     this.status = status
     this.retryAfter = retryAfter
   }
 }
 
-/** A response that is not what it should be; the next one may be. */
+/** For a response that is missing, cut short or malformed. Retryable: the next one may be intact. */
 export function invalidResponse(message: string, cause?: unknown): SluiceError {
   return new SluiceError('SOURCE_UNAVAILABLE', message, { cause })
 }

@@ -1,11 +1,11 @@
-/** What placeholders stand for in one request. */
+/** The values of the placeholders in one request. */
 export interface Values {
   readonly window?: { readonly start: number; readonly end: number } | undefined
-  /** JSON text, as it came; absent on the first page. */
+  /** JSON text exactly as the API sent it; absent on the first page. */
   readonly cursor?: string | undefined
-  /** Number of the page. */
+  /** Page number. */
   readonly page: number
-  /** How many records the pages before had. */
+  /** Number of records on all previous pages. */
   readonly offset: number
   readonly tenant: { readonly [name: string]: string }
 }
@@ -15,23 +15,23 @@ export interface Placeholder {
   readonly format: string | undefined
 }
 
-/** The names that can stand between braces, without those of tenants. */
+/** Names of placeholders, except `tenant.*`. */
 export const placeholderNames = ['window.start', 'window.end', 'cursor', 'page', 'offset'] as const
 
-/** How a time can be written: RFC 3339 with milliseconds by default, or in whole seconds; seconds or milliseconds since 1970. */
+/** Formats of a time: RFC 3339 with milliseconds (default) or in whole seconds; seconds or milliseconds since 1970. */
 export const timeFormats = ['rfc3339', 'rfc3339Seconds', 'unix', 'unixMs'] as const
 
-/** The placeholders of a text: `{name}` or `{name:format}`. `{{` is a brace. */
+/** The placeholders of a text: `{name}` or `{name:format}`. `{{` is a literal brace. */
 export function placeholdersOf(text: string): Placeholder[] {
   return [...text.matchAll(PLACEHOLDER)].flatMap(([, name, format]) => (name === undefined ? [] : [{ name, format }]))
 }
 
-/** Text that renders as it is. */
+/** Escapes a text so that it renders unchanged. */
 export function literal(text: string): string {
   return text.replaceAll('{', '{{')
 }
 
-/** The text with its placeholders filled in; undefined when one of them has no value, as the cursor on a first page. */
+/** Fills in the placeholders of a text. Undefined if one has no value, such as the cursor of a first page. */
 export function renderText(
   text: string,
   values: Values,
@@ -47,22 +47,22 @@ export function renderText(
   return complete ? rendered : undefined
 }
 
-/** The same as JSON text: a placeholder that stands alone keeps its type, and a cursor its spelling. */
+/** The same as JSON text. If the text is one placeholder, its value keeps its type, and a cursor its exact spelling. */
 export function renderJson(text: string, values: Values): string | undefined {
   const [only] = placeholdersOf(text)
-  if (only !== undefined && text === written(only)) return valueOf(only, values)
+  if (only !== undefined && text === spell(only)) return valueOf(only, values)
   const rendered = renderText(text, values)
   return rendered === undefined ? undefined : JSON.stringify(rendered)
 }
 
-/** A JSON string's content; any other JSON text as it is spelled. */
+/** The content of a JSON string; any other JSON text unchanged. */
 export function plainText(json: string): string {
   return json.startsWith('"') ? String(JSON.parse(json)) : json
 }
 
 const PLACEHOLDER = /\{\{|\{([A-Za-z][\w.-]*)(?::(\w+))?\}/g
 
-function written({ name, format }: Placeholder): string {
+function spell({ name, format }: Placeholder): string {
   return format === undefined ? `{${name}}` : `{${name}:${format}}`
 }
 
@@ -71,7 +71,7 @@ function valueOf({ name, format }: Placeholder, { window, cursor, page, offset, 
   if (name === 'page') return String(page)
   if (name === 'offset') return String(offset)
   if (name === 'window.start') return window && formatTime(window.start, format, Math.floor)
-  // Rounded up: a window must not end before the high watermark that follows from it.
+  // Rounded up: a window must not end before its high watermark.
   if (name === 'window.end') return window && formatTime(window.end, format, Math.ceil)
   const value = name.startsWith('tenant.') ? tenant[name.slice('tenant.'.length)] : undefined
   return value === undefined ? undefined : JSON.stringify(value)

@@ -60,7 +60,7 @@ test('an API key in the URL goes with every page, and is in no position and no m
   assert.doesNotMatch(cursors + wordsOf(reading), /canary/)
   broken = true
   const failed = await readSource(source)
-  assert.match(failed.error?.message ?? '', /answered 400: the API says "bad request .*\*\*\*/)
+  assert.match(failed.error?.message ?? '', /returned 400: the API says "bad request .*\*\*\*/)
   assert.doesNotMatch(wordsOf(failed), /canary/)
 })
 
@@ -117,7 +117,7 @@ test('refresh tokens that are given once survive a restart, in a file for its ow
   state.refresh = 'canary-refresh-anew'
   const stale = await readSource(await openWith(server, auth))
   assert.equal(stale.error?.code, 'SOURCE_REFUSED')
-  assert.match(stale.error.message, /answered 400 \(invalid_grant\): check the client id, the refresh token/)
+  assert.match(stale.error.message, /returned 400 \(invalid_grant\): check the client id, the refresh token/)
   assert.doesNotMatch(wordsOf(stale), /canary/)
   const anew = await readSource(await openWith(server, { ...auth, refreshToken: 'canary-refresh-anew' }))
   assert.deepEqual(idsOf(anew.lines), [6])
@@ -305,7 +305,10 @@ test('incomplete credentials are reported before anything runs', async () => {
 test('each type of credentials has exactly its own keys', async () => {
   const types = 'apiKey, basic, bearer, oauth2ClientCredentials, oauth2RefreshToken, hmac'
   assert.equal(await reportOf({ auth: {} }), `auth of source http is missing the key "type" | one of ${types}`)
-  assert.equal(await reportOf({ auth: { token: 't' } }), `auth of source http is missing the key "type" | one of ${types}`)
+  assert.equal(
+    await reportOf({ auth: { token: 't' } }),
+    `auth of source http is missing the key "type" | one of ${types}`,
+  )
   assert.equal(
     await reportOf({ auth: { type: 'baerer', token: 't' } }),
     `auth.type of source http must be one of ${types}, but is "baerer" | did you mean "bearer"?`,

@@ -54,7 +54,7 @@ test('a response that tells of more pages must tell how to ask for them, and mus
   answer = { items: [], more: true }
   const lost = await readSource(source)
   assert.equal(lost.error?.code, 'SOURCE_FAILED')
-  assert.match(lost.error.message, /a page that is not the last came without a cursor \(value at "cursor"\)/)
+  assert.match(lost.error.message, /a page that is not the last has no cursor \(value at "cursor"\)/)
   answer = { items: [], cursor: 'c' }
   const silent = await readSource(source)
   assert.equal(silent.error?.code, 'SOURCE_UNAVAILABLE')

@@ -220,10 +220,10 @@ test('a repair that is stopped anywhere goes on with its hour and its page, and 
 })
 
 for (const [name, spoil, words] of [
-  ['402', () => ({ status: 402, body: '{"message":"canary-1 is not licensed"}' }), /answered 402/],
-  ['404', () => ({ status: 404, body: '' }), /answered 404/],
-  ['429', () => ({ status: 429, body: '' }), /answered 429/],
-  ['503', () => ({ status: 503, body: '' }), /answered 503/],
+  ['402', () => ({ status: 402, body: '{"message":"canary-1 is not licensed"}' }), /returned 402/],
+  ['404', () => ({ status: 404, body: '' }), /returned 404/],
+  ['429', () => ({ status: 429, body: '' }), /returned 429/],
+  ['503', () => ({ status: 503, body: '' }), /returned 503/],
   ['no JSON', () => ({ body: '<html>canary-1' }), /no array at "data.hours"/],
   ['no list', () => ({ body: '{"data":{"hours":{}}}' }), /no array at "data.hours"/],
   ['no hour', (counts) => plain(counts.map(({ n }) => ({ at: 'canary-1', n }))), /"at" that is not a whole UTC hour/],

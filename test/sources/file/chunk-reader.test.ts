@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ChunkReader } from '../../../src/sources/file/chunks.ts'
+import { ChunkReader } from '../../../src/sources/file/chunk-reader.ts'
 import { makeFolder } from './read-file.ts'
 
 test('a file is read whole from a file system that gives less than it is asked for', async (t) => {

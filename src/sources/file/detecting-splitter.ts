@@ -12,49 +12,49 @@ import {
 } from '../../record/json/ascii.ts'
 import type { LineChunk, Splitter } from '../../record/lines/splitter.ts'
 
-export type Format = 'ndjson' | 'array'
+export type InputFormat = 'ndjson' | 'array'
 
-/** Finds out the format from the start of an input, and splits the input by it. */
+/** Detects the format of an input from its first bytes, and splits the input accordingly. */
 export class DetectingSplitter implements Splitter {
   readonly #maxHead: number
-  readonly #create: (format: Format) => Splitter
+  readonly #create: (format: InputFormat) => Splitter
   #head: Buffer[] = []
   #headBytes = 0
   #splitter: Splitter | undefined
 
   /**
-   * @param maxHead What cannot be told from so many bytes is NDJSON, with a line that is longer than that.
-   * @param create Called once, before the first run is yielded.
+   * @param maxHead If so many bytes do not decide, the input is NDJSON that starts with an overlong line.
+   * @param create Called once, before the first chunk is yielded.
    */
-  constructor(maxHead: number, create: (format: Format) => Splitter) {
+  constructor(maxHead: number, create: (format: InputFormat) => Splitter) {
     this.#maxHead = maxHead
     this.#create = create
   }
 
   *push(chunk: Buffer): Generator<LineChunk, void> {
-    if (this.#splitter === undefined) yield* this.#look(chunk)
+    if (this.#splitter === undefined) yield* this.#collect(chunk)
     else yield* this.#splitter.push(chunk)
   }
 
   *flush(): Generator<LineChunk, void> {
-    yield* this.#settle(true)
+    yield* this.#detect(true)
     yield* this.#splitter?.flush() ?? []
   }
 
   *end(): Generator<LineChunk, void> {
-    yield* this.#settle(true)
+    yield* this.#detect(true)
     yield* this.#splitter?.end() ?? []
   }
 
-  *#look(chunk: Buffer): Generator<LineChunk, void> {
+  *#collect(chunk: Buffer): Generator<LineChunk, void> {
     this.#head.push(Buffer.from(chunk))
     this.#headBytes += chunk.length
     const tooLong = this.#headBytes > this.#maxHead
-    // Looking again pays only when a line has ended: small chunks of one long line would be looked at over and over.
-    if (tooLong || this.#head.length === 1 || chunk.includes(LINE_FEED)) yield* this.#settle(tooLong)
+    // Only a line end can change the result. Without this test, small chunks of a long line cost quadratic time.
+    if (tooLong || this.#head.length === 1 || chunk.includes(LINE_FEED)) yield* this.#detect(tooLong)
   }
 
-  *#settle(must: boolean): Generator<LineChunk, void> {
+  *#detect(must: boolean): Generator<LineChunk, void> {
     if (this.#splitter !== undefined) return
     const head = Buffer.concat(this.#head)
     const format = detectFormat(head) ?? (must ? 'ndjson' : undefined)
@@ -66,11 +66,12 @@ export class DetectingSplitter implements Splitter {
 }
 
 /**
- * `[` begins an array. `{` begins NDJSON when the object ends on its line and stands there alone, or when the line ends within a string
- * (a damaged line: no JSON goes on behind that). Otherwise it begins objects that are cut as the elements of arrays are: pretty-printed
- * ones, or several on a line. Anything else is NDJSON with a damaged line. Undefined when the head is too short to tell.
+ * `[` starts an array. `{` starts NDJSON if the object is alone on its line, or if the line ends within
+ * a string (JSON cannot continue after that: the line is damaged). Otherwise `{` starts objects that are
+ * split like array elements: pretty-printed ones, or several on a line. Anything else is NDJSON with a
+ * damaged line. Undefined if the head is too short to decide.
  */
-function detectFormat(head: Buffer): Format | undefined {
+function detectFormat(head: Buffer): InputFormat | undefined {
   let at = head.indexOf(ORDER_MARK) === 0 ? ORDER_MARK.length : 0
   while (isSpace(head[at])) at++
   if (at === head.length) return undefined

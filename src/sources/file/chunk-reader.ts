@@ -5,37 +5,37 @@ import type { Readable } from 'node:stream'
 
 const CHUNK_BYTES = 512 * 1024
 
-/** Chunks that are being read while one is used: so many that the reader rarely waits on a busy machine. */
+/** Chunks to read ahead. With three, the pipeline rarely waits for the disk on a busy machine. */
 const AHEAD = 3
 
-/** Buffers that are filled by turns: the next chunks are read while one is used, which is over when the next one is asked for. */
+/** Reads files into a ring of buffers, a few chunks ahead. A chunk is valid until the next one is requested. */
 export class ChunkReader {
   readonly #buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES))
 
   /** @param count Called with the number of bytes of each chunk before it is yielded. */
   async *read(file: FileHandle, from: number, count: (bytes: number) => void): AsyncGenerator<Buffer> {
-    let reading: Promise<{ bytesRead: number; buffer: Buffer }>[] = []
-    let turn = 0
+    let pending: Promise<{ bytesRead: number; buffer: Buffer }>[] = []
+    let next = 0
     let ahead = from
     const readAhead = (): void => {
-      const buffer = this.#buffers[turn++ % this.#buffers.length]
+      const buffer = this.#buffers[next++ % this.#buffers.length]
       const read = file.read(buffer, 0, CHUNK_BYTES, ahead)
-      // Its failure is met in its turn, or is of no interest any more.
+      // A failure is thrown when its chunk is due, if it still is.
       read.catch(() => {})
-      reading.push(read)
+      pending.push(read)
       ahead += CHUNK_BYTES
     }
     try {
       for (let offset = from; ;) {
-        while (reading.length < AHEAD) readAhead()
-        const { bytesRead, buffer } = await reading[0]
+        while (pending.length < AHEAD) readAhead()
+        const { bytesRead, buffer } = await pending[0]
         if (bytesRead === 0) return
-        reading = reading.slice(1)
+        pending = pending.slice(1)
         offset += bytesRead
-        // The file ends here, or did a moment ago: what is read of it further on would leave a gap.
+        // Short read: this was the end of the file. If it has grown since, the chunks read ahead would leave a gap.
         if (bytesRead < CHUNK_BYTES) {
-          await Promise.allSettled(reading)
-          reading = []
+          await Promise.allSettled(pending)
+          pending = []
           ahead = offset
         }
         readAhead()
@@ -43,19 +43,19 @@ export class ChunkReader {
         yield buffer.subarray(0, bytesRead)
       }
     } finally {
-      // Nobody else may get a buffer while it is being filled.
-      await Promise.allSettled(reading)
+      // No buffer may be reused while a read still fills it.
+      await Promise.allSettled(pending)
     }
   }
 }
 
-/** Standard input or a pipe. Ends with the signal's reason as soon as it aborts. */
+/** Opens standard input or a pipe. Fails with the signal's reason once it aborts. */
 export function openStream(name: string, signal: AbortSignal): Readable {
   const stream = name === '-' ? process.stdin : createReadStream(name, { highWaterMark: CHUNK_BYTES })
   return addAbortSignal(signal, stream)
 }
 
-/** The first bytes of a stream, and the stream with those bytes still in front. */
+/** The first `bytes` of a stream, and the whole stream, those bytes included. */
 export async function peek(
   chunks: AsyncIterable<Buffer>,
   bytes: number,
