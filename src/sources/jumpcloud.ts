@@ -154,7 +154,10 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
   }
 }
 
-/** The response of `/events/interval`. `key` is in milliseconds; `key_as_string` can have any time zone. */
+/**
+ * The response of `/events/interval`. `key` is in milliseconds; `key_as_string` can have any time
+ * zone.
+ */
 const INTERVAL_RESPONSE = { buckets: 'buckets', start: 'key', count: 'doc_count' }
 
 const MEANINGS: ReadonlyMap<number, string> = new Map([

@@ -8,7 +8,10 @@ const CHUNK_BYTES = 512 * 1024
 /** Chunks to read ahead. With three, the pipeline rarely waits for the disk on a busy machine. */
 const AHEAD = 3
 
-/** Reads files into a ring of buffers, a few chunks ahead. A chunk is valid until the next one is requested. */
+/**
+ * Reads files into a ring of buffers, a few chunks ahead. A chunk is valid until the next one is
+ * requested.
+ */
 export class ChunkReader {
   readonly #buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES))
 
@@ -32,7 +35,8 @@ export class ChunkReader {
         if (bytesRead === 0) return
         pending = pending.slice(1)
         offset += bytesRead
-        // Short read: this was the end of the file. If it has grown since, the chunks read ahead would leave a gap.
+        // Short read: this was the end of the file. If it has grown since, the chunks read ahead
+        // would leave a gap.
         if (bytesRead < CHUNK_BYTES) {
           await Promise.allSettled(pending)
           pending = []

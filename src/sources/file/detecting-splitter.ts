@@ -23,7 +23,8 @@ export class DetectingSplitter implements Splitter {
   #splitter: Splitter | undefined
 
   /**
-   * @param maxHead If so many bytes do not decide, the input is NDJSON that starts with an overlong line.
+   * @param maxHead If so many bytes do not decide, the input is NDJSON that starts with an overlong
+   * line.
    * @param create Called once, before the first chunk is yielded.
    */
   constructor(maxHead: number, create: (format: InputFormat) => Splitter) {
@@ -50,7 +51,8 @@ export class DetectingSplitter implements Splitter {
     this.#head.push(Buffer.from(chunk))
     this.#headBytes += chunk.length
     const tooLong = this.#headBytes > this.#maxHead
-    // Only a line end can change the result. Without this test, small chunks of a long line cost quadratic time.
+    // Only a line end can change the result. Without this test, small chunks of a long line cost
+    // quadratic time.
     if (tooLong || this.#head.length === 1 || chunk.includes(LINE_FEED)) yield* this.#detect(tooLong)
   }
 
@@ -66,10 +68,10 @@ export class DetectingSplitter implements Splitter {
 }
 
 /**
- * `[` starts an array. `{` starts NDJSON if the object is alone on its line, or if the line ends within
- * a string (JSON cannot continue after that: the line is damaged). Otherwise `{` starts objects that are
- * split like array elements: pretty-printed ones, or several on a line. Anything else is NDJSON with a
- * damaged line. Undefined if the head is too short to decide.
+ * `[` starts an array. `{` starts NDJSON if the object is alone on its line, or if the line ends
+ * within a string (JSON cannot continue after that: the line is damaged). Otherwise `{` starts
+ * objects that are split like array elements: pretty-printed ones, or several on a line. Anything
+ * else is NDJSON with a damaged line. Undefined if the head is too short to decide.
  */
 function detectFormat(head: Buffer): InputFormat | undefined {
   let at = head.indexOf(ORDER_MARK) === 0 ? ORDER_MARK.length : 0

@@ -2,9 +2,9 @@ import type { Compression } from '../../compression/detect.ts'
 import { Damage, inflate } from '../../compression/inflate.ts'
 
 /**
- * Decompresses an input that can be read several times. zlib returns nothing from the slice of input in
- * which it finds an error. So a damaged input is decompressed again with smaller slices, down to single
- * bytes, until everything before the damage has been yielded.
+ * Decompresses an input that can be read several times. zlib returns nothing from the slice of
+ * input in which it finds an error. So a damaged input is decompressed again with smaller slices,
+ * down to single bytes, until everything before the damage has been yielded.
  * @param skip Decompressed bytes to skip.
  * @throws Damage
  */

@@ -17,8 +17,8 @@ export interface FileInput {
 
 /**
  * Expands files, folders, globs and `-`, relative to the working directory. Folders are searched
- * recursively, without hidden entries and links to folders. Inputs keep the order of the paths, and are
- * sorted by name within each path. A file that is found twice is read once.
+ * recursively, without hidden entries and links to folders. Inputs keep the order of the paths, and
+ * are sorted by name within each path. A file that is found twice is read once.
  * @throws SluiceError FILE_NOT_FOUND if a path matches no file.
  */
 export async function findInputs(paths: readonly string[]): Promise<FileInput[]> {
@@ -77,7 +77,10 @@ async function listFolder(folder: string): Promise<string[]> {
   )
 }
 
-/** Does not follow links to folders, which could form a cycle. (`readdir` with `recursive` follows them in some versions of Node.js.) */
+/**
+ * Does not follow links to folders, which could form a cycle. (`readdir` with `recursive` follows
+ * them in some versions of Node.js.)
+ */
 async function* filesBelow(folder: string): AsyncGenerator<string> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     throw fileError(error, folder)

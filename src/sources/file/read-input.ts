@@ -25,7 +25,8 @@ export interface InputOptions extends Pick<ReadOptions, 'maxLine' | 'signal' | '
   readonly format: InputFormat | 'auto'
   readonly reader: ChunkReader
   /**
-   * The input may still grow: an incomplete end is not an error, and a last line without a line feed is left for later.
+   * The input may still grow: an incomplete end is not an error, and a last line without a line
+   * feed is left for later.
    */
   readonly growing: boolean
   /** Size of each file before it was last read to its end, by source partition. */
@@ -33,7 +34,10 @@ export interface InputOptions extends Pick<ReadOptions, 'maxLine' | 'signal' | '
   position(partition: string): Json | undefined
 }
 
-/** Reads a regular file from its committed position, if that belongs to the same file. The position of the last chunk is `done`. */
+/**
+ * Reads a regular file from its committed position, if that belongs to the same file. The position
+ * of the last chunk is `done`.
+ */
 export async function* readFile({ name }: FileInput, options: InputOptions): AsyncGenerator<Chunk, void> {
   const file = await open(name).catch((error: unknown) => {
     throw fileError(error, name)

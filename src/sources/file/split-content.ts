@@ -13,8 +13,8 @@ interface ContentOptions {
 }
 
 /**
- * Splits the content of an input. `last` is true for the chunk that ends a complete input. Before an
- * error is thrown, all whole lines before it are yielded.
+ * Splits the content of an input. `last` is true for the chunk that ends a complete input. Before
+ * an error is thrown, all whole lines before it are yielded.
  * @throws SluiceError INPUT_CORRUPT, FILE_NOT_FOUND or SOURCE_FAILED, naming the input.
  */
 export async function* splitContent(
@@ -42,7 +42,10 @@ export async function* splitContent(
   }
 }
 
-/** A rejection as a value: a `catch` around a `yield` would also catch errors that the reader throws in. */
+/**
+ * A rejection as a value: a `catch` around a `yield` would also catch errors that the reader throws
+ * in.
+ */
 class Rejection {
   readonly reason: unknown
   constructor(reason: unknown) {

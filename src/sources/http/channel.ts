@@ -1,4 +1,6 @@
-/** Carries items from many producers to one consumer. A producer waits while the channel is full. */
+/**
+ * Carries items from many producers to one consumer. A producer waits while the channel is full.
+ */
 export class Channel<Item> {
   readonly #capacity: number
   readonly #items: Item[] = []
@@ -19,7 +21,10 @@ export class Channel<Item> {
     this.#wakeConsumer?.()
   }
 
-  /** Ends the reader after the items that are already in the channel; with an error, the reader throws it. */
+  /**
+   * Ends the reader after the items that are already in the channel; with an error, the reader
+   * throws it.
+   */
   close(error?: Error): void {
     this.#end ??= error === undefined ? {} : { error }
     this.#wakeConsumer?.()

@@ -54,7 +54,9 @@ export function* checkRequest(
 
 type CountContext = Pick<HttpOptions, 'tenants' | 'window' | 'allowInsecure' | 'request'>
 
-/** Counts need a time window, and the same origin as the records: they send the same credentials. */
+/**
+ * Counts need a time window, and the same origin as the records: they send the same credentials.
+ */
 function* checkCountRequest(name: string, request: RequestOptions, options: CountContext): Generator<Finding> {
   const { tenants, window, allowInsecure } = options
   if (window === undefined) yield { at: [name], message: `${name} needs time windows`, hint: 'add the key "window"' }
@@ -85,7 +87,10 @@ export function* checkRepair({ request, back }: RepairOptions, options: CountCon
   yield* checkRepairBack(back, ['repair', 'back'])
 }
 
-/** Reconciliation runs once a day: less than two days would skip hours. More than 14 days make a long response. */
+/**
+ * Reconciliation runs once a day: less than two days would skip hours. More than 14 days make a
+ * long response.
+ */
 export function* checkRepairBack(back: number, at: Keys): Generator<Finding> {
   if (back < 2 * DAY || back > 14 * DAY)
     yield { at, message: `reconciliation (repair) cannot go back ${formatDuration(back)}`, hint: 'use 2d to 14d' }

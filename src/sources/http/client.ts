@@ -24,7 +24,10 @@ export interface ApiResponse {
   readonly body: Readable
 }
 
-/** Sends requests with credentials, follows no redirects, and turns error responses into errors that name a way out. */
+/**
+ * Sends requests with credentials, follows no redirects, and turns error responses into errors that
+ * name a way out.
+ */
 export class Client {
   readonly #options: HttpOptions
   readonly #clock: ApiClock
@@ -40,7 +43,8 @@ export class Client {
 
   /**
    * Sends one request. After a 401, sends it once more if the credentials can be renewed.
-   * @throws SluiceError SOURCE_UNAVAILABLE or SOURCE_REFUSED; a `ResponseError` if there was a response.
+   * @throws SluiceError SOURCE_UNAVAILABLE or SOURCE_REFUSED; a `ResponseError` if there was a
+   * response.
    */
   async send(request: PreparedRequest, deadline: Deadline, signal: AbortSignal): Promise<ApiResponse> {
     this.#checkSafe(request.url)

@@ -16,7 +16,10 @@ interface Hooks {
   log(message: string, details: { readonly reason: string }): void
 }
 
-/** Asks the API how many records it has. Counts are optional: if they cannot be had, reading continues without them. */
+/**
+ * Asks the API how many records it has. Counts are optional: if they cannot be had, reading
+ * continues without them.
+ */
 export class CountClient {
   readonly #context: RunContext
   readonly #tenant: Tenant
@@ -35,7 +38,10 @@ export class CountClient {
     return this.#context.hourRequests?.fingerprint(this.#tenant.values)
   }
 
-  /** Learns the API time from the Date header of a count of the millisecond before `end`. No-op without counts. */
+  /**
+   * Learns the API time from the Date header of a count of the millisecond before `end`. No-op
+   * without counts.
+   */
   async learnTime(end: number): Promise<void> {
     const { countRequests, hourRequests, clock, limit, pace, client, signal } = this.#context
     const builder = countRequests ?? hourRequests
@@ -62,7 +68,10 @@ export class CountClient {
     }
   }
 
-  /** The counts of the whole hours in a range. Undefined if there are none, or if the request fails; then for an hour nothing is requested. */
+  /**
+   * The counts of the whole hours in a range. Undefined if there are none, or if the request fails;
+   * then for an hour nothing is requested.
+   */
   async inHours({ start, end }: TimeRange): Promise<HourlyCounts | undefined> {
     const { options, hourRequests, signal } = this.#context
     if (options.repair === undefined || hourRequests === undefined || ceilHour(start) + HOUR > end) return undefined

@@ -1,7 +1,10 @@
 import type { JsonObject } from '../../record/json/json.ts'
 import type { AuthOptions } from './auth/fields.ts'
 
-/** Options of `createHttpSource`: the checked configuration of `http`, or those of a preset. Durations are milliseconds. */
+/**
+ * Options of `createHttpSource`: the checked configuration of `http`, or those of a preset.
+ * Durations are milliseconds.
+ */
 export interface HttpOptions {
   readonly request: RequestOptions
   readonly auth?: AuthOptions | undefined
@@ -89,7 +92,10 @@ export interface CountOptions {
   readonly value: ResponseLocation
 }
 
-/** Reconciliation: request for hourly counts, to find records that arrived after their hour was read. */
+/**
+ * Reconciliation: request for hourly counts, to find records that arrived after their hour was
+ * read.
+ */
 export interface RepairOptions {
   readonly request: RequestOptions
   /** Dotted keys to the array of counts in the response; `$` is the response itself. */

@@ -29,11 +29,14 @@ export interface PageHandler {
   put(chunk: Chunk): Promise<void>
   /** Called once for a complete page, with its last chunk, which may be empty. */
   complete(last: Chunk, page: CompletePage): Promise<void>
-  /** Called when the API refuses the request. @returns true if the window restarts, so that the request is not repeated. */
+  /**
+   * Called when the API refuses the request.
+   * @returns true if the window restarts, so that the request is not repeated.
+   */
   restarts(status: number): Promise<boolean>
 }
 
-export interface CompletePage {
+interface CompletePage {
   /** API time at the start of the response. */
   readonly now: number
   /** Number of records, including those that were too long. */

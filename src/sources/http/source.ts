@@ -64,7 +64,10 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiC
   }
 }
 
-/** Reads the start of one page of each tenant, of the last day if there are time windows, and compares the clocks. */
+/**
+ * Reads the start of one page of each tenant, of the last day if there are time windows, and
+ * compares the clocks.
+ */
 async function* checkTenants(options: HttpOptions, signal: AbortSignal): AsyncGenerator<ConnectionCheck, void> {
   const clock = new ApiClock()
   const window = options.window && lastDay(options.window)
@@ -109,7 +112,10 @@ async function checkTenant(options: HttpOptions, signal: AbortSignal, clock: Api
   return 'no time window is due yet'
 }
 
-/** Runs a reader per tenant. If one fails, the others finish what is available now. @returns the failure, if any. */
+/**
+ * Runs a reader per tenant. If one fails, the others finish what is available now.
+ * @returns the failure, if any.
+ */
 async function runAll(run: RunContext, draining: AbortController): Promise<SluiceError | undefined> {
   const { options, signal, read } = run
   const failures: { tenant: string; error: SluiceError }[] = []

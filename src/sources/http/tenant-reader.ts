@@ -15,9 +15,9 @@ import type { PlannerEffect, PlannerEvent, PlannerSettings, PlannerState } from 
 import { lowWatermarkOf } from './windows/watermarks.ts'
 
 /**
- * Reads one tenant, window by window and page by page. The planner decides what to read next, the page
- * reader fetches it. A chunk carries a position only at the end of a complete page. A page that fails is
- * fetched again from its start, so records can repeat.
+ * Reads one tenant, window by window and page by page. The planner decides what to read next, the
+ * page reader fetches it. A chunk carries a position only at the end of a complete page. A page
+ * that fails is fetched again from its start, so records can repeat.
  */
 export class TenantReader {
   readonly #context: RunContext
@@ -79,13 +79,17 @@ export class TenantReader {
     if (!clock.isKnown) await this.#learnTime()
     const plan = () => this.#handle({ type: 'openWindow', now: clock.now(), reached: reached() })
     await plan()
-    // The counts may be the first responses that carry the API's time. Then the window may end in the future.
+    // The counts may be the first responses that carry the API's time. Then the window may end in
+    // the future.
     const { end = -Infinity } = this.#window ?? {}
     if (end > clock.now()) await plan()
     if (this.#window === undefined) await this.#handle({ type: 'reconcile', now: clock.now() })
   }
 
-  /** If our clock is fast, the first window would end in the API's future. So the API time is learned before that. */
+  /**
+   * If our clock is fast, the first window would end in the API's future. So the API time is
+   * learned before that.
+   */
   async #learnTime(): Promise<void> {
     const { window } = this.#context.options
     if (window === undefined || this.#isDone) return

@@ -12,8 +12,9 @@ import { TokenFile } from './token-file.ts'
 import { headerText, member, parseJson } from '../transport/json-values.ts'
 
 /**
- * OAuth 2.0 client credentials and refresh tokens (RFC 6749, 4.4 and 6). All requests share one access
- * token. It is fetched once for all that wait, and again shortly before it expires or after a 401.
+ * OAuth 2.0 client credentials and refresh tokens (RFC 6749, 4.4 and 6). All requests share one
+ * access token. It is fetched once for all that wait, and again shortly before it expires or after
+ * a 401.
  */
 export function createTokenAuthorizer(auth: TokenAuth): Authorizer {
   let token: Token | undefined
@@ -129,7 +130,10 @@ class TokenEndpoint {
   }
 }
 
-/** A token is renewed this long before it expires, so that it does not expire in transit. In milliseconds. */
+/**
+ * A token is renewed this long before it expires, so that it does not expire in transit. In
+ * milliseconds.
+ */
 const EARLY = 60_000
 
 function bearer(token: Token): string {

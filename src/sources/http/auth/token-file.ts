@@ -7,9 +7,9 @@ import { fsyncPath } from '../../../files.ts'
 
 /**
  * Keeps the latest refresh token of a server that rotates them. It is a file and not part of a
- * position, for two reasons: the old token is void as soon as the server responds, so the new one must
- * be durable at once; and positions are shown to users. A new token in the configuration replaces the
- * file's content.
+ * position, for two reasons: the old token is void as soon as the server responds, so the new one
+ * must be durable at once; and positions are shown to users. A new token in the configuration
+ * replaces the file's content.
  */
 export class TokenFile {
   readonly #path: string

@@ -30,8 +30,9 @@ interface EnvelopeOptions {
 }
 
 /**
- * Extracts the records from a response such as `{"data":{"events":[...]},"next":"..."}`. Walks over the
- * bytes around the array, and leaves the array itself to an `ArraySplitter`: records keep their bytes.
+ * Extracts the records from a response such as `{"data":{"events":[...]},"next":"..."}`. Walks over
+ * the bytes around the array, and leaves the array itself to an `ArraySplitter`: records keep their
+ * bytes.
  */
 export class EnvelopeSplitter implements PageSplitter {
   readonly captured = new Map<string, string>()

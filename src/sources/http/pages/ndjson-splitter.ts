@@ -29,7 +29,8 @@ export class NdjsonSplitter implements PageSplitter {
   end(): Iterable<LineChunk> {
     const chunks = this.#splitter.end()
     const last = chunks.at(-1)
-    // A connection can close anywhere: a last line without a line feed counts only if it is complete JSON.
+    // A connection can close anywhere: a last line without a line feed counts only if it is
+    // complete JSON.
     if (last?.boundary.open === true && last.skipped.length === 0 && parseJson(lastLine(last.bytes)) === undefined)
       throw invalidResponse('the response was cut short: its last line is not complete')
     return this.#counted(chunks)

@@ -68,7 +68,10 @@ async function* split(
   }
 }
 
-/** Rejects a sign-in or error page that comes with status 200. @returns true once there is a character to judge by. */
+/**
+ * Rejects a sign-in or error page that comes with status 200.
+ * @returns true once there is a character to judge by.
+ */
 function checkStart(chunk: Buffer, type: string): boolean {
   const first = firstCharacter(chunk)
   if (first === '<' || /^text\/html\b/i.test(type)) throw invalidResponse('the response is an HTML page, not data')

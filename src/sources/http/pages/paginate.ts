@@ -16,7 +16,9 @@ export interface PageSummary {
   readonly count: number
 }
 
-/** The next page, with its cursor as JSON text if pages have cursors; undefined after the last page. */
+/**
+ * The next page, with its cursor as JSON text if pages have cursors; undefined after the last page.
+ */
 export type NextPage = { readonly cursor?: string } | undefined
 
 /**

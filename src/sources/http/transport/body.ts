@@ -48,7 +48,10 @@ export function openBody(raw: Readable, encoding: string | undefined, maxBytes: 
   return { chunks: read(), wireBytes: () => wire }
 }
 
-/** The first 64 KiB of a body as text, for a message or a count; undefined if nothing can be read. Closes the rest. */
+/**
+ * The first 64 KiB of a body as text, for a message or a count; undefined if nothing can be read.
+ * Closes the rest.
+ */
 export async function readText(raw: Readable, encoding?: string): Promise<string | undefined> {
   const parts: Buffer[] = []
   let size = 0

@@ -1,8 +1,8 @@
 import { invalidResponse } from './response-error.ts'
 
 /**
- * Limits the total time of waiting for one response. Time outside of `wait` does not count, so a slow
- * sink cannot make a fast server time out.
+ * Limits the total time of waiting for one response. Time outside of `wait` does not count, so a
+ * slow sink cannot make a fast server time out.
  */
 export class Deadline {
   readonly #controller = new AbortController()

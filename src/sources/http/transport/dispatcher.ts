@@ -5,7 +5,10 @@ import type { Dispatcher } from 'undici'
 import { SluiceError } from '../../../errors.ts'
 import type { HttpOptions, TlsOptions } from '../options.ts'
 
-/** Opens the connections of a source, with its certificates, through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). */
+/**
+ * Opens the connections of a source, with its certificates, through the proxy of the environment
+ * (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
+ */
 export function createDispatcher({ timeout, tls }: Pick<HttpOptions, 'timeout' | 'tls'>): Dispatcher {
   const { connect, headers, body } = timeout
   const { ca, ...own } = certificatesOf(tls)

@@ -50,18 +50,24 @@ export class RateLimitPause {
   }
 }
 
-/** Longest wait that an API can ask for, in milliseconds. Beyond it the run fails; the next run resumes from the state. */
+/**
+ * Longest wait that an API can ask for, in milliseconds. Beyond it the run fails; the next run
+ * resumes from the state.
+ */
 export const MAX_RETRY_AFTER = HOUR
 
-/** Exponential backoff with full jitter, in milliseconds: up to a second before the first retry, doubling with each further one. */
+/**
+ * Exponential backoff with full jitter, in milliseconds: up to a second before the first retry,
+ * doubling with each further one.
+ */
 export function backoff(attempt: number, maxDelay: number): number {
   return Math.ceil(Math.random() * Math.min(maxDelay, 1000 * 2 ** (attempt - 1)))
 }
 
 /**
  * The pause that a used-up rate limit asks for, in milliseconds: if `X-RateLimit-Remaining` (or
- * `X-Rate-Limit-…`, `RateLimit-…`) is 0, the time until `Reset`. That header holds seconds from now, or a
- * Unix time, which is compared with the Date of the same response.
+ * `X-Rate-Limit-…`, `RateLimit-…`) is 0, the time until `Reset`. That header holds seconds from
+ * now, or a Unix time, which is compared with the Date of the same response.
  */
 export function parseRateLimit(headers: IncomingHttpHeaders): number | undefined {
   for (const family of ['x-ratelimit', 'x-rate-limit', 'ratelimit']) {
@@ -77,12 +83,15 @@ export function parseRateLimit(headers: IncomingHttpHeaders): number | undefined
   return undefined
 }
 
-/** Smallest number of seconds that is a Unix time (since 2001); from a thousand times that on, one in milliseconds. */
+/**
+ * Smallest number of seconds that is a Unix time (since 2001); from a thousand times that on, one
+ * in milliseconds.
+ */
 const UNIX_TIMES = 1e9
 
 /**
- * A Retry-After header in milliseconds. It holds seconds, or an HTTP date, which is compared with the Date
- * of the same response. Undefined if it is neither.
+ * A Retry-After header in milliseconds. It holds seconds, or an HTTP date, which is compared with
+ * the Date of the same response. Undefined if it is neither.
  */
 export function parseRetryAfter(value: string | undefined, date: string | undefined): number | undefined {
   if (value === undefined) return undefined

@@ -15,7 +15,10 @@ export interface PreparedRequest {
 
 export interface RequestBuilder {
   build(values: Values): PreparedRequest
-  /** Equal for two queries if one may use a cursor of the other. Leaves out headers, which hold keys. */
+  /**
+   * Equal for two queries if one may use a cursor of the other. Leaves out headers, which hold
+   * keys.
+   */
   fingerprint(tenant: Values['tenant']): string
 }
 

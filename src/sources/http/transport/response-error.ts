@@ -15,7 +15,9 @@ export class ResponseError extends SluiceError {
   }
 }
 
-/** For a response that is missing, cut short or malformed. Retryable: the next one may be intact. */
+/**
+ * For a response that is missing, cut short or malformed. Retryable: the next one may be intact.
+ */
 export function invalidResponse(message: string, cause?: unknown): SluiceError {
   return new SluiceError('SOURCE_UNAVAILABLE', message, { cause })
 }

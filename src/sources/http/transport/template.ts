@@ -18,7 +18,10 @@ export interface Placeholder {
 /** Names of placeholders, except `tenant.*`. */
 export const placeholderNames = ['window.start', 'window.end', 'cursor', 'page', 'offset'] as const
 
-/** Formats of a time: RFC 3339 with milliseconds (default) or in whole seconds; seconds or milliseconds since 1970. */
+/**
+ * Formats of a time: RFC 3339 with milliseconds (default) or in whole seconds; seconds or
+ * milliseconds since 1970.
+ */
 export const timeFormats = ['rfc3339', 'rfc3339Seconds', 'unix', 'unixMs'] as const
 
 /** The placeholders of a text: `{name}` or `{name:format}`. `{{` is a literal brace. */
@@ -31,7 +34,10 @@ export function literal(text: string): string {
   return text.replaceAll('{', '{{')
 }
 
-/** Fills in the placeholders of a text. Undefined if one has no value, such as the cursor of a first page. */
+/**
+ * Fills in the placeholders of a text. Undefined if one has no value, such as the cursor of a first
+ * page.
+ */
 export function renderText(
   text: string,
   values: Values,
@@ -47,7 +53,10 @@ export function renderText(
   return complete ? rendered : undefined
 }
 
-/** The same as JSON text. If the text is one placeholder, its value keeps its type, and a cursor its exact spelling. */
+/**
+ * The same as JSON text. If the text is one placeholder, its value keeps its type, and a cursor its
+ * exact spelling.
+ */
 export function renderJson(text: string, values: Values): string | undefined {
   const [only] = placeholdersOf(text)
   if (only !== undefined && text === spell(only)) return valueOf(only, values)

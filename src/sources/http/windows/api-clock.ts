@@ -1,6 +1,6 @@
 /**
- * API time: our clock, or the time in the API's Date headers if that is earlier. If our clock is fast,
- * windows planned with it would end in the API's future and miss records.
+ * API time: our clock, or the time in the API's Date headers if that is earlier. If our clock is
+ * fast, windows planned with it would end in the API's future and miss records.
  */
 export class ApiClock {
   /** API time minus `performance.now()`, as of the latest response. */
@@ -18,8 +18,8 @@ export class ApiClock {
   }
 
   /**
-   * How many milliseconds our clock is ahead of the API's; negative if it is slow. Precise to a second,
-   * as Date headers are. Undefined before the first response.
+   * How many milliseconds our clock is ahead of the API's; negative if it is slow. Precise to a
+   * second, as Date headers are. Undefined before the first response.
    */
   skew(): number | undefined {
     if (!this.isKnown) return undefined
@@ -32,8 +32,8 @@ export class ApiClock {
   }
 
   /**
-   * Marks this moment. The result returns its API time: our own clock's until the first response, then
-   * a corrected time that no longer changes.
+   * Marks this moment. The result returns its API time: our own clock's until the first response,
+   * then a corrected time that no longer changes.
    */
   mark(): () => number {
     const local = Date.now()

@@ -5,8 +5,9 @@ import type { HourlyCounts, KnownHours } from './hourly-counts.ts'
 import { iso } from './moment.ts'
 
 /**
- * How far one tenant has been read: everything before the high watermark, plus the complete pages of
- * the open window. Times are milliseconds since 1970. Without time windows there is no high watermark.
+ * How far one tenant has been read: everything before the high watermark, plus the complete pages
+ * of the open window. Times are milliseconds since 1970. Without time windows there is no high
+ * watermark.
  */
 export interface Checkpoint {
   readonly highWatermark?: number | undefined
@@ -20,11 +21,15 @@ export interface Checkpoint {
   readonly open: readonly OpenWindow[]
 }
 
-/** A query that is being paged through. Its time range and counts do not change until its last page. */
+/**
+ * A query that is being paged through. Its time range and counts do not change until its last page.
+ */
 export interface OpenWindow {
   readonly start?: number | undefined
   readonly end?: number | undefined
-  /** API time at the first page, minus the settling delay. The high watermark does not move past it. */
+  /**
+   * API time at the first page, minus the settling delay. The high watermark does not move past it.
+   */
   readonly asOf?: number | undefined
   /** Fingerprint of the query that the cursor belongs to. */
   readonly query: string

@@ -31,7 +31,8 @@ export interface TimeRange {
 }
 
 /**
- * Parses the counts of the whole hours within a time range. An hour that is not listed has no records.
+ * Parses the counts of the whole hours within a time range. An hour that is not listed has no
+ * records.
  * @throws SluiceError SOURCE_UNAVAILABLE if the counts are not hourly, or lie outside of the range.
  */
 export function parseHourlyCounts(

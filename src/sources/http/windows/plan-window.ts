@@ -4,7 +4,10 @@ import { isAbsolute, parseMoment } from './moment.ts'
 export interface WindowPlan {
   readonly start: number
   readonly end: number
-  /** Where the new part of the window begins. Later than the old high watermark if the API has already deleted older records. */
+  /**
+   * Where the new part of the window begins. Later than the old high watermark if the API has
+   * already deleted older records.
+   */
   readonly highWatermark: number
   readonly sweep: boolean
   /** Records in this range can no longer be read. */

@@ -11,7 +11,9 @@ export interface PlannerState {
   readonly margin: number
   /** Restarts after a refused cursor since the last complete window. */
   readonly restarts: number
-  /** Hours that the current reconciliation still has to re-read; undefined between reconciliations. */
+  /**
+   * Hours that the current reconciliation still has to re-read; undefined between reconciliations.
+   */
   readonly changed?: readonly ChangedHour[] | undefined
 }
 
@@ -29,7 +31,10 @@ export interface PlannerSettings extends Pick<HttpOptions, 'window' | 'count' | 
 export type PlannerEvent =
   /** The checkpoint comes from a position that an earlier run has committed. */
   | { readonly type: 'resume' }
-  /** Asks for the next window. Replaces an open one. `reached` is the API time at which catching up began. */
+  /**
+   * Asks for the next window. Replaces an open one. `reached` is the API time at which catching up
+   * began.
+   */
   | { readonly type: 'openWindow'; readonly now: number; readonly reached: number }
   /** Response to `countWindow`; `count` is undefined if the API did not give one. */
   | { readonly type: 'windowCounted'; readonly now: number; readonly count: number | undefined }
@@ -41,7 +46,10 @@ export type PlannerEvent =
   | { readonly type: 'hoursCompared'; readonly now: number; readonly hours: HourlyCounts }
   /** A page is complete. `now` is the API time at the start of its response. */
   | { readonly type: 'pageRead'; readonly now: number; readonly records: number; readonly next: NextPage }
-  /** The API refused a request for a page with this status. If no window is open afterwards, it restarts. */
+  /**
+   * The API refused a request for a page with this status. If no window is open afterwards, it
+   * restarts.
+   */
   | { readonly type: 'requestRefused'; readonly now: number; readonly status: number }
 
 /** Work that the caller does for the planner. */

@@ -6,8 +6,9 @@ import { log, withOpen } from './planner-state.ts'
 import type { PlannerSettings, PlannerState, PlannerStep } from './planner-state.ts'
 
 /**
- * Once a day, compares the hourly counts of the API with the known ones, and re-reads each hour that
- * differs. After an interruption the comparison starts over: hours that were re-read are known by then.
+ * Once a day, compares the hourly counts of the API with the known ones, and re-reads each hour
+ * that differs. After an interruption the comparison starts over: hours that were re-read are known
+ * by then.
  */
 export function reconcile(state: PlannerState, now: number, settings: PlannerSettings): PlannerStep {
   const { repaired, known } = state.checkpoint

@@ -13,7 +13,8 @@ export function lowWatermarkOf(
 }
 
 /**
- * For a window that begins before the high watermark: its new records from before the watermark are late.
+ * For a window that begins before the high watermark: its new records from before the watermark are
+ * late.
  * @param now API time at the start of the page's response.
  */
 export function rereadOf(
