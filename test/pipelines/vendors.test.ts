@@ -12,14 +12,14 @@ const BUCKET = 'events'
 const HOUR = 3_600_000
 const FAST = ['--set', 'source.rate.perSecond=10000', '--set', 'source.retry.maxDelay=1ms']
 
-/** The numbers of all events in the store, as often as they are there. */
+/** The numbers of all events in the store, including duplicates. */
 function numbersIn(s3: S3Server, { numberOf }: Vendor): number[] {
   const lines = [...s3.objects(BUCKET).values()].flatMap(({ body }) => gunzipSync(body).toString().trim().split('\n'))
   return lines.map((line) => numberOf(JSON.parse(line))).toSorted((a, b) => a - b)
 }
 
 for (const vendor of vendors) {
-  test(`${vendor.name}: every event once, over pages, windows, failures and a second run`, async (context) => {
+  test(`${vendor.name}: writes every event once, across pages, windows, failures and a second run`, async (context) => {
     const api = await startVendor(context, vendor)
     const s3 = await startS3Server({ buckets: [BUCKET] })
     context.after(() => s3.close())
@@ -36,7 +36,7 @@ for (const vendor of vendors) {
     }
     const args = ['run', vendor.name, ...FAST, ...vendor.pages(50)]
     const start = Date.now() - 60 * HOUR
-    // Several of a second, page borders between them, and windows that are full to the brim.
+    // Several events per second, page boundaries between them, and windows without free space.
     const times = Array.from({ length: 500 }, (_, at) => start + Math.floor(at / 3) * 1200 * 1000 + (at % 3))
     api.add(times.filter((time) => time < Date.now() - HOUR))
 
@@ -45,7 +45,7 @@ for (const vendor of vendors) {
     assert.ok(first.written > 450 && api.requests.length > 12)
     assert.equal(first.rejected, 0)
 
-    // Some at their time, and some that come later than the overlap reaches, but not the sweep.
+    // Some on time, and some later than the overlap reaches, but within the look-back.
     api.add([Date.now() - 30 * 60_000, Date.now() - 100 * 60_000])
     const swept = ['--set', 'source.window.sweepEvery=0s']
     const second = await workspace.report([...args, ...swept], { env })

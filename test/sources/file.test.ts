@@ -9,7 +9,7 @@ import { compressions, createSource, linesOf, makeFolder, read, sampleEvents, st
 const events = await sampleEvents()
 const pretty = events.map((event) => JSON.stringify(JSON.parse(event), null, 2))
 
-/** All the forms that archives come in, by a name for messages. */
+/** All forms of archives, by name. */
 const forms: ReadonlyMap<string, string> = new Map([
   ['NDJSON', `${events.join('\n')}\n`],
   ['NDJSON without the last line feed', events.join('\n')],
@@ -36,7 +36,7 @@ const forms: ReadonlyMap<string, string> = new Map([
 ])
 
 for (const [ending, compress] of compressions) {
-  test(`every form of archive gives the same lines${ending && ` as ${ending}`}`, async (t) => {
+  test(`every form of archive yields the same lines${ending && ` as ${ending}`}`, async (t) => {
     const folder = await makeFolder(t)
     for (const [form, text] of forms) {
       const name = join(folder, `archive.json${ending}`)
@@ -54,7 +54,7 @@ for (const [ending, compress] of compressions) {
   })
 }
 
-test('a single event is a record, whatever stands around it', async (t) => {
+test('reads a single event with any white space around it', async (t) => {
   const folder = await makeFolder(t)
   const name = join(folder, 'one.json')
   for (const text of [
@@ -76,7 +76,7 @@ test('a single event is a record, whatever stands around it', async (t) => {
   }
 })
 
-test('compression is known by bytes, not by the name', async (t) => {
+test('detects compression by content, not by name', async (t) => {
   const folder = await makeFolder(t)
   const text = Buffer.from(events.join('\n'))
   for (const [ending, compress] of compressions) {
@@ -89,7 +89,7 @@ test('compression is known by bytes, not by the name', async (t) => {
   }
 })
 
-test('a damaged first line of NDJSON is a line, and not the start of something else', async (t) => {
+test('a damaged first line of NDJSON is a line, not the start of another format', async (t) => {
   const name = join(await makeFolder(t), 'x.ndjson')
   for (const damaged of ['{"a":"cut', 'nonsense', 'null', '"[', '}{']) {
     await writeFile(name, [damaged, ...events].join('\n'))
@@ -97,7 +97,7 @@ test('a damaged first line of NDJSON is a line, and not the start of something e
   }
 })
 
-test('the format can be said', async (t) => {
+test('the format can be configured', async (t) => {
   const name = join(await makeFolder(t), 'x.json')
   await writeFile(name, '[{"a":1}]\n[{"a":2}]\n')
   assert.deepEqual(linesOf((await read(name, { format: 'ndjson' })).chunks), ['[{"a":1}]', '[{"a":2}]'])
@@ -109,7 +109,7 @@ test('the format can be said', async (t) => {
   assert.match(error.message, /x\.json/)
 })
 
-test('UTF-16 is refused with the way out', async (t) => {
+test('refuses UTF-16, and names the way out', async (t) => {
   const name = join(await makeFolder(t), 'events.json')
   await writeFile(name, Buffer.from(`\ufeff[${events[0]}]`, 'utf16le'))
   const { chunks, error } = await read(name)
@@ -118,7 +118,7 @@ test('UTF-16 is refused with the way out', async (t) => {
   assert.match(error.message, /events\.json" is UTF-16/)
 })
 
-test('a folder is read with the folders in it, sorted, known endings only, hidden ones left out', async (t) => {
+test('reads folders recursively and sorted, with known endings only and without hidden files', async (t) => {
   const folder = await makeFolder(t)
   const wanted = ['a/1.json', 'a/2.ndjson.gz', 'b.jsonl', 'c.log', 'd.json.br']
   const unwanted = ['e.txt', 'f.json.bak', '.g.json', '.h/i.json', 'json']
@@ -140,7 +140,7 @@ test('a folder is read with the folders in it, sorted, known endings only, hidde
   assert.equal(new Set(chunks.map(({ partition }) => partition)).size, wanted.length)
 })
 
-test('globs, lists and names with glob characters find their files, each one once', async (t) => {
+test('globs, lists and names with glob characters find each file once', async (t) => {
   const folder = await makeFolder(t)
   for (const name of ['x[1].json', 'x1.json', 'y.txt', 'sub/z.json']) {
     await mkdir(join(folder, name, '..'), { recursive: true })
@@ -158,7 +158,7 @@ test('globs, lists and names with glob characters find their files, each one onc
   assert.deepEqual(await named('y.txt', '*.json', 'sub', 'sub/z.json'), ['y.txt', 'x1.json', 'x[1].json', 'sub/z.json'])
 })
 
-test('links that lead in circles are not followed for ever', async (t) => {
+test('does not follow cycles of links', async (t) => {
   const folder = await makeFolder(t)
   await mkdir(join(folder, 'a'))
   await writeFile(join(folder, 'a', 'x.json'), '{"a":1}\n')
@@ -171,7 +171,7 @@ test('links that lead in circles are not followed for ever', async (t) => {
   assert.match(String((await read(folder)).error), /loop\.json" is a symbolic link that points to itself/)
 })
 
-test('what finds no file is an error that says what was looked for', async (t) => {
+test('a path that matches no file is an error that names the path', async (t) => {
   const folder = await makeFolder(t)
   for (const [path, message] of [
     ['missing.json', /missing\.json" does not exist/],
@@ -186,7 +186,7 @@ test('what finds no file is an error that says what was looked for', async (t) =
   }
 })
 
-test('a file that is gone when its turn comes is named, and those before it were read', async (t) => {
+test('names a file that disappears before it is read, after reading those before it', async (t) => {
   const folder = await makeFolder(t)
   await writeFile(join(folder, '1.json'), '{"a":1}\n')
   await writeFile(join(folder, '2.json'), '{"a":2}\n')
@@ -208,7 +208,7 @@ test('an unreadable file or folder is named in the error', async (t) => {
   await mkdir(join(folder, 'closed'), { mode: 0 })
   await writeFile(join(folder, 'closed.json'), '{}', { mode: 0 })
   await chmod(folder, 0o755)
-  // Root may read everything, so that somebody else has to look.
+  // Root can read everything, so another user must read.
   const root = process.getuid?.() === 0
   if (root) process.seteuid?.(65_534)
   try {
@@ -226,7 +226,7 @@ test('an unreadable file or folder is named in the error', async (t) => {
   }
 })
 
-test('empty files are read without a word', async (t) => {
+test('reads empty files silently', async (t) => {
   const folder = await makeFolder(t)
   await writeFile(join(folder, 'a.json'), '')
   await writeFile(join(folder, 'b.json.br'), '')
@@ -238,7 +238,7 @@ test('empty files are read without a word', async (t) => {
   assert.deepEqual(notes, [])
 })
 
-test('lines that are too long are reported between those around them', async (t) => {
+test('reports overlong lines in their place', async (t) => {
   const folder = await makeFolder(t)
   const long = JSON.stringify({ a: 'x'.repeat(2 << 20) })
   for (const text of [`{"n":1}\n${long}\n{"n":3}\n`, `[{"n":1},${long},{"n":3}]`]) {
@@ -255,7 +255,7 @@ test('lines that are too long are reported between those around them', async (t)
   }
 })
 
-test('the bytes of all chunks sum up to the size of the files, also when compressed', async (t) => {
+test('the sizes of all chunks add up to the size of the files, also when compressed', async (t) => {
   const folder = await makeFolder(t)
   const text = `${events.join('\n')}\n`.repeat(200)
   for (const [ending, compress] of compressions)
@@ -271,7 +271,7 @@ test('the bytes of all chunks sum up to the size of the files, also when compres
   assert.equal(await createSource([folder, '-']).total?.(), undefined)
 })
 
-test('chunks are not changed while later ones are read', async (t) => {
+test('chunks do not change while later ones are read', async (t) => {
   const name = join(await makeFolder(t), 'x.ndjson')
   const lines = Array.from({ length: 40_000 }, (_, i) => JSON.stringify({ i, text: 'x'.repeat(i % 100) }))
   await writeFile(name, lines.join('\n'))
@@ -280,7 +280,7 @@ test('chunks are not changed while later ones are read', async (t) => {
   assert.deepEqual(linesOf(chunks), lines)
 })
 
-test('the signal ends reading', async (t) => {
+test('an abort ends reading', async (t) => {
   const folder = await makeFolder(t)
   const text = `${events.join('\n')}\n`.repeat(400)
   for (const [ending, compress] of compressions) {
@@ -293,12 +293,12 @@ test('the signal ends reading', async (t) => {
       chunks++
       stop.abort()
     }
-    // A chunk that was cut already may give one run more.
+    // A chunk that was already split may yield one more.
     assert.ok(chunks <= 2, `${chunks} chunks`)
   }
 })
 
-test('following reads new lines and new files, and a line only when it is complete', { timeout: 30_000 }, async (t) => {
+test('follows new lines and new files, and reads a line only once it is complete', { timeout: 30_000 }, async (t) => {
   const folder = await makeFolder(t)
   await writeFile(join(folder, 'a.log'), '{"n":1}\n{"n":')
   const stop = new AbortController()

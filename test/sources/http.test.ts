@@ -25,7 +25,7 @@ function records(from: number, to: number): string {
 
 const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => from + at)
 
-void test('a cursor in the body is passed on without going through a number', async (context) => {
+void test('passes on a numeric cursor without loss of precision', async (context) => {
   const cursors = ['"plain \\"text\\" é"', '90071992547409931', '[1.10,1e400,"x"]', '{"after":12345678901234567890}']
   const server = await startServer(context, ({ body }, response) => {
     const at = cursors.findIndex((cursor) => body === `{"limit":2,"page":{"size":2,"after":${cursor}}}`) + 1
@@ -45,14 +45,14 @@ void test('a cursor in the body is passed on without going through a number', as
   assert.equal(server.requests.length, 5)
 
   for (let stopAt = 1; stopAt < 5; stopAt++) {
-    const first = await readSource(source, { onPiece: (_piece, { chunks }) => chunks.length < stopAt })
+    const first = await readSource(source, { onChunk: (_chunk, { chunks }) => chunks.length < stopAt })
     const second = await readSource(source, { positions: first.positions })
     assert.deepEqual(idsOf([...first.lines, ...second.lines]), ids(0, 10))
     assert.equal(second.chunks.length, 5 - stopAt)
   }
 })
 
-void test('records within an object keep their bytes', async (context) => {
+void test('records in an object keep their bytes', async (context) => {
   const lines = [
     '{"b":1.10,"a":12345678901234567890,"c":[-0.0,1e400,1E+2,true,false,null,{}],"d":{"x":[[],[[1]]]}}',
     '{"text" : "\\u0000 \\" \\\\ / \\n é 😀 \\ud83d","":"","k\\"ey":" "}',
@@ -78,7 +78,7 @@ function chunkedBody(next: string): Buffer {
   )
 }
 
-void test('records and cursors within an object do not depend on how the response is chunked', async (context) => {
+void test('splits records and cursors correctly at any chunk boundary of the response', async (context) => {
   const cursor = '{"after":[1.10,"\\"}]é\\\\",null],"n":{}}'
   const spaced = cursor.replaceAll(',', ' ,\n ')
   const sizes = [1, 2, 3, 7, 1000]
@@ -105,7 +105,7 @@ void test('records and cursors within an object do not depend on how the respons
   }
 })
 
-void test('a list of records that is null is empty, and one that is missing is an error', async (context) => {
+void test('a null list of records is empty, a missing one is an error', async (context) => {
   let text = '{"data":null}'
   const server = await startServer(context, (_request, response) => sendJson(response, text))
   const source = await openSource(configOf(server, { records: 'data' }))
@@ -141,7 +141,7 @@ for (const [records_, open, close] of [
   ['$', '[', ']'],
   ['data', '{"data":[', ']}'],
 ] as const) {
-  void test(`a record beyond the limit is reported with its place, and the others stay (${records_})`, async (context) => {
+  void test(`reports an overlong record with its line number, and keeps the others (${records_})`, async (context) => {
     const long = `{"id":1,"text":"${'x'.repeat(3_000_000)}"}`
     const server = await startServer(context, (_request, response) =>
       sendJson(response, `${open}{"id":0},${long},{"id":2}${close}`),
@@ -162,7 +162,7 @@ for (const [records_, open, close] of [
   })
 }
 
-void test('a deeply nested record is handed on, for the engine to refuse', async (context) => {
+void test('passes on a deeply nested record, so that the engine rejects it', async (context) => {
   const deep = `{"id":1,"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`
   const server = await startServer(context, (_request, response) => sendJson(response, `{"data":[${deep},{"id":2}]}`))
   const reading = await readSource(await openSource(configOf(server, { records: 'data' })))
@@ -194,7 +194,7 @@ const LINK_BODIES = {
 }
 
 for (const [name, { answer, ...config }] of Object.entries(LINK_BODIES)) {
-  void test(`links in the ${name} are followed within the origin, relative ones too, with the credentials`, async (context) => {
+  void test(`follows absolute and relative links in the ${name} within the origin, with credentials`, async (context) => {
     const server = await startServer(context, ({ url }, response) => {
       const page = Number(url.searchParams.get('after') ?? 0)
       const path = `/events?after=${page + 1}&q=a%2Cb`
@@ -228,7 +228,7 @@ for (const [name, { answer, ...config }] of Object.entries(LINK_BODIES)) {
     assert.equal(elsewhere.requests.length, 0)
   })
 
-  void test(`links in the ${name} that lead in a circle fail the window`, async (context) => {
+  void test(`links in the ${name} that form a cycle fail the window`, async (context) => {
     const server = await startServer(context, ({ url }, response) => {
       const page = Number(url.searchParams.get('p') ?? 0)
       answer(response, page, `/events?p=${(page % 3) + 1}`)
@@ -240,7 +240,7 @@ for (const [name, { answer, ...config }] of Object.entries(LINK_BODIES)) {
   })
 }
 
-void test('pages are counted until an empty one, or a short one', async (context) => {
+void test('counts pages until an empty or a short page', async (context) => {
   const server = await startServer(context, ({ url }, response) => {
     const at = Number(url.searchParams.get('page')) * 4
     sendJson(response, `[${records(Math.min(at, 10), Math.min(at + 4, 10))}]`)
@@ -256,7 +256,7 @@ void test('pages are counted until an empty one, or a short one', async (context
   assert.equal(server.requests.length, 7)
 })
 
-void test('an offset counts records, over a restart too, and is a number in a body', async (context) => {
+void test('an offset counts records, also across a restart, and is a number in a body', async (context) => {
   const server = await startServer(context, ({ body }, response) => {
     const { offset, text }: { offset: number; text: string } = JSON.parse(body)
     assert.equal(text, `from ${offset}`)
@@ -273,12 +273,12 @@ void test('an offset counts records, over a restart too, and is a number in a bo
   const reading = await readSource(source)
   assert.equal(reading.error, undefined)
   assert.deepEqual(idsOf(reading.lines), ids(0, 7))
-  const first = await readSource(source, { onPiece: () => false })
+  const first = await readSource(source, { onChunk: () => false })
   const second = await readSource(source, { positions: first.positions })
   assert.deepEqual(idsOf(second.lines), ids(3, 7))
 })
 
-void test('a page that never ends the listing fails at the page cap', async (context) => {
+void test('pagination without an end fails at maxPages', async (context) => {
   const server = await startServer(context, (_request, response) => sendJson(response, '[{"id":1}]'))
   const paginate = { type: 'page', into: { query: 'page' }, maxPages: 5 }
   const reading = await readSource(await openSource(configOf(server, { paginate })))
@@ -287,7 +287,7 @@ void test('a page that never ends the listing fails at the page cap', async (con
   assert.equal(server.requests.length, 5)
 })
 
-void test('a page that has other records than it announces is fetched again, and not believed', async (context) => {
+void test('fetches a page again if its number of records differs from the announced one', async (context) => {
   let wrong = 2
   const server = await startServer(context, (_request, response) =>
     sendJson(response, '[{"id":1},{"id":2}]', { 'x-count': wrong-- > 0 ? '3' : '2', 'x-limit': '10' }),
@@ -303,7 +303,7 @@ void test('a page that has other records than it announces is fetched again, and
   assert.equal(failed.positions.size, 0)
 })
 
-void test('a header that tells nothing about the size of a page is an error', async (context) => {
+void test('a missing page size header is an error', async (context) => {
   let headers: { [name: string]: string } = {}
   const server = await startServer(context, (_request, response) => sendJson(response, '[]', headers))
   const stop = { shortPage: { limit: { header: 'x-limit' } } }
@@ -314,7 +314,7 @@ void test('a header that tells nothing about the size of a page is an error', as
   assert.match((await readSource(source)).error?.message ?? '', /header x-limit that is not a whole number/)
 })
 
-void test('a cursor in a header goes into a header as it is, and an empty page may go on', async (context) => {
+void test('sends a header cursor back unchanged, and continues after an empty page', async (context) => {
   const cursors = ['abc=="1"', '17000000000000000001', '[1, "x"]']
   const server = await startServer(context, ({ headers }, response) => {
     const at = cursors.indexOf(String(headers['x-after'])) + 1
@@ -330,7 +330,7 @@ void test('a cursor in a header goes into a header as it is, and an empty page m
   assert.deepEqual(idsOf(stopped.lines), [0])
 })
 
-void test('NDJSON is known by its content type, and a last line that is cut is not believed', async (context) => {
+void test('detects NDJSON by its content type, and refuses a truncated last line', async (context) => {
   let cut = 1
   const server = await startServer(context, (_request, response) => {
     response.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8', connection: 'close' })
@@ -345,7 +345,7 @@ void test('NDJSON is known by its content type, and a last line that is cut is n
   assert.equal(forced.lines.length, 3)
 })
 
-void test('brotli and gzip are undone, and what is neither is an error', async (context) => {
+void test('decodes brotli and gzip, and refuses other encodings', async (context) => {
   const text = `[${records(0, 50)}]`
   const encodings: { [name: string]: Buffer } = {
     br: brotliCompressSync(text),
@@ -369,7 +369,7 @@ void test('brotli and gzip are undone, and what is neither is an error', async (
   assert.match(cut.error?.message ?? '', /cut short/)
 })
 
-void test('a response that inflates without end is given up at once', async (context) => {
+void test('gives up a compression bomb at once', async (context) => {
   const server = await startServer(context, (_request, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip' })
     const gzip = createGzip()
@@ -384,7 +384,7 @@ void test('a response that inflates without end is given up at once', async (con
   assert.match(bounded.error?.message ?? '', /more than 1048576 bytes.*maxBody/)
 })
 
-void test('what is no list is an error: a page of HTML, an object, nothing at all', async (context) => {
+void test('a response without a list is an error: HTML, an object, an empty body', async (context) => {
   let answer: [string, string] = ['', '']
   const server = await startServer(context, (_request, response) => {
     response.writeHead(200, { 'content-type': answer[0] }).end(answer[1])
@@ -404,7 +404,7 @@ void test('what is no list is an error: a page of HTML, an object, nothing at al
   }
 })
 
-void test('204 is a page without records, whatever encoding its headers speak of', async (context) => {
+void test('204 is a page without records, whatever its content-encoding', async (context) => {
   const server = await startServer(context, (_request, response) =>
     response.writeHead(204, { 'content-encoding': 'gzip' }).end(),
   )
@@ -414,7 +414,7 @@ void test('204 is a page without records, whatever encoding its headers speak of
   assert.notEqual(reading.chunks[0]?.position, undefined)
 })
 
-void test('a slow pipeline holds the server back, however large the page is', async (context) => {
+void test('a slow pipeline applies backpressure to the server within one page', async (context) => {
   const block = Buffer.from(`{"text":"${'x'.repeat(1000)}"},`.repeat(64))
   const blocks = 2000
   let sent = 0
@@ -435,7 +435,7 @@ void test('a slow pipeline holds the server back, however large the page is', as
   let taken = 0
   let ahead = 0
   const reading = await readSource(await openSource(configOf(server, {})), {
-    onPiece: async (chunk, { lines }) => {
+    onChunk: async (chunk, { lines }) => {
       lines.length = 0
       taken += chunk.bytes?.length ?? 0
       for (let i = 0; i < 20; i++) await turn()
@@ -448,7 +448,7 @@ void test('a slow pipeline holds the server back, however large the page is', as
   assert.ok(ahead < 32 << 20, `${ahead} bytes ahead`)
 })
 
-void test('windows are asked for in the format of the API, whole seconds rounded outwards', async (context) => {
+void test('formats windows for the API, with whole seconds rounded outwards', async (context) => {
   const server = await startServer(context, (_request, response) => sendJson(response, '[]'))
   const request = {
     method: 'POST',
@@ -475,7 +475,7 @@ void test('windows are asked for in the format of the API, whole seconds rounded
   assert.deepEqual(reading.positions.get('a/b c'), { highWatermark: '2024-03-04T00:00:01.750Z', open: [] })
 })
 
-void test('a clock of ours that is fast does not move the highWatermark beyond the time of the API', async (context) => {
+void test('a fast local clock does not move the high watermark past the API time', async (context) => {
   const behind = 3 * 3_600_000
   const server = await startServer(context, (_request, response) =>
     sendJson(response, '[]', { date: new Date(Date.now() - behind).toUTCString() }),
@@ -491,13 +491,13 @@ void test('a clock of ours that is fast does not move the highWatermark beyond t
   assert.equal(server.requests.length, 1)
 })
 
-void test('without windows every run reads all, and a stopped one goes on', async (context) => {
+void test('without time windows every run reads everything, and a stopped run resumes', async (context) => {
   const server = await startServer(context, ({ url }, response) => {
     const at = Number(url.searchParams.get('page'))
     sendJson(response, at > 3 ? '[]' : `[${records(at * 2, at * 2 + 2)}]`)
   })
   const source = await openSource(configOf(server, { paginate: { type: 'page', into: { query: 'page' } } }))
-  const first = await readSource(source, { onPiece: () => false })
+  const first = await readSource(source, { onChunk: () => false })
   const second = await readSource(source, { positions: first.positions })
   assert.deepEqual(idsOf([...first.lines, ...second.lines]), ids(2, 8))
   assert.deepEqual(idsOf(second.lines), ids(4, 8))
@@ -506,7 +506,7 @@ void test('without windows every run reads all, and a stopped one goes on', asyn
   let passes = 0
   const polled = await readSource(source, {
     follow: true,
-    onPiece: ({ position }) => {
+    onChunk: ({ position }) => {
       if (JSON.stringify(position) === '{"open":[]}') passes++
       return passes < 3
     },
@@ -514,7 +514,7 @@ void test('without windows every run reads all, and a stopped one goes on', asyn
   assert.equal(polled.lines.length, 3 * 6)
 })
 
-void test('a tenant that is in trouble does not keep the others waiting', async (context) => {
+void test('a failing tenant does not block the others', async (context) => {
   const order: string[] = []
   const server = await startServer(context, ({ url }, response) => {
     const tenant = url.pathname.slice(1)
@@ -533,13 +533,13 @@ void test('a tenant that is in trouble does not keep the others waiting', async 
   assert.ok(reading.positions.has('good'))
 })
 
-void test('pages of several tenants are read at the same time, as many as allowed', async (context) => {
+void test('reads pages of several tenants concurrently, up to the limit', async (context) => {
   const waiting: ServerResponse[] = []
   let most = 0
   const server = await startServer(context, (_request, response) => {
     waiting.push(response)
     most = Math.max(most, waiting.length)
-    // Nobody is answered before as many wait as may: a reader that asks for less would never end.
+    // No request gets a response before the limit is reached: a reader that sends fewer would hang.
     if (waiting.length === 3) for (const each of waiting.splice(0)) sendJson(each, '[{"id":1}]')
   })
   const warnings: Error[] = []
@@ -552,7 +552,7 @@ void test('pages of several tenants are read at the same time, as many as allowe
   const source = await openSource(configOf(server, { request, tenants, rate, poll: '10s' }))
   const reading = await readSource(source, {
     follow: true,
-    onPiece: async (_piece, { positions }) => {
+    onChunk: async (_chunk, { positions }) => {
       if (positions.size < 24) return true
       for (let i = 0; i < 10; i++) await turn()
       return false
@@ -563,7 +563,7 @@ void test('pages of several tenants are read at the same time, as many as allowe
   assert.deepEqual(warnings, [])
 })
 
-void test('what an API says is passed on without what it was sent', async (context) => {
+void test('quotes the error message of the API without the secrets in it', async (context) => {
   const server = await startServer(context, ({ headers, url }, response) => {
     const said = `key ${String(headers['x-api-key'])} of ${String(headers.authorization)}\nat ${url.search}`
     response.writeHead(422, { 'content-type': 'application/json' }).end(JSON.stringify({ error: { message: said } }))
@@ -576,7 +576,7 @@ void test('what an API says is passed on without what it was sent', async (conte
   assert.doesNotMatch(wordsOf(reading), /canary/)
 })
 
-void test('reading ends at once while the server keeps silent', async (context) => {
+void test('aborts at once while it waits for a response', async (context) => {
   const stop = new AbortController()
   const server = await startServer(context, () => stop.abort())
   const reading = await readSource(await openSource(configOf(server, {})), { signal: stop.signal })
@@ -584,7 +584,7 @@ void test('reading ends at once while the server keeps silent', async (context) 
   assert.deepEqual(reading.chunks, [])
 })
 
-void test('reading ends at once while it waits for another try', async (context) => {
+void test('aborts at once while it waits for a retry', async (context) => {
   const stop = new AbortController()
   const server = await startServer(context, (_request, response) => {
     response.writeHead(503, { 'retry-after': '3000' }).end(() => setImmediate(() => stop.abort()))
@@ -594,7 +594,7 @@ void test('reading ends at once while it waits for another try', async (context)
   assert.equal(server.requests.length, 1)
 })
 
-void test('a server that is not there is unavailable', async (context) => {
+void test('an unreachable server is SOURCE_UNAVAILABLE', async (context) => {
   const server = await startServer(context, (_request, response) => response.end())
   const config = configOf(server, { request: { url: 'http://127.0.0.1:1/events' } })
   const reading = await readSource(await openSource(config))
@@ -602,7 +602,7 @@ void test('a server that is not there is unavailable', async (context) => {
   assert.match(reading.error.message, /no response from http:\/\/127.0.0.1:1: .*ECONNREFUSED/)
 })
 
-void test('a position of something else is refused', async (context) => {
+void test('refuses a position that it did not write', async (context) => {
   const server = await startServer(context, (_request, response) => sendJson(response, '[]'))
   const source = await openSource(configOf(server, {}))
   const wrong: Json[] = [{ offset: 12 }, 'x', { open: [{}] }, { open: [], highWatermark: 'soon' }]
@@ -613,7 +613,7 @@ void test('a position of something else is refused', async (context) => {
   assert.equal(server.requests.length, 0)
 })
 
-void test('a mistake in the configuration is reported with its place and a way out', async () => {
+void test('reports a mistake in the configuration with its place and a way out', async () => {
   const url = 'https://api.example.com/v1/events'
   const reportOf = async (config: { readonly [key: string]: unknown }) =>
     (await problemsOf({ type: 'http', request: { url }, ...config }))

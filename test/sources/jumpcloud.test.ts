@@ -13,7 +13,7 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
-/** A server whose events all lie further back than any lag. */
+/** A server whose events are all older than any settling delay. */
 async function start(context: TestContext, options: JumpCloudOptions = {}): Promise<JumpCloudServer> {
   const end = Date.now() - HOUR
   const server = await startJumpCloudServer({ events: 300, start: end - 10 * HOUR, end, ...options })
@@ -49,18 +49,18 @@ function bodyOf(text: string): QueryBody {
   return body
 }
 
-/** What the notes of a reading come to. */
+/** The last part of each log message. */
 function messagesOf({ notes }: Reading): string[] {
   return notes.map(({ message }) => message.replace(/.*: /, ''))
 }
 
-function frontierOf(reading: Reading, partition = ''): number {
+function highWatermarkOf(reading: Reading, partition = ''): number {
   const position = JSON.stringify(reading.positions.get(partition))
   const { highWatermark }: { highWatermark: string } = JSON.parse(position)
   return Date.parse(highWatermark)
 }
 
-void test('rule 1: the last page is the one that is not full, though it has a cursor too', async (context) => {
+void test('stops at a page that is not full, although it has a cursor', async (context) => {
   const server = await start(context, { events: 120 })
   const reading = await readSource(await openSource(configOf(server)))
   assert.equal(reading.error, undefined)
@@ -68,15 +68,15 @@ void test('rule 1: the last page is the one that is not full, though it has a cu
   assert.equal(eventRequests(server).length, 3)
 })
 
-void test('rule 1: a full last page is followed by an empty one', async (context) => {
+void test('requests an empty page after a full last page', async (context) => {
   const server = await start(context, { events: 100 })
   const reading = await readSource(await openSource(configOf(server)))
   assertAllRead(server, reading.lines)
   assert.equal(eventRequests(server).length, 3)
-  assert.ok(frontierOf(reading) > Date.now() - HOUR)
+  assert.ok(highWatermarkOf(reading) > Date.now() - HOUR)
 })
 
-void test('rule 2: all of the frozen query goes with every page, and the cursor as it came', async (context) => {
+void test('sends the whole frozen query with every page, and the cursor unchanged', async (context) => {
   const server = await start(context)
   const config = configOf(server, {
     services: ['all', 'alerts'],
@@ -93,14 +93,14 @@ void test('rule 2: all of the frozen query goes with every page, and the cursor 
   )
 })
 
-void test('rule 2: a reading that is stopped anywhere goes on with its window and cursor, and loses nothing', async (context) => {
+void test('resumes with its window and cursor wherever it was stopped, and loses nothing', async (context) => {
   const server = await start(context)
   const source = await openSource(configOf(server))
   const whole = await readSource(source)
   const pages = whole.chunks.filter(({ position }) => position !== undefined).length
   assert.equal(pages, 7)
   for (let stopAt = 1; stopAt < whole.chunks.length; stopAt++) {
-    const first = await readSource(source, { onPiece: (_piece, { chunks }) => chunks.length < stopAt })
+    const first = await readSource(source, { onChunk: (_chunk, { chunks }) => chunks.length < stopAt })
     assert.equal(first.error, undefined)
     assert.equal(first.chunks.length, stopAt)
     const before = eventRequests(server).length
@@ -121,10 +121,10 @@ void test('rule 2: a reading that is stopped anywhere goes on with its window an
   }
 })
 
-void test('rule 2: a cursor that is refused begins the window again', async (context) => {
+void test('a refused cursor restarts the window', async (context) => {
   const server = await start(context)
   const source = await openSource(configOf(server))
-  const first = await readSource(source, { onPiece: (_piece, { chunks }) => chunks.length < 3 })
+  const first = await readSource(source, { onChunk: (_chunk, { chunks }) => chunks.length < 3 })
   const stale = JSON.stringify([...first.positions]).replace(/\[\d{10}/, '[1111111111')
   const positions = new Map<string, Json>(JSON.parse(stale))
   assert.notDeepEqual(positions, first.positions)
@@ -134,10 +134,10 @@ void test('rule 2: a cursor that is refused begins the window again', async (con
   assertAllRead(server, second.lines)
 })
 
-void test('rule 2: a cursor of another query is not used', async (context) => {
+void test('discards a cursor of another query', async (context) => {
   const server = await start(context)
   const first = await readSource(await openSource(configOf(server)), {
-    onPiece: (_piece, { chunks }) => chunks.length < 3,
+    onChunk: (_chunk, { chunks }) => chunks.length < 3,
   })
   const before = eventRequests(server).length
   const changed = await openSource(configOf(server, { services: ['all', 'sso'] }))
@@ -151,7 +151,7 @@ for (const [kind, words] of [
   ['no-cursor', /full page of 50 records has no cursor/],
   ['repeat-cursor', /cursor of the next page repeats/],
 ] as const) {
-  void test(`rule 3: ${kind} fails the window, and the next run goes on where it was`, async (context) => {
+  void test(`${kind} fails the window, and the next run resumes there`, async (context) => {
     const server = await start(context)
     server.faults.add({ fault: { kind }, after: 2 })
     const source = await openSource(configOf(server))
@@ -165,7 +165,7 @@ for (const [kind, words] of [
   })
 }
 
-void test('rule 4: events that arrive late are found within the overlap, and only there', async (context) => {
+void test('finds late events within the overlap, and only there', async (context) => {
   const now = Date.now() - 12 * HOUR
   const options = { now, frozen: true, start: now - 30 * MINUTE, end: now + 30 * MINUTE }
   const read = async (overlap: string) => {
@@ -189,7 +189,7 @@ void test('rule 4: events that arrive late are found within the overlap, and onl
   assert.ok(idsOf(bare.lines).length < [...bare.server.allIds(bare.server.organizations[0]?.id ?? '')].length)
 })
 
-void test('rule 4: a sweep finds what comes later than the overlap reaches, and is rare', async (context) => {
+void test('a look-back finds events that are later than the overlap reaches, and is rare', async (context) => {
   const now = Date.now() - 20 * HOUR
   const options = { now, frozen: true, start: now - 30 * MINUTE, end: now + 30 * MINUTE }
   const server = await start(context, { ...options, late: { fraction: 0.5, delay: [20 * MINUTE, 90 * MINUTE] } })
@@ -215,7 +215,7 @@ void test('rule 4: a sweep finds what comes later than the overlap reaches, and 
   assert.equal(lengths.filter((length) => length <= 6 * MINUTE).length, rounds - 1 - sweeps)
 })
 
-void test('rule 4: the report tells how late events have come', async (context) => {
+void test('reports how late events arrived', async (context) => {
   const now = Date.now() - 20 * HOUR
   const options = { now, frozen: true, start: now - 3 * HOUR, end: now }
   const server = await start(context, { ...options, late: { fraction: 0.4, delay: [30 * MINUTE, 50 * MINUTE] } })
@@ -242,16 +242,17 @@ sink: { type: file, path: out, key: all }
   const second = await workspace.report(['run', 'p'], { env })
   assert.equal(first.written + second.written, 300)
   assert.ok(second.written > 5)
-  // Those of the last 50 minutes that were not shown yet: first seen an hour later, 1h to 1h50m after their time.
+  // Events of the last 50 minutes that were hidden: first seen an hour later, 1h to 1h50m after
+  // their time.
   assert.deepEqual(second.late, { '2h': second.written })
   const { stderr } = await workspace.sluice(['run', 'p'], { env })
   assert.doesNotMatch(stderr, /late/)
 })
 
-void test('completeness: a window with fewer events than /events/count tells is read once more, then told', async (context) => {
+void test('a window with fewer events than /events/count is read once more, then reported', async (context) => {
   const server = await start(context, { events: 120 })
   const events = { path: '/insights/directory/v1/events', hidden: 0 }
-  // In front of the API, something that loses the last event of the first pages.
+  // A proxy in front of the API loses the last event of the first pages.
   const lossy = await startServer(context, (request, response) => {
     void (async () => {
       const answer = await fetch(server.url + request.url.pathname.replace('/base', ''), {
@@ -271,25 +272,25 @@ void test('completeness: a window with fewer events than /events/count tells is 
   const source = await openSource(configOf(server, { baseUrl: `${lossy.origin}/base`, limit: 1000 }))
 
   events.hidden = 1
-  const mended = await readSource(source)
-  assert.equal(mended.error, undefined)
-  assert.deepEqual(messagesOf(mended), ['reading it once more'])
-  assert.deepEqual(mended.notes[0]?.facts['counted'], 120)
-  assertAllRead(server, mended.lines)
+  const fixed = await readSource(source)
+  assert.equal(fixed.error, undefined)
+  assert.deepEqual(messagesOf(fixed), ['reading it once more'])
+  assert.deepEqual(fixed.notes[0]?.facts['counted'], 120)
+  assertAllRead(server, fixed.lines)
 
   events.hidden = 2
-  const told = await readSource(source)
-  assert.equal(told.error, undefined)
-  assert.deepEqual(messagesOf(told), ['reading it once more', 'some may be missing'])
-  assert.ok(frontierOf(told) > Date.now() - HOUR)
+  const stillShort = await readSource(source)
+  assert.equal(stillShort.error, undefined)
+  assert.deepEqual(messagesOf(stillShort), ['reading it once more', 'some may be missing'])
+  assert.ok(highWatermarkOf(stillShort) > Date.now() - HOUR)
 
   events.hidden = 2
-  const stopped = await readSource(source, { onPiece: () => false })
+  const stopped = await readSource(source, { onChunk: () => false })
   const resumed = await readSource(source, { positions: stopped.positions })
   assert.deepEqual(messagesOf(resumed), ['some may be missing'])
 })
 
-void test('completeness: where the API does not count, reading goes on', async (context) => {
+void test('continues without counts if the API does not give them', async (context) => {
   const server = await start(context, { echoErrors: true })
   server.faults.add({ fault: { kind: 'status', status: 500 }, endpoint: 'count', times: 2 })
   const reading = await readSource(await openSource(configOf(server)))
@@ -302,12 +303,12 @@ void test('completeness: where the API does not count, reading goes on', async (
   assert.ok(!wordsOf(reading).includes(server.apiKey))
 })
 
-void test('completeness: the filter goes with the count, and it can be left out', async (context) => {
+void test('sends the filter with the count, and the count can be turned off', async (context) => {
   const server = await start(context)
   const searchTerm = { and: [{ service: 'sso' }] }
   await readSource(await openSource(configOf(server, { services: ['sso'], searchTerm })))
   const counts = () => server.requests.filter(({ path }) => path.endsWith('/events/count'))
-  // The first one asks what time it is.
+  // The first request only learns the API time.
   assert.equal(counts().length, 2)
   const { limit, sort, ...query } = JSON.parse(eventRequests(server)[0].body)
   assert.deepEqual([limit, sort], [50, 'ASC'])
@@ -316,23 +317,24 @@ void test('completeness: the filter goes with the count, and it can be left out'
   assert.equal(counts().length, 2)
 })
 
-void test('rule 5: the checkpoint comes from the window, not from events with future times', async (context) => {
+void test('the checkpoint comes from the window, not from events with future times', async (context) => {
   const now = Date.now() - 12 * HOUR
   const early = { fraction: 0.3, by: 8 * HOUR }
   const server = await start(context, { now, frozen: true, start: now - 2 * HOUR, end: now + 6 * HOUR, early })
-  // Without a count nothing tells the time before the first page: it reaches to the end of our own clock.
+  // Without a count the API time is unknown before the first page: the first window ends by our own
+  // clock.
   const source = await openSource(
     configOf(server, { count: false, window: { since: '1d', step: '10d', overlap: '1m', repair: '0s' } }),
   )
   const first = await readSource(source)
   assert.ok(first.lines.some((line) => Date.parse(JSON.parse(line).timestamp) > now + HOUR))
-  assert.ok(frontierOf(first) <= now - 4 * MINUTE)
+  assert.ok(highWatermarkOf(first) <= now - 4 * MINUTE)
   server.clock.advance(7 * HOUR)
   const second = await readSource(source, { positions: first.positions })
   assertAllRead(server, [...first.lines, ...second.lines])
 })
 
-void test('rule 5: a clock of ours that is a day fast asks for nothing that lies in the future', async (context) => {
+void test('requests nothing from the future if our clock is a day fast', async (context) => {
   const now = Date.now() - DAY
   const server = await start(context, { now, frozen: true, start: now - 2 * HOUR, end: now })
   const source = await openSource(configOf(server, { window: { since: '2d', step: '10d', lag: '0s' } }))
@@ -342,10 +344,10 @@ void test('rule 5: a clock of ours that is a day fast asks for nothing that lies
   assertAllRead(server, [...first.lines, ...second.lines])
   const ahead = server.requests.filter(({ body, time }) => Date.parse(bodyOf(body).end_time) > time)
   assert.deepEqual(ahead, [])
-  assert.ok(frontierOf(second) <= now + HOUR)
+  assert.ok(highWatermarkOf(second) <= now + HOUR)
 })
 
-void test('rule 6: a start beyond retention is moved to its edge, and the gap is told', async (context) => {
+void test('moves a start beyond retention to its edge, and logs the gap', async (context) => {
   const server = await start(context, {
     retentionDays: 10,
     start: Date.now() - 30 * DAY,
@@ -369,7 +371,7 @@ void test('rule 6: a start beyond retention is moved to its edge, and the gap is
   )
 })
 
-void test('rule 6: a start that is refused at the edge is moved once, and then the window fails with what the API says', async (context) => {
+void test('moves a start that is refused at the retention edge once, then fails with the message of the API', async (context) => {
   const ahead = await start(context, { now: Date.now() + 5 * MINUTE, retentionDays: 10 })
   const window = { since: '10d', step: '10d', retention: '10d' }
   const moved = await readSource(await openSource(configOf(ahead, { window })))
@@ -393,7 +395,7 @@ void test('rule 6: a start that is refused at the edge is moved once, and then t
   assert.equal(eventRequests(short).length, 2)
 })
 
-void test('rule 7: times of any precision, numbers and spacing arrive byte for byte', async (context) => {
+void test('times of any precision, numbers and spacing arrive byte for byte', async (context) => {
   const server = await start(context, { events: 2000 })
   const events = server.organizations[0]?.events
   assert.ok(events)
@@ -409,7 +411,7 @@ void test('rule 7: times of any precision, numbers and spacing arrive byte for b
   assert.equal(new Set(Array.from({ length: 2000 }, (_, at) => events.timestamp(at).length)).size, 10)
 })
 
-void test('rule 8: a redirect is not followed, and the key goes nowhere', async (context) => {
+void test('does not follow a redirect, and does not send the key there', async (context) => {
   const server = await start(context)
   const elsewhere = await startServer(context, (_request, response) => response.end('[]'))
   server.faults.add({ fault: { kind: 'redirect', to: elsewhere.origin } })
@@ -422,7 +424,7 @@ void test('rule 8: a redirect is not followed, and the key goes nowhere', async 
 
 for (const fault of passingFaults) {
   const name = Object.values(fault).join(' ')
-  void test(`a passing fault (${name}) costs another try and no event`, async (context) => {
+  void test(`a temporary fault (${name}) costs a retry and no event`, async (context) => {
     const server = await start(context)
     const tally = server.faults.add({ fault, after: 2, times: 3 })
     const reading = await readSource(await openSource(configOf(server)))
@@ -432,7 +434,7 @@ for (const fault of passingFaults) {
     assert.equal(reading.notes.filter(({ message }) => message.includes('retrying')).length, 3)
   })
 
-  void test(`a lasting fault (${name}) fails the window after all attempts, and the next run goes on`, async (context) => {
+  void test(`a permanent fault (${name}) fails the window after all attempts, and the next run resumes`, async (context) => {
     const server = await start(context)
     const tally = server.faults.add({ fault, after: 3, times: 4 })
     const source = await openSource(configOf(server))
@@ -447,7 +449,7 @@ for (const fault of passingFaults) {
 }
 
 for (const kind of ['hang', 'slow'] as const) {
-  void test(`a response that does not end (${kind}) is given up after its deadline`, async (context) => {
+  void test(`a response that does not end (${kind}) times out`, async (context) => {
     const server = await start(context)
     const tally = server.faults.add({ fault: kind === 'slow' ? { kind, every: 20 } : { kind }, after: 1 })
     const reading = await readSource(await openSource(configOf(server, { timeout: { request: '1s' } })))
@@ -458,7 +460,7 @@ for (const kind of ['hang', 'slow'] as const) {
   })
 }
 
-void test('a Retry-After is waited for', async (context) => {
+void test('waits for a Retry-After', async (context) => {
   const server = await start(context, { events: 10 })
   server.faults.add({ fault: { kind: 'status', status: 429, retryAfter: 1 } })
   const reading = await readSource(await openSource(configOf(server)))
@@ -477,7 +479,7 @@ for (const [status, words] of [
   [403, /no access; check the permission directoryinsights.readonly, region and organizations/],
   [404, /check region and baseUrl/],
 ] as const) {
-  void test(`status ${status} stops at once and says what to do`, async (context) => {
+  void test(`status ${status} fails without a retry, and names the way out`, async (context) => {
     const server = await start(context)
     server.faults.add({ fault: { kind: 'status', status } })
     const reading = await readSource(await openSource(configOf(server)))
@@ -489,7 +491,7 @@ for (const [status, words] of [
   })
 }
 
-void test('a wrong key is refused without telling it', async (context) => {
+void test('a wrong key does not appear in the error', async (context) => {
   const server = await start(context, { echoErrors: true })
   const apiKey = 'jca_canary0123456789'
   const reading = await readSource(await openSource(configOf(server, { apiKey })))
@@ -497,7 +499,7 @@ void test('a wrong key is refused without telling it', async (context) => {
   assert.doesNotMatch(wordsOf(reading), /canary/)
 })
 
-void test('no message, position or origin holds the key, whatever goes wrong', async (context) => {
+void test('no message, position or origin contains the key, whatever fails', async (context) => {
   const server = await start(context, { echoErrors: true })
   for (const fault of passingFaults) server.faults.add({ fault, times: 2 })
   server.faults.add({ fault: { kind: 'status', status: 402 }, after: 30 })
@@ -510,7 +512,7 @@ void test('no message, position or origin holds the key, whatever goes wrong', a
   assert.ok(server.requests.every(({ headers }) => headers['x-api-key'] === server.apiKey))
 })
 
-void test('a service account gets a token, keeps it, and renews it before it expires or when it is refused', async (context) => {
+void test('a service account gets a token, reuses it, and renews it before it expires or after a refusal', async (context) => {
   const server = await start(context, { tokenSeconds: 3600 })
   const { clientId, clientSecret, tokenUrl } = server
   const org = server.organizations[0]?.id ?? ''
@@ -527,7 +529,7 @@ void test('a service account gets a token, keeps it, and renews it before it exp
 
   let pages = 0
   const expired = await readSource(source, {
-    onPiece: () => {
+    onChunk: () => {
       if (++pages === 3) server.clock.advance(2 * HOUR)
     },
   })
@@ -542,7 +544,7 @@ void test('a service account gets a token, keeps it, and renews it before it exp
   assert.ok(!wordsOf(refused).includes(clientSecret))
 })
 
-void test('a token that is dead on arrival is fetched once more, then the refusal stands', async (context) => {
+void test('fetches a token once more if it is refused at once, then fails', async (context) => {
   const server = await start(context, { tokenSeconds: 0, events: 20 })
   const { clientId, clientSecret, tokenUrl } = server
   const organizations = server.organizations.map(({ id }) => id)
@@ -558,7 +560,7 @@ void test('a token that is dead on arrival is fetched once more, then the refusa
   assert.equal(server.requests.filter(({ path }) => path === '/oauth2/token').length, 2)
 })
 
-void test('a client that the token endpoint refuses is told so, and its troubles are waited out', async (context) => {
+void test('fails if the token endpoint refuses the client, and retries its temporary errors', async (context) => {
   const server = await start(context)
   const { clientId, tokenUrl } = server
   const organizations = server.organizations.map(({ id }) => id)
@@ -578,7 +580,7 @@ void test('a client that the token endpoint refuses is told so, and its troubles
   assertAllRead(server, late.lines)
 })
 
-void test('organizations take turns page by page, each with a checkpoint of its own', async (context) => {
+void test('organizations take turns page by page, each with its own checkpoint', async (context) => {
   const server = await start(context, { organizations: 3, events: 140 })
   const organizations = server.organizations.map(({ id }) => id)
   const source = await openSource(configOf(server, { organizations }))
@@ -587,12 +589,12 @@ void test('organizations take turns page by page, each with a checkpoint of its 
   for (const org of organizations) {
     const lines = reading.chunks.filter(({ partition }) => partition === org).flatMap(linesOf)
     assertAllRead(server, lines, org)
-    assert.ok(frontierOf(reading, org) > Date.now() - HOUR)
+    assert.ok(highWatermarkOf(reading, org) > Date.now() - HOUR)
   }
   const turns = eventRequests(server).map(({ org }) => organizations.indexOf(org ?? ''))
   assert.deepEqual(turns, [0, 1, 2, 0, 1, 2, 0, 1, 2])
 
-  const stopped = await readSource(source, { onPiece: (_piece, { chunks }) => chunks.length < 5 })
+  const stopped = await readSource(source, { onChunk: (_chunk, { chunks }) => chunks.length < 5 })
   const rest = await readSource(source, { positions: stopped.positions })
   for (const org of organizations) {
     const chunks = [...stopped.chunks, ...rest.chunks].filter(({ partition }) => partition === org)
@@ -600,17 +602,17 @@ void test('organizations take turns page by page, each with a checkpoint of its 
   }
 })
 
-void test('requests keep their distance', async (context) => {
+void test('spaces requests by the configured rate', async (context) => {
   const server = await start(context)
   const reading = await readSource(await openSource(configOf(server, { limit: 10, rate: { perSecond: 20 } })))
   assertAllRead(server, reading.lines)
   assert.equal(eventRequests(server).length, 31)
   const [first, last] = [eventRequests(server)[0], eventRequests(server)[30]]
-  // 30 distances of 50 ms; half of it, for the first request may have been late.
+  // 30 intervals of 50 ms. Half of that, since the first request may have been late.
   assert.ok(last.arrived - first.arrived > 750)
 })
 
-void test('an organization that fails is named, and does not keep the others from their end', async (context) => {
+void test('names an organization that fails, and reads the others to their end', async (context) => {
   const server = await start(context, { organizations: [{}, { licensed: false }, {}] })
   const organizations = server.organizations.map(({ id }) => id)
   const reading = await readSource(await openSource(configOf(server, { organizations })), { follow: true })
@@ -625,7 +627,7 @@ void test('an organization that fails is named, and does not keep the others fro
   }
 })
 
-void test('following goes on with what comes, and ends at once when it is told to', async (context) => {
+void test('follows new events, and ends at once on abort', async (context) => {
   const now = Date.now() - 12 * HOUR
   const server = await start(context, { now, frozen: true, start: now - HOUR, end: now + HOUR })
   const source = await openSource(configOf(server, { window: { since: '1d', step: '10d', lag: '0s' } }))
@@ -634,7 +636,7 @@ void test('following goes on with what comes, and ends at once when it is told t
   let advanced = false
   const reading = await readSource(source, {
     follow: true,
-    onPiece: (_piece, { lines }) => {
+    onChunk: (_chunk, { lines }) => {
       const seen = idsOf(lines).length
       if (!advanced && seen >= early) {
         server.clock.advance(2 * HOUR)
@@ -648,7 +650,7 @@ void test('following goes on with what comes, and ends at once when it is told t
   assertAllRead(server, reading.lines)
 })
 
-void test('a bounded window reads what lies in it, and following ends there', async (context) => {
+void test('reads a bounded window, and following ends there', async (context) => {
   const server = await start(context)
   const events = server.organizations[0].events
   const [from, to] = [events.millis(60), events.millis(220) + 1]
@@ -662,11 +664,11 @@ void test('a bounded window reads what lies in it, and following ends there', as
     idsOf(reading.lines),
     expected.map((at) => events.id(at)),
   )
-  assert.equal(frontierOf(reading), to)
+  assert.equal(highWatermarkOf(reading), to)
   assert.ok(eventRequests(server).length > 5)
 })
 
-void test('steps cover the time without holes, and chunks tell how far back more may come', async (context) => {
+void test('windows cover the time without gaps, and chunks carry a low watermark', async (context) => {
   const server = await start(context)
   const window = { since: '12h', step: '1h', overlap: '5m' }
   const reading = await readSource(await openSource(configOf(server, { window })))
@@ -680,7 +682,7 @@ void test('steps cover the time without holes, and chunks tell how far back more
     assert.equal(Date.parse(before.end_time) - Date.parse(body.start_time), 5 * MINUTE)
   }
   const lowWatermarks = reading.chunks.map(({ lowWatermark = NaN }) => lowWatermark)
-  // A repair may go back to the first whole hour that was read.
+  // A reconciliation can go back to the first whole hour that was read.
   assert.equal(lowWatermarks.at(-1), Math.ceil(Date.parse(bodies[0].start_time) / HOUR) * HOUR)
   assert.deepEqual(
     lowWatermarks,
@@ -688,7 +690,7 @@ void test('steps cover the time without holes, and chunks tell how far back more
   )
 })
 
-void test('events twice in a row and over page borders are read as they come', async (context) => {
+void test('passes on repeated events, also across page boundaries', async (context) => {
   const server = await start(context, { repeats: 0.2, repeatAtPageBorders: true })
   const reading = await readSource(await openSource(configOf(server)))
   assert.equal(reading.error, undefined)
@@ -696,7 +698,7 @@ void test('events twice in a row and over page borders are read as they come', a
   assertAllRead(server, reading.lines)
 })
 
-void test('a large page is cut into chunks, and only the last of them has a position', async (context) => {
+void test('splits a large page into chunks, of which only the last has a position', async (context) => {
   const server = await start(context, { events: 4000 })
   const reading = await readSource(await openSource(configOf(server, { limit: 10_000 })))
   assertAllRead(server, reading.lines)
@@ -715,7 +717,7 @@ async function messages(config: { readonly [key: string]: unknown }): Promise<st
   return (await problemsOf({ type: 'jumpcloud', ...config })).map(({ message }) => message)
 }
 
-void test('what contradicts itself is told before anything runs', async () => {
+void test('reports contradictory options before anything runs', async () => {
   assert.match((await messages({})).join(), /either apiKey or serviceAccount/)
   const account = { serviceAccount: { clientId: 'a', clientSecret: 'b' } }
   assert.match((await messages(account)).join(), /needs organizations/)

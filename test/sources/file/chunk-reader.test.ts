@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { ChunkReader } from '../../../src/sources/file/chunk-reader.ts'
 import { makeFolder } from './read-file.ts'
 
-test('a file is read whole from a file system that gives less than it is asked for', async (t) => {
+test('reads a whole file from a file system with short reads', async (t) => {
   const path = join(await makeFolder(t), 'a')
   const content = Buffer.from(Array.from({ length: 600_000 }, (_, at) => String(at).padStart(9)).join('\n'))
   await writeFile(path, content)
@@ -21,7 +21,7 @@ test('a file is read whole from a file system that gives less than it is asked f
     let counted = 0
     for await (const chunk of new ChunkReader().read(file, from, (bytes) => (counted += bytes))) {
       parts.push(Buffer.from(chunk))
-      // What is being read ahead does not get into it.
+      // Reads ahead do not overwrite it.
       const bytes = Buffer.from(chunk)
       await new Promise(setImmediate)
       assert.ok(bytes.equals(chunk))

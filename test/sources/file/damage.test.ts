@@ -10,13 +10,13 @@ import type { Reading } from './read-file.ts'
 
 const events = await sampleEvents()
 
-/** Text that does not compress to almost nothing, so that there are many places to damage. */
+/** Text that compresses badly, so that there are many places to damage. */
 const lines = Array.from({ length: 300 }, (_, i) =>
   JSON.stringify({ id: createHash('sha256').update(String(i)).digest('hex'), event: events[i % events.length] }),
 )
 const text = `${lines.join('\n')}\n`
 
-test('gzip cut short at any place gives exactly the whole lines before the cut, then an error that names the file', async (t) => {
+test('truncated gzip yields exactly the whole lines before the cut, then an error that names the file', async (t) => {
   const folder = await makeFolder(t)
   const whole = gzipSync(text)
   for (const end of places(3, whole.length - 1, 40)) {
@@ -28,7 +28,7 @@ test('gzip cut short at any place gives exactly the whole lines before the cut, 
   }
 })
 
-test('an array in gzip cut short gives exactly the whole elements before the cut', async (t) => {
+test('a truncated array in gzip yields exactly the whole elements before the cut', async (t) => {
   const folder = await makeFolder(t)
   const whole = gzipSync(`[${lines.join(',')}]`)
   for (const end of places(20, whole.length - 1, 20)) {
@@ -42,7 +42,7 @@ test('an array in gzip cut short gives exactly the whole elements before the cut
   }
 })
 
-test('gzip damaged at any place gives all whole lines before the damage, also when one read brings both', async (t) => {
+test('damaged gzip yields all whole lines before the damage, also within one read', async (t) => {
   const folder = await makeFolder(t)
   const whole = gzipSync(text)
   let found = 0
@@ -62,7 +62,7 @@ test('gzip damaged at any place gives all whole lines before the damage, also wh
   assert.ok(found > lines.length)
 })
 
-test('a wrong checksum is found behind all lines', async (t) => {
+test('a wrong checksum is reported after all lines', async (t) => {
   const bytes = gzipSync(text)
   bytes[bytes.length - 6] = ~(bytes.at(-6) ?? 0) & 0xff
   const reading = await readBytes(join(await makeFolder(t), 'x.ndjson.gz'), bytes)
@@ -74,7 +74,7 @@ for (const [ending, compress] of compressions) {
   if (ending === '') continue
   const whole = compress(Buffer.from(text))
 
-  test(`several members of ${ending} are one content, with or without zeros between and behind them`, async (t) => {
+  test(`concatenates several ${ending} members, with or without zeros between and after them`, async (t) => {
     const folder = await makeFolder(t)
     const half = text.indexOf('\n', text.length / 2) - 7
     const parts = [text.slice(0, half), text.slice(half)].map((part) => compress(Buffer.from(part)))
@@ -87,7 +87,7 @@ for (const [ending, compress] of compressions) {
     }
   })
 
-  test(`something else behind ${ending} is found, and all lines before it are given`, async (t) => {
+  test(`other bytes after ${ending} are reported after all lines before them`, async (t) => {
     const folder = await makeFolder(t)
     for (const garbage of [Buffer.from('garbage'), Buffer.alloc(900_000, 'garbage'), Buffer.from('\0\0garbage')]) {
       const reading = await readBytes(join(folder, `x.ndjson${ending}`), Buffer.concat([whole, garbage]))
@@ -96,7 +96,7 @@ for (const [ending, compress] of compressions) {
     }
   })
 
-  test(`${ending} cut short is found wherever it is cut`, async (t) => {
+  test(`detects truncated ${ending} at every length`, async (t) => {
     const folder = await makeFolder(t)
     for (const end of places(6, whole.length - 1, 25)) {
       const reading = await readBytes(join(folder, `x.ndjson${ending}`), whole.subarray(0, end))
@@ -106,11 +106,11 @@ for (const [ending, compress] of compressions) {
     }
   })
 
-  test(`${ending} damaged in a large file gives what is before the damage`, async (t) => {
+  test(`damage in a large ${ending} file is reported after everything before it`, async (t) => {
     const folder = await makeFolder(t)
     const large = compress(Buffer.from(text.repeat(20)))
     const bytes = Buffer.concat([large, large, large])
-    // The second member's start: all of the first member comes out, and nothing else.
+    // The start of the second member is damaged: exactly the first member is yielded.
     bytes.fill(0xff, large.length, large.length + 200)
     const reading = await readBytes(join(folder, `x.ndjson${ending}`), bytes)
     assert.equal(linesOf(reading.chunks).length, 20 * lines.length)
@@ -118,7 +118,7 @@ for (const [ending, compress] of compressions) {
   })
 }
 
-test('zstd is refused by name where Node.js cannot read it', { skip: compressions.has('.zst') }, async (t) => {
+test('refuses zstd by name if this Node.js cannot read it', { skip: compressions.has('.zst') }, async (t) => {
   const bytes = Buffer.from('28b52ffd20010900000a', 'hex')
   const { error } = await readBytes(join(await makeFolder(t), 'x.ndjson.zst'), bytes)
   assert.ok(error instanceof SluiceError && error.code === 'UNSUPPORTED')
@@ -126,14 +126,14 @@ test('zstd is refused by name where Node.js cannot read it', { skip: compression
   assert.match(error.message, /x\.ndjson\.zst/)
 })
 
-test('what is brotli by name only is an error that says so', async (t) => {
+test('a file that is brotli only by name is an error that says so', async (t) => {
   const reading = await readBytes(join(await makeFolder(t), 'x.ndjson.br'), Buffer.from(text))
   const { hint } = assertCorrupt(reading, /x\.ndjson\.br" is damaged: as brotli/)
   assert.match(hint ?? '', /because of its name/)
 })
 
 for (const [ending, compress] of compressions) {
-  test(`an array${ending} that was cut short goes on where it ended when it is complete`, async (t) => {
+  test(`resumes a truncated array${ending} at the cut once the file is complete`, async (t) => {
     const name = join(await makeFolder(t), `x.json${ending}`)
     const whole = compress(Buffer.from(`[${lines.join(',\n')}]`))
     const first = await readBytes(name, whole.subarray(0, whole.length * 0.9))
@@ -162,7 +162,7 @@ function wholeLines(content: string): string[] {
   return content.split('\n').slice(0, -1)
 }
 
-/** So many places between two bounds, both included. */
+/** `count` offsets between two bounds, both included. */
 function places(from: number, to: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => from + Math.floor(((to - from) * i) / (count - 1)))
 }

@@ -20,7 +20,7 @@ export interface ReadingOptions extends Partial<Pick<ReadOptions, 'maxLine' | 's
   readonly positions?: ReadonlyMap<string, Json>
 }
 
-/** Reads all there is, as a run does. */
+/** Reads all inputs, like a run. */
 export async function read(path: string | string[], options: ReadingOptions = {}): Promise<Reading> {
   const chunks: Chunk[] = []
   const notes: string[] = []
@@ -53,7 +53,7 @@ export function createSource(path: string | string[], format: 'auto' | 'ndjson' 
   return source
 }
 
-/** The last position of each partition, as a commit of these chunks leaves them. */
+/** The last position of each source partition, as committed after these chunks. */
 export function positionsOf(chunks: Iterable<Chunk>): Map<string, Json> {
   const positions = new Map<string, Json>()
   for (const { partition = '', position } of chunks) if (position !== undefined) positions.set(partition, position)
@@ -68,7 +68,7 @@ export function linesOf(chunks: Iterable<Chunk>): string[] {
   return lines
 }
 
-/** A folder that is removed when the test ends. */
+/** A folder that is removed after the test. */
 export async function makeFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-file-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
@@ -85,7 +85,7 @@ type Compress = (bytes: Buffer) => Buffer
 
 const zstdCompressSync: Compress | undefined = Reflect.get(zlib, 'zstdCompressSync')
 
-/** What this Node.js can write and read, by the ending of the file's name. */
+/** Compressions that this Node.js supports, by file ending. */
 export const compressions: ReadonlyMap<string, Compress> = new Map<string, Compress>([
   ['', (bytes) => bytes],
   ['.gz', (bytes) => zlib.gzipSync(bytes)],

@@ -8,7 +8,7 @@ import { compressions, linesOf, makeFolder, positionsOf, read, sampleEvents } fr
 
 const events = await sampleEvents()
 
-/** About 2 MiB: several runs, and several chunks of a plain file. */
+/** About 2 MiB: several chunks. */
 const lines = Array.from({ length: 2200 }, (_, i) =>
   JSON.stringify({ i, event: JSON.parse(events[i % events.length] ?? '') as unknown }),
 )
@@ -22,7 +22,7 @@ const forms = new Map([
 
 for (const [ending, compress] of compressions) {
   for (const [form, text] of forms) {
-    test(`reading ${form}${ending && ` as ${ending}`} resumes behind every chunk with exactly the rest`, async (t) => {
+    test(`reading ${form}${ending && ` as ${ending}`} resumes after any chunk with exactly the rest`, async (t) => {
       const folder = await makeFolder(t)
       await writeFile(join(folder, `a.json${ending}`), compress(Buffer.from(text)))
       await writeFile(join(folder, 'b.json'), '{"b":1}')
@@ -42,7 +42,7 @@ for (const [ending, compress] of compressions) {
   }
 }
 
-test('what was read to its end gives nothing more, also under another name', async (t) => {
+test('a file that was read to its end yields nothing more, also under another name', async (t) => {
   const folder = await makeFolder(t)
   for (const [ending, compress] of compressions)
     await writeFile(join(folder, `x.json${ending}`), compress(Buffer.from('{"a":1}')))
@@ -54,7 +54,7 @@ test('what was read to its end gives nothing more, also under another name', asy
   assert.deepEqual(await read(folder, { positions }), { chunks: [], notes: [] })
 })
 
-test('a renamed file goes on where it was left', async (t) => {
+test('resumes a renamed file', async (t) => {
   const folder = await makeFolder(t)
   await writeFile(join(folder, 'x.json'), lines.join('\n'))
   const { chunks } = await read(folder)
@@ -65,11 +65,11 @@ test('a renamed file goes on where it was left', async (t) => {
 })
 
 for (const [ending, compress] of compressions) {
-  test(`a file${ending && ` (${ending})`} that has grown gives what was added, again and again`, async (t) => {
+  test(`a growing file${ending && ` (${ending})`} yields exactly the added lines, each time`, async (t) => {
     const name = join(await makeFolder(t), `x.ndjson${ending}`)
     let positions: ReadonlyMap<string, Json> = new Map()
     let written = 0
-    // Small sizes at first: the identity of a file shorter than 4 KiB must survive its growth.
+    // Small sizes first: the identity of a file shorter than 4 KiB must survive its growth.
     for (const end of [1, 2, 3, 10, 30, 1000, 2200]) {
       await writeFile(name, compress(Buffer.from(`${lines.slice(written, end).join('\n')}\n`)), { flag: 'a' })
       const { chunks, error, notes } = await read(name, { positions })
@@ -83,7 +83,7 @@ for (const [ending, compress] of compressions) {
   })
 }
 
-test('an array that was read to its end goes on with another array behind it', async (t) => {
+test('reads a second array that was appended to the first', async (t) => {
   const name = join(await makeFolder(t), 'x.json')
   await writeFile(name, '[{"n":1},{"n":2}]\n')
   const { chunks } = await read(name)
@@ -93,7 +93,7 @@ test('an array that was read to its end goes on with another array behind it', a
   assert.equal(rest.chunks[0]?.origin?.line, 3)
 })
 
-test('the last line counts without its line feed, and what comes behind it later is a line of its own', async (t) => {
+test('reads a last line without its line feed; text that is appended later is a line of its own', async (t) => {
   const name = join(await makeFolder(t), 'x.ndjson')
   await writeFile(name, '{"n":1}\n{"n":2}')
   const first = await read(name)
@@ -104,7 +104,7 @@ test('the last line counts without its line feed, and what comes behind it later
   assert.equal(second.chunks[0]?.origin?.line, 3)
 })
 
-test('another file in the place of one that was read is read from its start, with a note', async (t) => {
+test('reads a replaced file from its start, and logs it', async (t) => {
   const folder = await makeFolder(t)
   const name = join(folder, 'x.ndjson')
   const others = {
@@ -116,7 +116,7 @@ test('another file in the place of one that was read is read from its start, wit
   for (const [what, other] of Object.entries(others)) {
     await writeFile(name, lines.join('\n'))
     const positions = positionsOf((await read(name)).chunks)
-    // The same inode: as if an old file had been deleted and its number given to a new one.
+    // The same inode, as if the system had reused the number of a deleted file.
     await writeFile(name, other)
     const { chunks, notes } = await read(name, { positions })
     assert.deepEqual(linesOf(chunks).join('\n'), other.trimEnd(), what)
@@ -124,7 +124,7 @@ test('another file in the place of one that was read is read from its start, wit
   }
 })
 
-test('two files of the same content are two files', async (t) => {
+test('two files with the same content are both read', async (t) => {
   const folder = await makeFolder(t)
   await writeFile(join(folder, 'a.json'), '{"a":1}\n')
   await copyFile(join(folder, 'a.json'), join(folder, 'b.json'))
@@ -132,7 +132,7 @@ test('two files of the same content are two files', async (t) => {
   assert.deepEqual(linesOf((await read(folder, { positions: positionsOf(first.chunks) })).chunks), ['{"a":1}'])
 })
 
-test('another format than before reads from the start', async (t) => {
+test('reads from the start if the format has changed', async (t) => {
   const name = join(await makeFolder(t), 'x.json')
   await writeFile(name, '[{"a":1}]\n')
   const positions = positionsOf((await read(name)).chunks)
@@ -153,7 +153,7 @@ test('positions and partitions stay small', async (t) => {
   await rm(name)
 })
 
-test('the size of a file does not change what tells it from others', async (t) => {
+test('the identity of a file does not depend on its size', async (t) => {
   const name = join(await makeFolder(t), 'x.json')
   const partitions = new Set<string | undefined>()
   for (const size of [10, 4095, 4096, 4097]) {

@@ -27,7 +27,10 @@ interface Summary {
   readonly error?: string
 }
 
-/** Reads a path in a process of its own, gives the memory back as a sink does, and prints a summary; `stop` aborts at the first chunk. */
+/**
+ * Reads a path in its own process, releases buffers like a sink, and prints a summary. `stop`
+ * aborts at the first chunk.
+ */
 const SCRIPT = `
   import source from ${JSON.stringify(pathToFileURL(codeFile('src/sources/file.ts')).href)}
   import { release } from ${JSON.stringify(pathToFileURL(codeFile('src/record/chunk-memory.ts')).href)}
@@ -74,9 +77,9 @@ async function textOf(stream: Readable): Promise<string> {
   return text
 }
 
-test('standard input is read in every compression, and has no positions', async (t) => {
+test('reads standard input in every compression, without positions', async (t) => {
   for (const [ending, compress] of compressions) {
-    // Brotli is known by the name, which standard input does not have.
+    // Brotli is detected by name, which standard input does not have.
     if (ending === '.br') continue
     for (const text of [events.join('\n'), `[${events.join(',')}]`]) {
       const child = startChild(t, '-')
@@ -88,7 +91,7 @@ test('standard input is read in every compression, and has no positions', async 
   }
 })
 
-test('standard input that comes byte by byte, or not at all, is read too', async (t) => {
+test('reads standard input that arrives byte by byte, or is empty', async (t) => {
   const slow = startChild(t, '-')
   await pipeline(
     Readable.from([...Buffer.from('\ufeff[{"a":1},\n{"b":2}]')].map((byte) => Buffer.of(byte))),
@@ -101,7 +104,7 @@ test('standard input that comes byte by byte, or not at all, is read too', async
   assert.deepEqual({ lines, error }, { lines: 0, error: undefined })
 })
 
-test('standard input that is cut short is an error behind all that came', async (t) => {
+test('truncated standard input is an error after all of its records', async (t) => {
   const child = startChild(t, '-')
   child.stdin.end('[{"a":1},{"b":2},{"c"')
   const { lines, error } = await summaryOf(child)
@@ -109,16 +112,16 @@ test('standard input that is cut short is an error behind all that came', async 
   assert.match(error ?? '', /^INPUT_CORRUPT "-" is damaged: it ends at byte 21/)
 })
 
-test('the signal ends reading while standard input waits for more', async (t) => {
+test('an abort ends reading while standard input is idle', async (t) => {
   const child = startChild(t, '-', 'stop')
   child.stdin.write('{"a":1}\n'.repeat(200_000))
-  // It is never ended: the child has to end by itself.
+  // Standard input is never closed: the child must exit by itself.
   const { lines } = await summaryOf(child)
   assert.ok(lines > 0)
   assert.equal(child.exitCode ?? (await once(child, 'exit'))[0], 0)
 })
 
-test('a named pipe is read like standard input', { skip: process.platform === 'win32' }, async (t) => {
+test('reads a named pipe like standard input', { skip: process.platform === 'win32' }, async (t) => {
   const pipe = join(await makeFolder(t), 'pipe.json')
   execFileSync(MAKE_PIPE, [pipe])
   const writing = writeFile(pipe, events.join('\n'))
@@ -160,9 +163,9 @@ test(
       assert.ok(summary.bytes >= expected.bytes, `${summary.bytes} bytes of ${path}`)
       assert.ok(summary.memory < bound, `${summary.memory} MiB for ${path}, ${small.memory} MiB for a small file`)
     }
-    // One line of 200 MiB, which holds 200 MiB of elements.
+    // One line of 200 MiB that contains all elements.
     await check(await write('array.json', repeat('[', ',', ']', 200 * MiB)), { skipped: 0, bytes: 200 * MiB })
-    // The same compressed: 10 bytes of content for each byte of the file.
+    // The same, compressed 10:1.
     await check(await write('array.json.gz', repeat('[', ',', ']', 200 * MiB)), { skipped: 0, bytes: 200 * MiB })
     // One element, and one line, of 200 MiB.
     await check(await write('element.json', repeat('[{"all":[', ',', ']}]', 200 * MiB)), { skipped: 1, bytes: 0 })

@@ -18,7 +18,7 @@ export interface SourceConfig {
   readonly [key: string]: unknown
 }
 
-/** A source as a pipeline file makes it. */
+/** Creates a source from the configuration of a pipeline file. */
 export async function openSource(config: SourceConfig): Promise<Source> {
   const { pipeline, problems } = await load(config)
   const errors = problems.filter(({ severity }) => severity === 'error')
@@ -28,7 +28,7 @@ export async function openSource(config: SourceConfig): Promise<Source> {
   return declaration.create(checked, { pipeline: pipeline.name, stage, folder: pipeline.folder })
 }
 
-/** What `check` says of a source. */
+/** The errors that `check` reports for a source. */
 export async function problemsOf(config: SourceConfig): Promise<readonly Problem[]> {
   return (await load(config)).problems.filter(({ severity }) => severity === 'error')
 }
@@ -53,23 +53,23 @@ export interface Reading {
   readonly chunks: Chunk[]
   readonly lines: string[]
   readonly notes: Note[]
-  /** The latest position of each partition. */
+  /** The latest position of each source partition. */
   readonly positions: Map<string, Json>
   error: SluiceError | undefined
 }
 
 interface ReadingOptions {
-  /** Where an earlier reading got to. */
+  /** The positions of an earlier reading. */
   readonly positions?: ReadonlyMap<string, Json>
   readonly follow?: boolean
   readonly maxLine?: number
-  /** Called for each chunk as it comes; the result `false` ends the reading. */
-  onPiece?(chunk: Chunk, reading: Reading): unknown
-  /** Ends reading for good. */
+  /** Called for each chunk. `false` stops reading. */
+  onChunk?(chunk: Chunk, reading: Reading): unknown
+  /** Aborts reading. */
   readonly signal?: AbortSignal
 }
 
-/** Reads a source to its end, as a run does. */
+/** Reads a source to its end, like a run. */
 export async function readSource(source: Source, options: ReadingOptions = {}): Promise<Reading> {
   const { positions = new Map<string, Json>(), follow = false, maxLine = 1 << 20, signal } = options
   const stop = new AbortController()
@@ -87,10 +87,10 @@ export async function readSource(source: Source, options: ReadingOptions = {}): 
       reading.chunks.push(chunk)
       reading.lines.push(...linesOf(chunk))
       if (chunk.position !== undefined) reading.positions.set(chunk.partition ?? '', throughJson(chunk.position))
-      if ((await options.onPiece?.(chunk, reading)) === false) stop.abort()
+      if ((await options.onChunk?.(chunk, reading)) === false) stop.abort()
     }
   } catch (error) {
-    assert.ok(error instanceof SluiceError, `not an error of ours: ${String(error)}`)
+    assert.ok(error instanceof SluiceError, `not a SluiceError: ${String(error)}`)
     reading.error = error
   }
   return reading
@@ -100,13 +100,13 @@ export function linesOf({ bytes }: Chunk): string[] {
   return bytes === undefined || bytes.length === 0 ? [] : bytes.toString().replace(/\n$/, '').split('\n')
 }
 
-/** As the state keeps it. */
+/** A round trip through JSON, as in the state. */
 function throughJson(value: Json): Json {
-  const kept: Json = JSON.parse(JSON.stringify(value))
-  return kept
+  const copy: Json = JSON.parse(JSON.stringify(value))
+  return copy
 }
 
-/** Ids in order of first appearance: what is left behind `dedup`. */
+/** Unique ids in order of first appearance, like `dedup`. */
 export function idsOf(lines: readonly string[]): unknown[] {
   const ids = lines.map((line) => {
     const record: { id: unknown } = JSON.parse(line)
@@ -115,7 +115,7 @@ export function idsOf(lines: readonly string[]): unknown[] {
   return [...new Set(ids)]
 }
 
-/** All that a reading told the outside, but for the records. */
+/** Everything that a reading reveals, except for the records. */
 export function wordsOf({ notes, error, positions, chunks }: Reading): string {
   const origins = chunks.map(({ origin, partition }) => ({ origin, partition }))
   const causes: string[] = []
@@ -134,7 +134,7 @@ export interface TestServer {
   }[]
 }
 
-/** A server on loopback that ends with the test. */
+/** A server on localhost that is closed after the test. */
 export async function startServer(
   context: TestContext,
   answer: (request: TestServer['requests'][number], response: ServerResponse) => unknown,
@@ -165,7 +165,7 @@ export async function startServer(
   return { origin, requests }
 }
 
-/** Quick enough for tests, patient enough for a busy machine. */
+/** Fast enough for tests, with enough retries for a busy machine. */
 export const QUICK = {
   rate: { perSecond: 10_000, concurrency: 1 },
   retry: { attempts: 4, maxDelay: '1ms' },

@@ -13,10 +13,14 @@ import type { Organization } from '../../servers/jumpcloud/organization.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
-/** When the clock of the server is at first: a full hour, because a late event of an hour that `since` cuts is not found. */
+/**
+ * Initial time of the server. A whole hour: late events of an hour that `since` cuts are not found.
+ */
 const BEGIN = Math.floor((Date.now() - 20 * DAY) / HOUR) * HOUR
 
-/** Four days of events, a few of which are shown 30 hours after their time; the first day of them is past. */
+/**
+ * Four days of events, a few of which appear 30 hours late. The server starts after the first day.
+ */
 async function start(context: TestContext, options: JumpCloudOptions = {}): Promise<JumpCloudServer> {
   const server = await startJumpCloudServer({
     events: 800,
@@ -36,7 +40,10 @@ function configOf(server: JumpCloudServer, more: { readonly [key: string]: unkno
   return { type: 'jumpcloud', baseUrl: server.url, apiKey: server.apiKey, limit: 50, window, ...QUICK, ...more }
 }
 
-/** A run for every six hours of the server's time, until all events are shown and a day and more is over. */
+/**
+ * Runs once every six hours of server time, until all events are visible and more than a day has
+ * passed.
+ */
 async function readOn(server: JumpCloudServer, config: SourceConfig): Promise<Reading[]> {
   const source = await openSource(config)
   const readings: Reading[] = []
@@ -67,14 +74,14 @@ function bodiesOf(server: JumpCloudServer, path: string, org = server.organizati
     .map(({ body }): Body => JSON.parse(body))
 }
 
-/** Requests for the first page of an hour that is read again. */
+/** Requests for the first page of a re-read hour. */
 function repairsOf(server: JumpCloudServer, org?: string): Body[] {
   return bodiesOf(server, '/events', org).filter(({ start_time, end_time, search_after }) => {
     return search_after === undefined && Date.parse(end_time) - Date.parse(start_time) === HOUR
   })
 }
 
-test('rule 4: events that come 30 hours late are found by the daily comparison, and only by it', async (context) => {
+test('finds events that are 30 hours late by daily reconciliation, and only by that', async (context) => {
   const server = await start(context)
   const readings = await readOn(server, configOf(server))
   assert.equal(server.totals()[server.organizations[0].id], 800)
@@ -90,7 +97,7 @@ test('rule 4: events that come 30 hours late are found by the daily comparison, 
   assert.deepEqual(bodiesOf(without, '/interval'), [])
 })
 
-test('rule 4: where no event comes late no hour is read again, and the comparison is one request a day', async (context) => {
+test('re-reads no hour without late events, and reconciles with one request a day', async (context) => {
   const server = await start(context, { late: { fraction: 0, delay: 0 } })
   const readings = await readOn(server, configOf(server))
   assert.deepEqual(missing(server, readings, server.organizations[0]), [])
@@ -99,14 +106,15 @@ test('rule 4: where no event comes late no hour is read again, and the compariso
     readings.flatMap(({ notes }) => notes),
     [],
   )
-  // Six days without the first run; other requests ask for the hours of a window, which ends where the lag begins.
+  // Six days without the first run. Other requests count the hours of a window, which ends one
+  // settling delay earlier.
   const daily = bodiesOf(server, '/interval').filter(({ end_time }) => Date.parse(end_time) % HOUR === 0)
   assert.equal(daily.length, 5)
   for (const { start_time, end_time } of daily)
     assert.ok(Date.parse(end_time) - Date.parse(start_time) <= 7 * DAY, `${start_time} to ${end_time}`)
 })
 
-test('rule 4: an event that comes 30 hours late is written once, over a kill of its repair, and reported', async (context) => {
+test('writes an event that is 30 hours late once, although its reconciliation is killed, and reports it', async (context) => {
   const server = await start(context)
   const workspace = await openWorkspace(context)
   await workspace.write(
@@ -127,7 +135,8 @@ sink: { type: file, path: out, key: all, roll: { maxRecords: 5 } }
   await workspace.report(['run', 'p'], options)
   server.clock.advance(2 * DAY)
   await workspace.report(['run', 'p'], options)
-  // More than a day, since the comparison is due a day after the last one by a clock that goes on meanwhile.
+  // More than a day: the next reconciliation is due a day after the last one, and the clock has
+  // moved since.
   server.clock.advance(DAY + HOUR)
   const before = repairsOf(server).length
   const running = workspace.start(['run', 'p', '--set', 'source.rate.perSecond=50'], options)
@@ -146,7 +155,7 @@ sink: { type: file, path: out, key: all, roll: { maxRecords: 5 } }
   assert.deepEqual(new Set(ids), new Set(server.allIds(server.organizations[0].id)))
 })
 
-test('rule 4: each organization has its own comparison, and one that is refused leaves the others theirs', async (context) => {
+test('reconciles each organization separately, also if one is refused', async (context) => {
   const server = await start(context, { organizations: [{}, { events: 0 }, {}] })
   const [one, empty, refused] = server.organizations
   for (const status of [402, 404, 429, 403])
@@ -156,7 +165,8 @@ test('rule 4: each organization has its own comparison, and one that is refused 
   assert.deepEqual(missing(server, readings, one), [])
   assert.ok(repairsOf(server, one.id).length > 0)
   assert.deepEqual(repairsOf(server, empty.id), [])
-  // Nothing is known of its hours, and nothing is asked about again within a run: it is read on, and the log tells.
+  // Its hourly counts are unknown and not requested again within the run: reading continues, and
+  // the log says so.
   assert.deepEqual(repairsOf(server, refused.id), [])
   assert.ok(missing(server, readings, refused).length > 0)
   for (const { notes } of readings) {
@@ -168,7 +178,7 @@ test('rule 4: each organization has its own comparison, and one that is refused 
   }
 })
 
-test('the filter goes with the counts per hour, and a new filter begins anew', async (context) => {
+test('sends the filter with hourly counts, and starts over with a new filter', async (context) => {
   const server = await start(context)
   const searchTerm = { and: [{ service: 'sso' }] }
   const source = await openSource(configOf(server, { services: ['sso'], searchTerm }))
@@ -182,14 +192,14 @@ test('the filter goes with the counts per hour, and a new filter begins anew', a
   assert.deepEqual(repairsOf(server), [])
 })
 
-async function told(repair: string): Promise<string> {
+async function reportOf(repair: string): Promise<string> {
   const problems = await problemsOf({ type: 'jumpcloud', apiKey: 'k', window: { repair } })
   return problems.map(({ message }) => message).join()
 }
 
-test('a repair goes back two days at least, or is none', async () => {
-  assert.match(await told('1d'), /reconciliation \(repair\) cannot go back 1d/)
-  assert.match(await told('15d'), /reconciliation \(repair\) cannot go back 15d/)
-  assert.equal(await told('0s'), '')
-  assert.equal(await told('2d'), '')
+test('reconciliation goes back at least two days, or is off', async () => {
+  assert.match(await reportOf('1d'), /reconciliation \(repair\) cannot go back 1d/)
+  assert.match(await reportOf('15d'), /reconciliation \(repair\) cannot go back 15d/)
+  assert.equal(await reportOf('0s'), '')
+  assert.equal(await reportOf('2d'), '')
 })

@@ -4,14 +4,14 @@ import { idsOf, openSource, QUICK, readSource } from '../http/read-source.ts'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 
 const HOUR = 3_600_000
-/** `STEPS_EVENTS` makes it larger. */
+/** Set `STEPS_EVENTS` for a larger test. */
 const EVENTS = Number(process.env['STEPS_EVENTS'] ?? 300)
 const SIZES = [1, 7, 1000, 10_000]
 const STEPS = ['1m', '1h', '1d']
 
 for (const limit of SIZES) {
   for (const step of STEPS) {
-    test(`pages of ${limit} in windows of ${step} give every event, and nothing else`, async (t) => {
+    test(`pages of ${limit} in windows of ${step} yield exactly all events`, async (t) => {
       const end = Date.now() - HOUR
       const server = await startJumpCloudServer({ seed: 3, events: EVENTS, start: end - 5 * HOUR, end, repeats: 0.03 })
       t.after(() => server.close())

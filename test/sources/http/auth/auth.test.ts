@@ -28,7 +28,7 @@ async function openFolder(context: TestContext): Promise<string> {
   return folder
 }
 
-test('an API key goes into the header that is named, behind its prefix', async (context) => {
+test('sends an API key in the configured header, after its prefix', async (context) => {
   const server = await startServer(context, ({ headers }, response) => {
     if (headers.authorization === `SSWS ${CANARY}`) send(response, [{ id: 1 }])
     else response.writeHead(401).end()
@@ -38,12 +38,12 @@ test('an API key goes into the header that is named, behind its prefix', async (
   assert.deepEqual(idsOf(reading.lines), [1])
 })
 
-test('an API key in the URL goes with every page, and is in no position and no message', async (context) => {
+test('sends an API key in the URL of every page, and keeps it out of positions and messages', async (context) => {
   let broken = false
   const server = await startServer(context, ({ url }, response) => {
     assert.deepEqual(url.searchParams.getAll('key'), [CANARY])
     const page = Number(url.searchParams.get('page') ?? 0)
-    // An API that quotes the whole address in its links and in its errors.
+    // The API quotes the whole URL in its links and errors.
     if (broken) response.writeHead(400).end(JSON.stringify({ message: `bad request ${url.href} ${CANARY}` }))
     else if (page === 2) send(response, [{ id: 2 }])
     else
@@ -64,7 +64,10 @@ test('an API key in the URL goes with every page, and is in no position and no m
   assert.doesNotMatch(wordsOf(failed), /canary/)
 })
 
-/** A server that gives each refresh token once, as strict ones do, and tokens for `seconds`. */
+/**
+ * A server that accepts each refresh token once, as strict ones do. Access tokens live for
+ * `seconds`.
+ */
 async function startRotating(context: TestContext, seconds = 3600) {
   const state = { refresh: 'canary-refresh-0', access: '', issued: 0, dead: false, answers: [] as number[] }
   const server = await startServer(context, ({ url, headers, body }, response) => {
@@ -89,7 +92,7 @@ async function startRotating(context: TestContext, seconds = 3600) {
   return { server, state }
 }
 
-test('refresh tokens that are given once survive a restart, in a file for its owner alone', async (context) => {
+test('keeps rotated refresh tokens across a restart, in a file that only its owner can read', async (context) => {
   const { server, state } = await startRotating(context)
   const tokenFile = join(await openFolder(context), 'deep', 'er', 'token')
   const auth = {
@@ -123,7 +126,7 @@ test('refresh tokens that are given once survive a restart, in a file for its ow
   assert.deepEqual(idsOf(anew.lines), [6])
 })
 
-test('a token file that cannot be kept or read ends the run before the token is used', async (context) => {
+test('a token file that cannot be written or read fails the run before the token is used', async (context) => {
   const { server, state } = await startRotating(context)
   const folder = await openFolder(context)
   await writeFile(join(folder, 'file'), 'x')
@@ -144,7 +147,7 @@ test('a token file that cannot be kept or read ends the run before the token is 
   assert.ok(server.requests.every(({ url }) => url.pathname === '/token'))
 })
 
-test('a token is fetched once for all tenants, and again before it expires', async (context) => {
+test('fetches one token for all tenants, and renews it before it expires', async (context) => {
   const { server, state } = await startRotating(context, 0)
   const auth = {
     type: 'oauth2RefreshToken',
@@ -175,7 +178,7 @@ test('a token is fetched once for all tenants, and again before it expires', asy
   assert.equal(state.issued, 3)
 })
 
-/** As the public documents of Duo describe it, told by other words than those of the source. */
+/** Follows the public documentation of Duo, independent of the implementation. */
 function duoSignature(request: TestServer['requests'][number], key: string, algorithm: string): string {
   const parameters = request.url.search
     .slice(1)
@@ -200,7 +203,7 @@ function duoSignature(request: TestServer['requests'][number], key: string, algo
 }
 
 for (const algorithm of ['sha1', 'sha512']) {
-  test(`requests are signed as Duo asks for it, with ${algorithm}`, async (context) => {
+  test(`signs requests as Duo requires, with ${algorithm}`, async (context) => {
     const server = await startServer(context, (request, response) => {
       const expected = Buffer.from(`DIXYZ:${duoSignature(request, CANARY, algorithm)}`).toString('base64')
       assert.match(request.headers.date ?? '', /^\w{3}, \d\d \w{3} \d{4} [\d:]{8} -0000$/)
@@ -228,7 +231,7 @@ for (const algorithm of ['sha1', 'sha512']) {
   })
 }
 
-test('a signature can cover the body and stand in a header of its own', async (context) => {
+test('a signature can cover the body and have its own header', async (context) => {
   const server = await startServer(context, ({ headers, body, method }, response) => {
     const stamp = String(headers['x-time'])
     assert.match(stamp, /^\d{13}$/)
@@ -251,7 +254,7 @@ test('a signature can cover the body and stand in a header of its own', async (c
 
 const TLS = fixture('tls')
 
-test('a server that asks for a certificate gets it, and is known by a CA file', async (context) => {
+test('sends a client certificate, and trusts a server by a CA file', async (context) => {
   const server = createServer(
     {
       cert: await readFile(join(TLS, 'server.pem')),
@@ -284,7 +287,7 @@ async function reportOf(config: object): Promise<string> {
   return problems.map(({ message, hint = '' }) => `${message} | ${hint}`).join('\n')
 }
 
-test('incomplete credentials are reported before anything runs', async () => {
+test('reports incomplete credentials before anything runs', async () => {
   const key = { type: 'apiKey', key: 'k' }
   assert.match(await reportOf({ auth: key }), /exactly one location \| set header or query/)
   assert.match(await reportOf({ auth: { ...key, header: 'a', query: 'b' } }), /exactly one location/)

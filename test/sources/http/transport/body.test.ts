@@ -6,7 +6,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { openSource, QUICK, readSource, startServer } from '../read-source.ts'
 import type { Reading } from '../read-source.ts'
 
-/** Lines that do not compress to almost nothing, so that there are many places to cut. */
+/** Lines that compress badly, so that there are many places to cut. */
 const lines = Array.from({ length: 100 }, (_, id) => `{"id":${id},"hash":"${hashOf(id)}"}`)
 const halves = [lines.slice(0, 50), lines.slice(50)].map((half) => `${half.join('\n')}\n`)
 const encodings = [
@@ -18,7 +18,7 @@ for (const [encoding, compress] of encodings) {
   const [first, second] = halves.map((half) => compress(half))
 
   for (const padding of [0, 1, 700]) {
-    test(`a body of two streams of ${encoding} with ${padding} zeros between and behind them is one content`, async (t) => {
+    test(`concatenates two ${encoding} streams with ${padding} zeros between and after them`, async (t) => {
       const zeros = Buffer.alloc(padding)
       const reading = await readBody(t, encoding, Buffer.concat([first, zeros, second, zeros]))
       assert.equal(reading.error, undefined)
@@ -26,13 +26,13 @@ for (const [encoding, compress] of encodings) {
     })
   }
 
-  test(`something else behind ${encoding} makes a body damaged`, async (t) => {
+  test(`other bytes after ${encoding} are damage`, async (t) => {
     const reading = await readBody(t, encoding, Buffer.concat([first, Buffer.from('something else')]))
     assert.equal(reading.error?.code, 'SOURCE_UNAVAILABLE')
     assert.match(reading.error.message, /the response is damaged: it is (damaged near|cut short at) byte \d+/)
   })
 
-  test(`a body of ${encoding} cut short is found wherever it is cut, at its first byte, too`, async (t) => {
+  test(`detects a truncated ${encoding} body at every length, even zero`, async (t) => {
     for (const end of [0, 1, 9, first.length >> 1, first.length - 9, first.length - 1]) {
       const reading = await readBody(t, encoding, first.subarray(0, end))
       assert.equal(reading.error?.code, 'SOURCE_UNAVAILABLE', `cut at ${end}`)
@@ -40,7 +40,7 @@ for (const [encoding, compress] of encodings) {
     }
   })
 
-  test(`a body of ${encoding} whose second stream is cut short is not taken for the first alone`, async (t) => {
+  test(`detects a truncated second ${encoding} stream`, async (t) => {
     for (const end of [1, 5, second.length - 1]) {
       const reading = await readBody(t, encoding, Buffer.concat([first, second.subarray(0, end)]))
       assert.match(reading.error?.message ?? '', /cut short/, `cut at ${end}`)
@@ -48,14 +48,14 @@ for (const [encoding, compress] of encodings) {
   })
 }
 
-test('a checksum of gzip that is wrong makes a body damaged', async (t) => {
+test('detects a wrong gzip checksum', async (t) => {
   const wrong = gzipSync(halves[0])
   wrong[wrong.length - 8] ^= 0xff
   const reading = await readBody(t, 'gzip', wrong)
   assert.match(reading.error?.message ?? '', /the response is damaged: it is damaged near byte \d+/)
 })
 
-/** The body ends with its connection, so that nothing but its encoding tells that it is whole. */
+/** The body ends with its connection, so only its encoding shows whether it is complete. */
 async function readBody(t: TestContext, encoding: string, body: Buffer): Promise<Reading> {
   const server = await startServer(t, (_request, response) => {
     response.useChunkedEncodingByDefault = false

@@ -14,7 +14,7 @@ import { fixture } from '../../../support/paths.ts'
 
 const TLS = fixture('tls')
 
-/** `https://api.test`, which only a proxy can reach and only `ca.pem` vouches for. */
+/** `https://api.test`: reachable only through a proxy, and trusted only with `ca.pem`. */
 async function startApi(context: TestContext): Promise<number> {
   const [cert, key] = await Promise.all(['server.pem', 'server-key.pem'].map((name) => readFile(join(TLS, name))))
   const server = createServer({ cert, key }, (request, response) => {
@@ -30,7 +30,7 @@ async function startApi(context: TestContext): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-test('the API, its token endpoint, the store and its roles are reached through the proxy of the environment', async (context) => {
+test('reaches the API, its token endpoint, the store and STS through the proxy of the environment', async (context) => {
   const proxy = await startConnectProxy(context)
   const role = { arn: 'arn:aws:iam::111122223333:role/writer' }
   const s3 = await startS3Server({ buckets: ['events'], role })
@@ -80,7 +80,7 @@ sink: { type: s3, bucket: events, key: all, forcePathStyle: true, assumeRole: { 
   assert.doesNotMatch(refused.stderr + refused.stdout, /canary/)
 })
 
-test('NO_PROXY goes past the proxy, for the API and for the store', async (context) => {
+test('NO_PROXY bypasses the proxy for the API and the store', async (context) => {
   const proxy = await startConnectProxy(context)
   const s3 = await startS3Server({ buckets: ['events'] })
   context.after(() => s3.close())
@@ -100,7 +100,7 @@ sink: { type: s3, bucket: events, key: all, forcePathStyle: true }
   assert.equal(new Set(proxy.tunnels).size, 2)
 })
 
-/** Takes TLS, for which only `ca.pem` vouches, off the connections to a port of this machine; its own port. */
+/** Terminates TLS in front of a local port, trusted only with `ca.pem`. Returns its own port. */
 async function startTls(context: TestContext, port: number): Promise<number> {
   const [cert, key] = await Promise.all(['server.pem', 'server-key.pem'].map((name) => readFile(join(TLS, name))))
   const server = createTlsServer({ cert, key }, (socket) => {
@@ -117,7 +117,7 @@ async function startTls(context: TestContext, port: number): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-test('the store is known by the CA file of NODE_EXTRA_CA_CERTS, directly and through the proxy', async (context) => {
+test('trusts the store by NODE_EXTRA_CA_CERTS, directly and through the proxy', async (context) => {
   const proxy = await startConnectProxy(context)
   const role = { arn: 'arn:aws:iam::111122223333:role/writer' }
   const s3 = await startS3Server({ buckets: ['events'], role })

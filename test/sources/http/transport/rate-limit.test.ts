@@ -6,7 +6,7 @@ import { idsOf, openSource, QUICK, readSource, startServer } from '../read-sourc
 const DATE = 'Tue, 05 Mar 2024 12:00:00 GMT'
 const NOW = Date.parse(DATE) / 1000
 
-test('a rate that is used up is waited for, however its end is written', () => {
+test('parses the pause of a used-up rate limit in every notation', () => {
   const cases: [{ readonly [name: string]: string }, number | undefined][] = [
     [{ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(NOW + 30), date: DATE }, 30_000],
     [{ 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': String(NOW + 30), date: DATE }, 30_000],
@@ -22,7 +22,7 @@ test('a rate that is used up is waited for, however its end is written', () => {
   for (const [headers, expected] of cases) assert.equal(parseRateLimit(headers), expected, JSON.stringify(headers))
 })
 
-test('a page behind which nothing is left of the rate is followed by a pause, told in the log', async (context) => {
+test('pauses after a page that uses up the rate limit, and logs it', async (context) => {
   const server = await startServer(context, ({ url }, response) => {
     const page = Number(url.searchParams.get('page'))
     const headers = page === 2 ? { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' } : {}
@@ -45,7 +45,7 @@ test('a page behind which nothing is left of the rate is followed by a pause, to
 })
 
 for (const status of [403, 429]) {
-  test(`status ${status} of an API that says when its rate is back is no refusal`, async (context) => {
+  test(`retries status ${status} if the response says when the rate limit resets`, async (context) => {
     let left = 1
     const server = await startServer(context, (_request, response) => {
       if (left-- > 0)

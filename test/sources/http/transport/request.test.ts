@@ -4,7 +4,7 @@ import { idsOf, openSource, problemsOf, QUICK, readSource, startServer } from '.
 
 const cursor = { type: 'cursor', from: { body: 'cursor' }, into: { body: 'page.cursor' }, alone: true }
 
-test('a cursor that stands alone is all that later pages are asked for with, over a restart too', async (context) => {
+test('with alone, later pages send only the cursor in the body, also after a restart', async (context) => {
   const server = await startServer(context, ({ body }, response) => {
     const at = ['{"limit":2}', '{"page":{"cursor":"c1"}}', '{"page":{"cursor":"c2"}}'].indexOf(body)
     response.writeHead(at < 0 ? 400 : 200, { 'content-type': 'application/json' })
@@ -20,12 +20,12 @@ test('a cursor that stands alone is all that later pages are asked for with, ove
   const whole = await readSource(source)
   assert.equal(whole.error, undefined)
   assert.deepEqual(idsOf(whole.lines), [0, 1, 2])
-  const first = await readSource(source, { onPiece: () => false })
+  const first = await readSource(source, { onChunk: () => false })
   const rest = await readSource(source, { positions: first.positions })
   assert.deepEqual(idsOf(rest.lines), [1, 2])
 })
 
-test('in a query too, a cursor can stand alone', async (context) => {
+test('with alone, later pages send only the cursor in the URL', async (context) => {
   const server = await startServer(context, ({ url }, response) => {
     response.writeHead(200, url.search === '?from=a' ? { 'x-next': 'n&1' } : {})
     response.end(url.search === '?from=a' ? '[{"id":0}]' : `[{"id":"${url.search}"}]`)
@@ -39,10 +39,10 @@ test('in a query too, a cursor can stand alone', async (context) => {
   assert.deepEqual(idsOf((await readSource(source)).lines), [0, '?next=n%261'])
 })
 
-test('a response that tells of more pages must tell how to ask for them, and must tell', async (context) => {
-  let answer = {}
+test('a response must say whether more pages follow, and how to request them', async (context) => {
+  let content = {}
   const server = await startServer(context, (_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(content))
   })
   const source = await openSource({
     type: 'http',
@@ -51,17 +51,17 @@ test('a response that tells of more pages must tell how to ask for them, and mus
     paginate: { ...cursor, stop: { more: { body: 'more' } } },
     ...QUICK,
   })
-  answer = { items: [], more: true }
+  content = { items: [], more: true }
   const lost = await readSource(source)
   assert.equal(lost.error?.code, 'SOURCE_FAILED')
   assert.match(lost.error.message, /a page that is not the last has no cursor \(value at "cursor"\)/)
-  answer = { items: [], cursor: 'c' }
+  content = { items: [], cursor: 'c' }
   const silent = await readSource(source)
   assert.equal(silent.error?.code, 'SOURCE_UNAVAILABLE')
-  assert.match(silent.error.message, /does not tell whether there are more pages \(value at "more"\)/)
+  assert.match(silent.error.message, /does not say whether more pages follow \(value at "more"\)/)
 })
 
-test('a window can be asked for in whole seconds, rounded outwards', async (context) => {
+test('requests a window in whole seconds, rounded outwards', async (context) => {
   const server = await startServer(context, (_request, response) => response.end('[]'))
   const query = { from: '{window.start:rfc3339Seconds}', to: '{window.end:rfc3339Seconds}' }
   const window = { since: '2024-03-04T00:00:00.250Z', until: '2024-03-04T00:00:01.750Z', lag: '0s', overlap: '0s' }
@@ -70,7 +70,7 @@ test('a window can be asked for in whole seconds, rounded outwards', async (cont
   assert.equal(server.requests[0]?.url.search, '?from=2024-03-04T00%3A00%3A00Z&to=2024-03-04T00%3A00%3A02Z')
 })
 
-test('a cursor that stands alone needs a place to stand', async () => {
+test('alone needs a location for the cursor', async () => {
   const request = { url: 'https://api.example.com', headers: { c: '{cursor}' } }
   const paginate = { type: 'cursor', from: { header: 'x-next' }, alone: true }
   const [problem] = await problemsOf({ type: 'http', request, paginate })
@@ -80,7 +80,7 @@ test('a cursor that stands alone needs a place to stand', async () => {
   assert.match(other?.message ?? '', /alone needs type cursor/)
 })
 
-test('behind an empty page that is not the last, pages are counted on, and an offset is an error', async (context) => {
+test('page numbers continue after an empty page that is not the last; an offset fails', async (context) => {
   const server = await startServer(context, ({ url }, response) => {
     const at = Number(url.searchParams.get('at'))
     const items = at === 2 ? [] : [{ id: at }]

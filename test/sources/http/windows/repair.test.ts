@@ -8,7 +8,7 @@ import type { Reading, TestServer } from '../read-source.ts'
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
-/** A whole hour, far enough back for the clock of the API to be moved. */
+/** A whole hour, long enough ago that the API's clock can advance. */
 const NOON = Math.floor(Date.now() / DAY) * DAY - 30 * DAY + 12 * HOUR
 
 interface Event {
@@ -17,21 +17,24 @@ interface Event {
 }
 
 interface Api {
-  /** What the API shows. */
+  /** Events that the API returns. */
   readonly events: Event[]
   now: number
-  /** What it counts in addition, and never shows: hour and number. */
+  /** Records that the API counts but never returns, per hour. */
   readonly ghosts: Map<number, number>
-  /** Makes an answer to a question for counts from the good one. */
+  /** Turns a correct response to a count into the actual one. */
   spoil: (counts: { at: number | string; n: number }[]) => { status?: number; body: string }
   readonly server: TestServer
-  /** Windows that records were asked for, without those that go on with a page. */
+  /** Windows whose first page was requested. */
   readonly windows: { start: number; end: number }[]
-  /** Spans that counts were asked for, without those of a client that does not know yet what time it is here. */
-  readonly asked: { start: number; end: number }[]
+  /**
+   * Time ranges whose counts were requested, except by a client that does not know the API time
+   * yet.
+   */
+  readonly counted: { start: number; end: number }[]
 }
 
-const plain: Api['spoil'] = (counts) => ({ body: JSON.stringify({ data: { hours: counts } }) })
+const asIs: Api['spoil'] = (counts) => ({ body: JSON.stringify({ data: { hours: counts } }) })
 
 async function startApi(context: TestContext, events: readonly Event[]): Promise<Api> {
   const server = await startServer(context, ({ url }, response) => {
@@ -39,7 +42,7 @@ async function startApi(context: TestContext, events: readonly Event[]): Promise
     const found = api.events.filter(({ time }) => time >= start && time < end)
     const headers = { 'content-type': 'application/json', date: new Date(api.now).toUTCString() }
     if (url.pathname === '/hours') {
-      if (end <= api.now) api.asked.push({ start, end })
+      if (end <= api.now) api.counted.push({ start, end })
       const counts = new Map<number, number>()
       for (const { time } of found) add(counts, time, 1)
       for (const [hour, n] of api.ghosts) if (hour >= start && hour < end) add(counts, hour, n)
@@ -53,7 +56,7 @@ async function startApi(context: TestContext, events: readonly Event[]): Promise
     const next = from + 10 < found.length ? { 'x-next': String(from + 10) } : {}
     response.writeHead(200, { ...headers, ...next }).end(JSON.stringify(page))
   })
-  const api: Api = { events: [...events], now: NOON, ghosts: new Map(), spoil: plain, server, windows: [], asked: [] }
+  const api: Api = { events: [...events], now: NOON, ghosts: new Map(), spoil: asIs, server, windows: [], counted: [] }
   return api
 }
 
@@ -75,12 +78,12 @@ function openApi({ server }: Api, more: object = {}) {
   })
 }
 
-/** An event every 20 minutes, in the three days before noon. */
+/** One event every 20 minutes, for three days before noon. */
 function threeDays(): Event[] {
   return Array.from({ length: 216 }, (_, id) => ({ id, time: NOON - 3 * DAY + id * 20 * MINUTE }))
 }
 
-/** Reads once, and again each time that the clock of the API has moved on. */
+/** Reads once per step, after the API's clock has advanced by it. */
 async function readOn(
   api: Api,
   source: Awaited<ReturnType<typeof openSource>>,
@@ -103,20 +106,20 @@ function messagesOf({ notes }: Reading): string[] {
   return notes.map(({ message }) => message)
 }
 
-const READ_AGAIN = 'record counts changed for hours already read; re-reading them'
+const COUNTS_CHANGED = 'record counts changed for hours already read; re-reading them'
 
-test('where the counts of all hours are as they were, a day later nothing is read again', async (context) => {
+test('re-reads nothing a day later if all counts are unchanged', async (context) => {
   const api = await startApi(context, threeDays())
   const source = await openApi(api)
   const reading = await readOn(api, source, [0, 23 * HOUR, 2 * HOUR, HOUR])
   assert.deepEqual(reading.notes, [])
   assert.equal(api.windows.length, 4)
-  // One of them asks for all hours, the others for those of a window.
-  const all = api.asked.filter(({ start, end }) => end - start > 2 * DAY && end > NOON)
+  // One request counts all hours, the others those of a window.
+  const all = api.counted.filter(({ start, end }) => end - start > 2 * DAY && end > NOON)
   assert.equal(all.length, 1)
 })
 
-test('an hour that has got a record since it was read is read again, within a day, and once', async (context) => {
+test('re-reads an hour that has gained a record within a day, once', async (context) => {
   const api = await startApi(context, threeDays())
   const source = await openApi(api)
   const { positions } = await readOn(api, source, [0, 3 * HOUR])
@@ -126,11 +129,11 @@ test('an hour that has got a record since it was read is read again, within a da
   assert.ok(!idsOf(early.lines).includes(1000))
   const found = await readOn(api, source, [12 * HOUR], early.positions)
   const hour = NOON - 30 * HOUR
-  assert.deepEqual(found.notes, [{ message: READ_AGAIN, facts: { hours: 1, from: new Date(hour).toISOString() } }])
+  assert.deepEqual(found.notes, [{ message: COUNTS_CHANGED, facts: { hours: 1, from: new Date(hour).toISOString() } }])
   const again = found.lines.map((line) => JSON.parse(line).id)
   assert.equal(again.filter((id) => id === 1000).length, 1)
   assert.deepEqual(api.windows.at(-1), { start: hour, end: hour + HOUR })
-  // The chunk says that its time was read before: so the report can tell how late the record was.
+  // The chunk is marked as re-read, so that the report can say how late the record was.
   const { reread } = found.chunks.find(({ bytes }) => bytes?.includes('1000')) ?? {}
   assert.ok(reread !== undefined && reread.before > late.time && reread.at > late.time + DAY)
 
@@ -140,7 +143,7 @@ test('an hour that has got a record since it was read is read again, within a da
   assert.equal(api.windows.length, windows + 1)
 })
 
-test('a record that the API counts and never shows has its hour read again once, and no more', async (context) => {
+test('re-reads the hour of a record that is counted but never returned once', async (context) => {
   const api = await startApi(context, threeDays())
   const source = await openApi(api)
   const { positions } = await readOn(api, source, [0, HOUR])
@@ -148,7 +151,7 @@ test('a record that the API counts and never shows has its hour read again once,
   api.ghosts.set(hour, 2)
   const first = await readOn(api, source, [25 * HOUR], positions)
   assert.deepEqual(messagesOf(first), [
-    READ_AGAIN,
+    COUNTS_CHANGED,
     'a window has fewer records than the API counted: reading it once more',
     'a window has fewer records than the API counted: some may be missing',
   ])
@@ -165,7 +168,7 @@ test('a record that the API counts and never shows has its hour read again once,
   assert.equal(repairs(), 2)
 })
 
-test('an hour that no window covered as a whole is read again once, after a day', async (context) => {
+test('re-reads an hour that no window covered as a whole once, after a day', async (context) => {
   const api = await startApi(context, threeDays())
   const since = new Date(NOON - 3 * DAY + 30 * MINUTE).toISOString()
   const source = await openApi(api, { window: { since, lag: '0s', overlap: '1m', step: '12h' } })
@@ -174,7 +177,7 @@ test('an hour that no window covered as a whole is read again once, after a day'
   const windows = api.windows.length
   const second = await readOn(api, source, [25 * HOUR, 25 * HOUR], first.positions)
   const again = api.windows.slice(windows).filter(({ start, end }) => end - start === HOUR && end <= NOON)
-  // Five borders between windows of 12 hours, each within an hour; not the hour of which the first window had a part.
+  // Five boundaries between 12-hour windows, each within an hour; not the partial first hour.
   assert.deepEqual(
     again.map(({ start }) => (NOON - start) / HOUR),
     [60, 48, 36, 24, 12],
@@ -182,7 +185,7 @@ test('an hour that no window covered as a whole is read again once, after a day'
   assert.deepEqual(messagesOf(second), [])
 })
 
-test('a repair that is stopped anywhere goes on with its hour and its page, and reads no hour that is done again', async (context) => {
+test('resumes an interrupted reconciliation at its hour and page, and re-reads no complete hour', async (context) => {
   const hours = [50, 40, 30].map((back) => NOON - back * HOUR)
   const build = async () => {
     const api = await startApi(context, threeDays())
@@ -202,12 +205,12 @@ test('a repair that is stopped anywhere goes on with its hour and its page, and 
   for (let stopAt = 1; stopAt < chunks.length; stopAt++) {
     const { api, source, positions, late } = await build()
     const before = api.windows.length
-    const stopped = await readSource(source, { positions, onPiece: (_piece, all) => all.chunks.length < stopAt })
+    const stopped = await readSource(source, { positions, onChunk: (_chunk, all) => all.chunks.length < stopAt })
     const rest = await readSource(source, { positions: stopped.positions })
     assert.equal(rest.error, undefined)
     const found = new Set(idsOf([...stopped.lines, ...rest.lines]))
     assert.ok(late.every(({ id }) => found.has(id)))
-    // A page that was under way when the reading stopped may be asked for again; nothing else is.
+    // Only a page that was in flight when reading stopped may be requested again.
     const starts = api.windows.slice(before).map(({ start }) => start)
     for (const hour of hours) {
       const times = starts.filter((start) => start === hour).length
@@ -226,30 +229,30 @@ for (const [name, spoil, words] of [
   ['503', () => ({ status: 503, body: '' }), /returned 503/],
   ['no JSON', () => ({ body: '<html>canary-1' }), /no array at "data.hours"/],
   ['no list', () => ({ body: '{"data":{"hours":{}}}' }), /no array at "data.hours"/],
-  ['no hour', (counts) => plain(counts.map(({ n }) => ({ at: 'canary-1', n }))), /"at" that is not a whole UTC hour/],
+  ['no hour', (counts) => asIs(counts.map(({ n }) => ({ at: 'canary-1', n }))), /"at" that is not a whole UTC hour/],
   [
     'hours of another zone',
-    (counts) => plain(counts.map(({ at, n }) => ({ at: Number(at) + 30 * MINUTE, n }))),
+    (counts) => asIs(counts.map(({ at, n }) => ({ at: Number(at) + 30 * MINUTE, n }))),
     /"at" that is not a whole UTC hour/,
   ],
   [
     'times without a zone',
-    (counts) => plain(counts.map(({ at, n }) => ({ at: new Date(at).toISOString().slice(0, -1), n }))),
+    (counts) => asIs(counts.map(({ at, n }) => ({ at: new Date(at).toISOString().slice(0, -1), n }))),
     /"at" that is not a whole UTC hour/,
   ],
   [
     'seconds',
-    (counts) => plain(counts.map(({ at, n }) => ({ at: Number(at) / 1000, n }))),
+    (counts) => asIs(counts.map(({ at, n }) => ({ at: Number(at) / 1000, n }))),
     /whole UTC hour|outside of the requested/,
   ],
   [
     'hours outside of the time range',
-    (counts) => plain(counts.map(({ n }) => ({ at: NOON - 90 * DAY, n }))),
+    (counts) => asIs(counts.map(({ n }) => ({ at: NOON - 90 * DAY, n }))),
     /hours outside of the requested time range/,
   ],
-  ['no number', (counts) => plain(counts.map(({ at }) => ({ at, n: -1 }))), /"n" that is not a whole number/],
+  ['no number', (counts) => asIs(counts.map(({ at }) => ({ at, n: -1 }))), /"n" that is not a whole number/],
 ] as const satisfies readonly (readonly [string, Api['spoil'], RegExp])[]) {
-  test(`where the counts per hour cannot be had (${name}), reading goes on, and a later run makes up for it`, async (context) => {
+  test(`continues without hourly counts (${name}), and a later run catches up`, async (context) => {
     const api = await startApi(context, threeDays())
     const source = await openApi(api)
     const first = await readOn(api, source, [0, HOUR])
@@ -260,16 +263,16 @@ for (const [name, spoil, words] of [
     assert.deepEqual(messagesOf(without), ['could not count the records of each hour'])
     assert.match(String(without.notes[0]?.facts['reason']), words)
     assert.doesNotMatch(wordsOf(without), /canary/)
-    // It is not asked again at once: of the repair, which is due, there is no note.
+    // The counts are not requested again at once: the reconciliation that is due logs nothing.
     assert.ok(idsOf(without.lines).includes(1001))
     assert.ok(!idsOf(without.lines).includes(1000))
-    api.spoil = plain
+    api.spoil = asIs
     const mended = await readOn(api, source, [HOUR], without.positions)
     assert.ok(idsOf(mended.lines).includes(1000))
   })
 }
 
-test('a collector that follows compares once a day, and where it is refused not at every poll', async (context) => {
+test('reconciles once a day while following, and does not retry a refusal at every poll', async (context) => {
   const api = await startApi(context, threeDays())
   const source = await openApi(api)
   const late = { id: 1000, time: NOON - 30 * HOUR }
@@ -277,10 +280,10 @@ test('a collector that follows compares once a day, and where it is refused not 
   let found = 0
   const reading = await readSource(source, {
     follow: true,
-    onPiece: ({ bytes }) => {
+    onChunk: ({ bytes }) => {
       chunks++
       if (chunks === 30) {
-        api.asked.length = 0
+        api.counted.length = 0
         api.events.push(late)
         api.now += 25 * HOUR
       }
@@ -289,29 +292,29 @@ test('a collector that follows compares once a day, and where it is refused not 
     },
   })
   assert.equal(reading.error, undefined)
-  assert.deepEqual(messagesOf(reading), [READ_AGAIN])
-  assert.equal(api.asked.filter(({ start, end }) => end - start > 2 * DAY).length, 1)
+  assert.deepEqual(messagesOf(reading), [COUNTS_CHANGED])
+  assert.equal(api.counted.filter(({ start, end }) => end - start > 2 * DAY).length, 1)
 
   api.spoil = () => ({ status: 402, body: '' })
   api.now += 25 * HOUR
   let polls = 0
-  const refused = await readSource(source, { positions: reading.positions, follow: true, onPiece: () => ++polls < 30 })
+  const refused = await readSource(source, { positions: reading.positions, follow: true, onChunk: () => ++polls < 30 })
   assert.deepEqual(messagesOf(refused), ['could not count the records of each hour'])
 })
 
-test('where the API is too busy to count it is asked again', async (context) => {
+test('retries a count if the API is busy', async (context) => {
   const api = await startApi(context, threeDays())
   const source = await openApi(api)
   const { positions } = await readOn(api, source, [0, HOUR])
   api.events.push({ id: 1000, time: NOON - 30 * HOUR })
   let busy = 0
-  api.spoil = (counts) => (++busy % 3 === 0 ? plain(counts) : { status: 429, body: '' })
+  api.spoil = (counts) => (++busy % 3 === 0 ? asIs(counts) : { status: 429, body: '' })
   const found = await readOn(api, source, [25 * HOUR], positions)
-  assert.deepEqual(messagesOf(found), [READ_AGAIN])
+  assert.deepEqual(messagesOf(found), [COUNTS_CHANGED])
   assert.ok(idsOf(found.lines).includes(1000))
 })
 
-test('a tenant has its own hours: those of the others are not read again', async (context) => {
+test('reconciles tenants separately', async (context) => {
   const api = await startApi(context, threeDays())
   const query = { from: '{window.start}', to: '{window.end}', org: '{tenant.org}' }
   const source = await openApi(api, {
@@ -323,7 +326,7 @@ test('a tenant has its own hours: those of the others are not read again', async
   const known = first.positions.get('b')
   assert.ok(known)
   api.events.push({ id: 1000, time: NOON - 30 * HOUR })
-  // For b the hour is known as it is now: only a has been there before.
+  // Tenant b is new, so its current counts are the known ones.
   const ahead = JSON.parse(JSON.stringify(known))
   const at = (NOON - 30 * HOUR - Date.parse(ahead.known.first)) / HOUR
   ahead.known.counts[at]++
@@ -335,7 +338,7 @@ test('a tenant has its own hours: those of the others are not read again', async
   )
 })
 
-test('what is known of hours is bounded by how far back repairs go, and not older than what dedup still knows', async (context) => {
+test('known hours reach back as far as the reconciliation, and no further than dedup remembers', async (context) => {
   const api = await startApi(context, threeDays())
   const source = await openApi(api, {
     repair: {
@@ -353,13 +356,13 @@ test('what is known of hours is bounded by how far back repairs go, and not olde
   const lowWatermark = reading.chunks.at(-1)?.lowWatermark
   assert.equal(lowWatermark, Date.parse(position.known.first))
   assert.ok(Date.parse(position.highWatermark) - Date.parse(position.known.first) <= 2 * DAY)
-  // Nothing older is asked for, though it has changed.
+  // An older hour has changed too, but is out of reach.
   api.events.push({ id: 1000, time: NOON - 30 * HOUR })
   const later = await readOn(api, source, [25 * HOUR], reading.positions)
   assert.deepEqual(later.notes, [])
 })
 
-test('a repair does not go beyond the edge of retention', async (context) => {
+test('reconciliation stops at the retention edge', async (context) => {
   const now = Math.floor(Date.now() / 1000) * 1000
   const events = Array.from({ length: 216 }, (_, id) => ({ id, time: now - 3 * DAY + id * 20 * MINUTE }))
   const api = await startApi(context, events)
@@ -376,13 +379,13 @@ test('a repair does not go beyond the edge of retention', async (context) => {
   api.events.push({ id: 1000, time: now - 30 * HOUR })
   const shorter = await openApi(api, { window: { ...window, retention: '60h' } })
   const second = await readOn(api, shorter, [MINUTE], new Map([['', position]]))
-  assert.deepEqual(messagesOf(second), [READ_AGAIN])
+  assert.deepEqual(messagesOf(second), [COUNTS_CHANGED])
   assert.ok(idsOf(second.lines).includes(1000))
-  const { start = 0 } = api.asked.at(-1) ?? {}
+  const { start = 0 } = api.counted.at(-1) ?? {}
   assert.ok(start > edge && start < edge + 2 * HOUR)
 })
 
-test('counts of another query are forgotten', async (context) => {
+test('discards the counts of another query', async (context) => {
   const api = await startApi(context, threeDays())
   const first = await readOn(api, await openApi(api), [0, HOUR])
   const query = { from: '{window.start}', to: '{window.end}', kind: 'all' }
@@ -396,7 +399,7 @@ test('counts of another query are forgotten', async (context) => {
   assert.ok(Date.parse(known.first) > NOON - 2 * HOUR)
 })
 
-test('hours can be told as text with a zone, in a list that is the answer itself', async (context) => {
+test('accepts hours as text with a time zone, and a list at the root of the response', async (context) => {
   const api = await startApi(context, threeDays())
   api.spoil = (counts) => ({
     body: JSON.stringify(
@@ -410,24 +413,30 @@ test('hours can be told as text with a zone, in a list that is the answer itself
   const { positions } = await readOn(api, source, [0, HOUR])
   api.events.push({ id: 1000, time: NOON - 30 * HOUR })
   const found = await readOn(api, source, [25 * HOUR], positions)
-  assert.deepEqual(messagesOf(found), [READ_AGAIN])
+  assert.deepEqual(messagesOf(found), [COUNTS_CHANGED])
   assert.ok(idsOf(found.lines).includes(1000))
 })
 
-async function told(config: object): Promise<string> {
+async function reportOf(config: object): Promise<string> {
   const problems = await problemsOf({ type: 'http', request: { url: 'https://api.example.com/events' }, ...config })
   return problems.map(({ message, hint = '' }) => `${message} | ${hint}`).join('\n')
 }
 
-test('what is wrong with a repair is told before anything runs', async () => {
+test('reports mistakes in a reconciliation before anything runs', async () => {
   const query = { from: '{window.start}', to: '{window.end}' }
   const repair = { url: 'https://api.example.com/hours', query, buckets: '$', start: 'at', count: 'n' }
   const window = { since: '1d' }
-  assert.equal(await told({ window, repair }), '')
-  assert.match(await told({ window: { ...window, step: '10m' }, repair }), /step must be 1h or more: .* whole hours/)
-  assert.match(await told({ repair }), /repair needs time windows/)
-  assert.match(await told({ window, repair: { ...repair, url: 'https://x.example.com/' } }), /repair.url has another/)
-  assert.match(await told({ window, repair: { ...repair, query: {} } }), /repair does not send \{window.start\}/)
-  assert.match(await told({ window, repair: { ...repair, back: '1d' } }), /cannot go back 1d \| use 2d to 14d/)
-  assert.match(await told({ window, repair: { ...repair, back: '15d' } }), /cannot go back 15d/)
+  assert.equal(await reportOf({ window, repair }), '')
+  assert.match(
+    await reportOf({ window: { ...window, step: '10m' }, repair }),
+    /step must be 1h or more: .* whole hours/,
+  )
+  assert.match(await reportOf({ repair }), /repair needs time windows/)
+  assert.match(
+    await reportOf({ window, repair: { ...repair, url: 'https://x.example.com/' } }),
+    /repair.url has another/,
+  )
+  assert.match(await reportOf({ window, repair: { ...repair, query: {} } }), /repair does not send \{window.start\}/)
+  assert.match(await reportOf({ window, repair: { ...repair, back: '1d' } }), /cannot go back 1d \| use 2d to 14d/)
+  assert.match(await reportOf({ window, repair: { ...repair, back: '15d' } }), /cannot go back 15d/)
 })

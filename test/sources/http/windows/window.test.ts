@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { idsOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from '../read-source.ts'
 
-test('a count is asked for in the words of the API, before the window, with the headers of the request', async (context) => {
+test('requests a count before each window, with the headers of the request', async (context) => {
   const counted = { body: '{"data":{"total":2}}' }
   const server = await startServer(context, ({ url, headers }, response) => {
     assert.equal(headers['x-key'], 'canary-1')
@@ -38,25 +38,28 @@ test('a count is asked for in the words of the API, before the window, with the 
   }
 })
 
-async function told(config: object): Promise<string> {
+async function reportOf(config: object): Promise<string> {
   const problems = await problemsOf({ type: 'http', request: { url: 'https://api.example.com/events' }, ...config })
   return problems.map(({ message, hint = '' }) => `${message} | ${hint}`).join('\n')
 }
 
-test('what is wrong with a count or a sweep is told before anything runs', async () => {
+test('reports mistakes in a count or a look-back before anything runs', async () => {
   const count = { url: 'https://api.example.com/count', value: { body: 'n' } }
-  assert.match(await told({ count }), /count needs time windows/)
+  assert.match(await reportOf({ count }), /count needs time windows/)
   const window = { since: '1d' }
-  assert.match(await told({ window, count: { ...count, url: 'https://other.example.com/' } }), /another origin/)
+  assert.match(await reportOf({ window, count: { ...count, url: 'https://other.example.com/' } }), /another origin/)
   assert.match(
-    await told({ window, count: { ...count, value: { body: 'a', header: 'b' } } }),
+    await reportOf({ window, count: { ...count, value: { body: 'a', header: 'b' } } }),
     /needs exactly one location/,
   )
-  assert.match(await told({ window, count: { ...count, query: { c: '{cursor}' } } }), /unknown placeholder \{cursor\}/)
-  assert.match(await told({ window: { ...window, sweep: '5m' } }), /longer than overlap \| 0s turns it off/)
   assert.match(
-    await told({ window: { ...window, sweep: '2d', retention: '2d' } }),
+    await reportOf({ window, count: { ...count, query: { c: '{cursor}' } } }),
+    /unknown placeholder \{cursor\}/,
+  )
+  assert.match(await reportOf({ window: { ...window, sweep: '5m' } }), /longer than overlap \| 0s turns it off/)
+  assert.match(
+    await reportOf({ window: { ...window, sweep: '2d', retention: '2d' } }),
     /lag \(settling delay\) plus sweep \(look-back\)/,
   )
-  assert.equal(await told({ window: { ...window, sweep: '0s' }, count }), '')
+  assert.equal(await reportOf({ window: { ...window, sweep: '0s' }, count }), '')
 })
