@@ -29,14 +29,14 @@ function idsIn(array: string): unknown[] {
   return events.map((event) => event.id)
 }
 
-void test('the same options give the same events in any order of asking, another seed gives others', () => {
+void test('equal options give equal events in any order, and another seed gives others', () => {
   const backwards = makeSet()
   const expected = texts(makeSet())
   for (let index = expected.length - 1; index >= 0; index -= 13) assert.equal(backwards.text(index), expected[index])
   assert.notEqual(makeSet({ seed: 8 }).text(0), expected[0])
 })
 
-void test('id, timestamp and service agree with the text of the event', () => {
+void test('id, timestamp and service match the text of the event', () => {
   const set = makeSet({ duplicates: 0.05, future: 0.05 })
   for (let index = 0; index < set.count; index++) {
     const event = parse(set.text(index))
@@ -58,7 +58,7 @@ void test('ids are unique: ObjectIds, and upper-case UUIDs for radius', () => {
   assert.equal(ids.size, set.count)
 })
 
-void test('timestamps never decrease, stay in the window, share instants and have 0 to 9 fraction digits', () => {
+void test('timestamps never decrease, stay in range, share instants and have 0 to 9 fraction digits', () => {
   const set = makeSet()
   const digits = new Set<number>()
   let ties = 0
@@ -138,7 +138,7 @@ void test('one-shape events come from one template of about 1 KB', () => {
   assert.ok(all.every((text) => text.length > 1000 && text.length < 1200))
 })
 
-void test('duplicates are earlier events byte for byte, about as many as asked', () => {
+void test('duplicates equal earlier events byte for byte, in about the requested number', () => {
   const set = makeSet({ duplicates: 0.05 })
   const seen = new Set<string>()
   let duplicates = 0
@@ -150,20 +150,20 @@ void test('duplicates are earlier events byte for byte, about as many as asked',
   assert.ok(duplicates > 150 && duplicates < 350, String(duplicates))
 })
 
-void test('future events carry a timestamp moved ahead', () => {
+void test('future events have a timestamp that is moved ahead', () => {
   const set = makeSet({ future: 0.1 })
   const ahead = Array.from({ length: set.count }, (_, index) => set.millis(index) >= START + FUTURE_SHIFT)
   const share = ahead.filter(Boolean).length / set.count
   assert.ok(share > 0.07 && share < 0.13, String(share))
 })
 
-void test('the organization is the one asked for', () => {
+void test('events have the requested organization', () => {
   const organization = '5a2af2a82cf2b0010053ea41'
   const owners = new Set(texts(makeSet({ organization })).map((text) => parse(text)['organization']))
   assert.deepEqual(owners, new Set([organization, null]))
 })
 
-void test('archives hold the same events in every format, order and compression', async () => {
+void test('archives contain the same events in every format, order and compression', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-events-'))
   const set = makeSet({ count: 1000 })
   const ids = Array.from({ length: 600 }, (_, at) => set.id(at + 200))

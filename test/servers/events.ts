@@ -7,48 +7,57 @@ import type { Moment } from './events/timeline.ts'
 export interface EventOptions {
   readonly seed: number
   readonly count: number
-  /** Timestamps lie in `[start, end)`, epoch milliseconds. */
+  /** Timestamps are in `[start, end)`, epoch milliseconds. */
   readonly start: number
   readonly end: number
-  /** `one`: every event from one template of about 1 KB. `mixed` (default): all services, and what real events bring. */
+  /**
+   * `one`: every event from one template of about 1 KB. `mixed` (default): all services, with the
+   * variety of real events.
+   */
   readonly shape?: 'one' | 'mixed'
-  /** 24 hex digits; one made from the seed by default. */
+  /** 24 hex digits. Default: derived from the seed. */
   readonly organization?: string
-  /** Share of the indices that hold an earlier event once more, byte for byte. They stand out of order. */
+  /** Share of the indices that repeat an earlier event byte for byte, out of order. */
   readonly duplicates?: number
-  /** Share of the events whose timestamp is moved `FUTURE_SHIFT` ahead. They stand out of order. */
+  /** Share of the events whose timestamp is moved `FUTURE_SHIFT` ahead, out of order. */
   readonly future?: number
-  /** Share of the events with spaces between their tokens; of `mixed` 1 in 12 by default, of `one` none. */
+  /**
+   * Share of the events with spaces between their tokens. Default: 1 in 12 for `mixed`, none for
+   * `one`.
+   */
   readonly spaced?: number
 }
 
 /**
- * A set of JumpCloud events that is never held: each is a pure function of the options and its index (0 to count - 1).
- * Equal options make equal events, in any order of asking, in any process.
+ * A set of JumpCloud events that is generated on demand: each is a pure function of the options and
+ * its index (0 to count - 1). Equal options give equal events, in any order and any process.
  */
 export interface EventSet {
   readonly count: number
-  /** The event's JSON text, without a line end. `layout` overrides what the event would have. */
+  /** JSON text of the event, without a line end. `layout` overrides the event's own layout. */
   text(index: number, layout?: Layout): string
-  /** Unique to the event: 24 lower-case hex digits, or an upper-case UUID for the service `radius`. */
+  /** Unique id: 24 lower-case hex digits, or an upper-case UUID for the service `radius`. */
   id(index: number): string
   /** The text of the event's timestamp. */
   timestamp(index: number): string
   service(index: number): string
   /** The timestamp in nanoseconds since the epoch. */
   instant(index: number): bigint
-  /** The timestamp in whole milliseconds since the epoch. */
+  /** The timestamp in whole epoch milliseconds. */
   millis(index: number): number
-  /** The index of the first event at or after an instant in nanoseconds, `count` if none. Sets without `duplicates` and `future` only. */
+  /**
+   * The index of the first event at or after an instant in nanoseconds, `count` if none. Sets
+   * without `duplicates` and `future` only.
+   */
   firstAt(instant: bigint): number
-  /** Whether the event at this index is an earlier one once more. */
+  /** True if the event at this index repeats an earlier one. */
   isDuplicate(index: number): boolean
 }
 
-/** Every secret that `mixed` plants (changed passwords, command payloads) contains this text, and nothing else does. */
+/** Contained in every secret of `mixed` (changed passwords, command payloads), and nowhere else. */
 export const SECRET_MARK = 'hunter2'
 
-/** How far ahead, in milliseconds, `future` moves a timestamp. */
+/** `future` moves a timestamp ahead by this many milliseconds. */
 export const FUTURE_SHIFT = 30 * 86_400_000
 
 export function createEventSet(options: EventOptions): EventSet {
@@ -175,12 +184,14 @@ export function createEventSet(options: EventOptions): EventSet {
   }
 }
 
-/** The organization id (24 hex digits) that belongs to a seed. */
+/** The organization id (24 hex digits) of a seed. */
 export function makeOrganizationId(seed: number): string {
   return hex8(hash32(seed, 0, LANE_POOL)) + hex8(hash32(seed, 1, LANE_POOL)) + hex8(hash32(seed, 2, LANE_POOL))
 }
 
-/** Duplicates lie at most this many indices behind their original, or behind another duplicate of it. */
+/**
+ * A duplicate comes at most this many indices after its original, or after another duplicate of it.
+ */
 const DUPLICATE_REACH = 10_000
 
 const LANE_TEMPLATE = 10
@@ -202,7 +213,7 @@ function lazyTemplates(mixed: boolean): (layout: Layout) => readonly Template[] 
 
 interface User {
   readonly id: string
-  /** As the inside of a JSON string. */
+  /** Escaped for a JSON string. */
   readonly name: string
   readonly email: string
   readonly host: string
@@ -236,7 +247,10 @@ const UNUSUAL_NAMES = [
   '\\ud83d\\ude00',
 ]
 
-/** Members that no documentation names, each with its comma: numbers past a double, escapes, non-ASCII, null and empty. */
+/**
+ * Undocumented members, each with its comma: numbers beyond a double, escapes, non-ASCII, null and
+ * empty values.
+ */
 const UNUSUAL_MEMBERS = [
   ',"unknown_counter":9007199254740993,"unknown_ratio":1.10,"unknown_exponent":1E+2',
   ',"unknown_note":"tab\\t line\\n quote \\" slash \\/ backslash \\\\ \\u00e9 é \\ud83d\\ude00 😀"',
@@ -259,7 +273,10 @@ function changeText(draw: number): string {
   }
 }
 
-/** Mostly nothing; one in 8 has a short payload, one in 100 of about 70 KB: the largest events seen are of this kind. */
+/**
+ * Mostly empty. One in 8 has a short payload, one in 100 a payload of about 70 KB, like the largest
+ * events seen so far.
+ */
 function payloadText(draw: number): string {
   if (draw % 100 === 0) return `,"payload":"${SECRET_MARK}-${'QUJDREVGR0hJSktMTU5P'.repeat(3500)}"`
   return draw % 8 === 1 ? `,"payload":"${SECRET_MARK}-${draw}"` : ''

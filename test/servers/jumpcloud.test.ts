@@ -21,7 +21,7 @@ interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly bytes: Buffer
-  /** The parsed body; undefined where it is no JSON. */
+  /** The parsed body; undefined if it is not JSON. */
   readonly json: unknown
 }
 
@@ -80,7 +80,7 @@ function lastDay(body: Record<string, unknown> = {}): Record<string, unknown> {
   return { service: ['all'], start_time: iso(NOW - DAY), ...body }
 }
 
-/** The request's text with the cursor as it came: JSON.stringify would round its number. */
+/** The text of a request with the unchanged cursor: JSON.stringify would round its number. */
 function withCursor(body: Record<string, unknown>, cursor: string): string {
   return `${JSON.stringify(lastDay(body)).slice(0, -1)},"search_after":${cursor}}`
 }
@@ -144,7 +144,7 @@ function assertRefused(answer: Answer, status: number, message: RegExp): void {
   assert.match(String(member(answer, 'message')), message)
 }
 
-void test('start_time and end_time are inclusive, end_time exclusive when so configured', async (t) => {
+void test('start_time and end_time are inclusive; end_time can be made exclusive', async (t) => {
   const inclusive = await start(t)
   const exclusive = await start(t, { endInclusive: false })
   const { events } = inclusive.server.organizations[0]
@@ -159,7 +159,7 @@ void test('start_time and end_time are inclusive, end_time exclusive when so con
   assert.ok(without.length < expected.length)
 })
 
-void test('a window is refused when it starts in the future, before retention, or does not end after its start', async (t) => {
+void test('refuses a window that starts in the future or before retention, or that ends before its start', async (t) => {
   const { events } = await start(t, { retentionDays: 15 })
   assertRefused(await events({ start_time: iso(NOW + 1) }), 400, /future/)
   assertRefused(await events({ start_time: iso(NOW - 15 * DAY - 1) }), 400, /retention of 15 days/)
@@ -169,7 +169,7 @@ void test('a window is refused when it starts in the future, before retention, o
   assert.equal((await events({ end_time: iso(NOW + DAY) })).status, 200)
 })
 
-void test('a request without service, without start_time, with a local time or without JSON is refused', async (t) => {
+void test('refuses a request without service, start_time, time zone or JSON', async (t) => {
   const { events, post } = await start(t)
   assertRefused(await events({ service: undefined }), 400, /service/)
   assertRefused(await events({ service: [] }), 400, /service/)
@@ -183,7 +183,7 @@ void test('a request without service, without start_time, with a local time or w
   assertRefused(await post('/nothing', {}), 404, /Not Found/)
 })
 
-void test('limit is 1000 by default, at most 10000, and nonsense silently becomes 1000', async (t) => {
+void test('limit is 1000 by default and at most 10000; an invalid limit silently becomes 1000', async (t) => {
   const { events } = await start(t, { events: 12_000, shape: 'one' })
   const limitFor = async (limit: unknown): Promise<number[]> => {
     const answer = await events({ limit, fields: ['id'] })
@@ -197,7 +197,7 @@ void test('limit is 1000 by default, at most 10000, and nonsense silently become
   for (const nonsense of [0, -5, 1.5, '50', null, []]) assert.deepEqual(await limitFor(nonsense), [1000, 1000])
 })
 
-void test('sort is by timestamp, ASC unless DESC is asked for', async (t) => {
+void test('sorts by timestamp, ASC by default', async (t) => {
   const { events, server, pages } = await start(t)
   const { events: set } = server.organizations[0]
   const all = Array.from({ length: set.count }, (_, index) => set.id(index))
@@ -211,7 +211,7 @@ void test('sort is by timestamp, ASC unless DESC is asked for', async (t) => {
   assert.deepEqual(ids(...descending), all.toReversed())
 })
 
-void test('pages hold every event once and in its own bytes, each with the four headers, the short last one too', async (t) => {
+void test('pages contain every event once, byte for byte, each page with the four headers', async (t) => {
   const { server, pages } = await start(t, { events: 950, gzip: false })
   const { events } = server.organizations[0]
   const answers = await pages({ limit: 100 })
@@ -229,7 +229,7 @@ void test('pages hold every event once and in its own bytes, each with the four 
   assert.equal(new Set(ids(...answers)).size, 950)
 })
 
-void test('a full last page is followed by an empty one', async (t) => {
+void test('an empty page follows a full last page', async (t) => {
   const { pages } = await start(t, { events: 200 })
   const answers = await pages({ limit: 100 })
   assert.deepEqual(
@@ -240,7 +240,7 @@ void test('a full last page is followed by an empty one', async (t) => {
   assert.ok(cursorOf(answers[2]))
 })
 
-void test('a cursor is good only as it came', async (t) => {
+void test('accepts only an unchanged cursor', async (t) => {
   const { events, post } = await start(t)
   const cursor = cursorOf(await events({ limit: 10 }))
   const rounded = JSON.stringify(JSON.parse(cursor))
@@ -255,7 +255,7 @@ void test('a cursor is good only as it came', async (t) => {
   assertRefused(await post('/events', withCursor({ limit: 10 }, '"text"')), 400, /search_after/)
 })
 
-void test('a cursor belongs to one query of one organisation', async (t) => {
+void test('a cursor belongs to one query of one organization', async (t) => {
   const { events, post, server, org } = await start(t, { organizations: 2 })
   const mine = { 'x-org-id': org }
   const body = { limit: 10, sort: 'DESC', end_time: iso(NOW) }
@@ -272,7 +272,7 @@ void test('a cursor belongs to one query of one organisation', async (t) => {
   assertRefused(await ask({}, { 'x-org-id': server.organizations[1].id }), 400, /search_after/)
 })
 
-void test('service chooses by name, all may miss some, and an unknown name finds nothing', async (t) => {
+void test('service selects by name, all can be incomplete, and an unknown name matches nothing', async (t) => {
   const { events } = await start(t, { missingFromAll: ['access_management'] })
   const found = async (...service: string[]): Promise<Set<unknown>> =>
     new Set(list(await events({ service })).map((event) => event['service']))
@@ -282,7 +282,7 @@ void test('service chooses by name, all may miss some, and an unknown name finds
   assert.deepEqual(await found('next_year'), new Set())
 })
 
-void test('fields keeps the named members, search_term filters', async (t) => {
+void test('fields selects members, search_term filters', async (t) => {
   const { events } = await start(t)
   const [first] = list(await events({ fields: ['id', 'service', 'initiated_by.type'], limit: 1, service: ['ldap'] }))
   assert.deepEqual(Object.keys(first), ['id', 'service', 'initiated_by.type'])
@@ -296,7 +296,7 @@ void test('fields keeps the named members, search_term filters', async (t) => {
   assertRefused(await events({ search_term: { near: [] } }), 400, /search_term/)
 })
 
-void test('the body is a bare array, compressed where the client takes gzip', async (t) => {
+void test('the body is a bare array, compressed if the client accepts gzip', async (t) => {
   const { events } = await start(t)
   const plain = await events()
   assert.equal(plain.headers['content-encoding'], undefined)
@@ -308,7 +308,7 @@ void test('the body is a bare array, compressed where the client takes gzip', as
   assert.deepEqual(small.json, plain.json)
 })
 
-void test('every response has a request id of its own and the date of the server clock', async (t) => {
+void test('every response has its own request id and the server time', async (t) => {
   const { events, server } = await start(t)
   const first = await events()
   server.clock.advance(HOUR)
@@ -326,7 +326,7 @@ void test('the clock runs unless it is frozen, and can be set', async (t) => {
   assert.ok(server.clock.now() >= NOW + DAY)
 })
 
-void test('a bad key is 401, a missing or foreign x-org-id 403, an unlicensed organisation 402', async (t) => {
+void test('a bad key gets 401, a missing or foreign x-org-id 403, an unlicensed organization 402', async (t) => {
   const licensed = '5a2af2a82cf2b0010053ea41'
   const unlicensed = '5a2af2a82cf2b0010053ea42'
   const { events } = await start(t, { organizations: [{ id: licensed }, { id: unlicensed, licensed: false }] })
@@ -337,7 +337,7 @@ void test('a bad key is 401, a missing or foreign x-org-id 403, an unlicensed or
   assert.equal((await events({}, { 'x-org-id': licensed })).status, 200)
 })
 
-void test('a service account gets a token that needs x-org-id and expires by the server clock', async (t) => {
+void test('a service account gets a token that needs x-org-id and expires in server time', async (t) => {
   const { events, post, server, org } = await start(t, { tokenSeconds: 600 })
   const basic = `Basic ${Buffer.from(`${server.clientId}:${server.clientSecret}`).toString('base64')}`
   const form = { 'content-type': 'application/x-www-form-urlencoded', authorization: basic }
@@ -358,7 +358,7 @@ void test('a service account gets a token that needs x-org-id and expires by the
   assertRefused(await events({}, { ...bearer, 'x-org-id': org }), 401, /Unauthorized/)
 })
 
-void test('each organisation has its own data', async (t) => {
+void test('each organization has its own data', async (t) => {
   const { events, server } = await start(t, { organizations: [{ events: 300 }, { events: 500 }] })
   const [one, two] = server.organizations
   const first = ids(await events({}, { 'x-org-id': one.id }))
@@ -369,7 +369,7 @@ void test('each organisation has its own data', async (t) => {
   assert.equal(new Set([...first, ...second]).size, 800)
 })
 
-void test('above its rate an organisation is answered 429 with Retry-After, others are not', async (t) => {
+void test('an organization above its rate gets 429 with Retry-After, others do not', async (t) => {
   const { events, server } = await start(t, { organizations: 2, rate: 1 })
   const [one, two] = server.organizations
   const answers = await Promise.all(
@@ -405,7 +405,7 @@ void test('count and interval count distinct events of the query', async (t) => 
   assert.deepEqual(buckets, hours)
 })
 
-void test('interval knows s, m, h, d and w, lists empty buckets and refuses what it does not know', async (t) => {
+void test('interval supports s, m, h, d and w, lists empty buckets and refuses other units', async (t) => {
   const { post } = await start(t, { events: 20 })
   const ask = (interval_unit: unknown, interval_value: unknown): Promise<Answer> =>
     post('/events/interval', lastDay({ interval_unit, interval_value }))
@@ -431,7 +431,7 @@ void test('interval knows s, m, h, d and w, lists empty buckets and refuses what
   assertRefused(await ask('s', 1), 400, /buckets/)
 })
 
-void test('late events appear only after their delay, and totals know', async (t) => {
+void test('late events appear only after their delay, also in totals', async (t) => {
   const { events, server, org, post } = await start(t, { late: { fraction: 0.3, delay: 2 * HOUR } })
   const before = await events()
   assert.ok(count(before) > 900 && count(before) < 1000, String(count(before)))
@@ -450,7 +450,7 @@ void test('a range of delays spreads late events', async (t) => {
   assert.equal(server.totals()[org], 1000)
 })
 
-void test('events happen as the clock moves on, and early ones show a future timestamp', async (t) => {
+void test('events appear as the clock advances, early ones with a future timestamp', async (t) => {
   const future = { start: NOW - DAY, end: NOW + DAY }
   const punctual = await start(t, future)
   const early = await start(t, { ...future, early: { fraction: 0.1, by: DAY } })
@@ -460,7 +460,7 @@ void test('events happen as the clock moves on, and early ones show a future tim
   assert.equal(punctual.server.totals()[punctual.org], 1000)
 })
 
-void test('repeats show the same event twice in a row, over page borders too', async (t) => {
+void test('repeats list the same event twice in a row, also across page boundaries', async (t) => {
   const { pages, org, server } = await start(t, { repeats: 0.3 })
   const answers = await pages({ limit: 50 })
   const listed = ids(...answers)
@@ -472,7 +472,7 @@ void test('repeats show the same event twice in a row, over page borders too', a
   assert.deepEqual(withoutRepeats(single), [...server.allIds(org, NOW - 23 * HOUR)])
 })
 
-void test('pages can begin with the event that ended the page before', async (t) => {
+void test('pages can start with the last event of the previous page', async (t) => {
   const { pages, org, server } = await start(t, { repeatAtPageBorders: true })
   for (const sort of ['ASC', 'DESC']) {
     const answers = await pages({ limit: 100, sort })
@@ -481,7 +481,7 @@ void test('pages can begin with the event that ended the page before', async (t)
   }
 })
 
-void test('adjoining windows share the event on their border', async (t) => {
+void test('adjacent windows share the event on their boundary', async (t) => {
   const { events } = await start(t)
   const border = iso(NOW - 6 * HOUR)
   const before = ids(await events({ end_time: border }))
@@ -490,7 +490,7 @@ void test('adjoining windows share the event on their border', async (t) => {
   assert.equal(new Set([...before, ...behind]).size, 1000)
 })
 
-void test('status faults strike as often as told and only where told', async (t) => {
+void test('status faults occur as often as configured, and only on matching requests', async (t) => {
   const { events, post, server, org } = await start(t, { organizations: 2 })
   const [one, two] = server.organizations.map((each) => ({ 'x-org-id': each.id }))
   for (const status of [400, 401, 402, 403, 429, 500, 502, 503, 504]) {
@@ -510,7 +510,7 @@ void test('status faults strike as often as told and only where told', async (t)
   assert.equal((await events({}, one)).status, 200)
 })
 
-void test('Retry-After comes in seconds or as a date', async (t) => {
+void test('sends Retry-After in seconds or as a date', async (t) => {
   const { events, server } = await start(t)
   server.faults.add({ fault: { kind: 'status', status: 429, retryAfter: 30 } })
   server.faults.add({ fault: { kind: 'status', status: 503, retryAfter: 30, asDate: true } })
@@ -518,7 +518,7 @@ void test('Retry-After comes in seconds or as a date', async (t) => {
   assert.equal((await events()).headers['retry-after'], new Date(NOW + 30_000).toUTCString())
 })
 
-void test('faults by chance repeat with their seed', async (t) => {
+void test('random faults repeat with their seed', async (t) => {
   const luck = async (faultSeed: number): Promise<number[]> => {
     const { events, server } = await start(t, { events: 1, faultSeed })
     server.faults.add({ fault: { kind: 'status', status: 500 }, probability: 0.5 })
@@ -532,7 +532,7 @@ void test('faults by chance repeat with their seed', async (t) => {
   assert.notDeepEqual(await luck(12), first)
 })
 
-void test('a connection is reset before or during the body', async (t) => {
+void test('resets a connection before or during the body', async (t) => {
   const { events, server } = await start(t)
   server.faults.add({ fault: { kind: 'reset-before' } })
   await assert.rejects(events(), { code: /ECONNRESET|UND_ERR_SOCKET/ })
@@ -545,7 +545,7 @@ void test('a connection is reset before or during the body', async (t) => {
   assert.equal((await events()).status, 200)
 })
 
-void test('a request hangs until the client gives up', async (t) => {
+void test('hangs until the client gives up', async (t) => {
   const { server } = await start(t)
   server.faults.add({ fault: { kind: 'hang' } })
   const giveUp = new AbortController()
@@ -556,7 +556,7 @@ void test('a request hangs until the client gives up', async (t) => {
   assert.equal(server.requests[0].status, 0)
 })
 
-void test('a truncated gzip body ends as if it were whole', async (t) => {
+void test('a truncated gzip body looks complete', async (t) => {
   const { server } = await start(t)
   server.faults.add({ fault: { kind: 'truncated-gzip' }, times: 1 })
   const plain = await rawPost(server, {})
@@ -566,7 +566,7 @@ void test('a truncated gzip body ends as if it were whole', async (t) => {
   assert.throws(() => gunzipSync(bytes), { code: 'Z_BUF_ERROR' })
 })
 
-void test('a body is cut behind a record, with a content-length that says so and without one', async (t) => {
+void test('truncates a body after a record, with and without content-length', async (t) => {
   const { server, events } = await start(t)
   server.faults.add({ fault: { kind: 'cut', contentLength: true } })
   await assert.rejects(events(), { code: 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' })
@@ -579,7 +579,7 @@ void test('a body is cut behind a record, with a content-length that says so and
   assert.ok(Array.isArray(cut) && cut.length === 500)
 })
 
-void test('a sign-in page comes with status 200', async (t) => {
+void test('sends a sign-in page with status 200', async (t) => {
   const { events, server } = await start(t)
   server.faults.add({ fault: { kind: 'html' } })
   const answer = await events()
@@ -588,7 +588,7 @@ void test('a sign-in page comes with status 200', async (t) => {
   assert.equal(answer.json, undefined)
 })
 
-void test('a cursor comes back or is missing on a full page', async (t) => {
+void test('a full page can repeat its cursor or lack one', async (t) => {
   const { events, post, server } = await start(t)
   server.faults.add({ fault: { kind: 'repeat-cursor' } })
   const first = cursorOf(await events({ limit: 10 }))
@@ -602,7 +602,7 @@ void test('a cursor comes back or is missing on a full page', async (t) => {
   assert.equal(full.headers['x-search_after'], undefined)
 })
 
-void test('a redirect leads to another origin', async (t) => {
+void test('redirects to another origin', async (t) => {
   const { events, server } = await start(t)
   server.faults.add({ fault: { kind: 'redirect', to: 'http://127.0.0.1:9' } })
   const answer = await events()
@@ -610,7 +610,7 @@ void test('a redirect leads to another origin', async (t) => {
   assert.equal(answer.headers['location'], 'http://127.0.0.1:9/insights/directory/v1/events')
 })
 
-void test('a body drips one byte at a time', async (t) => {
+void test('sends a body one byte at a time', async (t) => {
   const { server } = await start(t, { events: 1 })
   server.faults.add({ fault: { kind: 'slow', every: 1 } })
   const { bytes, chunks } = await rawPost(server, {})
@@ -618,7 +618,7 @@ void test('a body drips one byte at a time', async (t) => {
   assert.ok(chunks > 10, String(chunks))
 })
 
-void test('closing ends dripping and hanging answers', async () => {
+void test('closing ends slow and hanging responses', async () => {
   const server = await startJumpCloudServer({ now: NOW, frozen: true })
   const hang = server.faults.add({ fault: { kind: 'hang' } })
   const slow = server.faults.add({ fault: { kind: 'slow' } })
@@ -628,14 +628,14 @@ void test('closing ends dripping and hanging answers', async () => {
   for (const outcome of await both) assert.equal(outcome.status, 'rejected')
 })
 
-void test('error bodies echo the request and its key when told to', async (t) => {
+void test('error bodies echo the request and its key if configured', async (t) => {
   const { events, server } = await start(t, { echoErrors: true })
   server.faults.add({ fault: { kind: 'status', status: 500 } })
   assert.ok((await events()).bytes.toString().includes(server.apiKey))
   assert.ok((await events({ service: [] })).bytes.toString().includes(server.apiKey))
 })
 
-void test('requests are kept with their organisation, body, time and status', async (t) => {
+void test('records requests with organization, body, time and status', async (t) => {
   const { events, server, org } = await start(t)
   await events({ limit: 3 })
   await events({ service: [] }, { 'x-org-id': 'elsewhere' })
@@ -649,7 +649,7 @@ void test('requests are kept with their organisation, body, time and status', as
   assert.equal(server.requests[0].body, JSON.stringify(lastDay({ limit: 3 })))
 })
 
-void test('a body is made only as fast as its client reads', async (t) => {
+void test('generates a body only as fast as the client reads', async (t) => {
   let made = 0
   function* endless(): Generator<string> {
     const item = JSON.stringify('x'.repeat(1000))
@@ -676,7 +676,7 @@ void test('a body is made only as fast as its client reads', async (t) => {
   assert.ok(made < 100_000_000, `${made} bytes made for a client that read one chunk`)
 })
 
-void test('as its own process it serves a million events from 64 MB of heap until SIGTERM', async (t) => {
+void test('as a process, serves a million events with 64 MB of heap until SIGTERM', async (t) => {
   const script = codeFile('test/servers/jumpcloud.ts')
   const options = JSON.stringify({ now: NOW, frozen: true })
   const fault = JSON.stringify({ fault: { kind: 'status', status: 503 } })
@@ -704,7 +704,7 @@ void test('as its own process it serves a million events from 64 MB of heap unti
   assert.deepEqual(await exited, [0, null])
 })
 
-/** A plain HTTP client that takes what comes. */
+/** A plain HTTP client that accepts any response. */
 async function rawPost(
   server: JumpCloudServer,
   headers: Record<string, string>,

@@ -16,44 +16,46 @@ import type { Early, Late, Organization, OrganizationOptions, Straggler } from '
 import { createRateLimit, maxRequestsPerSecond } from './jumpcloud/requests.ts'
 import type { LoggedRequest } from './jumpcloud/requests.ts'
 
-/** Times are epoch milliseconds, shares 0 to 1. */
+/** Times are epoch milliseconds, shares are 0 to 1. */
 export interface JumpCloudOptions {
-  /** Everything but keys, tokens and request ids follows from it; 1 by default. */
+  /** Determines everything except keys, tokens and request ids. Default: 1. */
   readonly seed?: number
-  /** Events per organisation, 1000 by default. */
+  /** Events per organization. Default: 1000. */
   readonly events?: number
-  /** How many organisations, or each one's options; 1 by default. */
+  /** Number of organizations, or the options of each. Default: 1. */
   readonly organizations?: number | readonly OrganizationOptions[]
-  /** Timestamps lie in `[start, end)`: the 24 hours before `now` by default. */
+  /** Timestamps are in `[start, end)`. Default: the 24 hours before `now`. */
   readonly start?: number
   readonly end?: number
   readonly shape?: 'one' | 'mixed'
-  /** The server's time at its start, the real time by default. */
+  /** Server time at its start. Default: the real time. */
   readonly now?: number
-  /** The server's time stands still until it is set; by default it runs. */
+  /** Server time changes only when it is set. Default: it runs. */
   readonly frozen?: boolean
-  /** An older `start_time` is refused; 90 by default. */
+  /** An older `start_time` is refused. Default: 90. */
   readonly retentionDays?: number
-  /** Whether an event exactly at `end_time` is found; true by default. */
+  /** True if an event exactly at `end_time` is included. Default: true. */
   readonly endInclusive?: boolean
-  /** Whether pages are compressed for clients that take gzip; true by default. */
+  /** True if pages are compressed for clients that accept gzip. Default: true. */
   readonly gzip?: boolean
-  /** Requests per second and organisation above which 429 is answered; no limit by default. */
+  /** Requests per second and organization; more get 429. Default: no limit. */
   readonly rate?: number
-  /** Life of a token by the server's clock, 3600 by default. */
+  /** Lifetime of a token in server time. Default: 3600. */
   readonly tokenSeconds?: number
   readonly late?: Late
   readonly straggler?: Straggler
   readonly early?: Early
-  /** Share of the events that are listed twice in a row, over a page border too; none by default. */
+  /**
+   * Share of the events that are listed twice in a row, also across a page boundary. Default: 0.
+   */
   readonly repeats?: number
-  /** Whether each page begins with the event that ended the page before. */
+  /** True if each page starts with the last event of the previous page. */
   readonly repeatAtPageBorders?: boolean
-  /** Services that `["all"]` leaves out; none by default. */
+  /** Services that `["all"]` leaves out. Default: none. */
   readonly missingFromAll?: readonly string[]
-  /** Whether error bodies contain the request with its headers, key included. */
+  /** True if error bodies contain the request with its headers, including the key. */
   readonly echoErrors?: boolean
-  /** Makes the luck of faults with a `probability` repeatable. */
+  /** Seed for faults with a `probability`. */
   readonly faultSeed?: number
 }
 
@@ -67,18 +69,18 @@ export interface JumpCloudServer extends Credentials {
   readonly faults: Faults
   readonly clock: Clock
   /**
-   * Distinct events per organisation id that the API shows now: retention is not applied, so that the clock may move
-   * on. `before` counts only events with an earlier timestamp.
+   * Number of distinct events that are visible now, per organization id. Ignores retention, so that
+   * the clock can advance. `before` counts only events with an earlier timestamp.
    */
   totals(before?: number): Record<string, number>
-  /** The ids that `totals` counts for an organisation, in order of time. */
+  /** The ids that `totals` counts for an organization, by time. */
   allIds(org: string, before?: number): Generator<string>
   maxRequestsPerSecond(org: string): number
-  /** Ends all connections, answered or not. */
+  /** Closes all connections, with or without a response. */
   close(): Promise<void>
 }
 
-/** Starts an emulation of JumpCloud's Directory Insights API on a free loopback port. */
+/** Starts an emulation of JumpCloud's Directory Insights API on a free local port. */
 export async function startJumpCloudServer(options: JumpCloudOptions = {}): Promise<JumpCloudServer> {
   const clock = createClock(options.now ?? Date.now(), options.frozen ?? false)
   const organizations = createOrganizations(options, clock.now())
@@ -103,7 +105,8 @@ export async function startJumpCloudServer(options: JumpCloudOptions = {}): Prom
       signal: closing.signal,
     }),
   )
-  // Longer than any test: a connection that the server drops while a client reuses it would look like a fault.
+  // Longer than any test: dropping a connection that a client is about to reuse would look like a
+  // fault.
   server.keepAliveTimeout = 600_000
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -165,8 +168,9 @@ function countOf(items: Iterable<unknown>): number {
 }
 
 /**
- * `node build/test/servers/jumpcloud.js --events 1000000 --seed 7` prints one JSON line, then serves until SIGTERM.
- * `--options` takes any of `JumpCloudOptions` as JSON, each `--fault` a `FaultRule`.
+ * `node build/test/servers/jumpcloud.js --events 1000000 --seed 7` prints one JSON line, then
+ * serves until SIGTERM. `--options` takes `JumpCloudOptions` as JSON; each `--fault` takes a
+ * `FaultRule`.
  */
 async function main(): Promise<void> {
   const text = { type: 'string' } as const

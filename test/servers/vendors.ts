@@ -4,24 +4,24 @@ import type { TestContext } from 'node:test'
 import { startServer } from '../sources/http/read-source.ts'
 import type { TestServer } from '../sources/http/read-source.ts'
 
-/** One of the APIs whose pipelines are in `pipelines/`, as its public documentation describes it. */
+/** An API with a pipeline in `pipelines/`, emulated from its public documentation. */
 export interface Vendor {
   /** Name of the pipeline. */
   readonly name: string
-  /** What its pipeline takes from the environment; every secret begins with `canary`. */
+  /** Environment variables of its pipeline. Every secret starts with `canary`. */
   readonly env: (origin: string) => { readonly [name: string]: string }
-  /** Options that make pages of `size`. */
+  /** Command-line options that set the page size. */
   readonly pages: (size: number) => string[]
-  /** An event of this number and time. */
+  /** The event with this number and time. */
   readonly event: (number: number, time: number) => object
-  /** The number of an event that was written. */
+  /** The number of a written event. */
   readonly numberOf: (record: { readonly [key: string]: unknown }) => number
-  /** How it answers once its rate is used up, until `reset` (Unix seconds). */
+  /** The response once the rate limit is used up, until `reset` (Unix seconds). */
   readonly limited: (reset: string) => {
     readonly status: number
     readonly headers: { readonly [name: string]: string }
   }
-  readonly answer: (call: Call) => void
+  readonly respond: (call: Call) => void
 }
 
 export interface Call {
@@ -36,7 +36,10 @@ interface VendorServer extends TestServer {
   add(times: readonly number[]): void
 }
 
-/** Serves a vendor's API on loopback; every seventh request fails in passing, and every eleventh is one too many. */
+/**
+ * Serves a vendor's API on localhost. Every 7th request fails temporarily, and every 11th exceeds
+ * the rate limit.
+ */
 export async function startVendor(context: TestContext, vendor: Vendor): Promise<VendorServer> {
   const events: { event: object; time: number }[] = []
   let calls = 0
@@ -50,7 +53,7 @@ export async function startVendor(context: TestContext, vendor: Vendor): Promise
       send(response, status, { message: 'rate limit exceeded' }, headers)
       return
     }
-    vendor.answer({
+    vendor.respond({
       request,
       response,
       between: (from, to) => events.filter(({ time }) => time >= from && time <= to),
@@ -90,7 +93,10 @@ function parameter({ url }: { readonly url: URL }, name: string): string {
   return value
 }
 
-/** At most 1,000 events a page. `since` is inclusive, `until` is not; a full page has a link to the next one, though that may be empty. */
+/**
+ * At most 1,000 events per page. `since` is inclusive, `until` is not. A full page links to the
+ * next one, which may be empty.
+ */
 const okta: Vendor = {
   name: 'okta',
   env: (origin) => ({ OKTA_ORG_URL: origin, OKTA_API_TOKEN: TOKEN }),
@@ -103,7 +109,7 @@ const okta: Vendor = {
   }),
   numberOf: ({ uuid }) => Number(String(uuid).slice(5)),
   limited: (reset) => ({ status: 429, headers: { 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': reset } }),
-  answer({ request, response, between }) {
+  respond({ request, response, between }) {
     if (!hasToken(request.headers, 'SSWS'))
       return send(response, 401, { errorCode: 'E0000011', errorSummary: 'Invalid token provided' })
     const limit = Number(parameter(request, 'limit'))
@@ -129,7 +135,9 @@ const okta: Vendor = {
   },
 }
 
-/** A search phrase with whole seconds, at most 100 events a page, and a Link header with cursors. */
+/**
+ * A search phrase with whole seconds, at most 100 events per page, and a Link header with cursors.
+ */
 const github: Vendor = {
   name: 'github',
   env: (origin) => ({ GITHUB_API_URL: origin, GITHUB_ORG: 'octo-corp', GITHUB_TOKEN: TOKEN }),
@@ -143,7 +151,7 @@ const github: Vendor = {
   }),
   numberOf: ({ _document_id: id }) => Number(String(id).slice(9)),
   limited: (reset) => ({ status: 403, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': reset } }),
-  answer({ request, response, between }) {
+  respond({ request, response, between }) {
     if (!hasToken(request.headers, 'Bearer')) return send(response, 401, { message: 'Bad credentials' })
     if (request.headers['user-agent'] === undefined) return send(response, 403, { message: 'User-Agent is missing' })
     const second = String.raw`(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)`
@@ -166,7 +174,7 @@ const github: Vendor = {
   },
 }
 
-/** Unix times, both inclusive; newest first; the last page has an empty cursor. */
+/** Unix times, both inclusive. Newest first. The last page has an empty cursor. */
 const slack: Vendor = {
   name: 'slack',
   env: (origin) => ({ SLACK_AUDIT_URL: origin, SLACK_TOKEN: TOKEN }),
@@ -174,7 +182,7 @@ const slack: Vendor = {
   event: (number, time) => ({ id: `id-${number}`, date_create: Math.floor(time / 1000), action: 'user_login' }),
   numberOf: ({ id }) => Number(String(id).slice(3)),
   limited: () => ({ status: 429, headers: { 'retry-after': '0' } }),
-  answer({ request, response, between }) {
+  respond({ request, response, between }) {
     if (!hasToken(request.headers, 'Bearer')) return send(response, 401, { ok: false, error: 'invalid_authentication' })
     const limit = Math.min(9999, Number(parameter(request, 'limit')))
     const start = Number(request.url.searchParams.get('cursor')?.slice(1) ?? 0)
@@ -186,7 +194,10 @@ const slack: Vendor = {
   },
 }
 
-/** Signed requests, times in milliseconds, at most 1,000 events a page, nothing of the last two minutes, an offset that is null behind the last page. */
+/**
+ * Signed requests, times in milliseconds, at most 1,000 events per page, nothing from the last two
+ * minutes. The last page has a null offset.
+ */
 const duo: Vendor = {
   name: 'duo',
   env: (origin) => ({ DUO_API_URL: origin, DUO_INTEGRATION_KEY: 'DIXYZ', DUO_SECRET_KEY: TOKEN }),
@@ -198,7 +209,7 @@ const duo: Vendor = {
   }),
   numberOf: ({ activity_id: id }) => Number(String(id).slice(9)),
   limited: () => ({ status: 429, headers: {} }),
-  answer({ request, response, between }) {
+  respond({ request, response, between }) {
     const { date = '', host, authorization } = request.headers
     const fail = { stat: 'FAIL', code: 40103, message: 'Invalid signature in request credentials' }
     const parameters = request.url.search.slice(1).split('&').toSorted().join('&')
@@ -224,7 +235,7 @@ const duo: Vendor = {
   },
 }
 
-/** Pages by number, at most 1,000 entries each, newest first unless asked otherwise. */
+/** Numbered pages of at most 1,000 entries. Newest first by default. */
 const cloudflare: Vendor = {
   name: 'cloudflare',
   env: (origin) => ({ CLOUDFLARE_API_URL: origin, CLOUDFLARE_ACCOUNT_ID: 'account', CLOUDFLARE_API_TOKEN: TOKEN }),
@@ -232,7 +243,7 @@ const cloudflare: Vendor = {
   event: (number, time) => ({ id: `id-${number}`, when: iso(time), action: { type: 'login', result: true } }),
   numberOf: ({ id }) => Number(String(id).slice(3)),
   limited: () => ({ status: 429, headers: { 'retry-after': '0' } }),
-  answer({ request, response, between }) {
+  respond({ request, response, between }) {
     const errors = [{ code: 10000, message: 'Authentication error' }]
     if (!hasToken(request.headers, 'Bearer')) return send(response, 403, { success: false, errors, result: null })
     if (request.url.pathname !== '/accounts/account/audit_logs') return send(response, 404, { success: false })
@@ -251,7 +262,10 @@ const cloudflare: Vendor = {
   },
 }
 
-/** A body with either a limit (at most 1,000) and times, or the cursor that stands for them; a cursor on every page. */
+/**
+ * The body has either a limit (at most 1,000) and times, or a cursor instead of them. Every page
+ * has a cursor.
+ */
 const onepassword: Vendor = {
   name: 'onepassword',
   env: (origin) => ({ ONEPASSWORD_EVENTS_URL: origin, ONEPASSWORD_TOKEN: TOKEN }),
@@ -259,7 +273,7 @@ const onepassword: Vendor = {
   event: (number, time) => ({ uuid: `uuid-${number}`, timestamp: iso(time), action: 'join', object_type: 'gm' }),
   numberOf: ({ uuid }) => Number(String(uuid).slice(5)),
   limited: () => ({ status: 429, headers: {} }),
-  answer({ request, response, between }) {
+  respond({ request, response, between }) {
     if (!hasToken(request.headers, 'Bearer')) return send(response, 401, { Error: { Message: 'Unauthorized access' } })
     const { cursor, ...reset }: { cursor?: string; limit?: number; start_time?: string; end_time?: string } =
       JSON.parse(request.body)

@@ -6,13 +6,15 @@ import type { EventSet } from '../events.ts'
 import { encodeChunks } from './encode.ts'
 
 export interface ArchiveOptions {
-  /** First index, 0 by default. */
+  /** First index. Default: 0. */
   readonly from?: number
-  /** One past the last index, all by default. */
+  /** One past the last index. Default: all. */
   readonly to?: number
-  /** `array` has an event per line (`[{…},\n{…}]`), `pretty` is one indented array; `ndjson` by default. */
+  /**
+   * `array`: one event per line (`[{…},\n{…}]`). `pretty`: an indented array. Default: `ndjson`.
+   */
   readonly format?: 'ndjson' | 'array' | 'pretty'
-  /** `DESC` writes the newest event first, as JumpCloud's own archives do; `ASC` by default. */
+  /** `DESC` writes the newest event first, like JumpCloud's own archives. Default: `ASC`. */
   readonly order?: 'ASC' | 'DESC'
   readonly gzip?: boolean
 }

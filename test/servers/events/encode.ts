@@ -1,4 +1,4 @@
-/** Joins texts to UTF-8 chunks of at most `size` bytes, or of one text that is larger by itself. */
+/** Joins texts into UTF-8 chunks of at most `size` bytes. A larger text is a chunk of its own. */
 export function* encodeChunks(texts: Iterable<string>, size: number): Generator<Buffer> {
   let chunk = Buffer.allocUnsafe(size)
   let used = 0
@@ -15,5 +15,5 @@ export function* encodeChunks(texts: Iterable<string>, size: number): Generator<
   if (used > 0) yield chunk.subarray(0, used)
 }
 
-/** UTF-8 bytes for one UTF-16 code unit. */
+/** Maximum UTF-8 bytes per UTF-16 code unit. */
 const MAX_BYTES_PER_UNIT = 3

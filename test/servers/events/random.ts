@@ -1,12 +1,12 @@
 /**
- * 32 well mixed bits of (seed, index, lane). Pure: one event's choices never depend on another's, so any event can be
- * made without making those before it. Each kind of choice has a lane of its own.
+ * Hashes (seed, index, lane) to 32 bits. Choices for one event never depend on another event, so
+ * any event can be generated on its own. Each kind of choice has its own lane.
  */
 export function hash32(seed: number, index: number, lane: number): number {
   return mix32(mix32(seed ^ Math.imul(index + 1, 0x9e3779b1)) ^ Math.imul(lane + 1, 0x85ebca6b))
 }
 
-/** Whether (seed, index, lane) falls into the given share (0 to 1) of all. */
+/** True for the given share (0 to 1) of all (seed, index, lane). */
 export function isAmong(fraction: number, seed: number, index: number, lane: number): boolean {
   return fraction > 0 && hash32(seed, index, lane) < fraction * 2 ** 32
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fixture } from '../../support/paths.ts'
 
-/** A value that differs from event to event. `more*` stand for text that may be empty. */
+/** A value that varies between events. `more*` is additional text, which can be empty. */
 export type Slot =
   | 'id'
   | 'timestamp'
@@ -19,10 +19,10 @@ export type Slot =
   | 'moreMembers'
   | 'moreMembersAndChanges'
 
-/** How an event is laid out: as the API sends it, with spaces between its tokens, or over several lines. */
+/** Layout of an event: as the API sends it, with spaces between its tokens, or on several lines. */
 export type Layout = 'compact' | 'spaced' | 'pretty'
 
-/** An event's text cut at its slots: `literals[0] slots[0] literals[1] … literals[n]`. */
+/** The text of an event, split at its slots: `literals[0] slots[0] literals[1] … literals[n]`. */
 export interface Template {
   readonly service: string
   readonly isRadius: boolean
@@ -30,12 +30,15 @@ export interface Template {
   readonly slots: readonly Slot[]
 }
 
-/** The fixture's events (test/fixtures/jumpcloud-events.ndjson) as templates, in the fixture's order. */
+/**
+ * The fixture's events (test/fixtures/jumpcloud-events.ndjson) as templates, in the fixture's
+ * order.
+ */
 export function loadTemplates(layout: Layout): Template[] {
   return fixtureEvents().map((event) => compileTemplate(event, layout))
 }
 
-/** Where in the fixture the event of about 1 KB stands that the one-shape set repeats. */
+/** Index in the fixture of the 1 KB event that `shape: one` repeats. */
 export const ONE_KILOBYTE_TEMPLATE = 2
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -57,7 +60,7 @@ function compileTemplate(event: Event, layout: Layout): Template {
   const put = (text: string): void => {
     literals[literals.length - 1] += text
   }
-  const cut = (slot: Slot): void => {
+  const splitAt = (slot: Slot): void => {
     slots.push(slot)
     literals.push('')
   }
@@ -83,14 +86,14 @@ function compileTemplate(event: Event, layout: Layout): Template {
       walk(member, path === '' ? key : `${path}.${key}`, depth + 1)
     })
     const more = moreOf(path, event)
-    if (more !== undefined) cut(more)
+    if (more !== undefined) splitAt(more)
     put(close(depth) + brackets[1])
   }
 
   function putSlot(slot: Slot): void {
-    if (BARE_SLOTS.has(slot)) return cut(slot)
+    if (BARE_SLOTS.has(slot)) return splitAt(slot)
     put('"')
-    cut(slot)
+    splitAt(slot)
     put('"')
   }
 
@@ -100,7 +103,7 @@ function compileTemplate(event: Event, layout: Layout): Template {
     JSON.stringify(value)
       .split(username)
       .forEach((part, at) => {
-        if (at > 0) cut('userName')
+        if (at > 0) splitAt('userName')
         put(part)
       })
   }
@@ -110,17 +113,17 @@ function compileTemplate(event: Event, layout: Layout): Template {
   return { service, isRadius: service === 'radius', literals, slots }
 }
 
-/** Slots whose value brings its own quotes, since it is not always a string. */
+/** Slots whose value includes its quotes, since it is not always a string. */
 const BARE_SLOTS: ReadonlySet<Slot> = new Set<Slot>(['organization', 'version', 'success'])
 
 function slotOf(path: string, value: Json): Slot | undefined {
   const byPath = SLOT_BY_PATH[path]
-  if (byPath !== undefined) return KEPT_WHEN_NOT_TEXT.has(byPath) && typeof value !== 'string' ? undefined : byPath
+  if (byPath !== undefined) return UNCHANGED_UNLESS_TEXT.has(byPath) && typeof value !== 'string' ? undefined : byPath
   return typeof value === 'string' && /^[0-9a-f]{24}$/.test(value) ? 'objectId' : undefined
 }
 
-/** A null organization and a numeric version of the fixture stay as they are. */
-const KEPT_WHEN_NOT_TEXT: ReadonlySet<Slot> = new Set<Slot>(['organization', 'version'])
+/** Slots that keep null and numeric values of the fixture. */
+const UNCHANGED_UNLESS_TEXT: ReadonlySet<Slot> = new Set<Slot>(['organization', 'version'])
 
 const SLOT_BY_PATH: Readonly<Record<string, Slot>> = {
   id: 'id',

@@ -1,24 +1,28 @@
 import { hash32 } from './random.ts'
 
-/** Microseconds since the epoch, and 0 to 999 nanoseconds beyond: together exact, where one double would not be. */
+/** Microseconds since the epoch plus 0 to 999 nanoseconds: exact, unlike a single double. */
 export interface Instant {
   readonly micros: number
   readonly nanos: number
 }
 
 export interface Moment extends Instant {
-  /** Fraction digits in the event's text, 0 to 9: enough for the instant, sometimes padded with zeros. */
+  /**
+   * Fraction digits in the event's text, 0 to 9: enough for the instant, sometimes padded with
+   * zeros.
+   */
   readonly digits: number
 }
 
-/** When each of `count` events happens: a pure function of the index, never decreasing with it. */
+/** The moment of each event: a pure, non-decreasing function of its index. */
 export type Timeline = (index: number) => Moment
 
 /**
- * Spreads `count` events over `[start, end)` (epoch milliseconds): each index owns a slot and falls somewhere in it.
- * About one event in 16 has the very instant of the one before, so that pages end between equal timestamps, and where
- * slots are shorter than half an hour an event falls exactly on each full hour, so that adjoining windows share it.
- * Fewer fraction digits are used only where the slot holds such a rounded instant.
+ * Spreads `count` events over `[start, end)` (epoch milliseconds): each index has a slot and falls
+ * somewhere in it. About one event in 16 has exactly the instant of the previous one, so that pages
+ * end between equal timestamps. If slots are shorter than half an hour, an event falls exactly on
+ * each full hour, so that adjacent windows share it. Fewer fraction digits are used only if the
+ * slot contains such a rounded instant.
  */
 export function createTimeline(seed: number, count: number, start: number, end: number): Timeline {
   const origin = start * 1000

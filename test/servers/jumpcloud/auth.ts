@@ -12,13 +12,18 @@ export interface Credentials {
 
 export interface Auth {
   readonly credentials: Credentials
-  /** Answers a client-credentials request, or throws 400 or 401 with OAuth's error names. */
+  /**
+   * Returns a token for a client-credentials request, or throws 400 or 401 with OAuth error names.
+   */
   issueToken(headers: IncomingHttpHeaders, form: string): object
-  /** The organisation a request is for, or throws 401, 402 or 403. */
+  /** Returns the organization of a request, or throws 401, 402 or 403. */
   authorize(headers: IncomingHttpHeaders): Organization
 }
 
-/** One administrator's key and one service account, both valid for every organisation. Tokens expire by the server's clock. */
+/**
+ * One administrator key and one service account, both valid for every organization. Tokens expire
+ * in server time.
+ */
 export function createAuth(organizations: readonly Organization[], clock: Clock, tokenSeconds: number): Auth {
   const credentials: Credentials = {
     apiKey: `jca_${randomBytes(18).toString('base64url')}`,

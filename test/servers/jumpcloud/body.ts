@@ -7,7 +7,7 @@ import { createGzip, gzip } from 'node:zlib'
 import { encodeChunks } from '../events/encode.ts'
 import type { PageFault } from './faults.ts'
 
-/** Sends a JSON array of `texts`, holding no more of it than one chunk, as fast as the client reads. */
+/** Sends `texts` as a JSON array, chunk by chunk, as fast as the client reads. */
 export async function sendArray(response: ServerResponse, texts: Iterable<string>, compress: boolean): Promise<void> {
   const chunks = Readable.from(encodeChunks(arrayTexts(texts), CHUNK), { highWaterMark: 1 })
   if (!compress) return pipeline(chunks, response)
@@ -15,7 +15,7 @@ export async function sendArray(response: ServerResponse, texts: Iterable<string
   return pipeline(chunks, createGzip({ level: 1 }), response)
 }
 
-/** Sends the array as the fault has it. The body is held whole: faults are for small pages. */
+/** Sends the array with a fault. Holds the whole body in memory: faults are for small pages. */
 export async function sendBrokenArray(
   response: ServerResponse,
   texts: Iterable<string>,
@@ -30,10 +30,10 @@ export async function sendBrokenArray(
     return
   }
   if (fault.kind === 'truncated-gzip') {
-    const whole = await compressed(body)
+    const full = await compressed(body)
     response.setHeader('Content-Encoding', 'gzip')
-    response.setHeader('Content-Length', whole.length >> 1)
-    response.end(whole.subarray(0, whole.length >> 1))
+    response.setHeader('Content-Length', full.length >> 1)
+    response.end(full.subarray(0, full.length >> 1))
     return
   }
   const part = Buffer.from(`[${items.slice(0, items.length >> 1).join(',')}`)

@@ -1,11 +1,11 @@
 export interface Clock {
-  /** The server's time in epoch milliseconds. */
+  /** Server time in epoch milliseconds. */
   now(): number
   set(time: number): void
   advance(milliseconds: number): void
 }
 
-/** Runs with real time from `start` on, or stands still where it is put when `frozen`. */
+/** Runs in real time from `start`, or changes only when it is set if `frozen`. */
 export function createClock(start: number, frozen: boolean): Clock {
   let base = start
   let since = performance.now()

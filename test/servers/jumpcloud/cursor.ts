@@ -5,9 +5,10 @@ import type { Query } from './query.ts'
 import type { Position } from './select.ts'
 
 /**
- * The JSON text of a cursor, such as `[1709575286343344417,"MTIuMS5…"]`: the instant in nanoseconds but for the last
- * two digits, which are never both zero. No double prints such a number, so a client that reads and writes it is refused.
- * Before any event it holds the query's start.
+ * The JSON text of a cursor, such as `[1709575286343344417,"MTIuMS5…"]`: the instant in
+ * nanoseconds, with its last two digits replaced so that they are not both zero. A double cannot
+ * represent such a number, so a client that parses and prints it is refused. Before any event: the
+ * start of the query.
  */
 export function writeCursor(organization: Organization, query: Query, position: Position | undefined): string {
   const at = position ?? BEFORE_ALL
@@ -18,7 +19,7 @@ export function writeCursor(organization: Organization, query: Query, position: 
   return `[${number},"${token}"]`
 }
 
-/** Where the query's cursor stands, or throws 400 when this query never got such a cursor. */
+/** The position of a query's cursor. Throws 400 if the cursor does not belong to this query. */
 export function readCursor(organization: Organization, query: Query): Position | undefined {
   if (query.searchAfter === undefined) return undefined
   const { number, token } = query.searchAfter
@@ -32,7 +33,7 @@ export function readCursor(organization: Organization, query: Query): Position |
 
 const BEFORE_ALL: Position = { index: -1, copies: 0 }
 
-/** Stateless, and stable over restarts with the same seed: it needs to detect mistakes, not attacks. */
+/** Stateless, and stable across restarts with the same seed. Detects mistakes, not attacks. */
 function seal(organization: Organization, query: Query, place: string): string {
   const text = JSON.stringify([organization.id, query.fingerprint, place])
   return createHash('sha256').update(text).digest('hex').slice(0, 16)

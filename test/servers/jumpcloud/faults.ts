@@ -3,49 +3,58 @@ import { hash32 } from '../events/random.ts'
 
 export type Endpoint = 'events' | 'count' | 'interval' | 'token'
 
-/** What goes wrong before the request is looked at. */
+/** A fault before the request is processed. */
 export type RequestFault =
-  /** An error status; `retryAfter` in seconds, or as an HTTP date that many seconds from the server's clock. */
+  /**
+   * An error status. `retryAfter` is sent in seconds, or as an HTTP date that many seconds after
+   * server time.
+   */
   | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: number; readonly asDate?: boolean }
-  /** The connection is reset without an answer. */
+  /** The connection is reset without a response. */
   | { readonly kind: 'reset-before' }
-  /** No answer at all, until the client gives up or the server closes. */
+  /** No response until the client gives up or the server closes. */
   | { readonly kind: 'hang' }
   /** A sign-in page with status 200. */
   | { readonly kind: 'html' }
-  /** 307 to the same path below another origin, such as `http://127.0.0.1:1234`. */
+  /** 307 to the same path on another origin, such as `http://127.0.0.1:1234`. */
   | { readonly kind: 'redirect'; readonly to: string }
 
-/** What goes wrong with a good page of `/events`. */
+/** A fault in an otherwise correct page of `/events`. */
 export type PageFault =
   /** The connection is reset after about half of the body. */
   | { readonly kind: 'reset-during' }
-  /** The gzip stream lacks its second half, but the response ends as if it were whole. Only where the client takes gzip. */
+  /**
+   * The gzip stream lacks its second half, but the response looks complete. Only if the client
+   * accepts gzip.
+   */
   | { readonly kind: 'truncated-gzip' }
-  /** The body ends behind a record, without the closing bracket: with a `content-length` it lacks bytes, without one it looks whole. */
+  /**
+   * The body ends after a record, without the closing bracket. With `content-length` bytes are
+   * missing; without it, the response looks complete.
+   */
   | { readonly kind: 'cut'; readonly contentLength: boolean }
-  /** The cursor sent with the request comes back. Only where one was sent. */
+  /** Returns the cursor of the request, if it has one. */
   | { readonly kind: 'repeat-cursor' }
-  /** A full page without a cursor. Only where the page is full. */
+  /** A full page without a cursor. Only if the page is full. */
   | { readonly kind: 'no-cursor' }
   /** One byte of the body per `every` milliseconds (1000 by default). */
   | { readonly kind: 'slow'; readonly every?: number }
 
 export interface FaultRule {
   readonly fault: RequestFault | PageFault
-  /** An organisation's id; any by default. */
+  /** Organization id. Default: any. */
   readonly org?: string
-  /** `events` by default. */
+  /** Default: `events`. */
   readonly endpoint?: Endpoint
-  /** How often it strikes; 1 by default. */
+  /** How often the fault occurs. Default: 1. */
   readonly times?: number
-  /** How many requests that it could strike pass first; 0 by default. */
+  /** How many matching requests succeed first. Default: 0. */
   readonly after?: number
-  /** Chance per request that it could strike; always by default. `times` is then unlimited unless given. */
+  /** Probability per matching request. Default: 1. With it, `times` is unlimited by default. */
   readonly probability?: number
 }
 
-/** What passes when it is asked again. Those that cost a deadline (`hang`, `slow`) are not among them. */
+/** Faults that a retry overcomes, except those that cost a timeout (`hang`, `slow`). */
 export const passingFaults: readonly FaultRule['fault'][] = [
   { kind: 'status', status: 429, retryAfter: 0 },
   { kind: 'status', status: 429, retryAfter: 0, asDate: true },
@@ -63,14 +72,17 @@ export const passingFaults: readonly FaultRule['fault'][] = [
 ]
 
 export interface FaultTally {
-  /** How often the rule has struck. */
+  /** How often the fault has occurred. */
   readonly fired: number
   remove(): void
 }
 
-/** Faults on demand. Of several rules that could strike, the one added first does. */
+/** Faults on demand. Of several matching rules, the one added first applies. */
 export interface Faults {
-  /** Repeats the same luck when given as `faultSeed`; printed to stderr with the first rule that has a `probability`. */
+  /**
+   * Pass it as `faultSeed` to repeat a run. Printed to stderr with the first rule that has a
+   * `probability`.
+   */
   readonly seed: number
   add(rule: FaultRule): FaultTally
   clear(): void
@@ -87,7 +99,7 @@ export interface PageFacts extends RequestFacts {
   readonly acceptsGzip: boolean
 }
 
-/** The server's side of `Faults`. */
+/** The part of `Faults` that the server uses. */
 export interface FaultSource extends Faults {
   takeRequestFault(facts: RequestFacts): RequestFault | undefined
   takePageFault(facts: PageFacts): PageFault | undefined

@@ -27,7 +27,7 @@ export interface HandlerContext {
   readonly repeatAtPageBorders: boolean
   readonly gzip: boolean
   readonly echoErrors: boolean
-  /** Ends answers that are still being dripped when the server closes. */
+  /** Ends slow responses when the server closes. */
   readonly signal: AbortSignal
 }
 
@@ -177,7 +177,10 @@ function sendJson(response: ServerResponse, status: number, value: object): void
   response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value))
 }
 
-/** Errors are `{"message": …}`, of the token endpoint `{"error": …}`; `echoErrors` adds the request with its headers. */
+/**
+ * Errors are `{"message": …}`; those of the token endpoint `{"error": …}`. `echoErrors` adds the
+ * request with its headers.
+ */
 function sendError(context: HandlerContext, response: ServerResponse, logged: LoggedRequest, error: unknown): void {
   const { status, message, headers } =
     error instanceof HttpError ? error : new HttpError(500, `emulation failed: ${String(error)}`)

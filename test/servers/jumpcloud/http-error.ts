@@ -1,4 +1,4 @@
-/** A refusal that the client is told about as `{"message": …}`. */
+/** An error response with the body `{"message": …}`. */
 export class HttpError extends Error {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>

@@ -10,7 +10,10 @@ export interface Bucket {
   doc_count: number
 }
 
-/** Counts distinct events per interval, aligned to the epoch; empty intervals between the first and the last are listed. */
+/**
+ * Counts distinct events per interval, aligned to the epoch. Lists empty intervals between the
+ * first and the last.
+ */
 export function countByInterval(organization: Organization, query: Query, rules: SelectRules): Bucket[] {
   const width = intervalOf(query)
   const counts = new Map<number, number>()
@@ -21,14 +24,14 @@ export function countByInterval(organization: Organization, query: Query, rules:
   if (counts.size === 0) return []
   const first = Math.min(...counts.keys())
   const size = (Math.max(...counts.keys()) - first) / width + 1
-  if (size > MAX_BUCKETS) throw badRequest(`the interval makes more than ${MAX_BUCKETS} buckets`)
+  if (size > MAX_BUCKETS) throw badRequest(`the interval gives more than ${MAX_BUCKETS} buckets`)
   return Array.from({ length: size }, (_, at) => {
     const key = first + at * width
     return { key, key_as_string: new Date(key).toISOString(), doc_count: counts.get(key) ?? 0 }
   })
 }
 
-/** What Elasticsearch, which answers such questions, allows by default. */
+/** Default limit of Elasticsearch, which the real API uses. */
 const MAX_BUCKETS = 65_535
 
 const UNITS = new Map([

@@ -3,38 +3,50 @@ import type { EventSet } from '../events.ts'
 import { hash32, isAmong } from '../events/random.ts'
 
 export interface OrganizationOptions {
-  /** 24 hex digits; made from the seed by default. */
+  /** 24 hex digits. Default: derived from the seed. */
   readonly id?: string
-  /** How many events it has; the server's `events` by default. */
+  /** Number of events. Default: `events` of the server. */
   readonly events?: number
-  /** `false`: every request is answered 402. */
+  /** `false`: every request gets 402. */
   readonly licensed?: boolean
 }
 
-/** What an organisation shows and when. Everything follows from the seed and the event's index; nothing is stored. */
+/**
+ * An organization's events and when they are visible. Derived from the seed and the index of an
+ * event; nothing is stored.
+ */
 export interface Organization {
   readonly id: string
   readonly licensed: boolean
   readonly events: EventSet
-  /** Whether the API shows the event at this time (epoch milliseconds): never before `early`, never before `late` is over. */
+  /**
+   * True if the API returns the event at this time (epoch milliseconds): its timestamp, moved by
+   * `early`, `late` or `straggler`.
+   */
   isVisible(index: number, now: number): boolean
-  /** Whether the event is listed twice in a row wherever it is listed. */
+  /** True if the event is always listed twice in a row. */
   isRepeated(index: number): boolean
 }
 
-/** A share (0 to 1) of the events is shown this much later than its timestamp: one delay, or spread over a range, in milliseconds. */
+/**
+ * A share (0 to 1) of the events becomes visible after its timestamp, by a delay or a range of
+ * delays in milliseconds.
+ */
 export interface Late {
   readonly fraction: number
   readonly delay: number | readonly [number, number]
 }
 
-/** One event of each organisation that is shown this many milliseconds later than its timestamp. */
+/** One event of each organization becomes visible this many milliseconds after its timestamp. */
 export interface Straggler {
   readonly index: number
   readonly delay: number
 }
 
-/** A share (0 to 1) of the events is shown before its timestamp: events with future timestamps. */
+/**
+ * A share (0 to 1) of the events becomes visible before its timestamp: events with future
+ * timestamps.
+ */
 export interface Early {
   readonly fraction: number
   readonly by: number

@@ -1,6 +1,9 @@
 import { badRequest } from './http-error.ts'
 
-/** A checked request body of `/events`, `/events/count` and `/events/interval`. Instants are nanoseconds since the epoch. */
+/**
+ * A checked request body of `/events`, `/events/count` and `/events/interval`. Instants are
+ * nanoseconds since the epoch.
+ */
 export interface Query {
   readonly services: readonly string[]
   readonly start: bigint
@@ -9,9 +12,9 @@ export interface Query {
   readonly sort: 'ASC' | 'DESC'
   readonly fields: readonly string[] | undefined
   readonly searchTerm: SearchTerm | undefined
-  /** The cursor: its number as text, since it does not fit a double, and its opaque part. */
+  /** The cursor: its number as text, since a double cannot hold it, and its opaque part. */
   readonly searchAfter: { readonly number: string; readonly token: string } | undefined
-  /** The same for two queries exactly when one's cursors are good for the other. */
+  /** Equal for two queries if they can share cursors. */
   readonly fingerprint: string
   readonly body: Readonly<Record<string, unknown>>
 }
@@ -27,7 +30,7 @@ export interface QueryRules {
   readonly retentionDays: number
 }
 
-/** Reads a request body, or throws the 400 that the API answers. */
+/** Parses a request body. Throws the 400 of the API. */
 export function parseQuery(text: string, { now, retentionDays }: QueryRules): Query {
   const body = parseObject(text)
   const services = body['service']
@@ -81,7 +84,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** More than the maximum becomes the maximum; anything else that is no page size silently becomes the default. */
+/**
+ * A value above the maximum becomes the maximum. Any other invalid value silently becomes the
+ * default.
+ */
 function limitOf(value: unknown): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 1) return DEFAULT_LIMIT
   return Math.min(value, MAX_LIMIT)
@@ -99,11 +105,11 @@ const RFC3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/
 function parseSearchTerm(value: unknown): SearchTerm | undefined {
   if (value === undefined) return undefined
   const known = isObject(value) && Object.keys(value).every((key) => ['and', 'or', 'not'].includes(key))
-  if (!known) throw badRequest('search_term knows and, or and not')
+  if (!known) throw badRequest('search_term supports and, or and not')
   return value
 }
 
-/** The cursor is read from the body's text: JSON.parse would round its number. */
+/** Reads the cursor from the text of the body: JSON.parse would round its number. */
 function parseCursor(text: string, value: unknown): Query['searchAfter'] {
   if (value === undefined) return undefined
   const match = /"search_after"\s*:\s*\[\s*(\d+)\s*,\s*"([\w.-]+)"\s*\]/.exec(text)

@@ -1,22 +1,25 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** A request as it came, and what became of it. */
+/** A received request and its outcome. */
 export interface LoggedRequest {
   readonly method: string
   readonly path: string
   readonly headers: IncomingHttpHeaders
   body: string
-  /** The `x-org-id` sent, or the only organisation. */
+  /** The `x-org-id` of the request, or the only organization. */
   readonly org: string | undefined
-  /** Arrival by the server's clock, epoch milliseconds. */
+  /** Arrival in server time, epoch milliseconds. */
   readonly time: number
-  /** Arrival by a clock that nobody sets, milliseconds. */
+  /** Arrival by a monotonic clock, in milliseconds. */
   readonly arrived: number
-  /** 0 while unanswered, and for ever after a reset or a hang. */
+  /** 0 until there is a response; stays 0 after a reset or a hang. */
   status: number
 }
 
-/** The largest number of one organisation's requests that arrived within any 1000 ms. Arrivals jitter: allow a client one more than its pace. */
+/**
+ * The maximum number of requests of one organization within any 1000 ms. Arrivals jitter: allow one
+ * more than the client's rate.
+ */
 export function maxRequestsPerSecond(requests: readonly LoggedRequest[], org: string): number {
   const arrivals = requests.filter((request) => request.org === org).map((request) => request.arrived)
   let most = 0
@@ -27,7 +30,7 @@ export function maxRequestsPerSecond(requests: readonly LoggedRequest[], org: st
   return most
 }
 
-/** A token bucket per organisation: `rate` requests per second, as many at once after a pause. */
+/** A token bucket per organization: `rate` requests per second, with bursts of the same size. */
 export function createRateLimit(rate: number | undefined): (org: string) => boolean {
   const size = Math.max(1, rate ?? 1)
   const buckets = new Map<string, { tokens: number; at: number }>()

@@ -2,7 +2,7 @@ import { badRequest } from './http-error.ts'
 import type { Organization } from './organization.ts'
 import type { Query, SearchTerm } from './query.ts'
 
-/** A place in a listing: the last event listed and how often in a row (events may be listed twice). */
+/** A position in a listing: the last listed event, and how often it was listed in a row. */
 export interface Position {
   readonly index: number
   readonly copies: number
@@ -15,13 +15,15 @@ export interface SelectRules {
   readonly missingFromAll: readonly string[]
 }
 
-/** The distinct events that a query finds, in its order. */
+/** The distinct events that match a query, in its order. */
 export function* selectEvents(organization: Organization, query: Query, rules: SelectRules): Generator<number> {
   const range = rangeOf(organization, query, rules)
   yield* walk(organization, query, rules, range, startOf(range, query))
 }
 
-/** One page: the events after a position, repeated ones twice, at most the query's limit, and where it ends. */
+/**
+ * One page: the events after a position, with repeats, up to the limit of the query; and its end.
+ */
 export function selectPage(
   organization: Organization,
   query: Query,
@@ -36,8 +38,8 @@ export function selectPage(
     indices.push(index)
   }
   if (after !== undefined) {
-    const owed = organization.isRepeated(after.index) && after.copies === 1
-    if (owed || (rules.repeatAtPageBorders && query.limit > 1)) list(after.index)
+    const isRepeatDue = organization.isRepeated(after.index) && after.copies === 1
+    if (isRepeatDue || (rules.repeatAtPageBorders && query.limit > 1)) list(after.index)
   }
   const from = after === undefined ? startOf(range, query) : after.index + stepOf(query)
   const found = walk(organization, query, rules, range, from)
@@ -50,11 +52,11 @@ export function selectPage(
   return { indices, end }
 }
 
-/** The parts of an event that `fields` names (dots reach inside), as JSON text. */
+/** The members of an event that `fields` names (with dotted paths), as JSON text. */
 export function projectEvent(text: string, fields: readonly string[]): string {
   const event: unknown = JSON.parse(text)
-  const kept = fields.map((field) => [field, valueAt(event, field)]).filter(([, value]) => value !== undefined)
-  return JSON.stringify(Object.fromEntries(kept))
+  const members = fields.map((field) => [field, valueAt(event, field)]).filter(([, value]) => value !== undefined)
+  return JSON.stringify(Object.fromEntries(members))
 }
 
 interface IndexRange {
@@ -94,7 +96,7 @@ function* walk(
   }
 }
 
-/** Undefined where every service is wanted. Names that nobody knows find nothing. */
+/** Undefined if every service matches. Unknown names match nothing. */
 function serviceFilter(
   services: readonly string[],
   missingFromAll: readonly string[],
@@ -115,7 +117,8 @@ function meets(event: unknown, term: SearchTerm): boolean {
 function conditions(value: unknown): [string, unknown][] {
   const items: unknown[] = Array.isArray(value) ? value : [value]
   return items.flatMap((item) => {
-    if (typeof item !== 'object' || item === null) throw badRequest('search_term holds a condition that is no object')
+    if (typeof item !== 'object' || item === null)
+      throw badRequest('search_term contains a condition that is not an object')
     return Object.entries(item)
   })
 }
