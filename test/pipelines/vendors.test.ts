@@ -7,9 +7,9 @@ import { startS3Server } from '../servers/s3.ts'
 import type { S3Server } from '../servers/s3.ts'
 import { startVendor, vendors } from '../servers/vendors.ts'
 import type { Vendor } from '../servers/vendors.ts'
+import { HOUR, MINUTE } from '../../src/time.ts'
 
 const BUCKET = 'events'
-const HOUR = 3_600_000
 const FAST = ['--set', 'source.rate.perSecond=10000', '--set', 'source.retry.maxDelay=1ms']
 
 /** The numbers of all events in the store, including duplicates. */
@@ -46,7 +46,7 @@ for (const vendor of vendors) {
     assert.equal(first.rejected, 0)
 
     // Some on time, and some later than the overlap reaches, but within the look-back.
-    api.add([Date.now() - 30 * 60_000, Date.now() - 100 * 60_000])
+    api.add([Date.now() - 30 * MINUTE, Date.now() - 100 * MINUTE])
     const swept = ['--set', 'source.window.sweepEvery=0s']
     const second = await workspace.report([...args, ...swept], { env })
     assert.equal(second.written, 2)

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import { DAY, HOUR } from '../../src/time.ts'
 import { writeArchive } from './events/archive.ts'
 import { createEventSet, FUTURE_SHIFT, SECRET_MARK } from './events.ts'
 import type { EventOptions, EventSet } from './events.ts'
 
 const START = Date.UTC(2026, 0, 1)
-const DAY = 86_400_000
 
 function makeSet(options: Partial<EventOptions> = {}): EventSet {
   return createEventSet({ seed: 7, count: 5000, start: START, end: START + DAY, ...options })
@@ -85,7 +85,7 @@ void test('timestamps stay in order at a microsecond per event', () => {
 
 void test('an event falls exactly on every full hour', () => {
   const set = makeSet()
-  for (let hour = START; hour < START + DAY; hour += 3_600_000) {
+  for (let hour = START; hour < START + DAY; hour += HOUR) {
     const instant = BigInt(hour) * 1_000_000n
     assert.equal(set.instant(set.firstAt(instant)), instant)
   }

@@ -3,6 +3,7 @@ import { loadTemplates, ONE_KILOBYTE_TEMPLATE } from './events/template.ts'
 import type { Layout, Slot, Template } from './events/template.ts'
 import { createTimeline, formatMoment } from './events/timeline.ts'
 import type { Moment } from './events/timeline.ts'
+import { DAY } from '../../src/time.ts'
 
 export interface EventOptions {
   readonly seed: number
@@ -58,7 +59,7 @@ export interface EventSet {
 export const SECRET_MARK = 'hunter2'
 
 /** `future` moves a timestamp ahead by this many milliseconds. */
-export const FUTURE_SHIFT = 30 * 86_400_000
+export const FUTURE_SHIFT = 30 * DAY
 
 export function createEventSet(options: EventOptions): EventSet {
   const { seed, count, start, end, shape = 'mixed', duplicates = 0, future = 0 } = options

@@ -8,16 +8,15 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { Agent, request } from 'undici'
+import { DAY, HOUR } from '../../src/time.ts'
 import { sendArray } from './jumpcloud/body.ts'
 import { startJumpCloudServer } from './jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from './jumpcloud.ts'
 import { codeFile } from '../support/paths.ts'
 
 const NOW = Date.UTC(2026, 2, 1)
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
 
-interface Answer {
+interface Reply {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly bytes: Buffer
@@ -28,11 +27,11 @@ interface Answer {
 interface Client {
   readonly server: JumpCloudServer
   readonly org: string
-  readonly post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<Answer>
+  readonly post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<Reply>
   /** POST /events for the last day, with the given fields added or replaced. */
-  readonly events: (body?: Record<string, unknown>, headers?: Record<string, string>) => Promise<Answer>
+  readonly events: (body?: Record<string, unknown>, headers?: Record<string, string>) => Promise<Reply>
   /** All pages of a query. */
-  readonly pages: (body?: Record<string, unknown>) => Promise<Answer[]>
+  readonly pages: (body?: Record<string, unknown>) => Promise<Reply[]>
 }
 
 async function start(t: TestContext, options: JumpCloudOptions = {}): Promise<Client> {
@@ -43,7 +42,7 @@ async function start(t: TestContext, options: JumpCloudOptions = {}): Promise<Cl
     await server.close()
   })
 
-  async function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  async function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> {
     const response = await request(path.startsWith('http') ? path : server.url + path, {
       method: 'POST',
       headers: {
@@ -60,17 +59,17 @@ async function start(t: TestContext, options: JumpCloudOptions = {}): Promise<Cl
     return { status: response.statusCode, headers: response.headers, bytes, json: parse(plain.toString()) }
   }
 
-  function events(body: Record<string, unknown> = {}, headers?: Record<string, string>): Promise<Answer> {
+  function events(body: Record<string, unknown> = {}, headers?: Record<string, string>): Promise<Reply> {
     return post('/events', lastDay(body), headers)
   }
 
-  async function pages(body: Record<string, unknown> = {}): Promise<Answer[]> {
-    const answers = [await events(body)]
-    for (let last = answers[0]; count(last) === Number(last.headers['x-limit']); last = answers.at(-1) ?? last) {
-      assert.ok(answers.length < 1000, 'the pages have no end')
-      answers.push(await post('/events', withCursor(body, cursorOf(last))))
+  async function pages(body: Record<string, unknown> = {}): Promise<Reply[]> {
+    const replies = [await events(body)]
+    for (let last = replies[0]; count(last) === Number(last.headers['x-limit']); last = replies.at(-1) ?? last) {
+      assert.ok(replies.length < 1000, 'the pages have no end')
+      replies.push(await post('/events', withCursor(body, cursorOf(last))))
     }
-    return answers
+    return replies
   }
 
   return { server, org: server.organizations[0].id, post, events, pages }
@@ -98,28 +97,28 @@ function iso(time: number): string {
   return new Date(time).toISOString()
 }
 
-function count(answer: Answer): number {
-  return Number(answer.headers['x-result-count'])
+function count(reply: Reply): number {
+  return Number(reply.headers['x-result-count'])
 }
 
-function cursorOf(answer: Answer): string {
-  const cursor = answer.headers['x-search_after']
+function cursorOf(reply: Reply): string {
+  const cursor = reply.headers['x-search_after']
   assert.equal(typeof cursor, 'string')
   return String(cursor)
 }
 
-function list(answer: Answer): Record<string, unknown>[] {
-  assert.equal(answer.status, 200)
-  assert.ok(Array.isArray(answer.json))
-  return answer.json
+function list(reply: Reply): Record<string, unknown>[] {
+  assert.equal(reply.status, 200)
+  assert.ok(Array.isArray(reply.json))
+  return reply.json
 }
 
-function ids(...answers: Answer[]): unknown[] {
-  return answers.flatMap((answer) => list(answer).map((event) => event['id']))
+function ids(...replies: Reply[]): unknown[] {
+  return replies.flatMap((reply) => list(reply).map((event) => event['id']))
 }
 
-function timesOf(answer: Answer): number[] {
-  return list(answer).map((event) => Date.parse(String(event['timestamp'])))
+function timesOf(reply: Reply): number[] {
+  return list(reply).map((event) => Date.parse(String(event['timestamp'])))
 }
 
 function isBind(event: Record<string, unknown>): boolean {
@@ -134,14 +133,14 @@ function withoutRepeats(listed: unknown[]): unknown[] {
   return listed.filter((id, at) => id !== listed[at - 1])
 }
 
-function member(answer: Answer, name: string): unknown {
-  assert.ok(typeof answer.json === 'object' && answer.json !== null)
-  return Object.getOwnPropertyDescriptor(answer.json, name)?.value
+function member(reply: Reply, name: string): unknown {
+  assert.ok(typeof reply.json === 'object' && reply.json !== null)
+  return Object.getOwnPropertyDescriptor(reply.json, name)?.value
 }
 
-function assertRefused(answer: Answer, status: number, message: RegExp): void {
-  assert.equal(answer.status, status)
-  assert.match(String(member(answer, 'message')), message)
+function assertRefused(reply: Reply, status: number, message: RegExp): void {
+  assert.equal(reply.status, status)
+  assert.match(String(member(reply, 'message')), message)
 }
 
 void test('start_time and end_time are inclusive; end_time can be made exclusive', async (t) => {
@@ -186,9 +185,9 @@ void test('refuses a request without service, start_time, time zone or JSON', as
 void test('limit is 1000 by default and at most 10000; an invalid limit silently becomes 1000', async (t) => {
   const { events } = await start(t, { events: 12_000, shape: 'one' })
   const limitFor = async (limit: unknown): Promise<number[]> => {
-    const answer = await events({ limit, fields: ['id'] })
-    assert.equal(list(answer).length, count(answer))
-    return [Number(answer.headers['x-limit']), count(answer)]
+    const reply = await events({ limit, fields: ['id'] })
+    assert.equal(list(reply).length, count(reply))
+    return [Number(reply.headers['x-limit']), count(reply)]
   }
   assert.deepEqual(await limitFor(undefined), [1000, 1000])
   assert.deepEqual(await limitFor(7), [7, 7])
@@ -202,9 +201,9 @@ void test('sorts by timestamp, ASC by default', async (t) => {
   const { events: set } = server.organizations[0]
   const all = Array.from({ length: set.count }, (_, index) => set.id(index))
   for (const sort of [undefined, 'ASC', 'desc', 7]) {
-    const answer = await events({ sort })
-    assert.equal(answer.headers['x-sort'], 'ASC')
-    assert.deepEqual(ids(answer), all)
+    const reply = await events({ sort })
+    assert.equal(reply.headers['x-sort'], 'ASC')
+    assert.deepEqual(ids(reply), all)
   }
   const descending = await pages({ sort: 'DESC', limit: 300 })
   assert.equal(descending[0].headers['x-sort'], 'DESC')
@@ -214,30 +213,30 @@ void test('sorts by timestamp, ASC by default', async (t) => {
 void test('pages contain every event once, byte for byte, each page with the four headers', async (t) => {
   const { server, pages } = await start(t, { events: 950, gzip: false })
   const { events } = server.organizations[0]
-  const answers = await pages({ limit: 100 })
+  const replies = await pages({ limit: 100 })
   assert.deepEqual(
-    answers.map((answer) => count(answer)),
+    replies.map((reply) => count(reply)),
     [...Array.from({ length: 9 }, () => 100), 50],
   )
-  for (const { headers } of answers) {
+  for (const { headers } of replies) {
     assert.equal(headers['x-limit'], '100')
     assert.equal(headers['x-sort'], 'ASC')
     assert.match(String(headers['x-search_after']), /^\[\d{19},"[\w-]+"\]$/)
   }
   const texts = Array.from({ length: 100 }, (_, at) => events.text(300 + at))
-  assert.equal(answers[3].bytes.toString(), `[${texts.join(',')}]`)
-  assert.equal(new Set(ids(...answers)).size, 950)
+  assert.equal(replies[3].bytes.toString(), `[${texts.join(',')}]`)
+  assert.equal(new Set(ids(...replies)).size, 950)
 })
 
 void test('an empty page follows a full last page', async (t) => {
   const { pages } = await start(t, { events: 200 })
-  const answers = await pages({ limit: 100 })
+  const replies = await pages({ limit: 100 })
   assert.deepEqual(
-    answers.map((answer) => count(answer)),
+    replies.map((reply) => count(reply)),
     [100, 100, 0],
   )
-  assert.equal(answers[2].bytes.toString(), '[]')
-  assert.ok(cursorOf(answers[2]))
+  assert.equal(replies[2].bytes.toString(), '[]')
+  assert.ok(cursorOf(replies[2]))
 })
 
 void test('accepts only an unchanged cursor', async (t) => {
@@ -260,7 +259,7 @@ void test('a cursor belongs to one query of one organization', async (t) => {
   const mine = { 'x-org-id': org }
   const body = { limit: 10, sort: 'DESC', end_time: iso(NOW) }
   const cursor = cursorOf(await events(body, mine))
-  const ask = (changed: Record<string, unknown>, headers = mine): Promise<Answer> =>
+  const ask = (changed: Record<string, unknown>, headers = mine): Promise<Reply> =>
     post('/events', withCursor({ ...body, ...changed }, cursor), headers)
   assert.equal((await ask({})).status, 200)
   assertRefused(await ask({ limit: 11 }), 400, /search_after/)
@@ -341,7 +340,7 @@ void test('a service account gets a token that needs x-org-id and expires in ser
   const { events, post, server, org } = await start(t, { tokenSeconds: 600 })
   const basic = `Basic ${Buffer.from(`${server.clientId}:${server.clientSecret}`).toString('base64')}`
   const form = { 'content-type': 'application/x-www-form-urlencoded', authorization: basic }
-  const ask = (body: string, headers = form): Promise<Answer> => post(server.tokenUrl, body, headers)
+  const ask = (body: string, headers = form): Promise<Reply> => post(server.tokenUrl, body, headers)
   const good = 'scope=api&grant_type=client_credentials'
   assert.equal(member(await ask(good, { ...form, authorization: 'Basic d3Jvbmc6d3Jvbmc=' }), 'error'), 'invalid_client')
   assert.equal(member(await ask('scope=api'), 'error'), 'unsupported_grant_type')
@@ -372,12 +371,12 @@ void test('each organization has its own data', async (t) => {
 void test('an organization above its rate gets 429 with Retry-After, others do not', async (t) => {
   const { events, server } = await start(t, { organizations: 2, rate: 1 })
   const [one, two] = server.organizations
-  const answers = await Promise.all(
+  const replies = await Promise.all(
     Array.from({ length: 20 }, () => events({ limit: 1 }, { 'x-org-id': one.id, connection: 'close' })),
   )
-  const refused = answers.filter((answer) => answer.status === 429)
+  const refused = replies.filter((reply) => reply.status === 429)
   assert.ok(refused.length > 0 && refused.length <= 19, String(refused.length))
-  assert.ok(refused.every((answer) => answer.headers['retry-after'] === '1'))
+  assert.ok(refused.every((reply) => reply.headers['retry-after'] === '1'))
   assert.equal((await events({ limit: 1 }, { 'x-org-id': two.id })).status, 200)
   assert.equal(server.maxRequestsPerSecond(two.id), 1)
   assert.ok(server.maxRequestsPerSecond(one.id) > 1)
@@ -407,7 +406,7 @@ void test('count and interval count distinct events of the query', async (t) => 
 
 void test('interval supports s, m, h, d and w, lists empty buckets and refuses other units', async (t) => {
   const { post } = await start(t, { events: 20 })
-  const ask = (interval_unit: unknown, interval_value: unknown): Promise<Answer> =>
+  const ask = (interval_unit: unknown, interval_value: unknown): Promise<Reply> =>
     post('/events/interval', lastDay({ interval_unit, interval_value }))
   const widths = { s: 1000, m: 60_000, h: HOUR, d: DAY, w: 7 * DAY }
   for (const [unit, width] of Object.entries(widths)) {
@@ -462,11 +461,11 @@ void test('events appear as the clock advances, early ones with a future timesta
 
 void test('repeats list the same event twice in a row, also across page boundaries', async (t) => {
   const { pages, org, server } = await start(t, { repeats: 0.3 })
-  const answers = await pages({ limit: 50 })
-  const listed = ids(...answers)
+  const replies = await pages({ limit: 50 })
+  const listed = ids(...replies)
   assert.ok(listed.length > 1200 && listed.length < 1400, String(listed.length))
   assert.deepEqual(withoutRepeats(listed), [...server.allIds(org)])
-  assert.ok(answers.slice(1).some((answer, at) => ids(answer)[0] === ids(answers[at]).at(-1)))
+  assert.ok(replies.slice(1).some((reply, at) => ids(reply)[0] === ids(replies[at]).at(-1)))
   const single = ids(...(await pages({ limit: 1, end_time: iso(NOW - 23 * HOUR - 1) })))
   assert.ok(withoutRepeats(single).length < single.length)
   assert.deepEqual(withoutRepeats(single), [...server.allIds(org, NOW - 23 * HOUR)])
@@ -475,19 +474,19 @@ void test('repeats list the same event twice in a row, also across page boundari
 void test('pages can start with the last event of the previous page', async (t) => {
   const { pages, org, server } = await start(t, { repeatAtPageBorders: true })
   for (const sort of ['ASC', 'DESC']) {
-    const answers = await pages({ limit: 100, sort })
-    for (const [at, answer] of answers.entries()) if (at > 0) assert.equal(ids(answer)[0], ids(answers[at - 1]).at(-1))
-    assert.deepEqual(new Set(ids(...answers)), new Set(server.allIds(org)))
+    const replies = await pages({ limit: 100, sort })
+    for (const [at, reply] of replies.entries()) if (at > 0) assert.equal(ids(reply)[0], ids(replies[at - 1]).at(-1))
+    assert.deepEqual(new Set(ids(...replies)), new Set(server.allIds(org)))
   }
 })
 
 void test('adjacent windows share the event on their boundary', async (t) => {
   const { events } = await start(t)
-  const border = iso(NOW - 6 * HOUR)
-  const before = ids(await events({ end_time: border }))
-  const behind = ids(await events({ start_time: border }))
-  assert.equal(before.at(-1), behind[0])
-  assert.equal(new Set([...before, ...behind]).size, 1000)
+  const boundary = iso(NOW - 6 * HOUR)
+  const before = ids(await events({ end_time: boundary }))
+  const after = ids(await events({ start_time: boundary }))
+  assert.equal(before.at(-1), after[0])
+  assert.equal(new Set([...before, ...after]).size, 1000)
 })
 
 void test('status faults occur as often as configured, and only on matching requests', async (t) => {
@@ -496,9 +495,9 @@ void test('status faults occur as often as configured, and only on matching requ
   for (const status of [400, 401, 402, 403, 429, 500, 502, 503, 504]) {
     const tally = server.faults.add({ fault: { kind: 'status', status }, org, times: 2, after: 1 })
     assert.equal((await events({}, two)).status, 200)
-    const answers = []
-    for (let at = 0; at < 4; at++) answers.push((await events({}, one)).status)
-    assert.deepEqual(answers, [200, status, status, 200])
+    const replies = []
+    for (let at = 0; at < 4; at++) replies.push((await events({}, one)).status)
+    assert.deepEqual(replies, [200, status, status, 200])
     assert.equal(tally.fired, 2)
   }
   server.faults.add({ fault: { kind: 'status', status: 500 }, endpoint: 'count' })
@@ -582,10 +581,10 @@ void test('truncates a body after a record, with and without content-length', as
 void test('sends a sign-in page with status 200', async (t) => {
   const { events, server } = await start(t)
   server.faults.add({ fault: { kind: 'html' } })
-  const answer = await events()
-  assert.equal(answer.status, 200)
-  assert.equal(answer.headers['content-type'], 'text/html')
-  assert.equal(answer.json, undefined)
+  const reply = await events()
+  assert.equal(reply.status, 200)
+  assert.equal(reply.headers['content-type'], 'text/html')
+  assert.equal(reply.json, undefined)
 })
 
 void test('a full page can repeat its cursor or lack one', async (t) => {
@@ -605,9 +604,9 @@ void test('a full page can repeat its cursor or lack one', async (t) => {
 void test('redirects to another origin', async (t) => {
   const { events, server } = await start(t)
   server.faults.add({ fault: { kind: 'redirect', to: 'http://127.0.0.1:9' } })
-  const answer = await events()
-  assert.equal(answer.status, 307)
-  assert.equal(answer.headers['location'], 'http://127.0.0.1:9/insights/directory/v1/events')
+  const reply = await events()
+  assert.equal(reply.status, 307)
+  assert.equal(reply.headers['location'], 'http://127.0.0.1:9/insights/directory/v1/events')
 })
 
 void test('sends a body one byte at a time', async (t) => {

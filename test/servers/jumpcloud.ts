@@ -15,6 +15,7 @@ import { createOrganization } from './jumpcloud/organization.ts'
 import type { Early, Late, Organization, OrganizationOptions, Straggler } from './jumpcloud/organization.ts'
 import { createRateLimit, maxRequestsPerSecond } from './jumpcloud/requests.ts'
 import type { LoggedRequest } from './jumpcloud/requests.ts'
+import { DAY, MINUTE } from '../../src/time.ts'
 
 /** Times are epoch milliseconds, shares are 0 to 1. */
 export interface JumpCloudOptions {
@@ -107,7 +108,7 @@ export async function startJumpCloudServer(options: JumpCloudOptions = {}): Prom
   )
   // Longer than any test: dropping a connection that a client is about to reuse would look like a
   // fault.
-  server.keepAliveTimeout = 600_000
+  server.keepAliveTimeout = 10 * MINUTE
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const origin = `http://127.0.0.1:${portOf(server.address())}`
@@ -153,8 +154,6 @@ function createOrganizations(options: JumpCloudOptions, now: number): Organizati
     createOrganization(each, { seed: hash32(seed, at, 0), events, start, end, shape, late, straggler, early, repeats }),
   )
 }
-
-const DAY = 86_400_000
 
 function portOf(address: AddressInfo | string | null): number {
   if (address === null || typeof address === 'string') throw new Error('the server has no port')

@@ -28,7 +28,7 @@ const forms: ReadonlyMap<string, string> = new Map([
   ],
   ['a pretty-printed array of Windows', `[\r\n${pretty.join(',\r\n').replaceAll('\n', '\r\n')}\r\n]\r\n`],
   [
-    'arrays one behind another',
+    'consecutive arrays',
     `[${events.slice(0, 9).join(',')}][${events.slice(9, 10).join(',')}]\n[ ]\n[${events.slice(10).join(',')}]`,
   ],
   ['objects on one line', events.join('')],

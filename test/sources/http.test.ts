@@ -6,6 +6,7 @@ import { brotliCompressSync, createGzip, gzipSync } from 'node:zlib'
 import type { Json } from '../../src/record/json/json.ts'
 import { idsOf, linesOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from './http/read-source.ts'
 import type { SourceConfig, TestServer } from './http/read-source.ts'
+import { HOUR, MINUTE } from '../../src/time.ts'
 
 function configOf(
   server: TestServer,
@@ -173,7 +174,7 @@ const LINK_BODIES = {
   header: {
     records: '$',
     paginate: { type: 'link' },
-    answer: (response: ServerResponse, page: number, next: string | undefined) =>
+    respond: (response: ServerResponse, page: number, next: string | undefined) =>
       sendJson(
         response,
         `[${records(page * 3, page * 3 + 3)}]`,
@@ -185,7 +186,7 @@ const LINK_BODIES = {
   body: {
     records: 'items',
     paginate: { type: 'link', from: { body: 'links.next' } },
-    answer: (response: ServerResponse, page: number, next: string | undefined) =>
+    respond: (response: ServerResponse, page: number, next: string | undefined) =>
       sendJson(
         response,
         `{"links":{"next":${JSON.stringify(next ?? null)}},"items":[${records(page * 3, page * 3 + 3)}]}`,
@@ -193,12 +194,12 @@ const LINK_BODIES = {
   },
 }
 
-for (const [name, { answer, ...config }] of Object.entries(LINK_BODIES)) {
+for (const [name, { respond, ...config }] of Object.entries(LINK_BODIES)) {
   void test(`follows absolute and relative links in the ${name} within the origin, with credentials`, async (context) => {
     const server = await startServer(context, ({ url }, response) => {
       const page = Number(url.searchParams.get('after') ?? 0)
       const path = `/events?after=${page + 1}&q=a%2Cb`
-      answer(response, page, page === 3 ? undefined : page % 2 === 0 ? path : server.origin + path)
+      respond(response, page, page === 3 ? undefined : page % 2 === 0 ? path : server.origin + path)
     })
     const auth = { type: 'basic', username: 'me', password: 'canary-0123456789' }
     const source = await openSource(configOf(server, { ...config, auth, request: { query: { q: 'a,b', n: '3' } } }))
@@ -217,7 +218,7 @@ for (const [name, { answer, ...config }] of Object.entries(LINK_BODIES)) {
   void test(`a link in the ${name} to another origin fails the window`, async (context) => {
     const elsewhere = await startServer(context, (_request, response) => sendJson(response, '[]'))
     const server = await startServer(context, (_request, response) =>
-      answer(response, 0, `${elsewhere.origin}/events?p=2`),
+      respond(response, 0, `${elsewhere.origin}/events?p=2`),
     )
     const reading = await readSource(await openSource(configOf(server, config)))
     assert.equal(reading.error?.code, 'SOURCE_FAILED')
@@ -231,7 +232,7 @@ for (const [name, { answer, ...config }] of Object.entries(LINK_BODIES)) {
   void test(`links in the ${name} that form a cycle fail the window`, async (context) => {
     const server = await startServer(context, ({ url }, response) => {
       const page = Number(url.searchParams.get('p') ?? 0)
-      answer(response, page, `/events?p=${(page % 3) + 1}`)
+      respond(response, page, `/events?p=${(page % 3) + 1}`)
     })
     const reading = await readSource(await openSource(configOf(server, config)))
     assert.equal(reading.error?.code, 'SOURCE_FAILED')
@@ -385,9 +386,9 @@ void test('gives up a compression bomb at once', async (context) => {
 })
 
 void test('a response without a list is an error: HTML, an object, an empty body', async (context) => {
-  let answer: [string, string] = ['', '']
+  let reply: [string, string] = ['', '']
   const server = await startServer(context, (_request, response) => {
-    response.writeHead(200, { 'content-type': answer[0] }).end(answer[1])
+    response.writeHead(200, { 'content-type': reply[0] }).end(reply[1])
   })
   const source = await openSource(configOf(server, {}))
   for (const [type, text, words] of [
@@ -397,7 +398,7 @@ void test('a response without a list is an error: HTML, an object, an empty body
     ['application/json', '', /empty/],
     ['application/json', '[1', /damaged|cut/],
   ] as const) {
-    answer = [type, text]
+    reply = [type, text]
     const { error } = await readSource(source)
     assert.equal(error?.code, 'SOURCE_UNAVAILABLE')
     assert.match(error.message, words)
@@ -476,9 +477,9 @@ void test('formats windows for the API, with whole seconds rounded outwards', as
 })
 
 void test('a fast local clock does not move the high watermark past the API time', async (context) => {
-  const behind = 3 * 3_600_000
+  const slow = 3 * HOUR
   const server = await startServer(context, (_request, response) =>
-    sendJson(response, '[]', { date: new Date(Date.now() - behind).toUTCString() }),
+    sendJson(response, '[]', { date: new Date(Date.now() - slow).toUTCString() }),
   )
   const window = { since: '1d', lag: '1m', overlap: '0s' }
   const before = Date.now()
@@ -486,8 +487,8 @@ void test('a fast local clock does not move the high watermark past the API time
   assert.equal(reading.error, undefined)
   const [position] = reading.positions.values()
   const { highWatermark }: { highWatermark: string } = JSON.parse(JSON.stringify(position))
-  assert.ok(Date.parse(highWatermark) <= Date.now() - behind - 60_000)
-  assert.ok(Date.parse(highWatermark) >= before - behind - 62_000)
+  assert.ok(Date.parse(highWatermark) <= Date.now() - slow - MINUTE)
+  assert.ok(Date.parse(highWatermark) >= before - slow - 62_000)
   assert.equal(server.requests.length, 1)
 })
 

@@ -8,10 +8,7 @@ import { openWorkspace } from '../support/command.ts'
 import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from '../servers/jumpcloud.ts'
 import { passingFaults } from '../servers/jumpcloud/faults.ts'
-
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
+import { DAY, HOUR, MINUTE } from '../../src/time.ts'
 
 /** A server whose events are all older than any settling delay. */
 async function start(context: TestContext, options: JumpCloudOptions = {}): Promise<JumpCloudServer> {
@@ -255,13 +252,13 @@ void test('a window with fewer events than /events/count is read once more, then
   // A proxy in front of the API loses the last event of the first pages.
   const lossy = await startServer(context, (request, response) => {
     void (async () => {
-      const answer = await fetch(server.url + request.url.pathname.replace('/base', ''), {
+      const reply = await fetch(server.url + request.url.pathname.replace('/base', ''), {
         method: 'POST',
         headers: { 'x-api-key': server.apiKey, 'content-type': 'application/json' },
         body: request.body,
       })
-      const found: unknown[] | object = JSON.parse(await answer.text())
-      const headers = Object.fromEntries([...answer.headers].filter(([name]) => name.startsWith('x-')))
+      const found: unknown[] | object = JSON.parse(await reply.text())
+      const headers = Object.fromEntries([...reply.headers].filter(([name]) => name.startsWith('x-')))
       if (Array.isArray(found) && events.hidden-- > 0) {
         found.pop()
         headers['x-result-count'] = String(found.length)

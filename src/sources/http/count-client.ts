@@ -8,7 +8,7 @@ import { readCount } from './pages/paginate.ts'
 import { backoff } from './transport/rate-limit.ts'
 import type { RequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
-import { HOUR } from '../../time.ts'
+import { HOUR, MINUTE } from '../../time.ts'
 
 interface Hooks {
   /** Resolves when the API's rate limit allows a request. */
@@ -109,4 +109,4 @@ export class CountClient {
 
 /** Hourly counts get fewer attempts and shorter waits than pages: records come first. */
 const MAX_ATTEMPTS = 4
-const MAX_WAIT = 60_000
+const MAX_WAIT = MINUTE

@@ -11,6 +11,7 @@ import { createRequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
 import { TenantReader } from './tenant-reader.ts'
 import { ApiClock } from './windows/api-clock.ts'
+import { MINUTE } from '../../time.ts'
 
 /** The source of `http` and its presets. */
 export function createHttpSource(options: HttpOptions): Source {
@@ -93,7 +94,7 @@ function lastDay(window: WindowOptions): WindowOptions {
 }
 
 /** Common tolerance of APIs that check the time of a request, in milliseconds. */
-const MAX_SKEW = 300_000
+const MAX_SKEW = 5 * MINUTE
 
 async function checkTenant(options: HttpOptions, signal: AbortSignal, clock: ApiClock): Promise<string> {
   const stop = new AbortController()

@@ -42,7 +42,7 @@ export function createHandler(context: HandlerContext): RequestListener {
     response.on('finish', () => {
       logged.status = response.statusCode
     })
-    answer(context, request, response, logged).catch((error: unknown) => {
+    respond(context, request, response, logged).catch((error: unknown) => {
       if (response.headersSent) response.destroy()
       else sendError(context, response, logged, error)
     })
@@ -69,7 +69,7 @@ function logRequest({ organizations, clock, requests }: HandlerContext, request:
   return logged
 }
 
-async function answer(
+async function respond(
   context: HandlerContext,
   request: IncomingMessage,
   response: ServerResponse,

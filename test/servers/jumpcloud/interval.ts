@@ -3,6 +3,7 @@ import type { Organization } from './organization.ts'
 import type { Query } from './query.ts'
 import { selectEvents } from './select.ts'
 import type { SelectRules } from './select.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../../../src/time.ts'
 
 export interface Bucket {
   readonly key: number
@@ -35,11 +36,11 @@ export function countByInterval(organization: Organization, query: Query, rules:
 const MAX_BUCKETS = 65_535
 
 const UNITS = new Map([
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-  ['w', 604_800_000],
+  ['s', SECOND],
+  ['m', MINUTE],
+  ['h', HOUR],
+  ['d', DAY],
+  ['w', 7 * DAY],
 ])
 
 function intervalOf({ body }: Query): number {

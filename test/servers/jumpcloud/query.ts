@@ -1,4 +1,7 @@
 import { badRequest } from './http-error.ts'
+import { isObject } from '../../../src/record/json/json.ts'
+import type { Json, JsonObject } from '../../../src/record/json/json.ts'
+import { DAY } from '../../../src/time.ts'
 
 /**
  * A checked request body of `/events`, `/events/count` and `/events/interval`. Instants are
@@ -61,12 +64,11 @@ export function parseQuery(text: string, { now, retentionDays }: QueryRules): Qu
 }
 
 const NANOS = 1_000_000n
-const DAY = 86_400_000
 const DEFAULT_LIMIT = 1000
 const MAX_LIMIT = 10_000
 
-function parseObject(text: string): Record<string, unknown> {
-  let value: unknown
+function parseObject(text: string): JsonObject {
+  let value: Json
   try {
     value = JSON.parse(text)
   } catch {
@@ -78,10 +80,6 @@ function parseObject(text: string): Record<string, unknown> {
 
 function isTextList(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string')
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /**
@@ -102,7 +100,7 @@ function parseInstant(value: unknown, name: string): bigint {
 
 const RFC3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/
 
-function parseSearchTerm(value: unknown): SearchTerm | undefined {
+function parseSearchTerm(value: Json | undefined): SearchTerm | undefined {
   if (value === undefined) return undefined
   const known = isObject(value) && Object.keys(value).every((key) => ['and', 'or', 'not'].includes(key))
   if (!known) throw badRequest('search_term supports and, or and not')

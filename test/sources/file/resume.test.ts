@@ -17,7 +17,7 @@ const forms = new Map([
   ['NDJSON', lines.join('\n')],
   ['an array', `[${lines.join(',')}]`],
   ['a pretty-printed array', pretty],
-  ['arrays one behind another', `[${lines.slice(0, 1100).join(',')}]\n[${lines.slice(1100).join(',')}]`],
+  ['consecutive arrays', `[${lines.slice(0, 1100).join(',')}]\n[${lines.slice(1100).join(',')}]`],
 ])
 
 for (const [ending, compress] of compressions) {

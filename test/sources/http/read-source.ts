@@ -137,7 +137,7 @@ export interface TestServer {
 /** A server on localhost that is closed after the test. */
 export async function startServer(
   context: TestContext,
-  answer: (request: TestServer['requests'][number], response: ServerResponse) => unknown,
+  respond: (request: TestServer['requests'][number], response: ServerResponse) => unknown,
 ): Promise<TestServer> {
   const requests: TestServer['requests'] = []
   const server = createServer((request, response) => {
@@ -150,7 +150,7 @@ export async function startServer(
       const { method = '', url = '', headers } = request
       const received = { method, url: new URL(url, origin), headers, body }
       requests.push(received)
-      answer(received, response)
+      respond(received, response)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -10,9 +10,8 @@ import type { Reading, SourceConfig } from '../http/read-source.ts'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { Organization } from '../../servers/jumpcloud/organization.ts'
+import { DAY, HOUR } from '../../../src/time.ts'
 
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
 /**
  * Initial time of the server. A whole hour: late events of an hour that `since` cuts are not found.
  */

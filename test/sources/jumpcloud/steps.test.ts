@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { idsOf, openSource, QUICK, readSource } from '../http/read-source.ts'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
+import { HOUR } from '../../../src/time.ts'
 
-const HOUR = 3_600_000
 /** Set `STEPS_EVENTS` for a larger test. */
 const EVENTS = Number(process.env['STEPS_EVENTS'] ?? 300)
 const SIZES = [1, 7, 1000, 10_000]

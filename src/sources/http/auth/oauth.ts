@@ -10,6 +10,7 @@ import { parseRetryAfter } from '../transport/rate-limit.ts'
 import type { PreparedRequest } from '../transport/request.ts'
 import { TokenFile } from './token-file.ts'
 import { headerText, member, parseJson } from '../transport/json-values.ts'
+import { MINUTE } from '../../../time.ts'
 
 /**
  * OAuth 2.0 client credentials and refresh tokens (RFC 6749, 4.4 and 6). All requests share one
@@ -134,7 +135,7 @@ class TokenEndpoint {
  * A token is renewed this long before it expires, so that it does not expire in transit. In
  * milliseconds.
  */
-const EARLY = 60_000
+const EARLY = MINUTE
 
 function bearer(token: Token): string {
   return `Bearer ${token.text}`

@@ -1,5 +1,6 @@
 import type { WindowOptions } from '../options.ts'
 import { isAbsolute, parseMoment } from './moment.ts'
+import { MINUTE } from '../../../time.ts'
 
 export interface WindowPlan {
   readonly start: number
@@ -48,6 +49,6 @@ export function planWindow(
 }
 
 /** Distance that windows keep from the retention edge, in milliseconds. */
-export const EDGE_MARGIN = 60_000
+export const EDGE_MARGIN = MINUTE
 /** Distance after the API has refused a window near the edge. */
-export const WIDE_EDGE_MARGIN = 600_000
+export const WIDE_EDGE_MARGIN = 10 * MINUTE

@@ -69,7 +69,7 @@ test('sends an API key in the URL of every page, and keeps it out of positions a
  * `seconds`.
  */
 async function startRotating(context: TestContext, seconds = 3600) {
-  const state = { refresh: 'canary-refresh-0', access: '', issued: 0, dead: false, answers: [] as number[] }
+  const state = { refresh: 'canary-refresh-0', access: '', issued: 0, dead: false }
   const server = await startServer(context, ({ url, headers, body }, response) => {
     if (url.pathname === '/events') {
       const good = headers.authorization === `Bearer ${state.access}` && !state.dead
@@ -117,13 +117,13 @@ test('keeps rotated refresh tokens across a restart, in a file that only its own
   assert.equal(renewed.error, undefined)
   assert.equal(state.issued, 5)
 
-  state.refresh = 'canary-refresh-anew'
+  state.refresh = 'canary-refresh-new'
   const stale = await readSource(await openWith(server, auth))
   assert.equal(stale.error?.code, 'SOURCE_REFUSED')
   assert.match(stale.error.message, /returned 400 \(invalid_grant\): check the client id, the refresh token/)
   assert.doesNotMatch(wordsOf(stale), /canary/)
-  const anew = await readSource(await openWith(server, { ...auth, refreshToken: 'canary-refresh-anew' }))
-  assert.deepEqual(idsOf(anew.lines), [6])
+  const reconfigured = await readSource(await openWith(server, { ...auth, refreshToken: 'canary-refresh-new' }))
+  assert.deepEqual(idsOf(reconfigured.lines), [6])
 })
 
 test('a token file that cannot be written or read fails the run before the token is used', async (context) => {

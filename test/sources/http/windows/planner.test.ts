@@ -180,7 +180,7 @@ const rows: readonly Row[] = [
 
   // counts
   {
-    name: 'a new window asks for its count',
+    name: 'a new window requests its count',
     settings: counting,
     checkpoint: { highWatermark: T - HOUR, open: [] },
     event: openNow,
@@ -188,7 +188,7 @@ const rows: readonly Row[] = [
     effects: [{ type: 'countWindow', range: { start: T - HOUR - OVERLAP, end: T - LAG } }],
   },
   {
-    name: 'a new window without count asks for its hourly counts at once',
+    name: 'a new window without count requests its hourly counts at once',
     settings: reconciling,
     checkpoint: { highWatermark: T - HOUR, open: [] },
     event: openNow,
@@ -196,7 +196,7 @@ const rows: readonly Row[] = [
     effects: [{ type: 'countHours', range: { start: T - HOUR - OVERLAP, end: T - LAG } }],
   },
   {
-    name: 'a count is kept in the window, and hourly counts are asked for next',
+    name: 'a count is kept in the window, and hourly counts are requested next',
     settings: { ...reconciling, count },
     checkpoint: { highWatermark: T - HOUR, known, open: [hourly] },
     event: { type: 'windowCounted', now: T, count: 7 },
@@ -400,7 +400,7 @@ const rows: readonly Row[] = [
     expected: { highWatermark: T - LAG, open: [] },
   },
   {
-    name: 'a day later the counts of all known hours are asked for',
+    name: 'a day later the counts of all known hours are requested',
     settings: reconciling,
     checkpoint: dayLater,
     event: { type: 'reconcile', now: T },

@@ -4,10 +4,8 @@ import type { TestContext } from 'node:test'
 import type { Json } from '../../../../src/record/json/json.ts'
 import { idsOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from '../read-source.ts'
 import type { Reading, TestServer } from '../read-source.ts'
+import { DAY, HOUR, MINUTE } from '../../../../src/time.ts'
 
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
 /** A whole hour, long enough ago that the API's clock can advance. */
 const NOON = Math.floor(Date.now() / DAY) * DAY - 30 * DAY + 12 * HOUR
 
@@ -267,8 +265,8 @@ for (const [name, spoil, words] of [
     assert.ok(idsOf(without.lines).includes(1001))
     assert.ok(!idsOf(without.lines).includes(1000))
     api.spoil = asIs
-    const mended = await readOn(api, source, [HOUR], without.positions)
-    assert.ok(idsOf(mended.lines).includes(1000))
+    const caughtUp = await readOn(api, source, [HOUR], without.positions)
+    assert.ok(idsOf(caughtUp.lines).includes(1000))
   })
 }
 
