@@ -340,7 +340,7 @@ export interface ObjectSink {
   readonly conditionalPutProbe?: ConditionalPutProbe
   /**
    * Tries everything that a run needs to write below a prefix, for `sluice check --connect`. Leaves
-   * nothing behind. Failures are yielded as `error`, not thrown.
+   * no object there. Failures are yielded as `error`, not thrown.
    */
   connect?(prefix: string, signal: AbortSignal): AsyncIterable<ConnectionCheck>
   close?(): void | Promise<void>

@@ -1,4 +1,7 @@
-/** The public API for authors of custom components. Contract suites and helpers for their tests are in `sluice/testing`. */
+/**
+ * The public API for authors of custom components. Contract suites and helpers for their tests are
+ * in `sluice/testing`.
+ */
 export { Type } from 'typebox'
 export * from './component.ts'
 export { SluiceError } from './errors.ts'

@@ -170,8 +170,8 @@ interface OptionsScope extends Pick<PipelineScope, 'name' | 'folder' | 'root' | 
 }
 
 /**
- * Checks the options of a component against its fields and with its own check. Reports all problems,
- * and returns undefined if one of them is an error.
+ * Checks the options of a component against its fields and with its own check. Reports all
+ * problems, and returns undefined if one of them is an error.
  */
 export async function checkOptions(
   declaration: Declaration,

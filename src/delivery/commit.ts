@@ -226,7 +226,9 @@ export class ObjectCommit implements Commit {
     return this.#publisher.drain(drainTimeouts, { isInterrupted, stopping })
   }
 
-  /** Frees the space of committed files. Otherwise the next run would find the disk just as full. */
+  /**
+   * Frees the space of committed files. Otherwise the next run would find the disk just as full.
+   */
   async #publishIfDiskIsFull({ code }: SluiceError): Promise<void> {
     if (code === 'DISK_FULL') await Promise.allSettled([this.#drain(this.#parts.options.stopping?.aborted === true)])
   }

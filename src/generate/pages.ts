@@ -36,7 +36,10 @@ export function componentPage(declaration: Declaration): string {
   ].join('\n\n')
 }
 
-/** Longest text in a cell: wider tables cannot be read. Longer descriptions are in full below the table. */
+/**
+ * Longest text in a cell: wider tables cannot be read. Longer descriptions are in full below the
+ * table.
+ */
 const LONGEST_CELL = 160
 const SEE_BELOW = 'See below.'
 
@@ -44,7 +47,9 @@ function isLong(description: string): boolean {
   return description.length > LONGEST_CELL
 }
 
-/** The first sentences of a long description, as many as fit into a cell, and a pointer to the rest. */
+/**
+ * The first sentences of a long description, as many as fit into a cell, and a pointer to the rest.
+ */
 function openingOf(description: string): string {
   let opening = ''
   for (const sentence of description.split(/(?<=\.) (?=[A-Z`])/)) {

@@ -7,7 +7,7 @@ export interface PipelineConnectionCheck extends ConnectionCheck {
   readonly part: 'source' | 'sink' | 'rejects'
 }
 
-/** Checks every external system that a run of the pipeline needs. Leaves nothing behind there. */
+/** Checks every external system that a run of the pipeline needs. Leaves no traces there. */
 export async function* checkConnections(
   pipeline: CheckedPipeline,
   signal: AbortSignal,

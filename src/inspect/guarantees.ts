@@ -182,7 +182,7 @@ function sourceOf({ source }: CheckedPipeline, isStored: boolean): Guarantees {
     })
     if (retention !== undefined) {
       borders.push({
-        what: `If the collector stops or falls behind by more than ${formatDuration(retention)}, events are lost, because the API has deleted them. The log reports the gap.`,
+        what: `If the collector stops, or is late, by more than ${formatDuration(retention)}, events are lost, because the API has deleted them. The log reports the gap.`,
         moves: 'run the collector often enough; window.retention only describes the API',
       })
     }

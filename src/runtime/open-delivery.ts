@@ -69,7 +69,9 @@ export function targetOf(component: CheckedComponent<SinkDeclaration>, sink: Obj
   return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }
 }
 
-/** The definition of the dedup key. With another one the keys of earlier runs would match nothing. */
+/**
+ * The definition of the dedup key. With another one the keys of earlier runs would match nothing.
+ */
 function fingerprintOf(pipeline: CheckedPipeline): JsonObject {
   const dedup = findDedup(pipeline)
   if (dedup === undefined) return {}

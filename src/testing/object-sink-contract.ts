@@ -10,7 +10,7 @@ import { contextOf, configure } from './configure.ts'
 import { ABORT_AFTER, isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
 
-/** An empty store, made anew for each case. */
+/** An empty store, fresh for each case. */
 export interface ObjectStore {
   /** The sink's configuration as in a pipeline file, without `type`. */
   readonly config: object
@@ -72,7 +72,7 @@ export function objectSinkContract<Store extends ObjectStore>(
     },
     { name: 'takes a key of the length that it names', run: on(takesLongKeys) },
     { name: 'reads back what it has published', run: on(readsBack) },
-    { name: 'leaves nothing behind when it checks the connection', run: on(checksConnection) },
+    { name: 'leaves no object when it checks the connection', run: on(checksConnection) },
     ...(typeof outage === 'string'
       ? []
       : [
@@ -258,7 +258,7 @@ async function readsBack<Store extends ObjectStore>(bench: Bench<Store>): Promis
   const gone = sink.destination(absent.key)
   if (sink.exists) {
     assert.equal(await sink.exists(there, NEVER), true, 'exists denies an object that was published')
-    assert.equal(await sink.exists(gone, NEVER), false, 'exists claims an object that was not published')
+    assert.equal(await sink.exists(gone, NEVER), false, 'exists confirms an object that was not published')
   }
   if (sink.open) {
     assert.equal(await sink.open(gone, NEVER), undefined, 'open finds an object that was not published')

@@ -7,7 +7,7 @@ import { contextOf, configure } from './configure.ts'
 import { ABORT_AFTER, canonical, isAbort, liveBytes, nameOf, turns, withoutHanging } from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
 
-/** An input that a source can read, made anew for each case. */
+/** An input for a source, fresh for each case. */
 export interface SourceInput {
   /** The source's configuration as in a pipeline file, without `type`. */
   readonly config: object

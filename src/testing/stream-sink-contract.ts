@@ -6,7 +6,7 @@ import { contextOf, configure } from './configure.ts'
 import { isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
 
-/** A receiver that has nothing yet, made anew for each case. */
+/** A receiver that has got nothing yet, fresh for each case. */
 export interface Receiver {
   /** The sink's configuration as in a pipeline file, without `type`. */
   readonly config: object

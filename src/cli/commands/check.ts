@@ -37,7 +37,7 @@ export const command: CommandDefinition<CheckArguments> = {
         type: 'boolean',
         default: false,
         describe:
-          'Also check credentials, clocks, one API page and each permission in the store; leaves nothing behind',
+          'Also check credentials, clocks, one API page and each permission in the store; leaves no object there',
       })
       .option('guarantees', { type: 'boolean', default: false, describe: 'Also show the guarantees of each pipeline' })
       .option('state', { ...stateOption, describe: "Folder with the pipelines' states, for --guarantees" })
