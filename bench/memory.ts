@@ -14,7 +14,7 @@ import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { peakOf } from '../test/memory/peak.ts'
+import { peakOf } from '../test/support/peak-memory.ts'
 import { commandFor, takeReport, writeInput } from './backfill-run.ts'
 import type { Shape } from './backfill-run.ts'
 

@@ -23,8 +23,8 @@ import { errorCodes } from '../src/errors.ts'
 import { runPipelineTest } from '../src/inspect/pipeline-tests.ts'
 import { openWorkspace } from './support/command.ts'
 import { makeProject, writeFiles } from './support/config-project.ts'
-import { firstColumn, readGuide, sluiceCommands } from './markdown.ts'
-import type { Block } from './markdown.ts'
+import { firstColumn, readGuide, sluiceCommands } from './support/markdown.ts'
+import type { Block } from './support/markdown.ts'
 import { REPOSITORY } from './support/paths.ts'
 
 const markdown = new Map<string, string>()

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { JumpCloudOptions } from '../servers/jumpcloud.ts'
-import { BUCKET, openMainJob } from '../cli/main-job.ts'
+import { BUCKET, openMainJob } from '../support/main-job.ts'
 
 async function openJob(t: TestContext, options: JumpCloudOptions = {}) {
   const job = await openMainJob(t, { events: 200, start: Date.now() - 36_000_000, ...options })

@@ -32,7 +32,7 @@ const MAX_INTEGER = 0x7fffffff
  * Between two scans, the same memory serves `WasmArraySplitter`, `WasmWriter` and `WasmDigester`.
  *
  * Shared numbers are written once: see `shared-constants.ts` and `module.ts`.
- * `test/record/differential/` compares both engines on random lines.
+ * `test/system/differential/` compares both engines on random lines.
  */
 export class WasmScanner {
   readonly #module: ScannerModule
