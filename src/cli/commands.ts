@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { extname } from 'node:path'
 import type { ArgumentsCamelCase, CommandModule } from 'yargs'
 import type { CommandDefinition } from './command.ts'
 
@@ -51,7 +52,7 @@ function lazy<Args>(
   const load = () => {
     // `import` opens all files at once and can exceed the limit on open files. `require` loads them
     // one by one, and faster.
-    require(`./commands/${command.split(' ', 1)[0]}.js`)
+    require(`./commands/${command.split(' ', 1)[0]}${extname(import.meta.filename)}`)
     return importCommand()
   }
   return {

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { SluiceError } from '../../errors.ts'
 import type { CommandDefinition } from '../command.ts'
 
@@ -102,6 +101,8 @@ tests:
 
 /** The comment with which editors find the schema of pipeline files. */
 function modeline(): string {
-  const schema = fileURLToPath(new URL('../../../../schemas/pipeline.schema.json', import.meta.url))
+  // From the source, and from what it is compiled to.
+  const root = import.meta.filename.endsWith('.ts') ? '../../..' : '../../../..'
+  const schema = join(import.meta.dirname, root, 'schemas/pipeline.schema.json')
   return `# yaml-language-server: $schema=${relative(join(process.cwd(), 'pipelines'), schema)}`
 }
