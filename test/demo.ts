@@ -14,6 +14,8 @@ import { SECRET_MARK, type EventSet } from './servers/events.ts'
 import { writeArchive } from './servers/events/archive.ts'
 import { startJumpCloudServer } from './servers/jumpcloud.ts'
 import { startS3Server, type StoredObject } from './servers/s3.ts'
+import { DAY, HOUR } from '../src/time.ts'
+import { s3Environment } from './support/command.ts'
 
 const EVENTS = 90_000
 /** The API is read from this event on. The archive ends a third of the way after it, so both overlap. */
@@ -24,11 +26,11 @@ const SLUICE = 'build/src/cli/main.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-demo-'))
 const s3 = await startS3Server({ buckets: [BUCKET] })
-const end = Date.now() - 3_600_000
+const end = Date.now() - HOUR
 const jumpcloud = await startJumpCloudServer({
   seed: 7,
   events: EVENTS,
-  start: end - 2 * 86_400_000,
+  start: end - 2 * DAY,
   end,
   repeats: 0.02,
 })
@@ -37,10 +39,7 @@ try {
   const since = new Date(events.millis(API_FROM)).toISOString()
   const environment = {
     ...process.env,
-    AWS_ENDPOINT_URL_S3: s3.endpoint,
-    AWS_REGION: s3.region,
-    AWS_ACCESS_KEY_ID: s3.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    ...s3Environment(s3),
     JUMPCLOUD_API_KEY: jumpcloud.apiKey,
     JUMPCLOUD_BASE_URL: jumpcloud.url,
     SLUICE_BUCKET: BUCKET,

@@ -18,8 +18,8 @@ import {
   readRecords,
   rollWith,
   stream,
-  temporaryFolder,
 } from './support.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 describe('a commit', () => {
   it('writes the records of a run as objects, and lists them in its totals', async (t) => {

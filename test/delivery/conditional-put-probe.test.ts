@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
+import type { TestContext } from 'node:test'
 import { readState } from '../../src/delivery/state/state-reader.ts'
 import type { JsonObject } from '../../src/record/json/json.ts'
 import { Paths } from '../../src/record/paths/path.ts'
 import { BUCKET, createSink, startStore } from '../sinks/s3/support.ts'
 import type { S3Server } from '../servers/s3.ts'
-import { lines, openEvents, stream, temporaryFolder } from './support.ts'
+import { lines, openEvents, stream } from './support.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 interface Run {
   readonly base: string

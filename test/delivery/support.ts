@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -16,18 +15,10 @@ import { Paths } from '../../src/record/paths/path.ts'
 import { defaultLimits } from '../../src/record/scan.ts'
 import fileSink from '../../src/sinks/file.ts'
 import dedup from '../../src/transforms/dedup.ts'
-
-export async function temporaryFolder(test: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-commit-'))
-  test.after(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
-
-const roll = { maxBytes: 128 << 20, maxRecords: 1_000_000, maxAge: 300_000, maxPartitions: 64 }
+import { outbox, roll } from '../support/object-options.ts'
 
 /** The real file sink, with the defaults of its fields. */
 export async function fileTarget(path: string, changes: Partial<ObjectTarget> = {}): Promise<ObjectTarget> {
-  const outbox = { maxBytes: 2 ** 33 }
   const config = { path, key: '{pipeline}', compression: 'gzip', roll, outbox } as const
   const sink = await fileSink.create(config, { pipeline: 'events', stage: 'file', folder: path })
   if ('write' in sink) throw new Error('the file sink delivers objects')

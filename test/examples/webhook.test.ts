@@ -9,6 +9,7 @@ import { streamSinkContract } from '../../src/testing/index.ts'
 import type { Receiver, StreamSinkFixture } from '../../src/testing/index.ts'
 import { openWorkspace } from '../support/command.ts'
 import { REPOSITORY } from '../support/paths.ts'
+import { listen } from '../support/listen.ts'
 
 interface Collector extends Receiver {
   readonly url: string
@@ -32,10 +33,7 @@ async function startCollector(): Promise<Collector & { close: () => Promise<void
     response.writeHead(status).end()
   }
   const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/events`
+  const url = `http://127.0.0.1:${await listen(server)}/events`
   const collector = {
     url,
     config: { url, attempts: 2 },

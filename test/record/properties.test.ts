@@ -15,8 +15,9 @@ import { pathText, plainPathText, recordText, valueText } from './arbitrary.ts'
 import { bytesOf, descendants, effective, leadsTo, parse, render, textOf } from './model.ts'
 import type { Node } from './model.ts'
 import { unchecked } from './unchecked.ts'
+import { scaled } from '../support/scale.ts'
 
-const RUNS = { numRuns: 1200 }
+const RUNS = { numRuns: scaled(1200) }
 const pathTexts = fc.uniqueArray(pathText, { minLength: 1, maxLength: 6 })
 
 function open(text: string, paths: Paths): Batch[] {

@@ -11,6 +11,7 @@ import { defaultLimits, MAX_RECORDS, scan } from '../../src/record/scan.ts'
 import { appendMembers } from '../../src/record/reuse-lines.ts'
 import type { NewLine } from '../../src/record/reuse-lines.ts'
 import { pathText, recordText, valueText } from './arbitrary.ts'
+import { scaled } from '../support/scale.ts'
 
 /**
  * A random record, its treatment by earlier stages, and the lines that this stage makes from it.
@@ -83,7 +84,7 @@ test('builds the same index from reused lines as a scan of all lines', () => {
         assertLines(made, batch, lines, asked)
       },
     ),
-    { numRuns: 1500 },
+    { numRuns: scaled(1500) },
   )
   assert.ok(untouched > 3000, `${untouched} records were untouched`)
 })

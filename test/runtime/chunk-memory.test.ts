@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { openWorkspace } from '../support/command.ts'
 import type { Workspace } from '../support/command.ts'
-import { openEvents, temporaryFolder } from '../delivery/support.ts'
+import { openEvents } from '../delivery/support.ts'
 import { startServer } from '../sources/http/read-source.ts'
 import { loadPipeline } from '../../src/config/load.ts'
 import type { CheckedPipeline } from '../../src/config/pipeline.ts'
@@ -22,6 +22,7 @@ import { previewPipeline } from '../../src/inspect/preview.ts'
 import { runPipeline } from '../../src/runtime/run.ts'
 import type { RunResult } from '../../src/runtime/run.ts'
 import { openStreamDelivery } from '../../src/delivery/stream.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 /** Enough for 24 runs, three times as many as are under way at once. */
 const COUNT = 24_000

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
@@ -8,6 +7,7 @@ import { DAY, HOUR } from '../../src/time.ts'
 import { writeArchive } from './events/archive.ts'
 import { createEventSet, FUTURE_SHIFT, SECRET_MARK } from './events.ts'
 import type { EventOptions, EventSet } from './events.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const START = Date.UTC(2026, 0, 1)
 
@@ -163,38 +163,33 @@ void test('events have the requested organization', () => {
   assert.deepEqual(owners, new Set([organization, null]))
 })
 
-void test('archives contain the same events in every format, order and compression', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-events-'))
+void test('archives contain the same events in every format, order and compression', async (t) => {
   const set = makeSet({ count: 1000 })
   const ids = Array.from({ length: 600 }, (_, at) => set.id(at + 200))
   const range = { from: 200, to: 800 }
-  try {
-    const path = join(folder, 'archive')
-    await writeArchive(path, set, { ...range, format: 'ndjson' })
-    const lines = (await readFile(path, 'utf8')).split('\n')
-    assert.equal(lines.pop(), '')
-    assert.deepEqual(
-      lines,
-      ids.map((_, at) => set.text(at + 200)),
-    )
+  const path = join(await temporaryFolder(t), 'archive')
+  await writeArchive(path, set, { ...range, format: 'ndjson' })
+  const lines = (await readFile(path, 'utf8')).split('\n')
+  assert.equal(lines.pop(), '')
+  assert.deepEqual(
+    lines,
+    ids.map((_, at) => set.text(at + 200)),
+  )
 
-    await writeArchive(path, set, { ...range, format: 'array', order: 'DESC' })
-    const array = await readFile(path, 'utf8')
-    assert.equal(array.split('\n').length, 601)
-    assert.deepEqual(idsIn(array), ids.toReversed())
+  await writeArchive(path, set, { ...range, format: 'array', order: 'DESC' })
+  const array = await readFile(path, 'utf8')
+  assert.equal(array.split('\n').length, 601)
+  assert.deepEqual(idsIn(array), ids.toReversed())
 
-    await writeArchive(path, set, { ...range, format: 'pretty', gzip: true })
-    const pretty = gunzipSync(await readFile(path)).toString()
-    assert.ok(pretty.split('\n').length > 6000)
-    assert.deepEqual(idsIn(pretty), ids)
-    const events: unknown[] = JSON.parse(pretty)
-    assert.deepEqual(events[5], JSON.parse(set.text(205)))
+  await writeArchive(path, set, { ...range, format: 'pretty', gzip: true })
+  const pretty = gunzipSync(await readFile(path)).toString()
+  assert.ok(pretty.split('\n').length > 6000)
+  assert.deepEqual(idsIn(pretty), ids)
+  const events: unknown[] = JSON.parse(pretty)
+  assert.deepEqual(events[5], JSON.parse(set.text(205)))
 
-    await writeArchive(path, set, { from: 5, to: 5 })
-    assert.equal(await readFile(path, 'utf8'), '')
-    await writeArchive(path, set, { from: 5, to: 5, format: 'array' })
-    assert.equal(await readFile(path, 'utf8'), '[]\n')
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  await writeArchive(path, set, { from: 5, to: 5 })
+  assert.equal(await readFile(path, 'utf8'), '')
+  await writeArchive(path, set, { from: 5, to: 5, format: 'array' })
+  assert.equal(await readFile(path, 'utf8'), '[]\n')
 })

@@ -13,6 +13,7 @@ import { sendArray } from './jumpcloud/body.ts'
 import { startJumpCloudServer } from './jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from './jumpcloud.ts'
 import { codeFile } from '../support/paths.ts'
+import { listen } from '../support/listen.ts'
 
 const NOW = Date.UTC(2026, 2, 1)
 
@@ -662,11 +663,7 @@ void test('generates a body only as fast as the client reads', async (t) => {
     sent.push(sendArray(response, endless(), false))
   })
   t.after(() => server.close())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  assert.ok(typeof address === 'object' && address !== null)
-  const client = get({ port: address.port, host: '127.0.0.1' })
+  const client = get({ port: await listen(server), host: '127.0.0.1' })
   client.on('response', (response) => {
     response.once('data', () => client.destroy())
   })

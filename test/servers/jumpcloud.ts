@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { hash32 } from './events/random.ts'
@@ -16,6 +15,7 @@ import type { Early, Late, Organization, OrganizationOptions, Straggler } from '
 import { createRateLimit, maxRequestsPerSecond } from './jumpcloud/requests.ts'
 import type { LoggedRequest } from './jumpcloud/requests.ts'
 import { DAY, MINUTE } from '../../src/time.ts'
+import { listen } from '../support/listen.ts'
 
 /** Times are epoch milliseconds, shares are 0 to 1. */
 export interface JumpCloudOptions {
@@ -109,9 +109,7 @@ export async function startJumpCloudServer(options: JumpCloudOptions = {}): Prom
   // Longer than any test: dropping a connection that a client is about to reuse would look like a
   // fault.
   server.keepAliveTimeout = 10 * MINUTE
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const origin = `http://127.0.0.1:${portOf(server.address())}`
+  const origin = `http://127.0.0.1:${await listen(server)}`
 
   function* visible(organization: Organization, before: number): Generator<number> {
     const { events } = organization
@@ -153,11 +151,6 @@ function createOrganizations(options: JumpCloudOptions, now: number): Organizati
   return list.map((each, at) =>
     createOrganization(each, { seed: hash32(seed, at, 0), events, start, end, shape, late, straggler, early, repeats }),
   )
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  if (address === null || typeof address === 'string') throw new Error('the server has no port')
-  return address.port
 }
 
 function countOf(items: Iterable<unknown>): number {

@@ -1,7 +1,8 @@
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
+import { listen } from '../support/listen.ts'
 
 export interface ConnectProxy {
   /** With a name and a password. */
@@ -34,12 +35,10 @@ export async function startConnectProxy(context: TestContext): Promise<ConnectPr
     target.on('error', () => client.destroy())
     client.on('error', () => target.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const port = await listen(server)
   context.after(() => {
     for (const socket of sockets) socket.destroy()
     server.close()
   })
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
-  const { port } = server.address() as AddressInfo
   return { url: `http://me:${PROXY_PASSWORD}@127.0.0.1:${port}`, tunnels }
 }

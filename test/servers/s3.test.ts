@@ -2,11 +2,9 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -49,6 +47,8 @@ import { startS3Server } from './s3.ts'
 import type { Fault, S3Server, S3ServerOptions } from './s3.ts'
 import { chunkSignatures, sha256, signingKey } from './s3/signature.ts'
 import { codeFile } from '../support/paths.ts'
+import { HOUR } from '../../src/time.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const MiB = 1024 * 1024
 const Bucket = 'bucket'
@@ -201,7 +201,7 @@ describe('a request', () => {
     },
     {
       name: 'of a clock one hour late',
-      config: { systemClockOffset: -3_600_000 },
+      config: { systemClockOffset: -HOUR },
       expected: '403 RequestTimeTooSkewed',
     },
     { name: 'for another region', config: { region: 'eu-west-1' }, expected: '400 AuthorizationHeaderMalformed' },
@@ -862,12 +862,6 @@ function client(t: TestContext, server: Address, config: S3ClientConfig = {}): S
   const s3 = new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1, ...config })
   t.after(() => s3.destroy())
   return s3
-}
-
-async function temporaryFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), 's3-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
-  return folder
 }
 
 /** `200`, or status and name of the error, or `connection broken`. */

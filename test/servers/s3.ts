@@ -18,9 +18,8 @@ import { Keyring } from './s3/sts.ts'
 import type { Role } from './s3/sts.ts'
 import { Throttle } from './s3/throttle.ts'
 
-export type { S3ErrorCode } from './s3/errors.ts'
-export type { ActiveFault, Effect, Fault } from './s3/faults.ts'
-export type { Operation, RequestRecord, StoredObject }
+export type { Effect, Fault } from './s3/faults.ts'
+export type { Operation, StoredObject }
 
 export interface S3ServerOptions extends Partial<ServerSettings> {
   /** Default: a free port. */

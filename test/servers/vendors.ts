@@ -24,7 +24,7 @@ export interface Vendor {
   readonly respond: (call: Call) => void
 }
 
-export interface Call {
+interface Call {
   readonly request: TestServer['requests'][number]
   readonly response: ServerResponse
   /** The events in `[from, to]`, oldest first. */

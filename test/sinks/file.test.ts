@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Finding } from '../../src/component.ts'
 import fileSink from '../../src/sinks/file.ts'
-import { fileTarget, rollWith, temporaryFolder } from '../delivery/support.ts'
+import { fileTarget, rollWith } from '../delivery/support.ts'
 import { memoryAttempt, never, outboxFile } from './s3/support.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 describe('the file sink', () => {
   it('creates a file and its folders, and leaves no temporary file', async (t) => {
@@ -21,9 +22,7 @@ describe('the file sink', () => {
     // Most Linux machines have a memory file system here.
     const devices = await readdir('/dev/shm').catch(() => undefined)
     if (!devices) return t.skip('no second device')
-    const { mkdtemp, rm } = await import('node:fs/promises')
-    const out = await mkdtemp('/dev/shm/sluice-')
-    t.after(() => rm(out, { recursive: true }))
+    const out = await temporaryFolder(t, '/dev/shm')
     const { sink } = await fileTarget(out)
     const file = await outboxFile(t, 100_000)
     for (let i = 0; i < 2; i++) await sink.publish(file, sink.destination('x.ndjson'), never, memoryAttempt())

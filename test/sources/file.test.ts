@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { SluiceError } from '../../src/errors.ts'
-import { compressions, createSource, linesOf, makeFolder, read, sampleEvents, start } from './file/read-file.ts'
+import { compressions, createSource, linesOf, read, sampleEvents, start } from './file/read-file.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const events = await sampleEvents()
 const pretty = events.map((event) => JSON.stringify(JSON.parse(event), null, 2))
@@ -37,7 +38,7 @@ const forms: ReadonlyMap<string, string> = new Map([
 
 for (const [ending, compress] of compressions) {
   test(`every form of archive yields the same lines${ending && ` as ${ending}`}`, async (t) => {
-    const folder = await makeFolder(t)
+    const folder = await temporaryFolder(t)
     for (const [form, text] of forms) {
       const name = join(folder, `archive.json${ending}`)
       await writeFile(name, compress(Buffer.from(text)))
@@ -55,7 +56,7 @@ for (const [ending, compress] of compressions) {
 }
 
 test('reads a single event with any white space around it', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const name = join(folder, 'one.json')
   for (const text of [
     events[0],
@@ -77,7 +78,7 @@ test('reads a single event with any white space around it', async (t) => {
 })
 
 test('detects compression by content, not by name', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const text = Buffer.from(events.join('\n'))
   for (const [ending, compress] of compressions) {
     if (ending === '.br') continue
@@ -90,7 +91,7 @@ test('detects compression by content, not by name', async (t) => {
 })
 
 test('a damaged first line of NDJSON is a line, not the start of another format', async (t) => {
-  const name = join(await makeFolder(t), 'x.ndjson')
+  const name = join(await temporaryFolder(t), 'x.ndjson')
   for (const damaged of ['{"a":"cut', 'nonsense', 'null', '"[', '}{']) {
     await writeFile(name, [damaged, ...events].join('\n'))
     assert.deepEqual(linesOf((await read(name)).chunks), [damaged, ...events])
@@ -98,7 +99,7 @@ test('a damaged first line of NDJSON is a line, not the start of another format'
 })
 
 test('the format can be configured', async (t) => {
-  const name = join(await makeFolder(t), 'x.json')
+  const name = join(await temporaryFolder(t), 'x.json')
   await writeFile(name, '[{"a":1}]\n[{"a":2}]\n')
   assert.deepEqual(linesOf((await read(name, { format: 'ndjson' })).chunks), ['[{"a":1}]', '[{"a":2}]'])
   assert.deepEqual(linesOf((await read(name, { format: 'array' })).chunks), ['{"a":1}', '{"a":2}'])
@@ -110,7 +111,7 @@ test('the format can be configured', async (t) => {
 })
 
 test('refuses UTF-16, and names the way out', async (t) => {
-  const name = join(await makeFolder(t), 'events.json')
+  const name = join(await temporaryFolder(t), 'events.json')
   await writeFile(name, Buffer.from(`\ufeff[${events[0]}]`, 'utf16le'))
   const { chunks, error } = await read(name)
   assert.equal(chunks.length, 0)
@@ -119,7 +120,7 @@ test('refuses UTF-16, and names the way out', async (t) => {
 })
 
 test('reads folders recursively and sorted, with known endings only and without hidden files', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const wanted = ['a/1.json', 'a/2.ndjson.gz', 'b.jsonl', 'c.log', 'd.json.br']
   const unwanted = ['e.txt', 'f.json.bak', '.g.json', '.h/i.json', 'json']
   for (const name of [...wanted, ...unwanted]) {
@@ -141,7 +142,7 @@ test('reads folders recursively and sorted, with known endings only and without 
 })
 
 test('globs, lists and names with glob characters find each file once', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   for (const name of ['x[1].json', 'x1.json', 'y.txt', 'sub/z.json']) {
     await mkdir(join(folder, name, '..'), { recursive: true })
     await writeFile(join(folder, name), `{"name":"${name}"}\n`)
@@ -159,7 +160,7 @@ test('globs, lists and names with glob characters find each file once', async (t
 })
 
 test('does not follow cycles of links', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   await mkdir(join(folder, 'a'))
   await writeFile(join(folder, 'a', 'x.json'), '{"a":1}\n')
   await symlink('..', join(folder, 'a', 'up'))
@@ -172,7 +173,7 @@ test('does not follow cycles of links', async (t) => {
 })
 
 test('a path that matches no file is an error that names the path', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   for (const [path, message] of [
     ['missing.json', /missing\.json" does not exist/],
     ['*.json', /no file matches ".*\*\.json"/],
@@ -187,7 +188,7 @@ test('a path that matches no file is an error that names the path', async (t) =>
 })
 
 test('names a file that disappears before it is read, after reading those before it', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   await writeFile(join(folder, '1.json'), '{"a":1}\n')
   await writeFile(join(folder, '2.json'), '{"a":2}\n')
   const lines: string[] = []
@@ -204,7 +205,7 @@ test('names a file that disappears before it is read, after reading those before
 })
 
 test('an unreadable file or folder is named in the error', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   await mkdir(join(folder, 'closed'), { mode: 0 })
   await writeFile(join(folder, 'closed.json'), '{}', { mode: 0 })
   await chmod(folder, 0o755)
@@ -227,7 +228,7 @@ test('an unreadable file or folder is named in the error', async (t) => {
 })
 
 test('reads empty files silently', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'a.json'), '')
   await writeFile(join(folder, 'b.json.br'), '')
   await writeFile(join(folder, 'c.json.gz'), gzipSync(''))
@@ -239,7 +240,7 @@ test('reads empty files silently', async (t) => {
 })
 
 test('reports overlong lines in their place', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const long = JSON.stringify({ a: 'x'.repeat(2 << 20) })
   for (const text of [`{"n":1}\n${long}\n{"n":3}\n`, `[{"n":1},${long},{"n":3}]`]) {
     for (const [ending, compress] of compressions) {
@@ -256,7 +257,7 @@ test('reports overlong lines in their place', async (t) => {
 })
 
 test('the sizes of all chunks add up to the size of the files, also when compressed', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const text = `${events.join('\n')}\n`.repeat(200)
   for (const [ending, compress] of compressions)
     await writeFile(join(folder, `x.json${ending}`), compress(Buffer.from(text)))
@@ -272,7 +273,7 @@ test('the sizes of all chunks add up to the size of the files, also when compres
 })
 
 test('chunks do not change while later ones are read', async (t) => {
-  const name = join(await makeFolder(t), 'x.ndjson')
+  const name = join(await temporaryFolder(t), 'x.ndjson')
   const lines = Array.from({ length: 40_000 }, (_, i) => JSON.stringify({ i, text: 'x'.repeat(i % 100) }))
   await writeFile(name, lines.join('\n'))
   const { chunks } = await read(name)
@@ -281,7 +282,7 @@ test('chunks do not change while later ones are read', async (t) => {
 })
 
 test('an abort ends reading', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const text = `${events.join('\n')}\n`.repeat(400)
   for (const [ending, compress] of compressions) {
     const name = join(folder, `x.json${ending}`)
@@ -299,7 +300,7 @@ test('an abort ends reading', async (t) => {
 })
 
 test('follows new lines and new files, and reads a line only once it is complete', { timeout: 30_000 }, async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'a.log'), '{"n":1}\n{"n":')
   const stop = new AbortController()
   t.after(() => stop.abort())

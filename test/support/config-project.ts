@@ -1,15 +1,14 @@
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { temporaryFolder } from './temporary-folder.ts'
 
 /** A temporary project folder with these files, removed after the test. */
 export async function makeProject(
   t: TestContext,
   files: { readonly [path: string]: string | Buffer },
 ): Promise<string> {
-  const root = await realpath(await mkdtemp(join(tmpdir(), 'sluice-config-')))
-  t.after(() => rm(root, { recursive: true, force: true }))
+  const root = await temporaryFolder(t)
   await writeFiles(root, { 'package.json': '{}', ...files })
   return root
 }

@@ -3,9 +3,9 @@ import type { TestContext } from 'node:test'
 import { startJumpCloudServer, type JumpCloudOptions } from '../servers/jumpcloud.ts'
 import { startS3Server } from '../servers/s3.ts'
 import { openWorkspace, s3Environment } from './command.ts'
+import { DAY } from '../../src/time.ts'
 
 export const BUCKET = 'audit'
-const DAY = 86_400_000
 
 /** The repository's jumpcloud pipeline in a workspace, with a local API and a local store. */
 export async function openMainJob(t: TestContext, options: JumpCloudOptions) {

@@ -6,6 +6,7 @@ import { createEventSet } from '../servers/events.ts'
 import { writeArchive } from '../servers/events/archive.ts'
 import { startS3Server } from '../servers/s3.ts'
 import { openWorkspace, s3Environment } from '../support/command.ts'
+import { DAY } from '../../src/time.ts'
 
 const MiB = 1 << 20
 
@@ -22,7 +23,7 @@ test(
     const s3 = await startS3Server({ buckets: ['audit'] })
     t.after(() => s3.close())
     const workspace = await openWorkspace(t)
-    const events = createEventSet({ seed: 5, count: 80_000, start: 0, end: 86_400_000 })
+    const events = createEventSet({ seed: 5, count: 80_000, start: 0, end: DAY })
     await writeArchive(workspace.path('in.ndjson'), events)
     await workspace.write(
       'pipelines/p.yaml',

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { idsOf, openSource, QUICK, readSource } from '../sources/http/read-source.ts'
 import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import { HOUR } from '../../src/time.ts'
+import { scaled } from '../support/scale.ts'
 
-/** Set `STEPS_EVENTS` for a larger test. */
-const EVENTS = Number(process.env['STEPS_EVENTS'] ?? 300)
+const EVENTS = scaled(300)
 const SIZES = [1, 7, 1000, 10_000]
 const STEPS = ['1m', '1h', '1d']
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { connect } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -11,6 +10,7 @@ import { openWorkspace, s3Environment } from '../support/command.ts'
 import { PROXY_PASSWORD, startConnectProxy } from '../servers/proxy.ts'
 import { startS3Server } from '../servers/s3.ts'
 import { fixture } from '../support/paths.ts'
+import { listen } from '../support/listen.ts'
 
 const TLS = fixture('tls')
 
@@ -21,13 +21,12 @@ async function startApi(context: TestContext): Promise<number> {
     response.writeHead(200, { 'content-type': 'application/json' })
     response.end(request.url === '/token' ? '{"access_token":"canary-token"}' : '[{"id":1},{"id":2}]')
   })
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const port = await listen(server)
   context.after(() => {
     server.closeAllConnections()
     server.close()
   })
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
-  return (server.address() as AddressInfo).port
+  return port
 }
 
 test('reaches the API, its token endpoint, the store and STS through the proxy of the environment', async (context) => {
@@ -101,20 +100,19 @@ sink: { type: s3, bucket: events, key: all, forcePathStyle: true }
 })
 
 /** Terminates TLS in front of a local port, trusted only with `ca.pem`. Returns its own port. */
-async function startTls(context: TestContext, port: number): Promise<number> {
+async function startTls(context: TestContext, target: number): Promise<number> {
   const [cert, key] = await Promise.all(['server.pem', 'server-key.pem'].map((name) => readFile(join(TLS, name))))
   const server = createTlsServer({ cert, key }, (socket) => {
-    const target = connect(port, '127.0.0.1')
-    socket.on('error', () => target.destroy())
-    target.on('error', () => socket.destroy())
-    target.on('close', () => socket.destroy())
-    socket.on('close', () => target.destroy())
-    socket.pipe(target).pipe(socket)
+    const onward = connect(target, '127.0.0.1')
+    socket.on('error', () => onward.destroy())
+    onward.on('error', () => socket.destroy())
+    onward.on('close', () => socket.destroy())
+    socket.on('close', () => onward.destroy())
+    socket.pipe(onward).pipe(socket)
   })
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const port = await listen(server)
   context.after(() => server.close())
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
-  return (server.address() as AddressInfo).port
+  return port
 }
 
 test('trusts the store by NODE_EXTRA_CA_CERTS, directly and through the proxy', async (context) => {

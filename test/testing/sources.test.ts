@@ -14,6 +14,7 @@ import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import type { JumpCloudServer } from '../servers/jumpcloud.ts'
 import { HOUR } from '../../src/time.ts'
 import { ARRAY, fileFixture, GZIP, NDJSON, recordsOf } from './fixtures.ts'
+import { listen } from '../support/listen.ts'
 
 for (const format of [NDJSON, ARRAY, GZIP]) {
   describe(`the file source keeps the contract: ${format.name}`, () => {
@@ -61,10 +62,8 @@ describe('the http source keeps the contract', () => {
         const next = cursor + PAGE < input.records.length ? cursor + PAGE : undefined
         response.setHeader('content-type', 'application/json')
         response.end(JSON.stringify({ events, next: next === undefined ? undefined : String(next) }))
-      }).listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const address = server.address()
-      const port = typeof address === 'object' ? address?.port : undefined
+      })
+      const port = await listen(server)
       const input: Api = {
         records: recordsOf('http', 0, 40, 50),
         isBroken: false,

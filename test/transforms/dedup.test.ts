@@ -7,9 +7,9 @@ import dedup from '../../src/transforms/dedup.ts'
 import redact from '../../src/transforms/redact.ts'
 import { checkStage, runStage } from './stage.ts'
 import type { StageOptions } from './stage.ts'
+import { DAY } from '../../src/time.ts'
 
 const EVENT = { key: ['id', 'timestamp'], time: 'timestamp', within: '7d' }
-const DAY = 86_400_000
 
 test('computes keys from values: escapes, fractions of a second, offsets and number formats do not matter', async () => {
   await assertSame(EVENT, [

@@ -8,6 +8,7 @@ import { createEventSet, SECRET_MARK } from '../servers/events.ts'
 import type { Json } from '../../src/record/json/json.ts'
 import { readString } from '../../src/record/json/json-text.ts'
 import { checkStage, parse, runStage } from './stage.ts'
+import { scaled } from '../support/scale.ts'
 
 const M = '"[redacted]"'
 
@@ -200,7 +201,7 @@ test('agrees with a simple model of redaction, byte for byte', async () => {
       assert.deepEqual(lines, expected)
       masked += expected.filter((line) => line.includes('[redacted]')).length
     }),
-    { numRuns: 500 },
+    { numRuns: scaled(500) },
   )
   assert.ok(masked > 200)
 })

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import * as fc from 'fast-check'
@@ -17,12 +16,10 @@ import { createEventSet } from '../servers/events.ts'
 import { checkStage, openRecords, runStage } from './stage.ts'
 import type { Outcome, StageOptions } from './stage.ts'
 import { REPOSITORY } from '../support/paths.ts'
+import { scaled } from '../support/scale.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
-let folder = ''
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'validate-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder({ after })
 
 const EVENT_SCHEMA = join(REPOSITORY, 'schemas/jumpcloud-event.schema.json')
 
@@ -319,7 +316,7 @@ test('accepts only records on the fast path that ajv accepts', () => {
         }
       }
     }),
-    { numRuns: 150 },
+    { numRuns: scaled(150) },
   )
   assert.ok(accepted > 200, `only ${accepted} records took the fast path`)
   assert.ok(invalid > 200, `only ${invalid} records were invalid`)

@@ -12,10 +12,11 @@ import type { JsonObject } from '../../../src/record/json/json.ts'
 import { Paths } from '../../../src/record/paths/path.ts'
 import { rebuild } from '../../../src/record/rebuild.ts'
 import { defaultLimits } from '../../../src/record/scan.ts'
-import { events, lines, openEvents, readIds, readRecords, rollWith, stream, temporaryFolder } from '../support.ts'
+import { events, lines, openEvents, readIds, readRecords, rollWith, stream } from '../support.ts'
 import type { Setup, StreamOptions } from '../support.ts'
+import { DAY } from '../../../src/time.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
-const DAY = 86_400_000
 const DEDUP = { stage: 'dedup', memory: 64 << 20 }
 const KEY = { dedupKey: ['id', 'timestamp'], dedupTime: 'timestamp' }
 

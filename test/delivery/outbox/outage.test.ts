@@ -7,8 +7,10 @@ import { gunzipSync } from 'node:zlib'
 import type { Commit } from '../../../src/delivery/delivery.ts'
 import type { S3Server } from '../../servers/s3.ts'
 import { BUCKET, createSink, startStore } from '../../sinks/s3/support.ts'
-import { events, lines, openEvents, rollWith, stream, temporaryFolder } from '../support.ts'
+import { events, lines, openEvents, rollWith, stream } from '../support.ts'
 import type { Setup } from '../support.ts'
+import { HOUR } from '../../../src/time.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 /** Chunks that do not compress; each becomes one object. */
 const PIECES = Array.from({ length: 12 }, (_, i) => ({
@@ -75,7 +77,7 @@ describe('an unavailable store', () => {
     const note = (message: string): void => {
       if (message.startsWith('an object could not be published')) stopping.abort()
     }
-    const drainTimeouts = { done: 3_600_000, interrupted: 50 }
+    const drainTimeouts = { done: HOUR, interrupted: 50 }
     const commit = await openStore(t, server, base, { note, drainTimeouts, stopping: stopping.signal })
     await assert.rejects(stream({ commit, chunks: PIECES.slice(0, 2) }), { code: 'SINK_UNAVAILABLE' })
   })

@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import * as fc from 'fast-check'
 import { isInstant, nanosecondsOf, parseInstant } from '../../../src/record/json/instant.ts'
+import { scaled } from '../../support/scale.ts'
 
 const ajv = new Ajv2020()
 addFormats.default(ajv)
@@ -116,7 +117,7 @@ test('every accepted time is a date-time for ajv and agrees with Date', () => {
       const spelled = leap ? text.slice(0, 17) + '59' + text.slice(19) : text
       assert.equal(found, Date.parse(spelled.toUpperCase().replace(/(\.\d{3})\d+/, '$1')) + (leap ? 1000 : 0), text)
     }),
-    { numRuns: 5000 },
+    { numRuns: scaled(5000) },
   )
 })
 
@@ -126,7 +127,7 @@ test('accepts every RFC 3339 spelling that ajv accepts', () => {
     fc.property(timeLike, (text) => {
       if (strict.test(text) && ajvDateTime(text)) assert.ok(!Number.isNaN(instant(text)), text)
     }),
-    { numRuns: 5000 },
+    { numRuns: scaled(5000) },
   )
 })
 
@@ -143,7 +144,7 @@ test('isInstant agrees with parseInstant', () => {
       const end = line.length - 1
       assert.equal(isInstant(line, 1, end), !Number.isNaN(parseInstant(line, 1, end)), text)
     }),
-    { numRuns: 20_000 },
+    { numRuns: scaled(20_000) },
   )
 })
 

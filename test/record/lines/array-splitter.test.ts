@@ -6,6 +6,7 @@ import { SluiceError } from '../../../src/errors.ts'
 import { ArraySplitter } from '../../../src/record/lines/array-splitter.ts'
 import type { Boundary, LineChunk } from '../../../src/record/lines/splitter.ts'
 import { splitAt, linesOf, overwritten } from '../split-input.ts'
+import { scaled } from '../../support/scale.ts'
 
 const MAX_LINE = 64
 
@@ -82,7 +83,7 @@ test('gives the same elements wherever the input is split, and keeps the bytes o
     fc.property(documents, someOffsets, ({ text, lines }, at) => {
       assert.deepEqual(splitText(text, at), { lines })
     }),
-    { numRuns: 1000 },
+    { numRuns: scaled(1000) },
   )
 })
 
@@ -97,7 +98,7 @@ test('resumes after every chunk with exactly the rest', () => {
         assert.deepEqual([...linesOf([...chunks.slice(0, i + 1), ...rest.chunks]).values()], lines)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: scaled(300) },
   )
 })
 

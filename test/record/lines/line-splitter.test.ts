@@ -6,6 +6,7 @@ import { LineSplitter } from '../../../src/record/lines/line-splitter.ts'
 import { CHUNK_BYTES } from '../../../src/record/chunk-memory.ts'
 import type { Boundary, LineChunk } from '../../../src/record/lines/splitter.ts'
 import { splitAt, linesOf, overwritten } from '../split-input.ts'
+import { scaled } from '../../support/scale.ts'
 
 const MAX_LINE = 12
 
@@ -46,7 +47,7 @@ test('gives the same lines wherever the input is split', () => {
     fc.property(texts, fc.array(fc.nat(60), { maxLength: 8 }), (text, offsets) => {
       assert.deepEqual(linesOf(split(splitAt(Buffer.from(text), offsets))), model(text))
     }),
-    { numRuns: 500 },
+    { numRuns: scaled(500) },
   )
 })
 
@@ -63,7 +64,7 @@ test('resumes after every chunk with exactly the rest', () => {
         assert.deepEqual(linesOf([...before.slice(0, i + 1), ...rest]), model(text))
       }
     }),
-    { numRuns: 300 },
+    { numRuns: scaled(300) },
   )
 })
 

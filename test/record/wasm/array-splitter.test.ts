@@ -8,11 +8,9 @@ import { WasmArraySplitter } from '../../../src/record/wasm/array-splitter.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
 import { createEventSet } from '../../servers/events.ts'
 import { splitAt, linesOf, overwritten } from '../split-input.ts'
+import { scaled } from '../../support/scale.ts'
 
-/**
- * `SPLIT_RUNS=200000 node --test build/test/record/wasm/array-splitter.test.js` runs more cases.
- */
-const RUNS = Number(process.env['SPLIT_RUNS'] ?? 5000)
+const RUNS = scaled(5000)
 
 const { module } = new WasmScanner()
 

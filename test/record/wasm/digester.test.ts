@@ -5,6 +5,7 @@ import { createPlainDigester } from '../../../src/record/digest.ts'
 import { RECORD_STRIDE } from '../../../src/record/record-index.ts'
 import { WasmDigester } from '../../../src/record/wasm/digester.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
+import { scaled } from '../../support/scale.ts'
 
 const KEY = Uint8Array.from({ length: 16 }, (_, at) => (at * 37 + 11) % 256)
 const HALVES = [Buffer.from(KEY).readBigUInt64LE(0), Buffer.from(KEY).readBigUInt64LE(8)] as const
@@ -75,7 +76,7 @@ test('gives the same hashes of messages as TypeScript', () => {
       plain.hashMessages(messages, ends, ends.length, expected)
       assert.deepEqual(hashMessages(messages, ends), { hashes: expected, left: [] })
     }),
-    { numRuns: 1000 },
+    { numRuns: scaled(1000) },
   )
 })
 
@@ -103,7 +104,7 @@ test('gives the same content hashes as TypeScript, at any position', () => {
         assert.deepEqual(hashContents(bytes, records, lengths.length), expected)
       },
     ),
-    { numRuns: 1000 },
+    { numRuns: scaled(1000) },
   )
 })
 

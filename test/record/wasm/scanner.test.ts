@@ -15,6 +15,7 @@ import { createEventSet } from '../../servers/events.ts'
 import { pathText, recordText } from '../arbitrary.ts'
 import { bytes as byteCases, values } from '../grammar-cases.ts'
 import { codeFile } from '../../support/paths.ts'
+import { scaled } from '../../support/scale.ts'
 
 interface Capacity {
   readonly maxRecords: number
@@ -98,7 +99,7 @@ const pathTexts = fc.array(pathText, { maxLength: 8 })
 test('both scanners return the same index for any lines, paths and limits', () => {
   fc.assert(
     fc.property(input, pathTexts, limits, (bytes, paths, limit) => assertSame(bytes, paths, limit)),
-    { numRuns: 3000 },
+    { numRuns: scaled(3000) },
   )
 })
 
@@ -122,7 +123,7 @@ test('both scanners end a full index at the same line', () => {
         scanAll(task, (part) => scanLines(part, plain)),
       )
     }),
-    { numRuns: 1500 },
+    { numRuns: scaled(1500) },
   )
   assert.ok(splits > 1000 && left > 10, `${splits} splits, ${left} left to TypeScript`)
 })

@@ -12,6 +12,7 @@ import { WasmWriter } from '../../../src/record/wasm/writer.ts'
 import { findRanges, sizeOf, writeRanges } from '../../../src/record/write-lines.ts'
 import { createEventSet } from '../../servers/events.ts'
 import { pathText, recordText, valueText } from '../arbitrary.ts'
+import { scaled } from '../../support/scale.ts'
 
 const wasm = new WasmWriter(new WasmScanner().module)
 
@@ -88,7 +89,7 @@ test('writes the same bytes as TypeScript for any edits of any records', () => {
         )
       },
     ),
-    { numRuns: 3000 },
+    { numRuns: scaled(3000) },
   )
   assert.ok(changed > 500, `${changed} changed`)
 })

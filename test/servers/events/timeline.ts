@@ -1,7 +1,7 @@
 import { hash32 } from './random.ts'
 
 /** Microseconds since the epoch plus 0 to 999 nanoseconds: exact, unlike a single double. */
-export interface Instant {
+interface Instant {
   readonly micros: number
   readonly nanos: number
 }

@@ -71,7 +71,7 @@ export const passingFaults: readonly FaultRule['fault'][] = [
   { kind: 'cut', contentLength: false },
 ]
 
-export interface FaultTally {
+interface FaultTally {
   /** How often the fault has occurred. */
   readonly fired: number
   remove(): void
@@ -88,12 +88,12 @@ export interface Faults {
   clear(): void
 }
 
-export interface RequestFacts {
+interface RequestFacts {
   readonly org: string | undefined
   readonly endpoint: Endpoint
 }
 
-export interface PageFacts extends RequestFacts {
+interface PageFacts extends RequestFacts {
   readonly isFull: boolean
   readonly hasCursor: boolean
   readonly acceptsGzip: boolean

@@ -197,7 +197,7 @@ export function encryptionHeaders({ headers }: Attributes): Record<string, strin
   return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-amz-server-side-encryption')))
 }
 
-export function checksumHeaders(checksum: Checksum | undefined): Record<string, string> {
+function checksumHeaders(checksum: Checksum | undefined): Record<string, string> {
   if (!checksum) return {}
   return { [checksumHeader(checksum.algorithm)]: checksum.value, 'x-amz-checksum-type': checksum.type }
 }

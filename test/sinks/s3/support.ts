@@ -1,13 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Attempt, ObjectSink, OutboxFile } from '../../../src/component.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import s3Sink from '../../../src/sinks/s3.ts'
+import { outbox, roll } from '../../support/object-options.ts'
 import { startS3Server } from '../../servers/s3.ts'
 import type { S3Server, S3ServerOptions } from '../../servers/s3.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 export const BUCKET = 'events'
 
@@ -42,8 +43,8 @@ const defaults: S3Config = {
   bucket: BUCKET,
   key: '{pipeline}',
   compression: 'gzip',
-  roll: { maxBytes: 128 << 20, maxRecords: 1_000_000, maxAge: 300_000, maxPartitions: 64 },
-  outbox: { maxBytes: 2 ** 33 },
+  roll,
+  outbox,
   forcePathStyle: true,
   partSize: 5 << 20,
   checksums: 'when-supported',
@@ -68,9 +69,7 @@ export async function createSink(
 
 /** A finished file of the outbox, with random content. */
 export async function outboxFile(test: TestContext, bytes: number): Promise<OutboxFile & { content: Buffer }> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-s3-'))
-  test.after(() => rm(folder, { recursive: true, force: true }))
-  const path = join(folder, 'file')
+  const path = join(await temporaryFolder(test), 'file')
   const content = randomBytes(bytes)
   await writeFile(path, content)
   const sha256 = createHash('sha256').update(content).digest('hex')

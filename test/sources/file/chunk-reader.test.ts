@@ -3,10 +3,10 @@ import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ChunkReader } from '../../../src/sources/file/chunk-reader.ts'
-import { makeFolder } from './read-file.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 test('reads a whole file from a file system with short reads', async (t) => {
-  const path = join(await makeFolder(t), 'a')
+  const path = join(await temporaryFolder(t), 'a')
   const content = Buffer.from(Array.from({ length: 600_000 }, (_, at) => String(at).padStart(9)).join('\n'))
   await writeFile(path, content)
   const file = await open(path)

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { constants, gunzipSync, gzipSync } from 'node:zlib'
 import { SluiceError } from '../../../src/errors.ts'
-import { compressions, linesOf, makeFolder, positionsOf, read, sampleEvents } from './read-file.ts'
+import { compressions, linesOf, positionsOf, read, sampleEvents } from './read-file.ts'
 import type { Reading } from './read-file.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const events = await sampleEvents()
 
@@ -17,7 +18,7 @@ const lines = Array.from({ length: 300 }, (_, i) =>
 const text = `${lines.join('\n')}\n`
 
 test('truncated gzip yields exactly the whole lines before the cut, then an error that names the file', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const whole = gzipSync(text)
   for (const end of places(3, whole.length - 1, 40)) {
     const cut = whole.subarray(0, end)
@@ -29,7 +30,7 @@ test('truncated gzip yields exactly the whole lines before the cut, then an erro
 })
 
 test('a truncated array in gzip yields exactly the whole elements before the cut', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const whole = gzipSync(`[${lines.join(',')}]`)
   for (const end of places(20, whole.length - 1, 20)) {
     const cut = whole.subarray(0, end)
@@ -43,7 +44,7 @@ test('a truncated array in gzip yields exactly the whole elements before the cut
 })
 
 test('damaged gzip yields all whole lines before the damage, also within one read', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const whole = gzipSync(text)
   let found = 0
   for (const place of places(20, whole.length - 8, 40)) {
@@ -65,7 +66,7 @@ test('damaged gzip yields all whole lines before the damage, also within one rea
 test('a wrong checksum is reported after all lines', async (t) => {
   const bytes = gzipSync(text)
   bytes[bytes.length - 6] = ~(bytes.at(-6) ?? 0) & 0xff
-  const reading = await readBytes(join(await makeFolder(t), 'x.ndjson.gz'), bytes)
+  const reading = await readBytes(join(await temporaryFolder(t), 'x.ndjson.gz'), bytes)
   assert.deepEqual(linesOf(reading.chunks), lines)
   assertCorrupt(reading, /damaged near byte/)
 })
@@ -75,7 +76,7 @@ for (const [ending, compress] of compressions) {
   const whole = compress(Buffer.from(text))
 
   test(`concatenates several ${ending} members, with or without zeros between and after them`, async (t) => {
-    const folder = await makeFolder(t)
+    const folder = await temporaryFolder(t)
     const half = text.indexOf('\n', text.length / 2) - 7
     const parts = [text.slice(0, half), text.slice(half)].map((part) => compress(Buffer.from(part)))
     for (const gap of [0, 1, 600]) {
@@ -88,7 +89,7 @@ for (const [ending, compress] of compressions) {
   })
 
   test(`other bytes after ${ending} are reported after all lines before them`, async (t) => {
-    const folder = await makeFolder(t)
+    const folder = await temporaryFolder(t)
     for (const garbage of [Buffer.from('garbage'), Buffer.alloc(900_000, 'garbage'), Buffer.from('\0\0garbage')]) {
       const reading = await readBytes(join(folder, `x.ndjson${ending}`), Buffer.concat([whole, garbage]))
       assert.deepEqual(linesOf(reading.chunks), lines)
@@ -97,7 +98,7 @@ for (const [ending, compress] of compressions) {
   })
 
   test(`detects truncated ${ending} at every length`, async (t) => {
-    const folder = await makeFolder(t)
+    const folder = await temporaryFolder(t)
     for (const end of places(6, whole.length - 1, 25)) {
       const reading = await readBytes(join(folder, `x.ndjson${ending}`), whole.subarray(0, end))
       const given = linesOf(reading.chunks)
@@ -107,7 +108,7 @@ for (const [ending, compress] of compressions) {
   })
 
   test(`damage in a large ${ending} file is reported after everything before it`, async (t) => {
-    const folder = await makeFolder(t)
+    const folder = await temporaryFolder(t)
     const large = compress(Buffer.from(text.repeat(20)))
     const bytes = Buffer.concat([large, large, large])
     // The start of the second member is damaged: exactly the first member is yielded.
@@ -120,21 +121,21 @@ for (const [ending, compress] of compressions) {
 
 test('refuses zstd by name if this Node.js cannot read it', { skip: compressions.has('.zst') }, async (t) => {
   const bytes = Buffer.from('28b52ffd20010900000a', 'hex')
-  const { error } = await readBytes(join(await makeFolder(t), 'x.ndjson.zst'), bytes)
+  const { error } = await readBytes(join(await temporaryFolder(t), 'x.ndjson.zst'), bytes)
   assert.ok(error instanceof SluiceError && error.code === 'UNSUPPORTED')
   assert.ok(error.message.includes(process.version))
   assert.match(error.message, /x\.ndjson\.zst/)
 })
 
 test('a file that is brotli only by name is an error that says so', async (t) => {
-  const reading = await readBytes(join(await makeFolder(t), 'x.ndjson.br'), Buffer.from(text))
+  const reading = await readBytes(join(await temporaryFolder(t), 'x.ndjson.br'), Buffer.from(text))
   const { hint } = assertCorrupt(reading, /x\.ndjson\.br" is damaged: as brotli/)
   assert.match(hint ?? '', /because of its name/)
 })
 
 for (const [ending, compress] of compressions) {
   test(`resumes a truncated array${ending} at the cut once the file is complete`, async (t) => {
-    const name = join(await makeFolder(t), `x.json${ending}`)
+    const name = join(await temporaryFolder(t), `x.json${ending}`)
     const whole = compress(Buffer.from(`[${lines.join(',\n')}]`))
     const first = await readBytes(name, whole.subarray(0, whole.length * 0.9))
     assertCorrupt(first, /is damaged/)

@@ -1,13 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { TestContext } from 'node:test'
+import { readFile } from 'node:fs/promises'
 import * as zlib from 'node:zlib'
 import type { ReadOptions } from '../../../src/component.ts'
 import type { Chunk } from '../../../src/record/chunk.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import file from '../../../src/sources/file.ts'
 import { fixture } from '../../support/paths.ts'
+import { readOptions } from '../../support/read-options.ts'
 
 export interface Reading {
   readonly chunks: Chunk[]
@@ -34,17 +32,13 @@ export async function read(path: string | string[], options: ReadingOptions = {}
 
 export function start(
   path: string | string[],
-  { format = 'auto', positions, maxLine = 1 << 20, signal = new AbortController().signal }: ReadingOptions = {},
+  { format = 'auto', positions, ...options }: ReadingOptions = {},
   notes: string[] = [],
   follow = false,
 ): AsyncIterable<Chunk> {
-  return createSource(path, format).read({
-    position: (partition = '') => positions?.get(partition),
-    signal,
-    follow,
-    maxLine,
-    note: (message) => notes.push(message),
-  })
+  const position = (partition = '') => positions?.get(partition)
+  const note = (message: string) => void notes.push(message)
+  return createSource(path, format).read(readOptions({ ...options, position, follow, note }))
 }
 
 export function createSource(path: string | string[], format: 'auto' | 'ndjson' | 'array' = 'auto') {
@@ -66,13 +60,6 @@ export function linesOf(chunks: Iterable<Chunk>): string[] {
   const lines = text.split('\n')
   if (lines.pop() !== '') throw new Error('the last chunk does not end in a line feed')
   return lines
-}
-
-/** A folder that is removed after the test. */
-export async function makeFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-file-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
-  return folder
 }
 
 /** One event of each documented kind, compact, in the order of the file. */

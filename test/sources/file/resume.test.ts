@@ -4,7 +4,8 @@ import { copyFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Json } from '../../../src/record/json/json.ts'
-import { compressions, linesOf, makeFolder, positionsOf, read, sampleEvents } from './read-file.ts'
+import { compressions, linesOf, positionsOf, read, sampleEvents } from './read-file.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const events = await sampleEvents()
 
@@ -23,7 +24,7 @@ const forms = new Map([
 for (const [ending, compress] of compressions) {
   for (const [form, text] of forms) {
     test(`reading ${form}${ending && ` as ${ending}`} resumes after any chunk with exactly the rest`, async (t) => {
-      const folder = await makeFolder(t)
+      const folder = await temporaryFolder(t)
       await writeFile(join(folder, `a.json${ending}`), compress(Buffer.from(text)))
       await writeFile(join(folder, 'b.json'), '{"b":1}')
       const { chunks } = await read(folder)
@@ -43,7 +44,7 @@ for (const [ending, compress] of compressions) {
 }
 
 test('a file that was read to its end yields nothing more, also under another name', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   for (const [ending, compress] of compressions)
     await writeFile(join(folder, `x.json${ending}`), compress(Buffer.from('{"a":1}')))
   const { chunks } = await read(folder)
@@ -55,7 +56,7 @@ test('a file that was read to its end yields nothing more, also under another na
 })
 
 test('resumes a renamed file', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'x.json'), lines.join('\n'))
   const { chunks } = await read(folder)
   await rename(join(folder, 'x.json'), join(folder, 'x.json.1.log'))
@@ -66,7 +67,7 @@ test('resumes a renamed file', async (t) => {
 
 for (const [ending, compress] of compressions) {
   test(`a growing file${ending && ` (${ending})`} yields exactly the added lines, each time`, async (t) => {
-    const name = join(await makeFolder(t), `x.ndjson${ending}`)
+    const name = join(await temporaryFolder(t), `x.ndjson${ending}`)
     let positions: ReadonlyMap<string, Json> = new Map()
     let written = 0
     // Small sizes first: the identity of a file shorter than 4 KiB must survive its growth.
@@ -84,7 +85,7 @@ for (const [ending, compress] of compressions) {
 }
 
 test('reads a second array that was appended to the first', async (t) => {
-  const name = join(await makeFolder(t), 'x.json')
+  const name = join(await temporaryFolder(t), 'x.json')
   await writeFile(name, '[{"n":1},{"n":2}]\n')
   const { chunks } = await read(name)
   await writeFile(name, '[{"n":3}]\n', { flag: 'a' })
@@ -94,7 +95,7 @@ test('reads a second array that was appended to the first', async (t) => {
 })
 
 test('reads a last line without its line feed; text that is appended later is a line of its own', async (t) => {
-  const name = join(await makeFolder(t), 'x.ndjson')
+  const name = join(await temporaryFolder(t), 'x.ndjson')
   await writeFile(name, '{"n":1}\n{"n":2}')
   const first = await read(name)
   assert.deepEqual(linesOf(first.chunks), ['{"n":1}', '{"n":2}'])
@@ -105,7 +106,7 @@ test('reads a last line without its line feed; text that is appended later is a 
 })
 
 test('reads a replaced file from its start, and logs it', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   const name = join(folder, 'x.ndjson')
   const others = {
     'of other content': lines.toReversed().join('\n'),
@@ -125,7 +126,7 @@ test('reads a replaced file from its start, and logs it', async (t) => {
 })
 
 test('two files with the same content are both read', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'a.json'), '{"a":1}\n')
   await copyFile(join(folder, 'a.json'), join(folder, 'b.json'))
   const first = await read(join(folder, 'a.json'))
@@ -133,7 +134,7 @@ test('two files with the same content are both read', async (t) => {
 })
 
 test('reads from the start if the format has changed', async (t) => {
-  const name = join(await makeFolder(t), 'x.json')
+  const name = join(await temporaryFolder(t), 'x.json')
   await writeFile(name, '[{"a":1}]\n')
   const positions = positionsOf((await read(name)).chunks)
   await writeFile(name, '[{"a":2}]\n', { flag: 'a' })
@@ -143,7 +144,7 @@ test('reads from the start if the format has changed', async (t) => {
 })
 
 test('positions and partitions stay small', async (t) => {
-  const name = join(await makeFolder(t), 'x.json')
+  const name = join(await temporaryFolder(t), 'x.json')
   await writeFile(name, lines.join('\n'))
   const { chunks } = await read(name)
   for (const { partition, position } of chunks) {
@@ -154,7 +155,7 @@ test('positions and partitions stay small', async (t) => {
 })
 
 test('the identity of a file does not depend on its size', async (t) => {
-  const name = join(await makeFolder(t), 'x.json')
+  const name = join(await temporaryFolder(t), 'x.json')
   const partitions = new Set<string | undefined>()
   for (const size of [10, 4095, 4096, 4097]) {
     await writeFile(

@@ -11,8 +11,9 @@ import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { createGzip } from 'node:zlib'
-import { compressions, linesOf, makeFolder, sampleEvents, start } from './read-file.ts'
+import { compressions, linesOf, sampleEvents, start } from './read-file.ts'
 import { codeFile } from '../../support/paths.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const events = await sampleEvents()
 
@@ -122,7 +123,7 @@ test('an abort ends reading while standard input is idle', async (t) => {
 })
 
 test('reads a named pipe like standard input', { skip: process.platform === 'win32' }, async (t) => {
-  const pipe = join(await makeFolder(t), 'pipe.json')
+  const pipe = join(await temporaryFolder(t), 'pipe.json')
   execFileSync(MAKE_PIPE, [pipe])
   const writing = writeFile(pipe, events.join('\n'))
   const chunks = []
@@ -140,7 +141,7 @@ test(
   'memory does not grow with the size of a file, of its only line or of an element',
   { timeout: 120_000 },
   async (t) => {
-    const folder = await makeFolder(t)
+    const folder = await temporaryFolder(t)
     const event = events.join(',')
     const repeat = function* (first: string, between: string, last: string, bytes: number) {
       const block = Buffer.from((between + event).repeat(50))

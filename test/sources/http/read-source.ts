@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -12,6 +11,8 @@ import { loadPipeline } from '../../../src/config/load.ts'
 import type { Problem } from '../../../src/config/pipeline.ts'
 import { SluiceError } from '../../../src/errors.ts'
 import type { Json } from '../../../src/record/json/json.ts'
+import { readOptions } from '../../support/read-options.ts'
+import { listen } from '../../support/listen.ts'
 
 export interface SourceConfig {
   readonly type: string
@@ -44,7 +45,7 @@ async function load(config: SourceConfig) {
   }
 }
 
-export interface Note {
+interface Note {
   readonly message: string
   readonly facts: { readonly [name: string]: string | number | boolean }
 }
@@ -71,17 +72,19 @@ interface ReadingOptions {
 
 /** Reads a source to its end, like a run. */
 export async function readSource(source: Source, options: ReadingOptions = {}): Promise<Reading> {
-  const { positions = new Map<string, Json>(), follow = false, maxLine = 1 << 20, signal } = options
+  const { positions = new Map<string, Json>(), follow = false, maxLine, signal } = options
   const stop = new AbortController()
   signal?.addEventListener('abort', () => stop.abort())
   const reading: Reading = { chunks: [], lines: [], notes: [], positions: new Map(positions), error: undefined }
-  const chunks = source.read({
-    position: (partition = '') => positions.get(partition),
-    signal: stop.signal,
-    follow,
-    maxLine,
-    note: (message, facts = {}) => reading.notes.push({ message, facts }),
-  })
+  const chunks = source.read(
+    readOptions({
+      position: (partition = '') => positions.get(partition),
+      signal: stop.signal,
+      follow,
+      ...(maxLine !== undefined && { maxLine }),
+      note: (message, facts = {}) => void reading.notes.push({ message, facts }),
+    }),
+  )
   try {
     for await (const chunk of chunks) {
       reading.chunks.push(chunk)
@@ -153,10 +156,7 @@ export async function startServer(
       respond(received, response)
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
-  const { port } = server.address() as AddressInfo
-  const origin = `http://127.0.0.1:${port}`
+  const origin = `http://127.0.0.1:${await listen(server)}`
   context.after(async () => {
     const closed = new Promise((resolve) => server.close(resolve))
     server.closeAllConnections()

@@ -14,17 +14,20 @@ import { passingFaults } from '../../servers/jumpcloud/faults.ts'
 import type { FaultRule } from '../../servers/jumpcloud/faults.ts'
 import { clockAhead } from './clock.ts'
 import { seededRandom } from './seed.ts'
+import { DAY, HOUR } from '../../../src/time.ts'
+import { scaled } from '../../support/scale.ts'
 
-/** `CRASH_EVENTS=1000000` is a day or two of a large organization; the test then takes minutes. */
-const EVENTS = Number(process.env['CRASH_EVENTS'] ?? 6000)
+/**
+ * `SLUICE_TEST_SCALE=167` makes a million, as many as a large organization has in a day or two. That
+ * takes minutes.
+ */
+const EVENTS = scaled(6000)
 const IS_LARGE = EVENTS > 100_000
 const PAGE = IS_LARGE ? 1000 : 50
 /** Number of requests before each kill. */
 const REQUESTS_BEFORE_KILL = IS_LARGE ? 150 : 12
 const FAILING = IS_LARGE ? 0.02 : 0.2
 
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
 const PER_SECOND = 100
 /** The rate limit of the API, below our own rate. */
 const API_RATE = IS_LARGE ? 15 : 50

@@ -10,9 +10,8 @@ import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from '../../servers/jumpcloud.ts'
 import { startS3Server } from '../../servers/s3.ts'
 import { clockAhead } from './clock.ts'
+import { DAY, HOUR } from '../../../src/time.ts'
 
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
 const LAG = 300_000
 
 describe('the collector', { concurrency: 3 }, () => {

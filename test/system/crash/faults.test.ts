@@ -9,16 +9,19 @@ import { runPipeline } from '../../../src/runtime/run.ts'
 import { createS3Client } from '../../../src/s3/client.ts'
 import { uploadObject } from '../../../src/sinks/s3/upload.ts'
 import { openWorkspace } from '../../support/command.ts'
-import { events, lines, openEvents, rollWith, stream, temporaryFolder } from '../../delivery/support.ts'
+import { events, lines, openEvents, rollWith, stream } from '../../delivery/support.ts'
 import { BUCKET, startStore } from '../../sinks/s3/support.ts'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { JumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { Effect, Fault, Operation, S3Server } from '../../servers/s3.ts'
-import { seededRandom, THOROUGH } from './seed.ts'
+import { seededRandom } from './seed.ts'
 import type { Random } from './random.ts'
+import { DAY, HOUR } from '../../../src/time.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { scaled } from '../../support/scale.ts'
 
 const { random } = seededRandom('faults')
-const MIXES = THOROUGH ? 40 : 4
+const MIXES = scaled(4)
 
 const storeFaults: { readonly [name: string]: Effect } = {
   'a connection reset before the request': { kind: 'reset', at: 'start' },
@@ -192,10 +195,10 @@ function assertSourceOrSinkError(error: SluiceError): void {
 }
 
 async function openJob(t: TestContext) {
-  const end = Date.now() - 3_600_000
+  const end = Date.now() - HOUR
   const jumpcloud = await startJumpCloudServer({
     events: 1500,
-    start: end - 86_400_000,
+    start: end - DAY,
     end,
     faultSeed: random.below(2 ** 31),
   })

@@ -5,14 +5,15 @@ import type { TestContext } from 'node:test'
 import { openWorkspace } from '../../support/command.ts'
 import type { RunningCommand } from '../../support/command.ts'
 import { verify, writeJob } from './job.ts'
-import { seededRandom, THOROUGH } from './seed.ts'
+import { seededRandom } from './seed.ts'
 import type { Random } from './random.ts'
 import { createRandom } from './random.ts'
 import { startServers } from './servers.ts'
 import type { Servers } from './servers.ts'
+import { scaled } from '../../support/scale.ts'
 
 const { seed } = seededRandom('kills')
-const ROUNDS = Number(process.env['CRASH_KILLS'] ?? (THOROUGH ? 200 : 10))
+const ROUNDS = scaled(10)
 /** Number of jobs that run at the same time. */
 const LANES = ROUNDS > 10 ? 2 : 1
 const MAX_KILLS = 14

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { mkdir } from 'node:fs/promises'
+import { after, describe, test } from 'node:test'
 import { seededRandom, THOROUGH } from './seed.ts'
 import type { Loss } from './simulation/disk.ts'
 import { chains, crashes, findFailure, measure, pairs, shuffle, simulate } from './simulation/explore.ts'
@@ -13,10 +11,12 @@ import { lines, pages, pagesApart } from './simulation/workload.ts'
 import type { Workload } from './simulation/workload.ts'
 import { stateFolder } from './simulation/world.ts'
 import type { PlantedDefect } from './simulation/world.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { scaled } from '../../support/scale.ts'
 
 const { seed } = seededRandom('crash points')
 const LOSSES: readonly Loss[] = THOROUGH ? ['kept', 'lost', 'randomly lost'] : ['randomly lost']
-const CHAINS = THOROUGH ? 1000 : 60
+const CHAINS = scaled(60)
 const WORKLOADS: readonly Workload[] = [pages, pagesApart, lines]
 const REPLAYS: readonly Workload[] = [correctingRejects(pages), correctingRejects(lines)]
 /** Number of operations until a new state is open. */
@@ -24,12 +24,8 @@ const OPENING = 16
 /** Workloads for which every crash point is tested. */
 const EXHAUSTED = THOROUGH ? WORKLOADS : [pages, lines]
 
-let base = ''
-before(async () => {
-  base = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
-  await mkdir(stateFolder(base))
-})
-after(() => rm(base, { recursive: true, force: true }))
+const base = await temporaryFolder({ after })
+await mkdir(stateFolder(base))
 
 for (const workload of WORKLOADS) {
   describe(workload.name, () => {

@@ -22,10 +22,10 @@ import {
   readRecords,
   rollWith,
   stream,
-  temporaryFolder,
 } from '../../delivery/support.ts'
 import type { Setup } from '../../delivery/support.ts'
 import { codeFile } from '../../support/paths.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const DEDUP = { stage: 'dedup', memory: 64 << 20 }
 const KEY = { dedupKey: ['id', 'timestamp'], dedupTime: 'timestamp' }

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
-import { after, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { openDatabase } from '../../../src/delivery/state/database.ts'
 import type { Database } from '../../../src/delivery/state/database.ts'
@@ -11,15 +10,7 @@ import type { ObjectSink } from '../../../src/component.ts'
 import { SluiceError } from '../../../src/errors.ts'
 import { runDuplex } from '../../../src/runtime/duplex-stage.ts'
 import { createS3Client } from '../../../src/s3/client.ts'
-import {
-  events,
-  lines as linesOf,
-  openEvents,
-  readIds,
-  rollWith,
-  stream,
-  temporaryFolder,
-} from '../../delivery/support.ts'
+import { events, lines as linesOf, openEvents, readIds, rollWith, stream } from '../../delivery/support.ts'
 import { BUCKET, createSink, startStore } from '../../sinks/s3/support.ts'
 import { seededRandom } from './seed.ts'
 import { createRandom } from './random.ts'
@@ -29,18 +20,14 @@ import { Process } from './simulation/process.ts'
 import { lines, pages } from './simulation/workload.ts'
 import { simulateRun, stateFolder, Environment } from './simulation/world.ts'
 import type { PlantedDefect } from './simulation/world.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const { seed } = seededRandom('scenarios')
 const DEDUP = { stage: 'dedup', memory: 64 << 20 }
 const KEY = { dedupKey: ['id', 'timestamp'], dedupTime: 'timestamp' }
 
-let folder = ''
-before(async () => {
-  const base = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
-  folder = stateFolder(base)
-  await mkdir(folder)
-})
-after(() => rm(join(folder, '..'), { recursive: true, force: true }))
+const folder = stateFolder(await temporaryFolder({ after }))
+await mkdir(folder)
 
 describe('every record is written exactly once despite', () => {
   test('a stage that swallows a batch', async () => {

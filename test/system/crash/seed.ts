@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { createRandom } from './random.ts'
 import type { Random } from './random.ts'
+import { SCALE } from '../../support/scale.ts'
 
-/** Set by `npm run torture`: test everything, without regard to time. */
-export const THOROUGH = process.env['CRASH_THOROUGH'] === '1'
+/** Test everything, without regard to time. */
+export const THOROUGH = SCALE >= 10
 
 /** Random numbers for one test file. Prints the seed, so that `CRASH_SEED` can repeat them. */
 export function seededRandom(what: string): { readonly seed: number; readonly random: Random } {

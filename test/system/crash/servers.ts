@@ -9,6 +9,8 @@ import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import { startS3Server } from '../../servers/s3.ts'
+import { DAY, HOUR } from '../../../src/time.ts'
+import { s3Environment } from '../../support/command.ts'
 
 export const BUCKET = 'audit'
 /** The pipeline of the tests drops the events of this service. */
@@ -73,8 +75,8 @@ export async function startServers(t: TestContext, options: ServerOptions): Prom
 }
 
 async function serve({ seed, events }: ServerOptions): Promise<void> {
-  const end = Date.now() - 3_600_000
-  const jumpcloud = await startJumpCloudServer({ seed, events, start: end - 86_400_000, end, repeats: 0.02 })
+  const end = Date.now() - HOUR
+  const jumpcloud = await startJumpCloudServer({ seed, events, start: end - DAY, end, repeats: 0.02 })
   const s3 = await startS3Server({ buckets: [BUCKET] })
   let known = 0
   setInterval(() => {
@@ -105,10 +107,7 @@ async function serve({ seed, events }: ServerOptions): Promise<void> {
   }
 
   const environment = {
-    AWS_ENDPOINT_URL_S3: s3.endpoint,
-    AWS_REGION: s3.region,
-    AWS_ACCESS_KEY_ID: s3.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    ...s3Environment(s3),
     JUMPCLOUD_API_KEY: jumpcloud.apiKey,
     JUMPCLOUD_BASE_URL: jumpcloud.url,
   }

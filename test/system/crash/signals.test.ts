@@ -13,6 +13,7 @@ import { startServers } from './servers.ts'
 import { THOROUGH } from './seed.ts'
 import type { Servers } from './servers.ts'
 import { MAIN } from '../../support/paths.ts'
+import { DAY } from '../../../src/time.ts'
 
 describe('a run leaves a clean state and ends with the documented status', { concurrency: 3 }, () => {
   test('when it is asked to end', async (t) => {
@@ -53,7 +54,7 @@ describe('a run leaves a clean state and ends with the documented status', { con
 
   test('when its clock jumps by a day in both directions', async (t) => {
     const { workspace, servers, env } = await openJob(t)
-    const { code, stderr } = await workspace.sluice(['run', 'events'], { env, node: clockJumping(86_400_000) })
+    const { code, stderr } = await workspace.sluice(['run', 'events'], { env, node: clockJumping(DAY) })
     // The store may reject a signature because of its time.
     if (code !== 0) assert.match(stderr, /SINK_REFUSED: .*RequestTimeTooSkewed.*the clock of this machine is wrong/)
     await assertCompletes(workspace, servers, env)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { runVerifier } from './job.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const CORRECT = {
   'objects/a.ndjson': '{"id":"1"}\n',
@@ -47,8 +47,7 @@ describe('the verifier', () => {
 })
 
 async function runOn(t: TestContext, files: { readonly [name: string]: string | Buffer }) {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-verifier-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
+  const folder = await temporaryFolder(t)
   for (const [name, content] of Object.entries(files)) {
     await mkdir(join(folder, name, '..'), { recursive: true })
     await writeFile(join(folder, name), content)

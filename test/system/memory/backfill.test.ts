@@ -6,12 +6,13 @@ import { openWorkspace } from '../../support/command.ts'
 import { createEventSet } from '../../servers/events.ts'
 import { writeArchive } from '../../servers/events/archive.ts'
 import { peakOf } from '../../support/peak-memory.ts'
+import { DAY } from '../../../src/time.ts'
 
 const MB = 1e6
 
 async function backfill(t: TestContext, count: number): Promise<{ peak: number; report: Report }> {
   const workspace = await openWorkspace(t)
-  const events = createEventSet({ seed: 9, count, start: 0, end: 86_400_000, duplicates: 0.01 })
+  const events = createEventSet({ seed: 9, count, start: 0, end: DAY, duplicates: 0.01 })
   await writeArchive(workspace.path('archive.json.gz'), events, { format: 'array', gzip: true })
   await workspace.write(
     'pipelines/p.yaml',

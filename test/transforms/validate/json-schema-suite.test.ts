@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import type { JsonObject } from '../../../src/record/json/json.ts'
 import { Paths } from '../../../src/record/paths/path.ts'
 import validate from '../../../src/transforms/validate.ts'
@@ -11,17 +10,14 @@ import { createFastPath } from '../../../src/transforms/validate/fast-path.ts'
 import { compileSchema } from '../../../src/transforms/validate/schema.ts'
 import { groups } from './json-schema-suite.ts'
 import { openRecords, parse, runStage } from '../stage.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const DRAFTS = {
   'draft-07': 'http://json-schema.org/draft-07/schema#',
   '2020-12': 'https://json-schema.org/draft/2020-12/schema',
 }
 
-let folder = ''
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'schema-suite-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder({ after })
 
 let accepted = 0
 let parsed = 0

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { idsOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from '../read-source.ts'
 import type { TestServer } from '../read-source.ts'
 import { fixture } from '../../../support/paths.ts'
+import { temporaryFolder } from '../../../support/temporary-folder.ts'
+import { listen } from '../../../support/listen.ts'
 
 const CANARY = 'canary/0123 456'
 
@@ -20,12 +20,6 @@ function send(response: ServerResponse, value: unknown, headers: { readonly [nam
 
 async function openWith(server: TestServer, auth: object, more: object = {}) {
   return openSource({ type: 'http', request: { url: `${server.origin}/events` }, auth, ...QUICK, ...more })
-}
-
-async function openFolder(context: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-auth-'))
-  context.after(() => rm(folder, { recursive: true }))
-  return folder
 }
 
 test('sends an API key in the configured header, after its prefix', async (context) => {
@@ -94,7 +88,7 @@ async function startRotating(context: TestContext, seconds = 3600) {
 
 test('keeps rotated refresh tokens across a restart, in a file that only its owner can read', async (context) => {
   const { server, state } = await startRotating(context)
-  const tokenFile = join(await openFolder(context), 'deep', 'er', 'token')
+  const tokenFile = join(await temporaryFolder(context), 'deep', 'er', 'token')
   const auth = {
     type: 'oauth2RefreshToken',
     tokenUrl: `${server.origin}/token`,
@@ -128,7 +122,7 @@ test('keeps rotated refresh tokens across a restart, in a file that only its own
 
 test('a token file that cannot be written or read fails the run before the token is used', async (context) => {
   const { server, state } = await startRotating(context)
-  const folder = await openFolder(context)
+  const folder = await temporaryFolder(context)
   await writeFile(join(folder, 'file'), 'x')
   const auth = {
     type: 'oauth2RefreshToken',
@@ -154,7 +148,7 @@ test('fetches one token for all tenants, and renews it before it expires', async
     tokenUrl: `${server.origin}/token`,
     clientId: 'me',
     refreshToken: 'canary-refresh-0',
-    tokenFile: join(await openFolder(context), 'token'),
+    tokenFile: join(await temporaryFolder(context), 'token'),
   }
   const tenants = Array.from({ length: 8 }, (_, at) => ({ org: String(at) }))
   const lasting = await startRotating(context)
@@ -265,10 +259,8 @@ test('sends a client certificate, and trusts a server by a CA file', async (cont
     },
     (_request, response) => send(response, [{ id: 1 }]),
   )
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const port = await listen(server)
   context.after(() => server.close())
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
-  const { port } = server.address() as AddressInfo
   const open = (tls: object) =>
     openSource({ type: 'http', request: { url: `https://127.0.0.1:${port}/events` }, tls, ...QUICK })
   const [cert, key, ca] = ['client.pem', 'client-key.pem', 'ca.pem'].map((name) => join(TLS, name))

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../../src/record/json/json.ts'
-import { DAY, START } from './workload.ts'
+import { START } from './workload.ts'
+import { DAY } from '../../../../src/time.ts'
 import type { Workload } from './workload.ts'
 
 /** The workload whose rejects are corrected and replayed after the source was read. */

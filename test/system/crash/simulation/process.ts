@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Random } from '../random.ts'
 
 /** Thrown by every operation of a process after its crash point. */
-export class Crash extends Error {
+class Crash extends Error {
   constructor(operation: string) {
     super(`the process died at ${operation}`)
     this.name = 'Crash'

@@ -3,6 +3,7 @@ import type { Chunk } from '../../../../src/record/chunk.ts'
 import { SluiceError } from '../../../../src/errors.ts'
 import type { JsonObject } from '../../../../src/record/json/json.ts'
 import type { Process } from './process.ts'
+import { DAY, HOUR } from '../../../../src/time.ts'
 
 /** The input of a simulation, how it is read, and the expected outcome. */
 export interface Workload {
@@ -23,13 +24,13 @@ export interface Workload {
 }
 
 /** A page has several chunks; the last one has the position. */
-export interface Page {
+interface Page {
   readonly chunks: readonly Buffer[]
   /** The oldest event time of later pages. */
   readonly lowWatermark: number
 }
 
-export interface Expected {
+interface Expected {
   /** Ids of the records that must be written, each exactly once. */
   readonly written: readonly string[]
   /** Ids of the rejected records; a line that does not parse is its own id. */
@@ -38,7 +39,6 @@ export interface Expected {
   readonly localRejects?: readonly string[]
 }
 
-export const DAY = 86_400_000
 export const START = Date.UTC(2024, 2, 4)
 const KINDS = ['login', 'admin', 'noise', 'login', 'bad']
 
@@ -103,7 +103,7 @@ export function sourceOf(workload: Workload, process: Process, failsAt = Infinit
 }
 
 /** Adds the expected outcome. */
-export function expecting(workload: Omit<Workload, 'expected'>): Workload {
+function expecting(workload: Omit<Workload, 'expected'>): Workload {
   return { ...workload, expected: expectedOf(workload) }
 }
 
@@ -154,7 +154,7 @@ function linesOf(partition: string, count: number): Page[] {
 function eventsOf(partition: string, day: number, from: number, to: number): JsonObject[] {
   return Array.from({ length: to - from }, (_, i) => ({
     id: `${partition}-${day}-${from + i}`,
-    timestamp: new Date(START + day * DAY + (from + i) * 3_600_000).toISOString(),
+    timestamp: new Date(START + day * DAY + (from + i) * HOUR).toISOString(),
     kind: KINDS[(day + from + i) % KINDS.length],
   }))
 }
