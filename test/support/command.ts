@@ -1,26 +1,25 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Report } from '../../src/observe/report.ts'
+import { retireHost, runInHost } from './command-host.ts'
+import type { CommandResult } from './command-host.ts'
 import { MAIN } from './paths.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
-export interface CommandResult {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** A folder of its own in which `sluice` runs as its users run it: as a process. Removed, and its processes ended, with the test. */
+/** A temporary folder in which `sluice` runs as a process. The test's end removes the folder and kills its processes. */
 export interface Workspace {
   readonly folder: string
   path(...names: string[]): string
   write(name: string, content: string | Buffer): Promise<string>
+  /** Runs a command to its end. Commands that need no process of their own share one, see command-host.ts. */
   sluice(args: readonly string[], options?: CommandOptions): Promise<CommandResult>
   /** `sluice run` or `backfill` with a report; fails unless it ends with 0 (or the code that is given). */
   report(args: readonly string[], options?: CommandOptions & { code?: number }): Promise<Report>
+  /** Starts a process, for tests that signal, kill or watch it. */
   start(args: readonly string[], options?: CommandOptions): RunningCommand
 }
 
@@ -38,19 +37,16 @@ export interface RunningCommand {
 }
 
 export async function openWorkspace(context: TestContext): Promise<Workspace> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-test-'))
   const running = new Set<() => void>()
-  context.after(async () => {
+  context.after(() => {
     for (const end of running) end()
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   })
+  const folder = await temporaryFolder(context)
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n')
 
-  const start = (args: readonly string[], { env = {}, input, node = [] }: CommandOptions = {}): RunningCommand => {
-    const child = spawn(process.execPath, [...node, MAIN, ...args], {
-      cwd: folder,
-      env: { ...process.env, NO_COLOR: '1', ...env },
-    })
+  const start = (args: readonly string[], options: CommandOptions = {}): RunningCommand => {
+    const { input, node = [] } = options
+    const child = spawn(process.execPath, [...node, MAIN, ...args], { cwd: folder, env: environmentOf(options) })
     const end = () => child.kill('SIGKILL')
     running.add(end)
     const output = { stdout: '', stderr: '' }
@@ -64,7 +60,11 @@ export async function openWorkspace(context: TestContext): Promise<Workspace> {
     })
     return { pid: child.pid ?? 0, kill: (signal) => void child.kill(signal), ended }
   }
-  const sluice = (args: readonly string[], options?: CommandOptions) => start(args, options).ended
+  const sluice = (args: readonly string[], options: CommandOptions = {}) => {
+    const env = environmentOf(options)
+    const needsProcess = options.input !== undefined || options.node !== undefined || isReadAtStart(env)
+    return (needsProcess ? undefined : runInHost({ args, cwd: folder, env })) ?? start(args, options).ended
+  }
   let reports = 0
 
   return {
@@ -72,6 +72,8 @@ export async function openWorkspace(context: TestContext): Promise<Workspace> {
     path: (...names) => join(folder, ...names),
     async write(name, content) {
       const path = join(folder, name)
+      // A process keeps the code that it has loaded.
+      if (/\.[cm]?[jt]s$/.test(name) && existsSync(path)) retireHost()
       await mkdir(dirname(path), { recursive: true })
       await writeFile(path, content)
       return path
@@ -86,6 +88,17 @@ export async function openWorkspace(context: TestContext): Promise<Workspace> {
       return report
     },
   }
+}
+
+function environmentOf({ env = {} }: CommandOptions): NodeJS.ProcessEnv {
+  return { ...process.env, NO_COLOR: '1', ...env }
+}
+
+/** Variables that Node.js or Sluice reads once, at the start of a process. */
+function isReadAtStart(env: NodeJS.ProcessEnv): boolean {
+  return Object.keys(env).some(
+    (name) => /^(NODE_(?!V8_COVERAGE|TEST_CONTEXT)|SLUICE_SCANNER$|TZ$)/.test(name) && env[name] !== process.env[name],
+  )
 }
 
 /** What the AWS SDK needs to find a local S3 server. */

@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { readdir, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, test, type TestContext } from 'node:test'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import { openWorkspace, type RunningCommand, type Workspace } from '../../support/command.ts'
+import { DAY, HOUR } from '../../../src/time.ts'
 
 const DEDUP = 'transforms: [{ type: dedup, key: [id, time], time: time }]\n'
+
+/** A transform that leaves a file when it has seen a record. */
+const SEEN = `import { writeFileSync } from 'node:fs'
+export default (record: unknown) => {
+  writeFileSync('seen', '')
+  return record
+}
+`
 
 async function openEvents(t: TestContext, transforms = DEDUP): Promise<Workspace> {
   const workspace = await openWorkspace(t)
@@ -75,8 +85,10 @@ describe('sluice state show', () => {
   })
 
   test('shows a state that is in use, while other commands are refused', async (t) => {
-    const workspace = await openEvents(t)
+    const workspace = await openEvents(t, DEDUP.replace('[{', '[{ type: ../seen.ts }, {'))
+    await workspace.write('seen.ts', SEEN)
     const running = await follow(workspace)
+    while (!existsSync(workspace.path('seen'))) await sleep(10)
     for (const args of [
       ['rewind', 'p'],
       ['reset', 'p', '--yes', '--force'],
@@ -174,8 +186,8 @@ export default defineSource({
 
   test('to a time reads an API from that time on', async (t) => {
     const workspace = await openWorkspace(t)
-    const end = Date.now() - 3_600_000
-    const start = end - 86_400_000
+    const end = Date.now() - HOUR
+    const start = end - DAY
     const jumpcloud = await startJumpCloudServer({ start, end, events: 1000 })
     t.after(() => jumpcloud.close())
     const pipeline = `source:
