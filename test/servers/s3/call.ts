@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Content } from './content.ts'
-import { S3Error } from './errors.ts'
-import type { Digests } from './receive.ts'
-import type { Target } from './route.ts'
+import { S3Error } from './protocol/errors.ts'
+import type { Digests } from './protocol/receive.ts'
+import type { Target } from './protocol/route.ts'
 import type { Bucket } from './store.ts'
-import { writeXml } from './xml.ts'
-import type { XmlValue } from './xml.ts'
+import { writeXml } from './protocol/xml.ts'
+import type { XmlValue } from './protocol/xml.ts'
 
 export interface ServerSettings {
   /** Folder for bodies. Default: bodies are in memory. */

@@ -1,5 +1,5 @@
-import type { S3ErrorCode } from './errors.ts'
-import type { Operation } from './route.ts'
+import type { S3ErrorCode } from './protocol/errors.ts'
+import type { Operation } from './protocol/route.ts'
 
 export type Effect =
   /**

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createBucket, headBucket, listBuckets, listObjects } from './buckets.ts'
+import { createBucket, headBucket, listBuckets, listObjects } from './operations/buckets.ts'
 import type { Answer, Call, ServerSettings } from './call.ts'
-import { completeMultipartUpload } from './complete.ts'
+import { completeMultipartUpload } from './operations/complete.ts'
 import { release } from './content.ts'
-import { S3Error } from './errors.ts'
+import { S3Error } from './protocol/errors.ts'
 import type { Fault, Faults } from './faults.ts'
 import {
   abortMultipartUpload,
@@ -13,18 +13,18 @@ import {
   listParts,
   uploadPart,
   uploadPartCopy,
-} from './multipart.ts'
-import { copyObject, deleteObject, deleteObjects, getObject, putObject } from './objects.ts'
-import { receiveBody } from './receive.ts'
-import { parseTarget } from './route.ts'
-import type { Operation, Target } from './route.ts'
-import { sendAnswer } from './send.ts'
-import { sha256, verifySignature } from './signature.ts'
+} from './operations/multipart.ts'
+import { copyObject, deleteObject, deleteObjects, getObject, putObject } from './operations/objects.ts'
+import { receiveBody } from './protocol/receive.ts'
+import { parseTarget } from './protocol/route.ts'
+import type { Operation, Target } from './protocol/route.ts'
+import { sendAnswer } from './protocol/send.ts'
+import { sha256, verifySignature } from './protocol/signature.ts'
 import type { Bucket } from './store.ts'
 import { stsErrorXml } from './sts.ts'
 import type { Keyring } from './sts.ts'
-import type { Throttle } from './throttle.ts'
-import { writeXml } from './xml.ts'
+import type { Throttle } from './protocol/throttle.ts'
+import { writeXml } from './protocol/xml.ts'
 
 /** The record of one request, for tests. */
 export interface RequestRecord {

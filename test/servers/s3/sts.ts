@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { S3Error } from './errors.ts'
-import type { Credentials } from './signature.ts'
-import { writeXml } from './xml.ts'
+import { S3Error } from './protocol/errors.ts'
+import type { Credentials } from './protocol/signature.ts'
+import { writeXml } from './protocol/xml.ts'
 
 export interface Role {
   readonly arn: string

@@ -9,7 +9,7 @@ import { readRecords } from '../../delivery/support.ts'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { JumpCloudOptions, JumpCloudServer } from '../../servers/jumpcloud.ts'
 import { startS3Server } from '../../servers/s3.ts'
-import { clockAhead } from './clock.ts'
+import { clockAhead } from './support/clock.ts'
 import { DAY, HOUR } from '../../../src/time.ts'
 
 const LAG = 300_000

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { after, describe, test } from 'node:test'
-import { seededRandom, THOROUGH } from './seed.ts'
+import { seededRandom, THOROUGH } from './support/seed.ts'
 import type { Loss } from './simulation/disk.ts'
 import { chains, crashes, findFailure, measure, pairs, shuffle, simulate } from './simulation/explore.ts'
 import type { CrashPlan } from './simulation/explore.ts'

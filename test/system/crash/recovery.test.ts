@@ -83,7 +83,7 @@ describe('a crash', () => {
 
   it('of the process leaves a state that the next process takes over', async (t) => {
     const base = await temporaryFolder(t)
-    const child = fork(codeFile('test/system/crash/owner.ts'), [base], { stdio: 'ignore' })
+    const child = fork(codeFile('test/system/crash/support/owner.ts'), [base], { stdio: 'ignore' })
     t.after(() => child.kill('SIGKILL'))
     await once(child, 'message')
     await assert.rejects(openEvents(t, { base }), {

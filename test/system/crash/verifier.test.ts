@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { runVerifier } from './job.ts'
+import { runVerifier } from './support/job.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const CORRECT = {

@@ -1,5 +1,5 @@
 import type { Database, Key } from '../../../../src/delivery/state/database.ts'
-import type { Random } from '../random.ts'
+import type { Random } from '../support/random.ts'
 import type { Loss } from './disk.ts'
 import type { Process } from './process.ts'
 

@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path'
 import type { Files, OpenFile } from '../../../../src/files.ts'
 import { SluiceError } from '../../../../src/errors.ts'
-import type { Random } from '../random.ts'
+import type { Random } from '../support/random.ts'
 import type { Process } from './process.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { createRandom } from '../random.ts'
+import { createRandom } from '../support/random.ts'
 import type { Loss } from './disk.ts'
 import { checkOutcome } from './check-outcome.ts'
 import { Process } from './process.ts'

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Random } from '../random.ts'
+import type { Random } from '../support/random.ts'
 
 /** Thrown by every operation of a process after its crash point. */
 class Crash extends Error {

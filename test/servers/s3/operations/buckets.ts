@@ -1,8 +1,8 @@
-import { accessDenied, findListable, pageSize, receiveText, xmlAnswer } from './call.ts'
-import type { Answer, Call } from './call.ts'
-import { S3Error } from './errors.ts'
-import { encodeRfc3986 } from './signature.ts'
-import { Bucket, compareKeys } from './store.ts'
+import { accessDenied, findListable, pageSize, receiveText, xmlAnswer } from '../call.ts'
+import type { Answer, Call } from '../call.ts'
+import { S3Error } from '../protocol/errors.ts'
+import { encodeRfc3986 } from '../protocol/signature.ts'
+import { Bucket, compareKeys } from '../store.ts'
 
 export async function createBucket(call: Call): Promise<Answer> {
   // The document has at most a region, and this server has only one.

@@ -1,7 +1,7 @@
 /**
  * Checks the output of a run from the outside: it shares no code with Sluice. As a command,
  *
- * node build/test/system/crash/verifier.js --objects DIR --expected FILE [--rejects DIR] [--dropped FILE]
+ * node build/test/system/crash/support/verifier.js --objects DIR --expected FILE [--rejects DIR] [--dropped FILE]
  * [--puts FILE] [--id NAME]
  *
  * reads every object below the folders and prints a report as JSON. `expected` and `dropped` are

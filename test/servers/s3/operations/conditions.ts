@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Call } from './call.ts'
-import { textHeader } from './call.ts'
-import { S3Error } from './errors.ts'
-import type { ObjectEntry } from './store.ts'
+import type { Call } from '../call.ts'
+import { textHeader } from '../call.ts'
+import { S3Error } from '../protocol/errors.ts'
+import type { ObjectEntry } from '../store.ts'
 
 /**
  * Checks If-None-Match and If-Match of a Put, Copy or Complete. The check is atomic only without an

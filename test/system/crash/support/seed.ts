@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { createRandom } from './random.ts'
 import type { Random } from './random.ts'
-import { SCALE } from '../../support/scale.ts'
+import { SCALE } from '../../../support/scale.ts'
 
 /** Test everything, without regard to time. */
 export const THOROUGH = SCALE >= 10

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { findBucket, findListable, pageSize, textHeader, xmlAnswer } from './call.ts'
-import type { Answer, Call } from './call.ts'
-import { checksumElement, checksumHeader, parseChecksumAlgorithm } from './checksums.ts'
-import type { Checksum, ChecksumAlgorithm, ChecksumType } from './checksums.ts'
-import { release, retain, sliceContent } from './content.ts'
-import { S3Error } from './errors.ts'
+import { findBucket, findListable, pageSize, textHeader, xmlAnswer } from '../call.ts'
+import type { Answer, Call } from '../call.ts'
+import { checksumElement, checksumHeader, parseChecksumAlgorithm } from '../checksums.ts'
+import type { Checksum, ChecksumAlgorithm, ChecksumType } from '../checksums.ts'
+import { release, retain, sliceContent } from '../content.ts'
+import { S3Error } from '../protocol/errors.ts'
 import {
   checkKey,
   digestContent,
@@ -15,8 +15,8 @@ import {
   receiveContent,
 } from './objects.ts'
 import type { ReceivedContent } from './objects.ts'
-import { compareKeys } from './store.ts'
-import type { Bucket, Part, Upload } from './store.ts'
+import { compareKeys } from '../store.ts'
+import type { Bucket, Part, Upload } from '../store.ts'
 
 export const maxParts = 10_000
 

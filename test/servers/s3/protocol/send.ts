@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Answer } from './call.ts'
-import { contentSize, readContent } from './content.ts'
-import type { Fault } from './faults.ts'
+import type { Answer } from '../call.ts'
+import { contentSize, readContent } from '../content.ts'
+import type { Fault } from '../faults.ts'
 
 export interface SendOptions {
   readonly fault: Fault | undefined

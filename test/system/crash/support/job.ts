@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import type { Workspace } from '../../support/command.ts'
+import type { Workspace } from '../../../support/command.ts'
 import { BUCKET, DROPPED, REJECTED } from './servers.ts'
 import type { Servers } from './servers.ts'
-import { codeFile } from '../../support/paths.ts'
+import { codeFile } from '../../../support/paths.ts'
 
 /**
  * Has small pages and epochs, so that a kill can hit every step. Some events are dropped, some
@@ -55,7 +55,7 @@ export async function verify(workspace: Workspace, servers: Servers): Promise<Ve
 
 export function runVerifier(args: readonly string[]): Promise<{ code: number; stdout: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [codeFile('test/system/crash/verifier.ts'), ...args], (error, stdout) =>
+    execFile(process.execPath, [codeFile('test/system/crash/support/verifier.ts'), ...args], (error, stdout) =>
       resolve({ code: Number(error?.code ?? 0), stdout }),
     )
   })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { openCommit } from '../../../src/delivery/open-commit.ts'
-import { Paths } from '../../../src/record/paths/path.ts'
-import { fileTarget, lines, stream } from '../../delivery/support.ts'
+import { openCommit } from '../../../../src/delivery/open-commit.ts'
+import { Paths } from '../../../../src/record/paths/path.ts'
+import { fileTarget, lines, stream } from '../../../delivery/support.ts'
 
 /**
  * Commits one record to the state below its argument, reports that to its parent, and owns the
