@@ -21,9 +21,10 @@ export type { Chunk, Reread, SkippedLine } from './record/chunk.ts'
  * Rules for all kinds:
  *
  * - **Life cycle.** `create` is called once per run with a checked configuration, and again for
- *   `check`, `test` and `preview`: it opens nothing that needs closing unless the component has a
- *   `close`. Instances share no mutable state. `close` is called once, also after a failure, and
- *   never during another call.
+ *   `check`, `test` and `preview`: it opens nothing. A transform or a sink opens what it needs in its
+ *   first call, and closes it in `close`, which is called once, also after a failure, and never
+ *   during another call. A source closes what it opened when its iteration ends (`finally`).
+ *   Instances share no mutable state.
  * - **Re-entrancy.** The runtime calls one method of an instance at a time and awaits it, except
  *   where a method's comment says otherwise (`transform` of a function, `publish` of an object
  *   sink).
@@ -32,8 +33,8 @@ export type { Chunk, Reread, SkippedLine } from './record/chunk.ts'
  *   A component that receives a buffer may read it until its call returns or its promise settles;
  *   whether it may keep it longer is said by `reusesBuffers`.
  * - **Abort.** Every method that takes a `signal` stops waiting when it aborts: it ends within a
- *   second, releases what it opened, and returns or throws `signal.reason`. Pass the signal to
- *   every request, timer and stream. An aborted signal is never an excuse to report success for
+ *   second, releases what it opened, and returns, or throws `signal.reason` or the `AbortError` of
+ *   Node's own functions. Pass the signal to every request, timer and stream. An aborted signal is never an excuse to report success for
  *   work that was not done.
  * - **Errors.** Throw a `SluiceError` whose code says what happened; its message names the
  *   offending name or value and the way out, never a record's content and never a secret. Any other
@@ -66,7 +67,7 @@ export interface Example {
 
 /**
  * The checked configuration: defaults filled in, durations in milliseconds, sizes in bytes, secrets
- * resolved. Frozen in spirit: do not change it.
+ * resolved. Do not change it.
  */
 export type Config<Properties extends TProperties> = Static<TObject<Properties>>
 
@@ -387,24 +388,30 @@ export interface OutboxFile {
 
 export interface StreamSink {
   /**
-   * Takes whole NDJSON lines. Resolves when the sink wants more: a sink that resolves while its
-   * receiver is not keeping up loses backpressure, and memory grows with the input. Writes come one
-   * after the other, in order.
+   * Takes whole NDJSON lines. Resolves when the bytes are delivered, or when so little is waiting
+   * (16 MiB at most) that the sink wants more. A sink that resolves while its receiver does not keep
+   * up loses backpressure: memory then grows with the input. Writes come one after the other, in
+   * order. Open a connection in the first one.
    *
    * The bytes belong to the sink until the promise resolves. They stay valid after that unless the
-   * declaration has `reusesBuffers: true`.
+   * declaration has `reusesBuffers: true`. A socket that has accepted a write may still read its
+   * bytes: wait for the callback of the write, not for `drain` alone.
    *
-   * When the signal aborts, the run has failed elsewhere: end within a second, resolved or
-   * rejected.
-   * @throws SluiceError SINK_CLOSED when the receiver wants no more (not a failure), SINK_FAILED or
-   *   SINK_REFUSED otherwise
+   * The signal is the same in all writes of a run. When it aborts, the run has failed elsewhere: end
+   * within a second. Resolve only for bytes that were delivered; otherwise reject with
+   * `signal.reason`.
+   * @throws SluiceError SINK_CLOSED when the receiver wants no more, which is not a failure;
+   *   SINK_FAILED or SINK_REFUSED otherwise
    */
   write(bytes: Buffer, signal: AbortSignal): Promise<void>
   /**
-   * Called once, after the last write of a run. Resolves when everything is delivered; a run is not
+   * Called once, when the source has ended and every write has resolved; also if the source has
+   * failed, but not after a failed write. Resolves when everything is delivered: a run is not
    * successful before that.
    */
   flush(): Promise<void>
+  /** Called once at the end of a run, also of a failed one. Close connections here. */
+  close?(): void | Promise<void>
 }
 
 /**

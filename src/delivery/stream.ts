@@ -78,7 +78,7 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
         },
       }),
     totals: () => ({ ...totals, bytesOut, epochs: 0, objects: [] }),
-    close: () => Promise.resolve(),
+    close: async () => sink.close?.(),
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -14,8 +15,20 @@ export interface ContractCase {
   readonly run: () => Promise<void>
 }
 
-/** A fixture's answer to a question that does not apply to its component: the reason. */
+/** Given in place of a function: why a fixture cannot do this. The cases that need it are left out. */
 export type NotApplicable = string
+
+/** Cases that need a function of the fixture; none where it gives a reason in its place. */
+export function casesWith<Ability>(
+  ability: Ability | NotApplicable,
+  cases: (ability: Exclude<Ability, string>) => readonly ContractCase[],
+): readonly ContractCase[] {
+  return isAbility(ability) ? cases(ability) : []
+}
+
+function isAbility<Ability>(ability: Ability | NotApplicable): ability is Exclude<Ability, string> {
+  return typeof ability !== 'string'
+}
 
 /**
  * How long a call may take before it counts as hanging. Generous: it never decides between fast and
@@ -23,13 +36,19 @@ export type NotApplicable = string
  */
 const HANG_MS = 15_000
 
+/**
+ * Milliseconds within which an aborted operation must end. The rule says one second; a busy machine
+ * gets more.
+ */
+export const ABORT_MS = 5000
+
 /** The result of an operation that must end by itself. */
-export async function withoutHanging<T>(what: string, operation: Promise<T>): Promise<T> {
+export async function withoutHanging<T>(what: string, operation: Promise<T>, limit = HANG_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const hang = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new assert.AssertionError({ message: `${what} did not end within ${HANG_MS / 1000} s` }))
-    }, HANG_MS)
+      reject(new assert.AssertionError({ message: `${what} did not end within ${limit / 1000} s` }))
+    }, limit)
   })
   try {
     return await Promise.race([operation, hang])
@@ -93,4 +112,15 @@ export function canonical(value: unknown): string {
       ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
       : member,
   )
+}
+
+/** Values in a message: the first few, cut to a length that a person reads. */
+export function shorten(values: readonly string[]): string {
+  const shown = values.slice(0, 3).map((value) => (value.length > 100 ? `${value.slice(0, 100)}…` : value))
+  return `${shown.join(', ')}${values.length > 3 ? ` and ${values.length - 3} more` : ''}`
+}
+
+/** How many files and sockets this process has open; undefined where that is unknown. */
+export function openHandles(): number | undefined {
+  return existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : undefined
 }

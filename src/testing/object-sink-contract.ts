@@ -7,7 +7,7 @@ import type { Attempt, ObjectSink, OutboxFile, SinkDeclaration } from '../compon
 import { SluiceError } from '../errors.ts'
 import type { Json, JsonObject } from '../record/json/json.ts'
 import { contextOf, configure } from './configure.ts'
-import { ABORT_AFTER, isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
+import { ABORT_AFTER, casesWith, isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
 
 /** An empty store, fresh for each case. */
@@ -20,8 +20,8 @@ export interface ObjectStore {
 }
 
 /**
- * The questions that the suite asks of a store. Answer with the reason where one does not apply:
- * its case is then left out.
+ * What the suite does to a store. Where something is not possible, give the reason as text in place
+ * of the function.
  */
 export interface ObjectSinkFixture<Store extends ObjectStore> {
   readonly open: () => Promise<Store>
@@ -73,22 +73,15 @@ export function objectSinkContract<Store extends ObjectStore>(
     { name: 'takes a key of the length that it names', run: on(takesLongKeys) },
     { name: 'reads back what it has published', run: on(readsBack) },
     { name: 'leaves no object when it checks the connection', run: on(checksConnection) },
-    ...(typeof outage === 'string'
-      ? []
-      : [
-          {
-            name: 'reports an outage as retryable, and publishes after it',
-            run: on((bench) => survivesOutage(bench, outage)),
-          },
-        ]),
-    ...(typeof refuse === 'string'
-      ? []
-      : [
-          {
-            name: 'reports a refusal as final',
-            run: on((bench) => reportsRefusal(bench, refuse)),
-          },
-        ]),
+    ...casesWith(outage, (act) => [
+      {
+        name: 'reports an outage as retryable, and publishes after it',
+        run: on((bench) => survivesOutage(bench, act)),
+      },
+    ]),
+    ...casesWith(refuse, (act) => [
+      { name: 'reports a refusal as final', run: on((bench) => reportsRefusal(bench, act)) },
+    ]),
   ]
 }
 

@@ -4,7 +4,19 @@ import type { Chunk, ReadOptions, Source, SourceDeclaration } from '../component
 import { SluiceError } from '../errors.ts'
 import type { Json, JsonObject } from '../record/json/json.ts'
 import { contextOf, configure } from './configure.ts'
-import { ABORT_AFTER, canonical, isAbort, liveBytes, nameOf, turns, withoutHanging } from './contract-case.ts'
+import {
+  ABORT_AFTER,
+  ABORT_MS,
+  canonical,
+  casesWith,
+  isAbort,
+  liveBytes,
+  nameOf,
+  openHandles,
+  shorten,
+  turns,
+  withoutHanging,
+} from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
 
 /** An input for a source, fresh for each case. */
@@ -20,8 +32,8 @@ export interface SourceInput {
 }
 
 /**
- * The questions that the suite asks of an input. Answer with the reason where one does not apply:
- * its case is then left out.
+ * What the suite does to an input. Where something is not possible, give the reason as text in place
+ * of the function.
  */
 export interface SourceFixture<Input extends SourceInput> {
   readonly open: () => Promise<Input>
@@ -30,16 +42,21 @@ export interface SourceFixture<Input extends SourceInput> {
    */
   readonly unordered?: NotApplicable
   /**
-   * Puts another input under the same name, with other records and of the same size if it has one.
-   * Returns the records of it.
+   * Puts another input under the same name, with other records and of the same size if it has one:
+   * as a new file that takes the name, or by rewriting the old one in place. Returns its records.
    */
-  readonly replace: NotApplicable | ((input: Input) => Promise<readonly JsonObject[]>)
+  readonly replace: NotApplicable | ((input: Input, how: 'renamed' | 'in place') => Promise<readonly JsonObject[]>)
   /** Cuts the input off after some of its records. Returns those that are left. */
   readonly truncate: NotApplicable | ((input: Input) => Promise<readonly JsonObject[]>)
   /** Adds records to the end of the input, and returns them. */
   readonly append: NotApplicable | ((input: Input) => Promise<readonly JsonObject[]>)
   /** Why `--follow` does not find appended records. Leave it out when it does. */
   readonly followless?: NotApplicable
+  /**
+   * Adds the beginning of a record to the end of the input. The function that it returns adds the
+   * rest, and returns the whole record. For sources that follow an input while it is written.
+   */
+  readonly unfinished?: (input: Input) => Promise<() => Promise<JsonObject>>
   /** Makes the input unreadable: the next reading must fail. */
   readonly fail: NotApplicable | ((input: Input) => Promise<void>)
   /** Makes the input hold at least so many bytes of records. */
@@ -49,6 +66,8 @@ export interface SourceFixture<Input extends SourceInput> {
 /** Memory that a source may hold beyond the chunk it has just yielded. */
 const MAX_HELD = 32 << 20
 const LARGE = 96 << 20
+/** Time in which a source that follows its input has looked at it again. */
+const FOLLOW_MS = 2500
 /** Resuming is tried at no more positions than this, evenly spread over the input. */
 const MAX_POSITIONS = 50
 
@@ -69,7 +88,7 @@ export function sourceContract<Input extends SourceInput>(
       await input.close?.()
     }
   }
-  const { unordered, followless, replace, truncate, append, fail, enlarge } = fixture
+  const { unordered, followless, unfinished, replace, truncate, append, fail, enlarge } = fixture
   return [
     {
       name: `yields every record once${unordered === undefined ? ', in order' : ''}, in sound chunks`,
@@ -80,41 +99,42 @@ export function sourceContract<Input extends SourceInput>(
     { name: 'reads the same input in two instances at once', run: on(readsTwice) },
     { name: 'ends when the signal aborts, at any moment', run: on((bench) => aborts(bench, false)) },
     { name: 'ends when the signal aborts while it follows its input', run: on((bench) => aborts(bench, true)) },
-    ...(typeof replace === 'string'
+    ...casesWith(replace, (act) => [
+      {
+        name: 'skips no record of an input that replaced the one it has read',
+        run: on((bench) => skipsNothing(bench, 'replaced', (input) => act(input, 'renamed'))),
+      },
+      {
+        name: 'skips no record of an input that was rewritten in place',
+        run: on((bench) => skipsNothing(bench, 'rewritten', (input) => act(input, 'in place'))),
+      },
+    ]),
+    ...casesWith(truncate, (act) => [
+      { name: 'notices that its input was truncated', run: on((bench) => skipsNothing(bench, 'truncated', act)) },
+    ]),
+    ...casesWith(append, (act) => [
+      { name: 'reads appended records in the next run', run: on((bench) => readsAppended(bench, act)) },
+      ...(followless === undefined
+        ? [{ name: 'reads appended records while it follows', run: on((bench) => followsAppended(bench, act)) }]
+        : []),
+    ]),
+    ...(unfinished === undefined
       ? []
       : [
           {
-            name: 'skips no record of an input that replaced the one it has read',
-            run: on((bench) => skipsNothing(bench, 'replaced', replace)),
+            name: 'waits for the end of an unfinished record while it follows',
+            run: on((bench) => waitsForTheEnd(bench, unfinished)),
           },
         ]),
-    ...(typeof truncate === 'string'
-      ? []
-      : [
-          {
-            name: 'notices that its input was truncated',
-            run: on((bench) => skipsNothing(bench, 'truncated', truncate)),
-          },
-        ]),
-    ...(typeof append === 'string'
-      ? []
-      : [
-          { name: 'reads appended records in the next run', run: on((bench) => readsAppended(bench, append)) },
-          ...(followless === undefined
-            ? [{ name: 'reads appended records while it follows', run: on((bench) => followsAppended(bench, append)) }]
-            : []),
-        ]),
-    ...(typeof fail === 'string'
-      ? []
-      : [{ name: 'reports an unreadable input as a SluiceError', run: on((bench) => reportsFailure(bench, fail)) }]),
-    ...(typeof enlarge === 'string'
-      ? []
-      : [
-          {
-            name: 'reads a large input in bounded memory, no faster than it is asked to',
-            run: on((bench) => staysSmall(bench, enlarge)),
-          },
-        ]),
+    ...casesWith(fail, (act) => [
+      { name: 'reports an unreadable input as a SluiceError', run: on((bench) => reportsFailure(bench, act)) },
+    ]),
+    ...casesWith(enlarge, (act) => [
+      {
+        name: 'reads a large input in bounded memory, no faster than it is asked to',
+        run: on((bench) => staysSmall(bench, act)),
+      },
+    ]),
     ...(declaration.rewind === undefined
       ? []
       : [{ name: 'rewinds a position to an earlier time', run: on((bench) => rewinds(bench, declaration)) }]),
@@ -198,10 +218,13 @@ function readOptions({ positions, follow = false, signal = NEVER }: ReadingOptio
 const NEVER = new AbortController().signal
 
 function checkChunk(chunk: Chunk): void {
-  const { bytes, records, position, partition } = chunk
+  const { bytes, records, position, partition, origin } = chunk
   assert.ok(bytes === undefined || records === undefined, 'a chunk has bytes or records, not both')
   assert.ok(bytes === undefined || Buffer.isBuffer(bytes), 'the bytes of a chunk are a Buffer')
   assert.ok(partition === undefined || typeof partition === 'string', 'a partition is named by text')
+  if (origin !== undefined) {
+    assert.ok(Number.isInteger(origin.line) && origin.line >= 1, 'lines of an origin are counted from 1')
+  }
   if (position !== undefined) {
     assert.deepEqual(jsonCopy(position), position, 'a position is JSON, and the same after a round trip through it')
   }
@@ -219,6 +242,13 @@ function jsonCopy(value: Json | undefined): Json | undefined {
   if (value === undefined) return undefined
   const copy: Json = JSON.parse(JSON.stringify(value))
   return copy
+}
+
+/** For messages: a number of chunks, and the position after them. */
+function afterChunks(chunks: readonly Chunk[], count: number): string {
+  const position = JSON.stringify(chunks[count - 1]?.position)
+  const at = position === undefined ? '' : ` (position ${shorten([position])})`
+  return `after ${count} ${count === 1 ? 'chunk' : 'chunks'}${at}`
 }
 
 /** The positions that are committed with a number of chunks. */
@@ -242,22 +272,23 @@ function resumePoints(chunks: readonly Chunk[]): number[] {
 function checkYield(found: readonly string[], wanted: readonly string[], repeats: boolean, when: string): void {
   const seen = new Set(found)
   const missing = wanted.filter((record) => !seen.has(record))
-  assert.deepEqual(missing, [], `records are missing ${when}`)
+  if (missing.length > 0) {
+    assert.fail(`${missing.length} of ${wanted.length} records are missing ${when}: ${shorten(missing)}`)
+  }
   if (repeats) return
-  assert.equal(found.length, seen.size, `records are yielded twice ${when}`)
   const known = new Set(wanted)
-  assert.deepEqual(
-    found.filter((record) => !known.has(record)),
-    [],
-    `records are yielded that were not wanted ${when}`,
-  )
+  const others = found.filter((record) => !known.has(record))
+  if (others.length > 0) {
+    assert.fail(`${others.length} records were yielded again, or are not in the input, ${when}: ${shorten(others)}`)
+  }
+  assert.equal(found.length, seen.size, `records are yielded twice ${when}`)
 }
 
 async function readsAll<Input extends SourceInput>(bench: Bench<Input>, inOrder: boolean): Promise<void> {
   assert.ok(bench.expected.length >= 20, 'the fixture has at least 20 records')
   const { chunks, records } = await bench.readWell()
   checkYield(records.flat(), bench.expected, bench.declaration.repeats, 'in one reading')
-  assert.ok(positionsAfter(chunks).size > 0, 'no chunk has a position: a run could not resume anywhere')
+  assert.ok(positionsAfter(chunks).size > 0, 'no chunk has a position, so no run could resume')
   if (!inOrder) return
   const places = new Map(bench.expected.map((record, at) => [record, at]))
   const last = new Map<string, number>()
@@ -266,7 +297,7 @@ async function readsAll<Input extends SourceInput>(bench: Bench<Input>, inOrder:
       const place = places.get(record) ?? Infinity
       const before = last.get(partition) ?? -1
       if (place < before && bench.declaration.repeats) continue
-      assert.ok(place > before, `record ${record} is out of order in its partition`)
+      assert.ok(place > before, `record ${shorten([record])} is out of order in its partition`)
       last.set(partition, place)
     }
   }
@@ -286,7 +317,12 @@ async function resumesEverywhere<Input extends SourceInput>(bench: Bench<Input>)
     )
     const wanted = bench.expected.filter((record) => !kept.has(record))
     const { records } = await bench.readWell({ positions })
-    checkYield(records.flat(), wanted, bench.declaration.repeats, `when reading resumes after ${count} chunks`)
+    checkYield(
+      records.flat(),
+      wanted,
+      bench.declaration.repeats,
+      `when reading resumes ${afterChunks(whole.chunks, count)}`,
+    )
   }
 }
 
@@ -300,7 +336,7 @@ async function keepsYieldedMemory<Input extends SourceInput>(bench: Bench<Input>
   })
   await turns(3)
   for (const [at, chunk] of chunks.entries()) {
-    assert.equal(contentOf(chunk), texts[at], `chunk ${at} was changed after it was yielded`)
+    assert.ok(contentOf(chunk) === texts[at], `chunk ${at} was changed after it was yielded`)
   }
 }
 
@@ -317,10 +353,20 @@ async function readsTwice<Input extends SourceInput>(bench: Bench<Input>): Promi
 
 async function aborts<Input extends SourceInput>(bench: Bench<Input>, follow: boolean): Promise<void> {
   const { chunks } = await bench.readWell()
+  const before = openHandles()
   const yields = follow ? [chunks.length] : [0, 1, 2, chunks.length].filter((count) => count <= chunks.length)
   for (const count of new Set(yields)) {
     for (const wait of ABORT_AFTER) await abortOnce(bench, { count, wait, follow })
   }
+  if (before !== undefined) await releases(before + ABORT_AFTER.length)
+}
+
+/** Fails unless the files and sockets of aborted readings are closed within a while. */
+async function releases(limit: number): Promise<void> {
+  const closed = async (): Promise<void> => {
+    while ((openHandles() ?? 0) >= limit) await sleep(50)
+  }
+  await withoutHanging('closing the files and sockets of aborted readings', closed(), ABORT_MS)
 }
 
 /** Takes some chunks, asks for the next one, and aborts while the source is at it. */
@@ -331,14 +377,14 @@ async function abortOnce<Input extends SourceInput>(
   const stop = new AbortController()
   const source = await bench.create()
   const reading = source.read(readOptions({ signal: stop.signal, follow }))[Symbol.asyncIterator]()
-  const when = `after ${count} chunks and ${wait} turns of the event loop`
+  const when = `after ${count} ${count === 1 ? 'chunk' : 'chunks'} and ${wait} turns of the event loop`
   for (let taken = 0; taken < count; taken++) await withoutHanging('reading', reading.next())
   const end = untilEnd(reading)
   await turns(wait)
   stop.abort(new Error('the run ends'))
-  const error = await withoutHanging(`a source that was aborted ${when}`, end)
+  const error = await withoutHanging(`a source that was aborted ${when}`, end, ABORT_MS)
   if (error === undefined || isAbort(error, stop.signal)) return
-  assert.fail(`a source that was aborted ${when} threw ${nameOf(error)} in place of the reason`)
+  assert.fail(`a source that was aborted ${when} threw ${nameOf(error)}, which is neither the reason nor an AbortError`)
 }
 
 /** Takes everything that still comes; the error that it ends with. */
@@ -365,12 +411,17 @@ async function skipsNothing<Input extends SourceInput>(
   assert.ok(present.length > 0, 'the fixture leaves records in the input')
   for (const count of resumePoints(chunks).filter((one) => one > 0)) {
     const { records, error } = await bench.read({ positions: positionsAfter(chunks.slice(0, count)) })
-    const when = `of the ${how} input, with the position after ${count} chunks of the old one`
+    const when = `of the ${how} input, with the position of the old one ${afterChunks(chunks, count)}`
     if (error === undefined) {
       const committed = new Set(before.slice(0, count).flat())
       const isPrefix = [...committed].every((record) => present.includes(record))
       const wanted = isPrefix ? present.filter((record) => !committed.has(record)) : present
-      checkYield(records.flat(), wanted, true, `${when}: a position must identify its input`)
+      checkYield(
+        records.flat(),
+        wanted,
+        true,
+        `${when}: a position identifies its input, and notices that it is shorter`,
+      )
     } else assert.ok(error instanceof SluiceError, `reading ${when} threw ${nameOf(error)}, which is not a SluiceError`)
   }
 }
@@ -407,13 +458,40 @@ async function followsAppended<Input extends SourceInput>(
   assert.deepEqual([...wanted], [], 'records that were appended while the source followed are missing')
 }
 
+async function waitsForTheEnd<Input extends SourceInput>(
+  bench: Bench<Input>,
+  unfinished: (input: Input) => Promise<() => Promise<JsonObject>>,
+): Promise<void> {
+  const stop = new AbortController()
+  const source = await bench.create()
+  const reading = source.read(readOptions({ signal: stop.signal, follow: true }))[Symbol.asyncIterator]()
+  const take = async (count: number): Promise<string[]> => {
+    const found: string[] = []
+    while (found.length < count) {
+      const next = await withoutHanging('following', reading.next())
+      assert.ok(next.done !== true, 'a source that follows its input ended by itself')
+      found.push(...recordsOf(next.value))
+    }
+    return found
+  }
+  await take(bench.expected.length)
+  const finish = await unfinished(bench.input)
+  const next = take(1)
+  const early = await Promise.race([next, sleep(FOLLOW_MS)])
+  assert.ok(early === undefined, `the beginning of a record was yielded: ${shorten(early ?? [])}`)
+  const whole = canonical(await finish())
+  assert.deepEqual(await next, [whole], 'the record was not yielded as a whole')
+  stop.abort()
+  await withoutHanging('an aborted reading', untilEnd(reading), ABORT_MS)
+}
+
 async function reportsFailure<Input extends SourceInput>(
   bench: Bench<Input>,
   fail: (input: Input) => Promise<void>,
 ): Promise<void> {
   await fail(bench.input)
   const { error } = await bench.read()
-  assert.notEqual(error, undefined, 'reading an input that cannot be read ended as if everything was there')
+  assert.notEqual(error, undefined, 'reading an input that cannot be read ended without an error')
   assert.ok(error instanceof SluiceError, `a source throws a SluiceError with a code, not ${nameOf(error)}`)
 }
 

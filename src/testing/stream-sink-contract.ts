@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SinkDeclaration, StreamSink } from '../component.ts'
 import { SluiceError } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
 import { contextOf, configure } from './configure.ts'
-import { isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
+import { ABORT_MS, casesWith, isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
 
 /** A receiver that has got nothing yet, fresh for each case. */
@@ -16,18 +17,20 @@ export interface Receiver {
 }
 
 /**
- * The questions that the suite asks of a receiver. Answer with the reason where one does not apply:
- * its cases are then left out.
+ * What the suite does to a receiver. Where something is not possible, give the reason as text in
+ * place of the function.
  */
 export interface StreamSinkFixture<Received extends Receiver> {
   readonly open: () => Promise<Received>
   /**
-   * Makes the receiver take nothing more, without closing. The function that it returns makes it go
-   * on.
+   * Makes the receiver take nothing more, without closing. The function that it returns makes it
+   * continue.
    */
   readonly stall: NotApplicable | ((receiver: Received) => Promise<() => Promise<void>>)
   /** Makes the receiver refuse, or go away. */
   readonly fail: NotApplicable | ((receiver: Received) => Promise<void>)
+  /** The code of the error that `fail` leads to. Default: any but SINK_CLOSED, which is no failure. */
+  readonly code?: ErrorCode
 }
 
 /** Bytes that a sink may hold: written, and not yet with the receiver. */
@@ -37,6 +40,7 @@ const WRITE_BYTES = 512 << 10
 /** A receiver to which nothing comes for so long gets nothing more. */
 const IDLE_MS = 20
 const IDLE_LIMIT = 150
+const SMALL_WRITES = 20_000
 /** A write that takes longer waits for its receiver. */
 const WAITING_MS = 1000
 
@@ -50,42 +54,61 @@ export function streamSinkContract<Received extends Receiver>(
 ): ContractCase[] {
   const on = (check: (bench: Bench<Received>) => Promise<void>) => async (): Promise<void> => {
     const receiver = await fixture.open()
+    const sinks: StreamSink[] = []
     try {
-      await check({ declaration, receiver })
+      await check({ declaration, receiver, sinks })
     } finally {
+      for (const sink of sinks) await sink.close?.()
       await receiver.close?.()
     }
   }
-  const { stall, fail } = fixture
+  const { stall, fail, code } = fixture
+  const isReused = declaration.reusesBuffers === true
   return [
     { name: 'delivers every line once, in order, before flush resolves', run: on(delivers) },
     { name: 'delivers a run without records', run: on(deliversNothing) },
-    { name: 'keeps no write for the flush: little is held while it is written to', run: on(holdsLittle) },
+    { name: 'delivers while it is written to, not only in flush', run: on(holdsLittle) },
     { name: 'does not change the bytes that it is given', run: on(leavesBytes) },
-    ...(declaration.reusesBuffers === true
+    ...(isReused
       ? [{ name: 'is done with the bytes of a write when it resolves, as reusesBuffers says', run: on(keepsNothing) }]
       : []),
-    ...(typeof stall === 'string'
-      ? []
-      : [
-          { name: 'waits for a receiver that does not keep up', run: on((bench) => waits(bench, stall)) },
-          { name: 'ends a write when the signal aborts', run: on((bench) => aborts(bench, stall)) },
-        ]),
-    ...(typeof fail === 'string'
-      ? []
-      : [{ name: 'reports a receiver that fails as a SluiceError', run: on((bench) => reportsFailure(bench, fail)) }]),
+    ...casesWith(stall, (act) => [
+      ...(isReused
+        ? [
+            {
+              name: 'is done with the bytes of a small write when it resolves, also if its receiver is slow',
+              run: on((bench) => keepsNothingWhileWaiting(bench, act)),
+            },
+          ]
+        : []),
+      { name: 'waits for a receiver that does not keep up', run: on((bench) => waits(bench, act)) },
+      { name: 'ends a write when the signal aborts', run: on((bench) => aborts(bench, act)) },
+    ]),
+    ...casesWith(fail, (act) =>
+      (['before the first write', 'between two writes', 'before flush'] as const).map((when) => ({
+        name: `reports a receiver that fails ${when} as a SluiceError`,
+        run: on((bench) => reportsFailure(bench, { fail: act, when, code })),
+      })),
+    ),
   ]
 }
 
 interface Bench<Received extends Receiver> {
   readonly declaration: SinkDeclaration
   readonly receiver: Received
+  /** Those that the case has created, to be closed after it. */
+  readonly sinks: StreamSink[]
 }
 
-async function create<Received extends Receiver>({ declaration, receiver }: Bench<Received>): Promise<StreamSink> {
+async function create<Received extends Receiver>({
+  declaration,
+  receiver,
+  sinks,
+}: Bench<Received>): Promise<StreamSink> {
   assert.equal(declaration.delivers, 'stream', 'a stream sink is declared with delivers: stream')
   const sink = await declaration.create(await configure(declaration, receiver.config), contextOf(declaration))
   assert.ok('write' in sink, 'a stream sink has write and flush')
+  sinks.push(sink)
   return sink
 }
 
@@ -182,6 +205,34 @@ async function keepsNothing<Received extends Receiver>(bench: Bench<Received>): 
   checkReceived(await bench.receiver.received(), writes, 'although memory of finished writes was reused')
 }
 
+/**
+ * Lines that fit into every buffer on the way: a socket takes them at once and sends them later.
+ */
+async function keepsNothingWhileWaiting<Received extends Receiver>(
+  bench: Bench<Received>,
+  stall: (receiver: Received) => Promise<() => Promise<void>>,
+): Promise<void> {
+  const sink = await create(bench)
+  const resume = await stall(bench.receiver)
+  const memory = Buffer.alloc(1024)
+  const writes: Buffer[] = []
+  let waiting: Promise<void> | undefined
+  for (let at = 0; at < SMALL_WRITES && waiting === undefined; at++) {
+    const line = Buffer.from(`{"line":${at},"text":"${'x'.repeat(880)}"}\n`)
+    writes.push(line)
+    line.copy(memory)
+    const result = sink.write(memory.subarray(0, line.length), NEVER)
+    const first = await Promise.race([result.then(() => 'done' as const), sleep(WAITING_MS, 'waiting' as const)])
+    if (first === 'waiting') waiting = result
+    else memory.fill('~')
+  }
+  await resume()
+  if (waiting) await withoutHanging('a write whose receiver continues', waiting)
+  memory.fill('~')
+  await flush(sink)
+  checkReceived(await bench.receiver.received(), writes, 'although memory of finished writes was reused')
+}
+
 /** Writes until a write has to wait. Its result, in time: the error that it ended with, if any. */
 async function writeUntilWaiting(
   sink: StreamSink,
@@ -228,11 +279,11 @@ async function aborts<Received extends Receiver>(
   const resume = await stall(bench.receiver)
   const stop = new AbortController()
   const waiting = await writeUntilWaiting(sink, stop.signal, [])
-  assert.ok(waiting, 'no write waits for a receiver that takes nothing')
+  assert.ok(waiting, 'no write waits for a receiver that takes nothing: see the case on backpressure')
   await turns(1)
   stop.abort(new Error('the run failed'))
   try {
-    const error = await withoutHanging('a write that was aborted', waiting.result)
+    const error = await withoutHanging('a write that was aborted', waiting.result, ABORT_MS)
     if (error !== undefined && !isAbort(error, stop.signal) && !(error instanceof SluiceError)) {
       assert.fail(`a write that was aborted threw ${nameOf(error)}: neither the reason nor a SluiceError`)
     }
@@ -241,25 +292,40 @@ async function aborts<Received extends Receiver>(
   }
 }
 
-async function reportsFailure<Received extends Receiver>(
-  bench: Bench<Received>,
-  fail: (receiver: Received) => Promise<void>,
-): Promise<void> {
-  const sink = await create(bench)
-  await write(sink, linesOf(0))
-  await fail(bench.receiver)
-  const error = await failureOf(sink)
-  assert.notEqual(error, undefined, 'a run whose receiver failed ended as if everything was delivered')
-  if (error instanceof assert.AssertionError) throw error
-  assert.ok(error instanceof SluiceError, `a sink throws a SluiceError with a code, not ${nameOf(error)}`)
+interface Failing<Received extends Receiver> {
+  readonly fail: (receiver: Received) => Promise<void>
+  readonly when: 'before the first write' | 'between two writes' | 'before flush'
+  readonly code: ErrorCode | undefined
 }
 
-async function failureOf(sink: StreamSink): Promise<unknown> {
-  try {
-    for (let at = 1; at < WRITES; at++) await write(sink, linesOf(at))
-    await flush(sink)
-    return undefined
-  } catch (error) {
-    return error
+async function reportsFailure<Received extends Receiver>(
+  bench: Bench<Received>,
+  { fail, when, code }: Failing<Received>,
+): Promise<void> {
+  const [result] = await Promise.allSettled([runInto(bench, fail, when)])
+  if (result.status === 'fulfilled') assert.fail('a run whose receiver failed ended without an error')
+  const error: unknown = result.reason
+  if (error instanceof assert.AssertionError) throw error
+  assert.ok(error instanceof SluiceError, `a sink throws a SluiceError with a code, not ${nameOf(error)}`)
+  if (code !== undefined) assert.equal(error.code, code, 'the code of the error')
+  else assert.notEqual(error.code, 'SINK_CLOSED', 'SINK_CLOSED is for a receiver that wants no more: the run succeeds')
+}
+
+/** A run: writes, then a flush. A failure before the flush strikes the bytes of the last write. */
+async function runInto<Received extends Receiver>(
+  bench: Bench<Received>,
+  fail: Failing<Received>['fail'],
+  when: Failing<Received>['when'],
+): Promise<void> {
+  const sink = await create(bench)
+  if (when === 'before the first write') await fail(bench.receiver)
+  await write(sink, linesOf(0))
+  if (when === 'between two writes') await fail(bench.receiver)
+  const writes = when === 'before flush' ? 1 : WRITES
+  for (let at = 1; at < writes; at++) await write(sink, linesOf(at))
+  if (when === 'before flush') {
+    await fail(bench.receiver)
+    await write(sink, linesOf(1, 1))
   }
+  await flush(sink)
 }

@@ -3,7 +3,7 @@ import type { TransformDeclaration } from '../component.ts'
 import type { Batch } from '../record/batch.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import { configure } from './configure.ts'
-import { canonical, liveBytes, withoutHanging } from './contract-case.ts'
+import { canonical, liveBytes, shorten, withoutHanging } from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
 import { openInstance } from './rehearse.ts'
 import type { BatchResult, Instance } from './rehearse.ts'
@@ -110,11 +110,18 @@ function checkOutput(
   { lines, codes }: { lines: string[]; codes: string[] },
   { output, rejects = [] }: TransformFixture,
 ) {
-  assert.deepEqual(
-    lines.map((line) => canonical(JSON.parse(line))),
-    output.map(canonical),
-    'the output is not the expected one',
-  )
+  const found = lines.map((line) => canonical(JSON.parse(line)))
+  const wanted = output.map(canonical)
+  const at = wanted.findIndex((record, index) => record !== found[index])
+  if (at >= 0 || found.length !== wanted.length) {
+    const difference = at < 0 ? wanted.length : at
+    const [is, expected] = [found[difference] ?? 'missing', wanted[difference] ?? 'nothing'].map((one) =>
+      shorten([one]),
+    )
+    assert.fail(
+      `the output is not the expected one: ${found.length} records in place of ${wanted.length}; record ${difference} is ${is}, expected ${expected}`,
+    )
+  }
   assert.deepEqual(codes, rejects, 'the rejects are not the expected ones')
 }
 

@@ -5,6 +5,9 @@ import { gzipSync } from 'node:zlib'
 import type { JsonObject } from '../../src/record/json/json.ts'
 import type { SourceFixture, SourceInput } from '../../src/testing/index.ts'
 
+/** A record of these tests. */
+export type NumberedRecord = { readonly id: number; readonly word: string; readonly text: string }
+
 /** A file with records in it, in a folder of its own. */
 export interface FileInput extends SourceInput {
   readonly path: string
@@ -12,7 +15,7 @@ export interface FileInput extends SourceInput {
 }
 
 /** Records with a number, alike but for a word; large enough for several chunks of a source that cuts at half a MiB. */
-export function recordsOf(word: string, from: number, count: number, textBytes = 60_000): JsonObject[] {
+export function recordsOf(word: string, from: number, count: number, textBytes = 60_000): NumberedRecord[] {
   return Array.from({ length: count }, (_, at) => ({ id: from + at, word, text: word[0].repeat(textBytes) }))
 }
 
@@ -22,14 +25,17 @@ export interface FileFormat {
   readonly write: (records: readonly JsonObject[]) => Buffer
   /** Text that continues such a file; a reason where it cannot be continued. */
   readonly more: string | ((records: readonly JsonObject[]) => Buffer)
-  readonly config?: object
+  /** The record that a source reads from a written one. Default: the same. */
+  readonly read?: (record: NumberedRecord) => JsonObject
+  /** A record can be appended in two parts, while a source follows the file. */
+  readonly isFollowed?: boolean
   readonly textBytes?: number
 }
 
 const ndjson = (records: readonly JsonObject[]): Buffer =>
   Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(''))
 
-export const NDJSON: FileFormat = { name: 'events.ndjson', write: ndjson, more: ndjson }
+export const NDJSON: FileFormat = { name: 'events.ndjson', write: ndjson, more: ndjson, isFollowed: true }
 export const ARRAY: FileFormat = {
   name: 'events.json',
   write: (records) => Buffer.from(JSON.stringify(records, null, 2)),
@@ -41,48 +47,61 @@ export const GZIP: FileFormat = {
   more: (records) => gzipSync(ndjson(records)),
 }
 
-/** The questions of `sourceContract` for a source that reads one file, whatever its format. */
-export function fileFixture({ name, write, more, config = {}, textBytes }: FileFormat): SourceFixture<FileInput> {
-  const count = 30
-  const write30 = (word: string) => recordsOf(word, 0, count, textBytes)
+const COUNT = 30
+
+/** A fixture of `sourceContract` for a source that reads one file with the option `path`. */
+export function fileFixture(format: FileFormat): SourceFixture<FileInput> {
+  const { name, write, more, read = (record) => record, isFollowed = false, textBytes } = format
+  const written = (word: string, from = 0, count = COUNT) => recordsOf(word, from, count, textBytes)
   return {
     async open() {
       const folder = await mkdtemp(join(tmpdir(), 'sluice-contract-'))
       const path = join(folder, name)
-      const records = write30('old')
-      await writeFile(path, write(records))
-      return { path, records, config: { ...config, path }, close: () => rm(folder, { recursive: true }) }
+      await writeFile(path, write(written('old')))
+      return { path, records: written('old').map(read), config: { path }, close: () => rm(folder, { recursive: true }) }
     },
-    async replace({ path }) {
-      const records = write30('new')
-      // As a rotation does it: a file that is complete takes the name.
-      await writeFile(`${path}.next`, write(records))
-      await rename(`${path}.next`, path)
-      return records
+    async replace({ path }, how) {
+      // As a rotation does it: a complete file takes the name. Or as `cp` does it.
+      const target = how === 'renamed' ? `${path}.next` : path
+      await writeFile(target, write(written('new')))
+      if (target !== path) await rename(target, path)
+      return written('new').map(read)
     },
-    async truncate({ path, records }) {
-      const left = records.slice(0, 5)
+    async truncate({ path }) {
+      const left = written('old', 0, 5)
       await writeFile(path, write(left))
-      return left
+      return left.map(read)
     },
     append:
       typeof more === 'string'
         ? more
-        : async ({ path, records }) => {
-            const added = recordsOf('added', records.length, 5, textBytes)
+        : async ({ path }) => {
+            const added = written('added', COUNT, 5)
             await appendFile(path, more(added))
-            return added
+            return added.map(read)
           },
+    ...(isFollowed &&
+      typeof more !== 'string' && {
+        async unfinished({ path }: FileInput) {
+          const [record] = written('added', COUNT, 1)
+          const text = more([record])
+          await appendFile(path, text.subarray(0, text.length / 2))
+          return async () => {
+            await appendFile(path, text.subarray(text.length / 2))
+            return read(record)
+          }
+        },
+      }),
     async fail({ path }) {
       await rm(path)
     },
     async enlarge({ path }, bytes) {
       const content = await readFile(path)
-      const [record] = recordsOf('large', 0, 1, textBytes)
+      const [record] = written('large', 0, 1)
       const each = Buffer.byteLength(JSON.stringify(record))
       const block = write(Array.from({ length: Math.ceil((1 << 20) / each) }, () => record))
       const blocks = Math.ceil(bytes / (1 << 20))
-      await writeFile(path, typeof more === 'string' ? block : Buffer.concat([content, ...Array(blocks).fill(block)]))
+      await writeFile(path, Buffer.concat([content, ...Array<Buffer>(blocks).fill(block)]))
     },
   }
 }

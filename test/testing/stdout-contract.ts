@@ -9,6 +9,7 @@ const parent: StreamSinkFixture<Receiver> = {
   open: () => Promise.resolve({ config: {}, received: async () => readFile(await ask('read')) }),
   stall: 'where its reader is slow, writing to a pipe blocks the process',
   fail: async () => void (await ask('leave')),
+  code: 'SINK_CLOSED',
 }
 
 async function ask(question: 'read' | 'leave'): Promise<string> {
