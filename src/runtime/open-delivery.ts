@@ -56,10 +56,18 @@ export async function createSink(
   { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
 ): Promise<ObjectSink | StreamSink> {
   try {
-    return await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+    const sink = await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+    requireMethods(sink, declaration.delivers === 'stream' ? ['write', 'flush'] : ['destination', 'publish'])
+    return sink
   } catch (error) {
     throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `sink ${stage} could not be created`)
   }
+}
+
+/** Custom code without types: a missing method is found before anything is read. */
+function requireMethods(sink: object, names: readonly string[]): void {
+  const missing = names.filter((name) => typeof Reflect.get(sink, name) !== 'function')
+  if (missing.length > 0) throw new TypeError(`its create returned an object without ${missing.join(' and ')}`)
 }
 
 /** The options of `objectFields` are for the commit; the others are the sink's own. */

@@ -221,6 +221,33 @@ export default defineSink({ summary: 'Fails.', delivers: 'stream', fields: {}, c
     }
   })
 
+  test('closes a stream sink once, also after a failure, and refuses a sink that lacks a method', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', good(1))
+    const sinks = {
+      sound: 'write: async () => {}, flush: async () => {}',
+      failing: 'write: async () => { throw new Error("no") }, flush: async () => {}',
+      incomplete: 'write: async () => {}',
+    }
+    const results = new Map<string, string>()
+    for (const [name, methods] of Object.entries(sinks)) {
+      await workspace.write(
+        `sinks/${name}.js`,
+        `import { defineSink } from 'sluice'
+const create = () => ({ ${methods}, close: () => process.stderr.write('closed\\n') })
+export default defineSink({ summary: 'For tests.', delivers: 'stream', fields: {}, create })
+`,
+      )
+      await workspace.write(
+        `pipelines/${name}.yaml`,
+        `source: { type: file, path: in.ndjson }\nsink: { type: ../sinks/${name}.js }\n`,
+      )
+      results.set(name, (await workspace.sluice(['run', name])).stderr)
+    }
+    for (const name of ['sound', 'failing']) assert.equal(results.get(name)?.match(/closed/g)?.length, 1, name)
+    assert.match(results.get('incomplete') ?? '', /COMPONENT_LOAD_FAILED: .*without flush/)
+  })
+
   test('logs once that the WebAssembly scanner did not load, and reads the same records without it', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', Buffer.concat([good(1), good(2)]))
