@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
-/** Tests of the whole program: end to end, crashes, memory. */
+/** Tests of the whole program: end to end, crashes, memory, the contracts of all components. */
 const SYSTEM = 'test/system/'
 
 /** The files that take longest, the slowest first. Only their order depends on it. */
@@ -20,6 +20,8 @@ const SLOWEST = [
   'test/system/crash/faults.test.ts',
   'test/system/crash/disk-full.test.ts',
   'test/system/crash/kill.test.ts',
+  'test/system/contracts/sources.test.ts',
+  'test/system/contracts/sinks.test.ts',
   'test/system/crash/recovery.test.ts',
   'test/system/differential/differential.test.ts',
   'test/system/memory/backfill.test.ts',
@@ -28,7 +30,9 @@ const SLOWEST = [
   'test/system/crash/tenants.test.ts',
   'test/system/memory/http.test.ts',
   'test/system/jumpcloud-steps.test.ts',
+  'test/testing/broken-components.test.ts',
   'test/sources/jumpcloud.test.ts',
+  'test/docs.test.ts',
   'test/inspect/connect.test.ts',
   'test/sources/jumpcloud/repair.test.ts',
   'test/runtime/chunk-memory.test.ts',

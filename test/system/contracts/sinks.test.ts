@@ -5,13 +5,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, sep } from 'node:path'
 import { describe, test } from 'node:test'
-import fileSink from '../../src/sinks/file.ts'
-import s3 from '../../src/sinks/s3.ts'
-import { objectSinkContract } from '../../src/testing/index.ts'
-import type { ObjectSinkFixture, ObjectStore } from '../../src/testing/index.ts'
-import { startS3Server } from '../servers/s3.ts'
-import type { S3Server } from '../servers/s3.ts'
-import { codeFile } from '../support/paths.ts'
+import fileSink from '../../../src/sinks/file.ts'
+import s3 from '../../../src/sinks/s3.ts'
+import { objectSinkContract } from '../../../src/testing/index.ts'
+import type { ObjectSinkFixture, ObjectStore } from '../../../src/testing/index.ts'
+import { startS3Server } from '../../servers/s3.ts'
+import type { S3Server } from '../../servers/s3.ts'
+import { codeFile } from '../../support/paths.ts'
 import { stdoutCases } from './stdout-contract.ts'
 
 describe('the file sink keeps the contract', () => {
@@ -79,7 +79,7 @@ describe('the stdout sink keeps the contract', () => {
       const folder = await mkdtemp(join(tmpdir(), 'sluice-contract-'))
       t.after(() => rm(folder, { recursive: true, force: true }))
       // The sink writes to the standard output of its process: so each case has a process, and this one is the reader.
-      const child = spawn(process.execPath, [codeFile('test/testing/stdout-contract.ts'), name], {
+      const child = spawn(process.execPath, [codeFile('test/system/contracts/stdout-contract.ts'), name], {
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       })
       t.after(() => child.kill('SIGKILL'))

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import stdout from '../../src/sinks/stdout.ts'
-import { streamSinkContract } from '../../src/testing/index.ts'
-import type { Receiver, StreamSinkFixture } from '../../src/testing/index.ts'
+import stdout from '../../../src/sinks/stdout.ts'
+import { streamSinkContract } from '../../../src/testing/index.ts'
+import type { Receiver, StreamSinkFixture } from '../../../src/testing/index.ts'
 
 /** The reader is the parent process; it answers each question with the path of a file that holds what it has read. */
 const parent: StreamSinkFixture<Receiver> = {
