@@ -73,18 +73,19 @@ describe('the guides', () => {
     })
   }
 
-  test('the unit tests of docs/write-a-transform.md pass', async (t) => {
-    const { blocks = [] } = guides.get('docs/write-a-transform.md') ?? {}
-    const tests = blocks.filter(({ language, text }) => language === 'ts' && isTest(text))
-    assert.equal(tests.length, 1)
-    const root = await openProject(t, { ...componentsOf(blocks), 'test/label.test.ts': tests[0].text })
-    // A test runner in a test runner would report to that one, in its own format. Coverage takes
-    // memory, which one of the tests measures.
-    const env = { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_V8_COVERAGE: undefined }
-    const args = ['--import', 'jiti/register', '--test-reporter=tap', 'test/label.test.ts']
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env })
-    assert.match(stdout, /^# tests 1\d\n# suites 0\n# pass 1\d\n# fail 0$/m)
-  })
+  for (const page of ['docs/write-a-source.md', 'docs/write-a-sink.md', 'docs/write-a-transform.md']) {
+    test(`the tests of ${page} pass`, async (t) => {
+      const { blocks = [] } = guides.get(page) ?? {}
+      const tests = blocks.filter(({ language, text }) => language === 'ts' && isTest(text))
+      assert.equal(tests.length, 1)
+      const root = await openProject(t, { ...componentsOf(blocks), 'test/guide.test.ts': tests[0].text })
+      // A test runner in a test runner would report to that one, in its own format.
+      const { NODE_TEST_CONTEXT: _context, ...env } = process.env
+      const args = ['--import', 'jiti/register', '--test-reporter=tap', 'test/guide.test.ts']
+      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env }).catch((error) => error)
+      assert.match(stdout, /^# tests 1\d\n# suites 0\n# pass 1\d\n# fail 0$/m)
+    })
+  }
 
   for (const [name, text] of handwritten) {
     test(`${name} is at most 100 characters wide, and 160 in the cells of its tables`, () => {
