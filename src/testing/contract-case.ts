@@ -86,6 +86,8 @@ function collectGarbage(): void {
     gc = gcOf(runInNewContext('gc'))
   }
   gc()
+  // The memory of array buffers is freed in a thread. A second collection waits for that thread.
+  gc()
 }
 
 function gcOf(value: unknown): () => void {
