@@ -10,13 +10,16 @@
  * affects both. Each process measures its own time, without its start, but with the compilation of
  * the schema. The result is the median of the ratios of the rounds.
  *
- * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only redact,secrets,file]`
+ * With `--against <checkout>` the other side is the Sluice of another built checkout: before and after
+ * a change, in one run.
+ *
+ * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only redact,secrets,file] [--against ../before]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createEventSet } from '../test/servers/events.ts'
 import { writeArchive } from '../test/servers/events/archive.ts'
@@ -41,11 +44,17 @@ const QUESTIONS: readonly Question[] = [
 ]
 
 const { values } = parseArgs({
-  options: { records: { type: 'string' }, rounds: { type: 'string' }, only: { type: 'string' } },
+  options: {
+    records: { type: 'string' },
+    rounds: { type: 'string' },
+    only: { type: 'string' },
+    against: { type: 'string' },
+  },
 })
 const records = Number(values.records ?? 400_000)
 const rounds = Number(values.rounds ?? 5)
 const only = values.only?.split(',')
+const against = values.against === undefined ? undefined : resolve(values.against)
 const questions = QUESTIONS.filter(({ name }) => only?.includes(name) ?? true)
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 try {
@@ -68,12 +77,13 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
   const sluice: Round[] = []
   // The first round warms up the file cache.
   for (let round = -1; round < rounds; round++) {
-    const theirs = runChain(question, input)
+    const theirs = against === undefined ? runChain(question, input) : await runSluice(question, input, against)
     const ours = await runSluice(question, input)
-    if (theirs.written !== ours.written) throw new Error(`chain wrote ${theirs.written}, sluice ${ours.written}`)
+    if (theirs.written !== ours.written)
+      throw new Error(`the other side wrote ${theirs.written}, sluice ${ours.written}`)
     // Mixed events have whitespace that the chain does not preserve.
     if (shape === 'one' && theirs.bytesOut !== ours.bytesOut)
-      throw new Error(`chain made ${theirs.bytesOut} bytes, sluice ${ours.bytesOut}`)
+      throw new Error(`the other side made ${theirs.bytesOut} bytes, sluice ${ours.bytesOut}`)
     if (round < 0) continue
     chain.push(theirs)
     sluice.push(ours)
@@ -81,7 +91,7 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
   const ratios = chain.map(({ seconds }, at) => seconds / sluice[at].seconds)
   const rate = (of: readonly Round[]) => `${(megabytes / median(of.map(({ seconds }) => seconds))).toFixed(0)} MB/s`
   console.log(
-    `  ${question.name.padEnd(8)} object chain ${rate(chain).padStart(8)}, sluice ${rate(sluice).padStart(9)}, ratio ${median(ratios).toFixed(2)} ` +
+    `  ${question.name.padEnd(8)} ${against === undefined ? 'object chain' : 'before'} ${rate(chain).padStart(8)}, sluice ${rate(sluice).padStart(9)}, ratio ${median(ratios).toFixed(2)} ` +
       `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
   )
 }
@@ -92,20 +102,21 @@ function runChain({ chain, toFile }: Question, input: string): Round {
 }
 
 /** The time in the report is from the start of the run to the end of publishing. */
-async function runSluice({ pipeline, toFile }: Question, input: string): Promise<Round> {
+async function runSluice({ pipeline, toFile }: Question, input: string, checkout?: string): Promise<Round> {
   const report = join(folder, 'report.json')
   const out = join(folder, 'out')
   const state = join(folder, 'state')
   const settings = ['--set', `source.path=${input}`, ...(toFile ? ['--set', `sink.path=${out}`] : [])]
-  run(['build/src/cli/main.js', 'run', pipeline, '--state', state, '--report', report, ...settings], 'ignore')
+  run(['build/src/cli/main.js', 'run', pipeline, '--state', state, '--report', report, ...settings], 'ignore', checkout)
   const round: Round = JSON.parse(await readFile(report, 'utf8'))
   await rm(out, { recursive: true, force: true })
   await rm(state, { recursive: true, force: true })
   return round
 }
 
-function run(args: string[], output: 'pipe' | 'ignore'): string {
+function run(args: string[], output: 'pipe' | 'ignore', cwd?: string): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    ...(cwd !== undefined && { cwd }),
     encoding: 'utf8',
     stdio: ['ignore', output, 'pipe'],
   })
