@@ -5,8 +5,8 @@
  * has a dedup key. With `--repeated`, the larger archives repeat the first one, so that the number
  * of dedup keys stays the same.
  *
- * `npm run build && node build/bench/memory.js [--gigabytes 1,2,8] [--repeated] [--shape one] [--folder /tmp]`;
- * needs Linux, and a fifth of the size on disk.
+ * `npm run build && node build/bench/memory.js [--gigabytes 1,2,8] [--repeated] [--shape one]
+ * [--folder /tmp]`; needs Linux, and a fifth of the size on disk.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,8 +1,8 @@
 /**
  * How much faster than the object chain are the stages on one thread? Three questions, each on
  * events of one shape and on mixed events:
- * - redact: validate, redact 4 paths, dedup. Both sides produce the output bytes and discard
- *   them; Sluice writes them to a standard output that is ignored.
+ * - redact: validate, redact 4 paths, dedup. Both sides produce the output bytes and discard them;
+ *   Sluice writes them to a standard output that is ignored.
  * - secrets: the same with the preset `secrets` (names at any depth) and a rule with a condition.
  * - file: the first question, with output to a file.
  *
@@ -10,10 +10,11 @@
  * affects both. Each process measures its own time, without its start, but with the compilation of
  * the schema. The result is the median of the ratios of the rounds.
  *
- * With `--against <checkout>` the other side is the Sluice of another built checkout: before and after
- * a change, in one run.
+ * With `--against <checkout>` the other side is the Sluice of another built checkout: before and
+ * after a change, in one run.
  *
- * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only redact,secrets,file] [--against ../before]`
+ * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
+ * redact,secrets,file] [--against ../before]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'

@@ -230,10 +230,10 @@ export interface TransformContext extends Context {
    */
   readonly hashKey?: Buffer
   /**
-   * True for `sluice rejects replay`: the records have been through the pipeline's redactions
-   * before.
+   * True if the records have been through the pipeline's redactions before: they are rejects that
+   * are replayed. A pseudonym must then not be made of a pseudonym.
    */
-  readonly isReplay?: true
+  readonly isRedacted?: true
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
- * `npm run demo`: the main job on realistic input, on loopback only. A JumpCloud API and an S3 server run in
- * this process. Sluice runs as a command in processes of its own, as its users run it. At the end the demo
- * downloads every object and compares the records with those of the API and the archive.
+ * `npm run demo`: the main job on realistic input, on loopback only. A JumpCloud API and an S3
+ * server run in this process. Sluice runs as a command in processes of its own, as its users run
+ * it. At the end the demo downloads every object and compares the records with those of the API and
+ * the archive.
  */
 import { execFile, spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -18,7 +19,10 @@ import { DAY, HOUR } from '../src/time.ts'
 import { s3Environment } from './support/command.ts'
 
 const EVENTS = 90_000
-/** The API is read from this event on. The archive ends a third of the way after it, so both overlap. */
+/**
+ * The API is read from this event on. The archive ends a third of the way after it, so both
+ * overlap.
+ */
 const API_FROM = 30_000
 const ARCHIVE_TO = 50_000
 const BUCKET = 'audit'

@@ -182,7 +182,10 @@ async function pagesBelow(folder: string): Promise<string[]> {
   return pagesIn(folder, true)
 }
 
-/** Lines of prose and cells of tables that are too wide. A line of one long word, link or inline code cannot be wrapped. */
+/**
+ * Lines of prose and cells of tables that are too wide. A line of one long word, link or inline
+ * code cannot be wrapped.
+ */
 function tooWide(page: string): string[] {
   const prose = page.replaceAll(/^```.*?^```$/gms, '').split('\n')
   const cells = prose.filter((line) => line.startsWith('|')).flatMap((line) => line.split(/(?<!\\)\|/))
@@ -211,7 +214,8 @@ function brokenLink(from: string, link: string): string | undefined {
 
 /** Fails where the command line would: unknown commands and options, missing arguments. */
 async function parseCommand(args: readonly string[]): Promise<void> {
-  // `state` and `rejects` would run their subcommands. So the subcommands are declared here, without handlers.
+  // `state` and `rejects` would run their subcommands. So the subcommands are declared here,
+  // without handlers.
   const own = args[0] === 'state' ? stateCommands : args[0] === 'rejects' ? [rejectsShow, rejectsReplay] : undefined
   const [declared, words] = own ? [own, args.slice(1)] : [commands, args]
   await yargs([...words])
@@ -239,7 +243,10 @@ function completed([name, ...args]: readonly string[]): string[] {
   return [name, ...args, ...Array<string>(Math.max(0, wanted - given)).fill('x')]
 }
 
-/** The components of a page by the path in their first line. Code that imports `sluice/testing` is a test, not a component. */
+/**
+ * The components of a page by the path in their first line. Code that imports `sluice/testing` is a
+ * test, not a component.
+ */
 function componentsOf(blocks: readonly Block[]): { [path: string]: string } {
   const written = blocks.filter(({ language, text }) => language === 'ts' && !isTest(text))
   return Object.fromEntries(
@@ -259,7 +266,9 @@ function kindOf(path: string): 'source' | 'transform' | 'sink' {
   return path.startsWith('sinks/') ? 'sink' : 'transform'
 }
 
-/** A project with everything that pages refer to: schemas, examples and the transforms of the page. */
+/**
+ * A project with everything that pages refer to: schemas, examples and the transforms of the page.
+ */
 async function openProject(t: TestContext, files: { readonly [path: string]: string }): Promise<string> {
   const root = await makeProject(t, { 'transforms/tag.ts': 'export default (record) => record\n', ...files })
   for (const folder of ['schemas', 'examples'])

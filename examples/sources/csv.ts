@@ -36,7 +36,10 @@ export default defineSource({
   }),
 })
 
-/** A digest of the first bytes of a file, as many as there were: another file under the same name has another one. */
+/**
+ * A digest of the first bytes of a file, as many as there were: another file under the same name
+ * has another one.
+ */
 async function identify(path: string, bytes = 4096): Promise<{ bytes: number; sha256: string }> {
   const file = await open(path).catch((cause: unknown) => {
     throw new SluiceError('FILE_NOT_FOUND', `${path} cannot be opened`, { cause })

@@ -1,6 +1,8 @@
 import { defineTransform, RecordPath, Type } from 'sluice'
 
-/** Marks events that change permissions. All other events, and all other members, keep their bytes. */
+/**
+ * Marks events that change permissions. All other events, and all other members, keep their bytes.
+ */
 export default defineTransform({
   summary: 'Marks events of privileged administration with a member.',
   fields: {

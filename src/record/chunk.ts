@@ -32,7 +32,7 @@ export interface Chunk {
    * messages and rejects.
    */
   readonly origin?: { readonly name: string; readonly line: number }
-  /** Lines after `bytes` that are longer than `maxLine`. Each is rejected with TOO_LONG. */
+  /** Lines after `bytes` or `records` that are longer than `maxLine`. Each is rejected with TOO_LONG. */
   readonly skipped?: readonly SkippedLine[]
   /**
    * Bytes of input that this chunk accounts for, compressed as they came; for progress. Default:

@@ -6,10 +6,10 @@
  * this file shares with the commit. Each reject enters the stages at the stage that rejected it, in
  * a batch number of its own, and is registered in the `Replay` under that number. The commit looks
  * the number up and forgets the reject in the transaction that commits the records made from it. So
- * batches, stages, the record engine and the rest of the runtime know nothing of a replay; the
- * alternative, a reject id in every batch, made fourteen files carry it along.
+ * batches, stages, the record engine and the rest of the runtime know nothing of a replay; a
+ * reject id in every batch would make all of them carry it along.
  *
- * Two facts leave this file besides the `Replay`. Transforms get `isReplay` in their context,
+ * Two facts leave this file besides the `Replay`. Transforms get `isRedacted` in their context,
  * because the record of a reject is already redacted. Local rejects have no budget during a replay,
  * because none may be deleted before it was replayed. After a `dedup` stage, a record keeps the
  * dedup key that was found then.
@@ -52,7 +52,7 @@ export function replayInput({ pipeline, files }: ReplayOptions): RunInput {
   const replay = new Replay()
   return {
     commit: { replay, localRejectBytes: Infinity },
-    context: { isReplay: true },
+    context: { isRedacted: true },
     check(stateFolder) {
       if (!hasState(stateFolder)) throw noState(stateFolder)
     },

@@ -80,10 +80,10 @@ export default defineTransform({
   ],
   check: ({ preset, rules }) => findings(preset, rules),
   reusesBuffers: true,
-  create({ preset, rules }, { paths, isReplay = false }) {
+  create({ preset, rules }, { paths, isRedacted = false }) {
     const masks = createMasks()
     const compiled = preset === 'secrets' ? secretRules(paths, masks(MASK)) : []
-    for (const rule of rules) compiled.push(compileRule(rule, { paths, masks, isReplay }))
+    for (const rule of rules) compiled.push(compileRule(rule, { paths, masks, isRedacted }))
     return { batch: createRedactor(compiled) }
   },
 })
@@ -96,18 +96,18 @@ type RuleConfig = Static<typeof RULE>
 interface RuleOptions {
   readonly paths: Paths
   readonly masks: (text: string) => Rule['edit']
-  readonly isReplay: boolean
+  readonly isRedacted: boolean
 }
 
 function compileRule(
   { path, when, action, key, with: text = MASK }: RuleConfig,
-  { paths, masks, isReplay }: RuleOptions,
+  { paths, masks, isRedacted }: RuleOptions,
 ): Rule {
   return {
     path: paths.add(path),
     kinds: ANY_KIND,
     ...(when && { when: compileWhen(path, when, paths) }),
-    edit: createEdit(action, { mask: masks(text), key, isReplay }),
+    edit: createEdit(action, { mask: masks(text), key, isRedacted }),
   }
 }
 
@@ -131,10 +131,10 @@ function createMasks(): (text: string) => Rule['edit'] {
 interface EditOptions {
   readonly mask: Rule['edit']
   readonly key: string | undefined
-  readonly isReplay: boolean
+  readonly isRedacted: boolean
 }
 
-function createEdit(action: RuleConfig['action'], { mask, key = '', isReplay }: EditOptions): Rule['edit'] {
+function createEdit(action: RuleConfig['action'], { mask, key = '', isRedacted }: EditOptions): Rule['edit'] {
   if (action === 'mask') return mask
   if (action === 'drop') return () => Edit.delete
   const pseudonymOf = createPseudonyms(key)
@@ -148,7 +148,7 @@ function createEdit(action: RuleConfig['action'], { mask, key = '', isReplay }: 
     const text = batch.text(hit)
     // Only in a replayed reject, which was redacted before. In other records anybody could write a
     // text that looks like a pseudonym.
-    if (isReplay && isPseudonym(text)) return Edit.keep
+    if (isRedacted && isPseudonym(text)) return Edit.keep
     return batch.token(pseudonymOf(text))
   }
 }

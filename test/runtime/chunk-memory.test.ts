@@ -307,7 +307,9 @@ async function run(workspace: Workspace, text: string): Promise<RunResult> {
 
 let states = 0
 
-/** Whatever is given back meanwhile is overwritten at once, so that nobody can read what was there. */
+/**
+ * Whatever is given back meanwhile is overwritten at once, so that nobody can read what was there.
+ */
 async function overwriting<Result>(action: () => Promise<Result>): Promise<Result> {
   let immediate = setImmediate(function overwrite() {
     overwriteFree()

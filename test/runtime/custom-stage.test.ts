@@ -309,7 +309,10 @@ async function runAll(
   return outcomeOf(made)
 }
 
-/** An error whose stack has been written before its message was changed: the two cannot be told apart. */
+/**
+ * An error whose stack has been written before its message was changed: the two cannot be told
+ * apart.
+ */
 function reworded(error: Error, message: string): Error {
   assert.ok(error.stack)
   return Object.assign(error, { message })

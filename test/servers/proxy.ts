@@ -13,7 +13,10 @@ export interface ConnectProxy {
 
 export const PROXY_PASSWORD = 'canary-proxy-password'
 
-/** A proxy that tunnels (CONNECT) every name to loopback: names that no resolver knows prove that nothing goes past it. */
+/**
+ * A proxy that tunnels (CONNECT) every name to loopback: names that no resolver knows prove that
+ * nothing goes past it.
+ */
 export async function startConnectProxy(context: TestContext): Promise<ConnectProxy> {
   const tunnels: string[] = []
   const sockets = new Set<Socket>()

@@ -1,6 +1,6 @@
 /**
- * Runs command lines one after another, for command-host.ts. Each one enters through `main`, as from
- * a shell, with its own folder, environment, output and exit status.
+ * Runs command lines one after another, for command-host.ts. Each one enters through `main`, as
+ * from a shell, with its own folder, environment, output and exit status.
  */
 import { main } from '../../src/cli/main.ts'
 

@@ -10,14 +10,23 @@ import type { CommandResult } from './command-host.ts'
 import { MAIN } from './paths.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
-/** A temporary folder in which `sluice` runs as a process. The test's end removes the folder and kills its processes. */
+/**
+ * A temporary folder in which `sluice` runs as a process. The test's end removes the folder and
+ * kills its processes.
+ */
 export interface Workspace {
   readonly folder: string
   path(...names: string[]): string
   write(name: string, content: string | Buffer): Promise<string>
-  /** Runs a command to its end. Commands that need no process of their own share one, see command-host.ts. */
+  /**
+   * Runs a command to its end. Commands that need no process of their own share one, see
+   * command-host.ts.
+   */
   sluice(args: readonly string[], options?: CommandOptions): Promise<CommandResult>
-  /** `sluice run` or `backfill` with a report; fails unless it ends with 0 (or the code that is given). */
+  /**
+   * `sluice run` or `backfill` with a report; fails unless it ends with 0 (or the code that is
+   * given).
+   */
   report(args: readonly string[], options?: CommandOptions & { code?: number }): Promise<Report>
   /** Starts a process, for tests that signal, kill or watch it. */
   start(args: readonly string[], options?: CommandOptions): RunningCommand

@@ -38,7 +38,10 @@ export function readGuide(markdown: string): Guide {
   }
 }
 
-/** The inline code in the first column of all tables of a section, up to the next heading; a cell may hold several. */
+/**
+ * The inline code in the first column of all tables of a section, up to the next heading; a cell
+ * may hold several.
+ */
 export function firstColumn(markdown: string, heading: string): string[] {
   const [, section = ''] = markdown.split(new RegExp(`^#+ ${heading}$`, 'm'))
   const rows = section.split(/^#+ /m)[0].matchAll(/^\| ([^|]+) \|/gm)

@@ -1,10 +1,16 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-/** True when Node runs the TypeScript itself (22.18 or newer), false when it runs the compiled tests in `build/`. */
+/**
+ * True when Node runs the TypeScript itself (22.18 or newer), false when it runs the compiled tests
+ * in `build/`.
+ */
 const isSource = import.meta.filename.endsWith('.ts')
 
-/** The root of the checkout. Fixtures, schemas and examples are read from there, whether tests run from source or compiled. */
+/**
+ * The root of the checkout. Fixtures, schemas and examples are read from there, whether tests run
+ * from source or compiled.
+ */
 export const REPOSITORY = findUp(import.meta.dirname)
 
 /** The entry point of the command line. */
@@ -15,7 +21,10 @@ export function fixture(name: string): string {
   return join(REPOSITORY, 'test/fixtures', name)
 }
 
-/** A TypeScript file of the checkout as something that this Node can run: itself, or what it was compiled to. */
+/**
+ * A TypeScript file of the checkout as something that this Node can run: itself, or what it was
+ * compiled to.
+ */
 export function codeFile(path: string): string {
   return isSource ? join(REPOSITORY, path) : join(REPOSITORY, 'build', path.replace(/\.ts$/, '.js'))
 }

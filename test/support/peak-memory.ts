@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The most memory that a process had in RAM, in bytes: asked again and again, since it is gone with the process. */
+/**
+ * The most memory that a process had in RAM, in bytes: asked again and again, since it is gone with
+ * the process.
+ */
 export async function peakOf(running: { readonly pid: number; readonly ended: Promise<unknown> }): Promise<number> {
   let peak = 0
   for (;;) {

@@ -1,8 +1,8 @@
-import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { JsonObject } from '../../src/record/json/json.ts'
+import { createFolder } from '../support/temporary-folder.ts'
 import type { SourceFixture, SourceInput } from '../../src/testing/index.ts'
 
 /** A record of these tests. */
@@ -14,7 +14,10 @@ export interface FileInput extends SourceInput {
   readonly records: readonly JsonObject[]
 }
 
-/** Records with a number, alike but for a word; large enough for several chunks of a source that cuts at half a MiB. */
+/**
+ * Records with a number, alike but for a word; large enough for several chunks of a source that
+ * cuts at half a MiB.
+ */
 export function recordsOf(word: string, from: number, count: number, textBytes = 60_000): NumberedRecord[] {
   return Array.from({ length: count }, (_, at) => ({ id: from + at, word, text: word[0].repeat(textBytes) }))
 }
@@ -55,10 +58,10 @@ export function fileFixture(format: FileFormat): SourceFixture<FileInput> {
   const written = (word: string, from = 0, count = COUNT) => recordsOf(word, from, count, textBytes)
   return {
     async open() {
-      const folder = await mkdtemp(join(tmpdir(), 'sluice-contract-'))
-      const path = join(folder, name)
+      const folder = await createFolder()
+      const path = join(folder.path, name)
       await writeFile(path, write(written('old')))
-      return { path, records: written('old').map(read), config: { path }, close: () => rm(folder, { recursive: true }) }
+      return { path, records: written('old').map(read), config: { path }, close: folder.remove }
     },
     async replace({ path }, how) {
       // As a rotation does it: a complete file takes the name. Or as `cp` does it.

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Source } from '../../../src/component.ts'
@@ -13,6 +12,7 @@ import { SluiceError } from '../../../src/errors.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { listen } from '../../support/listen.ts'
+import { createFolder } from '../../support/temporary-folder.ts'
 
 export interface SourceConfig {
   readonly type: string
@@ -35,13 +35,13 @@ export async function problemsOf(config: SourceConfig): Promise<readonly Problem
 }
 
 async function load(config: SourceConfig) {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-http-'))
+  const { path: folder, remove } = await createFolder()
   try {
     const file = join(folder, 'events.yaml')
     await writeFile(file, JSON.stringify({ source: config, sink: { type: 'stdout' }, allowRepeats: true }, null, 1))
     return await loadPipeline(file, { root: folder, env: {}, mode: 'run' })
   } finally {
-    await rm(folder, { recursive: true })
+    await remove()
   }
 }
 

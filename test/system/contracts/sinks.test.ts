@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { describe, test } from 'node:test'
 import fileSink from '../../../src/sinks/file.ts'
@@ -12,6 +11,7 @@ import type { ObjectSinkFixture, ObjectStore } from '../../../src/testing/index.
 import { startS3Server } from '../../servers/s3.ts'
 import type { S3Server } from '../../servers/s3.ts'
 import { codeFile } from '../../support/paths.ts'
+import { createFolder, temporaryFolder } from '../../support/temporary-folder.ts'
 import { stdoutCases } from './stdout-contract.ts'
 
 describe('the file sink keeps the contract', () => {
@@ -20,13 +20,13 @@ describe('the file sink keeps the contract', () => {
   }
   const folders: ObjectSinkFixture<Folder> = {
     async open() {
-      const base = await mkdtemp(join(tmpdir(), 'sluice-contract-'))
-      const path = join(base, 'out')
+      const base = await createFolder()
+      const path = join(base.path, 'out')
       return {
         path,
         config: { path },
         objects: () => readFolder(path),
-        close: () => rm(base, { recursive: true, force: true }),
+        close: base.remove,
       }
     },
     outage: 'a folder is there or it is not',
@@ -76,9 +76,9 @@ describe('the s3 sink keeps the contract', () => {
 describe('the stdout sink keeps the contract', () => {
   for (const name of stdoutCases()) {
     test(name, async (t) => {
-      const folder = await mkdtemp(join(tmpdir(), 'sluice-contract-'))
-      t.after(() => rm(folder, { recursive: true, force: true }))
-      // The sink writes to the standard output of its process: so each case has a process, and this one is the reader.
+      const folder = await temporaryFolder(t)
+      // The sink writes to the standard output of its process: so each case has a process, and this
+      // one is the reader.
       const child = spawn(process.execPath, [codeFile('test/system/contracts/stdout-contract.ts'), name], {
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       })

@@ -1,6 +1,5 @@
 import { describe, test } from 'node:test'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
@@ -13,6 +12,7 @@ import type { SourceFixture, SourceInput } from '../../../src/testing/index.ts'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { JumpCloudServer } from '../../servers/jumpcloud.ts'
 import { HOUR } from '../../../src/time.ts'
+import { createFolder } from '../../support/temporary-folder.ts'
 import { ARRAY, fileFixture, GZIP, NDJSON, recordsOf } from '../../testing/fixtures.ts'
 import { listen } from '../../support/listen.ts'
 
@@ -25,14 +25,14 @@ for (const format of [NDJSON, ARRAY, GZIP]) {
 describe('the file source keeps the contract: a folder of files', () => {
   const folders: SourceFixture<SourceInput & { readonly folder: string }> = {
     async open() {
-      const folder = await mkdtemp(join(tmpdir(), 'sluice-contract-'))
+      const { path: folder, remove } = await createFolder()
       const records: JsonObject[] = []
       for (const [at, format] of [NDJSON, ARRAY, GZIP].entries()) {
         const own = recordsOf(`file-${at}`, 100 * at, 15)
         records.push(...own)
         await writeFile(join(folder, `${at}-${format.name}`), format.write(own))
       }
-      return { folder, records, config: { path: folder }, close: () => rm(folder, { recursive: true, force: true }) }
+      return { folder, records, config: { path: folder }, close: remove }
     },
     replace: 'tried with single files',
     truncate: 'tried with single files',

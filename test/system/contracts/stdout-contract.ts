@@ -4,7 +4,10 @@ import stdout from '../../../src/sinks/stdout.ts'
 import { streamSinkContract } from '../../../src/testing/index.ts'
 import type { Receiver, StreamSinkFixture } from '../../../src/testing/index.ts'
 
-/** The reader is the parent process; it answers each question with the path of a file that holds what it has read. */
+/**
+ * The reader is the parent process; it answers each question with the path of a file that holds
+ * what it has read.
+ */
 const parent: StreamSinkFixture<Receiver> = {
   open: () => Promise.resolve({ config: {}, received: async () => readFile(await ask('read')) }),
   stall: 'where its reader is slow, writing to a pipe blocks the process',

@@ -18,8 +18,8 @@ import { DAY, HOUR } from '../../../src/time.ts'
 import { scaled } from '../../support/scale.ts'
 
 /**
- * `SLUICE_TEST_SCALE=167` makes a million, as many as a large organization has in a day or two. That
- * takes minutes.
+ * `SLUICE_TEST_SCALE=167` makes a million, as many as a large organization has in a day or two.
+ * That takes minutes.
  */
 const EVENTS = scaled(6000)
 const IS_LARGE = EVENTS > 100_000

@@ -52,7 +52,8 @@ test(
     const small = await readPage(t, 4000)
     const large = await readPage(t, 16_000)
     t.diagnostic(`${small / MB} MB and ${large / MB} MB`)
-    // It is collected when V8 thinks fit: two runs of the same page differ by this much. If only a tenth of the page were kept, it would show.
+    // It is collected when V8 thinks fit: two runs of the same page differ by this much. If only a
+    // tenth of the page were kept, it would show.
     assert.ok(large < small + 60 * MB, `${large / MB} MB after ${small / MB} MB`)
     assert.ok(large < 300 * MB, `${large / MB} MB`)
   },

@@ -1,8 +1,8 @@
 /**
  * Checks the output of a run from the outside: it shares no code with Sluice. As a command,
  *
- * node build/test/system/crash/support/verifier.js --objects DIR --expected FILE [--rejects DIR] [--dropped FILE]
- * [--puts FILE] [--id NAME]
+ * node build/test/system/crash/support/verifier.js --objects DIR --expected FILE [--rejects DIR]
+ * [--dropped FILE] [--puts FILE] [--id NAME]
  *
  * reads every object below the folders and prints a report as JSON. `expected` and `dropped` are
  * files with one id per line: of all records in the source, and of those that are dropped on
