@@ -30,7 +30,7 @@ const SLOWEST = [
   'test/system/crash/tenants.test.ts',
   'test/system/memory/http.test.ts',
   'test/system/jumpcloud-steps.test.ts',
-  'test/testing/broken-components.test.ts',
+  'test/system/contracts/broken-components.test.ts',
   'test/sources/jumpcloud.test.ts',
   'test/docs.test.ts',
   'test/inspect/connect.test.ts',

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
+import { cp, readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { execFile } from 'node:child_process'
 import { describe, test } from 'node:test'
-import { promisify } from 'node:util'
-import type { TestContext } from 'node:test'
 import { parse, stringify } from 'yaml'
 import yargs from 'yargs'
 import { command as rejectsReplay } from '../src/cli/commands/rejects/replay.ts'
@@ -22,9 +19,9 @@ import { renderProblems } from '../src/config/render.ts'
 import { errorCodes } from '../src/errors.ts'
 import { runPipelineTest } from '../src/inspect/pipeline-tests.ts'
 import { openWorkspace } from './support/command.ts'
-import { makeProject, writeFiles } from './support/config-project.ts'
+import { writeFiles } from './support/config-project.ts'
 import { firstColumn, readGuide, sluiceCommands } from './support/markdown.ts'
-import type { Block } from './support/markdown.ts'
+import { componentsOf, openProject } from './support/guide-project.ts'
 import { REPOSITORY } from './support/paths.ts'
 
 const markdown = new Map<string, string>()
@@ -70,20 +67,6 @@ describe('the guides', () => {
     test(`${page} shows the example ${path} as it is`, async () => {
       const shown = componentsOf(guides.get(page)?.blocks ?? [])[path]
       assert.equal(shown, `// ${path}\n${await readFile(join(REPOSITORY, 'examples', path), 'utf8')}`)
-    })
-  }
-
-  for (const page of ['docs/write-a-source.md', 'docs/write-a-sink.md', 'docs/write-a-transform.md']) {
-    test(`the tests of ${page} pass`, async (t) => {
-      const { blocks = [] } = guides.get(page) ?? {}
-      const tests = blocks.filter(({ language, text }) => language === 'ts' && isTest(text))
-      assert.equal(tests.length, 1)
-      const root = await openProject(t, { ...componentsOf(blocks), 'test/guide.test.ts': tests[0].text })
-      // A test runner in a test runner would report to that one, in its own format.
-      const { NODE_TEST_CONTEXT: _context, ...env } = process.env
-      const args = ['--import', 'jiti/register', '--test-reporter=tap', 'test/guide.test.ts']
-      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env }).catch((error) => error)
-      assert.match(stdout, /^# tests 1\d\n# suites 0\n# pass 1\d\n# fail 0$/m)
     })
   }
 
@@ -243,41 +226,9 @@ function completed([name, ...args]: readonly string[]): string[] {
   return [name, ...args, ...Array<string>(Math.max(0, wanted - given)).fill('x')]
 }
 
-/**
- * The components of a page by the path in their first line. Code that imports `sluice/testing` is a
- * test, not a component.
- */
-function componentsOf(blocks: readonly Block[]): { [path: string]: string } {
-  const written = blocks.filter(({ language, text }) => language === 'ts' && !isTest(text))
-  return Object.fromEntries(
-    written.map(({ text, line }) => [
-      /^\/\/ ((?:sources|transforms|sinks)\/\S+\.ts)$/m.exec(text)?.[1] ?? `transforms/at-${line}.ts`,
-      text,
-    ]),
-  )
-}
-
-function isTest(code: string): boolean {
-  return code.includes("from 'sluice/testing'")
-}
-
 function kindOf(path: string): 'source' | 'transform' | 'sink' {
   if (path.startsWith('sources/')) return 'source'
   return path.startsWith('sinks/') ? 'sink' : 'transform'
-}
-
-/**
- * A project with everything that pages refer to: schemas, examples and the transforms of the page.
- */
-async function openProject(t: TestContext, files: { readonly [path: string]: string }): Promise<string> {
-  const root = await makeProject(t, { 'transforms/tag.ts': 'export default (record) => record\n', ...files })
-  for (const folder of ['schemas', 'examples'])
-    await cp(join(REPOSITORY, folder), join(root, folder), { recursive: true })
-  await mkdir(join(root, 'node_modules'))
-  await symlink(REPOSITORY, join(root, 'node_modules/sluice'))
-  for (const name of ['csv-parse', 'jiti'])
-    await symlink(join(REPOSITORY, 'node_modules', name), join(root, 'node_modules', name))
-  return root
 }
 
 /** Checks a pipeline and runs its tests. Completes a fragment with a source and a sink first. */

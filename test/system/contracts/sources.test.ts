@@ -13,7 +13,7 @@ import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { JumpCloudServer } from '../../servers/jumpcloud.ts'
 import { HOUR } from '../../../src/time.ts'
 import { createFolder } from '../../support/temporary-folder.ts'
-import { ARRAY, fileFixture, GZIP, NDJSON, recordsOf } from '../../testing/fixtures.ts'
+import { ARRAY, fileFixture, GZIP, NDJSON, recordsOf } from '../../support/file-fixture.ts'
 import { listen } from '../../support/listen.ts'
 
 for (const format of [NDJSON, ARRAY, GZIP]) {

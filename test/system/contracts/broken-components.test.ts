@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict'
 import { readFile, stat } from 'node:fs/promises'
 import { describe, test } from 'node:test'
-import { defineSink, defineSource, defineTransform, SluiceError, Type } from '../../src/index.ts'
-import type { SinkDeclaration, SourceDeclaration } from '../../src/index.ts'
-import { isObject } from '../../src/record/json/json.ts'
-import type { JsonObject } from '../../src/record/json/json.ts'
-import type { Record } from '../../src/record/author/record.ts'
-import { objectSinkContract, sourceContract, streamSinkContract, transformContract } from '../../src/testing/index.ts'
-import type { ContractCase, ObjectStore, Receiver } from '../../src/testing/index.ts'
-import { fileFixture, NDJSON, recordsOf } from './fixtures.ts'
+import { defineSink, defineSource, defineTransform, SluiceError, Type } from '../../../src/index.ts'
+import type { SinkDeclaration, SourceDeclaration } from '../../../src/index.ts'
+import { isObject } from '../../../src/record/json/json.ts'
+import type { JsonObject } from '../../../src/record/json/json.ts'
+import type { Record } from '../../../src/record/author/record.ts'
+import {
+  objectSinkContract,
+  sourceContract,
+  streamSinkContract,
+  transformContract,
+} from '../../../src/testing/index.ts'
+import type { ContractCase, ObjectStore, Receiver } from '../../../src/testing/index.ts'
+import { fileFixture, NDJSON, recordsOf } from '../../support/file-fixture.ts'
 
 /** Names of the cases that a component fails, and the first words of why. */
 async function failuresOf(cases: readonly ContractCase[]): Promise<Map<string, string>> {

@@ -4,12 +4,12 @@ import { cp } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
-import webhook from '../../examples/sinks/webhook.ts'
-import { streamSinkContract } from '../../src/testing/index.ts'
-import type { Receiver, StreamSinkFixture } from '../../src/testing/index.ts'
-import { openWorkspace } from '../support/command.ts'
-import { REPOSITORY } from '../support/paths.ts'
-import { listen } from '../support/listen.ts'
+import webhook from '../../../examples/sinks/webhook.ts'
+import { streamSinkContract } from '../../../src/testing/index.ts'
+import type { Receiver, StreamSinkFixture } from '../../../src/testing/index.ts'
+import { openWorkspace } from '../../support/command.ts'
+import { REPOSITORY } from '../../support/paths.ts'
+import { listen } from '../../support/listen.ts'
 
 interface Collector extends Receiver {
   readonly url: string

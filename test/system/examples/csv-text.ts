@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../src/record/json/json.ts'
+import type { JsonObject } from '../../../src/record/json/json.ts'
 
 /** Records with the same members as CSV. */
 export function stringify(records: readonly JsonObject[], { header = true } = {}): string {

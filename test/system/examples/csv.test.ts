@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { stringify } from './csv-text.ts'
-import csv from '../../examples/sources/csv.ts'
-import { sourceContract } from '../../src/testing/index.ts'
-import { openWorkspace } from '../support/command.ts'
-import { REPOSITORY } from '../support/paths.ts'
-import { fileFixture } from '../testing/fixtures.ts'
+import csv from '../../../examples/sources/csv.ts'
+import { sourceContract } from '../../../src/testing/index.ts'
+import { openWorkspace } from '../../support/command.ts'
+import { REPOSITORY } from '../../support/paths.ts'
+import { fileFixture } from '../../support/file-fixture.ts'
 import { cp } from 'node:fs/promises'
 
 describe('the CSV source keeps the contract', () => {

@@ -2,7 +2,7 @@ import { appendFile, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { JsonObject } from '../../src/record/json/json.ts'
-import { createFolder } from '../support/temporary-folder.ts'
+import { createFolder } from './temporary-folder.ts'
 import type { SourceFixture, SourceInput } from '../../src/testing/index.ts'
 
 /** A record of these tests. */
