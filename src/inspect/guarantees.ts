@@ -79,7 +79,7 @@ function streamOf({ sink }: CheckedPipeline): Guarantees {
 }
 
 /** Approximate memory per dedup key, in bytes. */
-const KEY_BYTES = 32
+const KEY_BYTES = 24
 
 function dedupOf(pipeline: CheckedPipeline, isStored: boolean): Guarantees {
   const dedup = findDedup(pipeline)
