@@ -1,6 +1,6 @@
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { memoryDedupKeys, Deduplicator } from '../delivery/dedup/deduplicate.ts'
-import type { Reject } from '../record/batch.ts'
+import type { Batch, Reject } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
 import { Paths } from '../record/paths/path.ts'
 import { buildStages, throughAll } from '../runtime/transform-stages.ts'
@@ -13,33 +13,61 @@ export interface DryRun {
   readonly rejects: readonly Reject[]
   readonly dropped: ReadonlyMap<string, number>
   readonly duplicates: number
+  /** The batches that went into the transforms, and those that came out. */
+  readonly batches: { readonly before: readonly Batch[]; readonly after: readonly Batch[] }
 }
 
-/**
- * Runs the transforms of a pipeline over NDJSON lines, and deduplicates the lines among themselves.
- */
-export async function dryRun(pipeline: CheckedPipeline, lines: Buffer): Promise<DryRun> {
+/** The transforms of a pipeline, with deduplication after them. */
+export interface DryRunner {
+  /** Runs NDJSON lines as the next batch. Deduplicates them among all batches so far. */
+  run(lines: Buffer): Promise<DryRun>
+  close(): Promise<void>
+}
+
+type Transforms = Pick<CheckedPipeline, 'name' | 'folder' | 'transforms' | 'limits'>
+
+export async function openDryRunner(pipeline: Transforms): Promise<DryRunner> {
+  const { limits } = pipeline
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
   const deduplicator = new Deduplicator(memoryDedupKeys())
-  const output: string[] = []
-  const rejects: Reject[] = []
-  const dropped = new Map<string, number>()
-  let duplicates = 0
-  try {
-    const opened = openBatches(
-      { bytes: lines, origin: { name: 'input', line: 1 } },
-      { partition: '', number: 0, paths, limits: pipeline.limits },
-    )
-    for (const batch of await throughAll(stages, opened)) {
-      const result = await deduplicator.deduplicate(batch)
-      for (const record of result.written) output.push(batch.line(record).toString())
-      rejects.push(...result.rejects)
-      for (const [reason, count] of batch.tallies.dropped) dropped.set(reason, (dropped.get(reason) ?? 0) + count)
-      duplicates += result.duplicate
-    }
-  } finally {
-    for (const stage of stages) await stage.close()
+  let number = 0
+  return {
+    async run(lines) {
+      const chunk = { bytes: lines, origin: { name: 'input', line: 1 } }
+      const before = openBatches(chunk, { partition: '', number: number++, paths, limits })
+      const after = await throughAll(stages, before)
+      const output: string[] = []
+      const rejects: Reject[] = []
+      const dropped = new Map<string, number>()
+      let duplicates = 0
+      for (const batch of after) {
+        const result = await deduplicator.deduplicate(batch)
+        for (const record of result.written) output.push(batch.line(record).toString())
+        rejects.push(...result.rejects)
+        for (const [reason, count] of batch.tallies.dropped) dropped.set(reason, (dropped.get(reason) ?? 0) + count)
+        duplicates += result.duplicate
+      }
+      return {
+        output,
+        rejects: rejects.toSorted((a, b) => a.line - b.line),
+        dropped,
+        duplicates,
+        batches: { before, after },
+      }
+    },
+    async close() {
+      for (const stage of stages) await stage.close()
+    },
   }
-  return { output, rejects: rejects.toSorted((a, b) => a.line - b.line), dropped, duplicates }
+}
+
+/** Runs NDJSON lines as one batch, and closes the transforms. */
+export async function dryRun(pipeline: Transforms, lines: Buffer): Promise<DryRun> {
+  const runner = await openDryRunner(pipeline)
+  try {
+    return await runner.run(lines)
+  } finally {
+    await runner.close()
+  }
 }

@@ -2,13 +2,12 @@ import type { Transform, TransformDeclaration } from '../component.ts'
 import { configure, contextOf } from './configure.ts'
 import { recordView } from '../record/author/record-view.ts'
 import type { Record } from '../record/author/record.ts'
-import type { Batch } from '../record/batch.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import { openBatches } from '../record/open-batches.ts'
 import { Paths } from '../record/paths/path.ts'
 import { defaultLimits } from '../record/scan.ts'
-import { Deduplicator, memoryDedupKeys } from '../delivery/dedup/deduplicate.ts'
-import { buildStages, throughAll } from '../runtime/transform-stages.ts'
+import { openDryRunner } from '../inspect/dry-run.ts'
+import type { DryRun, DryRunner } from '../inspect/dry-run.ts'
 
 /** The result of a rehearsal. */
 export interface Rehearsal {
@@ -43,94 +42,60 @@ export async function rehearse(
   { config = {}, folder }: RehearsalOptions = {},
 ): Promise<Rehearsal> {
   const declaration = asDeclaration(transform)
-  const instance = await openInstance(declaration, await configure(declaration, config, folder), folder)
+  const runner = await openTransform(declaration, await configure(declaration, config, folder), folder)
   try {
-    return resultOf(await instance.run(records))
+    return resultOf(await runner.run(linesOf(records)))
   } finally {
-    await instance.close()
+    await runner.close()
   }
 }
 
 /**
- * A record to call a transform function with: `tag(makeRecord({ success: false }))`. @throws
- * SluiceError VALUE_INVALID for text that is no record
+ * A record to call a transform function with: `tag(makeRecord({ success: false }))`.
+ * @throws TypeError for text that is not a record
  */
 export function makeRecord(record: JsonObject | string): Record {
-  const [batch] = openRecords([record], new Paths(), 0)
+  const chunk = { bytes: linesOf([record]) }
+  const [batch] = openBatches(chunk, { partition: '', number: 0, paths: new Paths(), limits: defaultLimits })
   if (batch.live !== 1) throw new TypeError(`not a record: ${batch.rejects[0]?.code ?? 'nothing'}`)
   return recordView(batch, 0)
 }
 
 /**
- * A transform that runs, with everything after it that a pipeline would have: deduplication across
- * its batches.
+ * A transform as a pipeline would run it.
+ * @param config checked, see `configure`
  */
-export interface Instance {
-  /** Runs one batch; batches follow each other as in a run. */
-  run(records: readonly (JsonObject | string)[]): Promise<BatchResult>
-  close(): Promise<void>
-}
-
-/** One batch of input, and what became of it. */
-export interface BatchResult {
-  readonly input: readonly Batch[]
-  readonly output: readonly Batch[]
-  readonly lines: readonly string[]
-  readonly rejects: Rehearsal['rejects']
-  readonly dropped: number
-  readonly duplicates: number
-}
-
-/** @param config checked, see `configure` */
-export async function openInstance(
+export async function openTransform(
   declaration: TransformDeclaration,
   config: { readonly [key: string]: unknown },
   folder?: string,
-): Promise<Instance> {
-  const paths = new Paths()
+): Promise<DryRunner> {
   const { pipeline: name, stage, folder: base } = contextOf(declaration, folder)
-  const pipeline = { name, folder: base, transforms: [{ declaration, config, stage }] }
-  const stages = await buildStages(pipeline, { paths, hashKey: undefined })
-  const deduplicator = new Deduplicator(memoryDedupKeys())
-  let number = 0
-  return {
-    async run(records) {
-      const input = openRecords(records, paths, number++)
-      const output = await throughAll(stages, input)
-      const lines: string[] = []
-      const rejects: Rehearsal['rejects'][number][] = []
-      let dropped = 0
-      let duplicates = 0
-      for (const batch of output) {
-        const result = await deduplicator.deduplicate(batch)
-        for (const record of result.written) lines.push(batch.line(record).toString())
-        for (const { line, code, detail } of result.rejects) {
-          rejects.push({ index: line - 1, code, ...(detail !== undefined && { detail }) })
-        }
-        for (const count of batch.tallies.dropped.values()) dropped += count
-        duplicates += result.duplicate
-      }
-      return { input, output, lines, rejects: rejects.toSorted((a, b) => a.index - b.index), dropped, duplicates }
-    },
-    async close() {
-      for (const one of stages) await one.close()
-    },
-  }
+  return openDryRunner({ name, folder: base, transforms: [{ declaration, config, stage }], limits: defaultLimits })
 }
 
-function resultOf({ lines, rejects, dropped, duplicates }: BatchResult): Rehearsal {
-  return { output: lines.map((line): JsonObject => JSON.parse(line)), lines, rejects, dropped, duplicates }
+/** Records, or JSON text, as NDJSON. */
+export function linesOf(records: readonly (JsonObject | string)[]): Buffer {
+  return Buffer.from(
+    records.map((record) => `${typeof record === 'string' ? record : JSON.stringify(record)}\n`).join(''),
+  )
+}
+
+function resultOf({ output: lines, rejects, dropped, duplicates }: DryRun): Rehearsal {
+  return {
+    output: lines.map((line): JsonObject => JSON.parse(line)),
+    lines,
+    rejects: rejects.map(({ line, code, detail }) => ({
+      index: line - 1,
+      code,
+      ...(detail !== undefined && { detail }),
+    })),
+    dropped: [...dropped.values()].reduce((sum, count) => sum + count, 0),
+    duplicates,
+  }
 }
 
 function asDeclaration(transform: Transform | TransformDeclaration): TransformDeclaration {
   if (typeof transform === 'object' && 'kind' in transform) return transform
   return { kind: 'transform', type: '', summary: '', fields: {}, examples: [], create: () => transform }
-}
-
-function openRecords(records: readonly (JsonObject | string)[], paths: Paths, number: number): Batch[] {
-  const text = records.map((record) => `${typeof record === 'string' ? record : JSON.stringify(record)}\n`).join('')
-  return openBatches(
-    { bytes: Buffer.from(text), origin: { name: 'input', line: 1 } },
-    { partition: '', number, paths, limits: defaultLimits },
-  )
 }

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import type { TransformDeclaration } from '../component.ts'
 import type { Batch } from '../record/batch.ts'
 import type { JsonObject } from '../record/json/json.ts'
+import type { DryRun, DryRunner } from '../inspect/dry-run.ts'
 import { configure } from './configure.ts'
 import { canonical, liveBytes, shorten, withoutHanging } from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
-import { openInstance } from './rehearse.ts'
-import type { BatchResult, Instance } from './rehearse.ts'
+import { linesOf, openTransform } from './rehearse.ts'
 
 /** A transform's configuration, and what it makes of some records. */
 export interface TransformFixture {
@@ -65,11 +65,11 @@ interface Bench {
   readonly fixture: TransformFixture
 }
 
-async function open({ declaration, fixture }: Bench): Promise<Instance> {
-  return openInstance(declaration, await configure(declaration, fixture.config, fixture.folder), fixture.folder)
+async function open({ declaration, fixture }: Bench): Promise<DryRunner> {
+  return openTransform(declaration, await configure(declaration, fixture.config, fixture.folder), fixture.folder)
 }
 
-async function withInstance(bench: Bench, use: (instance: Instance) => Promise<void>): Promise<void> {
+async function withInstance(bench: Bench, use: (instance: DryRunner) => Promise<void>): Promise<void> {
   const instance = await open(bench)
   try {
     await use(instance)
@@ -80,17 +80,17 @@ async function withInstance(bench: Bench, use: (instance: Instance) => Promise<v
 
 /** Runs the input in batches of a size. `after` sees each one as soon as it has come out. */
 async function runAll(
-  instance: Instance,
+  instance: DryRunner,
   input: TransformFixture['input'],
   size: number,
-  after: (result: BatchResult) => void = () => undefined,
+  after: (result: DryRun) => void = () => undefined,
 ): Promise<{ lines: string[]; codes: string[] }> {
   const lines: string[] = []
   const codes: string[] = []
   for (let at = 0; at < input.length; at += size) {
-    const result = await instance.run(input.slice(at, at + size))
-    for (const batch of result.output) checkAccounts(batch)
-    lines.push(...result.lines)
+    const result = await instance.run(linesOf(input.slice(at, at + size)))
+    for (const batch of result.batches.after) checkAccounts(batch)
+    lines.push(...result.output)
     codes.push(...result.rejects.map(({ code }) => code))
     after(result)
   }
@@ -150,8 +150,8 @@ async function sharesNothing(bench: Bench): Promise<void> {
   try {
     for (let at = 0; at < input.length; at += 2) {
       for (const [number, instance] of instances.entries()) {
-        const { lines, rejects } = await instance.run(input.slice(at, at + 2))
-        results[number].lines.push(...lines)
+        const { output, rejects } = await instance.run(linesOf(input.slice(at, at + 2)))
+        results[number].lines.push(...output)
         results[number].codes.push(...rejects.map(({ code }) => code))
       }
     }
@@ -184,11 +184,11 @@ async function survivesHostileRecords(bench: Bench): Promise<void> {
   const hostile = hostileRecords(bench.fixture.input)
   await withInstance(bench, async (instance) => {
     for (const record of hostile) {
-      const { output } = await instance.run([record])
-      for (const batch of output) checkAccounts(batch)
+      const { batches } = await instance.run(linesOf([record]))
+      for (const batch of batches.after) checkAccounts(batch)
     }
-    const { output } = await instance.run(hostile)
-    for (const batch of output) checkAccounts(batch)
+    const { batches } = await instance.run(linesOf(hostile))
+    for (const batch of batches.after) checkAccounts(batch)
   })
 }
 
@@ -213,7 +213,7 @@ function hostileRecords(input: TransformFixture['input']): string[] {
 async function leavesConfiguration(bench: Bench): Promise<void> {
   const { declaration, fixture } = bench
   const config = deepFreeze(await configure(declaration, fixture.config, fixture.folder))
-  const instance = await openInstance(declaration, config, fixture.folder)
+  const instance = await openTransform(declaration, config, fixture.folder)
   try {
     checkOutput(await runAll(instance, fixture.input, fixture.input.length), fixture)
   } finally {
@@ -231,12 +231,12 @@ function deepFreeze<T>(value: T): T {
 async function staysSmall(bench: Bench): Promise<void> {
   const { input } = bench.fixture
   await withInstance(bench, async (instance) => {
-    await instance.run(input)
+    await instance.run(linesOf(input))
     const padding = 'x'.repeat(20_000)
     const padded = input.map((record) => `{"_padding":"${padding}",${spell(record).replace(/^\{ */, '')}`)
     const before = liveBytes()
     for (let batch = 0; batch < MANY_BATCHES; batch++) {
-      await instance.run(padded)
+      await instance.run(linesOf(padded))
       if (batch % 500 !== 499) continue
       const held = liveBytes() - before
       assert.ok(
@@ -250,8 +250,8 @@ async function staysSmall(bench: Bench): Promise<void> {
 /** As when the memory of each batch is used for the next one. */
 async function keepsNothing(bench: Bench): Promise<void> {
   await withInstance(bench, async (instance) => {
-    const result = await runAll(instance, bench.fixture.input, 1, ({ input, output }) => {
-      for (const { bytes, index } of [...input, ...output]) {
+    const result = await runAll(instance, bench.fixture.input, 1, ({ batches }) => {
+      for (const { bytes, index } of [...batches.before, ...batches.after]) {
         bytes.fill('~')
         index.records.fill(0)
         index.hits.fill(0)
