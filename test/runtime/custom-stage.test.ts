@@ -237,9 +237,9 @@ test('digests and rejects follow their records when lines change', async () => {
   const { batches } = await runStage(dedup, { key: 'id' }, [{ id: 'a' }, { x: 1 }, { id: 'b' }, { id: 'c' }])
   const before = [...(batches[0].digests?.keys ?? [])]
   const outcome = await runAll(batches, {
-    transform: (record) => (record.get('id') === 'b' ? null : [record, { ...record.value, twin: true }]),
+    transform: (record) => (record.get('id') === 'b' ? null : [record, { ...record.value, copy: true }]),
   })
-  assert.deepEqual(outcome.lines, ['{"id":"a"}', '{"id":"a","twin":true}', '{"id":"c"}', '{"id":"c","twin":true}'])
+  assert.deepEqual(outcome.lines, ['{"id":"a"}', '{"id":"a","copy":true}', '{"id":"c"}', '{"id":"c","copy":true}'])
   assert.deepEqual(outcome.rejects, [{ code: 'KEY_MISSING', detail: 'id is missing', line: 2, text: '{"x":1}' }])
   const [{ digests, rejects }] = outcome.batches
   const a = before.slice(0, 4)

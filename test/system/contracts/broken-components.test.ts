@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFile, stat } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { defineSink, defineSource, defineTransform, SluiceError, Type } from '../../../src/index.ts'
 import type { SinkDeclaration, SourceDeclaration } from '../../../src/index.ts'
@@ -12,6 +13,7 @@ import {
   streamSinkContract,
   transformContract,
 } from '../../../src/testing/index.ts'
+import { openHandles } from '../../../src/testing/contract-case.ts'
 import type { ContractCase, ObjectStore, Receiver } from '../../../src/testing/index.ts'
 import { fileFixture, NDJSON, recordsOf } from '../../support/file-fixture.ts'
 
@@ -40,6 +42,8 @@ interface Mistakes {
   readonly losesLastChunk?: boolean
   readonly startsTooLate?: boolean
   readonly ignoresTruncation?: boolean
+  /** Files that are opened, and never closed. */
+  readonly leaks?: FileHandle[]
   readonly throws?: (error: unknown) => Error
 }
 
@@ -59,6 +63,7 @@ function lineSource(mistakes: Mistakes = {}): SourceDeclaration {
         }).catch((error: unknown) => {
           throw signal.aborted ? signal.reason : throws(error)
         })
+        if (mistakes.leaks) mistakes.leaks.push(await open(path))
         const lines = text.split('\n').slice(0, -1)
         const own = JSON.stringify(identity(lines, await stat(path)))
         const saved = position()
@@ -145,6 +150,18 @@ describe('the source contract', () => {
     const aborts = cases.filter(({ name }) => name === 'ends when the signal aborts, at any moment')
     assert.match((await failuresOf(aborts)).get(aborts[0].name) ?? '', /did not end within/)
   })
+
+  test(
+    'fails a source that leaves its files open',
+    { skip: openHandles() === undefined && 'needs /proc' },
+    async () => {
+      const leaks: FileHandle[] = []
+      const cases = sourceContract(lineSource({ leaks }), ONCE)
+      const aborts = cases.filter(({ name }) => name === 'ends when the signal aborts, at any moment')
+      assert.match((await failuresOf(aborts)).get(aborts[0].name) ?? '', /closing the files and sockets/)
+      for (const file of leaks) await file.close()
+    },
+  )
 
   test('fails a source that throws what is no SluiceError', async () => {
     const failures = await failuresOf(sourceContract(lineSource({ throws: () => new TypeError('oops') }), ONCE))
