@@ -10,6 +10,7 @@ import type { Path, Paths } from './paths/path.ts'
 import { release } from './chunk-memory.ts'
 import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, ValueKind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
+import { visibleHits } from './visible-hits.ts'
 import { writeLines } from './write-lines.ts'
 
 export { Edit } from './edits.ts'
@@ -286,15 +287,15 @@ export class Batch {
   /**
    * The hit of a plain path; -1 if the value is absent, deleted or shadowed. For duplicate keys,
    * the hit that JSON.parse would take among those that remain. For a path with wildcards, the last
-   * hit; `hits` returns them all. Scans again if the path is newer than the index.
+   * of `visible`. Scans again if the path is newer than the index.
    */
   hit(record: number, path: Path): number {
     if (path.id >= this.#index.pathCount) this.#scanAgain()
     const { pathCount, columns, records } = this.#index
     const hit = columns[record * pathCount + path.id] - 1
     if (hit < 0) return -1
+    if (path.keys === undefined) return this.visible(record, path).at(-1) ?? -1
     if ((records[RECORD_STRIDE * record + 3] & DUPLICATE_KEYS) !== 0) return this.#lastDuplicate(record, path)
-    if (path.keys === undefined) return this.hits(record, path).at(-1) ?? -1
     return this.#isGone(hit) ? -1 : hit
   }
 
@@ -315,6 +316,24 @@ export class Batch {
       if (!this.#isGone(hit) && this.belongs(hit, path)) found.push(hit)
     }
     return found
+  }
+
+  /**
+   * The hits of a path that a reader of the record sees: those that JSON.parse would keep of
+   * duplicate keys. Decisions about a record use them; redaction uses `hits`.
+   */
+  visible(record: number, path: Path): readonly number[] {
+    if (path.keys === undefined) return this.visibleOf(record, this.hits(record, path))
+    const hit = this.hit(record, path)
+    return hit < 0 ? NO_HITS : [hit]
+  }
+
+  /** Those of a record's hits that JSON.parse would keep of duplicate keys. */
+  visibleOf(record: number, found: readonly number[]): readonly number[] {
+    if (found.length === 0) return found
+    const { hits, records } = this.#index
+    const start = records[RECORD_STRIDE * record]
+    return visibleHits({ bytes: this.bytes, start, hits, isDeleted: (at) => this.#isDeletedAt(record, at) }, found)
   }
 
   /** True if this path matched at this hit. */
@@ -462,6 +481,17 @@ export class Batch {
     return edit === Edit.delete || edit === Edit.shadowed
   }
 
+  #isDeletedAt(record: number, start: number): boolean {
+    const { hits } = this.#index
+    let [first, last] = this.#hitsOf(record)
+    while (first < last) {
+      const middle = (first + last) >>> 1
+      if (hits[HIT_STRIDE * middle + 2] < start) first = middle + 1
+      else last = middle
+    }
+    return hits[HIT_STRIDE * first + 2] === start && this.#edits[first] === Edit.delete
+  }
+
   #render(start: number, end: number, first: number, last: number): Buffer {
     if (!isChanged(this.#edits, first, last)) return this.bytes.subarray(start, end)
     const edited = this.#edited()
@@ -508,6 +538,8 @@ export class Batch {
     }
   }
 }
+
+const NO_HITS: readonly number[] = []
 
 /** `ValueKind` of a JSON text. */
 function kindOf(json: Buffer): number {

@@ -4,7 +4,7 @@ import { defineTransform } from '../component.ts'
 import type { Finding } from '../component.ts'
 import { Choice, RecordCondition, RecordPath, Secret } from '../fields/fields.ts'
 import { Edit } from '../record/batch.ts'
-import { compileTest } from '../record/author/condition.ts'
+import { compileGuard } from '../record/author/condition.ts'
 import { formatPath, parsePath } from '../record/paths/grammar.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { Condition } from '../record/author/record.ts'
@@ -162,7 +162,7 @@ function compileWhen(path: string, condition: Condition, paths: Paths): When {
   const base = segments.slice(0, segments.findLastIndex(({ kind }) => kind === 'elements') + 1)
   const tests = Object.entries(condition).map(([near, test]) => ({
     path: paths.add(formatPath([...base, ...parsePath(near)])),
-    holds: compileTest(test),
+    holds: compileGuard(test),
   }))
   return { base: base.length === 0 ? undefined : paths.add(formatPath(base)), tests }
 }

@@ -39,3 +39,17 @@ test('check requires exactly one of keep and drop, with at least one test', asyn
     assert.equal((await checkStage(filter, config)).length, 1)
   }
 })
+
+test('a hidden duplicate of a key neither drops nor keeps a record', async () => {
+  const lines = [
+    '{"service":"ldap","service":"sso"}',
+    '{"service":"ldap","\\u0073ervice":"sso"}',
+    '{"changes":[{"field":"ldap"}],"changes":[{"field":"x"}],"service":"sso"}',
+    '{"service":"sso","service":"ldap"}',
+  ]
+  const drop = { service: 'ldap' }
+  assert.deepEqual((await runStage(filter, { drop }, lines)).lines, lines.slice(0, 3))
+  assert.deepEqual((await runStage(filter, { keep: drop }, lines)).lines, lines.slice(3))
+  assert.deepEqual((await runStage(filter, { drop: { '**.field': 'ldap' } }, lines)).lines, lines)
+  assert.deepEqual((await runStage(filter, { keep: { 'changes[*].field': { not: 'ldap' } } }, lines)).lines, lines)
+})

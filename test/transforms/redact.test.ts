@@ -131,6 +131,19 @@ test('tests a condition within the same array element, or within the record', as
   ])
 })
 
+test('no duplicate key, hidden or visible, makes a condition skip a value', async () => {
+  const rules = [
+    { path: 'note', when: { public: { not: true } }, action: 'mask', with: 'N' },
+    { path: 'l[*].v', when: { 'a.b': { exists: false } }, action: 'mask', with: 'V' },
+  ]
+  await assertRedacted({ preset: 'none', rules }, [
+    ['{"note":1,"public":true}', '{"note":1,"public":true}'],
+    ['{"note":1,"public":true,"public":false}', '{"note":"N","public":true,"public":false}'],
+    ['{"l":[{"v":1,"a":{"b":1}}]}', '{"l":[{"v":1,"a":{"b":1}}]}'],
+    ['{"l":[{"v":1,"a":{"b":1},"a":{}}]}', '{"l":[{"v":"V","a":{"b":1},"a":{}}]}'],
+  ])
+})
+
 test('applies rules in order, and hmac keeps values that are already replaced', async () => {
   const rules = [
     { path: 'password', action: 'hmac', key: 'k' },

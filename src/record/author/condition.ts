@@ -9,7 +9,7 @@ import { HIT_STRIDE, ValueKind } from '../scan.ts'
 import { Edit } from '../edits.ts'
 
 /**
- * Whether the values at these hits fulfil a test. The hits are all hits of one path; none if it is
+ * Whether the values at these hits fulfil a test. The hits are those of one path; none if it is
  * absent.
  */
 export type HitTest = (batch: Batch, hits: readonly number[]) => boolean
@@ -26,14 +26,32 @@ export function ofAny(test: (batch: Batch, hit: number) => boolean): HitTest {
 }
 
 /**
- * Compiles a condition: all its tests must hold. If a path matches several values (wildcards,
- * duplicate keys), one of them must fulfil the test. An absent path fulfils only `exists: false`
- * and `not`.
+ * Compiles a condition: all its tests must hold. If a path matches several values (wildcards), one
+ * of them must fulfil the test. Of duplicate keys only the last one counts, as for JSON.parse:
+ * otherwise a copy that no reader sees could decide about a record. An absent path fulfils only
+ * `exists: false` and `not`.
  * @throws SluiceError PATH_INVALID for an invalid path, CONFIG_INVALID for an invalid test.
  */
 export function compileCondition(condition: Condition, paths: Paths): (batch: Batch, record: number) => boolean {
   const tests = Object.entries(condition).map(([text, test]) => ({ path: paths.add(text), holds: compileTest(test) }))
-  return (batch, record) => tests.every(({ path, holds }) => holds(batch, batch.hits(record, path)))
+  return (batch, record) => tests.every(({ path, holds }) => holds(batch, batch.visible(record, path)))
+}
+
+/**
+ * Compiles a test that decides about redaction. It holds if all copies of duplicate keys together
+ * fulfil it, or those that a reader sees: neither a hidden copy nor a visible one prevents
+ * redaction.
+ */
+export function compileGuard(test: Test): (batch: Batch, hits: readonly number[], record: number) => boolean {
+  const holds = compileTest(test)
+  if (!isNegative(test)) return holds
+  return (batch, hits, record) => holds(batch, hits) || holds(batch, batch.visibleOf(record, hits))
+}
+
+/** Whether fewer values can fulfil the test where more do not. */
+function isNegative(test: Test): boolean {
+  if (isList(test)) return test.some(isNegative)
+  return typeof test === 'object' && test !== null
 }
 
 /**

@@ -119,7 +119,7 @@ class RecordView implements Record {
 
   get(text: string): Json | undefined {
     const { batch, record, path } = this.#find(text)
-    if (path.keys === undefined) return Object.freeze(batch.hits(record, path).map((hit) => readHit(batch, hit)))
+    if (path.keys === undefined) return Object.freeze(batch.visible(record, path).map((hit) => readHit(batch, hit)))
     const hit = batch.hit(record, path)
     return hit < 0 ? undefined : readHit(batch, hit)
   }
@@ -128,7 +128,7 @@ class RecordView implements Record {
     const { batch, record, path } = this.#find(text)
     if (path.keys === undefined)
       return `[${batch
-        .hits(record, path)
+        .visible(record, path)
         .map((hit) => batch.raw(hit).toString())
         .join(',')}]`
     const hit = batch.hit(record, path)

@@ -22,7 +22,7 @@ export const MEMBER_STRIDE = 3
  */
 export function readMembers(bytes: Buffer, start: number): number[] {
   const offsets: number[] = []
-  walk(bytes, start, (key, value, end) => void offsets.push(key, value, end))
+  eachMember(bytes, start, (key, value, end) => void offsets.push(key, value, end))
   return offsets
 }
 
@@ -39,7 +39,7 @@ export function readSomeMembers(
   const offsets: number[] = []
   let at = 0
   let next = 0
-  walk(bytes, start, (key, value, end) => {
+  eachMember(bytes, start, (key, value, end) => {
     if (at++ !== wanted[next]) return
     offsets.push(key, value, end)
     next++
@@ -47,7 +47,12 @@ export function readSomeMembers(
   return at === count ? offsets : undefined
 }
 
-function walk(bytes: Buffer, start: number, visit: (key: number, value: number, end: number) => void): void {
+/** Calls `visit` with the offsets of each member (or element), as in `readMembers`. */
+export function eachMember(
+  bytes: Buffer,
+  start: number,
+  visit: (key: number, value: number, end: number) => void,
+): void {
   const isObject = bytes[start] === OPEN_OBJECT
   let at = skipSpace(bytes, start + 1)
   while (bytes[at] !== CLOSE_OBJECT && bytes[at] !== CLOSE_ARRAY) {

@@ -1,7 +1,6 @@
 import { ACCEPT_MASK } from '../../record/paths/automaton.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
-import type { HitTest } from '../../record/author/condition.ts'
 import type { Path } from '../../record/paths/path.ts'
 import { HIT_STRIDE, RECORD_STRIDE } from '../../record/scan.ts'
 
@@ -22,8 +21,11 @@ export interface When {
    * whole record.
    */
   readonly base: Path | undefined
-  readonly tests: readonly { readonly path: Path; readonly holds: HitTest }[]
+  readonly tests: readonly { readonly path: Path; readonly holds: GuardHolds }[]
 }
+
+/** Whether the hits of a path in a record fulfil a test. */
+type GuardHolds = (batch: Batch, hits: readonly number[], record: number) => boolean
 
 /**
  * Applies rules, in order, to every value that they match in every record of a batch, including
@@ -77,7 +79,7 @@ interface Guard {
 
 interface GuardTest {
   readonly path: Path
-  readonly holds: HitTest
+  readonly holds: GuardHolds
   /** By accept set: whether this path matches its values. */
   isAt: boolean[]
 }
@@ -109,24 +111,24 @@ function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
     const last = records[(record + 1) * RECORD_STRIDE + 2]
     let hit = records[record * RECORD_STRIDE + 2]
     for (let i = 0; i < ofRecord.length; i++) {
-      if (holds(batch, ofRecord[i].tests, hit, last)) until[ofRecord[i].rule] = last
+      if (holds(batch, ofRecord[i].tests, record, [hit, last])) until[ofRecord[i].rule] = last
     }
     for (; hit < last; hit++) {
       const ofSet = bySet[hits[hit * HIT_STRIDE] & ACCEPT_MASK]
       if (ofSet === undefined || edits[hit] === Edit.delete || edits[hit] === Edit.shadowed) continue
       // Test conditions before anything inside is edited, so that the order of members does not
       // matter.
-      if (ofSet.bases.length > 0) testGuards(ofSet.bases, hit)
+      if (ofSet.bases.length > 0) testGuards(ofSet.bases, record, hit)
       if (ofSet.targets.length > 0) apply(ofSet.targets, hit)
     }
   }
 
-  function testGuards(bases: readonly Guard[], hit: number): void {
+  function testGuards(bases: readonly Guard[], record: number, hit: number): void {
     const end = endOf(hits, hit)
     for (let i = 0; i < bases.length; i++) {
       const { rule, tests } = bases[i]
       // A condition that holds for an outer value also holds for everything inside it.
-      if (until[rule] < end && holds(batch, tests, hit + 1, end)) until[rule] = end
+      if (until[rule] < end && holds(batch, tests, record, [hit + 1, end])) until[rule] = end
     }
   }
 
@@ -144,8 +146,14 @@ function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
   }
 }
 
-function holds(batch: Batch, tests: readonly GuardTest[], first: number, last: number): boolean {
-  for (let i = 0; i < tests.length; i++) if (!tests[i].holds(batch, find(batch, tests[i], first, last))) return false
+function holds(
+  batch: Batch,
+  tests: readonly GuardTest[],
+  record: number,
+  [first, last]: readonly [number, number],
+): boolean {
+  for (let i = 0; i < tests.length; i++)
+    if (!tests[i].holds(batch, find(batch, tests[i], first, last), record)) return false
   return true
 }
 

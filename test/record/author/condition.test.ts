@@ -127,10 +127,41 @@ void test('a path with wildcards fulfils a test if any of its values does, and `
   assert.equal(holds({ '**.field': { not: 'mail' } }, line), true)
 })
 
-void test('any duplicate of a key may fulfil a test', () => {
-  assert.equal(holds({ a: 1 }, '{"a":1,"a":2}'), true)
-  assert.equal(holds({ a: 2 }, '{"a":1,"\\u0061":2}'), true)
-  assert.equal(holds({ 'a.b': 1 }, '{"a":{"b":1},"a":{}}'), true)
+void test('of duplicate keys only the one that JSON.parse takes can fulfil a test', () => {
+  const cases: readonly (readonly [Condition, string, boolean])[] = [
+    [{ a: 1 }, '{"a":1,"a":2}', false],
+    [{ a: 2 }, '{"a":1,"a":2}', true],
+    [{ a: 2 }, '{"a":1,"\\u0061":2}', true],
+    [{ a: 1 }, '{"\\u0061":1,"a":2}', false],
+    [{ a: { not: 1 } }, '{"a":1,"a":2}', true],
+    [{ 'a.b': 1 }, '{"a":{"b":1},"a":{}}', false],
+    [{ 'a.b': { exists: false } }, '{"a":{"b":1},"a":null}', true],
+    [{ 'a.b': 2 }, '{"a":{"b":1},"a":{"b":1,"b":2}}', true],
+    [{ 'a[*].b': 1 }, '{"a":[{"b":1}],"x":0,"\\u0061":[]}', false],
+    [{ 'a[*].b': 1 }, '{"a":[{"b":1,"b":2},{"b":2}]}', false],
+    [{ 'a[*].b': { not: 1 } }, '{"a":[{"b":1,"b":2},{"b":2}]}', true],
+    [{ 'a[*].b': 2 }, '{"a":[{"b":1,"b":2}]}', true],
+    [{ '*': 1 }, '{"a":1,"b":2,"a":2}', false],
+    [{ '*.*': 1 }, '{"a":{"b":1,"c":2},"b":3,"a":{"b":4}}', false],
+    [{ '**.b': 1 }, '{"a":[[{"x":{"b":1}}]],"a":[[{"x":{"b":2}}]]}', false],
+    [{ '**.b': 1 }, '{"b":{"b":1},"c":{"b":{"b":2}},"b":2}', false],
+    [{ '**.b': 1 }, '{"b":{"b":2},"c":{"b":{"b":1}},"b":2}', true],
+    [{ '{a,b}': 1 }, '{"a":1,"a":2,"b":3}', false],
+    [{ '/^a/': 1 }, '{"ab":1,"ab":2}', false],
+    [{ '["__proto__"].x': 1 }, '{"__proto__":{"x":1},"__proto__":{}}', false],
+    [{ '*.x': 1 }, '{"__proto__":{"x":1}}', true],
+  ]
+  for (const [condition, line, expected] of cases) {
+    assert.equal(holds(condition, line), expected, `${JSON.stringify(condition)} ${line}`)
+  }
+})
+
+void test('a deleted duplicate hides nothing', () => {
+  const paths = new Paths()
+  const compiled = compileCondition({ 'a[*].b': 1 }, paths)
+  const batch = open('{"a":[{"b":1}],"a":[{"b":2}]}', paths)
+  batch.edit(batch.hits(0, paths.add('a'))[1], Edit.delete)
+  assert.equal(compiled(batch, 0), true)
 })
 
 void test('tests the current value after an edit', () => {
