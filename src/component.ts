@@ -305,10 +305,22 @@ export interface SinkDeclaration<Properties extends TProperties = TProperties> e
 export interface ObjectSink {
   /**
    * Everything that the upload of an object needs except credentials, as JSON. It is stored with
-   * the object at commit, so that a later edit of the configuration cannot send it elsewhere. Pure,
-   * and without secrets: it is shown by `sluice state show`.
+   * the object at commit. Pure, and without secrets: it is shown by `sluice state show`.
+   *
+   * The other methods get the destination as it was stored, perhaps by another process with another
+   * configuration. Where the object goes (bucket, folder, host, key) comes from it, so that a later
+   * edit of the configuration cannot send the object elsewhere. How to talk to the store (region,
+   * part size, the spelling of an address) may follow the configuration: otherwise a mistake there
+   * could not be corrected for objects that wait.
    */
   destination(key: string): JsonObject
+  /**
+   * Names where the object of a destination goes, and nothing about how: `s3://audit/a.ndjson`, an
+   * absolute path. Two destinations with the same location are the same object. For messages, and
+   * for `sluice state redirect`, which moves objects with another location. Default: the JSON of the
+   * destination.
+   */
+  location?(destination: JsonObject): string
   /** Longest key in bytes of UTF-8. */
   readonly maxKeyBytes: number
   /**

@@ -68,15 +68,24 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 const ATTEMPTS = 8
 
 /**
- * The region that the SDK would use, from the environment or the shared configuration; undefined if
- * none is set.
+ * Region and endpoint of a configuration. What it leaves out comes from where the SDK would take it:
+ * the environment (`AWS_REGION`, `AWS_ENDPOINT_URL_S3`) or the profile. Undefined if none is set.
  */
-export async function defaultRegion(): Promise<string | undefined> {
+export async function configuredLocation({
+  region,
+  endpoint,
+}: {
+  readonly region?: string | undefined
+  readonly endpoint?: string | undefined
+}): Promise<{ readonly region: string | undefined; readonly endpoint: string | undefined }> {
   const client = new S3Client({})
+  const { config } = client
   try {
-    return await client.config.region()
-  } catch {
-    return undefined
+    const [ofRegion, ofEndpoint] = await Promise.allSettled([config.region(), config.serviceConfiguredEndpoint?.()])
+    return {
+      region: region ?? (ofRegion.status === 'fulfilled' ? ofRegion.value : undefined),
+      endpoint: endpoint ?? (ofEndpoint.status === 'fulfilled' ? ofEndpoint.value : undefined),
+    }
   } finally {
     client.destroy()
   }

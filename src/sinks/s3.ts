@@ -23,8 +23,10 @@ import { Type } from '../fields/typebox.ts'
 import { checkObjectFields, objectFields } from '../fields/object-fields.ts'
 import { defineSink } from '../component.ts'
 import type { Config, Finding, ObjectSink } from '../component.ts'
+import type { JsonObject } from '../record/json/json.ts'
 import { Choice, Size } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
+import { currentDestination, locationOf } from './s3/destination.ts'
 import type { S3Destination } from './s3/upload.ts'
 
 const fields = {
@@ -140,11 +142,12 @@ export default defineSink({
   check: (config) => findings(config),
   async create(config) {
     // The SDK is large: load it only if an s3 sink is created.
-    const { createS3Client, defaultRegion } = await import('../s3/client.ts')
+    const { createS3Client, configuredLocation } = await import('../s3/client.ts')
     const { checkWriteAccess } = await import('./s3/connect.ts')
     const { listKeys, readObject } = await import('./s3/read.ts')
     const { isVisible, uploadObject } = await import('./s3/upload.ts')
-    const base = baseDestination(config, config.region ?? (await defaultRegion()))
+    const base = baseDestination(config, await configuredLocation(config))
+    const current = (row: JsonObject) => currentDestination(row, base)
 
     const clients = new Map<string, ReturnType<typeof createS3Client>>()
     const clientOf = ({ region, endpoint, forcePathStyle, checksums }: S3Destination) => {
@@ -165,27 +168,28 @@ export default defineSink({
     const sink: ObjectSink = {
       maxKeyBytes: 1024,
       destination: (key) => ({ ...base, key }),
+      location: locationOf,
       async publish(file, row, signal, attempt) {
-        const destination = readDestination(row)
+        const destination = current(row)
         await uploadObject({ client: clientOf(destination), file, destination, signal, attempt })
       },
       exists(row, signal) {
-        const destination = readDestination(row)
+        const destination = current(row)
         return isVisible(clientOf(destination), destination, signal)
       },
       conditionalPutProbe: {
         store(file, row) {
-          const { bucket, endpoint, partSize } = readDestination(row)
+          const { bucket, endpoint, partSize } = current(row)
           const where = `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`
           return file.bytes > partSize ? `${where}, uploads in parts` : where
         },
         async isRefused(file, row, signal, attempt) {
-          const destination = readDestination(row)
+          const destination = current(row)
           return !(await uploadObject({ client: clientOf(destination), file, destination, signal, attempt }))
         },
       },
       open(row, signal) {
-        const destination = readDestination(row)
+        const destination = current(row)
         return readObject(clientOf(destination), destination, signal)
       },
       list(prefix, signal) {
@@ -205,8 +209,11 @@ export default defineSink({
 type S3Config = Config<typeof fields>
 
 /** The destination of an object, without its key. */
-function baseDestination(config: S3Config, region: string | undefined) {
-  const { bucket, endpoint, forcePathStyle, partSize, checksums } = config
+function baseDestination(
+  config: S3Config,
+  { region, endpoint }: { readonly region: string | undefined; readonly endpoint: string | undefined },
+) {
+  const { bucket, forcePathStyle, partSize, checksums } = config
   const { expectedBucketOwner, acl, serverSideEncryption, kmsKeyId } = config
   // S3-compatible stores have no regions, but the signature needs one.
   const signingRegion = region ?? (endpoint === undefined ? undefined : 'us-east-1')
@@ -225,16 +232,6 @@ function baseDestination(config: S3Config, region: string | undefined) {
     ...(serverSideEncryption !== undefined && { serverSideEncryption }),
     ...(kmsKeyId !== undefined && { kmsKeyId }),
   }
-}
-
-/** A destination that was stored in the state. */
-function readDestination(row: object): S3Destination {
-  if (isDestination(row)) return row
-  throw new SluiceError('STATE_DAMAGED', 'an object row of the s3 sink has no bucket, key, region or part size')
-}
-
-function isDestination(row: object): row is S3Destination {
-  return 'bucket' in row && 'key' in row && 'region' in row && 'partSize' in row
 }
 
 const MIN_PART = 5 << 20

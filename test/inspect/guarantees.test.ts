@@ -54,7 +54,7 @@ test('check --guarantees reads from the state whether the store honours If-None-
       !ignoreConditions,
       stdout,
     )
-    assert.equal(stdout.includes('bucket audit ignores If-None-Match'), ignoreConditions)
+    assert.equal(stdout.includes(`bucket audit at ${server.endpoint} ignores If-None-Match`), ignoreConditions)
   }
 })
 

@@ -15,6 +15,7 @@ export function folderSink(folder: string): ObjectSink {
   return {
     maxKeyBytes: 1024,
     destination: (key) => ({ path: join(folder, key) }),
+    location: pathOf,
     publish: async (file, destination) => {
       const target = pathOf(destination)
       try {

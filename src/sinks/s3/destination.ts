@@ -1,0 +1,50 @@
+import { SluiceError } from '../../errors.ts'
+import type { JsonObject } from '../../record/json/json.ts'
+import type { S3Destination } from './upload.ts'
+
+/**
+ * The destination to use for an object that was committed earlier. Where it goes is stored with it:
+ * bucket, key, account, store. How to talk to the store, and how the store keeps objects, follow
+ * the configuration, as long as that names the same bucket of the same store: region, path style,
+ * checksums, part size, the spelling of the endpoint, ACL and encryption. So an object that the
+ * store refuses because of one of them is published as soon as the configuration is corrected.
+ * @param configured the destination of a new object, without its key.
+ */
+export function currentDestination(row: JsonObject, configured: Omit<S3Destination, 'key'>): S3Destination {
+  const stored = readDestination(row)
+  if (stored.bucket !== configured.bucket || storeOf(stored) !== storeOf(configured)) return stored
+  const { expectedBucketOwner: _owner, ...how } = configured
+  const { key, expectedBucketOwner } = stored
+  return { ...how, key, ...(expectedBucketOwner !== undefined && { expectedBucketOwner }) }
+}
+
+/** Where an object goes, for messages: `s3://audit/a.ndjson.gz at 127.0.0.1:9000`. */
+export function locationOf(row: JsonObject): string {
+  const destination = readDestination(row)
+  const { bucket, key, expectedBucketOwner } = destination
+  const store = storeOf(destination)
+  const at = store === AWS ? '' : ` at ${store}`
+  return `s3://${bucket}/${key}${at}${expectedBucketOwner === undefined ? '' : ` of account ${expectedBucketOwner}`}`
+}
+
+/**
+ * Names the store that a bucket name belongs to: host and port of the endpoint, or the group of AWS
+ * regions in which bucket names are unique (`aws`, `aws-cn`, `aws-us-gov`).
+ */
+function storeOf({ endpoint, region }: Pick<S3Destination, 'endpoint' | 'region'>): string {
+  if (endpoint !== undefined) return URL.canParse(endpoint) ? new URL(endpoint).host : endpoint
+  const group = /^(cn|us-gov|[a-z]+-iso[a-z]*)-/.exec(region)?.[1]
+  return group === undefined ? AWS : `${AWS}-${group}`
+}
+
+const AWS = 'aws'
+
+/** A destination that was stored in the state. */
+function readDestination(row: object): S3Destination {
+  if (isDestination(row)) return row
+  throw new SluiceError('STATE_DAMAGED', 'an object row of the s3 sink has no bucket, key, region or part size')
+}
+
+function isDestination(row: object): row is S3Destination {
+  return 'bucket' in row && 'key' in row && 'region' in row && 'partSize' in row
+}
