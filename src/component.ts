@@ -158,6 +158,8 @@ export interface ReadOptions {
    * lists them in `Chunk.skipped`.
    */
   readonly maxLine: number
+  /** Record path of the event time, if the pipeline's `dedup` declares one. */
+  readonly time?: string | undefined
   /**
    * Writes one line to the log: a retry, a gap, a skipped file. Never a record's content, never a
    * secret.

@@ -2,7 +2,7 @@ import { pipeline as streamPipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
 import { join } from 'node:path'
 import type { Source } from '../component.ts'
-import type { CheckedPipeline } from '../config/pipeline.ts'
+import { findDedup, type CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { showProgress, type Flow } from '../observe/progress.ts'
@@ -107,7 +107,8 @@ function sourceInput({ pipeline, follow }: RunOptions): RunInput {
       const total = await source.total?.()
       const position = (partition: string) => delivery.position(partition)
       const limits = pipeline.limits
-      const batches = readBatches({ source, type, paths, limits, follow, position, note, stop, flow })
+      const time = findDedup(pipeline)?.settings.time
+      const batches = readBatches({ source, type, paths, limits, follow, time, position, note, stop, flow })
       return { batches, stages, bytes: total?.bytes }
     },
   }

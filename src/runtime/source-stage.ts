@@ -19,6 +19,8 @@ interface SourceStageOptions {
   readonly paths: Paths
   readonly limits: ScanLimits
   readonly follow: boolean
+  /** Record path of the event time, if it is known. */
+  readonly time?: string | undefined
   /** The committed position of a source partition, by its full name. */
   position(partition: string): Json | undefined
   readonly note: Note
@@ -41,6 +43,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     signal: options.stop,
     follow: options.follow,
     maxLine: limits.maxLine,
+    time: options.time,
     note: options.note,
   })
   const chunks = read[Symbol.asyncIterator]()

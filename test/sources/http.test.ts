@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { brotliCompressSync, createGzip, gzipSync } from 'node:zlib'
 import type { Json } from '../../src/record/json/json.ts'
 import { idsOf, linesOf, openSource, problemsOf, QUICK, readSource, startServer, wordsOf } from './http/read-source.ts'
 import type { SourceConfig, TestServer } from './http/read-source.ts'
-import { HOUR, MINUTE } from '../../src/time.ts'
+import { DAY, HOUR, MINUTE } from '../../src/time.ts'
 
 function configOf(
   server: TestServer,
@@ -489,8 +489,79 @@ void test('a fast local clock does not move the high watermark past the API time
   const { highWatermark }: { highWatermark: string } = JSON.parse(JSON.stringify(position))
   assert.ok(Date.parse(highWatermark) <= Date.now() - slow - MINUTE)
   assert.ok(Date.parse(highWatermark) >= before - slow - 62_000)
-  assert.equal(server.requests.length, 1)
+  // The window that was planned with our clock, and the one that was planned again.
+  assert.equal(server.requests.length, 2)
 })
+
+/** An API whose clock is a day behind ours, so ours is a day fast. Filters events by its windows. */
+async function startSlowApi(context: TestContext, { sendDate }: { readonly sendDate: boolean }) {
+  const api = { ahead: -DAY, events: [] as { readonly id: number; readonly at: number }[] }
+  const now = () => Date.now() + api.ahead
+  const server = await startServer(context, ({ url }, response) => {
+    const [from, to] = ['from', 'to'].map((name) => Number(url.searchParams.get(name)))
+    const found = api.events.filter(({ at }) => at >= from && at < to && at <= now())
+    response.sendDate = false
+    const lines = found.map(({ id, at }) => JSON.stringify({ id, time: { at: new Date(at).toISOString() } }))
+    sendJson(response, `[${lines.join()}]`, sendDate ? { date: new Date(now()).toUTCString() } : {})
+  })
+  return { api, server, now }
+}
+
+const FROM_TO = { from: '{window.start:unixMs}', to: '{window.end:unixMs}' }
+
+for (const time of ['time.at', undefined]) {
+  for (const step of ['7d', '1h']) {
+    const known = time === undefined ? 'unknown' : 'known'
+    void test(`loses nothing if our clock is fast and the API sends no Date: event time ${known}, step ${step}`, async (context) => {
+      const { api, server, now } = await startSlowApi(context, { sendDate: false })
+      api.events.push({ id: 1, at: now() - 30 * HOUR }, { id: 2, at: now() - HOUR })
+      const window = { since: new Date(now() - 2 * DAY).toISOString(), step, overlap: '1m' }
+      const source = await openSource(configOf(server, { request: { query: FROM_TO }, window }))
+      const first = await readSource(source, { time })
+      assert.deepEqual(idsOf(first.lines), [1, 2])
+
+      api.events.push({ id: 3, at: now() - 2 * MINUTE }, { id: 4, at: now() + HOUR }, { id: 5, at: now() + 20 * HOUR })
+      api.ahead += 2 * HOUR
+      const second = await readSource(source, { time, positions: first.positions })
+      api.ahead += 30 * HOUR
+      const third = await readSource(source, { time, positions: second.positions })
+      assert.deepEqual(idsOf([...first.lines, ...second.lines, ...third.lines]), [1, 2, 3, 4, 5])
+      assert.equal(third.notes.filter(({ message }) => message.includes('does not send its time')).length, 1)
+    })
+  }
+}
+
+void test("a crash while windows of the API's future are read loses nothing", async (context) => {
+  const { api, server, now } = await startSlowApi(context, { sendDate: false })
+  api.events.push({ id: 1, at: now() - HOUR })
+  const window = { since: new Date(now() - 2 * HOUR).toISOString(), step: '1h', overlap: '1m' }
+  const source = await openSource(configOf(server, { request: { query: FROM_TO }, window }))
+  const time = 'time.at'
+  const first = await readSource(source, { time, onChunk: (_chunk, { chunks }) => chunks.length < 9 })
+  assert.equal(first.chunks.length, 9)
+  for (let hour = 0; hour < 12; hour++) api.events.push({ id: 10 + hour, at: now() + (hour + 0.5) * HOUR })
+  api.ahead += DAY
+  const second = await readSource(source, { time, positions: first.positions })
+  assert.deepEqual(idsOf([...first.lines, ...second.lines]), [1, ...ids(10, 22)])
+})
+
+for (const count of [undefined, true]) {
+  void test(`since is relative to the clock of the API, ${count ? 'with' : 'without'} a count`, async (context) => {
+    const { api, server, now } = await startSlowApi(context, { sendDate: true })
+    for (let id = 0; id < 40; id++) api.events.push({ id, at: now() - (40 - id) * HOUR })
+    const counting = count && { url: `${server.origin}/events`, query: FROM_TO, value: { body: 'n' } }
+    const source = await openSource(
+      configOf(server, {
+        request: { query: FROM_TO },
+        window: { since: '2d', lag: '0s' },
+        ...(counting && { count: counting }),
+      }),
+    )
+    const reading = await readSource(source)
+    assert.equal(reading.error, undefined)
+    assert.deepEqual(idsOf(reading.lines), ids(0, 40))
+  })
+}
 
 void test('without time windows every run reads everything, and a stopped run resumes', async (context) => {
   const server = await startServer(context, ({ url }, response) => {

@@ -7,12 +7,15 @@ import { openPage } from './pages/page.ts'
 import { nextPage } from './pages/paginate.ts'
 import type { NextPage } from './pages/paginate.ts'
 import type { RunContext } from './run-context.ts'
+import { discard } from './transport/body.ts'
 import { Deadline } from './transport/deadline.ts'
 import { backoff, MAX_RETRY_AFTER } from './transport/rate-limit.ts'
 import type { RateLimitPause } from './transport/rate-limit.ts'
 import type { PreparedRequest } from './transport/request.ts'
 import { ResponseError } from './transport/response-error.ts'
 import type { Checkpoint, OpenWindow } from './windows/checkpoint.ts'
+import type { MarkedMoment } from './windows/api-clock.ts'
+import { createNewestTime } from './windows/event-time.ts'
 import { iso } from './windows/moment.ts'
 import { rereadOf } from './windows/watermarks.ts'
 
@@ -21,12 +24,17 @@ export interface PageRequest {
   /** The checkpoint before the page. */
   readonly checkpoint: Checkpoint
   /** API time at which catching up began; known better once the API has responded. */
-  readonly reached: () => number
+  readonly reached: MarkedMoment
 }
 
 export interface PageHandler {
   /** Takes a chunk of a page that is not complete yet. */
   put(chunk: Chunk): Promise<void>
+  /**
+   * Called at the start of each response, also of an error.
+   * @returns true if the window has changed, so that the response is of no use.
+   */
+  responded(): Promise<boolean>
   /** Called once for a complete page, with its last chunk, which may be empty. */
   complete(last: Chunk, page: CompletePage): Promise<void>
   /**
@@ -55,11 +63,13 @@ export class PageReader {
   readonly #tenant: Tenant
   readonly #hooks: Hooks
   readonly #cursors: CursorGuard
+  readonly #newestTime: (lines: Buffer) => number | undefined
 
   constructor(context: RunContext, tenant: Tenant, hooks: Hooks) {
     this.#context = context
     this.#tenant = tenant
     this.#hooks = hooks
+    this.#newestTime = createNewestTime(context.read.time)
     this.#cursors = new CursorGuard(context.options.paginate?.maxPages)
   }
 
@@ -73,17 +83,18 @@ export class PageReader {
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#hooks.rateLimit.wait()
-        await limit(() => this.#readOnce(page, handler))
-        return true
+        return await limit(() => this.#readOnce(page, handler))
       } catch (error) {
         signal.throwIfAborted()
-        if (error instanceof ResponseError && (await handler.restarts(error.status))) return false
+        if (error instanceof ResponseError && ((await handler.responded()) || (await handler.restarts(error.status))))
+          return false
         await sleep(this.#delayOf(attempt, error, page.window), undefined, { signal })
       }
     }
   }
 
-  async #readOnce({ window, checkpoint, reached }: PageRequest, handler: PageHandler): Promise<void> {
+  /** @returns false if the window has changed. */
+  async #readOnce({ window, checkpoint, reached }: PageRequest, handler: PageHandler): Promise<boolean> {
     const { options, read, client, clock, pace, signal } = this.#context
     signal.throwIfAborted()
     const request = this.#build(window)
@@ -92,7 +103,11 @@ export class PageReader {
     try {
       const response = await client.send(request, deadline, signal)
       this.#hooks.rateLimit.observe(response.headers)
-      const now = Math.max(clock.now(), reached())
+      if (await handler.responded()) {
+        discard(response.body)
+        return false
+      }
+      const now = Math.max(clock.now(), reached.now())
       const reread = rereadOf(window, checkpoint, now, options.window?.lag ?? 0)
       const page = openPage(response, { options, maxLine: read.maxLine, deadline })
       // The last chunk waits for the end of the page: only a complete page has a position.
@@ -100,6 +115,7 @@ export class PageReader {
       let wireBytes = 0
       for await (const { bytes, line, skipped } of page.chunks) {
         if (bytes.length === 0 && skipped.length === 0) continue
+        if (!clock.isKnown) this.#observeEvents(bytes, window)
         if (last.origin !== undefined) await handler.put(last)
         const origin = { name: describe(request, window), line }
         const sourceBytes = page.wireBytes() - wireBytes
@@ -116,9 +132,15 @@ export class PageReader {
       })
       this.#cursors.check(window, next)
       await handler.complete(last, { now, records: count, next })
+      return true
     } finally {
       deadline.close()
     }
+  }
+
+  /** An API that has events of a window has reached the start of the window, and their times. */
+  #observeEvents(lines: Buffer, { start = -Infinity }: OpenWindow): void {
+    if (lines.length > 0) this.#context.clock.observeEvent(this.#newestTime(lines) ?? start)
   }
 
   #build({ start, end, cursor, pages, records }: OpenWindow): PreparedRequest {

@@ -10,7 +10,7 @@ import type { ApiClock } from './windows/api-clock.ts'
 /** Shared by the readers of all tenants during one run. */
 export interface RunContext {
   readonly options: HttpOptions
-  readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note'>
+  readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note' | 'time'>
   /** Requests for records. */
   readonly requests: RequestBuilder
   /** Requests for the count of a window. */

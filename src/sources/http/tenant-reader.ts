@@ -8,10 +8,17 @@ import type { RunContext } from './run-context.ts'
 import { RateLimitPause } from './transport/rate-limit.ts'
 import { readCheckpoint, writeCheckpoint } from './windows/checkpoint.ts'
 import type { OpenWindow } from './windows/checkpoint.ts'
-import { parseMoment } from './windows/moment.ts'
+import type { MarkedMoment } from './windows/api-clock.ts'
+import { iso, parseMoment } from './windows/moment.ts'
 import { advance } from './windows/planner.ts'
 import { startPlanner } from './windows/planner-state.ts'
-import type { PlannerEffect, PlannerEvent, PlannerSettings, PlannerState } from './windows/planner-state.ts'
+import type {
+  PlannerEffect,
+  PlannerEvent,
+  PlannerSettings,
+  PlannerState,
+  PlannerTime,
+} from './windows/planner-state.ts'
 import { lowWatermarkOf } from './windows/watermarks.ts'
 
 /**
@@ -24,8 +31,9 @@ export class TenantReader {
   readonly #tenant: Tenant
   readonly #counts: CountClient
   readonly #pages: PageReader
-  readonly #settings: PlannerSettings
+  #settings: PlannerSettings
   #state: PlannerState
+  #loggedUnproven = false
 
   constructor(context: RunContext, tenant: Tenant) {
     const { options, requests, read, signal } = context
@@ -68,22 +76,38 @@ export class TenantReader {
     const reached = clock.mark()
     while (true) {
       if (this.#window === undefined) await this.#openWindow(reached)
-      if (this.#window === undefined) return
+      if (this.#window === undefined) return this.#logUnproven()
       const complete = await this.#readWindow(reached)
       if (complete && options.window === undefined) return
     }
   }
 
-  async #openWindow(reached: () => number): Promise<void> {
+  async #openWindow(reached: MarkedMoment): Promise<void> {
     const { clock } = this.#context
     if (!clock.isKnown) await this.#learnTime()
-    const plan = () => this.#handle({ type: 'openWindow', now: clock.now(), reached: reached() })
-    await plan()
-    // The counts may be the first responses that carry the API's time. Then the window may end in
-    // the future.
-    const { end = -Infinity } = this.#window ?? {}
-    if (end > clock.now()) await plan()
+    await this.#handle({ type: 'openWindow', ...this.#time(reached) })
+    // The counts may be the first responses that carry the API's time.
+    await this.#planAgain(reached)
     if (this.#window === undefined) await this.#handle({ type: 'reconcile', now: clock.now() })
+  }
+
+  /**
+   * Plans the open window again if it was planned before the API time was known.
+   * @returns true if the window has changed.
+   */
+  async #planAgain(reached: MarkedMoment): Promise<boolean> {
+    const { clock, options } = this.#context
+    if (!clock.isKnown || this.#state.unsure === undefined) return false
+    const before = this.#window
+    const { until } = options.window ?? {}
+    if (until !== undefined) this.#settings = { ...this.#settings, until: parseMoment(until, clock.reference()) }
+    await this.#handle({ type: 'timeLearned', ...this.#time(reached) })
+    return this.#window !== before
+  }
+
+  #time(reached: MarkedMoment): PlannerTime {
+    const { clock } = this.#context
+    return { now: clock.now(), reference: clock.reference(), reached: reached.now(), isKnown: clock.isKnown }
   }
 
   /**
@@ -97,24 +121,44 @@ export class TenantReader {
   }
 
   /** @returns false if the API refused a request and the window has to restart. */
-  async #readWindow(reached: () => number): Promise<boolean> {
+  async #readWindow(reached: MarkedMoment): Promise<boolean> {
+    const handler = this.#handler(reached)
     for (let window = this.#window; window !== undefined; window = this.#window) {
       const { checkpoint } = this.#state
-      if (!(await this.#pages.read({ window, checkpoint, reached }, this.#handler))) return false
+      if (!(await this.#pages.read({ window, checkpoint, reached }, handler))) return false
     }
     return true
   }
 
-  readonly #handler: PageHandler = {
-    put: (chunk) => this.#put(chunk),
-    complete: async (last, { now, records, next }) => {
-      await this.#handle({ type: 'pageRead', now, records, next })
-      await this.#put({ ...last, position: writeCheckpoint(this.#state.checkpoint) })
-    },
-    restarts: async (status) => {
-      await this.#handle({ type: 'requestRefused', now: this.#context.clock.now(), status })
-      return this.#window === undefined
-    },
+  #handler(reached: MarkedMoment): PageHandler {
+    return {
+      put: (chunk) => this.#put(chunk),
+      responded: () => this.#planAgain(reached),
+      complete: async (last, { now, records, next }) => {
+        await this.#handle({ type: 'pageRead', now, proven: reached.proven(), records, next })
+        await this.#put({ ...last, position: writeCheckpoint(this.#state.checkpoint) })
+      },
+      restarts: async (status) => {
+        await this.#handle({ type: 'requestRefused', now: this.#context.clock.now(), status })
+        return this.#window === undefined
+      },
+    }
+  }
+
+  /** Logs once that nothing shows how far the API's time has come. */
+  #logUnproven(): void {
+    const { clock, options, read } = this.#context
+    if (options.window === undefined || clock.isKnown || this.#loggedUnproven) return
+    this.#loggedUnproven = true
+    const hint =
+      read.time === undefined
+        ? 'set `time` of dedup, so that the time of the newest event shows it'
+        : 'the time of the newest event shows it'
+    const { highWatermark } = this.#state.checkpoint
+    this.#log('the API does not send its time (no Date header), so later windows are read again each time', {
+      after: highWatermark === undefined ? 'since' : iso(highWatermark),
+      hint,
+    })
   }
 
   async #handle(event: PlannerEvent): Promise<void> {

@@ -64,6 +64,8 @@ interface ReadingOptions {
   readonly positions?: ReadonlyMap<string, Json>
   readonly follow?: boolean
   readonly maxLine?: number
+  /** Record path of the event time. */
+  readonly time?: string | undefined
   /** Called for each chunk. `false` stops reading. */
   onChunk?(chunk: Chunk, reading: Reading): unknown
   /** Aborts reading. */
@@ -72,7 +74,7 @@ interface ReadingOptions {
 
 /** Reads a source to its end, like a run. */
 export async function readSource(source: Source, options: ReadingOptions = {}): Promise<Reading> {
-  const { positions = new Map<string, Json>(), follow = false, maxLine, signal } = options
+  const { positions = new Map<string, Json>(), follow = false, maxLine, time, signal } = options
   const stop = new AbortController()
   signal?.addEventListener('abort', () => stop.abort())
   const reading: Reading = { chunks: [], lines: [], notes: [], positions: new Map(positions), error: undefined }
@@ -82,6 +84,7 @@ export async function readSource(source: Source, options: ReadingOptions = {}): 
       signal: stop.signal,
       follow,
       ...(maxLine !== undefined && { maxLine }),
+      ...(time !== undefined && { time }),
       note: (message, facts = {}) => void reading.notes.push({ message, facts }),
     }),
   )

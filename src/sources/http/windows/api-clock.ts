@@ -1,15 +1,25 @@
 /**
  * API time: our clock, or the time in the API's Date headers if that is earlier. If our clock is
  * fast, windows planned with it would end in the API's future and miss records.
+ *
+ * An API that sends no Date header still gives evidence: it has reached the time of every event
+ * that it shows. That is a lower bound, which watermarks do not pass.
  */
 export class ApiClock {
   /** API time minus `performance.now()`, as of the latest response. */
   #offset = Infinity
+  /** At least API time minus `performance.now()`, from the times of events. */
+  #shown = -Infinity
 
   /** Takes the Date header of a response. */
   observe(date: string | string[] | undefined): void {
     const time = typeof date === 'string' ? Date.parse(date) : NaN
     if (!Number.isNaN(time)) this.#offset = time - performance.now()
+  }
+
+  /** Takes the time of an event in a response. */
+  observeEvent(time: number): void {
+    this.#shown = Math.max(this.#shown, time - performance.now())
   }
 
   /** True once a response has carried a Date header. */
@@ -31,17 +41,33 @@ export class ApiClock {
     return Math.floor(Math.min(Date.now(), performance.now() + this.#offset))
   }
 
-  /**
-   * Marks this moment. The result returns its API time: our own clock's until the first response,
-   * then a corrected time that no longer changes.
-   */
-  mark(): () => number {
+  /** The time in the API's Date headers, even if our clock is slow; our time if there are none. */
+  reference(): number {
+    return this.isKnown ? Math.floor(performance.now() + this.#offset) : Date.now()
+  }
+
+  /** Marks this moment. */
+  mark(): MarkedMoment {
     const local = Date.now()
     const monotonic = performance.now()
     let fixed: number | undefined
-    return () => {
-      if (fixed === undefined && this.isKnown) fixed = Math.floor(Math.min(local, monotonic + this.#offset))
-      return fixed ?? local
+    return {
+      now: () => {
+        if (fixed === undefined && this.isKnown) fixed = Math.floor(Math.min(local, monotonic + this.#offset))
+        return fixed ?? local
+      },
+      proven: () => (this.isKnown ? Infinity : Math.floor(monotonic + this.#shown)),
     }
   }
+}
+
+/** A moment whose API time may become known later. */
+export interface MarkedMoment {
+  /** Its API time: our own clock's until the first response, then a time that no longer changes. */
+  now(): number
+  /**
+   * The API had certainly reached this time: Infinity if its time is known, -Infinity without any
+   * evidence.
+   */
+  proven(): number
 }

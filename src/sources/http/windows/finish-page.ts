@@ -8,21 +8,22 @@ import type { PlannerEvent, PlannerSettings, PlannerState, PlannerStep } from '.
 
 /** Takes a complete page: the window stays open, is read once more, or is closed. */
 export function finishPage(
-  state: PlannerState,
-  { now, records, next }: Extract<PlannerEvent, { readonly type: 'pageRead' }>,
+  before: PlannerState,
+  { now, proven, records, next }: PageRead,
   settings: PlannerSettings,
 ): PlannerStep {
-  const [open] = state.checkpoint.open
+  const [open] = before.checkpoint.open
+  const state: PlannerState = { ...before, unsure: undefined }
   if (open === undefined) return { state, effects: [] }
   const asOf = open.start === undefined ? undefined : (open.asOf ?? now - lagOf(settings))
   const window: OpenWindow = { ...open, asOf, pages: open.pages + 1, records: open.records + records }
   if (next !== undefined) return { state: withOpen(state, { ...window, cursor: next.cursor }), effects: [] }
   const { start = 0, end = 0, counted = 0, again } = window
-  if (window.records >= counted) return { state: closeWindow(state, window, settings), effects: [] }
+  if (window.records >= counted) return { state: closeWindow(state, window, proven, settings), effects: [] }
   const details = { from: iso(start), to: iso(end), counted, read: window.records }
   if (again === true)
     return {
-      state: closeWindow(state, window, settings),
+      state: closeWindow(state, window, proven, settings),
       effects: [log('a window has fewer records than the API counted: some may be missing', details)],
     }
   return {
@@ -35,11 +36,17 @@ function restarted({ start, end, query, sweep, counted, hours }: OpenWindow): Op
   return { start, end, query, sweep, counted, hours, again: true, pages: 0, records: 0 }
 }
 
-/** Moves the watermarks past a complete window. */
-function closeWindow(state: PlannerState, window: OpenWindow, settings: PlannerSettings): PlannerState {
+type PageRead = Extract<PlannerEvent, { readonly type: 'pageRead' }>
+
+/**
+ * Moves the watermarks past a complete window. The high watermark does not pass a time that the API
+ * has certainly reached: events with later times may still occur.
+ */
+function closeWindow(state: PlannerState, window: OpenWindow, proven: number, settings: PlannerSettings): PlannerState {
   const { start, end, asOf = Infinity, sweep } = window
   const { highWatermark = -Infinity, swept } = state.checkpoint
-  const moved = end === undefined ? undefined : Math.max(highWatermark, Math.min(end, asOf))
+  const read = end === undefined ? undefined : Math.min(end, asOf)
+  const moved = read === undefined ? undefined : Math.max(highWatermark, Math.min(read, proven - lagOf(settings)))
   return {
     checkpoint: {
       highWatermark: moved,
@@ -49,6 +56,8 @@ function closeWindow(state: PlannerState, window: OpenWindow, settings: PlannerS
     },
     margin: EDGE_MARGIN,
     restarts: 0,
+    unsure: undefined,
+    readTo: read !== undefined && moved !== undefined && read > moved ? read : undefined,
     changed: state.changed?.filter(({ hour }) => hour !== start || hour + HOUR !== end),
   }
 }

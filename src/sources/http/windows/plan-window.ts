@@ -18,8 +18,10 @@ export interface WindowPlan {
 interface PlanInput {
   readonly highWatermark: number | undefined
   readonly swept: number | undefined
-  /** API time. */
+  /** API time, or our time if that is earlier. */
   readonly now: number
+  /** API time. `since` and `retention` are relative to it. */
+  readonly reference: number
   /** No window ends later than this. */
   readonly target: number
   /** Distance to keep from the retention edge, which moves while we read. */
@@ -29,14 +31,14 @@ interface PlanInput {
 /** Plans the window after the high watermark. Undefined if no window is due yet. */
 export function planWindow(
   window: WindowOptions,
-  { highWatermark, swept, now, target, margin }: PlanInput,
+  { highWatermark, swept, now, reference, target, margin }: PlanInput,
 ): WindowPlan | undefined {
   const { since, step = Infinity, overlap, retention = Infinity } = window
-  const edge = now - retention + margin
-  const wanted = highWatermark ?? parseMoment(since, now)
+  const edge = reference - retention + margin
+  const wanted = highWatermark ?? parseMoment(since, reference)
   const from = Math.max(wanted, edge)
   if (from >= target) return undefined
-  const floor = isAbsolute(since) ? parseMoment(since, now) : -Infinity
+  const floor = isAbsolute(since) ? parseMoment(since, reference) : -Infinity
   const { sweep: lookBack, sweepEvery } = window
   // The first window has no past to look back at: it counts as a look-back.
   const sweep =

@@ -15,6 +15,13 @@ export interface PlannerState {
    * Hours that the current reconciliation still has to re-read; undefined between reconciliations.
    */
   readonly changed?: readonly ChangedHour[] | undefined
+  /**
+   * Where the next window begins, if that is later than the high watermark: windows were read that
+   * may end in the API's future. Undefined once no window is due: then they are read again.
+   */
+  readonly readTo?: number | undefined
+  /** The checkpoint before the open window was planned with our clock, before the API's was known. */
+  readonly unsure?: Checkpoint | undefined
 }
 
 /** Fixed during a run. */
@@ -31,11 +38,10 @@ export interface PlannerSettings extends Pick<HttpOptions, 'window' | 'count' | 
 export type PlannerEvent =
   /** The checkpoint comes from a position that an earlier run has committed. */
   | { readonly type: 'resume' }
-  /**
-   * Asks for the next window. Replaces an open one. `reached` is the API time at which catching up
-   * began.
-   */
-  | { readonly type: 'openWindow'; readonly now: number; readonly reached: number }
+  /** Asks for the next window. Replaces an open one. */
+  | ({ readonly type: 'openWindow' } & PlannerTime)
+  /** A response has shown the API time for the first time. */
+  | ({ readonly type: 'timeLearned' } & PlannerTime)
   /** Response to `countWindow`; `count` is undefined if the API did not give one. */
   | { readonly type: 'windowCounted'; readonly now: number; readonly count: number | undefined }
   /** Response to `countHours`; `hours` is undefined if the API did not give any. */
@@ -44,13 +50,32 @@ export type PlannerEvent =
   | { readonly type: 'reconcile'; readonly now: number }
   /** Response to `compareHours`. */
   | { readonly type: 'hoursCompared'; readonly now: number; readonly hours: HourlyCounts }
-  /** A page is complete. `now` is the API time at the start of its response. */
-  | { readonly type: 'pageRead'; readonly now: number; readonly records: number; readonly next: NextPage }
+  /**
+   * A page is complete. `now` is the API time at the start of its response. `proven` is a time that
+   * the API had certainly reached when catching up began.
+   */
+  | {
+      readonly type: 'pageRead'
+      readonly now: number
+      readonly proven: number
+      readonly records: number
+      readonly next: NextPage
+    }
   /**
    * The API refused a request for a page with this status. If no window is open afterwards, it
    * restarts.
    */
   | { readonly type: 'requestRefused'; readonly now: number; readonly status: number }
+
+export interface PlannerTime {
+  readonly now: number
+  /** The API's own time, which is later than `now` if our clock is slow. */
+  readonly reference: number
+  /** API time at which catching up began. */
+  readonly reached: number
+  /** False before the first response with a Date header: then all of these are by our clock. */
+  readonly isKnown: boolean
+}
 
 /** Work that the caller does for the planner. */
 export type PlannerEffect =

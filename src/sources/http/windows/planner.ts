@@ -5,7 +5,8 @@ import type { KnownHours, TimeRange } from './hourly-counts.ts'
 import { iso } from './moment.ts'
 import { planWindow, WIDE_EDGE_MARGIN } from './plan-window.ts'
 import { log, withOpen } from './planner-state.ts'
-import type { PlannerEvent, PlannerSettings, PlannerState, PlannerStep } from './planner-state.ts'
+import type { PlannerEvent, PlannerSettings, PlannerState, PlannerStep, PlannerTime } from './planner-state.ts'
+import { SECOND } from '../../../time.ts'
 import { compareHours, reconcile } from './reconcile.ts'
 
 /** Decides what to read next. Pure: no I/O, no clock. */
@@ -15,6 +16,8 @@ export function advance(state: PlannerState, event: PlannerEvent, settings: Plan
       return resume(state, settings)
     case 'openWindow':
       return openWindow(state, event, settings)
+    case 'timeLearned':
+      return planAgain(state, event, settings)
     case 'windowCounted':
       return askForHours(withWindow(state, { counted: event.count }), event.now, settings)
     case 'hoursCounted':
@@ -30,9 +33,13 @@ export function advance(state: PlannerState, event: PlannerEvent, settings: Plan
   }
 }
 
-/** Discards cursors and hourly counts that belong to another query. */
+/**
+ * Discards cursors and hourly counts that belong to another query. Discards a window after the high
+ * watermark: the API had perhaps not reached the time between the two when it was read.
+ */
 function resume(state: PlannerState, { query, hoursQuery }: PlannerSettings): PlannerStep {
-  const { known, open } = state.checkpoint
+  const { known, highWatermark = Infinity } = state.checkpoint
+  const open = state.checkpoint.open.filter(({ start = -Infinity }) => start <= highWatermark)
   const keepsHours = known?.query === hoursQuery
   const windows = keepsHours ? open : open.map((window) => ({ ...window, hours: undefined }))
   const hours = keepsHours ? {} : { repaired: undefined, known: undefined }
@@ -46,28 +53,54 @@ function resume(state: PlannerState, { query, hoursQuery }: PlannerSettings): Pl
 
 function openWindow(
   state: PlannerState,
-  { now, reached }: { readonly now: number; readonly reached: number },
+  { now, reference, reached, isKnown }: PlannerTime,
   settings: PlannerSettings,
 ): PlannerStep {
   const { window, query } = settings
   if (window === undefined) return { state: withOpen(state, { query, pages: 0, records: 0 }), effects: [] }
   const { highWatermark, swept, known } = state.checkpoint
   const target = Math.min(settings.until, reached - window.lag)
-  const plan = planWindow(window, { highWatermark, swept, now, target, margin: state.margin })
-  if (plan === undefined) return { state: withOpen(state), effects: [] }
+  const { readTo = highWatermark, margin } = state
+  const plan = planWindow(window, { highWatermark: readTo, swept, now, reference, target, margin })
+  if (plan === undefined) return { state: { ...withOpen(state), readTo: undefined }, effects: [] }
   const { start, end, sweep, gap } = plan
   const checkpoint: Checkpoint = {
     ...state.checkpoint,
-    highWatermark: plan.highWatermark,
+    highWatermark: state.readTo === undefined ? plan.highWatermark : highWatermark,
     known: known ?? noHours(start, settings),
     open: [{ start, end, query, pages: 0, records: 0, sweep }],
   }
-  const counting = askForCounts({ ...state, checkpoint }, now, settings)
+  const unsure = isKnown ? undefined : state.checkpoint
+  const counting = askForCounts({ ...state, checkpoint, unsure }, now, settings)
   if (gap === undefined) return counting
   const details = { from: iso(gap.from), to: iso(gap.to) }
   const message = 'gap: the API no longer has records that are older than its retention'
   return { ...counting, effects: [log(message, details), ...counting.effects] }
 }
+
+/** Plans the open window again if our clock was wrong. */
+function planAgain(state: PlannerState, time: PlannerTime, settings: PlannerSettings): PlannerStep {
+  const { unsure } = state
+  if (unsure === undefined) return { state, effects: [] }
+  const before = rangeOf(state.checkpoint.open[0])
+  const again = openWindow({ ...state, checkpoint: { ...unsure, open: [] } }, time, settings)
+  const after = rangeOf(again.state.checkpoint.open[0])
+  if (before !== undefined && after !== undefined && isNear(before.start, after.start) && isNear(before.end, after.end))
+    return { state: { ...state, unsure: undefined }, effects: [] }
+  const details: { [name: string]: string } = {}
+  if (after !== undefined) Object.assign(details, { from: iso(after.start), to: iso(after.end) })
+  return {
+    ...again,
+    effects: [log('our clock differs from that of the API: the window is planned again', details), ...again.effects],
+  }
+}
+
+function isNear(one: number, other: number): boolean {
+  return Math.abs(one - other) <= CLOCK_PRECISION
+}
+
+/** A Date header has whole seconds, and a response takes time. In milliseconds. */
+const CLOCK_PRECISION = 5 * SECOND
 
 function noHours(start: number, { hoursQuery }: PlannerSettings): KnownHours | undefined {
   return hoursQuery === undefined ? undefined : { query: hoursQuery, first: ceilHour(start), counts: [] }

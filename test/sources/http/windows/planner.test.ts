@@ -38,8 +38,8 @@ const known = { query: 'h', first: T - 3 * HOUR, counts: [4, 5] }
 /** A day after the latest reconciliation, with nothing newer to read. */
 const dayLater: Checkpoint = { highWatermark: T - LAG, repaired: T - DAY, known, open: [] }
 
-const openNow: PlannerEvent = { type: 'openWindow', now: T, reached: T }
-const lastPage: PlannerEvent = { type: 'pageRead', now: T, records: 3, next: undefined }
+const openNow: PlannerEvent = { type: 'openWindow', now: T, reference: T, reached: T, isKnown: true }
+const lastPage: PlannerEvent = { type: 'pageRead', now: T, proven: Infinity, records: 3, next: undefined }
 const log = (message: string, details = {}): PlannerEffect => ({ type: 'log', message, details })
 
 interface Row {
@@ -178,6 +178,90 @@ const rows: readonly Row[] = [
     expected: { open: [{ query: 'q', pages: 0, records: 0 }] },
   },
 
+  // clocks
+  {
+    name: 'since is relative to the API time, also if our clock is slow',
+    checkpoint: { open: [] },
+    event: { ...openNow, reference: T + HOUR },
+    expected: {
+      highWatermark: T + HOUR - DAY,
+      known: undefined,
+      open: [{ start: T + HOUR - DAY, end: T - LAG, query: 'q', pages: 0, records: 0, sweep: false }],
+    },
+  },
+  {
+    name: 'the checkpoint before a window is remembered until the API time is known',
+    checkpoint: { highWatermark: T - HOUR, open: [] },
+    event: { ...openNow, isKnown: false },
+    expected: { highWatermark: T - HOUR, known: undefined, open: [hourly] },
+    changes: { unsure: { highWatermark: T - HOUR, open: [] } },
+  },
+  {
+    name: 'a first window that was planned with a fast clock is planned again',
+    state: { unsure: { open: [] } },
+    checkpoint: { highWatermark: T, open: [{ ...hourly, start: T, end: T + DAY - LAG }] },
+    event: { ...openNow, type: 'timeLearned' },
+    expected: {
+      highWatermark: T - DAY,
+      known: undefined,
+      open: [{ start: T - DAY, end: T - LAG, query: 'q', pages: 0, records: 0, sweep: false }],
+    },
+    effects: [
+      log('our clock differs from that of the API: the window is planned again', {
+        from: iso(T - DAY),
+        to: iso(T - LAG),
+      }),
+    ],
+    changes: { unsure: undefined },
+  },
+  {
+    name: 'a window that was planned with a correct clock stays',
+    state: { unsure: { highWatermark: T - HOUR, open: [] } },
+    checkpoint: { highWatermark: T - HOUR, open: [hourly] },
+    event: { ...openNow, type: 'timeLearned', reached: T - SECOND },
+    expected: { highWatermark: T - HOUR, open: [hourly] },
+    changes: { unsure: undefined },
+  },
+  {
+    name: 'without the API time the high watermark stops one settling delay before the proven time',
+    checkpoint: { highWatermark: T - HOUR, open: [onSecondPage] },
+    event: { ...lastPage, proven: T - 30 * MINUTE },
+    expected: { highWatermark: T - 35 * MINUTE, swept: undefined, open: [] },
+    changes: { readTo: T - LAG },
+  },
+  {
+    name: 'without any proof the high watermark stays',
+    checkpoint: { highWatermark: T - HOUR, open: [onSecondPage] },
+    event: { ...lastPage, proven: -Infinity },
+    expected: { highWatermark: T - HOUR, swept: undefined, open: [] },
+    changes: { readTo: T - LAG },
+  },
+  {
+    name: 'the next window of a pass begins where the one before ended, and leaves the high watermark',
+    state: { readTo: T - 30 * MINUTE },
+    checkpoint: { highWatermark: T - HOUR, open: [] },
+    event: openNow,
+    expected: {
+      highWatermark: T - HOUR,
+      known: undefined,
+      open: [{ ...hourly, start: T - 30 * MINUTE - OVERLAP }],
+    },
+  },
+  {
+    name: 'the next pass begins at the high watermark',
+    state: { readTo: T - LAG },
+    checkpoint: { highWatermark: T - HOUR, open: [] },
+    event: openNow,
+    expected: { highWatermark: T - HOUR, open: [] },
+    changes: { readTo: undefined },
+  },
+  {
+    name: 'resume drops a window after the high watermark, since events before it may be unread',
+    checkpoint: { highWatermark: T - HOUR, open: [{ ...onSecondPage, start: T - 30 * MINUTE }] },
+    event: { type: 'resume' },
+    expected: { highWatermark: T - HOUR, open: [] },
+  },
+
   // counts
   {
     name: 'a new window requests its count',
@@ -227,13 +311,13 @@ const rows: readonly Row[] = [
   {
     name: 'a page that is not the last keeps the window open, with the cursor and the time of the first page',
     checkpoint: { highWatermark: T - HOUR, open: [hourly] },
-    event: { type: 'pageRead', now: T, records: 10, next: { cursor: '"c1"' } },
+    event: { type: 'pageRead', now: T, proven: Infinity, records: 10, next: { cursor: '"c1"' } },
     expected: { highWatermark: T - HOUR, open: [onSecondPage] },
   },
   {
     name: 'a later page does not change the time of the first one',
     checkpoint: { highWatermark: T - HOUR, open: [onSecondPage] },
-    event: { type: 'pageRead', now: T + HOUR, records: 5, next: { cursor: '"c2"' } },
+    event: { type: 'pageRead', now: T + HOUR, proven: Infinity, records: 5, next: { cursor: '"c2"' } },
     expected: { highWatermark: T - HOUR, open: [{ ...onSecondPage, pages: 2, records: 15, cursor: '"c2"' }] },
   },
   {
@@ -485,7 +569,13 @@ const rows: readonly Row[] = [
 
 for (const { name, settings = plain, checkpoint, state = {}, event, expected, effects = [], changes = {} } of rows) {
   void test(`planner: ${name}`, () => {
-    const before: PlannerState = { ...startPlanner(checkpoint), changed: undefined, ...state }
+    const before: PlannerState = {
+      ...startPlanner(checkpoint),
+      changed: undefined,
+      readTo: undefined,
+      unsure: undefined,
+      ...state,
+    }
     const step = advance(before, event, settings)
     assert.deepEqual(step.effects, effects)
     assert.deepEqual(step.state, { ...before, ...changes, checkpoint: expected })
