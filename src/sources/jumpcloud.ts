@@ -1,7 +1,8 @@
 import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
-import type { Config } from '../component.ts'
+import type { Config, Finding } from '../component.ts'
 import { Choice, Duration, Secret } from '../fields/fields.ts'
+import { closest, suggest } from '../fields/suggest.ts'
 import type { AuthOptions } from './http/auth/fields.ts'
 import { checkRepairBack, checkTenants, checkUrl } from './http/check.ts'
 import { repairBack, sharedFields, since, sweep, windowFields } from './http/fields.ts'
@@ -11,6 +12,30 @@ import { checkWindow } from './http/windows/check-window.ts'
 import { rewindPosition } from './http/windows/checkpoint.ts'
 import type { Json, JsonObject } from '../record/json/json.ts'
 import { isObject } from '../record/json/json.ts'
+
+const REGIONS = ['us', 'eu', 'in'] as const
+type Region = (typeof REGIONS)[number]
+
+/** The services of the API reference, November 2026, and `all`. */
+const SERVICES = [
+  'all',
+  'access_management',
+  'alerts',
+  'asset_management',
+  'directory',
+  'ldap',
+  'mdm',
+  'notifications',
+  'object_storage',
+  'password_manager',
+  'radius',
+  'reports',
+  'saas_app_management',
+  'software',
+  'sso',
+  'systems',
+  'workflows',
+]
 
 const fields = {
   apiKey: Type.Optional(Secret({ description: 'API key with the permission directoryinsights.readonly.' })),
@@ -31,8 +56,8 @@ const fields = {
         'Ids of the organizations to read, each with its own checkpoint. Default: the organization of the key.',
     }),
   ),
-  region: Choice(['us', 'eu', 'in'], { default: 'us', description: 'Region of the organization.' }),
-  baseUrl: Type.Optional(Type.String({ description: 'Replaces the URL of the region.' })),
+  region: Choice(REGIONS, { default: 'us', description: 'Region of the organization.' }),
+  baseUrl: Type.Optional(Type.String({ description: 'Replaces the URL of the region. Empty: the URL of the region.' })),
   services: Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,
     default: ['all'],
@@ -81,7 +106,7 @@ export default defineSource({
       },
     },
   ],
-  *check({ apiKey, serviceAccount, organizations, baseUrl, window }) {
+  *check({ apiKey, serviceAccount, organizations, region, baseUrl, services, window }) {
     if ((apiKey === undefined) === (serviceAccount === undefined))
       yield { at: [], message: 'jumpcloud needs either apiKey or serviceAccount' }
     if (serviceAccount !== undefined && organizations === undefined)
@@ -90,7 +115,11 @@ export default defineSource({
         message: 'a service account needs organizations',
         hint: 'organizations: [<organization id>]',
       }
-    if (baseUrl !== undefined) yield* checkUrl(baseUrl, ['baseUrl'], false)
+    if (baseUrl !== undefined && baseUrl !== '') {
+      yield* checkUrl(baseUrl, ['baseUrl'], false)
+      yield* checkRegion(region, baseUrl)
+    }
+    yield* checkServices(services)
     if (serviceAccount?.tokenUrl !== undefined)
       yield* checkUrl(serviceAccount.tokenUrl, ['serviceAccount', 'tokenUrl'], false)
     yield* checkWindow(window)
@@ -104,10 +133,36 @@ export default defineSource({
   rewind: rewindPosition,
 })
 
+/** `baseUrl` wins over `region`, which then only chooses the token endpoint. */
+function* checkRegion(region: Region, baseUrl: string): Generator<Finding> {
+  const host = URL.canParse(baseUrl) ? new URL(baseUrl).hostname : ''
+  const other = REGIONS.find((candidate) => host === apiHost(candidate) && candidate !== region)
+  const message =
+    other === undefined
+      ? `region ${region} has no effect on the events that are read: baseUrl replaces its URL`
+      : `region is ${region}, but baseUrl is that of region ${other}: events are read from ${other}`
+  if (other !== undefined || (region !== 'us' && host !== apiHost(region)))
+    yield { at: ['region'], message, hint: 'remove baseUrl', severity: 'warning' }
+}
+
+/** Services are added about twice a year, so an unknown name is not an error. */
+function* checkServices(services: readonly string[]): Generator<Finding> {
+  for (const [index, service] of services.entries()) {
+    if (SERVICES.includes(service)) continue
+    const message = `"${service}" is not a service that this version of Sluice knows`
+    const near = closest(service, SERVICES) !== undefined
+    yield {
+      at: ['services', index],
+      message,
+      hint: suggest(service, SERVICES, 'known services'),
+      severity: near ? 'warning' : 'note',
+    }
+  }
+}
+
 function optionsOf(config: Config<typeof fields>): HttpOptions {
   const { apiKey, organizations, region, services, limit, searchTerm, window, rate, retry, timeout, poll } = config
-  const host = region === 'us' ? '' : `.${region}`
-  const baseUrl = config.baseUrl ?? `https://api${host}.jumpcloud.com/insights/directory/v1`
+  const baseUrl = config.baseUrl || `https://${apiHost(region)}/insights/directory/v1`
   const request = {
     method: 'POST',
     url: `${literal(baseUrl.replace(/\/+$/, ''))}/events`,
@@ -130,7 +185,7 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
         }
       : undefined,
     repair: window.repair > 0 ? { request: intervalRequest, ...INTERVAL_RESPONSE, back: window.repair } : undefined,
-    auth: authOf(config, `https://admin-oauth.id${host}.jumpcloud.com/oauth2/token`),
+    auth: authOf(config, `https://admin-oauth.id${infixOf(region)}.jumpcloud.com/oauth2/token`),
     records: '$',
     format: 'json',
     paginate: {
@@ -152,6 +207,14 @@ function optionsOf(config: Config<typeof fields>): HttpOptions {
     allowInsecure: false,
     explain: (status) => MEANINGS.get(status),
   }
+}
+
+function apiHost(region: Region): string {
+  return `api${infixOf(region)}.jumpcloud.com`
+}
+
+function infixOf(region: Region): string {
+  return region === 'us' ? '' : `.${region}`
 }
 
 /**

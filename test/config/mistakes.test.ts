@@ -31,7 +31,7 @@ async function renderMistake(root: string, yaml: string): Promise<string> {
   const mode = /^# mode: run$/m.test(yaml) ? 'run' : 'check'
   const set = [...yaml.matchAll(/^# set: (.*)$/gm)].map((match) => match[1])
   await writeFiles(root, { 'pipelines/x.yaml': completePipeline(yaml) })
-  const env = { AUDIT_BUCKET: 'audit', COUNT: 'many' }
+  const env = { AUDIT_BUCKET: 'audit', COUNT: 'many', JUMPCLOUD_API_KEY: 'jc-0123456789abcdef' }
   const { problems, pipeline } = await loadPipeline('x', { root, mode, set, env })
   assert.equal(
     pipeline === undefined,
