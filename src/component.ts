@@ -196,8 +196,28 @@ export interface TransformDeclaration<
    * transform.
    */
   dedup?(config: Config<Properties>): DedupSettings
+  /**
+   * How the transform changes the values at these record paths, which are the paths of the dedup
+   * key. Asked of every transform before `dedup`: if the answer differs from that of an earlier run,
+   * the dedup keys of that run would match nothing, and the run stops with STATE_MISMATCH. Undefined
+   * if the transform cannot change these values; dropping or rejecting a record is no change. Custom
+   * code without this method may change anything: the log says when its code has changed.
+   */
+  effectOn?(
+    config: Config<Properties>,
+    paths: readonly string[],
+    context: Context,
+  ): ValueEffect | undefined | Promise<ValueEffect | undefined>
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
   create(config: Config<Properties>, context: TransformContext): Transform | Promise<Transform>
+}
+
+/** What decides how a transform changes values. */
+export interface ValueEffect {
+  /** All configuration that decides it, as JSON without secrets. The state keeps it. */
+  readonly settings: unknown
+  /** The secrets that decide it. The state keeps a salted scrypt digest of them. */
+  readonly secrets?: readonly string[]
 }
 
 /** How records get their dedup keys, and how long keys are remembered. */

@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml'
 import yargs from 'yargs'
 import { command as rejectsReplay } from '../src/cli/commands/rejects/replay.ts'
 import { command as rejectsShow } from '../src/cli/commands/rejects/show.ts'
+import { command as stateAccept } from '../src/cli/commands/state/accept.ts'
 import { command as stateReset } from '../src/cli/commands/state/reset.ts'
 import { command as stateRewind } from '../src/cli/commands/state/rewind.ts'
 import { command as stateShow } from '../src/cli/commands/state/show.ts'
@@ -212,7 +213,7 @@ async function parseCommand(args: readonly string[]): Promise<void> {
     .parseAsync()
 }
 
-const stateCommands = [stateShow, stateRewind, stateReset]
+const stateCommands = [stateShow, stateRewind, stateAccept, stateReset]
 
 /** Adds the required arguments, which a sentence that mentions a command may leave out. */
 function completed([name, ...args]: readonly string[]): string[] {

@@ -25,9 +25,16 @@ export interface LoadOptions {
    * and a placeholder replaces the value.
    */
   readonly mode: InterpolationScope['mode']
+  /**
+   * The parts of the file that the caller uses. The others are ignored, with their mistakes, their
+   * custom code and their unset variables; unusable components are in their place. Default: all.
+   */
+  readonly parts?: readonly PipelinePart[]
   /** Replaces the pipeline's own source, which is then not checked. */
   readonly source?: { readonly type: string; readonly config: { readonly [key: string]: unknown } }
 }
+
+export type PipelinePart = 'source' | 'transforms' | 'sinks'
 
 export interface Loaded {
   /** Present if no problem is an error. */
@@ -44,7 +51,7 @@ export interface Loaded {
  * @throws SluiceError PIPELINE_NOT_FOUND, or CONFIG_INVALID if the name matches two files
  */
 export async function loadPipeline(nameOrPath: string, options: LoadOptions): Promise<Loaded> {
-  const { root = process.cwd(), env = process.env, mode, set = [], source } = options
+  const { root = process.cwd(), env = process.env, mode, set = [], source, parts } = options
   const path = await findPipeline(nameOrPath, root)
   const below = relative(root, path)
   const file = below.startsWith('..') ? path : below
@@ -71,6 +78,7 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   if (written === undefined) return finish()
   let node = source === undefined ? written : withSource(written, source, problems)
   for (const argument of set) node = override(node, argument, problems)
+  if (parts) node = onlyParts(node, parts)
   node = interpolatePipeline(node, { env, mode, folder, problems, secrets })
   return finish(await checkPipeline(node, { name, file, path, folder, root, problems, secrets }))
 }
@@ -129,6 +137,27 @@ function withSource(
   if (value === undefined) return node
   const key = node.entries.get('source')?.key ?? value.location
   return { ...node, entries: new Map<string, Entry>([...node.entries, ['source', { key, value }]]) }
+}
+
+/** Leaves out what the caller does not use. A pipeline needs a source and a sink: the simplest ones. */
+function onlyParts(node: LocatedMap, parts: readonly PipelinePart[]): LocatedMap {
+  const entries = new Map(node.entries)
+  entries.delete('tests')
+  const replace = (key: string, value: string): void => {
+    const found = entries.get(key)
+    const stub = readYaml(value, { file: key }, [])
+    if (stub) entries.set(key, { key: found?.key ?? node.location, value: stub })
+  }
+  if (!parts.includes('source')) replace('source', '{ type: file, path: "-" }')
+  if (!parts.includes('transforms')) {
+    entries.delete('transforms')
+    // Otherwise a source that repeats records would miss its dedup.
+    replace('allowRepeats', 'true')
+  }
+  if (parts.includes('sinks')) return { ...node, entries }
+  replace('sink', '{ type: stdout }')
+  entries.delete('rejects')
+  return { ...node, entries }
 }
 
 /** Interpolates everything but `tests`, which are data. */

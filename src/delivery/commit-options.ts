@@ -2,12 +2,12 @@ import type { ObjectSink } from '../component.ts'
 import type { ObjectCompression } from '../compression/compress.ts'
 import type { Files } from '../files.ts'
 import type { Note } from '../observe/log.ts'
-import type { JsonObject } from '../record/json/json.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { Roll } from './outbox/outbox.ts'
 import type { UnparsedLines } from './rejects/reject-line.ts'
 import type { Replay } from './rejects/replay.ts'
 import type { Database } from './state/database.ts'
+import type { KeyDefinition } from './state/fingerprint.ts'
 
 /** An object sink and its `objectFields`. */
 export interface ObjectTarget {
@@ -31,11 +31,8 @@ export interface CommitOptions {
   /** The pipeline's own state folder; created if absent. */
   readonly folder: string
   readonly pipeline: string
-  /**
-   * Configuration that must not change while the state exists; any other value fails with
-   * STATE_MISMATCH.
-   */
-  readonly fingerprint: JsonObject
+  /** Another one than in earlier runs fails with STATE_MISMATCH. */
+  readonly keys: KeyDefinition
   /** The paths of the pipeline: object keys are made from record values. */
   readonly paths: Paths
   readonly sink: ObjectTarget

@@ -15,10 +15,12 @@ import { State } from './state/state.ts'
  *   DISK_FAILED, UNSUPPORTED
  */
 export async function openCommit(options: CommitOptions): Promise<Commit> {
-  const { folder, pipeline, fingerprint, dedup, files = realFiles, openDatabase, now = Date.now } = options
+  const { folder, pipeline, keys, dedup, files = realFiles, openDatabase, now = Date.now } = options
   const targets = outboxTargets(options)
-  const state = await State.open({ folder, files, pipeline, fingerprint, openDatabase })
+  const state = await State.open({ folder, files, pipeline, keys, openDatabase })
   try {
+    for (const change of await state.updateCode(keys.code))
+      options.note(CODE_CHANGED, { change, paths: keys.dedup?.key.join(', ') ?? '' })
     const index =
       dedup &&
       (await DedupIndex.open({
@@ -42,3 +44,6 @@ export async function openCommit(options: CommitOptions): Promise<Commit> {
     throw error
   }
 }
+
+const CODE_CHANGED =
+  'custom code before dedup differs from the last run: if it changes a value of the dedup key, records that are read again are written again'

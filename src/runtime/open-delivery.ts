@@ -7,8 +7,8 @@ import { findDedup } from '../config/pipeline.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
-import type { JsonObject } from '../record/json/json.ts'
 import type { Paths } from '../record/paths/path.ts'
+import { keyDefinitionOf } from './key-definition.ts'
 import { openStreamDelivery } from '../delivery/stream.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 
@@ -36,7 +36,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
   return openCommit({
     folder: join(options.stateFolder, pipeline.name),
     pipeline: pipeline.name,
-    fingerprint: fingerprintOf(pipeline),
+    keys: await keyDefinitionOf(pipeline),
     paths: options.paths,
     sink: targetOf(pipeline.sink, sink),
     rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
@@ -75,16 +75,6 @@ export function targetOf(component: CheckedComponent<SinkDeclaration>, sink: Obj
   const { declaration, stage } = component
   if ('write' in sink) throw new SluiceError('INTERNAL', `${stage} does not publish objects`)
   return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }
-}
-
-/**
- * The definition of the dedup key. With another one the keys of earlier runs would match nothing.
- */
-function fingerprintOf(pipeline: CheckedPipeline): JsonObject {
-  const dedup = findDedup(pipeline)
-  if (dedup === undefined) return {}
-  const { key, time = null } = dedup.settings
-  return { dedup: { key, time } }
 }
 
 /** Types a checked configuration as its declaration does: the check has converted it. */

@@ -23,6 +23,7 @@ export default defineTransform({
     { title: 'Without test accounts', config: { drop: { 'initiated_by.email': '/@test\\.example\\.com$/i' } } },
   ],
   check: ({ keep, drop }) => findings(keep, drop),
+  effectOn: () => undefined,
   reusesBuffers: true,
   create({ keep, drop }, { paths, stage }) {
     const matches = compileCondition(keep ?? drop ?? {}, paths)

@@ -6,7 +6,8 @@ import { Choice, RecordCondition, RecordPath, Secret } from '../fields/fields.ts
 import { Edit } from '../record/batch.ts'
 import { compileGuard } from '../record/author/condition.ts'
 import { formatPath, parsePath } from '../record/paths/grammar.ts'
-import type { Paths } from '../record/paths/path.ts'
+import { Paths } from '../record/paths/path.ts'
+import { reaches } from '../record/paths/reaches.ts'
 import type { Condition } from '../record/author/record.ts'
 import { ValueKind } from '../record/scan.ts'
 import { createPseudonyms, isPseudonym } from './redact/pseudonym.ts'
@@ -79,6 +80,14 @@ export default defineTransform({
     },
   ],
   check: ({ preset, rules }) => findings(preset, rules),
+  effectOn({ preset, rules }, paths) {
+    const touches = ({ path }: { readonly path: string }) => paths.some((one) => reaches(path, one))
+    const ofPreset = presetPaths(preset).filter((path) => touches({ path }))
+    const own = rules.filter(touches)
+    if (ofPreset.length === 0 && own.length === 0) return undefined
+    const settings = { preset: ofPreset, rules: own.map(({ key: _key, ...rule }) => rule) }
+    return { settings, secrets: own.flatMap(({ key }) => key ?? []) }
+  },
   reusesBuffers: true,
   create({ preset, rules }, { paths, isRedacted = false }) {
     const masks = createMasks()
@@ -89,6 +98,12 @@ export default defineTransform({
 })
 
 const MASK = '[redacted]'
+
+/** The paths of the rules of a preset. */
+function presetPaths(preset: 'secrets' | 'none'): string[] {
+  if (preset === 'none') return []
+  return secretRules(new Paths(), () => Edit.keep).map(({ path }) => path.text)
+}
 const SCALAR_KINDS = ANY_KIND & ~(1 << ValueKind.object) & ~(1 << ValueKind.array)
 
 type RuleConfig = Static<typeof RULE>

@@ -4,6 +4,7 @@ import { Choice, ExistingFile } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
 import { RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
+import { reaches } from '../record/paths/reaches.ts'
 import { rebuild } from '../record/rebuild.ts'
 import type { NewLine } from '../record/reuse-lines.ts'
 import { recordChange, recordView } from '../record/author/record-view.ts'
@@ -49,6 +50,10 @@ export default defineTransform({
     },
   ],
   check: ({ schema }) => findings(schema),
+  async effectOn({ schema, mode }, paths) {
+    if (mode !== 'tag' || !paths.some((path) => reaches(TAG, path))) return undefined
+    return { settings: { mode, schema: (await loadSchema(schema)).root } }
+  },
   reusesBuffers: true,
   async create({ schema: file, mode }, { paths, stage }) {
     const schema = await loadSchema(file)

@@ -169,13 +169,13 @@ describe('a commit', () => {
 
   it('refuses a state with another fingerprint, and names the difference', async (t) => {
     const base = await temporaryFolder(t)
-    const first = await openEvents(t, { base, fingerprint: { dedup: { key: ['id'], within: 5 } } })
+    const first = await openEvents(t, { base, keys: { dedup: { key: ['id'], time: null } } })
     await first.close()
-    await assert.rejects(openEvents(t, { base, fingerprint: { dedup: { key: ['id', 'time'], within: 5 } } }), {
+    await assert.rejects(openEvents(t, { base, keys: { dedup: { key: ['id', 'time'], time: null } } }), {
       code: 'STATE_MISMATCH',
       message: /has changed .* dedup\.key/,
     })
-    await openEvents(t, { base, fingerprint: { dedup: { within: 5, key: ['id'] } } })
+    await openEvents(t, { base, keys: { dedup: { time: null, key: ['id'] } } })
   })
 })
 

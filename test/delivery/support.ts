@@ -39,7 +39,7 @@ export async function openEvents(test: TestContext, { base, sink, ...options }: 
   const commit = await openCommit({
     folder: join(base, 'state', 'events'),
     pipeline: 'events',
-    fingerprint: {},
+    keys: {},
     paths: new Paths(),
     note: () => undefined,
     drainTimeouts: { done: 2000, interrupted: 200 },

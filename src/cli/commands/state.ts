@@ -1,10 +1,16 @@
 import type { CommandDefinition } from '../command.ts'
+import { command as accept } from './state/accept.ts'
 import { command as reset } from './state/reset.ts'
 import { command as rewind } from './state/rewind.ts'
 import { command as show } from './state/show.ts'
 
 export const command: CommandDefinition<object> = {
   builder: (parser) =>
-    parser.command(show).command(rewind).command(reset).demandCommand(1, 'choose an action: show, rewind or reset'),
+    parser
+      .command(show)
+      .command(rewind)
+      .command(accept)
+      .command(reset)
+      .demandCommand(1, 'choose an action: show, rewind, accept or reset'),
   handler: () => Promise.resolve(),
 }

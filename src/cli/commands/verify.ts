@@ -24,7 +24,7 @@ export const command: CommandDefinition<VerifyArguments> = {
       .option('set', setOption)
       .option('json', jsonOption),
   handler: async ({ pipeline: name, set, state, json }) => {
-    const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [] })
+    const [pipeline] = await loadOrFail([name], { mode: 'run', parts: ['sinks'], set: set ?? [] })
     const found = await verifyPipeline(pipeline, resolve(state), new AbortController().signal)
     const text = json ? `${JSON.stringify(found, null, 2)}\n` : render(found)
     process.stdout.write(hideSecrets(text, pipeline.secrets))

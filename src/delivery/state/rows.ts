@@ -1,4 +1,5 @@
 import type { JsonObject, Json } from '../../record/json/json.ts'
+import type { Fingerprint } from './fingerprint.ts'
 
 /**
  * A committed file that is not published yet. It has everything that its upload needs except
@@ -97,10 +98,22 @@ export interface LocalRejectsChange {
   readonly created: boolean
 }
 
+/** What a person changed with `sluice state`. Never changed and never removed. */
+export interface ChangeRow {
+  readonly number: number
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly action: 'accept' | 'redirect' | 'rewind'
+  /** In words. */
+  readonly what: string
+}
+
 export interface Meta {
   readonly format: number
   readonly pipeline: string
   readonly generation: string
   readonly hashKey: string
-  readonly fingerprint: JsonObject
+  /** Of the digests in the fingerprint. */
+  readonly salt: string
+  readonly fingerprint: Fingerprint
 }

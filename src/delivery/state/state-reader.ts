@@ -6,6 +6,7 @@ import { openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { Owner } from './owner-lock.ts'
 import type {
+  ChangeRow,
   DedupBucketRow,
   HistoryRow,
   LocalRejectsRow,
@@ -83,6 +84,11 @@ export class StateReader {
     return { evicted: 0, replayed: 0, copied: 0, ...this.#db.get('rejectCounts') }
   }
 
+  /** In the order in which they were made. */
+  changes(): ChangeRow[] {
+    return this.#list('change')
+  }
+
   stores(): StoreRow[] {
     return this.#list('store')
   }
@@ -115,7 +121,7 @@ export async function readState<T>(folder: string, read: (state: StateReader) =>
 }
 
 /** Version of everything in the state folder. */
-export const FORMAT = 3
+export const FORMAT = 4
 
 /** @throws SluiceError STATE_MISMATCH */
 export function checkFormat({ format }: Meta): void {

@@ -18,18 +18,20 @@
  * start still needs a few pages, to take ownership and to retire what it publishes. Each start
  * leaves free pages for it.
  *
- * The fingerprint is the configuration that gives dedup keys their meaning. A run with another
- * fingerprint stops with STATE_MISMATCH, because it would not recognise events of earlier runs.
+ * The fingerprint is the configuration that gives dedup keys their meaning, see `fingerprint.ts`. A
+ * run with another fingerprint stops with STATE_MISMATCH, because it would not recognise events of
+ * earlier runs, until a person accepts the change. Changes by a person leave a row.
  */
 import { randomBytes } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { asSluiceError, SluiceError } from '../../errors.ts'
-import type { Json, JsonObject } from '../../record/json/json.ts'
+import type { Json } from '../../record/json/json.ts'
 import { openDatabase } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { Files } from '../../files.ts'
+import { codeDifferences, differences, takeFingerprint } from './fingerprint.ts'
+import type { Fingerprint, KeyDefinition } from './fingerprint.ts'
 import { removeStaleLock, isHeld, acquireOwnerLock } from './owner-lock.ts'
 import type { Owner, OwnerLock } from './owner-lock.ts'
 import {
@@ -45,6 +47,7 @@ import {
 import { addTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
 import type {
+  ChangeRow,
   DedupBucketRow,
   HistoryRow,
   LocalRejectsChange,
@@ -54,7 +57,6 @@ import type {
   RejectCounts,
   StoreRow,
 } from './rows.ts'
-import { isObject } from '../../record/json/json.ts'
 
 /** Sets a source partition back. Without `to` it is read from its beginning. */
 export interface Rewind {
@@ -79,8 +81,8 @@ export interface StateOptions {
   readonly folder: string
   readonly files: Files
   readonly pipeline: string
-  /** Must not change for the life of the state. */
-  readonly fingerprint: JsonObject
+  /** A run with another one is refused, see the comment at the top. */
+  readonly keys: KeyDefinition
   /** Default: LMDB. */
   readonly openDatabase?: ((folder: string) => Database) | undefined
 }
@@ -103,9 +105,12 @@ export class State extends StateReader {
     const folder = databaseFolder(options.folder)
     await options.files.makeFolder(folder)
     const db = (options.openDatabase ?? openDatabase)(folder)
+    let now: Fingerprint | undefined
+    const take = async (salt: Buffer): Promise<Fingerprint> => (now ??= await takeFingerprint(options.keys, salt))
     return own(db, options.folder, async (stored) => {
-      const meta = stored ?? (await create(db, options))
-      checkMeta(meta, options)
+      const meta = stored ?? (await create(db, options, take))
+      checkFormat(meta)
+      checkFingerprint(meta, options, await take(saltOf(meta)))
       // At every start: a process that was killed before this line left a database whose name is
       // not durable.
       await options.files.fsyncFolder(folder)
@@ -155,6 +160,36 @@ export class State extends StateReader {
     })
   }
 
+  /** How a key definition differs from the one in the state, in words. */
+  async keyChanges(keys: KeyDefinition): Promise<string[]> {
+    const { meta } = this
+    return meta ? differences(meta.fingerprint, await takeFingerprint(keys, saltOf(meta))) : []
+  }
+
+  /** Takes over a changed key definition. @param at milliseconds since 1970 */
+  async accept(keys: KeyDefinition, at: number): Promise<void> {
+    const meta = this.#requireMeta()
+    const fingerprint = await takeFingerprint(keys, saltOf(meta))
+    const what = differences(meta.fingerprint, fingerprint).join(', ')
+    await this.#change((db) => {
+      put(db, 'meta', { ...meta, fingerprint } satisfies Meta)
+      this.#putChange(db, { at, action: 'accept', what })
+    })
+  }
+
+  /**
+   * Remembers the custom code that makes dedup keys. Returns what has changed since the last run,
+   * in words.
+   */
+  async updateCode(code: KeyDefinition['code']): Promise<string[]> {
+    const meta = this.#requireMeta()
+    const now = await takeFingerprint({ code }, saltOf(meta))
+    const fingerprint = { ...meta.fingerprint, code: now.code }
+    const changed = codeDifferences(meta.fingerprint, fingerprint)
+    if (changed.length > 0) await this.#change((db) => put(db, 'meta', { ...meta, fingerprint } satisfies Meta))
+    return changed
+  }
+
   /** Stores the resume token of an attempt to publish the object. */
   async saveResumeToken({ epoch, part }: ObjectRow, resumeToken: Json): Promise<void> {
     await this.#change((db) => {
@@ -164,8 +199,12 @@ export class State extends StateReader {
   }
 
   /** Deletes source positions, or sets them back. Dedup keys stay. */
-  async rewind(changes: readonly Rewind[]): Promise<void> {
+  async rewind(changes: readonly Rewind[], at: number): Promise<void> {
     await this.#change((db) => {
+      const what = changes
+        .map(({ partition, to }) => `${partition} ${to ? 'to a time' : 'to the beginning'}`)
+        .join(', ')
+      this.#putChange(db, { at, action: 'rewind', what })
       for (const { partition, to } of changes) {
         if (to) put(db, partitionKey(partition), to)
         else db.removeSync(partitionKey(partition))
@@ -195,6 +234,17 @@ export class State extends StateReader {
   async close(): Promise<void> {
     await this.#lock.close()
     await this.#db.close()
+  }
+
+  #requireMeta(): Meta {
+    const { meta } = this
+    if (meta) return meta
+    throw new SluiceError('STATE_DAMAGED', `${this.#folder} has a state that is not initialized`)
+  }
+
+  #putChange(db: Database, change: Omit<ChangeRow, 'number'>): void {
+    const number = (this.changes().at(-1)?.number ?? 0) + 1
+    put(db, ['change', number], { number, ...change } satisfies ChangeRow)
   }
 
   #putRejects(db: Database, { localRejects, objects }: EpochChange): void {
@@ -303,7 +353,11 @@ function inUse(owner: Owner | undefined): SluiceError {
   return new SluiceError('STATE_IN_USE', `the state is in use by ${who}: stop it, or give this run another --state`)
 }
 
-async function create(db: Database, { folder, files, pipeline, fingerprint }: StateOptions): Promise<Meta> {
+async function create(
+  db: Database,
+  { folder, files, pipeline }: StateOptions,
+  take: (salt: Buffer) => Promise<Fingerprint>,
+): Promise<Meta> {
   for (const name of ['outbox', 'dedup', 'rejects']) {
     if ((await files.readdir(join(folder, name))).length > 0) {
       throw new SluiceError(
@@ -312,34 +366,34 @@ async function create(db: Database, { folder, files, pipeline, fingerprint }: St
       )
     }
   }
+  const salt = randomBytes(16)
   const meta: Meta = {
     format: FORMAT,
     pipeline,
     generation: randomBytes(4).toString('hex'),
     hashKey: randomBytes(16).toString('hex'),
-    fingerprint,
+    salt: salt.toString('hex'),
+    fingerprint: await take(salt),
   }
   await transact(db, folder, () => put(db, 'meta', meta))
   return meta
 }
 
-function checkMeta(meta: Meta, { folder, pipeline, fingerprint }: StateOptions): void {
-  checkFormat(meta)
+function checkFingerprint(meta: Meta, { pipeline }: StateOptions, now: Fingerprint): void {
   if (meta.pipeline !== pipeline) {
     throw new SluiceError('STATE_MISMATCH', `the state belongs to the pipeline ${meta.pipeline}, not to ${pipeline}`)
   }
-  const changed = compareFingerprints(meta.fingerprint, fingerprint)
+  const changed = differences(meta.fingerprint, now)
   if (changed.length === 0) return
   throw new SluiceError(
     'STATE_MISMATCH',
-    `the configuration has changed since the state was created: ${changed.join(', ')}; undo the change, or move ${folder} away to start over`,
+    `the configuration has changed since the state was created: ${changed.join(', ')}. Records that are read again would be written again`,
+    {
+      hint: `undo the change, or accept it with \`sluice state accept ${pipeline}\`, or start over with \`sluice state reset ${pipeline}\``,
+    },
   )
 }
 
-/** Dotted names of the values that differ. */
-function compareFingerprints(one: Json | undefined, other: Json | undefined, name = ''): string[] {
-  if (isDeepStrictEqual(one, other)) return []
-  if (!isObject(one) || !isObject(other)) return [name]
-  const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])]
-  return keys.flatMap((key) => compareFingerprints(one[key], other[key], name === '' ? key : `${name}.${key}`))
+function saltOf({ salt }: Meta): Buffer {
+  return Buffer.from(salt, 'hex')
 }

@@ -147,7 +147,8 @@ export class Automaton {
   }
 }
 
-function matchesKey(segment: Segment, key: string): boolean {
+/** Whether a segment leads over a member with this key, which is decoded. */
+export function matchesKey(segment: Segment, key: string): boolean {
   if (segment.kind === 'keys') return segment.keys.includes(key)
   if (segment.kind === 'pattern') return segment.pattern.test(key)
   return segment.kind === 'members'

@@ -136,6 +136,28 @@ describe('sluice verify', () => {
     assert.equal((await verify(workspace)).totals.written, 61)
   })
 
+  test('needs no variable, file or code of the source and the transforms', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n')
+    await workspace.write('transforms/tag.ts', 'export default (record) => record\n')
+    await workspace.write(
+      'pipelines/p.yaml',
+      `source: { type: file, path: "\${env:INPUT}" }
+transforms:
+  - { type: ../transforms/tag.ts }
+  - { type: redact, rules: [{ path: name, action: hmac, key: "\${env:HMAC_KEY}" }] }
+sink: { type: file, path: "\${env:OUT}" }
+`,
+    )
+    const env = { OUT: workspace.path('out') }
+    await workspace.report(['run', 'p'], { env: { ...env, INPUT: 'in.ndjson', HMAC_KEY: 'k' } })
+    await rm(workspace.path('transforms'), { recursive: true })
+    assert.deepEqual((await verify(workspace, env)).problems, [])
+    const { code, stderr } = await workspace.sluice(['verify', 'p'])
+    assert.equal(code, 2)
+    assert.match(stderr, /the environment variable OUT is not set/)
+  })
+
   test('fails without a state, and for a stream sink', async (t) => {
     const workspace = await openWorkspace(t)
     await writeEvents(workspace, 'type: file, path: out')

@@ -25,7 +25,11 @@ export const command: CommandModule<object, ReplayArguments> = {
       .example('$0 rejects replay jumpcloud', 'after a change to the schema or a transform')
       .example('$0 rejects replay jumpcloud --file corrected.ndjson', 'records that were corrected by hand'),
   handler: async (args) => {
-    const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [] })
+    const [pipeline] = await loadOrFail([args.pipeline], {
+      mode: 'run',
+      parts: ['transforms', 'sinks'],
+      set: args.set ?? [],
+    })
     await execute([{ pipeline, follow: false, input: replayInput({ pipeline, files: args.file }) }], args)
   },
 }

@@ -4,6 +4,7 @@ import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
 import { SluiceError } from '../../../errors.ts'
 import { formatCount, plural } from '../../../observe/report.ts'
+import { confirm, yesOption } from '../../confirm.ts'
 import { pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 
@@ -20,7 +21,7 @@ export const command: CommandModule<object, ResetArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)
-      .option('yes', { type: 'boolean', default: false, describe: 'Confirm the deletion' })
+      .option('yes', yesOption)
       .option('force', { type: 'boolean', default: false, describe: 'Also discard objects that are not yet published' })
       .option('state', stateOption),
   handler: async ({ pipeline, yes, force, state: states }) => {
@@ -41,7 +42,7 @@ export const command: CommandModule<object, ResetArguments> = {
           { hint: 'run the pipeline to publish them, or discard them with --force' },
         )
       }
-      if (!yes) throw new SluiceError('USAGE', 'nothing was deleted', { hint: 'confirm with --yes' })
+      await confirm('Delete the state?', { yes, undone: 'nothing was deleted' })
       await deleteContents(folder)
     } finally {
       await state.close()

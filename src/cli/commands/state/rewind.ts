@@ -44,7 +44,7 @@ export const command: CommandModule<object, RewindArguments> = {
       if (state.dedupBuckets().length === 0 && state.tally.written > 0 && !yes) throw nothingKnown(pipeline)
       const changes: Rewind[] = []
       for (const row of rows) changes.push(...(await rewind(row, moment, pipeline)))
-      await state.rewind(changes)
+      if (changes.length > 0) await state.rewind(changes, Date.now())
       for (const change of changes) process.stdout.write(`${describe(change)}\n`)
       if (changes.length === 0) process.stdout.write('nothing to rewind\n')
       else if (days.length > 0) {
@@ -104,7 +104,7 @@ async function sourceOf(partition: string, pipeline: string): Promise<SourceDecl
   const isOwner = ({ kind, type }: Declaration): boolean => kind === 'source' && partition.startsWith(`${type}:`)
   const builtIn = components.find(isOwner)
   if (builtIn?.kind === 'source') return builtIn
-  const [loaded] = await loadOrFail([pipeline], { mode: 'check' })
+  const [loaded] = await loadOrFail([pipeline], { mode: 'test', parts: ['source'] })
   const { declaration } = loaded.source
   return isOwner(declaration) ? declaration : undefined
 }

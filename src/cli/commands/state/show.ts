@@ -51,6 +51,7 @@ function describe(state: StateReader) {
       ...(lowWatermark !== undefined && { lowWatermark: new Date(lowWatermark).toISOString() }),
     })),
     stores: state.stores(),
+    changes: state.changes().map(({ at, action, what }) => ({ at: new Date(at).toISOString(), action, what })),
     dedup: state.dedupBuckets().map(describeBucket),
   }
 }
@@ -70,8 +71,8 @@ function bucketName(name: string): string {
 }
 
 function render(summary: StateSummary): string {
-  const { pipeline, folder, generation, running, epochs, totals, published, unpublished, partitions, stores, dedup } =
-    summary
+  const { pipeline, folder, generation, running, epochs, totals, published, unpublished } = summary
+  const { partitions, stores, dedup, changes } = summary
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
   const bytes = dedup.reduce((all, bucket) => all + bucket.bytes, 0)
   const lines = [
@@ -89,6 +90,7 @@ function render(summary: StateSummary): string {
     ...stores.map(({ name, refusesOverwrite }) => {
       return `  store       ${name}: ${refusesOverwrite ? 'honours If-None-Match' : 'IGNORES If-None-Match, so a retried upload overwrites its object'}`
     }),
+    ...changes.map(({ at, action, what }) => `  changed     ${at} ${action}: ${what}`),
     `  dedup       ${plural(keys, 'key')} in ${plural(dedup.length, 'dedup bucket')}, ${formatBytes(bytes)}`,
     ...dedup.map((bucket) => {
       const permanent = bucket.permanent ? ', permanent' : ''

@@ -124,7 +124,7 @@ function commitOptions(run: SimulatedRunOptions) {
   return {
     folder,
     pipeline: 'events',
-    fingerprint: {},
+    keys: {},
     paths,
     sink,
     rejects,

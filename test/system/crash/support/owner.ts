@@ -11,7 +11,7 @@ const base = process.argv[2]
 const commit = await openCommit({
   folder: join(base, 'state', 'events'),
   pipeline: 'events',
-  fingerprint: {},
+  keys: {},
   paths: new Paths(),
   note: () => undefined,
   sink: await fileTarget(join(base, 'out')),

@@ -1,0 +1,50 @@
+import type { CommandModule } from 'yargs'
+import { State } from '../../../delivery/state/state.ts'
+import { formatCount } from '../../../observe/report.ts'
+import { keyDefinitionOf } from '../../../runtime/key-definition.ts'
+import { confirm, yesOption } from '../../confirm.ts'
+import { loadOrFail } from '../../load.ts'
+import { pipelineArgument, setOption, stateOption } from '../../options.ts'
+import { stateFolder } from '../../state-folder.ts'
+
+interface AcceptArguments {
+  pipeline: string
+  yes: boolean
+  set: string[] | undefined
+  state: string
+}
+
+export const command: CommandModule<object, AcceptArguments> = {
+  command: 'accept <pipeline>',
+  describe: 'Keep the state although the dedup key is now made in another way.',
+  builder: (parser) =>
+    parser
+      .positional('pipeline', pipelineArgument)
+      .option('yes', yesOption)
+      .option('set', setOption)
+      .option('state', stateOption)
+      .example('$0 state accept jumpcloud', 'after the secret of a redacted key field was rotated'),
+  handler: async ({ pipeline: name, yes, set, state: states }) => {
+    // The definition of the key needs the transforms and their secrets, but no source and no sink.
+    const [pipeline] = await loadOrFail([name], { mode: 'run', parts: ['transforms'], set: set ?? [] })
+    const keys = await keyDefinitionOf(pipeline)
+    const state = await State.openExisting(stateFolder(name, states))
+    try {
+      const changed = await state.keyChanges(keys)
+      if (changed.length === 0) {
+        process.stdout.write('nothing to accept: dedup keys are made as before\n')
+        return
+      }
+      process.stderr.write(
+        `changed: ${changed.join(', ')}\n` +
+          `The dedup keys of ${formatCount(state.tally.written)} written records will not be recognized any more: whatever the source shows again is written again.\n` +
+          'Positions, waiting objects and rejects stay.\n',
+      )
+      await confirm('Accept the change?', { yes, undone: 'nothing was changed' })
+      await state.accept(keys, Date.now())
+    } finally {
+      await state.close()
+    }
+    process.stdout.write('accepted: the next run makes dedup keys in the new way\n')
+  },
+}

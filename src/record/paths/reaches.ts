@@ -1,0 +1,42 @@
+import { matchesKey } from './automaton.ts'
+import { parsePath } from './grammar.ts'
+
+/**
+ * Whether a change of all values at `path` can change the value at `target`, a path of keys: `path`
+ * matches this value, a value around it, or a value inside it. A path that leads into every value
+ * (`**.password`) does not count as one that leads into this value.
+ * @throws SluiceError PATH_INVALID
+ */
+export function reaches(path: string, target: string): boolean {
+  const segments = parsePath(path)
+  const keys = parsePath(target).flatMap((segment) => (segment.kind === 'keys' ? segment.keys : []))
+  let reached = enter(segments, [0])
+  for (const key of keys) {
+    const next: number[] = []
+    for (const at of reached) {
+      if (segments[at].kind === 'deep') next.push(at)
+      else if (matchesKey(segments[at], key)) next.push(at + 1)
+    }
+    // A last `**` matches the values inside the value that it has reached.
+    if (next.includes(segments.length) || (isDeepEnd(segments) && next.includes(segments.length - 1))) return true
+    reached = enter(segments, next)
+  }
+  const named = segments.findIndex(({ kind }) => kind !== 'deep')
+  return reached.some((at) => at > named)
+}
+
+type Segments = ReturnType<typeof parsePath>
+
+function isDeepEnd(segments: Segments): boolean {
+  return segments.at(-1)?.kind === 'deep'
+}
+
+/** `**` also matches nothing. */
+function enter(segments: Segments, positions: readonly number[]): number[] {
+  const all = new Set<number>()
+  for (let at of positions) {
+    all.add(at)
+    for (; segments[at]?.kind === 'deep' && at + 1 < segments.length; at++) all.add(at + 1)
+  }
+  return [...all]
+}

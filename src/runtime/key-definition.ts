@@ -1,0 +1,40 @@
+import { findDedup } from '../config/pipeline.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { hashCode } from '../config/code-hash.ts'
+import { isCustom } from '../config/load-component.ts'
+import type { KeyDefinition } from '../delivery/state/fingerprint.ts'
+import type { Json } from '../record/json/json.ts'
+
+type Parts = { -readonly [Name in 'stages' | 'code']: NonNullable<KeyDefinition[Name]>[number][] }
+
+/**
+ * What decides the dedup keys of a pipeline: the paths of the key, and what the stages before
+ * `dedup` do to the values there. A stage that cannot change them is left out.
+ */
+export async function keyDefinitionOf(
+  pipeline: Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>,
+): Promise<KeyDefinition> {
+  const dedup = findDedup(pipeline)
+  if (dedup === undefined) return {}
+  const { key, time = null } = dedup.settings
+  const parts: Parts = { stages: [], code: [] }
+  for (const { declaration, config, stage } of pipeline.transforms.slice(0, dedup.index + 1)) {
+    const { type } = declaration
+    const isDedup = stage === dedup.stage
+    if (declaration.effectOn && !isDedup) {
+      const context = { pipeline: pipeline.name, folder: pipeline.folder, stage }
+      const effect = await declaration.effectOn(config, key, context)
+      if (effect) parts.stages.push({ type, settings: asJson(effect.settings), secrets: effect.secrets ?? [] })
+    } else if (isCustom(type)) {
+      const { onError: _onError, concurrency: _concurrency, ...options } = config
+      parts.code.push({ type, sha256: await hashCode(type, pipeline.folder), options: asJson(options) })
+    }
+  }
+  return { dedup: { key, time }, ...parts }
+}
+
+/** As the state will store it. */
+function asJson(value: unknown): Json {
+  const json: Json = JSON.parse(JSON.stringify(value))
+  return json
+}
