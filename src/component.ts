@@ -114,6 +114,15 @@ export interface SourceDeclaration<Properties extends TProperties = TProperties>
    * milliseconds that is earlier; undefined when a position has no time.
    */
   rewind?(position: Json, to: number): { readonly position: Json; readonly by: number } | undefined
+  /** Describes a committed position to people, for `sluice state show` and the progress line. */
+  describePosition?(position: Json): PositionSummary
+}
+
+export interface PositionSummary {
+  /** The event time up to which everything is read, in milliseconds since 1970. */
+  readonly readUpTo?: number | undefined
+  /** The rest in a few words, for example `page 3 of the window from 2026-09-12 to 2026-09-13`. */
+  readonly detail?: string | undefined
 }
 
 export interface Source {
@@ -138,8 +147,16 @@ export interface Source {
    * Changes nothing. Failures are yielded as `error`, not thrown.
    */
   connect?(signal: AbortSignal): AsyncIterable<ConnectionCheck>
-  /** How much input there is, if that is known before reading; for the progress line only. */
-  total?(): Promise<{ bytes: number } | undefined>
+  /**
+   * How much input there is, if that is known before reading; for the progress line only. `bytes`,
+   * or the event time at which reading begins (`since`, milliseconds since 1970).
+   */
+  total?(): Promise<InputExtent | undefined>
+}
+
+export interface InputExtent {
+  readonly bytes?: number | undefined
+  readonly since?: number | undefined
 }
 
 export interface ReadOptions {

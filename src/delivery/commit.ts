@@ -192,7 +192,8 @@ export class ObjectCommit implements Commit {
 
     if (partitions.length > 0 || tally.read + tally.added > 0) {
       const expired = index?.expired(oldest) ?? []
-      const change = { epoch: epoch.number, partitions, objects, dedupBuckets: dedup.rows, expired, tally }
+      const committedAt = this.#parts.now()
+      const change = { epoch: epoch.number, committedAt, partitions, objects, dedupBuckets: dedup.rows, expired, tally }
       await state.commit({ ...change, localRejects: rejectsChange })
       this.#epochs++
       await localRejects.committed(rejectsChange)

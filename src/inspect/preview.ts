@@ -4,6 +4,7 @@ import type { Batch } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
 import type { Json } from '../record/json/json.ts'
 import { Paths } from '../record/paths/path.ts'
+import { startFlow } from '../observe/progress.ts'
 import { readBatches } from '../runtime/source-stage.ts'
 import { buildStages, throughAll, type Stage } from '../runtime/transform-stages.ts'
 import { isList, isObject } from '../record/json/json.ts'
@@ -61,7 +62,7 @@ async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortS
     position: () => undefined,
     note: () => {},
     stop,
-    flow: { records: 0, bytes: 0 },
+    flow: startFlow(),
   })
   for await (const batch of batches) {
     if (batch.end?.kind === 'failed') throw batch.end.error

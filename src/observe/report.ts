@@ -1,3 +1,5 @@
+import { DAY, HOUR, MINUTE, SECOND } from '../time.ts'
+
 /**
  * The result of a run. `--report FILE` writes it as JSON.
  * `read + added = written + duplicate + rejected + dropped`.
@@ -87,6 +89,14 @@ export function formatCount(count: number): string {
 /** A count with its noun: `1 object`, `1,234 objects`. */
 export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** A duration in its largest unit, rounded: `90 d`, `3 h`, `8 min`, `20 s`. */
+export function formatSpan(milliseconds: number): string {
+  if (milliseconds >= 2 * DAY) return `${Math.round(milliseconds / DAY)} d`
+  if (milliseconds >= 2 * HOUR) return `${Math.round(milliseconds / HOUR)} h`
+  if (milliseconds >= 2 * MINUTE) return `${Math.round(milliseconds / MINUTE)} min`
+  return `${Math.max(0, Math.round(milliseconds / SECOND))} s`
 }
 
 /** Bytes with a decimal unit, for example `1.5 MB`. */

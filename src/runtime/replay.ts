@@ -62,7 +62,7 @@ export function replayInput({ pipeline, files }: ReplayOptions): RunInput {
       const rejects = files ? await planCorrected(options, files) : await planLocal(options)
       const { limits } = pipeline
       const batches = replayBatches({ rejects, replay, stages, paths, limits, note, stop, flow })
-      return { batches, stages: [], bytes: undefined }
+      return { batches, stages: [], extent: undefined }
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { TransformContext } from '../component.ts'
+import type { InputExtent, TransformContext } from '../component.ts'
 import type { CommitOptions } from '../delivery/commit-options.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Note } from '../observe/log.ts'
@@ -42,6 +42,6 @@ interface OpenedInput {
   readonly batches: AsyncIterable<Batch>
   /** The stages that the batches have not passed yet. */
   readonly stages: readonly Stage[]
-  /** Bytes to read, if known. */
-  readonly bytes: number | undefined
+  /** How much there is to read, if known. */
+  readonly extent: InputExtent | undefined
 }

@@ -5,7 +5,7 @@ import type { Source } from '../component.ts'
 import { findDedup, type CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { showProgress, type Flow } from '../observe/progress.ts'
+import { showProgress, startFlow } from '../observe/progress.ts'
 import type { Report } from '../observe/report.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
@@ -46,7 +46,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   input.check?.(stateFolder)
   const startedAt = new Date()
   const paths = new Paths()
-  const flow: Flow = { records: 0, bytes: 0 }
+  const flow = startFlow()
   const { note } = log
   const delivery = await openDelivery({
     pipeline,
@@ -65,7 +65,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
       ...(await buildStages(pipeline, { paths, hashKey: delivery.hashKey, context: input.context })),
     ]
     const opened = await input.open({ stateFolder, delivery, stages, paths, flow, note, stop })
-    const hideProgress = showProgress(flow, log, opened.bytes)
+    const hideProgress = showProgress(flow, log, opened.extent?.bytes)
     try {
       await streamPipeline(
         Readable.from(opened.batches, { objectMode: true, highWaterMark: 1 }),
@@ -104,12 +104,27 @@ function sourceInput({ pipeline, follow }: RunOptions): RunInput {
   return {
     async open({ delivery, stages, paths, flow, note, stop }) {
       const source = await createSource(pipeline)
-      const total = await source.total?.()
+      const extent = await source.total?.()
       const position = (partition: string) => delivery.position(partition)
       const limits = pipeline.limits
       const time = findDedup(pipeline)?.settings.time
-      const batches = readBatches({ source, type, paths, limits, follow, time, position, note, stop, flow })
-      return { batches, stages, bytes: total?.bytes }
+      const { declaration } = pipeline.source
+      const since = extent?.since
+      const batches = readBatches({
+        source,
+        type,
+        declaration,
+        since,
+        paths,
+        limits,
+        follow,
+        time,
+        position,
+        note,
+        stop,
+        flow,
+      })
+      return { batches, stages, extent }
     },
   }
 }

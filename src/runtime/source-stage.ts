@@ -1,4 +1,4 @@
-import type { Source } from '../component.ts'
+import type { Source, SourceDeclaration } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
 import { asSluiceError } from '../errors.ts'
 import type { Flow } from '../observe/progress.ts'
@@ -16,6 +16,9 @@ interface SourceStageOptions {
    * backfill).
    */
   readonly type: string
+  readonly declaration?: Pick<SourceDeclaration, 'describePosition'>
+  /** Event time at which a source partition without a position begins, if known. */
+  readonly since?: number | undefined
   readonly paths: Paths
   readonly limits: ScanLimits
   readonly follow: boolean
@@ -65,6 +68,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
       numbers.set(partition, number + 1)
       const batches = openBatches(next.value, { partition, number, paths, limits })
       count(flow, next.value, batches)
+      if (next.value.position !== undefined) recordTime(partition, next.value.position, options)
       yield* batches
     }
   } catch (error) {
@@ -83,6 +87,20 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
 function count(flow: Flow, chunk: Chunk, batches: readonly Batch[]): void {
   for (const batch of batches) flow.records += batch.tallies.read
   flow.bytes += chunk.sourceBytes ?? chunk.bytes?.length ?? 0
+}
+
+/** Records the range of event time that is read, for the progress line. */
+function recordTime(partition: string, position: Json, options: SourceStageOptions): void {
+  const { flow, since, declaration } = options
+  const readUpTo = declaration?.describePosition?.(position).readUpTo
+  if (readUpTo === undefined) return
+  const from = flow.times.get(partition)?.from ?? committedTime(partition, options) ?? since ?? readUpTo
+  flow.times.set(partition, { from, readUpTo })
+}
+
+function committedTime(partition: string, options: SourceStageOptions): number | undefined {
+  const committed = options.position(partition)
+  return committed === undefined ? undefined : options.declaration?.describePosition?.(committed).readUpTo
 }
 
 /**

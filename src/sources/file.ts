@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
-import type { ReadOptions } from '../component.ts'
+import type { PositionSummary, ReadOptions } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
 import { Choice } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
@@ -9,7 +9,9 @@ import type { Json } from '../record/json/json.ts'
 import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
 import type { FileInput } from './file/inputs.ts'
+import { isFilePosition } from './file/position.ts'
 import { readFile, readStream } from './file/read-input.ts'
+import { formatBytes, plural } from '../observe/report.ts'
 
 const fields = {
   path: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
@@ -36,6 +38,7 @@ export default defineSource({
     { title: 'Several globs', config: { path: ['logs/*.ndjson', 'export/**/*.json.gz'], format: 'auto' } },
   ],
   repeats: false,
+  describePosition,
   create({ path, format }) {
     const paths = typeof path === 'string' ? [path] : path
     return {
@@ -44,6 +47,14 @@ export default defineSource({
     }
   },
 })
+
+/** Source partitions are named by the identity of the file, so the position says how much is read. */
+function describePosition(position: Json): PositionSummary {
+  if (!isFilePosition(position)) return {}
+  const { bytes, offset, line, done } = position
+  if (done) return { detail: `complete, ${formatBytes(bytes)}` }
+  return { detail: `${plural(line, 'line')}, ${formatBytes(offset)} of content; the file has ${formatBytes(bytes)}` }
+}
 
 type FormatChoice = 'auto' | 'ndjson' | 'array'
 

@@ -18,7 +18,7 @@ import {
 import type { HttpOptions, RequestOptions, Tenant } from './http/options.ts'
 import { checkPaginate } from './http/pages/check-paginate.ts'
 import { checkWindow } from './http/windows/check-window.ts'
-import { rewindPosition } from './http/windows/checkpoint.ts'
+import { describePosition, rewindPosition } from './http/windows/checkpoint.ts'
 import type { JsonObject } from '../record/json/json.ts'
 
 const texts = (description: string) => Type.Record(Type.String(), Type.String(), { default: {}, description })
@@ -151,6 +151,7 @@ export default defineSource({
     return createHttpSource(optionsOf(config))
   },
   rewind: rewindPosition,
+  describePosition,
 })
 
 function optionsOf({ tenants = [{}], count, repair, ...config }: Config<typeof fields>): HttpOptions {

@@ -9,7 +9,7 @@ import { repairBack, sharedFields, since, sweep, windowFields } from './http/fie
 import type { HttpOptions } from './http/options.ts'
 import { literal } from './http/transport/template.ts'
 import { checkWindow } from './http/windows/check-window.ts'
-import { rewindPosition } from './http/windows/checkpoint.ts'
+import { describePosition, rewindPosition } from './http/windows/checkpoint.ts'
 import type { Json, JsonObject } from '../record/json/json.ts'
 import { isObject } from '../record/json/json.ts'
 
@@ -131,6 +131,7 @@ export default defineSource({
     return createHttpSource(optionsOf(config))
   },
   rewind: rewindPosition,
+  describePosition,
 })
 
 /** `baseUrl` wins over `region`, which then only chooses the token endpoint. */

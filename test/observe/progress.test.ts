@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { openWorkspace, type Workspace } from '../support/command.ts'
 import { MAIN } from '../support/paths.ts'
+import { DAY } from '../../src/time.ts'
 
 /** A slow source that reports its total size. */
 async function writeSlowPipeline(workspace: Workspace): Promise<void> {
@@ -26,6 +27,23 @@ export default defineSource({
   await workspace.write('pipelines/p.yaml', 'source: { type: ../slow.js }\nsink: { type: file, path: out }\n')
 }
 
+async function runOnTerminal(workspace: Workspace): Promise<string> {
+  const command = `${process.execPath} ${MAIN} run p`
+  const child = spawn('script', ['-qec', `stty cols 200; ${command}`, '/dev/null'], {
+    cwd: workspace.folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  const [code]: (number | null)[] = await once(child, 'close')
+  assert.equal(code, 0, output)
+  return output
+}
+
+function daysAgo(days: number): string {
+  return new Date(Date.now() - days * DAY).toISOString().slice(0, 10)
+}
+
 const hasScript = spawnSync('script', ['--version']).status === 0
 
 test(
@@ -34,18 +52,42 @@ test(
   async (t) => {
     const workspace = await openWorkspace(t)
     await writeSlowPipeline(workspace)
-    const command = `${process.execPath} ${MAIN} run p`
-    const child = spawn('script', ['-qec', command, '/dev/null'], {
-      cwd: workspace.folder,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    let output = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
-    const [code]: (number | null)[] = await once(child, 'close')
-    assert.equal(code, 0, output)
+    const output = await runOnTerminal(workspace)
     assert.match(output, /\d records {2}\d+ records\/s {2}\d+\.\d MB\/s {2}\d+ % of 4\.0 MB, \d+ s left/)
     assert.ok(output.includes('\r\u001b[K'), 'the line is rewritten')
     assert.match(output, /p: done in .*\r?\n +read +4\r?\n +written +4 /)
+  },
+)
+
+test(
+  'on a terminal, the line shows how far a source of time windows has read',
+  { skip: !hasScript && 'needs script(1)' },
+  async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write(
+      'windows.js',
+      `import { setTimeout as sleep } from 'node:timers/promises'
+import { defineSource } from 'sluice'
+const DAY = 24 * 60 * 60 * 1000
+const since = Date.now() - 100 * DAY
+async function* read() {
+  for (const day of [20, 40, 99, 100]) {
+    yield { bytes: Buffer.alloc(0), position: { at: since + day * DAY } }
+    await sleep(400)
+  }
+}
+export default defineSource({
+  summary: 'Slow.', repeats: false, fields: {}, examples: [],
+  describePosition: ({ at }) => ({ readUpTo: at }),
+  create: () => ({ read, total: async () => ({ since }) }),
+})
+`,
+    )
+    await workspace.write('pipelines/p.yaml', 'source: { type: ../windows.js }\nsink: { type: file, path: out }\n')
+    const output = await runOnTerminal(workspace)
+    assert.ok(output.includes(`0 records  0 records/s  0.0 MB/s  reading ${daysAgo(80)}, 20 % of 100 d`), output)
+    assert.ok(output.includes(`reading ${daysAgo(60)}, 40 % of 100 d`), output)
+    assert.ok(output.includes(`read up to ${daysAgo(0)} `), output)
   },
 )
 

@@ -264,7 +264,7 @@ test('the sizes of all chunks add up to the size of the files, also when compres
   const { chunks } = await read(folder)
   const total = await createSource(folder).total?.()
   assert.equal(linesOf(chunks).length, compressions.size * 200 * events.length)
-  assert.ok(total !== undefined && total.bytes > text.length)
+  assert.ok(total?.bytes !== undefined && total.bytes > text.length)
   assert.equal(
     chunks.reduce((sum, { sourceBytes = 0 }) => sum + sourceBytes, 0),
     total.bytes,

@@ -42,6 +42,11 @@ export class StateReader {
     return this.#db.get('epoch') ?? 1
   }
 
+  /** The time of the latest commit, in milliseconds since 1970; undefined before the first. */
+  get committedAt(): number | undefined {
+    return this.#db.get('committedAt')
+  }
+
   partition(name: string): PartitionRow | undefined {
     return this.#db.get(partitionKey(name))
   }

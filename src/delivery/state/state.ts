@@ -67,6 +67,8 @@ export interface Rewind {
 /** Everything that one epoch changes, in one transaction. */
 export interface EpochChange {
   readonly epoch: number
+  /** Milliseconds since 1970. */
+  readonly committedAt: number
   /** Merged into the stored rows: absent fields keep their value. */
   readonly partitions: readonly PartitionRow[]
   readonly objects: readonly ObjectRow[]
@@ -149,6 +151,7 @@ export class State extends StateReader {
         )
       }
       put(db, 'epoch', change.epoch + 1)
+      put(db, 'committedAt', change.committedAt)
       for (const row of change.partitions) {
         put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row })
       }

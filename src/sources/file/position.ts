@@ -39,7 +39,7 @@ function digest(head: Buffer): string {
 }
 
 /** A state can contain positions of other versions and other sources. */
-function isFilePosition(position: unknown): position is FilePosition {
+export function isFilePosition(position: unknown): position is FilePosition {
   if (typeof position !== 'object' || position === null) return false
   const { head, format, open, done, ...numbers }: { readonly [key: string]: unknown } = { ...position }
   return (

@@ -11,6 +11,7 @@ import { createRequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
 import { TenantReader } from './tenant-reader.ts'
 import { ApiClock } from './windows/api-clock.ts'
+import { parseMoment } from './windows/moment.ts'
 import { MINUTE } from '../../time.ts'
 
 /** The source of `http` and its presets. */
@@ -18,6 +19,7 @@ export function createHttpSource(options: HttpOptions): Source {
   return {
     read: (read) => readTenants(options, read, new ApiClock()),
     connect: (signal) => checkTenants(options, signal),
+    total: async () => options.window && { since: parseMoment(options.window.since, Date.now()) },
   }
 }
 

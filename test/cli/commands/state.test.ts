@@ -80,7 +80,8 @@ describe('sluice state show', () => {
     assert.ok(stdout.includes(`generation  ${shown.generation}\n`))
     assert.match(stdout, /owner +none/)
     assert.match(stdout, /read 3, added 0, written 3, duplicate 0, dropped 0, rejected 0/)
-    assert.match(stdout, /file:.+ \{.*"offset":\d+/)
+    assert.match(stdout, /file:.+ complete, 117 B\n/)
+    assert.match(stdout, /last commit \d{4}-.+Z, \d+ s ago\n/)
     assert.match(stdout, /2024-03-04: 3 keys, 48 B/)
   })
 
@@ -202,6 +203,11 @@ sink: { type: file, path: out }
     await workspace.write('pipelines/p.yaml', pipeline)
     const env = { KEY: jumpcloud.apiKey }
     assert.equal((await workspace.report(['run', 'p'], { env })).written, 1000)
+
+    const shown = await workspace.sluice(['state', 'show', 'p'])
+    const positions = shown.stdout.slice(shown.stdout.indexOf('positions'), shown.stdout.indexOf('dedup'))
+    assert.match(positions, /jumpcloud: read up to \d{4}-\d\d-\d\dT[\d:.]+Z, behind by \d+ (s|min)\n/)
+    assert.ok(!positions.includes('counts'), 'hourly counts are for --json')
 
     const to = new Date((start + end) / 2).toISOString()
     const { code, stdout, stderr } = await workspace.sluice(['state', 'rewind', 'p', '--to', to])

@@ -6,7 +6,9 @@ import { readState } from '../../../delivery/state/state-reader.ts'
 import type { StateReader } from '../../../delivery/state/state-reader.ts'
 import { sum } from '../../../delivery/tally.ts'
 import type { Tally } from '../../../delivery/tally.ts'
-import { formatBytes, formatCount, plural } from '../../../observe/report.ts'
+import { formatBytes, formatCount, formatSpan, plural } from '../../../observe/report.ts'
+import type { Json } from '../../../record/json/json.ts'
+import { components } from '../../../registry.ts'
 import { jsonOption, pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 import { DAY } from '../../../time.ts'
@@ -42,18 +44,28 @@ function describe(state: StateReader) {
     generation: meta?.generation,
     owner: state.owner,
     epochs: state.nextEpoch - 1,
+    ...(state.committedAt !== undefined && { lastCommit: new Date(state.committedAt).toISOString() }),
     totals: state.tally,
     published: state.history().length,
     unpublished: state.objects().map(({ key, records, bytes, role }) => ({ key, role, records, bytes })),
     partitions: state.partitions().map(({ partition, position, lowWatermark }) => ({
       partition,
       position,
+      ...describePosition(partition, position),
       ...(lowWatermark !== undefined && { lowWatermark: new Date(lowWatermark).toISOString() }),
     })),
     stores: state.stores(),
     changes: state.changes().map(({ at, action, what }) => ({ at: new Date(at).toISOString(), action, what })),
     dedup: state.dedupBuckets().map(describeBucket),
   }
+}
+
+/** Custom sources are not loaded: `state show` needs no pipeline file. */
+function describePosition(partition: string, position: Json) {
+  const source = components.find(({ kind, type }) => kind === 'source' && partition.startsWith(`${type}:`))
+  if (source?.kind !== 'source' || source.describePosition === undefined) return {}
+  const { readUpTo, detail } = source.describePosition(position)
+  return { ...(readUpTo !== undefined && { readUpTo: new Date(readUpTo).toISOString() }), ...(detail && { detail }) }
 }
 
 function describeBucket({ name, length, permanent }: DedupBucketRow) {
@@ -71,8 +83,8 @@ function bucketName(name: string): string {
 }
 
 function render(summary: StateSummary): string {
-  const { pipeline, folder, generation, running, epochs, totals, published, unpublished } = summary
-  const { partitions, stores, dedup, changes } = summary
+  const { pipeline, folder, generation, running, epochs, lastCommit, totals } = summary
+  const { published, unpublished, partitions, stores, dedup, changes } = summary
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
   const bytes = dedup.reduce((all, bucket) => all + bucket.bytes, 0)
   const lines = [
@@ -80,13 +92,14 @@ function render(summary: StateSummary): string {
     `  generation  ${generation}`,
     `  owner       ${running === undefined ? 'none' : `process ${running}`}`,
     `  epochs      ${formatCount(epochs)}`,
+    `  last commit ${lastCommit === undefined ? 'none' : `${lastCommit}, ${ago(lastCommit)} ago`}`,
     `  records     ${describeTally(totals)}`,
     `  objects     ${formatCount(published)} published, ${formatCount(unpublished.length)} waiting for upload`,
     ...unpublished.map(
       (row) => `              ${row.key} (${plural(row.records, 'record')}, ${formatBytes(row.bytes)})`,
     ),
     `  positions   ${partitions.length === 0 ? 'none: the next run reads from the beginning' : partitions.length}`,
-    ...partitions.map(({ partition, position }) => `              ${partition} ${JSON.stringify(position)}`),
+    ...partitions.map((row) => `              ${row.partition} ${renderPosition(row)}`),
     ...stores.map(({ name, refusesOverwrite }) => {
       return `  store       ${name}: ${refusesOverwrite ? 'honours If-None-Match' : 'IGNORES If-None-Match, so a retried upload overwrites its object'}`
     }),
@@ -98,6 +111,23 @@ function render(summary: StateSummary): string {
     }),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function renderPosition({ position, readUpTo, detail }: StateSummary['partitions'][number]): string {
+  const parts = [
+    ...(readUpTo === undefined ? [] : [`read up to ${readUpTo}, behind by ${ago(readUpTo)}`]),
+    ...(detail === undefined ? [] : [detail]),
+  ]
+  if (parts.length > 0) return parts.join('; ')
+  const text = JSON.stringify(position)
+  return text.length <= MAX_POSITION ? text : `${text.slice(0, MAX_POSITION)}… (--json shows all of it)`
+}
+
+/** Characters of the position of a custom source. */
+const MAX_POSITION = 200
+
+function ago(time: string): string {
+  return formatSpan(Date.now() - Date.parse(time))
 }
 
 function describeTally({ read, added, written, duplicate, rejected, dropped }: Tally): string {

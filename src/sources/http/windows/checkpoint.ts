@@ -1,4 +1,6 @@
+import type { PositionSummary } from '../../../component.ts'
 import { SluiceError } from '../../../errors.ts'
+import { plural } from '../../../observe/report.ts'
 import { isObject } from '../../../record/json/json.ts'
 import type { Json, JsonObject } from '../../../record/json/json.ts'
 import type { HourlyCounts, KnownHours } from './hourly-counts.ts'
@@ -125,6 +127,15 @@ export function rewindPosition(position: Json, to: number): { position: Json; by
   return highWatermark === undefined
     ? undefined
     : { position: writeCheckpoint({ highWatermark: to, open: [] }), by: highWatermark - to }
+}
+
+export function describePosition(position: Json): PositionSummary {
+  const { highWatermark, open } = readCheckpoint(position)
+  const [window] = open
+  if (window === undefined) return { readUpTo: highWatermark }
+  const { start, end, pages, records } = window
+  const range = start === undefined || end === undefined ? '' : ` of the window from ${iso(start)} to ${iso(end)}`
+  return { readUpTo: highWatermark, detail: `${plural(pages, 'page')} (${plural(records, 'record')})${range}` }
 }
 
 function objectOf(value: Json | undefined): JsonObject {
