@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Content } from './content.ts'
 import { S3Error } from './protocol/errors.ts'
+import type { S3ErrorCode } from './protocol/errors.ts'
 import type { Digests } from './protocol/receive.ts'
 import type { Target } from './protocol/route.ts'
 import type { Bucket } from './store.ts'
@@ -13,8 +14,18 @@ export interface ServerSettings {
   readonly ownerId: string
   /** Ignores the condition of every conditional write. */
   readonly ignoreConditions: boolean
-  /** Refuses GetObject and HeadObject. */
+  /** Stores a body whatever digest the request names, as moto does. */
+  readonly ignoreDigests: boolean
+  /** Answers 304 to a Complete whose condition fails, as Adobe S3Mock does. */
+  readonly answer304: boolean
+  /** An Abort also removes the finished object of its key, as in Adobe S3Mock. */
+  readonly abortDeletes: boolean
+  /** The answer to the repeat of a Complete. Default: that of the first, as S3 answers. */
+  readonly repeatedComplete: S3ErrorCode | undefined
+  /** Refuses GetObject and HeadObject, and If-Match, which S3 grants with them. */
   readonly denyRead: boolean
+  /** Refuses DeleteObject. */
+  readonly denyDelete: boolean
   /**
    * Refuses lists and HeadBucket, and responds 403 for an absent key, as S3 does without the right
    * to list.

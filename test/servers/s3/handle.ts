@@ -163,7 +163,10 @@ async function perform(exchange: Exchange): Promise<Answer> {
     headers,
     settings: server.settings,
     buckets: server.buckets,
-    receive: (write) => receiveBody({ headers, verified, bytes: requestBytes(exchange), hasChecksum }, write),
+    receive: (write) => {
+      const body = { headers, verified, bytes: requestBytes(exchange), hasChecksum }
+      return receiveBody({ ...body, ignoreMd5: server.settings.ignoreDigests }, write)
+    },
   }
   return implementation(call)
 }

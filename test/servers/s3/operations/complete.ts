@@ -27,6 +27,7 @@ export async function completeMultipartUpload(call: Call): Promise<Answer> {
   // Another Complete of the same upload may have finished while a checksum was computed.
   if (bucket.completed.has(id)) return completedAgain(call, bucket)
   findUpload(call)
+  if (call.settings.answer304 && isConditionFalse(call, bucket.get(upload.key))) return { status: 304 }
   checkWriteConditions(call, bucket.get(upload.key))
 
   const content = parts.flatMap((part) => part.content)
@@ -35,6 +36,15 @@ export async function completeMultipartUpload(call: Call): Promise<Answer> {
   const object = bucket.put(upload.key, { ...upload, content, etag: multipartEtag(parts), checksum })
   bucket.completed.set(id, object)
   return completeAnswer(call, object)
+}
+
+function isConditionFalse(call: Call, existing: ObjectEntry | undefined): boolean {
+  try {
+    checkWriteConditions(call, existing)
+    return false
+  } catch (error) {
+    return error instanceof S3Error && error.code === 'PreconditionFailed'
+  }
 }
 
 /** The parts that a Complete lists, checked against the uploaded parts. */
@@ -131,6 +141,8 @@ function multipartEtag(parts: readonly Part[]): string {
 }
 
 function completedAgain(call: Call, bucket: Bucket): Answer {
+  const { repeatedComplete } = call.settings
+  if (repeatedComplete !== undefined) throw new S3Error(repeatedComplete, 'The upload was completed before')
   const object = bucket.completed.get(uploadId(call))
   if (object?.key !== call.target.key) throw new S3Error('NoSuchUpload', 'The specified upload does not exist.')
   checkWriteConditions(call, bucket.get(object.key))

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Call } from '../call.ts'
-import { textHeader } from '../call.ts'
+import { accessDenied, textHeader } from '../call.ts'
 import { S3Error } from '../protocol/errors.ts'
 import type { ObjectEntry } from '../store.ts'
 
@@ -8,7 +8,7 @@ import type { ObjectEntry } from '../store.ts'
  * Checks If-None-Match and If-Match of a Put, Copy or Complete. The check is atomic only without an
  * `await` between it and the write.
  *
- * @throws S3Error PreconditionFailed, NoSuchKey, NotImplemented
+ * @throws S3Error PreconditionFailed, NoSuchKey, NotImplemented, AccessDenied
  */
 export function checkWriteConditions({ headers, settings }: Call, existing: ObjectEntry | undefined): void {
   if (settings.ignoreConditions) return
@@ -19,6 +19,7 @@ export function checkWriteConditions({ headers, settings }: Call, existing: Obje
   }
   if (ifNoneMatch === '*' && existing) throw preconditionFailed('If-None-Match')
   if (ifMatch === undefined) return
+  if (settings.denyRead) throw accessDenied()
   if (!existing) throw new S3Error('NoSuchKey', 'The specified key does not exist.')
   if (!listsEtag(ifMatch, existing)) throw preconditionFailed('If-Match')
 }

@@ -68,7 +68,9 @@ export async function uploadPartCopy(call: Call): Promise<Answer> {
 }
 
 export function abortMultipartUpload(call: Call): Answer {
-  closeUpload(findBucket(call), findUpload(call))
+  const bucket = findBucket(call)
+  closeUpload(bucket, findUpload(call))
+  if (call.settings.abortDeletes) bucket.delete(call.target.key)
   return { status: 204 }
 }
 

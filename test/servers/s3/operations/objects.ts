@@ -57,6 +57,7 @@ export function getObject(call: Call): Answer {
 }
 
 export function deleteObject(call: Call): Answer {
+  if (call.settings.denyDelete) throw accessDenied()
   findBucket(call).delete(call.target.key)
   return { status: 204 }
 }

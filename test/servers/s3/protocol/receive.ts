@@ -19,6 +19,8 @@ export interface SignedBody {
   readonly bytes: AsyncIterable<Buffer>
   /** False if a checksum header is not about this body, as in a Complete (the whole object). */
   readonly hasChecksum: boolean
+  /** Stores the body even if Content-MD5 does not match. */
+  readonly ignoreMd5?: boolean
 }
 
 /** The largest body that S3 accepts in one request. */
@@ -58,7 +60,7 @@ export async function receiveBody(body: SignedBody, write: (bytes: Buffer) => vo
     throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match the body")
   }
   const md5Digest = md5.digest()
-  if (expectedMd5 && !md5Digest.equals(expectedMd5)) {
+  if (expectedMd5 && !body.ignoreMd5 && !md5Digest.equals(expectedMd5)) {
     throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.')
   }
   return { size, md5: md5Digest, checksum: declared && checkedChecksum(declared, digest?.digest(), trailers) }
