@@ -399,8 +399,8 @@ export interface ObjectSink {
 }
 
 /**
- * Finds out whether a store refuses to overwrite an object (`If-None-Match: *`). Asked once per
- * store; the state keeps the answer.
+ * Finds out whether a store honours the condition of a put (`If-None-Match: *`). Asked once per
+ * store, when the store has its first object; the state keeps the answer.
  */
 export interface ConditionalPutProbe {
   /**
@@ -408,15 +408,27 @@ export interface ConditionalPutProbe {
    * with the same name.
    */
   store(file: OutboxFile, destination: JsonObject): string
-  /** Puts an object that is already visible once more. True when the store refuses. */
-  isRefused(file: OutboxFile, destination: JsonObject, signal: AbortSignal, attempt: Attempt): Promise<boolean>
+  /**
+   * Probes the store of an object. Never touches the object itself, and leaves nothing.
+   * @throws SluiceError if the next run shall ask again
+   */
+  run(file: OutboxFile, destination: JsonObject, signal: AbortSignal): Promise<ProbeResult>
+}
+
+export interface ProbeResult {
+  /** True when the store refuses to replace an object; absent when that cannot be known. */
+  readonly refusesOverwrite?: boolean
+  /** For the log: why it cannot be known, or what the probe could not remove. */
+  readonly note?: string
 }
 
 /**
  * Carries a note from one attempt to publish an object to the next, across crashes too: for example
- * the id of an unfinished upload.
+ * the ids of unfinished uploads.
  */
 export interface Attempt {
+  /** True if an earlier attempt, perhaps of another process, may have made the object visible. */
+  readonly isRepeated: boolean
   readonly resumeToken: Json | undefined
   /**
    * Durable when it resolves. Save the token before the resource that it names can be forgotten.

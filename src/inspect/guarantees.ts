@@ -221,7 +221,7 @@ function isWindow(window: unknown): window is Window {
 function storeOf({ sink, rejects }: CheckedPipeline, stores: readonly StoreRow[] | undefined): Guarantees {
   const promise = 'A published object is never overwritten'
   const borders: Border[] = []
-  const ignoring = (stores ?? []).filter(({ refusesOverwrite }) => !refusesOverwrite)
+  const ignoring = (stores ?? []).filter(({ refusesOverwrite }) => refusesOverwrite === false)
   const isRemote = [sink, rejects].some((component) => component?.declaration.type === 's3')
   for (const { name } of ignoring) {
     borders.push({
@@ -233,9 +233,10 @@ function storeOf({ sink, rejects }: CheckedPipeline, stores: readonly StoreRow[]
     what: 'A published object that is deleted by someone else is not restored. Exception: the run is interrupted after the object was published and deleted, but before the state recorded it.',
     moves: 'do not delete recent objects; verify finds missing ones',
   })
-  const known = isRemote && ignoring.length === 0 && stores?.length ? ' (tested: the store honours If-None-Match)' : ''
-  const unknown =
-    isRemote && !stores?.length ? ' if the store honours If-None-Match, which the first published object tests' : ''
+  const isKnown = stores?.length ? stores.every(({ refusesOverwrite }) => refusesOverwrite) : false
+  const known = isRemote && isKnown ? ' (tested: the store honours If-None-Match)' : ''
+  const when = stores?.length ? ' (it could not be tested; Amazon S3 does)' : ', which the first published object tests'
+  const unknown = isRemote && !isKnown ? ` if the store honours If-None-Match${when}` : ''
   return { promises: ignoring.length > 0 ? [] : [`${promise}${known}${unknown}.`], borders }
 }
 

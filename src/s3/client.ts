@@ -3,6 +3,7 @@ import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/creden
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createAgents } from './agents.ts'
 import { credentialsError } from './errors.ts'
+import { noteLostAnswers } from './lost-answers.ts'
 
 // Otherwise the SDK prints its own warning about Node.js 20 in every command. `sluice check` has a
 // notice of its own. The SDK offers no option in code: it reads this variable when it creates the
@@ -47,7 +48,7 @@ export interface S3ClientOptions extends S3Location {
  */
 export function createS3Client(options: S3ClientOptions): S3Client {
   const checksums = options.checksums === 'when-required' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED'
-  return new S3Client({
+  const client = new S3Client({
     region: options.region,
     ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
     forcePathStyle: options.forcePathStyle ?? false,
@@ -63,6 +64,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       ...createAgents(),
     }),
   })
+  noteLostAnswers(client)
+  return client
 }
 
 const ATTEMPTS = 8

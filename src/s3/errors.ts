@@ -20,6 +20,14 @@ export function s3Error(error: unknown, { operation, bucket }: S3Call): SluiceEr
   return new SluiceError('SINK_REFUSED', `the store refused ${what}${hint ? `: ${hint}` : ''}`)
 }
 
+/** For a success that lacks what every S3 store sends: a web server answered, or a proxy. */
+export function notS3({ operation, bucket }: S3Call): SluiceError {
+  return new SluiceError(
+    'SINK_REFUSED',
+    `the answer to ${operation} on bucket ${bucket} does not come from an S3 store: correct \`endpoint\` (the port of the S3 API, not of a console)`,
+  )
+}
+
 /** Converts an error of the credential provider. */
 export function credentialsError(error: unknown, role: string | undefined): SluiceError {
   if (error instanceof SluiceError) return error

@@ -3,18 +3,18 @@
  *
  * Publishing is an idempotent put (`s3/upload.ts`). The object's key contains a part of its
  * content's hash, and the put has the condition `If-None-Match: *`. So a 412 response means that
- * this very object exists, for example because the response to an earlier attempt was lost. No
- * right to read the bucket is needed. With that right, one HEAD request checks a 412: if the store
- * does not have the object after all, the put is repeated; if the object has another length, the
- * run stops.
+ * this very object exists. No right to read the bucket is needed. With that right, the store is
+ * asked before a put is repeated, and once more before the object counts as published: its row is
+ * then retired and its file deleted.
  *
- * Some stores ignore the condition. The conditional-put probe puts the first published object once
- * more: a store that answers 412 honours the condition. The answer is kept in the state, per bucket
- * and kind of upload, and shown by `sluice check --guarantees`. A store that ignores the condition
- * replaces an object with the same bytes.
+ * Some stores ignore the condition. The conditional-put probe (`s3/conditional-put.ts`) finds out,
+ * with an object of its own. The answer is kept in the state, per bucket and kind of upload, and
+ * shown by `sluice check --guarantees`. A store that ignores the condition replaces an object with
+ * the same bytes.
  *
  * The upload id of a multipart upload is saved in the state before the first part is sent, and the
- * next attempt aborts that upload. A lifecycle rule of the bucket removes what a lost state leaves.
+ * next attempt aborts that upload, and others of its key that the store lists
+ * (`s3/unfinished-uploads.ts`). A lifecycle rule of the bucket removes what a lost state leaves.
  *
  * No Content-Encoding is set: with it, many readers would decompress an object whose name ends in
  * `.gz`.
@@ -27,7 +27,7 @@ import type { JsonObject } from '../record/json/json.ts'
 import { Choice, Size } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
 import { currentDestination, locationOf } from './s3/destination.ts'
-import type { S3Destination } from './s3/upload.ts'
+import type { S3Destination } from './s3/destination.ts'
 
 const fields = {
   bucket: Type.String({
@@ -145,7 +145,9 @@ export default defineSink({
     const { createS3Client, configuredLocation } = await import('../s3/client.ts')
     const { checkWriteAccess } = await import('./s3/connect.ts')
     const { listKeys, readObject } = await import('./s3/read.ts')
-    const { isVisible, uploadObject } = await import('./s3/upload.ts')
+    const { isVisible } = await import('./s3/look-up.ts')
+    const { isInParts, uploadObject } = await import('./s3/upload.ts')
+    const { probeConditionalPut } = await import('./s3/conditional-put.ts')
     const base = baseDestination(config, await configuredLocation(config))
     const current = (row: JsonObject) => currentDestination(row, base)
 
@@ -179,13 +181,15 @@ export default defineSink({
       },
       conditionalPutProbe: {
         store(file, row) {
-          const { bucket, endpoint, partSize } = current(row)
-          const where = `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`
-          return file.bytes > partSize ? `${where}, uploads in parts` : where
-        },
-        async isRefused(file, row, signal, attempt) {
           const destination = current(row)
-          return !(await uploadObject({ client: clientOf(destination), file, destination, signal, attempt }))
+          const { bucket, endpoint } = destination
+          const where = `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`
+          return isInParts(file, destination) ? `${where}, uploads in parts` : where
+        },
+        run(file, row, signal) {
+          const destination = current(row)
+          const inParts = isInParts(file, destination)
+          return probeConditionalPut({ client: clientOf(destination), destination, inParts, signal })
         },
       },
       open(row, signal) {

@@ -137,25 +137,35 @@ interface Finished {
   readonly key: string
 }
 
-/** The notes of the attempts for one object, as the state would keep them. */
-function attempts(): Attempt {
-  let resumeToken: Json | undefined
-  return {
-    get resumeToken() {
-      return resumeToken
-    },
-    saveResumeToken(token) {
-      const stored: Json = JSON.parse(JSON.stringify(token))
-      resumeToken = stored
-      return Promise.resolve()
-    },
+/** The notes of the attempts for one object, as the publisher and the state would keep them. */
+class Attempts implements Attempt {
+  isRepeated: boolean
+  resumeToken: Json | undefined
+
+  constructor({ isRepeated }: { readonly isRepeated: boolean } = { isRepeated: false }) {
+    this.isRepeated = isRepeated
+  }
+
+  saveResumeToken(token: Json): Promise<void> {
+    const stored: Json = JSON.parse(JSON.stringify(token))
+    this.resumeToken = stored
+    return Promise.resolve()
   }
 }
 
 const NEVER = new AbortController().signal
 
-async function publish(sink: ObjectSink, { file, key }: Finished, attempt = attempts(), signal = NEVER): Promise<void> {
-  await withoutHanging('publishing', sink.publish(file, sink.destination(key), signal, attempt))
+async function publish(
+  sink: ObjectSink,
+  { file, key }: Finished,
+  attempt = new Attempts(),
+  signal = NEVER,
+): Promise<void> {
+  try {
+    await withoutHanging('publishing', sink.publish(file, sink.destination(key), signal, attempt))
+  } finally {
+    attempt.isRepeated = true
+  }
 }
 
 async function publishes<Store extends ObjectStore>(bench: Bench<Store>): Promise<void> {
@@ -181,6 +191,8 @@ async function isIdempotent<Store extends ObjectStore>(bench: Bench<Store>): Pro
     await publish(await bench.create(), finished)
     const objects = (await bench.store.objects()).size
     // Another process, after a crash between the upload and the note of it.
+    await publish(await bench.create(), finished, new Attempts({ isRepeated: true }))
+    // A copy of the state, whose process knows of no earlier attempt.
     await publish(await bench.create(), finished)
     assert.equal((await bench.store.objects()).size, objects, 'publishing again made another object')
     const stored = (await bench.store.objects()).get(finished.key)
@@ -192,7 +204,7 @@ async function survivesAborts<Store extends ObjectStore>(bench: Bench<Store>): P
   const done: Finished[] = []
   for (const wait of ABORT_AFTER) {
     const finished = await bench.file(`after-${wait}`, LARGE)
-    const attempt = attempts()
+    const attempt = new Attempts()
     const stop = new AbortController()
     const sink = await bench.create()
     const publishing = publish(sink, finished, attempt, stop.signal).catch((error: unknown) => error ?? 'nothing')
@@ -227,7 +239,7 @@ async function describesDestination<Store extends ObjectStore>(
   assert.deepEqual(stored, destination, 'a destination is JSON, and the same after a round trip through it')
   for (const secret of secrets) assert.ok(!text.includes(secret), 'a destination holds a secret')
   const other = await bench.create()
-  await withoutHanging('publishing', other.publish(finished.file, stored, NEVER, attempts()))
+  await withoutHanging('publishing', other.publish(finished.file, stored, NEVER, new Attempts()))
   await bench.expectObjects([finished], 'after another instance published to a stored destination')
 }
 
@@ -285,7 +297,7 @@ async function survivesOutage<Store extends ObjectStore>(
 ): Promise<void> {
   const sink = await bench.create()
   const finished = await bench.file('outage')
-  const attempt = attempts()
+  const attempt = new Attempts()
   const restore = await outage(bench.store)
   const stop = new AbortController()
   // The runtime's own limit is 15 minutes; a sink that retries by itself may still be at it.

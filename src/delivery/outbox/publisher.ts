@@ -4,6 +4,7 @@ import pLimit from 'p-limit'
 import type { Attempt, ObjectSink, OutboxFile } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
+import type { Json } from '../../record/json/json.ts'
 import type { State } from '../state/state.ts'
 import type { ObjectRow, Role } from '../state/rows.ts'
 import type { Note } from '../../observe/log.ts'
@@ -58,18 +59,20 @@ export class Publisher {
     const rows = state.objects()
     const named = new Set(rows.map((row) => row.file))
     for (const name of await files.readdir(folder)) if (!named.has(name)) await files.unlink(join(folder, name))
-    for (const row of rows) if (await this.#needsPublishing(row)) this.add([row])
+    for (const row of rows) if (await this.#needsPublishing(row)) this.#add(row, true)
     if (this.#unpublished.size > 0)
       note('publishing objects that an earlier run committed', { objects: this.#unpublished.size })
   }
 
   add(rows: readonly ObjectRow[]): void {
-    for (const row of rows) {
-      this.#unpublished.add(row)
-      this.#bytes[row.role] += row.bytes
-      const running = this.#limit(() => this.#publish(row)).finally(() => this.#running.delete(running))
-      this.#running.add(running)
-    }
+    for (const row of rows) this.#add(row, false)
+  }
+
+  #add(row: ObjectRow, isRecovered: boolean): void {
+    this.#unpublished.add(row)
+    this.#bytes[row.role] += row.bytes
+    const running = this.#limit(() => this.#publish(row, isRecovered)).finally(() => this.#running.delete(running))
+    this.#running.add(running)
   }
 
   /** Bytes that are committed and not published. */
@@ -158,11 +161,10 @@ export class Publisher {
     )
   }
 
-  async #publish(row: ObjectRow): Promise<void> {
+  async #publish(row: ObjectRow, isRecovered: boolean): Promise<void> {
     try {
-      const attempt = this.#attemptOf(row)
-      await this.#untilVisible(row, attempt)
-      await this.#probeStore(row, attempt)
+      await this.#untilVisible(row, isRecovered)
+      await this.#probeStore(row)
       if (!this.#stop.signal.aborted) await this.#retire(row)
     } catch (error) {
       if (this.#stop.signal.aborted) return
@@ -170,23 +172,24 @@ export class Publisher {
     }
   }
 
-  #attemptOf(row: ObjectRow): Attempt {
+  /** Carries notes from one attempt for an object to the next. */
+  #attemptsFor(row: ObjectRow, isRecovered: boolean): { -readonly [name in keyof Attempt]: Attempt[name] } {
     const { state } = this.#options
-    let resumeToken = row.resumeToken
-    return {
-      get resumeToken() {
-        return resumeToken
-      },
-      async saveResumeToken(value) {
-        resumeToken = value
+    const attempt = {
+      isRepeated: isRecovered,
+      resumeToken: row.resumeToken,
+      async saveResumeToken(value: Json) {
+        attempt.resumeToken = value
         await state.saveResumeToken(row, value)
       },
     }
+    return attempt
   }
 
-  async #untilVisible(row: ObjectRow, attempt: Attempt): Promise<void> {
+  async #untilVisible(row: ObjectRow, isRecovered: boolean): Promise<void> {
     const { note } = this.#options
     const { signal } = this.#stop
+    const attempt = this.#attemptsFor(row, isRecovered)
     for (let failures = 0; !signal.aborted;) {
       try {
         await this.#attempt(row, attempt)
@@ -195,6 +198,7 @@ export class Publisher {
       } catch (error) {
         if (signal.aborted) return
         if (!(error instanceof SluiceError) || !error.retryable) throw error
+        attempt.isRepeated = true
         if (failures === 0) this.#failing++
         this.#lastError = error
         const pause = pauseAfter(++failures)
@@ -223,23 +227,30 @@ export class Publisher {
   }
 
   /**
-   * Probes with the first object whether the store refuses to replace an existing object. If the
-   * probe fails, the next run repeats it.
+   * Probes, when a store has its first object, whether it refuses to replace objects. If the probe
+   * fails, the next run repeats it. Nothing depends on the result.
    */
-  async #probeStore(row: ObjectRow, attempt: Attempt): Promise<void> {
+  async #probeStore(row: ObjectRow): Promise<void> {
     const { state, note } = this.#options
     const { conditionalPutProbe } = this.#sink(row)
     if (!conditionalPutProbe || this.#stop.signal.aborted) return
     const file = this.#fileOf(row)
-    const name = conditionalPutProbe.store(file, row.destination)
-    if (this.#probed.has(name)) return
-    this.#probed.add(name)
+    const store = conditionalPutProbe.store(file, row.destination)
+    if (this.#probed.has(store)) return
+    this.#probed.add(store)
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PROBE_TIMEOUT)])
-    const [result] = await Promise.allSettled([conditionalPutProbe.isRefused(file, row.destination, signal, attempt)])
-    if (result.status === 'rejected') return
-    await state.saveStore({ name, refusesOverwrite: result.value })
-    if (result.value) return
-    note('the store ignores If-None-Match: a repeated put replaces the object', { store: name })
+    const [probe] = await Promise.allSettled([conditionalPutProbe.run(file, row.destination, signal)])
+    if (probe.status === 'rejected') {
+      const { message } = asSluiceError(probe.reason, 'SINK_FAILED', 'the conditional-put probe failed')
+      note('the conditional-put probe failed; the next run repeats it', { store, reason: message })
+      return
+    }
+    const { note: reason, ...result } = probe.value
+    await state.saveStore({ name: store, ...result })
+    if (result.refusesOverwrite === false) {
+      note('the store ignores If-None-Match: a repeated put replaces the object', { store })
+    }
+    if (reason !== undefined) note('the conditional-put probe of a store', { store, reason })
   }
 
   #fileOf({ file, bytes, records, sha256, compression }: ObjectRow): OutboxFile {

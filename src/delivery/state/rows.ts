@@ -22,8 +22,8 @@ export interface ObjectRow {
   readonly sha256: string
   readonly compression: 'none' | 'gzip' | 'zstd'
   /**
-   * Saved by an earlier attempt, for example the id of a multipart upload that the next attempt
-   * must abort.
+   * Saved by an earlier attempt, for example the ids of multipart uploads that the next attempt must
+   * abort.
    */
   readonly resumeToken?: Json
 }
@@ -39,7 +39,8 @@ export interface HistoryRow extends Omit<ObjectRow, 'file' | 'resumeToken'> {
 /** Result of the conditional-put probe of a store, see `ConditionalPutProbe`. */
 export interface StoreRow {
   readonly name: string
-  readonly refusesOverwrite: boolean
+  /** Absent when the probe could not find out. */
+  readonly refusesOverwrite?: boolean
 }
 
 export interface PartitionRow {

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { ConnectionCheck } from '../../component.ts'
-import { s3Error, s3Facts } from '../../s3/errors.ts'
-import { objectParams, storageOptions } from './upload.ts'
-import type { S3Destination } from './upload.ts'
+import { notS3, s3Error } from '../../s3/errors.ts'
+import type { S3Destination } from './destination.ts'
+import { objectParams, storageOptions } from './params.ts'
 
 /**
- * Checks each right that writing needs, and leaves nothing in the S3 bucket. The put has a wrong
- * content digest, which a store checks after the rights. The multipart upload is aborted before its
- * first part.
+ * Checks the rights that writing needs, and leaves nothing: a multipart upload is created, gets a
+ * part, and is aborted. Nothing else is safe everywhere: some stores keep an object that is put
+ * with a wrong digest or a false condition. S3 grants creating an upload, sending its parts and
+ * putting an object by the same right; of other stores, the last one remains unknown.
  * @param destination its key is the prefix to write below.
  */
 export async function* checkWriteAccess(
@@ -21,47 +22,39 @@ export async function* checkWriteAccess(
   const named = { ...destination, key: `${prefix}sluice-check-${randomUUID()}` }
   const below = `in ${bucket}${prefix === '' ? '' : ` below ${prefix}`}`
 
-  const put = { what: `s3:PutObject ${below}`, operation: 'PutObject' }
-  yield await check(put, bucket, async () => {
-    const request = {
-      ...objectParams(named),
-      ...storageOptions(named),
-      Body: 'x',
-      ContentMD5: WRONG_DIGEST,
-      IfNoneMatch: '*',
-    }
-    await client.send(new PutObjectCommand(request), { abortSignal: signal }).catch((error: unknown) => {
-      if (!WRONG_DIGEST_ERRORS.has(s3Facts(error).code)) throw error
-    })
-  })
-
   let uploadId: string | undefined
-  const create = { what: `s3:PutObject in parts ${below}`, operation: 'CreateMultipartUpload' }
-  yield await check(create, bucket, async () => {
+  yield await check({ what: `s3:PutObject ${below}`, found: FOUND, bucket }, async (during) => {
+    during('CreateMultipartUpload')
     const request = new CreateMultipartUploadCommand({ ...objectParams(named), ...storageOptions(named) })
-    const { UploadId } = await client.send(request, { abortSignal: signal })
-    uploadId = UploadId
+    const created = await client.send(request, { abortSignal: signal })
+    uploadId = created.UploadId
+    if (uploadId === undefined) throw notS3({ operation: 'CreateMultipartUpload', bucket })
+    during('UploadPart')
+    const part = { ...objectParams(named), UploadId: uploadId, PartNumber: 1, Body: '\n' }
+    const { ETag: etag } = await client.send(new UploadPartCommand(part), { abortSignal: signal })
+    if (etag === undefined) throw notS3({ operation: 'UploadPart', bucket })
   })
   if (uploadId === undefined) return
 
-  const abort = { what: `s3:AbortMultipartUpload ${below}`, operation: 'AbortMultipartUpload' }
-  yield await check(abort, bucket, async () => {
-    await client.send(new AbortMultipartUploadCommand({ ...objectParams(named), UploadId: uploadId }))
+  yield await check({ what: `s3:AbortMultipartUpload ${below}`, found: 'allowed', bucket }, async (during) => {
+    during('AbortMultipartUpload')
+    const request = new AbortMultipartUploadCommand({ ...objectParams(named), UploadId: uploadId })
+    await client.send(request, { abortSignal: AbortSignal.timeout(ABORT_TIMEOUT) })
   })
 }
 
-/** The MD5 of an empty body. */
-const WRONG_DIGEST = '1B2M2Y8AsgTpgAmY7PhCfg=='
-const WRONG_DIGEST_ERRORS: ReadonlySet<string> = new Set(['BadDigest', 'InvalidDigest', 'XAmzContentSHA256Mismatch'])
+const FOUND = 'allowed (an upload was created, got a part and was not finished; no object was put)'
+/** Milliseconds. The upload is aborted even if the check was interrupted. */
+const ABORT_TIMEOUT = 10_000
 
 async function check(
-  { what, operation }: { readonly what: string; readonly operation: string },
-  bucket: string,
-  call: () => Promise<void>,
+  { what, found, bucket }: { readonly what: string; readonly found: string; readonly bucket: string },
+  call: (during: (operation: string) => void) => Promise<void>,
 ): Promise<ConnectionCheck> {
+  let operation = ''
   try {
-    await call()
-    return { what, found: 'allowed' }
+    await call((name) => (operation = name))
+    return { what, found }
   } catch (error) {
     return { what, error: s3Error(error, { operation, bucket }) }
   }

@@ -1,6 +1,18 @@
+import type { ObjectCannedACL, ServerSideEncryption } from '@aws-sdk/client-s3'
 import { SluiceError } from '../../errors.ts'
 import type { JsonObject } from '../../record/json/json.ts'
-import type { S3Destination } from './upload.ts'
+import type { S3Location } from '../../s3/client.ts'
+
+/** Everything that the upload of an object needs except credentials, as JSON. */
+export interface S3Destination extends S3Location {
+  readonly bucket: string
+  readonly key: string
+  readonly partSize: number
+  readonly expectedBucketOwner?: string
+  readonly acl?: ObjectCannedACL
+  readonly serverSideEncryption?: ServerSideEncryption
+  readonly kmsKeyId?: string
+}
 
 /**
  * The destination to use for an object that was committed earlier. Where it goes is stored with it:

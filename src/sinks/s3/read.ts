@@ -2,8 +2,8 @@ import { Readable } from 'node:stream'
 import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
-import { objectParams } from './upload.ts'
-import type { S3Destination } from './upload.ts'
+import type { S3Destination } from './destination.ts'
+import { bucketParams, objectParams } from './params.ts'
 
 /**
  * The bytes of an object; undefined if it does not exist.
@@ -31,15 +31,15 @@ export async function readObject(
  */
 export async function* listKeys(
   client: S3Client,
-  { bucket, expectedBucketOwner, prefix }: Pick<S3Destination, 'bucket' | 'expectedBucketOwner'> & { prefix: string },
+  { prefix, ...bucket }: Pick<S3Destination, 'bucket' | 'expectedBucketOwner'> & { readonly prefix: string },
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  const owner = expectedBucketOwner !== undefined && { ExpectedBucketOwner: expectedBucketOwner }
-  const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix, ...owner }, { abortSignal: signal })
+  const request = { ...bucketParams(bucket), Prefix: prefix }
+  const pages = paginateListObjectsV2({ client }, request, { abortSignal: signal })
   try {
     for await (const { Contents: contents = [] } of pages) for (const { Key: key } of contents) if (key) yield key
   } catch (error) {
-    throw s3Error(error, { operation: 'ListObjectsV2', bucket })
+    throw s3Error(error, { operation: 'ListObjectsV2', bucket: bucket.bucket })
   }
 }
 

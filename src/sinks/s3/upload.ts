@@ -1,22 +1,14 @@
 import { createReadStream } from 'node:fs'
-import { AbortMultipartUploadCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
-import type { ObjectCannedACL, S3Client, ServerSideEncryption } from '@aws-sdk/client-s3'
+import type { S3Client } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import type { Attempt, OutboxFile } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
-import type { S3Location } from '../../s3/client.ts'
-import { s3Error, s3Facts } from '../../s3/errors.ts'
-
-/** Everything that the upload of an object needs except credentials, as JSON. */
-export interface S3Destination extends S3Location {
-  readonly bucket: string
-  readonly key: string
-  readonly partSize: number
-  readonly expectedBucketOwner?: string
-  readonly acl?: ObjectCannedACL
-  readonly serverSideEncryption?: ServerSideEncryption
-  readonly kmsKeyId?: string
-}
+import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
+import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
+import type { S3Destination } from './destination.ts'
+import { objectParams, storageOptions } from './params.ts'
+import { lookUp } from './look-up.ts'
+import { UnfinishedUploads } from './unfinished-uploads.ts'
 
 export interface UploadOptions {
   readonly client: S3Client
@@ -28,21 +20,42 @@ export interface UploadOptions {
 
 /**
  * Uploads a file as an object, in parts if it is larger than `partSize`. Idempotent: the key
- * contains a hash of the content, so an existing object with this key is the same object. Aborts
- * the multipart upload of an earlier attempt first.
- * @returns false if the store reports that the object exists. That is checked if this identity may
- *   read it.
+ * contains a hash of the content, so an existing object with this key is the same object.
+ *
+ * An earlier attempt whose outcome is unknown may have made the object visible: the store is asked
+ * before anything is aborted or sent, because on some stores an abort removes the finished object.
+ * Before it returns, the store is asked whether it has the object. Where this identity may not read,
+ * both are skipped, and the answers of the store are trusted.
  * @throws SluiceError SINK_UNAVAILABLE, also if the object does not exist after all; SINK_REFUSED,
  *   also if it exists with another length.
  */
-export async function uploadObject({ client, file, destination, signal, attempt }: UploadOptions): Promise<boolean> {
-  await abortEarlier(client, destination, attempt)
+export async function uploadObject(options: UploadOptions): Promise<void> {
+  const { client, file, destination, signal, attempt } = options
+  const unfinished = new UnfinishedUploads(client, destination, attempt)
+  if (attempt.isRepeated) {
+    if ((await lookUp(options)) === 'visible') return
+    await (isInParts(file, destination) ? unfinished.abortAll(signal) : unfinished.abortNoted(signal))
+  }
+  await sendFile(options, unfinished)
+  await confirm(options)
+}
+
+/** True if the file is uploaded in parts. */
+export function isInParts({ bytes }: OutboxFile, { partSize }: S3Destination): boolean {
+  return bytes > partSize
+}
+
+/** Returns when the store says that it has the object. */
+async function sendFile(options: UploadOptions, unfinished: UnfinishedUploads): Promise<void> {
+  const { file, destination, signal } = options
   const body = createReadStream(file.path, { highWaterMark: FILE_CHUNK })
   const upload = new Upload({
-    client: wrap(client, destination, signal, attempt),
+    client: wrap(options, unfinished),
     partSize: destination.partSize,
     // An upload holds about three parts more than this in memory.
     queueSize: 2,
+    // An upload whose outcome is unknown must not be aborted.
+    leavePartsOnError: true,
     params: {
       ...objectParams(destination),
       ...storageOptions(destination),
@@ -53,107 +66,109 @@ export async function uploadObject({ client, file, destination, signal, attempt 
   })
   try {
     await upload.done()
-    return true
   } catch (error) {
-    if (!(error instanceof AlreadyExists)) throw s3Error(error, { operation: 'Upload', bucket: destination.bucket })
+    if (error instanceof AlreadyExists) {
+      // A store that answers 304 here has been seen to remove the object when the upload is aborted.
+      if (error.status === 412) await unfinished.abortNoted(signal)
+      return
+    }
+    if (error instanceof OutcomeUnknown) {
+      if (signal.aborted) throw error.failure
+      const presence = await lookUp(options)
+      if (presence === 'visible') return
+      if (presence === 'absent') await unfinished.abortNoted(signal)
+      throw error.failure
+    }
+    await unfinished.abortNoted(signal)
+    throw s3Error(error, { operation: 'Upload', bucket: destination.bucket })
   } finally {
     body.destroy()
   }
-  await confirmExists(client, file, destination, signal)
-  return false
 }
 
-/** True if the object exists. False if it does not exist, or this identity may not read it. */
-export async function isVisible(client: S3Client, destination: S3Destination, signal: AbortSignal): Promise<boolean> {
-  const [response] = await Promise.allSettled([head(client, destination, signal)])
-  return response.status === 'fulfilled'
-}
+/** Clients of identities that may not read objects: asking for every object would fill audit logs. */
+const withoutRead = new WeakSet<S3Client>()
 
-/** The store answered 412 to `If-None-Match: *`. */
-class AlreadyExists extends Error {}
-
-const FILE_CHUNK = 1 << 20
-
-/** Parameters of every call for an object. */
-export function objectParams({ bucket, key, expectedBucketOwner }: S3Destination) {
-  return {
-    Bucket: bucket,
-    Key: key,
-    ...(expectedBucketOwner !== undefined && { ExpectedBucketOwner: expectedBucketOwner }),
-  }
-}
-
-/** Parameters of every call that creates an object. */
-export function storageOptions({ acl, serverSideEncryption, kmsKeyId }: S3Destination) {
-  return {
-    ContentType: 'application/x-ndjson',
-    ...(acl && { ACL: acl }),
-    ...(serverSideEncryption && { ServerSideEncryption: serverSideEncryption }),
-    ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
-  }
-}
-
-function head(client: S3Client, destination: S3Destination, signal: AbortSignal) {
-  return client.send(new HeadObjectCommand(objectParams(destination)), { abortSignal: signal })
-}
-
-async function confirmExists(
-  client: S3Client,
-  { bytes }: OutboxFile,
-  destination: S3Destination,
-  signal: AbortSignal,
-): Promise<void> {
-  const { bucket, key } = destination
-  const [response] = await Promise.allSettled([head(client, destination, signal)])
-  if (response.status === 'rejected') {
-    if (s3Facts(response.reason).status === 404) {
-      throw new SluiceError(
-        'SINK_UNAVAILABLE',
-        `the store reports that ${key} exists in bucket ${bucket}, but it does not`,
-      )
-    }
-    const error = s3Error(response.reason, { operation: 'HeadObject', bucket })
-    if (error.retryable) throw error
-    return
-  }
-  const { ContentLength: length = bytes } = response.value
-  if (length === bytes) return
+async function confirm(options: UploadOptions): Promise<void> {
+  const { client, destination } = options
+  if (withoutRead.has(client)) return
+  const presence = await lookUp(options)
+  if (presence === 'unknown') withoutRead.add(client)
+  if (presence !== 'absent') return
   throw new SluiceError(
-    'SINK_REFUSED',
-    `${key} in bucket ${bucket} has ${length} bytes, ${bytes} are committed: another program wrote it; move it away`,
+    'SINK_UNAVAILABLE',
+    `the store reports that ${destination.key} exists in bucket ${destination.bucket}, but it does not`,
   )
 }
 
-async function abortEarlier(client: S3Client, destination: S3Destination, { resumeToken }: Attempt): Promise<void> {
-  if (typeof resumeToken !== 'string') return
-  // Failures are ignored: the upload may not exist, and the bucket's lifecycle rule removes stale
-  // uploads.
-  await Promise.allSettled([
-    client.send(new AbortMultipartUploadCommand({ ...objectParams(destination), UploadId: resumeToken })),
-  ])
+/** The store answered that the object exists, to `If-None-Match: *`. 412 is the documented answer. */
+class AlreadyExists extends Error {
+  readonly status: number
+
+  constructor(status: number) {
+    super()
+    this.status = status
+  }
 }
+
+/** The request that makes the object visible may have taken effect. */
+class OutcomeUnknown extends Error {
+  readonly failure: SluiceError
+
+  constructor(failure: SluiceError) {
+    super()
+    this.failure = failure
+  }
+}
+
+const FILE_CHUNK = 1 << 20
 
 /**
  * The client that `Upload` uses. Its calls end with our signal, its errors are ours and name the
- * operation, and the id of a multipart upload is saved before the first part is sent.
+ * operation, and the id of a multipart upload is noted before the first part is sent.
  */
-function wrap(client: S3Client, { bucket }: S3Destination, signal: AbortSignal, attempt: Attempt): S3Client {
+function wrap({ client, destination, signal }: UploadOptions, unfinished: UnfinishedUploads): S3Client {
+  const { bucket } = destination
   const send = async (command: Command): Promise<unknown> => {
     const operation = command.constructor.name.replace(/Command$/, '')
-    // The parts of an aborted upload are removed even if the run ends.
-    const options = operation === 'AbortMultipartUpload' ? {} : { abortSignal: signal }
     try {
-      const output = await client.send(command, options)
-      if ('UploadId' in output && operation === 'CreateMultipartUpload' && output.UploadId !== undefined) {
-        await attempt.saveResumeToken(output.UploadId)
+      const output = await client.send(command, { abortSignal: signal })
+      if (operation === 'CreateMultipartUpload') {
+        const id = 'UploadId' in output ? output.UploadId : undefined
+        if (id === undefined) throw notS3({ operation, bucket })
+        await unfinished.add(id)
+        // The answer to an earlier request was lost, and perhaps an upload with it.
+        if (isAfterLostAnswer(output)) await unfinished.abortAll(signal, id)
+      } else if (PUBLISHING.has(operation) && !('ETag' in output && output.ETag)) {
+        throw notS3({ operation, bucket })
       }
       return output
     } catch (error) {
-      if (s3Facts(error).status === 412) throw new AlreadyExists()
-      throw s3Error(error, { operation, bucket })
+      throw PUBLISHING.has(operation)
+        ? publishingError(error, operation, bucket)
+        : s3Error(error, { operation, bucket })
     }
   }
   return Object.create(client, { send: { value: send } })
 }
 
 type Command = Parameters<S3Client['send']>[0]
+
+/** The operations that make an object visible. */
+const PUBLISHING: ReadonlySet<string> = new Set(['PutObject', 'CompleteMultipartUpload'])
+
+function publishingError(error: unknown, operation: string, bucket: string): Error {
+  const { status, code } = s3Facts(error)
+  if (status === 412 || status === 304) return new AlreadyExists(status)
+  const failure = s3Error(error, { operation, bucket })
+  if (error instanceof SluiceError) return failure
+  // Stores answer the repeat of a finished CompleteMultipartUpload in many ways: 404 NoSuchUpload,
+  // 404 NoSuchKey, 403.
+  const isGone = operation === 'CompleteMultipartUpload' && (code === 'NoSuchUpload' || code === 'NoSuchKey')
+  const isAnswer = status !== undefined && status >= 400 && (status < 500 || !failure.retryable)
+  if (isAnswer && !isGone && !isAfterLostAnswer(error)) return failure
+  if (failure.retryable) return new OutcomeUnknown(failure)
+  return new OutcomeUnknown(
+    new SluiceError('SINK_UNAVAILABLE', `the outcome of an earlier request is unknown, and ${failure.message}`),
+  )
+}

@@ -76,9 +76,10 @@ export async function outboxFile(test: TestContext, bytes: number): Promise<Outb
   return { path, bytes, records: 1, sha256, compression: 'gzip', content }
 }
 
-/** Keeps the resume token in memory. */
-export function memoryAttempt(resumeToken?: Json): Attempt & { resumeToken: Json | undefined } {
+/** Keeps the resume token in memory. With one, the attempt repeats an earlier one. */
+export function memoryAttempt(resumeToken?: Json): Attempt & { isRepeated: boolean; resumeToken: Json | undefined } {
   const attempt = {
+    isRepeated: resumeToken !== undefined,
     resumeToken,
     saveResumeToken: (value: Json) => {
       attempt.resumeToken = value

@@ -100,9 +100,7 @@ function render(summary: StateSummary): string {
     ),
     `  positions   ${partitions.length === 0 ? 'none: the next run reads from the beginning' : partitions.length}`,
     ...partitions.map((row) => `              ${row.partition} ${renderPosition(row)}`),
-    ...stores.map(({ name, refusesOverwrite }) => {
-      return `  store       ${name}: ${refusesOverwrite ? 'honours If-None-Match' : 'IGNORES If-None-Match, so a retried upload overwrites its object'}`
-    }),
+    ...stores.map(({ name, refusesOverwrite }) => `  store       ${name}: ${describeProbe(refusesOverwrite)}`),
     ...changes.map(({ at, action, what }) => `  changed     ${at} ${action}: ${what}`),
     `  dedup       ${plural(keys, 'key')} in ${plural(dedup.length, 'dedup bucket')}, ${formatBytes(bytes)}`,
     ...dedup.map((bucket) => {
@@ -128,6 +126,11 @@ const MAX_POSITION = 200
 
 function ago(time: string): string {
   return formatSpan(Date.now() - Date.parse(time))
+}
+
+function describeProbe(refusesOverwrite: boolean | undefined): string {
+  if (refusesOverwrite === undefined) return 'could not be asked whether it honours If-None-Match'
+  return refusesOverwrite ? 'honours If-None-Match' : 'IGNORES If-None-Match, so a retried upload overwrites its object'
 }
 
 function describeTally({ read, added, written, duplicate, rejected, dropped }: Tally): string {

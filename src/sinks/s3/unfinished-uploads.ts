@@ -1,0 +1,79 @@
+import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
+import type { S3Client } from '@aws-sdk/client-s3'
+import type { Attempt } from '../../component.ts'
+import { s3Facts } from '../../s3/errors.ts'
+import type { S3Destination } from './destination.ts'
+import { bucketParams, objectParams } from './params.ts'
+
+/**
+ * The unfinished multipart uploads of one object. The key names the pipeline, the generation of its
+ * state and the content, so every upload of this key is ours.
+ *
+ * The resume token of the attempt is the list of ids that may be unfinished. An id is removed from
+ * it when the store confirms the abort. An upload whose id never arrived (a process was killed, or
+ * the answer was lost) is found by a list, if that is allowed. Failures are ignored: a lifecycle
+ * rule of the bucket removes the rest.
+ */
+export class UnfinishedUploads {
+  readonly #client: S3Client
+  readonly #destination: S3Destination
+  readonly #attempt: Attempt
+
+  constructor(client: S3Client, destination: S3Destination, attempt: Attempt) {
+    this.#client = client
+    this.#destination = destination
+    this.#attempt = attempt
+  }
+
+  /** Durable when it resolves: call it before the first part is sent. */
+  async add(id: string): Promise<void> {
+    await this.#attempt.saveResumeToken([...this.#noted(), id])
+  }
+
+  /** Aborts the uploads that are noted. */
+  async abortNoted(signal: AbortSignal): Promise<void> {
+    await this.#abort(this.#noted(), signal)
+  }
+
+  /** Aborts the uploads that the store lists and those that are noted, but not `except`. */
+  async abortAll(signal: AbortSignal, except?: string): Promise<void> {
+    const ids = new Set([...this.#noted(), ...(await this.#list(signal))])
+    if (except !== undefined) ids.delete(except)
+    await this.#abort([...ids], signal)
+  }
+
+  #noted(): string[] {
+    return [this.#attempt.resumeToken ?? []].flat().filter((id) => typeof id === 'string')
+  }
+
+  async #list(signal: AbortSignal): Promise<string[]> {
+    const { key } = this.#destination
+    const request = new ListMultipartUploadsCommand({ ...bucketParams(this.#destination), Prefix: key })
+    const [listed] = await Promise.allSettled([this.#client.send(request, { abortSignal: signal })])
+    if (listed.status === 'rejected') return []
+    const { Uploads: uploads = [] } = listed.value
+    return uploads.flatMap(({ Key, UploadId }) => (Key === key && UploadId !== undefined ? [UploadId] : []))
+  }
+
+  async #abort(ids: readonly string[], signal: AbortSignal): Promise<void> {
+    if (ids.length === 0) return
+    const results = await Promise.all(ids.map((id) => this.#isGone(id, signal)))
+    const gone = new Set(ids.filter((_id, index) => results[index]))
+    const noted = this.#noted()
+    const left = noted.filter((id) => !gone.has(id))
+    if (left.length < noted.length) await this.#attempt.saveResumeToken(left)
+  }
+
+  /** The parts of an upload are removed even if the run ends, but the run does not wait long. */
+  async #isGone(id: string, signal: AbortSignal): Promise<boolean> {
+    const request = new AbortMultipartUploadCommand({ ...objectParams(this.#destination), UploadId: id })
+    const limit = AbortSignal.timeout(signal.aborted ? FAREWELL : ABORT_TIMEOUT)
+    const [aborted] = await Promise.allSettled([this.#client.send(request, { abortSignal: limit })])
+    return aborted.status === 'fulfilled' || s3Facts(aborted.reason).code === 'NoSuchUpload'
+  }
+}
+
+/** Milliseconds. */
+const ABORT_TIMEOUT = 15_000
+/** Milliseconds: a sink ends within a second of its signal. */
+const FAREWELL = 800
