@@ -12,8 +12,8 @@ const layers = [
   ['fields'],
   ['component.ts'],
   ['s3', 'record', 'compression'],
-  ['files.ts', 'observe'],
-  ['errors.ts', 'time.ts'],
+  ['files.ts', 'proxy.ts', 'observe'],
+  ['errors.ts', 'http-status.ts', 'time.ts'],
 ]
 
 const pathOf = (names) =>

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml'
 import type { Example } from '../component.ts'
 import { errorCodes, rejectCodes } from '../errors.ts'
+import { permanentServerStatuses, transientStatuses } from '../http-status.ts'
 import { fieldRows } from './field-table.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 
@@ -82,7 +83,16 @@ export function errorsPage(): string {
     '# Reject codes',
     'A rejected record goes to the dead-letter queue (`rejects`) with one of these codes, or with a code of a custom transform.',
     tableOf(['code', 'meaning'], rejects),
+    '# Statuses that are retried',
+    'An API source repeats a request that is answered with one of these statuses, up to `retry.attempts` times. So it does with a 403 that asks to wait. Every other status from 400 to 499 ends the run at once, with SOURCE_REFUSED. `retry.statuses` changes this: `{ 404: retry, 500: fail }`. The answer of a proxy to CONNECT is judged by the same table.',
+    tableOf(['status', 'meaning'], statusRows(transientStatuses)),
+    'A repetition does not change these, so they end the run like a 4xx:',
+    tableOf(['status', 'meaning'], statusRows(permanentServerStatuses)),
   ].join('\n\n')
+}
+
+function statusRows(statuses: ReadonlyMap<number, string>): string[][] {
+  return [...statuses].map(([status, meaning]) => [String(status), meaning])
 }
 
 function factsOf(declaration: Declaration): string[] {

@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors.ts'
+import { ProxyError } from '../proxy.ts'
 
 export interface S3Call {
   /** For example `PutObject`. */
@@ -12,6 +13,7 @@ export interface S3Call {
  */
 export function s3Error(error: unknown, { operation, bucket }: S3Call): SluiceError {
   if (error instanceof SluiceError) return error
+  if (error instanceof ProxyError) return proxyError(error, `no response to ${operation} on bucket ${bucket}`)
   const { code, status, requestId } = s3Facts(error)
   const facts = [status, requestId && `request ${requestId}`].filter(Boolean).join(', ')
   const what = `${operation} on bucket ${bucket}: ${code}${facts === '' ? '' : ` (${facts})`}`
@@ -31,8 +33,9 @@ export function notS3({ operation, bucket }: S3Call): SluiceError {
 /** Converts an error of the credential provider. */
 export function credentialsError(error: unknown, role: string | undefined): SluiceError {
   if (error instanceof SluiceError) return error
-  const { code, status } = s3Facts(error)
   const whose = role === undefined ? 'no AWS credentials' : `no credentials for the role ${role}`
+  if (error instanceof ProxyError) return proxyError(error, whose)
+  const { code, status } = s3Facts(error)
   const why = `${code}${status === undefined ? '' : ` (${status})`}`
   if (code !== 'CredentialsProviderError' && isTransient(code, status)) {
     return new SluiceError('SINK_UNAVAILABLE', `${whose}: ${why}`)
@@ -43,6 +46,11 @@ export function credentialsError(error: unknown, role: string | undefined): Slui
       : 'check that its trust policy allows this identity and the same externalId'
   const hint = certificateHint(code) ?? missing
   return new SluiceError('SINK_REFUSED', `${whose}: ${why}; ${hint}`)
+}
+
+function proxyError(error: ProxyError, what: string): SluiceError {
+  const { transient, message } = error
+  return new SluiceError(transient ? 'SINK_UNAVAILABLE' : 'SINK_REFUSED', `${what}: ${message}`, { cause: error })
 }
 
 export interface S3Facts {

@@ -4,7 +4,7 @@ import type { Config } from '../component.ts'
 import { Choice, Duration, Size } from '../fields/fields.ts'
 import { authFields } from './http/auth/fields.ts'
 import { checkAuth } from './http/auth/check-auth.ts'
-import { checkCount, checkRepair, checkRequest, checkTenants, checkTls, checkUrl } from './http/check.ts'
+import { checkCount, checkRepair, checkRequest, checkRetry, checkTenants, checkTls, checkUrl } from './http/check.ts'
 import {
   countFields,
   paginateFields,
@@ -142,6 +142,7 @@ export default defineSource({
     if (options.repair !== undefined) yield* checkRepair(options.repair, options)
     yield* checkAuth(auth, allowInsecure)
     yield* checkTls(config.tls)
+    yield* checkRetry(options.retry)
     yield* checkPaginate(options)
     yield* checkWindow(window)
     yield* checkTenants(tenants, 'tenants')

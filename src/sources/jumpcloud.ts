@@ -4,7 +4,7 @@ import type { Config, Finding } from '../component.ts'
 import { Choice, Duration, Secret } from '../fields/fields.ts'
 import { closest, suggest } from '../fields/suggest.ts'
 import type { AuthOptions } from './http/auth/fields.ts'
-import { checkRepairBack, checkTenants, checkUrl } from './http/check.ts'
+import { checkRepairBack, checkRetry, checkTenants, checkUrl } from './http/check.ts'
 import { repairBack, sharedFields, since, sweep, windowFields } from './http/fields.ts'
 import type { HttpOptions } from './http/options.ts'
 import { literal } from './http/transport/template.ts'
@@ -106,7 +106,7 @@ export default defineSource({
       },
     },
   ],
-  *check({ apiKey, serviceAccount, organizations, region, baseUrl, services, window }) {
+  *check({ apiKey, serviceAccount, organizations, region, baseUrl, services, window, retry }) {
     if ((apiKey === undefined) === (serviceAccount === undefined))
       yield { at: [], message: 'jumpcloud needs either apiKey or serviceAccount' }
     if (serviceAccount !== undefined && organizations === undefined)
@@ -123,6 +123,7 @@ export default defineSource({
     if (serviceAccount?.tokenUrl !== undefined)
       yield* checkUrl(serviceAccount.tokenUrl, ['serviceAccount', 'tokenUrl'], false)
     yield* checkWindow(window)
+    yield* checkRetry(retry)
     if (window.repair > 0) yield* checkRepairBack(window.repair, ['window', 'repair'])
     yield* checkTenants(tenantsOf(organizations), 'organizations')
   },

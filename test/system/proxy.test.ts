@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
 import { openWorkspace, s3Environment } from '../support/command.ts'
-import { PROXY_PASSWORD, startConnectProxy } from '../servers/proxy.ts'
+import { answerConnect, PROXY_PASSWORD, proxyFaults, startConnectProxy, startHostileProxy } from '../servers/proxy.ts'
 import { startS3Server } from '../servers/s3.ts'
 import { fixture } from '../support/paths.ts'
 import { listen } from '../support/listen.ts'
@@ -145,3 +145,33 @@ sink: { type: s3, bucket: events, key: all, forcePathStyle: true, assumeRole: { 
   assert.equal(stranger.code, 4, stranger.stderr)
   assert.match(stranger.stdout, /UNABLE_TO_VERIFY_LEAF_SIGNATURE.*NODE_EXTRA_CA_CERTS/)
 })
+
+for (const [name, handle, code, words] of [
+  [
+    'closes the connection',
+    proxyFaults['closes the connection on CONNECT'],
+    'SINK_UNAVAILABLE',
+    /closed the connection/,
+  ],
+  ['rejects its credentials', answerConnect(407), 'SINK_REFUSED', /with status 407: check the user and the password/],
+  ['cannot reach the store', answerConnect(502), 'SINK_UNAVAILABLE', /with status 502/],
+] as const) {
+  test(`a check names a proxy that ${name} on the way to the store`, async (context) => {
+    const proxy = await startHostileProxy(context, handle)
+    const workspace = await openWorkspace(context)
+    await workspace.write('in.ndjson', '{"id":1}\n')
+    await workspace.write(
+      'pipelines/p.yaml',
+      'source: { type: file, path: in.ndjson }\nsink: { type: s3, bucket: events, key: all, forcePathStyle: true }\n',
+    )
+    const store = { endpoint: 'https://store.test', region: 'eu-west-1', accessKeyId: 'a', secretAccessKey: 'b' }
+    const env = { ...s3Environment(store), HTTPS_PROXY: proxy.url }
+    const { stdout, stderr, code: exit } = await workspace.sluice(['check', 'p', '--connect'], { env })
+    assert.equal(exit, 4, stdout)
+    assert.match(stderr, new RegExp(code))
+    assert.match(stdout, /the proxy http:\/\/127\.0\.0\.1:\d+ .*store\.test:443/)
+    assert.match(stdout, words)
+    assert.ok(proxy.connections() <= 20)
+    assert.doesNotMatch(stdout + stderr, /canary/)
+  })
+}

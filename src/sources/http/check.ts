@@ -103,6 +103,18 @@ export function* checkCount({ request, value }: CountOptions, options: CountCont
     yield { at: ['count', 'value'], message: 'value needs exactly one location', hint: 'header or body' }
 }
 
+/** Finds keys of `retry.statuses` that are not the status of an error. */
+export function* checkRetry({ statuses = {} }: HttpOptions['retry']): Generator<Finding> {
+  for (const status of Object.keys(statuses)) {
+    if (!/^[45]\d\d$/.test(status))
+      yield {
+        at: ['retry', 'statuses', status],
+        message: `"${status}" is not the status of an error`,
+        hint: 'write a number from 400 to 599, such as 404: retry',
+      }
+  }
+}
+
 export function* checkTls(tls: TlsOptions | undefined): Generator<Finding> {
   if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined))
     yield { at: ['tls'], message: 'cert and key need each other', hint: 'set both, or neither' }

@@ -1,20 +1,21 @@
 import type { Readable } from 'node:stream'
-import { errors } from 'undici'
-import type { Dispatcher } from 'undici'
 import type { IncomingHttpHeaders } from 'undici/types/header.js'
 import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/log.ts'
-import { ResponseError, invalidResponse } from './transport/response-error.ts'
+import { ResponseError } from './transport/response-error.ts'
+import { isRetryable, networkError } from './transport/retryable.ts'
 import { createAuthorizer } from './auth/auth.ts'
 import type { Authorizer } from './auth/authorizer.ts'
-import { discard, readText } from './transport/body.ts'
+import { discard, readShort, readStart } from './transport/body.ts'
 import { Deadline } from './transport/deadline.ts'
-import { createDispatcher } from './transport/dispatcher.ts'
+import { openConnections } from './transport/dispatcher.ts'
+import type { Connections } from './transport/dispatcher.ts'
+import { errorTextIn } from './transport/error-text.ts'
 import { isLoopback } from './transport/loopback.ts'
 import type { HttpOptions } from './options.ts'
 import { parseRateLimit, parseRetryAfter } from './transport/rate-limit.ts'
 import type { PreparedRequest } from './transport/request.ts'
-import { headerText, member, parseJson } from './transport/json-values.ts'
+import { headerText } from './transport/json-values.ts'
 import type { ApiClock } from './windows/api-clock.ts'
 
 /** A response with a status of 2xx. Its body has not been read. */
@@ -31,18 +32,19 @@ export interface ApiResponse {
 export class Client {
   readonly #options: HttpOptions
   readonly #clock: ApiClock
-  readonly #dispatcher: Dispatcher
+  readonly #connections: Connections
   readonly #authorizer: Authorizer
 
   constructor(options: HttpOptions, clock: ApiClock) {
     this.#options = options
     this.#clock = clock
-    this.#dispatcher = createDispatcher(options)
-    this.#authorizer = createAuthorizer(options.auth)
+    this.#connections = openConnections(options)
+    this.#authorizer = createAuthorizer(options, this.#connections.dispatcher)
   }
 
   /**
-   * Sends one request. After a 401, sends it once more if the credentials can be renewed.
+   * Sends one request. After a 401, sends it once more if the credentials can be renewed. All of it
+   * counts towards the deadline.
    * @throws SluiceError SOURCE_UNAVAILABLE or SOURCE_REFUSED; a `ResponseError` if there was a
    * response.
    */
@@ -50,12 +52,13 @@ export class Client {
     this.#checkSafe(request.url)
     const { auth } = this.#options
     if (auth !== undefined && 'tokenUrl' in auth) this.#checkSafe(new URL(auth.tokenUrl))
-    const first = await this.#authorizer.authorize(request, { dispatcher: this.#dispatcher, signal })
-    const response = await this.#exchange(first, deadline, signal)
-    if (response.status !== 401 || !this.#authorizer.renew(first)) return this.#accept(first, response)
+    const authorize = () => deadline.count(this.#authorizer.authorize(request, signal))
+    const first = await authorize()
+    const response = await this.#exchange(first, deadline)
+    if (response.status !== 401 || !this.#authorizer.renew(first)) return this.#accept(first, response, deadline)
     discard(response.body)
-    const second = await this.#authorizer.authorize(request, { dispatcher: this.#dispatcher, signal })
-    return this.#accept(second, await this.#exchange(second, deadline, signal))
+    const second = await authorize()
+    return this.#accept(second, await this.#exchange(second, deadline), deadline)
   }
 
   /** Sends a request whose response is short, such as a count. */
@@ -66,16 +69,22 @@ export class Client {
     const deadline = new Deadline(this.#options.timeout.request, signal)
     try {
       const { headers, body } = await this.send(request, deadline, signal)
-      const text = await deadline.wait(readText(body, headerText(headers['content-encoding'])))
-      return { headers, text: text ?? '' }
+      const text = await deadline.wait(readShort(body, headerText(headers['content-encoding'])))
+      return { headers, text }
     } finally {
       deadline.close()
     }
   }
 
+  /** The texts that no message may contain: credentials, and what this request sent. */
+  secretsOf({ headers }: PreparedRequest): string[] {
+    const sent = Object.entries(headers).flatMap(([name, value]) => (PLAIN_HEADERS.has(name) ? [] : partsOf(value)))
+    return [...sent, ...this.#authorizer.secrets()]
+  }
+
   /** Closes all connections at once. */
   async close(): Promise<void> {
-    await this.#dispatcher.destroy()
+    await this.#connections.close()
   }
 
   #checkSafe({ protocol, hostname, origin }: URL): void {
@@ -86,11 +95,11 @@ export class Client {
     )
   }
 
-  async #exchange(request: PreparedRequest, deadline: Deadline, signal: AbortSignal): Promise<ApiResponse> {
+  async #exchange(request: PreparedRequest, deadline: Deadline): Promise<ApiResponse> {
     const { method, url, headers, body } = request
     try {
       const response = await deadline.wait(
-        this.#dispatcher.request({
+        this.#connections.dispatcher.request({
           origin: url.origin,
           path: url.pathname + url.search,
           method,
@@ -102,26 +111,25 @@ export class Client {
       this.#clock.observe(response.headers['date'])
       return { status: response.statusCode, headers: response.headers, body: response.body }
     } catch (error) {
-      if (error instanceof SluiceError || signal.aborted) throw error
-      const message = this.#hide(messageOf(error), request)
-      if (error instanceof errors.InvalidArgumentError)
-        throw new SluiceError('SOURCE_FAILED', `the request cannot be sent: ${message}`)
-      throw invalidResponse(`no response from ${url.origin}: ${message}`, error)
+      if (error instanceof SluiceError || deadline.signal.aborted) throw error
+      throw networkError(error, url, (text) => hideSecrets(text, this.secretsOf(request)))
     }
   }
 
   /** The response itself if its status is 2xx. @throws ResponseError */
-  async #accept(request: PreparedRequest, response: ApiResponse): Promise<ApiResponse> {
+  async #accept(request: PreparedRequest, response: ApiResponse, deadline: Deadline): Promise<ApiResponse> {
     const { status, headers, body } = response
     if (status >= 200 && status < 300) return response
     if (status >= 300 && status < 400) {
       discard(body)
       throw new ResponseError(
-        status,
         `${label(request)} returned ${status}, a redirect${targetOf(headers['location'], request.url)}: redirects are not followed, since they would receive the credentials`,
+        { status, retryable: false },
       )
     }
-    const said = this.#hide(messageIn(await readText(body, headerText(headers['content-encoding']))), request)
+    const start = await readStart(body, headerText(headers['content-encoding']), deadline)
+    const secrets = this.secretsOf(request)
+    const said = errorTextIn(start, headerText(headers['content-type']), secrets)
     const parts = [
       `${label(request)} returned ${status}`,
       this.#options.explain?.(status),
@@ -131,21 +139,22 @@ export class Client {
     const message = parts.filter((part) => part !== undefined && part !== '').join(': ')
     const retryAfter =
       parseRetryAfter(headerText(headers['retry-after']), headerText(headers['date'])) ?? parseRateLimit(headers)
-    throw new ResponseError(
+    throw new ResponseError(id === undefined ? message : `${message} (request id ${hideSecrets(id, secrets)})`, {
       status,
-      id === undefined ? message : `${message} (request id ${this.#hide(id, request)})`,
+      retryable: isRetryable(status, retryAfter, this.#options.retry.statuses),
       retryAfter,
-    )
-  }
-
-  /** Servers quote requests in their errors. */
-  #hide(text: string, { headers }: PreparedRequest): string {
-    const sent = Object.entries(headers).flatMap(([name, value]) => (PLAIN_HEADERS.has(name) ? [] : [value]))
-    return hideSecrets(text, [...sent, ...this.#authorizer.secrets()])
+    })
   }
 }
 
 const PLAIN_HEADERS: ReadonlySet<string> = new Set(['accept', 'accept-encoding', 'content-type', 'user-agent'])
+
+/** A header such as `Bearer abc` as a whole, and its words, since an error may quote the token alone. */
+function partsOf(value: string): string[] {
+  return [value, ...value.split(/\s+/).filter((word) => word.length >= SHORTEST_TOKEN)]
+}
+
+const SHORTEST_TOKEN = 8
 
 /** Names a request in messages. Leaves out the query, which may hold keys. */
 function label({ method, url }: PreparedRequest): string {
@@ -155,18 +164,4 @@ function label({ method, url }: PreparedRequest): string {
 function targetOf(location: string | string[] | undefined, base: URL): string {
   const text = headerText(location)
   return text !== undefined && URL.canParse(text, base.href) ? ` to ${new URL(text, base).origin}` : ''
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-/** The error message in a body. The rest of the body is left out, since bodies echo requests. */
-function messageIn(text: string | undefined): string {
-  const value = parseJson(text ?? '')
-  const error = member(value, 'error')
-  const said = [member(value, 'message'), error, member(error, 'message'), member(value, 'error_description')]
-  const message = said.find((candidate): candidate is string => typeof candidate === 'string') ?? ''
-  // oxlint-disable-next-line no-control-regex -- removes control characters
-  return message.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 300)
 }

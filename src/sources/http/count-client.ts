@@ -5,7 +5,7 @@ import { ceilHour, parseHourlyCounts } from './windows/hourly-counts.ts'
 import type { HourlyCounts, TimeRange } from './windows/hourly-counts.ts'
 import type { Tenant } from './options.ts'
 import { readCount } from './pages/paginate.ts'
-import { backoff } from './transport/rate-limit.ts'
+import { waitOf } from './transport/rate-limit.ts'
 import type { RequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
 import { HOUR, MINUTE } from '../../time.ts'
@@ -85,7 +85,7 @@ export class CountClient {
         signal.throwIfAborted()
         const cause = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
         const retryAfter = cause instanceof ResponseError ? cause.retryAfter : undefined
-        const wait = retryAfter ?? backoff(attempt, maxDelay)
+        const wait = waitOf(attempt, retryAfter, maxDelay)
         if (!cause.retryable || attempt >= Math.min(attempts, MAX_ATTEMPTS) || wait > MAX_WAIT) {
           this.#retryHoursAt = performance.now() + Math.max(HOUR, retryAfter ?? 0)
           this.#hooks.log('could not count the records of each hour', { reason: cause.message })

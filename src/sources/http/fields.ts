@@ -31,18 +31,28 @@ export const sharedFields = {
         default: '1m',
         description: 'Longest backoff between two attempts. A Retry-After header takes precedence.',
       }),
+      statuses: Type.Record(Type.String(), Choice(['retry', 'fail'], { description: 'What follows the status.' }), {
+        default: {},
+        description:
+          'Statuses from 400 to 599 that are retried or not, other than by default: `{ 404: retry, 500: fail }`.',
+      }),
     },
     {
       default: {},
-      description: 'Retries after status 429, 500, 502, 503 and 504, broken responses and network errors.',
+      description:
+        'Retries after broken responses, network errors and temporary statuses (see "Statuses that are retried" in docs/errors.md).',
     },
   ),
   timeout: Type.Object(
     {
-      connect: Duration({ default: '10s', description: 'Until the connection is open.' }),
+      connect: Duration({ default: '10s', description: 'Until the connection is open, also through a proxy.' }),
       headers: Duration({ default: '1m', description: 'Until a response starts.' }),
       body: Duration({ default: '1m', description: 'Between two parts of a response.' }),
-      request: Duration({ default: '10m', description: 'Total time of waiting for one response.' }),
+      request: Duration({
+        default: '10m',
+        description:
+          'Total time of waiting for one response, from its access token to its last byte. After it the request is retried.',
+      }),
     },
     { default: {}, description: 'Timeouts. Time that the rest of the pipeline takes does not count.' },
   ),

@@ -19,7 +19,12 @@ export interface HttpOptions {
   readonly repair?: RepairOptions | undefined
   readonly tenants: readonly Tenant[]
   readonly rate: { readonly perSecond: number; readonly concurrency: number }
-  readonly retry: { readonly attempts: number; readonly maxDelay: number }
+  readonly retry: {
+    readonly attempts: number
+    readonly maxDelay: number
+    /** Overrides the statuses that are repeated by default. */
+    readonly statuses?: { readonly [status: string]: 'retry' | 'fail' }
+  }
   readonly timeout: TimeoutOptions
   readonly poll: number
   /** Largest response after decompression, in bytes. */

@@ -9,7 +9,7 @@ import type { NextPage } from './pages/paginate.ts'
 import type { RunContext } from './run-context.ts'
 import { discard } from './transport/body.ts'
 import { Deadline } from './transport/deadline.ts'
-import { backoff, MAX_RETRY_AFTER } from './transport/rate-limit.ts'
+import { MAX_RETRY_AFTER, waitOf } from './transport/rate-limit.ts'
 import type { RateLimitPause } from './transport/rate-limit.ts'
 import type { PreparedRequest } from './transport/request.ts'
 import { ResponseError } from './transport/response-error.ts'
@@ -86,8 +86,8 @@ export class PageReader {
         return await limit(() => this.#readOnce(page, handler))
       } catch (error) {
         signal.throwIfAborted()
-        if (error instanceof ResponseError && ((await handler.responded()) || (await handler.restarts(error.status))))
-          return false
+        const status = error instanceof ResponseError ? error.status : undefined
+        if (status !== undefined && ((await handler.responded()) || (await handler.restarts(status)))) return false
         await sleep(this.#delayOf(attempt, error, page.window), undefined, { signal })
       }
     }
@@ -161,8 +161,8 @@ export class PageReader {
     const retryAfter = cause instanceof ResponseError ? cause.retryAfter : undefined
     if (!cause.retryable || attempt >= attempts) throw inContext(cause, window, attempt)
     if (retryAfter !== undefined && retryAfter > MAX_RETRY_AFTER)
-      throw inContext(cause, window, attempt, `, and asks to wait ${retryAfter / 1000} s`)
-    const waitMs = retryAfter ?? backoff(attempt, maxDelay)
+      throw inContext(cause, window, attempt, `, and asks to wait ${Math.ceil(retryAfter / 1000)} s`)
+    const waitMs = waitOf(attempt, retryAfter, maxDelay)
     this.#hooks.log('request failed, retrying', { reason: cause.message, attempt, attempts, waitMs })
     return waitMs
   }

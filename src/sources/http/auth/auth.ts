@@ -1,11 +1,14 @@
+import type { Dispatcher } from 'undici'
 import { createTokenAuthorizer } from './oauth.ts'
 import type { PreparedRequest } from '../transport/request.ts'
-import type { ApiKeyAuth, AuthOptions } from './fields.ts'
+import type { HttpOptions } from '../options.ts'
+import type { ApiKeyAuth } from './fields.ts'
 import { createSigner } from './hmac.ts'
 import { basicOf, withHeader } from './authorizer.ts'
 import type { Authorizer } from './authorizer.ts'
 
-export function createAuthorizer(auth: AuthOptions | undefined): Authorizer {
+export function createAuthorizer(options: HttpOptions, dispatcher: Dispatcher): Authorizer {
+  const { auth } = options
   if (auth === undefined) return fixed((request) => request, [])
   switch (auth.type) {
     case 'apiKey':
@@ -24,7 +27,11 @@ export function createAuthorizer(auth: AuthOptions | undefined): Authorizer {
       return fixed(sign, secrets)
     }
     default:
-      return createTokenAuthorizer(auth)
+      return createTokenAuthorizer(auth, {
+        dispatcher,
+        timeout: options.timeout.request,
+        statuses: options.retry.statuses,
+      })
   }
 }
 

@@ -1,10 +1,12 @@
-import type { Dispatcher } from 'undici'
 import type { PreparedRequest } from '../transport/request.ts'
 
 /** Adds credentials to requests. */
 export interface Authorizer {
-  /** Returns the request as it is sent. May fetch a token first. */
-  authorize(request: PreparedRequest, context: AuthContext): Promise<PreparedRequest>
+  /**
+   * Returns the request as it is sent. May fetch a token first, for `timeout.request` at
+   * most; the signal ends that.
+   */
+  authorize(request: PreparedRequest, signal: AbortSignal): Promise<PreparedRequest>
   /**
    * Called after a 401: discards the credential of this request.
    * @returns false if no other credential can be obtained.
@@ -12,11 +14,6 @@ export interface Authorizer {
   renew(sent: PreparedRequest): boolean
   /** Texts to hide in messages. */
   secrets(): string[]
-}
-
-export interface AuthContext {
-  readonly dispatcher: Dispatcher
-  readonly signal: AbortSignal
 }
 
 export function withHeader(request: PreparedRequest, name: string, value: string): PreparedRequest {

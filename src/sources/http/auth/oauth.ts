@@ -1,11 +1,15 @@
 import { request } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { SluiceError } from '../../../errors.ts'
 import { hideSecrets } from '../../../observe/log.ts'
 import { ResponseError, invalidResponse } from '../transport/response-error.ts'
 import { basicOf, withHeader } from './authorizer.ts'
-import type { AuthContext, Authorizer } from './authorizer.ts'
+import type { Authorizer } from './authorizer.ts'
 import type { TokenAuth } from './fields.ts'
-import { readText } from '../transport/body.ts'
+import { readShort, readStart } from '../transport/body.ts'
+import { Deadline } from '../transport/deadline.ts'
+import { isRetryable, networkError } from '../transport/retryable.ts'
+import type { HttpOptions } from '../options.ts'
 import { parseRetryAfter } from '../transport/rate-limit.ts'
 import type { PreparedRequest } from '../transport/request.ts'
 import { TokenFile } from './token-file.ts'
@@ -17,15 +21,15 @@ import { MINUTE } from '../../../time.ts'
  * access token. It is fetched once for all that wait, and again shortly before it expires or after
  * a 401.
  */
-export function createTokenAuthorizer(auth: TokenAuth): Authorizer {
+export function createTokenAuthorizer(auth: TokenAuth, connection: TokenConnection): Authorizer {
   let token: Token | undefined
   let fetching: Promise<Token> | undefined
-  const endpoint = new TokenEndpoint(auth)
+  const endpoint = new TokenEndpoint(auth, connection)
 
   return {
-    async authorize(prepared, context) {
+    async authorize(prepared, signal) {
       if (token === undefined || performance.now() >= token.renewAt) {
-        fetching ??= endpoint.fetch(context).finally(() => {
+        fetching ??= endpoint.fetch(signal).finally(() => {
           fetching = undefined
         })
         token = await fetching
@@ -40,6 +44,13 @@ export function createTokenAuthorizer(auth: TokenAuth): Authorizer {
   }
 }
 
+export interface TokenConnection {
+  readonly dispatcher: Dispatcher
+  /** Milliseconds for one token. */
+  readonly timeout: number
+  readonly statuses: HttpOptions['retry']['statuses']
+}
+
 interface Token {
   readonly text: string
   /** By `performance.now()`. */
@@ -49,13 +60,15 @@ interface Token {
 /** Fetches access tokens. A new refresh token is durable before its access token is used. */
 class TokenEndpoint {
   readonly #auth: TokenAuth
+  readonly #connection: TokenConnection
   /** The file with the refresh token; undefined with client credentials. */
   readonly #file: TokenFile | undefined
   /** Texts to hide in messages, every refresh token so far included. */
   readonly secrets: string[] = []
 
-  constructor(auth: TokenAuth) {
+  constructor(auth: TokenAuth, connection: TokenConnection) {
     this.#auth = auth
+    this.#connection = connection
     const { clientId, clientSecret } = auth
     if (clientSecret !== undefined && clientSecret !== '')
       this.secrets.push(clientSecret, basicOf(clientId, clientSecret))
@@ -64,28 +77,44 @@ class TokenEndpoint {
     this.secrets.push(auth.refreshToken)
   }
 
-  async fetch({ dispatcher, signal }: AuthContext): Promise<Token> {
+  /** The deadline is its own: all requests that wait for a token share one, and one can give up. */
+  async fetch(signal: AbortSignal): Promise<Token> {
+    const deadline = new Deadline(this.#connection.timeout, signal)
+    try {
+      return await this.#fetch(deadline)
+    } finally {
+      deadline.close()
+    }
+  }
+
+  async #fetch(deadline: Deadline): Promise<Token> {
     const { tokenUrl, clientId, clientSecret } = this.#auth
-    const refreshToken = await this.#file?.read()
+    const what = `the response of the token endpoint ${tokenUrl}`
+    const refreshToken = this.#file && (await deadline.wait(this.#file.read(), 'reading auth.tokenFile'))
     if (refreshToken !== undefined) this.secrets.push(refreshToken)
-    const { statusCode, headers, body } = await request(tokenUrl, {
-      method: 'POST',
-      headers: {
-        ...(clientSecret === undefined ? {} : { authorization: `Basic ${basicOf(clientId, clientSecret)}` }),
-        accept: 'application/json',
-        'content-type': 'application/x-www-form-urlencoded',
-      },
-      body: this.#form(refreshToken),
-      dispatcher,
-      signal,
-    }).catch((error: Error) => {
-      throw signal.aborted
-        ? error
-        : invalidResponse(`no response from the token endpoint ${tokenUrl}: ${error.message}`, error)
-    })
-    const text = await readText(body)
-    if (statusCode !== 200) throw this.#refusal(statusCode, headers, text)
-    const grant = parseJson(text ?? '')
+    const { statusCode, headers, body } = await deadline
+      .wait(
+        request(tokenUrl, {
+          method: 'POST',
+          headers: {
+            ...(clientSecret === undefined ? {} : { authorization: `Basic ${basicOf(clientId, clientSecret)}` }),
+            accept: 'application/json',
+            'content-type': 'application/x-www-form-urlencoded',
+          },
+          body: this.#form(refreshToken),
+          dispatcher: this.#connection.dispatcher,
+          signal: deadline.signal,
+        }),
+        what,
+      )
+      .catch((error: unknown) => {
+        if (deadline.signal.aborted) throw error
+        throw networkError(error, new URL(tokenUrl), (text) => hideSecrets(text, this.secrets))
+      })
+    const encoding = headerText(headers['content-encoding'])
+    if (statusCode !== 200) throw this.#refusal(statusCode, headers, await readStart(body, encoding, deadline))
+    const text = await deadline.wait(readShort(body, encoding), what)
+    const grant = parseJson(text)
     const next = member(grant, 'refresh_token')
     if (typeof next === 'string' && next !== '' && next !== refreshToken) {
       this.secrets.push(next)
@@ -110,15 +139,18 @@ class TokenEndpoint {
   #refusal(
     status: number,
     headers: { readonly [name: string]: string | string[] | undefined },
-    text: string | undefined,
+    text: string,
   ): SluiceError {
-    const name = /"error"\s*:\s*"(\w{1,60})"/.exec(text ?? '')?.[1]
+    const name = /"error"\s*:\s*"(\w{1,60})"/.exec(text)?.[1]
     const reason = name === undefined ? '' : ` (${hideSecrets(name, this.secrets)})`
     const message = `the token endpoint ${this.#auth.tokenUrl} returned ${status}${reason}`
     const secret = this.#file === undefined ? 'the client secret' : 'the refresh token'
     const hint = status < 500 && status !== 429 ? `: check the client id, ${secret} and the scope` : ''
     const retryAfter = parseRetryAfter(headerText(headers['retry-after']), headerText(headers['date']))
-    return new ResponseError(status, message + hint, retryAfter)
+    return new ResponseError(message + hint, {
+      retryable: isRetryable(status, retryAfter, this.#connection.statuses),
+      retryAfter,
+    })
   }
 
   #tokenOf(grant: unknown): Token {

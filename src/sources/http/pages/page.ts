@@ -64,7 +64,10 @@ async function* split(
     }
     yield* splitter.end()
   } finally {
-    await chunks.return?.()
+    const closed = chunks.return?.()
+    // After the deadline, a read that does not end would delay this too.
+    if (deadline.signal.aborted) void closed?.catch(() => {})
+    else await closed
   }
 }
 

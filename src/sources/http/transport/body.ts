@@ -3,6 +3,9 @@ import { SluiceError } from '../../../errors.ts'
 import { brotli, gzip } from '../../../compression/detect.ts'
 import type { Compression } from '../../../compression/detect.ts'
 import { Damage, inflate } from '../../../compression/inflate.ts'
+import { formatSize } from '../../../fields/units.ts'
+import { SECOND } from '../../../time.ts'
+import type { Deadline } from './deadline.ts'
 import { invalidResponse } from './response-error.ts'
 
 export interface Body {
@@ -49,22 +52,37 @@ export function openBody(raw: Readable, encoding: string | undefined, maxBytes: 
 }
 
 /**
- * The first 64 KiB of a body as text, for a message or a count; undefined if nothing can be read.
- * Closes the rest.
+ * The start of a body as text, for a message: at most 64 KiB, and what arrives within 10 s. Never
+ * fails: the status counts more than the message. Closes the rest.
  */
-export async function readText(raw: Readable, encoding?: string): Promise<string | undefined> {
+export async function readStart(raw: Readable, encoding: string | undefined, deadline: Deadline): Promise<string> {
   const parts: Buffer[] = []
-  let size = 0
-  try {
+  const read = async (): Promise<void> => {
+    let size = 0
     for await (const chunk of openBody(raw, encoding, Infinity).chunks) {
       parts.push(chunk)
       size += chunk.length
-      if (size >= MAX_TEXT) break
+      if (size >= MAX_START) return
     }
-  } catch {
-    if (size === 0) return undefined
   }
-  return Buffer.concat(parts).subarray(0, MAX_TEXT).toString()
+  await deadline.waitAtMost(MAX_START_WAIT, read()).catch(ignore)
+  discard(raw)
+  return Buffer.concat(parts).subarray(0, MAX_START).toString()
+}
+
+/**
+ * A short body as text, such as a count or a token.
+ * @throws SluiceError SOURCE_UNAVAILABLE if it is not complete, or has more than 1 MiB.
+ */
+export async function readShort(raw: Readable, encoding: string | undefined): Promise<string> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const chunk of openBody(raw, encoding, Infinity).chunks) {
+    parts.push(chunk)
+    size += chunk.length
+    if (size > MAX_SHORT) throw invalidResponse(`the response has more than ${formatSize(MAX_SHORT)}`)
+  }
+  return Buffer.concat(parts).toString()
 }
 
 /** Closes a body that is not read. An error without a listener would end the process. */
@@ -72,7 +90,10 @@ export function discard(raw: Readable): void {
   raw.on('error', ignore).destroy()
 }
 
-const MAX_TEXT = 64 * 1024
+const MAX_START = 64 * 1024
+/** In milliseconds. */
+const MAX_START_WAIT = 10 * SECOND
+const MAX_SHORT = 1024 * 1024
 
 /** Gzip reaches 1028:1; JSON of real events stays below 60:1. */
 const MAX_RATIO = 200

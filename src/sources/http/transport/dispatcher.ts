@@ -1,33 +1,71 @@
+import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
-import { EnvHttpProxyAgent } from 'undici'
+import { Agent, buildConnector, Pool } from 'undici'
 import type { Dispatcher } from 'undici'
 import { SluiceError } from '../../../errors.ts'
+import { checkProxyVariables, openTunnel, proxyFor } from '../../../proxy.ts'
+import type { TunnelOptions } from '../../../proxy.ts'
 import type { HttpOptions, TlsOptions } from '../options.ts'
+
+/** The connections of a source. */
+export interface Connections {
+  readonly dispatcher: Dispatcher
+  /** Closes all connections at once, also those that are being opened through a proxy. */
+  close(): Promise<void>
+}
 
 /**
  * Opens the connections of a source, with its certificates, through the proxy of the environment
- * (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
+ * (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
  */
-export function createDispatcher({ timeout, tls }: Pick<HttpOptions, 'timeout' | 'tls'>): Dispatcher {
-  const { connect, headers, body } = timeout
+export function openConnections({ timeout, tls }: Pick<HttpOptions, 'timeout' | 'tls'>): Connections {
+  checkProxyVariables()
+  const closing = new AbortController()
+  setMaxListeners(0, closing.signal)
   const { ca, ...own } = certificatesOf(tls)
-  const proxy = { timeout: connect, ...(ca === undefined ? {} : { ca }) }
-  const origin = { ...proxy, ...own }
-  try {
-    return new EnvHttpProxyAgent({
-      connect: origin,
-      requestTls: origin,
-      proxyTls: proxy,
-      headersTimeout: headers,
-      bodyTimeout: body,
-    })
-  } catch {
-    // The cause can contain the proxy's password, so it is left out.
-    throw new SluiceError('CONFIG_INVALID', 'HTTPS_PROXY or HTTP_PROXY is not the URL of a proxy', {
-      hint: 'write http://proxy.example.com:3128',
-    })
+  const trust = ca === undefined ? {} : { ca }
+  const connect = buildConnector({ timeout: timeout.connect, ...trust, ...own })
+  const limits = { headersTimeout: timeout.headers, bodyTimeout: timeout.body }
+  const dispatcher = new Agent({
+    factory(origin) {
+      const proxy = proxyFor(new URL(origin))
+      const tunnel = { timeout: timeout.connect, signal: closing.signal, tls: trust }
+      return new Pool(origin, {
+        ...limits,
+        connect: proxy === undefined ? connect : tunnelConnector(proxy, connect, tunnel),
+      })
+    },
+  })
+  return {
+    dispatcher,
+    async close() {
+      closing.abort()
+      await dispatcher.destroy()
+    },
   }
+}
+
+/**
+ * Connects through a proxy. Undici's own agent reconnects without end if a proxy closes the
+ * connection on CONNECT, since such an error looks to it like that of an idle connection.
+ */
+function tunnelConnector(
+  proxy: URL,
+  connect: buildConnector.connector,
+  limits: Omit<TunnelOptions, 'target'>,
+): buildConnector.connector {
+  async function open(options: buildConnector.Options, callback: buildConnector.Callback): Promise<void> {
+    const { protocol, hostname, port } = options
+    const host = hostname.includes(':') ? `[${hostname}]` : hostname
+    const target = `${host}:${port === '' ? (protocol === 'https:' ? 443 : 80) : port}`
+    const opened = await openTunnel(proxy, { ...limits, target }).catch((error: Error) => error)
+    if (opened instanceof Error) callback(opened, null)
+    else if (protocol === 'https:') connect({ ...options, httpSocket: opened }, callback)
+    else callback(null, opened)
+  }
+
+  return (options, callback) => void open(options, callback)
 }
 
 /** `ca` is trusted in addition to the root certificates of Node.js. */

@@ -1,7 +1,10 @@
+import type { Json } from '../../../record/json/json.ts'
+
 /** The value of JSON text; undefined if it is not JSON. */
-export function parseJson(text: string): unknown {
+export function parseJson(text: string): Json | undefined {
   try {
-    return JSON.parse(text)
+    const value: Json = JSON.parse(text)
+    return value
   } catch {
     return undefined
   }

@@ -57,30 +57,61 @@ export class RateLimitPause {
 export const MAX_RETRY_AFTER = HOUR
 
 /**
+ * Milliseconds until the next attempt: what the server asks for, else the backoff. A server that
+ * asks for no wait at all gets the backoff too, so that all attempts do not follow at once.
+ */
+export function waitOf(attempt: number, retryAfter: number | undefined, maxDelay: number): number {
+  return retryAfter === undefined || retryAfter === 0 ? backoff(attempt, maxDelay) : retryAfter
+}
+
+/**
  * Exponential backoff with full jitter, in milliseconds: up to a second before the first retry,
  * doubling with each further one.
  */
-export function backoff(attempt: number, maxDelay: number): number {
+function backoff(attempt: number, maxDelay: number): number {
   return Math.ceil(Math.random() * Math.min(maxDelay, 1000 * 2 ** (attempt - 1)))
 }
 
 /**
  * The pause that a used-up rate limit asks for, in milliseconds: if `X-RateLimit-Remaining` (or
- * `X-Rate-Limit-…`, `RateLimit-…`) is 0, the time until `Reset`. That header holds seconds from
- * now, or a Unix time, which is compared with the Date of the same response.
+ * `X-Rate-Limit-...`, `RateLimit-...`) is 0, the time until `Reset`. Undefined if it is not used up,
+ * or `Reset` cannot be read.
  */
 export function parseRateLimit(headers: IncomingHttpHeaders): number | undefined {
   for (const family of ['x-ratelimit', 'x-rate-limit', 'ratelimit']) {
     const remaining = headerText(headers[`${family}-remaining`])?.trim()
-    const reset = headerText(headers[`${family}-reset`])?.trim()
-    if (remaining !== '0' || reset === undefined || !/^\d{1,15}(\.\d+)?$/.test(reset)) continue
-    const value = Number(reset)
-    if (value < UNIX_TIMES) return Math.ceil(value * 1000)
-    const date = Date.parse(headerText(headers['date']) ?? '')
-    const until = value < UNIX_TIMES * 1000 ? value * 1000 : value
-    return Math.max(0, Math.ceil(until - (Number.isNaN(date) ? Date.now() : date)))
+    const wait = parseWait(headerText(headers[`${family}-reset`]), headerText(headers['date']))
+    if (remaining !== undefined && /^0+(\.0+)?$/.test(remaining) && wait !== undefined) return wait
   }
   return undefined
+}
+
+/** The wait that a Retry-After header asks for, in milliseconds. Undefined if it cannot be read. */
+export function parseRetryAfter(value: string | undefined, date: string | undefined): number | undefined {
+  return parseWait(value, date)
+}
+
+/**
+ * Seconds from now, also with a fraction; a Unix time in seconds or milliseconds; an HTTP date (RFC
+ * 9110, 5.6.7); or RFC 3339. Times are compared with the Date of the same response, so our clock
+ * does not matter. A time in the past is 0. Milliseconds, rounded up; undefined for anything else.
+ */
+function parseWait(value: string | undefined, date: string | undefined): number | undefined {
+  const text = value?.trim() ?? ''
+  if (/^\d{1,15}(\.\d{0,20})?$/.test(text)) {
+    const number = Number(text)
+    if (number < UNIX_TIMES) return Math.ceil(Math.round(number * 1e6) / 1000)
+    return untilTime(number < UNIX_TIMES * 1000 ? number * 1000 : number, date)
+  }
+  // More digits than any time: longer than every limit.
+  if (/^\d{16,}(\.\d*)?$/.test(text)) return Number.MAX_SAFE_INTEGER
+  const time = parseHttpDate(text) ?? (RFC_3339.test(text) ? Date.parse(text) : NaN)
+  return Number.isNaN(time) ? undefined : untilTime(time, date)
+}
+
+function untilTime(time: number, date: string | undefined): number {
+  const now = parseHttpDate(date?.trim() ?? '') ?? Date.now()
+  return Math.max(0, Math.ceil(time - now))
 }
 
 /**
@@ -89,14 +120,25 @@ export function parseRateLimit(headers: IncomingHttpHeaders): number | undefined
  */
 const UNIX_TIMES = 1e9
 
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
+
 /**
- * A Retry-After header in milliseconds. It holds seconds, or an HTTP date, which is compared with
- * the Date of the same response. Undefined if it is neither.
+ * The three forms of RFC 9110: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` and
+ * `Sun Nov  6 08:49:37 1994`. `Date.parse` alone also takes `1.5` and `-5` for dates.
  */
-export function parseRetryAfter(value: string | undefined, date: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  if (/^\d+$/.test(value.trim())) return Number(value) * 1000
-  const until = Date.parse(value)
-  const now = date === undefined ? Date.now() : Date.parse(date)
-  return Number.isFinite(until - now) ? Math.max(0, until - now) : undefined
+function parseHttpDate(text: string): number | undefined {
+  const [, day = '', month = '', year = '', time = ''] =
+    /^\w{3,9}, (\d\d)[ -](\w{3})[ -](\d{4}|\d\d) ([\d:]{8}) GMT$/.exec(text) ?? []
+  const [, month2 = month, day2 = day, time2 = time, year2 = year] =
+    /^\w{3} (\w{3}) ([ \d]\d) ([\d:]{8}) (\d{4})$/.exec(text) ?? []
+  const parsed = Date.parse(`${day2.trim()} ${month2} ${fullYear(year2)} ${time2} GMT`)
+  return Number.isNaN(parsed) ? undefined : parsed
+}
+
+/** A year of two digits that seems to be more than 50 years ahead is in the past (RFC 9110). */
+function fullYear(year: string): string {
+  if (year.length !== 2) return year
+  const now = new Date().getUTCFullYear()
+  const candidate = now - (now % 100) + Number(year)
+  return String(candidate > now + 50 ? candidate - 100 : candidate)
 }

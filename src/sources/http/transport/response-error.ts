@@ -1,14 +1,19 @@
 import { SluiceError } from '../../../errors.ts'
 
-/** The API responded with an error status. */
+interface ResponseErrorDetails {
+  /** The status of the API. Undefined for other servers, such as the token endpoint. */
+  readonly status?: number
+  readonly retryable: boolean
+  /** The wait that the server asks for, in milliseconds. */
+  readonly retryAfter?: number | undefined
+}
+
+/** A server responded with an error status. */
 export class ResponseError extends SluiceError {
-  readonly status: number
-  /** The wait that the API asks for, in milliseconds. */
+  readonly status: number | undefined
   readonly retryAfter: number | undefined
 
-  constructor(status: number, message: string, retryAfter?: number) {
-    // A 403 that asks to wait is a rate limit.
-    const retryable = RETRYABLE.has(status) || (status === 403 && retryAfter !== undefined)
+  constructor(message: string, { status, retryable, retryAfter }: ResponseErrorDetails) {
     super(retryable ? 'SOURCE_UNAVAILABLE' : 'SOURCE_REFUSED', message)
     this.status = status
     this.retryAfter = retryAfter
@@ -21,5 +26,3 @@ export class ResponseError extends SluiceError {
 export function invalidResponse(message: string, cause?: unknown): SluiceError {
   return new SluiceError('SOURCE_UNAVAILABLE', message, { cause })
 }
-
-const RETRYABLE: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])

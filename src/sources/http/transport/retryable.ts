@@ -1,0 +1,33 @@
+import { errors } from 'undici'
+import { SluiceError } from '../../../errors.ts'
+import { isTransientStatus } from '../../../http-status.ts'
+import { nameOf, ProxyError, proxyFor } from '../../../proxy.ts'
+import type { HttpOptions } from '../options.ts'
+import { invalidResponse } from './response-error.ts'
+
+/**
+ * True if a request that was answered with this status is repeated. `retry.statuses` overrides the
+ * table of `src/http-status.ts`. A 403 that asks to wait is a rate limit.
+ */
+export function isRetryable(
+  status: number,
+  retryAfter: number | undefined,
+  statuses: HttpOptions['retry']['statuses'],
+): boolean {
+  const configured = statuses?.[status]
+  if (configured !== undefined) return configured === 'retry'
+  return isTransientStatus(status) || (status === 403 && retryAfter !== undefined)
+}
+
+/** Converts the error of a request without a response. `hide` removes secrets from a text. */
+export function networkError(error: unknown, url: URL, hide: (text: string) => string): SluiceError {
+  const message = hide(error instanceof Error ? error.message : String(error))
+  if (error instanceof errors.InvalidArgumentError)
+    return new SluiceError('SOURCE_FAILED', `the request cannot be sent: ${message}`)
+  const text = `no response from ${url.origin}: ${message}`
+  if (!(error instanceof ProxyError)) {
+    const proxy = proxyFor(url)
+    return invalidResponse(proxy === undefined ? text : `${text} (through the proxy ${nameOf(proxy)})`, error)
+  }
+  return error.transient ? invalidResponse(text, error) : new SluiceError('SOURCE_REFUSED', text, { cause: error })
+}
