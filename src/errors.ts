@@ -2,7 +2,7 @@
 export interface ErrorCodeInfo {
   /**
    * Exit status of the command line: 0 no failure, 1 bug or failed custom code, 2 configuration, 3
-   * source, 4 sink, 5 rejects, 6 state, 130 interrupted.
+   * source, 4 sink, 5 rejects, 6 state, 7 a component that never finished, 130 interrupted.
    */
   readonly exit: number
   /** True if the same operation may succeed when it is repeated. */
@@ -64,6 +64,12 @@ export const errorCodes = {
   },
   STATE_NOT_FOUND: { exit: 6, retryable: false, summary: 'The pipeline has no state in this folder.' },
   VERIFY_FAILED: { exit: 6, retryable: false, summary: 'Objects, rejects and state do not match.' },
+
+  COMPONENT_STALLED: {
+    exit: 7,
+    retryable: false,
+    summary: 'A component never finished, and nothing was left in the process that could finish it.',
+  },
 
   INTERRUPTED: { exit: 130, retryable: false, summary: 'A signal stopped the run after a clean commit.' },
 } as const satisfies { [code: string]: ErrorCodeInfo }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import yargs from 'yargs'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { commands } from './commands.ts'
+import { runToTheEnd } from './last-resort.ts'
 
 /**
  * Runs one command. This is the only place where an error becomes an exit status. It never calls
@@ -63,5 +64,6 @@ function restoreDash(value: unknown): unknown {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await main(process.argv.slice(2))
+  // Not awaited: Node.js ends a module that waits for ever with status 13.
+  void runToTheEnd(() => main(process.argv.slice(2)))
 }

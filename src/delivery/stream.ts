@@ -53,14 +53,13 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
     }
     if (result.written.length > 0) {
       const bytes = batch.assemble(result.written, allocate)
-      bytesOut += bytes.length
       await asSinkError(sink.write(bytes, aborting.signal))
+      bytesOut += bytes.length
     }
     if (releasesBatches) batch.release()
-    if (batch.end) {
-      await asSinkError(sink.flush())
-      totals = addTally(totals, ledger.close())
-    }
+    // After each batch, so that the report of a failed run counts what the sink has taken.
+    if (!ledger.isInside) totals = addTally(totals, ledger.close())
+    if (batch.end) await asSinkError(sink.flush())
   }
 
   const write = callbackify(deliver)

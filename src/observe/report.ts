@@ -8,9 +8,10 @@ export interface Report {
   readonly pipeline: string
   /**
    * `done`: everything was read and published. `interrupted`: stopped by a signal after a clean
-   * commit. `failed`: see `error`.
+   * commit. `closed`: the receiver of a stream sink wanted no more, as `head` does. `failed`: see
+   * `error`.
    */
-  readonly outcome: 'done' | 'interrupted' | 'failed'
+  readonly outcome: 'done' | 'interrupted' | 'closed' | 'failed'
   readonly error?: { readonly code: string; readonly message: string }
   readonly read: number
   /** Records created by transforms. */
@@ -53,7 +54,7 @@ export function summarize(report: Report): string {
   const rows: [string, number, string][] = [
     ['read', report.read, ''],
     ['added', report.added, 'created by transforms'],
-    ['written', report.written, `${plural(report.objects.length, 'object')}, ${formatBytes(report.bytesOut)}`],
+    ['written', report.written, describeOutput(report)],
     [
       'duplicate',
       report.duplicate,
@@ -69,6 +70,12 @@ export function summarize(report: Report): string {
     .map(([name, count, remark]) => `  ${name.padEnd(10)}${formatCount(count).padStart(width)}  ${remark}`.trimEnd())
   const rate = report.seconds > 0 ? `, ${formatCount(Math.round(report.read / report.seconds))} records/s` : ''
   return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${lines.join('\n')}`
+}
+
+/** A stream sink has no objects. */
+function describeOutput({ objects, bytesOut }: Report): string {
+  const bytes = formatBytes(bytesOut)
+  return objects.length === 0 && bytesOut > 0 ? bytes : `${plural(objects.length, 'object')}, ${bytes}`
 }
 
 function sumOf(counts: { readonly [name: string]: number }): number {

@@ -11,6 +11,7 @@ import type { Paths } from '../record/paths/path.ts'
 import { keyDefinitionOf } from './key-definition.ts'
 import { openStreamDelivery } from '../delivery/stream.ts'
 import type { Delivery } from '../delivery/delivery.ts'
+import { awaitComponent, awaitMethods } from './await-component.ts'
 
 interface DeliveryOptions {
   readonly pipeline: CheckedPipeline
@@ -56,9 +57,10 @@ export async function createSink(
   { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
 ): Promise<ObjectSink | StreamSink> {
   try {
-    const sink = await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+    const context = { pipeline: pipeline.name, stage, folder: pipeline.folder }
+    const sink = await awaitComponent(`create of sink ${stage}`, Promise.resolve(declaration.create(config, context)))
     requireMethods(sink, declaration.delivers === 'stream' ? ['write', 'flush'] : ['destination', 'publish'])
-    return sink
+    return awaitMethods(`sink ${stage}`, sink)
   } catch (error) {
     throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `sink ${stage} could not be created`)
   }

@@ -1,5 +1,6 @@
 import { pipeline as streamPipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { join } from 'node:path'
 import type { Source } from '../component.ts'
 import { findDedup, type CheckedPipeline } from '../config/pipeline.ts'
@@ -9,6 +10,7 @@ import { showProgress, startFlow } from '../observe/progress.ts'
 import type { Report } from '../observe/report.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
+import { awaitComponent, within } from './await-component.ts'
 import { openDelivery } from './open-delivery.ts'
 import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
@@ -41,7 +43,7 @@ export interface RunResult {
  *   the result.
  */
 export async function runPipeline(options: RunOptions): Promise<RunResult> {
-  const { pipeline, log, stop, input = sourceInput(options) } = options
+  const { pipeline, log, input = sourceInput(options) } = options
   const stateFolder = join(options.stateFolder, pipeline.name)
   input.check?.(stateFolder)
   const startedAt = new Date()
@@ -52,26 +54,29 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     pipeline,
     paths,
     stateFolder: options.stateFolder,
-    stopping: stop,
+    stopping: options.stop,
     note,
     commit: input.commit,
   })
+  const reading = abortWith(options.stop)
   let stages: Stage[] = []
-  let end: End | undefined
+  let end: End | { readonly kind: 'closed' } | undefined
   let failure: SluiceError | undefined
   try {
     stages = [
       ...(options.before?.(paths) ?? []),
       ...(await buildStages(pipeline, { paths, hashKey: delivery.hashKey, context: input.context })),
     ]
-    const opened = await input.open({ stateFolder, delivery, stages, paths, flow, note, stop })
+    const opened = await input.open({ stateFolder, delivery, stages, paths, flow, note, stop: reading.signal })
     const hideProgress = showProgress(flow, log, opened.extent?.bytes)
     try {
-      await streamPipeline(
+      const writable = delivery.writable()
+      const stream = streamPipeline(
         Readable.from(opened.batches, { objectMode: true, highWaterMark: 1 }),
         (batches: AsyncIterable<Batch>) => throughStages(batches, opened.stages, (seen) => (end = seen)),
-        delivery.writable(),
+        writable,
       )
+      await Promise.race([stream, failureOf(writable, () => reading.abort())])
     } finally {
       hideProgress()
     }
@@ -80,16 +85,23 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   } catch (error) {
     failure = asSluiceError(error, 'INTERNAL', `pipeline ${pipeline.name} failed`)
   } finally {
-    const closed = await Promise.allSettled([...stages.map((stage) => stage.close()), delivery.close()])
+    reading.abort()
+    const closed = await Promise.allSettled([
+      ...stages.map((stage) => within(CLOSE_TIMEOUT, `close of transform ${stage.name}`, stage.close())),
+      within(CLOSE_TIMEOUT, `close of sink ${pipeline.sink.stage}`, delivery.close()),
+    ])
     for (const result of closed) {
       if (result.status === 'rejected') failure ??= asSluiceError(result.reason, 'INTERNAL', 'closing failed')
     }
   }
 
-  const outcome = failure ? 'failed' : end?.kind === 'interrupted' ? 'interrupted' : 'done'
+  if (failure?.code === 'SINK_CLOSED') {
+    failure = undefined
+    end = { kind: 'closed' }
+  }
   const report: Report = {
     pipeline: pipeline.name,
-    outcome,
+    outcome: failure ? 'failed' : (end?.kind ?? 'done'),
     ...(failure && { error: { code: failure.code, message: failure.message } }),
     ...delivery.totals(),
     bytesIn: flow.bytes,
@@ -99,12 +111,46 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   return failure ? { report, error: failure } : { report }
 }
 
+/** Milliseconds that components have to end a call or to close once the run is over. */
+const CLOSE_TIMEOUT = 15_000
+
+/**
+ * Aborts when `stop` does, and when the run ends for any other reason: a source that waits for
+ * input would otherwise keep the process alive after a failure.
+ */
+function abortWith(stop: AbortSignal): { readonly signal: AbortSignal; abort(): void } {
+  const controller = new AbortController()
+  const onStop = (): void => controller.abort(stop.reason)
+  if (stop.aborted) onStop()
+  else stop.addEventListener('abort', onStop, { once: true })
+  return {
+    signal: controller.signal,
+    abort() {
+      stop.removeEventListener('abort', onStop)
+      controller.abort(new Error('the run has ended'))
+    },
+  }
+}
+
+/**
+ * Rejects when the stream has failed and a stage does not return from its call: `pipeline` alone
+ * would wait for that stage for ever.
+ */
+async function failureOf(writable: Writable, onFailure: () => void): Promise<never> {
+  const failure = await new Promise<Error>((resolve) => {
+    writable.once('error', resolve)
+  })
+  onFailure()
+  await new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT).unref())
+  throw failure
+}
+
 function sourceInput({ pipeline, follow }: RunOptions): RunInput {
   const { type } = pipeline.source.declaration
   return {
     async open({ delivery, stages, paths, flow, note, stop }) {
       const source = await createSource(pipeline)
-      const extent = await source.total?.()
+      const extent = await awaitComponent(`total of source ${type}`, Promise.resolve(source.total?.()))
       const position = (partition: string) => delivery.position(partition)
       const limits = pipeline.limits
       const time = findDedup(pipeline)?.settings.time
@@ -132,7 +178,8 @@ function sourceInput({ pipeline, follow }: RunOptions): RunInput {
 async function createSource(pipeline: CheckedPipeline): Promise<Source> {
   const { declaration, config, stage } = pipeline.source
   try {
-    return await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
+    const context = { pipeline: pipeline.name, stage, folder: pipeline.folder }
+    return await awaitComponent(`create of source ${stage}`, Promise.resolve(declaration.create(config, context)))
   } catch (error) {
     throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `source ${stage} could not be created`)
   }

@@ -8,6 +8,7 @@ import { endBatch, openBatches } from '../record/open-batches.ts'
 import type { Json } from '../record/json/json.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
+import { awaitComponent } from './await-component.ts'
 
 interface SourceStageOptions {
   readonly source: Source
@@ -50,7 +51,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     note: options.note,
   })
   const chunks = read[Symbol.asyncIterator]()
-  const reading = stoppable(chunks, options.stop)
+  const reading = stoppable(() => awaitComponent(`the next chunk of source ${type}`, chunks.next()), options.stop)
   let end: End = { kind: 'done' }
   try {
     while (true) {
@@ -107,7 +108,7 @@ function committedTime(partition: string, options: SourceStageOptions): number |
  * The next chunk, or `stopped` as soon as the signal aborts. One listener for all chunks:
  * `Promise.race` would leave a reaction for each.
  */
-function stoppable(chunks: AsyncIterator<Chunk>, stop: AbortSignal) {
+function stoppable(next: () => Promise<IteratorResult<Chunk>>, stop: AbortSignal) {
   let finish: ((result: 'stopped') => void) | undefined
   const onAbort = () => finish?.('stopped')
   stop.addEventListener('abort', onAbort, { once: true })
@@ -116,7 +117,7 @@ function stoppable(chunks: AsyncIterator<Chunk>, stop: AbortSignal) {
       if (stop.aborted) return Promise.resolve('stopped')
       return new Promise((resolve, reject) => {
         finish = resolve
-        chunks.next().then(resolve, reject)
+        next().then(resolve, reject)
       })
     },
     close: () => stop.removeEventListener('abort', onAbort),

@@ -4,6 +4,7 @@ import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Path, Paths } from '../record/paths/path.ts'
+import { awaitComponent } from './await-component.ts'
 import { runFunction, type FunctionStage } from './custom-stage.ts'
 import { runDuplex } from './duplex-stage.ts'
 
@@ -45,7 +46,8 @@ export async function buildStages(
       ...added,
     }
     try {
-      const transform = await declaration.create(config, context)
+      const created = Promise.resolve(declaration.create(config, context))
+      const transform = await awaitComponent(`create of transform ${stage}`, created)
       if ('duplex' in transform && dedup && dedup.index < stages.length) throw afterDedup(stage, dedup.stage)
       stages.push(toStage(transform, { stage, type: declaration.type, ...failureOptions(config) }))
     } catch (error) {
@@ -100,9 +102,14 @@ function toStage(transform: Transform, { type, ...options }: FunctionStage & { r
   return {
     name: options.stage,
     type,
-    run: (batch) => (batch.count === 0 ? [batch] : run(batch)),
+    run: (batch) => {
+      if (batch.count === 0) return [batch]
+      const made = run(batch)
+      return made instanceof Promise ? awaitComponent(`transform ${options.stage}`, made) : made
+    },
     close: async () => {
-      if (typeof transform === 'object' && 'close' in transform) await transform.close?.()
+      if (typeof transform !== 'object' || !('close' in transform)) return
+      await awaitComponent(`close of transform ${options.stage}`, Promise.resolve(transform.close?.()))
     },
   }
 }

@@ -126,11 +126,17 @@ export class Publisher {
     )
   }
 
-  /** Stops publishing and aborts attempts that are under way. The rows stay. */
+  /**
+   * Stops publishing and aborts attempts that are under way. The rows stay. Does not wait for ever
+   * for a sink that ignores the signal: `publish` is idempotent, and the next run repeats it.
+   */
   async stop(): Promise<void> {
     this.#stop.abort()
     this.#notify()
-    await Promise.all(this.#running)
+    const ended = new AbortController()
+    const limit = delay(STOP_TIMEOUT, undefined, { signal: ended.signal, ref: false }).catch(() => undefined)
+    await Promise.race([Promise.all(this.#running), limit])
+    ended.abort()
   }
 
   async #needsPublishing(row: ObjectRow): Promise<boolean> {
@@ -285,6 +291,8 @@ const CONCURRENCY = 4
 const ATTEMPT_TIMEOUT = 15 * 60_000
 /** Milliseconds. Nothing depends on a probe, so the publisher does not wait long for it. */
 const PROBE_TIMEOUT = 15_000
+/** Milliseconds that a sink has to end an upload after its signal has aborted. */
+const STOP_TIMEOUT = 10_000
 /** Milliseconds between two attempts. */
 const MAX_PAUSE = 60_000
 

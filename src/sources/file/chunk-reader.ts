@@ -1,7 +1,9 @@
-import { createReadStream } from 'node:fs'
+import { constants, createReadStream, openSync, statSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import { addAbortSignal } from 'node:stream'
 import type { Readable } from 'node:stream'
+import { fileError } from './file-error.ts'
 
 const CHUNK_BYTES = 512 * 1024
 
@@ -55,8 +57,24 @@ export class ChunkReader {
 
 /** Opens standard input or a pipe. Fails with the signal's reason once it aborts. */
 export function openStream(name: string, signal: AbortSignal): Readable {
-  const stream = name === '-' ? process.stdin : createReadStream(name, { highWaterMark: CHUNK_BYTES })
-  return addAbortSignal(signal, stream)
+  return addAbortSignal(signal, name === '-' ? process.stdin : openNamed(name))
+}
+
+/**
+ * A read of a pipe as a file blocks a thread until input comes, and the process cannot end before
+ * that, not even by `process.exit`. So a pipe is read as a socket. Opened without waiting, it waits
+ * for its first writer on Linux only; on other systems it looks empty until then.
+ */
+function openNamed(name: string): Readable {
+  if (process.platform !== 'linux' || !statSync(name).isFIFO()) {
+    return createReadStream(name, { highWaterMark: CHUNK_BYTES })
+  }
+  try {
+    const fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK)
+    return new Socket({ fd, readable: true, writable: false })
+  } catch (error) {
+    throw fileError(error, name)
+  }
 }
 
 /** The first `bytes` of a stream, and the whole stream, those bytes included. */
