@@ -87,6 +87,7 @@ export const rejectCodes = {
   TOO_DEEP: 'The line is nested deeper than `limits.maxDepth`.',
   TOO_LONG: 'The line is longer than `limits.maxLine`.',
   TRANSFORM_FAILED: 'A custom transform threw, or returned something that is not a record.',
+  VALIDATION_LIMIT: 'Checking the record against the schema takes too many steps for its size.',
 } as const
 
 export type RejectCode = keyof typeof rejectCodes

@@ -11,6 +11,7 @@ import { recordChange, recordView } from '../record/author/record-view.ts'
 import { analyzeSchema } from './validate/constraints.ts'
 import { createFastPath } from './validate/fast-path.ts'
 import { loadSchema } from './validate/schema.ts'
+import type { Violation } from './validate/schema.ts'
 
 /**
  * Validates records against a JSON schema. Only ajv rejects a record and words the reason; but ajv
@@ -25,6 +26,9 @@ import { loadSchema } from './validate/schema.ts'
  * goes to ajv. `sluice check` reports whether the schema has the fast path, and the keyword that
  * prevents it.
  *
+ * Numbers are judged as they are spelled (`validate/exact-keywords.ts`). The work for one record is
+ * counted and bounded (`validate/work.ts`).
+ *
  * `mode: tag` adds a member to invalid records and rebuilds the batch; `mode: reject` changes no
  * bytes.
  */
@@ -34,12 +38,12 @@ export default defineTransform({
   fields: {
     schema: ExistingFile({
       description:
-        'A JSON schema of draft-07 or 2020-12, according to its `$schema`; without one, 2020-12. It does not change records: no defaults, no coercion. `sluice check` reports whether valid records are accepted without parsing, which is many times faster, or which keyword prevents it.',
+        'A JSON schema of draft-07 or 2020-12, according to its `$schema`; without one, 2020-12. It does not change records: no defaults, no coercion. Numbers are judged as they are spelled, also those that JavaScript rounds. `sluice check` reports whether valid records are accepted without parsing, which is many times faster, or which keyword prevents it.',
     }),
     mode: Choice(['reject', 'tag'], {
       default: 'reject',
       description:
-        '`reject` rejects records that violate the schema with SCHEMA_VIOLATION. `tag` lets them pass and adds a member `_schema_violation` with the reason.',
+        '`reject` rejects records that violate the schema with SCHEMA_VIOLATION, and records that take too much work to check with VALIDATION_LIMIT. `tag` lets both pass and adds a member `_schema_violation` with the reason.',
     }),
   },
   examples: [
@@ -57,19 +61,19 @@ export default defineTransform({
   reusesBuffers: true,
   async create({ schema: file, mode }, { paths, stage }) {
     const schema = await loadSchema(file)
-    const { constraints } = analyzeSchema(schema.root)
+    const { constraints } = analyzeSchema(schema.root, schema.spellings)
     const undecided = constraints === undefined ? liveRecords : createFastPath(constraints, paths)
 
     return {
       batch(batch) {
-        const details = new Map<number, string>()
+        const violations = new Map<number, Violation>()
         for (const record of undecided(batch)) {
-          const detail = schema.findViolation(batch.value(record))
-          if (detail !== undefined) details.set(record, detail)
+          const violation = schema.findViolation(batch.line(record).toString())
+          if (violation !== undefined) violations.set(record, violation)
         }
-        if (details.size === 0) return [batch]
-        if (mode === 'tag') return tag(batch, details, stage)
-        for (const [record, detail] of details) batch.reject(record, 'SCHEMA_VIOLATION', stage, detail)
+        if (violations.size === 0) return [batch]
+        if (mode === 'tag') return tag(batch, violations, stage)
+        for (const [record, { code, detail }] of violations) batch.reject(record, code, stage, detail)
         return [batch]
       },
     }
@@ -85,9 +89,9 @@ function liveRecords(batch: Batch): number[] {
   return records
 }
 
-function tag(batch: Batch, details: ReadonlyMap<number, string>, stage: string): Batch[] {
+function tag(batch: Batch, violations: ReadonlyMap<number, Violation>, stage: string): Batch[] {
   const lines = liveRecords(batch).map((from): NewLine => {
-    const detail = details.get(from)
+    const detail = violations.get(from)?.detail
     if (detail === undefined) return { from }
     return { ...recordChange(recordView(batch, from).set(TAG, detail), batch, from), from }
   })
@@ -96,7 +100,8 @@ function tag(batch: Batch, details: ReadonlyMap<number, string>, stage: string):
 
 async function findings(file: string): Promise<Finding[]> {
   try {
-    const { unsupported } = analyzeSchema((await loadSchema(file)).root)
+    const { root, spellings } = await loadSchema(file)
+    const { unsupported } = analyzeSchema(root, spellings)
     const message =
       unsupported === undefined
         ? 'valid records are accepted without parsing (fast path)'

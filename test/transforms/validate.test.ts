@@ -12,6 +12,7 @@ import validate from '../../src/transforms/validate.ts'
 import { analyzeSchema } from '../../src/transforms/validate/constraints.ts'
 import { createFastPath } from '../../src/transforms/validate/fast-path.ts'
 import { compileSchema, loadSchema } from '../../src/transforms/validate/schema.ts'
+import { jsonText } from '../../src/record/json/json-text.ts'
 import { createEventSet } from '../servers/events.ts'
 import { checkStage, openRecords, runStage } from './stage.ts'
 import type { Outcome, StageOptions } from './stage.ts'
@@ -132,6 +133,176 @@ test('matches any pattern in linear time', async () => {
   )
 })
 
+test('judges numbers as they are spelled, in the record and in the schema', async () => {
+  const big = '9007199254740993'
+  const cases: readonly (readonly [schema: string, valid: readonly string[], invalid: readonly string[]])[] = [
+    ['{"type":"number"}', ['1e400', '-1e400', '1e-400', big, '-0'], ['"1e400"']],
+    [
+      '{"type":"integer"}',
+      ['1.0', '1e2', '-0', '-0.0', '1e400', big, `${big}.0`, '10e-1', '0e-400'],
+      [`${big}.5`, '1e-400', '1.0000000000000000001', '5e-1', '123456789012345678901234567890.5'],
+    ],
+    ['{"maximum":9007199254740992}', ['9007199254740992', '9007199254740992.0', '-1e400'], [big, '1e400']],
+    [`{"maximum":${big}}`, [big, '9007199254740992'], ['9007199254740994', `${big}.1`]],
+    ['{"exclusiveMaximum":1}', ['0.99999999999999999999'], ['1.0', '1.00000000000000000001', '1e0']],
+    ['{"minimum":0}', ['0', '-0', '1e-400'], ['-1e-400', '-1e400']],
+    [
+      '{"exclusiveMinimum":1e400}',
+      ['1.1e400', '1e401', '1e4000000000000000000'],
+      ['1e400', '10e399', '1e399', '1e-9999999999999'],
+    ],
+    ['{"multipleOf":0.01}', ['19.99', '4.35', '0.07', '0', '1e400', '-1.1'], ['19.999', '1e-400', `${big}.001`]],
+    [`{"multipleOf":${big}}`, [big, '18014398509481986', '0'], ['9007199254740992', '1']],
+    [`{"const":${big}}`, [big, `${big}.0`, `${big}0e-1`], ['9007199254740992', '9007199254740994']],
+    ['{"const":0}', ['-0', '0.0', '0e5'], ['1e-400', 'false']],
+    [
+      `{"const":{"a":[1,{"b":${big}}],"c":"x"}}`,
+      [`{"c":"\\u0078","a":[1.0,{"b":${big}}]}`],
+      ['{"a":[1,{"b":9007199254740992}],"c":"x"}', `{"a":[1,{"b":${big}}]}`],
+    ],
+    ['{"enum":[1.0000000000000000001,2]}', ['1.0000000000000000001', '2.0'], ['1', '2.0000000000000000001']],
+    [
+      '{"uniqueItems":true}',
+      [
+        `[${big},9007199254740992,1e400,1e401]`,
+        '[1,true,"1",[1],[true],null,"null",{}]',
+        '[{"a":"1"},{"a":1}]',
+        '["[,1]",[1],"a,b",["a","b"],["a,b"]]',
+        '["\\ud800","\\ud801","\ufffd"]',
+      ],
+      ['[1,1.0]', '[1e400,10e399]', '[{"a":1,"b":[2]},{"b":[2.0],"a":1}]', '[0,-0]', '["a","\\u0061"]'],
+    ],
+  ]
+  for (const [schema, valid, invalid] of cases) {
+    const file = await writeSchema(`{"properties":{"v":${schema}}}`)
+    const { lines, rejects } = await runStage(
+      validate,
+      { schema: file },
+      [...valid, ...invalid].map((v) => `{"v":${v}}`),
+    )
+    assert.deepEqual(
+      lines,
+      valid.map((v) => `{"v":${v}}`),
+      schema,
+    )
+    assert.deepEqual(
+      rejects.map(({ code, text }) => [code, text]),
+      invalid.map((v) => ['SCHEMA_VIOLATION', `{"v":${v}}`]),
+      schema,
+    )
+  }
+})
+
+test('judges the number of the duplicate key that JSON.parse takes, and numbers inside lists and __proto__', async () => {
+  const schema = { properties: { v: { type: 'integer', maximum: 5 }, l: { items: { type: 'integer' } } } }
+  const odd = '9007199254740993.5'
+  const valid = [
+    `{"v":${odd},"v":1}`,
+    `{"v":1e400,"\\u0076":5.0,"x":[${odd},{"v":${odd}},"\\"[${odd}"]}`,
+    `{"__proto__":{"v":${odd}},"l":[1, 2e400 ]}`,
+  ]
+  const outcome = await validateLines(schema, [...valid, `{"v":1,"v":${odd}}`, `{"l":[1,${odd}]}`])
+  assert.deepEqual(outcome.lines, valid)
+  assert.deepEqual(
+    outcome.rejects.map(({ detail }) => detail),
+    ['/v must be integer', '/l/1 must be integer'],
+  )
+})
+
+const twice = { properties: { a: { $ref: '#/$defs/node' } } }
+const twiceDynamic = { properties: { a: { $dynamicRef: '#node' } } }
+const HOSTILE: readonly (readonly [about: string, schema: JsonObject, line: string])[] = [
+  ['a reference in two branches', { $defs: { node: { allOf: [twice, twice] } }, $ref: '#/$defs/node' }, deep('{}')],
+  [
+    'a reference in alternatives that fail',
+    { $defs: { node: { type: 'object', anyOf: [twice, twice] } }, $ref: '#/$defs/node' },
+    deep('1'),
+  ],
+  [
+    'a dynamic reference',
+    { $id: 'https://example.com/node', $dynamicAnchor: 'node', allOf: [twiceDynamic, twiceDynamic] },
+    deep('{}'),
+  ],
+  ['conditions', { $defs: { node: { if: { not: twice }, else: twice } }, $ref: '#/$defs/node' }, deep('{}')],
+  [
+    'dependent schemas and unevaluated members',
+    {
+      $defs: { node: { dependentSchemas: { a: twice }, unevaluatedProperties: { $ref: '#/$defs/node' }, ...twice } },
+      $ref: '#/$defs/node',
+    },
+    deep('{}'),
+  ],
+  [
+    'lists in lists',
+    {
+      $defs: { node: { allOf: [{ items: { $ref: '#/$defs/node' } }], items: { $ref: '#/$defs/node' } } },
+      properties: { a: { $ref: '#/$defs/node' } },
+    },
+    `{"a":${'['.repeat(60)}${']'.repeat(60)}}`,
+  ],
+  [
+    'a long text under a pattern with a large program',
+    { properties: { a: { pattern: '(a[ab]{1,300}){3}[^ab]' } } },
+    JSON.stringify({ a: 'abbab'.repeat(100_000) }),
+  ],
+  [
+    'long keys under such a pattern',
+    { patternProperties: { '(a[ab]{1,300}){3}[^ab]': {} } },
+    JSON.stringify({ ['abbab'.repeat(100_000)]: 1 }),
+  ],
+  [
+    'hundreds of thousands of failed alternatives',
+    { properties: { a: { contains: { type: 'object' } } } },
+    `{"a":[${'1,'.repeat(300_000)}{}]}`,
+  ],
+]
+
+for (const [about, schema, line] of HOSTILE) {
+  test(`rejects a record that takes too much work to validate: ${about}`, async () => {
+    const lines = ['{"before":1}', line, '{"after":1}']
+    const outcome = await validateLines(schema, lines)
+    assert.deepEqual(outcome.lines, [lines[0], lines[2]])
+    assert.deepEqual(
+      outcome.rejects.map(({ code, detail, line: number }) => [code, detail, number]),
+      [['VALIDATION_LIMIT', 'the schema takes too many steps for a record of this size', 2]],
+    )
+    const tagged = await validateLines(schema, ['{"a":{}}', line], { mode: 'tag' })
+    assert.match(tagged.lines[1], /"_schema_violation":"the schema takes too many steps/)
+  })
+}
+
+test('validates large honest records', async () => {
+  const alternatives = Array.from({ length: 40 }, (_, at) => ({
+    properties: { k: { const: at }, name: { type: 'string' } },
+    required: ['k'],
+  }))
+  const cases: readonly (readonly [JsonObject, string])[] = [
+    [{ properties: { a: { uniqueItems: true } } }, list((at) => `{"n":${at},"l":[${at}]}`, 8000)],
+    [{ properties: { a: { uniqueItems: true } } }, list((at) => `1e4${at}`, 20_000)],
+    [
+      { properties: { a: { items: { oneOf: alternatives } } } },
+      list((at) => `{"k":${at % 40},"name":"x","text":"some text"}`, 8000),
+    ],
+    [
+      { properties: { a: { items: { type: 'string', minLength: 1, pattern: '^[a-z0-9-]{1,63}$' } } } },
+      list((at) => `"host-${at}"`, 20),
+    ],
+    [{ properties: { a: { items: { format: 'uri' } } } }, list((at) => `"https://example.com/${at}"`, 10_000)],
+    [{ properties: { a: { contains: { const: 'x' } } } }, list((at) => (at < 20_000 ? `${at}` : '"x"'), 20_001)],
+    [
+      {
+        $defs: { tree: { properties: { c: { items: { $ref: '#/$defs/tree' } } }, required: ['c'] } },
+        properties: { a: { items: { $ref: '#/$defs/tree' } } },
+      },
+      list(() => '{"c":[{"c":[]},{"c":[{"c":[]}]}]}', 8000),
+    ],
+  ]
+  for (const [schema, line] of cases) {
+    const { lines, rejects } = await validateLines(schema, [line])
+    assert.deepEqual([rejects.map(({ code }) => code), lines.length], [[], 1], JSON.stringify(schema))
+  }
+})
+
 test('does not find members of Object.prototype that the record does not have', async () => {
   const outcome = await validateLines({ required: ['toString'] }, [
     '{}',
@@ -204,11 +375,15 @@ test('follows the rules of both drafts', () => {
     [draft2020({ properties: { a: { uniqueItems: true } } }), [{ a: [1, '1'] }], [{ a: [{ x: 1 }, { x: 1 }] }]],
   ]
   for (const [schema, valid, invalid] of cases) {
-    const compiled = compileSchema(schema, 'test')
+    const compiled = compileSchema(JSON.stringify(schema), 'test')
     for (const value of valid)
-      assert.equal(compiled.findViolation(value), undefined, `${JSON.stringify(schema)} ${JSON.stringify(value)}`)
+      assert.equal(
+        compiled.findViolation(jsonText(value, 64)),
+        undefined,
+        `${JSON.stringify(schema)} ${JSON.stringify(value)}`,
+      )
     for (const value of invalid)
-      assert.ok(compiled.findViolation(value), `${JSON.stringify(schema)} ${JSON.stringify(value)}`)
+      assert.ok(compiled.findViolation(jsonText(value, 64)), `${JSON.stringify(schema)} ${JSON.stringify(value)}`)
   }
 })
 
@@ -393,6 +568,14 @@ const { object: records } = fc.letrec<{ object: string; value: string }>((tie) =
 
 function nest(value: JsonObject, levels: number): JsonObject {
   return levels === 0 ? value : { next: nest(value, levels - 1) }
+}
+
+function list(item: (at: number) => string, count: number): string {
+  return `{"a":[${Array.from({ length: count }, (_, at) => item(at)).join(',')}]}`
+}
+
+function deep(leaf: string): string {
+  return `${'{"a":'.repeat(60)}${leaf}${'}'.repeat(60)}`
 }
 
 async function validateLines(

@@ -2,6 +2,7 @@ import { isList, isObject } from '../../record/json/json.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { isInstant } from '../../record/json/instant.ts'
 import { ValueKind } from '../../record/scan.ts'
+import { Spellings } from './exact-json.ts'
 
 /**
  * A constraint that a schema puts on the value at one path, and that can be checked on the index
@@ -37,11 +38,12 @@ export type SchemaAnalysis =
 /**
  * Translates a schema into constraints. ajv has compiled the schema before, so it is known to be
  * valid.
+ * @param spellings the numbers in the schema that JavaScript cannot represent.
  */
-export function analyzeSchema(root: JsonObject): SchemaAnalysis {
+export function analyzeSchema(root: JsonObject, spellings = new Spellings()): SchemaAnalysis {
   const constraints: Constraint[] = []
   try {
-    readNode(root, '', [], false, constraints)
+    readNode(root, '', [], false, { constraints, spellings })
   } catch (error) {
     if (error instanceof Unsupported) return { unsupported: error.pointer }
     throw error
@@ -85,8 +87,9 @@ function readNode(
   pointer: string,
   keys: readonly string[],
   required: boolean,
-  constraints: Constraint[],
+  analysis: { readonly constraints: Constraint[]; readonly spellings: Spellings },
 ): void {
+  const { constraints, spellings } = analysis
   let kinds = ALL
   const byteTests: ByteTest[] = []
   let members: JsonObject = {}
@@ -107,7 +110,12 @@ function readNode(
         holds: (bytes, start, end) => isInstant(bytes, start + 1, end - 1),
       })
     } else if (keyword === 'const' || keyword === 'enum') {
-      kinds &= readLiterals(keyword === 'const' ? [value] : listOf(value), byteTests, keywordPointer)
+      const list = keyword === 'const' ? [value] : listOf(value)
+      // ajv compares a number that JavaScript would round.
+      const literals = list.filter(
+        (_literal, at) => (keyword === 'const' ? spellings.of(node, keyword) : spellings.of(value, at)) === undefined,
+      )
+      kinds &= readLiterals(literals, byteTests, keywordPointer)
     } else throw new Unsupported(keywordPointer)
   }
 
@@ -120,7 +128,7 @@ function readNode(
   }
   for (const name of new Set([...Object.keys(members), ...needed])) {
     const member = Object.hasOwn(members, name) ? members[name] : true
-    readNode(member, `${pointer}/properties/${escapeName(name)}`, [...keys, name], needed.has(name), constraints)
+    readNode(member, `${pointer}/properties/${escapeName(name)}`, [...keys, name], needed.has(name), analysis)
   }
 }
 

@@ -5,18 +5,37 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { RE2JS } from 're2js'
 import { asSluiceError, SluiceError } from '../../errors.ts'
+import type { RejectCode } from '../../errors.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { isList, isObject } from '../../record/json/json.ts'
+import { parseExact } from './exact-json.ts'
+import type { Spellings } from './exact-json.ts'
+import { addExactKeywords } from './exact-keywords.ts'
+import { addSteps, countSteps, Work, WorkExceeded } from './work.ts'
 
 /** A JSON schema compiled by ajv. */
 export interface RecordSchema {
   readonly root: JsonObject
+  /** The numbers in `root` that JavaScript cannot represent. */
+  readonly spellings: Spellings
   /**
-   * Returns the first violation in a record, such as `/changes/0/field must be string`; undefined
-   * if the record fulfils the schema. Names that do not occur in the schema are replaced by `*`, so
-   * that messages contain no content of records.
+   * Returns the first violation in a record (as JSON text); undefined if the record fulfils the
+   * schema.
    */
-  findViolation(value: unknown): string | undefined
+  findViolation(json: string): Violation | undefined
+}
+
+export interface Violation {
+  /**
+   * SCHEMA_VIOLATION, or VALIDATION_LIMIT if the record takes so much work that it is unknown
+   * whether it fulfils the schema.
+   */
+  readonly code: RejectCode
+  /**
+   * Such as `/changes/0/field must be string`. Names that do not occur in the schema are replaced
+   * by `*`, so that it contains no content of records.
+   */
+  readonly detail: string
 }
 
 /**
@@ -33,14 +52,7 @@ export async function loadSchema(file: string): Promise<RecordSchema> {
   }
   const known = compiled.get(text)
   if (known !== undefined) return known
-  let root: Json
-  try {
-    const parsed: Json = JSON.parse(text)
-    root = parsed
-  } catch (error) {
-    throw asSluiceError(error, 'SCHEMA_INVALID', `schema ${file} is not JSON`)
-  }
-  const schema = compileSchema(root, file)
+  const schema = compileSchema(text, file)
   compiled.set(text, schema)
   return schema
 }
@@ -52,23 +64,39 @@ export async function loadSchema(file: string): Promise<RecordSchema> {
 const compiled = new Map<string, RecordSchema>()
 
 /** @param name the name of the schema in error messages. */
-export function compileSchema(root: Json, name: string): RecordSchema {
-  if (!isObject(root)) throw new SluiceError('SCHEMA_INVALID', `schema ${name} is not a JSON object`)
+export function compileSchema(text: string, name: string): RecordSchema {
+  const { root, spellings } = readSchema(text, name)
   if (root['$async'] !== undefined) throw new SluiceError('SCHEMA_INVALID', `schema ${name}: $async is not supported`)
+  const work = new Work()
   let validate: ValidateFunction
   try {
+    // ajv gets a schema of its own, with keywords that count the work.
+    const counted = readSchema(text, name)
     const ajv = createAjv(root['$schema'])
     addFormats.default(ajv)
     // ajv's `url` takes quadratic time (minutes for one line), and is not a format of JSON Schema;
     // `uri` is.
     delete ajv.formats['url']
-    validate = ajv.compile(root)
+    addExactKeywords(ajv, counted.spellings, work)
+    countSteps(ajv, work)
+    addSteps(counted.root)
+    validate = ajv.compile(counted.root)
   } catch (error) {
     throw asSluiceError(error, 'SCHEMA_INVALID', `schema ${name}`)
   }
   const names = new Set<string>()
   collectNames(root, names)
-  return { root, findViolation: (value) => findViolation(validate, names, value) }
+  return { root, spellings, findViolation: (json) => findViolation({ validate, work, names }, json) }
+}
+
+function readSchema(text: string, name: string): { root: JsonObject; spellings: Spellings } {
+  try {
+    const { value, spellings } = parseExact(text)
+    if (isObject(value)) return { root: value, spellings }
+  } catch (error) {
+    throw asSluiceError(error, 'SCHEMA_INVALID', `schema ${name} is not JSON`)
+  }
+  throw new SluiceError('SCHEMA_INVALID', `schema ${name} is not a JSON object`)
 }
 
 /**
@@ -109,17 +137,34 @@ function createAjv(draft: Json | undefined): Ajv {
   )
 }
 
-function findViolation(validate: ValidateFunction, names: ReadonlySet<string>, value: unknown): string | undefined {
+interface Compiled {
+  readonly validate: ValidateFunction
+  readonly work: Work
+  readonly names: ReadonlySet<string>
+}
+
+function findViolation({ validate, work, names }: Compiled, json: string): Violation | undefined {
+  const { value, spellings } = parseExact(json)
+  work.begin(json.length, spellings)
   try {
     if (validate(value)) return undefined
-  } catch {
+  } catch (error) {
     // A recursive $ref recurses as deep as the record.
-    return 'the schema cannot be applied to this record'
+    if (error instanceof WorkExceeded || error instanceof RangeError) return TOO_MUCH_WORK
+    throw error
   }
   const error = mostSpecific(validate.errors ?? [])
   const pointer = safePointer(error?.instancePath ?? '', names, value)
   const detail = `${pointer} ${error?.message ?? 'does not fulfil the schema'}`.trimStart()
-  return detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL - 1)}…` : detail
+  return {
+    code: 'SCHEMA_VIOLATION',
+    detail: detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL - 1)}…` : detail,
+  }
+}
+
+const TOO_MUCH_WORK: Violation = {
+  code: 'VALIDATION_LIMIT',
+  detail: 'the schema takes too many steps for a record of this size',
 }
 
 /**
