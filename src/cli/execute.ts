@@ -3,8 +3,9 @@ import { resolve } from 'node:path'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import { hideSecrets, openLog } from '../observe/log.ts'
+import { openLog } from '../observe/log.ts'
 import type { Log } from '../observe/log.ts'
+import { safeJson, say } from '../observe/output.ts'
 import { plural, summarize } from '../observe/report.ts'
 import { scannerInUse } from '../record/fast-scanner.ts'
 import { runPipeline, type RunOptions } from '../runtime/run.ts'
@@ -29,20 +30,19 @@ type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'before' | 'input'>
  * @throws SluiceError the first failure
  */
 export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<ExecuteArguments>): Promise<void> {
-  const secrets = jobs.flatMap(({ pipeline }) => pipeline.secrets)
   const signals = stopOnSignals((signal) => {
-    process.stderr.write(`\n${signal}: committing and stopping; send it again to stop immediately\n`)
+    say('', `${signal}: committing and stopping; send it again to stop immediately`)
   })
   const failures: SluiceError[] = []
   const runJob = async (job: Job) => {
     const prefix = jobs.length > 1 ? `${job.pipeline.name}: ` : ''
-    const log = openLog({ json: args.json, prefix, secrets: job.pipeline.secrets })
+    const log = openLog({ json: args.json, prefix })
     if (job === jobs[0]) reportSlowScanner(log)
     const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, log }
     const { report, error } = await runPipeline(options)
-    process.stderr.write(`${args.json ? JSON.stringify(report) : summarize(report)}\n`)
+    say(...(args.json ? [safeJson(report)] : summarize(report).split('\n')))
     if (args.report !== undefined)
-      await writeReport(reportPath(args.report, job.pipeline, jobs.length), report, secrets)
+      await writeFile(reportPath(args.report, job.pipeline, jobs.length), `${safeJson(report, 2)}\n`)
     if (error) throw error
     if (report.outcome === 'interrupted') throw new SluiceError('INTERRUPTED', 'stopped after a clean commit')
     if (args.failOnReject && report.rejected > 0) {
@@ -53,11 +53,11 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     await Promise.all(
       jobs.map((job) =>
         runJob(job).catch((error: unknown) => {
-          const failure = hidden(asSluiceError(error, 'INTERNAL', 'this is a bug in Sluice'), secrets)
+          const failure = asSluiceError(error, 'INTERNAL', 'this is a bug in Sluice')
           failures.push(failure)
           // Report now: the other pipelines may run forever, and only the first failure is thrown.
           if (jobs.length > 1 && failure.code !== 'INTERRUPTED')
-            process.stderr.write(`${job.pipeline.name}: ${failure.code}: ${failure.message}\n`)
+            say(`${job.pipeline.name}: ${failure.code}: ${failure.message}`)
         }),
       ),
     )
@@ -74,18 +74,9 @@ function reportSlowScanner({ note }: Log): void {
     note('the WebAssembly scanner is not in use; scanning takes several times as long', { reason })
 }
 
-async function writeReport(path: string, report: object, secrets: readonly string[]): Promise<void> {
-  await writeFile(path, hideSecrets(`${JSON.stringify(report, undefined, 2)}\n`, secrets))
-}
-
 /** Each of several pipelines has its own report: `report.json` becomes `report-<pipeline>.json`. */
 function reportPath(path: string, pipeline: CheckedPipeline, count: number): string {
   if (count === 1) return path
   const dot = path.lastIndexOf('.')
   return dot > 0 ? `${path.slice(0, dot)}-${pipeline.name}${path.slice(dot)}` : `${path}-${pipeline.name}`
-}
-
-function hidden(error: SluiceError, secrets: readonly string[]): SluiceError {
-  const message = hideSecrets(error.message, secrets)
-  return message === error.message ? error : new SluiceError(error.code, message, { hint: error.hint })
 }

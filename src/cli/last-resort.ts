@@ -1,4 +1,5 @@
 import { errorCodes, systemCode } from '../errors.ts'
+import { say } from '../observe/output.ts'
 
 /** Milliseconds that a component has to close what it left open, once the command has ended. */
 const LINGER = 3000
@@ -23,7 +24,7 @@ export async function runToTheEnd(command: () => Promise<void>): Promise<void> {
     const why = isIdle
       ? 'it waits for a promise that is never resolved, and nothing is left that could resolve it'
       : 'code of a component called process.exit'
-    process.stderr.write(`\nsluice: COMPONENT_STALLED: the command did not finish: ${why}\n`)
+    say('', `sluice: COMPONENT_STALLED: the command did not finish: ${why}`)
     process.exitCode = errorCodes.COMPONENT_STALLED.exit
   })
   process.stdout.on('error', reportOutputError)
@@ -38,7 +39,7 @@ export async function runToTheEnd(command: () => Promise<void>): Promise<void> {
 function reportOutputError(error: Error): void {
   const code = systemCode(error) ?? error.message
   if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return
-  process.stderr.write(`sluice: SINK_FAILED: cannot write to stdout: ${code}\n`)
+  say(`sluice: SINK_FAILED: cannot write to stdout: ${code}`)
   process.exitCode = errorCodes.SINK_FAILED.exit
 }
 
@@ -46,8 +47,8 @@ async function endProcess(): Promise<void> {
   const open = process.getActiveResourcesInfo()
   // A reader that takes its time gets the whole output.
   await Promise.all([process.stdout, process.stderr].map(written))
-  process.stderr.write(
-    `sluice: the command has ended, but a component left something open (${[...new Set(open)].join(', ')}); ending the process\n`,
+  say(
+    `sluice: the command has ended, but a component left something open (${[...new Set(open)].join(', ')}); ending the process`,
   )
   process.exit()
 }

@@ -3,7 +3,10 @@ import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import yargs from 'yargs'
 import { asSluiceError, SluiceError } from '../errors.ts'
+import { say } from '../observe/output.ts'
+import { forgetSecrets } from '../observe/secrets.ts'
 import { commands } from './commands.ts'
+import { addEnvironmentSecrets } from './environment-secrets.ts'
 import { runToTheEnd } from './last-resort.ts'
 
 /**
@@ -11,6 +14,8 @@ import { runToTheEnd } from './last-resort.ts'
  * `process.exit`, which would truncate output to a pipe.
  */
 export async function main(args: readonly string[]): Promise<void> {
+  forgetSecrets()
+  addEnvironmentSecrets(process.env)
   try {
     await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
       .scriptName('sluice')
@@ -31,14 +36,19 @@ export async function main(args: readonly string[]): Promise<void> {
       })
       .parseAsync()
   } catch (thrown) {
-    const error = isYargsError(thrown)
-      ? new SluiceError('USAGE', thrown.message)
-      : asSluiceError(thrown, 'INTERNAL', 'this is a bug in Sluice')
-    process.stderr.write(`\nsluice: ${error.code}: ${error.message}\n`)
-    if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`)
-    if (error.code === 'INTERNAL') process.stderr.write(`${error.stack}\n`)
-    process.exitCode = error.exit
+    process.exitCode = report(thrown)
   }
+}
+
+/** Prints an error. @returns the exit status */
+function report(thrown: unknown): number {
+  const error = isYargsError(thrown)
+    ? new SluiceError('USAGE', thrown.message)
+    : asSluiceError(thrown, 'INTERNAL', 'this is a bug in Sluice')
+  say('', `sluice: ${error.code}: ${error.message}`)
+  if (error.hint !== undefined) say(`  ${error.hint}`)
+  if (error.code === 'INTERNAL') say(...(error.stack ?? '').split('\n'))
+  return error.exit
 }
 
 /**
@@ -64,6 +74,8 @@ function restoreDash(value: unknown): unknown {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  // Node.js would print the error as it is. Custom code can throw outside of every call of ours.
+  process.on('uncaughtException', (error) => process.exit(report(error)))
   // Not awaited: Node.js ends a module that waits for ever with status 13.
   void runToTheEnd(() => main(process.argv.slice(2)))
 }

@@ -13,6 +13,8 @@ import { isIncomplete, keyLocationAt, nodeAt, partOf, locationAt, problemAt } fr
 import type { Problem } from './pipeline.ts'
 import type { FieldSchema } from './schema.ts'
 import { branchesOf, childSchemas, strictSchema, typesOf } from './schema.ts'
+import { collectSecrets } from './found-secrets.ts'
+import type { FoundSecrets } from './found-secrets.ts'
 
 export interface FieldScope extends Folders {
   /** Names the component in messages: `sink s3`. */
@@ -20,8 +22,8 @@ export interface FieldScope extends Folders {
   /** Location to report if a key of the root is missing. */
   readonly location: Location
   readonly problems: Problem[]
-  /** Collects the values of secret fields. */
-  readonly secrets: Set<string>
+  /** Collects the values of secret fields, and inserted values that may be secret. */
+  readonly secrets: FoundSecrets
 }
 
 /**
@@ -37,7 +39,7 @@ export function checkFields<Properties extends TProperties>(
   const schema = strictSchema(fields)
   const problems: Problem[] = []
   const value = jsonValue([schema], node)
-  collectSecrets([schema], value, node, { ...scope, problems })
+  collectSecrets([schema], value, { node, keys: [], scope: { ...scope, problems } })
   const validate = compile(schema)
   if (!validate(value)) problems.push(...schemaProblems(validate, node, scope))
   const config = convert(schema, value, [], { ...scope, root: node, workingFolder: scope.root, problems })
@@ -102,7 +104,7 @@ function jsonValue(schemas: readonly FieldSchema[], node: Located): unknown {
     return Object.fromEntries(members)
   }
   if (node.missing === true) return placeholder(schemas.flatMap(branchesOf)[0] ?? {}, String(node.value))
-  if (node.interpolated === true && typeof node.value === 'string') return retype(schemas, node.value)
+  if (node.inserted !== undefined && typeof node.value === 'string') return retype(schemas, node.value)
   return node.value
 }
 
@@ -123,30 +125,6 @@ function placeholder(schema: FieldSchema, text: string): unknown {
   if (schema.format === 'duration') return '1m'
   if (schema.format === 'size') return '1MiB'
   return text
-}
-
-function collectSecrets(
-  schemas: readonly FieldSchema[],
-  value: unknown,
-  node: Located | undefined,
-  scope: FieldScope,
-): void {
-  if (typeof value === 'string' && schemas.some((schema) => branchesOf(schema).some(({ secret }) => secret === true))) {
-    if (value === '' || node?.kind !== 'scalar' || node.missing === true) return
-    scope.secrets.add(value)
-    if (node.interpolated === true || node.location.file !== scope.location.file) return
-    const hint = 'read it from the environment or a file: ${env:NAME} or ${file:PATH}'
-    scope.problems.push(
-      problemAt(node.location, 'plaintext secret in the pipeline file', { hint, severity: 'warning' }),
-    )
-    return
-  }
-  if (value === null || typeof value !== 'object') return
-  const children: Iterable<[string | number, unknown]> = Array.isArray(value) ? value.entries() : Object.entries(value)
-  for (const [key, child] of children) {
-    const inner = schemas.flatMap((schema) => childSchemas(schema, key))
-    collectSecrets(inner, child, nodeAt(node, [key]), scope)
-  }
 }
 
 interface Conversion extends Omit<FieldScope, 'root'> {

@@ -2,6 +2,7 @@ import type { Config, Finding } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { builtInTypes, components, findComponent } from '../registry.ts'
 import { checkFields } from './check-fields.ts'
+import type { FoundSecrets } from './found-secrets.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 import { isCustom, loadComponent, shortName } from './load-component.ts'
 import type { Located, LocatedMap, Location } from './yaml-location.ts'
@@ -20,7 +21,7 @@ export interface PipelineScope {
   /** The working directory. */
   readonly root: string
   readonly problems: Problem[]
-  readonly secrets: Set<string>
+  readonly secrets: FoundSecrets
 }
 
 /**
@@ -62,7 +63,6 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     rejectOptions,
     limits: top.limits,
     tests: testsOf(top, node),
-    secrets: [...scope.secrets],
   }
 }
 

@@ -1,13 +1,16 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { partOf, problemAt } from './yaml-location.ts'
-import type { Entry, Located, LocatedScalar, Location } from './yaml-location.ts'
+import type { Entry, Insertion, Located, LocatedScalar, Location } from './yaml-location.ts'
 import { closest } from '../fields/suggest.ts'
 import type { Problem } from './pipeline.ts'
 import { systemCode } from '../errors.ts'
+import type { FoundSecrets } from './found-secrets.ts'
 
 export interface InterpolationScope {
   readonly env: { readonly [name: string]: string | undefined }
+  /** Variables that a test of the pipeline file sets. They take precedence, and are not secret. */
+  readonly testEnv: { readonly [name: string]: string }
   /**
    * `run`: an unset variable or a missing file is an error. `check` and `test`: it is a warning,
    * and a placeholder replaces the value.
@@ -17,7 +20,7 @@ export interface InterpolationScope {
   readonly folder: string
   readonly problems: Problem[]
   /** Collects the contents of files, which are secret. */
-  readonly secrets: Set<string>
+  readonly secrets: FoundSecrets
 }
 
 /**
@@ -41,20 +44,29 @@ const FORM = /\$\$\{|\$\{([^}]*)(\}?)/g
 function interpolateScalar(node: LocatedScalar, scope: InterpolationScope): LocatedScalar {
   const { value } = node
   if (typeof value !== 'string' || !value.includes('${')) return node
-  let interpolated = false
+  const inserted: Insertion[] = []
   let missing = false
   const text = value.replace(FORM, (form: string, inside: string | undefined, end: string, offset: number) => {
     if (inside === undefined) return '${'
-    interpolated = true
     const location = partOf(node.location, value, offset, form.length)
     const found = end === '' ? malformed(form, inside, location, scope) : resolveForm(form, inside, location, scope)
     if (found === undefined) missing = true
-    return found ?? 'unset'
+    const insertion = found ?? UNSET
+    inserted.push(insertion)
+    return insertion.text
   })
-  return { ...node, value: text, ...(interpolated ? { interpolated } : {}), ...(missing ? { missing } : {}) }
+  return { ...node, value: text, ...(inserted.length > 0 ? { inserted } : {}), ...(missing ? { missing } : {}) }
 }
 
-function resolveForm(form: string, inside: string, location: Location, scope: InterpolationScope): string | undefined {
+/** Replaces a value that is not known. */
+const UNSET: Insertion = { text: 'unset', name: 'unset', isWritten: true }
+
+function resolveForm(
+  form: string,
+  inside: string,
+  location: Location,
+  scope: InterpolationScope,
+): Insertion | undefined {
   const env = /^env:([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/.exec(inside)
   if (env !== null) return fromEnvironment(env[1] ?? '', env[2], location, scope)
   const file = /^file:(\S.*)$/.exec(inside)
@@ -67,10 +79,14 @@ function fromEnvironment(
   fallback: string | undefined,
   location: Location,
   scope: InterpolationScope,
-): string | undefined {
-  const value = scope.env[name]
-  if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
-  if (value !== undefined) return value
+): Insertion | undefined {
+  const ofTest = scope.testEnv[name]
+  const value = ofTest ?? scope.env[name]
+  const insertion = { name: `env.${name}`, isWritten: ofTest !== undefined }
+  if (value === undefined || value === '') {
+    if (fallback !== undefined) return { ...insertion, text: fallback, isWritten: true }
+  }
+  if (value !== undefined) return { ...insertion, text: value }
   const near = closest(
     name,
     Object.keys(scope.env).filter((key) => scope.env[key] !== undefined),
@@ -85,7 +101,7 @@ function fromEnvironment(
   return undefined
 }
 
-function fromFile(path: string, location: Location, scope: InterpolationScope): string | undefined {
+function fromFile(path: string, location: Location, scope: InterpolationScope): Insertion | undefined {
   const absolute = resolve(scope.folder, path)
   try {
     const { size } = statSync(absolute)
@@ -94,8 +110,9 @@ function fromFile(path: string, location: Location, scope: InterpolationScope): 
       return undefined
     }
     const text = readFileSync(absolute, 'utf8').replace(/\r?\n$/, '')
-    if (text !== '') scope.secrets.add(text)
-    return text
+    const name = `file.${path}`
+    if (text !== '') scope.secrets.add(text, { kind: 'certain', name })
+    return { text, name, isWritten: false }
   } catch (error) {
     const code = systemCode(error) ?? 'unknown error'
     scope.problems.push(

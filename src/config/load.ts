@@ -9,6 +9,7 @@ import type { InterpolationScope } from './interpolate.ts'
 import type { Entry, LocatedMap } from './yaml-location.ts'
 import { problemAt } from './yaml-location.ts'
 import { closest } from '../fields/suggest.ts'
+import { addSecret, maskSecrets } from '../observe/secrets.ts'
 import { override } from './override.ts'
 import type { CheckedPipeline, Problem } from './pipeline.ts'
 import { readPipelineFile, readYaml } from './read.ts'
@@ -18,6 +19,8 @@ export interface LoadOptions {
   readonly root?: string
   /** Default: the environment of the process. */
   readonly env?: { readonly [name: string]: string | undefined }
+  /** Variables that a test of the pipeline file sets. They take precedence, and are not secret. */
+  readonly testEnv?: { readonly [name: string]: string }
   /** Overrides of values in the file, as `path=value`: `sink.bucket=audit`. */
   readonly set?: readonly string[]
   /**
@@ -51,16 +54,16 @@ export interface Loaded {
  * @throws SluiceError PIPELINE_NOT_FOUND, or CONFIG_INVALID if the name matches two files
  */
 export async function loadPipeline(nameOrPath: string, options: LoadOptions): Promise<Loaded> {
-  const { root = process.cwd(), env = process.env, mode, set = [], source, parts } = options
+  const { root = process.cwd(), env = process.env, testEnv = {}, mode, set = [], source, parts } = options
   const path = await findPipeline(nameOrPath, root)
   const below = relative(root, path)
   const file = below.startsWith('..') ? path : below
   const folder = dirname(path)
   const problems: Problem[] = []
-  const secrets = new Set<string>()
+  const secrets = { add: addSecret }
   const finish = (pipeline?: CheckedPipeline): Loaded => {
     const isValid = pipeline !== undefined && problems.every(({ severity }) => severity !== 'error')
-    const found = problems.toSorted(byLocation).map((problem) => mask(problem, secrets))
+    const found = problems.toSorted(byLocation).map(masked)
     return {
       ...(isValid ? { pipeline } : {}),
       problems: found.filter(({ severity }) => severity !== 'note'),
@@ -79,7 +82,7 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   let node = source === undefined ? written : withSource(written, source, problems)
   for (const argument of set) node = override(node, argument, problems)
   if (parts) node = onlyParts(node, parts)
-  node = interpolatePipeline(node, { env, mode, folder, problems, secrets })
+  node = interpolatePipeline(node, { env, testEnv, mode, folder, problems, secrets })
   return finish(await checkPipeline(node, { name, file, path, folder, root, problems, secrets }))
 }
 
@@ -174,21 +177,12 @@ function byLocation(a: Problem, b: Problem): number {
 }
 
 /** Masks secrets at their own length, so that columns and carets stay right. */
-function mask(problem: Problem, secrets: ReadonlySet<string>): Problem {
-  const hide = (text: string) => {
-    let hidden = text
-    for (const secret of secrets)
-      if (secret.length >= MIN_MASKED_LENGTH) hidden = hidden.replaceAll(secret, '*'.repeat(secret.length))
-    return hidden
-  }
+function masked(problem: Problem): Problem {
   const { message, hint, text } = problem
   return {
     ...problem,
-    message: hide(message),
-    ...(hint === undefined ? {} : { hint: hide(hint) }),
-    ...(text === undefined ? {} : { text: hide(text) }),
+    message: maskSecrets(message),
+    ...(hint === undefined ? {} : { hint: maskSecrets(hint) }),
+    ...(text === undefined ? {} : { text: maskSecrets(text) }),
   }
 }
-
-/** Masking shorter secrets would hide ordinary words. */
-const MIN_MASKED_LENGTH = 4

@@ -3,7 +3,7 @@ import type { JsonObject } from '../record/json/json.ts'
 import { defaultLimits } from '../record/scan.ts'
 import { Choice, Size } from '../fields/fields.ts'
 
-const component = (description: string) => Type.Object({}, { additionalProperties: true, description })
+const component = (description: string) => Type.Object({}, { plain: true, additionalProperties: true, description })
 const record = Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'A record.' }))
 
 const expectation = {
@@ -47,7 +47,9 @@ const test = Type.Object({
 
 /** The top level of a pipeline file. Components are checked by their own declarations. */
 export const pipelineFields = {
-  description: Type.Optional(Type.String({ description: 'The purpose of the pipeline, in one sentence.' })),
+  description: Type.Optional(
+    Type.String({ plain: true, description: 'The purpose of the pipeline, in one sentence.' }),
+  ),
   source: component('Where records come from.'),
   transforms: Type.Array(component('A transform.'), {
     default: [],
@@ -74,6 +76,7 @@ export const pipelineFields = {
     description: 'Allows a source that may read records more than once without a dedup transform.',
   }),
   tests: Type.Array(test, {
+    plain: true,
     default: [],
     description: 'Tests for `sluice test`. `${...}` is not interpolated in tests.',
   }),

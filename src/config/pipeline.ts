@@ -19,8 +19,6 @@ export interface CheckedPipeline {
   readonly rejectOptions: { readonly local: number; readonly unparsed: 'digest' | 'keep' }
   readonly limits: ScanLimits
   readonly tests: readonly PipelineTest[]
-  /** Values of secret fields and of `${file:}`. Hide them in all output. */
-  readonly secrets: readonly string[]
 }
 
 export interface CheckedComponent<Declared> {

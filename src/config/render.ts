@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import stringWidth from 'string-width'
+import { printable } from '../observe/printable.ts'
 import type { Problem } from './pipeline.ts'
 
 /**
@@ -22,7 +23,7 @@ const MAX_LINE = 160
 function renderProblem(problem: Problem, paint: Paint): string {
   const { file, line, column, severity, message, hint } = problem
   const level = paint(COLOURS[severity], `${severity}:`)
-  const lines = [`${paint('bold', `${file}:${line}:${column}`)} ${level} ${printable(message)}`]
+  const lines = [`${paint('bold', `${printable(file)}:${line}:${column}`)} ${level} ${printable(message)}`]
   const number = String(line).padStart(5)
   const excerpt = severity === 'note' ? undefined : excerptOf(problem)
   if (excerpt !== undefined) {
@@ -54,9 +55,4 @@ function blank(text: string): string {
     .split('\t')
     .map((part) => ' '.repeat(stringWidth(part)))
     .join('\t')
-}
-
-/** Replaces control characters, which could move the cursor or colour the terminal. */
-export function printable(text: string): string {
-  return text.replace(/(?!\t)\p{Cc}/gu, '?')
 }

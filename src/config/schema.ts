@@ -11,6 +11,7 @@ export interface FieldSchema {
   readonly enum?: readonly unknown[]
   readonly format?: string
   readonly secret?: boolean
+  readonly plain?: boolean
   readonly pattern?: string
   readonly examples?: readonly unknown[]
   readonly minimum?: number

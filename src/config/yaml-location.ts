@@ -21,10 +21,19 @@ export interface LocatedScalar {
   readonly value: string | number | boolean | null
   /** The source text of an unquoted value. */
   readonly plain?: string
-  /** True if part of the text came from the environment or a file. */
-  readonly interpolated?: boolean
+  /** The parts of the text that came from the environment or a file. Present if there are any. */
+  readonly inserted?: readonly Insertion[]
   /** True if part of the text is unknown because a variable is not set or a file is missing. */
   readonly missing?: boolean
+}
+
+/** A text that came from outside the pipeline file. */
+export interface Insertion {
+  readonly text: string
+  /** `env.NAME` or `file.PATH`. */
+  readonly name: string
+  /** True if the text is written in the pipeline file all the same: a default, or `env` of a test. */
+  readonly isWritten: boolean
 }
 
 export interface LocatedMap {

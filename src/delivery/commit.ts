@@ -33,6 +33,7 @@
 import { Writable } from 'node:stream'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch, End } from '../record/batch.ts'
+import { unsealSecrets } from '../observe/secrets.ts'
 import type { Json } from '../record/json/json.ts'
 import { dedupFolder } from './dedup/dedup-index.ts'
 import type { DedupIndex } from './dedup/dedup-index.ts'
@@ -104,7 +105,7 @@ export class ObjectCommit implements Commit {
   }
 
   position(partition = ''): Json | undefined {
-    return this.#parts.state.partition(partition)?.position
+    return unsealSecrets(this.#parts.state.partition(partition)?.position)
   }
 
   localRejects(): readonly LocalRejectsRow[] {

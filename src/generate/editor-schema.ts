@@ -123,6 +123,7 @@ function plain(schema: FieldSchema, inner: (schema: FieldSchema) => FieldSchema 
   const {
     format,
     secret: _secret,
+    plain: _plain,
     properties,
     patternProperties,
     additionalProperties,

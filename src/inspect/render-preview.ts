@@ -1,5 +1,7 @@
 import { styleText } from 'node:util'
 import { diffArrays } from 'diff'
+import { printable } from '../observe/printable.ts'
+import type { Json } from '../record/json/json.ts'
 import type { PreviewedRecord } from './preview.ts'
 
 /**
@@ -12,10 +14,15 @@ export function renderPreview(records: readonly PreviewedRecord[], stream: NodeJ
 }
 
 function renderRecord({ origin, line, before, after, remark }: PreviewedRecord, colour: boolean): string {
-  const head = `${origin}:${line}${remark === undefined ? '' : `  ${remark}`}\n`
-  const old = before === undefined ? '' : `${JSON.stringify(before, undefined, 2)}\n`
+  const head = `${printable(`${origin}:${line}${remark === undefined ? '' : `  ${remark}`}`)}\n`
+  const old = before === undefined ? '' : jsonLines(before)
   if (after.length === 0) return head + prefix(old, '  ')
-  return head + after.map((record) => renderChange(old, `${JSON.stringify(record, undefined, 2)}\n`, colour)).join('')
+  return head + after.map((record) => renderChange(old, jsonLines(record), colour)).join('')
+}
+
+function jsonLines(value: Json): string {
+  const lines = JSON.stringify(value, undefined, 2).split('\n')
+  return lines.map((line) => `${printable(line)}\n`).join('')
 }
 
 function renderChange(before: string, after: string, colour: boolean): string {

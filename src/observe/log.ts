@@ -1,4 +1,6 @@
-/** The log of a run, on stderr. It replaces all values of secrets by `***`. */
+import { safeJson, safeLine } from './output.ts'
+
+/** The log of a run, on stderr. It hides secrets and escapes control characters. */
 export interface Log {
   readonly note: Note
   /** Shows a line that the next one overwrites. No-op unless `live`. */
@@ -7,7 +9,7 @@ export interface Log {
   readonly live: boolean
 }
 
-/** Logs one line. Never pass a record's content or a secret. */
+/** Logs one line. Never pass a record's content. */
 export type Note = (message: string, fields?: LogFields) => void
 
 type LogFields = { readonly [name: string]: string | number | boolean }
@@ -16,11 +18,10 @@ interface LogOptions {
   readonly json: boolean
   /** Precedes each message when several pipelines share the terminal. */
   readonly prefix?: string
-  readonly secrets: readonly string[]
   readonly stream?: NodeJS.WriteStream
 }
 
-export function openLog({ json, prefix = '', secrets, stream = process.stderr }: LogOptions): Log {
+export function openLog({ json, prefix = '', stream = process.stderr }: LogOptions): Log {
   const live = stream.isTTY && !json
   let shown = ''
   const clear = () => {
@@ -31,31 +32,19 @@ export function openLog({ json, prefix = '', secrets, stream = process.stderr }:
     live,
     note(message, fields = {}) {
       clear()
+      const time = new Date().toISOString()
       const line = json
-        ? JSON.stringify({ time: new Date().toISOString(), message: prefix + message, ...fields })
-        : `${new Date().toISOString()} ${prefix}${message}${formatFields(fields)}`
-      stream.write(`${hideSecrets(line, secrets)}\n`)
+        ? safeJson({ time, message: prefix + message, ...fields })
+        : safeLine(`${time} ${prefix}${message}${formatFields(fields)}`)
+      stream.write(`${line}\n`)
     },
     status(text) {
       if (!live) return
       // Terminals of unknown width report 0.
-      shown = text.slice(0, (stream.columns || 80) - 1)
+      shown = safeLine(text).slice(0, (stream.columns || 80) - 1)
       stream.write(`\r\u001b[K${shown}`)
     },
   }
-}
-
-/**
- * Replaces every occurrence of a secret, plain or JSON-escaped, by `***`. Leaves secrets of less
- * than 4 characters alone, because replacing them would make any text unreadable.
- */
-export function hideSecrets(text: string, secrets: readonly string[]): string {
-  let hidden = text
-  for (const secret of secrets) {
-    if (secret.length < 4) continue
-    hidden = hidden.replaceAll(secret, '***').replaceAll(JSON.stringify(secret).slice(1, -1), '***')
-  }
-  return hidden
 }
 
 function formatFields(fields: LogFields): string {

@@ -7,6 +7,7 @@ import type { Json } from './json/json.ts'
 import { readString } from './json/json-text.ts'
 import { isPlainNumber } from './json/number.ts'
 import type { Path, Paths } from './paths/path.ts'
+import { detailOf, isRejectCode, NOT_A_CODE } from './reject-code.ts'
 import { release } from './chunk-memory.ts'
 import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, ValueKind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
@@ -265,10 +266,11 @@ export class Batch {
 
   /**
    * Rejects a live record. No-op if it is already dropped or rejected. Pass `digest` for lines that
-   * do not parse.
+   * do not parse. A code that is not written like one becomes TRANSFORM_FAILED: it may be content.
    */
   reject(record: number, code: string, stage: string, detail?: string, digest?: string): void {
     if (this.states[record] !== RecordState.live) return
+    if (!isRejectCode(code)) return this.reject(record, 'TRANSFORM_FAILED', stage, NOT_A_CODE)
     this.states[record] = RecordState.rejected
     this.#live--
     const { records } = this.#index
@@ -276,7 +278,7 @@ export class Batch {
       record,
       code,
       stage,
-      ...(detail === undefined ? {} : { detail }),
+      ...(detail === undefined ? {} : { detail: detailOf(detail) }),
       origin: this.origin.name,
       line: this.lineOf(record),
       length: records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record],

@@ -2,6 +2,7 @@ import { S3Client } from '@aws-sdk/client-s3'
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createAgents } from './agents.ts'
+import { learnSecret } from '../observe/secrets.ts'
 import { credentialsError } from './errors.ts'
 import { noteLostAnswers } from './lost-answers.ts'
 
@@ -108,7 +109,10 @@ function credentials({ assumeRole, region, maxAttempts }: S3ClientOptions) {
     : fromNodeProviderChain({ clientConfig: { requestHandler: createAgents() } })
   return async () => {
     try {
-      return await provide()
+      const found = await provide()
+      learnSecret(found.secretAccessKey)
+      if (found.sessionToken !== undefined) learnSecret(found.sessionToken)
+      return found
     } catch (error) {
       throw credentialsError(error, assumeRole?.arn)
     }

@@ -31,6 +31,7 @@ import type { S3Destination } from './s3/destination.ts'
 
 const fields = {
   bucket: Type.String({
+    plain: true,
     minLength: 3,
     maxLength: 255,
     description: 'Name of the S3 bucket, or ARN of an access point.',
@@ -38,12 +39,14 @@ const fields = {
   ...objectFields,
   region: Type.Optional(
     Type.String({
+      plain: true,
       minLength: 1,
       description: 'Region of the bucket. Default: from the environment (AWS_REGION) or the profile.',
     }),
   ),
   endpoint: Type.Optional(
     Type.String({
+      plain: true,
       minLength: 1,
       description: 'URL of an S3-compatible store, for example `http://127.0.0.1:9000`.',
     }),
@@ -60,12 +63,13 @@ const fields = {
   assumeRole: Type.Optional(
     Type.Object(
       {
-        arn: Type.String({ minLength: 20, description: 'ARN of the role.' }),
+        arn: Type.String({ plain: true, minLength: 20, description: 'ARN of the role.' }),
         externalId: Type.Optional(
           Type.String({ minLength: 2, description: 'External ID that the trust policy of the role requires.' }),
         ),
         sessionName: Type.Optional(
           Type.String({
+            plain: true,
             pattern: '^[\\w+=,.@-]{2,64}$',
             description: 'Session name in the audit log of the account. Default: `sluice`.',
           }),
@@ -76,6 +80,7 @@ const fields = {
   ),
   expectedBucketOwner: Type.Optional(
     Type.String({
+      plain: true,
       pattern: '^[0-9]{12}$',
       description: 'Account that must own the bucket; S3 refuses any other bucket. Quote it in YAML.',
     }),
@@ -102,7 +107,7 @@ const fields = {
     }),
   ),
   kmsKeyId: Type.Optional(
-    Type.String({ minLength: 1, description: 'Key for `aws:kms`. Default: the key of the account.' }),
+    Type.String({ plain: true, minLength: 1, description: 'Key for `aws:kms`. Default: the key of the account.' }),
   ),
   checksums: Choice(['when-supported', 'when-required'], {
     default: 'when-supported',

@@ -13,8 +13,10 @@ import { isFilePosition } from './file/position.ts'
 import { readFile, readStream } from './file/read-input.ts'
 import { formatBytes, plural } from '../observe/report.ts'
 
+const pathField = Type.String({ plain: true, minLength: 1 })
+
 const fields = {
-  path: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
+  path: Type.Union([pathField, Type.Array(pathField, { minItems: 1 })], {
     description:
       'A file, a folder, a glob, `-` for standard input, or a list of these. Relative to the working directory. ' +
       'Folders are searched recursively for `.json`, `.ndjson`, `.jsonl` and `.log` files, also with `.gz`, `.br` or `.zst`; hidden ones are skipped. ' +

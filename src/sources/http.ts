@@ -57,7 +57,7 @@ const fields = {
   window: Type.Optional(
     Type.Object(
       {
-        since: Type.String(since),
+        since: Type.String({ plain: true, ...since }),
         step: Type.Optional(Duration({ description: 'Longest window. Default: unlimited.' })),
         ...windowFields,
         sweep: Type.Optional(Duration(sweep)),

@@ -42,23 +42,27 @@ const fields = {
   serviceAccount: Type.Optional(
     Type.Object(
       {
-        clientId: Type.String({ description: 'Client id of the service account.' }),
+        clientId: Type.String({ plain: true, description: 'Client id of the service account.' }),
         clientSecret: Secret({ description: 'Client secret of the service account.' }),
-        tokenUrl: Type.Optional(Type.String({ description: 'Token endpoint. Default: that of the region.' })),
+        tokenUrl: Type.Optional(
+          Type.String({ plain: true, description: 'Token endpoint. Default: that of the region.' }),
+        ),
       },
       { description: 'Service account, instead of an API key. Needs `organizations`.' },
     ),
   ),
   organizations: Type.Optional(
-    Type.Array(Type.String({ minLength: 1 }), {
+    Type.Array(Type.String({ plain: true, minLength: 1 }), {
       minItems: 1,
       description:
         'Ids of the organizations to read, each with its own checkpoint. Default: the organization of the key.',
     }),
   ),
   region: Choice(REGIONS, { default: 'us', description: 'Region of the organization.' }),
-  baseUrl: Type.Optional(Type.String({ description: 'Replaces the URL of the region. Empty: the URL of the region.' })),
-  services: Type.Array(Type.String({ minLength: 1 }), {
+  baseUrl: Type.Optional(
+    Type.String({ plain: true, description: 'Replaces the URL of the region. Empty: the URL of the region.' }),
+  ),
+  services: Type.Array(Type.String({ plain: true, minLength: 1 }), {
     minItems: 1,
     default: ['all'],
     description: 'Services to read. `all` can be incomplete: list missing services next to it.',
@@ -76,7 +80,7 @@ const fields = {
   ),
   window: Type.Object(
     {
-      since: Type.String({ ...since, default: '90d' }),
+      since: Type.String({ plain: true, ...since, default: '90d' }),
       step: Duration({ default: '1d', description: 'Longest window.' }),
       ...windowFields,
       sweep: Duration({ ...sweep, default: '2h' }),

@@ -34,7 +34,7 @@ test('replaces control characters', () => {
   const hostile = { ...problem, text: '    bukcet: \u001B[2Jx', message: 'a\u0007b' }
   assert.equal(
     renderProblems([hostile]),
-    'x.yaml:12:5 error: a?b\n   12 |     bukcet: ?[2Jx\n      |     ^^^^^^\n   remove it\n',
+    'x.yaml:12:5 error: a\\u0007b\n   12 |     bukcet: \\u001b[2Jx\n      |     ^^^^^^\n   remove it\n',
   )
 })
 

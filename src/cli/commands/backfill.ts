@@ -1,4 +1,5 @@
 import { SluiceError } from '../../errors.ts'
+import { print } from '../../observe/output.ts'
 import { formatBytes, plural } from '../../observe/report.ts'
 import { keepBetween, parseMoment } from '../../runtime/time-range.ts'
 import { findDedup } from '../../config/pipeline.ts'
@@ -58,7 +59,5 @@ async function describePlan({ name }: CheckedPipeline, paths: readonly string[])
   const inputs = await findInputs(paths)
   const isKnown = inputs.every(({ kind }) => kind === 'file')
   const bytes = isKnown ? formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)) : 'an unknown amount'
-  process.stdout.write(
-    `${name}: would read ${bytes} from ${plural(inputs.length, 'input')}; nothing was read or written\n`,
-  )
+  print(`${name}: would read ${bytes} from ${plural(inputs.length, 'input')}; nothing was read or written`)
 }

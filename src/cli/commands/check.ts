@@ -4,7 +4,7 @@ import { hasState, readState } from '../../delivery/state/state-reader.ts'
 import type { CheckedPipeline, Problem } from '../../config/pipeline.ts'
 import { renderProblems } from '../../config/render.ts'
 import { SluiceError } from '../../errors.ts'
-import { hideSecrets } from '../../observe/log.ts'
+import { print, printJson, printText, safeJson, say, writeRendered } from '../../observe/output.ts'
 import { plural } from '../../observe/report.ts'
 import { checkConnections } from '../../inspect/connect.ts'
 import { guaranteesOf, renderGuarantees } from '../../inspect/guarantees.ts'
@@ -45,7 +45,7 @@ export const command: CommandDefinition<CheckArguments> = {
       .example('$0 check jumpcloud --json', 'for editors and CI'),
   handler: async ({ pipeline, set, json, connect, guarantees, state }) => {
     const notice = nodeVersionNotice(process.version)
-    if (notice !== undefined) process.stderr.write(`${notice}\n`)
+    if (notice !== undefined) say(notice)
     const names = pipeline === undefined || pipeline.length === 0 ? await allPipelines() : pipeline
     const loaded = await Promise.all(
       names.map((name) => loadPipeline(name, { mode: connect ? 'run' : 'check', set: set ?? [] })),
@@ -64,8 +64,8 @@ export const command: CommandDefinition<CheckArguments> = {
         notes: loaded.flatMap((one) => one.notes),
         ...(guarantees && { guarantees: byName }),
       }
-      process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
-    } else process.stdout.write(loaded.map((one) => summary(one) + render(guaranteesByPipeline.get(one))).join(''))
+      printJson(result)
+    } else for (const one of loaded) writeSummary(one, guaranteesByPipeline.get(one))
     if (errors === 0) {
       if (connect) await connectAll(loaded, json)
       return
@@ -89,10 +89,8 @@ async function connectAll(loaded: readonly Loaded[], json: boolean): Promise<voi
         ok: error === undefined,
         found: error?.message ?? found ?? '',
       }
-      const line = json
-        ? JSON.stringify(result)
-        : `  ${result.ok ? 'ok    ' : 'FAILED'} ${part}: ${what}: ${result.found}`
-      process.stdout.write(`${hideSecrets(line, pipeline.secrets)}\n`)
+      if (json) print(safeJson(result))
+      else print(`  ${result.ok ? 'ok    ' : 'FAILED'} ${part}: ${what}: ${result.found}`)
     }
   }
   if (failure !== undefined)
@@ -104,10 +102,6 @@ async function loadGuarantees(pipeline: CheckedPipeline, states: string): Promis
   return guaranteesOf(pipeline, hasState(folder) ? await readState(folder, (state) => state.stores()) : undefined)
 }
 
-function render(guarantees: Guarantees | undefined): string {
-  return guarantees === undefined ? '' : renderGuarantees(guarantees)
-}
-
 async function allPipelines(): Promise<string[]> {
   const names = await listPipelines()
   if (names.length > 0) return names
@@ -116,10 +110,11 @@ async function allPipelines(): Promise<string[]> {
   })
 }
 
-function summary({ pipeline, problems, notes }: Loaded): string {
+function writeSummary({ pipeline, problems, notes }: Loaded, guarantees: Guarantees | undefined): void {
+  writeRendered(process.stdout, renderProblems([...problems, ...notes], process.stdout))
   const warnings = problems.length === 0 ? '' : `, ${plural(problems.length, 'warning')}`
-  const verdict = pipeline === undefined ? '' : `${pipeline.file}: ok${warnings}\n`
-  return renderProblems([...problems, ...notes], process.stdout) + verdict
+  if (pipeline !== undefined) print(`${pipeline.file}: ok${warnings}`)
+  if (guarantees !== undefined) printText(renderGuarantees(guarantees))
 }
 
 function isError({ severity }: Problem): boolean {

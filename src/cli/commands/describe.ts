@@ -5,6 +5,7 @@ import { isCustom, loadComponent } from '../../config/load-component.ts'
 import { suggest } from '../../fields/suggest.ts'
 import { exampleYaml } from '../../generate/pages.ts'
 import { SluiceError } from '../../errors.ts'
+import { printJson, printText } from '../../observe/output.ts'
 import { components } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
 import { jsonOption } from '../options.ts'
@@ -26,7 +27,8 @@ export const command: CommandDefinition<DescribeArguments> = {
       .example('$0 describe redact', 'show the options of `type: redact`'),
   handler: async ({ component, json }) => {
     const found = await findAll(component)
-    process.stdout.write(json ? `${JSON.stringify(found.map(description), null, 2)}\n` : found.map(page).join('\n'))
+    if (json) printJson(found.map(description))
+    else printText(found.map(page).join('\n'))
   },
 }
 

@@ -1,4 +1,5 @@
 import { listPipelines } from '../../config/load.ts'
+import { print, printJson } from '../../observe/output.ts'
 import { components } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
 import { jsonOption } from '../options.ts'
@@ -13,7 +14,7 @@ export const command: CommandDefinition<ListArguments> = {
     const pipelines = await listPipelines()
     const known = components.map(({ kind, type, summary }) => ({ kind, type, summary }))
     if (json) {
-      process.stdout.write(`${JSON.stringify({ pipelines, components: known }, null, 2)}\n`)
+      printJson({ pipelines, components: known })
       return
     }
     const lines = [
@@ -25,6 +26,6 @@ export const command: CommandDefinition<ListArguments> = {
       lines.push('', `${kind}s`)
       for (const one of known) if (one.kind === kind) lines.push(`  ${one.type.padEnd(width)}  ${one.summary}`)
     }
-    process.stdout.write(`${lines.join('\n')}\n`)
+    print(...lines)
   },
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { SluiceError } from '../../errors.ts'
+import { print, say } from '../../observe/output.ts'
 import type { CommandDefinition } from '../command.ts'
 
 interface NewArguments {
@@ -28,9 +29,9 @@ export const command: CommandDefinition<NewArguments> = {
     for (const [path, content] of Object.entries(files)) {
       await mkdir(dirname(path), { recursive: true })
       await writeFile(path, content, { flag: 'wx' })
-      process.stdout.write(`${path}\n`)
+      print(path)
     }
-    process.stderr.write(`next: sluice test ${name}\n`)
+    say(`next: sluice test ${name}`)
   },
 }
 

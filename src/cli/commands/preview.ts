@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors.ts'
-import { hideSecrets } from '../../observe/log.ts'
+import { writeRendered } from '../../observe/output.ts'
 import { previewPipeline } from '../../inspect/preview.ts'
 import { renderPreview } from '../../inspect/render-preview.ts'
 import type { CommandDefinition } from '../command.ts'
@@ -28,6 +28,6 @@ export const command: CommandDefinition<PreviewArguments> = {
     const source = input === undefined ? undefined : { type: 'file', config: { path: input } }
     const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [], ...(source && { source }) })
     const records = await previewPipeline(pipeline, limit)
-    process.stdout.write(hideSecrets(renderPreview(records, process.stdout), pipeline.secrets))
+    writeRendered(process.stdout, renderPreview(records, process.stdout))
   },
 }

@@ -1,6 +1,6 @@
 import { listPipelines } from '../../config/load.ts'
 import { SluiceError } from '../../errors.ts'
-import { hideSecrets } from '../../observe/log.ts'
+import { print } from '../../observe/output.ts'
 import { plural } from '../../observe/report.ts'
 import { runPipelineTest } from '../../inspect/pipeline-tests.ts'
 import type { CommandDefinition } from '../command.ts'
@@ -21,7 +21,7 @@ export const command: CommandDefinition<TestArguments> = {
     const chosen = names === undefined || names.length === 0 ? await listPipelines() : names
     const counts = { passed: 0, failed: 0 }
     for (const name of chosen) await testPipeline(name, counts)
-    process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`)
+    print(`${counts.passed} passed, ${counts.failed} failed`)
     if (counts.failed > 0)
       throw new SluiceError(
         'TESTS_FAILED',
@@ -32,25 +32,22 @@ export const command: CommandDefinition<TestArguments> = {
 
 async function testPipeline(name: string, counts: { passed: number; failed: number }): Promise<void> {
   const [{ tests }] = await loadOrFail([name], { mode: 'test' })
-  process.stdout.write(`${name}${tests.length === 0 ? ': no tests' : ''}\n`)
+  print(`${name}${tests.length === 0 ? ': no tests' : ''}`)
   for (const test of tests) {
     // Each test has its own environment, so the file is loaded again.
-    const [pipeline] = await loadOrFail([name], { mode: 'test', env: { ...process.env, ...test.env } })
+    const [pipeline] = await loadOrFail([name], { mode: 'test', testEnv: test.env })
     const differences = await runPipelineTest(pipeline, test)
     if (differences.length === 0) {
       counts.passed++
-      process.stdout.write(`  ok    ${test.name}\n`)
+      print(`  ok    ${test.name}`)
       continue
     }
     counts.failed++
-    process.stdout.write(`  FAIL  ${test.name}  (${pipeline.file}:${test.line})\n`)
-    for (const difference of differences) process.stdout.write(hideSecrets(indent(difference), pipeline.secrets))
+    print(`  FAIL  ${test.name}  (${pipeline.file}:${test.line})`)
+    for (const difference of differences) print(...indent(difference))
   }
 }
 
-function indent(text: string): string {
-  return text
-    .split('\n')
-    .map((line) => `        ${line}\n`)
-    .join('')
+function indent(text: string): string[] {
+  return text.split('\n').map((line) => `        ${line}`)
 }

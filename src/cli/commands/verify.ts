@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { sum } from '../../delivery/tally.ts'
 import { SluiceError } from '../../errors.ts'
-import { hideSecrets } from '../../observe/log.ts'
+import { print, printJson } from '../../observe/output.ts'
 import { formatBytes, formatCount, plural } from '../../observe/report.ts'
 import { verifyPipeline } from '../../inspect/verify.ts'
 import type { Verification } from '../../inspect/verify.ts'
@@ -26,8 +26,8 @@ export const command: CommandDefinition<VerifyArguments> = {
   handler: async ({ pipeline: name, set, state, json }) => {
     const [pipeline] = await loadOrFail([name], { mode: 'run', parts: ['sinks'], set: set ?? [] })
     const found = await verifyPipeline(pipeline, resolve(state), new AbortController().signal)
-    const text = json ? `${JSON.stringify(found, null, 2)}\n` : render(found)
-    process.stdout.write(hideSecrets(text, pipeline.secrets))
+    if (json) printJson(found)
+    else print(...render(found))
     const { problems } = found
     if (problems.length === 0) return
     throw new SluiceError('VERIFY_FAILED', `${plural(problems.length, 'problem')} in the output of ${name}`, {
@@ -36,11 +36,11 @@ export const command: CommandDefinition<VerifyArguments> = {
   },
 }
 
-function render({ pipeline, objects, records, bytes, totals, waiting, problems, notes }: Verification): string {
+function render({ pipeline, objects, records, bytes, totals, waiting, problems, notes }: Verification): string[] {
   const { read, added, written, duplicate, dropped, rejected } = totals
   const counts = Object.entries({ written, dropped: sum(dropped), duplicate, rejected })
   const sums = counts.map(([name, count]) => `${name} ${formatCount(count)}`).join(' + ')
-  const lines = [
+  return [
     `${pipeline}: ${problems.length === 0 ? 'ok' : `FAILED with ${plural(problems.length, 'problem')}`}`,
     `  ledger      read ${formatCount(read)} + added ${formatCount(added)} = ${sums}`,
     `  objects     ${formatCount(objects)} match the commit history: ${plural(records, 'record')}, ${formatBytes(bytes)}`,
@@ -50,5 +50,4 @@ function render({ pipeline, objects, records, bytes, totals, waiting, problems, 
     ),
     ...notes.map((note) => `  note        ${note}`),
   ]
-  return `${lines.join('\n')}\n`
 }

@@ -3,6 +3,7 @@ import { NO_DEDUP_BUCKET } from '../../record/batch.ts'
 import type { Batch, DedupKey, Reject } from '../../record/batch.ts'
 import { NO_GROUP } from '../../record/rebuild.ts'
 import { LineFault } from '../../record/scan.ts'
+import { hideSecrets } from '../../observe/secrets.ts'
 import { formatRejectId } from './reject-id.ts'
 import type { RejectId } from './reject-id.ts'
 
@@ -30,14 +31,22 @@ interface LineOptions {
  */
 export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isChunk, isPart }: LineOptions): Buffer {
   const { record, code, stage, detail, origin, line, length, digest } = reject
-  const read = { id: formatRejectId(id), code, stage, detail, origin, line, length, digest }
+  const facts = {
+    code,
+    stage,
+    detail: detail === undefined ? undefined : hideSecrets(detail),
+    origin: hideSecrets(origin),
+    line,
+    length,
+  }
+  const read = { id: formatRejectId(id), ...facts, digest }
   if (record < 0) return lineOf(read)
   const part = isPart || hasSiblings(batch, record, isChunk)
-  const facts = { ...read, dedupKey: dedupKeyOf(batch, record), ...(part && { part }) }
+  const known = { ...read, dedupKey: dedupKeyOf(batch, record), ...(part && { part }) }
   if (batch.fault(record) !== LineFault.none) {
-    return lineOf(unparsed === 'keep' ? { ...facts, ...contentOf(batch.line(record)) } : facts)
+    return lineOf(unparsed === 'keep' ? { ...known, ...contentOf(batch.line(record)) } : known)
   }
-  return Buffer.concat([Buffer.from(`${JSON.stringify(facts).slice(0, -1)}${RECORD}`), batch.line(record), CLOSE])
+  return Buffer.concat([Buffer.from(`${JSON.stringify(known).slice(0, -1)}${RECORD}`), batch.line(record), CLOSE])
 }
 
 /** The text of `record` in a line of `rejectLine`; undefined if the line has no record. */

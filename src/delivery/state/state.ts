@@ -57,6 +57,7 @@ import type {
   RejectCounts,
   StoreRow,
 } from './rows.ts'
+import { sealSecrets } from '../../observe/secrets.ts'
 
 /** Sets a source partition back. Without `to` it is read from its beginning. */
 export interface Rewind {
@@ -153,7 +154,9 @@ export class State extends StateReader {
       put(db, 'epoch', change.epoch + 1)
       put(db, 'committedAt', change.committedAt)
       for (const row of change.partitions) {
-        put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row })
+        // A link to the next page can hold a key.
+        const position = sealSecrets(row.position)
+        put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row, position })
       }
       for (const row of change.objects) put(db, ['object', row.epoch, row.part], row)
       for (const row of change.dedupBuckets) put(db, ['dedupBucket', row.name], row)
@@ -209,7 +212,7 @@ export class State extends StateReader {
         .join(', ')
       this.#putChange(db, { at, action: 'rewind', what })
       for (const { partition, to } of changes) {
-        if (to) put(db, partitionKey(partition), to)
+        if (to) put(db, partitionKey(partition), { ...to, position: sealSecrets(to.position) })
         else db.removeSync(partitionKey(partition))
       }
     })

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { IncomingHttpHeaders } from 'undici/types/header.js'
 import { SluiceError } from '../../errors.ts'
-import { hideSecrets } from '../../observe/log.ts'
+import { hideSecrets } from '../../observe/secrets.ts'
 import { ResponseError } from './transport/response-error.ts'
 import { isRetryable, networkError } from './transport/retryable.ts'
 import { createAuthorizer } from './auth/auth.ts'

@@ -68,6 +68,7 @@ export const since = {
 export const windowFields = {
   until: Type.Optional(
     Type.String({
+      plain: true,
       description: 'End, written like `since`. Also ends a run with --follow. Default: none.',
     }),
   ),

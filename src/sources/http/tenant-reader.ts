@@ -6,7 +6,7 @@ import { PageReader } from './page-reader.ts'
 import type { PageHandler } from './page-reader.ts'
 import type { RunContext } from './run-context.ts'
 import { RateLimitPause } from './transport/rate-limit.ts'
-import { readCheckpoint, writeCheckpoint } from './windows/checkpoint.ts'
+import { resumeAt, writeCheckpoint } from './windows/checkpoint.ts'
 import type { OpenWindow } from './windows/checkpoint.ts'
 import type { MarkedMoment } from './windows/api-clock.ts'
 import { iso, parseMoment } from './windows/moment.ts'
@@ -52,7 +52,7 @@ export class TenantReader {
       query: requests.fingerprint(tenant.values),
       hoursQuery: this.#counts.hoursQuery,
     }
-    this.#state = startPlanner(readCheckpoint(read.position(tenant.name)))
+    this.#state = startPlanner(resumeAt(read.position(tenant.name)))
   }
 
   /**

@@ -56,7 +56,7 @@ describe('sluice rejects show', () => {
     assert.equal(
       stdout,
       `NO_OWNER at owner: 2
-  in.ndjson:2  owner is empty  {"id":2,"ip":"[redacted]","big":12345678901234567890,"odd":"\u2028?"}
+  in.ndjson:2  owner is empty  {"id":2,"ip":"[redacted]","big":12345678901234567890,"odd":"\\u2028\\u009b"}
   … and 1 more
 INVALID_JSON at source: 1
   in.ndjson:4

@@ -1,8 +1,8 @@
 import type { CommandModule } from 'yargs'
 import { readLocalRejects } from '../../../delivery/rejects/local-rejects-reader.ts'
 import type { LocalReject } from '../../../delivery/rejects/local-rejects-reader.ts'
-import { printable } from '../../../config/render.ts'
 import { SluiceError } from '../../../errors.ts'
+import { print, say, writeRecord } from '../../../observe/output.ts'
 import { formatCount, plural } from '../../../observe/report.ts'
 import { pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
@@ -42,8 +42,8 @@ export const command: CommandModule<object, ShowRejectsArguments> = {
       await printLines(rejects, matches, limit ?? Infinity)
       return
     }
-    process.stdout.write(render(await group(rejects, matches, limit ?? DEFAULT_LIMIT)))
-    if (evicted > 0) process.stderr.write(`${plural(evicted, 'older reject')} deleted to free disk space\n`)
+    print(...render(await group(rejects, matches, limit ?? DEFAULT_LIMIT)))
+    if (evicted > 0) say(`${plural(evicted, 'older reject')} deleted to free disk space`)
   },
 }
 
@@ -62,9 +62,7 @@ async function printLines(
     if (printed >= limit) return
     if (!matches(reject)) continue
     printed++
-    if (!process.stdout.write(`${reject.json}\n`)) {
-      await new Promise<void>((resolve) => process.stdout.once('drain', () => resolve()))
-    }
+    await writeRecord(reject.json)
   }
 }
 
@@ -94,15 +92,14 @@ async function group(
 function describe({ origin, line, detail, json }: LocalReject): string {
   const [, content = ''] = /"(?:record|text)":(.*)\}$/s.exec(json) ?? []
   const shown = content.length > MAX_CHARACTERS ? `${content.slice(0, MAX_CHARACTERS)}…` : content
-  return printable([`${origin}:${line}`, detail, shown].filter(Boolean).join('  '))
+  return [`${origin}:${line}`, detail, shown].filter(Boolean).join('  ')
 }
 
-function render(groups: readonly Group[]): string {
-  if (groups.length === 0) return 'no rejects\n'
-  const lines = groups.flatMap(({ count, first, lines: shown }) => [
+function render(groups: readonly Group[]): string[] {
+  if (groups.length === 0) return ['no rejects']
+  return groups.flatMap(({ count, first, lines: shown }) => [
     `${first.code} at ${first.stage}: ${formatCount(count)}`,
     ...shown.map((line) => `  ${line}`),
     ...(shown.length < count && shown.length > 0 ? [`  … and ${formatCount(count - shown.length)} more`] : []),
   ])
-  return `${lines.join('\n')}\n`
 }

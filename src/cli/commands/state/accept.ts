@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
+import { print, say } from '../../../observe/output.ts'
 import { formatCount } from '../../../observe/report.ts'
 import { keyDefinitionOf } from '../../../runtime/key-definition.ts'
 import { confirm, yesOption } from '../../confirm.ts'
@@ -32,19 +33,19 @@ export const command: CommandModule<object, AcceptArguments> = {
     try {
       const changed = await state.keyChanges(keys)
       if (changed.length === 0) {
-        process.stdout.write('nothing to accept: dedup keys are made as before\n')
+        print('nothing to accept: dedup keys are made as before')
         return
       }
-      process.stderr.write(
-        `changed: ${changed.join(', ')}\n` +
-          `The dedup keys of ${formatCount(state.tally.written)} written records will not be recognized any more: whatever the source shows again is written again.\n` +
-          'Positions, waiting objects and rejects stay.\n',
+      say(
+        `changed: ${changed.join(', ')}`,
+        `The dedup keys of ${formatCount(state.tally.written)} written records will not be recognized any more: whatever the source shows again is written again.`,
+        'Positions, waiting objects and rejects stay.',
       )
       await confirm('Accept the change?', { yes, undone: 'nothing was changed' })
       await state.accept(keys, Date.now())
     } finally {
       await state.close()
     }
-    process.stdout.write('accepted: the next run makes dedup keys in the new way\n')
+    print('accepted: the next run makes dedup keys in the new way')
   },
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
 import { SluiceError } from '../../../errors.ts'
+import { print, say } from '../../../observe/output.ts'
 import { formatCount, plural } from '../../../observe/report.ts'
 import { confirm, yesOption } from '../../confirm.ts'
 import { pipelineArgument, stateOption } from '../../options.ts'
@@ -31,9 +32,9 @@ export const command: CommandModule<object, ResetArguments> = {
       const waiting = state.objects()
       const records = waiting.reduce((sum, row) => sum + row.records, 0)
       const { written } = state.tally
-      process.stderr.write(
-        `${folder}: this deletes the positions, the dedup keys of ${formatCount(written)} written records, the commit history and the local rejects.\n` +
-          'The next run reads the source from the beginning and writes all records again, to new objects. Published objects stay.\n',
+      say(
+        `${folder}: this deletes the positions, the dedup keys of ${formatCount(written)} written records, the commit history and the local rejects.`,
+        'The next run reads the source from the beginning and writes all records again, to new objects. Published objects stay.',
       )
       if (waiting.length > 0 && !force) {
         throw new SluiceError(
@@ -47,7 +48,7 @@ export const command: CommandModule<object, ResetArguments> = {
     } finally {
       await state.close()
     }
-    process.stdout.write(`${folder}: state deleted\n`)
+    print(`${folder}: state deleted`)
   },
 }
 

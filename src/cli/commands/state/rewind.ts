@@ -3,6 +3,8 @@ import { State } from '../../../delivery/state/state.ts'
 import type { Rewind } from '../../../delivery/state/state.ts'
 import type { PartitionRow } from '../../../delivery/state/rows.ts'
 import { SluiceError } from '../../../errors.ts'
+import { print, say } from '../../../observe/output.ts'
+import { unsealSecrets } from '../../../observe/secrets.ts'
 import { components } from '../../../registry.ts'
 import type { Declaration } from '../../../registry.ts'
 import type { SourceDeclaration } from '../../../component.ts'
@@ -45,11 +47,11 @@ export const command: CommandModule<object, RewindArguments> = {
       const changes: Rewind[] = []
       for (const row of rows) changes.push(...(await rewind(row, moment, pipeline)))
       if (changes.length > 0) await state.rewind(changes, Date.now())
-      for (const change of changes) process.stdout.write(`${describe(change)}\n`)
-      if (changes.length === 0) process.stdout.write('nothing to rewind\n')
+      for (const change of changes) print(describe(change))
+      if (changes.length === 0) print('nothing to rewind')
       else if (days.length > 0) {
         const first = new Date(Math.min(...days) * DAY).toISOString().slice(0, 10)
-        process.stderr.write(`dedup keys exist for events since ${first}; older events would be written again\n`)
+        say(`dedup keys exist for events since ${first}; older events would be written again`)
       }
     } finally {
       await state.close()
@@ -77,7 +79,7 @@ async function rewind(row: PartitionRow, to: number | undefined, pipeline: strin
   const { partition, position, lowWatermark } = row
   if (to === undefined) return [{ partition }]
   const source = await sourceOf(partition, pipeline)
-  const rewound = source?.rewind?.(position, to)
+  const rewound = source?.rewind?.(unsealSecrets(position), to)
   if (rewound === undefined) {
     throw new SluiceError('USAGE', `the position of ${partition} cannot be rewound to a time`, {
       hint: 'rewind it with --to all, and select other partitions with --partition',

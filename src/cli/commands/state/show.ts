@@ -6,6 +6,7 @@ import { readState } from '../../../delivery/state/state-reader.ts'
 import type { StateReader } from '../../../delivery/state/state-reader.ts'
 import { sum } from '../../../delivery/tally.ts'
 import type { Tally } from '../../../delivery/tally.ts'
+import { print, printJson } from '../../../observe/output.ts'
 import { formatBytes, formatCount, formatSpan, plural } from '../../../observe/report.ts'
 import type { Json } from '../../../record/json/json.ts'
 import { components } from '../../../registry.ts'
@@ -26,7 +27,8 @@ export const command: CommandModule<object, ShowStateArguments> = {
     parser.positional('pipeline', pipelineArgument).option('state', stateOption).option('json', jsonOption),
   handler: async ({ pipeline, state, json }) => {
     const summary = await summarizeState(stateFolder(pipeline, state))
-    process.stdout.write(json ? `${JSON.stringify(summary, null, 2)}\n` : render(summary))
+    if (json) printJson(summary)
+    else print(...render(summary))
   },
 }
 
@@ -82,12 +84,12 @@ function bucketName(name: string): string {
   return name.startsWith('d') ? day : `without a time, read at ${day}`
 }
 
-function render(summary: StateSummary): string {
+function render(summary: StateSummary): string[] {
   const { pipeline, folder, generation, running, epochs, lastCommit, totals } = summary
   const { published, unpublished, partitions, stores, dedup, changes } = summary
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
   const bytes = dedup.reduce((all, bucket) => all + bucket.bytes, 0)
-  const lines = [
+  return [
     `${pipeline}: ${folder}`,
     `  generation  ${generation}`,
     `  owner       ${running === undefined ? 'none' : `process ${running}`}`,
@@ -108,7 +110,6 @@ function render(summary: StateSummary): string {
       return `              ${bucket.bucket}: ${plural(bucket.keys, 'key')}, ${formatBytes(bucket.bytes)}${permanent}`
     }),
   ]
-  return `${lines.join('\n')}\n`
 }
 
 function renderPosition({ position, readUpTo, detail }: StateSummary['partitions'][number]): string {

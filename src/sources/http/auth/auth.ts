@@ -4,6 +4,7 @@ import type { PreparedRequest } from '../transport/request.ts'
 import type { HttpOptions } from '../options.ts'
 import type { ApiKeyAuth } from './fields.ts'
 import { createSigner } from './hmac.ts'
+import { learnSecret } from '../../../observe/secrets.ts'
 import { basicOf, withHeader } from './authorizer.ts'
 import type { Authorizer } from './authorizer.ts'
 
@@ -20,6 +21,7 @@ export function createAuthorizer(options: HttpOptions, dispatcher: Dispatcher): 
     case 'basic': {
       const { username, password } = auth
       const basic = basicOf(username, password)
+      learnSecret(basic)
       return fixed((request) => withHeader(request, 'authorization', `Basic ${basic}`), [password, basic])
     }
     case 'hmac': {

@@ -27,9 +27,11 @@ const bearer = Type.Object({
 })
 
 const OAUTH = '`oauth2…`: access tokens from `tokenUrl`.'
-const tokenUrl = Type.String({ description: 'With `oauth2…`: URL of the token endpoint.' })
-const clientId = Type.String({ description: 'With `oauth2…`: the client id.' })
-const scope = Type.Optional(Type.String({ description: 'With `oauth2…`: requested scopes, separated by spaces.' }))
+const tokenUrl = Type.String({ plain: true, description: 'With `oauth2…`: URL of the token endpoint.' })
+const clientId = Type.String({ plain: true, description: 'With `oauth2…`: the client id.' })
+const scope = Type.Optional(
+  Type.String({ plain: true, description: 'With `oauth2…`: requested scopes, separated by spaces.' }),
+)
 
 const oauth2ClientCredentials = Type.Object({
   type: Type.Literal('oauth2ClientCredentials', {

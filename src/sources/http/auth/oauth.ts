@@ -1,7 +1,7 @@
 import { request } from 'undici'
 import type { Dispatcher } from 'undici'
 import type { SluiceError } from '../../../errors.ts'
-import { hideSecrets } from '../../../observe/log.ts'
+import { hideSecrets, learnSecret } from '../../../observe/secrets.ts'
 import { ResponseError, invalidResponse } from '../transport/response-error.ts'
 import { basicOf, withHeader } from './authorizer.ts'
 import type { Authorizer } from './authorizer.ts'
@@ -91,7 +91,7 @@ class TokenEndpoint {
     const { tokenUrl, clientId, clientSecret } = this.#auth
     const what = `the response of the token endpoint ${tokenUrl}`
     const refreshToken = this.#file && (await deadline.wait(this.#file.read(), 'reading auth.tokenFile'))
-    if (refreshToken !== undefined) this.secrets.push(refreshToken)
+    if (refreshToken !== undefined) this.#hide(refreshToken)
     const { statusCode, headers, body } = await deadline
       .wait(
         request(tokenUrl, {
@@ -117,10 +117,15 @@ class TokenEndpoint {
     const grant = parseJson(text)
     const next = member(grant, 'refresh_token')
     if (typeof next === 'string' && next !== '' && next !== refreshToken) {
-      this.secrets.push(next)
+      this.#hide(next)
       await this.#file?.write(next)
     }
     return this.#tokenOf(grant)
+  }
+
+  #hide(token: string): void {
+    learnSecret(token)
+    this.secrets.push(token)
   }
 
   #form(refreshToken: string | undefined): string {
@@ -157,6 +162,7 @@ class TokenEndpoint {
     const token = member(grant, 'access_token')
     if (typeof token !== 'string' || token === '')
       throw invalidResponse(`the token endpoint ${this.#auth.tokenUrl} sent no access_token`)
+    learnSecret(token)
     const seconds = Number(member(grant, 'expires_in') ?? Infinity)
     const life = (seconds > 0 ? seconds : 0) * 1000
     return { text: token, renewAt: performance.now() + life - Math.min(EARLY, life / 10) }

@@ -1,4 +1,4 @@
-import { hideSecrets } from '../../../observe/log.ts'
+import { hideSecrets } from '../../../observe/secrets.ts'
 import { isList, isObject } from '../../../record/json/json.ts'
 import type { Json } from '../../../record/json/json.ts'
 import { parseJson } from './json-values.ts'

@@ -1,6 +1,7 @@
 import type { PositionSummary } from '../../../component.ts'
 import { SluiceError } from '../../../errors.ts'
 import { plural } from '../../../observe/report.ts'
+import { isSealed } from '../../../observe/secrets.ts'
 import { isObject } from '../../../record/json/json.ts'
 import type { Json, JsonObject } from '../../../record/json/json.ts'
 import type { HourlyCounts, KnownHours } from './hourly-counts.ts'
@@ -107,6 +108,19 @@ function readWindow(value: Json): OpenWindow {
     again: again === true,
     hours: hours === undefined ? undefined : readHours(hours),
   }
+}
+
+/**
+ * The checkpoint to resume at. A window whose cursor holds a credential that is gone is read from
+ * its start.
+ */
+export function resumeAt(position: Json | undefined): Checkpoint {
+  const { open, ...checkpoint } = readCheckpoint(position)
+  const windows = open.map((window) => {
+    const isUsable = window.cursor === undefined || !isSealed(window.cursor)
+    return isUsable ? window : { ...window, cursor: undefined, pages: 0, records: 0 }
+  })
+  return { ...checkpoint, open: windows }
 }
 
 function readHours(value: Json): HourlyCounts {
