@@ -18,11 +18,18 @@ interface LogOptions {
   readonly json: boolean
   /** Precedes each message when several pipelines share the terminal. */
   readonly prefix?: string
-  readonly stream?: NodeJS.WriteStream
+  readonly stream?: LogStream
+}
+
+/** The part of a stream that a log uses. */
+interface LogStream {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(text: string): unknown
 }
 
 export function openLog({ json, prefix = '', stream = process.stderr }: LogOptions): Log {
-  const live = stream.isTTY && !json
+  const live = stream.isTTY === true && !json
   let shown = ''
   const clear = () => {
     if (shown !== '') stream.write('\r\u001b[K')
@@ -41,7 +48,7 @@ export function openLog({ json, prefix = '', stream = process.stderr }: LogOptio
     status(text) {
       if (!live) return
       // Terminals of unknown width report 0.
-      shown = safeLine(text).slice(0, (stream.columns || 80) - 1)
+      shown = safeLine(text).slice(0, ((stream.columns ?? 0) || 80) - 1)
       stream.write(`\r\u001b[K${shown}`)
     },
   }

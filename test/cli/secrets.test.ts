@@ -76,7 +76,10 @@ test('a link to the next page is stored without the secrets in it, and followed 
     const url = new URL(request.url ?? '', 'http://a.example')
     seen.push(`${url.searchParams.get('token')} ${url.searchParams.get('q')} ${url.searchParams.get('page')}`)
     const page = Number(url.searchParams.get('page') ?? 1)
-    if (page === 2 && broken) return void response.writeHead(500).end()
+    if (page === 2 && broken) {
+      response.writeHead(500).end()
+      return
+    }
     url.searchParams.set('page', String(page + 1))
     // The API repeats the whole query, and copies the header into it.
     url.searchParams.set('token', String(request.headers['x-team']).slice('team '.length))
@@ -141,7 +144,9 @@ export default defineTransform({
 })
 `,
   })
+  // An error outside of a call ends the process.
   const run = (...of: Parameters<typeof workspace.start>) => workspace.start(...of).ended
+  const runInHost = (...of: Parameters<typeof workspace.sluice>) => workspace.sluice(...of)
   for (const [when, expected] of [
     ['check', 2],
     ['create', 2],
@@ -158,7 +163,7 @@ sink: { type: file, path: out-${when}, key: all }
 `,
     )
     const options = { env: { OPTION: secret } }
-    const { code, stdout, stderr } = await (when === 'later' ? run : workspace.sluice)(
+    const { code, stdout, stderr } = await (when === 'later' ? run : runInHost)(
       ['run', 'p', '--state', when, '--report', `${when}.json`],
       options,
     )

@@ -23,11 +23,10 @@ test('escapes everything that a terminal obeys or hides, and keeps letters, emoj
 
 test('a line feed in a message or a value forges no line of the log', () => {
   const written: string[] = []
-  const stream = { isTTY: false, columns: 80, write: (text: string) => written.push(text) > 0 }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the log uses these members only
-  const log = openLog({ json: false, stream: stream as unknown as NodeJS.WriteStream })
+  const stream = { write: (text: string) => written.push(text) }
+  const log = openLog({ json: false, stream })
   log.note('a\n2026-01-01T00:00:00.000Z forged', { file: 'b\r\nc', plain: 'd\u2028e\u001b[1A' })
-  const json = openLog({ json: true, stream: stream as unknown as NodeJS.WriteStream })
+  const json = openLog({ json: true, stream })
   json.note('a\nb', { file: HOSTILE })
   assert.equal(written.length, 2)
   assert.match(written[0], /^\S+ a\\n2026-01-01T00:00:00\.000Z forged file="b\\r\\nc" plain="d\\u2028e\\u001b\[1A"\n$/)
