@@ -1,9 +1,10 @@
 import { pipeline } from 'node:stream'
 import type { Readable, Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import { SluiceError } from '../errors.ts'
+import type { Compressor } from './compressor.ts'
+import { createGzip } from './gzip.ts'
 
 export type ObjectCompression = 'none' | 'gzip' | 'zstd'
 export const compressions = ['none', 'gzip', 'zstd'] as const
@@ -13,20 +14,9 @@ export const extensions = { none: '.ndjson', gzip: '.ndjson.gz', zstd: '.ndjson.
   [name in ObjectCompression]: string
 }
 
-/** Compresses one file, on the thread pool. */
-export interface Compressor {
-  /**
-   * Returns the next bytes of output, which may belong to earlier input. Pushes may overlap; their
-   * order is kept.
-   */
-  push(bytes: Buffer): Promise<Buffer>
-  end(): Promise<Buffer>
-}
-
 /**
- * With gzip, each push is a member of its own: an open file needs no memory between two pushes.
- * With zstd, the file is one frame, because some readers (zlib of Node.js, zstandard of Python)
- * silently stop after the first.
+ * A file is one gzip member or one zstd frame: many readers silently stop after the first one (zlib
+ * and zstandard of Python, Perl, the zstd of Node.js).
  *
  * @param level default 4 for gzip: on audit events, objects are a fifth smaller than with 1 to 3,
  *   at nine tenths of the speed. Default 3 for zstd, as in its library.
@@ -34,8 +24,7 @@ export interface Compressor {
  */
 export function createCompressor(compression: ObjectCompression, level?: number): Compressor {
   if (compression === 'none') return { push: (bytes) => Promise.resolve(bytes), end: nothing }
-  if (compression === 'gzip')
-    return { push: (bytes) => gzip(bytes, { level: level ?? 4, chunkSize: CHUNK }), end: nothing }
+  if (compression === 'gzip') return createGzip({ level: level ?? 4, chunkSize: CHUNK })
   if (!hasZstd(zlib)) throw new SluiceError('UNSUPPORTED', zstdMissing)
   const params = { [zlib.constants.ZSTD_c_compressionLevel]: level ?? 3 }
   return streamCompressor(zlib.createZstdCompress({ params, chunkSize: CHUNK }))
@@ -66,8 +55,6 @@ function nothing(): Promise<Buffer> {
 
 const zstdMissing = `zstd needs Node.js 22.15 or later, this is ${process.version}: use gzip`
 const CHUNK = 256 * 1024
-
-const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)
 
 /** The zstd part of `zlib`, which Node.js 20 does not have. */
 interface Zstd {

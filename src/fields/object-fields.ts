@@ -16,7 +16,7 @@ export const objectFields = {
   compression: Choice(compressions, {
     default: 'gzip',
     description:
-      'Compression of the objects, shown by their extension; no Content-Encoding is set. zstd needs Node.js 22.15 and about 4 MB of memory per open object.',
+      'One gzip member or zstd frame per object, shown by its extension; no Content-Encoding is set. zstd needs Node.js 22.15 and about 4 MB of memory per open object.',
   }),
   compressionLevel: Type.Optional(
     Type.Integer({

@@ -6,9 +6,9 @@
  * to many key partitions. At most `roll.maxPartitions` files are open; further keys share the file
  * `__other`.
  *
- * Lines wait in memory until a key partition has enough for a good gzip member (1 MiB). If all
- * partitions together exceed the buffer, the largest is compressed. ObjectCompression runs on the
- * thread pool, several members of a file at once, but a file's members are written in order. Large
+ * Lines wait in memory until a key partition has enough to compress well (a block, 1 MiB). If all
+ * partitions together exceed the buffer, the largest is compressed. Compression runs on the thread
+ * pool, several blocks of a file at once, but a file's blocks are written in order. Large
  * files are synced now and then while they grow, so that the end of an epoch does not wait for all
  * of their bytes.
  *
@@ -29,7 +29,8 @@ import { SluiceError } from '../../errors.ts'
 import type { Batch } from '../../record/batch.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { createCompressor, extensions } from '../../compression/compress.ts'
-import type { ObjectCompression, Compressor } from '../../compression/compress.ts'
+import type { ObjectCompression } from '../../compression/compress.ts'
+import type { Compressor } from '../../compression/compressor.ts'
 import type { Files, OpenFile } from '../../files.ts'
 import type { CompiledKey, Partitioner } from './partitioner.ts'
 import type { ObjectRow, Role } from '../state/rows.ts'
@@ -78,7 +79,7 @@ export class OutboxEpoch {
   #busy = 0
   readonly #writes = new Set<Promise<void>>()
   readonly #lines = new BufferPool(LINES_BYTES)
-  readonly #members = new BufferPool(2 * MEMBER_BYTES)
+  readonly #blocks = new BufferPool(2 * BLOCK_BYTES)
 
   constructor(options: OutboxOptions, number: number, openedAt: number) {
     this.#options = options
@@ -87,7 +88,7 @@ export class OutboxEpoch {
       target,
       partitioner: target.key.partitioner(openedAt),
       fallback: target.key.fallback(openedAt),
-      memberBytes: Math.min(MEMBER_BYTES, target.roll.maxBytes),
+      blockBytes: Math.min(BLOCK_BYTES, target.roll.maxBytes),
       objects: new Map(),
       records: 0,
     }))
@@ -115,7 +116,7 @@ export class OutboxEpoch {
     const object = await this.#object(target, target.partitioner(batch, record))
     this.#put(object, line, 1)
     target.records++
-    if (object.waiting >= target.memberBytes || this.#waiting > this.#options.bufferBytes) await this.#makeRoom()
+    if (object.waiting >= target.blockBytes || this.#waiting > this.#options.bufferBytes) await this.#makeRoom()
   }
 
   /** True if a file or the number of records has reached its limit. */
@@ -230,13 +231,13 @@ export class OutboxEpoch {
   }
 
   /**
-   * Writes objects with enough lines for a member, then the largest ones while the buffer is
+   * Writes objects with enough lines for a block, then the largest ones while the buffer is
    * exceeded.
    */
   async #makeRoom(): Promise<void> {
     const objects = this.#objects()
     for (const object of objects) {
-      if (object.waiting < object.owner.memberBytes) continue
+      if (object.waiting < object.owner.blockBytes) continue
       await this.#waitForThreads()
       this.#write(object)
     }
@@ -251,7 +252,7 @@ export class OutboxEpoch {
     while (this.#busy >= BUSY_BYTES) await Promise.race(this.#writes)
   }
 
-  /** Compresses the waiting lines as one member. */
+  /** Compresses the waiting lines as one block. */
   #write(object: OpenObject): void {
     const { lines, waiting, compressor } = object
     if (waiting === 0) return
@@ -259,19 +260,19 @@ export class OutboxEpoch {
     object.waiting = 0
     this.#waiting -= waiting
     this.#busy += waiting
-    const member = this.#join(lines, waiting)
-    this.#append(object, compressor.push(member), member)
+    const block = this.#join(lines, waiting)
+    this.#append(object, compressor.push(block), block)
   }
 
   #join(lines: readonly Buffer[], bytes: number): Buffer {
     if (lines.length === 1) return lines[0]
-    const member = this.#members.acquire(bytes).subarray(0, bytes)
+    const block = this.#blocks.acquire(bytes).subarray(0, bytes)
     let at = 0
     for (const part of lines) {
-      at += part.copy(member, at)
+      at += part.copy(block, at)
       this.#lines.release(part)
     }
-    return member
+    return block
   }
 
   #append(object: OpenObject, compressed: Promise<Buffer>, plain: Buffer): void {
@@ -305,7 +306,7 @@ export class OutboxEpoch {
     this.#busy -= plain.length
     // Without compression these are the written bytes themselves, so release them only now.
     this.#lines.release(plain)
-    this.#members.release(plain)
+    this.#blocks.release(plain)
     if (object.bytes - object.synced >= SYNC_BYTES && !object.isSyncing) this.#watch(this.#sync(object))
   }
 }
@@ -315,7 +316,7 @@ interface TargetFiles {
   readonly target: OutboxTarget
   readonly partitioner: Partitioner
   readonly fallback: string
-  readonly memberBytes: number
+  readonly blockBytes: number
   readonly objects: Map<string, OpenObject>
   records: number
 }
@@ -349,13 +350,13 @@ interface OpenObject {
   written: Promise<void>
 }
 
-/** Bytes of lines in one gzip member. With 1 MiB a file is 2 % larger than with a single member. */
-const MEMBER_BYTES = 1 << 20
+/** Bytes of lines that are compressed on their own. With 1 MiB a file is 2 % larger than in one go. */
+const BLOCK_BYTES = 1 << 20
 /** The lines of one batch: half a MiB, and the bytes that edits add. */
 const LINES_BYTES = 768 * 1024
 const NOTHING = Buffer.alloc(0)
 /** Limit for the bytes that are compressed at the same time: the thread pool has four threads. */
-const BUSY_BYTES = 4 * MEMBER_BYTES
+const BUSY_BYTES = 4 * BLOCK_BYTES
 /** A growing file is synced each time it has this many new bytes. */
 const SYNC_BYTES = 32 << 20
 /** Digits of the content's SHA-256 in an object's name. */
