@@ -171,6 +171,12 @@ export interface ReadOptions {
   /** True: keep polling for more input when everything is read. */
   readonly follow: boolean
   /**
+   * True: nothing is appended to the input any more (`--final`). Default: false. A source of files then yields an
+   * unfinished record at the end of one. Otherwise it leaves the record to the next run, which
+   * finds the rest, and yields a last chunk that is `unfinished`.
+   */
+  readonly final?: boolean
+  /**
    * Longest line in bytes (`limits.maxLine`). A source that cuts lines itself skips longer ones and
    * lists them in `Chunk.skipped`.
    */

@@ -35,7 +35,7 @@ export const errorCodes = {
   VALUE_INVALID: { exit: 2, retryable: false, summary: 'Custom code set a value that is not JSON.' },
 
   FILE_NOT_FOUND: { exit: 3, retryable: false, summary: 'An input file does not exist or cannot be read.' },
-  INPUT_CORRUPT: { exit: 3, retryable: false, summary: 'An input is truncated or corrupt.' },
+  INPUT_CORRUPT: { exit: 3, retryable: false, summary: 'An input is truncated, corrupt or not JSON.' },
   SOURCE_FAILED: { exit: 3, retryable: false, summary: 'The source failed.' },
   SOURCE_REFUSED: { exit: 3, retryable: false, summary: 'The API rejected the credentials or the query.' },
   SOURCE_UNAVAILABLE: { exit: 3, retryable: true, summary: 'The API did not send a usable response.' },

@@ -123,7 +123,7 @@ describe('the guides', () => {
     await workspace.write('cut.json', '[{"id":1')
     await workspace.write('pipelines/p.yaml', stringify({ source: { type: 'file', path: 'in.ndjson' }, sink: FILE }))
     const done = await workspace.report(['run', 'p'])
-    const failed = await workspace.report(['run', 'p', '--set', 'source.path=cut.json'], { code: 3 })
+    const failed = await workspace.report(['run', 'p', '--final', '--set', 'source.path=cut.json'], { code: 3 })
     const fields = new Set([...Object.keys(done), ...Object.keys(failed)])
     assert.deepEqual(firstColumn(page, 'The report').filter(isField).toSorted(), [...fields].toSorted())
   })

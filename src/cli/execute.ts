@@ -23,7 +23,7 @@ export const executeOptions = {
 
 export type ExecuteArguments = InferredOptionTypes<typeof executeOptions>
 
-type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'before' | 'input'>
+type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'before' | 'input'>
 
 /**
  * Runs pipelines in parallel until all have ended, and reports each result.

@@ -19,6 +19,13 @@ export const setOption = {
   describe: 'Override a value in the pipeline file, for example sink.bucket=audit',
 } as const satisfies Options
 
+/** `--final` of commands that read files. */
+export const finalOption = {
+  type: 'boolean',
+  default: false,
+  describe: 'Files are complete: also read an unfinished record at the end of one',
+} as const satisfies Options
+
 /** `--json` of every command that prints data. */
 export const jsonOption = { type: 'boolean', default: false, describe: 'Print JSON' } as const satisfies Options
 

@@ -8,6 +8,8 @@ export type Inflater = Transform & { readonly bytesWritten: number }
 /** A compression that is detected in input. */
 export interface Compression {
   readonly name: string
+  /** Shell command that decompresses standard input, or the file that follows. */
+  readonly command: string
   /** Detected by the file name, not by the first bytes. */
   readonly byName?: true
   create(): Inflater
@@ -29,16 +31,21 @@ export const MAGIC_BYTES = 4
 export function detectCompression(head: Buffer, name: string): Compression | undefined {
   if (head[0] === 0x1f && head[1] === 0x8b) return gzip
   if (head.length >= MAGIC_BYTES && head.readUInt32LE() === 0xfd2fb528) return zstd(name)
-  if (name.endsWith('.br') && head.length > 0) return brotli
+  if (name.toLowerCase().endsWith('.br') && head.length > 0) return brotli
   return undefined
 }
 
 const CHUNK_BYTES = 256 * 1024
 
-export const gzip: Compression = { name: 'gzip', create: () => zlib.createGunzip({ chunkSize: CHUNK_BYTES }) }
+export const gzip: Compression = {
+  name: 'gzip',
+  command: 'gzip -dc',
+  create: () => zlib.createGunzip({ chunkSize: CHUNK_BYTES }),
+}
 
 export const brotli: Compression = {
   name: 'brotli',
+  command: 'brotli -dc',
   byName: true,
   create: () => zlib.createBrotliDecompress({ chunkSize: CHUNK_BYTES }),
 }
@@ -50,7 +57,7 @@ function zstd(name: string): Compression {
     })
   }
   const create = createZstdDecompress
-  return { name: 'zstd', create: () => create({ chunkSize: CHUNK_BYTES }), probe: ZSTD_PROBE }
+  return { name: 'zstd', command: 'zstd -dc', create: () => create({ chunkSize: CHUNK_BYTES }), probe: ZSTD_PROBE }
 }
 
 /** Exists since Node 22.15, but not in the types of Node 20. */

@@ -59,6 +59,7 @@ async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortS
     paths,
     limits: pipeline.limits,
     follow: false,
+    final: true,
     position: () => undefined,
     note: () => {},
     stop,

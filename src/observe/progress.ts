@@ -6,6 +6,8 @@ import type { Log } from './log.ts'
 export interface Flow {
   records: number
   bytes: number
+  /** Inputs that end within a record, which is left for the next run. */
+  unfinished: number
   /** Event times of each source partition, in milliseconds since 1970, if the source knows them. */
   readonly times: Map<string, TimeSpan>
 }
@@ -17,7 +19,7 @@ interface TimeSpan {
 }
 
 export function startFlow(): Flow {
-  return { records: 0, bytes: 0, times: new Map() }
+  return { records: 0, bytes: 0, unfinished: 0, times: new Map() }
 }
 
 const LIVE_INTERVAL = 250

@@ -30,6 +30,8 @@ export interface Report {
    * their own time they were first seen (`15m`: at most 15 minutes).
    */
   readonly late: { readonly [delay: string]: number }
+  /** Inputs that end within a record, which is left for the next run. */
+  readonly unfinished: number
   /** Bytes read from the source, before decompression. */
   readonly bytesIn: number
   /** Bytes of the written objects, after compression. */
@@ -63,6 +65,7 @@ export function summarize(report: Report): string {
     ['late', late, listCounts(report.late)],
     ['dropped', dropped, listCounts(report.dropped)],
     ['rejected', report.rejected, listCounts(report.rejects)],
+    ['left', report.unfinished, 'unfinished records at the ends of inputs, for the next run'],
   ]
   const width = Math.max(...rows.map(([, count]) => formatCount(count).length))
   const lines = rows

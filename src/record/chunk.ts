@@ -35,6 +35,11 @@ export interface Chunk {
   /** Lines after `bytes` or `records` that are longer than `maxLine`. Each is rejected with TOO_LONG. */
   readonly skipped?: readonly SkippedLine[]
   /**
+   * Set on the last chunk of an input that ends within a record: the record is left for the next
+   * run. The report counts such inputs.
+   */
+  readonly unfinished?: boolean
+  /**
    * Bytes of input that this chunk accounts for, compressed as they came; for progress. Default:
    * length of `bytes`.
    */

@@ -21,6 +21,8 @@ export interface RunOptions {
   /** Folder that holds a folder for each pipeline's state. */
   readonly stateFolder: string
   readonly follow: boolean
+  /** Nothing is appended to the input any more. Default: false. */
+  readonly final?: boolean
   /** Put before the pipeline's own transforms; a backfill's time limits, for example. */
   readonly before?: (paths: Paths) => readonly Stage[]
   /** Where the batches come from. Default: the pipeline's source. */
@@ -104,6 +106,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     outcome: failure ? 'failed' : (end?.kind ?? 'done'),
     ...(failure && { error: { code: failure.code, message: failure.message } }),
     ...delivery.totals(),
+    unfinished: flow.unfinished,
     bytesIn: flow.bytes,
     startedAt: startedAt.toISOString(),
     seconds: (Date.now() - startedAt.getTime()) / 1000,
@@ -145,7 +148,7 @@ async function failureOf(writable: Writable, onFailure: () => void): Promise<nev
   throw failure
 }
 
-function sourceInput({ pipeline, follow }: RunOptions): RunInput {
+function sourceInput({ pipeline, follow, final = false }: RunOptions): RunInput {
   const { type } = pipeline.source.declaration
   return {
     async open({ delivery, stages, paths, flow, note, stop }) {
@@ -164,6 +167,7 @@ function sourceInput({ pipeline, follow }: RunOptions): RunInput {
         paths,
         limits,
         follow,
+        final,
         time,
         position,
         note,

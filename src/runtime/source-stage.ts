@@ -23,6 +23,7 @@ interface SourceStageOptions {
   readonly paths: Paths
   readonly limits: ScanLimits
   readonly follow: boolean
+  readonly final?: boolean
   /** Record path of the event time, if it is known. */
   readonly time?: string | undefined
   /** The committed position of a source partition, by its full name. */
@@ -46,6 +47,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     position: (partition = '') => options.position(`${type}:${partition}`),
     signal: options.stop,
     follow: options.follow,
+    final: options.final ?? false,
     maxLine: limits.maxLine,
     time: options.time,
     note: options.note,
@@ -87,6 +89,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
 
 function count(flow: Flow, chunk: Chunk, batches: readonly Batch[]): void {
   for (const batch of batches) flow.records += batch.tallies.read
+  if (chunk.unfinished === true) flow.unfinished++
   flow.bytes += chunk.sourceBytes ?? chunk.bytes?.length ?? 0
 }
 

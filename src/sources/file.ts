@@ -11,6 +11,7 @@ import { findInputs } from './file/inputs.ts'
 import type { FileInput } from './file/inputs.ts'
 import { isFilePosition } from './file/position.ts'
 import { readFile, readStream } from './file/read-input.ts'
+import type { Ending } from './file/split-content.ts'
 import { formatBytes, plural } from '../observe/report.ts'
 
 const pathField = Type.String({ plain: true, minLength: 1 })
@@ -65,7 +66,7 @@ async function* readAll(
   format: FormatChoice,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
-  const open = opener(format, options, false)
+  const open = opener(format, options, options.final === true ? 'final' : 'unknown')
   for (const input of await findInputs(paths)) {
     if (options.signal.aborted) return
     yield* open(input, (partition) => options.position(partition))
@@ -78,7 +79,7 @@ async function* follow(
   format: FormatChoice,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
-  const open = opener(format, options, true)
+  const open = opener(format, options, 'open')
   const positions = new Map<string, Json | undefined>()
   let inputs = await findInputs(paths)
   while (!options.signal.aborted) {
@@ -96,13 +97,14 @@ async function* follow(
 
 const POLL_MS = 1000
 
-function opener(format: FormatChoice, options: ReadOptions, growing: boolean) {
+function opener(format: FormatChoice, options: ReadOptions, ending: Ending) {
   const reader = new ChunkReader()
-  const sizesRead = new Map<string, number>()
+  const versionsRead = new Map<string, string>()
+  const strayLogged = new Set<string>()
   return (input: FileInput, position: (partition: string) => Json | undefined) => {
     const { signal, maxLine } = options
     const note: ReadOptions['note'] = (message, facts) => options.note(message, facts)
-    const inputOptions = { format, reader, sizesRead, growing, signal, maxLine, note, position }
+    const inputOptions = { format, reader, versionsRead, strayLogged, ending, signal, maxLine, note, position }
     return input.kind === 'file' ? readFile(input, inputOptions) : readStream(input, inputOptions)
   }
 }

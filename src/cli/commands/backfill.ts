@@ -8,7 +8,7 @@ import { findInputs } from '../../sources/file/inputs.ts'
 import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
-import { pipelineArgument } from '../options.ts'
+import { finalOption, pipelineArgument } from '../options.ts'
 
 interface BackfillArguments extends ExecuteArguments {
   pipeline: string
@@ -16,6 +16,7 @@ interface BackfillArguments extends ExecuteArguments {
   since: string | undefined
   until: string | undefined
   'dry-run': boolean
+  final: boolean
 }
 
 export const command: CommandDefinition<BackfillArguments> = {
@@ -31,6 +32,7 @@ export const command: CommandDefinition<BackfillArguments> = {
       .options(executeOptions)
       .option('since', { type: 'string', describe: 'Drop records before this time', requiresArg: true })
       .option('until', { type: 'string', describe: 'Drop records at or after this time', requiresArg: true })
+      .option('final', finalOption)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
   handler: async (args) => {
@@ -38,7 +40,7 @@ export const command: CommandDefinition<BackfillArguments> = {
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
     if (args.dryRun) return describePlan(pipeline, args.path)
     const limits = timeLimits(pipeline, args)
-    await execute([{ pipeline, follow: false, ...(limits && { before: limits }) }], args)
+    await execute([{ pipeline, follow: false, final: args.final, ...(limits && { before: limits }) }], args)
   },
 }
 

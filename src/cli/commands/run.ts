@@ -1,10 +1,13 @@
 import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
+import { finalOption } from '../options.ts'
+import { SluiceError } from '../../errors.ts'
 
 interface RunArguments extends ExecuteArguments {
   pipeline: string[]
   follow: boolean
+  final: boolean
 }
 
 export const command: CommandDefinition<RunArguments> = {
@@ -13,12 +16,16 @@ export const command: CommandDefinition<RunArguments> = {
       .positional('pipeline', { type: 'string', array: true, demandOption: true, describe: 'Pipeline names or paths' })
       .options(executeOptions)
       .option('follow', { type: 'boolean', default: false, describe: 'Keep polling after catching up' })
+      .option('final', finalOption)
       .example('$0 run jumpcloud --follow', 'collect until stopped')
       .example('$0 run jumpcloud --set source.window.since=7d --report run.json', 'collect the last week, once'),
   handler: async (args) => {
+    if (args.follow && args.final) {
+      throw new SluiceError('USAGE', '--follow and --final exclude each other: a file that is followed is not complete')
+    }
     const pipelines = await loadOrFail(args.pipeline, { mode: 'run', set: args.set ?? [] })
     await execute(
-      pipelines.map((pipeline) => ({ pipeline, follow: args.follow })),
+      pipelines.map((pipeline) => ({ pipeline, follow: args.follow, final: args.final })),
       args,
     )
   },

@@ -1,4 +1,5 @@
 /** ASCII codes of JSON and NDJSON. */
+export const NUL = 0x00
 export const TAB = 0x09
 export const LINE_FEED = 0x0a
 export const RETURN = 0x0d

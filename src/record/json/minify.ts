@@ -7,28 +7,65 @@ import { BACKSLASH, LINE_FEED, QUOTE, RETURN, SPACE, TAB } from './ascii.ts'
  * @param into memory for the result, at least as long as the value; may be the value's own memory.
  */
 export function minify(json: Buffer, into: Buffer = Buffer.allocUnsafe(json.length)): Buffer {
-  const length = json.length
-  let written = 0
-  let at = 0
-  while (at < length) {
-    const byte = json[at++]
-    const kind = KINDS[byte]
-    if (kind === WHITESPACE) {
-      while (at < length && KINDS[json[at]] === WHITESPACE) at++
-      const between = written > 0 && at < length
-      if (between && KINDS[into[written - 1]] === LITERAL && KINDS[json[at]] === LITERAL) into[written++] = SPACE
-      continue
-    }
-    into[written++] = byte
-    if (kind !== STRING) continue
+  return new Minifier().push(json, into)
+}
+
+/** `minify` for a value that arrives in parts. */
+export class Minifier {
+  #inString = false
+  /** The next byte follows an unescaped backslash. */
+  #escaped = false
+  #lastKind = STRUCTURE
+  #spaced = false
+
+  /**
+   * Takes the next part, and returns the next bytes of the result.
+   * @param into memory for them: a byte more than the part, or the part's own memory if it is the
+   *   first one.
+   */
+  push(json: Buffer, into: Buffer): Buffer {
+    const length = json.length
+    let written = 0
+    let at = 0
     while (at < length) {
-      const inner = json[at++]
-      into[written++] = inner
-      if (inner === QUOTE) break
-      if (inner === BACKSLASH && at < length) into[written++] = json[at++]
+      if (this.#inString) {
+        const end = this.#endOfText(json, at)
+        written += json.copy(into, written, at, end)
+        at = end
+        continue
+      }
+      const byte = json[at++]
+      const kind = KINDS[byte]
+      if (kind === WHITESPACE) {
+        this.#spaced = true
+        continue
+      }
+      if (this.#spaced && this.#lastKind === LITERAL && kind === LITERAL) into[written++] = SPACE
+      this.#spaced = false
+      this.#lastKind = kind
+      into[written++] = byte
+      this.#inString = kind === STRING
     }
+    return into.subarray(0, written)
   }
-  return into.subarray(0, written)
+
+  /** The end of the string, or of the part if the string continues in the next one. */
+  #endOfText(json: Buffer, start: number): number {
+    const length = json.length
+    let at = this.#escaped ? start + 1 : start
+    this.#escaped = false
+    while (at < length) {
+      const byte = json[at++]
+      if (byte === QUOTE) {
+        this.#inString = false
+        return at
+      }
+      if (byte !== BACKSLASH) continue
+      if (at === length) this.#escaped = true
+      at++
+    }
+    return length
+  }
 }
 
 const LITERAL = 0

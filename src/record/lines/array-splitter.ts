@@ -5,6 +5,7 @@ import {
   CLOSE_OBJECT,
   COMMA,
   LINE_FEED,
+  NUL,
   OPEN_ARRAY,
   OPEN_OBJECT,
   QUOTE,
@@ -15,16 +16,18 @@ import {
 import { fastScanner } from '../fast-scanner.ts'
 import { minify } from '../json/minify.ts'
 import { ChunkBuilder } from './chunk-builder.ts'
-import { START } from './splitter.ts'
-import type { Boundary, LineChunk, Splitter } from './splitter.ts'
+import { ElementMinifier } from './shortener.ts'
+import { noStrayBytes, ORDER_MARK, START } from './splitter.ts'
+import type { Boundary, Left, LineChunk, ResumableSplitter, StrayBytes } from './splitter.ts'
 import { WasmArraySplitter } from '../wasm/array-splitter.ts'
 
 interface ArraySplitterOptions {
   /** Name of the input, for error messages. */
   readonly name: string
-  /** Maximum length of an element in bytes, as the input spells it. */
+  /** Maximum length of an element in bytes, as it is written. */
   readonly maxLine: number
   readonly from?: Boundary
+  readonly stray?: StrayBytes
   /** Stop after each array, for a caller that parses the text around it; see `rest`. */
   readonly single?: boolean
 }
@@ -32,7 +35,7 @@ interface ArraySplitterOptions {
 /**
  * Splits JSON arrays into chunks of NDJSON lines, one line per element. `line` is the number of the
  * element, counted across all arrays of the input. The input may hold several arrays in a row, and
- * objects outside of arrays, with any whitespace.
+ * objects outside of arrays, with any whitespace. `StrayBytes` between them are skipped.
  *
  * An element keeps its bytes; only an element with line feeds between its tokens is minified. The
  * grammar of an element is not checked here: an element ends where its brackets close, and the scan
@@ -46,7 +49,8 @@ interface ArraySplitterOptions {
  * were yielded: for a truncated array, anything but one comma between two elements, and anything
  * but arrays and objects at the top level.
  */
-export class ArraySplitter implements Splitter {
+export class ArraySplitter implements ResumableSplitter {
+  readonly stray: StrayBytes
   readonly #name: string
   readonly #maxLine: number
   readonly #builder: ChunkBuilder
@@ -64,13 +68,22 @@ export class ArraySplitter implements Splitter {
   #failure: SluiceError | undefined
   readonly #single: boolean
   #rest: Buffer | undefined
+  /** Bytes of a byte order mark that were seen. */
+  #orderMark = 0
+  /** The input so far ends in NUL bytes. */
+  #isPadded = false
+  #left: Left = 'nothing'
 
-  constructor({ name, maxLine, from = START, single = false }: ArraySplitterOptions, createFast = createWasmSplitter) {
+  constructor(
+    { name, maxLine, from = START, single = false, stray = noStrayBytes() }: ArraySplitterOptions,
+    createFast = createWasmSplitter,
+  ) {
+    this.stray = stray
     this.#name = name
     this.#maxLine = maxLine
     this.#single = single
     this.#fast = createFast()
-    this.#builder = new ChunkBuilder(maxLine, from)
+    this.#builder = new ChunkBuilder(maxLine, from, () => new ElementMinifier())
     this.#offset = from.offset
     this.#inArray = from.open
     this.#state = from.open ? 'afterElement' : 'root'
@@ -89,6 +102,10 @@ export class ArraySplitter implements Splitter {
     return this.#rest
   }
 
+  get left(): Left {
+    return this.#left
+  }
+
   *push(input: Buffer): Generator<LineChunk, void> {
     const end = this.#split(input)
     this.#offset += end
@@ -104,12 +121,19 @@ export class ArraySplitter implements Splitter {
   }
 
   *end(): Generator<LineChunk, void> {
-    if (this.#state !== 'root') {
+    if (this.#state !== 'root' || this.#orderMark > 0) {
       yield* this.flush()
       throw this.#corrupt(`it ends at byte ${this.#offset} where ${EXPECTED[this.#state]} is expected`)
     }
     this.#builder.finish()
     yield* this.#builder.takeChunks()
+  }
+
+  suspend(): LineChunk[] {
+    if (this.#state !== 'root' || this.#orderMark > 0) this.#left = 'record'
+    else this.#left = this.#isPadded ? 'padding' : 'nothing'
+    this.#builder.finish()
+    return this.#builder.takeChunks()
   }
 
   /** Returns the number of bytes consumed. */
@@ -120,7 +144,9 @@ export class ArraySplitter implements Splitter {
       if (this.#state === 'nested') at = this.#splitFast(input, at) ?? this.#splitNested(input, at)
       else if (this.#state === 'scalar') at = this.#splitScalar(input, at)
       else if (isSpace(input[at])) at++
+      else if (input[at] === NUL) at = this.#skipNulBytes(input, at)
       else {
+        this.#isPadded = false
         at = this.#step(input, at)
         if (this.#single && this.#state === 'root') break
       }
@@ -128,14 +154,22 @@ export class ArraySplitter implements Splitter {
     return at
   }
 
+  #skipNulBytes(input: Buffer, start: number): number {
+    let end = start + 1
+    while (input[end] === NUL) end++
+    this.stray.nulBytes += end - start
+    this.#isPadded = true
+    return end
+  }
+
   /** Consumes one byte between elements, or enters an element. */
   #step(input: Buffer, at: number): number {
     const byte = input[at]
     const state = this.#state
     if (state === 'root') {
-      if (byte === OPEN_ARRAY) return this.#enter('firstElement', at + 1)
-      if (byte === OPEN_OBJECT) return this.#startElement('nested', false, at)
-      if (byte === ORDER_MARK[this.#offset + at]) return at + 1
+      if (byte === ORDER_MARK[this.#orderMark]) return this.#skipOrderMark(at)
+      if (this.#orderMark === 0 && byte === OPEN_ARRAY) return this.#enter('firstElement', at + 1)
+      if (this.#orderMark === 0 && byte === OPEN_OBJECT) return this.#startElement('nested', false, at)
     } else if (state === 'afterElement') {
       if (byte === COMMA) return this.#enter('element', at + 1)
       if (byte === CLOSE_ARRAY) return this.#enter('root', at + 1)
@@ -146,6 +180,13 @@ export class ArraySplitter implements Splitter {
     }
     this.#failure = this.#corrupt(`${EXPECTED[state]} is expected at byte ${this.#offset + at}`)
     return at
+  }
+
+  /** Consumes one byte of a mark. */
+  #skipOrderMark(at: number): number {
+    this.#orderMark = (this.#orderMark + 1) % ORDER_MARK.length
+    if (this.#orderMark === 0 && this.#offset + at >= ORDER_MARK.length) this.stray.orderMarks++
+    return at + 1
   }
 
   #enter(state: SplitState, at: number): number {
@@ -228,7 +269,7 @@ export class ArraySplitter implements Splitter {
 
   #splitScalar(input: Buffer, start: number): number {
     let at = start
-    while (at < input.length && input[at] !== COMMA && input[at] !== CLOSE_ARRAY && !isSpace(input[at])) at++
+    while (at < input.length && !endsScalar(input[at])) at++
     if (at < input.length) return this.#closeElement(input, start, at)
     this.#builder.add(input, start, at)
     return at
@@ -266,8 +307,6 @@ const EXPECTED = {
   scalar: 'the rest of an element',
 }
 
-const ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
-
 const SCALAR_STARTS = Buffer.from('-0123456789tfn')
 
 /** By byte outside of strings: the change of the depth, or `PLAIN` or `STRING`. */
@@ -282,6 +321,10 @@ STEPS[CLOSE_ARRAY] = -1
 
 function isSpace(byte: number): boolean {
   return byte === SPACE || byte === LINE_FEED || byte === RETURN || byte === TAB
+}
+
+function endsScalar(byte: number): boolean {
+  return byte === COMMA || byte === CLOSE_ARRAY || byte === NUL || isSpace(byte)
 }
 
 /**

@@ -3,30 +3,37 @@ import type { Hash } from 'node:crypto'
 import type { SkippedLine } from '../chunk.ts'
 import { LINE_FEED } from '../json/ascii.ts'
 import { release, acquireBuffer, CHUNK_BYTES } from '../chunk-memory.ts'
+import type { Shortener } from './shortener.ts'
 import type { Boundary, LineChunk } from './splitter.ts'
 
 /**
  * Collects lines in its own buffer until they fill a chunk. It holds whole lines and at most one
- * open line (a line whose end it has not seen). It does not store an open line that exceeds the
- * length limit: it keeps a running digest and the length instead.
+ * open line (a line whose end it has not seen). If an open line exceeds the length limit as the
+ * input spells it, it is shortened to what will be written. If that exceeds the limit too, it is
+ * not stored: a running digest and the length are kept instead.
  */
 export class ChunkBuilder {
   readonly #maxLine: number
+  readonly #createShortener: (maxLine: number) => Shortener
   readonly #finished: LineChunk[] = []
   #buffer: Buffer = EMPTY
   /** Bytes of the whole lines in the buffer. */
   #whole = 0
   /** Bytes of the whole lines and of the open line. */
   #length = 0
+  /** Of an open line that exceeds the limit as spelled: its digest and its length. */
   #digest: Hash | undefined
-  #digested = 0
+  #spelled = 0
+  /** Of such a line, as long as it may fit when it is shortened. */
+  #shortener: Shortener | undefined
   #skipped: SkippedLine[] = []
   #boundary: Boundary
   #firstLine: number
   #line: number
 
-  constructor(maxLine: number, from: Boundary) {
+  constructor(maxLine: number, from: Boundary, createShortener: (maxLine: number) => Shortener) {
     this.#maxLine = maxLine
+    this.#createShortener = createShortener
     this.#boundary = from
     this.#line = from.line
     this.#firstLine = from.line
@@ -37,17 +44,28 @@ export class ChunkBuilder {
     return this.#line
   }
 
-  /** Bytes of the open line so far. */
+  /** Bytes of the open line so far, as spelled. */
   get open(): number {
-    return this.#digest === undefined ? this.#length - this.#whole : this.#digested
+    return this.#digest === undefined ? this.#length - this.#whole : this.#spelled
+  }
+
+  /** The open line so far; undefined if it is too long. Valid until the next call. */
+  get openLine(): Buffer | undefined {
+    const isStored = this.#digest === undefined || this.#shortener !== undefined
+    return isStored ? this.#buffer.subarray(this.#whole, this.#length) : undefined
   }
 
   /** Appends to the open line. */
   add(bytes: Buffer, start: number, end: number): void {
-    if (this.#digest === undefined && this.open + end - start > this.#maxLine) this.#startDigest()
-    if (this.#digest === undefined) return this.#copy(bytes, start, end)
-    this.#digest.update(bytes.subarray(start, end))
-    this.#digested += end - start
+    if (this.#digest !== undefined) return this.#addLong(this.#digest, bytes.subarray(start, end))
+    if (this.open + end - start <= this.#maxLine) return this.#copy(bytes, start, end)
+    const stored = Buffer.from(this.#buffer.subarray(this.#whole, this.#length))
+    this.#digest = createHash('sha256')
+    this.#shortener = this.#createShortener(this.#maxLine)
+    this.#spelled = 0
+    this.#length = this.#whole
+    this.#addLong(this.#digest, stored)
+    this.#addLong(this.#digest, bytes.subarray(start, end))
   }
 
   /**
@@ -67,8 +85,10 @@ export class ChunkBuilder {
    * bytes for a line that contains line feeds, at most as many as it has.
    */
   close(offset: number, open: boolean, fit?: (line: Buffer) => Buffer | undefined): void {
-    if (this.#digest === undefined) this.#closeLine(fit)
-    else this.#closeDigest(this.#digest)
+    if (this.#digest === undefined || this.#shortener?.isUsed === true) this.#closeLine(fit)
+    else this.#closeLong(this.#digest)
+    this.#digest = undefined
+    this.#shortener = undefined
     this.#line++
     this.#boundary = { offset, line: this.#line, open }
     if (this.#skipped.length === MAX_SKIPPED) this.finish()
@@ -120,16 +140,19 @@ export class ChunkBuilder {
     release(smaller)
   }
 
-  #startDigest(): void {
-    this.#digest = createHash('sha256').update(this.#buffer.subarray(this.#whole, this.#length))
-    this.#digested = this.#length - this.#whole
+  #addLong(digest: Hash, bytes: Buffer): void {
+    digest.update(bytes)
+    this.#spelled += bytes.length
+    if (this.#shortener === undefined) return
+    const shorter = this.#shortener.push(bytes)
+    if (this.#shortener.length <= this.#maxLine) return this.#copy(shorter, 0, shorter.length)
+    this.#shortener = undefined
     this.#length = this.#whole
   }
 
-  #closeDigest(digest: Hash): void {
-    this.#skipped.push({ line: this.#line + 1, length: this.#digested, digest: digest.digest('hex') })
-    this.#digest = undefined
-    this.#digested = 0
+  #closeLong(digest: Hash): void {
+    this.#length = this.#whole
+    this.#skipped.push({ line: this.#line + 1, length: this.#spelled, digest: digest.digest('hex') })
   }
 
   #closeLine(fit: ((line: Buffer) => Buffer | undefined) | undefined): void {

@@ -16,6 +16,34 @@ export interface Splitter {
   end(): Iterable<LineChunk>
 }
 
+/** A splitter for inputs that may be read again later, from a boundary. */
+export interface ResumableSplitter extends Splitter {
+  /**
+   * Ends an input that may still grow. Like `end`, but an unfinished last record is left after the
+   * last boundary, and is no error. A last line without its line feed is finished if it is JSON.
+   */
+  suspend(): Iterable<LineChunk>
+  /** After `suspend`: what is left after the last boundary. */
+  readonly left: Left
+  readonly stray: StrayBytes
+}
+
+/** `padding` is NUL bytes: a writer may have reserved this space. */
+export type Left = 'nothing' | 'padding' | 'record'
+
+/**
+ * Bytes that belong to no record and are skipped between records. Counted by the splitter.
+ *
+ * NUL bytes end a line as a line feed does, because no JSON contains them. They come from a log
+ * that was truncated while it was written (copytruncate), from a crash of a machine, or from space
+ * that is reserved for a log. Byte order marks come from files that were concatenated; the one at
+ * the start of an input is not counted.
+ */
+export interface StrayBytes {
+  nulBytes: number
+  orderMarks: number
+}
+
 /** Consecutive whole lines. */
 export interface LineChunk {
   /**
@@ -46,3 +74,10 @@ export interface Boundary {
 
 /** The start of an input. */
 export const START: Boundary = { offset: 0, line: 0, open: false }
+
+/** The UTF-8 byte order mark. */
+export const ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
+
+export function noStrayBytes(): StrayBytes {
+  return { nulBytes: 0, orderMarks: 0 }
+}

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { ReadOptions } from '../../component.ts'
@@ -8,7 +9,7 @@ import { inflate } from '../../compression/inflate.ts'
 import { ArraySplitter } from '../../record/lines/array-splitter.ts'
 import { LineSplitter } from '../../record/lines/line-splitter.ts'
 import type { Json } from '../../record/json/json.ts'
-import type { Boundary, LineChunk, Splitter } from '../../record/lines/splitter.ts'
+import type { Boundary, LineChunk, ResumableSplitter, StrayBytes } from '../../record/lines/splitter.ts'
 import { openStream, peek } from './chunk-reader.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { fileError } from './file-error.ts'
@@ -19,34 +20,32 @@ import { fileKey } from './inputs.ts'
 import type { FileInput } from './inputs.ts'
 import { fingerprint, HEAD_BYTES, matchPosition } from './position.ts'
 import type { FilePosition } from './position.ts'
+import { checkStart, refuseForeign, SNIFF_BYTES } from './refuse-foreign.ts'
 import { splitContent } from './split-content.ts'
+import type { Ending } from './split-content.ts'
 
 export interface InputOptions extends Pick<ReadOptions, 'maxLine' | 'signal' | 'note'> {
   readonly format: InputFormat | 'auto'
   readonly reader: ChunkReader
-  /**
-   * The input may still grow: an incomplete end is not an error, and a last line without a line
-   * feed is left for later.
-   */
-  readonly growing: boolean
-  /** Size of each file before it was last read to its end, by source partition. */
-  readonly sizesRead: Map<string, number>
+  /** Of plain files. Nothing is appended to a compressed file or a stream. */
+  readonly ending: Ending
+  /** Size and time of change of each file before it was last read to its end, by source partition. */
+  readonly versionsRead: Map<string, string>
+  /** Source partitions whose stray bytes were logged. */
+  readonly strayLogged: Set<string>
   position(partition: string): Json | undefined
 }
 
 /**
  * Reads a regular file from its committed position, if that belongs to the same file. The position
- * of the last chunk is `done`.
+ * of the last chunk is `done` if nothing is left.
  */
 export async function* readFile({ name }: FileInput, options: InputOptions): AsyncGenerator<Chunk, void> {
-  const file = await open(name).catch((error: unknown) => {
-    throw fileError(error, name)
-  })
+  const file = await openFile(name)
   try {
-    const { partition, bytes, head } = await inspect(file, name)
+    const { partition, bytes, head, version } = await inspect(file, name)
     const from = resume(options.position(partition), { name, bytes, head }, options)
-    if (bytes === 0 || options.sizesRead.get(partition) === bytes || (from?.bytes === bytes && from.done)) return
-    refuseUtf16(head, name)
+    if (bytes === 0 || options.versionsRead.get(partition) === version || (from?.bytes === bytes && from.done)) return
 
     const compression = detectCompression(head, name)
     let sourceOffset = 0
@@ -57,23 +56,47 @@ export async function* readFile({ name }: FileInput, options: InputOptions): Asy
       })
     }
     const start = from?.offset ?? 0
-    const content = compression === undefined ? read(start) : inflateAgain(() => read(0), compression, start)
+    const contentStart = { name, compression, format: options.format }
+    if (start === 0 && compression === undefined) await checkHead(file, head, options.ending, contentStart)
+    const inflated = compression && inflateAgain(() => read(0), compression, start)
+    const content = inflated === undefined ? read(start) : start === 0 ? checkStart(inflated, contentStart) : inflated
+    const ending = compression === undefined || options.ending === 'open' ? options.ending : 'final'
     let reported = compression === undefined ? start : 0
 
+    // Bytes that were not read yet may change: a writer fills space that it reserved.
     const identity = fingerprint(head)
+    const identityAt = (offset: number) =>
+      compression !== undefined || offset >= head.length ? identity : fingerprint(head.subarray(0, offset))
     const { splitter, format } = createSplitter(name, options, from)
-    for await (const { lines, last } of splitContent(content, splitter, { name, compression, ...options })) {
-      const position: FilePosition = {
-        ...identity,
-        bytes: Math.max(bytes, sourceOffset),
-        format: format(),
-        ...lines.boundary,
-        done: last,
+    try {
+      for await (const { lines, last, unfinished = false } of splitContent(content, splitter, {
+        ...options,
+        name,
+        compression,
+        ending,
+      })) {
+        // At the start of a file its format may be undecided, and a position would fix it.
+        const found = lines.boundary.offset === 0 && !last ? undefined : format()
+        const position: FilePosition | undefined = found && {
+          ...identityAt(lines.boundary.offset),
+          bytes: Math.max(bytes, sourceOffset),
+          format: found,
+          ...lines.boundary,
+          done: last,
+        }
+        if (unfinished) noteUnfinished(options.note, name, lines.boundary)
+        yield {
+          ...chunkOf(lines, partition, name),
+          ...(position && { position }),
+          ...(unfinished && { unfinished }),
+          sourceBytes: Math.max(0, sourceOffset - reported),
+        }
+        reported = Math.max(reported, sourceOffset)
       }
-      yield { ...chunkOf(lines, partition, name), position, sourceBytes: Math.max(0, sourceOffset - reported) }
-      reported = Math.max(reported, sourceOffset)
+    } finally {
+      noteStray(splitter.stray, name, partition, options)
     }
-    options.sizesRead.set(partition, bytes)
+    options.versionsRead.set(partition, version)
   } finally {
     await file.close()
   }
@@ -86,21 +109,47 @@ export async function* readStream({ name }: FileInput, options: InputOptions): A
     const { head, chunks } = await peek(stream as AsyncIterable<Buffer>, MAGIC_BYTES).catch((error: unknown) => {
       throw fileError(error, name)
     })
-    refuseUtf16(head, name)
     const compression = detectCompression(head, name)
     let sourceBytes = 0
     const counted = countBytes(chunks, (count) => {
       sourceBytes += count
     })
-    const content = compression === undefined ? counted : inflate(counted, compression)
+    const content = checkStart(compression === undefined ? counted : inflate(counted, compression), {
+      name,
+      compression,
+      format: options.format,
+    })
     const { splitter } = createSplitter(name, options)
-    for await (const { lines } of splitContent(content, splitter, { name, compression, ...options, growing: false })) {
-      yield { ...chunkOf(lines, name, name), sourceBytes }
-      sourceBytes = 0
+    try {
+      for await (const { lines } of splitContent(content, splitter, {
+        ...options,
+        name,
+        compression,
+        ending: 'final',
+      })) {
+        yield { ...chunkOf(lines, name, name), sourceBytes }
+        sourceBytes = 0
+      }
+    } finally {
+      noteStray(splitter.stray, name, name, options)
     }
   } finally {
     stream.destroy()
   }
+}
+
+function noteUnfinished(note: ReadOptions['note'], name: string, { offset, line }: Boundary): void {
+  note('the file ends within a record, which is left for the next run; if the file is complete, read it with --final', {
+    file: name,
+    byte: offset,
+    line: line + 1,
+  })
+}
+
+function noteStray({ nulBytes, orderMarks }: StrayBytes, name: string, partition: string, options: InputOptions): void {
+  if ((nulBytes === 0 && orderMarks === 0) || options.strayLogged.has(partition)) return
+  options.strayLogged.add(partition)
+  options.note('skipped NUL bytes and byte order marks between records', { file: name, nulBytes, orderMarks })
 }
 
 function chunkOf(lines: LineChunk, partition: string, name: string): Chunk {
@@ -113,14 +162,44 @@ function chunkOf(lines: LineChunk, partition: string, name: string): Chunk {
   }
 }
 
-async function inspect(file: FileHandle, name: string): Promise<{ partition: string; bytes: number; head: Buffer }> {
+/** Opens a regular file. A FIFO that took the name since it was found does not block. */
+async function openFile(name: string): Promise<FileHandle> {
+  const file = await open(name, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error: unknown) => {
+    throw fileError(error, name)
+  })
+  if ((await file.stat()).isFile()) return file
+  await file.close()
+  throw new SluiceError('FILE_NOT_FOUND', `"${name}" is not a regular file any more`)
+}
+
+async function inspect(file: FileHandle, name: string) {
   try {
     const stats = await file.stat({ bigint: true })
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
-    return { partition: fileKey(stats), bytes: Number(stats.size), head: buffer.subarray(0, bytesRead) }
+    const head = await readHead(file, HEAD_BYTES)
+    return { partition: fileKey(stats), bytes: Number(stats.size), head, version: `${stats.size} ${stats.mtimeNs}` }
   } catch (error) {
     throw fileError(error, name)
   }
+}
+
+async function readHead(file: FileHandle, bytes: number): Promise<Buffer> {
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(bytes), 0, bytes, 0)
+  return buffer.subarray(0, bytesRead)
+}
+
+/** A file that is followed may begin with lines of text: it is refused for many of them only. */
+async function checkHead(
+  file: FileHandle,
+  head: Buffer,
+  ending: Ending,
+  start: Parameters<typeof refuseForeign>[2],
+): Promise<void> {
+  const isWhole = (bytes: number, length: number): boolean => ending !== 'open' && length < bytes
+  if (refuseForeign(head, isWhole(HEAD_BYTES, head.length), start) || head.length < HEAD_BYTES) return
+  const more = await readHead(file, SNIFF_BYTES).catch((error: unknown) => {
+    throw fileError(error, start.name)
+  })
+  refuseForeign(more, isWhole(SNIFF_BYTES, more.length), start)
 }
 
 function resume(
@@ -139,28 +218,16 @@ function resume(
 function createSplitter(
   name: string,
   { format, maxLine }: InputOptions,
-  from?: FilePosition,
-): { splitter: Splitter; format: () => InputFormat } {
-  let known = from?.format ?? (format === 'auto' ? undefined : format)
-  const create = (found: InputFormat): Splitter => {
+  resumed?: FilePosition,
+): { splitter: ResumableSplitter; format: () => InputFormat | undefined } {
+  let known = resumed?.format ?? (format === 'auto' ? undefined : format)
+  const create = (found: InputFormat, from?: Boundary, stray?: StrayBytes): ResumableSplitter => {
     known = found
-    const options: { name: string; maxLine: number; from?: Boundary } = {
-      name: `"${name}"`,
-      maxLine,
-      ...(from && { from }),
-    }
+    const options = { name: `"${name}"`, maxLine, ...(from && { from }), ...(stray && { stray }) }
     return found === 'ndjson' ? new LineSplitter(options) : new ArraySplitter(options)
   }
-  const splitter = known === undefined ? new DetectingSplitter(maxLine, create) : create(known)
-  return { splitter, format: () => known ?? 'ndjson' }
-}
-
-/** Windows PowerShell writes UTF-16 by default. Every line of it would be rejected. */
-function refuseUtf16(head: Buffer, name: string): void {
-  if (head.length < 2 || (head.readUInt16BE() !== 0xfffe && head.readUInt16BE() !== 0xfeff)) return
-  throw new SluiceError('INPUT_CORRUPT', `"${name}" is UTF-16, but JSON must be UTF-8`, {
-    hint: 'convert it with iconv -f UTF-16 -t UTF-8, or write it with Out-File -Encoding utf8',
-  })
+  const splitter = known === undefined ? new DetectingSplitter(maxLine, create) : create(known, resumed)
+  return { splitter, format: () => known }
 }
 
 async function* countBytes(chunks: AsyncIterable<Buffer>, count: (bytes: number) => void): AsyncGenerator<Buffer> {

@@ -1,27 +1,41 @@
 import { SluiceError } from '../../errors.ts'
 import type { Compression } from '../../compression/detect.ts'
 import { Damage } from '../../compression/inflate.ts'
-import type { LineChunk, Splitter } from '../../record/lines/splitter.ts'
+import type { LineChunk, ResumableSplitter } from '../../record/lines/splitter.ts'
 import { fileError } from './file-error.ts'
 
 interface ContentOptions {
   readonly name: string
   readonly compression: Compression | undefined
   readonly signal: AbortSignal
-  /** See `InputOptions`. */
-  readonly growing: boolean
+  readonly ending: Ending
 }
 
 /**
- * Splits the content of an input. `last` is true for the chunk that ends a complete input. Before
- * an error is thrown, all whole lines before it are yielded.
+ * What the end of the content means. `open`: more follows soon, so a last line without a line feed
+ * is left for later. `unknown`: it may still grow, so an unfinished last record is left for a later
+ * run. `final`: it is complete, so an unfinished record is damaged. An incomplete end of an open
+ * content is not an error.
+ */
+export type Ending = 'open' | 'unknown' | 'final'
+
+export interface ContentChunk {
+  readonly lines: LineChunk
+  /** The chunk ends the content, and nothing is left after it. */
+  readonly last: boolean
+  /** The content ends within a record that is left after this chunk. */
+  readonly unfinished?: boolean
+}
+
+/**
+ * Splits the content of an input. Before an error is thrown, all whole lines before it are yielded.
  * @throws SluiceError INPUT_CORRUPT, FILE_NOT_FOUND or SOURCE_FAILED, naming the input.
  */
 export async function* splitContent(
   content: AsyncIterable<Buffer>,
-  splitter: Splitter,
-  { name, compression, signal, growing }: ContentOptions,
-): AsyncGenerator<{ lines: LineChunk; last: boolean }, void> {
+  splitter: ResumableSplitter,
+  { name, compression, signal, ending }: ContentOptions,
+): AsyncGenerator<ContentChunk, void> {
   const chunks = content[Symbol.asyncIterator]()
   try {
     for (;;) {
@@ -29,14 +43,14 @@ export async function* splitContent(
       if (signal.aborted) return
       if (next instanceof Rejection) {
         for (const lines of splitter.flush()) yield { lines, last: false }
-        if (growing && next.reason instanceof Damage && next.reason.cutShort) return
+        if (ending === 'open' && next.reason instanceof Damage && next.reason.cutShort) return
         throw contentError(next.reason, name, compression)
       }
       if (next.done === true) break
       for (const lines of splitter.push(next.value)) yield { lines, last: false }
     }
-    if (growing) for (const lines of splitter.flush()) yield { lines, last: false }
-    else yield* finish(splitter)
+    if (ending === 'open') for (const lines of splitter.flush()) yield { lines, last: false }
+    else yield* finish(splitter, ending)
   } finally {
     await chunks.return?.()
   }
@@ -57,15 +71,19 @@ function caught<T>(promise: Promise<T>): Promise<T | Rejection> {
   return promise.catch((reason: unknown) => new Rejection(reason))
 }
 
-function* finish(splitter: Splitter): Generator<{ lines: LineChunk; last: boolean }, void> {
+function* finish(splitter: ResumableSplitter, ending: Ending): Generator<ContentChunk, void> {
   const chunks: LineChunk[] = []
   let failure: unknown
   try {
-    for (const lines of splitter.end()) chunks.push(lines)
+    for (const lines of ending === 'final' ? splitter.end() : splitter.suspend()) chunks.push(lines)
   } catch (error) {
     failure = error
   }
-  for (const lines of chunks) yield { lines, last: failure === undefined && lines === chunks.at(-1) }
+  const isDone = failure === undefined && splitter.left === 'nothing'
+  for (const lines of chunks) {
+    const isEnd = lines === chunks.at(-1)
+    yield { lines, last: isEnd && isDone, unfinished: isEnd && splitter.left === 'record' }
+  }
   if (failure !== undefined) throw failure
 }
 

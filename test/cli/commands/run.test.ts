@@ -97,6 +97,23 @@ describe('sluice run', () => {
     assert.deepEqual(await linesBelow(workspace.path('out')), ['{"id":1}', '{"id":2}', '{"id":3}'])
   })
 
+  test('leaves a half-written last line to the next run, and counts it; --final rejects it', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n{"id":2,"x":"ab')
+    await writePipeline(workspace)
+
+    const first = await workspace.report(['run', 'p'])
+    assert.deepEqual([first.read, first.rejected, first.unfinished], [1, 0, 1])
+    await workspace.write('in.ndjson', '{"id":1}\n{"id":2,"x":"abc"}\n{"id":3')
+    const second = await workspace.report(['backfill', 'p', 'in.ndjson'])
+    assert.deepEqual([second.written, second.rejected, second.unfinished], [1, 0, 1])
+    const last = await workspace.report(['run', 'p', '--final'])
+    assert.deepEqual([last.read, last.rejects, last.unfinished], [1, { INVALID_JSON: 1 }, 0])
+    const { code, stderr } = await workspace.sluice(['run', 'p', '--final', '--follow'])
+    assert.equal(code, 2)
+    assert.match(stderr, /--follow and --final exclude each other/)
+  })
+
   test('keeps the records before the damage in a truncated archive, and names the file', async (t) => {
     const workspace = await openWorkspace(t)
     const lines = Array.from({ length: 5000 }, (_, id) => `{"id":${id},"text":"${Math.sin(id)}"}`)

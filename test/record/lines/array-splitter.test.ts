@@ -37,7 +37,10 @@ function splitText(text: string, offsets: readonly number[] = []): { lines: stri
   return { lines: [...linesOf(chunks).values()], ...(error && { error }) }
 }
 
-const spaces = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r'), maxLength: 3 })
+const spaces = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r', '\0'), maxLength: 3 })
+const between = fc
+  .tuple(spaces, fc.constantFrom('', '', '\ufeff', '\ufeff\0\ufeff'), spaces)
+  .map((parts) => parts.join(''))
 const strings = fc.string({ unit: fc.constantFrom('a', '"', '\\', '[', ']', '{', '}', ',', 'é', '\n'), maxLength: 6 })
 const values = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -54,7 +57,7 @@ const elements = fc.tuple(values, fc.constantFrom('', ' ', '  ', '\t', 'spaced')
   const written =
     indent === 'spaced' ? JSON.stringify(value, null, 1).replaceAll('\n', '\t') : JSON.stringify(value, null, indent)
   const line = written.includes('\n') ? JSON.stringify(value) : written
-  return { written, line: Buffer.byteLength(written) > MAX_LINE ? skippedText(written) : line }
+  return { written, line: Buffer.byteLength(line) > MAX_LINE ? skippedText(written) : line }
 })
 
 function skippedText(element: string): string {
@@ -63,14 +66,14 @@ function skippedText(element: string): string {
 
 /** Several arrays in a row, with objects between them. */
 const documents = fc
-  .array(fc.tuple(fc.array(elements, { maxLength: 4 }), fc.boolean(), spaces, spaces, spaces), { maxLength: 3 })
+  .array(fc.tuple(fc.array(elements, { maxLength: 4 }), fc.boolean(), between, spaces, spaces), { maxLength: 3 })
   .map((parts) => {
     let text = ''
     const lines: string[] = []
     for (const [group, bare, a, b, c] of parts) {
       const [only] = group
       if (bare && group.length === 1 && only?.written.startsWith('{')) text += a + only.written + b
-      else text += `${a}[${b}${group.map(({ written }) => written).join(`${c},${a}`)}${a}]${c}`
+      else text += `${a}[${b}${group.map(({ written }) => written).join(`${c},${b}`)}${b}]${c}`
       lines.push(...group.map(({ line }) => line))
     }
     return { text, lines }
@@ -180,9 +183,53 @@ test('splits elements of any depth', () => {
   assert.deepEqual([...linesOf(chunks).values()], [deep, '{}'])
 })
 
+test('measures an element as it is written: white space that is removed does not count', () => {
+  const exact = { a: 'x'.repeat(MAX_LINE - 9), b: 1 }
+  const text = JSON.stringify(exact)
+  const long = JSON.stringify({ ...exact, b: 12 })
+  assert.equal(text.length, MAX_LINE + 5)
+  const fitting = JSON.stringify({ a: 'x'.repeat(MAX_LINE - 14), b: 1 })
+  assert.equal(fitting.length, MAX_LINE)
+  const spread = `{\n${' '.repeat(500)}"a":${' '.repeat(500)}${fitting.slice(5, -7)}\n,"b":1\n}`
+  for (const offsets of [[], [1], [30, 60, 90], [600, 700]]) {
+    assert.deepEqual(splitText(`[${fitting},\n${spread}\n]`, offsets).lines, [fitting, fitting])
+    assert.deepEqual(splitText(`[${text},${long}]`, offsets).lines, [skippedText(text), skippedText(long)])
+    // Without a line feed the element is written with its spaces.
+    const spaced = spread.replaceAll('\n', ' ')
+    assert.deepEqual(splitText(`[${spaced},1]`, offsets).lines, [skippedText(spaced), '1'])
+  }
+})
+
+test('skips and counts byte order marks and NUL bytes between values', () => {
+  for (const offsets of [[], [1], [2, 3, 4], [8, 9, 10, 11, 12]]) {
+    const splitter = new ArraySplitter({ name: 'page', maxLine: MAX_LINE })
+    const chunks: LineChunk[] = []
+    const text = '\ufeff\0\0[{"a":1}\0,\0{"b":2}]\ufeff[{"c":3}]\0\ufeff{"d":4}\0'
+    for (const part of splitAt(Buffer.from(text), offsets)) chunks.push(...splitter.push(part))
+    chunks.push(...splitter.end())
+    assert.deepEqual([...linesOf(chunks).values()], ['{"a":1}', '{"b":2}', '{"c":3}', '{"d":4}'])
+    assert.deepEqual(splitter.stray, { nulBytes: 6, orderMarks: 2 })
+  }
+})
+
+test('leaves an unfinished element for later, wherever the input ends', () => {
+  const parts = ['{"a":"x]\\"y"}', '[1,[2]]', 'null', '"s\\\\"', '{\n "b": {}\n}', '12']
+  const text = Buffer.from(`\ufeff[${parts.join(' ,\n')}]\n`)
+  const whole = split([text]).chunks
+  for (let end = 0; end < text.length; end++) {
+    const splitter = new ArraySplitter({ name: 'page', maxLine: MAX_LINE })
+    const chunks = [...splitter.push(text.subarray(0, end)), ...splitter.suspend()]
+    assert.equal(splitter.left, end === 0 || end === 3 || end >= text.length - 1 ? 'nothing' : 'record', `at ${end}`)
+    const boundary = chunks.at(-1)?.boundary
+    assert.ok(boundary)
+    const rest = split([text.subarray(boundary.offset)], { from: boundary })
+    assert.deepEqual([...linesOf([...chunks, ...rest.chunks])], [...linesOf(whole)], `at ${end}`)
+  }
+})
+
 test('skips a byte order mark', () => {
   assert.deepEqual(splitText('\ufeff[{"a":1}]', [1, 2]), { lines: ['{"a":1}'] })
-  assert.equal(splitText('[]\ufeff').error?.code, 'INPUT_CORRUPT')
+  assert.equal(splitText('[\ufeff]').error?.code, 'INPUT_CORRUPT')
 })
 
 test('finds no elements in an input of only whitespace', () => {

@@ -20,9 +20,30 @@ function split(parts: Iterable<Buffer>, options: { maxLine?: number; from?: Boun
 
 /** Line number -> text, or length and digest of a line that is too long. */
 function model(text: string): Map<number, string> {
-  const lines = text.split('\n')
-  if (lines.at(-1) === '') lines.pop()
-  return new Map(lines.map((line, i) => [i + 1, byteLength(line) > MAX_LINE ? skippedText(line) : line]))
+  const rows = text.split('\n')
+  const lines = rows.flatMap((row, at) => linesOfRow(row, at < rows.length - 1))
+  return new Map(lines.map((line, i) => [i + 1, written(line)]))
+}
+
+/** The lines of a text without line feeds: NUL bytes separate them. */
+function linesOfRow(row: string, isEnded: boolean): string[] {
+  const lines: string[] = []
+  const parts = row.split(/\0+/)
+  let isAfterLine = false
+  for (const [at, part] of parts.entries()) {
+    const text: string = isAfterLine ? part.replace(/^[ \r]+/, '') : part
+    const line: string = text.replace(/^\ufeff+/, '')
+    const isEndOfLine = isEnded && at === parts.length - 1 && !(isAfterLine && text === '')
+    if (line !== '' || isEndOfLine) lines.push(line)
+    isAfterLine = line !== '' || (isAfterLine && text === '')
+  }
+  return lines
+}
+
+function written(line: string): string {
+  if (byteLength(line) <= MAX_LINE) return line
+  const text = line.replaceAll(/^[ \r]+|[ \r]+$/g, '')
+  return byteLength(text) > MAX_LINE ? skippedText(line) : text
 }
 
 function skippedText(line: string): string {
@@ -37,7 +58,10 @@ const byteLength = (text: string) => Buffer.byteLength(text)
  */
 const texts = fc
   .array(
-    fc.oneof(fc.string({ maxLength: 14, unit: fc.constantFrom('a', '{', '"', '\r', 'é', ' ') }), fc.constant('')),
+    fc.oneof(
+      fc.string({ maxLength: 14, unit: fc.constantFrom('a', '{', '"', '\r', 'é', ' ', '\0', '\ufeff') }),
+      fc.constant(''),
+    ),
     { maxLength: 12 },
   )
   .chain((lines) => fc.boolean().map((ended) => lines.join('\n') + (ended && lines.length > 0 ? '\n' : '')))
@@ -68,13 +92,74 @@ test('resumes after every chunk with exactly the rest', () => {
   )
 })
 
-test('skips a byte order mark at the start of the input only', () => {
-  const bytes = Buffer.from('\ufeff{}\n\ufeff{}\n')
-  for (const size of [1, 2, 3, 100]) {
-    const lines = linesOf(split(splitAt(bytes, [size, 2 * size])))
-    assert.deepEqual([...lines.values()], ['{}', '\ufeff{}'])
+test('skips and counts byte order marks and NUL bytes in front of a line', () => {
+  const bytes = Buffer.from('\ufeff{}\n\ufeff\ufeff{}\n\0\0\0{}\n\0\ufeff{}\0\n{"cut":"\0\0{}\n\0')
+  for (let size = 1; size <= bytes.length; size++) {
+    const splitter = new LineSplitter({ maxLine: MAX_LINE })
+    const parts = splitAt(bytes, [size, 2 * size, 3 * size])
+    const chunks = [...parts.flatMap((part) => splitter.push(part)), ...splitter.end()]
+    assert.deepEqual(
+      [...linesOf(chunks)],
+      ['{}', '{}', '{}', '{}', '{"cut":"', '{}'].map((line, at) => [at + 1, line]),
+    )
+    assert.deepEqual(splitter.stray, { nulBytes: 8, orderMarks: 3 })
   }
   assert.deepEqual([...linesOf(split([Buffer.from([0xef, 0xbb])])).values()], [Buffer.from([0xef, 0xbb]).toString()])
+})
+
+const megabytes = (text: string) => Array.from({ length: 100 }, () => Buffer.from(text.repeat(40_000)))
+
+test('NUL bytes and white space of megabytes are no line that is too long', () => {
+  const bytes = [
+    ...megabytes('\0'),
+    Buffer.from('{"a":1}'),
+    ...megabytes(' '),
+    Buffer.from('\n'),
+    ...megabytes('\0'),
+    ...megabytes(' '),
+  ]
+  const lines = linesOf(split([...bytes, Buffer.from('{"b":2}\r\n'), ...megabytes('\t\r'), Buffer.from('\n')]))
+  assert.deepEqual([...lines.values()], ['{"a":1}', '{"b":2}', ''])
+})
+
+test('a line of exactly the limit is not too long, whatever white space is around it', () => {
+  const line = 'x'.repeat(MAX_LINE)
+  for (const spelled of [line, `${line}\r`, `${line} \t\r`, ` ${line}`, `\ufeff${line}\r`, `\t\t${line}\0`]) {
+    for (const end of ['\n', '']) {
+      for (const offsets of [[], [MAX_LINE], [1, MAX_LINE + 1]]) {
+        const [text] = linesOf(split(splitAt(Buffer.from(spelled + end), offsets))).values()
+        assert.equal(text.trim(), line)
+      }
+    }
+  }
+  assert.equal(linesOf(split([Buffer.from(`${line}x\r\n`)])).get(1), skippedText(`${line}x\r`))
+})
+
+function suspended(text: string) {
+  const splitter = new LineSplitter({ maxLine: 100 })
+  const chunks = [...splitter.push(Buffer.from(text)), ...splitter.suspend()]
+  return { lines: [...linesOf(chunks).values()], offset: chunks.at(-1)?.boundary.offset, left: splitter.left }
+}
+
+test('leaves an unfinished line for later, and takes a finished one', () => {
+  const nothing = { lines: ['{}'], offset: 3, left: 'nothing' }
+  assert.deepEqual(suspended('{}\n'), nothing)
+  for (const text of ['{"a":"b', '{"a":1', '12', '\ufeff{"a', '{"a":1} {', '"', 'x', '{"a":\0\0'])
+    assert.deepEqual(suspended(`{}\n${text}`), { ...nothing, left: 'record' }, text)
+  for (const text of ['{"a":1}', '{"a":1}\r', ' {"a":1} ', '[]', 'null'])
+    assert.deepEqual(suspended(`{}\n${text}`), { lines: ['{}', text], offset: 3 + text.length, left: 'nothing' }, text)
+  assert.deepEqual(suspended('{}\n\0\0'), { ...nothing, left: 'padding' })
+  assert.deepEqual(suspended('{}\n{"a":1}\0'), { lines: ['{}', '{"a":1}'], offset: 10, left: 'padding' })
+  const long = `{"a":"${'x'.repeat(100)}`
+  assert.deepEqual(suspended(long), { lines: [], offset: 0, left: 'record' })
+  assert.deepEqual(suspended(`${long}"}`), { lines: [skippedText(`${long}"}`)], offset: 108, left: 'nothing' })
+  // Half of a character, and half of a byte order mark.
+  for (const bytes of [[0xe2, 0x82], [0xef], [0xef, 0xbb]]) {
+    const splitter = new LineSplitter({ maxLine: 100 })
+    splitter.push(Buffer.from(bytes))
+    assert.equal(splitter.suspend().at(-1)?.boundary.offset, 0)
+    assert.equal(splitter.left, 'record')
+  }
 })
 
 test('does not count a late line feed of the last line as a line of its own', () => {
