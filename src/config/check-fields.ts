@@ -82,12 +82,14 @@ function schemaProblems(validate: ValidateFunction, root: LocatedMap, scope: Fie
  * Converts a node to a JSON value. Interpolated text becomes a number or boolean if the schema
  * expects one. A value with an unset variable is replaced by a placeholder that matches the schema.
  */
-function jsonValue(schemas: readonly FieldSchema[], node: Located): unknown {
+function jsonValue(schemas: readonly FieldSchema[], node: Located, within = false): unknown {
+  const isTemplate = within || schemas.some(({ template }) => template === true)
   if (node.kind === 'list') {
     return node.items.map((item, i) =>
       jsonValue(
         schemas.flatMap((schema) => childSchemas(schema, i)),
         item,
+        isTemplate,
       ),
     )
   }
@@ -98,12 +100,14 @@ function jsonValue(schemas: readonly FieldSchema[], node: Located): unknown {
         jsonValue(
           schemas.flatMap((schema) => childSchemas(schema, key)),
           value,
+          isTemplate,
         ),
       ]
     })
     return Object.fromEntries(members)
   }
   if (node.missing === true) return placeholder(schemas.flatMap(branchesOf)[0] ?? {}, String(node.value))
+  if (isTemplate && node.escaped !== undefined) return retype(schemas, node.escaped)
   if (node.inserted !== undefined && typeof node.value === 'string') return retype(schemas, node.value)
   return node.value
 }

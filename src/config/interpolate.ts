@@ -46,16 +46,31 @@ function interpolateScalar(node: LocatedScalar, scope: InterpolationScope): Loca
   if (typeof value !== 'string' || !value.includes('${')) return node
   const inserted: Insertion[] = []
   let missing = false
+  const escaped: string[] = []
+  let copied = 0
   const text = value.replace(FORM, (form: string, inside: string | undefined, end: string, offset: number) => {
-    if (inside === undefined) return '${'
+    escaped.push(value.slice(copied, offset))
+    copied = offset + form.length
+    if (inside === undefined) {
+      escaped.push('${')
+      return '${'
+    }
     const location = partOf(node.location, value, offset, form.length)
     const found = end === '' ? malformed(form, inside, location, scope) : resolveForm(form, inside, location, scope)
     if (found === undefined) missing = true
     const insertion = found ?? UNSET
     inserted.push(insertion)
+    escaped.push(insertion.text.replaceAll('{', '{{'))
     return insertion.text
   })
-  return { ...node, value: text, ...(inserted.length > 0 ? { inserted } : {}), ...(missing ? { missing } : {}) }
+  const template = escaped.join('') + value.slice(copied)
+  return {
+    ...node,
+    value: text,
+    ...(inserted.length > 0 ? { inserted } : {}),
+    ...(missing ? { missing } : {}),
+    ...(template === text ? {} : { escaped: template }),
+  }
 }
 
 /** Replaces a value that is not known. */

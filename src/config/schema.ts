@@ -12,6 +12,8 @@ export interface FieldSchema {
   readonly format?: string
   readonly secret?: boolean
   readonly plain?: boolean
+  /** Texts below are templates, in which `{{` is a literal brace. */
+  readonly template?: boolean
   readonly pattern?: string
   readonly examples?: readonly unknown[]
   readonly minimum?: number

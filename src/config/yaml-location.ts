@@ -23,6 +23,11 @@ export interface LocatedScalar {
   readonly plain?: string
   /** The parts of the text that came from the environment or a file. Present if there are any. */
   readonly inserted?: readonly Insertion[]
+  /**
+   * The text for a template, with `{` doubled in what came from the environment or a file: it is
+   * data, not part of the template. Absent if that makes no difference.
+   */
+  readonly escaped?: string
   /** True if part of the text is unknown because a variable is not set or a file is missing. */
   readonly missing?: boolean
 }

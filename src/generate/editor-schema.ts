@@ -124,6 +124,7 @@ function plain(schema: FieldSchema, inner: (schema: FieldSchema) => FieldSchema 
     format,
     secret: _secret,
     plain: _plain,
+    template: _template,
     properties,
     patternProperties,
     additionalProperties,

@@ -30,7 +30,7 @@ const fields = {
       url: Type.String({ description: 'URL. Only its origin receives the credentials.' }),
       headers: texts('Headers.'),
       query: texts(
-        'URL parameters. Times are RFC 3339, or {window.start:rfc3339Seconds}, {window.start:unix}, {window.start:unixMs}. {{ is a literal brace.',
+        'URL parameters. Times are UTC, in RFC 3339 or in the format after a colon: {window.start:yyyy-MM-dd}, or any other made of yyyy, MM, dd, HH, mm, ss, SSS; rfc3339Seconds, unix (seconds), unixMs. The start is rounded down and the end up, so {window.end:yyyy-MM-dd} is often the next day.',
       ),
       body: Type.Optional(
         Type.Unsafe<JsonObject>(
@@ -40,7 +40,8 @@ const fields = {
     },
     {
       description:
-        'Request for a page. Placeholders: {window.start}, {window.end}, {cursor}, {page}, {offset}, {tenant.NAME}. The first page leaves out parts with {cursor}.',
+        'Request for a page. Placeholders: {window.start}, {window.end}, {cursor}, {page}, {offset}, {tenant.NAME}. The first page leaves out parts with {cursor}. {{ is a literal brace, for example in GraphQL: `query {{ events {{ id } }`. Braces in the value of a variable (`${env:NAME}`) need no escape. In the path of the URL a value stays one segment.',
+      template: true,
     },
   ),
   auth: Type.Optional(authFields),

@@ -1,4 +1,5 @@
 import type { Finding } from '../../component.ts'
+import { asSluiceError } from '../../errors.ts'
 import { suggest } from '../../fields/suggest.ts'
 import { formatDuration } from '../../fields/units.ts'
 import { isObject } from '../../record/json/json.ts'
@@ -6,14 +7,16 @@ import type { Json } from '../../record/json/json.ts'
 import { DAY, HOUR } from '../../time.ts'
 import type { CountOptions, HttpOptions, RepairOptions, RequestOptions, TlsOptions } from './options.ts'
 import { isLoopback } from './transport/loopback.ts'
-import { placeholderNames, placeholdersOf, timeFormats } from './transport/template.ts'
+import { placeholderNames, placeholdersOf, strayBraces } from './transport/template.ts'
+import { problemOfFormat } from './transport/time-format.ts'
+import { renderUrl } from './transport/url.ts'
 import type { Placeholder } from './transport/template.ts'
 
 type Keys = Finding['at']
 
 /** Checks a URL that receives credentials. */
 export function* checkUrl(text: string, at: Keys, allowInsecure: boolean): Generator<Finding> {
-  const plain = text.replaceAll(/\{[\w.:-]+\}/g, 'x')
+  const plain = text.replaceAll('{{', '%7B').replaceAll(/\{[^{}]*\}/g, 'x')
   if (!URL.canParse(plain)) {
     yield { at, message: `"${text}" is not a URL`, hint: 'include the scheme: https://api.example.com/v1/events' }
     return
@@ -38,7 +41,9 @@ export function* checkRequest(
   const names = allowedNames(options)
   for (const [at, text] of textsOfRequest(request, within)) {
     for (const placeholder of placeholdersOf(text)) yield* checkPlaceholder(placeholder, at, names, options)
+    yield* checkBraces(text, at, names)
   }
+  yield* checkNames(request, within)
   const host = originText(request.url)
   for (const { name } of placeholdersOf(host)) {
     if (!name.startsWith('tenant.'))
@@ -48,8 +53,57 @@ export function* checkRequest(
         hint: 'only {tenant.*} is: credentials stay with one host',
       }
   }
+  yield* checkTenantUrls(request.url, options.tenants, [...within, 'url'])
   if (request.method === 'GET' && request.body !== undefined)
     yield { at: [...within, 'body'], message: 'a GET request has no body', hint: 'use query, or set method: POST' }
+}
+
+/** Finds values of tenants that do not fit into the URL. */
+function* checkTenantUrls(url: string, tenants: HttpOptions['tenants'], at: Keys): Generator<Finding> {
+  const window = { start: 0, end: 1 }
+  for (const { name, values } of tenants) {
+    if (placeholdersOf(url).length === 0) return
+    try {
+      renderUrl(url, {}, { window, cursor: '"x"', page: 1, offset: 0, tenant: values })
+    } catch (error) {
+      const { message } = asSluiceError(error, 'CONFIG_INVALID', 'the URL is not valid')
+      yield { at, message: `${name === '' ? '' : `tenant ${name}: `}${message}`, hint: 'correct the URL or tenants' }
+    }
+  }
+}
+
+/** Finds braces that would be sent as they are. */
+function* checkBraces(text: string, at: Keys, names: readonly string[]): Generator<Finding> {
+  for (const stray of strayBraces(text)) {
+    const hint = `${suggest(stray.replaceAll(/[\s{}]/g, ''), names, 'placeholders')}; write {{ for a literal brace`
+    yield { at, message: `"${stray}" is not a placeholder`, hint }
+  }
+  for (const [all, name = ''] of text.matchAll(/\{\{\s*([\w.-]+)[^{}]*\}/g)) {
+    if (names.includes(name))
+      yield { at, message: `"${all}" is text, not a placeholder, since {{ is a literal brace`, hint: `write {${name}}` }
+  }
+}
+
+/** Finds placeholders in the names of headers, parameters and members, where they are not replaced. */
+function* checkNames({ headers, query, body }: RequestOptions, within: Keys): Generator<Finding> {
+  for (const [at, name] of namesOf({ headers, query, ...(body === undefined ? {} : { body }) }, within)) {
+    const [placeholder] = placeholdersOf(name)
+    if (placeholder !== undefined && isKnown(placeholder.name))
+      yield { at, message: `placeholders are replaced in values only, not in the name "${name}"` }
+  }
+}
+
+function isKnown(name: string): boolean {
+  return name.startsWith('tenant.') || placeholderNames.some((known) => known === name)
+}
+
+function* namesOf(value: Json | undefined, at: Keys): Generator<[Keys, string]> {
+  if (Array.isArray(value)) for (const [i, item] of value.entries()) yield* namesOf(item, [...at, i])
+  if (!isObject(value)) return
+  for (const [key, member] of Object.entries(value)) {
+    yield [[...at, key], key]
+    yield* namesOf(member, [...at, key])
+  }
 }
 
 type CountContext = Pick<HttpOptions, 'tenants' | 'window' | 'allowInsecure' | 'request'>
@@ -159,8 +213,10 @@ function* checkPlaceholder(
   }
   if (format === undefined) return
   if (!name.startsWith('window.')) yield { at, message: `{${name}} takes no format`, hint: `write {${name}}` }
-  else if (!timeFormats.some((candidate) => candidate === format))
-    yield { at, message: `"${format}" is not a time format`, hint: suggest(format, timeFormats, 'formats') }
+  else {
+    const problem = problemOfFormat(format)
+    if (problem !== undefined) yield { at, ...problem }
+  }
 }
 
 /** True if a text of the request contains the placeholder. */

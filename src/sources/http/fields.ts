@@ -136,6 +136,7 @@ export const countFields = Type.Object(
     value: Type.Object(location, { description: 'Location of the number in the response.' }),
   },
   {
+    template: true,
     description:
       'Request for the number of records in a window. A window with fewer records is read once more; then the log reports it.',
   },
@@ -156,6 +157,7 @@ export const repairFields = Type.Object(
     back: Duration(repairBack),
   },
   {
+    template: true,
     description:
       'Reconciliation: request for hourly counts between {window.start} and {window.end}, to find records that the API shows very late.',
   },

@@ -9,7 +9,9 @@ export function* checkAuth(auth: AuthOptions | undefined, allowInsecure: boolean
   if (auth.type === 'apiKey' && (auth.header === undefined) === (auth.query === undefined))
     yield { at: ['auth'], message: 'an API key needs exactly one location', hint: 'set header or query' }
   if (auth.type === 'hmac') yield* checkPlaceholders(auth)
-  if ('tokenUrl' in auth) yield* checkUrl(auth.tokenUrl, ['auth', 'tokenUrl'], allowInsecure)
+  if ('tokenUrl' in auth && /[{}]/.test(auth.tokenUrl))
+    yield { at: ['auth', 'tokenUrl'], message: 'tokenUrl has no placeholders', hint: 'write the URL without braces' }
+  else if ('tokenUrl' in auth) yield* checkUrl(auth.tokenUrl, ['auth', 'tokenUrl'], allowInsecure)
 }
 
 function* checkPlaceholders({ sign, value }: HmacAuth): Generator<Finding> {
@@ -23,7 +25,7 @@ function* checkPlaceholders({ sign, value }: HmacAuth): Generator<Finding> {
         yield {
           at: ['auth', key],
           message: `unknown placeholder {${name}}`,
-          hint: suggest(name, names, 'placeholders'),
+          hint: `${suggest(name.trim(), names, 'placeholders')}; write {{ for a literal brace`,
         }
     }
   }

@@ -66,8 +66,9 @@ const hmac = Type.Object({
   encoding: Choice(['hex', 'base64'], { default: 'hex', description: 'With `hmac`: encoding of the signature.' }),
   sign: Type.String({
     minLength: 1,
+    template: true,
     description:
-      'With `hmac`: text to sign: {date}, {method}, {host}, {path}, {query} (sorted, encoded), {body}, {bodySha256}, {bodySha512}, {username}.',
+      'With `hmac`: text to sign: {date}, {method}, {host}, {path}, {query} (sorted, encoded), {body}, {bodySha256}, {bodySha512}, {username}. {{ is a literal brace.',
   }),
   header: Type.String({
     minLength: 1,
@@ -76,6 +77,7 @@ const hmac = Type.Object({
   }),
   value: Type.String({
     minLength: 1,
+    template: true,
     default: 'Basic {basic}',
     description: 'With `hmac`: value of the header. Also has {signature}, and {basic} (username:signature in base64).',
   }),

@@ -55,15 +55,15 @@ export function createSigner({ key, username, algorithm, encoding, sign, header,
   }
 }
 
-/** The placeholders of a text. */
+/** What the braces of a text enclose. `{{` is a literal brace. */
 export function placeholdersIn(text: string): string[] {
-  return [...text.matchAll(PLACEHOLDER)].map(([, name = '']) => name)
+  return [...text.matchAll(PLACEHOLDER)].flatMap(([all, name = '']) => (all === '{{' ? [] : [name]))
 }
 
-const PLACEHOLDER = /\{(\w+)\}/g
+const PLACEHOLDER = /\{\{|\{([^{}]*)\}?/g
 
 function fill(text: string, values: { readonly [name: string]: string }): string {
-  return text.replaceAll(PLACEHOLDER, (all, name: string) => values[name] ?? all)
+  return text.replaceAll(PLACEHOLDER, (all, name: string) => (all === '{{' ? '{' : (values[name] ?? all)))
 }
 
 function canonicalQuery(parameters: URLSearchParams): string {

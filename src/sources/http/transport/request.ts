@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Json, JsonObject } from '../../../record/json/json.ts'
 import type { PaginateOptions, RequestOptions } from '../options.ts'
 import { plainText, renderJson, renderText } from './template.ts'
+import { renderUrl } from './url.ts'
 import type { Values } from './template.ts'
 import { isObject } from '../../../record/json/json.ts'
 
@@ -35,7 +36,9 @@ export function createRequestBuilder(request: RequestOptions, paginate: Paginate
       return {
         method,
         url:
-          followsLinks && values.cursor !== undefined ? new URL(plainText(values.cursor)) : urlOf(url, query, values),
+          followsLinks && values.cursor !== undefined
+            ? new URL(plainText(values.cursor))
+            : renderUrl(url, query, values),
         headers: headersOf(headers, body !== undefined, values),
         body: body === undefined ? undefined : writeJson(body, values),
       }
@@ -75,15 +78,6 @@ function withMember(object: JsonObject, [key = '', ...rest]: readonly string[], 
   if (rest.length === 0) return { ...object, [key]: value }
   const inner = object[key]
   return { ...object, [key]: withMember(isObject(inner) ? inner : {}, rest, value) }
-}
-
-function urlOf(text: string, query: RequestOptions['query'], values: Values): URL {
-  const url = new URL(renderText(text, values, encodeURIComponent) ?? text)
-  for (const [name, template] of Object.entries(query)) {
-    const value = renderText(template, values)
-    if (value !== undefined) url.searchParams.append(name, value)
-  }
-  return url
 }
 
 function headersOf(headers: RequestOptions['headers'], hasBody: boolean, values: Values): Record<string, string> {

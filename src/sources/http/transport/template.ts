@@ -1,3 +1,5 @@
+import { formatTime } from './time-format.ts'
+
 /** The values of the placeholders in one request. */
 export interface Values {
   readonly window?: { readonly start: number; readonly end: number } | undefined
@@ -18,15 +20,22 @@ export interface Placeholder {
 /** Names of placeholders, except `tenant.*`. */
 export const placeholderNames = ['window.start', 'window.end', 'cursor', 'page', 'offset'] as const
 
-/**
- * Formats of a time: RFC 3339 with milliseconds (default) or in whole seconds; seconds or
- * milliseconds since 1970.
- */
-export const timeFormats = ['rfc3339', 'rfc3339Seconds', 'unix', 'unixMs'] as const
-
 /** The placeholders of a text: `{name}` or `{name:format}`. `{{` is a literal brace. */
 export function placeholdersOf(text: string): Placeholder[] {
-  return [...text.matchAll(PLACEHOLDER)].flatMap(([, name, format]) => (name === undefined ? [] : [{ name, format }]))
+  return [...text.matchAll(TOKEN)].flatMap(([, inside]) => {
+    const placeholder = inside === undefined ? undefined : parsePlaceholder(inside)
+    return placeholder === undefined ? [] : [placeholder]
+  })
+}
+
+/**
+ * Braces that are neither a placeholder nor a literal brace, such as `{ cursor }`, `{}` or `{` alone.
+ * They are sent as they are.
+ */
+export function strayBraces(text: string): string[] {
+  return [...text.matchAll(TOKEN)].flatMap(([all, inside]) =>
+    all === '{{' || (inside !== undefined && parsePlaceholder(inside) !== undefined) ? [] : [all],
+  )
 }
 
 /** Escapes a text so that it renders unchanged. */
@@ -44,9 +53,11 @@ export function renderText(
   encode: (value: string) => string = (value) => value,
 ): string | undefined {
   let complete = true
-  const rendered = text.replace(PLACEHOLDER, (_all, name?: string, format?: string) => {
-    if (name === undefined) return '{'
-    const json = valueOf({ name, format }, values)
+  const rendered = text.replace(TOKEN, (all: string, inside?: string) => {
+    if (all === '{{') return '{'
+    const placeholder = inside === undefined ? undefined : parsePlaceholder(inside)
+    if (placeholder === undefined) return all
+    const json = valueOf(placeholder, values)
     if (json === undefined) complete = false
     return json === undefined ? '' : encode(plainText(json))
   })
@@ -69,7 +80,12 @@ export function plainText(json: string): string {
   return json.startsWith('"') ? String(JSON.parse(json)) : json
 }
 
-const PLACEHOLDER = /\{\{|\{([A-Za-z][\w.-]*)(?::(\w+))?\}/g
+const TOKEN = /\{\{|\{([^{}]*)\}|\{/g
+
+function parsePlaceholder(inside: string): Placeholder | undefined {
+  const [, name, format] = /^([A-Za-z][\w.-]*)(?::(.+))?$/.exec(inside) ?? []
+  return name === undefined ? undefined : { name, format }
+}
 
 function spell({ name, format }: Placeholder): string {
   return format === undefined ? `{${name}}` : `{${name}:${format}}`
@@ -79,17 +95,8 @@ function valueOf({ name, format }: Placeholder, { window, cursor, page, offset, 
   if (name === 'cursor') return cursor
   if (name === 'page') return String(page)
   if (name === 'offset') return String(offset)
-  if (name === 'window.start') return window && formatTime(window.start, format, Math.floor)
-  // Rounded up: a window must not end before its high watermark.
-  if (name === 'window.end') return window && formatTime(window.end, format, Math.ceil)
+  if (name === 'window.start') return window && formatTime(window.start, format, 'start')
+  if (name === 'window.end') return window && formatTime(window.end, format, 'end')
   const value = name.startsWith('tenant.') ? tenant[name.slice('tenant.'.length)] : undefined
   return value === undefined ? undefined : JSON.stringify(value)
-}
-
-function formatTime(time: number, format: string | undefined, round: (seconds: number) => number): string {
-  if (format === 'unix') return String(round(time / 1000))
-  if (format === 'unixMs') return String(time)
-  if (format === 'rfc3339Seconds')
-    return JSON.stringify(new Date(round(time / 1000) * 1000).toISOString().replace('.000Z', 'Z'))
-  return JSON.stringify(new Date(time).toISOString())
 }
