@@ -1,3 +1,4 @@
+import { isBuiltin } from 'node:module'
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { Type } from '../fields/typebox.ts'
@@ -27,8 +28,8 @@ export function shortName(type: string): string {
 
 /**
  * Loads a custom component in JavaScript or TypeScript: the default export of a file in the project
- * folder, or a named export of a package. A plain function is a transform without options. Custom
- * code that imports 'sluice' gets the running program.
+ * folder, or a named export of an installed package. A plain function of a file is a transform
+ * without options. Custom code that imports 'sluice' gets the running program.
  * @throws SluiceError COMPONENT_LOAD_FAILED, with the line and column in the component's file if
  * known
  */
@@ -77,6 +78,15 @@ function projectFolder(folder: string, root: string): string {
 }
 
 function splitPackage(type: string): [id: string, name: string] {
+  // Also `node:fs:readFile` and `fs/promises:readFile`, which are not written like packages.
+  const [, builtin = ''] = /^((?:node:)?[\w/]+):/.exec(type) ?? []
+  if (isBuiltin(builtin) || builtin === 'sluice') {
+    const owner = builtin === 'sluice' ? 'Sluice itself' : 'Node.js'
+    throw failed(
+      `"${type}" names a module of ${owner}, which has no components`,
+      'name a file of the project, such as ../transforms/tag.ts, or an installed package',
+    )
+  }
   const [, id, name] = /^((?:@[\w.-]+\/)?[\w.-]+):([\w$]+)$/.exec(type) ?? []
   if (id !== undefined && name !== undefined) return [id, name]
   throw failed(`"${type}" does not name a component of a package`, 'use package:name, for example "@acme/plugin:geo"')
@@ -115,6 +125,13 @@ function asDeclaration(
   }
   if (isFunction(value)) {
     if (kind !== 'transform') throw failed(`${type} exports a function, which is a transform and not a ${kind}`)
+    // Any library exports functions: one that was not written for records must not get them.
+    if (!/^[./]/.test(type)) {
+      throw failed(
+        `${type} is a function that was not declared as a transform`,
+        'a package has to export defineTransform({ ... }); only a file of the project may export a plain function',
+      )
+    }
     return functionDeclaration(type, value)
   }
   if (!isDeclaration(value)) {

@@ -87,7 +87,7 @@ export class ObjectCommit implements Commit {
     this.hashKey = state.hashKey
     this.#deduplicator = new Deduplicator(index, { marksRejects: replay === undefined })
     this.#progress = new SourceProgress(state.partitions())
-    this.#rejects = new RejectWriter(localRejects, options)
+    this.#rejects = new RejectWriter(localRejects, state.hashKey, options)
     const failed = (error: Error): void => this.#fail(error)
     const folder = outboxFolder(options.folder)
     const publisher = new Publisher({ folder, files, state, sinks: targets, now, note, failed })

@@ -88,6 +88,28 @@ test('loads a named export of a package', async (t) => {
   )
 })
 
+test('takes neither a module of Node.js nor any function of a library for a transform', async (t) => {
+  for (const type of [
+    'child_process:execSync',
+    'fs:readFileSync',
+    'node:fs:writeFileSync',
+    'fs/promises:rm',
+    'node:fs/promises:rm',
+    'process:exit',
+    'module:createRequire',
+  ]) {
+    assert.match(await failure(t, type, {}), /names a module of Node\.js, which has no components \| name a file/)
+  }
+  assert.match(await failure(t, 'sluice:defineTransform', {}), /a module of Sluice itself/)
+  const files = {
+    'node_modules/shell/package.json': '{ "name": "shell", "type": "module", "exports": "./index.js" }',
+    'node_modules/shell/index.js': 'export const run = (command) => command\nexport default run',
+  }
+  for (const type of ['shell:run', 'shell:default']) {
+    assert.match(await failure(t, type, files), /is a function that was not declared as a transform/)
+  }
+})
+
 test('reports code that does not load with its line and column', async (t) => {
   assert.equal(
     await failure(t, '../parts/a.ts', { 'parts/a.ts': 'export default (record) => {\n  const x = ;\n}\n' }),

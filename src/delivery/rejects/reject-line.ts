@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
 import { NO_DEDUP_BUCKET } from '../../record/batch.ts'
 import type { Batch, DedupKey, Reject } from '../../record/batch.ts'
@@ -12,6 +13,7 @@ export type UnparsedLines = 'digest' | 'keep'
 
 interface LineOptions {
   readonly id: RejectId
+  readonly digestKey: Buffer
   readonly unparsed: UnparsedLines
   /** The batch is a chunk of a split batch. */
   readonly isChunk: boolean
@@ -25,11 +27,16 @@ interface LineOptions {
  * pipeline's redactions. `dedupKey` is present if the record had passed `dedup`. `part` is true if
  * other records may have been made from the same source record.
  *
- * A line that does not parse has no `record`, because redaction cannot find anything in it. With
+ * A line that does not parse has no `record`, because redaction cannot find anything in it. Its
+ * `digest` is keyed with a secret of the state: a plain hash of a short line could be guessed. With
  * `unparsed: keep` it has `text`, or `base64` if it is not UTF-8, unless it was too long for the
  * source to keep.
  */
-export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isChunk, isPart }: LineOptions): Buffer {
+export function rejectLine(
+  batch: Batch,
+  reject: Reject,
+  { id, digestKey, unparsed, isChunk, isPart }: LineOptions,
+): Buffer {
   const { record, code, stage, detail, origin, line, length, digest } = reject
   const facts = {
     code,
@@ -39,7 +46,8 @@ export function rejectLine(batch: Batch, reject: Reject, { id, unparsed, isChunk
     line,
     length,
   }
-  const read = { id: formatRejectId(id), ...facts, digest }
+  const keyed = digest === undefined ? undefined : keyedDigest(digest, digestKey)
+  const read = { id: formatRejectId(id), ...facts, digest: keyed }
   if (record < 0) return lineOf(read)
   const part = isPart || hasSiblings(batch, record, isChunk)
   const known = { ...read, dedupKey: dedupKeyOf(batch, record), ...(part && { part }) }
@@ -63,6 +71,11 @@ export function parseDedupKey(text: string): DedupKey | undefined {
   const bytes = Buffer.from(hex, 'hex')
   const key = Uint32Array.from({ length: 4 }, (_, word) => bytes.readUInt32BE(4 * word))
   return { key, bucket: bucket === undefined ? NO_DEDUP_BUCKET : Number(bucket) }
+}
+
+/** HMAC-SHA-256 of the SHA-256 of the line. Equal lines of one state have equal digests. */
+function keyedDigest(digest: string, key: Buffer): string {
+  return createHmac('sha256', key).update(`reject ${digest}`).digest('hex')
 }
 
 const RECORD = ',"record":'

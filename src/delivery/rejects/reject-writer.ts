@@ -15,10 +15,13 @@ type RejectWriterOptions = Pick<CommitOptions, 'rejects' | 'unparsed' | 'replay'
 export class RejectWriter {
   readonly #local: LocalRejects
   readonly #options: RejectWriterOptions
+  readonly #digestKey: Buffer
   /** The previous batch was a chunk of a split batch, and not the last one. */
   #isAfterChunk = false
 
-  constructor(local: LocalRejects, options: RejectWriterOptions) {
+  /** `digestKey` is a secret of the state. */
+  constructor(local: LocalRejects, digestKey: Buffer, options: RejectWriterOptions) {
+    this.#digestKey = digestKey
     this.#local = local
     this.#options = options
   }
@@ -33,7 +36,8 @@ export class RejectWriter {
     this.#isAfterChunk = batch.continues
     const isPart = rejects.length > 0 && replay?.isPart(batch) === true
     for (const reject of rejects) {
-      const line = rejectLine(batch, reject, { id: { epoch, at: this.#local.count }, unparsed, isChunk, isPart })
+      const id = { epoch, at: this.#local.count }
+      const line = rejectLine(batch, reject, { id, digestKey: this.#digestKey, unparsed, isChunk, isPart })
       await this.#local.append(epoch, line)
       if (sink) await files.appendReject(batch, reject.record, line)
     }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { basename } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { Workload } from './workload.ts'
@@ -17,7 +17,7 @@ export function checkOutcome(environment: Environment, workload: Workload): stri
     const [bucket] = name.split('/')
     for (const line of readLines(name, bytes, problems)) {
       const value = JSON.parse(line)
-      if (bucket === 'rejects') rejected.push(idOfReject(value, workload))
+      if (bucket === 'rejects') rejected.push(idOfReject(value, workload, environment))
       else written.push(value.id)
     }
   }
@@ -42,7 +42,7 @@ function checkLocalRejects(environment: Environment, workload: Workload): string
     const lines = readLines(row.file, bytes, problems).filter(isPending)
     if (lines.length !== row.records - (row.replayed?.records ?? 0))
       problems.push(`${row.file} has another number of pending rejects than its row`)
-    found.push(...lines.map((line) => idOfReject(JSON.parse(line), workload)))
+    found.push(...lines.map((line) => idOfReject(JSON.parse(line), workload, environment)))
   }
   if (files.length !== environment.state.ofKind('localRejects').length)
     problems.push(`${files.length} files of rejects exist`)
@@ -70,13 +70,20 @@ function readLines(name: string, bytes: Buffer, problems: string[]): string[] {
   }
 }
 
-/** A line that does not parse is identified by its digest. */
+/** A line that does not parse is identified by its digest, which is keyed with a secret of the state. */
 export function idOfReject(
   { digest, record }: { digest?: string; record?: { id: string } },
   workload: Workload,
+  { state }: Environment,
 ): string {
   if (record) return record.id
-  return workload.expected.rejected.find((line) => sha256Of(line) === digest) ?? 'an unknown line'
+  const [meta] = state.ofKind('meta')
+  const key = Buffer.from(meta.hashKey, 'hex')
+  const digestOf = (line: string) =>
+    createHmac('sha256', key)
+      .update(`reject ${sha256Of(line)}`)
+      .digest('hex')
+  return workload.expected.rejected.find((line) => digestOf(line) === digest) ?? 'an unknown line'
 }
 
 function compare(what: string, found: readonly string[], expected: readonly string[]): string[] {

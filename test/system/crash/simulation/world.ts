@@ -208,7 +208,9 @@ async function* correctedRejects(
     const isNotReplayed = isPending(row)
     for (const [at, text] of bytes.toString().split('\n').slice(0, -1).entries()) {
       const reject: LocalReject & { readonly record?: { id: string } } = JSON.parse(text)
-      const record = isNotReplayed(at) ? correctedRecord(idOfReject(reject, workload), workload) : undefined
+      const record = isNotReplayed(at)
+        ? correctedRecord(idOfReject(reject, workload, environment), workload)
+        : undefined
       if (!record) continue
       const id = { epoch: row.epoch, at }
       defect?.reject?.(id, run)
