@@ -188,6 +188,22 @@ export interface ReadOptions {
    * secret.
    */
   readonly note: (message: string, facts?: { readonly [name: string]: string | number | boolean }) => void
+  /**
+   * For a source of several inputs (the files of a folder): call it when one of them cannot be read,
+   * or not to its end, after everything before the damage was yielded. Throws the error unless the
+   * run keeps going (`--keep-going`). When it returns, the failure will be in the report: continue
+   * with the next input.
+   */
+  readonly inputFailed: (failure: InputFailure) => void
+}
+
+/** An input that cannot be read, or not to its end. */
+export interface InputFailure {
+  /** Name of the input, as in `Chunk.origin`. */
+  readonly input: string
+  /** Number of lines (or elements) before the damage; undefined if unknown. */
+  readonly line?: number | undefined
+  readonly error: SluiceError
 }
 
 /** The result of one connection check. */

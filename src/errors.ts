@@ -36,6 +36,11 @@ export const errorCodes = {
 
   FILE_NOT_FOUND: { exit: 3, retryable: false, summary: 'An input file does not exist or cannot be read.' },
   INPUT_CORRUPT: { exit: 3, retryable: false, summary: 'An input is truncated, corrupt or not JSON.' },
+  INPUTS_DAMAGED: {
+    exit: 3,
+    retryable: false,
+    summary: 'Some inputs could not be read completely, and --keep-going is set. All others were read.',
+  },
   SOURCE_FAILED: { exit: 3, retryable: false, summary: 'The source failed.' },
   SOURCE_REFUSED: { exit: 3, retryable: false, summary: 'The API rejected the credentials or the query.' },
   SOURCE_UNAVAILABLE: { exit: 3, retryable: true, summary: 'The API did not send a usable response.' },

@@ -21,9 +21,18 @@ export const executeOptions = {
   'fail-on-reject': { type: 'boolean', default: false, describe: 'Exit with status 5 if records were rejected' },
 } as const satisfies { [name: string]: Options }
 
+/** Option of the commands that read a source. */
+export function keepGoingOption(byDefault: boolean) {
+  return {
+    type: 'boolean',
+    default: byDefault,
+    describe: 'Continue with the next file when one is damaged or cannot be read',
+  } as const
+}
+
 export type ExecuteArguments = InferredOptionTypes<typeof executeOptions>
 
-type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'before' | 'input'>
+type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'keepGoing' | 'before' | 'input'>
 
 /**
  * Runs pipelines in parallel until all have ended, and reports each result.

@@ -8,11 +8,14 @@ export interface Report {
   readonly pipeline: string
   /**
    * `done`: everything was read and published. `interrupted`: stopped by a signal after a clean
-   * commit. `closed`: the receiver of a stream sink wanted no more, as `head` does. `failed`: see
+   * commit. `closed`: the receiver of a stream sink wanted no more, as `head` does. `incomplete`:
+   * everything was read and published, except parts of the inputs in `damaged`. `failed`: see
    * `error`.
    */
-  readonly outcome: 'done' | 'interrupted' | 'closed' | 'failed'
+  readonly outcome: 'done' | 'interrupted' | 'closed' | 'incomplete' | 'failed'
   readonly error?: { readonly code: string; readonly message: string }
+  /** Inputs that could not be read, or not to their end. Absent if there were none. */
+  readonly damaged?: readonly DamagedInput[]
   readonly read: number
   /** Records created by transforms. */
   readonly added: number
@@ -49,6 +52,16 @@ interface PublishedObject {
   readonly sha256: string
 }
 
+export interface DamagedInput {
+  readonly input: string
+  /** Number of lines (or elements) before the damage. They were read, in this run or an earlier one. */
+  readonly line?: number
+  readonly code: string
+  readonly message: string
+  /** The way out. */
+  readonly hint?: string
+}
+
 /** The summary shown at the end of a run. */
 export function summarize(report: Report): string {
   const dropped = sumOf(report.dropped)
@@ -72,8 +85,28 @@ export function summarize(report: Report): string {
     .filter(([name, count]) => count > 0 || name === 'read' || name === 'written')
     .map(([name, count, remark]) => `  ${name.padEnd(10)}${formatCount(count).padStart(width)}  ${remark}`.trimEnd())
   const rate = report.seconds > 0 ? `, ${formatCount(Math.round(report.read / report.seconds))} records/s` : ''
-  return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${lines.join('\n')}`
+  return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${[...lines, ...listDamaged(report.damaged ?? [])].join('\n')}`
 }
+
+/** A table of damaged inputs: name, place, reason. */
+function listDamaged(damaged: readonly DamagedInput[]): string[] {
+  if (damaged.length === 0) return []
+  const shown = damaged.slice(0, LISTED_INPUTS)
+  const rows = shown.map(({ input, line, code, message, hint }) => {
+    const where = line === undefined || line === 0 ? 'nothing read' : `read to line ${formatCount(line)}`
+    const why = message.replace(`"${input}" `, '').replace(/^is damaged: (as \S+ )?/, '')
+    return [input, where, `${code}: ${why}${hint === undefined ? '' : ` (${hint})`}`] as const
+  })
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)))
+  const rest = damaged.length - shown.length
+  return [
+    `  damaged   ${plural(damaged.length, 'input')}`,
+    ...rows.map(([input, where, why]) => `    ${input.padEnd(widths[0])}  ${where.padEnd(widths[1])}  ${why}`),
+    ...(rest > 0 ? [`    and ${formatCount(rest)} more: --report lists all`] : []),
+  ]
+}
+
+const LISTED_INPUTS = 100
 
 /** A stream sink has no objects. */
 function describeOutput({ objects, bytesOut }: Report): string {

@@ -2,12 +2,13 @@ import { pipeline as streamPipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
 import type { Writable } from 'node:stream'
 import { join } from 'node:path'
-import type { Source } from '../component.ts'
+import type { InputFailure, Source } from '../component.ts'
 import { findDedup, type CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { showProgress, startFlow } from '../observe/progress.ts'
-import type { Report } from '../observe/report.ts'
+import { plural } from '../observe/report.ts'
+import type { DamagedInput, Report } from '../observe/report.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
 import { awaitComponent, within } from './await-component.ts'
@@ -23,6 +24,8 @@ export interface RunOptions {
   readonly follow: boolean
   /** Nothing is appended to the input any more. Default: false. */
   readonly final?: boolean
+  /** Continue with the next input when one of several inputs cannot be read, or not to its end. */
+  readonly keepGoing?: boolean
   /** Put before the pipeline's own transforms; a backfill's time limits, for example. */
   readonly before?: (paths: Paths) => readonly Stage[]
   /** Where the batches come from. Default: the pipeline's source. */
@@ -45,7 +48,8 @@ export interface RunResult {
  *   the result.
  */
 export async function runPipeline(options: RunOptions): Promise<RunResult> {
-  const { pipeline, log, input = sourceInput(options) } = options
+  const damaged: DamagedInput[] = []
+  const { pipeline, log, input = sourceInput(options, damaged) } = options
   const stateFolder = join(options.stateFolder, pipeline.name)
   input.check?.(stateFolder)
   const startedAt = new Date()
@@ -101,10 +105,13 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     failure = undefined
     end = { kind: 'closed' }
   }
+  const outcome = failure ? 'failed' : (end?.kind ?? 'done')
+  if (outcome === 'done' && damaged.length > 0) failure = inputsDamaged(damaged.length)
   const report: Report = {
     pipeline: pipeline.name,
-    outcome: failure ? 'failed' : (end?.kind ?? 'done'),
+    outcome: failure && outcome === 'done' ? 'incomplete' : outcome,
     ...(failure && { error: { code: failure.code, message: failure.message } }),
+    ...(damaged.length > 0 && { damaged }),
     ...delivery.totals(),
     unfinished: flow.unfinished,
     bytesIn: flow.bytes,
@@ -112,6 +119,16 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     seconds: (Date.now() - startedAt.getTime()) / 1000,
   }
   return failure ? { report, error: failure } : { report }
+}
+
+function inputsDamaged(count: number): SluiceError {
+  return new SluiceError(
+    'INPUTS_DAMAGED',
+    `${plural(count, 'input')} could not be read completely; all others were read`,
+    {
+      hint: 'they are listed above and in the report; repair or replace them and run the same command again: it reads only what is missing',
+    },
+  )
 }
 
 /** Milliseconds that components have to end a call or to close once the run is over. */
@@ -148,8 +165,18 @@ async function failureOf(writable: Writable, onFailure: () => void): Promise<nev
   throw failure
 }
 
-function sourceInput({ pipeline, follow, final = false }: RunOptions): RunInput {
+/** @param damaged Filled with the inputs that fail. */
+function sourceInput(
+  { pipeline, follow, final = false, keepGoing, log }: RunOptions,
+  damaged: DamagedInput[],
+): RunInput {
   const { type } = pipeline.source.declaration
+  const inputFailed = ({ input, line, error }: InputFailure): void => {
+    if (keepGoing !== true) throw error
+    const { code, message, hint } = error
+    log.note('an input could not be read completely; continuing with the next one', { input, code, reason: message })
+    damaged.push({ input, code, message, ...(line !== undefined && { line }), ...(hint !== undefined && { hint }) })
+  }
   return {
     async open({ delivery, stages, paths, flow, note, stop }) {
       const source = await createSource(pipeline)
@@ -171,6 +198,7 @@ function sourceInput({ pipeline, follow, final = false }: RunOptions): RunInput 
         time,
         position,
         note,
+        inputFailed,
         stop,
         flow,
       })

@@ -1,4 +1,4 @@
-import type { Source, SourceDeclaration } from '../component.ts'
+import type { InputFailure, Source, SourceDeclaration } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
 import { asSluiceError } from '../errors.ts'
 import type { Flow } from '../observe/progress.ts'
@@ -29,6 +29,8 @@ interface SourceStageOptions {
   /** The committed position of a source partition, by its full name. */
   position(partition: string): Json | undefined
   readonly note: Note
+  /** See `ReadOptions.inputFailed`. Default: it throws the error. */
+  readonly inputFailed?: (failure: InputFailure) => void
   /** Asks the source to stop. Chunks that it has yielded are still delivered. */
   readonly stop: AbortSignal
   /** Counted here, independently of every component. */
@@ -51,6 +53,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     maxLine: limits.maxLine,
     time: options.time,
     note: options.note,
+    inputFailed: options.inputFailed ?? rethrow,
   })
   const chunks = read[Symbol.asyncIterator]()
   const reading = stoppable(() => awaitComponent(`the next chunk of source ${type}`, chunks.next()), options.stop)
@@ -85,6 +88,10 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     chunks.return?.().catch(() => {})
   }
   yield endBatch(end, { paths, limits })
+}
+
+function rethrow({ error }: InputFailure): never {
+  throw error
 }
 
 function count(flow: Flow, chunk: Chunk, batches: readonly Batch[]): void {

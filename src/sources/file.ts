@@ -1,13 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
-import type { PositionSummary, ReadOptions } from '../component.ts'
+import type { InputFailure, PositionSummary, ReadOptions } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
 import { Choice } from '../fields/fields.ts'
-import { SluiceError } from '../errors.ts'
 import type { Json } from '../record/json/json.ts'
 import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
+import { readOrFail } from './file/read-or-fail.ts'
 import type { FileInput } from './file/inputs.ts'
 import { isFilePosition } from './file/position.ts'
 import { readFile, readStream } from './file/read-input.ts'
@@ -66,11 +66,21 @@ async function* readAll(
   format: FormatChoice,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
+  const missing: InputFailure[] = []
+  const inputs = await findInputs(paths, (input, error) => missing.push({ input, error }))
+  // A single input that fails is the failure of the source: there is nothing to continue with.
+  const fail = inputs.length + missing.length > 1 ? options.inputFailed : rethrow
+  for (const failure of missing) fail(failure)
   const open = opener(format, options, options.final === true ? 'final' : 'unknown')
-  for (const input of await findInputs(paths)) {
+  const position = (partition: string): Json | undefined => options.position(partition)
+  for (const input of inputs) {
     if (options.signal.aborted) return
-    yield* open(input, (partition) => options.position(partition))
+    yield* readOrFail(input, open, { position, signal: options.signal, fail })
   }
+}
+
+function rethrow({ error }: InputFailure): never {
+  throw error
 }
 
 /** Polls for new files and new lines. Files may appear and disappear meanwhile. */
@@ -81,10 +91,18 @@ async function* follow(
 ): AsyncGenerator<Chunk, void> {
   const open = opener(format, options, 'open')
   const positions = new Map<string, Json | undefined>()
-  let inputs = await findInputs(paths)
+  /** Size of each input when it failed: it is read again when that has changed. */
+  const failed = new Map<string, number>()
+  const position = (partition: string): Json | undefined => positions.get(partition) ?? options.position(partition)
+  let inputs = await findInputs(paths, (input, error) => options.inputFailed({ input, error }))
   while (!options.signal.aborted) {
     for (const input of inputs) {
-      for await (const chunk of open(input, (partition) => positions.get(partition) ?? options.position(partition))) {
+      if (failed.get(input.name) === input.bytes) continue
+      const fail = (failure: InputFailure): void => {
+        options.inputFailed(failure)
+        failed.set(input.name, input.bytes)
+      }
+      for await (const chunk of readOrFail(input, open, { position, signal: options.signal, fail })) {
         positions.set(chunk.partition ?? '', chunk.position)
         yield chunk
       }
@@ -109,18 +127,14 @@ function opener(format: FormatChoice, options: ReadOptions, ending: Ending) {
   }
 }
 
+/** Without those that have disappeared or cannot be looked at. */
 async function findFiles(paths: readonly string[]): Promise<FileInput[]> {
-  try {
-    return (await findInputs(paths)).filter(({ kind }) => kind === 'file')
-  } catch (error) {
-    if (error instanceof SluiceError && error.code === 'FILE_NOT_FOUND') return []
-    throw error
-  }
+  return (await findInputs(paths, () => {})).filter(({ kind }) => kind === 'file')
 }
 
 /** Undefined for standard input and pipes, and if no input is found: reading reports that. */
 async function sumBytes(paths: readonly string[]): Promise<{ bytes: number } | undefined> {
-  const inputs = await findInputs(paths).catch(() => [])
+  const inputs = await findInputs(paths, () => {}).catch(() => [])
   if (inputs.length === 0 || inputs.some(({ kind }) => kind !== 'file')) return undefined
   return { bytes: inputs.reduce((sum, { bytes }) => sum + bytes, 0) }
 }

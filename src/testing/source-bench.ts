@@ -89,6 +89,9 @@ export function readOptions({ positions, follow = false, signal = NEVER }: Readi
     follow,
     maxLine: 1 << 20,
     note: () => undefined,
+    inputFailed: ({ error }) => {
+      throw error
+    },
   }
 }
 

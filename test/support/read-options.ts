@@ -11,6 +11,9 @@ export function readOptions(changes: Partial<ReadOptions> = {}): ReadOptions {
     follow: false,
     maxLine: 1 << 20,
     note: () => undefined,
+    inputFailed: ({ error }) => {
+      throw error
+    },
     ...changes,
   }
 }

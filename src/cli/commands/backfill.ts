@@ -6,7 +6,7 @@ import { findDedup } from '../../config/pipeline.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { findInputs } from '../../sources/file/inputs.ts'
 import type { CommandDefinition } from '../command.ts'
-import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
+import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 import { finalOption, pipelineArgument } from '../options.ts'
 
@@ -17,6 +17,7 @@ interface BackfillArguments extends ExecuteArguments {
   until: string | undefined
   'dry-run': boolean
   final: boolean
+  'keep-going': boolean
 }
 
 export const command: CommandDefinition<BackfillArguments> = {
@@ -33,6 +34,7 @@ export const command: CommandDefinition<BackfillArguments> = {
       .option('since', { type: 'string', describe: 'Drop records before this time', requiresArg: true })
       .option('until', { type: 'string', describe: 'Drop records at or after this time', requiresArg: true })
       .option('final', finalOption)
+      .option('keep-going', keepGoingOption(true))
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
   handler: async (args) => {
@@ -40,7 +42,8 @@ export const command: CommandDefinition<BackfillArguments> = {
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
     if (args.dryRun) return describePlan(pipeline, args.path)
     const limits = timeLimits(pipeline, args)
-    await execute([{ pipeline, follow: false, final: args.final, ...(limits && { before: limits }) }], args)
+    const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
+    await execute([{ pipeline, ...options, ...(limits && { before: limits }) }], args)
   },
 }
 
@@ -58,8 +61,11 @@ function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillAr
 }
 
 async function describePlan({ name }: CheckedPipeline, paths: readonly string[]): Promise<void> {
-  const inputs = await findInputs(paths)
+  const missing: SluiceError[] = []
+  const inputs = await findInputs(paths, (_name, error) => missing.push(error))
   const isKnown = inputs.every(({ kind }) => kind === 'file')
   const bytes = isKnown ? formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)) : 'an unknown amount'
   print(`${name}: would read ${bytes} from ${plural(inputs.length, 'input')}; nothing was read or written`)
+  const [first] = missing
+  if (first !== undefined) throw first
 }

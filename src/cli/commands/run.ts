@@ -1,5 +1,5 @@
 import type { CommandDefinition } from '../command.ts'
-import { execute, executeOptions, type ExecuteArguments } from '../execute.ts'
+import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 import { finalOption } from '../options.ts'
 import { SluiceError } from '../../errors.ts'
@@ -8,6 +8,7 @@ interface RunArguments extends ExecuteArguments {
   pipeline: string[]
   follow: boolean
   final: boolean
+  'keep-going': boolean
 }
 
 export const command: CommandDefinition<RunArguments> = {
@@ -17,6 +18,7 @@ export const command: CommandDefinition<RunArguments> = {
       .options(executeOptions)
       .option('follow', { type: 'boolean', default: false, describe: 'Keep polling after catching up' })
       .option('final', finalOption)
+      .option('keep-going', keepGoingOption(false))
       .example('$0 run jumpcloud --follow', 'collect until stopped')
       .example('$0 run jumpcloud --set source.window.since=7d --report run.json', 'collect the last week, once'),
   handler: async (args) => {
@@ -25,7 +27,7 @@ export const command: CommandDefinition<RunArguments> = {
     }
     const pipelines = await loadOrFail(args.pipeline, { mode: 'run', set: args.set ?? [] })
     await execute(
-      pipelines.map((pipeline) => ({ pipeline, follow: args.follow, final: args.final })),
+      pipelines.map((pipeline) => ({ pipeline, follow: args.follow, final: args.final, keepGoing: args.keepGoing })),
       args,
     )
   },

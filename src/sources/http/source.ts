@@ -106,6 +106,7 @@ async function checkTenant(options: HttpOptions, signal: AbortSignal, clock: Api
     follow: false,
     maxLine: 1 << 20,
     note: () => {},
+    inputFailed: () => {},
   }
   for await (const { bytes = Buffer.alloc(0) } of readTenants(options, read, clock)) {
     stop.abort()
