@@ -4,8 +4,8 @@ import { Paths } from '../record/paths/path.ts'
 /**
  * The key of an object without its last segment: literal text with placeholders.
  * - `{record.<path>}`: the value of a scalar field.
- * - `{record.<path>:yyyy-MM-dd}`: a field with an RFC 3339 time, in UTC. Formats consist of `yyyy`,
- *   `MM`, `dd`, `HH` and `mm`, separated by `-`, `_`, `.`, `T` or `/`.
+ * - `{record.<path>:yyyy-MM-dd}`: a field with a time (`record/json/instant.ts`), in UTC. Formats
+ *   consist of `yyyy`, `MM`, `dd`, `HH` and `mm`, separated by `-`, `_`, `.`, `T` or `/`.
  * - `{now:...}`: the time at which the epoch was opened, in the same formats.
  * - `{pipeline}`: the pipeline's name.
  *

@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import { RecordState } from '../record/batch.ts'
-import { parseInstant } from '../record/json/instant.ts'
+import { parseInstantText } from '../record/json/instant.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { Stage } from './transform-stages.ts'
 
@@ -22,8 +22,7 @@ export function keepBetween(timePath: string, from: number, to: number): (paths:
             if (batch.states[record] !== RecordState.live) continue
             const hit = batch.hit(record, path)
             if (hit < 0) continue
-            const text = Buffer.from(batch.text(hit))
-            const time = parseInstant(text, 0, text.length)
+            const time = parseInstantText(batch.text(hit))
             if (time < from || time >= to) batch.drop(record, STAGE)
           }
           return [batch]
@@ -34,10 +33,12 @@ export function keepBetween(timePath: string, from: number, to: number): (paths:
   }
 }
 
-/** Parses a time of the command line: RFC 3339, or a date, which means its first instant in UTC. */
+/**
+ * Parses a time of the command line, in any spelling that is read in records. A date means its first
+ * instant in UTC.
+ */
 export function parseMoment(option: string, text: string): number {
-  const full = Buffer.from(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : text)
-  const moment = parseInstant(full, 0, full.length)
+  const moment = parseInstantText(text)
   if (!Number.isNaN(moment)) return moment
   throw new SluiceError('USAGE', `${option} ${JSON.stringify(text)} is not a time`, {
     hint: 'write 2026-03-04 or 2026-03-04T18:00:00Z',

@@ -44,7 +44,7 @@ export default defineTransform({
     time: Type.Optional(
       RecordPath({
         description:
-          'Path of the event time; must be part of the key. Times are compared as instants, so `…:42Z` equals `…:42.000Z`. Required to forget old dedup keys.',
+          'Path of the event time; must be part of the key. Times are compared as instants, whatever their spelling, so `…:42Z` equals `…:42.000+0000` and the same time in epoch milliseconds. Required to forget old dedup keys.',
       }),
     ),
     within: Type.Optional(
@@ -181,14 +181,27 @@ function addPart(batch: Batch, record: number, part: Path, bytes: KeyBytes, late
 /** @param source UTF-8 without escapes. */
 function addText(source: Buffer, start: number, end: number, bytes: KeyBytes, latest: number | undefined): number {
   if (start === end) return ABSENT
-  if (latest !== undefined) {
-    const instant = parseInstant(source, start, end)
-    if (!Number.isNaN(instant)) {
-      bytes.addInstant(instant, nanosecondsOf(source, start, end))
-      return instant >= EARLIEST && instant <= latest ? Math.floor(instant / DAY) : NO_DEDUP_BUCKET
-    }
-  }
+  const day = latest === undefined ? undefined : addTime(source, start, end, bytes, latest)
+  if (day !== undefined) return day
   bytes.addUtf8(source, start, end)
+  return NO_DEDUP_BUCKET
+}
+
+/** Adds the event time. Returns its day; undefined, and adds nothing, if it is not a time. */
+function addTime(source: Buffer, start: number, end: number, bytes: KeyBytes, latest: number): number | undefined {
+  const instant = parseInstant(source, start, end)
+  if (Number.isNaN(instant)) return undefined
+  bytes.addInstant(instant, nanosecondsOf(source, start, end))
+  return instant >= EARLIEST && instant <= latest ? Math.floor(instant / DAY) : NO_DEDUP_BUCKET
+}
+
+function addNumber(text: string, bytes: KeyBytes, latest: number | undefined): number {
+  if (latest !== undefined) {
+    const source = Buffer.from(text)
+    const day = addTime(source, 0, source.length, bytes, latest)
+    if (day !== undefined) return day
+  }
+  bytes.addNumber(text)
   return NO_DEDUP_BUCKET
 }
 
@@ -201,7 +214,7 @@ function addValue(batch: Batch, hit: number, bytes: KeyBytes, latest: number | u
     const utf8 = Buffer.from(text)
     if (utf8.toString() === text) return addText(utf8, 0, utf8.length, bytes, latest)
     bytes.addSurrogates(text)
-  } else if (kind === ValueKind.number || kind === ValueKind.unusual) bytes.addNumber(batch.text(hit))
+  } else if (kind === ValueKind.number || kind === ValueKind.unusual) return addNumber(batch.text(hit), bytes, latest)
   else if (kind === ValueKind.true || kind === ValueKind.false) bytes.addBoolean(kind === ValueKind.true)
   else bytes.addJson(batch.raw(hit))
   return NO_DEDUP_BUCKET

@@ -66,6 +66,41 @@ test('distinguishes times to the nanosecond', async () => {
   ])
 })
 
+test('one event has one key, however its products spell its time', async () => {
+  await assertSame(EVENT, [
+    '{"id":"a","timestamp":"2024-03-04T18:01:42.500Z"}',
+    '{"id":"a","timestamp":"2024-03-04T18:01:42.5+0000"}',
+    '{"id":"a","timestamp":"2024-03-04 18:01:42.500"}',
+    '{"id":"a","timestamp":1709575302500}',
+    '{"id":"a","timestamp":"1709575302500"}',
+    '{"id":"a","timestamp":1709575302.5}',
+    '{"id":"a","timestamp":1.7095753025E9}',
+    '{"id":"a","timestamp":1709575302500000000}',
+    '{"id":"a","timestamp":0,"timestamp":1709575302500}',
+  ])
+  await assertDifferent(EVENT, [
+    '{"id":"a","timestamp":1709575302499999999}',
+    '{"id":"a","timestamp":1709575302500000000}',
+    '{"id":"a","timestamp":1709575302500000001}',
+    '{"id":"a","timestamp":17095753025}',
+    '{"id":"a","timestamp":true}',
+  ])
+})
+
+test('a leap second is not the second after it', async () => {
+  await assertSame(EVENT, [
+    '{"id":"a","timestamp":"2016-12-31T23:59:60Z"}',
+    '{"id":"a","timestamp":"2017-01-01T00:59:60.000+01:00"}',
+    '{"id":"a","timestamp":"2016-12-31 23:59:60"}',
+  ])
+  await assertDifferent(EVENT, [
+    '{"id":"a","timestamp":"2016-12-31T23:59:59Z"}',
+    '{"id":"a","timestamp":"2016-12-31T23:59:60Z"}',
+    '{"id":"a","timestamp":"2016-12-31T23:59:60.5Z"}',
+    '{"id":"a","timestamp":"2017-01-01T00:00:00Z"}',
+  ])
+})
+
 test('treats only the time field as a time', async () => {
   await assertDifferent({ key: ['timestamp'] }, [
     '{"timestamp":"2024-03-04T18:01:42Z"}',
@@ -122,11 +157,17 @@ test('assigns the dedup bucket of the day, and none to absurd and invalid times'
     { id: 'a', timestamp: '9999-01-01T00:00:00Z' },
     eventIn(30 * DAY),
     { id: 'a', timestamp: 'soon' },
+    { id: 'a', timestamp: 17095104 },
     { id: 'a', timestamp: 1709510400000 },
+    { id: 'a', timestamp: '1709510399' },
+    { id: 'a', timestamp: '2024-03-03 23:59:59' },
   ])
   const day = Date.UTC(2024, 2, 4) / DAY
   const none = NO_DEDUP_BUCKET
-  assert.deepEqual([...(batches[0].digests?.buckets ?? [])], [day, day - 1, day - 1, none, none, none, none, none])
+  assert.deepEqual(
+    [...(batches[0].digests?.buckets ?? [])],
+    [day, day - 1, day - 1, none, none, none, none, none, day, day - 1, day - 1],
+  )
   const soon = await runStage(dedup, EVENT, [eventIn(DAY)])
   assert.notEqual(soon.batches[0].digests?.buckets[0], NO_DEDUP_BUCKET)
 })

@@ -1,5 +1,5 @@
 import type { Batch } from '../../record/batch.ts'
-import { parseInstant } from '../../record/json/instant.ts'
+import { parseInstantText } from '../../record/json/instant.ts'
 import { DAY, HOUR, MINUTE } from '../../time.ts'
 
 /**
@@ -16,8 +16,7 @@ export function countLateArrivals(batch: Batch, written: Uint32Array): Map<strin
   for (const record of written) {
     const hit = batch.hit(record, time)
     if (hit < 0) continue
-    const text = Buffer.from(batch.text(hit))
-    const instant = parseInstant(text, 0, text.length)
+    const instant = parseInstantText(batch.text(hit))
     if (!(instant < reread.before)) continue
     const name = nameOf(reread.at - instant)
     late.set(name, (late.get(name) ?? 0) + 1)

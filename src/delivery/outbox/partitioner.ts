@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { KeyTemplate, TimeFormat } from '../../fields/key-template.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
-import { parseInstant } from '../../record/json/instant.ts'
+import { parseInstant, parseInstantText } from '../../record/json/instant.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
 import { LineFault, HIT_STRIDE, ValueKind } from '../../record/scan.ts'
 import { DAY, HOUR, MINUTE } from '../../time.ts'
@@ -137,9 +137,14 @@ function instantOf(batch: Batch, record: number, path: Path): number {
     const { hits } = batch.index
     return parseInstant(batch.bytes, hits[hit * HIT_STRIDE + 2] + 1, hits[hit * HIT_STRIDE + 3] - 1)
   }
-  if (kind !== ValueKind.string && kind !== ValueKind.escaped) return NaN
-  const text = Buffer.from(batch.text(hit))
-  return parseInstant(text, 0, text.length)
+  return isScalarText(kind) ? parseInstantText(batch.text(hit)) : NaN
+}
+
+/** A string or a number. */
+function isScalarText(kind: number): boolean {
+  return (
+    kind === ValueKind.string || kind === ValueKind.escaped || kind === ValueKind.number || kind === ValueKind.unusual
+  )
 }
 
 function scalarOf(batch: Batch, record: number, path: Path): string | undefined {

@@ -1,15 +1,68 @@
 import { COLON, DOT, LOWER_T, MINUS, NINE, PLUS, ZERO } from './ascii.ts'
+import { daysInMonth, daysSince1970 } from './calendar.ts'
+import { LEAP_SECOND, LONGEST_TIME, readTimeSpelling } from './time-spellings.ts'
 
 /**
- * Parses an RFC 3339 time. Returns milliseconds since 1970, rounded down; NaN if the bytes are not
- * such a time, or the date does not exist. `start` and `end` exclude the quotes. Accepts any
- * offset, 0 to 9 fraction digits, `t` and `z` in either case. Accepts a leap second where UTC may
- * have one (23:59:60); it counts as the following second.
+ * The one reader of time: `validate`, dedup keys and buckets, key templates, time limits and counts
+ * of late records all use it. Returns milliseconds since 1970, rounded down; NaN if the bytes are not
+ * a time, or the date does not exist. `start` and `end` exclude the quotes of a string; the bytes of
+ * a number are read too.
  *
- * Stricter than ajv's `date-time`, which also accepts a blank for `T`, `+01` as an offset, and more
- * digits. So every time accepted here is valid for ajv.
+ * RFC 3339 is read fast: any offset, 0 to 9 fraction digits, `t` and `z` in either case. What else
+ * is a time is in `time-spellings.ts`. A leap second is accepted where UTC may have one (23:59:60);
+ * it counts as the following second, and `nanosecondsOf` tells them apart.
  */
 export function parseInstant(bytes: Uint8Array, start: number, end: number): number {
+  const instant = parseRfc3339(bytes, start, end)
+  return instant === instant ? instant : spelledMilliseconds(bytes, start, end)
+}
+
+/** `parseInstant` for a text. */
+export function parseInstantText(text: string): number {
+  const bytes = Buffer.from(text)
+  return parseInstant(bytes, 0, bytes.length)
+}
+
+/**
+ * Whether a string is a `date-time` of a JSON schema: RFC 3339, with a blank for the `T`, more
+ * digits, and `+0000` and `+00` as offsets. `parseInstant` reads each of them. Most times (in UTC,
+ * day 1 to 28) are recognised without parsing them.
+ */
+export function isDateTime(bytes: Uint8Array, start: number, end: number): boolean {
+  if (isOrdinary(bytes, start, end) || !Number.isNaN(parseRfc3339(bytes, start, end))) return true
+  const text = textOf(bytes, start, end)
+  return DATE_TIME.test(text) && readTimeSpelling(text) !== undefined
+}
+
+/** `isDateTime` for a text. */
+export function isDateTimeText(text: string): boolean {
+  if (text.length > LONGEST_TIME) return false
+  const bytes = Buffer.from(text)
+  return isDateTime(bytes, 0, bytes.length)
+}
+
+/**
+ * The nanoseconds of a time below its millisecond, 0 to 999999, and `LEAP_SECOND` more in a leap
+ * second. Only for bytes that `parseInstant` accepts.
+ */
+export function nanosecondsOf(bytes: Uint8Array, start: number, end: number): number {
+  const zone = zoneStart(bytes, start + 19, end)
+  if (end - zone !== 1 && (zone < 0 || zone >= end || bytes[zone + 3] !== COLON))
+    return spelledNanoseconds(bytes, start, end)
+  if ((bytes[start + 10] | 0x20) !== LOWER_T) return spelledNanoseconds(bytes, start, end)
+  const nanoseconds = zone - start === SHORTEST - 1 ? 0 : digits(bytes, start + 23, 6, zone)
+  return bytes[start + 17] === SIX ? nanoseconds + LEAP_SECOND : nanoseconds
+}
+
+function spelledMilliseconds(bytes: Uint8Array, start: number, end: number): number {
+  return readTimeSpelling(textOf(bytes, start, end))?.milliseconds ?? NaN
+}
+
+function spelledNanoseconds(bytes: Uint8Array, start: number, end: number): number {
+  return readTimeSpelling(textOf(bytes, start, end))?.nanoseconds ?? 0
+}
+
+function parseRfc3339(bytes: Uint8Array, start: number, end: number): number {
   const seconds = start + 17
   const zone = end - start < SHORTEST ? -1 : zoneStart(bytes, seconds + 2, end)
   if (zone < 0) return NaN
@@ -31,22 +84,6 @@ export function parseInstant(bytes: Uint8Array, start: number, end: number): num
   const minutes = daysSince1970(year, month, day) * 1440 + hour * 60 + minute - offset
   if (second === 60 && (minutes + 1) % 1440 !== 0) return NaN
   return (minutes * 60 + second) * 1000 + digits(bytes, seconds + 3, 3, zone)
-}
-
-/**
- * Whether `parseInstant` accepts the bytes. Most times (in UTC, day 1 to 28) are recognised without
- * parsing them.
- */
-export function isInstant(bytes: Uint8Array, start: number, end: number): boolean {
-  return isOrdinary(bytes, start, end) || !Number.isNaN(parseInstant(bytes, start, end))
-}
-
-/**
- * The nanoseconds of a time below its millisecond, 0 to 999999. Only for bytes that `parseInstant`
- * accepts.
- */
-export function nanosecondsOf(bytes: Uint8Array, start: number, end: number): number {
-  return digits(bytes, start + 23, 6, zoneStart(bytes, start + 19, end))
 }
 
 function isOrdinary(bytes: Uint8Array, start: number, end: number): boolean {
@@ -83,8 +120,15 @@ const LONGEST = 30
 const LOWER_Z = 0x7a
 const UPPER_T = 0x54
 const UPPER_Z = 0x5a
-const DAYS = Uint8Array.of(0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+const SIX = 0x36
 const NOT_DIGITS = 100
+const DATE_TIME = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[-+]\d\d(?::?\d\d)?)$/
+
+/** The text of a possible time; empty for longer bytes. */
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  if (end - start > LONGEST_TIME) return ''
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
+}
 
 /** Where the zone begins, after the seconds and their fraction; -1 if the fraction is invalid. */
 function zoneStart(bytes: Uint8Array, at: number, end: number): number {
@@ -114,22 +158,6 @@ function offsetMinutes(bytes: Uint8Array, zone: number, end: number): number {
   const minutes = twoDigits(bytes, zone + 4)
   if (hours > 23 || minutes > 59) return NaN
   return sign === PLUS ? hours * 60 + minutes : -(hours * 60 + minutes)
-}
-
-function daysInMonth(year: number, month: number): number {
-  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-  return month === 2 && leap ? 29 : DAYS[month]
-}
-
-/**
- * Days of the Gregorian calendar, counted in years that begin in March so that the leap day comes
- * last.
- */
-function daysSince1970(year: number, month: number, day: number): number {
-  const fromMarch = month > 2 ? year : year - 1
-  const leapDays = Math.floor(fromMarch / 4) - Math.floor(fromMarch / 100) + Math.floor(fromMarch / 400)
-  const monthDays = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5)
-  return fromMarch * 365 + leapDays + monthDays + day - 1 - 719468
 }
 
 /** The value of `count` digits; digits from `end` on count as 0. */

@@ -111,7 +111,7 @@ function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
     const last = records[(record + 1) * RECORD_STRIDE + 2]
     let hit = records[record * RECORD_STRIDE + 2]
     for (let i = 0; i < ofRecord.length; i++) {
-      if (holds(batch, ofRecord[i].tests, record, [hit, last])) until[ofRecord[i].rule] = last
+      if (holds(batch, ofRecord[i].tests, record, hit, last)) until[ofRecord[i].rule] = last
     }
     for (; hit < last; hit++) {
       const ofSet = bySet[hits[hit * HIT_STRIDE] & ACCEPT_MASK]
@@ -128,7 +128,7 @@ function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
     for (let i = 0; i < bases.length; i++) {
       const { rule, tests } = bases[i]
       // A condition that holds for an outer value also holds for everything inside it.
-      if (until[rule] < end && holds(batch, tests, record, [hit + 1, end])) until[rule] = end
+      if (until[rule] < end && holds(batch, tests, record, hit + 1, end)) until[rule] = end
     }
   }
 
@@ -146,12 +146,7 @@ function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
   }
 }
 
-function holds(
-  batch: Batch,
-  tests: readonly GuardTest[],
-  record: number,
-  [first, last]: readonly [number, number],
-): boolean {
+function holds(batch: Batch, tests: readonly GuardTest[], record: number, first: number, last: number): boolean {
   for (let i = 0; i < tests.length; i++)
     if (!tests[i].holds(batch, find(batch, tests[i], first, last), record)) return false
   return true

@@ -1,6 +1,6 @@
 import { isList, isObject } from '../../record/json/json.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
-import { isInstant } from '../../record/json/instant.ts'
+import { isDateTime } from '../../record/json/instant.ts'
 import { ValueKind } from '../../record/scan.ts'
 import { Spellings } from './exact-json.ts'
 
@@ -107,7 +107,7 @@ function readNode(
       kinds &= ~bit(ValueKind.escaped)
       byteTests.push({
         kinds: bit(ValueKind.string),
-        holds: (bytes, start, end) => isInstant(bytes, start + 1, end - 1),
+        holds: (bytes, start, end) => isDateTime(bytes, start + 1, end - 1),
       })
     } else if (keyword === 'const' || keyword === 'enum') {
       const list = keyword === 'const' ? [value] : listOf(value)

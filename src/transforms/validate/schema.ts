@@ -6,6 +6,7 @@ import addFormats from 'ajv-formats'
 import { RE2JS } from 're2js'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { RejectCode } from '../../errors.ts'
+import { isDateTimeText } from '../../record/json/instant.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import { isList, isObject } from '../../record/json/json.ts'
 import { parseExact } from './exact-json.ts'
@@ -77,6 +78,8 @@ export function compileSchema(text: string, name: string): RecordSchema {
     // ajv's `url` takes quadratic time (minutes for one line), and is not a format of JSON Schema;
     // `uri` is.
     delete ajv.formats['url']
+    // What is a time here, the other stages can read.
+    ajv.addFormat('date-time', isDateTimeText)
     addExactKeywords(ajv, counted.spellings, work)
     countSteps(ajv, work)
     addSteps(counted.root)

@@ -39,6 +39,30 @@ test('--since and --until limit the time range, and count other records as dropp
   assert.deepEqual(report.dropped, { 'outside-time-limits': 2 })
 })
 
+test('a time that validate accepts is a time for dedup, --until and the key', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('s.json', '{"required":["time"],"properties":{"time":{"type":"string","format":"date-time"}}}')
+  await workspace.write(
+    'pipelines/p.yaml',
+    pipeline
+      .replace('transforms:', 'transforms:\n  - { type: validate, schema: ../s.json }')
+      .replace('key: all', 'key: "dt={record.time:yyyy-MM-dd}"'),
+  )
+  const times = [
+    '2026-03-01T12:00:00Z',
+    '2026-03-01T12:00:00+0000',
+    '2026-03-01 13:00:00+01',
+    '2026-03-02T12:00:00-0000',
+  ]
+  await workspace.write('a.ndjson', times.map((time) => `{"id":"a","time":"${time}"}\n`).join(''))
+  const report = await workspace.report(['backfill', 'p', 'a.ndjson', '--until', '1772407800'])
+  assert.deepEqual(
+    [report.read, report.written, report.duplicate, report.dropped],
+    [4, 1, 2, { 'outside-time-limits': 1 }],
+  )
+  assert.match(report.objects[0].key, /^dt=2026-03-01\//)
+})
+
 test('--dry-run shows the amount of input and changes nothing', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)

@@ -41,6 +41,29 @@ describe('a key template', () => {
     assert.deepEqual(keys, ['2024/03/05/02.00', '2024/03/05/02.00', '2024/03/05/01.59', '2024/03/05/02.01'])
   })
 
+  it('reads a time in the spellings of other products', () => {
+    const times = [
+      '"2024-03-04T18:01:42+0000"',
+      '"2024-03-04 18:01:42"',
+      '1709575302',
+      '1709575302123',
+      '1.709575302e9',
+      '"1709575302"',
+      '1709575302123456789',
+    ]
+    const lines = times.map((time) => `{"t":${time}}`)
+    assert.deepEqual(
+      new Set(keysOf('dt={record.t:yyyy-MM-dd}/{record.t:HHmm}', lines)),
+      new Set(['dt=2024-03-04/1801']),
+    )
+  })
+
+  it('keeps the spelling of a number that JavaScript would round, and takes the last duplicate', () => {
+    assert.equal(keyOf('{record.n}', '{"n":9007199254740993}'), '9007199254740993')
+    assert.equal(keyOf('{record.n}', '{"n":1,"n":1.0}'), '1.0')
+    assert.equal(keyOf('{record.a.n}', '{"a":{"n":1},"a":{}}'), 'unknown')
+  })
+
   it('reads a time with JSON escapes', () => {
     assert.equal(keyOf('{record.t:yyyyTHH}', '{"t":"2024\\u002d03-04T18:00:00Z"}'), '2024T18')
   })
