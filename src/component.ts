@@ -214,6 +214,8 @@ export interface ConnectionCheck {
   readonly found?: string
   /** Set when the check failed: why, and the way out. */
   readonly error?: SluiceError
+  /** True if a run works without it, for example without the right to remove unfinished uploads. */
+  readonly isOptional?: boolean
 }
 
 // Transforms
@@ -413,8 +415,10 @@ export interface ObjectSink {
   /** For stores that may ignore the condition that `publish` puts on a write. */
   readonly conditionalPutProbe?: ConditionalPutProbe
   /**
-   * Tries everything that a run needs to write below a prefix, for `sluice check --connect`. Leaves
-   * no object there. Failures are yielded as `error`, not thrown.
+   * Tries everything that a run needs to write below a prefix. Leaves no object there. Failures are
+   * yielded as `error`, not thrown. For `sluice check --connect`, and before a run commits the first
+   * object for a destination: a final error then ends the run, and nothing is committed that could
+   * not be published; after a retryable one, records are collected and wait.
    */
   connect?(prefix: string, signal: AbortSignal): AsyncIterable<ConnectionCheck>
   close?(): void | Promise<void>

@@ -8,6 +8,7 @@ import yargs from 'yargs'
 import { command as rejectsReplay } from '../src/cli/commands/rejects/replay.ts'
 import { command as rejectsShow } from '../src/cli/commands/rejects/show.ts'
 import { command as stateAccept } from '../src/cli/commands/state/accept.ts'
+import { command as stateRedirect } from '../src/cli/commands/state/redirect.ts'
 import { command as stateReset } from '../src/cli/commands/state/reset.ts'
 import { command as stateRewind } from '../src/cli/commands/state/rewind.ts'
 import { command as stateShow } from '../src/cli/commands/state/show.ts'
@@ -214,7 +215,7 @@ async function parseCommand(args: readonly string[]): Promise<void> {
     .parseAsync()
 }
 
-const stateCommands = [stateShow, stateRewind, stateAccept, stateReset]
+const stateCommands = [stateShow, stateRewind, stateAccept, stateRedirect, stateReset]
 
 /** Adds the required arguments, which a sentence that mentions a command may leave out. */
 function completed([name, ...args]: readonly string[]): string[] {

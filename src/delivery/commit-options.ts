@@ -59,6 +59,8 @@ export interface CommitOptions {
    * the last published object (2 minutes); `interrupted`: in all (20 seconds).
    */
   readonly drainTimeouts?: DrainTimeouts
+  /** Milliseconds that the first commit waits for a sink that is tried. Default: 10 seconds. */
+  readonly connectTimeout?: number
   /**
    * The memory of a batch is released when the batch is written. False if custom code may keep
    * references to it.

@@ -10,6 +10,7 @@
  * `ObjectCommit.#commit` makes an epoch durable. No step starts before the previous step is on the
  * disk:
  *
+ * 0. Before the first object for a destination, the sink is tried (`outbox/first-connection.ts`).
  * 1. The ledger is checked. Outbox files and local rejects are finished and synced (`ledger.ts`,
  *    `outbox/outbox.ts`, `rejects/local-rejects.ts`).
  * 2. The dedup keys of the epoch are appended to their bucket files and synced
@@ -42,6 +43,7 @@ import type { Commit } from './delivery.ts'
 import { Ledger } from './ledger.ts'
 import { openEpoch, outboxFolder } from './open-epoch.ts'
 import type { EpochParts, OpenEpoch } from './open-epoch.ts'
+import { FirstConnection } from './outbox/first-connection.ts'
 import { OutboxSpace } from './outbox/outbox-space.ts'
 import { Publisher } from './outbox/publisher.ts'
 import { rejectsFolder } from './rejects/local-rejects.ts'
@@ -65,6 +67,7 @@ export class ObjectCommit implements Commit {
   readonly #queue = new SerialQueue((failure) => this.#publishIfDiskIsFull(failure))
   readonly #publisher: Publisher
   readonly #space: OutboxSpace
+  readonly #connection: FirstConnection
   readonly #ledger = new Ledger()
   readonly #deduplicator: Deduplicator
   readonly #rejects: RejectWriter
@@ -90,8 +93,18 @@ export class ObjectCommit implements Commit {
     this.#rejects = new RejectWriter(localRejects, state.hashKey, options)
     const failed = (error: Error): void => this.#fail(error)
     const folder = outboxFolder(options.folder)
-    const publisher = new Publisher({ folder, files, state, sinks: targets, now, note, failed })
+    const publisher = new Publisher({
+      folder,
+      files,
+      state,
+      pipeline: options.pipeline,
+      sinks: targets,
+      now,
+      note,
+      failed,
+    })
     this.#publisher = publisher
+    this.#connection = new FirstConnection({ state, targets, note, timeout: options.connectTimeout, refused: failed })
     this.#space = new OutboxSpace({
       ...options,
       bytes: (role) => publisher.bytes(role) + (this.#epoch?.files.bytes(role) ?? 0),
@@ -124,7 +137,10 @@ export class ObjectCommit implements Commit {
     if (this.#totals) return this.#totals
     const objects = this.#parts.state.sinkObjects(this.#firstEpoch)
     const bytesOut = objects.reduce((sum, { bytes }) => sum + bytes, 0)
-    return { ...this.#tally, bytesOut, epochs: this.#epochs, objects }
+    const waiting = this.#parts.state.objects()
+    const total = (what: 'records' | 'bytes') => waiting.reduce((sum, row) => sum + row[what], 0)
+    const unpublished = { objects: waiting.length, records: total('records'), bytes: total('bytes') }
+    return { ...this.#tally, bytesOut, epochs: this.#epochs, objects, unpublished }
   }
 
   async close(): Promise<void> {
@@ -132,6 +148,7 @@ export class ObjectCommit implements Commit {
     this.#isClosing = true
     this.#queue.fail(new SluiceError('INTERNAL', 'the commit is closed'))
     this.#epoch?.stopTimer()
+    this.#connection.stop()
     await this.#publisher.stop()
     await this.#queue.idle()
     await this.#epoch?.files.abandon()
@@ -164,6 +181,7 @@ export class ObjectCommit implements Commit {
   async #write(batch: Batch): Promise<void> {
     if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch arrived after the source's end")
     this.#ledger.enter(batch)
+    if (batch.count > 0) this.#connection.start()
     const epoch = (this.#epoch ??= openEpoch(this.#parts, (overdue) => this.#commitOverdue(overdue)))
     const result = await this.#deduplicator.deduplicate(batch)
     this.#ledger.add(batch, result)
@@ -180,6 +198,7 @@ export class ObjectCommit implements Commit {
   /** Makes an epoch durable: the steps of the comment at the top, in their order. */
   async #commit(epoch: OpenEpoch): Promise<void> {
     epoch.stopTimer()
+    if (epoch.files.hasRecords) await this.#connection.check()
     const { options, files, state, index, localRejects } = this.#parts
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()

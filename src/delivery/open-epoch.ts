@@ -4,7 +4,7 @@ import type { Files } from '../files.ts'
 import type { CommitOptions, ObjectTarget } from './commit-options.ts'
 import { OutboxEpoch } from './outbox/outbox.ts'
 import type { OutboxTarget } from './outbox/outbox.ts'
-import { compileKeyTemplate } from './outbox/partitioner.ts'
+import { compileKeyTemplate, fixedFolder } from './outbox/partitioner.ts'
 import type { Role } from './state/rows.ts'
 import type { State } from './state/state.ts'
 
@@ -90,6 +90,7 @@ export function outboxTargets({ pipeline, paths, sink, rejects }: CommitOptions)
     type: target.type,
     sink: target.sink,
     key: compileKeyTemplate(parseKeyTemplate(target.key), { pipeline, paths }),
+    folder: fixedFolder(parseKeyTemplate(target.key), pipeline),
     compression: target.compression,
     ...(target.compressionLevel !== undefined && { compressionLevel: target.compressionLevel }),
     roll: target.roll,

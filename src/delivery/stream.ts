@@ -20,6 +20,9 @@ interface StreamDeliveryOptions {
   readonly reusesOutput: boolean
 }
 
+/** A stream sink has no objects. */
+const NOTHING = { objects: 0, records: 0, bytes: 0 }
+
 /** Further rejects are counted, but not logged. */
 const LOGGED_REJECTS = 10
 
@@ -76,7 +79,7 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
           done(error)
         },
       }),
-    totals: () => ({ ...totals, bytesOut, epochs: 0, objects: [] }),
+    totals: () => ({ ...totals, bytesOut, epochs: 0, objects: [], unpublished: NOTHING }),
     close: async () => sink.close?.(),
   }
 }

@@ -1,6 +1,8 @@
 import type { ObjectSink, SinkDeclaration, StreamSink, ConnectionCheck } from '../component.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
+import { fixedFolder } from '../delivery/outbox/partitioner.ts'
 import { asSluiceError } from '../errors.ts'
+import { parseKeyTemplate } from '../fields/key-template.ts'
 
 /** A connection check, with the part of the pipeline that it belongs to. */
 export interface PipelineConnectionCheck extends ConnectionCheck {
@@ -35,16 +37,11 @@ async function* checkSinkConnection(
     sink = await declaration.create(config, { ...context, stage })
     if (!('connect' in sink) || sink.connect === undefined) return
     const key = 'key' in config && typeof config['key'] === 'string' ? config['key'] : ''
-    for await (const check of sink.connect(fixedPart(key), signal)) yield { part, ...check }
+    const folder = fixedFolder(parseKeyTemplate(key), context.pipeline)
+    for await (const check of sink.connect(folder, signal)) yield { part, ...check }
   } catch (error) {
     yield { part, what: 'start', error: asSluiceError(error, 'SINK_FAILED', 'the sink failed') }
   } finally {
     if (sink !== undefined && 'close' in sink) await sink.close?.()
   }
-}
-
-/** The leading segments of a key template without placeholders. */
-function fixedPart(template: string): string {
-  const fixed = template.split('{')[0] ?? ''
-  return fixed === template ? `${template}/` : fixed.slice(0, fixed.lastIndexOf('/') + 1)
 }

@@ -1,23 +1,23 @@
-import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import pLimit from 'p-limit'
-import { decompress } from '../compression/compress.ts'
-import type { ObjectTarget } from '../delivery/commit-options.ts'
 import { folderSink } from '../sinks/file/folder-sink.ts'
 import { rejectsFolder, remaining } from '../delivery/rejects/local-rejects.ts'
 import type { HistoryRow, LocalRejectsRow, ObjectRow, RejectCounts, Role } from '../delivery/state/rows.ts'
+import { outboxFolder } from '../delivery/open-epoch.ts'
 import { fixedPrefix } from '../delivery/outbox/partitioner.ts'
 import { parseKeyTemplate } from '../fields/key-template.ts'
+import { isHeld } from '../delivery/state/owner-lock.ts'
 import { readState } from '../delivery/state/state-reader.ts'
 import type { StateReader } from '../delivery/state/state-reader.ts'
 import { sum } from '../delivery/tally.ts'
 import type { Tally } from '../delivery/tally.ts'
-import type { ObjectSink } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import { SluiceError } from '../errors.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
 import { plural } from '../observe/report.ts'
-import { createSink, targetOf } from '../runtime/open-delivery.ts'
+import { openObjectSinks } from '../runtime/open-delivery.ts'
+import { checkContent } from './stored-content.ts'
+import type { ContentProblem, Expected } from './stored-content.ts'
 
 /** Result of `verifyPipeline`. The output is correct if there are no problems. */
 export interface Verification {
@@ -28,7 +28,7 @@ export interface Verification {
   readonly records: number
   readonly bytes: number
   readonly totals: Tally
-  /** Objects that are committed but not yet published. */
+  /** Objects that are committed but not yet published. A problem if no run is working on them. */
   readonly waiting: readonly WaitingObject[]
   readonly problems: readonly VerifyProblem[]
   /** Checks that were not possible. */
@@ -41,46 +41,51 @@ interface WaitingObject {
 }
 
 interface VerifyProblem {
-  /** `foreign`: has a name of this state's generation, but is not in its commit history. */
-  readonly kind: 'missing' | 'altered' | 'foreign' | 'unreadable' | 'ledger'
+  /**
+   * `unpublished`: committed, but not published, and no run is working on it. `foreign`: has a name
+   * of this state's generation, but is not in its commit history.
+   */
+  readonly kind: ContentProblem['kind'] | 'unpublished' | 'foreign' | 'ledger'
   readonly key?: string
   readonly message: string
+  /** The store did not answer. */
+  readonly isUnavailable?: boolean
 }
 
 /**
  * Downloads every published object and compares it with the state. Checks that each object exists
- * with the committed bytes and records, that no object with a name of this pipeline is missing from
- * the commit history, and that the records in all objects add up to the totals of the ledger.
- * Writes nothing. Safe during a run.
- * @throws SluiceError STATE_NOT_FOUND, UNSUPPORTED for a sink without a state, SINK_UNAVAILABLE
+ * with the committed bytes and records, that no committed object is left unpublished, that no
+ * object with a name of this pipeline is missing from the commit history, and that the records in
+ * all objects add up to the totals of the ledger. An object that cannot be read is a problem, and
+ * the others are still checked. Writes nothing. Safe during a run.
+ * @throws SluiceError STATE_NOT_FOUND, UNSUPPORTED for a sink without a state
  */
 export async function verifyPipeline(
   pipeline: CheckedPipeline,
   stateFolder: string,
   signal: AbortSignal,
 ): Promise<Verification> {
-  if (pipeline.sink.declaration.delivers !== 'objects') {
-    throw new SluiceError('UNSUPPORTED', `the sink ${pipeline.sink.stage} is a stream and has no objects to verify`)
-  }
+  const sinks = await openObjectSinks(pipeline)
   const folder = join(stateFolder, pipeline.name)
-  const { generation } = await readState(folder, readFacts)
-  const sinks = await openSinks(pipeline)
-  const notes: string[] = []
   try {
+    const { generation } = await readState(folder, readFacts)
     const name = `${pipeline.name}-${generation}-`
-    const listed = await listGeneration(sinks, pipeline.name, name, notes, signal)
+    const listing = await listGeneration(sinks, pipeline.name, name, signal)
     // Read the state after listing: an object is in the state before it is in the store.
-    const { history, waiting, totals, localRejects, counts } = await readState(folder, readFacts)
+    const { history, waiting, totals, localRejects, counts, owner } = await readState(folder, readFacts)
+    const isWorking = owner !== undefined && (await isHeld(owner))
     const known = new Set([...history, ...waiting].map(({ key }) => key))
-    const foreign = listed
+    const foreign = listing.keys
       .filter((key) => !known.has(key))
       .map((key): VerifyProblem => ({ kind: 'foreign', key, message: 'not in the commit history' }))
 
     const limit = pLimit(CONCURRENCY)
-    const checks = history.map((row) => limit(() => checkObject(row, sinks, signal)))
+    const outage = new Outage()
+    const checks = history.map((row) => limit(() => outage.check(() => checkObject(row, sinks, signal))))
     const results = await Promise.all(checks)
     const rejects = await Promise.all(localRejects.map((row) => limit(() => checkLocalRejects(row, folder, signal))))
-    const damaged = [...results, ...rejects].flatMap((problem) => problem ?? [])
+    const damaged = [...results, ...rejects].flatMap((problem) => (problem && problem !== 'skipped' ? [problem] : []))
+    const stuck = isWorking ? [] : await Promise.all(waiting.map((row) => unpublished(row, folder)))
     const intact = history.filter((_, at) => results[at] === undefined)
     return {
       pipeline: pipeline.name,
@@ -90,8 +95,15 @@ export async function verifyPipeline(
       bytes: total(intact, 'bytes'),
       totals,
       waiting: waiting.map(({ key, records }) => ({ key, records })),
-      problems: [...damaged, ...foreign, ...checkLedger(totals, [...history, ...waiting], localRejects, counts)],
-      notes,
+      problems: [
+        ...stuck,
+        ...damaged,
+        ...outage.problems(),
+        ...listing.problems,
+        ...foreign,
+        ...checkLedger(totals, [...history, ...waiting], localRejects, counts),
+      ],
+      notes: listing.notes,
     }
   } finally {
     for (const { sink } of sinks) await sink.close?.()
@@ -101,12 +113,7 @@ export async function verifyPipeline(
 /** Number of objects downloaded at a time. */
 const CONCURRENCY = 4
 
-interface OpenSink {
-  readonly role: Role
-  readonly type: string
-  readonly key: string
-  readonly sink: ObjectSink
-}
+type OpenSink = Awaited<ReturnType<typeof openObjectSinks>>[number]
 
 function readFacts(state: StateReader) {
   const { meta, tally } = state
@@ -118,17 +125,48 @@ function readFacts(state: StateReader) {
     waiting: state.objects(),
     localRejects: state.localRejects(),
     counts: state.rejectCounts,
+    owner: state.owner,
   }
 }
 
-async function openSinks(pipeline: CheckedPipeline): Promise<OpenSink[]> {
-  const open = async (role: Role, component: CheckedPipeline['sink']): Promise<OpenSink> => {
-    const { type, key, sink }: ObjectTarget = targetOf(component, await createSink(pipeline, component))
-    return { role, type, key, sink }
+async function unpublished({ key, file, records, bytes }: ObjectRow, folder: string): Promise<VerifyProblem> {
+  const path = join(outboxFolder(folder), file)
+  const [found] = await Promise.allSettled([stat(path)])
+  const size = found.status === 'fulfilled' ? found.value.size : undefined
+  const what = `${plural(records, 'record')} committed, not published`
+  if (size === bytes) return { kind: 'unpublished', key, message: `${what}; start the pipeline to publish it` }
+  const problem = size === undefined ? 'is missing' : `has ${size} bytes instead of ${bytes}`
+  return { kind: 'unpublished', key, message: `${what}, and its file ${path} ${problem}` }
+}
+
+/** Ends the check when the store does not answer any more: each object would take half a minute. */
+class Outage {
+  #failures = 0
+  #skipped = 0
+
+  async check(check: () => Promise<VerifyProblem | undefined>): Promise<VerifyProblem | undefined | 'skipped'> {
+    if (this.#failures >= MAX_FAILURES) {
+      this.#skipped++
+      return 'skipped'
+    }
+    const problem = await check()
+    this.#failures = problem?.isUnavailable === true ? this.#failures + 1 : 0
+    return problem
   }
-  const sinks = [await open('sink', pipeline.sink)]
-  if (pipeline.rejects) sinks.push(await open('rejects', pipeline.rejects))
-  return sinks
+
+  problems(): VerifyProblem[] {
+    if (this.#skipped === 0) return []
+    const message = `${plural(this.#skipped, 'further object')} not checked: the store did not answer for ${MAX_FAILURES} objects in a row`
+    return [{ kind: 'unreadable', message }]
+  }
+}
+
+const MAX_FAILURES = 10
+
+interface Listing {
+  readonly keys: readonly string[]
+  readonly notes: readonly string[]
+  readonly problems: readonly VerifyProblem[]
 }
 
 /** Keys whose last segment starts with the name of this pipeline and generation. */
@@ -136,10 +174,11 @@ async function listGeneration(
   sinks: readonly OpenSink[],
   pipeline: string,
   name: string,
-  notes: string[],
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<Listing> {
   const found: string[] = []
+  const notes: string[] = []
+  const problems: VerifyProblem[] = []
   for (const { sink, key, type, role } of sinks) {
     const place = `${role === 'rejects' ? 'rejects ' : ''}${type}`
     if (!sink.list) {
@@ -151,11 +190,12 @@ async function listGeneration(
         if (one.slice(one.lastIndexOf('/') + 1).startsWith(name)) found.push(one)
       }
     } catch (error) {
-      if (!(error instanceof SluiceError) || error.retryable) throw error
-      notes.push(`${place}: foreign objects were not searched for: ${error.message}`)
+      const { message, retryable } = asSluiceError(error, 'SINK_FAILED', 'listing failed')
+      if (retryable) problems.push({ kind: 'unreadable', message: `${place} could not be listed: ${message}` })
+      else notes.push(`${place}: foreign objects were not searched for: ${message}`)
     }
   }
-  return [...new Set(found)]
+  return { keys: [...new Set(found)], notes, problems }
 }
 
 async function checkObject(
@@ -169,7 +209,7 @@ async function checkObject(
   if (!sink?.open) {
     return { kind: 'unreadable', key, message: `the pipeline has no ${row.type} sink that can read objects` }
   }
-  return compare(row, sink.open(row.destination, signal), row.compression)
+  return withKey(key, await checkContent(row, async () => sink.open?.(row.destination, signal)))
 }
 
 /**
@@ -183,55 +223,16 @@ async function checkLocalRejects(
 ): Promise<VerifyProblem | undefined> {
   const path = join(rejectsFolder(folder), row.file)
   const key = join('rejects', row.file)
-  const problem = await compare({ ...row, key }, folderSink(folder).open?.({ path }, signal), 'none')
+  const expected: Expected = { ...row, compression: 'none' }
+  const problem = withKey(key, await checkContent(expected, async () => folderSink(folder).open?.({ path }, signal)))
   if (problem?.kind !== 'missing') return problem
   const now = await readState(folder, (state) => state.localRejects())
   return now.some(({ epoch }) => epoch === row.epoch) ? problem : undefined
 }
 
-async function compare(
-  { key, records, bytes, sha256 }: Pick<HistoryRow, 'key' | 'records' | 'bytes' | 'sha256'>,
-  opening: Promise<AsyncIterable<Uint8Array> | undefined> | undefined,
-  compression: ObjectRow['compression'],
-): Promise<VerifyProblem | undefined> {
-  try {
-    const body = await opening
-    if (!body) return { kind: 'missing', key, message: `not found (${plural(records, 'record')})` }
-    const found = await measure(body, compression)
-    if (found.bytes !== bytes) return altered(key, `has ${found.bytes} bytes instead of ${bytes}`)
-    if (found.sha256 !== sha256) return altered(key, `has sha256 ${found.sha256} instead of ${sha256}`)
-    if (found.records === records) return undefined
-    return altered(key, `has ${found.records} records instead of ${records}`)
-  } catch (error) {
-    if (!(error instanceof SluiceError)) return altered(key, `cannot be decompressed: ${String(error)}`)
-    if (error.retryable) throw error
-    return { kind: 'unreadable', key, message: error.message }
-  }
+function withKey(key: string, problem: ContentProblem | undefined): VerifyProblem | undefined {
+  return problem && { ...problem, key }
 }
-
-function altered(key: string, message: string): VerifyProblem {
-  return { kind: 'altered', key, message }
-}
-
-async function measure(body: AsyncIterable<Uint8Array>, compression: ObjectRow['compression']) {
-  const hash = createHash('sha256')
-  let bytes = 0
-  const measured = async function* (): AsyncGenerator<Uint8Array> {
-    for await (const chunk of body) {
-      hash.update(chunk)
-      bytes += chunk.length
-      yield chunk
-    }
-  }
-  let records = 0
-  const text: AsyncIterable<Uint8Array> = decompress(Readable.from(measured()), compression)
-  for await (const chunk of text) {
-    for (let at = chunk.indexOf(LINE_FEED); at >= 0; at = chunk.indexOf(LINE_FEED, at + 1)) records++
-  }
-  return { bytes, sha256: hash.digest('hex'), records }
-}
-
-const LINE_FEED = 0x0a
 
 function checkLedger(
   totals: Tally,

@@ -40,16 +40,20 @@ export interface Report {
   /** Bytes of the written objects, after compression. */
   readonly bytesOut: number
   readonly epochs: number
-  readonly objects: readonly PublishedObject[]
+  readonly objects: readonly CommittedObject[]
+  /** All committed objects in the outbox at the end of the run, also of earlier runs and of `rejects`. */
+  readonly unpublished: { readonly objects: number; readonly records: number; readonly bytes: number }
   readonly startedAt: string
   readonly seconds: number
 }
 
-interface PublishedObject {
+interface CommittedObject {
   readonly key: string
   readonly records: number
   readonly bytes: number
   readonly sha256: string
+  /** False while the object waits in the outbox. */
+  readonly published: boolean
 }
 
 export interface DamagedInput {
@@ -70,6 +74,7 @@ export function summarize(report: Report): string {
     ['read', report.read, ''],
     ['added', report.added, 'created by transforms'],
     ['written', report.written, describeOutput(report)],
+    ['waiting', report.unpublished.records, describeWaiting(report)],
     [
       'duplicate',
       report.duplicate,
@@ -108,10 +113,17 @@ function listDamaged(damaged: readonly DamagedInput[]): string[] {
 
 const LISTED_INPUTS = 100
 
-/** A stream sink has no objects. */
+/** Says how many of the objects are only committed. A stream sink has no objects. */
 function describeOutput({ objects, bytesOut }: Report): string {
   const bytes = formatBytes(bytesOut)
-  return objects.length === 0 && bytesOut > 0 ? bytes : `${plural(objects.length, 'object')}, ${bytes}`
+  if (objects.length === 0 && bytesOut > 0) return bytes
+  const published = objects.filter((object) => object.published).length
+  if (published === objects.length) return `${plural(objects.length, 'object')}, ${bytes}`
+  return `records committed, ${formatCount(published)} of ${plural(objects.length, 'object')} published, ${bytes}`
+}
+
+function describeWaiting({ unpublished: { objects, bytes } }: Report): string {
+  return `records in ${plural(objects, 'object')} in the outbox, not published, ${formatBytes(bytes)}`
 }
 
 function sumOf(counts: { readonly [name: string]: number }): number {

@@ -12,6 +12,7 @@ import { keyDefinitionOf } from './key-definition.ts'
 import { openStreamDelivery } from '../delivery/stream.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import { awaitComponent, awaitMethods } from './await-component.ts'
+import type { Role } from '../delivery/state/rows.ts'
 
 interface DeliveryOptions {
   readonly pipeline: CheckedPipeline
@@ -49,6 +50,24 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     releasesBatches,
     ...options.commit,
   })
+}
+
+/**
+ * The object sinks of a pipeline, for maintenance. Close each of them.
+ * @throws SluiceError UNSUPPORTED if the pipeline's sink is a stream
+ */
+export async function openObjectSinks(
+  pipeline: CheckedPipeline,
+): Promise<(Pick<ObjectTarget, 'type' | 'key' | 'sink'> & { readonly role: Role })[]> {
+  if (pipeline.sink.declaration.delivers !== 'objects')
+    throw new SluiceError('UNSUPPORTED', `the sink ${pipeline.sink.stage} is a stream and has no objects`)
+  const open = async (role: Role, component: CheckedPipeline['sink']) => {
+    const { type, key, sink } = targetOf(component, await createSink(pipeline, component))
+    return { role, type, key, sink }
+  }
+  const sinks = [await open('sink', pipeline.sink)]
+  if (pipeline.rejects) sinks.push(await open('rejects', pipeline.rejects))
+  return sinks
 }
 
 /** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the sink's `create` */

@@ -204,8 +204,14 @@ export default defineSink({
       list(prefix, signal) {
         return listKeys(clientOf({ ...base, key: prefix }), { ...base, prefix }, signal)
       },
-      connect(prefix, signal) {
-        return checkWriteAccess(clientOf({ ...base, key: prefix }), { ...base, key: prefix }, signal)
+      async *connect(prefix, signal) {
+        // A store that is away is found out soon: nobody waits for it.
+        const client = createS3Client({ ...base, assumeRole: config.assumeRole, maxAttempts: 2 })
+        try {
+          yield* checkWriteAccess(client, { ...base, key: prefix }, signal)
+        } finally {
+          client.destroy()
+        }
       },
       close() {
         for (const client of clients.values()) client.destroy()

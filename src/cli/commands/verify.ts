@@ -44,9 +44,11 @@ function render({ pipeline, objects, records, bytes, totals, waiting, problems, 
     `${pipeline}: ${problems.length === 0 ? 'ok' : `FAILED with ${plural(problems.length, 'problem')}`}`,
     `  ledger      read ${formatCount(read)} + added ${formatCount(added)} = ${sums}`,
     `  objects     ${formatCount(objects)} match the commit history: ${plural(records, 'record')}, ${formatBytes(bytes)}`,
-    ...waiting.map((row) => `  waiting     ${row.key}: ${plural(row.records, 'record')}, waiting for upload`),
+    ...waiting
+      .filter(({ key }) => !problems.some((problem) => problem.key === key))
+      .map((row) => `  waiting     ${row.key}: ${plural(row.records, 'record')}, waiting for upload`),
     ...problems.map(
-      ({ kind, key, message }) => `  ${kind.padEnd(10)}  ${key === undefined ? '' : `${key}: `}${message}`,
+      ({ kind, key, message }) => `  ${kind.padEnd(11)} ${key === undefined ? '' : `${key}: `}${message}`,
     ),
     ...notes.map((note) => `  note        ${note}`),
   ]

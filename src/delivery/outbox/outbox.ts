@@ -52,6 +52,8 @@ export interface OutboxTarget {
   readonly type: string
   readonly sink: ObjectSink
   readonly key: CompiledKey
+  /** The constant folders at the start of all keys. */
+  readonly folder: string
   readonly compression: ObjectCompression
   readonly compressionLevel?: number
   readonly roll: Roll
@@ -126,6 +128,10 @@ export class OutboxEpoch {
         records >= target.roll.maxRecords ||
         [...objects.values()].some((object) => sizeOf(object) >= target.roll.maxBytes),
     )
+  }
+
+  get hasRecords(): boolean {
+    return this.#targets.some(({ records }) => records > 0)
   }
 
   /** Bytes of a role's files, estimated for lines that are not compressed yet. */

@@ -46,6 +46,14 @@ export function compileKeyTemplate(
   }
 }
 
+/** The constant folders at the start of all keys, with a `/` at the end, or nothing. */
+export function fixedFolder(template: KeyTemplate, pipeline: string): string {
+  const prefix = fixedPrefix(template, pipeline)
+  const isConstant = template.parts.every(({ kind }) => kind === 'literal' || kind === 'pipeline')
+  if (isConstant) return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`
+  return prefix.slice(0, prefix.lastIndexOf('/') + 1)
+}
+
 /** The longest common prefix of all keys of a template. */
 export function fixedPrefix({ parts }: KeyTemplate, pipeline: string): string {
   let prefix = ''

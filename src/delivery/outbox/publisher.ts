@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { Attempt, ObjectSink, OutboxFile } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
+import { plural } from '../../observe/report.ts'
+import { placeOf } from './redirect.ts'
 import type { Files } from '../../files.ts'
 import type { Json } from '../../record/json/json.ts'
 import type { State } from '../state/state.ts'
@@ -15,6 +17,7 @@ export interface PublisherOptions {
   readonly folder: string
   readonly files: Files
   readonly state: State
+  readonly pipeline: string
   /** A row is published by the sink of its role and type, or else by any sink of its type. */
   readonly sinks: readonly { readonly role: Role; readonly type: string; readonly sink: ObjectSink }[]
   readonly now: () => number
@@ -163,7 +166,10 @@ export class Publisher {
     if (found) return found.sink
     throw new SluiceError(
       'STATE_MISMATCH',
-      `${row.key} is committed for a sink of type ${row.type} and not published, but the pipeline no longer has such a sink: run it once with its earlier configuration`,
+      `${row.key} is committed for a sink of type ${row.type} and not published, but the pipeline no longer has such a sink`,
+      {
+        hint: `send what waits to the sink of the pipeline file with \`sluice state redirect ${this.#options.pipeline}\`, or run the pipeline once with its earlier configuration`,
+      },
     )
   }
 
@@ -174,7 +180,7 @@ export class Publisher {
       if (!this.#stop.signal.aborted) await this.#retire(row)
     } catch (error) {
       if (this.#stop.signal.aborted) return
-      this.#options.failed(asSluiceError(error, 'SINK_FAILED', `${row.key} could not be published`))
+      this.#options.failed(this.#refusal(row, asSluiceError(error, 'SINK_FAILED', `${row.key} could not be published`)))
     }
   }
 
@@ -257,6 +263,25 @@ export class Publisher {
       note('the store ignores If-None-Match: a repeated put replaces the object', { store })
     }
     if (reason !== undefined) note('the conditional-put probe of a store', { store, reason })
+  }
+
+  /** Says what waits, and where it could go instead. */
+  #refusal(row: ObjectRow, error: SluiceError): SluiceError {
+    if (error.code !== 'SINK_REFUSED' && error.code !== 'SINK_FAILED') return error
+    const { state, pipeline, sinks } = this.#options
+    const waiting = state.objects()
+    const records = waiting.reduce((sum, one) => sum + one.records, 0)
+    const verb = waiting.length === 1 ? 'waits' : 'wait'
+    const committed = placeOf(this.#sink(row), row.destination, row.key)
+    const target = sinks.find(({ role }) => role === row.role)?.sink
+    const configured = target && placeOf(target, target.destination(row.key), row.key)
+    const redirect = `\`sluice state redirect ${pipeline}\``
+    const hint =
+      configured === undefined || configured === committed
+        ? `correct the cause and start again. If the destination is wrong, correct it in the pipeline file, then send them there with ${redirect}, or discard them with \`sluice state reset ${pipeline} --force\``
+        : `they were committed for ${committed}, and the pipeline file now names ${configured}: send them there with ${redirect}, or correct the cause and start again, or discard them with \`sluice state reset ${pipeline} --force\``
+    const what = `${plural(waiting.length, 'committed object')} with ${plural(records, 'record')} ${verb} in the outbox`
+    return new SluiceError(error.code, `${error.message}; ${what}`, { cause: error, hint })
   }
 
   #fileOf({ file, bytes, records, sha256, compression }: ObjectRow): OutboxFile {

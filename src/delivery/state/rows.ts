@@ -36,6 +36,12 @@ export interface HistoryRow extends Omit<ObjectRow, 'file' | 'resumeToken'> {
   readonly publishedAt: number
 }
 
+/** A destination of a role, below the constant part of its keys, that was tried and works. */
+export interface ConnectedRow {
+  readonly role: Role
+  readonly destination: JsonObject
+}
+
 /** Result of the conditional-put probe of a store, see `ConditionalPutProbe`. */
 export interface StoreRow {
   readonly name: string

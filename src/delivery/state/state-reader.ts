@@ -7,6 +7,7 @@ import type { Database, Key } from './database.ts'
 import type { Owner } from './owner-lock.ts'
 import type {
   ChangeRow,
+  ConnectedRow,
   DedupBucketRow,
   HistoryRow,
   LocalRejectsRow,
@@ -14,10 +15,16 @@ import type {
   ObjectRow,
   PartitionRow,
   RejectCounts,
+  Role,
   StoreRow,
 } from './rows.ts'
+import type { JsonObject } from '../../record/json/json.ts'
 import { emptyTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
+
+export interface SinkObject extends Pick<ObjectRow, 'key' | 'records' | 'bytes' | 'sha256'> {
+  readonly published: boolean
+}
 
 /** Read access to a state. */
 export class StateReader {
@@ -73,11 +80,14 @@ export class StateReader {
    * The sink's objects of the epochs from a number on, published or not, in the order in which they
    * were made.
    */
-  sinkObjects(fromEpoch: number): Pick<ObjectRow, 'key' | 'records' | 'bytes' | 'sha256'>[] {
+  sinkObjects(fromEpoch: number): SinkObject[] {
     return [...this.history(fromEpoch), ...this.objects()]
       .filter(({ epoch, role }) => epoch >= fromEpoch && role === 'sink')
       .toSorted((a, b) => a.epoch - b.epoch || a.part - b.part)
-      .map(({ key, records, bytes, sha256 }) => ({ key, records, bytes, sha256 }))
+      .map((row) => {
+        const { key, records, bytes, sha256 } = row
+        return { key, records, bytes, sha256, published: 'publishedAt' in row }
+      })
   }
 
   /** Rejects in the state folder, the oldest first. */
@@ -87,6 +97,12 @@ export class StateReader {
 
   get rejectCounts(): RejectCounts {
     return { evicted: 0, replayed: 0, copied: 0, ...this.#db.get('rejectCounts') }
+  }
+
+  /** The destination of a role that was tried and works, see `FirstConnection`. */
+  connected(role: Role): JsonObject | undefined {
+    const row: ConnectedRow | undefined = this.#db.get(['connected', role])
+    return row?.destination
   }
 
   /** In the order in which they were made. */

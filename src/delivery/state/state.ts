@@ -26,7 +26,7 @@ import { randomBytes } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asSluiceError, SluiceError } from '../../errors.ts'
-import type { Json } from '../../record/json/json.ts'
+import type { Json, JsonObject } from '../../record/json/json.ts'
 import { openDatabase } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { Files } from '../../files.ts'
@@ -48,6 +48,7 @@ import { addTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
 import type {
   ChangeRow,
+  ConnectedRow,
   DedupBucketRow,
   HistoryRow,
   LocalRejectsChange,
@@ -55,6 +56,7 @@ import type {
   ObjectRow,
   PartitionRow,
   RejectCounts,
+  Role,
   StoreRow,
 } from './rows.ts'
 import { sealSecrets } from '../../observe/secrets.ts'
@@ -63,6 +65,18 @@ import { sealSecrets } from '../../observe/secrets.ts'
 export interface Rewind {
   readonly partition: string
   readonly to?: PartitionRow | undefined
+}
+
+/** What `sluice state redirect` changes, in one transaction. */
+export interface Redirect {
+  /** Rows with their new type and destination. */
+  readonly moved: readonly ObjectRow[]
+  /** Rows whose objects are visible at the old destination. */
+  readonly published: readonly ObjectRow[]
+  /** In words. */
+  readonly what: string
+  /** Milliseconds since 1970. */
+  readonly at: number
 }
 
 /** Everything that one epoch changes, in one transaction. */
@@ -218,6 +232,23 @@ export class State extends StateReader {
     })
   }
 
+  /** Remembers a destination that works. */
+  async saveConnected(role: Role, destination: JsonObject): Promise<void> {
+    await this.#change((db) => put(db, ['connected', role], { role, destination } satisfies ConnectedRow))
+  }
+
+  /**
+   * Sends waiting objects to other destinations, and moves those that are published after all to
+   * the history. Notes of unfinished uploads are forgotten: they belong to the old destination.
+   */
+  async redirect({ moved, published, what, at }: Redirect): Promise<void> {
+    await this.#change((db) => {
+      for (const { resumeToken: _token, ...row } of moved) put(db, ['object', row.epoch, row.part], row)
+      for (const row of published) this.#putPublished(db, row, at)
+      this.#putChange(db, { at, action: 'redirect', what })
+    })
+  }
+
   /** Stores the result of a conditional-put probe. */
   async saveStore(row: StoreRow): Promise<void> {
     await this.#change((db) => put(db, storeKey(row.name), row))
@@ -225,12 +256,7 @@ export class State extends StateReader {
 
   /** Moves the row of a published object to the history. */
   async retire(row: ObjectRow, publishedAt: number): Promise<void> {
-    const { file: _file, resumeToken: _token, ...published } = row
-    const history: HistoryRow = { ...published, publishedAt }
-    await this.#change((db) => {
-      put(db, ['history', row.epoch, row.part], history)
-      db.removeSync(['object', row.epoch, row.part])
-    })
+    await this.#change((db) => this.#putPublished(db, row, publishedAt))
   }
 
   /**
@@ -251,6 +277,12 @@ export class State extends StateReader {
   #putChange(db: Database, change: Omit<ChangeRow, 'number'>): void {
     const number = (this.changes().at(-1)?.number ?? 0) + 1
     put(db, ['change', number], { number, ...change } satisfies ChangeRow)
+  }
+
+  #putPublished(db: Database, row: ObjectRow, publishedAt: number): void {
+    const { file: _file, resumeToken: _token, ...published } = row
+    put(db, ['history', row.epoch, row.part], { ...published, publishedAt } satisfies HistoryRow)
+    db.removeSync(['object', row.epoch, row.part])
   }
 
   #putRejects(db: Database, { localRejects, objects }: EpochChange): void {

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, copyFile, link, mkdir, open, opendir, rm } from 'node:fs/promises'
+import { access, copyFile, link, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import type { ObjectSink } from '../../component.ts'
 import { SluiceError, systemCode } from '../../errors.ts'
@@ -37,6 +38,14 @@ export function folderSink(folder: string): ObjectSink {
       }
     },
     list: (prefix) => listFiles(folder, prefix),
+    async *connect(prefix) {
+      const target = join(folder, prefix)
+      try {
+        yield { what: `write below ${target}`, found: await tryFolder(target) }
+      } catch (error) {
+        yield { what: `write below ${target}`, error: sinkError(error, target) }
+      }
+    },
     exists: async (destination) => {
       const [result] = await Promise.allSettled([access(pathOf(destination))])
       return result.status === 'fulfilled'
@@ -56,6 +65,28 @@ async function* listFiles(folder: string, prefix: string): AsyncGenerator<string
     throw new SluiceError('SINK_REFUSED', `cannot list ${within}: ${systemCode(error) ?? String(error)}`, {
       cause: error,
     })
+  }
+}
+
+/** Writes a file into the folder and deletes it; a folder that does not exist is not created. */
+async function tryFolder(folder: string): Promise<string> {
+  let existing = folder
+  while ((await kindOf(existing)) === undefined) existing = dirname(existing)
+  if ((await kindOf(existing)) !== 'folder') throw new SluiceError('SINK_REFUSED', `${existing} is not a folder`)
+  const path = join(existing, `.sluice-check-${randomUUID()}`)
+  const file = await open(path, 'wx')
+  await file.close()
+  await rm(path)
+  return existing === folder ? 'allowed' : `allowed; will be created in ${existing}`
+}
+
+async function kindOf(path: string): Promise<'folder' | 'other' | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'other'
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    if (systemCode(error) === 'ENOTDIR') return undefined
+    throw error
   }
 }
 
@@ -113,7 +144,7 @@ async function makeFolder(folder: string, root: string, synced: Set<string>): Pr
   synced.add(folder)
 }
 
-function sinkError(error: unknown, target: string): Error {
+function sinkError(error: unknown, target: string): SluiceError {
   if (error instanceof SluiceError) return error
   const code = systemCode(error) ?? String(error)
   return new SluiceError(

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { ConnectionCheck } from '../../component.ts'
-import { notS3, s3Error } from '../../s3/errors.ts'
+import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams, storageOptions } from './params.ts'
 
@@ -36,19 +36,29 @@ export async function* checkWriteAccess(
   })
   if (uploadId === undefined) return
 
-  yield await check({ what: `s3:AbortMultipartUpload ${below}`, found: 'allowed', bucket }, async (during) => {
-    during('AbortMultipartUpload')
-    const request = new AbortMultipartUploadCommand({ ...objectParams(named), UploadId: uploadId })
-    await client.send(request, { abortSignal: AbortSignal.timeout(ABORT_TIMEOUT) })
-  })
+  yield await check(
+    { what: `s3:AbortMultipartUpload ${below}`, found: 'allowed', bucket, isOptional: true },
+    async (during) => {
+      during('AbortMultipartUpload')
+      const request = new AbortMultipartUploadCommand({ ...objectParams(named), UploadId: uploadId })
+      await client.send(request, { abortSignal: AbortSignal.timeout(ABORT_TIMEOUT) })
+    },
+  )
 }
 
 const FOUND = 'allowed (an upload was created, got a part and was not finished; no object was put)'
 /** Milliseconds. The upload is aborted even if the check was interrupted. */
 const ABORT_TIMEOUT = 10_000
 
+interface CheckOptions {
+  readonly what: string
+  readonly found: string
+  readonly bucket: string
+  readonly isOptional?: boolean
+}
+
 async function check(
-  { what, found, bucket }: { readonly what: string; readonly found: string; readonly bucket: string },
+  { what, found, bucket, isOptional }: CheckOptions,
   call: (during: (operation: string) => void) => Promise<void>,
 ): Promise<ConnectionCheck> {
   let operation = ''
@@ -56,6 +66,8 @@ async function check(
     await call((name) => (operation = name))
     return { what, found }
   } catch (error) {
-    return { what, error: s3Error(error, { operation, bucket }) }
+    // A store without uploads in parts still takes objects smaller than `partSize`.
+    const isUnknown = s3Facts(error).status === 501
+    return { what, error: s3Error(error, { operation, bucket }), isOptional: isOptional === true || isUnknown }
   }
 }

@@ -109,17 +109,32 @@ describe('sluice verify', () => {
     )
   })
 
-  test('lists objects that are committed but not published', async (t) => {
+  test('reports objects that are committed but not published when no run is working on them', async (t) => {
     const workspace = await openWorkspace(t)
     await writeEvents(workspace, 'type: file, path: out')
+    await workspace.report(['run', 'p'])
+    await rm(workspace.path('out'), { recursive: true })
     await writeFile(workspace.path('out'), 'a file where the folder should be')
+    await appendFile(workspace.path('in.ndjson'), '{"id":100,"third":0}\n{"id":101,"third":1}\n')
     assert.equal((await workspace.sluice(['run', 'p'])).code, 4)
     const { waiting, problems } = await verify(workspace)
     assert.deepEqual(
-      waiting.map(({ records }) => records).toSorted((a, b) => a - b),
-      [19, 20, 20],
+      waiting.map(({ records }) => records),
+      [1, 1],
     )
-    assert.deepEqual(problems, [])
+    const stuck = problems.filter(({ kind }) => kind === 'unpublished')
+    assert.deepEqual(
+      stuck.map(({ key }) => key),
+      waiting.map(({ key }) => key),
+    )
+    assert.match(stuck[0].message, /1 record committed, not published; start the pipeline/)
+    const [file] = await filesBelow(workspace.path('.sluice', 'p', 'outbox'))
+    await rm(file)
+    const lost = (await verify(workspace)).problems.filter(({ kind }) => kind === 'unpublished')
+    assert.ok(
+      lost.some(({ message }) => message.endsWith(`and its file ${file} is missing`)),
+      JSON.stringify(lost),
+    )
   })
 
   test('works during a run, and reports none of its objects as foreign', async (t) => {
@@ -222,6 +237,31 @@ describe('sluice verify with an S3 bucket', () => {
     assert.deepEqual(problems, [])
     assert.equal(notes.length, 1)
     assert.match(notes[0], /foreign objects were not searched for: .*AccessDenied/)
+  })
+
+  test('goes on after a body that breaks off, a refusal and a wrong hash, and names each key', async (t) => {
+    const { server, workspace, env } = await openBucket(t)
+    const keys = [...server.objects(BUCKET).keys()].toSorted()
+    server.faults.add({ kind: 'reset', at: 'body', operation: 'GetObject', key: keys[0], times: 100 })
+    server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'GetObject', key: keys[1], times: 100 })
+    server.faults.add({ kind: 'wrongChecksum', operation: 'GetObject', key: keys[2], times: 100 })
+    const { code, problems, objects } = await verify(workspace, env)
+    assert.deepEqual([code, objects], [6, 0])
+    assert.deepEqual(
+      problems.map(({ kind, key }) => [kind, key]),
+      [
+        ['unreadable', keys[0]],
+        ['unreadable', keys[1]],
+        ['unreadable', keys[2]],
+      ],
+    )
+  })
+
+  test('reads an object again when its body breaks off once', async (t) => {
+    const { server, workspace, env } = await openBucket(t)
+    const [key] = server.objects(BUCKET).keys()
+    server.faults.add({ kind: 'reset', at: 'body', operation: 'GetObject', key, times: 2 })
+    assert.deepEqual((await verify(workspace, env)).problems, [])
   })
 
   test('reports objects as unreadable without permission to read', async (t) => {

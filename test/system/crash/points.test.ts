@@ -7,7 +7,7 @@ import { chains, crashes, findFailure, measure, pairs, shuffle, simulate } from 
 import type { CrashPlan } from './simulation/explore.ts'
 import { correctingRejects } from './simulation/correct-rejects.ts'
 import { plantedDefects } from './simulation/planted-defects.ts'
-import { lines, pages, pagesApart } from './simulation/workload.ts'
+import { lines, pages, pagesApart, redirected } from './simulation/workload.ts'
 import type { Workload } from './simulation/workload.ts'
 import { stateFolder } from './simulation/world.ts'
 import type { PlantedDefect } from './simulation/world.ts'
@@ -22,12 +22,12 @@ const REPLAYS: readonly Workload[] = [correctingRejects(pages), correctingReject
 /** Number of operations until a new state is open. */
 const OPENING = 16
 /** Workloads for which every crash point is tested. */
-const EXHAUSTED = THOROUGH ? WORKLOADS : [pages, lines]
+const EXHAUSTED = THOROUGH ? [...WORKLOADS, redirected] : [pages, lines, redirected]
 
 const base = await temporaryFolder({ after })
 await mkdir(stateFolder(base))
 
-for (const workload of WORKLOADS) {
+for (const workload of [...WORKLOADS, redirected]) {
   describe(workload.name, () => {
     test('have the expected outcome without a crash, after a failure of the source', async () => {
       const { problems, operations } = await measure({ workload, folder: stateFolder(base) })

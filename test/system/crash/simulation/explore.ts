@@ -1,5 +1,6 @@
 import { createRandom } from '../support/random.ts'
 import type { Loss } from './disk.ts'
+import { WRONG_BUCKET } from './store.ts'
 import { checkOutcome } from './check-outcome.ts'
 import { Process } from './process.ts'
 import type { CrashPoint } from './process.ts'
@@ -36,6 +37,7 @@ export async function simulate(
   const environment = new Environment()
   const random = createRandom(plan.seed)
   const operations: (readonly string[])[] = []
+  if (workload.redirects) await commitForWrongBucket({ environment, workload, folder })
   if (workload.replaysRejects) await readAll({ environment, workload, folder })
   for (let run = 0; run < MAX_RUNS; run++) {
     const crash = plan.crashes.at(run)
@@ -50,6 +52,12 @@ export async function simulate(
 }
 
 const MAX_RUNS = 8
+
+async function commitForWrongBucket(run: Omit<SimulatedRun, 'process'>): Promise<void> {
+  const error = await simulateRun({ ...run, process: new Process(), bucket: WRONG_BUCKET })
+  if (!error || !('code' in error) || error.code !== 'SINK_REFUSED') throw error ?? new Error('nothing was refused')
+  run.environment.runs = 0
+}
 
 async function readAll(run: Omit<SimulatedRun, 'process'>): Promise<void> {
   let error: Error | undefined

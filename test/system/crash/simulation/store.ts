@@ -1,4 +1,5 @@
 import type { ObjectSink } from '../../../../src/component.ts'
+import { SluiceError } from '../../../../src/errors.ts'
 import type { JsonObject } from '../../../../src/record/json/json.ts'
 import type { Disk } from './disk.ts'
 import type { Process } from './process.ts'
@@ -8,6 +9,9 @@ export interface StoredObject {
   /** Number of puts that created or replaced the object. */
   readonly puts: number
 }
+
+/** An S3 bucket that refuses every object, although it was there when it was tried. */
+export const WRONG_BUCKET = 'adit'
 
 /** An object store. A put is durable when it has returned. */
 export class Store {
@@ -27,6 +31,7 @@ export class Store {
       maxKeyBytes: 1024,
       destination: (key) => ({ bucket, key }),
       publish: async ({ path }, destination, _signal, attempt) => {
+        if (destination['bucket'] === WRONG_BUCKET) throw new SluiceError('SINK_REFUSED', 'there is no such S3 bucket')
         if (attempt.resumeToken !== undefined)
           await process.act(`abort ${JSON.stringify(attempt.resumeToken)}`, () => undefined)
         const bytes = await process.act('read for upload', () => disk.read(path))
@@ -35,6 +40,10 @@ export class Store {
         await process.act('put object', () => this.objects.has(name) || this.put(name, bytes))
       },
       exists: () => Promise.resolve(false),
+      async *connect() {
+        await process.act('connect', () => undefined)
+        yield { what: 'put' }
+      },
     }
   }
 }

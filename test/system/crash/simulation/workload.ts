@@ -18,6 +18,11 @@ export interface Workload {
   readonly split: boolean
   /** In the first run, the source fails at this request. */
   readonly failsAt?: number
+  /**
+   * A run commits objects for a wrong S3 bucket first, without a crash. Then each process redirects
+   * them and reads on.
+   */
+  readonly redirects?: true
   /** The source is read without a crash first; the crashes hit the replay of its rejects. */
   readonly replaysRejects?: true
   readonly expected: Expected
@@ -66,6 +71,9 @@ export const pages: Workload = expecting({
 
 /** The same, but a page is read again only after a crash. */
 export const pagesApart: Workload = { ...pages, name: 'pages of two source partitions', overlap: 0 }
+
+/** Objects wait for a wrong S3 bucket, and are redirected. */
+export const redirected: Workload = { ...pages, name: 'objects redirected to another S3 bucket', redirects: true }
 
 /** A source that yields each record once, as files do; a stage splits its batches. */
 export const lines: Workload = expecting({

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { openCommit } from '../../../../src/delivery/open-commit.ts'
 import type { ObjectTarget } from '../../../../src/delivery/commit-options.ts'
 import type { Commit } from '../../../../src/delivery/delivery.ts'
+import { planRedirect } from '../../../../src/delivery/outbox/redirect.ts'
+import { State } from '../../../../src/delivery/state/state.ts'
 import type { Database } from '../../../../src/delivery/state/database.ts'
 import type { Files } from '../../../../src/files.ts'
 import type { LocalReject } from '../../../../src/delivery/rejects/local-rejects-reader.ts'
@@ -100,12 +102,26 @@ export async function simulateRun(options: SimulatedRunOptions): Promise<Error |
   let commit: Commit | undefined
   const replay = options.environment.isSourceRead ? new Replay() : undefined
   try {
+    if (options.workload.redirects && options.bucket === undefined) await redirect(options)
     commit = await openCommit({ ...commitOptions(options), replay })
     return await (replay ? replayRejects(options, commit, replay) : runSource(options, commit))
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   } finally {
     await commit?.close()
+  }
+}
+
+/** What `sluice state redirect` does, with the state of the simulation. */
+async function redirect(run: SimulatedRunOptions): Promise<void> {
+  const { sink, rejects, ...options } = commitOptions(run)
+  const state = await State.open(options)
+  try {
+    const targets = [{ ...sink, role: 'sink' } as const, { ...rejects, role: 'rejects' } as const]
+    const { moves, published } = await planRedirect(state.objects(), targets, new AbortController().signal)
+    if (moves.length > 0) await state.redirect({ moved: moves.map(({ row }) => row), published, what: 'a test', at: 0 })
+  } finally {
+    await state.close()
   }
 }
 

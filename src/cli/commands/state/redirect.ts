@@ -1,0 +1,118 @@
+import { resolve } from 'node:path'
+import type { CommandModule } from 'yargs'
+import type { ObjectTarget } from '../../../delivery/commit-options.ts'
+import { tryConnection } from '../../../delivery/outbox/first-connection.ts'
+import { fixedFolder } from '../../../delivery/outbox/partitioner.ts'
+import { planRedirect } from '../../../delivery/outbox/redirect.ts'
+import type { RedirectPlan, RedirectTarget } from '../../../delivery/outbox/redirect.ts'
+import { State } from '../../../delivery/state/state.ts'
+import { SluiceError } from '../../../errors.ts'
+import { parseKeyTemplate } from '../../../fields/key-template.ts'
+import { formatBytes, plural } from '../../../observe/report.ts'
+import { openObjectSinks } from '../../../runtime/open-delivery.ts'
+import { confirm, yesOption } from '../../confirm.ts'
+import { loadOrFail } from '../../load.ts'
+import { pipelineArgument, setOption, stateOption } from '../../options.ts'
+import { stateFolder } from '../../state-folder.ts'
+
+interface RedirectArguments {
+  pipeline: string
+  yes: boolean
+  set: string[] | undefined
+  state: string
+}
+
+export const command: CommandModule<object, RedirectArguments> = {
+  command: 'redirect <pipeline>',
+  describe: 'Send committed objects that wait for upload to the sinks of the pipeline file. Dedup keys stay.',
+  builder: (parser) =>
+    parser
+      .positional('pipeline', pipelineArgument)
+      .option('yes', yesOption)
+      .option('set', setOption)
+      .option('state', stateOption)
+      .example('$0 state redirect jumpcloud', 'after a wrong bucket name was corrected'),
+  handler: async ({ pipeline: name, yes, set, state: states }) => {
+    const [pipeline] = await loadOrFail([name], { mode: 'run', parts: ['sinks'], set: set ?? [] })
+    const state = await State.openExisting(stateFolder(name, resolve(states)))
+    let sinks: Awaited<ReturnType<typeof openObjectSinks>> = []
+    try {
+      sinks = await openObjectSinks(pipeline)
+      const plan = await planRedirect(state.objects(), sinks, AbortSignal.timeout(LOOK_UP_TIMEOUT))
+      if (plan.moves.length === 0 && plan.published.length === 0) {
+        process.stdout.write('nothing to redirect: all waiting objects go where the pipeline file says\n')
+        return
+      }
+      process.stderr.write(describe(plan))
+      await requireConnection(sinks, plan, pipeline.name)
+      await confirm('Send them there?', { yes, undone: 'nothing was changed' })
+      const moved = plan.moves.map(({ row }) => row)
+      await state.redirect({ moved, published: plan.published, what: summary(plan), at: Date.now() })
+      process.stdout.write(`${plural(moved.length, 'object')} redirected: the next run publishes what waits\n`)
+    } finally {
+      for (const { sink } of sinks) await sink.close?.()
+      await state.close()
+    }
+  },
+}
+
+/** Milliseconds for questions to the old destinations, which may be gone. */
+const LOOK_UP_TIMEOUT = 15_000
+
+/** The new destination must work; a store that is away is accepted. */
+async function requireConnection(
+  sinks: readonly (RedirectTarget & Pick<ObjectTarget, 'key'>)[],
+  { moves }: RedirectPlan,
+  pipeline: string,
+): Promise<void> {
+  for (const { role, sink, key } of sinks) {
+    if (!moves.some(({ row }) => row.role === role)) continue
+    const folder = fixedFolder(parseKeyTemplate(key), pipeline)
+    const error = await tryConnection(sink, folder, new AbortController().signal)
+    if (error && !error.retryable) {
+      throw new SluiceError(error.code, `the new destination does not work: ${error.message}`, {
+        hint: 'nothing was changed: correct the sink in the pipeline file',
+      })
+    }
+  }
+}
+
+function describe(plan: RedirectPlan): string {
+  const lines = groups(plan).map(({ from, to, objects, records, bytes }) => {
+    return `  ${from} -> ${to}: ${plural(objects, 'object')}, ${plural(records, 'record')}, ${formatBytes(bytes)}\n`
+  })
+  const { published } = plan
+  if (published.length > 0)
+    lines.push(`  ${plural(published.length, 'object')} already published at the old place: left there\n`)
+  return `waiting objects will be sent to another place, under the same keys:\n${lines.join('')}`
+}
+
+function summary(plan: RedirectPlan): string {
+  const parts = groups(plan).map(({ from, to, objects, bytes }) => {
+    return `${plural(objects, 'object')} (${formatBytes(bytes)}) from ${from} to ${to}`
+  })
+  const { published } = plan
+  if (published.length > 0) parts.push(`${plural(published.length, 'object')} found at the old place`)
+  return parts.join('; ')
+}
+
+interface Group {
+  readonly from: string
+  readonly to: string
+  objects: number
+  records: number
+  bytes: number
+}
+
+function groups({ moves }: RedirectPlan): Group[] {
+  const found = new Map<string, Group>()
+  for (const { row, from, to } of moves) {
+    const name = JSON.stringify([from, to])
+    const group = found.get(name) ?? { from, to, objects: 0, records: 0, bytes: 0 }
+    group.objects++
+    group.records += row.records
+    group.bytes += row.bytes
+    found.set(name, group)
+  }
+  return [...found.values()]
+}
