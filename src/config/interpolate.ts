@@ -1,7 +1,7 @@
-import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { partOf, problemAt } from './yaml-location.ts'
 import type { Entry, Insertion, Located, LocatedScalar, Location } from './yaml-location.ts'
+import { readSmallFile } from '../fields/small-file.ts'
 import { closest } from '../fields/suggest.ts'
 import type { Problem } from './pipeline.ts'
 import { systemCode } from '../errors.ts'
@@ -119,12 +119,14 @@ function fromEnvironment(
 function fromFile(path: string, location: Location, scope: InterpolationScope): Insertion | undefined {
   const absolute = resolve(scope.folder, path)
   try {
-    const { size } = statSync(absolute)
-    if (size > MAX_FILE_BYTES) {
-      scope.problems.push(problemAt(location, `the file ${path} has ${size} bytes, but the limit is ${MAX_FILE_BYTES}`))
+    const read = readSmallFile(absolute, MAX_FILE_BYTES)
+    if ('refused' in read) {
+      scope.problems.push(
+        problemAt(location, `the file ${path} ${read.refused}`, { hint: `resolved path: ${absolute}` }),
+      )
       return undefined
     }
-    const text = readFileSync(absolute, 'utf8').replace(/\r?\n$/, '')
+    const text = read.text.replace(/\r?\n$/, '')
     const name = `file.${path}`
     if (text !== '') scope.secrets.add(text, { kind: 'certain', name })
     return { text, name, isWritten: false }

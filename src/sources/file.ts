@@ -9,6 +9,7 @@ import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
 import { readOrFail } from './file/read-or-fail.ts'
 import type { FileInput } from './file/inputs.ts'
+import { SkippedFiles } from './file/skipped-files.ts'
 import { isFilePosition } from './file/position.ts'
 import { readFile, readStream } from './file/read-input.ts'
 import type { Ending } from './file/split-content.ts'
@@ -20,7 +21,8 @@ const fields = {
   path: Type.Union([pathField, Type.Array(pathField, { minItems: 1 })], {
     description:
       'A file, a folder, a glob, `-` for standard input, or a list of these. Relative to the working directory. ' +
-      'Folders are searched recursively for `.json`, `.ndjson`, `.jsonl` and `.log` files, also with `.gz`, `.br` or `.zst`; hidden ones are skipped. ' +
+      'Folders are searched recursively for `.json`, `.ndjson`, `.jsonl` and `.log` files in any case, also with `.gz`, `.br` or `.zst`; hidden ones are skipped. ' +
+      'Folders and globs take regular files only, and links that lead to one below the place of the search. ' +
       'Gzip and zstd (Node.js 22.15 or later) are detected by content, brotli by `.br`.',
   }),
   format: Choice(['auto', 'ndjson', 'array'], {
@@ -67,7 +69,7 @@ async function* readAll(
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
   const missing: InputFailure[] = []
-  const inputs = await findInputs(paths, (input, error) => missing.push({ input, error }))
+  const inputs = await findLogged(paths, options, (failure) => missing.push(failure))
   // A single input that fails is the failure of the source: there is nothing to continue with.
   const fail = inputs.length + missing.length > 1 ? options.inputFailed : rethrow
   for (const failure of missing) fail(failure)
@@ -94,7 +96,7 @@ async function* follow(
   /** Size of each input when it failed: it is read again when that has changed. */
   const failed = new Map<string, number>()
   const position = (partition: string): Json | undefined => positions.get(partition) ?? options.position(partition)
-  let inputs = await findInputs(paths, (input, error) => options.inputFailed({ input, error }))
+  let inputs = await findLogged(paths, options, options.inputFailed)
   while (!options.signal.aborted) {
     for (const input of inputs) {
       if (failed.get(input.name) === input.bytes) continue
@@ -124,6 +126,20 @@ function opener(format: FormatChoice, options: ReadOptions, ending: Ending) {
     const note: ReadOptions['note'] = (message, facts) => options.note(message, facts)
     const inputOptions = { format, reader, versionsRead, strayLogged, ending, signal, maxLine, note, position }
     return input.kind === 'file' ? readFile(input, inputOptions) : readStream(input, inputOptions)
+  }
+}
+
+/** Logs what the search did not take. */
+async function findLogged(
+  paths: readonly string[],
+  { note }: ReadOptions,
+  failed: (failure: InputFailure) => void,
+): Promise<FileInput[]> {
+  const skipped = new SkippedFiles()
+  try {
+    return await findInputs(paths, (input, error) => failed({ input, error }), skipped)
+  } finally {
+    for (const { message, facts } of skipped.lines()) note(message, facts)
   }
 }
 

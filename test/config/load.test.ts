@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { rename, rm } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -159,6 +160,31 @@ sink: { type: ../parts/store.ts, bucket: '\${env:TRICK}' }
   assert.equal(sink.config['bucket'], '${env:A}')
   assert.equal(hideSecrets('k3y-of-the-api, t0ken and count 5'), '***, *** and count 5')
 })
+
+const withFile = (path: string) => `source: { type: ../parts/feed.ts, path: in, apiKey: '\${file:${path}}' }
+sink: { type: ../parts/store.ts, bucket: audit }
+`
+
+test(
+  'a FIFO, a device, a folder or a large file in ${file:} is a problem, and no run waits for it',
+  { skip: process.platform === 'win32', timeout: 10_000 },
+  async (t) => {
+    const root = await makeProject(t, { ...parts, 'pipelines/x.yaml': '', 'secrets/large': 'x'.repeat(70_000) })
+    execFileSync('mkfifo', [join(root, 'secrets/fifo')])
+    await symlink('large', join(root, 'secrets/link'))
+    for (const [path, problem] of [
+      ['../secrets/fifo', /fifo is not a regular file/],
+      ['/dev/zero', /\/dev\/zero is not a regular file/],
+      ['../secrets', /secrets is a folder/],
+      ['../secrets/link', /link has 70000 bytes, but the limit is 65536/],
+    ] as const) {
+      await writeFile(join(root, 'pipelines/x.yaml'), withFile(path))
+      const { pipeline, problems } = await loadPipeline('x', { root, mode: 'run', env: {} })
+      assert.equal(pipeline, undefined)
+      assert.match(renderProblems(problems), problem)
+    }
+  },
+)
 
 test('reports an unset variable as an error for run, and as a warning with a placeholder for check and test', async (t) => {
   const yaml = `source:

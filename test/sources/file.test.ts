@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -169,8 +170,66 @@ test('does not follow cycles of links', async (t) => {
   for (const path of [folder, `${folder}/**/*.json`])
     assert.deepEqual(linesOf((await read(path)).chunks), ['{"a":1}'], path)
   await symlink('loop.json', join(folder, 'loop.json'))
-  assert.match(String((await read(folder)).error), /loop\.json" is a symbolic link that points to itself/)
+  assert.match(
+    String((await read(join(folder, 'loop.json'))).error),
+    /loop\.json" is a symbolic link that points to itself/,
+  )
 })
+
+test(
+  'a search takes regular files only, and logs what it skips once, with names',
+  { skip: process.platform === 'win32', timeout: 20_000 },
+  async (t) => {
+    const outside = await temporaryFolder(t)
+    await writeFile(join(outside, 'secret.json'), '{"secret":1}\n')
+    const folder = await temporaryFolder(t)
+    await mkdir(join(folder, 'sub'))
+    await writeFile(join(folder, 'sub/real-1.LOG'), '{"n":1}\n')
+    await writeFile(join(folder, 'UPPER.JSON'), '{"n":2}\n')
+    await writeFile(join(folder, 'data.bin'), '{"n":3}\n')
+    await writeFile(join(folder, '.hidden.json'), '{"n":4}\n')
+    await symlink('sub/real-1.LOG', join(folder, 'current.log'))
+    await symlink('data.bin', join(folder, 'named.json'))
+    await symlink('gone.json', join(folder, 'dangling.json'))
+    await symlink('loop.json', join(folder, 'loop.json'))
+    await symlink(join(outside, 'secret.json'), join(folder, 'out.json'))
+    await symlink(outside, join(folder, 'outside'))
+    await symlink('/dev/zero', join(folder, 'zero.json'))
+    execFileSync('mkfifo', [join(folder, 'fifo.json')])
+    for (const path of [folder, `${folder}/`, `${folder}/**/*`]) {
+      const { chunks, error, notes } = await read(path)
+      assert.equal(error, undefined)
+      const isFolder = !path.includes('*')
+      assert.deepEqual(linesOf(chunks).toSorted(), ['{"n":1}', '{"n":2}', '{"n":3}'], path)
+      const about = (text: string) => notes.filter((note) => note.includes(text)).length
+      assert.equal(about('links that lead nowhere'), 1, path)
+      assert.equal(about('links that lead out of the searched folder'), 1, path)
+      assert.equal(about('FIFOs, sockets and devices'), 1, path)
+      assert.equal(about('hidden files'), isFolder ? 1 : 0, path)
+      assert.equal(about('files without a known ending'), isFolder ? 1 : 0, path)
+    }
+    await rm(join(folder, 'sub'), { recursive: true })
+    for (const name of ['UPPER.JSON', 'named.json', 'data.bin']) await rm(join(folder, name))
+    const { error } = await read(folder)
+    assert.ok(error instanceof SluiceError && error.code === 'FILE_NOT_FOUND')
+    assert.match(error.hint ?? '', /links that lead out of the searched folder: .*out\.json/)
+  },
+)
+
+test(
+  'a path that names a file may be a link to anywhere; a device is refused',
+  { skip: process.platform === 'win32' },
+  async (t) => {
+    const folder = await temporaryFolder(t)
+    await writeFile(join(folder, 'x.data'), '{"n":1}\n')
+    await symlink(join(folder, 'x.data'), join(folder, 'link'))
+    assert.deepEqual(linesOf((await read(join(folder, 'link'))).chunks), ['{"n":1}'])
+    const { error } = await read('/dev/zero')
+    assert.ok(error instanceof SluiceError && error.code === 'FILE_NOT_FOUND')
+    assert.match(error.message, /"\/dev\/zero" is a device/)
+    assert.deepEqual(linesOf((await read('/dev/null')).chunks), [])
+  },
+)
 
 test('a path that matches no file is an error that names the path', async (t) => {
   const folder = await temporaryFolder(t)

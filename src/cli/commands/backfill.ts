@@ -5,6 +5,7 @@ import { keepBetween, parseMoment } from '../../runtime/time-range.ts'
 import { findDedup } from '../../config/pipeline.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { findInputs } from '../../sources/file/inputs.ts'
+import { SkippedFiles } from '../../sources/file/skipped-files.ts'
 import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
@@ -62,7 +63,9 @@ function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillAr
 
 async function describePlan({ name }: CheckedPipeline, paths: readonly string[]): Promise<void> {
   const missing: SluiceError[] = []
-  const inputs = await findInputs(paths, (_name, error) => missing.push(error))
+  const skipped = new SkippedFiles()
+  const inputs = await findInputs(paths, (_name, error) => missing.push(error), skipped)
+  for (const { message, facts } of skipped.lines()) print(`${message}: ${facts.files}`)
   const isKnown = inputs.every(({ kind }) => kind === 'file')
   const bytes = isKnown ? formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)) : 'an unknown amount'
   print(`${name}: would read ${bytes} from ${plural(inputs.length, 'input')}; nothing was read or written`)

@@ -1,10 +1,12 @@
-import { readdir as readdirWithCallback } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
-import { glob, isDynamicPattern } from 'tinyglobby'
+import { lstat, realpath, stat } from 'node:fs/promises'
+import { sep } from 'node:path'
 import { SluiceError, systemCode } from '../../errors.ts'
 import { fileError } from './file-error.ts'
+import { orFailed, search } from './search.ts'
+import type { Found, OnFailure } from './search.ts'
+import { SkippedFiles } from './skipped-files.ts'
 
 /** An input of the file source. */
 export interface FileInput {
@@ -16,38 +18,53 @@ export interface FileInput {
 }
 
 /**
- * Expands files, folders, globs and `-`, relative to the working directory. Folders are searched
- * recursively, without hidden entries and links to folders. Inputs keep the order of the paths, and
- * are sorted by name within each path. A file that is found twice is read once.
+ * Expands files, folders, globs and `-`, relative to the working directory. Inputs keep the order
+ * of the paths, and are sorted by name within each path. A file that is found twice is read once.
+ *
+ * A path that names a file may name a link, a FIFO or `/dev/stdin`. A search (in a folder, or by a
+ * glob) finds regular files only: a FIFO or a device in an archive would stop the run, and a link
+ * could lead to any file of this machine. A link is followed if it leads to a regular file below
+ * the place where the search began.
+ *
  * @param failed Called for each path that matches no file, and for each file and folder that cannot
  *   be looked at. Default: it throws the error, which is FILE_NOT_FOUND or SOURCE_FAILED.
+ * @param skipped Collects what a search found and did not take.
  */
-export async function findInputs(paths: readonly string[], failed: OnFailure = rethrow): Promise<FileInput[]> {
+export async function findInputs(
+  paths: readonly string[],
+  failed: OnFailure = rethrow,
+  skipped = new SkippedFiles(),
+): Promise<FileInput[]> {
   const inputs: FileInput[] = []
   const seen = new Set<string>()
+  const add = (name: string, kind: FileInput['kind'], stats: BigIntStats): void => {
+    const key = fileKey(stats)
+    if (!seen.has(key)) inputs.push({ name, kind, bytes: Number(stats.size) })
+    seen.add(key)
+  }
   for (const path of paths) {
-    for (const name of path === '-' ? [path] : await caught(expand(path, failed), path, failed, [])) {
-      const input = name === '-' ? STDIN : await caught(inspect(name, seen), name, failed, undefined)
-      if (input !== undefined) inputs.push(input)
+    if (path === '-') {
+      inputs.push(STDIN)
+      continue
     }
+    const found = await orFailed(search(path, { failed, skipped }), path, failed)
+    if (found === 'a file') {
+      const stats = await orFailed(inspect(path), path, failed)
+      if (stats !== undefined) add(path, stats.isFile() ? 'file' : 'stream', stats)
+      continue
+    }
+    if (found === undefined) continue
+    const own = new SkippedFiles()
+    let isEmpty = found.names.length > 0
+    for (const name of found.names) {
+      const stats = await orFailed(inspectFound(name, found, own), name, failed)
+      if (stats !== 'skipped') isEmpty = false
+      if (stats !== 'skipped' && stats !== undefined) add(name, 'file', stats)
+    }
+    skipped.addAll(own)
+    if (isEmpty) failed(path, new SluiceError('FILE_NOT_FOUND', `"${path}" has no regular file`, own.hint()))
   }
   return inputs
-}
-
-/** @param name Of the path, file or folder. */
-type OnFailure = (name: string, error: SluiceError) => void
-
-function rethrow(_name: string, error: SluiceError): never {
-  throw error
-}
-
-async function caught<T>(result: Promise<T>, name: string, failed: OnFailure, otherwise: T): Promise<T> {
-  try {
-    return await result
-  } catch (error) {
-    failed(name, fileError(error, name))
-    return otherwise
-  }
 }
 
 const STDIN: FileInput = { name: '-', kind: 'stdin', bytes: 0 }
@@ -57,83 +74,48 @@ export function fileKey({ dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>): string 
   return `${dev.toString(36)}-${ino.toString(36)}`
 }
 
-async function inspect(name: string, seen: Set<string>): Promise<FileInput | undefined> {
+function rethrow(_name: string, error: SluiceError): never {
+  throw error
+}
+
+async function inspect(name: string): Promise<BigIntStats> {
   const stats = await stat(name, { bigint: true }).catch((error: unknown) => {
     throw fileError(error, name)
   })
-  const key = fileKey(stats)
-  if (stats.isDirectory() || seen.has(key)) return undefined
-  seen.add(key)
-  return { name, kind: stats.isFile() ? 'file' : 'stream', bytes: Number(stats.size) }
-}
-
-async function expand(path: string, failed: OnFailure): Promise<string[]> {
-  const stats = await stat(path).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT') return undefined
-    throw fileError(error, path)
-  })
-  if (stats?.isDirectory() === true) return listFolder(path, failed)
-  if (stats !== undefined) return [path]
-  if (isDynamicPattern(path)) return matchGlob(path, failed)
-  throw new SluiceError('FILE_NOT_FOUND', `"${path}" does not exist`, relativeTo())
-}
-
-/** Names of files that are read from a folder. A path or a glob can name any other file. */
-const ENDING = /\.(json|ndjson|jsonl|log)(\.(gz|br|zst))?$/
-
-async function listFolder(folder: string, failed: OnFailure): Promise<string[]> {
-  const names: string[] = []
-  let failures = 0
-  const onFailure: OnFailure = (name, error) => {
-    failures++
-    failed(name, error)
+  if ((stats.isCharacterDevice() || stats.isBlockDevice()) && !isStandardInput(stats)) {
+    throw new SluiceError('FILE_NOT_FOUND', `"${name}" is a device, not a file`, {
+      hint: 'name a file or a FIFO, or - for standard input',
+    })
   }
-  for await (const name of filesBelow(folder, onFailure)) names.push(name)
-  if (names.length === 0 && failures > 0) return []
-  if (names.length > 0) return names.toSorted()
-  throw new SluiceError(
-    'FILE_NOT_FOUND',
-    `no file in "${folder}" ends in .json, .ndjson, .jsonl or .log (or these and .gz, .br, .zst)`,
-    {
-      hint: 'to read a file with another ending, set its own path or a glob',
-    },
-  )
+  return stats
 }
 
-/**
- * Does not follow links to folders, which could form a cycle. (`readdir` with `recursive` follows
- * them in some versions of Node.js.)
- */
-async function* filesBelow(folder: string, failed: OnFailure): AsyncGenerator<string> {
-  const entries = await caught(readdir(folder, { withFileTypes: true }), folder, failed, [])
-  for (const entry of entries.filter(({ name }) => !name.startsWith('.'))) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) yield* filesBelow(path, failed)
-    else if ((entry.isFile() || entry.isSymbolicLink()) && ENDING.test(path)) yield path
+function isStandardInput({ rdev }: BigIntStats): boolean {
+  return rdev === NULL_DEVICE || rdev === fstatSync(0, { bigint: true }).rdev
+}
+
+/** `/dev/null` of Linux. */
+const NULL_DEVICE = 0x103n
+
+/** `skipped` if a search does not take this name. */
+async function inspectFound(name: string, { root }: Found, skipped: SkippedFiles): Promise<BigIntStats | 'skipped'> {
+  try {
+    const own = await lstat(name, { bigint: true })
+    const target = await realpath(name)
+    const isLink = own.isSymbolicLink()
+    if (!isBelow(target, await realpath(root))) return skipped.add('links that lead out of the searched folder', name)
+    const stats = isLink ? await stat(target, { bigint: true }) : own
+    if (stats.isFile()) return stats
+    return skipped.add(stats.isDirectory() ? 'links to folders' : 'FIFOs, sockets and devices', name)
+  } catch (error) {
+    if (DANGLING.has(systemCode(error) ?? '')) return skipped.add('links that lead nowhere', name)
+    throw fileError(error, name)
   }
 }
 
-async function matchGlob(pattern: string, failed: OnFailure): Promise<string[]> {
-  const denied = new Map<string, Error>()
-  // `glob` skips folders that it cannot read, and their records would be missing without an error.
-  const fs: object = {
-    readdir(path: string, options: object, done: (error: Error | null, entries: unknown) => void) {
-      readdirWithCallback(path, options, (error, entries) => {
-        if (error?.code === 'EACCES' || error?.code === 'EPERM') denied.set(error.path ?? path, error)
-        done(error, entries)
-      })
-    },
-  }
-  const names = await glob(pattern, {
-    absolute: isAbsolute(pattern),
-    expandDirectories: false,
-    fs,
-  })
-  for (const [folder, error] of denied) failed(folder, fileError(error, folder))
-  if (names.length > 0 || denied.size > 0) return names.toSorted()
-  throw new SluiceError('FILE_NOT_FOUND', `no file matches "${pattern}"`, relativeTo())
-}
+/** A file that has disappeared since it was found fails so too, and is not missed. */
+const DANGLING: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
 
-function relativeTo(): { hint: string } {
-  return { hint: `relative to ${process.cwd()}` }
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`)
 }

@@ -53,7 +53,8 @@ describe('backfill of several files keeps going', () => {
     await symlink('nowhere', workspace.path('a/6-gone.json'))
     await symlink('7-loop.json', workspace.path('a/7-loop.json'))
 
-    const args = ['backfill', 'p', 'a', 'a-typo.json', '--report', 'report.json']
+    const named = ['a-typo.json', 'a/6-gone.json', 'a/7-loop.json']
+    const args = ['backfill', 'p', 'a', ...named, '--report', 'report.json']
     const { code, stderr } = await workspace.sluice(args)
     assert.equal(code, 3, stderr)
     assert.match(stderr, /^sluice: INPUTS_DAMAGED: 8 inputs could not be read completely; all others were read$/m)
@@ -73,7 +74,8 @@ describe('backfill of several files keeps going', () => {
       stderr,
       /^ {4}a\/2-garbage\.json\.gz {2}read to line 100 +INPUT_CORRUPT: it is damaged near byte \d+$/m,
     )
-    assert.match(stderr, /^ {4}a\/6-gone\.json {8}nothing read +FILE_NOT_FOUND: does not exist$/m)
+    assert.match(stderr, /^ {4}a\/6-gone\.json {8}nothing read +FILE_NOT_FOUND: does not exist \(relative to .*\)$/m)
+    assert.match(stderr, /skipped links that lead nowhere; .* count=2 files="a\/6-gone\.json, a\/7-loop\.json"/)
 
     const ids = await writtenIds(workspace)
     const kept = damaged.reduce((sum, { line = 0 }) => sum + line, 0)
