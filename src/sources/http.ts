@@ -133,6 +133,46 @@ export default defineSource({
         window: { since: '7d', step: '1d' },
       },
     },
+    {
+      title: 'OAuth with a secret in the body, further parameters, and dates without a time',
+      config: {
+        request: {
+          url: 'https://api.example.com/v2/report/activities',
+          query: { from: '{window.start:yyyy-MM-dd}', to: '{window.end:yyyy-MM-dd}', page_size: '300' },
+        },
+        auth: {
+          type: 'oauth2ClientCredentials',
+          tokenUrl: 'https://idp.example.com/oauth/token',
+          clientId: '${env:EXAMPLE_CLIENT_ID}',
+          clientSecret: '${env:EXAMPLE_CLIENT_SECRET}',
+          clientAuth: 'client_secret_post',
+          parameters: { grant_type: 'account_credentials', account_id: '${env:EXAMPLE_ACCOUNT_ID}' },
+        },
+        records: 'activity_logs',
+        paginate: { type: 'cursor', from: { body: 'next_page_token' }, into: { query: 'next_page_token' } },
+        window: { since: '30d', step: '1d' },
+      },
+    },
+    {
+      title: 'OAuth with a signed assertion, as for a Google service account',
+      config: {
+        request: {
+          url: 'https://admin.googleapis.com/admin/reports/v1/activity/users/all/applications/login',
+          query: { startTime: '{window.start}', endTime: '{window.end}', maxResults: '1000' },
+        },
+        auth: {
+          type: 'oauth2JwtBearer',
+          tokenUrl: 'https://oauth2.googleapis.com/token',
+          issuer: 'collector@project.iam.gserviceaccount.com',
+          subject: 'admin@example.com',
+          scope: 'https://www.googleapis.com/auth/admin.reports.audit.readonly',
+          key: '${env:GOOGLE_PRIVATE_KEY}',
+        },
+        records: 'items',
+        paginate: { type: 'cursor', from: { body: 'nextPageToken' }, into: { query: 'pageToken' } },
+        window: { since: '7d', step: '1h' },
+      },
+    },
   ],
   *check(config) {
     const options = optionsOf(config)

@@ -298,7 +298,7 @@ test('reports incomplete credentials before anything runs', async () => {
 })
 
 test('each type of credentials has exactly its own keys', async () => {
-  const types = 'apiKey, basic, bearer, oauth2ClientCredentials, oauth2RefreshToken, hmac'
+  const types = 'apiKey, basic, bearer, oauth2ClientCredentials, oauth2RefreshToken, oauth2JwtBearer, hmac'
   assert.equal(await reportOf({ auth: {} }), `auth of source http is missing the key "type" | one of ${types}`)
   assert.equal(
     await reportOf({ auth: { token: 't' } }),
