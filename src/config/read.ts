@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
+import { sameNumber } from '../record/json/number.ts'
 import { problemAt } from './yaml-location.ts'
 import type { Entry, Located, LocatedMap, Location } from './yaml-location.ts'
 import type { Problem } from './pipeline.ts'
@@ -185,7 +186,7 @@ function locateScalar(node: Scalar, location: Location, problems: Problem[]): Lo
   if (typeof value === 'number' && !isExact(value, plain ?? '')) {
     problems.push(
       problemAt(location, `the number ${plain} loses precision: it would become ${value}`, {
-        hint: `quote it: "${plain}"`,
+        hint: `quote it: "${plain}"${DECIMAL.test(plain ?? '') ? `; in a condition, write a pattern: ${patternOf(plain ?? '')}` : ''}`,
       }),
     )
   }
@@ -197,13 +198,24 @@ function isPlainValue(value: unknown): value is string | number | boolean | null
 }
 
 /**
- * False for integers beyond 2^53, which are rounded, and for infinities and NaN, which are not
- * JSON.
+ * False for integers beyond 2^53 and decimals that are rounded, and for infinities and NaN, which
+ * are not JSON.
  */
 function isExact(value: number, spelled: string): boolean {
   if (!Number.isFinite(value)) return false
-  return !/^[-+]?\d+$/.test(spelled) || Number.isSafeInteger(value)
+  const [, sign, whole = '', fraction = '', exponent = ''] = DECIMAL.exec(spelled) ?? []
+  if (sign === undefined) return Number.isSafeInteger(value)
+  const json = `${sign === '-' ? '-' : ''}${whole || '0'}.${fraction || '0'}${exponent}`
+  return sameNumber(json, String(value)) && (!/^[-+]?\d+$/.test(spelled) || Number.isSafeInteger(value))
 }
+
+/** Finds the number as it is spelled. */
+function patternOf(plain: string): string {
+  return `/^${plain.replaceAll(/[.+]/g, '\\$&')}$/`
+}
+
+/** YAML also has hexadecimal and octal integers. */
+const DECIMAL = /^([-+]?)(\d*)\.?(\d*)([eE][-+]?\d+)?$/
 
 function locatePair({ key, value }: Pair, entries: Map<string, Entry>, walk: Walk): void {
   const [from, to] = (isNode(key) ? key.range : null) ?? [0, 1, 1]

@@ -53,3 +53,19 @@ test('a hidden duplicate of a key neither drops nor keeps a record', async () =>
   assert.deepEqual((await runStage(filter, { drop: { '**.field': 'ldap' } }, lines)).lines, lines)
   assert.deepEqual((await runStage(filter, { keep: { 'changes[*].field': { not: 'ldap' } } }, lines)).lines, lines)
 })
+
+test('compares numbers to the last digit, and finds one that JavaScript rounds as it is spelled', async () => {
+  const lines = [
+    '{"id":9007199254740993}',
+    '{"id":9007199254740992}',
+    '{"id":1e400}',
+    '{"id":1.0}',
+    '{"id":1.00000000000000000001}',
+  ]
+  const kept = async (id: unknown): Promise<readonly string[]> =>
+    (await runStage(filter, { keep: { id } }, lines)).lines
+  assert.deepEqual(await kept('/^9007199254740993$/'), [lines[0]])
+  assert.deepEqual(await kept(9007199254740992), [lines[1]])
+  assert.deepEqual(await kept('/^1e400$/'), [lines[2]])
+  assert.deepEqual(await kept(1), [lines[3]])
+})

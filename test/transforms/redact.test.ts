@@ -108,6 +108,28 @@ test('creates pseudonyms that depend only on the key and the text', async () => 
   assert.notDeepEqual(one, two)
 })
 
+test('creates different pseudonyms for texts that differ in lone surrogates', async () => {
+  const texts = [
+    '\\ud800',
+    '\\ud801',
+    '\ufffd',
+    '\\udc00\\ud800',
+    'a\\ud800',
+    '\\ud83d\\ude00',
+    '\\ude00\\ud83d',
+    '\u00ed\u00a0\u0080',
+    '',
+  ]
+  const rules = [{ path: 'v', action: 'hmac', key: 'k' }]
+  const { lines } = await runStage(redact, { preset: 'none', rules }, [
+    ...texts.map((text) => `{"v":"${text}"}`),
+    '{"v":"\u{1f600}"}',
+  ])
+  assert.equal(new Set(lines).size, texts.length)
+  assert.equal(lines[5], lines.at(-1), 'a pair of surrogates is a character')
+  assert.equal(lines[2], `{"v":${hmac('k', '\ufffd')}}`)
+})
+
 test('tests a condition within the same array element, or within the record', async () => {
   const rules = [
     { path: 'changes[*].{from,to}', when: { field: '/phone/i' }, action: 'mask', with: 'P' },

@@ -11,12 +11,30 @@ export function createPseudonyms(key: string): (text: string) => Buffer {
   return (text) => {
     const before = known.get(text)
     if (before !== undefined) return before
-    const digest = createHmac('sha256', secret).update(text, 'utf8').digest('hex')
+    const digest = createHmac('sha256', secret).update(bytesOf(text)).digest('hex')
     const pseudonym = Buffer.from(`"hmac:${digest.slice(0, 32)}"`)
     if (known.size === MAX_REMEMBERED) known.clear()
     if (text.length <= MAX_REMEMBERED_LENGTH) known.set(text, pseudonym)
     return pseudonym
   }
+}
+
+/**
+ * UTF-8; a lone surrogate, which UTF-8 does not have and Node.js would replace by U+FFFD, as the three
+ * bytes that its number would have. So different texts have different bytes.
+ */
+function bytesOf(text: string): string | Buffer {
+  if (!LONE_SURROGATE.test(text)) return text
+  const parts = text.split(LONE_SURROGATE)
+  // Split with a group: every second part is a surrogate.
+  return Buffer.concat(parts.map((part, at) => (at % 2 === 0 ? Buffer.from(part) : surrogate(part.charCodeAt(0)))))
+}
+
+/** With the flag u, the halves of a pair are no surrogates. */
+const LONE_SURROGATE = /(\p{Surrogate})/u
+
+function surrogate(unit: number): Buffer {
+  return Buffer.of(0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 0x3f), 0x80 | (unit & 0x3f))
 }
 
 /**
