@@ -494,14 +494,19 @@ void test('a fast local clock does not move the high watermark past the API time
 })
 
 /** An API whose clock is a day behind ours, so ours is a day fast. Filters events by its windows. */
-async function startSlowApi(context: TestContext, { sendDate }: { readonly sendDate: boolean }) {
+async function startSlowApi(
+  context: TestContext,
+  { sendDate, unix = false }: { readonly sendDate: boolean; readonly unix?: boolean },
+) {
   const api = { ahead: -DAY, events: [] as { readonly id: number; readonly at: number }[] }
   const now = () => Date.now() + api.ahead
   const server = await startServer(context, ({ url }, response) => {
     const [from, to] = ['from', 'to'].map((name) => Number(url.searchParams.get(name)))
     const found = api.events.filter(({ at }) => at >= from && at < to && at <= now())
     response.sendDate = false
-    const lines = found.map(({ id, at }) => JSON.stringify({ id, time: { at: new Date(at).toISOString() } }))
+    const lines = found.map(({ id, at }) =>
+      JSON.stringify({ id, time: { at: unix ? at / 1000 : new Date(at).toISOString() } }),
+    )
     sendJson(response, `[${lines.join()}]`, sendDate ? { date: new Date(now()).toUTCString() } : {})
   })
   return { api, server, now }
@@ -513,7 +518,7 @@ for (const time of ['time.at', undefined]) {
   for (const step of ['7d', '1h']) {
     const known = time === undefined ? 'unknown' : 'known'
     void test(`loses nothing if our clock is fast and the API sends no Date: event time ${known}, step ${step}`, async (context) => {
-      const { api, server, now } = await startSlowApi(context, { sendDate: false })
+      const { api, server, now } = await startSlowApi(context, { sendDate: false, unix: step === '1h' })
       api.events.push({ id: 1, at: now() - 30 * HOUR }, { id: 2, at: now() - HOUR })
       const window = { since: new Date(now() - 2 * DAY).toISOString(), step, overlap: '1m' }
       const source = await openSource(configOf(server, { request: { query: FROM_TO }, window }))

@@ -1,4 +1,4 @@
-import { parseInstant } from '../../../record/json/instant.ts'
+import { parseInstantText } from '../../../record/json/instant.ts'
 import { isObject } from '../../../record/json/json.ts'
 import type { Json } from '../../../record/json/json.ts'
 import { Paths } from '../../../record/paths/path.ts'
@@ -15,7 +15,8 @@ export function createNewestTime(path: string | undefined): (lines: Buffer) => n
   return (lines) => {
     let newest: number | undefined
     for (const line of lines.toString().split('\n')) {
-      const time = timeOf(valueAt(line, keys))
+      const value = valueAt(line, keys)
+      const time = typeof value === 'string' || typeof value === 'number' ? parseInstantText(String(value)) : NaN
       if (time > (newest ?? -Infinity)) newest = time
     }
     return newest
@@ -30,10 +31,4 @@ function valueAt(line: string, keys: readonly string[]): Json | undefined {
   } catch {
     return undefined
   }
-}
-
-function timeOf(value: Json | undefined): number {
-  if (typeof value !== 'string') return NaN
-  const bytes = Buffer.from(value)
-  return parseInstant(bytes, 0, bytes.length)
 }
