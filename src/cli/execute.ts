@@ -6,7 +6,7 @@ import { asSluiceError, SluiceError } from '../errors.ts'
 import { openLog } from '../observe/log.ts'
 import type { Log } from '../observe/log.ts'
 import { safeJson, say } from '../observe/output.ts'
-import { plural, summarize } from '../observe/report.ts'
+import { plural, summarize, warnOfRejects } from '../observe/report.ts'
 import { scannerInUse } from '../record/fast-scanner.ts'
 import { runPipeline, type RunOptions } from '../runtime/run.ts'
 import { setOption, stateOption } from './options.ts'
@@ -52,6 +52,8 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     say(...(args.json ? [safeJson(report)] : summarize(report).split('\n')))
     if (args.report !== undefined)
       await writeFile(reportPath(args.report, job.pipeline, jobs.length), `${safeJson(report, 2)}\n`)
+    const warning = job.input === undefined ? warnOfRejects(report) : undefined
+    if (warning !== undefined) log.note(warning)
     if (error) throw error
     if (report.outcome === 'interrupted') throw new SluiceError('INTERRUPTED', 'stopped after a clean commit')
     if (args.failOnReject && report.rejected > 0) {

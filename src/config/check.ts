@@ -97,7 +97,11 @@ function pick(node: LocatedMap, matches: (key: string) => boolean): LocatedMap {
 
 function testsOf(top: Top, node: LocatedMap): PipelineTest[] {
   const list = node.entries.get('tests')?.value
-  return top.tests.map((test, i) => ({ ...test, line: nodeAt(list, [i])?.location.line ?? 1 }))
+  return top.tests.map((test, i) => {
+    const input = nodeAt(list, [i, 'input'])
+    const inputLines = input?.kind === 'list' ? input.items.map(({ location }) => location.line) : []
+    return { ...test, line: nodeAt(list, [i])?.location.line ?? 1, inputLines }
+  })
 }
 
 /** A section of the file that configures one component. */

@@ -61,6 +61,8 @@ export interface PipelineTest {
   }
   /** Line of the entry in the pipeline file. */
   readonly line: number
+  /** Lines of the input records in the pipeline file; empty if the input is a file. */
+  readonly inputLines: readonly number[]
 }
 
 /** A problem in a pipeline file or in a file it refers to, or a note about it. */

@@ -51,8 +51,9 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
     ledger.enter(batch)
     const result = await deduplicator.deduplicate(batch)
     ledger.add(batch, result)
-    for (const { code, stage, origin, line } of result.rejects) {
-      if (++logged <= LOGGED_REJECTS) note('rejected', { code, stage, origin, line })
+    for (const { code, stage, origin, line, detail } of result.rejects) {
+      if (++logged <= LOGGED_REJECTS)
+        note('rejected', { code, stage, origin, line, ...(detail !== undefined && { detail }) })
     }
     if (result.written.length > 0) {
       const bytes = batch.assemble(result.written, allocate)

@@ -1,13 +1,14 @@
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { memoryDedupKeys, Deduplicator } from '../delivery/dedup/deduplicate.ts'
-import type { Batch } from '../record/batch.ts'
+import type { Batch, Reject } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
-import type { Json } from '../record/json/json.ts'
+import { isMap, parseSpelled } from '../record/json/spelled.ts'
+import type { Spelled } from '../record/json/spelled.ts'
 import { Paths } from '../record/paths/path.ts'
+import { describeReject } from './describe-reject.ts'
 import { startFlow } from '../observe/progress.ts'
 import { readBatches } from '../runtime/source-stage.ts'
 import { buildStages, throughAll, type Stage } from '../runtime/transform-stages.ts'
-import { isList, isObject } from '../record/json/json.ts'
 
 export interface PreviewedRecord {
   readonly origin: string
@@ -16,38 +17,45 @@ export interface PreviewedRecord {
    * The record as read, with all values hidden that redaction changes. Undefined if the line does
    * not parse.
    */
-  readonly before: Json | undefined
+  readonly before: Spelled | undefined
   /** The records that would be written: none, one or several. */
-  readonly after: readonly Json[]
+  readonly after: readonly Spelled[]
   /** Why a record is not written: `rejected: CODE (stage)`, `dropped: reason`, `duplicate`. */
   readonly remark: string | undefined
 }
 
 /** Replaces values that must not be shown. */
-const HIDDEN = '(hidden)'
+const HIDDEN = '"(hidden)"'
 
 /**
  * Runs the first records of the source through the transforms, one at a time. Writes nothing and
- * keeps no state.
+ * keeps no state. If the source fails, the records before that are yielded first.
  */
-export async function previewPipeline(pipeline: CheckedPipeline, limit: number): Promise<PreviewedRecord[]> {
+export async function* previewPipeline(
+  pipeline: CheckedPipeline,
+  limit: number,
+): AsyncGenerator<PreviewedRecord, void> {
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
   const deduplicator = new Deduplicator(memoryDedupKeys())
-  const previewed: PreviewedRecord[] = []
   const reading = new AbortController()
+  let count = 0
   try {
     for await (const batch of readSource(pipeline, paths, reading.signal)) {
-      for (let record = 0; record < batch.count && previewed.length < limit; record++) {
-        previewed.push(await previewRecord({ batch, record, stages, deduplicator, paths, pipeline }))
+      for (let record = 0; record < batch.count; record++) {
+        yield await previewRecord({ batch, record, stages, deduplicator, paths, pipeline })
+        if (++count === limit) return
       }
-      if (previewed.length === limit) break
+      // Lines that are too long are not in the batch.
+      for (const skipped of batch.rejects.filter(({ record }) => record < 0)) {
+        yield previewReject(skipped)
+        if (++count === limit) return
+      }
     }
   } finally {
     reading.abort()
     for (const stage of stages) await stage.close()
   }
-  return previewed
 }
 
 async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortSignal): AsyncGenerator<Batch> {
@@ -91,7 +99,7 @@ async function previewRecord({
   const origin = { name: batch.origin.name, line: batch.lineOf(record) }
   const place = { origin: origin.name, line: origin.line }
   const reject = batch.rejects.find((candidate) => candidate.record === record)
-  if (reject) return { ...place, before: undefined, after: [], remark: `rejected: ${reject.code} (${reject.stage})` }
+  if (reject) return previewReject(reject)
 
   const bytes = batch.line(record)
   const open = () => openBatches({ bytes, origin }, { partition: '', number: 0, paths, limits: pipeline.limits })
@@ -99,32 +107,34 @@ async function previewRecord({
   const [redacted] = await throughAll(redactions, open())
   const before = hide(parse(bytes), parse(redacted.line(0)))
 
-  const after: Json[] = []
+  const after: Spelled[] = []
   const remarks: string[] = []
   for (const chunk of await throughAll(stages, open())) {
     const { written, rejects, duplicate } = await deduplicator.deduplicate(chunk)
     for (const number of written) after.push(parse(chunk.line(number)))
-    for (const { code, stage, detail } of rejects)
-      remarks.push(`rejected: ${code} (${stage})${detail ? ` ${detail}` : ''}`)
+    for (const one of rejects) remarks.push(describeReject(one))
     for (const reason of chunk.tallies.dropped.keys()) remarks.push(`dropped: ${reason}`)
     if (duplicate > 0) remarks.push('duplicate')
   }
   return { ...place, before, after, remark: remarks.length > 0 ? remarks.join(', ') : undefined }
 }
 
-function parse(line: Buffer): Json {
-  return JSON.parse(line.toString())
+function previewReject(reject: Reject): PreviewedRecord {
+  const { origin, line } = reject
+  return { origin, line, before: undefined, after: [], remark: describeReject(reject) }
+}
+
+function parse(line: Buffer): Spelled {
+  return parseSpelled(line.toString())
 }
 
 /** Hides each leaf that redaction changes or removes. */
-function hide(value: Json, redacted: Json | undefined): Json {
-  if (isList(value)) {
-    const others = isList(redacted) ? redacted : []
+function hide(value: Spelled, redacted: Spelled | undefined): Spelled {
+  if (typeof value === 'string') return value === redacted ? value : HIDDEN
+  if (!isMap(value)) {
+    const others = redacted === undefined || typeof redacted === 'string' || isMap(redacted) ? [] : redacted
     return value.map((item, at) => hide(item, others[at]))
   }
-  if (isObject(value)) {
-    const others = isObject(redacted) ? redacted : {}
-    return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, hide(member, others[key])]))
-  }
-  return Object.is(value, redacted) ? value : HIDDEN
+  const others = redacted !== undefined && typeof redacted !== 'string' && isMap(redacted) ? redacted : new Map()
+  return new Map([...value].map(([key, member]) => [key, hide(member, others.get(key))]))
 }

@@ -1,28 +1,29 @@
 import { styleText } from 'node:util'
 import { diffArrays } from 'diff'
 import { printable } from '../observe/printable.ts'
-import type { Json } from '../record/json/json.ts'
+import { spelledLines } from '../record/json/spelled.ts'
+import type { Spelled } from '../record/json/spelled.ts'
 import type { PreviewedRecord } from './preview.ts'
 
 /**
- * Renders records as text. Removed lines start with `-`, added lines with `+`. In colour on a
+ * Renders a record as text. Removed lines start with `-`, added lines with `+`. In colour on a
  * terminal.
  */
-export function renderPreview(records: readonly PreviewedRecord[], stream: NodeJS.WriteStream): string {
+export function renderPreview(
+  { origin, line, before, after, remark }: PreviewedRecord,
+  stream: NodeJS.WriteStream,
+): string {
   const colour = stream.isTTY && process.env.NO_COLOR === undefined
-  return records.map((record) => renderRecord(record, colour)).join('\n')
-}
-
-function renderRecord({ origin, line, before, after, remark }: PreviewedRecord, colour: boolean): string {
   const head = `${printable(`${origin}:${line}${remark === undefined ? '' : `  ${remark}`}`)}\n`
   const old = before === undefined ? '' : jsonLines(before)
   if (after.length === 0) return head + prefix(old, '  ')
   return head + after.map((record) => renderChange(old, jsonLines(record), colour)).join('')
 }
 
-function jsonLines(value: Json): string {
-  const lines = JSON.stringify(value, undefined, 2).split('\n')
-  return lines.map((line) => `${printable(line)}\n`).join('')
+function jsonLines(value: Spelled): string {
+  return spelledLines(value)
+    .map((line) => `${printable(line)}\n`)
+    .join('')
 }
 
 function renderChange(before: string, after: string, colour: boolean): string {

@@ -93,6 +93,18 @@ export function summarize(report: Report): string {
   return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${[...lines, ...listDamaged(report.damaged ?? [])].join('\n')}`
 }
 
+/** A warning if (nearly) everything was rejected: the input is probably not what is expected. */
+export function warnOfRejects(report: Report): string | undefined {
+  const { pipeline, read, added, rejected, written, rejects, epochs } = report
+  if (rejected === 0 || rejected < NEARLY_ALL * (read + added)) return undefined
+  const outcome = written === 0 ? 'nothing was written' : `only ${formatCount(written)} written`
+  const show = epochs > 0 ? `\`sluice rejects show ${pipeline}\` and ` : ''
+  const counts = `${formatCount(rejected)} of ${plural(read + added, 'record')} rejected (${listCounts(rejects)})`
+  return `warning: ${counts}, ${outcome}: is this the input that the pipeline expects? See ${show}\`sluice preview ${pipeline} FILE\``
+}
+
+const NEARLY_ALL = 0.9
+
 /** A table of damaged inputs: name, place, reason. */
 function listDamaged(damaged: readonly DamagedInput[]): string[] {
   if (damaged.length === 0) return []

@@ -71,4 +71,6 @@ export interface SkippedLine {
   readonly length: number
   /** SHA-256 of the line in hex. */
   readonly digest: string
+  /** Why it is so long, and the way out, if that is known. Never content of a record. */
+  readonly detail?: string
 }

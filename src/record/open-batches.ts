@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Chunk } from './chunk.ts'
+import type { Chunk, SkippedLine } from './chunk.ts'
 import { SluiceError } from '../errors.ts'
 import type { RejectCode } from '../errors.ts'
 import { LINE_FEED } from './json/ascii.ts'
 import { Batch, RecordState } from './batch.ts'
 import type { End, Reject } from './batch.ts'
 import { writeJson } from './json/json-text.ts'
+import { describeEnvelope, listOfObjects } from './lines/envelope.ts'
 import type { Paths } from './paths/path.ts'
 import { LineFault, scan } from './scan.ts'
 import type { ScanLimits } from './scan.ts'
@@ -99,7 +100,9 @@ export function rejectFaults(batch: Batch, stage = INGEST_STAGE): void {
   for (let record = 0; record < batch.count; record++) {
     const fault = batch.fault(record)
     if (fault === LineFault.none || batch.states[record] !== RecordState.live) continue
-    batch.reject(record, codeOf(fault), stage, undefined, createHash('sha256').update(batch.line(record)).digest('hex'))
+    const key = fault === LineFault.length ? listOfObjects(batch.line(record)) : undefined
+    const detail = key === undefined ? undefined : describeEnvelope(key)
+    batch.reject(record, codeOf(fault), stage, detail, createHash('sha256').update(batch.line(record)).digest('hex'))
   }
 }
 
@@ -137,6 +140,8 @@ function endOfPart(bytes: Buffer, start: number): number {
   return bytes.indexOf(LINE_FEED, start + MAX_BYTES / 2) + 1
 }
 
-function rejectSkipped({ line, length, digest }: NonNullable<Chunk['skipped']>[number], origin: string): Reject {
-  return { record: -1, code: 'TOO_LONG', stage: INGEST_STAGE, origin, line, length, digest }
+function rejectSkipped(skipped: SkippedLine, origin: string): Reject {
+  const { line, length, digest, detail } = skipped
+  const why = detail === undefined ? {} : { detail }
+  return { record: -1, code: 'TOO_LONG', stage: INGEST_STAGE, ...why, origin, line, length, digest }
 }

@@ -17,6 +17,7 @@ import { LineSplitter } from '../../src/record/lines/line-splitter.ts'
 import { Paths } from '../../src/record/paths/path.ts'
 import type { Record } from '../../src/record/author/record.ts'
 import { release, acquireBuffer, acquireWords, CHUNK_BYTES } from '../../src/record/chunk-memory.ts'
+import { spelledLines } from '../../src/record/json/spelled.ts'
 import { defaultLimits } from '../../src/record/scan.ts'
 import { previewPipeline } from '../../src/inspect/preview.ts'
 import { runPipeline } from '../../src/runtime/run.ts'
@@ -241,10 +242,14 @@ test('standard output gets every byte', async (t) => {
 test('a preview shows the records of the right batch', async (t) => {
   const workspace = await openWorkspace(t)
   const pipeline = await load(workspace, `source: ${await inputFor(t, workspace, 'ndjson')}\nsink: { type: stdout }\n`)
-  const previewed = await overwriting(() => previewPipeline(pipeline, COUNT))
+  const previewed = await overwriting(async () => {
+    const shown: string[] = []
+    for await (const { after } of previewPipeline(pipeline, COUNT)) shown.push(after.flatMap(spelledLines).join('\n'))
+    return shown
+  })
   sameLines(
-    previewed.map(({ after }) => JSON.stringify(after)),
-    EVENTS.map((event) => JSON.stringify([event])),
+    previewed,
+    EVENTS.map((event) => JSON.stringify(event, undefined, 2)),
   )
 })
 

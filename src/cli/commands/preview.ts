@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors.ts'
-import { writeRendered } from '../../observe/output.ts'
+import { say, writeRendered } from '../../observe/output.ts'
 import { previewPipeline } from '../../inspect/preview.ts'
 import { renderPreview } from '../../inspect/render-preview.ts'
 import type { CommandDefinition } from '../command.ts'
@@ -27,7 +27,11 @@ export const command: CommandDefinition<PreviewArguments> = {
     if (!Number.isInteger(limit) || limit < 1) throw new SluiceError('USAGE', '--limit must be a positive integer')
     const source = input === undefined ? undefined : { type: 'file', config: { path: input } }
     const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [], ...(source && { source }) })
-    const records = await previewPipeline(pipeline, limit)
-    writeRendered(process.stdout, renderPreview(records, process.stdout))
+    let count = 0
+    for await (const record of previewPipeline(pipeline, limit)) {
+      const separator = count++ > 0 ? '\n' : ''
+      writeRendered(process.stdout, separator + renderPreview(record, process.stdout))
+    }
+    if (count === 0) say('the source has no records to show')
   },
 }

@@ -117,15 +117,15 @@ class RecordView implements Record {
     return { bytes: more === '' ? line : appendMembers(line, more) }
   }
 
-  get(text: string): Json | undefined {
-    const { batch, record, path } = this.#find(text)
+  get(wanted: string | Path): Json | undefined {
+    const { batch, record, path } = this.#find(textOf(wanted))
     if (path.keys === undefined) return Object.freeze(batch.visible(record, path).map((hit) => readHit(batch, hit)))
     const hit = batch.hit(record, path)
     return hit < 0 ? undefined : readHit(batch, hit)
   }
 
-  text(text: string): string | undefined {
-    const { batch, record, path } = this.#find(text)
+  text(wanted: string | Path): string | undefined {
+    const { batch, record, path } = this.#find(textOf(wanted))
     if (path.keys === undefined)
       return `[${batch
         .visible(record, path)
@@ -135,12 +135,13 @@ class RecordView implements Record {
     return hit < 0 ? undefined : batch.text(hit)
   }
 
-  has(text: string): boolean {
-    const { batch, record, path } = this.#find(text)
+  has(wanted: string | Path): boolean {
+    const { batch, record, path } = this.#find(textOf(wanted))
     return batch.hit(record, path) >= 0
   }
 
-  set(text: string, value: Json): this {
+  set(wanted: string | Path, value: Json): this {
+    const text = textOf(wanted)
     const { batch, record, path } = this.#find(text)
     const { keys } = path
     if (keys === undefined) throw new SluiceError('PATH_INVALID', `set takes a path of plain keys, not ${text}`)
@@ -152,8 +153,8 @@ class RecordView implements Record {
     return this
   }
 
-  delete(text: string): this {
-    const { batch, record, path } = this.#findUnedited(text)
+  delete(wanted: string | Path): this {
+    const { batch, record, path } = this.#findUnedited(textOf(wanted))
     const patches = batch.hits(record, path).map((hit) => patchHit(batch, hit, undefined))
     if (patches.length > 0) this.#applyPatches(batch, record, patches)
     return this
@@ -260,6 +261,10 @@ class RecordView implements Record {
     this.#addedKeys = []
     this.#value = undefined
   }
+}
+
+function textOf(path: string | Path): string {
+  return typeof path === 'string' ? path : path.text
 }
 
 /** The top-level path that a plain path begins with. */

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../json/json.ts'
+import type { Path } from '../paths/path.ts'
 
 /** The result of `record.reject`. A transform returns it. */
 export class Rejection {
@@ -12,8 +13,9 @@ export class Rejection {
 }
 
 /**
- * A record as custom code sees it. It is valid until the function that received it has returned or
- * its promise has settled. Everything that the function does not change keeps its bytes.
+ * A record as custom code sees it. Paths are text, or made by `context.path`. It is valid until the
+ * function that received it has returned or its promise has settled. Everything that the function
+ * does not change keeps its bytes.
  */
 export interface Record {
   /**
@@ -21,14 +23,14 @@ export interface Record {
    * is absent. Large numbers may be rounded, see `text`. A path with wildcards returns the list of
    * all its values, which may be empty.
    */
-  get(path: string): Json | undefined
+  get(path: string | Path): Json | undefined
   /**
    * The value as text: a string decoded, a number as spelled, any other value as JSON; undefined if
    * it is absent.
    */
-  text(path: string): string | undefined
+  text(path: string | Path): string | undefined
   /** True if the path matches a value. */
-  has(path: string): boolean
+  has(path: string | Path): boolean
   /**
    * Sets a value. Creates missing objects on the way; null counts as missing. Of duplicate keys one
    * remains. Returns the record.
@@ -36,9 +38,9 @@ export interface Record {
    * VALUE_INVALID for a value that JSON cannot represent, and if the path leads through a value
    * that is not an object.
    */
-  set(path: string, value: Json): Record
+  set(path: string | Path, value: Json): Record
   /** Removes every value that the path matches, including duplicate keys. Returns the record. */
-  delete(path: string): Record
+  delete(path: string | Path): Record
   /** True if the record fulfils a condition, written as in `filter`. */
   matches(condition: Condition): boolean
   /**

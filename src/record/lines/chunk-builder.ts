@@ -3,6 +3,7 @@ import type { Hash } from 'node:crypto'
 import type { SkippedLine } from '../chunk.ts'
 import { LINE_FEED } from '../json/ascii.ts'
 import { release, acquireBuffer, CHUNK_BYTES } from '../chunk-memory.ts'
+import { describeEnvelope, ENVELOPE_BYTES, listOfObjects } from './envelope.ts'
 import type { Shortener } from './shortener.ts'
 import type { Boundary, LineChunk } from './splitter.ts'
 
@@ -24,6 +25,7 @@ export class ChunkBuilder {
   /** Of an open line that exceeds the limit as spelled: its digest and its length. */
   #digest: Hash | undefined
   #spelled = 0
+  #detail: string | undefined
   /** Of such a line, as long as it may fit when it is shortened. */
   #shortener: Shortener | undefined
   #skipped: SkippedLine[] = []
@@ -63,6 +65,7 @@ export class ChunkBuilder {
     this.#digest = createHash('sha256')
     this.#shortener = this.#createShortener(this.#maxLine)
     this.#spelled = 0
+    this.#detail = detailOf(stored, bytes.subarray(start, end))
     this.#length = this.#whole
     this.#addLong(this.#digest, stored)
     this.#addLong(this.#digest, bytes.subarray(start, end))
@@ -152,7 +155,13 @@ export class ChunkBuilder {
 
   #closeLong(digest: Hash): void {
     this.#length = this.#whole
-    this.#skipped.push({ line: this.#line + 1, length: this.#spelled, digest: digest.digest('hex') })
+    const detail = this.#detail
+    this.#skipped.push({
+      line: this.#line + 1,
+      length: this.#spelled,
+      digest: digest.digest('hex'),
+      ...(detail !== undefined && { detail }),
+    })
   }
 
   #closeLine(fit: ((line: Buffer) => Buffer | undefined) | undefined): void {
@@ -163,6 +172,13 @@ export class ChunkBuilder {
     this.#buffer[this.#length++] = LINE_FEED
     this.#whole = this.#length
   }
+}
+
+function detailOf(first: Buffer, rest: Buffer): string | undefined {
+  const head =
+    first.length >= ENVELOPE_BYTES ? first : Buffer.concat([first, rest.subarray(0, ENVELOPE_BYTES - first.length)])
+  const key = listOfObjects(head)
+  return key === undefined ? undefined : describeEnvelope(key)
 }
 
 /** A chunk ends after this many skipped lines, so that their list stays small. */

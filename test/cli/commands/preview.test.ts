@@ -47,9 +47,81 @@ sink: { type: file, path: out }
 
 `,
   )
-  assert.match(second, /^in\.ndjson:2 {2}rejected: INVALID_JSON \(source\)\n/)
+  assert.match(second, /^in\.ndjson:2 {2}rejected: INVALID_JSON \(source\) The line is not valid JSON\.\n/)
   assert.match(third, /^in\.ndjson:3 {2}duplicate\n/)
   assert.match(fourth, /^in\.ndjson:4 {2}dropped: filter\n/)
   assert.deepEqual(more, [])
   assert.deepEqual((await readdir(workspace.folder)).toSorted(), ['in.ndjson', 'package.json', 'pipelines', 'tag.js'])
+})
+
+test('preview prints every value as it is spelled', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', 'source: { type: file, path: absent }\nsink: { type: stdout }\n')
+  await workspace.write(
+    'in.ndjson',
+    '{"id":9007199254740993123,"price":1.10,"huge":1e400,"e":"\\u00e9","a":[],"o":{}}\n',
+  )
+  const { stdout } = await workspace.sluice(['preview', 'p', 'in.ndjson'])
+  assert.equal(
+    stdout,
+    `in.ndjson:1
+  {
+    "id": 9007199254740993123,
+    "price": 1.10,
+    "huge": 1e400,
+    "e": "\\u00e9",
+    "a": [],
+    "o": {}
+  }
+`,
+  )
+})
+
+test('preview shows a number that redaction rounds to the same JavaScript number as hidden', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('round.js', "export default (record) => record.set('n', 9007199254740993000)\n")
+  await workspace.write(
+    'pipelines/p.yaml',
+    'source: { type: file, path: absent }\ntransforms: [{ type: ../round.js }]\nsink: { type: stdout }\n',
+  )
+  await workspace.write('in.ndjson', '{"n":9007199254740993123}\n')
+  const { stdout } = await workspace.sluice(['preview', 'p', 'in.ndjson'])
+  assert.match(stdout, /^- {3}"n": 9007199254740993123\n\+ {3}"n": 9007199254740993000$/m)
+})
+
+test('preview shows every reject with code, place and message, lines that are too long included', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', 'source: { type: file, path: absent }\nsink: { type: stdout }\n')
+  const events = Array.from({ length: 9000 }, (_, id) => ({ id, text: 'x'.repeat(120) }))
+  const envelopes = [{ Records: events }, { version: '1', skip: [1, { a: [{}] }], 'x-y': {}, items: events }]
+  for (const [at, envelope] of envelopes.entries()) {
+    for (const indent of [0, 1]) {
+      await workspace.write('in.json', JSON.stringify(envelope, undefined, indent))
+      const { code, stdout } = await workspace.sluice(['preview', 'p', 'in.json'])
+      assert.equal(code, 0)
+      assert.match(stdout, /^in\.json:1 {2}rejected: TOO_LONG \(source\) it holds a list of objects: /)
+      assert.ok(stdout.includes(`jq -c '.${['Records', 'items'][at]}[]' FILE`), stdout)
+    }
+  }
+  await workspace.write('in.json', `{"id":1}\n${'x'.repeat(1 << 21)}\n{"id":2}\nnull\n`)
+  const { stdout } = await workspace.sluice(['preview', 'p', 'in.json'])
+  assert.match(stdout, /^in\.json:2 {2}rejected: TOO_LONG \(source\) The line is longer than `limits\.maxLine`\.$/m)
+  assert.match(
+    stdout,
+    /^in\.json:4 {2}rejected: NOT_AN_OBJECT \(source\) The line is valid JSON, but not an object\.$/m,
+  )
+})
+
+test('preview shows what it has read before the source fails, and says when there is nothing', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', 'source: { type: file, path: absent }\nsink: { type: stdout }\n')
+  await workspace.write('cut.json', '[{"id":1},{"id":2} oops')
+  const { code, stdout, stderr } = await workspace.sluice(['preview', 'p', 'cut.json'])
+  assert.equal(code, 3)
+  assert.match(stdout, /"id": 2/)
+  assert.match(stderr, /INPUT_CORRUPT/)
+  await workspace.write('empty.json', '[]')
+  const empty = await workspace.sluice(['preview', 'p', 'empty.json'])
+  assert.equal(empty.code, 0)
+  assert.match(empty.stderr, /the source has no records to show/)
 })

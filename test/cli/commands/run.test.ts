@@ -47,6 +47,26 @@ describe('sluice run', () => {
     assert.deepEqual(await linesBelow(workspace.path('out')), [expected])
   })
 
+  test('warns at the end if nearly everything was rejected, and says how to read an envelope', async (t) => {
+    const workspace = await openWorkspace(t)
+    await writePipeline(workspace)
+    await workspace.write('in.ndjson', `{"id":1}\n${'oops\n'.repeat(9)}`)
+    const nearly = await workspace.sluice(['run', 'p'])
+    assert.equal(nearly.code, 0)
+    const warning = /warning: 9 of 10 records rejected \(INVALID_JSON 9\), only 1 written: .*`sluice rejects show p`/
+    assert.match(nearly.stderr, warning)
+
+    const records = Array.from({ length: 9000 }, (_, id) => ({ id, text: 'x'.repeat(120) }))
+    await workspace.write('trail.json', JSON.stringify({ Records: records }))
+    const all = await workspace.sluice(['run', 'p', '--set', 'source.path=trail.json', '--json'])
+    assert.match(all.stderr, /"message":"warning: 1 of 1 record rejected \(TOO_LONG 1\), nothing was written: /)
+    const { stdout } = await workspace.sluice(['rejects', 'show', 'p', '--code', 'TOO_LONG'])
+    assert.match(stdout, /jq -c '\.Records\[\]' FILE/)
+
+    await workspace.write('in.ndjson', `oops\n${'{"id":1}\n'.repeat(9)}`)
+    assert.doesNotMatch((await workspace.sluice(['run', 'p'])).stderr, /warning/)
+  })
+
   test('rejects hostile lines with their code and line number, and writes the valid lines around them', async (t) => {
     const workspace = await openWorkspace(t)
     const lines = [

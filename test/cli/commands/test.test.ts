@@ -70,3 +70,97 @@ test('a failing test shows the difference and its location, and exits with 2', a
   }
   assert.match(stderr, /TESTS_FAILED: 1 of 1 test failed/)
 })
+
+test('a failing test says which input records were rejected, where and why', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('ip.js', "export default (record) => record.reject('NO_OWNER', 'owner is empty')\n")
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: absent.ndjson }
+transforms: [{ type: dedup, key: id }, { type: ../ip.js }]
+sink: { type: file, path: out }
+tests:
+  - name: inline
+    input:
+      - { n: 1 }
+      - not json
+      - { id: 3 }
+    expect: { output: [{ id: 3 }] }
+  - name: from a file
+    input: { file: ../in.ndjson }
+    expect: { output: [] , duplicates: 1 }
+`,
+  )
+  await workspace.write('in.ndjson', '{"id":1}\n[]\n')
+  const { code, stdout } = await workspace.sluice(['test', 'p'])
+  assert.equal(code, 2)
+  for (const line of [
+    '        3 records rejected:',
+    '          pipelines/p.yaml:7  input 1  rejected: KEY_MISSING (dedup)',
+    '          pipelines/p.yaml:8  input 2  rejected: INVALID_JSON (source) The line is not valid JSON.',
+    '          pipelines/p.yaml:9  input 3  rejected: NO_OWNER (ip) owner is empty',
+    '          in.ndjson:1  input 1  rejected: NO_OWNER (ip) owner is empty',
+    '          in.ndjson:2  input 2  rejected: NOT_AN_OBJECT (source) The line is valid JSON, but not an object.',
+  ]) {
+    assert.ok(stdout.includes(line), `${line}\n${stdout}`)
+  }
+})
+
+test('a failing test shows numbers as they are spelled, and compares them by value', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: absent.ndjson }
+sink: { type: file, path: out }
+tests:
+  - name: numbers
+    input: ['{"id":9007199254740993123,"price":1.10,"huge":1e400,"cost":2.50}']
+    expect: { output: [{ id: 1, price: 1.1, huge: 1, cost: 2.5 }] }
+  - name: equal
+    input: ['{"price":1.10,"count":1e2}']
+    expect: { output: [{ price: 1.1, count: 100 }] }
+`,
+  )
+  const { stdout } = await workspace.sluice(['test', 'p'])
+  assert.match(stdout, /\+ +"id": 9007199254740993123/)
+  assert.match(stdout, /\+ +"huge": 1e400/)
+  assert.doesNotMatch(stdout, /[-+] +"(price|cost)"/, 'equal numbers are no difference')
+  assert.match(stdout, /ok {4}equal/)
+})
+
+test('paths of context.path can be used with the record, as its texts can', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write(
+    'pipelines/paths.ts',
+    `import { defineTransform } from 'sluice'
+export default defineTransform({
+  summary: 'Uses paths.',
+  fields: {},
+  create: (_config, context) => {
+    const a = context.path('a.b')
+    const gone = context.path('gone')
+    const all = context.path('list[*]')
+    return (record) =>
+      record.has(a)
+        ? record.set(context.path('seen'), [record.get(a), record.text(a), record.get(all)]).delete(gone)
+        : record.reject('NONE')
+  },
+})
+`,
+  )
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: absent.ndjson }
+transforms: [{ type: ./paths.ts }]
+sink: { type: file, path: out }
+tests:
+  - name: paths
+    input: ['{"a":{"b":1.10},"gone":1,"list":[1,2]}', '{}']
+    expect:
+      output: [{ a: { b: 1.1 }, list: [1, 2], seen: [1.1, '1.10', [1, 2]] }]
+      rejects: [{ code: NONE }]
+`,
+  )
+  const { code, stdout } = await workspace.sluice(['test', 'p'])
+  assert.equal(code, 0, stdout)
+})
