@@ -53,6 +53,15 @@ function isMistyped({ keyword, instancePath, params }: ErrorObject, all: readonl
   )
 }
 
+/** The key above that a wrongly indented key may belong to: it has no value, a map or a list. */
+function sectionBefore(node: Located | undefined, key: string, known: readonly string[]): string | undefined {
+  if (node?.kind !== 'map') return undefined
+  const names = [...node.entries.keys()]
+  const above = names.slice(0, names.indexOf(key)).findLast((name) => known.includes(name))
+  const value = above === undefined ? undefined : node.entries.get(above)?.value
+  return value && (value.kind !== 'scalar' || value.plain === '') ? above : undefined
+}
+
 function explainOne(error: ErrorObject, root: Located, owner: string): Explanation[] {
   const keys = keysOf(error, root)
   const schema = schemaAround(error)
@@ -69,7 +78,9 @@ function explainOne(error: ErrorObject, root: Located, owner: string): Explanati
       const key = String(params['additionalProperty'])
       const known = Object.keys(schema.properties ?? {})
       const hint = known.length === 0 ? 'this component has no options' : suggest(key, known, 'known keys')
-      return [{ keys, key, message: `unknown key "${key}" in ${what}`, hint }]
+      const outer = closest(key, known) === undefined ? sectionBefore(node, key, known) : undefined
+      const indent = outer === undefined ? '' : `; if it belongs to "${outer}", indent it deeper`
+      return [{ keys, key, message: `unknown key "${key}" in ${what}`, hint: `${hint}${indent}` }]
     }
     case 'required': {
       const key = String(params['missingProperty'])

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
 import { sameNumber } from '../record/json/number.ts'
+import { findIndentationProblem } from './indentation.ts'
 import { problemAt } from './yaml-location.ts'
 import type { Entry, Located, LocatedMap, Location } from './yaml-location.ts'
 import type { Problem } from './pipeline.ts'
@@ -68,7 +69,7 @@ export function readYaml(
     return undefined
   }
   for (const issue of relevantIssues([...document.errors, ...document.warnings]))
-    problems.push(syntaxProblem(issue, at))
+    problems.push(indentationProblem(issue, { rows, lines, file }) ?? syntaxProblem(issue, at))
   if (problems.length > before) return undefined
   if (document.directives?.yaml.explicit === true) {
     const from = Math.max(0, yaml.search(/^%/m))
@@ -106,6 +107,28 @@ function relevantIssues(issues: readonly YAMLError[]): YAMLError[] {
   const syntax = issues.find(({ code }) => code !== 'DUPLICATE_KEY' && code !== 'TAG_RESOLVE_FAILED')
   const end = syntax?.pos[0] ?? Infinity
   return issues.filter((issue) => issue === syntax || (issue.code === 'DUPLICATE_KEY' && issue.pos[0] < end))
+}
+
+/** Codes of errors that a wrong indentation causes, besides others. */
+const INDENTATION = new Set([
+  'BAD_INDENT',
+  'BLOCK_AS_IMPLICIT_KEY',
+  'MISSING_CHAR',
+  'MULTILINE_IMPLICIT_KEY',
+  'UNEXPECTED_TOKEN',
+])
+
+/** The parser notices a wrong indentation at its line, or at the end of the line before. */
+function indentationProblem(
+  issue: YAMLError,
+  { rows, lines, file }: { rows: readonly string[]; lines: LineCounter; file: string },
+): Problem | undefined {
+  if (!INDENTATION.has(issue.code) || rows.length === 1) return undefined
+  const found = findIndentationProblem(rows)
+  const { line } = lines.linePos(issue.pos[0])
+  if (!found || found.line < line - 1 || found.line > line + 1) return undefined
+  const { message, hint, ...place } = found
+  return problemAt({ file, ...place, text: rows[place.line - 1] }, message, { hint })
 }
 
 function syntaxProblem(issue: YAMLError, at: Walk['at']): Problem {
