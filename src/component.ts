@@ -386,6 +386,8 @@ export interface ObjectSink {
   location?(destination: JsonObject): string
   /** Longest key in bytes of UTF-8. */
   readonly maxKeyBytes: number
+  /** The folder on this machine that holds all objects, if there is one. The log warns if others can enter it. */
+  readonly folder?: string
   /**
    * Makes an object visible: whole, or not at all. Several objects are published at once.
    *

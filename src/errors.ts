@@ -59,6 +59,7 @@ export const errorCodes = {
   DEDUP_MEMORY: { exit: 6, retryable: false, summary: 'The deduplication index reached its memory budget.' },
   DISK_FAILED: { exit: 6, retryable: false, summary: 'A file operation in the outbox or the state folder failed.' },
   DISK_FULL: { exit: 6, retryable: false, summary: 'The disk of the outbox or the state folder is full.' },
+  FOLDER_UNSAFE: { exit: 6, retryable: false, summary: 'The state folder is a link, or belongs to another user.' },
   OUTBOX_LOST: { exit: 6, retryable: false, summary: 'A committed file disappeared before it was published.' },
   STATE_DAMAGED: { exit: 6, retryable: false, summary: 'The state folder is inconsistent.' },
   STATE_IN_USE: { exit: 6, retryable: false, summary: 'Another process owns the state.' },

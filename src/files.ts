@@ -1,6 +1,6 @@
-import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
+import { chmod, lstat, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { SluiceError, systemCode } from './errors.ts'
 
 /**
@@ -17,7 +17,10 @@ export interface Files {
   readdir(folder: string): Promise<string[]>
   /** Length of a file in bytes; undefined if it does not exist. */
   size(path: string): Promise<number | undefined>
-  /** `wx` creates a file that must not exist, `r+` opens a file that must exist. */
+  /**
+   * `wx` creates a file that must not exist, readable by this user only; `r+` opens a file that must
+   * exist.
+   */
   open(path: string, flags: 'r' | 'r+' | 'wx'): Promise<OpenFile>
   /** No-op if the file does not exist. */
   unlink(path: string): Promise<void>
@@ -42,7 +45,7 @@ export const realFiles: Files = {
   },
   readdir: (folder) => named('list', folder, () => unless('ENOENT', readdir(folder), [])),
   size: (path) => named('stat', path, async () => (await unless('ENOENT', stat(path), undefined))?.size),
-  open: (path, flags) => named('open', path, async () => openFile(await open(path, flags), path)),
+  open: (path, flags) => named('open', path, async () => openFile(await open(path, flags, 0o600), path)),
   unlink: (path) => named('delete', path, () => unless('ENOENT', unlink(path), undefined)),
   fsyncFolder: syncFolder,
 }
@@ -59,6 +62,58 @@ export async function fsyncPath(path: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/**
+ * Sees to it that only this user can enter a folder, if it exists, and none of the folders in it is
+ * a link. Another user could have put a link there, to read what is written or to have other files
+ * overwritten.
+ * @returns the folders whose rights were taken from other users
+ * @throws SluiceError FOLDER_UNSAFE
+ */
+export async function makePrivate(folder: string, inside: readonly string[]): Promise<string[]> {
+  const changed: string[] = []
+  for (const path of [folder, ...inside.map((name) => join(folder, name))]) {
+    const found = await named('stat', path, () => unless('ENOENT', lstat(path), undefined))
+    if (found === undefined) continue
+    if (found.isSymbolicLink())
+      throw unsafe(`${path} is a link`, 'move the folder there, or give --state the folder to which it leads')
+    const user = process.getuid?.()
+    if (user !== undefined && found.uid !== user) {
+      const hint = `run as the user ${found.uid}, or give the folder to this user with chown`
+      throw unsafe(`${path} belongs to the user ${found.uid}, and this process runs as the user ${user}`, hint)
+    }
+    // Windows has other rights, and reports these.
+    if (user === undefined || (found.mode & OTHERS) === 0) continue
+    await named('change the rights of', path, () => chmod(path, found.mode & 0o700))
+    changed.push(path)
+  }
+  return changed
+}
+
+/** What about a folder lets other users in: it is a link, or they have rights. Undefined if nothing does. */
+export async function othersIn(folder: string): Promise<string | undefined> {
+  // Its user reports a folder that cannot be used.
+  const found = await lstat(folder).catch(() => undefined)
+  if (found === undefined || process.getuid === undefined) return undefined
+  if (found.isSymbolicLink()) return 'the folder of the sink is a link'
+  return (found.mode & OTHERS) === 0 ? undefined : 'other users can enter the folder of the sink'
+}
+
+/** True if users other than its owner can put files into a folder, or take them away. */
+export async function isOpenToOthers(folder: string): Promise<boolean> {
+  const found = await unless('ENOENT', stat(folder), undefined)
+  return (
+    found !== undefined && process.getuid !== undefined && (found.mode & 0o022) !== 0 && (found.mode & STICKY) === 0
+  )
+}
+
+const OTHERS = 0o077
+/** In such a folder, files are removed and renamed by their owner only. */
+const STICKY = 0o1000
+
+function unsafe(message: string, hint: string): SluiceError {
+  return new SluiceError('FOLDER_UNSAFE', message, { hint })
 }
 
 /** Folders that an earlier start may have created: `<state folder>/<pipeline>/outbox`. */

@@ -6,17 +6,19 @@ import { DedupIndex, dedupFolder } from './dedup/dedup-index.ts'
 import { outboxTargets } from './open-epoch.ts'
 import { LocalRejects, rejectsFolder } from './rejects/local-rejects.ts'
 import { State } from './state/state.ts'
+import { keepPrivate } from './state/keep-private.ts'
 
 /**
  * Opens a pipeline's state folder and recovers what an earlier process left in it: files that no
  * row names are deleted, bucket files are truncated to their committed length, committed objects
  * are published.
  * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED, OUTBOX_LOST, DISK_FULL,
- *   DISK_FAILED, UNSUPPORTED
+ *   DISK_FAILED, FOLDER_UNSAFE, UNSUPPORTED
  */
 export async function openCommit(options: CommitOptions): Promise<Commit> {
   const { folder, pipeline, keys, dedup, files = realFiles, openDatabase, now = Date.now } = options
   const targets = outboxTargets(options)
+  await keepPrivate(folder, options.note)
   const state = await State.open({ folder, files, pipeline, keys, openDatabase })
   try {
     for (const change of await state.updateCode(keys.code))

@@ -73,7 +73,7 @@ export async function verifyPipeline(
     const listing = await listGeneration(sinks, pipeline.name, name, signal)
     // Read the state after listing: an object is in the state before it is in the store.
     const { history, waiting, totals, localRejects, counts, owner } = await readState(folder, readFacts)
-    const isWorking = owner !== undefined && (await isHeld(owner))
+    const isWorking = owner !== undefined && (await isHeld(folder, owner))
     const known = new Set([...history, ...waiting].map(({ key }) => key))
     const foreign = listing.keys
       .filter((key) => !known.has(key))

@@ -6,6 +6,7 @@ import type { Config, ObjectSink, SinkDeclaration, StreamSink } from '../compone
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
+import { othersIn } from '../files.ts'
 import type { Note } from '../observe/log.ts'
 import type { Paths } from '../record/paths/path.ts'
 import { keyDefinitionOf } from './key-definition.ts'
@@ -34,6 +35,8 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
   const releasesBatches = pipeline.transforms.every(({ declaration }) => declaration.reusesBuffers === true)
   const reusesOutput = pipeline.sink.declaration.reusesBuffers === true
   if ('write' in sink) return openStreamDelivery({ sink, note: options.note, releasesBatches, reusesOutput })
+  const rejects = pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects))
+  for (const folder of [sink.folder, rejects?.sink.folder]) await reportReaders(folder, options.note)
   const dedup = findDedup(pipeline)
   return openCommit({
     folder: join(options.stateFolder, pipeline.name),
@@ -41,7 +44,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     keys: await keyDefinitionOf(pipeline),
     paths: options.paths,
     sink: targetOf(pipeline.sink, sink),
-    rejects: pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects)),
+    rejects,
     localRejectBytes: pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,
     dedup: dedup && { stage: dedup.stage, within: dedup.settings.within, memory: dedup.settings.memory },
@@ -68,6 +71,13 @@ export async function openObjectSinks(
   const sinks = [await open('sink', pipeline.sink)]
   if (pipeline.rejects) sinks.push(await open('rejects', pipeline.rejects))
   return sinks
+}
+
+/** The folder is the user's own, so its rights stay. New files in it are private all the same. */
+async function reportReaders(folder: string | undefined, note: Note): Promise<void> {
+  if (folder === undefined) return
+  const problem = await othersIn(folder)
+  if (problem !== undefined) note(`${problem}; new files in it are readable by this user only`, { folder })
 }
 
 /** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the sink's `create` */

@@ -1,7 +1,7 @@
 import { checkObjectFields, objectFields } from '../fields/object-fields.ts'
 import { folderSink } from './file/folder-sink.ts'
 import { defineSink } from '../component.ts'
-import { FilePath } from '../fields/fields.ts'
+import { Choice, FilePath } from '../fields/fields.ts'
 
 export default defineSink({
   type: 'file',
@@ -10,6 +10,11 @@ export default defineSink({
   fields: {
     path: FilePath({
       description: 'The folder; created if absent. On the device of the state folder, files are linked, not copied.',
+    }),
+    access: Choice(['owner', 'group'], {
+      default: 'owner',
+      description:
+        'Who can read the files and enter new folders: only the user who runs Sluice, or also the group of the folder.',
     }),
     ...objectFields,
   },
@@ -21,5 +26,5 @@ export default defineSink({
     },
   ],
   check: (config) => checkObjectFields(config),
-  create: ({ path }) => folderSink(path),
+  create: ({ path, access }) => folderSink(path, access),
 })

@@ -19,7 +19,7 @@ import { outbox, roll } from '../support/object-options.ts'
 
 /** The real file sink, with the defaults of its fields. */
 export async function fileTarget(path: string, changes: Partial<ObjectTarget> = {}): Promise<ObjectTarget> {
-  const config = { path, key: '{pipeline}', compression: 'gzip', roll, outbox } as const
+  const config = { path, access: 'owner', key: '{pipeline}', compression: 'gzip', roll, outbox } as const
   const sink = await fileSink.create(config, { pipeline: 'events', stage: 'file', folder: path })
   if ('write' in sink) throw new Error('the file sink delivers objects')
   return { stage: 'file', type: 'file', sink, ...config, ...changes }

@@ -64,6 +64,7 @@ describe('the file sink', () => {
     const context = { pipeline: 'p', stage: 'file', folder: '.' }
     const config = {
       path: '/out',
+      access: 'owner',
       key: 'k',
       compression: 'gzip',
       roll: rollWith({}),

@@ -29,7 +29,8 @@ export interface Database {
 
 /** Opens the environment in a folder; creates it if absent. */
 export function openDatabase(folder: string): Database {
-  return open({ path: folder, noSubdir: false, encoding: 'json' })
+  const options = { path: folder, noSubdir: false, encoding: 'json', permissionsMode: 0o600 } as const
+  return open(options)
 }
 
 /**

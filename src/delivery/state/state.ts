@@ -32,6 +32,7 @@ import type { Database, Key } from './database.ts'
 import type { Files } from '../../files.ts'
 import { codeDifferences, differences, takeFingerprint } from './fingerprint.ts'
 import type { Fingerprint, KeyDefinition } from './fingerprint.ts'
+import { keepPrivate } from './keep-private.ts'
 import { removeStaleLock, isHeld, acquireOwnerLock } from './owner-lock.ts'
 import type { Owner, OwnerLock } from './owner-lock.ts'
 import {
@@ -137,10 +138,11 @@ export class State extends StateReader {
 
   /**
    * Takes over an existing state, whatever its configuration: for maintenance, not for a run.
-   * @throws SluiceError STATE_NOT_FOUND, STATE_IN_USE, STATE_MISMATCH
+   * @throws SluiceError STATE_NOT_FOUND, STATE_IN_USE, STATE_MISMATCH, FOLDER_UNSAFE
    */
   static async openExisting(folder: string): Promise<State> {
     if (!hasState(folder)) throw noState(folder)
+    await keepPrivate(folder)
     return own(openDatabase(databaseFolder(folder)), folder, async (stored) => {
       if (!stored) throw noState(folder)
       checkFormat(stored)
@@ -373,7 +375,7 @@ const NEARLY_FULL_BYTES = 1 << 20
 async function takeOver(db: Database, folder: string, owner: Owner): Promise<void> {
   for (;;) {
     const recorded: Owner | undefined = db.get('owner')
-    if (recorded && (await isHeld(recorded))) throw inUse(recorded)
+    if (recorded && (await isHeld(folder, recorded))) throw inUse(recorded)
     const taken = await transact(db, folder, () => {
       const now: Owner | undefined = db.get('owner')
       if (now?.socket !== recorded?.socket) return false
@@ -381,7 +383,7 @@ async function takeOver(db: Database, folder: string, owner: Owner): Promise<voi
       return true
     })
     if (!taken) continue
-    if (recorded) await removeStaleLock(recorded)
+    if (recorded) await removeStaleLock(folder, recorded)
     return
   }
 }

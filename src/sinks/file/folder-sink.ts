@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, copyFile, link, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
+import { access, chmod, copyFile, link, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import type { ObjectSink } from '../../component.ts'
 import { SluiceError, systemCode } from '../../errors.ts'
@@ -11,16 +11,19 @@ import { fsyncPath, syncNames } from '../../files.ts'
  * Publishes objects as files below a folder. A file gets its name by link(2) after it is complete
  * and durable: so readers never see a part of it, and an existing file is never overwritten.
  */
-export function folderSink(folder: string): ObjectSink {
+export function folderSink(folder: string, readers: 'owner' | 'group' = 'owner'): ObjectSink {
   const synced = new Set<string>()
   return {
     maxKeyBytes: 1024,
+    ...(readers === 'owner' && { folder }),
     destination: (key) => ({ path: join(folder, key) }),
     location: pathOf,
     publish: async (file, destination) => {
       const target = pathOf(destination)
       try {
-        await makeFolder(dirname(target), folder, synced)
+        await makeFolder(dirname(target), { root: folder, mode: readers === 'owner' ? 0o700 : 0o750, synced })
+        // The file is its own when it gets its name: nobody has opened it yet.
+        if (readers === 'group') await chmod(file.path, 0o640)
         await publishFile(file.path, target)
       } catch (error) {
         throw sinkError(error, target)
@@ -136,8 +139,11 @@ async function publishCopy(from: string, to: string): Promise<void> {
  * Syncs each folder's name once, also of existing folders: a killed process may have created them
  * and not synced.
  */
-async function makeFolder(folder: string, root: string, synced: Set<string>): Promise<void> {
-  const first = await mkdir(folder, { recursive: true })
+async function makeFolder(
+  folder: string,
+  { root, mode, synced }: { readonly root: string; readonly mode: number; readonly synced: Set<string> },
+): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode })
   if (first === undefined && synced.has(folder)) return
   const levels = Math.max(1, relative(root, folder).split(sep).length + 1)
   await syncNames(folder, { first, levels, sync: fsyncPath })

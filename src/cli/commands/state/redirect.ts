@@ -8,6 +8,7 @@ import type { RedirectPlan, RedirectTarget } from '../../../delivery/outbox/redi
 import { State } from '../../../delivery/state/state.ts'
 import { SluiceError } from '../../../errors.ts'
 import { parseKeyTemplate } from '../../../fields/key-template.ts'
+import { print, say } from '../../../observe/output.ts'
 import { formatBytes, plural } from '../../../observe/report.ts'
 import { openObjectSinks } from '../../../runtime/open-delivery.ts'
 import { confirm, yesOption } from '../../confirm.ts'
@@ -40,15 +41,15 @@ export const command: CommandModule<object, RedirectArguments> = {
       sinks = await openObjectSinks(pipeline)
       const plan = await planRedirect(state.objects(), sinks, AbortSignal.timeout(LOOK_UP_TIMEOUT))
       if (plan.moves.length === 0 && plan.published.length === 0) {
-        process.stdout.write('nothing to redirect: all waiting objects go where the pipeline file says\n')
+        print('nothing to redirect: all waiting objects go where the pipeline file says')
         return
       }
-      process.stderr.write(describe(plan))
+      say(...describe(plan))
       await requireConnection(sinks, plan, pipeline.name)
       await confirm('Send them there?', { yes, undone: 'nothing was changed' })
       const moved = plan.moves.map(({ row }) => row)
       await state.redirect({ moved, published: plan.published, what: summary(plan), at: Date.now() })
-      process.stdout.write(`${plural(moved.length, 'object')} redirected: the next run publishes what waits\n`)
+      print(`${plural(moved.length, 'object')} redirected: the next run publishes what waits`)
     } finally {
       for (const { sink } of sinks) await sink.close?.()
       await state.close()
@@ -77,14 +78,14 @@ async function requireConnection(
   }
 }
 
-function describe(plan: RedirectPlan): string {
+function describe(plan: RedirectPlan): string[] {
   const lines = groups(plan).map(({ from, to, objects, records, bytes }) => {
-    return `  ${from} -> ${to}: ${plural(objects, 'object')}, ${plural(records, 'record')}, ${formatBytes(bytes)}\n`
+    return `  ${from} -> ${to}: ${plural(objects, 'object')}, ${plural(records, 'record')}, ${formatBytes(bytes)}`
   })
   const { published } = plan
   if (published.length > 0)
-    lines.push(`  ${plural(published.length, 'object')} already published at the old place: left there\n`)
-  return `waiting objects will be sent to another place, under the same keys:\n${lines.join('')}`
+    lines.push(`  ${plural(published.length, 'object')} already published at the old place: left there`)
+  return ['waiting objects will be sent to another place, under the same keys:', ...lines]
 }
 
 function summary(plan: RedirectPlan): string {

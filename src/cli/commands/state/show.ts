@@ -36,7 +36,7 @@ type StateSummary = Awaited<ReturnType<typeof summarizeState>>
 
 async function summarizeState(folder: string) {
   const { owner, ...summary } = await readState(folder, describe)
-  return { folder, ...summary, running: owner !== undefined && (await isHeld(owner)) ? owner.pid : undefined }
+  return { folder, ...summary, running: owner !== undefined && (await isHeld(folder, owner)) ? owner.pid : undefined }
 }
 
 function describe(state: StateReader) {
