@@ -457,6 +457,11 @@ export interface ProbeResult {
 export interface Attempt {
   /** True if an earlier attempt, perhaps of another process, may have made the object visible. */
   readonly isRepeated: boolean
+  /**
+   * True if the store has taken an object of this pipeline before, or if that is not known. A host
+   * name that does not exist is then an outage, and else a mistake.
+   */
+  readonly storeIsKnown: boolean
   readonly resumeToken: Json | undefined
   /**
    * Durable when it resolves. Save the token before the resource that it names can be forgotten.

@@ -1,7 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3'
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
-import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createAgents } from './agents.ts'
+import { DiagnosingHandler } from './diagnosis.ts'
 import { learnSecret } from '../observe/secrets.ts'
 import { credentialsError } from './errors.ts'
 import { noteLostAnswers } from './lost-answers.ts'
@@ -57,7 +57,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
     maxAttempts: options.maxAttempts ?? ATTEMPTS,
-    requestHandler: new NodeHttpHandler({
+    requestHandler: new DiagnosingHandler(options.endpoint, {
       connectionTimeout: 10_000,
       requestTimeout: options.requestTimeout ?? 300_000,
       throwOnRequestTimeout: true,

@@ -1,5 +1,7 @@
+import { certificateMistake } from '../tls.ts'
 import { SluiceError } from '../errors.ts'
 import { ProxyError } from '../proxy.ts'
+import { addressOf, hintOf, pageHint, transientHints } from './hints.ts'
 
 export interface S3Call {
   /** For example `PutObject`. */
@@ -15,10 +17,15 @@ export function s3Error(error: unknown, { operation, bucket }: S3Call): SluiceEr
   if (error instanceof SluiceError) return error
   if (error instanceof ProxyError) return proxyError(error, `no response to ${operation} on bucket ${bucket}`)
   const { code, status, requestId } = s3Facts(error)
+  const page = pageHint(error, code, status)
   const facts = [status, requestId && `request ${requestId}`].filter(Boolean).join(', ')
-  const what = `${operation} on bucket ${bucket}: ${code}${facts === '' ? '' : ` (${facts})`}`
-  if (isTransient(code, status)) return new SluiceError('SINK_UNAVAILABLE', `the store failed at ${what}`)
-  const hint = hints[code] ?? certificateHint(code) ?? (status === undefined ? messageOf(error) : undefined)
+  const name = page === undefined ? (status === undefined ? `${code}${addressOf(error)}` : code) : 'a web page'
+  const what = `${operation} on bucket ${bucket}: ${name}${facts === '' ? '' : ` (${facts})`}`
+  if (isTransient(code, status)) {
+    const hint = transientHints[code]
+    return new SluiceError('SINK_UNAVAILABLE', `the store failed at ${what}${hint ? `: ${hint}` : ''}`)
+  }
+  const hint = page ?? hintOf(error, code) ?? (status === undefined ? messageOf(error) : undefined)
   return new SluiceError('SINK_REFUSED', `the store refused ${what}${hint ? `: ${hint}` : ''}`)
 }
 
@@ -44,7 +51,7 @@ export function credentialsError(error: unknown, role: string | undefined): Slui
     role === undefined
       ? 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or run with an instance or container role'
       : 'check that its trust policy allows this identity and the same externalId'
-  const hint = certificateHint(code) ?? missing
+  const hint = certificateMistake(error) ?? missing
   return new SluiceError('SINK_REFUSED', `${whose}: ${why}; ${hint}`)
 }
 
@@ -68,7 +75,7 @@ export function s3Facts(error: unknown): S3Facts {
   const requestId = 'requestId' in metadata ? textOf(metadata.requestId) : undefined
   const network = 'code' in error ? textOf(error.code) : undefined
   const name = 'name' in error ? textOf(error.name) : undefined
-  const isVague = name === undefined || name === 'Error' || name === 'Unknown' || name === 'UnknownError'
+  const isVague = name === undefined || /^(Error|AggregateError|SyntaxError|Unknown|UnknownError)$/.test(name)
   return { code: isVague ? (network ?? codeForStatus(status)) : name, status, requestId }
 }
 
@@ -93,29 +100,6 @@ function isTransient(code: string, status: number | undefined): boolean {
   // A response with status 200 may still contain an error: the store failed after it had sent the
   // status.
   return status >= 500 ? code !== 'NotImplemented' : status === 429 || status === 409 || status === 408 || status < 300
-}
-
-const hints: { readonly [code: string]: string } = {
-  AccessDenied: 'check that the credentials may put objects there, and that expectedBucketOwner owns the bucket',
-  AuthorizationHeaderMalformed: 'the bucket is in another region: set `region`',
-  ExpiredToken: 'the credentials have expired',
-  InvalidAccessKeyId: 'the access key does not exist',
-  InvalidToken: 'the session token is not valid',
-  NoSuchBucket: 'create the bucket, or correct `bucket`',
-  NotImplemented:
-    'the store does not support a feature: check `checksums: when-required`, `acl` and `serverSideEncryption`',
-  PermanentRedirect: 'the bucket is in another region: set `region`',
-  RequestTimeTooSkewed: 'the clock of this machine is wrong',
-  SignatureDoesNotMatch: 'the secret key is wrong',
-}
-
-/** For OpenSSL errors about a certificate without a trusted issuer. */
-function certificateHint(code: string): string | undefined {
-  const isUnknown =
-    /^(UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT(_LOCALLY)?)|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)$/
-  return isUnknown.test(code)
-    ? 'its certificate has no trusted issuer: set NODE_EXTRA_CA_CERTS to the file of its certificate authority'
-    : undefined
 }
 
 function codeForStatus(status: number | undefined): string {

@@ -262,14 +262,38 @@ function* findings(config: S3Config): Generator<Finding> {
     const hint = `use a partSize of ${Math.ceil(roll.maxBytes / (MAX_PARTS * 0.9) / (1 << 20))}MiB or more`
     yield { at: ['partSize'], message: `an object of roll.maxBytes would have more than ${MAX_PARTS} parts`, hint }
   }
-  if (endpoint !== undefined && !/^https?:\/\//.test(endpoint)) {
-    yield { at: ['endpoint'], message: 'the endpoint is not an http or https URL', hint: `write https://${endpoint}` }
-  }
+  if (endpoint !== undefined) yield* endpointFindings(endpoint, config.bucket)
   if (kmsKeyId !== undefined && !serverSideEncryption?.startsWith('aws:kms')) {
     yield {
       at: ['kmsKeyId'],
       message: '`kmsKeyId` requires `serverSideEncryption: aws:kms`',
       hint: 'set serverSideEncryption: aws:kms',
     }
+  }
+}
+
+function* endpointFindings(endpoint: string, bucket: string): Generator<Finding> {
+  const at = ['endpoint']
+  if (!/^https?:\/\//.test(endpoint)) {
+    yield { at, message: 'the endpoint is not an http or https URL', hint: `write https://${endpoint}` }
+    return
+  }
+  if (!URL.canParse(endpoint)) {
+    yield { at, message: 'the endpoint is not a URL', hint: 'write https://host or https://host:port' }
+    return
+  }
+  const { protocol, hostname, host, pathname, search, hash, username, password } = new URL(endpoint)
+  if (username !== '' || password !== '') {
+    const hint = 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and leave them out of the endpoint'
+    yield { at, message: 'the endpoint has a user or a password, which S3 does not use', hint }
+  } else if (search !== '' || hash !== '') {
+    yield { at, message: 'the endpoint has a query or a fragment', hint: `write ${protocol}//${host}${pathname}` }
+  } else if (pathname.split('/').findLast((part) => part !== '') === bucket) {
+    const hint = `write ${protocol}//${host}${pathname.replace(/\/[^/]+\/?$/, '')}`
+    yield { at, message: 'the endpoint ends with the name of the bucket, which is added to it', hint }
+  } else if (hostname.startsWith(`${bucket}.`)) {
+    const hint = `write ${protocol}//${host.slice(bucket.length + 1)}`
+    const severity = hostname.endsWith('.amazonaws.com') ? 'error' : 'warning'
+    yield { at, message: 'the endpoint begins with the name of the bucket, which is added to it', hint, severity }
   }
 }

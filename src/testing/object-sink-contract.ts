@@ -140,6 +140,7 @@ interface Finished {
 /** The notes of the attempts for one object, as the publisher and the state would keep them. */
 class Attempts implements Attempt {
   isRepeated: boolean
+  readonly storeIsKnown = true
   resumeToken: Json | undefined
 
   constructor({ isRepeated }: { readonly isRepeated: boolean } = { isRepeated: false }) {

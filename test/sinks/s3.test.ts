@@ -16,6 +16,21 @@ describe('the s3 sink', () => {
       /more than 10000 parts/,
     ],
     ['an endpoint that is not a URL', { endpoint: 'localhost:9000' }, 'endpoint', /not an http or https URL/],
+    ['an endpoint that cannot be parsed', { endpoint: 'http://local host' }, 'endpoint', /not a URL/],
+    ['credentials in the endpoint', { endpoint: 'http://me:secret@s3.test' }, 'endpoint', /a user or a password/],
+    ['a query in the endpoint', { endpoint: 'https://s3.test/?x=1' }, 'endpoint', /a query or a fragment/],
+    [
+      'the bucket at the end of the endpoint',
+      { endpoint: 'https://s3.test/events/' },
+      'endpoint',
+      /ends with the name/,
+    ],
+    [
+      'the bucket in the host of the endpoint',
+      { endpoint: 'https://events.s3.eu-central-1.amazonaws.com' },
+      'endpoint',
+      /begins with the name of the bucket/,
+    ],
     [
       'a KMS key without KMS',
       { kmsKeyId: 'k', serverSideEncryption: 'AES256' },
@@ -34,6 +49,11 @@ describe('the s3 sink', () => {
       assert.match(found[0].message, message)
     })
   }
+
+  it('accepts an endpoint with a path, as some stores have', async () => {
+    const endpoint = 'https://project.store.test/storage/v1/s3'
+    assert.deepEqual([...((await s3Sink.check?.(s3Config({ endpoint }), context)) ?? [])], [])
+  })
 
   it('accepts its defaults', async () => {
     assert.deepEqual([...((await s3Sink.check?.(s3Config(), context)) ?? [])], [])

@@ -1,8 +1,8 @@
 import type { AddressInfo, Server } from 'node:net'
 
 /** Has a server listen on a free port of the loopback address. Returns the port. */
-export async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+export async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server that listens has such an address
   const { port } = server.address() as AddressInfo
   return port

@@ -189,6 +189,7 @@ export class Publisher {
     const { state } = this.#options
     const attempt = {
       isRepeated: isRecovered,
+      storeIsKnown: this.#isKnown(row),
       resumeToken: row.resumeToken,
       async saveResumeToken(value: Json) {
         attempt.resumeToken = value
@@ -282,6 +283,14 @@ export class Publisher {
         : `they were committed for ${committed}, and the pipeline file now names ${configured}: send them there with ${redirect}, or correct the cause and start again, or discard them with \`sluice state reset ${pipeline} --force\``
     const what = `${plural(waiting.length, 'committed object')} with ${plural(records, 'record')} ${verb} in the outbox`
     return new SluiceError(error.code, `${error.message}; ${what}`, { cause: error, hint })
+  }
+
+  /** A store that was probed has taken an object. Small and large ones may have names of their own. */
+  #isKnown(row: ObjectRow): boolean {
+    const { conditionalPutProbe } = this.#sink(row)
+    if (!conditionalPutProbe) return true
+    const sizes = [0, Infinity].map((bytes) => ({ ...this.#fileOf(row), bytes }))
+    return sizes.some((file) => this.#probed.has(conditionalPutProbe.store(file, row.destination)))
   }
 
   #fileOf({ file, bytes, records, sha256, compression }: ObjectRow): OutboxFile {

@@ -2,7 +2,7 @@ import { HeadObjectCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { OutboxFile } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
-import { s3Error, s3Facts } from '../../s3/errors.ts'
+import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams } from './params.ts'
 
@@ -21,7 +21,8 @@ export interface LookUp {
 
 /**
  * Asks the store whether it has the object of a file.
- * @throws SluiceError SINK_UNAVAILABLE; SINK_REFUSED if the object has another length.
+ * @throws SluiceError SINK_UNAVAILABLE; SINK_REFUSED if the object has another length, or if no store
+ *   answers.
  */
 export async function lookUp({ client, file: { bytes }, destination, signal }: LookUp): Promise<Presence> {
   const { bucket, key } = destination
@@ -32,7 +33,8 @@ export async function lookUp({ client, file: { bytes }, destination, signal }: L
     if (error.retryable) throw error
     return 'unknown'
   }
-  const { ContentLength: length = bytes } = response.value
+  const { ETag: etag, ContentLength: length = bytes } = response.value
+  if (etag === undefined) throw notS3({ operation: 'HeadObject', bucket })
   if (length === bytes) return 'visible'
   throw new SluiceError(
     'SINK_REFUSED',
@@ -43,7 +45,7 @@ export async function lookUp({ client, file: { bytes }, destination, signal }: L
 /** True if the object exists. False if it does not exist, or this identity may not read it. */
 export async function isVisible(client: S3Client, destination: S3Destination, signal: AbortSignal): Promise<boolean> {
   const [response] = await Promise.allSettled([head(client, destination, signal)])
-  return response.status === 'fulfilled'
+  return response.status === 'fulfilled' && response.value.ETag !== undefined
 }
 
 function head(client: S3Client, destination: S3Destination, signal: AbortSignal) {

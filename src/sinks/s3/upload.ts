@@ -4,6 +4,7 @@ import { Upload } from '@aws-sdk/lib-storage'
 import type { Attempt, OutboxFile } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
+import { isUnknownHost } from '../../s3/diagnosis.ts'
 import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams, storageOptions } from './params.ts'
@@ -27,9 +28,19 @@ export interface UploadOptions {
  * Before it returns, the store is asked whether it has the object. Where this identity may not read,
  * both are skipped, and the answers of the store are trusted.
  * @throws SluiceError SINK_UNAVAILABLE, also if the object does not exist after all; SINK_REFUSED,
- *   also if it exists with another length.
+ *   also if it exists with another length, and if the host of a store that was never reached does not
+ *   exist.
  */
 export async function uploadObject(options: UploadOptions): Promise<void> {
+  try {
+    await upload(options)
+  } catch (error) {
+    if (!isUnknownHost(error) || options.attempt.storeIsKnown) throw error
+    throw new SluiceError('SINK_REFUSED', error.message)
+  }
+}
+
+async function upload(options: UploadOptions): Promise<void> {
   const { client, file, destination, signal, attempt } = options
   const unfinished = new UnfinishedUploads(client, destination, attempt)
   if (attempt.isRepeated) {
@@ -49,7 +60,7 @@ export function isInParts({ bytes }: OutboxFile, { partSize }: S3Destination): b
 async function sendFile(options: UploadOptions, unfinished: UnfinishedUploads): Promise<void> {
   const { file, destination, signal } = options
   const body = createReadStream(file.path, { highWaterMark: FILE_CHUNK })
-  const upload = new Upload({
+  const transfer = new Upload({
     client: wrap(options, unfinished),
     partSize: destination.partSize,
     // An upload holds about three parts more than this in memory.
@@ -65,7 +76,7 @@ async function sendFile(options: UploadOptions, unfinished: UnfinishedUploads): 
     },
   })
   try {
-    await upload.done()
+    await transfer.done()
   } catch (error) {
     if (error instanceof AlreadyExists) {
       // A store that answers 304 here has been seen to remove the object when the upload is aborted.
@@ -165,8 +176,8 @@ function publishingError(error: unknown, operation: string, bucket: string): Err
   // Stores answer the repeat of a finished CompleteMultipartUpload in many ways: 404 NoSuchUpload,
   // 404 NoSuchKey, 403.
   const isGone = operation === 'CompleteMultipartUpload' && (code === 'NoSuchUpload' || code === 'NoSuchKey')
-  const isAnswer = status !== undefined && status >= 400 && (status < 500 || !failure.retryable)
-  if (isAnswer && !isGone && !isAfterLostAnswer(error)) return failure
+  const isAnswer = status !== undefined && status >= 300 && status < 500
+  if ((isAnswer || !failure.retryable) && !isGone && !isAfterLostAnswer(error)) return failure
   if (failure.retryable) return new OutcomeUnknown(failure)
   return new OutcomeUnknown(
     new SluiceError('SINK_UNAVAILABLE', `the outcome of an earlier request is unknown, and ${failure.message}`),

@@ -34,6 +34,7 @@ export class Client {
   readonly #clock: ApiClock
   readonly #connections: Connections
   readonly #authorizer: Authorizer
+  #hasAnswered = false
 
   constructor(options: HttpOptions, clock: ApiClock) {
     this.#options = options
@@ -108,11 +109,13 @@ export class Client {
           signal: deadline.signal,
         }),
       )
+      this.#hasAnswered = true
       this.#clock.observe(response.headers['date'])
       return { status: response.statusCode, headers: response.headers, body: response.body }
     } catch (error) {
       if (error instanceof SluiceError || deadline.signal.aborted) throw error
-      throw networkError(error, url, (text) => hideSecrets(text, this.secretsOf(request)))
+      const hide = (text: string) => hideSecrets(text, this.secretsOf(request))
+      throw await networkError(error, { url, hasAnswered: this.#hasAnswered, hide })
     }
   }
 

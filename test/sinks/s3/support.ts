@@ -80,6 +80,7 @@ export async function outboxFile(test: TestContext, bytes: number): Promise<Outb
 export function memoryAttempt(resumeToken?: Json): Attempt & { isRepeated: boolean; resumeToken: Json | undefined } {
   const attempt = {
     isRepeated: resumeToken !== undefined,
+    storeIsKnown: true,
     resumeToken,
     saveResumeToken: (value: Json) => {
       attempt.resumeToken = value

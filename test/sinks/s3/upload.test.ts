@@ -114,6 +114,7 @@ describe('an upload', () => {
     const stop = new AbortController()
     const published = sink.publish(file, sink.destination('k'), stop.signal, {
       isRepeated: false,
+      storeIsKnown: true,
       resumeToken: undefined,
       saveResumeToken: () => {
         setImmediate(() => stop.abort())

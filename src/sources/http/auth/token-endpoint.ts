@@ -42,6 +42,7 @@ export class TokenEndpoint {
   #observedSkew = 0
   /** The same, as assertions use it: taken over once the server has refused one. */
   #skew = 0
+  #hasAnswered = false
   /** Texts to hide in messages, every refresh token so far included. */
   readonly secrets: string[] = []
 
@@ -125,10 +126,12 @@ export class TokenEndpoint {
       body,
       signal: deadline.signal,
     })
-    const response = await deadline.wait(request, what).catch((error: unknown) => {
+    const response = await deadline.wait(request, what).catch(async (error: unknown) => {
       if (deadline.signal.aborted) throw error
-      throw networkError(error, this.#url, (text) => hideSecrets(text, this.secrets))
+      const hide = (text: string) => hideSecrets(text, this.secrets)
+      throw await networkError(error, { url: this.#url, hasAnswered: this.#hasAnswered, hide })
     })
+    this.#hasAnswered = true
     const { statusCode, headers: received } = response
     const date = Date.parse(headerText(received['date']) ?? '')
     if (!Number.isNaN(date)) this.#observedSkew = date - Date.now()
