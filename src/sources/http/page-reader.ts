@@ -109,7 +109,12 @@ export class PageReader {
       }
       const now = Math.max(clock.now(), reached.now())
       const reread = rereadOf(window, checkpoint, now, options.window?.lag ?? 0)
-      const page = openPage(response, { options, maxLine: read.maxLine, deadline })
+      const page = openPage(response, {
+        options,
+        maxLine: read.maxLine,
+        deadline,
+        secrets: client.secretsOf(request),
+      })
       // The last chunk waits for the end of the page: only a complete page has a position.
       let last: Chunk = { bytes: Buffer.alloc(0) }
       let wireBytes = 0

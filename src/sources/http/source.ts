@@ -12,7 +12,8 @@ import type { RunContext } from './run-context.ts'
 import { TenantReader } from './tenant-reader.ts'
 import { ApiClock } from './windows/api-clock.ts'
 import { parseMoment } from './windows/moment.ts'
-import { MINUTE } from '../../time.ts'
+import { DAY, MINUTE } from '../../time.ts'
+import { formatDuration } from '../../fields/units.ts'
 
 /** The source of `http` and its presets. */
 export function createHttpSource(options: HttpOptions): Source {
@@ -68,15 +69,22 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiC
 }
 
 /**
- * Reads the start of one page of each tenant, of the last day if there are time windows, and
- * compares the clocks.
+ * Reads the start of one page of each tenant, of the latest day that is due if there are time
+ * windows, and compares the clocks. Whatever `since`, `until` and the state say, a request is sent.
  */
 async function* checkTenants(options: HttpOptions, signal: AbortSignal): AsyncGenerator<ConnectionCheck, void> {
   const clock = new ApiClock()
-  const window = options.window && lastDay(options.window)
+  const window = options.window && latestDay(options.window)
   for (const tenant of options.tenants) {
     const what = `one page${tenant.name === '' ? '' : ` of ${tenant.name}`}`
-    const once = { ...options, window, repair: undefined, tenants: [tenant], retry: { ...options.retry, attempts: 1 } }
+    const once: HttpOptions = {
+      ...options,
+      window,
+      repair: undefined,
+      tenants: [tenant],
+      retry: { ...options.retry, attempts: 1 },
+      timeout: { ...options.timeout, request: Math.min(options.timeout.request, MAX_WAIT) },
+    }
     yield await checkTenant(once, signal, clock).then(
       (found): ConnectionCheck => ({ what, found }),
       (error): ConnectionCheck => ({ what, error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }),
@@ -90,10 +98,14 @@ async function* checkTenants(options: HttpOptions, signal: AbortSignal): AsyncGe
     yield { what: 'clocks', error: new SluiceError('SOURCE_FAILED', `${found}: set it, or the API refuses signatures`) }
 }
 
-function lastDay(window: WindowOptions): WindowOptions {
-  const { until: _until, ...rest } = window
-  return { ...rest, since: '1d' }
+/** A day that the settling delay allows and the API still has, so a window is always due. */
+function latestDay({ until: _until, retention = Infinity, ...rest }: WindowOptions): WindowOptions {
+  const length = Math.max(1, Math.floor(Math.min(DAY, (retention - rest.lag) / 2)))
+  return { ...rest, since: formatDuration(rest.lag + length) }
 }
+
+/** A person waits for the check. In milliseconds. */
+const MAX_WAIT = MINUTE
 
 /** Common tolerance of APIs that check the time of a request, in milliseconds. */
 const MAX_SKEW = 5 * MINUTE
@@ -113,7 +125,7 @@ async function checkTenant(options: HttpOptions, signal: AbortSignal, clock: Api
     const records = bytes.toString('latin1').split('\n').length - 1
     return records === 0 ? 'responds, without records' : `responds, starting with ${records} records`
   }
-  return 'no time window is due yet'
+  return 'no page is due'
 }
 
 /**
