@@ -22,7 +22,7 @@ export const MEMBER_STRIDE = 3
  */
 export function readMembers(bytes: Buffer, start: number): number[] {
   const offsets: number[] = []
-  eachMember(bytes, start, (key, value, end) => void offsets.push(key, value, end))
+  walk(bytes, start, (key, value, end) => void offsets.push(key, value, end))
   return offsets
 }
 
@@ -39,7 +39,7 @@ export function readSomeMembers(
   const offsets: number[] = []
   let at = 0
   let next = 0
-  eachMember(bytes, start, (key, value, end) => {
+  walk(bytes, start, (key, value, end) => {
     if (at++ !== wanted[next]) return
     offsets.push(key, value, end)
     next++
@@ -47,12 +47,7 @@ export function readSomeMembers(
   return at === count ? offsets : undefined
 }
 
-/** Calls `visit` with the offsets of each member (or element), as in `readMembers`. */
-export function eachMember(
-  bytes: Buffer,
-  start: number,
-  visit: (key: number, value: number, end: number) => void,
-): void {
+function walk(bytes: Buffer, start: number, visit: (key: number, value: number, end: number) => void): void {
   const isObject = bytes[start] === OPEN_OBJECT
   let at = skipSpace(bytes, start + 1)
   while (bytes[at] !== CLOSE_OBJECT && bytes[at] !== CLOSE_ARRAY) {
@@ -72,7 +67,8 @@ export function readName(bytes: Buffer, start: number): string {
   return raw.includes('\\') ? readString(`"${raw}"`) : raw
 }
 
-function skipValue(bytes: Buffer, start: number): number {
+/** The end of the value that begins at `start`. */
+export function skipValue(bytes: Buffer, start: number): number {
   if (bytes[start] === QUOTE) return skipString(bytes, start)
   let at = start
   if (bytes[start] !== OPEN_OBJECT && bytes[start] !== OPEN_ARRAY) {
