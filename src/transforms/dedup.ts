@@ -38,7 +38,7 @@ export default defineTransform({
       [RecordPath({ description: 'A path.' }), Type.Array(RecordPath({ description: 'A path.' }), { minItems: 1 })],
       {
         description:
-          'Paths of the values that identify a record. Nothing else is part of the dedup key: if a pipeline reads several tenants whose ids may collide, add the field that distinguishes them, such as `organization`.',
+          'Paths of the values that identify a record. Values are compared, not spellings: `1` equals `1.0`, but not the text `1`. Nothing else is part of the dedup key: if a pipeline reads several tenants whose ids may collide, add the field that distinguishes them, such as `organization`.',
       },
     ),
     time: Type.Optional(
