@@ -8,6 +8,7 @@ import type { Log } from '../observe/log.ts'
 import { safeJson, say } from '../observe/output.ts'
 import { plural, summarize, warnOfRejects } from '../observe/report.ts'
 import { scannerInUse } from '../record/fast-scanner.ts'
+import { describeCauses } from '../runtime/causes.ts'
 import { runPipeline, type RunOptions } from '../runtime/run.ts'
 import { setOption, stateOption } from './options.ts'
 import { stopOnSignals } from './signals.ts'
@@ -68,7 +69,10 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
           failures.push(failure)
           // Report now: the other pipelines may run forever, and only the first failure is thrown.
           if (jobs.length > 1 && failure.code !== 'INTERRUPTED')
-            say(`${job.pipeline.name}: ${failure.code}: ${failure.message}`)
+            say(
+              `${job.pipeline.name}: ${failure.code}: ${failure.message}`,
+              ...describeCauses(failure).map((cause) => `  cause: ${cause}`),
+            )
         }),
       ),
     )

@@ -5,6 +5,7 @@ import yargs from 'yargs'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { say } from '../observe/output.ts'
 import { forgetSecrets } from '../observe/secrets.ts'
+import { describeCauses } from '../runtime/causes.ts'
 import { commands } from './commands.ts'
 import { addEnvironmentSecrets } from './environment-secrets.ts'
 import { runToTheEnd } from './last-resort.ts'
@@ -46,9 +47,15 @@ function report(thrown: unknown): number {
     ? new SluiceError('USAGE', thrown.message)
     : asSluiceError(thrown, 'INTERNAL', 'this is a bug in Sluice')
   say('', `sluice: ${error.code}: ${error.message}`)
+  say(...describeCauses(error).map((cause) => `  cause: ${cause}`))
   if (error.hint !== undefined) say(`  ${error.hint}`)
-  if (error.code === 'INTERNAL') say(...(error.stack ?? '').split('\n'))
+  if (error.code === 'INTERNAL') say(...(rootOf(error).stack ?? '').split('\n'))
   return error.exit
+}
+
+/** The error that was thrown first: its stack shows where. */
+function rootOf(error: Error): Error {
+  return error.cause instanceof Error ? rootOf(error.cause) : error
 }
 
 /**

@@ -41,8 +41,15 @@ export function writeRendered(stream: NodeJS.WriteStream, text: string): void {
  */
 export async function writeRecord(json: string): Promise<void> {
   const { stdout } = process
-  if (stdout.write(`${stdout.isTTY ? printable(json) : json}\n`)) return
-  await new Promise<void>((resolve) => stdout.once('drain', () => resolve()))
+  // Its reader has gone: `drain` would never come.
+  if (stdout.destroyed || stdout.write(`${stdout.isTTY ? printable(json) : json}\n`)) return
+  await new Promise<void>((resolve) => {
+    const finish = (): void => {
+      stdout.off('drain', finish).off('close', finish)
+      resolve()
+    }
+    stdout.once('drain', finish).once('close', finish)
+  })
 }
 
 /** JSON text without secrets in its texts, and with all control characters escaped. */

@@ -13,7 +13,7 @@ export interface Report {
    * `error`.
    */
   readonly outcome: 'done' | 'interrupted' | 'closed' | 'incomplete' | 'failed'
-  readonly error?: { readonly code: string; readonly message: string }
+  readonly error?: { readonly code: string; readonly message: string; readonly causes?: readonly string[] }
   /** Inputs that could not be read, or not to their end. Absent if there were none. */
   readonly damaged?: readonly DamagedInput[]
   readonly read: number

@@ -12,6 +12,7 @@ import type { DamagedInput, Report } from '../observe/report.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
 import { awaitComponent, within } from './await-component.ts'
+import { describeCauses } from './causes.ts'
 import { openDelivery } from './open-delivery.ts'
 import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
@@ -110,7 +111,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   const report: Report = {
     pipeline: pipeline.name,
     outcome: failure && outcome === 'done' ? 'incomplete' : outcome,
-    ...(failure && { error: { code: failure.code, message: failure.message } }),
+    ...(failure && { error: describeError(failure) }),
     ...(damaged.length > 0 && { damaged }),
     ...delivery.totals(),
     unfinished: flow.unfinished,
@@ -119,6 +120,11 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     seconds: (Date.now() - startedAt.getTime()) / 1000,
   }
   return failure ? { report, error: failure } : { report }
+}
+
+function describeError(failure: SluiceError): NonNullable<Report['error']> {
+  const causes = describeCauses(failure)
+  return { code: failure.code, message: failure.message, ...(causes.length > 0 && { causes }) }
 }
 
 function inputsDamaged(count: number): SluiceError {

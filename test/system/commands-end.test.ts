@@ -12,7 +12,7 @@ import { openProject } from '../support/cli-project.ts'
 import { MAIN } from '../support/paths.ts'
 
 const PROJECT = {
-  'in.ndjson': '{"id":1}\n{"id":2}\n{\n',
+  'in.ndjson': `{"id":1}\n{"id":2}\n{\n${`{"no":"${'x'.repeat(200_000)}"}\n`.repeat(3)}`,
   'pipelines/p.yaml': `source: { type: file, path: in.ndjson }
 transforms: [{ type: dedup, key: id }]
 sink: { type: file, path: out }
@@ -41,6 +41,7 @@ const LINES = [
   'state show p',
   'state rewind p --to all --yes',
   'rejects show p',
+  'rejects show p --json',
   'rejects replay p',
   'new transform mine',
   'new pipeline other',

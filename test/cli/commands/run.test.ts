@@ -3,6 +3,7 @@ import { appendFile, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import type { Report } from '../../../src/observe/report.ts'
 import { openWorkspace, type Workspace } from '../../support/command.ts'
 
 /** A valid line. */
@@ -45,6 +46,69 @@ describe('sluice run', () => {
     assert.equal(report.written, 1)
     const expected = odd.replace('"10.0.0.1"', '"[redacted]"').replace(/}$/, ',"seen":true,"copied":[1]}')
     assert.deepEqual(await linesBelow(workspace.path('out')), [expected])
+  })
+
+  test('prints the causes of a failed sink with their places, and puts them in the report', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1}\n')
+    await workspace.write(
+      'pipelines/hook.ts',
+      `import { defineSink } from 'sluice'
+const fail = async () => {
+  const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:9'), { code: 'ECONNREFUSED' })
+  throw new Error('could not deliver', { cause: new TypeError('fetch failed', { cause: new AggregateError([refused], '') }) })
+}
+export default defineSink({ summary: 'x', delivers: 'stream', fields: {}, create: () => ({ write: fail, flush: fail }) })
+`,
+    )
+    await workspace.write('pipelines/p.yaml', 'source: { type: file, path: in.ndjson }\nsink: { type: ./hook.ts }\n')
+    const { code, stderr } = await workspace.sluice(['run', 'p', '--report', 'report.json'])
+    assert.equal(code, 4)
+    assert.match(
+      stderr,
+      /^sluice: SINK_FAILED: the sink failed: could not deliver\n {2}cause: Error at hook\.ts:4:\d+\n {2}cause: TypeError at hook\.ts:4:\d+: fetch failed\n {2}cause: Error at hook\.ts:3:\d+: connect ECONNREFUSED 127\.0\.0\.1:9$/m,
+    )
+    const { error }: Report = JSON.parse(await readFile(workspace.path('report.json'), 'utf8'))
+    assert.equal(error?.causes?.length, 3)
+  })
+
+  test('never prints the messages of causes that may quote a record', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":"hunter2"}\n')
+    await workspace.write(
+      'pipelines/quote.ts',
+      `export default (record) => {
+  const cause = new Error('it was ' + record.get('id'))
+  throw new Error('bad ' + record.get('id'), { cause })
+}
+`,
+    )
+    await writePipeline(workspace, '  - { type: ./quote.ts, onError: stop }')
+    const { code, stderr } = await workspace.sluice(['run', 'p'])
+    assert.equal(code, 1)
+    assert.match(stderr, /^sluice: TRANSFORM_FAILED: .*quote\.ts:3.*\n {2}cause: Error at quote\.ts:2:\d+$/m)
+    assert.doesNotMatch(stderr, /hunter2/)
+  })
+
+  test('counts what a stream sink has taken before it failed', async (t) => {
+    const workspace = await openWorkspace(t)
+    const line = `{"pad":"${'x'.repeat(1000)}"}\n`
+    await workspace.write('in.ndjson', line.repeat(3000))
+    await workspace.write(
+      'pipelines/third.ts',
+      `import { defineSink } from 'sluice'
+let writes = 0
+const write = async () => { if (++writes === 3) throw new Error('full') }
+export default defineSink({ summary: 'x', delivers: 'stream', fields: {}, create: () => ({ write, async flush() {} }) })
+`,
+    )
+    await workspace.write('pipelines/p.yaml', 'source: { type: file, path: in.ndjson }\nsink: { type: ./third.ts }\n')
+    const { stderr } = await workspace.sluice(['run', 'p', '--report', 'report.json'])
+    const { written, bytesOut, read }: Report = JSON.parse(await readFile(workspace.path('report.json'), 'utf8'))
+    assert.ok(written > 0 && written < 3000)
+    assert.equal(read, written)
+    assert.equal(bytesOut, written * line.length)
+    assert.match(stderr, /^ {2}written {3}[\d,]+ {2}1\.0 MB$/m, 'a stream sink has no objects')
   })
 
   test('warns at the end if nearly everything was rejected, and says how to read an envelope', async (t) => {
