@@ -240,6 +240,12 @@ async function describesDestination<Store extends ObjectStore>(
   assert.deepEqual(stored, destination, 'a destination is JSON, and the same after a round trip through it')
   for (const secret of secrets) assert.ok(!text.includes(secret), 'a destination holds a secret')
   const other = await bench.create()
+  if (other.location) {
+    const here = other.location(destination)
+    assert.equal(other.location(stored), here, 'a location depends on the destination alone')
+    assert.notEqual(other.location(other.destination(`${finished.key}x`)), here, 'two keys have the same location')
+    for (const secret of secrets) assert.ok(!here.includes(secret), 'a location holds a secret')
+  }
   await withoutHanging('publishing', other.publish(finished.file, stored, NEVER, new Attempts()))
   await bench.expectObjects([finished], 'after another instance published to a stored destination')
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import type { TransformDeclaration } from '../component.ts'
 import type { Batch } from '../record/batch.ts'
-import type { JsonObject } from '../record/json/json.ts'
+import type { Json, JsonObject } from '../record/json/json.ts'
 import type { DryRun, DryRunner } from '../inspect/dry-run.ts'
-import { configure } from './configure.ts'
+import { isObject } from '../record/json/json.ts'
+import { formatPath } from '../record/paths/grammar.ts'
+import { configure, contextOf } from './configure.ts'
 import { canonical, liveBytes, shorten, withoutHanging } from './contract-case.ts'
 import type { ContractCase, NotApplicable } from './contract-case.ts'
 import { linesOf, openTransform } from './rehearse.ts'
@@ -51,6 +53,9 @@ export function transformContract(declaration: TransformDeclaration, fixture: Tr
       : []),
     { name: 'shares nothing between two instances', run: on(sharesNothing) },
     { name: 'keeps the bytes of records that it does not change', run: on(keepsBytes) },
+    ...(declaration.effectOn
+      ? [{ name: 'changes no value that it leaves alone, as effectOn says', run: on(keepsValues) }]
+      : []),
     { name: 'rejects or passes hostile records, and accounts for all of them', run: on(survivesHostileRecords) },
     { name: 'leaves its configuration unchanged', run: on(leavesConfiguration) },
     { name: 'holds no more memory after many batches', run: on(staysSmall) },
@@ -123,6 +128,36 @@ function checkOutput(
     )
   }
   assert.deepEqual(codes, rejects, 'the rejects are not the expected ones')
+}
+
+/** Tries each member at the top of each record, as if it were the dedup key. */
+async function keepsValues(bench: Bench): Promise<void> {
+  const { declaration, fixture } = bench
+  const config = await configure(declaration, fixture.config, fixture.folder)
+  const context = contextOf(declaration, fixture.folder)
+  await withInstance(bench, async (instance) => {
+    for (const record of fixture.input) {
+      const before: Json | undefined = typeof record === 'string' ? parsed(record) : record
+      if (!isObject(before)) continue
+      const { output } = await instance.run(linesOf([record]))
+      for (const [name, value] of Object.entries(before)) {
+        if (await declaration.effectOn?.(config, [formatPath([{ kind: 'keys', keys: [name] }])], context)) continue
+        for (const line of output) {
+          const after: JsonObject = JSON.parse(line)
+          assert.deepEqual(after[name], value, `"${name}" is changed, and effectOn says that it is not`)
+        }
+      }
+    }
+  })
+}
+
+function parsed(text: string): Json | undefined {
+  try {
+    const value: Json = JSON.parse(text)
+    return value
+  } catch {
+    return undefined
+  }
 }
 
 async function givesOutput(bench: Bench, size: number): Promise<void> {

@@ -26,7 +26,12 @@ export const command: CommandDefinition<PreviewArguments> = {
   handler: async ({ pipeline: name, input, limit, set }) => {
     if (!Number.isInteger(limit) || limit < 1) throw new SluiceError('USAGE', '--limit must be a positive integer')
     const source = input === undefined ? undefined : { type: 'file', config: { path: input } }
-    const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [], ...(source && { source }) })
+    const [pipeline] = await loadOrFail([name], {
+      mode: 'run',
+      parts: ['source', 'transforms'],
+      set: set ?? [],
+      ...(source && { source }),
+    })
     let count = 0
     for await (const record of previewPipeline(pipeline, limit)) {
       const separator = count++ > 0 ? '\n' : ''

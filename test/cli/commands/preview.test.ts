@@ -125,3 +125,18 @@ test('preview shows what it has read before the source fails, and says when ther
   assert.equal(empty.code, 0)
   assert.match(empty.stderr, /the source has no records to show/)
 })
+
+test('preview needs no variable of the sinks', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('in.ndjson', '{"id":1}\n')
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: in.ndjson }
+sink: { type: s3, bucket: "\${env:NOT_SET}" }
+rejects: { type: file, path: "\${env:NOT_SET_EITHER}" }
+`,
+  )
+  const { code, stdout, stderr } = await workspace.sluice(['preview', 'p'])
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /"id": 1/)
+})

@@ -391,4 +391,17 @@ describe('the transform contract', () => {
       'keeps nothing of a batch, as reusesBuffers says': /not the expected one|not valid JSON/,
     })
   })
+
+  test('fails a transform that changes a value although effectOn says that it does not', async () => {
+    const silent = defineTransform({
+      summary: 'Counts ids from 1.',
+      fields: {},
+      effectOn: () => undefined,
+      create: () => (record: Record) => record.set('id', Number(record.get('id')) + 1),
+    })
+    const output = input.map((record) => ({ ...record, id: record.id + 1 }))
+    assertFails(await failuresOf(transformContract(silent, { config: {}, input, output })), {
+      'changes no value that it leaves alone, as effectOn says': /"id" is changed, and effectOn says that it is not/,
+    })
+  })
 })
