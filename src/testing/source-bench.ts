@@ -30,6 +30,7 @@ interface ReadingOptions {
   readonly positions?: ReadonlyMap<string, Json>
   readonly follow?: boolean
   readonly signal?: AbortSignal
+  readonly maxLine?: number
   onChunk?(reading: Reading): void | Promise<void>
 }
 
@@ -81,13 +82,18 @@ async function readAll(source: Source, options: ReadingOptions): Promise<Reading
   return reading
 }
 
-export function readOptions({ positions, follow = false, signal = NEVER }: ReadingOptions): ReadOptions {
+export function readOptions({
+  positions,
+  follow = false,
+  signal = NEVER,
+  maxLine = 1 << 20,
+}: ReadingOptions): ReadOptions {
   return {
     // As the state gives it back: through JSON, and not the object that was yielded.
     position: (partition = '') => jsonCopy(positions?.get(partition)),
     signal,
     follow,
-    maxLine: 1 << 20,
+    maxLine,
     note: () => undefined,
     inputFailed: ({ error }) => {
       throw error

@@ -19,6 +19,7 @@ import {
   rewinds,
   checksConnection,
 } from './source-cases.ts'
+import { endsWithoutLineFeed, failsInTheMiddle, leavesUnfinished, limitsLines } from './source-line-cases.ts'
 
 /**
  * What the suite does to an input. Where something is not possible, give the reason as text in place
@@ -46,6 +47,13 @@ export interface SourceFixture<Input extends SourceInput> {
    * rest, and returns the whole record. For sources that follow an input while it is written.
    */
   readonly unfinished?: (input: Input) => Promise<() => Promise<JsonObject>>
+  /**
+   * Adds a record to the end of the input without the line feed (or other mark) after it. `more` adds
+   * the line feed and another record. For sources of lines.
+   */
+  readonly unended?: (input: Input) => Promise<{ record: JsonObject; more: () => Promise<JsonObject> }>
+  /** Damages the input in its middle. Returns the records before the damage. */
+  readonly damage?: (input: Input) => Promise<readonly JsonObject[]>
   /** Makes the input unreadable: the next reading must fail. */
   readonly fail: NotApplicable | ((input: Input) => Promise<void>)
   /** Makes the input hold at least so many bytes of records. */
@@ -69,13 +77,14 @@ export function sourceContract<Input extends SourceInput>(
       await input.close?.()
     }
   }
-  const { unordered, followless, unfinished, replace, truncate, append, fail, enlarge } = fixture
+  const { unordered, followless, unfinished, unended, damage, replace, truncate, append, fail, enlarge } = fixture
   return [
     {
       name: `yields every record once${unordered === undefined ? ', in order' : ''}, in sound chunks`,
       run: on((bench) => readsAll(bench, unordered === undefined)),
     },
     { name: 'resumes after every position', run: on(resumesEverywhere) },
+    { name: 'loses no record next to one that is longer than maxLine', run: on(limitsLines) },
     { name: 'never changes memory that it has yielded', run: on(keepsYieldedMemory) },
     { name: 'reads the same input in two instances at once', run: on(readsTwice) },
     { name: 'ends when the signal aborts, at any moment', run: on((bench) => aborts(bench, false)) },
@@ -105,6 +114,26 @@ export function sourceContract<Input extends SourceInput>(
           {
             name: 'waits for the end of an unfinished record while it follows',
             run: on((bench) => waitsForTheEnd(bench, unfinished)),
+          },
+          {
+            name: 'leaves an unfinished record to the next run',
+            run: on((bench) => leavesUnfinished(bench, unfinished)),
+          },
+        ]),
+    ...(unended === undefined
+      ? []
+      : [
+          {
+            name: 'yields a last record without its line feed once',
+            run: on((bench) => endsWithoutLineFeed(bench, unended)),
+          },
+        ]),
+    ...(damage === undefined
+      ? []
+      : [
+          {
+            name: 'yields every record before damage in the middle of its input, then fails',
+            run: on((bench) => failsInTheMiddle(bench, damage)),
           },
         ]),
     ...casesWith(fail, (act) => [

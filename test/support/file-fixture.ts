@@ -15,11 +15,11 @@ export interface FileInput extends SourceInput {
 }
 
 /**
- * Records with a number, alike but for a word; large enough for several chunks of a source that
+ * Records with a number, alike but for a word, and of three lengths; large enough for several chunks of a source that
  * cuts at half a MiB.
  */
 export function recordsOf(word: string, from: number, count: number, textBytes = 60_000): NumberedRecord[] {
-  return Array.from({ length: count }, (_, at) => ({ id: from + at, word, text: word[0].repeat(textBytes) }))
+  return Array.from({ length: count }, (_, at) => ({ id: from + at, word, text: word[0].repeat(textBytes - (at % 3)) }))
 }
 
 /** How a file of records is spelled. */
@@ -32,6 +32,8 @@ export interface FileFormat {
   readonly read?: (record: NumberedRecord) => JsonObject
   /** A record can be appended in two parts, while a source follows the file. */
   readonly isFollowed?: boolean
+  /** Text that damages such a file from its end on. */
+  readonly damage?: { readonly text: string; readonly cut: number }
   readonly textBytes?: number
 }
 
@@ -43,18 +45,20 @@ export const ARRAY: FileFormat = {
   name: 'events.json',
   write: (records) => Buffer.from(JSON.stringify(records, null, 2)),
   more: (records) => Buffer.from(JSON.stringify(records)),
+  damage: { text: ', oops]', cut: 2 },
 }
 export const GZIP: FileFormat = {
   name: 'events.ndjson.gz',
   write: (records) => gzipSync(ndjson(records)),
   more: (records) => gzipSync(ndjson(records)),
+  damage: { text: 'no gzip', cut: 0 },
 }
 
 const COUNT = 30
 
 /** A fixture of `sourceContract` for a source that reads one file with the option `path`. */
 export function fileFixture(format: FileFormat): SourceFixture<FileInput> {
-  const { name, write, more, read = (record) => record, isFollowed = false, textBytes } = format
+  const { name, write, more, read = (record) => record, isFollowed = false, damage, textBytes } = format
   const written = (word: string, from = 0, count = COUNT) => recordsOf(word, from, count, textBytes)
   return {
     async open() {
@@ -95,6 +99,32 @@ export function fileFixture(format: FileFormat): SourceFixture<FileInput> {
           }
         },
       }),
+    ...(isFollowed &&
+      typeof more !== 'string' && {
+        async unended({ path }: FileInput) {
+          const [record, next] = written('added', COUNT, 2)
+          const text = more([record])
+          await appendFile(path, text.subarray(0, -1))
+          return {
+            record: read(record),
+            async more() {
+              await appendFile(path, Buffer.concat([text.subarray(-1), more([next])]))
+              return read(next)
+            },
+          }
+        },
+      }),
+    ...(damage && {
+      async damage({ path }: FileInput) {
+        const left = written('old', 0, 20)
+        const content = write(left)
+        await writeFile(
+          path,
+          Buffer.concat([content.subarray(0, content.length - damage.cut), Buffer.from(damage.text)]),
+        )
+        return left.map(read)
+      },
+    }),
     async fail({ path }) {
       await rm(path)
     },

@@ -25,27 +25,33 @@ export class Minifier {
    */
   push(json: Buffer, into: Buffer): Buffer {
     const length = json.length
+    let lastKind = this.#lastKind
+    let spaced = this.#spaced
     let written = 0
     let at = 0
+    if (this.#inString) {
+      at = this.#endOfText(json, 0)
+      written = json.copy(into, 0, 0, at)
+    }
     while (at < length) {
-      if (this.#inString) {
-        const end = this.#endOfText(json, at)
-        written += json.copy(into, written, at, end)
-        at = end
-        continue
-      }
       const byte = json[at++]
       const kind = KINDS[byte]
       if (kind === WHITESPACE) {
-        this.#spaced = true
+        while (at < length && KINDS[json[at]] === WHITESPACE) at++
+        spaced = true
         continue
       }
-      if (this.#spaced && this.#lastKind === LITERAL && kind === LITERAL) into[written++] = SPACE
-      this.#spaced = false
-      this.#lastKind = kind
+      if (spaced && lastKind === LITERAL && kind === LITERAL) into[written++] = SPACE
+      spaced = false
+      lastKind = kind
       into[written++] = byte
-      this.#inString = kind === STRING
+      if (kind !== STRING) continue
+      this.#inString = true
+      const end = this.#endOfText(json, at)
+      while (at < end) into[written++] = json[at++]
     }
+    this.#lastKind = lastKind
+    this.#spaced = spaced
     return into.subarray(0, written)
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { open, readFile, stat } from 'node:fs/promises'
+import { appendFile, open, readFile, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { defineSink, defineSource, defineTransform, SluiceError, Type } from '../../../src/index.ts'
@@ -41,6 +41,9 @@ interface Mistakes {
   readonly reusesMemory?: boolean
   readonly losesLastChunk?: boolean
   readonly startsTooLate?: boolean
+  readonly takesHalfLines?: boolean
+  readonly losesLongChunks?: boolean
+  readonly losesChunkBeforeDamage?: boolean
   readonly ignoresTruncation?: boolean
   /** Files that are opened, and never closed. */
   readonly leaks?: FileHandle[]
@@ -56,7 +59,7 @@ function lineSource(mistakes: Mistakes = {}): SourceDeclaration {
     repeats: false,
     fields: { path: Type.String() },
     create: ({ path }) => ({
-      async *read({ position, signal }) {
+      async *read({ position, signal, maxLine }) {
         const text = await readFile(path, {
           encoding: 'utf8',
           ...(mistakes.ignoresSignal !== true && { signal }),
@@ -64,7 +67,10 @@ function lineSource(mistakes: Mistakes = {}): SourceDeclaration {
           throw signal.aborted ? signal.reason : throws(error)
         })
         if (mistakes.leaks) mistakes.leaks.push(await open(path))
-        const lines = text.split('\n').slice(0, -1)
+        const all = text.split('\n')
+        const lines = mistakes.takesHalfLines === true && all.at(-1) !== '' ? all : all.slice(0, -1)
+        const damage = lines.indexOf('damage')
+        if (damage >= 0) lines.length = damage
         const own = JSON.stringify(identity(lines, await stat(path)))
         const saved = position()
         const isOurs = isObject(saved) && saved['own'] === own && typeof saved['line'] === 'number'
@@ -78,11 +84,14 @@ function lineSource(mistakes: Mistakes = {}): SourceDeclaration {
           }
           const line = Math.min(lines.length, at + LINES_A_CHUNK)
           if (mistakes.losesLastChunk === true && line === lines.length) return
+          if (mistakes.losesChunkBeforeDamage === true && damage >= 0 && line === lines.length) break
+          if (mistakes.losesLongChunks === true && lines.slice(at, line).some((one) => one.length > maxLine)) continue
           const content = `${lines.slice(at, line).join('\n')}\n`
           const bytes =
             mistakes.reusesMemory === true ? memory.subarray(0, memory.write(content)) : Buffer.from(content)
           yield { bytes, position: { own, line } }
         }
+        if (damage >= 0) throw new SluiceError('INPUT_CORRUPT', 'the file is damaged')
       },
     }),
   })
@@ -94,7 +103,22 @@ function unreadable(error: unknown): SluiceError {
 
 /** Reading into memory as a whole is no mistake that these tests are about. */
 const LINES = { ...fileFixture({ ...NDJSON, textBytes: 200 }), enlarge: 'it is read as a whole' } as const
-const ONCE = { ...LINES, append: 'see the cases of a single run', unfinished: undefined } as const
+const DAMAGED = {
+  ...LINES,
+  damage: async ({ path, records }: { readonly path: string; readonly records: readonly JsonObject[] }) => {
+    await appendFile(path, 'damage\n{}\n')
+    return records
+  },
+} as const
+const ONCE = { ...LINES, append: 'see the cases of a single run', unfinished: undefined, unended: undefined } as const
+
+/** Why the source fails a case that it passes without its mistakes. */
+async function failureOf(name: string, mistakes: Mistakes): Promise<string> {
+  const cases = sourceContract(lineSource(mistakes), DAMAGED).filter((one) => one.name === name)
+  assert.equal(cases.length, 1)
+  assert.equal((await failuresOf(sourceContract(lineSource(), DAMAGED).filter((one) => one.name === name))).size, 0)
+  return (await failuresOf(cases)).get(name) ?? ''
+}
 
 describe('the source contract', () => {
   test('passes a source that keeps it, but for following', async () => {
@@ -143,6 +167,17 @@ describe('the source contract', () => {
     assertFails(late, { 'resumes after every position': /records are missing when reading resumes after 1 chunk / })
     const short = await failuresOf(sourceContract(lineSource({ losesLastChunk: true }), ONCE))
     assert.match(short.get('yields every record once, in order, in sound chunks') ?? '', /records are missing/)
+  })
+
+  test('fails a source that takes half a line, or loses records next to a long one or to damage', async () => {
+    const half = await failureOf('leaves an unfinished record to the next run', { takesHalfLines: true })
+    assert.match(half, /SyntaxError/)
+    const next = await failureOf('loses no record next to one that is longer than maxLine', { losesLongChunks: true })
+    assert.match(next, /records are neither yielded nor skipped/)
+    const before = await failureOf('yields every record before damage in the middle of its input, then fails', {
+      losesChunkBeforeDamage: true,
+    })
+    assert.match(before, /records are missing before the damage/)
   })
 
   test('fails a source that does not end when it is aborted', async () => {
