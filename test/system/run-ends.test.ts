@@ -88,7 +88,15 @@ interface Failure {
 const FILE_SINK = '{ type: file, path: out, roll: { maxAge: 200ms } }'
 
 const FAILURES: { readonly [code: string]: Failure } = {
-  SINK_REFUSED: { status: 4, text: /^sluice: SINK_REFUSED: /m, sink: FILE_SINK, files: { out: 'not a folder' } },
+  SINK_REFUSED: {
+    status: 4,
+    text: /^sluice: SINK_REFUSED: /m,
+    sink: '{ type: file, path: out, roll: { maxAge: 3s } }',
+    async cause(workspace) {
+      await rm(workspace.path('out'), { recursive: true, force: true })
+      await workspace.write('out', 'not a folder')
+    },
+  },
   SINK_FAILED: {
     status: 4,
     text: /^sluice: SINK_FAILED: the sink failed: broken/m,
@@ -252,6 +260,45 @@ sink: ${component('sink', FILE_SINK)}
       assert.equal(report.error?.code, 'COMPONENT_STALLED')
     })
   }
+
+  test(
+    'or after a while, if it keeps the process alive and ignores that the run has failed',
+    {
+      timeout: 120_000,
+    },
+    async (t) => {
+      const forever = 'new Promise(() => setInterval(() => {}, 1000))'
+      const failing = streamSink(`write: async () => { throw new Error('broken') }`)
+      const stuck: { readonly [name: string]: readonly [string, string, RegExp] } = {
+        'a transform': [
+          `let n = 0\nexport default (record) => (++n > 1000 ? ${forever} : record)\n`,
+          failing,
+          /SINK_FAILED/,
+        ],
+        'the close of a sink': [
+          '',
+          streamSink(`close: () => ${forever}`),
+          /COMPONENT_STALLED: close of sink c took longer/,
+        ],
+      }
+      await Promise.all(
+        Object.values(stuck).map(async ([transform, sink, text]) => {
+          const workspace = await openWorkspace(t)
+          await workspace.write('in.ndjson', `{"pad":"${'x'.repeat(1000)}"}\n`.repeat(1500))
+          await workspace.write('pipelines/c.ts', sink)
+          await workspace.write('pipelines/t.ts', transform)
+          const transforms = transform === '' ? '[]' : '[{ type: ./t.ts, concurrency: 1 }]'
+          await workspace.write(
+            'pipelines/p.yaml',
+            `source: { type: file, path: in.ndjson }\ntransforms: ${transforms}\nsink: { type: ./c.ts }\n`,
+          )
+          const { code, stderr } = await workspace.start(['run', 'p']).ended
+          assert.match(stderr, text)
+          assert.notEqual(code, 0)
+        }),
+      )
+    },
+  )
 
   test('and also where no run is under way, and where its code calls process.exit', { timeout: 60_000 }, async (t) => {
     const workspace = await openWorkspace(t)
