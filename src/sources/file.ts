@@ -9,6 +9,7 @@ import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
 import { readOrFail } from './file/read-or-fail.ts'
 import type { FileInput } from './file/inputs.ts'
+import { RotatedFiles } from './file/rotated-files.ts'
 import { SkippedFiles } from './file/skipped-files.ts'
 import { isFilePosition } from './file/position.ts'
 import { readFile, readStream } from './file/read-input.ts'
@@ -85,7 +86,7 @@ function rethrow({ error }: InputFailure): never {
   throw error
 }
 
-/** Polls for new files and new lines. Files may appear and disappear meanwhile. */
+/** Polls for new files and new lines. Files may appear, disappear and be rotated meanwhile. */
 async function* follow(
   paths: readonly string[],
   format: FormatChoice,
@@ -96,7 +97,8 @@ async function* follow(
   /** Size of each input when it failed: it is read again when that has changed. */
   const failed = new Map<string, number>()
   const position = (partition: string): Json | undefined => positions.get(partition) ?? options.position(partition)
-  let inputs = await findLogged(paths, options, options.inputFailed)
+  const rotated = new RotatedFiles()
+  let inputs = await rotated.add(await findLogged(paths, options, options.inputFailed))
   while (!options.signal.aborted) {
     for (const input of inputs) {
       if (failed.get(input.name) === input.bytes) continue
@@ -111,7 +113,7 @@ async function* follow(
       if (options.signal.aborted) return
     }
     await setTimeout(POLL_MS, undefined, { signal: options.signal }).catch(() => {})
-    inputs = await findFiles(paths)
+    inputs = await rotated.add(await findFiles(paths))
   }
 }
 

@@ -380,3 +380,35 @@ test('follows new lines and new files, and reads a line only once it is complete
   stop.abort()
   assert.equal(await ending, 'the end')
 })
+
+test('follows a file through rotations: by renaming, and by copying and truncating', { timeout: 30_000 }, async (t) => {
+  const folder = await temporaryFolder(t)
+  const name = join(folder, 'app.log')
+  await writeFile(name, '{"n":1}\n{"n":')
+  const stop = new AbortController()
+  t.after(() => stop.abort())
+  const chunks = start(name, { signal: stop.signal }, [], true)[Symbol.asyncIterator]()
+  const nextLines = async (count: number) => {
+    const lines: string[] = []
+    while (lines.length < count) {
+      const { value, done } = await chunks.next()
+      if (done === true) return 'the end'
+      lines.push(...linesOf([value]))
+    }
+    return lines
+  }
+  assert.deepEqual(await nextLines(1), ['{"n":1}'])
+  // The writer completes a line in the old file, and opens the new one.
+  await writeFile(name, '2}\n', { flag: 'a' })
+  await rename(name, `${name}.1`)
+  await writeFile(name, '{"n":4}\n')
+  assert.deepEqual(await nextLines(2), ['{"n":2}', '{"n":4}'])
+  await writeFile(`${name}.1`, '{"n":3}\n', { flag: 'a' })
+  assert.deepEqual(await nextLines(1), ['{"n":3}'])
+  // A writer that does not append continues at its old offset.
+  await writeFile(name, Buffer.concat([Buffer.alloc(8), Buffer.from('{"n":5}\n')]))
+  assert.deepEqual(await nextLines(1), ['{"n":5}'])
+  const ending = nextLines(1)
+  stop.abort()
+  assert.equal(await ending, 'the end')
+})

@@ -10,6 +10,8 @@ import { SkippedFiles } from './skipped-files.ts'
 
 /** An input of the file source. */
 export interface FileInput {
+  /** See `fileKey`; the name for standard input. */
+  readonly key: string
   /** The path as configured, or as found from it; `-` for standard input. */
   readonly name: string
   /** A regular file can be read from any offset, repeatedly; standard input and pipes only once. */
@@ -39,7 +41,7 @@ export async function findInputs(
   const seen = new Set<string>()
   const add = (name: string, kind: FileInput['kind'], stats: BigIntStats): void => {
     const key = fileKey(stats)
-    if (!seen.has(key)) inputs.push({ name, kind, bytes: Number(stats.size) })
+    if (!seen.has(key)) inputs.push({ key, name, kind, bytes: Number(stats.size) })
     seen.add(key)
   }
   for (const path of paths) {
@@ -67,7 +69,7 @@ export async function findInputs(
   return inputs
 }
 
-const STDIN: FileInput = { name: '-', kind: 'stdin', bytes: 0 }
+const STDIN: FileInput = { key: '-', name: '-', kind: 'stdin', bytes: 0 }
 
 /** Identifies a file regardless of its name and size. Names its source partition. */
 export function fileKey({ dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>): string {
