@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { SluiceError, systemCode } from '../../../errors.ts'
 import { member, parseJson } from '../transport/json-values.ts'
@@ -22,10 +22,7 @@ export class TokenFile {
 
   /** The latest token; initially the configured one. */
   async read(): Promise<string> {
-    const text = await readFile(this.#path, 'utf8').catch((error: unknown) => {
-      if (systemCode(error) === 'ENOENT') return undefined
-      throw this.#failure('cannot be read', error)
-    })
+    const text = await this.#text()
     if (text === undefined) return this.#configured
     const stored = parseJson(text)
     const token = member(stored, 'refreshToken')
@@ -34,6 +31,20 @@ export class TokenFile {
         hint: 'delete it and configure a new refresh token',
       })
     return member(stored, 'since') === digest(this.#configured) ? token : this.#configured
+  }
+
+  /** Undefined without a file. A pipe or a device would be read without end. */
+  async #text(): Promise<string | undefined> {
+    try {
+      const stats = await stat(this.#path)
+      if (stats.isFile() && stats.size <= MAX_BYTES) return await readFile(this.#path, 'utf8')
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined
+      throw this.#failure('cannot be read', error)
+    }
+    throw new SluiceError('STATE_DAMAGED', `${this.#path} (auth.tokenFile) is not the file of a token`, {
+      hint: 'name another path: the file is created when the server sends the first new token',
+    })
   }
 
   /** Durable once it resolves. The file is readable by its owner only. */
@@ -60,6 +71,9 @@ export class TokenFile {
     return new SluiceError('DISK_FAILED', `${this.#path} (auth.tokenFile) ${problem}: ${systemCode(error)}`)
   }
 }
+
+/** Tokens are shorter than this. */
+const MAX_BYTES = 1024 * 1024
 
 /** Identifies the configured token that the stored one descends from, without revealing it. */
 function digest(token: string): string {

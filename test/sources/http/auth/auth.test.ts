@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
@@ -139,6 +140,20 @@ test('a token file that cannot be written or read fails the run before the token
   assert.match(unwritable.error.message, /ENOTDIR/)
   assert.doesNotMatch(wordsOf(unwritable), /canary/)
   assert.ok(server.requests.every(({ url }) => url.pathname === '/token'))
+})
+
+test('a token file that is a folder or a pipe fails the run, and nothing waits for it', async (context) => {
+  const { server } = await startRotating(context)
+  const folder = await temporaryFolder(context)
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  for (const tokenFile of [folder, pipe]) {
+    const auth = { type: 'oauth2RefreshToken', tokenUrl: `${server.origin}/token`, clientId: 'me', refreshToken: 'r' }
+    const reading = await readSource(await openWith(server, { ...auth, tokenFile }))
+    assert.equal(reading.error?.code, 'STATE_DAMAGED')
+    assert.match(reading.error.message, /\(auth\.tokenFile\) is not the file of a token/)
+  }
+  assert.equal(server.requests.length, 0)
 })
 
 test('fetches one token for all tenants, and renews it before it expires', async (context) => {
