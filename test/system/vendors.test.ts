@@ -12,6 +12,11 @@ import { HOUR, MINUTE } from '../../src/time.ts'
 const BUCKET = 'events'
 const FAST = ['--set', 'source.rate.perSecond=10000', '--set', 'source.retry.maxDelay=1ms']
 
+/** Each run has a shorter settling delay than the last one, so that a window is due at once. */
+function settling(delay: string): string[] {
+  return ['--set', `source.window.lag=${delay}`]
+}
+
 /** The numbers of all events in the store, including duplicates. */
 function numbersIn(s3: S3Server, { numberOf }: Vendor): number[] {
   const lines = [...s3.objects(BUCKET).values()].flatMap(({ body }) => gunzipSync(body).toString().trim().split('\n'))
@@ -40,7 +45,7 @@ for (const vendor of vendors) {
     const times = Array.from({ length: 500 }, (_, at) => start + Math.floor(at / 3) * 1200 * 1000 + (at % 3))
     api.add(times.filter((time) => time < Date.now() - HOUR))
 
-    const first = await workspace.report(args, { env })
+    const first = await workspace.report([...args, ...settling('20m')], { env })
     assert.deepEqual(numbersIn(s3, vendor), [...Array(first.written).keys()])
     assert.ok(first.written > 450 && api.requests.length > 12)
     assert.equal(first.rejected, 0)
@@ -48,14 +53,14 @@ for (const vendor of vendors) {
     // Some on time, and some later than the overlap reaches, but within the look-back.
     api.add([Date.now() - 30 * MINUTE, Date.now() - 100 * MINUTE])
     const swept = ['--set', 'source.window.sweepEvery=0s']
-    const second = await workspace.report([...args, ...swept], { env })
+    const second = await workspace.report([...args, ...swept, ...settling('15m')], { env })
     assert.equal(second.written, 2)
     assert.deepEqual(numbersIn(s3, vendor), [...Array(first.written + 2).keys()])
 
     const wrong = Object.fromEntries(
       Object.entries(env).map(([name, value]) => [name, value.replace('canary-token', 'canary-wrong')]),
     )
-    const refused = await workspace.sluice(args, { env: wrong })
+    const refused = await workspace.sluice([...args, ...settling('10m')], { env: wrong })
     assert.equal(refused.code, 3)
     assert.match(refused.stderr, /SOURCE_REFUSED: .*returned 40[13]/)
     const shown = await workspace.sluice(['state', 'show', vendor.name, '--json'], { env })

@@ -87,7 +87,8 @@ export class PageReader {
       } catch (error) {
         signal.throwIfAborted()
         const status = error instanceof ResponseError ? error.status : undefined
-        if (status !== undefined && ((await handler.responded()) || (await handler.restarts(status)))) return false
+        const isOfWindow = status !== undefined && !REFUSES_CREDENTIALS.has(status)
+        if (isOfWindow && ((await handler.responded()) || (await handler.restarts(status)))) return false
         await sleep(this.#delayOf(attempt, error, page.window), undefined, { signal })
       }
     }
@@ -172,6 +173,12 @@ export class PageReader {
     return waitMs
   }
 }
+
+/**
+ * Another window does not help. Without this, wrong credentials would go unnoticed while none is
+ * due by the time of the API.
+ */
+const REFUSES_CREDENTIALS: ReadonlySet<number> = new Set([401, 402, 403])
 
 /** The name of a page in the origin of its records. */
 function describe({ method, url }: PreparedRequest, { start, end, pages }: OpenWindow): string {

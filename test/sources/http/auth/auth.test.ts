@@ -156,6 +156,16 @@ test('a token file that is a folder or a pipe fails the run, and nothing waits f
   assert.equal(server.requests.length, 0)
 })
 
+test('refused credentials are reported even if nothing is due by the time of the API', async (context) => {
+  const server = await startServer(context, (_request, response) => {
+    response.writeHead(401, { date: new Date(Date.now() - 7_200_000).toUTCString() }).end()
+  })
+  const window = { since: new Date(Date.now() - 3_600_000).toISOString() }
+  const reading = await readSource(await openWith(server, { type: 'bearer', token: 'canary-token' }, { window }))
+  assert.equal(reading.error?.code, 'SOURCE_REFUSED')
+  assert.match(reading.error.message, /returned 401/)
+})
+
 test('fetches one token for all tenants, and renews it before it expires', async (context) => {
   const { server, state } = await startRotating(context, 0)
   const auth = {
