@@ -35,7 +35,11 @@ export const commands: CommandModule[] = [
     'Create a pipeline, or a custom transform with a pipeline that tests it',
     () => import('./commands/new.ts'),
   ),
-  lazy('state <action>', "Show, rewind or reset a pipeline's state", () => import('./commands/state.ts')),
+  lazy(
+    'state <action>',
+    "Show, rewind, redirect, accept or reset a pipeline's state",
+    () => import('./commands/state.ts'),
+  ),
   lazy('rejects <action>', 'Inspect and replay rejected records', () => import('./commands/rejects.ts')),
   lazy(
     'verify <pipeline>',

@@ -37,7 +37,7 @@ export interface LoadOptions {
   readonly source?: { readonly type: string; readonly config: { readonly [key: string]: unknown } }
 }
 
-export type PipelinePart = 'source' | 'transforms' | 'sinks'
+type PipelinePart = 'source' | 'transforms' | 'sinks'
 
 export interface Loaded {
   /** Present if no problem is an error. */

@@ -81,7 +81,7 @@ async function reportReaders(folder: string | undefined, note: Note): Promise<vo
 }
 
 /** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the sink's `create` */
-export async function createSink(
+async function createSink(
   pipeline: CheckedPipeline,
   { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
 ): Promise<ObjectSink | StreamSink> {
@@ -102,7 +102,7 @@ function requireMethods(sink: object, names: readonly string[]): void {
 }
 
 /** The options of `objectFields` are for the commit; the others are the sink's own. */
-export function targetOf(component: CheckedComponent<SinkDeclaration>, sink: ObjectSink | StreamSink): ObjectTarget {
+function targetOf(component: CheckedComponent<SinkDeclaration>, sink: ObjectSink | StreamSink): ObjectTarget {
   const { declaration, stage } = component
   if ('write' in sink) throw new SluiceError('INTERNAL', `${stage} does not publish objects`)
   return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }

@@ -58,7 +58,7 @@ export class FirstConnection {
   }
 
   async #tryAll(): Promise<void> {
-    for (const target of this.#options.targets) await this.#try(target)
+    await Promise.all(this.#options.targets.map((target) => this.#try(target)))
   }
 
   async #try({ role, sink, folder }: Target): Promise<void> {

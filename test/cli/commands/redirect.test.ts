@@ -190,6 +190,29 @@ describe('objects that wait for a store that refuses', () => {
     assert.match((await redirect('audit', '--yes')).stdout, /nothing to redirect/)
   })
 
+  test('are redirected with the copies of rejects, which need a `rejects` sink', async (t) => {
+    const { server, workspace, run, redirect } = await openJob(
+      t,
+      ['adit', 'audit'],
+      'rejects: { type: s3, bucket: "${env:BUCKET}", forcePathStyle: true, key: rejects }\n',
+    )
+    server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
+    assert.equal((await run('adit')).report.unpublished.objects, 4)
+    server.faults.clear()
+    const path = workspace.path('pipelines', 'p.yaml')
+    const pipeline = await readFile(path, 'utf8')
+    await writeFile(path, pipeline.replace(/^rejects:.*$/m, ''))
+    const without = await redirect('audit', '--yes')
+    assert.equal(without.code, 2)
+    assert.match(without.stderr, /waits for the sink `rejects`, which the pipeline no longer has\n +add `rejects`/)
+    await writeFile(path, pipeline)
+    const { code, stdout, stderr } = await redirect('audit', '--yes')
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /4 objects redirected/)
+    assert.equal((await run('audit')).code, 0)
+    assert.deepEqual([count(server, 'adit'), count(server, 'audit')], [0, 4])
+  })
+
   test('are redirected to a sink of another type', async (t) => {
     const { workspace, run, redirect } = await openWaiting(t)
     const set = fileSink('out')
