@@ -53,7 +53,8 @@ export interface PipelineTest {
   /** Records, raw lines, or an NDJSON file. */
   readonly input: readonly (JsonObject | string)[] | { readonly file: string }
   readonly expect: {
-    readonly output?: readonly JsonObject[]
+    /** Records, or their JSON text. */
+    readonly output?: readonly (JsonObject | string)[]
     /** Compared by the given properties only. */
     readonly rejects?: readonly { readonly code: string; readonly stage?: string; readonly line?: number }[]
     readonly dropped?: { readonly [reason: string]: number }

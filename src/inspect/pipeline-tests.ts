@@ -3,7 +3,7 @@ import { relative, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { createTwoFilesPatch } from 'diff'
 import type { CheckedPipeline, PipelineTest } from '../config/pipeline.ts'
-import { asSluiceError } from '../errors.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
 import { plural } from '../observe/report.ts'
 import type { Reject } from '../record/batch.ts'
 import { isMap, parseSpelled, sameSpelled, spelledLines } from '../record/json/spelled.ts'
@@ -21,7 +21,9 @@ export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineT
   const differences: string[] = []
   if (output !== undefined) {
     const actual = result.output.map((line) => parseSpelled(line))
-    const expected = spell(output)
+    const expected = output.map((record, at) =>
+      spellRecord(record, `expect.output[${at}] of test ${JSON.stringify(test.name)}`),
+    )
     if (!sameSpelled(expected, actual)) differences.push(`output differs\n${difference(expected, actual)}`)
   }
   if (rejects !== undefined && !matches(result, rejects)) {
@@ -97,6 +99,18 @@ function difference(expected: Spelled, actual: Spelled): string {
     .slice(2)
     .filter((line) => !line.startsWith('\\') && line !== '')
     .join('\n')
+}
+
+function spellRecord(record: unknown, name: string): Spelled {
+  if (typeof record !== 'string') return spell(record)
+  try {
+    JSON.parse(record)
+  } catch {
+    throw new SluiceError('CONFIG_INVALID', `${name} is not JSON`, {
+      hint: 'write a record, or its JSON text in quotes',
+    })
+  }
+  return parseSpelled(record)
 }
 
 function spell(value: unknown): Spelled {

@@ -90,6 +90,7 @@ tests:
       input: [{ at: '2024-03-04T18:01:26Z', ok: 'yes', env: '${env:X}' }, 'not json'],
       expect: { duplicates: 0 },
       line: 25,
+      inputLines: [26, 26],
     },
   ])
 })

@@ -128,6 +128,29 @@ tests:
   assert.match(stdout, /ok {4}equal/)
 })
 
+test('expected records may be JSON text, for numbers that YAML would round', async (t) => {
+  const workspace = await openWorkspace(t)
+  for (const [output, code, text] of [
+    ['{"huge":1e400,"id":9007199254740993123}', 0, /ok {4}big/],
+    ['{"huge":1e400,"id":9007199254740993124}', 2, /- +"id": 9007199254740993124\n +\+ +"id": 9007199254740993123/],
+    ['{"huge":1e400', 2, /CONFIG_INVALID: expect\.output\[0\] of test "big" is not JSON/],
+  ] as const) {
+    await workspace.write(
+      'pipelines/p.yaml',
+      `source: { type: file, path: absent.ndjson }
+sink: { type: file, path: out }
+tests:
+  - name: big
+    input: ['{"id":9007199254740993123,"huge":1e400}']
+    expect: { output: ['${output}'] }
+`,
+    )
+    const result = await workspace.sluice(['test', 'p'])
+    assert.match(result.stdout + result.stderr, text)
+    assert.equal(result.code, code)
+  }
+})
+
 test('paths of context.path can be used with the record, as its texts can', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write(
