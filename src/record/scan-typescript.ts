@@ -29,6 +29,8 @@ import {
   TAB,
   ZERO,
 } from './json/ascii.ts'
+import { MIN_WATCHED_BYTES } from './paths/needles.ts'
+import type { Needles } from './paths/needles.ts'
 import type { KeyTable } from './paths/key-table.ts'
 import { isPlainNumber } from './json/number.ts'
 import {
@@ -142,6 +144,7 @@ class LineScanner {
   readonly #bytes: Buffer
   readonly #automaton: Automaton
   readonly #table: KeyTable
+  readonly #needles: Needles | undefined
   readonly #maxDepth: number
   /** Two numbers per open container: its state << 1 | 1 if it is an object, and its hit or -1. */
   readonly #frames: Int32Array
@@ -150,6 +153,7 @@ class LineScanner {
     this.#bytes = bytes
     this.#automaton = automaton
     this.#table = automaton.table
+    this.#needles = automaton.needles
     this.#maxDepth = maxDepth
     if (frameSpace.length < 2 * maxDepth) frameSpace = new Int32Array(2 * maxDepth)
     this.#frames = frameSpace
@@ -162,6 +166,7 @@ class LineScanner {
   scan(start: number): number {
     const bytes = this.#bytes
     const table = this.#table
+    const needles = this.#needles
     const frames = this.#frames
     const maxDepth = this.#maxDepth
     let hits = this.hits
@@ -194,7 +199,7 @@ class LineScanner {
         transition = state === DEAD ? DEAD : this.#automaton.stepElement(state)
       }
 
-      const accept = transition & ACCEPT_MASK
+      let accept = transition & ACCEPT_MASK
       let hit = -1
       if (accept !== 0) {
         hit = HIT_STRIDE * hitCount++
@@ -223,7 +228,18 @@ class LineScanner {
           const close = skipString(bytes, at)
           if (close === 0) break
           kind = close < 0 ? ValueKind.escaped : ValueKind.string
-          at = close < 0 ? -close : close
+          const end = close < 0 ? -close : close
+          const isLong = needles !== undefined && end - 2 - at >= MIN_WATCHED_BYTES
+          if (isLong && (close < 0 || needles.isIn(bytes, at + 1, end - 1))) {
+            accept = this.#automaton.watchedSet(accept)
+            if (hit < 0) {
+              hit = HIT_STRIDE * hitCount++
+              if (hit === hits.length) hits = this.hits = doubled(hits)
+              hits[hit + 1] = key
+              hits[hit + 2] = at
+            }
+          }
+          at = end
         } else if (byte === LOWER_T) {
           if (bytes[at + 1] !== LOWER_R || bytes[at + 2] !== LOWER_U || bytes[at + 3] !== LOWER_E) break
           kind = ValueKind.true

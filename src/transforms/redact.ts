@@ -6,14 +6,15 @@ import { Choice, RecordCondition, RecordPath, Secret } from '../fields/fields.ts
 import { Edit } from '../record/batch.ts'
 import { compileGuard } from '../record/author/condition.ts'
 import { formatPath, parsePath } from '../record/paths/grammar.ts'
-import { Paths } from '../record/paths/path.ts'
+import type { Paths } from '../record/paths/path.ts'
 import { reaches } from '../record/paths/reaches.ts'
 import type { Condition } from '../record/author/record.ts'
 import { ValueKind } from '../record/scan.ts'
 import { createPseudonyms, isPseudonym } from './redact/pseudonym.ts'
 import { createRedactor } from './redact/redactor.ts'
 import type { Rule, When } from './redact/redactor.ts'
-import { ANY_KIND, secretRules } from './redact/secrets.ts'
+import { ANY_KIND, SECRET_EFFECTS, secretRules } from './redact/secrets.ts'
+import { MASK } from './redact/text.ts'
 
 const RULE = Type.Object({
   path: RecordPath({
@@ -82,7 +83,7 @@ export default defineTransform({
   check: ({ preset, rules }) => findings(preset, rules),
   effectOn({ preset, rules }, paths) {
     const touches = ({ path }: { readonly path: string }) => paths.some((one) => reaches(path, one))
-    const ofPreset = presetPaths(preset).filter((path) => touches({ path }))
+    const ofPreset = effectOfPreset(preset, paths)
     const own = rules.filter(touches)
     if (ofPreset.length === 0 && own.length === 0) return undefined
     const settings = { preset: ofPreset, rules: own.map(({ key: _key, ...rule }) => rule) }
@@ -91,19 +92,17 @@ export default defineTransform({
   reusesBuffers: true,
   create({ preset, rules }, { paths, isRedacted = false }) {
     const masks = createMasks()
-    const compiled = preset === 'secrets' ? secretRules(paths, masks(MASK)) : []
-    for (const rule of rules) compiled.push(compileRule(rule, { paths, masks, isRedacted }))
-    return { batch: createRedactor(compiled) }
+    const secrets = preset === 'secrets' ? secretRules(paths, masks(MASK)) : undefined
+    const own = rules.map((rule) => compileRule(rule, { paths, masks, isRedacted }))
+    return { batch: createRedactor([...(secrets?.rules ?? []), ...own], secrets?.prepare) }
   },
 })
 
-const MASK = '[redacted]'
-
-/** The paths of the rules of a preset. */
-function presetPaths(preset: 'secrets' | 'none'): string[] {
-  if (preset === 'none') return []
-  return secretRules(new Paths(), () => Edit.keep).map(({ path }) => path.text)
+/** What of a preset can change the values at these paths. */
+function effectOfPreset(preset: 'secrets' | 'none', paths: readonly string[]): string[] {
+  return preset === 'none' ? [] : SECRET_EFFECTS.filter(({ touches }) => paths.some(touches)).map(({ name }) => name)
 }
+
 const SCALAR_KINDS = ANY_KIND & ~(1 << ValueKind.object) & ~(1 << ValueKind.array)
 
 type RuleConfig = Static<typeof RULE>

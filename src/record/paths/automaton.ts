@@ -1,4 +1,5 @@
 import type { Segment } from './grammar.ts'
+import type { Needles } from './needles.ts'
 import { KeyTable } from './key-table.ts'
 
 /**
@@ -49,6 +50,9 @@ export class Automaton {
   readonly table = new KeyTable((state, key) => this.step(state, key))
   /** 1 for each path that consists of keys only. */
   readonly plain: Uint8Array
+  /** What the scanner searches in strings; undefined if no path watches. */
+  readonly needles: Needles | undefined
+  readonly #watched: number
   readonly #paths: readonly (readonly Segment[])[]
   readonly #states: (readonly Item[])[] = [[]]
   /** By state: the transition for an element of an array. */
@@ -57,11 +61,13 @@ export class Automaton {
   readonly #acceptNumbers = new Map<string, number>([['', 0]])
   #full = false
 
-  constructor(paths: readonly (readonly Segment[])[], plain: Uint8Array) {
+  constructor(paths: readonly (readonly Segment[])[], plain: Uint8Array, watch?: Watch) {
     this.#paths = paths
     this.plain = plain
+    this.needles = watch?.needles
+    this.#watched = watch?.path ?? -1
     const start = new Set<Item>()
-    for (const path of paths.keys()) this.#enter(start, path, 0)
+    for (const [path, segments] of paths.entries()) if (segments.length > 0) this.#enter(start, path, 0)
     // The start state has its number even without any paths.
     this.#states.push([...start])
     this.#stateNumbers.set([...start].join(), START)
@@ -93,6 +99,11 @@ export class Automaton {
     const transition = this.#follow(state, (segment) => segment.kind === 'elements')
     this.#elements[state] = transition
     return transition
+  }
+
+  /** The accept set of a value that holds a needle and that the paths of `accept` match. */
+  watchedSet(accept: number): number {
+    return this.#acceptOf([...this.accepts[accept], this.#watched])
   }
 
   #follow(state: number, matches: (segment: Segment) => boolean): number {
@@ -145,6 +156,12 @@ export class Automaton {
     this.#acceptNumbers.set(name, this.accepts.length)
     return this.accepts.push(sorted) - 1
   }
+}
+
+/** The path whose hits are the strings that hold a needle. It has no segments. */
+export interface Watch {
+  readonly path: number
+  readonly needles: Needles
 }
 
 /** Whether a segment leads over a member with this key, which is decoded. */

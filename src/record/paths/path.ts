@@ -1,6 +1,8 @@
 import { Automaton } from './automaton.ts'
+import type { Watch } from './automaton.ts'
 import { formatPath, parsePath } from './grammar.ts'
 import type { Segment } from './grammar.ts'
+import type { Needles } from './needles.ts'
 
 /**
  * A path of a pipeline, for example `initiated_by.email`, `changes[*].{from,to}`, `**.password`,
@@ -38,6 +40,7 @@ export class Paths {
   readonly #paths: Path[] = []
   readonly #byText = new Map<string, Path>()
   #automaton: Automaton | undefined
+  #watch: Watch | undefined
 
   /**
    * Adds a path. Returns the same object for the same text, and for another spelling of the same
@@ -47,6 +50,24 @@ export class Paths {
    */
   add(text: string): Path {
     return this.#byText.get(text) ?? this.#addSegments(text, parsePath(text))
+  }
+
+  /** Adds a path that no text can spell, for example one with a test of its own for keys. */
+  addSegments(segments: readonly Segment[]): Path {
+    return this.#addSegments(formatPath(segments), segments)
+  }
+
+  /**
+   * Adds the path of all string values that hold one of the needles, wherever they are. There is one
+   * list of needles for all stages.
+   */
+  watch(needles: Needles): Path {
+    if (this.#watch === undefined) {
+      this.#watch = { path: this.#paths.length, needles }
+      return this.#create(WATCHED, WATCHED, [])
+    }
+    if (this.#watch.needles !== needles) throw new Error('the strings are watched for other needles')
+    return this.#paths[this.#watch.path]
   }
 
   /** Whether a path was added with this text. */
@@ -65,7 +86,7 @@ export class Paths {
   automaton(): Automaton {
     if (this.#automaton === undefined || this.#automaton.worn) {
       const plain = Uint8Array.from(this.#paths, (path) => (path.keys === undefined ? 0 : 1))
-      this.#automaton = new Automaton([...this.#segments], plain)
+      this.#automaton = new Automaton([...this.#segments], plain, this.#watch)
     }
     return this.#automaton
   }
@@ -78,7 +99,7 @@ export class Paths {
   }
 
   #create(text: string, canonical: string, segments: readonly Segment[]): Path {
-    const keys = keysOf(segments)
+    const keys = segments.length === 0 ? undefined : keysOf(segments)
     const above = segments.slice(0, -1)
     const parent = keys === undefined || above.length === 0 ? undefined : this.#addSegments(formatPath(above), above)
     const path: Path = { id: this.#paths.length, text, keys, parent }
@@ -89,6 +110,9 @@ export class Paths {
     return path
   }
 }
+
+/** Not the text of a path: a record path cannot contain these characters. */
+const WATCHED = '<watched strings>'
 
 function keysOf(segments: readonly Segment[]): readonly string[] | undefined {
   const keys: string[] = []

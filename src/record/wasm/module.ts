@@ -25,6 +25,10 @@ export interface ScannerModule {
   readonly MAX_DEPTH: Global
   readonly TOKENS: Global
   readonly TOKENS_BYTES: Global
+  readonly NIBBLES: Global
+  readonly NEEDLE_FIRST: Global
+  readonly NEEDLES: Global
+  readonly NEEDLE_BYTES: Global
   readonly OUTPUT: Global
   readonly END: Global
 
@@ -48,6 +52,7 @@ export interface ScannerModule {
     maxLine: number,
     utf8: boolean,
     paths: number,
+    watches: boolean,
   ): void
   scanWindow(length: number, offset: number): void
   splitElements(start: number, length: number, inArray: boolean, longest: number): number
@@ -65,6 +70,7 @@ interface Global {
 export interface Host {
   stepKey(state: number, start: number, end: number): number
   stepElement(state: number): number
+  watchedSet(accept: number): number
   isUtf8(start: number, end: number): boolean
 }
 

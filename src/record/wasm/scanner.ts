@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { Automaton } from '../paths/automaton.ts'
+import type { Needles } from '../paths/needles.ts'
 import { LINE_FEED } from '../json/ascii.ts'
 import { fillColumns, HIT_STRIDE, numberLines, RECORD_STRIDE } from '../record-index.ts'
 import type { RecordIndex, ScanTask } from '../record-index.ts'
@@ -42,6 +43,8 @@ export class WasmScanner {
   /** The automaton of each table of the module. */
   readonly #tables: Table[] = []
   #nextTable = 0
+  /** The needles that the module has. */
+  #needles: Needles | undefined
   /** Input of the current scan, for the calls of the module. */
   #scanInput: { readonly bytes: Buffer; readonly table: Table } | undefined
 
@@ -50,6 +53,7 @@ export class WasmScanner {
     this.#module = loadModule({
       stepKey: (state, start, end) => this.#stepKey(state, start, end),
       stepElement: (state) => this.#stepElement(state),
+      watchedSet: (accept) => this.#watchedSet(accept),
       isUtf8: (start, end) => isUtf8(this.#current.bytes.subarray(start, end)),
     })
     const { buffer } = this.#module.memory
@@ -84,6 +88,7 @@ export class WasmScanner {
       Math.min(limits.maxLine, MAX_INTEGER),
       utf8,
       automaton.pathCount,
+      this.#watch(automaton),
     )
     this.#scanInput = { bytes, table }
     const scanned = this.#scanWindows(bytes)
@@ -167,6 +172,31 @@ export class WasmScanner {
   #stepElement(state: number): number {
     const { table } = this.#current
     return this.#transition(table, table.automaton.stepElement(state))
+  }
+
+  #watchedSet(accept: number): number {
+    const { table } = this.#current
+    const set = table.automaton.watchedSet(accept)
+    return this.#transition(table, set)
+  }
+
+  /** Prepares the module for the needles of an automaton. False if it has none. */
+  #watch(automaton: Automaton): boolean {
+    const { needles } = automaton
+    if (needles === undefined) return false
+    if (this.#needles === needles) return true
+    const { NIBBLES, NEEDLE_FIRST, NEEDLES, NEEDLE_BYTES } = this.#module
+    this.#bytes.set(needles.nibbles, NIBBLES.value)
+    this.#bytes.fill(15, NIBBLES.value + 32, NIBBLES.value + 48)
+    this.#bytes.fill(0xf0, NIBBLES.value + 48, NIBBLES.value + 64)
+    this.#bytes.set(needles.first, NEEDLE_FIRST.value)
+    for (const [number, { bytes, at, next }] of needles.list.entries()) {
+      const place = NEEDLES.value + (number + 1) * NEEDLE_BYTES.value
+      this.#bytes.set([bytes[at - 1], bytes[at], at, bytes.length, next], place)
+      this.#bytes.set(bytes, place + NEEDLE_BYTES.value / 2)
+    }
+    this.#needles = needles
+    return true
   }
 
   get #current(): { readonly bytes: Buffer; readonly table: Table } {

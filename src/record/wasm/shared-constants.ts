@@ -2,6 +2,7 @@ import * as ascii from '../json/ascii.ts'
 import { SAFE_DIGITS, SAFE_ZEROS } from '../json/number.ts'
 import { CONTENT_FACTORS, CONTENT_SEED, MURMUR_FACTORS } from '../digest.ts'
 import { Edit, FIRST_TOKEN, RANGE_STRIDE } from '../edits.ts'
+import { MAX_NEEDLES, MIN_WATCHED_BYTES } from '../paths/needles.ts'
 import { ACCEPT_MASK, MAX_STATES, START } from '../paths/automaton.ts'
 import {
   DUPLICATE_KEYS,
@@ -45,6 +46,8 @@ const shared: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     MAX_RECORDS,
     MAX_HITS,
     MAX_STATES,
+    MAX_NEEDLES,
+    MIN_WATCHED_BYTES,
     SAFE_DIGITS,
     SAFE_ZEROS,
   },

@@ -2,7 +2,7 @@ import { ACCEPT_MASK } from '../../record/paths/automaton.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
 import type { Path } from '../../record/paths/path.ts'
-import { HIT_STRIDE, RECORD_STRIDE } from '../../record/scan.ts'
+import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../../record/scan.ts'
 
 /** Redacts the values at a path. */
 export interface Rule {
@@ -32,7 +32,7 @@ type GuardHolds = (batch: Batch, hits: readonly number[], record: number) => boo
  * dropped and rejected records and duplicate keys. A replaced or deleted value takes everything
  * inside it with it. Nothing is parsed.
  */
-export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
+export function createRedactor(rules: readonly Rule[], prepare?: (batch: Batch) => void): (batch: Batch) => void {
   const usedPaths = rules.flatMap(({ path, when }) => [
     path,
     ...(when?.base ? [when.base] : []),
@@ -58,6 +58,7 @@ export function createRedactor(rules: readonly Rule[]): (batch: Batch) => void {
       bySet.push(rulesOfSet(rules, guards, paths))
       for (const { tests } of guards) for (const test of tests) test.isAt.push(paths.includes(test.path.id))
     }
+    prepare?.(batch)
     redact(batch, { rules, bySet, ofRecord })
   }
 }
@@ -134,13 +135,15 @@ function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
 
   function apply(targets: readonly number[], hit: number): void {
     const kind = 1 << batch.kind(hit)
+    const isFlat = (kind & STRUCTURES) === 0
     for (let i = 0; i < targets.length; i++) {
       const number = targets[i]
       const rule = rules[number]
       if ((rule.kinds & kind) === 0 || (rule.when !== undefined && hit >= until[number])) continue
       const edit = rule.edit(batch, hit)
       if (edit === Edit.keep) continue
-      batch.edit(hit, edit)
+      if (isFlat) edits[hit] = edit
+      else batch.edit(hit, edit)
       if (edit === Edit.delete) return
     }
   }
@@ -167,6 +170,7 @@ function find(batch: Batch, { isAt }: GuardTest, first: number, last: number): r
   return found
 }
 
+const STRUCTURES = (1 << ValueKind.object) | (1 << ValueKind.array)
 const NONE: number[] = []
 /** Reused for the usual case of one hit: a new list per record would be most of the garbage. */
 const SINGLE = [0]

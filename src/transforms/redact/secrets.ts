@@ -1,77 +1,165 @@
-import { COLON, MINUS, NINE, OPEN_ARRAY, QUOTE, ZERO } from '../../record/json/ascii.ts'
+import { BACKSLASH, LOWER_U, QUOTE, ZERO } from '../../record/json/ascii.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
 import { HIT_STRIDE, ValueKind } from '../../record/scan.ts'
-import { skipSpace, skipString } from '../../record/json/walk.ts'
-import { createPattern } from '../../record/paths/pattern.ts'
-import { ofAny } from '../../record/author/condition.ts'
-import type { HitTest } from '../../record/author/condition.ts'
-import type { Paths } from '../../record/paths/path.ts'
-import { cachedTest } from '../../record/author/cached-test.ts'
+import { readName } from '../../record/json/walk.ts'
+import { parsePath } from '../../record/paths/grammar.ts'
+import { reaches } from '../../record/paths/reaches.ts'
+import type { Path, Paths } from '../../record/paths/path.ts'
+import { createEmbeddedRedactor } from './embedded.ts'
+import { NEEDLES, WATCHED } from './forms.ts'
+import { isDescribing, isIdName, isSecretName } from './names.ts'
+import { createPairs } from './pairs.ts'
+import type { Preparation } from './pairs.ts'
+import { createRedactor } from './redactor.ts'
 import type { Rule } from './redactor.ts'
+import { remembered, RememberedBytes } from './remembered.ts'
+import { MASK, redactText } from './text.ts'
 
-/** Matches names of secrets, in keys and in the `field` of a change. */
-const SECRET_NAME =
-  'pass(word|phrase|code)|secret|token|private_?key|ssh_?key|api_?key|credential|totp|otp|recovery|fde'
+/** The rules of the preset `secrets`, and what comes before the rules of any author. */
+export interface Preset {
+  readonly prepare: Preparation
+  readonly rules: readonly Rule[]
+}
 
 /**
- * The preset `secrets`. It masks strings, arrays and objects under a secret name, at any depth;
- * both sides of a change whose `field` has a secret name; and the payload of an MDM command.
- * Booleans such as `sso_token_success`, numbers, and objects of booleans such as
- * `auth_methods.password.success` are not secrets.
+ * The preset `secrets`. It masks
+ * - values under a secret name, at any depth (`names.ts`);
+ * - values beside a secret name (`pairs.ts`);
+ * - secrets inside strings: by their form, by a name in the text, in embedded JSON (`text.ts`);
+ * - the payload of an MDM command.
+ *
+ * Booleans, null and times stay. An object of secrets whose members describe it (`id`, `type`,
+ * `expires`) keeps these and loses the others; any other object is masked as a whole.
  */
-export function secretRules(paths: Paths, mask: Rule['edit']): Rule[] {
-  const base = paths.add('changes[*]')
-  const field = paths.add('changes[*].field')
-  const hide: Rule['edit'] = (batch, hit) =>
-    batch.kind(hit) === ValueKind.object && !objectHoldsMore(batch, hit) ? Edit.keep : mask(batch, hit)
-  return [
-    { path: paths.add(`**./${SECRET_NAME}/i`), kinds: TEXT_OR_STRUCTURE, edit: hide },
-    {
-      path: paths.add('changes[*].{from,to}'),
-      kinds: ANY_KIND,
-      when: { base, tests: [{ path: field, holds: namesSecret() }] },
-      edit: mask,
-    },
-    { path: paths.add('command.payload'), kinds: ANY_KIND, edit: mask },
+export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset {
+  const secret = keyTest('secret names', isSecretName)
+  const describing = keyTest('describing names', isDescribing)
+  const within = paths.addSegments([DEEP, secret, DEEP])
+  const descriptions = [
+    paths.addSegments([DEEP, secret, DEEP, describing]),
+    paths.addSegments([DEEP, secret, DEEP, describing, DEEP]),
   ]
+  const hide: Rule['edit'] = (batch, hit) => {
+    const kind = batch.kind(hit)
+    if (kind === ValueKind.string) return isTime(batch, hit) ? Edit.keep : mask(batch, hit)
+    if (kind === ValueKind.true || kind === ValueKind.false || kind === ValueKind.null) return Edit.keep
+    if ((kind === ValueKind.object || kind === ValueKind.array) && isOpen(batch, hit, descriptions[0])) return Edit.keep
+    return mask(batch, hit)
+  }
+  return {
+    prepare: createPairs(paths, hide),
+    rules: [
+      { path: paths.addSegments([DEEP, secret]), kinds: ANY_KIND, edit: hide },
+      {
+        path: within,
+        kinds: TEXT_OR_NUMBER,
+        edit: (batch, hit) => (descriptions.some((path) => batch.belongs(hit, path)) ? Edit.keep : hide(batch, hit)),
+      },
+      { path: paths.add('command.payload'), kinds: ANY_KIND, edit: mask },
+      { path: paths.watch(WATCHED), kinds: TEXT, edit: createTextEdit(depth) },
+    ],
+  }
 }
 
 export const ANY_KIND = -1
-const TEXT_OR_STRUCTURE =
-  (1 << ValueKind.string) | (1 << ValueKind.escaped) | (1 << ValueKind.object) | (1 << ValueKind.array)
+const TEXT = (1 << ValueKind.string) | (1 << ValueKind.escaped)
+const TEXT_OR_NUMBER = TEXT | (1 << ValueKind.number) | (1 << ValueKind.unusual)
+const DEEP = { kind: 'deep' } as const
 
-/**
- * Whether the text of any of the values contains a secret name. In odd records the value may be an
- * object or array that contains one.
- */
-function namesSecret(): HitTest {
-  const pattern = createPattern(SECRET_NAME, 'i')
-  return ofAny(cachedTest((text) => pattern.test(text)))
+function keyTest(text: string, test: (key: string) => boolean) {
+  return { kind: 'pattern', pattern: { text: `<${text}>`, test: remembered(test) } } as const
 }
 
-function objectHoldsMore(batch: Batch, hit: number): boolean {
-  const { hits } = batch.index
-  // Without edits the bytes of the record can be checked in place.
-  if (!batch.isEditedAt(hit)) return holdsMore(batch.bytes, hits[HIT_STRIDE * hit + 2], hits[HIT_STRIDE * hit + 3])
-  const json = batch.raw(hit)
-  return holdsMore(json, 0, json.length)
-}
+/** JSON in JSON in JSON. Deeper, the text is searched like any other. */
+const MAX_EMBEDDED = 4
 
-/**
- * Whether an object contains anything but booleans, null and objects of these: a string value, a
- * number or an array.
- */
-function holdsMore(json: Buffer, start: number, end: number): boolean {
-  let at = start
-  while (at < end) {
-    const byte = json[at]
-    if (byte === OPEN_ARRAY || byte === MINUS || (byte >= ZERO && byte <= NINE)) return true
-    if (byte !== QUOTE) at++
-    else {
-      at = skipSpace(json, skipString(json, at))
-      if (json[at] !== COLON) return true
+/** Redacts the secrets inside a string and keeps the rest of it. */
+function createTextEdit(depth: number): Rule['edit'] {
+  const harmless = new RememberedBytes()
+  const redactEmbedded =
+    depth === MAX_EMBEDDED
+      ? undefined
+      : createEmbeddedRedactor((paths) => {
+          const mask = Buffer.from(JSON.stringify(MASK))
+          const { rules, prepare } = secretRules(paths, (batch) => batch.token(mask), depth + 1)
+          return createRedactor(rules, prepare)
+        })
+  return (batch, hit) => {
+    if (batch.edits[hit] !== Edit.keep) return Edit.keep
+    const { bytes, index } = batch
+    const start = index.hits[HIT_STRIDE * hit + 2] + 1
+    const end = index.hits[HIT_STRIDE * hit + 3] - 1
+    if (harmless.has(bytes, start, end)) return Edit.keep
+    if (isWorthReading(bytes, start, end)) {
+      const text = batch.text(hit)
+      const isId = isUnderIdName(batch, hit)
+      const redacted = (JSON_START.test(text) ? redactEmbedded?.(text) : undefined) ?? redactText(text, isId)
+      if (redacted !== text) return batch.token(Buffer.from(JSON.stringify(redacted)))
+      if (isId) return Edit.keep
     }
+    harmless.add(bytes, start, end)
+    return Edit.keep
   }
-  return false
+}
+
+/**
+ * Reads the bytes of a string once more, which costs less than its text: a URL without a password
+ * and without parameters, and a string whose escapes spell neither quotes nor ASCII, are harmless.
+ */
+function isWorthReading(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    if (bytes[at] === AT_SIGN) return true
+    if (bytes[at] !== BACKSLASH) continue
+    at++
+    if (bytes[at] === QUOTE || bytes[at] === SLASH || (bytes[at] === LOWER_U && bytes[at + 1] === ZERO)) return true
+  }
+  return NEEDLES.isIn(bytes, start, end)
+}
+
+const AT_SIGN = 0x40
+const SLASH = 0x2f
+const JSON_START = /^\s*[[{]/
+
+function isUnderIdName(batch: Batch, hit: number): boolean {
+  const { key, start } = batch.span(hit)
+  return key !== start && isIdName(readName(batch.bytes, key))
+}
+
+/** A time tells nothing about the secret that it belongs to. */
+function isTime(batch: Batch, hit: number): boolean {
+  const { hits } = batch.index
+  const length = hits[HIT_STRIDE * hit + 3] - hits[HIT_STRIDE * hit + 2] - 2
+  return length >= 19 && length <= 35 && TIME.test(batch.text(hit))
+}
+
+const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?$/
+
+/**
+ * Whether an object or array of secrets is kept open, so that its members decide: it has a member
+ * that describes it, or an object holds nothing but booleans, null and objects of these. All values
+ * inside are hits.
+ */
+function isOpen(batch: Batch, hit: number, describing: Path): boolean {
+  const { hits } = batch.index
+  const end = hits[HIT_STRIDE * hit + 3]
+  let holdsMore = batch.kind(hit) === ValueKind.array
+  for (let next = hit + 1; HIT_STRIDE * next < hits.length && hits[HIT_STRIDE * next + 2] < end; next++) {
+    const kind = 1 << batch.kind(next)
+    if ((kind & (TEXT_OR_NUMBER | (1 << ValueKind.array))) === 0) continue
+    holdsMore = true
+    if (batch.belongs(next, describing)) return true
+  }
+  return !holdsMore
+}
+
+/** The parts of the preset that can change the value at a path of keys because of its keys. */
+export const SECRET_EFFECTS: readonly { readonly name: string; touches(path: string): boolean }[] = [
+  { name: '**.<secret names>', touches: (path) => keysOf(path).some(isSecretName) },
+  { name: '**.<values in pairs>', touches: (path) => isPairValue(keysOf(path).at(-1) ?? '') },
+  { name: 'command.payload', touches: (path) => reaches('command.payload', path) },
+]
+
+function keysOf(path: string): string[] {
+  return parsePath(path).flatMap((segment) => (segment.kind === 'keys' ? segment.keys : []))
 }

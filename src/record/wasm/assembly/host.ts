@@ -6,6 +6,10 @@ export declare function stepKey(state: u32, start: usize, end: usize): i32
 @external("host", "stepElement")
 export declare function stepElement(state: u32): i32
 
+/** The accept set of a watched value; -1 if the automaton is full. */
+@external("host", "watchedSet")
+export declare function watchedSet(accept: u32): i32
+
 /** Whether `[start, end)` of the input is valid UTF-8. */
 @external("host", "isUtf8")
 export declare function isUtf8(start: usize, end: usize): bool

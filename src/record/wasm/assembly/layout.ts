@@ -1,4 +1,4 @@
-import { HIT_BYTES, MAX_HITS, MAX_RECORDS, MAX_STATES, RECORD_BYTES } from './constants'
+import { HIT_BYTES, MAX_HITS, MAX_NEEDLES, MAX_RECORDS, MAX_STATES, RECORD_BYTES } from './constants'
 
 /**
  * The memory of the module. Its size is fixed and nothing is allocated: the TypeScript scanner
@@ -40,7 +40,9 @@ export const GUESS_BITS: u32 = 13
 export const ENTRIES: usize = GUESSES + (4 << GUESS_BITS)
 export const ENTRY_BITS: u32 = 11
 export const ENTRY_BYTES: usize = 64
-export const TABLE_BYTES: usize = ENTRIES + ((1 << ENTRY_BITS) + 1) * ENTRY_BYTES
+/** By accept set: the set with the watched path; 0 if it is unknown. */
+export const WATCHED: usize = ENTRIES + ((1 << ENTRY_BITS) + 1) * ENTRY_BYTES
+export const TABLE_BYTES: usize = WATCHED + ACCEPT_COUNT * 4
 
 /** Records (with a sentinel), hits and columns as in `RecordIndex`, for the largest index. */
 export const RECORDS: usize = TABLES + TABLE_COUNT * TABLE_BYTES
@@ -58,4 +60,13 @@ export const TOKENS_BYTES: usize = 1 << 18
 /** Output: edited lines, or elements of arrays. Writes go up to 64 bytes beyond the end. */
 export const OUTPUT: usize = TOKENS + TOKENS_BYTES
 export const OUTPUT_BYTES: usize = INPUT_BYTES + (1 << 18)
-export const END: usize = OUTPUT + OUTPUT_BYTES + 64
+
+/**
+ * What the scanner searches in strings, see watch.ts: the tables by half bytes, the first needle of
+ * each slot, the needles from number 1 on.
+ */
+export const NIBBLES: usize = OUTPUT + OUTPUT_BYTES + 64
+export const NEEDLE_FIRST: usize = NIBBLES + 32 + 32
+export const NEEDLES: usize = NEEDLE_FIRST + 256
+export const NEEDLE_BYTES: usize = 32
+export const END: usize = NEEDLES + (MAX_NEEDLES + 1) * NEEDLE_BYTES

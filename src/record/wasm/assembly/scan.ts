@@ -24,6 +24,7 @@ import {
   LOWER_F,
   LOWER_N,
   LOWER_T,
+  MIN_WATCHED_BYTES,
   OPEN_OBJECT,
   QUOTE,
   RECORD_BYTES,
@@ -46,6 +47,7 @@ import {
 } from './keys'
 import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, INPUT, RECORDS } from './layout'
 import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
+import { holdsNeedle, pairsIn, rolesAt, watchedOf } from './watch'
 
 /** Not a fault: the index or the automaton is full, and the record is not covered. */
 const FULL: u32 = 255
@@ -58,6 +60,9 @@ const CLOSER: usize = 0
 const STATE: usize = 4
 const OWN: usize = 8
 const HISTORY: usize = 12
+
+/** The bits of a string that is shorter than `MIN_WATCHED_BYTES`. */
+const SHORT: i32 = (1 << <i32>MIN_WATCHED_BYTES) - 1
 
 /** `,"` as a little-endian number of two bytes. */
 const COMMA_QUOTE: u32 = 0x222c
@@ -75,6 +80,7 @@ let utf8: bool = false
 let hitsEnd: usize = 0
 let framesEnd: usize = 0
 let automaton: usize = 0
+let watches: bool = false
 
 /** Address that byte 0 of the input would have if the whole input were in memory. */
 let origin: usize = 0
@@ -82,7 +88,7 @@ let position: usize = 0
 let nextHit: usize = 0
 
 /** Starts an index. */
-export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, longest: usize, allUtf8: bool, paths: usize): void {
+export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, longest: usize, allUtf8: bool, paths: usize, isWatching: bool): void {
   count = 0
   hitCount = 0
   lines = 0
@@ -92,6 +98,7 @@ export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, 
   hitsEnd = HITS + hits * HIT_BYTES
   framesEnd = FRAMES + FRAME_BYTES * maxDepth
   automaton = tableAt(table)
+  watches = isWatching
   nextHit = HITS
   beginColumns(automaton + ACCEPTS, paths)
 }
@@ -113,7 +120,7 @@ export function scanWindow(length: usize, offset: usize): void {
       continue
     }
     const firstHit = nextHit
-    let fault = scanValue(start)
+    let fault = watches ? scanAndWatch(start) : scanOnly(start)
     if (fault == FULL) {
       nextHit = firstHit
       break
@@ -144,11 +151,21 @@ export function scanWindow(length: usize, offset: usize): void {
   covered = <u32>(at - INPUT)
 }
 
+/** Two copies of `scanValue`: the compiler leaves the search out of the first one. */
+function scanOnly(start: usize): u32 {
+  return scanValue(start, false)
+}
+
+function scanAndWatch(start: usize): u32 {
+  return scanValue(start, true)
+}
+
 /**
  * Scans the value at `start`, which must be the only value of its line. Returns its fault, and sets
  * `position` to the end of the value, or to a position within a faulty line.
  */
-function scanValue(start: usize): u32 {
+@inline
+function scanValue(start: usize, watch: bool): u32 {
   const zero = origin
   const guesses = automaton + GUESSES
   let at = start
@@ -198,7 +215,7 @@ function scanValue(start: usize): u32 {
     }
 
     const byte: u32 = load<u8>(at)
-    const accept = transition & ACCEPT_MASK
+    let accept = transition & ACCEPT_MASK
     let own: usize = 0
     if (accept != 0) {
       if (hit == hitsEnd) return FULL
@@ -212,9 +229,23 @@ function scanValue(start: usize): u32 {
       let kind = KIND_STRING
       let part = at + 1
       let stops = stopsIn(part)
-      while (stops == 0) {
-        part += 16
-        stops = stopsIn(part)
+      let suspect: u32 = 0
+      if (watch && (stops & SHORT) == 0) {
+        let before = i8x16.splat(0)
+        let roles = rolesAt(part)
+        while (stops == 0) {
+          suspect |= pairsIn(before, roles)
+          part += 16
+          stops = stopsIn(part)
+          before = roles
+          roles = rolesAt(part)
+        }
+        suspect |= pairsIn(before, roles) & (stops ^ (stops - 1))
+      } else {
+        while (stops == 0) {
+          part += 16
+          stops = stopsIn(part)
+        }
       }
       // The next member depends on this position, and the mask of quotes is ready before the mask
       // of stops.
@@ -224,6 +255,19 @@ function scanValue(start: usize): u32 {
         quote = skipEscapes(stop)
         if (quote == 0) return fail(at, FAULT_SYNTAX)
         kind = KIND_ESCAPED
+        suspect = watch ? 1 : 0
+      }
+      if (watch && suspect != 0 && quote - at > MIN_WATCHED_BYTES && (kind == KIND_ESCAPED || holdsNeedle(at + 1, quote))) {
+        const watched = watchedOf(automaton, accept)
+        if (watched < 0) return FULL
+        accept = <u32>watched
+        if (own == 0) {
+          if (hit == hitsEnd) return FULL
+          own = hit
+          hit += HIT_BYTES
+          store<u32>(own, <u32>(key - zero), 4)
+          store<u32>(own, <u32>(at - zero), 8)
+        }
       }
       at = quote + 1
       if (own != 0) {

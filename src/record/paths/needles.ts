@@ -1,0 +1,105 @@
+/**
+ * A fixed list of short ASCII texts that the scanner searches in string values, all at once.
+ *
+ * A needle is found by one pair of neighbouring bytes that is rare in ordinary text: the search
+ * tests pairs, and compares the whole needle only where its pair occurs. The scanner in WebAssembly
+ * tests 16 pairs at a time with the tables in `nibbles`; this file is the reference.
+ */
+export class Needles {
+  readonly list: readonly Needle[]
+  /**
+   * Two tables of 16 bytes, by the low and by the high half of a byte. The bits that are set in both
+   * are the roles of the byte: the pairs are in four groups, bits 0 to 3 say of which groups it may
+   * be the first byte, bits 4 to 7 of which it may be the second.
+   */
+  readonly nibbles: Uint8Array
+  /** By `slotOf` of a pair: 1 + number of its first needle, 0 for none. `Needle.next` continues. */
+  readonly first = new Uint8Array(256)
+  readonly #pairs = new Uint8Array(1 << 16)
+
+  /**
+   * `groups` has the pairs by which the needles are found, in at most four groups. A group also lets
+   * pairs through that combine halves of its bytes: put pairs of similar bytes together.
+   * @throws Error for a needle without a pair or of more than 16 bytes, or for too many.
+   */
+  constructor(texts: readonly string[], groups: readonly (readonly string[])[]) {
+    const list: Needle[] = []
+    const pairs = groups.flat()
+    for (const text of new Set(texts)) {
+      const bytes = Buffer.from(text, 'latin1')
+      if (bytes.length > MAX_NEEDLE_BYTES || list.length === MAX_NEEDLES) throw new Error(`needle ${text}`)
+      const at = pairOf(text, pairs)
+      const slot = slotOf(bytes[at - 1], bytes[at])
+      list.push({ bytes, at, next: this.first[slot] })
+      this.first[slot] = list.length
+      this.#pairs[(bytes[at - 1] << 8) | bytes[at]] = 1
+    }
+    this.list = list
+    this.nibbles = nibblesOf(groups)
+  }
+
+  /** Whether any needle is in the bytes in `[start, end)`. */
+  isIn(bytes: Buffer, start: number, end: number): boolean {
+    for (let at = start + 1; at < end; at++) {
+      if (this.#pairs[(bytes[at - 1] << 8) | bytes[at]] === 1 && this.#isNeedleAt(bytes, start, end, at)) return true
+    }
+    return false
+  }
+
+  #isNeedleAt(bytes: Buffer, start: number, end: number, pair: number): boolean {
+    for (
+      let number = this.first[slotOf(bytes[pair - 1], bytes[pair])];
+      number > 0;
+      number = this.list[number - 1].next
+    ) {
+      const needle = this.list[number - 1]
+      const from = pair - needle.at
+      const to = from + needle.bytes.length
+      if (from < start || to > end) continue
+      let same = 0
+      while (from + same < to && bytes[from + same] === needle.bytes[same]) same++
+      if (from + same === to) return true
+    }
+    return false
+  }
+}
+
+interface Needle {
+  readonly bytes: Buffer
+  /** Offset of the second byte of its pair. */
+  readonly at: number
+  /** 1 + number of the next needle in the same slot, 0 for none. */
+  readonly next: number
+}
+
+/** Strings shorter than this are not searched. */
+export const MIN_WATCHED_BYTES = 12
+export const MAX_NEEDLE_BYTES = 16
+export const MAX_NEEDLES = 255
+const MAX_GROUPS = 4
+
+export function slotOf(first: number, second: number): number {
+  return (first * 7 + second) & 0xff
+}
+
+/** The roles of the bytes of all pairs, see `Needles.nibbles`. */
+function nibblesOf(groups: readonly (readonly string[])[]): Uint8Array {
+  const nibbles = new Uint8Array(32)
+  for (const [number, pairs] of groups.entries()) {
+    for (const pair of pairs) {
+      for (const [place, byte] of Buffer.from(pair, 'latin1').entries()) {
+        const role = 1 << (number + place * MAX_GROUPS)
+        nibbles[byte & 15] |= role
+        nibbles[16 + (byte >> 4)] |= role
+      }
+    }
+  }
+  return nibbles
+}
+
+/** The offset of the second byte of a needle's pair. */
+function pairOf(needle: string, pairs: readonly string[]): number {
+  const pair = pairs.find((one) => needle.includes(one))
+  if (pair === undefined) throw new Error(`no pair for ${needle}`)
+  return needle.indexOf(pair) + 1
+}

@@ -1,0 +1,176 @@
+/** A row of the table of names: names or words of one meaning, and the reason for the verdict. */
+export interface NameRow {
+  /** Names in any spelling, separated by ", ". */
+  readonly names: string
+  /**
+   * `strong`: secret, also with an unknown word after it. `end`: secret at the end of a name.
+   * `whole`: secret only if it is the whole name.
+   */
+  readonly as: 'strong' | 'end' | 'whole'
+  readonly why: string
+}
+
+/** Names of secrets. Case, separators and plural do not matter. */
+export const SECRET_NAMES: readonly NameRow[] = [
+  {
+    names: 'password, passwd, passphrase, passcode, pass phrase, pass code, pass word',
+    as: 'strong',
+    why: 'Logs a person in.',
+  },
+  { names: 'pwd', as: 'end', why: 'Password. Also the working directory of a shell, so only at the end of a name.' },
+  { names: 'pass', as: 'whole', why: 'Password beside `user`. As a part of a name it is a verb.' },
+  {
+    names:
+      'db pass, user pass, smtp pass, root pass, admin pass, ftp pass, proxy pass, mysql pass, redis pass, bind pass, pgpass',
+    as: 'end',
+    why: 'The same, in names of settings.',
+  },
+  { names: 'secret', as: 'strong', why: 'Client secrets, shared secrets, TOTP secrets, webhook secrets.' },
+  {
+    names: 'token',
+    as: 'strong',
+    why: 'Access, refresh, session, ID, reset and bearer tokens: who holds it acts as its owner.',
+  },
+  { names: 'credential', as: 'strong', why: 'Whatever authenticates. Its id and kind stay, see below.' },
+  { names: 'private key, secret key, secret access key', as: 'strong', why: 'Signs or decrypts.' },
+  {
+    names: 'api key, access key, app key, application key, subscription key, master key',
+    as: 'strong',
+    why: 'Authenticates a program.',
+  },
+  {
+    names:
+      'signing key, encryption key, decryption key, shared key, pre shared key, host key, ssh key, account key, storage key, auth key, authentication key, session key, license key, product key, wep key, wpa key, integration secret key, skey, hmac key, symmetric key, seed key, service key, root key, server key, webhook key, deployment key, registration key, consumer key, personal key, cookie key, crypto key',
+    as: 'end',
+    why: 'Key material. `public key` and `key id` are not in the list.',
+  },
+  { names: 'psk, wpa psk, pre shared key hex', as: 'end', why: 'Pre-shared key of a network or a VPN.' },
+  {
+    names: 'recovery key, fde key, filevault key, bitlocker key, unlock key, escrow key, volume key, institutional key',
+    as: 'end',
+    why: 'Opens an encrypted disk.',
+  },
+  { names: 'recovery', as: 'whole', why: 'Holds recovery keys or codes. `recovery_email` is a contact.' },
+  {
+    names: 'authorization, proxy authorization, authorization header, auth header, basic auth',
+    as: 'end',
+    why: 'HTTP credentials, RFC 9110.',
+  },
+  { names: 'bearer', as: 'whole', why: 'A bearer token, RFC 6750.' },
+  { names: 'cookie, set cookie, session cookie, cookie header', as: 'end', why: 'Session cookies, RFC 6265.' },
+  {
+    names: 'jwt, jws, jwe, saml response, saml assertion, assertion, id token hint, samlresponse',
+    as: 'end',
+    why: 'Signed logins, RFC 7519, RFC 7523, SAML 2.0.',
+  },
+  {
+    names:
+      'otp, totp, hotp, one time password, one time code, totp seed, otp seed, otpauth, otp uri, totp uri, otp url',
+    as: 'end',
+    why: 'Second factor, RFC 6238.',
+  },
+  { names: 'pin, pin code, puk', as: 'end', why: 'Short numeric password.' },
+  {
+    names:
+      'backup code, recovery code, scratch code, bypass code, mfa code, 2fa code, sms code, otp code, verification code, security code, auth code, authorization code, device code, activation code, unlock code, login code, access code, confirmation code, challenge code, code verifier, pairing code, enrollment code, reset code',
+    as: 'end',
+    why: 'Replaces a password or second factor, at least for a while.',
+  },
+  { names: 'cvv, cvc, cvv2, card verification value', as: 'end', why: 'Authorises card payments, PCI DSS.' },
+  {
+    names: 'security answer, secret answer, recovery answer, answer to security question',
+    as: 'end',
+    why: 'Resets a password.',
+  },
+  {
+    names:
+      'reset url, reset link, magic link, activation url, activation link, activation barcode, login link, signin link, presigned url, signed url, sas url, sas uri',
+    as: 'end',
+    why: 'A link that logs in who opens it.',
+  },
+  {
+    names: 'connection string, database url, db url, dsn, webhook url',
+    as: 'end',
+    why: 'Usually contains a password or a token.',
+  },
+  { names: 'seed phrase, recovery phrase, mnemonic, mnemonic phrase', as: 'end', why: 'Restores a key.' },
+  { names: 'ntlm hash, nt hash, lm hash, pwd hash', as: 'end', why: 'Can be used like the password.' },
+  { names: 'keytab, kerberos ticket, htpasswd, netrc', as: 'end', why: 'Files of credentials.' },
+]
+
+/** Names that contain a secret name but hold no secret. */
+export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
+  {
+    names: 'hashed token, token hash',
+    why: 'SHA-256 of a random token, for finding its events (GitHub). It cannot be reversed.',
+  },
+  {
+    names:
+      'next token, page token, next page token, continuation token, pagination token, sync token, next sync token, marker token, resume token, position token',
+    why: 'Position in a list.',
+  },
+  {
+    names: 'client token, client request token, idempotency token, cancellation token, request token id',
+    why: 'Makes a request idempotent (AWS).',
+  },
+  {
+    names: 'max token, total token, prompt token, completion token, input token, output token, min token',
+    why: 'Counts of a language model.',
+  },
+  { names: 'public key, public ssh key, ssh public key', why: 'Public by design.' },
+  { names: 'secret question, security question, security key', why: 'The question, or a device.' },
+  { names: 'non secret, not secret', why: 'Says so.' },
+]
+
+/** Words that, at the end of a name, make it a name about a secret. */
+export const SPEAKING_WORDS: readonly { readonly words: string; readonly why: string }[] = [
+  {
+    words: 'id uuid guid arn ref reference index fingerprint thumbprint serial',
+    why: 'Identifies the secret; analysts follow it.',
+  },
+  {
+    words: 'name username label title description comment note tag display purpose nickname alias email',
+    why: 'What people call it.',
+  },
+  {
+    words: 'type kind class category format algorithm alg version size bit curve spec encoding mode method protocol',
+    why: 'What kind it is.',
+  },
+  {
+    words:
+      'status state enabled disabled active inactive allowed required optional set present exist configured available supported verified valid invalid expired revoked locked compromised leaked breached protected managed synced success failure failed result error reason message outcome eligible shared visible',
+    why: 'The state it is in.',
+  },
+  {
+    words:
+      'at on date time timestamp created updated changed modified rotated issued used expire expiry expiration expiring age ttl lifetime duration period day hour minute second validity until since before after last next first interval',
+    why: 'When it was made, used or ends.',
+  },
+  {
+    words:
+      'policy rule setting config configuration complexity strength score quality level requirement history min max minimum maximum length count total number limit attempt retry quota entropy',
+    why: 'How it must be, and how many there are.',
+  },
+  {
+    words:
+      'owner user creator issuer provider source origin audience subject scope permission grant role account client app application service device factor vault store manager group organization team repository project by for',
+    why: 'Whose it is and what it may do.',
+  },
+  {
+    words:
+      'action event operation change reset rotation update creation deletion generation revocation usage use access request login authentication verification management administration delegation scanning protection alert detection push sync check validation enforcement exchange replication migration import export',
+    why: 'What happens to it.',
+  },
+  {
+    words: 'endpoint uri url host path file filename folder directory location domain region port',
+    why: 'Where it is kept or sent.',
+  },
+  { words: 'question info information detail metadata attribute claim property summary', why: 'Facts about it.' },
+]
+
+/** Words after a secret name that leave it a secret. */
+export const VALUE_WORDS = {
+  words:
+    'value text string plain plaintext cleartext raw hash hashed encrypted confirmation confirm repeat again new old current previous original base64 b64 hex pem der data content byte binary blob material salt digest header param parameter field body payload key',
+  why: 'The secret itself, in another form.',
+}

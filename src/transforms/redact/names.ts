@@ -1,0 +1,104 @@
+import { ONLY_SPEAKS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
+
+/**
+ * Whether a name (a key, the name of a header, the field of a change) says that its value is a
+ * secret.
+ *
+ * The name is cut into words, at blanks, punctuation and changes of case: `X-Api-Key`, `apiKey` and
+ * `API key` are the words `api key`. Words are compared as a whole, so `footprint` and `secretary`
+ * contain no secret name. A name is secret if it ends in a secret name of the table. If words
+ * follow, the last one decides: `password_hash` is a password, `password_policy` only speaks of one.
+ * An unknown word after a strong name (`password`, `token`) leaves it secret.
+ */
+export function isSecretName(name: string): boolean {
+  const words = wordsOf(name)
+  if (words.length === 0 || words.length > MAX_WORDS) return false
+  if (isSpeaking(words)) return false
+  let end = words.length
+  while (end > 1 && (VALUES.has(words[end - 1]) || DIGITS.test(words[end - 1])) && !endsInSecret(words.slice(0, end)))
+    end--
+  const core = words.slice(0, end)
+  if (core.length === 1 && WHOLE.has(core[0])) return true
+  if (endsInSecret(core)) return true
+  if (end < words.length || SPEAKING.has(core[end - 1]) || LEADING.has(core[0])) return false
+  return core.some((_, at) => at < end && endsInStrong(core.slice(0, at + 1)))
+}
+
+/** Whether a member of an object of secrets only describes them: its id, its kind, its dates. */
+export function isDescribing(name: string): boolean {
+  const words = wordsOf(name)
+  return words.length <= MAX_WORDS && SPEAKING.has(words.at(-1) ?? '') && !isSecretName(name)
+}
+
+/** Whether the name is the name of an identifier. */
+export function isIdName(name: string): boolean {
+  return ID_WORDS.has(wordsOf(name).at(-1) ?? '')
+}
+
+/** Cuts a name into lower-case words in the singular. */
+export function wordsOf(name: string): string[] {
+  if (name.length > MAX_NAME) return []
+  return name
+    .normalize('NFKC')
+    .replaceAll('OAuth', 'Oauth')
+    .replaceAll(/(\p{Ll}|\d)(\p{Lu})/gu, '$1 $2')
+    .replaceAll(/(\p{Lu}+)(\p{Lu}\p{Ll})/gu, '$1 $2')
+    .replaceAll(/(\p{L}{3,})(\d)/gu, '$1 $2')
+    .toLowerCase()
+    .split(/[^\p{L}\p{M}\d]+/u)
+    .filter((word) => word !== '')
+    .map(singular)
+}
+
+function singular(word: string): string {
+  return word.length > 3 && word.endsWith('s') && !word.endsWith('ss') && !word.endsWith('us')
+    ? word.slice(0, -1)
+    : word
+}
+
+const MAX_NAME = 128
+/** More words are a sentence, not a name. */
+const MAX_WORDS = 8
+const DIGITS = /^\d+$/
+const ID_WORDS = new Set(['id', 'uuid', 'guid', 'arn'])
+
+/** Words that turn a name into a yes-or-no question: `has_password`. */
+const LEADING = new Set(
+  'is has have require requires must should can allow enable disable force no without need'.split(' ').map(singular),
+)
+const VALUES = new Set(VALUE_WORDS.words.split(' ').map(singular))
+const SPEAKING = new Set(SPEAKING_WORDS.flatMap(({ words }) => words.split(' ').map(singular)))
+const SPEAKING_TERMS = termsOf(ONLY_SPEAKS)
+const SECRET = termsOf(SECRET_NAMES.filter(({ as }) => as !== 'whole'))
+const STRONG = termsOf(SECRET_NAMES.filter(({ as }) => as === 'strong'))
+const WHOLE = new Set(SECRET_NAMES.filter(({ as }) => as === 'whole').flatMap(({ names }) => names.split(', ')))
+/** Strong names that are also found at the end of a longer word: `dbpassword`, `accesstoken`. */
+const ENDINGS = /(?:password|passwd|passphrase|passcode|secret|token|apikey|privatekey|accesskey|secretkey|credential)$/
+
+/** Names as words in the singular, and each name of several words also written as one word. */
+function termsOf(list: readonly { readonly names: string }[]): ReadonlySet<string> {
+  const terms = list.flatMap(({ names }) => names.split(', ')).map((name) => wordsOf(name).join(' '))
+  return new Set(terms.flatMap((term) => [term, term.replaceAll(' ', '')]))
+}
+
+function isSpeaking(words: readonly string[]): boolean {
+  return endsIn(words, SPEAKING_TERMS)
+}
+
+function endsInSecret(words: readonly string[]): boolean {
+  if (LEADING.has(words[0]) && words.length > 1) return false
+  return endsIn(words, SECRET) || (ENDINGS.test(words.at(-1) ?? '') && !SPEAKING_TERMS.has(words.at(-1) ?? ''))
+}
+
+function endsInStrong(words: readonly string[]): boolean {
+  return endsIn(words, STRONG) || ENDINGS.test(words.at(-1) ?? '')
+}
+
+function endsIn(words: readonly string[], terms: ReadonlySet<string>): boolean {
+  let ending = ''
+  for (let at = words.length - 1; at >= 0 && at >= words.length - 4; at--) {
+    ending = ending === '' ? words[at] : `${words[at]} ${ending}`
+    if (terms.has(ending)) return true
+  }
+  return false
+}

@@ -1,0 +1,228 @@
+import type { Batch } from '../../record/batch.ts'
+import { Edit } from '../../record/batch.ts'
+import { cachedTest } from '../../record/author/cached-test.ts'
+import { CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE, BACKSLASH } from '../../record/json/ascii.ts'
+import { MEMBER_STRIDE, readMembers, readName, skipSpace, skipSpaceBack } from '../../record/json/walk.ts'
+import { ACCEPT_MASK } from '../../record/paths/automaton.ts'
+import type { Path, Paths } from '../../record/paths/path.ts'
+import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../../record/scan.ts'
+import { isSecretName, wordsOf } from './names.ts'
+import { remembered } from './remembered.ts'
+
+/** Masks values whose name is a value beside them; see `createPairs`. */
+export type Preparation = (batch: Batch) => void
+
+/** Keys of the name in a pair. */
+export const PAIR_NAMES =
+  'field, field name, property, property name, attribute, attribute name, parameter, parameter name, header, header name, setting, setting name, variable, variable name, changed field'
+/** Keys of the name that many other objects have too; they are read only beside a key of a value. */
+export const COMMON_PAIR_NAMES = 'name, key, display name, option, label, param, column, k, n'
+/** Keys of the values in a pair. */
+export const PAIR_VALUES =
+  'value, val, v, from, to, old, new, old value, new value, before, after, previous, current, previous value, current value, original value, updated value, string value, multi value, int value, multi str value, multi int value, changed from, changed to, old val, new val, plain value, plaintext value'
+
+/**
+ * Finds pairs of a name and its values in every record, and edits the values of secret names:
+ * `{"name":"Authorization","value":…}`, `{"field":"password","from":…,"to":…}`, header lists
+ * (`["Cookie","…"]`) at any depth. Order and number of the members do not matter.
+ *
+ * Most names are not secret. Only around a secret one, and beside a value without a name, are bytes
+ * read: back to the start of the object, and then over its members.
+ */
+export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => number): Preparation {
+  const names = paths.addSegments([DEEP, keyTest('names in pairs', PAIR_NAMES)])
+  const values = paths.addSegments([DEEP, keyTest('values in pairs', PAIR_VALUES)])
+  const listed = paths.add('**[*][*]')
+  const headers = paths.add('**./^(raw|request|response|http)?[ _-]?headers?$/i[*]')
+  const isSecret = cachedTest(isSecretName)
+  const commonNames = wordSet(COMMON_PAIR_NAMES)
+  const isCommonName = remembered((key) => commonNames.has(wordsOf(key).join(' ')))
+  const isSecretText = remembered(isSecretName)
+  let accepts: readonly (readonly number[])[] = []
+  let roles: number[] = []
+
+  const isSecretNameAt = (batch: Batch, hit: number): boolean => {
+    const kind = batch.kind(hit)
+    if (kind === ValueKind.string || kind === ValueKind.escaped) return isSecret(batch, hit)
+    return (
+      kind === ValueKind.array &&
+      [...batch.text(hit).matchAll(STRINGS)].some(([text]) => isSecretName(text.slice(1, -1)))
+    )
+  }
+
+  return (batch) => {
+    for (const path of [names, values, listed, headers]) if (path.id >= batch.index.pathCount) batch.hit(0, path)
+    const { pathCount, columns } = batch.index
+    if (accepts !== batch.index.accepts) roles = []
+    accepts = batch.index.accepts
+    while (roles.length < accepts.length) {
+      const ids = accepts[roles.length]
+      roles.push((ids.includes(names.id) ? NAME : 0) | (ids.includes(values.id) ? VALUE : 0))
+    }
+    for (let record = 0; record < batch.count; record++) {
+      const row = record * pathCount
+      if (columns[row + values.id] !== 0) maskPairs(batch, record)
+      if (columns[row + listed.id] !== 0) maskNext(batch, record, listed)
+      if (columns[row + headers.id] !== 0) maskNext(batch, record, headers)
+    }
+  }
+
+  function maskPairs(batch: Batch, record: number): void {
+    const { bytes } = batch
+    const { hits, records } = batch.index
+    const first = records[record * RECORD_STRIDE + 2]
+    const last = records[(record + 1) * RECORD_STRIDE + 2]
+    // Hostile records: no more reading than a few times their length.
+    let budget = 65_536 + 4 * (records[record * RECORD_STRIDE + 1] - records[record * RECORD_STRIDE])
+    /** The end of a member whose name is known not to be secret, or whose values were looked at. */
+    let known = -1
+    for (let hit = first; hit < last; hit++) {
+      const role = roles[hits[HIT_STRIDE * hit] & ACCEPT_MASK]
+      if (role === 0) continue
+      const key = hits[HIT_STRIDE * hit + 1]
+      const isKnown = known >= 0 && isNextMember(bytes, known, key)
+      known = hits[HIT_STRIDE * hit + 3]
+      if (role === NAME ? !isSecretNameAt(batch, hit) : isKnown) continue
+      const { isSecret, isComplete } = maskNeighbours(batch, hit, last)
+      // Neighbours usually tell all: the name of the pair, or that there is no other member.
+      if (isComplete) continue
+      if (budget <= 0) return maskAll(batch, first, last)
+      const start = startOfObject(bytes, key)
+      const members = readMembers(bytes, start)
+      budget -= members[members.length - 1] - start
+      if (isSecret || hasSecretName(batch, members)) maskMembers(batch, members, first, last)
+    }
+  }
+
+  /**
+   * Looks at the names and values that follow one another from this hit on, without other members
+   * between them, and masks the values of a secret name. Complete if that is all of the object, or
+   * has a name that is not secret.
+   */
+  function maskNeighbours(batch: Batch, from: number, last: number): { isSecret: boolean; isComplete: boolean } {
+    const { bytes } = batch
+    const { hits } = batch.index
+    let hasName = false
+    let isSecret = false
+    let end = -1
+    let next = from
+    for (; next < last; next++) {
+      const key = hits[HIT_STRIDE * next + 1]
+      // Hits inside the value before.
+      if (key < end) continue
+      const role = roles[hits[HIT_STRIDE * next] & ACCEPT_MASK]
+      if (role === 0 || (end >= 0 && !isNextMember(bytes, end, key))) break
+      end = hits[HIT_STRIDE * next + 3]
+      if ((role & NAME) === 0) continue
+      hasName = true
+      isSecret ||= isSecretNameAt(batch, next)
+    }
+    const before = skipSpaceBack(bytes, hits[HIT_STRIDE * from + 1] - 1)
+    const isWhole = bytes[before] === OPEN_OBJECT && bytes[skipSpace(bytes, end)] === CLOSE_OBJECT
+    if (!isSecret) return { isSecret, isComplete: hasName || isWhole }
+    let inside = -1
+    for (let hit = from; hit < next; hit++) {
+      if (hits[HIT_STRIDE * hit + 1] < inside) continue
+      inside = hits[HIT_STRIDE * hit + 3]
+      if (isValue(batch, hit)) mask(batch, hit)
+    }
+    return { isSecret, isComplete: isWhole }
+  }
+
+  function isValue(batch: Batch, hit: number): boolean {
+    return (roles[batch.index.hits[HIT_STRIDE * hit] & ACCEPT_MASK] & VALUE) !== 0
+  }
+
+  function hasSecretName(batch: Batch, members: readonly number[]): boolean {
+    const { bytes } = batch
+    for (let at = 0; at < members.length; at += MEMBER_STRIDE) {
+      const value = members[at + 1]
+      if (bytes[value] !== QUOTE || members[at] === value) continue
+      if (isCommonName(readName(bytes, members[at])) && isSecretText(readName(bytes, value))) return true
+    }
+    return false
+  }
+
+  function maskMembers(batch: Batch, members: readonly number[], first: number, last: number): void {
+    const { hits } = batch.index
+    let hit = first
+    for (let at = 0; at < members.length; at += MEMBER_STRIDE) {
+      while (hit < last && hits[HIT_STRIDE * hit + 1] < members[at]) hit++
+      if (hit < last && hits[HIT_STRIDE * hit + 1] === members[at] && batch.belongs(hit, values)) mask(batch, hit)
+    }
+  }
+
+  function maskAll(batch: Batch, first: number, last: number): void {
+    for (let hit = first; hit < last; hit++) if (batch.belongs(hit, values)) mask(batch, hit)
+  }
+
+  /** In a list of strings, the string after a secret name is its value. */
+  function maskNext(batch: Batch, record: number, path: Path): void {
+    const { hits, records } = batch.index
+    const last = records[(record + 1) * RECORD_STRIDE + 2]
+    for (let hit = records[record * RECORD_STRIDE + 2]; hit < last - 1; hit++) {
+      if (!batch.belongs(hit, path) || !isSecretNameAt(batch, hit)) continue
+      const next = hit + 1
+      const end = skipSpace(batch.bytes, hits[HIT_STRIDE * hit + 3])
+      const isNext = batch.bytes[end] === COMMA && skipSpace(batch.bytes, end + 1) === hits[HIT_STRIDE * next + 2]
+      // Two names in a row: a list of names.
+      if (!isNext || isSecretNameAt(batch, next)) continue
+      mask(batch, next)
+      hit++
+    }
+  }
+
+  function mask(batch: Batch, hit: number): void {
+    if (batch.edits[hit] !== Edit.keep) return
+    const change = edit(batch, hit)
+    if (change !== Edit.keep) batch.edit(hit, change)
+  }
+}
+
+const NAME = 1
+const VALUE = 2
+const DEEP = { kind: 'deep' } as const
+const STRINGS = /"(?:[^"\\]|\\[^])*"/g
+
+function keyTest(text: string, keys: string) {
+  const known = wordSet(keys)
+  return {
+    kind: 'pattern',
+    pattern: { text: `<${text}>`, test: (key: string) => known.has(wordsOf(key).join(' ')) },
+  } as const
+}
+
+function wordSet(keys: string): ReadonlySet<string> {
+  return new Set(keys.split(', ').map((key) => wordsOf(key).join(' ')))
+}
+
+/** Whether the member at `key` follows the value that ends at `end`, in the same object. */
+function isNextMember(bytes: Buffer, end: number, key: number): boolean {
+  const comma = skipSpace(bytes, end)
+  return bytes[comma] === COMMA && skipSpace(bytes, comma + 1) === key
+}
+
+/** The start of the object whose member begins at `key`, in JSON text known to be valid. */
+function startOfObject(bytes: Buffer, key: number): number {
+  let at = key
+  let depth = 0
+  for (;;) {
+    const byte = bytes[--at]
+    if (byte === QUOTE) at = startOfString(bytes, at)
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth++
+    else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      if (depth === 0) return at
+      depth--
+    }
+  }
+}
+
+function startOfString(bytes: Buffer, end: number): number {
+  let at = end
+  for (;;) {
+    at = bytes.lastIndexOf(QUOTE, at - 1)
+    let first = at
+    while (bytes[first - 1] === BACKSLASH) first--
+    if ((at - first) % 2 === 0) return at
+  }
+}

@@ -1,0 +1,47 @@
+/** Remembers the results of a test for short texts. The limits keep hostile texts from filling it. */
+export function remembered(test: (text: string) => boolean): (text: string) => boolean {
+  const known = new Map<string, boolean>()
+  return (text) => {
+    const before = known.get(text)
+    if (before !== undefined) return before
+    const is = test(text)
+    if (known.size === MAX_REMEMBERED) known.clear()
+    if (text.length <= MAX_LENGTH) known.set(text, is)
+    return is
+  }
+}
+
+const MAX_REMEMBERED = 4096
+const MAX_LENGTH = 256
+
+/** A set of byte strings of bounded size: a new one replaces another one in its slot. */
+export class RememberedBytes {
+  readonly #lengths = new Uint8Array(SLOTS)
+  readonly #bytes = new Uint8Array(SLOTS * MAX_BYTES)
+
+  has(bytes: Buffer, start: number, end: number): boolean {
+    const length = end - start
+    if (length > MAX_BYTES) return false
+    const slot = slotOf(bytes, start, length)
+    if (this.#lengths[slot] !== length) return false
+    const at = slot * MAX_BYTES - start
+    for (let byte = start; byte < end; byte++) if (this.#bytes[at + byte] !== bytes[byte]) return false
+    return true
+  }
+
+  add(bytes: Buffer, start: number, end: number): void {
+    const length = end - start
+    if (length > MAX_BYTES) return
+    const slot = slotOf(bytes, start, length)
+    this.#lengths[slot] = length
+    this.#bytes.set(bytes.subarray(start, end), slot * MAX_BYTES)
+  }
+}
+
+const SLOTS = 512
+const MAX_BYTES = 128
+
+function slotOf(bytes: Buffer, start: number, length: number): number {
+  const sum = bytes[start + (length >> 2)] + bytes[start + (length >> 1)] * 31 + bytes[start + length - 2] * 997
+  return (sum + length * 131) & (SLOTS - 1)
+}
