@@ -58,6 +58,14 @@ interface BaseDeclaration<Properties extends TProperties> {
   readonly fields: Properties
   /** Ready to paste, without `type`. The tests check all of them. */
   readonly examples: readonly Example[]
+  /** Lists that the component works by, for the documentation and `sluice describe`. */
+  readonly lists?: readonly ReferenceList[]
+}
+
+export interface ReferenceList {
+  readonly title: string
+  readonly about: string
+  readonly items: readonly { readonly term: string; readonly about: string }[]
 }
 
 export interface Example {

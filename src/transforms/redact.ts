@@ -11,6 +11,7 @@ import { reaches } from '../record/paths/reaches.ts'
 import type { Condition } from '../record/author/record.ts'
 import { ValueKind } from '../record/scan.ts'
 import { createPseudonyms, isPseudonym } from './redact/pseudonym.ts'
+import { secretLists } from './redact/lists.ts'
 import { createRedactor } from './redact/redactor.ts'
 import type { Rule, When } from './redact/redactor.ts'
 import { ANY_KIND, SECRET_EFFECTS, secretRules } from './redact/secrets.ts'
@@ -59,7 +60,7 @@ export default defineTransform({
     preset: Choice(['secrets', 'none'], {
       default: 'secrets',
       description:
-        'Rules that apply before your own. `secrets` masks strings, arrays and objects (except objects of booleans) under keys that name passwords, tokens, keys and the like, at any depth; both sides of a change of such a field; and `command.payload`.',
+        'Rules that apply before your own. `secrets` masks values under and beside secret names, secrets inside strings, and `command.payload`; booleans, null and times stay. See docs/redaction.md.',
     }),
     rules: Type.Array(RULE, {
       default: [],
@@ -80,6 +81,7 @@ export default defineTransform({
       },
     },
   ],
+  lists: secretLists,
   check: ({ preset, rules }) => findings(preset, rules),
   effectOn({ preset, rules }, paths) {
     const touches = ({ path }: { readonly path: string }) => paths.some((one) => reaches(path, one))

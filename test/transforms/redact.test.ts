@@ -24,8 +24,8 @@ test('masks secrets at any depth, however the key is spelled', async () => {
   ])
 })
 
-test('does not mask booleans, numbers, null and objects of booleans under secret names', async () => {
-  const line = '{"sso_token_success":true,"auth_methods":{"password":{"success":true}},"totp":12,"recovery":null}'
+test('does not mask booleans, null and objects of booleans under secret names', async () => {
+  const line = '{"sso_token_success":true,"auth_methods":{"password":{"success":true}},"totp":false,"recovery":null}'
   await assertRedacted({}, [
     [line, line],
     ['{"mfa":{"totp_enabled":false}}', '{"mfa":{"totp_enabled":false}}'],
@@ -43,7 +43,7 @@ test('masks both sides of a change whose field names a secret', async () => {
       `{"changes":[{"field":"password","from":${M},"to":${M}},{"field":"name","from":"a","to":"b"}]}`,
     ],
     ['{"changes":[{"to":[{"k":1}],"field":"SSH_keys"}]}', `{"changes":[{"to":${M},"field":"SSH_keys"}]}`],
-    ['{"changes":[{"to":12,"from":null,"field":"totp"}]}', `{"changes":[{"to":${M},"from":${M},"field":"totp"}]}`],
+    ['{"changes":[{"to":12,"from":null,"field":"totp"}]}', `{"changes":[{"to":${M},"from":null,"field":"totp"}]}`],
     ['{"changes":[{"field":"pass\\u0077ord","to":"b"}]}', `{"changes":[{"field":"pass\\u0077ord","to":${M}}]}`],
     [
       '{"changes":[{"field":"x","field":"password","to":"b"}]}',
@@ -263,15 +263,17 @@ const { object: objects } = fc.letrec<{ object: Members; value: Tree; array: Tre
   value: fc.oneof({ depthSize: 'medium' }, texts, texts, tie('object'), tie('array')),
 }))
 
-const SECRET = /pass(word|phrase|code)|secret|token|private_?key|ssh_?key|api_?key|credential|totp|otp|recovery|fde/i
+const SECRET = /^(my )?password$/
+/** Keys of `KEYS` that describe a secret. */
+const DESCRIBING = ['note', 'changes']
 
 function modelOf(tree: Members): Members {
   const noted = tree.members.some(([key, value]) => plain(key) === 'ip' && value === '"x"')
-  const members = tree.members.flatMap(([key, value]): [string, Tree][] => {
+  const members = prepare(tree).members.flatMap(([key, value]): [string, Tree][] => {
     const name = plain(key)
     if (name === 'note' && noted) return []
     if (name === 'ip' && value !== 'null') {
-      return [[key, typeof value === 'string' ? hmac('k', textOf(value)) : M]]
+      return [[key, typeof value === 'string' && value !== M ? hmac('k', textOf(value)) : M]]
     }
     if (name === 'geo')
       return [[key, secretsOf(mapMembers(value, (inner) => (['lat', 'lon'].includes(inner) ? undefined : 'keep')))]]
@@ -286,9 +288,25 @@ function modelOf(tree: Members): Members {
 function changeOf(element: Tree): Tree {
   if (typeof element === 'string' || !('members' in element)) return element
   const fields = element.members.filter(([key]) => plain(key) === 'field').map(([, value]) => value)
-  const secret = fields.some((value) => SECRET.test(textOf(value)))
   const phone = fields.some((value) => typeof value === 'string' && /phone/i.test(textOf(value)))
-  return mapMembers(element, (key) => (!['from', 'to'].includes(key) ? 'keep' : phone ? '"P"' : secret ? M : 'keep'))
+  return mapMembers(element, (key) => (['from', 'to'].includes(key) && phone ? '"P"' : 'keep'))
+}
+
+/** Masks `from` and `to` beside a `field` that names a secret, or lists one. */
+function pairsOf(tree: Members): Members {
+  const isSecretField = tree.members.some(
+    ([key, value]) =>
+      plain(key) === 'field' &&
+      (typeof value === 'string'
+        ? SECRET.test(textOf(value))
+        : Array.isArray(value) && spell(value).includes('"password"')),
+  )
+  if (!isSecretField) return tree
+  return {
+    members: tree.members.map(([key, value]) =>
+      ['from', 'to'].includes(plain(key)) && (Array.isArray(value) || isSecret(value)) ? [key, M] : [key, value],
+    ),
+  }
 }
 
 /** Replaces members by a spelled value, or removes them. */
@@ -301,20 +319,62 @@ function mapMembers(tree: Tree, change: (key: string) => string | undefined): Tr
   return { members }
 }
 
-function secretsOf(tree: Tree): Tree {
+/** What comes before all rules: values beside the names of secrets. */
+function prepare(tree: Members): Members {
+  return { members: pairsOf(tree).members.map(([key, value]) => [key, prepared(value, false)]) }
+}
+
+function prepared(tree: Tree, inArray: boolean): Tree {
   if (typeof tree === 'string') return tree
-  if (!('members' in tree)) return tree.map(secretsOf)
-  return { members: tree.members.map(([key, value]) => secretOf(key, value)) }
+  if ('members' in tree) return prepare(tree)
+  return (inArray ? listOf(tree) : tree).map((element: Tree) => prepared(element, true))
 }
 
-function secretOf(key: string, value: Tree): [string, Tree] {
-  const hidden = SECRET.test(plain(key)) && isSecret(value)
-  return [key, hidden ? M : secretsOf(value)]
+/** `inside`: the value is in an object of secrets that is open. */
+function secretsOf(tree: Tree, inside = false): Tree {
+  if (typeof tree === 'string') return inside && isSecret(tree) ? M : tree
+  if (!('members' in tree)) return tree.map((element: Tree) => secretsOf(element, inside))
+  return { members: tree.members.map(([key, value]) => secretOf(key, value, inside)) }
 }
 
-function isSecret(tree: Tree, top = true): boolean {
-  if (typeof tree === 'string') return tree.startsWith('"') || (!top && /\d/.test(tree))
-  return !('members' in tree) || tree.members.some(([, value]) => isSecret(value, false))
+function secretOf(key: string, value: Tree, inside = false): [string, Tree] {
+  const name = plain(key)
+  if (name === 'password' && isSecret(value))
+    return [key, typeof value === 'object' && isDescribed(value) ? secretsOf(value, true) : M]
+  if (!inside || !DESCRIBING.includes(name)) return [key, secretsOf(value, inside)]
+  if (!Array.isArray(value)) return [key, typeof value === 'string' ? value : secretsOf(value, inside)]
+  return [key, value.map((element: Tree) => (typeof element === 'string' ? element : secretsOf(element, inside)))]
+}
+
+function isSecret(tree: Tree): boolean {
+  if (typeof tree === 'string') return tree.startsWith('"') || /\d/.test(tree)
+  return !('members' in tree) || tree.members.some(([, value]) => isSecret(value))
+}
+
+/** In a list in a list, the value after a secret name is masked, unless it is a secret name too. */
+function listOf(list: readonly Tree[]): Tree[] {
+  const made: Tree[] = [...list]
+  for (let at = 0; at + 1 < list.length; at++) {
+    if (!isName(list[at]) || isName(list[at + 1])) continue
+    if (isSecret(list[at + 1]) || Array.isArray(list[at + 1])) made[at + 1] = M
+    at++
+  }
+  return made
+}
+
+function isName(tree: Tree): boolean {
+  return typeof tree === 'string' && tree.startsWith('"') && SECRET.test(textOf(tree))
+}
+
+/** Whether a member of an object of secrets describes it. */
+function isDescribed(tree: Tree): boolean {
+  if (typeof tree === 'string') return false
+  if (!('members' in tree)) return tree.some((element: Tree) => isDescribed(element))
+  return tree.members.some(
+    ([key, value]) =>
+      (DESCRIBING.includes(plain(key)) && (typeof value === 'string' || !('members' in value)) && isSecret(value)) ||
+      isDescribed(value),
+  )
 }
 
 function spell(tree: Tree): string {

@@ -55,12 +55,12 @@ async function loadAny(type: string): Promise<Declaration> {
 }
 
 function description(declaration: Declaration) {
-  const { kind, type, summary, fields, examples } = declaration
-  return { kind, type, summary, fields: fieldRows(fields), examples }
+  const { kind, type, summary, fields, examples, lists } = declaration
+  return { kind, type, summary, fields: fieldRows(fields), examples, ...(lists && { lists }) }
 }
 
 function page(declaration: Declaration): string {
-  const { kind, type, summary, fields, examples } = declaration
+  const { kind, type, summary, fields, examples, lists = [] } = declaration
   const rows = fieldRows(fields)
   const lines = [`${type} (${kind})`, ...wrap(summary, 2)]
   lines.push('', rows.length === 0 ? 'This component has no options.' : 'fields')
@@ -71,6 +71,10 @@ function page(declaration: Declaration): string {
   for (const example of examples) {
     const yaml = exampleYaml(declaration, example).trimEnd().split('\n')
     lines.push('', `example: ${example.title}`, ...yaml.map((line) => `  ${line}`))
+  }
+  for (const { title, about, items } of lists) {
+    lines.push('', title, ...wrap(about, 2))
+    for (const { term, about: reason } of items) lines.push(...wrap(`- ${term}: ${reason}`, 2))
   }
   return `${lines.join('\n')}\n`
 }

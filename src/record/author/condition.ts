@@ -18,7 +18,7 @@ export type HitTest = (batch: Batch, hits: readonly number[]) => boolean
  * Holds if any of the values fulfils the test. It runs for each record, so it creates no closure
  * per call.
  */
-export function ofAny(test: (batch: Batch, hit: number) => boolean): HitTest {
+function ofAny(test: (batch: Batch, hit: number) => boolean): HitTest {
   return (batch, hits) => {
     for (let at = 0; at < hits.length; at++) if (test(batch, hits[at])) return true
     return false

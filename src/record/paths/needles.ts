@@ -74,11 +74,11 @@ interface Needle {
 
 /** Strings shorter than this are not searched. */
 export const MIN_WATCHED_BYTES = 12
-export const MAX_NEEDLE_BYTES = 16
+const MAX_NEEDLE_BYTES = 16
 export const MAX_NEEDLES = 255
 const MAX_GROUPS = 4
 
-export function slotOf(first: number, second: number): number {
+function slotOf(first: number, second: number): number {
   return (first * 7 + second) & 0xff
 }
 

@@ -13,7 +13,7 @@ export interface NameRow {
 /** Names of secrets. Case, separators and plural do not matter. */
 export const SECRET_NAMES: readonly NameRow[] = [
   {
-    names: 'password, passwd, passphrase, passcode, pass phrase, pass code, pass word',
+    names: 'password, passwd, passphrase, passcode, pass phrase, pass code',
     as: 'strong',
     why: 'Logs a person in.',
   },
@@ -40,7 +40,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
   },
   {
     names:
-      'signing key, encryption key, decryption key, shared key, pre shared key, host key, ssh key, account key, storage key, auth key, authentication key, session key, license key, product key, wep key, wpa key, integration secret key, skey, hmac key, symmetric key, seed key, service key, root key, server key, webhook key, deployment key, registration key, consumer key, personal key, cookie key, crypto key',
+      'signing key, encryption key, decryption key, shared key, pre shared key, host key, ssh key, account key, storage key, auth key, authentication key, session key, license key, product key, wep key, wpa key, integration secret key, skey, hmac key, symmetric key, seed key, service key, root key, server key, webhook key, deployment key, registration key, consumer key, personal key, cookie key, crypto key, ca key, key material',
     as: 'end',
     why: 'Key material. `public key` and `key id` are not in the list.',
   },
@@ -56,7 +56,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
     as: 'end',
     why: 'HTTP credentials, RFC 9110.',
   },
-  { names: 'bearer', as: 'whole', why: 'A bearer token, RFC 6750.' },
+  { names: 'bearer, plaintext', as: 'whole', why: 'A bearer token, RFC 6750.' },
   { names: 'cookie, set cookie, session cookie, cookie header', as: 'end', why: 'Session cookies, RFC 6265.' },
   {
     names: 'jwt, jws, jwe, saml response, saml assertion, assertion, id token hint, samlresponse',
@@ -65,14 +65,14 @@ export const SECRET_NAMES: readonly NameRow[] = [
   },
   {
     names:
-      'otp, totp, hotp, one time password, one time code, totp seed, otp seed, otpauth, otp uri, totp uri, otp url',
+      'otp, totp, hotp, one time password, one time code, totp seed, otp seed, base32 string seed, qRCodePNG, otpauth, otp uri, totp uri, otp url',
     as: 'end',
     why: 'Second factor, RFC 6238.',
   },
   { names: 'pin, pin code, puk', as: 'end', why: 'Short numeric password.' },
   {
     names:
-      'backup code, recovery code, scratch code, bypass code, mfa code, 2fa code, sms code, otp code, verification code, security code, auth code, authorization code, device code, activation code, unlock code, login code, access code, confirmation code, challenge code, code verifier, pairing code, enrollment code, reset code',
+      'backup code, recovery code, scratch code, bypass code, mfa code, 2fa code, sms code, otp code, verification code, security code, auth code, authorization code, device code, activation code, unlock code, login code, access code, confirmation code, challenge code, authentication code, code verifier, pairing code, enrollment code, reset code',
     as: 'end',
     why: 'Replaces a password or second factor, at least for a while.',
   },
@@ -143,7 +143,7 @@ export const SPEAKING_WORDS: readonly { readonly words: string; readonly why: st
   },
   {
     words:
-      'at on date time timestamp created updated changed modified rotated issued used expire expiry expiration expiring age ttl lifetime duration period day hour minute second validity until since before after last next first interval',
+      'at on date time timestamp created updated changed modified rotated issued used expire expiry expiration expiring age ttl lifetime duration period day hour minute second validity unit until since before after last next first interval',
     why: 'When it was made, used or ends.',
   },
   {
@@ -153,12 +153,12 @@ export const SPEAKING_WORDS: readonly { readonly words: string; readonly why: st
   },
   {
     words:
-      'owner user creator issuer provider source origin audience subject scope permission grant role account client app application service device factor vault store manager group organization team repository project by for',
+      'owner user creator issuer provider source origin audience subject scope permission grant role feature console account client app application service device factor vault store manager group organization team repository project by for',
     why: 'Whose it is and what it may do.',
   },
   {
     words:
-      'action event operation change reset rotation update creation deletion generation revocation usage use access request login authentication verification management administration delegation scanning protection alert detection push sync check validation enforcement exchange replication migration import export',
+      'action event operation reuse prevention change reset rotation update creation deletion generation revocation usage use access request login authentication verification management administration delegation scanning protection alert detection push sync check validation enforcement exchange replication migration import export',
     why: 'What happens to it.',
   },
   {

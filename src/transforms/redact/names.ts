@@ -14,6 +14,8 @@ export function isSecretName(name: string): boolean {
   const words = wordsOf(name)
   if (words.length === 0 || words.length > MAX_WORDS) return false
   if (isSpeaking(words)) return false
+  // `passWord` is two words, and yet one.
+  if (words.length === 2 && STRONG.has(name.toLowerCase())) return true
   let end = words.length
   while (end > 1 && (VALUES.has(words[end - 1]) || DIGITS.test(words[end - 1])) && !endsInSecret(words.slice(0, end)))
     end--
@@ -51,6 +53,7 @@ export function wordsOf(name: string): string[] {
 }
 
 function singular(word: string): string {
+  if (word.length > 4 && word.endsWith('ies')) return `${word.slice(0, -3)}y`
   return word.length > 3 && word.endsWith('s') && !word.endsWith('ss') && !word.endsWith('us')
     ? word.slice(0, -1)
     : word

@@ -34,7 +34,7 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   const values = paths.addSegments([DEEP, keyTest('values in pairs', PAIR_VALUES)])
   const listed = paths.add('**[*][*]')
   const headers = paths.add('**./^(raw|request|response|http)?[ _-]?headers?$/i[*]')
-  const isSecret = cachedTest(isSecretName)
+  const isSecretString = cachedTest(isSecretName)
   const commonNames = wordSet(COMMON_PAIR_NAMES)
   const isCommonName = remembered((key) => commonNames.has(wordsOf(key).join(' ')))
   const isSecretText = remembered(isSecretName)
@@ -43,7 +43,7 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
 
   const isSecretNameAt = (batch: Batch, hit: number): boolean => {
     const kind = batch.kind(hit)
-    if (kind === ValueKind.string || kind === ValueKind.escaped) return isSecret(batch, hit)
+    if (isText(batch, hit)) return isSecretString(batch, hit)
     return (
       kind === ValueKind.array &&
       [...batch.text(hit).matchAll(STRINGS)].some(([text]) => isSecretName(text.slice(1, -1)))
@@ -161,12 +161,12 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
     const { hits, records } = batch.index
     const last = records[(record + 1) * RECORD_STRIDE + 2]
     for (let hit = records[record * RECORD_STRIDE + 2]; hit < last - 1; hit++) {
-      if (!batch.belongs(hit, path) || !isSecretNameAt(batch, hit)) continue
+      if (!batch.belongs(hit, path) || !isText(batch, hit) || !isSecretString(batch, hit)) continue
       const next = hit + 1
       const end = skipSpace(batch.bytes, hits[HIT_STRIDE * hit + 3])
       const isNext = batch.bytes[end] === COMMA && skipSpace(batch.bytes, end + 1) === hits[HIT_STRIDE * next + 2]
       // Two names in a row: a list of names.
-      if (!isNext || isSecretNameAt(batch, next)) continue
+      if (!isNext || (isText(batch, next) && isSecretString(batch, next))) continue
       mask(batch, next)
       hit++
     }
@@ -194,6 +194,11 @@ function keyTest(text: string, keys: string) {
 
 function wordSet(keys: string): ReadonlySet<string> {
   return new Set(keys.split(', ').map((key) => wordsOf(key).join(' ')))
+}
+
+function isText(batch: Batch, hit: number): boolean {
+  const kind = batch.kind(hit)
+  return kind === ValueKind.string || kind === ValueKind.escaped
 }
 
 /** Whether the member at `key` follows the value that ends at `end`, in the same object. */

@@ -38,19 +38,24 @@ export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset
   const within = paths.addSegments([DEEP, secret, DEEP])
   const descriptions = [
     paths.addSegments([DEEP, secret, DEEP, describing]),
-    paths.addSegments([DEEP, secret, DEEP, describing, DEEP]),
+    paths.addSegments([DEEP, secret, DEEP, describing, { kind: 'elements' }]),
   ]
   const hide: Rule['edit'] = (batch, hit) => {
     const kind = batch.kind(hit)
     if (kind === ValueKind.string) return isTime(batch, hit) ? Edit.keep : mask(batch, hit)
     if (kind === ValueKind.true || kind === ValueKind.false || kind === ValueKind.null) return Edit.keep
-    if ((kind === ValueKind.object || kind === ValueKind.array) && isOpen(batch, hit, descriptions[0])) return Edit.keep
     return mask(batch, hit)
   }
+  const hideOpen: Rule['edit'] = (batch, hit) => {
+    const kind = batch.kind(hit)
+    const isStructure = kind === ValueKind.object || kind === ValueKind.array
+    return isStructure && isOpen(batch, hit, descriptions[0]) ? Edit.keep : hide(batch, hit)
+  }
+  const hidePaired: Rule['edit'] = (batch, hit) => (holdsNothing(batch, hit) ? Edit.keep : hide(batch, hit))
   return {
-    prepare: createPairs(paths, hide),
+    prepare: createPairs(paths, hidePaired),
     rules: [
-      { path: paths.addSegments([DEEP, secret]), kinds: ANY_KIND, edit: hide },
+      { path: paths.addSegments([DEEP, secret]), kinds: ANY_KIND, edit: hideOpen },
       {
         path: within,
         kinds: TEXT_OR_NUMBER,
@@ -134,6 +139,13 @@ function isTime(batch: Batch, hit: number): boolean {
 }
 
 const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?$/
+
+/** Whether an object has no string, number or array inside. */
+function holdsNothing(batch: Batch, hit: number): boolean {
+  return batch.kind(hit) === ValueKind.object && !/["\d[]/.test(batch.raw(hit).toString().replaceAll(KEY, ''))
+}
+
+const KEY = /"(?:[^"\\]|\\[^])*"\s*:/g
 
 /**
  * Whether an object or array of secrets is kept open, so that its members decide: it has a member

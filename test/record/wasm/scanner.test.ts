@@ -11,6 +11,7 @@ import { scanLines } from '../../../src/record/scan-typescript.ts'
 import { scannerInUse } from '../../../src/record/fast-scanner.ts'
 import { scan } from '../../../src/record/scan.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
+import { WATCHED } from '../../../src/transforms/redact/forms.ts'
 import { createEventSet } from '../../servers/events.ts'
 import { pathText, recordText } from '../arbitrary.ts'
 import { bytes as byteCases, values } from '../grammar-cases.ts'
@@ -277,4 +278,52 @@ test('the TypeScript scanner passes the tests in scan.test.ts', () => {
   })
   assert.equal(status, 0, stdout)
   assert.match(stdout, /^# pass [1-9]/m)
+})
+
+test('finds the same strings with needles as TypeScript, wherever they are in the string', () => {
+  const part = fc.constantFrom(
+    'Bearer ',
+    'ghp_',
+    'eyJ',
+    'AKIA',
+    'token=',
+    'key: ',
+    '://',
+    'a',
+    '0',
+    'é',
+    '\\"',
+    '\\u0041',
+    ' ',
+    'x'.repeat(11),
+  )
+  const text = fc.array(part, { maxLength: 12 }).map((parts) => `"${parts.join('')}"`)
+  const record = fc.array(
+    fc.oneof(
+      text,
+      fc.constant('1'),
+      text.map((inner) => `{"k":[${inner}]}`),
+    ),
+    { maxLength: 8 },
+  )
+  const lines = fc.array(
+    record.map((values) => `{${values.map((value, at) => `"k${at}": ${value}`).join(',')}}`),
+    { maxLength: 5 },
+  )
+  const watching = (): Paths => {
+    const paths = pathsOf(['k0', '**.k'])
+    paths.watch(WATCHED)
+    return paths
+  }
+  let found = 0
+  fc.assert(
+    fc.property(lines, (texts) => {
+      const task = taskOf(linesOf(texts))
+      const index = wasm.scanLines(task, watching().automaton())
+      assert.deepEqual(index, scanLines(task, watching().automaton()))
+      found += index?.hits.length ?? 0
+    }),
+    { numRuns: scaled(500) },
+  )
+  assert.ok(found > 1000)
 })

@@ -1,0 +1,44 @@
+import type { ReferenceList } from '../../component.ts'
+import { FORMS } from './forms.ts'
+import { ONLY_SPEAKS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
+import { COMMON_PAIR_NAMES, PAIR_NAMES, PAIR_VALUES } from './pairs.ts'
+
+/** The tables of the preset `secrets`, for the documentation. */
+export const secretLists: readonly ReferenceList[] = [
+  {
+    title: 'Secret names',
+    about:
+      'Case, separators and plural do not matter. `strong`: secret, also with an unknown word after it. `end`: secret at the end of a name. `whole`: secret only if it is the whole name.',
+    items: SECRET_NAMES.map(({ names, as, why }) => ({ term: `${names} (${as})`, about: why })),
+  },
+  {
+    title: 'Names that only speak of secrets',
+    about: 'These names hold no secret, although they contain a secret name.',
+    items: ONLY_SPEAKS.map(({ names, why }) => ({ term: names, about: why })),
+  },
+  {
+    title: 'Words that only speak of a secret',
+    about:
+      'At the end of a name, these words say something about the secret: `password_policy`, `token_id`. In an object of secrets, members with these names stay.',
+    items: SPEAKING_WORDS.map(({ words, why }) => ({ term: words, about: why })),
+  },
+  {
+    title: 'Words that change nothing',
+    about: 'After a secret name, these words leave it secret.',
+    items: [{ term: VALUE_WORDS.words, about: VALUE_WORDS.why }],
+  },
+  {
+    title: 'Pairs',
+    about: 'If the value of a name is a secret name, the values beside it are masked.',
+    items: [
+      { term: PAIR_NAMES, about: 'Names.' },
+      { term: COMMON_PAIR_NAMES, about: 'Names, only beside a key of a value.' },
+      { term: PAIR_VALUES, about: 'Values.' },
+    ],
+  },
+  {
+    title: 'Secrets with a known form',
+    about: 'Found anywhere in a string of 12 bytes or more.',
+    items: FORMS.map(({ name, source }) => ({ term: name, about: source })),
+  },
+]
