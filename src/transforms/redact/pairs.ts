@@ -179,6 +179,11 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   }
 }
 
+/** Whether a key holds the value of a pair. */
+export function isPairValue(key: string): boolean {
+  return wordSet(PAIR_VALUES).has(wordsOf(key).join(' '))
+}
+
 const NAME = 1
 const VALUE = 2
 const DEEP = { kind: 'deep' } as const
