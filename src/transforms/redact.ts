@@ -102,7 +102,8 @@ export default defineTransform({
 
 /** What of a preset can change the values at these paths. */
 function effectOfPreset(preset: 'secrets' | 'none', paths: readonly string[]): string[] {
-  return preset === 'none' ? [] : SECRET_EFFECTS.filter(({ touches }) => paths.some(touches)).map(({ name }) => name)
+  if (preset === 'none') return []
+  return SECRET_EFFECTS.filter((part) => paths.some((path) => part.touches(path))).map(({ name }) => name)
 }
 
 const SCALAR_KINDS = ANY_KIND & ~(1 << ValueKind.object) & ~(1 << ValueKind.array)

@@ -307,18 +307,13 @@ test('finds the same strings with needles as TypeScript, wherever they are in th
     { maxLength: 8 },
   )
   const lines = fc.array(
-    record.map((values) => `{${values.map((value, at) => `"k${at}": ${value}`).join(',')}}`),
+    record.map((list) => `{${list.map((value, at) => `"k${at}": ${value}`).join(',')}}`),
     { maxLength: 5 },
   )
-  const watching = (): Paths => {
-    const paths = pathsOf(['k0', '**.k'])
-    paths.watch(WATCHED)
-    return paths
-  }
   let found = 0
   fc.assert(
-    fc.property(lines, (texts) => {
-      const task = taskOf(linesOf(texts))
+    fc.property(lines, (rows) => {
+      const task = taskOf(linesOf(rows))
       const index = wasm.scanLines(task, watching().automaton())
       assert.deepEqual(index, scanLines(task, watching().automaton()))
       found += index?.hits.length ?? 0
@@ -327,3 +322,9 @@ test('finds the same strings with needles as TypeScript, wherever they are in th
   )
   assert.ok(found > 1000)
 })
+
+function watching(): Paths {
+  const paths = pathsOf(['k0', '**.k'])
+  paths.watch(WATCHED)
+  return paths
+}
