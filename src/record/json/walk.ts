@@ -89,7 +89,7 @@ export function skipValue(bytes: Buffer, start: number): number {
   return at
 }
 
-function skipString(bytes: Buffer, start: number): number {
+export function skipString(bytes: Buffer, start: number): number {
   let at = start + 1
   for (;;) {
     let byte = bytes[at]
