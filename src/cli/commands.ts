@@ -31,8 +31,8 @@ export const commands: CommandModule[] = [
     () => import('./commands/describe.ts'),
   ),
   lazy(
-    'new <kind> <name>',
-    'Create a pipeline, or a custom transform with a pipeline that tests it',
+    'new <kind> [name]',
+    'Create a pipeline, a custom transform with a pipeline that tests it, or a key for pseudonyms',
     () => import('./commands/new.ts'),
   ),
   lazy(

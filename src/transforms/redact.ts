@@ -12,6 +12,7 @@ import type { Condition } from '../record/author/record.ts'
 import { ValueKind } from '../record/scan.ts'
 import { createPseudonyms, isPseudonym } from './redact/pseudonym.ts'
 import { secretLists } from './redact/lists.ts'
+import { plural } from '../observe/report.ts'
 import { createRedactor } from './redact/redactor.ts'
 import type { Rule, When } from './redact/redactor.ts'
 import { ANY_KIND, SECRET_EFFECTS, secretRules } from './redact/secrets.ts'
@@ -32,7 +33,10 @@ const RULE = Type.Object({
       '`mask` replaces any value by a text. `drop` removes the member. `hmac` replaces the value by a pseudonym, `hmac:` and 32 hexadecimal digits, the same for the same value; null stays, and objects and arrays are masked.',
   }),
   key: Type.Optional(
-    Secret({ description: 'The secret key of `hmac`. Pseudonyms made with different keys cannot be compared.' }),
+    Secret({
+      description:
+        'The secret key of `hmac`, at least 16 bytes; `sluice new key` prints one. Pseudonyms made with different keys cannot be compared.',
+    }),
   ),
   with: Type.Optional(Type.String({ description: 'The text that `mask` writes. Default: `[redacted]`.' })),
 })
@@ -105,6 +109,9 @@ function effectOfPreset(preset: 'secrets' | 'none', paths: readonly string[]): s
   if (preset === 'none') return []
   return SECRET_EFFECTS.filter((part) => paths.some((path) => part.touches(path))).map(({ name }) => name)
 }
+
+/** Of a random key: 128 bits. */
+const MIN_KEY_BYTES = 16
 
 const SCALAR_KINDS = ANY_KIND & ~(1 << ValueKind.object) & ~(1 << ValueKind.array)
 
@@ -192,7 +199,14 @@ function* findings(preset: 'secrets' | 'none', rules: readonly RuleConfig[]): Ge
     if (action === 'hmac' && key === undefined) {
       yield { at: ['rules', index, 'action'], message: 'hmac needs a key', hint: 'key: ${env:SLUICE_HMAC_KEY}' }
     }
-    if (action === 'hmac' && key === '') yield { at: ['rules', index, 'key'], message: 'the key is empty' }
+    const bytes = Buffer.byteLength(key ?? '')
+    if (action === 'hmac' && key !== undefined && bytes < MIN_KEY_BYTES) {
+      yield {
+        at: ['rules', index, 'key'],
+        message: `the key has ${plural(bytes, 'byte')}, but at least ${MIN_KEY_BYTES} are needed: who guesses it can undo the pseudonyms`,
+        hint: 'sluice new key prints a fresh one',
+      }
+    }
     if (action !== 'hmac' && key !== undefined) {
       yield { at: ['rules', index, 'key'], message: `key is only for hmac, but the action is ${action}` }
     }

@@ -88,7 +88,7 @@ transforms:
   - { type: validate, schema: ../schema.json }
   - type: redact
     rules:
-      - { path: address, action: hmac, key: secret }
+      - { path: address, action: hmac, key: a-key-of-twenty-bytes }
       - { path: '**.password', action: drop }
   - { type: filter, drop: { service: test } }
   - { type: dedup, key: [id, time], time: time }

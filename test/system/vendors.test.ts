@@ -36,7 +36,7 @@ for (const vendor of vendors) {
       ...s3Environment(s3),
       ...vendor.env(api.origin),
       SLUICE_BUCKET: BUCKET,
-      SLUICE_HMAC_KEY: 'canary-hmac-key',
+      SLUICE_HMAC_KEY: 'canary-hmac-key-0123456789',
       SLUICE_SINCE: '3d',
     }
     const args = ['run', vendor.name, ...FAST, ...vendor.pages(50)]

@@ -223,6 +223,11 @@ test('check requires a key for hmac, and each option with its action', async () 
     findings.map(({ at }) => at.join('.')),
     ['rules.0.action', 'rules.1.key', 'rules.2.key', 'rules.3.with'],
   )
+  const short = { path: 'a', action: 'hmac', key: '123456789012345' }
+  const [tooShort, ...more] = await checkStage(redact, { rules: [short, { ...short, key: '1234567890123456' }] })
+  assert.match(tooShort.message, /^the key has 15 bytes, but at least 16 are needed/)
+  assert.equal(tooShort.severity, undefined)
+  assert.deepEqual(more, [])
   const [nothing] = await checkStage(redact, { preset: 'none' })
   assert.equal(nothing.severity, 'warning')
 })

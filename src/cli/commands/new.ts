@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
@@ -7,16 +8,23 @@ import type { CommandDefinition } from '../command.ts'
 
 interface NewArguments {
   kind: string
-  name: string
+  name?: string | undefined
 }
 
 export const command: CommandDefinition<NewArguments> = {
   builder: (parser) =>
     parser
-      .positional('kind', { choices: ['pipeline', 'transform'], demandOption: true, describe: 'What to create' })
-      .positional('name', { type: 'string', demandOption: true, describe: 'Name of the new pipeline or transform' })
-      .example('$0 new transform tag-admins', 'create transforms/tag-admins.ts and pipelines/tag-admins.yaml'),
+      .positional('kind', { choices: ['pipeline', 'transform', 'key'], demandOption: true, describe: 'What to create' })
+      .positional('name', {
+        type: 'string',
+        describe: 'Name of the new pipeline or transform; of a key, the variable (default: SLUICE_HMAC_KEY)',
+      })
+      .example('$0 new transform tag-admins', 'create transforms/tag-admins.ts and pipelines/tag-admins.yaml')
+      .example('$0 new key >> sluice.env', 'append a fresh key for pseudonyms to an environment file'),
   handler: async ({ kind, name }) => {
+    if (kind === 'key') return printKey(name ?? 'SLUICE_HMAC_KEY')
+    if (name === undefined)
+      throw new SluiceError('USAGE', `give the new ${kind} a name`, { hint: `sluice new ${kind} NAME` })
     if (!/^[a-z][a-z0-9-]{0,62}$/.test(name)) {
       throw new SluiceError('USAGE', `"${name}" is not a valid name`, {
         hint: 'use lower-case letters, digits and "-", for example tag-admins',
@@ -34,6 +42,18 @@ export const command: CommandDefinition<NewArguments> = {
     say(`next: sluice test ${name}`)
   },
 }
+
+/** One line for an environment file, and nothing else. The key is never written to a file. */
+function printKey(variable: string): void {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) {
+    throw new SluiceError('USAGE', `"${variable}" is not a name of an environment variable`, {
+      hint: 'use letters, digits and "_", for example SLUICE_HMAC_KEY',
+    })
+  }
+  print(`${variable}=${randomBytes(KEY_BYTES).toString('base64url')}`)
+}
+
+const KEY_BYTES = 32
 
 type Scaffold = { readonly [path: string]: string }
 

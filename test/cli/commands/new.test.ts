@@ -49,3 +49,12 @@ test('new rejects an invalid name and an unknown kind', async (t) => {
     assert.equal((await work.sluice(['new', ...args])).code, 2, args.join(' '))
   }
 })
+
+test('a new key is one line for an environment file, long enough for hmac, and fresh each time', async (t) => {
+  const work = await openProject(t, {})
+  const [one, two] = [await work.sluice(['new', 'key']), await work.sluice(['new', 'key', 'OTHER_KEY'])]
+  assert.match(one.stdout, /^SLUICE_HMAC_KEY=[\w-]{43}\n$/)
+  assert.match(two.stdout, /^OTHER_KEY=[\w-]{43}\n$/)
+  assert.notEqual(one.stdout.split('=')[1], two.stdout.split('=')[1])
+  assert.equal((await work.sluice(['new', 'key', 'not-a-name'])).code, 2)
+})

@@ -203,7 +203,8 @@ describe('sluice rejects replay', () => {
   })
 
   test('skips the redactions that a reject has passed already, and applies the later ones', async (t) => {
-    const hmac = '  - { type: redact, preset: none, rules: [{ path: "{user,late}", action: hmac, key: k }] }\n'
+    const hmac =
+      '  - { type: redact, preset: none, rules: [{ path: "{user,late}", action: hmac, key: a-key-of-twenty-bytes }] }\n'
     const stages = `  - ${masked}\n  - { type: ../owner.ts }\n  - { type: ../late.ts }\n${hmac}`
     const late = 'export default (record: any) => record.set("late", "added later")\n'
     const workspace = await openProject(t, {

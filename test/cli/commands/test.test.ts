@@ -17,7 +17,7 @@ test('passing tests need only their own environment', async (t) => {
   await workspace.write(
     'pipelines/p.yaml',
     `${pipeline}  - name: all ways out
-    env: { HMAC_KEY: k }
+    env: { HMAC_KEY: a-key-of-twenty-bytes }
     input: [{ id: 1, n: 2 }, { id: 1, n: 2 }, { id: 2, kind: noise }, "not json", { n: 1 }]
     expect:
       output: [{ n: 2, id: 1 }]

@@ -165,7 +165,7 @@ sink: { type: file, path: "\${env:OUT}" }
 `,
     )
     const env = { OUT: workspace.path('out') }
-    await workspace.report(['run', 'p'], { env: { ...env, INPUT: 'in.ndjson', HMAC_KEY: 'k' } })
+    await workspace.report(['run', 'p'], { env: { ...env, INPUT: 'in.ndjson', HMAC_KEY: 'a-key-of-twenty-bytes' } })
     await rm(workspace.path('transforms'), { recursive: true })
     assert.deepEqual((await verify(workspace, env)).problems, [])
     const { code, stderr } = await workspace.sluice(['verify', 'p'])

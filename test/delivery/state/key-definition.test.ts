@@ -23,7 +23,7 @@ async function define(workspace: Workspace, transforms: readonly string[]): Prom
   )
 }
 
-const ENV = { HMAC_KEY: 'first' }
+const ENV = { HMAC_KEY: 'the-first-key-of-two' }
 
 /** Reads everything again. Returns the exit status, what was written, and standard error. */
 async function readAgain(workspace: Workspace, env: { readonly [name: string]: string } = ENV) {
@@ -84,7 +84,9 @@ describe('a change of how dedup keys are made', () => {
   }
 
   test('is refused when the secret of a pseudonym in the key is rotated, and undone with the old secret', async (t) => {
-    const { workspace, code, stderr } = await change(t, [HMAC, DEDUP], [HMAC, DEDUP], { HMAC_KEY: 'second' })
+    const { workspace, code, stderr } = await change(t, [HMAC, DEDUP], [HMAC, DEDUP], {
+      HMAC_KEY: 'the-second-key-of-two',
+    })
     assert.equal(code, 6)
     assert.match(stderr, /STATE_MISMATCH: .*a secret of redact before dedup/)
     assert.deepEqual((await readAgain(workspace)).written, 0)
@@ -96,7 +98,9 @@ describe('a change of how dedup keys are made', () => {
       '{ type: redact, preset: none, rules: [{ path: user.mail, action: drop }] }',
       '{ type: filter, drop: { id: 3 } }',
     ]
-    const { code, written, stderr } = await change(t, [DEDUP], [...others, DEDUP, HMAC], { HMAC_KEY: 'second' })
+    const { code, written, stderr } = await change(t, [DEDUP], [...others, DEDUP, HMAC], {
+      HMAC_KEY: 'the-second-key-of-two',
+    })
     assert.equal(code, 0, stderr)
     assert.equal(written, 0)
   })
@@ -128,12 +132,12 @@ describe('a change of how dedup keys are made', () => {
 
   test('stores no secret, and no fast digest of one', async (t) => {
     const workspace = await openEvents(t, [HMAC, DEDUP])
-    await workspace.report(['run', 'p'], { env: { HMAC_KEY: 'hunter2-hunter2' } })
+    await workspace.report(['run', 'p'], { env: { HMAC_KEY: 'hunter2-hunter2-hunter2' } })
     const files = await readdir(workspace.path('.sluice', 'p', 'state'))
     assert.ok(files.includes('data.mdb'))
     for (const file of files) {
       const bytes = await readFile(workspace.path('.sluice', 'p', 'state', file))
-      assert.ok(!bytes.includes('hunter2-hunter2'))
+      assert.ok(!bytes.includes('hunter2-hunter2-hunter2'))
     }
   })
 })

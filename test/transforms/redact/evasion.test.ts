@@ -83,7 +83,7 @@ const RULED = [
 const RULES = `
       - { path: private.note, action: mask }
       - { path: owner.email, action: drop }
-      - { path: 'list[*][*].pin', action: hmac, key: k }
+      - { path: 'list[*][*].pin', action: hmac, key: a-key-of-twenty-bytes }
       - { path: '**./clé/i', action: mask }`
 
 function records(): string[] {
