@@ -343,12 +343,23 @@ export interface DuplexTransform {
   duplex(): Duplex
 }
 
+export interface RuleMatches {
+  /** The rule as the author knows it: `rules[0] initiated_by.email`. */
+  readonly rule: string
+  readonly matches: number
+}
+
 /** Changes a batch in place: edits, drops, rejects, digests. */
 export interface BatchTransform {
   /**
    * Returns replacement batches if lines had to be rewritten (see `rebuild`), otherwise nothing.
    */
   batch(batch: Batch): Batch[] | void | Promise<Batch[] | void>
+  /**
+   * How many values each rule of the configuration has matched so far. The runtime reports rules
+   * that have matched nothing: their path is probably misspelt.
+   */
+  ruleMatches?(): readonly RuleMatches[]
   close?(): void | Promise<void>
 }
 

@@ -108,12 +108,22 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   }
   const outcome = failure ? 'failed' : (end?.kind ?? 'done')
   if (outcome === 'done' && damaged.length > 0) failure = inputsDamaged(damaged.length)
+  const totals = delivery.totals()
+  const rules = stages.flatMap((stage) =>
+    (stage.ruleMatches?.() ?? []).map((found) => ({ stage: stage.name, ...found })),
+  )
+  if (totals.read > 0) {
+    for (const { stage, rule, matches } of rules) {
+      if (matches === 0) note('a rule matched nothing in this run; is its path misspelt?', { stage, rule })
+    }
+  }
   const report: Report = {
     pipeline: pipeline.name,
     outcome: failure && outcome === 'done' ? 'incomplete' : outcome,
     ...(failure && { error: describeError(failure) }),
     ...(damaged.length > 0 && { damaged }),
-    ...delivery.totals(),
+    ...totals,
+    ...(rules.length > 0 && { rules }),
     unfinished: flow.unfinished,
     bytesIn: flow.bytes,
     startedAt: startedAt.toISOString(),

@@ -1,4 +1,4 @@
-import type { DuplexTransform, FunctionTransform, Transform, TransformContext } from '../component.ts'
+import type { DuplexTransform, FunctionTransform, RuleMatches, Transform, TransformContext } from '../component.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
@@ -14,6 +14,8 @@ export interface Stage {
   readonly type: string
   /** Usually the same batch, changed in place; several when it grew too large. */
   run(batch: Batch): Batch[] | Promise<Batch[]>
+  /** See `BatchTransform.ruleMatches`. */
+  ruleMatches?(): readonly RuleMatches[]
   close(): Promise<void>
 }
 
@@ -107,6 +109,8 @@ function toStage(transform: Transform, { type, ...options }: FunctionStage & { r
       const made = run(batch)
       return made instanceof Promise ? awaitComponent(`transform ${options.stage}`, made) : made
     },
+    ...(typeof transform === 'object' &&
+      'batch' in transform && { ruleMatches: () => transform.ruleMatches?.() ?? [] }),
     close: async () => {
       if (typeof transform !== 'object' || !('close' in transform)) return
       await awaitComponent(`close of transform ${options.stage}`, Promise.resolve(transform.close?.()))

@@ -100,7 +100,13 @@ export default defineTransform({
     const masks = createMasks()
     const secrets = preset === 'secrets' ? secretRules(paths, masks(MASK)) : undefined
     const own = rules.map((rule) => compileRule(rule, { paths, masks, isRedacted }))
-    return { batch: createRedactor([...(secrets?.rules ?? []), ...own], secrets?.prepare) }
+    const all = [...(secrets?.rules ?? []), ...own]
+    const matches = new Float64Array(all.length)
+    const first = all.length - own.length
+    return {
+      batch: createRedactor(all, secrets?.prepare, matches),
+      ruleMatches: () => rules.map(({ path }, at) => ({ rule: `rules[${at}] ${path}`, matches: matches[first + at] })),
+    }
   },
 })
 

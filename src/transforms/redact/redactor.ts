@@ -30,9 +30,14 @@ type GuardHolds = (batch: Batch, hits: readonly number[], record: number) => boo
 /**
  * Applies rules, in order, to every value that they match in every record of a batch, including
  * dropped and rejected records and duplicate keys. A replaced or deleted value takes everything
- * inside it with it. Nothing is parsed.
+ * inside it with it. Nothing is parsed. `prepare` comes first; `matches` counts the values of each
+ * rule.
  */
-export function createRedactor(rules: readonly Rule[], prepare?: (batch: Batch) => void): (batch: Batch) => void {
+export function createRedactor(
+  rules: readonly Rule[],
+  prepare?: (batch: Batch) => void,
+  matches = new Float64Array(rules.length),
+): (batch: Batch) => void {
   const usedPaths = rules.flatMap(({ path, when }) => [
     path,
     ...(when?.base ? [when.base] : []),
@@ -59,7 +64,7 @@ export function createRedactor(rules: readonly Rule[], prepare?: (batch: Batch) 
       for (const { tests } of guards) for (const test of tests) test.isAt.push(paths.includes(test.path.id))
     }
     prepare?.(batch)
-    redact(batch, { rules, bySet, ofRecord })
+    redact(batch, { rules, bySet, ofRecord, matches })
   }
 }
 
@@ -89,6 +94,8 @@ interface CompiledRules {
   readonly rules: readonly Rule[]
   readonly bySet: readonly (SetRules | undefined)[]
   readonly ofRecord: readonly Guard[]
+  /** By rule: the values that it has matched. */
+  readonly matches: Float64Array
 }
 
 function createGuard(rule: number, { base, tests }: When): Guard {
@@ -102,7 +109,7 @@ function rulesOfSet(rules: readonly Rule[], guards: readonly Guard[], paths: rea
 }
 
 /** No iterators here and below: this code runs for each hit. */
-function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
+function redact(batch: Batch, { rules, bySet, ofRecord, matches }: CompiledRules): void {
   const { hits, records } = batch.index
   const { edits } = batch
   /** By rule: the hit up to which its condition holds. */
@@ -140,6 +147,7 @@ function redact(batch: Batch, { rules, bySet, ofRecord }: CompiledRules): void {
       const number = targets[i]
       const rule = rules[number]
       if ((rule.kinds & kind) === 0 || (rule.when !== undefined && hit >= until[number])) continue
+      matches[number]++
       const edit = rule.edit(batch, hit)
       if (edit === Edit.keep) continue
       if (isFlat) edits[hit] = edit

@@ -254,6 +254,24 @@ export default defineSink({ summary: 'x', delivers: 'stream', fields: {}, create
     assert.equal((await workspace.sluice(['run', 'p'])).code, 2, 'the variable is not set')
   })
 
+  test('a rule with a misspelt path is in the log and in the report, and one that matches is not', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', '{"id":1,"initiated_by":{"email":"a","name":"b"}}\n'.repeat(3))
+    await writePipeline(
+      workspace,
+      '  - { type: redact, rules: [{ path: initated_by.email, action: mask }, { path: initiated_by.name, action: drop }] }',
+    )
+    const { stderr } = await workspace.sluice(['run', 'p', '--report', 'report.json'])
+    const lines = stderr.split('\n').filter((line) => line.includes('a rule matched nothing in this run'))
+    assert.equal(lines.length, 1)
+    assert.match(lines[0], /stage=redact rule="rules\[0\] initated_by.email"/)
+    const report: { rules: unknown } = JSON.parse(await readFile(workspace.path('report.json'), 'utf8'))
+    assert.deepEqual(report.rules, [
+      { stage: 'redact', rule: 'rules[0] initated_by.email', matches: 0 },
+      { stage: 'redact', rule: 'rules[1] initiated_by.name', matches: 3 },
+    ])
+  })
+
   test('onError: stop ends the run at the first throw and commits the records before it', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', '{"id":1}\n{"id":2}\n')
