@@ -17,7 +17,10 @@ export interface Delivery {
    */
   writable(): Writable
   /** What this run has delivered. After `close`, as it was at that time. */
-  totals(): Omit<Report, 'pipeline' | 'outcome' | 'error' | 'unfinished' | 'bytesIn' | 'startedAt' | 'seconds'>
+  totals(): Omit<
+    Report,
+    'pipeline' | 'outcome' | 'error' | 'unfinished' | 'rules' | 'bytesIn' | 'startedAt' | 'seconds'
+  >
   /** Gives up batches that are not delivered yet, and closes the sinks. */
   close(): Promise<void>
 }

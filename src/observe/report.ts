@@ -39,8 +39,8 @@ export interface Report {
   readonly bytesIn: number
   /** Bytes of the written objects, after compression. */
   readonly bytesOut: number
-  /** Rules of transforms, and how many values each has matched in this run. Absent if there are none. */
-  readonly rules?: readonly { readonly stage: string; readonly rule: string; readonly matches: number }[]
+  /** Rules of transforms, and how many values each has matched in this run. */
+  readonly rules: readonly { readonly stage: string; readonly rule: string; readonly matches: number }[]
   readonly epochs: number
   readonly objects: readonly CommittedObject[]
   /** All committed objects in the outbox at the end of the run, also of earlier runs and of `rejects`. */

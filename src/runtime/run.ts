@@ -123,7 +123,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
     ...(failure && { error: describeError(failure) }),
     ...(damaged.length > 0 && { damaged }),
     ...totals,
-    ...(rules.length > 0 && { rules }),
+    rules,
     unfinished: flow.unfinished,
     bytesIn: flow.bytes,
     startedAt: startedAt.toISOString(),
