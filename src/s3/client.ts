@@ -4,6 +4,7 @@ import { createAgents } from './agents.ts'
 import { DiagnosingHandler } from './diagnosis.ts'
 import { learnSecret } from '../observe/secrets.ts'
 import { credentialsError } from './errors.ts'
+import { TlsHandler } from './tls-handler.ts'
 import { noteLostAnswers } from './lost-answers.ts'
 
 // Otherwise the SDK prints its own warning about Node.js 20 in every command. `sluice check` has a
@@ -28,6 +29,8 @@ interface AssumeRole {
 }
 
 export interface S3ClientOptions extends S3Location {
+  /** Allows plain HTTP to hosts other than this machine. Default: false. */
+  readonly allowInsecure?: boolean
   /**
    * Uses the credentials of this role, assumed with those of the default chain. Honours
    * `AWS_ENDPOINT_URL_STS`.
@@ -57,7 +60,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
     maxAttempts: options.maxAttempts ?? ATTEMPTS,
-    requestHandler: new DiagnosingHandler(options.endpoint, {
+    requestHandler: new DiagnosingHandler(options, {
       connectionTimeout: 10_000,
       requestTimeout: options.requestTimeout ?? 300_000,
       throwOnRequestTimeout: true,
@@ -96,7 +99,8 @@ export async function configuredLocation({
 }
 
 /** Reports credential errors as such: a role that cannot be assumed is not a refusal by S3. */
-function credentials({ assumeRole, region, maxAttempts }: S3ClientOptions) {
+function credentials({ assumeRole, region, maxAttempts, allowInsecure }: S3ClientOptions) {
+  const requestHandler = new TlsHandler({ allowInsecure }, createAgents())
   const provide = assumeRole
     ? fromTemporaryCredentials({
         params: {
@@ -104,9 +108,9 @@ function credentials({ assumeRole, region, maxAttempts }: S3ClientOptions) {
           RoleSessionName: assumeRole.sessionName ?? 'sluice',
           ...(assumeRole.externalId !== undefined && { ExternalId: assumeRole.externalId }),
         },
-        clientConfig: { region, maxAttempts: maxAttempts ?? ATTEMPTS, requestHandler: createAgents() },
+        clientConfig: { region, maxAttempts: maxAttempts ?? ATTEMPTS, requestHandler },
       })
-    : fromNodeProviderChain({ clientConfig: { requestHandler: createAgents() } })
+    : fromNodeProviderChain({ clientConfig: { requestHandler } })
   return async () => {
     try {
       const found = await provide()

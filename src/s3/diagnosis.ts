@@ -1,8 +1,9 @@
 import { lookup } from 'node:dns/promises'
-import { NodeHttpHandler } from '@smithy/node-http-handler'
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { connectionMistake } from '../tls.ts'
 import { SluiceError, systemCode } from '../errors.ts'
 import { proxyFor } from '../proxy.ts'
+import { TlsHandler } from './tls-handler.ts'
 
 type Handler = NodeHttpHandler['handle']
 type Request = Parameters<Handler>[0]
@@ -14,13 +15,16 @@ type Response = Awaited<ReturnType<Handler>>['response']
  * it is not repeated.
  * @throws SluiceError SINK_REFUSED. SINK_UNAVAILABLE for a host name that does not exist.
  */
-export class DiagnosingHandler extends NodeHttpHandler {
+export class DiagnosingHandler extends TlsHandler {
   readonly #endpoint: string | undefined
   #hasAnswered = false
 
-  constructor(endpoint: string | undefined, options: ConstructorParameters<typeof NodeHttpHandler>[0]) {
-    super(options)
-    this.#endpoint = endpoint
+  constructor(
+    store: { readonly endpoint?: string | undefined; readonly allowInsecure?: boolean | undefined },
+    options: ConstructorParameters<typeof NodeHttpHandler>[0],
+  ) {
+    super(store, options)
+    this.#endpoint = store.endpoint
   }
 
   override async handle(...[request, options]: Parameters<Handler>): ReturnType<Handler> {
@@ -28,7 +32,7 @@ export class DiagnosingHandler extends NodeHttpHandler {
     try {
       result = await super.handle(request, options)
     } catch (error) {
-      if (this.#hasAnswered || options?.abortSignal?.aborted) throw error
+      if (error instanceof SluiceError || this.#hasAnswered || options?.abortSignal?.aborted) throw error
       throw (await this.#mistake(error, request)) ?? error
     }
     if (!this.#hasAnswered && isPlainRefusal(result.response)) {

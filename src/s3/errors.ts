@@ -1,5 +1,6 @@
 import { certificateMistake } from '../tls.ts'
 import { SluiceError } from '../errors.ts'
+import { hideSecrets } from '../observe/secrets.ts'
 import { ProxyError } from '../proxy.ts'
 import { addressOf, hintOf, pageHint, transientHints } from './hints.ts'
 
@@ -37,6 +38,14 @@ export function notS3({ operation, bucket }: S3Call): SluiceError {
   )
 }
 
+/** For a request that was not sent. */
+export function insecure(origin: string): SluiceError {
+  return new SluiceError(
+    'SINK_REFUSED',
+    `${origin} is not https: nothing was sent, since anyone on the network could read the records; use https, or set allowInsecure: true`,
+  )
+}
+
 /** Converts an error of the credential provider. */
 export function credentialsError(error: unknown, role: string | undefined): SluiceError {
   if (error instanceof SluiceError) return error
@@ -69,14 +78,26 @@ export interface S3Facts {
 
 export function s3Facts(error: unknown): S3Facts {
   if (typeof error !== 'object' || error === null)
-    return { code: String(error), status: undefined, requestId: undefined }
+    return { code: 'an unknown error', status: undefined, requestId: undefined }
   const metadata: object = '$metadata' in error && isObject(error.$metadata) ? error.$metadata : {}
   const status = 'httpStatusCode' in metadata ? Number(metadata.httpStatusCode) : undefined
-  const requestId = 'requestId' in metadata ? textOf(metadata.requestId) : undefined
-  const network = 'code' in error ? textOf(error.code) : undefined
-  const name = 'name' in error ? textOf(error.name) : undefined
+  const requestId = 'requestId' in metadata ? wordOf(metadata.requestId, REQUEST_ID) : undefined
+  const network = 'code' in error ? wordOf(error.code, CODE) : undefined
+  const name = 'name' in error ? wordOf(error.name, CODE) : undefined
   const isVague = name === undefined || /^(Error|AggregateError|SyntaxError|Unknown|UnknownError)$/.test(name)
   return { code: isVague ? (network ?? codeForStatus(status)) : name, status, requestId }
+}
+
+/**
+ * Codes and request ids come from the store. Text that is not written like one is not repeated: a
+ * store that is not one may quote a session token there.
+ */
+const CODE = /^[A-Za-z][A-Za-z0-9_.]{0,63}$/
+const REQUEST_ID = /^[A-Za-z0-9+/=_.:-]{1,128}$/
+
+function wordOf(value: unknown, form: RegExp): string | undefined {
+  const text = textOf(value)
+  return text !== undefined && form.test(text) && hideSecrets(text) === text ? text : undefined
 }
 
 /** Codes of errors that may not occur again. */

@@ -26,6 +26,7 @@ import type { Config, Finding, ObjectSink } from '../component.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import { Choice, Size } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
+import { isLoopback } from '../loopback.ts'
 import { currentDestination, locationOf } from './s3/destination.ts'
 import type { S3Destination } from './s3/destination.ts'
 
@@ -109,6 +110,10 @@ const fields = {
   kmsKeyId: Type.Optional(
     Type.String({ plain: true, minLength: 1, description: 'Key for `aws:kms`. Default: the key of the account.' }),
   ),
+  allowInsecure: Type.Boolean({
+    default: false,
+    description: 'Allows http:// to hosts other than this machine: anyone on the network can then read the records.',
+  }),
   checksums: Choice(['when-supported', 'when-required'], {
     default: 'when-supported',
     description: 'When to send CRC32 checksums. Use `when-required` for stores that do not support them.',
@@ -166,6 +171,7 @@ export default defineSink({
           ...(endpoint !== undefined && { endpoint }),
           ...(forcePathStyle !== undefined && { forcePathStyle }),
           ...(checksums !== undefined && { checksums }),
+          allowInsecure: config.allowInsecure,
           assumeRole: config.assumeRole,
         })
       clients.set(name, client)
@@ -205,8 +211,9 @@ export default defineSink({
         return listKeys(clientOf({ ...base, key: prefix }), { ...base, prefix }, signal)
       },
       async *connect(prefix, signal) {
+        const { allowInsecure } = config
         // A store that is away is found out soon: nobody waits for it.
-        const client = createS3Client({ ...base, assumeRole: config.assumeRole, maxAttempts: 2 })
+        const client = createS3Client({ ...base, allowInsecure, assumeRole: config.assumeRole, maxAttempts: 2 })
         try {
           yield* checkWriteAccess(client, { ...base, key: prefix }, signal)
         } finally {
@@ -255,14 +262,14 @@ const MAX_PARTS = 10_000
 
 function* findings(config: S3Config): Generator<Finding> {
   yield* checkObjectFields(config)
-  const { partSize, roll, endpoint, kmsKeyId, serverSideEncryption } = config
+  const { partSize, roll, endpoint, allowInsecure, kmsKeyId, serverSideEncryption } = config
   if (partSize < MIN_PART || partSize > MAX_PART) {
     yield { at: ['partSize'], message: 'S3 accepts parts of 5MiB to 5GiB', hint: 'use 8MiB' }
   } else if (roll.maxBytes / partSize > MAX_PARTS * 0.9) {
     const hint = `use a partSize of ${Math.ceil(roll.maxBytes / (MAX_PARTS * 0.9) / (1 << 20))}MiB or more`
     yield { at: ['partSize'], message: `an object of roll.maxBytes would have more than ${MAX_PARTS} parts`, hint }
   }
-  if (endpoint !== undefined) yield* endpointFindings(endpoint, config.bucket)
+  if (endpoint !== undefined) yield* endpointFindings(endpoint, config.bucket, allowInsecure)
   if (kmsKeyId !== undefined && !serverSideEncryption?.startsWith('aws:kms')) {
     yield {
       at: ['kmsKeyId'],
@@ -272,7 +279,7 @@ function* findings(config: S3Config): Generator<Finding> {
   }
 }
 
-function* endpointFindings(endpoint: string, bucket: string): Generator<Finding> {
+function* endpointFindings(endpoint: string, bucket: string, allowInsecure: boolean): Generator<Finding> {
   const at = ['endpoint']
   if (!/^https?:\/\//.test(endpoint)) {
     yield { at, message: 'the endpoint is not an http or https URL', hint: `write https://${endpoint}` }
@@ -283,6 +290,10 @@ function* endpointFindings(endpoint: string, bucket: string): Generator<Finding>
     return
   }
   const { protocol, hostname, host, pathname, search, hash, username, password } = new URL(endpoint)
+  if (protocol === 'http:' && !allowInsecure && !isLoopback(hostname)) {
+    const message = `http://${hostname} is not https: anyone on the network could read the records`
+    yield { at, message, hint: 'use https, or set allowInsecure: true' }
+  }
   if (username !== '' || password !== '') {
     const hint = 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and leave them out of the endpoint'
     yield { at, message: 'the endpoint has a user or a password, which S3 does not use', hint }

@@ -48,7 +48,7 @@ test('reaches the API, its token endpoint, the store and STS through the proxy o
     clientSecret: \${env:SECRET}
   ${tls}
 transforms: [{ type: dedup, key: id }]
-sink: { type: s3, bucket: events, key: all, forcePathStyle: true, assumeRole: { arn: '${role.arn}' } }
+sink: { type: s3, bucket: events, key: all, forcePathStyle: true, allowInsecure: true, assumeRole: { arn: '${role.arn}' } }
 `
   await workspace.write('pipelines/p.yaml', pipeline(`tls: { ca: '${join(TLS, 'ca.pem')}' }`))
   const env = {
@@ -126,7 +126,7 @@ test('trusts the store by NODE_EXTRA_CA_CERTS, directly and through the proxy', 
   await workspace.write(
     'pipelines/p.yaml',
     `source: { type: file, path: in.ndjson }
-sink: { type: s3, bucket: events, key: all, forcePathStyle: true, assumeRole: { arn: '${role.arn}' } }
+sink: { type: s3, bucket: events, key: all, forcePathStyle: true, allowInsecure: true, assumeRole: { arn: '${role.arn}' } }
 `,
   )
   const envOf = (host: string) => {

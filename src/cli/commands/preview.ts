@@ -10,6 +10,7 @@ interface PreviewArguments {
   readonly pipeline: string
   readonly input: string | undefined
   readonly limit: number
+  readonly redacted: boolean
   readonly set: string[] | undefined
 }
 
@@ -22,8 +23,13 @@ export const command: CommandDefinition<PreviewArguments> = {
         describe: "File to read instead of the pipeline's source, or - for standard input",
       })
       .option('limit', { type: 'number', default: 10, describe: 'Maximum number of records', requiresArg: true })
+      .option('redacted', {
+        type: 'boolean',
+        default: false,
+        describe: 'Show records only after the transforms',
+      })
       .option('set', setOption),
-  handler: async ({ pipeline: name, input, limit, set }) => {
+  handler: async ({ pipeline: name, input, limit, redacted, set }) => {
     if (!Number.isInteger(limit) || limit < 1) throw new SluiceError('USAGE', '--limit must be a positive integer')
     const source = input === undefined ? undefined : { type: 'file', config: { path: input } }
     const [pipeline] = await loadOrFail([name], {
@@ -32,11 +38,19 @@ export const command: CommandDefinition<PreviewArguments> = {
       set: set ?? [],
       ...(source && { source }),
     })
+    if (!redacted) say(SHOWS_INPUT)
     let count = 0
     for await (const record of previewPipeline(pipeline, limit)) {
       const separator = count++ > 0 ? '\n' : ''
-      writeRendered(process.stdout, separator + renderPreview(record, process.stdout))
+      writeRendered(
+        process.stdout,
+        separator + renderPreview(redacted ? { ...record, before: undefined } : record, process.stdout),
+      )
     }
     if (count === 0) say('the source has no records to show')
   },
 }
+
+/** A built-in `redact` is taken into account, but not custom code that removes values. */
+const SHOWS_INPUT =
+  'the preview shows records as they are read, with the values hidden that `redact` changes; --redacted shows only what is written'

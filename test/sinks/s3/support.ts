@@ -47,6 +47,7 @@ const defaults: S3Config = {
   outbox,
   forcePathStyle: true,
   partSize: 5 << 20,
+  allowInsecure: false,
   checksums: 'when-supported',
 }
 
