@@ -290,11 +290,12 @@ function* endpointFindings(endpoint: string, bucket: string, allowInsecure: bool
     return
   }
   const { protocol, hostname, host, pathname, search, hash, username, password } = new URL(endpoint)
-  if (protocol === 'http:' && !allowInsecure && !isLoopback(hostname)) {
+  const hasUser = username !== '' || password !== ''
+  if (protocol === 'http:' && !allowInsecure && !isLoopback(hostname) && !hasUser) {
     const message = `http://${hostname} is not https: anyone on the network could read the records`
     yield { at, message, hint: 'use https, or set allowInsecure: true' }
   }
-  if (username !== '' || password !== '') {
+  if (hasUser) {
     const hint = 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and leave them out of the endpoint'
     yield { at, message: 'the endpoint has a user or a password, which S3 does not use', hint }
   } else if (search !== '' || hash !== '') {

@@ -52,7 +52,7 @@ test('a store that quotes credentials and control characters as code, message an
   const server = createServer((request, response) => {
     request.resume()
     const { authorization, 'x-amz-security-token': token } = request.headers
-    const text = `${code} ${authorization} ${token} \u009b31m`
+    const text = `${code} ${String(authorization)} ${String(token)} \u009b31m`
     response.writeHead(403, {
       'content-type': 'application/xml',
       'x-amz-request-id': `${CREDENTIALS.AWS_SESSION_TOKEN} id`,

@@ -65,7 +65,7 @@ describe('a mistake in the address of the store is refused at the first request,
   it('a host name that does not exist, if the store was never reached', async (t) => {
     await refuses(
       t,
-      { endpoint: 'http://minoi.invalid:9000' },
+      { endpoint: 'https://minoi.invalid:9000' },
       /the host minoi\.invalid does not exist: correct `endpoint`/,
     )
   })
@@ -135,7 +135,7 @@ describe('what may be an outage is not refused:', () => {
   })
 
   it('a host name that does not exist now, of a store that has worked', async (t) => {
-    const error = await failure(t, { endpoint: 'http://minoi.invalid:9000' }, { storeIsKnown: true })
+    const error = await failure(t, { endpoint: 'https://minoi.invalid:9000' }, { storeIsKnown: true })
     assert.deepEqual([error.code, error.retryable], ['SINK_UNAVAILABLE', true])
   })
 
