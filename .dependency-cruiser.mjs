@@ -12,7 +12,7 @@ const layers = [
   ['fields'],
   ['component.ts'],
   ['s3', 'record', 'compression'],
-  ['files.ts', 'loopback.ts', 'proxy.ts', 'tls.ts', 'observe'],
+  ['files.ts', 'proxy.ts', 'tls.ts', 'observe'],
   ['errors.ts', 'http-status.ts', 'time.ts'],
 ]
 

@@ -1,5 +1,5 @@
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import { isLoopback } from '../loopback.ts'
+import { isLoopback } from '../tls.ts'
 import { insecure } from './errors.ts'
 
 type Handler = NodeHttpHandler['handle']
