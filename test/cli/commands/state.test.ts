@@ -241,7 +241,11 @@ describe('sluice state reset', () => {
 
   test('does not discard committed objects without --force', async (t) => {
     const workspace = await openEvents(t)
+    // Once a folder has worked, a run commits before it notices that the folder refuses.
+    await workspace.report(['run', 'p'])
+    await rm(workspace.path('out'), { recursive: true })
     await writeFile(workspace.path('out'), 'a file where the folder should be')
+    await writeFile(workspace.path('in.ndjson'), lines(0, 6))
     assert.equal((await workspace.sluice(['run', 'p'])).code, 4)
     const { unpublished } = await show(workspace)
     assert.deepEqual(
@@ -254,7 +258,7 @@ describe('sluice state reset', () => {
     await rm(workspace.path('out'))
     assert.equal((await workspace.report(['run', 'p'])).read, 0)
 
-    await writeFile(workspace.path('in.ndjson'), lines(0, 4))
+    await writeFile(workspace.path('in.ndjson'), lines(0, 7))
     await rm(workspace.path('out'), { recursive: true })
     await writeFile(workspace.path('out'), '')
     assert.equal((await workspace.sluice(['run', 'p'])).code, 4)
