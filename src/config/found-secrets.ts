@@ -45,7 +45,9 @@ export function collectSecrets(schemas: readonly FieldSchema[], value: unknown, 
 
 function collectText(branches: readonly FieldSchema[], value: string, { node, keys, scope }: Place): void {
   const { secrets, owner } = scope
-  if (value === '' || node?.kind !== 'scalar' || node.missing === true) return
+  if (node?.kind !== 'scalar' || node.missing === true) return
+  if (branches.some(({ secret }) => secret === true)) refuseUnusable(node, value, keys, scope)
+  if (value === '') return
   const name = [owner, ...keys].join('.')
   for (const password of passwordsIn(value)) secrets.add(password, { kind: 'certain', name: `${name}.password` })
   if (branches.some(({ secret }) => secret === true)) {
@@ -122,6 +124,27 @@ function decode(text: string): string {
 
 function isUrl(text: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) && URL.canParse(text)
+}
+
+/**
+ * A credential that no service can have issued: it was truncated, or copied with something around
+ * it. Keys in PEM have several lines.
+ */
+function refuseUnusable(node: LocatedScalar, value: string, keys: Keys, { problems }: Scope): void {
+  // Some APIs take a key as the user name, without a password.
+  if (value === '' && node.inserted === undefined && keys.at(-1) === 'password') return
+  const fault = faultOf(value)
+  if (fault === undefined) return
+  const hint = 'read it again from where it was issued; a line feed at the end of a file is removed'
+  problems.push(problemAt(node.location, `the secret ${fault}`, { hint }))
+}
+
+function faultOf(value: string): string | undefined {
+  if (value === '') return 'is empty'
+  if (value.startsWith('-----BEGIN ')) return undefined
+  if (value.trim() === '') return 'consists of blanks'
+  if (/\p{Cc}/u.test(value)) return 'contains a control character, such as a tab or a line feed'
+  return value === value.trim() ? undefined : 'begins or ends with a blank'
 }
 
 function warn(node: LocatedScalar, value: string, { location, problems }: Scope): void {

@@ -1,3 +1,4 @@
+import { isSecretName } from '../transforms/redact/names.ts'
 import { resolve } from 'node:path'
 import { partOf, problemAt } from './yaml-location.ts'
 import type { Entry, Insertion, Located, LocatedScalar, Location } from './yaml-location.ts'
@@ -109,7 +110,7 @@ function fromEnvironment(
   const suggestion = near === undefined ? '' : `did you mean ${near}, which is set? `
   scope.problems.push(
     problemAt(location, `the environment variable ${name} is not set`, {
-      hint: `${suggestion}set it, or add a default: \${env:${name}:-default}`,
+      hint: `${suggestion}set it${isSecretName(name) ? '' : `, or, if it is not secret, add a default: \${env:${name}:-default}`}`,
       severity: severityOf(scope),
     }),
   )
