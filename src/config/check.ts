@@ -1,7 +1,9 @@
 import type { Config, Finding } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { builtInTypes, components, findComponent } from '../registry.ts'
+import type { JsonObject } from '../record/json/json.ts'
 import { checkFields } from './check-fields.ts'
+import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
 import type { FoundSecrets } from './found-secrets.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 import { isCustom, loadComponent, shortName } from './load-component.ts'
@@ -9,6 +11,7 @@ import type { Located, LocatedMap, Location } from './yaml-location.ts'
 import { isIncomplete, nodeAt, locationAt, problemAt } from './yaml-location.ts'
 import { suggest } from '../fields/suggest.ts'
 import { pipelineFields, rejectFields } from './pipeline-fields.ts'
+import { strictSchema } from './schema.ts'
 import type { CheckedComponent, CheckedPipeline, PipelineTest, Problem } from './pipeline.ts'
 
 export interface PipelineScope {
@@ -39,6 +42,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     if (component !== undefined) checked.set(section, component)
   }
   checkCombination(node, sections, checked, scope)
+  checkRecordPaths(sections, checked, scope)
 
   const found = (label: string) => {
     const section = sections.find((one) => one.label === label)
@@ -63,6 +67,25 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     rejectOptions,
     limits: top.limits,
     tests: testsOf(top, node),
+  }
+}
+
+/** After custom code, records may have members that the schema does not know. */
+function checkRecordPaths(
+  sections: readonly Section[],
+  checked: ReadonlyMap<Section, CheckedComponent<Declaration>>,
+  { problems }: PipelineScope,
+): void {
+  let schema: JsonObject | undefined
+  for (const section of sections) {
+    const component = checked.get(section)
+    if (component === undefined) continue
+    const { declaration, config } = component
+    if (isCustom(declaration.type)) return
+    if (schema !== undefined) checkPaths(pathsIn([strictSchema(declaration.fields)], section.node), schema, problems)
+    if (declaration.type === 'validate' && typeof config['schema'] === 'string') {
+      schema = readRecordSchema(config['schema'])
+    }
   }
 }
 

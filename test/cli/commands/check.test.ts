@@ -110,3 +110,51 @@ test('check suggests the closest name for an unknown pipeline', async (t) => {
   assert.equal(empty.code, 2)
   assert.match(empty.stderr, /PIPELINE_NOT_FOUND/)
 })
+
+test('check warns about record paths that the schema of validate does not know', async (t) => {
+  const schema = {
+    properties: {
+      initiated_by: { properties: { email: {} }, additionalProperties: false },
+      timestamp: {},
+      service: {},
+      client_ip: {},
+    },
+  }
+  const work = await openProject(t, {
+    'record.schema.json': JSON.stringify(schema),
+    'tag.ts': 'export default (record) => record\n',
+    'pipelines/a.yaml': `source: { type: file, path: in.ndjson }
+transforms:
+  - { type: validate, schema: ../record.schema.json }
+  - type: redact
+    rules:
+      - { path: initated_by.email, action: mask }
+      - { path: 'initiated_by.{email,nickname}', action: mask }
+      - { path: other, when: { timestmp: 1 }, action: mask }
+      - { path: '**.emial', action: mask }
+  - { type: filter, drop: { servcie: x } }
+  - { type: dedup, key: [id, clientip] }
+sink: { type: file, path: out, key: 'dt={record.timestamps:yyyy-MM-dd}' }
+`,
+    'pipelines/b.yaml': `source: { type: file, path: in.ndjson }
+transforms:
+  - { type: validate, schema: ../record.schema.json }
+  - { type: ../tag.ts }
+  - { type: redact, rules: [{ path: timestmp, action: mask }] }
+sink: { type: stdout }
+`,
+  })
+  const { code, stdout } = await work.sluice(['check'])
+  assert.equal(code, 0, stdout)
+  const warnings = [...stdout.matchAll(/no (\S+) at the path (\S+)\n(?:.*\n){2} +(.*)/g)].map(([, key, , hint]) => [
+    key,
+    hint,
+  ])
+  assert.deepEqual(warnings, [
+    ['initated_by', 'did you mean initiated_by?'],
+    ['nickname', 'see the properties of the schema'],
+    ['servcie', 'did you mean service?'],
+    ['clientip', 'did you mean client_ip?'],
+    ['timestamps', 'did you mean timestamp?'],
+  ])
+})
