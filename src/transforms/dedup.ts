@@ -120,6 +120,8 @@ const EARLIEST = Date.UTC(1990)
 const MAX_AHEAD = 2 * DAY
 /** Returned by `addPart` in place of a day if there is no value. */
 const ABSENT = 0x7fffffff
+/** Returned in place of a day if the event time is not a time. */
+const NO_TIME = 0x7ffffffe
 
 interface KeyOptions {
   readonly parts: readonly Path[]
@@ -181,16 +183,18 @@ function addPart(batch: Batch, record: number, part: Path, bytes: KeyBytes, late
 /** @param source UTF-8 without escapes. */
 function addText(source: Buffer, start: number, end: number, bytes: KeyBytes, latest: number | undefined): number {
   if (start === end) return ABSENT
-  const day = latest === undefined ? undefined : addTime(source, start, end, bytes, latest)
-  if (day !== undefined) return day
+  if (latest !== undefined) {
+    const day = addTime(source, start, end, bytes, latest)
+    if (day !== NO_TIME) return day
+  }
   bytes.addUtf8(source, start, end)
   return NO_DEDUP_BUCKET
 }
 
-/** Adds the event time. Returns its day; undefined, and adds nothing, if it is not a time. */
-function addTime(source: Buffer, start: number, end: number, bytes: KeyBytes, latest: number): number | undefined {
+/** Adds the event time. Returns its day; `NO_TIME`, and adds nothing, if it is not a time. */
+function addTime(source: Buffer, start: number, end: number, bytes: KeyBytes, latest: number): number {
   const instant = parseInstant(source, start, end)
-  if (Number.isNaN(instant)) return undefined
+  if (Number.isNaN(instant)) return NO_TIME
   bytes.addInstant(instant, nanosecondsOf(source, start, end))
   return instant >= EARLIEST && instant <= latest ? Math.floor(instant / DAY) : NO_DEDUP_BUCKET
 }
@@ -199,7 +203,7 @@ function addNumber(text: string, bytes: KeyBytes, latest: number | undefined): n
   if (latest !== undefined) {
     const source = Buffer.from(text)
     const day = addTime(source, 0, source.length, bytes, latest)
-    if (day !== undefined) return day
+    if (day !== NO_TIME) return day
   }
   bytes.addNumber(text)
   return NO_DEDUP_BUCKET
