@@ -25,7 +25,8 @@ export class ChunkBuilder {
   /** Of an open line that exceeds the limit as spelled: its digest and its length. */
   #digest: Hash | undefined
   #spelled = 0
-  #detail: string | undefined
+  /** Its first bytes. */
+  #head = EMPTY
   /** Of such a line, as long as it may fit when it is shortened. */
   #shortener: Shortener | undefined
   #skipped: SkippedLine[] = []
@@ -65,7 +66,7 @@ export class ChunkBuilder {
     this.#digest = createHash('sha256')
     this.#shortener = this.#createShortener(this.#maxLine)
     this.#spelled = 0
-    this.#detail = detailOf(stored, bytes.subarray(start, end))
+    this.#head = EMPTY
     this.#length = this.#whole
     this.#addLong(this.#digest, stored)
     this.#addLong(this.#digest, bytes.subarray(start, end))
@@ -146,6 +147,8 @@ export class ChunkBuilder {
   #addLong(digest: Hash, bytes: Buffer): void {
     digest.update(bytes)
     this.#spelled += bytes.length
+    const more = ENVELOPE_BYTES - this.#head.length
+    if (more > 0) this.#head = Buffer.concat([this.#head, bytes.subarray(0, more)])
     if (this.#shortener === undefined) return
     const shorter = this.#shortener.push(bytes)
     if (this.#shortener.length <= this.#maxLine) return this.#copy(shorter, 0, shorter.length)
@@ -155,12 +158,12 @@ export class ChunkBuilder {
 
   #closeLong(digest: Hash): void {
     this.#length = this.#whole
-    const detail = this.#detail
+    const key = listOfObjects(this.#head)
     this.#skipped.push({
       line: this.#line + 1,
       length: this.#spelled,
       digest: digest.digest('hex'),
-      ...(detail !== undefined && { detail }),
+      ...(key !== undefined && { detail: describeEnvelope(key) }),
     })
   }
 
@@ -174,14 +177,7 @@ export class ChunkBuilder {
   }
 }
 
-function detailOf(first: Buffer, rest: Buffer): string | undefined {
-  const head =
-    first.length >= ENVELOPE_BYTES ? first : Buffer.concat([first, rest.subarray(0, ENVELOPE_BYTES - first.length)])
-  const key = listOfObjects(head)
-  return key === undefined ? undefined : describeEnvelope(key)
-}
-
 /** A chunk ends after this many skipped lines, so that their list stays small. */
 const MAX_SKIPPED = 1000
 
-const EMPTY = Buffer.alloc(0)
+const EMPTY: Buffer = Buffer.alloc(0)

@@ -21,7 +21,7 @@ const HEADER_BYTES = 512
 /** Detects archives, compressions and binary formats by their first bytes, and UTF-16 and UTF-32. */
 export function detectBinary(head: Buffer): ForeignFormat | undefined {
   const found = SIGNATURES.find(([signature]) => head.length >= signature.length && head.indexOf(signature) === 0)
-  if (found !== undefined) return found[1]
+  if (found !== undefined && !(WORDS.test(head.toString('latin1', 0, 4)) && isText(head))) return found[1]
   if (isTar(head)) return TAR
   return detectEncoding(head)
 }
@@ -73,6 +73,13 @@ const SIGNATURES: readonly (readonly [Buffer, ForeignFormat])[] = (
     ['\x89PNG\r\n', { name: 'an image', advice: 'remove it from the input' }],
   ] as const
 ).map(([signature, format]) => [Buffer.from(signature, 'latin1'), format])
+
+/** Signatures that can be the first letters of a text. */
+const WORDS = /^(BZh|ORC|LZIP|PAR1)/
+
+function isText(head: Buffer): boolean {
+  return head.subarray(0, HEADER_BYTES).every((byte) => byte >= 9)
+}
 
 /** By the checksum in its header: old archives have no signature. */
 function isTar(head: Buffer): boolean {

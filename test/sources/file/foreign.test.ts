@@ -33,7 +33,7 @@ const utf32 = (text: string) => Buffer.concat(text.split('').map((one) => Buffer
 const cases: readonly (readonly [string, Buffer, RegExp, RegExp])[] = [
   ['zip', ascii('PK\x03\x04\x14\0\0\0'), /a zip archive/, /^unzip -p FILE \|/],
   ['tar', tar('a.ndjson', ndjson), /a tar archive/, /^tar -xOf FILE \|/],
-  ['bzip2', ascii('BZh91AY&SY'), /a bzip2 file/, /^bzip2 -dc FILE \|/],
+  ['bzip2', ascii('BZh91AY&SY\x01\x02'), /a bzip2 file/, /^bzip2 -dc FILE \|/],
   ['xz', ascii('\xfd7zXZ\0\0\x04'), /an xz file/, /^xz -dc FILE \|/],
   ['7z', ascii('7z\xbc\xaf\x27\x1c\0\x04'), /a 7z archive/, /^7z x -so FILE \|/],
   ['lz4', ascii('\x04\x22\x4d\x18\x64'), /an lz4 file/, /^lz4 -dc FILE \|/],
@@ -100,6 +100,7 @@ test('NDJSON with bad lines stays NDJSON, and small inputs are not judged', asyn
     '"x\n{',
     '[\n',
     `PK\n${ndjson}`,
+    `ORCHESTRATOR\n${ndjson}`,
   ]) {
     for (const bytes of [Buffer.from(text), gzipSync(text)]) {
       await writeFile(name, bytes)

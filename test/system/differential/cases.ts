@@ -44,7 +44,7 @@ export function runCases(seed: number, runs: number): Tally {
   fc.assert(
     fc.property(inputs, (input) => {
       const hash = createHash('sha256')
-      const lines = input.lines.map(describe)
+      const lines = input.lines.flatMap(separate).map(describe)
       for (const plan of input.plans) tally.cases += runPlan(lines, plan, hash)
       tally.outcomes.push(hash.digest('base64'))
     }),
@@ -146,6 +146,16 @@ interface Line {
   readonly text: string | undefined
   readonly root: Node | undefined
   readonly code: string | undefined
+}
+
+/** NUL bytes end a line, and a byte order mark before one is skipped. */
+function separate(bytes: Buffer): Buffer[] {
+  const parts = bytes.toString('latin1').split(/\0+/)
+  const texts = parts
+    .map((part, at) => (at > 0 ? part.replace(/^[ \t\r]+/, '') : part))
+    .map((text) => text.replace(/^(\u00ef\u00bb\u00bf)+/, ''))
+    .filter((text) => text !== '')
+  return (texts.length > 0 ? texts : ['']).map((text) => Buffer.from(text, 'latin1'))
 }
 
 function describe(bytes: Buffer): Line {
