@@ -46,24 +46,37 @@ export class DiagnosingHandler extends TlsHandler {
   async #mistake(error: unknown, request: Request): Promise<SluiceError | undefined> {
     const url = urlOf(request)
     if (proxyFor(url) !== undefined) return undefined
-    if (systemCode(error) === 'ENOTFOUND') return unknownHost(url, this.#endpoint)
+    const code = systemCode(error)
+    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return hostMistake(code, url, this.#endpoint)
     const mistake = await connectionMistake(error, url)
     return mistake === undefined ? undefined : refusal(`${url.host}: ${mistake}`)
   }
 }
 
 /** True for the error of a host name that does not exist: a mistake, or an outage of the resolver. */
-export function isUnknownHost(error: unknown): error is SluiceError {
+function isUnknownHost(error: unknown): error is SluiceError {
   return error instanceof SluiceError && unknownHosts.has(error)
+}
+
+/** The error itself, or a refusal in place of one about a host name that does not exist. */
+export function withKnownHost(error: unknown): unknown {
+  return isUnknownHost(error) ? refusal(error.message) : error
 }
 
 const unknownHosts = new WeakSet<SluiceError>()
 
-async function unknownHost({ hostname }: URL, endpoint: string | undefined): Promise<SluiceError> {
+async function hostMistake(
+  code: 'ENOTFOUND' | 'EAI_AGAIN',
+  { hostname }: URL,
+  endpoint: string | undefined,
+): Promise<SluiceError | undefined> {
   const base = endpoint === undefined ? AMAZON : new URL(endpoint).hostname
-  if (hostname !== base && hostname.endsWith(`.${base}`) && endpoint !== undefined && (await exists(base))) {
+  const hasBucket = endpoint !== undefined && hostname.endsWith(`.${base}`)
+  // EAI_AGAIN is an outage of the resolver, which such names as `localhost` and `minio` do not need.
+  if (hasBucket && (code === 'ENOTFOUND' || !base.includes('.')) && (await exists(base))) {
     return refusal(`the host ${hostname} does not exist, but ${base} does: set \`forcePathStyle: true\``)
   }
+  if (code === 'EAI_AGAIN') return undefined
   if (endpoint === undefined && (await exists(AMAZON))) {
     return refusal(`the host ${hostname} does not exist: correct \`region\``)
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { ConnectionCheck } from '../../component.ts'
+import { withKnownHost } from '../../s3/diagnosis.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams, storageOptions } from './params.ts'
@@ -68,6 +69,7 @@ async function check(
   } catch (error) {
     // A store without uploads in parts still takes objects smaller than `partSize`.
     const isUnknown = s3Facts(error).status === 501
-    return { what, error: s3Error(error, { operation, bucket }), isOptional: isOptional === true || isUnknown }
+    const failure = s3Error(withKnownHost(error), { operation, bucket })
+    return { what, error: failure, isOptional: isOptional === true || isUnknown }
   }
 }

@@ -4,7 +4,7 @@ import { Upload } from '@aws-sdk/lib-storage'
 import type { Attempt, OutboxFile } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
-import { isUnknownHost } from '../../s3/diagnosis.ts'
+import { withKnownHost } from '../../s3/diagnosis.ts'
 import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams, storageOptions } from './params.ts'
@@ -35,8 +35,7 @@ export async function uploadObject(options: UploadOptions): Promise<void> {
   try {
     await upload(options)
   } catch (error) {
-    if (!isUnknownHost(error) || options.attempt.storeIsKnown) throw error
-    throw new SluiceError('SINK_REFUSED', error.message)
+    throw options.attempt.storeIsKnown ? error : withKnownHost(error)
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { OutgoingHttpHeaders, Server } from 'node:http'
@@ -15,6 +16,8 @@ import { listen } from '../../support/listen.ts'
 import { fixture } from '../../support/paths.ts'
 import { BUCKET, memoryAttempt, never, outboxFile, startStore } from './support.ts'
 
+/** Resolvers refuse this name without asking anybody: its label is too long. */
+const NOWHERE = `${'a'.repeat(64)}.test`
 const HTML = { 'content-type': 'text/html; charset=utf-8' }
 const XML = { 'content-type': 'application/xml' }
 
@@ -26,6 +29,10 @@ interface Answer {
 
 describe('a mistake in the address of the store is refused at the first request, with the way out:', () => {
   it('a local store without path style', async (t) => {
+    if (await isHost('events.localhost')) {
+      t.skip('this machine resolves every name below localhost')
+      return
+    }
     const server = await startStore(t)
     const endpoint = server.endpoint.replace('127.0.0.1', 'localhost')
     await refuses(
@@ -63,11 +70,7 @@ describe('a mistake in the address of the store is refused at the first request,
   })
 
   it('a host name that does not exist, if the store was never reached', async (t) => {
-    await refuses(
-      t,
-      { endpoint: 'https://minoi.invalid:9000' },
-      /the host minoi\.invalid does not exist: correct `endpoint`/,
-    )
+    await refuses(t, { endpoint: `https://${NOWHERE}:9000` }, /the host \w+\.test does not exist: correct `endpoint`/)
   })
 
   for (const status of [200, 400, 403, 405]) {
@@ -135,7 +138,7 @@ describe('what may be an outage is not refused:', () => {
   })
 
   it('a host name that does not exist now, of a store that has worked', async (t) => {
-    const error = await failure(t, { endpoint: 'https://minoi.invalid:9000' }, { storeIsKnown: true })
+    const error = await failure(t, { endpoint: `https://${NOWHERE}:9000` }, { storeIsKnown: true })
     assert.deepEqual([error.code, error.retryable], ['SINK_UNAVAILABLE', true])
   })
 
@@ -155,7 +158,11 @@ describe('what may be an outage is not refused:', () => {
   })
 })
 
-it('a run with a mistake in the address ends at once, and keeps its objects', async (t) => {
+it('a run with a mistake in the address ends at once, and succeeds after its correction', async (t) => {
+  if (await isHost('events.localhost')) {
+    t.skip('this machine resolves every name below localhost')
+    return
+  }
   const server = await startStore(t)
   const workspace = await openWorkspace(t)
   await workspace.write('in.ndjson', '{"id":1}\n')
@@ -177,6 +184,23 @@ sink:
   await workspace.report(['run', 'p'], { env: s3Environment(server) })
   assert.equal(server.objects('events').size, 1)
 })
+
+it('a run to a host that does not exist ends before it commits anything', async (t) => {
+  const server = await startStore(t)
+  const workspace = await openWorkspace(t)
+  await workspace.write('in.ndjson', '{"id":1}\n')
+  const sink = `{ type: s3, bucket: events, endpoint: 'https://${NOWHERE}:9000', forcePathStyle: true }`
+  await workspace.write('pipelines/p.yaml', `source: { type: file, path: in.ndjson }\nsink: ${sink}\n`)
+  const refused = await workspace.sluice(['run', 'p'], { env: s3Environment(server) })
+  assert.equal(refused.code, 4, refused.stderr)
+  assert.match(refused.stderr, /SINK_REFUSED: .*does not exist: correct `endpoint`/)
+  assert.match((await workspace.sluice(['state', 'show', 'p'])).stdout, /0 published, 0 waiting/)
+})
+
+async function isHost(name: string): Promise<boolean> {
+  const [found] = await Promise.allSettled([lookup(name)])
+  return found.status === 'fulfilled'
+}
 
 function document(code: string, more = ''): string {
   return `<?xml version="1.0"?><Error><Code>${code}</Code>${more}</Error>`
