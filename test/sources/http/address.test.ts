@@ -29,6 +29,14 @@ describe('an API that has never answered, and is asked wrongly, is refused at th
     )
   })
 
+  it('a certificate that has expired', async (t) => {
+    const port = await serve(t, await tlsServer('expired'))
+    const tls = { ca: join(fixture('tls'), 'expired.pem') }
+    await refuses(`https://127.0.0.1:${port}`, /CERT_\w+: its certificate (has expired|is not valid yet): .*clock/, {
+      tls,
+    })
+  })
+
   it('a host that its certificate does not name', async (t) => {
     const port = await serve(t, await tlsServer(), '127.0.0.2')
     const tls = { ca: join(fixture('tls'), 'ca.pem') }
@@ -60,9 +68,9 @@ async function serve(t: TestContext, server: Server, host = '127.0.0.1'): Promis
   return listen(server, host)
 }
 
-async function tlsServer(): Promise<Server> {
+async function tlsServer(certificate = 'server'): Promise<Server> {
   const [cert, key] = await Promise.all(
-    ['server.pem', 'server-key.pem'].map((name) => readFile(join(fixture('tls'), name))),
+    [`${certificate}.pem`, `${certificate}-key.pem`].map((name) => readFile(join(fixture('tls'), name))),
   )
   return createTlsServer({ cert, key }, (_request, response) => response.end('[]'))
 }
