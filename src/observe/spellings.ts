@@ -47,18 +47,25 @@ function escapesOf(char: string): string {
   const bytes = [...Buffer.from(char)].map((byte) => byte.toString(16).padStart(2, '0'))
   const units = char.split('').map((unit) => unit.charCodeAt(0).toString(16).padStart(4, '0'))
   const code = char.codePointAt(0) ?? 0
-  return `(?:${[
+  const core = [
     literal,
     bytes.map((byte) => `%(?:25)?${byte}`).join(''),
-    units.map((unit) => `\\\\{1,2}u${unit}`).join(''),
-    ...(code < 256 ? [`\\\\{1,2}x${bytes.length === 1 ? bytes[0] : code.toString(16)}`] : []),
     `&#0*${code};`,
     `&#x0*${code.toString(16)};`,
     ...(names[char] ?? []).map((name) => `&${name};`),
-    ...(/[A-Za-z0-9]/.test(char) ? [] : [`\\\\{1,3}${short[char] ?? literal}`]),
     ...(char === ' ' ? ['\\+'] : []),
-  ].join('|')})`
+  ].join('|')
+  const escaped = [
+    units.map((unit) => `u${unit}`).join(`${BACKSLASH}{1,2}`),
+    ...(code < 256 ? [`x${code.toString(16).padStart(2, '0')}`] : []),
+    ...(short[char] === undefined ? [] : [short[char]]),
+  ].join('|')
+  // JSON can be percent-encoded, and be in JSON again.
+  const optional = /[A-Za-z0-9]/.test(char) ? '' : `${BACKSLASH}{0,3}`
+  return `(?:${optional}(?:${core})|${BACKSLASH}{1,2}(?:${escaped}))`
 }
+
+const BACKSLASH = '(?:\\\\|%(?:25)?5c)'
 
 /** Names of characters in HTML and XML. */
 const names: { readonly [char: string]: readonly string[] } = {

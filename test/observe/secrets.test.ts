@@ -25,6 +25,8 @@ const spellings: { readonly [name: string]: (secret: string) => string } = {
   'a form': (secret) => new URLSearchParams({ a: secret }).toString(),
   'the query of a URL': (secret) => new URL(`https://a.example/?k=${encodeURIComponent(secret)}`).search,
   JSON: (secret) => JSON.stringify({ secret }),
+  'percent-encoded JSON': (secret) => encodeURIComponent(JSON.stringify({ secret })),
+  'percent-encoded JSON in JSON': (secret) => encodeURIComponent(JSON.stringify(JSON.stringify({ secret }))),
   'JSON in JSON': (secret) => JSON.stringify(JSON.stringify({ secret })),
   'JSON with escaped slashes': (secret) => JSON.stringify(secret).replaceAll('/', '\\/'),
   'JSON of Go and .NET': (secret) =>
