@@ -10,7 +10,7 @@ import { REPOSITORY } from '../support/paths.ts'
 beforeEach(forgetSecrets)
 
 /** ESC sequences, OSC, C1, DEL, reversed text, line separators and invisible tags. */
-const HOSTILE = '\u001b[2J\u001b]0;title\u0007\u009b31m\u007f\u202eexe.\u2066\u2028x\u200b\ufeff\ud800\u{e0041}'
+const HOSTILE = '\u001b[2J\u001b]0;title\u0007\u009b31m\u007f\u202eexe.\u2066\u2028x\u200b\ufeff\ud800\udb40\udc41'
 
 test('escapes everything that a terminal obeys or hides, and keeps letters, emoji and tabs', () => {
   assert.equal(

@@ -81,6 +81,15 @@ export function descendants(node: Node): Node[] {
   return node.children.flatMap((child) => [child, ...descendants(child)])
 }
 
+/** Those that JSON.parse keeps: of duplicate keys the last one, at every level. */
+export function visibleDescendants(node: Node): Node[] {
+  const lasts = node.children.filter(({ steps }, at) => {
+    const step = steps.at(-1)
+    return step === undefined || !node.children.slice(at + 1).some((later) => later.steps.at(-1) === step)
+  })
+  return lasts.flatMap((child) => [child, ...visibleDescendants(child)])
+}
+
 /** Whether a path matches a value, found by trying everything. */
 export function leadsTo(segments: readonly Segment[], steps: readonly Step[]): boolean {
   if (segments.length === 0) return steps.length === 0

@@ -18,7 +18,7 @@ import { recordChange, recordView } from '../../../src/record/author/record-view
 import { pathText, plainPathText, recordText, valueText } from '../../record/arbitrary.ts'
 import { splitAt } from '../../record/split-input.ts'
 import { bytes as byteCases } from '../../record/grammar-cases.ts'
-import { bytesOf, descendants, leadsTo, parse, render, textOf } from '../../record/model.ts'
+import { bytesOf, leadsTo, parse, render, textOf, visibleDescendants } from '../../record/model.ts'
 import type { Node } from '../../record/model.ts'
 import { unchecked } from '../../record/unchecked.ts'
 
@@ -260,7 +260,7 @@ function navigate(value: unknown, keys: readonly string[]): unknown {
 
 function valuesAt(root: Node, path: string): unknown[] {
   const segments = parsePath(path)
-  return descendants(root)
+  return visibleDescendants(root)
     .filter(({ steps }) => leadsTo(segments, steps))
     .map(({ raw }): unknown => JSON.parse(textOf(raw)))
 }

@@ -78,7 +78,7 @@ function writeHours({ first, counts }: HourlyCounts): JsonObject {
 }
 
 /** @throws SluiceError STATE_MISMATCH if the position was not written by `writeCheckpoint`. */
-export function readCheckpoint(position: Json | undefined): Checkpoint {
+function readCheckpoint(position: Json | undefined): Checkpoint {
   if (position === undefined) return { open: [] }
   const { highWatermark, swept, repaired, known, open } = objectOf(position)
   if (!Array.isArray(open)) throw mismatch()
