@@ -1,5 +1,6 @@
 import { defineSink } from '../component.ts'
 import { SluiceError, systemCode } from '../errors.ts'
+import { printable } from '../observe/printable.ts'
 
 export default defineSink({
   type: 'stdout',
@@ -17,12 +18,18 @@ export default defineSink({
       // end a write.
       write: (bytes) =>
         new Promise((resolve, reject) => {
-          stdout.write(bytes, (error) => (error ? reject(stdoutError(error)) : resolve()))
+          // On a terminal, a record must not move the cursor. In JSON the escapes mean the same.
+          const output = stdout.isTTY ? printableLines(bytes) : bytes
+          stdout.write(output, (error) => (error ? reject(stdoutError(error)) : resolve()))
         }),
       flush: () => Promise.resolve(),
     }
   },
 })
+
+function printableLines(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString().split('\n').map(printable).join('\n')
+}
 
 /** A reader that closes its end (`| head`) is not a failure. */
 function stdoutError(error: Error): SluiceError {
