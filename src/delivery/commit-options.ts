@@ -69,7 +69,7 @@ export interface CommitOptions {
   /** Bytes of lines that wait in memory, over all key partitions. Default: 32 MiB. */
   readonly bufferBytes?: number
   readonly files?: Files
-  readonly openDatabase?: (folder: string) => Database
+  readonly openDatabase?: (folder: string) => Database | Promise<Database>
   readonly now?: () => number
 }
 

@@ -1,3 +1,5 @@
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { open } from 'lmdb'
 import type { Key } from 'lmdb'
 
@@ -28,10 +30,29 @@ export interface Database {
 }
 
 /** Opens the environment in a folder; creates it if absent. */
-export function openDatabase(folder: string): Database {
+export async function openDatabase(folder: string): Promise<Database> {
+  if (!existsSync(join(folder, DATA_FILE))) await createDatabase(folder)
+  return openToWrite(folder)
+}
+
+/**
+ * The file gets its name when it is complete: LMDB crashes a process that reads a file whose first
+ * pages are not written yet.
+ */
+async function createDatabase(folder: string): Promise<void> {
+  const made = mkdtempSync(join(folder, 'new-'))
+  await openToWrite(made).close()
+  renameSync(join(made, DATA_FILE), join(folder, DATA_FILE))
+  rmSync(made, { recursive: true })
+}
+
+function openToWrite(folder: string) {
   const options = { path: folder, noSubdir: false, encoding: 'json', permissionsMode: 0o600 } as const
   return open(options)
 }
+
+/** The file of an environment, in its folder. */
+export const DATA_FILE = 'data.mdb'
 
 /**
  * Opens the environment in a folder for reading, also while another process writes. Reads without

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
-import { openToRead } from './database.ts'
+import { DATA_FILE, openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { Owner } from './owner-lock.ts'
 import type {
@@ -127,17 +127,26 @@ export class StateReader {
 /**
  * Reads a state without owning it, also while another process does. `read` is synchronous and sees
  * one moment.
- * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH
+ * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH; STATE_IN_USE in the instant in which another
+ *   process opens or closes the database, which LMDB may refuse
  */
 export async function readState<T>(folder: string, read: (state: StateReader) => T): Promise<T> {
   if (!hasState(folder)) throw noState(folder)
-  const db = openToRead(databaseFolder(folder))
+  let db: Database | undefined
   try {
+    db = openToRead(databaseFolder(folder))
     const state = new StateReader(db)
     if (state.meta) checkFormat(state.meta)
     return read(state)
+  } catch (error) {
+    if (error instanceof SluiceError || !(error instanceof Error)) throw error
+    const { message } = error
+    throw new SluiceError('STATE_IN_USE', `the state cannot be read at this moment: ${message}`, {
+      hint: 'another process is opening or closing it: try again',
+      cause: error,
+    })
   } finally {
-    await db.close()
+    await db?.close()
   }
 }
 
@@ -153,7 +162,7 @@ export function checkFormat({ format }: Meta): void {
 }
 
 export function hasState(folder: string): boolean {
-  return existsSync(join(databaseFolder(folder), 'data.mdb'))
+  return existsSync(join(databaseFolder(folder), DATA_FILE))
 }
 
 export function noState(folder: string): SluiceError {

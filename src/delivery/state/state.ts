@@ -102,7 +102,7 @@ export interface StateOptions {
   /** A run with another one is refused, see the comment at the top. */
   readonly keys: KeyDefinition
   /** Default: LMDB. */
-  readonly openDatabase?: ((folder: string) => Database) | undefined
+  readonly openDatabase?: ((folder: string) => Database | Promise<Database>) | undefined
 }
 
 /**
@@ -122,7 +122,7 @@ export class State extends StateReader {
   static async open(options: StateOptions): Promise<State> {
     const folder = databaseFolder(options.folder)
     await options.files.makeFolder(folder)
-    const db = (options.openDatabase ?? openDatabase)(folder)
+    const db = await (options.openDatabase ?? openDatabase)(folder)
     let now: Fingerprint | undefined
     const take = async (salt: Buffer): Promise<Fingerprint> => (now ??= await takeFingerprint(options.keys, salt))
     return own(db, options.folder, async (stored) => {
@@ -143,7 +143,7 @@ export class State extends StateReader {
   static async openExisting(folder: string): Promise<State> {
     if (!hasState(folder)) throw noState(folder)
     await keepPrivate(folder)
-    return own(openDatabase(databaseFolder(folder)), folder, async (stored) => {
+    return own(await openDatabase(databaseFolder(folder)), folder, async (stored) => {
       if (!stored) throw noState(folder)
       checkFormat(stored)
       return stored

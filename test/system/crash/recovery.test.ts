@@ -196,7 +196,7 @@ describe('a state', () => {
     const base = await temporaryFolder(t)
     await runOver(t, base, {})
     const folder = join(base, 'state', 'events')
-    const db = openDatabase(join(folder, 'state'))
+    const db = await openDatabase(join(folder, 'state'))
     db.transactionSync(() => db.putSync('meta', { ...db.get('meta'), format: 1 }))
     await db.close()
     await writeFile(join(folder, 'rejects', 'of-that-format'), '')

@@ -117,8 +117,8 @@ describe('every record is written exactly once despite', () => {
     const base = await temporaryFolder(t)
     let puts = 0
     // After the positions and rows of the second epoch, before its tally.
-    const throwing = (path: string): Database =>
-      onPut(openDatabase(path), (key) => {
+    const throwing = async (path: string): Promise<Database> =>
+      onPut(await openDatabase(path), (key) => {
         if (key === 'tally' && ++puts === 2) throw new Error('thrown inside the transaction')
       })
     const chunks = Array.from({ length: 10 }, (_, i) => ({
