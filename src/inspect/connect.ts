@@ -3,6 +3,7 @@ import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { fixedFolder } from '../delivery/outbox/partitioner.ts'
 import { asSluiceError } from '../errors.ts'
 import { parseKeyTemplate } from '../fields/key-template.ts'
+import { MINUTE } from '../time.ts'
 
 /** A connection check, with the part of the pipeline that it belongs to. */
 export interface PipelineConnectionCheck extends ConnectionCheck {
@@ -38,10 +39,14 @@ async function* checkSinkConnection(
     if (!('connect' in sink) || sink.connect === undefined) return
     const key = 'key' in config && typeof config['key'] === 'string' ? config['key'] : ''
     const folder = fixedFolder(parseKeyTemplate(key), context.pipeline)
-    for await (const check of sink.connect(folder, signal)) yield { part, ...check }
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(SINK_LIMIT)])
+    for await (const check of sink.connect(folder, limited)) yield { part, ...check }
   } catch (error) {
     yield { part, what: 'start', error: asSluiceError(error, 'SINK_FAILED', 'the sink failed') }
   } finally {
     if (sink !== undefined && 'close' in sink) await sink.close?.()
   }
 }
+
+/** A person waits for the check. In milliseconds; also the limit of a source's check. */
+const SINK_LIMIT = MINUTE

@@ -1,10 +1,10 @@
 import { S3Client } from '@aws-sdk/client-s3'
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
 import { createAgents } from './agents.ts'
+import { CredentialHandler } from './credential-handler.ts'
 import { DiagnosingHandler } from './diagnosis.ts'
 import { learnSecret } from '../observe/secrets.ts'
 import { credentialsError } from './errors.ts'
-import { TlsHandler } from './tls-handler.ts'
 import { noteLostAnswers } from './lost-answers.ts'
 
 // Otherwise the SDK prints its own warning about Node.js 20 in every command. `sluice check` has a
@@ -52,11 +52,12 @@ export interface S3ClientOptions extends S3Location {
  */
 export function createS3Client(options: S3ClientOptions): S3Client {
   const checksums = options.checksums === 'when-required' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED'
+  const credentialHandler = new CredentialHandler(options, { ...CREDENTIAL_LIMITS, ...createAgents() })
   const client = new S3Client({
     region: options.region,
     ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
     forcePathStyle: options.forcePathStyle ?? false,
-    credentials: credentials(options),
+    credentials: credentials(options, credentialHandler),
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
     maxAttempts: options.maxAttempts ?? ATTEMPTS,
@@ -69,7 +70,19 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     }),
   })
   noteLostAnswers(client)
+  const destroy = client.destroy.bind(client)
+  client.destroy = () => {
+    credentialHandler.destroy()
+    destroy()
+  }
   return client
+}
+
+/** For one request to STS or SSO. Its answer is short. In milliseconds. */
+const CREDENTIAL_LIMITS = {
+  connectionTimeout: 10_000,
+  requestTimeout: 30_000,
+  throwOnRequestTimeout: true,
 }
 
 const ATTEMPTS = 8
@@ -99,8 +112,7 @@ export async function configuredLocation({
 }
 
 /** Reports credential errors as such: a role that cannot be assumed is not a refusal by S3. */
-function credentials({ assumeRole, region, maxAttempts, allowInsecure }: S3ClientOptions) {
-  const requestHandler = new TlsHandler({ allowInsecure }, createAgents())
+function credentials({ assumeRole, region, maxAttempts }: S3ClientOptions, requestHandler: CredentialHandler) {
   const provide = assumeRole
     ? fromTemporaryCredentials({
         params: {

@@ -64,7 +64,7 @@ export const proxyFaults: { readonly [name: string]: (socket: Socket) => unknown
     socket.once('data', () => {
       socket.write('HTTP/1.1 200 Connection Established\r\n\r\n', () => socket.resetAndDestroy())
     }),
-  'is silent': (socket) => socket.resume(),
+  'is silent': silence,
   'drips its answer': (socket) => {
     socket.once('data', () => {
       socket.write('HTTP/1.1 200 Connection Established\r\n')
@@ -72,6 +72,16 @@ export const proxyFaults: { readonly [name: string]: (socket: Socket) => unknown
       socket.on('close', () => clearInterval(timer))
     })
   },
+}
+
+/** Opens the tunnel, and sends nothing through it. */
+export function silentTunnel(socket: Socket): unknown {
+  return socket.once('data', () => socket.resume().write('HTTP/1.1 200 Connection Established\r\n\r\n'))
+}
+
+/** Takes connections, and sends nothing. */
+export function silence(socket: Socket): unknown {
+  return socket.resume()
 }
 
 /** Answers CONNECT with this status. */

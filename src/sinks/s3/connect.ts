@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { ConnectionCheck } from '../../component.ts'
+import { SluiceError } from '../../errors.ts'
+import { nameOf, proxyFor } from '../../proxy.ts'
 import { withKnownHost } from '../../s3/diagnosis.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
+import { SECOND } from '../../time.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams, storageOptions } from './params.ts'
 
@@ -22,9 +25,10 @@ export async function* checkWriteAccess(
   const { bucket, key: prefix } = destination
   const named = { ...destination, key: `${prefix}sluice-check-${randomUUID()}` }
   const below = `in ${bucket}${prefix === '' ? '' : ` below ${prefix}`}`
+  const url = new URL(destination.endpoint ?? `https://s3.${destination.region}.amazonaws.com`)
 
   let uploadId: string | undefined
-  yield await check({ what: `s3:PutObject ${below}`, found: FOUND, bucket }, async (during) => {
+  yield await check({ what: `s3:PutObject ${below}`, found: FOUND, bucket, url, signal }, async (during) => {
     during('CreateMultipartUpload')
     const request = new CreateMultipartUploadCommand({ ...objectParams(named), ...storageOptions(named) })
     const created = await client.send(request, { abortSignal: signal })
@@ -37,12 +41,13 @@ export async function* checkWriteAccess(
   })
   if (uploadId === undefined) return
 
+  const last = AbortSignal.timeout(ABORT_TIMEOUT)
   yield await check(
-    { what: `s3:AbortMultipartUpload ${below}`, found: 'allowed', bucket, isOptional: true },
+    { what: `s3:AbortMultipartUpload ${below}`, found: 'allowed', bucket, url, signal: last, isOptional: true },
     async (during) => {
       during('AbortMultipartUpload')
       const request = new AbortMultipartUploadCommand({ ...objectParams(named), UploadId: uploadId })
-      await client.send(request, { abortSignal: AbortSignal.timeout(ABORT_TIMEOUT) })
+      await client.send(request, { abortSignal: last })
     },
   )
 }
@@ -55,21 +60,42 @@ interface CheckOptions {
   readonly what: string
   readonly found: string
   readonly bucket: string
+  /** Where the requests go. */
+  readonly url: URL
+  /** Ends the check. */
+  readonly signal: AbortSignal
   readonly isOptional?: boolean
 }
 
 async function check(
-  { what, found, bucket, isOptional }: CheckOptions,
+  { what, found, bucket, url, signal, isOptional }: CheckOptions,
   call: (during: (operation: string) => void) => Promise<void>,
 ): Promise<ConnectionCheck> {
   let operation = ''
+  const start = performance.now()
   try {
-    await call((name) => (operation = name))
+    await Promise.race([call((name) => (operation = name)), rejectOn(signal)])
     return { what, found }
   } catch (error) {
+    if (signal.aborted) {
+      const seconds = Math.round((performance.now() - start) / SECOND)
+      const proxy = proxyFor(url)
+      const through = proxy === undefined ? '' : `, through the proxy ${nameOf(proxy)}`
+      const message = `no response to ${operation} on bucket ${bucket} within ${seconds} s${through}`
+      return { what, error: new SluiceError('SINK_UNAVAILABLE', message), isOptional: isOptional === true }
+    }
     // A store without uploads in parts still takes objects smaller than `partSize`.
     const isUnknown = s3Facts(error).status === 501
     const failure = s3Error(withKnownHost(error), { operation, bucket })
     return { what, error: failure, isOptional: isOptional === true || isUnknown }
   }
+}
+
+/** The SDK obtains credentials without a signal. */
+function rejectOn(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const end = () => reject(new Error('aborted'))
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
 }

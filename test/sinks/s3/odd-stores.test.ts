@@ -5,7 +5,8 @@ import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3'
 import type { ConnectionCheck } from '../../../src/component.ts'
 import { createS3Client } from '../../../src/s3/client.ts'
 import type { S3Server, S3ServerOptions } from '../../servers/s3.ts'
-import { BUCKET, createSink, memoryAttempt, never, outboxFile, startStore } from './support.ts'
+import { silence, silentTunnel, startHostileProxy } from '../../servers/proxy.ts'
+import { BUCKET, createSink, memoryAttempt, never, outboxFile, setEnvironment, startStore } from './support.ts'
 
 const PARTS = 12 << 20
 
@@ -187,3 +188,47 @@ async function publishes(t: TestContext, server: S3Server, attempts = 1): Promis
   assert.ok(object?.body.equals(file.content))
   assert.equal(object?.puts, 1)
 }
+
+describe('a check of the connection ends with its signal, if', () => {
+  const store = { region: 'eu-west-1', accessKeyId: 'canary-id', secretAccessKey: 'canary-secret' }
+
+  async function checkOf(
+    t: TestContext,
+    endpoint: string,
+    changes: Parameters<typeof createSink>[2] = {},
+    sts = endpoint,
+  ) {
+    const sink = await createSink(t, Object.assign(await startStore(t), store, { endpoint }), changes)
+    setEnvironment({ AWS_ENDPOINT_URL_STS: sts })
+    const checks: ConnectionCheck[] = []
+    for await (const check of sink.connect?.('a/', AbortSignal.timeout(300)) ?? []) checks.push(check)
+    return checks.map(({ error }) => `${error?.code}: ${error?.message}`).join('\n')
+  }
+
+  it('a proxy opens the tunnel and is silent: the error names it', async (t) => {
+    const proxy = await startHostileProxy(t, silentTunnel)
+    t.after(() => setEnvironment({ https_proxy: undefined }))
+    setEnvironment({ https_proxy: proxy.url })
+    const said = await checkOf(t, 'https://store.test')
+    assert.match(
+      said,
+      /^SINK_UNAVAILABLE: no response to CreateMultipartUpload on bucket events within \d+ s, through the proxy http:\/\/127\.0\.0\.1:\d+$/,
+    )
+  })
+
+  it('the store is silent', async (t) => {
+    const silent = await startHostileProxy(t, silence)
+    assert.match(await checkOf(t, new URL(silent.url).origin), /^SINK_UNAVAILABLE: no response to Create\S+ on .* s$/)
+  })
+
+  it('the endpoint for a role is silent, which the SDK asks without a signal', async (t) => {
+    const silent = await startHostileProxy(t, silence)
+    const sts = new URL(silent.url).origin
+    t.after(() => setEnvironment({ AWS_ENDPOINT_URL_STS: undefined }))
+    const role = { assumeRole: { arn: 'arn:aws:iam::111122223333:role/writer' } }
+    assert.match(
+      await checkOf(t, 'https://store.test', role, sts),
+      /^SINK_UNAVAILABLE: no response to CreateMultipartUpload on bucket events/,
+    )
+  })
+})
