@@ -31,7 +31,7 @@ export function readSigningKey(auth: KeyAuth): SigningKey | undefined {
   return {
     key,
     header: {
-      alg: algorithm ?? algorithmOf(key),
+      alg: algorithmOf(key, algorithm),
       typ: 'JWT',
       ...(keyId === undefined ? {} : { kid: keyId }),
       ...(certificate === undefined ? {} : thumbprintsOf(certificate)),
@@ -43,8 +43,7 @@ export function readSigningKey(auth: KeyAuth): SigningKey | undefined {
 function parseKey(pem: string, jwk: object | undefined, name: string): KeyObject {
   try {
     if (jwk !== undefined) return createPrivateKey({ key: { ...jwk }, format: 'jwk' })
-    // In a variable, line breaks are often written as \n.
-    return createPrivateKey(pem.replaceAll(String.raw`\n`, '\n'))
+    return createPrivateKey(withLines(pem))
   } catch {
     throw new SluiceError('CONFIG_INVALID', `auth.${name} is not a private key`, {
       hint: 'PEM (BEGIN PRIVATE KEY) without a passphrase, a JWK, or the JSON file of a Google service account',
@@ -52,24 +51,43 @@ function parseKey(pem: string, jwk: object | undefined, name: string): KeyObject
   }
 }
 
-/** The most common algorithm for a kind of key. @throws SluiceError CONFIG_INVALID */
-function algorithmOf(key: KeyObject): string {
+/**
+ * PEM as OpenSSL reads it. In a variable it often has lost its line breaks (`\n`, spaces), or is in
+ * quotation marks or indented.
+ */
+function withLines(pem: string): string {
+  const text = pem.replaceAll(/\\r|\r/g, '').replaceAll(String.raw`\n`, '\n')
+  const [, name, body = ''] = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----([\w+/=\s]+)-----END \1-----/.exec(text) ?? []
+  if (name === undefined) return text
+  return `-----BEGIN ${name}-----\n${body.trim().replaceAll(/\s+/g, '\n')}\n-----END ${name}-----\n`
+}
+
+/**
+ * The configured algorithm, or the most common one for a kind of key.
+ * @throws SluiceError CONFIG_INVALID if the key cannot sign so.
+ */
+function algorithmOf(key: KeyObject, configured: string | undefined): string {
   const { asymmetricKeyType = '', asymmetricKeyDetails } = key
   const curve = asymmetricKeyType === 'ec' ? (asymmetricKeyDetails?.namedCurve ?? '') : asymmetricKeyType
-  const algorithm = ALGORITHMS.get(curve)
-  if (algorithm !== undefined) return algorithm
-  throw new SluiceError('CONFIG_INVALID', `keys of the type ${curve} cannot sign assertions`, {
-    hint: 'use an RSA, P-256, P-384, P-521 or Ed25519 key',
+  const [usual, ...others] = ALGORITHMS.get(curve) ?? []
+  if (usual === undefined)
+    throw new SluiceError('CONFIG_INVALID', `keys of the type ${curve} cannot sign assertions`, {
+      hint: 'use an RSA, P-256, P-384, P-521 or Ed25519 key',
+    })
+  if (configured === undefined || configured === usual || others.includes(configured)) return configured ?? usual
+  throw new SluiceError('CONFIG_INVALID', `a key of the type ${curve} cannot sign with ${configured} (algorithm)`, {
+    hint: `remove algorithm, or use ${usual}`,
   })
 }
 
-const ALGORITHMS: ReadonlyMap<string, string> = new Map([
-  ['rsa', 'RS256'],
-  ['rsa-pss', 'PS256'],
-  ['prime256v1', 'ES256'],
-  ['secp384r1', 'ES384'],
-  ['secp521r1', 'ES512'],
-  ['ed25519', 'EdDSA'],
+/** The algorithms of each kind of key, the most common one first. */
+const ALGORITHMS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['rsa', ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']],
+  ['rsa-pss', ['PS256', 'PS384', 'PS512']],
+  ['prime256v1', ['ES256']],
+  ['secp384r1', ['ES384']],
+  ['secp521r1', ['ES512']],
+  ['ed25519', ['EdDSA']],
 ])
 
 /** Identifies the certificate of the key, as Microsoft Entra needs it (RFC 7515, 4.1.7). */

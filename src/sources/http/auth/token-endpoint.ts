@@ -162,7 +162,9 @@ export class TokenEndpoint {
     const retryAfter =
       parseRetryAfter(headerText(headers['retry-after']), headerText(headers['date'])) ?? parseRateLimit(headers)
     const retryable = TEMPORARY.has(code) || isRetryable(status, retryAfter, this.#connection.statuses)
-    const hint = retryable ? '' : `: ${this.#hintFor(code)}`
+    const isRedirect = status >= 300 && status < 400
+    const advice = isRedirect ? 'redirects are not followed: correct tokenUrl' : this.#hintFor(code)
+    const hint = retryable ? '' : `: ${advice}`
     const message = `the token endpoint ${this.#auth.tokenUrl} returned ${status}${reason}${hint}`
     return new ResponseError(message, { retryable, retryAfter })
   }
@@ -192,7 +194,10 @@ export class TokenEndpoint {
   #unusable(grant: unknown, error: unknown): SluiceError {
     const endpoint = `the token endpoint ${this.#auth.tokenUrl}`
     const said = errorTextIn(JSON.stringify(grant ?? ''), undefined, this.secrets)
-    if (member(grant, 'error') !== undefined && said !== '')
+    const named = member(grant, 'error')
+    if (typeof named === 'string' && TEMPORARY.has(named))
+      return invalidResponse(`${endpoint} sent no access_token (${said})`, error)
+    if (named !== undefined && said !== '')
       return new SluiceError('SOURCE_REFUSED', `${endpoint} sent no access_token (${said})`)
     const type = member(grant, 'token_type')
     if (typeof member(grant, 'access_token') === 'string' && typeof type === 'string')

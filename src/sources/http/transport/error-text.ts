@@ -63,6 +63,24 @@ const MAX_TEXT = 300
 /** Hides secrets before it cuts, since a part of a secret would not be recognized. */
 function clean(text: string, secrets: readonly string[]): string {
   const line = hideSecrets(text, secrets).replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\s]+/gu, ' ')
-  const characters = Array.from(hideSecrets(line, secrets).trim())
+  const characters = Array.from(hideEncoded(hideSecrets(line, secrets).trim(), secrets))
   return characters.length <= MAX_TEXT ? characters.join('') : `${characters.slice(0, MAX_TEXT).join('')}...`
+}
+
+/**
+ * Hides base64 of more than a secret, such as a whole request in which the secret is
+ * percent-encoded. Looks no further than what is shown.
+ */
+function hideEncoded(text: string, secrets: readonly string[]): string {
+  let shown = 0
+  let end = 0
+  return text.replaceAll(/[\w+/-]{16,}={0,2}/g, (run: string, start: number) => {
+    shown += start - end
+    end = start + run.length
+    if (shown > 2 * MAX_TEXT) return run
+    const decoded = Buffer.from(run, 'base64').toString()
+    const hidden = hideSecrets(decoded, secrets) === decoded ? run : '***'
+    shown += hidden.length
+    return hidden
+  })
 }

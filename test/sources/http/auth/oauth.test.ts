@@ -341,3 +341,57 @@ test('reports which keys of OAuth go together', async (context) => {
     assert.doesNotMatch(report, /canary/)
   }
 })
+
+const JWT = { type: 'oauth2JwtBearer', issuer: 'me' }
+
+for (const [name, key] of [
+  ['with CRLF', PEM.replaceAll('\n', '\r\n')],
+  ['with \\n', PEM.replaceAll('\n', String.raw`\n`)],
+  ['with \\r\\n', PEM.replaceAll('\n', String.raw`\r\n`)],
+  ['in quotation marks, as docker --env-file leaves them', JSON.stringify(PEM)],
+  ['in one line', PEM.replaceAll('\n', ' ')],
+  ['indented', PEM.replaceAll('\n', '\n    ')],
+  [
+    'after the parameters of its curve',
+    `-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n${PEM}`,
+  ],
+] as const) {
+  test(`takes a key from a variable: PEM ${name}`, async (context) => {
+    const server = await startTokenServer(context)
+    const reading = await read(server, { ...JWT, key })
+    assert.deepEqual([reading.error, idsOf(reading.lines)], [undefined, [1]])
+  })
+}
+
+test('an algorithm that does not fit the key is a mistake in the configuration', async (context) => {
+  const server = await startTokenServer(context)
+  const misfit = await read(server, { ...JWT, key: PEM, algorithm: 'ES256' })
+  assert.equal(misfit.error?.code, 'CONFIG_INVALID')
+  assert.match(misfit.error.message, /a key of the type rsa cannot sign with ES256/)
+  const { error } = await read(server, { ...JWT, key: PEM, algorithm: 'PS384' })
+  assert.equal(error, undefined)
+})
+
+test('an error with status 200 that may pass is tried again', async (context) => {
+  const server = await startTokenServer(context, (_form, number) =>
+    number > 1 ? { body: {} } : { body: '{"error":"temporarily_unavailable"}' },
+  )
+  const { error, lines } = await read(server, CLIENT)
+  assert.deepEqual([error, idsOf(lines)], [undefined, [2]])
+})
+
+test('a token endpoint that redirects is named as such', async (context) => {
+  const server = await startTokenServer(context, () => ({ status: 307, headers: { location: '/other' }, body: '' }))
+  const { error } = await read(server, CLIENT)
+  assert.match(error?.message ?? '', /returned 307: redirects are not followed: correct tokenUrl/)
+})
+
+test('an endpoint that quotes the request in base64 reveals no secret', async (context) => {
+  const server = await startTokenServer(context, (form) => {
+    const echo = Buffer.from(`xy${form.toString()}`)
+    return { status: 400, body: { error: `${echo.toString('base64')} ${echo.toString('base64url')} end` } }
+  })
+  const post = { ...CLIENT, clientAuth: 'client_secret_post' }
+  const { error } = await read(server, post)
+  assert.match(error?.message ?? '', /returned 400 \(\*\*\* \*\*\* end\)/)
+})
