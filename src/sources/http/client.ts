@@ -16,6 +16,7 @@ import type { HttpOptions } from './options.ts'
 import { parseRateLimit, parseRetryAfter } from './transport/rate-limit.ts'
 import type { PreparedRequest } from './transport/request.ts'
 import { headerText } from './transport/json-values.ts'
+import { MINUTE } from '../../time.ts'
 import type { ApiClock } from './windows/api-clock.ts'
 
 /** A response with a status of 2xx. Its body has not been read. */
@@ -62,16 +63,23 @@ export class Client {
     return this.#accept(second, await this.#exchange(second, deadline), deadline)
   }
 
-  /** Sends a request whose response is short, such as a count. */
-  async fetchText(
+  /**
+   * Sends a request for a count. It gets a minute at most, its access token included: records wait
+   * for it.
+   */
+  async fetchCount(
     request: PreparedRequest,
     signal: AbortSignal,
   ): Promise<{ headers: IncomingHttpHeaders; text: string }> {
-    const deadline = new Deadline(this.#options.timeout.request, signal)
-    try {
+    const limit = this.#options.timeout.request
+    const deadline =
+      limit <= COUNT_LIMIT ? new Deadline(limit, signal) : new Deadline(COUNT_LIMIT, signal, 'the limit for a count')
+    const fetch = async () => {
       const { headers, body } = await this.send(request, deadline, signal)
-      const text = await deadline.wait(readShort(body, headerText(headers['content-encoding'])))
-      return { headers, text }
+      return { headers, text: await readShort(body, headerText(headers['content-encoding'])) }
+    }
+    try {
+      return await deadline.wait(fetch())
     } finally {
       deadline.close()
     }
@@ -149,6 +157,9 @@ export class Client {
     })
   }
 }
+
+/** Milliseconds. */
+const COUNT_LIMIT = MINUTE
 
 const PLAIN_HEADERS: ReadonlySet<string> = new Set(['accept', 'accept-encoding', 'content-type', 'user-agent'])
 

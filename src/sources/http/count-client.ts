@@ -13,7 +13,7 @@ import { HOUR, MINUTE } from '../../time.ts'
 interface Hooks {
   /** Resolves when the API's rate limit allows a request. */
   pause(): Promise<void>
-  log(message: string, details: { readonly reason: string }): void
+  log(message: string, details: { readonly reason: string; readonly nextTryIn?: string }): void
 }
 
 /**
@@ -26,6 +26,8 @@ export class CountClient {
   readonly #hooks: Hooks
   /** No hourly counts are requested before this time, by `performance.now()`. */
   #retryHoursAt = 0
+  /** No counts at all are requested before this time, by `performance.now()`. */
+  #retryAt = 0
 
   constructor(context: RunContext, tenant: Tenant, hooks: Hooks) {
     this.#context = context
@@ -43,27 +45,28 @@ export class CountClient {
    * without counts.
    */
   async learnTime(end: number): Promise<void> {
-    const { countRequests, hourRequests, clock, limit, pace, client, signal } = this.#context
+    const { countRequests, hourRequests, clock, signal } = this.#context
     const builder = countRequests ?? hourRequests
-    if (builder === undefined) return
-    const request = builder.build({ window: { start: end - 1, end }, page: 1, offset: 0, tenant: this.#tenant.values })
-    await limit(async () => {
-      if (clock.isKnown) return
-      await pace.turn(signal)
-      await client.fetchText(request, signal)
-    }).catch(() => signal.throwIfAborted())
+    if (builder === undefined || clock.isMissing || this.#isPaused) return
+    try {
+      await this.#request(builder, { start: end - 1, end }, () => clock.isKnown)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (this.#isPaused || !(clock.isKnown || error instanceof ResponseError))
+        this.#log(clock.isKnown ? NO_COUNT : 'could not learn the time of the API from a count', error)
+    }
   }
 
   /** The number of records in a window; undefined if it is not configured or the request fails. */
   async inWindow(range: TimeRange): Promise<number | undefined> {
     const { options, countRequests, signal } = this.#context
-    if (options.count === undefined || countRequests === undefined) return undefined
+    if (options.count === undefined || countRequests === undefined || this.#isPaused) return undefined
     try {
-      return readCount(await this.#request(countRequests, range), options.count.value)
+      const response = await this.#request(countRequests, range)
+      return response && readCount(response, options.count.value)
     } catch (error) {
       signal.throwIfAborted()
-      const { message } = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
-      this.#hooks.log('could not count the records of a window', { reason: message })
+      this.#log(NO_COUNT, error)
       return undefined
     }
   }
@@ -75,20 +78,20 @@ export class CountClient {
   async inHours({ start, end }: TimeRange): Promise<HourlyCounts | undefined> {
     const { options, hourRequests, signal } = this.#context
     if (options.repair === undefined || hourRequests === undefined || ceilHour(start) + HOUR > end) return undefined
-    if (performance.now() < this.#retryHoursAt) return undefined
+    if (this.#isPaused || performance.now() < this.#retryHoursAt) return undefined
     const { attempts, maxDelay } = options.retry
     for (let attempt = 1; ; attempt++) {
       try {
-        const { text } = await this.#request(hourRequests, { start, end })
-        return parseHourlyCounts(text, options.repair, { start, end })
+        const response = await this.#request(hourRequests, { start, end })
+        return response && parseHourlyCounts(response.text, options.repair, { start, end })
       } catch (error) {
         signal.throwIfAborted()
         const cause = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
         const retryAfter = cause instanceof ResponseError ? cause.retryAfter : undefined
         const wait = waitOf(attempt, retryAfter, maxDelay)
-        if (!cause.retryable || attempt >= Math.min(attempts, MAX_ATTEMPTS) || wait > MAX_WAIT) {
+        if (!cause.retryable || this.#isPaused || attempt >= Math.min(attempts, MAX_ATTEMPTS) || wait > MAX_WAIT) {
           this.#retryHoursAt = performance.now() + Math.max(HOUR, retryAfter ?? 0)
-          this.#hooks.log('could not count the records of each hour', { reason: cause.message })
+          this.#log('could not count the records of each hour', cause)
           return undefined
         }
         await sleep(wait, undefined, { signal })
@@ -96,16 +99,39 @@ export class CountClient {
     }
   }
 
-  async #request(builder: RequestBuilder, window: TimeRange) {
-    const { limit, pace, client, signal } = this.#context
+  /**
+   * Undefined if it is not needed any more once it is its turn. After a count that took all of its
+   * time none is requested for an hour: each one would hold up the records.
+   */
+  async #request(builder: RequestBuilder, window: TimeRange, isNeedless = () => false) {
+    const { options, limit, pace, client, signal } = this.#context
     const request = builder.build({ window, page: 1, offset: 0, tenant: this.#tenant.values })
     await this.#hooks.pause()
     return limit(async () => {
+      if (isNeedless()) return undefined
       await pace.turn(signal)
-      return client.fetchText(request, signal)
+      const start = performance.now()
+      try {
+        return await client.fetchCount(request, signal)
+      } catch (error) {
+        const { request: whole, headers } = options.timeout
+        if (performance.now() - start > 0.9 * Math.min(whole, headers, MINUTE)) this.#retryAt = performance.now() + HOUR
+        throw error
+      }
     })
   }
+
+  get #isPaused(): boolean {
+    return performance.now() < this.#retryAt
+  }
+
+  #log(message: string, error: unknown): void {
+    const { message: reason } = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
+    this.#hooks.log(message, { reason, ...(this.#isPaused ? { nextTryIn: '1h' } : {}) })
+  }
 }
+
+const NO_COUNT = 'could not count the records of a window'
 
 /** Hourly counts get fewer attempts and shorter waits than pages: records come first. */
 const MAX_ATTEMPTS = 4

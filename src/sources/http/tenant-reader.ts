@@ -145,10 +145,10 @@ export class TenantReader {
     }
   }
 
-  /** Logs once that nothing shows how far the API's time has come. */
+  /** Logs once that no response shows how far the API's time has come. */
   #logUnproven(): void {
     const { clock, options, read } = this.#context
-    if (options.window === undefined || clock.isKnown || this.#loggedUnproven) return
+    if (options.window === undefined || !clock.isMissing || this.#loggedUnproven) return
     this.#loggedUnproven = true
     const hint =
       read.time === undefined

@@ -162,3 +162,21 @@ test('a check of the connection sends the credentials even if nothing is due', a
     assert.ok(from < to && to <= Date.now())
   }
 })
+
+test('an empty answer with status 202 is not a page without records', async (context) => {
+  const server = await answerWith(context, { status: 202, type: 'application/x-ndjson', body: '' })
+  assert.match((await read(server)).error?.message ?? '', /status 202 \(Accepted\) and is empty: .* not ready/)
+  const full = await answerWith(context, { status: 202, type: 'application/x-ndjson', body: '{"id":1}\n' })
+  assert.equal((await read(full)).lines.length, 1)
+})
+
+test('links to the next page that differ in their fragment alone repeat', async (context) => {
+  let page = 0
+  const server = await startServer(context, (_request, response) => {
+    response.setHeader('link', `</events?page=2#${++page}>; rel="next"`)
+    response.writeHead(200, { 'content-type': 'application/json' }).end('[{"id":1}]')
+  })
+  const reading = await read(server, { records: '$', paginate: { type: 'link' } })
+  assert.match(reading.error?.message ?? '', /the cursor of the next page repeats/)
+  assert.equal(server.requests.length, 2)
+})

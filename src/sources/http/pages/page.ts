@@ -76,6 +76,8 @@ async function* split(
         if (!started) started = checkStart(next.value, type)
         yield* splitter.push(next.value)
       }
+      if (status === 202 && !started)
+        throw invalidResponse('the response has status 202 (Accepted) and is empty: its records are not ready')
       yield* splitter.end()
     } catch (error) {
       if (!(error instanceof SluiceError) || !error.retryable || deadline.signal.aborted) throw error

@@ -119,6 +119,8 @@ function linkOf({ from }: PaginateOptions, page: PageSummary): string | undefine
   const next = new URL(target, page.url)
   if (page.keyParameter !== undefined && next.searchParams.has(page.keyParameter))
     next.searchParams.delete(page.keyParameter)
+  // Not sent: pages whose links differ in it alone would be the same page without end.
+  next.hash = ''
   if (next.origin === page.url.origin) return JSON.stringify(next.href)
   throw new SluiceError(
     'SOURCE_FAILED',

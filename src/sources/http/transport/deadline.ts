@@ -7,13 +7,18 @@ import { invalidResponse } from './response-error.ts'
 export class Deadline {
   readonly #controller = new AbortController()
   readonly #limit: number
+  readonly #setting: string
   readonly #parent: AbortSignal
   readonly #onAbort: () => void
   #remaining: number
 
-  /** Also aborts with `parent`. Call `close` once the response is complete. */
-  constructor(milliseconds: number, parent: AbortSignal) {
+  /**
+   * Also aborts with `parent`. Call `close` once the response is complete.
+   * @param setting Names the limit in the error.
+   */
+  constructor(milliseconds: number, parent: AbortSignal, setting = 'timeout.request') {
     this.#limit = milliseconds
+    this.#setting = setting
     this.#remaining = milliseconds
     this.#parent = parent
     this.#onAbort = () => this.#controller.abort(parent.reason)
@@ -79,7 +84,7 @@ export class Deadline {
   }
 
   #expire(what: string): void {
-    this.#controller.abort(invalidResponse(`${what} was not complete after ${this.#limit} ms (timeout.request)`))
+    this.#controller.abort(invalidResponse(`${what} was not complete after ${this.#limit} ms (${this.#setting})`))
   }
 }
 

@@ -10,9 +10,11 @@ export class ApiClock {
   #offset = Infinity
   /** At least API time minus `performance.now()`, from the times of events. */
   #shown = -Infinity
+  #hasAnswered = false
 
   /** Takes the Date header of a response. */
   observe(date: string | string[] | undefined): void {
+    this.#hasAnswered = true
     const time = typeof date === 'string' ? Date.parse(date) : NaN
     if (!Number.isNaN(time)) this.#offset = time - performance.now()
   }
@@ -25,6 +27,11 @@ export class ApiClock {
   /** True once a response has carried a Date header. */
   get isKnown(): boolean {
     return this.#offset !== Infinity
+  }
+
+  /** True once a response had no Date header, and none has had one. */
+  get isMissing(): boolean {
+    return this.#hasAnswered && !this.isKnown
   }
 
   /**

@@ -164,3 +164,37 @@ test('a sink that is slower than every timeout does not make a response time out
   assert.equal(reading.lines.length, records.length)
   assert.equal(server.requests.length, 1)
 })
+
+for (const [name, sendDate] of [
+  ['a count that hangs', false],
+  ['a count that hangs, of an API that sends its time', true],
+] as const) {
+  test(`${name} holds up one window of a run, and is logged`, async (context) => {
+    const server = await startServer(context, ({ url }, response) => {
+      response.sendDate = sendDate
+      if (url.pathname === '/events') response.writeHead(200, JSON_TYPE).end('[{"id":1}]')
+      else response.writeHead(200, JSON_TYPE).flushHeaders()
+    })
+    const reading = await read(server, {
+      window: { since: '10d', step: '1d' },
+      count: { url: `${server.origin}/count`, value: { body: 'count' } },
+      repair: {
+        url: `${server.origin}/hours?from={window.start}&to={window.end}`,
+        buckets: '$',
+        start: 't',
+        count: 'n',
+        back: '2d',
+      },
+    })
+    assert.equal(reading.error, undefined)
+    assert.deepEqual(
+      server.requests.map(({ url }) => url.pathname),
+      ['/count', ...Array<string>(10).fill('/events')],
+    )
+    const [note] = reading.notes
+    assert.match(note?.message ?? '', sendDate ? /could not count the records/ : /could not learn the time of the API/)
+    assert.match(String(note?.facts['reason']), /was not complete after 250 ms \(timeout\.request\)/)
+    assert.equal(note?.facts['nextTryIn'], '1h')
+    assert.equal(reading.notes.filter(({ message }) => message.includes('count')).length, 1)
+  })
+}

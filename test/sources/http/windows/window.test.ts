@@ -63,3 +63,11 @@ test('reports mistakes in a count or a look-back before anything runs', async ()
   )
   assert.equal(await reportOf({ window: { ...window, sweep: '0s' }, count }), '')
 })
+
+test('a run without a request does not say that the API sends no time', async (context) => {
+  const server = await startServer(context, (_request, response) => response.end('[]'))
+  const since = new Date(Date.now() + 3_600_000).toISOString()
+  const request = { url: `${server.origin}/events` }
+  const reading = await readSource(await openSource({ type: 'http', request, window: { since }, ...QUICK }))
+  assert.deepEqual([reading.error, reading.notes, server.requests.length], [undefined, [], 0])
+})
