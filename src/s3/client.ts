@@ -81,7 +81,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 /** For one request to STS or SSO. Its answer is short. In milliseconds. */
 const CREDENTIAL_LIMITS = {
   connectionTimeout: 10_000,
-  requestTimeout: 30_000,
+  requestTimeout: 10_000,
   throwOnRequestTimeout: true,
 }
 

@@ -7,7 +7,7 @@ import { isRetryable, networkError } from './transport/retryable.ts'
 import { createAuthorizer } from './auth/auth.ts'
 import type { Authorizer } from './auth/authorizer.ts'
 import { discard, readShort, readStart } from './transport/body.ts'
-import { Deadline } from './transport/deadline.ts'
+import { Deadline, limitName } from './transport/deadline.ts'
 import { openConnections } from './transport/dispatcher.ts'
 import type { Connections } from './transport/dispatcher.ts'
 import { errorTextIn } from './transport/error-text.ts'
@@ -71,9 +71,9 @@ export class Client {
     request: PreparedRequest,
     signal: AbortSignal,
   ): Promise<{ headers: IncomingHttpHeaders; text: string }> {
-    const limit = this.#options.timeout.request
-    const deadline =
-      limit <= COUNT_LIMIT ? new Deadline(limit, signal) : new Deadline(COUNT_LIMIT, signal, 'the limit for a count')
+    const { request: whole } = this.#options.timeout
+    const setting = whole <= COUNT_LIMIT ? 'timeout.request' : 'the limit for a count'
+    const deadline = new Deadline(Math.min(whole, COUNT_LIMIT), signal, limitName(request.url, setting))
     const fetch = async () => {
       const { headers, body } = await this.send(request, deadline, signal)
       return { headers, text: await readShort(body, headerText(headers['content-encoding'])) }

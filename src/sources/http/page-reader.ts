@@ -8,7 +8,7 @@ import { nextPage } from './pages/paginate.ts'
 import type { NextPage } from './pages/paginate.ts'
 import type { RunContext } from './run-context.ts'
 import { discard } from './transport/body.ts'
-import { Deadline } from './transport/deadline.ts'
+import { Deadline, limitName } from './transport/deadline.ts'
 import { MAX_RETRY_AFTER, waitOf } from './transport/rate-limit.ts'
 import type { RateLimitPause } from './transport/rate-limit.ts'
 import type { PreparedRequest } from './transport/request.ts'
@@ -100,7 +100,7 @@ export class PageReader {
     signal.throwIfAborted()
     const request = this.#build(window)
     await pace.turn(signal)
-    const deadline = new Deadline(options.timeout.request, signal)
+    const deadline = new Deadline(options.timeout.request, signal, limitName(request.url))
     try {
       const response = await client.send(request, deadline, signal)
       this.#hooks.rateLimit.observe(response.headers)

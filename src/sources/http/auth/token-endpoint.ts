@@ -4,7 +4,7 @@ import { hideSecrets, learnSecret } from '../../../observe/secrets.ts'
 import { SECOND, MINUTE } from '../../../time.ts'
 import type { HttpOptions } from '../options.ts'
 import { readShort, readStart } from '../transport/body.ts'
-import { Deadline } from '../transport/deadline.ts'
+import { Deadline, limitName } from '../transport/deadline.ts'
 import { errorTextIn } from '../transport/error-text.ts'
 import { headerText, member, parseJson } from '../transport/json-values.ts'
 import { parseRateLimit, parseRetryAfter } from '../transport/rate-limit.ts'
@@ -65,7 +65,7 @@ export class TokenEndpoint {
    * file of the refresh token.
    */
   async fetch(signal: AbortSignal): Promise<Token> {
-    const deadline = new Deadline(this.#connection.timeout, signal)
+    const deadline = new Deadline(this.#connection.timeout, signal, limitName(this.#url))
     try {
       const refreshToken = this.#file && (await deadline.wait(this.#file.read(), 'reading auth.tokenFile'))
       if (refreshToken !== undefined) this.#hide(refreshToken)

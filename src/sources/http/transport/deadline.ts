@@ -1,3 +1,4 @@
+import { nameOf, proxyFor } from '../../../proxy.ts'
 import { invalidResponse } from './response-error.ts'
 
 /**
@@ -14,9 +15,9 @@ export class Deadline {
 
   /**
    * Also aborts with `parent`. Call `close` once the response is complete.
-   * @param setting Names the limit in the error.
+   * @param setting Names the limit in the error, see `limitName`.
    */
-  constructor(milliseconds: number, parent: AbortSignal, setting = 'timeout.request') {
+  constructor(milliseconds: number, parent: AbortSignal, setting: string) {
     this.#limit = milliseconds
     this.#setting = setting
     this.#remaining = milliseconds
@@ -86,6 +87,12 @@ export class Deadline {
   #expire(what: string): void {
     this.#controller.abort(invalidResponse(`${what} was not complete after ${this.#limit} ms (${this.#setting})`))
   }
+}
+
+/** Names a limit in errors, and the proxy that may have caused it. */
+export function limitName(url: URL, setting = 'timeout.request'): string {
+  const proxy = proxyFor(url)
+  return proxy === undefined ? setting : `${setting}; through the proxy ${nameOf(proxy)}`
 }
 
 function ignore(): void {}

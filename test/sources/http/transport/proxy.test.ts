@@ -6,7 +6,13 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { listen } from '../../../support/listen.ts'
 import { fixture } from '../../../support/paths.ts'
-import { answerConnect, proxyFaults, startConnectProxy, startHostileProxy } from '../../../servers/proxy.ts'
+import {
+  answerConnect,
+  proxyFaults,
+  silentTunnel,
+  startConnectProxy,
+  startHostileProxy,
+} from '../../../servers/proxy.ts'
 import { idsOf, openSource, QUICK, readSource, startServer, wordsOf } from '../read-source.ts'
 import type { Reading } from '../read-source.ts'
 
@@ -157,4 +163,15 @@ test('a run that is stopped while the proxy is silent ends at once', async (cont
   while (proxy.connections() === 0) await new Promise(setImmediate)
   stop.abort()
   assert.deepEqual((await reading).lines, [])
+})
+
+test('a response that a limit ends in an open tunnel names the proxy', async (context) => {
+  const proxy = await startHostileProxy(context, silentTunnel)
+  setEnvironment(context, { HTTP_PROXY: proxy.url })
+  const reading = await read('http://api.test/events', { timeout: { request: '250ms' } })
+  assert.match(
+    reading.error?.message ?? '',
+    /was not complete after 250 ms \(timeout\.request; through the proxy http:\/\/127\.0\.0\.1:\d+\), after 3 attempts$/,
+  )
+  assert.doesNotMatch(wordsOf(reading), /canary/)
 })
