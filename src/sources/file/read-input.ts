@@ -126,6 +126,7 @@ export async function* readStream({ name }: FileInput, options: InputOptions): A
         name,
         compression,
         ending: 'final',
+        idle: IDLE_MS,
       })) {
         yield { ...chunkOf(lines, name, name), sourceBytes }
         sourceBytes = 0
@@ -137,6 +138,9 @@ export async function* readStream({ name }: FileInput, options: InputOptions): A
     stream.destroy()
   }
 }
+
+/** A writer that pauses for so long may write nothing for hours: its records are passed on. */
+const IDLE_MS = 500
 
 function noteUnfinished(note: ReadOptions['note'], name: string, { offset, line }: Boundary): void {
   note('the file ends within a record, which is left for the next run; if the file is complete, read it with --final', {

@@ -9,6 +9,11 @@ interface ContentOptions {
   readonly compression: Compression | undefined
   readonly signal: AbortSignal
   readonly ending: Ending
+  /**
+   * After so many milliseconds without input, the whole lines so far are yielded. Default: only when
+   * a chunk is full, and at the end.
+   */
+  readonly idle?: number
 }
 
 /**
@@ -34,12 +39,16 @@ export interface ContentChunk {
 export async function* splitContent(
   content: AsyncIterable<Buffer>,
   splitter: ResumableSplitter,
-  { name, compression, signal, ending }: ContentOptions,
+  { name, compression, signal, ending, idle }: ContentOptions,
 ): AsyncGenerator<ContentChunk, void> {
   const chunks = content[Symbol.asyncIterator]()
   try {
     for (;;) {
-      const next = await caught(chunks.next())
+      const pending = caught(chunks.next())
+      if (idle !== undefined && !(await arrives(pending, idle))) {
+        for (const lines of splitter.flush()) yield { lines, last: false }
+      }
+      const next = await pending
       if (signal.aborted) return
       if (next instanceof Rejection) {
         for (const lines of splitter.flush()) yield { lines, last: false }
@@ -69,6 +78,17 @@ class Rejection {
 
 function caught<T>(promise: Promise<T>): Promise<T | Rejection> {
   return promise.catch((reason: unknown) => new Rejection(reason))
+}
+
+/** True if the promise fulfils within so many milliseconds. It must not reject. */
+function arrives(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds, false)
+    void promise.then(() => {
+      clearTimeout(timer)
+      resolve(true)
+    })
+  })
 }
 
 function* finish(splitter: ResumableSplitter, ending: Ending): Generator<ContentChunk, void> {

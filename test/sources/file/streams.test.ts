@@ -133,6 +133,28 @@ test('reads a named pipe like standard input', { skip: process.platform === 'win
   assert.ok(chunks.every(({ position, partition }) => position === undefined && partition === pipe))
 })
 
+test('passes records of a pipe on while its writer pauses', { skip: process.platform === 'win32' }, async (t) => {
+  for (const [text, expected] of [
+    ['{"a":1}\n{"a":2}\n{"half"', ['{"a":1}', '{"a":2}']],
+    ['[{"a":1},\n{"a":2},{"half"', ['{"a":1}', '{"a":2}']],
+  ] as const) {
+    const pipe = join(await temporaryFolder(t), 'pipe.json')
+    execFileSync(MAKE_PIPE, [pipe])
+    const writer = createWriteStream(pipe)
+    writer.write(text)
+    const chunks = start(pipe)[Symbol.asyncIterator]()
+    // The pipe stays open: the chunk is neither full nor the last one.
+    const first = await chunks.next()
+    assert.ok(first.done !== true)
+    assert.deepEqual(linesOf([first.value]), expected)
+    writer.end(text.startsWith('[') ? ':3}]' : ':3}\n')
+    const second = await chunks.next()
+    assert.ok(second.done !== true)
+    assert.deepEqual(linesOf([second.value]), ['{"half":3}'])
+    assert.equal((await chunks.next()).done, true)
+  }
+})
+
 const MAKE_PIPE = 'mkfifo'
 
 const MiB = 1024 * 1024
