@@ -140,11 +140,28 @@ export class SluiceError extends Error {
 }
 
 /** Returns a `SluiceError` unchanged and wraps any other error. */
-export function asSluiceError(error: unknown, code: ErrorCode, message: string): SluiceError {
+export function asSluiceError(thrown: unknown, code: ErrorCode, message: string): SluiceError {
+  const error = readable(thrown)
   if (error instanceof SluiceError) return error
   return new SluiceError(code, `${message}: ${error instanceof Error ? error.message : String(error)}`, {
     cause: error,
   })
+}
+
+/**
+ * A value that custom code threw, or an error in its place if it cannot be read: it may be an object
+ * without a prototype, or have getters that throw.
+ */
+export function readable(thrown: unknown): unknown {
+  try {
+    if (!(thrown instanceof Error)) return [thrown, String(thrown)][0]
+    const { name, message, stack = '', cause: _ } = thrown
+    systemCode(thrown)
+    if (typeof name === 'string' && typeof message === 'string' && typeof stack === 'string') return thrown
+    return new Error(String(message))
+  } catch {
+    return new Error('a value was thrown that cannot be printed')
+  }
 }
 
 /**

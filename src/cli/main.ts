@@ -82,7 +82,9 @@ function restoreDash(value: unknown): unknown {
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   // Node.js would print the error as it is. Custom code can throw outside of every call of ours.
-  process.on('uncaughtException', (error) => process.exit(report(error)))
+  process.on('uncaughtException', (error) =>
+    process.exit(report(asSluiceError(error, 'INTERNAL', 'no code handles this error of a component or of Sluice'))),
+  )
   // Not awaited: Node.js ends a module that waits for ever with status 13.
   void runToTheEnd(() => main(process.argv.slice(2)))
 }

@@ -12,7 +12,9 @@ export function describeCauses(error: SluiceError): string[] {
   const causes: string[] = []
   const said = [error.message]
   let next = error.cause
-  while (next instanceof Error && causes.length < MAX_CAUSES) {
+  const seen = new Set<unknown>()
+  while (next instanceof Error && causes.length < MAX_CAUSES && !seen.has(next)) {
+    seen.add(next)
     for (const one of next instanceof AggregateError && next.message === '' ? next.errors : [next]) {
       const text = describeCause(one, error.code, said)
       if (text !== undefined && !said.some((message) => message.includes(text))) causes.push(text)

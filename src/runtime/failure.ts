@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { SluiceError } from '../errors.ts'
+import { readable, SluiceError } from '../errors.ts'
 
 /** Custom code returned something that is not an outcome. */
 export class NotAnOutcome extends Error {
@@ -15,7 +15,8 @@ export class NotAnOutcome extends Error {
  * Describes an error of custom code for rejects and messages: its name and where it was thrown,
  * such as `TypeError at tag.ts:12:5`. Never its message, which may hold content of the record.
  */
-export function describeFailure(error: unknown): string {
+export function describeFailure(thrown: unknown): string {
+  const error = readable(thrown)
   if (error instanceof NotAnOutcome) return error.message
   if (!(error instanceof Error)) return `threw ${error === null ? 'null' : typeof error}`
   const name = error instanceof SluiceError ? error.code : NAME.test(error.name) ? error.name : 'Error'

@@ -1,6 +1,6 @@
 import type { InputFailure, Source, SourceDeclaration } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
-import { asSluiceError } from '../errors.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Flow } from '../observe/progress.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch, End } from '../record/batch.ts'
@@ -43,20 +43,14 @@ interface SourceStageOptions {
  * run ends.
  */
 export async function* readBatches(options: SourceStageOptions): AsyncGenerator<Batch, void> {
-  const { source, type, paths, limits, flow } = options
+  const { type, paths, limits, flow } = options
   const numbers = new Map<string, number>()
-  const read = source.read({
-    position: (partition = '') => options.position(`${type}:${partition}`),
-    signal: options.stop,
-    follow: options.follow,
-    final: options.final ?? false,
-    maxLine: limits.maxLine,
-    time: options.time,
-    note: options.note,
-    inputFailed: options.inputFailed ?? rethrow,
-  })
-  const chunks = read[Symbol.asyncIterator]()
-  const reading = stoppable(() => awaitComponent(`the next chunk of source ${type}`, chunks.next()), options.stop)
+  let chunks: AsyncIterator<unknown> | undefined
+  const next = () => {
+    chunks ??= startReading(options)
+    return awaitComponent(`the next chunk of source ${type}`, chunks.next())
+  }
+  const reading = stoppable(next, options.stop)
   let end: End = { kind: 'done' }
   try {
     while (true) {
@@ -69,12 +63,14 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
         if (options.stop.aborted) end = { kind: 'interrupted' }
         break
       }
-      const partition = `${type}:${next.value.partition ?? ''}`
+      const chunk = next.value
+      checkChunk(chunk, type)
+      const partition = `${type}:${chunk.partition ?? ''}`
       const number = numbers.get(partition) ?? 0
       numbers.set(partition, number + 1)
-      const batches = openBatches(next.value, { partition, number, paths, limits })
-      count(flow, next.value, batches)
-      if (next.value.position !== undefined) recordTime(partition, next.value.position, options)
+      const batches = openBatches(chunk, { partition, number, paths, limits })
+      count(flow, chunk, batches)
+      if (chunk.position !== undefined) recordTime(partition, chunk.position, options)
       yield* batches
     }
   } catch (error) {
@@ -85,9 +81,46 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     reading.close()
     // Not awaited: the return of a source that ignores its signal would wait for a read that never
     // ends.
-    chunks.return?.().catch(() => {})
+    void Promise.resolve(chunks)
+      .then((started) => started?.return?.())
+      .catch(() => {})
   }
   yield endBatch(end, { paths, limits })
+}
+
+function startReading({ source, type, limits, ...options }: SourceStageOptions): AsyncIterator<unknown> {
+  const read: AsyncIterable<Chunk> | undefined = source.read({
+    position: (partition = '') => options.position(`${type}:${partition}`),
+    signal: options.stop,
+    follow: options.follow,
+    final: options.final ?? false,
+    maxLine: limits.maxLine,
+    time: options.time,
+    note: options.note,
+    inputFailed: options.inputFailed ?? rethrow,
+  })
+  if (typeof read?.[Symbol.asyncIterator] === 'function') return read[Symbol.asyncIterator]()
+  throw new SluiceError('SOURCE_FAILED', `read of source ${type} returned no async iterable`, {
+    hint: 'declare it as `async *read(options) { ... }`',
+  })
+}
+
+/** Custom code may yield anything. What is wrong here would fail in the commit, as an error of the disk. */
+function checkChunk(chunk: unknown, type: string): asserts chunk is Chunk {
+  const fail = (what: string): never => {
+    throw new SluiceError('SOURCE_FAILED', `source ${type} yielded ${what}`, {
+      hint: 'yield chunks such as `{ records: [{ id: 1 }], position: 1 }`',
+    })
+  }
+  if (typeof chunk !== 'object' || chunk === null) return fail('a value that is not a chunk')
+  const { records, bytes, position }: { readonly [key: string]: unknown } = { ...chunk }
+  if (records !== undefined && !Array.isArray(records)) fail('a chunk whose `records` are not an array')
+  if (bytes !== undefined && !(bytes instanceof Uint8Array)) fail('a chunk whose `bytes` are not a Buffer')
+  try {
+    JSON.stringify(position)
+  } catch {
+    fail('a `position` that is not JSON')
+  }
 }
 
 function rethrow({ error }: InputFailure): never {
@@ -118,12 +151,12 @@ function committedTime(partition: string, options: SourceStageOptions): number |
  * The next chunk, or `stopped` as soon as the signal aborts. One listener for all chunks:
  * `Promise.race` would leave a reaction for each.
  */
-function stoppable(next: () => Promise<IteratorResult<Chunk>>, stop: AbortSignal) {
+function stoppable<T>(next: () => Promise<T>, stop: AbortSignal) {
   let finish: ((result: 'stopped') => void) | undefined
   const onAbort = () => finish?.('stopped')
   stop.addEventListener('abort', onAbort, { once: true })
   return {
-    next(): Promise<IteratorResult<Chunk> | 'stopped'> {
+    next(): Promise<T | 'stopped'> {
       if (stop.aborted) return Promise.resolve('stopped')
       return new Promise((resolve, reject) => {
         finish = resolve
