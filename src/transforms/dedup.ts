@@ -6,6 +6,7 @@ import { Edit, NO_DEDUP_BUCKET, RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { createDigester, HASH_KEY_BYTES } from '../record/digest.ts'
 import { nanosecondsOf, parseInstant } from '../record/json/instant.ts'
+import { unwrapHint } from '../record/lines/envelope.ts'
 import type { Path } from '../record/paths/path.ts'
 import { Paths } from '../record/paths/path.ts'
 import { HIT_STRIDE, ValueKind } from '../record/scan.ts'
@@ -160,7 +161,11 @@ function gatherKeys(
     }
     bytes.undo()
     buckets[record] = NO_DEDUP_BUCKET
-    if (missing === 'reject') batch.reject(record, 'KEY_MISSING', stage, `${absent.text} is missing`)
+    if (missing === 'reject') {
+      const hint = unwrapHint(batch.line(record))
+      const detail = `${absent.text} is missing${hint === undefined ? '' : `; ${hint}`}`
+      batch.reject(record, 'KEY_MISSING', stage, detail)
+    }
   }
   return owners.subarray(0, length)
 }

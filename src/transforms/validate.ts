@@ -4,6 +4,7 @@ import { Choice, ExistingFile } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
 import { RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
+import { unwrapHint } from '../record/lines/envelope.ts'
 import { reaches } from '../record/paths/reaches.ts'
 import { rebuild } from '../record/rebuild.ts'
 import type { NewLine } from '../record/reuse-lines.ts'
@@ -73,7 +74,10 @@ export default defineTransform({
         }
         if (violations.size === 0) return [batch]
         if (mode === 'tag') return tag(batch, violations, stage)
-        for (const [record, { code, detail }] of violations) batch.reject(record, code, stage, detail)
+        for (const [record, { code, detail }] of violations) {
+          const hint = unwrapHint(batch.line(record))
+          batch.reject(record, code, stage, hint === undefined ? detail : `${detail}; ${hint}`)
+        }
         return [batch]
       },
     }

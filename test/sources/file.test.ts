@@ -217,6 +217,22 @@ test(
 )
 
 test(
+  'a file whose name is not UTF-8 is a failure, and not skipped as a link that leads nowhere',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const folder = await temporaryFolder(t)
+    await writeFile(Buffer.from(`${folder}/pr\xfcfung.json`, 'latin1'), '{"n":1}\n')
+    for (const path of [folder, `${folder}/*.json`]) {
+      const { error, notes } = await read(path)
+      assert.ok(error instanceof SluiceError && error.code === 'FILE_NOT_FOUND')
+      assert.match(error.message, /fung\.json" is not UTF-8/)
+      assert.match(error.hint ?? '', /rename/)
+      assert.deepEqual(notes, [])
+    }
+  },
+)
+
+test(
   'a path that names a file may be a link to anywhere; a device is refused',
   { skip: process.platform === 'win32' },
   async (t) => {

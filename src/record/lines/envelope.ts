@@ -1,3 +1,5 @@
+import { OPEN_ARRAY } from '../json/ascii.ts'
+
 /** So many bytes of a line are examined. */
 export const ENVELOPE_BYTES = 64 * 1024
 
@@ -21,6 +23,22 @@ export function listOfObjects(line: Buffer): string | undefined {
     before = token
   }
   return undefined
+}
+
+/**
+ * The way out for an object that is no record of the pipeline: if a list of objects is most of it,
+ * its elements are probably the records. Undefined for other objects, and if the line is not JSON.
+ */
+export function unwrapHint(line: Buffer): string | undefined {
+  const key = line.includes(OPEN_ARRAY) ? listOfObjects(line) : undefined
+  if (key === undefined) return undefined
+  try {
+    const object: { readonly [key: string]: unknown } = JSON.parse(line.toString())
+    const isMost = 2 * JSON.stringify(object[key]).length > line.length
+    return isMost ? describeEnvelope(key) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Why such an object is too long, and the way out. */

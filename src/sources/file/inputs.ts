@@ -110,10 +110,19 @@ async function inspectFound(name: string, { root }: Found, skipped: SkippedFiles
     if (stats.isFile()) return stats
     return skipped.add(stats.isDirectory() ? 'links to folders' : 'FIFOs, sockets and devices', name)
   } catch (error) {
+    if (name.includes(UNREADABLE)) {
+      throw new SluiceError('FILE_NOT_FOUND', `the name of "${name}" is not UTF-8, so it cannot be opened`, {
+        hint: 'rename the file, for example with convmv',
+        cause: error,
+      })
+    }
     if (DANGLING.has(systemCode(error) ?? '')) return skipped.add('links that lead nowhere', name)
     throw fileError(error, name)
   }
 }
+
+/** Node.js puts it where bytes of a name are not UTF-8. */
+const UNREADABLE = '\ufffd'
 
 /** A file that has disappeared since it was found fails so too, and is not missed. */
 const DANGLING: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])

@@ -81,14 +81,16 @@ function caught<T>(promise: Promise<T>): Promise<T | Rejection> {
 }
 
 /** True if the promise fulfils within so many milliseconds. It must not reject. */
-function arrives(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds, false)
-    void promise.then(() => {
-      clearTimeout(timer)
-      resolve(true)
-    })
+async function arrives(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, false)
   })
+  try {
+    return await Promise.race([promise.then(() => true as const), late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function* finish(splitter: ResumableSplitter, ending: Ending): Generator<ContentChunk, void> {

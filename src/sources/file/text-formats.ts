@@ -16,8 +16,9 @@ export function detectText(head: Buffer, isWhole: boolean): ForeignFormat | unde
   const whole = lines.map((line) => line.trim()).filter((line) => line !== '')
   if (MARKUP.test(text)) return whole.some(isObject) ? undefined : /^<(!doctype html|html)\b/i.test(text) ? HTML : XML
   if (text.startsWith('\u001e')) return SEQUENCE
+  // A line of random bytes may begin with a bracket.
+  if (isBinary(head) && !mayBeJson(last.trim()) && !whole.some(parses)) return BINARY
   if (whole.some(isLikeJson) || mayBeJson(last.trim())) return undefined
-  if (isBinary(head)) return BINARY
   if (whole.length + (isWhole && last.trim() !== '' ? 1 : 0) < MIN_LINES) return undefined
   return detectTable([...whole, ...(isWhole ? [last.trim()] : [])].filter((line) => line !== '')) ?? TEXT
 }

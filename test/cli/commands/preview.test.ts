@@ -112,6 +112,30 @@ test('preview shows every reject with code, place and message, lines that are to
   )
 })
 
+test('preview says how to read an envelope that is short enough to be a record', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/schema.json', '{"required":["id"]}')
+  const show = async (stage: string, event: object) => {
+    const source = 'source: { type: file, path: absent }\nsink: { type: stdout }\n'
+    await workspace.write('pipelines/p.yaml', `${source}transforms: [{ ${stage} }]\n`)
+    await workspace.write('in.json', JSON.stringify(event))
+    return (await workspace.sluice(['preview', 'p', 'in.json'])).stdout
+  }
+  const envelope = { Records: [{ id: 1 }, { id: 2 }] }
+  const event = { time: '2024-03-04T05:06:07Z', message: 'x'.repeat(50), targets: [{ id: 1 }] }
+  for (const [stage, code] of [
+    ['type: dedup, key: id', 'KEY_MISSING'],
+    ['type: validate, schema: ./schema.json', 'SCHEMA_VIOLATION'],
+  ] as const) {
+    const hint = `read the output of jq -c '.Records[]' FILE`
+    assert.match(await show(stage, envelope), new RegExp(`rejected: ${code} .*it holds a list of objects`))
+    assert.ok((await show(stage, envelope)).includes(hint))
+    const stdout = await show(stage, event)
+    assert.match(stdout, new RegExp(`rejected: ${code} `))
+    assert.ok(!stdout.includes('list of objects'), stdout)
+  }
+})
+
 test('preview shows what it has read before the source fails, and says when there is nothing', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', 'source: { type: file, path: absent }\nsink: { type: stdout }\n')

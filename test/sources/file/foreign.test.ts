@@ -60,6 +60,12 @@ const cases: readonly (readonly [string, Buffer, RegExp, RegExp])[] = [
     /binary data/,
     /convert/,
   ],
+  [
+    'random bytes with a line that begins like an object',
+    Buffer.concat(['\x01\x02', '{\x91', '\xe7'].map((line) => ascii(`${line.repeat(20)}\n`))),
+    /binary data/,
+    /convert/,
+  ],
 ]
 
 test('an input that is not JSON is refused with its format and a command, also within gzip', async (t) => {
@@ -101,6 +107,8 @@ test('NDJSON with bad lines stays NDJSON, and small inputs are not judged', asyn
     '[\n',
     `PK\n${ndjson}`,
     `ORCHESTRATOR\n${ndjson}`,
+    `${'\u0001\u0002'.repeat(40)}\n${ndjson}`,
+    `${'\u0001\u0002'.repeat(40)}\n{"a":"${'x'.repeat(70_000)}"}\n`,
   ]) {
     for (const bytes of [Buffer.from(text), gzipSync(text)]) {
       await writeFile(name, bytes)
