@@ -154,14 +154,18 @@ export function asSluiceError(thrown: unknown, code: ErrorCode, message: string)
  */
 export function readable(thrown: unknown): unknown {
   try {
-    if (!(thrown instanceof Error)) return [thrown, String(thrown)][0]
-    const { name, message, stack = '', cause: _ } = thrown
-    systemCode(thrown)
-    if (typeof name === 'string' && typeof message === 'string' && typeof stack === 'string') return thrown
-    return new Error(String(message))
+    // Reads all that is printed of an error.
+    const isReadable = thrown instanceof Error ? isUsual(thrown) : String(thrown).length >= 0
+    return isReadable ? thrown : new Error(String(thrown))
   } catch {
     return new Error('a value was thrown that cannot be printed')
   }
+}
+
+function isUsual(error: Error): boolean {
+  const { name, message, stack = '', cause: _ }: { [key in keyof Error]: unknown } = error
+  systemCode(error)
+  return [name, message, stack].every((text) => typeof text === 'string')
 }
 
 /**

@@ -1,12 +1,13 @@
-import { writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { stat, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import { asSluiceError, SluiceError } from '../errors.ts'
+import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
 import { openLog } from '../observe/log.ts'
 import type { Log } from '../observe/log.ts'
 import { safeJson, say } from '../observe/output.ts'
 import { plural, summarize, warnOfRejects } from '../observe/report.ts'
+import type { Report } from '../observe/report.ts'
 import { scannerInUse } from '../record/fast-scanner.ts'
 import { describeCauses } from '../runtime/causes.ts'
 import { runPipeline, type RunOptions } from '../runtime/run.ts'
@@ -40,6 +41,7 @@ type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'keepGoing' | 'bef
  * @throws SluiceError the first failure
  */
 export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<ExecuteArguments>): Promise<void> {
+  if (args.report !== undefined) await checkReportPath(args.report)
   const signals = stopOnSignals((signal) => {
     say('', `${signal}: committing and stopping; send it again to stop immediately`)
   })
@@ -51,11 +53,15 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, log }
     const { report, error } = await runPipeline(options)
     say(...(args.json ? [safeJson(report)] : summarize(report).split('\n')))
-    if (args.report !== undefined)
-      await writeFile(reportPath(args.report, job.pipeline, jobs.length), `${safeJson(report, 2)}\n`)
+    const unwritten =
+      args.report === undefined
+        ? undefined
+        : await writeReport(reportPath(args.report, job.pipeline, jobs.length), report)
     const warning = job.input === undefined ? warnOfRejects(report) : undefined
     if (warning !== undefined) log.note(warning)
+    if (error && unwritten) say(`${prefix}${unwritten.message}`)
     if (error) throw error
+    if (unwritten) throw unwritten
     if (report.outcome === 'interrupted') throw new SluiceError('INTERRUPTED', 'stopped after a clean commit')
     if (args.failOnReject && report.rejected > 0) {
       throw new SluiceError('REJECTS', `${plural(report.rejected, 'record')} rejected`)
@@ -87,6 +93,32 @@ function reportSlowScanner({ note }: Log): void {
   const { name, reason = 'unknown' } = scannerInUse()
   if (name === 'typescript')
     note('the WebAssembly scanner is not in use; scanning takes several times as long', { reason })
+}
+
+/** Otherwise a mistake in the path shows after the run, which may take hours. */
+async function checkReportPath(path: string): Promise<void> {
+  const isFolder = (name: string): Promise<boolean> =>
+    stat(name).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    )
+  const folder = dirname(resolve(path))
+  const fail = (reason: string): never => {
+    throw new SluiceError('USAGE', `--report ${path}: ${reason}`, { hint: 'name a file in a folder that exists' })
+  }
+  if (await isFolder(path)) fail('this is a folder')
+  if (!(await isFolder(folder))) fail(`${folder} is not a folder`)
+}
+
+/** Returns the failure: that of the run is more important. */
+async function writeReport(path: string, report: Report): Promise<SluiceError | undefined> {
+  try {
+    await writeFile(path, `${safeJson(report, 2)}\n`)
+    return undefined
+  } catch (error) {
+    const reason = systemCode(error) ?? String(error)
+    return new SluiceError('DISK_FAILED', `cannot write the report ${path}: ${reason}`, { cause: error })
+  }
 }
 
 /** Each of several pipelines has its own report: `report.json` becomes `report-<pipeline>.json`. */

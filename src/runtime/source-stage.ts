@@ -46,11 +46,11 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
   const { type, paths, limits, flow } = options
   const numbers = new Map<string, number>()
   let chunks: AsyncIterator<unknown> | undefined
-  const next = () => {
+  const readNext = () => {
     chunks ??= startReading(options)
     return awaitComponent(`the next chunk of source ${type}`, chunks.next())
   }
-  const reading = stoppable(next, options.stop)
+  const reading = stoppable(readNext, options.stop)
   let end: End = { kind: 'done' }
   try {
     while (true) {

@@ -307,6 +307,22 @@ export default defineTransform({ summary: 'A stream.', fields: {}, examples: [],
     assert.deepEqual(await linesBelow(workspace.path('out')), ['{"id":1,"seen":true}', '{"id":2,"seen":true}'])
   })
 
+  test('refuses a report that cannot be written before it runs', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('in.ndjson', good(1))
+    await writePipeline(workspace)
+    for (const [path, text] of [
+      ['no/such/report.json', /USAGE: --report no\/such\/report\.json: .*no\/such is not a folder\n/],
+      ['in.ndjson/report.json', /in\.ndjson is not a folder\n/],
+      ['pipelines', /USAGE: --report pipelines: this is a folder\n/],
+    ] as const) {
+      const { code, stderr } = await workspace.sluice(['run', 'p', '--report', path])
+      assert.match(stderr, text)
+      assert.equal(code, 2)
+    }
+    assert.equal((await workspace.report(['run', 'p'])).written, 1)
+  })
+
   test('runs several pipelines in parallel', async (t) => {
     const workspace = await openWorkspace(t)
     await workspace.write('in.ndjson', '{"id":1}\n')
