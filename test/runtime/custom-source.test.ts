@@ -13,7 +13,10 @@ const FAILURES: { readonly [name: string]: readonly [string, RegExp] } = {
     `throw Object.defineProperty(new Error('x'), 'message', { get() { throw 1 } })`,
     /cannot be printed/,
   ],
-  'throws an error whose message is no text': [`throw Object.assign(new Error(), { message: 7 })`, /failed: Error: 7$/m],
+  'throws an error whose message is no text': [
+    `throw Object.assign(new Error(), { message: 7 })`,
+    /failed: Error: 7$/m,
+  ],
   'throws a proxy with traps': [`throw new Proxy({}, { get() { throw new Error('trap') } })`, /cannot be printed/],
   'yields null': ['yield null', /source \.\/s\.ts yielded a value that is not a chunk\n {2}yield chunks such as/],
   'yields records that are no array': ['yield { records: { id: 2 } }', /whose `records` are not an array/],
