@@ -97,17 +97,19 @@ function reportSlowScanner({ note }: Log): void {
 
 /** Otherwise a mistake in the path shows after the run, which may take hours. */
 async function checkReportPath(path: string): Promise<void> {
-  const isFolder = (name: string): Promise<boolean> =>
-    stat(name).then(
-      (stats) => stats.isDirectory(),
-      () => false,
-    )
   const folder = dirname(resolve(path))
   const fail = (reason: string): never => {
     throw new SluiceError('USAGE', `--report ${path}: ${reason}`, { hint: 'name a file in a folder that exists' })
   }
   if (await isFolder(path)) fail('this is a folder')
   if (!(await isFolder(folder))) fail(`${folder} is not a folder`)
+}
+
+function isFolder(name: string): Promise<boolean> {
+  return stat(name).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  )
 }
 
 /** Returns the failure: that of the run is more important. */
