@@ -63,8 +63,13 @@ export class Publisher {
     const named = new Set(rows.map((row) => row.file))
     for (const name of await files.readdir(folder)) if (!named.has(name)) await files.unlink(join(folder, name))
     for (const row of rows) if (await this.#needsPublishing(row)) this.#add(row, true)
-    if (this.#unpublished.size > 0)
-      note('publishing objects that an earlier run committed', { objects: this.#unpublished.size })
+    if (this.#unpublished.size > 0) {
+      const redirect = this.#redirectHint()
+      note('publishing objects that an earlier run committed', {
+        objects: this.#unpublished.size,
+        ...(redirect !== undefined && { hint: redirect }),
+      })
+    }
   }
 
   add(rows: readonly ObjectRow[]): void {
@@ -125,7 +130,7 @@ export class Publisher {
     throw new SluiceError(
       'SINK_UNAVAILABLE',
       `${this.#unpublished.size} committed objects are not published${this.#lastError ? ` (${this.#lastError.message})` : ''}; they are safe in the outbox, and the next run publishes them`,
-      { cause: this.#lastError },
+      { cause: this.#lastError, hint: this.#redirectHint() },
     )
   }
 
@@ -269,20 +274,42 @@ export class Publisher {
   /** Says what waits, and where it could go instead. */
   #refusal(row: ObjectRow, error: SluiceError): SluiceError {
     if (error.code !== 'SINK_REFUSED' && error.code !== 'SINK_FAILED') return error
-    const { state, pipeline, sinks } = this.#options
+    const { state, pipeline } = this.#options
     const waiting = state.objects()
     const records = waiting.reduce((sum, one) => sum + one.records, 0)
     const verb = waiting.length === 1 ? 'waits' : 'wait'
-    const committed = placeOf(this.#sink(row), row.destination, row.key)
-    const target = sinks.find(({ role }) => role === row.role)?.sink
-    const configured = target && placeOf(target, target.destination(row.key), row.key)
-    const redirect = `\`sluice state redirect ${pipeline}\``
+    const discard = `discard them with \`sluice state reset ${pipeline} --force\``
+    const elsewhere = this.#elsewhere(row)
     const hint =
-      configured === undefined || configured === committed
-        ? `correct the cause and start again. If the destination is wrong, correct it in the pipeline file, then send them there with ${redirect}, or discard them with \`sluice state reset ${pipeline} --force\``
-        : `they were committed for ${committed}, and the pipeline file now names ${configured}: send them there with ${redirect}, or correct the cause and start again, or discard them with \`sluice state reset ${pipeline} --force\``
+      elsewhere === undefined
+        ? `correct the cause and start again. If the destination is wrong, correct it in the pipeline file, then send them there with ${this.#redirect}, or ${discard}`
+        : `they ${elsewhere}: send them there with ${this.#redirect}, or correct the cause and start again, or ${discard}`
     const what = `${plural(waiting.length, 'committed object')} with ${plural(records, 'record')} ${verb} in the outbox`
     return new SluiceError(error.code, `${error.message}; ${what}`, { cause: error, hint })
+  }
+
+  get #redirect(): string {
+    return `\`sluice state redirect ${this.#options.pipeline}\``
+  }
+
+  /** In words, if the pipeline file names another place than the object was committed for. */
+  #elsewhere(row: ObjectRow): string | undefined {
+    const committed = placeOf(this.#sink(row), row.destination, row.key)
+    const target = this.#options.sinks.find(({ role }) => role === row.role)?.sink
+    const configured = target && placeOf(target, target.destination(row.key), row.key)
+    if (configured === undefined || configured === committed) return undefined
+    return `were committed for ${committed}, and the pipeline file now names ${configured}`
+  }
+
+  /** The way out for objects whose store stays away because it was never the right one. */
+  #redirectHint(): string | undefined {
+    const rows = [...this.#unpublished]
+    const elsewhere = rows.flatMap((row) => this.#elsewhere(row) ?? [])
+    if (elsewhere.length > 0) {
+      return `${plural(elsewhere.length, 'object')} ${elsewhere[0]}: stop the run, and send them there with ${this.#redirect}`
+    }
+    if (rows.every((row) => this.#isKnown(row))) return undefined
+    return `no object has reached this store yet: if its address is wrong, correct it in the pipeline file, then send what waits there with ${this.#redirect}`
   }
 
   /** A store that was probed has taken an object. Small and large ones may have names of their own. */

@@ -40,11 +40,15 @@ export function locationOf(row: JsonObject): string {
 }
 
 /**
- * Names the store that a bucket name belongs to: host and port of the endpoint, or the group of AWS
- * regions in which bucket names are unique (`aws`, `aws-cn`, `aws-us-gov`).
+ * Names the store that a bucket name belongs to: host, port and path of the endpoint (a gateway may
+ * have a store at each path), or the group of AWS regions in which bucket names are unique (`aws`, `aws-cn`, `aws-us-gov`).
  */
 function storeOf({ endpoint, region }: Pick<S3Destination, 'endpoint' | 'region'>): string {
-  if (endpoint !== undefined) return URL.canParse(endpoint) ? new URL(endpoint).host : endpoint
+  if (endpoint !== undefined) {
+    if (!URL.canParse(endpoint)) return endpoint
+    const { host, pathname } = new URL(endpoint)
+    return host + pathname.replace(/\/+$/, '')
+  }
   const group = /^(cn|us-gov|[a-z]+-iso[a-z]*)-/.exec(region)?.[1]
   return group === undefined ? AWS : `${AWS}-${group}`
 }

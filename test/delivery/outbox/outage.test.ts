@@ -69,6 +69,29 @@ describe('an unavailable store', () => {
     assert.equal(second.totals().objects.length, 0)
   })
 
+  it('that was never there names the way to another place, before and after its address is corrected', async (t) => {
+    const [wrong, right] = [await startStore(t), await startStore(t)]
+    const base = await temporaryFolder(t)
+    await wrong.outage(true)
+    const drainTimeouts = { done: 50, interrupted: 50 }
+    const first = await openStore(t, wrong, base, { drainTimeouts })
+    await assert.rejects(stream({ commit: first, chunks: PIECES.slice(0, 2) }), {
+      code: 'SINK_UNAVAILABLE',
+      hint: /^no object has reached this store yet: if its address is wrong, correct it .*`sluice state redirect events`$/,
+    })
+    await first.close()
+
+    const notes: unknown[] = []
+    const note = (message: string, fields: object = {}): void => void notes.push({ message, ...fields })
+    const second = await openStore(t, right, base, { drainTimeouts, note })
+    const hint =
+      /^2 objects were committed for s3:\/\/events at \S+, and the pipeline file now names s3:\/\/events at \S+: stop the run, and send them there with `sluice state redirect events`$/
+    await assert.rejects(stream({ commit: second, chunks: [] }), { code: 'SINK_UNAVAILABLE', hint })
+    const [started] = notes
+    assert.ok(typeof started === 'object' && started && 'hint' in started)
+    assert.match(String(started.hint), hint)
+  })
+
   it('does not delay a run that is asked to end after it has read everything', { timeout: 60_000 }, async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)

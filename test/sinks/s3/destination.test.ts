@@ -79,6 +79,16 @@ describe('an object that was committed for another place', () => {
     assert.deepEqual([server.objects(BUCKET).size, other.objects(BUCKET).size], [1, 0])
   })
 
+  it('stays in its store, also if another one has a path at the same host', async (t) => {
+    const server = await startStore(t, { buckets: [BUCKET, 'tenant-a', 'tenant-b'] })
+    // To this server the path is the bucket, and the bucket the first folder.
+    const at = (path: string) => ({ endpoint: `${server.endpoint}/${path}` })
+    const after = await publish(t, server, { committed: at('tenant-a'), now: at('tenant-b/') })
+    assert.deepEqual([server.objects('tenant-a').size, server.objects('tenant-b').size], [1, 0])
+    const { host } = new URL(server.endpoint)
+    assert.equal(after.location?.(after.destination('k')), `s3://events/k at ${host}/tenant-b`)
+  })
+
   it('stays with its account', async (t) => {
     const server = await startStore(t, { ownerId: OWNER })
     const before = await createSink(t, server, { expectedBucketOwner: '999999999999' })
