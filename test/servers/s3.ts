@@ -74,6 +74,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       denyDelete: options.denyDelete ?? false,
       denyRead: options.denyRead ?? false,
       denyList: options.denyList ?? false,
+      maxPage: options.maxPage ?? 1000,
     },
     region,
     keyring: new Keyring({ accessKeyId, secretAccessKey }, options.role),

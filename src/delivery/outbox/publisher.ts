@@ -309,7 +309,7 @@ export class Publisher {
       return `${plural(elsewhere.length, 'object')} ${elsewhere[0]}: stop the run, and send them there with ${this.#redirect}`
     }
     if (rows.every((row) => this.#isKnown(row))) return undefined
-    return `no object has reached this store yet: if its address is wrong, correct it in the pipeline file, then send what waits there with ${this.#redirect}`
+    return `if the address is wrong, correct it in the pipeline file, then send what waits there with ${this.#redirect}`
   }
 
   /** A store that was probed has taken an object. Small and large ones may have names of their own. */

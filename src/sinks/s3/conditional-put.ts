@@ -9,9 +9,11 @@ import {
 } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { ProbeResult } from '../../component.ts'
+import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams, storageOptions } from './params.ts'
+import { abortLost } from './unfinished-uploads.ts'
 
 export interface ProbeOptions {
   readonly client: S3Client
@@ -65,6 +67,7 @@ async function completeIfMatch({ client, destination, signal }: Probe): Promise<
     new CreateMultipartUploadCommand({ ...object, ...storageOptions(destination) }),
     options,
   )
+  if (isAfterLostAnswer(created)) await abortLost(client, destination, signal, created.UploadId)
   const upload = { ...object, UploadId: created.UploadId }
   let isComplete = false
   try {

@@ -5,10 +5,12 @@ import type { ConnectionCheck } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import { nameOf, proxyFor } from '../../proxy.ts'
 import { withKnownHost } from '../../s3/diagnosis.ts'
+import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
 import { SECOND } from '../../time.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams, storageOptions } from './params.ts'
+import { abortLost } from './unfinished-uploads.ts'
 
 /**
  * Checks the rights that writing needs, and leaves nothing: a multipart upload is created, gets a
@@ -28,17 +30,22 @@ export async function* checkWriteAccess(
   const url = new URL(destination.endpoint ?? `https://s3.${destination.region}.amazonaws.com`)
 
   let uploadId: string | undefined
-  yield await check({ what: `s3:PutObject ${below}`, found: FOUND, bucket, url, signal }, async (during) => {
+  const put = await check({ what: `s3:PutObject ${below}`, found: FOUND, bucket, url, signal }, async (during) => {
     during('CreateMultipartUpload')
     const request = new CreateMultipartUploadCommand({ ...objectParams(named), ...storageOptions(named) })
     const created = await client.send(request, { abortSignal: signal })
     uploadId = created.UploadId
+    if (isAfterLostAnswer(created)) await abortLost(client, named, signal, uploadId)
     if (uploadId === undefined) throw notS3({ operation: 'CreateMultipartUpload', bucket })
     during('UploadPart')
     const part = { ...objectParams(named), UploadId: uploadId, PartNumber: 1, Body: '\n' }
     const { ETag: etag } = await client.send(new UploadPartCommand(part), { abortSignal: signal })
     if (etag === undefined) throw notS3({ operation: 'UploadPart', bucket })
   })
+  if (uploadId === undefined && put.error?.retryable === true) {
+    await abortLost(client, named, AbortSignal.any([signal, AbortSignal.timeout(ABORT_TIMEOUT)]))
+  }
+  yield put
   if (uploadId === undefined) return
 
   const last = AbortSignal.timeout(ABORT_TIMEOUT)

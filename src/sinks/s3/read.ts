@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
-import { s3Error, s3Facts } from '../../s3/errors.ts'
+import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
 import type { S3Destination } from './destination.ts'
 import { bucketParams, objectParams } from './params.ts'
 
@@ -37,7 +37,10 @@ export async function* listKeys(
   const request = { ...bucketParams(bucket), Prefix: prefix }
   const pages = paginateListObjectsV2({ client }, request, { abortSignal: signal })
   try {
-    for await (const { Contents: contents = [] } of pages) for (const { Key: key } of contents) if (key) yield key
+    for await (const { Contents: contents = [], IsTruncated } of pages) {
+      if (IsTruncated === undefined) throw notS3({ operation: 'ListObjectsV2', bucket: bucket.bucket })
+      for (const { Key: key } of contents) if (key) yield key
+    }
   } catch (error) {
     throw s3Error(error, { operation: 'ListObjectsV2', bucket: bucket.bucket })
   }

@@ -37,22 +37,13 @@ export class UnfinishedUploads {
 
   /** Aborts the uploads that the store lists and those that are noted, but not `except`. */
   async abortAll(signal: AbortSignal, except?: string): Promise<void> {
-    const ids = new Set([...this.#noted(), ...(await this.#list(signal))])
+    const ids = new Set([...this.#noted(), ...(await listUploads(this.#client, this.#destination, signal))])
     if (except !== undefined) ids.delete(except)
     await this.#abort([...ids], signal)
   }
 
   #noted(): string[] {
     return [this.#attempt.resumeToken ?? []].flat().filter((id) => typeof id === 'string')
-  }
-
-  async #list(signal: AbortSignal): Promise<string[]> {
-    const { key } = this.#destination
-    const request = new ListMultipartUploadsCommand({ ...bucketParams(this.#destination), Prefix: key })
-    const [listed] = await Promise.allSettled([this.#client.send(request, { abortSignal: signal })])
-    if (listed.status === 'rejected') return []
-    const { Uploads: uploads = [] } = listed.value
-    return uploads.flatMap(({ Key, UploadId }) => (Key === key && UploadId !== undefined ? [UploadId] : []))
   }
 
   async #abort(ids: readonly string[], signal: AbortSignal): Promise<void> {
@@ -71,6 +62,44 @@ export class UnfinishedUploads {
     const [aborted] = await Promise.allSettled([this.#client.send(request, { abortSignal: limit })])
     return aborted.status === 'fulfilled' || s3Facts(aborted.reason).code === 'NoSuchUpload'
   }
+}
+
+/** The ids of the uploads of this key, as far as lists are allowed. Never rejects. */
+async function listUploads(client: S3Client, destination: S3Destination, signal: AbortSignal): Promise<string[]> {
+  const { key } = destination
+  const found: string[] = []
+  let next: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } = {}
+  for (;;) {
+    const request = new ListMultipartUploadsCommand({ ...bucketParams(destination), Prefix: key, ...next })
+    const [page] = await Promise.allSettled([client.send(request, { abortSignal: signal })])
+    if (page.status === 'rejected') return found
+    const { Uploads: uploads = [], IsTruncated, NextKeyMarker, NextUploadIdMarker } = page.value
+    for (const { Key, UploadId } of uploads) if (Key === key && UploadId !== undefined) found.push(UploadId)
+    // Keys are sorted: after the first longer one, none is ours.
+    const isLast = IsTruncated !== true || NextKeyMarker !== key || NextUploadIdMarker === next.UploadIdMarker
+    if (isLast) return found
+    next = { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker }
+  }
+}
+
+/**
+ * Aborts the uploads of a key that nobody else uses, but not `except`. For an upload whose id was in
+ * an answer that was lost. Failures are ignored.
+ */
+export async function abortLost(
+  client: S3Client,
+  destination: S3Destination,
+  signal: AbortSignal,
+  except?: string,
+): Promise<void> {
+  const ids = await listUploads(client, destination, signal)
+  const aborts = ids
+    .filter((id) => id !== except)
+    .map((UploadId) => {
+      const request = new AbortMultipartUploadCommand({ ...objectParams(destination), UploadId })
+      return client.send(request, { abortSignal: signal })
+    })
+  await Promise.allSettled(aborts)
 }
 
 /** Milliseconds. */

@@ -75,9 +75,10 @@ describe('an unavailable store', () => {
     await wrong.outage(true)
     const drainTimeouts = { done: 50, interrupted: 50 }
     const first = await openStore(t, wrong, base, { drainTimeouts })
-    await assert.rejects(stream({ commit: first, chunks: PIECES.slice(0, 2) }), {
+    const end = { kind: 'interrupted' } as const
+    await assert.rejects(stream({ commit: first, chunks: PIECES.slice(0, 2), end }), {
       code: 'SINK_UNAVAILABLE',
-      hint: /^no object has reached this store yet: if its address is wrong, correct it .*`sluice state redirect events`$/,
+      hint: /^if the address is wrong, correct it in the pipeline file, then send what waits there with `sluice state redirect events`$/,
     })
     await first.close()
 
@@ -86,7 +87,7 @@ describe('an unavailable store', () => {
     const second = await openStore(t, right, base, { drainTimeouts, note })
     const hint =
       /^2 objects were committed for s3:\/\/events at \S+, and the pipeline file now names s3:\/\/events at \S+: stop the run, and send them there with `sluice state redirect events`$/
-    await assert.rejects(stream({ commit: second, chunks: [] }), { code: 'SINK_UNAVAILABLE', hint })
+    await assert.rejects(stream({ commit: second, chunks: [], end }), { code: 'SINK_UNAVAILABLE', hint })
     const [started] = notes
     assert.ok(typeof started === 'object' && started && 'hint' in started)
     assert.match(String(started.hint), hint)

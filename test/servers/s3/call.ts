@@ -31,6 +31,8 @@ export interface ServerSettings {
    * to list.
    */
   readonly denyList: boolean
+  /** Entries in a page of a list. S3: 1000. */
+  readonly maxPage: number
 }
 
 /** One authenticated request, for its operation. */
@@ -100,7 +102,8 @@ export function textHeader(headers: IncomingHttpHeaders, name: string): string |
 /** A count from the query. Default and maximum: 1,000. */
 export function pageSize(call: Call, parameter: string): number {
   const text = call.target.parameter(parameter)
-  if (text === undefined) return 1000
+  const { maxPage } = call.settings
+  if (text === undefined) return maxPage
   if (!/^\d{1,9}$/.test(text)) throw new S3Error('InvalidArgument', `Provided ${parameter} not an integer: ${text}`)
-  return Math.min(Number(text), 1000)
+  return Math.min(Number(text), maxPage)
 }

@@ -14,7 +14,7 @@ import { uploadObject } from '../../../src/sinks/s3/upload.ts'
 import { openWorkspace, s3Environment } from '../../support/command.ts'
 import { listen } from '../../support/listen.ts'
 import { fixture } from '../../support/paths.ts'
-import { BUCKET, memoryAttempt, never, outboxFile, startStore } from './support.ts'
+import { BUCKET, createSink, memoryAttempt, never, outboxFile, startStore } from './support.ts'
 
 /** Resolvers refuse this name without asking anybody: its label is too long. */
 const NOWHERE = `${'a'.repeat(64)}.test`
@@ -157,6 +157,17 @@ describe('what may be an outage is not refused:', () => {
     assert.equal(error.retryable, true)
   })
 })
+
+for (const body of ['', '<html><body>Welcome</body></html>']) {
+  it(`a list that is ${body === '' ? 'empty' : 'a web page'} is not the list of a store without objects`, async (t) => {
+    const sink = await createSink(t, await startStore(t), { endpoint: await answering(t, { headers: HTML, body }) })
+    const listed = sink.list?.('a/', never)
+    await assert.rejects(async () => listed?.[Symbol.asyncIterator]().next(), {
+      code: 'SINK_REFUSED',
+      message: /the answer to ListObjectsV2 on bucket events does not come from an S3 store/,
+    })
+  })
+}
 
 it('a run with a mistake in the address ends at once, and succeeds after its correction', async (t) => {
   if (await isHost('events.localhost')) {

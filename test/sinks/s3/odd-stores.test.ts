@@ -96,6 +96,18 @@ describe('an unfinished upload that nobody has noted', () => {
     assert.equal(server.openUploads(BUCKET), 1)
   })
 
+  it('is found among more uploads than a page of the list holds', async (t) => {
+    const server = await startStore(t, { maxPage: 2 })
+    const client = createS3Client({ region: server.region, endpoint: server.endpoint, forcePathStyle: true })
+    t.after(() => client.destroy())
+    const create = (Key: string) => client.send(new CreateMultipartUploadCommand({ Bucket: BUCKET, Key }))
+    for (const key of ['j', 'k', 'k', 'k', 'k', 'k', 'k2']) await create(key)
+    const sink = await createSink(t, server)
+    const file = await outboxFile(t, PARTS)
+    await sink.publish(file, sink.destination('k'), never, { ...memoryAttempt(), isRepeated: true })
+    assert.equal(server.openUploads(BUCKET), 2)
+  })
+
   it('is aborted if only the answer to its creation was lost', async (t) => {
     const server = await startStore(t)
     server.faults.add({ kind: 'reset', at: 'response', operation: 'CreateMultipartUpload' })
@@ -157,6 +169,16 @@ describe('the connection check', () => {
     })
   }
 
+  for (const times of [1, 2]) {
+    it(`leaves no upload after ${times} lost answers to its creation`, async (t) => {
+      const server = await startStore(t)
+      server.faults.add({ kind: 'reset', at: 'response', operation: 'CreateMultipartUpload', times })
+      const [put] = await connect(t, server)
+      assert.equal(put.error?.code, times === 1 ? undefined : 'SINK_UNAVAILABLE')
+      assert.equal(server.openUploads(BUCKET), 0)
+    })
+  }
+
   it('names the refused operation, and aborts its upload all the same', async (t) => {
     const server = await startStore(t)
     server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'UploadPart' })
@@ -165,6 +187,15 @@ describe('the connection check', () => {
     assert.equal(abort.found, 'allowed')
     assert.equal(server.openUploads(BUCKET), 0)
   })
+})
+
+it('the conditional-put probe leaves no upload after a lost answer to its creation', async (t) => {
+  const server = await startStore(t)
+  const sink = await createSink(t, server)
+  server.faults.add({ kind: 'reset', at: 'response', operation: 'CreateMultipartUpload' })
+  const file = await outboxFile(t, PARTS)
+  assert.deepEqual(await sink.conditionalPutProbe?.run(file, sink.destination('k'), never), { refusesOverwrite: true })
+  assert.equal(server.openUploads(BUCKET), 0)
 })
 
 async function connect(t: TestContext, server: S3Server): Promise<ConnectionCheck[]> {
