@@ -42,8 +42,9 @@ export async function* checkWriteAccess(
     const { ETag: etag } = await client.send(new UploadPartCommand(part), { abortSignal: signal })
     if (etag === undefined) throw notS3({ operation: 'UploadPart', bucket })
   })
-  if (uploadId === undefined && put.error?.retryable === true) {
-    await abortLost(client, named, AbortSignal.any([signal, AbortSignal.timeout(ABORT_TIMEOUT)]))
+  if (uploadId === undefined && put.error?.retryable === true && !signal.aborted) {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(ABORT_TIMEOUT)])
+    await Promise.allSettled([Promise.race([abortLost(client, named, limit), rejectOn(limit)])])
   }
   yield put
   if (uploadId === undefined) return
