@@ -87,6 +87,13 @@ let origin: usize = 0
 let position: usize = 0
 let nextHit: usize = 0
 
+/**
+ * `scanValue` is compiled once for each: a type argument makes a copy without the search, as fast as
+ * if there were no search. (Inlining one body twice makes both slower.) Only their sign counts.
+ */
+type Watch = i32
+type DoNotWatch = u32
+
 /** Starts an index. */
 export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, longest: usize, allUtf8: bool, paths: usize, isWatching: bool): void {
   count = 0
@@ -120,7 +127,7 @@ export function scanWindow(length: usize, offset: usize): void {
       continue
     }
     const firstHit = nextHit
-    let fault = watches ? scanAndWatch(start) : scanOnly(start)
+    let fault = watches ? scanValue<Watch>(start) : scanValue<DoNotWatch>(start)
     if (fault == FULL) {
       nextHit = firstHit
       break
@@ -151,21 +158,11 @@ export function scanWindow(length: usize, offset: usize): void {
   covered = <u32>(at - INPUT)
 }
 
-/** Two copies of `scanValue`: the compiler leaves the search out of the first one. */
-function scanOnly(start: usize): u32 {
-  return scanValue(start, false)
-}
-
-function scanAndWatch(start: usize): u32 {
-  return scanValue(start, true)
-}
-
 /**
  * Scans the value at `start`, which must be the only value of its line. Returns its fault, and sets
  * `position` to the end of the value, or to a position within a faulty line.
  */
-@inline
-function scanValue(start: usize, watch: bool): u32 {
+function scanValue<Mode>(start: usize): u32 {
   const zero = origin
   const guesses = automaton + GUESSES
   let at = start
@@ -230,7 +227,7 @@ function scanValue(start: usize, watch: bool): u32 {
       let part = at + 1
       let stops = stopsIn(part)
       let suspect: u32 = 0
-      if (watch && (stops & SHORT) == 0) {
+      if (isSigned<Mode>() && (stops & SHORT) == 0) {
         let before = i8x16.splat(0)
         let roles = rolesAt(part)
         while (stops == 0) {
@@ -255,9 +252,9 @@ function scanValue(start: usize, watch: bool): u32 {
         quote = skipEscapes(stop)
         if (quote == 0) return fail(at, FAULT_SYNTAX)
         kind = KIND_ESCAPED
-        suspect = watch ? 1 : 0
+        if (isSigned<Mode>()) suspect = 1
       }
-      if (watch && suspect != 0 && quote - at > MIN_WATCHED_BYTES && (kind == KIND_ESCAPED || holdsNeedle(at + 1, quote))) {
+      if (isSigned<Mode>() && suspect != 0 && quote - at > MIN_WATCHED_BYTES && (kind == KIND_ESCAPED || holdsNeedle(at + 1, quote))) {
         const watched = watchedOf(automaton, accept)
         if (watched < 0) return FULL
         accept = <u32>watched
