@@ -230,7 +230,7 @@ class LineScanner {
           kind = close < 0 ? ValueKind.escaped : ValueKind.string
           const end = close < 0 ? -close : close
           const isLong = needles !== undefined && end - 2 - at >= MIN_WATCHED_BYTES
-          if (isLong && (close < 0 || needles.isIn(bytes, at + 1, end - 1))) {
+          if (isLong && needles.isWatched(bytes, at + 1, end - 1, close < 0)) {
             accept = this.#automaton.watchedSet(accept)
             if (hit < 0) {
               hit = HIT_STRIDE * hitCount++

@@ -1,5 +1,10 @@
+import { AT_SIGN, BACKSLASH, LOWER_U, QUOTE, SLASH, ZERO } from '../json/ascii.ts'
+
 /**
- * A fixed list of short ASCII texts that the scanner searches in string values, all at once.
+ * A fixed list of short ASCII texts that the scanner searches in string values, all at once. It
+ * reports the strings that hold one, and strings whose escapes may hide one: those that spell a
+ * quote, a slash or ASCII. A text that `needsAt` counts only in strings with an `@`, and so do
+ * other escapes.
  *
  * A needle is found by one pair of neighbouring bytes that is rare in ordinary text: the search
  * tests pairs, and compares the whole needle only where its pair occurs. The scanner in WebAssembly
@@ -22,7 +27,7 @@ export class Needles {
    * pairs through that combine halves of its bytes: put pairs of similar bytes together.
    * @throws Error for a needle without a pair or of more than 16 bytes, or for too many.
    */
-  constructor(texts: readonly string[], groups: readonly (readonly string[])[]) {
+  constructor(texts: readonly string[], groups: readonly (readonly string[])[], needsAt?: string) {
     const list: Needle[] = []
     const pairs = groups.flat()
     for (const text of new Set(texts)) {
@@ -30,7 +35,7 @@ export class Needles {
       if (bytes.length > MAX_NEEDLE_BYTES || list.length === MAX_NEEDLES) throw new Error(`needle ${text}`)
       const at = pairOf(text, pairs)
       const slot = slotOf(bytes[at - 1], bytes[at])
-      list.push({ bytes, at, next: this.first[slot] })
+      list.push({ bytes, at, next: this.first[slot], needsAt: text === needsAt })
       this.first[slot] = list.length
       this.#pairs[(bytes[at - 1] << 8) | bytes[at]] = 1
     }
@@ -38,15 +43,20 @@ export class Needles {
     this.nibbles = nibblesOf(groups)
   }
 
-  /** Whether any needle is in the bytes in `[start, end)`. */
-  isIn(bytes: Buffer, start: number, end: number): boolean {
+  /** Whether the scanner reports the string in `[start, end)`, without its quotes. */
+  isWatched(bytes: Buffer, start: number, end: number, isEscaped: boolean): boolean {
+    let onlyWithAt = isEscaped
     for (let at = start + 1; at < end; at++) {
-      if (this.#pairs[(bytes[at - 1] << 8) | bytes[at]] === 1 && this.#isNeedleAt(bytes, start, end, at)) return true
+      if (this.#pairs[(bytes[at - 1] << 8) | bytes[at]] === 0) continue
+      const found = this.#findAt(bytes, start, end, at)
+      if (found === FOUND) return true
+      if (found === FOUND_WITHOUT_AT) onlyWithAt = true
     }
-    return false
+    return (onlyWithAt && hasAt(bytes, start, end)) || (isEscaped && hidesAscii(bytes, start, end))
   }
 
-  #isNeedleAt(bytes: Buffer, start: number, end: number, pair: number): boolean {
+  #findAt(bytes: Buffer, start: number, end: number, pair: number): number {
+    let found = NOTHING
     for (
       let number = this.first[slotOf(bytes[pair - 1], bytes[pair])];
       number > 0;
@@ -58,11 +68,17 @@ export class Needles {
       if (from < start || to > end) continue
       let same = 0
       while (from + same < to && bytes[from + same] === needle.bytes[same]) same++
-      if (from + same === to) return true
+      if (from + same !== to) continue
+      if (!needle.needsAt) return FOUND
+      found = FOUND_WITHOUT_AT
     }
-    return false
+    return found
   }
 }
+
+const NOTHING = 0
+const FOUND = 1
+const FOUND_WITHOUT_AT = 2
 
 interface Needle {
   readonly bytes: Buffer
@@ -70,6 +86,8 @@ interface Needle {
   readonly at: number
   /** 1 + number of the next needle in the same slot, 0 for none. */
   readonly next: number
+  /** It counts only in strings with an `@`. */
+  readonly needsAt: boolean
 }
 
 /** Strings shorter than this are not searched. */
@@ -80,6 +98,21 @@ const MAX_GROUPS = 4
 
 function slotOf(first: number, second: number): number {
   return (first * 7 + second) & 0xff
+}
+
+function hasAt(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === AT_SIGN) return true
+  return false
+}
+
+/** Whether an escape spells a quote, a slash or an ASCII character. */
+function hidesAscii(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    if (bytes[at] !== BACKSLASH) continue
+    at++
+    if (bytes[at] === QUOTE || bytes[at] === SLASH || (bytes[at] === LOWER_U && bytes[at + 1] === ZERO)) return true
+  }
+  return false
 }
 
 /** The roles of the bytes of all pairs, see `Needles.nibbles`. */

@@ -190,9 +190,9 @@ export class WasmScanner {
     this.#bytes.fill(15, NIBBLES.value + 32, NIBBLES.value + 48)
     this.#bytes.fill(0xf0, NIBBLES.value + 48, NIBBLES.value + 64)
     this.#bytes.set(needles.first, NEEDLE_FIRST.value)
-    for (const [number, { bytes, at, next }] of needles.list.entries()) {
+    for (const [number, { bytes, at, next, needsAt }] of needles.list.entries()) {
       const place = NEEDLES.value + (number + 1) * NEEDLE_BYTES.value
-      this.#bytes.set([bytes[at - 1], bytes[at], at, bytes.length, next], place)
+      this.#bytes.set([bytes[at - 1], bytes[at], at, bytes.length, next, needsAt ? 1 : 0], place)
       this.#bytes.set(bytes, place + NEEDLE_BYTES.value / 2)
     }
     this.#needles = needles

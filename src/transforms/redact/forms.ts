@@ -215,7 +215,5 @@ const TEXTS = [
   '--auth',
 ]
 
-/** What makes a string worth reading: the forms, names with values, options of commands. */
-export const NEEDLES = new Needles(TEXTS, PAIRS)
-/** What the scanner searches: also URLs, which may contain a password. */
-export const WATCHED = new Needles([...TEXTS, '://'], PAIRS)
+/** What makes a string worth reading: the forms, names with values, options, URLs with a password. */
+export const WATCHED = new Needles([...TEXTS, '://'], PAIRS, '://')

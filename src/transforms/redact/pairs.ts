@@ -2,12 +2,12 @@ import type { Batch } from '../../record/batch.ts'
 import { Edit } from '../../record/batch.ts'
 import { cachedTest } from '../../record/author/cached-test.ts'
 import { CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE, BACKSLASH } from '../../record/json/ascii.ts'
-import { MEMBER_STRIDE, readMembers, readName, skipSpace, skipSpaceBack } from '../../record/json/walk.ts'
+import { MEMBER_STRIDE, readMembers, skipSpace, skipSpaceBack } from '../../record/json/walk.ts'
 import { ACCEPT_MASK } from '../../record/paths/automaton.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
 import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../../record/scan.ts'
 import { isSecretName, wordsOf } from './names.ts'
-import { remembered } from './remembered.ts'
+import { rememberedAt } from './remembered.ts'
 
 /** Masks values whose name is a value beside them; see `createPairs`. */
 export type Preparation = (batch: Batch) => void
@@ -36,10 +36,12 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   const headers = paths.add('**./^(raw|request|response|http)?[ _-]?headers?$/i[*]')
   const isSecretString = cachedTest(isSecretName)
   const commonNames = wordSet(COMMON_PAIR_NAMES)
-  const isCommonName = remembered((key) => commonNames.has(wordsOf(key).join(' ')))
-  const isSecretText = remembered(isSecretName)
+  const isCommonName = rememberedAt((key) => commonNames.has(wordsOf(key).join(' ')))
+  const isSecretText = rememberedAt(isSecretName)
   let accepts: readonly (readonly number[])[] = []
-  let roles: number[] = []
+  /** By accept set: `NAME`, `VALUE`, or both. */
+  let roles = new Uint8Array(256)
+  let roleCount = 0
 
   const isSecretNameAt = (batch: Batch, hit: number): boolean => {
     const kind = batch.kind(hit)
@@ -53,11 +55,12 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   return (batch) => {
     for (const path of [names, values, listed, headers]) if (path.id >= batch.index.pathCount) batch.hit(0, path)
     const { pathCount, columns } = batch.index
-    if (accepts !== batch.index.accepts) roles = []
+    if (accepts !== batch.index.accepts) roleCount = 0
     accepts = batch.index.accepts
-    while (roles.length < accepts.length) {
-      const ids = accepts[roles.length]
-      roles.push((ids.includes(names.id) ? NAME : 0) | (ids.includes(values.id) ? VALUE : 0))
+    while (roleCount < accepts.length) {
+      const ids = accepts[roleCount]
+      if (roleCount === roles.length) roles = doubled(roles)
+      roles[roleCount++] = (ids.includes(names.id) ? NAME : 0) | (ids.includes(values.id) ? VALUE : 0)
     }
     for (let record = 0; record < batch.count; record++) {
       const row = record * pathCount
@@ -80,26 +83,26 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
       const role = roles[hits[HIT_STRIDE * hit] & ACCEPT_MASK]
       if (role === 0) continue
       const key = hits[HIT_STRIDE * hit + 1]
-      const isKnown = known >= 0 && isNextMember(bytes, known, key)
+      const before = known
       known = hits[HIT_STRIDE * hit + 3]
-      if (role === NAME ? !isSecretNameAt(batch, hit) : isKnown) continue
-      const { isSecret, isComplete } = maskNeighbours(batch, hit, last)
+      if (role === NAME ? !isSecretNameAt(batch, hit) : before >= 0 && isNextMember(bytes, before, key)) continue
+      const found = maskNeighbours(batch, hit, last)
       // Neighbours usually tell all: the name of the pair, or that there is no other member.
-      if (isComplete) continue
+      if ((found & COMPLETE) !== 0) continue
       if (budget <= 0) return maskAll(batch, first, last)
       const start = startOfObject(bytes, key)
       const members = readMembers(bytes, start)
       budget -= members[members.length - 1] - start
-      if (isSecret || hasSecretName(batch, members)) maskMembers(batch, members, first, last)
+      if ((found & SECRET) !== 0 || hasSecretName(batch, members)) maskMembers(batch, members, first, last)
     }
   }
 
   /**
    * Looks at the names and values that follow one another from this hit on, without other members
-   * between them, and masks the values of a secret name. Complete if that is all of the object, or
-   * has a name that is not secret.
+   * between them, and masks the values of a secret name. Returns `SECRET` if there is one, and
+   * `COMPLETE` if that is all of the object, or has a name that is not secret.
    */
-  function maskNeighbours(batch: Batch, from: number, last: number): { isSecret: boolean; isComplete: boolean } {
+  function maskNeighbours(batch: Batch, from: number, last: number): number {
     const { bytes } = batch
     const { hits } = batch.index
     let hasName = false
@@ -119,14 +122,14 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
     }
     const before = skipSpaceBack(bytes, hits[HIT_STRIDE * from + 1] - 1)
     const isWhole = bytes[before] === OPEN_OBJECT && bytes[skipSpace(bytes, end)] === CLOSE_OBJECT
-    if (!isSecret) return { isSecret, isComplete: hasName || isWhole }
+    if (!isSecret) return hasName || isWhole ? COMPLETE : 0
     let inside = -1
     for (let hit = from; hit < next; hit++) {
       if (hits[HIT_STRIDE * hit + 1] < inside) continue
       inside = hits[HIT_STRIDE * hit + 3]
       if (isValue(batch, hit)) mask(batch, hit)
     }
-    return { isSecret, isComplete: isWhole }
+    return isWhole ? SECRET | COMPLETE : SECRET
   }
 
   function isValue(batch: Batch, hit: number): boolean {
@@ -138,7 +141,7 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
     for (let at = 0; at < members.length; at += MEMBER_STRIDE) {
       const value = members[at + 1]
       if (bytes[value] !== QUOTE || members[at] === value) continue
-      if (isCommonName(readName(bytes, members[at])) && isSecretText(readName(bytes, value))) return true
+      if (isCommonName(bytes, members[at]) && isSecretText(bytes, value)) return true
     }
     return false
   }
@@ -186,6 +189,8 @@ export function isPairValue(key: string): boolean {
 
 const NAME = 1
 const VALUE = 2
+const SECRET = 1
+const COMPLETE = 2
 const DEEP = { kind: 'deep' } as const
 const STRINGS = /"(?:[^"\\]|\\[^])*"/g
 
@@ -195,6 +200,12 @@ function keyTest(text: string, keys: string) {
     kind: 'pattern',
     pattern: { text: `<${text}>`, test: (key: string) => known.has(wordsOf(key).join(' ')) },
   } as const
+}
+
+function doubled(roles: Uint8Array): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(2 * roles.length)
+  larger.set(roles)
+  return larger
 }
 
 function wordSet(keys: string): ReadonlySet<string> {

@@ -1,3 +1,5 @@
+import { readName, skipString } from '../../record/json/walk.ts'
+
 /** Remembers the results of a test for short texts. The limits keep hostile texts from filling it. */
 export function remembered(test: (text: string) => boolean): (text: string) => boolean {
   const known = new Map<string, boolean>()
@@ -13,6 +15,25 @@ export function remembered(test: (text: string) => boolean): (text: string) => b
 
 const MAX_REMEMBERED = 4096
 const MAX_LENGTH = 256
+
+/**
+ * Makes a test of a text into a test of the JSON string that begins at an offset. It remembers the
+ * results for short texts by their bytes, so that names, which repeat, are rarely decoded.
+ */
+export function rememberedAt(test: (text: string) => boolean): (bytes: Buffer, start: number) => boolean {
+  const passed = new RememberedBytes()
+  const failed = new RememberedBytes()
+  return (bytes, start) => {
+    const end = skipString(bytes, start) - 1
+    // A free slot looks like an empty text.
+    if (end === start + 1) return test('')
+    if (failed.has(bytes, start + 1, end)) return false
+    if (passed.has(bytes, start + 1, end)) return true
+    const is = test(readName(bytes, start))
+    ;(is ? passed : failed).add(bytes, start + 1, end)
+    return is
+  }
+}
 
 /** A set of byte strings of bounded size: a new one replaces another one in its slot. */
 export class RememberedBytes {

@@ -1,4 +1,4 @@
-import { BACKSLASH, LOWER_U, QUOTE, ZERO } from '../../record/json/ascii.ts'
+import { COLON, MINUS } from '../../record/json/ascii.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
 import { HIT_STRIDE, ValueKind } from '../../record/scan.ts'
@@ -7,7 +7,7 @@ import { parsePath } from '../../record/paths/grammar.ts'
 import { reaches } from '../../record/paths/reaches.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
 import { createEmbeddedRedactor } from './embedded.ts'
-import { NEEDLES, WATCHED } from './forms.ts'
+import { WATCHED } from './forms.ts'
 import { isDescribing, isIdName, isSecretName } from './names.ts'
 import { createPairs, isPairValue } from './pairs.ts'
 import type { Preparation } from './pairs.ts'
@@ -96,34 +96,18 @@ function createTextEdit(depth: number): Rule['edit'] {
     const start = index.hits[HIT_STRIDE * hit + 2] + 1
     const end = index.hits[HIT_STRIDE * hit + 3] - 1
     if (harmless.has(bytes, start, end)) return Edit.keep
-    if (isWorthReading(bytes, start, end)) {
-      const text = batch.text(hit)
-      const isId = isUnderIdName(batch, hit)
-      const redacted = (JSON_START.test(text) ? redactEmbedded?.(text) : undefined) ?? redactText(text, isId)
-      if (redacted !== text) return batch.token(Buffer.from(JSON.stringify(redacted)))
-      if (isId) return Edit.keep
+    const text = batch.text(hit)
+    const embedded = JSON_START.test(text) ? redactEmbedded?.(text) : undefined
+    let redacted = embedded ?? redactText(text, false)
+    if (redacted !== text) {
+      if (embedded === undefined && isUnderIdName(batch, hit)) redacted = redactText(text, true)
+      return redacted === text ? Edit.keep : batch.token(Buffer.from(JSON.stringify(redacted)))
     }
     harmless.add(bytes, start, end)
     return Edit.keep
   }
 }
 
-/**
- * Reads the bytes of a string once more, which costs less than its text: a URL without a password
- * and without parameters, and a string whose escapes spell neither quotes nor ASCII, are harmless.
- */
-function isWorthReading(bytes: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) {
-    if (bytes[at] === AT_SIGN) return true
-    if (bytes[at] !== BACKSLASH) continue
-    at++
-    if (bytes[at] === QUOTE || bytes[at] === SLASH || (bytes[at] === LOWER_U && bytes[at + 1] === ZERO)) return true
-  }
-  return NEEDLES.isIn(bytes, start, end)
-}
-
-const AT_SIGN = 0x40
-const SLASH = 0x2f
 const JSON_START = /^\s*[[{]/
 
 function isUnderIdName(batch: Batch, hit: number): boolean {
@@ -133,9 +117,12 @@ function isUnderIdName(batch: Batch, hit: number): boolean {
 
 /** A time tells nothing about the secret that it belongs to. */
 function isTime(batch: Batch, hit: number): boolean {
+  const { bytes } = batch
   const { hits } = batch.index
-  const length = hits[HIT_STRIDE * hit + 3] - hits[HIT_STRIDE * hit + 2] - 2
-  return length >= 19 && length <= 35 && TIME.test(batch.text(hit))
+  const start = hits[HIT_STRIDE * hit + 2] + 1
+  const length = hits[HIT_STRIDE * hit + 3] - 1 - start
+  if (length < 19 || length > 35 || bytes[start + 4] !== MINUS || bytes[start + 13] !== COLON) return false
+  return TIME.test(batch.text(hit))
 }
 
 const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?$/

@@ -47,7 +47,7 @@ import {
 } from './keys'
 import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, INPUT, RECORDS } from './layout'
 import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
-import { holdsNeedle, pairsIn, rolesAt, watchedOf } from './watch'
+import { isWatched, pairsIn, rolesAt, watchedOf } from './watch'
 
 /** Not a fault: the index or the automaton is full, and the record is not covered. */
 const FULL: u32 = 255
@@ -254,7 +254,7 @@ function scanValue<Mode>(start: usize): u32 {
         kind = KIND_ESCAPED
         if (isSigned<Mode>()) suspect = 1
       }
-      if (isSigned<Mode>() && suspect != 0 && quote - at > MIN_WATCHED_BYTES && (kind == KIND_ESCAPED || holdsNeedle(at + 1, quote))) {
+      if (isSigned<Mode>() && suspect != 0 && quote - at > MIN_WATCHED_BYTES && isWatched(at + 1, quote, kind == KIND_ESCAPED)) {
         const watched = watchedOf(automaton, accept)
         if (watched < 0) return FULL
         accept = <u32>watched

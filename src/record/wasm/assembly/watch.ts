@@ -1,13 +1,20 @@
-import { MAX_NEEDLES } from './constants'
+import { AT_SIGN, BACKSLASH, LOWER_U, QUOTE, SLASH, ZERO } from './constants'
 import { watchedSet } from './host'
 import { ACCEPT_COUNT, NEEDLES, NEEDLE_BYTES, NEEDLE_FIRST, NIBBLES, WATCHED } from './layout'
 
-/** Fields of a needle: its pair, the offset of the second byte of the pair, its length, the next one, its text. */
+/**
+ * Fields of a needle: its pair, the offset of the second byte of the pair, its length, the next one,
+ * whether it counts only in strings with an `@`, its text.
+ */
 const PAIR: usize = 0
 const OFFSET: usize = 2
 const LENGTH: usize = 3
 const NEXT: usize = 4
+const NEEDS_AT: usize = 5
 const TEXT: usize = 16
+
+/** Whether the string is watched if it has an `@`. */
+let onlyWithAt: bool = false
 
 /** For each of 16 bytes: the groups whose pairs it may begin (low half) or end (high half). */
 @inline
@@ -27,14 +34,34 @@ export function pairsIn(before: v128, roles: v128): u32 {
   return i8x16.bitmask(i8x16.eq(pairs, i8x16.splat(0))) ^ 0xffff
 }
 
-/** Whether any needle is in the string in `[start, end)`. `src/record/paths/needles.ts` is the reference. */
-export function holdsNeedle(start: usize, end: usize): bool {
+/** Whether the string in `[start, end)` is watched. `src/record/paths/needles.ts` is the reference. */
+export function isWatched(start: usize, end: usize, isEscaped: bool): bool {
+  onlyWithAt = isEscaped
   let before = i8x16.splat(0)
   for (let at = start; at < end; at += 16) {
     const roles = rolesAt(at)
     const pairs = pairsIn(before, roles)
     if (pairs != 0 && isNeedleIn(pairs, start, end, at)) return true
     before = roles
+  }
+  return (onlyWithAt && hasAt(start, end)) || (isEscaped && hidesAscii(start, end))
+}
+
+function hasAt(start: usize, end: usize): bool {
+  for (let at = start; at < end; at += 16) {
+    const found = i8x16.bitmask(i8x16.eq(v128.load(at), i8x16.splat(<i8>AT_SIGN)))
+    if (found != 0) return at + ctz(found) < end
+  }
+  return false
+}
+
+/** Whether an escape spells a quote, a slash or an ASCII character. */
+function hidesAscii(start: usize, end: usize): bool {
+  for (let at = start; at < end; at++) {
+    if (load<u8>(at) != BACKSLASH) continue
+    at++
+    const letter: u32 = load<u8>(at)
+    if (letter == QUOTE || letter == SLASH || (letter == LOWER_U && load<u8>(at, 1) == ZERO)) return true
   }
   return false
 }
@@ -56,7 +83,10 @@ function isNeedleIn(pairs: u32, start: usize, end: usize, at: usize): bool {
         const length: usize = load<u8>(needle, LENGTH)
         const all: u32 = (1 << <u32>length) - 1
         const equal: u32 = i8x16.bitmask(i8x16.eq(v128.load(from), v128.load(needle, TEXT)))
-        if (from >= start && from + length <= end && (equal & all) == all) return true
+        if (from >= start && from + length <= end && (equal & all) == all) {
+          if (load<u8>(needle, NEEDS_AT) == 0) return true
+          onlyWithAt = true
+        }
       }
       number = load<u8>(needle, NEXT)
     }
