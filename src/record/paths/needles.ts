@@ -20,7 +20,8 @@ export class Needles {
   readonly nibbles: Uint8Array
   /** By `slotOf` of a pair: 1 + number of its first needle, 0 for none. `Needle.next` continues. */
   readonly first = new Uint8Array(256)
-  readonly #pairs = new Uint8Array(1 << 16)
+  /** By pair, as a little-endian number: 1 if a needle is found by it. */
+  readonly pairs = new Uint8Array(1 << 16)
 
   /**
    * `groups` has the pairs by which the needles are found, in at most four groups. A group also lets
@@ -37,7 +38,7 @@ export class Needles {
       const slot = slotOf(bytes[at - 1], bytes[at])
       list.push({ bytes, at, next: this.first[slot], needsAt: text === needsAt })
       this.first[slot] = list.length
-      this.#pairs[(bytes[at - 1] << 8) | bytes[at]] = 1
+      this.pairs[bytes[at - 1] | (bytes[at] << 8)] = 1
     }
     this.list = list
     this.nibbles = nibblesOf(groups)
@@ -47,7 +48,7 @@ export class Needles {
   isWatched(bytes: Buffer, start: number, end: number, isEscaped: boolean): boolean {
     let onlyWithAt = isEscaped
     for (let at = start + 1; at < end; at++) {
-      if (this.#pairs[(bytes[at - 1] << 8) | bytes[at]] === 0) continue
+      if (this.pairs[bytes[at - 1] | (bytes[at] << 8)] === 0) continue
       const found = this.#findAt(bytes, start, end, at)
       if (found === FOUND) return true
       if (found === FOUND_WITHOUT_AT) onlyWithAt = true

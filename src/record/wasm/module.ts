@@ -29,6 +29,7 @@ export interface ScannerModule {
   readonly NEEDLE_FIRST: Global
   readonly NEEDLES: Global
   readonly NEEDLE_BYTES: Global
+  readonly NEEDLE_PAIRS: Global
   readonly OUTPUT: Global
   readonly END: Global
 

@@ -2,7 +2,7 @@ import type { Batch } from '../../record/batch.ts'
 import { Edit } from '../../record/batch.ts'
 import { cachedTest } from '../../record/author/cached-test.ts'
 import { CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE, BACKSLASH } from '../../record/json/ascii.ts'
-import { MEMBER_STRIDE, readMembers, skipSpace, skipSpaceBack } from '../../record/json/walk.ts'
+import { MEMBER_STRIDE, readMembers, skipSpace, skipSpaceBack, skipString, skipValue } from '../../record/json/walk.ts'
 import { ACCEPT_MASK } from '../../record/paths/automaton.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
 import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../../record/scan.ts'
@@ -42,6 +42,8 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   /** By accept set: `NAME`, `VALUE`, or both. */
   let roles = new Uint8Array(256)
   let roleCount = 0
+  /** Number of bytes of the object that was read last. */
+  let read = 0
 
   const isSecretNameAt = (batch: Batch, hit: number): boolean => {
     const kind = batch.kind(hit)
@@ -79,21 +81,28 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
     let budget = 65_536 + 4 * (records[record * RECORD_STRIDE + 1] - records[record * RECORD_STRIDE])
     /** The end of a member whose name is known not to be secret, or whose values were looked at. */
     let known = -1
+    /** The same, of the member around the last hits. */
+    let outer = -1
     for (let hit = first; hit < last; hit++) {
       const role = roles[hits[HIT_STRIDE * hit] & ACCEPT_MASK]
       if (role === 0) continue
       const key = hits[HIT_STRIDE * hit + 1]
       const before = known
       known = hits[HIT_STRIDE * hit + 3]
-      if (role === NAME ? !isSecretNameAt(batch, hit) : before >= 0 && isNextMember(bytes, before, key)) continue
+      if (key < before) outer = before
+      const isKnown = isNextMember(bytes, before, key) || isNextMember(bytes, outer, key)
+      if (role === NAME ? !isSecretNameAt(batch, hit) : isKnown) continue
       const found = maskNeighbours(batch, hit, last)
       // Neighbours usually tell all: the name of the pair, or that there is no other member.
       if ((found & COMPLETE) !== 0) continue
       if (budget <= 0) return maskAll(batch, first, last)
       const start = startOfObject(bytes, key)
-      const members = readMembers(bytes, start)
-      budget -= members[members.length - 1] - start
-      if ((found & SECRET) !== 0 || hasSecretName(batch, members)) maskMembers(batch, members, first, last)
+      if ((found & SECRET) !== 0 || hasSecretName(bytes, start)) {
+        const members = readMembers(bytes, start)
+        read = members[members.length - 1] - start
+        maskMembers(batch, members, first, last)
+      }
+      budget -= read
     }
   }
 
@@ -136,13 +145,17 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
     return (roles[batch.index.hits[HIT_STRIDE * hit] & ACCEPT_MASK] & VALUE) !== 0
   }
 
-  function hasSecretName(batch: Batch, members: readonly number[]): boolean {
-    const { bytes } = batch
-    for (let at = 0; at < members.length; at += MEMBER_STRIDE) {
-      const value = members[at + 1]
-      if (bytes[value] !== QUOTE || members[at] === value) continue
-      if (isCommonName(bytes, members[at]) && isSecretText(bytes, value)) return true
+  /** Whether the object at `start` has a secret name under a common key. Stops at the first one. */
+  function hasSecretName(bytes: Buffer, start: number): boolean {
+    let at = skipSpace(bytes, start + 1)
+    while (bytes[at] !== CLOSE_OBJECT) {
+      const key = at
+      const value = skipSpace(bytes, skipSpace(bytes, skipString(bytes, key)) + 1)
+      if (bytes[value] === QUOTE && isCommonName(bytes, key) && isSecretText(bytes, value)) return true
+      at = skipSpace(bytes, skipValue(bytes, value))
+      if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1)
     }
+    read = at - start
     return false
   }
 
@@ -217,8 +230,9 @@ function isText(batch: Batch, hit: number): boolean {
   return kind === ValueKind.string || kind === ValueKind.escaped
 }
 
-/** Whether the member at `key` follows the value that ends at `end`, in the same object. */
+/** Whether the member at `key` follows the value that ends at `end` (-1 for none), in the same object. */
 function isNextMember(bytes: Buffer, end: number, key: number): boolean {
+  if (end < 0) return false
   const comma = skipSpace(bytes, end)
   return bytes[comma] === COMMA && skipSpace(bytes, comma + 1) === key
 }

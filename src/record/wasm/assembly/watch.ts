@@ -1,6 +1,6 @@
 import { AT_SIGN, BACKSLASH, LOWER_U, QUOTE, SLASH, ZERO } from './constants'
 import { watchedSet } from './host'
-import { ACCEPT_COUNT, NEEDLES, NEEDLE_BYTES, NEEDLE_FIRST, NIBBLES, WATCHED } from './layout'
+import { ACCEPT_COUNT, NEEDLES, NEEDLE_BYTES, NEEDLE_FIRST, NEEDLE_PAIRS, NIBBLES, WATCHED } from './layout'
 
 /**
  * Fields of a needle: its pair, the offset of the second byte of the pair, its length, the next one,
@@ -28,10 +28,28 @@ export function rolesAt(at: usize): v128 {
 
 /** One bit for each of 16 bytes that may end the pair of a needle; `before` are the roles of the 16 bytes before. */
 @inline
-export function pairsIn(before: v128, roles: v128): u32 {
+function pairsIn(before: v128, roles: v128): u32 {
   const first = i8x16.shuffle(before, roles, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)
   const pairs = v128.and(v128.and(i16x8.shl(first, 4), v128.load(NIBBLES + 48)), roles)
   return i8x16.bitmask(i8x16.eq(pairs, i8x16.splat(0))) ^ 0xffff
+}
+
+/** Whether a pair of a needle ends in the 16 bytes at `at`, at a byte of the mask. */
+@inline
+export function needlePairsIn(before: v128, roles: v128, mask: u32, at: usize): u32 {
+  const pairs = pairsIn(before, roles) & mask
+  return pairs == 0 ? 0 : hasPair(pairs, at)
+}
+
+/** The groups of pairs are not exact. One table without further branches is, which are hard to predict. */
+function hasPair(pairs: u32, at: usize): u32 {
+  let found: u32 = 0
+  let bits = pairs
+  do {
+    found |= load<u8>(NEEDLE_PAIRS + <usize>load<u16>(at + <usize>ctz(bits) - 1))
+    bits &= bits - 1
+  } while (bits != 0)
+  return found
 }
 
 /** Whether the string in `[start, end)` is watched. `src/record/paths/needles.ts` is the reference. */
