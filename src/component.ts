@@ -421,8 +421,9 @@ export interface ObjectSink {
   /**
    * True when the object is proved visible. Asked when its file is gone. Without this method, or in
    * doubt, the object counts as lost.
+   * @param bytes length of the object; one of another length is another object
    */
-  exists?(destination: JsonObject, signal: AbortSignal): Promise<boolean>
+  exists?(destination: JsonObject, signal: AbortSignal, bytes?: number): Promise<boolean>
   /**
    * Reads an object back, for `sluice verify`: its stored bytes, or undefined when it is not there.
    * @throws SluiceError SINK_REFUSED when reading is not allowed

@@ -186,9 +186,9 @@ export default defineSink({
         const destination = current(row)
         await uploadObject({ client: clientOf(destination), file, destination, signal, attempt })
       },
-      exists(row, signal) {
+      exists(row, signal, bytes) {
         const destination = current(row)
-        return isVisible(clientOf(destination), destination, signal)
+        return isVisible(clientOf(destination), destination, { bytes, signal })
       },
       conditionalPutProbe: {
         store(file, row) {

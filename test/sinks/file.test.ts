@@ -44,6 +44,7 @@ describe('the file sink', () => {
     assert.equal(await sink.exists?.(sink.destination('x'), never), false)
     await sink.publish(await outboxFile(t, 10), sink.destination('x'), never, memoryAttempt())
     assert.equal(await sink.exists?.(sink.destination('x'), never), true)
+    assert.equal(await sink.exists?.(sink.destination('x'), never, 1e6), false)
   })
 
   it('stops the run if it may not write', async (t) => {

@@ -155,7 +155,7 @@ export class Publisher {
     if (size !== undefined) {
       throw new SluiceError('STATE_DAMAGED', `${join(folder, row.file)} has ${size} bytes, ${row.bytes} are committed`)
     }
-    if (await sink.exists?.(row.destination, this.#stop.signal)) {
+    if (await sink.exists?.(row.destination, this.#stop.signal, row.bytes)) {
       await this.#retire(row)
       return false
     }

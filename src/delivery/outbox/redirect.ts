@@ -74,6 +74,6 @@ async function isVisible(sink: ObjectSink | undefined, row: ObjectRow, signal: A
   const aborted = new Promise<boolean>((resolve) => {
     signal.addEventListener('abort', () => resolve(false), { once: true })
   })
-  const [found] = await Promise.allSettled([Promise.race([sink.exists(row.destination, signal), aborted])])
+  const [found] = await Promise.allSettled([Promise.race([sink.exists(row.destination, signal, row.bytes), aborted])])
   return found.status === 'fulfilled' && found.value
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, chmod, copyFile, link, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
+import { chmod, copyFile, link, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import type { ObjectSink } from '../../component.ts'
 import { SluiceError, systemCode } from '../../errors.ts'
@@ -49,9 +49,9 @@ export function folderSink(folder: string, readers: 'owner' | 'group' = 'owner')
         yield { what: `write below ${target}`, error: sinkError(error, target) }
       }
     },
-    exists: async (destination) => {
-      const [result] = await Promise.allSettled([access(pathOf(destination))])
-      return result.status === 'fulfilled'
+    exists: async (destination, _signal, bytes) => {
+      const [result] = await Promise.allSettled([stat(pathOf(destination))])
+      return result.status === 'fulfilled' && (bytes === undefined || result.value.size === bytes)
     },
   }
 }

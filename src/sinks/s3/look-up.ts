@@ -42,10 +42,19 @@ export async function lookUp({ client, file: { bytes }, destination, signal }: L
   )
 }
 
-/** True if the object exists. False if it does not exist, or this identity may not read it. */
-export async function isVisible(client: S3Client, destination: S3Destination, signal: AbortSignal): Promise<boolean> {
+/**
+ * True if the object exists, with this length. False if it does not exist, or this identity may not
+ * read it.
+ */
+export async function isVisible(
+  client: S3Client,
+  destination: S3Destination,
+  { bytes, signal }: { readonly bytes: number | undefined; readonly signal: AbortSignal },
+): Promise<boolean> {
   const [response] = await Promise.allSettled([head(client, destination, signal)])
-  return response.status === 'fulfilled' && response.value.ETag !== undefined
+  if (response.status === 'rejected' || response.value.ETag === undefined) return false
+  const { ContentLength: length } = response.value
+  return bytes === undefined || length === undefined || length === bytes
 }
 
 function head(client: S3Client, destination: S3Destination, signal: AbortSignal) {

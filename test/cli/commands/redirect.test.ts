@@ -259,6 +259,23 @@ describe('objects that wait for a store that refuses', () => {
     assert.equal(verified.code, 0, verified.stdout)
   })
 
+  test('do not count as published where an object of their name has another length', async (t) => {
+    const { server, workspace, run, redirect, env } = await openWaiting(t)
+    const { stdout } = await workspace.sluice(['state', 'show', 'p', '--json'])
+    const shown: { unpublished: { key: string }[] } = JSON.parse(stdout)
+    const { endpoint, region, accessKeyId, secretAccessKey } = server
+    const credentials = { accessKeyId, secretAccessKey }
+    const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials })
+    t.after(() => client.destroy())
+    await client.send(new PutObjectCommand({ Bucket: 'adit', Key: shown.unpublished[0].key, Body: 'a page' }))
+    const redirected = await redirect('audit', '--yes')
+    assert.match(redirected.stdout, /3 objects redirected/, redirected.stderr)
+    assert.equal((await run('audit')).code, 0)
+    assert.deepEqual([count(server, 'adit'), count(server, 'audit')], [1, 3])
+    const verified = await workspace.sluice(['verify', 'p'], { env: { ...env, BUCKET: 'audit' } })
+    assert.equal(verified.code, 0, verified.stdout)
+  })
+
   test('are not redirected while a run is working', async (t) => {
     const { workspace, env, redirect } = await openWaiting(t)
     const running = workspace.start(['run', 'p', '--follow'], { env: { ...env, BUCKET: 'adit', INPUT: 'in.ndjson' } })
