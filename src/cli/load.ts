@@ -7,7 +7,8 @@ import { plural } from '../observe/report.ts'
 
 /**
  * Loads pipelines and prints their problems on stderr.
- * @throws SluiceError CONFIG_INVALID if a problem is an error
+ * @throws SluiceError CONFIG_INVALID if a problem is an error; USAGE if two have the same name, since
+ *   they would share a state
  */
 export async function loadOrFail(names: readonly string[], options: LoadOptions): Promise<CheckedPipeline[]> {
   const loaded = await Promise.all(names.map((name) => loadPipeline(name, options)))
@@ -21,5 +22,7 @@ export async function loadOrFail(names: readonly string[], options: LoadOptions)
   if (pipelines.length < names.length || errors > 0) {
     throw new SluiceError('CONFIG_INVALID', `${plural(errors, 'error')} in ${names.join(', ')}`)
   }
+  const twice = pipelines.find(({ name }, at) => pipelines.findIndex((other) => other.name === name) < at)
+  if (twice !== undefined) throw new SluiceError('USAGE', `the pipeline ${twice.name} is given twice`)
   return pipelines
 }

@@ -142,7 +142,7 @@ function inputsDamaged(count: number): SluiceError {
     'INPUTS_DAMAGED',
     `${plural(count, 'input')} could not be read completely; all others were read`,
     {
-      hint: 'they are listed above and in the report; repair or replace them and run the same command again: it reads only what is missing',
+      hint: 'they are listed above and in the report; repair them, or replace them by complete copies, and run the same command again',
     },
   )
 }

@@ -127,9 +127,11 @@ export class Publisher {
       else if (now >= deadline) break
     }
     if (this.#unpublished.size === 0) return
+    const waiting = plural(this.#unpublished.size, 'committed object')
+    const reason = this.#lastError ? ` (${this.#lastError.message})` : ''
     throw new SluiceError(
       'SINK_UNAVAILABLE',
-      `${this.#unpublished.size} committed objects are not published${this.#lastError ? ` (${this.#lastError.message})` : ''}; they are safe in the outbox, and the next run publishes them`,
+      `${waiting} not published${reason}: safe in the outbox; the next run publishes them`,
       { cause: this.#lastError, hint: this.#redirectHint() },
     )
   }

@@ -396,6 +396,13 @@ export default defineSink({ summary: 'For tests.', delivers: 'stream', fields: {
     assert.ok(!usual.stderr.includes('scanner'), usual.stderr)
   })
 
+  test('refuses a pipeline that is given twice, by name or by path', async (t) => {
+    const workspace = await openWorkspace(t)
+    await workspace.write('pipelines/p.yaml', fileToFile())
+    const { code, stderr } = await workspace.sluice(['run', 'p', 'pipelines/p.yaml'])
+    assert.deepEqual([code, /USAGE: the pipeline p is given twice/.test(stderr)], [2, true], stderr)
+  })
+
   test('reports each of several failing pipelines', async (t) => {
     const workspace = await openWorkspace(t)
     for (const name of ['p', 'q']) {
