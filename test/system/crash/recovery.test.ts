@@ -316,7 +316,7 @@ async function leaveUnpublished(t: TestContext, base: string): Promise<string> {
   const commit = await openEvents(t, { base, sink: { sink }, drainTimeouts: { done: 10, interrupted: 10 } })
   await assert.rejects(stream({ commit, chunks: [{ bytes: lines({ id: 1 }), position: 1 }] }), {
     code: 'SINK_UNAVAILABLE',
-    message: /^1 committed object not published \(the store is away\); .* next run publishes/,
+    message: /^1 committed object not published \(the store is away\): .* next run publishes/,
   })
   await commit.close()
   return join(base, 'state', 'events', 'outbox')
