@@ -247,7 +247,8 @@ async function assertPipeline(root: string, yaml: string, place: string): Promis
   const path = join(root, 'pipelines/x.yaml')
   const { pipeline, problems } = await loadPipeline(path, { root, mode: 'check', env: {} })
   assert.ok(pipeline, `${place}\n${renderProblems(problems)}`)
-  for (const one of pipeline.tests) assert.deepEqual(await runPipelineTest(pipeline, one), [], `${place}: ${one.name}`)
+  for (const one of pipeline.tests)
+    assert.deepEqual((await runPipelineTest(pipeline, one)).differences, [], `${place}: ${one.name}`)
 }
 
 /** False for the values of `outcome`, which the table of the report lists too. */

@@ -1,3 +1,4 @@
+import { isSecretName } from '../transforms/redact/names.ts'
 import { Ajv } from 'ajv'
 import type { ValidateFunction } from 'ajv'
 import type { TProperties } from 'typebox'
@@ -39,6 +40,7 @@ export function checkFields<Properties extends TProperties>(
   const schema = strictSchema(fields)
   const problems: Problem[] = []
   const value = jsonValue([schema], node)
+  offerDefaults([schema], node, scope.problems)
   collectSecrets([schema], value, { node, keys: [], scope: { ...scope, problems } })
   const validate = compile(schema)
   if (!validate(value)) problems.push(...schemaProblems(validate, node, scope))
@@ -110,6 +112,31 @@ function jsonValue(schemas: readonly FieldSchema[], node: Located, within = fals
   if (isTemplate && node.escaped !== undefined) return retype(schemas, node.escaped)
   if (node.inserted !== undefined && typeof node.value === 'string') return retype(schemas, node.value)
   return node.value
+}
+
+/**
+ * Completes the problems of unset variables by a default as another way out. The field decides, and
+ * only then the name: who follows a hint must not write a secret into the pipeline file.
+ */
+function offerDefaults(schemas: readonly FieldSchema[], node: Located, problems: Problem[]): void {
+  if (node.kind !== 'scalar') {
+    const children =
+      node.kind === 'list' ? node.items.entries() : [...node.entries].map(([key, { value }]) => [key, value] as const)
+    for (const [key, child] of children) {
+      const inner = schemas.flatMap((schema) => childSchemas(schema, key))
+      offerDefaults(inner, child, problems)
+    }
+    return
+  }
+  const branches = schemas.flatMap(branchesOf)
+  // Without a schema, nobody knows what the value is.
+  if (branches.length === 0 || branches.some(({ secret }) => secret === true)) return
+  for (const { variable, problem } of node.unset ?? []) {
+    const at = problems.indexOf(problem)
+    if (at < 0 || isSecretName(variable)) continue
+    const hint = `${problem.hint}, or, if it is not secret, add a default: \${env:${variable}:-default}`
+    problems[at] = { ...problem, hint }
+  }
 }
 
 function retype(schemas: readonly FieldSchema[], text: string): unknown {

@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs'
 import { distance } from 'fastest-levenshtein'
 import { isObject } from '../record/json/json.ts'
 import type { Json, JsonObject } from '../record/json/json.ts'
-import { parsePath } from '../record/paths/grammar.ts'
+import { formatPath, parsePath } from '../record/paths/grammar.ts'
 import type { Problem } from './pipeline.ts'
 import type { FieldSchema } from './schema.ts'
 import { branchesOf, childSchemas } from './schema.ts'
-import type { Located, Location } from './yaml-location.ts'
+import { elementsOf, memberOf } from './record-schema.ts'
+import type { Located, LocatedMap, Location } from './yaml-location.ts'
 import { problemAt } from './yaml-location.ts'
 
 /** A text in the configuration that says where a value of a record is. */
@@ -23,10 +24,10 @@ export function checkPaths(paths: readonly FoundPath[], schema: JsonObject, prob
   for (const { text, location } of paths) {
     const unknown = unknownKey(text, schema)
     if (unknown === undefined) continue
-    const { key, near } = unknown
+    const { key, hint } = unknown
     problems.push(
       problemAt(location, `the schema of validate has no ${key} at the path ${text}`, {
-        hint: near === undefined ? 'see the properties of the schema' : `did you mean ${near}?`,
+        hint,
         severity: 'warning',
       }),
     )
@@ -43,8 +44,11 @@ export function readRecordSchema(file: string): JsonObject | undefined {
   }
 }
 
-/** All absolute record paths in the configuration of a component. */
-export function pathsIn(schemas: readonly FieldSchema[], node: Located): FoundPath[] {
+/**
+ * All record paths in the configuration of a component. `base` is put before the paths of
+ * conditions.
+ */
+export function pathsIn(schemas: readonly FieldSchema[], node: Located, base = ''): FoundPath[] {
   const branches = schemas.flatMap(branchesOf)
   const has = (format: string): boolean => branches.some((branch) => branch.format === format)
   if (node.kind === 'scalar') {
@@ -58,39 +62,52 @@ export function pathsIn(schemas: readonly FieldSchema[], node: Located): FoundPa
       pathsIn(
         schemas.flatMap((schema) => childSchemas(schema, at)),
         item,
+        base,
       ),
     )
   }
   return [...node.entries].flatMap(([key, { key: location, value }]) => {
-    // Paths of `when` begin in an array element.
-    if (key === 'when') return []
-    if (has('record-condition')) return [{ text: key, location }]
+    if (has('record-condition'))
+      return [{ text: key.startsWith('[') ? `${base.replace(/\.$/, '')}${key}` : `${base}${key}`, location }]
     return pathsIn(
       schemas.flatMap((schema) => childSchemas(schema, key)),
       value,
+      key === 'when' ? elementOf(node) : base,
     )
   })
 }
 
+/** The paths of `when` begin in the innermost array element of the path beside it. */
+function elementOf({ entries }: LocatedMap): string {
+  const path = entries.get('path')?.value
+  if (path?.kind !== 'scalar' || typeof path.value !== 'string') return ''
+  const segments = segmentsOf(path.value)
+  const end = segments.findLastIndex(({ kind }) => kind === 'elements') + 1
+  return end === 0 ? '' : `${formatPath(segments.slice(0, end))}.`
+}
+
 /** The first key of a path that a schema does not know. */
-function unknownKey(text: string, root: JsonObject): { key: string; near: string | undefined } | undefined {
+function unknownKey(text: string, root: JsonObject): { key: string; hint: string } | undefined {
   let schema: Json | undefined = root
   for (const segment of segmentsOf(text)) {
-    if (!isObject(schema)) return undefined
     if (segment.kind === 'elements') {
-      schema = schema['items']
+      schema = elementsOf(schema, root)
       continue
     }
-    const properties: Json | undefined = schema['properties']
-    // References and alternatives: the schema may say more elsewhere.
-    if (segment.kind !== 'keys' || !isObject(properties) || 'patternProperties' in schema) return undefined
-    const isClosed = schema['additionalProperties'] === false
+    if (segment.kind !== 'keys') return undefined
+    const children: Json[] = []
     for (const key of segment.keys) {
-      if (Object.hasOwn(properties, key)) continue
-      const near = nearestOf(key, Object.keys(properties))
-      if (near !== undefined || isClosed) return { key, near }
+      const { kind, names, child } = memberOf(schema, key, root)
+      if (kind === 'known') {
+        children.push(child ?? true)
+        continue
+      }
+      if (kind === 'array') return { key, hint: `it is in the elements of an array: write [*] before .${key}` }
+      const near = nearestOf(key, names)
+      if (near !== undefined) return { key, hint: `did you mean ${near}?` }
+      if (kind === 'refused') return { key, hint: 'see the properties of the schema' }
     }
-    schema = segment.keys.length === 1 ? properties[segment.keys[0]] : undefined
+    schema = { anyOf: children }
   }
   return undefined
 }

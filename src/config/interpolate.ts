@@ -1,7 +1,6 @@
-import { isSecretName } from '../transforms/redact/names.ts'
 import { resolve } from 'node:path'
 import { partOf, problemAt } from './yaml-location.ts'
-import type { Entry, Insertion, Located, LocatedScalar, Location } from './yaml-location.ts'
+import type { Entry, Insertion, Located, LocatedScalar, Location, Unset } from './yaml-location.ts'
 import { readSmallFile } from '../fields/small-file.ts'
 import { closest } from '../fields/suggest.ts'
 import type { Problem } from './pipeline.ts'
@@ -47,6 +46,7 @@ function interpolateScalar(node: LocatedScalar, scope: InterpolationScope): Loca
   if (typeof value !== 'string' || !value.includes('${')) return node
   const inserted: Insertion[] = []
   let missing = false
+  const unset: Unset[] = []
   const escaped: string[] = []
   let copied = 0
   const text = value.replace(FORM, (form: string, inside: string | undefined, end: string, offset: number) => {
@@ -59,6 +59,10 @@ function interpolateScalar(node: LocatedScalar, scope: InterpolationScope): Loca
     const location = partOf(node.location, value, offset, form.length)
     const found = end === '' ? malformed(form, inside, location, scope) : resolveForm(form, inside, location, scope)
     if (found === undefined) missing = true
+    const variable = /^env:(\w+)$/.exec(inside)?.[1]
+    const problem = scope.problems.at(-1)
+    if (found === undefined && end !== '' && variable !== undefined && problem !== undefined)
+      unset.push({ variable, problem })
     const insertion = found ?? UNSET
     inserted.push(insertion)
     escaped.push(insertion.text.replaceAll('{', '{{'))
@@ -70,6 +74,7 @@ function interpolateScalar(node: LocatedScalar, scope: InterpolationScope): Loca
     value: text,
     ...(inserted.length > 0 ? { inserted } : {}),
     ...(missing ? { missing } : {}),
+    ...(unset.length > 0 ? { unset } : {}),
     ...(template === text ? {} : { escaped: template }),
   }
 }
@@ -110,7 +115,7 @@ function fromEnvironment(
   const suggestion = near === undefined ? '' : `did you mean ${near}, which is set? `
   scope.problems.push(
     problemAt(location, `the environment variable ${name} is not set`, {
-      hint: `${suggestion}set it${isSecretName(name) ? '' : `, or, if it is not secret, add a default: \${env:${name}:-default}`}`,
+      hint: `${suggestion}set it`,
       severity: severityOf(scope),
     }),
   )

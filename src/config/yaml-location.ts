@@ -30,6 +30,13 @@ export interface LocatedScalar {
   readonly escaped?: string
   /** True if part of the text is unknown because a variable is not set or a file is missing. */
   readonly missing?: boolean
+  readonly unset?: readonly Unset[]
+}
+
+/** A variable that is not set, and the problem that says so. */
+export interface Unset {
+  readonly variable: string
+  readonly problem: Problem
 }
 
 /** A text that came from outside the pipeline file. */

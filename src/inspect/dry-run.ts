@@ -3,7 +3,7 @@ import { memoryDedupKeys, Deduplicator } from '../delivery/dedup/deduplicate.ts'
 import type { Batch, Reject } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
 import { Paths } from '../record/paths/path.ts'
-import { buildStages, throughAll } from '../runtime/transform-stages.ts'
+import { buildStages, ruleMatchesOf, throughAll, type StageRule } from '../runtime/transform-stages.ts'
 
 /** The result of running a pipeline's transforms over lines, without a source, sink or state. */
 export interface DryRun {
@@ -13,6 +13,8 @@ export interface DryRun {
   readonly rejects: readonly Reject[]
   readonly dropped: ReadonlyMap<string, number>
   readonly duplicates: number
+  /** What the rules of the stages have matched in all runs so far. */
+  readonly rules: readonly StageRule[]
   /** The batches that went into the transforms, and those that came out. */
   readonly batches: { readonly before: readonly Batch[]; readonly after: readonly Batch[] }
 }
@@ -53,6 +55,7 @@ export async function openDryRunner(pipeline: Transforms): Promise<DryRunner> {
         rejects: rejects.toSorted((a, b) => a.line - b.line),
         dropped,
         duplicates,
+        rules: ruleMatchesOf(stages),
         batches: { before, after },
       }
     },

@@ -8,14 +8,17 @@ import { plural } from '../observe/report.ts'
 import type { Reject } from '../record/batch.ts'
 import { isMap, parseSpelled, sameSpelled, spelledLines } from '../record/json/spelled.ts'
 import type { Spelled } from '../record/json/spelled.ts'
+import type { StageRule } from '../runtime/transform-stages.ts'
 import { describeReject } from './describe-reject.ts'
 import { dryRun, type DryRun } from './dry-run.ts'
 
-/**
- * Runs one test. Returns a readable description of each difference, or an empty list if the test
- * passed.
- */
-export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineTest): Promise<string[]> {
+export interface TestResult {
+  /** A readable description of each difference. Empty if the test passed. */
+  readonly differences: readonly string[]
+  readonly rules: readonly StageRule[]
+}
+
+export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineTest): Promise<TestResult> {
   const result = await dryRun(pipeline, await readInput(pipeline, test))
   const { output, rejects, dropped, duplicates } = test.expect
   const differences: string[] = []
@@ -40,7 +43,7 @@ export async function runPipelineTest(pipeline: CheckedPipeline, test: PipelineT
   }
   // A record that was rejected by surprise is the usual reason of every difference.
   if (differences.length > 0 && result.rejects.length > 0) differences.push(listRejects(pipeline, test, result.rejects))
-  return differences
+  return { differences, rules: result.rules }
 }
 
 function listRejects(

@@ -8,7 +8,7 @@ import { Paths } from '../record/paths/path.ts'
 import { describeReject } from './describe-reject.ts'
 import { startFlow } from '../observe/progress.ts'
 import { readBatches } from '../runtime/source-stage.ts'
-import { buildStages, throughAll, type Stage } from '../runtime/transform-stages.ts'
+import { buildStages, ruleMatchesOf, throughAll, type Stage, type StageRule } from '../runtime/transform-stages.ts'
 
 export interface PreviewedRecord {
   readonly origin: string
@@ -29,11 +29,13 @@ const HIDDEN = '"(hidden)"'
 
 /**
  * Runs the first records of the source through the transforms, one at a time. Writes nothing and
- * keeps no state. If the source fails, the records before that are yielded first.
+ * keeps no state. If the source fails, the records before that are yielded first. At the end `seen`
+ * gets the matches of the rules.
  */
 export async function* previewPipeline(
   pipeline: CheckedPipeline,
   limit: number,
+  seen?: (rules: readonly StageRule[]) => void,
 ): AsyncGenerator<PreviewedRecord, void> {
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
@@ -54,6 +56,7 @@ export async function* previewPipeline(
     }
   } finally {
     reading.abort()
+    seen?.(ruleMatchesOf(stages))
     for (const stage of stages) await stage.close()
   }
 }

@@ -16,7 +16,7 @@ import { describeCauses } from './causes.ts'
 import { openDelivery } from './open-delivery.ts'
 import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
-import { buildStages, through, type Stage } from './transform-stages.ts'
+import { buildStages, ruleMatchesOf, through, type Stage } from './transform-stages.ts'
 
 export interface RunOptions {
   readonly pipeline: CheckedPipeline
@@ -109,9 +109,7 @@ export async function runPipeline(options: RunOptions): Promise<RunResult> {
   const outcome = failure ? 'failed' : (end?.kind ?? 'done')
   if (outcome === 'done' && damaged.length > 0) failure = inputsDamaged(damaged.length)
   const totals = delivery.totals()
-  const rules = stages.flatMap((stage) =>
-    (stage.ruleMatches?.() ?? []).map((found) => ({ stage: stage.name, ...found })),
-  )
+  const rules = ruleMatchesOf(stages)
   if (totals.read > 0) {
     for (const { stage, rule, matches } of rules) {
       if (matches === 0) note('a rule matched nothing in this run; is its path misspelt?', { stage, rule })

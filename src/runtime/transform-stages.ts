@@ -19,6 +19,11 @@ export interface Stage {
   close(): Promise<void>
 }
 
+/** How many values a rule of a stage has matched. */
+export interface StageRule extends RuleMatches {
+  readonly stage: string
+}
+
 interface BuildOptions {
   readonly paths: Paths
   /** Key of the digests; from the state, so that they mean the same in every run. */
@@ -92,6 +97,11 @@ function afterDedup(stage: string, dedup: string): SluiceError {
  * `onError` and `concurrency`, which every custom transform understands; built-ins have no use for
  * them.
  */
+/** The matches of each rule of each stage so far. */
+export function ruleMatchesOf(stages: readonly Stage[]): StageRule[] {
+  return stages.flatMap((stage) => (stage.ruleMatches?.() ?? []).map((found) => ({ stage: stage.name, ...found })))
+}
+
 function failureOptions({ onError, concurrency }: { readonly [key: string]: unknown }): Omit<FunctionStage, 'stage'> {
   return {
     onError: onError === 'stop' ? 'stop' : 'reject',

@@ -1,6 +1,8 @@
 import { SluiceError } from '../../errors.ts'
 import { say, writeRendered } from '../../observe/output.ts'
 import { previewPipeline } from '../../inspect/preview.ts'
+import type { StageRule } from '../../runtime/transform-stages.ts'
+import { plural } from '../../observe/report.ts'
 import { renderPreview } from '../../inspect/render-preview.ts'
 import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
@@ -40,7 +42,8 @@ export const command: CommandDefinition<PreviewArguments> = {
     })
     if (!redacted) say(SHOWS_INPUT)
     let count = 0
-    for await (const record of previewPipeline(pipeline, limit)) {
+    let rules: readonly StageRule[] = []
+    for await (const record of previewPipeline(pipeline, limit, (seen) => (rules = seen))) {
       const separator = count++ > 0 ? '\n' : ''
       writeRendered(
         process.stdout,
@@ -48,6 +51,10 @@ export const command: CommandDefinition<PreviewArguments> = {
       )
     }
     if (count === 0) say('the source has no records to show')
+    for (const { stage, rule, matches } of count === 0 ? [] : rules) {
+      if (matches === 0)
+        say(`a rule matched nothing in ${plural(count, 'record')}; is its path misspelt? ${stage}: ${rule}`)
+    }
   },
 }
 

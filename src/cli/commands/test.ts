@@ -1,6 +1,6 @@
 import { listPipelines } from '../../config/load.ts'
 import { SluiceError } from '../../errors.ts'
-import { print } from '../../observe/output.ts'
+import { print, say } from '../../observe/output.ts'
 import { plural } from '../../observe/report.ts'
 import { runPipelineTest } from '../../inspect/pipeline-tests.ts'
 import type { CommandDefinition } from '../command.ts'
@@ -33,10 +33,15 @@ export const command: CommandDefinition<TestArguments> = {
 async function testPipeline(name: string, counts: { passed: number; failed: number }): Promise<void> {
   const [{ tests }] = await loadOrFail([name], { mode: 'test' })
   print(`${name}${tests.length === 0 ? ': no tests' : ''}`)
+  const matched = new Map<string, number>()
   for (const test of tests) {
     // Each test has its own environment, so the file is loaded again.
     const [pipeline] = await loadOrFail([name], { mode: 'test', testEnv: test.env })
-    const differences = await runPipelineTest(pipeline, test)
+    const { differences, rules } = await runPipelineTest(pipeline, test)
+    for (const { stage, rule, matches } of rules) {
+      const label = `${stage}: ${rule}`
+      matched.set(label, (matched.get(label) ?? 0) + matches)
+    }
     if (differences.length === 0) {
       counts.passed++
       print(`  ok    ${test.name}`)
@@ -45,6 +50,9 @@ async function testPipeline(name: string, counts: { passed: number; failed: numb
     counts.failed++
     print(`  FAIL  ${test.name}  (${pipeline.file}:${test.line})`)
     for (const difference of differences) print(...indent(difference))
+  }
+  for (const [rule, matches] of matched) {
+    if (matches === 0) say(`${name}: a rule matched nothing in all tests; is its path misspelt? ${rule}`)
   }
 }
 

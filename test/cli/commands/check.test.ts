@@ -153,8 +153,84 @@ sink: { type: stdout }
   assert.deepEqual(warnings, [
     ['initated_by', 'did you mean initiated_by?'],
     ['nickname', 'see the properties of the schema'],
+    ['timestmp', 'did you mean timestamp?'],
     ['servcie', 'did you mean service?'],
     ['clientip', 'did you mean client_ip?'],
     ['timestamps', 'did you mean timestamp?'],
+  ])
+})
+
+test('check follows references, alternatives, lists and maps of a schema, and the paths of when', async (t) => {
+  const schema = {
+    $ref: '#/$defs/event',
+    $defs: {
+      event: {
+        type: 'object',
+        properties: {
+          actor: { anyOf: [{ $ref: '#/$defs/person' }, { type: 'null' }] },
+          changes: { type: ['array', 'null'], items: { allOf: [{ $ref: '#/$defs/change' }] } },
+          labels: { type: 'object', additionalProperties: { $ref: '#/$defs/person' } },
+          extras: {
+            type: 'object',
+            properties: { known: {} },
+            patternProperties: { '^x-': {} },
+            additionalProperties: false,
+          },
+          pair: { type: 'array', prefixItems: [{ $ref: '#/$defs/person' }] },
+          target: {
+            oneOf: [
+              { properties: { hostname: {} }, additionalProperties: false },
+              { properties: { username: {} }, additionalProperties: false },
+            ],
+          },
+          tree: { $ref: '#/$defs/event' },
+          loop: { $ref: '#/$defs/loop' },
+        },
+      },
+      person: { properties: { email: {}, parent: { $ref: '#/$defs/person' } }, additionalProperties: false },
+      change: { properties: { field: {}, from: {}, to: {} }, additionalProperties: false },
+      loop: { $ref: '#/$defs/loop' },
+    },
+  }
+  const good = ['actor.parent.email', 'changes[*].{from,to}', 'labels.anything.email', 'extras.x-y', 'pair[*].email']
+  const open = ['target.username', 'target.hostname', 'tree.tree.actor.email', 'loop.x.y', 'unheard.of']
+  const rules = [...good, ...open].map((path) => `      - { path: '${path}', action: mask }\n`).join('')
+  const work = await openProject(t, {
+    'record.schema.json': JSON.stringify(schema),
+    'pipelines/a.yaml': `source: { type: file, path: in.ndjson }
+transforms:
+  - { type: validate, schema: ../record.schema.json }
+  - type: redact
+    rules:
+${rules}      - { path: actor.parent.emial, action: mask }
+      - { path: 'changes[*].{from,too}', action: mask }
+      - { path: changes.from, action: mask }
+      - { path: 'changes[*].{from,to}', when: { feild: x }, action: mask }
+      - { path: 'changes[*].from', when: { field: x, to: y }, action: mask }
+      - { path: labels.anything.mail, action: mask }
+      - { path: extras.knwon, action: mask }
+      - { path: 'pair[*].emall', action: mask }
+      - { path: target.port, action: mask }
+      - { path: tree.tree.actro.email, action: mask }
+sink: { type: stdout }
+`,
+  })
+  const { code, stdout } = await work.sluice(['check'])
+  assert.equal(code, 0, stdout)
+  const warnings = [...stdout.matchAll(/no (\S+) at the path (\S+)\n(?:.*\n){2} +(.*)/g)].map(([, key, path, hint]) => [
+    key,
+    path,
+    hint,
+  ])
+  assert.deepEqual(warnings, [
+    ['emial', 'actor.parent.emial', 'did you mean email?'],
+    ['too', 'changes[*].{from,too}', 'see the properties of the schema'],
+    ['from', 'changes.from', 'it is in the elements of an array: write [*] before .from'],
+    ['feild', 'changes[*].feild', 'did you mean field?'],
+    ['mail', 'labels.anything.mail', 'see the properties of the schema'],
+    ['knwon', 'extras.knwon', 'did you mean known?'],
+    ['emall', 'pair[*].emall', 'did you mean email?'],
+    ['port', 'target.port', 'see the properties of the schema'],
+    ['actro', 'tree.tree.actro.email', 'did you mean actor?'],
   ])
 })

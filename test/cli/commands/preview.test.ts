@@ -164,3 +164,25 @@ rejects: { type: file, path: "\${env:NOT_SET_EITHER}" }
   assert.equal(code, 0, stderr)
   assert.match(stdout, /"id": 1/)
 })
+
+test('preview names the rules that matched nothing after the records, also at a limit', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: absent.ndjson }
+transforms:
+  - { type: redact, rules: [{ path: ip, action: mask }, { path: initated_by.email, action: mask }] }
+sink: { type: stdout }
+`,
+  )
+  await workspace.write('in.ndjson', '{"ip":"10.1.2.3"}\n{"ip":"10.1.2.4"}\n{"n":1}\n')
+  await workspace.write('none.ndjson', '')
+  const note = /a rule matched nothing in 2 records; is its path misspelt\? redact: rules\[1\] initated_by\.email\n$/
+  const { code, stderr } = await workspace.sluice(['preview', 'p', 'in.ndjson', '--limit', '2'])
+  assert.equal(code, 0, stderr)
+  assert.match(stderr, note)
+  assert.ok(!stderr.includes('rules[0]'), stderr)
+  const empty = await workspace.sluice(['preview', 'p', 'none.ndjson'])
+  assert.equal(empty.code, 0)
+  assert.ok(!empty.stderr.includes('matched nothing'), empty.stderr)
+})

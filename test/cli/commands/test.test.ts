@@ -187,3 +187,35 @@ tests:
   const { code, stdout } = await workspace.sluice(['test', 'p'])
   assert.equal(code, 0, stdout)
 })
+
+test('rules that matched nothing in all tests of a pipeline together are named, and fail no test', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: absent.ndjson }
+transforms:
+  - type: redact
+    rules:
+      - { path: initated_by.email, action: mask }
+      - { path: ip, action: mask }
+      - { path: place, when: { kind: login }, action: drop }
+      - { path: device, when: { kind: logn }, action: drop }
+sink: { type: stdout }
+tests:
+  - name: first
+    input: [{ ip: 10.1.2.3, device: x }]
+    expect: { output: [{ ip: '[redacted]', device: x }] }
+  - name: second
+    input: [{ kind: login, place: x, initiated_by: { email: a } }]
+    expect: { output: [{ kind: login, initiated_by: { email: a } }] }
+`,
+  )
+  await workspace.write('pipelines/q.yaml', 'source: { type: file, path: x }\nsink: { type: stdout }\n')
+  const { code, stdout, stderr } = await workspace.sluice(['test'])
+  assert.equal(code, 0, stderr)
+  assert.equal(stdout, 'p\n  ok    first\n  ok    second\nq: no tests\n2 passed, 0 failed\n')
+  assert.deepEqual(stderr.trimEnd().split('\n'), [
+    'p: a rule matched nothing in all tests; is its path misspelt? redact: rules[0] initated_by.email',
+    'p: a rule matched nothing in all tests; is its path misspelt? redact: rules[3] device',
+  ])
+})
