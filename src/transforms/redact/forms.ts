@@ -25,10 +25,28 @@ const SLACK = 'https://docs.slack.dev/authentication/tokens'
 export const FORMS: readonly Form[] = [
   {
     name: 'private key in PEM',
-    needles: ['PRIVATE KEY'],
+    needles: ['PRIVATE KEY', '-----BEGIN'],
     pattern:
-      /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/g,
+      /-----BEGIN(?: |%20|\+)[A-Z0-9 %+]{0,40}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-----[^]*?(?:-----END(?: |%20|\+)[A-Z0-9 %+]{0,40}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-----|$)/g,
     source: 'https://www.rfc-editor.org/rfc/rfc7468',
+  },
+  {
+    name: 'private key of PuTTY',
+    needles: ['Private-Lines: '],
+    pattern: /(?<=Private-Lines: \d{1,4}\s{1,4})[A-Za-z0-9+/=\s]+/g,
+    source: 'https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html',
+  },
+  {
+    name: 'seeds of one-time passwords for another phone',
+    needles: ['offline?data='],
+    pattern: /(?<=otpauth-migration:\/\/offline\?data=)[^\s"'<>]+/g,
+    source: 'https://github.com/google/google-authenticator/wiki/Key-Uri-Format',
+  },
+  {
+    name: 'user and password of curl, password of sshpass',
+    needles: [' -u ', '--user ', 'sshpass -p'],
+    pattern: /(?<=(?<![\w-])(?:-u|--user) {1,4}["']?[^\s:"']{1,128}:)[^\s"']{1,256}|(?<=sshpass -p ?)[^\s"']+/g,
+    source: 'https://curl.se/docs/manpage.html#-u',
   },
   {
     name: 'JSON web token',
@@ -174,6 +192,19 @@ export const FORMS: readonly Form[] = [
     source: 'https://grafana.com/docs/grafana/latest/administration/service-accounts/',
   },
   {
+    name: 'key of New Relic or Postman',
+    needles: ['NRAK-', 'PMAK-'],
+    pattern: /(?<![\w-])(?:NR|PM)AK-[\w-]{24,}/g,
+    source: 'https://docs.newrelic.com/docs/apis/intro-apis/new-relic-api-keys/',
+  },
+  {
+    name: 'token of Sentry, RubyGems or HCP Terraform',
+    needles: ['sntrys_eyJ', 'rubygems_', '.atlasv1.'],
+    pattern: /(?<![\w-])(?:sntrys_[\w+/=]{24,}|rubygems_[a-f0-9]{32,}|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{48,})/g,
+    source:
+      'https://docs.sentry.io/api/auth/, https://guides.rubygems.org/api-key-scopes/, https://developer.hashicorp.com/terraform/cloud-docs/users-teams-organizations/api-tokens',
+  },
+  {
     name: 'age secret key',
     needles: ['AGE-SECRET-KEY-'],
     pattern: /AGE-SECRET-KEY-1[A-Z0-9]{16,}/g,
@@ -198,6 +229,7 @@ const ASSIGNED = NAME_ENDS.flatMap((end) => [end, end.toUpperCase()]).flatMap((e
 /**
  * The pairs of bytes by which the needles are found, see `Needles`. They are rare in audit events
  * (`xa` is not, because of `example.com`), and so are the other pairs that their groups let through.
+ * Each pair costs: try where it lets the least of ordinary text through.
  */
 const PAIRS = [
   [
@@ -207,23 +239,36 @@ const PAIRS = [
     'k-',
     'i-',
     'T-',
+    'K-',
+    'a=',
+    't:',
+    'd:',
+    ' =',
+    'p[',
+    '%3',
+    ' -',
   ],
-  ['c ', 'SW', 'ks', 'hp', 'b_', 'k_', 'hs', 'SP', 'SG', 'kr', 'hv', 'f_'],
-  ['AT', 'yJ', 'IA', 'Iz', 'ya', 'v1', '//'],
+  ['c ', 'SW', 'ks', 'hp', 'b_', 'k_', 'hs', 'SP', 'SG', 'kr', 'hv', 'f_', '</'],
+  ['AT', 'yJ', 'IA', 'Iz', 'ya', 'v1', '//', 'yg'],
   ['r ', 'ox', 'bh', 'gh', 'gl', 'np', ': '],
 ]
 
 const TEXTS = [
   ...FORMS.flatMap(({ needles }) => needles),
   ...ASSIGNED,
-  '--pass',
-  '--pwd',
-  '--tok',
-  '--sec',
-  '--api',
-  '--acc',
-  '--auth',
+  ...['pass', 'pwd', 'tok', 'sec', 'api', 'acc', 'auth'].map((start) => `--${start}`),
+  ' -Pass',
+  ' -Pwd',
+  'password:',
+  'passwd:',
+  'secret:',
+  "': ",
+  ' = ',
+  'map[',
+  '</',
+  '%3D',
+  '%3d',
 ]
 
-/** What makes a string worth reading: the forms, names with values, options, URLs with a password. */
+/** What makes a string worth reading: the forms, names with values, options, XML, URLs with a password. */
 export const WATCHED = new Needles([...TEXTS, '://'], PAIRS, '://')

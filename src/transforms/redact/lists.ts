@@ -1,6 +1,6 @@
 import type { ReferenceList } from '../../component.ts'
 import { FORMS } from './forms.ts'
-import { ONLY_SPEAKS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
+import { FEATURE_NAMES, ONLY_SPEAKS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
 import { COMMON_PAIR_NAMES, PAIR_NAMES, PAIR_VALUES } from './pairs.ts'
 
 /** The tables of the preset `secrets`, for the documentation. */
@@ -14,7 +14,10 @@ export const secretLists: readonly ReferenceList[] = [
   {
     title: 'Names that only speak of secrets',
     about: 'These names hold no secret, although they contain a secret name.',
-    items: ONLY_SPEAKS.map(({ names, why }) => ({ term: names, about: why })),
+    items: [
+      ...ONLY_SPEAKS.map(({ names, why }) => ({ term: names, about: why })),
+      { term: `${FEATURE_NAMES.names} (anywhere)`, about: FEATURE_NAMES.why },
+    ],
   },
   {
     title: 'Words that only speak of a secret',

@@ -19,6 +19,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
   },
   { names: 'pwd', as: 'end', why: 'Password. Also the working directory of a shell, so only at the end of a name.' },
   { names: 'pass', as: 'whole', why: 'Password beside `user`. As a part of a name it is a verb.' },
+  { names: 'pw, passw, bind pw, root pw, admin pw, user pw', as: 'end', why: 'Password, abbreviated.' },
   {
     names:
       'db pass, user pass, smtp pass, root pass, admin pass, ftp pass, proxy pass, mysql pass, redis pass, bind pass, pgpass',
@@ -32,6 +33,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
     why: 'Access, refresh, session, ID, reset and bearer tokens: who holds it acts as its owner.',
   },
   { names: 'credential', as: 'strong', why: 'Whatever authenticates. Its id and kind stay, see below.' },
+  { names: 'cred', as: 'end', why: 'Credentials, abbreviated.' },
   { names: 'private key, secret key, secret access key', as: 'strong', why: 'Signs or decrypts.' },
   {
     names: 'api key, access key, app key, application key, subscription key, master key',
@@ -40,7 +42,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
   },
   {
     names:
-      'signing key, encryption key, decryption key, shared key, pre shared key, host key, ssh key, account key, storage key, auth key, authentication key, session key, license key, product key, wep key, wpa key, integration secret key, skey, hmac key, symmetric key, seed key, service key, root key, server key, webhook key, deployment key, registration key, consumer key, personal key, cookie key, crypto key, ca key, key material',
+      'signing key, encryption key, decryption key, shared key, pre shared key, host key, ssh key, account key, storage key, auth key, authentication key, session key, license key, product key, wep key, wpa key, integration secret key, skey, hmac key, symmetric key, seed key, service key, root key, server key, webhook key, deployment key, registration key, consumer key, personal key, cookie key, crypto key, ca key, unseal key, connect key, encryption customer key, key material',
     as: 'end',
     why: 'Key material. `public key` and `key id` are not in the list.',
   },
@@ -93,6 +95,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
     as: 'end',
     why: 'Usually contains a password or a token.',
   },
+  { names: 'amz signature, goog signature', as: 'end', why: 'Signs a URL that anybody can open for a while.' },
   { names: 'seed phrase, recovery phrase, mnemonic, mnemonic phrase', as: 'end', why: 'Restores a key.' },
   { names: 'ntlm hash, nt hash, lm hash, pwd hash', as: 'end', why: 'Can be used like the password.' },
   { names: 'keytab, kerberos ticket, htpasswd, netrc', as: 'end', why: 'Files of credentials.' },
@@ -114,18 +117,30 @@ export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
     why: 'Makes a request idempotent (AWS).',
   },
   {
-    names: 'max token, total token, prompt token, completion token, input token, output token, min token',
+    names:
+      'max token, total token, prompt token, completion token, input token, output token, min token, reasoning token, cached token, thinking token, audio token, image token',
     why: 'Counts of a language model.',
   },
-  { names: 'public key, public ssh key, ssh public key', why: 'Public by design.' },
+  { names: 'public key, public ssh key, ssh public key, public key token', why: 'Public by design.' },
+  { names: 'expires in, valid for', why: 'Seconds until it ends.' },
+  { names: 'elevated token', why: 'Whether a session of Windows has administrative rights.' },
   { names: 'secret question, security question, security key', why: 'The question, or a device.' },
   { names: 'non secret, not secret', why: 'Says so.' },
+  { names: 'hard token, hardware token', why: 'A device that shows passcodes.' },
+  { names: 'webauthn credential, fido credential, public key credential', why: 'The public half of a key (WebAuthn).' },
+  { names: 'granular bot token', why: 'Yes or no (Slack).' },
 ]
+
+/** Names of features. Anything with one of them inside is a setting of the feature. */
+export const FEATURE_NAMES = {
+  names: 'secret scanning, secret protection, push protection',
+  why: 'Settings of a feature that finds secrets (GitHub).',
+}
 
 /** Words that, at the end of a name, make it a name about a secret. */
 export const SPEAKING_WORDS: readonly { readonly words: string; readonly why: string }[] = [
   {
-    words: 'id uuid guid arn ref reference index fingerprint thumbprint serial',
+    words: 'id identifier uuid guid arn ref reference index fingerprint thumbprint serial',
     why: 'Identifies the secret; analysts follow it.',
   },
   {

@@ -1,4 +1,4 @@
-import { ONLY_SPEAKS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
+import { FEATURE_NAMES, ONLY_SPEAKS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
 
 /**
  * Whether a name (a key, the name of a header, the field of a change) says that its value is a
@@ -53,7 +53,9 @@ export function wordsOf(name: string): string[] {
 }
 
 function singular(word: string): string {
+  // `cookie` and `cookies`, `policy` and `policies` become the same word.
   if (word.length > 4 && word.endsWith('ies')) return `${word.slice(0, -3)}y`
+  if (word.length > 4 && word.endsWith('ie')) return `${word.slice(0, -2)}y`
   return word.length > 3 && word.endsWith('s') && !word.endsWith('ss') && !word.endsWith('us')
     ? word.slice(0, -1)
     : word
@@ -65,12 +67,15 @@ const MAX_WORDS = 8
 const DIGITS = /^\d+$/
 const ID_WORDS = new Set(['id', 'uuid', 'guid', 'arn'])
 
-/** Words that turn a name into a yes-or-no question: `has_password`. */
+/** Words that turn a name into a yes-or-no question or a count: `has_password`, `number_of_keys`. */
 const LEADING = new Set(
-  'is has have require requires must should can allow enable disable force no without need'.split(' ').map(singular),
+  'is has have require requires must should can allow enable disable force no without need number count num'
+    .split(' ')
+    .map(singular),
 )
 const VALUES = new Set(VALUE_WORDS.words.split(' ').map(singular))
 const SPEAKING = new Set(SPEAKING_WORDS.flatMap(({ words }) => words.split(' ').map(singular)))
+const FEATURES = FEATURE_NAMES.names.split(', ').map((name) => wordsOf(name).join(' '))
 const SPEAKING_TERMS = termsOf(ONLY_SPEAKS)
 const SECRET = termsOf(SECRET_NAMES.filter(({ as }) => as !== 'whole'))
 const STRONG = termsOf(SECRET_NAMES.filter(({ as }) => as === 'strong'))
@@ -85,7 +90,8 @@ function termsOf(list: readonly { readonly names: string }[]): ReadonlySet<strin
 }
 
 function isSpeaking(words: readonly string[]): boolean {
-  return endsIn(words, SPEAKING_TERMS)
+  const name = ` ${words.join(' ')} `
+  return endsIn(words, SPEAKING_TERMS) || FEATURES.some((feature) => name.includes(` ${feature} `))
 }
 
 function endsInSecret(words: readonly string[]): boolean {

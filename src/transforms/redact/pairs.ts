@@ -14,12 +14,12 @@ export type Preparation = (batch: Batch) => void
 
 /** Keys of the name in a pair. */
 export const PAIR_NAMES =
-  'field, field name, property, property name, attribute, attribute name, parameter, parameter name, header, header name, setting, setting name, variable, variable name, changed field'
+  'field, field name, property, property name, attribute, attribute name, parameter, parameter name, parameter key, attribute key, header, header name, header key, option name, setting, setting name, variable, variable name, changed field'
 /** Keys of the name that many other objects have too; they are read only beside a key of a value. */
-export const COMMON_PAIR_NAMES = 'name, key, display name, option, label, param, column, k, n'
+export const COMMON_PAIR_NAMES = 'name, key, display name, option, label, param, column, purpose, type, id, k, n, t'
 /** Keys of the values in a pair. */
 export const PAIR_VALUES =
-  'value, val, v, from, to, old, new, old value, new value, before, after, previous, current, previous value, current value, original value, updated value, string value, multi value, int value, multi str value, multi int value, changed from, changed to, old val, new val, plain value, plaintext value'
+  'value, val, v, from, to, old, new, old value, new value, before, after, previous, current, previous value, current value, original value, updated value, string value, multi value, int value, multi str value, multi int value, changed from, changed to, old val, new val, plain value, plaintext value, parameter value, attribute value, header value, option value, property value, setting value, variable value'
 
 /**
  * Finds pairs of a name and its values in every record, and edits the values of secret names:
@@ -34,7 +34,9 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   const values = paths.addSegments([DEEP, keyTest('values in pairs', PAIR_VALUES)])
   const listed = paths.add('**[*][*]')
   const headers = paths.add('**./^(raw|request|response|http)?[ _-]?headers?$/i[*]')
+  const options = paths.add('**./^(process|command)?[ _-]?(argv?|args|arguments|cmd|commands?|command[ _-]?line)$/i[*]')
   const isSecretString = cachedTest(isSecretName)
+  const isSecretOption = cachedTest((text) => OPTION.test(text) && isSecretName(text))
   const commonNames = wordSet(COMMON_PAIR_NAMES)
   const isCommonName = rememberedAt((key) => commonNames.has(wordsOf(key).join(' ')))
   const isSecretText = rememberedAt(isSecretName)
@@ -55,7 +57,8 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   }
 
   return (batch) => {
-    for (const path of [names, values, listed, headers]) if (path.id >= batch.index.pathCount) batch.hit(0, path)
+    for (const path of [names, values, listed, headers, options])
+      if (path.id >= batch.index.pathCount) batch.hit(0, path)
     const { pathCount, columns } = batch.index
     if (accepts !== batch.index.accepts) roleCount = 0
     accepts = batch.index.accepts
@@ -67,8 +70,9 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
     for (let record = 0; record < batch.count; record++) {
       const row = record * pathCount
       if (columns[row + values.id] !== 0) maskPairs(batch, record)
-      if (columns[row + listed.id] !== 0) maskNext(batch, record, listed)
-      if (columns[row + headers.id] !== 0) maskNext(batch, record, headers)
+      if (columns[row + listed.id] !== 0) maskNext(batch, record, listed, isSecretString)
+      if (columns[row + headers.id] !== 0) maskNext(batch, record, headers, isSecretString)
+      if (columns[row + options.id] !== 0) maskNext(batch, record, options, isSecretOption)
     }
   }
 
@@ -173,16 +177,16 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   }
 
   /** In a list of strings, the string after a secret name is its value. */
-  function maskNext(batch: Batch, record: number, path: Path): void {
+  function maskNext(batch: Batch, record: number, path: Path, isSecret: typeof isSecretString): void {
     const { hits, records } = batch.index
     const last = records[(record + 1) * RECORD_STRIDE + 2]
     for (let hit = records[record * RECORD_STRIDE + 2]; hit < last - 1; hit++) {
-      if (!batch.belongs(hit, path) || !isText(batch, hit) || !isSecretString(batch, hit)) continue
+      if (!batch.belongs(hit, path) || !isText(batch, hit) || !isSecret(batch, hit)) continue
       const next = hit + 1
       const end = skipSpace(batch.bytes, hits[HIT_STRIDE * hit + 3])
       const isNext = batch.bytes[end] === COMMA && skipSpace(batch.bytes, end + 1) === hits[HIT_STRIDE * next + 2]
       // Two names in a row: a list of names.
-      if (!isNext || (isText(batch, next) && isSecretString(batch, next))) continue
+      if (!isNext || (isText(batch, next) && isSecret(batch, next))) continue
       mask(batch, next)
       hit++
     }
@@ -200,6 +204,8 @@ export function isPairValue(key: string): boolean {
   return wordSet(PAIR_VALUES).has(wordsOf(key).join(' '))
 }
 
+/** An option without its value: the value is the next argument. */
+const OPTION = /^--?[A-Za-z][\w-]*$/
 const NAME = 1
 const VALUE = 2
 const SECRET = 1

@@ -27,7 +27,7 @@ export interface Preset {
  * - values under a secret name, at any depth (`names.ts`);
  * - values beside a secret name (`pairs.ts`);
  * - secrets inside strings: by their form, by a name in the text, in embedded JSON (`text.ts`);
- * - the payload of an MDM command.
+ * - the payload of an MDM command, and the base64 script that a virtual machine starts with.
  *
  * Booleans, null and times stay. An object of secrets whose members describe it (`id`, `type`,
  * `expires`) keeps these and loses the others; any other object is masked as a whole.
@@ -51,6 +51,7 @@ export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset
     const isStructure = kind === ValueKind.object || kind === ValueKind.array
     return isStructure && isOpen(batch, hit, descriptions[0]) ? Edit.keep : hide(batch, hit)
   }
+  const hideScript: Rule['edit'] = (batch, hit) => (BASE64.test(batch.text(hit)) ? mask(batch, hit) : Edit.keep)
   const hidePaired: Rule['edit'] = (batch, hit) => (holdsNothing(batch, hit) ? Edit.keep : hide(batch, hit))
   return {
     prepare: createPairs(paths, hidePaired),
@@ -62,10 +63,15 @@ export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset
         edit: (batch, hit) => (descriptions.some((path) => batch.belongs(hit, path)) ? Edit.keep : hide(batch, hit)),
       },
       { path: paths.add('command.payload'), kinds: ANY_KIND, edit: mask },
+      { path: paths.add('**.{userData,UserData,user_data}'), kinds: TEXT, edit: hideScript },
+      { path: paths.add('**.{userData,UserData,user_data}.value'), kinds: TEXT, edit: hideScript },
       { path: paths.watch(WATCHED), kinds: TEXT, edit: createTextEdit(depth) },
     ],
   }
 }
+
+/** The script that a virtual machine starts with (AWS): nobody can see what is in it. */
+const BASE64 = /^[A-Za-z0-9+/\s]{20,}={0,2}\s*$/
 
 export const ANY_KIND = -1
 const TEXT = (1 << ValueKind.string) | (1 << ValueKind.escaped)
@@ -157,6 +163,7 @@ export const SECRET_EFFECTS: readonly { readonly name: string; touches(path: str
   { name: '**.<secret names>', touches: (path) => keysOf(path).some(isSecretName) },
   { name: '**.<values in pairs>', touches: (path) => isPairValue(keysOf(path).at(-1) ?? '') },
   { name: 'command.payload', touches: (path) => reaches('command.payload', path) },
+  { name: '**.userData', touches: (path) => keysOf(path).some((key) => /^(?:userData|UserData|user_data)$/.test(key)) },
 ]
 
 function keysOf(path: string): string[] {
