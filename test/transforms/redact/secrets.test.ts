@@ -190,9 +190,21 @@ test('reads hostile records in linear time', async () => {
     c: 'password='.repeat(25_000),
   })
   const quotes = JSON.stringify({ a: '"a":'.repeat(50_000), b: 'a b c '.repeat(50_000) + 'password: x' })
-  const { lines } = await runStage(redact, {}, [names, same, starts, quotes])
+  const repeated = [
+    '<a>',
+    '<password ',
+    'a%25',
+    '%25',
+    ' -u a:',
+    ' name="a"',
+    '-----BEGIN ',
+    'Private-Lines: 1 ',
+    '\\\\"',
+  ]
+  const texts = JSON.stringify(repeated.map((text) => `${text.repeat(50_000)} </ %3D value= = `))
+  const { lines } = await runStage(redact, {}, [names, same, starts, quotes, `{"a":${texts}}`])
   assert.ok(!lines[1].includes('"value":1'))
-  assert.equal(lines.length, 4)
+  assert.equal(lines.length, 5)
 })
 
 async function assertKept(record: object): Promise<void> {
