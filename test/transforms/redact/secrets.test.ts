@@ -201,7 +201,7 @@ test('reads hostile records in linear time', async () => {
     'Private-Lines: 1 ',
     '\\\\"',
   ]
-  const texts = JSON.stringify(repeated.map((text) => `${text.repeat(50_000)} </ %3D value= = `))
+  const texts = JSON.stringify(repeated.map((text) => `${text.repeat(5_000)} </ %3D value= = `))
   const { lines } = await runStage(redact, {}, [names, same, starts, quotes, `{"a":${texts}}`])
   assert.ok(!lines[1].includes('"value":1'))
   assert.equal(lines.length, 5)
