@@ -7,7 +7,7 @@ import { ACCEPT_MASK } from '../../record/paths/automaton.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
 import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../../record/scan.ts'
 import { isSecretName, wordsOf } from './names.ts'
-import { rememberedAt } from './remembered.ts'
+import { remembered, rememberedAt } from './remembered.ts'
 
 /** Masks values whose name is a value beside them; see `createPairs`. */
 export type Preparation = (batch: Batch) => void
@@ -33,7 +33,7 @@ export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => n
   const names = paths.addSegments([DEEP, keyTest('names in pairs', PAIR_NAMES)])
   const values = paths.addSegments([DEEP, keyTest('values in pairs', PAIR_VALUES)])
   const listed = paths.add('**[*][*]')
-  const headers = paths.add('**./^(raw|request|response|http)?[ _-]?headers?$/i[*]')
+  const headers = paths.addSegments([DEEP, HEADERS, { kind: 'elements' }])
   const options = paths.add('**./^(process|command)?[ _-]?(argv?|args|arguments|cmd|commands?|command[ _-]?line)$/i[*]')
   const isSecretString = cachedTest(isSecretName)
   const isSecretOption = cachedTest((text) => OPTION.test(text) && isSecretName(text))
@@ -211,13 +211,19 @@ const VALUE = 2
 const SECRET = 1
 const COMPLETE = 2
 const DEEP = { kind: 'deep' } as const
+/** Not a pattern of a path: those are much slower, which a stream of new keys would feel. */
+const HEADERS = {
+  kind: 'pattern',
+  pattern: { text: '<lists of headers>', test: remembered((key) => HEADERS_KEY.test(key.normalize('NFKC'))) },
+} as const
+const HEADERS_KEY = /^(?:raw|request|response|http)?[ _-]?headers?$/i
 const STRINGS = /"(?:[^"\\]|\\[^])*"/g
 
 function keyTest(text: string, keys: string) {
   const known = wordSet(keys)
   return {
     kind: 'pattern',
-    pattern: { text: `<${text}>`, test: (key: string) => known.has(wordsOf(key).join(' ')) },
+    pattern: { text: `<${text}>`, test: remembered((key) => known.has(wordsOf(key).join(' '))) },
   } as const
 }
 
