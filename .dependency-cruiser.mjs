@@ -12,8 +12,8 @@ const layers = [
   ['fields'],
   ['component.ts'],
   ['s3', 'record', 'compression'],
-  ['files.ts', 'proxy.ts', 'tls.ts', 'observe'],
-  ['errors.ts', 'http-status.ts', 'time.ts'],
+  ['files.ts', 'network', 'observe'],
+  ['errors.ts', 'time.ts'],
 ]
 
 const pathOf = (names) =>

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import type { Example } from '../component.ts'
 import { errorCodes, rejectCodes } from '../errors.ts'
-import { permanentServerStatuses, transientStatuses } from '../http-status.ts'
+import { permanentServerStatuses, transientStatuses } from '../network/http-status.ts'
 import { fieldRows } from './field-table.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { Agent } from 'agent-base'
 import type { AgentConnectOpts } from 'agent-base'
-import { checkProxyVariables, openTunnel, proxyFor } from '../proxy.ts'
+import { checkProxyVariables, openTunnel, proxyFor } from '../network/proxy.ts'
 
 interface Agents {
   readonly httpAgent: HttpAgent

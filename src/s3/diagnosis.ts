@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
-import { connectionMistake } from '../tls.ts'
+import { connectionMistake } from '../network/tls.ts'
 import { SluiceError, systemCode } from '../errors.ts'
-import { proxyFor } from '../proxy.ts'
+import { proxyFor } from '../network/proxy.ts'
 import { TlsHandler } from './tls-handler.ts'
 
 type Handler = NodeHttpHandler['handle']

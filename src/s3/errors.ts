@@ -1,7 +1,7 @@
-import { certificateMistake } from '../tls.ts'
+import { certificateMistake } from '../network/tls.ts'
 import { SluiceError } from '../errors.ts'
 import { hideSecrets } from '../observe/secrets.ts'
-import { ProxyError } from '../proxy.ts'
+import { ProxyError } from '../network/proxy.ts'
 import { addressOf, hintOf, pageHint, transientHints } from './hints.ts'
 
 export interface S3Call {

@@ -1,4 +1,4 @@
-import { certificateMistake } from '../tls.ts'
+import { certificateMistake } from '../network/tls.ts'
 import { MINUTE } from '../time.ts'
 
 /** For errors that are repeated, but last if they are mistakes. */

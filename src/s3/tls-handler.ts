@@ -1,5 +1,5 @@
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import { isLoopback } from '../tls.ts'
+import { isLoopback } from '../network/tls.ts'
 import { insecure } from './errors.ts'
 
 type Handler = NodeHttpHandler['handle']

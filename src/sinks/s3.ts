@@ -26,7 +26,7 @@ import type { Config, Finding, ObjectSink } from '../component.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import { Choice, Size } from '../fields/fields.ts'
 import { SluiceError } from '../errors.ts'
-import { isLoopback } from '../tls.ts'
+import { isLoopback } from '../network/tls.ts'
 import { currentDestination, locationOf } from './s3/destination.ts'
 import type { S3Destination } from './s3/destination.ts'
 

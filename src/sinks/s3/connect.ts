@@ -3,7 +3,7 @@ import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, UploadPartCo
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { ConnectionCheck } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
-import { nameOf, proxyFor } from '../../proxy.ts'
+import { nameOf, proxyFor } from '../../network/proxy.ts'
 import { withKnownHost } from '../../s3/diagnosis.ts'
 import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'

@@ -1,4 +1,4 @@
-import { nameOf, proxyFor } from '../../../proxy.ts'
+import { nameOf, proxyFor } from '../../../network/proxy.ts'
 import { invalidResponse } from './response-error.ts'
 
 /**

@@ -4,8 +4,8 @@ import { rootCertificates } from 'node:tls'
 import { Agent, buildConnector, Pool } from 'undici'
 import type { Dispatcher } from 'undici'
 import { SluiceError } from '../../../errors.ts'
-import { checkProxyVariables, openTunnel, proxyFor } from '../../../proxy.ts'
-import type { TunnelOptions } from '../../../proxy.ts'
+import { checkProxyVariables, openTunnel, proxyFor } from '../../../network/proxy.ts'
+import type { TunnelOptions } from '../../../network/proxy.ts'
 import type { HttpOptions, TlsOptions } from '../options.ts'
 
 /** The connections of a source. */

@@ -1,14 +1,14 @@
 import { errors } from 'undici'
-import { connectionMistake } from '../../../tls.ts'
+import { connectionMistake } from '../../../network/tls.ts'
 import { SluiceError } from '../../../errors.ts'
-import { isTransientStatus } from '../../../http-status.ts'
-import { nameOf, ProxyError, proxyFor } from '../../../proxy.ts'
+import { isTransientStatus } from '../../../network/http-status.ts'
+import { nameOf, ProxyError, proxyFor } from '../../../network/proxy.ts'
 import type { HttpOptions } from '../options.ts'
 import { invalidResponse } from './response-error.ts'
 
 /**
  * True if a request that was answered with this status is repeated. `retry.statuses` overrides the
- * table of `src/http-status.ts`. A 403 that asks to wait is a rate limit.
+ * table of `src/network/http-status.ts`. A 403 that asks to wait is a rate limit.
  */
 export function isRetryable(
   status: number,

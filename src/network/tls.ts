@@ -1,5 +1,5 @@
 import { connect } from 'node:tls'
-import { systemCode } from './errors.ts'
+import { systemCode } from '../errors.ts'
 
 /**
  * Why a request without a usable answer will fail again, and what to correct: a wrong scheme, or a

@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
-import { SluiceError, systemCode } from './errors.ts'
+import { SluiceError, systemCode } from '../errors.ts'
 import { isTransientStatus } from './http-status.ts'
 
 /** The proxy did not open a connection. */
