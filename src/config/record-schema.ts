@@ -15,7 +15,7 @@ interface Member {
 }
 
 /**
- * Looks a member up in a JSON schema: in its properties, also behind references within the file
+ * Looks a member up in a JSON schema: in its properties, also through references within the file
  * (`$ref`) and in `allOf`, `anyOf`, `oneOf`, `then` and `else`. In doubt the answer is `open`.
  */
 export function memberOf(schema: Json | undefined, key: string, root: JsonObject, depth = 0): Member {
