@@ -161,13 +161,14 @@ function gatherKeys(
     }
     bytes.undo()
     buckets[record] = NO_DEDUP_BUCKET
-    if (missing === 'reject') {
-      const hint = unwrapHint(batch.line(record))
-      const detail = `${absent.text} is missing${hint === undefined ? '' : `; ${hint}`}`
-      batch.reject(record, 'KEY_MISSING', stage, detail)
-    }
+    if (missing === 'reject') reject(batch, record, absent, stage)
   }
   return owners.subarray(0, length)
+}
+
+function reject(batch: Batch, record: number, absent: Path, stage: string): void {
+  const hint = unwrapHint(batch.line(record))
+  batch.reject(record, 'KEY_MISSING', stage, `${absent.text} is missing${hint === undefined ? '' : `; ${hint}`}`)
 }
 
 /**
