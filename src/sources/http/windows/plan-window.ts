@@ -40,9 +40,10 @@ export function planWindow(
   if (from >= target) return undefined
   const floor = isAbsolute(since) ? parseMoment(since, reference) : -Infinity
   const { sweep: lookBack, sweepEvery } = window
-  // The first window has no past to look back at: it counts as a look-back.
-  const sweep =
-    lookBack !== undefined && (highWatermark === undefined || swept === undefined || now - swept >= sweepEvery)
+  // The first window has no past to look back at: it counts as a look-back. API time, which has whole
+  // seconds, can be earlier than at the latest look-back: no time has passed then.
+  const sinceSwept = swept === undefined ? Infinity : Math.max(0, now - swept)
+  const sweep = lookBack !== undefined && (highWatermark === undefined || sinceSwept >= sweepEvery)
   const back = sweep ? Math.max(lookBack, overlap) : overlap
   const start = highWatermark === undefined ? from : Math.max(from - back, edge, floor)
   const end = Math.min(from + step, target)

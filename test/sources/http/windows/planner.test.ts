@@ -147,6 +147,18 @@ const rows: readonly Row[] = [
     },
   },
   {
+    name: 'every window looks back with sweepEvery 0s, even if the API time has gone back by a second',
+    settings: { ...lookBack, window: { ...window, sweep: 2 * HOUR, sweepEvery: 0 } },
+    checkpoint: { highWatermark: T - HOUR, swept: T + SECOND, open: [] },
+    event: openNow,
+    expected: {
+      highWatermark: T - HOUR,
+      swept: T + SECOND,
+      known: undefined,
+      open: [{ ...hourly, start: T - 3 * HOUR, sweep: true }],
+    },
+  },
+  {
     name: 'between two look-backs a window has only the overlap',
     settings: lookBack,
     checkpoint: { highWatermark: T - HOUR, swept: T - 14 * MINUTE, open: [] },
