@@ -13,7 +13,7 @@ const layers = [
   ['component.ts'],
   ['s3', 'record', 'compression'],
   ['files.ts', 'network', 'observe'],
-  ['errors.ts', 'time.ts'],
+  ['errors.ts', 'time.ts', 'package.ts'],
 ]
 
 const pathOf = (names) =>

@@ -1,5 +1,5 @@
 /**
- * Compiles `src/record/wasm/assembly/` to `build/src/record/wasm/scanner.wasm`. Runs after tsc: it
+ * Compiles `src/record/wasm/assembly/` to `build/dist/scanner.wasm`. Runs after tsc: it
  * first writes the numbers that the module shares with TypeScript, and takes them from the compiled
  * code. Skips the compilation if the module is newer than everything it is made of.
  */
@@ -11,7 +11,7 @@ import { assemblyConstants } from '../build/src/record/wasm/shared-constants.js'
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const sources = 'src/record/wasm/assembly'
 const constants = 'build/assembly/constants.ts'
-const output = 'build/src/record/wasm/scanner.wasm'
+const output = 'build/dist/scanner.wasm'
 const options = ['-O3', '--converge', '--noAssert', '--enable', 'simd', '--runtime', 'stub', '--use', 'abort=']
 
 await writeIfChanged(constants, assemblyConstants())

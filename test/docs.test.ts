@@ -5,17 +5,11 @@ import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parse, stringify } from 'yaml'
 import yargs from 'yargs'
-import { command as rejectsReplay } from '../src/cli/commands/rejects/replay.ts'
-import { command as rejectsShow } from '../src/cli/commands/rejects/show.ts'
-import { command as stateAccept } from '../src/cli/commands/state/accept.ts'
-import { command as stateRedirect } from '../src/cli/commands/state/redirect.ts'
-import { command as stateReset } from '../src/cli/commands/state/reset.ts'
-import { command as stateRewind } from '../src/cli/commands/state/rewind.ts'
-import { command as stateShow } from '../src/cli/commands/state/show.ts'
-import { commands } from '../src/cli/commands.ts'
+import { listCommands } from '../src/cli/commands.ts'
 import { fieldRows } from '../src/generate/field-table.ts'
 import { loadComponent } from '../src/config/load-component.ts'
-import { listPipelines, loadPipeline } from '../src/config/load.ts'
+import { listPipelines } from '../src/config/find-pipeline.ts'
+import { loadPipeline } from '../src/config/load.ts'
 import { pipelineFields } from '../src/config/pipeline-fields.ts'
 import { renderProblems } from '../src/config/render.ts'
 import { errorCodes } from '../src/errors.ts'
@@ -200,22 +194,16 @@ function brokenLink(from: string, link: string): string | undefined {
 
 /** Fails where the command line would: unknown commands and options, missing arguments. */
 async function parseCommand(args: readonly string[]): Promise<void> {
-  // `state` and `rejects` would run their subcommands. So the subcommands are declared here,
-  // without handlers.
-  const own = args[0] === 'state' ? stateCommands : args[0] === 'rejects' ? [rejectsShow, rejectsReplay] : undefined
-  const [declared, words] = own ? [own, args.slice(1)] : [commands, args]
-  await yargs([...words])
+  await yargs([...args])
     .exitProcess(false)
     .strict()
     .demandCommand(1)
-    .command([...declared].map((command) => ({ ...command, handler: () => undefined })))
+    .command(listCommands(() => {}))
     .fail((message, error) => {
       throw new Error(`sluice ${args.join(' ')}: ${message || error.message}`)
     })
     .parseAsync()
 }
-
-const stateCommands = [stateShow, stateRewind, stateAccept, stateRedirect, stateReset]
 
 /** Adds the required arguments, which a sentence that mentions a command may leave out. */
 function completed([name, ...args]: readonly string[]): string[] {
@@ -223,7 +211,8 @@ function completed([name, ...args]: readonly string[]): string[] {
     const words = args.filter((arg) => !arg.startsWith('-')).length
     return words === 1 ? [name, ...args, 'x'] : [name, ...args]
   }
-  const usage = commands.map(({ command }) => String(command)).find((text) => text.split(' ')[0] === name) ?? ''
+  const usages = listCommands(() => {}).map(({ command }) => String(command))
+  const usage = usages.find((text) => text.split(' ')[0] === name) ?? ''
   const wanted = usage.match(/<[^>]+>/g)?.length ?? 0
   const given = args.filter((arg) => !arg.startsWith('-')).length
   return [name, ...args, ...Array<string>(Math.max(0, wanted - given)).fill('x')]
@@ -246,7 +235,7 @@ async function assertPipeline(root: string, yaml: string, place: string): Promis
   await writeFiles(root, { 'pipelines/x.yaml': yaml + more + (repeats ? 'allowRepeats: true\n' : '') })
   const path = join(root, 'pipelines/x.yaml')
   const { pipeline, problems } = await loadPipeline(path, { root, mode: 'check', env: {} })
-  assert.ok(pipeline, `${place}\n${renderProblems(problems)}`)
+  assert.ok(pipeline, `${place}\n${await renderProblems(problems)}`)
   for (const one of pipeline.tests)
     assert.deepEqual((await runPipelineTest(pipeline, one)).differences, [], `${place}: ${one.name}`)
 }

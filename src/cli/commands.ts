@@ -1,73 +1,118 @@
-import { createRequire } from 'node:module'
-import { extname } from 'node:path'
 import type { ArgumentsCamelCase, CommandModule } from 'yargs'
 import type { CommandDefinition } from './command.ts'
 
-const require = createRequire(import.meta.url)
+/** Takes the work of the command that was chosen. It runs once the whole command line is parsed. */
+export type Choose = (work: () => Promise<void>) => void
 
-/** All commands. The code of a command is loaded when it is used, so that `--help` stays fast. */
-export const commands: CommandModule[] = [
-  lazy('run <pipeline...>', 'Run pipelines until they have caught up', () => import('./commands/run.ts')),
-  lazy(
-    'backfill <pipeline> <path...>',
-    'Read archives instead of the source. Records that were already written are not written again.',
-    () => import('./commands/backfill.ts'),
-  ),
-  lazy(
-    'check [pipeline...]',
-    'Find all mistakes in pipelines without running them',
-    () => import('./commands/check.ts'),
-  ),
-  lazy('test [pipeline...]', 'Run the tests in pipeline files', () => import('./commands/test.ts')),
-  lazy(
-    'preview <pipeline> [input]',
-    'Show records before and after the transforms. Writes nothing.',
-    () => import('./commands/preview.ts'),
-  ),
-  lazy('list', 'List the pipelines of this project and the built-in components', () => import('./commands/list.ts')),
-  lazy(
-    'describe <component>',
-    'Show the fields, defaults and examples of a component',
-    () => import('./commands/describe.ts'),
-  ),
-  lazy(
-    'new <kind> [name]',
-    'Create a pipeline, a custom transform with a pipeline that tests it, or a key for pseudonyms',
-    () => import('./commands/new.ts'),
-  ),
-  lazy(
-    'state <action>',
-    "Show, rewind, redirect, accept or reset a pipeline's state",
-    () => import('./commands/state.ts'),
-  ),
-  lazy('rejects <action>', 'Inspect and replay rejected records', () => import('./commands/rejects.ts')),
-  lazy(
-    'verify <pipeline>',
-    'Download every published object and compare it with the commit history. Safe during a run.',
-    () => import('./commands/verify.ts'),
-  ),
-]
-
-function lazy<Args>(
-  command: string,
-  describe: string,
-  importCommand: () => Promise<{ readonly command: CommandDefinition<Args> }>,
-): CommandModule {
-  const load = () => {
-    // `import` opens all files at once and can exceed the limit on open files. `require` loads them
-    // one by one, and faster.
-    require(`./commands/${command.split(' ', 1)[0]}${extname(import.meta.filename)}`)
-    return importCommand()
-  }
-  return {
+/**
+ * All commands. The code of a command is loaded when it is used, so that other commands and
+ * `--help` stay fast.
+ */
+export function listCommands(choose: Choose): CommandModule[] {
+  const lazy = <Args>(
+    command: string,
+    describe: string,
+    load: () => Promise<{ readonly command: CommandDefinition<Args> }>,
+  ): CommandModule => ({
     command,
     describe,
     builder: async (parser) => (await load()).command.builder(parser),
-    handler: async (args) => {
-      const { command: loaded } = await load()
-      // The command's own builder has parsed the arguments.
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-      await loaded.handler(args as ArgumentsCamelCase<Args>)
+    // A handler that returns a promise makes yargs render the help, which takes 30 ms.
+    handler: (args) => {
+      choose(async () => {
+        // The command's own builder has parsed the arguments.
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+        await (await load()).command.handler(args as ArgumentsCamelCase<Args>)
+      })
     },
+  })
+  return [
+    lazy('run <pipeline...>', 'Run pipelines until they have caught up', () => import('./commands/run.ts')),
+    lazy(
+      'backfill <pipeline> <path...>',
+      'Read archives instead of the source. Records that were already written are not written again.',
+      () => import('./commands/backfill.ts'),
+    ),
+    lazy(
+      'check [pipeline...]',
+      'Find all mistakes in pipelines without running them',
+      () => import('./commands/check.ts'),
+    ),
+    lazy('test [pipeline...]', 'Run the tests in pipeline files', () => import('./commands/test.ts')),
+    lazy(
+      'preview <pipeline> [input]',
+      'Show records before and after the transforms. Writes nothing.',
+      () => import('./commands/preview.ts'),
+    ),
+    lazy('list', 'List the pipelines of this project and the built-in components', () => import('./commands/list.ts')),
+    lazy(
+      'describe <component>',
+      'Show the fields, defaults and examples of a component',
+      () => import('./commands/describe.ts'),
+    ),
+    lazy(
+      'new <kind> [name]',
+      'Create a pipeline, a custom transform with a pipeline that tests it, or a key for pseudonyms',
+      () => import('./commands/new.ts'),
+    ),
+    group('state', "Show, rewind, redirect, accept or reset a pipeline's state", [
+      lazy(
+        'show <pipeline>',
+        'Show positions, totals, unpublished objects and dedup keys. Safe during a run.',
+        () => import('./commands/state/show.ts'),
+      ),
+      lazy(
+        'rewind <pipeline>',
+        'Move positions back. Dedup drops records that were already written.',
+        () => import('./commands/state/rewind.ts'),
+      ),
+      lazy(
+        'accept <pipeline>',
+        'Keep the state although the dedup key is now made in another way.',
+        () => import('./commands/state/accept.ts'),
+      ),
+      lazy(
+        'redirect <pipeline>',
+        'Send committed objects that wait for upload to the sinks of the pipeline file. Dedup keys stay.',
+        () => import('./commands/state/redirect.ts'),
+      ),
+      lazy(
+        'reset <pipeline>',
+        "Delete a pipeline's state. The next run reads from the beginning and writes all records again.",
+        () => import('./commands/state/reset.ts'),
+      ),
+    ]),
+    group('rejects', 'Inspect and replay rejected records', [
+      lazy(
+        'show <pipeline>',
+        'Show the rejects in the state folder by code and stage. Safe during a run.',
+        () => import('./commands/rejects/show.ts'),
+      ),
+      lazy(
+        'replay <pipeline>',
+        'Replay rejects from the stage that rejected them. Records that pass are removed from the rejects.',
+        () => import('./commands/rejects/replay.ts'),
+      ),
+    ]),
+    lazy(
+      'verify <pipeline>',
+      'Download every published object and compare it with the commit history. Safe during a run.',
+      () => import('./commands/verify.ts'),
+    ),
+  ]
+}
+
+function group(command: string, describe: string, actions: readonly CommandModule[]): CommandModule {
+  return {
+    command: `${command} <action>`,
+    describe,
+    builder: (parser) => parser.command([...actions]).demandCommand(1, `choose an action: ${namesOf(actions)}`),
+    handler: () => {},
   }
+}
+
+/** `show, rewind or reset` */
+function namesOf(commands: readonly CommandModule[]): string {
+  const names = commands.map(({ command }) => String(command).split(' ', 1)[0])
+  return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
 }

@@ -1,6 +1,5 @@
 import { loadPipeline, type LoadOptions } from '../config/load.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import { renderProblems } from '../config/render.ts'
 import { SluiceError } from '../errors.ts'
 import { writeRendered } from '../observe/output.ts'
 import { plural } from '../observe/report.ts'
@@ -16,7 +15,10 @@ export async function loadOrFail(names: readonly string[], options: LoadOptions)
   const problems = loaded
     .flatMap(({ problems: found }) => found)
     .filter(({ severity }) => options.mode !== 'test' || severity === 'error')
-  if (problems.length > 0) writeRendered(process.stderr, renderProblems(problems, process.stderr))
+  if (problems.length > 0) {
+    const { renderProblems } = await import('../config/render.ts')
+    writeRendered(process.stderr, await renderProblems(problems, process.stderr))
+  }
   const pipelines = loaded.flatMap(({ pipeline }) => pipeline ?? [])
   const errors = problems.filter(({ severity }) => severity === 'error').length
   if (pipelines.length < names.length || errors > 0) {

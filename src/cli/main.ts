@@ -1,14 +1,13 @@
 #!/usr/bin/env node
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import yargs from 'yargs'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import { say } from '../observe/output.ts'
+import { print, say } from '../observe/output.ts'
 import { forgetSecrets } from '../observe/secrets.ts'
 import { describeCauses } from '../runtime/causes.ts'
-import { commands } from './commands.ts'
 import { addEnvironmentSecrets } from './environment-secrets.ts'
 import { runToTheEnd } from './last-resort.ts'
+import { versionText } from './version.ts'
 
 /**
  * Runs one command. This is the only place where an error becomes an exit status. It never calls
@@ -18,24 +17,8 @@ export async function main(args: readonly string[]): Promise<void> {
   forgetSecrets()
   addEnvironmentSecrets(process.env)
   try {
-    await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
-      .scriptName('sluice')
-      .usage('$0 <command>\n\nStreams audit events from APIs and archives to S3 or files, effectively exactly once.')
-      .command(commands)
-      .middleware(restoreDashes)
-      .demandCommand(1, 'choose one of the commands above')
-      .strict()
-      .recommendCommands()
-      .alias('h', 'help')
-      .wrap(Math.min(110, process.stdout.columns ?? 80))
-      .epilogue('A pipeline is given by its name in pipelines/ or by a path. Documentation: docs/')
-      .exitProcess(false)
-      .fail((message, error, parser) => {
-        if (error && !isYargsError(error)) throw error
-        parser.showHelp('error')
-        throw new SluiceError('USAGE', message || error.message)
-      })
-      .parseAsync()
+    const work = workWithoutParser(args) ?? (await (await import('./parse.ts')).parse(args))
+    await work?.()
   } catch (thrown) {
     process.exitCode = report(thrown)
   }
@@ -58,26 +41,20 @@ function rootOf(error: Error): Error {
   return error.cause instanceof Error ? rootOf(error.cause) : error
 }
 
-/**
- * True for errors in the command line. With lazily loaded builders, yargs does not pass all of them
- * to `fail`.
- */
+/** An error of yargs: a mistake in the command line. */
 function isYargsError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'YError'
 }
 
-/** Arguments cannot contain NUL, so this is unambiguous. */
-const DASH = '\0-'
-
-/** yargs drops `-` from positional arguments, so that standard input would be skipped silently. */
-function restoreDashes(args: { [name: string]: unknown }): void {
-  for (const [name, value] of Object.entries(args)) {
-    args[name] = Array.isArray(value) ? value.map(restoreDash) : restoreDash(value)
-  }
-}
-
-function restoreDash(value: unknown): unknown {
-  return value === DASH ? '-' : value
+/**
+ * The command lines that scripts and shells run most. They take less time than the parser takes to
+ * load, and have nothing to parse.
+ */
+function workWithoutParser(args: readonly string[]): (() => Promise<void>) | undefined {
+  const line = args.join(' ')
+  if (line === '--version') return async () => print(versionText())
+  if (line !== 'list' && line !== 'list --json') return undefined
+  return async () => (await import('./commands/list.ts')).list({ json: line.endsWith('--json') })
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -1,30 +1,13 @@
 import { isBuiltin } from 'node:module'
 import { existsSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
+import { dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { Type } from '../fields/typebox.ts'
 import type { TransformDeclaration, TransformFunction } from '../component.ts'
 import { SluiceError } from '../errors.ts'
-import * as sluice from '../index.ts'
 import { Choice } from '../fields/fields.ts'
 import { missingFileHint } from '../fields/formats.ts'
 import { closest } from '../fields/suggest.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
-
-/**
- * True for custom components: `./tag.ts`, `../x.js`, `/x.mjs`, `@acme/plugin:geo` and `plugin:geo`.
- */
-export function isCustom(type: string): boolean {
-  return /^[./@]/.test(type) || type.includes(':')
-}
-
-/**
- * The short name of a component, used for its stage: `tag` for `./tag.ts`, `geo` for
- * `@acme/plugin:geo`.
- */
-export function shortName(type: string): string {
-  if (!isCustom(type)) return type
-  return /^[./]/.test(type) ? basename(type, extname(type)) : type.slice(type.lastIndexOf(':') + 1)
-}
 
 /**
  * Loads a custom component in JavaScript or TypeScript: the default export of a file in the project
@@ -39,7 +22,8 @@ export async function loadComponent(
   { file, root }: { file: string; root: string },
 ): Promise<Declaration> {
   const [id, name] = /^[./]/.test(type) ? [locateFile(type, file, root), 'default'] : splitPackage(type)
-  const { createJiti } = await import('jiti')
+  // Both are large, and most pipelines have no custom code.
+  const [{ createJiti }, sluice] = await Promise.all([import('jiti'), import('../index.ts')])
   const jiti = createJiti(file, { fsCache: false, interopDefault: false, virtualModules: { sluice } })
   let exported: { readonly [name: string]: unknown }
   try {

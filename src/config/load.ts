@@ -1,15 +1,12 @@
-import { statSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
-import { basename, dirname, extname, join, relative, resolve } from 'node:path'
+import { basename, dirname, extname, relative } from 'node:path'
 import { stringify } from 'yaml'
-import { SluiceError, systemCode } from '../errors.ts'
 import { checkPipeline } from './check.ts'
 import { interpolate } from './interpolate.ts'
 import type { InterpolationScope } from './interpolate.ts'
 import type { Entry, LocatedMap } from './yaml-location.ts'
 import { problemAt } from './yaml-location.ts'
-import { closest } from '../fields/suggest.ts'
 import { addSecret, maskSecrets } from '../observe/secrets.ts'
+import { findPipeline, PIPELINE_NAME } from './find-pipeline.ts'
 import { override } from './override.ts'
 import type { CheckedPipeline, Problem } from './pipeline.ts'
 import { readPipelineFile, readYaml } from './read.ts'
@@ -72,7 +69,7 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   }
 
   const name = basename(path, extname(path))
-  if (!NAME.test(name)) {
+  if (!PIPELINE_NAME.test(name)) {
     const hint = 'rename the file: use up to 64 letters, digits, ".", "_" and "-", and start with a letter or digit'
     const message = `"${name}" is not a valid pipeline name`
     problems.push(problemAt({ file, line: 1, column: 1, length: 1 }, message, { hint }))
@@ -84,50 +81,6 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   if (parts) node = onlyParts(node, parts)
   node = interpolatePipeline(node, { env, testEnv, mode, folder, problems, secrets })
   return finish(await checkPipeline(node, { name, file, path, folder, root, problems, secrets }))
-}
-
-/** The names of the pipelines in `pipelines/`, sorted. Empty if the folder does not exist. */
-export async function listPipelines(root: string = process.cwd()): Promise<string[]> {
-  const files = await filesIn(join(root, FOLDER))
-  return files
-    .filter((file) => ENDINGS.includes(extname(file)))
-    .map((file) => basename(file, extname(file)))
-    .toSorted()
-}
-
-const FOLDER = 'pipelines'
-const ENDINGS = ['.yaml', '.yml']
-
-/** A pipeline's name becomes part of object keys and of the path of its state folder. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
-
-async function findPipeline(nameOrPath: string, root: string): Promise<string> {
-  const isPath = /[/\\]/.test(nameOrPath) || ENDINGS.includes(extname(nameOrPath))
-  const paths = isPath
-    ? [resolve(root, nameOrPath)]
-    : ENDINGS.map((ending) => join(root, FOLDER, `${nameOrPath}${ending}`))
-  const found = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true)
-  if (found.length > 1) {
-    throw new SluiceError('CONFIG_INVALID', `both ${found.join(' and ')} exist`, { hint: 'delete one of them' })
-  }
-  if (found[0] !== undefined) return found[0]
-  if (isPath) throw new SluiceError('PIPELINE_NOT_FOUND', `the pipeline file ${nameOrPath} does not exist`)
-  const names = await listPipelines(root)
-  const near = closest(nameOrPath, names)
-  const suggestion = near === undefined ? '' : `did you mean "${near}"? `
-  const all = names.length === 0 ? `${join(root, FOLDER)} has no pipelines` : `pipelines: ${names.join(', ')}`
-  throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline "${nameOrPath}"`, {
-    hint: `${suggestion}${all}`,
-  })
-}
-
-async function filesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return []
-    throw error
-  }
 }
 
 /** Serializes the source to YAML and reads that, so that problems in it have a location. */

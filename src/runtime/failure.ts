@@ -1,5 +1,5 @@
-import { dirname } from 'node:path'
 import { readable, SluiceError } from '../errors.ts'
+import { CODE } from '../package.ts'
 
 /** Custom code returned something that is not an outcome. */
 export class NotAnOutcome extends Error {
@@ -26,8 +26,6 @@ export function describeFailure(thrown: unknown): string {
 
 const NAME = /^[A-Za-z_$][\w$]{0,63}$/
 const FRAME = /^ +at .*?([^/\\()]+):(\d+):(\d+)\)?$/
-/** The folder of Sluice's own code. */
-const OURS = dirname(import.meta.dirname)
 
 /** File, line and column of the innermost frame that is neither Node's nor ours. */
 function placeOf({ stack = '', message }: Error): string | undefined {
@@ -35,7 +33,7 @@ function placeOf({ stack = '', message }: Error): string | undefined {
   const end = message === '' ? stack.indexOf('\n') : stack.indexOf(message) + message.length
   if (!stack.includes(message) || stack[end] !== '\n') return undefined
   for (const line of stack.slice(end + 1).split('\n')) {
-    if (line.includes('node:') || line.includes(OURS)) continue
+    if (line.includes('node:') || line.includes(CODE)) continue
     const frame = FRAME.exec(line)
     if (frame !== null) return `${frame[1]}:${frame[2]}:${frame[3]}`
   }

@@ -1,7 +1,7 @@
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { hashCode } from '../config/code-hash.ts'
-import { isCustom } from '../config/load-component.ts'
+import { isCustom } from '../config/component-name.ts'
 import type { KeyDefinition } from '../delivery/state/fingerprint.ts'
 import type { Json } from '../record/json/json.ts'
 

@@ -32,5 +32,5 @@ export async function configure(
     options?.kind === 'map' &&
     (await checkOptions(declaration, options, { ...scope, stage, owner, location: options.location }))
   if (checked) return checked
-  throw new SluiceError('CONFIG_INVALID', `the configuration is not valid:\n${renderProblems(problems)}`)
+  throw new SluiceError('CONFIG_INVALID', `the configuration is not valid:\n${await renderProblems(problems)}`)
 }

@@ -4,7 +4,8 @@ import { rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { listPipelines, loadPipeline } from '../../src/config/load.ts'
+import { listPipelines } from '../../src/config/find-pipeline.ts'
+import { loadPipeline } from '../../src/config/load.ts'
 import type { LoadOptions } from '../../src/config/load.ts'
 import type { CheckedPipeline } from '../../src/config/pipeline.ts'
 import { hideSecrets } from '../../src/observe/secrets.ts'
@@ -29,7 +30,7 @@ async function loadValid(
   more: { [path: string]: string } = {},
 ) {
   const { pipeline, problems, root } = await load(t, yaml, options, more)
-  assert.ok(pipeline, renderProblems(problems))
+  assert.ok(pipeline, await renderProblems(problems))
   return { ...pipeline, root, problems }
 }
 
@@ -130,7 +131,7 @@ test('rejects a file name that is not usable in object keys', async (t) => {
   await rename(join(root, 'pipelines/x.yaml'), join(root, 'pipelines/a b.yaml'))
   const { pipeline, problems } = await loadPipeline('a b', { root, mode: 'run', env: {} })
   assert.equal(pipeline, undefined)
-  assert.match(renderProblems(problems), /"a b" is not a valid pipeline name/)
+  assert.match(await renderProblems(problems), /"a b" is not a valid pipeline name/)
 })
 
 test('interpolates variables and files, with defaults, and only once', async (t) => {
@@ -182,7 +183,7 @@ test(
       await writeFile(join(root, 'pipelines/x.yaml'), withFile(path))
       const { pipeline, problems } = await loadPipeline('x', { root, mode: 'run', env: {} })
       assert.equal(pipeline, undefined)
-      assert.match(renderProblems(problems), problem)
+      assert.match(await renderProblems(problems), problem)
     }
   },
 )
@@ -251,7 +252,7 @@ test('replaces the source without checking the original one', async (t) => {
 
   const wrong = await load(t, yaml, { source: { ...source, config: { pth: 'a' } } })
   assert.equal(
-    renderProblems(wrong.problems),
+    await renderProblems(wrong.problems),
     `../parts/feed.ts source:2:1 error: unknown key "pth" in source ../parts/feed.ts
     2 | pth: a
       | ^^^
@@ -268,7 +269,7 @@ sink: { type: ../parts/store.ts, bucket: audit }
 `,
     { env: { KEY: 'hunter22' } },
   )
-  const text = renderProblems(problems)
+  const text = await renderProblems(problems)
   assert.match(text, /but is "\*{8}"/)
   assert.doesNotMatch(text, /hunter22/)
 })
@@ -276,18 +277,18 @@ sink: { type: ../parts/store.ts, bucket: audit }
 test('rejects a file that is too large or not UTF-8', async (t) => {
   const large = await load(t, `${validPipeline}description: ${'a'.repeat(256 * 1024)}\n`)
   assert.match(
-    renderProblems(large.problems),
+    await renderProblems(large.problems),
     /^pipelines\/x.yaml:1:1 error: the file has \d+ bytes, but the limit is 262144\n$/,
   )
   const root = await makeProject(t, parts)
   await writeFiles(root, { 'pipelines/x.yaml': Buffer.from([0x61, 0x3a, 0x20, 0xff]) })
   const { problems } = await loadPipeline('x', { root, mode: 'run', env: {} })
-  assert.match(renderProblems(problems), /the file is not UTF-8/)
+  assert.match(await renderProblems(problems), /the file is not UTF-8/)
 })
 
 test('reports a hostile key as an ordinary unknown key', async (t) => {
   const { problems } = await load(t, `${validPipeline}  __proto__: { polluted: true }\n  constructor: 1\n`)
-  const text = renderProblems(problems)
+  const text = await renderProblems(problems)
   assert.match(text, /unknown key "__proto__"/)
   assert.match(text, /unknown key "constructor"/)
   assert.equal(({} as { polluted?: boolean }).polluted, undefined)

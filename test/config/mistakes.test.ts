@@ -37,7 +37,7 @@ async function renderMistake(root: string, yaml: string): Promise<string> {
     pipeline === undefined,
     problems.some(({ severity }) => severity === 'error'),
   )
-  return renderProblems(problems).replaceAll(root, 'ROOT')
+  return (await renderProblems(problems)).replaceAll(root, 'ROOT')
 }
 
 function completePipeline(yaml: string): string {

@@ -15,32 +15,32 @@ const problem: Problem = {
   text: '    bukcet: audit',
 }
 
-test('uses colours on terminals only, and not if NO_COLOR is set', (t) => {
+test('uses colours on terminals only, and not if NO_COLOR is set', async (t) => {
   withNoColor(t, undefined)
-  const terminal = renderProblems([problem], { isTTY: true })
+  const terminal = await renderProblems([problem], { isTTY: true })
   assert.ok(terminal.includes('\u001B[31m^^^^^^\u001B[39m'))
-  assert.ok(!renderProblems([problem], { isTTY: false }).includes('\u001B'))
-  assert.ok(!renderProblems([problem]).includes('\u001B'))
+  assert.ok(!(await renderProblems([problem], { isTTY: false })).includes('\u001B'))
+  assert.ok(!(await renderProblems([problem])).includes('\u001B'))
   withNoColor(t, '1')
-  assert.ok(!renderProblems([problem], { isTTY: true }).includes('\u001B'))
+  assert.ok(!(await renderProblems([problem], { isTTY: true })).includes('\u001B'))
 })
 
-test('renders a problem without a source line as location, message and hint', () => {
+test('renders a problem without a source line as location, message and hint', async () => {
   const { text: _text, ...bare } = problem
-  assert.equal(renderProblems([bare]), 'x.yaml:12:5 error: unknown key\n   remove it\n')
+  assert.equal(await renderProblems([bare]), 'x.yaml:12:5 error: unknown key\n   remove it\n')
 })
 
-test('replaces control characters', () => {
+test('replaces control characters', async () => {
   const hostile = { ...problem, text: '    bukcet: \u001B[2Jx', message: 'a\u0007b' }
   assert.equal(
-    renderProblems([hostile]),
+    await renderProblems([hostile]),
     'x.yaml:12:5 error: a\\u0007b\n   12 |     bukcet: \\u001b[2Jx\n      |     ^^^^^^\n   remove it\n',
   )
 })
 
-test('aligns the caret after tabs and wide characters', () => {
+test('aligns the caret after tabs and wide characters', async () => {
   assert.equal(
-    renderProblems([{ ...problem, text: '日\t語: x', column: 3, length: 2 }]),
+    await renderProblems([{ ...problem, text: '日\t語: x', column: 3, length: 2 }]),
     'x.yaml:12:5 error: unknown key\n   12 | 日\t語: x\n      |   \t^^^\n   remove it\n'.replace('12:5', '12:3'),
   )
 })

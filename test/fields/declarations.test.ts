@@ -42,7 +42,7 @@ test('every example passes the check and matches the editor schema', async (t) =
       const yaml = pipelineOf(declaration, exampleYaml(declaration, example))
       await writeFiles(root, { 'pipelines/x.yaml': yaml })
       const { pipeline, problems } = await loadPipeline('x', { root, mode: 'check', env: {} })
-      assert.ok(pipeline, `${declaration.type}: ${example.title}\n${renderProblems(problems)}`)
+      assert.ok(pipeline, `${declaration.type}: ${example.title}\n${await renderProblems(problems)}`)
       assert.ok(validate(parse(yaml)), `${declaration.type}: ${example.title}\n${JSON.stringify(validate.errors)}`)
     }
   }

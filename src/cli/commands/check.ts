@@ -1,5 +1,6 @@
 import type { Loaded } from '../../config/load.ts'
-import { listPipelines, loadPipeline } from '../../config/load.ts'
+import { listPipelines } from '../../config/find-pipeline.ts'
+import { loadPipeline } from '../../config/load.ts'
 import { hasState, readState } from '../../delivery/state/state-reader.ts'
 import type { CheckedPipeline, Problem } from '../../config/pipeline.ts'
 import { renderProblems } from '../../config/render.ts'
@@ -65,7 +66,7 @@ export const command: CommandDefinition<CheckArguments> = {
         ...(guarantees && { guarantees: byName }),
       }
       printJson(result)
-    } else for (const one of loaded) writeSummary(one, guaranteesByPipeline.get(one))
+    } else for (const one of loaded) await writeSummary(one, guaranteesByPipeline.get(one))
     if (errors === 0) {
       if (connect) await connectAll(loaded, json)
       return
@@ -110,8 +111,8 @@ async function allPipelines(): Promise<string[]> {
   })
 }
 
-function writeSummary({ pipeline, problems, notes }: Loaded, guarantees: Guarantees | undefined): void {
-  writeRendered(process.stdout, renderProblems([...problems, ...notes], process.stdout))
+async function writeSummary({ pipeline, problems, notes }: Loaded, guarantees: Guarantees | undefined): Promise<void> {
+  writeRendered(process.stdout, await renderProblems([...problems, ...notes], process.stdout))
   const warnings = problems.length === 0 ? '' : `, ${plural(problems.length, 'warning')}`
   if (pipeline !== undefined) print(`${pipeline.file}: ok${warnings}`)
   if (guarantees !== undefined) printText(renderGuarantees(guarantees))

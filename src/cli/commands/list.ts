@@ -1,4 +1,4 @@
-import { listPipelines } from '../../config/load.ts'
+import { listPipelines } from '../../config/find-pipeline.ts'
 import { print, printJson } from '../../observe/output.ts'
 import { components } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
@@ -10,22 +10,24 @@ interface ListArguments {
 
 export const command: CommandDefinition<ListArguments> = {
   builder: (parser) => parser.option('json', jsonOption),
-  handler: async ({ json }) => {
-    const pipelines = await listPipelines()
-    const known = components.map(({ kind, type, summary }) => ({ kind, type, summary }))
-    if (json) {
-      printJson({ pipelines, components: known })
-      return
-    }
-    const lines = [
-      'pipelines',
-      ...(pipelines.length === 0 ? ['(none in pipelines/)'] : pipelines).map((name) => `  ${name}`),
-    ]
-    const width = Math.max(...known.map(({ type }) => type.length))
-    for (const kind of ['source', 'transform', 'sink']) {
-      lines.push('', `${kind}s`)
-      for (const one of known) if (one.kind === kind) lines.push(`  ${one.type.padEnd(width)}  ${one.summary}`)
-    }
-    print(...lines)
-  },
+  handler: list,
+}
+
+export async function list({ json }: ListArguments): Promise<void> {
+  const pipelines = await listPipelines()
+  const known = components.map(({ kind, type, summary }) => ({ kind, type, summary }))
+  if (json) {
+    printJson({ pipelines, components: known })
+    return
+  }
+  const lines = [
+    'pipelines',
+    ...(pipelines.length === 0 ? ['(none in pipelines/)'] : pipelines).map((name) => `  ${name}`),
+  ]
+  const width = Math.max(...known.map(({ type }) => type.length))
+  for (const kind of ['source', 'transform', 'sink']) {
+    lines.push('', `${kind}s`)
+    for (const one of known) if (one.kind === kind) lines.push(`  ${one.type.padEnd(width)}  ${one.summary}`)
+  }
+  print(...lines)
 }

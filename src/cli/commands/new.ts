@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import { print, say } from '../../observe/output.ts'
+import { PACKAGE } from '../../package.ts'
 import type { CommandDefinition } from '../command.ts'
 
 interface NewArguments {
@@ -122,8 +123,6 @@ tests:
 
 /** The comment with which editors find the schema of pipeline files. */
 function modeline(): string {
-  // From the source, and from what it is compiled to.
-  const root = import.meta.filename.endsWith('.ts') ? '../../..' : '../../../..'
-  const schema = join(import.meta.dirname, root, 'schemas/pipeline.schema.json')
+  const schema = join(PACKAGE, 'schemas/pipeline.schema.json')
   return `# yaml-language-server: $schema=${relative(join(process.cwd(), 'pipelines'), schema)}`
 }

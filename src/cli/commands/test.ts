@@ -1,4 +1,4 @@
-import { listPipelines } from '../../config/load.ts'
+import { listPipelines } from '../../config/find-pipeline.ts'
 import { SluiceError } from '../../errors.ts'
 import { print, say } from '../../observe/output.ts'
 import { plural } from '../../observe/report.ts'

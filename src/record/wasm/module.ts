@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { SCANNER } from '../../package.ts'
 
 /**
  * The exports of the module in `assembly/`: first the addresses and capacities of its `layout.ts`,
@@ -77,15 +78,12 @@ export interface Host {
 
 const PAGE = 65_536
 
-/** Beside the compiled code. When Node.js runs the TypeScript itself, the module is the one of the last build. */
-const COMPILED = import.meta.filename.endsWith('.ts') ? '../../../build/src/record/wasm/scanner.wasm' : 'scanner.wasm'
-
 /**
  * Loads the module and allocates its fixed memory.
  * @throws Error if WebAssembly with SIMD is not available, or the module was not built.
  */
 export function loadModule(host: Host): ScannerModule {
-  const module = new WebAssembly.Module(readFileSync(new URL(COMPILED, import.meta.url)))
+  const module = new WebAssembly.Module(readFileSync(SCANNER))
   const { exports } = new WebAssembly.Instance(module, { host })
   const { memory, END } = exports
   memory.grow(Math.ceil((END.value - memory.buffer.byteLength) / PAGE))

@@ -1,6 +1,6 @@
-import type { CommandModule } from 'yargs'
 import { execute, executeOptions, type ExecuteArguments } from '../../execute.ts'
 import { loadOrFail } from '../../load.ts'
+import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument } from '../../options.ts'
 import { replayInput } from '../../../runtime/replay.ts'
 
@@ -9,9 +9,7 @@ interface ReplayArguments extends ExecuteArguments {
   file: string[] | undefined
 }
 
-export const command: CommandModule<object, ReplayArguments> = {
-  command: 'replay <pipeline>',
-  describe: 'Replay rejects from the stage that rejected them. Records that pass are removed from the rejects.',
+export const command: CommandDefinition<ReplayArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)

@@ -1,9 +1,9 @@
-import type { CommandModule } from 'yargs'
 import { readLocalRejects } from '../../../delivery/rejects/local-rejects-reader.ts'
 import type { LocalReject } from '../../../delivery/rejects/local-rejects-reader.ts'
 import { SluiceError } from '../../../errors.ts'
 import { print, say, writeRecord } from '../../../observe/output.ts'
 import { formatCount, plural } from '../../../observe/report.ts'
+import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 
@@ -16,9 +16,7 @@ interface ShowRejectsArguments {
   json: boolean
 }
 
-export const command: CommandModule<object, ShowRejectsArguments> = {
-  command: 'show <pipeline>',
-  describe: 'Show the rejects in the state folder by code and stage. Safe during a run.',
+export const command: CommandDefinition<ShowRejectsArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)

@@ -1,10 +1,10 @@
-import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
 import { print, say } from '../../../observe/output.ts'
 import { formatCount } from '../../../observe/report.ts'
 import { keyDefinitionOf } from '../../../runtime/key-definition.ts'
 import { confirm, yesOption } from '../../confirm.ts'
 import { loadOrFail } from '../../load.ts'
+import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument, setOption, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 
@@ -15,9 +15,7 @@ interface AcceptArguments {
   state: string
 }
 
-export const command: CommandModule<object, AcceptArguments> = {
-  command: 'accept <pipeline>',
-  describe: 'Keep the state although the dedup key is now made in another way.',
+export const command: CommandDefinition<AcceptArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)

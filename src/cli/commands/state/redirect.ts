@@ -1,5 +1,4 @@
 import { resolve } from 'node:path'
-import type { CommandModule } from 'yargs'
 import type { ObjectTarget } from '../../../delivery/commit-options.ts'
 import { tryConnection } from '../../../delivery/outbox/first-connection.ts'
 import { fixedFolder } from '../../../delivery/outbox/partitioner.ts'
@@ -13,6 +12,7 @@ import { formatBytes, plural } from '../../../observe/report.ts'
 import { openObjectSinks } from '../../../runtime/open-delivery.ts'
 import { confirm, yesOption } from '../../confirm.ts'
 import { loadOrFail } from '../../load.ts'
+import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument, setOption, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 
@@ -23,9 +23,7 @@ interface RedirectArguments {
   state: string
 }
 
-export const command: CommandModule<object, RedirectArguments> = {
-  command: 'redirect <pipeline>',
-  describe: 'Send committed objects that wait for upload to the sinks of the pipeline file. Dedup keys stay.',
+export const command: CommandDefinition<RedirectArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)

@@ -1,11 +1,11 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
 import { SluiceError } from '../../../errors.ts'
 import { print, say } from '../../../observe/output.ts'
 import { formatCount, plural } from '../../../observe/report.ts'
 import { confirm, yesOption } from '../../confirm.ts'
+import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 
@@ -16,9 +16,7 @@ interface ResetArguments {
   state: string
 }
 
-export const command: CommandModule<object, ResetArguments> = {
-  command: 'reset <pipeline>',
-  describe: "Delete a pipeline's state. The next run reads from the beginning and writes all records again.",
+export const command: CommandDefinition<ResetArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)

@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs'
 import { State } from '../../../delivery/state/state.ts'
 import type { Rewind } from '../../../delivery/state/state.ts'
 import type { PartitionRow } from '../../../delivery/state/rows.ts'
@@ -10,6 +9,7 @@ import type { Declaration } from '../../../registry.ts'
 import type { SourceDeclaration } from '../../../component.ts'
 import { loadOrFail } from '../../load.ts'
 import { parseMoment } from '../../../runtime/time-range.ts'
+import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 import { DAY } from '../../../time.ts'
@@ -22,9 +22,7 @@ interface RewindArguments {
   state: string
 }
 
-export const command: CommandModule<object, RewindArguments> = {
-  command: 'rewind <pipeline>',
-  describe: 'Move positions back. Dedup drops records that were already written.',
+export const command: CommandDefinition<RewindArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)

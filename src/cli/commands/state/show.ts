@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs'
 import type { DedupBucketRow } from '../../../delivery/state/rows.ts'
 import { ENTRY_BYTES } from '../../../delivery/dedup/dedup-table.ts'
 import { isHeld } from '../../../delivery/state/owner-lock.ts'
@@ -10,6 +9,7 @@ import { print, printJson } from '../../../observe/output.ts'
 import { formatBytes, formatCount, formatSpan, plural } from '../../../observe/report.ts'
 import type { Json } from '../../../record/json/json.ts'
 import { components } from '../../../registry.ts'
+import type { CommandDefinition } from '../../command.ts'
 import { jsonOption, pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 import { DAY } from '../../../time.ts'
@@ -20,9 +20,7 @@ interface ShowStateArguments {
   json: boolean
 }
 
-export const command: CommandModule<object, ShowStateArguments> = {
-  command: 'show <pipeline>',
-  describe: 'Show positions, totals, unpublished objects and dedup keys. Safe during a run.',
+export const command: CommandDefinition<ShowStateArguments> = {
   builder: (parser) =>
     parser.positional('pipeline', pipelineArgument).option('state', stateOption).option('json', jsonOption),
   handler: async ({ pipeline, state, json }) => {

@@ -1,0 +1,54 @@
+import yargs from 'yargs'
+import { SluiceError } from '../errors.ts'
+import { listCommands } from './commands.ts'
+import { versionText } from './version.ts'
+
+/**
+ * Parses a command line. Returns the work of its command; undefined for `--help`.
+ * @throws SluiceError USAGE, after the help of the command was printed; or an error of yargs
+ */
+export async function parse(args: readonly string[]): Promise<(() => Promise<void>) | undefined> {
+  let work: (() => Promise<void>) | undefined
+  await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
+    .scriptName('sluice')
+    .usage('$0 <command>\n\nStreams audit events from APIs and archives to S3 or files, effectively exactly once.')
+    .version(versionText())
+    .command(listCommands((chosen) => (work = chosen)))
+    .middleware(restoreDashes)
+    .demandCommand(1, 'choose one of the commands above')
+    .strict()
+    .recommendCommands()
+    .alias('h', 'help')
+    .wrap(Math.min(110, process.stdout.columns ?? 80))
+    .epilogue('A pipeline is given by its name in pipelines/ or by a path. Documentation: docs/')
+    .exitProcess(false)
+    .fail((message, error, parser) => {
+      if (error && !isYargsError(error)) throw error
+      parser.showHelp('error')
+      throw new SluiceError('USAGE', message || error.message)
+    })
+    .parseAsync()
+  return work
+}
+
+/**
+ * True for errors in the command line. With lazily loaded builders, yargs does not pass all of them
+ * to `fail`.
+ */
+function isYargsError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'YError'
+}
+
+/** Arguments cannot contain NUL, so this is unambiguous. */
+const DASH = '\0-'
+
+/** yargs drops `-` from positional arguments, so that standard input would be skipped silently. */
+function restoreDashes(args: { [name: string]: unknown }): void {
+  for (const [name, value] of Object.entries(args)) {
+    args[name] = Array.isArray(value) ? value.map(restoreDash) : restoreDash(value)
+  }
+}
+
+function restoreDash(value: unknown): unknown {
+  return value === DASH ? '-' : value
+}

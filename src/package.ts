@@ -1,0 +1,15 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** The folder of Sluice's own code: of the bundle, of the compiled files, or of the sources. */
+export const CODE = import.meta.dirname
+
+/** The folder of the package, which holds `package.json`, `schemas/` and `build/`. */
+export const PACKAGE = findUp(CODE)
+
+/** The scanner. All three kinds of code use the module of the last build. */
+export const SCANNER = join(PACKAGE, 'build/dist/scanner.wasm')
+
+function findUp(folder: string): string {
+  return existsSync(join(folder, 'package.json')) ? folder : findUp(dirname(folder))
+}
