@@ -9,7 +9,7 @@
  * drift of the machine affects both. It reports CPU time of the process, as medians of the rounds.
  */
 import { parseArgs } from 'node:util'
-import tagPrivileged from '../examples/transforms/tag-privileged.ts'
+import tagPrivileged from '../transforms/tag-privileged.ts'
 import type { TransformFunction } from '../src/component.ts'
 import { openBatches } from '../src/record/open-batches.ts'
 import { Paths } from '../src/record/paths/path.ts'

@@ -12,7 +12,7 @@ import { isOfSystem, listTests, runTests } from './run-tests.js'
 /** Any of these may change the result of any test. */
 const EVERYTHING = /^(package(-lock)?\.json|tsconfig\.json|scripts\/|test\/support\/paths\.ts$)/
 /** The guides, and all that they show or run. */
-const GUIDES = /\.(md|ya?ml)$|^(docs|pipelines|schemas|examples)\//
+const GUIDES = /\.(md|ya?ml)$|^(docs|pipelines|schemas|transforms|samples|examples)\//
 const GUIDE_TEST = 'test/docs.test.ts'
 /** The scanner in AssemblyScript is loaded as a compiled module. */
 const ASSEMBLY = /^src\/record\/wasm\/assembly\//
@@ -66,7 +66,7 @@ function reachedFrom(files) {
 
 /** For each file, the files that import it or start it as a process. */
 function readUsers() {
-  const command = ['src', 'test', 'examples', '--config', '.dependency-cruiser.mjs', '--output-type', 'json']
+  const command = ['src', 'test', 'examples', 'transforms', '--config', '.dependency-cruiser.mjs', '--output-type', 'json']
   const options = { encoding: 'utf8', maxBuffer: 2 ** 28 }
   const { modules } = JSON.parse(execFileSync('node_modules/.bin/depcruise', command, options))
   const users = new Map()

@@ -128,7 +128,7 @@ describe('the guides', () => {
 describe('the pipelines of the repository', () => {
   test('check and pass their tests without environment variables', async (t) => {
     const workspace = await openWorkspace(t)
-    for (const folder of ['pipelines', 'schemas', 'examples']) {
+    for (const folder of ['pipelines', 'schemas', 'transforms', 'samples']) {
       await cp(join(REPOSITORY, folder), workspace.path(folder), { recursive: true })
     }
     const checked = await workspace.sluice(['check'])
@@ -140,7 +140,7 @@ describe('the pipelines of the repository', () => {
 
   test('archive writes the sample archives to a folder, each event once', async (t) => {
     const workspace = await openWorkspace(t)
-    for (const folder of ['pipelines', 'schemas', 'examples']) {
+    for (const folder of ['pipelines', 'schemas', 'transforms', 'samples']) {
       await cp(join(REPOSITORY, folder), workspace.path(folder), { recursive: true })
     }
     const first = await workspace.report(['run', 'archive'])

@@ -29,7 +29,7 @@ export function isTest(code: string): boolean {
  */
 export async function openProject(t: TestContext, files: { readonly [path: string]: string }): Promise<string> {
   const root = await makeProject(t, { 'transforms/tag.ts': 'export default (record) => record\n', ...files })
-  for (const folder of ['schemas', 'examples'])
+  for (const folder of ['schemas', 'examples', 'transforms', 'samples'])
     await cp(join(REPOSITORY, folder), join(root, folder), { recursive: true })
   await mkdir(join(root, 'node_modules'))
   await symlink(REPOSITORY, join(root, 'node_modules/sluice'))

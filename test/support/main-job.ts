@@ -18,7 +18,7 @@ export async function openMainJob(t: TestContext, options: JumpCloudOptions) {
   for (const name of [
     'pipelines/jumpcloud.yaml',
     'schemas/jumpcloud-event.schema.json',
-    'examples/transforms/tag-privileged.ts',
+    'transforms/tag-privileged.ts',
   ]) {
     await workspace.write(name, await readFile(name))
   }

@@ -31,7 +31,7 @@ for (const vendor of vendors) {
     const workspace = await openWorkspace(context)
     await cp('pipelines', workspace.path('pipelines'), { recursive: true })
     await cp('schemas', workspace.path('schemas'), { recursive: true })
-    await cp('examples', workspace.path('examples'), { recursive: true })
+    await cp('transforms', workspace.path('transforms'), { recursive: true })
     const env = {
       ...s3Environment(s3),
       ...vendor.env(api.origin),
