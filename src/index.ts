@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * The public API for authors of custom components. Contract suites and helpers for their tests are
  * in `sluice/testing`.

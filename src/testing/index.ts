@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * For tests of custom components, in any test runner: a contract suite for each kind of component,
  * and helpers for unit tests of transforms.
