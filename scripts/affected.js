@@ -66,7 +66,16 @@ function reachedFrom(files) {
 
 /** For each file, the files that import it or start it as a process. */
 function readUsers() {
-  const command = ['src', 'test', 'examples', 'transforms', '--config', '.dependency-cruiser.mjs', '--output-type', 'json']
+  const command = [
+    'src',
+    'test',
+    'examples',
+    'transforms',
+    '--config',
+    '.dependency-cruiser.mjs',
+    '--output-type',
+    'json',
+  ]
   const options = { encoding: 'utf8', maxBuffer: 2 ** 28 }
   const { modules } = JSON.parse(execFileSync('node_modules/.bin/depcruise', command, options))
   const users = new Map()
