@@ -4,11 +4,13 @@ import { SluiceError } from '../../errors.ts'
 const SAFE_DEPTH = 1000
 
 /**
- * Writes a value as JSON text like JSON.stringify: it omits undefined members and calls `toJSON`.
- * Unlike JSON.stringify it throws for values that JSON cannot represent; JSON.stringify writes null
- * for NaN and infinities.
+ * Writes a value as JSON text like JSON.stringify: it omits undefined members, calls `toJSON`, and
+ * keeps the text of JSON.rawJSON. Unlike JSON.stringify it throws for values that JSON cannot
+ * represent. JSON.stringify writes null for NaN, infinities and invalid dates, `{}` for a Map, a Set
+ * or a promise, and omits functions.
  * @throws SluiceError VALUE_INVALID for undefined, functions, symbols, NaN, infinities, bigints,
- * cycles, and nesting beyond `maxDepth`.
+ * invalid dates, objects whose content is not in their properties, cycles, and nesting beyond
+ * `maxDepth`.
  */
 export function writeJson(value: unknown, maxDepth: number): Buffer {
   return Buffer.from(jsonText(value, maxDepth))
@@ -27,22 +29,90 @@ export function readString(json: string): string {
 
 function write(value: unknown, key: string, depth: number): string {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return JSON.stringify(value)
-  if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw invalid(`${value}`)
+  if (typeof value !== 'object') {
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(describeLeaf(value))
     return Object.is(value, -0) ? '-0' : String(value)
   }
-  if (typeof value === 'bigint') throw invalid('a bigint (write it as text)')
-  if (typeof value !== 'object') throw invalid(value === undefined ? 'undefined' : `a ${typeof value}`)
-  if ('toJSON' in value && typeof value.toJSON === 'function') return write(value.toJSON(key), key, depth - 1)
+  if ('toJSON' in value && typeof value.toJSON === 'function') return write(readToJson(value, key), key, depth - 1)
   if (depth <= 0) throw invalid('nested too deeply, or contains itself')
   // Array.from visits holes, which `map` skips.
   if (Array.isArray(value))
     return `[${Array.from(value, (element, at) => write(element, String(at), depth - 1)).join(',')}]`
+  const raw = rawText(value)
+  if (raw !== undefined) return raw
+  checkKind(value)
   const members: string[] = []
   for (const [name, member] of Object.entries(value)) {
     if (member !== undefined) members.push(`${JSON.stringify(name)}:${write(member, name, depth - 1)}`)
   }
   return `{${members.join(',')}}`
+}
+
+/**
+ * Whether JSON.stringify writes the value as `jsonText` does. If not, only `jsonText` keeps it: it
+ * contains -0, JSON.rawJSON or an object with `toJSON`, which is called once only.
+ * @throws SluiceError VALUE_INVALID, as `jsonText` does
+ */
+export function isOrdinaryJson(value: unknown, maxDepth: number): boolean {
+  return isOrdinary(value, Math.min(maxDepth, SAFE_DEPTH))
+}
+
+function isOrdinary(value: unknown, depth: number): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
+  if (typeof value !== 'object') {
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(describeLeaf(value))
+    return !Object.is(value, -0)
+  }
+  if ('toJSON' in value && typeof value.toJSON === 'function') return false
+  if (depth <= 0) throw invalid('nested too deeply, or contains itself')
+  if (Array.isArray(value)) {
+    let isSame = true
+    // An index visits holes, which are undefined.
+    for (let at = 0; at < value.length; at++) if (!isOrdinary(value[at], depth - 1)) isSame = false
+    return isSame
+  }
+  if (rawText(value) !== undefined) return false
+  checkKind(value)
+  let isSame = true
+  for (const member of Object.values(value)) {
+    if (member !== undefined && !isOrdinary(member, depth - 1)) isSame = false
+  }
+  return isSame
+}
+
+/** A leaf that is not JSON, for the message. */
+function describeLeaf(value: unknown): string {
+  if (typeof value === 'number') return `${value}`
+  if (typeof value === 'bigint') return 'a bigint (write it as text)'
+  return value === undefined ? 'undefined' : `a ${typeof value}`
+}
+
+function readToJson(value: object & { readonly toJSON: unknown }, key: string): unknown {
+  if (Object.prototype.toString.call(value) === '[object Date]' && Number.isNaN(Number(value)))
+    throw invalid('an invalid date')
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the caller has checked it
+  return (value.toJSON as (key: string) => unknown).call(value, key)
+}
+
+/** The text of an object made by JSON.rawJSON (Node.js 22 or later). */
+function rawText(value: object): string | undefined {
+  if (Object.getPrototypeOf(value) !== null || isRawJson?.(value) !== true) return undefined
+  const text: unknown = Reflect.get(value, 'rawJSON')
+  return typeof text === 'string' ? text : undefined
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- newer than the types
+const isRawJson = Reflect.get(JSON, 'isRawJSON') as ((value: unknown) => boolean) | undefined
+
+/**
+ * Refuses objects whose content is not in their properties: Map, Set, a promise that was not
+ * awaited, RegExp, Error, String objects, buffers. Instances of classes are written as their
+ * properties.
+ */
+function checkKind(value: object): void {
+  if (Object.getPrototypeOf(value) === Object.prototype) return
+  const tag = Object.prototype.toString.call(value)
+  if (tag !== '[object Object]') throw invalid(`an object of the kind ${tag.slice('[object '.length, -1)}`)
 }
 
 /** The message names no keys, because keys may be content of a record. */
