@@ -4,6 +4,7 @@
  */
 const layers = [
   ['cli', 'testing'],
+  ['embed'],
   ['inspect', 'generate'],
   ['runtime'],
   ['config'],

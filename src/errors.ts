@@ -84,10 +84,12 @@ export type ErrorCode = keyof typeof errorCodes
 
 /** Why a record was rejected. Custom code adds codes of its own with `record.reject(code)`. */
 export const rejectCodes = {
+  DUPLICATE_KEY: 'A key is twice in one object (`toObjects` only; elsewhere the last one counts).',
   INVALID_JSON: 'The line is not valid JSON.',
   INVALID_UTF8: 'The line is not valid UTF-8.',
   KEY_MISSING: 'A field of the dedup key is missing.',
   NOT_AN_OBJECT: 'The line is valid JSON, but not an object.',
+  NUMBER_INEXACT: 'A number has more digits, or is larger, than JavaScript can hold (`toObjects` only).',
   SCHEMA_VIOLATION: 'The record does not match the schema.',
   TOO_COMPLEX: "The line's keys match too many combinations of the pipeline's record paths.",
   TOO_DEEP: 'The line is nested deeper than `limits.maxDepth`.',

@@ -1,4 +1,5 @@
 import { SluiceError } from '../../errors.ts'
+import type { KeptNumber, KeptNumbers } from './kept-numbers.ts'
 
 /** Maximum recursion depth that is safe on Node's default stack, whatever limit a pipeline sets. */
 const SAFE_DEPTH = 1000
@@ -16,9 +17,9 @@ export function writeJson(value: unknown, maxDepth: number): Buffer {
   return Buffer.from(jsonText(value, maxDepth))
 }
 
-/** `writeJson`, as a string. */
-export function jsonText(value: unknown, maxDepth: number): string {
-  return write(value, '', Math.min(maxDepth, SAFE_DEPTH))
+/** `writeJson`, as a string. Numbers in `kept` are written with their text. */
+export function jsonText(value: unknown, maxDepth: number, kept?: KeptNumbers): string {
+  return write(value, '', Math.min(maxDepth, SAFE_DEPTH), kept)
 }
 
 /** Decodes a JSON string. */
@@ -27,37 +28,50 @@ export function readString(json: string): string {
   return text
 }
 
-function write(value: unknown, key: string, depth: number): string {
+function write(value: unknown, key: string, depth: number, kept: KeptNumbers | undefined): string {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return JSON.stringify(value)
   if (typeof value !== 'object') {
     if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(describeLeaf(value))
     return Object.is(value, -0) ? '-0' : String(value)
   }
-  if ('toJSON' in value && typeof value.toJSON === 'function') return write(readToJson(value, key), key, depth - 1)
+  if ('toJSON' in value && typeof value.toJSON === 'function')
+    return write(readToJson(value, key), key, depth - 1, kept)
   if (depth <= 0) throw invalid('nested too deeply, or contains itself')
+  const numbers = kept?.get(value)
+  const writeInner = (inner: unknown, name: string): string =>
+    keptText(numbers, name, inner) ?? write(inner, name, depth - 1, kept)
   // Array.from visits holes, which `map` skips.
-  if (Array.isArray(value))
-    return `[${Array.from(value, (element, at) => write(element, String(at), depth - 1)).join(',')}]`
+  if (Array.isArray(value)) return `[${Array.from(value, (element, at) => writeInner(element, String(at))).join(',')}]`
   const raw = rawText(value)
   if (raw !== undefined) return raw
   checkKind(value)
   const members: string[] = []
   for (const [name, member] of Object.entries(value)) {
-    if (member !== undefined) members.push(`${JSON.stringify(name)}:${write(member, name, depth - 1)}`)
+    if (member !== undefined) members.push(`${JSON.stringify(name)}:${writeInner(member, name)}`)
   }
   return `{${members.join(',')}}`
 }
 
-/**
- * Whether JSON.stringify writes the value as `jsonText` does. If not, only `jsonText` keeps it: it
- * contains -0, JSON.rawJSON or an object with `toJSON`, which is called once only.
- * @throws SluiceError VALUE_INVALID, as `jsonText` does
- */
-export function isOrdinaryJson(value: unknown, maxDepth: number): boolean {
-  return isOrdinary(value, Math.min(maxDepth, SAFE_DEPTH))
+function keptText(
+  numbers: ReadonlyMap<string, KeptNumber> | undefined,
+  name: string,
+  value: unknown,
+): string | undefined {
+  const number = numbers?.get(name)
+  return number !== undefined && Object.is(number.value, value) ? number.text : undefined
 }
 
-function isOrdinary(value: unknown, depth: number): boolean {
+/**
+ * Whether JSON.stringify writes the value as `jsonText` does. If not, only `jsonText` keeps it: it
+ * contains -0, JSON.rawJSON, a number in `kept`, or an object with `toJSON`, which is called once
+ * only.
+ * @throws SluiceError VALUE_INVALID, as `jsonText` does
+ */
+export function isOrdinaryJson(value: unknown, maxDepth: number, kept?: KeptNumbers): boolean {
+  return isOrdinary(value, Math.min(maxDepth, SAFE_DEPTH), kept)
+}
+
+function isOrdinary(value: unknown, depth: number, kept: KeptNumbers | undefined): boolean {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
   if (typeof value !== 'object') {
     if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(describeLeaf(value))
@@ -65,17 +79,16 @@ function isOrdinary(value: unknown, depth: number): boolean {
   }
   if ('toJSON' in value && typeof value.toJSON === 'function') return false
   if (depth <= 0) throw invalid('nested too deeply, or contains itself')
+  let isSame = kept?.has(value) !== true
   if (Array.isArray(value)) {
-    let isSame = true
     // An index visits holes, which are undefined.
-    for (let at = 0; at < value.length; at++) if (!isOrdinary(value[at], depth - 1)) isSame = false
+    for (let at = 0; at < value.length; at++) if (!isOrdinary(value[at], depth - 1, kept)) isSame = false
     return isSame
   }
   if (rawText(value) !== undefined) return false
   checkKind(value)
-  let isSame = true
   for (const member of Object.values(value)) {
-    if (member !== undefined && !isOrdinary(member, depth - 1)) isSame = false
+    if (member !== undefined && !isOrdinary(member, depth - 1, kept)) isSame = false
   }
   return isSame
 }
