@@ -1,6 +1,6 @@
 import type { ReferenceList } from '../../component.ts'
 import { FORMS } from './forms.ts'
-import { FEATURE_NAMES, ONLY_SPEAKS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
+import { FEATURE_NAMES, ONLY_SPEAKS, QUESTION_WORDS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
 import { COMMON_PAIR_NAMES, PAIR_NAMES, PAIR_VALUES } from './pairs.ts'
 
 /** The tables of the preset `secrets`, for the documentation. */
@@ -24,6 +24,14 @@ export const secretLists: readonly ReferenceList[] = [
     about:
       'At the end of a name, these words say something about the secret: `password_policy`, `token_id`. In an object of secrets, members with these names stay.',
     items: SPEAKING_WORDS.map(({ words, why }) => ({ term: words, about: why })),
+  },
+  {
+    title: 'Words that ask or limit',
+    about: 'With these words, a name is a question, an order or a limit.',
+    items: [
+      { term: QUESTION_WORDS.first, about: QUESTION_WORDS.firstWhy },
+      { term: QUESTION_WORDS.later, about: QUESTION_WORDS.laterWhy },
+    ],
   },
   {
     title: 'Words that change nothing',

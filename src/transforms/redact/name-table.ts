@@ -46,6 +46,12 @@ export const SECRET_NAMES: readonly NameRow[] = [
     as: 'end',
     why: 'Key material. `public key` and `key id` are not in the list.',
   },
+  {
+    names: 'client key, stream key, aes key, wrapping key, certificate key, cert key, tls key, ssl key',
+    as: 'end',
+    why: 'Key of a client, a stream, a cipher or a certificate.',
+  },
+  { names: 'private id', as: 'end', why: 'Secret identity of a YubiKey.' },
   { names: 'psk, wpa psk, pre shared key hex', as: 'end', why: 'Pre-shared key of a network or a VPN.' },
   {
     names: 'recovery key, fde key, filevault key, bitlocker key, unlock key, escrow key, volume key, institutional key',
@@ -90,15 +96,20 @@ export const SECRET_NAMES: readonly NameRow[] = [
     as: 'end',
     why: 'A link that logs in who opens it.',
   },
+  { names: 'reset password url, reset password link', as: 'end', why: 'The same (Okta).' },
   {
     names: 'connection string, database url, db url, dsn, webhook url',
     as: 'end',
     why: 'Usually contains a password or a token.',
   },
+  { names: 'question answer', as: 'end', why: 'Resets a password: `recovery_question.answer`.' },
   { names: 'amz signature, goog signature', as: 'end', why: 'Signs a URL that anybody can open for a while.' },
   { names: 'seed phrase, recovery phrase, mnemonic, mnemonic phrase', as: 'end', why: 'Restores a key.' },
   { names: 'ntlm hash, nt hash, lm hash, pwd hash', as: 'end', why: 'Can be used like the password.' },
   { names: 'keytab, kerberos ticket, htpasswd, netrc', as: 'end', why: 'Files of credentials.' },
+  { names: 'service account json', as: 'end', why: 'The same: it has a private key inside.' },
+  { names: 'secret text binding', as: 'end', why: 'A secret of a script (Cloudflare Workers). Its name stays.' },
+  { names: 'duo code', as: 'end', why: 'Authorization code, RFC 6749.' },
 ]
 
 /** Names that contain a secret name but hold no secret. */
@@ -129,6 +140,9 @@ export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
   { names: 'hard token, hardware token', why: 'A device that shows passcodes.' },
   { names: 'webauthn credential, fido credential, public key credential', why: 'The public half of a key (WebAuthn).' },
   { names: 'granular bot token', why: 'Yes or no (Slack).' },
+  { names: 'include in token', why: 'Whether a claim is in a token (Okta).' },
+  { names: 'reset secret key', why: 'Asks for a new one (Duo).' },
+  { names: 'authorizations', why: 'Decisions (OCSF). The header is called `authorization`.' },
 ]
 
 /** Names of features. Anything with one of them inside is a setting of the feature. */
@@ -138,7 +152,12 @@ export const FEATURE_NAMES = {
 }
 
 /** Words that, at the end of a name, make it a name about a secret. */
-export const SPEAKING_WORDS: readonly { readonly words: string; readonly why: string }[] = [
+export const SPEAKING_WORDS: readonly {
+  readonly words: string
+  readonly why: string
+  /** Whether members with these names stay in an object of secrets. Default true. */
+  readonly membersStay?: boolean
+}[] = [
   {
     words: 'id identifier uuid guid arn ref reference index fingerprint thumbprint serial',
     why: 'Identifies the secret; analysts follow it.',
@@ -180,12 +199,31 @@ export const SPEAKING_WORDS: readonly { readonly words: string; readonly why: st
     words: 'endpoint uri url host path file filename folder directory location domain region port',
     why: 'Where it is kept or sent.',
   },
+  { words: 'uid kid', why: 'Identifies it, too: unique id, key id (JOSE).' },
+  { words: 'scheme binding template flag platform order', why: 'How it is built or sent.' },
+  { words: 'setup sent renewable added window leeway step', why: 'The state it is in, or a time.' },
+  { words: 'compliance dictionary lookup option recipe', why: 'How it must be.' },
+  { words: 'destination channel', why: 'Where it is sent.' },
+  {
+    words: 'field selector hook',
+    why: 'Where it is entered or sent. As members of an object of secrets they may be anything.',
+    membersStay: false,
+  },
   { words: 'question info information detail metadata attribute claim property summary', why: 'Facts about it.' },
 ]
 
 /** Words after a secret name that leave it a secret. */
 export const VALUE_WORDS = {
   words:
-    'value text string plain plaintext cleartext raw hash hashed encrypted confirmation confirm repeat again new old current previous original base64 b64 hex pem der data content byte binary blob material salt digest header param parameter field body payload key',
+    'value text string plain plaintext cleartext raw hash hashed encrypted confirmation confirm repeat again new old current previous original base64 b64 hex pem der data content byte binary blob material salt digest header param parameter body payload key',
   why: 'The secret itself, in another form.',
+}
+
+/** Words that make a name a question, an order or a limit. */
+export const QUESTION_WORDS = {
+  first:
+    'is has have require must should can allow enable disable force use show hide reveal include exclude omit skip no without need number count num min max',
+  firstWhy: 'At the start of a name: yes or no, or a number, as in `has_password`, `max_tokens`.',
+  later: 'is has require must should can need min max exclude show',
+  laterWhy: 'After a strong name: a rule or a fact, as in `password_requires_digits`.',
 }

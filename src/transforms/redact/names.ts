@@ -1,4 +1,4 @@
-import { FEATURE_NAMES, ONLY_SPEAKS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
+import { FEATURE_NAMES, ONLY_SPEAKS, QUESTION_WORDS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
 
 /**
  * Whether a name (a key, the name of a header, the field of a change) says that its value is a
@@ -23,13 +23,16 @@ export function isSecretName(name: string): boolean {
   if (core.length === 1 && WHOLE.has(core[0])) return true
   if (endsInSecret(core)) return true
   if (end < words.length || SPEAKING.has(core[end - 1]) || LEADING.has(core[0])) return false
-  return core.some((_, at) => at < end && endsInStrong(core.slice(0, at + 1)))
+  const strong = core.findIndex((_, at) => endsInStrong(core.slice(0, at + 1)))
+  return strong !== -1 && !core.slice(strong).some((word) => LATER.has(word))
 }
 
 /** Whether a member of an object of secrets only describes them: its id, its kind, its dates. */
 export function isDescribing(name: string): boolean {
   const words = wordsOf(name)
-  return words.length <= MAX_WORDS && SPEAKING.has(words.at(-1) ?? '') && !isSecretName(name)
+  if (words.length === 0 || words.length > MAX_WORDS) return false
+  const isQuestion = words.length > 1 && LEADING.has(words[0])
+  return (isQuestion || DESCRIBING.has(words[words.length - 1])) && !isSecretName(name)
 }
 
 /** Whether the name is the name of an identifier. */
@@ -53,6 +56,7 @@ export function wordsOf(name: string): string[] {
 }
 
 function singular(word: string): string {
+  if (word === 'authorizations') return word
   // `cookie` and `cookies`, `policy` and `policies` become the same word.
   if (word.length > 4 && word.endsWith('ies')) return `${word.slice(0, -3)}y`
   if (word.length > 4 && word.endsWith('ie')) return `${word.slice(0, -2)}y`
@@ -67,14 +71,16 @@ const MAX_WORDS = 8
 const DIGITS = /^\d+$/
 const ID_WORDS = new Set(['id', 'uuid', 'guid', 'arn'])
 
-/** Words that turn a name into a yes-or-no question or a count: `has_password`, `number_of_keys`. */
-const LEADING = new Set(
-  'is has have require requires must should can allow enable disable force no without need number count num'
-    .split(' ')
-    .map(singular),
-)
+const LEADING = new Set(QUESTION_WORDS.first.split(' ').map(singular))
+const LATER = new Set(QUESTION_WORDS.later.split(' ').map(singular))
 const VALUES = new Set(VALUE_WORDS.words.split(' ').map(singular))
 const SPEAKING = new Set(SPEAKING_WORDS.flatMap(({ words }) => words.split(' ').map(singular)))
+/** The same, of members of an object of secrets. */
+const DESCRIBING = new Set(
+  SPEAKING_WORDS.filter(({ membersStay }) => membersStay !== false).flatMap(({ words }) =>
+    words.split(' ').map(singular),
+  ),
+)
 const FEATURES = FEATURE_NAMES.names.split(', ').map((name) => wordsOf(name).join(' '))
 const SPEAKING_TERMS = termsOf(ONLY_SPEAKS)
 const SECRET = termsOf(SECRET_NAMES.filter(({ as }) => as !== 'whole'))
