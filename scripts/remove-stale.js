@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-for (const folder of ['src', 'test', 'bench', 'examples', 'transforms']) {
+for (const folder of ['src', 'test', 'bench', 'examples', 'transforms', 'template']) {
   const compiled = join('build', folder)
   if (!existsSync(compiled)) continue
   for (const name of readdirSync(compiled, { recursive: true })) {

@@ -51,6 +51,11 @@ export function listCommands(choose: Choose): CommandModule[] {
       () => import('./commands/describe.ts'),
     ),
     lazy(
+      'init [folder]',
+      'Create a project with a pipeline, its test and settings for editors. Changes no file that exists.',
+      () => import('./commands/init.ts'),
+    ),
+    lazy(
       'new <kind> [name]',
       'Create a pipeline, a custom transform with a pipeline that tests it, or a key for pseudonyms',
       () => import('./commands/new.ts'),

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { SluiceError, systemCode } from '../errors.ts'
 import { closest } from '../fields/suggest.ts'
+import { isShipped, listShipped } from './shipped.ts'
 
 /** The names of the pipelines in `pipelines/`, sorted. Empty if the folder does not exist. */
 export async function listPipelines(root: string = process.cwd()): Promise<string[]> {
@@ -33,14 +34,39 @@ export async function findPipeline(nameOrPath: string, root: string): Promise<st
     throw new SluiceError('CONFIG_INVALID', `both ${found.join(' and ')} exist`, { hint: 'delete one of them' })
   }
   if (found[0] !== undefined) return found[0]
-  if (isPath) throw new SluiceError('PIPELINE_NOT_FOUND', `the pipeline file ${nameOrPath} does not exist`)
+  const shipped = shippedHint(isPath ? basename(nameOrPath, extname(nameOrPath)) : nameOrPath)
+  if (isPath) {
+    throw new SluiceError('PIPELINE_NOT_FOUND', `the pipeline file ${nameOrPath} does not exist`, {
+      ...(shipped !== undefined && { hint: shipped }),
+    })
+  }
   const names = await listPipelines(root)
   const near = closest(nameOrPath, names)
   const suggestion = near === undefined ? '' : `did you mean "${near}"? `
   const all = names.length === 0 ? `${join(root, FOLDER)} has no pipelines` : `pipelines: ${names.join(', ')}`
   throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline "${nameOrPath}"`, {
-    hint: `${suggestion}${all}`,
+    hint: shipped !== undefined && (near === undefined || isShipped(nameOrPath)) ? shipped : `${suggestion}${all}`,
   })
+}
+
+/**
+ * The pipelines to use when none is named: all of the project.
+ * @throws SluiceError PIPELINE_NOT_FOUND if it has none
+ */
+export async function allPipelines(): Promise<string[]> {
+  const names = await listPipelines()
+  if (names.length > 0) return names
+  throw new SluiceError('PIPELINE_NOT_FOUND', 'there are no pipelines in pipelines/', {
+    hint: 'create a project with sluice init, or a pipeline with sluice new pipeline NAME',
+  })
+}
+
+/** How to get a pipeline that comes with Sluice; undefined if it has none of about this name. */
+function shippedHint(name: string): string | undefined {
+  const found = isShipped(name) ? name : closest(name, listShipped())
+  if (found === undefined) return undefined
+  const start = found === name ? 'Sluice ships it' : `did you mean ${found}, which Sluice ships`
+  return `${start}: copy it into this project with sluice new pipeline --from ${found}`
 }
 
 async function filesIn(folder: string): Promise<string[]> {

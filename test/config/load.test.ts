@@ -121,7 +121,7 @@ test('suggests the closest name for an unknown pipeline', async (t) => {
   await assert.rejects(loadPipeline('./none.yaml', { root, mode: 'run' }), { code: 'PIPELINE_NOT_FOUND' })
   await rm(join(root, 'pipelines'), { recursive: true })
   assert.deepEqual(await listPipelines(root), [])
-  await assert.rejects(loadPipeline('jumpcloud', { root, mode: 'run' }), (error) => {
+  await assert.rejects(loadPipeline('an-api', { root, mode: 'run' }), (error) => {
     return error instanceof SluiceError && error.hint === `${join(root, 'pipelines')} has no pipelines`
   })
 })

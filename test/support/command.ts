@@ -35,6 +35,8 @@ export interface Workspace {
 export interface CommandOptions {
   readonly env?: { readonly [name: string]: string }
   readonly input?: string | Buffer
+  /** Folder below that of the workspace to run in. */
+  readonly cwd?: string
   /** Options of Node.js itself, such as `--max-old-space-size=64`. */
   readonly node?: readonly string[]
 }
@@ -54,8 +56,11 @@ export async function openWorkspace(context: TestContext): Promise<Workspace> {
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n')
 
   const start = (args: readonly string[], options: CommandOptions = {}): RunningCommand => {
-    const { input, node = [] } = options
-    const child = spawn(process.execPath, [...node, MAIN, ...args], { cwd: folder, env: environmentOf(options) })
+    const { input, node = [], cwd = '.' } = options
+    const child = spawn(process.execPath, [...node, MAIN, ...args], {
+      cwd: join(folder, cwd),
+      env: environmentOf(options),
+    })
     const end = () => child.kill('SIGKILL')
     running.add(end)
     const output = { stdout: '', stderr: '' }
@@ -72,7 +77,10 @@ export async function openWorkspace(context: TestContext): Promise<Workspace> {
   const sluice = (args: readonly string[], options: CommandOptions = {}) => {
     const env = environmentOf(options)
     const needsProcess = options.input !== undefined || options.node !== undefined || isReadAtStart(env)
-    return (needsProcess ? undefined : runInHost({ args, cwd: folder, env })) ?? start(args, options).ended
+    return (
+      (needsProcess ? undefined : runInHost({ args, cwd: join(folder, options.cwd ?? '.'), env })) ??
+      start(args, options).ended
+    )
   }
   let reports = 0
 

@@ -45,6 +45,7 @@ const LINES = [
   'rejects replay p',
   'new transform mine',
   'new pipeline other',
+  'init other',
   'state reset p --yes',
   '--help',
   '--version',

@@ -1,5 +1,5 @@
 import type { Loaded } from '../../config/load.ts'
-import { listPipelines } from '../../config/find-pipeline.ts'
+import { allPipelines } from '../../config/find-pipeline.ts'
 import { loadPipeline } from '../../config/load.ts'
 import { hasState, readState } from '../../delivery/state/state-reader.ts'
 import type { CheckedPipeline, Problem } from '../../config/pipeline.ts'
@@ -101,14 +101,6 @@ async function connectAll(loaded: readonly Loaded[], json: boolean): Promise<voi
 async function loadGuarantees(pipeline: CheckedPipeline, states: string): Promise<Guarantees> {
   const folder = stateFolder(pipeline.name, states)
   return guaranteesOf(pipeline, hasState(folder) ? await readState(folder, (state) => state.stores()) : undefined)
-}
-
-async function allPipelines(): Promise<string[]> {
-  const names = await listPipelines()
-  if (names.length > 0) return names
-  throw new SluiceError('PIPELINE_NOT_FOUND', 'there are no pipelines in pipelines/', {
-    hint: 'create one with sluice new pipeline NAME',
-  })
 }
 
 async function writeSummary({ pipeline, problems, notes }: Loaded, guarantees: Guarantees | undefined): Promise<void> {

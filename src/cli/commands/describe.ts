@@ -3,6 +3,7 @@ import { fieldRows } from '../../generate/field-table.ts'
 import type { Declaration, ComponentKind } from '../../registry.ts'
 import { isCustom } from '../../config/component-name.ts'
 import { loadComponent } from '../../config/load-component.ts'
+import { isShipped } from '../../config/shipped.ts'
 import { suggest } from '../../fields/suggest.ts'
 import { exampleYaml } from '../../generate/pages.ts'
 import { SluiceError } from '../../errors.ts'
@@ -38,7 +39,11 @@ async function findAll(type: string): Promise<Declaration[]> {
   const found = components.filter((component) => component.type === type)
   if (found.length > 0) return found
   const types = [...new Set(components.map((component) => component.type))]
-  throw new SluiceError('USAGE', `there is no component "${type}"`, { hint: suggest(type, types, 'components') })
+  throw new SluiceError('USAGE', `there is no component "${type}"`, {
+    hint: isShipped(type)
+      ? `it is a pipeline: copy it into this project with sluice new pipeline --from ${type}`
+      : suggest(type, types, 'components'),
+  })
 }
 
 /** Loads a custom component of unknown kind. */

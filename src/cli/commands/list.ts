@@ -1,4 +1,5 @@
 import { listPipelines } from '../../config/find-pipeline.ts'
+import { listShipped } from '../../config/shipped.ts'
 import { print, printJson } from '../../observe/output.ts'
 import { components } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
@@ -15,9 +16,10 @@ export const command: CommandDefinition<ListArguments> = {
 
 export async function list({ json }: ListArguments): Promise<void> {
   const pipelines = await listPipelines()
+  const shipped = listShipped().filter((name) => !pipelines.includes(name))
   const known = components.map(({ kind, type, summary }) => ({ kind, type, summary }))
   if (json) {
-    printJson({ pipelines, components: known })
+    printJson({ pipelines, shipped, components: known })
     return
   }
   const lines = [
@@ -29,5 +31,6 @@ export async function list({ json }: ListArguments): Promise<void> {
     lines.push('', `${kind}s`)
     for (const one of known) if (one.kind === kind) lines.push(`  ${one.type.padEnd(width)}  ${one.summary}`)
   }
-  print(...lines)
+  if (shipped.length > 0) lines.push('', 'pipelines to copy with sluice new pipeline --from NAME')
+  print(...lines, ...shipped.map((name) => `  ${name}`))
 }

@@ -1,15 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
+import { readShipped } from '../../config/shipped.ts'
+import type { Variable } from '../../config/shipped.ts'
 import { SluiceError } from '../../errors.ts'
 import { print, say } from '../../observe/output.ts'
-import { PACKAGE } from '../../package.ts'
 import type { CommandDefinition } from '../command.ts'
+import { commandIn, editorSchemaIn, modeline, OWN_SCHEMA } from '../project/installation.ts'
+import { pipelineFiles } from '../project/new-project.ts'
+import { writeFiles } from '../project/write-files.ts'
+import type { ProjectFiles } from '../project/write-files.ts'
 
 interface NewArguments {
   kind: string
   name?: string | undefined
+  from?: string | undefined
 }
 
 export const command: CommandDefinition<NewArguments> = {
@@ -20,28 +25,59 @@ export const command: CommandDefinition<NewArguments> = {
         type: 'string',
         describe: 'Name of the new pipeline or transform; of a key, the variable (default: SLUICE_HMAC_KEY)',
       })
+      .option('from', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Copy a pipeline that comes with Sluice, such as okta, with its schema and transforms',
+      })
+      .example('$0 new pipeline --from okta', 'create pipelines/okta.yaml and schemas/okta-event.schema.json')
       .example('$0 new transform tag-admins', 'create transforms/tag-admins.ts and pipelines/tag-admins.yaml')
       .example('$0 new key >> sluice.env', 'append a fresh key for pseudonyms to an environment file'),
-  handler: async ({ kind, name }) => {
-    if (kind === 'key') return printKey(name ?? 'SLUICE_HMAC_KEY')
-    if (name === undefined)
-      throw new SluiceError('USAGE', `give the new ${kind} a name`, { hint: `sluice new ${kind} NAME` })
-    if (!/^[a-z][a-z0-9-]{0,62}$/.test(name)) {
-      throw new SluiceError('USAGE', `"${name}" is not a valid name`, {
-        hint: 'use lower-case letters, digits and "-", for example tag-admins',
-      })
-    }
-    const files = kind === 'transform' ? transformFiles(name) : pipelineFiles(name)
-    const existing = Object.keys(files).find((path) => existsSync(path))
+  handler: async ({ kind, name: given, from }) => {
+    if (from !== undefined && kind !== 'pipeline')
+      throw new SluiceError('USAGE', '--from copies a pipeline', { hint: `sluice new pipeline --from ${from}` })
+    if (kind === 'key') return printKey(given ?? 'SLUICE_HMAC_KEY')
+    const name = checkName(kind, given ?? from)
+    const shipped = from === undefined ? undefined : readShipped(from)
+    const own = kind === 'transform' ? transformFiles(name) : newPipelineFiles(name)
+    const files = shipped === undefined ? own : pipelineFiles(name, shipped, editorSchema())
+    // A pipeline that is copied brings a schema that the project may have.
+    const mustBeNew = shipped === undefined ? Object.keys(files) : [pipelinePath(name)]
+    const existing = [...mustBeNew, pipelinePath(name, '.yml')].find((path) => existsSync(path))
     if (existing !== undefined)
-      throw new SluiceError('USAGE', `${existing} already exists`, { hint: 'choose another name' })
-    for (const [path, content] of Object.entries(files)) {
-      await mkdir(dirname(path), { recursive: true })
-      await writeFile(path, content, { flag: 'wx' })
-      print(path)
-    }
-    say(`next: sluice test ${name}`)
+      throw new SluiceError('USAGE', `${existing} already exists`, { hint: `choose another name${again(kind, from)}` })
+    const { created, kept } = await writeFiles('.', files)
+    print(...created)
+    if (kept.length > 0) say(`kept as they were: ${kept.join(', ')}`)
+    if (shipped !== undefined) sayVariables(shipped.variables)
+    say(`next: ${commandIn(process.cwd())} test ${name}`)
   },
+}
+
+function checkName(kind: string, name: string | undefined): string {
+  if (name === undefined)
+    throw new SluiceError('USAGE', `give the new ${kind} a name`, { hint: `sluice new ${kind} NAME` })
+  if (/^[a-z][a-z0-9-]{0,62}$/.test(name)) return name
+  throw new SluiceError('USAGE', `"${name}" is not a valid name`, {
+    hint: 'use lower-case letters, digits and "-", for example tag-admins',
+  })
+}
+
+function pipelinePath(name: string, ending = '.yaml'): string {
+  return join('pipelines', `${name}${ending}`)
+}
+
+function again(kind: string, from: string | undefined): string {
+  return from === undefined ? '' : `: sluice new ${kind} NAME --from ${from}`
+}
+
+/** What the pipeline reads from the environment. */
+function sayVariables(variables: readonly Variable[]): void {
+  const required = variables.filter((one) => one.default === undefined)
+  if (required.length > 0)
+    say(`set these variables, for example in .env: ${required.map(({ name }) => name).join(', ')}`)
+  const optional = variables.filter((one) => one.default !== undefined)
+  if (optional.length > 0) say(`these have defaults: ${optional.map(({ name }) => name).join(', ')}`)
 }
 
 /** One line for an environment file, and nothing else. The key is never written to a file. */
@@ -56,9 +92,7 @@ function printKey(variable: string): void {
 
 const KEY_BYTES = 32
 
-type Scaffold = { readonly [path: string]: string }
-
-function transformFiles(name: string): Scaffold {
+function transformFiles(name: string): ProjectFiles {
   const transform = `import { defineTransform, Type } from 'sluice'
 
 /** The fields below declare the options. Sluice validates and documents them. */
@@ -74,7 +108,7 @@ export default defineTransform({
   },
 })
 `
-  const pipeline = `${modeline()}
+  const pipeline = `${modeline(editorSchema())}
 description: Tests the transform ${name}.
 
 source:
@@ -94,11 +128,11 @@ tests:
     expect:
       output: [{ id: a, label: seen }]
 `
-  return { [join('transforms', `${name}.ts`)]: transform, [join('pipelines', `${name}.yaml`)]: pipeline }
+  return { [join('transforms', `${name}.ts`)]: transform, [pipelinePath(name)]: pipeline }
 }
 
-function pipelineFiles(name: string): Scaffold {
-  const pipeline = `${modeline()}
+function newPipelineFiles(name: string): ProjectFiles {
+  const pipeline = `${modeline(editorSchema())}
 description: Reads NDJSON from standard input, redacts secrets and writes to standard output.
 
 # "sluice list" shows all components, "sluice describe redact" explains one of them.
@@ -118,11 +152,10 @@ tests:
     expect:
       output: [{ id: a, password: '[redacted]' }]
 `
-  return { [join('pipelines', `${name}.yaml`)]: pipeline }
+  return { [pipelinePath(name)]: pipeline }
 }
 
-/** The comment with which editors find the schema of pipeline files. */
-function modeline(): string {
-  const schema = join(PACKAGE, 'schemas/pipeline.schema.json')
-  return `# yaml-language-server: $schema=${relative(join(process.cwd(), 'pipelines'), schema)}`
+/** The editor's schema for a new file, relative to the project. */
+function editorSchema(): string {
+  return editorSchemaIn(process.cwd()) ?? relative(process.cwd(), OWN_SCHEMA)
 }

@@ -1,4 +1,4 @@
-import { listPipelines } from '../../config/find-pipeline.ts'
+import { allPipelines } from '../../config/find-pipeline.ts'
 import { SluiceError } from '../../errors.ts'
 import { print, say } from '../../observe/output.ts'
 import { plural } from '../../observe/report.ts'
@@ -18,7 +18,7 @@ export const command: CommandDefinition<TestArguments> = {
       describe: 'Pipeline names or paths; default: all in pipelines/',
     }),
   handler: async ({ pipeline: names }) => {
-    const chosen = names === undefined || names.length === 0 ? await listPipelines() : names
+    const chosen = names === undefined || names.length === 0 ? await allPipelines() : names
     const counts = { passed: 0, failed: 0 }
     for (const name of chosen) await testPipeline(name, counts)
     print(`${counts.passed} passed, ${counts.failed} failed`)

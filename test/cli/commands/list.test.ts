@@ -17,6 +17,16 @@ test('list --json prints pipelines and components', async (t) => {
   const { stdout } = await (await openProject(t, {})).sluice(['list', '--json'])
   assert.deepEqual(JSON.parse(stdout), {
     pipelines: [],
+    shipped: ['archive', 'cloudflare', 'duo', 'github', 'jumpcloud', 'okta', 'onepassword', 'slack'],
     components: components.map(({ kind, type, summary }) => ({ kind, type, summary })),
   })
+})
+
+test('list shows which pipelines can be copied, without those that the project has', async (t) => {
+  const work = await openProject(t, { 'pipelines/okta.yaml': validPipeline })
+  const { stdout } = await work.sluice(['list'])
+  assert.match(
+    stdout,
+    /\n\npipelines to copy with sluice new pipeline --from NAME\n {2}archive\n(?! {2}okta$)[^]*\n {2}slack\n$/m,
+  )
 })

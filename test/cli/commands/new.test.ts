@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { nodeVersionNotice } from '../../../src/cli/node-version.ts'
+import { listShipped } from '../../../src/config/shipped.ts'
 import { openProject } from '../../support/cli-project.ts'
 
 const notice = nodeVersionNotice(process.version)
@@ -57,4 +58,88 @@ test('a new key is one line for an environment file, long enough for hmac, and f
   assert.match(two.stdout, /^OTHER_KEY=[\w-]{43}\n$/)
   assert.notEqual(one.stdout.split('=')[1], two.stdout.split('=')[1])
   assert.equal((await work.sluice(['new', 'key', 'not-a-name'])).code, 2)
+})
+
+test('each pipeline that comes with Sluice is copied ready to run: its check and its tests pass in the new project', async (t) => {
+  const work = await openProject(t, {})
+  for (const name of listShipped()) {
+    const { code, stdout, stderr } = await work.sluice(['new', 'pipeline', '--from', name])
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, new RegExp(`^pipelines/${name}\\.yaml\n`))
+    assert.match(stderr, new RegExp(`\nnext: sluice test ${name}\n$|^next: sluice test ${name}\n$`))
+  }
+  const checked = await work.sluice(['check'])
+  assert.equal(checked.code, 0, checked.stdout)
+  const tested = await work.sluice(['test'])
+  assert.equal(tested.code, 0, tested.stdout)
+  for (const name of listShipped()) assert.match(tested.stdout, new RegExp(`^${name}\n {2}ok `, 'm'))
+  assert.equal((await work.sluice(['run', 'archive'])).code, 0)
+})
+
+test('a copied pipeline takes another name, names its variables, and changes no file that exists', async (t) => {
+  const work = await openProject(t, { 'schemas/okta-event.schema.json': '{ "type": "object" }\n' })
+  const { stdout, stderr } = await work.sluice(['new', 'pipeline', 'okta-eu', '--from', 'okta'])
+  assert.equal(stdout, 'pipelines/okta-eu.yaml\n')
+  assert.match(
+    stderr,
+    /^kept as they were: schemas\/okta-event\.schema\.json\nset these variables.*OKTA_ORG_URL, OKTA_API_TOKEN/,
+  )
+  assert.equal(await readFile(work.path('schemas/okta-event.schema.json'), 'utf8'), '{ "type": "object" }\n')
+  await work.write('pipelines/okta.yml', 'mine')
+  for (const args of [
+    ['okta-eu', '--from', 'okta'],
+    ['--from', 'okta'],
+  ]) {
+    const again = await work.sluice(['new', 'pipeline', ...args])
+    assert.equal(again.code, 2)
+    assert.match(again.stderr, /already exists\n {2}choose another name: sluice new pipeline NAME --from okta/)
+  }
+  for (const args of [
+    ['pipeline', '--from', 'nope'],
+    ['transform', '--from', 'okta'],
+    ['key', '--from', 'okta'],
+  ])
+    assert.equal((await work.sluice(['new', ...args])).code, 2, args.join(' '))
+})
+
+test('every command that does not find a pipeline says that Sluice ships one, and how to get it', async (t) => {
+  const work = await openProject(t, { 'pipelines/okta-eu.yaml': 'source: {}\n', 'in.ndjson': '' })
+  for (const line of [
+    'run',
+    'check',
+    'test',
+    'preview',
+    'verify',
+    'backfill okta in.ndjson',
+    'rejects replay',
+    'state redirect',
+  ]) {
+    const args = line.includes('okta') ? line.split(' ') : [...line.split(' '), 'okta']
+    const { code, stderr } = await work.sluice(args)
+    assert.equal(code, 2, line)
+    assert.match(
+      stderr,
+      /PIPELINE_NOT_FOUND: there is no pipeline "okta"\n {2}Sluice ships it: copy it .* sluice new pipeline --from okta\n/,
+    )
+  }
+  const path = await work.sluice(['run', 'pipelines/github.yaml'])
+  assert.match(path.stderr, /does not exist\n {2}Sluice ships it: .* --from github\n/)
+  const misspelt = await work.sluice(['run', 'jumpclod'])
+  assert.match(misspelt.stderr, /did you mean jumpcloud, which Sluice ships: .* --from jumpcloud\n/)
+  const own = await work.sluice(['run', 'okta-eo'])
+  assert.match(own.stderr, /did you mean "okta-eu"\?/)
+  const described = await work.sluice(['describe', 'okta'])
+  assert.match(described.stderr, /it is a pipeline: .* --from okta\n/)
+})
+
+test('without pipelines, check and test fail and name the ways to get one', async (t) => {
+  const work = await openProject(t, {})
+  for (const command of ['check', 'test']) {
+    const { code, stderr } = await work.sluice([command])
+    assert.equal(code, 2, command)
+    assert.match(
+      stderr,
+      /PIPELINE_NOT_FOUND: there are no pipelines in pipelines\/\n {2}create a project with sluice init/,
+    )
+  }
 })
