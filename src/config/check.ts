@@ -26,6 +26,8 @@ export interface PipelineScope {
   readonly root: string
   readonly problems: Problem[]
   readonly secrets: FoundSecrets
+  /** Components that a program gave as values, by the node of their `type`. */
+  readonly declared?: ReadonlyMap<Located, Declaration>
 }
 
 /**
@@ -241,6 +243,8 @@ async function findDeclaration(
   if (type.kind !== 'scalar' || typeof type.value !== 'string') {
     return reportError(type.location, `type of ${label} must be a string`, `one of ${legal}`)
   }
+  const declared = scope.declared?.get(type)
+  if (declared !== undefined) return declared
   if (!isCustom(type.value)) {
     const declaration = findComponent(kind, type.value)
     if (declaration !== undefined) return declaration

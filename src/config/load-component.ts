@@ -3,6 +3,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs'
 import { dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { Type } from '../fields/typebox.ts'
 import type { TransformDeclaration, TransformFunction } from '../component.ts'
+import { isCustom } from './component-name.ts'
 import { SluiceError } from '../errors.ts'
 import { Choice } from '../fields/fields.ts'
 import { missingFileHint } from '../fields/formats.ts'
@@ -86,6 +87,21 @@ function loadFailure(type: string, id: string, error: unknown): SluiceError {
   const location = error instanceof Error ? /\((\/.*:\d+:\d+)\)|at (\/.*:\d+:\d+)/.exec(error.stack ?? '') : null
   const at = location === null ? '' : ` at ${location[1] ?? location[2]}`
   return failed(`${type} threw while loading: ${message.split('\n')[0]}${at}`, undefined, error)
+}
+
+/**
+ * Checks a component that a program gave as a value: a declaration, or a function for a transform. Its
+ * type is its own type or its name, after `code:`.
+ * @throws SluiceError COMPONENT_LOAD_FAILED
+ */
+export function componentOf(value: unknown, kind: ComponentKind): Declaration {
+  if (isFunction(value) && kind === 'transform') return functionDeclaration(typeInCode(value.name, kind), value)
+  const own = isDeclaration(value) ? value.type : ''
+  return asDeclaration({ value }, { type: typeInCode(own, kind), name: 'value', kind })
+}
+
+function typeInCode(name: string, kind: ComponentKind): string {
+  return isCustom(name) ? name : `code:${name === '' ? kind : name}`
 }
 
 interface ExpectedComponent {

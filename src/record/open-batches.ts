@@ -75,7 +75,17 @@ export function openBatches(chunk: Chunk, options: OpenOptions): Batch[] {
 }
 
 /** The empty batch that ends a run. */
-export function endBatch(end: End, { paths, limits }: { readonly paths: Paths; readonly limits: ScanLimits }): Batch {
+export function endBatch(end: End, options: EmptyOptions): Batch {
+  return emptyBatch(options, end)
+}
+
+interface EmptyOptions {
+  readonly paths: Paths
+  readonly limits: ScanLimits
+}
+
+/** A batch without records. */
+export function emptyBatch({ paths, limits }: EmptyOptions, end?: End): Batch {
   const bytes = Buffer.alloc(0)
   return new Batch({
     partition: '',

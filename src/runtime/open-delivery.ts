@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { openCommit } from '../delivery/open-commit.ts'
 import type { objectFields } from '../fields/object-fields.ts'
 import type { CommitOptions, ObjectTarget } from '../delivery/commit-options.ts'
@@ -18,9 +17,12 @@ import type { Role } from '../delivery/state/rows.ts'
 interface DeliveryOptions {
   readonly pipeline: CheckedPipeline
   readonly paths: Paths
+  /** The pipeline's own. */
   readonly stateFolder: string
   readonly stopping: AbortSignal
   readonly note: Note
+  /** A stream of the program may keep batches: their memory cannot be used again. */
+  readonly keepsBatches: boolean
   /** Replaces options of the commit; ignored for a stream sink. */
   readonly commit?: Partial<CommitOptions> | undefined
 }
@@ -32,14 +34,15 @@ interface DeliveryOptions {
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
   const { pipeline } = options
   const sink = await createSink(pipeline, pipeline.sink)
-  const releasesBatches = pipeline.transforms.every(({ declaration }) => declaration.reusesBuffers === true)
+  const releasesBatches =
+    !options.keepsBatches && pipeline.transforms.every(({ declaration }) => declaration.reusesBuffers === true)
   const reusesOutput = pipeline.sink.declaration.reusesBuffers === true
   if ('write' in sink) return openStreamDelivery({ sink, note: options.note, releasesBatches, reusesOutput })
   const rejects = pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects))
   for (const folder of [sink.folder, rejects?.sink.folder]) await reportReaders(folder, options.note)
   const dedup = findDedup(pipeline)
   return openCommit({
-    folder: join(options.stateFolder, pipeline.name),
+    folder: options.stateFolder,
     pipeline: pipeline.name,
     keys: await keyDefinitionOf(pipeline),
     paths: options.paths,

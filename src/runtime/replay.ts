@@ -53,6 +53,7 @@ export function replayInput({ pipeline, files }: ReplayOptions): RunInput {
   return {
     commit: { replay, localRejectBytes: Infinity },
     context: { isRedacted: true },
+    runsStages: true,
     check(stateFolder) {
       if (!hasState(stateFolder)) throw noState(stateFolder)
     },
@@ -62,7 +63,7 @@ export function replayInput({ pipeline, files }: ReplayOptions): RunInput {
       const rejects = files ? await planCorrected(options, files) : await planLocal(options)
       const { limits } = pipeline
       const batches = replayBatches({ rejects, replay, stages, paths, limits, note, stop, flow })
-      return { batches, stages: [], extent: undefined }
+      return { batches, extent: undefined }
     },
   }
 }

@@ -21,6 +21,8 @@ export interface RunInput {
    * this run.
    */
   check?(stateFolder: string): void
+  /** True if the batches have passed the transforms when they come out of `open`. */
+  readonly runsStages?: boolean
   /** Called once, after the delivery and the stages are open. */
   open(options: OpenInputOptions): Promise<OpenedInput>
 }
@@ -40,8 +42,6 @@ interface OpenInputOptions {
 
 interface OpenedInput {
   readonly batches: AsyncIterable<Batch>
-  /** The stages that the batches have not passed yet. */
-  readonly stages: readonly Stage[]
   /** How much there is to read, if known. */
   readonly extent: InputExtent | undefined
 }

@@ -1,23 +1,26 @@
+import { defineTransform } from '../component.ts'
+import type { TransformDeclaration } from '../component.ts'
+import type { CheckedComponent } from '../config/pipeline.ts'
 import { SluiceError } from '../errors.ts'
 import { RecordState } from '../record/batch.ts'
 import { parseInstantText } from '../record/json/instant.ts'
-import type { Paths } from '../record/paths/path.ts'
-import type { Stage } from './transform-stages.ts'
 
 const STAGE = 'outside-time-limits'
 
 /**
- * Drops records whose time is not in [from, to), in milliseconds since 1970. A record without a
- * readable time is kept: the pipeline decides about it.
+ * A transform that drops records whose time is not in [from, to), in milliseconds since 1970. A record
+ * without a readable time is kept: the pipeline decides about it.
  */
-export function keepBetween(timePath: string, from: number, to: number): (paths: Paths) => Stage[] {
-  return (paths) => {
-    const path = paths.add(timePath)
-    return [
-      {
-        name: STAGE,
-        type: STAGE,
-        run(batch) {
+export function keepBetween(timePath: string, from: number, to: number): CheckedComponent<TransformDeclaration> {
+  const declaration = defineTransform({
+    type: STAGE,
+    summary: 'Drops records outside the time limits of a backfill.',
+    reusesBuffers: true,
+    fields: {},
+    create(_config, { paths }) {
+      const path = paths.add(timePath)
+      return {
+        batch(batch) {
           for (let record = 0; record < batch.count; record++) {
             if (batch.states[record] !== RecordState.live) continue
             const hit = batch.hit(record, path)
@@ -25,12 +28,11 @@ export function keepBetween(timePath: string, from: number, to: number): (paths:
             const time = parseInstantText(batch.text(hit))
             if (time < from || time >= to) batch.drop(record, STAGE)
           }
-          return [batch]
         },
-        close: () => Promise.resolve(),
-      },
-    ]
-  }
+      }
+    },
+  })
+  return { declaration, config: {}, stage: STAGE }
 }
 
 /**

@@ -16,6 +16,7 @@ export interface Stage {
   run(batch: Batch): Batch[] | Promise<Batch[]>
   /** See `BatchTransform.ruleMatches`. */
   ruleMatches?(): readonly RuleMatches[]
+  /** Waits for a call that is under way. */
   close(): Promise<void>
 }
 
@@ -111,18 +112,22 @@ function failureOptions({ onError, concurrency }: { readonly [key: string]: unkn
 
 function toStage(transform: Transform, { type, ...options }: FunctionStage & { readonly type: string }): Stage {
   const run = runner(transform, options)
+  let running: Promise<Batch[]> | undefined
   return {
     name: options.stage,
     type,
     run: (batch) => {
       if (batch.count === 0) return [batch]
       const made = run(batch)
-      return made instanceof Promise ? awaitComponent(`transform ${options.stage}`, made) : made
+      if (!(made instanceof Promise)) return made
+      return (running = awaitComponent(`transform ${options.stage}`, made))
     },
     ...(typeof transform === 'object' &&
       'batch' in transform && { ruleMatches: () => transform.ruleMatches?.() ?? [] }),
     close: async () => {
       if (typeof transform !== 'object' || !('close' in transform)) return
+      // A stream that is destroyed does not wait for the call that is under way.
+      await running?.catch(() => undefined)
       await awaitComponent(`close of transform ${options.stage}`, Promise.resolve(transform.close?.()))
     },
   }

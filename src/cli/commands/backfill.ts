@@ -44,12 +44,13 @@ export const command: CommandDefinition<BackfillArguments> = {
     if (args.dryRun) return describePlan(pipeline, args.path)
     const limits = timeLimits(pipeline, args)
     const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
-    await execute([{ pipeline, ...options, ...(limits && { before: limits }) }], args)
+    const transforms = [...limits, ...pipeline.transforms]
+    await execute([{ pipeline: { ...pipeline, transforms }, ...options }], args)
   },
 }
 
 function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillArguments, 'since' | 'until'>) {
-  if (since === undefined && until === undefined) return undefined
+  if (since === undefined && until === undefined) return []
   const time = findDedup(pipeline)?.settings.time
   if (time === undefined) {
     throw new SluiceError('USAGE', '--since and --until need a time field', {
@@ -58,7 +59,7 @@ function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillAr
   }
   const from = since === undefined ? -Infinity : parseMoment('--since', since)
   const to = until === undefined ? Infinity : parseMoment('--until', until)
-  return keepBetween(time, from, to)
+  return [keepBetween(time, from, to)]
 }
 
 async function describePlan({ name }: CheckedPipeline, paths: readonly string[]): Promise<void> {

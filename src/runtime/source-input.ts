@@ -1,0 +1,73 @@
+import type { InputFailure, Source } from '../component.ts'
+import { findDedup } from '../config/pipeline.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { asSluiceError } from '../errors.ts'
+import type { Note } from '../observe/log.ts'
+import type { DamagedInput } from '../observe/report.ts'
+import { awaitComponent } from './await-component.ts'
+import type { RunInput } from './run-input.ts'
+import { readBatches } from './source-stage.ts'
+
+interface SourceInputOptions {
+  readonly follow: boolean
+  readonly final: boolean
+  /** Continue with the next input when one of several inputs cannot be read, or not to its end. */
+  readonly keepGoing: boolean
+  readonly note: Note
+}
+
+/**
+ * The input of a run that reads the pipeline's source.
+ * @param damaged Filled with the inputs that fail.
+ */
+export function sourceInput(
+  pipeline: CheckedPipeline,
+  { follow, final, keepGoing, note: log }: SourceInputOptions,
+  damaged: DamagedInput[],
+): RunInput {
+  const { type } = pipeline.source.declaration
+  const inputFailed = ({ input, line, error }: InputFailure): void => {
+    if (!keepGoing) throw error
+    const { code, message, hint } = error
+    log('an input could not be read completely; continuing with the next one', { input, code, reason: message })
+    damaged.push({ input, code, message, ...(line !== undefined && { line }), ...(hint !== undefined && { hint }) })
+  }
+  return {
+    async open({ delivery, paths, flow, note, stop }) {
+      const source = await createSource(pipeline)
+      const extent = await awaitComponent(`total of source ${type}`, Promise.resolve(source.total?.()))
+      const position = (partition: string) => delivery.position(partition)
+      const limits = pipeline.limits
+      const time = findDedup(pipeline)?.settings.time
+      const { declaration } = pipeline.source
+      const since = extent?.since
+      const batches = readBatches({
+        source,
+        type,
+        declaration,
+        since,
+        paths,
+        limits,
+        follow,
+        final,
+        time,
+        position,
+        note,
+        inputFailed,
+        stop,
+        flow,
+      })
+      return { batches, extent }
+    },
+  }
+}
+
+async function createSource(pipeline: CheckedPipeline): Promise<Source> {
+  const { declaration, config, stage } = pipeline.source
+  try {
+    const context = { pipeline: pipeline.name, stage, folder: pipeline.folder }
+    return await awaitComponent(`create of source ${stage}`, Promise.resolve(declaration.create(config, context)))
+  } catch (error) {
+    throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `source ${stage} could not be created`)
+  }
+}

@@ -1,0 +1,227 @@
+import { resolve } from 'node:path'
+import type { Writable } from 'node:stream'
+import { checkWritten } from '../../config/written.ts'
+import type { CheckedPipeline } from '../../config/pipeline.ts'
+import type { Delivery } from '../../delivery/delivery.ts'
+import { asSluiceError, SluiceError } from '../../errors.ts'
+import { startFlow } from '../../observe/progress.ts'
+import { plural } from '../../observe/report.ts'
+import type { DamagedInput, Report } from '../../observe/report.ts'
+import { Batch } from '../../record/batch.ts'
+import type { End } from '../../record/batch.ts'
+import { emptyBatch } from '../../record/open-batches.ts'
+import { Paths } from '../../record/paths/path.ts'
+import { defaultLimits } from '../../record/scan.ts'
+import { within } from '../await-component.ts'
+import { describeCauses } from '../causes.ts'
+import { openDelivery } from '../open-delivery.ts'
+import type { RunInput } from '../run-input.ts'
+import { sourceInput } from '../source-input.ts'
+import { buildStages, ruleMatchesOf } from '../transform-stages.ts'
+import type { Stage } from '../transform-stages.ts'
+import type { SinkSettings } from './sink-stream.ts'
+import { isWritten, setWiring, Wiring } from './wiring.ts'
+import type { Part, RunSettings, SourcePart } from './wiring.ts'
+import type { WrittenComponent } from '../../config/written.ts'
+
+/** The wiring of a pipeline that begins with this source, and the batch that carries it. */
+export function openWiring(source: SourcePart, settings: RunSettings): { wiring: Wiring; opening: Batch } {
+  const paths = new Paths()
+  const wiring = new Wiring({ settings, paths, flow: startFlow(), source })
+  const opening = emptyBatch({ paths, limits: defaultLimits })
+  setWiring(opening, wiring)
+  return { wiring, opening }
+}
+
+/**
+ * Checks the pipeline that the opening batch has passed, opens its delivery, and creates its
+ * transforms.
+ * @throws SluiceError as of the check, of the state and of the components
+ */
+export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<Run> {
+  const { settings, paths } = wiring
+  const startedAt = new Date()
+  const stateFolder = stateFolderOf(sink.state, settings.folder)
+  const pipeline = settings.pipeline ?? (await checkParts(wiring, sink, stateFolder))
+  const damaged: DamagedInput[] = []
+  const input = settings.input ?? sourceInput(pipeline, settings, damaged)
+  input.check?.(stateFolder ?? '')
+  const delivery = await openDelivery({
+    pipeline,
+    paths,
+    // A stream sink has no state.
+    stateFolder: stateFolder ?? '',
+    stopping: settings.stop,
+    note: settings.note,
+    keepsBatches: !wiring.isDirect,
+    commit: input.commit,
+  })
+  try {
+    const stages = await buildStages(pipeline, { paths, hashKey: delivery.hashKey, context: input.context })
+    return new Run({ wiring, pipeline, stateFolder: stateFolder ?? '', input, delivery, stages, damaged, startedAt })
+  } catch (error) {
+    await delivery.close()
+    throw error
+  }
+}
+
+interface RunParts {
+  readonly wiring: Wiring
+  readonly pipeline: CheckedPipeline
+  readonly stateFolder: string
+  readonly input: RunInput
+  readonly delivery: Delivery
+  readonly stages: readonly Stage[]
+  /** Filled with the inputs that fail. */
+  readonly damaged: DamagedInput[]
+  readonly startedAt: Date
+}
+
+/** An open pipeline. */
+export class Run {
+  readonly stages: readonly Stage[]
+  /** How the source has ended; undefined until its last batch has reached the sink. */
+  end: End | undefined
+  readonly #parts: RunParts
+  #hideProgress: () => void = () => undefined
+  #error: SluiceError | undefined
+  #seconds: number | undefined
+
+  constructor(parts: RunParts) {
+    this.#parts = parts
+    this.stages = parts.stages
+  }
+
+  isBatch(chunk: unknown): chunk is Batch {
+    return chunk instanceof Batch
+  }
+
+  /** The delivery's stream; call it once. */
+  writable(): Writable {
+    return this.#parts.delivery.writable()
+  }
+
+  /** Opens the input. The last batch carries its end. */
+  async read(stop: AbortSignal): Promise<AsyncIterable<Batch>> {
+    const { wiring, input, stateFolder, delivery, stages } = this.#parts
+    const { settings, paths, flow } = wiring
+    const { batches, extent } = await input.open({
+      stateFolder,
+      delivery,
+      stages,
+      paths,
+      flow,
+      note: settings.note,
+      stop,
+    })
+    this.#hideProgress = settings.observe?.(flow, extent?.bytes) ?? this.#hideProgress
+    return batches
+  }
+
+  /** Why the run is a failure although everything was delivered, or null. */
+  failure(): SluiceError | null {
+    const { damaged } = this.#parts
+    if (this.end === undefined) {
+      return new SluiceError('LEDGER_MISMATCH', "the stream ended without the source's end: a stage returned early")
+    }
+    if (this.end.kind === 'failed') return asSluiceError(this.end.error, 'SOURCE_FAILED', 'the source failed')
+    return this.end.kind === 'done' && damaged.length > 0 ? inputsDamaged(damaged.length) : null
+  }
+
+  /** Closes all that is open. Returns the failure of the run: the given one, or that of a component. */
+  async close(error: Error | null): Promise<Error | null> {
+    const { pipeline, delivery, wiring } = this.#parts
+    this.#hideProgress()
+    const closed = await Promise.allSettled([
+      ...this.stages.map((stage) => within(CLOSE_TIMEOUT, `close of transform ${stage.name}`, stage.close())),
+      within(CLOSE_TIMEOUT, `close of sink ${pipeline.sink.stage}`, delivery.close()),
+    ])
+    const failed = closed.find((result) => result.status === 'rejected')
+    const failure = error ?? (failed ? asSluiceError(failed.reason, 'INTERNAL', 'closing failed') : null)
+    this.#error = failure === null ? undefined : asSluiceError(failure, 'INTERNAL', `pipeline ${pipeline.name} failed`)
+    this.#seconds = secondsSince(this.#parts.startedAt)
+    if (delivery.totals().read > 0) {
+      for (const { stage, rule, matches } of ruleMatchesOf(this.stages)) {
+        if (matches > 0) continue
+        wiring.settings.note('a rule matched nothing in this run; is its path misspelt?', { stage, rule })
+      }
+    }
+    return failure
+  }
+
+  report(): Report {
+    const { pipeline, delivery, damaged, wiring, startedAt } = this.#parts
+    const isClosed = this.#error?.code === 'SINK_CLOSED'
+    const failure = isClosed ? undefined : this.#error
+    return {
+      pipeline: pipeline.name,
+      outcome: isClosed ? 'closed' : this.#outcome(failure),
+      ...(failure && { error: describeError(failure) }),
+      ...(damaged.length > 0 && { damaged }),
+      ...delivery.totals(),
+      rules: ruleMatchesOf(this.stages),
+      unfinished: wiring.flow.unfinished,
+      bytesIn: wiring.flow.bytes,
+      startedAt: startedAt.toISOString(),
+      seconds: this.#seconds ?? secondsSince(startedAt),
+    }
+  }
+
+  #outcome(failure: SluiceError | undefined): Report['outcome'] {
+    if (failure?.code === 'INPUTS_DAMAGED') return 'incomplete'
+    return failure ? 'failed' : (this.end?.kind ?? 'done')
+  }
+}
+
+/** Milliseconds that components have to end a call or to close once the run is over. */
+const CLOSE_TIMEOUT = 15_000
+
+function checkParts(
+  { settings, source, transforms }: Wiring,
+  sink: SinkSettings,
+  state: string | undefined,
+): Promise<CheckedPipeline> {
+  const { folder, limits, allowRepeats } = settings
+  return checkWritten({
+    source: written(source),
+    transforms: transforms.map(written),
+    sink: written(sink.part),
+    rejects: sink.rejects,
+    state,
+    folder,
+    limits,
+    allowRepeats,
+  })
+}
+
+function written(part: Part<unknown>): WrittenComponent {
+  if (isWritten(part)) return part
+  throw new SluiceError('INTERNAL', `stage ${part.stage} is checked, but the pipeline is not`)
+}
+
+function stateFolderOf(state: unknown, folder: string): string | undefined {
+  if (state === undefined) return undefined
+  if (typeof state === 'string' && state !== '') return resolve(folder, state)
+  throw new SluiceError('CONFIG_INVALID', 'state of the sink must be the path of a folder', {
+    hint: "for example state: '.sluice/audit'",
+  })
+}
+
+function secondsSince(start: Date): number {
+  return (Date.now() - start.getTime()) / 1000
+}
+
+function describeError(failure: SluiceError): NonNullable<Report['error']> {
+  const causes = describeCauses(failure)
+  return { code: failure.code, message: failure.message, ...(causes.length > 0 && { causes }) }
+}
+
+function inputsDamaged(count: number): SluiceError {
+  return new SluiceError(
+    'INPUTS_DAMAGED',
+    `${plural(count, 'input')} could not be read completely; all others were read`,
+    {
+      hint: 'they are listed above and in the report; repair them, or replace them by complete copies, and run the same command again',
+    },
+  )
+}

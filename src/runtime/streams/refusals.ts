@@ -1,0 +1,66 @@
+import { SluiceError } from '../../errors.ts'
+
+/** Where a stage stands, for messages: `transform redact`, `sink s3`. */
+type Place = string
+
+/**
+ * The first chunk that reached a stage is not the opening batch: a stream of the program replaced it
+ * or took it out.
+ */
+export function noOpening(place: Place, chunk: unknown): SluiceError {
+  const isBatch = typeof chunk === 'object' && chunk !== null && 'tallies' in chunk && 'partition' in chunk
+  if (!isBatch) return notABatch(place, chunk)
+  return new SluiceError('CONFIG_INVALID', `the opening batch did not reach ${place}: a stream before it took it out`, {
+    hint: PASS_ALL,
+  })
+}
+
+/** Something else than a batch reached a stage. */
+export function notABatch(place: Place, chunk: unknown): SluiceError {
+  const received = describe(chunk)
+  return new SluiceError('CONFIG_INVALID', `${place} received ${received} instead of a batch`, {
+    hint: 'records lose the tie to their position there: make the stream a custom transform (transform(record => ...)), or put it before the source or after the sink',
+  })
+}
+
+/** The source has sent the opening batch, and it reached no sink. */
+export function neverArrived(seconds: number | undefined): SluiceError {
+  const when = seconds === undefined ? 'and nothing is left that could bring it there' : `within ${seconds} s`
+  return new SluiceError('CONFIG_INVALID', `the opening batch of the source has not reached a sink ${when}`, {
+    hint: `end the pipeline with sink(...). ${PASS_ALL}`,
+  })
+}
+
+/** The stream has ended before its opening batch came. */
+export function endedUnopened(place: Place): SluiceError {
+  return new SluiceError('CONFIG_INVALID', `the stream ended before the opening batch reached ${place}`, {
+    hint: `begin the pipeline with source(...). ${PASS_ALL}`,
+  })
+}
+
+export function secondSource(place: Place): SluiceError {
+  return new SluiceError('CONFIG_INVALID', `a second source leads to ${place}`, {
+    hint: 'give each source a pipeline and a state of its own',
+  })
+}
+
+export function secondSink(place: Place): SluiceError {
+  return new SluiceError('CONFIG_INVALID', `the source leads to a second sink, ${place}`, {
+    hint: 'give each sink a pipeline, a source and a state of its own',
+  })
+}
+
+export function secondTransform(place: Place): SluiceError {
+  return new SluiceError('CONFIG_INVALID', `${place} received a second opening batch`, {
+    hint: 'give each source a pipeline of its own',
+  })
+}
+
+const PASS_ALL = 'A stream between two stages must pass on every chunk, in order, also those without records'
+
+function describe(chunk: unknown): string {
+  if (chunk instanceof Uint8Array) return 'bytes'
+  if (Array.isArray(chunk)) return 'an array'
+  if (typeof chunk === 'string') return 'text'
+  return typeof chunk === 'object' ? 'an object' : `a ${typeof chunk}`
+}

@@ -1,0 +1,87 @@
+import { Transform } from 'node:stream'
+import type { Readable, TransformCallback } from 'node:stream'
+import { asSluiceError } from '../../errors.ts'
+import type { Batch } from '../../record/batch.ts'
+import type { Stage } from '../transform-stages.ts'
+import { noOpening, notABatch, secondTransform } from './refusals.ts'
+import { registerStage, wiringIn } from './wiring.ts'
+import type { TransformPart, Wiring } from './wiring.ts'
+
+/**
+ * A transform of a pipeline as a stream: one batch in, usually the same batch out. When a batch grew
+ * and became several, each waits until there is room for it.
+ */
+export class TransformStream extends Transform {
+  readonly #part: TransformPart
+  readonly #name: string
+  #from: Readable | undefined
+  #wiring: Wiring | undefined
+  #number = 0
+  #stage: Stage | undefined
+  /** Continues a transform that waits for room in the readable side. */
+  #resume: (() => void) | undefined
+
+  /** @param name For messages, until the pipeline is open: `transform redact`. */
+  constructor(part: TransformPart, name: string) {
+    super({ objectMode: true, highWaterMark: 1 })
+    registerStage(this)
+    this.#part = part
+    this.#name = name
+    this.on('pipe', (from: Readable) => (this.#from = from))
+  }
+
+  override _transform(chunk: unknown, _encoding: BufferEncoding, done: TransformCallback): void {
+    const run = this.#wiring?.run
+    if (this.#wiring === undefined || run === undefined) return this.#open(chunk, done)
+    if (!run.isBatch(chunk)) return done(notABatch(this.#name, chunk))
+    if (wiringIn(chunk)) return done(secondTransform(this.#name))
+    if (chunk.end) return done(null, chunk)
+    this.#stage ??= run.stages[this.#number]
+    try {
+      const made = this.#stage.run(chunk)
+      if (made instanceof Promise) made.then((batches) => this.#send(batches, done), this.#fail(done))
+      else this.#send(made, done)
+    } catch (error) {
+      this.#fail(done)(error)
+    }
+  }
+
+  override _read(size: number): void {
+    const resume = this.#resume
+    if (resume === undefined) return super._read(size)
+    this.#resume = undefined
+    resume()
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#resume = undefined
+    done(error)
+  }
+
+  #open(chunk: unknown, done: TransformCallback): void {
+    const wiring = wiringIn(chunk)
+    if (wiring === undefined) return done(noOpening(this.#name, chunk))
+    if (this.#wiring !== undefined) return done(secondTransform(this.#name))
+    this.#wiring = wiring
+    this.#number = wiring.addTransform(this.#part, this.#from)
+    done(null, chunk)
+  }
+
+  #send(batches: readonly Batch[], done: TransformCallback): void {
+    if (batches.length === 1) return done(null, batches[0])
+    let at = 0
+    const next = (): void => {
+      while (at < batches.length) {
+        if (this.push(batches[at++])) continue
+        this.#resume = next
+        return
+      }
+      done()
+    }
+    next()
+  }
+
+  #fail(done: TransformCallback): (error: unknown) => void {
+    return (error) => done(asSluiceError(error, 'INTERNAL', `${this.#name} failed`))
+  }
+}

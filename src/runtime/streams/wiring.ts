@@ -1,0 +1,156 @@
+import type { Readable } from 'node:stream'
+import type { SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../../component.ts'
+import type { CheckedComponent, CheckedPipeline } from '../../config/pipeline.ts'
+import type { WrittenComponent } from '../../config/written.ts'
+import type { SluiceError } from '../../errors.ts'
+import type { Note } from '../../observe/log.ts'
+import type { Flow } from '../../observe/progress.ts'
+import type { Paths } from '../../record/paths/path.ts'
+import type { RunInput } from '../run-input.ts'
+import type { Run } from './open-run.ts'
+
+/** A component of a stream: as a program wrote it, or checked before. */
+export type Part<Declared> = WrittenComponent | CheckedComponent<Declared>
+
+/** True for a component that is not checked yet. */
+export function isWritten<Declared>(part: Part<Declared>): part is WrittenComponent {
+  return !('declaration' in part)
+}
+
+export type SourcePart = Part<SourceDeclaration>
+export type TransformPart = Part<TransformDeclaration>
+export type SinkPart = Part<SinkDeclaration>
+
+/** What concerns a whole pipeline. The source brings it, since every pipeline has one source. */
+export interface RunSettings {
+  /** The pipeline, if it was checked before. Otherwise the sink puts it together and checks it. */
+  readonly pipeline?: CheckedPipeline | undefined
+  /** Where the batches come from. Default: the pipeline's source. */
+  readonly input?: RunInput | undefined
+  /** As they are written. */
+  readonly limits?: unknown
+  readonly allowRepeats?: boolean | undefined
+  /** Absolute path. */
+  readonly folder: string
+  readonly follow: boolean
+  readonly final: boolean
+  readonly keepGoing: boolean
+  /** Asks for a clean end: what was read is committed and published. */
+  readonly stop: AbortSignal
+  readonly note: Note
+  /**
+   * Called when reading begins, with the counters of what was read, and the number of bytes to read
+   * if that is known. The returned function is called at the end of the run.
+   */
+  readonly observe?: ((flow: Flow, total: number | undefined) => () => void) | undefined
+}
+
+/**
+ * What the streams of one pipeline share. A stream does not know its neighbours when it is made, and
+ * streams of the program may stand between: so the wiring travels through the pipeline, in the
+ * opening batch, which has no records and is the first chunk of every source. Each transform adds
+ * itself to the wiring when it sees that batch. The sink then knows the whole pipeline: it checks
+ * it, opens the delivery and creates the transforms. Only then the source begins to read.
+ */
+export class Wiring {
+  readonly settings: RunSettings
+  readonly paths: Paths
+  readonly flow: Flow
+  readonly source: SourcePart
+  readonly transforms: TransformPart[] = []
+  /** False if a stream of the program stands between two of ours, or may keep batches. */
+  isDirect = true
+  #state: 'travelling' | 'arrived' | 'open' | 'failed' = 'travelling'
+  #run: Run | undefined
+  readonly #opened: Promise<Run>
+  readonly #arrived: Promise<void>
+  #resolveOpened: (run: Run) => void = () => undefined
+  #rejectOpened: (error: Error) => void = () => undefined
+  #resolveArrived: () => void = () => undefined
+
+  constructor({ settings, paths, flow, source }: Pick<Wiring, 'settings' | 'paths' | 'flow' | 'source'>) {
+    this.settings = settings
+    this.paths = paths
+    this.flow = flow
+    this.source = source
+    this.#arrived = new Promise((resolve) => (this.#resolveArrived = resolve))
+    this.#opened = new Promise((resolve, reject) => {
+      this.#resolveOpened = resolve
+      this.#rejectOpened = reject
+    })
+    // The source may be gone, and nobody waits any more.
+    this.#opened.catch(() => undefined)
+  }
+
+  /** Resolves when the opening batch has reached the sink. */
+  get arrived(): Promise<void> {
+    return this.#arrived
+  }
+
+  /** Resolves when the pipeline is open. Rejects if it could not be opened. */
+  get opened(): Promise<Run> {
+    return this.#opened
+  }
+
+  /** The open pipeline; undefined before. */
+  get run(): Run | undefined {
+    return this.#run
+  }
+
+  /** Adds a transform, in the order of the stream. Returns its number. */
+  addTransform(part: TransformPart, from: Readable | undefined): number {
+    this.#observe(from)
+    this.transforms.push(part)
+    return this.transforms.length - 1
+  }
+
+  /** The opening batch has reached a sink. False if it has reached one before. */
+  arrive(from: Readable | undefined): boolean {
+    if (this.#state !== 'travelling') return false
+    this.#observe(from)
+    this.#state = 'arrived'
+    this.#resolveArrived()
+    return true
+  }
+
+  open(run: Run): void {
+    this.#state = 'open'
+    this.#run = run
+    this.#resolveOpened(run)
+  }
+
+  fail(error: SluiceError): void {
+    if (this.#state === 'open') return
+    this.#state = 'failed'
+    this.#rejectOpened(error)
+  }
+
+  /** A stream that is ours and has one reader hands its batches on, and keeps none. */
+  #observe(from: Readable | undefined): void {
+    const isOurs = from !== undefined && isStage(from)
+    if (!isOurs || from.listenerCount('data') !== 1 || from.listenerCount('readable') > 0) this.isDirect = false
+  }
+}
+
+const stages = new WeakSet<object>()
+
+/** Notes that a stream is made by us. */
+export function registerStage(stream: object): void {
+  stages.add(stream)
+}
+
+function isStage(stream: object): boolean {
+  return stages.has(stream)
+}
+
+const openings = new WeakMap<object, Wiring>()
+
+/** Makes a batch the opening batch of a wiring. */
+export function setWiring(batch: object, wiring: Wiring): void {
+  openings.set(batch, wiring)
+}
+
+/** The wiring that a chunk brings; undefined if it is not an opening batch. */
+export function wiringIn(chunk: unknown): Wiring | undefined {
+  return typeof chunk === 'object' && chunk !== null ? openings.get(chunk) : undefined
+}
