@@ -3,12 +3,12 @@
  * Folders of one layer that are listed apart do not import each other.
  */
 const layers = [
-  ['cli', 'testing'],
+  ['cli', 'testing', 'index.ts'],
   ['embed'],
   ['inspect', 'generate'],
   ['runtime'],
   ['config'],
-  ['registry.ts', 'index.ts'],
+  ['registry.ts', 'author.ts'],
   ['sources', 'transforms', 'sinks', 'delivery'],
   ['fields'],
   ['component.ts'],

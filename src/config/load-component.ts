@@ -24,7 +24,7 @@ export async function loadComponent(
 ): Promise<Declaration> {
   const [id, name] = /^[./]/.test(type) ? [locateFile(type, file, root), 'default'] : splitPackage(type)
   // Both are large, and most pipelines have no custom code.
-  const [{ createJiti }, sluice] = await Promise.all([import('jiti'), import('../index.ts')])
+  const [{ createJiti }, sluice] = await Promise.all([import('jiti'), import('../author.ts')])
   const jiti = createJiti(file, { fsCache: false, interopDefault: false, virtualModules: { sluice } })
   let exported: { readonly [name: string]: unknown }
   try {

@@ -86,7 +86,8 @@ function invalid(errors: readonly Problem[]): SluiceError {
   }))
   const [only, ...others] = texts
   if (only === undefined) return new SluiceError('INTERNAL', 'the pipeline is incomplete')
-  if (others.length === 0) return new SluiceError('CONFIG_INVALID', only.message, only.hint === undefined ? {} : { hint: only.hint })
+  if (others.length === 0)
+    return new SluiceError('CONFIG_INVALID', only.message, only.hint === undefined ? {} : { hint: only.hint })
   const lines = texts.map(({ message, hint }) => (hint === undefined ? message : `${message} (${hint})`))
   return new SluiceError('CONFIG_INVALID', `${plural(errors.length, 'error')} in the pipeline: ${lines.join('; ')}`)
 }
@@ -109,7 +110,10 @@ function locatePipeline(
       },
     ],
     ['sink', component(sink, 'sink', 'sink')],
-    ['rejects', isPlain(rejects) ? component(rejectsOf(rejects), 'sink', 'rejects') : locate(rejects, 'rejects', problems)],
+    [
+      'rejects',
+      isPlain(rejects) ? component(rejectsOf(rejects), 'sink', 'rejects') : locate(rejects, 'rejects', problems),
+    ],
     ['limits', locate(limits, 'limits', problems)],
     ['allowRepeats', locate(allowRepeats, 'allowRepeats', problems)],
   ]

@@ -65,17 +65,6 @@ export async function buildStages(
   return stages
 }
 
-/**
- * A stage as a part of the stream: batches in, batches out, in order. The end marker of the source
- * passes unchanged.
- */
-export async function* through(stage: Stage, batches: AsyncIterable<Batch>): AsyncGenerator<Batch, void> {
-  for await (const batch of batches) {
-    if (batch.end) yield batch
-    else yield* await stage.run(batch)
-  }
-}
-
 /** Runs batches in memory through stages, without a stream. */
 export async function throughAll(stages: readonly Stage[], opened: readonly Batch[]): Promise<Batch[]> {
   let batches = [...opened]

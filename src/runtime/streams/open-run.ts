@@ -19,9 +19,8 @@ import type { RunInput } from '../run-input.ts'
 import { sourceInput } from '../source-input.ts'
 import { buildStages, ruleMatchesOf } from '../transform-stages.ts'
 import type { Stage } from '../transform-stages.ts'
-import type { SinkSettings } from './sink-stream.ts'
 import { isWritten, setWiring, Wiring } from './wiring.ts'
-import type { Part, RunSettings, SourcePart } from './wiring.ts'
+import type { OpenPipeline, Part, RunSettings, SinkSettings, SourcePart } from './wiring.ts'
 import type { WrittenComponent } from '../../config/written.ts'
 
 /** The wiring of a pipeline that begins with this source, and the batch that carries it. */
@@ -38,7 +37,7 @@ export function openWiring(source: SourcePart, settings: RunSettings): { wiring:
  * transforms.
  * @throws SluiceError as of the check, of the state and of the components
  */
-export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<Run> {
+export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenPipeline> {
   const { settings, paths } = wiring
   const startedAt = new Date()
   const stateFolder = stateFolderOf(sink.state, settings.folder)
@@ -77,10 +76,8 @@ interface RunParts {
   readonly startedAt: Date
 }
 
-/** An open pipeline. */
-export class Run {
+class Run implements OpenPipeline {
   readonly stages: readonly Stage[]
-  /** How the source has ended; undefined until its last batch has reached the sink. */
   end: End | undefined
   readonly #parts: RunParts
   #hideProgress: () => void = () => undefined
@@ -96,12 +93,10 @@ export class Run {
     return chunk instanceof Batch
   }
 
-  /** The delivery's stream; call it once. */
   writable(): Writable {
     return this.#parts.delivery.writable()
   }
 
-  /** Opens the input. The last batch carries its end. */
   async read(stop: AbortSignal): Promise<AsyncIterable<Batch>> {
     const { wiring, input, stateFolder, delivery, stages } = this.#parts
     const { settings, paths, flow } = wiring
@@ -118,7 +113,6 @@ export class Run {
     return batches
   }
 
-  /** Why the run is a failure although everything was delivered, or null. */
   failure(): SluiceError | null {
     const { damaged } = this.#parts
     if (this.end === undefined) {
@@ -128,8 +122,7 @@ export class Run {
     return this.end.kind === 'done' && damaged.length > 0 ? inputsDamaged(damaged.length) : null
   }
 
-  /** Closes all that is open. Returns the failure of the run: the given one, or that of a component. */
-  async close(error: Error | null): Promise<Error | null> {
+  async close(reason: Error | null): Promise<Error | null> {
     const { pipeline, delivery, wiring } = this.#parts
     this.#hideProgress()
     const closed = await Promise.allSettled([
@@ -137,7 +130,7 @@ export class Run {
       within(CLOSE_TIMEOUT, `close of sink ${pipeline.sink.stage}`, delivery.close()),
     ])
     const failed = closed.find((result) => result.status === 'rejected')
-    const failure = error ?? (failed ? asSluiceError(failed.reason, 'INTERNAL', 'closing failed') : null)
+    const failure = reason ?? (failed ? asSluiceError(failed.reason, 'INTERNAL', 'closing failed') : null)
     this.#error = failure === null ? undefined : asSluiceError(failure, 'INTERNAL', `pipeline ${pipeline.name} failed`)
     this.#seconds = secondsSince(this.#parts.startedAt)
     if (delivery.totals().read > 0) {

@@ -1,20 +1,12 @@
 import { finished, Writable } from 'node:stream'
 import type { Readable } from 'node:stream'
 import { asSluiceError } from '../../errors.ts'
+import type { SluiceError } from '../../errors.ts'
 import type { Report } from '../../observe/report.ts'
 import { endedUnopened, noOpening, notABatch, secondSink, secondSource } from './refusals.ts'
-import type { Run } from './open-run.ts'
+import { reply } from './reply.ts'
 import { wiringIn } from './wiring.ts'
-import type { SinkPart } from './wiring.ts'
-
-/** The sink of a pipeline, and what belongs to it. */
-export interface SinkSettings {
-  readonly part: SinkPart
-  /** The pipeline's own state folder, as it is written. Required for an object sink. */
-  readonly state: unknown
-  /** The dead-letter queue, as it is written. A pipeline that was checked before has its own. */
-  readonly rejects: unknown
-}
+import type { OpenPipeline, SinkSettings } from './wiring.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -27,8 +19,8 @@ export class SinkStream extends Writable {
   readonly #settings: SinkSettings
   readonly #name: string
   #from: Readable | undefined
-  #opening: Promise<Run> | undefined
-  #run: Run | undefined
+  #opening: Promise<OpenPipeline> | undefined
+  #run: OpenPipeline | undefined
   #inner: Writable | undefined
 
   /** @param name For messages, until the pipeline is open: `sink s3`. */
@@ -49,7 +41,7 @@ export class SinkStream extends Writable {
 
   override _write(chunk: unknown, _encoding: BufferEncoding, done: Done): void {
     const run = this.#run
-    if (run === undefined) return this.#open(chunk, done)
+    if (run === undefined) return void reply(this.#open(chunk), done, asFailure)
     if (!run.isBatch(chunk)) return done(notABatch(this.#name, chunk))
     if (wiringIn(chunk)) return done(secondSource(this.#name))
     if (chunk.end) run.end = chunk.end
@@ -64,44 +56,46 @@ export class SinkStream extends Writable {
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    this.#close(error).then(done, (closeError: unknown) =>
-      done(asSluiceError(closeError, 'INTERNAL', 'closing failed')),
-    )
+    void reply(this.#close(error), (closeError, failure) => done(closeError ?? failure), asFailure)
   }
 
-  #open(chunk: unknown, done: Done): void {
+  /** The first chunk: the pipeline is complete, and can be opened. */
+  async #open(chunk: unknown): Promise<void> {
     const wiring = wiringIn(chunk)
-    if (wiring === undefined) return done(noOpening(this.#name, chunk))
-    if (!wiring.arrive(this.#from)) return done(secondSink(this.#name))
-    this.#opening = import('./open-run.ts').then(({ openRun }) => openRun(wiring, this.#settings))
-    this.#opening.then(
-      (run) => {
-        this.#run = run
-        if (this.destroyed) return done()
-        this.#inner = run.writable()
-        this.#inner.on('error', (error) => this.destroy(error))
-        wiring.open(run)
-        done()
-      },
-      (error: unknown) => {
-        const failure = asSluiceError(error, 'INTERNAL', 'the pipeline could not be opened')
-        wiring.fail(failure)
-        done(failure)
-      },
-    )
+    if (wiring === undefined) throw noOpening(this.#name, chunk)
+    if (!wiring.arrive(this.#from)) throw secondSink(this.#name)
+    try {
+      this.#opening = import('./open-run.ts').then(({ openRun }) => openRun(wiring, this.#settings))
+      const run = await this.#opening
+      this.#run = run
+      if (this.destroyed) return
+      this.#inner = run.writable()
+      this.#inner.on('error', (error) => this.destroy(error))
+      wiring.open(run)
+    } catch (error) {
+      const failure = asFailure(error)
+      wiring.fail(failure)
+      throw failure
+    }
   }
 
-  async #close(error: Error | null): Promise<Error | null> {
-    const run = await this.#opening?.catch(() => undefined)
-    if (run === undefined) return error
-    if (this.#inner !== undefined) await closed(this.#inner, error)
-    return run.close(error)
+  /** Returns why the pipeline has failed, if it has. */
+  async #close(reason: Error | null): Promise<Error | null> {
+    const opening = await Promise.allSettled([this.#opening])
+    const run = opening[0].status === 'fulfilled' ? opening[0].value : undefined
+    if (run === undefined) return reason
+    if (this.#inner !== undefined) await closed(this.#inner, reason)
+    return run.close(reason)
   }
 }
 
-async function closed(stream: Writable, error: Error | null): Promise<void> {
+function asFailure(reason: unknown): SluiceError {
+  return asSluiceError(reason, 'INTERNAL', 'the pipeline failed')
+}
+
+async function closed(stream: Writable, reason: Error | null): Promise<void> {
   if (stream.closed) return
   const closing = new Promise((resolve) => stream.once('close', resolve))
-  stream.destroy(error ?? undefined)
+  stream.destroy(reason ?? undefined)
   await closing
 }

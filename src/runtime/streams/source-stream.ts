@@ -3,6 +3,7 @@ import type { SluiceError } from '../../errors.ts'
 import { asSluiceError } from '../../errors.ts'
 import type { Batch } from '../../record/batch.ts'
 import { neverArrived } from './refusals.ts'
+import { reply } from './reply.ts'
 import { registerStage } from './wiring.ts'
 import type { RunSettings, SourcePart, Wiring } from './wiring.ts'
 
@@ -27,19 +28,20 @@ export class SourceStream extends Readable {
   }
 
   override _read(): void {
-    this.#batches.next().then(
-      ({ done, value }) => this.push(done === true ? null : value),
-      (error: unknown) => this.destroy(asSluiceError(error, 'SOURCE_FAILED', 'the source failed')),
+    void reply(
+      this.#batches.next(),
+      (failure, next) => (failure ? this.destroy(failure) : this.push(next?.value ?? null)),
+      asFailure,
     )
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  override _destroy(reason: Error | null, done: (error?: Error | null) => void): void {
     this.#stop.removeEventListener('abort', this.#onStop)
-    this.#reading.abort(error ?? new Error('the stream is closed'))
-    this.#wiring?.fail(asSluiceError(error ?? new Error('the source was closed'), 'SOURCE_FAILED', 'the source failed'))
+    this.#reading.abort(reason ?? new Error('the stream is closed'))
+    this.#wiring?.fail(asFailure(reason ?? new Error('the stream was closed')))
     // Not awaited: a source that ignores its signal would wait for a read that never ends.
-    void this.#batches.return().catch(() => undefined)
-    done(error)
+    void Promise.allSettled([this.#batches.return()])
+    done(reason)
   }
 
   async *#read(part: SourcePart, settings: RunSettings): AsyncGenerator<Batch, void> {
@@ -53,22 +55,31 @@ export class SourceStream extends Readable {
   }
 }
 
+function asFailure(reason: unknown): SluiceError {
+  return asSluiceError(reason, 'SOURCE_FAILED', 'the source failed')
+}
+
 /** Milliseconds that the opening batch may take to the sink: it passes every stream at once. */
 const ARRIVAL_TIMEOUT = 60_000
 
 /** @throws SluiceError CONFIG_INVALID if a stream of the program keeps the opening batch */
 async function arrival(wiring: Wiring): Promise<void> {
-  let giveUp: (error: SluiceError) => void = () => undefined
-  const late = new Promise<never>((_resolve, reject) => (giveUp = reject))
-  const timer = setTimeout(() => giveUp(neverArrived(ARRIVAL_TIMEOUT / 1000)), ARRIVAL_TIMEOUT)
-  // The timer does not keep a process alive that has nothing else to do.
-  timer.unref()
-  const onIdle = (): void => giveUp(neverArrived(undefined))
-  process.once('beforeExit', onIdle)
+  const waiting = new AbortController()
+  const late = new Promise<never>((_resolve, reject) => {
+    const giveUp = (seconds: number | undefined): void => reject(neverArrived(seconds))
+    const onIdle = (): void => giveUp(undefined)
+    const timer = setTimeout(() => giveUp(ARRIVAL_TIMEOUT / 1000), ARRIVAL_TIMEOUT)
+    // The timer does not keep a process alive that has nothing else to do.
+    timer.unref()
+    process.once('beforeExit', onIdle)
+    waiting.signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      process.off('beforeExit', onIdle)
+    })
+  })
   try {
     await Promise.race([wiring.arrived, wiring.opened, late])
   } finally {
-    clearTimeout(timer)
-    process.off('beforeExit', onIdle)
+    waiting.abort()
   }
 }

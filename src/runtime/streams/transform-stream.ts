@@ -1,9 +1,11 @@
 import { Transform } from 'node:stream'
 import type { Readable, TransformCallback } from 'node:stream'
 import { asSluiceError } from '../../errors.ts'
+import type { SluiceError } from '../../errors.ts'
 import type { Batch } from '../../record/batch.ts'
 import type { Stage } from '../transform-stages.ts'
 import { noOpening, notABatch, secondTransform } from './refusals.ts'
+import { reply } from './reply.ts'
 import { registerStage, wiringIn } from './wiring.ts'
 import type { TransformPart, Wiring } from './wiring.ts'
 
@@ -39,10 +41,12 @@ export class TransformStream extends Transform {
     this.#stage ??= run.stages[this.#number]
     try {
       const made = this.#stage.run(chunk)
-      if (made instanceof Promise) made.then((batches) => this.#send(batches, done), this.#fail(done))
-      else this.#send(made, done)
+      if (!(made instanceof Promise)) return this.#send(made, done)
+      const sent = (failure: Error | null, batches?: Batch[]): void =>
+        failure === null ? this.#send(batches ?? [], done) : done(failure)
+      void reply(made, sent, this.#asFailure)
     } catch (error) {
-      this.#fail(done)(error)
+      done(this.#asFailure(error))
     }
   }
 
@@ -81,7 +85,5 @@ export class TransformStream extends Transform {
     next()
   }
 
-  #fail(done: TransformCallback): (error: unknown) => void {
-    return (error) => done(asSluiceError(error, 'INTERNAL', `${this.#name} failed`))
-  }
+  readonly #asFailure = (reason: unknown): SluiceError => asSluiceError(reason, 'INTERNAL', `${this.#name} failed`)
 }

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../../component.ts'
 import type { CheckedComponent, CheckedPipeline } from '../../config/pipeline.ts'
 import type { WrittenComponent } from '../../config/written.ts'
@@ -6,8 +6,10 @@ import type { SluiceError } from '../../errors.ts'
 import type { Note } from '../../observe/log.ts'
 import type { Flow } from '../../observe/progress.ts'
 import type { Paths } from '../../record/paths/path.ts'
+import type { Report } from '../../observe/report.ts'
+import type { Batch, End } from '../../record/batch.ts'
 import type { RunInput } from '../run-input.ts'
-import type { Run } from './open-run.ts'
+import type { Stage } from '../transform-stages.ts'
 
 /** A component of a stream: as a program wrote it, or checked before. */
 export type Part<Declared> = WrittenComponent | CheckedComponent<Declared>
@@ -19,7 +21,33 @@ export function isWritten<Declared>(part: Part<Declared>): part is WrittenCompon
 
 export type SourcePart = Part<SourceDeclaration>
 export type TransformPart = Part<TransformDeclaration>
-export type SinkPart = Part<SinkDeclaration>
+type SinkPart = Part<SinkDeclaration>
+
+/** The sink of a pipeline, and what belongs to it. */
+export interface SinkSettings {
+  readonly part: SinkPart
+  /** The pipeline's own state folder, as it is written. Required for an object sink. */
+  readonly state: unknown
+  /** The dead-letter queue, as it is written. A pipeline that was checked before has its own. */
+  readonly rejects: unknown
+}
+
+/** A pipeline that is checked and open. */
+export interface OpenPipeline {
+  readonly stages: readonly Stage[]
+  /** How the source has ended; undefined until its last batch has reached the sink. */
+  end: End | undefined
+  isBatch(chunk: unknown): chunk is Batch
+  /** The delivery's stream; call it once. */
+  writable(): Writable
+  /** Opens the input; call it once. The last batch carries its end. */
+  read(stop: AbortSignal): Promise<AsyncIterable<Batch>>
+  /** Why the run is a failure although everything was delivered, or null. */
+  failure(): SluiceError | null
+  /** Closes all that is open. Returns the failure of the run: the given one, or that of a component. */
+  close(reason: Error | null): Promise<Error | null>
+  report(): Report
+}
 
 /** What concerns a whole pipeline. The source brings it, since every pipeline has one source. */
 export interface RunSettings {
@@ -61,10 +89,10 @@ export class Wiring {
   /** False if a stream of the program stands between two of ours, or may keep batches. */
   isDirect = true
   #state: 'travelling' | 'arrived' | 'open' | 'failed' = 'travelling'
-  #run: Run | undefined
-  readonly #opened: Promise<Run>
+  #run: OpenPipeline | undefined
+  readonly #opened: Promise<OpenPipeline>
   readonly #arrived: Promise<void>
-  #resolveOpened: (run: Run) => void = () => undefined
+  #resolveOpened: (run: OpenPipeline) => void = () => undefined
   #rejectOpened: (error: Error) => void = () => undefined
   #resolveArrived: () => void = () => undefined
 
@@ -88,12 +116,12 @@ export class Wiring {
   }
 
   /** Resolves when the pipeline is open. Rejects if it could not be opened. */
-  get opened(): Promise<Run> {
+  get opened(): Promise<OpenPipeline> {
     return this.#opened
   }
 
   /** The open pipeline; undefined before. */
-  get run(): Run | undefined {
+  get run(): OpenPipeline | undefined {
     return this.#run
   }
 
@@ -113,7 +141,7 @@ export class Wiring {
     return true
   }
 
-  open(run: Run): void {
+  open(run: OpenPipeline): void {
     this.#state = 'open'
     this.#run = run
     this.#resolveOpened(run)

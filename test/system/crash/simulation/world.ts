@@ -24,7 +24,6 @@ import type { Reentry } from '../../../../src/runtime/replay.ts'
 import { Replay } from '../../../../src/delivery/rejects/replay.ts'
 import type { RejectId } from '../../../../src/delivery/rejects/reject-id.ts'
 import { readBatches } from '../../../../src/runtime/source-stage.ts'
-import { through } from '../../../../src/runtime/transform-stages.ts'
 import type { Stage } from '../../../../src/runtime/transform-stages.ts'
 import dedup from '../../../../src/transforms/dedup.ts'
 import type { Random } from '../support/random.ts'
@@ -185,6 +184,13 @@ async function runSource(run: SimulatedRunOptions, commit: Commit): Promise<Erro
   await pipeline(Readable.from(batches, { objectMode: true, highWaterMark: 1 }), throughStages, commit.writable())
   if (!end) return new Error('the stream ended without its end')
   return end.kind === 'failed' ? end.error : undefined
+}
+
+async function* through(stage: Stage, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  for await (const batch of batches) {
+    if (batch.end) yield batch
+    else yield* await stage.run(batch)
+  }
 }
 
 async function replayRejects(run: SimulatedRunOptions, commit: Commit, replay: Replay): Promise<Error | undefined> {

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { defineSource, defineTransform, sink, source, SluiceError, transform, Type } from '../../../src/index.ts'
+import type { SinkWritable } from '../../../src/index.ts'
+import { openWorkspace, s3Environment } from '../../support/command.ts'
+import type { Workspace } from '../../support/command.ts'
+import { startS3Server } from '../../servers/s3.ts'
+
+/** A file of 1000 records in a workspace, and the sink of a folder there. */
+async function openProject(t: TestContext, records = 1000) {
+  const workspace = await openWorkspace(t)
+  const lines = Array.from({ length: records }, (_, id) => `{"id":${id},"email":"user${id}@example.com"}\n`)
+  await workspace.write('in.ndjson', lines.join(''))
+  return { workspace, input: { type: 'file', path: workspace.path('in.ndjson') }, output: folderSink(workspace) }
+}
+
+function folderSink(workspace: Workspace) {
+  return {
+    type: 'file',
+    path: workspace.path('out'),
+    key: 'all',
+    compression: 'none',
+    state: workspace.path('.sluice/mine'),
+  }
+}
+
+async function recordsIn(workspace: Workspace): Promise<{ id: number; [name: string]: unknown }[]> {
+  const entries = await readdir(workspace.path('out'), { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')))
+  return texts.flatMap((text) =>
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line): { id: number } => JSON.parse(line)),
+  )
+}
+
+async function failureOf(running: Promise<void>): Promise<SluiceError> {
+  const error: unknown = await running.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof SluiceError, String(error))
+  return error
+}
+
+function reportOf(last: SinkWritable) {
+  const report = last.report()
+  assert.ok(report)
+  return report
+}
+
+describe('a pipeline wired in code', () => {
+  test('writes what the same pipeline file writes, and resumes where it stopped', async (t) => {
+    const s3 = await startS3Server({ buckets: ['audit'] })
+    t.after(() => s3.close())
+    Object.assign(process.env, s3Environment(s3))
+    const { workspace, input } = await openProject(t)
+    const run = async () => {
+      const last = sink({
+        type: 's3',
+        bucket: 'audit',
+        endpoint: s3.endpoint,
+        forcePathStyle: true,
+        compression: 'none',
+        roll: { maxAge: '1m', maxBytes: '1MiB' },
+        state: workspace.path('.sluice/mine'),
+      })
+      await pipeline(
+        source(input),
+        transform({ type: 'redact', rules: [{ path: 'email', action: 'mask' }] }),
+        transform({ type: 'dedup', key: ['id'] }),
+        last,
+      )
+      return reportOf(last)
+    }
+
+    const [first, second] = [await run(), await run()]
+
+    assert.deepEqual([first.pipeline, first.outcome, first.read, first.written], ['mine', 'done', 1000, 1000])
+    assert.deepEqual([second.outcome, second.read, second.written], ['done', 0, 0])
+    const show = await workspace.sluice(['state', 'show', 'mine'])
+    assert.equal(show.code, 0, show.stderr)
+  })
+
+  test('takes functions, declared components and files of the project', async (t) => {
+    const { workspace, output } = await openProject(t)
+    await workspace.write('tag.ts', "export default (record: any) => record.set('tagged', true)\n")
+    const numbers = defineSource({
+      type: 'numbers',
+      summary: 'Counts.',
+      repeats: false,
+      fields: { count: Type.Integer({ description: 'How many.' }) },
+      create: ({ count }) => ({
+        async *read() {
+          for (let id = 0; id < count; id++) yield { records: [{ id }], position: id }
+        },
+      }),
+    })
+    const double = defineTransform({
+      summary: 'Doubles.',
+      fields: { by: Type.Integer({ default: 2, description: 'Factor.' }) },
+      create:
+        ({ by }) =>
+        (record) =>
+          record.set('doubled', Number(record.get('id')) * by),
+    })
+
+    await pipeline(
+      source({ type: numbers, count: 3 }, { folder: workspace.folder }),
+      transform(double),
+      transform((record) => record.set('seen', true)),
+      transform({ type: './tag.ts' }),
+      sink({ ...output, path: workspace.path('out') }),
+    )
+
+    assert.deepEqual(
+      await recordsIn(workspace),
+      [0, 1, 2].map((id) => ({ id, doubled: id * 2, seen: true, tagged: true })),
+    )
+  })
+
+  test('passes batches through a Transform of the program', async (t) => {
+    const { workspace, input, output } = await openProject(t)
+    const through = new Transform({ objectMode: true, transform: (batch, _encoding, done) => done(null, batch) })
+    await pipeline(source(input), through, transform({ type: 'dedup', key: ['id'] }), sink(output))
+    assert.equal((await recordsIn(workspace)).length, 1000)
+  })
+
+  test('rejects with all problems of its configuration, and reads nothing', async (t) => {
+    const { input, output } = await openProject(t)
+    const error = await failureOf(
+      pipeline(
+        source({ ...input, pth: 1 }),
+        transform({ type: 'redact' }),
+        transform({ type: 'dedup', key: ['id'], within: '5 parsecs' }),
+        sink(output),
+      ),
+    )
+    assert.equal(error.code, 'CONFIG_INVALID')
+    assert.match(error.message, /pth/)
+    assert.match(error.message, /within of transform dedup/)
+  })
+})
