@@ -1,6 +1,14 @@
 import type { ReferenceList } from '../../component.ts'
 import { FORMS } from './forms.ts'
-import { FEATURE_NAMES, ONLY_SPEAKS, QUESTION_WORDS, SECRET_NAMES, SPEAKING_WORDS, VALUE_WORDS } from './name-table.ts'
+import {
+  AMBIGUOUS_NAMES,
+  FEATURE_NAMES,
+  ONLY_SPEAKS,
+  QUESTION_WORDS,
+  SECRET_NAMES,
+  SPEAKING_WORDS,
+  VALUE_WORDS,
+} from './name-table.ts'
 import { COMMON_PAIR_NAMES, PAIR_NAMES, PAIR_VALUES } from './pairs.ts'
 
 /** The tables of the preset `secrets`, for the documentation. */
@@ -22,7 +30,7 @@ export const secretLists: readonly ReferenceList[] = [
   {
     title: 'Words that only speak of a secret',
     about:
-      'At the end of a name, these words say something about the secret: `password_policy`, `token_id`. In an object of secrets, members with these names stay.',
+      'At the end of a name, these words say something about the secret: `password_policy`, `token_id`. In an object of secrets, members with these names stay, unless the table says otherwise.',
     items: SPEAKING_WORDS.map(({ words, why }) => ({ term: words, about: why })),
   },
   {
@@ -37,6 +45,14 @@ export const secretLists: readonly ReferenceList[] = [
     title: 'Words that change nothing',
     about: 'After a secret name, these words leave it secret.',
     items: [{ term: VALUE_WORDS.words, about: VALUE_WORDS.why }],
+  },
+  {
+    title: 'Names with two meanings',
+    about: 'These names hold a secret in one place and none in another. The preset assumes one meaning.',
+    items: AMBIGUOUS_NAMES.map(({ names, masked, why }) => ({
+      term: `${names} (${masked ? 'masked' : 'stays'})`,
+      about: why,
+    })),
   },
   {
     title: 'Pairs',

@@ -11,9 +11,9 @@ import { FEATURE_NAMES, ONLY_SPEAKS, QUESTION_WORDS, SECRET_NAMES, SPEAKING_WORD
  * An unknown word after a strong name (`password`, `token`) leaves it secret.
  */
 export function isSecretName(name: string): boolean {
-  const words = wordsOf(name)
+  const words = withoutList(wordsOf(name))
   if (words.length === 0 || words.length > MAX_WORDS) return false
-  if (isSpeaking(words)) return false
+  if (isSpeaking(words) || isAbout(words)) return false
   // `passWord` is two words, and yet one.
   if (words.length === 2 && STRONG.has(name.toLowerCase())) return true
   let end = words.length
@@ -29,7 +29,7 @@ export function isSecretName(name: string): boolean {
 
 /** Whether a member of an object of secrets only describes them: its id, its kind, its dates. */
 export function isDescribing(name: string): boolean {
-  const words = wordsOf(name)
+  const words = withoutList(wordsOf(name))
   if (words.length === 0 || words.length > MAX_WORDS) return false
   const isQuestion = words.length > 1 && LEADING.has(words[0])
   return (isQuestion || DESCRIBING.has(words[words.length - 1])) && !isSecretName(name)
@@ -43,20 +43,31 @@ export function isIdName(name: string): boolean {
 /** Cuts a name into lower-case words in the singular. */
 export function wordsOf(name: string): string[] {
   if (name.length > MAX_NAME) return []
-  return name
-    .normalize('NFKC')
-    .replaceAll('OAuth', 'Oauth')
-    .replaceAll(/(\p{Ll}|\d)(\p{Lu})/gu, '$1 $2')
-    .replaceAll(/(\p{Lu}+)(\p{Lu}\p{Ll})/gu, '$1 $2')
-    .replaceAll(/(\p{L}{3,})(\d)/gu, '$1 $2')
-    .toLowerCase()
-    .split(/[^\p{L}\p{M}\d]+/u)
-    .filter((word) => word !== '')
-    .map(singular)
+  return (
+    name
+      .normalize('NFKC')
+      .replaceAll('OAuth', 'Oauth')
+      // CloudTrail writes the first letter small: `qRCodePNG`.
+      .replace(/^\p{Ll}(?=\p{Lu}{2})/u, (first) => first.toUpperCase())
+      .replaceAll(/(\p{Ll}|\d)(\p{Lu})/gu, '$1 $2')
+      .replaceAll(/(\p{Lu}+)(\p{Lu}\p{Ll})/gu, '$1 $2')
+      .replaceAll(/(\p{L}{3,})(\d)/gu, '$1 $2')
+      .toLowerCase()
+      .split(/[^\p{L}\p{M}\d]+/u)
+      .filter((word) => word !== '')
+      .map(singular)
+  )
+}
+
+/** A list of ids is no more secret than an id, and a map of passwords no less than a password. */
+function withoutList(words: string[]): string[] {
+  while (words.length > 1 && LISTS.has(words[words.length - 1])) words.pop()
+  return words
 }
 
 function singular(word: string): string {
   if (word === 'authorizations') return word
+  if (word === 'ids') return 'id'
   // `cookie` and `cookies`, `policy` and `policies` become the same word.
   if (word.length > 4 && word.endsWith('ies')) return `${word.slice(0, -3)}y`
   if (word.length > 4 && word.endsWith('ie')) return `${word.slice(0, -2)}y`
@@ -67,12 +78,14 @@ function singular(word: string): string {
 
 const MAX_NAME = 128
 /** More words are a sentence, not a name. */
-const MAX_WORDS = 8
+const MAX_WORDS = 10
+const LISTS = new Set(['list', 'map', 'array', 'override'])
 const DIGITS = /^\d+$/
 const ID_WORDS = new Set(['id', 'uuid', 'guid', 'arn'])
 
 const LEADING = new Set(QUESTION_WORDS.first.split(' ').map(singular))
 const LATER = new Set(QUESTION_WORDS.later.split(' ').map(singular))
+const PREPOSITIONS = new Set(['of', 'from', 'for', 'with', 'by'])
 const VALUES = new Set(VALUE_WORDS.words.split(' ').map(singular))
 const SPEAKING = new Set(SPEAKING_WORDS.flatMap(({ words }) => words.split(' ').map(singular)))
 /** The same, of members of an object of secrets. */
@@ -98,6 +111,14 @@ function termsOf(list: readonly { readonly names: string }[]): ReadonlySet<strin
 function isSpeaking(words: readonly string[]): boolean {
   const name = ` ${words.join(' ')} `
   return endsIn(words, SPEAKING_TERMS) || FEATURES.some((feature) => name.includes(` ${feature} `))
+}
+
+/** Whether the secret is only mentioned, after a preposition: `subject_from_token`, `user_with_password`. */
+function isAbout(words: readonly string[]): boolean {
+  const at = words.findIndex((word) => PREPOSITIONS.has(word))
+  if (at <= 0 || at === words.length - 1) return false
+  const head = words.slice(0, at)
+  return !VALUES.has(head[at - 1]) && !head.some((_, end) => endsInSecret(head.slice(0, end + 1)))
 }
 
 function endsInSecret(words: readonly string[]): boolean {

@@ -29,12 +29,13 @@ export interface Preset {
  * - secrets inside strings: by their form, by a name in the text, in embedded JSON (`text.ts`);
  * - the payload of an MDM command, and the base64 script that a virtual machine starts with.
  *
- * Booleans, null and times stay. An object of secrets whose members describe it (`id`, `type`,
+ * Booleans, null, times, ARNs and permission levels (`read`, `write`) stay. An object of secrets whose members describe it (`id`, `type`,
  * `expires`) keeps these and loses the others; any other object is masked as a whole.
  */
 export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset {
   const secret = keyTest('secret names', isSecretName)
   const describing = keyTest('describing names', isDescribing)
+  const script = { kind: 'keys', keys: SCRIPTS } as const
   const within = paths.addSegments([DEEP, secret, DEEP])
   const descriptions = [
     paths.addSegments([DEEP, secret, DEEP, describing]),
@@ -42,7 +43,7 @@ export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset
   ]
   const hide: Rule['edit'] = (batch, hit) => {
     const kind = batch.kind(hit)
-    if (kind === ValueKind.string) return isTime(batch, hit) ? Edit.keep : mask(batch, hit)
+    if (kind === ValueKind.string) return isTime(batch, hit) || isReference(batch, hit) ? Edit.keep : mask(batch, hit)
     if (kind === ValueKind.true || kind === ValueKind.false || kind === ValueKind.null) return Edit.keep
     return mask(batch, hit)
   }
@@ -63,14 +64,22 @@ export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset
         edit: (batch, hit) => (descriptions.some((path) => batch.belongs(hit, path)) ? Edit.keep : hide(batch, hit)),
       },
       { path: paths.add('command.payload'), kinds: ANY_KIND, edit: mask },
-      { path: paths.add('**.{userData,UserData,user_data}'), kinds: TEXT, edit: hideScript },
-      { path: paths.add('**.{userData,UserData,user_data}.value'), kinds: TEXT, edit: hideScript },
+      { path: paths.addSegments([DEEP, script]), kinds: TEXT, edit: hideScript },
+      { path: paths.addSegments([DEEP, script, { kind: 'keys', keys: ['value'] }]), kinds: TEXT, edit: hideScript },
       { path: paths.watch(WATCHED), kinds: TEXT, edit: createTextEdit(depth) },
     ],
   }
 }
 
-/** The script that a virtual machine starts with (AWS): nobody can see what is in it. */
+/** Names of the script that a virtual machine starts with (AWS). */
+const SCRIPTS = [
+  'userData',
+  'UserData',
+  'user_data',
+  'launchTemplateSpecificationUserData',
+  'LaunchTemplateSpecificationUserData',
+]
+/** Such a script in base64: nobody can see what is in it. */
 const BASE64 = /^[A-Za-z0-9+/\s]{20,}={0,2}\s*$/
 
 export const ANY_KIND = -1
@@ -133,6 +142,18 @@ function isTime(batch: Batch, hit: number): boolean {
 
 const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?$/
 
+/** Whether a string names a secret or says what may be done with it: an ARN (AWS), `read`, `write` (GitHub). */
+function isReference(batch: Batch, hit: number): boolean {
+  const { bytes } = batch
+  const start = batch.index.hits[HIT_STRIDE * hit + 2] + 1
+  // Most values start with another letter.
+  if (!REFERENCE_STARTS.includes(bytes[start])) return false
+  return REFERENCE.test(batch.text(hit))
+}
+
+const REFERENCE_STARTS = Buffer.from('arw')
+const REFERENCE = /^(?:arn:aws[a-z-]*:[a-z\d-]+:[a-z\d-]*:\S+|read|write)$/
+
 /** Whether an object has no string, number or array inside. */
 function holdsNothing(batch: Batch, hit: number): boolean {
   return batch.kind(hit) === ValueKind.object && !/["\d[]/.test(batch.raw(hit).toString().replaceAll(KEY, ''))
@@ -163,7 +184,7 @@ export const SECRET_EFFECTS: readonly { readonly name: string; touches(path: str
   { name: '**.<secret names>', touches: (path) => keysOf(path).some(isSecretName) },
   { name: '**.<values in pairs>', touches: (path) => isPairValue(keysOf(path).at(-1) ?? '') },
   { name: 'command.payload', touches: (path) => reaches('command.payload', path) },
-  { name: '**.userData', touches: (path) => keysOf(path).some((key) => /^(?:userData|UserData|user_data)$/.test(key)) },
+  { name: '**.userData', touches: (path) => keysOf(path).some((key) => SCRIPTS.includes(key)) },
 ]
 
 function keysOf(path: string): string[] {
