@@ -58,8 +58,13 @@ export default defineSource({
 function describePosition(position: Json): PositionSummary {
   if (!isFilePosition(position)) return {}
   const { bytes, offset, line, done } = position
-  if (done) return { detail: `complete, ${formatBytes(bytes)}` }
-  return { detail: `${plural(line, 'line')}, ${formatBytes(offset)} of content; the file has ${formatBytes(bytes)}` }
+  return {
+    // Called for each chunk, by callers that want a time only.
+    get detail() {
+      if (done) return `complete, ${formatBytes(bytes)}`
+      return `${plural(line, 'line')}, ${formatBytes(offset)} of content; the file has ${formatBytes(bytes)}`
+    },
+  }
 }
 
 type FormatChoice = 'auto' | 'ndjson' | 'array'

@@ -14,7 +14,7 @@ export interface DedupKeys {
    * Loads the dedup buckets of these days (`NO_DEDUP_BUCKET` may be among them), at this progress
    * of the source.
    */
-  prepare(days: Iterable<number>, lowWatermark: number | undefined): Promise<void>
+  prepare?(days: Iterable<number>, lowWatermark: number | undefined): Promise<void>
   /**
    * Announces an entry that will be added soon. Announcing a whole batch first makes adding faster.
    */
@@ -56,7 +56,7 @@ export class Deduplicator {
 
   async deduplicate(batch: Batch): Promise<DedupResult> {
     if (!this.#keys || !batch.digests) return untouched(batch)
-    await this.#keys.prepare(daysOf(batch), batch.lowWatermark)
+    await this.#keys.prepare?.(daysOf(batch), batch.lowWatermark)
     const differs = { count: 0 }
     const written = this.#deduplicateLive(batch, this.#keys, differs)
     const rejects = this.#marksRejects ? this.#deduplicateRejects(batch, this.#keys) : batch.rejects
@@ -155,7 +155,6 @@ class Siblings {
 export function memoryDedupKeys(): DedupKeys {
   const table = new DedupTable()
   return {
-    prepare: () => Promise.resolve(),
     prefetch: (entries, at) => table.prefetch(entries, at),
     add: (entries, at) => table.add(entries, at),
   }

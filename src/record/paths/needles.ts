@@ -6,6 +6,9 @@ import { AT_SIGN, BACKSLASH, LOWER_U, QUOTE, SLASH, ZERO } from '../json/ascii.t
  * quote, a slash or ASCII. A text that `needsAt` counts only in strings with an `@`, and so do
  * other escapes.
  *
+ * Most strings are times, identifiers and addresses. They have none of the `telling` bytes, of which
+ * each needle has one, and are not searched.
+ *
  * A needle is found by one pair of neighbouring bytes that is rare in ordinary text: the search
  * tests pairs, and compares the whole needle only where its pair occurs. The scanner in WebAssembly
  * tests 16 pairs at a time with the tables in `nibbles`; this file is the reference.
@@ -18,17 +21,26 @@ export class Needles {
    * be the first byte, bits 4 to 7 of which it may be the second.
    */
   readonly nibbles: Uint8Array
+  /**
+   * The same for the telling bytes, to which quote, backslash, control bytes and all bytes that are
+   * not ASCII belong. Any bit says so.
+   */
+  readonly tellingNibbles: Uint8Array
   /** By `slotOf` of a pair: 1 + number of its first needle, 0 for none. `Needle.next` continues. */
   readonly first = new Uint8Array(256)
   /** By pair, as a little-endian number: 1 if a needle is found by it. */
   readonly pairs = new Uint8Array(1 << 16)
 
+  /** By byte: not 0 if it is telling. */
+  readonly #telling: Uint8Array
+
   /**
    * `groups` has the pairs by which the needles are found, in at most four groups. A group also lets
    * pairs through that combine halves of its bytes: put pairs of similar bytes together.
+   * `telling` is ASCII; a needle without a telling byte counts only in strings that have one.
    * @throws Error for a needle without a pair or of more than 16 bytes, or for too many.
    */
-  constructor(texts: readonly string[], groups: readonly (readonly string[])[], needsAt?: string) {
+  constructor(texts: readonly string[], groups: readonly (readonly string[])[], telling: string, needsAt?: string) {
     const list: Needle[] = []
     const pairs = groups.flat()
     for (const text of new Set(texts)) {
@@ -42,10 +54,15 @@ export class Needles {
     }
     this.list = list
     this.nibbles = nibblesOf(groups)
+    this.tellingNibbles = tellingNibblesOf(telling)
+    this.#telling = new Uint8Array(256)
+    for (let byte = 0; byte < 256; byte++)
+      this.#telling[byte] = this.tellingNibbles[byte & 15] & this.tellingNibbles[16 + (byte >> 4)]
   }
 
   /** Whether the scanner reports the string in `[start, end)`, without its quotes. */
   isWatched(bytes: Buffer, start: number, end: number, isEscaped: boolean): boolean {
+    if (!this.#isTelling(bytes, start, end)) return false
     let onlyWithAt = isEscaped
     for (let at = start + 1; at < end; at++) {
       if (this.pairs[bytes[at - 1] | (bytes[at] << 8)] === 0) continue
@@ -54,6 +71,11 @@ export class Needles {
       if (found === FOUND_WITHOUT_AT) onlyWithAt = true
     }
     return (onlyWithAt && hasAt(bytes, start, end)) || (isEscaped && hidesAscii(bytes, start, end))
+  }
+
+  #isTelling(bytes: Buffer, start: number, end: number): boolean {
+    for (let at = start; at < end; at++) if (this.#telling[bytes[at]] !== 0) return true
+    return false
   }
 
   #findAt(bytes: Buffer, start: number, end: number, pair: number): number {
@@ -128,6 +150,17 @@ function nibblesOf(groups: readonly (readonly string[])[]): Uint8Array {
       }
     }
   }
+  return nibbles
+}
+
+/** A bit for each of the eight rows of ASCII; the first two rows are control bytes. See `tellingNibbles`. */
+function tellingNibblesOf(telling: string): Uint8Array {
+  const nibbles = new Uint8Array(32).fill(1, 16)
+  for (let half = 0; half < 16; half++) {
+    nibbles[half] = 0b11
+    if (half < 8) nibbles[16 + half] = 1 << half
+  }
+  for (const byte of Buffer.from(`"\\${telling}`, 'latin1')) nibbles[byte & 15] |= 1 << (byte >> 4)
   return nibbles
 }
 

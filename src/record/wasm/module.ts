@@ -27,10 +27,10 @@ export interface ScannerModule {
   readonly TOKENS: Global
   readonly TOKENS_BYTES: Global
   readonly NIBBLES: Global
+  readonly TELLING: Global
   readonly NEEDLE_FIRST: Global
   readonly NEEDLES: Global
   readonly NEEDLE_BYTES: Global
-  readonly NEEDLE_PAIRS: Global
   readonly OUTPUT: Global
   readonly END: Global
 

@@ -185,12 +185,12 @@ export class WasmScanner {
     const { needles } = automaton
     if (needles === undefined) return false
     if (this.#needles === needles) return true
-    const { NIBBLES, NEEDLE_FIRST, NEEDLES, NEEDLE_BYTES, NEEDLE_PAIRS } = this.#module
+    const { NIBBLES, TELLING, NEEDLE_FIRST, NEEDLES, NEEDLE_BYTES } = this.#module
     this.#bytes.set(needles.nibbles, NIBBLES.value)
     this.#bytes.fill(15, NIBBLES.value + 32, NIBBLES.value + 48)
     this.#bytes.fill(0xf0, NIBBLES.value + 48, NIBBLES.value + 64)
+    this.#bytes.set(needles.tellingNibbles, TELLING.value)
     this.#bytes.set(needles.first, NEEDLE_FIRST.value)
-    this.#bytes.set(needles.pairs, NEEDLE_PAIRS.value)
     for (const [number, { bytes, at, next, needsAt }] of needles.list.entries()) {
       const place = NEEDLES.value + (number + 1) * NEEDLE_BYTES.value
       this.#bytes.set([bytes[at - 1], bytes[at], at, bytes.length, next, needsAt ? 1 : 0], place)

@@ -56,7 +56,10 @@ export async function* splitContent(
         throw contentError(next.reason, name, compression)
       }
       if (next.done === true) break
-      for (const lines of splitter.push(next.value)) yield { lines, last: false }
+      for (const lines of splitter.push(next.value)) {
+        if (signal.aborted) return
+        yield { lines, last: false }
+      }
     }
     if (ending === 'open') for (const lines of splitter.flush()) yield { lines, last: false }
     else yield* finish(splitter, ending)

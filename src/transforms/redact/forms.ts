@@ -270,5 +270,11 @@ const TEXTS = [
   '%3d',
 ]
 
+/**
+ * Bytes of which each text has one (an option is followed by a blank or `=`). They are rare in times,
+ * identifiers and addresses.
+ */
+const TELLING = ' =[<%/_AGIJKXgktvwxy'
+
 /** What makes a string worth reading: the forms, names with values, options, XML, URLs with a password. */
-export const WATCHED = new Needles([...TEXTS, '://'], PAIRS, '://')
+export const WATCHED = new Needles([...TEXTS, '://'], PAIRS, TELLING, '://')

@@ -283,6 +283,8 @@ test('the TypeScript scanner passes the tests in scan.test.ts', () => {
 test('finds the same strings with needles as TypeScript, wherever they are in the string', () => {
   const part = fc.constantFrom(
     'Bearer ',
+    '--pass',
+    '2024-03-04T18:01:26Z',
     'ghp_',
     'eyJ',
     'AKIA',

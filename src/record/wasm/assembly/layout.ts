@@ -62,13 +62,12 @@ export const OUTPUT: usize = TOKENS + TOKENS_BYTES
 export const OUTPUT_BYTES: usize = INPUT_BYTES + (1 << 18)
 
 /**
- * What the scanner searches in strings, see watch.ts: the tables by half bytes, the first needle of
- * each slot, the needles from number 1 on, the pairs.
+ * What the scanner searches in strings, see watch.ts: the tables by half bytes, those of the telling
+ * bytes, the first needle of each slot, the needles from number 1 on.
  */
 export const NIBBLES: usize = OUTPUT + OUTPUT_BYTES + 64
-export const NEEDLE_FIRST: usize = NIBBLES + 32 + 32
+export const TELLING: usize = NIBBLES + 32 + 32
+export const NEEDLE_FIRST: usize = TELLING + 32
 export const NEEDLES: usize = NEEDLE_FIRST + 256
 export const NEEDLE_BYTES: usize = 32
-/** By pair: 1 if a needle is found by it. */
-export const NEEDLE_PAIRS: usize = NEEDLES + (MAX_NEEDLES + 1) * NEEDLE_BYTES
-export const END: usize = NEEDLE_PAIRS + 65536
+export const END: usize = NEEDLES + (MAX_NEEDLES + 1) * NEEDLE_BYTES

@@ -47,7 +47,7 @@ import {
 } from './keys'
 import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, INPUT, RECORDS } from './layout'
 import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
-import { isWatched, needlePairsIn, rolesAt, watchedOf } from './watch'
+import { isWatched, tellingIn, watchedOf } from './watch'
 
 /** Not a fault: the index or the automaton is full, and the record is not covered. */
 const FULL: u32 = 255
@@ -228,16 +228,12 @@ function scanValue<Mode>(start: usize): u32 {
       let stops = stopsIn(part)
       let suspect: u32 = 0
       if (isSigned<Mode>() && (stops & SHORT) == 0) {
-        let before = i8x16.splat(0)
-        let roles = rolesAt(part)
         while (stops == 0) {
-          suspect |= needlePairsIn(before, roles, -1, part)
+          suspect |= tellingIn(part)
           part += 16
           stops = stopsIn(part)
-          before = roles
-          roles = rolesAt(part)
         }
-        suspect |= needlePairsIn(before, roles, stops ^ (stops - 1), part)
+        suspect |= tellingIn(part) & ((stops & -stops) - 1)
       } else {
         while (stops == 0) {
           part += 16

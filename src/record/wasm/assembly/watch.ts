@@ -1,6 +1,6 @@
 import { AT_SIGN, BACKSLASH, LOWER_U, QUOTE, SLASH, ZERO } from './constants'
 import { watchedSet } from './host'
-import { ACCEPT_COUNT, NEEDLES, NEEDLE_BYTES, NEEDLE_FIRST, NEEDLE_PAIRS, NIBBLES, WATCHED } from './layout'
+import { ACCEPT_COUNT, NEEDLES, NEEDLE_BYTES, NEEDLE_FIRST, NIBBLES, TELLING, WATCHED } from './layout'
 
 /**
  * Fields of a needle: its pair, the offset of the second byte of the pair, its length, the next one,
@@ -18,7 +18,7 @@ let onlyWithAt: bool = false
 
 /** For each of 16 bytes: the groups whose pairs it may begin (low half) or end (high half). */
 @inline
-export function rolesAt(at: usize): v128 {
+function rolesAt(at: usize): v128 {
   const bytes = v128.load(at)
   return v128.and(
     i8x16.swizzle(v128.load(NIBBLES), v128.and(bytes, v128.load(NIBBLES + 32))),
@@ -34,22 +34,13 @@ function pairsIn(before: v128, roles: v128): u32 {
   return i8x16.bitmask(i8x16.eq(pairs, i8x16.splat(0))) ^ 0xffff
 }
 
-/** Whether a pair of a needle ends in the 16 bytes at `at`, at a byte of the mask. */
+/** One bit for each of 16 bytes that is telling or ends the plain part of a string, see `Needles`. */
 @inline
-export function needlePairsIn(before: v128, roles: v128, mask: u32, at: usize): u32 {
-  const pairs = pairsIn(before, roles) & mask
-  return pairs == 0 ? 0 : hasPair(pairs, at)
-}
-
-/** The groups of pairs are not exact. One table without further branches is, which are hard to predict. */
-function hasPair(pairs: u32, at: usize): u32 {
-  let found: u32 = 0
-  let bits = pairs
-  do {
-    found |= load<u8>(NEEDLE_PAIRS + <usize>load<u16>(at + <usize>ctz(bits) - 1))
-    bits &= bits - 1
-  } while (bits != 0)
-  return found
+export function tellingIn(at: usize): u32 {
+  const bytes = v128.load(at)
+  const low = i8x16.swizzle(v128.load(TELLING), v128.and(bytes, v128.load(NIBBLES + 32)))
+  const high = i8x16.swizzle(v128.load(TELLING + 16), v128.and(i16x8.shr_u(bytes, 4), v128.load(NIBBLES + 32)))
+  return i8x16.bitmask(i8x16.eq(v128.and(low, high), i8x16.splat(0))) ^ 0xffff
 }
 
 /** Whether the string in `[start, end)` is watched. `src/record/paths/needles.ts` is the reference. */
