@@ -23,3 +23,21 @@ export type {
 } from './runtime/streams/config.ts'
 export { sink, source, transform } from './runtime/streams/stages.ts'
 export type { SinkWritable } from './runtime/streams/stages.ts'
+export type { PipelineLog, Progress } from './embed/callbacks.ts'
+export { fromObjects } from './embed/from-objects.ts'
+export type { FromObjectsOptions } from './embed/from-objects.ts'
+export type { OpenOptions } from './embed/load-part.ts'
+export { openPipeline, reportOf } from './embed/open-pipeline.ts'
+export type {
+  CheckOptions,
+  CheckResult,
+  OpenedPipeline,
+  PartOptions,
+  PipelineDuplex,
+  PipelineReadable,
+  PipelineWritable,
+  RunPipelineOptions,
+  TestResults,
+} from './embed/open-pipeline.ts'
+export { toObjects } from './embed/to-objects.ts'
+export type { RejectedLine, ToObjectsOptions } from './embed/to-objects.ts'

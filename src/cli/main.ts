@@ -5,7 +5,7 @@ import { asSluiceError, SluiceError } from '../errors.ts'
 import { print, say } from '../observe/output.ts'
 import { forgetSecrets } from '../observe/secrets.ts'
 import { describeCauses } from '../runtime/causes.ts'
-import { addEnvironmentSecrets } from './environment-secrets.ts'
+import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
 import { runToTheEnd } from './last-resort.ts'
 import { versionText } from './version.ts'
 

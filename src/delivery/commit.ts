@@ -33,7 +33,7 @@
  */
 import { Writable } from 'node:stream'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Batch, End } from '../record/batch.ts'
+import type { Batch, CommitRequest, End } from '../record/batch.ts'
 import { unsealSecrets } from '../observe/secrets.ts'
 import type { Json } from '../record/json/json.ts'
 import { dedupFolder } from './dedup/dedup-index.ts'
@@ -180,6 +180,7 @@ export class ObjectCommit implements Commit {
 
   async #write(batch: Batch): Promise<void> {
     if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch arrived after the source's end")
+    if (batch.commit) return this.#commitNow(batch.commit)
     this.#ledger.enter(batch)
     if (batch.count > 0) this.#connection.start()
     const epoch = (this.#epoch ??= openEpoch(this.#parts, (overdue) => this.#commitOverdue(overdue)))
@@ -193,6 +194,12 @@ export class ObjectCommit implements Commit {
     if (this.#ledger.isInside) return
     if (this.#end || epoch.isDue || this.#parts.localRejects.isFull || this.#space.isFull) await this.#commit(epoch)
     if (!this.#end) await this.#space.wait(() => this.#queue.throwIfFailed())
+  }
+
+  /** Commits before the epoch is due. Objects of earlier epochs and runs are waited for, too. */
+  async #commitNow(request: CommitRequest): Promise<void> {
+    if (this.#epoch) await this.#commit(this.#epoch)
+    request.committed(this.#publisher.published())
   }
 
   /** Makes an epoch durable: the steps of the comment at the top, in their order. */

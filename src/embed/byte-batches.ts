@@ -7,11 +7,18 @@ import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
 
 interface ByteBatchesOptions {
-  /** Source partition of the batches, and the name of their origin. */
+  /** Source partition of the batches. */
   readonly partition: string
+  /** Name of the input, for rejects. */
   readonly origin: string
   readonly paths: Paths
   readonly limits: ScanLimits
+}
+
+/** A part of the input: bytes, or text in an encoding. */
+export interface Part {
+  readonly chunk: unknown
+  readonly encoding?: BufferEncoding | undefined
 }
 
 /**
@@ -33,14 +40,18 @@ export class ByteBatches {
   }
 
   /**
-   * Takes the next part, and returns what is complete of it. The caller may overwrite the part then.
+   * Takes the next parts, and returns the lines that are complete. The caller may overwrite the parts
+   * then.
    * @throws SluiceError USAGE for anything but bytes and text, INPUT_CORRUPT for text that has half of
    *   a character
    */
-  push(part: unknown, encoding?: BufferEncoding): Batch[] {
-    const bytes = this.#bytesOf(part, encoding)
-    this.bytes += bytes.length
-    const chunks = this.#splitter.push(bytes)
+  push(parts: readonly Part[]): Batch[] {
+    const chunks: LineChunk[] = []
+    for (const part of parts) {
+      const bytes = this.#bytesOf(part)
+      this.bytes += bytes.length
+      chunks.push(...this.#splitter.push(bytes))
+    }
     return this.#open([...chunks, ...this.#splitter.flush()])
   }
 
@@ -50,11 +61,11 @@ export class ByteBatches {
     return this.#open(this.#splitter.end())
   }
 
-  #bytesOf(part: unknown, encoding: BufferEncoding = 'utf8'): Buffer {
-    if (part instanceof Uint8Array) return Buffer.from(part.buffer, part.byteOffset, part.byteLength)
-    if (typeof part !== 'string') throw notBytes(part)
-    if (!/^utf-?8$/i.test(encoding)) return Buffer.from(part, encoding)
-    let text = this.#half + part
+  #bytesOf({ chunk, encoding = 'utf8' }: Part): Buffer {
+    if (chunk instanceof Uint8Array) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    if (typeof chunk !== 'string') throw notBytes(chunk)
+    if (!/^utf-?8$/i.test(encoding)) return Buffer.from(chunk, encoding)
+    let text = this.#half + chunk
     this.#half = HIGH_SURROGATE.exec(text)?.[0] ?? ''
     text = text.slice(0, text.length - this.#half.length)
     // Buffer.from would write U+FFFD for it.
@@ -81,8 +92,8 @@ function halfCharacter(): SluiceError {
   })
 }
 
-function notBytes(part: unknown): SluiceError {
-  const what = part === null ? 'null' : typeof part === 'object' ? 'an object' : `a ${typeof part}`
+function notBytes(chunk: unknown): SluiceError {
+  const what = chunk === null ? 'null' : typeof chunk === 'object' ? 'an object' : `a ${typeof chunk}`
   return new SluiceError('USAGE', `expected NDJSON as bytes or text, got ${what}`, {
     hint: 'put fromObjects() before it: it writes objects as NDJSON',
   })

@@ -1,12 +1,18 @@
 import type { Readable } from 'node:stream'
 
+interface Waiting {
+  resolve(): void
+  reject(error: Error): void
+}
+
 /**
  * The readable side of a stream that is filled by calls. A call waits while the reader has as much as
  * it wants.
  */
 export class Outlet {
   #stream: Readable | undefined
-  #resume: (() => void) | undefined
+  #waiting: Waiting | undefined
+  #failure: Error | undefined
 
   /** The stream whose `read` calls `resume`. Returns it. */
   attach<Stream extends Readable>(stream: Stream): Stream {
@@ -14,16 +20,26 @@ export class Outlet {
     return stream
   }
 
-  /** Resolves when the reader wants more. Never, if the stream is destroyed. */
+  /** Resolves when the reader wants more. Rejects after `fail`. */
   async give(item: unknown): Promise<void> {
+    if (this.#failure) throw this.#failure
     if (this.#stream?.push(item) === true) return
-    await new Promise<void>((resolve) => (this.#resume = resolve))
+    await new Promise<void>((resolve, reject) => (this.#waiting = { resolve, reject }))
   }
 
+  /** The reader wants more. */
   resume(): void {
-    const resume = this.#resume
-    this.#resume = undefined
-    resume?.()
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.resolve()
+  }
+
+  /** Nobody reads any more. */
+  fail(error: Error): void {
+    this.#failure ??= error
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.reject(this.#failure)
   }
 
   end(): void {

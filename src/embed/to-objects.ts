@@ -98,7 +98,7 @@ export function toObjects(options: ToObjectsOptions = {}): Duplex {
       // A batch, or a part of any size.
       writableHighWaterMark: 1,
       write: (chunk: unknown, encoding, done) =>
-        void reply(() => takeAll(chunk instanceof Batch ? [chunk] : input.push(chunk, encoding)), done),
+        void reply(() => takeAll(chunk instanceof Batch ? [chunk] : input.push([{ chunk, encoding }])), done),
       final: (done) =>
         void reply(async () => {
           await takeAll(input.end())

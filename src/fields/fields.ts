@@ -43,6 +43,14 @@ export function FilePath(options: FieldOptions) {
   return Type.String({ format: 'file-path', ...options })
 }
 
+/**
+ * A file, folder or glob to read, relative to the working directory, or `-` for standard input -> a
+ * path that can be opened.
+ */
+export function InputPath(options: Partial<FieldOptions> = {}) {
+  return Type.String({ format: 'input-path', plain: true, minLength: 1, ...options })
+}
+
 /** The key of an object without its last segment. See `src/fields/key-template.ts`. */
 export function KeyTemplate(options: FieldOptions) {
   return Type.String({ format: 'key-template', ...options })

@@ -33,6 +33,8 @@ export const formats: { readonly [name: string]: FormatParser } = {
   },
   'existing-file': existingFile,
   'file-path': (text, { root }) => resolve(root, text),
+  // As written where that means the same: it is the name of the input in messages.
+  'input-path': (text, { root }) => (text === '-' || root === process.cwd() ? text : resolve(root, text)),
 }
 
 function existingFile(text: string, { folder }: Folders): string {

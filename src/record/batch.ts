@@ -55,6 +55,15 @@ export interface Reject {
 /** How a source ended. The last, empty batch of a run carries it. */
 export type End = { readonly kind: 'done' | 'interrupted' } | { readonly kind: 'failed'; readonly error: Error }
 
+/** Asks for a commit of everything before it. It travels in an empty batch. */
+export interface CommitRequest {
+  /**
+   * Called when everything before the request is committed. `published` resolves with true when all
+   * committed objects are published, and with false if publishing stops before.
+   */
+  committed(published: Promise<boolean>): void
+}
+
 export interface Tallies {
   /** Records that entered the pipeline, rejected lines included. */
   read: number
@@ -157,6 +166,8 @@ export class Batch {
   readonly tallies: Tallies
   readonly rejects: Reject[]
   digests: Digests | undefined
+  /** Set in an empty batch only. */
+  commit: CommitRequest | undefined
   /** Source bytes that this batch accounts for, for progress. */
   readonly sourceBytes: number
   /**

@@ -1,3 +1,4 @@
+import type { Readable, Transform } from 'node:stream'
 import { pipeline as connect } from 'node:stream/promises'
 import { join } from 'node:path'
 import type { CheckedPipeline } from '../config/pipeline.ts'
@@ -8,6 +9,8 @@ import { showProgress } from '../observe/progress.ts'
 import type { Report } from '../observe/report.ts'
 import type { RunInput } from './run-input.ts'
 import { sink, source, transform } from './streams/stages.ts'
+import type { SinkWritable } from './streams/stages.ts'
+import type { RunSettings } from './streams/wiring.ts'
 
 export interface RunOptions {
   readonly pipeline: CheckedPipeline
@@ -15,20 +18,49 @@ export interface RunOptions {
   readonly stateFolder: string
   readonly follow: boolean
   /** Nothing is appended to the input any more. Default: false. */
-  readonly final?: boolean
+  readonly final?: boolean | undefined
   /** Continue with the next input when one of several inputs cannot be read, or not to its end. */
-  readonly keepGoing?: boolean
+  readonly keepGoing?: boolean | undefined
   /** Where the batches come from. Default: the pipeline's source. */
-  readonly input?: RunInput
+  readonly input?: RunInput | undefined
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
   readonly log: Log
+  /** See `RunSettings.observe`. Default: progress in the log. */
+  readonly observe?: RunSettings['observe']
 }
 
 export interface RunResult {
   readonly report: Report
   /** Why the run failed; everything read before it is committed. */
   readonly error?: SluiceError
+}
+
+/** The streams of a checked pipeline, from its source to its sink. */
+export interface Wired {
+  readonly source: Readable
+  readonly transforms: readonly Transform[]
+  readonly sink: SinkWritable
+}
+
+/** Makes the streams of a checked pipeline. Nothing begins before they are connected. */
+export function wirePipeline(options: RunOptions): Wired {
+  const { pipeline, input, stop, log, follow, final, keepGoing } = options
+  const transforms = input?.runsStages === true ? [] : pipeline.transforms
+  return {
+    source: source(pipeline.source, {
+      pipeline,
+      input,
+      follow,
+      final,
+      keepGoing,
+      signal: stop,
+      log: log.note,
+      observe: options.observe ?? ((flow, total) => showProgress(flow, log, total)),
+    }),
+    transforms: transforms.map((one) => transform(one)),
+    sink: sink(pipeline.sink, { state: join(options.stateFolder, pipeline.name) }),
+  }
 }
 
 /**
@@ -38,24 +70,12 @@ export interface RunResult {
  *   the result.
  */
 export async function runPipeline(options: RunOptions): Promise<RunResult> {
-  const { pipeline, input, stop, log, follow, final, keepGoing } = options
-  const first = source(pipeline.source, {
-    pipeline,
-    input,
-    follow,
-    final,
-    keepGoing,
-    signal: stop,
-    log: log.note,
-    observe: (flow, total) => showProgress(flow, log, total),
-  })
-  const transforms = input?.runsStages === true ? [] : pipeline.transforms
-  const last = sink(pipeline.sink, { state: join(options.stateFolder, pipeline.name) })
+  const { source: first, transforms, sink: last } = wirePipeline(options)
   let failure: SluiceError | undefined
   try {
-    await connect([first, ...transforms.map((one) => transform(one)), last])
+    await connect([first, ...transforms, last])
   } catch (error) {
-    failure = asSluiceError(error, 'INTERNAL', `pipeline ${pipeline.name} failed`)
+    failure = asSluiceError(error, 'INTERNAL', `pipeline ${options.pipeline.name} failed`)
   }
   const report = last.report()
   if (report === undefined) throw failure ?? new Error('the pipeline was never opened')

@@ -3,7 +3,7 @@ import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
 import type { InputFailure, PositionSummary, ReadOptions } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
-import { Choice } from '../fields/fields.ts'
+import { Choice, InputPath } from '../fields/fields.ts'
 import type { Json } from '../record/json/json.ts'
 import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
@@ -16,7 +16,7 @@ import { readFile, readStream } from './file/read-input.ts'
 import type { Ending } from './file/split-content.ts'
 import { formatBytes, plural } from '../observe/report.ts'
 
-const pathField = Type.String({ plain: true, minLength: 1 })
+const pathField = InputPath()
 
 const fields = {
   path: Type.Union([pathField, Type.Array(pathField, { minItems: 1 })], {

@@ -2,7 +2,7 @@ import { allPipelines } from '../../config/find-pipeline.ts'
 import { SluiceError } from '../../errors.ts'
 import { print, say } from '../../observe/output.ts'
 import { plural } from '../../observe/report.ts'
-import { runPipelineTest } from '../../inspect/pipeline-tests.ts'
+import { testPipeline } from '../../inspect/test-pipeline.ts'
 import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
 
@@ -20,7 +20,7 @@ export const command: CommandDefinition<TestArguments> = {
   handler: async ({ pipeline: names }) => {
     const chosen = names === undefined || names.length === 0 ? await allPipelines() : names
     const counts = { passed: 0, failed: 0 }
-    for (const name of chosen) await testPipeline(name, counts)
+    for (const name of chosen) await testOne(name, counts)
     print(`${counts.passed} passed, ${counts.failed} failed`)
     if (counts.failed > 0)
       throw new SluiceError(
@@ -30,29 +30,28 @@ export const command: CommandDefinition<TestArguments> = {
   },
 }
 
-async function testPipeline(name: string, counts: { passed: number; failed: number }): Promise<void> {
-  const [{ tests }] = await loadOrFail([name], { mode: 'test' })
-  print(`${name}${tests.length === 0 ? ': no tests' : ''}`)
-  const matched = new Map<string, number>()
-  for (const test of tests) {
-    // Each test has its own environment, so the file is loaded again.
-    const [pipeline] = await loadOrFail([name], { mode: 'test', testEnv: test.env })
-    const { differences, rules } = await runPipelineTest(pipeline, test)
-    for (const { stage, rule, matches } of rules) {
-      const label = `${stage}: ${rule}`
-      matched.set(label, (matched.get(label) ?? 0) + matches)
-    }
+async function testOne(name: string, counts: { passed: number; failed: number }): Promise<void> {
+  let heading: string | undefined
+  const load = async (testEnv?: { readonly [name: string]: string }) => {
+    const [pipeline] = await loadOrFail([name], { mode: 'test', ...(testEnv && { testEnv }) })
+    if (heading === undefined) print((heading = `${name}${pipeline.tests.length === 0 ? ': no tests' : ''}`))
+    return pipeline
+  }
+  const tests = testPipeline(load)
+  let next = await tests.next()
+  for (; next.done !== true; next = await tests.next()) {
+    const { name: test, file, line, differences } = next.value
     if (differences.length === 0) {
       counts.passed++
-      print(`  ok    ${test.name}`)
+      print(`  ok    ${test}`)
       continue
     }
     counts.failed++
-    print(`  FAIL  ${test.name}  (${pipeline.file}:${test.line})`)
+    print(`  FAIL  ${test}  (${file}:${line})`)
     for (const difference of differences) print(...indent(difference))
   }
-  for (const [rule, matches] of matched) {
-    if (matches === 0) say(`${name}: a rule matched nothing in all tests; is its path misspelt? ${rule}`)
+  for (const { stage, rule, matches } of next.value) {
+    if (matches === 0) say(`${name}: a rule matched nothing in all tests; is its path misspelt? ${stage}: ${rule}`)
   }
 }
 

@@ -105,6 +105,20 @@ export class Publisher {
   }
 
   /**
+   * Resolves with true when every object that is committed now is published, with false when
+   * publishing stops before. Waits as long as the store is unavailable.
+   */
+  async published(): Promise<boolean> {
+    let rows = [...this.#unpublished]
+    while (rows.length > 0) {
+      if (this.#stop.signal.aborted) return false
+      await this.changed()
+      rows = rows.filter((row) => this.#unpublished.has(row))
+    }
+    return true
+  }
+
+  /**
    * Resolves when every object is published. Gives up after `done` milliseconds without a published
    * object while attempts fail. An interrupted run, also one that is interrupted meanwhile, gives
    * up after `interrupted` milliseconds in all.

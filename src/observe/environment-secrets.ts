@@ -1,4 +1,4 @@
-import { addSecret } from '../observe/secrets.ts'
+import { addSecret } from './secrets.ts'
 
 /** Hides the credentials that libraries take from the environment by themselves. */
 export function addEnvironmentSecrets(env: NodeJS.ProcessEnv): void {

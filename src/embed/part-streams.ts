@@ -1,0 +1,223 @@
+import { Duplex, Readable, Writable } from 'node:stream'
+import { defineSink } from '../component.ts'
+import type { StreamSink } from '../component.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { SluiceError } from '../errors.ts'
+import type { Report } from '../observe/report.ts'
+import type { RunOptions } from '../runtime/run.ts'
+import { ByteInput, runIsOver } from './byte-input.ts'
+import { Outlet } from './outlet.ts'
+import { destroyedBy, PartRun } from './part-run.ts'
+import { reply } from './reply.ts'
+
+type Done = (error?: Error | null) => void
+
+/** Loads a part of a pipeline, and completes it with what the part lacks. */
+export type LoadPart = (
+  fail: (error: SluiceError) => void,
+  complete: (pipeline: CheckedPipeline) => Partial<RunOptions>,
+) => Promise<RunOptions>
+
+/** The source and the transforms of a pipeline: NDJSON comes out. It begins when somebody reads. */
+export class ReadablePart extends Readable {
+  readonly #load: LoadPart
+  readonly #outlet: Outlet
+  #run: PartRun | undefined
+
+  constructor(load: LoadPart) {
+    super({ highWaterMark: OUTPUT_BYTES })
+    this.#load = load
+    this.#outlet = new Outlet()
+    this.#outlet.attach(this)
+  }
+
+  report(): Report | undefined {
+    return this.#run?.report()
+  }
+
+  override _read(): void {
+    if (this.#run !== undefined) return this.#outlet.resume()
+    this.#run = new PartRun((fail) =>
+      this.#load(fail, (pipeline) => ({ pipeline: { ...pipeline, sink: sinkOf('readable', this.#outlet) } })),
+    )
+    void finish(this.#run, this, this.#outlet)
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    const reason = destroyedBy(error, 'SINK_FAILED')
+    this.#outlet.fail(reason)
+    void reply(
+      async () => this.#run?.abort(reason),
+      () => done(error),
+    )
+  }
+}
+
+/** The transforms of a pipeline: NDJSON in and out. */
+export class DuplexPart extends Duplex {
+  readonly #input = new ByteInput()
+  readonly #outlet = new Outlet()
+  readonly #run: PartRun
+
+  constructor(load: LoadPart) {
+    super({ readableHighWaterMark: OUTPUT_BYTES, writableHighWaterMark: INPUT_BYTES, decodeStrings: false })
+    this.#outlet.attach(this)
+    this.#run = new PartRun((fail) =>
+      load(fail, (pipeline) => {
+        this.#input.limits = pipeline.limits
+        return { pipeline: { ...pipeline, sink: sinkOf('duplex', this.#outlet) }, input: this.#input }
+      }),
+    )
+    void finish(this.#run, this, this.#outlet)
+  }
+
+  report(): Report | undefined {
+    return this.#run.report()
+  }
+
+  override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
+    void reply(() => whileRunning(this.#run, this.#input.write([{ chunk, encoding }])), done)
+  }
+
+  override _writev(parts: { chunk: unknown; encoding: BufferEncoding }[], done: Done): void {
+    void reply(() => whileRunning(this.#run, this.#input.write(parts)), done)
+  }
+
+  override _final(done: Done): void {
+    void reply(() => whileRunning(this.#run, this.#input.end()), done)
+  }
+
+  override _read(): void {
+    this.#outlet.resume()
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    const reason = destroyedBy(error, 'SINK_FAILED')
+    this.#outlet.fail(reason)
+    this.#input.fail(reason)
+    void reply(
+      () => this.#run.abort(reason),
+      () => done(error),
+    )
+  }
+}
+
+/** The transforms and the sink of a pipeline: NDJSON goes in. */
+export class WritablePart extends Writable {
+  readonly #input = new ByteInput()
+  readonly #run: PartRun
+  #isStreamSink = false
+
+  constructor(load: LoadPart) {
+    super({ highWaterMark: INPUT_BYTES, decodeStrings: false })
+    this.#run = new PartRun((fail) =>
+      load(fail, (pipeline) => {
+        this.#isStreamSink = pipeline.sink.declaration.delivers === 'stream'
+        this.#input.limits = pipeline.limits
+        return { input: this.#input }
+      }),
+    )
+    void finish(this.#run, this)
+  }
+
+  report(): Report | undefined {
+    return this.#run.report()
+  }
+
+  /** See `PipelineWritable.commit`. */
+  async commit(): Promise<void> {
+    if (this.writableEnded) return this.#finished()
+    // Passes after all earlier writes.
+    await new Promise<void>((resolve, reject) => {
+      this.write('', (error) => (error ? reject(error) : resolve()))
+    })
+    if (this.#isStreamSink) throw streamSink()
+    const published = new Promise<boolean>((resolve, reject) => {
+      const committed = (result: Promise<boolean>): void => void result.then(resolve, reject)
+      void reply(
+        () => whileRunning(this.#run, this.#input.requestCommit({ committed })),
+        (error) => error && reject(error),
+      )
+      void this.#run.ended.then(() => resolve(false))
+    })
+    if (!(await published)) throw (await this.#run.ended) ?? notPublished()
+  }
+
+  override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
+    void reply(() => whileRunning(this.#run, this.#input.write([{ chunk, encoding }])), done)
+  }
+
+  override _writev(parts: { chunk: unknown; encoding: BufferEncoding }[], done: Done): void {
+    void reply(() => whileRunning(this.#run, this.#input.write(parts)), done)
+  }
+
+  override _final(done: Done): void {
+    void reply(async () => {
+      await whileRunning(this.#run, this.#input.end())
+      const failure = await this.#run.ended
+      if (failure) throw failure
+    }, done)
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    const reason = destroyedBy(error, 'SOURCE_FAILED')
+    this.#input.fail(reason)
+    void reply(
+      () => this.#run.abort(reason),
+      () => done(error),
+    )
+  }
+
+  async #finished(): Promise<void> {
+    const failure = await this.#run.ended
+    if (failure) throw failure
+  }
+}
+
+/** Bytes that wait in front of a pipeline: small writes become one batch. */
+const INPUT_BYTES = 256 * 1024
+/** Bytes that wait after a pipeline, and no more than the batch that exceeds them. */
+const OUTPUT_BYTES = 64 * 1024
+
+/** Ends the streams of a part when its run has ended. */
+async function finish(run: PartRun, stream: Readable | Writable, outlet?: Outlet): Promise<void> {
+  const failure = await run.ended
+  if (failure) stream.destroy(failure)
+  else outlet?.end()
+}
+
+/** An operation of the input. When the run has ended, it rejects with the failure of the run. */
+async function whileRunning(run: PartRun, operation: Promise<void>): Promise<void> {
+  try {
+    await operation
+  } catch (error) {
+    throw error === runIsOver ? ((await run.ended) ?? error) : error
+  }
+}
+
+/** A sink that hands bytes to a stream. */
+function sinkOf(stage: string, outlet: Outlet): CheckedPipeline['sink'] {
+  const sink: StreamSink = { write: (bytes) => outlet.give(bytes), flush: () => Promise.resolve() }
+  const declaration = defineSink({
+    type: stage,
+    summary: 'Hands records to a program.',
+    delivers: 'stream',
+    fields: {},
+    create: () => sink,
+  })
+  return { declaration, config: {}, stage }
+}
+
+function streamSink(): SluiceError {
+  return new SluiceError(
+    'UNSUPPORTED',
+    'commit() needs a sink with a state, and the sink of this pipeline is a stream',
+    {
+      hint: 'what it has received is certain when the stream has finished',
+    },
+  )
+}
+
+function notPublished(): SluiceError {
+  return new SluiceError('SINK_CLOSED', 'the stream was closed before its records were published')
+}
