@@ -18,7 +18,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -108,11 +108,17 @@ async function runSluice({ pipeline, toFile }: Question, input: string, checkout
   const out = join(folder, 'out')
   const state = join(folder, 'state')
   const settings = ['--set', `source.path=${input}`, ...(toFile ? ['--set', `sink.path=${out}`] : [])]
-  run(['build/src/cli/main.js', 'run', pipeline, '--state', state, '--report', report, ...settings], 'ignore', checkout)
+  run([mainOf(checkout), 'run', pipeline, '--state', state, '--report', report, ...settings], 'ignore', checkout)
   const round: Round = JSON.parse(await readFile(report, 'utf8'))
   await rm(out, { recursive: true, force: true })
   await rm(state, { recursive: true, force: true })
   return round
+}
+
+/** The command of a checkout, by default of this one, relative to it. */
+function mainOf(checkout = '.'): string {
+  const { bin }: { bin: { sluice: string } } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'))
+  return bin.sluice
 }
 
 function run(args: string[], output: 'pipe' | 'ignore', cwd?: string): string {

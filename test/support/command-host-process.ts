@@ -2,7 +2,10 @@
  * Runs command lines one after another, for command-host.ts. Each one enters through `main`, as
  * from a shell, with its own folder, environment, output and exit status.
  */
-import { main } from '../../src/cli/main.ts'
+import { pathToFileURL } from 'node:url'
+import { MAIN } from './paths.ts'
+
+const { main }: typeof import('../../src/cli/main.ts') = await import(pathToFileURL(MAIN).href)
 
 export interface CommandLine {
   readonly args: readonly string[]
