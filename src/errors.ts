@@ -115,11 +115,14 @@ export interface ErrorDetails {
   length?: number
 }
 
+const MARK = Symbol.for('sluice.SluiceError')
+
 /**
  * The only error class. The message names the offending value and the way out. It never contains a
  * record's content or a secret. Only `src/cli/main.ts` turns it into an exit status.
  */
 export class SluiceError extends Error {
+  readonly [MARK] = true
   readonly code: ErrorCode
   readonly retryable: boolean
   readonly hint: string | undefined
@@ -138,6 +141,15 @@ export class SluiceError extends Error {
 
   get exit(): number {
     return errorCodes[this.code].exit
+  }
+
+  /**
+   * True also for the errors of another copy of Sluice in the same process: that of a package with
+   * components, or of the project in which a globally installed command runs.
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== SluiceError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return value instanceof Error && MARK in value
   }
 }
 

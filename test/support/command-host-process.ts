@@ -5,7 +5,7 @@
 import { pathToFileURL } from 'node:url'
 import { MAIN } from './paths.ts'
 
-const { main }: typeof import('../../src/cli/main.ts') = await import(pathToFileURL(MAIN).href)
+const { main }: { main: (args: readonly string[]) => Promise<void> } = await import(pathToFileURL(MAIN).href)
 
 export interface CommandLine {
   readonly args: readonly string[]
