@@ -22,6 +22,11 @@ export const errorCodes = {
     summary: 'The pipeline file has problems. Each is listed with its line and column.',
   },
   COMPONENT_LOAD_FAILED: { exit: 2, retryable: false, summary: 'A custom component could not be loaded or created.' },
+  ENV_FILE_INVALID: {
+    exit: 2,
+    retryable: false,
+    summary: 'An environment file is missing, cannot be read, or has a line that cannot be used.',
+  },
   PATH_INVALID: { exit: 2, retryable: false, summary: 'A record path has invalid syntax.' },
   PIPELINE_NOT_FOUND: { exit: 2, retryable: false, summary: 'No pipeline has this name.' },
   SCHEMA_INVALID: { exit: 2, retryable: false, summary: 'A JSON schema is missing, is not JSON, or does not compile.' },

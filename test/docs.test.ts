@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { parse, stringify } from 'yaml'
 import yargs from 'yargs'
 import { listCommands } from '../src/cli/commands.ts'
+import { envFileOption } from '../src/cli/options.ts'
 import { fieldRows } from '../src/generate/field-table.ts'
 import { loadComponent } from '../src/config/load-component.ts'
 import { listPipelines } from '../src/config/find-pipeline.ts'
@@ -199,6 +200,7 @@ async function parseCommand(args: readonly string[]): Promise<void> {
     .strict()
     .demandCommand(1)
     .command(listCommands(() => {}))
+    .option('env-file', envFileOption)
     .fail((message, error) => {
       throw new Error(`sluice ${args.join(' ')}: ${message || error.message}`)
     })

@@ -35,3 +35,11 @@ export const pipelineArgument = {
   demandOption: true,
   describe: 'Pipeline name or path',
 } as const satisfies Options
+
+/** `--env-file` of all commands. `--no-env-file` reads none. */
+export const envFileOption = {
+  type: 'string',
+  array: true,
+  nargs: 1,
+  describe: 'Read variables from this file, in place of .env; --no-env-file reads none',
+} as const satisfies Options

@@ -1,6 +1,8 @@
 import yargs from 'yargs'
 import { SluiceError } from '../errors.ts'
 import { listCommands } from './commands.ts'
+import { loadEnvironment } from './load-environment.ts'
+import { envFileOption } from './options.ts'
 import { versionText } from './version.ts'
 
 /**
@@ -9,11 +11,15 @@ import { versionText } from './version.ts'
  */
 export async function parse(args: readonly string[]): Promise<(() => Promise<void>) | undefined> {
   let work: (() => Promise<void>) | undefined
-  await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
+  const {
+    _: [command],
+    envFile,
+  } = await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
     .scriptName('sluice')
     .usage('$0 <command>\n\nStreams audit events from APIs and archives to S3 or files, effectively exactly once.')
     .version(versionText())
     .command(listCommands((chosen) => (work = chosen)))
+    .option('env-file', envFileOption)
     .middleware(restoreDashes)
     .demandCommand(1, 'choose one of the commands above')
     .strict()
@@ -28,8 +34,13 @@ export async function parse(args: readonly string[]): Promise<(() => Promise<voi
       throw new SluiceError('USAGE', message || error.message)
     })
     .parseAsync()
+  if (work === undefined || (WITHOUT_ENVIRONMENT.has(String(command)) && envFile === undefined)) return work
+  loadEnvironment(envFile?.some((path) => typeof path !== 'string') === true ? false : envFile)
   return work
 }
+
+/** A mistake in `.env` does not keep these from their work. */
+const WITHOUT_ENVIRONMENT = new Set(['init', 'new', 'list'])
 
 /**
  * True for errors in the command line. With lazily loaded builders, yargs does not pass all of them
