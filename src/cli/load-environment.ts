@@ -4,7 +4,7 @@ import { readSmallFile } from '../fields/small-file.ts'
 import { say } from '../observe/output.ts'
 import { readEnvLines } from './env-file.ts'
 import type { Assignment } from './env-file.ts'
-import { addEnvironmentSecrets } from './environment-secrets.ts'
+import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
 
 /** Largest file in bytes. It holds keys and certificates, not data. */
 const MAX_BYTES = 256 * 1024
