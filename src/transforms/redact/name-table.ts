@@ -163,16 +163,16 @@ export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
   },
   {
     names:
-      'starting token, forward token, backward token, chunk token, next message token, sequence token, block token, checkpoint token, configuration token',
+      'starting token, forward token, backward token, chunk token, next message token, sequence token, block token, checkpoint token, poll configuration token, initial configuration token',
     why: 'Position in a stream (AWS).',
   },
   {
-    names: 'lock token, change token, update token, conditional token, version token',
+    names:
+      'lock token, change token, policy update token, list update token, source update token, conditional token, version token',
     why: 'Optimistic locking: the change is refused if somebody else was faster (AWS).',
   },
   {
-    names:
-      'lifecycle action token, portfolio share token, purchase token, result token, retrieval token, workflow token, offer token',
+    names: 'lifecycle action token, portfolio share token, purchase token, result token, retrieval token, offer token',
     why: 'Identifies a request, a quote or a result. Without credentials it is of no use (AWS).',
   },
   { names: 'grant token', why: 'Not secret, says its documentation (AWS KMS).' },
@@ -180,7 +180,7 @@ export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
   { names: 'http token', why: 'Whether sessions need a token (AWS, IMDSv2).' },
   {
     names:
-      'client token, client request token, idempotency token, cancellation token, request token id, unique request token, creation token, provision token, execute token, terminate token, copy product token, profile token',
+      'client token, client request token, idempotency token, cancellation token, request token id, unique request token, creation token, execute token, terminate token, copy product token',
     why: 'Makes a request idempotent (AWS).',
   },
   {
@@ -293,7 +293,7 @@ export const VALUE_WORDS = {
 /** Words that make a name a question, an order or a limit. */
 export const QUESTION_WORDS = {
   first:
-    'is has have require must should can allow enable disable force use show hide reveal include exclude omit skip no without need number count num min max remove',
+    'is has have require must should can allow enable disable force use show hide reveal include exclude omit skip no without need number count num min max remove regenerate',
   firstWhy: 'At the start of a name: yes or no, or a number, as in `has_password`, `max_tokens`.',
   later: 'is has require must should can need min max exclude show',
   laterWhy: 'After a strong name: a rule or a fact, as in `password_requires_digits`.',
@@ -315,7 +315,12 @@ export const AMBIGUOUS_NAMES: readonly { readonly names: string; readonly masked
   {
     names: 'verification token, registration token, request token, preview token',
     masked: true,
-    why: 'Signs requests (Slack), registers a runner (GitHub), OAuth 1.0. Also in DNS (SES), or the id of a request (CloudFormation, S3).',
+    why: 'Signs requests (Slack), registers a runner (GitHub), OAuth 1.0. Also in DNS (SES, GitHub), or the id of a request (CloudFormation, S3).',
+  },
+  {
+    names: 'provision token, configuration token, update token, profile token, workflow token',
+    masked: true,
+    why: 'Tokens of that name join a cluster, publish or update. Those of AWS page, lock or make a request idempotent.',
   },
   {
     names: 'token, tokens',
