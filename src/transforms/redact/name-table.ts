@@ -42,7 +42,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
   },
   {
     names:
-      'signing key, encryption key, decryption key, shared key, pre shared key, host key, ssh key, account key, storage key, auth key, authentication key, session key, license key, product key, wep key, wpa key, integration secret key, skey, hmac key, symmetric key, seed key, service key, root key, server key, webhook key, deployment key, registration key, consumer key, personal key, cookie key, crypto key, ca key, unseal key, connect key, encryption customer key, sse customer key, key material, mac key, device specific key, random key send, random key receive, authentication material',
+      'signing key, encryption key, decryption key, shared key, pre shared key, host key, ssh key, account key, storage key, auth key, authentication key, session key, license key, product key, wep key, wpa key, integration secret key, skey, hmac key, symmetric key, seed key, service key, root key, server key, webhook key, deployment key, registration key, consumer key, personal key, cookie key, crypto key, ca key, unseal key, connect key, encryption customer key, sse customer key, key material, mac key, device specific key, random key send, random key receive, signer key, authentication material',
     as: 'end',
     why: 'Key material. `public key` and `key id` are not in the list.',
   },
@@ -144,7 +144,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
   },
   { names: 'seed phrase, recovery phrase, mnemonic, mnemonic phrase', as: 'end', why: 'Restores a key.' },
   { names: 'ntlm hash, nt hash, lm hash, pwd hash', as: 'end', why: 'Can be used like the password.' },
-  { names: 'keytab, kerberos ticket, htpasswd, netrc', as: 'end', why: 'Files of credentials.' },
+  { names: 'keytab, kerberos ticket, htpasswd, netrc, pkcs 12, pfx', as: 'end', why: 'Files of credentials.' },
   { names: 'service account json', as: 'end', why: 'The same: it has a private key inside.' },
   { names: 'secret text binding', as: 'end', why: 'A secret of a script (Cloudflare Workers). Its name stays.' },
   { names: 'duo code', as: 'end', why: 'Authorization code, RFC 6749.' },
@@ -163,18 +163,23 @@ export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
   },
   {
     names:
-      'starting token, forward token, backward token, chunk token, next message token, sequence token, block token, checkpoint token, poll configuration token, initial configuration token',
-    why: 'Position in a stream (AWS).',
+      'starting token, forward token, backward token, chunk token, next message token, sequence token, block token, checkpoint token, partition token, stream token, wait token, poll configuration token, initial configuration token',
+    why: 'Position in a stream (AWS, Google).',
   },
   {
     names:
-      'lock token, change token, policy update token, list update token, source update token, conditional token, version token',
-    why: 'Optimistic locking: the change is refused if somebody else was faster (AWS).',
+      'lock token, change token, policy update token, list update token, source update token, conditional token, version token, consistency token, precommit token',
+    why: 'Optimistic locking: the change is refused if somebody else was faster (AWS, Google).',
   },
   {
     names: 'lifecycle action token, portfolio share token, purchase token, result token, retrieval token, offer token',
     why: 'Identifies a request, a quote or a result. Without credentials it is of no use (AWS).',
   },
+  {
+    names: 'attribution token, recommendation token',
+    why: 'Connects an event with the answer that it came from (Google).',
+  },
+  { names: 'crc 32 c', why: 'A checksum.' },
   { names: 'grant token', why: 'Not secret, says its documentation (AWS KMS).' },
   { names: 'dkim token', why: 'Published in DNS.' },
   { names: 'http token', why: 'Whether sessions need a token (AWS, IMDSv2).' },
@@ -185,7 +190,7 @@ export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
   },
   {
     names:
-      'max token, total token, prompt token, completion token, input token, output token, min token, reasoning token, cached token, thinking token, audio token, image token, training token, overlap token, every n token',
+      'max token, total token, prompt token, completion token, input token, output token, min token, reasoning token, cached token, thinking token, audio token, image token, training token, overlap token, budget token, thought token, every n token',
     why: 'Counts of a language model.',
   },
   {
@@ -213,8 +218,8 @@ export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
 
 /** Names of features. Anything with one of them inside is a setting of the feature. */
 export const FEATURE_NAMES = {
-  names: 'secret scanning, secret protection, push protection',
-  why: 'Settings of a feature that finds secrets (GitHub).',
+  names: 'secret scanning, secret protection, push protection, secret manager',
+  why: 'Settings of a feature that finds or keeps secrets (GitHub, Google). Its secrets are only named.',
 }
 
 /** Words that, at the end of a name, make it a name about a secret. */
@@ -249,7 +254,7 @@ export const SPEAKING_WORDS: readonly {
   },
   {
     words:
-      'policy rule setting config configuration encryption complexity strength score quality level requirement history min max minimum maximum length count total number limit attempt retry quota entropy position utilization balance quantity threshold priority rate',
+      'policy rule setting config configuration encryption complexity strength score quality level requirement history min max minimum maximum length count total number limit attempt retry quota entropy position charged remaining utilization balance quantity threshold priority rate',
     why: 'How it must be, and how many there are.',
   },
   {
@@ -293,9 +298,9 @@ export const VALUE_WORDS = {
 /** Words that make a name a question, an order or a limit. */
 export const QUESTION_WORDS = {
   first:
-    'is has have require must should can allow enable disable force use show hide reveal include exclude omit skip no without need number count num min max remove regenerate',
+    'is has have require must should can allow enable disable force use show hide reveal include exclude omit skip no without need number count num min max minimum maximum remove regenerate',
   firstWhy: 'At the start of a name: yes or no, or a number, as in `has_password`, `max_tokens`.',
-  later: 'is has require must should can need min max exclude show',
+  later: 'is has require must should can need min max minimum maximum exclude show',
   laterWhy: 'After a strong name: a rule or a fact, as in `password_requires_digits`.',
 }
 

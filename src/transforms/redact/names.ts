@@ -13,9 +13,12 @@ import { FEATURE_NAMES, ONLY_SPEAKS, QUESTION_WORDS, SECRET_NAMES, SPEAKING_WORD
 export function isSecretName(name: string): boolean {
   const words = withoutList(wordsOf(name))
   if (words.length === 0 || words.length > MAX_WORDS) return false
-  if (isSpeaking(words) || isAbout(words)) return false
   // `passWord` is two words, and yet one.
-  if (words.length === 2 && STRONG.has(name.toLowerCase())) return true
+  return (words.length === 2 && STRONG.has(name.toLowerCase())) || areSecret(words)
+}
+
+function areSecret(words: readonly string[]): boolean {
+  if (isSpeaking(words) || isAbout(words)) return false
   let end = words.length
   while (end > 1 && (VALUES.has(words[end - 1]) || DIGITS.test(words[end - 1])) && !endsInSecret(words.slice(0, end)))
     end--
@@ -116,9 +119,7 @@ function isSpeaking(words: readonly string[]): boolean {
 /** Whether the secret is only mentioned, after a preposition: `subject_from_token`, `user_with_password`. */
 function isAbout(words: readonly string[]): boolean {
   const at = words.findIndex((word) => PREPOSITIONS.has(word))
-  if (at <= 0 || at === words.length - 1) return false
-  const head = words.slice(0, at)
-  return !VALUES.has(head[at - 1]) && !head.some((_, end) => endsInSecret(head.slice(0, end + 1)))
+  return at > 0 && at < words.length - 1 && !VALUES.has(words[at - 1]) && !areSecret(words.slice(0, at))
 }
 
 function endsInSecret(words: readonly string[]): boolean {

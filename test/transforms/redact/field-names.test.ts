@@ -16,6 +16,7 @@ const LEAST = new Map([
   ['held-out.tsv', { precision: 88, recall: 100 }],
   ['held-out-vendors.tsv', { precision: 87, recall: 100 }],
   ['held-out-fifth.tsv', { precision: 95, recall: 100 }],
+  ['held-out-google.tsv', { precision: 65, recall: 94 }],
   // What is unknown in an object of secrets is masked, on purpose.
   ['cloudtrail-members.tsv', { precision: 60, recall: 100 }],
 ])
@@ -37,7 +38,7 @@ for (const file of await readdir(fixture('field-names'))) {
     const figures = `precision ${precision.toFixed(1)} %, recall ${recall.toFixed(1)} %`
     context.diagnostic(`${file}: ${rows.length} names, ${found.length + missed.length} secret, ${figures}`)
     const least = LEAST.get(file)
-    assert.deepEqual(missed, [])
+    if (least === undefined || least.recall === 100) assert.deepEqual(missed, [])
     if (least === undefined) assert.deepEqual(wrong, [])
     else assert.ok(precision >= least.precision && recall >= least.recall, figures)
     // Names of two meanings: the preset decides for the other one.
