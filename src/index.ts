@@ -14,6 +14,7 @@
  */
 export * from './author.ts'
 export type { Report } from './observe/report.ts'
+export type { Batch } from './record/batch.ts'
 export type {
   ComponentConfig,
   PipelineOptions,

@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import type { Batch } from '../record/batch.ts'
+import type { Batch, End } from '../record/batch.ts'
 import type { DedupResult } from './dedup/deduplicate.ts'
 import { addTally, count, emptyTally, sum } from './tally.ts'
 import type { Tally } from './tally.ts'
@@ -26,7 +26,7 @@ export class Ledger {
    *   another batch.
    */
   enter({ partition, number, continues, end }: Batch): void {
-    if (end && !this.#open) return
+    if (end && !this.#open) return this.#checkEnd(end)
     const expected = this.#open?.number ?? this.#next.get(partition) ?? 0
     if (number !== expected || (this.#open && this.#open.partition !== partition)) {
       throw new SluiceError(
@@ -36,6 +36,18 @@ export class Ledger {
     }
     this.#open = continues ? { partition, number } : undefined
     if (!continues) this.#next.set(partition, number + 1)
+  }
+
+  /** The last batches of a partition have no successor that shows the gap. */
+  #checkEnd({ batches = new Map() }: End): void {
+    for (const [partition, sent] of batches) {
+      const entered = this.#next.get(partition) ?? 0
+      if (entered === sent) continue
+      throw new SluiceError(
+        'LEDGER_MISMATCH',
+        `the source has ended after ${sent} batches of partition ${JSON.stringify(partition)}, but ${entered} arrived: a stage lost a batch`,
+      )
+    }
   }
 
   add(batch: Batch, result: DedupResult): void {

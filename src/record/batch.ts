@@ -53,7 +53,10 @@ export interface Reject {
 }
 
 /** How a source ended. The last, empty batch of a run carries it. */
-export type End = { readonly kind: 'done' | 'interrupted' } | { readonly kind: 'failed'; readonly error: Error }
+export type End = ({ readonly kind: 'done' | 'interrupted' } | { readonly kind: 'failed'; readonly error: Error }) & {
+  /** How many batch numbers each source partition has used: the last one may be missing, too. */
+  readonly batches?: ReadonlyMap<string, number>
+}
 
 /** Asks for a commit of everything before it. It travels in an empty batch. */
 export interface CommitRequest {

@@ -1,31 +1,51 @@
 import { SluiceError } from '../errors.ts'
 
-/** A call of a component whose promise has not settled yet. */
-interface Waiting {
-  readonly what: string
-  fail(error: SluiceError): void
-}
-
-const waiting = new Set<Waiting>()
-
 /**
  * Waits for a promise of a component. If nothing is left in the process that could settle it (no
  * timer, no socket, no file), it rejects with COMPONENT_STALLED, so that the run ends with a report
  * like after any other failure. Without this, Node.js would end the process without a message.
  * @param what Names the component and the call, for the message: `flush of sink ./sink.ts`.
  */
-export async function awaitComponent<T>(what: string, promise: PromiseLike<T>): Promise<T> {
-  listen()
+export function awaitComponent<T>(what: string, promise: PromiseLike<T>): Promise<T> {
+  return awaitUnlessIdle(promise, () => stalledError(what))
+}
+
+/** The same with an error of one's own. */
+export async function awaitUnlessIdle<T>(promise: PromiseLike<T>, onIdle: () => SluiceError): Promise<T> {
   let call: Waiting | undefined
   const stalled = new Promise<never>((_resolve, reject) => {
-    call = { what, fail: reject }
-    waiting.add(call)
+    call = { fail: () => reject(onIdle()) }
+    add(call)
   })
   try {
     return await Promise.race([promise, stalled])
   } finally {
-    if (call !== undefined) waiting.delete(call)
+    if (call !== undefined) remove(call)
   }
+}
+
+/** A promise that is waited for. */
+interface Waiting {
+  fail(): void
+}
+
+/** Of all pipelines in this process. */
+const waiting = new Set<Waiting>()
+
+/** The process has a listener of ours only while something is waited for. */
+function add(call: Waiting): void {
+  if (waiting.size === 0) process.on('beforeExit', failAll)
+  waiting.add(call)
+}
+
+function remove(call: Waiting): void {
+  waiting.delete(call)
+  if (waiting.size === 0) process.off('beforeExit', failAll)
+}
+
+/** Node.js calls it each time the event loop has run out of work. */
+function failAll(): void {
+  for (const call of waiting) call.fail()
 }
 
 /** A component whose methods are awaited with `awaitComponent`. */
@@ -60,18 +80,6 @@ export async function within<T>(milliseconds: number, what: string, promise: Pro
   } finally {
     clearTimeout(timer)
   }
-}
-
-let isListening = false
-
-function listen(): void {
-  if (isListening) return
-  isListening = true
-  // Emitted each time the event loop has run out of work.
-  process.on('beforeExit', () => {
-    for (const call of waiting) call.fail(stalledError(call.what))
-    waiting.clear()
-  })
 }
 
 function stalledError(what: string): SluiceError {

@@ -122,7 +122,7 @@ export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batc
   } catch (error) {
     end = { kind: 'failed', error: asSluiceError(error, 'INTERNAL', 'the replay failed') }
   }
-  yield endBatch(end, { paths, limits })
+  yield endBatch({ ...end, batches: new Map([[PARTITION, number]]) }, { paths, limits })
 }
 
 /** Never the partition of a source: those have the source's type and a colon. */

@@ -67,8 +67,8 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
       checkChunk(chunk, type)
       const partition = `${type}:${chunk.partition ?? ''}`
       const number = numbers.get(partition) ?? 0
-      numbers.set(partition, number + 1)
       const batches = openBatches(chunk, { partition, number, paths, limits })
+      numbers.set(partition, number + 1)
       count(flow, chunk, batches)
       if (chunk.position !== undefined) recordTime(partition, chunk.position, options)
       yield* batches
@@ -85,7 +85,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
       .then((started) => started?.return?.())
       .catch(() => {})
   }
-  yield endBatch(end, { paths, limits })
+  yield endBatch({ ...end, batches: numbers }, { paths, limits })
 }
 
 function startReading({ source, type, limits, ...options }: SourceStageOptions): AsyncIterator<unknown> {

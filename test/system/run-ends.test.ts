@@ -85,6 +85,9 @@ interface Failure {
   cause?(workspace: Workspace, running: RunningCommand): Promise<void>
 }
 
+/** The source has been asked for more by then. */
+const SOON = 'await new Promise((resolve) => setImmediate(resolve))'
+
 const FILE_SINK = '{ type: file, path: out, roll: { maxAge: 200ms } }'
 
 const FAILURES: { readonly [code: string]: Failure } = {
@@ -114,7 +117,7 @@ const FAILURES: { readonly [code: string]: Failure } = {
     text: /^sluice: TRANSFORM_FAILED: /m,
     transforms: '[{ type: ./fail.ts, onError: stop }]',
     sink: FILE_SINK,
-    files: { 'pipelines/fail.ts': `export default () => { throw new Error('broken') }\n` },
+    files: { 'pipelines/fail.ts': `export default async () => { ${SOON}; throw new Error('broken') }\n` },
   },
   DISK_FAILED: {
     status: 6,
@@ -142,7 +145,7 @@ function sinkCode(write: string): string {
   return `import { defineSink, SluiceError } from 'sluice'
 export default defineSink({
   summary: 'Fails.', delivers: 'stream', fields: {},
-  create: () => ({ async write() { ${write} }, async flush() {} }),
+  create: () => ({ async write() { ${SOON}; ${write} }, async flush() {} }),
 })
 `
 }

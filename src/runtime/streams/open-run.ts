@@ -33,15 +33,15 @@ export function openWiring(source: SourcePart, settings: RunSettings): { wiring:
 }
 
 /**
- * Checks the pipeline that the opening batch has passed, opens its delivery, and creates its
- * transforms.
- * @throws SluiceError as of the check, of the state and of the components
+ * Checks the pipeline that the opening batch has passed, and opens its delivery.
+ * @throws SluiceError as of the check, of the state and of the sinks
  */
 export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenPipeline> {
   const { settings, paths } = wiring
   const startedAt = new Date()
   const stateFolder = stateFolderOf(sink.state, settings.folder)
   const pipeline = settings.pipeline ?? (await checkParts(wiring, sink, stateFolder))
+  if (stateFolder !== undefined) await own(stateFolder, wiring)
   const damaged: DamagedInput[] = []
   const input = settings.input ?? sourceInput(pipeline, settings, damaged)
   input.check?.(stateFolder ?? '')
@@ -55,13 +55,21 @@ export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenP
     keepsBatches: !wiring.isDirect,
     commit: input.commit,
   })
-  try {
-    const stages = await buildStages(pipeline, { paths, hashKey: delivery.hashKey, context: input.context })
-    return new Run({ wiring, pipeline, stateFolder: stateFolder ?? '', input, delivery, stages, damaged, startedAt })
-  } catch (error) {
-    await delivery.close()
-    throw error
-  }
+  return new Run({ wiring, pipeline, stateFolder: stateFolder ?? '', input, delivery, damaged, startedAt })
+}
+
+/**
+ * The pipelines of this process by their state folders. `pipeline` may reject before its sink is closed:
+ * who runs it again must wait, and not fail with STATE_IN_USE.
+ */
+const owners = new Map<string, Wiring>()
+
+async function own(stateFolder: string, wiring: Wiring): Promise<void> {
+  for (let owner = owners.get(stateFolder); owner?.isClosing; owner = owners.get(stateFolder)) await owner.closed
+  // Another pipeline of this process owns it: the state will refuse this one.
+  if (owners.has(stateFolder)) return
+  owners.set(stateFolder, wiring)
+  void wiring.closed.then(() => owners.delete(stateFolder))
 }
 
 interface RunParts {
@@ -70,14 +78,13 @@ interface RunParts {
   readonly stateFolder: string
   readonly input: RunInput
   readonly delivery: Delivery
-  readonly stages: readonly Stage[]
   /** Filled with the inputs that fail. */
   readonly damaged: DamagedInput[]
   readonly startedAt: Date
 }
 
 class Run implements OpenPipeline {
-  readonly stages: readonly Stage[]
+  stages: readonly Stage[] = []
   end: End | undefined
   readonly #parts: RunParts
   #hideProgress: () => void = () => undefined
@@ -86,7 +93,15 @@ class Run implements OpenPipeline {
 
   constructor(parts: RunParts) {
     this.#parts = parts
-    this.stages = parts.stages
+  }
+
+  async createStages(): Promise<void> {
+    const { pipeline, wiring, delivery, input } = this.#parts
+    this.stages = await buildStages(pipeline, {
+      paths: wiring.paths,
+      hashKey: delivery.hashKey,
+      context: input.context,
+    })
   }
 
   isBatch(chunk: unknown): chunk is Batch {
@@ -98,12 +113,12 @@ class Run implements OpenPipeline {
   }
 
   async read(stop: AbortSignal): Promise<AsyncIterable<Batch>> {
-    const { wiring, input, stateFolder, delivery, stages } = this.#parts
+    const { wiring, input, stateFolder, delivery } = this.#parts
     const { settings, paths, flow } = wiring
     const { batches, extent } = await input.open({
       stateFolder,
       delivery,
-      stages,
+      stages: this.stages,
       paths,
       flow,
       note: settings.note,

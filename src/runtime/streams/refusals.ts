@@ -38,6 +38,12 @@ export function endedUnopened(place: Place): SluiceError {
   })
 }
 
+export function afterTheEnd(place: Place): SluiceError {
+  return new SluiceError('LEDGER_MISMATCH', `a batch reached ${place} after the source's end: a stream repeated it`, {
+    hint: PASS_ALL,
+  })
+}
+
 export function secondSource(place: Place): SluiceError {
   return new SluiceError('CONFIG_INVALID', `a second source leads to ${place}`, {
     hint: 'give each source a pipeline and a state of its own',

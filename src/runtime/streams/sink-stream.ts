@@ -3,10 +3,11 @@ import type { Readable } from 'node:stream'
 import { asSluiceError } from '../../errors.ts'
 import type { SluiceError } from '../../errors.ts'
 import type { Report } from '../../observe/report.ts'
-import { endedUnopened, noOpening, notABatch, secondSink, secondSource } from './refusals.ts'
+import { within } from '../await-component.ts'
+import { afterTheEnd, endedUnopened, noOpening, notABatch, secondSink, secondSource } from './refusals.ts'
 import { reply } from './reply.ts'
 import { wiringIn } from './wiring.ts'
-import type { OpenPipeline, SinkSettings } from './wiring.ts'
+import type { OpenPipeline, SinkSettings, Wiring } from './wiring.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -19,6 +20,7 @@ export class SinkStream extends Writable {
   readonly #settings: SinkSettings
   readonly #name: string
   #from: Readable | undefined
+  #wiring: Wiring | undefined
   #opening: Promise<OpenPipeline> | undefined
   #run: OpenPipeline | undefined
   #inner: Writable | undefined
@@ -41,11 +43,13 @@ export class SinkStream extends Writable {
 
   override _write(chunk: unknown, _encoding: BufferEncoding, done: Done): void {
     const run = this.#run
-    if (run === undefined) return void reply(this.#open(chunk), done, asFailure)
+    if (run === undefined || this.#inner === undefined) return void reply(this.#open(chunk), done, asFailure)
     if (!run.isBatch(chunk)) return done(notABatch(this.#name, chunk))
-    if (wiringIn(chunk)) return done(secondSource(this.#name))
+    const second = wiringIn(chunk)
+    if (second !== undefined) return done(second.refuse(secondSource(this.#name)))
+    if (run.end) return done(afterTheEnd(this.#name))
     if (chunk.end) run.end = chunk.end
-    this.#inner?.write(chunk, done)
+    this.#inner.write(chunk, done)
   }
 
   override _final(done: Done): void {
@@ -55,8 +59,14 @@ export class SinkStream extends Writable {
     inner.end()
   }
 
-  override _destroy(error: Error | null, done: Done): void {
-    void reply(this.#close(error), (closeError, failure) => done(closeError ?? failure), asFailure)
+  override _destroy(reason: Error | null, done: Done): void {
+    if (this.#wiring) this.#wiring.isClosing = true
+    if (reason) void this.#wiring?.abandon(reason)
+    const report = (closeError: Error | null, failure?: Error | null): void => {
+      this.#wiring?.close()
+      done(closeError ?? failure)
+    }
+    void reply(this.#close(reason), report, asFailure)
   }
 
   /** The first chunk: the pipeline is complete, and can be opened. */
@@ -64,10 +74,11 @@ export class SinkStream extends Writable {
     const wiring = wiringIn(chunk)
     if (wiring === undefined) throw noOpening(this.#name, chunk)
     if (!wiring.arrive(this.#from)) throw secondSink(this.#name)
+    this.#wiring = wiring
+    wiring.join(this, this.#from)
     try {
-      this.#opening = import('./open-run.ts').then(({ openRun }) => openRun(wiring, this.#settings))
+      this.#opening = this.#openRun(wiring)
       const run = await this.#opening
-      this.#run = run
       if (this.destroyed) return
       this.#inner = run.writable()
       this.#inner.on('error', (error) => this.destroy(error))
@@ -79,15 +90,27 @@ export class SinkStream extends Writable {
     }
   }
 
+  async #openRun(wiring: Wiring): Promise<OpenPipeline> {
+    const { openRun } = await import('./open-run.ts')
+    this.#run = await openRun(wiring, this.#settings)
+    await this.#run.createStages()
+    return this.#run
+  }
+
   /** Returns why the pipeline has failed, if it has. */
   async #close(reason: Error | null): Promise<Error | null> {
-    const opening = await Promise.allSettled([this.#opening])
-    const run = opening[0].status === 'fulfilled' ? opening[0].value : undefined
+    if (this.#opening) await Promise.allSettled([within(OPEN_TIMEOUT, 'the start', this.#opening)])
+    const run = this.#run
     if (run === undefined) return reason
     if (this.#inner !== undefined) await closed(this.#inner, reason)
-    return run.close(reason)
+    const failure = await run.close(reason ?? this.#wiring?.failure ?? null)
+    // Destroyed without a reason, it reports none: the stream that has failed does.
+    return failure === this.#wiring?.failure ? reason : failure
   }
 }
+
+/** Milliseconds that a start which is under way has to end, when the stream is destroyed. */
+const OPEN_TIMEOUT = 15_000
 
 function asFailure(reason: unknown): SluiceError {
   return asSluiceError(reason, 'INTERNAL', 'the pipeline failed')

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { SluiceError } from '../../errors.ts'
 import { asSluiceError } from '../../errors.ts'
 import type { Batch } from '../../record/batch.ts'
+import { awaitUnlessIdle } from '../await-component.ts'
 import { neverArrived } from './refusals.ts'
 import { reply } from './reply.ts'
 import { registerStage } from './wiring.ts'
@@ -41,13 +42,15 @@ export class SourceStream extends Readable {
     this.#wiring?.fail(asFailure(reason ?? new Error('the stream was closed')))
     // Not awaited: a source that ignores its signal would wait for a read that never ends.
     void Promise.allSettled([this.#batches.return()])
-    done(reason)
+    if (reason === null || this.#wiring === undefined) return done(reason)
+    void reply(this.#wiring.abandon(reason), () => done(reason), asFailure)
   }
 
   async *#read(part: SourcePart, settings: RunSettings): AsyncGenerator<Batch, void> {
     const { openWiring } = await import('./open-run.ts')
     const { wiring, opening } = openWiring(part, settings)
     this.#wiring = wiring
+    wiring.join(this, undefined)
     yield opening
     await arrival(wiring)
     const run = await wiring.opened
@@ -64,22 +67,15 @@ const ARRIVAL_TIMEOUT = 60_000
 
 /** @throws SluiceError CONFIG_INVALID if a stream of the program keeps the opening batch */
 async function arrival(wiring: Wiring): Promise<void> {
-  const waiting = new AbortController()
+  let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    const giveUp = (seconds: number | undefined): void => reject(neverArrived(seconds))
-    const onIdle = (): void => giveUp(undefined)
-    const timer = setTimeout(() => giveUp(ARRIVAL_TIMEOUT / 1000), ARRIVAL_TIMEOUT)
-    // The timer does not keep a process alive that has nothing else to do.
+    timer = setTimeout(() => reject(neverArrived(ARRIVAL_TIMEOUT / 1000)), ARRIVAL_TIMEOUT)
+    // It does not keep a process alive that has nothing else to do.
     timer.unref()
-    process.once('beforeExit', onIdle)
-    waiting.signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      process.off('beforeExit', onIdle)
-    })
   })
   try {
-    await Promise.race([wiring.arrived, wiring.opened, late])
+    await awaitUnlessIdle(Promise.race([wiring.arrived, wiring.opened, late]), () => neverArrived(undefined))
   } finally {
-    waiting.abort()
+    clearTimeout(timer)
   }
 }

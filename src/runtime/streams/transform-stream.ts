@@ -36,7 +36,8 @@ export class TransformStream extends Transform {
     const run = this.#wiring?.run
     if (this.#wiring === undefined || run === undefined) return this.#open(chunk, done)
     if (!run.isBatch(chunk)) return done(notABatch(this.#name, chunk))
-    if (wiringIn(chunk)) return done(secondTransform(this.#name))
+    const second = wiringIn(chunk)
+    if (second !== undefined) return done(second.refuse(secondTransform(this.#name)))
     if (chunk.end) return done(null, chunk)
     this.#stage ??= run.stages[this.#number]
     try {
@@ -57,16 +58,18 @@ export class TransformStream extends Transform {
     resume()
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  override _destroy(reason: Error | null, done: (error?: Error | null) => void): void {
     this.#resume = undefined
-    done(error)
+    if (reason === null || this.#wiring === undefined) return done(reason)
+    void reply(this.#wiring.abandon(reason), () => done(reason), this.#asFailure)
   }
 
   #open(chunk: unknown, done: TransformCallback): void {
     const wiring = wiringIn(chunk)
     if (wiring === undefined) return done(noOpening(this.#name, chunk))
-    if (this.#wiring !== undefined) return done(secondTransform(this.#name))
+    if (this.#wiring !== undefined) return done(wiring.refuse(secondTransform(this.#name)))
     this.#wiring = wiring
+    wiring.join(this, this.#from)
     this.#number = wiring.addTransform(this.#part, this.#from)
     done(null, chunk)
   }

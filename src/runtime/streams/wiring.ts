@@ -34,6 +34,9 @@ export interface SinkSettings {
 
 /** A pipeline that is checked and open. */
 export interface OpenPipeline {
+  /** Creates the transforms; call it once. @throws SluiceError COMPONENT_LOAD_FAILED */
+  createStages(): Promise<void>
+  /** Empty until they are created. */
   readonly stages: readonly Stage[]
   /** How the source has ended; undefined until its last batch has reached the sink. */
   end: End | undefined
@@ -88,19 +91,27 @@ export class Wiring {
   readonly transforms: TransformPart[] = []
   /** False if a stream of the program stands between two of ours, or may keep batches. */
   isDirect = true
-  #state: 'travelling' | 'arrived' | 'open' | 'failed' = 'travelling'
+  /** The sink has begun to close the pipeline. */
+  isClosing = false
+  /** The first failure of a stream. */
+  failure: Error | undefined
+  readonly #streams = new Map<Readable | Writable, number>()
+  #state: 'travelling' | 'arrived' | 'open' = 'travelling'
   #run: OpenPipeline | undefined
   readonly #opened: Promise<OpenPipeline>
   readonly #arrived: Promise<void>
   #resolveOpened: (run: OpenPipeline) => void = () => undefined
   #rejectOpened: (error: Error) => void = () => undefined
   #resolveArrived: () => void = () => undefined
+  readonly #closed: Promise<void>
+  #resolveClosed: () => void = () => undefined
 
   constructor({ settings, paths, flow, source }: Pick<Wiring, 'settings' | 'paths' | 'flow' | 'source'>) {
     this.settings = settings
     this.paths = paths
     this.flow = flow
     this.source = source
+    this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.#arrived = new Promise((resolve) => (this.#resolveArrived = resolve))
     this.#opened = new Promise((resolve, reject) => {
       this.#resolveOpened = resolve
@@ -148,9 +159,42 @@ export class Wiring {
   }
 
   fail(error: SluiceError): void {
-    if (this.#state === 'open') return
-    this.#state = 'failed'
     this.#rejectOpened(error)
+  }
+
+  /** Fails a pipeline that leads into a stream of another one. Returns the error for both. */
+  refuse(error: SluiceError): SluiceError {
+    this.fail(error)
+    return error
+  }
+
+  /**
+   * A stream of the pipeline has failed. The others are destroyed too: after `.pipe()`, nobody else would
+   * do it. Resolves when the sink has closed the pipeline: `pipeline` rejects when its streams have
+   * reported the failure, and its caller may run it again at once.
+   */
+  async abandon(reason: Error): Promise<void> {
+    this.failure ??= reason
+    for (const [stream, pipes] of this.#streams) {
+      // Without a listener, besides that of each `.pipe()`, an error would end the process.
+      if (!stream.destroyed) stream.destroy(stream.listenerCount('error') > pipes ? reason : undefined)
+    }
+    if (this.#state !== 'travelling') await this.closed
+  }
+
+  /** Resolves when the sink has closed the pipeline. */
+  get closed(): Promise<void> {
+    return this.#closed
+  }
+
+  /** The sink has closed the pipeline. */
+  close(): void {
+    this.#resolveClosed()
+  }
+
+  /** Adds a stream that ends with the pipeline. `from` is piped into it. */
+  join(stream: Readable | Writable, from: Readable | undefined): void {
+    this.#streams.set(stream, from === undefined ? 0 : 1)
   }
 
   /** A stream that is ours and has one reader hands its batches on, and keeps none. */

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { defineSource, defineTransform, sink, source, SluiceError, transform, Type } from '../../../src/index.ts'
-import type { SinkWritable } from '../../../src/index.ts'
+import type { Batch, SinkWritable } from '../../../src/index.ts'
 import { openWorkspace, s3Environment } from '../../support/command.ts'
 import type { Workspace } from '../../support/command.ts'
 import { startS3Server } from '../../servers/s3.ts'
@@ -130,6 +130,64 @@ describe('a pipeline wired in code', () => {
     const { workspace, input, output } = await openProject(t)
     const through = new Transform({ objectMode: true, transform: (batch, _encoding, done) => done(null, batch) })
     await pipeline(source(input), through, transform({ type: 'dedup', key: ['id'] }), sink(output))
+    assert.equal((await recordsIn(workspace)).length, 1000)
+  })
+
+  test('runs again at once after it failed in a stream of the program', async (t) => {
+    const { workspace, input, output } = await openProject(t)
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const failing = new Transform({
+        objectMode: true,
+        transform: (batch: Batch, _encoding, done) => (batch.count > 0 ? done(new Error('mine')) : done(null, batch)),
+      })
+      await assert.rejects(pipeline(source(input), failing, sink(output)), /mine/)
+    }
+    await pipeline(source(input), sink(output))
+    assert.equal((await recordsIn(workspace)).length, 1000)
+  })
+
+  test('fails with STATE_IN_USE when its state belongs to another pipeline of the program', async (t) => {
+    const { input, output } = await openProject(t)
+    const held = new AbortController()
+    let opened: () => void
+    const isOpen = new Promise<void>((resolve) => (opened = resolve))
+    const endless = defineSource({
+      type: 'endless',
+      summary: 'Waits.',
+      repeats: false,
+      fields: {},
+      create: () => ({
+        async *read({ signal }) {
+          yield { records: [{ id: 1 }], position: 1 }
+          opened()
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        },
+      }),
+    })
+    const first = sink(output)
+    const running = pipeline(source(endless, { signal: held.signal }), first)
+    await isOpen
+    const error = await failureOf(pipeline(source(input), sink(output)))
+    assert.equal(error.code, 'STATE_IN_USE')
+    held.abort()
+    await running
+    assert.deepEqual([reportOf(first).outcome, reportOf(first).written], ['interrupted', 1])
+  })
+
+  test('drops what is not committed when the signal of pipeline aborts, and closes everything', async (t) => {
+    const { workspace, input, output } = await openProject(t)
+    const controller = new AbortController()
+    const stop = new Transform({
+      objectMode: true,
+      transform(batch: Batch, _encoding, done) {
+        if (batch.end) controller.abort()
+        done(null, batch)
+      },
+    })
+    await assert.rejects(pipeline(source(input), stop, sink(output), { signal: controller.signal }), {
+      name: 'AbortError',
+    })
+    await pipeline(source(input), sink(output))
     assert.equal((await recordsIn(workspace)).length, 1000)
   })
 
