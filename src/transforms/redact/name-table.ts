@@ -47,9 +47,9 @@ export const SECRET_NAMES: readonly NameRow[] = [
     why: 'Key material. `public key` and `key id` are not in the list.',
   },
   {
-    names: 'client key, stream key, aes key, wrapping key, certificate key, cert key, tls key, ssl key',
+    names: 'client key, aes key, wrapping key, certificate key, cert key, tls key, ssl key',
     as: 'end',
-    why: 'Key of a client, a stream, a cipher or a certificate.',
+    why: 'Key of a client, a cipher or a certificate.',
   },
   { names: 'private id', as: 'end', why: 'Secret identity of a YubiKey.' },
   { names: 'psk, wpa psk, pre shared key hex', as: 'end', why: 'Pre-shared key of a network or a VPN.' },
@@ -131,6 +131,7 @@ export const SECRET_NAMES: readonly NameRow[] = [
     why: 'A link that logs in who opens it.',
   },
   { names: 'reset password url, reset password link', as: 'end', why: 'The same (Okta).' },
+  { names: 'activation msg, activation message', as: 'end', why: 'A text with such a link (Duo).' },
   {
     names: 'connection string, connstring, database url, db url, dsn, webhook url',
     as: 'end',
@@ -239,12 +240,12 @@ export const SPEAKING_WORDS: readonly {
   },
   {
     words:
-      'type kind class category format algorithm alg version size bit curve spec encoding mode method protocol scheme standard strategy vendor mnemonic stage',
+      'type kind class category format algorithm alg version size bit curve spec encoding mode method protocol scheme standard strategy vendor mnemonic stage kty crv',
     why: 'What kind it is.',
   },
   {
     words:
-      'status state enabled disabled active inactive allowed required optional set enforced present exist configured available supported verified valid invalid expired revoked locked compromised compromise leaked breached protected managed synced success failure failed result error reason message outcome passed eligible shared visible',
+      'status state enabled disabled active inactive allowed required optional set enforced present exist configured available supported verified valid invalid expired revoked locked compromised compromise leaked breached protected managed synced success failure failed result error reason message outcome passed eligible shared visible checked',
     why: 'The state it is in.',
   },
   {
@@ -264,7 +265,7 @@ export const SPEAKING_WORDS: readonly {
   },
   {
     words:
-      'action event operation reuse prevention change reset rotation renewal update creation deletion generation revocation usage use access request login authentication verification management administration delegation scanning protection scan alert detection push sync check validation enforcement exchange replication migration integration import export',
+      'action event operation reuse prevention enroll enrollment change reset rotation renewal update creation deletion generation revocation usage use access request login authentication verification management administration delegation scanning protection scan alert detection push sync check validation enforcement exchange replication migration integration import export',
     why: 'What happens to it.',
   },
   {

@@ -34,8 +34,10 @@ function areSecret(words: readonly string[]): boolean {
 export function isDescribing(name: string): boolean {
   const words = withoutList(wordsOf(name))
   if (words.length === 0 || words.length > MAX_WORDS) return false
-  const isQuestion = words.length > 1 && LEADING.has(words[0])
-  return (isQuestion || DESCRIBING.has(words[words.length - 1])) && !isSecretName(name)
+  const last = words[words.length - 1]
+  // `number_1` is no question.
+  const isQuestion = words.length > 1 && LEADING.has(words[0]) && !DIGITS.test(last)
+  return (isQuestion || DESCRIBING.has(last)) && !isSecretName(name)
 }
 
 /** Whether the name is the name of an identifier. */

@@ -50,6 +50,10 @@ test('keeps the id and the kind of a credential, and masks the rest of it', asyn
     { credential: { type: 'otp', password: { policy: { min: 8 }, x: { y: M } } } },
   )
   await assertMasked({ token: { value: 'x' } }, { token: M })
+  await assertMasked(
+    { otp: { enroll: 'REQUIRED', has_seed: 'yes', number_1: 'x' } },
+    { otp: { enroll: 'REQUIRED', has_seed: 'yes', number_1: M } },
+  )
 })
 
 test('masks the values beside a secret name, in any order and at any depth', async () => {
