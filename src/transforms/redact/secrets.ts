@@ -43,7 +43,7 @@ export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset
   ]
   const hide: Rule['edit'] = (batch, hit) => {
     const kind = batch.kind(hit)
-    if (kind === ValueKind.string) return isTime(batch, hit) || isReference(batch, hit) ? Edit.keep : mask(batch, hit)
+    if (kind === ValueKind.string) return isHarmless(batch, hit) ? Edit.keep : mask(batch, hit)
     if (kind === ValueKind.true || kind === ValueKind.false || kind === ValueKind.null) return Edit.keep
     return mask(batch, hit)
   }
@@ -130,7 +130,11 @@ function isUnderIdName(batch: Batch, hit: number): boolean {
   return key !== start && isIdName(readName(batch.bytes, key))
 }
 
-/** A time tells nothing about the secret that it belongs to. */
+/** Whether a string tells nothing about the secret that it belongs to. */
+function isHarmless(batch: Batch, hit: number): boolean {
+  return batch.kind(hit) === ValueKind.string && (isTime(batch, hit) || isReference(batch, hit))
+}
+
 function isTime(batch: Batch, hit: number): boolean {
   const { bytes } = batch
   const { hits } = batch.index
@@ -163,8 +167,8 @@ const KEY = /"(?:[^"\\]|\\[^])*"\s*:/g
 
 /**
  * Whether an object or array of secrets is kept open, so that its members decide: it has a member
- * that describes it, or an object holds nothing but booleans, null and objects of these. All values
- * inside are hits.
+ * that describes it, or an object holds nothing but booleans, null, times, ARNs and objects of
+ * these. All values inside are hits.
  */
 function isOpen(batch: Batch, hit: number, describing: Path): boolean {
   const { hits } = batch.index
@@ -172,7 +176,7 @@ function isOpen(batch: Batch, hit: number, describing: Path): boolean {
   let holdsMore = batch.kind(hit) === ValueKind.array
   for (let next = hit + 1; HIT_STRIDE * next < hits.length && hits[HIT_STRIDE * next + 2] < end; next++) {
     const kind = 1 << batch.kind(next)
-    if ((kind & (TEXT_OR_NUMBER | (1 << ValueKind.array))) === 0) continue
+    if ((kind & (TEXT_OR_NUMBER | (1 << ValueKind.array))) === 0 || isHarmless(batch, next)) continue
     holdsMore = true
     if (batch.belongs(next, describing)) return true
   }

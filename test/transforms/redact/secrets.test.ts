@@ -38,6 +38,34 @@ test('keeps flags, null, times and names that only speak of a secret', async () 
   await assertKept({ footprint: 'a', secretary_name: 'b', recovery_email: 'c@example.com', requestApiTokenId: 'd' })
 })
 
+test('keeps references to secrets and permission levels, also in objects', async () => {
+  const arn = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-x1'
+  await assertKept({ masterUserSecret: arn, credentials: { credentialsParameter: arn }, secretIdList: [arn, 'db'] })
+  await assertKept({ permissions: { secrets: 'read', organization_secrets: 'write' } })
+  await assertKept({ changes: { password: { from: '2024-03-04T18:01:26Z', to: '2024-05-04T18:01:26Z' } } })
+  await assertKept({ requestParameters: { encryptionKey: 'arn:aws-cn:kms:cn-north-1:123456789012:key/1234' } })
+  await assertMasked({ password: 'arn:', token: 'readme' }, { password: M, token: M })
+  await assertMasked({ password: { a: arn, b: 'x' } }, { password: M })
+})
+
+test('reads names as CloudTrail and lists write them', async () => {
+  await assertMasked(
+    { aPIKey: 'a', sSECustomerKey: 'b', qRCodePNG: 'c', privateKeyBase64: 'd', 'x-amz-mfa': 'serial 123456' },
+    { aPIKey: M, sSECustomerKey: M, qRCodePNG: M, privateKeyBase64: M, 'x-amz-mfa': M },
+  )
+  await assertKept({
+    tokenIds: ['a'],
+    secretIdList: ['b'],
+    subjectFromWebIdentityToken: 'c',
+    secretVersionForToken: 'd',
+  })
+  await assertKept({ lockToken: 'a', nextSequenceToken: 'b', grantTokens: ['c'], maxTokensToSample: 100 })
+  await assertMasked(
+    { launchTemplateSpecificationUserData: 'IyEvYmluL2Jhc2gKZWNobyBoZWxsbw==', passwordList: ['x'] },
+    { launchTemplateSpecificationUserData: M, passwordList: M },
+  )
+})
+
 test('keeps the id and the kind of a credential, and masks the rest of it', async () => {
   await assertMasked(
     { credentials: { accessKeyId: 'ASIAIOSFODNN7EXAMPLE', sessionToken: 'abc', expiration: 'Mar 4', n: [1, 'x'] } },
