@@ -11,6 +11,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
+import { licensesOf } from './licenses.js'
 
 const LIBRARY = /node_modules/
 const OUTPUT = 'build/dist'
@@ -35,6 +36,8 @@ const { output } = await bundle.generate({
 })
 const files = output.filter(({ fileName }) => !/^lib\/.*\.map$/.test(fileName))
 // Chunks before those that import them, and entries last: a process that starts meanwhile finds all.
+const licenses = await licensesOf(output.flatMap(({ moduleIds = [] }) => moduleIds.filter((id) => LIBRARY.test(id))))
+files.push({ type: 'asset', fileName: 'lib/LICENSES.txt', source: licenses })
 for (const file of files.toSorted((one, other) => rank(one) - rank(other))) await write(file)
 await removeAllBut([...files.map(({ fileName }) => fileName), ...OTHERS])
 

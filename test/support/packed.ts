@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { REPOSITORY } from './paths.ts'
 
@@ -12,10 +11,10 @@ const execute = promisify(execFile)
  * and does not touch what other tests run.
  */
 export async function copyCheckout(folder: string): Promise<void> {
-  const list = 'git ls-files -z --cached --others --exclude-standard --deduplicate'
   // A deleted file is still in Git's list.
-  const existing = `${list} | xargs -0 sh -c 'for f; do [ -e "$f" ] && printf "%s\\0" "$f"; done; :' sh`
-  await runShell(`${existing} | tar -cf - --null -T - | tar -xf - -C "$TO"`, { cwd: REPOSITORY, env: { TO: folder } })
+  const existing = `xargs -0 sh -c 'for f; do [ -e "$f" ] && printf "%s\\0" "$f"; done; :' sh`
+  const list = `git ls-files -z --cached --others --exclude-standard --deduplicate | ${existing}`
+  await runShell(`${list} | tar -cf - --null -T - | tar -xf - -C "$TO"`, { cwd: REPOSITORY, env: { TO: folder } })
   await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'))
 }
 
@@ -25,12 +24,14 @@ export interface ShellResult {
   readonly stderr: string
 }
 
-/** Runs a line of shell to its end, as a user would. */
-export async function runShell(
-  line: string,
-  { cwd, env = {} }: { cwd: string; env?: { readonly [name: string]: string } },
-): Promise<ShellResult> {
-  const options = { cwd, env: { ...userEnvironment(), ...env }, maxBuffer: 2 ** 26 }
+export interface ShellOptions {
+  readonly cwd: string
+  readonly env?: { readonly [name: string]: string }
+}
+
+/** Runs a line of shell to its end, as a user would. npm takes what it has in its cache. */
+export async function runShell(line: string, { cwd, env = {} }: ShellOptions): Promise<ShellResult> {
+  const options = { cwd, env: { ...userEnvironment(), ...NPM, ...env }, maxBuffer: 2 ** 26 }
   try {
     return { code: 0, ...(await execute('bash', ['-o', 'pipefail', '-c', line], options)) }
   } catch (error) {
@@ -39,24 +40,24 @@ export async function runShell(
   }
 }
 
-/** Without what npm and the test runner tell the processes that they start. */
+/** Options of npm, as variables. */
+const NPM = {
+  npm_config_prefer_offline: 'true',
+  npm_config_audit: 'false',
+  npm_config_fund: 'false',
+  npm_config_update_notifier: 'false',
+}
+
+/** For an installation: no script of a package runs. */
+export const NO_SCRIPTS = { npm_config_ignore_scripts: 'true' }
+
+/** Without what npm and the test runner pass on to the processes that they start. */
 function userEnvironment(): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|INIT_CWD$)/.test(name))
+  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_(?!EXTRA_CA)|INIT_CWD$)/.test(name))
   return { ...Object.fromEntries(own), NO_COLOR: '1' }
 }
 
-/** Installs what npm has in its cache, without scripts. */
-export const INSTALL = 'npm install --ignore-scripts --prefer-offline --no-audit --no-fund'
-
-/**
- * Runs a line that installs packages. Returns undefined, and skips the test, if neither npm's cache
- * nor its registry has them.
- */
-export async function installOrSkip(t: TestContext, line: string, cwd: string): Promise<ShellResult | undefined> {
-  const result = await runShell(line, { cwd })
-  if (result.code === 0) return result
-  if (!/ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/.test(result.stderr))
-    throw new Error(`${line}\n${result.stdout}${result.stderr}`)
-  t.skip('neither the cache of npm nor its registry has the dependencies')
-  return undefined
+/** True if npm failed because it reached no registry. */
+export function isOffline({ stderr }: ShellResult): boolean {
+  return /ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/.test(stderr)
 }
