@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from 'lmdb'
-import type { Key } from 'lmdb'
 
-export type { Key }
+/** Ordered: first by the first part. Not a type of lmdb, whose own do not compile everywhere. */
+export type Key = string | number | Key[]
 
 /** A stored JSON value: it has the type with which it was written. */
 type Stored = ReturnType<typeof JSON.parse>
