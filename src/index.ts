@@ -37,8 +37,11 @@ export type {
   PipelineDuplex,
   PipelineReadable,
   PipelineWritable,
+  ReadPartOptions,
   RunPipelineOptions,
   TestResults,
 } from './embed/open-pipeline.ts'
+export { toBatches } from './embed/to-batches.ts'
+export type { BatchDuplex, ToBatchesOptions } from './embed/to-batches.ts'
 export { toObjects } from './embed/to-objects.ts'
-export type { RejectedLine, ToObjectsOptions } from './embed/to-objects.ts'
+export type { ObjectReadable, RejectedLine, ToObjectsOptions } from './embed/to-objects.ts'

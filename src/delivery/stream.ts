@@ -48,6 +48,7 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
   }
 
   const deliver = async (batch: Batch) => {
+    if (batch.commit) return batch.commit.refused()
     ledger.enter(batch)
     const result = await deduplicator.deduplicate(batch)
     ledger.add(batch, result)

@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { SluiceError } from '../errors.ts'
-import type { Batch, CommitRequest } from '../record/batch.ts'
+import type { Batch } from '../record/batch.ts'
 import { emptyBatch } from '../record/open-batches.ts'
-import type { ScanLimits } from '../record/scan.ts'
 import type { RunInput } from '../runtime/run-input.ts'
 import { ByteBatches } from './byte-batches.ts'
 import type { Part } from './byte-batches.ts'
 import { Outlet } from './outlet.ts'
 
+type Answer = 'published' | 'refused' | 'ended'
 type OpenOptions = Parameters<RunInput['open']>[0]
 
 /** Calls reject with this error when the run has ended. Why it has ended is known there. */
@@ -22,7 +23,7 @@ export class ByteInput implements RunInput {
   readonly #opened: Promise<ByteBatches>
   #resolveOpened: (batches: ByteBatches) => void = () => undefined
   #rejectOpened: (error: Error) => void = () => undefined
-  #limits: ScanLimits | undefined
+  readonly #commits = new Set<(answer: Answer) => void>()
   #options: OpenOptions | undefined
 
   constructor() {
@@ -34,19 +35,14 @@ export class ByteInput implements RunInput {
     this.#opened.catch(() => undefined)
   }
 
-  /** The limits of the pipeline, before the run opens the input. */
-  set limits(limits: ScanLimits) {
-    this.#limits = limits
-  }
-
   open(options: OpenOptions): ReturnType<RunInput['open']> {
     this.#options = options
-    const { paths, stop } = options
+    const { paths, limits, stop } = options
     const batches = this.#outlet.attach(
       new Readable({ objectMode: true, highWaterMark: 1, read: () => this.#outlet.resume() }),
     )
     stop.addEventListener('abort', () => this.#outlet.fail(runIsOver), { once: true })
-    this.#resolveOpened(new ByteBatches({ partition: PARTITION, origin: 'input', paths, limits: this.#scanLimits }))
+    this.#resolveOpened(new ByteBatches({ partition: PARTITION, origin: 'input', paths, limits }))
     return Promise.resolve({ batches, extent: undefined })
   }
 
@@ -59,12 +55,28 @@ export class ByteInput implements RunInput {
     for (const batch of lines) await this.#give(batch)
   }
 
-  /** Asks for a commit of all lines that were written. */
-  async requestCommit(request: CommitRequest): Promise<void> {
+  /**
+   * Commits all lines that were written. Resolves when they are published.
+   * @throws SluiceError UNSUPPORTED if the sink is a stream, SINK_CLOSED if the run ends before
+   */
+  async publish(): Promise<void> {
     await this.#opened
     const batch = this.#empty()
-    batch.commit = request
+    const answered = new Promise<Answer>((resolve) => {
+      const answer = (result: Answer): void => {
+        this.#commits.delete(answer)
+        resolve(result)
+      }
+      this.#commits.add(answer)
+      batch.commit = {
+        committed: (published) => void published.then((isPublished) => answer(isPublished ? 'published' : 'ended')),
+        refused: () => answer('refused'),
+      }
+    })
     await this.#outlet.give(batch)
+    const answer = await answered
+    if (answer === 'refused') throw isStream()
+    if (answer === 'ended') throw runIsOver
   }
 
   /** Ends the input. The run ends when everything is delivered. */
@@ -81,6 +93,11 @@ export class ByteInput implements RunInput {
     this.#outlet.fail(error)
   }
 
+  /** Everything is closed: no commit is answered any more. */
+  close(): void {
+    for (const answer of this.#commits) answer('ended')
+  }
+
   async #give(batch: Batch): Promise<void> {
     if (this.#options) this.#options.flow.records += batch.tallies.read
     await this.#outlet.give(batch)
@@ -88,14 +105,29 @@ export class ByteInput implements RunInput {
 
   #empty(end?: Parameters<typeof emptyBatch>[1]): Batch {
     if (this.#options === undefined) throw new Error('the input is not open')
-    return emptyBatch({ paths: this.#options.paths, limits: this.#scanLimits }, end)
-  }
-
-  get #scanLimits(): ScanLimits {
-    if (this.#limits === undefined) throw new Error('the input has no limits')
-    return this.#limits
+    return emptyBatch(this.#options, end)
   }
 }
 
+/** Resolves when a stream has taken everything that was written before. */
+export async function writeAll(stream: Writable): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    stream.write('', (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** Bytes that wait in front of a pipeline: small writes become one batch. */
+export const INPUT_BYTES = 256 * 1024
+
 /** Never the partition of a source: those have the source's type and a colon. */
 const PARTITION = 'written'
+
+function isStream(): SluiceError {
+  return new SluiceError(
+    'UNSUPPORTED',
+    'commit() needs a sink with a state, and the sink of this pipeline is a stream',
+    {
+      hint: 'what it has received is certain when the stream has finished',
+    },
+  )
+}

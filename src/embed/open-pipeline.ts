@@ -26,7 +26,7 @@ export interface PartOptions {
 }
 
 /** Options of everything that reads the source. */
-export interface ReadOptions extends PartOptions {
+export interface ReadPartOptions extends PartOptions {
   /** Keep polling for more input when everything is read. Default: false. */
   readonly follow?: boolean
   /** Nothing is appended to the input any more, as `--final`. Default: false. */
@@ -35,7 +35,7 @@ export interface ReadOptions extends PartOptions {
   readonly keepGoing?: boolean
 }
 
-export interface RunPipelineOptions extends ReadOptions {
+export interface RunPipelineOptions extends ReadPartOptions {
   /**
    * Asks for a clean end when it aborts: what was read is committed and published, and the outcome of
    * the report is `interrupted`.
@@ -122,7 +122,7 @@ export interface OpenedPipeline {
    * state: each stream begins at the start of the source, and deduplicates within itself. Rejects are
    * counted in `report()`. The sink of the file is not used, and may be incomplete.
    */
-  readable(options?: ReadOptions): PipelineReadable
+  readable(options?: ReadPartOptions): PipelineReadable
   /**
    * The transforms, between NDJSON in and NDJSON out; otherwise like `readable`.
    */
@@ -209,7 +209,7 @@ async function run(file: PipelineFile, options: RunPipelineOptions = {}): Promis
 function loader(
   file: PipelineFile,
   parts: readonly ('source' | 'transforms' | 'sinks')[] | undefined,
-  { log, follow = false, final, keepGoing }: ReadOptions = {},
+  { log, follow = false, final, keepGoing }: ReadPartOptions = {},
 ): LoadPart {
   return async (fail, complete) => {
     const logging = logTo(log, fail)

@@ -11,7 +11,7 @@ interface Waiting {
  */
 export class Outlet {
   #stream: Readable | undefined
-  #waiting: Waiting | undefined
+  #waiting: Waiting[] = []
   #failure: Error | undefined
 
   /** The stream whose `read` calls `resume`. Returns it. */
@@ -24,22 +24,18 @@ export class Outlet {
   async give(item: unknown): Promise<void> {
     if (this.#failure) throw this.#failure
     if (this.#stream?.push(item) === true) return
-    await new Promise<void>((resolve, reject) => (this.#waiting = { resolve, reject }))
+    await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
   /** The reader wants more. */
   resume(): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    waiting?.resolve()
+    for (const { resolve } of this.#waiting.splice(0)) resolve()
   }
 
   /** Nobody reads any more. */
   fail(error: Error): void {
     this.#failure ??= error
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    waiting?.reject(this.#failure)
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure)
   }
 
   end(): void {

@@ -1,14 +1,13 @@
 import { Duplex, Readable, Writable } from 'node:stream'
-import { defineSink } from '../component.ts'
-import type { StreamSink } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import { SluiceError } from '../errors.ts'
+import type { SluiceError } from '../errors.ts'
 import type { Report } from '../observe/report.ts'
 import type { RunOptions } from '../runtime/run.ts'
-import { ByteInput, runIsOver } from './byte-input.ts'
+import { ByteInput, INPUT_BYTES, runIsOver, writeAll } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy, PartRun } from './part-run.ts'
 import { reply } from './reply.ts'
+import { streamSink } from './stream-sink.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -64,7 +63,6 @@ export class DuplexPart extends Duplex {
     this.#outlet.attach(this)
     this.#run = new PartRun((fail) =>
       load(fail, (pipeline) => {
-        this.#input.limits = pipeline.limits
         return { pipeline: { ...pipeline, sink: sinkOf('duplex', this.#outlet) }, input: this.#input }
       }),
     )
@@ -106,17 +104,11 @@ export class DuplexPart extends Duplex {
 export class WritablePart extends Writable {
   readonly #input = new ByteInput()
   readonly #run: PartRun
-  #isStreamSink = false
 
   constructor(load: LoadPart) {
     super({ highWaterMark: INPUT_BYTES, decodeStrings: false })
-    this.#run = new PartRun((fail) =>
-      load(fail, (pipeline) => {
-        this.#isStreamSink = pipeline.sink.declaration.delivers === 'stream'
-        this.#input.limits = pipeline.limits
-        return { input: this.#input }
-      }),
-    )
+    this.#run = new PartRun((fail) => load(fail, () => ({ input: this.#input })))
+    void this.#run.ended.then(() => this.#input.close())
     void finish(this.#run, this)
   }
 
@@ -127,20 +119,8 @@ export class WritablePart extends Writable {
   /** See `PipelineWritable.commit`. */
   async commit(): Promise<void> {
     if (this.writableEnded) return this.#finished()
-    // Passes after all earlier writes.
-    await new Promise<void>((resolve, reject) => {
-      this.write('', (error) => (error ? reject(error) : resolve()))
-    })
-    if (this.#isStreamSink) throw streamSink()
-    const published = new Promise<boolean>((resolve, reject) => {
-      const committed = (result: Promise<boolean>): void => void result.then(resolve, reject)
-      void reply(
-        () => whileRunning(this.#run, this.#input.requestCommit({ committed })),
-        (error) => error && reject(error),
-      )
-      void this.#run.ended.then(() => resolve(false))
-    })
-    if (!(await published)) throw (await this.#run.ended) ?? notPublished()
+    await writeAll(this)
+    await whileRunning(this.#run, this.#input.publish())
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
@@ -174,8 +154,6 @@ export class WritablePart extends Writable {
   }
 }
 
-/** Bytes that wait in front of a pipeline: small writes become one batch. */
-const INPUT_BYTES = 256 * 1024
 /** Bytes that wait after a pipeline, and no more than the batch that exceeds them. */
 const OUTPUT_BYTES = 64 * 1024
 
@@ -197,27 +175,6 @@ async function whileRunning(run: PartRun, operation: Promise<void>): Promise<voi
 
 /** A sink that hands bytes to a stream. */
 function sinkOf(stage: string, outlet: Outlet): CheckedPipeline['sink'] {
-  const sink: StreamSink = { write: (bytes) => outlet.give(bytes), flush: () => Promise.resolve() }
-  const declaration = defineSink({
-    type: stage,
-    summary: 'Hands records to a program.',
-    delivers: 'stream',
-    fields: {},
-    create: () => sink,
-  })
+  const declaration = streamSink(stage, { write: (bytes) => outlet.give(bytes), flush: () => Promise.resolve() })
   return { declaration, config: {}, stage }
-}
-
-function streamSink(): SluiceError {
-  return new SluiceError(
-    'UNSUPPORTED',
-    'commit() needs a sink with a state, and the sink of this pipeline is a stream',
-    {
-      hint: 'what it has received is certain when the stream has finished',
-    },
-  )
-}
-
-function notPublished(): SluiceError {
-  return new SluiceError('SINK_CLOSED', 'the stream was closed before its records were published')
 }

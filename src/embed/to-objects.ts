@@ -1,17 +1,24 @@
 import { Duplex } from 'node:stream'
-import { Deduplicator, memoryDedupKeys } from '../delivery/dedup/deduplicate.ts'
-import { asSluiceError, rejectCodes, SluiceError } from '../errors.ts'
+import { finished } from 'node:stream/promises'
+import { rejectCodes, SluiceError } from '../errors.ts'
 import type { RejectCode } from '../errors.ts'
-import { Batch } from '../record/batch.ts'
+import type { Report } from '../observe/report.ts'
+import { Batch, RecordState } from '../record/batch.ts'
 import { countMembers, findPeculiarities, keepNumbers } from '../record/json/kept-numbers.ts'
 import type { NumberMode } from '../record/json/kept-numbers.ts'
 import { Paths } from '../record/paths/path.ts'
 import { defaultLimits } from '../record/scan.ts'
+import { sink } from '../runtime/streams/stages.ts'
+import type { SinkWritable } from '../runtime/streams/stages.ts'
 import { ByteBatches } from './byte-batches.ts'
 import { keptNumbers } from './from-objects.ts'
 import { LineParser } from './ndjson-streams.ts'
 import { Outlet } from './outlet.ts'
+import { destroyedBy } from './part-run.ts'
 import { reply } from './reply.ts'
+import { streamSink } from './stream-sink.ts'
+
+type Done = (error?: Error | null) => void
 
 export interface ToObjectsOptions {
   /**
@@ -25,27 +32,34 @@ export interface ToObjectsOptions {
    * stream fails with INPUT_CORRUPT at the first one.
    */
   readonly onReject?: (reject: RejectedLine) => void
-  /** Longest line in bytes. Default: 1 MiB. For bytes: batches have the limits of their source. */
+  /** Longest line in bytes. Default: 1 MiB. */
   readonly maxLine?: number
-  /** Deepest nesting of a record. Default: 64. For bytes. */
+  /** Deepest nesting of a record. Default: 64. */
   readonly maxDepth?: number
 }
 
 /** A line that does not become an object. It holds no content of the line. */
 export interface RejectedLine {
-  /** A reject code of `docs/errors.md`, or a code of a custom transform. */
+  /** A reject code of `docs/errors.md`. */
   readonly code: string
-  /** The stage that rejected it: `source` for a line that is not a record, `toObjects`, a transform. */
+  /** `source` if the line is not a record, `toObjects` if an object would not keep it. */
   readonly stage: string
-  /** Name of the file or request, if it is known. */
-  readonly origin: string
-  /** Number of the line, from 1. */
+  /** Number of the line in the bytes, or in what the pipeline before it gives, from 1. */
   readonly line: number
   readonly detail?: string | undefined
 }
 
+/** A stream that gives objects, with the report of the pipeline that it ends. */
+export interface ObjectReadable extends Duplex {
+  /**
+   * What the pipeline before it has read, rejected and dropped so far; complete when the stream is
+   * closed. Undefined if bytes were written to it.
+   */
+  report(): Report | undefined
+}
+
 /**
- * A stream that takes NDJSON (bytes, text, or the batches of `source` and `transform`) and gives
+ * A stream that takes NDJSON (bytes or text), or the batches of `source` and `transform`, and gives
  * plain objects, one per record. It parses with the `ndjson` package.
  *
  * Nothing changes in silence. A line is rejected that is not a JSON object, is not UTF-8, is too long
@@ -55,58 +69,96 @@ export interface RejectedLine {
  * writes it with its digits as long as it stays in the object or array it came in. Objects are not
  * frozen. A key `__proto__` is a member like any other.
  *
- * Records of batches are deduplicated within the stream if a `dedup` is among the transforms.
- * Objects have no positions.
- * @throws SluiceError as the stream's `error`: INPUT_CORRUPT, USAGE for anything but NDJSON
+ * After `source` and `transform` it takes the place of a sink without a state: the pipeline begins
+ * at the start of its source, deduplicates within itself, and counts its rejects in `report()`.
+ * @throws SluiceError as the stream's `error`: INPUT_CORRUPT, USAGE for anything but NDJSON, and the
+ *   errors of the pipeline
  */
-export function toObjects(options: ToObjectsOptions = {}): Duplex {
-  const { numbers = 'error', onReject: refuse = fail, ...limits } = options
-  if (!NUMBER_MODES.includes(numbers)) {
+export function toObjects(options: ToObjectsOptions = {}): ObjectReadable {
+  if (!NUMBER_MODES.includes(options.numbers ?? 'error')) {
     throw new SluiceError('USAGE', `toObjects: numbers must be one of ${NUMBER_MODES.join(', ')}`)
   }
-  const input = new ByteBatches({ ...ONLY, paths: new Paths(), limits: { ...defaultLimits, ...limits } })
-  const deduplicator = new Deduplicator(memoryDedupKeys())
-  const parser = new LineParser()
-  const outlet = new Outlet()
+  return new ObjectStream(options)
+}
 
-  const take = async (batch: Batch): Promise<void> => {
-    const { written, rejects } = await deduplicator.deduplicate(batch)
-    for (const { code, stage, origin, line, detail } of rejects) refuse({ code, stage, origin, line, detail })
-    await give(batch, written)
-    if (batch.end?.kind === 'failed') throw asSluiceError(batch.end.error, 'SOURCE_FAILED', 'the source failed')
+class ObjectStream extends Duplex implements ObjectReadable {
+  readonly #numbers: NumberMode
+  readonly #refuse: (reject: RejectedLine) => void
+  readonly #input: ByteBatches
+  readonly #parser = new LineParser()
+  readonly #outlet = new Outlet()
+  /** The sink of the pipeline that batches come from. */
+  #sink: SinkWritable | undefined
+
+  constructor({ numbers = 'error', onReject = fail, ...limits }: ToObjectsOptions) {
+    // A batch, or a part of any size.
+    super({ objectMode: true, writableHighWaterMark: 1 })
+    this.#outlet.attach(this)
+    this.#numbers = numbers
+    this.#refuse = onReject
+    this.#input = new ByteBatches({ ...ONLY, paths: new Paths(), limits: { ...defaultLimits, ...limits } })
   }
-  const give = async (batch: Batch, records: Uint32Array): Promise<void> => {
-    for (const slice of slicesOf(batch, records)) {
-      const objects = await parser.parse(slice.bytes, slice.records.length)
-      for (const [at, object] of objects.entries()) {
-        const record = slice.records[at]
-        const code = faultOf(object, batch.line(record), numbers)
-        if (code === undefined) {
-          await outlet.give(object)
-          continue
-        }
-        refuse({ code, stage: 'toObjects', origin: batch.origin.name, line: batch.lineOf(record) })
+
+  report(): Report | undefined {
+    return this.#sink?.report()
+  }
+
+  override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
+    if (this.#sink === undefined && chunk instanceof Batch) this.#openSink()
+    if (this.#sink) this.#sink.write(chunk, done)
+    else void reply(() => this.#take(this.#input.push([{ chunk, encoding }])), done)
+  }
+
+  override _final(done: Done): void {
+    const end = this.#sink
+    void reply(async () => {
+      if (end) {
+        end.end()
+        await finished(end)
       }
+      await this.#take(this.#input.end())
+      this.#outlet.end()
+    }, done)
+  }
+
+  override _read(): void {
+    this.#outlet.resume()
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    const end = this.#sink
+    const reason = destroyedBy(error, 'SINK_FAILED')
+    this.#outlet.fail(reason)
+    if (end === undefined || end.closed) return done(error)
+    end.once('close', () => done(error))
+    end.destroy(reason)
+  }
+
+  #openSink(): void {
+    this.#sink = sink(
+      streamSink('toObjects', {
+        write: (bytes) => this.#take(this.#input.push([{ chunk: bytes }])),
+        flush: () => Promise.resolve(),
+      }),
+    )
+    this.#sink.on('error', (error) => this.destroy(error))
+  }
+
+  async #take(batches: readonly Batch[]): Promise<void> {
+    for (const batch of batches) {
+      for (const { code, stage, line, detail } of batch.rejects) this.#refuse({ code, stage, line, detail })
+      for (const slice of slicesOf(batch)) await this.#give(batch, slice)
     }
   }
-  const takeAll = async (batches: readonly Batch[]): Promise<void> => {
-    for (const batch of batches) await take(batch)
+
+  async #give(batch: Batch, { records, bytes }: Slice): Promise<void> {
+    const objects = await this.#parser.parse(bytes, records.length)
+    for (const [at, object] of objects.entries()) {
+      const code = faultOf(object, batch.line(records[at]), this.#numbers)
+      if (code === undefined) await this.#outlet.give(object)
+      else this.#refuse({ code, stage: 'toObjects', line: batch.lineOf(records[at]) })
+    }
   }
-  return outlet.attach(
-    new Duplex({
-      objectMode: true,
-      // A batch, or a part of any size.
-      writableHighWaterMark: 1,
-      write: (chunk: unknown, encoding, done) =>
-        void reply(() => takeAll(chunk instanceof Batch ? [chunk] : input.push([{ chunk, encoding }])), done),
-      final: (done) =>
-        void reply(async () => {
-          await takeAll(input.end())
-          outlet.end()
-        }, done),
-      read: () => outlet.resume(),
-    }),
-  )
 }
 
 const ONLY = { partition: '', origin: '' }
@@ -120,10 +172,11 @@ interface Slice {
   readonly bytes: Buffer
 }
 
-function* slicesOf(batch: Batch, records: Uint32Array): Generator<Slice> {
+function* slicesOf(batch: Batch): Generator<Slice> {
   let slice: number[] = []
   let bytes = 0
-  for (const record of records) {
+  for (let record = 0; record < batch.count; record++) {
+    if (batch.states[record] !== RecordState.live) continue
     slice.push(record)
     bytes += batch.line(record).length
     if (bytes < SLICE_BYTES) continue
@@ -142,10 +195,9 @@ function faultOf(object: object, line: Buffer, numbers: NumberMode): RejectCode 
   return undefined
 }
 
-function fail({ code, stage, origin, line, detail }: RejectedLine): never {
-  const place = origin === '' ? `line ${line}` : `line ${line} of ${origin}`
+function fail({ code, stage, line, detail }: RejectedLine): never {
   const reason = detail ?? (isRejectCode(code) ? rejectCodes[code] : `rejected by ${stage}`)
-  throw new SluiceError('INPUT_CORRUPT', `${place} does not become an object: ${code}: ${reason}`, {
+  throw new SluiceError('INPUT_CORRUPT', `line ${line} does not become an object: ${code}: ${reason}`, {
     hint:
       code === 'NUMBER_INEXACT'
         ? "pass `numbers: 'text'` to get such a number as a string, or `onReject` to continue without the record"

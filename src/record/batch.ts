@@ -65,6 +65,8 @@ export interface CommitRequest {
    * committed objects are published, and with false if publishing stops before.
    */
   committed(published: Promise<boolean>): void
+  /** Called by a delivery without a state. */
+  refused(): void
 }
 
 export interface Tallies {

@@ -5,6 +5,7 @@ import type { Note } from '../observe/log.ts'
 import type { Flow } from '../observe/progress.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Paths } from '../record/paths/path.ts'
+import type { ScanLimits } from '../record/scan.ts'
 import type { Stage } from './transform-stages.ts'
 
 /**
@@ -33,6 +34,7 @@ interface OpenInputOptions {
   readonly delivery: Delivery
   readonly stages: readonly Stage[]
   readonly paths: Paths
+  readonly limits: ScanLimits
   /** Counts the records and bytes that were read. */
   readonly flow: Flow
   readonly note: Note

@@ -113,13 +113,14 @@ class Run implements OpenPipeline {
   }
 
   async read(stop: AbortSignal): Promise<AsyncIterable<Batch>> {
-    const { wiring, input, stateFolder, delivery } = this.#parts
+    const { wiring, pipeline, input, stateFolder, delivery } = this.#parts
     const { settings, paths, flow } = wiring
     const { batches, extent } = await input.open({
       stateFolder,
       delivery,
       stages: this.stages,
       paths,
+      limits: pipeline.limits,
       flow,
       note: settings.note,
       stop,
