@@ -38,6 +38,7 @@ export type {
   PipelineReadable,
   PipelineWritable,
   ReadPartOptions,
+  WritePartOptions,
   RunPipelineOptions,
   TestResults,
 } from './embed/open-pipeline.ts'

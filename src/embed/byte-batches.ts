@@ -1,12 +1,20 @@
 import { SluiceError } from '../errors.ts'
 import type { Batch } from '../record/batch.ts'
+import { ArraySplitter } from '../record/lines/array-splitter.ts'
 import { LineSplitter } from '../record/lines/line-splitter.ts'
-import type { LineChunk } from '../record/lines/splitter.ts'
+import type { LineChunk, Splitter } from '../record/lines/splitter.ts'
 import { openBatches } from '../record/open-batches.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
 
+/**
+ * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
+ * sequence, pretty-printed or not.
+ */
+export type WrittenFormat = 'ndjson' | 'array'
+
 interface ByteBatchesOptions {
+  readonly format?: WrittenFormat | undefined
   /** Source partition of the batches. */
   readonly partition: string
   /** Name of the input, for rejects. */
@@ -29,14 +37,14 @@ export class ByteBatches {
   /** Bytes taken so far. */
   bytes = 0
   readonly #options: ByteBatchesOptions
-  readonly #splitter: LineSplitter
+  readonly #splitter: Splitter
   #number = 0
   /** The first half of a character that a text was cut in. */
   #half = ''
 
   constructor(options: ByteBatchesOptions) {
     this.#options = options
-    this.#splitter = new LineSplitter({ maxLine: options.limits.maxLine })
+    this.#splitter = splitterOf(options)
   }
 
   /**
@@ -58,7 +66,7 @@ export class ByteBatches {
   /** Ends the input. The last line needs no line feed. */
   end(): Batch[] {
     if (this.#half !== '') throw halfCharacter()
-    return this.#open(this.#splitter.end())
+    return this.#open([...this.#splitter.end()])
   }
 
   #bytesOf({ chunk, encoding = 'utf8' }: Part): Buffer {
@@ -83,6 +91,13 @@ export class ByteBatches {
   }
 }
 
+/** @throws SluiceError USAGE */
+function splitterOf({ format = 'ndjson', limits: { maxLine } }: ByteBatchesOptions): Splitter {
+  if (format === 'ndjson') return new LineSplitter({ maxLine })
+  if (format === 'array') return new ArraySplitter({ name: 'the input', maxLine })
+  throw new SluiceError('USAGE', 'format must be ndjson or array')
+}
+
 const HIGH_SURROGATE = /[\ud800-\udbff]$/
 const LONE_SURROGATE = /\p{Surrogate}/u
 
@@ -94,7 +109,7 @@ function halfCharacter(): SluiceError {
 
 function notBytes(chunk: unknown): SluiceError {
   const what = chunk === null ? 'null' : typeof chunk === 'object' ? 'an object' : `a ${typeof chunk}`
-  return new SluiceError('USAGE', `expected NDJSON as bytes or text, got ${what}`, {
+  return new SluiceError('USAGE', `expected records as bytes or text, got ${what}`, {
     hint: 'put fromObjects() before it: it writes objects as NDJSON',
   })
 }

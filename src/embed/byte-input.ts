@@ -5,7 +5,7 @@ import type { Batch } from '../record/batch.ts'
 import { emptyBatch } from '../record/open-batches.ts'
 import type { RunInput } from '../runtime/run-input.ts'
 import { ByteBatches } from './byte-batches.ts'
-import type { Part } from './byte-batches.ts'
+import type { Part, WrittenFormat } from './byte-batches.ts'
 import { Outlet } from './outlet.ts'
 
 type Answer = 'published' | 'refused' | 'ended'
@@ -19,6 +19,7 @@ export const runIsOver = new SluiceError('SINK_CLOSED', 'the run has ended')
  * rejects when the run has failed. The batches have no position.
  */
 export class ByteInput implements RunInput {
+  readonly #format: WrittenFormat | undefined
   readonly #outlet = new Outlet()
   readonly #opened: Promise<ByteBatches>
   #resolveOpened: (batches: ByteBatches) => void = () => undefined
@@ -26,7 +27,8 @@ export class ByteInput implements RunInput {
   readonly #commits = new Set<(answer: Answer) => void>()
   #options: OpenOptions | undefined
 
-  constructor() {
+  constructor(format?: WrittenFormat) {
+    this.#format = format
     this.#opened = new Promise((resolve, reject) => {
       this.#resolveOpened = resolve
       this.#rejectOpened = reject
@@ -42,7 +44,8 @@ export class ByteInput implements RunInput {
       new Readable({ objectMode: true, highWaterMark: 1, read: () => this.#outlet.resume() }),
     )
     stop.addEventListener('abort', () => this.#outlet.fail(runIsOver), { once: true })
-    this.#resolveOpened(new ByteBatches({ partition: PARTITION, origin: 'input', paths, limits }))
+    const format = this.#format
+    this.#resolveOpened(new ByteBatches({ format, partition: PARTITION, origin: 'input', paths, limits }))
     return Promise.resolve({ batches, extent: undefined })
   }
 

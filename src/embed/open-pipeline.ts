@@ -8,6 +8,7 @@ import { testPipeline } from '../inspect/test-pipeline.ts'
 import type { PipelineTestResult } from '../inspect/test-pipeline.ts'
 import { hideInError } from '../observe/hide-in-error.ts'
 import type { Report } from '../observe/report.ts'
+import type { WrittenFormat } from './byte-batches.ts'
 import { logTo, progressTo } from './callbacks.ts'
 import type { PipelineLog, Progress } from './callbacks.ts'
 import { openFile } from './load-part.ts'
@@ -23,6 +24,15 @@ export interface PartOptions {
    * Nothing is ever written to the terminal. If it throws, the run ends with that error.
    */
   readonly log?: PipelineLog
+}
+
+/** Options of everything that is written to. */
+export interface WritePartOptions extends PartOptions {
+  /**
+   * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
+   * sequence, pretty-printed or not.
+   */
+  readonly format?: WrittenFormat
 }
 
 /** Options of everything that reads the source. */
@@ -126,7 +136,7 @@ export interface OpenedPipeline {
   /**
    * The transforms, between NDJSON in and NDJSON out; otherwise like `readable`.
    */
-  duplex(options?: PartOptions): PipelineDuplex
+  duplex(options?: WritePartOptions): PipelineDuplex
   /**
    * The transforms and the sink, for NDJSON. It finishes when everything is published. Records have no
    * position: after a failure, write again what was written since the last `commit()`, and `dedup`
@@ -134,7 +144,7 @@ export interface OpenedPipeline {
    * committed. The stream owns the state of the pipeline: one at a time. The source of the file is
    * not used, and may be incomplete.
    */
-  writable(options?: PartOptions): PipelineWritable
+  writable(options?: WritePartOptions): PipelineWritable
 }
 
 /**
@@ -150,8 +160,8 @@ export async function openPipeline(nameOrPath: string, options: OpenOptions = {}
     test: () => outward(test(file)),
     run: (running) => run(file, running),
     readable: (reading) => new ReadablePart(loader(file, ['source', 'transforms'], reading)),
-    duplex: (moving) => new DuplexPart(loader(file, ['transforms'], moving)),
-    writable: (writing) => new WritablePart(loader(file, ['transforms', 'sinks'], writing)),
+    duplex: (moving) => new DuplexPart(loader(file, ['transforms'], moving), moving?.format),
+    writable: (writing) => new WritablePart(loader(file, ['transforms', 'sinks'], writing), writing?.format),
   }
 }
 

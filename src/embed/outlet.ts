@@ -29,13 +29,13 @@ export class Outlet {
 
   /** The reader wants more. */
   resume(): void {
-    for (const { resolve } of this.#waiting.splice(0)) resolve()
+    for (const waiting of this.#waiting.splice(0)) waiting.resolve()
   }
 
   /** Nobody reads any more. */
   fail(error: Error): void {
     this.#failure ??= error
-    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure)
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#failure)
   }
 
   end(): void {

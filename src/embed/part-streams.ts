@@ -3,6 +3,7 @@ import type { CheckedPipeline } from '../config/pipeline.ts'
 import type { SluiceError } from '../errors.ts'
 import type { Report } from '../observe/report.ts'
 import type { RunOptions } from '../runtime/run.ts'
+import type { WrittenFormat } from './byte-batches.ts'
 import { ByteInput, INPUT_BYTES, runIsOver, writeAll } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy, PartRun } from './part-run.ts'
@@ -54,12 +55,13 @@ export class ReadablePart extends Readable {
 
 /** The transforms of a pipeline: NDJSON in and out. */
 export class DuplexPart extends Duplex {
-  readonly #input = new ByteInput()
+  readonly #input: ByteInput
   readonly #outlet = new Outlet()
   readonly #run: PartRun
 
-  constructor(load: LoadPart) {
+  constructor(load: LoadPart, format: WrittenFormat | undefined) {
     super({ readableHighWaterMark: OUTPUT_BYTES, writableHighWaterMark: INPUT_BYTES, decodeStrings: false })
+    this.#input = new ByteInput(format)
     this.#outlet.attach(this)
     this.#run = new PartRun((fail) =>
       load(fail, (pipeline) => {
@@ -102,11 +104,12 @@ export class DuplexPart extends Duplex {
 
 /** The transforms and the sink of a pipeline: NDJSON goes in. */
 export class WritablePart extends Writable {
-  readonly #input = new ByteInput()
+  readonly #input: ByteInput
   readonly #run: PartRun
 
-  constructor(load: LoadPart) {
+  constructor(load: LoadPart, format: WrittenFormat | undefined) {
     super({ highWaterMark: INPUT_BYTES, decodeStrings: false })
+    this.#input = new ByteInput(format)
     this.#run = new PartRun((fail) => load(fail, () => ({ input: this.#input })))
     void this.#run.ended.then(() => this.#input.close())
     void finish(this.#run, this)

@@ -4,6 +4,7 @@ import { SluiceError } from '../errors.ts'
 import type { PipelineOptions } from '../runtime/streams/config.ts'
 import { source } from '../runtime/streams/stages.ts'
 import { registerStage } from '../runtime/streams/wiring.ts'
+import type { WrittenFormat } from './byte-batches.ts'
 import { ByteInput, INPUT_BYTES, writeAll } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy } from './part-run.ts'
@@ -11,7 +12,13 @@ import { reply } from './reply.ts'
 
 type Done = (error?: Error | null) => void
 
-export type ToBatchesOptions = Pick<PipelineOptions, 'folder' | 'limits' | 'log'>
+export interface ToBatchesOptions extends Pick<PipelineOptions, 'folder' | 'limits' | 'log'> {
+  /**
+   * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
+   * sequence, pretty-printed or not.
+   */
+  readonly format?: WrittenFormat
+}
 
 /** A stream that takes NDJSON and takes the place of the source of a pipeline. */
 export interface BatchDuplex extends Duplex {
@@ -32,12 +39,12 @@ export function toBatches(options: ToBatchesOptions = {}): BatchDuplex {
 }
 
 class WrittenSource extends Duplex implements BatchDuplex {
-  readonly #input = new ByteInput()
+  readonly #input: ByteInput
   readonly #outlet = new Outlet()
   readonly #source: ReturnType<typeof source>
   #isReading = false
 
-  constructor(options: ToBatchesOptions) {
+  constructor({ format, ...options }: ToBatchesOptions) {
     super({
       decodeStrings: false,
       readableObjectMode: true,
@@ -45,6 +52,7 @@ class WrittenSource extends Duplex implements BatchDuplex {
       writableHighWaterMark: INPUT_BYTES,
     })
     registerStage(this)
+    this.#input = new ByteInput(format)
     this.#outlet.attach(this)
     this.#source = source(writtenRecords, { ...options, input: this.#input, observe: () => () => this.#input.close() })
     this.#source.on('error', (error) => this.destroy(error))

@@ -8,9 +8,12 @@ import { countMembers, findPeculiarities, keepNumbers } from '../record/json/kep
 import type { NumberMode } from '../record/json/kept-numbers.ts'
 import { Paths } from '../record/paths/path.ts'
 import { defaultLimits } from '../record/scan.ts'
+import type { ScanLimits } from '../record/scan.ts'
 import { sink } from '../runtime/streams/stages.ts'
 import type { SinkWritable } from '../runtime/streams/stages.ts'
 import { ByteBatches } from './byte-batches.ts'
+import type { WrittenFormat } from './byte-batches.ts'
+import { hideInReport } from './callbacks.ts'
 import { keptNumbers } from './from-objects.ts'
 import { LineParser } from './ndjson-streams.ts'
 import { Outlet } from './outlet.ts'
@@ -32,6 +35,11 @@ export interface ToObjectsOptions {
    * stream fails with INPUT_CORRUPT at the first one.
    */
   readonly onReject?: (reject: RejectedLine) => void
+  /**
+   * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
+   * sequence, pretty-printed or not.
+   */
+  readonly format?: WrittenFormat
   /** Longest line in bytes. Default: 1 MiB. */
   readonly maxLine?: number
   /** Deepest nesting of a record. Default: 64. */
@@ -84,23 +92,26 @@ export function toObjects(options: ToObjectsOptions = {}): ObjectReadable {
 class ObjectStream extends Duplex implements ObjectReadable {
   readonly #numbers: NumberMode
   readonly #refuse: (reject: RejectedLine) => void
-  readonly #input: ByteBatches
+  readonly #limits: ScanLimits
+  #input: ByteBatches
   readonly #parser = new LineParser()
   readonly #outlet = new Outlet()
   /** The sink of the pipeline that batches come from. */
   #sink: SinkWritable | undefined
 
-  constructor({ numbers = 'error', onReject = fail, ...limits }: ToObjectsOptions) {
+  constructor({ numbers = 'error', onReject = fail, format, ...limits }: ToObjectsOptions) {
     // A batch, or a part of any size.
     super({ objectMode: true, writableHighWaterMark: 1 })
     this.#outlet.attach(this)
     this.#numbers = numbers
     this.#refuse = onReject
-    this.#input = new ByteBatches({ ...ONLY, paths: new Paths(), limits: { ...defaultLimits, ...limits } })
+    this.#limits = { ...defaultLimits, ...limits }
+    this.#input = new ByteBatches({ ...ONLY, format, paths: new Paths(), limits: this.#limits })
   }
 
   report(): Report | undefined {
-    return this.#sink?.report()
+    const report = this.#sink?.report()
+    return report && hideInReport(report)
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
@@ -135,6 +146,8 @@ class ObjectStream extends Duplex implements ObjectReadable {
   }
 
   #openSink(): void {
+    // A pipeline gives lines.
+    this.#input = new ByteBatches({ ...ONLY, paths: new Paths(), limits: this.#limits })
     this.#sink = sink(
       streamSink('toObjects', {
         write: (bytes) => this.#take(this.#input.push([{ chunk: bytes }])),
