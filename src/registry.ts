@@ -1,41 +1,94 @@
 import type { SourceDeclaration, TransformDeclaration, SinkDeclaration } from './component.ts'
-import fileSink from './sinks/file.ts'
-import s3 from './sinks/s3.ts'
-import stdout from './sinks/stdout.ts'
-import fileSource from './sources/file.ts'
-import http from './sources/http.ts'
-import jumpcloud from './sources/jumpcloud.ts'
-import dedup from './transforms/dedup.ts'
-import filter from './transforms/filter.ts'
-import redact from './transforms/redact.ts'
-import validate from './transforms/validate.ts'
 
-/** The built-in components, in the order of the documentation. */
-export const components: readonly Declaration[] = [
-  // Sources.
-  fileSource,
-  http,
-  jumpcloud,
-  // Transforms.
-  validate,
-  redact,
-  dedup,
-  filter,
-  // Sinks.
-  s3,
-  fileSink,
-  stdout,
+export type Declaration = SourceDeclaration | TransformDeclaration | SinkDeclaration
+export type ComponentKind = Declaration['kind']
+
+/** What is known of a built-in component before its code is loaded. */
+interface BuiltIn {
+  readonly kind: ComponentKind
+  readonly type: string
+  /** The same as in the declaration: a test compares them. */
+  readonly summary: string
+  load(): Promise<{ readonly default: Declaration }>
+}
+
+/** The built-in components, in the order of the documentation. A component is loaded when it is used. */
+export const builtIns: readonly BuiltIn[] = [
+  {
+    kind: 'source',
+    type: 'file',
+    summary: 'Reads NDJSON and JSON arrays from files, folders and standard input, plain or compressed.',
+    load: () => import('./sources/file.ts'),
+  },
+  {
+    kind: 'source',
+    type: 'http',
+    summary: 'Reads records from an HTTP API, with pagination, time windows and tenants.',
+    load: () => import('./sources/http.ts'),
+  },
+  {
+    kind: 'source',
+    type: 'jumpcloud',
+    summary: 'Reads events from JumpCloud Directory Insights.',
+    load: () => import('./sources/jumpcloud.ts'),
+  },
+  {
+    kind: 'transform',
+    type: 'validate',
+    summary: 'Checks records against a JSON schema.',
+    load: () => import('./transforms/validate.ts'),
+  },
+  {
+    kind: 'transform',
+    type: 'redact',
+    summary: 'Masks, drops or pseudonymises values; by default secrets.',
+    load: () => import('./transforms/redact.ts'),
+  },
+  {
+    kind: 'transform',
+    type: 'dedup',
+    summary: 'Writes the first record of a key and counts the others as duplicates, across restarts and backfills.',
+    load: () => import('./transforms/dedup.ts'),
+  },
+  {
+    kind: 'transform',
+    type: 'filter',
+    summary: 'Keeps or drops the records that match a condition.',
+    load: () => import('./transforms/filter.ts'),
+  },
+  {
+    kind: 'sink',
+    type: 's3',
+    summary: 'Writes compressed NDJSON objects to Amazon S3 or an S3-compatible store, each exactly once.',
+    load: () => import('./sinks/s3.ts'),
+  },
+  {
+    kind: 'sink',
+    type: 'file',
+    summary: 'Writes compressed NDJSON files below a folder, each exactly once.',
+    load: () => import('./sinks/file.ts'),
+  },
+  {
+    kind: 'sink',
+    type: 'stdout',
+    summary: 'Writes NDJSON to standard output as it arrives; has no state.',
+    load: () => import('./sinks/stdout.ts'),
+  },
 ]
 
-/** The built-in component of this kind and type, or undefined. */
-export function findComponent(kind: ComponentKind, type: string): Declaration | undefined {
-  return components.find((component) => component.kind === kind && component.type === type)
+/** Loads the built-in component of this kind and type. Undefined if there is no such component. */
+export async function findComponent(kind: ComponentKind, type: string): Promise<Declaration | undefined> {
+  const found = builtIns.find((one) => one.kind === kind && one.type === type)
+  return found && (await found.load()).default
+}
+
+/** Loads all built-in components, in the order of the documentation. */
+export async function loadComponents(): Promise<Declaration[]> {
+  const loaded = await Promise.all(builtIns.map((one) => one.load()))
+  return loaded.map((module) => module.default)
 }
 
 /** The values of `type:` that name a built-in component of this kind. */
 export function builtInTypes(kind: ComponentKind): string[] {
-  return components.filter((component) => component.kind === kind).map(({ type }) => type)
+  return builtIns.filter((one) => one.kind === kind).map(({ type }) => type)
 }
-
-export type Declaration = SourceDeclaration | TransformDeclaration | SinkDeclaration
-export type ComponentKind = Declaration['kind']

@@ -1,6 +1,6 @@
 import type { Config, Finding } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import { builtInTypes, components, findComponent } from '../registry.ts'
+import { builtIns, builtInTypes, findComponent, loadComponents } from '../registry.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import { checkFields } from './check-fields.ts'
 import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
@@ -44,7 +44,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     const component = await checkComponent(section, stages[i] ?? section.kind, scope)
     if (component !== undefined) checked.set(section, component)
   }
-  checkCombination(node, sections, checked, scope)
+  await checkCombination(node, sections, checked, scope)
   checkRecordPaths(sections, checked, scope)
 
   const found = (label: string) => {
@@ -246,9 +246,9 @@ async function findDeclaration(
   const declared = scope.declared?.get(type)
   if (declared !== undefined) return declared
   if (!isCustom(type.value)) {
-    const declaration = findComponent(kind, type.value)
+    const declaration = await findComponent(kind, type.value)
     if (declaration !== undefined) return declaration
-    const other = components.find((component) => component.type === type.value)
+    const other = builtIns.find((one) => one.type === type.value)
     if (other !== undefined)
       return reportError(type.location, `${type.value} is a ${other.kind}, not a ${kind}`, `${kind} types: ${legal}`)
     return reportError(
@@ -273,12 +273,12 @@ function addFinding(finding: Finding, node: LocatedMap, { location, owner, probl
 }
 
 /** Checks rules that involve more than one section. */
-function checkCombination(
+async function checkCombination(
   root: LocatedMap,
   sections: readonly Section[],
   checked: ReadonlyMap<Section, CheckedComponent<Declaration>>,
   { problems }: PipelineScope,
-): void {
+): Promise<void> {
   const reportError = (section: Section, message: string, hint: string) => {
     problems.push(problemAt(locationAt(section.node, ['type']), message, { hint }))
   }
@@ -286,9 +286,12 @@ function checkCombination(
     const type = nodeAt(node, ['type'])
     return type?.kind === 'scalar' ? type.value : undefined
   }
-  const declarationOf = (section: Section) => checked.get(section)?.declaration ?? builtInOf(section, typeOf(section))
+  const declarations = new Map<Section, Declaration | undefined>()
+  for (const section of sections) {
+    declarations.set(section, checked.get(section)?.declaration ?? (await builtInOf(section, typeOf(section))))
+  }
   const dedups = sections.filter((section) => {
-    const declaration = declarationOf(section)
+    const declaration = declarations.get(section)
     return declaration?.kind === 'transform' && declaration.dedup !== undefined
   })
   for (const extra of dedups.slice(1)) {
@@ -298,13 +301,13 @@ function checkCombination(
   const allow = root.entries.get('allowRepeats')
   const allowed = allow?.value.kind === 'scalar' && allow.value.value === true
   for (const section of sections) {
-    const declaration = declarationOf(section)
+    const declaration = declarations.get(section)
     if (declaration?.kind === 'source' && declaration.repeats && dedups.length === 0 && !allowed) {
       const message = `source ${declaration.type} may read a record more than once, but there is no dedup transform`
       reportError(section, message, 'add "- type: dedup" to transforms, or set allowRepeats: true at the top level')
     }
     if (section.label === 'rejects' && declaration?.kind === 'sink' && declaration.delivers !== 'objects') {
-      const sinks = components.filter((one) => one.kind === 'sink' && one.delivers === 'objects')
+      const sinks = (await loadComponents()).filter((one) => one.kind === 'sink' && one.delivers === 'objects')
       const hint = `use one of ${sinks.map(({ type }) => type).join(', ')}`
       reportError(section, `rejects need an object sink, but ${declaration.type} is a stream sink`, hint)
     }
@@ -316,6 +319,6 @@ function checkCombination(
 }
 
 /** Finds a component by its type alone, for sections whose options are invalid. */
-function builtInOf({ kind }: Section, type: unknown): Declaration | undefined {
-  return typeof type === 'string' ? findComponent(kind, type) : undefined
+async function builtInOf({ kind }: Section, type: unknown): Promise<Declaration | undefined> {
+  return typeof type === 'string' ? await findComponent(kind, type) : undefined
 }

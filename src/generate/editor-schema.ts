@@ -1,5 +1,4 @@
 import type { TProperties } from 'typebox'
-import { components } from '../registry.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 import { pipelineFields, rejectFields } from '../config/pipeline-fields.ts'
 import type { FieldSchema } from '../config/schema.ts'
@@ -10,7 +9,7 @@ import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'
  * by its `type`, so that editors report a mistake for that component only. Custom components accept
  * any key. `${...}` is allowed in place of any value.
  */
-export function editorSchema(): object {
+export function editorSchema(components: readonly Declaration[]): object {
   const top = strictSchema(pipelineFields)
   const { source, sink, rejects, transforms, tests, ...rest } = top.properties ?? {}
   return {
@@ -24,14 +23,19 @@ export function editorSchema(): object {
       source: { description: source?.description, $ref: '#/definitions/source' },
       transforms: { type: 'array', description: transforms?.description, items: { $ref: '#/definitions/transform' } },
       sink: { description: sink?.description, $ref: '#/definitions/sink' },
-      rejects: { description: rejects?.description, ...rejectsSchema() },
+      rejects: { description: rejects?.description, ...rejectsSchema(components) },
       tests: plain(tests ?? {}),
     },
     definitions: {
-      ...Object.fromEntries((['source', 'transform', 'sink'] as const).map((kind) => [kind, kindSchema(kind)])),
+      ...Object.fromEntries(
+        (['source', 'transform', 'sink'] as const).map((kind) => [kind, kindSchema(components, kind)]),
+      ),
       ...Object.fromEntries(components.map((component) => [idOf(component), componentSchema(component)])),
       ...Object.fromEntries(
-        rejectSinks().map((component) => [`rejects-${component.type}`, componentSchema(component, rejectFields)]),
+        rejectSinks(components).map((component) => [
+          `rejects-${component.type}`,
+          componentSchema(component, rejectFields),
+        ]),
       ),
     },
   }
@@ -42,17 +46,17 @@ function idOf({ kind, type }: Declaration): string {
 }
 
 /** An optional object sink, and the options of `rejects` itself. */
-function rejectsSchema(): object {
-  const { required: _required, ...schema } = typedSchema(rejectSinks(), ({ type }) => `rejects-${type}`)
+function rejectsSchema(components: readonly Declaration[]): object {
+  const { required: _required, ...schema } = typedSchema(rejectSinks(components), ({ type }) => `rejects-${type}`)
   const { properties = {} } = strictSchema(rejectFields)
   return { ...schema, properties: { ...schema.properties, ...members(properties, forEditor) } }
 }
 
-function rejectSinks(): Declaration[] {
+function rejectSinks(components: readonly Declaration[]): Declaration[] {
   return components.filter((component) => component.kind === 'sink' && component.delivers === 'objects')
 }
 
-function kindSchema(kind: ComponentKind): object {
+function kindSchema(components: readonly Declaration[], kind: ComponentKind): object {
   return typedSchema(
     components.filter((component) => component.kind === kind),
     idOf,

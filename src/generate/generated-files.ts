@@ -1,5 +1,5 @@
 import { format } from 'prettier'
-import { components } from '../registry.ts'
+import { loadComponents } from '../registry.ts'
 import { editorSchema } from './editor-schema.ts'
 import { componentPage, errorsPage, pageName } from './pages.ts'
 
@@ -12,11 +12,15 @@ export const PAGES = 'docs/components'
  */
 export async function generatedFiles(): Promise<Map<string, string>> {
   const files = new Map<string, string>()
+  const components = await loadComponents()
   for (const component of components) {
     files.set(`${PAGES}/${pageName(component)}`, await formatMarkdown(componentPage(component)))
   }
   files.set('docs/errors.md', await formatMarkdown(errorsPage()))
-  files.set('schemas/pipeline.schema.json', await format(JSON.stringify(editorSchema()), { ...STYLE, parser: 'json' }))
+  files.set(
+    'schemas/pipeline.schema.json',
+    await format(JSON.stringify(editorSchema(components)), { ...STYLE, parser: 'json' }),
+  )
   return files
 }
 

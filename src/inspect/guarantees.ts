@@ -135,7 +135,7 @@ function withoutDedup(repeats: boolean, isStored: boolean): Guarantees {
 async function customOf(pipeline: CheckedPipeline): Promise<Guarantees> {
   const borders: Border[] = []
   for (const component of pipeline.transforms) {
-    if (findComponent('transform', component.declaration.type) === component.declaration) continue
+    if ((await findComponent('transform', component.declaration.type)) === component.declaration) continue
     if (!(await isDuplex(pipeline, component))) continue
     borders.push({
       what: `${component.stage} is an object stream, so its output cannot be matched to its input. Records that it drops or adds show only in the counts of a batch.`,

@@ -11,9 +11,11 @@ import type { Declaration } from '../../src/registry.ts'
 import { loadPipeline } from '../../src/config/load.ts'
 import { exampleYaml } from '../../src/generate/pages.ts'
 import { renderProblems } from '../../src/config/render.ts'
-import { components } from '../../src/registry.ts'
+import { builtIns, loadComponents } from '../../src/registry.ts'
 import { makeProject, parts, validPipeline, writeFiles } from '../support/config-project.ts'
 import { REPOSITORY } from '../support/paths.ts'
+
+const components = await loadComponents()
 
 test('every component is unique by kind and type, and describes all of its fields', () => {
   assert.equal(new Set(components.map(({ kind, type }) => `${kind} ${type}`)).size, components.length)
@@ -26,6 +28,13 @@ test('every component is unique by kind and type, and describes all of its field
   }
 })
 
+test('the list of components says the same as their declarations', () => {
+  assert.deepEqual(
+    builtIns.map(({ kind, type, summary }) => ({ kind, type, summary })),
+    components.map(({ kind, type, summary }) => ({ kind, type, summary })),
+  )
+})
+
 test('every component is declared in a file with its name', async () => {
   for (const { kind, type } of components) {
     const text = await readFile(join(REPOSITORY, 'src', `${kind}s`, `${type}.ts`), 'utf8')
@@ -36,7 +45,7 @@ test('every component is declared in a file with its name', async () => {
 test('every example passes the check and matches the editor schema', async (t) => {
   const files = await schemaFiles()
   const root = await makeProject(t, { ...parts, ...files })
-  const validate = new Ajv({ strict: false }).compile(editorSchema())
+  const validate = new Ajv({ strict: false }).compile(editorSchema(components))
   for (const declaration of components) {
     for (const example of declaration.examples) {
       const yaml = pipelineOf(declaration, exampleYaml(declaration, example))
@@ -49,7 +58,7 @@ test('every example passes the check and matches the editor schema', async (t) =
 })
 
 test('the editor schema finds mistakes, and allows ${...} and custom components', () => {
-  const validate = new Ajv({ strict: false }).compile(editorSchema())
+  const validate = new Ajv({ strict: false }).compile(editorSchema(components))
   assert.ok(validate(dedup({ key: 'id', memory: '1GiB' })))
   assert.ok(validate(dedup({ key: ['id'], missing: '${env:MISSING:-pass}', memory: '${env:MEMORY}' })))
   assert.ok(!validate(dedup({ key: 'id', memori: '1GiB' })))

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { fieldRows } from '../../src/generate/field-table.ts'
-import { components } from '../../src/registry.ts'
+import { loadComponents } from '../../src/registry.ts'
 import { filesBelow, leaksIn } from '../support/leaks.ts'
 import { openProject } from '../support/cli-project.ts'
 import { listen } from '../support/listen.ts'
+
+const components = await loadComponents()
 
 /** Every secret field of a built-in component, and the sources in which this test plants it. */
 const PLANTED: { readonly [field: string]: string } = {

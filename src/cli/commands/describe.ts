@@ -8,7 +8,7 @@ import { suggest } from '../../fields/suggest.ts'
 import { exampleYaml } from '../../generate/pages.ts'
 import { SluiceError } from '../../errors.ts'
 import { printJson, printText } from '../../observe/output.ts'
-import { components } from '../../registry.ts'
+import { builtIns, findComponent } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
 import { jsonOption } from '../options.ts'
 
@@ -36,9 +36,10 @@ export const command: CommandDefinition<DescribeArguments> = {
 
 async function findAll(type: string): Promise<Declaration[]> {
   if (isCustom(type)) return [await loadAny(type)]
-  const found = components.filter((component) => component.type === type)
-  if (found.length > 0) return found
-  const types = [...new Set(components.map((component) => component.type))]
+  const kinds = builtIns.filter((one) => one.type === type).map(({ kind }) => kind)
+  const found = await Promise.all(kinds.map((kind) => findComponent(kind, type)))
+  if (found.length > 0) return found.flatMap((one) => one ?? [])
+  const types = [...new Set(builtIns.map((one) => one.type))]
   throw new SluiceError('USAGE', `there is no component "${type}"`, {
     hint: isShipped(type)
       ? `it is a pipeline: copy it into this project with sluice new pipeline --from ${type}`

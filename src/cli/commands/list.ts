@@ -1,7 +1,7 @@
 import { listPipelines } from '../../config/find-pipeline.ts'
 import { listShipped } from '../../config/shipped.ts'
 import { print, printJson } from '../../observe/output.ts'
-import { components } from '../../registry.ts'
+import { builtIns } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
 import { jsonOption } from '../options.ts'
 
@@ -17,7 +17,7 @@ export const command: CommandDefinition<ListArguments> = {
 export async function list({ json }: ListArguments): Promise<void> {
   const pipelines = await listPipelines()
   const shipped = listShipped().filter((name) => !pipelines.includes(name))
-  const known = components.map(({ kind, type, summary }) => ({ kind, type, summary }))
+  const known = builtIns.map(({ kind, type, summary }) => ({ kind, type, summary }))
   if (json) {
     printJson({ pipelines, shipped, components: known })
     return

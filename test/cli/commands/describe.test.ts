@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fieldRows } from '../../../src/generate/field-table.ts'
-import { components } from '../../../src/registry.ts'
+import { loadComponents } from '../../../src/registry.ts'
 import { parts } from '../../support/config-project.ts'
 import { openProject } from '../../support/cli-project.ts'
+
+const components = await loadComponents()
 
 test('describe shows every field and every example of a component', async (t) => {
   const work = await openProject(t, {})

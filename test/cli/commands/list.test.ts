@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { components } from '../../../src/registry.ts'
+import { builtIns } from '../../../src/registry.ts'
 import { validPipeline } from '../../support/config-project.ts'
 import { openProject } from '../../support/cli-project.ts'
 
@@ -10,7 +10,7 @@ test('list shows the pipelines of the project and every component', async (t) =>
   assert.equal(code, 0)
   assert.equal(stderr, '')
   assert.match(stdout, /^pipelines\n {2}a\n {2}b\n\nsources\n/)
-  for (const { type, summary } of components) assert.ok(stdout.includes(`  ${type} `) && stdout.includes(summary), type)
+  for (const { type, summary } of builtIns) assert.ok(stdout.includes(`  ${type} `) && stdout.includes(summary), type)
 })
 
 test('list --json prints pipelines and components', async (t) => {
@@ -18,7 +18,7 @@ test('list --json prints pipelines and components', async (t) => {
   assert.deepEqual(JSON.parse(stdout), {
     pipelines: [],
     shipped: ['archive', 'cloudflare', 'duo', 'github', 'jumpcloud', 'okta', 'onepassword', 'slack'],
-    components: components.map(({ kind, type, summary }) => ({ kind, type, summary })),
+    components: builtIns.map(({ kind, type, summary }) => ({ kind, type, summary })),
   })
 })
 

@@ -4,7 +4,7 @@ import type { PartitionRow } from '../../../delivery/state/rows.ts'
 import { SluiceError } from '../../../errors.ts'
 import { print, say } from '../../../observe/output.ts'
 import { unsealSecrets } from '../../../observe/secrets.ts'
-import { components } from '../../../registry.ts'
+import { builtIns, findComponent } from '../../../registry.ts'
 import type { Declaration } from '../../../registry.ts'
 import type { SourceDeclaration } from '../../../component.ts'
 import { loadOrFail } from '../../load.ts'
@@ -101,8 +101,10 @@ async function rewind(row: PartitionRow, to: number | undefined, pipeline: strin
  * from the pipeline file.
  */
 async function sourceOf(partition: string, pipeline: string): Promise<SourceDeclaration | undefined> {
-  const isOwner = ({ kind, type }: Declaration): boolean => kind === 'source' && partition.startsWith(`${type}:`)
-  const builtIn = components.find(isOwner)
+  const isOwner = ({ kind, type }: Pick<Declaration, 'kind' | 'type'>): boolean =>
+    kind === 'source' && partition.startsWith(`${type}:`)
+  const known = builtIns.find(isOwner)
+  const builtIn = known && (await findComponent('source', known.type))
   if (builtIn?.kind === 'source') return builtIn
   const [loaded] = await loadOrFail([pipeline], { mode: 'test', parts: ['source'] })
   const { declaration } = loaded.source

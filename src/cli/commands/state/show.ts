@@ -1,4 +1,4 @@
-import type { DedupBucketRow } from '../../../delivery/state/rows.ts'
+import type { DedupBucketRow, PartitionRow } from '../../../delivery/state/rows.ts'
 import { ENTRY_BYTES } from '../../../delivery/dedup/dedup-table.ts'
 import { isHeld } from '../../../delivery/state/owner-lock.ts'
 import { readState } from '../../../delivery/state/state-reader.ts'
@@ -8,7 +8,7 @@ import type { Tally } from '../../../delivery/tally.ts'
 import { print, printJson } from '../../../observe/output.ts'
 import { formatBytes, formatCount, formatSpan, plural } from '../../../observe/report.ts'
 import type { Json } from '../../../record/json/json.ts'
-import { components } from '../../../registry.ts'
+import { builtIns, findComponent } from '../../../registry.ts'
 import type { CommandDefinition } from '../../command.ts'
 import { jsonOption, pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
@@ -33,8 +33,13 @@ export const command: CommandDefinition<ShowStateArguments> = {
 type StateSummary = Awaited<ReturnType<typeof summarizeState>>
 
 async function summarizeState(folder: string) {
-  const { owner, ...summary } = await readState(folder, describe)
-  return { folder, ...summary, running: owner !== undefined && (await isHeld(folder, owner)) ? owner.pid : undefined }
+  const { owner, partitions, ...summary } = await readState(folder, describe)
+  return {
+    folder,
+    ...summary,
+    partitions: await Promise.all(partitions.map(describePartition)),
+    running: owner !== undefined && (await isHeld(folder, owner)) ? owner.pid : undefined,
+  }
 }
 
 function describe(state: StateReader) {
@@ -48,21 +53,26 @@ function describe(state: StateReader) {
     totals: state.tally,
     published: state.history().length,
     unpublished: state.objects().map(({ key, records, bytes, role }) => ({ key, role, records, bytes })),
-    partitions: state.partitions().map(({ partition, position, lowWatermark }) => ({
-      partition,
-      position,
-      ...describePosition(partition, position),
-      ...(lowWatermark !== undefined && { lowWatermark: new Date(lowWatermark).toISOString() }),
-    })),
+    partitions: state.partitions(),
     stores: state.stores(),
     changes: state.changes().map(({ at, action, what }) => ({ at: new Date(at).toISOString(), action, what })),
     dedup: state.dedupBuckets().map(describeBucket),
   }
 }
 
+async function describePartition({ partition, position, lowWatermark }: PartitionRow) {
+  return {
+    partition,
+    position,
+    ...(await describePosition(partition, position)),
+    ...(lowWatermark !== undefined && { lowWatermark: new Date(lowWatermark).toISOString() }),
+  }
+}
+
 /** Custom sources are not loaded: `state show` needs no pipeline file. */
-function describePosition(partition: string, position: Json) {
-  const source = components.find(({ kind, type }) => kind === 'source' && partition.startsWith(`${type}:`))
+async function describePosition(partition: string, position: Json) {
+  const known = builtIns.find(({ kind, type }) => kind === 'source' && partition.startsWith(`${type}:`))
+  const source = known && (await findComponent('source', known.type))
   if (source?.kind !== 'source' || source.describePosition === undefined) return {}
   const { readUpTo, detail } = source.describePosition(position)
   return { ...(readUpTo !== undefined && { readUpTo: new Date(readUpTo).toISOString() }), ...(detail && { detail }) }
