@@ -9,19 +9,28 @@
  * outside.
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, parse, relative } from 'node:path'
 import { rolldown } from 'rolldown'
 import { licensesOf } from './licenses.js'
 
 const LIBRARY = /node_modules/
 const OUTPUT = 'build/dist'
+/** Validators of our own configuration, see compile-schemas.js. */
+const SCHEMAS = 'build/schemas'
 /** lmdb has a binary for each platform, jiti a compiler that it loads when it needs one. */
 const OUTSIDE = ['lmdb', 'jiti']
 /** Made by other steps of the build. */
 const OTHERS = ['scanner.wasm']
 
+const schemas = (await readdir(SCHEMAS)).map((name) => [`schemas/${parse(name).name}`, join(SCHEMAS, name)])
+
 const bundle = await rolldown({
-  input: { main: 'src/cli/main.ts', index: 'src/index.ts', testing: 'src/testing/index.ts' },
+  input: {
+    ...Object.fromEntries(schemas),
+    main: 'src/cli/main.ts',
+    index: 'src/index.ts',
+    testing: 'src/testing/index.ts',
+  },
   platform: 'node',
   external: OUTSIDE,
   tsconfig: 'tsconfig.json',
@@ -34,7 +43,7 @@ const { output } = await bundle.generate({
   chunkFileNames: ({ moduleIds }) =>
     isOfLibraries(moduleIds) ? `lib/${mainPackage(moduleIds)}-[hash].js` : '[name]-[hash].js',
 })
-const files = output.filter(({ fileName }) => !/^lib\/.*\.map$/.test(fileName))
+const files = output.filter(({ fileName }) => !(isForeign(fileName) && fileName.endsWith('.map')))
 // Chunks before those that import them, and entries last: a process that starts meanwhile finds all.
 const licenses = await licensesOf(output.flatMap(({ moduleIds = [] }) => moduleIds.filter((id) => LIBRARY.test(id))))
 files.push({ type: 'asset', fileName: 'lib/LICENSES.txt', source: licenses })
@@ -55,6 +64,11 @@ function mainPackage(ids) {
   return [...counts].toSorted(([, one], [, other]) => other - one)[0][0]
 }
 
+/** Code that nobody reads in a stack trace. */
+function isForeign(fileName) {
+  return /^(lib|schemas)\//.test(fileName)
+}
+
 function rank({ type, isEntry }) {
   return type === 'asset' ? 0 : isEntry ? 2 : 1
 }
@@ -63,11 +77,7 @@ function rank({ type, isEntry }) {
 async function write({ type, fileName, code, source }) {
   const path = join(OUTPUT, fileName)
   const content =
-    type === 'asset'
-      ? source
-      : fileName.startsWith('lib/')
-        ? code.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n')
-        : code
+    type === 'asset' ? source : isForeign(fileName) ? code.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n') : code
   await mkdir(dirname(path), { recursive: true })
   if ((await readFile(path, 'utf8').catch(() => undefined)) === content) return
   await writeFile(`${path}.${process.pid}`, content)

@@ -4,6 +4,9 @@ import { dirname, join } from 'node:path'
 /** The folder of Sluice's own code: of the bundle, of the compiled files, or of the sources. */
 export const CODE = import.meta.dirname
 
+/** True when Node.js runs the sources themselves, which may be newer than the last build. */
+export const IS_SOURCE = import.meta.filename.endsWith('.ts')
+
 /** The folder of the package, which holds `package.json`, `schemas/` and `build/`. */
 export const PACKAGE = findUp(CODE)
 

@@ -1,5 +1,4 @@
 import { isSecretName } from '../transforms/redact/names.ts'
-import { Ajv } from 'ajv'
 import type { ValidateFunction } from 'ajv'
 import type { TProperties } from 'typebox'
 import type { Config } from '../component.ts'
@@ -14,12 +13,16 @@ import { isIncomplete, keyLocationAt, nodeAt, partOf, locationAt, problemAt } fr
 import type { Problem } from './pipeline.ts'
 import type { FieldSchema } from './schema.ts'
 import { branchesOf, childSchemas, strictSchema, typesOf } from './schema.ts'
+import { validatorsOf } from './validators.ts'
+import type { Validators } from './validators.ts'
 import { collectSecrets } from './found-secrets.ts'
 import type { FoundSecrets } from './found-secrets.ts'
 
 export interface FieldScope extends Folders {
   /** Names the component in messages: `sink s3`. */
   readonly owner: string
+  /** Name of the compiled validators, see `validatorsOf`. Undefined for custom components. */
+  readonly compiledAs: string | undefined
   /** Location to report if a key of the root is missing. */
   readonly location: Location
   readonly problems: Problem[]
@@ -32,19 +35,20 @@ export interface FieldScope extends Folders {
  * to milliseconds. Reports all problems, and returns undefined if one of them is an error. Skips
  * checks of values that depend on unset variables.
  */
-export function checkFields<Properties extends TProperties>(
+export async function checkFields<Properties extends TProperties>(
   fields: Properties,
   node: LocatedMap,
   scope: FieldScope,
-): Config<Properties> | undefined {
+): Promise<Config<Properties> | undefined> {
   const schema = strictSchema(fields)
   const problems: Problem[] = []
   const value = jsonValue([schema], node)
   offerDefaults([schema], node, scope.problems)
   collectSecrets([schema], value, { node, keys: [], scope: { ...scope, problems } })
-  const validate = compile(schema)
+  const validators = await validatorsOf(schema, scope.compiledAs)
+  const validate = validators(schema)
   if (!validate(value)) problems.push(...schemaProblems(validate, node, scope))
-  const config = convert(schema, value, [], { ...scope, root: node, workingFolder: scope.root, problems })
+  const config = convert(schema, value, [], { ...scope, root: node, workingFolder: scope.root, problems, validators })
   scope.problems.push(...problems)
   return isValid<Properties>(config, problems) ? config : undefined
 }
@@ -55,20 +59,6 @@ function isValid<Properties extends TProperties>(
   problems: readonly Problem[],
 ): config is Config<Properties> {
   return config !== undefined && problems.every(({ severity }) => severity !== 'error')
-}
-
-/** `allErrors` is safe here: configuration is small and trusted, unlike records. */
-const ajv = new Ajv({
-  allErrors: true,
-  verbose: true,
-  useDefaults: true,
-  ownProperties: true,
-  strict: false,
-  validateFormats: false,
-})
-
-function compile(schema: FieldSchema): ValidateFunction {
-  return ajv.compile(schema as object)
 }
 
 function schemaProblems(validate: ValidateFunction, root: LocatedMap, scope: FieldScope): Problem[] {
@@ -161,6 +151,7 @@ function placeholder(schema: FieldSchema, text: string): unknown {
 interface Conversion extends Omit<FieldScope, 'root'> {
   readonly root: LocatedMap
   readonly workingFolder: string
+  readonly validators: Validators
 }
 
 function convert(schema: FieldSchema, value: unknown, keys: Keys, scope: Conversion): unknown {
@@ -194,7 +185,7 @@ function convertUnion(branches: readonly FieldSchema[], value: unknown, keys: Ke
   let first: { value: unknown; problems: Problem[] } | undefined
   for (const branch of branches) {
     const copy = structuredClone(value)
-    if (!compile(branch)(copy)) continue
+    if (!scope.validators(branch)(copy)) continue
     const problems: Problem[] = []
     const converted = convert(branch, copy, keys, { ...scope, problems })
     if (problems.length === 0) return converted

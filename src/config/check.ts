@@ -2,6 +2,7 @@ import type { Config, Finding } from '../component.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { builtIns, builtInTypes, findComponent, loadComponents } from '../registry.ts'
 import type { JsonObject } from '../record/json/json.ts'
+import { schemaName } from './built-in-schemas.ts'
 import { checkFields } from './check-fields.ts'
 import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
 import type { FoundSecrets } from './found-secrets.ts'
@@ -35,8 +36,8 @@ export interface PipelineScope {
  * is missing that a run needs.
  */
 export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Promise<CheckedPipeline | undefined> {
-  const top = checkTop(node, scope)
-  const rejectOptions = checkRejectOptions(node, scope)
+  const top = await checkTop(node, scope)
+  const rejectOptions = await checkRejectOptions(node, scope)
   const sections = sectionsOf(node)
   const stages = stageNames(sections)
   const checked = new Map<Section, CheckedComponent<Declaration>>()
@@ -101,8 +102,14 @@ function isOf<K extends ComponentKind>(
 
 type Top = Config<typeof pipelineFields>
 
-function checkTop(node: LocatedMap, scope: PipelineScope): Top | undefined {
-  const top = checkFields(pipelineFields, node, { ...scope, owner: 'the pipeline', location: node.location })
+async function checkTop(node: LocatedMap, scope: PipelineScope): Promise<Top | undefined> {
+  const owner = 'the pipeline'
+  const top = await checkFields(pipelineFields, node, {
+    ...scope,
+    compiledAs: 'pipeline',
+    owner,
+    location: node.location,
+  })
   if (top === undefined || top.limits.maxLine > 0) return top
   scope.problems.push(
     problemAt(locationAt(node, ['limits', 'maxLine']), 'limits.maxLine of the pipeline must be greater than 0'),
@@ -110,11 +117,14 @@ function checkTop(node: LocatedMap, scope: PipelineScope): Top | undefined {
   return undefined
 }
 
-function checkRejectOptions(node: LocatedMap, scope: PipelineScope): CheckedPipeline['rejectOptions'] | undefined {
+async function checkRejectOptions(
+  node: LocatedMap,
+  scope: PipelineScope,
+): Promise<CheckedPipeline['rejectOptions'] | undefined> {
   const rejects = node.entries.get('rejects')?.value
   const location = locationAt(node, ['rejects'])
   const own = rejects?.kind === 'map' ? pick(rejects, (key) => key in rejectFields) : pick(node, () => false)
-  return checkFields(rejectFields, own, { ...scope, owner: 'rejects', location })
+  return checkFields(rejectFields, own, { ...scope, compiledAs: 'rejects', owner: 'rejects', location })
 }
 
 function pick(node: LocatedMap, matches: (key: string) => boolean): LocatedMap {
@@ -210,7 +220,9 @@ export async function checkOptions(
 ): Promise<CheckedComponent<Declaration>['config'] | undefined> {
   const { stage, owner, location } = scope
   try {
-    const config = checkFields(declaration.fields, options, scope)
+    const isBuiltIn = (await findComponent(declaration.kind, declaration.type)) === declaration
+    const compiledAs = isBuiltIn ? schemaName(declaration) : undefined
+    const config = await checkFields(declaration.fields, options, { ...scope, compiledAs })
     if (config === undefined) return undefined
     const context = { pipeline: scope.name, stage, folder: scope.folder }
     const findings = (await declaration.check?.(config, context)) ?? []

@@ -41,6 +41,28 @@ export function strictSchema(fields: TProperties): FieldSchema {
 
 const strictSchemas = new WeakMap<TProperties, FieldSchema>()
 
+/**
+ * The schemas that a configuration is validated against: the whole schema, and each of the
+ * alternatives in it, since the first alternative that fits decides how a value is converted. Always
+ * in the same order.
+ */
+export function validatedSchemas(root: FieldSchema): FieldSchema[] {
+  return [root, ...alternativesIn(root)]
+}
+
+function alternativesIn(schema: FieldSchema): FieldSchema[] {
+  const { properties, patternProperties, additionalProperties, items, anyOf, oneOf, allOf } = schema
+  const branches = [...(anyOf ?? []), ...(oneOf ?? [])]
+  const inner = [
+    ...Object.values({ ...properties, ...patternProperties }),
+    ...(typeof additionalProperties === 'object' ? [additionalProperties] : []),
+    ...(isTuple(items) ? items : items === undefined ? [] : [items]),
+    ...(allOf ?? []),
+    ...branches,
+  ]
+  return [...branches, ...inner.flatMap(alternativesIn)]
+}
+
 /** The alternatives of a schema, or the schema itself if it has none. */
 export function branchesOf(schema: FieldSchema): readonly FieldSchema[] {
   const branches = schema.anyOf ?? schema.oneOf

@@ -1,0 +1,51 @@
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Ajv, ValidateFunction } from 'ajv'
+import type { FieldSchema } from './schema.ts'
+import { validatedSchemas } from './schema.ts'
+import { IS_SOURCE, PACKAGE } from '../package.ts'
+
+/** The validator of a schema, or of an alternative in it. */
+export type Validators = (schema: FieldSchema) => ValidateFunction
+
+/** `allErrors` is safe here: configuration is small and trusted, unlike records. */
+export const AJV_OPTIONS = {
+  allErrors: true,
+  verbose: true,
+  useDefaults: true,
+  ownProperties: true,
+  strict: false,
+  validateFormats: false,
+} as const
+
+/**
+ * The validators of a configuration's schema. Those of Sluice itself are compiled when it is built
+ * (`scripts/compile-schemas.js`), under a name; compiling one takes as long as thousands of events.
+ * @param name of a built-in schema; undefined for custom components
+ */
+export async function validatorsOf(schema: FieldSchema, name: string | undefined): Promise<Validators> {
+  return name === undefined || IS_SOURCE ? compileNow() : await loadCompiled(schema, name)
+}
+
+async function loadCompiled(root: FieldSchema, name: string): Promise<Validators> {
+  const url = pathToFileURL(join(PACKAGE, 'build/dist/schemas', `${name}.js`)).href
+  const validators: { readonly [name: string]: ValidateFunction } = await import(url)
+  const compiled = new Map(validatedSchemas(root).map((schema, at) => [schema, validators[validatorName(at)]]))
+  return (schema) => {
+    const validator = compiled.get(schema)
+    if (validator === undefined) throw new Error(`the build has no validator for a part of ${name}`)
+    return validator
+  }
+}
+
+/** The exported name of a validator: they are in the order of `validatedSchemas`. */
+export function validatorName(at: number): string {
+  return `validate${at}`
+}
+
+let ajv: Ajv | undefined
+
+async function compileNow(): Promise<Validators> {
+  const compiler = (ajv ??= new (await import('ajv')).Ajv(AJV_OPTIONS))
+  return (schema) => compiler.compile(schema as object)
+}
