@@ -12,7 +12,7 @@ import { recordChange, recordView } from '../record/author/record-view.ts'
 import { analyzeSchema } from './validate/constraints.ts'
 import { createFastPath } from './validate/fast-path.ts'
 import { loadSchema } from './validate/schema.ts'
-import type { Violation } from './validate/schema.ts'
+import type { CompiledSchema, Violation } from './validate/compile-schema.ts'
 
 /**
  * Validates records against a JSON schema. Only ajv rejects a record and words the reason; but ajv
@@ -65,20 +65,27 @@ export default defineTransform({
     const { constraints } = analyzeSchema(schema.root, schema.spellings)
     const undecided = constraints === undefined ? liveRecords : createFastPath(constraints, paths)
 
+    const apply = (batch: Batch, records: readonly number[], compiled: CompiledSchema): Batch[] => {
+      const violations = new Map<number, Violation>()
+      for (const record of records) {
+        const violation = compiled.findViolation(batch.line(record).toString())
+        if (violation !== undefined) violations.set(record, violation)
+      }
+      if (violations.size === 0) return [batch]
+      if (mode === 'tag') return tag(batch, violations, stage)
+      for (const [record, { code, detail }] of violations) {
+        const hint = unwrapHint(batch.line(record))
+        batch.reject(record, code, stage, hint === undefined ? detail : `${detail}; ${hint}`)
+      }
+      return [batch]
+    }
+
     return {
       batch(batch) {
-        const violations = new Map<number, Violation>()
-        for (const record of undecided(batch)) {
-          const violation = schema.findViolation(batch.line(record).toString())
-          if (violation !== undefined) violations.set(record, violation)
-        }
-        if (violations.size === 0) return [batch]
-        if (mode === 'tag') return tag(batch, violations, stage)
-        for (const [record, { code, detail }] of violations) {
-          const hint = unwrapHint(batch.line(record))
-          batch.reject(record, code, stage, hint === undefined ? detail : `${detail}; ${hint}`)
-        }
-        return [batch]
+        const records = undecided(batch)
+        if (records.length === 0) return [batch]
+        const { compiled } = schema
+        return compiled ? apply(batch, records, compiled) : schema.compile().then((now) => apply(batch, records, now))
       },
     }
   },
