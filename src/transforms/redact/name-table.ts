@@ -245,7 +245,7 @@ export const SPEAKING_WORDS: readonly {
   },
   {
     words:
-      'status state enabled disabled active inactive allowed required optional set enforced present exist configured available supported verified valid invalid expired revoked locked compromised compromise leaked breached protected managed synced success failure failed result error reason message outcome passed eligible shared visible checked',
+      'status state enabled disabled active inactive allowed required optional set enforced present exist configured available supported verified valid invalid expired revoked locked compromised compromise leaked breached protected managed synced success failure failed result error reason message outcome passed eligible shared visible visibility checked',
     why: 'The state it is in.',
   },
   {
