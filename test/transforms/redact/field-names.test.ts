@@ -14,7 +14,7 @@ import { runStage } from '../stage.ts'
 const LEAST = new Map([
   // Not looked at while the tables were written.
   ['held-out.tsv', { precision: 88, recall: 100 }],
-  ['held-out-vendors.tsv', { precision: 87, recall: 100 }],
+  ['held-out-vendors.tsv', { precision: 89, recall: 100 }],
   ['held-out-fifth.tsv', { precision: 95, recall: 100 }],
   ['held-out-google.tsv', { precision: 65, recall: 94 }],
   // What is unknown in an object of secrets is masked, on purpose.
