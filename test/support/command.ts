@@ -39,6 +39,8 @@ export interface CommandOptions {
   readonly cwd?: string
   /** Options of Node.js itself, such as `--max-old-space-size=64`. */
   readonly node?: readonly string[]
+  /** Runs this file in place of the command. */
+  readonly program?: string
 }
 
 export interface RunningCommand {
@@ -56,8 +58,8 @@ export async function openWorkspace(context: TestContext): Promise<Workspace> {
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n')
 
   const start = (args: readonly string[], options: CommandOptions = {}): RunningCommand => {
-    const { input, node = [], cwd = '.' } = options
-    const child = spawn(process.execPath, [...node, MAIN, ...args], {
+    const { input, node = [], program = MAIN, cwd = '.' } = options
+    const child = spawn(process.execPath, [...node, program, ...args], {
       cwd: join(folder, cwd),
       env: environmentOf(options),
     })

@@ -10,6 +10,7 @@ import type { Random } from './support/random.ts'
 import { createRandom } from './support/random.ts'
 import { startServers } from './support/servers.ts'
 import type { Servers } from './support/servers.ts'
+import { codeFile } from '../../support/paths.ts'
 import { scaled } from '../../support/scale.ts'
 
 const { seed } = seededRandom('kills')
@@ -19,26 +20,38 @@ const LANES = ROUNDS > 10 ? 2 : 1
 const MAX_KILLS = 14
 
 describe('a process that is killed', () => {
-  test(`${ROUNDS} times, at random moments, writes every event exactly once`, async (t) => {
-    const rounds = { done: 0 }
-    const lanes = Array.from({ length: LANES }, (_, lane) => killJobs(t, createRandom(seed + lane), rounds))
-    const jobs = (await Promise.all(lanes)).reduce((sum, count) => sum + count)
-    t.diagnostic(`${rounds.done} kills of a living process in ${jobs} jobs`)
-    assert.ok(rounds.done >= ROUNDS)
-  })
+  const processes: readonly [title: string, program: string | undefined][] = [
+    ['with a pipeline file', undefined],
+    ['with a pipeline wired in code', codeFile('test/system/crash/support/wired-job.ts')],
+  ]
+  for (const [title, program] of processes) {
+    test(`${ROUNDS} times, at random moments, writes every event exactly once, ${title}`, async (t) => {
+      const rounds = { done: 0 }
+      const lanes = Array.from({ length: LANES }, (_, lane) => killJobs(t, createRandom(seed + lane), rounds, program))
+      const jobs = (await Promise.all(lanes)).reduce((sum, count) => sum + count)
+      t.diagnostic(`${rounds.done} kills of a living process in ${jobs} jobs`)
+      assert.ok(rounds.done >= ROUNDS)
+    })
+  }
 })
 
 /**
  * Runs jobs one after the other until all rounds are done. A round is a process that was alive when
  * it was killed.
  */
-async function killJobs(t: TestContext, random: Random, rounds: { done: number }): Promise<number> {
+async function killJobs(
+  t: TestContext,
+  random: Random,
+  rounds: { done: number },
+  program: string | undefined,
+): Promise<number> {
   let jobs = 0
   while (rounds.done < ROUNDS) {
     const workspace = await openWorkspace(t)
     await writeJob(workspace)
     const servers = await startServers(t, { seed: random.below(2 ** 31), events: 6000 })
-    const start = (): RunningCommand => workspace.start(['run', 'events'], { env: servers.environment })
+    const options = { env: servers.environment, ...(program !== undefined && { program }) }
+    const start = (): RunningCommand => workspace.start(['run', 'events'], options)
     let isDone = false
     for (let kills = 0; kills < MAX_KILLS && rounds.done < ROUNDS && !isDone; kills++) {
       const running = start()
