@@ -19,7 +19,8 @@ export const errorCodes = {
   CONFIG_INVALID: {
     exit: 2,
     retryable: false,
-    summary: 'The pipeline file has problems. Each is listed with its line and column.',
+    summary:
+      'The pipeline file, or a pipeline in code, has problems. Each of a file is listed with its line and column.',
   },
   COMPONENT_LOAD_FAILED: { exit: 2, retryable: false, summary: 'A custom component could not be loaded or created.' },
   ENV_FILE_INVALID: {

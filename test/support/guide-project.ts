@@ -10,7 +10,7 @@ import { REPOSITORY } from './paths.ts'
  * test, not a component.
  */
 export function componentsOf(blocks: readonly Block[]): { [path: string]: string } {
-  const written = blocks.filter(({ language, text }) => language === 'ts' && !isTest(text))
+  const written = blocks.filter(({ language, text }) => language === 'ts' && !isTest(text) && !isProgram(text))
   return Object.fromEntries(
     written.map(({ text, line }) => [
       /^\/\/ ((?:sources|transforms|sinks)\/\S+\.ts)$/m.exec(text)?.[1] ?? `transforms/at-${line}.ts`,
@@ -22,6 +22,11 @@ export function componentsOf(blocks: readonly Block[]): { [path: string]: string
 /** Code that tests a component of the page. */
 export function isTest(code: string): boolean {
   return code.includes("from 'sluice/testing'")
+}
+
+/** Code that runs pipelines; its first line names a file of the project's root: `// collect.ts`. */
+export function isProgram(code: string): boolean {
+  return /^\/\/ [\w-]+\.ts\n/.test(code)
 }
 
 /**
