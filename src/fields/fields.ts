@@ -30,6 +30,13 @@ export function RecordPath(options: FieldOptions) {
   return Type.String({ format: 'record-path', ...options })
 }
 
+/**
+ * A path to the records of a document, or `$`. See `parseRecordsPath`.
+ */
+export function RecordsPath(options: FieldOptions) {
+  return Type.String({ format: 'records-path', ...options })
+}
+
 /** A file that must exist, relative to the pipeline file -> its absolute path. */
 export function ExistingFile(options: FieldOptions) {
   return Type.String({ format: 'existing-file', ...options })

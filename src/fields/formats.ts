@@ -2,6 +2,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { parseKeyTemplate } from './key-template.ts'
 import { SluiceError } from '../errors.ts'
+import { parseRecordsPath } from '../record/documents/records-path.ts'
 import { Paths } from '../record/paths/path.ts'
 import { closest } from './suggest.ts'
 import { parseDuration, parseSize } from './units.ts'
@@ -27,6 +28,7 @@ export const formats: { readonly [name: string]: FormatParser } = {
   duration: parseDuration,
   size: parseSize,
   'record-path': (text) => new Paths().add(text).text,
+  'records-path': (text) => parseRecordsPath(text).text,
   'key-template': (text) => {
     parseKeyTemplate(text)
     return text

@@ -59,6 +59,7 @@ const FORMATS: { readonly [format: string]: string } = {
   duration: 'duration',
   size: 'size',
   'record-path': 'record path',
+  'records-path': 'path of records',
   'key-template': 'key template',
   'existing-file': 'file',
   'file-path': 'path',

@@ -1,3 +1,4 @@
+import type { RejectCode } from '../errors.ts'
 import type { Json, JsonObject } from './json/json.ts'
 
 /** Consecutive lines (or records) of one source partition. */
@@ -32,7 +33,7 @@ export interface Chunk {
    * messages and rejects.
    */
   readonly origin?: { readonly name: string; readonly line: number }
-  /** Lines after `bytes` or `records` that are longer than `maxLine`. Each is rejected with TOO_LONG. */
+  /** Lines after `bytes` or `records` that are longer than `maxLine`, or unusable. Each is rejected. */
   readonly skipped?: readonly SkippedLine[]
   /**
    * Set on the last chunk of an input that ends within a record: the record is left for the next
@@ -63,14 +64,16 @@ export interface Reread {
   readonly at: number
 }
 
-/** A line that is too long to be kept. */
+/** A line (or a record of a document) that cannot be kept. */
 export interface SkippedLine {
+  /** Default: `TOO_LONG`. */
+  readonly code?: RejectCode
   /** Number of the line, from 1. */
   readonly line: number
   /** In bytes. */
   readonly length: number
   /** SHA-256 of the line in hex. */
   readonly digest: string
-  /** Why it is so long, and the way out, if that is known. Never content of a record. */
+  /** Why it cannot be kept, and the way out, if that is known. Never content of a record. */
   readonly detail?: string
 }

@@ -151,7 +151,7 @@ function endOfPart(bytes: Buffer, start: number): number {
 }
 
 function rejectSkipped(skipped: SkippedLine, origin: string): Reject {
-  const { line, length, digest, detail } = skipped
+  const { code = 'TOO_LONG', line, length, digest, detail } = skipped
   const why = detail === undefined ? {} : { detail }
-  return { record: -1, code: 'TOO_LONG', stage: INGEST_STAGE, ...why, origin, line, length, digest }
+  return { record: -1, code, stage: INGEST_STAGE, ...why, origin, line, length, digest }
 }

@@ -3,7 +3,7 @@ import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
 import type { InputFailure, PositionSummary, ReadOptions } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
-import { Choice, InputPath } from '../fields/fields.ts'
+import { Choice, InputPath, RecordsPath } from '../fields/fields.ts'
 import type { Json } from '../record/json/json.ts'
 import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
@@ -13,10 +13,19 @@ import { RotatedFiles } from './file/rotated-files.ts'
 import { SkippedFiles } from './file/skipped-files.ts'
 import { isFilePosition } from './file/position.ts'
 import { readFile, readStream } from './file/read-input.ts'
+import { checkRecords, readersList, recordsSetting } from './file/records-setting.ts'
+import type { SplitOptions } from './file/create-splitter.ts'
 import type { Ending } from './file/split-content.ts'
 import { formatBytes, plural } from '../observe/report.ts'
 
 const pathField = InputPath()
+
+const recordsField = {
+  description:
+    'Path to the array of records in each document: `Records`, `data.events`. ' +
+    'Also a path to the records themselves (`pages[*].items[*]`, `accounts.*`), or a list of paths. ' +
+    'A file may hold several documents, also one per line. `$`: the file holds the records, not documents around them.',
+}
 
 const fields = {
   path: Type.Union([pathField, Type.Array(pathField, { minItems: 1 })], {
@@ -32,6 +41,18 @@ const fields = {
       '`auto` detects the format from the first bytes.',
     default: 'auto',
   }),
+  records: Type.Union([RecordsPath(recordsField), Type.Array(RecordsPath(recordsField), { minItems: 1 })], {
+    ...recordsField,
+    default: '$',
+  }),
+  keyAs: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'Member that each record gets, with the key that `records` leaves open: with `accounts.*.events[*]`, the key of the account. ' +
+        'A record that already has the member is rejected.',
+    }),
+  ),
 }
 
 export default defineSource({
@@ -41,14 +62,25 @@ export default defineSource({
   examples: [
     { title: 'A folder of archives', config: { path: './archive' } },
     { title: 'Standard input', config: { path: '-' } },
+    {
+      title: 'CloudTrail: documents with an array of records',
+      config: { path: 'AWSLogs/*/CloudTrail/**/*.json.gz', records: 'Records' },
+    },
+    {
+      title: 'Arrays in the values of an object; each record gets the key as a member',
+      config: { path: 'export.json', records: 'accounts.*.events[*]', keyAs: 'account' },
+    },
     { title: 'Several globs', config: { path: ['logs/*.ndjson', 'export/**/*.json.gz'], format: 'auto' } },
   ],
+  lists: [readersList],
   repeats: false,
+  check: ({ records, keyAs }) => checkRecords(records, keyAs),
   describePosition,
-  create({ path, format }) {
+  create({ path, format, records, keyAs }) {
     const paths = typeof path === 'string' ? [path] : path
+    const content = { format, records: recordsSetting(records, keyAs) }
     return {
-      read: (options) => (options.follow ? follow(paths, format, options) : readAll(paths, format, options)),
+      read: (options) => (options.follow ? follow(paths, content, options) : readAll(paths, content, options)),
       total: () => sumBytes(paths),
     }
   },
@@ -67,11 +99,11 @@ function describePosition(position: Json): PositionSummary {
   }
 }
 
-type FormatChoice = 'auto' | 'ndjson' | 'array'
+type ContentOptions = Pick<SplitOptions, 'format' | 'records'>
 
 async function* readAll(
   paths: readonly string[],
-  format: FormatChoice,
+  content: ContentOptions,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
   const missing: InputFailure[] = []
@@ -79,7 +111,7 @@ async function* readAll(
   // A single input that fails is the failure of the source: there is nothing to continue with.
   const fail = inputs.length + missing.length > 1 ? options.inputFailed : rethrow
   for (const failure of missing) fail(failure)
-  const open = opener(format, options, options.final === true ? 'final' : 'unknown')
+  const open = opener(content, options, options.final === true ? 'final' : 'unknown')
   const position = (partition: string): Json | undefined => options.position(partition)
   for (const input of inputs) {
     if (options.signal.aborted) return
@@ -94,10 +126,10 @@ function rethrow({ error }: InputFailure): never {
 /** Polls for new files and new lines. Files may appear, disappear and be rotated meanwhile. */
 async function* follow(
   paths: readonly string[],
-  format: FormatChoice,
+  content: ContentOptions,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
-  const open = opener(format, options, 'open')
+  const open = opener(content, options, 'open')
   const positions = new Map<string, Json | undefined>()
   /** Size of each input when it failed: it is read again when that has changed. */
   const failed = new Map<string, number>()
@@ -124,14 +156,14 @@ async function* follow(
 
 const POLL_MS = 1000
 
-function opener(format: FormatChoice, options: ReadOptions, ending: Ending) {
+function opener(content: ContentOptions, options: ReadOptions, ending: Ending) {
   const reader = new ChunkReader()
   const versionsRead = new Map<string, string>()
   const strayLogged = new Set<string>()
   return (input: FileInput, position: (partition: string) => Json | undefined) => {
     const { signal, maxLine } = options
     const note: ReadOptions['note'] = (message, facts) => options.note(message, facts)
-    const inputOptions = { format, reader, versionsRead, strayLogged, ending, signal, maxLine, note, position }
+    const inputOptions = { ...content, reader, versionsRead, strayLogged, ending, signal, maxLine, note, position }
     return input.kind === 'file' ? readFile(input, inputOptions) : readStream(input, inputOptions)
   }
 }

@@ -1,10 +1,19 @@
 import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
 import type { Config } from '../component.ts'
-import { Choice, Duration, Size } from '../fields/fields.ts'
+import { Choice, Duration, RecordsPath, Size } from '../fields/fields.ts'
 import { authFields } from './http/auth/fields.ts'
 import { checkAuth } from './http/auth/check-auth.ts'
-import { checkCount, checkRepair, checkRequest, checkRetry, checkTenants, checkTls, checkUrl } from './http/check.ts'
+import {
+  checkCount,
+  checkRecords,
+  checkRepair,
+  checkRequest,
+  checkRetry,
+  checkTenants,
+  checkTls,
+  checkUrl,
+} from './http/check.ts'
 import {
   countFields,
   paginateFields,
@@ -46,7 +55,7 @@ const fields = {
   ),
   auth: Type.Optional(authFields),
   tls: Type.Optional(tlsFields),
-  records: Type.String({
+  records: RecordsPath({
     default: '$',
     description: 'Path to the array of records in a response, such as `data.events`; `$` is the response itself.',
   }),
@@ -179,6 +188,7 @@ export default defineSource({
     const { request, auth, window, tenants, allowInsecure } = options
     yield* checkUrl(request.url, ['request', 'url'], allowInsecure)
     yield* checkRequest(request, options, ['request'])
+    yield* checkRecords(config.records)
     if (options.count !== undefined) yield* checkCount(options.count, options)
     if (options.repair !== undefined) yield* checkRepair(options.repair, options)
     yield* checkAuth(auth, allowInsecure)

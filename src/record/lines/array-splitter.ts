@@ -28,8 +28,13 @@ interface ArraySplitterOptions {
   readonly maxLine: number
   readonly from?: Boundary
   readonly stray?: StrayBytes
-  /** Stop after each array, for a caller that parses the text around it; see `rest`. */
-  readonly single?: boolean
+  /** Set by a caller that reads the text around the arrays itself, with `readArray`. */
+  readonly builder?: ChunkBuilder
+}
+
+/** How the elements of an array are written. */
+export function createElementBuilder(maxLine: number, from: Boundary): ChunkBuilder {
+  return new ChunkBuilder(maxLine, from, () => new ElementMinifier())
 }
 
 /**
@@ -66,8 +71,8 @@ export class ArraySplitter implements ResumableSplitter {
   /** The current element is in an array, not at the top level. */
   #inArray: boolean
   #failure: SluiceError | undefined
+  /** Stop after each array. */
   readonly #single: boolean
-  #rest: Buffer | undefined
   /** Bytes of a byte order mark that were seen. */
   #orderMark = 0
   /** The input so far ends in NUL bytes. */
@@ -75,15 +80,15 @@ export class ArraySplitter implements ResumableSplitter {
   #left: Left = 'nothing'
 
   constructor(
-    { name, maxLine, from = START, single = false, stray = noStrayBytes() }: ArraySplitterOptions,
+    { name, maxLine, from = START, builder, stray = noStrayBytes() }: ArraySplitterOptions,
     createFast = createWasmSplitter,
   ) {
     this.stray = stray
     this.#name = name
     this.#maxLine = maxLine
-    this.#single = single
+    this.#single = builder !== undefined
     this.#fast = createFast()
-    this.#builder = new ChunkBuilder(maxLine, from, () => new ElementMinifier())
+    this.#builder = builder ?? createElementBuilder(maxLine, from)
     this.#offset = from.offset
     this.#inArray = from.open
     this.#state = from.open ? 'afterElement' : 'root'
@@ -94,12 +99,9 @@ export class ArraySplitter implements ResumableSplitter {
     return this.#builder.line
   }
 
-  /**
-   * With `single`: the bytes after the array, if the array ended within the bytes that were pushed
-   * last.
-   */
-  get rest(): Buffer | undefined {
-    return this.#rest
+  /** The input so far ends within an array. */
+  get isOpen(): boolean {
+    return this.#state !== 'root'
   }
 
   get left(): Left {
@@ -107,12 +109,33 @@ export class ArraySplitter implements ResumableSplitter {
   }
 
   *push(input: Buffer): Generator<LineChunk, void> {
-    const end = this.#split(input)
-    this.#offset += end
-    this.#rest = this.#single && this.#state === 'root' ? input.subarray(end) : undefined
+    this.#offset += this.#split(input)
     if (this.#failure !== undefined) this.#builder.flush()
     yield* this.#builder.takeChunks()
     if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /**
+   * Reads on in an array, in place of `push`. The elements go to the `builder` of the options.
+   * @param offset Bytes of the whole input before `input`.
+   * @returns the end of the array, or of `input` if the array continues after it.
+   * @throws SluiceError INPUT_CORRUPT
+   */
+  readArray(input: Buffer, offset: number): number {
+    this.#offset = offset
+    const end = this.#split(input)
+    if (this.#failure !== undefined) throw this.#failure
+    return end
+  }
+
+  /** Forgets the rest of an array that is damaged, with its open element. */
+  abandon(): void {
+    this.#builder.discard()
+    this.#failure = undefined
+    this.#depth = 0
+    this.#inString = false
+    this.#escaped = false
+    this.#state = 'root'
   }
 
   flush(): LineChunk[] {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 import type { SkippedLine } from '../chunk.ts'
+import type { RejectCode } from '../../errors.ts'
 import { LINE_FEED } from '../json/ascii.ts'
 import { release, acquireBuffer, CHUNK_BYTES } from '../chunk-memory.ts'
 import { describeEnvelope, ENVELOPE_BYTES, listOfObjects } from './envelope.ts'
 import type { Shortener } from './shortener.ts'
-import type { Boundary, LineChunk } from './splitter.ts'
+import type { Boundary, DocumentStart, LineChunk } from './splitter.ts'
 
 /**
  * Collects lines in its own buffer until they fill a chunk. It holds whole lines and at most one
@@ -88,14 +89,35 @@ export class ChunkBuilder {
    * Ends the open line. `offset` and `open` describe the boundary after it. `fit` may return other
    * bytes for a line that contains line feeds, at most as many as it has.
    */
-  close(offset: number, open: boolean, fit?: (line: Buffer) => Buffer | undefined): void {
+  close(offset: number, open: boolean, fit?: (line: Buffer) => Buffer | undefined, document?: DocumentStart): void {
     if (this.#digest === undefined || this.#shortener?.isUsed === true) this.#closeLine(fit)
     else this.#closeLong(this.#digest)
+    this.#startNext({ offset, line: this.#line + 1, open, ...(document && { document }) })
+  }
+
+  /** Ends the open line, if any, as one that is skipped. `boundary` is the one after it. */
+  skip(skipped: Omit<SkippedLine, 'line'>, boundary: Omit<Boundary, 'line'>): void {
+    this.#length = this.#whole
+    this.#skipped.push({ ...skipped, line: this.#line + 1 })
+    this.#startNext({ ...boundary, line: this.#line + 1 })
+  }
+
+  /** Ends the open line as one that is skipped, whatever its length. */
+  reject(code: RejectCode, boundary: Omit<Boundary, 'line'>): void {
+    const digest = this.#digest ?? createHash('sha256').update(this.#buffer.subarray(this.#whole, this.#length))
+    this.skip({ code, length: this.open, digest: digest.digest('hex') }, boundary)
+  }
+
+  /** Forgets the open line. */
+  discard(): void {
+    this.#length = this.#whole
     this.#digest = undefined
     this.#shortener = undefined
-    this.#line++
-    this.#boundary = { offset, line: this.#line, open }
-    if (this.#skipped.length === MAX_SKIPPED) this.finish()
+  }
+
+  /** Moves the boundary over bytes without lines. No line may be open. */
+  pass(offset: number): void {
+    this.#boundary = { offset, line: this.#line, open: false }
   }
 
   /** Ends the current chunk if it has any lines. */
@@ -124,6 +146,14 @@ export class ChunkBuilder {
   /** Returns the finished chunks, each of them once. */
   takeChunks(): LineChunk[] {
     return this.#finished.splice(0)
+  }
+
+  #startNext(boundary: Boundary): void {
+    this.#digest = undefined
+    this.#shortener = undefined
+    this.#line = boundary.line
+    this.#boundary = boundary
+    if (this.#skipped.length === MAX_SKIPPED) this.finish()
   }
 
   #copy(bytes: Buffer, start: number, end: number): void {

@@ -67,9 +67,25 @@ export interface Boundary {
   readonly line: number
   /**
    * For lines: the line before the boundary had no line feed. For elements: the boundary is inside
-   * an array.
+   * an array. For documents: it is inside one.
    */
   readonly open: boolean
+  /**
+   * Set inside a document that can only be read again from its start. `offset` is then a number of
+   * bytes that were read, and no place to resume at.
+   */
+  readonly document?: DocumentStart
+}
+
+export interface DocumentStart {
+  readonly offset: number
+  /** Records of the document before the boundary. */
+  readonly records: number
+}
+
+/** Where reading resumes after a boundary, in bytes. */
+export function resumeOffset({ offset, document }: Boundary): number {
+  return document?.offset ?? offset
 }
 
 /** The start of an input. */

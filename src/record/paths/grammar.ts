@@ -34,6 +34,15 @@ const QUOTED = /\[("(?:[^"\\\p{Cc}]|\\[^])*")\]/uy
  * there.
  */
 export function parsePath(text: string): Segment[] {
+  return parse(text, 'record')
+}
+
+/** Parses a path that begins at a document. A document may be an array: the path may begin with `[*]`. */
+export function parseDocumentPath(text: string): Segment[] {
+  return parse(text, 'document')
+}
+
+function parse(text: string, root: 'record' | 'document'): Segment[] {
   const segments: Segment[] = []
   let at = 0
 
@@ -55,7 +64,7 @@ export function parsePath(text: string): Segment[] {
   function readBracket(): Segment {
     const start = at
     if (text.startsWith('[*]', at)) {
-      if (segments.length === 0) fail(at, 'a record is an object, so a path begins with a key')
+      if (segments.length === 0 && root === 'record') fail(at, 'a record is an object, so a path begins with a key')
       at += 3
       return { kind: 'elements' }
     }

@@ -24,6 +24,7 @@ export class DetectingSplitter implements ResumableSplitter {
   readonly stray = noStrayBytes()
   readonly #maxHead: number
   readonly #create: CreateSplitter
+  readonly #undecided: InputFormat
   /** Blank bytes before the head that were dropped. */
   #blank = START
   #head: Buffer[] = []
@@ -33,12 +34,14 @@ export class DetectingSplitter implements ResumableSplitter {
   #left: Left = 'nothing'
 
   /**
-   * @param maxHead If so many bytes of text do not decide, the input is NDJSON that starts with an
-   * overlong line.
+   * @param maxHead So many bytes of text decide. An input that starts with a longer line is
+   * `undecided`.
    * @param create Called once, before the first chunk is yielded.
+   * @param undecided The format of an input whose head does not decide.
    */
-  constructor(maxHead: number, create: CreateSplitter) {
+  constructor(maxHead: number, create: CreateSplitter, undecided: InputFormat = 'ndjson') {
     this.#maxHead = maxHead
+    this.#undecided = undecided
     this.#create = create
   }
 
@@ -56,7 +59,7 @@ export class DetectingSplitter implements ResumableSplitter {
   }
 
   *end(): Generator<LineChunk, void> {
-    yield* this.#detect('ndjson')
+    yield* this.#detect(this.#undecided)
     yield* this.#splitter?.end() ?? []
   }
 
@@ -83,7 +86,7 @@ export class DetectingSplitter implements ResumableSplitter {
     // Only a line end can change the result. Without this test, small chunks of a long line cost
     // quadratic time.
     if (tooLong || this.#head.length === 1 || chunk.includes(LINE_FEED))
-      yield* this.#detect(tooLong ? 'ndjson' : undefined)
+      yield* this.#detect(tooLong ? this.#undecided : undefined)
   }
 
   #findText(): boolean {

@@ -6,15 +6,14 @@ import type { Chunk } from '../../record/chunk.ts'
 import { SluiceError } from '../../errors.ts'
 import { detectCompression, MAGIC_BYTES } from '../../compression/detect.ts'
 import { inflate } from '../../compression/inflate.ts'
-import { ArraySplitter } from '../../record/lines/array-splitter.ts'
-import { LineSplitter } from '../../record/lines/line-splitter.ts'
 import type { Json } from '../../record/json/json.ts'
-import type { Boundary, LineChunk, ResumableSplitter, StrayBytes } from '../../record/lines/splitter.ts'
+import { resumeOffset } from '../../record/lines/splitter.ts'
+import type { Boundary, LineChunk, StrayBytes } from '../../record/lines/splitter.ts'
 import { openStream, peek } from './chunk-reader.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { fileError } from './file-error.ts'
-import { DetectingSplitter } from './detecting-splitter.ts'
-import type { InputFormat } from './detecting-splitter.ts'
+import { createSplitter } from './create-splitter.ts'
+import type { SplitOptions } from './create-splitter.ts'
 import { inflateAgain } from './inflate-again.ts'
 import { fileKey } from './inputs.ts'
 import type { FileInput } from './inputs.ts'
@@ -24,8 +23,7 @@ import { checkStart, refuseForeign, SNIFF_BYTES } from './refuse-foreign.ts'
 import { splitContent } from './split-content.ts'
 import type { Ending } from './split-content.ts'
 
-export interface InputOptions extends Pick<ReadOptions, 'maxLine' | 'signal' | 'note'> {
-  readonly format: InputFormat | 'auto'
+export interface InputOptions extends SplitOptions, Pick<ReadOptions, 'signal' | 'note'> {
   readonly reader: ChunkReader
   /** Of plain files. Nothing is appended to a compressed file or a stream. */
   readonly ending: Ending
@@ -55,7 +53,7 @@ export async function* readFile({ name }: FileInput, options: InputOptions): Asy
         sourceOffset += count
       })
     }
-    const start = from?.offset ?? 0
+    const start = from === undefined ? 0 : resumeOffset(from)
     const contentStart = { name, compression, format: options.format }
     if (start === 0 && compression === undefined) await checkHead(file, head, options.ending, contentStart)
     const inflated = compression && inflateAgain(() => read(0), compression, start)
@@ -67,7 +65,7 @@ export async function* readFile({ name }: FileInput, options: InputOptions): Asy
     const identity = fingerprint(head)
     const identityAt = (offset: number) =>
       compression !== undefined || offset >= head.length ? identity : fingerprint(head.subarray(0, offset))
-    const { splitter, format } = createSplitter(name, options, from)
+    const { splitter, format } = await createSplitter(name, options, from)
     try {
       for await (const { lines, last, unfinished = false } of splitContent(content, splitter, {
         ...options,
@@ -81,7 +79,8 @@ export async function* readFile({ name }: FileInput, options: InputOptions): Asy
           ...identityAt(lines.boundary.offset),
           bytes: Math.max(bytes, sourceOffset),
           format: found,
-          ...lines.boundary,
+          ...(options.records.id !== undefined && { records: options.records.id }),
+          ...positionOf(lines.boundary),
           done: last,
         }
         if (unfinished) noteUnfinished(options.note, name, lines.boundary)
@@ -119,7 +118,7 @@ export async function* readStream({ name }: FileInput, options: InputOptions): A
       compression,
       format: options.format,
     })
-    const { splitter } = createSplitter(name, options)
+    const { splitter } = await createSplitter(name, options)
     try {
       for await (const { lines } of splitContent(content, splitter, {
         ...options,
@@ -209,29 +208,20 @@ async function checkHead(
 function resume(
   saved: Json | undefined,
   { name, bytes, head }: { readonly name: string; readonly bytes: number; readonly head: Buffer },
-  { format, note }: InputOptions,
+  { format, note, records }: InputOptions,
 ): FilePosition | undefined {
   if (saved === undefined) return undefined
   const position = matchPosition(saved, head, bytes)
   if (position === undefined) note('the file was replaced or truncated: reading it from its start', { file: name })
+  else if (position.records !== records.id)
+    note('the path of the records has changed: reading the file from its start', { file: name, records: records.text })
   else if (format === 'auto' || format === position.format) return position
   else note('the format has changed: reading the file from its start', { file: name, format })
   return undefined
 }
 
-function createSplitter(
-  name: string,
-  { format, maxLine }: InputOptions,
-  resumed?: FilePosition,
-): { splitter: ResumableSplitter; format: () => InputFormat | undefined } {
-  let known = resumed?.format ?? (format === 'auto' ? undefined : format)
-  const create = (found: InputFormat, from?: Boundary, stray?: StrayBytes): ResumableSplitter => {
-    known = found
-    const options = { name: `"${name}"`, maxLine, ...(from && { from }), ...(stray && { stray }) }
-    return found === 'ndjson' ? new LineSplitter(options) : new ArraySplitter(options)
-  }
-  const splitter = known === undefined ? new DetectingSplitter(maxLine, create) : create(known, resumed)
-  return { splitter, format: () => known }
+function positionOf({ document, ...boundary }: Boundary): Pick<FilePosition, keyof Boundary> {
+  return { ...boundary, ...(document && { document: { ...document } }) }
 }
 
 async function* countBytes(chunks: AsyncIterable<Buffer>, count: (bytes: number) => void): AsyncGenerator<Buffer> {

@@ -1,3 +1,4 @@
+import { parseRecordsPath } from '../../record/documents/records-path.ts'
 import type { Finding } from '../../component.ts'
 import { asSluiceError } from '../../errors.ts'
 import { suggest } from '../../fields/suggest.ts'
@@ -107,6 +108,16 @@ function* namesOf(value: Json | undefined, at: Keys): Generator<[Keys, string]> 
 }
 
 type CountContext = Pick<HttpOptions, 'tenants' | 'window' | 'allowInsecure' | 'request'>
+
+/** A page of any size is split as bytes, so its records must be in one array. */
+export function* checkRecords(records: string): Iterable<Finding> {
+  if (parseRecordsPath(records).keys !== undefined) return
+  yield {
+    at: ['records'],
+    message: `records: the path ${JSON.stringify(records)} of an http source must consist of keys`,
+    hint: 'name the keys to one array, for example data.events; the file source reads other paths from saved responses',
+  }
+}
 
 /**
  * Counts need a time window, and the same origin as the records: they send the same credentials.

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { SluiceError } from '../../../src/errors.ts'
-import { ArraySplitter } from '../../../src/record/lines/array-splitter.ts'
+import { ArraySplitter, createElementBuilder } from '../../../src/record/lines/array-splitter.ts'
+import { START } from '../../../src/record/lines/splitter.ts'
 import type { LineChunk } from '../../../src/record/lines/splitter.ts'
 import { WasmArraySplitter } from '../../../src/record/wasm/array-splitter.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
@@ -31,20 +32,26 @@ interface Outcome {
 }
 
 function split({ text, offsets, maxLine, single, flush }: Task, fast: WasmArraySplitter | undefined): Outcome {
-  const splitter = new ArraySplitter({ name: 'page', maxLine, single }, () => fast)
+  const builder = single ? createElementBuilder(maxLine, START) : undefined
+  const splitter = new ArraySplitter({ name: 'page', maxLine, ...(builder && { builder }) }, () => fast)
+  let offset = 0
   const chunks: LineChunk[] = []
   const rests: (string | undefined)[] = []
   let error = ''
   try {
     for (const part of overwritten(splitAt(Buffer.from(text, 'latin1'), offsets))) {
-      chunks.push(...splitter.push(part))
-      if (flush) chunks.push(...splitter.flush())
-      rests.push(splitter.rest?.toString('latin1'))
+      if (single) {
+        const end = splitter.readArray(part, offset)
+        rests.push(splitter.isOpen ? undefined : part.toString('latin1', end))
+        offset += end
+      } else chunks.push(...splitter.push(part))
+      if (flush || single) chunks.push(...splitter.flush())
     }
     chunks.push(...splitter.end())
   } catch (thrown) {
     assert.ok(thrown instanceof SluiceError)
     error = `${thrown.code} ${thrown.message}`
+    if (single) chunks.push(...splitter.flush())
   }
   return { chunks, count: splitter.count, error, rests }
 }

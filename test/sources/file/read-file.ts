@@ -15,6 +15,8 @@ export interface Reading {
 
 export interface ReadingOptions extends Partial<Pick<ReadOptions, 'final' | 'maxLine' | 'signal'>> {
   readonly format?: 'auto' | 'ndjson' | 'array'
+  readonly records?: string | string[]
+  readonly keyAs?: string
   readonly positions?: ReadonlyMap<string, Json>
 }
 
@@ -32,17 +34,25 @@ export async function read(path: string | string[], options: ReadingOptions = {}
 
 export function start(
   path: string | string[],
-  { format = 'auto', positions, ...options }: ReadingOptions = {},
+  { format = 'auto', records = '$', keyAs, positions, ...options }: ReadingOptions = {},
   notes: string[] = [],
   follow = false,
 ): AsyncIterable<Chunk> {
   const position = (partition = '') => positions?.get(partition)
   const note = (message: string) => void notes.push(message)
-  return createSource(path, format).read(readOptions({ ...options, position, follow, note }))
+  return createSource(path, format, records, keyAs).read(readOptions({ ...options, position, follow, note }))
 }
 
-export function createSource(path: string | string[], format: 'auto' | 'ndjson' | 'array' = 'auto') {
-  const source = file.create({ path, format }, { pipeline: 'test', stage: 'file', folder: '/' })
+export function createSource(
+  path: string | string[],
+  format: 'auto' | 'ndjson' | 'array' = 'auto',
+  records: string | string[] = '$',
+  keyAs?: string,
+) {
+  const source = file.create(
+    { path, format, records, ...(keyAs !== undefined && { keyAs }) },
+    { pipeline: 'test', stage: 'file', folder: '/' },
+  )
   if (source instanceof Promise) throw new Error('the file source is made at once')
   return source
 }

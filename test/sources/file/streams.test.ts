@@ -40,7 +40,7 @@ const SCRIPT = `
   const abort = new AbortController()
   const options = { signal: abort.signal, follow: false, maxLine: 1 << 20, position() {}, note() {} }
   try {
-    for await (const chunk of source.create({ path, format: 'auto' }).read(options)) {
+    for await (const chunk of source.create({ path, format: 'auto', records: '$' }).read(options)) {
       const { bytes, skipped = [] } = chunk
       for (let at = bytes?.indexOf(10) ?? -1; at >= 0; at = bytes.indexOf(10, at + 1)) summary.lines++
       summary.bytes += bytes?.length ?? 0

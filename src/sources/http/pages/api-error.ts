@@ -23,9 +23,9 @@ export class ResponseStart {
 
   /**
    * What the API says if the response is an error; undefined if it is not. Call it for a complete
-   * response without records. `records` are the dotted keys to their list.
+   * response without records. `records` are the keys to their list.
    */
-  errorIn(records: string, secrets: readonly string[]): string | undefined {
+  errorIn(records: readonly string[], secrets: readonly string[]): string | undefined {
     if (this.#size === 0 || this.isFull) return undefined
     const text = Buffer.concat(this.#parts).toString()
     const value = parseJson(text)
@@ -40,7 +40,7 @@ const MAX_ERROR = 64 * 1024
  * With an empty list of records only an explicit sign counts: the `error` of an empty page may say
  * that there is none.
  */
-function isError(value: JsonObject, records: string): boolean {
+function isError(value: JsonObject, records: readonly string[]): boolean {
   const { ok, success, stat, status, error, errors } = value
   if (ok === false || success === false || isWord(stat, 'fail') || (isList(errors) && errors.length > 0)) return true
   if (ok === true || success === true || isList(valueAt(value, records))) return false
@@ -52,6 +52,6 @@ function isWord(value: Json | undefined, word: string): boolean {
   return typeof value === 'string' && value.toLowerCase() === word
 }
 
-function valueAt(value: Json, path: string): Json | undefined {
-  return path.split('.').reduce<Json | undefined>((inner, key) => (isObject(inner) ? inner[key] : undefined), value)
+function valueAt(value: Json, keys: readonly string[]): Json | undefined {
+  return keys.reduce<Json | undefined>((inner, key) => (isObject(inner) ? inner[key] : undefined), value)
 }

@@ -1,5 +1,6 @@
 import { SluiceError } from '../../../errors.ts'
 import type { LineChunk } from '../../../record/lines/splitter.ts'
+import { parseRecordsPath } from '../../../record/documents/records-path.ts'
 import { SECOND } from '../../../time.ts'
 import type { ApiResponse } from '../client.ts'
 import type { HttpOptions } from '../options.ts'
@@ -51,8 +52,14 @@ export function openPage(response: ApiResponse, pageOptions: PageOptions): Page 
 function chooseSplitter(type: string, options: HttpOptions, maxLine: number): PageSplitter {
   const { format, records, paginate } = options
   if (format === 'ndjson' || (format === 'auto' && NDJSON.test(type))) return new NdjsonSplitter(maxLine)
-  if (records === '$') return new RootArraySplitter(maxLine)
-  return new EnvelopeSplitter({ records, capture: pathsOf(paginate), maxLine })
+  const keys = keysOf(records)
+  if (keys.length === 0) return new RootArraySplitter(maxLine)
+  return new EnvelopeSplitter({ records, keys, capture: pathsOf(paginate), maxLine })
+}
+
+/** The check of the configuration allows no other paths. */
+function keysOf(records: string): readonly string[] {
+  return parseRecordsPath(records).keys ?? []
 }
 
 const NDJSON = /^application\/(x-)?(ndjson|jsonl|jsonlines|json-lines)\b/i
@@ -84,7 +91,8 @@ async function* split(
       failure = error
       await readOn(chunks, start, deadline)
     }
-    const said = failure === undefined && splitter.count > 0 ? undefined : start.errorIn(options.records, secrets)
+    const said =
+      failure === undefined && splitter.count > 0 ? undefined : start.errorIn(keysOf(options.records), secrets)
     if (said === undefined && failure !== undefined) throw failure
     if (said === undefined) return
     const problem = failure?.message ?? `the response is an error with status ${status}`

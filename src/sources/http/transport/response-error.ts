@@ -24,5 +24,6 @@ export class ResponseError extends SluiceError {
  * For a response that is missing, cut short or malformed. Retryable: the next one may be intact.
  */
 export function invalidResponse(message: string, cause?: unknown): SluiceError {
-  return new SluiceError('SOURCE_UNAVAILABLE', message, { cause })
+  const hint = cause instanceof SluiceError ? cause.hint : undefined
+  return new SluiceError('SOURCE_UNAVAILABLE', message, { cause, ...(hint !== undefined && { hint }) })
 }
