@@ -1,4 +1,5 @@
 import type { Options } from 'yargs'
+import type { LoadOptions } from '../config/load.ts'
 
 /** `--state` of every command that uses a pipeline's state. */
 export const stateOption = {
@@ -43,3 +44,20 @@ export const envFileOption = {
   nargs: 1,
   describe: 'Read variables from this file, in place of .env; --no-env-file reads none',
 } as const satisfies Options
+
+/** `--records` of commands that read files in place of a pipeline's source. */
+export const recordsOption = {
+  type: 'string',
+  array: true,
+  nargs: 1,
+  describe: "Path to the records in the files, such as Records; default: that of the pipeline's own file source",
+} as const satisfies Options
+
+/** The source of those commands. */
+export function fileSource(path: string | readonly string[], records: readonly string[] | undefined): FileSource {
+  // Another path of records has no use for the key of the pipeline's own one.
+  const inherits = records === undefined ? ['records', 'keyAs'] : []
+  return { type: 'file', config: { path, ...(records !== undefined && { records }) }, inherits }
+}
+
+type FileSource = NonNullable<LoadOptions['source']>

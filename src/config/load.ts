@@ -3,7 +3,7 @@ import { stringify } from 'yaml'
 import { checkPipeline } from './check.ts'
 import { interpolate } from './interpolate.ts'
 import type { InterpolationScope } from './interpolate.ts'
-import type { Entry, LocatedMap } from './yaml-location.ts'
+import type { Entry, Located, LocatedMap } from './yaml-location.ts'
 import { problemAt } from './yaml-location.ts'
 import { addSecret, maskSecrets } from '../observe/secrets.ts'
 import { findPipeline, PIPELINE_NAME } from './find-pipeline.ts'
@@ -31,7 +31,12 @@ export interface LoadOptions {
    */
   readonly parts?: readonly PipelinePart[]
   /** Replaces the pipeline's own source, which is then not checked. */
-  readonly source?: { readonly type: string; readonly config: { readonly [key: string]: unknown } }
+  readonly source?: {
+    readonly type: string
+    readonly config: { readonly [key: string]: unknown }
+    /** Options that the pipeline's own source hands on if it has the same type and they are not in `config`. */
+    readonly inherits?: readonly string[]
+  }
 }
 
 type PipelinePart = 'source' | 'transforms' | 'sinks'
@@ -86,13 +91,24 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
 /** Serializes the source to YAML and reads that, so that problems in it have a location. */
 function withSource(
   node: LocatedMap,
-  { type, config }: NonNullable<LoadOptions['source']>,
+  { type, config, inherits = [] }: NonNullable<LoadOptions['source']>,
   problems: Problem[],
 ): LocatedMap {
   const value = readYaml(stringify({ type, ...config }), { file: `${type} source` }, problems)
-  if (value === undefined) return node
-  const key = node.entries.get('source')?.key ?? value.location
-  return { ...node, entries: new Map<string, Entry>([...node.entries, ['source', { key, value }]]) }
+  if (value?.kind !== 'map') return node
+  const own = node.entries.get('source')
+  const inherited = own !== undefined && hasType(own.value, type) ? [...own.value.entries] : []
+  const entries = new Map<string, Entry>([
+    ...inherited.filter(([key]) => inherits.includes(key) && !Object.hasOwn(config, key)),
+    ...value.entries,
+  ])
+  const source: Entry = { key: own?.key ?? value.location, value: { ...value, entries } }
+  return { ...node, entries: new Map<string, Entry>([...node.entries, ['source', source]]) }
+}
+
+function hasType(node: Located, type: string): node is LocatedMap {
+  const written = node.kind === 'map' ? node.entries.get('type')?.value : undefined
+  return written?.kind === 'scalar' && written.value === type
 }
 
 /** Leaves out what the caller does not use. A pipeline needs a source and a sink: the simplest ones. */

@@ -9,11 +9,12 @@ import { SkippedFiles } from '../../sources/file/skipped-files.ts'
 import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
-import { finalOption, pipelineArgument } from '../options.ts'
+import { fileSource, finalOption, pipelineArgument, recordsOption } from '../options.ts'
 
 interface BackfillArguments extends ExecuteArguments {
   pipeline: string
   path: string[]
+  records: string[] | undefined
   since: string | undefined
   until: string | undefined
   'dry-run': boolean
@@ -34,12 +35,13 @@ export const command: CommandDefinition<BackfillArguments> = {
       .options(executeOptions)
       .option('since', { type: 'string', describe: 'Drop records before this time', requiresArg: true })
       .option('until', { type: 'string', describe: 'Drop records at or after this time', requiresArg: true })
+      .option('records', recordsOption)
       .option('final', finalOption)
       .option('keep-going', keepGoingOption(true))
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
   handler: async (args) => {
-    const source = { type: 'file', config: { path: args.path } }
+    const source = fileSource(args.path, args.records)
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
     if (args.dryRun) return describePlan(pipeline, args.path)
     const limits = timeLimits(pipeline, args)
@@ -62,14 +64,16 @@ function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillAr
   return [keepBetween(time, from, to)]
 }
 
-async function describePlan({ name }: CheckedPipeline, paths: readonly string[]): Promise<void> {
+async function describePlan({ name, source }: CheckedPipeline, paths: readonly string[]): Promise<void> {
   const missing: SluiceError[] = []
   const skipped = new SkippedFiles()
   const inputs = await findInputs(paths, (_name, error) => missing.push(error), skipped)
   for (const { message, facts } of skipped.lines()) print(`${message}: ${facts.files}`)
   const isKnown = inputs.every(({ kind }) => kind === 'file')
   const bytes = isKnown ? formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)) : 'an unknown amount'
-  print(`${name}: would read ${bytes} from ${plural(inputs.length, 'input')}; nothing was read or written`)
+  const records = [source.config['records']].flat().join(', ')
+  const from = records === '$' ? '' : `, the records at ${records}`
+  print(`${name}: would read ${bytes} from ${plural(inputs.length, 'input')}${from}; nothing was read or written`)
   const [first] = missing
   if (first !== undefined) throw first
 }

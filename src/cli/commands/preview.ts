@@ -6,13 +6,14 @@ import { plural } from '../../observe/report.ts'
 import { renderPreview } from '../../inspect/render-preview.ts'
 import type { CommandDefinition } from '../command.ts'
 import { loadOrFail } from '../load.ts'
-import { pipelineArgument, setOption } from '../options.ts'
+import { fileSource, pipelineArgument, recordsOption, setOption } from '../options.ts'
 
 interface PreviewArguments {
   readonly pipeline: string
   readonly input: string | undefined
   readonly limit: number
   readonly redacted: boolean
+  readonly records: string[] | undefined
   readonly set: string[] | undefined
 }
 
@@ -30,10 +31,16 @@ export const command: CommandDefinition<PreviewArguments> = {
         default: false,
         describe: 'Show records only after the transforms',
       })
+      .option('records', recordsOption)
       .option('set', setOption),
-  handler: async ({ pipeline: name, input, limit, redacted, set }) => {
+  handler: async ({ pipeline: name, input, limit, redacted, records, set }) => {
     if (!Number.isInteger(limit) || limit < 1) throw new SluiceError('USAGE', '--limit must be a positive integer')
-    const source = input === undefined ? undefined : { type: 'file', config: { path: input } }
+    if (records !== undefined && input === undefined) {
+      throw new SluiceError('USAGE', '--records needs a file to read', {
+        hint: 'name a file, or set the option of the source: --set source.records=PATH',
+      })
+    }
+    const source = input === undefined ? undefined : fileSource(input, records)
     const [pipeline] = await loadOrFail([name], {
       mode: 'run',
       parts: ['source', 'transforms'],

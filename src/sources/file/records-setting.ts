@@ -35,7 +35,7 @@ export function* checkRecords(records: string | readonly string[], keyAs: string
   if (keyAs !== undefined && fixed !== undefined) {
     yield {
       at: ['keyAs'],
-      message: `keyAs: the path ${JSON.stringify(fixed.text)} leaves no key open`,
+      message: `the path ${JSON.stringify(fixed.text)} leaves no key open for keyAs`,
       hint: 'remove keyAs, or use *, {a,b} or a pattern in records, for example accounts.*.events[*]',
     }
   } else if (reader !== 'lines') {
@@ -44,15 +44,19 @@ export function* checkRecords(records: string | readonly string[], keyAs: string
       severity: 'note',
       message:
         reader === 'bytes'
-          ? `records: "${text}" is one array at fixed keys, so documents are split as bytes, at full speed`
-          : `records: "${text}" ${whyTokens(paths, keyAs)}, so documents are parsed by stream-json, many times slower`,
+          ? `the path "${text}" is one array at fixed keys, so documents are split as bytes, at full speed`
+          : `${subject(paths, text)} ${whyTokens(paths, keyAs)}, so documents are parsed by stream-json, many times slower`,
     }
   }
 }
 
+function subject(paths: readonly RecordsPath[], text: string): string {
+  return paths.length > 1 ? `the paths "${text}"` : `the path "${text}"`
+}
+
 /** Why the records cannot be split as bytes; undefined if they can. */
 function whyTokens(paths: readonly RecordsPath[], keyAs: string | undefined): string | undefined {
-  if (paths.length > 1) return 'are several paths'
+  if (paths.length > 1) return 'lead to several arrays'
   if (keyAs !== undefined) return 'is used with keyAs'
   return paths[0].keys === undefined ? 'is not one array at fixed keys' : undefined
 }

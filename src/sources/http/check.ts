@@ -114,7 +114,7 @@ export function* checkRecords(records: string): Iterable<Finding> {
   if (parseRecordsPath(records).keys !== undefined) return
   yield {
     at: ['records'],
-    message: `records: the path ${JSON.stringify(records)} of an http source must consist of keys`,
+    message: `the path ${JSON.stringify(records)} of the records must consist of keys`,
     hint: 'name the keys to one array, for example data.events; the file source reads other paths from saved responses',
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { openWorkspace } from '../../support/command.ts'
 
 const pipeline = `source: { type: file, path: absent.ndjson }
@@ -113,4 +114,53 @@ test('rejects an invalid time, and time limits without a time field', async (t) 
   const unknown = await workspace.sluice(['backfill', 'q', 'a.ndjson', '--since', '2026-03-02'])
   assert.equal(unknown.code, 2)
   assert.match(unknown.stderr, /set `time` in the pipeline's dedup transform/)
+})
+
+test("the pipeline's own records and keyAs hold for a backfill and a preview, and --records replaces them", async (t) => {
+  const workspace = await openWorkspace(t)
+  const source = `source: { type: file, path: absent, records: 'accounts.*.events', keyAs: '\${env:KEY:-account}' }`
+  await workspace.write('pipelines/p.yaml', pipeline.replace(/^source.*/, source))
+  const document =
+    '{"accounts":{"12":{"events":[{"id":"a","time":"2026-03-01"}]},"13":{"events":[{"id":"b","time":"2026-03-02"}]}}}'
+  await workspace.write('a.json', document)
+  const dryRun = await workspace.sluice(['backfill', 'p', 'a.json', '--dry-run'])
+  assert.match(dryRun.stdout, /from 1 input, the records at accounts\.\*\.events; nothing was read/)
+  const preview = await workspace.sluice(['preview', 'p', 'a.json'])
+  assert.match(preview.stdout, /"account": "12"/)
+  const own = await workspace.report(['backfill', 'p', 'a.json', '--since', '2026-03-02'])
+  assert.deepEqual([own.read, own.written, own.dropped], [2, 1, { 'outside-time-limits': 1 }])
+  const piped = await workspace.report(['backfill', 'p', '-'], { input: gzipSync(document) })
+  assert.deepEqual([piped.read, piped.written, piped.duplicate], [2, 1, 1])
+
+  const trail = '{"Records":[{"id":"c","time":"2026-03-01"}]}\n{"Records":[{"id":"d","time":"2026-03-01"}]}\n'
+  await workspace.write('trail.ndjson', trail)
+  const other = await workspace.report(['backfill', 'p', 'trail.ndjson', '--records', 'Records'])
+  assert.deepEqual([other.read, other.written], [2, 2])
+  await workspace.write('plain.ndjson', '{"id":"e","time":"2026-03-01"}\n')
+  const plain = await workspace.report(['backfill', 'p', 'plain.ndjson', '--records', '$'])
+  assert.deepEqual([plain.read, plain.written], [1, 1])
+})
+
+test('a backfill does not take the records of a source of another type', async (t) => {
+  const workspace = await openWorkspace(t)
+  const source = `source: { type: http, request: { url: 'http://127.0.0.1:9/' }, records: data.events }`
+  await workspace.write('pipelines/p.yaml', pipeline.replace(/^source.*/, source))
+  await workspace.write('a.ndjson', lines)
+  assert.equal((await workspace.report(['backfill', 'p', 'a.ndjson'])).written, 4)
+})
+
+test('with --keep-going, documents without records are listed, and the others are read', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('trail/a.json', '{"Records":[{"id":"a","time":"2026-03-01"}]}')
+  await workspace.write('trail/b.json', '{"digestStartTime":"2026-03-01"}')
+  await workspace.write('trail/c.json', '{"Records":[{"id":"c","time":"2026-03-01"}]}')
+  const { read, written } = await workspace.report(['backfill', 'p', 'trail', '--records', 'Records'], { code: 3 })
+  assert.deepEqual([read, written], [2, 2])
+  const { code, stderr } = await workspace.sluice(['backfill', 'p', 'trail', '--records', 'Record', '--no-keep-going'])
+  assert.equal(code, 3)
+  assert.match(
+    stderr,
+    /INPUT_CORRUPT: "trail\/a\.json" has nothing at "Record" \(records\)\n.*did you mean "Records"\?/,
+  )
 })

@@ -234,3 +234,60 @@ sink: { type: stdout }
     ['actro', 'tree.tree.actro.email', 'did you mean actor?'],
   ])
 })
+
+test('check notes which reader takes the records of documents, and why', async (t) => {
+  const work = await openProject(t, {
+    'pipelines/a.yaml': fileSource('records: data.events'),
+    'pipelines/b.yaml': fileSource('records: [Records, events]'),
+    'pipelines/c.yaml': fileSource("records: 'pages[*].items'"),
+    'pipelines/d.yaml': fileSource("records: 'accounts.*', keyAs: account"),
+    'pipelines/e.yaml': fileSource('records: $'),
+  })
+  const { code, stdout } = await work.sluice(['check'])
+  assert.equal(code, 0)
+  assert.match(
+    stdout,
+    /a\.yaml:1:\d+ note: source file: the path "data\.events" is one array at fixed keys, so documents are split as bytes/,
+  )
+  assert.match(
+    stdout,
+    /b\.yaml:1:\d+ note: source file: the paths "Records, events" lead to several arrays, so documents are parsed by stream-json/,
+  )
+  assert.match(
+    stdout,
+    /c\.yaml:1:\d+ note: source file: the path "pages\[\*\]\.items" is not one array at fixed keys, so documents are parsed/,
+  )
+  assert.match(
+    stdout,
+    /d\.yaml:1:\d+ note: source file: the path "accounts\.\*" is used with keyAs, so documents are parsed/,
+  )
+  assert.doesNotMatch(stdout, /e\.yaml:1:\d+ note/)
+})
+
+test('check refuses paths of records that cannot lead to records', async (t) => {
+  const http = "source: { type: http, request: { url: 'https://a.example/' }, records: 'pages[*].items' }\n"
+  const work = await openProject(t, {
+    'pipelines/a.yaml': fileSource("records: '$.Records'"),
+    'pipelines/b.yaml': fileSource("records: 'data.**'"),
+    'pipelines/c.yaml': fileSource('records: Records, keyAs: account'),
+    'pipelines/d.yaml': fileSource("records: ['Records[]']"),
+    'pipelines/e.yaml': `${http}sink: { type: stdout }\nallowRepeats: true\n`,
+  })
+  const { code, stdout } = await work.sluice(['check'])
+  assert.equal(code, 2)
+  assert.match(
+    stdout,
+    /a\.yaml:1:\d+ error: records of source file: path "\$\.Records": at character 1: .*leave out "\$"/,
+  )
+  assert.match(stdout, /b\.yaml:1:\d+ error: records of source file: path "data\.\*\*": \*\* cannot be its end/)
+  assert.match(stdout, /c\.yaml:1:\d+ error: source file: the path "Records" leaves no key open for keyAs/)
+  assert.match(stdout, /d\.yaml:1:\d+ error: records\[0\] of source file: path "Records\[\]": /)
+  assert.match(
+    stdout,
+    /e\.yaml:1:\d+ error: source http: the path "pages\[\*\]\.items" of the records must consist of keys/,
+  )
+})
+
+function fileSource(fields: string): string {
+  return `source: { type: file, path: x, ${fields} }\nsink: { type: stdout }\n`
+}

@@ -17,7 +17,7 @@ test('list --json prints pipelines and components', async (t) => {
   const { stdout } = await (await openProject(t, {})).sluice(['list', '--json'])
   assert.deepEqual(JSON.parse(stdout), {
     pipelines: [],
-    shipped: ['archive', 'cloudflare', 'duo', 'github', 'jumpcloud', 'okta', 'onepassword', 'slack'],
+    shipped: ['archive', 'cloudflare', 'cloudtrail', 'duo', 'github', 'jumpcloud', 'okta', 'onepassword', 'slack'],
     components: builtIns.map(({ kind, type, summary }) => ({ kind, type, summary })),
   })
 })

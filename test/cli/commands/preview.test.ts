@@ -93,14 +93,22 @@ test('preview shows every reject with code, place and message, lines that are to
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', 'source: { type: file, path: absent }\nsink: { type: stdout }\n')
   const events = Array.from({ length: 9000 }, (_, id) => ({ id, text: 'x'.repeat(120) }))
-  const envelopes = [{ Records: events }, { version: '1', skip: [1, { a: [{}] }], 'x-y': {}, items: events }]
+  const envelopes = [
+    { Records: events },
+    { version: '1', skip: [1, { a: [{}] }], 'x-y': {}, items: events },
+    { meta: { total: 1 }, data: { events } },
+  ]
+  const paths = ['Records', 'items', 'data.events']
   for (const [at, envelope] of envelopes.entries()) {
     for (const indent of [0, 1]) {
       await workspace.write('in.json', JSON.stringify(envelope, undefined, indent))
       const { code, stdout } = await workspace.sluice(['preview', 'p', 'in.json'])
       assert.equal(code, 0)
       assert.match(stdout, /^in\.json:1 {2}rejected: TOO_LONG \(source\) it holds a list of objects: /)
-      assert.ok(stdout.includes(`jq -c '.${['Records', 'items'][at]}[]' FILE`), stdout)
+      const advice = `set \`records: ${paths[at]}\` in the source, or read a file with --records ${paths[at]}`
+      assert.ok(stdout.includes(advice), stdout)
+      const followed = await workspace.sluice(['preview', 'p', 'in.json', '--records', paths[at], '--limit', '9000'])
+      assert.equal(followed.stdout.match(/^in\.json:\d+$/gm)?.length, 9000, followed.stdout.slice(0, 500))
     }
   }
   await workspace.write('in.json', `{"id":1}\n${'x'.repeat(1 << 21)}\n{"id":2}\nnull\n`)
@@ -127,7 +135,7 @@ test('preview says how to read an envelope that is short enough to be a record',
     ['type: dedup, key: id', 'KEY_MISSING'],
     ['type: validate, schema: ./schema.json', 'SCHEMA_VIOLATION'],
   ] as const) {
-    const hint = `read the output of jq -c '.Records[]' FILE`
+    const hint = 'read a file with --records Records'
     assert.match(await show(stage, envelope), new RegExp(`rejected: ${code} .*it holds a list of objects`))
     assert.ok((await show(stage, envelope)).includes(hint))
     const stdout = await show(stage, event)

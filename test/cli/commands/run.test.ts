@@ -125,7 +125,10 @@ export default defineSink({ summary: 'x', delivers: 'stream', fields: {}, create
     const all = await workspace.sluice(['run', 'p', '--set', 'source.path=trail.json', '--json'])
     assert.match(all.stderr, /"message":"warning: 1 of 1 record rejected \(TOO_LONG 1\), nothing was written: /)
     const { stdout } = await workspace.sluice(['rejects', 'show', 'p', '--code', 'TOO_LONG'])
-    assert.match(stdout, /jq -c '\.Records\[\]' FILE/)
+    assert.match(stdout, /set `records: Records` in the source/)
+    const followed = ['run', 'p', '--set', 'source.path=trail.json', '--set', 'source.records=Records']
+    const { read, written, rejected } = await workspace.report(followed)
+    assert.deepEqual([read, written, rejected], [9000, 9000, 0])
 
     await workspace.write('in.ndjson', `oops\n${'{"id":1}\n'.repeat(9)}`)
     assert.doesNotMatch((await workspace.sluice(['run', 'p'])).stderr, /warning/)
