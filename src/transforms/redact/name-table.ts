@@ -245,7 +245,7 @@ export const SPEAKING_WORDS: readonly {
   },
   {
     words:
-      'status state enabled disabled active inactive allowed required optional set enforced present exist configured available supported verified valid invalid expired revoked locked compromised compromise leaked breached protected managed synced success failure failed result error reason message outcome passed eligible shared visible visibility checked',
+      'status state enabled disabled active inactive allowed required optional set enforced present exist configured available supported verified valid invalid expired revoked locked compromised compromise leaked breached protected managed synced success failure failed result error reason message outcome passed requested completed initiated attempted approved accepted denied rejected exchanged eligible shared visible visibility checked',
     why: 'The state it is in.',
   },
   {
@@ -265,7 +265,7 @@ export const SPEAKING_WORDS: readonly {
   },
   {
     words:
-      'action event operation reuse prevention enroll enrollment change reset rotation renewal update creation deletion generation revocation usage use access request login authentication verification management administration delegation scanning protection scan alert detection push sync check validation enforcement exchange replication migration integration import export',
+      'action event operation challenge recovery reuse prevention enroll enrollment change reset rotation renewal update creation deletion generation revocation usage use access request login authentication verification management administration delegation scanning protection scan alert detection push sync check validation enforcement exchange replication migration integration import export',
     why: 'What happens to it.',
   },
   {

@@ -29,8 +29,9 @@ export interface Preset {
  * - secrets inside strings: by their form, by a name in the text, in embedded JSON (`text.ts`);
  * - the payload of an MDM command, and the base64 script that a virtual machine starts with.
  *
- * Booleans, null, times, ARNs and permission levels (`read`, `write`) stay. An object of secrets whose members describe it (`id`, `type`,
- * `expires`) keeps these and loses the others; any other object is masked as a whole.
+ * Booleans, null, times, ARNs, results (`Success`) and permission levels (`read`) stay. An object of
+ * secrets whose members describe it (`id`, `type`, `expires`) keeps these and loses the others; any
+ * other object is masked as a whole.
  */
 export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset {
   const secret = keyTest('secret names', isSecretName)
@@ -146,7 +147,10 @@ function isTime(batch: Batch, hit: number): boolean {
 
 const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?$/
 
-/** Whether a string names a secret or says what may be done with it: an ARN (AWS), `read`, `write` (GitHub). */
+/**
+ * Whether a string names a secret or says what was or may be done with it: an ARN, `Success`,
+ * `Failure` (AWS), `read`, `write` (GitHub).
+ */
 function isReference(batch: Batch, hit: number): boolean {
   const { bytes } = batch
   const start = batch.index.hits[HIT_STRIDE * hit + 2] + 1
@@ -155,8 +159,8 @@ function isReference(batch: Batch, hit: number): boolean {
   return REFERENCE.test(batch.text(hit))
 }
 
-const REFERENCE_STARTS = Buffer.from('arw')
-const REFERENCE = /^(?:arn:aws[a-z-]*:[a-z\d-]+:[a-z\d-]*:\S+|read|write)$/
+const REFERENCE_STARTS = Buffer.from('arwSF')
+const REFERENCE = /^(?:arn:aws[a-z-]*:[a-z\d-]+:[a-z\d-]*:\S+|read|write|Success|Failure)$/
 
 /** Whether an object has no string, number or array inside. */
 function holdsNothing(batch: Batch, hit: number): boolean {

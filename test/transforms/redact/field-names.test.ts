@@ -82,6 +82,7 @@ const VALUES: { readonly [kind: string]: Json } = {
   time: '2024-03-04T18:01:26Z',
   enum: 'ROTATE',
   permission: 'write',
+  result: 'Success',
   arn: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:a',
   base64: 'IyEvYmluL2Jhc2gKZWNobyBoZWxsbw==',
   pem: ['-----BEGIN RSA', 'PRIVATE KEY-----\nMIIE\n-----END RSA', 'PRIVATE KEY-----'].join(' '),

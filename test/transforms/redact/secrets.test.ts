@@ -42,6 +42,8 @@ test('keeps references to secrets and permission levels, also in objects', async
   const arn = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-x1'
   await assertKept({ masterUserSecret: arn, credentials: { credentialsParameter: arn }, secretIdList: [arn, 'db'] })
   await assertKept({ permissions: { secrets: 'read', organization_secrets: 'write' } })
+  await assertKept({ responseElements: { GetSigninToken: 'Success', PasswordRecoveryRequested: 'Success' } })
+  await assertKept({ serviceEventDetails: { CredentialChallenge: 'Success', CredentialVerification: 'Failure' } })
   await assertKept({ changes: { password: { from: '2024-03-04T18:01:26Z', to: '2024-05-04T18:01:26Z' } } })
   await assertKept({ requestParameters: { encryptionKey: 'arn:aws-cn:kms:cn-north-1:123456789012:key/1234' } })
   await assertMasked({ password: 'arn:', token: 'readme' }, { password: M, token: M })
