@@ -199,7 +199,7 @@ export const ONLY_SPEAKS: readonly Omit<NameRow, 'as'>[] = [
     why: 'Public by design.',
   },
   { names: 'kms encryption key', why: 'Names a key that never leaves its service.' },
-  { names: 'secret string key, json key', why: 'The name of a member of a secret that is a JSON object.' },
+  { names: 'secret string key', why: 'The name of a member of a secret that is a JSON object.' },
   { names: 'included cookie, excluded cookie', why: 'Names of cookies, in settings.' },
   { names: 'token last eight', why: 'The end of a token, to recognise it (GitHub).' },
   { names: 'token type hint', why: 'The kind of a token, RFC 7009.' },
