@@ -24,6 +24,7 @@ export type {
 } from './runtime/streams/config.ts'
 export { sink, source, transform } from './runtime/streams/stages.ts'
 export type { SinkWritable } from './runtime/streams/stages.ts'
+export type { WriteOptions } from './embed/byte-batches.ts'
 export type { PipelineLog, Progress } from './embed/callbacks.ts'
 export { fromObjects } from './embed/from-objects.ts'
 export type { FromObjectsOptions } from './embed/from-objects.ts'

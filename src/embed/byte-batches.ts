@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors.ts'
+import type { Chunk } from '../record/chunk.ts'
 import type { Batch } from '../record/batch.ts'
 import { ArraySplitter } from '../record/lines/array-splitter.ts'
 import { LineSplitter } from '../record/lines/line-splitter.ts'
@@ -13,8 +14,26 @@ import type { ScanLimits } from '../record/scan.ts'
  */
 export type WrittenFormat = 'ndjson' | 'array'
 
+/** What a program says about the records that it writes. */
+export interface WriteOptions {
+  /**
+   * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
+   * sequence, pretty-printed or not.
+   */
+  readonly format?: WrittenFormat
+  /**
+   * The low watermark: no record with an older event time is written from now on, in milliseconds
+   * since 1970. Asked for each batch. With it and `within`, `dedup` forgets keys that can no longer
+   * come; without it, it keeps all. A queue that keeps messages for 14 days:
+   * `() => Date.now() - 14 * 86_400_000`.
+   */
+  readonly lowWatermark?: () => number | undefined
+}
+
 interface ByteBatchesOptions {
   readonly format?: WrittenFormat | undefined
+  /** See `WriteOptions.lowWatermark`. */
+  readonly lowWatermark?: (() => number | undefined) | undefined
   /** Source partition of the batches. */
   readonly partition: string
   /** Name of the input, for rejects. */
@@ -48,25 +67,26 @@ export class ByteBatches {
   }
 
   /**
-   * Takes the next parts, and returns the lines that are complete. The caller may overwrite the parts
-   * then.
+   * Takes the next parts, and yields the lines that are complete. The caller may overwrite the parts
+   * when it has taken all.
    * @throws SluiceError USAGE for anything but bytes and text, INPUT_CORRUPT for text that has half of
    *   a character
    */
-  push(parts: readonly Part[]): Batch[] {
-    const chunks: LineChunk[] = []
+  *push(parts: readonly Part[]): Generator<Batch, void> {
     for (const part of parts) {
       const bytes = this.#bytesOf(part)
       this.bytes += bytes.length
-      chunks.push(...this.#splitter.push(bytes))
+      // A large part is not copied at once.
+      for (let at = 0; at < bytes.length; at += SLICE_BYTES)
+        yield* this.#open(this.#splitter.push(bytes.subarray(at, at + SLICE_BYTES)))
     }
-    return this.#open([...chunks, ...this.#splitter.flush()])
+    yield* this.#open(this.#splitter.flush())
   }
 
   /** Ends the input. The last line needs no line feed. */
-  end(): Batch[] {
+  *end(): Generator<Batch, void> {
     if (this.#half !== '') throw halfCharacter()
-    return this.#open([...this.#splitter.end()])
+    yield* this.#open(this.#splitter.end())
   }
 
   #bytesOf({ chunk, encoding = 'utf8' }: Part): Buffer {
@@ -81,15 +101,28 @@ export class ByteBatches {
     return Buffer.from(text)
   }
 
-  #open(chunks: readonly LineChunk[]): Batch[] {
+  *#open(chunks: Iterable<LineChunk>): Generator<Batch, void> {
     const { partition, origin, paths, limits } = this.#options
-    return chunks.flatMap(({ bytes, line, skipped }) => {
-      if (bytes.length === 0 && skipped.length === 0) return []
-      const chunk = { bytes, skipped, origin: { name: origin, line } }
-      return openBatches(chunk, { partition, number: this.#number++, paths, limits })
+    for (const { bytes, line, skipped } of chunks) {
+      if (bytes.length === 0 && skipped.length === 0) continue
+      const chunk = { bytes, skipped, origin: { name: origin, line }, ...this.#progress() }
+      yield* openBatches(chunk, { partition, number: this.#number++, paths, limits })
+    }
+  }
+
+  /** A low watermark counts with a position only. */
+  #progress(): Pick<Chunk, 'lowWatermark' | 'position'> {
+    const lowWatermark = this.#options.lowWatermark?.()
+    if (lowWatermark === undefined) return {}
+    if (Number.isFinite(lowWatermark)) return { lowWatermark, position: {} }
+    throw new SluiceError('USAGE', `lowWatermark returned ${String(lowWatermark)}`, {
+      hint: 'return milliseconds since 1970, or undefined if it is not known',
     })
   }
 }
+
+/** As much as fills a few batches. */
+const SLICE_BYTES = 1 << 20
 
 /** @throws SluiceError USAGE */
 function splitterOf({ format = 'ndjson', limits: { maxLine } }: ByteBatchesOptions): Splitter {

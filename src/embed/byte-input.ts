@@ -5,7 +5,7 @@ import type { Batch } from '../record/batch.ts'
 import { emptyBatch } from '../record/open-batches.ts'
 import type { RunInput } from '../runtime/run-input.ts'
 import { ByteBatches } from './byte-batches.ts'
-import type { Part, WrittenFormat } from './byte-batches.ts'
+import type { Part, WriteOptions } from './byte-batches.ts'
 import { Outlet } from './outlet.ts'
 
 type Answer = 'published' | 'refused' | 'ended'
@@ -19,7 +19,7 @@ export const runIsOver = new SluiceError('SINK_CLOSED', 'the run has ended')
  * rejects when the run has failed. The batches have no position.
  */
 export class ByteInput implements RunInput {
-  readonly #format: WrittenFormat | undefined
+  readonly #written: WriteOptions
   readonly #outlet = new Outlet()
   readonly #opened: Promise<ByteBatches>
   #resolveOpened: (batches: ByteBatches) => void = () => undefined
@@ -27,8 +27,8 @@ export class ByteInput implements RunInput {
   readonly #commits = new Set<(answer: Answer) => void>()
   #options: OpenOptions | undefined
 
-  constructor(format?: WrittenFormat) {
-    this.#format = format
+  constructor({ format, lowWatermark }: WriteOptions = {}) {
+    this.#written = { ...(format && { format }), ...(lowWatermark && { lowWatermark }) }
     this.#opened = new Promise((resolve, reject) => {
       this.#resolveOpened = resolve
       this.#rejectOpened = reject
@@ -44,8 +44,7 @@ export class ByteInput implements RunInput {
       new Readable({ objectMode: true, highWaterMark: 1, read: () => this.#outlet.resume() }),
     )
     stop.addEventListener('abort', () => this.#outlet.fail(runIsOver), { once: true })
-    const format = this.#format
-    this.#resolveOpened(new ByteBatches({ format, partition: PARTITION, origin: 'input', paths, limits }))
+    this.#resolveOpened(new ByteBatches({ ...this.#written, partition: PARTITION, origin: 'input', paths, limits }))
     return Promise.resolve({ batches, extent: undefined })
   }
 
@@ -53,9 +52,8 @@ export class ByteInput implements RunInput {
   async write(parts: readonly Part[]): Promise<void> {
     const batches = await this.#opened
     const before = batches.bytes
-    const lines = batches.push(parts)
+    for (const batch of batches.push(parts)) await this.#give(batch)
     if (this.#options) this.#options.flow.bytes += batches.bytes - before
-    for (const batch of lines) await this.#give(batch)
   }
 
   /**

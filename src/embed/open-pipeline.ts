@@ -8,7 +8,7 @@ import { testPipeline } from '../inspect/test-pipeline.ts'
 import type { PipelineTestResult } from '../inspect/test-pipeline.ts'
 import { hideInError } from '../observe/hide-in-error.ts'
 import type { Report } from '../observe/report.ts'
-import type { WrittenFormat } from './byte-batches.ts'
+import type { WriteOptions } from './byte-batches.ts'
 import { logTo, progressTo } from './callbacks.ts'
 import type { PipelineLog, Progress } from './callbacks.ts'
 import { openFile } from './load-part.ts'
@@ -27,13 +27,7 @@ export interface PartOptions {
 }
 
 /** Options of everything that is written to. */
-export interface WritePartOptions extends PartOptions {
-  /**
-   * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
-   * sequence, pretty-printed or not.
-   */
-  readonly format?: WrittenFormat
-}
+export interface WritePartOptions extends PartOptions, WriteOptions {}
 
 /** Options of everything that reads the source. */
 export interface ReadPartOptions extends PartOptions {
@@ -136,7 +130,7 @@ export interface OpenedPipeline {
   /**
    * The transforms, between NDJSON in and NDJSON out; otherwise like `readable`.
    */
-  duplex(options?: WritePartOptions): PipelineDuplex
+  duplex(options?: PartOptions & Pick<WriteOptions, 'format'>): PipelineDuplex
   /**
    * The transforms and the sink, for NDJSON. It finishes when everything is published. Records have no
    * position: after a failure, write again what was written since the last `commit()`, and `dedup`
@@ -160,8 +154,8 @@ export async function openPipeline(nameOrPath: string, options: OpenOptions = {}
     test: () => outward(test(file)),
     run: (running) => run(file, running),
     readable: (reading) => new ReadablePart(loader(file, ['source', 'transforms'], reading)),
-    duplex: (moving) => new DuplexPart(loader(file, ['transforms'], moving), moving?.format),
-    writable: (writing) => new WritablePart(loader(file, ['transforms', 'sinks'], writing), writing?.format),
+    duplex: (moving) => new DuplexPart(loader(file, ['transforms'], moving), moving),
+    writable: (writing) => new WritablePart(loader(file, ['transforms', 'sinks'], writing), writing),
   }
 }
 

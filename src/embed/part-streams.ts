@@ -3,7 +3,7 @@ import type { CheckedPipeline } from '../config/pipeline.ts'
 import type { SluiceError } from '../errors.ts'
 import type { Report } from '../observe/report.ts'
 import type { RunOptions } from '../runtime/run.ts'
-import type { WrittenFormat } from './byte-batches.ts'
+import type { WriteOptions } from './byte-batches.ts'
 import { ByteInput, INPUT_BYTES, runIsOver, writeAll } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy, PartRun } from './part-run.ts'
@@ -59,9 +59,9 @@ export class DuplexPart extends Duplex {
   readonly #outlet = new Outlet()
   readonly #run: PartRun
 
-  constructor(load: LoadPart, format: WrittenFormat | undefined) {
+  constructor(load: LoadPart, options: WriteOptions | undefined) {
     super({ readableHighWaterMark: OUTPUT_BYTES, writableHighWaterMark: INPUT_BYTES, decodeStrings: false })
-    this.#input = new ByteInput(format)
+    this.#input = new ByteInput(options)
     this.#outlet.attach(this)
     this.#run = new PartRun((fail) =>
       load(fail, (pipeline) => {
@@ -107,9 +107,9 @@ export class WritablePart extends Writable {
   readonly #input: ByteInput
   readonly #run: PartRun
 
-  constructor(load: LoadPart, format: WrittenFormat | undefined) {
+  constructor(load: LoadPart, options: WriteOptions | undefined) {
     super({ highWaterMark: INPUT_BYTES, decodeStrings: false })
-    this.#input = new ByteInput(format)
+    this.#input = new ByteInput(options)
     this.#run = new PartRun((fail) => load(fail, () => ({ input: this.#input })))
     void this.#run.ended.then(() => this.#input.close())
     void finish(this.#run, this)

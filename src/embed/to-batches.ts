@@ -4,7 +4,7 @@ import { SluiceError } from '../errors.ts'
 import type { PipelineOptions } from '../runtime/streams/config.ts'
 import { source } from '../runtime/streams/stages.ts'
 import { registerStage } from '../runtime/streams/wiring.ts'
-import type { WrittenFormat } from './byte-batches.ts'
+import type { WriteOptions } from './byte-batches.ts'
 import { ByteInput, INPUT_BYTES, writeAll } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy } from './part-run.ts'
@@ -12,13 +12,7 @@ import { reply } from './reply.ts'
 
 type Done = (error?: Error | null) => void
 
-export interface ToBatchesOptions extends Pick<PipelineOptions, 'folder' | 'limits' | 'log'> {
-  /**
-   * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
-   * sequence, pretty-printed or not.
-   */
-  readonly format?: WrittenFormat
-}
+export interface ToBatchesOptions extends Pick<PipelineOptions, 'folder' | 'limits' | 'log'>, WriteOptions {}
 
 /** A stream that takes NDJSON and takes the place of the source of a pipeline. */
 export interface BatchDuplex extends Duplex {
@@ -44,7 +38,7 @@ class WrittenSource extends Duplex implements BatchDuplex {
   readonly #source: ReturnType<typeof source>
   #isReading = false
 
-  constructor({ format, ...options }: ToBatchesOptions) {
+  constructor({ format, lowWatermark, ...options }: ToBatchesOptions) {
     super({
       decodeStrings: false,
       readableObjectMode: true,
@@ -52,7 +46,7 @@ class WrittenSource extends Duplex implements BatchDuplex {
       writableHighWaterMark: INPUT_BYTES,
     })
     registerStage(this)
-    this.#input = new ByteInput(format)
+    this.#input = new ByteInput({ ...(format && { format }), ...(lowWatermark && { lowWatermark }) })
     this.#outlet.attach(this)
     this.#source = source(writtenRecords, { ...options, input: this.#input, observe: () => () => this.#input.close() })
     this.#source.on('error', (error) => this.destroy(error))

@@ -12,7 +12,7 @@ import type { ScanLimits } from '../record/scan.ts'
 import { sink } from '../runtime/streams/stages.ts'
 import type { SinkWritable } from '../runtime/streams/stages.ts'
 import { ByteBatches } from './byte-batches.ts'
-import type { WrittenFormat } from './byte-batches.ts'
+import type { WriteOptions } from './byte-batches.ts'
 import { hideInReport } from './callbacks.ts'
 import { keptNumbers } from './from-objects.ts'
 import { LineParser } from './ndjson-streams.ts'
@@ -35,11 +35,8 @@ export interface ToObjectsOptions {
    * stream fails with INPUT_CORRUPT at the first one.
    */
   readonly onReject?: (reject: RejectedLine) => void
-  /**
-   * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
-   * sequence, pretty-printed or not.
-   */
-  readonly format?: WrittenFormat
+  /** See `WriteOptions.format`. */
+  readonly format?: WriteOptions['format']
   /** Longest line in bytes. Default: 1 MiB. */
   readonly maxLine?: number
   /** Deepest nesting of a record. Default: 64. */
@@ -157,7 +154,7 @@ class ObjectStream extends Duplex implements ObjectReadable {
     this.#sink.on('error', (error) => this.destroy(error))
   }
 
-  async #take(batches: readonly Batch[]): Promise<void> {
+  async #take(batches: Iterable<Batch>): Promise<void> {
     for (const batch of batches) {
       for (const { code, stage, line, detail } of batch.rejects) this.#refuse({ code, stage, line, detail })
       for (const slice of slicesOf(batch)) await this.#give(batch, slice)

@@ -357,6 +357,36 @@ describe('writable', () => {
     assert.equal(stream.report()?.outcome, 'done')
   })
 
+  test('with a low watermark, dedup forgets what can no longer come', async (t) => {
+    const yaml = archive.replace('key: [id]', "key: [id, at]\n    time: at\n    within: '1d'")
+    const counts: number[] = []
+    for (const lowWatermark of [undefined, (): number => Date.parse('2026-01-20T00:00:00Z')]) {
+      const { open, folder } = await openProject(t, { yaml })
+      const stream = (await open()).writable(lowWatermark && { lowWatermark })
+      for (let number = 1; number <= 20; number++) stream.write(eventOf(number))
+      await stream.commit()
+      stream.write(eventOf(21))
+      await stream.commit()
+      stream.end(eventOf(21))
+      await closed(stream)
+      assert.deepEqual([stream.report()?.written, stream.report()?.duplicate], [21, 1])
+      counts.push((await readdir(join(folder, '.sluice/archive/dedup'))).length)
+    }
+    assert.ok(counts[0] >= 21 && counts[1] <= 4, `${counts.join(' and ')} files of dedup keys`)
+    const { open } = await openProject(t)
+    const invalid = (await open()).writable({ lowWatermark: () => NaN })
+    const error = await failureOf(pipeline(Readable.from([lines(0, 1)]), invalid))
+    assert.equal(error.code, 'USAGE')
+  })
+
+  test('a large part is not copied at once', async (t) => {
+    const { open, written } = await openProject(t)
+    const stream = (await open()).writable()
+    stream.end(Buffer.from(lines(0, 200_000)))
+    await closed(stream)
+    assert.equal((await written()).length, 200_000)
+  })
+
   test('destroying it gives up what is not committed, and what is written again is recognised', async (t) => {
     const { open, written } = await openProject(t)
     const first = (await open()).writable()
@@ -468,6 +498,11 @@ describe('writable', () => {
     assert.deepEqual(idsOf(await written()), count(1000))
   })
 })
+
+/** An event on a day of January. */
+function eventOf(day: number): string {
+  return `{"id":${day},"at":"2026-01-${String(day).padStart(2, '0')}T00:00:00Z"}\n`
+}
 
 function throwMine(): never {
   throw new Error('mine')
