@@ -25,6 +25,7 @@ describe('the programs of the guides', async () => {
       t.after(() => s3.close())
       const root = await openProject(t, {
         'package.json': '{ "type": "module" }\n',
+        'pipelines/events.yaml': EVENTS,
         'events.ndjson': '{"id":1,"password":"hunter2"}\n{"id":1}\n{"id":2}\n',
       })
       await symlink(join(REPOSITORY, 'node_modules/@types'), join(root, 'node_modules/@types'))
@@ -37,6 +38,12 @@ describe('the programs of the guides', async () => {
     })
   }
 })
+
+/** The pipeline file that programs open. */
+const EVENTS = `source: { type: file, path: events.ndjson }
+transforms: [{ type: redact }, { type: dedup, key: [id] }]
+sink: { type: file, path: out/events }
+`
 
 async function writeProgram(root: string, { text }: Block): Promise<string> {
   const [, file = ''] = /^\/\/ (\S+)/.exec(text) ?? []
