@@ -14,7 +14,7 @@ import { loadPipeline } from '../src/config/load.ts'
 import { pipelineFields } from '../src/config/pipeline-fields.ts'
 import { renderProblems } from '../src/config/render.ts'
 import { errorCodes } from '../src/errors.ts'
-import { runPipelineTest } from '../src/inspect/pipeline-tests.ts'
+import { testPipeline } from '../src/inspect/test-pipeline.ts'
 import { openWorkspace } from './support/command.ts'
 import { writeFiles } from './support/config-project.ts'
 import { firstColumn, readGuide, sluiceCommands } from './support/markdown.ts'
@@ -238,8 +238,12 @@ async function assertPipeline(root: string, yaml: string, place: string): Promis
   const path = join(root, 'pipelines/x.yaml')
   const { pipeline, problems } = await loadPipeline(path, { root, mode: 'check', env: {} })
   assert.ok(pipeline, `${place}\n${await renderProblems(problems)}`)
-  for (const one of pipeline.tests)
-    assert.deepEqual((await runPipelineTest(pipeline, one)).differences, [], `${place}: ${one.name}`)
+  const load = async (testEnv = {}) => {
+    const loaded = await loadPipeline(path, { root, mode: 'test', env: {}, testEnv })
+    assert.ok(loaded.pipeline, `${place}\n${await renderProblems(loaded.problems)}`)
+    return loaded.pipeline
+  }
+  for await (const { name, differences } of testPipeline(load)) assert.deepEqual(differences, [], `${place}: ${name}`)
 }
 
 /** False for the values of `outcome`, which the table of the report lists too. */
