@@ -85,7 +85,7 @@ function readUsers() {
     if (!source.startsWith('test/') || !existsSync(source)) continue
     // MAIN and codeFile are of test/support/paths.ts.
     for (const [match, path] of readFileSync(source, 'utf8').matchAll(/codeFile\('([^']+)'\)|[^\w]MAIN[,\s}]/g)) {
-      if (source !== 'test/support/paths.ts') add(path ?? 'src/cli/main.ts', source)
+      if (source !== 'test/support/paths.ts') add(path ?? 'src/cli/start.ts', source)
     }
   }
   return users

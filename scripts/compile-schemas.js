@@ -8,18 +8,21 @@ import { Ajv } from 'ajv'
 import standalone from 'ajv/dist/standalone/index.js'
 import { builtInSchemas } from '../build/src/config/built-in-schemas.js'
 import { validatedSchemas } from '../build/src/config/schema.js'
-import { AJV_OPTIONS, validatorName } from '../build/src/config/validators.js'
+import { AJV_OPTIONS, compiledFile, validatorName } from '../build/src/config/validators.js'
 
 const OUTPUT = 'build/schemas'
 
 await rm(OUTPUT, { recursive: true, force: true })
 await mkdir(OUTPUT, { recursive: true })
+const files = new Map()
 for (const [name, schema] of await builtInSchemas()) {
+  const file = compiledFile(name)
+  if (!files.has(file)) files.set(file, new Map())
+  for (const [at, one] of validatedSchemas(schema).entries()) files.get(file).set(validatorName(name, at), one)
+}
+for (const [file, schemas] of files) {
   const ajv = new Ajv({ ...AJV_OPTIONS, code: { source: true, esm: true } })
-  const names = validatedSchemas(schema).map((one, at) => {
-    ajv.addSchema(one, validatorName(at))
-    return validatorName(at)
-  })
-  const code = standalone.default(ajv, Object.fromEntries(names.map((one) => [one, one])))
-  await writeFile(join(OUTPUT, `${name}.js`), code)
+  for (const [name, schema] of schemas) ajv.addSchema(schema, name)
+  const exported = Object.fromEntries([...schemas.keys()].map((name) => [name, name]))
+  await writeFile(join(OUTPUT, `${file}.js`), standalone.default(ajv, exported))
 }

@@ -1,31 +1,46 @@
-import type { ArgumentsCamelCase, CommandModule } from 'yargs'
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
 import type { CommandDefinition } from './command.ts'
 
 /** Takes the work of the command that was chosen. It runs once the whole command line is parsed. */
 export type Choose = (work: () => Promise<void>) => void
 
+interface LazyCommand extends CommandModule {
+  /**
+   * Loads the command that the rest of a command line names. With all of it loaded, yargs does not
+   * wait; where it waits, it renders the help in advance, which takes longer than to load a command.
+   */
+  prepare(rest: readonly string[]): Promise<void>
+}
+
 /**
  * All commands. The code of a command is loaded when it is used, so that other commands and
  * `--help` stay fast.
  */
-export function listCommands(choose: Choose): CommandModule[] {
+export function listCommands(choose: Choose): LazyCommand[] {
   const lazy = <Args>(
     command: string,
     describe: string,
     load: () => Promise<{ readonly command: CommandDefinition<Args> }>,
-  ): CommandModule => ({
-    command,
-    describe,
-    builder: async (parser) => (await load()).command.builder(parser),
-    // A handler that returns a promise makes yargs render the help, which takes 30 ms.
-    handler: (args) => {
-      choose(async () => {
-        // The command's own builder has parsed the arguments.
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-        await (await load()).command.handler(args as ArgumentsCamelCase<Args>)
-      })
-    },
-  })
+  ): LazyCommand => {
+    let loaded: CommandDefinition<Args> | undefined
+    const definition = async (): Promise<CommandDefinition<Args>> => (loaded ??= (await load()).command)
+    return {
+      command,
+      describe,
+      prepare: async () => void (await definition()),
+      get builder() {
+        const { builder } = loaded ?? {}
+        return builder === undefined ? async (parser: Argv) => (await definition()).builder(parser) : builder
+      },
+      handler: (args) => {
+        choose(async () => {
+          // The command's own builder has parsed the arguments.
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+          await (await definition()).handler(args as ArgumentsCamelCase<Args>)
+        })
+      },
+    }
+  }
   return [
     lazy('run <pipeline...>', 'Run pipelines until they have caught up', () => import('./commands/run.ts')),
     lazy(
@@ -107,10 +122,16 @@ export function listCommands(choose: Choose): CommandModule[] {
   ]
 }
 
-function group(command: string, describe: string, actions: readonly CommandModule[]): CommandModule {
+/** Loads the command of a command line, unless it is not named first. */
+export async function prepare(commands: readonly LazyCommand[], [name, ...rest]: readonly string[]): Promise<void> {
+  await commands.find(({ command }) => nameOf(command) === name)?.prepare(rest)
+}
+
+function group(command: string, describe: string, actions: readonly LazyCommand[]): LazyCommand {
   return {
     command: `${command} <action>`,
     describe,
+    prepare: (rest) => prepare(actions, rest),
     builder: (parser) => parser.command([...actions]).demandCommand(1, `choose an action: ${namesOf(actions)}`),
     handler: () => {},
   }
@@ -118,6 +139,10 @@ function group(command: string, describe: string, actions: readonly CommandModul
 
 /** `show, rewind or reset` */
 function namesOf(commands: readonly CommandModule[]): string {
-  const names = commands.map(({ command }) => String(command).split(' ', 1)[0])
+  const names = commands.map(({ command }) => nameOf(command))
   return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
+}
+
+function nameOf(command: CommandModule['command']): string {
+  return String(command).split(' ', 1)[0] ?? ''
 }

@@ -1,6 +1,3 @@
-#!/usr/bin/env node
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { print, say } from '../observe/output.ts'
 import { forgetSecrets } from '../observe/secrets.ts'
@@ -57,11 +54,11 @@ function workWithoutParser(args: readonly string[]): (() => Promise<void>) | und
   return async () => (await import('./commands/list.ts')).list({ json: line.endsWith('--json') })
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+/** Runs the command line of this process, and ends the process with it. */
+export async function runAsProcess(): Promise<void> {
   // Node.js would print the error as it is. Custom code can throw outside of every call of ours.
   process.on('uncaughtException', (error) =>
     process.exit(report(asSluiceError(error, 'INTERNAL', 'no code handles this error of a component or of Sluice'))),
   )
-  // Not awaited: Node.js ends a module that waits for ever with status 13.
-  void runToTheEnd(() => main(process.argv.slice(2)))
+  await runToTheEnd(() => main(process.argv.slice(2)))
 }

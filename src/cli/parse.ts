@@ -1,6 +1,6 @@
 import yargs from 'yargs'
 import { SluiceError } from '../errors.ts'
-import { listCommands } from './commands.ts'
+import { listCommands, prepare } from './commands.ts'
 import { loadEnvironment } from './load-environment.ts'
 import { envFileOption } from './options.ts'
 import { versionText } from './version.ts'
@@ -11,14 +11,17 @@ import { versionText } from './version.ts'
  */
 export async function parse(args: readonly string[]): Promise<(() => Promise<void>) | undefined> {
   let work: (() => Promise<void>) | undefined
+  const commands = listCommands((chosen) => (work = chosen))
+  await prepare(commands, args)
   const {
     _: [command],
     envFile,
   } = await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
     .scriptName('sluice')
+    .locale('en')
     .usage('$0 <command>\n\nStreams audit events from APIs and archives to S3 or files, effectively exactly once.')
     .version(versionText())
-    .command(listCommands((chosen) => (work = chosen)))
+    .command(commands)
     .option('env-file', envFileOption)
     .middleware(restoreDashes)
     .demandCommand(1, 'choose one of the commands above')

@@ -28,9 +28,9 @@ export async function validatorsOf(schema: FieldSchema, name: string | undefined
 }
 
 async function loadCompiled(root: FieldSchema, name: string): Promise<Validators> {
-  const url = pathToFileURL(join(PACKAGE, 'build/dist/schemas', `${name}.js`)).href
+  const url = pathToFileURL(join(PACKAGE, 'build/dist/schemas', `${compiledFile(name)}.js`)).href
   const validators: { readonly [name: string]: ValidateFunction } = await import(url)
-  const compiled = new Map(validatedSchemas(root).map((schema, at) => [schema, validators[validatorName(at)]]))
+  const compiled = new Map(validatedSchemas(root).map((schema, at) => [schema, validators[validatorName(name, at)]]))
   return (schema) => {
     const validator = compiled.get(schema)
     if (validator === undefined) throw new Error(`the build has no validator for a part of ${name}`)
@@ -38,10 +38,17 @@ async function loadCompiled(root: FieldSchema, name: string): Promise<Validators
   }
 }
 
-/** The exported name of a validator: they are in the order of `validatedSchemas`. */
-export function validatorName(at: number): string {
-  return `validate${at}`
+/** The exported name of a validator; `at` is its place in `validatedSchemas`. */
+export function validatorName(name: string, at: number): string {
+  return `${name.replace('-', '_')}_${at}`
 }
+
+/** The file with compiled validators: a single one for all that are small. */
+export function compiledFile(name: string): string {
+  return LARGE.has(name) ? name : 'common'
+}
+
+const LARGE = new Set(['source-http', 'source-jumpcloud', 'sink-s3'])
 
 let ajv: Ajv | undefined
 

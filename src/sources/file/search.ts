@@ -2,7 +2,7 @@ import { readdir as readdirWithCallback } from 'node:fs'
 import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import { glob, isDynamicPattern } from 'tinyglobby'
+import type * as tinyglobby from 'tinyglobby'
 import { SluiceError, systemCode } from '../../errors.ts'
 import { fileError } from './file-error.ts'
 import type { SkippedFiles } from './skipped-files.ts'
@@ -45,7 +45,9 @@ export async function search(path: string, findings: Findings): Promise<Found | 
   })
   if (stats?.isDirectory() === true) return { names: await listFolder(path, findings), root: path }
   if (stats !== undefined) return 'a file'
-  if (isDynamicPattern(path)) return { names: await matchGlob(path, findings), root: rootOf(path) }
+  // Most paths name a file or a folder.
+  const globs = await import('tinyglobby')
+  if (globs.isDynamicPattern(path)) return { names: await matchGlob(path, globs, findings), root: rootOf(path, globs) }
   throw new SluiceError('FILE_NOT_FOUND', `"${path}" does not exist`, relativeTo())
 }
 
@@ -90,7 +92,10 @@ async function* filesBelow(folder: string, findings: Findings): AsyncGenerator<s
   }
 }
 
-async function matchGlob(pattern: string, { failed }: Findings): Promise<string[]> {
+/** `tinyglobby`, as far as it is used here. */
+type Globs = Pick<typeof tinyglobby, 'glob' | 'isDynamicPattern'>
+
+async function matchGlob(pattern: string, { glob }: Globs, { failed }: Findings): Promise<string[]> {
   const denied = new Map<string, Error>()
   // `glob` skips folders that it cannot read, and their records would be missing without an error.
   // It either enters links to folders, wherever they lead, or finds no link at all. So everything
@@ -126,7 +131,7 @@ function asFile(entry: Dirent): object {
 }
 
 /** The folder before the first part of a glob that is not plain. */
-function rootOf(pattern: string): string {
+function rootOf(pattern: string, { isDynamicPattern }: Globs): string {
   const parts = pattern.split('/')
   const plain = parts.slice(
     0,

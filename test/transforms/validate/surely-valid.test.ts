@@ -30,8 +30,8 @@ test('ajv compiles every schema that is taken for valid without it', () => {
     taken++
     compileSchema(JSON.stringify(root), 'random')
   })
-  fc.assert(property, { numRuns: 3000 * SCALE })
-  assert.ok(taken > 100, `${taken}`)
+  fc.assert(property, { numRuns: 400 * SCALE })
+  assert.ok(taken > 10, `${taken}`)
 })
 
 test('the shipped schema of JumpCloud events needs no ajv to be known as valid', async () => {
