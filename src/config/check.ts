@@ -5,7 +5,7 @@ import type { JsonObject } from '../record/json/json.ts'
 import { schemaName } from './built-in-schemas.ts'
 import { checkFields } from './check-fields.ts'
 import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
-import type { FoundSecrets } from './found-secrets.ts'
+import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 import { isCustom, shortName } from './component-name.ts'
 import { loadComponent } from './load-component.ts'
@@ -26,7 +26,7 @@ export interface PipelineScope {
   /** The working directory. */
   readonly root: string
   readonly problems: Problem[]
-  readonly secrets: FoundSecrets
+  readonly secrets: PipelineSecrets
   /** Components that a program gave as values, by the node of their `type`. */
   readonly declared?: ReadonlyMap<Located, Declaration>
 }
@@ -70,6 +70,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     rejects: isOf(rejects, 'sink') ? rejects : undefined,
     rejectOptions,
     limits: top.limits,
+    secrets: scope.secrets,
     tests: testsOf(top, node),
   }
 }

@@ -5,7 +5,8 @@ import { interpolate } from './interpolate.ts'
 import type { InterpolationScope } from './interpolate.ts'
 import type { Entry, Located, LocatedMap } from './yaml-location.ts'
 import { problemAt } from './yaml-location.ts'
-import { addSecret, maskSecrets } from '../observe/secrets.ts'
+import { PipelineSecrets } from '../observe/pipeline-secrets.ts'
+import { maskSecrets } from '../observe/secrets.ts'
 import { findPipeline, PIPELINE_NAME } from './find-pipeline.ts'
 import { override } from './override.ts'
 import type { CheckedPipeline, Problem } from './pipeline.ts'
@@ -62,7 +63,7 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   const file = below.startsWith('..') ? path : below
   const folder = dirname(path)
   const problems: Problem[] = []
-  const secrets = { add: addSecret }
+  const secrets = new PipelineSecrets()
   const finish = (pipeline?: CheckedPipeline): Loaded => {
     const isValid = pipeline !== undefined && problems.every(({ severity }) => severity !== 'error')
     const found = problems.toSorted(byLocation).map(masked)

@@ -1,5 +1,6 @@
 import type { DedupSettings, SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
 import type { JsonObject } from '../record/json/json.ts'
+import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { ScanLimits } from '../record/scan.ts'
 
 /** A fully checked pipeline file, with everything needed to build the pipeline. */
@@ -18,6 +19,7 @@ export interface CheckedPipeline {
   readonly rejects: CheckedComponent<SinkDeclaration> | undefined
   readonly rejectOptions: { readonly local: number; readonly unparsed: 'digest' | 'keep' }
   readonly limits: ScanLimits
+  readonly secrets: PipelineSecrets
   readonly tests: readonly PipelineTest[]
 }
 

@@ -1,6 +1,8 @@
 import { basename, join } from 'node:path'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import { addSecret, hideSecrets } from '../observe/secrets.ts'
+import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
+import { PipelineSecrets } from '../observe/pipeline-secrets.ts'
+import { hideSecrets } from '../observe/secrets.ts'
 import { plural } from '../observe/report.ts'
 import type { ComponentKind, Declaration } from '../registry.ts'
 import { checkPipeline } from './check.ts'
@@ -39,6 +41,8 @@ export async function checkWritten(written: WrittenPipeline): Promise<CheckedPip
   const { folder, state } = written
   const name = state === undefined ? NAME : basename(state)
   const problems: Problem[] = []
+  const secrets = new PipelineSecrets()
+  addEnvironmentSecrets(process.env)
   if (!PIPELINE_NAME.test(name)) {
     throw new SluiceError('CONFIG_INVALID', `the state folder ${JSON.stringify(name)} is not a valid pipeline name`, {
       hint: 'its name is the name of the pipeline: use up to 64 letters, digits, ".", "_" and "-", and start with a letter or digit',
@@ -54,13 +58,18 @@ export async function checkWritten(written: WrittenPipeline): Promise<CheckedPip
     folder,
     root: folder,
     problems,
-    secrets: { add: addSecret },
+    secrets,
     declared,
   })
-  const errors = problems.filter(({ severity }) => severity === 'error')
-  if (pipeline === undefined || errors.length > 0) throw invalid(errors)
-  checkState(pipeline, state)
-  return pipeline
+  try {
+    const errors = problems.filter(({ severity }) => severity === 'error')
+    if (pipeline === undefined || errors.length > 0) throw invalid(errors)
+    checkState(pipeline, state)
+    return pipeline
+  } catch (error) {
+    secrets.drop()
+    throw error
+  }
 }
 
 /** The name of a pipeline without a state. */

@@ -2,6 +2,7 @@ import type { ObjectSink } from '../component.ts'
 import type { ObjectCompression } from '../compression/compress.ts'
 import type { Files } from '../files.ts'
 import type { Note } from '../observe/log.ts'
+import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { Roll } from './outbox/outbox.ts'
 import type { UnparsedLines } from './rejects/reject-line.ts'
@@ -48,6 +49,8 @@ export interface CommitOptions {
   readonly dedup?: DedupOptions | undefined
   /** The batches come from rejects, not from the source. */
   readonly replay?: Replay | undefined
+  /** Seals positions, which may hold a link with a key. Default: only the secrets of the process. */
+  readonly secrets?: PipelineSecrets | undefined
   readonly note: Note
   /**
    * Aborted when the run is asked to end: batches that are under way are then committed even if the

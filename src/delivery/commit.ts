@@ -34,7 +34,7 @@
 import { Writable } from 'node:stream'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch, CommitRequest, End } from '../record/batch.ts'
-import { unsealSecrets } from '../observe/secrets.ts'
+import { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Json } from '../record/json/json.ts'
 import { dedupFolder } from './dedup/dedup-index.ts'
 import type { DedupIndex } from './dedup/dedup-index.ts'
@@ -72,6 +72,7 @@ export class ObjectCommit implements Commit {
   readonly #deduplicator: Deduplicator
   readonly #rejects: RejectWriter
   readonly #progress: SourceProgress
+  readonly #secrets: PipelineSecrets
   readonly #firstEpoch: number
   #epoch: OpenEpoch | undefined
   #end: End | undefined
@@ -86,6 +87,7 @@ export class ObjectCommit implements Commit {
     const { options, files, state, index, localRejects, targets, now } = parts
     const { note, replay, stopping } = options
     this.#parts = parts
+    this.#secrets = options.secrets ?? new PipelineSecrets()
     this.#firstEpoch = state.nextEpoch
     this.hashKey = state.hashKey
     this.#deduplicator = new Deduplicator(index, { marksRejects: replay === undefined })
@@ -118,7 +120,7 @@ export class ObjectCommit implements Commit {
   }
 
   position(partition = ''): Json | undefined {
-    return unsealSecrets(this.#parts.state.partition(partition)?.position)
+    return this.#secrets.unseal(this.#parts.state.partition(partition)?.position)
   }
 
   localRejects(): readonly LocalRejectsRow[] {
@@ -210,7 +212,8 @@ export class ObjectCommit implements Commit {
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()
     const rejectsChange = await localRejects.finish()
-    const partitions = this.#progress.endEpoch()
+    // A link to the next page can hold a key.
+    const partitions = this.#progress.endEpoch().map((row) => ({ ...row, position: this.#secrets.seal(row.position) }))
     const oldest = this.#progress.oldestEventTime()
     const dedup = (await index?.write({ permanent: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.length > 0) await files.fsyncFolder(outboxFolder(options.folder))

@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { hideInJson, hideSecrets } from '../observe/secrets.ts'
+import { hideSecrets } from '../observe/secrets.ts'
 import type { RunSettings } from '../runtime/streams/wiring.ts'
 
 /** Gets each line of the log of a run. `console.error` will do. */
@@ -70,10 +70,4 @@ function call(name: string, failed: OnThrow, callback: () => void): void {
   } catch (error) {
     failed(new SluiceError('USAGE', `${name} threw an error; see \`cause\``, { cause: error }))
   }
-}
-
-/** A report as a program gets it: without secrets. */
-export function hideInReport<Report>(report: Report): Report {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only texts change
-  return hideInJson(report) as Report
 }

@@ -5,7 +5,6 @@ import { hideInError } from '../observe/hide-in-error.ts'
 import type { Report } from '../observe/report.ts'
 import { wirePipeline } from '../runtime/run.ts'
 import type { RunOptions, Wired } from '../runtime/run.ts'
-import { hideInReport } from './callbacks.ts'
 
 /** A run of a pipeline that a program has opened. It begins at once. */
 export class PartRun {
@@ -27,8 +26,7 @@ export class PartRun {
    * and open.
    */
   report(): Report | undefined {
-    const report = this.#wired?.sink.report()
-    return report && hideInReport(report)
+    return this.#wired?.sink.report()
   }
 
   /** Ends the run at once: what is not committed is given up. Resolves when everything is closed. */

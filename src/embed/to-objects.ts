@@ -13,7 +13,6 @@ import { sink } from '../runtime/streams/stages.ts'
 import type { SinkWritable } from '../runtime/streams/stages.ts'
 import { ByteBatches } from './byte-batches.ts'
 import type { WriteOptions } from './byte-batches.ts'
-import { hideInReport } from './callbacks.ts'
 import { keptNumbers } from './from-objects.ts'
 import { LineParser } from './ndjson-streams.ts'
 import { Outlet } from './outlet.ts'
@@ -108,7 +107,7 @@ class ObjectStream extends Duplex implements ObjectReadable {
 
   report(): Report | undefined {
     const report = this.#sink?.report()
-    return report && hideInReport(report)
+    return report
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {

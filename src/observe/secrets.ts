@@ -4,8 +4,10 @@
  * `log.ts`, the report, the state, the dead-letter queue) hide them at the end, whatever path they
  * took to get there: a message, a hint, a stack, the error of a server that quotes the request.
  *
- * The list belongs to the process, as standard output does. It only grows, up to a limit for those
- * that a run learns, such as access tokens.
+ * The list belongs to the process, as standard output does: what one pipeline must not write, none may
+ * write. Secrets of the environment stay for ever. Those of a pipeline stay while it is in use
+ * (`pipeline-secrets.ts`), and like those that a run learns, such as access tokens, until there are
+ * many newer ones: an error may be printed after the run.
  */
 import { shortestSpelling, spellingsOf } from './spellings.ts'
 
@@ -27,10 +29,14 @@ interface Secret {
   readonly pattern: RegExp | undefined
   /** Characters of the shortest text that can contain it. */
   readonly minLength: number
+  /** Never forgotten. */
+  readonly isPermanent: boolean
 }
 
 const secrets = new Map<string, Secret>()
-/** Secrets that a run has learned, the oldest first. */
+/** How many pipelines use a secret. */
+const holders = new Map<string, number>()
+/** Secrets that a run has learned, or that no pipeline uses any more; the oldest first. */
 const learned: string[] = []
 
 /** Tokens are renewed for as long as the process runs. Older ones have expired. */
@@ -41,17 +47,25 @@ const MAX_LEARNED = 200
  * each line is hidden too. `name` says where it came from.
  */
 export function addSecret(value: string, { kind = 'certain', name }: { kind?: SecretKind; name?: string } = {}): void {
-  if (value === '') return
-  const known = secrets.get(value)
-  if (known !== undefined && (known.kind === 'certain' || kind === 'possible')) return
-  recent.clear()
-  const isLong = value.includes('\n') && value.length > LONG
-  const pattern = isLong ? undefined : patternOf(value, kind)
-  secrets.set(value, { value, kind, name: known?.name ?? name, pattern, minLength: shortestSpelling(value) })
-  if (!value.includes('\n')) return
-  for (const line of value.split(/\r?\n/)) {
-    const part = line.trim()
-    if (part.length >= MIN_PART && !part.startsWith('-----')) addSecret(part, { kind })
+  for (const text of textsOf(value)) add(text, { kind, name: text === value ? name : undefined, isPermanent: true })
+}
+
+/** Hides a value of a pipeline, as `addSecret` does. Call `dropSecret` when the pipeline is over. */
+export function holdSecret(value: string, kind: SecretKind): void {
+  for (const text of textsOf(value)) {
+    add(text, { kind, name: undefined, isPermanent: false })
+    holders.set(text, (holders.get(text) ?? 0) + 1)
+  }
+}
+
+export function dropSecret(value: string): void {
+  for (const text of textsOf(value)) {
+    const others = (holders.get(text) ?? 0) - 1
+    if (others > 0) holders.set(text, others)
+    else {
+      holders.delete(text)
+      forgetLater(text)
+    }
   }
 }
 
@@ -61,16 +75,47 @@ export function addSecret(value: string, { kind = 'certain', name }: { kind?: Se
  */
 export function learnSecret(value: string): void {
   if (secrets.has(value)) return
-  addSecret(value)
+  for (const text of textsOf(value)) {
+    add(text, { kind: 'certain', name: undefined, isPermanent: false })
+    forgetLater(text)
+  }
+}
+
+function forgetLater(value: string): void {
   learned.push(value)
   if (learned.length <= MAX_LEARNED) return
-  secrets.delete(learned.shift() ?? '')
+  const oldest = learned.shift() ?? ''
+  if (secrets.get(oldest)?.isPermanent === true || holders.has(oldest) || learned.includes(oldest)) return
+  secrets.delete(oldest)
   recent.clear()
+}
+
+function add(value: string, found: Pick<Secret, 'kind' | 'name' | 'isPermanent'>): void {
+  const known = secrets.get(value)
+  const isPermanent = known?.isPermanent === true || found.isPermanent
+  const name = known?.name ?? found.name
+  if (known !== undefined && (known.kind === 'certain' || found.kind === 'possible')) {
+    secrets.set(value, { ...known, name, isPermanent })
+    return
+  }
+  recent.clear()
+  const isLong = value.includes('\n') && value.length > LONG
+  const pattern = isLong ? undefined : patternOf(value, found.kind)
+  secrets.set(value, { value, kind: found.kind, name, pattern, minLength: shortestSpelling(value), isPermanent })
+}
+
+/** A value, and its lines if it has several. */
+function textsOf(value: string): string[] {
+  if (value === '') return []
+  if (!value.includes('\n')) return [value]
+  const lines = value.split(/\r?\n/).map((line) => line.trim())
+  return [value, ...lines.filter((line) => line.length >= MIN_PART && !line.startsWith('-----'))]
 }
 
 /** Forgets all. For a process that runs several commands, one after another. */
 export function forgetSecrets(): void {
   secrets.clear()
+  holders.clear()
   recent.clear()
   learned.length = 0
 }
@@ -115,6 +160,7 @@ function certain(value: string): Secret {
     name: undefined,
     pattern: value.length < MIN_LENGTH.certain ? undefined : patternOf(value, 'certain'),
     minLength: shortestSpelling(value),
+    isPermanent: false,
   }
 }
 
@@ -165,11 +211,15 @@ function patternOf(value: string, kind: SecretKind): RegExp | undefined {
   return new RegExp(inWords ? spellings : `(?<![A-Za-z0-9])(?:${spellings})(?![A-Za-z0-9])`, 'gi')
 }
 
+/** The names of secrets by their values, for example `env.API_KEY`. */
+type SecretNames = ReadonlyMap<string, string>
+
 /**
  * Replaces the secrets that have a name by that name, in every text of a JSON value that is stored
- * and used again, such as a link to the next page. See `unsealSecrets`.
+ * and used again, such as a link to the next page. See `unsealSecrets`. The names of a pipeline's own
+ * secrets come from `PipelineSecrets`: two pipelines may use one name for two values.
  */
-export function sealSecrets<Value>(value: Value): Value {
+export function sealSecrets<Value>(value: Value, own: SecretNames = new Map()): Value {
   return mapTexts(value, (text) => {
     const escaped = text.replaceAll(MARK, `${MARK}${LITERAL}}`)
     let sealed = escaped
@@ -177,7 +227,7 @@ export function sealSecrets<Value>(value: Value): Value {
     for (const { value: secret, name, pattern } of named) {
       if (pattern === undefined) continue
       sealed = outsideMarks(sealed, (part) =>
-        part.replaceAll(pattern, (found) => `${MARK}${formOf(secret, found)}:${encodeURIComponent(name ?? '')}}`),
+        part.replaceAll(pattern, (found) => markOf(formOf(secret, found), own.get(secret) ?? name)),
       )
     }
     return sealed
@@ -185,16 +235,16 @@ export function sealSecrets<Value>(value: Value): Value {
 }
 
 /** Puts the secrets back that `sealSecrets` has replaced. Leaves a name that is not known now. */
-export function unsealSecrets<Value>(value: Value): Value {
+export function unsealSecrets<Value>(value: Value, own: SecretNames = new Map()): Value {
   return mapTexts(value, (text) =>
     text.replaceAll(SEAL, (seal, inside: string) => {
       if (inside === LITERAL) return MARK
       const [, form = '', name = ''] = /^(\w+):(.*)$/.exec(inside) ?? []
-      const secret = [...secrets.values()].find(
-        (one) => one.name !== undefined && encodeURIComponent(one.name) === name,
-      )
+      const isNamed = (one: string | undefined): boolean => one !== undefined && encodeURIComponent(one) === name
+      const [secret] =
+        [...own].find(([, one]) => isNamed(one)) ?? [...secrets].find(([, one]) => isNamed(one.name)) ?? []
       const write = forms[form]
-      return secret === undefined || write === undefined ? seal : write(secret.value)
+      return secret === undefined || write === undefined ? seal : write(secret)
     }),
   )
 }
@@ -207,6 +257,10 @@ export function isSealed(text: string): boolean {
 const MARK = '{secret:'
 const LITERAL = '-'
 const SEAL = /\{secret:([^}]*)\}/g
+
+function markOf(form: string, name = ''): string {
+  return `${MARK}${form}:${encodeURIComponent(name)}}`
+}
 
 function outsideMarks(text: string, change: (part: string) => string): string {
   return text

@@ -51,6 +51,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     localRejectBytes: pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,
     dedup: dedup && { stage: dedup.stage, within: dedup.settings.within, memory: dedup.settings.memory },
+    secrets: pipeline.secrets,
     note: options.note,
     stopping: options.stopping,
     releasesBatches,

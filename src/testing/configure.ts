@@ -6,7 +6,7 @@ import type { Problem } from '../config/pipeline.ts'
 import { readYaml } from '../config/read.ts'
 import { renderProblems } from '../config/render.ts'
 import { SluiceError } from '../errors.ts'
-import { addSecret } from '../observe/secrets.ts'
+import { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Declaration } from '../registry.ts'
 
 /** The context of a component under test. `folder`: default the folder for temporary files. */
@@ -26,7 +26,7 @@ export async function configure(
   const { pipeline, stage, folder: base } = contextOf(declaration, folder)
   const problems: Problem[] = []
   const options = readYaml(stringify(config), { file: 'configuration of the fixture' }, problems)
-  const scope = { name: pipeline, folder: base, root: process.cwd(), problems, secrets: { add: addSecret } }
+  const scope = { name: pipeline, folder: base, root: process.cwd(), problems, secrets: new PipelineSecrets() }
   const owner = `${declaration.kind} ${stage}`
   const checked =
     options?.kind === 'map' &&

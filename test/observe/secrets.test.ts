@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
+import { PipelineSecrets } from '../../src/observe/pipeline-secrets.ts'
 import {
   addSecret,
   forgetSecrets,
@@ -124,6 +125,39 @@ test('an API cannot ask for a secret with a cursor that looks sealed', () => {
   addSecret('s3-credential', { name: 'env.AWS_SECRET_ACCESS_KEY' })
   for (const cursor of ['{secret:plain:env.AWS_SECRET_ACCESS_KEY}', '{secret:-}', '{secret:{secret:-}', '{secret:'])
     assert.equal(unsealSecrets(sealSecrets(cursor)), cursor)
+})
+
+test('two pipelines may have two values of one name, and neither gets that of the other', () => {
+  const [one, other, third] = [new PipelineSecrets(), new PipelineSecrets(), new PipelineSecrets()]
+  one.add('key-of-one', { kind: 'certain', name: 'env.API_KEY' })
+  other.add('key-of-other', { kind: 'certain', name: 'env.API_KEY' })
+  const sealed = one.seal('https://a.example/p?key=key-of-one')
+  assert.ok(!sealed.includes('key-of-one'), sealed)
+  assert.equal(one.unseal(sealed), 'https://a.example/p?key=key-of-one')
+  assert.equal(other.unseal(sealed), 'https://a.example/p?key=key-of-other')
+  assert.ok(isSealed(third.unseal(sealed)), 'the third pipeline has no such variable')
+})
+
+test('hides the secrets of a pipeline during its runs and some time after, and then forgets them', () => {
+  addSecret('permanent-secret')
+  const used = new PipelineSecrets()
+  used.add('used-by-two-pipelines', { kind: 'certain', name: 'env.SHARED' })
+  used.add('permanent-secret', { kind: 'certain', name: 'env.P' })
+  for (let run = 0; run < 1000; run++) {
+    const secrets = new PipelineSecrets()
+    secrets.add(`secret-of-run-${run}.`, { kind: 'certain', name: 'env.TOKEN' })
+    secrets.add('used-by-two-pipelines', { kind: 'certain', name: 'env.SHARED' })
+    secrets.add('permanent-secret', { kind: 'certain', name: 'env.P' })
+    secrets.hold()
+    secrets.drop()
+  }
+  assert.equal(hideSecrets('secret-of-run-999. used-by-two-pipelines permanent-secret'), '*** *** ***')
+  assert.equal(hideSecrets('secret-of-run-1.'), 'secret-of-run-1.')
+  used.drop()
+  for (let i = 0; i < 1000; i++) learnSecret(`token-number-${i}.`)
+  assert.equal(hideSecrets('used-by-two-pipelines permanent-secret'), 'used-by-two-pipelines ***')
+  used.hold()
+  assert.equal(hideSecrets('used-by-two-pipelines'), '***')
 })
 
 function everyByte(text: string): string {

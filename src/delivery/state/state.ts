@@ -60,7 +60,6 @@ import type {
   Role,
   StoreRow,
 } from './rows.ts'
-import { sealSecrets } from '../../observe/secrets.ts'
 
 /** Sets a source partition back. Without `to` it is read from its beginning. */
 export interface Rewind {
@@ -170,9 +169,7 @@ export class State extends StateReader {
       put(db, 'epoch', change.epoch + 1)
       put(db, 'committedAt', change.committedAt)
       for (const row of change.partitions) {
-        // A link to the next page can hold a key.
-        const position = sealSecrets(row.position)
-        put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row, position })
+        put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row })
       }
       for (const row of change.objects) put(db, ['object', row.epoch, row.part], row)
       for (const row of change.dedupBuckets) put(db, ['dedupBucket', row.name], row)
@@ -228,7 +225,7 @@ export class State extends StateReader {
         .join(', ')
       this.#putChange(db, { at, action: 'rewind', what })
       for (const { partition, to } of changes) {
-        if (to) put(db, partitionKey(partition), { ...to, position: sealSecrets(to.position) })
+        if (to) put(db, partitionKey(partition), to)
         else db.removeSync(partitionKey(partition))
       }
     })

@@ -7,6 +7,7 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import { startFlow } from '../../observe/progress.ts'
 import { plural } from '../../observe/report.ts'
 import type { DamagedInput, Report } from '../../observe/report.ts'
+import { hideInJson } from '../../observe/secrets.ts'
 import { Batch } from '../../record/batch.ts'
 import type { End } from '../../record/batch.ts'
 import { emptyBatch } from '../../record/open-batches.ts'
@@ -37,25 +38,39 @@ export function openWiring(source: SourcePart, settings: RunSettings): { wiring:
  * @throws SluiceError as of the check, of the state and of the sinks
  */
 export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenPipeline> {
-  const { settings, paths } = wiring
+  const { settings } = wiring
   const startedAt = new Date()
   const stateFolder = stateFolderOf(sink.state, settings.folder)
   const pipeline = settings.pipeline ?? (await checkParts(wiring, sink, stateFolder))
   if (stateFolder !== undefined) await own(stateFolder, wiring)
+  pipeline.secrets.hold()
+  try {
+    // A stream sink has no state.
+    return await openParts(wiring, { pipeline, stateFolder: stateFolder ?? '', startedAt })
+  } catch (error) {
+    pipeline.secrets.drop()
+    throw error
+  }
+}
+
+async function openParts(
+  wiring: Wiring,
+  { pipeline, stateFolder, startedAt }: Pick<RunParts, 'pipeline' | 'stateFolder' | 'startedAt'>,
+): Promise<Run> {
+  const { settings, paths } = wiring
   const damaged: DamagedInput[] = []
   const input = settings.input ?? sourceInput(pipeline, settings, damaged)
-  input.check?.(stateFolder ?? '')
+  input.check?.(stateFolder)
   const delivery = await openDelivery({
     pipeline,
     paths,
-    // A stream sink has no state.
-    stateFolder: stateFolder ?? '',
+    stateFolder,
     stopping: settings.stop,
     note: settings.note,
     keepsBatches: !wiring.isDirect,
     commit: input.commit,
   })
-  return new Run({ wiring, pipeline, stateFolder: stateFolder ?? '', input, delivery, damaged, startedAt })
+  return new Run({ wiring, pipeline, stateFolder, input, delivery, damaged, startedAt })
 }
 
 /**
@@ -149,6 +164,7 @@ class Run implements OpenPipeline {
     const failure = reason ?? (failed ? asSluiceError(failed.reason, 'INTERNAL', 'closing failed') : null)
     this.#error = failure === null ? undefined : asSluiceError(failure, 'INTERNAL', `pipeline ${pipeline.name} failed`)
     this.#seconds = secondsSince(this.#parts.startedAt)
+    pipeline.secrets.drop()
     if (delivery.totals().read > 0) {
       for (const { stage, rule, matches } of ruleMatchesOf(this.stages)) {
         if (matches > 0) continue
@@ -162,7 +178,7 @@ class Run implements OpenPipeline {
     const { pipeline, delivery, damaged, wiring, startedAt } = this.#parts
     const isClosed = this.#error?.code === 'SINK_CLOSED'
     const failure = isClosed ? undefined : this.#error
-    return {
+    return hideInReport({
       pipeline: pipeline.name,
       outcome: isClosed ? 'closed' : this.#outcome(failure),
       ...(failure && { error: describeError(failure) }),
@@ -173,7 +189,7 @@ class Run implements OpenPipeline {
       bytesIn: wiring.flow.bytes,
       startedAt: startedAt.toISOString(),
       seconds: this.#seconds ?? secondsSince(startedAt),
-    }
+    })
   }
 
   #outcome(failure: SluiceError | undefined): Report['outcome'] {
@@ -223,6 +239,12 @@ function secondsSince(start: Date): number {
 function describeError(failure: SluiceError): NonNullable<Report['error']> {
   const causes = describeCauses(failure)
   return { code: failure.code, message: failure.message, ...(causes.length > 0 && { causes }) }
+}
+
+/** A program may print it anywhere. */
+function hideInReport(report: Report): Report {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only texts change
+  return hideInJson(report) as Report
 }
 
 function inputsDamaged(count: number): SluiceError {

@@ -1,7 +1,7 @@
 import { finished, Writable } from 'node:stream'
 import type { Readable } from 'node:stream'
-import { asSluiceError } from '../../errors.ts'
-import type { SluiceError } from '../../errors.ts'
+import { asSluiceError, SluiceError } from '../../errors.ts'
+import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Report } from '../../observe/report.ts'
 import { within } from '../await-component.ts'
 import { afterTheEnd, endedUnopened, noOpening, notABatch, secondSink, secondSource } from './refusals.ts'
@@ -64,7 +64,8 @@ export class SinkStream extends Writable {
     if (reason) void this.#wiring?.abandon(reason)
     const report = (closeError: Error | null, failure?: Error | null): void => {
       this.#wiring?.close()
-      done(closeError ?? failure)
+      const error = closeError ?? failure
+      done(error instanceof SluiceError ? hideInError(error) : error)
     }
     void reply(this.#close(reason), report, asFailure)
   }

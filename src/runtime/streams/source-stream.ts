@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
-import type { SluiceError } from '../../errors.ts'
-import { asSluiceError } from '../../errors.ts'
+import { asSluiceError, SluiceError } from '../../errors.ts'
+import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Batch } from '../../record/batch.ts'
 import { awaitUnlessIdle } from '../await-component.ts'
 import { neverArrived } from './refusals.ts'
@@ -42,8 +42,9 @@ export class SourceStream extends Readable {
     this.#wiring?.fail(asFailure(reason ?? new Error('the stream was closed')))
     // Not awaited: a source that ignores its signal would wait for a read that never ends.
     void Promise.allSettled([this.#batches.return()])
-    if (reason === null || this.#wiring === undefined) return done(reason)
-    void reply(this.#wiring.abandon(reason), () => done(reason), asFailure)
+    const shown = reason instanceof SluiceError ? hideInError(reason) : reason
+    if (reason === null || this.#wiring === undefined) return done(shown)
+    void reply(this.#wiring.abandon(reason), () => done(shown), asFailure)
   }
 
   async *#read(part: SourcePart, settings: RunSettings): AsyncGenerator<Batch, void> {

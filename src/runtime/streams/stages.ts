@@ -3,7 +3,10 @@ import type { Readable, Transform, Writable } from 'node:stream'
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../../component.ts'
 import type { CheckedComponent } from '../../config/pipeline.ts'
 import type { WrittenComponent } from '../../config/written.ts'
+import { SluiceError } from '../../errors.ts'
+import type { Note } from '../../observe/log.ts'
 import type { Report } from '../../observe/report.ts'
+import { hideSecrets } from '../../observe/secrets.ts'
 import type { PipelineOptions, SinkConfig, SourceConfig, TransformConfig } from './config.ts'
 import { SinkStream } from './sink-stream.ts'
 import { SourceStream } from './source-stream.ts'
@@ -32,7 +35,7 @@ export function source(
   config: SourceConfig | CheckedComponent<SourceDeclaration>,
   options: PipelineOptions & CheckedOptions = {},
 ): Readable {
-  return new SourceStream(partOf(config), {
+  const stream: Readable = new SourceStream(partOf(config), {
     pipeline: options.pipeline,
     input: options.input,
     observe: options.observe,
@@ -43,8 +46,27 @@ export function source(
     final: options.final ?? false,
     keepGoing: options.keepGoing ?? false,
     stop: options.signal ?? new AbortController().signal,
-    note: options.log ?? (() => undefined),
+    note: options.pipeline ? (options.log ?? noLog) : noteTo(options.log, (error) => stream.destroy(error)),
   })
+  return stream
+}
+
+function noLog(): void {}
+
+/** A log of the program: it gets no secrets. If it throws, the pipeline fails. */
+function noteTo(log: Note | undefined, failed: (error: SluiceError) => void): Note {
+  if (log === undefined) return noLog
+  return (message, facts = {}) => {
+    const hidden = Object.entries(facts).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? hideSecrets(value) : value,
+    ])
+    try {
+      log(hideSecrets(message), Object.fromEntries(hidden))
+    } catch (error) {
+      failed(new SluiceError('USAGE', 'log threw an error; see `cause`', { cause: error }))
+    }
+  }
 }
 
 /** A transform of a pipeline: a stream of batches in and out. */

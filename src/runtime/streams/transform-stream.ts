@@ -1,7 +1,7 @@
 import { Transform } from 'node:stream'
 import type { Readable, TransformCallback } from 'node:stream'
-import { asSluiceError } from '../../errors.ts'
-import type { SluiceError } from '../../errors.ts'
+import { asSluiceError, SluiceError } from '../../errors.ts'
+import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Batch } from '../../record/batch.ts'
 import type { Stage } from '../transform-stages.ts'
 import { noOpening, notABatch, secondTransform } from './refusals.ts'
@@ -60,8 +60,9 @@ export class TransformStream extends Transform {
 
   override _destroy(reason: Error | null, done: (error?: Error | null) => void): void {
     this.#resume = undefined
-    if (reason === null || this.#wiring === undefined) return done(reason)
-    void reply(this.#wiring.abandon(reason), () => done(reason), this.#asFailure)
+    const shown = reason instanceof SluiceError ? hideInError(reason) : reason
+    if (reason === null || this.#wiring === undefined) return done(shown)
+    void reply(this.#wiring.abandon(reason), () => done(shown), this.#asFailure)
   }
 
   #open(chunk: unknown, done: TransformCallback): void {

@@ -5,7 +5,17 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { defineSource, defineTransform, sink, source, SluiceError, transform, Type } from '../../../src/index.ts'
+import {
+  defineSink,
+  defineSource,
+  defineTransform,
+  Secret,
+  sink,
+  source,
+  SluiceError,
+  transform,
+  Type,
+} from '../../../src/index.ts'
 import type { Batch, SinkWritable } from '../../../src/index.ts'
 import { openWorkspace, s3Environment } from '../../support/command.ts'
 import type { Workspace } from '../../support/command.ts'
@@ -48,6 +58,10 @@ async function failureOf(running: Promise<void>): Promise<SluiceError> {
   )
   assert.ok(error instanceof SluiceError, String(error))
   return error
+}
+
+function throwing(): never {
+  throw new Error('mine')
 }
 
 function reportOf(last: SinkWritable) {
@@ -189,6 +203,51 @@ describe('a pipeline wired in code', () => {
     })
     await pipeline(source(input), sink(output))
     assert.equal((await recordsIn(workspace)).length, 1000)
+  })
+
+  test('hides its secrets in errors, the report and the log', async (t) => {
+    const { output } = await openProject(t)
+    const lines: string[] = []
+    const leaky = defineSource({
+      type: 'leaky',
+      summary: 'Quotes its secret.',
+      repeats: false,
+      fields: { token: Secret({ description: 'A token.' }) },
+      create: ({ token }) => ({
+        async *read({ note }) {
+          note(`asking with ${token}`, { token })
+          yield { records: [{ id: 1 }], position: 1 }
+          throw new SluiceError('SOURCE_REFUSED', `refused: ${token}`, {
+            hint: `not ${token}`,
+            cause: new Error(`the server said ${token}`),
+          })
+        },
+      }),
+    })
+    const last = sink(output)
+    const log = (message: string, facts?: object): void => void lines.push(`${message} ${JSON.stringify(facts)}`)
+    const error = await failureOf(pipeline(source({ type: leaky, token: 'tok-4711-secret' }, { log }), last))
+    const texts = [error.message, error.hint, error.stack, String(error.cause), JSON.stringify(last.report()), ...lines]
+    assert.match(error.message, /^refused: \*\*\*$/)
+    assert.ok(lines.length > 0)
+    for (const text of texts) assert.ok(text?.includes('4711') === false, text)
+    assert.deepEqual([reportOf(last).outcome, reportOf(last).written], ['failed', 1])
+  })
+
+  test('fails when its log throws', async (t) => {
+    const { input, workspace } = await openProject(t)
+    await workspace.write('in.ndjson', '{"id":1}\nnot json\n')
+    const noisy = transform({ type: 'redact', rules: [{ path: 'absent', action: 'mask' }] })
+    const stdout = defineSink({
+      type: 'null',
+      summary: 'Takes lines.',
+      delivers: 'stream',
+      fields: {},
+      create: () => ({ write: () => Promise.resolve(), flush: () => Promise.resolve() }),
+    })
+    const error = await failureOf(pipeline(source(input, { log: throwing }), noisy, sink(stdout)))
+    assert.equal(error.code, 'USAGE')
+    assert.match(error.message, /log threw/)
   })
 
   test('rejects with all problems of its configuration, and reads nothing', async (t) => {

@@ -3,7 +3,7 @@ import type { Rewind } from '../../../delivery/state/state.ts'
 import type { PartitionRow } from '../../../delivery/state/rows.ts'
 import { SluiceError } from '../../../errors.ts'
 import { print, say } from '../../../observe/output.ts'
-import { unsealSecrets } from '../../../observe/secrets.ts'
+import { PipelineSecrets } from '../../../observe/pipeline-secrets.ts'
 import { builtIns, findComponent } from '../../../registry.ts'
 import type { Declaration } from '../../../registry.ts'
 import type { SourceDeclaration } from '../../../component.ts'
@@ -76,8 +76,8 @@ function nothingKnown(pipeline: string): SluiceError {
 async function rewind(row: PartitionRow, to: number | undefined, pipeline: string): Promise<Rewind[]> {
   const { partition, position, lowWatermark } = row
   if (to === undefined) return [{ partition }]
-  const source = await sourceOf(partition, pipeline)
-  const rewound = source?.rewind?.(unsealSecrets(position), to)
+  const { source, secrets } = await sourceOf(partition, pipeline)
+  const rewound = source?.rewind?.(secrets.unseal(position), to)
   if (rewound === undefined) {
     throw new SluiceError('USAGE', `the position of ${partition} cannot be rewound to a time`, {
       hint: 'rewind it with --to all, and select other partitions with --partition',
@@ -89,7 +89,7 @@ async function rewind(row: PartitionRow, to: number | undefined, pipeline: strin
       partition,
       to: {
         partition,
-        position: rewound.position,
+        position: secrets.seal(rewound.position),
         ...(lowWatermark !== undefined && { lowWatermark: lowWatermark - rewound.by }),
       },
     },
@@ -100,15 +100,21 @@ async function rewind(row: PartitionRow, to: number | undefined, pipeline: strin
  * Finds the source of a partition by the type at the start of the name. Custom sources are loaded
  * from the pipeline file.
  */
-async function sourceOf(partition: string, pipeline: string): Promise<SourceDeclaration | undefined> {
+async function sourceOf(partition: string, pipeline: string): Promise<RewindableSource> {
   const isOwner = ({ kind, type }: Pick<Declaration, 'kind' | 'type'>): boolean =>
     kind === 'source' && partition.startsWith(`${type}:`)
   const known = builtIns.find(isOwner)
   const builtIn = known && (await findComponent('source', known.type))
-  if (builtIn?.kind === 'source') return builtIn
+  if (builtIn?.kind === 'source') return { source: builtIn, secrets: new PipelineSecrets() }
   const [loaded] = await loadOrFail([pipeline], { mode: 'test', parts: ['source'] })
-  const { declaration } = loaded.source
-  return isOwner(declaration) ? declaration : undefined
+  const { source, secrets } = loaded
+  return { source: isOwner(source.declaration) ? source.declaration : undefined, secrets }
+}
+
+interface RewindableSource {
+  readonly source: SourceDeclaration | undefined
+  /** A position may be sealed with them. */
+  readonly secrets: PipelineSecrets
 }
 
 function describe({ partition, to }: Rewind): string {
