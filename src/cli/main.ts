@@ -49,7 +49,7 @@ function isYargsError(error: unknown): error is Error {
  */
 function workWithoutParser(args: readonly string[]): (() => Promise<void>) | undefined {
   const line = args.join(' ')
-  if (line === '--version') return async () => print(versionText())
+  if (args.includes('--version')) return async () => print(await versionText())
   if (line !== 'list' && line !== 'list --json') return undefined
   return async () => (await import('./commands/list.ts')).list({ json: line.endsWith('--json') })
 }

@@ -3,7 +3,6 @@ import { SluiceError } from '../errors.ts'
 import { listCommands, prepare } from './commands.ts'
 import { loadEnvironment } from './load-environment.ts'
 import { envFileOption } from './options.ts'
-import { versionText } from './version.ts'
 
 /**
  * Parses a command line. Returns the work of its command; undefined for `--help`.
@@ -20,7 +19,8 @@ export async function parse(args: readonly string[]): Promise<(() => Promise<voi
     .scriptName('sluice')
     .locale('en')
     .usage('$0 <command>\n\nStreams audit events from APIs and archives to S3 or files, effectively exactly once.')
-    .version(versionText())
+    .version(false)
+    .option('version', { type: 'boolean', describe: 'Show the versions of Sluice and Node.js, and the scanner in use' })
     .command(commands)
     .option('env-file', envFileOption)
     .middleware(restoreDashes)
