@@ -119,6 +119,11 @@ export function listCommands(choose: Choose): LazyCommand[] {
       'Download every published object and compare it with the commit history. Safe during a run.',
       () => import('./commands/verify.ts'),
     ),
+    lazy(
+      'completion [shell]',
+      'Print a script with which bash, zsh or fish complete commands, options and names of pipelines',
+      () => import('./commands/completion.ts'),
+    ),
   ]
 }
 

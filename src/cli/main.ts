@@ -3,6 +3,7 @@ import { print, say } from '../observe/output.ts'
 import { forgetSecrets } from '../observe/secrets.ts'
 import { describeCauses } from '../runtime/causes.ts'
 import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
+import { ASK } from './completion/ask.ts'
 import { runToTheEnd } from './last-resort.ts'
 import { versionText } from './version.ts'
 
@@ -49,7 +50,7 @@ function isYargsError(error: unknown): error is Error {
  */
 function workWithoutParser(args: readonly string[]): (() => Promise<void>) | undefined {
   const line = args.join(' ')
-  if (args.includes('--version')) return async () => print(await versionText())
+  if (args.includes('--version') && !args.includes(ASK)) return async () => print(await versionText())
   if (line !== 'list' && line !== 'list --json') return undefined
   return async () => (await import('./commands/list.ts')).list({ json: line.endsWith('--json') })
 }

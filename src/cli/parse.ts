@@ -1,7 +1,10 @@
 import yargs from 'yargs'
+import type { FallbackCompletionFunction } from 'yargs'
 import { SluiceError } from '../errors.ts'
 import { listCommands, prepare } from './commands.ts'
+import { ASK } from './completion/ask.ts'
 import { loadEnvironment } from './load-environment.ts'
+import { print } from '../observe/output.ts'
 import { envFileOption } from './options.ts'
 
 /**
@@ -10,8 +13,9 @@ import { envFileOption } from './options.ts'
  */
 export async function parse(args: readonly string[]): Promise<(() => Promise<void>) | undefined> {
   let work: (() => Promise<void>) | undefined
+  let found: Promise<readonly string[]> | undefined
   const commands = listCommands((chosen) => (work = chosen))
-  await prepare(commands, args)
+  await prepare(commands, args.includes(ASK) ? args.slice(args.indexOf(ASK) + 2) : args)
   const {
     _: [command],
     envFile,
@@ -30,20 +34,42 @@ export async function parse(args: readonly string[]): Promise<(() => Promise<voi
     .alias('h', 'help')
     .wrap(Math.min(110, process.stdout.columns ?? 80))
     .epilogue('A pipeline is given by its name in pipelines/ or by a path. Documentation: docs/')
+    .completion(
+      'shell-script',
+      false,
+      completeWords(args, (words) => (found = words)),
+    )
     .exitProcess(false)
     .fail((message, error, parser) => {
+      // A command line that is still being written has mistakes. Its candidates are printed all the same.
+      if (args.includes(ASK)) return
       if (error && !isYargsError(error)) throw error
       parser.showHelp('error')
       throw new SluiceError('USAGE', message || error.message)
     })
     .parseAsync()
+  if (args.includes(ASK)) return async () => print(...((await found) ?? []))
   if (work === undefined || (WITHOUT_ENVIRONMENT.has(String(command)) && envFile === undefined)) return work
   loadEnvironment(envFile?.some((path) => typeof path !== 'string') === true ? false : envFile)
   return work
 }
 
 /** A mistake in `.env` does not keep these from their work. */
-const WITHOUT_ENVIRONMENT = new Set(['init', 'new', 'list'])
+const WITHOUT_ENVIRONMENT = new Set(['init', 'new', 'list', 'completion'])
+
+/** Answers a shell that completes a command line. yargs knows commands, options and choices. */
+function completeWords(
+  args: readonly string[],
+  answer: (words: Promise<readonly string[]>) => void,
+): FallbackCompletionFunction {
+  return (_current, _parsed, ask, done) => {
+    // Asked at once: later the parser is at another place of the command line.
+    const known = new Promise<string[]>((resolve) => ask((_error, words = []) => resolve(words)))
+    const words = args.slice(args.indexOf(ASK) + 2)
+    answer(import('./completion/candidates.ts').then(({ candidates }) => candidates(words, known)))
+    done([])
+  }
+}
 
 /**
  * True for errors in the command line. With lazily loaded builders, yargs does not pass all of them

@@ -46,6 +46,7 @@ const LINES = [
   'new transform mine',
   'new pipeline other',
   'init other',
+  'completion bash',
   'state reset p --yes',
   '--help',
   '--version',

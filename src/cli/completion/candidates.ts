@@ -1,0 +1,50 @@
+import { listPipelines, PIPELINE_NAME } from '../../config/find-pipeline.ts'
+import { listShipped } from '../../config/shipped.ts'
+
+/** Shells that have a script for completion. */
+export const SHELLS = ['bash', 'zsh', 'fish']
+
+/** Options that take a value. Those that name a file or folder, and texts, have no candidates here. */
+const WITH_VALUE = /^--(code|env-file|file|from|limit|partition|report|set|since|stage|state|to|until)$/
+
+/**
+ * What may stand in the place of the last word: commands, options, names of pipelines, components.
+ * Empty where the shell completes paths.
+ * @param words of the command line, without `sluice`
+ * @param known the commands, options and choices that the parser knows at this place
+ */
+export async function candidates(words: readonly string[], known: Promise<readonly string[]>): Promise<string[]> {
+  const current = words.at(-1) ?? ''
+  const before = words.at(-2) ?? ''
+  if (before === '--from') return listShipped()
+  if (WITH_VALUE.test(before)) return []
+  if (current.startsWith('-')) return (await known).filter((word) => word.startsWith('-'))
+  const given = positionals(words.slice(0, -1))
+  const [command = '', ...args] = given
+  if (command === '') return [...(await known)]
+  if (ALL_PIPELINES.has(command)) return pipelinesBut(args)
+  if (ONE_PIPELINE.has(command)) return args.length === 0 ? pipelinesBut([]) : []
+  if (GROUPS.has(command) && args.length > 0) return args.length === 1 ? pipelinesBut([]) : []
+  if (command === 'describe') return args.length === 0 ? componentTypes() : []
+  if (command === 'completion') return args.length === 0 ? SHELLS : []
+  if (command === 'init' || args.length > 0) return []
+  return (await known).filter((word) => !word.startsWith('-'))
+}
+
+const ALL_PIPELINES = new Set(['run', 'check', 'test'])
+const ONE_PIPELINE = new Set(['backfill', 'preview', 'verify'])
+const GROUPS = new Set(['state', 'rejects'])
+
+function positionals(words: readonly string[]): string[] {
+  return words.filter((word, at) => !word.startsWith('-') && !WITH_VALUE.test(words[at - 1] ?? ''))
+}
+
+async function componentTypes(): Promise<string[]> {
+  const { components } = await import('../../registry.ts')
+  return [...new Set(components.map(({ type }) => type))]
+}
+
+/** Shells expand candidates: no name of a file reaches them that could be more than a word. */
+async function pipelinesBut(given: readonly string[]): Promise<string[]> {
+  return (await listPipelines()).filter((name) => PIPELINE_NAME.test(name) && !given.includes(name))
+}
