@@ -37,7 +37,9 @@ export async function parse(args: readonly string[]): Promise<(() => Promise<voi
     .completion(
       'shell-script',
       false,
-      completeWords(args, (words) => (found = words)),
+      completeWords(args, (words) => {
+        found = words
+      }),
     )
     .exitProcess(false)
     .fail((message, error, parser) => {

@@ -1,5 +1,6 @@
 import { listPipelines, PIPELINE_NAME } from '../../config/find-pipeline.ts'
 import { listShipped } from '../../config/shipped.ts'
+import { builtIns } from '../../registry.ts'
 
 /** Shells that have a script for completion. */
 export const SHELLS = ['bash', 'zsh', 'fish']
@@ -25,7 +26,7 @@ export async function candidates(words: readonly string[], known: Promise<readon
   if (ALL_PIPELINES.has(command)) return pipelinesBut(args)
   if (ONE_PIPELINE.has(command)) return args.length === 0 ? pipelinesBut([]) : []
   if (GROUPS.has(command) && args.length > 0) return args.length === 1 ? pipelinesBut([]) : []
-  if (command === 'describe') return args.length === 0 ? componentTypes() : []
+  if (command === 'describe') return args.length === 0 ? [...new Set(builtIns.map(({ type }) => type))] : []
   if (command === 'completion') return args.length === 0 ? SHELLS : []
   if (command === 'init' || args.length > 0) return []
   return (await known).filter((word) => !word.startsWith('-'))
@@ -37,11 +38,6 @@ const GROUPS = new Set(['state', 'rejects'])
 
 function positionals(words: readonly string[]): string[] {
   return words.filter((word, at) => !word.startsWith('-') && !WITH_VALUE.test(words[at - 1] ?? ''))
-}
-
-async function componentTypes(): Promise<string[]> {
-  const { components } = await import('../../registry.ts')
-  return [...new Set(components.map(({ type }) => type))]
 }
 
 /** Shells expand candidates: no name of a file reaches them that could be more than a word. */
