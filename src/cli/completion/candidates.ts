@@ -6,7 +6,7 @@ import { builtIns } from '../../registry.ts'
 export const SHELLS = ['bash', 'zsh', 'fish']
 
 /** Options that take a value. Those that name a file or folder, and texts, have no candidates here. */
-const WITH_VALUE = /^--(code|env-file|file|from|limit|partition|report|set|since|stage|state|to|until)$/
+const WITH_VALUE = /^--(code|env-file|file|from|limit|partition|records|report|set|since|stage|state|to|until)$/
 
 /**
  * What may stand in the place of the last word: commands, options, names of pipelines, components.
