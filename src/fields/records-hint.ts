@@ -1,10 +1,14 @@
 import type { SeenKeys } from '../record/documents/seen-keys.ts'
 import { closest } from './suggest.ts'
 
-/** The way out where nothing is at the path of the records: a key that was probably meant. */
-export function suggestRecords({ wanted, keys, lists }: SeenKeys): string | undefined {
+/**
+ * The way out where nothing is at the path of the records: a key that was probably meant.
+ * @param arrayHint The way out for a document that is an array.
+ */
+export function suggestRecords({ isArray, wanted, keys, lists }: SeenKeys, arrayHint: string): string | undefined {
   const near = closest(wanted, lists) ?? closest(wanted, keys)
   if (near !== undefined) return `did you mean "${near}"?`
   const [list] = lists
-  return list === undefined ? undefined : `there is an array at "${list}"`
+  if (list !== undefined) return `there is an array at "${list}"`
+  return isArray ? arrayHint : undefined
 }

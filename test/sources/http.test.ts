@@ -133,6 +133,7 @@ void test('a null list of records is empty, a missing one is an error', async (c
   ] as const) {
     text = body
     const reading = await readSource(source)
+    if (body.includes('date')) assert.equal(reading.error?.hint, 'did you mean "date"?')
     assert.equal(reading.error?.code, 'SOURCE_UNAVAILABLE')
     assert.match(reading.error.message, words)
   }

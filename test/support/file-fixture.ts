@@ -35,6 +35,8 @@ export interface FileFormat {
   /** Text that damages such a file from its end on. */
   readonly damage?: { readonly text: string; readonly cut: number }
   readonly textBytes?: number
+  /** Options of the source, besides `path`. */
+  readonly config?: { readonly [option: string]: unknown }
 }
 
 const ndjson = (records: readonly JsonObject[]): Buffer =>
@@ -54,18 +56,41 @@ export const GZIP: FileFormat = {
   damage: { text: 'no gzip', cut: 0 },
 }
 
+/** The records are inside a document. */
+export const DOCUMENT: FileFormat = {
+  name: 'document.json',
+  write: (records) => Buffer.from(JSON.stringify({ v: 1, data: { records }, next: null }, null, 2)),
+  more: (records) => Buffer.from(JSON.stringify({ data: { records } })),
+  damage: { text: ', oops]}}', cut: '\n    ]\n  },\n  "next": null\n}'.length },
+  config: { records: 'data.records' },
+}
+/** Each line is a document. */
+export const DOCUMENTS: FileFormat = {
+  name: 'documents.ndjson',
+  write: documents,
+  more: documents,
+  isFollowed: true,
+  config: { records: 'data.records' },
+}
+/** The same, for the reader that parses documents. */
+export const PARSED = { records: 'data.{records,events}' }
+
+function documents(records: readonly JsonObject[]): Buffer {
+  return Buffer.from(records.map((record) => `${JSON.stringify({ data: { records: [record] } })}\n`).join(''))
+}
+
 const COUNT = 30
 
 /** A fixture of `sourceContract` for a source that reads one file with the option `path`. */
 export function fileFixture(format: FileFormat): SourceFixture<FileInput> {
-  const { name, write, more, read = (record) => record, isFollowed = false, damage, textBytes } = format
+  const { name, write, more, read = (record) => record, isFollowed = false, damage, textBytes, config } = format
   const written = (word: string, from = 0, count = COUNT) => recordsOf(word, from, count, textBytes)
   return {
     async open() {
       const folder = await createFolder()
       const path = join(folder.path, name)
       await writeFile(path, write(written('old')))
-      return { path, records: written('old').map(read), config: { path }, close: folder.remove }
+      return { path, records: written('old').map(read), config: { path, ...config }, close: folder.remove }
     },
     async replace({ path }, how) {
       // As a rotation does it: a complete file takes the name. Or as `cp` does it.

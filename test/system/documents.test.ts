@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { openWorkspace } from '../support/command.ts'
+import { startS3Server } from '../servers/s3.ts'
+import { openWorkspace, s3Environment } from '../support/command.ts'
 import type { Workspace } from '../support/command.ts'
 
 const COUNT = 40_000
@@ -41,6 +43,41 @@ for (const [name, path, text] of documents) {
       assert.ok(kills >= 2, `${kills} kills`)
       await assertWritten(t, workspace)
     })
+  }
+}
+
+test('the pipeline cloudtrail writes each event of a trail once, and reads only files that are new', async (t) => {
+  const s3 = await startS3Server({ buckets: ['audit'] })
+  t.after(() => s3.close())
+  const workspace = await openWorkspace(t)
+  await cp('pipelines/cloudtrail.yaml', workspace.path('pipelines/cloudtrail.yaml'))
+  await cp('schemas', workspace.path('schemas'), { recursive: true })
+  const env = { ...s3Environment(s3), SLUICE_BUCKET: 'audit', SLUICE_HMAC_KEY: 'canary-hmac-key-0123456789' }
+  const log = async (file: string, document: object) => {
+    const path = workspace.path(file)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, gzipSync(JSON.stringify(document)))
+  }
+  await log('AWSLogs/123/CloudTrail/eu-west-1/2026/03/04/a.json.gz', { Records: [event(1), event(2)] })
+  await log('AWSLogs/o-1/456/CloudTrail/eu-west-1/2026/03/04/b.json.gz', { Records: [event(2), event(3)] })
+  await log('AWSLogs/123/CloudTrail-Digest/eu-west-1/2026/03/04/c.json.gz', { digestEndTime: '2026-03-04' })
+  const first = await workspace.report(['run', 'cloudtrail'], { env })
+  assert.deepEqual([first.read, first.written, first.duplicate, first.rejected], [4, 3, 1, 0])
+  await log('AWSLogs/123/CloudTrail/eu-west-1/2026/03/04/d.json.gz', { Records: [event(3), event(4)] })
+  const second = await workspace.report(['run', 'cloudtrail'], { env })
+  assert.deepEqual([second.read, second.written, second.duplicate], [2, 1, 1])
+  const written = [...s3.objects('audit').values()].map(({ body }) => gunzipSync(body).toString()).join('')
+  assert.equal(written.trim().split('\n').length, 4)
+  assert.doesNotMatch(written, /canary|10\.1\.2\.3/)
+})
+
+function event(n: number): object {
+  return {
+    eventVersion: '1.10',
+    eventID: `id-${n}`,
+    eventTime: '2026-03-04T05:06:07Z',
+    sourceIPAddress: '10.1.2.3',
+    requestParameters: { password: `canary-${n}` },
   }
 }
 

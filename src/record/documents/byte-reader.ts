@@ -100,7 +100,7 @@ export class ByteReader implements DocumentReader {
 
   #begin(bytes: Buffer): number {
     this.captured.clear()
-    this.#keys.clear()
+    this.#keys.begin(bytes[0] === OPEN_ARRAY)
     this.#found = false
     this.#escaped = false
     this.#state = 'value'

@@ -33,7 +33,7 @@ export class DocumentFault extends Error {
 }
 
 /** The document ended, and no value was at the path. */
-export function nothingAt(records: string, seen?: SeenKeys): DocumentFault {
+export function nothingAt(records: string, seen: SeenKeys): DocumentFault {
   return new DocumentFault(`has nothing at "${records}" (records)`, 'NO_RECORDS', seen)
 }
 

@@ -1,5 +1,7 @@
 /** The keys of an object in which a key was looked for, to suggest one of them in a message. */
 export interface SeenKeys {
+  /** The document is an array. */
+  readonly isArray: boolean
   /** The key that was looked for. */
   readonly wanted: string
   readonly keys: readonly string[]
@@ -9,6 +11,7 @@ export interface SeenKeys {
 
 /** Collects keys of the deepest objects on the way to the records. */
 export class KeyCollector {
+  #isArray = false
   #wanted = ''
   #depth = -1
   #keys: string[] = []
@@ -27,16 +30,17 @@ export class KeyCollector {
     if (isList && this.#lists.length < MAX_KEYS) this.#lists.push(key)
   }
 
-  clear(): void {
+  /** Begins a document. */
+  begin(isArray: boolean): void {
+    this.#isArray = isArray
+    this.#wanted = ''
     this.#depth = -1
     this.#keys = []
     this.#lists = []
   }
 
-  /** Undefined if there was no object on the way. */
-  get seen(): SeenKeys | undefined {
-    if (this.#depth < 0) return undefined
-    return { wanted: this.#wanted, keys: this.#keys, lists: this.#lists }
+  get seen(): SeenKeys {
+    return { isArray: this.#isArray, wanted: this.#wanted, keys: this.#keys, lists: this.#lists }
   }
 }
 

@@ -1,6 +1,7 @@
 import { jsonParser } from 'stream-json/core/parser.js'
 import type { Token } from 'stream-json/core/parser.js'
 import type { RejectCode } from '../../errors.ts'
+import { OPEN_ARRAY } from '../json/ascii.ts'
 import type { ChunkBuilder } from '../lines/chunk-builder.ts'
 import type { Boundary } from '../lines/splitter.ts'
 import { DocumentGuard } from './document-guard.ts'
@@ -85,7 +86,7 @@ export class TokenReader implements DocumentReader {
   }
 
   read(bytes: Buffer, offset: number): number {
-    if (!this.isOpen) this.#begin(offset)
+    if (!this.isOpen) this.#begin(offset, bytes[0] === OPEN_ARRAY)
     this.#readBytes = offset + bytes.length
     const end = this.#guard.push(bytes)
     if (!this.isOpen) {
@@ -104,12 +105,12 @@ export class TokenReader implements DocumentReader {
     this.#skip = 0
   }
 
-  #begin(offset: number): void {
+  #begin(offset: number, isArray: boolean): void {
+    this.#keys.begin(isArray)
     this.#parse = createParser()
     this.#frames = []
     this.#found = false
     this.#hasInvalidText = false
-    this.#keys.clear()
     this.#start = offset
     this.#records = 0
   }

@@ -66,7 +66,7 @@ function createDocumentSplitter(
     reader,
     layout: found === 'ndjson' ? 'lines' : 'free',
     tolerant,
-    suggest: suggestRecords,
+    suggest: (seen) => suggestRecords(seen, 'the document is an array: begin the path with [*]'),
   })
 }
 

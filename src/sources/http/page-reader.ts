@@ -190,5 +190,9 @@ function inContext(error: SluiceError, { start, end, pages }: OpenWindow, attemp
   const range = start === undefined || end === undefined ? '' : `window ${iso(start)} to ${iso(end)}, `
   const tries = attempts > 1 ? `, after ${attempts} attempts` : ''
   const { code, message, retryable } = error
-  return new SluiceError(code, `${range}page ${pages + 1}: ${message}${more}${tries}`, { cause: error, retryable })
+  return new SluiceError(code, `${range}page ${pages + 1}: ${message}${more}${tries}`, {
+    cause: error,
+    retryable,
+    ...(error.hint !== undefined && { hint: error.hint }),
+  })
 }

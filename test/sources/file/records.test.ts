@@ -98,7 +98,7 @@ for (const [reader, records] of readers) {
       ['{"data":{"Events":[{"a":1}]}}', 'data.events', /has nothing at/, 'did you mean "Events"?'],
       ['{"id":1,"a@example.com":[]}', 'Records', /has nothing at/, undefined],
       ['{}', 'Records', /has nothing at/, undefined],
-      ['[{"Records":[]}]', 'Records', /has nothing at/, undefined],
+      ['[{"Records":[]}]', 'Records', /has nothing at/, 'the document is an array: begin the path with [*]'],
       ['{"Records":{"a":1}}', 'Records', /has no array at "Records/, undefined],
       ['{"Records":"none"}', 'Records', /has no array at/, undefined],
       [

@@ -13,13 +13,25 @@ import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
 import type { JumpCloudServer } from '../../servers/jumpcloud.ts'
 import { HOUR } from '../../../src/time.ts'
 import { createFolder } from '../../support/temporary-folder.ts'
-import { ARRAY, fileFixture, GZIP, NDJSON, recordsOf } from '../../support/file-fixture.ts'
+import { ARRAY, DOCUMENT, DOCUMENTS, fileFixture, GZIP, NDJSON, PARSED, recordsOf } from '../../support/file-fixture.ts'
 import { listen } from '../../support/listen.ts'
 
 for (const format of [NDJSON, ARRAY, GZIP]) {
   describe(`the file source keeps the contract: ${format.name}`, () => {
     for (const { name, run } of sourceContract(fileSource, fileFixture(format))) test(name, run)
   })
+}
+
+for (const format of [DOCUMENT, DOCUMENTS]) {
+  for (const [reader, config] of [
+    ['split as bytes', {}],
+    ['parsed', PARSED],
+  ] as const) {
+    describe(`the file source keeps the contract: ${format.name}, ${reader}`, () => {
+      const fixture = fileFixture({ ...format, config: { ...format.config, ...config } })
+      for (const { name, run } of sourceContract(fileSource, fixture)) test(name, run)
+    })
+  }
 }
 
 describe('the file source keeps the contract: a folder of files', () => {

@@ -1,5 +1,6 @@
 import { ByteReader } from '../../../record/documents/byte-reader.ts'
 import { DocumentSplitter } from '../../../record/documents/document-splitter.ts'
+import type { SeenKeys } from '../../../record/documents/seen-keys.ts'
 import { createElementBuilder } from '../../../record/lines/array-splitter.ts'
 import type { ChunkBuilder } from '../../../record/lines/chunk-builder.ts'
 import { noStrayBytes, START } from '../../../record/lines/splitter.ts'
@@ -29,7 +30,7 @@ export class EnvelopeSplitter implements PageSplitter {
     this.#builder = createElementBuilder(maxLine, START)
     const shared = { name, builder: this.#builder, from: START, stray: noStrayBytes() }
     this.#reader = new ByteReader({ ...shared, keys, records, capture, maxLine })
-    this.#splitter = new DocumentSplitter({ ...shared, reader: this.#reader, layout: 'one', suggest: suggestRecords })
+    this.#splitter = new DocumentSplitter({ ...shared, reader: this.#reader, layout: 'one', suggest })
   }
 
   get count(): number {
@@ -51,4 +52,8 @@ export class EnvelopeSplitter implements PageSplitter {
   end(): Iterable<LineChunk> {
     return asResponseErrors(this.#splitter.end())
   }
+}
+
+function suggest(seen: SeenKeys): string | undefined {
+  return suggestRecords(seen, 'the response is an array: set records to $')
 }

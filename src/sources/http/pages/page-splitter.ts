@@ -23,6 +23,6 @@ export function* asResponseErrors(chunks: Iterable<LineChunk>): Generator<LineCh
   try {
     yield* chunks
   } catch (error) {
-    throw error instanceof SluiceError ? invalidResponse(error.message, error) : error
+    throw error instanceof SluiceError ? invalidResponse(error.message, error, error.hint) : error
   }
 }

@@ -23,7 +23,6 @@ export class ResponseError extends SluiceError {
 /**
  * For a response that is missing, cut short or malformed. Retryable: the next one may be intact.
  */
-export function invalidResponse(message: string, cause?: unknown): SluiceError {
-  const hint = cause instanceof SluiceError ? cause.hint : undefined
+export function invalidResponse(message: string, cause?: unknown, hint?: string): SluiceError {
   return new SluiceError('SOURCE_UNAVAILABLE', message, { cause, ...(hint !== undefined && { hint }) })
 }
