@@ -12,7 +12,7 @@ import { isOfSystem, listTests, runTests } from './run-tests.js'
 /** Any of these may change the result of any test. */
 const EVERYTHING = /^(package(-lock)?\.json|tsconfig\.json|scripts\/|test\/support\/paths\.ts$)/
 /** The guides, and all that they show or run. */
-const GUIDES = /\.(md|ya?ml)$|^(docs|pipelines|schemas|transforms|samples|examples)\//
+const GUIDES = /\.(md|ya?ml)$|^(docs|pipelines|schemas|transforms|samples|template|examples)\//
 const GUIDE_TEST = 'test/docs.test.ts'
 /** The scanner in AssemblyScript is loaded as a compiled module. */
 const ASSEMBLY = /^src\/record\/wasm\/assembly\//

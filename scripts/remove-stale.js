@@ -1,4 +1,7 @@
-/** Removes what was compiled from files that no longer exist: it would count as code without tests. */
+/**
+ * Removes what was compiled from files that no longer exist: it would count as code without tests.
+ * Also what an interrupted `npm pack` has left, see `shrinkwrap.js`.
+ */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -10,3 +13,4 @@ for (const folder of ['src', 'test', 'bench', 'examples', 'transforms', 'templat
     if (source.endsWith('.ts') && !existsSync(source)) rmSync(join(compiled, name))
   }
 }
+rmSync('npm-shrinkwrap.json', { force: true })

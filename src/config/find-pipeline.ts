@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { basename, extname, join, resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve } from 'node:path'
 import { SluiceError, systemCode } from '../errors.ts'
 import { closest } from '../fields/suggest.ts'
 import { isShipped, listShipped } from './shipped.ts'
@@ -26,10 +26,7 @@ export const PIPELINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
  */
 export async function findPipeline(nameOrPath: string, root: string): Promise<string> {
   const isPath = /[/\\]/.test(nameOrPath) || ENDINGS.includes(extname(nameOrPath))
-  const paths = isPath
-    ? [resolve(root, nameOrPath)]
-    : ENDINGS.map((ending) => join(root, FOLDER, `${nameOrPath}${ending}`))
-  const found = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true)
+  const found = (isPath ? [resolve(root, nameOrPath)] : pathsIn(root, nameOrPath)).filter(isFile)
   if (found.length > 1) {
     throw new SluiceError('CONFIG_INVALID', `both ${found.join(' and ')} exist`, { hint: 'delete one of them' })
   }
@@ -40,12 +37,18 @@ export async function findPipeline(nameOrPath: string, root: string): Promise<st
       ...(shipped !== undefined && { hint: shipped }),
     })
   }
+  const above = folderAbove(root, (folder) => pathsIn(folder, nameOrPath).some(isFile))
   const names = await listPipelines(root)
   const near = closest(nameOrPath, names)
   const suggestion = near === undefined ? '' : `did you mean "${near}"? `
   const all = names.length === 0 ? `${join(root, FOLDER)} has no pipelines` : `pipelines: ${names.join(', ')}`
   throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline "${nameOrPath}"`, {
-    hint: shipped !== undefined && (near === undefined || isShipped(nameOrPath)) ? shipped : `${suggestion}${all}`,
+    hint:
+      above !== undefined
+        ? `it is in ${above}: run the command there`
+        : shipped !== undefined && (near === undefined || isShipped(nameOrPath))
+          ? shipped
+          : `${suggestion}${all}`,
   })
 }
 
@@ -56,9 +59,28 @@ export async function findPipeline(nameOrPath: string, root: string): Promise<st
 export async function allPipelines(): Promise<string[]> {
   const names = await listPipelines()
   if (names.length > 0) return names
+  const above = folderAbove(process.cwd(), (folder) => existsSync(join(folder, FOLDER)))
   throw new SluiceError('PIPELINE_NOT_FOUND', 'there are no pipelines in pipelines/', {
-    hint: 'create a project with sluice init, or a pipeline with sluice new pipeline NAME',
+    hint:
+      above === undefined
+        ? 'create a project with sluice init, or a pipeline with sluice new pipeline NAME'
+        : `${join(above, FOLDER)} exists: run the command in ${above}`,
   })
+}
+
+function pathsIn(root: string, name: string): string[] {
+  return ENDINGS.map((ending) => join(root, FOLDER, `${name}${ending}`))
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+}
+
+/** The nearest parent of a folder that is wanted: users call commands in a folder of their project. */
+function folderAbove(folder: string, isWanted: (folder: string) => boolean): string | undefined {
+  const parent = dirname(folder)
+  if (parent === folder) return undefined
+  return isWanted(parent) ? parent : folderAbove(parent, isWanted)
 }
 
 /** How to get a pipeline that comes with Sluice; undefined if it has none of about this name. */

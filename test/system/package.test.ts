@@ -141,8 +141,12 @@ export const others = { defineSink, defineSource, SluiceError, sourceContract, t
 
 testInstalled('the package has the files that its pipelines and pages refer to, and its entry points', async () => {
   const { bin, exports } = packageJson()
-  for (const target of [...Object.values(bin), ...Object.values(exports).flatMap((one) => Object.values(one))])
-    assert.ok(existsSync(join(root, target)), target)
+  const { '.': main, './testing': testing } = exports
+  const targets = [...Object.values(bin), ...Object.values(main ?? {}), ...Object.values(testing ?? {})]
+  assert.equal(targets.length, 5)
+  for (const target of targets) assert.ok(existsSync(join(root, target)), target)
+  const line = `node -p 'require("sluice/package.json").version; require("sluice/schemas/pipeline.schema.json").title'`
+  assert.equal((await runShell(line, { cwd: project })).stdout, 'A Sluice pipeline\n')
   for (const name of ['LICENSE', 'README.md', 'docs/install.md', 'docs/run-a-pipeline.md'])
     assert.ok(files.includes(name), name)
   for (const file of files.filter((name) => /^(template\/)?pipelines\//.test(name))) {
@@ -254,7 +258,7 @@ interface PackageJson {
   readonly name: string
   readonly version: string
   readonly bin: { readonly [name: string]: string }
-  readonly exports: { readonly [name: string]: { readonly [condition: string]: string } }
+  readonly exports: { readonly [name: string]: { readonly [condition: string]: string } | undefined }
   readonly dependencies: { readonly [name: string]: string }
 }
 

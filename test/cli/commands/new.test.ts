@@ -143,3 +143,11 @@ test('without pipelines, check and test fail and name the ways to get one', asyn
     )
   }
 })
+
+test('a command in a folder of the project says where the pipelines are', async (t) => {
+  const work = await openProject(t, { 'pipelines/okta.yaml': 'source: {}\n', 'transforms/a.js': '' })
+  const run = await work.sluice(['run', 'okta'], { cwd: 'transforms' })
+  assert.match(run.stderr, new RegExp(`no pipeline "okta"\\n {2}it is in ${work.folder}: run the command there\\n`))
+  const check = await work.sluice(['check'], { cwd: 'transforms' })
+  assert.match(check.stderr, new RegExp(`${work.folder}/pipelines exists: run the command in ${work.folder}\\n`))
+})
