@@ -20,11 +20,14 @@ export class Outlet {
     return stream
   }
 
-  /** Resolves when the reader wants more. Rejects after `fail`. */
-  async give(item: unknown): Promise<void> {
+  /**
+   * Returns a promise that resolves when the reader wants more, or undefined if it does already.
+   * Throws or rejects after `fail`.
+   */
+  give(item: unknown): Promise<void> | undefined {
     if (this.#failure) throw this.#failure
-    if (this.#stream?.push(item) === true) return
-    await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }))
+    if (this.#stream?.push(item) === true) return undefined
+    return new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
   /** The reader wants more. */

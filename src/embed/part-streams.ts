@@ -178,6 +178,6 @@ async function whileRunning(run: PartRun, operation: Promise<void>): Promise<voi
 
 /** A sink that hands bytes to a stream. */
 function sinkOf(stage: string, outlet: Outlet): CheckedPipeline['sink'] {
-  const declaration = streamSink(stage, { write: (bytes) => outlet.give(bytes), flush: () => Promise.resolve() })
+  const declaration = streamSink(stage, { write: async (bytes) => outlet.give(bytes), flush: () => Promise.resolve() })
   return { declaration, config: {}, stage }
 }

@@ -164,8 +164,10 @@ class ObjectStream extends Duplex implements ObjectReadable {
     const objects = await this.#parser.parse(bytes, records.length)
     for (const [at, object] of objects.entries()) {
       const code = faultOf(object, batch.line(records[at]), this.#numbers)
-      if (code === undefined) await this.#outlet.give(object)
-      else this.#refuse({ code, stage: 'toObjects', line: batch.lineOf(records[at]) })
+      if (code === undefined) {
+        const waiting = this.#outlet.give(object)
+        if (waiting) await waiting
+      } else this.#refuse({ code, stage: 'toObjects', line: batch.lineOf(records[at]) })
     }
   }
 }

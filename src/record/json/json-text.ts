@@ -38,16 +38,22 @@ function write(value: unknown, key: string, depth: number, kept: KeptNumbers | u
     return write(readToJson(value, key), key, depth - 1, kept)
   if (depth <= 0) throw invalid('nested too deeply, or contains itself')
   const numbers = kept?.get(value)
-  const writeInner = (inner: unknown, name: string): string =>
-    keptText(numbers, name, inner) ?? write(inner, name, depth - 1, kept)
   // Array.from visits holes, which `map` skips.
-  if (Array.isArray(value)) return `[${Array.from(value, (element, at) => writeInner(element, String(at))).join(',')}]`
-  const raw = rawText(value)
-  if (raw !== undefined) return raw
-  checkKind(value)
+  if (Array.isArray(value)) {
+    const writeElement = (element: unknown, at: number): string =>
+      keptText(numbers, String(at), element) ?? write(element, String(at), depth - 1, kept)
+    return `[${Array.from(value, writeElement).join(',')}]`
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype) {
+    const raw = rawText(value)
+    if (raw !== undefined) return raw
+    checkKind(value)
+  }
   const members: string[] = []
   for (const [name, member] of Object.entries(value)) {
-    if (member !== undefined) members.push(`${JSON.stringify(name)}:${writeInner(member, name)}`)
+    if (member === undefined) continue
+    const text = keptText(numbers, name, member) ?? write(member, name, depth - 1, kept)
+    members.push(`${JSON.stringify(name)}:${text}`)
   }
   return `{${members.join(',')}}`
 }
@@ -57,7 +63,8 @@ function keptText(
   name: string,
   value: unknown,
 ): string | undefined {
-  const number = numbers?.get(name)
+  if (numbers === undefined) return undefined
+  const number = numbers.get(name)
   return number !== undefined && Object.is(number.value, value) ? number.text : undefined
 }
 
@@ -85,8 +92,10 @@ function isOrdinary(value: unknown, depth: number, kept: KeptNumbers | undefined
     for (let at = 0; at < value.length; at++) if (!isOrdinary(value[at], depth - 1, kept)) isSame = false
     return isSame
   }
-  if (rawText(value) !== undefined) return false
-  checkKind(value)
+  if (Object.getPrototypeOf(value) !== Object.prototype) {
+    if (rawText(value) !== undefined) return false
+    checkKind(value)
+  }
   for (const member of Object.values(value)) {
     if (member !== undefined && !isOrdinary(member, depth - 1, kept)) isSame = false
   }
@@ -123,7 +132,6 @@ const isRawJson = Reflect.get(JSON, 'isRawJSON') as ((value: unknown) => boolean
  * properties.
  */
 function checkKind(value: object): void {
-  if (Object.getPrototypeOf(value) === Object.prototype) return
   const tag = Object.prototype.toString.call(value)
   if (tag !== '[object Object]') throw invalid(`an object of the kind ${tag.slice('[object '.length, -1)}`)
 }
