@@ -31,7 +31,7 @@ export interface OpenOptions {
   readonly state?: string
 }
 
-/** A pipeline file, which is read and checked anew for each use. */
+/** A pipeline file, which is read and checked again for each use. */
 export interface PipelineFile {
   readonly folder: string
   readonly stateFolder: string

@@ -5,7 +5,7 @@ import type { PipelineOptions } from '../runtime/streams/config.ts'
 import { source } from '../runtime/streams/stages.ts'
 import { registerStage } from '../runtime/streams/wiring.ts'
 import type { WriteOptions } from './byte-batches.ts'
-import { ByteInput, INPUT_BYTES, writeAll } from './byte-input.ts'
+import { ByteInput, INPUT_BYTES, runIsOver, writeAll } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy } from './part-run.ts'
 import { reply } from './reply.ts'
@@ -58,8 +58,15 @@ class WrittenSource extends Duplex implements BatchDuplex {
         hint: 'wait for the pipeline: it finishes when everything is published',
       })
     }
-    await writeAll(this)
-    await this.#input.publish()
+    try {
+      await writeAll(this)
+      await this.#input.publish()
+    } catch (error) {
+      if (error !== runIsOver) throw error
+      // The pipeline has failed, and destroys its streams.
+      if (!this.closed) await new Promise((resolve) => this.once('close', resolve))
+      throw this.errored ?? error
+    }
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {

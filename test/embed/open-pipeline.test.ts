@@ -252,7 +252,7 @@ describe('readable', () => {
     assert.equal(stream.report(), undefined)
     const chunks = stream.iterator({ destroyOnReturn: false })
     await chunks.next()
-    const first = await settledBytes(() => stream.report()?.bytesIn ?? 0)
+    const first = await whenSteady(() => stream.report()?.bytesIn ?? 0)
     assert.ok(first < 5_000_000, `${first} bytes were read`)
     assert.ok(stream.readableLength < 2_000_000)
     stream.destroy()
@@ -319,7 +319,7 @@ describe('duplex', () => {
     )
     source.pipe(stream)
     await stream.iterator({ destroyOnReturn: false }).next()
-    const bytes = await settledBytes(() => taken)
+    const bytes = await whenSteady(() => taken)
     assert.ok(bytes < 200, `${bytes} parts were taken`)
     stream.destroy()
     source.destroy()
@@ -479,7 +479,7 @@ describe('writable', () => {
       { objectMode: false },
     )
     source.pipe(stream)
-    const parts = await settledBytes(() => taken)
+    const parts = await whenSteady(() => taken)
     assert.ok(parts < 100, `${parts} parts were taken`)
     source.destroy()
     stream.destroy()
@@ -519,7 +519,7 @@ async function turns(number = 50): Promise<void> {
 }
 
 /** A count when it has stopped growing. */
-async function settledBytes(read: () => number): Promise<number> {
+async function whenSteady(read: () => number): Promise<number> {
   for (let before = -1; ;) {
     await setTimeout(50)
     const now = read()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { fromObjects } from '../../src/embed/from-objects.ts'
 import { toObjects } from '../../src/embed/to-objects.ts'
 import { canonicalNumber } from '../../src/record/json/number.ts'

@@ -56,7 +56,7 @@ test('a number that is only spelled in another way keeps its digits in the objec
   assert.equal(await roundTrip(line), line)
 })
 
-test('a value that was changed is written anew, its neighbours keep their digits', async () => {
+test('a value that was changed is written as JSON.stringify does, its neighbours keep their digits', async () => {
   assert.equal(
     await roundTrip('{"a":1.10,"b":1.20,"c":{"d":1.30}}\n', {}, change),
     '{"a":2.5,"c":{"d":1.30},"extra":{"d":1.30}}\n',

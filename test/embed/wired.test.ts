@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { fromObjects, sink, source, toBatches, toObjects, transform } from '../../src/index.ts'
+import { fromObjects, SluiceError, sink, source, toBatches, toObjects, transform } from '../../src/index.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { filesBelow } from '../support/leaks.ts'
 
@@ -150,6 +150,16 @@ test('commit of toBatches resolves when everything before it is published', asyn
   await assert.rejects(batches.commit(), { code: 'USAGE' })
 })
 
+test('a stage that gets bytes or objects says where toBatches belongs', async (t) => {
+  const { to } = await openFolder(t)
+  for (const first of [Readable.from([Buffer.from(lines(0, 1))]), Readable.from([{ id: 1 }])]) {
+    await assert.rejects(pipeline(first, byId(), to()), {
+      code: 'CONFIG_INVALID',
+      hint: /begin the pipeline with toBatches/,
+    })
+  }
+})
+
 test('toBatches fails with its pipeline, and the pipeline with it', async (t) => {
   const { folder, to, written } = await openFolder(t)
   const invalid = pipeline(Readable.from([lines(0, 10)]), toBatches(), transform({ type: 'nothing' }), to())
@@ -158,7 +168,10 @@ test('toBatches fails with its pipeline, and the pipeline with it', async (t) =>
   const batches = toBatches()
   const refused = pipeline(batches, to('blocked'))
   batches.write(lines(0, 10))
-  await Promise.all([assert.rejects(batches.commit()), assert.rejects(refused)])
+  const failures = await Promise.allSettled([batches.commit(), refused])
+  const codes = failures.map((result) => (result.status === 'rejected' ? codeOf(result.reason) : 'none'))
+  assert.equal(codes[0], codes[1])
+  assert.notEqual(codes[0], 'none')
   const broken = Readable.from(
     (function* () {
       yield lines(0, 10)
@@ -168,6 +181,10 @@ test('toBatches fails with its pipeline, and the pipeline with it', async (t) =>
   await assert.rejects(pipeline(broken, toBatches(), to()), /mine/)
   assert.equal(await written(), '')
 })
+
+function codeOf(error: unknown): string {
+  return error instanceof SluiceError ? error.code : String(error)
+}
 
 function byId() {
   return transform({ type: 'dedup', key: ['id'] })

@@ -9,7 +9,11 @@ type Place = string
  */
 export function noOpening(place: Place, chunk: unknown): SluiceError {
   const isBatch = typeof chunk === 'object' && chunk !== null && 'tallies' in chunk && 'partition' in chunk
-  if (!isBatch) return notABatch(place, chunk)
+  if (!isBatch) {
+    return new SluiceError('CONFIG_INVALID', `${place} received ${describe(chunk)} instead of a batch`, {
+      hint: `to write records of your program, begin the pipeline with toBatches() in place of source(...). After a source, ${KEEP_TIE}`,
+    })
+  }
   return new SluiceError('CONFIG_INVALID', `the opening batch did not reach ${place}: a stream before it took it out`, {
     hint: PASS_ALL,
   })
@@ -17,11 +21,13 @@ export function noOpening(place: Place, chunk: unknown): SluiceError {
 
 /** Something else than a batch reached a stage. */
 export function notABatch(place: Place, chunk: unknown): SluiceError {
-  const received = describe(chunk)
-  return new SluiceError('CONFIG_INVALID', `${place} received ${received} instead of a batch`, {
-    hint: 'records lose the tie to their position there: make the stream a custom transform (transform(record => ...)), or put it before the source or after the sink',
+  return new SluiceError('CONFIG_INVALID', `${place} received ${describe(chunk)} instead of a batch`, {
+    hint: `records lose the tie to their position there: ${KEEP_TIE}`,
   })
 }
+
+const KEEP_TIE =
+  'make the stream a custom transform (transform(record => ...)), or put it before the source or after the sink'
 
 /** The source has sent the opening batch, and it reached no sink. */
 export function neverArrived(seconds: number | undefined): SluiceError {
