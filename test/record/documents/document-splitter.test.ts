@@ -152,13 +152,15 @@ for (const wanted of paths) {
   })
 
   test(`resumes after every chunk of ${wanted.join(' and ')} with exactly the rest`, async () => {
+    const lengths = fc.constantFrom(40, 1 << 20)
     await fc.assert(
-      fc.asyncProperty(inputs, someOffsets, async (text, at) => {
+      fc.asyncProperty(inputs, someOffsets, lengths, async (text, at, maxLine) => {
         const bytes = Buffer.from(text)
-        const whole = await split([bytes], wanted)
-        const { chunks } = await split(splitAt(bytes, at), wanted, { flush: true })
+        const whole = await split([bytes], wanted, { maxLine })
+        const { chunks } = await split(splitAt(bytes, at), wanted, { maxLine, flush: true })
         for (const [i, { boundary }] of chunks.entries()) {
-          const rest = await split([bytes.subarray(resumeOffset(boundary))], wanted, { from: boundary })
+          const left = bytes.subarray(resumeOffset(boundary))
+          const rest = await split(splitAt(left, at), wanted, { maxLine, from: boundary })
           assert.deepEqual(texts([...chunks.slice(0, i + 1), ...rest.chunks]), texts(whole.chunks))
           assert.equal(rest.error?.code, whole.error?.code)
         }
@@ -166,4 +168,48 @@ for (const wanted of paths) {
       { numRuns: scaled(60) },
     )
   })
+}
+
+/** An input in which some bytes are missing, wrong or too many. */
+const damaged = fc
+  .tuple(
+    inputs,
+    fc.array(
+      fc.tuple(fc.nat(), fc.constantFrom('', '"', '\\', '{', '}', '[', ']', ',', '\n', '\0', '\xff', '\xc3', '0', 'x')),
+      {
+        maxLength: 3,
+      },
+    ),
+  )
+  .map(([text, changes]) => {
+    let bytes = Buffer.from(text)
+    for (const [at, byte] of changes) {
+      const start = at % bytes.length
+      const end = start + (at % 2)
+      bytes = Buffer.concat([bytes.subarray(0, start), Buffer.from(byte, 'latin1'), bytes.subarray(end)])
+    }
+    return bytes
+  })
+
+for (const format of ['array', 'ndjson'] as const) {
+  test(`gives the same records of a damaged input, as ${format}, wherever it is split`, async () => {
+    await fc.assert(
+      fc.asyncProperty(damaged, someOffsets, fc.constantFrom(...paths), async (bytes, at, wanted) => {
+        const options = { format, maxLine: 40 }
+        const whole = outcome(await split([bytes], wanted, options))
+        assert.deepEqual(outcome(await split(splitAt(bytes, at), wanted, options)), whole)
+      }),
+      { numRuns: scaled(1500) },
+    )
+  })
+}
+
+/**
+ * A parser does not give the tokens right before damage in the same part. If they are wrong too (a
+ * value that is no array of records, an element that is no object), they are rejected or part of
+ * what is.
+ */
+function outcome({ chunks, error }: Outcome): object {
+  const skipped = chunks.flatMap((chunk) => chunk.skipped)
+  return { lines: texts(chunks).filter((line) => /^[{[]/.test(line)), skipped: skipped.length, code: error?.code }
 }
