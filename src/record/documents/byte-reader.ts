@@ -49,6 +49,8 @@ export class ByteReader implements DocumentReader {
   readonly #array: ArraySplitter
   /** Deeper values are not captured. */
   readonly #captureDepth: number
+  /** Deeper keys make no difference. */
+  readonly #depthOfPaths: number
   /** The objects and arrays around the next byte, with the latest key of each object. */
   #open: { readonly close: number; key: string | undefined }[] = []
   #state: ParserState = 'value'
@@ -65,6 +67,7 @@ export class ByteReader implements DocumentReader {
     this.#options = options
     this.#capturePaths = capture
     this.#captureDepth = Math.max(0, ...capture.map((path) => path.split('.').length))
+    this.#depthOfPaths = Math.max(keys.length, this.#captureDepth)
     this.#array = new ArraySplitter({ name, maxLine, builder, from, stray })
     if (!from.open) return
     this.#open = keys.map((key) => ({ close: CLOSE_OBJECT, key }))
@@ -116,7 +119,7 @@ export class ByteReader implements DocumentReader {
     let at = from
     while (at < chunk.length && this.#state !== 'records' && this.isOpen) {
       const start = at
-      if (this.#state === 'string' || this.#state === 'keyText') at = this.#readText(chunk, at)
+      if (IS_TEXT.has(this.#state)) at = this.#readText(chunk, at)
       else if (this.#state === 'scalar') at = this.#readScalar(chunk, at)
       else if (isSpace(chunk[at])) at++
       else at = this.#step(chunk, at)
@@ -130,7 +133,8 @@ export class ByteReader implements DocumentReader {
     const byte = chunk[at]
     const state = this.#state
     const around = this.#open.at(-1)
-    if ((state === 'firstKey' || state === 'key') && byte === QUOTE) return this.#enter('keyText', at + 1)
+    if ((state === 'firstKey' || state === 'key') && byte === QUOTE)
+      return this.#enter(this.#open.length > this.#depthOfPaths ? 'deepKey' : 'keyText', at + 1)
     if (state === 'colon' && byte === COLON) return this.#enter('value', at + 1)
     if (state === 'afterValue' && byte === COMMA)
       return this.#enter(around?.close === CLOSE_OBJECT ? 'key' : 'value', at + 1)
@@ -143,7 +147,7 @@ export class ByteReader implements DocumentReader {
   }
 
   #startValue(byte: number, at: number): number {
-    if (this.#open.length > 0) this.#matchPath(byte)
+    if (this.#open.length > 0 && this.#open.length <= this.#depthOfPaths) this.#matchPath(byte)
     if (this.#state === 'records') return at
     if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
       const isObject = byte === OPEN_OBJECT
@@ -183,19 +187,20 @@ export class ByteReader implements DocumentReader {
 
   /** Consumes the text of a key or string, up to its end or the end of the chunk. */
   #readText(chunk: Buffer, start: number): number {
-    let at = start
+    let at = this.#escaped ? start + 1 : start
     while (at < chunk.length) {
       const byte = chunk[at++]
-      if (this.#escaped) this.#escaped = false
-      else if (byte === BACKSLASH) this.#escaped = true
+      if (byte === BACKSLASH) at++
       else if (byte === QUOTE) {
-        if (this.#state === 'string') this.#state = 'afterValue'
-        else this.#endKey(chunk, start, at - 1)
+        this.#escaped = false
+        if (this.#state === 'keyText') this.#endKey(chunk, start, at - 1)
+        else this.#state = this.#state === 'string' ? 'afterValue' : 'colon'
         return at
       }
     }
-    if (this.#state === 'keyText') this.#addToken(chunk, start, at)
-    return at
+    this.#escaped = at > chunk.length
+    if (this.#state === 'keyText') this.#addToken(chunk, start, chunk.length)
+    return chunk.length
   }
 
   #endKey(chunk: Buffer, start: number, end: number): void {
@@ -210,7 +215,7 @@ export class ByteReader implements DocumentReader {
 
   #readScalar(chunk: Buffer, start: number): number {
     let at = start
-    while (at < chunk.length && !ENDS_SCALAR.includes(chunk[at])) at++
+    while (at < chunk.length && ENDS_SCALAR[chunk[at]] === 0) at++
     this.#addToken(chunk, start, at)
     if (at === chunk.length) return at
     if (parse(this.#token) === undefined) throw notJson(this.#offset + at)
@@ -246,10 +251,23 @@ export class ByteReader implements DocumentReader {
 }
 
 type ParserState =
-  'value' | 'firstElement' | 'firstKey' | 'key' | 'keyText' | 'colon' | 'string' | 'scalar' | 'afterValue' | 'records'
+  | 'value'
+  | 'firstElement'
+  | 'firstKey'
+  | 'key'
+  | 'keyText'
+  | 'deepKey'
+  | 'colon'
+  | 'string'
+  | 'scalar'
+  | 'afterValue'
+  | 'records'
 
 const CAN_CLOSE: ReadonlySet<ParserState> = new Set(['afterValue', 'firstKey', 'firstElement'])
-const ENDS_SCALAR = Buffer.from([COMMA, CLOSE_ARRAY, CLOSE_OBJECT, SPACE, TAB, LINE_FEED, RETURN])
+const IS_TEXT: ReadonlySet<ParserState> = new Set(['string', 'keyText', 'deepKey'])
+/** 1 for each byte that ends a number or a literal. */
+const ENDS_SCALAR = new Uint8Array(256)
+for (const byte of [COMMA, CLOSE_ARRAY, CLOSE_OBJECT, SPACE, TAB, LINE_FEED, RETURN]) ENDS_SCALAR[byte] = 1
 
 const MAX_CAPTURED = 64 * 1024
 
