@@ -54,8 +54,10 @@ const { output } = await bundle.generate({
   dir: OUTPUT,
   format: 'esm',
   sourcemap: true,
+  comments: false,
   codeSplitting: {
     groups: [
+      { name: 'library', test: (id) => reach(BASE).has(id) && LIBRARY.test(id), priority: 5 },
       { name: 'library', test: (id) => reach(CORE).has(id) && LIBRARY.test(id), priority: 4 },
       { name: 'library', test: LIBRARY, entriesAware: true, priority: 3 },
       // Each file takes time to find and to open: what every run needs is in two.

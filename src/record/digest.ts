@@ -27,13 +27,17 @@ export interface Digester {
  */
 export function createDigester(key: Uint8Array): Digester {
   const plain = createPlainDigester(key)
-  const scanner = fastScanner()
-  if (scanner === undefined) return plain
-  const fast = new WasmDigester(scanner.module)
+  let digester: WasmDigester | undefined
+  const fastDigester = (): WasmDigester | undefined => {
+    const scanner = fastScanner(0)
+    return scanner && (digester ??= new WasmDigester(scanner.module))
+  }
   const words = viewOf(key)
   const halves = [words.getBigUint64(0, true), words.getBigUint64(8, true)] as const
   return {
     hashMessages(messages, ends, count, output) {
+      const fast = fastDigester()
+      if (fast === undefined) return plain.hashMessages(messages, ends, count, output)
       let done = 0
       while (done < count) {
         const next = fast.hashMessages(halves, messages, ends, done, count, output)
@@ -42,6 +46,8 @@ export function createDigester(key: Uint8Array): Digester {
       }
     },
     hashContents(bytes, records, count, output) {
+      const fast = fastDigester()
+      if (fast === undefined) return plain.hashContents(bytes, records, count, output)
       let done = 0
       while (done < count) {
         const next = fast.hashContents(bytes, records, done, count, output)

@@ -69,5 +69,5 @@ export function scanWhole(bytes: Buffer, paths: Paths, limits: ScanLimits): Reco
 }
 
 function scanLines(task: ScanTask, automaton: Automaton): RecordIndex {
-  return fastScanner()?.scanLines(task, automaton) ?? scanInTypeScript(task, automaton)
+  return fastScanner(task.bytes.length)?.scanLines(task, automaton) ?? scanInTypeScript(task, automaton)
 }

@@ -89,7 +89,7 @@ export function writeRanges(edited: Edited, ranges: Uint32Array, out: Buffer): n
 let writer: WasmWriter | undefined
 
 function fastWriter(): WasmWriter | undefined {
-  const scanner = fastScanner()
+  const scanner = fastScanner(0)
   if (scanner === undefined) return undefined
   return (writer ??= new WasmWriter(scanner.module))
 }

@@ -90,8 +90,17 @@ export function loadModule(host: Host): ScannerModule {
   return exports
 }
 
+/**
+ * True if the module would load.
+ * @throws Error if WebAssembly is not available, or the module was not built.
+ */
+export function isModuleValid(): boolean {
+  return WebAssembly.validate(readFileSync(SCANNER))
+}
+
 /** The types of Node.js 20 do not declare WebAssembly. */
 declare const WebAssembly: {
+  validate(bytes: Uint8Array): boolean
   readonly Module: new (bytes: Uint8Array) => object
   readonly Instance: new (module: object, imports: { readonly host: Host }) => { readonly exports: ScannerModule }
 }
