@@ -99,10 +99,13 @@ async function prepare(): Promise<void> {
     }),
   )
   await writeFile(join(folder, 'in.ndjson'), `${lines.join('\n')}\n`)
-  const pipeline = (sink: string, preset = 'none'): string => SOURCE + TRANSFORMS.replace('PRESET', preset) + sink
   await writeFile(join(folder, 'pipelines/file.yaml'), pipeline(FILE))
   await writeFile(join(folder, 'pipelines/secrets.yaml'), pipeline(FILE, 'secrets'))
   await writeFile(join(folder, 'pipelines/s3.yaml'), pipeline(S3))
+}
+
+function pipeline(sink: string, preset = 'none'): string {
+  return SOURCE + TRANSFORMS.replace('PRESET', preset) + sink
 }
 
 /** User and system time of a process and of those that it started. */

@@ -9,7 +9,8 @@
  * (`pipeline-secrets.ts`), and like those that a run learns, such as access tokens, until there are
  * many newer ones: an error may be printed after the run.
  */
-import { shortestSpelling, spellingsOf } from './spellings.ts'
+import { plainForm, quickTestOf, shortestSpelling, spellingsOf } from './spellings.ts'
+import type { MayContain } from './spellings.ts'
 
 /** How certain it is that a value is secret. */
 export type SecretKind =
@@ -29,6 +30,7 @@ interface Secret {
   readonly pattern: RegExp | undefined
   /** Characters of the shortest text that can contain it. */
   readonly minLength: number
+  readonly mayBeIn: MayContain
   /** Never forgotten. */
   readonly isPermanent: boolean
 }
@@ -101,7 +103,15 @@ function add(value: string, found: Pick<Secret, 'kind' | 'name' | 'isPermanent'>
   recent.clear()
   const isLong = value.includes('\n') && value.length > LONG
   const pattern = isLong ? undefined : patternOf(value, found.kind)
-  secrets.set(value, { value, kind: found.kind, name, pattern, minLength: shortestSpelling(value), isPermanent })
+  secrets.set(value, {
+    value,
+    kind: found.kind,
+    name,
+    pattern,
+    minLength: shortestSpelling(value),
+    mayBeIn: quickTestOf(value),
+    isPermanent,
+  })
 }
 
 /** A value, and its lines if it has several. */
@@ -160,6 +170,7 @@ function certain(value: string): Secret {
     name: undefined,
     pattern: value.length < MIN_LENGTH.certain ? undefined : patternOf(value, 'certain'),
     minLength: shortestSpelling(value),
+    mayBeIn: quickTestOf(value),
     isPermanent: false,
   }
 }
@@ -172,8 +183,9 @@ interface Range {
 /** Covers overlapping occurrences as one, so that no end of a secret stays visible. */
 function cover(text: string, hidden: Iterable<Secret>, replacement: (length: number) => string): string {
   const found: Range[] = []
-  for (const { pattern, minLength } of hidden) {
-    if (pattern === undefined || text.length < minLength) continue
+  const plain = plainForm(text)
+  for (const { pattern, minLength, mayBeIn } of hidden) {
+    if (pattern === undefined || text.length < minLength || !mayBeIn(plain)) continue
     // `matchAll` would compile the expression again.
     pattern.lastIndex = 0
     for (let match = pattern.exec(text); match !== null; match = pattern.exec(text))

@@ -20,6 +20,32 @@ export function shortestSpelling(text: string): number {
   return text.length > MAX_LENGTH ? PART_LENGTH / 4 : text.length
 }
 
+/**
+ * Decides most texts without the expression, which takes 10 ms to compile: false if a text certainly
+ * has no spelling of the secret.
+ */
+export type MayContain = (plain: string | undefined) => boolean
+
+/** @param text the secret */
+export function quickTestOf(text: string): MayContain {
+  if (text.length > MAX_LENGTH || !/^[\x20-\x7e]*$/.test(text)) return () => true
+  const bytes = Buffer.from(text)
+  const encoded =
+    bytes.length < MIN_ENCODED ? [] : [...[0, 1, 2].map((before) => certainPart(bytes, before)), bytes.toString('hex')]
+  const needles = [text, ...encoded].map(fold)
+  return (plain) => plain === undefined || needles.some((needle) => plain.includes(needle))
+}
+
+/** A text for quick tests. Undefined if it may have escapes, so that only the expression can tell. */
+export function plainForm(text: string): string | undefined {
+  return /[%&\\]/.test(text) ? undefined : fold(text)
+}
+
+/** The same for all characters that the expression takes for each other where nothing is escaped. */
+function fold(text: string): string {
+  return text.toLowerCase().replaceAll(/[ -]/g, '+').replaceAll('_', '/')
+}
+
 /** Characters. The expression has 60 for each. Text is often cut before it is quoted. */
 const MAX_LENGTH = 256
 const PART_LENGTH = 64
@@ -90,15 +116,25 @@ function encodings(text: string): string[] {
  * neighbours are left out.
  */
 function base64At(bytes: Buffer, before: number): string {
-  const whole = Buffer.concat([Buffer.alloc(before), bytes])
+  const certain = certainPart(bytes, before).replaceAll('+', '(?:[+-]|%2b)').replaceAll('/', '(?:[/_]|\\\\/|%2f)')
+  // What is left of the last character, and the padding, when nothing follows.
+  const rest = wholeBase64(bytes, before).slice(endOf(bytes, before))
+  return before === 0 && rest !== '' ? `${certain}(?:${literally(rest)}(?:=|%3d)*)?` : certain
+}
+
+function certainPart(bytes: Buffer, before: number): string {
+  return wholeBase64(bytes, before).slice(Math.ceil((8 * before) / 6), endOf(bytes, before))
+}
+
+function wholeBase64(bytes: Buffer, before: number): string {
+  return Buffer.concat([Buffer.alloc(before), bytes])
     .toString('base64')
     .replaceAll('=', '')
-  const first = Math.ceil((8 * before) / 6)
-  const last = Math.floor((8 * (before + bytes.length)) / 6)
-  const certain = whole.slice(first, last).replaceAll('+', '(?:[+-]|%2b)').replaceAll('/', '(?:[/_]|\\\\/|%2f)')
-  // What is left of the last character, and the padding, when nothing follows.
-  const rest = whole.slice(last)
-  return before === 0 && rest !== '' ? `${certain}(?:${literally(rest)}(?:=|%3d)*)?` : certain
+}
+
+/** The first character that depends on what follows. */
+function endOf(bytes: Buffer, before: number): number {
+  return Math.floor((8 * (before + bytes.length)) / 6)
 }
 
 function literally(text: string): string {
