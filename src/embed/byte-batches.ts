@@ -114,7 +114,9 @@ export class ByteBatches {
   #progress(): Pick<Chunk, 'lowWatermark' | 'position'> {
     const lowWatermark = this.#options.lowWatermark?.()
     if (lowWatermark === undefined) return {}
-    if (Number.isFinite(lowWatermark)) return { lowWatermark, position: {} }
+    const time = new Date(lowWatermark)
+    // For people, in `sluice state show`.
+    if (!Number.isNaN(time.getTime())) return { lowWatermark, position: { lowWatermark: time.toISOString() } }
     throw new SluiceError('USAGE', `lowWatermark returned ${String(lowWatermark)}`, {
       hint: 'return milliseconds since 1970, or undefined if it is not known',
     })
