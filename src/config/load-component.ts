@@ -95,9 +95,27 @@ function loadFailure(type: string, id: string, error: unknown): SluiceError {
  * @throws SluiceError COMPONENT_LOAD_FAILED
  */
 export function componentOf(value: unknown, kind: ComponentKind): Declaration {
-  if (isFunction(value) && kind === 'transform') return functionDeclaration(typeInCode(value.name, kind), value)
+  if (isFunction(value) && kind === 'transform') {
+    return withCode(functionDeclaration(typeInCode(value.name, kind), value), value)
+  }
   const own = isDeclaration(value) ? value.type : ''
-  return asDeclaration({ value }, { type: typeInCode(own, kind), name: 'value', kind })
+  const declaration = asDeclaration({ value }, { type: typeInCode(own, kind), name: 'value', kind })
+  return withCode(declaration, declaration.create)
+}
+
+/**
+ * The text of a component that a program gave as a value: of its function, without what that imports or
+ * encloses. Undefined for other components.
+ */
+export function codeOf(declaration: Declaration): string | undefined {
+  return codes.get(declaration)
+}
+
+const codes = new WeakMap<Declaration, string>()
+
+function withCode(declaration: Declaration, code: (...args: never[]) => unknown): Declaration {
+  codes.set(declaration, code.toString())
+  return declaration
 }
 
 function typeInCode(name: string, kind: ComponentKind): string {

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { hashCode } from '../config/code-hash.ts'
+import { codeOf } from '../config/load-component.ts'
 import { isCustom } from '../config/component-name.ts'
 import type { KeyDefinition } from '../delivery/state/fingerprint.ts'
 import type { Json } from '../record/json/json.ts'
@@ -27,7 +29,10 @@ export async function keyDefinitionOf(
       if (effect) parts.stages.push({ type, settings: asJson(effect.settings), secrets: effect.secrets ?? [] })
     } else if (isCustom(type)) {
       const { onError: _onError, concurrency: _concurrency, ...options } = config
-      parts.code.push({ type, sha256: await hashCode(type, pipeline.folder), options: asJson(options) })
+      const code = codeOf(declaration)
+      const sha256 =
+        code === undefined ? await hashCode(type, pipeline.folder) : createHash('sha256').update(code).digest('hex')
+      parts.code.push({ type, sha256, options: asJson(options) })
     }
   }
   return { dedup: { key, time }, ...parts }

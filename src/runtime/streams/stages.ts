@@ -45,7 +45,8 @@ export function source(
     follow: options.follow ?? false,
     final: options.final ?? false,
     keepGoing: options.keepGoing ?? false,
-    stop: options.signal ?? new AbortController().signal,
+    // A signal of this pipeline: a program may share its own among many, and each listener counts there.
+    stop: AbortSignal.any(options.signal ? [options.signal] : []),
     note: options.pipeline ? (options.log ?? noLog) : noteTo(options.log, (error) => stream.destroy(error)),
   })
   return stream
