@@ -11,7 +11,8 @@
  * the schema. The result is the median of the ratios of the rounds.
  *
  * With `--against <checkout>` the other side is the Sluice of another built checkout: before and
- * after a change, in one run.
+ * after a change, in one run. CPU seconds are printed too, medians of both sides: on a busy machine
+ * they say more than the time.
  *
  * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
  * redact,secrets,file] [--against ../before]`
@@ -29,6 +30,8 @@ interface Round {
   readonly seconds: number
   readonly written: number
   readonly bytesOut: number
+  /** CPU seconds of the whole process, its start included. Only of Sluice. */
+  readonly cpu?: number
 }
 
 interface Question {
@@ -58,6 +61,14 @@ const only = values.only?.split(',')
 const against = values.against === undefined ? undefined : resolve(values.against)
 const questions = QUESTIONS.filter(({ name }) => only?.includes(name) ?? true)
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
+const cpuFile = join(folder, 'cpu')
+/** A module that writes the CPU time of its process to a file. */
+const REPORT_CPU = `data:text/javascript,${encodeURIComponent(`
+import { writeFileSync } from 'node:fs'
+process.on('exit', () => {
+  const { user, system } = process.cpuUsage()
+  writeFileSync(${JSON.stringify(cpuFile)}, String((user + system) / 1e6))
+})`)}`
 try {
   for (const shape of ['one', 'mixed'] as const) {
     const input = join(folder, `${shape}.ndjson`)
@@ -93,8 +104,14 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
   const rate = (of: readonly Round[]) => `${(megabytes / median(of.map(({ seconds }) => seconds))).toFixed(0)} MB/s`
   console.log(
     `  ${question.name.padEnd(8)} ${against === undefined ? 'object chain' : 'before'} ${rate(chain).padStart(8)}, sluice ${rate(sluice).padStart(9)}, ratio ${median(ratios).toFixed(2)} ` +
-      `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+      `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})${cpuText(chain, sluice)}`,
   )
+}
+
+function cpuText(before: readonly Round[], after: readonly Round[]): string {
+  const cpu = (of: readonly Round[]) => of.flatMap((round) => round.cpu ?? [])
+  if (against === undefined) return ''
+  return `, CPU ${median(cpu(before)).toFixed(2)} and ${median(cpu(after)).toFixed(2)} s`
 }
 
 function runChain({ chain, toFile }: Question, input: string): Round {
@@ -108,11 +125,16 @@ async function runSluice({ pipeline, toFile }: Question, input: string, checkout
   const out = join(folder, 'out')
   const state = join(folder, 'state')
   const settings = ['--set', `source.path=${input}`, ...(toFile ? ['--set', `sink.path=${out}`] : [])]
-  run([mainOf(checkout), 'run', pipeline, '--state', state, '--report', report, ...settings], 'ignore', checkout)
+  run(
+    ['--import', REPORT_CPU, mainOf(checkout), 'run', pipeline, '--state', state, '--report', report, ...settings],
+    'ignore',
+    checkout,
+  )
   const round: Round = JSON.parse(await readFile(report, 'utf8'))
+  const cpu = Number(await readFile(cpuFile, 'utf8'))
   await rm(out, { recursive: true, force: true })
   await rm(state, { recursive: true, force: true })
-  return round
+  return { ...round, cpu }
 }
 
 /** The command of a checkout, by default of this one, relative to it. */
