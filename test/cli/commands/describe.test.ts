@@ -62,3 +62,11 @@ test('describe suggests the closest name for an unknown component', async (t) =>
   assert.equal(missing.code, 2)
   assert.match(missing.stderr, /COMPONENT_LOAD_FAILED/)
 })
+
+test('describe says which reader takes which paths of records', async (t) => {
+  const work = await openProject(t, {})
+  const { stdout } = await work.sluice(['describe', 'file'])
+  assert.match(stdout, /^How records are found in documents$/m)
+  assert.match(stdout, /- split as bytes: One array at fixed keys/)
+  assert.match(stdout, /- parsed by stream-json: All other paths: `pages\[\*\]\.items`/)
+})
