@@ -15,6 +15,7 @@ const SYSTEM = 'test/system/'
 /** The files that take longest, the slowest first. Only their order depends on it. */
 const SLOWEST = [
   'test/system/crash/points.test.ts',
+  'test/system/package.test.ts',
   'test/system/main-job.test.ts',
   'test/system/crash/signals.test.ts',
   'test/system/crash/faults.test.ts',

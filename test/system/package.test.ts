@@ -108,7 +108,7 @@ testInstalled(
   async () => {
     await writeFile(
       join(project, 'transforms/typed.ts'),
-      `import { defineSink, defineSource, defineTransform, SluiceError, Type } from 'sluice'
+      `import { defineSink, defineSource, defineTransform, openPipeline, SluiceError, Type } from 'sluice'
 import type { Outcome, Record } from 'sluice'
 import { sourceContract, transformContract } from 'sluice/testing'
 export default defineTransform({
@@ -116,7 +116,19 @@ export default defineTransform({
   fields: { label: Type.String({ description: 'x' }) },
   create: ({ label }) => (record: Record): Outcome => record.set('label', label.trim()),
 })
-export const others = { defineSink, defineSource, SluiceError, sourceContract, transformContract }
+export const others = { openPipeline, defineSink, defineSource, SluiceError, sourceContract, transformContract }
+`,
+    )
+    await mkdir(join(project, 'sources'))
+    await writeFile(
+      join(project, 'sources/program.ts'),
+      `import { pipeline } from 'node:stream/promises'
+import { sink, source, transform } from 'sluice'
+export async function collect(): Promise<number> {
+  const written = sink({ type: 'file', path: 'out/program', key: 'all', state: '.sluice/program' })
+  await pipeline(source({ type: 'file', path: 'samples/events.ndjson' }), transform({ type: 'dedup', key: ['id'] }), written)
+  return written.report()?.written ?? 0
+}
 `,
     )
     const tsc = join(REPOSITORY, 'node_modules/typescript/bin/tsc')
@@ -138,6 +150,19 @@ export const others = { defineSink, defineSource, SluiceError, sourceContract, t
     assert.equal(code, 0, stdout)
   },
 )
+
+testInstalled('a program in the project runs a pipeline, and opens one of its files', async () => {
+  const program = `import { pipeline } from 'node:stream/promises'
+import { openPipeline, sink, source, transform } from 'sluice'
+const written = sink({ type: 'file', path: 'out/program', key: 'all', state: '.sluice/program' })
+await pipeline(source({ type: 'file', path: 'samples/events.ndjson' }), transform({ type: 'dedup', key: ['id'] }), written)
+const { passed } = await (await openPipeline('events')).test()
+console.log(written.report().written, passed)
+`
+  await writeFile(join(project, 'program.js'), program)
+  const { stdout, stderr } = await runShell('node program.js', { cwd: project })
+  assert.equal(stdout, '4 2\n', stderr)
+})
 
 testInstalled('the package has the files that its pipelines and pages refer to, and its entry points', async () => {
   const { bin, exports } = packageJson()
