@@ -12,7 +12,7 @@ import type { ScanLimits } from '../record/scan.ts'
  * How records are written: `ndjson` (default), one per line; `array`, JSON arrays, or objects in
  * sequence, pretty-printed or not.
  */
-export type WrittenFormat = 'ndjson' | 'array'
+type WrittenFormat = 'ndjson' | 'array'
 
 /** What a program says about the records that it writes. */
 export interface WriteOptions {
