@@ -90,12 +90,13 @@ export function loadModule(host: Host): ScannerModule {
   return exports
 }
 
-/**
- * True if the module would load.
- * @throws Error if WebAssembly is not available, or the module was not built.
- */
+/** True if the module would load. */
 export function isModuleValid(): boolean {
-  return WebAssembly.validate(readFileSync(SCANNER))
+  try {
+    return WebAssembly.validate(readFileSync(SCANNER))
+  } catch {
+    return false
+  }
 }
 
 /** The types of Node.js 20 do not declare WebAssembly. */
