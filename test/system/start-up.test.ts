@@ -85,6 +85,25 @@ test('custom code, the command and the package share their modules', async (t) =
   })
 })
 
+test('the output is the same before and after the WebAssembly scanner is loaded, and without it', async (t) => {
+  const workspace = await openProject(t)
+  const lines = Array.from(
+    { length: 6000 },
+    (_, id) => `{"id":"${id % 5000}","password":"hunter${id}","n":[${id},"é"]}\n`,
+  )
+  assert.ok(lines.join('').length > 256 * 1024)
+  await workspace.write('in.ndjson', lines.join(''))
+  const outputs = new Set<string>()
+  for (const SLUICE_SCANNER of ['', 'wasm', 'typescript']) {
+    const args = ['run', 'file', '--set', 'sink={ type: stdout }']
+    const { code, stdout, stderr } = await workspace.start(args, { env: { SLUICE_SCANNER } }).ended
+    assert.equal(code, 0, stderr)
+    outputs.add(stdout)
+  }
+  assert.equal(outputs.size, 1)
+  assert.equal([...outputs][0]?.split('\n').length, 5001)
+})
+
 test('each chunk of our own code has a source map with its sources, none of which is a library', async () => {
   const dist = join(REPOSITORY, 'build/dist')
   for (const name of (await readdir(dist)).filter((file) => file.endsWith('.js'))) {
