@@ -1,14 +1,13 @@
-import { existsSync, statSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import { SluiceError, systemCode } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
+import { namesIfPresent, statIfPresent } from '../fields/present.ts'
 import { closest } from '../fields/suggest.ts'
 import { isShipped, listShipped } from './shipped.ts'
 
 /** The names of the pipelines in `pipelines/`, sorted. Empty if the folder does not exist. */
 export async function listPipelines(root: string = process.cwd()): Promise<string[]> {
-  const files = await filesIn(join(root, FOLDER))
-  return files
+  return namesIfPresent(join(root, FOLDER))
     .filter((file) => ENDINGS.includes(extname(file)))
     .map((file) => basename(file, extname(file)))
     .toSorted()
@@ -73,7 +72,7 @@ function pathsIn(root: string, name: string): string[] {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+  return statIfPresent(path)?.isFile() === true
 }
 
 /** The nearest parent of a folder that is wanted: users call commands in a folder of their project. */
@@ -89,13 +88,4 @@ function shippedHint(name: string): string | undefined {
   if (found === undefined) return undefined
   const start = found === name ? 'Sluice ships it' : `did you mean ${found}, which Sluice ships`
   return `${start}: copy it into this project with sluice new pipeline --from ${found}`
-}
-
-async function filesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return []
-    throw error
-  }
 }

@@ -1,5 +1,5 @@
 import { isBuiltin } from 'node:module'
-import { existsSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { Type } from '../fields/typebox.ts'
 import type { TransformDeclaration, TransformFunction } from '../component.ts'
@@ -7,6 +7,7 @@ import { isCustom } from './component-name.ts'
 import { SluiceError } from '../errors.ts'
 import { Choice } from '../fields/fields.ts'
 import { missingFileHint } from '../fields/formats.ts'
+import { statIfPresent } from '../fields/present.ts'
 import { closest } from '../fields/suggest.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 
@@ -39,7 +40,7 @@ function locateFile(type: string, file: string, root: string): string {
   const folder = dirname(file)
   const absolute = resolve(folder, type)
   const project = realpathSync(projectFolder(folder, root))
-  if (statSync(absolute, { throwIfNoEntry: false })?.isFile() !== true) {
+  if (statIfPresent(absolute)?.isFile() !== true) {
     throw failed(`the file ${type} does not exist`, missingFileHint(absolute))
   }
   const real = realpathSync(absolute)

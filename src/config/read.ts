@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
+import { SluiceError, systemCode } from '../errors.ts'
 import { sameNumber } from '../record/json/number.ts'
 import { findIndentationProblem } from './indentation.ts'
 import { problemAt } from './yaml-location.ts'
@@ -21,7 +22,11 @@ export async function readPipelineFile(
   file: string,
   problems: Problem[],
 ): Promise<LocatedMap | undefined> {
-  const bytes = await readFile(path)
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw new SluiceError('FILE_NOT_FOUND', `the pipeline file ${file} cannot be read: ${systemCode(error)}`, {
+      hint: 'correct its rights',
+    })
+  })
   const start = { file, line: 1, column: 1, length: 1 }
   if (bytes.length > MAX_BYTES) {
     problems.push(problemAt(start, `the file has ${bytes.length} bytes, but the limit is ${MAX_BYTES}`))

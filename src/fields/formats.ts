@@ -1,7 +1,8 @@
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { parseKeyTemplate } from './key-template.ts'
 import { SluiceError } from '../errors.ts'
+import { statIfPresent } from './present.ts'
 import { parseRecordsPath } from '../record/documents/records-path.ts'
 import { Paths } from '../record/paths/path.ts'
 import { closest } from './suggest.ts'
@@ -41,7 +42,7 @@ export const formats: { readonly [name: string]: FormatParser } = {
 
 function existingFile(text: string, { folder }: Folders): string {
   const absolute = resolve(folder, text)
-  const stats = statSync(absolute, { throwIfNoEntry: false })
+  const stats = statIfPresent(absolute)
   if (stats?.isFile() === true) return absolute
   if (stats !== undefined) throw new SluiceError('FILE_NOT_FOUND', `"${text}" is not a file`)
   throw new SluiceError('FILE_NOT_FOUND', `the file "${text}" does not exist`, { hint: missingFileHint(absolute) })

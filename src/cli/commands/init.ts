@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { listPipelines } from '../../config/find-pipeline.ts'
 import { readShipped } from '../../config/shipped.ts'
 import { SluiceError } from '../../errors.ts'
+import { namesIfPresent, statIfPresent } from '../../fields/present.ts'
 import { print, say } from '../../observe/output.ts'
 import type { CommandDefinition } from '../command.ts'
 import { commandIn } from '../project/installation.ts'
@@ -29,7 +29,7 @@ export const command: CommandDefinition<InitArguments> = {
   handler: async ({ folder, from }) => {
     const project = resolve(folder)
     if (from !== undefined) readShipped(from)
-    await checkFolder(project)
+    checkFolder(project)
     const hasOwn = await hasPipeline(project, from)
     const { created, kept } = await writeFiles(project, projectFiles(project, hasOwn ? { none: true } : from))
     print(...created.map((path) => join(relative('.', project), path)))
@@ -47,13 +47,13 @@ async function hasPipeline(project: string, from: string | undefined): Promise<b
 }
 
 /** A project may be completed. A folder with other things in it is probably the wrong one. */
-async function checkFolder(project: string): Promise<void> {
-  const stats = statSync(project, { throwIfNoEntry: false })
+function checkFolder(project: string): void {
+  const stats = statIfPresent(project)
   if (stats === undefined) return
   if (!stats.isDirectory())
     throw new SluiceError('USAGE', `${project} is not a folder`, { hint: 'name another folder' })
   if (['package.json', '.git', 'pipelines'].some((name) => existsSync(join(project, name)))) return
-  const others = (await readdir(project)).filter((name) => !name.startsWith('.') && !name.endsWith('.tgz'))
+  const others = namesIfPresent(project).filter((name) => !name.startsWith('.') && !name.endsWith('.tgz'))
   if (others.length === 0) return
   const [first = ''] = others
   throw new SluiceError('USAGE', `the folder ${project} is not a project, and not empty: it contains ${first}`, {
@@ -64,7 +64,7 @@ async function checkFolder(project: string): Promise<void> {
 /** Its secrets would be committed. */
 function warnOfIgnore(project: string): void {
   const path = join(project, '.gitignore')
-  const lines = existsSync(path) ? readFileSync(path, 'utf8').split(/\r?\n/) : []
+  const lines = statIfPresent(path)?.isFile() === true ? readFileSync(path, 'utf8').split(/\r?\n/) : []
   if (!lines.some((line) => /^(\*\*\/|\/)?\.env\*?$/.test(line.trim())))
     say('warning: .gitignore does not name .env: add the line, so that its secrets are not committed')
 }

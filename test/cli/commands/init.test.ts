@@ -116,3 +116,18 @@ test('init writes nothing when a file has the name of a folder that it needs, an
     2,
   )
 })
+
+test('a path on which no project can be is an error of the path, not a bug', async (t) => {
+  const work = await openProject(t, { 'a-file': 'x', 'project/package.json': '{}', 'project/.gitignore/x': 'x' })
+  for (const [path, why] of [
+    ['a-file/below', 'a file has the name of a folder'],
+    ['x'.repeat(300), 'ENAMETOOLONG'],
+  ] as const) {
+    const { code, stderr } = await work.sluice(['init', path])
+    assert.equal(code, 6, stderr)
+    assert.ok(stderr.includes(`DISK_FAILED: cannot create the folder `) && stderr.includes(`: ${why}\n`), stderr)
+  }
+  const made = await work.sluice(['init'], { cwd: 'project' })
+  assert.equal(made.code, 0, made.stderr)
+  assert.match(made.stderr, /warning: \.gitignore does not name \.env/)
+})

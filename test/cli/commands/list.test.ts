@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { symlink } from 'node:fs/promises'
 import { test } from 'node:test'
 import { builtIns } from '../../../src/registry.ts'
 import { validPipeline } from '../../support/config-project.ts'
@@ -29,4 +30,21 @@ test('list shows which pipelines can be copied, without those that the project h
     stdout,
     /\n\npipelines to copy with sluice new pipeline --from NAME\n {2}archive\n(?! {2}okta$)[^]*\n {2}slack\n$/m,
   )
+})
+
+test('a file in place of the folder of pipelines has no pipelines, and a folder that cannot be read is named', async (t) => {
+  const file = await openProject(t, { pipelines: 'x' })
+  assert.equal((await file.sluice(['list'])).code, 0)
+  for (const args of [['run', 'okta'], ['test'], ['check', 'pipelines/okta.yaml']]) {
+    const { code, stderr } = await file.sluice(args)
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /PIPELINE_NOT_FOUND: /)
+  }
+  const loop = await openProject(t, {})
+  await symlink('pipelines', loop.path('pipelines'))
+  for (const args of [['list'], ['run', 'okta'], ['test'], ['init']]) {
+    const { code, stderr } = await loop.sluice(args)
+    assert.equal(code, 3, stderr)
+    assert.match(stderr, /FILE_NOT_FOUND: \S+pipelines\S* cannot be read: ELOOP\n {2}correct the path, or its rights/)
+  }
 })
