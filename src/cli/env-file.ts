@@ -24,7 +24,7 @@ export function readEnvLines(text: string): {
   readonly found: readonly Assignment[]
   readonly bad: readonly BadLine[]
 } {
-  const lines = text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n')
+  const lines = text.replace(/^\uFEFF/, '').replaceAll(/\r\n?/g, '\n')
   const found: Assignment[] = []
   const bad: BadLine[] = []
   let line = 1

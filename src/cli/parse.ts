@@ -19,7 +19,7 @@ export async function parse(args: readonly string[]): Promise<(() => Promise<voi
   const {
     _: [command],
     envFile,
-  } = await yargs(args.map((arg) => (arg === '-' ? DASH : arg)))
+  } = await yargs(args.includes(ASK) ? args : protect(args))
     .scriptName('sluice')
     .locale('en')
     .usage('$0 <command>\n\nStreams audit events from APIs and archives to S3 or files, effectively exactly once.')
@@ -47,12 +47,15 @@ export async function parse(args: readonly string[]): Promise<(() => Promise<voi
       if (args.includes(ASK)) return
       if (error && !isYargsError(error)) throw error
       parser.showHelp('error')
-      throw new SluiceError('USAGE', message || error.message)
+      throw new SluiceError('USAGE', (message || error.message).replaceAll(/\s*\n\s*/g, ' '))
     })
     .parseAsync()
   if (args.includes(ASK)) return async () => print(...((await found) ?? []))
   if (work === undefined || (WITHOUT_ENVIRONMENT.has(String(command)) && envFile === undefined)) return work
-  loadEnvironment(envFile?.some((path) => typeof path !== 'string') === true ? false : envFile)
+  const isOff = envFile?.some((path) => typeof path !== 'string') === true
+  if (isOff && envFile.length > 1)
+    throw new SluiceError('USAGE', '--env-file and --no-env-file exclude each other', { hint: 'leave one of them out' })
+  loadEnvironment(isOff ? false : envFile)
   return work
 }
 
@@ -81,10 +84,19 @@ function isYargsError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'YError'
 }
 
-/** Arguments cannot contain NUL, so this is unambiguous. */
-const DASH = '\0-'
+/**
+ * Hides a dash at the start of a positional argument from yargs: it drops `-`, so that standard input
+ * would be skipped silently, and it drops all that follows `--`.
+ */
+function protect(args: readonly string[]): string[] {
+  const end = args.includes('--') ? args.indexOf('--') : args.length
+  const options = args.slice(0, end).map((arg) => (arg === '-' ? `${HIDDEN}-` : arg))
+  return [...options, ...args.slice(end + 1).map((arg) => (arg.startsWith('-') ? `${HIDDEN}${arg}` : arg))]
+}
 
-/** yargs drops `-` from positional arguments, so that standard input would be skipped silently. */
+/** Arguments cannot contain NUL, so this is unambiguous. */
+const HIDDEN = '\0'
+
 function restoreDashes(args: { [name: string]: unknown }): void {
   for (const [name, value] of Object.entries(args)) {
     args[name] = Array.isArray(value) ? value.map(restoreDash) : restoreDash(value)
@@ -92,5 +104,5 @@ function restoreDashes(args: { [name: string]: unknown }): void {
 }
 
 function restoreDash(value: unknown): unknown {
-  return value === DASH ? '-' : value
+  return typeof value === 'string' && value.startsWith(HIDDEN) ? value.slice(HIDDEN.length) : value
 }

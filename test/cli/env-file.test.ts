@@ -71,6 +71,7 @@ test('values are read as they are written: quotes, escapes, several lines, comme
     ['A=plain', 'plain'],
     ['\uFEFFA=mark', 'mark'],
     ['# comment\r\n\r\nexport A = spaced out  \r\n', 'spaced out'],
+    ['# Mac OS 9\rA=one\rB=two\r', 'one'],
     ['A=value # comment', 'value'],
     ['A= # comment', ''],
     ['A="with # and \'"  # comment', "with # and '"],

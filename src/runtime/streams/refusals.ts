@@ -15,7 +15,7 @@ export function noOpening(place: Place, chunk: unknown): SluiceError {
     })
   }
   return new SluiceError('CONFIG_INVALID', `the opening batch did not reach ${place}: a stream before it took it out`, {
-    hint: PASS_ALL,
+    hint: `${PASS_ALL}. The stages must be of one copy of sluice: npm ls sluice`,
   })
 }
 
