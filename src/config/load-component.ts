@@ -134,7 +134,7 @@ function asDeclaration(
   exported: { readonly [name: string]: unknown },
   { type, name, kind }: ExpectedComponent,
 ): Declaration {
-  const value = exported[name]
+  const value = name === 'default' ? defaultOf(exported[name]) : exported[name]
   if (value === undefined) {
     if (name !== 'default') throw failed(`${type}: the package has no export "${name}"`, exportsHint(name, exported))
     throw failed(
@@ -165,6 +165,15 @@ function asDeclaration(
   if (reserved !== undefined)
     throw failed(`${type}: the field name ${reserved} is reserved for custom transforms`, 'rename the field')
   return { ...value, type, fields: { ...value.fields, ...customFields } }
+}
+
+/**
+ * The default export. A module that was compiled to CommonJS (`exports.default = …`) is itself the
+ * default, and has it as a member.
+ */
+function defaultOf(value: unknown): unknown {
+  const isModule = typeof value === 'object' && value !== null && !isDeclaration(value) && 'default' in value
+  return isModule ? value.default : value
 }
 
 /** The fields that every custom transform has besides its own. */

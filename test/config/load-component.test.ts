@@ -44,6 +44,7 @@ test('loads a plain function as a transform without options, from TypeScript and
     ['a.js', 'export default (record) => record'],
     ['a.mjs', 'export default (record) => record'],
     ['a.cjs', 'module.exports = (record) => record'],
+    ['b.cjs', 'exports.default = (record) => record'],
   ] as const) {
     assert.equal((await load(t, `./${name}`, { [`pipelines/${name}`]: code })).type, `./${name}`)
   }
@@ -65,6 +66,17 @@ test('sets the type of a declaration from the pipeline, and resolves `sluice` to
   assert.equal(declaration.kind, 'transform')
   assert.deepEqual(Object.keys(declaration.fields), ['label', 'onError', 'concurrency'])
   assert.equal(declaration.examples[0]?.config['defineTransform'], sluice.defineTransform)
+})
+
+test('loads the default export of a module that TypeScript compiled to CommonJS', async (t) => {
+  const compiled = `"use strict";
+    Object.defineProperty(exports, "__esModule", { value: true });
+    const sluice_1 = require("sluice");
+    exports.default = (0, sluice_1.defineTransform)({ summary: 'Geo.', fields: {}, create: () => (record) => record });`
+  const file = { 'package.json': '{ "type": "commonjs" }', 'dist/geo.js': compiled }
+  assert.equal((await load(t, '../dist/geo.js', file)).summary, 'Geo.')
+  const named = { 'node_modules/geo/package.json': '{ "name": "geo" }', 'node_modules/geo/index.js': compiled }
+  assert.equal((await load(t, 'geo:default', named)).summary, 'Geo.')
 })
 
 test('loads a named export of a package', async (t) => {
