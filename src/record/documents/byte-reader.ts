@@ -171,7 +171,7 @@ export class ByteReader implements DocumentReader {
       this.#found = true
       if (byte === OPEN_ARRAY) this.#state = 'records'
       // Programs that write an empty list as null are common.
-      else if (byte !== LOWER_N) throw wrongTypeAt(records, 'array')
+      else if (byte !== LOWER_N) throw wrongTypeAt(records, 'array', byte === OPEN_OBJECT ? 'object' : undefined)
     } else if (depth <= this.#captureDepth) {
       const path = this.#open.map(({ key }) => key).join('.')
       if (this.#capturePaths.includes(path)) this.#capture = { path, depth, parts: [], size: 0 }

@@ -19,16 +19,21 @@ export interface DocumentReader {
   abandon(): void
 }
 
+export type Container = 'array' | 'object'
+
 /** Why a document, or the rest of it, cannot be read. */
 export class DocumentFault extends Error {
   readonly code: RejectCode
   readonly seen: SeenKeys | undefined
+  /** What is in the place of the records. Undefined for a scalar, and for other faults. */
+  readonly found: Container | undefined
 
   /** @param message Continues the name of the input: `is not JSON`. Never content of a record. */
-  constructor(message: string, code: RejectCode = 'INVALID_JSON', seen?: SeenKeys) {
+  constructor(message: string, code: RejectCode = 'INVALID_JSON', seen?: SeenKeys, found?: Container) {
     super(message)
     this.code = code
     this.seen = seen
+    this.found = found
   }
 }
 
@@ -38,8 +43,8 @@ export function nothingAt(records: string, seen: SeenKeys): DocumentFault {
 }
 
 /** The value at the path holds no records. */
-export function wrongTypeAt(records: string, expected: 'array' | 'object'): DocumentFault {
-  return new DocumentFault(`has no ${expected} at "${records}" (records)`, 'NO_RECORDS')
+export function wrongTypeAt(records: string, expected: Container, found: Container | undefined): DocumentFault {
+  return new DocumentFault(`has no ${expected} at "${records}" (records)`, 'NO_RECORDS', undefined, found)
 }
 
 export function notJson(offset: number): DocumentFault {

@@ -6,7 +6,6 @@ import { noStrayBytes, ORDER_MARK } from '../lines/splitter.ts'
 import type { Boundary, Left, LineChunk, ResumableSplitter, StrayBytes } from '../lines/splitter.ts'
 import { DocumentFault, notJson } from './document-reader.ts'
 import type { DocumentReader } from './document-reader.ts'
-import type { SeenKeys } from './seen-keys.ts'
 
 interface DocumentSplitterOptions {
   /** Name of the input, for error messages. */
@@ -27,8 +26,8 @@ interface DocumentSplitterOptions {
    * not set, the first document decides whether the path of the records is right.
    */
   readonly tolerant?: boolean
-  /** A hint for a document in which nothing is at the path of the records. */
-  readonly suggest?: (seen: SeenKeys) => string | undefined
+  /** A hint for a document without records at their path. */
+  readonly suggest?: (fault: DocumentFault) => string | undefined
 }
 
 /**
@@ -195,11 +194,12 @@ export class DocumentSplitter implements ResumableSplitter {
     return at
   }
 
-  #fail({ message, code, seen }: DocumentFault): void {
+  #fail(fault: DocumentFault): void {
+    const { message, code } = fault
     const { name, layout, suggest } = this.#options
     const place = this.#start > 0 ? `, in the document at byte ${this.#start}` : ''
     const hint =
-      (seen && suggest?.(seen)) ??
+      suggest?.(fault) ??
       (layout === 'lines' ? 'with `format: ndjson`, such a line is rejected and the others are read' : undefined)
     this.#failure = new SluiceError(
       'INPUT_CORRUPT',

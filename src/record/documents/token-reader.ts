@@ -6,7 +6,7 @@ import type { ChunkBuilder } from '../lines/chunk-builder.ts'
 import type { Boundary } from '../lines/splitter.ts'
 import { DocumentGuard } from './document-guard.ts'
 import { DocumentFault, MAX_OUTER_DEPTH, MAX_TOKEN, notJson, nothingAt, wrongTypeAt } from './document-reader.ts'
-import type { DocumentReader } from './document-reader.ts'
+import type { Container, DocumentReader } from './document-reader.ts'
 import { PathMatcher } from './path-matcher.ts'
 import type { PathState } from './path-matcher.ts'
 import { RecordWriter } from './record-writer.ts'
@@ -182,7 +182,8 @@ export class TokenReader implements DocumentReader {
     // Programs that write an empty list as null are common.
     if (isNull && (this.#matcher.isOpen(states, true) || this.#matcher.isOpen(states, false))) this.#found = true
     if ((array && token.name === 'startArray') || (object && token.name === 'startObject')) this.#found = true
-    else if (strict && !isNull) throw wrongTypeAt(this.#options.records, array ? 'array' : 'object')
+    else if (strict && !isNull)
+      throw wrongTypeAt(this.#options.records, array ? 'array' : 'object', CONTAINERS.get(token.name))
   }
 
   /** @param key For the first token of a record: the key that its path leaves open. */
@@ -223,3 +224,8 @@ function createParser(): (text: string) => readonly Token[] {
 function isTokens(result: unknown): result is { readonly values: readonly Token[] } {
   return typeof result === 'object' && result !== null && 'values' in result
 }
+
+const CONTAINERS: ReadonlyMap<string, Container> = new Map([
+  ['startArray', 'array'],
+  ['startObject', 'object'],
+])

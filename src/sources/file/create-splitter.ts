@@ -1,6 +1,5 @@
-import { suggestRecords } from '../../fields/records-hint.ts'
 import { ByteReader } from '../../record/documents/byte-reader.ts'
-import type { DocumentReader } from '../../record/documents/document-reader.ts'
+import type { DocumentFault, DocumentReader } from '../../record/documents/document-reader.ts'
 import { DocumentSplitter } from '../../record/documents/document-splitter.ts'
 import { ArraySplitter, createElementBuilder } from '../../record/lines/array-splitter.ts'
 import type { ChunkBuilder } from '../../record/lines/chunk-builder.ts'
@@ -10,6 +9,7 @@ import type { Boundary, ResumableSplitter, StrayBytes } from '../../record/lines
 import { DetectingSplitter } from './detecting-splitter.ts'
 import type { InputFormat } from './detecting-splitter.ts'
 import type { FilePosition } from './position.ts'
+import { suggestPath } from './records-setting.ts'
 import type { RecordsSetting } from './records-setting.ts'
 
 export interface SplitOptions {
@@ -37,7 +37,11 @@ export async function createSplitter(
     known = found
     const shared = { name: `"${name}"`, maxLine, from, stray }
     if (records.reader !== 'lines')
-      return createDocumentSplitter(found, shared, { createReader, tolerant: format === 'ndjson' })
+      return createDocumentSplitter(found, shared, {
+        createReader,
+        suggest: (fault) => suggestPath(records, fault),
+        tolerant: format === 'ndjson',
+      })
     return found === 'ndjson' ? new LineSplitter(shared) : new ArraySplitter(shared)
   }
   // A document on one line may be longer than what is looked at.
@@ -56,7 +60,7 @@ interface SharedOptions {
 function createDocumentSplitter(
   found: InputFormat,
   shared: SharedOptions,
-  { createReader, tolerant }: { readonly createReader: CreateReader; readonly tolerant: boolean },
+  { createReader, suggest, tolerant }: DocumentOptions,
 ): DocumentSplitter {
   const builder = createElementBuilder(shared.maxLine, shared.from)
   const reader = createReader({ ...shared, builder })
@@ -66,8 +70,14 @@ function createDocumentSplitter(
     reader,
     layout: found === 'ndjson' ? 'lines' : 'free',
     tolerant,
-    suggest: (seen) => suggestRecords(seen, 'the document is an array: begin the path with [*]'),
+    suggest,
   })
+}
+
+interface DocumentOptions {
+  readonly createReader: CreateReader
+  readonly suggest: (fault: DocumentFault) => string | undefined
+  readonly tolerant: boolean
 }
 
 type CreateReader = (options: SharedOptions & { readonly builder: ChunkBuilder }) => DocumentReader

@@ -1,7 +1,10 @@
 import type { Finding, ReferenceList } from '../../component.ts'
+import { suggestRecords } from '../../fields/records-hint.ts'
+import type { DocumentFault } from '../../record/documents/document-reader.ts'
 import { hasOpenKey } from '../../record/documents/path-matcher.ts'
 import { formatRecordsPaths, parseRecordsPath } from '../../record/documents/records-path.ts'
 import type { RecordsPath } from '../../record/documents/records-path.ts'
+import { formatPath } from '../../record/paths/grammar.ts'
 
 /** Where the records of an input are, and how they are found. */
 export interface RecordsSetting {
@@ -48,6 +51,20 @@ export function* checkRecords(records: string | readonly string[], keyAs: string
           : `${subject(paths, text)} ${whyTokens(paths, keyAs)}, so documents are parsed by stream-json, many times slower`,
     }
   }
+}
+
+/** The way out where a document has no records at the path. */
+export function suggestPath({ paths, keyAs }: RecordsSetting, { seen, found }: DocumentFault): string | undefined {
+  if (seen !== undefined) return suggestRecords(seen, 'the document is an array: begin the path with [*]')
+  // Another place that fits a path with wildcards may hold the type that was expected.
+  const [{ segments }] = paths
+  const place = segments.slice(0, -1)
+  const isFixed = place.every((segment) => segment.kind === 'keys' && segment.keys.length === 1)
+  if (found === undefined || paths.length > 1 || keyAs !== undefined || !isFixed) return undefined
+  const text = formatPath(place)
+  return found === 'object'
+    ? `an object is there: to read its values as records, write ${text}.*`
+    : `an array is there: write ${text === '' ? '$' : text}`
 }
 
 function subject(paths: readonly RecordsPath[], text: string): string {

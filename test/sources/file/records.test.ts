@@ -99,7 +99,12 @@ for (const [reader, records] of readers) {
       ['{"id":1,"a@example.com":[]}', 'Records', /has nothing at/, undefined],
       ['{}', 'Records', /has nothing at/, undefined],
       ['[{"Records":[]}]', 'Records', /has nothing at/, 'the document is an array: begin the path with [*]'],
-      ['{"Records":{"a":1}}', 'Records', /has no array at "Records/, undefined],
+      [
+        '{"Records":{"a":1}}',
+        'Records',
+        /has no array at "Records/,
+        isParsed ? undefined : 'an object is there: to read its values as records, write Records.*',
+      ],
       ['{"Records":"none"}', 'Records', /has no array at/, undefined],
       [
         '{"Records":[{"a":1}]}{"Record":[]}',
@@ -329,3 +334,20 @@ function assertCorrupt({ chunks, error }: Reading, found: readonly string[], mes
   assert.match(error.message, message)
   assert.deepEqual(linesOf(chunks), found)
 }
+
+test('the hint for a value of another type names the path to write, and that path works', async (t) => {
+  const name = join(await temporaryFolder(t), 'x.json')
+  for (const [text, records, path] of [
+    ['{"data":{"users":{"x":{"a":1}}}}', 'data.users', 'data.users.*'],
+    ['{"data":{"users":{"x":{"a":1}}}}', 'data.users[*]', 'data.users.*'],
+    ['{"odd.key":{"x":{"a":1}}}', '["odd.key"]', '["odd.key"].*'],
+    ['{"users":[{"a":1}]}', 'users.*', 'users'],
+    ['[{"a":1}]', '*', '$'],
+  ] as const) {
+    await writeFile(name, text)
+    const { error } = await read(name, { records })
+    assert.ok(error instanceof SluiceError && error.code === 'INPUT_CORRUPT', text)
+    assert.ok(error.hint?.endsWith(`write ${path}`), error.hint)
+    assert.deepEqual(linesOf((await read(name, { records: path })).chunks), ['{"a":1}'])
+  }
+})

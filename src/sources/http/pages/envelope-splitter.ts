@@ -1,6 +1,6 @@
 import { ByteReader } from '../../../record/documents/byte-reader.ts'
 import { DocumentSplitter } from '../../../record/documents/document-splitter.ts'
-import type { SeenKeys } from '../../../record/documents/seen-keys.ts'
+import type { DocumentFault } from '../../../record/documents/document-reader.ts'
 import { createElementBuilder } from '../../../record/lines/array-splitter.ts'
 import type { ChunkBuilder } from '../../../record/lines/chunk-builder.ts'
 import { noStrayBytes, START } from '../../../record/lines/splitter.ts'
@@ -54,6 +54,6 @@ export class EnvelopeSplitter implements PageSplitter {
   }
 }
 
-function suggest(seen: SeenKeys): string | undefined {
-  return suggestRecords(seen, 'the response is an array: set records to $')
+function suggest({ seen }: DocumentFault): string | undefined {
+  return seen && suggestRecords(seen, 'the response is an array: set records to $')
 }
