@@ -108,7 +108,7 @@ function fromEnvironment(
     if (fallback !== undefined) return { ...insertion, text: fallback, isWritten: true }
   }
   if (value !== undefined) return { ...insertion, text: value }
-  const near = closest(
+  const near = closestVariable(
     name,
     Object.keys(scope.env).filter((key) => scope.env[key] !== undefined),
   )
@@ -120,6 +120,18 @@ function fromEnvironment(
     }),
   )
   return undefined
+}
+
+/** Names of one program begin alike (`SLUICE_`), which makes none of them a misspelling of another. */
+function closestVariable(name: string, names: readonly string[]): string | undefined {
+  const start = name.slice(0, name.indexOf('_') + 1)
+  const ends = names.filter((other) => other.startsWith(start)).map((other) => other.slice(start.length))
+  const near = closest(name.slice(start.length), ends)
+  if (near !== undefined) return start + near
+  return closest(
+    name,
+    names.filter((other) => !other.startsWith(start)),
+  )
 }
 
 function fromFile(path: string, location: Location, scope: InterpolationScope): Insertion | undefined {
