@@ -165,8 +165,8 @@ export class ByteReader implements DocumentReader {
     const depth = this.#open.length
     const { keys, records } = this.#options
     const matched = depth <= keys.length ? this.#matchedKeys() : 0
-    if (depth <= keys.length && matched === depth - 1)
-      this.#keys.add(this.#open[matched].key ?? '', keys[matched], matched, byte === OPEN_ARRAY)
+    if (depth > 0 && depth <= keys.length && matched >= depth - 1)
+      this.#keys.add(this.#open[depth - 1].key ?? '', keys[depth - 1], depth - 1, byte === OPEN_ARRAY)
     if (depth === keys.length && matched === depth) {
       this.#found = true
       if (byte === OPEN_ARRAY) this.#state = 'records'

@@ -55,7 +55,12 @@ export function* checkRecords(records: string | readonly string[], keyAs: string
 
 /** The way out where a document has no records at the path. */
 export function suggestPath({ paths, keyAs }: RecordsSetting, { seen, found }: DocumentFault): string | undefined {
-  if (seen !== undefined) return suggestRecords(seen, 'the document is an array: begin the path with [*]')
+  if (seen !== undefined)
+    return suggestRecords(
+      seen,
+      'the document is an array: begin the path with [*]',
+      (key) => `an array is at "${key}": write ${key}[*] in the path`,
+    )
   // Another place that fits a path with wildcards may hold the type that was expected.
   const [{ segments }] = paths
   const place = segments.slice(0, -1)
