@@ -4,6 +4,7 @@ import type { Batch } from '../record/batch.ts'
 import { ArraySplitter } from '../record/lines/array-splitter.ts'
 import { LineSplitter } from '../record/lines/line-splitter.ts'
 import type { LineChunk, Splitter } from '../record/lines/splitter.ts'
+import { callBack } from './callbacks.ts'
 import { openBatches } from '../record/open-batches.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
@@ -90,9 +91,12 @@ export class ByteBatches {
   }
 
   #bytesOf({ chunk, encoding = 'utf8' }: Part): Buffer {
-    if (chunk instanceof Uint8Array) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    if (typeof chunk !== 'string') throw notBytes(chunk)
-    if (!/^utf-?8$/i.test(encoding)) return Buffer.from(chunk, encoding)
+    if (typeof chunk !== 'string' || !/^utf-?8$/i.test(encoding)) {
+      const bytes = bytesIn(chunk, encoding)
+      // The other half can only come in a text.
+      if (this.#half !== '' && bytes.length > 0) throw halfCharacter()
+      return bytes
+    }
     let text = this.#half + chunk
     this.#half = HIGH_SURROGATE.exec(text)?.[0] ?? ''
     text = text.slice(0, text.length - this.#half.length)
@@ -112,7 +116,7 @@ export class ByteBatches {
 
   /** A low watermark counts with a position only. */
   #progress(): Pick<Chunk, 'lowWatermark' | 'position'> {
-    const lowWatermark = this.#options.lowWatermark?.()
+    const lowWatermark = callBack('lowWatermark', this.#options.lowWatermark)
     if (lowWatermark === undefined) return {}
     const time = new Date(lowWatermark)
     // For people, in `sluice state show`.
@@ -121,6 +125,13 @@ export class ByteBatches {
       hint: 'return milliseconds since 1970, or undefined if it is not known',
     })
   }
+}
+
+/** @throws SluiceError USAGE */
+function bytesIn(chunk: unknown, encoding: BufferEncoding): Buffer {
+  if (chunk instanceof Uint8Array) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  if (typeof chunk === 'string') return Buffer.from(chunk, encoding)
+  throw notBytes(chunk)
 }
 
 /** As much as fills a few batches. */

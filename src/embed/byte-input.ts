@@ -110,10 +110,13 @@ export class ByteInput implements RunInput {
   }
 }
 
-/** Resolves when a stream has taken everything that was written before. */
-export async function writeAll(stream: Writable): Promise<void> {
+/**
+ * Begins an operation when a stream has taken everything that was written before, and before it ends:
+ * the end may be under way already.
+ */
+export async function afterWrites(stream: Writable, operation: () => Promise<void>): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    stream.write('', (error) => (error ? reject(error) : resolve()))
+    stream.write('', (error) => (error ? reject(error) : resolve(operation())))
   })
 }
 

@@ -64,10 +64,38 @@ export function progressTo(onProgress: (progress: Progress) => void, failed: OnT
 const INTERVAL = 1000
 
 /** A throw in a timer or in the commit would end the process, or be taken for a failure of the disk. */
-function call(name: string, failed: OnThrow, callback: () => void): void {
+function call(name: string, failed: OnThrow, callback: () => unknown): void {
   try {
-    callback()
+    const result = callback()
+    // An async function: nobody else waits for it.
+    if (result instanceof Promise) result.catch((error: unknown) => failed(thrownBy(name, error)))
   } catch (error) {
-    failed(new SluiceError('USAGE', `${name} threw an error; see \`cause\``, { cause: error }))
+    failed(thrownBy(name, error))
   }
+}
+
+/**
+ * Calls a function of the program.
+ * @throws SluiceError USAGE with what it has thrown
+ */
+export function callBack<Arguments extends readonly unknown[], Result>(
+  name: string,
+  callback: ((...args: Arguments) => Result) | undefined,
+  ...args: Arguments
+): Result | undefined {
+  try {
+    return callback?.(...args)
+  } catch (error) {
+    throw thrownBy(name, error)
+  }
+}
+
+function thrownBy(name: string, error: unknown): SluiceError {
+  return new SluiceError('USAGE', `${name} threw an error; see \`cause\``, { cause: error })
+}
+
+/** @throws SluiceError USAGE if an option is given that is not a count */
+export function checkCount(place: string, option: string, value: unknown): void {
+  if (value === undefined || (Number.isInteger(value) && Number(value) > 0)) return
+  throw new SluiceError('USAGE', `${place}: ${option} must be a whole number from 1, not ${JSON.stringify(value)}`)
 }

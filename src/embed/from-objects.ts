@@ -2,6 +2,8 @@ import { Duplex } from 'node:stream'
 import { readable, SluiceError } from '../errors.ts'
 import { isOrdinaryJson, jsonText } from '../record/json/json-text.ts'
 import type { KeptNumbers } from '../record/json/kept-numbers.ts'
+import { catchWriters } from '../runtime/streams/readers.ts'
+import { callBack, checkCount } from './callbacks.ts'
 import { LineWriter } from './ndjson-streams.ts'
 import { Outlet } from './outlet.ts'
 import { reply } from './reply.ts'
@@ -32,6 +34,7 @@ export interface FromObjectsOptions {
  *   no content.
  */
 export function fromObjects({ onReject, maxDepth = 1000 }: FromObjectsOptions = {}): Duplex {
+  checkCount('fromObjects', 'maxDepth', maxDepth)
   const writer = new LineWriter()
   const outlet = new Outlet()
   let index = 0
@@ -48,7 +51,7 @@ export function fromObjects({ onReject, maxDepth = 1000 }: FromObjectsOptions = 
           failure = error
           break
         }
-        onReject(error, index)
+        callBack('onReject', onReject, error, index)
       }
       index++
     }
@@ -58,8 +61,12 @@ export function fromObjects({ onReject, maxDepth = 1000 }: FromObjectsOptions = 
   return outlet.attach(
     new Duplex({
       writableObjectMode: true,
-      write: (object: unknown, _encoding, done) => void reply(() => write([object]), done),
-      writev: (chunks, done) => void reply(() => write(chunks.map(({ chunk }: { chunk: unknown }) => chunk)), done),
+      write(object: unknown, _encoding, done) {
+        void reply(() => write([object]), catchWriters(this, done))
+      },
+      writev(chunks, done) {
+        void reply(() => write(chunks.map(({ chunk }: { chunk: unknown }) => chunk)), catchWriters(this, done))
+      },
       final: (done) => {
         outlet.end()
         done()

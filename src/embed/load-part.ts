@@ -46,6 +46,7 @@ export async function openFile(nameOrPath: string, options: OpenOptions): Promis
   if (typeof nameOrPath !== 'string' || nameOrPath === '') {
     throw new SluiceError('USAGE', 'openPipeline takes the name of a pipeline in pipelines/, or the path of its file')
   }
+  checkOptions(options)
   const { env = process.env, state = '.sluice' } = options
   const folder = resolve(options.folder ?? '')
   const set = argumentsOf(options.set ?? [])
@@ -68,6 +69,17 @@ export async function openFile(nameOrPath: string, options: OpenOptions): Promis
       return pipeline
     },
   }
+}
+
+/** @throws SluiceError USAGE */
+function checkOptions({ folder = '', state = '', set = {}, env = {} }: OpenOptions): void {
+  const [wrong] = [
+    typeof folder !== 'string' && 'folder must be the path of a folder',
+    typeof state !== 'string' && 'state must be the path of a folder',
+    typeof set !== 'object' && "set must be a list, such as ['sink.bucket=audit'], or values by path",
+    typeof env !== 'object' && 'env must be an object with the variables',
+  ].filter((message) => message !== false)
+  if (wrong !== undefined) throw new SluiceError('USAGE', `openPipeline: ${wrong}`)
 }
 
 function placeOf({ file, line, column, hint }: Omit<Problem, 'message'>): { [name: string]: string | number } {

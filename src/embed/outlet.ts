@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { catchReaders } from '../runtime/streams/readers.ts'
 
 interface Waiting {
   resolve(): void
@@ -16,7 +17,7 @@ export class Outlet {
 
   /** The stream whose `read` calls `resume`. Returns it. */
   attach<Stream extends Readable>(stream: Stream): Stream {
-    this.#stream = stream
+    this.#stream = catchReaders(stream)
     return stream
   }
 

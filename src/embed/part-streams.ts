@@ -3,8 +3,9 @@ import type { CheckedPipeline } from '../config/pipeline.ts'
 import type { SluiceError } from '../errors.ts'
 import type { Report } from '../observe/report.ts'
 import type { RunOptions } from '../runtime/run.ts'
+import { catchWriters } from '../runtime/streams/readers.ts'
 import type { WriteOptions } from './byte-batches.ts'
-import { ByteInput, INPUT_BYTES, runIsOver, writeAll } from './byte-input.ts'
+import { afterWrites, ByteInput, INPUT_BYTES, runIsOver } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy, PartRun } from './part-run.ts'
 import { reply } from './reply.ts'
@@ -76,11 +77,11 @@ export class DuplexPart extends Duplex {
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
-    void reply(() => whileRunning(this.#run, this.#input.write([{ chunk, encoding }])), done)
+    void reply(() => whileRunning(this.#run, this.#input.write([{ chunk, encoding }])), catchWriters(this, done))
   }
 
   override _writev(parts: { chunk: unknown; encoding: BufferEncoding }[], done: Done): void {
-    void reply(() => whileRunning(this.#run, this.#input.write(parts)), done)
+    void reply(() => whileRunning(this.#run, this.#input.write(parts)), catchWriters(this, done))
   }
 
   override _final(done: Done): void {
@@ -121,17 +122,19 @@ export class WritablePart extends Writable {
 
   /** See `PipelineWritable.commit`. */
   async commit(): Promise<void> {
-    if (this.writableEnded) return this.#finished()
-    await writeAll(this)
-    await whileRunning(this.#run, this.#input.publish())
+    if (this.writableEnded || this.destroyed) return this.#finished()
+    await whileRunning(
+      this.#run,
+      afterWrites(this, () => this.#input.publish()),
+    )
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
-    void reply(() => whileRunning(this.#run, this.#input.write([{ chunk, encoding }])), done)
+    void reply(() => whileRunning(this.#run, this.#input.write([{ chunk, encoding }])), catchWriters(this, done))
   }
 
   override _writev(parts: { chunk: unknown; encoding: BufferEncoding }[], done: Done): void {
-    void reply(() => whileRunning(this.#run, this.#input.write(parts)), done)
+    void reply(() => whileRunning(this.#run, this.#input.write(parts)), catchWriters(this, done))
   }
 
   override _final(done: Done): void {

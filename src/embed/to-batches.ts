@@ -4,8 +4,9 @@ import { SluiceError } from '../errors.ts'
 import type { PipelineOptions } from '../runtime/streams/config.ts'
 import { source } from '../runtime/streams/stages.ts'
 import { registerStage } from '../runtime/streams/wiring.ts'
+import { catchWriters } from '../runtime/streams/readers.ts'
 import type { WriteOptions } from './byte-batches.ts'
-import { ByteInput, INPUT_BYTES, runIsOver, writeAll } from './byte-input.ts'
+import { afterWrites, ByteInput, INPUT_BYTES, runIsOver } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy } from './part-run.ts'
 import { reply } from './reply.ts'
@@ -59,8 +60,7 @@ class WrittenSource extends Duplex implements BatchDuplex {
       })
     }
     try {
-      await writeAll(this)
-      await this.#input.publish()
+      await afterWrites(this, () => this.#input.publish())
     } catch (error) {
       if (error !== runIsOver) throw error
       // The pipeline has failed, and destroys its streams.
@@ -70,11 +70,11 @@ class WrittenSource extends Duplex implements BatchDuplex {
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
-    void reply(() => this.#input.write([{ chunk, encoding }]), done)
+    void reply(() => this.#input.write([{ chunk, encoding }]), catchWriters(this, done))
   }
 
   override _writev(parts: { chunk: unknown; encoding: BufferEncoding }[], done: Done): void {
-    void reply(() => this.#input.write(parts), done)
+    void reply(() => this.#input.write(parts), catchWriters(this, done))
   }
 
   override _final(done: Done): void {

@@ -11,8 +11,10 @@ import { defaultLimits } from '../record/scan.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import { sink } from '../runtime/streams/stages.ts'
 import type { SinkWritable } from '../runtime/streams/stages.ts'
+import { catchWriters } from '../runtime/streams/readers.ts'
 import { ByteBatches } from './byte-batches.ts'
 import type { WriteOptions } from './byte-batches.ts'
+import { callBack, checkCount } from './callbacks.ts'
 import { keptNumbers } from './from-objects.ts'
 import { LineParser } from './ndjson-streams.ts'
 import { Outlet } from './outlet.ts'
@@ -82,6 +84,8 @@ export function toObjects(options: ToObjectsOptions = {}): ObjectReadable {
   if (!NUMBER_MODES.includes(options.numbers ?? 'error')) {
     throw new SluiceError('USAGE', `toObjects: numbers must be one of ${NUMBER_MODES.join(', ')}`)
   }
+  checkCount('toObjects', 'maxLine', options.maxLine)
+  checkCount('toObjects', 'maxDepth', options.maxDepth)
   return new ObjectStream(options)
 }
 
@@ -100,7 +104,7 @@ class ObjectStream extends Duplex implements ObjectReadable {
     super({ objectMode: true, writableHighWaterMark: 1 })
     this.#outlet.attach(this)
     this.#numbers = numbers
-    this.#refuse = onReject
+    this.#refuse = onReject === fail ? fail : (reject) => callBack('onReject', onReject, reject)
     this.#limits = { ...defaultLimits, ...limits }
     this.#input = new ByteBatches({ ...ONLY, format, paths: new Paths(), limits: this.#limits })
   }
@@ -112,8 +116,8 @@ class ObjectStream extends Duplex implements ObjectReadable {
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
     if (this.#sink === undefined && chunk instanceof Batch) this.#openSink()
-    if (this.#sink) this.#sink.write(chunk, done)
-    else void reply(() => this.#take(this.#input.push([{ chunk, encoding }])), done)
+    if (this.#sink) this.#sink.write(chunk, catchWriters(this, done))
+    else void reply(() => this.#take(this.#input.push([{ chunk, encoding }])), catchWriters(this, done))
   }
 
   override _final(done: Done): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
@@ -157,6 +157,25 @@ describe('run', () => {
       const error = await failureOf((await open({ set, state: name })).run({ [name]: throwMine }))
       assert.equal(error.code, 'USAGE')
       assert.equal(error.message, `${name} threw an error; see \`cause\``)
+    }
+  })
+
+  test('an async callback that rejects ends the run with its error', async (t) => {
+    const { open } = await openProject(t, { records: 100_000 })
+    const late = { onProgress: () => Promise.reject(new Error('mine')) }
+    const opened = await open()
+    // The only call may be at the end of a fast run.
+    const code = await opened.run(late).then(
+      () => 'done',
+      (error: unknown) => error instanceof SluiceError && error.code,
+    )
+    assert.ok(code === 'USAGE' || code === 'done', String(code))
+  })
+
+  test('options of another type are refused', async (t) => {
+    const { open } = await openProject(t)
+    for (const option of ['folder', 'state', 'set', 'env']) {
+      await assert.rejects(open({ [option]: 5 }), { code: 'USAGE', message: new RegExp(option) })
     }
   })
 
@@ -437,6 +456,45 @@ describe('writable', () => {
     const reason = await write
     assert.ok(reason instanceof SluiceError, String(reason))
     assert.equal(reason.code, 'CONFIG_INVALID')
+  })
+
+  test('a commit that the end overtakes is published, and the pipeline ends well', async (t) => {
+    const { open, written } = await openProject(t)
+    const writer = (await open()).writable()
+    writer.write(lines(0, 10))
+    const committed = writer.commit()
+    writer.end(lines(10, 20))
+    await committed
+    assert.ok((await written()).length >= 10)
+    await finished(writer)
+    assert.equal((await written()).length, 20)
+  })
+
+  test('commit of a stream that has failed rejects with its failure', async (t) => {
+    const { open } = await openProject(t)
+    const failed = (await open({ set: { 'sink.nope': 1 } })).writable()
+    await assert.rejects(finished(failed), { code: 'CONFIG_INVALID' })
+    await assert.rejects(failed.commit(), { code: 'CONFIG_INVALID' })
+    const destroyed = (await open()).writable()
+    destroyed.destroy()
+    await assert.rejects(destroyed.commit(), { code: 'SINK_CLOSED' })
+  })
+
+  test('half of a character before bytes is an error, and no record without it', async (t) => {
+    const { open, written } = await openProject(t)
+    const writer = (await open()).writable()
+    writer.write('{"id":1,"email":"\ud83d')
+    writer.write(Buffer.from('"}\n'))
+    writer.end()
+    await assert.rejects(finished(writer), { code: 'INPUT_CORRUPT' })
+    assert.deepEqual(await written(), [])
+  })
+
+  test('a lowWatermark that throws is a mistake of the program', async (t) => {
+    const { open } = await openProject(t)
+    const writer = (await open()).writable({ lowWatermark: () => assert.fail('mine') })
+    writer.end(lines(0, 1))
+    await assert.rejects(finished(writer), { code: 'USAGE', message: /lowWatermark threw/ })
   })
 
   test('commit of a stream sink is refused', async (t) => {

@@ -95,6 +95,33 @@ test('text with half of a character is an error', async () => {
   }
 })
 
+test('half of a character before bytes is an error, and no object without it', async () => {
+  const objects = toObjects()
+  objects.write('{"a":"\ud83d')
+  objects.end(Buffer.from('"}\n'))
+  await assert.rejects(objects.toArray(), { code: 'INPUT_CORRUPT', message: /half of a character/ })
+})
+
+test('limits of another kind are refused, and do not reject every line', () => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a program in JavaScript
+  for (const maxLine of ['1MiB' as unknown as number, 0, Number.NaN]) {
+    assert.throws(() => toObjects({ maxLine }), { code: 'USAGE', message: /maxLine must be a whole number/ })
+    assert.throws(() => toObjects({ maxDepth: maxLine }), { code: 'USAGE' })
+    assert.throws(() => fromObjects({ maxDepth: maxLine }), { code: 'USAGE' })
+  }
+})
+
+test('an onReject that throws is a mistake of the program', async () => {
+  const onReject = () => assert.fail('mine')
+  await assert.rejects(readAll('x\n', { onReject }), { code: 'USAGE', message: /onReject threw/ })
+  await assert.rejects(
+    Readable.from([{ a: Number.NaN }])
+      .pipe(fromObjects({ onReject }))
+      .toArray(),
+    { code: 'USAGE' },
+  )
+})
+
 test('blank lines, carriage returns and byte order marks belong to no record, and lines are counted', async () => {
   const lines = '\ufeff{"a":1}\r\n\r\n   \n\ufeff{"a":2}\n\n{"a":3}'
   await assert.rejects(alone('   \n'))

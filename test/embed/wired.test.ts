@@ -150,6 +150,18 @@ test('commit of toBatches resolves when everything before it is published', asyn
   await assert.rejects(batches.commit(), { code: 'USAGE' })
 })
 
+test('a commit of toBatches that the end overtakes is published', async (t) => {
+  const { to, written } = await openFolder(t)
+  const batches = toBatches()
+  const running = pipeline(batches, to())
+  batches.write(lines(0, 10))
+  const committed = batches.commit()
+  batches.end()
+  await committed
+  assert.deepEqual(idsIn(await written()), count(10))
+  await running
+})
+
 test('a stage that gets bytes or objects says where toBatches belongs', async (t) => {
   const { to } = await openFolder(t)
   for (const first of [Readable.from([Buffer.from(lines(0, 1))]), Readable.from([{ id: 1 }])]) {

@@ -1,4 +1,5 @@
-import { SluiceError } from '../../errors.ts'
+import { SluiceError, systemCode } from '../../errors.ts'
+import { asError } from './readers.ts'
 
 /** Where a stage stands, for messages: `transform redact`, `sink s3`. */
 type Place = string
@@ -29,18 +30,28 @@ export function notABatch(place: Place, chunk: unknown): SluiceError {
 const KEEP_TIE =
   'make the stream a custom transform (transform(record => ...)), or put it before the source or after the sink'
 
+/** What the reader of a stage has thrown. A stream that takes bytes refuses a batch so. */
+export function thrownByReader(thrown: unknown): Error {
+  const error = asError(thrown)
+  if (systemCode(error) !== 'ERR_INVALID_ARG_TYPE' || !error.message.endsWith('instance of Batch')) return error
+  return new SluiceError('CONFIG_INVALID', 'a stream between two stages takes bytes or text, and no batches', {
+    cause: error,
+    hint: `create it with \`objectMode: true\`; if it needs bytes: ${KEEP_TIE}`,
+  })
+}
+
 /** The source has sent the opening batch, and it reached no sink. */
 export function neverArrived(seconds: number | undefined): SluiceError {
   const when = seconds === undefined ? 'and nothing is left that could bring it there' : `within ${seconds} s`
   return new SluiceError('CONFIG_INVALID', `the opening batch of the source has not reached a sink ${when}`, {
-    hint: `end the pipeline with sink(...). ${PASS_ALL}`,
+    hint: `end the pipeline with sink(...), a new one for each run. ${PASS_ALL}`,
   })
 }
 
 /** The stream has ended before its opening batch came. */
 export function endedUnopened(place: Place): SluiceError {
   return new SluiceError('CONFIG_INVALID', `the stream ended before the opening batch reached ${place}`, {
-    hint: `begin the pipeline with source(...). ${PASS_ALL}`,
+    hint: `begin the pipeline with source(...), and make new streams for each run. ${PASS_ALL}`,
   })
 }
 

@@ -5,6 +5,7 @@ import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Report } from '../../observe/report.ts'
 import { within } from '../await-component.ts'
 import { afterTheEnd, endedUnopened, noOpening, notABatch, secondSink, secondSource } from './refusals.ts'
+import { catchWriters } from './readers.ts'
 import { reply } from './reply.ts'
 import { wiringIn } from './wiring.ts'
 import type { OpenPipeline, SinkSettings, Wiring } from './wiring.ts'
@@ -41,7 +42,8 @@ export class SinkStream extends Writable {
     return this.#run?.report()
   }
 
-  override _write(chunk: unknown, _encoding: BufferEncoding, done: Done): void {
+  override _write(chunk: unknown, _encoding: BufferEncoding, onDone: Done): void {
+    const done = catchWriters(this, onDone)
     const run = this.#run
     if (run === undefined || this.#inner === undefined) return void reply(this.#open(chunk), done, asFailure)
     if (!run.isBatch(chunk)) return done(notABatch(this.#name, chunk))

@@ -3,7 +3,8 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Batch } from '../../record/batch.ts'
 import { awaitUnlessIdle } from '../await-component.ts'
-import { neverArrived } from './refusals.ts'
+import { catchReaders } from './readers.ts'
+import { neverArrived, thrownByReader } from './refusals.ts'
 import { reply } from './reply.ts'
 import { registerStage } from './wiring.ts'
 import type { RunSettings, SourcePart, Wiring } from './wiring.ts'
@@ -22,6 +23,7 @@ export class SourceStream extends Readable {
   constructor(part: SourcePart, settings: RunSettings) {
     super({ objectMode: true, highWaterMark: 1 })
     registerStage(this)
+    catchReaders(this, thrownByReader)
     this.#stop = settings.stop
     if (this.#stop.aborted) this.#onStop()
     else this.#stop.addEventListener('abort', this.#onStop, { once: true })

@@ -4,7 +4,8 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Batch } from '../../record/batch.ts'
 import type { Stage } from '../transform-stages.ts'
-import { noOpening, notABatch, secondTransform } from './refusals.ts'
+import { catchReaders } from './readers.ts'
+import { noOpening, notABatch, secondTransform, thrownByReader } from './refusals.ts'
 import { reply } from './reply.ts'
 import { registerStage, wiringIn } from './wiring.ts'
 import type { TransformPart, Wiring } from './wiring.ts'
@@ -27,6 +28,7 @@ export class TransformStream extends Transform {
   constructor(part: TransformPart, name: string) {
     super({ objectMode: true, highWaterMark: 1 })
     registerStage(this)
+    catchReaders(this, thrownByReader)
     this.#part = part
     this.#name = name
     this.on('pipe', (from: Readable) => (this.#from = from))

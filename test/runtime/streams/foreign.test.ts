@@ -256,6 +256,36 @@ describe('a stream of the program between the stages', () => {
     assert.equal(last.report()?.outcome, 'failed')
   })
 
+  test('ends the pipeline with what it throws, wherever it stands', async () => {
+    const throwing = (at: number) =>
+      own((batch, _stream, done) => {
+        if (batch.number === at) throw new Error('mine')
+        done(null, batch)
+      })
+    const byId = () => transform({ type: 'dedup', key: ['id'] })
+    for (const at of [0, 3, BATCHES - 1]) {
+      for (const between of [
+        [throwing(at), byId()],
+        [byId(), throwing(at)],
+        [transform((record) => Promise.resolve(record)), throwing(at), byId()],
+      ]) {
+        const { error, last, seen, counts } = await run(...between)
+        assert.ok(error instanceof Error && error.message === 'mine', String(error))
+        if (!last.closed) await EventEmitter.once(last, 'close')
+        // The opening batch has the number 0 too: then nothing was opened.
+        assert.equal(seen.closed, counts.yielded > 0 ? 1 : 0)
+      }
+    }
+  })
+
+  test('is refused when it takes bytes, with what to change', async () => {
+    for (const between of [[new PassThrough()], [transform((record) => record), new PassThrough()]]) {
+      const { error } = await run(...between)
+      assertRefused(error, 'CONFIG_INVALID', /takes bytes or text, and no batches/)
+      assert.match(String(error instanceof SluiceError && error.hint), /objectMode: true/)
+    }
+  })
+
   test('closes the pipeline after .pipe(), which destroys nothing by itself', async () => {
     const { counts, component } = countingSource()
     const { seen, component: memory } = memorySink()
