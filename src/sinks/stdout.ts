@@ -12,7 +12,7 @@ export default defineSink({
   create() {
     const { stdout } = process
     // Each write reports its own error.
-    stdout.on('error', () => undefined)
+    stdout.on('error', ignore)
     return {
       // On POSIX, Node.js blocks while a slow reader does not read, so the abort signal could not
       // end a write.
@@ -23,6 +23,8 @@ export default defineSink({
           stdout.write(output, (error) => (error ? reject(stdoutError(error)) : resolve()))
         }),
       flush: () => Promise.resolve(),
+      // The stream emits the error of a write after the write has reported it.
+      close: () => void setImmediate(() => stdout.off('error', ignore)),
     }
   },
 })
@@ -30,6 +32,8 @@ export default defineSink({
 function printableLines(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString().split('\n').map(printable).join('\n')
 }
+
+function ignore(): void {}
 
 /** A reader that closes its end (`| head`) is not a failure. */
 function stdoutError(error: Error): SluiceError {

@@ -112,11 +112,10 @@ test('limits of another kind are refused, and do not reject every line', () => {
 })
 
 test('an onReject that throws is a mistake of the program', async () => {
-  const onReject = () => assert.fail('mine')
-  await assert.rejects(readAll('x\n', { onReject }), { code: 'USAGE', message: /onReject threw/ })
+  await assert.rejects(readAll('x\n', { onReject: fails }), { code: 'USAGE', message: /onReject threw/ })
   await assert.rejects(
     Readable.from([{ a: Number.NaN }])
-      .pipe(fromObjects({ onReject }))
+      .pipe(fromObjects({ onReject: fails }))
       .toArray(),
     { code: 'USAGE' },
   )
@@ -317,4 +316,8 @@ async function assertRefused(
   )
   const message = new RegExp(`^line ${line} does not become an object: ${code}`)
   await assert.rejects(readAll(content, options), { code: 'INPUT_CORRUPT', message })
+}
+
+function fails(): never {
+  throw new Error('mine')
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 import { fromObjects, SluiceError, sink, source, toBatches, toObjects, transform } from '../../src/index.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -205,3 +206,13 @@ function byId() {
 async function toNothing(all: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of all) continue
 }
+
+test('a sink leaves no listener on standard output, also when the source fails', async (t) => {
+  const { folder, input } = await openFolder(t, 0)
+  const before = process.stdout.listenerCount('error')
+  await pipeline(source({ type: 'file', path: input }), sink({ type: 'stdout' }))
+  const missing = source({ type: 'file', path: join(folder, 'missing') })
+  await assert.rejects(pipeline(missing, sink({ type: 'stdout' })), { code: 'FILE_NOT_FOUND' })
+  await setImmediate()
+  assert.equal(process.stdout.listenerCount('error'), before)
+})

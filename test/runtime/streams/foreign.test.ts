@@ -70,6 +70,17 @@ function own(change: (batch: Batch, stream: Transform, done: TransformCallback) 
   })
 }
 
+function throwing(at: number): Transform {
+  return own((batch, _stream, done) => {
+    if (batch.number === at) throw new Error('mine')
+    done(null, batch)
+  })
+}
+
+function byId(): Transform {
+  return transform({ type: 'dedup', key: ['id'] })
+}
+
 async function outcome(running: Promise<void>): Promise<unknown> {
   return running.then(
     () => undefined,
@@ -257,12 +268,6 @@ describe('a stream of the program between the stages', () => {
   })
 
   test('ends the pipeline with what it throws, wherever it stands', async () => {
-    const throwing = (at: number) =>
-      own((batch, _stream, done) => {
-        if (batch.number === at) throw new Error('mine')
-        done(null, batch)
-      })
-    const byId = () => transform({ type: 'dedup', key: ['id'] })
     for (const at of [0, 3, BATCHES - 1]) {
       for (const between of [
         [throwing(at), byId()],
