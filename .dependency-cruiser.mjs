@@ -8,7 +8,7 @@ const layers = [
   ['inspect', 'generate'],
   ['runtime'],
   ['config'],
-  ['registry.ts', 'author.ts'],
+  ['registry.ts'],
   ['sources', 'transforms', 'sinks', 'delivery'],
   ['fields'],
   ['component.ts'],

@@ -12,7 +12,14 @@
  *       sink({ type: 's3', bucket: 'audit', state: '.sluice/events' }),
  *     )
  */
-export * from './author.ts'
+export { Type } from 'typebox'
+export * from './component.ts'
+export { SluiceError } from './errors.ts'
+export type { ErrorCode } from './errors.ts'
+export * from './fields/fields.ts'
+export { learnSecret } from './observe/secrets.ts'
+export type { Json, JsonObject } from './record/json/json.ts'
+export type { Condition, Outcome, Record, Rejection, Test } from './record/author/record.ts'
 export type { Report } from './observe/report.ts'
 export type { Batch } from './record/batch.ts'
 export type {

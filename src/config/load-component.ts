@@ -5,6 +5,8 @@ import { Type } from '../fields/typebox.ts'
 import type { TransformDeclaration, TransformFunction } from '../component.ts'
 import { isCustom } from './component-name.ts'
 import { SluiceError } from '../errors.ts'
+import { importCode, placeOf } from './import-code.ts'
+import type { Exports } from './import-code.ts'
 import { Choice } from '../fields/fields.ts'
 import { missingFileHint } from '../fields/formats.ts'
 import { statIfPresent } from '../fields/present.ts'
@@ -24,12 +26,9 @@ export async function loadComponent(
   { file, root }: { file: string; root: string },
 ): Promise<Declaration> {
   const [id, name] = /^[./]/.test(type) ? [locateFile(type, file, root), 'default'] : splitPackage(type)
-  // Both are large, and most pipelines have no custom code.
-  const [{ createJiti }, sluice] = await Promise.all([import('jiti'), import('../author.ts')])
-  const jiti = createJiti(file, { fsCache: false, interopDefault: false, virtualModules: { sluice } })
-  let exported: { readonly [name: string]: unknown }
+  let exported: Exports
   try {
-    exported = await jiti.import(id)
+    exported = await importCode(id, file)
   } catch (error) {
     throw loadFailure(type, id, error)
   }
@@ -85,8 +84,8 @@ function loadFailure(type: string, id: string, error: unknown): SluiceError {
   const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(message)?.[1]
   if (missing === id) return failed(`the package "${id}" is not installed`, `run npm install ${id}`, error)
   if (missing !== undefined) return failed(`${type} imports "${missing}", which does not exist`, undefined, error)
-  const location = error instanceof Error ? /\((\/.*:\d+:\d+)\)|at (\/.*:\d+:\d+)/.exec(error.stack ?? '') : null
-  const at = location === null ? '' : ` at ${location[1] ?? location[2]}`
+  const place = placeOf(error)
+  const at = place === undefined ? '' : ` at ${place}`
   return failed(`${type} threw while loading: ${message.split('\n')[0]}${at}`, undefined, error)
 }
 

@@ -27,6 +27,9 @@ const PROJECT = {
   'pipelines/s3.yaml': `source: { type: file, path: in.ndjson }\n${TRANSFORMS}sink: { type: s3, bucket: audit, forcePathStyle: true }\n`,
   'pipelines/custom.yaml':
     'source: { type: file, path: in.ndjson }\ntransforms: [{ type: ../tag.js }]\nsink: { type: stdout }\n',
+  'pipelines/typescript.yaml':
+    'source: { type: file, path: in.ndjson }\ntransforms: [{ type: ../plain.ts }]\nsink: { type: stdout }\n',
+  'plain.ts': 'export default (record: object): object => record\n',
   'tag.js': `import { defineTransform, SluiceError, Type } from 'sluice'
 export default defineTransform({
   summary: 'Fails.',
@@ -60,6 +63,13 @@ describe('a command loads what it needs', { skip: MAIN.endsWith('.ts') && 'the s
     ]) {
       assert.deepEqual(filesOf(/smithy|aws|undici/, await filesLoadedBy(t, args, aws)), [], args.join(' '))
     }
+  })
+
+  const strips = Reflect.get(process.features, 'typescript') === 'strip'
+  const title = 'a run with a transform in TypeScript loads jiti only where Node.js cannot strip types'
+  test(title, async (t) => {
+    const files = await filesLoadedBy(t, ['run', 'typescript'])
+    assert.equal(filesOf(/jiti/, files).length > 0, !strips)
   })
 
   test('a run to S3 loads the SDK', async (t) => {
