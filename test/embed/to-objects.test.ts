@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import { parse } from 'ndjson'
 import { fromObjects } from '../../src/embed/from-objects.ts'
@@ -99,7 +99,10 @@ test('half of a character before bytes is an error, and no object without it', a
   const objects = toObjects()
   objects.write('{"a":"\ud83d')
   objects.end(Buffer.from('"}\n'))
-  await assert.rejects(objects.toArray(), { code: 'INPUT_CORRUPT', message: /half of a character/ })
+  const given: unknown[] = []
+  objects.on('data', (object) => given.push(object))
+  await assert.rejects(finished(objects), { code: 'INPUT_CORRUPT', message: /half of a character/ })
+  assert.deepEqual(given, [])
 })
 
 test('limits of another kind are refused, and do not reject every line', () => {
