@@ -51,6 +51,7 @@ const subjects: { readonly [name: string]: readonly string[] } = {
   'sluice test file': [sluice, 'test', 'file'],
   'sluice run file (to a file)': [sluice, 'run', 'file'],
   'the same, preset secrets': [sluice, 'run', 'secrets'],
+  'the same, custom TypeScript': [sluice, 'run', 'custom'],
   'sluice run s3 (to S3)': [sluice, 'run', 's3'],
 }
 
@@ -102,6 +103,9 @@ async function prepare(): Promise<void> {
   await writeFile(join(folder, 'pipelines/file.yaml'), pipeline(FILE))
   await writeFile(join(folder, 'pipelines/secrets.yaml'), pipeline(FILE, 'secrets'))
   await writeFile(join(folder, 'pipelines/s3.yaml'), pipeline(S3))
+  await writeFile(join(folder, 'custom.ts'), 'export default (record: object): object => record\n')
+  const custom = pipeline(FILE).replace('transforms:', 'transforms:\n  - { type: ../custom.ts }')
+  await writeFile(join(folder, 'pipelines/custom.yaml'), custom)
 }
 
 function pipeline(sink: string, preset = 'none'): string {
