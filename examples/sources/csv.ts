@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { pipeline } from 'node:stream'
+import { addAbortSignal, pipeline } from 'node:stream'
 import { parse } from 'csv-parse'
 import { defineSource, FilePath, SluiceError } from 'sluice'
 import type { Json, JsonObject } from 'sluice'
@@ -19,8 +19,11 @@ export default defineSource({
       if (saved !== undefined && !isSame) note('the file was replaced: reading it from its start', { path })
       const done = isSame ? saved.records : 0
 
+      // With `createReadStream(path, { signal })`, Node.js 20 does not close a file that it opens when the
+      // signal aborts.
+      const bytes = addAbortSignal(signal, createReadStream(path))
       // `pipeline` passes the error of either stream on to the loop; `pipe` would not.
-      const rows = pipeline(createReadStream(path, { signal }), parse({ columns: true, bom: true }), () => {})
+      const rows = pipeline(bytes, parse({ columns: true, bom: true }), () => {})
       let count = 0
       let records: JsonObject[] = []
       for await (const row of rows as AsyncIterable<JsonObject>) {
