@@ -19,6 +19,7 @@ import { keptNumbers } from './from-objects.ts'
 import { LineParser } from './ndjson-streams.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy } from './part-run.ts'
+import { passOn } from '../runtime/streams/reply.ts'
 import { reply } from './reply.ts'
 import { streamSink } from './stream-sink.ts'
 
@@ -116,7 +117,7 @@ class ObjectStream extends Duplex implements ObjectReadable {
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
     if (this.#sink === undefined && chunk instanceof Batch) this.#openSink()
-    if (this.#sink) this.#sink.write(chunk, catchWriters(this, done))
+    if (this.#sink) passOn(this.#sink, chunk, catchWriters(this, done))
     else void reply(() => this.#take(this.#input.push([{ chunk, encoding }])), catchWriters(this, done))
   }
 

@@ -6,7 +6,7 @@ import type { Report } from '../../observe/report.ts'
 import { within } from '../await-component.ts'
 import { afterTheEnd, endedUnopened, noOpening, notABatch, secondSink, secondSource } from './refusals.ts'
 import { catchWriters } from './readers.ts'
-import { reply } from './reply.ts'
+import { passOn, reply } from './reply.ts'
 import { wiringIn } from './wiring.ts'
 import type { OpenPipeline, SinkSettings, Wiring } from './wiring.ts'
 
@@ -45,13 +45,14 @@ export class SinkStream extends Writable {
   override _write(chunk: unknown, _encoding: BufferEncoding, onDone: Done): void {
     const done = catchWriters(this, onDone)
     const run = this.#run
-    if (run === undefined || this.#inner === undefined) return void reply(this.#open(chunk), done, asFailure)
+    const inner = this.#inner
+    if (run === undefined || inner === undefined) return void reply(this.#open(chunk), done, asFailure)
     if (!run.isBatch(chunk)) return done(notABatch(this.#name, chunk))
     const second = wiringIn(chunk)
     if (second !== undefined) return done(second.refuse(secondSource(this.#name)))
     if (run.end) return done(afterTheEnd(this.#name))
     if (chunk.end) run.end = chunk.end
-    this.#inner.write(chunk, done)
+    passOn(inner, chunk, done)
   }
 
   override _final(done: Done): void {

@@ -163,7 +163,7 @@ describe('objects that wait for a store that refuses', () => {
     const { server, run } = await openWaiting(t)
     server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'PutObject', times: 1000 })
     const { code, stderr } = await run('audit')
-    assert.equal(code, 4)
+    assert.equal(code, 4, stderr)
     assert.match(stderr, /committed for s3:\/\/adit at \S+, and the pipeline file now names s3:\/\/audit at \S+: /)
     assert.match(stderr, /sluice state redirect p/)
   })
