@@ -74,6 +74,7 @@ interface NodeFeatures extends Pick<typeof process.features, 'inspector'> {
 
 interface ResolveContext {
   readonly parentURL?: string
+  readonly conditions?: readonly string[]
 }
 
 interface Resolved {
@@ -129,14 +130,19 @@ function resolve(specifier: string, context: ResolveContext, next: Resolve): Res
   const { parentURL = '' } = context
   const entry = entries.get(parentURL)
   if (entry === undefined && !customCode.has(parentURL)) return next(specifier, context)
-  if (specifier === 'sluice') return next(entryUrl('index'), context)
-  if (specifier === 'sluice/testing') return next(entryUrl('testing'), context)
+  if (specifier === 'sluice') return next(entryFor('index', context), context)
+  if (specifier === 'sluice/testing') return next(entryFor('testing', context), context)
   const resolved = next(
     specifier,
     entry === undefined ? context : { ...context, parentURL: pathToFileURL(entry.from).href },
   )
   if (resolved.url.startsWith('file:')) customCode.add(resolved.url)
   return resolved
+}
+
+/** `require` takes a path, `import` a URL. */
+function entryFor(name: Parameters<typeof entryUrl>[0], { conditions = [] }: ResolveContext): string {
+  return conditions.includes('require') ? fileURLToPath(entryUrl(name)) : entryUrl(name)
 }
 
 function load(url: string, context: LoadContext, next: Load): Loaded {
