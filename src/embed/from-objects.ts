@@ -6,7 +6,7 @@ import { catchWriters } from '../runtime/streams/readers.ts'
 import { callBack, checkCount } from './callbacks.ts'
 import { LineWriter } from './ndjson-streams.ts'
 import { Outlet } from './outlet.ts'
-import { reply } from './reply.ts'
+import { reply } from '../runtime/streams/reply.ts'
 
 /** The text of numbers in objects that `toObjects` has made. */
 export const keptNumbers: KeptNumbers = new WeakMap()

@@ -9,7 +9,7 @@ import type { WriteOptions } from './byte-batches.ts'
 import { afterWrites, ByteInput, INPUT_BYTES, runIsOver } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy } from './part-run.ts'
-import { reply } from './reply.ts'
+import { reply } from '../runtime/streams/reply.ts'
 
 type Done = (error?: Error | null) => void
 

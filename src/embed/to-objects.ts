@@ -19,8 +19,7 @@ import { keptNumbers } from './from-objects.ts'
 import { LineParser } from './ndjson-streams.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy } from './part-run.ts'
-import { passOn } from '../runtime/streams/reply.ts'
-import { reply } from './reply.ts'
+import { passOn, reply } from '../runtime/streams/reply.ts'
 import { streamSink } from './stream-sink.ts'
 
 type Done = (error?: Error | null) => void

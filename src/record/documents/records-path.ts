@@ -1,6 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import { formatPath, parseDocumentPath } from '../paths/grammar.ts'
 import type { Segment } from '../paths/grammar.ts'
+import { keysOf } from '../paths/path.ts'
 
 /**
  * Where the records of a document are: a path from its root to an array of records
@@ -42,13 +43,4 @@ export function parseRecordsPath(text: string): RecordsPath {
 /** Spells paths in one way, to compare them. */
 export function formatRecordsPaths(paths: readonly RecordsPath[]): string {
   return paths.map(({ segments }) => formatPath(segments)).join(' ')
-}
-
-function keysOf(segments: readonly Segment[]): readonly string[] | undefined {
-  const keys: string[] = []
-  for (const segment of segments) {
-    if (segment.kind !== 'keys' || segment.keys.length > 1) return undefined
-    keys.push(segment.keys[0])
-  }
-  return keys
 }

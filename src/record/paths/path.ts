@@ -114,7 +114,8 @@ export class Paths {
 /** Not the text of a path: a record path cannot contain these characters. */
 const WATCHED = '<watched strings>'
 
-function keysOf(segments: readonly Segment[]): readonly string[] | undefined {
+/** The keys of a path that consists of single keys; undefined for any other. */
+export function keysOf(segments: readonly Segment[]): readonly string[] | undefined {
   const keys: string[] = []
   for (const segment of segments) {
     if (segment.kind !== 'keys' || segment.keys.length > 1) return undefined

@@ -1,5 +1,4 @@
-import { SluiceError, systemCode } from '../../errors.ts'
-import { asError } from './readers.ts'
+import { SluiceError } from '../../errors.ts'
 
 /** Where a stage stands, for messages: `transform redact`, `sink s3`. */
 type Place = string
@@ -30,12 +29,9 @@ export function notABatch(place: Place, chunk: unknown): SluiceError {
 const KEEP_TIE =
   'make the stream a custom transform (transform(record => ...)), or put it before the source or after the sink'
 
-/** What the reader of a stage has thrown. A stream that takes bytes refuses a batch so. */
-export function thrownByReader(thrown: unknown): Error {
-  const error = asError(thrown)
-  if (systemCode(error) !== 'ERR_INVALID_ARG_TYPE' || !error.message.endsWith('instance of Batch')) return error
+/** A stage is piped into a stream of bytes. */
+export function takesBytes(): SluiceError {
   return new SluiceError('CONFIG_INVALID', 'a stream between two stages takes bytes or text, and no batches', {
-    cause: error,
     hint: `create it with \`objectMode: true\`; if it needs bytes: ${KEEP_TIE}`,
   })
 }

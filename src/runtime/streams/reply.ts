@@ -1,14 +1,22 @@
 import type { Writable } from 'node:stream'
+import { asSluiceError } from '../../errors.ts'
 
-/** Reports the result of an operation to a stream that waits for a callback. */
+/**
+ * Runs an operation of a stream, and calls back when it has ended, also if it throws before it returns
+ * its promise. Never rejects.
+ */
 export async function reply<Value>(
-  operation: Promise<Value>,
+  operation: () => Promise<Value>,
   done: (error: Error | null, value?: Value) => void,
-  asError: (reason: unknown) => Error,
+  asError: (reason: unknown) => Error = asFailure,
 ): Promise<void> {
-  const [result] = await Promise.allSettled([operation])
+  const [result] = await Promise.allSettled([new Promise<Value>((resolve) => resolve(operation()))])
   if (result.status === 'fulfilled') done(null, result.value)
   else done(asError(result.reason))
+}
+
+function asFailure(reason: unknown): Error {
+  return asSluiceError(reason, 'INTERNAL', 'a stream failed')
 }
 
 /**

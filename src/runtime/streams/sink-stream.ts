@@ -46,7 +46,7 @@ export class SinkStream extends Writable {
     const done = catchWriters(this, onDone)
     const run = this.#run
     const inner = this.#inner
-    if (run === undefined || inner === undefined) return void reply(this.#open(chunk), done, asFailure)
+    if (run === undefined || inner === undefined) return void reply(() => this.#open(chunk), done, asFailure)
     if (!run.isBatch(chunk)) return done(notABatch(this.#name, chunk))
     const second = wiringIn(chunk)
     if (second !== undefined) return done(second.refuse(secondSource(this.#name)))
@@ -70,7 +70,7 @@ export class SinkStream extends Writable {
       const error = closeError ?? failure
       done(error instanceof SluiceError ? hideInError(error) : error)
     }
-    void reply(this.#close(reason), report, asFailure)
+    void reply(() => this.#close(reason), report, asFailure)
   }
 
   /** The first chunk: the pipeline is complete, and can be opened. */

@@ -3,8 +3,8 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Batch } from '../../record/batch.ts'
 import { awaitUnlessIdle } from '../await-component.ts'
-import { catchReaders } from './readers.ts'
-import { neverArrived, thrownByReader } from './refusals.ts'
+import { catchReaders, refuseBytes } from './readers.ts'
+import { neverArrived } from './refusals.ts'
 import { reply } from './reply.ts'
 import { registerStage } from './wiring.ts'
 import type { RunSettings, SourcePart, Wiring } from './wiring.ts'
@@ -23,7 +23,8 @@ export class SourceStream extends Readable {
   constructor(part: SourcePart, settings: RunSettings) {
     super({ objectMode: true, highWaterMark: 1 })
     registerStage(this)
-    catchReaders(this, thrownByReader)
+    catchReaders(this)
+    refuseBytes(this)
     this.#stop = settings.stop
     if (this.#stop.aborted) this.#onStop()
     else this.#stop.addEventListener('abort', this.#onStop, { once: true })
@@ -32,7 +33,7 @@ export class SourceStream extends Readable {
 
   override _read(): void {
     void reply(
-      this.#batches.next(),
+      () => this.#batches.next(),
       (failure, next) => (failure ? this.destroy(failure) : this.push(next?.value ?? null)),
       asFailure,
     )
@@ -45,8 +46,13 @@ export class SourceStream extends Readable {
     // Not awaited: a source that ignores its signal would wait for a read that never ends.
     void Promise.allSettled([this.#batches.return()])
     const shown = reason instanceof SluiceError ? hideInError(reason) : reason
-    if (reason === null || this.#wiring === undefined) return done(shown)
-    void reply(this.#wiring.abandon(reason), () => done(shown), asFailure)
+    const wiring = this.#wiring
+    if (reason === null || wiring === undefined) return done(shown)
+    void reply(
+      () => wiring.abandon(reason),
+      () => done(shown),
+      asFailure,
+    )
   }
 
   async *#read(part: SourcePart, settings: RunSettings): AsyncGenerator<Batch, void> {

@@ -4,8 +4,8 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Batch } from '../../record/batch.ts'
 import type { Stage } from '../transform-stages.ts'
-import { catchReaders } from './readers.ts'
-import { noOpening, notABatch, secondTransform, thrownByReader } from './refusals.ts'
+import { catchReaders, refuseBytes } from './readers.ts'
+import { noOpening, notABatch, secondTransform } from './refusals.ts'
 import { reply } from './reply.ts'
 import { registerStage, wiringIn } from './wiring.ts'
 import type { TransformPart, Wiring } from './wiring.ts'
@@ -28,7 +28,8 @@ export class TransformStream extends Transform {
   constructor(part: TransformPart, name: string) {
     super({ objectMode: true, highWaterMark: 1 })
     registerStage(this)
-    catchReaders(this, thrownByReader)
+    catchReaders(this)
+    refuseBytes(this)
     this.#part = part
     this.#name = name
     this.on('pipe', (from: Readable) => (this.#from = from))
@@ -47,7 +48,7 @@ export class TransformStream extends Transform {
       if (!(made instanceof Promise)) return this.#send(made, done)
       const sent = (failure: Error | null, batches?: Batch[]): void =>
         failure === null ? this.#send(batches ?? [], done) : done(failure)
-      void reply(made, sent, this.#asFailure)
+      void reply(() => made, sent, this.#asFailure)
     } catch (error) {
       done(this.#asFailure(error))
     }
@@ -63,8 +64,13 @@ export class TransformStream extends Transform {
   override _destroy(reason: Error | null, done: (error?: Error | null) => void): void {
     this.#resume = undefined
     const shown = reason instanceof SluiceError ? hideInError(reason) : reason
-    if (reason === null || this.#wiring === undefined) return done(shown)
-    void reply(this.#wiring.abandon(reason), () => done(shown), this.#asFailure)
+    const wiring = this.#wiring
+    if (reason === null || wiring === undefined) return done(shown)
+    void reply(
+      () => wiring.abandon(reason),
+      () => done(shown),
+      this.#asFailure,
+    )
   }
 
   #open(chunk: unknown, done: TransformCallback): void {
