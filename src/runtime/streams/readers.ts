@@ -55,7 +55,7 @@ export function catchWriters(stream: Writable, done: Done): Done {
 type Done = (error?: Error | null) => void
 
 /** What a program throws need not be an error. */
-export function asError(thrown: unknown): Error {
+function asError(thrown: unknown): Error {
   const shown = readable(thrown)
   return shown instanceof Error ? shown : new Error(String(shown))
 }
