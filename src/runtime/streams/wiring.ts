@@ -95,15 +95,18 @@ export class Wiring {
   isClosing = false
   /** The first failure of a stream. */
   failure: Error | undefined
+  /** Resolves when the pipeline is open. Rejects if it could not be opened. */
+  readonly opened: Promise<OpenPipeline>
+  /** Resolves when the opening batch has reached the sink. */
+  readonly arrived: Promise<void>
+  /** Resolves when the sink has closed the pipeline. */
+  readonly closed: Promise<void>
   readonly #streams = new Map<Readable | Writable, number>()
   #state: 'travelling' | 'arrived' | 'open' = 'travelling'
   #run: OpenPipeline | undefined
-  readonly #opened: Promise<OpenPipeline>
-  readonly #arrived: Promise<void>
   #resolveOpened: (run: OpenPipeline) => void = () => undefined
   #rejectOpened: (error: Error) => void = () => undefined
   #resolveArrived: () => void = () => undefined
-  readonly #closed: Promise<void>
   #resolveClosed: () => void = () => undefined
 
   constructor({ settings, paths, flow, source }: Pick<Wiring, 'settings' | 'paths' | 'flow' | 'source'>) {
@@ -111,24 +114,14 @@ export class Wiring {
     this.paths = paths
     this.flow = flow
     this.source = source
-    this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve))
-    this.#arrived = new Promise((resolve) => (this.#resolveArrived = resolve))
-    this.#opened = new Promise((resolve, reject) => {
+    this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
+    this.arrived = new Promise((resolve) => (this.#resolveArrived = resolve))
+    this.opened = new Promise((resolve, reject) => {
       this.#resolveOpened = resolve
       this.#rejectOpened = reject
     })
     // The source may be gone, and nobody waits any more.
-    this.#opened.catch(() => undefined)
-  }
-
-  /** Resolves when the opening batch has reached the sink. */
-  get arrived(): Promise<void> {
-    return this.#arrived
-  }
-
-  /** Resolves when the pipeline is open. Rejects if it could not be opened. */
-  get opened(): Promise<OpenPipeline> {
-    return this.#opened
+    this.opened.catch(() => undefined)
   }
 
   /** The open pipeline; undefined before. */
@@ -180,11 +173,6 @@ export class Wiring {
       if (!stream.destroyed) stream.destroy(stream.listenerCount('error') > pipes ? reason : undefined)
     }
     if (this.#state !== 'travelling') await this.closed
-  }
-
-  /** Resolves when the sink has closed the pipeline. */
-  get closed(): Promise<void> {
-    return this.#closed
   }
 
   /** The sink has closed the pipeline. */
