@@ -3,14 +3,16 @@
  * real ones: a run in the process of the tests would end without proving that.
  */
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { Report } from '../../src/observe/report.ts'
 import { openWorkspace } from '../support/command.ts'
 import type { RunningCommand, Workspace } from '../support/command.ts'
@@ -128,13 +130,9 @@ const FAILURES: { readonly [code: string]: Failure } = {
   STATE_IN_USE: {
     status: 6,
     text: /^sluice: STATE_IN_USE: /m,
-    sink: '{ type: file, path: out, roll: { maxAge: 6s } }',
+    sink: '{ type: file, path: out, roll: { maxAge: 15s } }',
     async cause(workspace, running) {
-      // Between two commits: a process that is stopped within one keeps the lock of the database.
-      // A source without records commits once, when `maxAge` is over: it is stopped before that.
-      const outbox = workspace.path('.sluice/p/outbox')
-      for (let looks = 0; looks < 20 && (await readdir(outbox)).length === 0; looks++) await sleep(20)
-      running.kill('SIGSTOP')
+      await stopBetweenTransactions(workspace, running)
       await rm(workspace.path('.sluice/p', await ownerSocket(workspace)))
       await workspace.write('none.ndjson', '')
       const other = workspace.start(['run', 'p', '--set', 'source={ type: file, path: none.ndjson }'])
@@ -144,6 +142,30 @@ const FAILURES: { readonly [code: string]: Failure } = {
     },
   },
 }
+
+/**
+ * A process that is stopped within a transaction keeps the lock of the database, and another one
+ * would wait for ever. Ends well before `maxAge`, with which the run makes its only commit.
+ */
+async function stopBetweenTransactions(workspace: Workspace, running: RunningCommand): Promise<void> {
+  const folder = workspace.path('.sluice/p')
+  for (;;) {
+    running.kill('SIGSTOP')
+    try {
+      await promisify(execFile)(process.execPath, ['-e', EMPTY_TRANSACTION, folder], { timeout: 2000 })
+      return
+    } catch {
+      running.kill('SIGCONT')
+      await sleep(50)
+    }
+  }
+}
+
+const EMPTY_TRANSACTION = `
+require(${JSON.stringify(createRequire(import.meta.url).resolve('lmdb'))})
+  .open({ path: process.argv[1], noSubdir: false, encoding: 'json' })
+  .transactionSync(() => {})
+process.exit()`
 
 function sinkCode(write: string): string {
   return `import { defineSink, SluiceError } from 'sluice'
