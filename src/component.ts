@@ -419,6 +419,61 @@ export interface ObjectSink {
    */
   publish(file: OutboxFile, destination: JsonObject, signal: AbortSignal, attempt: Attempt): Promise<void>
   /**
+   * Puts the bytes of an object where the object will be, in their final form, and shows it to no
+   * reader. For `--workers` on other machines: a worker stages, and the process that owns the state
+   * publishes after the commit. `stage`, `publishStaged` and `discardStaged` come together; a queue
+   * refuses a sink without them.
+   *
+   * Staged bytes are durable when it resolves, and outlive this process and its credentials. Nothing
+   * of `file` is needed afterwards. Several objects are staged at once, also of the same destination:
+   * a dead worker and its successor may stage the same object. They must not disturb each other.
+   * After a failure or an abort nothing stays staged, as far as the store can still be reached.
+   *
+   * @returns the handle: all that another process needs to publish or to discard what was staged,
+   *   apart from the destination and credentials. JSON of a few KB at most, and without secrets: it
+   *   passes through a queue, is stored at commit, and is shown by `sluice state show`.
+   * @throws SluiceError as `publish` does
+   */
+  stage?(file: OutboxFile, destination: JsonObject, signal: AbortSignal): Promise<Json>
+  /**
+   * Makes a staged object visible: whole, or not at all. Idempotent, like `publish`, and by the same
+   * rules: called again, perhaps by another process or by two at once, after any retryable failure,
+   * after an abort and after a crash. An object that is already there under this key is this one.
+   *
+   * @param object what the committed row says of the object; `isStaged` is true
+   * @returns `published` when the object is visible. `gone` only when it is proved that the object is
+   *   not visible and that what was staged does not exist any more (a rule of the store has removed
+   *   it): the records are then transformed and staged again, under another handle. In doubt it
+   *   throws: `gone` costs work, a wrong `published` costs records.
+   * @throws SluiceError as `publish` does. SINK_UNAVAILABLE (retryable) also when the outcome is
+   *   unknown.
+   */
+  publishStaged?(
+    handle: Json,
+    object: ObjectFacts,
+    destination: JsonObject,
+    signal: AbortSignal,
+    attempt: Attempt,
+  ): Promise<'published' | 'gone'>
+  /**
+   * Removes what was staged: a worker's result came too late, or its shard is cancelled. Idempotent;
+   * no-op if it does not exist any more. Never removes a visible object, also one that was published
+   * from this handle or from another one of the same destination. What it cannot remove without that
+   * danger stays, until a rule of the store removes it.
+   *
+   * The caller does not publish the handle any more, and publishes nothing else to the destination
+   * meanwhile.
+   * @throws SluiceError as `publish` does; nothing depends on it, the caller may ignore it
+   */
+  discardStaged?(handle: Json, destination: JsonObject, signal: AbortSignal): Promise<void>
+  /**
+   * Removes what dead workers have staged and not reported: everything staged, where this sink
+   * writes, whose key starts with `prefix` and is dead. Keys of shards that may still be published
+   * are not dead. The rules of `discardStaged` hold. Called when a parallel backfill has ended.
+   * @returns how many were removed. What cannot be listed or removed stays, without an error.
+   */
+  sweepStaged?(prefix: string, isDead: (key: string) => boolean, signal: AbortSignal): Promise<number>
+  /**
    * True when the object is proved visible. Asked when its file is gone. Without this method, or in
    * doubt, the object counts as lost.
    * @param bytes length of the object; one of another length is another object
@@ -455,12 +510,12 @@ export interface ConditionalPutProbe {
    * Names the store of an object and the way it is put: what holds for one object holds for all
    * with the same name.
    */
-  store(file: OutboxFile, destination: JsonObject): string
+  store(object: ObjectFacts, destination: JsonObject): string
   /**
    * Probes the store of an object. Never touches the object itself, and leaves nothing.
    * @throws SluiceError if the next run shall ask again
    */
-  run(file: OutboxFile, destination: JsonObject, signal: AbortSignal): Promise<ProbeResult>
+  run(object: ObjectFacts, destination: JsonObject, signal: AbortSignal): Promise<ProbeResult>
 }
 
 export interface ProbeResult {
@@ -489,17 +544,23 @@ export interface Attempt {
   saveResumeToken(token: Json): Promise<void>
 }
 
-/**
- * A finished file in the outbox. It exists, unchanged, until `publish` resolves. The sink reads it,
- * or moves it.
- */
-export interface OutboxFile {
-  readonly path: string
+/** What the state knows of an object's bytes. */
+export interface ObjectFacts {
   readonly bytes: number
   readonly records: number
-  /** Of the file's bytes, in hex. */
+  /** Of the bytes, in hex. */
   readonly sha256: string
   readonly compression: 'none' | 'gzip' | 'zstd'
+  /** True if the object is staged at the store, and not a file of the outbox. */
+  readonly isStaged?: true
+}
+
+/**
+ * A finished file in the outbox. It exists, unchanged, until `publish` or `stage` resolves. `publish`
+ * reads it, or moves it; `stage` reads it.
+ */
+export interface OutboxFile extends ObjectFacts {
+  readonly path: string
 }
 
 export interface StreamSink {

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
-import type { Attempt, OutboxFile } from '../../component.ts'
+import type { Attempt, ObjectFacts, OutboxFile } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
 import { withKnownHost } from '../../s3/diagnosis.ts'
@@ -50,9 +50,9 @@ async function upload(options: UploadOptions): Promise<void> {
   await confirm(options)
 }
 
-/** True if the file is uploaded in parts. */
-export function isInParts({ bytes }: OutboxFile, { partSize }: S3Destination): boolean {
-  return bytes > partSize
+/** True if the object is uploaded in parts; one that is staged always is. */
+export function isInParts({ bytes, isStaged }: ObjectFacts, { partSize }: S3Destination): boolean {
+  return isStaged === true || bytes > partSize
 }
 
 /** Returns when the store says that it has the object. */
