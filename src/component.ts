@@ -160,6 +160,85 @@ export interface Source {
    * or the event time at which reading begins (`since`, milliseconds since 1970).
    */
   total?(): Promise<InputExtent | undefined>
+  /**
+   * Divides what is left to read into parts that can be read on their own, in any order, by other
+   * threads and machines. With `readPart` it makes the source one that `--workers` and `--queue` can
+   * use; both or neither are implemented. Called in place of `read`, once per instance.
+   *
+   * - Yields the parts in reading order: `readPart` over them, one after the other, yields the same
+   *   records in the same order as `read` with the same positions would.
+   * - Parts of one source partition come one after the other. Nothing before the committed position
+   *   is planned, and nothing at all if it is complete.
+   * - Cheap: it lists inputs and looks at a little of each, and never reads them as a whole. Memory
+   *   does not grow with the bytes of the input. 100,000 inputs take seconds.
+   * - Changes nothing. The plan may be printed only, or carried out days later.
+   * - An input that cannot be looked at is reported with `inputFailed`, as `read` does.
+   * @throws SluiceError UNSUPPORTED, with the way out, when the configured input cannot be divided
+   *   (standard input). A run that did not ask for several workers then uses one.
+   */
+  parts?(options: PartsOptions): AsyncIterable<SourcePart>
+  /**
+   * Yields the chunks of one part. Called for any number of parts, in any order, one at a time; on an
+   * instance that has not planned, perhaps in another process on another machine, which resolves the
+   * same configuration by itself.
+   *
+   * - **The same again.** A part may be read several times, and must then yield the same chunks. So
+   *   it ends where the plan says, even if the input has grown since. If the input has been
+   *   replaced, truncated or changed, it throws INPUT_CORRUPT; retries do not help then.
+   * - **Positions.** The last chunk has a position: where reading resumes after the part. Where only
+   *   the whole input can tell (the number of lines before a byte range), it may be a position that
+   *   `positionAfter` completes. Without a `positionAfter`, the last position of the last part is
+   *   committed.
+   * - **Partition.** Chunks belong to `part.partition`. Chunks without records may carry the
+   *   positions of others, which are committed with the part.
+   * - **Lines.** `origin.line` is right or counts from a place that `origin.name` says.
+   * - `options` are those of `read`; `position` returns undefined, and `follow` is false.
+   */
+  readPart?(part: SourcePart, options: ReadOptions): AsyncIterable<Chunk>
+  /**
+   * The position of a source partition after its parts: the one that `read` would have committed
+   * last, so that a later run reads nothing twice and nothing is left out. Pure, and called once all
+   * parts of the partition in the plan are committed. Undefined: the committed position stays.
+   * @param parts All parts of the partition in the plan, in reading order.
+   * @param ends The position of the last chunk of each that had one; undefined for a part without.
+   */
+  positionAfter?(parts: readonly SourcePart[], ends: readonly (Json | undefined)[]): Json | undefined
+}
+
+/**
+ * Input that can be read on its own: a whole compressed file, a byte range of a plain one cut at
+ * line borders, an object of a store. JSON without secrets: it is stored in the plan, and sent to
+ * workers.
+ */
+export interface SourcePart {
+  /** The source partition that it belongs to, see `Chunk.partition`. */
+  readonly partition: string
+  /** Name of the input, as in `Chunk.origin`. Parts of one input share it. */
+  readonly input: string
+  /** Bytes to read, compressed as they are stored. */
+  readonly bytes: number
+  /** Of the content, for the plan that people read: `ndjson`, `array`. Undefined if not known yet. */
+  readonly format?: string
+  /** `gzip`, `zstd`, `brotli`; undefined for none. For the plan and its estimates. */
+  readonly compression?: string
+  /**
+   * What `readPart` needs: where the part begins and ends, and what identifies the input (an ETag, a
+   * digest), so that a changed one is noticed.
+   */
+  readonly detail: Json
+}
+
+/** See the options of the same names in `ReadOptions`. */
+export interface PartsOptions extends Pick<
+  ReadOptions,
+  'position' | 'signal' | 'note' | 'inputFailed' | 'maxLine' | 'time'
+> {
+  readonly final: boolean
+  /**
+   * Wanted size of a part in bytes, as stored. An input that can be divided is cut into parts of
+   * about this size; smaller inputs are not merged, and inputs that cannot be divided stay whole.
+   */
+  readonly partBytes: number
 }
 
 export interface InputExtent {
@@ -239,6 +318,15 @@ export interface TransformDeclaration<
    * overwrite the ones it kept and the output is wrong without an error.
    */
   readonly reusesBuffers?: boolean
+  /**
+   * For custom code. True when several instances may run at once, each in a thread or a process of
+   * its own: what happens to a record depends on that record alone, not on module variables, not on
+   * the records before it, and not on anything outside that is changed without a lock. Needed for
+   * `--workers` above 1 and for `--queue`. Default: false; a run then uses one worker. If a transform
+   * that counts or remembers records sets it, each instance sees a part of them only. Built-in
+   * transforms need no declaration.
+   */
+  readonly parallel?: boolean
   /**
    * Set when the transform gives records their dedup keys (`Batch.digests`). The sink writes the
    * first record of each key and counts the others as duplicates. A pipeline has at most one such
