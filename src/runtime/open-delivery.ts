@@ -14,6 +14,8 @@ import type { Delivery } from '../delivery/delivery.ts'
 import { awaitComponent, awaitMethods } from './await-component.ts'
 import type { Role } from '../delivery/state/rows.ts'
 
+export type OpenDelivery = (options: DeliveryOptions) => Promise<Delivery>
+
 interface DeliveryOptions {
   readonly pipeline: CheckedPipeline
   readonly paths: Paths
@@ -32,21 +34,36 @@ interface DeliveryOptions {
  * for a stream sink.
  */
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
-  const { pipeline } = options
+  const { pipeline, note } = options
   const sink = await createSink(pipeline, pipeline.sink)
-  const releasesBatches =
-    !options.keepsBatches && pipeline.transforms.every(({ declaration }) => declaration.reusesBuffers === true)
+  if (!('write' in sink)) return openCommit(await complete(options, sink))
   const reusesOutput = pipeline.sink.declaration.reusesBuffers === true
-  if ('write' in sink) return openStreamDelivery({ sink, note: options.note, releasesBatches, reusesOutput })
+  return openStreamDelivery({ sink, note, releasesBatches: releasesBatches(options), reusesOutput })
+}
+
+/**
+ * The options of the commit of a pipeline with an object sink. Creates the sinks: whoever gets the
+ * options closes them.
+ * @throws SluiceError UNSUPPORTED if the pipeline's sink is a stream
+ */
+export async function commitOptions(options: DeliveryOptions): Promise<CommitOptions> {
+  const { pipeline } = options
+  requireObjects(pipeline)
+  return complete(options, await createSink(pipeline, pipeline.sink))
+}
+
+async function complete(options: DeliveryOptions, sink: ObjectSink | StreamSink): Promise<CommitOptions> {
+  const { pipeline } = options
   const rejects = pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects))
-  for (const folder of [sink.folder, rejects?.sink.folder]) await reportReaders(folder, options.note)
+  const target = targetOf(pipeline.sink, sink)
+  for (const { folder } of [target.sink, ...(rejects ? [rejects.sink] : [])]) await reportReaders(folder, options.note)
   const dedup = findDedup(pipeline)
-  return openCommit({
+  return {
     folder: options.stateFolder,
     pipeline: pipeline.name,
     keys: await keyDefinitionOf(pipeline),
     paths: options.paths,
-    sink: targetOf(pipeline.sink, sink),
+    sink: target,
     rejects,
     localRejectBytes: pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,
@@ -54,9 +71,13 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
     secrets: pipeline.secrets,
     note: options.note,
     stopping: options.stopping,
-    releasesBatches,
+    releasesBatches: releasesBatches(options),
     ...options.commit,
-  })
+  }
+}
+
+function releasesBatches({ pipeline, keepsBatches }: DeliveryOptions): boolean {
+  return !keepsBatches && pipeline.transforms.every(({ declaration }) => declaration.reusesBuffers === true)
 }
 
 /**
@@ -66,8 +87,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
 export async function openObjectSinks(
   pipeline: CheckedPipeline,
 ): Promise<(Pick<ObjectTarget, 'type' | 'key' | 'sink'> & { readonly role: Role })[]> {
-  if (pipeline.sink.declaration.delivers !== 'objects')
-    throw new SluiceError('UNSUPPORTED', `the sink ${pipeline.sink.stage} is a stream and has no objects`)
+  requireObjects(pipeline)
   const open = async (role: Role, component: CheckedPipeline['sink']) => {
     const { type, key, sink } = targetOf(component, await createSink(pipeline, component))
     return { role, type, key, sink }
@@ -75,6 +95,11 @@ export async function openObjectSinks(
   const sinks = [await open('sink', pipeline.sink)]
   if (pipeline.rejects) sinks.push(await open('rejects', pipeline.rejects))
   return sinks
+}
+
+function requireObjects({ sink }: CheckedPipeline): void {
+  if (sink.declaration.delivers === 'objects') return
+  throw new SluiceError('UNSUPPORTED', `the sink ${sink.stage} is a stream and has no objects`)
 }
 
 /** The folder is the user's own, so its rights stay. New files in it are private all the same. */

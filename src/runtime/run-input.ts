@@ -24,6 +24,8 @@ export interface RunInput {
   check?(stateFolder: string): void
   /** True if the batches have passed the transforms when they come out of `open`. */
   readonly runsStages?: boolean
+  /** False if this is one of several inputs of the same run: the log then says nothing about a whole run. Default: true. */
+  readonly isWhole?: boolean
   /** Called once, after the delivery and the stages are open. */
   open(options: OpenInputOptions): Promise<OpenedInput>
 }

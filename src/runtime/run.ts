@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly keepGoing?: boolean | undefined
   /** Where the batches come from. Default: the pipeline's source. */
   readonly input?: RunInput | undefined
+  /** See `RunSettings.openDelivery`. */
+  readonly openDelivery?: RunSettings['openDelivery']
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
   readonly log: Log
@@ -51,6 +53,7 @@ export function wirePipeline(options: RunOptions): Wired {
     source: source(pipeline.source, {
       pipeline,
       input,
+      openDelivery: options.openDelivery,
       follow,
       final,
       keepGoing,

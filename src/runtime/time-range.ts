@@ -1,17 +1,41 @@
 import { defineTransform } from '../component.ts'
 import type { TransformDeclaration } from '../component.ts'
-import type { CheckedComponent } from '../config/pipeline.ts'
+import { findDedup } from '../config/pipeline.ts'
+import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { SluiceError } from '../errors.ts'
 import { RecordState } from '../record/batch.ts'
 import { parseInstantText } from '../record/json/instant.ts'
 
 const STAGE = 'outside-time-limits'
 
+/** Times as on the command line, in any spelling that is read in records. */
+export interface TimeLimits {
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+}
+
+/**
+ * The pipeline with a transform before all others that drops records outside the limits.
+ * @throws SluiceError USAGE if a limit is not a time, or the pipeline declares no time field
+ */
+export function withTimeLimits(pipeline: CheckedPipeline, { since, until }: TimeLimits): CheckedPipeline {
+  if (since === undefined && until === undefined) return pipeline
+  const time = findDedup(pipeline)?.settings.time
+  if (time === undefined) {
+    throw new SluiceError('USAGE', '--since and --until need a time field', {
+      hint: "set `time` in the pipeline's dedup transform",
+    })
+  }
+  const from = since === undefined ? -Infinity : parseMoment('--since', since)
+  const to = until === undefined ? Infinity : parseMoment('--until', until)
+  return { ...pipeline, transforms: [keepBetween(time, from, to), ...pipeline.transforms] }
+}
+
 /**
  * A transform that drops records whose time is not in [from, to), in milliseconds since 1970. A record
  * without a readable time is kept: the pipeline decides about it.
  */
-export function keepBetween(timePath: string, from: number, to: number): CheckedComponent<TransformDeclaration> {
+function keepBetween(timePath: string, from: number, to: number): CheckedComponent<TransformDeclaration> {
   const declaration = defineTransform({
     type: STAGE,
     summary: 'Drops records outside the time limits of a backfill.',

@@ -61,7 +61,8 @@ async function openParts(
   const damaged: DamagedInput[] = []
   const input = settings.input ?? sourceInput(pipeline, settings, damaged)
   input.check?.(stateFolder)
-  const delivery = await openDelivery({
+  const open = settings.openDelivery ?? openDelivery
+  const delivery = await open({
     pipeline,
     paths,
     stateFolder,
@@ -154,7 +155,7 @@ class Run implements OpenPipeline {
   }
 
   async close(reason: Error | null): Promise<Error | null> {
-    const { pipeline, delivery, wiring } = this.#parts
+    const { pipeline, input, delivery, wiring } = this.#parts
     this.#hideProgress()
     const closed = await Promise.allSettled([
       ...this.stages.map((stage) => within(CLOSE_TIMEOUT, `close of transform ${stage.name}`, stage.close())),
@@ -165,7 +166,7 @@ class Run implements OpenPipeline {
     this.#error = failure === null ? undefined : asSluiceError(failure, 'INTERNAL', `pipeline ${pipeline.name} failed`)
     this.#seconds = secondsSince(this.#parts.startedAt)
     pipeline.secrets.drop()
-    if (delivery.totals().read > 0) {
+    if (delivery.totals().read > 0 && input.isWhole !== false) {
       for (const { stage, rule, matches } of ruleMatchesOf(this.stages)) {
         if (matches > 0) continue
         wiring.settings.note('a rule matched nothing in this run; is its path misspelt?', { stage, rule })

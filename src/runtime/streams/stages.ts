@@ -24,7 +24,7 @@ export interface SinkWritable extends Writable {
 }
 
 /** What a pipeline that was checked before brings with it. */
-type CheckedOptions = Partial<Pick<RunSettings, 'pipeline' | 'input' | 'observe'>>
+type CheckedOptions = Partial<Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'observe'>>
 
 /**
  * The source of a pipeline: a stream of batches, for `pipeline` of `node:stream/promises`. It begins to
@@ -38,6 +38,7 @@ export function source(
   const stream: Readable = new SourceStream(partOf(config), {
     pipeline: options.pipeline,
     input: options.input,
+    openDelivery: options.openDelivery,
     observe: options.observe,
     limits: options.limits,
     allowRepeats: options.allowRepeats,

@@ -8,6 +8,7 @@ import type { Flow } from '../../observe/progress.ts'
 import type { Paths } from '../../record/paths/path.ts'
 import type { Report } from '../../observe/report.ts'
 import type { Batch, End } from '../../record/batch.ts'
+import type { OpenDelivery } from '../open-delivery.ts'
 import type { RunInput } from '../run-input.ts'
 import type { Stage } from '../transform-stages.ts'
 
@@ -58,6 +59,8 @@ export interface RunSettings {
   readonly pipeline?: CheckedPipeline | undefined
   /** Where the batches come from. Default: the pipeline's source. */
   readonly input?: RunInput | undefined
+  /** Opens where the batches go. Default: the pipeline's sink, with its state. */
+  readonly openDelivery?: OpenDelivery | undefined
   /** As they are written. */
   readonly limits?: unknown
   readonly allowRepeats?: boolean | undefined
