@@ -6,6 +6,7 @@ const layers = [
   ['cli', 'testing', 'index.ts'],
   ['embed'],
   ['inspect', 'generate'],
+  ['shards'],
   ['runtime'],
   ['config'],
   ['registry.ts'],

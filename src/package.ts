@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /** The folder of Sluice's own code: of the bundle, of the compiled files, or of the sources. */
@@ -12,6 +12,12 @@ export const PACKAGE = findUp(CODE)
 
 /** The scanner. All three kinds of code use the module of the last build. */
 export const SCANNER = join(PACKAGE, 'build/dist/scanner.wasm')
+
+/** The version of the package. Reads its file: call it where it is needed. */
+export function readVersion(): string {
+  const { version }: { version: string } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'))
+  return version
+}
 
 function findUp(folder: string): string {
   return existsSync(join(folder, 'package.json')) ? folder : findUp(dirname(folder))

@@ -1,14 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { PACKAGE } from '../package.ts'
+import { readVersion } from '../package.ts'
 import { isModuleValid } from '../record/wasm/module.ts'
 
 /** What `sluice --version` prints: all that a report of a problem needs. */
 export async function versionText(): Promise<string> {
-  const { version }: { version: string } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'))
   const { name, reason } = await scanner()
   const words = name === 'wasm' ? 'WebAssembly SIMD' : `TypeScript${reason === undefined ? '' : ` (${reason})`}`
-  return `sluice ${version}, Node.js ${process.versions.node}, scanner ${words}`
+  return `sluice ${readVersion()}, Node.js ${process.versions.node}, scanner ${words}`
 }
 
 /** Loads the scanners only where the usual one is not in use, to say why. */

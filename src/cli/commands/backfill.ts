@@ -1,8 +1,7 @@
-import { SluiceError } from '../../errors.ts'
+import type { SluiceError } from '../../errors.ts'
 import { print } from '../../observe/output.ts'
 import { formatBytes, plural } from '../../observe/report.ts'
-import { keepBetween, parseMoment } from '../../runtime/time-range.ts'
-import { findDedup } from '../../config/pipeline.ts'
+import { withTimeLimits } from '../../runtime/time-range.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { findInputs } from '../../sources/file/inputs.ts'
 import { SkippedFiles } from '../../sources/file/skipped-files.ts'
@@ -44,24 +43,9 @@ export const command: CommandDefinition<BackfillArguments> = {
     const source = fileSource(args.path, args.records)
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
     if (args.dryRun) return describePlan(pipeline, args.path)
-    const limits = timeLimits(pipeline, args)
     const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
-    const transforms = [...limits, ...pipeline.transforms]
-    await execute([{ pipeline: { ...pipeline, transforms }, ...options }], args)
+    await execute([{ pipeline: withTimeLimits(pipeline, args), ...options }], args)
   },
-}
-
-function timeLimits(pipeline: CheckedPipeline, { since, until }: Pick<BackfillArguments, 'since' | 'until'>) {
-  if (since === undefined && until === undefined) return []
-  const time = findDedup(pipeline)?.settings.time
-  if (time === undefined) {
-    throw new SluiceError('USAGE', '--since and --until need a time field', {
-      hint: "set `time` in the pipeline's dedup transform",
-    })
-  }
-  const from = since === undefined ? -Infinity : parseMoment('--since', since)
-  const to = until === undefined ? Infinity : parseMoment('--until', until)
-  return [keepBetween(time, from, to)]
 }
 
 async function describePlan({ name, source }: CheckedPipeline, paths: readonly string[]): Promise<void> {

@@ -1,0 +1,91 @@
+import { createHash, createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
+import { hashCode } from '../config/code-hash.ts'
+import { isCustom } from '../config/component-name.ts'
+import { loadPipeline } from '../config/load.ts'
+import type { LoadOptions } from '../config/load.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { SluiceError } from '../errors.ts'
+import { statIfPresent } from '../fields/present.ts'
+import { readVersion } from '../package.ts'
+import { withTimeLimits } from '../runtime/time-range.ts'
+import type { TimeLimits } from '../runtime/time-range.ts'
+
+/**
+ * All that decides what a parallel backfill does, as JSON: each executor loads and checks the same
+ * pipeline by itself, in its own environment. Only `set` can hold a secret.
+ */
+export interface Job extends TimeLimits {
+  /** Name or path of the pipeline. */
+  readonly pipeline: string
+  readonly set: readonly string[]
+  /** Replaces the pipeline's own source. */
+  readonly source?: LoadOptions['source']
+  readonly final: boolean
+  readonly keepGoing: boolean
+}
+
+/**
+ * Loads the pipeline of a job in an executor.
+ * @param expected Fingerprint of the coordinator's pipeline.
+ * @throws SluiceError CONFIG_INVALID if the pipeline has problems here, or is another one
+ */
+export async function loadJob(job: Job, hashKey: Buffer, expected: string): Promise<CheckedPipeline> {
+  const { pipeline, problems } = await loadPipeline(job.pipeline, {
+    mode: 'run',
+    set: job.set,
+    ...(job.source && { source: job.source }),
+  })
+  if (pipeline === undefined) {
+    const [first] = problems.filter(({ severity }) => severity === 'error')
+    const place = first && `${first.file}:${first.line}: ${first.message}`
+    throw new SluiceError('CONFIG_INVALID', `the pipeline ${job.pipeline} has errors in a worker: ${place}`, {
+      hint: `run \`sluice check ${job.pipeline}\` where the worker runs, with its environment`,
+    })
+  }
+  const complete = withTimeLimits(pipeline, job)
+  if ((await fingerprintOf(complete, hashKey)) === expected) return complete
+  throw new SluiceError(
+    'CONFIG_INVALID',
+    `the pipeline ${pipeline.name} is another one in a worker than where the run was started`,
+    {
+      hint: 'give the worker the same version of Sluice, pipeline file, schemas, custom code and environment; a run whose file was edited meanwhile can be started again',
+    },
+  )
+}
+
+/**
+ * Equal for two pipelines that do the same to records: version, configuration with its secrets, the
+ * files that it names, custom code. Keyed, since it passes through places that others can read.
+ */
+export async function fingerprintOf(pipeline: CheckedPipeline, hashKey: Buffer): Promise<string> {
+  const { name, folder, source, transforms, sink, rejects, rejectOptions, limits } = pipeline
+  const describe = async ({ declaration: { type }, config, stage }: Component) => {
+    return { type, stage, config, ...(isCustom(type) && { code: await hashCode(type, folder) }) }
+  }
+  const components = await Promise.all([...transforms, sink, ...(rejects ? [rejects] : [])].map(describe))
+  // Its parts say what they expect of each input.
+  const input = JSON.stringify(await describe(source))
+  const facts = { version: readVersion(), name, input, components, rejectOptions, limits }
+  return createHmac('sha256', hashKey)
+    .update(JSON.stringify(facts, (_key, value: unknown) => fileContent(value) ?? value))
+    .digest('hex')
+}
+
+interface Component {
+  readonly declaration: { readonly type: string }
+  readonly config: object
+  readonly stage: string
+}
+
+/** A digest in place of the path of a file: the project may be in another folder of another machine. */
+function fileContent(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !isAbsolute(value)) return undefined
+  const stats = statIfPresent(value)
+  if (stats?.isFile() !== true || stats.size > LARGEST_FILE) return undefined
+  return createHash('sha256').update(readFileSync(value)).digest('hex')
+}
+
+/** Schemas, word lists and keys are smaller, archives are not. */
+const LARGEST_FILE = 16 << 20
