@@ -13,9 +13,9 @@ import { RotatedFiles } from './file/rotated-files.ts'
 import { SkippedFiles } from './file/skipped-files.ts'
 import { isFilePosition } from './file/position.ts'
 import { readFile, readStream } from './file/read-input.ts'
-import { checkRecords, readersList, recordsSetting } from './file/records-setting.ts'
-import type { SplitOptions } from './file/create-splitter.ts'
-import type { Ending } from './file/split-content.ts'
+import { checkRecords, readersList, recordsSetting } from './content/records-setting.ts'
+import type { ContentSettings } from './content/position.ts'
+import type { Ending } from './content/split-content.ts'
 import { formatBytes, plural } from '../observe/report.ts'
 
 const pathField = InputPath()
@@ -99,11 +99,9 @@ function describePosition(position: Json): PositionSummary {
   }
 }
 
-type ContentOptions = Pick<SplitOptions, 'format' | 'records'>
-
 async function* readAll(
   paths: readonly string[],
-  content: ContentOptions,
+  content: ContentSettings,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
   const missing: InputFailure[] = []
@@ -126,7 +124,7 @@ function rethrow({ error }: InputFailure): never {
 /** Polls for new files and new lines. Files may appear, disappear and be rotated meanwhile. */
 async function* follow(
   paths: readonly string[],
-  content: ContentOptions,
+  content: ContentSettings,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
   const open = opener(content, options, 'open')
@@ -156,7 +154,7 @@ async function* follow(
 
 const POLL_MS = 1000
 
-function opener(content: ContentOptions, options: ReadOptions, ending: Ending) {
+function opener(content: ContentSettings, options: ReadOptions, ending: Ending) {
   const reader = new ChunkReader()
   const versionsRead = new Map<string, string>()
   const strayLogged = new Set<string>()

@@ -7,21 +7,21 @@ import { SluiceError } from '../../errors.ts'
 import { detectCompression, MAGIC_BYTES } from '../../compression/detect.ts'
 import { inflate } from '../../compression/inflate.ts'
 import type { Json } from '../../record/json/json.ts'
-import { resumeOffset } from '../../record/lines/splitter.ts'
-import type { Boundary, LineChunk, StrayBytes } from '../../record/lines/splitter.ts'
+import type { Boundary, StrayBytes } from '../../record/lines/splitter.ts'
+import { createSplitter } from '../content/create-splitter.ts'
+import type { SplitOptions } from '../content/create-splitter.ts'
+import { startOf, whyNotResumed } from '../content/position.ts'
+import { chunkOf, noteStray, readContent } from '../content/read-content.ts'
+import { checkStart, refuseForeign, SNIFF_BYTES } from '../content/refuse-foreign.ts'
+import { splitContent } from '../content/split-content.ts'
+import type { Ending } from '../content/split-content.ts'
 import { openStream, peek } from './chunk-reader.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { fileError } from './file-error.ts'
-import { createSplitter } from './create-splitter.ts'
-import type { SplitOptions } from './create-splitter.ts'
-import { inflateAgain } from './inflate-again.ts'
 import { fileKey } from './inputs.ts'
 import type { FileInput } from './inputs.ts'
 import { fingerprint, HEAD_BYTES, matchPosition } from './position.ts'
 import type { FilePosition } from './position.ts'
-import { checkStart, refuseForeign, SNIFF_BYTES } from './refuse-foreign.ts'
-import { splitContent } from './split-content.ts'
-import type { Ending } from './split-content.ts'
 
 export interface InputOptions extends SplitOptions, Pick<ReadOptions, 'signal' | 'note'> {
   readonly reader: ChunkReader
@@ -53,47 +53,36 @@ export async function* readFile({ name }: FileInput, options: InputOptions): Asy
         sourceOffset += count
       })
     }
-    const start = from === undefined ? 0 : resumeOffset(from)
-    const contentStart = { name, compression, format: options.format }
-    if (start === 0 && compression === undefined) await checkHead(file, head, options.ending, contentStart)
-    const inflated = compression && inflateAgain(() => read(0), compression, start)
-    const content = inflated === undefined ? read(start) : start === 0 ? checkStart(inflated, contentStart) : inflated
-    const ending = compression === undefined || options.ending === 'open' ? options.ending : 'final'
+    const start = startOf(from)
+    const isChecked = start === 0 && compression === undefined
+    if (isChecked) await checkHead(file, head, options.ending, { name, compression, format: options.format })
     let reported = compression === undefined ? start : 0
 
     // Bytes that were not read yet may change: a writer fills space that it reserved.
     const identity = fingerprint(head)
     const identityAt = (offset: number) =>
       compression !== undefined || offset >= head.length ? identity : fingerprint(head.subarray(0, offset))
-    const { splitter, format } = await createSplitter(name, options, from)
-    try {
-      for await (const { lines, last, unfinished = false } of splitContent(content, splitter, {
-        ...options,
-        name,
-        compression,
-        ending,
-      })) {
-        // At the start of a file its format may be undecided, and a position would fix it.
-        const found = lines.boundary.offset === 0 && !last ? undefined : format()
-        const position: FilePosition | undefined = found && {
-          ...identityAt(lines.boundary.offset),
-          bytes: Math.max(bytes, sourceOffset),
-          format: found,
-          ...(options.records.id !== undefined && { records: options.records.id }),
-          ...positionOf(lines.boundary),
-          done: last,
-        }
-        if (unfinished) noteUnfinished(options.note, name, lines.boundary)
-        yield {
-          ...chunkOf(lines, partition, name),
-          ...(position && { position }),
-          ...(unfinished && { unfinished }),
-          sourceBytes: Math.max(0, sourceOffset - reported),
-        }
-        reported = Math.max(reported, sourceOffset)
+    const content = { name, compression, from, isChecked, ending: options.ending, read }
+    const reading = {
+      ...options,
+      failure: (error: unknown) => fileError(error, name),
+      onStray: (stray: StrayBytes) => noteStrayOnce(stray, name, partition, options),
+    }
+    for await (const { lines, position: found, last, unfinished = false } of readContent(content, reading)) {
+      const position: FilePosition | undefined = found && {
+        ...identityAt(lines.boundary.offset),
+        bytes: Math.max(bytes, sourceOffset),
+        ...found,
+        done: last,
       }
-    } finally {
-      noteStray(splitter.stray, name, partition, options)
+      if (unfinished) noteUnfinished(options.note, name, lines.boundary)
+      yield {
+        ...chunkOf(lines, partition, name),
+        ...(position && { position }),
+        ...(unfinished && { unfinished }),
+        sourceBytes: Math.max(0, sourceOffset - reported),
+      }
+      reported = Math.max(reported, sourceOffset)
     }
     options.versionsRead.set(partition, version)
   } finally {
@@ -125,13 +114,14 @@ export async function* readStream({ name }: FileInput, options: InputOptions): A
         name,
         compression,
         ending: 'final',
+        failure: (error) => fileError(error, name),
         idle: IDLE_MS,
       })) {
         yield { ...chunkOf(lines, name, name), sourceBytes }
         sourceBytes = 0
       }
     } finally {
-      noteStray(splitter.stray, name, name, options)
+      noteStrayOnce(splitter.stray, name, name, options)
     }
   } finally {
     stream.destroy()
@@ -149,20 +139,10 @@ function noteUnfinished(note: ReadOptions['note'], name: string, { offset, line 
   })
 }
 
-function noteStray({ nulBytes, orderMarks }: StrayBytes, name: string, partition: string, options: InputOptions): void {
-  if ((nulBytes === 0 && orderMarks === 0) || options.strayLogged.has(partition)) return
+function noteStrayOnce(stray: StrayBytes, name: string, partition: string, options: InputOptions): void {
+  if ((stray.nulBytes === 0 && stray.orderMarks === 0) || options.strayLogged.has(partition)) return
   options.strayLogged.add(partition)
-  options.note('skipped NUL bytes and byte order marks between records', { file: name, nulBytes, orderMarks })
-}
-
-function chunkOf(lines: LineChunk, partition: string, name: string): Chunk {
-  const { bytes, line, skipped } = lines
-  return {
-    partition,
-    origin: { name, line },
-    ...(bytes.length > 0 && { bytes }),
-    ...(skipped.length > 0 && { skipped }),
-  }
+  noteStray(options.note, { file: name }, stray)
 }
 
 /** Opens a regular file. A FIFO that took the name since it was found does not block. */
@@ -208,20 +188,15 @@ async function checkHead(
 function resume(
   saved: Json | undefined,
   { name, bytes, head }: { readonly name: string; readonly bytes: number; readonly head: Buffer },
-  { format, note, records }: InputOptions,
+  options: InputOptions,
 ): FilePosition | undefined {
   if (saved === undefined) return undefined
   const position = matchPosition(saved, head, bytes)
-  if (position === undefined) note('the file was replaced or truncated: reading it from its start', { file: name })
-  else if (position.records !== records.id)
-    note('the path of the records has changed: reading the file from its start', { file: name, records: records.text })
-  else if (format === 'auto' || format === position.format) return position
-  else note('the format has changed: reading the file from its start', { file: name, format })
+  const changed = position && whyNotResumed(position, options)
+  if (position !== undefined && changed === undefined) return position
+  const { what = 'the file was replaced or truncated', facts = {} } = changed ?? {}
+  options.note(`${what}: reading ${changed === undefined ? 'it' : 'the file'} from its start`, { file: name, ...facts })
   return undefined
-}
-
-function positionOf({ document, ...boundary }: Boundary): Pick<FilePosition, keyof Boundary> {
-  return { ...boundary, ...(document && { document: { ...document } }) }
 }
 
 async function* countBytes(chunks: AsyncIterable<Buffer>, count: (bytes: number) => void): AsyncGenerator<Buffer> {

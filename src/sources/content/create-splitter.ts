@@ -8,13 +8,11 @@ import { noStrayBytes, START } from '../../record/lines/splitter.ts'
 import type { Boundary, ResumableSplitter, StrayBytes } from '../../record/lines/splitter.ts'
 import { DetectingSplitter } from './detecting-splitter.ts'
 import type { InputFormat } from './detecting-splitter.ts'
-import type { FilePosition } from './position.ts'
+import type { ContentPosition, ContentSettings } from './position.ts'
 import { suggestPath } from './records-setting.ts'
 import type { RecordsSetting } from './records-setting.ts'
 
-export interface SplitOptions {
-  readonly format: InputFormat | 'auto'
-  readonly records: RecordsSetting
+export interface SplitOptions extends ContentSettings {
   readonly maxLine: number
 }
 
@@ -28,7 +26,7 @@ interface InputSplitter {
 export async function createSplitter(
   name: string,
   options: SplitOptions,
-  resumed?: FilePosition,
+  resumed?: ContentPosition,
 ): Promise<InputSplitter> {
   const { format, maxLine, records } = options
   const createReader = records.reader === 'tokens' ? await tokenReader(records) : byteReader(records)

@@ -2,13 +2,14 @@ import { SluiceError } from '../../errors.ts'
 import type { Compression } from '../../compression/detect.ts'
 import { Damage } from '../../compression/inflate.ts'
 import type { LineChunk, ResumableSplitter } from '../../record/lines/splitter.ts'
-import { fileError } from './file-error.ts'
 
 interface ContentOptions {
   readonly name: string
   readonly compression: Compression | undefined
   readonly signal: AbortSignal
   readonly ending: Ending
+  /** Converts an error of the content. */
+  readonly failure: (error: unknown) => SluiceError
   /**
    * After so many milliseconds without input, the whole lines so far are yielded. Default: only when
    * a chunk is full, and at the end.
@@ -34,12 +35,12 @@ export interface ContentChunk {
 
 /**
  * Splits the content of an input. Before an error is thrown, all whole lines before it are yielded.
- * @throws SluiceError INPUT_CORRUPT, FILE_NOT_FOUND or SOURCE_FAILED, naming the input.
+ * @throws SluiceError INPUT_CORRUPT, naming the input, or what `failure` returns.
  */
 export async function* splitContent(
   content: AsyncIterable<Buffer>,
   splitter: ResumableSplitter,
-  { name, compression, signal, ending, idle }: ContentOptions,
+  { name, compression, signal, ending, failure, idle }: ContentOptions,
 ): AsyncGenerator<ContentChunk, void> {
   const chunks = content[Symbol.asyncIterator]()
   try {
@@ -53,7 +54,7 @@ export async function* splitContent(
       if (next instanceof Rejection) {
         for (const lines of splitter.flush()) yield { lines, last: false }
         if (ending === 'open' && next.reason instanceof Damage && next.reason.cutShort) return
-        throw contentError(next.reason, name, compression)
+        throw damageError(next.reason, name, compression) ?? failure(next.reason)
       }
       if (next.done === true) break
       for (const lines of splitter.push(next.value)) {
@@ -112,8 +113,8 @@ function* finish(splitter: ResumableSplitter, ending: Ending): Generator<Content
   if (failure !== undefined) throw failure
 }
 
-function contentError(error: unknown, name: string, compression: Compression | undefined): SluiceError {
-  if (!(error instanceof Damage) || compression === undefined) return fileError(error, name)
+function damageError(error: unknown, name: string, compression: Compression | undefined): SluiceError | undefined {
+  if (!(error instanceof Damage) || compression === undefined) return undefined
   const { name: format, byName } = compression
   return new SluiceError('INPUT_CORRUPT', `"${name}" is damaged: as ${format} ${error.message}`, {
     cause: error,
