@@ -130,6 +130,8 @@ function readFacts(state: StateReader) {
 }
 
 async function unpublished({ key, file, records, bytes }: ObjectRow, folder: string): Promise<VerifyProblem> {
+  const staged = `${plural(records, 'record')} committed and staged, not published`
+  if (file === undefined) return { kind: 'unpublished', key, message: `${staged}; finish the backfill to publish it` }
   const path = join(outboxFolder(folder), file)
   const [found] = await Promise.allSettled([stat(path)])
   const size = found.status === 'fulfilled' ? found.value.size : undefined

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pLimit from 'p-limit'
-import type { Attempt, ObjectSink, OutboxFile } from '../../component.ts'
+import type { Attempt, ObjectFacts, ObjectSink } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { plural } from '../../observe/report.ts'
 import { placeOf } from './redirect.ts'
@@ -24,6 +24,11 @@ export interface PublisherOptions {
   readonly note: Note
   /** Called with an error that stops the run: the store refused an object, or the state failed. */
   readonly failed: (error: Error) => void
+  /**
+   * Called when what was staged for a row does not exist any more. The row waits until `replace`.
+   * Without it, such a row stops the run.
+   */
+  readonly gone?: (row: ObjectRow) => void
 }
 
 /**
@@ -60,7 +65,7 @@ export class Publisher {
     const { folder, files, state, note } = this.#options
     await files.makeFolder(folder)
     const rows = state.objects()
-    const named = new Set(rows.map((row) => row.file))
+    const named = new Set(rows.flatMap((row) => row.file ?? []))
     for (const name of await files.readdir(folder)) if (!named.has(name)) await files.unlink(join(folder, name))
     for (const row of rows) if (await this.#needsPublishing(row)) this.#add(row, true)
     if (this.#unpublished.size > 0) {
@@ -76,14 +81,22 @@ export class Publisher {
     for (const row of rows) this.#add(row, false)
   }
 
+  /** Publishes an object whose bytes were made again, in place of a row that was `gone`. */
+  replace(row: ObjectRow): void {
+    for (const old of this.#unpublished) {
+      if (old.epoch === row.epoch && old.part === row.part) this.#remove(old)
+    }
+    this.#add(row, true)
+  }
+
   #add(row: ObjectRow, isRecovered: boolean): void {
     this.#unpublished.add(row)
-    this.#bytes[row.role] += row.bytes
+    this.#bytes[row.role] += bytesInOutbox(row)
     const running = this.#limit(() => this.#publish(row, isRecovered)).finally(() => this.#running.delete(running))
     this.#running.add(running)
   }
 
-  /** Bytes that are committed and not published. */
+  /** Bytes in the outbox that are committed and not published. */
   bytes(role: Role): number {
     return this.#bytes[role]
   }
@@ -166,10 +179,12 @@ export class Publisher {
   async #needsPublishing(row: ObjectRow): Promise<boolean> {
     const { folder, files } = this.#options
     const sink = this.#sink(row)
-    const size = await files.size(join(folder, row.file))
+    if (row.file === undefined) return true
+    const path = join(folder, row.file)
+    const size = await files.size(path)
     if (size === row.bytes) return true
     if (size !== undefined) {
-      throw new SluiceError('STATE_DAMAGED', `${join(folder, row.file)} has ${size} bytes, ${row.bytes} are committed`)
+      throw new SluiceError('STATE_DAMAGED', `${path} has ${size} bytes, ${row.bytes} are committed`)
     }
     if (await sink.exists?.(row.destination, this.#stop.signal, row.bytes)) {
       await this.#retire(row)
@@ -177,7 +192,7 @@ export class Publisher {
     }
     throw new SluiceError(
       'OUTBOX_LOST',
-      `${join(folder, row.file)} is missing, and ${row.key} cannot be shown to be published (${row.records} records): restore the file, or move ${dirname(folder)} away to start over`,
+      `${path} is missing, and ${row.key} cannot be shown to be published (${row.records} records): restore the file, or move ${dirname(folder)} away to start over`,
     )
   }
 
@@ -196,7 +211,7 @@ export class Publisher {
 
   async #publish(row: ObjectRow, isRecovered: boolean): Promise<void> {
     try {
-      await this.#untilVisible(row, isRecovered)
+      if ((await this.#untilVisible(row, isRecovered)) === 'gone') return this.#reportGone(row)
       await this.#probeStore(row)
       if (!this.#stop.signal.aborted) await this.#retire(row)
     } catch (error) {
@@ -220,17 +235,22 @@ export class Publisher {
     return attempt
   }
 
-  async #untilVisible(row: ObjectRow, isRecovered: boolean): Promise<void> {
+  #reportGone(row: ObjectRow): void {
+    if (!this.#options.gone) throw goneForGood(row)
+    this.#options.gone(row)
+  }
+
+  async #untilVisible(row: ObjectRow, isRecovered: boolean): Promise<'published' | 'gone'> {
     const { note } = this.#options
     const { signal } = this.#stop
     const attempt = this.#attemptsFor(row, isRecovered)
     for (let failures = 0; !signal.aborted;) {
       try {
-        await this.#attempt(row, attempt)
+        const outcome = await this.#attempt(row, attempt)
         if (failures > 0) this.#failing--
-        return
+        return outcome
       } catch (error) {
-        if (signal.aborted) return
+        if (signal.aborted) break
         if (!(error instanceof SluiceError) || !error.retryable) throw error
         attempt.isRepeated = true
         if (failures === 0) this.#failing++
@@ -245,13 +265,23 @@ export class Publisher {
         await delay(pause, undefined, { signal }).catch(() => undefined)
       }
     }
+    return 'published'
   }
 
-  async #attempt(row: ObjectRow, attempt: Attempt): Promise<void> {
+  async #attempt(row: ObjectRow, attempt: Attempt): Promise<'published' | 'gone'> {
     const timeout = AbortSignal.timeout(ATTEMPT_TIMEOUT)
     const signal = AbortSignal.any([this.#stop.signal, timeout])
+    const { file, staged, destination } = row
+    const facts = factsOf(row)
+    const sink = this.#sink(row)
     try {
-      await this.#sink(row).publish(this.#fileOf(row), row.destination, signal, attempt)
+      if (file !== undefined) {
+        await sink.publish({ ...facts, path: join(this.#options.folder, file) }, destination, signal, attempt)
+        return 'published'
+      }
+      if (staged === undefined || staged === null) return 'gone'
+      if (!sink.publishStaged) throw cannotPublish(row)
+      return await sink.publishStaged(staged, facts, destination, signal, attempt)
     } catch (error) {
       if (!timeout.aborted) throw error
       throw new SluiceError('SINK_UNAVAILABLE', `no response within ${ATTEMPT_TIMEOUT / 60_000} minutes`, {
@@ -268,12 +298,12 @@ export class Publisher {
     const { state, note } = this.#options
     const { conditionalPutProbe } = this.#sink(row)
     if (!conditionalPutProbe || this.#stop.signal.aborted) return
-    const file = this.#fileOf(row)
-    const store = conditionalPutProbe.store(file, row.destination)
+    const facts = factsOf(row)
+    const store = conditionalPutProbe.store(facts, row.destination)
     if (this.#probed.has(store)) return
     this.#probed.add(store)
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PROBE_TIMEOUT)])
-    const [probe] = await Promise.allSettled([conditionalPutProbe.run(file, row.destination, signal)])
+    const [probe] = await Promise.allSettled([conditionalPutProbe.run(facts, row.destination, signal)])
     if (probe.status === 'rejected') {
       const { message } = asSluiceError(probe.reason, 'SINK_FAILED', 'the conditional-put probe failed')
       note('the conditional-put probe failed; the next run repeats it', { store, reason: message })
@@ -332,20 +362,20 @@ export class Publisher {
   #isKnown(row: ObjectRow): boolean {
     const { conditionalPutProbe } = this.#sink(row)
     if (!conditionalPutProbe) return true
-    const sizes = [0, Infinity].map((bytes) => ({ ...this.#fileOf(row), bytes }))
-    return sizes.some((file) => this.#probed.has(conditionalPutProbe.store(file, row.destination)))
-  }
-
-  #fileOf({ file, bytes, records, sha256, compression }: ObjectRow): OutboxFile {
-    return { path: join(this.#options.folder, file), bytes, records, sha256, compression }
+    const sizes = [0, Infinity].map((bytes) => ({ ...factsOf(row), bytes }))
+    return sizes.some((facts) => this.#probed.has(conditionalPutProbe.store(facts, row.destination)))
   }
 
   async #retire(row: ObjectRow): Promise<void> {
     const { state, files, folder, now } = this.#options
     await state.retire(row, now())
-    await files.unlink(join(folder, row.file))
-    if (this.#unpublished.delete(row)) this.#bytes[row.role] -= row.bytes
+    if (row.file !== undefined) await files.unlink(join(folder, row.file))
+    this.#remove(row)
     this.#notify()
+  }
+
+  #remove(row: ObjectRow): void {
+    if (this.#unpublished.delete(row)) this.#bytes[row.role] -= bytesInOutbox(row)
   }
 
   async #changedWithin(milliseconds: number, signal?: AbortSignal): Promise<void> {
@@ -360,6 +390,28 @@ export class Publisher {
   #notify(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+function bytesInOutbox({ file, bytes }: ObjectRow): number {
+  return file === undefined ? 0 : bytes
+}
+
+function factsOf({ file, bytes, records, sha256, compression }: ObjectRow): ObjectFacts {
+  return { bytes, records, sha256, compression, ...(file === undefined && { isStaged: true }) }
+}
+
+function goneForGood({ key, records }: ObjectRow): SluiceError {
+  return new SluiceError(
+    'OUTBOX_LOST',
+    `the store has removed the staged bytes of ${key} (${plural(records, 'record')}), and nothing can make them again`,
+    { hint: 'finish the backfill with the command that began it' },
+  )
+}
+
+function cannotPublish({ key, type }: ObjectRow): SluiceError {
+  return new SluiceError('STATE_MISMATCH', `${key} is staged at the store, and the sink ${type} cannot publish it`, {
+    hint: `run the pipeline once with the version of ${type} that staged it`,
+  })
 }
 
 /** Objects that are uploaded at once. */

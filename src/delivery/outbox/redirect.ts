@@ -58,7 +58,7 @@ export async function planRedirect(
       throw new SluiceError('USAGE', `the sink ${target.type} does not take keys as long as ${row.key}`)
     }
     if (await isVisible(earlier, row, signal)) published.push(row)
-    else moves.push({ row: { ...row, type: target.type, destination }, from, to })
+    else moves.push({ row: { ...withoutStaged(row), type: target.type, destination }, from, to })
   }
   return { moves, published }
 }
@@ -67,6 +67,11 @@ export async function planRedirect(
 export function placeOf(sink: ObjectSink, destination: JsonObject, key: string): string {
   const location = sink.location?.(destination) ?? JSON.stringify(destination)
   return location.replace(`/${key}`, '')
+}
+
+/** Staged bytes are at the old store: the shard is executed again for the new one. */
+function withoutStaged(row: ObjectRow): ObjectRow {
+  return row.file === undefined ? { ...row, staged: null } : row
 }
 
 async function isVisible(sink: ObjectSink | undefined, row: ObjectRow, signal: AbortSignal): Promise<boolean> {

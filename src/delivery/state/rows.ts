@@ -13,8 +13,15 @@ export interface ObjectRow {
   readonly role: Role
   /** Type of the component that can publish the object. */
   readonly type: string
-  /** Name of the file in the outbox. */
-  readonly file: string
+  /** Name of the file in the outbox. Absent if the object is staged at the store. */
+  readonly file?: string
+  /**
+   * Where the bytes are if they are not in the outbox: the handle of `ObjectSink.stage`. `null`: what
+   * was staged does not exist any more, and the shard is executed again.
+   */
+  readonly staged?: Json
+  /** The shard of the unfinished parallel backfill that the object comes from. */
+  readonly shard?: number
   readonly key: string
   readonly destination: JsonObject
   readonly bytes: number
@@ -31,7 +38,7 @@ export interface ObjectRow {
 export type Role = 'sink' | 'rejects'
 
 /** A published object. Never changed and never removed. */
-export interface HistoryRow extends Omit<ObjectRow, 'file' | 'resumeToken'> {
+export interface HistoryRow extends Omit<ObjectRow, 'file' | 'staged' | 'shard' | 'resumeToken'> {
   /** Milliseconds since 1970. */
   readonly publishedAt: number
 }

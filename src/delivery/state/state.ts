@@ -279,7 +279,7 @@ export class State extends StateReader {
   }
 
   #putPublished(db: Database, row: ObjectRow, publishedAt: number): void {
-    const { file: _file, resumeToken: _token, ...published } = row
+    const { file: _file, staged: _staged, shard: _shard, resumeToken: _token, ...published } = row
     put(db, ['history', row.epoch, row.part], { ...published, publishedAt } satisfies HistoryRow)
     db.removeSync(['object', row.epoch, row.part])
   }
