@@ -114,6 +114,14 @@ export interface SourceDeclaration<Properties extends TProperties = TProperties>
    * pipeline needs a `dedup` transform.
    */
   readonly repeats: boolean
+  /**
+   * The names of all source partitions that this configuration reads (`Chunk.partition`), if each can
+   * be read without the others: tenants of an API, accounts, topics. With it, several processes can
+   * divide the source (`sluice run --shard 2/5`): each reads the tenants whose hash falls to it, see
+   * `ReadOptions.tenants`. Pure, the same in every process, without duplicates; a name decides for
+   * ever where a tenant is read, so it must not change. A source without it has one reader.
+   */
+  tenants?(config: Config<Properties>): readonly string[]
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
   create(config: Config<Properties>, context: Context): Source | Promise<Source>
   /**
@@ -253,6 +261,12 @@ export interface ReadOptions {
    * or from another input: check its shape, and compare what it identifies.
    */
   readonly position: (partition?: string) => Json | undefined
+  /**
+   * For a source that declares `tenants`: read these only, and send no request for others. Undefined:
+   * all. A chunk of another partition ends the run with SOURCE_FAILED, since another process may read
+   * it at the same time.
+   */
+  readonly tenants?: ReadonlySet<string> | undefined
   /** Aborts when the run must end. */
   readonly signal: AbortSignal
   /** True: keep polling for more input when everything is read. */

@@ -183,6 +183,7 @@ export default defineSource({
       },
     },
   ],
+  tenants: (config) => optionsOf(config).tenants.map(({ name }) => name),
   *check(config) {
     const options = optionsOf(config)
     const { request, auth, window, tenants, allowInsecure } = options

@@ -110,6 +110,7 @@ export default defineSource({
       },
     },
   ],
+  tenants: ({ organizations }) => tenantsOf(organizations).map(({ name }) => name),
   *check({ apiKey, serviceAccount, organizations, region, baseUrl, services, window, retry }) {
     if ((apiKey === undefined) === (serviceAccount === undefined))
       yield { at: [], message: 'jumpcloud needs either apiKey or serviceAccount' }

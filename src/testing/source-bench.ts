@@ -31,6 +31,7 @@ interface ReadingOptions {
   readonly follow?: boolean
   readonly signal?: AbortSignal
   readonly maxLine?: number
+  readonly tenants?: ReadonlySet<string>
   onChunk?(reading: Reading): void | Promise<void>
 }
 
@@ -51,6 +52,12 @@ export class Bench<Input extends SourceInput> {
   async create(): Promise<Source> {
     const config = await configure(this.declaration, this.input.config)
     return this.declaration.create(config, contextOf(this.declaration))
+  }
+
+  /** The source partitions that the source can be divided by. */
+  async tenants(): Promise<readonly string[]> {
+    const config = await configure(this.declaration, this.input.config)
+    return this.declaration.tenants?.(config) ?? []
   }
 
   /** Reads until the source ends or throws. */
@@ -87,6 +94,7 @@ export function readOptions({
   follow = false,
   signal = NEVER,
   maxLine = 1 << 20,
+  tenants,
 }: ReadingOptions): ReadOptions {
   return {
     // As the state gives it back: through JSON, and not the object that was yielded.
@@ -94,6 +102,7 @@ export function readOptions({
     signal,
     follow,
     maxLine,
+    tenants,
     note: () => undefined,
     inputFailed: ({ error }) => {
       throw error

@@ -286,6 +286,22 @@ export async function rewinds<Input extends SourceInput>(
   checkYield(records.flat(), bench.expected, true, 'after a rewind to 1970')
 }
 
+export async function dividesTenants<Input extends SourceInput>(bench: Bench<Input>): Promise<void> {
+  const tenants = await bench.tenants()
+  assert.ok(tenants.length > 0, '`tenants` names at least one source partition')
+  assert.equal(new Set(tenants).size, tenants.length, '`tenants` names a source partition twice')
+  const all: string[] = []
+  for (const tenant of tenants) {
+    const { chunks, records } = await bench.readWell({ tenants: new Set([tenant]) })
+    for (const { partition = '' } of chunks)
+      assert.equal(partition, tenant, `a chunk of "${partition}" while only "${tenant}" is asked for`)
+    all.push(...records.flat())
+  }
+  checkYield(all, bench.expected, bench.declaration.repeats, 'when its tenants are read one by one')
+  const { records } = await bench.readWell({ tenants: new Set() })
+  assert.equal(records.flat().length, 0, 'records are yielded although no tenant is asked for')
+}
+
 export async function checksConnection<Input extends SourceInput>(bench: Bench<Input>): Promise<void> {
   const source = await bench.create()
   if (source.connect !== undefined) {

@@ -17,6 +17,7 @@ import {
   reportsFailure,
   staysSmall,
   rewinds,
+  dividesTenants,
   checksConnection,
 } from './source-cases.ts'
 import { endsWithoutLineFeed, failsInTheMiddle, leavesUnfinished, limitsLines } from './source-line-cases.ts'
@@ -148,6 +149,9 @@ export function sourceContract<Input extends SourceInput>(
     ...(declaration.rewind === undefined
       ? []
       : [{ name: 'rewinds a position to an earlier time', run: on((bench) => rewinds(bench, declaration)) }]),
+    ...(declaration.tenants === undefined
+      ? []
+      : [{ name: 'reads the tenants that it is asked for, and no others', run: on(dividesTenants) }]),
     { name: 'ends its connection checks, and changes nothing by them', run: on(checksConnection) },
   ]
 }

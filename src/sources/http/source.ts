@@ -18,10 +18,16 @@ import { formatDuration } from '../../fields/units.ts'
 /** The source of `http` and its presets. */
 export function createHttpSource(options: HttpOptions): Source {
   return {
-    read: (read) => readTenants(options, read, new ApiClock()),
+    read: (read) => readTenants(onlyOf(options, read), read, new ApiClock()),
     connect: (signal) => checkTenants(options, signal),
     total: async () => options.window && { since: parseMoment(options.window.since, Date.now()) },
   }
+}
+
+function onlyOf(options: HttpOptions, { tenants }: ReadOptions): HttpOptions {
+  return tenants === undefined
+    ? options
+    : { ...options, tenants: options.tenants.filter(({ name }) => tenants.has(name)) }
 }
 
 async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiClock): AsyncGenerator<Chunk, void> {

@@ -115,15 +115,17 @@ describe('the jumpcloud source keeps the contract', () => {
     unordered: 'within a window the API sorts by time as it likes',
     async open() {
       const end = Date.now() - HOUR
-      const server = await startJumpCloudServer({ events: 120, start: end - 10 * HOUR, end })
-      const [{ events }] = server.organizations
-      const records = Array.from({ length: events.count }, (_, at): JsonObject => JSON.parse(events.text(at)))
+      const server = await startJumpCloudServer({ events: 60, organizations: 2, start: end - 10 * HOUR, end })
+      const records = server.organizations.flatMap(({ events }) =>
+        Array.from({ length: events.count }, (_, at): JsonObject => JSON.parse(events.text(at))),
+      )
       return {
         server,
         records,
         config: {
           baseUrl: server.url,
           apiKey: server.apiKey,
+          organizations: server.organizations.map(({ id }) => id),
           limit: 10,
           window: { since: '2d', step: '3h' },
           rate: { perSecond: 10_000, concurrency: 1 },
