@@ -15,6 +15,11 @@ export const errorCodes = {
   INTERNAL: { exit: 1, retryable: false, summary: 'A bug in Sluice.' },
   LEDGER_MISMATCH: { exit: 1, retryable: false, summary: 'Some records are unaccounted for.' },
   TRANSFORM_FAILED: { exit: 1, retryable: false, summary: 'A custom transform failed and stopped the run.' },
+  WORKER_LOST: {
+    exit: 1,
+    retryable: true,
+    summary: 'A worker of a parallel backfill died: it ran out of memory, exited, or its machine is gone.',
+  },
 
   CONFIG_INVALID: {
     exit: 2,
@@ -46,6 +51,11 @@ export const errorCodes = {
     exit: 3,
     retryable: false,
     summary: 'Some inputs could not be read completely, and --keep-going is set. All others were read.',
+  },
+  SHARDS_FAILED: {
+    exit: 3,
+    retryable: false,
+    summary: 'Some shards of a parallel backfill failed. All others are committed.',
   },
   SOURCE_FAILED: { exit: 3, retryable: false, summary: 'The source failed.' },
   SOURCE_REFUSED: { exit: 3, retryable: false, summary: 'The API rejected the credentials or the query.' },

@@ -27,8 +27,12 @@ export function describeCauses(error: SluiceError): string[] {
 
 const MAX_CAUSES = 8
 
+/** A cause as `describeCauses` has described it in another thread or process. */
+export class DescribedCause extends Error {}
+
 function describeCause(cause: unknown, code: ErrorCode, said: readonly string[]): string | undefined {
   if (!(cause instanceof Error)) return undefined
+  if (cause instanceof DescribedCause) return cause.message
   const system = systemCode(cause)
   const what = describeFailure(cause)
   const isSaid = said.some((message) => message.includes(cause.message))
