@@ -19,6 +19,9 @@ export function failureOf(error: SluiceError): ShardFailure {
 
 /** The error that `failureOf` has described. */
 export function errorOf({ code, message, hint, retryable, causes }: ShardFailure): SluiceError {
-  const cause = causes.reduceRight<Error | undefined>((next, text) => new DescribedCause(text, { cause: next }), undefined)
+  const cause = causes.reduceRight<Error | undefined>(
+    (next, text) => new DescribedCause(text, { cause: next }),
+    undefined,
+  )
   return new SluiceError(code, message, { retryable, ...(hint !== undefined && { hint }), ...(cause && { cause }) })
 }
