@@ -16,6 +16,9 @@
  * next attempt aborts that upload, and others of its key that the store lists
  * (`s3/unfinished-uploads.ts`). A lifecycle rule of the bucket removes what a lost state leaves.
  *
+ * For workers on other machines an object is staged (`s3/stage.ts`): a multipart upload with all parts
+ * sent, which the process that owns the state completes after the commit (`s3/publish-staged.ts`).
+ *
  * No Content-Encoding is set: with it, many readers would decompress an object whose name ends in
  * `.gz`.
  */
@@ -157,6 +160,10 @@ export default defineSink({
     const { listKeys, readObject } = await import('./s3/read.ts')
     const { isVisible } = await import('./s3/look-up.ts')
     const { isInParts, uploadObject } = await import('./s3/upload.ts')
+    const { stageObject } = await import('./s3/stage.ts')
+    const { handleOf, readHandle, readHandleOf } = await import('./s3/staged-upload.ts')
+    const { publishStagedUpload } = await import('./s3/publish-staged.ts')
+    const { discardUpload, sweepUploads } = await import('./s3/discard.ts')
     const { probeConditionalPut } = await import('./s3/conditional-put.ts')
     const base = baseDestination(config, await configuredLocation(config))
     const current = (row: JsonObject) => currentDestination(row, base)
@@ -185,6 +192,24 @@ export default defineSink({
       async publish(file, row, signal, attempt) {
         const destination = current(row)
         await uploadObject({ client: clientOf(destination), file, destination, signal, attempt })
+      },
+      async stage(file, row, signal) {
+        const destination = current(row)
+        return handleOf(await stageObject({ client: clientOf(destination), file, destination, signal }))
+      },
+      async publishStaged(handle, file, row, signal, attempt) {
+        const destination = current(row)
+        const staged = readHandleOf(file, handle)
+        const client = clientOf(destination)
+        return await publishStagedUpload({ client, staged, file, destination, signal, attempt })
+      },
+      async discardStaged(handle, row, signal) {
+        const destination = current(row)
+        await discardUpload({ client: clientOf(destination), destination, ...readHandle(handle), signal })
+      },
+      sweepStaged(prefix, isDead, signal) {
+        const destination = { ...base, key: prefix }
+        return sweepUploads({ client: clientOf(destination), destination, isDead, signal })
       },
       exists(row, signal, bytes) {
         const destination = current(row)

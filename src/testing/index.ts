@@ -5,7 +5,7 @@
  */
 export type { ContractCase, NotApplicable } from './contract-case.ts'
 export { objectSinkContract } from './object-sink-contract.ts'
-export type { ObjectSinkFixture, ObjectStore } from './object-sink-contract.ts'
+export type { ObjectSinkFixture, ObjectStore } from './object-sink-bench.ts'
 export { makeRecord, rehearse } from './rehearse.ts'
 export type { Rehearsal, RehearsalOptions } from './rehearse.ts'
 export { sourceContract } from './source-contract.ts'

@@ -1,43 +1,15 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Attempt, ObjectSink, OutboxFile, SinkDeclaration } from '../component.ts'
+import type { SinkDeclaration } from '../component.ts'
 import { SluiceError } from '../errors.ts'
-import type { Json, JsonObject } from '../record/json/json.ts'
-import { contextOf, configure } from './configure.ts'
-import { ABORT_AFTER, casesWith, isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
-import type { ContractCase, NotApplicable } from './contract-case.ts'
-
-/** An empty store, fresh for each case. */
-export interface ObjectStore {
-  /** The sink's configuration as in a pipeline file, without `type`. */
-  readonly config: object
-  /** Every object that a reader of the store can see: its bytes by its key. */
-  readonly objects: () => Promise<ReadonlyMap<string, Uint8Array>>
-  readonly close?: () => Promise<void> | void
-}
-
-/**
- * What the suite does to a store. Where something is not possible, give the reason as text in place
- * of the function.
- */
-export interface ObjectSinkFixture<Store extends ObjectStore> {
-  readonly open: () => Promise<Store>
-  /**
-   * Makes the store unavailable for a while. The function that it returns makes it available again.
-   */
-  readonly outage: NotApplicable | ((store: Store) => Promise<() => Promise<void>>)
-  /** Makes the store refuse writes for good: the credentials, the folder, the bucket. */
-  readonly refuse: NotApplicable | ((store: Store) => Promise<void>)
-  /** Texts of the configuration that must not be stored with an object: credentials. */
-  readonly secrets?: readonly string[]
-}
-
-/** Large enough for several parts of a multipart upload. */
-const LARGE = 12 << 20
-const SMALL = 50_000
+import type { JsonObject } from '../record/json/json.ts'
+import { ABORT_AFTER, casesWith, nameOf, turns, withoutHanging } from './contract-case.ts'
+import type { ContractCase } from './contract-case.ts'
+import { assertAborted, Attempts, Bench, LARGE, NEVER, publish, SMALL } from './object-sink-bench.ts'
+import type { Finished, ObjectSinkFixture, ObjectStore } from './object-sink-bench.ts'
+import { stagedCases } from './object-sink-staged-cases.ts'
 
 /**
  * Tries an object sink by the rules of `ObjectSink`: objects visible whole or not at all,
@@ -82,91 +54,8 @@ export function objectSinkContract<Store extends ObjectStore>(
     ...casesWith(refuse, (act) => [
       { name: 'reports a refusal as final', run: on((bench) => reportsRefusal(bench, act)) },
     ]),
+    ...stagedCases(fixture, on),
   ]
-}
-
-/** A sink under test, with its store and an outbox. */
-class Bench<Store extends ObjectStore> {
-  readonly store: Store
-  readonly #declaration: SinkDeclaration
-  readonly #outbox: string
-  readonly #sinks: ObjectSink[] = []
-
-  constructor(declaration: SinkDeclaration, store: Store, outbox: string) {
-    this.#declaration = declaration
-    this.store = store
-    this.#outbox = outbox
-  }
-
-  async create(): Promise<ObjectSink> {
-    const declaration = this.#declaration
-    assert.equal(declaration.delivers, 'objects', 'an object sink is declared with delivers: objects')
-    const sink = await declaration.create(await configure(declaration, this.store.config), contextOf(declaration))
-    assert.ok(!('write' in sink), 'an object sink has publish, not write')
-    this.#sinks.push(sink)
-    return sink
-  }
-
-  /** A finished file with random content, and the key that the runtime would give it. */
-  async file(name: string, bytes = SMALL): Promise<Finished> {
-    const content = randomBytes(bytes)
-    const sha256 = createHash('sha256').update(content).digest('hex')
-    const path = join(this.#outbox, `${name}.ndjson`)
-    await writeFile(path, content)
-    const file: OutboxFile = { path, bytes, records: 1, sha256, compression: 'none' }
-    return { file, content, key: `contract/${name}-${sha256.slice(0, 16)}.ndjson` }
-  }
-
-  /** Fails unless the store shows exactly these objects. */
-  async expectObjects(wanted: readonly Finished[], when: string): Promise<void> {
-    const objects = await this.store.objects()
-    assert.deepEqual([...objects.keys()].toSorted(), wanted.map(({ key }) => key).toSorted(), `objects ${when}`)
-    for (const { key, content } of wanted) {
-      assert.ok(content.equals(objects.get(key) ?? Buffer.alloc(0)), `the bytes of ${key} are not the file's ${when}`)
-    }
-  }
-
-  async close(): Promise<void> {
-    for (const sink of this.#sinks) await sink.close?.()
-  }
-}
-
-interface Finished {
-  readonly file: OutboxFile
-  readonly content: Buffer
-  readonly key: string
-}
-
-/** The notes of the attempts for one object, as the publisher and the state would keep them. */
-class Attempts implements Attempt {
-  isRepeated: boolean
-  readonly storeIsKnown = true
-  resumeToken: Json | undefined
-
-  constructor({ isRepeated }: { readonly isRepeated: boolean } = { isRepeated: false }) {
-    this.isRepeated = isRepeated
-  }
-
-  saveResumeToken(token: Json): Promise<void> {
-    const stored: Json = JSON.parse(JSON.stringify(token))
-    this.resumeToken = stored
-    return Promise.resolve()
-  }
-}
-
-const NEVER = new AbortController().signal
-
-async function publish(
-  sink: ObjectSink,
-  { file, key }: Finished,
-  attempt = new Attempts(),
-  signal = NEVER,
-): Promise<void> {
-  try {
-    await withoutHanging('publishing', sink.publish(file, sink.destination(key), signal, attempt))
-  } finally {
-    attempt.isRepeated = true
-  }
 }
 
 async function publishes<Store extends ObjectStore>(bench: Bench<Store>): Promise<void> {
@@ -222,11 +111,6 @@ async function survivesAborts<Store extends ObjectStore>(bench: Bench<Store>): P
     done.push(finished)
     await bench.expectObjects(done, `after an abort ${wait} turns into it, and another attempt`)
   }
-}
-
-function assertAborted(error: unknown, signal: AbortSignal): void {
-  if (isAbort(error, signal) || error instanceof SluiceError) return
-  assert.fail(`publishing that was aborted threw ${nameOf(error)}: neither the reason nor a SluiceError`)
 }
 
 async function describesDestination<Store extends ObjectStore>(

@@ -8,6 +8,7 @@ import { realpathSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { parseArgs } from 'node:util'
 import { addBucket } from './s3/operations/buckets.ts'
+import { closeUpload } from './s3/operations/multipart.ts'
 import type { ServerSettings } from './s3/call.ts'
 import { Faults } from './s3/faults.ts'
 import { handleRequest } from './s3/handle.ts'
@@ -41,6 +42,8 @@ export interface S3Server {
   /** The currently visible objects of an S3 bucket. Throws if the bucket does not exist. */
   objects(bucket: string): Map<string, StoredObject>
   openUploads(bucket: string): number
+  /** Removes the unfinished uploads of an S3 bucket, as a lifecycle rule does; or only one part of each. */
+  clearUploads(bucket: string, only?: { readonly part: number }): void
   /** All requests, in order of arrival. */
   readonly requests: readonly RequestRecord[]
   /** Number of requests of this operation, and key, so far. */
@@ -123,6 +126,13 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     createBucket: (name) => addBucket(state.buckets, name),
     objects: (name) => findBucket(name).objects(),
     openUploads: (name) => findBucket(name).uploads.size,
+    clearUploads(name, only) {
+      const bucket = findBucket(name)
+      for (const upload of bucket.uploads.values()) {
+        if (only === undefined) closeUpload(bucket, upload)
+        else upload.parts.delete(only.part)
+      }
+    },
     requests: state.requests,
     count: (operation, key) =>
       state.requests.filter((record) => record.operation === operation && (key === undefined || record.key === key))

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
-import { chmod, copyFile, link, mkdir, open, opendir, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join, relative, sep } from 'node:path'
+import { chmod, open, opendir, rm, stat } from 'node:fs/promises'
+import { dirname, join, relative, sep } from 'node:path'
 import type { ObjectSink } from '../../component.ts'
 import { SluiceError, systemCode } from '../../errors.ts'
 import type { JsonObject } from '../../record/json/json.ts'
-import { fsyncPath, syncNames } from '../../files.ts'
+import { makeFolder, publishFile, sinkError } from './publish-file.ts'
+import { STAGING, Staging } from './staging.ts'
 
 /**
  * Publishes objects as files below a folder. A file gets its name by link(2) after it is complete
@@ -13,6 +13,9 @@ import { fsyncPath, syncNames } from '../../files.ts'
  */
 export function folderSink(folder: string, readers: 'owner' | 'group' = 'owner'): ObjectSink {
   const synced = new Set<string>()
+  const mode = readers === 'owner' ? 0o700 : 0o750
+  const fileMode = readers === 'owner' ? 0o600 : 0o640
+  const staging = new Staging(folder, { mode, fileMode })
   return {
     maxKeyBytes: 1024,
     ...(readers === 'owner' && { folder }),
@@ -21,14 +24,40 @@ export function folderSink(folder: string, readers: 'owner' | 'group' = 'owner')
     publish: async (file, destination) => {
       const target = pathOf(destination)
       try {
-        await makeFolder(dirname(target), { root: folder, mode: readers === 'owner' ? 0o700 : 0o750, synced })
+        await makeFolder(dirname(target), { root: folder, mode, synced })
         // The file is its own when it gets its name: nobody has opened it yet.
-        if (readers === 'group') await chmod(file.path, 0o640)
+        if (readers === 'group') await chmod(file.path, fileMode)
         await publishFile(file.path, target)
       } catch (error) {
         throw sinkError(error, target)
       }
     },
+    stage: async (file, destination, signal) => {
+      const target = pathOf(destination)
+      try {
+        return await staging.stage(file.path, relative(folder, target), signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        throw sinkError(error, target)
+      }
+    },
+    publishStaged: async (handle, { bytes }, destination) => {
+      const target = pathOf(destination)
+      try {
+        await makeFolder(dirname(target), { root: folder, mode, synced })
+        return await staging.publish(handle, { bytes, target })
+      } catch (error) {
+        throw sinkError(error, target)
+      }
+    },
+    discardStaged: async (handle, destination) => {
+      try {
+        await staging.discard(handle)
+      } catch (error) {
+        throw sinkError(error, pathOf(destination))
+      }
+    },
+    sweepStaged: (prefix, isDead) => staging.sweep((key) => key.startsWith(prefix) && isDead(key)),
     open: async (destination) => {
       const path = pathOf(destination)
       try {
@@ -61,7 +90,7 @@ async function* listFiles(folder: string, prefix: string): AsyncGenerator<string
   try {
     for await (const entry of await opendir(within, { recursive: true })) {
       const key = relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/')
-      if (entry.isFile() && key.startsWith(prefix)) yield key
+      if (entry.isFile() && key.startsWith(prefix) && !key.startsWith(`${STAGING}/`)) yield key
     }
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return
@@ -97,70 +126,3 @@ function pathOf({ path }: JsonObject): string {
   if (typeof path === 'string') return path
   throw new SluiceError('STATE_DAMAGED', 'an object row has no path')
 }
-
-/**
- * Links the file to its name, or copies it if it is on another device. An existing file with this
- * name has the same content, because the name contains its hash.
- */
-async function publishFile(from: string, to: string): Promise<void> {
-  try {
-    await linkOnce(from, to)
-  } catch (error) {
-    if (!cannotLink.has(systemCode(error) ?? '')) throw error
-    await publishCopy(from, to)
-  }
-  await fsyncPath(dirname(to))
-}
-
-/** Codes for another device, a file system without links, and too many links. */
-const cannotLink = new Set(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'])
-
-async function linkOnce(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to)
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error
-  }
-}
-
-async function publishCopy(from: string, to: string): Promise<void> {
-  const temporary = join(dirname(to), `.${process.pid}-${basename(to)}`)
-  await rm(temporary, { force: true })
-  try {
-    await copyFile(from, temporary, constants.COPYFILE_EXCL)
-    await fsyncPath(temporary)
-    await linkOnce(temporary, to)
-  } finally {
-    await rm(temporary, { force: true })
-  }
-}
-
-/**
- * Syncs each folder's name once, also of existing folders: a killed process may have created them
- * and not synced.
- */
-async function makeFolder(
-  folder: string,
-  { root, mode, synced }: { readonly root: string; readonly mode: number; readonly synced: Set<string> },
-): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode })
-  if (first === undefined && synced.has(folder)) return
-  const levels = Math.max(1, relative(root, folder).split(sep).length + 1)
-  await syncNames(folder, { first, levels, sync: fsyncPath })
-  synced.add(folder)
-}
-
-function sinkError(error: unknown, target: string): SluiceError {
-  if (error instanceof SluiceError) return error
-  const code = systemCode(error) ?? String(error)
-  return new SluiceError(
-    permanentErrors.has(code) ? 'SINK_REFUSED' : 'SINK_UNAVAILABLE',
-    `cannot write ${target}: ${code}`,
-    {
-      cause: error,
-    },
-  )
-}
-
-/** Errors that do not go away by themselves. */
-const permanentErrors = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ENAMETOOLONG', 'EINVAL', 'ELOOP'])

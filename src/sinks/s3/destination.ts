@@ -53,6 +53,12 @@ function storeOf({ endpoint, region }: Pick<S3Destination, 'endpoint' | 'region'
   return group === undefined ? AWS : `${AWS}-${group}`
 }
 
+/** True for Amazon S3 itself. Other stores may differ from its documentation. */
+export function isAmazon({ endpoint }: Pick<S3Destination, 'endpoint'>): boolean {
+  if (endpoint === undefined) return true
+  return URL.canParse(endpoint) && /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname)
+}
+
 const AWS = 'aws'
 
 /** A destination that was stored in the state. */

@@ -7,7 +7,8 @@ import { bucketParams, objectParams } from './params.ts'
 
 /**
  * The unfinished multipart uploads of one object. The key names the pipeline, the generation of its
- * state and the content, so every upload of this key is ours.
+ * state and the content, so every upload of this key is ours. Used for objects whose bytes are in
+ * the outbox: what a worker has staged under the same key then has no use any more.
  *
  * The resume token of the attempt is the list of ids that may be unfinished. An id is removed from
  * it when the store confirms the abort. An upload whose id never arrived (a process was killed, or
@@ -37,7 +38,7 @@ export class UnfinishedUploads {
 
   /** Aborts the uploads that the store lists and those that are noted, but not `except`. */
   async abortAll(signal: AbortSignal, except?: string): Promise<void> {
-    const ids = new Set([...this.#noted(), ...(await listUploads(this.#client, this.#destination, signal))])
+    const ids = new Set([...this.#noted(), ...(await uploadsOf(this.#client, this.#destination, signal))])
     if (except !== undefined) ids.delete(except)
     await this.#abort([...ids], signal)
   }
@@ -65,19 +66,35 @@ export class UnfinishedUploads {
 }
 
 /** The ids of the uploads of this key, as far as lists are allowed. Never rejects. */
-async function listUploads(client: S3Client, destination: S3Destination, signal: AbortSignal): Promise<string[]> {
-  const { key } = destination
-  const found: string[] = []
+async function uploadsOf(client: S3Client, destination: S3Destination, signal: AbortSignal): Promise<string[]> {
+  const ids: string[] = []
+  for await (const { key, id } of listUploads(client, destination, signal)) {
+    // Keys are sorted: after the first longer one, none is ours.
+    if (key !== destination.key) break
+    ids.push(id)
+  }
+  return ids
+}
+
+/** The unfinished uploads whose key starts with that of the destination, as far as lists are allowed. Never rejects. */
+export async function* listUploads(
+  client: S3Client,
+  destination: S3Destination,
+  signal: AbortSignal,
+): AsyncGenerator<{ readonly key: string; readonly id: string }> {
   let next: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } = {}
   for (;;) {
-    const request = new ListMultipartUploadsCommand({ ...bucketParams(destination), Prefix: key, ...next })
+    const request = new ListMultipartUploadsCommand({
+      ...bucketParams(destination),
+      Prefix: destination.key,
+      ...next,
+    })
     const [page] = await Promise.allSettled([client.send(request, { abortSignal: signal })])
-    if (page.status === 'rejected') return found
+    if (page.status === 'rejected') return
     const { Uploads: uploads = [], IsTruncated, NextKeyMarker, NextUploadIdMarker } = page.value
-    for (const { Key, UploadId } of uploads) if (Key === key && UploadId !== undefined) found.push(UploadId)
-    // Keys are sorted: after the first longer one, none is ours.
-    const isLast = IsTruncated !== true || NextKeyMarker !== key || NextUploadIdMarker === next.UploadIdMarker
-    if (isLast) return found
+    for (const { Key: key, UploadId: id } of uploads) if (key !== undefined && id !== undefined) yield { key, id }
+    const isSame = NextKeyMarker === next.KeyMarker && NextUploadIdMarker === next.UploadIdMarker
+    if (IsTruncated !== true || NextKeyMarker === undefined || isSame) return
     next = { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker }
   }
 }
@@ -92,7 +109,7 @@ export async function abortLost(
   signal: AbortSignal,
   except?: string,
 ): Promise<void> {
-  const ids = await listUploads(client, destination, signal)
+  const ids = await uploadsOf(client, destination, signal)
   const aborts = ids
     .filter((id) => id !== except)
     .map((UploadId) => {

@@ -2,13 +2,13 @@ import { createReadStream } from 'node:fs'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import type { Attempt, ObjectFacts, OutboxFile } from '../../component.ts'
-import { SluiceError } from '../../errors.ts'
-import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
+import { notS3, s3Error } from '../../s3/errors.ts'
 import { withKnownHost } from '../../s3/diagnosis.ts'
 import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams, storageOptions } from './params.ts'
-import { lookUp } from './look-up.ts'
+import { confirm, lookUp } from './look-up.ts'
+import { AlreadyExists, OutcomeUnknown, PUBLISHING, publishingError } from './publishing.ts'
 import { UnfinishedUploads } from './unfinished-uploads.ts'
 
 export interface UploadOptions {
@@ -96,41 +96,6 @@ async function sendFile(options: UploadOptions, unfinished: UnfinishedUploads): 
   }
 }
 
-/** Clients of identities that may not read objects: asking for every object would fill audit logs. */
-const withoutRead = new WeakSet<S3Client>()
-
-async function confirm(options: UploadOptions): Promise<void> {
-  const { client, destination } = options
-  if (withoutRead.has(client)) return
-  const presence = await lookUp(options)
-  if (presence === 'unknown') withoutRead.add(client)
-  if (presence !== 'absent') return
-  throw new SluiceError(
-    'SINK_UNAVAILABLE',
-    `the store reports that ${destination.key} exists in bucket ${destination.bucket}, but it does not`,
-  )
-}
-
-/** The store answered that the object exists, to `If-None-Match: *`. 412 is the documented answer. */
-class AlreadyExists extends Error {
-  readonly status: number
-
-  constructor(status: number) {
-    super()
-    this.status = status
-  }
-}
-
-/** The request that makes the object visible may have taken effect. */
-class OutcomeUnknown extends Error {
-  readonly failure: SluiceError
-
-  constructor(failure: SluiceError) {
-    super()
-    this.failure = failure
-  }
-}
-
 const FILE_CHUNK = 1 << 20
 
 /**
@@ -163,22 +128,3 @@ function wrap({ client, destination, signal }: UploadOptions, unfinished: Unfini
 }
 
 type Command = Parameters<S3Client['send']>[0]
-
-/** The operations that make an object visible. */
-const PUBLISHING: ReadonlySet<string> = new Set(['PutObject', 'CompleteMultipartUpload'])
-
-function publishingError(error: unknown, operation: string, bucket: string): Error {
-  const { status, code } = s3Facts(error)
-  if (status === 412 || status === 304) return new AlreadyExists(status)
-  const failure = s3Error(error, { operation, bucket })
-  if (error instanceof SluiceError) return failure
-  // Stores answer the repeat of a finished CompleteMultipartUpload in many ways: 404 NoSuchUpload,
-  // 404 NoSuchKey, 403.
-  const isGone = operation === 'CompleteMultipartUpload' && (code === 'NoSuchUpload' || code === 'NoSuchKey')
-  const isAnswer = status !== undefined && status >= 300 && status < 500
-  if ((isAnswer || !failure.retryable) && !isGone && !isAfterLostAnswer(error)) return failure
-  if (failure.retryable) return new OutcomeUnknown(failure)
-  return new OutcomeUnknown(
-    new SluiceError('SINK_UNAVAILABLE', `the outcome of an earlier request is unknown, and ${failure.message}`),
-  )
-}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { ObjectSink } from '../../../src/component.ts'
+import { isAmazon } from '../../../src/sinks/s3/destination.ts'
 import type { S3Server } from '../../servers/s3.ts'
 import { BUCKET, createSink, memoryAttempt, never, outboxFile, setEnvironment, startStore } from './support.ts'
 
@@ -125,4 +126,21 @@ describe('an object that was committed for another place', () => {
       's3://events/k at aws-us-iso',
     ])
   })
+})
+
+it('an abort beside a visible object is trusted to Amazon S3 only', () => {
+  const amazon = [
+    undefined,
+    'https://s3.eu-west-1.amazonaws.com',
+    'https://vpce-1.s3.us-east-1.vpce.amazonaws.com',
+    'https://s3.cn-north-1.amazonaws.com.cn',
+  ]
+  const others = [
+    'http://127.0.0.1:9000',
+    'https://amazonaws.com.example.org',
+    'https://fakeamazonaws.com',
+    'not a URL',
+  ]
+  const found = [...amazon, ...others].filter((endpoint) => isAmazon(endpoint === undefined ? {} : { endpoint }))
+  assert.deepEqual(found, amazon)
 })

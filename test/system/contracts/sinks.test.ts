@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { describe, test } from 'node:test'
 import fileSink from '../../../src/sinks/file.ts'
@@ -25,12 +25,18 @@ describe('the file sink keeps the contract', () => {
       return {
         path,
         config: { path },
-        objects: () => readFolder(path),
+        objects: async () =>
+          new Map([...(await readFolder(path))].filter(([key]) => !key.startsWith('.sluice-staged/'))),
+        staged: async () => (await readFolder(join(path, '.sluice-staged'))).size,
         close: base.remove,
       }
     },
     outage: 'a folder is there or it is not',
     refuse: ({ path }) => writeFile(path, 'a file in place of the folder'),
+    async loseStaged({ path }) {
+      const staged = join(path, '.sluice-staged')
+      for (const name of await readdir(staged)) await rm(join(staged, name), { recursive: true })
+    },
   }
   for (const { name, run } of objectSinkContract(fileSink, folders)) test(name, run)
 })
@@ -57,9 +63,11 @@ describe('the s3 sink keeps the contract', () => {
         server,
         config: { bucket: 'audit', endpoint, region, forcePathStyle: true, partSize: '5MiB' },
         objects: () => Promise.resolve(new Map([...server.objects('audit')].map(([key, { body }]) => [key, body]))),
+        staged: () => Promise.resolve(server.openUploads('audit')),
         close: () => server.close(),
       }
     },
+    loseStaged: ({ server }) => Promise.resolve(server.clearUploads('audit')),
     outage({ server }) {
       const fault = server.faults.add({ kind: 'error', code: 'ServiceUnavailable', times: Infinity })
       return Promise.resolve(() => Promise.resolve(fault.remove()))
