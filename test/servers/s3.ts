@@ -78,6 +78,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       denyRead: options.denyRead ?? false,
       denyList: options.denyList ?? false,
       maxPage: options.maxPage ?? 1000,
+      lifecycle: options.lifecycle,
     },
     region,
     keyring: new Keyring({ accessKeyId, secretAccessKey }, options.role),

@@ -9,6 +9,7 @@ import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
 import { SECOND } from '../../time.ts'
 import type { S3Destination } from './destination.ts'
+import { checkLifecycle } from './lifecycle.ts'
 import { objectParams, storageOptions } from './params.ts'
 import { abortLost } from './unfinished-uploads.ts'
 
@@ -16,7 +17,8 @@ import { abortLost } from './unfinished-uploads.ts'
  * Checks the rights that writing needs, and leaves nothing: a multipart upload is created, gets a
  * part, and is aborted. Nothing else is safe everywhere: some stores keep an object that is put
  * with a wrong digest or a false condition. S3 grants creating an upload, sending its parts and
- * putting an object by the same right; of other stores, the last one remains unknown.
+ * putting an object by the same right; of other stores, the last one remains unknown. Says also
+ * what the bucket does with unfinished uploads, if that may be asked.
  * @param destination its key is the prefix to write below.
  */
 export async function* checkWriteAccess(
@@ -58,6 +60,8 @@ export async function* checkWriteAccess(
       await client.send(request, { abortSignal: last })
     },
   )
+  const rule = await checkLifecycle(client, destination, AbortSignal.any([signal, last]))
+  if (rule !== undefined) yield rule
 }
 
 const FOUND = 'allowed (an upload was created, got a part and was not finished; no object was put)'

@@ -31,8 +31,19 @@ export interface ServerSettings {
    * to list.
    */
   readonly denyList: boolean
+  /**
+   * Rules of every bucket for unfinished uploads, which are shown and not applied (`clearUploads` of
+   * the server does that). Default: the server does not know lifecycle rules.
+   */
+  readonly lifecycle: readonly LifecycleRule[] | undefined
   /** Entries in a page of a list. S3: 1000. */
   readonly maxPage: number
+}
+
+export interface LifecycleRule {
+  readonly prefix: string
+  readonly days: number
+  readonly isEnabled?: boolean
 }
 
 /** One authenticated request, for its operation. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createBucket, headBucket, listBuckets, listObjects } from './operations/buckets.ts'
+import { createBucket, getLifecycle, headBucket, listBuckets, listObjects } from './operations/buckets.ts'
 import type { Answer, Call, ServerSettings } from './call.ts'
 import { completeMultipartUpload } from './operations/complete.ts'
 import { release } from './content.ts'
@@ -179,6 +179,7 @@ const implementations: Partial<Record<Operation, (call: Call) => Answer | Promis
   CreateMultipartUpload: createMultipartUpload,
   DeleteObject: deleteObject,
   DeleteObjects: deleteObjects,
+  GetBucketLifecycleConfiguration: getLifecycle,
   GetObject: getObject,
   HeadBucket: headBucket,
   HeadObject: getObject,

@@ -169,6 +169,33 @@ describe('the connection check', () => {
     })
   }
 
+  const rules: [string, S3ServerOptions['lifecycle'], string][] = [
+    ['no rule', [], 'none: what a killed run leaves stays, and costs money'],
+    ['a rule', [{ prefix: '', days: 7 }], 'removes them after 7 days'],
+    [
+      'the shortest of its rules',
+      [
+        { prefix: '', days: 7 },
+        { prefix: 'a', days: 1 },
+      ],
+      'removes them after 1 day; a parallel backfill with a queue must not take longer',
+    ],
+    [
+      'rules for something else',
+      [
+        { prefix: 'b/', days: 1 },
+        { prefix: '', days: 1, isEnabled: false },
+      ],
+      'none: what a killed run leaves stays, and costs money',
+    ],
+  ]
+  for (const [name, lifecycle, found] of rules) {
+    it(`says what the bucket does with unfinished uploads: ${name}`, async (t) => {
+      const checks = await connect(t, await startStore(t, { lifecycle }))
+      assert.deepEqual(checks.at(-1), { what: 'lifecycle rule for unfinished uploads in events', found })
+    })
+  }
+
   for (const times of [1, 2]) {
     it(`leaves no upload after ${times} lost answers to its creation`, async (t) => {
       const server = await startStore(t)

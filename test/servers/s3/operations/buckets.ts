@@ -1,4 +1,4 @@
-import { accessDenied, findListable, pageSize, receiveText, xmlAnswer } from '../call.ts'
+import { accessDenied, findBucket, findListable, pageSize, receiveText, xmlAnswer } from '../call.ts'
 import type { Answer, Call } from '../call.ts'
 import { S3Error } from '../protocol/errors.ts'
 import { encodeRfc3986 } from '../protocol/signature.ts'
@@ -24,6 +24,22 @@ export function addBucket(buckets: Map<string, Bucket>, name: string): void {
 export function headBucket(call: Call): Answer {
   findListable(call)
   return {}
+}
+
+export function getLifecycle(call: Call): Answer {
+  findBucket(call)
+  const { lifecycle } = call.settings
+  if (lifecycle === undefined) throw new S3Error('NotImplemented', 'This store has no lifecycle rules')
+  if (lifecycle.length === 0) {
+    throw new S3Error('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist')
+  }
+  return xmlAnswer('LifecycleConfiguration', {
+    Rule: lifecycle.map(({ prefix, days, isEnabled = true }) => ({
+      Filter: { Prefix: prefix },
+      Status: isEnabled ? 'Enabled' : 'Disabled',
+      AbortIncompleteMultipartUpload: { DaysAfterInitiation: days },
+    })),
+  })
 }
 
 export function listBuckets({ buckets, settings }: Call): Answer {

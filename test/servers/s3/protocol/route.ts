@@ -9,6 +9,7 @@ const operations = [
   'CreateMultipartUpload',
   'DeleteObject',
   'DeleteObjects',
+  'GetBucketLifecycleConfiguration',
   'GetObject',
   'HeadBucket',
   'HeadObject',
@@ -71,17 +72,7 @@ function isEncoded(text: string): boolean {
  * Sub-resources that this server does not implement. They must not be treated as the object or
  * bucket itself.
  */
-const unsupported = [
-  'acl',
-  'attributes',
-  'lifecycle',
-  'policy',
-  'retention',
-  'tagging',
-  'torrent',
-  'versioning',
-  'versions',
-]
+const unsupported = ['acl', 'attributes', 'policy', 'retention', 'tagging', 'torrent', 'versioning', 'versions']
 
 interface Shape {
   readonly bucket: string
@@ -90,7 +81,7 @@ interface Shape {
 }
 
 function findOperation(request: IncomingMessage, shape: Shape): Operation {
-  if (unsupported.some((name) => shape.has(name))) return 'Unknown'
+  if (unsupported.some((name) => shape.has(name)) || (shape.key !== '' && shape.has('lifecycle'))) return 'Unknown'
   if (shape.bucket === '') return rootOperation(request.method)
   return shape.key === '' ? bucketOperation(request.method, shape) : objectOperation(request, shape)
 }
@@ -101,6 +92,7 @@ function rootOperation(method: string | undefined): Operation {
 }
 
 function bucketOperation(method: string | undefined, { has }: Shape): Operation {
+  if (has('lifecycle')) return method === 'GET' ? 'GetBucketLifecycleConfiguration' : 'Unknown'
   if (method === 'PUT') return 'CreateBucket'
   if (method === 'HEAD') return 'HeadBucket'
   if (method === 'POST' && has('delete')) return 'DeleteObjects'
