@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
 import { lstat, realpath, stat } from 'node:fs/promises'
-import { sep } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import { SluiceError, systemCode } from '../../errors.ts'
 import { fileError } from './file-error.ts'
 import { orFailed, search } from './search.ts'
@@ -58,10 +58,14 @@ export async function findInputs(
     if (found === undefined) continue
     const own = new SkippedFiles()
     let isEmpty = found.names.length > 0
-    for (const name of found.names) {
-      const stats = await orFailed(inspectFound(name, found, own), name, failed)
-      if (stats !== 'skipped') isEmpty = false
-      if (stats !== 'skipped' && stats !== undefined) add(name, 'file', stats)
+    for await (const { name, result } of inspectAll(found)) {
+      if (typeof result === 'string') {
+        own.add(result, name)
+        continue
+      }
+      isEmpty = false
+      if (result instanceof SluiceError) failed(name, result)
+      else add(name, 'file', result)
     }
     skipped.addAll(own)
     if (isEmpty) failed(path, new SluiceError('FILE_NOT_FOUND', `"${path}" has no regular file`, own.hint()))
@@ -99,26 +103,51 @@ function isStandardInput({ rdev }: BigIntStats): boolean {
 /** `/dev/null` of Linux. */
 const NULL_DEVICE = 0x103n
 
-/** `skipped` if a search does not take this name. */
-async function inspectFound(name: string, { root }: Found, skipped: SkippedFiles): Promise<BigIntStats | 'skipped'> {
-  try {
-    const own = await lstat(name, { bigint: true })
-    const target = await realpath(name)
-    const isLink = own.isSymbolicLink()
-    if (!isBelow(target, await realpath(root))) return skipped.add('links that lead out of the searched folder', name)
-    const stats = isLink ? await stat(target, { bigint: true }) : own
-    if (stats.isFile()) return stats
-    return skipped.add(stats.isDirectory() ? 'links to folders' : 'FIFOs, sockets and devices', name)
-  } catch (error) {
-    if (name.includes(UNREADABLE)) {
-      throw new SluiceError('FILE_NOT_FOUND', `the name of "${name}" is not UTF-8, so it cannot be opened`, {
-        hint: 'rename the file, for example with convmv',
-        cause: error,
-      })
-    }
-    if (DANGLING.has(systemCode(error) ?? '')) return skipped.add('links that lead nowhere', name)
-    throw fileError(error, name)
+/** Looks at many names at a time, and yields the results in their order. */
+async function* inspectAll({ names, root }: Found) {
+  const folders = new Map<string, Promise<string>>()
+  const folderOf = (name: string): Promise<string> => {
+    const folder = dirname(name)
+    const known = folders.get(folder) ?? realpath(folder)
+    folders.set(folder, known)
+    return known
   }
+  const top = await realpath(root).catch((error: unknown) => fileError(error, root))
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    const some = names.slice(at, at + AT_ONCE).map(async (name) => {
+      if (top instanceof SluiceError) return { name, result: top }
+      return { name, result: await inspectFound(name, top, folderOf).catch((error: unknown) => failure(error, name)) }
+    })
+    yield* await Promise.all(some)
+  }
+}
+
+const AT_ONCE = 64
+
+/** The reason if a search does not take this name. */
+async function inspectFound(
+  name: string,
+  top: string,
+  folderOf: (name: string) => Promise<string>,
+): Promise<BigIntStats | string> {
+  const own = await lstat(name, { bigint: true })
+  const isLink = own.isSymbolicLink()
+  const target = isLink ? await realpath(name) : join(await folderOf(name), basename(name))
+  if (!isBelow(target, top)) return 'links that lead out of the searched folder'
+  const stats = isLink ? await stat(target, { bigint: true }) : own
+  if (stats.isFile()) return stats
+  return stats.isDirectory() ? 'links to folders' : 'FIFOs, sockets and devices'
+}
+
+/** The reason if the failure of a look-up means that the name is not taken. */
+function failure(error: unknown, name: string): SluiceError | string {
+  if (name.includes(UNREADABLE)) {
+    return new SluiceError('FILE_NOT_FOUND', `the name of "${name}" is not UTF-8, so it cannot be opened`, {
+      hint: 'rename the file, for example with convmv',
+      cause: error,
+    })
+  }
+  return DANGLING.has(systemCode(error) ?? '') ? 'links that lead nowhere' : fileError(error, name)
 }
 
 /** Node.js puts it where bytes of a name are not UTF-8. */

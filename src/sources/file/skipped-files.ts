@@ -5,9 +5,8 @@ export class SkippedFiles {
   readonly #reasons = new Map<string, { readonly count: number; readonly names: readonly string[] }>()
 
   /** @param reason In the plural: `links to folders`. */
-  add(reason: string, name: string): 'skipped' {
+  add(reason: string, name: string): void {
     this.#add(reason, 1, [name])
-    return 'skipped'
   }
 
   addAll(others: SkippedFiles): void {
