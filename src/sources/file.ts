@@ -1,12 +1,15 @@
 import { setTimeout } from 'node:timers/promises'
 import { Type } from '../fields/typebox.ts'
 import { defineSource } from '../component.ts'
-import type { InputFailure, PositionSummary, ReadOptions } from '../component.ts'
+import type { InputFailure, PartsOptions, PositionSummary, ReadOptions, Source, SourcePart } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
+import { SluiceError } from '../errors.ts'
 import { Choice, InputPath, RecordsPath } from '../fields/fields.ts'
 import type { Json } from '../record/json/json.ts'
 import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
+import { planFiles } from './file/plan-parts.ts'
+import { positionAfterParts, readFilePart } from './file/read-part.ts'
 import { readOrFail } from './file/read-or-fail.ts'
 import type { FileInput } from './file/inputs.ts'
 import { RotatedFiles } from './file/rotated-files.ts'
@@ -82,6 +85,9 @@ export default defineSource({
     return {
       read: (options) => (options.follow ? follow(paths, content, options) : readAll(paths, content, options)),
       total: () => sumBytes(paths),
+      parts: (options) => planAll(paths, content, options),
+      readPart: partReader(content),
+      positionAfter: (_parts, ends) => positionAfterParts(ends),
     }
   },
 })
@@ -114,6 +120,34 @@ async function* readAll(
   for (const input of inputs) {
     if (options.signal.aborted) return
     yield* readOrFail(input, open, { position, signal: options.signal, fail })
+  }
+}
+
+async function* planAll(
+  paths: readonly string[],
+  content: ContentSettings,
+  options: PartsOptions,
+): AsyncGenerator<SourcePart, void> {
+  const missing: InputFailure[] = []
+  const inputs = await findLogged(paths, options, (failure) => missing.push(failure))
+  const stream = inputs.find(({ kind }) => kind !== 'file')
+  if (stream !== undefined) {
+    const what = stream.kind === 'stdin' ? 'standard input' : `"${stream.name}"`
+    throw new SluiceError('UNSUPPORTED', `${what} can be read only once, from its start: it cannot be divided`, {
+      hint: 'write it to a file first, or use one worker: --workers 1, without --queue',
+    })
+  }
+  const fail = inputs.length + missing.length > 1 ? options.inputFailed : rethrow
+  for (const failure of missing) fail(failure)
+  yield* planFiles(inputs, { ...options, ...content, fail })
+}
+
+function partReader(content: ContentSettings): NonNullable<Source['readPart']> {
+  let reader: ChunkReader | undefined
+  const strayLogged = new Set<string>()
+  return (part, options) => {
+    reader ??= new ChunkReader()
+    return readFilePart(part, { ...content, reader, strayLogged }, options)
   }
 }
 
@@ -169,7 +203,7 @@ function opener(content: ContentSettings, options: ReadOptions, ending: Ending) 
 /** Logs what the search did not take. */
 async function findLogged(
   paths: readonly string[],
-  { note }: ReadOptions,
+  { note }: Pick<ReadOptions, 'note'>,
   failed: (failure: InputFailure) => void,
 ): Promise<FileInput[]> {
   const skipped = new SkippedFiles()

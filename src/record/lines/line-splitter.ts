@@ -205,7 +205,7 @@ export function isFinished(line: Buffer): boolean {
   }
 }
 
-function isBlank(byte: number | undefined): boolean {
+export function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB || byte === RETURN
 }
 

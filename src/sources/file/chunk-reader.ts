@@ -18,14 +18,18 @@ const AHEAD = 3
 export class ChunkReader {
   readonly #buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES))
 
-  /** @param count Called with the number of bytes of each chunk before it is yielded. */
-  async *read(file: FileHandle, from: number, count: (bytes: number) => void): AsyncGenerator<Buffer> {
+  /**
+   * @param count Called with the number of bytes of each chunk before it is yielded.
+   * @param end Bytes of the file before the end of the reading.
+   */
+  async *read(file: FileHandle, from: number, count: (bytes: number) => void, end = Infinity): AsyncGenerator<Buffer> {
     let pending: Promise<{ bytesRead: number; buffer: Buffer }>[] = []
     let next = 0
     let ahead = from
     const readAhead = (): void => {
       const buffer = this.#buffers[next++ % this.#buffers.length]
-      const read = file.read(buffer, 0, CHUNK_BYTES, ahead)
+      // Of no bytes after the end, which ends the reading.
+      const read = file.read(buffer, 0, Math.min(CHUNK_BYTES, Math.max(0, end - ahead)), ahead)
       // A failure is thrown when its chunk is due, if it still is.
       read.catch(() => {})
       pending.push(read)

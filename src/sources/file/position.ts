@@ -16,7 +16,7 @@ export type FilePosition = Fingerprint &
   }
 
 /** Digest of the first `headBytes` bytes: fewer than `HEAD_BYTES` if the file was shorter. */
-type Fingerprint = {
+export type Fingerprint = {
   readonly head: string
   readonly headBytes: number
 }

@@ -1,26 +1,25 @@
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { ReadOptions } from '../../component.ts'
 import type { Chunk } from '../../record/chunk.ts'
-import { SluiceError } from '../../errors.ts'
 import { detectCompression, MAGIC_BYTES } from '../../compression/detect.ts'
+import type { Compression } from '../../compression/detect.ts'
 import { inflate } from '../../compression/inflate.ts'
 import type { Json } from '../../record/json/json.ts'
 import type { Boundary, StrayBytes } from '../../record/lines/splitter.ts'
 import { createSplitter } from '../content/create-splitter.ts'
 import type { SplitOptions } from '../content/create-splitter.ts'
-import { startOf, whyNotResumed } from '../content/position.ts'
+import { startOf } from '../content/position.ts'
+import type { ContentPosition } from '../content/position.ts'
 import { chunkOf, noteStray, readContent } from '../content/read-content.ts'
-import { checkStart, refuseForeign, SNIFF_BYTES } from '../content/refuse-foreign.ts'
+import { checkStart } from '../content/refuse-foreign.ts'
 import { splitContent } from '../content/split-content.ts'
 import type { Ending } from '../content/split-content.ts'
 import { openStream, peek } from './chunk-reader.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { fileError } from './file-error.ts'
-import { fileKey } from './inputs.ts'
 import type { FileInput } from './inputs.ts'
-import { fingerprint, HEAD_BYTES, matchPosition } from './position.ts'
+import { changed, checkHead, inspectFile, openFile, resume } from './opened-file.ts'
+import { fingerprint } from './position.ts'
 import type { FilePosition } from './position.ts'
 
 export interface InputOptions extends SplitOptions, Pick<ReadOptions, 'signal' | 'note'> {
@@ -41,53 +40,85 @@ export interface InputOptions extends SplitOptions, Pick<ReadOptions, 'signal' |
 export async function* readFile({ name }: FileInput, options: InputOptions): AsyncGenerator<Chunk, void> {
   const file = await openFile(name)
   try {
-    const { partition, bytes, head, version } = await inspect(file, name)
+    const { partition, bytes, head, version } = await inspectFile(file, name)
     const from = resume(options.position(partition), { name, bytes, head }, options)
     if (bytes === 0 || options.versionsRead.get(partition) === version || (from?.bytes === bytes && from.done)) return
 
     const compression = detectCompression(head, name)
-    let sourceOffset = 0
-    const read = (start: number) => {
-      sourceOffset = start
-      return options.reader.read(file, start, (count) => {
-        sourceOffset += count
-      })
-    }
-    const start = startOf(from)
-    const isChecked = start === 0 && compression === undefined
+    const isChecked = startOf(from) === 0 && compression === undefined
     if (isChecked) await checkHead(file, head, options.ending, { name, compression, format: options.format })
-    let reported = compression === undefined ? start : 0
-
-    // Bytes that were not read yet may change: a writer fills space that it reserved.
-    const identity = fingerprint(head)
-    const identityAt = (offset: number) =>
-      compression !== undefined || offset >= head.length ? identity : fingerprint(head.subarray(0, offset))
-    const content = { name, compression, from, isChecked, ending: options.ending, read }
-    const reading = {
-      ...options,
-      failure: (error: unknown) => fileError(error, name),
-      onStray: (stray: StrayBytes) => noteStrayOnce(stray, name, partition, options),
-    }
-    for await (const { lines, position: found, last, unfinished = false } of readContent(content, reading)) {
-      const position: FilePosition | undefined = found && {
-        ...identityAt(lines.boundary.offset),
-        bytes: Math.max(bytes, sourceOffset),
-        ...found,
-        done: last,
-      }
-      if (unfinished) noteUnfinished(options.note, name, lines.boundary)
-      yield {
-        ...chunkOf(lines, partition, name),
-        ...(position && { position }),
-        ...(unfinished && { unfinished }),
-        sourceBytes: Math.max(0, sourceOffset - reported),
-      }
-      reported = Math.max(reported, sourceOffset)
-    }
+    yield* readOpened({ file, name, partition, bytes, head, compression }, { from, isChecked }, options)
     options.versionsRead.set(partition, version)
   } finally {
     await file.close()
   }
+}
+
+interface OpenedFile {
+  readonly file: FileHandle
+  readonly name: string
+  readonly partition: string
+  readonly bytes: number
+  /** Its first bytes. */
+  readonly head: Buffer
+  readonly compression: Compression | undefined
+}
+
+/** What is read of a file. */
+interface Extent {
+  /** Undefined: from the start. */
+  readonly from: ContentPosition | undefined
+  /** Bytes of the file before the end; default: the file's end when it is reached. */
+  readonly end?: number
+  /** Bytes before the place from which lines are counted. Default: 0. */
+  readonly linesFrom?: number
+  readonly isChecked: boolean
+}
+
+/** Reads an open file. The position of the last chunk is `done` if nothing is left in the file. */
+export async function* readOpened(
+  { file, name, partition, bytes, head, compression }: OpenedFile,
+  { from, end, linesFrom = 0, isChecked }: Extent,
+  options: Omit<InputOptions, 'position' | 'versionsRead'>,
+): AsyncGenerator<Chunk, void> {
+  let sourceOffset = 0
+  const count = (read: number): void => {
+    sourceOffset += read
+  }
+  const read = (start: number) => {
+    sourceOffset = start
+    return options.reader.read(file, start, count, end)
+  }
+  let reported = compression === undefined ? startOf(from) : 0
+
+  // Bytes that were not read yet may change: a writer fills space that it reserved.
+  const identity = fingerprint(head)
+  const identityAt = (offset: number) =>
+    compression !== undefined || offset >= head.length ? identity : fingerprint(head.subarray(0, offset))
+  const origin = linesFrom === 0 ? name : `${name} from byte ${linesFrom}`
+  const content = { name, compression, from, isChecked, ending: options.ending, read }
+  const reading = {
+    ...options,
+    failure: (error: unknown) => fileError(error, name),
+    onStray: (stray: StrayBytes) => noteStrayOnce(stray, name, partition, options),
+  }
+  for await (const { lines, position: found, last, unfinished = false } of readContent(content, reading)) {
+    const position: FilePosition | undefined = found && {
+      ...identityAt(lines.boundary.offset),
+      bytes: Math.max(bytes, sourceOffset),
+      ...found,
+      done: last && (end === undefined || end === bytes),
+    }
+    if (unfinished) noteUnfinished(options.note, name, lines.boundary, linesFrom)
+    yield {
+      ...chunkOf(lines, partition, origin),
+      ...(position && { position }),
+      ...(unfinished && { unfinished }),
+      sourceBytes: Math.max(0, sourceOffset - reported),
+    }
+    reported = Math.max(reported, sourceOffset)
+  }
+  if (end !== undefined && sourceOffset < end && !options.signal.aborted) throw changed(name, 'it became shorter')
 }
 
 /** Reads standard input or a pipe from its start, without positions. */
@@ -131,72 +162,23 @@ export async function* readStream({ name }: FileInput, options: InputOptions): A
 /** A writer that pauses for so long may write nothing for hours: its records are passed on. */
 const IDLE_MS = 500
 
-function noteUnfinished(note: ReadOptions['note'], name: string, { offset, line }: Boundary): void {
+function noteUnfinished(note: ReadOptions['note'], name: string, { offset, line }: Boundary, linesFrom: number): void {
   note('the file ends within a record, which is left for the next run; if the file is complete, read it with --final', {
     file: name,
     byte: offset,
-    line: line + 1,
+    ...(linesFrom === 0 && { line: line + 1 }),
   })
 }
 
-function noteStrayOnce(stray: StrayBytes, name: string, partition: string, options: InputOptions): void {
+function noteStrayOnce(
+  stray: StrayBytes,
+  name: string,
+  partition: string,
+  options: Pick<InputOptions, 'note' | 'strayLogged'>,
+): void {
   if ((stray.nulBytes === 0 && stray.orderMarks === 0) || options.strayLogged.has(partition)) return
   options.strayLogged.add(partition)
   noteStray(options.note, { file: name }, stray)
-}
-
-/** Opens a regular file. A FIFO that took the name since it was found does not block. */
-async function openFile(name: string): Promise<FileHandle> {
-  const file = await open(name, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error: unknown) => {
-    throw fileError(error, name)
-  })
-  if ((await file.stat()).isFile()) return file
-  await file.close()
-  throw new SluiceError('FILE_NOT_FOUND', `"${name}" is not a regular file any more`)
-}
-
-async function inspect(file: FileHandle, name: string) {
-  try {
-    const stats = await file.stat({ bigint: true })
-    const head = await readHead(file, HEAD_BYTES)
-    return { partition: fileKey(stats), bytes: Number(stats.size), head, version: `${stats.size} ${stats.mtimeNs}` }
-  } catch (error) {
-    throw fileError(error, name)
-  }
-}
-
-async function readHead(file: FileHandle, bytes: number): Promise<Buffer> {
-  const { bytesRead, buffer } = await file.read(Buffer.alloc(bytes), 0, bytes, 0)
-  return buffer.subarray(0, bytesRead)
-}
-
-/** A file that is followed may begin with lines of text: it is refused for many of them only. */
-async function checkHead(
-  file: FileHandle,
-  head: Buffer,
-  ending: Ending,
-  start: Parameters<typeof refuseForeign>[2],
-): Promise<void> {
-  const isWhole = (bytes: number, length: number): boolean => ending !== 'open' && length < bytes
-  if (refuseForeign(head, isWhole(HEAD_BYTES, head.length), start) || head.length < HEAD_BYTES) return
-  const more = await readHead(file, SNIFF_BYTES).catch((error: unknown) => {
-    throw fileError(error, start.name)
-  })
-  refuseForeign(more, isWhole(SNIFF_BYTES, more.length), start)
-}
-
-function resume(
-  saved: Json | undefined,
-  { name, bytes, head }: { readonly name: string; readonly bytes: number; readonly head: Buffer },
-  options: InputOptions,
-): FilePosition | undefined {
-  if (saved === undefined) return undefined
-  const position = matchPosition(saved, head, bytes)
-  const changed = position && whyNotResumed(position, options)
-  if (position !== undefined && changed === undefined) return position
-  const { what = 'the file was replaced or truncated', facts = {} } = changed ?? {}
-  options.note(`${what}: reading ${changed === undefined ? 'it' : 'the file'} from its start`, { file: name, ...facts })
-  return undefined
 }
 
 async function* countBytes(chunks: AsyncIterable<Buffer>, count: (bytes: number) => void): AsyncGenerator<Buffer> {

@@ -25,7 +25,7 @@ export async function* readOrFail(
   open: (input: FileInput, position: Position) => AsyncIterable<Chunk>,
   { position, signal, fail }: Options,
 ): AsyncGenerator<Chunk, void> {
-  const damaged = `damaged ${resolve(input.name)}`
+  const damaged = damagedPartition(input.name)
   let last: Json | undefined
   const find: Position = (partition) => (last = position(partition) ?? position(damaged))
   try {
@@ -39,4 +39,9 @@ export async function* readOrFail(
     fail({ input: input.name, error, ...(isFilePosition(last) && { line: last.line }) })
   }
   if (isFilePosition(last)) yield { partition: damaged, position: last, sourceBytes: 0 }
+}
+
+/** Source partition that has the position of a damaged file under its name. */
+export function damagedPartition(name: string): string {
+  return `damaged ${resolve(name)}`
 }

@@ -41,7 +41,7 @@ export class RotatedFiles {
 const MAX_POLLS = 30
 
 /** The same file under another name in its folder. */
-async function findRenamed({ key, name }: FileInput): Promise<FileInput | undefined> {
+export async function findRenamed({ key, name }: Pick<FileInput, 'key' | 'name'>): Promise<FileInput | undefined> {
   const folder = dirname(name)
   for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
     if (!entry.isFile()) continue
