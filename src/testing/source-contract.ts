@@ -20,6 +20,14 @@ import {
   dividesTenants,
   checksConnection,
 } from './source-cases.ts'
+import {
+  abortsParts,
+  continuesAfterParts,
+  dividesAll,
+  dividesBeforeAppended,
+  dividesTheRest,
+  noticesChanges,
+} from './source-part-cases.ts'
 import { endsWithoutLineFeed, failsInTheMiddle, leavesUnfinished, limitsLines } from './source-line-cases.ts'
 
 /**
@@ -63,7 +71,7 @@ export interface SourceFixture<Input extends SourceInput> {
 
 /**
  * Tries a source by the rules of `SourceDeclaration`: order, resuming after every position,
- * replaced and truncated inputs, aborts, memory, errors. The cases work on inputs of their own and
+ * replaced and truncated inputs, aborts, memory, errors; and parts, if the source has `parts`. The cases work on inputs of their own and
  * may run in any order, one at a time.
  */
 export function sourceContract<Input extends SourceInput>(
@@ -90,7 +98,19 @@ export function sourceContract<Input extends SourceInput>(
     { name: 'reads the same input in two instances at once', run: on(readsTwice) },
     { name: 'ends when the signal aborts, at any moment', run: on((bench) => aborts(bench, false)) },
     { name: 'ends when the signal aborts while it follows its input', run: on((bench) => aborts(bench, true)) },
+    { name: 'divides its input into parts that hold all records', run: on(dividesAll) },
+    { name: 'divides only what the committed positions leave', run: on(dividesTheRest) },
+    { name: 'reads nothing twice after all parts', run: on(continuesAfterParts) },
+    { name: 'ends planning and reading a part when the signal aborts', run: on(abortsParts) },
     ...casesWith(replace, (act) => [
+      {
+        name: 'yields no record of an input that replaced the one that was planned',
+        run: on((bench) => noticesChanges(bench, 'replaced', (input) => act(input, 'renamed'))),
+      },
+      {
+        name: 'yields no record of an input that was rewritten after it was planned',
+        run: on((bench) => noticesChanges(bench, 'rewritten', (input) => act(input, 'in place'))),
+      },
       {
         name: 'skips no record of an input that replaced the one it has read',
         run: on((bench) => skipsNothing(bench, 'replaced', (input) => act(input, 'renamed'))),
@@ -101,9 +121,17 @@ export function sourceContract<Input extends SourceInput>(
       },
     ]),
     ...casesWith(truncate, (act) => [
+      {
+        name: 'notices that a planned input was truncated',
+        run: on((bench) => noticesChanges(bench, 'truncated', act)),
+      },
       { name: 'notices that its input was truncated', run: on((bench) => skipsNothing(bench, 'truncated', act)) },
     ]),
     ...casesWith(append, (act) => [
+      {
+        name: 'ends a part where it was planned when the input has grown',
+        run: on((bench) => dividesBeforeAppended(bench, act)),
+      },
       { name: 'reads appended records in the next run', run: on((bench) => readsAppended(bench, act)) },
       ...(followless === undefined
         ? [{ name: 'reads appended records while it follows', run: on((bench) => followsAppended(bench, act)) }]

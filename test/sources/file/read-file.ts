@@ -13,7 +13,7 @@ export interface Reading {
   readonly notes: string[]
 }
 
-export interface ReadingOptions extends Partial<Pick<ReadOptions, 'final' | 'maxLine' | 'signal'>> {
+export interface ReadingOptions extends Partial<Pick<ReadOptions, 'final' | 'inputFailed' | 'maxLine' | 'signal'>> {
   readonly format?: 'auto' | 'ndjson' | 'array'
   readonly records?: string | string[]
   readonly keyAs?: string
