@@ -24,10 +24,10 @@ type Divisible = Source & Required<Pick<Source, 'parts' | 'readPart'>>
 /** Undefined if the source does not divide its input, which no source has to. */
 async function divisible<Input extends SourceInput>(bench: Bench<Input>): Promise<Divisible | undefined> {
   const source = await bench.create()
-  const { parts, readPart, positionAfter } = source
-  if (parts === undefined && readPart === undefined && positionAfter === undefined) return undefined
-  assert.ok(parts !== undefined && readPart !== undefined, 'a source has both `parts` and `readPart`, or neither')
-  return isDivisible(source) ? source : undefined
+  if (isDivisible(source)) return source
+  const isWhole = source.parts === undefined && source.readPart === undefined && source.positionAfter === undefined
+  assert.ok(isWhole, 'a source has both `parts` and `readPart`, or neither')
+  return undefined
 }
 
 function isDivisible(source: Source): source is Divisible {

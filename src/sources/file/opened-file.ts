@@ -74,7 +74,7 @@ export function resume(
 }
 
 /** An input that is not any more what the plan of a parallel backfill says. */
-export function changed(name: string, what: string): SluiceError {
+export function fileChanged(name: string, what: string): SluiceError {
   return new SluiceError('INPUT_CORRUPT', `"${name}" has changed since the backfill was planned: ${what}`, {
     hint: 'restore the file and run the same command again; or end this backfill with `sluice runs cancel PIPELINE`, and start it again with the file as it is now',
   })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import type { SourcePart } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
+import { isObject } from '../../record/json/json.ts'
 import type { Json } from '../../record/json/json.ts'
 import { readAt } from './opened-file.ts'
 import { HEAD_BYTES, isFilePosition } from './position.ts'
@@ -35,7 +36,7 @@ export function detailOf({ input, detail }: SourcePart): PartDetail {
 }
 
 function isPartDetail(detail: Json): detail is PartDetail {
-  if (typeof detail !== 'object' || detail === null) return false
+  if (!isObject(detail)) return false
   const { head, tail, from, start, ...numbers }: { readonly [key: string]: unknown } = { ...detail }
   return (
     typeof head === 'string' &&

@@ -18,7 +18,7 @@ import { openStream, peek } from './chunk-reader.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { fileError } from './file-error.ts'
 import type { FileInput } from './inputs.ts'
-import { changed, checkHead, inspectFile, openFile, resume } from './opened-file.ts'
+import { fileChanged, checkHead, inspectFile, openFile, resume } from './opened-file.ts'
 import { fingerprint } from './position.ts'
 import type { FilePosition } from './position.ts'
 
@@ -118,7 +118,7 @@ export async function* readOpened(
     }
     reported = Math.max(reported, sourceOffset)
   }
-  if (end !== undefined && sourceOffset < end && !options.signal.aborted) throw changed(name, 'it became shorter')
+  if (end !== undefined && sourceOffset < end && !options.signal.aborted) throw fileChanged(name, 'it became shorter')
 }
 
 /** Reads standard input or a pipe from its start, without positions. */

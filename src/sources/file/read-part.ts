@@ -9,7 +9,7 @@ import type { ContentPosition } from '../content/position.ts'
 import { startOf } from '../content/position.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { fileError } from './file-error.ts'
-import { changed, checkHead, inspectFile, openFile } from './opened-file.ts'
+import { fileChanged, checkHead, inspectFile, openFile } from './opened-file.ts'
 import { detailOf, isRange, tailDigest } from './part-detail.ts'
 import type { PartDetail } from './part-detail.ts'
 import { fingerprint, isFilePosition } from './position.ts'
@@ -57,7 +57,7 @@ async function* readPlanned(
     const ending = !isLast || options.final === true ? 'final' : 'unknown'
     const { final = false, maxLine, note, signal } = options
     if (final && isLast && compression === undefined && (await file.stat()).size > size)
-      throw changed(name, 'it has grown although --final says that it is complete')
+      throw fileChanged(name, 'it has grown although --final says that it is complete')
     const isChecked = start > 0 || compression === undefined
     if (start === 0 && isChecked) await checkHead(file, head, ending, { name, compression, format: content.format })
     const place: ContentPosition | undefined = detail.start === undefined ? from : lineStart(start)
@@ -102,9 +102,9 @@ async function openAs(name: string, detail: PartDetail): Promise<PlannedFile> {
   try {
     const { bytes, head: now } = await inspectFile(file, name)
     const head = now.subarray(0, detail.headBytes)
-    if (bytes < detail.size) throw changed(name, `it had ${detail.size} bytes, and has ${bytes}`)
+    if (bytes < detail.size) throw fileChanged(name, `it had ${detail.size} bytes, and has ${bytes}`)
     if (fingerprint(head).head !== detail.head || (await tailDigest(file, detail.end)) !== detail.tail)
-      throw changed(name, 'it has other content')
+      throw fileChanged(name, 'it has other content')
     return { file, name, head, compression: detectCompression(head, name) }
   } catch (error) {
     await file.close()

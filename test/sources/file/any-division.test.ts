@@ -71,8 +71,8 @@ for (const final of [false, true]) {
     const folder = await temporaryFolder(t)
     let files = 0
     const format = fc.constantFrom('auto', 'auto', 'ndjson' as const)
-    const property = fc.asyncProperty(content, format, fc.nat(99), fc.nat(400), async (bytes, form, read, size) => {
-      const before = Math.floor((bytes.length * Math.max(0, read - 50)) / 50)
+    const property = fc.asyncProperty(content, format, fc.nat(99), fc.nat(400), async (bytes, form, share, size) => {
+      const before = Math.floor((bytes.length * Math.max(0, share - 50)) / 50)
       const options = { maxLine: MAX_LINE, final, format: form, bytes, before }
       for (const partBytes of [1, 1 + size]) await compare(join(folder, `${files++}.ndjson`), { ...options, partBytes })
     })
@@ -108,8 +108,8 @@ for (const [ending, compress] of compressions) {
     const folder = await temporaryFolder(t)
     const bytes = compress(Buffer.from(lines.join('\n')))
     const damaged = Buffer.concat([bytes.subarray(0, bytes.length - 20), Buffer.from('damage')])
-    for (const [at, content] of [bytes, damaged].entries()) {
-      const parts = await compare(join(folder, `${at}.ndjson${ending}`), { bytes: content, before: 0, partBytes: 8 })
+    for (const [at, stored] of [bytes, damaged].entries()) {
+      const parts = await compare(join(folder, `${at}.ndjson${ending}`), { bytes: stored, before: 0, partBytes: 8 })
       assert.deepEqual(
         parts.map((part) => part.compression),
         [{ '.gz': 'gzip', '.br': 'brotli', '.zst': 'zstd' }[ending]],

@@ -53,14 +53,14 @@ test('a rejected line of a range is counted from a byte that its origin names', 
   const long = JSON.stringify({ long: 'y'.repeat(300) })
   await writeFile(file, [...lines.slice(0, 10), long, ...lines.slice(10), long, ''].join('\n'))
   const { chunks } = await readParts(file, { partBytes: 100_000, maxLine: 200 })
-  const skipped = chunks.flatMap(({ origin, skipped = [] }) =>
+  const rejected = chunks.flatMap(({ origin, skipped = [] }) =>
     skipped.map(({ line }) => ({ name: origin?.name, line })),
   )
-  assert.equal(skipped.length, 2)
-  assert.deepEqual(skipped[0], { name: file, line: 11 })
-  const [, from] = / from byte (\d+)$/.exec(skipped[1].name ?? '') ?? []
+  assert.equal(rejected.length, 2)
+  assert.deepEqual(rejected[0], { name: file, line: 11 })
+  const [, from] = / from byte (\d+)$/.exec(rejected[1].name ?? '') ?? []
   // As the documentation says.
-  const command = `tail -c +${Number(from) + 1} '${file}' | sed -n ${skipped[1].line}p`
+  const command = `tail -c +${Number(from) + 1} '${file}' | sed -n ${rejected[1].line}p`
   assert.equal(execFileSync('sh', ['-c', command]).toString(), `${long}\n`)
 })
 
