@@ -1,6 +1,7 @@
 import { AbortMultipartUploadCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
+import { cleaning } from './cleaning.ts'
 import { isAmazon } from './destination.ts'
 import type { S3Destination } from './destination.ts'
 import { presenceOf } from './look-up.ts'
@@ -25,17 +26,17 @@ export interface DiscardOptions {
  * The upload is aborted even if the signal aborts, but the caller does not wait long then.
  * @throws SluiceError SINK_UNAVAILABLE, SINK_REFUSED
  */
-export async function discardUpload({ client, destination, uploadId, signal }: DiscardOptions): Promise<boolean> {
-  const { bucket } = destination
-  const limit = AbortSignal.timeout(signal.aborted ? FAREWELL : TIMEOUT)
-  if (!isAmazon(destination)) {
-    const { presence } = await presenceOf(client, destination, limit)
-    if (presence !== 'absent') return false
-  }
-  const request = new AbortMultipartUploadCommand({ ...objectParams(destination), UploadId: uploadId })
-  const [aborted] = await Promise.allSettled([client.send(request, { abortSignal: limit })])
-  if (aborted.status === 'fulfilled' || s3Facts(aborted.reason).code === 'NoSuchUpload') return true
-  throw s3Error(aborted.reason, { operation: 'AbortMultipartUpload', bucket })
+export function discardUpload({ client, destination, uploadId, signal }: DiscardOptions): Promise<boolean> {
+  return cleaning(signal, async (limit) => {
+    if (!isAmazon(destination)) {
+      const { presence } = await presenceOf(client, destination, limit)
+      if (presence !== 'absent') return false
+    }
+    const request = new AbortMultipartUploadCommand({ ...objectParams(destination), UploadId: uploadId })
+    const [aborted] = await Promise.allSettled([client.send(request, { abortSignal: limit })])
+    if (aborted.status === 'fulfilled' || s3Facts(aborted.reason).code === 'NoSuchUpload') return true
+    throw s3Error(aborted.reason, { operation: 'AbortMultipartUpload', bucket: destination.bucket })
+  })
 }
 
 interface SweepOptions {
@@ -57,8 +58,3 @@ export async function sweepUploads({ client, destination, isDead, signal }: Swee
   }
   return gone
 }
-
-/** Milliseconds. */
-const TIMEOUT = 15_000
-/** Milliseconds: a sink ends within a second of its signal. */
-const FAREWELL = 800

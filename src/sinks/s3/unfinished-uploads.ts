@@ -2,6 +2,7 @@ import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-s
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { Attempt } from '../../component.ts'
 import { s3Facts } from '../../s3/errors.ts'
+import { cleaning } from './cleaning.ts'
 import type { S3Destination } from './destination.ts'
 import { bucketParams, objectParams } from './params.ts'
 
@@ -59,8 +60,8 @@ export class UnfinishedUploads {
   /** The parts of an upload are removed even if the run ends, but the run does not wait long. */
   async #isGone(id: string, signal: AbortSignal): Promise<boolean> {
     const request = new AbortMultipartUploadCommand({ ...objectParams(this.#destination), UploadId: id })
-    const limit = AbortSignal.timeout(signal.aborted ? FAREWELL : ABORT_TIMEOUT)
-    const [aborted] = await Promise.allSettled([this.#client.send(request, { abortSignal: limit })])
+    const abort = cleaning(signal, (limit) => this.#client.send(request, { abortSignal: limit }))
+    const [aborted] = await Promise.allSettled([abort])
     return aborted.status === 'fulfilled' || s3Facts(aborted.reason).code === 'NoSuchUpload'
   }
 }
@@ -118,8 +119,3 @@ export async function abortLost(
     })
   await Promise.allSettled(aborts)
 }
-
-/** Milliseconds. */
-const ABORT_TIMEOUT = 15_000
-/** Milliseconds: a sink ends within a second of its signal. */
-const FAREWELL = 800

@@ -214,6 +214,15 @@ describe('publishing a staged object', () => {
   })
 })
 
+it('a discard that the store does not answer ends after its signal', async (t) => {
+  const { server, sink, handle } = await staged(t)
+  server.faults.add({ kind: 'hang', at: 'start', operation: 'AbortMultipartUpload', times: Infinity })
+  const stop = new AbortController()
+  const discarded = sink.discardStaged?.(handle, sink.destination('k'), stop.signal)
+  setImmediate(() => stop.abort())
+  await assert.rejects(discarded ?? Promise.resolve(), { code: 'SINK_UNAVAILABLE' })
+})
+
 describe('a sweep', () => {
   it('finds uploads on every page, and leaves those that are not dead', async (t) => {
     const { server, sink, file } = await staged(t, { store: { maxPage: 2 } })
