@@ -77,6 +77,16 @@ export const errorCodes = {
   DISK_FULL: { exit: 6, retryable: false, summary: 'The disk of the outbox or the state folder is full.' },
   FOLDER_UNSAFE: { exit: 6, retryable: false, summary: 'The state folder is a link, or belongs to another user.' },
   OUTBOX_LOST: { exit: 6, retryable: false, summary: 'A committed file disappeared before it was published.' },
+  SHARD_TOO_LARGE: {
+    exit: 6,
+    retryable: false,
+    summary: 'The rejects of one shard of a parallel backfill take too much memory.',
+  },
+  SHARDS_UNFINISHED: {
+    exit: 6,
+    retryable: false,
+    summary: 'A parallel backfill of the pipeline is unfinished, and the command would interfere with it.',
+  },
   STATE_DAMAGED: { exit: 6, retryable: false, summary: 'The state folder is inconsistent.' },
   STATE_IN_USE: { exit: 6, retryable: false, summary: 'Another process owns the state.' },
   STATE_MISMATCH: {

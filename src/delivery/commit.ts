@@ -7,8 +7,8 @@
  * a store outage does not stop reading until the outbox is full, and a source that cannot repeat
  * its records is safe.
  *
- * `ObjectCommit.#commit` makes an epoch durable. No step starts before the previous step is on the
- * disk:
+ * `ObjectCommit.#commit` finishes an epoch, and `committer.ts` makes it durable. No step starts before
+ * the previous step is on the disk:
  *
  * 0. Before the first object for a destination, the sink is tried (`outbox/first-connection.ts`).
  * 1. The ledger is checked. Outbox files and local rejects are finished and synced (`ledger.ts`,
@@ -36,28 +36,18 @@ import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch, CommitRequest, End } from '../record/batch.ts'
 import { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Json } from '../record/json/json.ts'
-import { dedupFolder } from './dedup/dedup-index.ts'
-import type { DedupIndex } from './dedup/dedup-index.ts'
+import { Committer } from './committer.ts'
+import type { CommitParts } from './committer.ts'
 import { Deduplicator } from './dedup/deduplicate.ts'
 import type { Commit } from './delivery.ts'
 import { Ledger } from './ledger.ts'
-import { openEpoch, outboxFolder } from './open-epoch.ts'
-import type { EpochParts, OpenEpoch } from './open-epoch.ts'
-import { FirstConnection } from './outbox/first-connection.ts'
+import { openEpoch } from './open-epoch.ts'
+import type { OpenEpoch } from './open-epoch.ts'
 import { OutboxSpace } from './outbox/outbox-space.ts'
-import { Publisher } from './outbox/publisher.ts'
-import { rejectsFolder } from './rejects/local-rejects.ts'
-import type { LocalRejects } from './rejects/local-rejects.ts'
 import { RejectWriter } from './rejects/reject-writer.ts'
 import { SerialQueue } from './serial-queue.ts'
 import { SourceProgress } from './source-progress.ts'
 import type { LocalRejectsRow } from './state/rows.ts'
-import { addTally, emptyTally } from './tally.ts'
-
-interface CommitParts extends EpochParts {
-  readonly index: DedupIndex | undefined
-  readonly localRejects: LocalRejects
-}
 
 /** See `openCommit`. */
 export class ObjectCommit implements Commit {
@@ -65,48 +55,30 @@ export class ObjectCommit implements Commit {
   readonly #parts: CommitParts
   readonly #writable: Writable
   readonly #queue = new SerialQueue((failure) => this.#publishIfDiskIsFull(failure))
-  readonly #publisher: Publisher
+  readonly #committer: Committer
   readonly #space: OutboxSpace
-  readonly #connection: FirstConnection
   readonly #ledger = new Ledger()
   readonly #deduplicator: Deduplicator
   readonly #rejects: RejectWriter
   readonly #progress: SourceProgress
   readonly #secrets: PipelineSecrets
-  readonly #firstEpoch: number
   #epoch: OpenEpoch | undefined
   #end: End | undefined
-  #tally = emptyTally()
-  #epochs = 0
-  #totals: ReturnType<Commit['totals']> | undefined
   /** The stream is in use. Publishing of recovered objects may fail before. */
   #isAttached = false
   #isClosing = false
 
   constructor(parts: CommitParts) {
-    const { options, files, state, index, localRejects, targets, now } = parts
-    const { note, replay, stopping } = options
+    const { options, state, index, localRejects } = parts
+    const { replay, stopping } = options
     this.#parts = parts
     this.#secrets = options.secrets ?? new PipelineSecrets()
-    this.#firstEpoch = state.nextEpoch
     this.hashKey = state.hashKey
     this.#deduplicator = new Deduplicator(index, { marksRejects: replay === undefined })
     this.#progress = new SourceProgress(state.partitions())
     this.#rejects = new RejectWriter(localRejects, state.hashKey, options)
-    const failed = (error: Error): void => this.#fail(error)
-    const folder = outboxFolder(options.folder)
-    const publisher = new Publisher({
-      folder,
-      files,
-      state,
-      pipeline: options.pipeline,
-      sinks: targets,
-      now,
-      note,
-      failed,
-    })
-    this.#publisher = publisher
-    this.#connection = new FirstConnection({ state, targets, note, timeout: options.connectTimeout, refused: failed })
+    this.#committer = new Committer(parts, { failed: (error) => this.#fail(error) })
+    const { publisher } = this.#committer
     this.#space = new OutboxSpace({
       ...options,
       bytes: (role) => publisher.bytes(role) + (this.#epoch?.files.bytes(role) ?? 0),
@@ -116,7 +88,7 @@ export class ObjectCommit implements Commit {
   }
 
   async recover(): Promise<void> {
-    await this.#publisher.recover()
+    await this.#committer.publisher.recover()
   }
 
   position(partition = ''): Json | undefined {
@@ -136,13 +108,7 @@ export class ObjectCommit implements Commit {
   }
 
   totals(): ReturnType<Commit['totals']> {
-    if (this.#totals) return this.#totals
-    const objects = this.#parts.state.sinkObjects(this.#firstEpoch)
-    const bytesOut = objects.reduce((sum, { bytes }) => sum + bytes, 0)
-    const waiting = this.#parts.state.objects()
-    const total = (what: 'records' | 'bytes') => waiting.reduce((sum, row) => sum + row[what], 0)
-    const unpublished = { objects: waiting.length, records: total('records'), bytes: total('bytes') }
-    return { ...this.#tally, bytesOut, epochs: this.#epochs, objects, unpublished }
+    return this.#committer.totals()
   }
 
   async close(): Promise<void> {
@@ -150,16 +116,11 @@ export class ObjectCommit implements Commit {
     this.#isClosing = true
     this.#queue.fail(new SluiceError('INTERNAL', 'the commit is closed'))
     this.#epoch?.stopTimer()
-    this.#connection.stop()
-    await this.#publisher.stop()
+    await this.#committer.stop()
     await this.#queue.idle()
     await this.#epoch?.files.abandon()
-    await this.#parts.localRejects.abandon()
-    this.#totals = this.totals()
     this.#writable.destroy()
-    const { state, targets } = this.#parts
-    await state.close()
-    for (const { sink } of targets) await sink.close?.()
+    await this.#committer.close()
   }
 
   #createWritable(): Writable {
@@ -175,7 +136,7 @@ export class ObjectCommit implements Commit {
       destroy: (error, done) => {
         // A write that waits for space, or an upload, must not delay the end of a failed run.
         if (error) this.#queue.fail(error)
-        void reply(this.#publisher.stop(), () => done(error))
+        void reply(this.#committer.publisher.stop(), () => done(error))
       },
     })
   }
@@ -184,7 +145,7 @@ export class ObjectCommit implements Commit {
     if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch arrived after the source's end")
     if (batch.commit) return this.#commitNow(batch.commit)
     this.#ledger.enter(batch)
-    if (batch.count > 0) this.#connection.start()
+    if (batch.count > 0) this.#committer.connection.start()
     const epoch = (this.#epoch ??= openEpoch(this.#parts, (overdue) => this.#commitOverdue(overdue)))
     const result = await this.#deduplicator.deduplicate(batch)
     this.#ledger.add(batch, result)
@@ -201,38 +162,20 @@ export class ObjectCommit implements Commit {
   /** Commits before the epoch is due. Objects of earlier epochs and runs are waited for, too. */
   async #commitNow(request: CommitRequest): Promise<void> {
     if (this.#epoch) await this.#commit(this.#epoch)
-    request.committed(this.#publisher.published())
+    request.committed(this.#committer.publisher.published())
   }
 
-  /** Makes an epoch durable: the steps of the comment at the top, in their order. */
+  /** Finishes an epoch and makes it durable. */
   async #commit(epoch: OpenEpoch): Promise<void> {
     epoch.stopTimer()
-    if (epoch.files.hasRecords) await this.#connection.check()
-    const { options, files, state, index, localRejects } = this.#parts
+    if (epoch.files.hasRecords) await this.#committer.connection.check()
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()
-    const rejectsChange = await localRejects.finish()
     // A link to the next page can hold a key.
     const partitions = this.#progress.endEpoch().map((row) => ({ ...row, position: this.#secrets.seal(row.position) }))
     const oldest = this.#progress.oldestEventTime()
-    const dedup = (await index?.write({ permanent: oldest === -Infinity })) ?? { rows: [], created: false }
-    if (objects.length > 0) await files.fsyncFolder(outboxFolder(options.folder))
-    if (rejectsChange.created) await files.fsyncFolder(rejectsFolder(options.folder))
-    if (dedup.created) await files.fsyncFolder(dedupFolder(options.folder))
-
-    if (partitions.length > 0 || tally.read + tally.added > 0) {
-      const expired = index?.expired(oldest) ?? []
-      const committedAt = this.#parts.now()
-      const change = { epoch: epoch.number, committedAt, partitions, objects, dedupBuckets: dedup.rows, expired, tally }
-      await state.commit({ ...change, localRejects: rejectsChange })
-      this.#epochs++
-      await localRejects.committed(rejectsChange)
-      if (rejectsChange.evicted > 0) options.note(EVICTED, { records: rejectsChange.evicted })
-      await index?.committed(dedup.rows, expired)
-    }
+    await this.#committer.commit({ number: epoch.number, objects, partitions, oldest, tally })
     this.#epoch = undefined
-    this.#tally = addTally(this.#tally, tally)
-    this.#publisher.add(objects)
   }
 
   #commitOverdue(epoch: OpenEpoch): void {
@@ -248,20 +191,16 @@ export class ObjectCommit implements Commit {
     this.#queue.throwIfFailed()
     if (!this.#end)
       throw new SluiceError('LEDGER_MISMATCH', "the stream ended without the source's end: a stage returned early")
-    await this.#drain(this.#end.kind === 'interrupted')
+    await this.#committer.drain(this.#end.kind === 'interrupted')
     this.#queue.throwIfFailed()
-  }
-
-  #drain(isInterrupted: boolean): Promise<void> {
-    const { drainTimeouts = DRAIN_TIMEOUTS, stopping } = this.#parts.options
-    return this.#publisher.drain(drainTimeouts, { isInterrupted, stopping })
   }
 
   /**
    * Frees the space of committed files. Otherwise the next run would find the disk just as full.
    */
   async #publishIfDiskIsFull({ code }: SluiceError): Promise<void> {
-    if (code === 'DISK_FULL') await Promise.allSettled([this.#drain(this.#parts.options.stopping?.aborted === true)])
+    if (code !== 'DISK_FULL') return
+    await Promise.allSettled([this.#committer.drain(this.#parts.options.stopping?.aborted === true)])
   }
 
   #fail(error: Error): void {
@@ -269,9 +208,6 @@ export class ObjectCommit implements Commit {
     if (this.#isAttached && !this.#isClosing) this.#writable.destroy(error)
   }
 }
-
-const DRAIN_TIMEOUTS = { done: 120_000, interrupted: 20_000 }
-const EVICTED = 'the oldest local rejects were deleted: their budget (`local`) is used up'
 
 async function reply(operation: Promise<void>, done: (error?: Error | null) => void): Promise<void> {
   const [result] = await Promise.allSettled([operation])

@@ -61,7 +61,7 @@ export class Ledger {
     for (const [reason, records] of batch.tallies.dropped) count(tally.dropped, reason, records)
     for (const { code } of result.rejects) count(tally.rejects, code)
     for (const [delay, records] of result.late) count(tally.late, delay, records)
-    if (!this.isInside) check(tally)
+    if (!this.isInside) checkTally(tally)
   }
 
   /**
@@ -69,14 +69,15 @@ export class Ledger {
    * unaccounted for.
    */
   close(): Tally {
-    check(this.#tally)
+    checkTally(this.#tally)
     const tally = addTally(this.#tally, emptyTally())
     this.#tally = emptyTally()
     return tally
   }
 }
 
-function check(tally: Tally): void {
+/** @throws SluiceError LEDGER_MISMATCH if records are unaccounted for */
+export function checkTally(tally: Tally): void {
   const { read, added, written, duplicate, rejected } = tally
   const dropped = sum(tally.dropped)
   if (read + added === written + dropped + duplicate + rejected) return

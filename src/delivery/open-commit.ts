@@ -1,10 +1,12 @@
 import { realFiles } from '../files.ts'
 import { ObjectCommit } from './commit.ts'
+import type { CommitParts } from './committer.ts'
 import type { CommitOptions } from './commit-options.ts'
 import type { Commit } from './delivery.ts'
 import { DedupIndex, dedupFolder } from './dedup/dedup-index.ts'
 import { outboxTargets } from './open-epoch.ts'
 import { LocalRejects, rejectsFolder } from './rejects/local-rejects.ts'
+import { unfinishedRun } from './shards/unfinished-run.ts'
 import { State } from './state/state.ts'
 import { keepPrivate } from './state/keep-private.ts'
 
@@ -13,9 +15,20 @@ import { keepPrivate } from './state/keep-private.ts'
  * row names are deleted, bucket files are truncated to their committed length, committed objects
  * are published.
  * @throws SluiceError STATE_IN_USE, STATE_MISMATCH, STATE_DAMAGED, OUTBOX_LOST, DISK_FULL,
- *   DISK_FAILED, FOLDER_UNSAFE, UNSUPPORTED
+ *   DISK_FAILED, FOLDER_UNSAFE, UNSUPPORTED; SHARDS_UNFINISHED if the state has a parallel backfill
  */
 export async function openCommit(options: CommitOptions): Promise<Commit> {
+  return withCommitParts(options, async (parts) => {
+    const { shardRun } = parts.state
+    if (shardRun) throw unfinishedRun(options.pipeline, shardRun)
+    const commit = new ObjectCommit(parts)
+    await commit.recover()
+    return commit
+  })
+}
+
+/** Opens a state folder with all that commits need. If `open` throws, the state is closed. */
+export async function withCommitParts<T>(options: CommitOptions, open: (parts: CommitParts) => Promise<T>): Promise<T> {
   const { folder, pipeline, keys, dedup, files = realFiles, openDatabase, now = Date.now } = options
   const targets = outboxTargets(options)
   await keepPrivate(folder, options.note)
@@ -38,9 +51,7 @@ export async function openCommit(options: CommitOptions): Promise<Commit> {
       rows: state.localRejects(),
       budget: options.localRejectBytes ?? Infinity,
     })
-    const commit = new ObjectCommit({ options, files, state, index, localRejects, targets, now })
-    await commit.recover()
-    return commit
+    return await open({ options, files, state, index, localRejects, targets, now })
   } catch (error) {
     await state.close()
     throw error

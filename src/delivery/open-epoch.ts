@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { parseKeyTemplate } from '../fields/key-template.ts'
 import type { Files } from '../files.ts'
 import type { CommitOptions, ObjectTarget } from './commit-options.ts'
-import { OutboxEpoch } from './outbox/outbox.ts'
-import type { OutboxTarget } from './outbox/outbox.ts'
+import { namesOf, OutboxEpoch } from './outbox/outbox.ts'
+import type { OutboxOptions, OutboxTarget } from './outbox/outbox.ts'
 import { compileKeyTemplate, fixedFolder } from './outbox/partitioner.ts'
 import type { Role } from './state/rows.ts'
 import type { State } from './state/state.ts'
@@ -60,23 +60,27 @@ export function openEpoch(
   { options, files, state, targets, now }: EpochParts,
   overdue: (epoch: OpenEpoch) => void,
 ): OpenEpoch {
-  const outbox = {
-    folder: outboxFolder(options.folder),
-    files,
-    pipeline: options.pipeline,
-    generation: state.generation,
-    targets,
-    bufferBytes: options.bufferBytes ?? BUFFER_BYTES,
-  }
   const number = state.nextEpoch
   const maxAge = Math.min(...targets.map(({ roll }) => roll.maxAge))
-  const epoch: OpenEpoch = new OpenEpoch({ number, files: new OutboxEpoch(outbox, number, now()), maxAge }, () =>
-    overdue(epoch),
+  const outbox = outboxOptions({ ...options, files, targets, generation: state.generation })
+  const epoch: OpenEpoch = new OpenEpoch(
+    { number, files: new OutboxEpoch(outbox, namesOf(number), now()), maxAge },
+    () => overdue(epoch),
   )
   return epoch
 }
 
-const BUFFER_BYTES = 32 << 20
+/** The options of an epoch's files in a state folder. */
+export function outboxOptions(
+  options: Pick<CommitOptions, 'folder' | 'pipeline' | 'bufferBytes'> &
+    Pick<OutboxOptions, 'files' | 'targets' | 'generation'>,
+): OutboxOptions {
+  const { folder, bufferBytes = BUFFER_BYTES, pipeline, files, targets, generation } = options
+  return { folder: outboxFolder(folder), bufferBytes, pipeline, files, targets, generation }
+}
+
+/** Default of `CommitOptions.bufferBytes`. */
+export const BUFFER_BYTES = 32 << 20
 
 /** The outbox in a pipeline's state folder. */
 export function outboxFolder(folder: string): string {
@@ -84,7 +88,12 @@ export function outboxFolder(folder: string): string {
 }
 
 /** The sinks of a pipeline as the outbox knows them. Adds the paths of their keys. */
-export function outboxTargets({ pipeline, paths, sink, rejects }: CommitOptions): OutboxTarget[] {
+export function outboxTargets({
+  pipeline,
+  paths,
+  sink,
+  rejects,
+}: Pick<CommitOptions, 'pipeline' | 'paths' | 'sink' | 'rejects'>): OutboxTarget[] {
   const compile = (role: Role, target: ObjectTarget): OutboxTarget => ({
     role,
     type: target.type,

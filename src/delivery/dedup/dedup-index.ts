@@ -29,7 +29,7 @@ import { crc32 } from 'node:zlib'
 import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import { NO_DEDUP_BUCKET } from '../../record/batch.ts'
-import { DedupTable, ENTRY_BYTES, Found } from './dedup-table.ts'
+import { DedupTable, ENTRY_BYTES, ENTRY_WORDS, Found } from './dedup-table.ts'
 import type { Files } from '../../files.ts'
 import type { DedupKeys } from './deduplicate.ts'
 import type { DedupBucketRow } from '../state/rows.ts'
@@ -110,6 +110,41 @@ export class DedupIndex implements DedupKeys {
   }
 
   /**
+   * Looks up all entries of a day. Calls `found` for each one whose key is known, with its place in
+   * `entries` and the content of the known one.
+   */
+  async lookUp(entries: Uint32Array, day: number, found: (at: number, content: number) => void): Promise<void> {
+    for (const bucket of this.#bucketsOf(day)) {
+      await this.#load(bucket)
+      const { table } = bucket
+      if (table && table.count > 0) lookUpIn(table, entries, found)
+    }
+    this.#makeRoom(0)
+  }
+
+  /**
+   * Buckets that were only looked into may be unloaded. Call this after `lookUp`, when the open epoch
+   * has no keys.
+   */
+  endLookUp(): void {
+    this.#epoch++
+  }
+
+  /** Adds all entries of a day to the open epoch. Returns how many of them were new. */
+  async addAll(entries: Uint32Array, day: number): Promise<number> {
+    await this.prepare([day], undefined)
+    let added = 0
+    let ahead = 0
+    for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
+      for (const end = Math.min(entries.length, at + AHEAD); ahead < end; ahead += ENTRY_WORDS) {
+        this.prefetch(entries, ahead, day)
+      }
+      if (this.add(entries, at, day) === Found.new) added++
+    }
+    return added
+  }
+
+  /**
    * Appends the keys of the open epoch to their files and syncs these. The keys are valid when the
    * returned rows are committed. `created`: the folder has new names and must be synced first.
    * @param permanent the buckets never expire.
@@ -176,6 +211,13 @@ export class DedupIndex implements DedupKeys {
     return Found.new
   }
 
+  /** The buckets in which a record of a day is looked up. */
+  #bucketsOf(day: number): Bucket[] {
+    if (day === NO_DEDUP_BUCKET) return [...this.#buckets.values()].filter(({ row }) => row.name.startsWith('p'))
+    const bucket = this.#days.get(day)
+    return bucket ? [bucket] : []
+  }
+
   #bucket(name: string): Bucket {
     return this.#buckets.get(name) ?? this.#addBucket({ name, length: 0, crc: 0 })
   }
@@ -218,6 +260,21 @@ export class DedupIndex implements DedupKeys {
     )
   }
 }
+
+/** Prefetches, so that the reads of memory overlap. */
+function lookUpIn(table: DedupTable, entries: Uint32Array, found: (at: number, content: number) => void): void {
+  let ahead = 0
+  for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
+    for (const end = Math.min(entries.length, at + AHEAD); ahead < end; ahead += ENTRY_WORDS) {
+      table.prefetch(entries, ahead)
+    }
+    const content = table.find(entries, at)
+    if (content >= 0) found(at, content)
+  }
+}
+
+/** Words of the entries that are prefetched before they are used. */
+const AHEAD = 32 * ENTRY_WORDS
 
 interface Bucket {
   row: DedupBucketRow

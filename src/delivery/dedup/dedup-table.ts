@@ -58,6 +58,13 @@ export class DedupTable {
     return this.#describe(slots[this.#findSlot(slots, entries, at)], entries, at)
   }
 
+  /** The content of the entry with this key, from 0 to 2^32 - 1; -1 if there is none. */
+  find(entries: Uint32Array, at: number): number {
+    const { slots } = this.#segments[segmentOf(entries, at)]
+    const value = slots[this.#findSlot(slots, entries, at)]
+    return value === 0 ? -1 : this.#wordOf(value, 3)
+  }
+
   /** Adds the entry if its key is new. Never replaces an entry. */
   add(entries: Uint32Array, at: number): number {
     const segment = this.#segments[segmentOf(entries, at)]

@@ -69,12 +69,28 @@ export interface OutboxOptions {
   readonly bufferBytes: number
 }
 
+/** How the files of an epoch, and the objects that they become, are named. */
+export interface EpochNames {
+  /** Number of the first file, from 0. */
+  readonly firstPart: number
+  /** Up to the number of the file. */
+  readonly file: string
+  /** Up to the number of the file, after the pipeline and the generation. The same content always has the same. */
+  readonly object: string
+}
+
+/** The names of an epoch with this number. */
+export function namesOf(epoch: number, firstPart = 0): EpochNames {
+  const number = String(epoch).padStart(8, '0')
+  return { firstPart, file: number, object: number }
+}
+
 /** The files of one epoch. Any failure is final. See the comment at the top. */
 export class OutboxEpoch {
   readonly #options: OutboxOptions
-  readonly #number: number
+  readonly #names: EpochNames
   readonly #targets: TargetFiles[]
-  #parts = 0
+  #parts: number
   /** Bytes that wait in memory. */
   #waiting = 0
   /** Bytes that are being compressed and written. */
@@ -83,9 +99,11 @@ export class OutboxEpoch {
   readonly #lines = new BufferPool(LINES_BYTES)
   readonly #blocks = new BufferPool(2 * BLOCK_BYTES)
 
-  constructor(options: OutboxOptions, number: number, openedAt: number) {
+  /** @param openedAt the time in object keys, in milliseconds since 1970 */
+  constructor(options: OutboxOptions, names: EpochNames, openedAt: number) {
     this.#options = options
-    this.#number = number
+    this.#names = names
+    this.#parts = names.firstPart
     this.#targets = options.targets.map((target) => ({
       target,
       partitioner: target.key.partitioner(openedAt),
@@ -123,11 +141,25 @@ export class OutboxEpoch {
 
   /** True if a file or the number of records has reached its limit. */
   get isFull(): boolean {
-    return this.#targets.some(
-      ({ target, objects, records }) =>
-        records >= target.roll.maxRecords ||
-        [...objects.values()].some((object) => sizeOf(object) >= target.roll.maxBytes),
+    if (this.isFullOfRecords) return true
+    return this.#targets.some(({ target, objects }) =>
+      [...objects.values()].some((object) => sizeOf(object) >= target.roll.maxBytes),
     )
+  }
+
+  /** True if the number of records has reached its limit. */
+  get isFullOfRecords(): boolean {
+    return this.#targets.some(({ target, records }) => records >= target.roll.maxRecords)
+  }
+
+  /** Uncompressed bytes of the largest file. */
+  get plainBytes(): number {
+    return this.#objects().reduce((most, { plain, unwritten }) => Math.max(most, plain + unwritten), 0)
+  }
+
+  /** Names of the files in the outbox. */
+  get fileNames(): string[] {
+    return this.#objects().map(({ name }) => name)
   }
 
   get hasRecords(): boolean {
@@ -140,8 +172,21 @@ export class OutboxEpoch {
     return [...(found?.objects.values() ?? [])].reduce((sum, object) => sum + sizeOf(object), 0)
   }
 
+  /** Adds lines of rejects whose key partition is known. */
+  async appendRejects(key: string, lines: Buffer, records: number): Promise<void> {
+    const target = this.#target('rejects')
+    this.#put(await this.#object(target, key), lines, records)
+    target.records += records
+    await this.#makeRoom()
+  }
+
+  /** Resolves when all blocks are written: the sizes of files are then exact, and not estimated. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#writes)
+  }
+
   /** Writes and syncs every file. Returns the rows to commit. Sync the folder first. */
-  async finish(): Promise<ObjectRow[]> {
+  async finish(): Promise<Omit<ObjectRow, 'epoch'>[]> {
     const objects = this.#objects()
     for (const object of objects) {
       await this.#waitForThreads()
@@ -152,7 +197,7 @@ export class OutboxEpoch {
     for (const object of objects) this.#watch(this.#sync(object))
     await Promise.all(this.#writes)
     for (const { file } of objects) await file.close()
-    return objects.map((object) => rowOf(object, this.#number)).toSorted((a, b) => a.part - b.part)
+    return objects.map(rowOf).toSorted((a, b) => a.part - b.part)
   }
 
   /** Closes the files without committing them. The next start deletes them. */
@@ -190,7 +235,7 @@ export class OutboxEpoch {
       )
     }
     const part = this.#parts++
-    const name = `${this.#numberOf(part)}${extensions[target.compression]}`
+    const name = `${this.#names.file}-${numberOf(part)}${extensions[target.compression]}`
     const object: OpenObject = {
       owner,
       part,
@@ -216,11 +261,7 @@ export class OutboxEpoch {
   /** The object's key up to its hash. */
   #prefix(key: string, part: number): string {
     const { pipeline, generation } = this.#options
-    return `${key === '' ? '' : `${key}/`}${pipeline}-${generation}-${this.#numberOf(part)}-`
-  }
-
-  #numberOf(part: number): string {
-    return `${String(this.#number).padStart(8, '0')}-${String(part).padStart(3, '0')}`
+    return `${key === '' ? '' : `${key}/`}${pipeline}-${generation}-${this.#names.object}-${numberOf(part)}-`
   }
 
   #fits({ sink, compression }: OutboxTarget, key: string): boolean {
@@ -374,6 +415,10 @@ function sizeOf({ bytes, plain, unwritten, owner }: OpenObject): number {
   return plain === 0 ? 0 : bytes + unwritten * (bytes / plain)
 }
 
+function numberOf(part: number): string {
+  return String(part).padStart(3, '0')
+}
+
 function groupByKey(partitioner: Partitioner, batch: Batch, records: Uint32Array): Iterable<[string, Uint32Array]> {
   const groups = new Map<string, number[]>()
   let lastKey: string | undefined
@@ -391,12 +436,11 @@ function groupByKey(partitioner: Partitioner, batch: Batch, records: Uint32Array
   return [...groups].map(([key, members]) => [key, Uint32Array.from(members)])
 }
 
-function rowOf({ owner, part, prefix, name, hash, bytes, records }: OpenObject, epoch: number): ObjectRow {
+function rowOf({ owner, part, prefix, name, hash, bytes, records }: OpenObject): Omit<ObjectRow, 'epoch'> {
   const { role, type, sink, compression } = owner.target
   const sha256 = hash.digest('hex')
   const key = `${prefix}${sha256.slice(0, HASH_DIGITS)}${extensions[compression]}`
   return {
-    epoch,
     part,
     role,
     type,

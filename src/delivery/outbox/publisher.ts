@@ -28,7 +28,9 @@ export interface PublisherOptions {
    * Called when what was staged for a row does not exist any more. The row waits until `replace`.
    * Without it, such a row stops the run.
    */
-  readonly gone?: (row: ObjectRow) => void
+  readonly gone?: ((row: ObjectRow) => void) | undefined
+  /** Called when an object is published and its row is in the history. */
+  readonly retired?: ((row: ObjectRow) => void) | undefined
 }
 
 /**
@@ -371,6 +373,7 @@ export class Publisher {
     await state.retire(row, now())
     if (row.file !== undefined) await files.unlink(join(folder, row.file))
     this.#remove(row)
+    this.#options.retired?.(row)
     this.#notify()
   }
 

@@ -6,6 +6,8 @@ import type { LocalRejects } from './local-rejects.ts'
 import { formatRejectId } from './reject-id.ts'
 import { rejectLine } from './reject-line.ts'
 
+/** Where the lines go: a part of `LocalRejects`, and what stands for it in an executor. */
+type Lines = Pick<LocalRejects, 'count' | 'append' | 'forget'>
 type RejectWriterOptions = Pick<CommitOptions, 'rejects' | 'unparsed' | 'replay' | 'note'>
 
 /**
@@ -13,21 +15,21 @@ type RejectWriterOptions = Pick<CommitOptions, 'rejects' | 'unparsed' | 'replay'
  * rejects that were replayed.
  */
 export class RejectWriter {
-  readonly #local: LocalRejects
+  readonly #local: Lines
   readonly #options: RejectWriterOptions
   readonly #digestKey: Buffer
   /** The previous batch was a chunk of a split batch, and not the last one. */
   #isAfterChunk = false
 
   /** `digestKey` is a secret of the state. */
-  constructor(local: LocalRejects, digestKey: Buffer, options: RejectWriterOptions) {
+  constructor(local: Lines, digestKey: Buffer, options: RejectWriterOptions) {
     this.#digestKey = digestKey
     this.#local = local
     this.#options = options
   }
 
   async write(
-    { number: epoch, files }: { readonly number: number; readonly files: OutboxEpoch },
+    { number: epoch, files }: { readonly number: number; readonly files: Pick<OutboxEpoch, 'appendReject'> },
     batch: Batch,
     { rejects, duplicate }: DedupResult,
   ): Promise<void> {

@@ -16,4 +16,4 @@ export async function keepPrivate(folder: string, note: Note = () => {}): Promis
 }
 
 /** The folders in a state folder. */
-const FOLDERS = ['state', 'outbox', 'dedup', 'rejects']
+const FOLDERS = ['state', 'outbox', 'dedup', 'rejects', 'shards']

@@ -112,6 +112,31 @@ export interface LocalRejectsChange {
   readonly created: boolean
 }
 
+/**
+ * A shard of the unfinished parallel backfill. Its parts, and the positions at their ends, have rows
+ * of their own.
+ */
+export interface ShardRow {
+  /** From 0, in reading order. */
+  readonly number: number
+  readonly bytes: number
+  /** Source partition of the first part, and of the last. */
+  readonly partitions: readonly [string, string]
+  /** `failed`: executions have failed, and the next start tries again. */
+  readonly status: 'open' | 'done' | 'failed'
+  /** Why it failed, for people. */
+  readonly error?: { readonly code: string; readonly message: string }
+  /** The file of the dedup keys that the committed execution has left out. */
+  readonly leaveOut?: LeaveOutFile
+}
+
+/** A file in `<state folder>/shards`. */
+export interface LeaveOutFile {
+  readonly file: string
+  readonly bytes: number
+  readonly crc: number
+}
+
 /** What a person changed with `sluice state`. Never changed and never removed. */
 export interface ChangeRow {
   readonly number: number
@@ -123,6 +148,7 @@ export interface ChangeRow {
 }
 
 export interface Meta {
+  /** Version of everything in the state folder; see `FORMATS`. */
   readonly format: number
   readonly pipeline: string
   readonly generation: string

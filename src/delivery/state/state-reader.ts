@@ -16,9 +16,12 @@ import type {
   PartitionRow,
   RejectCounts,
   Role,
+  ShardRow,
   StoreRow,
 } from './rows.ts'
-import type { JsonObject } from '../../record/json/json.ts'
+import type { SourcePart } from '../../component.ts'
+import type { ShardRun } from '../shards/shard.ts'
+import type { Json, JsonObject } from '../../record/json/json.ts'
 import { emptyTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
 
@@ -114,6 +117,34 @@ export class StateReader {
     return this.#list('store')
   }
 
+  /** The parallel backfill that is not finished. */
+  get shardRun(): ShardRun | undefined {
+    return this.#db.get('shardRun')
+  }
+
+  /** Number of parallel backfills over the life of the state. */
+  get shardRuns(): number {
+    return this.#db.get('shardRuns') ?? 0
+  }
+
+  shard(number: number): ShardRow | undefined {
+    return this.#db.get(['shard', number])
+  }
+
+  /** In their order. One at a time, because there can be many. */
+  *shards(): Generator<ShardRow, void> {
+    for (const { value } of this.#db.getRange({ start: ['shard', -1], end: ['shard', LAST] })) yield value
+  }
+
+  shardParts(number: number): SourcePart[] {
+    return this.#db.get(['shardParts', number]) ?? []
+  }
+
+  /** Position at the end of each part of a committed shard; null where there is none. */
+  shardEnds(number: number): (Json | null)[] {
+    return this.#db.get(['shardEnds', number]) ?? []
+  }
+
   /** Over the whole life of the state. */
   get tally(): Tally {
     return this.#db.get('tally') ?? emptyTally()
@@ -150,13 +181,18 @@ export async function readState<T>(folder: string, read: (state: StateReader) =>
   }
 }
 
-/** Version of everything in the state folder. */
-export const FORMAT = 4
+/**
+ * Versions of everything in the state folder. A state has the second one while a parallel backfill is
+ * unfinished, so that a Sluice which does not know of shards refuses it.
+ */
+export const FORMATS = { plain: 4, withShards: 5 }
 
 /** @throws SluiceError STATE_MISMATCH */
 export function checkFormat({ format }: Meta): void {
-  if (format === FORMAT) return
-  throw new SluiceError('STATE_MISMATCH', `the state has format ${format}, this version supports format ${FORMAT}`, {
+  const { plain, withShards } = FORMATS
+  if (format === plain || format === withShards) return
+  const supported = `${plain} and ${withShards}`
+  throw new SluiceError('STATE_MISMATCH', `the state has format ${format}, this version supports ${supported}`, {
     hint: 'use the version of Sluice that created the state, or move its folder away to start over',
   })
 }

@@ -38,7 +38,7 @@ import type { Owner, OwnerLock } from './owner-lock.ts'
 import {
   checkFormat,
   databaseFolder,
-  FORMAT,
+  FORMATS,
   hasState,
   noState,
   partitionKey,
@@ -52,14 +52,18 @@ import type {
   ConnectedRow,
   DedupBucketRow,
   HistoryRow,
+  LeaveOutFile,
   LocalRejectsChange,
   Meta,
   ObjectRow,
   PartitionRow,
   RejectCounts,
   Role,
+  ShardRow,
   StoreRow,
 } from './rows.ts'
+import type { Shard, ShardRun } from '../shards/shard.ts'
+import { unfinishedRun } from '../shards/unfinished-run.ts'
 
 /** Sets a source partition back. Without `to` it is read from its beginning. */
 export interface Rewind {
@@ -79,6 +83,16 @@ export interface Redirect {
   readonly at: number
 }
 
+/** A shard whose result an epoch commits. */
+export interface ShardDone {
+  /** Of the run. */
+  readonly run: string
+  readonly number: number
+  /** See `StateReader.shardEnds`. */
+  readonly ends: readonly (Json | null)[]
+  readonly leaveOut?: LeaveOutFile | undefined
+}
+
 /** Everything that one epoch changes, in one transaction. */
 export interface EpochChange {
   readonly epoch: number
@@ -92,6 +106,7 @@ export interface EpochChange {
   readonly expired: readonly string[]
   readonly tally: Tally
   readonly localRejects: LocalRejectsChange
+  readonly shard?: ShardDone | undefined
 }
 
 export interface StateOptions {
@@ -166,6 +181,7 @@ export class State extends StateReader {
           `epoch ${change.epoch} cannot be committed, the next epoch is ${this.nextEpoch}`,
         )
       }
+      if (change.shard) this.#putShardDone(db, change.shard)
       put(db, 'epoch', change.epoch + 1)
       put(db, 'committedAt', change.committedAt)
       for (const row of change.partitions) {
@@ -209,6 +225,66 @@ export class State extends StateReader {
     return changed
   }
 
+  /** Stores shards of a plan. They count when `startShardRun` is committed. */
+  async addShards(shards: readonly Shard[]): Promise<void> {
+    await this.#change((db) => {
+      for (const { number, parts, bytes } of shards) {
+        const partitions = [parts[0].partition, parts[parts.length - 1].partition] as const
+        put(db, ['shard', number], { number, bytes, partitions, status: 'open' } satisfies ShardRow)
+        put(db, ['shardParts', number], parts)
+      }
+    })
+  }
+
+  /** Completes a plan. From now on, an older Sluice refuses the state. */
+  async startShardRun(run: ShardRun): Promise<void> {
+    const meta = this.#requireMeta()
+    await this.#change((db) => {
+      put(db, 'shardRun', run)
+      put(db, 'shardRuns', run.number)
+      put(db, 'meta', { ...meta, format: FORMATS.withShards } satisfies Meta)
+    })
+  }
+
+  /** Changes the status of a shard that is not committed. */
+  async saveShard(row: ShardRow): Promise<void> {
+    await this.#change((db) => put(db, ['shard', row.number], row))
+  }
+
+  /** Replaces the bytes of objects that were staged and do not exist any more. */
+  async replaceStaged(rows: readonly ObjectRow[]): Promise<void> {
+    await this.#change((db) => {
+      for (const row of rows) if (db.get(['object', row.epoch, row.part])) put(db, ['object', row.epoch, row.part], row)
+    })
+  }
+
+  /** Ends the parallel backfill. @param partitions positions that it has reached, if it is cancelled. */
+  async endShardRun(partitions: readonly PartitionRow[] = []): Promise<void> {
+    const meta = this.#requireMeta()
+    await this.#change((db) => {
+      for (const row of partitions) {
+        put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row })
+      }
+      db.removeSync('shardRun')
+      put(db, 'meta', { ...meta, format: FORMATS.plain } satisfies Meta)
+    })
+    await this.removeShards()
+  }
+
+  /** Removes the shards of a plan that has ended, or was never complete. */
+  async removeShards(): Promise<void> {
+    for (;;) {
+      const numbers: number[] = []
+      for (const { number } of this.shards()) if (numbers.push(number) === REMOVED_AT_ONCE) break
+      if (numbers.length === 0) return
+      await this.#change((db) => {
+        for (const number of numbers) {
+          for (const kind of ['shard', 'shardParts', 'shardEnds']) db.removeSync([kind, number])
+        }
+      })
+    }
+  }
+
   /** Stores the resume token of an attempt to publish the object. */
   async saveResumeToken({ epoch, part }: ObjectRow, resumeToken: Json): Promise<void> {
     await this.#change((db) => {
@@ -217,8 +293,13 @@ export class State extends StateReader {
     })
   }
 
-  /** Deletes source positions, or sets them back. Dedup keys stay. */
+  /**
+   * Deletes source positions, or sets them back. Dedup keys stay.
+   * @throws SluiceError SHARDS_UNFINISHED: the plan of the parallel backfill begins at these positions
+   */
   async rewind(changes: readonly Rewind[], at: number): Promise<void> {
+    const { shardRun, meta } = this
+    if (shardRun) throw unfinishedRun(meta?.pipeline ?? '', shardRun)
     await this.#change((db) => {
       const what = changes
         .map(({ partition, to }) => `${partition} ${to ? 'to a time' : 'to the beginning'}`)
@@ -271,6 +352,19 @@ export class State extends StateReader {
     const { meta } = this
     if (meta) return meta
     throw new SluiceError('STATE_DAMAGED', `${this.#folder} has a state that is not initialized`)
+  }
+
+  #putShardDone(db: Database, { run, number, ends, leaveOut }: ShardDone): void {
+    const row = this.shard(number)
+    if (this.shardRun?.id !== run || !row || row.status === 'done') {
+      throw new SluiceError(
+        'INTERNAL',
+        `shard ${number} of ${run} cannot be committed: it is ${row?.status ?? 'unknown'}`,
+      )
+    }
+    const { error: _error, ...rest } = row
+    put(db, ['shard', number], { ...rest, status: 'done', ...(leaveOut && { leaveOut }) } satisfies ShardRow)
+    put(db, ['shardEnds', number], ends)
   }
 
   #putChange(db: Database, change: Omit<ChangeRow, 'number'>): void {
@@ -334,6 +428,9 @@ async function reservePages(db: Database, folder: string): Promise<void> {
   await Promise.allSettled([written.then(() => transact(db, folder, () => db.removeSync('reserve')))])
 }
 
+/** Shards whose rows one transaction removes. */
+const REMOVED_AT_ONCE = 256
+
 /** A transaction writes 5 to 20 pages of 4 KiB. */
 const RESERVE_BYTES = 128 << 10
 
@@ -395,7 +492,7 @@ async function create(
   { folder, files, pipeline }: StateOptions,
   take: (salt: Buffer) => Promise<Fingerprint>,
 ): Promise<Meta> {
-  for (const name of ['outbox', 'dedup', 'rejects']) {
+  for (const name of ['outbox', 'dedup', 'rejects', 'shards']) {
     if ((await files.readdir(join(folder, name))).length > 0) {
       throw new SluiceError(
         'STATE_DAMAGED',
@@ -405,7 +502,7 @@ async function create(
   }
   const salt = randomBytes(16)
   const meta: Meta = {
-    format: FORMAT,
+    format: FORMATS.plain,
     pipeline,
     generation: randomBytes(4).toString('hex'),
     hashKey: randomBytes(16).toString('hex'),
