@@ -75,7 +75,17 @@ export const errorCodes = {
   DEDUP_MEMORY: { exit: 6, retryable: false, summary: 'The deduplication index reached its memory budget.' },
   DISK_FAILED: { exit: 6, retryable: false, summary: 'A file operation in the outbox or the state folder failed.' },
   DISK_FULL: { exit: 6, retryable: false, summary: 'The disk of the outbox or the state folder is full.' },
+  EXPORT_INVALID: {
+    exit: 6,
+    retryable: false,
+    summary: 'The export of a state is incomplete, damaged, or no such export.',
+  },
   FOLDER_UNSAFE: { exit: 6, retryable: false, summary: 'The state folder is a link, or belongs to another user.' },
+  IMPORT_MISSING: {
+    exit: 6,
+    retryable: false,
+    summary: 'The replica would collect tenants that other replicas have collected: their exports are not imported yet.',
+  },
   OUTBOX_LOST: { exit: 6, retryable: false, summary: 'A committed file disappeared before it was published.' },
   SHARD_TOO_LARGE: {
     exit: 6,
@@ -93,6 +103,11 @@ export const errorCodes = {
     exit: 6,
     retryable: false,
     summary: 'The state was written with a different configuration or by a different version.',
+  },
+  STATE_MOVED: {
+    exit: 6,
+    retryable: false,
+    summary: 'The state, or all its tenants, were exported to be collected elsewhere.',
   },
   STATE_NOT_FOUND: { exit: 6, retryable: false, summary: 'The pipeline has no state in this folder.' },
   VERIFY_FAILED: { exit: 6, retryable: false, summary: 'Objects, rejects and state do not match.' },

@@ -72,7 +72,7 @@ export function listCommands(choose: Choose): LazyCommand[] {
     ),
     lazy(
       'new <kind> [name]',
-      'Create a pipeline, a custom transform with a pipeline that tests it, or a key for pseudonyms',
+      'Create a pipeline, a custom transform with a pipeline that tests it, a key for pseudonyms, or a key of replicas',
       () => import('./commands/new.ts'),
     ),
     group('state', "Show, rewind, redirect, accept or reset a pipeline's state", [

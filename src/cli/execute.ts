@@ -34,7 +34,7 @@ export function keepGoingOption(byDefault: boolean) {
 
 export type ExecuteArguments = InferredOptionTypes<typeof executeOptions>
 
-type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'keepGoing' | 'input'>
+type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'keepGoing' | 'input' | 'replica'>
 
 /**
  * Runs pipelines in parallel until all have ended, and reports each result.

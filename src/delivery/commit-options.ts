@@ -7,6 +7,7 @@ import type { Paths } from '../record/paths/path.ts'
 import type { Roll } from './outbox/outbox.ts'
 import type { UnparsedLines } from './rejects/reject-line.ts'
 import type { Replay } from './rejects/replay.ts'
+import type { RunningReplica } from './replicas/check-replica.ts'
 import type { Database } from './state/database.ts'
 import type { KeyDefinition } from './state/fingerprint.ts'
 
@@ -34,6 +35,8 @@ export interface CommitOptions {
   readonly pipeline: string
   /** Another one than in earlier runs fails with STATE_MISMATCH. */
   readonly keys: KeyDefinition
+  /** See `StateOptions`. */
+  readonly replica?: RunningReplica | undefined
   /** The paths of the pipeline: object keys are made from record values. */
   readonly paths: Paths
   readonly sink: ObjectTarget

@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly input?: RunInput | undefined
   /** See `RunSettings.openDelivery`. */
   readonly openDelivery?: RunSettings['openDelivery']
+  /** The replica that this process is. Default: it collects all tenants. */
+  readonly replica?: RunSettings['replica']
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
   readonly log: Log
@@ -54,6 +56,7 @@ export function wirePipeline(options: RunOptions): Wired {
       pipeline,
       input,
       openDelivery: options.openDelivery,
+      replica: options.replica,
       follow,
       final,
       keepGoing,

@@ -3,10 +3,13 @@ import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
+import { ALONE } from '../delivery/replicas/replica.ts'
+import type { RunningReplica } from '../delivery/replicas/check-replica.ts'
 import type { DamagedInput } from '../observe/report.ts'
 import { awaitComponent } from './await-component.ts'
 import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
+import { idleSource, selectTenants, tenantsOf } from './tenants.ts'
 
 interface SourceInputOptions {
   readonly follow: boolean
@@ -14,6 +17,8 @@ interface SourceInputOptions {
   /** Continue with the next input when one of several inputs cannot be read, or not to its end. */
   readonly keepGoing: boolean
   readonly note: Note
+  /** Default: this process collects all tenants. */
+  readonly replica?: RunningReplica | undefined
 }
 
 /**
@@ -22,7 +27,7 @@ interface SourceInputOptions {
  */
 export function sourceInput(
   pipeline: CheckedPipeline,
-  { follow, final, keepGoing, note: log }: SourceInputOptions,
+  { follow, final, keepGoing, note: log, replica }: SourceInputOptions,
   damaged: DamagedInput[],
 ): RunInput {
   const { type } = pipeline.source.declaration
@@ -32,9 +37,15 @@ export function sourceInput(
     log('an input could not be read completely; continuing with the next one', { input, code, reason: message })
     damaged.push({ input, code, message, ...(line !== undefined && { line }), ...(hint !== undefined && { hint }) })
   }
+  const isDivided = replica !== undefined && replica.count > 1
+  // The state of an archive's reader may be that of any replica.
+  const collector = replica ?? (pipeline.source.declaration.tenants && ALONE)
   return {
+    commit: { replica: collector },
+    check: () => void (isDivided && tenantsOf(pipeline)),
     async open({ delivery, paths, flow, note, stop }) {
-      const source = await createSource(pipeline)
+      const tenants = isDivided ? selectTenants(pipeline, replica, note) : undefined
+      const source = tenants?.size === 0 ? idleSource : await createSource(pipeline)
       const extent = await awaitComponent(`total of source ${type}`, Promise.resolve(source.total?.()))
       const position = (partition: string) => delivery.position(partition)
       const limits = pipeline.limits
@@ -46,6 +57,7 @@ export function sourceInput(
         type,
         declaration,
         since,
+        tenants,
         paths,
         limits,
         follow,

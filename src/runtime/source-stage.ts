@@ -9,6 +9,7 @@ import type { Json } from '../record/json/json.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import { awaitComponent } from './await-component.ts'
+import { checkTenant } from './tenants.ts'
 
 interface SourceStageOptions {
   readonly source: Source
@@ -20,6 +21,8 @@ interface SourceStageOptions {
   readonly declaration?: Pick<SourceDeclaration, 'describePosition'>
   /** Event time at which a source partition without a position begins, if known. */
   readonly since?: number | undefined
+  /** See `ReadOptions.tenants`. */
+  readonly tenants?: ReadonlySet<string> | undefined
   readonly paths: Paths
   readonly limits: ScanLimits
   readonly follow: boolean
@@ -65,6 +68,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
       }
       const chunk = next.value
       checkChunk(chunk, type)
+      if (options.tenants) checkTenant(type, chunk.partition ?? '', options.tenants)
       const partition = `${type}:${chunk.partition ?? ''}`
       const number = numbers.get(partition) ?? 0
       const batches = openBatches(chunk, { partition, number, paths, limits })
@@ -91,6 +95,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
 function startReading({ source, type, limits, ...options }: SourceStageOptions): AsyncIterator<unknown> {
   const read: AsyncIterable<Chunk> | undefined = source.read({
     position: (partition = '') => options.position(`${type}:${partition}`),
+    tenants: options.tenants,
     signal: options.stop,
     follow: options.follow,
     final: options.final ?? false,

@@ -3,11 +3,13 @@ import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { readShipped } from '../../config/shipped.ts'
 import type { Variable } from '../../config/shipped.ts'
+import { formatShardKey, newShardKey, SHARD_KEY } from '../../delivery/replicas/shard-key.ts'
 import { SluiceError } from '../../errors.ts'
 import { print, say } from '../../observe/output.ts'
 import type { CommandDefinition } from '../command.ts'
 import { commandIn, editorSchemaIn, modeline, OWN_SCHEMA } from '../project/installation.ts'
 import { pipelineFiles } from '../project/new-project.ts'
+import { parseCount } from '../shard.ts'
 import { writeFiles } from '../project/write-files.ts'
 import type { ProjectFiles } from '../project/write-files.ts'
 
@@ -20,10 +22,15 @@ interface NewArguments {
 export const command: CommandDefinition<NewArguments> = {
   builder: (parser) =>
     parser
-      .positional('kind', { choices: ['pipeline', 'transform', 'key'], demandOption: true, describe: 'What to create' })
+      .positional('kind', {
+        choices: ['pipeline', 'transform', 'key', 'shard-key'],
+        demandOption: true,
+        describe: 'What to create',
+      })
       .positional('name', {
         type: 'string',
-        describe: 'Name of the new pipeline or transform; of a key, the variable (default: SLUICE_HMAC_KEY)',
+        describe:
+          'Name of the new pipeline or transform; of a key, the variable (default: SLUICE_HMAC_KEY); of a shard key, the number of replicas',
       })
       .option('from', {
         type: 'string',
@@ -32,11 +39,13 @@ export const command: CommandDefinition<NewArguments> = {
       })
       .example('$0 new pipeline --from okta', 'create pipelines/okta.yaml and schemas/okta-event.schema.json')
       .example('$0 new transform tag-admins', 'create transforms/tag-admins.ts and pipelines/tag-admins.yaml')
-      .example('$0 new key >> sluice.env', 'append a fresh key for pseudonyms to an environment file'),
+      .example('$0 new key >> sluice.env', 'append a fresh key for pseudonyms to an environment file')
+      .example('$0 new shard-key 5 >> sluice.env', 'append what five new replicas of a pipeline have in common'),
   handler: async ({ kind, name: given, from }) => {
     if (from !== undefined && kind !== 'pipeline')
       throw new SluiceError('USAGE', '--from copies a pipeline', { hint: `sluice new pipeline --from ${from}` })
     if (kind === 'key') return printKey(given ?? 'SLUICE_HMAC_KEY')
+    if (kind === 'shard-key') return printShardKey(given)
     const name = checkName(kind, given ?? from)
     const shipped = from === undefined ? undefined : readShipped(from)
     const own = kind === 'transform' ? transformFiles(name) : newPipelineFiles(name)
@@ -91,6 +100,12 @@ function printKey(variable: string): void {
 }
 
 const KEY_BYTES = 32
+
+function printShardKey(count: string | undefined): void {
+  if (count === undefined)
+    throw new SluiceError('USAGE', 'give the number of replicas', { hint: 'sluice new shard-key 5' })
+  print(`${SHARD_KEY}=${formatShardKey(newShardKey(parseCount(count, 'shard-key')))}`)
+}
 
 function transformFiles(name: string): ProjectFiles {
   const transform = `import { defineTransform, Type } from 'sluice'

@@ -2,6 +2,7 @@ import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 import { finalOption } from '../options.ts'
+import { replicaOf, shardOption } from '../shard.ts'
 import { SluiceError } from '../../errors.ts'
 
 interface RunArguments extends ExecuteArguments {
@@ -9,6 +10,7 @@ interface RunArguments extends ExecuteArguments {
   follow: boolean
   final: boolean
   'keep-going': boolean
+  shard: string | undefined
 }
 
 export const command: CommandDefinition<RunArguments> = {
@@ -19,15 +21,24 @@ export const command: CommandDefinition<RunArguments> = {
       .option('follow', { type: 'boolean', default: false, describe: 'Keep polling after catching up' })
       .option('final', finalOption)
       .option('keep-going', keepGoingOption(false))
+      .option('shard', shardOption)
       .example('$0 run jumpcloud --follow', 'collect until stopped')
+      .example('$0 run jumpcloud --follow --shard 2/5', 'as the second of five processes that divide the tenants')
       .example('$0 run jumpcloud --set source.window.since=7d --report run.json', 'collect the last week, once'),
   handler: async (args) => {
     if (args.follow && args.final) {
       throw new SluiceError('USAGE', '--follow and --final exclude each other: a file that is followed is not complete')
     }
+    const replica = replicaOf(args.shard)
     const pipelines = await loadOrFail(args.pipeline, { mode: 'run', set: args.set ?? [] })
     await execute(
-      pipelines.map((pipeline) => ({ pipeline, follow: args.follow, final: args.final, keepGoing: args.keepGoing })),
+      pipelines.map((pipeline) => ({
+        pipeline,
+        follow: args.follow,
+        final: args.final,
+        keepGoing: args.keepGoing,
+        replica,
+      })),
       args,
     )
   },

@@ -142,7 +142,7 @@ export interface ChangeRow {
   readonly number: number
   /** Milliseconds since 1970. */
   readonly at: number
-  readonly action: 'accept' | 'redirect' | 'rewind'
+  readonly action: 'accept' | 'export' | 'import' | 'redirect' | 'rewind'
   /** In words. */
   readonly what: string
 }
@@ -156,4 +156,35 @@ export interface Meta {
   /** Of the digests in the fingerprint. */
   readonly salt: string
   readonly fingerprint: Fingerprint
+  /** The replica that the state belongs to. Absent: the only one. */
+  readonly replica?: ReplicaRow
+  /** The state was exported as a whole: another one continues its work. */
+  readonly exported?: ExportRow
+}
+
+/** See `replicas/replica.ts`. With a number above the count, all tenants were moved elsewhere. */
+export interface ReplicaRow {
+  /** From 1. */
+  readonly number: number
+  readonly count: number
+  /** The count before it was changed; absent if it never was. */
+  readonly was?: number
+  /** Numbers of the earlier replicas whose exports are not imported yet. Nothing is collected before. */
+  readonly awaits?: readonly number[]
+}
+
+/** An export, made or imported. */
+export interface ExportRow {
+  /** Random, in hex. */
+  readonly id: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** The replica that it was made by, and the new count; absent for a whole state. */
+  readonly from?: Pick<ReplicaRow, 'number' | 'count'>
+  readonly to?: number
+}
+
+/** A tenant that was exported, as it was. Kept, so that its export can be written again. */
+export interface MovedRow extends Partial<PartitionRow> {
+  readonly tenant: string
 }

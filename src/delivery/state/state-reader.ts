@@ -9,9 +9,11 @@ import type {
   ChangeRow,
   ConnectedRow,
   DedupBucketRow,
+  ExportRow,
   HistoryRow,
   LocalRejectsRow,
   Meta,
+  MovedRow,
   ObjectRow,
   PartitionRow,
   RejectCounts,
@@ -111,6 +113,22 @@ export class StateReader {
   /** In the order in which they were made. */
   changes(): ChangeRow[] {
     return this.#list('change')
+  }
+
+  /** Exports of tenants that were made of this state, the oldest first. */
+  exports(): ExportRow[] {
+    const rows: ExportRow[] = this.#list('export')
+    return rows.toSorted((a, b) => a.at - b.at)
+  }
+
+  /** Exports of other states that were imported into this one. */
+  imports(): ExportRow[] {
+    return this.#list('import')
+  }
+
+  /** The tenants that left with an export. */
+  moved(exportId: string): MovedRow[] {
+    return this.#list(`moved-${exportId}`)
   }
 
   stores(): StoreRow[] {
@@ -213,6 +231,10 @@ export function databaseFolder(folder: string): string {
 
 export function partitionKey(partition: string): Key {
   return ['partition', digest(partition)]
+}
+
+export function movedKey(exportId: string, tenant: string): Key {
+  return [`moved-${exportId}`, digest(tenant)]
 }
 
 export function storeKey(name: string): Key {

@@ -40,24 +40,32 @@ import {
   databaseFolder,
   FORMATS,
   hasState,
+  movedKey,
   noState,
   partitionKey,
   StateReader,
   storeKey,
 } from './state-reader.ts'
+import { HASH_KEY_BYTES } from '../../record/digest.ts'
+import { checkReplica, newReplicaRow } from '../replicas/check-replica.ts'
+import type { RunningReplica } from '../replicas/check-replica.ts'
+import { ALONE } from '../replicas/replica.ts'
 import { addTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
 import type {
   ChangeRow,
   ConnectedRow,
   DedupBucketRow,
+  ExportRow,
   HistoryRow,
   LeaveOutFile,
   LocalRejectsChange,
   Meta,
+  MovedRow,
   ObjectRow,
   PartitionRow,
   RejectCounts,
+  ReplicaRow,
   Role,
   ShardRow,
   StoreRow,
@@ -91,6 +99,28 @@ export interface ShardDone {
   /** See `StateReader.shardEnds`. */
   readonly ends: readonly (Json | null)[]
   readonly leaveOut?: LeaveOutFile | undefined
+
+/** What `sluice state export` changes, in one transaction. */
+export interface Move {
+  readonly row: ExportRow
+  readonly moved: readonly MovedRow[]
+  /** What the state belongs to from now on; undefined if it is given away as a whole. */
+  readonly replica?: ReplicaRow | undefined
+  /** In words. */
+  readonly what: string
+}
+
+/** What `sluice state import` changes, in one transaction. */
+export interface Receipt {
+  /** The export; undefined if one is given up as lost. */
+  readonly row?: ExportRow | undefined
+  readonly partitions: readonly PartitionRow[]
+  readonly dedupBuckets: readonly DedupBucketRow[]
+  readonly replica?: ReplicaRow | undefined
+  /** In words. */
+  readonly what: string
+  /** Milliseconds since 1970. */
+  readonly at: number
 }
 
 /** Everything that one epoch changes, in one transaction. */
@@ -115,6 +145,13 @@ export interface StateOptions {
   readonly pipeline: string
   /** A run with another one is refused, see the comment at the top. */
   readonly keys: KeyDefinition
+  /**
+   * The replica that will collect with the state. Default: none, nothing is collected of its own
+   * accord, and the state may be that of any replica.
+   */
+  readonly replica?: RunningReplica | undefined
+  /** The state may still wait for exports: it is opened to import them. Default: false. */
+  readonly isImport?: boolean
   /** Default: LMDB. */
   readonly openDatabase?: ((folder: string) => Database | Promise<Database>) | undefined
 }
@@ -142,6 +179,8 @@ export class State extends StateReader {
     return own(db, options.folder, async (stored) => {
       const meta = stored ?? (await create(db, options, take))
       checkFormat(meta)
+      checkPipeline(meta, options)
+      if (options.isImport !== true) checkReplica(meta, options.replica)
       checkFingerprint(meta, options, await take(saltOf(meta)))
       // At every start: a process that was killed before this line left a database whose name is
       // not durable.
@@ -329,6 +368,32 @@ export class State extends StateReader {
     })
   }
 
+  /** Marks tenants as moved, or the whole state: from now on, this state does not collect them. */
+  async move({ row, moved, replica, what }: Move): Promise<void> {
+    const meta = this.#requireMeta()
+    await this.#change((db) => {
+      put(db, 'meta', { ...meta, ...(replica ? { replica } : { exported: row }) } satisfies Meta)
+      put(db, ['export', row.id], row)
+      for (const tenant of moved) {
+        put(db, movedKey(row.id, tenant.tenant), tenant)
+        if (tenant.partition !== undefined) db.removeSync(partitionKey(tenant.partition))
+      }
+      this.#putChange(db, { at: row.at, action: 'export', what })
+    })
+  }
+
+  /** Takes over what another state has exported, with the dedup buckets that hold its keys. */
+  async receive({ row, partitions, dedupBuckets, replica, what, at }: Receipt): Promise<void> {
+    const meta = this.#requireMeta()
+    await this.#change((db) => {
+      put(db, 'meta', { ...meta, ...(replica && { replica }) } satisfies Meta)
+      if (row) put(db, ['import', row.id], row)
+      for (const partition of partitions) put(db, partitionKey(partition.partition), partition)
+      for (const bucket of dedupBuckets) put(db, ['dedupBucket', bucket.name], bucket)
+      this.#putChange(db, { at, action: 'import', what })
+    })
+  }
+
   /** Stores the result of a conditional-put probe. */
   async saveStore(row: StoreRow): Promise<void> {
     await this.#change((db) => put(db, storeKey(row.name), row))
@@ -489,7 +554,7 @@ function inUse(owner: Owner | undefined): SluiceError {
 
 async function create(
   db: Database,
-  { folder, files, pipeline }: StateOptions,
+  { folder, files, pipeline, replica = ALONE, isImport = false }: StateOptions,
   take: (salt: Buffer) => Promise<Fingerprint>,
 ): Promise<Meta> {
   for (const name of ['outbox', 'dedup', 'rejects', 'shards']) {
@@ -500,23 +565,27 @@ async function create(
       )
     }
   }
+  const row = newReplicaRow(replica, { pipeline, isImport })
   const salt = randomBytes(16)
   const meta: Meta = {
     format: FORMATS.plain,
     pipeline,
     generation: randomBytes(4).toString('hex'),
-    hashKey: randomBytes(16).toString('hex'),
+    hashKey: (replica.key?.hashKey ?? randomBytes(HASH_KEY_BYTES)).toString('hex'),
     salt: salt.toString('hex'),
     fingerprint: await take(salt),
+    ...(row && { replica: row }),
   }
   await transact(db, folder, () => put(db, 'meta', meta))
   return meta
 }
 
+function checkPipeline(meta: Meta, { pipeline }: StateOptions): void {
+  if (meta.pipeline === pipeline) return
+  throw new SluiceError('STATE_MISMATCH', `the state belongs to the pipeline ${meta.pipeline}, not to ${pipeline}`)
+}
+
 function checkFingerprint(meta: Meta, { pipeline }: StateOptions, now: Fingerprint): void {
-  if (meta.pipeline !== pipeline) {
-    throw new SluiceError('STATE_MISMATCH', `the state belongs to the pipeline ${meta.pipeline}, not to ${pipeline}`)
-  }
   const changed = differences(meta.fingerprint, now)
   if (changed.length === 0) return
   throw new SluiceError(

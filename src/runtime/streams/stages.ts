@@ -24,7 +24,7 @@ export interface SinkWritable extends Writable {
 }
 
 /** What a pipeline that was checked before brings with it. */
-type CheckedOptions = Partial<Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'observe'>>
+type CheckedOptions = Partial<Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'replica' | 'observe'>>
 
 /**
  * The source of a pipeline: a stream of batches, for `pipeline` of `node:stream/promises`. It begins to
@@ -39,6 +39,7 @@ export function source(
     pipeline: options.pipeline,
     input: options.input,
     openDelivery: options.openDelivery,
+    replica: options.replica,
     observe: options.observe,
     limits: options.limits,
     allowRepeats: options.allowRepeats,

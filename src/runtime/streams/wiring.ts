@@ -8,6 +8,7 @@ import type { Flow } from '../../observe/progress.ts'
 import type { Paths } from '../../record/paths/path.ts'
 import type { Report } from '../../observe/report.ts'
 import type { Batch, End } from '../../record/batch.ts'
+import type { RunningReplica } from '../../delivery/replicas/check-replica.ts'
 import type { OpenDelivery } from '../open-delivery.ts'
 import type { RunInput } from '../run-input.ts'
 import type { Stage } from '../transform-stages.ts'
@@ -61,6 +62,8 @@ export interface RunSettings {
   readonly input?: RunInput | undefined
   /** Opens where the batches go. Default: the pipeline's sink, with its state. */
   readonly openDelivery?: OpenDelivery | undefined
+  /** The replica that the process is. Default: it collects all tenants. */
+  readonly replica?: RunningReplica | undefined
   /** As they are written. */
   readonly limits?: unknown
   readonly allowRepeats?: boolean | undefined

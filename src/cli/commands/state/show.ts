@@ -1,4 +1,4 @@
-import type { DedupBucketRow, PartitionRow } from '../../../delivery/state/rows.ts'
+import type { DedupBucketRow, PartitionRow, ReplicaRow } from '../../../delivery/state/rows.ts'
 import { ENTRY_BYTES } from '../../../delivery/dedup/dedup-table.ts'
 import { isHeld } from '../../../delivery/state/owner-lock.ts'
 import { readState } from '../../../delivery/state/state-reader.ts'
@@ -47,6 +47,8 @@ function describe(state: StateReader) {
   return {
     pipeline: meta?.pipeline,
     generation: meta?.generation,
+    ...(meta?.replica && { replica: meta.replica }),
+    ...(meta?.exported && { exported: new Date(meta.exported.at).toISOString() }),
     owner: state.owner,
     epochs: state.nextEpoch - 1,
     ...(state.committedAt !== undefined && { lastCommit: new Date(state.committedAt).toISOString() }),
@@ -94,12 +96,14 @@ function bucketName(name: string): string {
 
 function render(summary: StateSummary): string[] {
   const { pipeline, folder, generation, running, epochs, lastCommit, totals } = summary
-  const { published, unpublished, partitions, stores, dedup, changes } = summary
+  const { published, unpublished, partitions, stores, dedup, changes, replica, exported } = summary
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
   const bytes = dedup.reduce((all, bucket) => all + bucket.bytes, 0)
   return [
     `${pipeline}: ${folder}`,
     `  generation  ${generation}`,
+    ...(replica ? [`  replica     ${describeReplica(replica)}`] : []),
+    ...(exported === undefined ? [] : [`  exported    ${exported}, to be used elsewhere`]),
     `  owner       ${running === undefined ? 'none' : `process ${running}`}`,
     `  epochs      ${formatCount(epochs)}`,
     `  last commit ${lastCommit === undefined ? 'none' : `${lastCommit}, ${ago(lastCommit)} ago`}`,
@@ -118,6 +122,12 @@ function render(summary: StateSummary): string[] {
       return `              ${bucket.bucket}: ${plural(bucket.keys, 'key')}, ${formatBytes(bucket.bytes)}${permanent}`
     }),
   ]
+}
+
+function describeReplica({ number, count, was = count, awaits = [] }: ReplicaRow): string {
+  if (number > count) return `${number}/${was}, removed: its tenants were exported for ${plural(count, 'replica')}`
+  if (awaits.length === 0) return `${number}/${count}`
+  return `${number}/${count}, waits for the export of ${awaits.map((sender) => `${sender}/${was}`).join(', ')}`
 }
 
 function renderPosition({ position, readUpTo, detail }: StateSummary['partitions'][number]): string {

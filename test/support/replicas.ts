@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { newShardKey, formatShardKey } from '../../src/delivery/replicas/shard-key.ts'
+import type { Report } from '../../src/observe/report.ts'
+import { readRecords } from '../delivery/support.ts'
+import { startJumpCloudServer } from '../servers/jumpcloud.ts'
+import type { JumpCloudOptions, JumpCloudServer } from '../servers/jumpcloud.ts'
+import { HOUR } from '../../src/time.ts'
+import { openWorkspace } from './command.ts'
+import type { CommandOptions, Workspace } from './command.ts'
+
+/** A pipeline `events` with several tenants, and replicas that divide them; all write to `out`. */
+export interface Fleet {
+  readonly jumpcloud: JumpCloudServer
+  readonly workspace: Workspace
+  readonly env: { readonly [name: string]: string }
+  /** `sluice run events` as a replica with the state folder of its number. */
+  run(number: number, count: number, options?: CommandOptions & { code?: number }): Promise<Report>
+  /** `sluice <args> --state <folder of the replica>` */
+  sluice(args: readonly string[], number: number, env?: { readonly [name: string]: string }): Promise<Ended>
+  /** Fails unless every event that the API shows was written exactly once. */
+  assertOnce(): Promise<void>
+}
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export async function openFleet(
+  t: TestContext,
+  { key = shardKeyOf(5), ...options }: JumpCloudOptions & { key?: string } = {},
+): Promise<Fleet> {
+  const end = Date.now() - HOUR
+  const jumpcloud = await startJumpCloudServer({
+    events: 30,
+    organizations: 12,
+    start: end - 20 * HOUR,
+    end,
+    ...options,
+  })
+  t.after(() => jumpcloud.close())
+  const workspace = await openWorkspace(t)
+  const ids = jumpcloud.organizations.map(({ id }) => id)
+  await workspace.write('pipelines/events.yaml', pipelineOf(jumpcloud, ids))
+  const env = { SLUICE_SHARD_KEY: key }
+  return {
+    jumpcloud,
+    workspace,
+    env,
+    run: (number, count, { env: more, ...rest } = {}) =>
+      workspace.report(['run', 'events', '--shard', `${number}/${count}`, '--state', `state-${number}`], {
+        env: { ...env, ...more },
+        ...rest,
+      }),
+    sluice: (args, number, more = {}) =>
+      workspace.sluice([...args, '--state', `state-${number}`], { env: { ...env, ...more } }),
+    async assertOnce() {
+      const counts = new Map<string, number>()
+      for (const { id } of await readRecords(workspace.path('out')))
+        counts.set(String(id), (counts.get(String(id)) ?? 0) + 1)
+      const expected = new Set(ids.flatMap((org) => [...jumpcloud.allIds(org)]))
+      const twice = [...counts].filter(([, count]) => count > 1).length
+      const missing = [...expected].filter((id) => !counts.has(id)).length
+      assert.deepEqual({ twice, missing, written: counts.size }, { twice: 0, missing: 0, written: expected.size })
+    },
+  }
+}
+
+export function shardKeyOf(count: number): string {
+  return formatShardKey(newShardKey(count))
+}
+
+export function pipelineOf({ url, apiKey }: JumpCloudServer, organizations: readonly string[]): string {
+  return `source:
+  type: jumpcloud
+  apiKey: ${apiKey}
+  baseUrl: ${url}
+  ${organizations.length === 0 ? '' : `organizations: ${JSON.stringify(organizations)}`}
+  limit: 20
+  window: { since: 2d, repair: 0s }
+  rate: { perSecond: 10000, concurrency: 4 }
+  poll: 50ms
+transforms: [{ type: dedup, key: [id, timestamp], time: timestamp, within: 7d }]
+sink: { type: file, path: out, key: all, compression: none }
+`
+}
