@@ -75,11 +75,21 @@ export function listCommands(choose: Choose): LazyCommand[] {
       'Create a pipeline, a custom transform with a pipeline that tests it, a key for pseudonyms, or a key of replicas',
       () => import('./commands/new.ts'),
     ),
-    group('state', "Show, rewind, redirect, accept or reset a pipeline's state", [
+    group('state', "Show, export, import, rewind, redirect, accept or reset a pipeline's state", [
       lazy(
         'show <pipeline>',
         'Show positions, totals, unpublished objects and dedup keys. Safe during a run.',
         () => import('./commands/state/show.ts'),
+      ),
+      lazy(
+        'export <pipeline> <file>',
+        'Write tenants that move to other replicas into a file. They are not collected here any more.',
+        () => import('./commands/state/export.ts'),
+      ),
+      lazy(
+        'import <pipeline> [file...]',
+        'Take over tenants from exports of other replicas. Importing twice is harmless.',
+        () => import('./commands/state/import.ts'),
       ),
       lazy(
         'rewind <pipeline>',

@@ -51,7 +51,8 @@ const MAX_SHOWN = 20
 export const idleSource: Source = {
   // eslint-disable-next-line require-yield
   async *read({ follow, signal }) {
-    while (follow && !signal.aborted) await sleep(LONGEST_TIMER, undefined, { signal }).catch(() => undefined)
+    if (!follow) return
+    while (!signal.aborted) await sleep(LONGEST_TIMER, undefined, { signal }).catch(() => undefined)
   },
 }
 

@@ -315,11 +315,26 @@ function pendingOf({ table, row }: Bucket): number {
   return table === undefined ? 0 : table.count - row.length / ENTRY_BYTES
 }
 
+/**
+ * Adds the entries of an export that are new to a bucket, without the index: it loads one bucket only.
+ * They are valid when the returned row is committed. Undefined if there are none.
+ */
+export async function addToBucket(
+  row: DedupBucketRow,
+  entries: AsyncIterable<Uint32Array>,
+  options: Pick<DedupIndexOptions, 'folder' | 'files'>,
+): Promise<DedupBucketRow | undefined> {
+  const table = new DedupTable(row.length / ENTRY_BYTES)
+  if (row.length > 0) await fill(table, join(options.folder, row.name), row, options.files)
+  for await (const words of entries) for (let at = 0; at < words.length; at += ENTRY_WORDS) table.add(words, at)
+  return table.count === row.length / ENTRY_BYTES ? undefined : append(table, row, options)
+}
+
 /** Appends the entries of the open epoch. Returns the row that commits them. */
 async function append(
   table: DedupTable,
   row: DedupBucketRow,
-  { folder, files }: DedupIndexOptions,
+  { folder, files }: Pick<DedupIndexOptions, 'folder' | 'files'>,
 ): Promise<DedupBucketRow> {
   let { length, crc } = row
   const file = await files.open(join(folder, row.name), length === 0 ? 'wx' : 'r+')

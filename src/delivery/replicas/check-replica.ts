@@ -19,14 +19,15 @@ export interface RunningReplica extends Replica {
  * @throws SluiceError STATE_MISMATCH, STATE_MOVED, IMPORT_MISSING, USAGE
  */
 export function checkReplica(
-  { pipeline, hashKey, replica: stored = ALONE, exported }: Meta,
+  { pipeline, hashKey, replica: stored = ALONE, exported }: Pick<Meta, 'pipeline' | 'hashKey' | 'replica' | 'exported'>,
   running: RunningReplica | undefined,
+  { isImport = false }: { readonly isImport?: boolean | undefined } = {},
 ): void {
   if (exported) throw givenAway(pipeline, exported.at)
-  if (stored.number > stored.count) throw retired(stored, pipeline)
+  if (stored.number > stored.count) return checkRetired(stored, running, { pipeline, isImport })
   if (running && (running.number !== stored.number || running.count !== stored.count))
     throw otherReplica(stored, running, pipeline)
-  if (stored.awaits?.length) throw importMissing(stored, pipeline)
+  if (stored.awaits?.length && !isImport) throw importMissing(stored, pipeline)
   if (running && running.count > 1 && !requireKey(running).hashKey.equals(Buffer.from(hashKey, 'hex'))) {
     throw new SluiceError(
       'STATE_MISMATCH',
@@ -34,6 +35,17 @@ export function checkReplica(
       { hint: 'set the one with which it was created: dedup keys can only be compared with the same one' },
     )
   }
+}
+
+/** A replica that was removed has no tenants. It may take some again. */
+function checkRetired(
+  stored: ReplicaRow,
+  running: RunningReplica | undefined,
+  options: { readonly pipeline: string; readonly isImport: boolean },
+): void {
+  const isLater = running?.key?.was === stored.count || running?.count !== stored.was
+  if (running?.number !== stored.number || !isLater) throw retired(stored, options.pipeline)
+  if (!newReplicaRow(running, options)?.awaits?.length) throw retired(stored, options.pipeline)
 }
 
 /** The row of a new state. @throws SluiceError USAGE, IMPORT_MISSING unless it is created for an import */

@@ -180,7 +180,7 @@ export class State extends StateReader {
       const meta = stored ?? (await create(db, options, take))
       checkFormat(meta)
       checkPipeline(meta, options)
-      if (options.isImport !== true) checkReplica(meta, options.replica)
+      checkReplica(meta, options.replica, options)
       checkFingerprint(meta, options, await take(saltOf(meta)))
       // At every start: a process that was killed before this line left a database whose name is
       // not durable.
