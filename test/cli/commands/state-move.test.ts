@@ -184,7 +184,7 @@ describe('sluice state export and import', () => {
       assert.ok(!stderr.includes('SyntaxError'))
     }
     const body = bytes.indexOf('\n')
-    for (const at of [body + 5, (body + bytes.length) >> 1, bytes.length - 300, bytes.length - 20]) {
+    for (const at of [body + 5, (body + bytes.length) >> 1, bytes.length - 20]) {
       const changed = Buffer.from(bytes)
       changed[at] ^= 1
       await refuse(changed, /EXPORT_INVALID: .*damaged\.export is (damaged|incomplete): nothing was imported from it/)
