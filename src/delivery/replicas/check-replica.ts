@@ -62,11 +62,11 @@ export function newReplicaRow(
 }
 
 /** @throws SluiceError USAGE if there is none, or if it is that of another count */
-export function requireKey(running: RunningReplica): ShardKey {
+function requireKey(running: RunningReplica): ShardKey {
   const { key, count } = running
   if (key === undefined) {
     throw new SluiceError('USAGE', `${nameOf(running)} needs ${SHARD_KEY}, the same for all replicas`, {
-      hint: `for new replicas make one with \`sluice new shard-key ${count}\`; to divide a state that exists, start with \`sluice state export --count ${count}\`, which prints it`,
+      hint: `for new replicas make one with \`sluice new shard-key ${count}\`; to divide a state that exists, start with \`sluice state export <pipeline> <file> --count ${count}\`, which prints it`,
     })
   }
   if (key.count === count) return key

@@ -91,7 +91,7 @@ export interface BucketSection extends Section {
   readonly permanent?: true
 }
 
-export interface FileSection extends Section {
+interface FileSection extends Section {
   readonly row: LocalRejectsRow
 }
 

@@ -42,7 +42,7 @@ const FORM = /^(\d{1,6})\.(\d{1,6})\.([0-9a-f]{32})\.([0-9a-f]{8})$/
 
 function invalid(message: string): SluiceError {
   return new SluiceError('USAGE', message, {
-    hint: '`sluice new shard-key 5` makes one for 5 new replicas; for another number of replicas take the one that `sluice state export --count` prints',
+    hint: '`sluice new shard-key 5` makes one for 5 new replicas; for another number of replicas take the one that `sluice state export` prints',
   })
 }
 
