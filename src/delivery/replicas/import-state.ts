@@ -6,7 +6,7 @@ import { ENTRY_BYTES } from '../dedup/dedup-table.ts'
 import { differences, takeFingerprint } from '../state/fingerprint.ts'
 import type { KeyDefinition } from '../state/fingerprint.ts'
 import type { DedupBucketRow, ExportRow, PartitionRow, ReplicaRow } from '../state/rows.ts'
-import { FORMAT } from '../state/state-reader.ts'
+import { FORMATS } from '../state/state-reader.ts'
 import type { State } from '../state/state.ts'
 import { newReplicaRow } from './check-replica.ts'
 import type { RunningReplica } from './check-replica.ts'
@@ -119,10 +119,10 @@ function checkOrigin({ header, path }: ExportReader, pipeline: string): void {
       `${path} is an export of the pipeline ${header.pipeline}, not of ${pipeline}`,
     )
   }
-  if (header.format === FORMAT) return
+  if (Object.values(FORMATS).includes(header.format)) return
   throw new SluiceError(
     'STATE_MISMATCH',
-    `${path} has the state format ${header.format}, this version supports format ${FORMAT}`,
+    `${path} has the state format ${header.format}, this version supports ${Object.values(FORMATS).join(' and ')}`,
     {
       hint: 'export and import with the same version of Sluice',
     },

@@ -200,16 +200,24 @@ export async function readState<T>(folder: string, read: (state: StateReader) =>
 }
 
 /**
- * Versions of everything in the state folder. A state has the second one while a parallel backfill is
- * unfinished, so that a Sluice which does not know of shards refuses it.
+ * Versions of everything in the state folder. A state has the second one while an older Sluice must
+ * not use it, see `formatOf`.
  */
-export const FORMATS = { plain: 4, withShards: 5 }
+export const FORMATS = { plain: 4, extended: 5 }
+
+/**
+ * The version of a state: an older Sluice does not know of the shards of an unfinished parallel
+ * backfill, of replicas, and of states that were given away.
+ */
+export function formatOf({ replica, exported }: Pick<Meta, 'replica' | 'exported'>, hasShards: boolean): number {
+  return hasShards || replica !== undefined || exported !== undefined ? FORMATS.extended : FORMATS.plain
+}
 
 /** @throws SluiceError STATE_MISMATCH */
 export function checkFormat({ format }: Meta): void {
-  const { plain, withShards } = FORMATS
-  if (format === plain || format === withShards) return
-  const supported = `${plain} and ${withShards}`
+  const { plain, extended } = FORMATS
+  if (format === plain || format === extended) return
+  const supported = `${plain} and ${extended}`
   throw new SluiceError('STATE_MISMATCH', `the state has format ${format}, this version supports ${supported}`, {
     hint: 'use the version of Sluice that created the state, or move its folder away to start over',
   })

@@ -38,7 +38,7 @@ import type { Owner, OwnerLock } from './owner-lock.ts'
 import {
   checkFormat,
   databaseFolder,
-  FORMATS,
+  formatOf,
   hasState,
   movedKey,
   noState,
@@ -99,6 +99,7 @@ export interface ShardDone {
   /** See `StateReader.shardEnds`. */
   readonly ends: readonly (Json | null)[]
   readonly leaveOut?: LeaveOutFile | undefined
+}
 
 /** What `sluice state export` changes, in one transaction. */
 export interface Move {
@@ -281,7 +282,7 @@ export class State extends StateReader {
     await this.#change((db) => {
       put(db, 'shardRun', run)
       put(db, 'shardRuns', run.number)
-      put(db, 'meta', { ...meta, format: FORMATS.withShards } satisfies Meta)
+      put(db, 'meta', { ...meta, format: formatOf(meta, true) } satisfies Meta)
     })
   }
 
@@ -305,7 +306,7 @@ export class State extends StateReader {
         put(db, partitionKey(row.partition), { ...this.partition(row.partition), ...row })
       }
       db.removeSync('shardRun')
-      put(db, 'meta', { ...meta, format: FORMATS.plain } satisfies Meta)
+      put(db, 'meta', { ...meta, format: formatOf(meta, false) } satisfies Meta)
     })
     await this.removeShards()
   }
@@ -337,8 +338,7 @@ export class State extends StateReader {
    * @throws SluiceError SHARDS_UNFINISHED: the plan of the parallel backfill begins at these positions
    */
   async rewind(changes: readonly Rewind[], at: number): Promise<void> {
-    const { shardRun, meta } = this
-    if (shardRun) throw unfinishedRun(meta?.pipeline ?? '', shardRun)
+    this.#requireNoShards()
     await this.#change((db) => {
       const what = changes
         .map(({ partition, to }) => `${partition} ${to ? 'to a time' : 'to the beginning'}`)
@@ -368,11 +368,15 @@ export class State extends StateReader {
     })
   }
 
-  /** Marks tenants as moved, or the whole state: from now on, this state does not collect them. */
+  /**
+   * Marks tenants as moved, or the whole state: from now on, this state does not collect them.
+   * @throws SluiceError SHARDS_UNFINISHED: a parallel backfill would add dedup keys afterwards
+   */
   async move({ row, moved, replica, what }: Move): Promise<void> {
     const meta = this.#requireMeta()
+    this.#requireNoShards()
     await this.#change((db) => {
-      put(db, 'meta', { ...meta, ...(replica ? { replica } : { exported: row }) } satisfies Meta)
+      put(db, 'meta', this.#withFormat({ ...meta, ...(replica ? { replica } : { exported: row }) }))
       put(db, ['export', row.id], row)
       for (const tenant of moved) {
         put(db, movedKey(row.id, tenant.tenant), tenant)
@@ -382,11 +386,15 @@ export class State extends StateReader {
     })
   }
 
-  /** Takes over what another state has exported, with the dedup buckets that hold its keys. */
+  /**
+   * Takes over what another state has exported, with the dedup buckets that hold its keys.
+   * @throws SluiceError SHARDS_UNFINISHED
+   */
   async receive({ row, partitions, dedupBuckets, replica, what, at }: Receipt): Promise<void> {
     const meta = this.#requireMeta()
+    this.#requireNoShards()
     await this.#change((db) => {
-      put(db, 'meta', { ...meta, ...(replica && { replica }) } satisfies Meta)
+      put(db, 'meta', this.#withFormat({ ...meta, ...(replica && { replica }) }))
       if (row) put(db, ['import', row.id], row)
       for (const partition of partitions) put(db, partitionKey(partition.partition), partition)
       for (const bucket of dedupBuckets) put(db, ['dedupBucket', bucket.name], bucket)
@@ -411,6 +419,15 @@ export class State extends StateReader {
   async close(): Promise<void> {
     await this.#lock.close()
     await this.#db.close()
+  }
+
+  #requireNoShards(): void {
+    const { shardRun, meta } = this
+    if (shardRun) throw unfinishedRun(meta?.pipeline ?? '', shardRun)
+  }
+
+  #withFormat(meta: Meta): Meta {
+    return { ...meta, format: formatOf(meta, this.shardRun !== undefined) }
   }
 
   #requireMeta(): Meta {
@@ -568,7 +585,7 @@ async function create(
   const row = newReplicaRow(replica, { pipeline, isImport })
   const salt = randomBytes(16)
   const meta: Meta = {
-    format: FORMATS.plain,
+    format: formatOf({ ...(row && { replica: row }) }, false),
     pipeline,
     generation: randomBytes(4).toString('hex'),
     hashKey: (replica.key?.hashKey ?? randomBytes(HASH_KEY_BYTES)).toString('hex'),
