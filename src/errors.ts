@@ -84,7 +84,8 @@ export const errorCodes = {
   IMPORT_MISSING: {
     exit: 6,
     retryable: false,
-    summary: 'The replica would collect tenants that other replicas have collected: their exports are not imported yet.',
+    summary:
+      'The replica would collect tenants that other replicas have collected: their exports are not imported yet.',
   },
   OUTBOX_LOST: { exit: 6, retryable: false, summary: 'A committed file disappeared before it was published.' },
   SHARD_TOO_LARGE: {
