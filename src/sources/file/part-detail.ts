@@ -50,8 +50,12 @@ function isPartDetail(detail: Json): detail is PartDetail {
 /** Notices a change that leaves the head of the file as it is. Undefined if the head has these bytes. */
 export async function tailDigest(file: FileHandle, end: number): Promise<string | undefined> {
   if (end <= HEAD_BYTES) return undefined
-  const tail = await readAt(file, end - TAIL_BYTES, TAIL_BYTES)
+  return digestTail(await readAt(file, end - TAIL_BYTES, TAIL_BYTES))
+}
+
+export function digestTail(tail: Buffer): string {
   return createHash('sha256').update(tail).digest('hex').slice(0, 16)
 }
 
-const TAIL_BYTES = 4096
+/** At most `HEAD_BYTES`: shorter files have no tail. */
+export const TAIL_BYTES = 4096

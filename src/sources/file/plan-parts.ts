@@ -13,6 +13,7 @@ import { checkHead, inspectFile, openFile, readAt, resume } from './opened-file.
 import { tailDigest } from './part-detail.ts'
 import type { PartDetail } from './part-detail.ts'
 import { fingerprint } from './position.ts'
+import { peekFile } from './peek-file.ts'
 import { damagedPartition } from './read-or-fail.ts'
 
 interface PlanOptions extends PartsOptions, Pick<SplitOptions, 'format' | 'records'> {
@@ -58,19 +59,13 @@ interface Planned {
 
 /** Undefined if nothing is left to read. */
 async function inspect({ name }: FileInput, options: PlanOptions): Promise<Planned | undefined> {
-  const file = await openFile(name)
-  try {
-    const { partition, bytes, head } = await inspectFile(file, name)
-    const committed = options.position(partition) ?? options.position(damagedPartition(name))
-    const from = resume(committed, { name, bytes, head }, options)
-    if (bytes === 0 || (from?.bytes === bytes && from.done)) return undefined
-    const compression = detectCompression(head, name)?.name
-    const tail = await tailDigest(file, bytes)
-    const detail = { ...fingerprint(head), size: bytes, end: bytes, ...(tail && { tail }), ...(from && { from }) }
-    return { partition, detail, compression }
-  } finally {
-    await file.close()
-  }
+  const { partition, bytes, head, tail } = await peekFile(name)
+  const committed = options.position(partition) ?? options.position(damagedPartition(name))
+  const from = resume(committed, { name, bytes, head }, options)
+  if (bytes === 0 || (from?.bytes === bytes && from.done)) return undefined
+  const compression = detectCompression(head, name)?.name
+  const detail = { ...fingerprint(head), size: bytes, end: bytes, ...(tail && { tail }), ...(from && { from }) }
+  return { partition, detail, compression }
 }
 
 /** Returns the failure if the input cannot be divided because it cannot be read. */
