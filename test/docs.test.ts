@@ -59,6 +59,7 @@ describe('the guides', () => {
 
   for (const [page, path] of [
     ['docs/write-a-source.md', 'sources/csv.ts'],
+    ['docs/write-a-source.md', 'sources/csv-folder.ts'],
     ['docs/write-a-sink.md', 'sinks/webhook.ts'],
   ]) {
     test(`${page} shows the example ${path} as it is`, async () => {
