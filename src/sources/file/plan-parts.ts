@@ -81,13 +81,11 @@ async function* partsOf(
     yield partOf(input, planned, planned.detail)
     return undefined
   }
-  const cut = cutFile(input, planned, options)
-  const failure = caught(input, options)
-  for (;;) {
-    const next = await cut.next().catch(failure)
-    if (next instanceof SluiceError) return next
-    if (next.done === true) return undefined
-    yield next.value
+  try {
+    yield* cutFile(input, planned, options)
+    return undefined
+  } catch (error) {
+    return caught(input, options)(error)
   }
 }
 
