@@ -7,12 +7,14 @@ export interface Log {
   status(text: string): void
   /** True on a terminal. */
   readonly live: boolean
+  /** Logs one line for programs. No-op unless the log is JSON. */
+  event?(message: string, fields: LogFields): void
 }
 
 /** Logs one line. Never pass a record's content. */
 export type Note = (message: string, fields?: LogFields) => void
 
-type LogFields = { readonly [name: string]: string | number | boolean }
+export type LogFields = { readonly [name: string]: string | number | boolean }
 
 interface LogOptions {
   readonly json: boolean
@@ -35,16 +37,18 @@ export function openLog({ json, prefix = '', stream = process.stderr }: LogOptio
     if (shown !== '') stream.write('\r\u001b[K')
     shown = ''
   }
+  const note: Note = (message, fields = {}) => {
+    clear()
+    const time = new Date().toISOString()
+    const line = json
+      ? safeJson({ time, message: prefix + message, ...fields })
+      : safeLine(`${time} ${prefix}${message}${formatFields(fields)}`)
+    stream.write(`${line}\n`)
+  }
   return {
     live,
-    note(message, fields = {}) {
-      clear()
-      const time = new Date().toISOString()
-      const line = json
-        ? safeJson({ time, message: prefix + message, ...fields })
-        : safeLine(`${time} ${prefix}${message}${formatFields(fields)}`)
-      stream.write(`${line}\n`)
-    },
+    note,
+    ...(json && { event: note }),
     status(text) {
       if (!live) return
       // Terminals of unknown width report 0.

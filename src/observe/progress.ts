@@ -22,8 +22,9 @@ export function startFlow(): Flow {
   return { records: 0, bytes: 0, unfinished: 0, times: new Map() }
 }
 
-const LIVE_INTERVAL = 250
-const LOG_INTERVAL = 10_000
+/** Milliseconds between two lines of progress, on a terminal and in a log. */
+export const LIVE_INTERVAL = 250
+export const LOG_INTERVAL = 10_000
 
 /**
  * Shows the progress of a run: a live line on a terminal, otherwise a log line every 10 seconds.
@@ -81,7 +82,8 @@ function remaining(done: number, total: number, bytesPerSecond: number): string 
   return `${share}, ${roundedDuration((total - done) / bytesPerSecond)} left`
 }
 
-function roundedDuration(seconds: number): string {
+/** `12 s`, `3 min`, `1.5 h` */
+export function roundedDuration(seconds: number): string {
   if (seconds < 60) return `${Math.max(0, Math.ceil(seconds))} s`
   if (seconds < 3600) return `${Math.ceil(seconds / 60)} min`
   return `${(seconds / 3600).toFixed(1)} h`

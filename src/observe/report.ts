@@ -42,11 +42,34 @@ export interface Report {
   /** Rules of transforms, and how many values each has matched in this run. */
   readonly rules: readonly { readonly stage: string; readonly rule: string; readonly matches: number }[]
   readonly epochs: number
+  /** Of a backfill with several workers; absent otherwise. */
+  readonly shards?: ShardsReport
   readonly objects: readonly CommittedObject[]
   /** All committed objects in the outbox at the end of the run, also of earlier runs and of `rejects`. */
   readonly unpublished: { readonly objects: number; readonly records: number; readonly bytes: number }
   readonly startedAt: string
   readonly seconds: number
+}
+
+export interface ShardsReport {
+  /** Of the plan, which may be older than this run. */
+  readonly planned: number
+  /** Committed by this run. The counts of records are of these. */
+  readonly committed: number
+  /** Neither committed nor failed: the run ended before. */
+  readonly left: number
+  /** The same command tries them again, and no others. */
+  readonly failed: readonly FailedShard[]
+}
+
+export interface FailedShard {
+  readonly shard: number
+  /** Names of its inputs, at most ten. */
+  readonly inputs: readonly string[]
+  readonly code: string
+  readonly message: string
+  /** The way out. */
+  readonly hint?: string
 }
 
 interface CommittedObject {
@@ -86,13 +109,24 @@ export function summarize(report: Report): string {
     ['dropped', dropped, listCounts(report.dropped)],
     ['rejected', report.rejected, listCounts(report.rejects)],
     ['left', report.unfinished, 'unfinished records at the ends of inputs, for the next run'],
+    ['shards', report.shards?.committed ?? 0, describeShards(report.shards)],
   ]
   const width = Math.max(...rows.map(([, count]) => formatCount(count).length))
   const lines = rows
     .filter(([name, count]) => count > 0 || name === 'read' || name === 'written')
     .map(([name, count, remark]) => `  ${name.padEnd(10)}${formatCount(count).padStart(width)}  ${remark}`.trimEnd())
   const rate = report.seconds > 0 ? `, ${formatCount(Math.round(report.read / report.seconds))} records/s` : ''
-  return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${[...lines, ...listDamaged(report.damaged ?? [])].join('\n')}`
+  const tables = [...listDamaged(report.damaged ?? []), ...listFailed(report.shards?.failed ?? [])]
+  return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${[...lines, ...tables].join('\n')}`
+}
+
+function describeShards(shards: ShardsReport | undefined): string {
+  if (shards === undefined) return ''
+  const { planned, left, failed } = shards
+  const parts = [`committed, of ${formatCount(planned)}`]
+  if (failed.length > 0) parts.push(`${formatCount(failed.length)} failed`)
+  if (left > 0) parts.push(`${formatCount(left)} left`)
+  return parts.join(', ')
 }
 
 /** A warning if (nearly) everything was rejected: the input is probably not what is expected. */
@@ -116,11 +150,26 @@ function listDamaged(damaged: readonly DamagedInput[]): string[] {
     const why = message.replace(`"${input}" `, '').replace(/^is damaged: (as \S+ )?/, '')
     return [input, where, `${code}: ${why}${hint === undefined ? '' : ` (${hint})`}`] as const
   })
+  return table(`  damaged   ${plural(damaged.length, 'input')}`, rows, damaged.length)
+}
+
+/** A table of failed shards: number, inputs, reason. */
+function listFailed(failed: readonly FailedShard[]): string[] {
+  if (failed.length === 0) return []
+  const rows = failed.slice(0, LISTED_INPUTS).map(({ shard, inputs, code, message, hint }) => {
+    const [first = '', ...more] = inputs
+    const where = more.length === 0 ? first : `${first} and others`
+    return [`shard ${shard}`, where, `${code}: ${message}${hint === undefined ? '' : ` (${hint})`}`] as const
+  })
+  return table(`  failed    ${plural(failed.length, 'shard')}`, rows, failed.length)
+}
+
+function table(title: string, rows: readonly (readonly [string, string, string])[], count: number): string[] {
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)))
-  const rest = damaged.length - shown.length
+  const rest = count - rows.length
   return [
-    `  damaged   ${plural(damaged.length, 'input')}`,
-    ...rows.map(([input, where, why]) => `    ${input.padEnd(widths[0])}  ${where.padEnd(widths[1])}  ${why}`),
+    title,
+    ...rows.map(([name, where, why]) => `    ${name.padEnd(widths[0])}  ${where.padEnd(widths[1])}  ${why}`),
     ...(rest > 0 ? [`    and ${formatCount(rest)} more: --report lists all`] : []),
   ]
 }

@@ -14,8 +14,8 @@ import type { RunSettings } from './streams/wiring.ts'
 
 export interface RunOptions {
   readonly pipeline: CheckedPipeline
-  /** Folder that holds a folder for each pipeline's state. */
-  readonly stateFolder: string
+  /** Folder that holds a folder for each pipeline's state. Default: the run has no state. */
+  readonly stateFolder?: string
   readonly follow: boolean
   /** Nothing is appended to the input any more. Default: false. */
   readonly final?: boolean | undefined
@@ -49,7 +49,7 @@ export interface Wired {
 
 /** Makes the streams of a checked pipeline. Nothing begins before they are connected. */
 export function wirePipeline(options: RunOptions): Wired {
-  const { pipeline, input, stop, log, follow, final, keepGoing } = options
+  const { pipeline, stateFolder, input, stop, log, follow, final, keepGoing } = options
   const transforms = input?.runsStages === true ? [] : pipeline.transforms
   return {
     source: source(pipeline.source, {
@@ -65,7 +65,7 @@ export function wirePipeline(options: RunOptions): Wired {
       observe: options.observe ?? ((flow, total) => showProgress(flow, log, total)),
     }),
     transforms: transforms.map((one) => transform(one)),
-    sink: sink(pipeline.sink, { state: join(options.stateFolder, pipeline.name) }),
+    sink: sink(pipeline.sink, { ...(stateFolder !== undefined && { state: join(stateFolder, pipeline.name) }) }),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { InputFailure, Source } from '../component.ts'
+import type { InputExtent, InputFailure, ReadOptions, Source } from '../component.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
@@ -6,6 +6,7 @@ import type { Note } from '../observe/log.ts'
 import { ALONE } from '../delivery/replicas/replica.ts'
 import type { RunningReplica } from '../delivery/replicas/check-replica.ts'
 import type { DamagedInput } from '../observe/report.ts'
+import type { Chunk } from '../record/chunk.ts'
 import { awaitComponent } from './await-component.ts'
 import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
@@ -19,6 +20,11 @@ interface SourceInputOptions {
   readonly note: Note
   /** Default: this process collects all tenants. */
   readonly replica?: RunningReplica | undefined
+  /** A part of the source is read in place of all of it. */
+  readonly part?: {
+    readonly extent: InputExtent
+    read(source: Source, options: ReadOptions): AsyncIterable<Chunk>
+  }
 }
 
 /**
@@ -27,7 +33,7 @@ interface SourceInputOptions {
  */
 export function sourceInput(
   pipeline: CheckedPipeline,
-  { follow, final, keepGoing, note: log, replica }: SourceInputOptions,
+  { follow, final, keepGoing, note: log, replica, part }: SourceInputOptions,
   damaged: DamagedInput[],
 ): RunInput {
   const { type } = pipeline.source.declaration
@@ -43,17 +49,19 @@ export function sourceInput(
   return {
     commit: { replica: collector },
     check: () => void (isDivided && tenantsOf(pipeline)),
+    isWhole: part === undefined,
     async open({ delivery, paths, flow, note, stop }) {
       const tenants = isDivided ? selectTenants(pipeline, replica, note) : undefined
       const source = tenants?.size === 0 ? idleSource : await createSource(pipeline)
-      const extent = await awaitComponent(`total of source ${type}`, Promise.resolve(source.total?.()))
+      const total = part?.extent ?? source.total?.()
+      const extent = await awaitComponent(`total of source ${type}`, Promise.resolve(total))
       const position = (partition: string) => delivery.position(partition)
       const limits = pipeline.limits
       const time = findDedup(pipeline)?.settings.time
       const { declaration } = pipeline.source
       const since = extent?.since
       const batches = readBatches({
-        source,
+        source: part ? { read: (options) => part.read(source, options) } : source,
         type,
         declaration,
         since,
@@ -74,7 +82,8 @@ export function sourceInput(
   }
 }
 
-async function createSource(pipeline: CheckedPipeline): Promise<Source> {
+/** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the source's `create` */
+export async function createSource(pipeline: CheckedPipeline): Promise<Source> {
   const { declaration, config, stage } = pipeline.source
   try {
     const context = { pipeline: pipeline.name, stage, folder: pipeline.folder }

@@ -5,18 +5,16 @@ import type { CheckedPipeline } from '../../config/pipeline.ts'
 import type { Delivery } from '../../delivery/delivery.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { startFlow } from '../../observe/progress.ts'
-import { plural } from '../../observe/report.ts'
 import type { DamagedInput, Report } from '../../observe/report.ts'
-import { hideInJson } from '../../observe/secrets.ts'
 import { Batch } from '../../record/batch.ts'
 import type { End } from '../../record/batch.ts'
 import { emptyBatch } from '../../record/open-batches.ts'
 import { Paths } from '../../record/paths/path.ts'
 import { defaultLimits } from '../../record/scan.ts'
 import { within } from '../await-component.ts'
-import { describeCauses } from '../causes.ts'
 import { openDelivery } from '../open-delivery.ts'
 import type { RunInput } from '../run-input.ts'
+import { describeError, hideInReport, inputsDamaged, noteUnmatched } from '../run-report.ts'
 import { sourceInput } from '../source-input.ts'
 import { buildStages, ruleMatchesOf } from '../transform-stages.ts'
 import type { Stage } from '../transform-stages.ts'
@@ -166,12 +164,8 @@ class Run implements OpenPipeline {
     this.#error = failure === null ? undefined : asSluiceError(failure, 'INTERNAL', `pipeline ${pipeline.name} failed`)
     this.#seconds = secondsSince(this.#parts.startedAt)
     pipeline.secrets.drop()
-    if (delivery.totals().read > 0 && input.isWhole !== false) {
-      for (const { stage, rule, matches } of ruleMatchesOf(this.stages)) {
-        if (matches > 0) continue
-        wiring.settings.note('a rule matched nothing in this run; is its path misspelt?', { stage, rule })
-      }
-    }
+    if (delivery.totals().read > 0 && input.isWhole !== false)
+      noteUnmatched(ruleMatchesOf(this.stages), wiring.settings.note)
     return failure
   }
 
@@ -235,25 +229,4 @@ function stateFolderOf(state: unknown, folder: string): string | undefined {
 
 function secondsSince(start: Date): number {
   return (Date.now() - start.getTime()) / 1000
-}
-
-function describeError(failure: SluiceError): NonNullable<Report['error']> {
-  const causes = describeCauses(failure)
-  return { code: failure.code, message: failure.message, ...(causes.length > 0 && { causes }) }
-}
-
-/** A program may print it anywhere. */
-function hideInReport(report: Report): Report {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only texts change
-  return hideInJson(report) as Report
-}
-
-function inputsDamaged(count: number): SluiceError {
-  return new SluiceError(
-    'INPUTS_DAMAGED',
-    `${plural(count, 'input')} could not be read completely; all others were read`,
-    {
-      hint: 'they are listed above and in the report; repair them, or replace them by complete copies, and run the same command again',
-    },
-  )
 }
