@@ -18,8 +18,11 @@ const LIBRARY = /node_modules/
 const OUTPUT = 'build/dist'
 /** Validators of our own configuration, see compile-schemas.js. */
 const SCHEMAS = 'build/schemas'
-/** lmdb has a binary for each platform, jiti a compiler that it loads when it needs one. */
-const OUTSIDE = ['lmdb', 'jiti']
+/**
+ * lmdb has a binary for each platform, jiti a compiler that it loads when it needs one, and piscina a
+ * file that its threads run.
+ */
+const OUTSIDE = ['lmdb', 'jiti', 'piscina']
 /** Made by other steps of the build. */
 const OTHERS = ['scanner.wasm']
 
@@ -37,7 +40,13 @@ const CORE = [
 const imports = new Map()
 const reached = new Map()
 
-const ENTRIES = { main: 'src/cli/start.ts', index: 'src/index.ts', testing: 'src/testing/index.ts' }
+/** `shard-thread` is named by `threads.ts`, which starts it. */
+const ENTRIES = {
+  main: 'src/cli/start.ts',
+  index: 'src/index.ts',
+  testing: 'src/testing/index.ts',
+  'shard-thread': 'src/shards/shard-thread.ts',
+}
 const schemas = (await readdir(SCHEMAS)).map((name) => [`schemas/${parse(name).name}`, join(SCHEMAS, name)])
 
 const bundle = await rolldown({

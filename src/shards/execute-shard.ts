@@ -1,0 +1,103 @@
+import type { ReadOptions, Source, SourcePart } from '../component.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { openShardDelivery } from '../delivery/shards/shard-delivery.ts'
+import type { ShardDelivery } from '../delivery/shards/shard-delivery.ts'
+import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
+import { SluiceError } from '../errors.ts'
+import type { Note } from '../observe/log.ts'
+import type { Flow } from '../observe/progress.ts'
+import type { DamagedInput } from '../observe/report.ts'
+import type { Chunk } from '../record/chunk.ts'
+import type { Json } from '../record/json/json.ts'
+import { commitOptions } from '../runtime/open-delivery.ts'
+import { runPipeline } from '../runtime/run.ts'
+import { sourceInput } from '../runtime/source-input.ts'
+import { unqualified } from './qualified-parts.ts'
+
+export interface ExecuteShardOptions {
+  /** Secret of the dedup digests: that of the coordinator's state. */
+  readonly hashKey: Buffer
+  /** Of the coordinator's state; part of object names. */
+  readonly generation: string
+  /** Existing folder for the files of the objects. */
+  readonly folder: string
+  readonly final: boolean
+  /** See `SourceInputOptions.keepGoing`. */
+  readonly keepGoing: boolean
+  /** Ends the execution within a second. */
+  readonly signal: AbortSignal
+  readonly note: Note
+  /** Called when reading begins, with the counters of what is read. The result is called at the end. */
+  readonly observe?: (flow: Flow) => () => void
+}
+
+/**
+ * Executes a shard: reads its parts through the pipeline's transforms, and writes the files of its
+ * objects into a folder. The same task always gives the same records and objects, wherever and however
+ * often it is executed. Nothing but the folder is changed.
+ * @throws SluiceError as a run of the pipeline, or `signal.reason`
+ */
+export async function executeShard(
+  pipeline: CheckedPipeline,
+  task: ShardTask,
+  options: ExecuteShardOptions,
+): Promise<ShardResult> {
+  const { hashKey, generation, folder, final, keepGoing, signal, note, observe } = options
+  const { bytes, number } = task.shard
+  const { type } = pipeline.source.declaration
+  const parts = task.shard.parts.map((part) => unqualified(type, part))
+  const damaged: DamagedInput[] = []
+  const ends: (Json | undefined)[] = parts.map(() => undefined)
+  const read = (source: Source, readOptions: ReadOptions) => readParts(source, parts, readOptions, ends)
+  const input = sourceInput(
+    pipeline,
+    { follow: false, final, keepGoing, note, part: { extent: { bytes }, read } },
+    damaged,
+  )
+  let delivery: ShardDelivery | undefined
+  const { report, error } = await runPipeline({
+    pipeline,
+    input,
+    async openDelivery(opening) {
+      const commit = await commitOptions({ ...opening, note: () => undefined })
+      delivery = await openShardDelivery({ commit, task, hashKey, generation, folder })
+      return delivery
+    },
+    follow: false,
+    stop: signal,
+    log: { note, status: () => undefined, live: false },
+    observe: observe ?? (() => () => undefined),
+  })
+  signal.throwIfAborted()
+  if (error) throw error
+  if (delivery === undefined) throw new SluiceError('INTERNAL', 'the delivery of a shard was never opened')
+  const { rules, bytesIn, unfinished } = report
+  return {
+    ...delivery.output(),
+    run: task.run,
+    shard: number,
+    attempt: task.attempt,
+    bytesIn,
+    unfinished,
+    rules,
+    ends,
+    damaged,
+  }
+}
+
+/** Reads parts one after the other. @param ends gets the last position of each */
+async function* readParts(
+  source: Source,
+  parts: readonly SourcePart[],
+  options: ReadOptions,
+  ends: (Json | undefined)[],
+): AsyncGenerator<Chunk, void> {
+  if (!source.readPart) throw new SluiceError('UNSUPPORTED', 'the source cannot read parts of its input')
+  for (const [at, part] of parts.entries()) {
+    if (options.signal.aborted) return
+    for await (const chunk of source.readPart(part, options)) {
+      if (chunk.position !== undefined && (chunk.partition ?? '') === part.partition) ends[at] = chunk.position
+      yield chunk
+    }
+  }
+}

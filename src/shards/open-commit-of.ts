@@ -1,0 +1,42 @@
+import { join } from 'node:path'
+import type { Source } from '../component.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { openShardCommit } from '../delivery/shards/open-shard-commit.ts'
+import type { ShardCommit, ShardCommitOptions } from '../delivery/shards/shard-commit.ts'
+import type { Log } from '../observe/log.ts'
+import { Paths } from '../record/paths/path.ts'
+import { commitOptions } from '../runtime/open-delivery.ts'
+import { unqualified } from './qualified-parts.ts'
+
+interface OpenOptions extends Pick<ShardCommitOptions, 'discard' | 'observe' | 'sweeps'> {
+  readonly pipeline: CheckedPipeline
+  readonly source: Source
+  /** Folder that holds a folder for each pipeline's state. */
+  readonly stateFolder: string
+  readonly stop: AbortSignal
+  readonly log: Log
+}
+
+/** Opens the state of a pipeline for a parallel backfill. @throws SluiceError see `openShardCommit` */
+export async function openCommitOf(options: OpenOptions): Promise<ShardCommit> {
+  const { pipeline, source, stateFolder, stop, log, discard, observe, sweeps = false } = options
+  const { type } = pipeline.source.declaration
+  const commit = await commitOptions({
+    pipeline,
+    paths: new Paths(),
+    stateFolder: join(stateFolder, pipeline.name),
+    stopping: stop,
+    note: log.note,
+    keepsBatches: false,
+  })
+  return openShardCommit({
+    ...commit,
+    positionAfter: (parts, ends) => {
+      const own = parts.map((part) => unqualified(type, part))
+      return source.positionAfter ? source.positionAfter(own, ends) : ends.at(-1)
+    },
+    discard,
+    observe,
+    sweeps,
+  })
+}
