@@ -112,6 +112,19 @@ export function listCommands(choose: Choose): LazyCommand[] {
         () => import('./commands/state/reset.ts'),
       ),
     ]),
+    group('runs', 'Inspect and cancel parallel backfills that are not finished', [
+      lazy('list', 'List the unfinished parallel backfills of all pipelines', () => import('./commands/runs/list.ts')),
+      lazy(
+        'show <pipeline>',
+        "Show how far a pipeline's parallel backfill is, and its failed shards. Safe during a run.",
+        () => import('./commands/runs/show.ts'),
+      ),
+      lazy(
+        'cancel <pipeline>',
+        'Give up a parallel backfill. What is committed stays.',
+        () => import('./commands/runs/cancel.ts'),
+      ),
+    ]),
     group('rejects', 'Inspect and replay rejected records', [
       lazy(
         'show <pipeline>',

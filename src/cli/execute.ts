@@ -10,7 +10,7 @@ import { plural, summarize, warnOfRejects } from '../observe/report.ts'
 import type { Report } from '../observe/report.ts'
 import { scannerInUse } from '../record/fast-scanner.ts'
 import { describeCauses } from '../runtime/causes.ts'
-import { runPipeline, type RunOptions } from '../runtime/run.ts'
+import { runPipeline, type RunOptions, type RunResult } from '../runtime/run.ts'
 import { setOption, stateOption } from './options.ts'
 import { stopOnSignals } from './signals.ts'
 
@@ -34,7 +34,13 @@ export function keepGoingOption(byDefault: boolean) {
 
 export type ExecuteArguments = InferredOptionTypes<typeof executeOptions>
 
-type Job = Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'keepGoing' | 'input' | 'replica'>
+interface Job extends Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'keepGoing' | 'replica' | 'input'> {
+  /** How it is run. Default: `runPipeline`. */
+  readonly run?: (options: JobOptions) => Promise<RunResult>
+}
+
+/** What a job is run with. */
+export type JobOptions = RunOptions & { readonly stateFolder: string }
 
 /**
  * Runs pipelines in parallel until all have ended, and reports each result.
@@ -51,7 +57,7 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     const log = openLog({ json: args.json, prefix })
     if (job === jobs[0]) reportSlowScanner(log)
     const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, log }
-    const { report, error } = await runPipeline(options)
+    const { report, error } = await (job.run ?? runPipeline)(options)
     say(...(args.json ? [safeJson(report)] : summarize(report).split('\n')))
     const unwritten =
       args.report === undefined

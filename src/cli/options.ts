@@ -1,5 +1,7 @@
-import type { Options } from 'yargs'
+import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import type { LoadOptions } from '../config/load.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import { parseSize } from '../fields/units.ts'
 
 /** `--state` of every command that uses a pipeline's state. */
 export const stateOption = {
@@ -26,6 +28,43 @@ export const finalOption = {
   default: false,
   describe: 'Files are complete: also read an unfinished record at the end of one',
 } as const satisfies Options
+
+/** Options of commands that can divide their input. */
+export const shardOptions = {
+  workers: {
+    type: 'number',
+    describe: 'Number of threads; default: one for each core that helps',
+    requiresArg: true,
+  },
+  'shard-size': {
+    type: 'string',
+    describe: 'Bytes that a worker takes at a time; default: by the size of the input, at most 128MiB',
+    requiresArg: true,
+  },
+} as const satisfies { [name: string]: Options }
+
+/** Checks these options. @throws SluiceError USAGE */
+export function shardWishes({ workers, shardSize }: ArgumentsCamelCase<InferredOptionTypes<typeof shardOptions>>) {
+  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= MOST_WORKERS)) {
+    throw new SluiceError('USAGE', `--workers ${workers} is not a number of threads`, {
+      hint: `give a whole number from 1 to ${MOST_WORKERS}`,
+    })
+  }
+  return { workers, shardBytes: shardSize === undefined ? undefined : parseShardSize(shardSize) }
+}
+
+const MOST_WORKERS = 256
+
+function parseShardSize(text: string): number {
+  try {
+    const bytes = parseSize(text)
+    if (bytes > 0) return bytes
+  } catch (error) {
+    const { hint } = asSluiceError(error, 'USAGE', 'a size')
+    throw new SluiceError('USAGE', `--shard-size ${text} is not a size`, hint === undefined ? {} : { hint })
+  }
+  throw new SluiceError('USAGE', `--shard-size ${text} is not a size`, { hint: 'for example 64MiB' })
+}
 
 /** `--json` of every command that prints data. */
 export const jsonOption = { type: 'boolean', default: false, describe: 'Print JSON' } as const satisfies Options

@@ -1,14 +1,17 @@
+import type { ArgumentsCamelCase } from 'yargs'
 import type { SluiceError } from '../../errors.ts'
 import { print } from '../../observe/output.ts'
 import { formatBytes, plural } from '../../observe/report.ts'
 import { withTimeLimits } from '../../runtime/time-range.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { findInputs } from '../../sources/file/inputs.ts'
+import type { Job } from '../../shards/job.ts'
 import { SkippedFiles } from '../../sources/file/skipped-files.ts'
 import type { CommandDefinition } from '../command.ts'
-import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
+import { execute, executeOptions, keepGoingOption, type ExecuteArguments, type JobOptions } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
-import { fileSource, finalOption, pipelineArgument, recordsOption } from '../options.ts'
+import { fileSource, finalOption, pipelineArgument, recordsOption, shardOptions, shardWishes } from '../options.ts'
+import { runWithWorkers } from '../run-with-workers.ts'
 
 interface BackfillArguments extends ExecuteArguments {
   pipeline: string
@@ -16,6 +19,8 @@ interface BackfillArguments extends ExecuteArguments {
   records: string[] | undefined
   since: string | undefined
   until: string | undefined
+  workers: number | undefined
+  'shard-size': string | undefined
   'dry-run': boolean
   final: boolean
   'keep-going': boolean
@@ -37,15 +42,24 @@ export const command: CommandDefinition<BackfillArguments> = {
       .option('records', recordsOption)
       .option('final', finalOption)
       .option('keep-going', keepGoingOption(true))
+      .options(shardOptions)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
   handler: async (args) => {
+    const wishes = shardWishes(args)
     const source = fileSource(args.path, args.records)
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
     if (args.dryRun) return describePlan(pipeline, args.path)
     const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
-    await execute([{ pipeline: withTimeLimits(pipeline, args), ...options }], args)
+    const run = (running: JobOptions) => runWithWorkers(running, jobOf(args, source), wishes)
+    await execute([{ pipeline: withTimeLimits(pipeline, args), ...options, run }], args)
   },
+}
+
+/** The command line, as a worker needs it to load the same pipeline. */
+function jobOf(args: ArgumentsCamelCase<BackfillArguments>, source: Job['source']): Job {
+  const { pipeline, set = [], since, until, final, keepGoing } = args
+  return { pipeline, set, source, since, until, final, keepGoing }
 }
 
 async function describePlan({ name, source }: CheckedPipeline, paths: readonly string[]): Promise<void> {

@@ -1,0 +1,74 @@
+import { resolve } from 'node:path'
+import { readState } from '../../../delivery/state/state-reader.ts'
+import { openLog } from '../../../observe/log.ts'
+import { print, say } from '../../../observe/output.ts'
+import { formatCount, plural } from '../../../observe/report.ts'
+import { builtIns, findComponent } from '../../../registry.ts'
+import { cancelShards } from '../../../shards/cancel.ts'
+import { confirm, yesOption } from '../../confirm.ts'
+import { loadOrFail } from '../../load.ts'
+import type { CommandDefinition } from '../../command.ts'
+import { pipelineArgument, setOption, stateOption } from '../../options.ts'
+import { stopOnSignals } from '../../signals.ts'
+import { stateFolder } from '../../state-folder.ts'
+import { describeRun } from './summary.ts'
+
+interface CancelRunArguments {
+  pipeline: string
+  yes: boolean
+  force: boolean
+  set: string[] | undefined
+  state: string
+}
+
+export const command: CommandDefinition<CancelRunArguments> = {
+  builder: (parser) =>
+    parser
+      .positional('pipeline', pipelineArgument)
+      .option('yes', yesOption)
+      .option('force', {
+        type: 'boolean',
+        default: false,
+        describe: 'Also if a later backfill then writes records again, because the pipeline has no dedup',
+      })
+      .option('set', setOption)
+      .option('state', stateOption),
+  handler: async ({ pipeline: name, yes, force, set, state: states }) => {
+    const folder = stateFolder(name, resolve(states))
+    const run = await describeRun(folder)
+    if (!run) return print(`${name} has no unfinished parallel backfill`)
+    say(
+      `${run.pipeline}: ${formatCount(run.done)} of ${plural(run.shards, 'shard')} are committed. They stay; the others are given up.`,
+    )
+    await confirm('Cancel it?', { yes, undone: 'nothing was changed' })
+    const source = await sourceLike(folder)
+    const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [], ...(source && { source }) })
+    const signals = stopOnSignals((signal) => say('', `${signal}: stopping`))
+    try {
+      const options = {
+        pipeline,
+        stateFolder: resolve(states),
+        force,
+        stop: signals.stop,
+        log: openLog({ json: false }),
+      }
+      const { readAgain } = await cancelShards(options)
+      const again = readAgain === 0 ? '' : `; a later backfill reads the inputs of ${plural(readAgain, 'shard')} again`
+      print(`${run.pipeline}: the backfill is cancelled${again}`)
+    } finally {
+      signals.forget()
+    }
+  },
+}
+
+/**
+ * A source of the type that the backfill reads, to work out positions. `backfill` reads files in place of
+ * the pipeline's own source.
+ */
+async function sourceLike(folder: string) {
+  const partition = await readState(folder, (state) => state.shard(0)?.partitions[0] ?? '')
+  const known = builtIns.find(({ kind, type }) => kind === 'source' && partition.startsWith(`${type}:`))
+  const source = known && (await findComponent('source', known.type))
+  const [example] = source?.examples ?? []
+  return source && example && { type: source.type, config: example.config }
+}
