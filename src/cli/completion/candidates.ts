@@ -6,7 +6,8 @@ import { builtIns } from '../../registry.ts'
 export const SHELLS = ['bash', 'zsh', 'fish']
 
 /** Options that take a value. Those that name a file or folder, and texts, have no candidates here. */
-const WITH_VALUE = /^--(code|env-file|file|from|limit|partition|records|report|set|since|stage|state|to|until)$/
+const WITH_VALUE =
+  /^--(code|env-file|file|from|limit|partition|records|report|set|shard-size|since|stage|state|to|until|workers)$/
 
 /**
  * What may stand in the place of the last word: commands, options, names of pipelines, components.
@@ -25,6 +26,7 @@ export async function candidates(words: readonly string[], known: Promise<readon
   if (command === '') return [...(await known)]
   if (ALL_PIPELINES.has(command)) return pipelinesBut(args)
   if (ONE_PIPELINE.has(command)) return args.length === 0 ? pipelinesBut([]) : []
+  if (command === 'runs' && args[0] === 'list') return []
   if (GROUPS.has(command) && args.length > 0) return args.length === 1 ? pipelinesBut([]) : []
   if (command === 'describe') return args.length === 0 ? [...new Set(builtIns.map(({ type }) => type))] : []
   if (command === 'completion') return args.length === 0 ? SHELLS : []
@@ -34,7 +36,7 @@ export async function candidates(words: readonly string[], known: Promise<readon
 
 const ALL_PIPELINES = new Set(['run', 'check', 'test'])
 const ONE_PIPELINE = new Set(['backfill', 'preview', 'verify'])
-const GROUPS = new Set(['state', 'rejects'])
+const GROUPS = new Set(['state', 'rejects', 'runs'])
 
 function positionals(words: readonly string[]): string[] {
   return words.filter((word, at) => !word.startsWith('-') && !WITH_VALUE.test(words[at - 1] ?? ''))
