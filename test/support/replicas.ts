@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { stat } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import { newShardKey, formatShardKey } from '../../src/delivery/replicas/shard-key.ts'
 import type { Report } from '../../src/observe/report.ts'
@@ -97,4 +98,49 @@ export function pipelineOf({ url, apiKey }: JumpCloudServer, organizations: read
 transforms: [{ type: dedup, key: [id, timestamp], time: timestamp, within: 7d }]
 sink: { type: file, path: out, key: all, compression: none }
 `
+}
+
+export const range = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1)
+
+/** A fleet whose clock stands still; it has collected the events of the first half. */
+export async function openMoving(t: TestContext, count: number, key = shardKeyOf(count)) {
+  const now = Date.now()
+  const fleet = await openFleet(t, { key, now: now - 10 * HOUR, start: now - 20 * HOUR, end: now, frozen: true })
+  for (const number of range(count)) await fleet.run(number, count, { env: { SLUICE_SHARD_KEY: key } })
+  return { fleet, key }
+}
+
+export async function exportAll(
+  { sluice, workspace }: Fleet,
+  was: number,
+  count: number,
+): Promise<{ files: string[]; key: string }> {
+  const files: string[] = []
+  const keys = new Set<string>()
+  for (const number of range(was)) {
+    const file = workspace.path(`${was}-${count}-${number}.export`)
+    const { code, stdout, stderr } = await sluice(
+      ['state', 'export', 'events', file, '--count', `${count}`, '--yes'],
+      number,
+    )
+    assert.equal(code, 0, stderr)
+    keys.add(/^SLUICE_SHARD_KEY=(\S+)$/m.exec(stdout)?.[1] ?? '')
+    assert.equal((await stat(file)).mode & 0o777, 0o600)
+    files.push(file)
+  }
+  const [key = '', ...others] = keys
+  assert.deepEqual(others, [])
+  return { files, key }
+}
+
+/** Moves the tenants from one number of replicas to another. Returns the new key. */
+export async function move(fleet: Fleet, was: number, count: number): Promise<string> {
+  const { files, key } = await exportAll(fleet, was, count)
+  for (const number of range(count)) {
+    const args = ['state', 'import', 'events', ...files, '--shard', `${number}/${count}`]
+    const { code, stderr } = await fleet.sluice(args, number, { SLUICE_SHARD_KEY: key })
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, new RegExp(`replica ${number}/${count} has all exports: it can run`))
+  }
+  return key
 }

@@ -1,98 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
-import { ownerOf } from '../../../src/delivery/replicas/replica.ts'
-import { HOUR, MINUTE } from '../../../src/time.ts'
-import { openFleet, shardKeyOf } from '../../support/replicas.ts'
-import type { Fleet } from '../../support/replicas.ts'
-
-const range = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1)
-
-/** A fleet whose clock stands still; it has collected the events of the first half. */
-async function openMoving(t: Parameters<typeof openFleet>[0], count: number, key = shardKeyOf(count)) {
-  const now = Date.now()
-  const fleet = await openFleet(t, { key, now: now - 10 * HOUR, start: now - 20 * HOUR, end: now, frozen: true })
-  for (const number of range(count)) await fleet.run(number, count, { env: { SLUICE_SHARD_KEY: key } })
-  return { fleet, key }
-}
-
-async function exportAll(
-  { sluice, workspace }: Fleet,
-  was: number,
-  count: number,
-): Promise<{ files: string[]; key: string }> {
-  const files: string[] = []
-  const keys = new Set<string>()
-  for (const number of range(was)) {
-    const file = workspace.path(`${was}-${count}-${number}.export`)
-    const { code, stdout, stderr } = await sluice(
-      ['state', 'export', 'events', file, '--count', `${count}`, '--yes'],
-      number,
-    )
-    assert.equal(code, 0, stderr)
-    keys.add(/^SLUICE_SHARD_KEY=(\S+)$/m.exec(stdout)?.[1] ?? '')
-    assert.equal((await stat(file)).mode & 0o777, 0o600)
-    files.push(file)
-  }
-  const [key = '', ...others] = keys
-  assert.deepEqual(others, [])
-  return { files, key }
-}
-
-/** Moves the tenants from one number of replicas to another. Returns the new key. */
-async function move(fleet: Fleet, was: number, count: number): Promise<string> {
-  const { files, key } = await exportAll(fleet, was, count)
-  for (const number of range(count)) {
-    const args = ['state', 'import', 'events', ...files, '--shard', `${number}/${count}`]
-    const { code, stderr } = await fleet.sluice(args, number, { SLUICE_SHARD_KEY: key })
-    assert.equal(code, 0, stderr)
-    assert.match(stderr, new RegExp(`replica ${number}/${count} has all exports: it can run`))
-  }
-  return key
-}
+import { MINUTE } from '../../../src/time.ts'
+import { exportAll, openMoving, range, shardKeyOf } from '../../support/replicas.ts'
 
 describe('sluice state export and import', () => {
-  test('move the tenants of five replicas to three and then to seven, and every event is written once', async (t) => {
-    const { fleet } = await openMoving(t, 5)
-    const { jumpcloud, run, sluice } = fleet
-    let was = 5
-    for (const count of [3, 7]) {
-      const key = await move(fleet, was, count)
-      jumpcloud.clock.set(jumpcloud.clock.now() + 4 * HOUR)
-      for (const number of range(count)) {
-        const options = { env: { SLUICE_SHARD_KEY: key } }
-        const first = await run(number, count, options)
-        assert.ok(first.read < 30 * 12, 'a tenant starts at its checkpoint')
-        // All of it again: only the dedup keys that came along make it duplicates.
-        assert.equal((await sluice(['state', 'rewind', 'events'], number)).code, 0)
-        const before = jumpcloud.requests.length
-        const again = await run(number, count, options)
-        assert.equal(again.written, 0)
-        const own = jumpcloud.organizations.filter(({ id }) => ownerOf('events', id, count) === number)
-        assert.deepEqual(
-          new Set(jumpcloud.requests.slice(before).map(({ org }) => org)),
-          new Set(own.map(({ id }) => id)),
-        )
-      }
-      await fleet.assertOnce()
-      was = count
-    }
-  })
-
-  test('divide the state of one process among four, and make one process of them again', async (t) => {
-    const { fleet } = await openMoving(t, 1)
-    const { jumpcloud, run, assertOnce, sluice } = fleet
-    const key = await move(fleet, 1, 4)
-    jumpcloud.clock.set(jumpcloud.clock.now() + 4 * HOUR)
-    for (const number of range(4)) await run(number, 4, { env: { SLUICE_SHARD_KEY: key } })
-    await assertOnce()
-    await move(fleet, 4, 1)
-    jumpcloud.clock.set(jumpcloud.clock.now() + 4 * HOUR)
-    const { code, stderr } = await sluice(['run', 'events'], 1, { SLUICE_SHARD_KEY: '' })
-    assert.equal(code, 0, stderr)
-    await assertOnce()
-  })
-
   test('nobody collects a tenant between export and import', async (t) => {
     const { fleet, key: old } = await openMoving(t, 2)
     const { sluice, jumpcloud } = fleet
