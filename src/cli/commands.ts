@@ -83,12 +83,12 @@ export function listCommands(choose: Choose): LazyCommand[] {
       ),
       lazy(
         'export <pipeline> <file>',
-        'Write tenants that move to other replicas into a file. They are not collected here any more.',
+        'Write tenants that move to other replicas, or the whole state, into a file. They are not collected here any more.',
         () => import('./commands/state/export.ts'),
       ),
       lazy(
         'import <pipeline> [file...]',
-        'Take over tenants from exports of other replicas. Importing twice is harmless.',
+        'Take over tenants from exports of other replicas, or a whole state. Importing twice is harmless.',
         () => import('./commands/state/import.ts'),
       ),
       lazy(

@@ -19,11 +19,12 @@ export interface RunningReplica extends Replica {
  * @throws SluiceError STATE_MISMATCH, STATE_MOVED, IMPORT_MISSING, USAGE
  */
 export function checkReplica(
-  { pipeline, hashKey, replica: stored = ALONE, exported }: Pick<Meta, 'pipeline' | 'hashKey' | 'replica' | 'exported'>,
+  { pipeline, hashKey, replica: stored = ALONE, importing, exported }: Meta,
   running: RunningReplica | undefined,
   { isImport = false }: { readonly isImport?: boolean | undefined } = {},
 ): void {
   if (exported) throw givenAway(pipeline, exported.at)
+  if (importing !== undefined && !isImport) throw interrupted(pipeline)
   if (stored.number > stored.count) return checkRetired(stored, running, { pipeline, isImport })
   if (running && (running.number !== stored.number || running.count !== stored.count))
     throw otherReplica(stored, running, pipeline)
@@ -120,6 +121,13 @@ export function importMissing(row: ReplicaRow, pipeline: string): SluiceError {
       hint: `import their exports: \`sluice state import ${pipeline} <file...> --shard ${number}/${count}\`; if one is lost, \`--without ${awaits.join(' ')}\` starts its tenants from the beginning`,
     },
   )
+}
+
+/** The import of a whole state has begun, and did not end. */
+export function interrupted(pipeline: string): SluiceError {
+  return new SluiceError('IMPORT_MISSING', 'an import into this state was interrupted: nothing in it can be used yet', {
+    hint: `give the same \`sluice state import ${pipeline} <file>\` again`,
+  })
 }
 
 function replicas(count: number): string {

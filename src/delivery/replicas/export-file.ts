@@ -69,6 +69,7 @@ export type ExportedRow =
   | {
       readonly kind: 'totals'
       readonly epoch: number
+      readonly shardRuns: number
       readonly committedAt?: number | undefined
       readonly tally: Tally
       readonly rejectCounts: RejectCounts
@@ -91,7 +92,7 @@ export interface BucketSection extends Section {
   readonly permanent?: true
 }
 
-interface FileSection extends Section {
+export interface FileSection extends Section {
   readonly row: LocalRejectsRow
 }
 
@@ -333,7 +334,10 @@ function parse(text: string): unknown {
 }
 
 function isHeader(value: unknown): value is ExportHeader {
-  return typeof value === 'object' && value !== null && 'type' in value && value.type === 'sluice-state-export'
+  if (typeof value !== 'object' || value === null) return false
+  const { type, id, hashKey }: { readonly [name: string]: unknown } = { ...value }
+  if (type !== 'sluice-state-export' || typeof id !== 'string') return false
+  return hashKey === undefined || (typeof hashKey === 'string' && /^[0-9a-f]{32}$/.test(hashKey))
 }
 
 function isLine(value: unknown): value is ExportLine {

@@ -7,7 +7,7 @@ import { dedupFolder } from '../dedup/dedup-index.ts'
 import { rejectsFolder } from '../rejects/local-rejects.ts'
 import type { ExportRow, Meta, MovedRow, ReplicaRow } from '../state/rows.ts'
 import type { State } from '../state/state.ts'
-import { givenAway, importMissing } from './check-replica.ts'
+import { givenAway, importMissing, interrupted } from './check-replica.ts'
 import { bucketSection, EXPORT_VERSION, ExportWriter, keyCheckOf } from './export-file.ts'
 import type { ExportedRow, ExportHeader } from './export-file.ts'
 import { ALONE, nameOf, ownerOf, sendersTo } from './replica.ts'
@@ -42,9 +42,10 @@ export function planMove(
   tenants: readonly string[],
   count: number,
 ): PlannedMove {
-  const { pipeline, exported } = metaOf(state)
+  const { pipeline, exported, importing } = metaOf(state)
   const replica = storedReplica(state)
   if (exported) throw givenAway(pipeline, exported.at)
+  if (importing !== undefined) throw interrupted(pipeline)
   const known = new Map(tenants.map((tenant): [string, MovedRow] => [tenant, { tenant }]))
   for (const row of state.partitions()) {
     if (!row.partition.startsWith(`${source}:`)) continue
@@ -98,7 +99,8 @@ export async function writeWhole(
   await write(path, header, state, async (writer) => {
     const { tally, rejectCounts, committedAt } = state
     const { replica } = metaOf(state)
-    await writer.row({ kind: 'totals', epoch: state.nextEpoch, committedAt, tally, rejectCounts, replica })
+    const { nextEpoch: epoch, shardRuns } = state
+    await writer.row({ kind: 'totals', epoch, shardRuns, committedAt, tally, rejectCounts, replica })
     for (const partition of state.partitions()) await writer.tenant({ tenant: partition.partition, ...partition })
     for (const value of rowsOf(state)) await writer.row(value)
     await writeBuckets(writer, state, folder)
@@ -109,9 +111,15 @@ export async function writeWhole(
   })
 }
 
-/** A row of an export that is about to be made. */
-export function newExport(at: number): ExportRow {
-  return { id: newId(), at }
+/**
+ * The export of everything: a new one, or the one by which the state was given away.
+ * @throws SluiceError STATE_MOVED, IMPORT_MISSING
+ */
+export function planWhole(state: State, at: number): { readonly row: ExportRow; readonly isRepeated: boolean } {
+  const { pipeline, exported, importing } = metaOf(state)
+  if (exported) return { row: exported, isRepeated: true }
+  if (importing !== undefined) throw interrupted(pipeline)
+  return { row: { id: newId(), at }, isRepeated: false }
 }
 
 function* rowsOf(state: State): Generator<ExportedRow, void> {

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { SluiceError } from '../../errors.ts'
 import { realFiles } from '../../files.ts'
@@ -5,13 +6,14 @@ import { addToBucket, DedupIndex, dedupFolder } from '../dedup/dedup-index.ts'
 import { ENTRY_BYTES } from '../dedup/dedup-table.ts'
 import { differences, takeFingerprint } from '../state/fingerprint.ts'
 import type { KeyDefinition } from '../state/fingerprint.ts'
-import type { DedupBucketRow, ExportRow, PartitionRow, ReplicaRow } from '../state/rows.ts'
+import { rejectsFolder } from '../rejects/local-rejects.ts'
+import type { DedupBucketRow, ExportRow, MovedRow, PartitionRow, ReplicaRow } from '../state/rows.ts'
 import { FORMATS } from '../state/state-reader.ts'
 import type { State } from '../state/state.ts'
-import { newReplicaRow } from './check-replica.ts'
+import { interrupted, newReplicaRow } from './check-replica.ts'
 import type { RunningReplica } from './check-replica.ts'
 import { keyCheckOf } from './export-file.ts'
-import type { BucketSection, ExportContent, ExportHeader, ExportReader, Placed } from './export-file.ts'
+import type { BucketSection, ExportContent, ExportHeader, ExportReader, FileSection, Placed } from './export-file.ts'
 import { metaOf, storedReplica } from './export-state.ts'
 import { ALONE, nameOf, ownerOf } from './replica.ts'
 
@@ -42,15 +44,13 @@ export async function importMove(reader: ExportReader, options: ImportOptions): 
   const { header, path } = reader
   const { pipeline } = metaOf(state)
   const replica = storedReplica(state)
+  if (metaOf(state).importing !== undefined) throw interrupted(pipeline)
   checkOrigin(reader, pipeline)
   checkMove(reader, replica)
   if (state.imports().some(({ id }) => id === header.id)) return { isRepeated: true, tenants: 0, dedupKeys: 0 }
   const content = await checkContent(reader, options)
   const own = content.tenants.filter(({ tenant }) => ownerOf(pipeline, tenant, replica.count) === replica.number)
-  const partitions = own.flatMap(({ partition, position, lowWatermark }): PartitionRow[] => {
-    if (partition === undefined || position === undefined) return []
-    return [{ partition, position, ...(lowWatermark !== undefined && { lowWatermark }) }]
-  })
+  const partitions = partitionsOf(own)
   const taken = partitions.find(({ partition }) => state.partition(partition))
   if (taken) {
     throw new SluiceError(
@@ -101,6 +101,56 @@ export async function importWithout(
   }
   const what = `without the export of replica ${senders.join(', ')}`
   await state.receive({ partitions: [], dedupBuckets: [], replica: withoutSenders(replica, senders), what, at })
+}
+
+/** Fills a new state with an export of everything. */
+export async function importWhole(reader: ExportReader, options: ImportOptions): Promise<Imported> {
+  const { state, folder, at } = options
+  const { header } = reader
+  checkOrigin(reader, metaOf(state).pipeline)
+  if (state.imports().some(({ id }) => id === header.id)) return { isRepeated: true, tenants: 0, dedupKeys: 0 }
+  if (metaOf(state).importing !== header.id) {
+    throw new SluiceError(
+      'STATE_MISMATCH',
+      `${folder} has a state already, and an export of everything needs a folder of its own`,
+      {
+        hint: 'give another --state, or delete what is there with `sluice state reset`',
+      },
+    )
+  }
+  const content = await checkContent(reader, options)
+  const { rows, added } = await addKeys(reader, content, options)
+  for (const file of content.files) await copyFile(reader, file, rejectsFolder(folder))
+  if (content.files.length > 0) await realFiles.fsyncFolder(rejectsFolder(folder))
+  const partitions = partitionsOf(content.tenants)
+  const receipt = { row: rowOf(header), partitions, dedupBuckets: rows, what: 'everything', at }
+  await state.restore(receipt, { rows: content.rows, localRejects: content.files.map(({ row }) => row) })
+  return { isRepeated: false, tenants: partitions.length, dedupKeys: added }
+}
+
+function partitionsOf(tenants: readonly MovedRow[]): PartitionRow[] {
+  return tenants.flatMap(({ partition, position, lowWatermark }): PartitionRow[] => {
+    if (partition === undefined || position === undefined) return []
+    return [{ partition, position, ...(lowWatermark !== undefined && { lowWatermark }) }]
+  })
+}
+
+async function copyFile(reader: ExportReader, file: Placed<FileSection>, folder: string): Promise<void> {
+  if (!/^\w[\w.-]*$/.test(file.name)) throw new SluiceError('EXPORT_INVALID', `${reader.path} has an invalid file name`)
+  await realFiles.makeFolder(folder)
+  const path = join(folder, file.name)
+  await realFiles.unlink(path)
+  const copy = await realFiles.open(path, 'wx')
+  try {
+    let at = 0
+    for await (const bytes of reader.bytes(file)) {
+      await copy.write(bytes, at)
+      at += bytes.length
+    }
+    await copy.fdatasync()
+  } finally {
+    await copy.close()
+  }
 }
 
 function rowOf({ id, at, from, to }: ExportHeader): ExportRow {

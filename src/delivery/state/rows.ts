@@ -158,6 +158,8 @@ export interface Meta {
   readonly fingerprint: Fingerprint
   /** The replica that the state belongs to. Absent: the only one. */
   readonly replica?: ReplicaRow
+  /** The export of a whole state that is being imported into this one. Nothing may run before. */
+  readonly importing?: string
   /** The state was exported as a whole: another one continues its work. */
   readonly exported?: ExportRow
 }

@@ -49,6 +49,7 @@ import {
 import { HASH_KEY_BYTES } from '../../record/digest.ts'
 import { checkReplica, newReplicaRow } from '../replicas/check-replica.ts'
 import type { RunningReplica } from '../replicas/check-replica.ts'
+import type { ExportedRow } from '../replicas/export-file.ts'
 import { ALONE } from '../replicas/replica.ts'
 import { addTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
@@ -60,6 +61,7 @@ import type {
   HistoryRow,
   LeaveOutFile,
   LocalRejectsChange,
+  LocalRejectsRow,
   Meta,
   MovedRow,
   ObjectRow,
@@ -124,6 +126,12 @@ export interface Receipt {
   readonly at: number
 }
 
+/** What the export of a whole state has, apart from what every export has. */
+export interface Restored {
+  readonly rows: readonly ExportedRow[]
+  readonly localRejects: readonly LocalRejectsRow[]
+}
+
 /** Everything that one epoch changes, in one transaction. */
 export interface EpochChange {
   readonly epoch: number
@@ -153,6 +161,8 @@ export interface StateOptions {
   readonly replica?: RunningReplica | undefined
   /** The state may still wait for exports: it is opened to import them. Default: false. */
   readonly isImport?: boolean
+  /** The export of a whole state that a new state is created for. */
+  readonly importing?: { readonly id: string; readonly hashKey: string } | undefined
   /** Default: LMDB. */
   readonly openDatabase?: ((folder: string) => Database | Promise<Database>) | undefined
 }
@@ -402,6 +412,21 @@ export class State extends StateReader {
     })
   }
 
+  /** Makes a new state what the exported one was, but for its generation: the objects of both have other names. */
+  async restore({ row, partitions, dedupBuckets, what, at }: Receipt, { rows, localRejects }: Restored): Promise<void> {
+    const { importing: _importing, ...meta } = this.#requireMeta()
+    await this.#change((db) => {
+      for (const one of rows) restoreRow(db, one)
+      const replica = rows.find((one) => one.kind === 'totals')?.replica
+      put(db, 'meta', this.#withFormat({ ...meta, ...(replica && { replica }) }))
+      if (row) put(db, ['import', row.id], row)
+      for (const partition of partitions) put(db, partitionKey(partition.partition), partition)
+      for (const bucket of dedupBuckets) put(db, ['dedupBucket', bucket.name], bucket)
+      for (const reject of localRejects) put(db, ['localRejects', reject.epoch], reject)
+      this.#putChange(db, { at, action: 'import', what })
+    })
+  }
+
   /** Stores the result of a conditional-put probe. */
   async saveStore(row: StoreRow): Promise<void> {
     await this.#change((db) => put(db, storeKey(row.name), row))
@@ -571,7 +596,7 @@ function inUse(owner: Owner | undefined): SluiceError {
 
 async function create(
   db: Database,
-  { folder, files, pipeline, replica = ALONE, isImport = false }: StateOptions,
+  { folder, files, pipeline, replica = ALONE, isImport = false, importing }: StateOptions,
   take: (salt: Buffer) => Promise<Fingerprint>,
 ): Promise<Meta> {
   for (const name of ['outbox', 'dedup', 'rejects', 'shards']) {
@@ -582,19 +607,34 @@ async function create(
       )
     }
   }
-  const row = newReplicaRow(replica, { pipeline, isImport })
+  const row = importing ? undefined : newReplicaRow(replica, { pipeline, isImport })
   const salt = randomBytes(16)
   const meta: Meta = {
     format: formatOf({ ...(row && { replica: row }) }, false),
     pipeline,
     generation: randomBytes(4).toString('hex'),
-    hashKey: (replica.key?.hashKey ?? randomBytes(HASH_KEY_BYTES)).toString('hex'),
+    hashKey: importing?.hashKey ?? (replica.key?.hashKey ?? randomBytes(HASH_KEY_BYTES)).toString('hex'),
     salt: salt.toString('hex'),
     fingerprint: await take(salt),
     ...(row && { replica: row }),
+    ...(importing && { importing: importing.id }),
   }
   await transact(db, folder, () => put(db, 'meta', meta))
   return meta
+}
+
+function restoreRow(db: Database, row: ExportedRow): void {
+  if (row.kind === 'history') put(db, ['history', row.value.epoch, row.value.part], row.value)
+  else if (row.kind === 'store') put(db, storeKey(row.value.name), row.value)
+  else if (row.kind === 'connected') put(db, ['connected', row.value.role], row.value)
+  else if (row.kind === 'change') put(db, ['change', row.value.number], row.value)
+  else {
+    put(db, 'epoch', row.epoch)
+    put(db, 'tally', row.tally)
+    put(db, 'rejectCounts', row.rejectCounts)
+    put(db, 'shardRuns', row.shardRuns)
+    if (row.committedAt !== undefined) put(db, 'committedAt', row.committedAt)
+  }
 }
 
 function checkPipeline(meta: Meta, { pipeline }: StateOptions): void {

@@ -41,6 +41,32 @@ describe('tenants that move', () => {
     })
     assert.ok(operations >= 12, `${operations} operations`)
   })
+
+  test('and a whole state are complete or unusable when the import is killed before any of its operations', async (t) => {
+    const { fleet, restore } = await openMoving(t)
+    const { workspace, sluice } = fleet
+    const file = workspace.path('1.export')
+    await succeed(fleet, ['state', 'export', 'events', file, '--yes'], 1, '')
+    await restore()
+    const wanted = await shownOf(fleet, 1)
+    const args = ['state', 'import', 'events', file]
+    const operations = await killEverywhere(fleet, { args, number: 3, key: '' }, restore, async (at) => {
+      const shown = await sluice(['state', 'show', 'events', '--json'], 3)
+      if (shown.code === 0 && JSON.parse(shown.stdout).pipeline !== undefined) {
+        const run = await sluice(['run', 'events', '--shard', '1/2'], 3)
+        if (run.code !== 0) assert.match(run.stderr, /IMPORT_MISSING: an import .* was interrupted/, `operation ${at}`)
+      }
+      await succeed(fleet, args, 3, '')
+      assert.deepEqual((await shownOf(fleet, 3)).replica, wanted.replica)
+      await workspace.report(['run', 'events', '--shard', '1/2', '--state', 'state-3'], { env: fleet.env })
+      await succeed(fleet, ['state', 'rewind', 'events'], 3, '')
+      const again = await workspace.report(['run', 'events', '--shard', '1/2', '--state', 'state-3'], {
+        env: fleet.env,
+      })
+      assert.deepEqual([again.written, again.read > 0], [0, true])
+    })
+    assert.ok(operations >= 8, `${operations} operations`)
+  })
 })
 
 interface Shown {

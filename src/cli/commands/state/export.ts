@@ -1,6 +1,6 @@
 import { chmod, stat } from 'node:fs/promises'
 import { ExportReader } from '../../../delivery/replicas/export-file.ts'
-import { planMove, writeMove } from '../../../delivery/replicas/export-state.ts'
+import { planMove, planWhole, writeMove, writeWhole } from '../../../delivery/replicas/export-state.ts'
 import type { PlannedMove } from '../../../delivery/replicas/export-state.ts'
 import { nameOf, ownerOf } from '../../../delivery/replicas/replica.ts'
 import { formatShardKey, SHARD_KEY } from '../../../delivery/replicas/shard-key.ts'
@@ -9,6 +9,7 @@ import { SluiceError } from '../../../errors.ts'
 import { print, say } from '../../../observe/output.ts'
 import { plural } from '../../../observe/report.ts'
 import { tenantsOf } from '../../../runtime/tenants.ts'
+import type { CheckedPipeline } from '../../../config/pipeline.ts'
 import { confirm, yesOption } from '../../confirm.ts'
 import { loadOrFail } from '../../load.ts'
 import type { CommandDefinition } from '../../command.ts'
@@ -19,7 +20,8 @@ import { stateFolder } from '../../state-folder.ts'
 interface ExportArguments {
   pipeline: string
   file: string
-  count: string
+  count: string | undefined
+  copy: boolean
   'leave-rejects': boolean
   yes: boolean
   set: string[] | undefined
@@ -34,8 +36,13 @@ export const command: CommandDefinition<ExportArguments> = {
       .option('count', {
         type: 'string',
         requiresArg: true,
-        demandOption: true,
-        describe: 'Move the tenants that belong to other replicas when there are so many',
+        describe:
+          'Move the tenants that belong to other replicas when there are so many; default: move the whole state',
+      })
+      .option('copy', {
+        type: 'boolean',
+        default: false,
+        describe: 'Export a backup of the whole state, which stays in use',
       })
       .option('leave-rejects', {
         type: 'boolean',
@@ -50,30 +57,70 @@ export const command: CommandDefinition<ExportArguments> = {
         'in each of five replicas, which shall be seven',
       ),
   handler: async (args) => {
-    const { pipeline: name, file, count: text, yes, set, state: states } = args
-    const count = parseCount(text, '--count')
+    const { pipeline: name, file, set, state: states } = args
+    const count = args.count === undefined ? undefined : parseCount(args.count, '--count')
+    if (count !== undefined && args.copy)
+      throw new SluiceError('USAGE', '--copy is for the export of a whole state', { hint: 'leave out --count' })
     const [pipeline] = await loadOrFail([name], { mode: 'run', parts: ['source'], set: set ?? [] })
     const folder = stateFolder(name, states)
     const state = await State.openExisting(folder)
     try {
       const options = { state, folder, source: pipeline.source.declaration.type, at: Date.now() }
-      const plan = planMove(options, tenantsOf(pipeline), count)
-      await checkFile(file, plan.row.id)
-      if (!plan.isRepeated) {
-        if (plan.replica.number > count) checkLeftovers(state, pipeline.name, args)
-        say(...describe(plan, pipeline.name))
-        await confirm('Move them?', { yes, undone: 'nothing was changed' })
-        // First the mark, then the file: a crash leaves tenants that nobody collects, never two that do.
-        await state.move({ ...plan, what: summary(plan) })
-      }
-      await writeMove(options, plan, file)
-      print(`${file}: ${plural(plan.moved.length, 'tenant')} of ${nameOf(plan.row.from ?? plan.replica)}`)
-      sayNext(plan, state)
+      if (count === undefined) await exportWhole(options, args)
+      else await exportTenants(options, { pipeline, file, count, args })
     } finally {
       await state.close()
     }
   },
 }
+
+type Options = Parameters<typeof writeWhole>[0]
+
+async function exportTenants(
+  options: Options,
+  { pipeline, file, count, args }: { pipeline: CheckedPipeline; file: string; count: number; args: ExportArguments },
+): Promise<void> {
+  const { state } = options
+  const plan = planMove(options, tenantsOf(pipeline), count)
+  await checkFile(file, plan.row.id)
+  if (!plan.isRepeated) {
+    if (plan.replica.number > count) checkLeftovers(state, pipeline.name, args)
+    say(...describe(plan, pipeline.name))
+    await confirm('Move them?', { yes: args.yes, undone: 'nothing was changed' })
+    // First the mark, then the file: a crash leaves tenants that nobody collects, never two that do.
+    await state.move({ ...plan, what: summary(plan) })
+  }
+  await writeMove(options, plan, file)
+  print(`${file}: ${plural(plan.moved.length, 'tenant')} of ${nameOf(plan.row.from ?? plan.replica)}`)
+  sayNext(plan, state)
+}
+
+async function exportWhole(options: Options, { pipeline, file, copy, yes }: ExportArguments): Promise<void> {
+  const { state, at } = options
+  const { row, isRepeated } = planWhole(state, at)
+  await checkFile(file, row.id)
+  const waiting = state.objects().length
+  if (waiting > 0) {
+    throw new SluiceError(
+      'USAGE',
+      `${plural(waiting, 'object')} of this state wait for upload, and are not part of an export`,
+      {
+        hint: `run the pipeline once more to publish them: \`sluice run ${pipeline}\``,
+      },
+    )
+  }
+  if (copy) say(BACKUP)
+  else if (!isRepeated) {
+    say('the state goes to another place: this one will not be used any more')
+    await confirm('Export it?', { yes, undone: 'nothing was changed' })
+    await state.move({ row, moved: [], what: 'everything' })
+  }
+  await writeWhole(options, row, file, { isCopy: copy })
+  print(`${file}: everything; it contains the key of the dedup keys, and rejected records`)
+}
+
+const BACKUP =
+  'this is a backup: if it is imported later, what is collected in between is collected once more and written again'
 
 /** An export of another state is never overwritten: it may be the only one. */
 async function checkFile(file: string, id: string): Promise<void> {

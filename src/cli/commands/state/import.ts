@@ -1,9 +1,11 @@
 import { ExportReader } from '../../../delivery/replicas/export-file.ts'
 import { storedReplica } from '../../../delivery/replicas/export-state.ts'
-import { importMove, importWithout, reviveReplica } from '../../../delivery/replicas/import-state.ts'
+import { importMove, importWhole, importWithout, reviveReplica } from '../../../delivery/replicas/import-state.ts'
+import type { Imported } from '../../../delivery/replicas/import-state.ts'
 import { nameOf } from '../../../delivery/replicas/replica.ts'
 import { keepPrivate } from '../../../delivery/state/keep-private.ts'
 import { State } from '../../../delivery/state/state.ts'
+import type { StateOptions } from '../../../delivery/state/state.ts'
 import { hasState } from '../../../delivery/state/state-reader.ts'
 import { SluiceError } from '../../../errors.ts'
 import { realFiles } from '../../../files.ts'
@@ -47,39 +49,70 @@ export const command: CommandDefinition<ImportArguments> = {
   handler: async ({ pipeline: name, file = [], shard, without = [], set, state: states }) => {
     if (file.length === 0 && without.length === 0)
       throw new SluiceError('USAGE', 'name the exports to import', { hint: 'sluice state import NAME FILE...' })
-    const replica = replicaOf(shard)
+    const folder = stateFolder(name, states)
     const [pipeline] = await loadOrFail([name], { mode: 'run', parts: ['transforms'], set: set ?? [] })
     const keys = await keyDefinitionOf(pipeline)
-    const folder = stateFolder(name, states)
-    if (replica === undefined && !hasState(folder)) {
-      throw new SluiceError('USAGE', `${folder} has no state yet: say which replica it is`, {
-        hint: `sluice state import ${name} FILE... --shard 6/7`,
-      })
-    }
     const readers = await openAll(file)
-    let state: State | undefined
     try {
       await keepPrivate(folder)
-      state = await State.open({ folder, files: realFiles, pipeline: pipeline.name, keys, replica, isImport: true })
-      const options = { state, folder, keys, at: Date.now() }
-      await reviveReplica(replica, options)
-      for (const reader of readers) {
-        const { isRepeated, tenants, dedupKeys } = await importMove(reader, options)
-        print(
-          `${reader.path}: ${isRepeated ? 'imported before' : `${plural(tenants, 'tenant')}, ${plural(dedupKeys, 'dedup key')}`}`,
-        )
-      }
-      if (without.length > 0) await importWithout(without, options)
-      const now = storedReplica(state)
-      if (now.awaits) {
-        const missing = now.awaits.map((sender) => `${sender}/${now.was}`).join(', ')
-        say(`${nameOf(now)} still waits for the export of ${missing}`)
-      } else say(`${nameOf(now)} has all exports: it can run`)
+      const target = { folder, files: realFiles, pipeline: pipeline.name, keys, isImport: true }
+      const whole = readers.find(({ header }) => header.from === undefined)
+      if (whole === undefined) await importTenants(readers, target, { shard, without })
+      else if (readers.length > 1 || without.length > 0) {
+        throw new SluiceError('USAGE', `${whole.path} is an export of a whole state: import it alone`)
+      } else await importState(whole, target)
     } finally {
       for (const reader of readers) await reader.close()
-      await state?.close()
     }
   },
+}
+
+type Target = Pick<StateOptions, 'folder' | 'files' | 'pipeline' | 'keys' | 'isImport'>
+
+async function importTenants(
+  readers: readonly ExportReader[],
+  target: Target,
+  { shard, without }: { readonly shard: string | undefined; readonly without: readonly number[] },
+): Promise<void> {
+  const replica = replicaOf(shard)
+  if (replica === undefined && !hasState(target.folder)) {
+    throw new SluiceError('USAGE', `${target.folder} has no state yet: say which replica it is`, {
+      hint: `sluice state import ${target.pipeline} FILE... --shard 6/7`,
+    })
+  }
+  const state = await State.open({ ...target, replica })
+  try {
+    const options = { ...target, state, at: Date.now() }
+    await reviveReplica(replica, options)
+    for (const reader of readers) sayImported(reader, await importMove(reader, options))
+    if (without.length > 0) await importWithout(without, options)
+    const now = storedReplica(state)
+    const missing = now.awaits?.map((sender) => `${sender}/${now.was}`).join(', ')
+    if (missing === undefined) say(`${nameOf(now)} has all exports: it can run`)
+    else say(`${nameOf(now)} still waits for the export of ${missing}`)
+  } finally {
+    await state.close()
+  }
+}
+
+async function importState(reader: ExportReader, target: Target): Promise<void> {
+  const { id, hashKey = '', isCopy, at } = reader.header
+  const state = await State.open({ ...target, importing: { id, hashKey } })
+  try {
+    sayImported(reader, await importWhole(reader, { ...target, state, at: Date.now() }))
+    if (isCopy) {
+      const then = new Date(at).toISOString()
+      say(`this is a backup: what was collected after ${then} is collected once more and written again`)
+    }
+  } finally {
+    await state.close()
+  }
+}
+
+function sayImported({ path }: ExportReader, { isRepeated, tenants, dedupKeys }: Imported): void {
+  print(
+    `${path}: ${isRepeated ? 'imported before' : `${plural(tenants, 'tenant')}, ${plural(dedupKeys, 'dedup key')}`}`,
+  )
 }
 
 /** All of them, before anything is changed. */
