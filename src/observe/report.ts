@@ -142,7 +142,7 @@ export function warnOfRejects(report: Report): string | undefined {
 const NEARLY_ALL = 0.9
 
 /** A table of damaged inputs: name, place, reason. */
-function listDamaged(damaged: readonly DamagedInput[]): string[] {
+export function listDamaged(damaged: readonly DamagedInput[]): string[] {
   if (damaged.length === 0) return []
   const shown = damaged.slice(0, LISTED_INPUTS)
   const rows = shown.map(({ input, line, code, message, hint }) => {

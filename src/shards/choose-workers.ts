@@ -8,11 +8,15 @@ import { SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import { createSource } from '../runtime/source-input.ts'
 
-interface ChooseOptions {
-  /** As the user wants it. Default: as many as help. */
+/** As the user wants it. */
+export interface WorkerWishes {
+  /** Default: as many as help. */
   readonly workers: number | undefined
-  /** As the user wants it. Default: by the size of the input, 128 MiB at most. */
+  /** Default: by the size of the input, 128 MiB at most. */
   readonly shardBytes: number | undefined
+}
+
+interface ChooseOptions extends WorkerWishes {
   /** Folder that holds a folder for each pipeline's state. */
   readonly stateFolder: string
   readonly note: Note

@@ -1,17 +1,13 @@
+import { resolve } from 'node:path'
 import type { ArgumentsCamelCase } from 'yargs'
-import type { SluiceError } from '../../errors.ts'
-import { print } from '../../observe/output.ts'
-import { formatBytes, plural } from '../../observe/report.ts'
 import { withTimeLimits } from '../../runtime/time-range.ts'
-import type { CheckedPipeline } from '../../config/pipeline.ts'
-import { findInputs } from '../../sources/file/inputs.ts'
 import type { Job } from '../../shards/job.ts'
-import { SkippedFiles } from '../../sources/file/skipped-files.ts'
 import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments, type JobOptions } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 import { fileSource, finalOption, pipelineArgument, recordsOption, shardOptions, shardWishes } from '../options.ts'
 import { runWithWorkers } from '../run-with-workers.ts'
+import { showPlan } from '../show-plan.ts'
 
 interface BackfillArguments extends ExecuteArguments {
   pipeline: string
@@ -49,7 +45,8 @@ export const command: CommandDefinition<BackfillArguments> = {
     const wishes = shardWishes(args)
     const source = fileSource(args.path, args.records)
     const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
-    if (args.dryRun) return describePlan(pipeline, args.path)
+    if (args.dryRun)
+      return showPlan(withTimeLimits(pipeline, args), { ...args, stateFolder: resolve(args.state), wishes })
     const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
     const run = (running: JobOptions) => runWithWorkers(running, jobOf(args, source), wishes)
     await execute([{ pipeline: withTimeLimits(pipeline, args), ...options, run }], args)
@@ -60,18 +57,4 @@ export const command: CommandDefinition<BackfillArguments> = {
 function jobOf(args: ArgumentsCamelCase<BackfillArguments>, source: Job['source']): Job {
   const { pipeline, set = [], since, until, final, keepGoing } = args
   return { pipeline, set, source, since, until, final, keepGoing }
-}
-
-async function describePlan({ name, source }: CheckedPipeline, paths: readonly string[]): Promise<void> {
-  const missing: SluiceError[] = []
-  const skipped = new SkippedFiles()
-  const inputs = await findInputs(paths, (_name, error) => missing.push(error), skipped)
-  for (const { message, facts } of skipped.lines()) print(`${message}: ${facts.files}`)
-  const isKnown = inputs.every(({ kind }) => kind === 'file')
-  const bytes = isKnown ? formatBytes(inputs.reduce((sum, input) => sum + input.bytes, 0)) : 'an unknown amount'
-  const records = [source.config['records']].flat().join(', ')
-  const from = records === '$' ? '' : `, the records at ${records}`
-  print(`${name}: would read ${bytes} from ${plural(inputs.length, 'input')}${from}; nothing was read or written`)
-  const [first] = missing
-  if (first !== undefined) throw first
 }

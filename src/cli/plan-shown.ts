@@ -1,0 +1,141 @@
+import type { SluiceError } from '../errors.ts'
+import { print, safeJson } from '../observe/output.ts'
+import { formatBytes, formatCount, formatSpan, listDamaged, plural } from '../observe/report.ts'
+import type { DamagedInput } from '../observe/report.ts'
+import { contentName } from '../shards/estimate.ts'
+import type { Estimate } from '../shards/estimate.ts'
+import type { PlannedShard } from '../shards/plan.ts'
+import { PlanOverview } from '../shards/plan-overview.ts'
+
+interface PlanEnd {
+  readonly workers: number
+  /** Where the records are in the inputs. */
+  readonly records: string
+  /** Bytes of all inputs, whether they were read before or not. */
+  readonly total?: number | undefined
+  readonly estimate: Estimate | undefined
+}
+
+type ShardStatus = 'open' | 'done' | 'failed'
+
+/** Prints a plan while it is made. */
+export class PlanShown {
+  /** The shards that are not done. */
+  readonly left = new PlanOverview()
+  readonly failures: SluiceError[] = []
+  readonly #pipeline: string
+  readonly #json: boolean
+  readonly #done = new PlanOverview()
+  readonly #damaged: DamagedInput[] = []
+  #number = 0
+  #failedShards = 0
+
+  /** @param json print each shard, and the whole, as a line of JSON */
+  constructor(pipeline: string, json: boolean) {
+    this.#pipeline = pipeline
+    this.#json = json
+  }
+
+  add(shard: PlannedShard, status: ShardStatus = 'open'): void {
+    const part = status === 'done' ? this.#done : this.left
+    part.add(shard)
+    if (status === 'failed') this.#failedShards++
+    const number = this.#number++
+    if (!this.#json) return
+    const parts = shard.parts.map(({ detail: _, ...shown }) => shown)
+    print(safeJson({ event: 'shard', shard: number, status, bytes: shard.bytes, parts }))
+  }
+
+  note(message: string, facts: { readonly [name: string]: string | number | boolean }): void {
+    if (this.#json) print(safeJson({ event: 'note', message, ...facts }))
+    else print([message, ...Object.values('files' in facts ? { files: facts['files'] } : facts)].join(': '))
+  }
+
+  fail(input: string, error: SluiceError): void {
+    const { code, message, hint } = error
+    this.failures.push(error)
+    this.#damaged.push({ input, code, message, ...(hint !== undefined && { hint }) })
+  }
+
+  /** Input that only one worker can read, from its start. */
+  undivided({ message }: SluiceError): void {
+    if (this.#json) print(safeJson({ event: 'plan', pipeline: this.#pipeline, undivided: message }))
+    else
+      print(`${this.#pipeline}: would read an unknown amount with one worker (${message}); nothing was read or written`)
+  }
+
+  end(end: PlanEnd): void {
+    if (this.#json) print(safeJson(this.#summary(end)))
+    else print(...this.#lines(end))
+  }
+
+  #summary({ workers, total, estimate }: PlanEnd): object {
+    const { inputs, shards, bytes, contents, largest } = this.left
+    const isStored = this.#done.shards > 0 || this.#failedShards > 0
+    return {
+      event: 'plan',
+      pipeline: this.#pipeline,
+      inputs,
+      bytes,
+      shards,
+      contents: contents.map(({ sample: _, ...content }) => content),
+      ...(largest && { largest }),
+      ...(isStored && { done: { shards: this.#done.shards, bytes: this.#done.bytes }, failed: this.#failedShards }),
+      ...(total !== undefined && { readBefore: Math.max(0, total - bytes) }),
+      ...(estimate && { estimate: { workers, ...estimate } }),
+      damaged: this.#damaged,
+    }
+  }
+
+  #lines({ workers, records, total, estimate }: PlanEnd): string[] {
+    const { inputs, shards, bytes, contents } = this.left
+    const from = records === '$' ? '' : `, the records at ${records}`
+    const isDivided = workers > 1 || this.#done.shards + this.#failedShards > 0
+    const divided = isDivided && shards > 1 ? ` in ${plural(shards, 'shard')}` : ''
+    const before = total === undefined ? 0 : total - bytes
+    const done = this.#done.shards
+    return [
+      `${this.#pipeline}: would read ${formatBytes(bytes)} from ${plural(inputs, 'input')}${divided}${from}; nothing was read or written`,
+      ...(done > 0 || this.#failedShards > 0
+        ? [
+            line(
+              'done',
+              this.#done.bytes,
+              `${formatCount(done)} of ${plural(done + shards, 'shard')}; the same command continues`,
+            ),
+          ]
+        : []),
+      ...(this.#failedShards > 0
+        ? [line('failed', undefined, `${plural(this.#failedShards, 'shard')}, tried again`)]
+        : []),
+      ...(before > 0 ? [line('read before', before, 'by earlier runs')] : []),
+      ...(contents.length > 1 || divided !== '' ? contents.map((content) => describeContent(content, isDivided)) : []),
+      ...describeLargest(this.left, workers),
+      ...(estimate ? [describeTime(estimate, workers)] : []),
+      ...listDamaged(this.#damaged),
+    ]
+  }
+}
+
+function describeTime({ seconds, rates }: Estimate, workers: number): string {
+  const measured = rates.map(({ content, bytesPerSecond }) => `${content} ${formatBytes(bytesPerSecond)}/s`)
+  const each = workers > 1 ? ', if each is as fast as one alone' : ''
+  const time = `about ${formatSpan(seconds * 1000)} with ${plural(workers, 'worker')}${each}`
+  return `  time        ${time} (${measured.join(', ')}, measured here for a moment, without uploads)`
+}
+
+/** A shard that alone takes longer than the others together. */
+function describeLargest({ largest, bytes, shards }: PlanOverview, workers: number): string[] {
+  if (largest === undefined || shards < 2 || workers < 2 || largest.bytes * workers <= bytes) return []
+  return [line('largest', largest.bytes, `${largest.input}: one worker reads it while the others are done`)]
+}
+
+function describeContent(content: PlanOverview['contents'][number], isDivided: boolean): string {
+  const { inputs, parts, bytes } = content
+  const divided = isDivided && parts > inputs ? ` in ${plural(parts, 'part')}` : ''
+  return line(contentName(content), bytes, `${plural(inputs, 'input')}${divided}`)
+}
+
+function line(name: string, bytes: number | undefined, remark: string): string {
+  return `  ${name.padEnd(12)}${(bytes === undefined ? '' : formatBytes(bytes)).padStart(9)}  ${remark}`
+}

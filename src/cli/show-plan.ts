@@ -1,0 +1,99 @@
+import { join } from 'node:path'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { hasState, readState } from '../delivery/state/state-reader.ts'
+import type { StateReader } from '../delivery/state/state-reader.ts'
+import { unfinishedRun } from '../delivery/shards/unfinished-run.ts'
+import { SluiceError } from '../errors.ts'
+import type { Note } from '../observe/log.ts'
+import { plural } from '../observe/report.ts'
+import type { Json } from '../record/json/json.ts'
+import { createSource } from '../runtime/source-input.ts'
+import { chooseWorkers } from '../shards/choose-workers.ts'
+import type { WorkerWishes } from '../shards/choose-workers.ts'
+import { planShards, sourceDigest } from '../shards/plan.ts'
+import { estimateTime } from '../shards/estimate.ts'
+import { qualifiedName } from '../shards/qualified-parts.ts'
+import { PlanShown } from './plan-shown.ts'
+
+interface ShowPlanOptions {
+  /** Folder that holds a folder for each pipeline's state. */
+  readonly stateFolder: string
+  /** Of the command line. */
+  readonly wishes: WorkerWishes
+  readonly final: boolean
+  readonly keepGoing: boolean
+  /** Print each shard, and the whole, as a line of JSON. */
+  readonly json: boolean
+}
+
+/**
+ * Prints what a backfill would read, for `--dry-run`: the plan of several workers, or the one that is
+ * stored if a backfill is unfinished. Changes nothing.
+ * @throws SluiceError SHARDS_UNFINISHED if the backfill of other inputs is unfinished; INPUTS_DAMAGED, or
+ *   the only reason, after inputs that cannot be read
+ */
+export async function showPlan(pipeline: CheckedPipeline, options: ShowPlanOptions): Promise<void> {
+  const { stateFolder, wishes, final, keepGoing, json } = options
+  const shown = new PlanShown(pipeline.name, json)
+  const note: Note = (message, facts = {}) => shown.note(message, facts)
+  const { workers, shardBytes } = await chooseWorkers(pipeline, { ...wishes, stateFolder, note })
+  const { signal } = new AbortController()
+  const end = async (total?: number) => {
+    const estimate = await estimateTime(pipeline, shown.left, { workers, final, signal })
+    shown.end({ workers, total, estimate, records: [pipeline.source.config['records'] ?? '$'].flat().join(', ') })
+  }
+  const { positions, isUnfinished } = await readStored(pipeline, join(stateFolder, pipeline.name), shown)
+  if (isUnfinished) return end()
+  const source = await createSource(pipeline)
+  const total = (await source.total?.())?.bytes
+  const { type } = pipeline.source.declaration
+  const shards = planShards(pipeline, source, {
+    position: (partition = '') => pipeline.secrets.unseal(positions.get(qualifiedName(type, partition))),
+    inputFailed: ({ input, error }) => {
+      if (!keepGoing) throw error
+      shown.fail(input, error)
+    },
+    ...{ note, final, signal, shardBytes },
+  })
+  try {
+    for await (const shard of shards) shown.add(shard)
+  } catch (error) {
+    const isStream = error instanceof SluiceError && error.code === 'UNSUPPORTED' && total === undefined
+    if (!isStream) throw error
+    shown.undivided(error)
+    return
+  }
+  await end(total)
+  const [first, ...more] = shown.failures
+  if (first !== undefined) {
+    throw more.length === 0
+      ? first
+      : new SluiceError('INPUTS_DAMAGED', `${plural(more.length + 1, 'input')} cannot be read`, {
+          hint: 'they are listed above; a backfill would read all others',
+        })
+  }
+}
+
+interface Stored {
+  readonly positions: ReadonlyMap<string, Json>
+  readonly isUnfinished: boolean
+}
+
+/** The committed positions; or the plan of a backfill that is unfinished, which is shown. */
+async function readStored(pipeline: CheckedPipeline, folder: string, shown: PlanShown): Promise<Stored> {
+  if (!hasState(folder)) return { positions: new Map(), isUnfinished: false }
+  return readState(folder, (state) => {
+    const run = state.shardRun
+    if (run === undefined) {
+      const rows = state.partitions().map(({ partition, position }) => [partition, position] as const)
+      return { positions: new Map(rows), isUnfinished: false }
+    }
+    if (run.source !== sourceDigest(pipeline)) throw unfinishedRun(pipeline.name, run)
+    addStored(state, shown)
+    return { positions: new Map(), isUnfinished: true }
+  })
+}
+
+function addStored(state: StateReader, shown: PlanShown): void {
+  for (const { number, bytes, status } of state.shards()) shown.add({ parts: state.shardParts(number), bytes }, status)
+}
