@@ -42,7 +42,7 @@ export class PlanShown {
     if (status === 'failed') this.#failedShards++
     const number = this.#number++
     if (!this.#json) return
-    const parts = shard.parts.map(({ detail: _, ...shown }) => shown)
+    const parts = shard.parts.map(({ detail: _detail, ...shown }) => shown)
     print(safeJson({ event: 'shard', shard: number, status, bytes: shard.bytes, parts }))
   }
 
@@ -78,7 +78,7 @@ export class PlanShown {
       inputs,
       bytes,
       shards,
-      contents: contents.map(({ sample: _, ...content }) => content),
+      contents: contents.map(({ sample: _sample, ...content }) => content),
       ...(largest && { largest }),
       ...(isStored && { done: { shards: this.#done.shards, bytes: this.#done.bytes }, failed: this.#failedShards }),
       ...(total !== undefined && { readBefore: Math.max(0, total - bytes) }),
@@ -93,27 +93,24 @@ export class PlanShown {
     const isDivided = workers > 1 || this.#done.shards + this.#failedShards > 0
     const divided = isDivided && shards > 1 ? ` in ${plural(shards, 'shard')}` : ''
     const before = total === undefined ? 0 : total - bytes
-    const done = this.#done.shards
     return [
       `${this.#pipeline}: would read ${formatBytes(bytes)} from ${plural(inputs, 'input')}${divided}${from}; nothing was read or written`,
-      ...(done > 0 || this.#failedShards > 0
-        ? [
-            line(
-              'done',
-              this.#done.bytes,
-              `${formatCount(done)} of ${plural(done + shards, 'shard')}; the same command continues`,
-            ),
-          ]
-        : []),
-      ...(this.#failedShards > 0
-        ? [line('failed', undefined, `${plural(this.#failedShards, 'shard')}, tried again`)]
-        : []),
+      ...this.#describeDone(),
       ...(before > 0 ? [line('read before', before, 'by earlier runs')] : []),
       ...(contents.length > 1 || divided !== '' ? contents.map((content) => describeContent(content, isDivided)) : []),
       ...describeLargest(this.left, workers),
       ...(estimate ? [describeTime(estimate, workers)] : []),
       ...listDamaged(this.#damaged),
     ]
+  }
+
+  /** Of a backfill that is unfinished. */
+  #describeDone(): string[] {
+    const { shards: done, bytes } = this.#done
+    if (done === 0 && this.#failedShards === 0) return []
+    const planned = `${formatCount(done)} of ${plural(done + this.left.shards, 'shard')}`
+    const failed = this.#failedShards === 0 ? '' : `, ${formatCount(this.#failedShards)} failed`
+    return [line('done', bytes, `${planned}${failed}; the same command does the rest`)]
   }
 }
 
@@ -136,6 +133,6 @@ function describeContent(content: PlanOverview['contents'][number], isDivided: b
   return line(contentName(content), bytes, `${plural(inputs, 'input')}${divided}`)
 }
 
-function line(name: string, bytes: number | undefined, remark: string): string {
-  return `  ${name.padEnd(12)}${(bytes === undefined ? '' : formatBytes(bytes)).padStart(9)}  ${remark}`
+function line(name: string, bytes: number, remark: string): string {
+  return `  ${name.padEnd(12)}${formatBytes(bytes).padStart(9)}  ${remark}`
 }

@@ -40,7 +40,7 @@ export async function showPlan(pipeline: CheckedPipeline, options: ShowPlanOptio
   const { signal } = new AbortController()
   const end = async (total?: number) => {
     const estimate = await estimateTime(pipeline, shown.left, { workers, final, signal })
-    shown.end({ workers, total, estimate, records: [pipeline.source.config['records'] ?? '$'].flat().join(', ') })
+    shown.end({ workers, total, estimate, records: recordsOf(pipeline) })
   }
   const { positions, isUnfinished } = await readStored(pipeline, join(stateFolder, pipeline.name), shown)
   if (isUnfinished) return end()
@@ -53,7 +53,10 @@ export async function showPlan(pipeline: CheckedPipeline, options: ShowPlanOptio
       if (!keepGoing) throw error
       shown.fail(input, error)
     },
-    ...{ note, final, signal, shardBytes },
+    note,
+    final,
+    signal,
+    shardBytes,
   })
   try {
     for await (const shard of shards) shown.add(shard)
@@ -72,6 +75,12 @@ export async function showPlan(pipeline: CheckedPipeline, options: ShowPlanOptio
           hint: 'they are listed above; a backfill would read all others',
         })
   }
+}
+
+/** Where the records are in the inputs, if the source has such an option. */
+function recordsOf({ source }: CheckedPipeline): string {
+  const { records = '$' } = source.config
+  return Array.isArray(records) ? records.map(String).join(', ') : String(records)
 }
 
 interface Stored {

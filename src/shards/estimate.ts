@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { isCustom } from '../config/component-name.ts'
 import { measureRate } from './measure-rate.ts'
@@ -18,8 +19,8 @@ interface EstimateOptions {
 
 /**
  * Estimates the time of a plan from a short measurement of each kind of content. The rate of a kind that
- * is not measured is that of the others. The sum takes as many workers as there are, each as fast as one
- * alone, and no time for uploads. Undefined if there is too little input, or if custom code, which may
+ * is not measured is that of the others. The sum takes as many workers as there are and this machine has
+ * cores for, each as fast as one alone, and no time for uploads. Undefined if there is too little input, or if custom code, which may
  * change something elsewhere, would have to run.
  */
 export async function estimateTime(
@@ -40,7 +41,8 @@ export async function estimateTime(
   }
   if (measured === 0) return undefined
   const rate = measured / seconds
-  return { seconds: Math.max(plan.bytes / workers, plan.largest?.bytes ?? 0) / rate, rates }
+  const atOnce = Math.min(workers, availableParallelism())
+  return { seconds: Math.max(plan.bytes / atOnce, plan.largest?.bytes ?? 0) / rate, rates }
 }
 
 /** What people call a kind of content. */

@@ -24,7 +24,7 @@ test('--dry-run prints the plan: inputs, contents, shards, and what was read bef
   const args = ['backfill', 'p', 'in', '--dry-run', '--workers', '2', '--shard-size', '100KiB']
   const { code, stdout } = await workspace.sluice(args)
   assert.equal(code, 0)
-  assert.match(stdout, /^p: would read 4\d\d\.\d kB from 3 inputs in \d shards; nothing was read or written\n/)
+  assert.match(stdout, /^p: would read 5\d\d\.\d kB from 3 inputs in \d shards; nothing was read or written\n/)
   assert.match(stdout, /^ {2}ndjson +\d+\.\d kB {2}1 input in 5 parts$/m)
   assert.match(stdout, /^ {2}gzip +\d+\.\d kB {2}1 input$/m)
   assert.match(stdout, /^ {2}plain +12 B {2}1 input$/m)
@@ -36,13 +36,18 @@ test('--dry-run --json prints each shard, and the whole, as a line', async (t) =
   await workspace.write('pipelines/p.yaml', pipeline)
   await workspace.write('a.ndjson', linesFrom(0, 1000))
   const { stdout } = await workspace.sluice([
-    ...['backfill', 'p', 'a.ndjson', 'missing.json', '--dry-run', '--json'],
-    ...['--workers', '2', '--shard-size', '20KB'],
+    'backfill',
+    'p',
+    'a.ndjson',
+    'missing.json',
+    '--dry-run',
+    '--json',
+    '--workers',
+    '2',
+    '--shard-size',
+    '20KB',
   ])
-  const events = stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as { readonly [name: string]: unknown })
+  const events: { readonly [name: string]: unknown }[] = JSON.parse(`[${stdout.trim().replaceAll('\n', ',')}]`)
   const shards = events.filter(({ event }) => event === 'shard')
   const plan = events.at(-1) ?? {}
   assert.ok(shards.length > 3)
@@ -80,4 +85,34 @@ test('--dry-run of standard input says that one worker reads it', async (t) => {
   assert.equal(code, 0)
   assert.match(stdout, /^p: would read an unknown amount with one worker \(standard input can be read only once/)
   assert.deepEqual((await readdir(workspace.folder)).toSorted(), ['package.json', 'pipelines'])
+})
+
+test('--dry-run shows what is left of an unfinished backfill, and refuses another one meanwhile', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/p.yaml', pipeline)
+  await workspace.write('in/a.ndjson', linesFrom(0, 2000))
+  const damaged = gzipSync(linesFrom(2000, 2000))
+  await workspace.write('in/b.json.gz', damaged.subarray(0, damaged.length / 2))
+  const args = ['backfill', 'p', 'in', '--workers', '2', '--shard-size', '50KiB']
+  await workspace.report([...args, '--no-keep-going'], { code: 3 })
+  const { code, stdout } = await workspace.sluice([...args, '--dry-run'])
+  assert.equal(code, 0)
+  assert.match(stdout, /^ {2}done +\d+\.\d kB {2}\d of 5 shards, 1 failed; the same command does the rest$/m)
+  const other = await workspace.sluice(['backfill', 'p', 'in/a.ndjson', '--workers', '2', '--dry-run'])
+  assert.equal(other.code, 6)
+  assert.match(other.stderr, /SHARDS_UNFINISHED/)
+
+  const rest = await workspace.report(args, { code: 3 })
+  assert.deepEqual(
+    [rest.damaged].flat().map((input) => input?.code),
+    ['INPUT_CORRUPT'],
+  )
+  const again = await workspace.report(['backfill', 'p', 'in', '--workers', '1'], { code: 3 })
+  assert.deepEqual([again.read, again.written], [0, 0])
+  await workspace.write('in/b.json.gz', damaged)
+  const complete = await workspace.report(args)
+  assert.equal(complete.damaged, undefined)
+  const written = await workspace.sluice(['state', 'show', 'p', '--json'])
+  const state: { readonly totals: { readonly written: number } } = JSON.parse(written.stdout)
+  assert.equal(state.totals.written, 4000)
 })
