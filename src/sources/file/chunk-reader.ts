@@ -8,15 +8,20 @@ import { fileError } from './file-error.ts'
 /** To start a read takes up to 0.1 ms of the main thread, whatever its size. */
 const CHUNK_BYTES = 2 * 1024 * 1024
 
+/** Most files of a folder are small, and so is what a file that is followed has grown by. */
+const SMALL_BYTES = 64 * 1024
+
 /** Chunks to read ahead. With three, the pipeline rarely waits for the disk on a busy machine. */
 const AHEAD = 3
 
 /**
- * Reads files into a ring of buffers, a few chunks ahead. A chunk is valid until the next one is
- * requested.
+ * Reads files. When a small chunk is full, it reads large ones into a ring of buffers, a few chunks
+ * ahead. A chunk is valid until the next one is requested.
  */
 export class ChunkReader {
-  readonly #buffers = Array.from({ length: AHEAD + 1 }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES))
+  readonly #small = Buffer.allocUnsafeSlow(SMALL_BYTES)
+  /** Allocated when they are needed: V8 collects garbage earlier the more memory there is. */
+  readonly #ring: Buffer[] = []
 
   /**
    * @param count Called with the number of bytes of each chunk before it is yielded.
@@ -26,30 +31,33 @@ export class ChunkReader {
     let pending: Promise<{ bytesRead: number; buffer: Buffer }>[] = []
     let next = 0
     let ahead = from
-    const readAhead = (): void => {
-      const buffer = this.#buffers[next++ % this.#buffers.length]
+    const startRead = (buffer: Buffer): void => {
       // Of no bytes after the end, which ends the reading.
-      const read = file.read(buffer, 0, Math.min(CHUNK_BYTES, Math.max(0, end - ahead)), ahead)
+      const read = file.read(buffer, 0, Math.min(buffer.length, Math.max(0, end - ahead)), ahead)
       // A failure is thrown when its chunk is due, if it still is.
       read.catch(() => {})
       pending.push(read)
-      ahead += CHUNK_BYTES
+      ahead += buffer.length
+    }
+    const readAhead = (): void => {
+      const at = next++ % (AHEAD + 1)
+      startRead((this.#ring[at] ??= Buffer.allocUnsafeSlow(CHUNK_BYTES)))
     }
     try {
       for (let offset = from; ;) {
-        while (pending.length < AHEAD) readAhead()
-        const { bytesRead, buffer } = await pending[0]
+        if (pending.length === 0) startRead(this.#small)
+        const [read] = pending.splice(0, 1)
+        const { bytesRead, buffer } = await read
         if (bytesRead === 0) return
-        pending = pending.slice(1)
         offset += bytesRead
-        // Short read: this was the end of the file. If it has grown since, the chunks read ahead
-        // would leave a gap.
-        if (bytesRead < CHUNK_BYTES) {
+        if (bytesRead === buffer.length) {
+          while (pending.length < AHEAD) readAhead()
+        } else {
+          // This was the end of the file. If it has grown since, the chunks read ahead would leave a gap.
           await Promise.allSettled(pending)
           pending = []
           ahead = offset
         }
-        readAhead()
         count(bytesRead)
         yield buffer.subarray(0, bytesRead)
       }
