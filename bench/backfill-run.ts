@@ -31,7 +31,7 @@ const SAMPLE = 2000
 export function commandFor(folder: string, input: string): readonly string[] {
   const { out, state, report } = filesIn(folder)
   const settings = ['--set', `sink.path=${out}`, '--state', state, '--report', report]
-  return [process.execPath, 'build/dist/main.js', 'backfill', 'bench/backfill.yaml', input, ...settings]
+  return [process.execPath, 'build/dist/main.cjs', 'backfill', 'bench/backfill.yaml', input, ...settings]
 }
 
 /**

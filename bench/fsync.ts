@@ -107,7 +107,7 @@ async function run(input: string, settings: readonly string[], isSafe: boolean):
   spawnSync('sync')
   const changes = [`source.path=${input}`, `sink.path=${out}`, ...settings.map((one) => `sink.${one}`)]
   const set = changes.flatMap((change) => ['--set', change])
-  const main = ['build/dist/main.js', 'run', `bench/${PIPELINE}.yaml`, '--state', state, '--report', report]
+  const main = ['build/dist/main.cjs', 'run', `bench/${PIPELINE}.yaml`, '--state', state, '--report', report]
   const args = [...(isSafe ? [] : ['--import', WITHOUT_SYNCS]), ...main, ...set]
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`sluice ended with ${status}: ${stderr}`)

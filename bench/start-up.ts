@@ -28,7 +28,7 @@ const S3 = `sink: { type: s3, bucket: ${BUCKET}, key: all, compression: none, fo
 
 const { values } = parseArgs({ options: { rounds: { type: 'string' } } })
 const rounds = Number(values.rounds ?? 15)
-const sluice = resolve('build/dist/main.js')
+const sluice = resolve('build/dist/main.cjs')
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 const s3 = await startS3Server({ buckets: [BUCKET] })
 const env = {

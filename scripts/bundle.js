@@ -18,11 +18,10 @@ const LIBRARY = /node_modules/
 const OUTPUT = 'build/dist'
 /** Validators of our own configuration, see compile-schemas.js. */
 const SCHEMAS = 'build/schemas'
-/**
- * lmdb has a binary for each platform, jiti a compiler that it loads when it needs one, and piscina a
- * file that its threads run.
- */
-const OUTSIDE = ['lmdb', 'jiti', 'piscina']
+/** jiti has a compiler that it loads when it needs one, piscina a file that its threads run. */
+const OUTSIDE = ['jiti', 'piscina']
+/** The only file that imports what is not in the bundle, see there. */
+const IMPORTING = 'import-module'
 /** Made by other steps of the build. */
 const OTHERS = ['scanner.wasm']
 
@@ -37,6 +36,16 @@ const CORE = [
   ...['sources/file', 'transforms/validate', 'transforms/redact', 'transforms/dedup', 'transforms/filter'].map(fileOf),
   ...['sinks/file', 'sinks/file/folder-sink', 'sources/file/read-input'].map(fileOf),
 ]
+/**
+ * Libraries whose place others take, by the library that imports them. yargs lays out help in ASCII, and
+ * string-width takes 10 ms to load, for each command.
+ */
+const REPLACED = {
+  'string-width': { by: 'plain-width', importer: /node_modules\/(yargs|cliui|wrap-ansi)\// },
+  'node-gyp-build-optional-packages': { by: 'lmdb-binary', importer: /node_modules\/lmdb\// },
+  msgpackr: { by: 'no-msgpackr', importer: /node_modules\/lmdb\// },
+}
+
 const imports = new Map()
 const reached = new Map()
 
@@ -56,16 +65,22 @@ const bundle = await rolldown({
   },
   platform: 'node',
   external: OUTSIDE,
-  plugins: [{ name: 'sluice', resolveId: plainWidth, buildEnd: keepGraph }],
+  plugins: [{ name: 'sluice', resolveId: replace, buildEnd: keepGraph }],
   tsconfig: 'tsconfig.json',
+  // yargs has a function that needs import.meta, ordered-binary one that is evaluated. The first is not used here.
+  checks: { emptyImportMeta: false, eval: false },
 })
 const { output } = await bundle.generate({
   dir: OUTPUT,
-  format: 'esm',
+  format: 'cjs',
+  exports: 'named',
   sourcemap: true,
+  // As modules are.
+  intro: "'use strict';",
   comments: false,
   codeSplitting: {
     groups: [
+      { name: IMPORTING, test: new RegExp(`/${IMPORTING}\\.ts$`), priority: 6 },
       { name: 'library', test: (id) => reach(BASE).has(id) && LIBRARY.test(id), priority: 5 },
       { name: 'library', test: (id) => reach(CORE).has(id) && LIBRARY.test(id), priority: 4 },
       { name: 'library', test: LIBRARY, entriesAware: true, priority: 3 },
@@ -74,20 +89,21 @@ const { output } = await bundle.generate({
       { name: 'core', test: (id) => reach(CORE).has(id), priority: 1 },
     ],
   },
+  entryFileNames: '[name].cjs',
   chunkFileNames: ({ name, moduleIds }) =>
-    name.startsWith('library') ? `lib/${mainPackage(moduleIds)}-[hash].js` : `[name]-[hash].js`,
+    name.startsWith('library') ? `lib/${mainPackage(moduleIds)}-[hash].cjs` : `[name]-[hash].cjs`,
 })
 const files = output.filter(({ fileName }) => !(isForeign(fileName) && fileName.endsWith('.map')))
 // Chunks before those that import them, and entries last: a process that starts meanwhile finds all.
 const licenses = await licensesOf(output.flatMap(({ moduleIds = [] }) => moduleIds.filter((id) => LIBRARY.test(id))))
 files.push({ type: 'asset', fileName: 'lib/LICENSES.txt', source: licenses })
+files.push(...output.filter(isImported).map(moduleOf))
 for (const file of files.toSorted((one, other) => rank(one) - rank(other))) await write(file)
 await removeAllBut([...files.map(({ fileName }) => fileName), ...OTHERS])
 
-/** yargs lays out help in ASCII. `string-width` takes 10 ms to load, for each command. */
-function plainWidth(name, importer) {
-  if (name === 'string-width' && /node_modules\/(yargs|cliui|wrap-ansi)\//.test(importer))
-    return join(process.cwd(), 'scripts/plain-width.js')
+function replace(name, from) {
+  const { by, importer } = REPLACED[name] ?? {}
+  if (importer?.test(from)) return join(process.cwd(), `scripts/${by}.js`)
 }
 
 function fileOf(module) {
@@ -123,23 +139,46 @@ function mainPackage(ids) {
   return [...counts].toSorted(([, one], [, other]) => other - one)[0][0]
 }
 
+/** What programs import; the command and compiled schemas are not. */
+function isImported({ isEntry, name }) {
+  return isEntry && name !== 'main' && name in ENTRIES
+}
+
+/** An ES module with the exports of an entry. */
+function moduleOf({ name, fileName, exports }) {
+  const named = exports.filter((each) => each !== 'default')
+  const lines = [`import code from './${fileName}'`]
+  if (named.length > 0) lines.push(`export const { ${named.join(', ')} } = code`)
+  if (named.length < exports.length) lines.push('export default code.default')
+  return { type: 'asset', fileName: `${name}.js`, source: `${lines.join('\n')}\n`, isEntry: true }
+}
+
 /** Code that nobody reads in a stack trace. */
 function isForeign(fileName) {
   return /^(lib|schemas)\//.test(fileName)
 }
 
 function rank({ type, isEntry }) {
-  return type === 'asset' ? 0 : isEntry ? 2 : 1
+  return isEntry ? 2 : type === 'asset' ? 0 : 1
 }
 
 /** A file that has not changed stays. Nobody sees one that is only half written. */
 async function write({ type, fileName, code, source }) {
   const path = join(OUTPUT, fileName)
-  const content = type === 'asset' ? source : isForeign(fileName) ? minified(fileName, code) : code
+  const content =
+    type === 'asset' ? source : withoutImports(fileName, isForeign(fileName) ? minified(fileName, code) : code)
   await mkdir(dirname(path), { recursive: true })
   if ((await readFile(path, 'utf8').catch(() => undefined)) === content) return
   await writeFile(`${path}.${process.pid}`, content)
   await rename(`${path}.${process.pid}`, path)
+}
+
+/** Libraries import modules of Node.js, which are there already. */
+function withoutImports(fileName, code) {
+  if (fileName.startsWith(IMPORTING)) return code
+  const changed = code.replaceAll(/\bimport\((["'`])(node:\w+)\1\)/g, "Promise.resolve(require('$2'))")
+  if (/(?<![.\w])import\(/.test(changed)) throw new Error(`${fileName} imports a module, which ${IMPORTING}.ts does`)
+  return changed
 }
 
 /**
@@ -148,7 +187,7 @@ async function write({ type, fileName, code, source }) {
  */
 function minified(fileName, code) {
   const mangle = { toplevel: true, keepNames: true }
-  const result = minifySync(fileName, code, { module: true, compress: false, mangle, sourcemap: false })
+  const result = minifySync(fileName, code, { compress: false, mangle, sourcemap: false })
   if (result.errors.length > 0) throw new Error(`${fileName}: ${result.errors[0].message}`)
   return result.code
 }

@@ -26,7 +26,7 @@ const EVENTS = 90_000
 const API_FROM = 30_000
 const ARCHIVE_TO = 50_000
 const BUCKET = 'audit'
-const SLUICE = 'build/dist/main.js'
+const SLUICE = 'build/dist/main.cjs'
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-demo-'))
 const s3 = await startS3Server({ buckets: [BUCKET] })

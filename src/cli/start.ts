@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { useCompileCache } from './compile-cache.ts'
+import { useCodeCache } from './code-cache.ts'
 
 /** Runs one command line in this process, see `main.ts`. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -9,9 +8,9 @@ export async function main(args: readonly string[]): Promise<void> {
   await run(args)
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   // All other code is loaded after this.
-  useCompileCache()
+  useCodeCache(process.argv[2])
   // Not awaited: Node.js ends a module that waits for ever with status 13.
   void import('./main.ts').then(({ runAsProcess }) => runAsProcess())
 }

@@ -26,10 +26,10 @@ export async function importCode(id: string, from: string): Promise<Exports> {
 }
 
 async function importWithJiti(id: string, from: string): Promise<Exports> {
-  // It is large, and most pipelines have no code that needs it.
-  const { createJiti } = await import('jiti')
-  const sluice: object = await import(entryUrl('index'))
-  const testing: object = await import(entryUrl('testing'))
+  const { importJiti, importModule } = await import('./import-module.ts')
+  const { createJiti } = await importJiti()
+  const sluice = await importModule(entryUrl('index'))
+  const testing = await importModule(entryUrl('testing'))
   const virtualModules = { sluice, 'sluice/testing': testing }
   return createJiti(from, { fsCache: false, interopDefault: false, virtualModules }).import(id)
 }
@@ -48,7 +48,8 @@ async function importNatively(id: string, from: string): Promise<Exports | undef
   }
   subscribe(STARTED, onStart)
   try {
-    const { code }: { code: Exports } = await import(entry)
+    const { importModule } = await import('./import-module.ts')
+    const { code } = await importModule<{ readonly code: Exports }>(entry)
     return code
   } catch (error) {
     if (started) throw error

@@ -1,5 +1,5 @@
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { Ajv, ValidateFunction } from 'ajv'
 import type { FieldSchema } from './schema.ts'
 import { validatedSchemas } from './schema.ts'
@@ -28,8 +28,8 @@ export async function validatorsOf(schema: FieldSchema, name: string | undefined
 }
 
 async function loadCompiled(root: FieldSchema, name: string): Promise<Validators> {
-  const url = pathToFileURL(join(PACKAGE, 'build/dist/schemas', `${compiledFile(name)}.js`)).href
-  const validators: { readonly [name: string]: ValidateFunction } = await import(url)
+  const path = join(PACKAGE, 'build/dist/schemas', `${compiledFile(name)}.cjs`)
+  const validators: { readonly [name: string]: ValidateFunction } = createRequire(import.meta.url)(path)
   const compiled = new Map(validatedSchemas(root).map((schema, at) => [schema, validators[validatorName(name, at)]]))
   return (schema) => {
     const validator = compiled.get(schema)

@@ -14,7 +14,7 @@ const isSource = import.meta.filename.endsWith('.ts')
 export const REPOSITORY = findUp(import.meta.dirname)
 
 /** The entry point of the command line: the bundle that is published, or its source. */
-export const MAIN = join(REPOSITORY, isSource ? 'src/cli/start.ts' : 'build/dist/main.js')
+export const MAIN = join(REPOSITORY, isSource ? 'src/cli/start.ts' : 'build/dist/main.cjs')
 
 /** A file under `test/fixtures/`. */
 export function fixture(name: string): string {

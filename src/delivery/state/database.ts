@@ -1,7 +1,5 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type * as Lmdb from 'lmdb'
 
 /** Ordered: first by the first part. Not a type of lmdb, whose own do not compile everywhere. */
 export type Key = string | number | Key[]
@@ -42,19 +40,16 @@ export async function openDatabase(folder: string): Promise<Database> {
  */
 async function createDatabase(folder: string): Promise<void> {
   const made = mkdtempSync(join(folder, 'new-'))
-  await openToWrite(made).close()
+  await (await openToWrite(made)).close()
   renameSync(join(made, DATA_FILE), join(folder, DATA_FILE))
   rmSync(made, { recursive: true })
 }
 
-function openToWrite(folder: string) {
+async function openToWrite(folder: string) {
+  // A run without a state needs none of it.
+  const { open } = await import('lmdb')
   const options = { path: folder, noSubdir: false, encoding: 'json', permissionsMode: 0o600 } as const
-  return loadLmdb().open(options)
-}
-
-/** As CommonJS it is a few files that load in a third less time. A run without a state needs none of them. */
-function loadLmdb(): typeof Lmdb {
-  return createRequire(import.meta.url)('lmdb')
+  return open(options)
 }
 
 /** The file of an environment, in its folder. */
@@ -64,6 +59,7 @@ export const DATA_FILE = 'data.mdb'
  * Opens the environment in a folder for reading, also while another process writes. Reads without
  * an `await` between them see one moment.
  */
-export function openToRead(folder: string): Database {
-  return loadLmdb().open({ path: folder, noSubdir: false, encoding: 'json', readOnly: true })
+export async function openToRead(folder: string): Promise<Database> {
+  const { open } = await import('lmdb')
+  return open({ path: folder, noSubdir: false, encoding: 'json', readOnly: true })
 }

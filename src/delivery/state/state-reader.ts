@@ -183,7 +183,7 @@ export async function readState<T>(folder: string, read: (state: StateReader) =>
   if (!hasState(folder)) throw noState(folder)
   let db: Database | undefined
   try {
-    db = openToRead(databaseFolder(folder))
+    db = await openToRead(databaseFolder(folder))
     const state = new StateReader(db)
     if (state.meta) checkFormat(state.meta)
     return read(state)
