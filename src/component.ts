@@ -563,8 +563,8 @@ export interface ObjectSink {
    * from this handle or from another one of the same destination. What it cannot remove without that
    * danger stays, until a rule of the store removes it.
    *
-   * The caller does not publish the handle any more, and publishes nothing else to the destination
-   * meanwhile.
+   * The caller does not publish the handle any more. Another handle of the same destination may be
+   * published at the same time.
    * @throws SluiceError as `publish` does; nothing depends on it, the caller may ignore it
    */
   discardStaged?(handle: Json, destination: JsonObject, signal: AbortSignal): Promise<void>

@@ -21,7 +21,8 @@ export interface DiscardOptions {
  * On some stores an abort removes the finished object of the same key. Several uploads of a key are
  * normal here: a worker died or was slow, and the shard ran again. So the store is asked for the
  * object first, and unless the store is Amazon S3, the upload of a visible object stays for the
- * bucket's lifecycle rule; so does one whose object cannot be asked for.
+ * bucket's lifecycle rule; so does one whose object cannot be asked for. On such a store, an object
+ * that becomes visible between the question and the abort would be lost: none is known but a mock.
  *
  * The upload is aborted even if the signal aborts, but the caller does not wait long then.
  * @throws SluiceError SINK_UNAVAILABLE, SINK_REFUSED

@@ -40,7 +40,7 @@ export interface ServerSettings {
   readonly maxPage: number
 }
 
-export interface LifecycleRule {
+interface LifecycleRule {
   readonly prefix: string
   readonly days: number
   readonly isEnabled?: boolean
