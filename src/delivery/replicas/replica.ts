@@ -1,3 +1,18 @@
+/*
+ * Replicas: several processes divide the tenants of a source, each with a state of its own. So the
+ * commit protocol needs nothing new. What must hold is that no tenant is collected by two of them:
+ *
+ * - The state knows its replica and refuses another one (`check-replica.ts`).
+ * - A replica without a state knows nothing but SLUICE_SHARD_KEY (`shard-key.ts`). It names the count,
+ *   so somebody who changes nothing but the count is refused, by new replicas too.
+ * - When the count changes, tenants move by files. An export marks them as moved, in one transaction,
+ *   and then writes the file (`export-state.ts`). An import is one transaction (`import-state.ts`).
+ *   After a crash a tenant has one owner, or none; the same command continues.
+ * - A replica does not start before it has the exports of all that may send it tenants.
+ *
+ * Dedup keys move unchanged: the hash key is in SLUICE_SHARD_KEY, hence the same in all replicas. An
+ * entry does not show its tenant, so an export has all keys of its replica.
+ */
 import { createHash } from 'node:crypto'
 
 /**
