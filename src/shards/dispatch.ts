@@ -42,6 +42,7 @@ export class Dispatch {
   #executing = 0
   #failed = 0
   #fatal: SluiceError | undefined
+  #patience: NodeJS.Timeout | undefined
   #wake: () => void = () => undefined
 
   constructor(options: DispatchOptions) {
@@ -50,22 +51,18 @@ export class Dispatch {
 
   /**
    * @throws SluiceError that concerns the whole run: of the state, of the sink, of the configuration; or
-   *   of the first shard that failed, without `keepGoing`. What was under way is finished before.
+   *   of the first shard that failed, without `keepGoing`. What is under way has `PATIENCE` to end.
    */
   async run(): Promise<void> {
     const { commit, stop } = this.#options
-    let timer: NodeJS.Timeout | undefined
-    const onStop = (): void => {
-      timer = setTimeout(() => this.#abandon.abort(new Error('the run was stopped')), PATIENCE)
-      this.#wake()
-    }
+    const onStop = (): void => this.#end()
     if (stop.aborted) onStop()
     stop.addEventListener('abort', onStop, { once: true })
     try {
       for (;;) {
         const woken = new Promise<void>((resolve) => (this.#wake = resolve))
         await this.#start()
-        if (this.#executing > 0) await Promise.race([woken, this.#isEnding ? woken : commit.changed()])
+        if (this.#executing > 0) await (this.#isEnding ? woken : this.#changed(woken))
         else if (this.#isEnding) break
         else if (await commit.settle()) return
       }
@@ -75,9 +72,24 @@ export class Dispatch {
       })
     } finally {
       stop.removeEventListener('abort', onStop)
-      clearTimeout(timer)
+      clearTimeout(this.#patience)
     }
     if (this.#fatal) throw this.#fatal
+  }
+
+  /** Resolves when an execution has ended, or the commit has something new. */
+  async #changed(woken: Promise<void>): Promise<void> {
+    try {
+      await Promise.race([woken, this.#options.commit.changed()])
+    } catch (error) {
+      this.#fail(asSluiceError(error, 'INTERNAL', 'the commit failed'))
+    }
+  }
+
+  /** Executions under way end, or are abandoned. */
+  #end(): void {
+    this.#patience ??= setTimeout(() => this.#abandon.abort(new Error('the run was stopped')), PATIENCE)
+    this.#wake()
   }
 
   get #isEnding(): boolean {
@@ -86,11 +98,15 @@ export class Dispatch {
 
   async #start(): Promise<void> {
     const { commit, executor } = this.#options
-    while (!this.#isEnding && this.#executing < executor.capacity) {
-      const task = await commit.next()
-      if (task === undefined) return
-      this.#executing++
-      void this.#work(task)
+    try {
+      while (!this.#isEnding && this.#executing < executor.capacity) {
+        const task = await commit.next()
+        if (task === undefined) return
+        this.#executing++
+        void this.#work(task)
+      }
+    } catch (error) {
+      this.#fail(asSluiceError(error, 'INTERNAL', 'the commit failed'))
     }
   }
 
@@ -141,6 +157,7 @@ export class Dispatch {
 
   #fail(error: SluiceError): void {
     this.#fatal ??= error
+    this.#end()
   }
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync, gunzipSync } from 'node:zlib'
 import { openWorkspace } from '../support/command.ts'
 import type { Workspace } from '../support/command.ts'
@@ -103,4 +104,43 @@ test('1, 2 and 8 workers write the same records, and leave the same positions', 
     ])
     assert.equal(verified.code, 0, verified.stdout + verified.stderr)
   }
+})
+
+test('a sink that refuses ends the run at once, while workers are busy', async (t) => {
+  const workspace = await openArchives(t)
+  await workspace.write('out', 'not a folder')
+  const { code, stderr } = await workspace.sluice(['backfill', 'events', 'in', '--workers', '2', ...SMALL])
+  assert.equal(code, 4, stderr)
+  assert.match(stderr, /SINK_REFUSED/)
+})
+
+test('a sink that refuses later ends the run, and the same command continues it', async (t) => {
+  const workspace = await openArchives(t)
+  await workspace.write(
+    'pipelines/slow.ts',
+    `
+    import { setTimeout } from 'node:timers/promises'
+    import { defineTransform } from 'sluice'
+    export default defineTransform({ summary: 'Is slow.', parallel: true, fields: {}, create: () => async (record) => {
+      await setTimeout(5)
+      return record
+    } })`,
+  )
+  await workspace.write(
+    'pipelines/events.yaml',
+    PIPELINE.replace('transforms:', 'transforms:\n  - { type: ./slow.ts }'),
+  )
+  const run = () => workspace.start(['backfill', 'events', 'in', '--workers', '2', ...SMALL])
+  const first = run()
+  const isOver = first.ended.then(({ stderr }) => Promise.reject(new Error(stderr)))
+  isOver.catch(() => undefined)
+  while ((await recordsIn(workspace.path('out')).catch(() => [])).length === 0) await Promise.race([sleep(20), isOver])
+  await rm(workspace.path('out'), { recursive: true })
+  await workspace.write('out', 'not a folder')
+  const { code, stderr } = await first.ended
+  assert.equal(code, 4, stderr)
+  assert.match(stderr, /SINK_REFUSED/)
+  await rm(workspace.path('out'))
+  const second = await run().ended
+  assert.equal(second.code, 0, second.stderr)
 })

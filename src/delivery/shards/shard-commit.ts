@@ -107,7 +107,7 @@ export class ShardCommit {
   readonly #attempts = new Map<number, number>()
   /** Counts what may change the answer of `next`. */
   #changes = 0
-  /** `#changes` at the last call of `next`. */
+  /** `#changes` at the last call of `next` or `changed`. */
   #seen = 0
   #plan: Plan | undefined
   #isSpaceAwaited = false
@@ -193,10 +193,15 @@ export class ShardCommit {
     return { run: id, runNumber, createdAt, shard, attempt, ...(leaveOut && { leaveOut }) }
   }
 
-  /** Resolves when `next` may have another answer than the last one, or the commit has failed. */
+  /**
+   * Resolves when `next` may have another answer than at the last call of `next` or `changed`.
+   * @throws SluiceError if the commit has failed
+   */
   async changed(): Promise<void> {
-    if (this.#queue.failure || this.#changes !== this.#seen) return
-    await new Promise<void>((resolve) => this.#listeners.add(resolve))
+    this.#queue.throwIfFailed()
+    if (this.#changes === this.#seen) await new Promise<void>((resolve) => this.#listeners.add(resolve))
+    this.#queue.throwIfFailed()
+    this.#seen = this.#changes
   }
 
   /** Takes the result of an execution. It then belongs to the commit, which discards what it does not need. */
