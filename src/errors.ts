@@ -45,7 +45,7 @@ export const errorCodes = {
   USAGE: { exit: 2, retryable: false, summary: 'The command line is invalid.' },
   VALUE_INVALID: { exit: 2, retryable: false, summary: 'Custom code set a value that is not JSON.' },
 
-  FILE_NOT_FOUND: { exit: 3, retryable: false, summary: 'An input file does not exist or cannot be read.' },
+  FILE_NOT_FOUND: { exit: 3, retryable: false, summary: 'An input file or object does not exist or cannot be read.' },
   INPUT_CORRUPT: { exit: 3, retryable: false, summary: 'An input is truncated, corrupt or not JSON.' },
   INPUTS_DAMAGED: {
     exit: 3,
@@ -58,8 +58,16 @@ export const errorCodes = {
     summary: 'Some shards of a parallel backfill failed. All others are committed.',
   },
   SOURCE_FAILED: { exit: 3, retryable: false, summary: 'The source failed.' },
-  SOURCE_REFUSED: { exit: 3, retryable: false, summary: 'The API rejected the credentials or the query.' },
-  SOURCE_UNAVAILABLE: { exit: 3, retryable: true, summary: 'The API did not send a usable response.' },
+  SOURCE_REFUSED: {
+    exit: 3,
+    retryable: false,
+    summary: 'The API, or the store that is read, rejected the credentials or the query.',
+  },
+  SOURCE_UNAVAILABLE: {
+    exit: 3,
+    retryable: true,
+    summary: 'The API, or the store that is read, did not send a usable response.',
+  },
 
   SINK_CLOSED: { exit: 0, retryable: false, summary: 'stdout was closed by its reader (EPIPE).' },
   SINK_FAILED: { exit: 4, retryable: false, summary: 'The sink failed.' },

@@ -22,6 +22,12 @@ export const builtIns: readonly BuiltIn[] = [
   },
   {
     kind: 'source',
+    type: 's3',
+    summary: 'Reads NDJSON and JSON arrays from objects of Amazon S3 or an S3-compatible store, plain or compressed.',
+    load: () => import('./sources/s3.ts'),
+  },
+  {
+    kind: 'source',
     type: 'http',
     summary: 'Reads records from an HTTP API, with pagination, time windows and tenants.',
     load: () => import('./sources/http.ts'),

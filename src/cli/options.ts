@@ -89,14 +89,40 @@ export const recordsOption = {
   type: 'string',
   array: true,
   nargs: 1,
-  describe: "Path to the records in the files, such as Records; default: that of the pipeline's own file source",
+  describe: "Path to the records in the files, such as Records; default: that of the pipeline's own file or s3 source",
 } as const satisfies Options
 
-/** The source of those commands. */
+/**
+ * The source of those commands: files, or the objects of a bucket.
+ * @throws SluiceError USAGE
+ */
 export function fileSource(path: string | readonly string[], records: readonly string[] | undefined): FileSource {
+  const paths = [path].flat()
+  const ofStore = paths.filter((one) => /^s3:\/\//i.test(one))
+  const local = paths.find((one) => !ofStore.includes(one))
+  if (ofStore.length > 0 && local !== undefined) {
+    throw new SluiceError('USAGE', `"${local}" is a file, and "${ofStore[0]}" is in a bucket`, {
+      hint: 'read them with two commands, one after the other',
+    })
+  }
+  const config = { path, ...(records !== undefined && { records }) }
   // Another path of records has no use for the key of the pipeline's own one.
-  const inherits = records === undefined ? ['records', 'keyAs'] : []
-  return { type: 'file', config: { path, ...(records !== undefined && { records }) }, inherits }
+  const content = records === undefined ? ['records', 'keyAs'] : []
+  if (ofStore.length === 0) return { type: 'file', config, inherits: { file: content, s3: content } }
+  return { type: 's3', config, inherits: { file: content, s3: [...content, ...STORE_OPTIONS] } }
 }
+
+/** How an s3 source reaches its store. */
+const STORE_OPTIONS = [
+  'region',
+  'endpoint',
+  'forcePathStyle',
+  'assumeRole',
+  'expectedBucketOwner',
+  'allowInsecure',
+  'checksums',
+  'requesterPays',
+  'timeout',
+]
 
 type FileSource = NonNullable<LoadOptions['source']>

@@ -35,8 +35,8 @@ export interface LoadOptions {
   readonly source?: {
     readonly type: string
     readonly config: { readonly [key: string]: unknown }
-    /** Options that the pipeline's own source hands on if it has the same type and they are not in `config`. */
-    readonly inherits?: readonly string[]
+    /** Options that the pipeline's own source hands on, by its type, if they are not in `config`. */
+    readonly inherits?: { readonly [type: string]: readonly string[] }
   }
 }
 
@@ -92,24 +92,25 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
 /** Serializes the source to YAML and reads that, so that problems in it have a location. */
 function withSource(
   node: LocatedMap,
-  { type, config, inherits = [] }: NonNullable<LoadOptions['source']>,
+  { type, config, inherits = {} }: NonNullable<LoadOptions['source']>,
   problems: Problem[],
 ): LocatedMap {
   const value = readYaml(stringify({ type, ...config }), { file: `${type} source` }, problems)
   if (value?.kind !== 'map') return node
   const own = node.entries.get('source')
-  const inherited = own !== undefined && hasType(own.value, type) ? [...own.value.entries] : []
+  const handedOn = own === undefined ? [] : (inherits[typeOf(own.value) ?? ''] ?? [])
+  const inherited = own?.value.kind === 'map' ? [...own.value.entries] : []
   const entries = new Map<string, Entry>([
-    ...inherited.filter(([key]) => inherits.includes(key) && !Object.hasOwn(config, key)),
+    ...inherited.filter(([key]) => handedOn.includes(key) && !Object.hasOwn(config, key)),
     ...value.entries,
   ])
   const source: Entry = { key: own?.key ?? value.location, value: { ...value, entries } }
   return { ...node, entries: new Map<string, Entry>([...node.entries, ['source', source]]) }
 }
 
-function hasType(node: Located, type: string): node is LocatedMap {
+function typeOf(node: Located): string | undefined {
   const written = node.kind === 'map' ? node.entries.get('type')?.value : undefined
-  return written?.kind === 'scalar' && written.value === type
+  return written?.kind === 'scalar' && typeof written.value === 'string' ? written.value : undefined
 }
 
 /** Leaves out what the caller does not use. A pipeline needs a source and a sink: the simplest ones. */

@@ -26,7 +26,7 @@ export function s3Error(error: unknown, { operation, bucket }: S3Call): SluiceEr
     const hint = transientHints[code]
     return new SluiceError('SINK_UNAVAILABLE', `the store failed at ${what}${hint ? `: ${hint}` : ''}`)
   }
-  const hint = page ?? hintOf(error, code) ?? (status === undefined ? messageOf(error) : undefined)
+  const hint = page ?? hintOf(error, code, operation) ?? (status === undefined ? messageOf(error) : undefined)
   return new SluiceError('SINK_REFUSED', `the store refused ${what}${hint ? `: ${hint}` : ''}`)
 }
 

@@ -8,7 +8,6 @@ export const transientHints: { readonly [code: string]: string } = {
 }
 
 const hints: { readonly [code: string]: string } = {
-  AccessDenied: 'check that the credentials may put objects there, and that expectedBucketOwner owns the bucket',
   ExpiredToken: 'the credentials have expired',
   InvalidAccessKeyId: 'the access key does not exist',
   InvalidToken: 'the session token is not valid',
@@ -18,8 +17,22 @@ const hints: { readonly [code: string]: string } = {
   SignatureDoesNotMatch: 'the secret key is wrong',
 }
 
+/** Rights for operations that read. */
+const readRights: { readonly [operation: string]: string } = {
+  GetObject: 's3:GetObject on the objects, and kms:Decrypt on the key if they are encrypted with one',
+  HeadObject: 's3:GetObject on the objects',
+  GetObjectVersion: 's3:GetObjectVersion on the objects',
+  ListObjectsV2: 's3:ListBucket on the bucket',
+}
+
 /** The way out of an error that is final, if one is known. */
-export function hintOf(error: unknown, code: string): string | undefined {
+export function hintOf(error: unknown, code: string, operation: string): string | undefined {
+  if (code === 'AccessDenied') {
+    const right = readRights[operation]
+    return right === undefined
+      ? 'check that the credentials may put objects there, and that expectedBucketOwner owns the bucket'
+      : `the credentials need ${right}; expectedBucketOwner, if it is set, must own the bucket`
+  }
   if (REGION_ERRORS.has(code)) {
     const region = regionIn(error)
     return region === undefined
@@ -31,6 +44,8 @@ export function hintOf(error: unknown, code: string): string | undefined {
   if (CHECKSUM_ERRORS.has(code) && /checksum|x-amz-content-sha256|aws-chunked|trailer/i.test(messageOf(error))) {
     return 'the store does not support the checksums of requests: set `checksums: when-required`'
   }
+  if (code === 'NoSuchBucket' && operation in readRights)
+    return 'correct the name of the bucket in `path`, or `endpoint`'
   return hints[code] ?? certificateMistake(error)
 }
 

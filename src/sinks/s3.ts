@@ -28,8 +28,8 @@ import { defineSink } from '../component.ts'
 import type { Config, Finding, ObjectSink } from '../component.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import { Choice, Size } from '../fields/fields.ts'
+import { endpointFindings, storeFields } from '../fields/store-fields.ts'
 import { SluiceError } from '../errors.ts'
-import { isLoopback } from '../network/tls.ts'
 import { currentDestination, locationOf } from './s3/destination.ts'
 import type { S3Destination } from './s3/destination.ts'
 
@@ -41,54 +41,12 @@ const fields = {
     description: 'Name of the S3 bucket, or ARN of an access point.',
   }),
   ...objectFields,
-  region: Type.Optional(
-    Type.String({
-      plain: true,
-      minLength: 1,
-      description: 'Region of the bucket. Default: from the environment (AWS_REGION) or the profile.',
-    }),
-  ),
-  endpoint: Type.Optional(
-    Type.String({
-      plain: true,
-      minLength: 1,
-      description: 'URL of an S3-compatible store, for example `http://127.0.0.1:9000`.',
-    }),
-  ),
-  forcePathStyle: Type.Boolean({
-    default: false,
-    description: 'Puts the bucket name into the path, not into the host name. Most S3-compatible stores need it.',
-  }),
+  ...storeFields,
   partSize: Size({
     default: '8MiB',
     description:
       'Part size of a multipart upload, at least 5MiB. An upload holds about five parts in memory; four uploads run at once.',
   }),
-  assumeRole: Type.Optional(
-    Type.Object(
-      {
-        arn: Type.String({ plain: true, minLength: 20, description: 'ARN of the role.' }),
-        externalId: Type.Optional(
-          Type.String({ minLength: 2, description: 'External ID that the trust policy of the role requires.' }),
-        ),
-        sessionName: Type.Optional(
-          Type.String({
-            plain: true,
-            pattern: '^[\\w+=,.@-]{2,64}$',
-            description: 'Session name in the audit log of the account. Default: `sluice`.',
-          }),
-        ),
-      },
-      { description: 'Writes with the credentials of this role, for example to a bucket in another account.' },
-    ),
-  ),
-  expectedBucketOwner: Type.Optional(
-    Type.String({
-      plain: true,
-      pattern: '^[0-9]{12}$',
-      description: 'Account that must own the bucket; S3 refuses any other bucket. Quote it in YAML.',
-    }),
-  ),
   acl: Type.Optional(
     Choice(
       [
@@ -113,14 +71,6 @@ const fields = {
   kmsKeyId: Type.Optional(
     Type.String({ plain: true, minLength: 1, description: 'Key for `aws:kms`. Default: the key of the account.' }),
   ),
-  allowInsecure: Type.Boolean({
-    default: false,
-    description: 'Allows http:// to hosts other than this machine: anyone on the network can then read the records.',
-  }),
-  checksums: Choice(['when-supported', 'when-required'], {
-    default: 'when-supported',
-    description: 'When to send CRC32 checksums. Use `when-required` for stores that do not support them.',
-  }),
 }
 
 export default defineSink({
@@ -287,50 +237,19 @@ const MAX_PARTS = 10_000
 
 function* findings(config: S3Config): Generator<Finding> {
   yield* checkObjectFields(config)
-  const { partSize, roll, endpoint, allowInsecure, kmsKeyId, serverSideEncryption } = config
+  const { partSize, roll, kmsKeyId, serverSideEncryption } = config
   if (partSize < MIN_PART || partSize > MAX_PART) {
     yield { at: ['partSize'], message: 'S3 accepts parts of 5MiB to 5GiB', hint: 'use 8MiB' }
   } else if (roll.maxBytes / partSize > MAX_PARTS * 0.9) {
     const hint = `use a partSize of ${Math.ceil(roll.maxBytes / (MAX_PARTS * 0.9) / (1 << 20))}MiB or more`
     yield { at: ['partSize'], message: `an object of roll.maxBytes would have more than ${MAX_PARTS} parts`, hint }
   }
-  if (endpoint !== undefined) yield* endpointFindings(endpoint, config.bucket, allowInsecure)
+  yield* endpointFindings(config, config.bucket)
   if (kmsKeyId !== undefined && !serverSideEncryption?.startsWith('aws:kms')) {
     yield {
       at: ['kmsKeyId'],
       message: '`kmsKeyId` requires `serverSideEncryption: aws:kms`',
       hint: 'set serverSideEncryption: aws:kms',
     }
-  }
-}
-
-function* endpointFindings(endpoint: string, bucket: string, allowInsecure: boolean): Generator<Finding> {
-  const at = ['endpoint']
-  if (!/^https?:\/\//.test(endpoint)) {
-    yield { at, message: 'the endpoint is not an http or https URL', hint: `write https://${endpoint}` }
-    return
-  }
-  if (!URL.canParse(endpoint)) {
-    yield { at, message: 'the endpoint is not a URL', hint: 'write https://host or https://host:port' }
-    return
-  }
-  const { protocol, hostname, host, pathname, search, hash, username, password } = new URL(endpoint)
-  const hasUser = username !== '' || password !== ''
-  if (protocol === 'http:' && !allowInsecure && !isLoopback(hostname) && !hasUser) {
-    const message = `http://${hostname} is not https: anyone on the network could read the records`
-    yield { at, message, hint: 'use https, or set allowInsecure: true' }
-  }
-  if (hasUser) {
-    const hint = 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and leave them out of the endpoint'
-    yield { at, message: 'the endpoint has a user or a password, which S3 does not use', hint }
-  } else if (search !== '' || hash !== '') {
-    yield { at, message: 'the endpoint has a query or a fragment', hint: `write ${protocol}//${host}${pathname}` }
-  } else if (pathname.split('/').findLast((part) => part !== '') === bucket) {
-    const hint = `write ${protocol}//${host}${pathname.replace(/\/[^/]+\/?$/, '')}`
-    yield { at, message: 'the endpoint ends with the name of the bucket, which is added to it', hint }
-  } else if (hostname.startsWith(`${bucket}.`)) {
-    const hint = `write ${protocol}//${host.slice(bucket.length + 1)}`
-    const severity = hostname.endsWith('.amazonaws.com') ? 'error' : 'warning'
-    yield { at, message: 'the endpoint begins with the name of the bucket, which is added to it', hint, severity }
   }
 }

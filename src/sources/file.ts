@@ -4,7 +4,8 @@ import { defineSource } from '../component.ts'
 import type { InputFailure, PartsOptions, PositionSummary, ReadOptions, Source, SourcePart } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
 import { SluiceError } from '../errors.ts'
-import { Choice, InputPath, RecordsPath } from '../fields/fields.ts'
+import { InputPath } from '../fields/fields.ts'
+import { contentFields } from './content/fields.ts'
 import type { Json } from '../record/json/json.ts'
 import { ChunkReader } from './file/chunk-reader.ts'
 import { findInputs } from './file/inputs.ts'
@@ -23,13 +24,6 @@ import { formatBytes, plural } from '../observe/report.ts'
 
 const pathField = InputPath()
 
-const recordsField = {
-  description:
-    'Path to the array of records in each document: `Records`, `data.events`. ' +
-    'Also a path to the records themselves (`pages[*].items[*]`, `accounts.*`), or a list of paths. ' +
-    'A file may hold several documents, also one per line. `$`: the file holds the records, not documents around them.',
-}
-
 const fields = {
   path: Type.Union([pathField, Type.Array(pathField, { minItems: 1 })], {
     description:
@@ -38,24 +32,7 @@ const fields = {
       'Folders and globs take regular files only, and links that lead to one below the place of the search. ' +
       'Gzip and zstd (Node.js 22.15 or later) are detected by content, brotli by `.br`.',
   }),
-  format: Choice(['auto', 'ndjson', 'array'], {
-    description:
-      '`ndjson`: one record per line; the last line needs no line feed. `array`: JSON arrays, or objects in sequence; pretty-printed or not. ' +
-      '`auto` detects the format from the first bytes.',
-    default: 'auto',
-  }),
-  records: Type.Union([RecordsPath(recordsField), Type.Array(RecordsPath(recordsField), { minItems: 1 })], {
-    ...recordsField,
-    default: '$',
-  }),
-  keyAs: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'Member that each record gets, with the key that `records` leaves open: with `accounts.*.events[*]`, the key of the account. ' +
-        'A record that already has the member is rejected.',
-    }),
-  ),
+  ...contentFields,
 }
 
 export default defineSource({
@@ -77,7 +54,16 @@ export default defineSource({
   ],
   lists: [readersList],
   repeats: false,
-  check: ({ records, keyAs }) => checkRecords(records, keyAs),
+  *check({ path, records, keyAs }) {
+    yield* checkRecords(records, keyAs)
+    const url = [path].flat().find((one) => one.includes('s3://'))
+    if (url === undefined) return
+    yield {
+      at: ['path'],
+      message: `"${url}" is not a file, but in a bucket`,
+      hint: 'write type: s3, and the same path',
+    }
+  },
   describePosition,
   create({ path, format, records, keyAs }) {
     const paths = typeof path === 'string' ? [path] : path

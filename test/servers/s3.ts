@@ -3,10 +3,12 @@
  * conditions. As a command, `node build/test/servers/s3.js [--port N] [--bucket NAME]... [--folder
  * DIR]` prints endpoint and credentials as one line of JSON and serves until SIGTERM or SIGINT.
  */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { parseArgs } from 'node:util'
+import { madeContent } from './s3/content.ts'
 import { addBucket } from './s3/operations/buckets.ts'
 import { closeUpload } from './s3/operations/multipart.ts'
 import type { ServerSettings } from './s3/call.ts'
@@ -33,12 +35,27 @@ export interface S3ServerOptions extends Partial<ServerSettings> {
   readonly role?: Role
 }
 
+export interface MadeBody {
+  readonly size: number
+  readonly read: (start: number, end: number) => Iterable<Buffer>
+}
+
+export interface AddOptions {
+  readonly lastModified?: Date
+  readonly storageClass?: string
+  /** Default: the MD5 of the bytes, or of the key of a made body. */
+  readonly etag?: string
+}
+
 export interface S3Server {
   readonly endpoint: string
   readonly region: string
   readonly accessKeyId: string
   readonly secretAccessKey: string
   createBucket(name: string): void
+  /** Puts an object without a request: bytes, or a function that makes them when they are read. */
+  add(bucket: string, key: string, body: Buffer | string | MadeBody, options?: AddOptions): void
+  remove(bucket: string, key: string): void
   /** The currently visible objects of an S3 bucket. Throws if the bucket does not exist. */
   objects(bucket: string): Map<string, StoredObject>
   openUploads(bucket: string): number
@@ -77,6 +94,9 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       denyDelete: options.denyDelete ?? false,
       denyRead: options.denyRead ?? false,
       denyList: options.denyList ?? false,
+      requesterPays: options.requesterPays ?? false,
+      ignoreRanges: options.ignoreRanges ?? false,
+      versioned: options.versioned ?? false,
       maxPage: options.maxPage ?? 1000,
       lifecycle: options.lifecycle,
     },
@@ -87,7 +107,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     throttle: new Throttle(),
     requests: [],
   }
-  for (const name of options.buckets ?? []) addBucket(state.buckets, name)
+  for (const name of options.buckets ?? []) addBucket(state.buckets, name, options.versioned)
 
   const running = new Set<Promise<void>>()
   const http = createServer((request, response) => {
@@ -124,7 +144,26 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     region,
     accessKeyId,
     secretAccessKey,
-    createBucket: (name) => addBucket(state.buckets, name),
+    createBucket: (name) => addBucket(state.buckets, name, options.versioned),
+    add(name, key, body, { lastModified = new Date(), storageClass, etag } = {}) {
+      const isMade = typeof body === 'object' && 'read' in body
+      const bytes = isMade ? Buffer.alloc(0) : Buffer.from(body)
+      const object = {
+        headers: { ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }) },
+        acl: undefined,
+        checksum: undefined,
+        content: isMade
+          ? madeContent(body.size, body.read)
+          : madeContent(bytes.length, (start, end) => [bytes.subarray(start, end)]),
+        etag:
+          etag ??
+          `"${createHash('md5')
+            .update(isMade ? key : bytes)
+            .digest('hex')}"`,
+      }
+      findBucket(name).put(key, object, lastModified)
+    },
+    remove: (name, key) => findBucket(name).delete(key),
     objects: (name) => findBucket(name).objects(),
     openUploads: (name) => findBucket(name).uploads.size,
     clearUploads(name, only) {

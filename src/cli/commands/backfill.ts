@@ -30,7 +30,7 @@ export const command: CommandDefinition<BackfillArguments> = {
         type: 'string',
         array: true,
         demandOption: true,
-        describe: 'Files, folders, globs, or - for standard input',
+        describe: 'Files, folders, globs, s3:// paths, or - for standard input',
       })
       .options(executeOptions)
       .option('since', { type: 'string', describe: 'Drop records before this time', requiresArg: true })

@@ -23,7 +23,7 @@ export const command: CommandDefinition<PreviewArguments> = {
       .positional('pipeline', pipelineArgument)
       .positional('input', {
         type: 'string',
-        describe: "File to read instead of the pipeline's source, or - for standard input",
+        describe: "File or s3:// path to read instead of the pipeline's source, or - for standard input",
       })
       .option('limit', { type: 'number', default: 10, describe: 'Maximum number of records', requiresArg: true })
       .option('redacted', {

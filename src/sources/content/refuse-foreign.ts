@@ -81,6 +81,15 @@ function wayOut(format: ForeignFormat, name: string, compression: Compression | 
     return `put a command in front of sluice: ${decompress}${convert()} | ${into}`
   }
   const file = shellWord(name)
+  if (name.startsWith('s3://')) {
+    const copy = `aws s3 cp ${file}`
+    if (needsFile === true) {
+      const plain = compression === undefined ? '' : `${compression.command} COPY > FILE; `
+      return `copy it first: ${copy} ${plain === '' ? 'FILE' : 'COPY'}; ${plain}${convert()} | ${into}`
+    }
+    const decompress = compression === undefined ? '' : `${compression.command} | `
+    return `${copy} - | ${decompress}${convert()} | ${into}`
+  }
   if (compression === undefined) return `${convert(file)} | ${into}`
   if (needsFile === true) return `decompress it first: ${compression.command} ${file} > FILE; ${convert()} | ${into}`
   return `${compression.command} ${file} | ${convert()} | ${into}`

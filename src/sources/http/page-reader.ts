@@ -16,7 +16,7 @@ import { ResponseError } from './transport/response-error.ts'
 import type { Checkpoint, OpenWindow } from './windows/checkpoint.ts'
 import type { MarkedMoment } from './windows/api-clock.ts'
 import { createNewestTime } from './windows/event-time.ts'
-import { iso } from './windows/moment.ts'
+import { iso } from '../../fields/moment.ts'
 import { rereadOf } from './windows/watermarks.ts'
 
 export interface PageRequest {

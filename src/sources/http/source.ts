@@ -11,7 +11,7 @@ import { createRequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
 import { TenantReader } from './tenant-reader.ts'
 import { ApiClock } from './windows/api-clock.ts'
-import { parseMoment } from './windows/moment.ts'
+import { parseMoment } from '../../fields/moment.ts'
 import { DAY, MINUTE } from '../../time.ts'
 import { formatDuration } from '../../fields/units.ts'
 

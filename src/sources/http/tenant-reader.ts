@@ -9,7 +9,7 @@ import { RateLimitPause } from './transport/rate-limit.ts'
 import { resumeAt, writeCheckpoint } from './windows/checkpoint.ts'
 import type { OpenWindow } from './windows/checkpoint.ts'
 import type { MarkedMoment } from './windows/api-clock.ts'
-import { iso, parseMoment } from './windows/moment.ts'
+import { iso, parseMoment } from '../../fields/moment.ts'
 import { advance } from './windows/planner.ts'
 import { startPlanner } from './windows/planner-state.ts'
 import type {

@@ -36,6 +36,12 @@ export interface ServerSettings {
    * the server does that). Default: the server does not know lifecycle rules.
    */
   readonly lifecycle: readonly LifecycleRule[] | undefined
+  /** Demands the agreement to pay in each request. */
+  readonly requesterPays: boolean
+  /** Responds to a range with the whole object. */
+  readonly ignoreRanges: boolean
+  /** New S3 buckets keep the versions of their objects. */
+  readonly versioned: boolean
   /** Entries in a page of a list. S3: 1000. */
   readonly maxPage: number
 }
@@ -77,6 +83,7 @@ export function findBucket({ target, headers, settings, buckets }: Call, name = 
   const header = name === target.bucket ? 'x-amz-expected-bucket-owner' : 'x-amz-source-expected-bucket-owner'
   const expectedOwner = headers[header]
   if (expectedOwner !== undefined && expectedOwner !== settings.ownerId) throw accessDenied()
+  if (settings.requesterPays && headers['x-amz-request-payer'] !== 'requester') throw accessDenied()
   return bucket
 }
 

@@ -66,6 +66,12 @@ export function release(content: Content): void {
   for (const { blob } of content) blob.release()
 }
 
+/** Bytes that are made when they are read. The caller holds no reference. */
+export function madeContent(size: number, read: (start: number, end: number) => Iterable<Buffer>): Content {
+  const readSync = (start: number, end: number): Buffer => Buffer.concat([...read(start, end)])
+  return whole({ size, read, readSync, retain: () => undefined, release: () => undefined })
+}
+
 function memoryWriter(): ContentWriter {
   const chunks: Buffer[] = []
   return {

@@ -13,6 +13,11 @@ export type Effect =
    * Does not respond until the server is closed. With `response`, the operation has taken effect.
    */
   | { readonly kind: 'hang'; readonly at: 'start' | 'response' }
+  /**
+   * Sends a body of another length than asked for, as a proxy may: fewer bytes, with a content length
+   * that says the same; or more.
+   */
+  | { readonly kind: 'resize'; readonly bytes: number }
   /** Sends response bodies at this rate. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
   /**

@@ -31,6 +31,9 @@ export interface RequestRecord {
   readonly operation: Operation
   readonly bucket: string
   readonly key: string
+  /** URL parameters. */
+  readonly query: readonly (readonly [string, string])[]
+  readonly range: string | undefined
   /** Bytes of the body that were read from the socket, including the framing of chunks. */
   readonly bytesReceived: number
   /** The access key that signed the request; absent until the signature is verified. */
@@ -92,9 +95,10 @@ export async function handleRequest(
 
 function openExchange(server: ServerState, request: IncomingMessage): Exchange {
   const target = parseTarget(request)
-  const { operation, bucket, key } = target
+  const { operation, bucket, key, query } = target
   const fault = server.faults.trigger(operation, key)
-  const record = { operation, bucket, key, bytesReceived: 0, ...(fault && { fault: fault.kind }) }
+  const { range } = request.headers
+  const record = { operation, bucket, key, query, range, bytesReceived: 0, ...(fault && { fault: fault.kind }) }
   server.requests.push(record)
   return { server, request, target, record, fault }
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Checksum, ChecksumAlgorithm, ChecksumType } from './checksums.ts'
 import { contentBytes, contentSize, release } from './content.ts'
 import type { Content } from './content.ts'
@@ -18,6 +19,8 @@ export interface StoredObject {
   readonly etag: string
   readonly checksum: Checksum | undefined
   readonly lastModified: Date
+  /** Of a versioned bucket. */
+  readonly versionId: string | undefined
   /** How often an object with this key was created or replaced, including deleted ones. */
   readonly puts: number
 }
@@ -62,20 +65,26 @@ export class Bucket {
   readonly uploads = new Map<string, Upload>()
   /** The object of each completed upload, by id: a second Complete gets the same response. */
   readonly completed = new Map<string, ObjectEntry>()
+  /** Each object gets a version, and older ones stay. */
+  readonly isVersioned: boolean
+  readonly #versions = new Map<string, ObjectEntry>()
   readonly #objects = new Map<string, ObjectEntry>()
   readonly #puts = new Map<string, number>()
   #sortedKeys: string[] | undefined
 
-  constructor(name: string) {
+  constructor(name: string, isVersioned = false) {
     this.name = name
+    this.isVersioned = isVersioned
   }
 
-  get(key: string): ObjectEntry | undefined {
-    return this.#objects.get(key)
+  get(key: string, versionId?: string): ObjectEntry | undefined {
+    if (versionId === undefined) return this.#objects.get(key)
+    const found = this.#versions.get(versionId)
+    return found?.key === key ? found : undefined
   }
 
   /** Makes the object visible and takes over the reference to its content. */
-  put(key: string, { headers, acl, content, etag, checksum }: NewObject): ObjectEntry {
+  put(key: string, { headers, acl, content, etag, checksum }: NewObject, lastModified = new Date()): ObjectEntry {
     this.delete(key)
     const puts = (this.#puts.get(key) ?? 0) + 1
     const entry: ObjectEntry = {
@@ -88,10 +97,12 @@ export class Bucket {
       acl,
       etag,
       checksum,
-      lastModified: new Date(),
+      lastModified,
+      versionId: this.isVersioned ? randomBytes(16).toString('base64url') : undefined,
       puts,
       content,
     }
+    if (entry.versionId !== undefined) this.#versions.set(entry.versionId, entry)
     this.#puts.set(key, puts)
     this.#objects.set(key, entry)
     return entry
@@ -102,7 +113,7 @@ export class Bucket {
     this.#sortedKeys = undefined
     if (!entry) return
     this.#objects.delete(key)
-    release(entry.content)
+    if (!this.isVersioned) release(entry.content)
   }
 
   /** In the order of S3's lists: by UTF-8 bytes. */

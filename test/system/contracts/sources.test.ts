@@ -7,6 +7,7 @@ import type { JsonObject } from '../../../src/record/json/json.ts'
 import fileSource from '../../../src/sources/file.ts'
 import http from '../../../src/sources/http.ts'
 import jumpcloud from '../../../src/sources/jumpcloud.ts'
+import s3 from '../../../src/sources/s3.ts'
 import { sourceContract } from '../../../src/testing/index.ts'
 import type { SourceFixture, SourceInput } from '../../../src/testing/index.ts'
 import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
@@ -15,6 +16,7 @@ import { HOUR } from '../../../src/time.ts'
 import { createFolder } from '../../support/temporary-folder.ts'
 import { ARRAY, DOCUMENT, DOCUMENTS, fileFixture, GZIP, NDJSON, PARSED, recordsOf } from '../../support/file-fixture.ts'
 import { listen } from '../../support/listen.ts'
+import { objectsFixture } from '../../support/objects-fixture.ts'
 
 for (const format of [NDJSON, ARRAY, GZIP]) {
   describe(`the file source keeps the contract: ${format.name}`, () => {
@@ -58,6 +60,13 @@ describe('the file source keeps the contract: a folder of files', () => {
   }
   for (const { name, run } of sourceContract(fileSource, folders)) test(name, run)
 })
+
+for (const format of [NDJSON, ARRAY, GZIP, DOCUMENT]) {
+  describe(`the s3 source keeps the contract: objects of ${format.name}`, () => {
+    const fixture = objectsFixture(format)
+    for (const { name, run } of sourceContract(s3, fixture)) test(name, run)
+  })
+}
 
 describe('the http source keeps the contract', () => {
   interface Api extends SourceInput {

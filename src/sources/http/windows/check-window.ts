@@ -1,7 +1,7 @@
 import type { Finding } from '../../../component.ts'
 import { SluiceError } from '../../../errors.ts'
 import type { WindowOptions } from '../options.ts'
-import { isAbsolute, parseMoment } from './moment.ts'
+import { isAbsolute, parseMoment } from '../../../fields/moment.ts'
 
 /** Finds durations that contradict each other. */
 export function* checkWindow(window: WindowOptions | undefined): Generator<Finding> {

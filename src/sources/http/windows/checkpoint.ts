@@ -5,7 +5,7 @@ import { isSealed } from '../../../observe/secrets.ts'
 import { isObject } from '../../../record/json/json.ts'
 import type { Json, JsonObject } from '../../../record/json/json.ts'
 import type { HourlyCounts, KnownHours } from './hourly-counts.ts'
-import { iso } from './moment.ts'
+import { iso } from '../../../fields/moment.ts'
 
 /**
  * How far one tenant has been read: everything before the high watermark, plus the complete pages

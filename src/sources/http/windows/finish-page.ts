@@ -1,7 +1,7 @@
 import { HOUR } from '../../../time.ts'
 import type { Checkpoint, OpenWindow } from './checkpoint.ts'
 import { updateKnownHours } from './hourly-counts.ts'
-import { iso } from './moment.ts'
+import { iso } from '../../../fields/moment.ts'
 import { EDGE_MARGIN } from './plan-window.ts'
 import { lagOf, log, withOpen } from './planner-state.ts'
 import type { PlannerEvent, PlannerSettings, PlannerState, PlannerStep } from './planner-state.ts'

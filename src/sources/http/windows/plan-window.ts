@@ -1,5 +1,5 @@
 import type { WindowOptions } from '../options.ts'
-import { isAbsolute, parseMoment } from './moment.ts'
+import { isAbsolute, parseMoment } from '../../../fields/moment.ts'
 import { MINUTE } from '../../../time.ts'
 
 export interface WindowPlan {

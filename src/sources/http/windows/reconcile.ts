@@ -1,7 +1,7 @@
 import { DAY, HOUR } from '../../../time.ts'
 import { changedHours } from './hourly-counts.ts'
 import type { HourlyCounts } from './hourly-counts.ts'
-import { iso } from './moment.ts'
+import { iso } from '../../../fields/moment.ts'
 import { log, withOpen } from './planner-state.ts'
 import type { PlannerSettings, PlannerState, PlannerStep } from './planner-state.ts'
 

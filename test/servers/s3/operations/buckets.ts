@@ -9,16 +9,16 @@ export async function createBucket(call: Call): Promise<Answer> {
   await receiveText(call)
   const name = call.target.bucket
   if (call.buckets.has(name)) throw new S3Error('BucketAlreadyOwnedByYou', `You already own the bucket ${name}`)
-  addBucket(call.buckets, name)
+  addBucket(call.buckets, name, call.settings.versioned)
   return { headers: { location: `/${name}` } }
 }
 
 /** @throws S3Error InvalidBucketName */
-export function addBucket(buckets: Map<string, Bucket>, name: string): void {
+export function addBucket(buckets: Map<string, Bucket>, name: string, versioned = false): void {
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)) {
     throw new S3Error('InvalidBucketName', `The specified bucket is not valid: ${name}`)
   }
-  if (!buckets.has(name)) buckets.set(name, new Bucket(name))
+  if (!buckets.has(name)) buckets.set(name, new Bucket(name, versioned))
 }
 
 export function headBucket(call: Call): Answer {
@@ -138,5 +138,5 @@ function firstBehind(keys: readonly string[], after: string): number {
 function keyEncoder(type: string | undefined): (key: string) => string {
   if (type === undefined) return (key) => key
   if (type !== 'url') throw new S3Error('InvalidArgument', `Invalid Encoding Method specified in Request: ${type}`)
-  return (key) => key.split('/').map(encodeRfc3986).join('/')
+  return (key) => key.split('/').map(encodeRfc3986).join('/').replaceAll('%20', '+')
 }

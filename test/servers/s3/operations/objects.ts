@@ -29,18 +29,32 @@ export async function putObject(call: Call): Promise<Answer> {
     etag: `"${md5.toString('hex')}"`,
     checksum,
   })
-  return { headers: { etag: object.etag, ...encryptionHeaders(object), ...checksumHeaders(object.checksum) } }
+  const { etag } = object
+  return {
+    headers: { etag, ...versionHeaders(object), ...encryptionHeaders(object), ...checksumHeaders(object.checksum) },
+  }
+}
+
+/** Storage classes that GetObject refuses until the object is restored. */
+const ARCHIVED: ReadonlySet<string> = new Set(['GLACIER', 'DEEP_ARCHIVE'])
+
+function versionHeaders({ versionId }: ObjectEntry): Record<string, string> {
+  return versionId === undefined ? {} : { 'x-amz-version-id': versionId }
 }
 
 export function getObject(call: Call): Answer {
   const object = findReadable(call)
+  if (call.target.operation === 'GetObject' && ARCHIVED.has(object.headers['x-amz-storage-class'] ?? '')) {
+    throw new S3Error('InvalidObjectState', "The operation is not valid for the object's storage class")
+  }
   if (readCondition(call.headers, object) === 'notModified') return { status: 304, headers: { etag: object.etag } }
-  const range = parseRange(textHeader(call.headers, 'range'), object.size)
+  const range = call.settings.ignoreRanges ? undefined : parseRange(textHeader(call.headers, 'range'), object.size)
   const headers = {
     ...object.headers,
     etag: object.etag,
     'last-modified': object.lastModified.toUTCString(),
     'accept-ranges': 'bytes',
+    ...versionHeaders(object),
   }
   if (!range) {
     const checksums = call.headers['x-amz-checksum-mode'] === 'ENABLED' ? checksumHeaders(object.checksum) : {}
@@ -215,9 +229,12 @@ export function checkKey(key: string): void {
 function findReadable(call: Call): ObjectEntry {
   const bucket = findBucket(call)
   if (call.settings.denyRead) throw accessDenied()
-  const object = bucket.get(call.target.key)
-  if (!object) throw noSuchKey(call)
-  return object
+  const versionId = call.target.parameter('versionId')
+  const object = bucket.get(call.target.key, versionId)
+  if (object) return object
+  throw versionId === undefined
+    ? noSuchKey(call)
+    : new S3Error('NoSuchVersion', 'The specified version does not exist.')
 }
 
 function noSuchKey({ settings }: Call): S3Error {

@@ -14,7 +14,9 @@ export interface SendOptions {
 /** Sends the response, changed by the fault. Returns when the client has it or has disconnected. */
 export async function sendAnswer(response: ServerResponse, answer: Answer, options: SendOptions): Promise<void> {
   const { status = 200, headers, xml, content } = answer
-  const size = xml === undefined ? contentSize(content ?? []) : Buffer.byteLength(xml)
+  const { fault } = options
+  const whole = xml === undefined ? contentSize(content ?? []) : Buffer.byteLength(xml)
+  const size = fault?.kind === 'resize' ? whole + fault.bytes : whole
   const hasBody = status !== 204 && status !== 304
   response.writeHead(status, {
     'x-amz-request-id': randomUUID(),
@@ -26,9 +28,10 @@ export async function sendAnswer(response: ServerResponse, answer: Answer, optio
     response.end()
     return
   }
-  const bytes = xml === undefined ? readContent(content ?? []) : [Buffer.from(xml)]
-  await sendBody(response, options.fault?.kind === 'slow' ? paced(bytes, options.fault.bytesPerSecond) : bytes, {
-    cutAt: cutPosition(options.fault, size),
+  const full = xml === undefined ? readContent(content ?? []) : [Buffer.from(xml)]
+  const bytes = fault?.kind === 'resize' ? resized(full, size) : full
+  await sendBody(response, fault?.kind === 'slow' ? paced(bytes, fault.bytesPerSecond) : bytes, {
+    cutAt: cutPosition(fault, size),
   })
 }
 
@@ -53,6 +56,16 @@ async function sendBody(
     if (!response.write(chunk)) await writable(response)
   }
   response.end()
+}
+
+async function* resized(bytes: Iterable<Buffer> | AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
+  let left = size
+  for await (const chunk of bytes) {
+    yield chunk.subarray(0, left)
+    left -= Math.min(left, chunk.length)
+    if (left === 0) return
+  }
+  yield Buffer.alloc(left)
 }
 
 /** Sends ten times a second. */

@@ -1,6 +1,6 @@
-import { parseDuration } from '../../../fields/units.ts'
-import { parseInstantText } from '../../../record/json/instant.ts'
-import { SluiceError } from '../../../errors.ts'
+import { parseDuration } from './units.ts'
+import { parseInstantText } from '../record/json/instant.ts'
+import { SluiceError } from '../errors.ts'
 
 /** RFC 3339 in UTC with milliseconds. */
 export function iso(time: number): string {

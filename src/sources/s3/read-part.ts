@@ -1,0 +1,92 @@
+import type { ReadOptions, SourcePart } from '../../component.ts'
+import { SluiceError } from '../../errors.ts'
+import type { Chunk } from '../../record/chunk.ts'
+import type { Json } from '../../record/json/json.ts'
+import { startOf } from '../content/position.ts'
+import type { ContentPosition } from '../content/position.ts'
+import { detailOf, isPartEnd } from './part-detail.ts'
+import type { PartDetail, PartEnd } from './part-detail.ts'
+import { OBJECT_FAILURES } from './path-reader.ts'
+import type { ObjectPosition, S3Position } from './position.ts'
+import { Progress } from './progress.ts'
+import { ReadAhead } from './read-ahead.ts'
+import { readObject } from './read-object.ts'
+import type { Store } from './store.ts'
+import type { PathSettings } from './tasks.ts'
+
+/**
+ * Reads a part of an object as the serial reading would. Damage in a whole object is reported as
+ * there; of a range it is thrown.
+ */
+export async function* readPart(
+  store: Store,
+  part: SourcePart,
+  { content }: PathSettings,
+  options: ReadOptions,
+): AsyncGenerator<Chunk, void> {
+  const detail = detailOf(part)
+  const { key, etag, version, bytes, start, end } = detail
+  const { partition } = part
+  let last = detail.from
+  try {
+    const place = start === undefined ? detail.from : rangeStart(detail, start)
+    const from = place?.content === undefined || place.isCompressed === true ? 0 : startOf(place.content)
+    // The bytes after a range belong to other parts.
+    const object = { key, etag, version, bytes: end ?? bytes, size: bytes }
+    const task = { object, start: from, from: place }
+    for await (const { read } of new ReadAhead(store, once(task), options.signal).open()) {
+      const reading = { partition, content, options, ...(start !== undefined && start > 0 && { linesFrom: start }) }
+      for await (const { chunk, position, isLast } of readObject(store, task, read, reading)) {
+        last = position ?? last
+        const done = { ...(position ?? basic(detail)), bytes }
+        yield { ...chunk, ...(isLast && { position: { done } }) }
+      }
+    }
+    return
+  } catch (error) {
+    const isOwn = error instanceof SluiceError && OBJECT_FAILURES.has(error.code) && !options.signal.aborted
+    if (!isOwn || start !== undefined || end !== undefined) throw error
+    const line = last?.content?.line
+    options.inputFailed({ input: part.input, error, ...(line !== undefined && { line }) })
+  }
+  yield { partition, position: { failed: last ?? basic(detail) }, sourceBytes: 0 }
+}
+
+async function* once<T>(item: T): AsyncGenerator<T, void> {
+  yield item
+}
+
+function basic({ key, etag, bytes }: PartDetail): ObjectPosition {
+  return { key, ...(etag !== undefined && { etag }), bytes }
+}
+
+/** The start of a line. Lines are counted from there. */
+function rangeStart(detail: PartDetail, offset: number): ObjectPosition {
+  const content: ContentPosition = { format: 'ndjson', offset, line: 0, open: false }
+  return { ...basic(detail), content }
+}
+
+/** The position of a path after all parts of a plan: the one that a serial reading would have reached. */
+export function positionAfter(
+  parts: readonly SourcePart[],
+  ends: readonly (Json | undefined)[],
+  { lookBack, lookBackEvery }: PathSettings,
+): S3Position | undefined {
+  const [first] = parts
+  const plan = first && detailOf(first).plan
+  if (plan === undefined) return undefined
+  const progress = new Progress(plan.saved, lookBack)
+  progress.beginPass(plan.now, lookBackEvery)
+  for (const [at, part] of parts.entries()) {
+    const { key, etag, modified, turn, bytes, end = bytes } = detailOf(part)
+    const found: unknown = ends[at]
+    const result: PartEnd | undefined = isPartEnd(found) ? found : undefined
+    if (end < bytes) continue
+    const listed = { key, etag, bytes, modified, storageClass: undefined }
+    if (turn === 'listed') progress.passed(listed)
+    if (result !== undefined && 'failed' in result) progress.failedAt(result.failed)
+    else if (turn === 'again') progress.completed(listed, plan.now)
+  }
+  progress.endPass()
+  return progress.position()
+}
