@@ -1,3 +1,5 @@
+import { MAIN } from '../../test/support/paths.ts'
+
 /** Where a job writes: uncompressed files, gzip files, or gzip objects in S3. */
 export type Output = 'plain' | 'gzip' | 's3'
 
@@ -20,7 +22,7 @@ export interface Peer {
 }
 
 const vector = (output: Output): string =>
-  `"$BINARY" --quiet --config "$PEERS/vector.yaml" --config "$PEERS/vector-${output}.yaml" < "$INPUT"`
+  `mkdir "$OUT/.vector"; "$BINARY" --quiet --config "$PEERS/vector.yaml" --config "$PEERS/vector-${output}.yaml" < "$INPUT"`
 const connect = (output: Output): string =>
   `cat "$PEERS/redpanda-connect.yaml" "$PEERS/redpanda-connect-${output}.yaml" > "$OUT/job.yaml"; ` +
   `"$BINARY" run "$OUT/job.yaml"; rm "$OUT/job.yaml"`
@@ -31,7 +33,7 @@ const duckdb = (file: string, options: string): string =>
   `"$BINARY" -c ".read $PEERS/duckdb.sql" ` +
   `-c "COPY job TO '$OUT/${file}' (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\\x01'${options})"`
 const sluice = (file: string, settings: string): string =>
-  `"$BINARY" build/dist/main.js backfill "$PEERS/${file}" "$INPUT" --state "$OUT/.state" ${settings} $SLUICE_ARGS`
+  `"$BINARY" "${MAIN}" backfill "$PEERS/${file}" "$INPUT" --state "$OUT/.state" ${settings} $SLUICE_ARGS`
 const once = `awk -F '\\t' '!seen[$1]++ { print substr($0, length($1) + 2) }'`
 const jq = `"$BINARY" -r -f "$PEERS/jq.jq" "$INPUT" | ${once}`
 const miller = `"$BINARY" --ijsonl --ojsonl put -f "$PEERS/miller.mlr" then head -n 1 -g id "$INPUT"`
@@ -40,7 +42,7 @@ export const peers: readonly Peer[] = [
   {
     name: 'Sluice',
     binaries: [process.execPath],
-    version: '"$BINARY" build/dist/main.js --version | cut -d, -f1,2',
+    version: `"$BINARY" "${MAIN}" --version | cut -d, -f1,2`,
     lines: {
       plain: sluice('sluice.yaml', '--set sink.path="$OUT/out"'),
       gzip: sluice(
