@@ -38,7 +38,7 @@ test('completes commands, actions, options, names of pipelines, components, and 
     assert.deepEqual(await complete(...line.split(' '), ''), ['events', 'okta.eu'], line)
   assert.deepEqual(await complete('run', '--state', 'x', ''), ['events', 'okta.eu'])
   assert.deepEqual(await complete('rejects', ''), ['show', 'replay'])
-  assert.deepEqual(await complete('new', ''), ['pipeline', 'transform', 'key'])
+  assert.deepEqual(await complete('new', ''), ['pipeline', 'transform', 'key', 'shard-key'])
   assert.ok((await complete('new', 'pipeline', '--from', '')).includes('okta'))
   assert.ok((await complete('init', '--from', 'o')).includes('okta'))
   assert.ok((await complete('describe', '')).includes('redact'))
