@@ -35,12 +35,12 @@ export interface S3ServerOptions extends Partial<ServerSettings> {
   readonly role?: Role
 }
 
-export interface MadeBody {
+interface MadeBody {
   readonly size: number
   readonly read: (start: number, end: number) => Iterable<Buffer>
 }
 
-export interface AddOptions {
+interface AddOptions {
   readonly lastModified?: Date
   readonly storageClass?: string
   /** Default: the MD5 of the bytes, or of the key of a made body. */

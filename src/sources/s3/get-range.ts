@@ -182,7 +182,7 @@ function refusal(error: unknown, store: Store, object: ObjectIdentity): SluiceEr
 }
 
 /** For an object that is not the one that was listed, or that a position belongs to. */
-export function changed(store: Pick<Store, 'bucket'>, { key }: Pick<ObjectIdentity, 'key'>): SluiceError {
+function changed(store: Pick<Store, 'bucket'>, { key }: Pick<ObjectIdentity, 'key'>): SluiceError {
   return new SluiceError('INPUT_CORRUPT', `"${nameOf(store, key)}" was replaced while it was read`, {
     hint: 'run again: the new object is read from its start, and `dedup` drops the records that are already written',
   })

@@ -21,7 +21,7 @@ export interface KeyPattern {
   readonly dateFolders?: DateFolders
 }
 
-export interface TimeSpan {
+interface TimeSpan {
   readonly from: number
   readonly to: number
 }
@@ -35,7 +35,7 @@ export interface DateFolders {
   start(time: number): string
 }
 
-export interface Level {
+interface Level {
   /** The name, if it has no wildcard. */
   readonly name?: string
   /** All names that match start with it. */
