@@ -7,18 +7,19 @@ import type { ArchiveOptions } from '../test/servers/events/archive.ts'
 
 export type Shape = 'one' | 'mixed'
 
-/** Writes about this many megabytes of events, compressed. Returns the number of events. */
+/** Writes about this many megabytes of events, compressed by default. Returns the number of events. */
 export async function writeInput(
   path: string,
-  { megabytes, shape, format }: { megabytes: number; shape: Shape; format?: ArchiveOptions['format'] },
+  options: { megabytes: number; shape: Shape; format?: ArchiveOptions['format']; seed?: number; gzip?: boolean },
 ): Promise<number> {
+  const { megabytes, shape, format, seed = 3, gzip = true } = options
   const start = Date.UTC(2026, 0, 1)
-  const set = { seed: 3, start, end: start + 86_400_000, shape }
+  const set = { seed, start, end: start + 86_400_000, shape }
   const sample = createEventSet({ ...set, count: SAMPLE })
   let bytes = 0
   for (let at = 0; at < SAMPLE; at++) bytes += sample.text(at).length + 1
   const count = Math.round((megabytes * 1e6 * SAMPLE) / bytes)
-  await writeArchive(path, createEventSet({ ...set, count, duplicates: 0.02 }), { format, gzip: true })
+  await writeArchive(path, createEventSet({ ...set, count, duplicates: 0.02 }), { format, gzip })
   return count
 }
 
@@ -28,9 +29,9 @@ const SAMPLE = 2000
  * The command that runs `bench/backfill.yaml` over an input and writes all its files below the
  * folder.
  */
-export function commandFor(folder: string, input: string): readonly string[] {
+export function commandFor(folder: string, input: string, options: readonly string[] = []): readonly string[] {
   const { out, state, report } = filesIn(folder)
-  const settings = ['--set', `sink.path=${out}`, '--state', state, '--report', report]
+  const settings = ['--set', `sink.path=${out}`, '--state', state, '--report', report, ...options]
   return [process.execPath, 'build/dist/main.cjs', 'backfill', 'bench/backfill.yaml', input, ...settings]
 }
 

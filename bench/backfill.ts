@@ -8,7 +8,6 @@
  * `npm run build && node build/bench/backfill.js [--megabytes 500] [--rounds 5] [--folder /tmp]`;
  * needs bash, gzip and a fifth of the size on disk.
  */
-import { spawnSync } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,12 +15,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { commandFor, takeReport, writeInput } from './backfill-run.ts'
 import type { Shape } from './backfill-run.ts'
-
-/** Times in seconds. */
-interface Timed {
-  readonly wall: number
-  readonly cpu: number
-}
+import { median, time } from './timed.ts'
+import type { Timed } from './timed.ts'
 
 const { values } = parseArgs({
   options: {
@@ -65,20 +60,4 @@ async function compare(shape: Shape, format: 'ndjson' | 'array'): Promise<void> 
         `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
     )
   }
-}
-
-/** Runs a line of bash. @throws Error if one of its processes fails. */
-function time(script: string, args: readonly string[]): Timed {
-  const timed = `set -eo pipefail; TIMEFORMAT='timed %R %U %S'; time { ${script}; }`
-  const { status, stderr } = spawnSync('bash', ['-c', timed, 'bash', ...args], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  const [, wall, user, system] = /^timed (\S+) (\S+) (\S+)$/m.exec(stderr) ?? []
-  if (status !== 0 || wall === undefined) throw new Error(`${script} ended with ${status}: ${stderr}`)
-  return { wall: Number(wall), cpu: Number(user) + Number(system) }
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
 }

@@ -14,7 +14,7 @@ export interface Log {
 /** Logs one line. Never pass a record's content. */
 export type Note = (message: string, fields?: LogFields) => void
 
-export type LogFields = { readonly [name: string]: string | number | boolean }
+type LogFields = { readonly [name: string]: string | number | boolean }
 
 interface LogOptions {
   readonly json: boolean

@@ -51,7 +51,7 @@ export interface Report {
   readonly seconds: number
 }
 
-export interface ShardsReport {
+interface ShardsReport {
   /** Of the plan, which may be older than this run. */
   readonly planned: number
   /** Committed by this run. The counts of records are of these. */

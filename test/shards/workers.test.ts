@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, rm } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { gzipSync, gunzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { openWorkspace } from '../support/command.ts'
 import type { Workspace } from '../support/command.ts'
+import { recordsIn } from './support.ts'
 
 /** Masks a member, rejects some records and drops others. Archives overlap, so that shards share keys. */
 const PIPELINE = `
@@ -46,19 +46,6 @@ async function openArchives(t: TestContext): Promise<Workspace> {
 }
 
 const SMALL = ['--shard-size', '20KiB']
-
-async function recordsIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder, { recursive: true }).catch(() => [])
-  const texts = await Promise.all(
-    names
-      .filter((name) => /\.ndjson(\.gz)?$/.test(name))
-      .map(async (name) => {
-        const bytes = await readFile(join(folder, name))
-        return (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString()
-      }),
-  )
-  return texts.join('').split('\n').filter(Boolean).toSorted()
-}
 
 interface Shown {
   readonly partitions: readonly { readonly partition: string; readonly position: unknown }[]
