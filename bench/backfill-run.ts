@@ -10,16 +10,23 @@ export type Shape = 'one' | 'mixed'
 /** Writes about this many megabytes of events, compressed by default. Returns the number of events. */
 export async function writeInput(
   path: string,
-  options: { megabytes: number; shape: Shape; format?: ArchiveOptions['format']; seed?: number; gzip?: boolean },
+  options: {
+    megabytes: number
+    shape: Shape
+    format?: ArchiveOptions['format']
+    seed?: number
+    gzip?: boolean
+    duplicates?: number
+  },
 ): Promise<number> {
-  const { megabytes, shape, format, seed = 3, gzip = true } = options
+  const { megabytes, shape, format, seed = 3, gzip = true, duplicates = 0.02 } = options
   const start = Date.UTC(2026, 0, 1)
   const set = { seed, start, end: start + 86_400_000, shape }
   const sample = createEventSet({ ...set, count: SAMPLE })
   let bytes = 0
   for (let at = 0; at < SAMPLE; at++) bytes += sample.text(at).length + 1
   const count = Math.round((megabytes * 1e6 * SAMPLE) / bytes)
-  await writeArchive(path, createEventSet({ ...set, count, duplicates: 0.02 }), { format, gzip })
+  await writeArchive(path, createEventSet({ ...set, count, duplicates }), { format, gzip })
   return count
 }
 

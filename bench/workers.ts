@@ -2,7 +2,9 @@
  * How much faster is a backfill with two threads? Whole processes from start to end, in turn (A B C A B
  * C ...), so that the drift of the machine affects all of them.
  *
- * - Plain NDJSON, one file, to gzip objects: `--workers 1` against `--workers 2`.
+ * - Plain NDJSON, one file, to gzip objects: `--workers 1` against `--workers 2`. Without repeated
+ *   records, and with some that are repeated within 10,000 lines: at each border of two shards some of
+ *   them are in both.
  * - Several .gz files to gzip objects at level 1: `--workers 2` against `gzip -dc | gzip -1`.
  *
  * The pipeline is that of `backfill.ts`. Two cores must be free: on a machine with more, run it with
@@ -34,8 +36,12 @@ const input = join(folder, 'in')
 
 try {
   await mkdir(input)
-  const plain = await writeInput(join(input, 'all.ndjson'), { megabytes, shape: 'one', gzip: false })
-  await measure('plain to gzip', plain, { one: ['--workers', '1'], two: ['--workers', '2'] })
+  for (const duplicates of [0, 0.02]) {
+    const options = { megabytes, shape: 'one', gzip: false, duplicates } as const
+    const count = await writeInput(join(input, 'all.ndjson'), options)
+    const title = `plain to gzip, ${100 * duplicates} % repeated nearby`
+    await measure(title, count, { one: ['--workers', '1'], two: ['--workers', '2'] })
+  }
   await rm(join(input, 'all.ndjson'))
 
   let packed = 0
