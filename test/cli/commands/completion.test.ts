@@ -54,8 +54,8 @@ test('completes commands, actions, options, names of pipelines, components, and 
 
 test('knows every option that takes a value', async (t) => {
   const { work, complete } = await open(t)
-  const commands = (await complete('')).filter((name) => !['state', 'rejects'].includes(name))
-  for (const group of ['state', 'rejects'])
+  const commands = (await complete('')).filter((name) => !['state', 'runs', 'rejects'].includes(name))
+  for (const group of ['state', 'runs', 'rejects'])
     commands.push(...(await complete(group, '')).map((action) => `${group} ${action}`))
   for (const command of commands) {
     const { stdout } = await work.sluice([...command.split(' '), '--help'])
@@ -74,19 +74,19 @@ const SESSIONS: { readonly [shell: string]: readonly string[] } = {
     '-c',
     `eval "$(sluice completion bash)"
 complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sluice; echo "\${COMPREPLY[*]}"; }
-complete_words sluice ru; complete_words sluice run ''; complete_words sluice run --fo`,
+complete_words sluice veri; complete_words sluice run ''; complete_words sluice run --fo`,
   ],
   zsh: [
     '-f',
     '-c',
     `compdef() { :; }; _files() { :; }; _describe() { local -a all=("\${(@P)2}"); print -- \${\${(M)all:#$words[-1]*}%%:*} }
 eval "$(sluice completion zsh)"
-words=(sluice ru); CURRENT=2; _sluice; words=(sluice run ''); CURRENT=3; _sluice; words=(sluice run --fo); CURRENT=3; _sluice`,
+words=(sluice veri); CURRENT=2; _sluice; words=(sluice run ''); CURRENT=3; _sluice; words=(sluice run --fo); CURRENT=3; _sluice`,
   ],
   fish: [
     '-c',
     `sluice completion fish | source
-for line in 'sluice ru' 'sluice run ' 'sluice run --fo'; echo (complete -C $line | string replace -r '\\t.*' ''); end`,
+for line in 'sluice veri' 'sluice run ' 'sluice run --fo'; echo (complete -C $line | string replace -r '\\t.*' ''); end`,
   ],
 }
 
@@ -96,7 +96,7 @@ for (const [shell, args] of Object.entries(SESSIONS)) {
     const { work } = await open(t)
     const env = { ...process.env, PATH: `${work.path('bin')}:${process.env['PATH']}`, HOME: work.folder }
     const { stdout } = await promisify(execFile)(shell, args, { cwd: work.folder, env })
-    assert.deepEqual(stdout.replaceAll(/ +$/gm, '').split('\n').slice(0, 3), ['run', 'events okta.eu', '--follow'])
+    assert.deepEqual(stdout.replaceAll(/ +$/gm, '').split('\n').slice(0, 3), ['verify', 'events okta.eu', '--follow'])
     assert.ok(!(await readdir(work.folder)).includes('pwned'))
   })
 }
