@@ -41,7 +41,7 @@ export async function chooseWorkers(pipeline: CheckedPipeline, options: ChooseOp
   const { workers: wanted, shardBytes: wantedBytes, stateFolder, note } = options
   if (wanted === 1) return ONE
   const isUnfinished = await hasBegun(join(stateFolder, pipeline.name))
-  const workers = wanted ?? coresThatHelp()
+  const workers = wanted ?? coresThatHelp(pipeline)
   if (workers === 1 && !isUnfinished) return ONE
   const source = await createSource(pipeline)
   // A bucket shows in the plan how much it has. Of what cannot be divided, standard input, no size is known.
@@ -72,10 +72,15 @@ const MOST_CORES = 8
 /** Bytes of memory for each thread: its buffers, and the dedup keys of its shard. */
 const MEMORY = 384 << 20
 
-function coresThatHelp(): number {
+/** One worker with built-in transforms alone already uses about one and a half cores. */
+const ENOUGH_FOR_ONE = 2
+
+function coresThatHelp({ transforms }: CheckedPipeline): number {
+  const cores = availableParallelism()
+  if (cores <= ENOUGH_FOR_ONE && !transforms.some(({ declaration }) => isCustom(declaration.type))) return 1
   const memory = process.constrainedMemory()
   const fitting = memory > 0 && memory < Number.MAX_SAFE_INTEGER ? Math.floor(memory / MEMORY) : Infinity
-  return Math.max(1, Math.min(availableParallelism(), MOST_CORES, fitting))
+  return Math.max(1, Math.min(cores, MOST_CORES, fitting))
 }
 
 /** Why a pipeline cannot have several workers. */
