@@ -5,7 +5,7 @@
 const layers = [
   ['cli', 'testing', 'index.ts'],
   ['embed'],
-  ['inspect', 'generate'],
+  ['inspect', 'generate', 'queue'],
   ['shards'],
   ['runtime'],
   ['config'],

@@ -2,7 +2,7 @@
 export interface ErrorCodeInfo {
   /**
    * Exit status of the command line: 0 no failure, 1 bug or failed custom code, 2 configuration, 3
-   * source, 4 sink, 5 rejects, 6 state, 7 a component that never finished, 130 interrupted.
+   * source, 4 sink, 5 rejects, 6 state, 7 a component that never finished, 8 queue, 130 interrupted.
    */
   readonly exit: number
   /** True if the same operation may succeed when it is repeated. */
@@ -34,6 +34,11 @@ export const errorCodes = {
     summary: 'An environment file is missing, cannot be read, or has a line that cannot be used.',
   },
   PATH_INVALID: { exit: 2, retryable: false, summary: 'A record path has invalid syntax.' },
+  QUEUE_KEY_INVALID: {
+    exit: 2,
+    retryable: false,
+    summary: 'SLUICE_QUEUE_KEY is missing, too short, or not the same for the coordinator and its workers.',
+  },
   PIPELINE_NOT_FOUND: { exit: 2, retryable: false, summary: 'No pipeline has this name.' },
   SCHEMA_INVALID: { exit: 2, retryable: false, summary: 'A JSON schema is missing, is not JSON, or does not compile.' },
   TESTS_FAILED: { exit: 2, retryable: false, summary: 'At least one pipeline test failed.' },
@@ -125,6 +130,24 @@ export const errorCodes = {
     exit: 7,
     retryable: false,
     summary: 'A component never finished, and nothing was left in the process that could finish it.',
+  },
+
+  QUEUE_FORGED: {
+    exit: 8,
+    retryable: false,
+    summary: 'A content of the queue was changed, or was made for another run, shard or attempt.',
+  },
+  QUEUE_FULL: { exit: 8, retryable: true, summary: 'Redis is out of memory.' },
+  QUEUE_REFUSED: {
+    exit: 8,
+    retryable: false,
+    summary: 'Redis rejected the credentials or a command, its certificate is not trusted, or it is a replica.',
+  },
+  QUEUE_UNAVAILABLE: { exit: 8, retryable: true, summary: 'Redis cannot be reached or does not send a usable reply.' },
+  WORKERS_REFUSED: {
+    exit: 8,
+    retryable: false,
+    summary: 'Every worker refuses the run, for example because its configuration differs.',
   },
 
   INTERRUPTED: { exit: 130, retryable: false, summary: 'A signal stopped the run after a clean commit.' },

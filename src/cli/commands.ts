@@ -49,6 +49,11 @@ export function listCommands(choose: Choose): LazyCommand[] {
       () => import('./commands/backfill.ts'),
     ),
     lazy(
+      'worker',
+      'Execute shards of the backfills that wait in a queue, until stopped',
+      () => import('./commands/worker.ts'),
+    ),
+    lazy(
       'check [pipeline...]',
       'Find all mistakes in pipelines without running them',
       () => import('./commands/check.ts'),
@@ -112,12 +117,17 @@ export function listCommands(choose: Choose): LazyCommand[] {
         () => import('./commands/state/reset.ts'),
       ),
     ]),
-    group('runs', 'Inspect and cancel parallel backfills that are not finished', [
+    group('runs', 'Inspect, retry and cancel parallel backfills that are not finished', [
       lazy('list', 'List the unfinished parallel backfills of all pipelines', () => import('./commands/runs/list.ts')),
       lazy(
         'show <pipeline>',
         "Show how far a pipeline's parallel backfill is, and its failed shards. Safe during a run.",
         () => import('./commands/runs/show.ts'),
+      ),
+      lazy(
+        'retry <pipeline>',
+        'Continue a parallel backfill with the paths and options that it was started with',
+        () => import('./commands/runs/retry.ts'),
       ),
       lazy(
         'cancel <pipeline>',

@@ -1,18 +1,25 @@
+import { join } from 'node:path'
 import type { RunResult } from '../runtime/run.ts'
 import { runPipeline } from '../runtime/run.ts'
 import { chooseWorkers } from '../shards/choose-workers.ts'
 import { coordinate } from '../shards/coordinate.ts'
 import type { Job } from '../shards/job.ts'
 import type { JobOptions } from './execute.ts'
+import { openQueue } from './queue-options.ts'
 
-/** Runs a backfill: by itself, or divided among threads. */
-export async function runWithWorkers(
-  options: JobOptions,
-  job: Job,
-  wishes: Pick<Parameters<typeof chooseWorkers>[1], 'workers' | 'shardBytes'>,
-): Promise<RunResult> {
+interface Wishes extends Pick<Parameters<typeof chooseWorkers>[1], 'workers' | 'shardBytes'> {
+  /** Address of the queue whose workers execute the shards, in place of threads. */
+  readonly queue: string | undefined
+  /** Called with the state folder before the first shard of a divided backfill. */
+  readonly began: (folder: string) => Promise<void>
+}
+
+/** Runs a backfill: by itself, or divided among threads or among the workers of a queue. */
+export async function runWithWorkers(options: JobOptions, job: Job, wishes: Wishes): Promise<RunResult> {
+  if (wishes.queue !== undefined) return runInQueue(options, job, { ...wishes, queue: wishes.queue })
   const { pipeline, stateFolder, log } = options
-  const chosen = await chooseWorkers(pipeline, { ...wishes, stateFolder, note: log.note })
+  const { workers, shardBytes, began } = wishes
+  const chosen = await chooseWorkers(pipeline, { workers, shardBytes, stateFolder, note: log.note })
   if (chosen.workers === 1 && !chosen.isUnfinished) return runPipeline(options)
   const { openThreads } = await import('../shards/threads.ts')
   const result = await coordinate({
@@ -20,16 +27,41 @@ export async function runWithWorkers(
     ...chosen,
     final: job.final,
     keepGoing: job.keepGoing,
-    openExecutor: ({ fingerprint, hashKey, generation, outbox }) =>
-      openThreads({
-        workers: chosen.workers,
-        job,
-        fingerprint,
-        hashKey,
-        generation,
-        folder: outbox,
-        note: log.note,
-      }),
+    async openExecutor({ fingerprint, hashKey, generation, outbox }) {
+      await began(join(stateFolder, pipeline.name))
+      const data = { job, fingerprint, hashKey, generation, folder: outbox }
+      return openThreads({ ...data, workers: chosen.workers, note: log.note })
+    },
   })
   return result ?? runPipeline(options)
 }
+
+async function runInQueue(options: JobOptions, job: Job, wishes: Wishes & { queue: string }): Promise<RunResult> {
+  const { pipeline, stateFolder, log } = options
+  const { shardBytes: wanted, began } = wishes
+  // What keeps it from several threads keeps it from several machines.
+  const chooseOptions = { workers: MACHINES, shardBytes: wanted, stateFolder, note: log.note }
+  const { shardBytes } = await chooseWorkers(pipeline, chooseOptions)
+  const { openQueueExecutor } = await import('../queue/open-queue-executor.ts')
+  const { connection, seal } = await openQueue(wishes.queue, log.note)
+  try {
+    const { final, keepGoing } = job
+    const result = await coordinate({
+      ...options,
+      final,
+      keepGoing,
+      shardBytes,
+      stages: true,
+      async openExecutor(context) {
+        await began(join(stateFolder, pipeline.name))
+        return openQueueExecutor(context, { connection, seal, pipeline, job, note: log.note })
+      },
+    })
+    return result ?? (await runPipeline(options))
+  } finally {
+    await connection.close()
+  }
+}
+
+/** Workers that a plan is made for: how many there will be is not known. */
+const MACHINES = 16

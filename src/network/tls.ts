@@ -50,7 +50,7 @@ function plainPort(error: unknown, { host }: URL): string | undefined {
 }
 
 /** True if a TLS server answers. Its certificate does not matter here, and nothing is sent to it. */
-async function speaksTls({ hostname, port }: URL): Promise<boolean> {
+export async function speaksTls({ hostname, port }: Pick<URL, 'hostname' | 'port'>): Promise<boolean> {
   const host = hostname.replace(/^\[|\]$/g, '')
   const socket = connect({ host, port: Number(port || 80), rejectUnauthorized: false, timeout: HANDSHAKE_TIMEOUT })
   try {

@@ -76,11 +76,15 @@ const MEMORY = 384 << 20
 const ENOUGH_FOR_ONE = 2
 
 function coresThatHelp({ transforms }: CheckedPipeline): number {
-  const cores = availableParallelism()
-  if (cores <= ENOUGH_FOR_ONE && !transforms.some(({ declaration }) => isCustom(declaration.type))) return 1
+  const isEnough = availableParallelism() <= ENOUGH_FOR_ONE
+  return isEnough && !transforms.some(({ declaration }) => isCustom(declaration.type)) ? 1 : coresThatFit()
+}
+
+/** Threads that the cores and the memory of this machine allow. */
+export function coresThatFit(): number {
   const memory = process.constrainedMemory()
   const fitting = memory > 0 && memory < Number.MAX_SAFE_INTEGER ? Math.floor(memory / MEMORY) : Infinity
-  return Math.max(1, Math.min(cores, MOST_CORES, fitting))
+  return Math.max(1, Math.min(availableParallelism(), MOST_CORES, fitting))
 }
 
 /** Why a pipeline cannot have several workers. */

@@ -78,6 +78,7 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
     source,
     discard,
     observe: (event) => {
+      if (event.kind === 'committed') executor?.committed?.(event.result)
       summary.observe(event)
       shown?.observe(event)
     },
@@ -110,6 +111,7 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
       failure = asSluiceError(error, 'INTERNAL', `the backfill of ${pipeline.name} failed`)
   } finally {
     shown?.stop()
+    if (commit.run === undefined) await executor?.ended?.()
     await executor?.close()
     await commit.close()
   }

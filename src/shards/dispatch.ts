@@ -163,5 +163,5 @@ export class Dispatch {
 
 /** Every other shard would fail in the same way. */
 function concernsTheRun({ code, exit }: SluiceError): boolean {
-  return code === 'COMPONENT_STALLED' || [2, 4, 6].includes(exit)
+  return code === 'COMPONENT_STALLED' || [2, 4, 6, 8].includes(exit)
 }

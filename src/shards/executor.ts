@@ -18,6 +18,10 @@ export interface Executor {
    *   execution threw, which will be the same again unless `retryable` is set
    */
   execute(task: ShardTask, signal: AbortSignal, observe?: (progress: ShardProgress) => void): Promise<ShardResult>
+  /** The result is committed: what else there is of it is not needed any more. Does not throw. */
+  committed?(result: ShardResult): void
+  /** The whole run has ended, with every shard committed. Called before `close`. Does not throw. */
+  ended?(): Promise<void>
   /** Removes what a result has staged, which will not be committed. Idempotent. */
   discard(result: ShardResult): Promise<void>
   /** Ends the workers that this executor has started. Executions under way fail. */

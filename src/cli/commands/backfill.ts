@@ -1,13 +1,16 @@
 import { resolve } from 'node:path'
 import type { ArgumentsCamelCase } from 'yargs'
+import { SluiceError } from '../../errors.ts'
 import { withTimeLimits } from '../../runtime/time-range.ts'
 import type { Job } from '../../shards/job.ts'
 import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments, type JobOptions } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 import { fileSource, finalOption, pipelineArgument, recordsOption, shardOptions, shardWishes } from '../options.ts'
+import { queueAddress, queueOption } from '../queue-options.ts'
 import { runWithWorkers } from '../run-with-workers.ts'
 import { showPlan } from '../show-plan.ts'
+import { setPathsOf, storeCommand } from '../stored-command.ts'
 
 interface BackfillArguments extends ExecuteArguments {
   pipeline: string
@@ -17,6 +20,7 @@ interface BackfillArguments extends ExecuteArguments {
   until: string | undefined
   workers: number | undefined
   'shard-size': string | undefined
+  queue: string | undefined
   'dry-run': boolean
   final: boolean
   'keep-going': boolean
@@ -39,18 +43,36 @@ export const command: CommandDefinition<BackfillArguments> = {
       .option('final', finalOption)
       .option('keep-going', keepGoingOption(true))
       .options(shardOptions)
+      .option('queue', queueOption)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
-  handler: async (args) => {
-    const wishes = shardWishes(args)
-    const source = fileSource(args.path, args.records)
-    const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
-    if (args.dryRun)
-      return showPlan(withTimeLimits(pipeline, args), { ...args, stateFolder: resolve(args.state), wishes })
-    const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
-    const run = (running: JobOptions) => runWithWorkers(running, jobOf(args, source), wishes)
-    await execute([{ pipeline: withTimeLimits(pipeline, args), ...options, run }], args)
-  },
+  handler: backfill,
+}
+
+export async function backfill(args: ArgumentsCamelCase<BackfillArguments>): Promise<void> {
+  const wishes = { ...shardWishes(args), queue: queueOf(args), began: (folder: string) => keepCommand(folder, args) }
+  const source = fileSource(args.path, args.records)
+  const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
+  if (args.dryRun)
+    return showPlan(withTimeLimits(pipeline, args), { ...args, stateFolder: resolve(args.state), wishes })
+  const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
+  const run = (running: JobOptions) => runWithWorkers(running, jobOf(args, source), wishes)
+  await execute([{ pipeline: withTimeLimits(pipeline, args), ...options, run }], args)
+}
+
+/** `--workers` takes precedence over the queue of the environment. */
+function queueOf({ queue, workers }: Pick<BackfillArguments, 'queue' | 'workers'>): string | undefined {
+  if (workers === undefined) return queueAddress(queue)
+  if (queue === undefined) return undefined
+  throw new SluiceError('USAGE', '--queue and --workers exclude each other: shards are executed there or here', {
+    hint: 'leave one of them out; `sluice worker --concurrency` says how many shards a machine executes',
+  })
+}
+
+function keepCommand(folder: string, args: ArgumentsCamelCase<BackfillArguments>): Promise<void> {
+  const { pipeline, path, records, since, until, final, keepGoing, set = [] } = args
+  const own = { pipeline, path, records, since, until, final, keepGoing }
+  return storeCommand(folder, { ...own, setPaths: setPathsOf(set), cwd: process.cwd() })
 }
 
 /** The command line, as a worker needs it to load the same pipeline. */

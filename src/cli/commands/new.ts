@@ -40,7 +40,8 @@ export const command: CommandDefinition<NewArguments> = {
       .example('$0 new pipeline --from okta', 'create pipelines/okta.yaml and schemas/okta-event.schema.json')
       .example('$0 new transform tag-admins', 'create transforms/tag-admins.ts and pipelines/tag-admins.yaml')
       .example('$0 new key >> sluice.env', 'append a fresh key for pseudonyms to an environment file')
-      .example('$0 new shard-key 5 >> sluice.env', 'append what five new replicas of a pipeline have in common'),
+      .example('$0 new shard-key 5 >> sluice.env', 'append what five new replicas of a pipeline have in common')
+      .example('$0 new key SLUICE_QUEUE_KEY >> sluice.env', 'a key that seals what goes through a queue'),
   handler: async ({ kind, name: given, from }) => {
     if (from !== undefined && kind !== 'pipeline')
       throw new SluiceError('USAGE', '--from copies a pipeline', { hint: `sluice new pipeline --from ${from}` })

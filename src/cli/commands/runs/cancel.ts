@@ -1,5 +1,5 @@
-import { resolve } from 'node:path'
-import { readState } from '../../../delivery/state/state-reader.ts'
+import { basename, resolve } from 'node:path'
+import { hasState, readState } from '../../../delivery/state/state-reader.ts'
 import { openLog } from '../../../observe/log.ts'
 import { print, say } from '../../../observe/output.ts'
 import { formatCount, plural } from '../../../observe/report.ts'
@@ -9,7 +9,9 @@ import { confirm, yesOption } from '../../confirm.ts'
 import { loadOrFail } from '../../load.ts'
 import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument, setOption, stateOption } from '../../options.ts'
+import { openQueue, queueAddress, queueOption } from '../../queue-options.ts'
 import { stopOnSignals } from '../../signals.ts'
+import type { QueuedRun } from '../../../queue/inspect.ts'
 import { stateFolder } from '../../state-folder.ts'
 import { describeRun } from './summary.ts'
 
@@ -18,6 +20,7 @@ interface CancelRunArguments {
   yes: boolean
   force: boolean
   set: string[] | undefined
+  queue: string | undefined
   state: string
 }
 
@@ -32,10 +35,13 @@ export const command: CommandDefinition<CancelRunArguments> = {
         describe: 'Also if a later backfill then writes records again, because the pipeline has no dedup',
       })
       .option('set', setOption)
+      .option('queue', queueOption)
       .option('state', stateOption),
-  handler: async ({ pipeline: name, yes, force, set, state: states }) => {
+  handler: async ({ pipeline: name, yes, force, set, queue, state: states }) => {
     const folder = stateFolder(name, resolve(states))
-    const run = await describeRun(folder)
+    const address = queueAddress(queue)
+    const run = hasState(folder) || address === undefined ? await describeRun(folder) : undefined
+    if (!run && address !== undefined) return removeFromQueue(address, (one) => one.pipeline === basename(folder))
     if (!run) return print(`${name} has no unfinished parallel backfill`)
     say(
       `${run.pipeline}: ${formatCount(run.done)} of ${plural(run.shards, 'shard')} are committed. They stay; the others are given up.`,
@@ -55,10 +61,28 @@ export const command: CommandDefinition<CancelRunArguments> = {
       const { readAgain } = await cancelShards(options)
       const again = readAgain === 0 ? '' : `; a later backfill reads the inputs of ${plural(readAgain, 'shard')} again`
       print(`${run.pipeline}: the backfill is cancelled${again}`)
+      if (address !== undefined) await removeFromQueue(address, (one) => one.run === run.id)
     } finally {
       signals.forget()
     }
   },
+}
+
+/** Workers notice that the run is gone, and give up its shards. */
+async function removeFromQueue(address: string, isMeant: (run: QueuedRun) => boolean): Promise<void> {
+  const { connection, seal } = await openQueue(address, openLog({ json: false }).note)
+  try {
+    const { inspectQueue } = await import('../../../queue/inspect.ts')
+    const { removeRun } = await import('../../../queue/remove-run.ts')
+    const runs = (await inspectQueue(connection, seal)).runs.filter(isMeant)
+    for (const { pipeline, run } of runs) {
+      await removeRun(connection, seal, run)
+      print(`${pipeline}: run ${run} is removed from the queue`)
+    }
+    if (runs.length === 0) print('the queue has nothing of it')
+  } finally {
+    await connection.close()
+  }
 }
 
 /**

@@ -5,20 +5,24 @@ import { systemCode } from '../../../errors.ts'
 import { print, printJson } from '../../../observe/output.ts'
 import type { CommandDefinition } from '../../command.ts'
 import { jsonOption, stateOption } from '../../options.ts'
-import { describeRun, oneLine } from './summary.ts'
+import { lookIntoQueue, queueAddress, queueOption } from '../../queue-options.ts'
+import { renderRuns } from './queued.ts'
+import { describeRun } from './summary.ts'
 
 interface ListRunsArguments {
   state: string
+  queue: string | undefined
   json: boolean
 }
 
 export const command: CommandDefinition<ListRunsArguments> = {
-  builder: (parser) => parser.option('state', stateOption).option('json', jsonOption),
-  handler: async ({ state, json }) => {
+  builder: (parser) => parser.option('state', stateOption).option('queue', queueOption).option('json', jsonOption),
+  handler: async ({ state, queue, json }) => {
     const folders = (await namesIn(resolve(state))).map((name) => join(resolve(state), name)).filter(hasState)
     const runs = (await Promise.all(folders.map((folder) => describeRun(folder)))).flatMap((run) => run ?? [])
-    if (json) return printJson(runs)
-    print(...(runs.length === 0 ? ['no unfinished parallel backfill'] : runs.map(oneLine)))
+    const content = await lookIntoQueue(queueAddress(queue))
+    if (json) return printJson(content ? { runs, queue: content } : { runs })
+    print(...renderRuns(runs, content))
   },
 }
 

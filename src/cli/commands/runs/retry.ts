@@ -1,0 +1,57 @@
+import type { ArgumentsCamelCase } from 'yargs'
+import { SluiceError } from '../../../errors.ts'
+import { print } from '../../../observe/output.ts'
+import type { CommandDefinition } from '../../command.ts'
+import { executeOptions } from '../../execute.ts'
+import type { ExecuteArguments } from '../../execute.ts'
+import { pipelineArgument, shardOptions } from '../../options.ts'
+import { queueOption } from '../../queue-options.ts'
+import { stateFolder } from '../../state-folder.ts'
+import { readCommand, setPathsOf } from '../../stored-command.ts'
+import { backfill } from '../backfill.ts'
+import { describeRun } from './summary.ts'
+
+interface RetryArguments extends ExecuteArguments {
+  pipeline: string
+  queue: string | undefined
+  workers: number | undefined
+  'shard-size': string | undefined
+}
+
+export const command: CommandDefinition<RetryArguments> = {
+  builder: (parser) =>
+    parser
+      .positional('pipeline', pipelineArgument)
+      .options(executeOptions)
+      .options(shardOptions)
+      .option('queue', queueOption)
+      .example('$0 runs retry jumpcloud', 'try the failed shards again, and finish the others'),
+  handler: retry,
+}
+
+async function retry(args: ArgumentsCamelCase<RetryArguments>): Promise<void> {
+  const folder = stateFolder(args.pipeline, args.state)
+  if ((await describeRun(folder)) === undefined) return print(`${args.pipeline} has no unfinished parallel backfill`)
+  const stored = await readCommand(folder)
+  if (stored === undefined)
+    throw new SluiceError('USAGE', `the command of the backfill is not in ${folder}`, {
+      hint: 'start the backfill again with the same paths and options',
+    })
+  const given = setPathsOf(args.set ?? [])
+  const missing = stored.setPaths.filter((path) => !given.includes(path))
+  if (missing.length > 0)
+    throw new SluiceError(
+      'USAGE',
+      `the backfill was started with --set ${missing.join(', ')}, whose values are not kept`,
+      {
+        hint: `give them again: ${missing.map((path) => `--set ${path}=…`).join(' ')}`,
+      },
+    )
+  if (stored.cwd !== process.cwd())
+    throw new SluiceError('USAGE', `the backfill was started in ${stored.cwd}, and its paths may be relative to it`, {
+      hint: `change to that folder: cd ${stored.cwd}`,
+    })
+  const { path, records, since, until, final, keepGoing } = stored
+  const again = { path: [...path], records: records && [...records], since, until, final }
+  await backfill({ ...args, ...again, keepGoing, 'keep-going': keepGoing, dryRun: false, 'dry-run': false })
+}

@@ -1,0 +1,170 @@
+import { Queue, Worker } from 'bullmq'
+import type { Job } from 'bullmq'
+import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import type { Note } from '../observe/log.ts'
+import type { ShardProgress } from '../shards/executor.ts'
+import { failureOf } from '../shards/failure.ts'
+import { SECOND } from '../time.ts'
+import { BlobStore } from './blob-store.ts'
+import type { Connection } from './connection.ts'
+import { Lease } from './lease.ts'
+import { leaveOutBlob, purpose, queueOf, resultBlob } from './protocol.ts'
+import type { ResultRef, SealedData, SealedTask } from './protocol.ts'
+import type { Seal } from './seal.ts'
+
+/** Executes the shards of one run. */
+export interface ShardRunner {
+  /** Executes a shard, and stages its objects at the store. */
+  execute(task: ShardTask, signal: AbortSignal, observe: (progress: ShardProgress) => void): Promise<ShardResult>
+  /** Removes what a result has staged: it came too late. */
+  discard(result: ShardResult): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ServedRunOptions {
+  readonly connection: Connection
+  readonly seal: Seal
+  readonly name: string
+  readonly lock: number
+  readonly note: Note
+  readonly run: string
+  readonly runner: ShardRunner
+}
+
+/**
+ * Times that a shard may lose its worker before it fails: not so few that machines which come and go end
+ * a run, not so many that a shard which kills its workers kills all of them.
+ */
+const MAX_STALLED = 5
+
+/** A run that a worker takes shards of. */
+export class ServedRun {
+  readonly #options: ServedRunOptions
+  readonly #worker: Worker<SealedData, ResultRef>
+  readonly #queue: Queue<SealedData, ResultRef>
+  readonly #blobs: BlobStore
+  readonly #active = new Set<Promise<void>>()
+
+  constructor(options: ServedRunOptions) {
+    const { connection, seal, name, lock, run } = options
+    this.#options = options
+    this.#blobs = new BlobStore(connection, seal)
+    const shared = { connection: connection.client, prefix: connection.address.prefix, skipVersionCheck: true }
+    this.#queue = new Queue(queueOf(run), shared)
+    this.#worker = new Worker(queueOf(run), null, {
+      ...shared,
+      autorun: false,
+      name,
+      lockDuration: lock,
+      stalledInterval: lock / 2,
+      maxStalledCount: MAX_STALLED,
+    })
+    // The connection reports its errors.
+    this.#queue.on('error', () => {})
+    this.#worker.on('error', () => {})
+    void this.#worker.startStalledCheckTimer().catch(() => undefined)
+  }
+
+  /**
+   * Takes a shard, if one waits. `done` never rejects. @returns undefined if there is none
+   * @param token Names this execution: the fence.
+   */
+  async take(token: string, abort: AbortSignal): Promise<{ readonly done: Promise<void> } | undefined> {
+    const { connection } = this.#options
+    const job = await connection.call(() => this.#worker.getNextJob(token, { block: false }))
+    if (job === undefined || job === null) return undefined
+    const execution = this.#execute(job, token, abort).catch((error: unknown) => {
+      const { code, message } = asSluiceError(error, 'INTERNAL', 'the shard failed')
+      this.#options.note(`${job.name}: ${code}: ${message}`)
+    })
+    this.#active.add(execution)
+    void execution.finally(() => this.#active.delete(execution))
+    return { done: execution }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#active)
+    await this.#options.runner.close()
+    await Promise.all([this.#worker.close(), this.#queue.close()])
+  }
+
+  async #execute(job: Job<SealedData, ResultRef>, token: string, abort: AbortSignal): Promise<void> {
+    const { connection, lock } = this.#options
+    const lease = new Lease(connection, job, { token, duration: lock })
+    const given = AbortSignal.any([abort, lease.lost])
+    try {
+      if (job.deferredFailure !== undefined) throw new SluiceError('WORKER_LOST', job.deferredFailure)
+      const task = await this.#taskOf(job)
+      const result = await this.#options.runner.execute(task, given, this.#observer(job))
+      await this.#complete(job, { task, token, result, signal: given })
+    } catch (error) {
+      if (lease.lost.aborted) this.#options.note(`${job.name}: given up: ${String(lease.lost.reason.message)}`)
+      else if (abort.aborted) await connection.call(() => job.moveToWait(token)).catch(() => undefined)
+      else await this.#fail(job, token, error)
+    } finally {
+      lease.end()
+    }
+  }
+
+  async #taskOf(job: Job<SealedData>): Promise<ShardTask> {
+    const { run, seal } = this.#options
+    const id = job.id ?? ''
+    const { task, leaveOut } = await seal.openJson<SealedTask>(job.data.sealed, purpose.task(run, id))
+    if (leaveOut === undefined) return task
+    const list = await this.#blobs.read<Uint8Array>(leaveOutBlob(run, id), leaveOut.parts)
+    if (list === undefined)
+      throw new SluiceError('QUEUE_UNAVAILABLE', 'the leave-out list of the shard is gone from Redis')
+    return { ...task, leaveOut: list }
+  }
+
+  /** The result counts if this execution still has the lock when the job is completed. */
+  async #complete(
+    job: Job<SealedData, ResultRef>,
+    { task, token, result, signal }: { task: ShardTask; token: string; result: ShardResult; signal: AbortSignal },
+  ): Promise<void> {
+    const { connection, runner } = this.#options
+    let ref: ResultRef | undefined
+    try {
+      const parts = await this.#blobs.write(resultBlob(task, token), result)
+      ref = { fence: token, parts }
+      signal.throwIfAborted()
+      const value = ref
+      await connection.call(() => job.moveToCompleted(value, token, false))
+    } catch (error) {
+      if (ref !== undefined && (await this.#mayCount(job, token))) return
+      if (ref !== undefined) await this.#blobs.delete(resultBlob(task, token), ref.parts).catch(() => undefined)
+      await runner.discard(result).catch(() => undefined)
+      throw error
+    }
+  }
+
+  /**
+   * True if the connection broke after Redis had completed the job with this result. The coordinator may
+   * have committed it already, and removed the job: in doubt nothing is discarded.
+   */
+  async #mayCount(job: Job, token: string): Promise<boolean> {
+    const now = await this.#options.connection.call(() => this.#queue.getJob(job.id ?? ''))
+    return now === undefined || now.returnvalue?.fence === token
+  }
+
+  async #fail(job: Job<SealedData, ResultRef>, token: string, thrown: unknown): Promise<void> {
+    const { connection, seal, run, note } = this.#options
+    const error = asSluiceError(thrown, 'INTERNAL', 'this is a bug in Sluice')
+    note(`${job.name}: ${error.code}: ${error.message}`)
+    const sealed = await seal.sealJson(failureOf(error), purpose.failure(run, job.id ?? ''))
+    const failure = new Error(error.code === 'WORKER_LOST' ? 'WORKER_LOST' : `${error.code} ${sealed}`)
+    // BullMQ keeps the stack, which may have names of files.
+    failure.stack = ''
+    await connection.call(() => job.moveToFailed(failure, token, false))
+  }
+
+  #observer(job: Job): (progress: ShardProgress) => void {
+    let saidAt = Date.now()
+    return ({ records, bytes }) => {
+      if (Date.now() - saidAt < SECOND) return
+      saidAt = Date.now()
+      void job.updateProgress({ records, bytes }).catch(() => undefined)
+    }
+  }
+}
