@@ -41,7 +41,8 @@ async function runInQueue(options: JobOptions, job: Job, wishes: Wishes & { queu
   const { shardBytes: wanted, began } = wishes
   // What keeps it from several threads keeps it from several machines.
   const chooseOptions = { workers: MACHINES, shardBytes: wanted, stateFolder, note: log.note }
-  const { shardBytes } = await chooseWorkers(pipeline, chooseOptions)
+  const chosen = await chooseWorkers(pipeline, chooseOptions)
+  const shardBytes = wanted ?? Math.max(LEAST_BYTES, chosen.shardBytes)
   const { openQueueExecutor } = await import('../queue/open-queue-executor.ts')
   const { connection, seal } = await openQueue(wishes.queue, log.note)
   try {
@@ -65,3 +66,5 @@ async function runInQueue(options: JobOptions, job: Job, wishes: Wishes & { queu
 
 /** Workers that a plan is made for: how many there will be is not known. */
 const MACHINES = 16
+/** Of a shard: with less, the way there and back takes longer than the work. */
+const LEAST_BYTES = 16 << 20

@@ -15,8 +15,16 @@ import type { Seal } from './seal.ts'
 
 /** Executes the shards of one run. */
 export interface ShardRunner {
-  /** Executes a shard, and stages its objects at the store. */
-  execute(task: ShardTask, signal: AbortSignal, observe: (progress: ShardProgress) => void): Promise<ShardResult>
+  /**
+   * Executes a shard, and stages its objects at the store.
+   * @param executed Called before the first object is staged: the next shard can be executed.
+   */
+  execute(
+    task: ShardTask,
+    signal: AbortSignal,
+    observe: (progress: ShardProgress) => void,
+    executed: () => void,
+  ): Promise<ShardResult>
   /** Removes what a result has staged: it came too late. */
   discard(result: ShardResult): Promise<void>
   close(): Promise<void>
@@ -37,6 +45,11 @@ export interface ServedRunOptions {
  * a run, not so many that a shard which kills its workers kills all of them.
  */
 const MAX_STALLED = 5
+
+interface Taken {
+  readonly executed: Promise<void>
+  readonly done: Promise<void>
+}
 
 /** A run that a worker takes shards of. */
 export class ServedRun {
@@ -67,20 +80,26 @@ export class ServedRun {
   }
 
   /**
-   * Takes a shard, if one waits. `done` never rejects. @returns undefined if there is none
+   * Takes a shard, if one waits. `executed` resolves before its objects are staged, `done` when the
+   * shard is over; they never reject. @returns undefined if there is none
    * @param token Names this execution: the fence.
    */
-  async take(token: string, abort: AbortSignal): Promise<{ readonly done: Promise<void> } | undefined> {
+  async take(token: string, abort: AbortSignal): Promise<Taken | undefined> {
     const { connection } = this.#options
     const job = await connection.call(() => this.#worker.getNextJob(token, { block: false }))
     if (job === undefined || job === null) return undefined
-    const execution = this.#execute(job, token, abort).catch((error: unknown) => {
+    let end: (() => void) | undefined
+    const executed = new Promise<void>((resolve) => (end = resolve))
+    const execution = this.#execute(job, { token, abort, isExecuted: () => end?.() }).catch((error: unknown) => {
       const { code, message } = asSluiceError(error, 'INTERNAL', 'the shard failed')
       this.#options.note(`${job.name}: ${code}: ${message}`)
     })
     this.#active.add(execution)
-    void execution.finally(() => this.#active.delete(execution))
-    return { done: execution }
+    void execution.finally(() => {
+      end?.()
+      this.#active.delete(execution)
+    })
+    return { executed, done: execution }
   }
 
   async close(): Promise<void> {
@@ -89,14 +108,17 @@ export class ServedRun {
     await Promise.all([this.#worker.close(), this.#queue.close()])
   }
 
-  async #execute(job: Job<SealedData, ResultRef>, token: string, abort: AbortSignal): Promise<void> {
+  async #execute(
+    job: Job<SealedData, ResultRef>,
+    { token, abort, isExecuted }: { token: string; abort: AbortSignal; isExecuted: () => void },
+  ): Promise<void> {
     const { connection, lock } = this.#options
     const lease = new Lease(connection, job, { token, duration: lock })
     const given = AbortSignal.any([abort, lease.lost])
     try {
       if (job.deferredFailure !== undefined) throw new SluiceError('WORKER_LOST', job.deferredFailure)
       const task = await this.#taskOf(job)
-      const result = await this.#options.runner.execute(task, given, this.#observer(job))
+      const result = await this.#options.runner.execute(task, given, this.#observer(job), isExecuted)
       await this.#complete(job, { task, token, result, signal: given })
     } catch (error) {
       if (lease.lost.aborted) this.#options.note(`${job.name}: given up: ${String(lease.lost.reason.message)}`)

@@ -42,8 +42,9 @@ export async function openShardRunner(content: RunContent, options: RunnerOption
   const threads = openThreads({ workers: concurrency, job, fingerprint, hashKey, generation, folder, note })
   const limit = pLimit(UPLOADS * concurrency)
   return {
-    async execute(task, signal, observe) {
+    async execute(task, signal, observe, executed) {
       const result = await threads.execute(task, signal, observe)
+      executed()
       try {
         const objects = await stageAll(sink, result.objects, { folder, signal, note, limit })
         return { ...result, objects }

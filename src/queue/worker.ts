@@ -48,6 +48,8 @@ export class QueueWorker {
   /** By id of the BullMQ job. */
   readonly #served = new Map<string, ServedRun>()
   readonly #refused = new Set<string>()
+  /** Shards in a thread, and shards that are not over. */
+  readonly #busy = new Set<Promise<void>>()
   readonly #executing = new Set<Promise<void>>()
   #done = 0
 
@@ -96,8 +98,11 @@ export class QueueWorker {
         await connection.call(() => this.#lookForRuns())
         lookedAt = Date.now()
       }
-      if (this.#executing.size < concurrency && (await this.#takeShard(abort))) continue
-      await Promise.race([sleep(IDLE, undefined, { signal: end }).catch(() => undefined), ...this.#executing])
+      // While the objects of a shard are staged, its thread can execute the next one.
+      const isFree = this.#busy.size < concurrency && this.#executing.size < 2 * concurrency
+      if (isFree && (await this.#takeShard(abort))) continue
+      const idle = sleep(IDLE, undefined, { signal: end }).catch(() => undefined)
+      await Promise.race([idle, ...this.#busy, ...this.#executing])
     }
   }
 
@@ -109,6 +114,8 @@ export class QueueWorker {
       // The next one is asked first next time.
       this.#served.delete(id)
       this.#served.set(id, run)
+      this.#busy.add(taken.executed)
+      void taken.executed.finally(() => this.#busy.delete(taken.executed))
       this.#executing.add(taken.done)
       void taken.done.finally(() => {
         this.#executing.delete(taken.done)
