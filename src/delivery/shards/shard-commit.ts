@@ -32,7 +32,7 @@ import type { Delivery } from '../delivery.ts'
 import { outboxFolder } from '../open-epoch.ts'
 import { OutboxSpace } from '../outbox/outbox-space.ts'
 import { SerialQueue } from '../serial-queue.ts'
-import type { LeaveOutFile, ObjectRow, PartitionRow } from '../state/rows.ts'
+import type { LeaveOutFile, ObjectRow, PartitionRow, ShardRow } from '../state/rows.ts'
 import { commitResult } from './commit-result.ts'
 import { decodeKeys, encodeKeys } from './day-keys.ts'
 import { KeyJudge } from './key-judge.ts'
@@ -335,8 +335,10 @@ export class ShardCommit {
     const { state } = this.#parts
     const done = new Uint8Array(run.shards)
     let doneBytes = 0
+    const large: ShardRow[] = []
     const rows = function* () {
       for (const row of state.shards()) {
+        if (row.bytes > (LARGE * run.bytes) / run.shards) large.push(row)
         if (row.status === 'done') {
           done[row.number] = 1
           doneBytes += row.bytes
@@ -355,6 +357,7 @@ export class ShardCommit {
       doneBytes,
       failed: new Set(),
       staged,
+      large: large.toSorted((one, other) => other.bytes - one.bytes).map(({ number }) => number),
     }
   }
 
@@ -372,9 +375,11 @@ export class ShardCommit {
       this.#awaitSpace()
       return undefined
     }
-    for (; this.#cursor < plan.run.shards; this.#cursor++) {
-      if (plan.done[this.#cursor] === 0 && !this.#live.has(this.#cursor)) return this.#cursor++
+    const isOpen = (shard: number) => plan.done[shard] === 0 && !this.#live.has(shard) && !plan.failed.has(shard)
+    for (let large = plan.large.shift(); large !== undefined; large = plan.large.shift()) {
+      if (isOpen(large)) return large
     }
+    for (; this.#cursor < plan.run.shards; this.#cursor++) if (isOpen(this.#cursor)) return this.#cursor++
     return undefined
   }
 
@@ -615,6 +620,12 @@ export class ShardCommit {
 const STORED_PARTS = 2000
 
 /** The run, and how far it is. */
+/**
+ * A shard of so many times the mean is begun first: one compressed file of many gigabytes would
+ * otherwise keep one worker busy at the end, when the others are done.
+ */
+const LARGE = 2
+
 interface Plan {
   readonly run: ShardRun
   readonly progress: PlanProgress
@@ -626,6 +637,8 @@ interface Plan {
   readonly failed: Set<number>
   /** Staged objects that are committed and not published, by shard. */
   readonly staged: Map<number, number>
+  /** Shards to begin before all others, the largest first. Those that were begun are removed. */
+  readonly large: number[]
 }
 
 /** A shard that this process has begun, or whose objects are gone. */

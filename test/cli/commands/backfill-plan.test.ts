@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { stringify } from 'yaml'
@@ -115,4 +115,35 @@ test('--dry-run shows what is left of an unfinished backfill, and refuses anothe
   const written = await workspace.sluice(['state', 'show', 'p', '--json'])
   const state: { readonly totals: { readonly written: number } } = JSON.parse(written.stdout)
   assert.equal(state.totals.written, 4000)
+})
+
+test('a large input is begun first, so that it does not end last', async (t) => {
+  const workspace = await openWorkspace(t)
+  const note = `import { appendFileSync } from 'node:fs'
+    import { defineTransform } from 'sluice'
+    export default defineTransform({
+      summary: 'Notes the first record of each file.',
+      fields: {},
+      parallel: true,
+      create: () => (record) => {
+        if (record.get('isFirst')) appendFileSync('begun', record.get('id') + '\\n')
+        return record
+      },
+    })`
+  await workspace.write('transforms/note.ts', note)
+  await workspace.write(
+    'pipelines/p.yaml',
+    stringify({
+      source: { type: 'file', path: 'unused' },
+      transforms: [{ type: '../transforms/note.ts' }],
+      sink: { type: 'file', path: 'out' },
+    }),
+  )
+  const content = (id: string, count: number) => `${JSON.stringify({ id, isFirst: true })}\n${linesFrom(0, count)}`
+  for (const id of 'abcdefgh') await workspace.write(`in/${id}.ndjson`, content(id, 100))
+  await workspace.write('in/z.json', `[${content('z', 1000).trim().replaceAll('\n', ',')}]`)
+  await workspace.report(['backfill', 'p', 'in', '--workers', '2', '--shard-size', '10KB'])
+  const begun = (await readFile(workspace.path('begun'), 'utf8')).trim().split('\n')
+  assert.equal(begun.length, 9)
+  assert.ok(begun.indexOf('z') < 7, begun.join(' '))
 })
