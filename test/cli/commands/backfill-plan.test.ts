@@ -13,6 +13,8 @@ const pipeline = stringify({
 const linesFrom = (first: number, count: number): string =>
   Array.from({ length: count }, (_, at) => `${JSON.stringify({ id: first + at, text: 'x'.repeat(80) })}\n`).join('')
 
+const marked = (id: string, count: number) => `${JSON.stringify({ id, isFirst: true })}\n${linesFrom(0, count)}`
+
 test('--dry-run prints the plan: inputs, contents, shards, and what was read before', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', pipeline)
@@ -139,9 +141,8 @@ test('a large input is begun first, so that it does not end last', async (t) => 
       sink: { type: 'file', path: 'out' },
     }),
   )
-  const content = (id: string, count: number) => `${JSON.stringify({ id, isFirst: true })}\n${linesFrom(0, count)}`
-  for (const id of 'abcdefgh') await workspace.write(`in/${id}.ndjson`, content(id, 100))
-  await workspace.write('in/z.json', `[${content('z', 1000).trim().replaceAll('\n', ',')}]`)
+  for (const id of 'abcdefgh') await workspace.write(`in/${id}.ndjson`, marked(id, 100))
+  await workspace.write('in/z.json', `[${marked('z', 1000).trim().replaceAll('\n', ',')}]`)
   await workspace.report(['backfill', 'p', 'in', '--workers', '2', '--shard-size', '10KB'])
   const begun = (await readFile(workspace.path('begun'), 'utf8')).trim().split('\n')
   assert.equal(begun.length, 9)
