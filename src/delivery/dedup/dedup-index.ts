@@ -130,18 +130,11 @@ export class DedupIndex implements DedupKeys {
     this.#epoch++
   }
 
-  /** Adds all entries of a day to the open epoch. Returns how many of them were new. */
+  /** Adds entries of a day that `lookUp` has not found to the open epoch. Returns how many were new. */
   async addAll(entries: Uint32Array, day: number): Promise<number> {
     await this.prepare([day], undefined)
-    let added = 0
-    let ahead = 0
-    for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
-      for (const end = Math.min(entries.length, at + AHEAD); ahead < end; ahead += ENTRY_WORDS) {
-        this.prefetch(entries, ahead, day)
-      }
-      if (this.add(entries, at, day) === Found.new) added++
-    }
-    return added
+    const bucket = day === NO_DEDUP_BUCKET ? this.#progress : this.#days.get(day)
+    return bucket?.table ? addTo(bucket.table, entries) : 0
   }
 
   /**
@@ -271,6 +264,18 @@ function lookUpIn(table: DedupTable, entries: Uint32Array, found: (at: number, c
     const content = table.find(entries, at)
     if (content >= 0) found(at, content)
   }
+}
+
+function addTo(table: DedupTable, entries: Uint32Array): number {
+  let added = 0
+  let ahead = 0
+  for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
+    for (const end = Math.min(entries.length, at + AHEAD); ahead < end; ahead += ENTRY_WORDS) {
+      table.prefetch(entries, ahead)
+    }
+    if (table.add(entries, at) === Found.new) added++
+  }
+  return added
 }
 
 /** Words of the entries that are prefetched before they are used. */

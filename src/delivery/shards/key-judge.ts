@@ -1,6 +1,6 @@
 import type { DedupIndex } from '../dedup/dedup-index.ts'
-import { ENTRY_BYTES, ENTRY_WORDS } from '../dedup/dedup-table.ts'
-import { KeyList, wordsOf } from './day-keys.ts'
+import { ENTRY_WORDS } from '../dedup/dedup-table.ts'
+import { bytesOf, wordsOf } from './day-keys.ts'
 import type { Reservations } from './reservations.ts'
 import type { DayKeys } from './shard.ts'
 
@@ -17,11 +17,10 @@ export class KeyJudge {
 
   async judge(keys: readonly DayKeys[], shard: number): Promise<Judged> {
     const judged = new Judged(keys)
-    for (const [number, { day, entries }] of keys.entries()) {
-      const words = wordsOf(entries)
-      await this.#index?.lookUp(words, day, (at, content) => judged.take(number, at, content))
-      this.#reservations.lookUp(words, day, shard, (at, content, owner) => {
-        if (judged.take(number, at, content)) judged.owners.add(owner)
+    for (const one of judged.days) {
+      await this.#index?.lookUp(one.words, one.day, (at, content) => one.take(at, content))
+      this.#reservations.lookUp(one.words, one.day, shard, (at, content, owner) => {
+        if (one.take(at, content)) judged.owners.add(owner)
       })
     }
     this.#index?.endLookUp()
@@ -33,55 +32,73 @@ export class KeyJudge {
 export class Judged {
   /** Shards that have reserved keys of the list and are not committed. */
   readonly owners = new Set<number>()
-  readonly #keys: readonly DayKeys[]
-  readonly #taken = new KeyList()
-  /** For each day a mark for each entry that is taken. */
-  readonly #marks: (Uint8Array | undefined)[] = []
-  #count = 0
+  readonly days: readonly JudgedDay[]
 
   constructor(keys: readonly DayKeys[]) {
-    this.#keys = keys
+    this.days = keys.map((one) => new JudgedDay(one))
   }
 
   get hasTaken(): boolean {
-    return this.#count > 0
+    return this.days.some(({ taken }) => taken > 0)
   }
 
   get hasFree(): boolean {
-    return this.#keys.reduce((sum, { entries }) => sum + entries.length / ENTRY_BYTES, 0) > this.#count
-  }
-
-  /** Marks an entry as taken. @param content of the record that has the key. False if it was marked before. */
-  take(number: number, at: number, content: number): boolean {
-    const { day, entries } = this.#keys[number]
-    const marks = (this.#marks[number] ??= new Uint8Array(entries.length / ENTRY_BYTES))
-    const place = at / ENTRY_WORDS
-    if (marks[place] === 1) return false
-    marks[place] = 1
-    this.#count++
-    scratch.set(wordsOf(entries).subarray(at, at + 3))
-    scratch[3] = content
-    this.#taken.add(scratch, 0, day)
-    return true
+    return this.days.some(({ taken, words }) => taken < words.length / ENTRY_WORDS)
   }
 
   /** The taken keys, with the contents of the records that have them. */
   taken(): DayKeys[] {
-    return this.#taken.keys()
+    return this.days.filter(({ taken }) => taken > 0).map((one) => one.select(1))
   }
 
   /** The other keys. */
   free(): DayKeys[] {
-    const free = new KeyList()
-    for (const [number, { day, entries }] of this.#keys.entries()) {
-      const words = wordsOf(entries)
-      const marks = this.#marks[number]
-      for (let at = 0; at < words.length; at += ENTRY_WORDS) {
-        if (marks?.[at / ENTRY_WORDS] !== 1) free.add(words, at, day)
-      }
-    }
-    return free.keys()
+    return this.days.filter(({ taken, words }) => taken < words.length / ENTRY_WORDS).map((one) => one.select(0))
   }
 }
 
-const scratch = new Uint32Array(ENTRY_WORDS)
+class JudgedDay {
+  readonly day: number
+  readonly words: Uint32Array
+  taken = 0
+  /** 1 for each entry that is taken; empty while none is. */
+  #marks = new Uint8Array()
+  /** For each entry that is taken, the content of the record that has its key. */
+  #contents = new Uint32Array()
+
+  constructor({ day, entries }: DayKeys) {
+    this.day = day
+    this.words = wordsOf(entries)
+  }
+
+  /** Marks the entry at a place of `words`. False if it is marked. */
+  take(at: number, content: number): boolean {
+    const entry = at / ENTRY_WORDS
+    if (this.taken === 0) {
+      this.#marks = new Uint8Array(this.words.length / ENTRY_WORDS)
+      this.#contents = new Uint32Array(this.words.length / ENTRY_WORDS)
+    }
+    if (this.#marks[entry] === 1) return false
+    this.#marks[entry] = 1
+    this.#contents[entry] = content
+    this.taken++
+    return true
+  }
+
+  /** The entries that are taken (1), with the contents that are known, or the others (0). */
+  select(mark: 0 | 1): DayKeys {
+    const { words } = this
+    const count = mark === 1 ? this.taken : words.length / ENTRY_WORDS - this.taken
+    const selected = new Uint32Array(count * ENTRY_WORDS)
+    let to = 0
+    for (let entry = 0; entry < words.length / ENTRY_WORDS; entry++) {
+      if ((this.#marks[entry] ?? 0) !== mark) continue
+      const at = entry * ENTRY_WORDS
+      selected[to++] = words[at]
+      selected[to++] = words[at + 1]
+      selected[to++] = words[at + 2]
+      selected[to++] = mark === 1 ? this.#contents[entry] : words[at + 3]
+    }
+    return { day: this.day, entries: bytesOf(selected) }
+  }
+}

@@ -40,7 +40,11 @@ export class Reservations {
     const table = this.#tables.get(day)
     if (!table) return
     const order = this.orderOf(shard)
+    let ahead = 0
     for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
+      for (const end = Math.min(entries.length, at + AHEAD); ahead < end; ahead += ENTRY_WORDS) {
+        table.prefetch(entries, ahead)
+      }
       const place = table.find(entries, at)
       if (place < 0) continue
       const owner = this.#owners[place]
@@ -76,7 +80,9 @@ export class Reservations {
     if (place < 0) {
       place = this.#length++
       if (place === this.#owners.length) this.#grow()
-      scratch.set(entries.subarray(at, at + 3))
+      scratch[0] = entries[at]
+      scratch[1] = entries[at + 1]
+      scratch[2] = entries[at + 2]
       scratch[3] = place
       table.add(scratch, 0)
     }
@@ -107,7 +113,9 @@ export class Reservations {
         for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
           const place = entries[at + 3]
           if (!this.#order.has(owners[place])) continue
-          entry.set(entries.subarray(at, at + 3))
+          entry[0] = entries[at]
+          entry[1] = entries[at + 1]
+          entry[2] = entries[at + 2]
           entry[3] = contents[place]
           this.#put(entry, 0, day, owners[place])
         }
@@ -116,6 +124,8 @@ export class Reservations {
   }
 }
 
+/** Words of the entries that are prefetched before they are used. */
+const AHEAD = 32 * ENTRY_WORDS
 /** Places at first. */
 const FIRST = 1 << 16
 const scratch = new Uint32Array(ENTRY_WORDS)

@@ -21,6 +21,7 @@
  * shard is executed once more, with the list of its committed execution: it must make the same objects.
  */
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import type { Source, SourcePart } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import { PipelineSecrets } from '../../observe/pipeline-secrets.ts'
@@ -42,6 +43,7 @@ import { PlanProgress } from './plan-progress.ts'
 import type { PartitionParts } from './plan-progress.ts'
 import { Reservations } from './reservations.ts'
 import type { Shard, ShardResult, ShardRun, ShardTask } from './shard.ts'
+import { objectLabel } from './shard-delivery.ts'
 import { sweepStaged } from './sweep-staged.ts'
 import { cannotMakeAgain, replaceGone } from './republish.ts'
 import { unfinishedRun } from './unfinished-run.ts'
@@ -528,8 +530,19 @@ export class ShardCommit {
     await state.endShardRun(partitions)
     this.#plan = undefined
     await this.#lists.recover(() => false)
+    await this.#deleteLeftovers(plan.run)
     if (this.#options.sweeps !== true) return
     await sweepStaged(targets, { pipeline: options.pipeline, generation: state.generation, runNumber: plan.run.number })
+  }
+
+  /** Files of executions in this process that died. */
+  async #deleteLeftovers(run: ShardRun): Promise<void> {
+    const { state, files, options } = this.#parts
+    const folder = outboxFolder(options.folder)
+    const named = new Set(state.objects().map(({ file }) => file))
+    for (const name of await files.readdir(folder)) {
+      if (name.startsWith(objectLabel(run.number)) && !named.has(name)) await files.unlink(join(folder, name))
+    }
   }
 
   #rowsOf({ partition, parts, ends }: PartitionParts): PartitionRow[] {

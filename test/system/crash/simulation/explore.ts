@@ -38,6 +38,7 @@ export async function simulate(
   const random = createRandom(plan.seed)
   const operations: (readonly string[])[] = []
   if (workload.redirects) await commitForWrongBucket({ environment, workload, folder })
+  if (workload.shards) await prepareShards({ environment, workload, folder })
   if (workload.replaysRejects) await readAll({ environment, workload, folder })
   for (let run = 0; run < MAX_RUNS; run++) {
     const crash = plan.crashes.at(run)
@@ -57,6 +58,15 @@ async function commitForWrongBucket(run: Omit<SimulatedRun, 'process'>): Promise
   const error = await simulateRun({ ...run, process: new Process(), bucket: WRONG_BUCKET })
   if (!error || !('code' in error) || error.code !== 'SINK_REFUSED') throw error ?? new Error('nothing was refused')
   run.environment.runs = 0
+}
+
+/** What was collected before the backfill: the plan begins with its dedup keys in the index. */
+async function prepareShards(run: Omit<SimulatedRun, 'process'>): Promise<void> {
+  const { before } = run.workload.shards ?? {}
+  if (before) await readAll({ ...run, workload: { ...run.workload, partitions: before, neverExpires: true } })
+  run.environment.runs = 0
+  run.environment.isPrepared = true
+  run.environment.isSourceRead = false
 }
 
 async function readAll(run: Omit<SimulatedRun, 'process'>): Promise<void> {

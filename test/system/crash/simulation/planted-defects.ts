@@ -196,17 +196,17 @@ export const plantedDefects: readonly PlantedDefect[] = [
 /** Counts batches and chunks alike, for a workload with one source partition. */
 const chunksSeen = new WeakMap<SimulatedRun['process'], number>()
 
-function withFile(files: Files, change: (file: OpenFile, path: string) => OpenFile): Files {
+export function withFile(files: Files, change: (file: OpenFile, path: string) => OpenFile): Files {
   return { ...files, open: async (path, flags) => change(await files.open(path, flags), path) }
 }
 
-function withoutSync(files: Files, { process }: SimulatedRun, part: string): Files {
+export function withoutSync(files: Files, { process }: SimulatedRun, part: string): Files {
   return withFile(files, (file, path) =>
     path.includes(part) ? { ...file, fdatasync: () => process.pretend('fdatasync') } : file,
   )
 }
 
-function withoutFolderSync(files: Files, { process }: SimulatedRun, name: string): Files {
+export function withoutFolderSync(files: Files, { process }: SimulatedRun, name: string): Files {
   const fsyncFolder = (folder: string) =>
     basename(folder) === name ? process.pretend('fsyncFolder') : files.fsyncFolder(folder)
   return { ...files, fsyncFolder }
@@ -224,7 +224,7 @@ interface Overrides extends Partial<Pick<Database, 'transactionSync' | 'putSync'
   readonly get?: { readonly flushed: () => Promise<void> }
 }
 
-function override(database: Database, { get, ...methods }: Overrides): Database {
+export function override(database: Database, { get, ...methods }: Overrides): Database {
   return {
     get: (key) => database.get(key),
     getRange: (range) => database.getRange(range),
@@ -239,7 +239,7 @@ function override(database: Database, { get, ...methods }: Overrides): Database 
   }
 }
 
-function isKind(key: unknown, kind: string): boolean {
+export function isKind(key: unknown, kind: string): boolean {
   return [key].flat()[0] === kind
 }
 

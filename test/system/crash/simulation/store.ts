@@ -1,6 +1,6 @@
 import type { ObjectSink } from '../../../../src/component.ts'
 import { SluiceError } from '../../../../src/errors.ts'
-import type { JsonObject } from '../../../../src/record/json/json.ts'
+import type { Json, JsonObject } from '../../../../src/record/json/json.ts'
 import type { Disk } from './disk.ts'
 import type { Process } from './process.ts'
 
@@ -16,6 +16,11 @@ export const WRONG_BUCKET = 'adit'
 /** An object store. A put is durable when it has returned. */
 export class Store {
   readonly objects = new Map<string, StoredObject>()
+  /** Staged objects by handle: the name that each will have, and its bytes. */
+  readonly staged = new Map<string, { readonly name: string; readonly bytes: Buffer }>()
+  /** Names whose staged bytes a rule of the store has removed, once each. */
+  readonly #removed = new Set<string>()
+  #handles = 0
 
   put(key: string, bytes: Buffer): void {
     const puts = (this.objects.get(key)?.puts ?? 0) + 1
@@ -39,6 +44,7 @@ export class Store {
         const name = nameOf(destination)
         await process.act('put object', () => this.objects.has(name) || this.put(name, bytes))
       },
+      ...this.#stagingPort(process, disk),
       exists: () => Promise.resolve(false),
       async *connect() {
         await process.act('connect', () => undefined)
@@ -46,6 +52,55 @@ export class Store {
       },
     }
   }
+
+  /** A rule of the store removes the staged bytes of some objects, before they are published. */
+  removeSome(): void {
+    for (const [handle, { name }] of this.staged) {
+      if (!isUnlucky(name) || this.#removed.has(name)) continue
+      this.#removed.add(name)
+      this.staged.delete(handle)
+    }
+  }
+
+  #stagingPort(
+    process: Process,
+    disk: Disk,
+  ): Pick<ObjectSink, 'stage' | 'publishStaged' | 'discardStaged' | 'sweepStaged'> {
+    return {
+      stage: async ({ path }, destination) => {
+        const handle = `handle ${this.#handles++}`
+        const staged = { name: nameOf(destination), bytes: disk.read(path) }
+        await process.act('stage', () => void this.staged.set(handle, staged))
+        return handle
+      },
+      publishStaged: (handle, _object, destination) =>
+        process.act('publish staged', () => {
+          const name = nameOf(destination)
+          if (this.objects.has(name)) return 'published'
+          const staged = this.staged.get(textOf(handle))
+          if (!staged) return 'gone'
+          this.put(name, staged.bytes)
+          this.staged.delete(textOf(handle))
+          return 'published'
+        }),
+      discardStaged: (handle) => process.act('discard staged', () => void this.staged.delete(textOf(handle))),
+      sweepStaged: (_prefix, isDead) =>
+        process.act('sweep staged', () => {
+          const dead = [...this.staged].filter(([, { name }]) => isDead(name))
+          for (const [handle] of dead) this.staged.delete(handle)
+          return dead.length
+        }),
+    }
+  }
+}
+
+function textOf(handle: Json): string {
+  return typeof handle === 'string' ? handle : ''
+}
+
+/** Every second name, by the hash in it. */
+function isUnlucky(name: string): boolean {
+  return parseInt(name.charAt(name.lastIndexOf('-') + 1), 16) % 2 === 0
 }
 
 export function nameOf({ bucket, key }: JsonObject): string {

@@ -25,11 +25,33 @@ export interface Workload {
   readonly redirects?: true
   /** The source is read without a crash first; the crashes hit the replay of its rejects. */
   readonly replaysRejects?: true
+  /** The source has no low watermarks, so that no dedup key expires. */
+  readonly neverExpires?: true
+  /** A parallel backfill reads the partitions, see `shard-run.ts`. */
+  readonly shards?: ShardPlan
   readonly expected: Expected
 }
 
+export interface ShardPlan {
+  /** Where objects wait: in the outbox, or staged at the store, as from other machines. */
+  readonly stagedAt: 'outbox' | 'store'
+  /** Numbers of pages of the parts of each shard. */
+  readonly shards: readonly (readonly PagePart[])[]
+  /** What an ordinary run has read before. Its keys do not expire. */
+  readonly before?: ReadonlyMap<string, readonly Page[]>
+  /** The input of this source partition is damaged after it was read once. */
+  readonly damaged?: string
+}
+
+/** Pages of a partition from a number to another, exclusive. */
+export interface PagePart {
+  readonly partition: string
+  readonly from: number
+  readonly to: number
+}
+
 /** A page has several chunks; the last one has the position. */
-interface Page {
+export interface Page {
   readonly chunks: readonly Buffer[]
   /** The oldest event time of later pages. */
   readonly lowWatermark: number
@@ -103,7 +125,9 @@ export function sourceOf(workload: Workload, process: Process, failsAt = Infinit
           isMore = true
           await process.act('request', () => undefined)
           if (++requests === failsAt) throw new SluiceError('SOURCE_UNAVAILABLE', 'the source is unavailable')
-          yield* chunksOf(reader.partition, page, ++reader.page)
+          const chunks = chunksOf(reader.partition, page, ++reader.page)
+          for (const { lowWatermark, ...chunk } of chunks)
+            yield { ...chunk, ...(!workload.neverExpires && lowWatermark !== undefined && { lowWatermark }) }
         }
       }
     },
@@ -111,7 +135,7 @@ export function sourceOf(workload: Workload, process: Process, failsAt = Infinit
 }
 
 /** Adds the expected outcome. */
-function expecting(workload: Omit<Workload, 'expected'>): Workload {
+export function expecting(workload: Omit<Workload, 'expected'>): Workload {
   return { ...workload, expected: expectedOf(workload) }
 }
 
@@ -130,14 +154,14 @@ function readEvent(line: string): { id: string; kind: string } {
   return JSON.parse(line)
 }
 
-function* chunksOf(partition: string, { chunks, lowWatermark }: Page, position: number): Generator<Chunk> {
+export function* chunksOf(partition: string, { chunks, lowWatermark }: Page, position: number): Generator<Chunk> {
   for (const [i, bytes] of chunks.entries()) {
     const isLast = i === chunks.length - 1
     yield { partition, bytes, origin: { name: `page ${position}`, line: 1 }, ...(isLast && { position, lowWatermark }) }
   }
 }
 
-function daysOf(partition: string, days: number): Page[] {
+export function daysOf(partition: string, days: number): Page[] {
   return Array.from({ length: days }, (_, day) => {
     const own = eventsOf(partition, day, 0, 7)
     const late = day === 0 ? [] : eventsOf(partition, day - 1, 5, 7)

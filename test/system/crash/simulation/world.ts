@@ -33,6 +33,8 @@ import type { Loss } from './disk.ts'
 import { idOfReject } from './check-outcome.ts'
 import { correctedRecord } from './correct-rejects.ts'
 import type { Process } from './process.ts'
+import type { ShardResult } from '../../../../src/delivery/shards/shard.ts'
+import { simulateShardRun } from './shard-run.ts'
 import { Store } from './store.ts'
 import { sourceOf, WITHIN } from './workload.ts'
 import type { Workload } from './workload.ts'
@@ -42,9 +44,15 @@ export class Environment {
   readonly disk = new Disk()
   readonly state = new StoredState()
   readonly store = new Store()
+  /** Results of executors on other machines that wait for a coordinator. */
+  readonly results: ShardResult[] = []
+  /** Number of executions on other machines. */
+  workers = 0
   runs = 0
   /** The source is read, and the next runs replay rejects. */
   isSourceRead = false
+  /** What an ordinary run has read before shards were planned. */
+  isPrepared = false
   #stateFile: string | undefined
 
   /** A power failure, or the kill of the process. */
@@ -70,6 +78,10 @@ export class Environment {
  */
 export interface PlantedDefect {
   readonly name: string
+  /** Changes the code under test itself. Returns what takes the change back. */
+  plant?(): () => void
+  /** The only workload that shows it, so that the search ends sooner. Default: any. */
+  readonly workload?: Workload
   files?(files: Files, run: SimulatedRun): Files
   database?(database: Database, run: SimulatedRun): Database
   sink?(sink: ObjectSink, run: SimulatedRun): ObjectSink
@@ -98,6 +110,7 @@ export interface SimulatedRunOptions extends SimulatedRun {
  */
 export async function simulateRun(options: SimulatedRunOptions): Promise<Error | undefined> {
   options.environment.runs++
+  if (options.workload.shards && options.environment.isPrepared) return simulateShardRun(options)
   let commit: Commit | undefined
   const replay = options.environment.isSourceRead ? new Replay() : undefined
   try {
@@ -125,9 +138,9 @@ async function redirect(run: SimulatedRunOptions): Promise<void> {
 }
 
 /** Shared by all runs, because a scanner's knowledge of keys takes memory. */
-const paths = new Paths()
+export const paths = new Paths()
 
-function commitOptions(run: SimulatedRunOptions) {
+export function commitOptions(run: SimulatedRunOptions) {
   const { environment, process, workload, defect, folder, bucket = 'events' } = run
   const files = environment.disk.port(process)
   const sinkOf = (name: string): ObjectSink => {
@@ -186,7 +199,7 @@ async function runSource(run: SimulatedRunOptions, commit: Commit): Promise<Erro
   return end.kind === 'failed' ? end.error : undefined
 }
 
-async function* through(stage: Stage, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+export async function* through(stage: Stage, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
   for await (const batch of batches) {
     if (batch.end) yield batch
     else yield* await stage.run(batch)
@@ -260,7 +273,7 @@ function mapChunks(source: Source, change: (chunk: Chunk) => Chunk): Source {
   }
 }
 
-async function stagesOf({ workload }: SimulatedRun, hashKey: Buffer): Promise<Stage[]> {
+export async function stagesOf({ workload }: SimulatedRun, hashKey: Buffer): Promise<Stage[]> {
   const kind = paths.add('kind')
   const validate = (batch: Batch): void => {
     for (let record = 0; record < batch.count; record++) {
