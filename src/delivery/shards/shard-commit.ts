@@ -261,11 +261,17 @@ export class ShardCommit {
 
   /**
    * Publishes what is committed, and ends the run if all shards are done. Call it when nothing is
-   * executed any more. False if a shard has to be executed again, because the store has removed what
-   * was staged.
+   * executed any more. False if there are shards to execute after all: the outbox was full before, or
+   * the store has removed what was staged.
    * @throws SluiceError SINK_UNAVAILABLE; the same command then goes on
    */
   async settle({ isInterrupted = false }: { readonly isInterrupted?: boolean } = {}): Promise<boolean> {
+    const isPublished = await this.#publish(isInterrupted)
+    return isPublished && (isInterrupted || !this.#plan || !this.#hasOpen(this.#plan))
+  }
+
+  /** False if a shard has to be executed again. */
+  async #publish(isInterrupted: boolean): Promise<boolean> {
     await this.#queue.idle()
     this.#queue.throwIfFailed()
     const isDone = this.#plan?.doneCount === this.#plan?.run.shards
@@ -292,7 +298,7 @@ export class ShardCommit {
     const begun = [...plan.progress.begun((shard) => this.#isDone(shard), this.#readShard)]
     const readAgain = begun.reduce((sum, { later }) => sum + later, 0)
     if (readAgain > 0 && !options.dedup && !force) throw wouldRepeat(options.pipeline, readAgain)
-    if (!(await this.settle())) throw unfinishedRun(options.pipeline, plan.run)
+    if (!(await this.#publish(false))) throw unfinishedRun(options.pipeline, plan.run)
     if (this.#plan) await this.#end(begun.flatMap((partition) => this.#rowsOf(partition)))
     return { readAgain }
   }
@@ -374,15 +380,24 @@ export class ShardCommit {
   /** A shard that nobody has begun. None while the outbox is full. */
   #nextOpen(plan: Plan): number | undefined {
     if (this.#space.isFull) {
-      this.#awaitSpace()
+      if (this.#hasOpen(plan)) this.#awaitSpace()
       return undefined
     }
-    const isOpen = (shard: number) => plan.done[shard] === 0 && !this.#live.has(shard) && !plan.failed.has(shard)
     for (let large = plan.large.shift(); large !== undefined; large = plan.large.shift()) {
-      if (isOpen(large)) return large
+      if (this.#isOpen(plan, large)) return large
     }
-    for (; this.#cursor < plan.run.shards; this.#cursor++) if (isOpen(this.#cursor)) return this.#cursor++
-    return undefined
+    return this.#hasOpen(plan) ? this.#cursor++ : undefined
+  }
+
+  /** True if there are shards that nobody has begun. The first one is then at the cursor. */
+  #hasOpen(plan: Plan): boolean {
+    const { shards } = plan.run
+    while (this.#cursor < shards && !this.#isOpen(plan, this.#cursor)) this.#cursor++
+    return this.#cursor < shards
+  }
+
+  #isOpen({ done, failed }: Plan, shard: number): boolean {
+    return done[shard] === 0 && !this.#live.has(shard) && !failed.has(shard)
   }
 
   #awaitSpace(): void {
@@ -527,12 +542,14 @@ export class ShardCommit {
     const plan = this.#plan
     if (!plan) return
     const { state, options, targets } = this.#parts
+    const { pipeline } = options
+    const { generation } = state
+    // Before the run ends: otherwise nobody would do it after a crash.
+    if (this.#options.sweeps === true) await sweepStaged(targets, { pipeline, generation, runNumber: plan.run.number })
     await state.endShardRun(partitions)
     this.#plan = undefined
     await this.#lists.recover(() => false)
     await this.#deleteLeftovers(plan.run)
-    if (this.#options.sweeps !== true) return
-    await sweepStaged(targets, { pipeline: options.pipeline, generation: state.generation, runNumber: plan.run.number })
   }
 
   /** Files of executions in this process that died. */
