@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { realpathSync } from 'node:fs'
-import { useCodeCache } from './code-cache.ts'
 
 /** Runs one command line in this process, see `main.ts`. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -9,8 +8,14 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
-  // All other code is loaded after this.
-  useCodeCache(process.argv[2])
   // Not awaited: Node.js ends a module that waits for ever with status 13.
-  void import('./main.ts').then(({ runAsProcess }) => runAsProcess())
+  void start(process.argv.slice(2))
+}
+
+/** With the cache, all other code is loaded after it. */
+async function start(args: readonly string[]): Promise<void> {
+  const [command] = args
+  if (command !== 'list' && !args.includes('--version')) (await import('./code-cache.ts')).useCodeCache(command)
+  const { runAsProcess } = await import('./main.ts')
+  await runAsProcess()
 }
