@@ -196,7 +196,7 @@ export const plantedDefects: readonly PlantedDefect[] = [
 /** Counts batches and chunks alike, for a workload with one source partition. */
 const chunksSeen = new WeakMap<SimulatedRun['process'], number>()
 
-export function withFile(files: Files, change: (file: OpenFile, path: string) => OpenFile): Files {
+function withFile(files: Files, change: (file: OpenFile, path: string) => OpenFile): Files {
   return { ...files, open: async (path, flags) => change(await files.open(path, flags), path) }
 }
 
