@@ -131,3 +131,21 @@ test('a sink that refuses later ends the run, and the same command continues it'
   const second = await run().ended
   assert.equal(second.code, 0, second.stderr)
 })
+
+test('records that are repeated near each other have few shards executed twice', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/events.yaml', PIPELINE)
+  await workspace.write('pipelines/schema.json', JSON.stringify(SCHEMA))
+  const repeated = Array.from(
+    { length: COUNT },
+    (_, id) => line(id) + (id % 10 === 0 ? line(Math.max(0, id - 30)) : ''),
+  )
+  await workspace.write('in/a.ndjson', repeated.join(''))
+  const { code, stderr } = await workspace.sluice(['backfill', 'events', 'in', '--workers', '2', ...SMALL, '--json'])
+  assert.equal(code, 0, stderr)
+  const count = (message: string): number => stderr.split(message).length - 1
+  const shards = count('"message":"shard committed"')
+  assert.ok(shards >= 16, `${shards} shards`)
+  // Where a chain of shards meets another one, both sides are executed before one is committed.
+  assert.ok(count('"shard is executed again"') <= 6, stderr)
+})

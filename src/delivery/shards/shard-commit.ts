@@ -42,7 +42,8 @@ import { digestIn, LeaveOutFiles, shardIn } from './leave-out-files.ts'
 import { PlanProgress } from './plan-progress.ts'
 import type { PartitionParts } from './plan-progress.ts'
 import { Reservations } from './reservations.ts'
-import type { Shard, ShardResult, ShardRun, ShardTask } from './shard.ts'
+import { ShardOrder } from './shard-order.ts'
+import type { DayKeys, Shard, ShardResult, ShardRun, ShardTask } from './shard.ts'
 import { objectLabel } from './shard-delivery.ts'
 import { sweepStaged } from './sweep-staged.ts'
 import { cannotMakeAgain, replaceGone } from './republish.ts'
@@ -103,8 +104,6 @@ export class ShardCommit {
   readonly #live = new Map<number, LiveShard>()
   /** Shards to execute before those that nobody has begun. */
   readonly #again: number[] = []
-  /** The next shard that nobody has begun. */
-  #cursor = 0
   /** Number of the last execution of each shard. */
   readonly #attempts = new Map<number, number>()
   /** Counts what may change the answer of `next`. */
@@ -181,8 +180,11 @@ export class ShardCommit {
     this.#queue.throwIfFailed()
     const plan = this.#plan
     this.#seen = this.#changes
-    const number = plan && (this.#nextAgain() ?? this.#nextOpen(plan))
-    if (plan === undefined || number === undefined) return undefined
+    if (plan === undefined) return undefined
+    const again = this.#nextAgain()
+    const begun = again === undefined ? this.#nextOpen(plan) : undefined
+    const number = again ?? begun?.shard
+    if (number === undefined) return undefined
     this.#committer.connection.start()
     const { state } = this.#parts
     const { id, number: runNumber, createdAt } = plan.run
@@ -191,6 +193,7 @@ export class ShardCommit {
     const attempt = (this.#attempts.get(number) ?? 0) + 1
     this.#attempts.set(number, attempt)
     const shard = { number, parts: state.shardParts(number), bytes: state.shard(number)?.bytes ?? 0 }
+    if (begun && begun.neighbours.length > 0) await this.#leaveOutCommitted(live, begun)
     const leaveOut = live.list && (await this.#lists.read(live.list))
     return { run: id, runNumber, createdAt, shard, attempt, ...(leaveOut && { leaveOut }) }
   }
@@ -267,7 +270,7 @@ export class ShardCommit {
    */
   async settle({ isInterrupted = false }: { readonly isInterrupted?: boolean } = {}): Promise<boolean> {
     const isPublished = await this.#publish(isInterrupted)
-    return isPublished && (isInterrupted || !this.#plan || !this.#hasOpen(this.#plan))
+    return isPublished && (isInterrupted || this.#plan?.order.hasOpen !== true)
   }
 
   /** False if a shard has to be executed again. */
@@ -365,8 +368,22 @@ export class ShardCommit {
       doneBytes,
       failed: new Set(),
       staged,
-      large: large.toSorted((one, other) => other.bytes - one.bytes).map(({ number }) => number),
+      order: new ShardOrder(
+        run.shards,
+        large.toSorted((one, other) => other.bytes - one.bytes).map(({ number }) => number),
+        (shard) => this.#plan !== undefined && this.#isOpen(this.#plan, shard),
+      ),
     }
+  }
+
+  /** Committed keys stay in the index, so a result without them needs no second look at them. */
+  async #leaveOutCommitted(live: LiveShard, { shard, neighbours }: { shard: number; neighbours: readonly DayKeys[] }) {
+    await this.#serially(async () => {
+      const run = this.#plan?.run.id
+      if (run === undefined || live.list) return
+      live.list = await this.#lists.write(run, shard, encodeKeys(neighbours))
+      live.leavesOutCommitted = true
+    })
   }
 
   /** A shard whose result is in the meantime not needed any more is left out. */
@@ -378,22 +395,10 @@ export class ShardCommit {
   }
 
   /** A shard that nobody has begun. None while the outbox is full. */
-  #nextOpen(plan: Plan): number | undefined {
-    if (this.#space.isFull) {
-      if (this.#hasOpen(plan)) this.#awaitSpace()
-      return undefined
-    }
-    for (let large = plan.large.shift(); large !== undefined; large = plan.large.shift()) {
-      if (this.#isOpen(plan, large)) return large
-    }
-    return this.#hasOpen(plan) ? this.#cursor++ : undefined
-  }
-
-  /** True if there are shards that nobody has begun. The first one is then at the cursor. */
-  #hasOpen(plan: Plan): boolean {
-    const { shards } = plan.run
-    while (this.#cursor < shards && !this.#isOpen(plan, this.#cursor)) this.#cursor++
-    return this.#cursor < shards
+  #nextOpen({ order }: Plan): ReturnType<ShardOrder['next']> {
+    if (!this.#space.isFull) return order.next(this.#live.size)
+    if (order.hasOpen) this.#awaitSpace()
+    return undefined
   }
 
   #isOpen({ done, failed }: Plan, shard: number): boolean {
@@ -423,6 +428,7 @@ export class ShardCommit {
       return this.#discard(result)
     }
     const own = await this.#judge.judge(result.keys, result.shard)
+    if (!own.hasTaken && live.leavesOutCommitted) return this.#commit(plan, result, live)
     const leftOut = live.list ? decodeKeys(await this.#lists.read(live.list)) : []
     const left = await this.#judge.judge(leftOut, result.shard)
     if (own.hasTaken || left.hasFree) return this.#conflict(result, live, own, left)
@@ -444,6 +450,7 @@ export class ShardCommit {
     this.#reservations.add([...own.free(), ...left.free()], shard)
     const list = encodeKeys([...own.taken(), ...left.taken()])
     const old = live.list
+    live.leavesOutCommitted = false
     live.list = list.length > 0 ? await this.#lists.write(run, shard, list) : undefined
     if (old && old.file !== live.list?.file) await this.#lists.remove(old.file)
     await this.#options.discard(result)
@@ -470,6 +477,7 @@ export class ShardCommit {
     if (staged > 0) plan.staged.set(shard, (plan.staged.get(shard) ?? 0) + staged)
     else if (live.list) await this.#lists.remove(live.list.file)
     this.#live.delete(shard)
+    plan.order.committed(shard, result.keys)
     this.#observe({ kind: 'committed', shard, result })
     await this.#release(shard)
     return 'committed'
@@ -649,13 +657,13 @@ export class ShardCommit {
 /** Parts that one transaction of a plan stores. */
 const STORED_PARTS = 2000
 
-/** The run, and how far it is. */
 /**
  * A shard of so many times the mean is begun first: one compressed file of many gigabytes would
  * otherwise keep one worker busy at the end, when the others are done.
  */
 const LARGE = 2
 
+/** The run, and how far it is. */
 interface Plan {
   readonly run: ShardRun
   readonly progress: PlanProgress
@@ -667,8 +675,7 @@ interface Plan {
   readonly failed: Set<number>
   /** Staged objects that are committed and not published, by shard. */
   readonly staged: Map<number, number>
-  /** Shards to begin before all others, the largest first. Those that were begun are removed. */
-  readonly large: number[]
+  readonly order: ShardOrder
 }
 
 /** A shard that this process has begun, or whose objects are gone. */
@@ -677,6 +684,8 @@ interface LiveShard {
   executing: number
   /** What the next execution leaves out. */
   list: LeaveOutFile | undefined
+  /** All keys of the list are committed. */
+  leavesOutCommitted?: boolean
   /** A result, and the shards that have to be committed before it. */
   waiting: { readonly result: ShardResult; readonly for: Set<number> } | undefined
   /** Committed objects that were staged and are gone. */

@@ -57,7 +57,8 @@ class Coordinator {
   readonly #executing: ShardTask[] = []
   readonly #late: ShardResult[] = []
   readonly #executed = new Map<number, number>()
-  /** One shard fails for good, in the first run. */
+  readonly #committed = new Set<number>()
+  /** One shard fails for good, in the first run, unless it is committed. */
   #failing: number | undefined
 
   constructor(run: SimulatedRunOptions, commit: ShardCommit, random: Random) {
@@ -98,7 +99,7 @@ class Coordinator {
     const executions = (this.#executed.get(number) ?? 0) + 1
     this.#executed.set(number, executions)
     const isDamaged = task.shard.parts.some(({ partition }) => partition === `source:${this.#plan.damaged}`)
-    if ((isDamaged && executions > 1) || (number === this.#failing && executions > 1)) {
+    if ((isDamaged && executions > 1) || (number === this.#failing && executions > 1 && !this.#committed.has(number))) {
       await this.#commit.fail(number, new SluiceError('INPUT_CORRUPT', 'the input is damaged'))
       return
     }
@@ -112,7 +113,7 @@ class Coordinator {
     if (random.chance(0.15)) this.#late.push(await execute(this.#run, { ...task, attempt: task.attempt + 100 }))
     // Before it is offered: a coordinator that dies has not taken it.
     if (this.#plan.stagedAt === 'store') this.#run.environment.results.push(result)
-    await this.#commit.offer(result)
+    if ((await this.#commit.offer(result)) === 'committed') this.#committed.add(number)
     this.#run.environment.results.splice(0)
   }
 
