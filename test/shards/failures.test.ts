@@ -146,8 +146,12 @@ test('an unfinished backfill refuses other runs until it is finished or cancelle
   ]) {
     const { code, stderr } = await workspace.sluice(other)
     assert.equal(code, 6, stderr)
-    assert.match(stderr, /SHARDS_UNFINISHED: .*\n.*runs cancel p/)
+    assert.match(stderr, /SHARDS_UNFINISHED: .*\n.*runs retry p.*runs cancel p/)
   }
+  const shown = await workspace.sluice(['runs', 'show', 'p'])
+  assert.match(shown.stdout, /^ {2}reads in, from \/.*\n[^]*runs retry p/m)
+  const state = await workspace.sluice(['state', 'show', 'p'])
+  assert.match(state.stdout, /^ {2}backfill {4}unfinished: \d of \d shards committed, \d failed; see .*runs show p/m)
   const asked = await workspace.sluice(['runs', 'cancel', 'p'])
   assert.equal(asked.code, 2, asked.stderr)
   const cancelled = await workspace.sluice(['runs', 'cancel', 'p', '--yes'])

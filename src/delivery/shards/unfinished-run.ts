@@ -9,7 +9,7 @@ export function unfinishedRun(pipeline: string, { createdAt, shards }: ShardRun)
     'SHARDS_UNFINISHED',
     `a backfill of ${pipeline} with ${plural(shards, 'shard')} has begun at ${began} and is unfinished`,
     {
-      hint: `finish it: start it again with the same paths and options; or give it up with \`sluice runs cancel ${pipeline}\``,
+      hint: `finish it with \`sluice runs retry ${pipeline}\`, which has its paths and options; or give it up with \`sluice runs cancel ${pipeline}\``,
     },
   )
 }

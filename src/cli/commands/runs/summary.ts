@@ -33,7 +33,8 @@ export async function describeRun(folder: string): Promise<RunSummary | undefine
   return { ...summary, running: owner.pid }
 }
 
-function summarize(state: StateReader): RunSummary | undefined {
+/** What a state says of it. */
+export function summarize(state: StateReader): RunSummary | undefined {
   const { shardRun: run, meta } = state
   if (!run) return undefined
   let [done, doneBytes] = [0, 0]

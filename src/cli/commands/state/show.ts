@@ -13,6 +13,8 @@ import type { CommandDefinition } from '../../command.ts'
 import { jsonOption, pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
 import { DAY } from '../../../time.ts'
+import { summarize } from '../runs/summary.ts'
+import type { RunSummary } from '../runs/summary.ts'
 
 interface ShowStateArguments {
   pipeline: string
@@ -56,6 +58,7 @@ function describe(state: StateReader) {
     published: state.history().length,
     unpublished: state.objects().map(({ key, records, bytes, role }) => ({ key, role, records, bytes })),
     partitions: state.partitions(),
+    backfill: summarize(state),
     stores: state.stores(),
     changes: state.changes().map(({ at, action, what }) => ({ at: new Date(at).toISOString(), action, what })),
     dedup: state.dedupBuckets().map(describeBucket),
@@ -96,7 +99,7 @@ function bucketName(name: string): string {
 
 function render(summary: StateSummary): string[] {
   const { pipeline, folder, generation, running, epochs, lastCommit, totals } = summary
-  const { published, unpublished, partitions, stores, dedup, changes, replica, exported } = summary
+  const { published, unpublished, partitions, backfill, stores, dedup, changes, replica, exported } = summary
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
   const bytes = dedup.reduce((all, bucket) => all + bucket.bytes, 0)
   return [
@@ -112,7 +115,8 @@ function render(summary: StateSummary): string[] {
     ...unpublished.map(
       (row) => `              ${row.key} (${plural(row.records, 'record')}, ${formatBytes(row.bytes)})`,
     ),
-    `  positions   ${partitions.length === 0 ? 'none: the next run reads from the beginning' : partitions.length}`,
+    ...(backfill ? [`  backfill    unfinished: ${describeBackfill(backfill)}`] : []),
+    `  positions   ${partitions.length > 0 ? partitions.length : backfill ? 'none yet' : NO_POSITIONS}`,
     ...partitions.map((row) => `              ${row.partition} ${renderPosition(row)}`),
     ...stores.map(({ name, refusesOverwrite }) => `  store       ${name}: ${describeProbe(refusesOverwrite)}`),
     ...changes.map(({ at, action, what }) => `  changed     ${at} ${action}: ${what}`),
@@ -122,6 +126,13 @@ function render(summary: StateSummary): string[] {
       return `              ${bucket.bucket}: ${plural(bucket.keys, 'key')}, ${formatBytes(bucket.bytes)}${permanent}`
     }),
   ]
+}
+
+const NO_POSITIONS = 'none: the next run reads from the beginning'
+
+function describeBackfill({ pipeline, shards, done, failed }: RunSummary): string {
+  const failures = failed.length > 0 ? `, ${failed.length} failed` : ''
+  return `${formatCount(done)} of ${plural(shards, 'shard')} committed${failures}; see \`sluice runs show ${pipeline}\``
 }
 
 function describeReplica({ number, count, was = count, awaits = [] }: ReplicaRow): string {
