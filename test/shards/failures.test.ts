@@ -76,7 +76,10 @@ describe('a thread that dies', () => {
       [{ shard: 2, inputs: ['in/2.ndjson.gz'], code: 'WORKER_LOST' }],
     )
     const { stdout } = await workspace.sluice(['runs', 'show', 'p'])
-    assert.match(stdout, /^p {2}5 of 6 shards .*1 failed.*\n {2}shard 2 failed: in\/2\.ndjson\.gz: WORKER_LOST: /)
+    assert.match(
+      stdout,
+      /^p {2}5 of 6 shards .*1 failed.*\n {2}reads in, from .*\n {2}shard 2 failed: in\/2\.ndjson\.gz: WORKER_LOST: /,
+    )
     const after = await workspace.report(BACKFILL)
     assert.deepEqual(after.shards, { planned: SHARDS, committed: 1, left: 0, failed: [] })
     assert.equal(after.read, PER_FILE)
