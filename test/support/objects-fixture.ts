@@ -63,8 +63,10 @@ export function objectsFixture({ name, write, config, damage }: FileFormat): Sou
       return Promise.resolve()
     },
     enlarge({ server }, bytes) {
-      const block = write(Array.from({ length: 16 }, () => written('large', 0)[0] ?? {}))
-      const count = Math.ceil(bytes / block.length)
+      const records = Array.from({ length: 16 }, () => written('large', 0)[0] ?? {})
+      const block = write(records)
+      // What the object holds, which is much more than its own size if it is compressed.
+      const count = Math.ceil(bytes / JSON.stringify(records).length)
       const size = count * block.length
       server.add(BUCKET, `a/8-${name}`, { size, read: (start, end) => repeated(block, start, end) })
       return Promise.resolve()
