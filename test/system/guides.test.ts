@@ -18,6 +18,6 @@ for (const page of ['docs/write-a-source.md', 'docs/write-a-sink.md', 'docs/writ
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env
     const args = ['--import', 'jiti/register', '--test-reporter=tap', 'test/guide.test.ts']
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env }).catch((error) => error)
-    assert.match(stdout, /^# tests 1\d\n# suites 0\n# pass 1\d\n# fail 0$/m)
+    assert.match(stdout, /^# tests ([12]\d)\n# suites 0\n# pass \1\n# fail 0$/m)
   })
 }
