@@ -105,7 +105,18 @@ export class ServedRun {
   async close(): Promise<void> {
     await Promise.all(this.#active)
     await this.#options.runner.close()
-    await Promise.all([this.#worker.close(), this.#queue.close()])
+    await this.#worker.close()
+    await this.#removeTraces().catch(() => undefined)
+    await this.#queue.close()
+  }
+
+  /** What BullMQ keeps of a queue itself: a worker that comes late makes it again after the run is removed. */
+  async #removeTraces(): Promise<void> {
+    const { connection } = this.#options
+    const counts = await connection.call(() => this.#queue.getJobCounts())
+    if (Object.values(counts).some((count) => count > 0)) return
+    const keys = ['meta', 'stalled-check'].map((key) => this.#queue.toKey(key))
+    await connection.call(() => connection.client.del(...keys))
   }
 
   async #execute(
