@@ -144,15 +144,15 @@ const FAILURES: { readonly [code: string]: Failure } = {
 }
 
 /**
- * A process that is stopped within a transaction keeps the lock of the database, and another one
- * would wait for ever. Ends well before `maxAge`, with which the run makes its only commit.
+ * A process that is stopped within a transaction, or while it flushes one, keeps a lock of the database,
+ * and another one would wait for ever. Ends well before `maxAge`, with which the run makes its only commit.
  */
 async function stopBetweenTransactions(workspace: Workspace, running: RunningCommand): Promise<void> {
-  const folder = workspace.path('.sluice/p')
+  const database = workspace.path('.sluice/p/state')
   for (;;) {
     running.kill('SIGSTOP')
     try {
-      await promisify(execFile)(process.execPath, ['-e', EMPTY_TRANSACTION, folder], { timeout: 2000 })
+      await promisify(execFile)(process.execPath, ['-e', WRITE_AND_FLUSH, database], { timeout: 2000 })
       return
     } catch {
       running.kill('SIGCONT')
@@ -161,11 +161,12 @@ async function stopBetweenTransactions(workspace: Workspace, running: RunningCom
   }
 }
 
-const EMPTY_TRANSACTION = `
-require(${JSON.stringify(createRequire(import.meta.url).resolve('lmdb'))})
+const WRITE_AND_FLUSH = `
+const db = require(${JSON.stringify(createRequire(import.meta.url).resolve('lmdb'))})
   .open({ path: process.argv[1], noSubdir: false, encoding: 'json' })
-  .transactionSync(() => {})
-process.exit()`
+db.transactionSync(() => db.putSync('probe', 1))
+db.transactionSync(() => db.removeSync('probe'))
+db.flushed.then(() => process.exit())`
 
 function sinkCode(write: string): string {
   return `import { defineSink, SluiceError } from 'sluice'
