@@ -123,8 +123,8 @@ export class QueueExecutor implements Executor {
     this.committed(result)
   }
 
-  /** Removes the run and all that belongs to it from Redis. What fails there is removed by the next run. */
-  async ended(): Promise<void> {
+  /** Removes the run and all that belongs to it from Redis. */
+  async ending(): Promise<void> {
     const { connection, seal, run, note } = this.#options
     await Promise.all(this.#removing)
     await removeRun(connection, seal, run).catch((error: unknown) => {

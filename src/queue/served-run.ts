@@ -38,6 +38,8 @@ export interface ServedRunOptions {
   readonly note: Note
   readonly run: string
   readonly runner: ShardRunner
+  /** True while Redis has the run. */
+  readonly isPresent: () => Promise<boolean>
 }
 
 /**
@@ -174,11 +176,13 @@ export class ServedRun {
 
   /**
    * True if the connection broke after Redis had completed the job with this result. The coordinator may
-   * have committed it already, and removed the job: in doubt nothing is discarded.
+   * have committed it already, and removed the job: in doubt nothing is discarded. A run is removed when
+   * everything that counts is published.
    */
   async #mayCount(job: Job, token: string): Promise<boolean> {
-    const now = await this.#options.connection.call(() => this.#queue.getJob(job.id ?? ''))
-    return now === undefined || now.returnvalue?.fence === token
+    const { connection, isPresent } = this.#options
+    const now = await connection.call(() => this.#queue.getJob(job.id ?? ''))
+    return now === undefined ? connection.call(isPresent) : now.returnvalue?.fence === token
   }
 
   async #fail(job: Job<SealedData, ResultRef>, token: string, thrown: unknown): Promise<void> {

@@ -147,7 +147,8 @@ export class QueueWorker {
       const head = await seal.openJson<RunHead>(sealed, purpose.head(run))
       this.#checkVersion(head)
       const runner = await this.#options.prepare(head.content)
-      this.#served.set(id, new ServedRun({ connection, seal, name, lock, note, run, runner }))
+      const isPresent = async (): Promise<boolean> => (await this.#runs.getJob(id)) !== undefined
+      this.#served.set(id, new ServedRun({ connection, seal, name, lock, note, run, runner, isPresent }))
       note(`working for the run ${run}`)
     } catch (thrown) {
       const error = asSluiceError(thrown, 'WORKERS_REFUSED', 'the run cannot be executed here')

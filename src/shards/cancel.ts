@@ -29,7 +29,7 @@ interface Cancelled {
 export async function cancelShards(options: CancelOptions): Promise<Cancelled> {
   const { pipeline, force } = options
   const source = await createSource(pipeline)
-  const commit = await openCommitOf({ ...options, source, discard: () => Promise.resolve() })
+  const commit = await openCommitOf({ ...options, source, discard: () => Promise.resolve(), sweeps: true })
   try {
     const { run } = commit
     return { run, ...(await commit.cancel({ force })) }

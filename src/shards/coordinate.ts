@@ -82,6 +82,7 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
       summary.observe(event)
       shown?.observe(event)
     },
+    ending: async () => executor?.ending?.(),
     ...(options.stages === true && { sweeps: true }),
   })
   let failure: SluiceError | undefined
@@ -111,7 +112,6 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
       failure = asSluiceError(error, 'INTERNAL', `the backfill of ${pipeline.name} failed`)
   } finally {
     shown?.stop()
-    if (commit.run === undefined) await executor?.ended?.()
     await executor?.close()
     await commit.close()
   }

@@ -20,8 +20,11 @@ export interface Executor {
   execute(task: ShardTask, signal: AbortSignal, observe?: (progress: ShardProgress) => void): Promise<ShardResult>
   /** The result is committed: what else there is of it is not needed any more. Does not throw. */
   committed?(result: ShardResult): void
-  /** The whole run has ended, with every shard committed. Called before `close`. Does not throw. */
-  ended?(): Promise<void>
+  /**
+   * Every shard is committed and published: ends executions that are still under way. Called again if
+   * the coordinator dies before the state has forgotten the run. Does not throw.
+   */
+  ending?(): Promise<void>
   /** Removes what a result has staged, which will not be committed. Idempotent. */
   discard(result: ShardResult): Promise<void>
   /** Ends the workers that this executor has started. Executions under way fail. */

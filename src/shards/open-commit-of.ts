@@ -8,7 +8,7 @@ import { Paths } from '../record/paths/path.ts'
 import { commitOptions } from '../runtime/open-delivery.ts'
 import { unqualified } from './qualified-parts.ts'
 
-interface OpenOptions extends Pick<ShardCommitOptions, 'discard' | 'observe' | 'sweeps'> {
+interface OpenOptions extends Pick<ShardCommitOptions, 'discard' | 'observe' | 'ending' | 'sweeps'> {
   readonly pipeline: CheckedPipeline
   readonly source: Source
   /** Folder that holds a folder for each pipeline's state. */
@@ -19,7 +19,7 @@ interface OpenOptions extends Pick<ShardCommitOptions, 'discard' | 'observe' | '
 
 /** Opens the state of a pipeline for a parallel backfill. @throws SluiceError see `openShardCommit` */
 export async function openCommitOf(options: OpenOptions): Promise<ShardCommit> {
-  const { pipeline, source, stateFolder, stop, log, discard, observe, sweeps = false } = options
+  const { pipeline, source, stateFolder, stop, log, discard, observe, ending, sweeps = false } = options
   const { type } = pipeline.source.declaration
   const commit = await commitOptions({
     pipeline,
@@ -37,6 +37,7 @@ export async function openCommitOf(options: OpenOptions): Promise<ShardCommit> {
     },
     discard,
     observe,
+    ending,
     sweeps,
   })
 }

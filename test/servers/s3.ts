@@ -59,6 +59,8 @@ export interface S3Server {
   /** The currently visible objects of an S3 bucket. Throws if the bucket does not exist. */
   objects(bucket: string): Map<string, StoredObject>
   openUploads(bucket: string): number
+  /** Keys of the open uploads. */
+  uploadKeys(bucket: string): string[]
   /** Removes the unfinished uploads of an S3 bucket, as a lifecycle rule does; or only one part of each. */
   clearUploads(bucket: string, only?: { readonly part: number }): void
   /** All requests, in order of arrival. */
@@ -166,6 +168,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     remove: (name, key) => findBucket(name).delete(key),
     objects: (name) => findBucket(name).objects(),
     openUploads: (name) => findBucket(name).uploads.size,
+    uploadKeys: (name) => Array.from(findBucket(name).uploads.values(), ({ key }) => key),
     clearUploads(name, only) {
       const bucket = findBucket(name)
       for (const upload of bucket.uploads.values()) {

@@ -56,7 +56,12 @@ export interface ShardCommitOptions extends CommitOptions {
   discard(result: ShardResult): Promise<void>
   /** Called when something has happened to a shard. */
   readonly observe?: ((event: ShardEvent) => void) | undefined
-  /** At the end, remove what dead workers have staged at the store. */
+  /**
+   * Called when everything is published, and no execution is needed any more. The state still has the
+   * run: after a crash it is called again.
+   */
+  readonly ending?: (() => Promise<void>) | undefined
+  /** At the end, remove what dead workers have staged at the store; at a start, what came after the end. */
   readonly sweeps?: boolean
 }
 
@@ -142,7 +147,11 @@ export class ShardCommit {
     const { state } = this.#parts
     const run = state.shardRun
     if (run) this.#load(run)
-    else await state.removeShards()
+    else {
+      await state.removeShards()
+      // A worker that died when the last run had just ended.
+      if (state.shardRuns > 0) await this.#sweep()
+    }
     const waiting = new Set(state.objects().map(({ shard }) => shard))
     await this.#lists.recover((file) => {
       const named = shardIn(file)
@@ -549,15 +558,20 @@ export class ShardCommit {
   async #end(partitions: readonly PartitionRow[] = []): Promise<void> {
     const plan = this.#plan
     if (!plan) return
-    const { state, options, targets } = this.#parts
-    const { pipeline } = options
-    const { generation } = state
+    const { state } = this.#parts
+    await this.#options.ending?.()
     // Before the run ends: otherwise nobody would do it after a crash.
-    if (this.#options.sweeps === true) await sweepStaged(targets, { pipeline, generation, runNumber: plan.run.number })
+    await this.#sweep()
     await state.endShardRun(partitions)
     this.#plan = undefined
     await this.#lists.recover(() => false)
     await this.#deleteLeftovers(plan.run)
+  }
+
+  async #sweep(): Promise<void> {
+    const { state, options, targets } = this.#parts
+    const { pipeline } = options
+    if (this.#options.sweeps === true) await sweepStaged(targets, { pipeline, generation: state.generation })
   }
 
   /** Files of executions in this process that died. */

@@ -16,7 +16,7 @@ async function executes(t: TestContext, url: string): Promise<void> {
   const result = await executor.execute(taskOf(0), never)
   assert.deepEqual(result, resultOf(taskOf(0)))
   executor.committed(result)
-  await executor.ended()
+  await executor.ending()
 }
 
 test('a password that is wrong or missing is refused by name', { skip, timeout }, async (t) => {

@@ -23,7 +23,7 @@ test('shards are executed by workers, and their results come back as they were',
   )
   for (const result of results) executor.committed(result)
   await until(async () => (await redis.admin.keys('*blob*')).length === 0)
-  await executor.ended()
+  await executor.ending()
   const left = (await redis.admin.keys('*')).filter((key) => !/:workers?(:|$)|:runs:|probe/.test(key))
   assert.deepEqual(left, [])
 })
