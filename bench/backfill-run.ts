@@ -32,14 +32,22 @@ export async function writeInput(
 
 const SAMPLE = 2000
 
+/** `bench/backfill.yaml` with a custom transform that works on objects. */
+export const CUSTOM = 'bench/backfill-custom.yaml'
+
 /**
- * The command that runs `bench/backfill.yaml` over an input and writes all its files below the
- * folder.
+ * The command that runs a pipeline, `bench/backfill.yaml` by default, over an input and writes all its
+ * files below the folder.
  */
-export function commandFor(folder: string, input: string, options: readonly string[] = []): readonly string[] {
+export function commandFor(
+  folder: string,
+  input: string,
+  options: readonly string[] = [],
+  pipeline = 'bench/backfill.yaml',
+): readonly string[] {
   const { out, state, report } = filesIn(folder)
   const settings = ['--set', `sink.path=${out}`, '--state', state, '--report', report, ...options]
-  return [process.execPath, 'build/dist/main.cjs', 'backfill', 'bench/backfill.yaml', input, ...settings]
+  return [process.execPath, 'build/dist/main.cjs', 'backfill', pipeline, input, ...settings]
 }
 
 /**

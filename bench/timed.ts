@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { loadavg } from 'node:os'
 
 /** Times of a whole process with its children, in seconds. */
 export interface Timed {
@@ -21,4 +22,33 @@ export function time(script: string, args: readonly string[]): Timed {
 /** The middle one. */
 export function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
+}
+
+/**
+ * Measures commands in turn (A B C A B C ...), so that the drift of the machine affects all of them, and
+ * prints medians, and the ratios to the first one. The first round only warms up the file cache.
+ */
+export async function compare(
+  title: string,
+  rounds: number,
+  commands: { readonly [name: string]: () => Timed | Promise<Timed> },
+): Promise<void> {
+  const timed = new Map<string, Timed[]>(Object.keys(commands).map((name) => [name, []]))
+  for (let round = -1; round < rounds; round++) {
+    for (const [name, command] of Object.entries(commands)) {
+      const one = await command()
+      if (round >= 0) timed.get(name)?.push(one)
+    }
+  }
+  console.log(`${process.version} ${title}, load average ${loadavg()[0]?.toFixed(1)}`)
+  const [first = []] = timed.values()
+  for (const [name, all] of timed) {
+    for (const of of ['wall', 'cpu'] as const) {
+      const ratios = all.map((one, at) => one[of] / (first[at]?.[of] ?? NaN))
+      console.log(
+        `  ${name.padEnd(7)} ${of.padEnd(4)} ${median(all.map((one) => one[of])).toFixed(2)} s, ` +
+          `ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+      )
+    }
+  }
 }

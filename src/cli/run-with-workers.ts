@@ -66,5 +66,5 @@ async function runInQueue(options: JobOptions, job: Job, wishes: Wishes & { queu
 
 /** Workers that a plan is made for: how many there will be is not known. */
 const MACHINES = 16
-/** Of a shard: with less, the way there and back takes longer than the work. */
-const LEAST_BYTES = 16 << 20
+/** Of a shard: with less, the way there and back, and what each shard opens anew, count. */
+const LEAST_BYTES = 64 << 20

@@ -94,7 +94,8 @@ export class QueueWorker {
     const { connection, concurrency } = this.#options
     let lookedAt = 0
     while (!end.aborted) {
-      if (Date.now() - lookedAt > LOOK) {
+      // Without a run there is nothing else to look at.
+      if (this.#served.size === 0 || Date.now() - lookedAt > LOOK) {
         await connection.call(() => this.#lookForRuns())
         lookedAt = Date.now()
       }

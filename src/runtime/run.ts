@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly input?: RunInput | undefined
   /** See `RunSettings.openDelivery`. */
   readonly openDelivery?: RunSettings['openDelivery']
+  /** See `RunSettings.shared`. */
+  readonly shared?: RunSettings['shared']
   /** The replica that this process is. Default: it collects all tenants. */
   readonly replica?: RunSettings['replica']
   /** Asks for a clean end: what was read is committed and published. */
@@ -57,6 +59,7 @@ export function wirePipeline(options: RunOptions): Wired {
       input,
       openDelivery: options.openDelivery,
       replica: options.replica,
+      shared: options.shared,
       follow,
       final,
       keepGoing,

@@ -1,9 +1,18 @@
-import type { DuplexTransform, FunctionTransform, RuleMatches, Transform, TransformContext } from '../component.ts'
+import type {
+  BatchTransform,
+  DuplexTransform,
+  FunctionTransform,
+  RuleMatches,
+  Transform,
+  TransformContext,
+} from '../component.ts'
+import { isCustom } from '../config/component-name.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Batch } from '../record/batch.ts'
-import type { Path, Paths } from '../record/paths/path.ts'
+import { Paths } from '../record/paths/path.ts'
+import type { Path } from '../record/paths/path.ts'
 import { awaitComponent } from './await-component.ts'
 import { runFunction, type FunctionStage } from './custom-stage.ts'
 import { runDuplex } from './duplex-stage.ts'
@@ -25,8 +34,27 @@ export interface StageRule extends RuleMatches {
   readonly stage: string
 }
 
+/**
+ * Built-in transforms that runs of one pipeline share, one run after the other: what they compile, and
+ * what V8 makes of that, is kept. Custom ones are made for each run, since they may be closed with it.
+ */
+export class SharedTransforms {
+  readonly paths = new Paths()
+  readonly #made = new Map<string, Transform>()
+
+  get(stage: string): Transform | undefined {
+    return this.#made.get(stage)
+  }
+
+  add(stage: string, transform: Transform): void {
+    if (typeof transform === 'object' && !('close' in transform)) this.#made.set(stage, transform)
+  }
+}
+
 interface BuildOptions {
   readonly paths: Paths
+  /** Its paths are `paths`. */
+  readonly shared?: SharedTransforms | undefined
   /** Key of the digests; from the state, so that they mean the same in every run. */
   readonly hashKey: Buffer | undefined
   /** Added to the context of every transform. */
@@ -39,7 +67,7 @@ interface BuildOptions {
  */
 export async function buildStages(
   pipeline: Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>,
-  { paths, hashKey, context: added }: BuildOptions,
+  { paths, shared, hashKey, context: added }: BuildOptions,
 ): Promise<Stage[]> {
   const stages: Stage[] = []
   const dedup = findDedup(pipeline)
@@ -54,8 +82,9 @@ export async function buildStages(
       ...added,
     }
     try {
-      const created = Promise.resolve(declaration.create(config, context))
-      const transform = await awaitComponent(`create of transform ${stage}`, created)
+      const create = () => Promise.resolve(declaration.create(config, context))
+      const transform = shared?.get(stage) ?? (await awaitComponent(`create of transform ${stage}`, create()))
+      if (!isCustom(declaration.type)) shared?.add(stage, transform)
       if ('duplex' in transform && dedup && dedup.index < stages.length) throw afterDedup(stage, dedup.stage)
       stages.push(toStage(transform, { stage, type: declaration.type, ...failureOptions(config) }))
     } catch (error) {
@@ -83,15 +112,15 @@ function afterDedup(stage: string, dedup: string): SluiceError {
   })
 }
 
-/**
- * `onError` and `concurrency`, which every custom transform understands; built-ins have no use for
- * them.
- */
 /** The matches of each rule of each stage so far. */
 export function ruleMatchesOf(stages: readonly Stage[]): StageRule[] {
   return stages.flatMap((stage) => (stage.ruleMatches?.() ?? []).map((found) => ({ stage: stage.name, ...found })))
 }
 
+/**
+ * `onError` and `concurrency`, which every custom transform understands; built-ins have no use for
+ * them.
+ */
 function failureOptions({ onError, concurrency }: { readonly [key: string]: unknown }): Omit<FunctionStage, 'stage'> {
   return {
     onError: onError === 'stop' ? 'stop' : 'reject',
@@ -111,8 +140,7 @@ function toStage(transform: Transform, { type, ...options }: FunctionStage & { r
       if (!(made instanceof Promise)) return made
       return (running = awaitComponent(`transform ${options.stage}`, made))
     },
-    ...(typeof transform === 'object' &&
-      'batch' in transform && { ruleMatches: () => transform.ruleMatches?.() ?? [] }),
+    ...(typeof transform === 'object' && 'batch' in transform && { ruleMatches: matchesSinceNow(transform) }),
     close: async () => {
       if (typeof transform !== 'object' || !('close' in transform)) return
       // A stream that is destroyed does not wait for the call that is under way.
@@ -120,6 +148,13 @@ function toStage(transform: Transform, { type, ...options }: FunctionStage & { r
       await awaitComponent(`close of transform ${options.stage}`, Promise.resolve(transform.close?.()))
     },
   }
+}
+
+/** A shared transform counts on from run to run. */
+function matchesSinceNow(transform: BatchTransform): () => RuleMatches[] {
+  const before = (transform.ruleMatches?.() ?? []).map(({ matches }) => matches)
+  return () =>
+    (transform.ruleMatches?.() ?? []).map((found, at) => ({ ...found, matches: found.matches - (before[at] ?? 0) }))
 }
 
 function runner(transform: Transform, options: FunctionStage): (batch: Batch) => Batch[] | Promise<Batch[]> {

@@ -12,6 +12,7 @@ import type { Json } from '../record/json/json.ts'
 import { commitOptions } from '../runtime/open-delivery.ts'
 import { runPipeline } from '../runtime/run.ts'
 import { sourceInput } from '../runtime/source-input.ts'
+import type { SharedTransforms } from '../runtime/transform-stages.ts'
 import { unqualified } from './qualified-parts.ts'
 
 export interface ExecuteShardOptions {
@@ -21,6 +22,8 @@ export interface ExecuteShardOptions {
   readonly generation: string
   /** Existing folder for the files of the objects. */
   readonly folder: string
+  /** Of this thread: it executes one shard of the pipeline after the other. */
+  readonly shared?: SharedTransforms
   readonly final: boolean
   /** See `SourceInputOptions.keepGoing`. */
   readonly keepGoing: boolean
@@ -42,7 +45,7 @@ export async function executeShard(
   task: ShardTask,
   options: ExecuteShardOptions,
 ): Promise<ShardResult> {
-  const { hashKey, generation, folder, final, keepGoing, signal, note, observe } = options
+  const { hashKey, generation, folder, shared, final, keepGoing, signal, note, observe } = options
   const { bytes, number } = task.shard
   const { type } = pipeline.source.declaration
   const parts = task.shard.parts.map((part) => unqualified(type, part))
@@ -63,6 +66,7 @@ export async function executeShard(
       delivery = await openShardDelivery({ commit, task, hashKey, generation, folder })
       return delivery
     },
+    shared,
     follow: false,
     stop: signal,
     log: { note, status: () => undefined, live: false },

@@ -64,7 +64,8 @@ export async function fingerprintOf(pipeline: CheckedPipeline, hashKey: Buffer):
   const describe = async ({ declaration: { type }, config, stage }: Component) => {
     return { type, stage, config, ...(isCustom(type) && { code: await hashCode(type, folder) }) }
   }
-  const components = await Promise.all([...transforms, sink, ...(rejects ? [rejects] : [])].map(describe))
+  const written = [sink, ...(rejects ? [rejects] : [])].map(withoutContent)
+  const components = await Promise.all([...transforms, ...written].map(describe))
   // Its parts say what they expect of each input.
   const input = JSON.stringify(await describe(source))
   const facts = { version: readVersion(), name, input, components, rejectOptions, limits }
@@ -77,6 +78,11 @@ interface Component {
   readonly declaration: { readonly type: string }
   readonly config: object
   readonly stage: string
+}
+
+/** What is at the path of a sink changes while shards are executed: there it is the path that counts. */
+function withoutContent({ config, ...component }: Component): Component {
+  return { ...component, config: 'path' in config ? { ...config, path: `to ${String(config.path)}` } : config }
 }
 
 /** A digest in place of the path of a file: the project may be in another folder of another machine. */

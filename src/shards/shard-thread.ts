@@ -6,6 +6,7 @@ import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { asSluiceError } from '../errors.ts'
 import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
 import type { Flow } from '../observe/progress.ts'
+import { SharedTransforms } from '../runtime/transform-stages.ts'
 import { executeShard } from './execute-shard.ts'
 import { failureOf } from './failure.ts'
 import type { ShardFailure } from './failure.ts'
@@ -40,20 +41,27 @@ export type ThreadReply = { readonly result: ShardResult } | { readonly failure:
 
 const data: ThreadData = workerData
 const hashKey = Buffer.from(data.hashKey)
-let loading: Promise<CheckedPipeline> | undefined
+const shared = new SharedTransforms()
+/** Begins before the first shard is there. */
+const loading = load()
+loading.catch(() => undefined)
+
+async function load(): Promise<CheckedPipeline> {
+  addEnvironmentSecrets(process.env)
+  return loadJob(data.job, hashKey, data.fingerprint)
+}
 
 /** Executes a shard in a thread of piscina. */
 export default async function execute({ task, port }: ThreadTask): Promise<object> {
   const send = (message: ThreadMessage): void => port.postMessage(message)
   try {
     send({ kind: 'read', records: 0, bytes: 0 })
-    addEnvironmentSecrets(process.env)
-    const { job, fingerprint, generation, folder } = data
-    const pipeline = await (loading ??= loadJob(job, hashKey, fingerprint))
-    const result = await executeShard(pipeline, task, {
+    const { job, generation, folder } = data
+    const result = await executeShard(await loading, task, {
       hashKey,
       generation,
       folder,
+      shared,
       final: job.final,
       keepGoing: job.keepGoing,
       // A thread that is not wanted any more is ended from outside.

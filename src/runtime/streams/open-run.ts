@@ -24,7 +24,7 @@ import type { WrittenComponent } from '../../config/written.ts'
 
 /** The wiring of a pipeline that begins with this source, and the batch that carries it. */
 export function openWiring(source: SourcePart, settings: RunSettings): { wiring: Wiring; opening: Batch } {
-  const paths = new Paths()
+  const paths = settings.shared?.paths ?? new Paths()
   const wiring = new Wiring({ settings, paths, flow: startFlow(), source })
   const opening = emptyBatch({ paths, limits: defaultLimits })
   setWiring(opening, wiring)
@@ -113,6 +113,7 @@ class Run implements OpenPipeline {
     const { pipeline, wiring, delivery, input } = this.#parts
     this.stages = await buildStages(pipeline, {
       paths: wiring.paths,
+      shared: wiring.settings.shared,
       hashKey: delivery.hashKey,
       context: input.context,
     })

@@ -24,7 +24,9 @@ export interface SinkWritable extends Writable {
 }
 
 /** What a pipeline that was checked before brings with it. */
-type CheckedOptions = Partial<Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'replica' | 'observe'>>
+type CheckedOptions = Partial<
+  Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'replica' | 'shared' | 'observe'>
+>
 
 /**
  * The source of a pipeline: a stream of batches, for `pipeline` of `node:stream/promises`. It begins to
@@ -40,6 +42,7 @@ export function source(
     input: options.input,
     openDelivery: options.openDelivery,
     replica: options.replica,
+    shared: options.shared,
     observe: options.observe,
     limits: options.limits,
     allowRepeats: options.allowRepeats,

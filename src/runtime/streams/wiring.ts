@@ -11,7 +11,7 @@ import type { Batch, End } from '../../record/batch.ts'
 import type { RunningReplica } from '../../delivery/replicas/check-replica.ts'
 import type { OpenDelivery } from '../open-delivery.ts'
 import type { RunInput } from '../run-input.ts'
-import type { Stage } from '../transform-stages.ts'
+import type { SharedTransforms, Stage } from '../transform-stages.ts'
 
 /** A component of a stream: as a program wrote it, or checked before. */
 export type Part<Declared> = WrittenComponent | CheckedComponent<Declared>
@@ -62,6 +62,8 @@ export interface RunSettings {
   readonly input?: RunInput | undefined
   /** Opens where the batches go. Default: the pipeline's sink, with its state. */
   readonly openDelivery?: OpenDelivery | undefined
+  /** Transforms that this run has in common with earlier ones. Default: it makes all of them. */
+  readonly shared?: SharedTransforms | undefined
   /** The replica that the process is. Default: it collects all tenants. */
   readonly replica?: RunningReplica | undefined
   /** As they are written. */
