@@ -1,6 +1,7 @@
 /* The files of deploy/, as far as they can be checked without containers. */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
@@ -53,10 +54,26 @@ async function manifests(): Promise<Manifest[]> {
   )
 }
 
+/** https://github.com/zegl/kube-score */
+const NO_LINTER =
+  spawnSync('kube-score', ['version']).status === 0 ? false : 'kube-score is not installed, which lints the manifests'
+
+test('a linter accepts the Kubernetes manifests', { skip: NO_LINTER }, async () => {
+  const names = (await readdir(join(folder, 'kubernetes'))).map((name) => join(folder, 'kubernetes', name))
+  const { status, stdout } = spawnSync('kube-score', ['score', ...names], { encoding: 'utf8' })
+  assert.equal(status, 0, stdout)
+})
+
 test('the Kubernetes manifests run as a plain user, with secrets from a Secret and a probe for workers', async () => {
   const all = await manifests()
   const kinds = all.map(({ apiVersion, kind }) => `${apiVersion} ${kind}`).toSorted()
-  assert.deepEqual(kinds, ['apps/v1 Deployment', 'batch/v1 Job', 'v1 PersistentVolumeClaim', 'v1 Secret'])
+  assert.deepEqual(kinds, [
+    'apps/v1 Deployment',
+    'batch/v1 Job',
+    'policy/v1 PodDisruptionBudget',
+    'v1 PersistentVolumeClaim',
+    'v1 Secret',
+  ])
   const secret = all.find(({ kind }) => kind === 'Secret')
   assert.equal(parseAddress(secret?.stringData?.['SLUICE_QUEUE'] ?? '').name, 'rediss://redis.example.com:6380')
   for (const { kind, spec } of all.filter((one) => one.kind === 'Deployment' || one.kind === 'Job')) {
