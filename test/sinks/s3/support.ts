@@ -5,29 +5,16 @@ import type { TestContext } from 'node:test'
 import type { Attempt, ObjectSink, OutboxFile } from '../../../src/component.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import s3Sink from '../../../src/sinks/s3.ts'
+import { startBucketServer } from '../../support/bucket-server.ts'
 import { outbox, roll } from '../../support/object-options.ts'
-import { startS3Server } from '../../servers/s3.ts'
 import type { S3Server, S3ServerOptions } from '../../servers/s3.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 export const BUCKET = 'events'
 
-/**
- * Starts a server with one S3 bucket. The environment has its credentials, and no others that the
- * SDK could find.
- */
-export async function startStore(test: TestContext, options: S3ServerOptions = {}): Promise<S3Server> {
-  const server = await startS3Server({ buckets: [BUCKET], ...options })
-  test.after(() => server.close())
-  setEnvironment({
-    AWS_ACCESS_KEY_ID: server.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
-    AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_CONFIG_FILE: '/nonexistent',
-    AWS_SHARED_CREDENTIALS_FILE: '/nonexistent',
-    AWS_ENDPOINT_URL_STS: server.endpoint,
-  })
-  return server
+/** See `startBucketServer`. */
+export function startStore(test: TestContext, options?: S3ServerOptions): Promise<S3Server> {
+  return startBucketServer(test, BUCKET, options)
 }
 
 export function setEnvironment(values: { readonly [name: string]: string | undefined }): void {

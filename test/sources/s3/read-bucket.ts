@@ -4,25 +4,15 @@ import { SluiceError } from '../../../src/errors.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import s3 from '../../../src/sources/s3.ts'
 import { configure, contextOf } from '../../../src/testing/configure.ts'
-import { startS3Server } from '../../servers/s3.ts'
 import type { S3Server, S3ServerOptions } from '../../servers/s3.ts'
+import { startBucketServer } from '../../support/bucket-server.ts'
 import { readOptions } from '../../support/read-options.ts'
 
 export const BUCKET = 'logs'
 
-/** Starts a server with one S3 bucket. The environment has its credentials, and no others. */
-export async function startBucket(test: TestContext, options: S3ServerOptions = {}): Promise<S3Server> {
-  const server = await startS3Server({ buckets: [BUCKET], ...options })
-  test.after(() => server.close())
-  Object.assign(process.env, {
-    AWS_ACCESS_KEY_ID: server.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
-    AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_CONFIG_FILE: '/nonexistent',
-    AWS_SHARED_CREDENTIALS_FILE: '/nonexistent',
-    AWS_ENDPOINT_URL_STS: server.endpoint,
-  })
-  return server
+/** See `startBucketServer`. */
+export function startBucket(test: TestContext, options?: S3ServerOptions): Promise<S3Server> {
+  return startBucketServer(test, BUCKET, options)
 }
 
 /** Configuration as in a pipeline file. */
