@@ -359,8 +359,23 @@ export interface TransformDeclaration<
     paths: readonly string[],
     context: Context,
   ): ValueEffect | undefined | Promise<ValueEffect | undefined>
+  /**
+   * Which members the transform takes from every record and gives to them. `check` compares it with
+   * the paths that later stages read.
+   */
+  shape?(config: Config<Properties>): RecordShape
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
   create(config: Config<Properties>, context: TransformContext): Transform | Promise<Transform>
+}
+
+/** How a transform changes the members of records, as record paths. `writes` come last. */
+export interface RecordShape {
+  /** No record has values at these paths afterwards. */
+  readonly removes?: readonly string[]
+  /** No record has other values afterwards than those at these paths and inside them. */
+  readonly keeps?: readonly string[]
+  /** Paths of keys that the transform gives a value, and the paths of which it makes each value. */
+  readonly writes?: readonly { readonly path: string; readonly from: readonly string[] }[]
 }
 
 /** What decides how a transform changes values. */

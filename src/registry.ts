@@ -63,6 +63,18 @@ export const builtIns: readonly BuiltIn[] = [
     load: () => import('./transforms/filter.ts'),
   },
   {
+    kind: 'transform',
+    type: 'remove',
+    summary: 'Removes members from records.',
+    load: () => import('./transforms/remove.ts'),
+  },
+  {
+    kind: 'transform',
+    type: 'keep',
+    summary: 'Keeps the listed members of records and removes all others.',
+    load: () => import('./transforms/keep.ts'),
+  },
+  {
     kind: 'sink',
     type: 's3',
     summary: 'Writes compressed NDJSON objects to Amazon S3 or an S3-compatible store, each exactly once.',

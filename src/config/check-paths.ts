@@ -11,7 +11,7 @@ import type { Located, LocatedMap, Location } from './yaml-location.ts'
 import { problemAt } from './yaml-location.ts'
 
 /** A text in the configuration that says where a value of a record is. */
-interface FoundPath {
+export interface FoundPath {
   readonly text: string
   readonly location: Location
 }
@@ -122,7 +122,8 @@ function nearestOf(key: string, names: readonly string[]): string | undefined {
   })
 }
 
-function segmentsOf(text: string) {
+/** Empty if the path has a mistake, which is reported elsewhere. */
+export function segmentsOf(text: string) {
   try {
     return parsePath(text)
   } catch {

@@ -5,6 +5,8 @@ import type { JsonObject } from '../record/json/json.ts'
 import { schemaName } from './built-in-schemas.ts'
 import { checkFields } from './check-fields.ts'
 import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
+import { checkRemoved, isWritten } from './check-shape.ts'
+import type { ShapedStage } from './check-shape.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 import { isCustom, shortName } from './component-name.ts'
@@ -75,22 +77,37 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
   }
 }
 
-/** After custom code, records may have members that the schema does not know. */
+/**
+ * Warns about paths that no record can have at that stage: because the schema of an earlier
+ * `validate` does not know them, or because an earlier stage removes them. After custom code, nobody
+ * knows the members of records.
+ */
 function checkRecordPaths(
   sections: readonly Section[],
   checked: ReadonlyMap<Section, CheckedComponent<Declaration>>,
   { problems }: PipelineScope,
 ): void {
   let schema: JsonObject | undefined
+  let sinceSchema = 0
+  const shaped: ShapedStage[] = []
   for (const section of sections) {
     const component = checked.get(section)
     if (component === undefined) continue
-    const { declaration, config } = component
-    if (isCustom(declaration.type)) return
-    if (schema !== undefined) checkPaths(pathsIn([strictSchema(declaration.fields)], section.node), schema, problems)
+    const { declaration, config, stage } = component
+    if (declaration.kind === 'transform' && isCustom(declaration.type)) return
+    const paths = pathsIn([strictSchema(declaration.fields)], section.node)
+    const isDedup = declaration.kind === 'transform' && declaration.dedup !== undefined
+    // The dead-letter queue gets records from every stage.
+    if (section.label !== 'rejects') {
+      checkRemoved({ stage, isSink: section.kind === 'sink', paths, needsValues: isDedup }, shaped, problems)
+    }
+    const foreign = paths.filter(({ text }) => !isWritten(text, shaped.slice(sinceSchema)))
+    if (schema !== undefined) checkPaths(foreign, schema, problems)
     if (declaration.type === 'validate' && typeof config['schema'] === 'string') {
       schema = readRecordSchema(config['schema'])
+      sinceSchema = shaped.length
     }
+    if (declaration.kind === 'transform') shaped.push({ stage, shape: declaration.shape?.(config) ?? {} })
   }
 }
 

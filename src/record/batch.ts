@@ -369,6 +369,15 @@ export class Batch {
     return { key: hits[HIT_STRIDE * hit + 1], start: hits[HIT_STRIDE * hit + 2], end: hits[HIT_STRIDE * hit + 3] }
   }
 
+  /** The number after the last hit inside this hit. */
+  endOf(hit: number): number {
+    const { hits } = this.#index
+    const end = hits[HIT_STRIDE * hit + 3]
+    let next = hit + 1
+    while (HIT_STRIDE * next < hits.length && hits[HIT_STRIDE * next + 2] < end) next++
+    return next
+  }
+
   /** `ValueKind` of a hit's current value, edits included; 0 if it is deleted or shadowed. */
   kind(hit: number): number {
     const edit = this.#edits[hit]
@@ -389,7 +398,7 @@ export class Batch {
     const end = hits[HIT_STRIDE * hit + 3]
     const kind = hits[HIT_STRIDE * hit] >>> 16
     if (kind !== ValueKind.object && kind !== ValueKind.array) return this.bytes.subarray(start, end)
-    return this.#render(start, end, hit + 1, this.#endOf(hit))
+    return this.#render(start, end, hit + 1, this.endOf(hit))
   }
 
   /** A hit's current value as text: strings decoded, numbers as spelled, other values as JSON. */
@@ -428,7 +437,7 @@ export class Batch {
   edit(hit: number, edit: number): void {
     if (this.#edits[hit] === Edit.shadowed) return
     this.#edits[hit] = edit
-    const end = this.#endOf(hit)
+    const end = this.endOf(hit)
     for (let inside = hit + 1; inside < end; inside++) this.#edits[inside] = Edit.shadowed
   }
 
@@ -439,7 +448,7 @@ export class Batch {
 
   /** True if the hit, or any hit inside it, is edited. */
   isEditedAt(hit: number): boolean {
-    return isChanged(this.#edits, hit, this.#endOf(hit))
+    return isChanged(this.#edits, hit, this.endOf(hit))
   }
 
   /** The record's current bytes without the line feed: a view of the batch if nothing is edited. */
@@ -483,15 +492,6 @@ export class Batch {
   #hitsOf(record: number): readonly [number, number] {
     const { records } = this.#index
     return [records[RECORD_STRIDE * record + 2], records[RECORD_STRIDE * (record + 1) + 2]]
-  }
-
-  /** The number after the last hit inside this hit. */
-  #endOf(hit: number): number {
-    const { hits } = this.#index
-    const end = hits[HIT_STRIDE * hit + 3]
-    let next = hit + 1
-    while (HIT_STRIDE * next < hits.length && hits[HIT_STRIDE * next + 2] < end) next++
-    return next
   }
 
   #isGone(hit: number): boolean {

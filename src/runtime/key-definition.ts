@@ -6,6 +6,7 @@ import { codeOf } from '../config/load-component.ts'
 import { isCustom } from '../config/component-name.ts'
 import type { KeyDefinition } from '../delivery/state/fingerprint.ts'
 import type { Json } from '../record/json/json.ts'
+import { reaches } from '../record/paths/reaches.ts'
 
 type Parts = { -readonly [Name in 'stages' | 'code']: NonNullable<KeyDefinition[Name]>[number][] }
 
@@ -20,12 +21,14 @@ export async function keyDefinitionOf(
   if (dedup === undefined) return {}
   const { key, time = null } = dedup.settings
   const parts: Parts = { stages: [], code: [] }
-  for (const { declaration, config, stage } of pipeline.transforms.slice(0, dedup.index + 1)) {
+  const before = pipeline.transforms.slice(0, dedup.index)
+  const sources = sourcesOf(key, before)
+  for (const [at, { declaration, config, stage }] of pipeline.transforms.slice(0, dedup.index + 1).entries()) {
     const { type } = declaration
     const isDedup = stage === dedup.stage
     if (declaration.effectOn && !isDedup) {
       const context = { pipeline: pipeline.name, folder: pipeline.folder, stage }
-      const effect = await declaration.effectOn(config, key, context)
+      const effect = await declaration.effectOn(config, sources[at], context)
       if (effect) parts.stages.push({ type, settings: asJson(effect.settings), secrets: effect.secrets ?? [] })
     } else if (isCustom(type)) {
       const { onError: _onError, concurrency: _concurrency, ...options } = config
@@ -36,6 +39,22 @@ export async function keyDefinitionOf(
     }
   }
   return { dedup: { key, time }, ...parts }
+}
+
+/**
+ * By stage: the paths whose values become a part of the dedup key, as the stage leaves them. They are
+ * those of the key, and what later stages copy or move there.
+ */
+function sourcesOf(key: readonly string[], stages: CheckedPipeline['transforms']): (readonly string[])[] {
+  let paths = key
+  const sources: (readonly string[])[] = []
+  for (const { declaration, config } of stages.toReversed()) {
+    sources.unshift(paths)
+    const writes = declaration.shape?.(config).writes ?? []
+    const read = writes.flatMap(({ path, from }) => (paths.some((one) => reaches(path, one)) ? from : []))
+    if (read.length > 0) paths = [...new Set([...paths, ...read])]
+  }
+  return sources
 }
 
 /** As the state will store it. */

@@ -8,6 +8,26 @@ import { parsePath } from './grammar.ts'
  * @throws SluiceError PATH_INVALID
  */
 export function reaches(path: string, target: string): boolean {
+  return covers(path, target) || leadsInto(path, target)
+}
+
+/**
+ * Whether `path` matches the value at `target`, a path of keys, or a value around it.
+ * @throws SluiceError PATH_INVALID
+ */
+export function covers(path: string, target: string): boolean {
+  return follow(path, target) === undefined
+}
+
+/** Whether `path` matches values inside the value at `target`. */
+function leadsInto(path: string, target: string): boolean {
+  const segments = parsePath(path)
+  const named = segments.findIndex(({ kind }) => kind !== 'deep')
+  return follow(path, target)?.some((at) => at > named) === true
+}
+
+/** The positions in `path` that `target` leads to; undefined if `path` ends there or before. */
+function follow(path: string, target: string): readonly number[] | undefined {
   const segments = parsePath(path)
   const keys = parsePath(target).flatMap((segment) => (segment.kind === 'keys' ? segment.keys : []))
   let reached = enter(segments, [0])
@@ -18,11 +38,10 @@ export function reaches(path: string, target: string): boolean {
       else if (matchesKey(segments[at], key)) next.push(at + 1)
     }
     // A last `**` matches the values inside the value that it has reached.
-    if (next.includes(segments.length) || (isDeepEnd(segments) && next.includes(segments.length - 1))) return true
+    if (next.includes(segments.length) || (isDeepEnd(segments) && next.includes(segments.length - 1))) return undefined
     reached = enter(segments, next)
   }
-  const named = segments.findIndex(({ kind }) => kind !== 'deep')
-  return reached.some((at) => at > named)
+  return reached
 }
 
 type Segments = ReturnType<typeof parsePath>

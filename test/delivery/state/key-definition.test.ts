@@ -70,6 +70,18 @@ describe('a change of how dedup keys are made', () => {
       ['{ type: redact }', '{ type: dedup, key: [id, token], missing: pass }'],
       /redact before dedup now/,
     ],
+    [
+      'a member of the key that is now removed in part',
+      ['{ type: dedup, key: [id, user] }'],
+      ['{ type: remove, paths: [user.age] }', '{ type: dedup, key: [id, user] }'],
+      /remove before dedup now changes/,
+    ],
+    [
+      'a list that now keeps less of a member of the key',
+      ['{ type: keep, paths: [id, user] }', '{ type: dedup, key: [id, user] }'],
+      ['{ type: keep, paths: [id, user.name] }', '{ type: dedup, key: [id, user] }'],
+      /keep before dedup now changes/,
+    ],
     ['another path in the key', [DEDUP], [DEDUP.replace('user.name, ', '')], /dedup\.key/],
     ['dedup that is gone', [DEDUP], [], /dedup is gone/],
   ]

@@ -1,7 +1,9 @@
 import { describe, test } from 'node:test'
 import dedup from '../../../src/transforms/dedup.ts'
 import filter from '../../../src/transforms/filter.ts'
+import keep from '../../../src/transforms/keep.ts'
 import redact from '../../../src/transforms/redact.ts'
+import remove from '../../../src/transforms/remove.ts'
 import validate from '../../../src/transforms/validate.ts'
 import type { TransformDeclaration } from '../../../src/component.ts'
 import tagPrivileged from '../../../transforms/tag-privileged.ts'
@@ -56,6 +58,24 @@ const cases: readonly [title: string, declaration: TransformDeclaration, fixture
       config: { drop: { service: 'ldap' } },
       input: people,
       output: people.filter(({ service }) => service !== 'ldap'),
+    },
+  ],
+  [
+    'remove',
+    remove,
+    {
+      config: { paths: ['email', '**./^serv/'] },
+      input: [...people, { id: 9 }],
+      output: [...people.map(({ email: _email, service: _service, ...person }) => person), { id: 9 }],
+    },
+  ],
+  [
+    'keep',
+    keep,
+    {
+      config: { paths: ['id', 'name'] },
+      input: [...people, { id: 9 }],
+      output: [...people.map(({ id, name }) => ({ id, name })), { id: 9 }],
     },
   ],
   [

@@ -1,0 +1,82 @@
+import type { RecordShape } from '../component.ts'
+import { keysOf } from '../record/paths/path.ts'
+import { formatPath, parsePath } from '../record/paths/grammar.ts'
+import { covers, reaches } from '../record/paths/reaches.ts'
+import { segmentsOf } from './check-paths.ts'
+import type { FoundPath } from './check-paths.ts'
+import type { Problem } from './pipeline.ts'
+import { problemAt } from './yaml-location.ts'
+
+/** A stage, and what it does to the members of every record. Without a shape, nobody knows. */
+export interface ShapedStage {
+  readonly stage: string
+  readonly shape: RecordShape | undefined
+}
+
+/** A stage that reads paths. */
+interface Reader {
+  readonly stage: string
+  readonly isSink: boolean
+  readonly paths: readonly FoundPath[]
+  /** True if the stage is of no use without the values: the key of `dedup`. */
+  readonly needsValues: boolean
+}
+
+/** Reports the paths of a stage whose values an earlier stage has removed from every record. */
+export function checkRemoved(
+  { stage, isSink, paths, needsValues }: Reader,
+  earlier: readonly ShapedStage[],
+  problems: Problem[],
+): void {
+  for (const { text, location } of paths) {
+    const remover = removerOf(text, earlier)
+    if (remover === undefined) continue
+    const message = `no record has ${text} here: the earlier stage ${remover.stage} removes it`
+    const hint = `${wayOut(text, remover)}${isSink ? '' : `, or move ${stage} before ${remover.stage}`}`
+    problems.push(problemAt(location, message, { hint, severity: needsValues ? 'error' : 'warning' }))
+  }
+}
+
+function wayOut(text: string, { stage, shape }: ShapedStage): string {
+  const target = knownPart(text) ?? text
+  const moved = shape?.writes?.find(({ from }) => from.some((path) => covers(path, target)))
+  if (moved !== undefined) return `read ${moved.path}, its new name`
+  return shape?.keeps === undefined ? `leave it out of the paths of ${stage}` : `add it to the paths of ${stage}`
+}
+
+/** Whether one of the stages gives records a value at a path, around it or inside it. */
+export function isWritten(text: string, stages: readonly ShapedStage[]): boolean {
+  const target = knownPart(text)
+  return stages.some(({ shape }) => target !== undefined && writes(shape, target))
+}
+
+/** The last of the stages that removes the value at a path; undefined if it may be there. */
+function removerOf(text: string, stages: readonly ShapedStage[]): ShapedStage | undefined {
+  const target = knownPart(text)
+  if (target === undefined) return undefined
+  for (const stage of stages.toReversed()) {
+    const { shape } = stage
+    if (shape === undefined || writes(shape, target)) return undefined
+    const { removes = [], keeps } = shape
+    if (removes.some((path) => covers(path, target))) return stage
+    if (keeps !== undefined && !keeps.some((path) => reaches(path, target) || isDeep(path))) return stage
+  }
+  return undefined
+}
+
+function writes(shape: RecordShape | undefined, target: string): boolean {
+  return shape?.writes?.some(({ path }) => reaches(path, target)) === true
+}
+
+/** The keys with which a path begins, as a path; undefined if it begins with a wildcard. */
+function knownPart(text: string): string | undefined {
+  const segments = segmentsOf(text)
+  let length = segments.length
+  while (length > 0 && keysOf(segments.slice(0, length)) === undefined) length--
+  return length === 0 ? undefined : formatPath(segments.slice(0, length))
+}
+
+/** A path at any depth may lead into any value. */
+function isDeep(text: string): boolean {
+  return parsePath(text)[0].kind === 'deep'
+}
