@@ -14,7 +14,8 @@ import { parseArgs } from 'node:util'
 import type { ObjectSink } from '../src/component.ts'
 import { digestOfKeys } from '../src/delivery/shards/day-keys.ts'
 import { openShardCommit } from '../src/delivery/shards/open-shard-commit.ts'
-import type { Offered, ShardCommit } from '../src/delivery/shards/shard-commit.ts'
+import type { Offered } from '../src/delivery/shards/results/result-decider.ts'
+import type { ShardCommit } from '../src/delivery/shards/shard-commit.ts'
 import type { DayKeys, ShardResult, ShardTask } from '../src/delivery/shards/shard.ts'
 import { emptyTally } from '../src/delivery/tally.ts'
 import { Paths } from '../src/record/paths/path.ts'
@@ -76,7 +77,7 @@ await pass(
   'again',
 )
 await pass('second result', (task) => free[task.shard.number], 'committed')
-await commit.settle()
+await commit.finish()
 await commit.close()
 await rm(folder, { recursive: true })
 

@@ -105,7 +105,7 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
     if (executor && shown) {
       const observer = summary.with(shown)
       await new Dispatch({ commit, executor, keepGoing, observer, stop }).run()
-    } else await commit.settle({ isInterrupted: stop.aborted })
+    } else await commit.finish({ isInterrupted: stop.aborted })
   } catch (error) {
     // The plan was given up.
     if (!stop.aborted || error !== stop.reason)

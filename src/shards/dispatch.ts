@@ -5,7 +5,7 @@ import type { SluiceError } from '../errors.ts'
 import type { Executor, ShardProgress } from './executor.ts'
 
 export interface DispatchOptions {
-  readonly commit: Pick<ShardCommit, 'next' | 'changed' | 'offer' | 'retry' | 'fail' | 'settle' | 'counts'>
+  readonly commit: Pick<ShardCommit, 'next' | 'changed' | 'offer' | 'retry' | 'fail' | 'finish' | 'counts'>
   readonly executor: Executor
   /** True if the other shards are worked on after one has failed. */
   readonly keepGoing: boolean
@@ -64,10 +64,10 @@ export class Dispatch {
         await this.#start()
         if (this.#executing > 0) await (this.#isEnding ? woken : this.#changed(woken))
         else if (this.#isEnding) break
-        else if (await commit.settle()) return
+        else if (await commit.finish()) return
       }
       // What is committed is published, as after any other failure.
-      await commit.settle({ isInterrupted: stop.aborted }).catch((error: unknown) => {
+      await commit.finish({ isInterrupted: stop.aborted }).catch((error: unknown) => {
         this.#fail(asSluiceError(error, 'INTERNAL', 'publishing failed'))
       })
     } finally {

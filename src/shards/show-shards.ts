@@ -1,4 +1,5 @@
-import type { ShardCounts, ShardEvent } from '../delivery/shards/shard-commit.ts'
+import type { ShardCounts } from '../delivery/shards/shard-commit.ts'
+import type { ShardEvent } from '../delivery/shards/shard-commit-options.ts'
 import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import type { SluiceError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'

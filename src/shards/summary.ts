@@ -1,6 +1,7 @@
 import type { InputFailure } from '../component.ts'
 import type { Delivery } from '../delivery/delivery.ts'
-import type { ShardCounts, ShardEvent } from '../delivery/shards/shard-commit.ts'
+import type { ShardCounts } from '../delivery/shards/shard-commit.ts'
+import type { ShardEvent } from '../delivery/shards/shard-commit-options.ts'
 import type { ShardTask } from '../delivery/shards/shard.ts'
 import { SluiceError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'

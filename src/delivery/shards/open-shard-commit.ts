@@ -1,6 +1,6 @@
 import { withCommitParts } from '../open-commit.ts'
 import { ShardCommit } from './shard-commit.ts'
-import type { ShardCommitOptions } from './shard-commit.ts'
+import type { ShardCommitOptions } from './shard-commit-options.ts'
 
 /**
  * Opens a pipeline's state folder for a parallel backfill, and recovers what an earlier process left in

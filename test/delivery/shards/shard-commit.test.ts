@@ -35,8 +35,8 @@ async function* plan(shards: number) {
 test('a backfill is not at its end while there are shards that nobody has begun', async (t) => {
   const commit = await open(t, await temporaryFolder(t))
   await commit.begin('archives', () => plan(1))
-  assert.equal(await commit.settle(), false)
-  assert.equal(await commit.settle({ isInterrupted: true }), true)
+  assert.equal(await commit.finish(), false)
+  assert.equal(await commit.finish({ isInterrupted: true }), true)
   assert.ok(commit.run)
 })
 
@@ -50,7 +50,7 @@ test('a shard that has failed is tried again by the next start only, and named',
   await commit.fail(1, damaged)
   assert.equal(await commit.next(), undefined)
   assert.deepEqual(commit.counts().failed, [0, 1])
-  assert.equal(await commit.settle(), true)
+  assert.equal(await commit.finish(), true)
   await commit.close()
   const next = await open(t, base)
   await next.begin('archives', () => plan(0))

@@ -80,7 +80,7 @@ class Coordinator {
       }
       const late = this.#late.shift()
       if (late) await this.#commit.offer(late)
-      else if (await this.#commit.settle()) return this.#outcome()
+      else if (await this.#commit.finish()) return this.#outcome()
     }
     return new Error('the coordinator does not come to an end')
   }

@@ -1,13 +1,13 @@
-import { SluiceError } from '../../errors.ts'
-import type { Json } from '../../record/json/json.ts'
-import type { CommitParts, Committer } from '../committer.ts'
-import { checkTally } from '../ledger.ts'
-import { outboxOptions } from '../open-epoch.ts'
-import { namesOf, OutboxEpoch } from '../outbox/outbox.ts'
-import type { LeaveOutFile, ObjectRow, PartitionRow } from '../state/rows.ts'
-import { wordsOf } from './day-keys.ts'
-import { linesWithIds } from './shard-rejects.ts'
-import type { ShardResult, ShardRun } from './shard.ts'
+import { SluiceError } from '../../../errors.ts'
+import type { Json } from '../../../record/json/json.ts'
+import type { CommitParts, Committer } from '../../committer.ts'
+import { checkTally } from '../../ledger.ts'
+import { outboxOptions } from '../../open-epoch.ts'
+import { namesOf, OutboxEpoch } from '../../outbox/outbox.ts'
+import type { LeaveOutFile, ObjectRow, PartitionRow } from '../../state/rows.ts'
+import { wordsOf } from '../day-keys.ts'
+import { linesWithIds } from '../shard-rejects.ts'
+import type { ShardResult, ShardRun } from '../shard.ts'
 
 interface ResultCommit {
   readonly run: ShardRun

@@ -1,5 +1,5 @@
-import { ENTRY_BYTES } from '../dedup/dedup-table.ts'
-import type { DayKeys } from './shard.ts'
+import { ENTRY_BYTES } from '../../dedup/dedup-table.ts'
+import type { DayKeys } from '../shard.ts'
 
 /** A shard to begin. */
 interface Begun {

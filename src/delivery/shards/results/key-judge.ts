@@ -1,8 +1,8 @@
-import type { DedupIndex } from '../dedup/dedup-index.ts'
-import { ENTRY_WORDS } from '../dedup/dedup-table.ts'
-import { bytesOf, wordsOf } from './day-keys.ts'
+import type { DedupIndex } from '../../dedup/dedup-index.ts'
+import { ENTRY_WORDS } from '../../dedup/dedup-table.ts'
+import { bytesOf, wordsOf } from '../day-keys.ts'
 import type { Reservations } from './reservations.ts'
-import type { DayKeys } from './shard.ts'
+import type { DayKeys } from '../shard.ts'
 
 /** Looks the dedup keys of results up: in the index, and among those that shards have reserved. */
 export class KeyJudge {

@@ -1,6 +1,6 @@
-import { DedupTable, ENTRY_WORDS } from '../dedup/dedup-table.ts'
-import { wordsOf } from './day-keys.ts'
-import type { DayKeys } from './shard.ts'
+import { DedupTable, ENTRY_WORDS } from '../../dedup/dedup-table.ts'
+import { wordsOf } from '../day-keys.ts'
+import type { DayKeys } from '../shard.ts'
 
 /**
  * Dedup keys that shards will write and have not committed: a shard whose result was in conflict keeps

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { SluiceError } from '../../errors.ts'
-import type { Files } from '../../files.ts'
-import type { LeaveOutFile } from '../state/rows.ts'
-import { digestOfKeys } from './day-keys.ts'
+import { SluiceError } from '../../../errors.ts'
+import type { Files } from '../../../files.ts'
+import type { LeaveOutFile } from '../../state/rows.ts'
+import { digestOfKeys } from '../day-keys.ts'
 
 /**
  * Leave-out lists as files in `<state folder>/shards`. A list is durable before an execution gets it.

@@ -1,6 +1,6 @@
-import type { SourcePart } from '../../component.ts'
-import type { Json } from '../../record/json/json.ts'
-import type { ShardRow } from '../state/rows.ts'
+import type { SourcePart } from '../../../component.ts'
+import type { Json } from '../../../record/json/json.ts'
+import type { ShardRow } from '../../state/rows.ts'
 
 /** The parts of a source partition, in reading order, and the position at the end of each. */
 export interface PartitionParts {
@@ -10,7 +10,7 @@ export interface PartitionParts {
 }
 
 /** The committed parts before the first one that is missing. */
-interface BegunPartition extends PartitionParts {
+export interface BegunPartition extends PartitionParts {
   /** Number of committed shards after that. */
   readonly later: number
 }
