@@ -170,11 +170,11 @@ export interface Source {
   total?(): Promise<InputExtent | undefined>
   /**
    * Divides what is left to read into parts that can be read on their own, in any order, by other
-   * threads and machines. With `readPart` it makes the source one that `--workers` and `--queue` can
+   * threads and machines. With `readParts` it makes the source one that `--workers` and `--queue` can
    * use; both or neither are implemented. Called in place of `read`, once per instance.
    *
-   * - Yields the parts in reading order: `readPart` over them, one after the other, yields the same
-   *   records in the same order as `read` with the same positions would.
+   * - Yields the parts in reading order: `readParts` over all of them yields the same records in the
+   *   same order as `read` with the same positions would.
    * - Parts of one source partition come one after the other. Nothing before the committed position
    *   is planned, and nothing at all if it is complete.
    * - Cheap: it lists inputs and looks at a little of each, and never reads them as a whole. Memory
@@ -186,23 +186,32 @@ export interface Source {
    */
   parts?(options: PartsOptions): AsyncIterable<SourcePart>
   /**
-   * Yields the chunks of one part. Called for any number of parts, in any order, one at a time; on an
-   * instance that has not planned, perhaps in another process on another machine, which resolves the
-   * same configuration by itself.
+   * Yields for each part, in the order of `parts`, an iterable of its chunks. Each is read to its end
+   * before the next one is asked for. Called for any parts of a plan, any number of times, one call at
+   * a time; on an instance that has not planned, perhaps in another process on another machine, which
+   * resolves the same configuration by itself. A source that only reads one after the other returns
+   * `parts.map((part) => …)` with an async generator.
    *
+   * - **Reading ahead.** All parts of a call are going to be read, so the requests of the next ones
+   *   may begin before their turn, where each costs a latency. What is read ahead has a limit of
+   *   requests and of bytes. It ends when the iteration does. If it fails, that is thrown by the
+   *   chunks of its own part, when their turn comes.
    * - **The same again.** A part may be read several times, and must then yield the same chunks. So
    *   it ends where the plan says, even if the input has grown since. If the input has been
    *   replaced, truncated or changed, it throws INPUT_CORRUPT; retries do not help then.
-   * - **Positions.** The last chunk has a position: where reading resumes after the part. Where only
-   *   the whole input can tell (the number of lines before a byte range), it may be a position that
-   *   `positionAfter` completes. Without a `positionAfter`, the last position of the last part is
-   *   committed.
-   * - **Partition.** Chunks belong to `part.partition`. Chunks without records may carry the
-   *   positions of others, which are committed with the part.
+   * - **Positions.** The last chunk of a part has a position: where reading resumes after the part.
+   *   Where only the whole input can tell (the number of lines before a byte range), it may be a
+   *   position that `positionAfter` completes. Without a `positionAfter`, the last position of the
+   *   last part is committed.
+   * - **Partition.** Chunks belong to the `partition` of their part. Chunks without records may carry
+   *   the positions of others, which are committed with the part.
    * - **Lines.** `origin.line` is right or counts from a place that `origin.name` says.
    * - `options` are those of `read`; `position` returns undefined, and `follow` is false.
    */
-  readPart?(part: SourcePart, options: ReadOptions): AsyncIterable<Chunk>
+  readParts?(
+    parts: readonly SourcePart[],
+    options: ReadOptions,
+  ): Iterable<AsyncIterable<Chunk>> | AsyncIterable<AsyncIterable<Chunk>>
   /**
    * The position of a source partition after its parts: the one that `read` would have committed
    * last, so that a later run reads nothing twice and nothing is left out. Pure, and called once all
@@ -230,7 +239,7 @@ export interface SourcePart {
   /** `gzip`, `zstd`, `brotli`; undefined for none. For the plan and its estimates. */
   readonly compression?: string
   /**
-   * What `readPart` needs: where the part begins and ends, and what identifies the input (an ETag, a
+   * What `readParts` needs: where the part begins and ends, and what identifies the input (an ETag, a
    * digest), so that a changed one is noticed.
    */
   readonly detail: Json

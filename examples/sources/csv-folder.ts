@@ -18,7 +18,7 @@ export default defineSource({
       for await (const part of listFiles(path, options)) yield* readFile(path, part, options)
     },
     parts: (options) => listFiles(path, options),
-    readPart: (part, options) => readFile(path, part, options),
+    readParts: (parts, options) => parts.map((part) => readFile(path, part, options)),
   }),
 })
 

@@ -6,6 +6,7 @@ import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import type { Flow } from '../observe/progress.ts'
+import { plural } from '../observe/report.ts'
 import type { DamagedInput } from '../observe/report.ts'
 import type { Chunk } from '../record/chunk.ts'
 import type { Json } from '../record/json/json.ts'
@@ -47,11 +48,11 @@ export async function executeShard(
 ): Promise<ShardResult> {
   const { hashKey, generation, folder, shared, final, keepGoing, signal, note, observe } = options
   const { bytes, number } = task.shard
-  const { type } = pipeline.source.declaration
-  const parts = task.shard.parts.map((part) => unqualified(type, part))
+  const { stage, declaration } = pipeline.source
+  const parts = task.shard.parts.map((part) => unqualified(declaration.type, part))
   const damaged: DamagedInput[] = []
   const ends: (Json | undefined)[] = parts.map(() => undefined)
-  const read = (source: Source, readOptions: ReadOptions) => readParts(source, parts, readOptions, ends)
+  const read = (source: Source, readOptions: ReadOptions) => readParts(source, { stage, parts, ends }, readOptions)
   const input = sourceInput(
     pipeline,
     { follow: false, final, keepGoing, note, part: { extent: { bytes }, read } },
@@ -89,19 +90,37 @@ export async function executeShard(
   }
 }
 
-/** Reads parts one after the other. @param ends gets the last position of each */
+/** The chunks of all parts. @param ends gets the last position of each part */
 async function* readParts(
   source: Source,
-  parts: readonly SourcePart[],
+  {
+    stage,
+    parts,
+    ends,
+  }: { readonly stage: string; readonly parts: readonly SourcePart[]; readonly ends: (Json | undefined)[] },
   options: ReadOptions,
-  ends: (Json | undefined)[],
 ): AsyncGenerator<Chunk, void> {
-  if (!source.readPart) throw new SluiceError('UNSUPPORTED', 'the source cannot read parts of its input')
-  for (const [at, part] of parts.entries()) {
-    if (options.signal.aborted) return
-    for await (const chunk of source.readPart(part, options)) {
-      if (chunk.position !== undefined && (chunk.partition ?? '') === part.partition) ends[at] = chunk.position
+  if (!source.readParts) throw new SluiceError('UNSUPPORTED', 'the source cannot read parts of its input')
+  const { signal } = options
+  if (signal.aborted) return
+  let count = 0
+  for await (const chunks of source.readParts(parts, options)) {
+    const part = parts.at(count)
+    if (part === undefined) throw wrongCount(stage, parts, 'more')
+    for await (const chunk of chunks) {
+      if (chunk.position !== undefined && (chunk.partition ?? '') === part.partition) ends[count] = chunk.position
       yield chunk
     }
+    if (signal.aborted) return
+    count++
   }
+  if (count < parts.length && !signal.aborted) throw wrongCount(stage, parts, `only ${count}`)
+}
+
+/** Otherwise input would be skipped, or the position of one part stored for another. */
+function wrongCount(stage: string, parts: readonly SourcePart[], found: string): SluiceError {
+  const what = `readParts of source ${stage} was asked for ${plural(parts.length, 'part')}, and yielded ${found}`
+  return new SluiceError('SOURCE_FAILED', what, {
+    hint: 'it must yield one iterable of chunks for each part; the contract suite of sluice/testing finds such mistakes',
+  })
 }

@@ -70,7 +70,7 @@ async function* planParts(
   source: Source,
   { shardBytes, ...options }: PlanOptions,
 ): AsyncGenerator<SourcePart, void> {
-  if (source.parts === undefined || source.readPart === undefined) throw notDivisible(stage)
+  if (source.parts === undefined || source.readParts === undefined) throw notDivisible(stage)
   const planning = source.parts({
     ...options,
     maxLine: limits.maxLine,

@@ -72,7 +72,7 @@ export default defineSource({
       read: (options) => (options.follow ? follow(paths, content, options) : readAll(paths, content, options)),
       total: () => sumBytes(paths),
       parts: (options) => planAll(paths, content, options),
-      readPart: partReader(content),
+      readParts: partsReader(content),
       positionAfter: (_parts, ends) => positionAfterParts(ends),
     }
   },
@@ -128,12 +128,12 @@ async function* planAll(
   yield* planFiles(inputs, { ...options, ...content, fail })
 }
 
-function partReader(content: ContentSettings): NonNullable<Source['readPart']> {
+function partsReader(content: ContentSettings): NonNullable<Source['readParts']> {
   let reader: ChunkReader | undefined
   const strayLogged = new Set<string>()
-  return (part, options) => {
-    reader ??= new ChunkReader()
-    return readFilePart(part, { ...content, reader, strayLogged }, options)
+  return (parts, options) => {
+    const own = { ...content, reader: (reader ??= new ChunkReader()), strayLogged }
+    return parts.map((part) => readFilePart(part, own, options))
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Source, SourcePart } from '../component.ts'
+import type { Chunk, Source, SourcePart } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import type { Json, JsonObject } from '../record/json/json.ts'
 import { ABORT_AFTER, ABORT_MS, canonical, isAbort, nameOf, turns, withoutHanging } from './contract-case.ts'
@@ -19,19 +19,19 @@ import type { Bench, SourceInput } from './source-bench.ts'
 const PART_BYTES = [1, 100_000, 1 << 30]
 
 /** A source whose input can be divided. */
-type Divisible = Source & Required<Pick<Source, 'parts' | 'readPart'>>
+type Divisible = Source & Required<Pick<Source, 'parts' | 'readParts'>>
 
 /** Undefined if the source does not divide its input, which no source has to. */
 async function divisible<Input extends SourceInput>(bench: Bench<Input>): Promise<Divisible | undefined> {
   const source = await bench.create()
   if (isDivisible(source)) return source
-  const isWhole = source.parts === undefined && source.readPart === undefined && source.positionAfter === undefined
-  assert.ok(isWhole, 'a source has both `parts` and `readPart`, or neither')
+  const isWhole = source.parts === undefined && source.readParts === undefined && source.positionAfter === undefined
+  assert.ok(isWhole, 'a source has both `parts` and `readParts`, or neither')
   return undefined
 }
 
 function isDivisible(source: Source): source is Divisible {
-  return source.parts !== undefined && source.readPart !== undefined
+  return source.parts !== undefined && source.readParts !== undefined
 }
 
 interface PlanOptions {
@@ -83,12 +83,36 @@ interface PartReading {
   readonly error: unknown
 }
 
-async function readOne(source: Divisible, part: SourcePart): Promise<PartReading> {
+/** Reads parts in one call, up to the first that fails. */
+async function readTogether(source: Divisible, parts: readonly SourcePart[]): Promise<PartReading[]> {
+  const readings: PartReading[] = []
+  try {
+    for await (const chunks of source.readParts(parts, readOptions({}))) {
+      const part = parts.at(readings.length)
+      assert.ok(part, `\`readParts\` yields more than the ${parts.length} parts that it was asked for`)
+      const reading = await readOne(chunks, part)
+      readings.push(reading)
+      if (reading.error !== undefined) return readings
+    }
+  } catch (error) {
+    if (error instanceof assert.AssertionError || readings.length === parts.length) throw error
+    return [...readings, { records: [], end: undefined, others: new Map(), error }]
+  }
+  const { length } = readings
+  assert.equal(
+    length,
+    parts.length,
+    `\`readParts\` yields ${length} of the ${parts.length} parts that it was asked for`,
+  )
+  return readings
+}
+
+async function readOne(chunks: AsyncIterable<Chunk>, part: SourcePart): Promise<PartReading> {
   const records: string[] = []
   const others = new Map<string, Json>()
   let end: Json | undefined
   try {
-    for await (const chunk of source.readPart(part, readOptions({}))) {
+    for await (const chunk of chunks) {
       checkChunk(chunk)
       const own = recordsOf(chunk)
       records.push(...own)
@@ -107,7 +131,10 @@ async function readOne(source: Divisible, part: SourcePart): Promise<PartReading
   }
 }
 
-/** Reads parts with an instance that has not planned, in any order. The results are in that of the parts. */
+/**
+ * Reads parts one at a time with an instance that has not planned, in any order. The results are in that
+ * of the parts.
+ */
 async function readParts<Input extends SourceInput>(
   bench: Bench<Input>,
   parts: readonly SourcePart[],
@@ -116,8 +143,32 @@ async function readParts<Input extends SourceInput>(
   const source = await divisible(bench)
   const readings: PartReading[] = []
   if (source === undefined) return readings
-  for (const at of order) readings[at] = await withoutHanging('reading a part', readOne(source, parts[at]))
+  for (const at of order) {
+    const reading = withoutHanging('reading a part', readTogether(source, [parts[at]]))
+    ;[readings[at]] = await reading
+  }
   return readings
+}
+
+/** Compares parts that are read in one call with those that are read one at a time. */
+async function checkTogether<Input extends SourceInput>(
+  bench: Bench<Input>,
+  parts: readonly SourcePart[],
+  single: readonly PartReading[],
+): Promise<void> {
+  const source = await divisible(bench)
+  if (source === undefined || parts.length === 0) return
+  const together = await withoutHanging('reading all parts', readTogether(source, parts))
+  const failed = single.findIndex(({ error }) => error !== undefined)
+  const expected = failed < 0 ? single : single.slice(0, failed + 1)
+  for (const [at, { records, end, error }] of expected.entries()) {
+    const found = together.at(at)
+    const what = `part ${at} of ${parts.length} that are read in one call`
+    assert.ok(found, `${what} is not read: the failure of a later part is thrown before its turn`)
+    assert.deepEqual(found.records, records, `${what} yields other records than read alone`)
+    assert.deepEqual(found.end, end, `${what} ends at another position than read alone`)
+    assert.equal(found.error !== undefined, error !== undefined, `${what} fails, or does not, unlike read alone`)
+  }
 }
 
 /** The committed positions after all parts. */
@@ -170,6 +221,7 @@ export async function dividesAll<Input extends SourceInput>(bench: Bench<Input>)
     const order = parts.map((_part, at) => at)
     const again = await readParts(bench, parts, [...order.toReversed(), ...order])
     assert.deepEqual(again, readings, 'parts yield something else when read again')
+    await checkTogether(bench, parts, readings)
   }
 }
 
@@ -240,7 +292,9 @@ export async function noticesChanges<Input extends SourceInput>(
   const planned = await Promise.all(plans.map((parts) => readParts(bench, parts)))
   await change(bench.input)
   for (const [number, parts] of plans.entries()) {
-    for (const [at, { records, error }] of (await readParts(bench, parts)).entries()) {
+    const readings = await readParts(bench, parts)
+    await checkTogether(bench, parts, readings)
+    for (const [at, { records, error }] of readings.entries()) {
       const wanted = new Set(planned[number]?.[at]?.records)
       const others = records.filter((record) => !wanted.has(record))
       assert.deepEqual(others, [], `part ${at} of an input that was ${how} yields records that were not planned`)
@@ -263,12 +317,19 @@ export async function noticesChanges<Input extends SourceInput>(
 export async function abortsParts<Input extends SourceInput>(bench: Bench<Input>): Promise<void> {
   const [partBytes] = await sizes(bench)
   if (partBytes === undefined) return
-  const [first] = await planOf(bench, { partBytes: 1 << 30 })
-  if (first === undefined) return
+  const parts = await planOf(bench, { partBytes: 1 << 30 })
+  if (parts.length === 0) return
   for (const wait of ABORT_AFTER) {
-    const reading = (signal: AbortSignal, source: Divisible) => source.readPart(first, readOptions({ signal }))
-    await abortOnce(bench, wait, 'reading a part', reading)
+    const reading = (signal: AbortSignal, source: Divisible) => chunksOf(source, parts, signal)
+    await abortOnce(bench, wait, 'reading parts', reading)
     await abortOnce(bench, wait, 'planning', (signal, source) => source.parts(partsOptions({ partBytes, signal })))
+  }
+}
+
+async function* chunksOf(source: Divisible, parts: readonly SourcePart[], signal: AbortSignal): AsyncGenerator<Chunk> {
+  for await (const chunks of source.readParts(parts, readOptions({ signal }))) {
+    yield* chunks
+    if (signal.aborted) return
   }
 }
 

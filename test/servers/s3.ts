@@ -14,7 +14,7 @@ import { closeUpload } from './s3/operations/multipart.ts'
 import type { ServerSettings } from './s3/call.ts'
 import { Faults } from './s3/faults.ts'
 import { handleRequest } from './s3/handle.ts'
-import type { RequestRecord, ServerState } from './s3/handle.ts'
+import type { OpenRequests, RequestRecord, ServerState } from './s3/handle.ts'
 import type { Operation } from './s3/protocol/route.ts'
 import type { StoredObject } from './s3/store.ts'
 import { Keyring } from './s3/sts.ts'
@@ -67,6 +67,8 @@ export interface S3Server {
   readonly requests: readonly RequestRecord[]
   /** Number of requests of this operation, and key, so far. */
   count(operation: Operation, key?: string): number
+  /** Requests of this operation that are open at once: now, and the most so far. */
+  open(operation: Operation): OpenRequests
   readonly faults: Faults
   /**
    * Limits how fast request bodies are read from their sockets, all together; 0 stops reading. A
@@ -108,6 +110,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     faults: new Faults(),
     throttle: new Throttle(),
     requests: [],
+    open: new Map(),
   }
   for (const name of options.buckets ?? []) addBucket(state.buckets, name, options.versioned)
 
@@ -180,6 +183,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     count: (operation, key) =>
       state.requests.filter((record) => record.operation === operation && (key === undefined || record.key === key))
         .length,
+    open: (operation) => state.open.get(operation) ?? { now: 0, most: 0 },
     faults: state.faults,
     throttle: (bytesPerSecond) => state.throttle.set(bytesPerSecond),
     async outage(on) {

@@ -28,13 +28,13 @@ export default defineTransform({
 })
 `
 
+const PIPELINE =
+  'source: { type: file, path: none }\ntransforms: [{ type: ../mine.js }, { type: dedup, key: [id] }]\nsink: { type: file, path: out, key: all }\n'
+
 async function openJob(t: TestContext, transform = DEADLY): Promise<Workspace> {
   const workspace = await openWorkspace(t)
   await workspace.write('mine.js', transform)
-  await workspace.write(
-    'pipelines/p.yaml',
-    'source: { type: file, path: none }\ntransforms: [{ type: ../mine.js }, { type: dedup, key: [id] }]\nsink: { type: file, path: out, key: all }\n',
-  )
+  await workspace.write('pipelines/p.yaml', PIPELINE)
   for (let file = 0; file < SHARDS; file++) await workspace.write(`in/${file}.ndjson.gz`, gzipSync(lines(file)))
   return workspace
 }
@@ -120,6 +120,50 @@ describe('several workers are refused', () => {
       /USAGE: --shard-size big is not a size/,
     )
   })
+})
+
+/** A custom source of five parts, which reads as many as `COUNT` says. */
+const COUNTING = `import { defineSource } from 'sluice'
+export default defineSource({
+  summary: 'Counts.', repeats: true, fields: {}, examples: [],
+  create: () => ({
+    async *read() {},
+    async *parts() {
+      for (let id = 0; id < 5; id++) yield { partition: String(id), input: String(id), bytes: 1, detail: id }
+    },
+    async *readParts(parts) {
+      const all = [...parts, ...parts].slice(0, Number(process.env.COUNT))
+      for (const { partition, detail } of all) yield [{ partition, position: detail, records: [{ id: detail }] }]
+    },
+  }),
+})
+`
+
+test('a source that skips a part of a shard, or reads more, fails the shard', async (t) => {
+  const workspace = await openJob(t, COUNTING)
+  await workspace.write('pipelines/p.yaml', PIPELINE.replace('{ type: ../mine.js }, ', ''))
+  const command = [
+    'backfill',
+    'p',
+    'in',
+    '--workers',
+    '2',
+    '--shard-size',
+    '1GiB',
+    '--set',
+    'source={ type: ../mine.js }',
+  ]
+  for (const [count, found] of [
+    ['4', 'only 4'],
+    ['6', 'more'],
+  ] as const) {
+    const { code, stderr } = await workspace.sluice(command, { env: { COUNT: count } })
+    assert.notEqual(code, 0)
+    const message = `SOURCE_FAILED: readParts of source mine was asked for 5 parts, and yielded ${found}`
+    assert.ok(stderr.includes(message), stderr)
+  }
+  const whole = await workspace.report(command, { env: { COUNT: '5' } })
+  assert.equal(whole.written, 5)
 })
 
 test('damaged archives keep their good part and are reported, as with one worker', async (t) => {

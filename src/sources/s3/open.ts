@@ -12,7 +12,7 @@ import type { KeyPattern } from './key-pattern.ts'
 import { PathReader } from './path-reader.ts'
 import type { OpenPath } from './path-reader.ts'
 import { planPath } from './plan-parts.ts'
-import { positionAfter, readPart } from './read-part.ts'
+import { positionAfter, readParts } from './read-parts.ts'
 import type { PathSettings } from './tasks.ts'
 import { isS3Position } from './position.ts'
 import { selectObjects } from './select-objects.ts'
@@ -34,7 +34,7 @@ export function openS3Source(config: S3SourceConfig, settings: S3SourceSettings)
   return {
     read: (options) => readPaths(config, patterns, pathSettings, options),
     parts: (options) => planPaths(config, patterns, pathSettings, options),
-    readPart: (part, options) => readOnePart(stores, pathSettings, part, options),
+    readParts: (parts, options) => openParts(stores, pathSettings, parts, options),
     positionAfter: (parts, ends) => positionAfter(parts, ends, pathSettings),
     async *connect(signal) {
       // A store that is away is found out soon: nobody waits for it.
@@ -93,24 +93,24 @@ async function* planPaths(
   }
 }
 
-async function* readOnePart(
+async function* openParts(
   stores: LingeringStore,
   settings: PathSettings,
-  part: SourcePart,
+  parts: readonly SourcePart[],
   options: ReadOptions,
-): AsyncGenerator<Chunk, void> {
+): AsyncGenerator<AsyncIterable<Chunk>, void> {
   setMaxListeners(0, options.signal)
   try {
     const store = await stores.open()
-    yield* readPart(store, part, settings, options)
+    yield* readParts(store, parts, settings, options)
   } finally {
     stores.release()
   }
 }
 
 /**
- * Keeps its connections, and the credentials of a role, for the next part: a shard may have thousands
- * of small objects. Nobody says which part is the last one.
+ * Keeps its connections, and the credentials of a role, for the next shard. Nobody says which shard is
+ * the last one.
  */
 class LingeringStore {
   readonly #create: () => Promise<Store>

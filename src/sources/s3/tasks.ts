@@ -90,9 +90,13 @@ export async function* tasksAgain(
     const from = resume(before, listed, settings.content, (what, facts) =>
       note(`${what}: reading the object from its start`, { object: nameOf(store, before.key), ...facts }),
     )
-    const start = from?.content === undefined || from.isCompressed === true ? 0 : startOf(from.content)
-    yield { listed, object: identityOf(listed, settings), start, from, turn: 'again' }
+    yield { listed, object: identityOf(listed, settings), start: storedStart(from), from, turn: 'again' }
   }
+}
+
+/** Where the stored bytes are read from to resume at a position. */
+export function storedStart(from: ObjectPosition | undefined): number {
+  return from?.content === undefined || from.isCompressed === true ? 0 : startOf(from.content)
 }
 
 /**

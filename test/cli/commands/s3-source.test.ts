@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { startS3Server } from '../../servers/s3.ts'
 import type { S3ServerOptions } from '../../servers/s3.ts'
@@ -60,6 +61,26 @@ test('backfill hands the records of a file source on to an s3:// path, and takes
   const set = [`source.endpoint=${server.endpoint}`, 'source.forcePathStyle=true'].flatMap((one) => ['--set', one])
   const args = ['backfill', 'p', `s3://${BUCKET}/a/`, '--workers', '1', ...set]
   assert.equal((await workspace.report(args, { env })).written, 1)
+})
+
+test('each worker of a backfill has many small objects open at once, and requests each once', async (t) => {
+  const { server, env, workspace, store } = await open(t)
+  await workspace.write('pipelines/p.yaml', `source: { type: s3, path: "s3://${BUCKET}/", ${store} }\n${rest}`)
+  const count = 120
+  for (let id = 0; id < count; id++) server.add(BUCKET, `in/${1000 + id}.json`, event(id))
+  const release = server.faults.hold('GetObject')
+  const run = workspace.report(['backfill', 'p', `s3://${BUCKET}/in/`, '--workers', '2', '--shard-size', '2MiB'], {
+    env,
+  })
+  // One worker has at most 16.
+  while (server.open('GetObject').now < 32) await setTimeout(5)
+  release()
+  const { written, shards } = await run
+  assert.equal(written, count)
+  assert.ok((shards?.planned ?? 0) > 2)
+  assert.equal(server.open('GetObject').most, 32)
+  assert.equal(server.count('GetObject'), count)
+  assert.equal((await workspace.report(['backfill', 'p', `s3://${BUCKET}/in/`, '--workers', '1'], { env })).read, 0)
 })
 
 test('files and objects in one command are refused', async (t) => {

@@ -13,6 +13,8 @@ export type Effect =
    * Does not respond until the server is closed. With `response`, the operation has taken effect.
    */
   | { readonly kind: 'hang'; readonly at: 'start' | 'response' }
+  /** Handles the request when the promise is fulfilled, unless the client has disconnected. */
+  | { readonly kind: 'hold'; readonly until: Promise<unknown> }
   /**
    * Sends a body of another length than asked for, as a proxy may: fewer bytes, with a content length
    * that says the same; or more.
@@ -62,6 +64,16 @@ export class Faults {
       },
       remove: () => void this.#active.delete(candidate),
     }
+  }
+
+  /** Holds all requests of an operation. @returns what releases them, and those that come later */
+  hold(operation: Operation, key?: RegExp): () => void {
+    let release: (() => void) | undefined
+    const until = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    this.add({ kind: 'hold', until, operation, times: Infinity, ...(key && { key }) })
+    return () => release?.()
   }
 
   clear(): void {

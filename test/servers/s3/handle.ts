@@ -53,6 +53,13 @@ export interface ServerState {
   readonly faults: Faults
   readonly throttle: Throttle
   readonly requests: RequestRecord[]
+  readonly open: Map<Operation, OpenRequests>
+}
+
+/** Requests that came and whose response is not sent. */
+export interface OpenRequests {
+  readonly now: number
+  readonly most: number
 }
 
 type Mutable<T> = { -readonly [name in keyof T]: T[name] }
@@ -76,6 +83,9 @@ export async function handleRequest(
   response.on('error', () => undefined)
   const exchange = openExchange(server, request)
   const { record, fault } = exchange
+  const closed = new Promise<void>((resolve) => void response.once('close', resolve))
+  countOpen(server, record.operation, closed)
+  if (fault?.kind === 'hold') await Promise.race([fault.until, closed])
   if (withholds(fault, 'start')) return withhold(request, fault)
 
   const answer = await performSafely(exchange)
@@ -101,6 +111,15 @@ function openExchange(server: ServerState, request: IncomingMessage): Exchange {
   const record = { operation, bucket, key, query, range, bytesReceived: 0, ...(fault && { fault: fault.kind }) }
   server.requests.push(record)
   return { server, request, target, record, fault }
+}
+
+function countOpen({ open }: ServerState, operation: Operation, closed: Promise<void>): void {
+  const add = (count: number): void => {
+    const { now, most } = open.get(operation) ?? { now: 0, most: 0 }
+    open.set(operation, { now: now + count, most: Math.max(most, now + count) })
+  }
+  add(1)
+  void closed.then(() => add(-1))
 }
 
 function withholds(fault: Fault | undefined, at: 'start' | 'response'): fault is Fault {

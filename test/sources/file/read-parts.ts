@@ -82,20 +82,20 @@ export function plan(
 }
 
 /** The part goes through JSON, as in a plan that is stored. */
-export function readPart(
+export async function* readPart(
   path: string | string[],
   part: SourcePart,
   options: ReadingOptions = {},
   notes: string[] = [],
-): AsyncIterable<Chunk> {
+): AsyncGenerator<Chunk> {
   const stored: SourcePart = JSON.parse(JSON.stringify(part))
   const note = (message: string) => void notes.push(message)
-  const found = sourceOf(path, options).readPart?.(
-    stored,
+  const found = sourceOf(path, options).readParts?.(
+    [stored],
     readOptions({ ...options, position: () => undefined, follow: false, note }),
   )
   if (found === undefined) throw new Error('the file source can read a part')
-  return found
+  for await (const chunks of found) yield* chunks
 }
 
 function sourceOf(path: string | string[], { format, records, keyAs }: ReadingOptions) {

@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { ReadOptions, Source, SourceDeclaration } from '../../../src/component.ts'
+import type { Chunk, ReadOptions, Source, SourceDeclaration, SourcePart } from '../../../src/component.ts'
 import { SluiceError } from '../../../src/errors.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import s3 from '../../../src/sources/s3.ts'
@@ -42,18 +43,69 @@ export interface ReadingOptions extends Partial<Pick<ReadOptions, 'signal' | 'fo
   readonly positions?: ReadonlyMap<string, Json>
   readonly keepGoing?: boolean
   readonly onLines?: (lines: readonly string[]) => void | Promise<void>
+  readonly onChunk?: (chunk: Chunk, reading: Reading) => void | Promise<void>
 }
 
 /** Reads like a run: what was yielded is committed. Errors of other kinds are thrown. */
 export async function readBucket(
   server: S3Server,
   config: BucketConfig = {},
-  { positions = new Map<string, Json>(), keepGoing = false, onLines, ...options }: ReadingOptions = {},
+  options: ReadingOptions = {},
+): Promise<Reading> {
+  const source = await openSource(server, config)
+  return collect(options, async (own, take) => {
+    for await (const chunk of source.read(own)) {
+      const position = await take(chunk)
+      if (position !== undefined) own.commit(chunk.partition, position)
+    }
+  })
+}
+
+/** The parts of a plan, as they are stored: after a round trip through JSON. */
+export async function planBucket(
+  server: S3Server,
+  config: BucketConfig = {},
+  { partBytes = 1 << 27, ...options }: ReadingOptions & { readonly partBytes?: number } = {},
+): Promise<SourcePart[]> {
+  const parts: SourcePart[] = []
+  const source = await openSource(server, config)
+  await collect(options, async (own) => {
+    for await (const part of source.parts?.({ ...own, final: false, partBytes }) ?? []) parts.push(part)
+  })
+  return JSON.parse(JSON.stringify(parts))
+}
+
+/** Reads parts like an execution of a shard that has all of them, of one path. */
+export async function readBucketParts(
+  server: S3Server,
+  parts: readonly SourcePart[],
+  config: BucketConfig = {},
+  options: ReadingOptions = {},
+): Promise<Reading> {
+  const source = await openSource(server, config)
+  return collect(options, async (own, take) => {
+    const ends: (Json | undefined)[] = []
+    for await (const chunks of source.readParts?.(parts, { ...own, position: () => undefined }) ?? []) {
+      const at = ends.push(undefined) - 1
+      for await (const chunk of chunks) ends[at] = (await take(chunk)) ?? ends[at]
+    }
+    assert.equal(ends.length, parts.length)
+    const after = source.positionAfter?.(parts, ends)
+    if (after !== undefined) own.commit(parts[0]?.partition, after)
+  })
+}
+
+/** @returns the position of the chunk */
+type Take = (chunk: Chunk) => Promise<Json | undefined>
+type OwnOptions = ReadOptions & { commit(partition: string | undefined, position: Json): void }
+
+async function collect(
+  { positions = new Map<string, Json>(), keepGoing = false, onLines, onChunk, ...options }: ReadingOptions,
+  read: (options: OwnOptions, take: Take) => Promise<void>,
 ): Promise<Reading> {
   const reading: Reading = { lines: [], notes: [], failures: [], positions: new Map(positions), error: undefined }
-  const source = await openSource(server, config)
-  const read = source.read(
-    readOptions({
+  const own = {
+    ...readOptions({
       ...options,
       position: (partition = '') => positions.get(partition),
       note: (message, facts) => void reading.notes.push(`${message} ${JSON.stringify(facts ?? {})}`),
@@ -62,22 +114,27 @@ export async function readBucket(
         reading.failures.push(`${input}: ${error.code}`)
       },
     }),
-  )
+    commit: (partition = '', position: Json) => void reading.positions.set(partition, copyOf(position)),
+  }
+  const take: Take = async (chunk) => {
+    const { bytes, position } = chunk
+    const text = bytes?.toString() ?? ''
+    reading.lines.push(...text.split('\n').filter((line) => line !== ''))
+    await onChunk?.(chunk, reading)
+    if (bytes !== undefined) await onLines?.(reading.lines)
+    return position
+  }
   try {
-    for await (const { bytes, partition = '', position } of read) {
-      if (position !== undefined) {
-        const copy: Json = JSON.parse(JSON.stringify(position))
-        reading.positions.set(partition, copy)
-      }
-      const text = bytes?.toString() ?? ''
-      reading.lines.push(...text.split('\n').filter((line) => line !== ''))
-      if (bytes !== undefined) await onLines?.(reading.lines)
-    }
+    await read(own, take)
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error
     reading.error = error
   }
   return reading
+}
+
+function copyOf(position: Json): Json {
+  return JSON.parse(JSON.stringify(position))
 }
 
 /** Lines of NDJSON, each different from those of another name. */

@@ -10,7 +10,7 @@ import { fileFixture, NDJSON } from '../../support/file-fixture.ts'
 interface Divided {
   readonly read: (options: ReadOptions) => AsyncIterable<Chunk>
   readonly parts: (options: PartsOptions) => AsyncIterable<SourcePart>
-  readonly readPart: (part: SourcePart, options: ReadOptions) => AsyncIterable<Chunk>
+  readonly readParts: (parts: readonly SourcePart[], options: ReadOptions) => AsyncIterable<AsyncIterable<Chunk>>
   readonly positionAfter: (parts: readonly SourcePart[], ends: readonly (Json | undefined)[]) => Json | undefined
 }
 
@@ -25,7 +25,9 @@ function sourceWith(mistake: (source: Divided) => Partial<Divided>): SourceDecla
       const divided: Divided = {
         read: (options) => source.read(options),
         parts: (options) => source.parts?.(options) ?? none(),
-        readPart: (part, options) => source.readPart?.(part, options) ?? none(),
+        async *readParts(parts, options) {
+          yield* source.readParts?.(parts, options) ?? []
+        },
         positionAfter: (parts, ends) => source.positionAfter?.(parts, ends),
       }
       return { ...divided, ...mistake(divided) }
@@ -34,6 +36,10 @@ function sourceWith(mistake: (source: Divided) => Partial<Divided>): SourceDecla
 }
 
 async function* none(): AsyncGenerator<never> {}
+
+async function* from(chunks: readonly Chunk[]): AsyncGenerator<Chunk> {
+  yield* chunks
+}
 
 async function failureOf(name: string, mistake: (source: Divided) => Partial<Divided>): Promise<string> {
   const fixture = fileFixture({ ...NDJSON, textBytes: 200 })
@@ -50,7 +56,21 @@ async function* map(parts: AsyncIterable<SourcePart>, change: (part: SourcePart,
   for await (const part of parts) yield* change(part, at++)
 }
 
-const WITHOUT_READING: object = { readPart: undefined }
+const WITHOUT_READING: object = { readParts: undefined }
+
+/** Reads one part after the other, with a mistake in the chunks of each. */
+function eachPart(
+  { readParts }: Divided,
+  change: (part: SourcePart, chunks: AsyncIterable<Chunk>, options: ReadOptions) => AsyncIterable<Chunk>,
+): Partial<Divided> {
+  return {
+    async *readParts(parts, options) {
+      let at = 0
+      for await (const chunks of readParts(parts, options)) yield change(parts[at++], chunks, options)
+    },
+  }
+}
+
 const ALL = 'divides its input into parts that hold all records'
 const mistakes: readonly [
   what: string,
@@ -58,7 +78,7 @@ const mistakes: readonly [
   reason: RegExp,
   mistake: (source: Divided) => Partial<Divided>,
 ][] = [
-  ['plans, and reads no part', ALL, /has both `parts` and `readPart`/, () => WITHOUT_READING],
+  ['plans, and reads no part', ALL, /has both `parts` and `readParts`/, () => WITHOUT_READING],
   [
     'plans a part twice',
     ALL,
@@ -83,15 +103,13 @@ const mistakes: readonly [
     'yields a part once only',
     ALL,
     /something else when read again/,
-    ({ readPart }) => {
+    (source) => {
       const seen = new Set<string>()
-      return {
-        async *readPart(part, options) {
-          if (seen.has(JSON.stringify(part))) return
-          seen.add(JSON.stringify(part))
-          yield* readPart(part, options)
-        },
-      }
+      return eachPart(source, async function* (part, chunks) {
+        if (seen.has(JSON.stringify(part))) return
+        seen.add(JSON.stringify(part))
+        yield* chunks
+      })
     },
   ],
   [
@@ -110,24 +128,48 @@ const mistakes: readonly [
     'skips a part that has changed',
     'yields no record of an input that replaced the one that was planned',
     /lacks records, without an error/,
-    ({ readPart }) => ({
-      async *readPart(part, options) {
+    (source) =>
+      eachPart(source, async function* (_part, chunks) {
         try {
-          yield* readPart(part, options)
+          yield* chunks
         } catch {
           // As if nothing were there.
         }
-      },
-    }),
+      }),
   ],
   [
     'reads a part to the end of the input',
     'ends a part where it was planned when the input has grown',
     /was not planned|not in the input|missing|yielded/,
-    ({ read, readPart }) => ({
-      async *readPart(part, options) {
+    (source) =>
+      eachPart(source, async function* (part, chunks, options) {
         const isFirst = isObject(part.detail) && part.detail['start'] === 0
-        yield* isFirst ? read(options) : readPart(part, options)
+        yield* isFirst ? source.read(options) : chunks
+      }),
+  ],
+  [
+    'leaves out the last part of a call',
+    ALL,
+    /yields \d+ of the \d+ parts that it was asked for/,
+    ({ readParts }) => ({
+      readParts: (parts, options) => readParts(parts.slice(0, Math.max(1, parts.length - 1)), options),
+    }),
+  ],
+  [
+    'yields the records of a part with those of another one',
+    ALL,
+    /yields other records than read alone/,
+    ({ readParts }) => ({
+      async *readParts(parts, options) {
+        let held: Chunk[] = []
+        let count = 0
+        for await (const chunks of readParts(parts, options)) {
+          const isLast = ++count === parts.length
+          const next: Chunk[] = []
+          for await (const chunk of chunks) next.push(chunk)
+          yield from(isLast ? [...held, ...next] : held)
+          held = next
+        }
       },
     }),
   ],

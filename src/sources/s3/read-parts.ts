@@ -2,7 +2,6 @@ import type { ReadOptions, SourcePart } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Chunk } from '../../record/chunk.ts'
 import type { Json } from '../../record/json/json.ts'
-import { startOf } from '../content/position.ts'
 import type { ContentPosition } from '../content/position.ts'
 import { detailOf, isPartEnd } from './part-detail.ts'
 import type { PartDetail, PartEnd } from './part-detail.ts'
@@ -12,35 +11,55 @@ import { Progress } from './progress.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { readObject } from './read-object.ts'
 import type { Store } from './store.ts'
-import type { PathSettings } from './tasks.ts'
+import { storedStart } from './tasks.ts'
+import type { PathSettings, Task } from './tasks.ts'
 
-/**
- * Reads a part of an object as the serial reading would. Damage in a whole object is reported as
- * there; of a range it is thrown.
- */
-export async function* readPart(
+/** Reads parts of objects, with the requests of the next ones ahead, as the serial reading does. */
+export async function* readParts(
   store: Store,
-  part: SourcePart,
+  parts: readonly SourcePart[],
+  settings: PathSettings,
+  options: ReadOptions,
+): AsyncGenerator<AsyncIterable<Chunk>, void> {
+  for await (const { item, read } of new ReadAhead(store, tasksOf(parts), options.signal).open()) {
+    yield readPart(store, item, read, settings, options)
+  }
+}
+
+interface PartTask extends Pick<Task, 'object' | 'start' | 'from'> {
+  readonly part: SourcePart
+  readonly detail: PartDetail
+}
+
+async function* tasksOf(parts: readonly SourcePart[]): AsyncGenerator<PartTask, void> {
+  for (const part of parts) {
+    const detail = detailOf(part)
+    const { key, etag, version, bytes, start, end } = detail
+    const from = start === undefined ? detail.from : rangeStart(detail, start)
+    // The bytes after a range belong to other parts.
+    const object = { key, etag, version, bytes: end ?? bytes, size: bytes }
+    yield { part, detail, object, start: storedStart(from), from }
+  }
+}
+
+/** Damage in a whole object is reported as in the serial reading; of a range it is thrown. */
+async function* readPart(
+  store: Store,
+  task: PartTask,
+  read: (offset: number) => AsyncIterable<Buffer>,
   { content }: PathSettings,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
-  const detail = detailOf(part)
-  const { key, etag, version, bytes, start, end } = detail
+  const { part, detail } = task
+  const { bytes, start, end } = detail
   const { partition } = part
   let last = detail.from
   try {
-    const place = start === undefined ? detail.from : rangeStart(detail, start)
-    const from = place?.content === undefined || place.isCompressed === true ? 0 : startOf(place.content)
-    // The bytes after a range belong to other parts.
-    const object = { key, etag, version, bytes: end ?? bytes, size: bytes }
-    const task = { object, start: from, from: place }
-    for await (const { read } of new ReadAhead(store, once(task), options.signal).open()) {
-      const reading = { partition, content, options, ...(start !== undefined && start > 0 && { linesFrom: start }) }
-      for await (const { chunk, position, isLast } of readObject(store, task, read, reading)) {
-        last = position ?? last
-        const done = { ...(position ?? basic(detail)), bytes }
-        yield { ...chunk, ...(isLast && { position: { done } }) }
-      }
+    const reading = { partition, content, options, ...(start !== undefined && start > 0 && { linesFrom: start }) }
+    for await (const { chunk, position, isLast } of readObject(store, task, read, reading)) {
+      last = position ?? last
+      const done = { ...(position ?? basic(detail)), bytes }
+      yield { ...chunk, ...(isLast && { position: { done } }) }
     }
     return
   } catch (error) {
@@ -50,10 +69,6 @@ export async function* readPart(
     options.inputFailed({ input: part.input, error, ...(line !== undefined && { line }) })
   }
   yield { partition, position: { failed: last ?? basic(detail) }, sourceBytes: 0 }
-}
-
-async function* once<T>(item: T): AsyncGenerator<T, void> {
-  yield item
 }
 
 function basic({ key, etag, bytes }: PartDetail): ObjectPosition {
