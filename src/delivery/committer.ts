@@ -9,7 +9,7 @@ import { Publisher } from './outbox/publisher.ts'
 import type { PublisherOptions } from './outbox/publisher.ts'
 import type { LocalRejects } from './rejects/local-rejects.ts'
 import { rejectsFolder } from './rejects/local-rejects.ts'
-import type { ShardDone } from './state/state.ts'
+import type { ShardDone } from './state/state-changes.ts'
 import { addTally, emptyTally } from './tally.ts'
 import type { Tally } from './tally.ts'
 

@@ -1,5 +1,5 @@
 import { State } from '../../../delivery/state/state.ts'
-import type { Rewind } from '../../../delivery/state/state.ts'
+import type { Rewind } from '../../../delivery/state/state-changes.ts'
 import type { PartitionRow } from '../../../delivery/state/rows.ts'
 import { SluiceError } from '../../../errors.ts'
 import { print, say } from '../../../observe/output.ts'

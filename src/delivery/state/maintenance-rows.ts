@@ -1,0 +1,92 @@
+import type { ExportedRow } from '../replicas/export-file.ts'
+import type { Database } from './database.ts'
+import { putPublished } from './epoch-rows.ts'
+import type { ChangeRow, Meta } from './rows.ts'
+import type { Move, Receipt, Redirect, Restored, Rewind } from './state-changes.ts'
+import { formatOf, movedKey, partitionKey, storeKey } from './state-reader.ts'
+import type { StateReader } from './state-reader.ts'
+import { put } from './transact.ts'
+
+/** Writes that a person has changed the state. Inside a transaction only, as all functions of this file. */
+export function putChange(db: Database, state: StateReader, change: Omit<ChangeRow, 'number'>): void {
+  const number = (state.changes().at(-1)?.number ?? 0) + 1
+  put(db, ['change', number], { number, ...change } satisfies ChangeRow)
+}
+
+/** See `State.rewind`. */
+export function putRewind(db: Database, state: StateReader, changes: readonly Rewind[], at: number): void {
+  const what = changes.map(({ partition, to }) => `${partition} ${to ? 'to a time' : 'to the beginning'}`).join(', ')
+  putChange(db, state, { at, action: 'rewind', what })
+  for (const { partition, to } of changes) {
+    if (to) put(db, partitionKey(partition), to)
+    else db.removeSync(partitionKey(partition))
+  }
+}
+
+/** See `State.redirect`. */
+export function putRedirect(db: Database, state: StateReader, { moved, published, what, at }: Redirect): void {
+  for (const { resumeToken: _token, ...row } of moved) put(db, ['object', row.epoch, row.part], row)
+  for (const row of published) putPublished(db, row, at)
+  putChange(db, state, { at, action: 'redirect', what })
+}
+
+/** See `State.move`. */
+export function putMove(db: Database, state: StateReader, meta: Meta, { row, moved, replica, what }: Move): void {
+  put(db, 'meta', withFormat({ ...meta, ...(replica ? { replica } : { exported: row }) }, state))
+  put(db, ['export', row.id], row)
+  for (const tenant of moved) {
+    put(db, movedKey(row.id, tenant.tenant), tenant)
+    if (tenant.partition !== undefined) db.removeSync(partitionKey(tenant.partition))
+  }
+  putChange(db, state, { at: row.at, action: 'export', what })
+}
+
+/** See `State.receive`. */
+export function putReceipt(
+  db: Database,
+  state: StateReader,
+  meta: Meta,
+  { row, partitions, dedupBuckets, replica, what, at }: Receipt,
+): void {
+  put(db, 'meta', withFormat({ ...meta, ...(replica && { replica }) }, state))
+  if (row) put(db, ['import', row.id], row)
+  for (const partition of partitions) put(db, partitionKey(partition.partition), partition)
+  for (const bucket of dedupBuckets) put(db, ['dedupBucket', bucket.name], bucket)
+  putChange(db, state, { at, action: 'import', what })
+}
+
+/** See `State.restore`. */
+export function putRestored(
+  db: Database,
+  state: StateReader,
+  meta: Meta,
+  { row, partitions, dedupBuckets, what, at }: Receipt,
+  { rows, localRejects }: Restored,
+): void {
+  for (const one of rows) restoreRow(db, one)
+  const replica = rows.find((one) => one.kind === 'totals')?.replica
+  put(db, 'meta', withFormat({ ...meta, ...(replica && { replica }) }, state))
+  if (row) put(db, ['import', row.id], row)
+  for (const partition of partitions) put(db, partitionKey(partition.partition), partition)
+  for (const bucket of dedupBuckets) put(db, ['dedupBucket', bucket.name], bucket)
+  for (const reject of localRejects) put(db, ['localRejects', reject.epoch], reject)
+  putChange(db, state, { at, action: 'import', what })
+}
+
+function restoreRow(db: Database, row: ExportedRow): void {
+  if (row.kind === 'history') put(db, ['history', row.value.epoch, row.value.part], row.value)
+  else if (row.kind === 'store') put(db, storeKey(row.value.name), row.value)
+  else if (row.kind === 'connected') put(db, ['connected', row.value.role], row.value)
+  else if (row.kind === 'change') put(db, ['change', row.value.number], row.value)
+  else {
+    put(db, 'epoch', row.epoch)
+    put(db, 'tally', row.tally)
+    put(db, 'rejectCounts', row.rejectCounts)
+    put(db, 'shardRuns', row.shardRuns)
+    if (row.committedAt !== undefined) put(db, 'committedAt', row.committedAt)
+  }
+}
+
+function withFormat(meta: Meta, { shardRun }: StateReader): Meta {
+  return { ...meta, format: formatOf(meta, shardRun !== undefined) }
+}
