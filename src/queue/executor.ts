@@ -96,7 +96,7 @@ export class QueueExecutor implements Executor {
     this.#watching ??= this.#watch()
     return new Promise<ShardResult>((resolve, reject) => {
       // The job stays: its result is collected when the same command runs again.
-      const onAbort = () => this.#settle(id, (waiting) => waiting.reject(signal.reason))
+      const onAbort = () => this.#finish(id, (waiting) => waiting.reject(signal.reason))
       signal.addEventListener('abort', onAbort, { once: true })
       const end = () => signal.removeEventListener('abort', onAbort)
       this.#waiting.set(id, {
@@ -136,7 +136,7 @@ export class QueueExecutor implements Executor {
   async close(): Promise<void> {
     this.#closing.abort()
     for (const id of this.#waiting.keys())
-      this.#settle(id, ({ reject }) => reject(new SluiceError('INTERNAL', 'the executor is closed')))
+      this.#finish(id, ({ reject }) => reject(new SluiceError('INTERNAL', 'the executor is closed')))
     await this.#watching
     await Promise.all(this.#removing)
     await Promise.all([this.#queue.close(), this.#flow.close()])
@@ -208,7 +208,7 @@ export class QueueExecutor implements Executor {
       if (waiting === undefined || waiting.isCollecting) continue
       waiting.isCollecting = true
       void this.#collect(id, waiting)
-        .catch((error: unknown) => this.#settle(id, ({ reject }) => reject(error)))
+        .catch((error: unknown) => this.#finish(id, ({ reject }) => reject(error)))
         .finally(() => (waiting.isCollecting = false))
     }
   }
@@ -222,14 +222,14 @@ export class QueueExecutor implements Executor {
     if (await job.isFailed()) {
       const error = await this.#failureOf(job)
       await this.#remove(task)
-      return this.#settle(id, ({ reject }) => reject(error))
+      return this.#finish(id, ({ reject }) => reject(error))
     }
     const ref = refOf(job.returnvalue)
     try {
       const result = await this.#blobs.read<ShardResult>(resultBlob(task, ref.fence), ref.parts)
       if (result !== undefined) {
         this.#collected.set(result, { task, ref })
-        return this.#settle(id, ({ resolve }) => resolve(result))
+        return this.#finish(id, ({ resolve }) => resolve(result))
       }
       note(`the result of shard ${task.shard.number} is gone from Redis; it is executed again`)
     } catch (thrown) {
@@ -275,14 +275,14 @@ export class QueueExecutor implements Executor {
     }
   }
 
-  #settle(id: string, end: (waiting: Waiting) => void): void {
+  #finish(id: string, end: (waiting: Waiting) => void): void {
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
     if (waiting !== undefined) end(waiting)
   }
 
   #failAll(error: unknown): void {
-    for (const id of this.#waiting.keys()) this.#settle(id, ({ reject }) => reject(error))
+    for (const id of this.#waiting.keys()) this.#finish(id, ({ reject }) => reject(error))
     // Later executions fail too.
     this.#watching = undefined
   }
