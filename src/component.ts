@@ -216,10 +216,17 @@ export interface Source {
    * The position of a source partition after its parts: the one that `read` would have committed
    * last, so that a later run reads nothing twice and nothing is left out. Pure, and called once all
    * parts of the partition in the plan are committed. Undefined: the committed position stays.
-   * @param parts All parts of the partition in the plan, in reading order.
-   * @param ends The position of the last chunk of each that had one; undefined for a part without.
+   * @param parts All parts of the partition in the plan, in reading order. They are read from the state
+   *   while they are iterated, once: a plan may have millions, so keep none of them.
    */
-  positionAfter?(parts: readonly SourcePart[], ends: readonly (Json | undefined)[]): Json | undefined
+  positionAfter?(parts: Iterable<ReadPart>): Json | undefined
+}
+
+/** A part that was read. */
+export interface ReadPart {
+  readonly part: SourcePart
+  /** The position of its last chunk that had one. */
+  readonly end: Json | undefined
 }
 
 /**

@@ -7,7 +7,7 @@ import type { ShardCommitOptions } from '../delivery/shards/shard-commit-options
 import type { Log } from '../observe/log.ts'
 import { Paths } from '../record/paths/path.ts'
 import { commitOptions } from '../runtime/open-delivery.ts'
-import { unqualified } from './qualified-parts.ts'
+import { unqualifiedParts } from './qualified-parts.ts'
 
 interface OpenOptions extends Pick<ShardCommitOptions, 'discard' | 'observe' | 'ending' | 'sweeps'> {
   readonly pipeline: CheckedPipeline
@@ -32,10 +32,7 @@ export async function openCommitOf(options: OpenOptions): Promise<ShardCommit> {
   })
   return openShardCommit({
     ...commit,
-    positionAfter: (parts, ends) => {
-      const own = parts.map((part) => unqualified(type, part))
-      return source.positionAfter ? source.positionAfter(own, ends) : ends.at(-1)
-    },
+    ...(source.positionAfter && { positionAfter: (parts) => source.positionAfter?.(unqualifiedParts(type, parts)) }),
     discard,
     observe,
     ending,

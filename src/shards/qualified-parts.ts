@@ -1,4 +1,4 @@
-import type { SourcePart } from '../component.ts'
+import type { ReadPart, SourcePart } from '../component.ts'
 
 /*
  * A state serves several sources, so the source partitions in it are named after the type of their
@@ -18,4 +18,9 @@ export function qualified(type: string, part: SourcePart): SourcePart {
 /** A part as its source has made it. */
 export function unqualified(type: string, part: SourcePart): SourcePart {
   return { ...part, partition: part.partition.slice(type.length + 1) }
+}
+
+/** Parts of a plan that were read, as their source has made them. */
+export function* unqualifiedParts(type: string, parts: Iterable<ReadPart>): Generator<ReadPart, void> {
+  for (const { part, end } of parts) yield { part: unqualified(type, part), end }
 }

@@ -73,7 +73,7 @@ export default defineSource({
       total: () => sumBytes(paths),
       parts: (options) => planAll(paths, content, options),
       readParts: partsReader(content),
-      positionAfter: (_parts, ends) => positionAfterParts(ends),
+      positionAfter: (parts) => positionAfterParts(parts),
     }
   },
 })

@@ -182,14 +182,9 @@ async function positionsAfterParts<Input extends SourceInput>(
   const positions = new Map(before)
   for (const partition of new Set(parts.map((part) => part.partition))) {
     const own = parts.flatMap((part, at) => (part.partition === partition ? [at] : []))
-    const ends = own.map((at) => readings[at].end)
-    const after =
-      source.positionAfter === undefined
-        ? ends.at(-1)
-        : source.positionAfter(
-            own.map((at) => parts[at]),
-            ends,
-          )
+    const read = own.map((at) => ({ part: parts[at], end: readings[at].end }))
+    // As the state gives them: once, one after the other.
+    const after = source.positionAfter === undefined ? read.at(-1)?.end : source.positionAfter(read.values())
     if (after === undefined) continue
     assert.deepEqual(jsonCopy(after), after, 'a position is JSON, and the same after a round trip through it')
     positions.set(partition, after)

@@ -1,9 +1,8 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { ReadOptions, SourcePart } from '../../component.ts'
+import type { ReadOptions, ReadPart, SourcePart } from '../../component.ts'
 import { detectCompression } from '../../compression/detect.ts'
 import type { Compression } from '../../compression/detect.ts'
 import type { Chunk } from '../../record/chunk.ts'
-import type { Json } from '../../record/json/json.ts'
 import type { SplitOptions } from '../content/create-splitter.ts'
 import type { ContentPosition } from '../content/position.ts'
 import { startOf } from '../content/position.ts'
@@ -116,9 +115,9 @@ async function openAs(name: string, detail: PartDetail): Promise<PlannedFile> {
  * The position of a file after its parts. Lines of a range are counted from its start, so their
  * numbers are added up.
  */
-export function positionAfterParts(ends: readonly (Json | undefined)[]): FilePosition | undefined {
+export function positionAfterParts(parts: Iterable<ReadPart>): FilePosition | undefined {
   let position: FilePosition | undefined
-  for (const end of ends) {
+  for (const { end } of parts) {
     if (!isFilePosition(end)) break
     position = { ...end, line: (position?.line ?? 0) + end.line }
   }

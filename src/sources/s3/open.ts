@@ -35,7 +35,7 @@ export function openS3Source(config: S3SourceConfig, settings: S3SourceSettings)
     read: (options) => readPaths(config, patterns, pathSettings, options),
     parts: (options) => planPaths(config, patterns, pathSettings, options),
     readParts: (parts, options) => openParts(stores, pathSettings, parts, options),
-    positionAfter: (parts, ends) => positionAfter(parts, ends, pathSettings),
+    positionAfter: (parts) => positionAfter(parts, pathSettings),
     async *connect(signal) {
       // A store that is away is found out soon: nobody waits for it.
       const store = await openStore(config, patterns[0], { maxAttempts: 2 })

@@ -1,10 +1,9 @@
-import type { ReadOptions, SourcePart } from '../../component.ts'
+import type { ReadOptions, ReadPart, SourcePart } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Chunk } from '../../record/chunk.ts'
-import type { Json } from '../../record/json/json.ts'
 import type { ContentPosition } from '../content/position.ts'
 import { detailOf, isPartEnd } from './part-detail.ts'
-import type { PartDetail, PartEnd } from './part-detail.ts'
+import type { PartDetail, PartEnd, Plan } from './part-detail.ts'
 import { OBJECT_FAILURES } from './path-reader.ts'
 import type { ObjectPosition, S3Position } from './position.ts'
 import { Progress } from './progress.ts'
@@ -83,18 +82,18 @@ function rangeStart(detail: PartDetail, offset: number): ObjectPosition {
 
 /** The position of a path after all parts of a plan: the one that a serial reading would have reached. */
 export function positionAfter(
-  parts: readonly SourcePart[],
-  ends: readonly (Json | undefined)[],
+  parts: Iterable<ReadPart>,
   { lookBack, lookBackEvery }: PathSettings,
 ): S3Position | undefined {
-  const [first] = parts
-  const plan = first && detailOf(first).plan
-  if (plan === undefined) return undefined
-  const progress = new Progress(plan.saved, lookBack)
-  progress.beginPass(plan.now, lookBackEvery)
-  for (const [at, part] of parts.entries()) {
-    const { key, etag, modified, turn, bytes, end = bytes } = detailOf(part)
-    const found: unknown = ends[at]
+  let plan: Plan | undefined
+  let progress: Progress | undefined
+  for (const { part, end: found } of parts) {
+    const detail = detailOf(part)
+    // Only the first part has it.
+    plan ??= detail.plan
+    if (plan === undefined) return undefined
+    progress ??= beginProgress(plan, lookBack, lookBackEvery)
+    const { key, etag, modified, turn, bytes, end = bytes } = detail
     const result: PartEnd | undefined = isPartEnd(found) ? found : undefined
     if (end < bytes) continue
     const listed = { key, etag, bytes, modified, storageClass: undefined }
@@ -102,6 +101,12 @@ export function positionAfter(
     if (result !== undefined && 'failed' in result) progress.failedAt(result.failed)
     else if (turn === 'again') progress.completed(listed, plan.now)
   }
-  progress.endPass()
-  return progress.position()
+  progress?.endPass()
+  return progress?.position()
+}
+
+function beginProgress({ saved, now }: Plan, lookBack: number, lookBackEvery: number): Progress {
+  const progress = new Progress(saved, lookBack)
+  progress.beginPass(now, lookBackEvery)
+  return progress
 }

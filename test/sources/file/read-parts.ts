@@ -50,10 +50,7 @@ export async function readParts(
     const source = sourceOf(path, options)
     for (const partition of new Set(parts.map((part) => part.partition))) {
       const own = parts.filter((part) => part.partition === partition)
-      const position = source.positionAfter?.(
-        own,
-        own.map((part) => ends.get(part)),
-      )
+      const position = source.positionAfter?.(own.map((part) => ({ part, end: ends.get(part) })))
       if (position !== undefined) positions.set(partition, position)
     }
     return reading

@@ -2,9 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
+import type { ReadPart } from '../../../src/component.ts'
+import { isObject } from '../../../src/record/json/json.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import type { S3Server } from '../../servers/s3.ts'
-import { BUCKET, namesOf, ndjson, planBucket, readBucket, readBucketParts, startBucket } from './read-bucket.ts'
+import {
+  BUCKET,
+  namesOf,
+  ndjson,
+  openSource,
+  planBucket,
+  readBucket,
+  readBucketParts,
+  startBucket,
+} from './read-bucket.ts'
 
 const MIB = 1024 * 1024
 const AHEAD = 16
@@ -204,4 +215,29 @@ test('a reader that ends early ends all requests that are open', async (t) => {
   )
   await assert.rejects(reading, enough)
   await until(() => server.open('GetObject').now === 0)
+})
+
+test('the position after very many objects is made of one part at a time', async (t) => {
+  const server = await startBucket(t)
+  server.add(BUCKET, 'a', ndjson('a'), { lastModified: new Date('2026-01-01') })
+  const [first] = await planBucket(server)
+  const source = await openSource(server)
+  assert.ok(first && isObject(first.detail))
+  const planned = first
+  const { plan, ...detail } = first.detail
+  const count = 100_000
+  let made = 0
+  // Together they would need gigabytes.
+  function* parts(): Generator<ReadPart> {
+    for (let at = 0; at < count; at++) {
+      const key = `a/${1_000_000 + at}/${'x'.repeat(20_000)}${at}`
+      const own: Json = { ...detail, key, ...(at === 0 && plan !== undefined && { plan }) }
+      made++
+      yield { part: { ...planned, detail: own }, end: { done: { key, bytes: 1 } } }
+    }
+  }
+  const position = source.positionAfter?.(parts())
+  assert.equal(made, count)
+  assert.ok(isObject(position))
+  assert.match(JSON.stringify(position['after']), /^"a\/1099999\/x+99999"$/)
 })

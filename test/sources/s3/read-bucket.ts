@@ -90,7 +90,7 @@ export async function readBucketParts(
       for await (const chunk of chunks) ends[at] = (await take(chunk)) ?? ends[at]
     }
     assert.equal(ends.length, parts.length)
-    const after = source.positionAfter?.(parts, ends)
+    const after = source.positionAfter?.(parts.map((part, at) => ({ part, end: ends[at] })))
     if (after !== undefined) own.commit(parts[0]?.partition, after)
   })
 }

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineSource } from '../../../src/index.ts'
-import type { Chunk, Json, PartsOptions, ReadOptions, SourceDeclaration, SourcePart } from '../../../src/index.ts'
+import type {
+  Chunk,
+  Json,
+  PartsOptions,
+  ReadOptions,
+  ReadPart,
+  SourceDeclaration,
+  SourcePart,
+} from '../../../src/index.ts'
 import { isObject } from '../../../src/record/json/json.ts'
 import file from '../../../src/sources/file.ts'
 import { sourceContract } from '../../../src/testing/index.ts'
@@ -11,7 +19,7 @@ interface Divided {
   readonly read: (options: ReadOptions) => AsyncIterable<Chunk>
   readonly parts: (options: PartsOptions) => AsyncIterable<SourcePart>
   readonly readParts: (parts: readonly SourcePart[], options: ReadOptions) => AsyncIterable<AsyncIterable<Chunk>>
-  readonly positionAfter: (parts: readonly SourcePart[], ends: readonly (Json | undefined)[]) => Json | undefined
+  readonly positionAfter: (parts: Iterable<ReadPart>) => Json | undefined
 }
 
 /** The file source, with a mistake. */
@@ -28,7 +36,7 @@ function sourceWith(mistake: (source: Divided) => Partial<Divided>): SourceDecla
         async *readParts(parts, options) {
           yield* source.readParts?.(parts, options) ?? []
         },
-        positionAfter: (parts, ends) => source.positionAfter?.(parts, ends),
+        positionAfter: (parts) => source.positionAfter?.(parts),
       }
       return { ...divided, ...mistake(divided) }
     },
@@ -122,7 +130,7 @@ const mistakes: readonly [
     'has the position of its first part after all of them',
     'reads nothing twice after all parts',
     /yielded again/,
-    ({ positionAfter }) => ({ positionAfter: (parts, ends) => positionAfter(parts.slice(0, 1), ends.slice(0, 1)) }),
+    ({ positionAfter }) => ({ positionAfter: (parts) => positionAfter([...parts].slice(0, 1)) }),
   ],
   [
     'skips a part that has changed',

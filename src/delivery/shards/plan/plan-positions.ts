@@ -1,4 +1,4 @@
-import type { Source, SourcePart } from '../../../component.ts'
+import type { ReadPart, Source, SourcePart } from '../../../component.ts'
 import type { PipelineSecrets } from '../../../observe/pipeline-secrets.ts'
 import type { Json } from '../../../record/json/json.ts'
 import type { PartitionRow } from '../../state/rows.ts'
@@ -52,10 +52,9 @@ export class PlanPositions {
   }
 
   /** The position after the committed parts of a source partition, if there is one. */
-  rowsOf({ partition, parts, ends }: PartitionParts): PartitionRow[] {
-    const { positionAfter } = this.#options
-    if (parts.length === 0) return []
-    const position = positionAfter ? positionAfter(parts, ends) : ends.at(-1)
+  rowsOf({ partition, parts }: PartitionParts): PartitionRow[] {
+    const { positionAfter = lastEnd } = this.#options
+    const position = positionAfter(parts)
     return position === undefined ? [] : this.#sealed([{ partition, position }])
   }
 
@@ -73,4 +72,11 @@ export class PlanPositions {
   #partsOf(shard: number): SourcePart[] {
     return this.#options.state.shardParts(shard)
   }
+}
+
+/** For a source without `positionAfter`. */
+function lastEnd(parts: Iterable<ReadPart>): Json | undefined {
+  let last: Json | undefined
+  for (const { end } of parts) last = end
+  return last
 }

@@ -1,12 +1,11 @@
-import type { SourcePart } from '../../../component.ts'
+import type { ReadPart, SourcePart } from '../../../component.ts'
 import type { Json } from '../../../record/json/json.ts'
 import type { ShardRow } from '../../state/rows.ts'
 
-/** The parts of a source partition, in reading order, and the position at the end of each. */
+/** The parts of a source partition, in reading order: one shard is read at a time, while they are iterated. */
 export interface PartitionParts {
   readonly partition: string
-  readonly parts: SourcePart[]
-  readonly ends: (Json | undefined)[]
+  readonly parts: Iterable<ReadPart>
 }
 
 /** The committed parts before the first one that is missing. */
@@ -94,33 +93,31 @@ export class PlanProgress {
     return { from, to }
   }
 
-  #gather(
-    partition: string,
-    { from, to }: { readonly from: number; readonly to: number },
-    read: ReadShard,
-  ): PartitionParts {
-    const all: PartitionParts = { partition, parts: [], ends: [] }
-    for (let shard = from; shard <= to; shard++) {
-      const found = groupParts(read(shard)).find((group) => group.partition === partition)
-      // Not spread over arguments: a partition can have a million parts.
-      for (const part of found?.parts ?? []) all.parts.push(part)
-      for (const end of found?.ends ?? []) all.ends.push(end)
-    }
-    return all
+  #gather(partition: string, range: { readonly from: number; readonly to: number }, read: ReadShard): PartitionParts {
+    return { partition, parts: { [Symbol.iterator]: () => partsIn(partition, range, read) } }
+  }
+}
+
+function* partsIn(
+  partition: string,
+  { from, to }: { readonly from: number; readonly to: number },
+  read: ReadShard,
+): Generator<ReadPart, void> {
+  for (let shard = from; shard <= to; shard++) {
+    for (const group of groupParts(read(shard))) if (group.partition === partition) yield* group.parts
   }
 }
 
 /** The parts of a shard by partition, in their order. */
-function groupParts({ parts, ends }: ReturnType<ReadShard>): PartitionParts[] {
-  const groups: PartitionParts[] = []
+function groupParts({ parts, ends }: ReturnType<ReadShard>): (PartitionParts & { readonly parts: ReadPart[] })[] {
+  const groups: (PartitionParts & { readonly parts: ReadPart[] })[] = []
   for (const [at, part] of parts.entries()) {
     let group = groups.at(-1)
     if (group?.partition !== part.partition) {
-      group = { partition: part.partition, parts: [], ends: [] }
+      group = { partition: part.partition, parts: [] }
       groups.push(group)
     }
-    group.parts.push(part)
-    group.ends.push(ends[at] ?? undefined)
+    group.parts.push({ part, end: ends[at] ?? undefined })
   }
   return groups
 }

@@ -22,8 +22,7 @@ export const plantedShardDefects: readonly PlantedDefect[] = [
         () => (shard, read) =>
           read(shard).parts.map((part, at) => ({
             partition: part.partition,
-            parts: [part],
-            ends: [read(shard).ends[at] ?? undefined],
+            parts: [{ part, end: read(shard).ends[at] ?? undefined }],
           })),
       ),
   },

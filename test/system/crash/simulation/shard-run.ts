@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { join } from 'node:path'
-import type { Source, SourcePart } from '../../../../src/component.ts'
+import type { ReadPart, Source, SourcePart } from '../../../../src/component.ts'
 import { openShardCommit } from '../../../../src/delivery/shards/open-shard-commit.ts'
 import type { ShardCommit } from '../../../../src/delivery/shards/shard-commit.ts'
 import { openShardDelivery } from '../../../../src/delivery/shards/shard-delivery.ts'
@@ -155,13 +155,15 @@ async function* planned(commit: ShardCommit | undefined, { shards }: ShardPlan):
   }
 }
 
-function positionAfter(parts: readonly SourcePart[], ends: readonly unknown[]): number {
-  for (const [at, { detail }] of parts.entries()) {
-    if (rangeOf(detail).to !== ends[at])
-      throw new Error(`the part ${JSON.stringify(detail)} ends at ${String(ends[at])}`)
-    if (at > 0 && rangeOf(detail).from !== ends[at - 1]) throw new Error('parts are missing')
+function positionAfter(parts: Iterable<ReadPart>): number | undefined {
+  let last: number | undefined
+  for (const { part, end } of parts) {
+    const { from, to } = rangeOf(part.detail)
+    if (to !== end) throw new Error(`the part ${JSON.stringify(part.detail)} ends at ${JSON.stringify(end)}`)
+    if (last !== undefined && from !== last) throw new Error('parts are missing')
+    last = to
   }
-  return Number(ends.at(-1))
+  return last
 }
 
 function rangeOf(detail: unknown): { readonly from: number; readonly to: number } {
