@@ -43,7 +43,7 @@ export async function openEvents(test: TestContext, { base, sink, ...options }: 
     paths: new Paths(),
     note: () => undefined,
     drainTimeouts: { done: 2000, interrupted: 200 },
-    connectTimeout: 500,
+    connectTimeout: 3000,
     sink: await fileTarget(join(base, 'out'), sink),
     ...options,
   })
