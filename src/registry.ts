@@ -75,6 +75,18 @@ export const builtIns: readonly BuiltIn[] = [
     load: () => import('./transforms/keep.ts'),
   },
   {
+    kind: 'transform',
+    type: 'set',
+    summary: 'Sets members of records to constants, copies of other members, texts or defaults.',
+    load: () => import('./transforms/set.ts'),
+  },
+  {
+    kind: 'transform',
+    type: 'rename',
+    summary: 'Renames members of records, and moves them into other objects.',
+    load: () => import('./transforms/rename.ts'),
+  },
+  {
     kind: 'sink',
     type: 's3',
     summary: 'Writes compressed NDJSON objects to Amazon S3 or an S3-compatible store, each exactly once.',

@@ -54,7 +54,7 @@ export function pathsIn(schemas: readonly FieldSchema[], node: Located, base = '
   if (node.kind === 'scalar') {
     if (typeof node.value !== 'string') return []
     if (has('record-path')) return [{ text: node.value, location: node.location }]
-    if (!has('key-template')) return []
+    if (!has('key-template') && !has('record-template')) return []
     return [...node.value.matchAll(/\{record\.([^}:]+)/g)].map(([, text]) => ({ text, location: node.location }))
   }
   if (node.kind === 'list') {

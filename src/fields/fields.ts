@@ -30,6 +30,16 @@ export function RecordPath(options: FieldOptions) {
   return Type.String({ format: 'record-path', ...options })
 }
 
+/** A path of keys to a member that is written. */
+export function MemberPath(options: FieldOptions) {
+  return Type.String({ format: 'member-path', ...options })
+}
+
+/** A text with values of the record in it. See `parseRecordTemplate`. */
+export function RecordTemplate(options: FieldOptions) {
+  return Type.String({ format: 'record-template', ...options })
+}
+
 /**
  * A path to the records of a document, or `$`. See `parseRecordsPath`.
  */

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
-import { parseKeyTemplate } from './key-template.ts'
+import { parseKeyTemplate, parseRecordTemplate } from './key-template.ts'
 import { SluiceError } from '../errors.ts'
 import { statIfPresent } from './present.ts'
 import { parseRecordsPath } from '../record/documents/records-path.ts'
@@ -30,6 +30,17 @@ export const formats: { readonly [name: string]: FormatParser } = {
   size: parseSize,
   'record-path': (text) => new Paths().add(text).text,
   'records-path': (text) => parseRecordsPath(text).text,
+  'member-path': (text) => {
+    const { text: path, keys } = new Paths().add(text)
+    if (keys !== undefined) return path
+    throw new SluiceError('PATH_INVALID', `${text} may match several values`, {
+      hint: 'a member that is written has a path of keys, such as user.email; in array elements, use custom code',
+    })
+  },
+  'record-template': (text) => {
+    parseRecordTemplate(text)
+    return text
+  },
   'key-template': (text) => {
     parseKeyTemplate(text)
     return text

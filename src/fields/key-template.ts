@@ -30,29 +30,62 @@ export type TimeFormat = readonly string[]
 
 /** @throws SluiceError CONFIG_INVALID or PATH_INVALID, with the offset of the mistake */
 export function parseKeyTemplate(text: string): KeyTemplate {
+  const template = parse(text, { checkLiteral: checkKeyLiteral, times: ', {now:yyyy-MM-dd}' })
+  checkSegments(text)
+  return template
+}
+
+/**
+ * A text with values of a record in it, in the syntax of a key template. `{now:...}` is refused: a
+ * record that is read again must become the same record. The text may contain any character, and
+ * values are not encoded.
+ * @throws SluiceError CONFIG_INVALID or PATH_INVALID, with the offset of the mistake
+ */
+export function parseRecordTemplate(text: string): KeyTemplate {
+  const template = parse(text, { checkLiteral: checkBraces, times: '' })
+  if (template.parts.every(({ kind }) => kind !== 'now')) return template
+  throw invalid(
+    text,
+    text.indexOf('{now:'),
+    '{now}, which would change when a record is read again; use a time of the record',
+  )
+}
+
+/** What the two kinds of templates allow. */
+interface TemplateRules {
+  readonly checkLiteral: (text: string, at: number, literal: string) => void
+  /** Further placeholders, for messages. */
+  readonly times: string
+}
+
+function parse(text: string, { checkLiteral, times }: TemplateRules): KeyTemplate {
   const parts: KeyPart[] = []
   let at = 0
   while (at < text.length) {
     const open = text.indexOf('{', at)
     const literal = text.slice(at, open < 0 ? text.length : open)
-    if (literal !== '') parts.push({ kind: 'literal', text: checkLiteral(text, at, literal) })
+    checkLiteral(text, at, literal)
+    if (literal !== '') parts.push({ kind: 'literal', text: literal })
     if (open < 0) break
     const close = endOfPlaceholder(text, open)
-    parts.push(parsePlaceholder(text, open, text.slice(open + 1, close)))
+    parts.push(parsePlaceholder(text, open, text.slice(open + 1, close), times))
     at = close + 1
   }
-  checkSegments(text)
   return { text, parts }
 }
 
-function checkLiteral(text: string, at: number, literal: string): string {
+function checkBraces(text: string, at: number, literal: string): void {
+  const close = literal.indexOf('}')
+  if (close >= 0) throw invalid(text, at + close, 'a } without a matching {')
+}
+
+function checkKeyLiteral(text: string, at: number, literal: string): void {
+  checkBraces(text, at, literal)
   for (let i = 0; i < literal.length; i++) {
     const char = literal.charCodeAt(i)
-    if (char === 0x7d) throw invalid(text, at + i, 'a } without a matching {')
     if (char < 0x20 || char === 0x7f || char === 0x5c)
       throw invalid(text, at + i, 'a character that is illegal in keys')
   }
-  return literal
 }
 
 /** A quoted key in brackets (`a["x}"]`) may contain any character. */
@@ -66,7 +99,7 @@ function endOfPlaceholder(text: string, open: number): number {
   throw invalid(text, open, 'a { without a matching }')
 }
 
-function parsePlaceholder(text: string, open: number, inside: string): KeyPart {
+function parsePlaceholder(text: string, open: number, inside: string, times: string): KeyPart {
   if (inside === 'pipeline') return { kind: 'pipeline' }
   if (inside.startsWith('now:')) return { kind: 'now', format: parseFormat(text, open + 5, inside.slice(4)) }
   if (inside === 'now') throw invalid(text, open, '{now} without a format; use {now:yyyy-MM-dd}')
@@ -74,7 +107,7 @@ function parsePlaceholder(text: string, open: number, inside: string): KeyPart {
     throw invalid(
       text,
       open,
-      `the unknown placeholder {${inside}}; use {record.<path>}, {record.<path>:yyyy-MM-dd}, {now:yyyy-MM-dd} or {pipeline}`,
+      `the unknown placeholder {${inside}}; use {record.<path>}, {record.<path>:yyyy-MM-dd}${times} or {pipeline}`,
     )
   }
   const colon = formatColon(inside)
@@ -124,6 +157,22 @@ function parseFormat(text: string, at: number, format: string): TimeFormat {
   return tokens
 }
 
+/** A time (milliseconds since 1970) in UTC. */
+export function formatTime(format: TimeFormat, time: number): string {
+  const iso = new Date(time).toISOString()
+  // Years outside 0000 to 9999 have a sign and six digits.
+  const year = iso.indexOf('-', 1)
+  return format
+    .map((token) => {
+      if (token === 'yyyy') return iso.slice(0, year)
+      if (token === 'MM') return iso.slice(year + 1, year + 3)
+      if (token === 'dd') return iso.slice(year + 4, year + 6)
+      if (token === 'HH') return iso.slice(year + 7, year + 9)
+      return token === 'mm' ? iso.slice(year + 10, year + 12) : token
+    })
+    .join('')
+}
+
 function checkSegments(text: string): void {
   if (text === '') return
   // A placeholder's value is never empty and never a dot segment. Text of the same length replaces
@@ -137,7 +186,7 @@ function checkSegments(text: string): void {
 }
 
 function invalid(text: string, offset: number, what: string, length = 1): SluiceError {
-  return new SluiceError('CONFIG_INVALID', `the key template has ${what}`, {
+  return new SluiceError('CONFIG_INVALID', `the template has ${what}`, {
     offset,
     length: Math.min(length, text.length - offset),
   })

@@ -60,6 +60,8 @@ const FORMATS: { readonly [format: string]: string } = {
   size: 'size',
   'record-path': 'record path',
   'records-path': 'path of records',
+  'member-path': 'path of keys',
+  'record-template': 'template',
   'key-template': 'key template',
   'existing-file': 'file',
   'file-path': 'path',

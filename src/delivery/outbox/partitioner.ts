@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { formatTime } from '../../fields/key-template.ts'
 import type { KeyTemplate, TimeFormat } from '../../fields/key-template.ts'
 import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
@@ -165,21 +166,6 @@ function scalarOf(batch: Batch, record: number, path: Path): string | undefined 
 /** A line that does not parse has no fields, even if the scanner found hits before the error. */
 function findHit(batch: Batch, record: number, path: Path): number {
   return record < 0 || batch.fault(record) !== LineFault.none ? -1 : batch.hit(record, path)
-}
-
-function formatTime(format: TimeFormat, time: number): string {
-  const iso = new Date(time).toISOString()
-  // Years outside 0000 to 9999 have a sign and six digits.
-  const year = iso.indexOf('-', 1)
-  return format
-    .map((token) => {
-      if (token === 'yyyy') return iso.slice(0, year)
-      if (token === 'MM') return iso.slice(year + 1, year + 3)
-      if (token === 'dd') return iso.slice(year + 4, year + 6)
-      if (token === 'HH') return iso.slice(year + 7, year + 9)
-      return token === 'mm' ? iso.slice(year + 10, year + 12) : token
-    })
-    .join('')
 }
 
 /** Longest value in a key, in bytes of its encoded form. */

@@ -82,6 +82,22 @@ describe('a change of how dedup keys are made', () => {
       ['{ type: keep, paths: [id, user.name] }', '{ type: dedup, key: [id, user] }'],
       /keep before dedup now changes/,
     ],
+    [
+      'a pseudonym of a value that becomes a part of the key under another name',
+      ['{ type: rename, members: [{ from: user.name, to: owner }] }', '{ type: dedup, key: [id, owner] }'],
+      [HMAC, '{ type: rename, members: [{ from: user.name, to: owner }] }', '{ type: dedup, key: [id, owner] }'],
+      /redact before dedup now changes/,
+    ],
+    [
+      'a mask of a value of which set makes a part of the key',
+      ['{ type: set, members: [{ path: k, template: "{record.id}-{record.ip}" }] }', '{ type: dedup, key: k }'],
+      [
+        '{ type: redact, preset: none, rules: [{ path: ip, action: mask }] }',
+        '{ type: set, members: [{ path: k, template: "{record.id}-{record.ip}" }] }',
+        '{ type: dedup, key: k }',
+      ],
+      /redact before dedup now changes/,
+    ],
     ['another path in the key', [DEDUP], [DEDUP.replace('user.name, ', '')], /dedup\.key/],
     ['dedup that is gone', [DEDUP], [], /dedup is gone/],
   ]

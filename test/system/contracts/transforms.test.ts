@@ -3,6 +3,8 @@ import dedup from '../../../src/transforms/dedup.ts'
 import filter from '../../../src/transforms/filter.ts'
 import keep from '../../../src/transforms/keep.ts'
 import redact from '../../../src/transforms/redact.ts'
+import rename from '../../../src/transforms/rename.ts'
+import set from '../../../src/transforms/set.ts'
 import remove from '../../../src/transforms/remove.ts'
 import validate from '../../../src/transforms/validate.ts'
 import type { TransformDeclaration } from '../../../src/component.ts'
@@ -76,6 +78,53 @@ const cases: readonly [title: string, declaration: TransformDeclaration, fixture
       config: { paths: ['id', 'name'] },
       input: [...people, { id: 9 }],
       output: [...people.map(({ id, name }) => ({ id, name })), { id: 9 }],
+    },
+  ],
+  [
+    'set',
+    set,
+    {
+      config: {
+        members: [
+          { path: 'user.mail', from: 'email' },
+          { path: 'kind', template: '{record.service}-{record.name}' },
+          { path: 'name', value: 'nobody', ifAbsent: true },
+        ],
+      },
+      input: [...people, { id: 9 }, { id: 10, user: 'ann', email: 'a' }],
+      output: [
+        ...people.map((person) => ({
+          ...person,
+          kind: `${person.service}-${person.name}`,
+          user: { mail: person.email },
+        })),
+        { id: 9, name: 'nobody' },
+      ],
+      rejects: ['PATH_BLOCKED'],
+    },
+  ],
+  [
+    'rename',
+    rename,
+    {
+      config: {
+        members: [
+          { from: 'email', to: 'user.email' },
+          { from: 'name', to: 'service' },
+          { from: 'service', to: 'name' },
+        ],
+      },
+      input: [...people, { id: 9 }, { id: 10, user: { email: 'a' }, email: 'b' }],
+      output: [
+        ...people.map(({ email, name, service, ...person }) => ({
+          ...person,
+          user: { email },
+          service: name,
+          name: service,
+        })),
+        { id: 9 },
+      ],
+      rejects: ['KEY_EXISTS'],
     },
   ],
   [

@@ -1,0 +1,70 @@
+import type { Finding } from '../../component.ts'
+import { keysOf } from '../../record/paths/path.ts'
+import { formatPath, parsePath } from '../../record/paths/grammar.ts'
+import { covers, reaches } from '../../record/paths/reaches.ts'
+import { sourcesOf } from './member.ts'
+import type { MemberConfig } from './member.ts'
+
+/** The mistakes in the list of `set`. */
+export function* findingsOf(members: readonly MemberConfig[]): Generator<Finding> {
+  const targets = members.map(({ path }) => path)
+  for (const [index, member] of members.entries()) {
+    const { path, value, from, template } = member
+    const at = ['members', index]
+    const given = Object.entries({ value, from, template }).flatMap(([name, one]) => (one === undefined ? [] : name))
+    if (given.length === 0) {
+      yield { at: [...at, 'path'], message: `${path} gets no value`, hint: 'add one of value, from and template' }
+    }
+    if (given.length > 1) {
+      yield { at: [...at, given[1]], message: `${path} has ${given.join(' and ')}; it can have one of them` }
+    }
+    yield* targetFindings(targets, index, [...at, 'path'])
+    if (from !== undefined) yield* sourceFindings(from, [...at, 'from'])
+    if (from !== undefined && same(from, path)) {
+      yield { at: [...at, 'from'], message: `${path} is copied onto itself`, hint: 'leave it out' }
+    } else yield* orderFindings(member, targets, at)
+    if (typeof value === 'string' && /\{record\./.test(value)) {
+      const message = `the value of ${path} is a constant: {record.…} in it stays as it is`
+      yield { at: [...at, 'value'], message, hint: 'write template in place of value', severity: 'warning' }
+    }
+  }
+}
+
+/** The mistakes in a path from which a value is read. */
+export function* sourceFindings(from: string, at: Finding['at']): Generator<Finding> {
+  if (keysOf(parsePath(from)) !== undefined) return
+  yield { at, message: `${from} may match several values; a value comes from a path of keys, such as user.email` }
+}
+
+/** The mistakes in the target with this index among all targets: two writers of one value. */
+export function* targetFindings(targets: readonly string[], index: number, at: Finding['at']): Generator<Finding> {
+  const path = targets[index]
+  if (targets.findIndex((other) => same(other, path)) < index) {
+    yield { at, message: `${path} is set twice`, hint: 'leave out one of the two' }
+    return
+  }
+  const around = targets.find((other, place) => place !== index && !same(other, path) && covers(other, path))
+  if (around === undefined) return
+  const message = `${path} is inside ${around}, which gets a value too`
+  yield { at, message, hint: 'put one of the two into a stage of its own' }
+}
+
+/** A value that reads a member that the same stage sets. */
+function* orderFindings(member: MemberConfig, targets: readonly string[], at: Finding['at']): Generator<Finding> {
+  const { path, from } = member
+  const others = targets.filter((other) => !same(other, path))
+  const read = sourcesOf(member).find(
+    (source) => keysOf(parsePath(source)) && others.some((other) => reaches(other, source)),
+  )
+  if (read === undefined) return
+  yield {
+    at: [...at, from === undefined ? 'template' : 'from'],
+    message: `${read} is read as it comes in, not as this stage sets it`,
+    hint: 'to read the new value, put this member into a second set stage',
+    severity: 'note',
+  }
+}
+
+export function same(one: string, other: string): boolean {
+  return formatPath(parsePath(one)) === formatPath(parsePath(other))
+}
