@@ -5,6 +5,7 @@
  *   Sluice writes them to a standard output that is ignored.
  * - secrets: the same with the preset `secrets` (names at any depth) and a rule with a condition.
  * - file: the first question, with output to a file.
+ * - shape: set, rename and remove of six members, without validation and dedup.
  *
  * Both sides are whole processes that run in turn (A B A B ...), so that the drift of the machine
  * affects both. Each process measures its own time, without its start, but with the compilation of
@@ -15,7 +16,7 @@
  * they say more than the time.
  *
  * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
- * redact,secrets,file] [--against ../before]`
+ * redact,secrets,file,shape] [--against ../before]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -45,6 +46,7 @@ const QUESTIONS: readonly Question[] = [
   { name: 'redact', pipeline: 'bench/redact.yaml', chain: [], toFile: false },
   { name: 'secrets', pipeline: 'bench/secrets.yaml', chain: ['--secrets'], toFile: false },
   { name: 'file', pipeline: 'bench/redact-to-file.yaml', chain: [], toFile: true },
+  { name: 'shape', pipeline: 'bench/shape.yaml', chain: ['--shape'], toFile: false },
 ]
 
 const { values } = parseArgs({
