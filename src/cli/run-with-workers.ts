@@ -1,34 +1,36 @@
 import { join } from 'node:path'
+import type { ShardRun } from '../delivery/shards/shard.ts'
 import type { RunResult } from '../runtime/run.ts'
 import { runPipeline } from '../runtime/run.ts'
 import { chooseWorkers } from '../shards/choose-workers.ts'
 import { coordinate } from '../shards/coordinate.ts'
 import type { Job } from '../shards/job.ts'
+import type { ReadSelection } from '../shards/plan.ts'
 import type { JobOptions } from './execute.ts'
 import { openQueue } from './queue-options.ts'
 
-interface Wishes extends Pick<Parameters<typeof chooseWorkers>[1], 'workers' | 'shardBytes'> {
+interface Wishes extends Pick<Parameters<typeof chooseWorkers>[1], 'workers' | 'shardBytes' | 'continues'> {
   /** Address of the queue whose workers execute the shards, in place of threads. */
   readonly queue: string | undefined
   /** Called with the state folder before the first shard of a divided backfill. */
-  readonly began: (folder: string) => Promise<void>
+  readonly began: (folder: string, run: ShardRun) => Promise<void>
 }
 
 /** Runs a backfill: by itself, or divided among threads or among the workers of a queue. */
 export async function runWithWorkers(options: JobOptions, job: Job, wishes: Wishes): Promise<RunResult> {
   if (wishes.queue !== undefined) return runInQueue(options, job, { ...wishes, queue: wishes.queue })
   const { pipeline, stateFolder, log } = options
-  const { workers, shardBytes, began } = wishes
-  const chosen = await chooseWorkers(pipeline, { workers, shardBytes, stateFolder, note: log.note })
+  const { workers, shardBytes, continues, began } = wishes
+  const chosen = await chooseWorkers(pipeline, { workers, shardBytes, continues, stateFolder, note: log.note })
   if (chosen.workers === 1 && !chosen.isUnfinished) return runPipeline(options)
   const { openThreads } = await import('../shards/threads.ts')
   const result = await coordinate({
     ...options,
     ...chosen,
-    final: job.final,
+    ...selectionOf(job),
     keepGoing: job.keepGoing,
-    async openExecutor({ fingerprint, hashKey, generation, outbox }) {
-      await began(join(stateFolder, pipeline.name))
+    async openExecutor({ run, fingerprint, hashKey, generation, outbox }) {
+      await began(join(stateFolder, pipeline.name), run)
       const data = { job, fingerprint, hashKey, generation, folder: outbox }
       return openThreads({ ...data, workers: chosen.workers, note: log.note })
     },
@@ -46,15 +48,14 @@ async function runInQueue(options: JobOptions, job: Job, wishes: Wishes & { queu
   const { openQueueExecutor } = await import('../queue/open-queue-executor.ts')
   const { connection, seal } = await openQueue(wishes.queue, log.note)
   try {
-    const { final, keepGoing } = job
     const result = await coordinate({
       ...options,
-      final,
-      keepGoing,
+      ...selectionOf(job),
+      keepGoing: job.keepGoing,
       shardBytes,
       stages: true,
       async openExecutor(context) {
-        await began(join(stateFolder, pipeline.name))
+        await began(join(stateFolder, pipeline.name), context.run)
         return openQueueExecutor(context, { connection, seal, pipeline, job, note: log.note })
       },
     })
@@ -62,6 +63,10 @@ async function runInQueue(options: JobOptions, job: Job, wishes: Wishes & { queu
   } finally {
     await connection.close()
   }
+}
+
+function selectionOf({ since, until, final }: Job): ReadSelection {
+  return { since, until, final }
 }
 
 /** Workers that a plan is made for: how many there will be is not known. */

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { hasState, readState } from '../delivery/state/state-reader.ts'
 import type { StateReader } from '../delivery/state/state-reader.ts'
-import { unfinishedRun } from '../delivery/shards/unfinished-run.ts'
+import { OTHER_SELECTION, unfinishedRun } from '../delivery/shards/unfinished-run.ts'
 import { SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import { plural } from '../observe/report.ts'
@@ -11,16 +11,16 @@ import { createSource } from '../runtime/source-input.ts'
 import { chooseWorkers } from '../shards/choose-workers.ts'
 import type { WorkerWishes } from '../shards/choose-workers.ts'
 import { planShards, sourceDigest } from '../shards/plan.ts'
+import type { ReadSelection } from '../shards/plan.ts'
 import { estimateTime } from '../shards/estimate.ts'
 import { qualifiedName } from '../shards/qualified-parts.ts'
 import { PlanShown } from './plan-shown.ts'
 
-interface ShowPlanOptions {
+interface ShowPlanOptions extends ReadSelection {
   /** Folder that holds a folder for each pipeline's state. */
   readonly stateFolder: string
   /** Of the command line. */
   readonly wishes: WorkerWishes
-  readonly final: boolean
   readonly keepGoing: boolean
   /** Print each shard, and the whole, as a line of JSON. */
   readonly json: boolean
@@ -42,7 +42,7 @@ export async function showPlan(pipeline: CheckedPipeline, options: ShowPlanOptio
     const estimate = await estimateTime(pipeline, shown.left, { workers, final, signal })
     shown.end({ workers, total, estimate, records: recordsOf(pipeline) })
   }
-  const { positions, isUnfinished } = await readStored(pipeline, join(stateFolder, pipeline.name), shown)
+  const { positions, isUnfinished } = await readStored(pipeline, options, shown)
   if (isUnfinished) return end()
   const source = await createSource(pipeline)
   const total = (await source.total?.())?.bytes
@@ -89,7 +89,8 @@ interface Stored {
 }
 
 /** The committed positions; or the plan of a backfill that is unfinished, which is shown. */
-async function readStored(pipeline: CheckedPipeline, folder: string, shown: PlanShown): Promise<Stored> {
+async function readStored(pipeline: CheckedPipeline, options: ShowPlanOptions, shown: PlanShown): Promise<Stored> {
+  const folder = join(options.stateFolder, pipeline.name)
   if (!hasState(folder)) return { positions: new Map(), isUnfinished: false }
   return readState(folder, (state) => {
     const run = state.shardRun
@@ -97,7 +98,7 @@ async function readStored(pipeline: CheckedPipeline, folder: string, shown: Plan
       const rows = state.partitions().map(({ partition, position }) => [partition, position] as const)
       return { positions: new Map(rows), isUnfinished: false }
     }
-    if (run.source !== sourceDigest(pipeline)) throw unfinishedRun(pipeline.name, run)
+    if (run.source !== sourceDigest(pipeline, options)) throw unfinishedRun(pipeline.name, run, OTHER_SELECTION)
     addStored(state, shown)
     return { positions: new Map(), isUnfinished: true }
   })

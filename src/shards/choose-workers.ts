@@ -14,6 +14,8 @@ export interface WorkerWishes {
   readonly workers: number | undefined
   /** Default: by the size of the input, 128 MiB at most. */
   readonly shardBytes: number | undefined
+  /** One worker continues a plan that was begun. Otherwise `workers: 1` asks for a run without a plan. */
+  readonly continues?: boolean
 }
 
 interface ChooseOptions extends WorkerWishes {
@@ -38,8 +40,8 @@ export interface ChosenWorkers {
  * @throws SluiceError UNSUPPORTED if it is to have several, and cannot
  */
 export async function chooseWorkers(pipeline: CheckedPipeline, options: ChooseOptions): Promise<ChosenWorkers> {
-  const { workers: wanted, shardBytes: wantedBytes, stateFolder, note } = options
-  if (wanted === 1) return ONE
+  const { workers: wanted, shardBytes: wantedBytes, continues = false, stateFolder, note } = options
+  if (wanted === 1 && !continues) return ONE
   const isUnfinished = await hasBegun(join(stateFolder, pipeline.name))
   const workers = wanted ?? coresThatHelp(pipeline)
   if (workers === 1 && !isUnfinished) return ONE

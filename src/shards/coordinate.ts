@@ -12,17 +12,16 @@ import { Dispatch } from './dispatch.ts'
 import type { Executor } from './executor.ts'
 import { fingerprintOf } from './job.ts'
 import { planShards, sourceDigest } from './plan.ts'
-import type { PlannedShard } from './plan.ts'
+import type { PlannedShard, ReadSelection } from './plan.ts'
 import { openCommitOf } from './open-commit-of.ts'
 import { qualifiedName } from './qualified-parts.ts'
 import { ShardsShown } from './show-shards.ts'
 import { Summary } from './summary.ts'
 
-export interface CoordinateOptions {
+export interface CoordinateOptions extends ReadSelection {
   readonly pipeline: CheckedPipeline
   /** Folder that holds a folder for each pipeline's state. */
   readonly stateFolder: string
-  readonly final: boolean
   readonly keepGoing: boolean
   /** Bytes of a shard, as stored. */
   readonly shardBytes: number
@@ -128,7 +127,7 @@ interface BeginOptions extends CoordinateOptions {
 async function begin(options: BeginOptions): Promise<ShardRun | 'too few' | undefined> {
   const { pipeline, source, commit, summary, fewestShards = 1, final, keepGoing, shardBytes, stop, log } = options
   const { type } = pipeline.source.declaration
-  const digest = sourceDigest(pipeline)
+  const digest = sourceDigest(pipeline, options)
   if (commit.run) return commit.begin(digest, nothing)
   if (!source.parts) throw new SluiceError('UNSUPPORTED', `the source ${pipeline.source.stage} cannot be divided`)
   const shards = planShards(pipeline, source, {

@@ -5,6 +5,8 @@ import { findDedup } from '../config/pipeline.ts'
 import type { Shard } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { awaitComponent } from '../runtime/await-component.ts'
+import { parseMoment } from '../runtime/time-range.ts'
+import type { TimeLimits } from '../runtime/time-range.ts'
 import { qualified } from './qualified-parts.ts'
 
 export interface PlanOptions extends Pick<PartsOptions, 'position' | 'signal' | 'note' | 'inputFailed' | 'final'> {
@@ -133,14 +135,33 @@ function wrongPart(stage: string, what: string): SluiceError {
   })
 }
 
+/** Options of a backfill that decide which records are read from its input. */
+export interface ReadSelection extends TimeLimits {
+  readonly final: boolean
+}
+
 /**
- * Identifies what a plan divides: the source and its configuration, without secrets. A token may be
- * another one when a backfill continues; the inputs may not.
+ * Identifies what a backfill reads: the source and its configuration, without secrets, and the options
+ * that select records. A token may be another one when a backfill continues; the inputs may not.
  */
-export function sourceDigest({ source: { declaration, config } }: CheckedPipeline): string {
+export function sourceDigest({ source: { declaration, config } }: CheckedPipeline, selection: ReadSelection): string {
+  const options = selectionText(selection)
+  const what = `${declaration.type} ${withoutSecrets(declaration, config)}${options === undefined ? '' : ` ${options}`}`
+  return createHash('sha256').update(what).digest('hex').slice(0, 32)
+}
+
+/** Equal for two spellings of one instant. Undefined if everything is read. */
+function selectionText({ since, until, final }: ReadSelection): string | undefined {
+  if (since === undefined && until === undefined && !final) return undefined
+  const from = since === undefined ? null : parseMoment('--since', since)
+  const to = until === undefined ? null : parseMoment('--until', until)
+  return JSON.stringify([from, to, final])
+}
+
+/** A configuration as JSON, without the values of secret fields. */
+export function withoutSecrets(declaration: { readonly fields: unknown }, config: unknown): string {
   const secrets = new Set(secretNames(declaration.fields))
-  const shown = JSON.stringify(config, (name, value: unknown) => (secrets.has(name) ? undefined : value))
-  return createHash('sha256').update(`${declaration.type} ${shown}`).digest('hex').slice(0, 32)
+  return JSON.stringify(config, (name, value: unknown) => (secrets.has(name) ? undefined : value)) ?? ''
 }
 
 /** Names of the fields of a JSON schema that are secrets. */

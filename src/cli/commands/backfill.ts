@@ -1,9 +1,15 @@
 import { resolve } from 'node:path'
 import type { ArgumentsCamelCase } from 'yargs'
 import { SluiceError } from '../../errors.ts'
+import type { ShardRun } from '../../delivery/shards/shard.ts'
+import { openLog } from '../../observe/log.ts'
 import { withTimeLimits } from '../../runtime/time-range.ts'
+import { describeConfiguration } from '../../shards/describe-configuration.ts'
+import type { WorkerWishes } from '../../shards/choose-workers.ts'
 import type { Job } from '../../shards/job.ts'
 import type { CommandDefinition } from '../command.ts'
+import { checkContinued } from '../continue-backfill.ts'
+import type { GivenCommand } from '../continue-backfill.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments, type JobOptions } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
 import { fileSource, finalOption, pipelineArgument, recordsOption, shardOptions, shardWishes } from '../options.ts'
@@ -46,18 +52,31 @@ export const command: CommandDefinition<BackfillArguments> = {
       .option('queue', queueOption)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
-  handler: backfill,
+  handler: (args) => backfill(args),
 }
 
-export async function backfill(args: ArgumentsCamelCase<BackfillArguments>): Promise<void> {
-  const wishes = { ...shardWishes(args), queue: queueOf(args), began: (folder: string) => keepCommand(folder, args) }
+/** @param how `continues`: an unfinished one, also with a single worker. */
+export async function backfill(
+  args: ArgumentsCamelCase<BackfillArguments>,
+  { continues = false }: Pick<WorkerWishes, 'continues'> = {},
+): Promise<void> {
+  const wishes = { ...shardWishes(args), continues, queue: queueOf(args) }
   const source = fileSource(args.path, args.records)
-  const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set: args.set ?? [], source })
-  if (args.dryRun)
-    return showPlan(withTimeLimits(pipeline, args), { ...args, stateFolder: resolve(args.state), wishes })
+  const set = args.set ?? []
+  const [pipeline] = await loadOrFail([args.pipeline], { mode: 'run', set, source })
+  const limited = withTimeLimits(pipeline, args)
+  const stateFolder = resolve(args.state)
+  const given = commandOf(args)
+  const { note } = openLog({ json: args.json })
+  await checkContinued(pipeline, { stateFolder, given, set, shardBytes: wishes.shardBytes, note })
+  if (args.dryRun) return showPlan(limited, { ...args, stateFolder, wishes })
+  const began = async (folder: string, { id }: ShardRun) => {
+    const configuration = await describeConfiguration(pipeline)
+    await storeCommand(folder, { run: id, ...given, setPaths: setPathsOf(set), cwd: process.cwd(), configuration })
+  }
   const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
-  const run = (running: JobOptions) => runWithWorkers(running, jobOf(args, source), wishes)
-  await execute([{ pipeline: withTimeLimits(pipeline, args), ...options, run }], args)
+  const run = (running: JobOptions) => runWithWorkers(running, jobOf(args, source), { ...wishes, began })
+  await execute([{ pipeline: limited, ...options, run }], args)
 }
 
 /** `--workers` takes precedence over the queue of the environment. */
@@ -69,10 +88,9 @@ function queueOf({ queue, workers }: Pick<BackfillArguments, 'queue' | 'workers'
   })
 }
 
-function keepCommand(folder: string, args: ArgumentsCamelCase<BackfillArguments>): Promise<void> {
-  const { pipeline, path, records, since, until, final, keepGoing, set = [] } = args
-  const own = { pipeline, path, records, since, until, final, keepGoing }
-  return storeCommand(folder, { ...own, setPaths: setPathsOf(set), cwd: process.cwd() })
+function commandOf(args: ArgumentsCamelCase<BackfillArguments>): GivenCommand {
+  const { pipeline, path, records, since, until, final, keepGoing } = args
+  return { pipeline, path, records, since, until, final, keepGoing }
 }
 
 /** The command line, as a worker needs it to load the same pipeline. */

@@ -44,7 +44,7 @@ import type { ShardCommitOptions } from './shard-commit-options.ts'
 import type { ShardCommitParts } from './shard-commit-parts.ts'
 import { ShardTasks } from './shard-tasks.ts'
 import type { Shard, ShardResult, ShardRun, ShardTask } from './shard.ts'
-import { unfinishedRun } from './unfinished-run.ts'
+import { OTHER_SELECTION, unfinishedRun } from './unfinished-run.ts'
 
 /** Shards by what became of them. `open`: not executed, or executed in vain. */
 export interface ShardCounts {
@@ -136,7 +136,7 @@ export class ShardCommit {
   async begin(source: string, shards: () => AsyncIterable<Omit<Shard, 'number'>>): Promise<ShardRun | undefined> {
     const { options, plans } = this.#parts
     const { run } = this
-    if (run && run.source !== source) throw unfinishedRun(options.pipeline, run)
+    if (run && run.source !== source) throw unfinishedRun(options.pipeline, run, OTHER_SELECTION)
     return run ?? plans.store(source, shards())
   }
 

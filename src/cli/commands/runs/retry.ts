@@ -7,7 +7,7 @@ import type { ExecuteArguments } from '../../execute.ts'
 import { pipelineArgument, shardOptions } from '../../options.ts'
 import { queueOption } from '../../queue-options.ts'
 import { stateFolder } from '../../state-folder.ts'
-import { readCommand, setPathsOf } from '../../stored-command.ts'
+import { readCommand, requireSet } from '../../stored-command.ts'
 import { backfill } from '../backfill.ts'
 import { describeRun } from './summary.ts'
 
@@ -16,6 +16,7 @@ interface RetryArguments extends ExecuteArguments {
   queue: string | undefined
   workers: number | undefined
   'shard-size': string | undefined
+  'keep-going': boolean | undefined
 }
 
 export const command: CommandDefinition<RetryArguments> = {
@@ -24,6 +25,7 @@ export const command: CommandDefinition<RetryArguments> = {
       .positional('pipeline', pipelineArgument)
       .options(executeOptions)
       .options(shardOptions)
+      .option('keep-going', { type: 'boolean', describe: 'As for `backfill`; default: as the backfill was started' })
       .option('queue', queueOption)
       .example('$0 runs retry jumpcloud', 'try the failed shards again, and finish the others'),
   handler: retry,
@@ -31,27 +33,30 @@ export const command: CommandDefinition<RetryArguments> = {
 
 async function retry(args: ArgumentsCamelCase<RetryArguments>): Promise<void> {
   const folder = stateFolder(args.pipeline, args.state)
-  if ((await describeRun(folder)) === undefined) return print(`${args.pipeline} has no unfinished parallel backfill`)
-  const stored = await readCommand(folder)
+  const run = await describeRun(folder)
+  if (run === undefined) return print(`${args.pipeline} has no unfinished parallel backfill`)
+  const stored = await readCommand(folder, run.id)
   if (stored === undefined)
     throw new SluiceError('USAGE', `the command of the backfill is not in ${folder}`, {
       hint: 'start the backfill again with the same paths and options',
     })
-  const given = setPathsOf(args.set ?? [])
-  const missing = stored.setPaths.filter((path) => !given.includes(path))
-  if (missing.length > 0)
-    throw new SluiceError(
-      'USAGE',
-      `the backfill was started with --set ${missing.join(', ')}, whose values are not kept`,
-      {
-        hint: `give them again: ${missing.map((path) => `--set ${path}=…`).join(' ')}`,
-      },
-    )
+  requireSet(stored, args.set ?? [])
   if (stored.cwd !== process.cwd())
     throw new SluiceError('USAGE', `the backfill was started in ${stored.cwd}, and its paths may be relative to it`, {
       hint: `change to that folder: cd ${stored.cwd}`,
     })
-  const { path, records, since, until, final, keepGoing } = stored
+  const { path, records, since, until, final } = stored
+  const { keepGoing = stored.keepGoing } = args
   const again = { path: [...path], records: records && [...records], since, until, final }
-  await backfill({ ...args, ...again, keepGoing, 'keep-going': keepGoing, dryRun: false, 'dry-run': false })
+  await backfill(
+    {
+      ...args,
+      ...again,
+      keepGoing,
+      'keep-going': keepGoing,
+      dryRun: false,
+      'dry-run': false,
+    },
+    { continues: true },
+  )
 }

@@ -25,7 +25,7 @@ export const command: CommandDefinition<ShowRunArguments> = {
   handler: async ({ pipeline, state, queue, json }) => {
     const folder = stateFolder(pipeline, state)
     const run = await describeRun(folder)
-    const started = await readCommand(folder)
+    const started = run && (await readCommand(folder, run.id))
     const content = await lookIntoQueue(queueAddress(queue))
     if (json) {
       const { path: paths, cwd } = started ?? {}
