@@ -109,8 +109,15 @@ export function fileSource(path: string | readonly string[], records: readonly s
   // Another path of records has no use for the key of the pipeline's own one.
   const content = records === undefined ? ['records', 'keyAs'] : []
   if (ofStore.length === 0) return { type: 'file', config, inherits: { file: content, s3: content } }
-  return { type: 's3', config, inherits: { file: content, s3: [...content, ...STORE_OPTIONS] } }
+  return {
+    type: 's3',
+    config: { ...config, ...LOOK_BACK_NOW },
+    inherits: { file: content, s3: [...content, ...STORE_OPTIONS] },
+  }
 }
+
+/** Who starts a backfill twice in a few minutes has a reason: keys that came late are read at once. */
+const LOOK_BACK_NOW = { lookBackEvery: '1ms' }
 
 /** How an s3 source reaches its store. */
 const STORE_OPTIONS = [

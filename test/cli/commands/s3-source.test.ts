@@ -54,6 +54,20 @@ test('backfill reads an s3:// path in place of the source, with its store and re
   assert.match(preview.stdout, /"?id"?: 1/)
 })
 
+test('a second backfill reads keys that came late at once, with one worker and with two', async (t) => {
+  const { server, env, workspace, store } = await open(t)
+  await workspace.write('pipelines/p.yaml', `source: { type: s3, path: "s3://${BUCKET}/live/", ${store} }\n${rest}`)
+  server.add(BUCKET, 'old/2.ndjson', event(2))
+  const run = (workers: string) =>
+    workspace.report(['backfill', 'p', `s3://${BUCKET}/old/`, '--workers', workers], { env })
+  assert.equal((await run('1')).written, 1)
+  server.add(BUCKET, 'old/1.ndjson', event(1))
+  assert.equal((await run('1')).written, 1)
+  server.add(BUCKET, 'old/0.ndjson', event(0))
+  assert.equal((await run('2')).written, 1)
+  assert.equal((await run('1')).read, 0)
+})
+
 test('backfill hands the records of a file source on to an s3:// path, and takes the store from --set', async (t) => {
   const { server, env, workspace } = await open(t)
   await workspace.write('pipelines/p.yaml', `source: { type: file, path: absent, records: Records }\n${rest}`)

@@ -32,6 +32,17 @@ test('a look-back reads late keys that sort before the last one, and reads nothi
   assert.deepEqual(third.lines, [])
 })
 
+test('a run before lookBackEvery is over leaves late keys to a later run, which reads them', async (t) => {
+  const server = await startBucket(t)
+  server.add(BUCKET, 'b/1', ndjson('b/1'))
+  const first = await readBucket(server)
+  for (const key of ['a/1', 'c/1']) server.add(BUCKET, key, ndjson(key))
+  const second = await readBucket(server, {}, { positions: first.positions })
+  assert.deepEqual(namesOf(second.lines), ['c/1'])
+  const third = await readBucket(server, NOW, { positions: second.positions })
+  assert.deepEqual(namesOf(third.lines), ['a/1'])
+})
+
 test('a look-back takes no object that was modified before its reach', async (t) => {
   const server = await startBucket(t)
   server.add(BUCKET, 'b/1', ndjson('b/1'))
