@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ownerOf } from '../../src/delivery/replicas/replica.ts'
 import { openWorkspace } from '../support/command.ts'
-import { openFleet, pipelineOf, shardKeyOf } from '../support/replicas.ts'
+import { openFleet, pipelineOf, range, shardKeyOf } from '../support/replicas.ts'
 
 describe('sluice run --shard', () => {
   test('each of five replicas collects the tenants that fall to it, and all of them collect everything once', async (t) => {
@@ -115,6 +115,33 @@ describe('sluice run --shard', () => {
       plain.stderr,
       /STATE_MISMATCH: the state belongs to a process that collects all tenants, not to replica 2\/5/,
     )
+  })
+
+  test('a backfill in the state of a replica has to say that the archive is that of its tenants', async (t) => {
+    const { run, sluice, workspace, assertOnce } = await openFleet(t)
+    await workspace.write('in.ndjson', '{"id":"x","timestamp":"2026-01-01T00:00:00Z"}\n')
+    const backfill = (...args: string[]) => sluice(['backfill', 'events', 'in.ndjson', ...args], 2)
+    const early = await backfill('--shard', '2/5')
+    assert.equal(early.code, 2, early.stderr)
+    assert.match(early.stderr, /USAGE: replica 2\/5 has no state in .*\n.*sluice run events --shard 2\/5/)
+    const inPod = await sluice(['backfill', 'events', 'in.ndjson'], 2, { SLUICE_SHARD: 'collector-1/5' })
+    assert.match(inPod.stderr, /USAGE: replica 2\/5 has no state/)
+    for (const number of range(5)) await run(number, 5)
+    await assertOnce()
+    for (const args of [[], ['--dry-run'], ['--workers', '2']]) {
+      const { code, stderr } = await backfill(...args)
+      assert.equal(code, 6, stderr)
+      assert.match(
+        stderr,
+        /STATE_MISMATCH: the state belongs to replica 2\/5, and a backfill reads the records of all tenants.*\n.*--shard 2\/5/,
+      )
+    }
+    const other = await backfill('--shard', '3/5')
+    assert.match(other.stderr, /STATE_MISMATCH: the state belongs to replica 2\/5, not to replica 3\/5\n.*--shard 2\/5/)
+    const own = await backfill('--shard', '2/5')
+    assert.equal(own.code, 0, own.stderr)
+    assert.match(own.stderr + own.stdout, /written +1 /)
+    await run(2, 5)
   })
 
   test('needs the key of this number of replicas', async (t) => {

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { ArgumentsCamelCase } from 'yargs'
 import { SluiceError } from '../../errors.ts'
 import type { ShardRun } from '../../delivery/shards/shard.ts'
@@ -8,6 +8,7 @@ import { describeConfiguration } from '../../shards/describe-configuration.ts'
 import type { WorkerWishes } from '../../shards/choose-workers.ts'
 import type { Job } from '../../shards/job.ts'
 import type { CommandDefinition } from '../command.ts'
+import { checkBackfilled } from '../backfill-replica.ts'
 import { checkContinued } from '../continue-backfill.ts'
 import type { GivenCommand } from '../continue-backfill.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments, type JobOptions } from '../execute.ts'
@@ -27,6 +28,7 @@ interface BackfillArguments extends ExecuteArguments {
   workers: number | undefined
   'shard-size': string | undefined
   queue: string | undefined
+  shard: string | undefined
   'dry-run': boolean
   final: boolean
   'keep-going': boolean
@@ -50,6 +52,11 @@ export const command: CommandDefinition<BackfillArguments> = {
       .option('keep-going', keepGoingOption(true))
       .options(shardOptions)
       .option('queue', queueOption)
+      .option('shard', {
+        type: 'string',
+        describe: 'The state is that of this replica, and all records are of its tenants: 2/5 is the second of five',
+        requiresArg: true,
+      })
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
   handler: (args) => backfill(args),
@@ -67,6 +74,7 @@ export async function backfill(
   const limited = withTimeLimits(pipeline, args)
   const stateFolder = resolve(args.state)
   const given = commandOf(args)
+  if (!continues) await checkBackfilled(pipeline.name, join(stateFolder, pipeline.name), args.shard)
   const { note } = openLog({ json: args.json })
   await checkContinued(pipeline, { stateFolder, given, set, shardBytes: wishes.shardBytes, note })
   if (args.dryRun) return showPlan(limited, { ...args, stateFolder, wishes })

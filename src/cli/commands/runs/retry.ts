@@ -54,6 +54,7 @@ async function retry(args: ArgumentsCamelCase<RetryArguments>): Promise<void> {
       ...again,
       keepGoing,
       'keep-going': keepGoing,
+      shard: undefined,
       dryRun: false,
       'dry-run': false,
     },
