@@ -161,7 +161,11 @@ export class Dispatch {
   }
 }
 
+/** A shard was too large for them; others may not be. */
+const OF_ONE_SHARD: ReadonlySet<SluiceError['code']> = new Set(['DEDUP_MEMORY', 'SHARD_TOO_LARGE'])
+
 /** Every other shard would fail in the same way. */
 function concernsTheRun({ code, exit }: SluiceError): boolean {
+  if (OF_ONE_SHARD.has(code)) return false
   return code === 'COMPONENT_STALLED' || [2, 4, 6, 8].includes(exit)
 }

@@ -43,6 +43,9 @@ export class ShardKeys implements DedupKeys {
     throw new SluiceError(
       'DEDUP_MEMORY',
       `the dedup keys of one shard need more than the ${Math.round(memory / (1 << 20))} MiB of ${stage}: raise its \`memory\``,
+      {
+        hint: 'start the same command again with more; or cancel the backfill with `sluice runs cancel`, and start it again with a smaller --shard-size',
+      },
     )
   }
 

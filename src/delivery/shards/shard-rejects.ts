@@ -34,7 +34,9 @@ export class ShardRejects {
     throw new SluiceError(
       'SHARD_TOO_LARGE',
       `the rejects of one shard take more than ${MAX_BYTES >> 20} MiB: most of its records are rejected`,
-      { hint: 'look at some of them with `sluice preview`; to collect them all, run the backfill with --workers 1' },
+      {
+        hint: 'look at some of them with `sluice preview`, correct the pipeline, and start the same command again; to collect them all, cancel the backfill with `sluice runs cancel`, and start it again with --workers 1 or a smaller --shard-size',
+      },
     )
   }
 

@@ -73,9 +73,15 @@ export function resume(
   return undefined
 }
 
-/** An input that is not any more what the plan of a parallel backfill says. */
-export function fileChanged(name: string, what: string): SluiceError {
+/**
+ * An input that is not any more what the plan of a parallel backfill says.
+ * @param isRange other parts of the file may be read
+ */
+export function fileChanged(name: string, what: string, isRange = true): SluiceError {
+  const other = isRange
+    ? 'or end this backfill with `sluice runs cancel PIPELINE`, and start it again with the file as it is now'
+    : 'or finish the backfill with --keep-going (`sluice runs retry PIPELINE --keep-going`) and start it again, which reads the file as it is now; or give it up with `sluice runs cancel PIPELINE`'
   return new SluiceError('INPUT_CORRUPT', `"${name}" has changed since the backfill was planned: ${what}`, {
-    hint: 'restore the file and run the same command again; or end this backfill with `sluice runs cancel PIPELINE`, and start it again with the file as it is now',
+    hint: `restore the file and run the same command again; ${other}`,
   })
 }

@@ -4,6 +4,7 @@ import { detectCompression } from '../../compression/detect.ts'
 import type { Compression } from '../../compression/detect.ts'
 import type { Chunk } from '../../record/chunk.ts'
 import type { SplitOptions } from '../content/create-splitter.ts'
+import type { Ending } from '../content/split-content.ts'
 import type { ContentPosition } from '../content/position.ts'
 import { startOf } from '../content/position.ts'
 import type { ChunkReader } from './chunk-reader.ts'
@@ -49,25 +50,30 @@ async function* readPlanned(
   content: PartOptions,
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
-  const { size, end, from, start = startOf(from) } = detail
-  const { file, name, head, compression } = await openPlanned(partition, input, detail)
+  const { from, start = startOf(from) } = detail
+  const { file, name, key, head, bytes, compression } = await openPlanned(partition, input, detail)
+  // A compressed file is complete or damaged: what was added to it repairs it.
+  const isGrown = compression !== undefined && !isRange(detail)
+  const { size, end } = isGrown ? { size: bytes, end: bytes } : detail
   try {
     const isLast = end === size
-    const ending = !isLast || options.final === true ? 'final' : 'unknown'
+    const ending: Ending = !isLast || options.final === true ? 'final' : 'unknown'
     const { final = false, maxLine, note, signal } = options
     if (final && isLast && compression === undefined && (await file.stat()).size > size)
-      throw fileChanged(name, 'it has grown although --final says that it is complete')
+      throw fileChanged(name, 'it has grown although --final says that it is complete', isRange(detail))
     const isChecked = start > 0 || compression === undefined
     if (start === 0 && isChecked) await checkHead(file, head, ending, { name, compression, format: content.format })
     const place: ContentPosition | undefined = detail.start === undefined ? from : lineStart(start)
     const extent = { from: place, end, linesFrom: from === undefined ? start : 0, isChecked }
-    yield* readOpened({ file, name, partition, bytes: size, head, compression }, extent, {
-      ...content,
-      ending,
-      maxLine,
-      note,
-      signal,
-    })
+    const reading = { ...content, ending, maxLine, note, signal }
+    let position: Json | undefined
+    for await (const chunk of readOpened({ file, name, partition, bytes: size, head, compression }, extent, reading)) {
+      position = chunk.position ?? position
+      yield chunk
+    }
+    // A copy took the place of the file: the next run looks for the position under its own identity.
+    if (key !== partition && position !== undefined && !isRange(detail))
+      yield { partition: key, position, sourceBytes: 0 }
   } finally {
     await file.close()
   }
@@ -80,6 +86,10 @@ function lineStart(offset: number): ContentPosition {
 interface PlannedFile {
   readonly file: FileHandle
   readonly name: string
+  /** See `fileKey`. */
+  readonly key: string
+  /** Its size now. */
+  readonly bytes: number
   /** Its first bytes, as many as the plan knows. */
   readonly head: Buffer
   readonly compression: Compression | undefined
@@ -99,12 +109,12 @@ async function openPlanned(partition: string, input: string, detail: PartDetail)
 async function openAs(name: string, detail: PartDetail): Promise<PlannedFile> {
   const file = await openFile(name)
   try {
-    const { bytes, head: now } = await inspectFile(file, name)
+    const { partition: key, bytes, head: now } = await inspectFile(file, name)
     const head = now.subarray(0, detail.headBytes)
-    if (bytes < detail.size) throw fileChanged(name, `it had ${detail.size} bytes, and has ${bytes}`)
+    if (bytes < detail.size) throw fileChanged(name, `it had ${detail.size} bytes, and has ${bytes}`, isRange(detail))
     if (fingerprint(head).head !== detail.head || (await tailDigest(file, detail.end)) !== detail.tail)
-      throw fileChanged(name, 'it has other content')
-    return { file, name, head, compression: detectCompression(head, name) }
+      throw fileChanged(name, 'it has other content', isRange(detail))
+    return { file, name, key, bytes, head, compression: detectCompression(head, name) }
   } catch (error) {
     await file.close()
     throw fileError(error, name)
