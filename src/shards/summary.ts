@@ -32,6 +32,8 @@ export class Summary {
   readonly #rules = new Map<string, Report['rules'][number]>()
   /** Inputs of the shards that are executed. */
   readonly #inputs = new Map<number, readonly string[]>()
+  /** Shards that were committed before, and whose objects are made once more. */
+  readonly #madeAgain = new Set<number>()
   #planned = 0
   /** Committed by earlier processes. */
   #before = 0
@@ -92,7 +94,8 @@ export class Summary {
       const inputs = this.#inputs.get(event.shard) ?? []
       this.#failed.set(event.shard, { shard: event.shard, inputs, code, message, ...(hint !== undefined && { hint }) })
     }
-    if (event.kind !== 'committed') return
+    if (event.kind === 'again' && event.reason === 'gone') this.#madeAgain.add(event.shard)
+    if (event.kind !== 'committed' || this.#madeAgain.delete(event.shard)) return
     const { bytesIn, unfinished, damaged, rules } = event.result
     this.#committed++
     this.#bytesIn += bytesIn
