@@ -15,8 +15,11 @@ const STRICT = ['backfill', 'p', 'in', '--workers', '2', '--no-keep-going']
 const BEGIN = [...STRICT, '--shard-size', '1B']
 
 function linesOf(file: number): string {
-  const at = (id: number) => JSON.stringify({ id, pad: Math.sin(id) })
-  return Array.from({ length: PER_FILE }, (_, line) => `${at(file * PER_FILE + line)}\n`).join('')
+  return Array.from({ length: PER_FILE }, (_, line) => lineOf(file * PER_FILE + line)).join('')
+}
+
+function lineOf(id: number): string {
+  return `${JSON.stringify({ id, pad: Math.sin(id) })}\n`
 }
 
 const WHOLE = gzipSync(linesOf(DAMAGED))
