@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SluiceError } from '../../errors.ts'
 import { DATA_FILE, openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
@@ -175,28 +176,43 @@ export class StateReader {
 
 /**
  * Reads a state without owning it, also while another process does. `read` is synchronous and sees
- * one moment.
- * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH; STATE_IN_USE in the instant in which another
- *   process opens or closes the database, which LMDB may refuse
+ * one moment; it is called again where LMDB refuses to open the database in the instant in which another
+ * process opens or closes it, or has just died.
+ * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH; STATE_IN_USE if LMDB refuses it for seconds
  */
 export async function readState<T>(folder: string, read: (state: StateReader) => T): Promise<T> {
   if (!hasState(folder)) throw noState(folder)
-  let db: Database | undefined
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readOnce(folder, read)
+    } catch (error) {
+      if (error instanceof SluiceError || !(error instanceof Error)) throw error
+      if (attempt === MOST_ATTEMPTS) throw unreadable(error)
+      await sleep(RETRY)
+    }
+  }
+}
+
+const MOST_ATTEMPTS = 10
+/** Milliseconds. */
+const RETRY = 100
+
+async function readOnce<T>(folder: string, read: (state: StateReader) => T): Promise<T> {
+  const db = await openToRead(databaseFolder(folder))
   try {
-    db = await openToRead(databaseFolder(folder))
     const state = new StateReader(db)
     if (state.meta) checkFormat(state.meta)
     return read(state)
-  } catch (error) {
-    if (error instanceof SluiceError || !(error instanceof Error)) throw error
-    const { message } = error
-    throw new SluiceError('STATE_IN_USE', `the state cannot be read at this moment: ${message}`, {
-      hint: 'another process is opening or closing it: try again',
-      cause: error,
-    })
   } finally {
-    await db?.close()
+    await db.close()
   }
+}
+
+function unreadable(cause: Error): SluiceError {
+  return new SluiceError('STATE_IN_USE', `the state cannot be read at this moment: ${cause.message}`, {
+    hint: 'another process is opening or closing it: try again',
+    cause,
+  })
 }
 
 /**
