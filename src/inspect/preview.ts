@@ -1,5 +1,7 @@
+import { isCustom } from '../config/component-name.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { memoryDedupKeys, Deduplicator } from '../delivery/dedup/deduplicate.ts'
+import { RecordState } from '../record/batch.ts'
 import type { Batch, Reject } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
 import { isMap, parseSpelled } from '../record/json/spelled.ts'
@@ -108,7 +110,9 @@ async function previewRecord({
   const open = () => openBatches({ bytes, origin }, { partition: '', number: 0, paths, limits: pipeline.limits })
   const redactions = stages.filter(({ type }) => type === 'redact')
   const [redacted] = await throughAll(redactions, open())
-  const before = hide(parse(bytes), parse(redacted.line(0)))
+  const known = hide(parse(bytes), parse(redacted.line(0)))
+  const moved = stagesThatMoveBeforeRedaction(pipeline, stages)
+  const before = moved.length === 0 ? known : hideAllBut(leavesOf(await throughAll(moved, open())), known)
 
   const after: Spelled[] = []
   const remarks: string[] = []
@@ -120,6 +124,41 @@ async function previewRecord({
     if (duplicate > 0) remarks.push('duplicate')
   }
   return { ...place, before, after, remark: remarks.length > 0 ? remarks.join(', ') : undefined }
+}
+
+/**
+ * The stages up to the last redaction, if one before it gives values another place: a rule for the new
+ * name does not find the value under its old one.
+ */
+function stagesThatMoveBeforeRedaction({ transforms }: CheckedPipeline, stages: readonly Stage[]): readonly Stage[] {
+  const last = stages.findLastIndex(({ type }) => type === 'redact')
+  const moves = transforms
+    .slice(0, Math.max(0, last))
+    .some(
+      ({ declaration, config }) =>
+        isCustom(declaration.type) || (declaration.shape?.(config).writes ?? []).some(({ from }) => from.length > 0),
+    )
+  return moves ? stages.slice(0, last + 1) : []
+}
+
+/** The spellings of all values in the live records of batches. */
+function leavesOf(batches: readonly Batch[]): ReadonlySet<string> {
+  const leaves = new Set<string>()
+  const add = (value: Spelled): void => {
+    if (typeof value === 'string') leaves.add(value)
+    else for (const member of isMap(value) ? value.values() : value) add(member)
+  }
+  for (const batch of batches) {
+    for (let record = 0; record < batch.count; record++)
+      if (batch.states[record] === RecordState.live) add(parse(batch.line(record)))
+  }
+  return leaves
+}
+
+function hideAllBut(shown: ReadonlySet<string>, value: Spelled): Spelled {
+  if (typeof value === 'string') return shown.has(value) ? value : HIDDEN
+  if (!isMap(value)) return value.map((item) => hideAllBut(shown, item))
+  return new Map([...value].map(([key, member]) => [key, hideAllBut(shown, member)]))
 }
 
 function previewReject(reject: Reject): PreviewedRecord {

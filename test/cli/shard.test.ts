@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ownerOf } from '../../src/delivery/replicas/replica.ts'
@@ -71,7 +72,10 @@ describe('sluice run --shard', () => {
       env,
     })
     const ended = waiting.ended.then(({ stderr: log }) => log)
-    assert.equal(await Promise.race([ended, sleep(1500).then(() => 'waits')]), 'waits')
+    const isOwner = async () =>
+      (await readdir(workspace.path(`state-${idle}/events`))).some((name) => name.endsWith('.sock'))
+    while (!(await isOwner())) await Promise.race([sleep(20), ended.then((log) => assert.fail(log))])
+    assert.equal(await Promise.race([ended, sleep(1000).then(() => 'waits')]), 'waits')
     waiting.kill('SIGTERM')
     assert.equal((await waiting.ended).code, 130)
   })

@@ -54,6 +54,30 @@ sink: { type: file, path: out }
   assert.deepEqual((await readdir(workspace.folder)).toSorted(), ['in.ndjson', 'package.json', 'pipelines', 'tag.js'])
 })
 
+test('preview hides a value that is redacted under another name', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('move.js', `export default (record) => record.set('later', record.get('pin'))\n`)
+  for (const moving of [
+    '{ type: rename, members: [{ from: pin, to: secret }] }',
+    '{ type: set, members: [{ path: secret, from: pin }] }, { type: remove, paths: [pin] }',
+    '{ type: set, members: [{ path: secret, template: "{record.id}-{record.pin}" }] }, { type: remove, paths: [pin] }',
+    '{ type: ../move.js }, { type: remove, paths: [pin] }',
+  ]) {
+    await workspace.write(
+      'pipelines/p.yaml',
+      `source: { type: file, path: absent }
+transforms: [${moving}, { type: redact, rules: [{ path: "{secret,later}", action: mask }] }]
+sink: { type: stdout }
+`,
+    )
+    await workspace.write('in.ndjson', '{"id":7,"pin":"4711","n":1}\n')
+    const { code, stdout, stderr } = await workspace.sluice(['preview', 'p', 'in.ndjson'])
+    assert.equal(code, 0, stderr)
+    assert.ok(!stdout.includes('4711'), stdout)
+    assert.match(stdout, /"n": 1/)
+  }
+})
+
 test('preview prints every value as it is spelled', async (t) => {
   const workspace = await openWorkspace(t)
   await workspace.write('pipelines/p.yaml', 'source: { type: file, path: absent }\nsink: { type: stdout }\n')
