@@ -12,6 +12,7 @@ import { BlobStore, partsOf } from './blob-store.ts'
 import type { Connection } from './connection.ts'
 import { Fleet } from './fleet.ts'
 import { removeRun } from './remove-run.ts'
+import { Roster } from './roster.ts'
 import { jobIdOf, leaveOutBlob, parentIdOf, purpose, queueOf, resultBlob, RUNS } from './protocol.ts'
 import type { ResultRef, RunHead, SealedData, SealedTask } from './protocol.ts'
 import type { Seal } from './seal.ts'
@@ -64,7 +65,7 @@ export class QueueExecutor implements Executor {
   /** Removals from Redis under way: the commit does not wait for them. */
   readonly #removing = new Set<Promise<void>>()
   readonly #closing = new AbortController()
-  #sealedHead: string | undefined
+  #sealedHead: Promise<string> | undefined
   #watching: Promise<void> | undefined
 
   constructor(options: QueueExecutorOptions) {
@@ -152,10 +153,10 @@ export class QueueExecutor implements Executor {
 
   /** No-op if the job is there. With its parent, which Redis may have lost. */
   async #enqueue(task: ShardTask): Promise<void> {
-    const { connection, seal, run, pipeline, head } = this.#options
+    const { connection, seal, run, pipeline } = this.#options
     const id = jobIdOf(task)
     const { prefix } = connection.address
-    this.#sealedHead ??= await seal.sealJson(head, purpose.head(run))
+    const sealedHead = await (this.#sealedHead ??= this.#openHead())
     const sealed = await seal.sealJson(await this.#describe(task, id), purpose.task(run, id))
     const child = {
       name: `shard ${task.shard.number}`,
@@ -169,11 +170,33 @@ export class QueueExecutor implements Executor {
       name: pipeline,
       queueName: RUNS,
       prefix,
-      data: { sealed: this.#sealedHead },
+      data: { sealed: sealedHead },
       opts: { jobId: parentIdOf(run), ...KEPT },
       children: [child],
     }
     await connection.call(() => this.#flow.add(parent))
+  }
+
+  /**
+   * The sealed head of the run. If Redis has another one, the run is continued with a changed
+   * configuration: it gets the new one, which all workers look at again.
+   */
+  async #openHead(): Promise<string> {
+    const { connection, seal, run, head } = this.#options
+    const { prefix } = connection.address
+    const runs = new Queue<SealedData>(RUNS, { connection: connection.client, prefix, skipVersionCheck: true })
+    runs.on('error', () => {})
+    try {
+      const job = await connection.call(() => runs.getJob(parentIdOf(run)))
+      const known = job && (await seal.openJson<RunHead>(job.data.sealed, purpose.head(run)).catch(() => undefined))
+      if (job && JSON.stringify(known) === JSON.stringify(head)) return job.data.sealed
+      const sealed = await seal.sealJson(head, purpose.head(run))
+      await connection.call(async () => job?.updateData({ sealed }))
+      if (job) await connection.call(() => new Roster(connection, seal).forget(run))
+      return sealed
+    } finally {
+      await runs.close()
+    }
   }
 
   async #describe({ leaveOut, ...task }: ShardTask, id: string): Promise<SealedTask> {

@@ -47,7 +47,8 @@ export class QueueWorker {
   readonly #roster: Roster
   /** By id of the BullMQ job. */
   readonly #served = new Map<string, ServedRun>()
-  readonly #refused = new Set<string>()
+  /** The sealed heads of the runs that are served or refused: a run that gets another one is looked at again. */
+  readonly #heads = new Map<string, string>()
   /** Shards in a thread, and shards that are not over. */
   readonly #busy = new Set<Promise<void>>()
   readonly #executing = new Set<Promise<void>>()
@@ -130,20 +131,19 @@ export class QueueWorker {
   async #lookForRuns(): Promise<void> {
     const jobs = await this.#runs.getJobs(['waiting', 'waiting-children'], 0, -1, true)
     const present = new Map(jobs.flatMap((job) => (job?.id === undefined ? [] : [[job.id, job.data]])))
-    for (const [id, run] of this.#served) {
-      if (present.has(id)) continue
+    for (const [id, head] of this.#heads) {
+      if (present.get(id)?.sealed === head) continue
+      this.#heads.delete(id)
+      void this.#served.get(id)?.close()
       this.#served.delete(id)
-      void run.close()
     }
-    for (const id of this.#refused) if (!present.has(id)) this.#refused.delete(id)
-    for (const [id, data] of present) {
-      if (!this.#served.has(id) && !this.#refused.has(id)) await this.#accept(id, data)
-    }
+    for (const [id, data] of present) if (!this.#heads.has(id)) await this.#accept(id, data)
   }
 
   async #accept(id: string, { sealed }: SealedData): Promise<void> {
     const { connection, seal, name, lock, note } = this.#options
     const run = id.replace(/^run-/, '')
+    this.#heads.set(id, sealed)
     try {
       const head = await seal.openJson<RunHead>(sealed, purpose.head(run))
       this.#checkVersion(head)
@@ -153,7 +153,6 @@ export class QueueWorker {
       note(`working for the run ${run}`)
     } catch (thrown) {
       const error = asSluiceError(thrown, 'WORKERS_REFUSED', 'the run cannot be executed here')
-      this.#refused.add(id)
       const hint = error.hint === undefined ? '' : `; ${error.hint}`
       note(`refusing the run ${run}: ${error.code}: ${error.message}${hint}`)
       await this.#roster.refuse(run, name, error)

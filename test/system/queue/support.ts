@@ -46,6 +46,7 @@ export interface ExecutorOptions {
   readonly notes?: Notes
   readonly discarded?: ShardResult[]
   readonly patience?: number
+  readonly fingerprint?: string
 }
 
 const job = { pipeline: 'demo', set: [], since: undefined, until: undefined, final: false, keepGoing: true }
@@ -60,7 +61,7 @@ export async function openExecutor(t: TestContext, url: string, options: Executo
     seal: options.seal ?? seal,
     run: options.run ?? 'a1b2c3d4',
     pipeline: 'demo',
-    head: { protocol: PROTOCOL, version: '1', content: CONTENT },
+    head: { protocol: PROTOCOL, version: '1', content: { ...CONTENT, fingerprint: options.fingerprint ?? '' } },
     note,
     discardStaged: async (result) => void options.discarded?.push(result),
   })

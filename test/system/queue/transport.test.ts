@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { NO_REDIS } from '../../servers/redis.ts'
 import { never, openExecutor, openRedis, resultOf, startWorker, taskOf, until } from './support.ts'
 import type { Notes } from './support.ts'
+import { SluiceError } from '../../../src/errors.ts'
 import { Seal } from '../../../src/queue/seal.ts'
 import type { ShardResult } from '../../../src/delivery/shards/shard.ts'
 
@@ -63,7 +64,6 @@ test('a large result takes several keys, and a leave-out list reaches the worker
 
 test('an error of a shard comes back with its code, its hint and its causes', { skip, timeout }, async (t) => {
   const redis = await openRedis(t)
-  const { SluiceError } = await import('../../../src/errors.ts')
   await startWorker(t, redis.url, {
     execute: async () => {
       throw new SluiceError('INPUT_CORRUPT', 'the file-3 ends early', { hint: 'copy it again' })
@@ -250,6 +250,30 @@ test('a run that every worker refuses ends with the reason', { skip, timeout }, 
     code: 'WORKERS_REFUSED',
     message: 'the only worker refuses the run: WORKERS_REFUSED: it has Sluice 2, and the run was started with 1',
   })
+})
+
+test('a run that is continued with a changed configuration is looked at again', { skip, timeout }, async (t) => {
+  const redis = await openRedis(t)
+  const notes: Notes = []
+  const seen: string[] = []
+  await startWorker(t, redis.url, {
+    notes,
+    prepare: async ({ fingerprint }) => {
+      seen.push(fingerprint)
+      if (fingerprint === 'wrong') throw new SluiceError('CONFIG_INVALID', 'the pipeline is another one')
+      return { execute: async (task) => resultOf(task), discard: async () => {}, close: async () => {} }
+    },
+  })
+  for (const [shard, fingerprint] of ['first', 'wrong', 'second', 'second'].entries()) {
+    const executor = await openExecutor(t, redis.url, { fingerprint })
+    const given = executor.execute(taskOf(shard), never)
+    if (fingerprint === 'wrong') {
+      given.catch(() => undefined)
+      await until(() => notes.some((note) => note.startsWith('refusing the run a1b2c3d4: CONFIG_INVALID')))
+    } else assert.equal((await given).shard, shard)
+    await executor.close()
+  }
+  assert.deepEqual(seen, ['first', 'wrong', 'second'])
 })
 
 test('a worker drains: it finishes its shard and takes no other', { skip, timeout }, async (t) => {
