@@ -2,13 +2,14 @@ import type { FileHandle } from 'node:fs/promises'
 import type { ReadOptions, ReadPart, SourcePart } from '../../component.ts'
 import { detectCompression } from '../../compression/detect.ts'
 import type { Compression } from '../../compression/detect.ts'
+import { Damage, inflate } from '../../compression/inflate.ts'
 import type { Chunk } from '../../record/chunk.ts'
 import type { SplitOptions } from '../content/create-splitter.ts'
 import type { Ending } from '../content/split-content.ts'
 import type { Json } from '../../record/json/json.ts'
 import type { ContentPosition } from '../content/position.ts'
 import { startOf } from '../content/position.ts'
-import type { ChunkReader } from './chunk-reader.ts'
+import { ChunkReader } from './chunk-reader.ts'
 import { fileError } from './file-error.ts'
 import { fileChanged, checkHead, inspectFile, openFile } from './opened-file.ts'
 import { detailOf, isRange, tailDigest } from './part-detail.ts'
@@ -53,9 +54,13 @@ async function* readPlanned(
 ): AsyncGenerator<Chunk, void> {
   const { from, start = startOf(from) } = detail
   const { file, name, key, head, bytes, compression } = await openPlanned(partition, input, detail)
-  // A compressed file is complete or damaged: what was added to it repairs it.
-  const isGrown = compression !== undefined && !isRange(detail)
-  const { size, end } = isGrown ? { size: bytes, end: bytes } : detail
+  // What was added to a compressed file that was cut short repairs it.
+  const isRepaired =
+    compression !== undefined &&
+    !isRange(detail) &&
+    bytes > detail.size &&
+    !(await isComplete(file, detail.size, compression))
+  const { size, end } = isRepaired ? { size: bytes, end: bytes } : detail
   try {
     const isLast = end === size
     const ending: Ending = !isLast || options.final === true ? 'final' : 'unknown'
@@ -77,6 +82,20 @@ async function* readPlanned(
       yield { partition: key, position, sourceBytes: 0 }
   } finally {
     await file.close()
+  }
+}
+
+/** Whether the first bytes of a file are complete compressed data. */
+async function isComplete(file: FileHandle, bytes: number, compression: Compression): Promise<boolean> {
+  try {
+    for await (const _ of inflate(
+      new ChunkReader().read(file, 0, () => {}, bytes),
+      compression,
+    ));
+    return true
+  } catch (error) {
+    if (error instanceof Damage) return false
+    throw error
   }
 }
 
