@@ -42,8 +42,9 @@ export class Roster {
   async announce(facts: WorkerFacts): Promise<void> {
     const { client } = this.#connection
     const sealed = await this.#seal.sealJson(facts, purpose.worker(facts.id))
-    await client.sadd(this.#connection.key('workers'), facts.id)
+    // In this order: `list` takes an id without facts for that of a dead worker.
     await client.set(this.#connection.key('worker', facts.id), sealed, 'PX', 3 * HEARTBEAT)
+    await client.sadd(this.#connection.key('workers'), facts.id)
   }
 
   async leave(id: string): Promise<void> {

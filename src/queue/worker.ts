@@ -134,7 +134,12 @@ export class QueueWorker {
     for (const [id, head] of this.#heads) {
       if (present.get(id)?.sealed === head) continue
       this.#heads.delete(id)
-      void this.#served.get(id)?.close()
+      this.#served
+        .get(id)
+        ?.close()
+        .catch((error: unknown) => {
+          this.#options.note(`the run ${id} was not closed properly: ${String(error)}`)
+        })
       this.#served.delete(id)
     }
     for (const [id, data] of present) if (!this.#heads.has(id)) await this.#accept(id, data)
