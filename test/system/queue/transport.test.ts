@@ -283,8 +283,10 @@ test('a worker drains: it finishes its shard and takes no other', { skip, timeou
     execute: (task) => new Promise((resolve) => (finish = () => resolve(resultOf(task)))),
   })
   const executor = await openExecutor(t, redis.url)
-  const given = [executor.execute(taskOf(0), never), executor.execute(taskOf(1), never)]
+  const given = [executor.execute(taskOf(0), never)]
   await until(() => finish !== undefined)
+  given.push(executor.execute(taskOf(1), never))
+  await until(async () => (await redis.admin.keys('*shard-1-1')).length === 1)
   worker.drain()
   finish?.()
   await worker.ended
