@@ -3,7 +3,7 @@ import { defineTransform } from '../component.ts'
 import { RecordPath } from '../fields/fields.ts'
 import { covers } from '../record/paths/reaches.ts'
 import { createKeeper } from './keep/keeper.ts'
-import { findingsOf } from './remove/findings.ts'
+import { findingsOf } from './members/path-findings.ts'
 
 /**
  * Removes everything from live records that is not on a list. It fails closed: a value that the list

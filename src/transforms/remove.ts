@@ -5,8 +5,8 @@ import { ACCEPT_MASK } from '../record/paths/automaton.ts'
 import { reaches } from '../record/paths/reaches.ts'
 import { Edit, RecordState } from '../record/batch.ts'
 import { HIT_STRIDE, RECORD_STRIDE } from '../record/scan.ts'
-import { AcceptSets } from './remove/accept-sets.ts'
-import { findingsOf } from './remove/findings.ts'
+import { AcceptSets } from './members/accept-sets.ts'
+import { findingsOf } from './members/path-findings.ts'
 
 /**
  * Removes the values that its paths match, with their keys, from live records. Every copy of a

@@ -79,6 +79,10 @@ export default defineTransform({
         let isChanged = false
         for (let record = 0; record < batch.count; record++) {
           if (batch.states[record] !== RecordState.live) continue
+          if (!moves.some(({ from }) => batch.hit(record, from) >= 0)) {
+            lines.push({ from: record })
+            continue
+          }
           const first = records[RECORD_STRIDE * record + 2]
           const saved = batch.edits.slice(first, records[RECORD_STRIDE * (record + 1) + 2])
           const puts = takeOut(batch, record, moves, matches)

@@ -5,7 +5,7 @@ import type { Path, Paths } from '../../record/paths/path.ts'
 import { Edit, RecordState } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
 import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../../record/scan.ts'
-import { AcceptSets } from '../remove/accept-sets.ts'
+import { AcceptSets } from '../members/accept-sets.ts'
 
 /**
  * Removes what no path of a list matches from the live records of a batch.

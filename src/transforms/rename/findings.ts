@@ -1,5 +1,5 @@
 import type { Finding } from '../../component.ts'
-import { same, sourceFindings, targetFindings } from '../set/findings.ts'
+import { same, sourceFindings, targetFindings } from '../members/target-findings.ts'
 
 /** The mistakes in the list of `rename`. */
 export function* findingsOf(members: readonly { readonly from: string; readonly to: string }[]): Generator<Finding> {
