@@ -3,18 +3,11 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import keep from '../../src/transforms/keep.ts'
 import { scaled } from '../support/scale.ts'
-import { checkStage, parse, runStage } from './stage.ts'
+import { assertStage, checkStage, parse, runStage } from './stage.ts'
+import type { Cases } from './stage.ts'
 
-async function assertKept(paths: readonly string[], cases: readonly (readonly [string, string])[]): Promise<void> {
-  const { lines } = await runStage(
-    keep,
-    { paths },
-    cases.map(([before]) => before),
-  )
-  assert.deepEqual(
-    lines,
-    cases.map(([, after]) => after),
-  )
+async function assertKept(paths: readonly string[], cases: Cases): Promise<void> {
+  await assertStage(keep, { paths }, cases)
 }
 
 test('keeps the listed members with their bytes and removes all others', async () => {

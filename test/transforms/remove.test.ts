@@ -2,18 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Edit } from '../../src/record/batch.ts'
 import remove from '../../src/transforms/remove.ts'
-import { checkStage, runStage } from './stage.ts'
+import { assertStage, checkStage, runStage } from './stage.ts'
+import type { Cases } from './stage.ts'
 
-async function assertRemoved(paths: readonly string[], cases: readonly (readonly [string, string])[]): Promise<void> {
-  const { lines } = await runStage(
-    remove,
-    { paths },
-    cases.map(([before]) => before),
-  )
-  assert.deepEqual(
-    lines,
-    cases.map(([, after]) => after),
-  )
+async function assertRemoved(paths: readonly string[], cases: Cases): Promise<void> {
+  await assertStage(remove, { paths }, cases)
 }
 
 test('removes members with their comma, and keeps the bytes of all others', async () => {

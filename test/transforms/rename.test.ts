@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import rename from '../../src/transforms/rename.ts'
-import { checkStage, runStage } from './stage.ts'
+import { assertStage, checkStage, runStage } from './stage.ts'
+import type { Cases } from './stage.ts'
 
 type Names = Readonly<Record<string, string>>
 
@@ -9,16 +10,8 @@ function membersOf(names: Names): { from: string; to: string }[] {
   return Object.entries(names).map(([from, to]) => ({ from, to }))
 }
 
-async function assertRenamed(names: Names, cases: readonly (readonly [string, string])[], more: object = {}) {
-  const { lines } = await runStage(
-    rename,
-    { members: membersOf(names), ...more },
-    cases.map(([before]) => before),
-  )
-  assert.deepEqual(
-    lines,
-    cases.map(([, after]) => after),
-  )
+async function assertRenamed(names: Names, cases: Cases, more: object = {}) {
+  await assertStage(rename, { members: membersOf(names), ...more }, cases)
 }
 
 test('moves members with their bytes, also into other objects; an absent one is no error', async () => {

@@ -2,20 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Edit } from '../../src/record/batch.ts'
 import set from '../../src/transforms/set.ts'
-import { checkStage, runStage } from './stage.ts'
-
-type Cases = readonly (readonly [string, string])[]
+import { assertStage, checkStage, runStage } from './stage.ts'
+import type { Cases } from './stage.ts'
 
 async function assertSet(members: readonly object[], cases: Cases, more: object = {}): Promise<void> {
-  const { lines } = await runStage(
-    set,
-    { members, ...more },
-    cases.map(([before]) => before),
-  )
-  assert.deepEqual(
-    lines,
-    cases.map(([, after]) => after),
-  )
+  await assertStage(set, { members, ...more }, cases)
 }
 
 test('sets constants of any kind, and keeps the bytes of all other members', async () => {

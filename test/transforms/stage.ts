@@ -51,6 +51,22 @@ export async function runStage<Properties extends TProperties>(
   return outcomeOf(batches)
 }
 
+/** Each record before and after the transform, as text. All stay live. */
+export type Cases = readonly (readonly [string, string])[]
+
+export async function assertStage<Properties extends TProperties>(
+  declaration: TransformDeclaration<Properties>,
+  config: { readonly [key: string]: unknown },
+  cases: Cases,
+): Promise<void> {
+  const inputs = cases.map(([before]) => before)
+  const { lines } = await runStage(declaration, config, inputs)
+  assert.deepEqual(
+    lines,
+    cases.map(([, after]) => after),
+  )
+}
+
 export async function checkStage<Properties extends TProperties>(
   declaration: TransformDeclaration<Properties>,
   config: { readonly [key: string]: unknown },
