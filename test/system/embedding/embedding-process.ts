@@ -71,8 +71,10 @@ async function inWorkers(folder: string): Promise<void> {
   const counts = await Promise.all([
     run('main'),
     ...workers.map(async (worker) => {
+      // Both can come in one turn of the event loop.
+      const exited = once(worker, 'exit')
       const [written] = await once(worker, 'message')
-      await once(worker, 'exit')
+      await exited
       return Number(written)
     }),
   ])
