@@ -9,11 +9,14 @@ export const transientHints: { readonly [code: string]: string } = {
 
 const hints: { readonly [code: string]: string } = {
   ExpiredToken: 'the credentials have expired',
+  InvalidObjectState: 'the object is archived: restore it first',
+  InvalidStorageClass: 'the store does not have this class: correct `storageClass`',
+  InvalidTag: 'the store does not take these tags: correct `tags`',
   InvalidAccessKeyId: 'the access key does not exist',
   InvalidToken: 'the session token is not valid',
   NoSuchBucket: 'create the bucket, or correct `bucket`',
   NotImplemented:
-    'the store does not support a feature: check `checksums: when-required`, `acl` and `serverSideEncryption`',
+    'the store does not support a feature: check `checksums: when-required`, `acl`, `serverSideEncryption`, `storageClass` and `tags`',
   SignatureDoesNotMatch: 'the secret key is wrong',
 }
 
@@ -30,7 +33,7 @@ export function hintOf(error: unknown, code: string, operation: string): string 
   if (code === 'AccessDenied') {
     const right = readRights[operation]
     return right === undefined
-      ? 'check that the credentials may put objects there, and that expectedBucketOwner owns the bucket'
+      ? 'check that the credentials may put objects there (`tags` and `acl` need rights of their own), and that expectedBucketOwner owns the bucket'
       : `the credentials need ${right}; expectedBucketOwner, if it is set, must own the bucket`
   }
   if (REGION_ERRORS.has(code)) {

@@ -27,11 +27,12 @@ import { checkObjectFields, objectFields } from '../fields/object-fields.ts'
 import { defineSink } from '../component.ts'
 import type { Config, Finding, ObjectSink } from '../component.ts'
 import type { JsonObject } from '../record/json/json.ts'
-import { Choice, Size } from '../fields/fields.ts'
+import { Size } from '../fields/fields.ts'
 import { endpointFindings, storeFields } from '../fields/store-fields.ts'
 import { SluiceError } from '../errors.ts'
 import { currentDestination, locationOf } from './s3/destination.ts'
 import type { S3Destination } from './s3/destination.ts'
+import { storageFields, storageFindings, storageOf } from './s3/storage.ts'
 
 const fields = {
   bucket: Type.String({
@@ -47,30 +48,7 @@ const fields = {
     description:
       'Part size of a multipart upload, at least 5MiB. An upload holds about five parts in memory; four uploads run at once.',
   }),
-  acl: Type.Optional(
-    Choice(
-      [
-        'private',
-        'bucket-owner-full-control',
-        'bucket-owner-read',
-        'authenticated-read',
-        'aws-exec-read',
-        'public-read',
-      ],
-      {
-        description:
-          'Canned ACL, if the bucket has ACLs enabled. Use `bucket-owner-full-control` for a bucket in another account.',
-      },
-    ),
-  ),
-  serverSideEncryption: Type.Optional(
-    Choice(['AES256', 'aws:kms', 'aws:kms:dsse'], {
-      description: 'Encryption at rest. Default: the setting of the bucket.',
-    }),
-  ),
-  kmsKeyId: Type.Optional(
-    Type.String({ plain: true, minLength: 1, description: 'Key for `aws:kms`. Default: the key of the account.' }),
-  ),
+  ...storageFields,
 }
 
 export default defineSink({
@@ -95,6 +73,15 @@ export default defineSink({
         assumeRole: { arn: 'arn:aws:iam::111122223333:role/siem-writer', externalId: 'sluice' },
         expectedBucketOwner: '111122223333',
         acl: 'bucket-owner-full-control',
+      },
+    },
+    {
+      title: 'Storage class, tags and metadata',
+      config: {
+        bucket: 'security-archive',
+        storageClass: 'STANDARD_IA',
+        tags: { team: 'security', retention: '7y' },
+        metadata: { 'collected-by': 'sluice' },
       },
     },
     {
@@ -210,8 +197,7 @@ function baseDestination(
   config: S3Config,
   { region, endpoint }: { readonly region: string | undefined; readonly endpoint: string | undefined },
 ) {
-  const { bucket, forcePathStyle, partSize, checksums } = config
-  const { expectedBucketOwner, acl, serverSideEncryption, kmsKeyId } = config
+  const { bucket, forcePathStyle, partSize, checksums, expectedBucketOwner } = config
   // S3-compatible stores have no regions, but the signature needs one.
   const signingRegion = region ?? (endpoint === undefined ? undefined : 'us-east-1')
   if (signingRegion === undefined) {
@@ -225,9 +211,7 @@ function baseDestination(
     checksums,
     ...(endpoint !== undefined && { endpoint }),
     ...(expectedBucketOwner !== undefined && { expectedBucketOwner }),
-    ...(acl !== undefined && { acl }),
-    ...(serverSideEncryption !== undefined && { serverSideEncryption }),
-    ...(kmsKeyId !== undefined && { kmsKeyId }),
+    ...storageOf(config),
   }
 }
 
@@ -237,7 +221,7 @@ const MAX_PARTS = 10_000
 
 function* findings(config: S3Config): Generator<Finding> {
   yield* checkObjectFields(config)
-  const { partSize, roll, kmsKeyId, serverSideEncryption } = config
+  const { partSize, roll } = config
   if (partSize < MIN_PART || partSize > MAX_PART) {
     yield { at: ['partSize'], message: 'S3 accepts parts of 5MiB to 5GiB', hint: 'use 8MiB' }
   } else if (roll.maxBytes / partSize > MAX_PARTS * 0.9) {
@@ -245,11 +229,5 @@ function* findings(config: S3Config): Generator<Finding> {
     yield { at: ['partSize'], message: `an object of roll.maxBytes would have more than ${MAX_PARTS} parts`, hint }
   }
   yield* endpointFindings(config, config.bucket)
-  if (kmsKeyId !== undefined && !serverSideEncryption?.startsWith('aws:kms')) {
-    yield {
-      at: ['kmsKeyId'],
-      message: '`kmsKeyId` requires `serverSideEncryption: aws:kms`',
-      hint: 'set serverSideEncryption: aws:kms',
-    }
-  }
+  yield* storageFindings(config)
 }

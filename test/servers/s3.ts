@@ -156,6 +156,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       const object = {
         headers: { ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }) },
         acl: undefined,
+        tags: {},
         checksum: undefined,
         content: isMade
           ? madeContent(body.size, body.read)

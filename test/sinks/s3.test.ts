@@ -37,14 +37,30 @@ describe('the s3 sink', () => {
       'kmsKeyId',
       /requires .serverSideEncryption: aws:kms/,
     ],
+    ['a storage class with a typo', { storageClass: 'STANDART_IA' }, 'storageClass', /no storage class "STANDART_IA"/],
+    ['a storage class in lower case', { storageClass: 'standard_ia' }, 'storageClass', /no storage class/],
+    ['a class whose objects cannot be read', { storageClass: 'GLACIER' }, 'storageClass', /until they are restored/],
+    ['more tags than S3 takes', { tags: numbered(11) }, 'tags', /S3 takes 10 tags for an object, here are 11/],
+    ['a tag without a name', { tags: { '': 'x' } }, 'tags.', /needs a name/],
+    ['a long name of a tag', { tags: { ['n'.repeat(129)]: 'x' } }, `tags.${'n'.repeat(129)}`, /at most 128/],
+    ['a long tag', { tags: { a: 'v'.repeat(257) } }, 'tags.a', /at most 256/],
+    ['a tag of AWS', { tags: { 'AWS:team': 'x' } }, 'tags.AWS:team', /belong to AWS/],
+    ['a character that a tag cannot have', { tags: { team: 'r&d' } }, 'tags.team', /letters, digits, spaces/],
+    ['metadata with its header', { metadata: { 'X-Amz-Meta-Run': 'x' } }, 'metadata.X-Amz-Meta-Run', /is added/],
+    ['metadata that is no header', { metadata: { 'a b': 'x' } }, 'metadata.a b', /letters, digits and hyphens/],
+    ['metadata beyond ASCII', { metadata: { team: 'Zürich' } }, 'metadata.team', /printable ASCII/],
+    ['metadata with a line break', { metadata: { team: 'a\nb' } }, 'metadata.team', /printable ASCII/],
+    ['metadata that ends in a space', { metadata: { team: 'a ' } }, 'metadata.team', /no space at its ends/],
+    ['metadata that differs in case only', { metadata: { A: '1', a: '2' } }, 'metadata.a', /"a" is there twice/],
+    ['too much metadata', { metadata: { a: 'x'.repeat(2048) } }, 'metadata', /2048 bytes .* here are 2049/],
   ]
   for (const [name, changes, at, message] of problems) {
     it(`finds ${name}`, async () => {
       const outbox = { maxBytes: 2 ** 50 }
       const found = [...((await s3Sink.check?.(s3Config({ outbox, ...changes }), context)) ?? [])] as Finding[]
       assert.deepEqual(
-        found.map((finding) => finding.at),
-        [[at]],
+        found.map((finding) => finding.at.join('.')),
+        [at],
       )
       assert.match(found[0].message, message)
     })
@@ -53,6 +69,16 @@ describe('the s3 sink', () => {
   it('accepts an endpoint with a path, as some stores have', async () => {
     const endpoint = 'https://project.store.test/storage/v1/s3'
     assert.deepEqual([...((await s3Sink.check?.(s3Config({ endpoint }), context)) ?? [])], [])
+  })
+
+  it('accepts storage classes of other stores, and the tags that S3 takes', async () => {
+    const tags = { ...numbered(9), 'cost:centre/Zürich': 'a+b = _.:/@-' }
+    const metadata = { 'collected-by': 'sluice', empty: '' }
+    const found = await s3Sink.check?.(
+      s3Config({ endpoint: 'https://ceph.test', storageClass: 'cold_EC-4', tags, metadata }),
+      context,
+    )
+    assert.deepEqual([...(found ?? [])], [])
   })
 
   it('accepts its defaults', async () => {
@@ -92,3 +118,7 @@ describe('the s3 sink', () => {
     assert.equal(sink.destination('k')['region'], 'us-east-1')
   })
 })
+
+function numbered(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, at) => [`tag${at}`, 'x']))
+}

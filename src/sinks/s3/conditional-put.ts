@@ -12,7 +12,8 @@ import type { ProbeResult } from '../../component.ts'
 import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
 import type { S3Destination } from './destination.ts'
-import { objectParams, storageOptions } from './params.ts'
+import { objectParams } from './params.ts'
+import { storageParams } from './storage.ts'
 import { abortLost } from './unfinished-uploads.ts'
 
 export interface ProbeOptions {
@@ -56,7 +57,7 @@ export async function probeConditionalPut(options: ProbeOptions): Promise<ProbeR
 type Probe = Pick<ProbeOptions, 'client' | 'destination' | 'signal'>
 
 async function putIfMatch({ client, destination, signal }: Probe): Promise<Made> {
-  const request = { ...objectParams(destination), ...storageOptions(destination), Body: '\n', IfMatch: NO_ETAG }
+  const request = { ...objectParams(destination), ...storageParams(destination), Body: '\n', IfMatch: NO_ETAG }
   return client.send(new PutObjectCommand(request), { abortSignal: signal })
 }
 
@@ -64,7 +65,7 @@ async function completeIfMatch({ client, destination, signal }: Probe): Promise<
   const object = objectParams(destination)
   const options = { abortSignal: signal }
   const created = await client.send(
-    new CreateMultipartUploadCommand({ ...object, ...storageOptions(destination) }),
+    new CreateMultipartUploadCommand({ ...object, ...storageParams(destination) }),
     options,
   )
   if (isAfterLostAnswer(created)) await abortLost(client, destination, signal, created.UploadId)

@@ -10,7 +10,8 @@ import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
 import { SECOND } from '../../time.ts'
 import type { S3Destination } from './destination.ts'
 import { checkLifecycle } from './lifecycle.ts'
-import { objectParams, storageOptions } from './params.ts'
+import { objectParams } from './params.ts'
+import { storageParams } from './storage.ts'
 import { abortLost } from './unfinished-uploads.ts'
 
 /**
@@ -34,7 +35,7 @@ export async function* checkWriteAccess(
   let uploadId: string | undefined
   const put = await check({ what: `s3:PutObject ${below}`, found: FOUND, bucket, url, signal }, async (during) => {
     during('CreateMultipartUpload')
-    const request = new CreateMultipartUploadCommand({ ...objectParams(named), ...storageOptions(named) })
+    const request = new CreateMultipartUploadCommand({ ...objectParams(named), ...storageParams(named) })
     const created = await client.send(request, { abortSignal: signal })
     uploadId = created.UploadId
     if (isAfterLostAnswer(created)) await abortLost(client, named, signal, uploadId)

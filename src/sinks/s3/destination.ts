@@ -1,24 +1,21 @@
-import type { ObjectCannedACL, ServerSideEncryption } from '@aws-sdk/client-s3'
 import { SluiceError } from '../../errors.ts'
 import type { JsonObject } from '../../record/json/json.ts'
 import type { S3Location } from '../../s3/client.ts'
+import type { Storage } from './storage.ts'
 
 /** Everything that the upload of an object needs except credentials, as JSON. */
-export interface S3Destination extends S3Location {
+export interface S3Destination extends S3Location, Storage {
   readonly bucket: string
   readonly key: string
   readonly partSize: number
   readonly expectedBucketOwner?: string
-  readonly acl?: ObjectCannedACL
-  readonly serverSideEncryption?: ServerSideEncryption
-  readonly kmsKeyId?: string
 }
 
 /**
  * The destination to use for an object that was committed earlier. Where it goes is stored with it:
  * bucket, key, account, store. How to talk to the store, and how the store keeps objects, follow
  * the configuration, as long as that names the same bucket of the same store: region, path style,
- * checksums, part size, the spelling of the endpoint, ACL and encryption. So an object that the
+ * checksums, part size, the spelling of the endpoint, and all of `Storage`. So an object that the
  * store refuses because of one of them is published as soon as the configuration is corrected.
  * @param configured the destination of a new object, without its key.
  */

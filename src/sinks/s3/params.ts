@@ -9,13 +9,3 @@ export function bucketParams({ bucket, expectedBucketOwner }: Pick<S3Destination
 export function objectParams(destination: S3Destination) {
   return { ...bucketParams(destination), Key: destination.key }
 }
-
-/** Parameters of every call that creates an object. */
-export function storageOptions({ acl, serverSideEncryption, kmsKeyId }: S3Destination) {
-  return {
-    ContentType: 'application/x-ndjson',
-    ...(acl && { ACL: acl }),
-    ...(serverSideEncryption && { ServerSideEncryption: serverSideEncryption }),
-    ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
-  }
-}

@@ -7,7 +7,8 @@ import { SluiceError, systemCode } from '../../errors.ts'
 import { notS3, s3Error } from '../../s3/errors.ts'
 import type { S3Destination } from './destination.ts'
 import { discardUpload } from './discard.ts'
-import { objectParams, storageOptions } from './params.ts'
+import { objectParams } from './params.ts'
+import { storageParams } from './storage.ts'
 import type { StagedPart, StagedUpload } from './staged-upload.ts'
 
 export interface StageOptions {
@@ -44,7 +45,7 @@ async function createUpload(client: S3Client, destination: S3Destination, signal
   const checksums = (await client.config.requestChecksumCalculation()) === 'WHEN_SUPPORTED'
   const request = new CreateMultipartUploadCommand({
     ...objectParams(destination),
-    ...storageOptions(destination),
+    ...storageParams(destination),
     ...(checksums && { ChecksumAlgorithm: 'CRC32' }),
   })
   try {

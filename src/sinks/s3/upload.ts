@@ -6,7 +6,8 @@ import { notS3, s3Error } from '../../s3/errors.ts'
 import { withKnownHost } from '../../s3/diagnosis.ts'
 import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import type { S3Destination } from './destination.ts'
-import { objectParams, storageOptions } from './params.ts'
+import { objectParams } from './params.ts'
+import { storageParams } from './storage.ts'
 import { confirm, lookUp } from './look-up.ts'
 import { AlreadyExists, OutcomeUnknown, PUBLISHING, publishingError } from './publishing.ts'
 import { UnfinishedUploads } from './unfinished-uploads.ts'
@@ -68,7 +69,7 @@ async function sendFile(options: UploadOptions, unfinished: UnfinishedUploads): 
     leavePartsOnError: true,
     params: {
       ...objectParams(destination),
-      ...storageOptions(destination),
+      ...storageParams(destination),
       Body: body,
       ContentLength: file.bytes,
       IfNoneMatch: '*',

@@ -15,6 +15,7 @@ export interface StoredObject {
    */
   readonly headers: Readonly<Record<string, string>>
   readonly acl: string | undefined
+  readonly tags: Readonly<Record<string, string>>
   /** In double quotes. */
   readonly etag: string
   readonly checksum: Checksum | undefined
@@ -33,6 +34,7 @@ export interface ObjectEntry extends StoredObject {
 export interface Attributes {
   readonly headers: Readonly<Record<string, string>>
   readonly acl: string | undefined
+  readonly tags: Readonly<Record<string, string>>
 }
 
 export interface NewObject extends Attributes {
@@ -84,7 +86,7 @@ export class Bucket {
   }
 
   /** Makes the object visible and takes over the reference to its content. */
-  put(key: string, { headers, acl, content, etag, checksum }: NewObject, lastModified = new Date()): ObjectEntry {
+  put(key: string, { headers, acl, tags, content, etag, checksum }: NewObject, lastModified = new Date()): ObjectEntry {
     this.delete(key)
     const puts = (this.#puts.get(key) ?? 0) + 1
     const entry: ObjectEntry = {
@@ -95,6 +97,7 @@ export class Bucket {
       },
       headers,
       acl,
+      tags,
       etag,
       checksum,
       lastModified,

@@ -29,6 +29,9 @@ describe('an object that was committed with a mistake in how to talk to the stor
     ['checksums', { checksums: 'when-required' }],
     ['the encryption', { serverSideEncryption: 'aws:kms', kmsKeyId: 'no-such-key' }],
     ['the ACL', { acl: 'public-read' }],
+    ['the storage class', { storageClass: 'COLD' }],
+    ['the tags', { tags: { team: 'r&d' } }],
+    ['the metadata', { metadata: { run: 'x'.repeat(3000) } }],
   ]
   for (const [what, committed] of mistakes) {
     it(`is published with the correction of ${what}`, async (t) => {
@@ -36,8 +39,9 @@ describe('an object that was committed with a mistake in how to talk to the stor
       await publish(t, server, { committed })
       const object = server.objects(BUCKET).get('k')
       assert.ok(object)
-      assert.equal(object.headers['x-amz-server-side-encryption'], undefined)
       assert.notEqual(object.acl, 'public-read')
+      assert.deepEqual(object.tags, {})
+      assert.deepEqual(Object.keys(object.headers), ['content-type'])
     })
   }
 

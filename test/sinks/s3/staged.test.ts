@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 import type { Attempt, ObjectSink, OutboxFile } from '../../../src/component.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import type { Fault, S3Server, S3ServerOptions } from '../../servers/s3.ts'
-import { BUCKET, createSink, memoryAttempt, never, outboxFile, startStore } from './support.ts'
+import { BUCKET, STORAGE, assertStored, createSink, memoryAttempt, never, outboxFile, startStore } from './support.ts'
 
 const MIB = 1 << 20
 const PARTS = 12 * MIB
@@ -30,17 +30,10 @@ describe('a staged object', () => {
   }
 
   it('is created with the configured options', async (t) => {
-    const changes = {
-      acl: 'bucket-owner-full-control',
-      serverSideEncryption: 'aws:kms',
-      kmsKeyId: 'key-1',
-      expectedBucketOwner: '111122223333',
-    } as const
+    const changes = { ...STORAGE, expectedBucketOwner: '111122223333' }
     const { server, sink, file, handle } = await staged(t, { changes })
     assert.equal(await publish(sink, handle, file), 'published')
-    const object = server.objects(BUCKET).get('k')
-    assert.equal(object?.acl, 'bucket-owner-full-control')
-    assert.equal(object?.headers['x-amz-server-side-encryption-aws-kms-key-id'], 'key-1')
+    assertStored(server.objects(BUCKET).get('k'))
   })
 
   it('has no checksums if they are only sent when required', async (t) => {

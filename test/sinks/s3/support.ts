@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import s3Sink from '../../../src/sinks/s3.ts'
 import { startBucketServer } from '../../support/bucket-server.ts'
 import { outbox, roll } from '../../support/object-options.ts'
 import type { S3Server, S3ServerOptions } from '../../servers/s3.ts'
+import type { StoredObject } from '../../servers/s3/store.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 export const BUCKET = 'events'
@@ -40,6 +42,35 @@ const defaults: S3Config = {
 
 export function s3Config(changes: Partial<S3Config> = {}): S3Config {
   return { ...defaults, ...changes }
+}
+
+/** Options of how the store keeps an object, with characters that a request must encode. */
+export const STORAGE = {
+  acl: 'bucket-owner-full-control',
+  serverSideEncryption: 'aws:kms',
+  kmsKeyId: 'key-1',
+  storageClass: 'STANDARD_IA',
+  tags: { team: 'a+b = c', 'cost centre/Zürich': '@1:2', empty: '' },
+  metadata: { 'Collected-By': 'sluice; v=1', empty: '' },
+} satisfies Partial<S3Config>
+
+/** Asserts that a store keeps an object by `STORAGE`. */
+export function assertStored(object: StoredObject | undefined): void {
+  assert.deepEqual(
+    { acl: object?.acl, tags: object?.tags, headers: object?.headers },
+    {
+      acl: STORAGE.acl,
+      tags: STORAGE.tags,
+      headers: {
+        'content-type': 'application/x-ndjson',
+        'x-amz-server-side-encryption': 'aws:kms',
+        'x-amz-server-side-encryption-aws-kms-key-id': 'key-1',
+        'x-amz-storage-class': 'STANDARD_IA',
+        'x-amz-meta-collected-by': 'sluice; v=1',
+        'x-amz-meta-empty': '',
+      },
+    },
+  )
 }
 
 /** The sink for the S3 bucket of a server, with default options and the smallest parts. */

@@ -7,7 +7,17 @@ import { createS3Client } from '../../../src/s3/client.ts'
 import type { S3ClientOptions } from '../../../src/s3/client.ts'
 import { uploadObject } from '../../../src/sinks/s3/upload.ts'
 import type { Fault, S3Server } from '../../servers/s3.ts'
-import { BUCKET, createSink, memoryAttempt, never, outboxFile, setEnvironment, startStore } from './support.ts'
+import {
+  BUCKET,
+  STORAGE,
+  assertStored,
+  createSink,
+  memoryAttempt,
+  never,
+  outboxFile,
+  setEnvironment,
+  startStore,
+} from './support.ts'
 
 const MIB = 1 << 20
 const PARTS = 12 * MIB
@@ -15,36 +25,27 @@ const PARTS = 12 * MIB
 describe('an upload', () => {
   it('puts a small object in one request, with the configured options', async (t) => {
     const server = await startStore(t)
-    const sink = await createSink(t, server, {
-      acl: 'bucket-owner-full-control',
-      serverSideEncryption: 'aws:kms',
-      kmsKeyId: 'key-1',
-      expectedBucketOwner: '111122223333',
-    })
+    const sink = await createSink(t, server, { ...STORAGE, expectedBucketOwner: '111122223333' })
     const file = await outboxFile(t, 100_000)
     await sink.publish(file, sink.destination('a/b=c/x.ndjson.gz'), never, memoryAttempt())
     const object = server.objects(BUCKET).get('a/b=c/x.ndjson.gz')
     assert.ok(object)
     assert.ok(object.body.equals(file.content))
-    assert.equal(object.headers['content-type'], 'application/x-ndjson')
-    assert.equal(object.headers['content-encoding'], undefined)
-    assert.equal(object.headers['x-amz-server-side-encryption'], 'aws:kms')
-    assert.equal(object.headers['x-amz-server-side-encryption-aws-kms-key-id'], 'key-1')
-    assert.equal(object.acl, 'bucket-owner-full-control')
+    assertStored(object)
     assert.equal(object.checksum?.algorithm, 'CRC32')
     assert.equal(server.count('PutObject'), 1)
   })
 
   it('sends a large object in parts', async (t) => {
     const server = await startStore(t)
-    const sink = await createSink(t, server, { acl: 'bucket-owner-read' })
+    const sink = await createSink(t, server, STORAGE)
     const file = await outboxFile(t, PARTS)
     const attempt = memoryAttempt()
     await sink.publish(file, sink.destination('k'), never, attempt)
     const object = server.objects(BUCKET).get('k')
     assert.ok(object)
     assert.ok(object.body.equals(file.content))
-    assert.equal(object.acl, 'bucket-owner-read')
+    assertStored(object)
     assert.deepEqual([server.count('UploadPart'), server.openUploads(BUCKET)], [3, 0])
     assert.ok(Array.isArray(attempt.resumeToken) && attempt.resumeToken.length === 1)
   })
@@ -181,6 +182,8 @@ describe('a failing store', () => {
       /PutObject on bucket events: AccessDenied \(403, request [\w-]+\)/,
     ],
     ['InvalidArgument', { kind: 'error', code: 'InvalidArgument' }, /InvalidArgument \(400/],
+    ['InvalidStorageClass', { kind: 'error', code: 'InvalidStorageClass' }, /correct `storageClass`/],
+    ['InvalidTag', { kind: 'error', code: 'InvalidTag' }, /correct `tags`/],
     ['NotImplemented', { kind: 'error', code: 'NotImplemented' }, /NotImplemented \(501.*checksums: when-required/],
     ['RequestTimeTooSkewed', { kind: 'error', code: 'RequestTimeTooSkewed', times: 20 }, /clock of this machine/],
     ['AuthorizationHeaderMalformed', { kind: 'error', code: 'AuthorizationHeaderMalformed' }, /set `region`/],

@@ -16,6 +16,7 @@ export async function putObject(call: Call): Promise<Answer> {
   const { key } = call.target
   const bucket = findBucket(call)
   checkKey(key)
+  const attributes = readAttributes(call.headers)
   const { content, md5, checksum } = await receiveContent(call)
   try {
     checkWriteConditions(call, bucket.get(key))
@@ -24,7 +25,7 @@ export async function putObject(call: Call): Promise<Answer> {
     throw error
   }
   const object = bucket.put(key, {
-    ...readAttributes(call.headers),
+    ...attributes,
     content,
     etag: `"${md5.toString('hex')}"`,
     checksum,
@@ -113,6 +114,7 @@ export async function copyObject(call: Call): Promise<Answer> {
   const object = bucket.put(key, {
     headers: replaces ? attributes.headers : source.headers,
     acl: attributes.acl,
+    tags: textHeader(headers, 'x-amz-tagging-directive') === 'REPLACE' ? attributes.tags : source.tags,
     content: source.content,
     etag: `"${md5.toString('hex')}"`,
     checksum,
@@ -189,6 +191,7 @@ const storedHeaders = [
 ]
 
 export function readAttributes(headers: IncomingHttpHeaders): Attributes {
+  checkStored(headers)
   const kept = Object.keys(headers).filter(
     (name) =>
       storedHeaders.includes(name) || name.startsWith('x-amz-meta-') || name.startsWith('x-amz-server-side-encryption'),
@@ -204,6 +207,49 @@ export function readAttributes(headers: IncomingHttpHeaders): Attributes {
       ...Object.fromEntries(kept.map((name) => [name, textHeader(headers, name) ?? ''])),
     },
     acl: textHeader(headers, 'x-amz-acl'),
+    tags: readTags(textHeader(headers, 'x-amz-tagging')),
+  }
+}
+
+/** @throws S3Error InvalidTag */
+function readTags(header: string | undefined): Record<string, string> {
+  const tags = new Map<string, string>()
+  for (const pair of header === undefined || header === '' ? [] : header.split('&')) {
+    const [name = '', value = ''] = pair.split('=', 2).map((text) => decodeURIComponent(text))
+    const isValid = name !== '' && name.length <= 128 && value.length <= 256 && !/^aws:/i.test(name) && !tags.has(name)
+    if (!isValid || !TAG.test(name) || !TAG.test(value)) {
+      throw new S3Error('InvalidTag', 'The TagKey or TagValue you have provided is invalid')
+    }
+    tags.set(name, value)
+  }
+  if (tags.size > 10) throw new S3Error('BadRequest', 'Object tags cannot be greater than 10')
+  return Object.fromEntries(tags)
+}
+
+const TAG = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
+
+/** Classes of new objects. */
+const storageClasses = [
+  'STANDARD',
+  'STANDARD_IA',
+  'ONEZONE_IA',
+  'INTELLIGENT_TIERING',
+  'GLACIER_IR',
+  'GLACIER',
+  'DEEP_ARCHIVE',
+  'REDUCED_REDUNDANCY',
+]
+
+/** @throws S3Error InvalidStorageClass, MetadataTooLarge */
+function checkStored(headers: IncomingHttpHeaders): void {
+  const storageClass = textHeader(headers, 'x-amz-storage-class')
+  if (storageClass !== undefined && !storageClasses.includes(storageClass)) {
+    throw new S3Error('InvalidStorageClass', 'The storage class you specified is not valid')
+  }
+  const metadata = Object.keys(headers).filter((name) => name.startsWith('x-amz-meta-'))
+  const bytes = metadata.map((name) => name.length - 'x-amz-meta-'.length + (textHeader(headers, name) ?? '').length)
+  if (bytes.reduce((sum, length) => sum + length, 0) > 2048) {
+    throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
   }
 }
 
