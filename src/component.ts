@@ -376,12 +376,26 @@ export interface TransformDeclaration<
     context: Context,
   ): ValueEffect | undefined | Promise<ValueEffect | undefined>
   /**
+   * For a transform that runs code that is not ours and may change anything, such as a program. What
+   * decides that: before `dedup` the log says when it has changed, and the workers of a backfill must have
+   * the same. Custom code itself needs no declaration.
+   */
+  code?(config: Config<Properties>, context: Context): CodeDescription
+  /**
    * Which members the transform takes from every record and gives to them. `check` compares it with
    * the paths that later stages read.
    */
   shape?(config: Config<Properties>): RecordShape
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
   create(config: Config<Properties>, context: TransformContext): Transform | Promise<Transform>
+}
+
+/** Identifies code that a transform runs. */
+export interface CodeDescription {
+  /** Of the files, in hex. */
+  readonly sha256: string
+  /** The configuration that decides how it changes records, as JSON. */
+  readonly options: unknown
 }
 
 /** How a transform changes the members of records, as record paths. `writes` come last. */
@@ -433,6 +447,13 @@ export interface TransformContext extends Context {
    * there is no state.
    */
   readonly hashKey?: Buffer
+  /**
+   * Aborts if the run ends while a call is under way: the call must end within a second. Then `close` is
+   * called. Absent where nothing is run.
+   */
+  readonly signal?: AbortSignal
+  /** Writes one line to the log, see `ReadOptions.note`. Absent where there is no log. */
+  readonly note?: ReadOptions['note']
   /**
    * True if the records have been through the pipeline's redactions before: they are rejects that
    * are replayed. A pseudonym must then not be made of a pseudonym.
@@ -488,6 +509,8 @@ export interface BatchTransform {
    * Returns replacement batches if lines had to be rewritten (see `rebuild`), otherwise nothing.
    */
   batch(batch: Batch): Batch[] | void | Promise<Batch[] | void>
+  /** True if output records are not tied to input records: `dedup` must then come after this stage. */
+  readonly isUntied?: boolean
   /**
    * How many values each rule of the configuration has matched so far. The runtime reports rules
    * that have matched nothing: their path is probably misspelt.

@@ -15,6 +15,11 @@ export const errorCodes = {
   INTERNAL: { exit: 1, retryable: false, summary: 'A bug in Sluice.' },
   LEDGER_MISMATCH: { exit: 1, retryable: false, summary: 'Some records are unaccounted for.' },
   TRANSFORM_FAILED: { exit: 1, retryable: false, summary: 'A custom transform failed and stopped the run.' },
+  PROGRAM_FAILED: {
+    exit: 1,
+    retryable: false,
+    summary: 'A program of `exec` could not be started, crashed, hung, or did not answer as it must.',
+  },
   WORKER_LOST: {
     exit: 1,
     retryable: true,
@@ -165,6 +170,7 @@ export const rejectCodes = {
   NO_RECORDS: 'The document has nothing at the path of `records`, or a value of the wrong type.',
   NOT_AN_OBJECT: 'The line is valid JSON, but not an object.',
   NUMBER_INEXACT: 'A number has more digits, or is larger, than JavaScript can hold (`toObjects` only).',
+  OUTPUT_INVALID: 'The program of `exec` answered with a line that is not a record.',
   PATH_BLOCKED: 'On the way to a member that `set` or `rename` writes, the record has a value that is not an object.',
   SCHEMA_VIOLATION: 'The record does not match the schema.',
   TOO_COMPLEX: "The line's keys match too many combinations of the pipeline's record paths.",

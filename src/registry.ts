@@ -87,6 +87,12 @@ export const builtIns: readonly BuiltIn[] = [
     load: () => import('./transforms/rename.ts'),
   },
   {
+    kind: 'transform',
+    type: 'exec',
+    summary: 'Runs records through a program that reads and writes NDJSON.',
+    load: () => import('./transforms/exec.ts'),
+  },
+  {
     kind: 'sink',
     type: 's3',
     summary: 'Writes compressed NDJSON objects to Amazon S3 or an S3-compatible store, each exactly once.',

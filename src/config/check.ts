@@ -94,7 +94,7 @@ function checkRecordPaths(
     const component = checked.get(section)
     if (component === undefined) continue
     const { declaration, config, stage } = component
-    if (declaration.kind === 'transform' && isCustom(declaration.type)) return
+    if (declaration.kind === 'transform' && (isCustom(declaration.type) || declaration.code)) return
     const paths = pathsIn([strictSchema(declaration.fields)], section.node)
     const isDedup = declaration.kind === 'transform' && declaration.dedup !== undefined
     // The dead-letter queue gets records from every stage.

@@ -136,7 +136,9 @@ function stagesThatMoveBeforeRedaction({ transforms }: CheckedPipeline, stages: 
     .slice(0, Math.max(0, last))
     .some(
       ({ declaration, config }) =>
-        isCustom(declaration.type) || (declaration.shape?.(config).writes ?? []).some(({ from }) => from.length > 0),
+        isCustom(declaration.type) ||
+        declaration.code !== undefined ||
+        (declaration.shape?.(config).writes ?? []).some(({ from }) => from.length > 0),
     )
   return moves ? stages.slice(0, last + 1) : []
 }

@@ -26,10 +26,13 @@ export async function keyDefinitionOf(
   for (const [at, { declaration, config, stage }] of pipeline.transforms.slice(0, dedup.index + 1).entries()) {
     const { type } = declaration
     const isDedup = stage === dedup.stage
+    const context = { pipeline: pipeline.name, folder: pipeline.folder, stage }
     if (declaration.effectOn && !isDedup) {
-      const context = { pipeline: pipeline.name, folder: pipeline.folder, stage }
       const effect = await declaration.effectOn(config, sources[at], context)
       if (effect) parts.stages.push({ type, settings: asJson(effect.settings), secrets: effect.secrets ?? [] })
+    } else if (declaration.code && !isDedup) {
+      const { sha256, options } = declaration.code(config, context)
+      parts.code.push({ type, sha256, options: asJson(options) })
     } else if (isCustom(type)) {
       const { onError: _onError, concurrency: _concurrency, ...options } = config
       const code = codeOf(declaration)

@@ -10,6 +10,7 @@ import { isCustom } from '../config/component-name.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
+import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
 import type { Path } from '../record/paths/path.ts'
@@ -59,6 +60,8 @@ interface BuildOptions {
   readonly hashKey: Buffer | undefined
   /** Added to the context of every transform. */
   readonly context?: Partial<TransformContext> | undefined
+  /** Log of the run, for transforms that write to it. */
+  readonly note?: Note | undefined
 }
 
 /**
@@ -67,17 +70,20 @@ interface BuildOptions {
  */
 export async function buildStages(
   pipeline: Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>,
-  { paths, shared, hashKey, context: added }: BuildOptions,
+  { paths, shared, hashKey, context: added, note }: BuildOptions,
 ): Promise<Stage[]> {
   const stages: Stage[] = []
   const dedup = findDedup(pipeline)
   for (const { declaration, config, stage } of pipeline.transforms) {
+    const ending = new AbortController()
     const context = {
       pipeline: pipeline.name,
       folder: pipeline.folder,
       stage,
       paths,
       path: (text: string): Path => paths.add(text),
+      signal: ending.signal,
+      ...(note && { note }),
       ...(hashKey && { hashKey }),
       ...added,
     }
@@ -85,8 +91,8 @@ export async function buildStages(
       const create = () => Promise.resolve(declaration.create(config, context))
       const transform = shared?.get(stage) ?? (await awaitComponent(`create of transform ${stage}`, create()))
       if (!isCustom(declaration.type)) shared?.add(stage, transform)
-      if ('duplex' in transform && dedup && dedup.index < stages.length) throw afterDedup(stage, dedup.stage)
-      stages.push(toStage(transform, { stage, type: declaration.type, ...failureOptions(config) }))
+      if (isUntied(transform) && dedup && dedup.index < stages.length) throw afterDedup(stage, dedup.stage)
+      stages.push(toStage(transform, { stage, type: declaration.type, ending, ...failureOptions(config) }))
     } catch (error) {
       throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `transform ${stage} could not be created`)
     }
@@ -105,11 +111,19 @@ export async function throughAll(stages: readonly Stage[], opened: readonly Batc
   return batches
 }
 
-/** Records made by an object stream are not tied to its input: they would have no dedup key. */
+function isUntied(transform: Transform): boolean {
+  return 'duplex' in transform || ('isUntied' in transform && transform.isUntied === true)
+}
+
+/** Records that are not tied to their input would have no dedup key. */
 function afterDedup(stage: string, dedup: string): SluiceError {
-  return new SluiceError('CONFIG_INVALID', `transform ${stage} is an object stream after ${dedup}`, {
-    hint: `its output has no dedup key: move ${dedup} after ${stage}`,
-  })
+  return new SluiceError(
+    'CONFIG_INVALID',
+    `transform ${stage} is after ${dedup}, but its output is not tied to its input`,
+    {
+      hint: `its output has no dedup key: move ${dedup} after ${stage}`,
+    },
+  )
 }
 
 /** The matches of each rule of each stage so far. */
@@ -128,9 +142,16 @@ function failureOptions({ onError, concurrency }: { readonly [key: string]: unkn
   }
 }
 
-function toStage(transform: Transform, { type, ...options }: FunctionStage & { readonly type: string }): Stage {
+interface StageParts extends FunctionStage {
+  readonly type: string
+  /** Aborted when the stage is closed during a call. */
+  readonly ending: AbortController
+}
+
+function toStage(transform: Transform, { type, ending, ...options }: StageParts): Stage {
   const run = runner(transform, options)
   let running: Promise<Batch[]> | undefined
+  let isRunning = false
   return {
     name: options.stage,
     type,
@@ -138,10 +159,13 @@ function toStage(transform: Transform, { type, ...options }: FunctionStage & { r
       if (batch.count === 0) return [batch]
       const made = run(batch)
       if (!(made instanceof Promise)) return made
-      return (running = awaitComponent(`transform ${options.stage}`, made))
+      isRunning = true
+      running = awaitComponent(`transform ${options.stage}`, made).finally(() => (isRunning = false))
+      return running
     },
     ...(typeof transform === 'object' && 'batch' in transform && { ruleMatches: matchesSinceNow(transform) }),
     close: async () => {
+      if (isRunning) ending.abort(new SluiceError('INTERRUPTED', 'the run is over'))
       if (typeof transform !== 'object' || !('close' in transform)) return
       // A stream that is destroyed does not wait for the call that is under way.
       await running?.catch(() => undefined)

@@ -79,7 +79,9 @@ const ENOUGH_FOR_ONE = 2
 
 function coresThatHelp({ transforms }: CheckedPipeline): number {
   const isEnough = availableParallelism() <= ENOUGH_FOR_ONE
-  return isEnough && !transforms.some(({ declaration }) => isCustom(declaration.type)) ? 1 : coresThatFit()
+  return isEnough && !transforms.some(({ declaration }) => isCustom(declaration.type) || declaration.code !== undefined)
+    ? 1
+    : coresThatFit()
 }
 
 /** Threads that the cores and the memory of this machine allow. */

@@ -19,7 +19,11 @@ export async function describeConfiguration(pipeline: CheckedPipeline): Promise<
     ...(rejects ? [{ ...rejects, place: `rejects ${rejects.stage}` }] : []),
   ]
   for (const { declaration, config, place } of stages) {
-    const code = isCustom(declaration.type) ? await hashCode(declaration.type, folder) : ''
+    const code = isCustom(declaration.type)
+      ? await hashCode(declaration.type, folder)
+      : 'code' in declaration
+        ? declaration.code?.(config, { pipeline: pipeline.name, folder, stage: place }).sha256
+        : ''
     described[place] = digest(`${withoutSecrets(declaration, config)} ${code}`)
   }
   return described

@@ -29,7 +29,8 @@ export async function estimateTime(
   { workers, ...options }: EstimateOptions,
 ): Promise<Estimate | undefined> {
   if (plan.bytes < WORTH_BYTES) return undefined
-  if (pipeline.transforms.some(({ declaration }) => isCustom(declaration.type))) return undefined
+  if (pipeline.transforms.some(({ declaration }) => isCustom(declaration.type) || declaration.code !== undefined))
+    return undefined
   const rates: Estimate['rates'][number][] = []
   let [measured, seconds] = [0, 0]
   for (const { sample, bytes, ...content } of plan.contents.slice(0, MOST_KINDS)) {

@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
+import type { TransformDeclaration } from '../component.ts'
 import { hashCode } from '../config/code-hash.ts'
 import { isCustom } from '../config/component-name.ts'
 import { loadPipeline } from '../config/load.ts'
@@ -61,8 +62,12 @@ export async function loadJob(job: Job, hashKey: Buffer, expected: string): Prom
  */
 export async function fingerprintOf(pipeline: CheckedPipeline, hashKey: Buffer): Promise<string> {
   const { name, folder, source, transforms, sink, rejects, rejectOptions, limits } = pipeline
-  const describe = async ({ declaration: { type }, config, stage }: Component) => {
-    return { type, stage, config, ...(isCustom(type) && { code: await hashCode(type, folder) }) }
+  const describe = async ({ declaration, config, stage }: Component) => {
+    const { type } = declaration
+    const code = isCustom(type)
+      ? await hashCode(type, folder)
+      : declaration.code?.(config, { pipeline: name, folder, stage })
+    return { type, stage, config, ...(code !== undefined && { code }) }
   }
   const written = [sink, ...(rejects ? [rejects] : [])].map(withoutContent)
   const components = await Promise.all([...transforms, ...written].map(describe))
@@ -75,8 +80,8 @@ export async function fingerprintOf(pipeline: CheckedPipeline, hashKey: Buffer):
 }
 
 interface Component {
-  readonly declaration: { readonly type: string }
-  readonly config: object
+  readonly declaration: Pick<TransformDeclaration, 'type' | 'code'>
+  readonly config: { readonly [key: string]: unknown }
   readonly stage: string
 }
 

@@ -116,6 +116,7 @@ class Run implements OpenPipeline {
       shared: wiring.settings.shared,
       hashKey: delivery.hashKey,
       context: input.context,
+      note: wiring.settings.note,
     })
   }
 
