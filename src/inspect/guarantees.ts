@@ -135,11 +135,19 @@ function withoutDedup(repeats: boolean, isStored: boolean): Guarantees {
 async function customOf(pipeline: CheckedPipeline): Promise<Guarantees> {
   const borders: Border[] = []
   for (const component of pipeline.transforms) {
-    if ((await findComponent('transform', component.declaration.type)) === component.declaration) continue
-    if (!(await isDuplex(pipeline, component))) continue
+    const { declaration, stage } = component
+    const isProgram = declaration.code !== undefined
+    if (isProgram) {
+      borders.push({
+        what: `${stage} runs a program, which reads records again after a crash: its side effects may happen twice, and another answer makes another record.`,
+        moves: 'let it give the same answer for the same record, and change nothing elsewhere',
+      })
+    }
+    if (!isProgram && (await findComponent('transform', declaration.type)) === declaration) continue
+    if (!(await isUntied(pipeline, component))) continue
     borders.push({
-      what: `${component.stage} is an object stream, so its output cannot be matched to its input. Records that it drops or adds show only in the counts of a batch.`,
-      moves: 'use a function instead',
+      what: `${stage} is ${isProgram ? 'a program that adds and removes records' : 'an object stream'}, so its output cannot be matched to its input. Records that it drops or adds show only in the counts of a batch.`,
+      moves: isProgram ? 'use lines: one' : 'use a function instead',
     })
   }
   return { promises: [], borders }
@@ -149,7 +157,7 @@ async function customOf(pipeline: CheckedPipeline): Promise<Guarantees> {
  * Creates the component to find out. Errors are ignored here, because the pipeline reports them
  * when it runs.
  */
-async function isDuplex(
+async function isUntied(
   pipeline: CheckedPipeline,
   { declaration, config, stage }: CheckedPipeline['transforms'][number],
 ) {
@@ -161,7 +169,7 @@ async function isDuplex(
   if (created.status === 'rejected') return false
   const transform = created.value
   if (typeof transform === 'object' && 'close' in transform) await transform.close?.()
-  return 'duplex' in transform
+  return 'duplex' in transform || ('isUntied' in transform && transform.isUntied === true)
 }
 
 function sourceOf({ source }: CheckedPipeline, isStored: boolean): Guarantees {

@@ -124,6 +124,11 @@ sink: { type: file, path: out }
   assert.doesNotMatch((await workspace.sluice(['run', 'p'])).stderr, /code of exec/)
   await workspace.write('pipelines/program.cjs', ANSWER.replace('seen', 'read'))
   assert.match((await workspace.sluice(['run', 'p'])).stderr, /the code of exec has changed/)
+  const { stdout } = await workspace.sluice(['check', 'q', '--guarantees'])
+  assert.match(
+    stdout.replaceAll(/\s+/g, ' '),
+    /exec runs a program, .* exec is a program that adds and removes records/,
+  )
   const { code, stderr } = await workspace.sluice(['run', 'q'])
   assert.equal(code, 2)
   assert.match(stderr, /exec is after dedup, but its output is not tied to its input\n.*move dedup after exec/)
