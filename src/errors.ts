@@ -177,6 +177,7 @@ export const rejectCodes = {
   TOO_DEEP: 'The line is nested deeper than `limits.maxDepth`.',
   TOO_LONG: 'The line is longer than `limits.maxLine`.',
   TRANSFORM_FAILED: 'A custom transform threw, or returned something that is not a record.',
+  UNROUTED: 'No route takes the record, and the pipeline has no `default` (`unrouted: reject`).',
   VALUE_MISSING: 'The record lacks a member of which `set` makes a value (`missing: reject`).',
   VALIDATION_LIMIT: 'Checking the record against the schema takes too many steps for its size.',
 } as const

@@ -231,7 +231,7 @@ async function assertPipeline(root: string, yaml: string, place: string): Promis
   const written: object = parse(yaml)
   const keys = Object.keys(written)
   const rest = Object.entries({ source: { type: 'file', path: '-' }, sink: { type: 'stdout' } })
-  const missing = Object.fromEntries(rest.filter(([key]) => !keys.includes(key)))
+  const missing = Object.fromEntries(rest.filter(([key]) => !keys.includes(key) && !keys.includes(`${key}s`)))
   const more = Object.keys(missing).length === 0 ? '' : stringify(missing)
   // A fragment that is only a source lacks the `dedup` that the source may need.
   const repeats = keys.includes('source') && !keys.includes('transforms') && !keys.includes('allowRepeats')

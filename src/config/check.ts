@@ -14,9 +14,12 @@ import { loadComponent } from './load-component.ts'
 import type { Located, LocatedMap, Location } from './yaml-location.ts'
 import { isIncomplete, nodeAt, locationAt, problemAt } from './yaml-location.ts'
 import { suggest } from '../fields/suggest.ts'
-import { pipelineFields, rejectFields } from './pipeline-fields.ts'
+import { checkRoutes, checkSinkNames } from './check-routes.ts'
+import { pipelineFields, rejectFields, routeFields } from './pipeline-fields.ts'
 import { strictSchema } from './schema.ts'
-import type { CheckedComponent, CheckedPipeline, PipelineTest, Problem } from './pipeline.ts'
+import { ROUTES_STAGE } from '../delivery/routes/routes.ts'
+import { ONLY_SINK } from '../delivery/state/rows.ts'
+import type { CheckedComponent, CheckedPipeline, CheckedSink, PipelineTest, Problem } from './pipeline.ts'
 
 export interface PipelineScope {
   readonly name: string
@@ -41,22 +44,28 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
   const top = await checkTop(node, scope)
   const rejectOptions = await checkRejectOptions(node, scope)
   const sections = sectionsOf(node)
-  const stages = stageNames(sections)
+  const stages = stageNames(sections, node)
   const checked = new Map<Section, CheckedComponent<Declaration>>()
   for (const [i, section] of sections.entries()) {
     const component = await checkComponent(section, stages[i] ?? section.kind, scope)
     if (component !== undefined) checked.set(section, component)
   }
   await checkCombination(node, sections, checked, scope)
-  checkRecordPaths(sections, checked, scope)
+  checkSinkNames(node, scope.problems)
+  const routes = top && checkRoutes(node, top, scope.problems)
+  checkRecordPaths(node, sections, checked, scope)
 
   const found = (label: string) => {
     const section = sections.find((one) => one.label === label)
     return section === undefined ? undefined : checked.get(section)
   }
-  const [source, sink, rejects] = [found('source'), found('sink'), found('rejects')]
-  if (top === undefined || rejectOptions === undefined || !isOf(source, 'source') || !isOf(sink, 'sink'))
-    return undefined
+  const [source, rejects] = [found('source'), found('rejects')]
+  const sinks = sections.flatMap((section): CheckedSink[] => {
+    const component = checked.get(section)
+    return section.sink !== undefined && isOf(component, 'sink') ? [{ ...component, name: section.sink }] : []
+  })
+  const lacksSink = sinks.length === 0 || sinks.length < sections.filter(({ sink }) => sink !== undefined).length
+  if (top === undefined || rejectOptions === undefined || !isOf(source, 'source') || lacksSink) return undefined
   const transforms = sections.flatMap((section) => {
     const component = checked.get(section)
     return isOf(component, 'transform') ? [component] : []
@@ -68,7 +77,8 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     description: top.description,
     source,
     transforms,
-    sink,
+    sinks,
+    routes,
     rejects: isOf(rejects, 'sink') ? rejects : undefined,
     rejectOptions,
     limits: top.limits,
@@ -83,6 +93,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
  * knows the members of records.
  */
 function checkRecordPaths(
+  root: LocatedMap,
   sections: readonly Section[],
   checked: ReadonlyMap<Section, CheckedComponent<Declaration>>,
   { problems }: PipelineScope,
@@ -90,8 +101,21 @@ function checkRecordPaths(
   let schema: JsonObject | undefined
   let sinceSchema = 0
   const shaped: ShapedStage[] = []
+  const routes = root.entries.get('routes')?.value
+  let isRouted = routes === undefined
   for (const section of sections) {
     const component = checked.get(section)
+    if (routes && !isRouted && section.kind === 'sink') {
+      const paths = pathsIn([strictSchema(routeFields).properties?.['routes'] ?? {}], routes)
+      checkRemoved({ stage: ROUTES_STAGE, isSink: true, paths, needsValues: false }, shaped, problems)
+      if (schema !== undefined)
+        checkPaths(
+          paths.filter(({ text }) => !isWritten(text, shaped.slice(sinceSchema))),
+          schema,
+          problems,
+        )
+      isRouted = true
+    }
     if (component === undefined) continue
     const { declaration, config, stage } = component
     if (declaration.kind === 'transform' && (isCustom(declaration.type) || declaration.code)) return
@@ -163,6 +187,8 @@ interface Section {
   readonly kind: ComponentKind
   /** Names the section in messages while its type is unknown: `sink`, `transforms[0]`. */
   readonly label: string
+  /** Name of the sink, if the section is in `sinks` or is `sink`. */
+  readonly sink?: string
   readonly node: LocatedMap
   /** Location of its key or list entry. */
   readonly location: Location
@@ -172,12 +198,18 @@ function sectionsOf(root: LocatedMap): Section[] {
   const at = (kind: ComponentKind, key: string) =>
     sectionAt(kind, key, root.entries.get(key)?.value, locationAt(root, [key]))
   const transforms = root.entries.get('transforms')?.value
+  const sinks = root.entries.get('sinks')?.value
   return [
     ...at('source', 'source'),
     ...(transforms?.kind === 'list'
       ? transforms.items.flatMap((item, i) => sectionAt('transform', `transforms[${i}]`, item, item.location))
       : []),
-    ...at('sink', 'sink'),
+    ...at('sink', 'sink').map((section) => ({ ...section, sink: ONLY_SINK })),
+    ...(sinks?.kind === 'map'
+      ? [...sinks.entries].flatMap(([name, { key, value }]) =>
+          sectionAt('sink', `sinks.${name}`, value, key).map((section) => ({ ...section, sink: name })),
+        )
+      : []),
     ...at('sink', 'rejects').flatMap(withoutOptions),
   ]
 }
@@ -192,12 +224,16 @@ function sectionAt(kind: ComponentKind, label: string, node: Located | undefined
   return node?.kind === 'map' ? [{ kind, label, node, location }] : []
 }
 
-/** The stage is the short type. From its second use on, a number follows: `redact`, `redact-2`. */
-function stageNames(sections: readonly Section[]): string[] {
-  const used = new Map<string, number>()
-  return sections.map(({ node, kind }) => {
+/**
+ * The stage is the name of a sink in `sinks`, and else the short type. From its second use on, a number
+ * follows: `redact`, `redact-2`.
+ */
+function stageNames(sections: readonly Section[], root: LocatedMap): string[] {
+  const used = new Map<string, number>(root.entries.has('routes') ? [[ROUTES_STAGE, 1]] : [])
+  return sections.map(({ node, kind, label, sink }) => {
     const type = nodeAt(node, ['type'])
-    const name = type?.kind === 'scalar' && typeof type.value === 'string' ? shortName(type.value) : kind
+    const short = type?.kind === 'scalar' && typeof type.value === 'string' ? shortName(type.value) : kind
+    const name = sink === undefined || label === 'sink' ? short : sink
     const count = (used.get(name) ?? 0) + 1
     used.set(name, count)
     return count === 1 ? name : `${name}-${count}`
@@ -209,12 +245,13 @@ async function checkComponent(
   stage: string,
   scope: PipelineScope,
 ): Promise<CheckedComponent<Declaration> | undefined> {
-  const { kind, label, node } = section
+  const { kind, label, sink, node } = section
   const declaration = await findDeclaration(section, scope)
   if (declaration === undefined) return undefined
 
   const location = locationAt(node, ['type'])
-  const owner = `${label === 'rejects' ? 'rejects' : kind} ${declaration.type}`
+  const isNamed = sink !== undefined && label !== 'sink'
+  const owner = isNamed ? `sink ${sink}` : `${label === 'rejects' ? 'rejects' : kind} ${declaration.type}`
   const options: LocatedMap = { ...node, entries: new Map([...node.entries].filter(([key]) => key !== 'type')) }
   const config = await checkOptions(declaration, options, { ...scope, stage, owner, location })
   return config && { declaration, config, stage }
@@ -336,10 +373,13 @@ async function checkCombination(
       const message = `source ${declaration.type} may read a record more than once, but there is no dedup transform`
       reportError(section, message, 'add "- type: dedup" to transforms, or set allowRepeats: true at the top level')
     }
-    if (section.label === 'rejects' && declaration?.kind === 'sink' && declaration.delivers !== 'objects') {
+    const needsObjects = section.kind === 'sink' && section.label !== 'sink'
+    if (needsObjects && declaration?.kind === 'sink' && declaration.delivers !== 'objects') {
       const sinks = (await loadComponents()).filter((one) => one.kind === 'sink' && one.delivers === 'objects')
-      const hint = `use one of ${sinks.map(({ type }) => type).join(', ')}`
-      reportError(section, `rejects need an object sink, but ${declaration.type} is a stream sink`, hint)
+      const alone = section.label === 'rejects' ? '' : ', or write it alone as `sink`'
+      const hint = `use one of ${sinks.map(({ type }) => type).join(', ')}${alone}`
+      const what = section.label === 'rejects' ? 'rejects' : 'sinks'
+      reportError(section, `${what} need an object sink, but ${declaration.type} is a stream sink`, hint)
     }
   }
   if (allowed && allow !== undefined && dedups.length > 0) {

@@ -129,8 +129,14 @@ function onlyParts(node: LocatedMap, parts: readonly PipelinePart[]): LocatedMap
     replace('allowRepeats', 'true')
   }
   if (parts.includes('sinks')) return { ...node, entries }
-  replace('sink', '{ type: stdout }')
   entries.delete('rejects')
+  const sinks = entries.get('sinks')
+  if (sinks?.value.kind === 'map') {
+    // The routes name them.
+    const stub = readYaml('{ type: file, path: unused }', { file: 'sinks' }, []) ?? node
+    const stubs = new Map([...sinks.value.entries].map(([name, { key }]) => [name, { key, value: stub }]))
+    entries.set('sinks', { ...sinks, value: { ...sinks.value, entries: stubs } })
+  } else replace('sink', '{ type: stdout }')
   return { ...node, entries }
 }
 

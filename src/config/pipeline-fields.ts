@@ -1,7 +1,7 @@
 import { Type } from '../fields/typebox.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import { defaultLimits } from '../record/scan.ts'
-import { Choice, Size } from '../fields/fields.ts'
+import { Choice, RecordCondition, Size } from '../fields/fields.ts'
 
 const component = (description: string) => Type.Object({}, { plain: true, additionalProperties: true, description })
 const record = Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'A record.' }))
@@ -50,6 +50,31 @@ const test = Type.Object({
   }),
 })
 
+const sinkNames = (description: string) =>
+  Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String(), { minItems: 1, uniqueItems: true })], {
+    description,
+  })
+
+/** Where the records go that match a condition. */
+const route = Type.Object({
+  when: Type.Optional(
+    Type.Union(
+      [
+        RecordCondition({ description: 'Tests that must all hold.' }),
+        Type.Array(RecordCondition({ description: 'Tests that must all hold.' }), { minItems: 1 }),
+      ],
+      {
+        description:
+          'Takes the records that match all of these tests, as `keep` of `filter`. With a list of conditions, one of them is enough. Default: every record.',
+      },
+    ),
+  ),
+  to: sinkNames('The sink that gets the records, or a list of sinks: each of them gets all.'),
+})
+
+/** The schema of `routes`, for the paths in it. */
+export const routeFields = { routes: Type.Array(route) }
+
 /** The top level of a pipeline file. Components are checked by their own declarations. */
 export const pipelineFields = {
   description: Type.Optional(
@@ -60,7 +85,25 @@ export const pipelineFields = {
     default: [],
     description: 'The transforms that records pass, in this order.',
   }),
-  sink: component('Where records are written.'),
+  sink: Type.Optional(component('Where records are written.')),
+  sinks: Type.Optional(
+    Type.Record(Type.String(), component('An object sink.'), {
+      minProperties: 1,
+      description: 'Several object sinks by their names, in place of `sink`. All of them commit together.',
+    }),
+  ),
+  routes: Type.Optional(
+    Type.Array(route, {
+      minItems: 1,
+      description: 'Which sinks get a record: the first route that takes it decides. Default: all sinks.',
+    }),
+  ),
+  default: Type.Optional(sinkNames('The sinks of records that no route takes.')),
+  unrouted: Choice(['reject', 'drop'], {
+    default: 'reject',
+    description:
+      'What happens, without `default`, to records that no route takes: they are rejected with UNROUTED, or dropped and counted under `routes`.',
+  }),
   rejects: Type.Optional(
     component('The dead-letter queue: options for rejected records, and an optional object sink for copies of them.'),
   ),

@@ -1,4 +1,5 @@
 import type { DedupSettings, SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
+import type { Condition } from '../record/author/record.ts'
 import type { JsonObject } from '../record/json/json.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { ScanLimits } from '../record/scan.ts'
@@ -14,7 +15,10 @@ export interface CheckedPipeline {
   readonly description: string | undefined
   readonly source: CheckedComponent<SourceDeclaration>
   readonly transforms: readonly CheckedComponent<TransformDeclaration>[]
-  readonly sink: CheckedComponent<SinkDeclaration>
+  /** At least one. Several only if all of them are object sinks. */
+  readonly sinks: readonly CheckedSink[]
+  /** Which sinks get a record. Undefined: all of them. */
+  readonly routes: CheckedRoutes | undefined
   /** The sink for copies of rejects, if any. */
   readonly rejects: CheckedComponent<SinkDeclaration> | undefined
   readonly rejectOptions: { readonly local: number; readonly unparsed: 'digest' | 'keep' }
@@ -29,6 +33,26 @@ export interface CheckedComponent<Declared> {
   readonly config: { readonly [key: string]: unknown }
   /** Unique in the pipeline: the type, or the type and a number (`redact-2`). */
   readonly stage: string
+}
+
+/** A sink that gets records. */
+export interface CheckedSink extends CheckedComponent<SinkDeclaration> {
+  /** Identifies it in the state: its key in `sinks`, or `sink`. */
+  readonly name: string
+}
+
+/** Where records go. The first route that takes a record decides. */
+export interface CheckedRoutes {
+  readonly routes: readonly CheckedRoute[]
+  /** The sinks of what no route takes, or what happens to it. */
+  readonly others: readonly string[] | 'drop' | 'reject'
+}
+
+export interface CheckedRoute {
+  /** It takes records that match any of these. None: every record. */
+  readonly when: readonly Condition[]
+  /** Names of sinks. */
+  readonly to: readonly string[]
 }
 
 /** The transform of a pipeline that gives records their dedup keys. */

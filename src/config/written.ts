@@ -75,7 +75,7 @@ export async function checkWritten(written: WrittenPipeline): Promise<CheckedPip
 /** The name of a pipeline without a state. */
 const NAME = 'pipeline'
 
-function checkState({ sink }: CheckedPipeline, state: string | undefined): void {
+function checkState({ sinks: [sink] }: CheckedPipeline, state: string | undefined): void {
   if (sink.declaration.delivers === 'objects' && state === undefined) {
     throw new SluiceError('CONFIG_INVALID', `sink ${sink.stage} has no state folder`, {
       hint: "add state: '.sluice/<name>' to the options of sink(...): it remembers what was read and written",

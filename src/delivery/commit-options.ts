@@ -6,6 +6,7 @@ import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { Roll } from './outbox/outbox.ts'
 import type { UnparsedLines } from './rejects/reject-line.ts'
+import type { Routes } from './routes/routes.ts'
 import type { Replay } from './rejects/replay.ts'
 import type { RunningReplica } from './replicas/check-replica.ts'
 import type { Database } from './state/database.ts'
@@ -13,6 +14,8 @@ import type { KeyDefinition } from './state/fingerprint.ts'
 
 /** An object sink and its `objectFields`. */
 export interface ObjectTarget {
+  /** Identifies the sink in the state: `ONLY_SINK`, `REJECTS`, or its name in the pipeline file. */
+  readonly name: string
   /** Name of the stage, for messages. */
   readonly stage: string
   /**
@@ -39,7 +42,10 @@ export interface CommitOptions {
   readonly replica?: RunningReplica | undefined
   /** The paths of the pipeline: object keys are made from record values. */
   readonly paths: Paths
-  readonly sink: ObjectTarget
+  /** At least one. */
+  readonly sinks: readonly ObjectTarget[]
+  /** Which sinks get a record. Default: all of them. */
+  readonly routes?: Routes | undefined
   /** Gets a copy of every reject. */
   readonly rejects?: ObjectTarget | undefined
   /**

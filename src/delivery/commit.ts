@@ -40,10 +40,11 @@ import { Committer } from './committer.ts'
 import type { CommitParts } from './committer.ts'
 import { Deduplicator } from './dedup/deduplicate.ts'
 import type { Commit } from './delivery.ts'
-import { Ledger } from './ledger.ts'
+import { checkSinks, Ledger } from './ledger.ts'
 import { openEpoch } from './open-epoch.ts'
 import type { OpenEpoch } from './open-epoch.ts'
 import { OutboxSpace } from './outbox/outbox-space.ts'
+import { Router } from './routes/router.ts'
 import { RejectWriter } from './rejects/reject-writer.ts'
 import { SerialQueue } from './serial-queue.ts'
 import { SourceProgress } from './source-progress.ts'
@@ -58,6 +59,7 @@ export class ObjectCommit implements Commit {
   readonly #committer: Committer
   readonly #space: OutboxSpace
   readonly #ledger = new Ledger()
+  readonly #router: Router
   readonly #deduplicator: Deduplicator
   readonly #rejects: RejectWriter
   readonly #progress: SourceProgress
@@ -74,6 +76,7 @@ export class ObjectCommit implements Commit {
     this.#parts = parts
     this.#secrets = options.secrets ?? new PipelineSecrets()
     this.hashKey = state.hashKey
+    this.#router = new Router({ ...options, sinks: options.sinks.map(({ name }) => name) })
     this.#deduplicator = new Deduplicator(index, { marksRejects: replay === undefined })
     this.#progress = new SourceProgress(state.partitions())
     this.#rejects = new RejectWriter(localRejects, state.hashKey, options)
@@ -81,7 +84,7 @@ export class ObjectCommit implements Commit {
     const { publisher } = this.#committer
     this.#space = new OutboxSpace({
       ...options,
-      bytes: (role) => publisher.bytes(role) + (this.#epoch?.files.bytes(role) ?? 0),
+      bytes: (sink) => publisher.bytes(sink) + (this.#epoch?.files.bytes(sink) ?? 0),
       changed: () => publisher.changed(stopping),
     })
     this.#writable = this.#createWritable()
@@ -147,9 +150,11 @@ export class ObjectCommit implements Commit {
     this.#ledger.enter(batch)
     if (batch.count > 0) this.#committer.connection.start()
     const epoch = (this.#epoch ??= openEpoch(this.#parts, (overdue) => this.#commitOverdue(overdue)))
+    this.#router.enter(batch)
     const result = await this.#deduplicator.deduplicate(batch)
-    this.#ledger.add(batch, result)
-    await epoch.files.append('sink', batch, result.written)
+    const shares = this.#router.share(result.written)
+    this.#ledger.add(batch, result, shares)
+    for (const { sink, records } of shares) await epoch.files.append(sink, batch, records)
     await this.#rejects.write(epoch, batch, result)
     if (!this.#parts.options.replay) this.#progress.add(batch)
     if (this.#parts.options.releasesBatches === true) batch.release()
@@ -171,6 +176,7 @@ export class ObjectCommit implements Commit {
     if (epoch.files.hasRecords) await this.#committer.connection.check()
     const tally = this.#ledger.close()
     const objects = await epoch.files.finish()
+    checkSinks(tally, objects)
     // A link to the next page can hold a key.
     const partitions = this.#progress.endEpoch().map((row) => ({ ...row, position: this.#secrets.seal(row.position) }))
     const oldest = this.#progress.oldestEventTime()

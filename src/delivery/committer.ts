@@ -10,6 +10,7 @@ import type { PublisherOptions } from './outbox/publisher.ts'
 import type { LocalRejects } from './rejects/local-rejects.ts'
 import { rejectsFolder } from './rejects/local-rejects.ts'
 import type { ShardDone } from './state/state-changes.ts'
+import { reportSinks } from './report-sinks.ts'
 import { addTally, emptyTally } from './tally.ts'
 import type { Tally } from './tally.ts'
 
@@ -48,7 +49,18 @@ export class Committer {
     this.#parts = parts
     this.#firstEpoch = state.nextEpoch
     const folder = outboxFolder(options.folder)
-    this.publisher = new Publisher({ folder, files, state, pipeline, sinks: targets, now, note, ...callbacks })
+    const patience = (options.drainTimeouts ?? DRAIN_TIMEOUTS).interrupted
+    this.publisher = new Publisher({
+      folder,
+      files,
+      state,
+      pipeline,
+      sinks: targets,
+      patience,
+      now,
+      note,
+      ...callbacks,
+    })
     const refused = callbacks.failed
     this.connection = new FirstConnection({ state, targets, note, timeout: connectTimeout, refused })
   }
@@ -82,13 +94,14 @@ export class Committer {
   /** What this process has committed. After `close`, as it was at that time. */
   totals(): ReturnType<Delivery['totals']> {
     if (this.#totals) return this.#totals
-    const { state } = this.#parts
+    const { options, state } = this.#parts
     const objects = state.sinkObjects(this.#firstEpoch)
     const bytesOut = objects.reduce((sum, { bytes }) => sum + bytes, 0)
     const waiting = state.objects()
     const total = (what: 'records' | 'bytes') => waiting.reduce((sum, row) => sum + row[what], 0)
     const unpublished = { objects: waiting.length, records: total('records'), bytes: total('bytes') }
-    return { ...this.#tally, bytesOut, epochs: this.#epochs, objects, unpublished }
+    const sinks = reportSinks(options.sinks, this.#tally, { objects, waiting })
+    return { ...this.#tally, sinks, bytesOut, epochs: this.#epochs, objects, unpublished }
   }
 
   /** Waits for the store at the end of a run, see `Publisher.drain`. */

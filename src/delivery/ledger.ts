@@ -1,6 +1,9 @@
 import { SluiceError } from '../errors.ts'
 import type { Batch, End } from '../record/batch.ts'
 import type { DedupResult } from './dedup/deduplicate.ts'
+import type { Share } from './routes/router.ts'
+import { sinkNameOf } from './state/rows.ts'
+import type { ObjectRow } from './state/rows.ts'
 import { addTally, count, emptyTally, sum } from './tally.ts'
 import type { Tally } from './tally.ts'
 
@@ -50,11 +53,13 @@ export class Ledger {
     }
   }
 
-  add(batch: Batch, result: DedupResult): void {
+  /** @param shares the written records by sink */
+  add(batch: Batch, result: DedupResult, shares: readonly Share[]): void {
     const tally = this.#tally
     tally.read += batch.tallies.read
     tally.added += batch.tallies.added
     tally.written += result.written.length
+    for (const { sink, records } of shares) count(tally.sinks, sink, records.length)
     tally.duplicate += result.duplicate
     tally.duplicateDiffers += result.duplicateDiffers
     tally.rejected += result.rejects.length
@@ -85,4 +90,33 @@ export function checkTally(tally: Tally): void {
     'LEDGER_MISMATCH',
     `some records are unaccounted for: ${read} read + ${added} added is not ${written} written + ${dropped} dropped + ${duplicate} duplicate + ${rejected} rejected; nothing of this epoch is committed`,
   )
+}
+
+/**
+ * The books of each sink: what it gets must be in its objects. Without those of the `rejects` sink.
+ * @throws SluiceError LEDGER_MISMATCH
+ */
+export function checkSinks({ sinks }: Tally, objects: readonly SinkRecords[]): void {
+  const found = countBySink(objects)
+  for (const name of new Set([...Object.keys(sinks), ...found.keys()])) {
+    const [wanted, got] = [sinks[name] ?? 0, found.get(name) ?? 0]
+    if (wanted === got) continue
+    throw new SluiceError(
+      'LEDGER_MISMATCH',
+      `the sink ${name} gets ${wanted} records, and its objects have ${got}; nothing of this epoch is committed`,
+    )
+  }
+}
+
+type SinkRecords = Pick<ObjectRow, 'role' | 'sink' | 'records'>
+
+/** The records in objects by the name of their sink. Without those of the `rejects` sink. */
+export function countBySink(objects: readonly SinkRecords[]): ReadonlyMap<string, number> {
+  const found = new Map<string, number>()
+  for (const row of objects) {
+    if (row.role === 'rejects') continue
+    const name = sinkNameOf(row)
+    found.set(name, (found.get(name) ?? 0) + row.records)
+  }
+  return found
 }

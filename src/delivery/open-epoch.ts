@@ -5,7 +5,6 @@ import type { CommitOptions, ObjectTarget } from './commit-options.ts'
 import { namesOf, OutboxEpoch } from './outbox/outbox.ts'
 import type { OutboxOptions, OutboxTarget } from './outbox/outbox.ts'
 import { compileKeyTemplate, fixedFolder } from './outbox/partitioner.ts'
-import type { Role } from './state/rows.ts'
 import type { State } from './state/state.ts'
 
 /** The epoch that batches are written to, until it is committed. */
@@ -87,15 +86,15 @@ export function outboxFolder(folder: string): string {
   return join(folder, 'outbox')
 }
 
-/** The sinks of a pipeline as the outbox knows them. Adds the paths of their keys. */
+/** The sinks of a pipeline as the outbox knows them, `rejects` last. Adds the paths of their keys. */
 export function outboxTargets({
   pipeline,
   paths,
-  sink,
+  sinks,
   rejects,
-}: Pick<CommitOptions, 'pipeline' | 'paths' | 'sink' | 'rejects'>): OutboxTarget[] {
-  const compile = (role: Role, target: ObjectTarget): OutboxTarget => ({
-    role,
+}: Pick<CommitOptions, 'pipeline' | 'paths' | 'sinks' | 'rejects'>): OutboxTarget[] {
+  const compile = (target: ObjectTarget): OutboxTarget => ({
+    name: target.name,
     type: target.type,
     sink: target.sink,
     key: compileKeyTemplate(parseKeyTemplate(target.key), { pipeline, paths }),
@@ -104,5 +103,5 @@ export function outboxTargets({
     ...(target.compressionLevel !== undefined && { compressionLevel: target.compressionLevel }),
     roll: target.roll,
   })
-  return [compile('sink', sink), ...(rejects ? [compile('rejects', rejects)] : [])]
+  return [...sinks, ...(rejects ? [rejects] : [])].map(compile)
 }

@@ -4,6 +4,7 @@ import type { StreamSink } from '../component.ts'
 import { asSluiceError } from '../errors.ts'
 import { Ledger } from './ledger.ts'
 import { memoryDedupKeys, Deduplicator } from './dedup/deduplicate.ts'
+import { ONLY_SINK } from './state/rows.ts'
 import { addTally, emptyTally } from './tally.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
@@ -51,7 +52,7 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
     if (batch.commit) return batch.commit.refused()
     ledger.enter(batch)
     const result = await deduplicator.deduplicate(batch)
-    ledger.add(batch, result)
+    ledger.add(batch, result, [{ sink: ONLY_SINK, records: result.written }])
     for (const { code, stage, origin, line, detail } of result.rejects) {
       if (++logged <= LOGGED_REJECTS)
         note('rejected', { code, stage, origin, line, ...(detail !== undefined && { detail }) })
@@ -81,7 +82,10 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
           done(error)
         },
       }),
-    totals: () => ({ ...totals, bytesOut, epochs: 0, objects: [], unpublished: NOTHING }),
+    totals: () => {
+      const sinks = { [ONLY_SINK]: { records: totals.written, objects: 0, bytes: bytesOut, unpublished: NOTHING } }
+      return { ...totals, sinks, bytesOut, epochs: 0, objects: [], unpublished: NOTHING }
+    },
     close: async () => sink.close?.(),
   }
 }

@@ -1,8 +1,13 @@
+import { ONLY_SINK } from './state/rows.ts'
+
 /** Counts of the records of an epoch or a run, by outcome. */
 export interface Tally {
   read: number
   added: number
+  /** A record that several sinks get counts once. */
   written: number
+  /** Records that each sink gets, by its name. */
+  sinks: Counts
   duplicate: number
   /** Duplicates whose content differs from the record that was written. */
   duplicateDiffers: number
@@ -24,6 +29,7 @@ export function emptyTally(): Tally {
     read: 0,
     added: 0,
     written: 0,
+    sinks: emptyCounts(),
     duplicate: 0,
     duplicateDiffers: 0,
     rejected: 0,
@@ -38,6 +44,7 @@ export function addTally(one: Tally, other: Tally): Tally {
     read: one.read + other.read,
     added: one.added + other.added,
     written: one.written + other.written,
+    sinks: addCounts(one.sinks, other.sinks),
     duplicate: one.duplicate + other.duplicate,
     duplicateDiffers: one.duplicateDiffers + other.duplicateDiffers,
     rejected: one.rejected + other.rejected,
@@ -59,6 +66,14 @@ export function sum(counts: Counts): number {
 function emptyCounts(): Counts {
   const counts: Counts = Object.create(null)
   return counts
+}
+
+/** A tally that was stored when a pipeline had one sink only: it got every written record. */
+export function withSinks(stored: Omit<Tally, 'sinks'> & Partial<Pick<Tally, 'sinks'>>): Tally {
+  if (stored.sinks) return { ...stored, sinks: addCounts(stored.sinks, {}) }
+  const sinks = emptyCounts()
+  if (stored.written > 0) sinks[ONLY_SINK] = stored.written
+  return { ...stored, sinks }
 }
 
 /** A tally that an earlier version stored may lack counts that were introduced later. */

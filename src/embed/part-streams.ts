@@ -1,5 +1,6 @@
 import { Duplex, Readable, Writable } from 'node:stream'
 import type { CheckedPipeline } from '../config/pipeline.ts'
+import { ONLY_SINK } from '../delivery/state/rows.ts'
 import type { SluiceError } from '../errors.ts'
 import type { Report } from '../observe/report.ts'
 import type { RunOptions } from '../runtime/run.ts'
@@ -39,7 +40,7 @@ export class ReadablePart extends Readable {
   override _read(): void {
     if (this.#run !== undefined) return this.#outlet.resume()
     this.#run = new PartRun((fail) =>
-      this.#load(fail, (pipeline) => ({ pipeline: { ...pipeline, sink: sinkOf('readable', this.#outlet) } })),
+      this.#load(fail, (pipeline) => ({ pipeline: { ...pipeline, ...sinkOf('readable', this.#outlet) } })),
     )
     void finish(this.#run, this, this.#outlet)
   }
@@ -66,7 +67,7 @@ export class DuplexPart extends Duplex {
     this.#outlet.attach(this)
     this.#run = new PartRun((fail) =>
       load(fail, (pipeline) => {
-        return { pipeline: { ...pipeline, sink: sinkOf('duplex', this.#outlet) }, input: this.#input }
+        return { pipeline: { ...pipeline, ...sinkOf('duplex', this.#outlet) }, input: this.#input }
       }),
     )
     void finish(this.#run, this, this.#outlet)
@@ -179,8 +180,8 @@ async function whileRunning(run: PartRun, operation: Promise<void>): Promise<voi
   }
 }
 
-/** A sink that hands bytes to a stream. */
-function sinkOf(stage: string, outlet: Outlet): CheckedPipeline['sink'] {
+/** A sink that hands bytes to a stream, in place of the sinks of the pipeline. It gets every record. */
+function sinkOf(stage: string, outlet: Outlet): Pick<CheckedPipeline, 'sinks' | 'routes'> {
   const declaration = streamSink(stage, { write: async (bytes) => outlet.give(bytes), flush: () => Promise.resolve() })
-  return { declaration, config: {}, stage }
+  return { sinks: [{ declaration, config: {}, stage, name: ONLY_SINK }], routes: undefined }
 }

@@ -11,18 +11,25 @@ import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'
  */
 export function editorSchema(components: readonly Declaration[]): object {
   const top = strictSchema(pipelineFields)
-  const { source, sink, rejects, transforms, tests, ...rest } = top.properties ?? {}
+  const { source, sink, sinks, rejects, transforms, tests, ...rest } = top.properties ?? {}
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'A Sluice pipeline',
     type: 'object',
     required: top.required,
+    anyOf: [{ required: ['sink'] }, { required: ['sinks'] }],
     additionalProperties: false,
     properties: {
       ...members(rest, forEditor),
       source: { description: source?.description, $ref: '#/definitions/source' },
       transforms: { type: 'array', description: transforms?.description, items: { $ref: '#/definitions/transform' } },
       sink: { description: sink?.description, $ref: '#/definitions/sink' },
+      sinks: {
+        type: 'object',
+        description: sinks?.description,
+        minProperties: 1,
+        additionalProperties: { $ref: '#/definitions/sink' },
+      },
       rejects: { description: rejects?.description, ...rejectsSchema(components) },
       tests: plain(tests ?? {}),
     },

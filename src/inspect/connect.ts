@@ -7,7 +7,8 @@ import { MINUTE } from '../time.ts'
 
 /** A connection check, with the part of the pipeline that it belongs to. */
 export interface PipelineConnectionCheck extends ConnectionCheck {
-  readonly part: 'source' | 'sink' | 'rejects'
+  /** `source`, `rejects`, `sink`, or the name of a sink. */
+  readonly part: string
 }
 
 /** Checks every external system that a run of the pipeline needs. Leaves no traces there. */
@@ -23,12 +24,12 @@ export async function* checkConnections(
   } catch (error) {
     yield { part: 'source', what: 'start', error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }
   }
-  yield* checkSinkConnection('sink', pipeline.sink, context, signal)
+  for (const sink of pipeline.sinks) yield* checkSinkConnection(sink.name, sink, context, signal)
   if (pipeline.rejects) yield* checkSinkConnection('rejects', pipeline.rejects, context, signal)
 }
 
 async function* checkSinkConnection(
-  part: 'sink' | 'rejects',
+  part: string,
   { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
   context: { readonly pipeline: string; readonly folder: string },
   signal: AbortSignal,

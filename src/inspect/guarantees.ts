@@ -21,10 +21,12 @@ interface Border {
 
 /** @param stores the stores recorded in the pipeline's state. Undefined if there is no state. */
 export async function guaranteesOf(pipeline: CheckedPipeline, stores?: readonly StoreRow[]): Promise<Guarantees> {
-  const isStored = pipeline.sink.declaration.delivers === 'objects'
+  const isStored = pipeline.sinks.every(({ declaration }) => declaration.delivers === 'objects')
   const parts = [
     ledgerOf(),
     isStored ? commitOf() : streamOf(pipeline),
+    sinksOf(pipeline),
+    routesOf(pipeline),
     dedupOf(pipeline, isStored),
     await customOf(pipeline),
     sourceOf(pipeline, isStored),
@@ -66,7 +68,50 @@ function commitOf(): Guarantees {
   }
 }
 
-function streamOf({ sink }: CheckedPipeline): Guarantees {
+function sinksOf({ sinks }: CheckedPipeline): Guarantees {
+  if (sinks.length === 1) return { promises: [], borders: [] }
+  const names = sinks.map(({ name }) => name).join(', ')
+  return {
+    promises: [
+      `The sinks ${names} commit together: a record is committed for all of its sinks, or for none. The ledger has a line for each sink.`,
+    ],
+    borders: [
+      {
+        what: 'The sinks publish on their own: one that is away lags behind the others until it is back.',
+        moves: 'nothing is lost meanwhile; `state show` says what waits for which sink',
+      },
+      {
+        what: 'The first roll limit that a sink reaches closes the open objects of all sinks.',
+        moves: 'give the sinks the same roll, or each of them a pipeline of its own',
+      },
+    ],
+  }
+}
+
+function routesOf({ routes }: CheckedPipeline): Guarantees {
+  if (!routes) return { promises: [], borders: [] }
+  const { others } = routes
+  const rest =
+    others === 'drop'
+      ? 'is dropped and counted under `routes`'
+      : others === 'reject'
+        ? 'is rejected with UNROUTED'
+        : `goes to ${others.join(' and ')}`
+  const hasRest = routes.routes.every(({ when }) => when.length > 0)
+  return {
+    promises: [
+      `Each record goes to exactly the sinks of the first route that takes it.${hasRest ? ` What no route takes ${rest}.` : ''}`,
+    ],
+    borders: [
+      {
+        what: 'A change of the routes affects new records only. A record that was written is not sent to further sinks when it is read again.',
+        moves: 'write it to the new sink with a pipeline of its own and a backfill',
+      },
+    ],
+  }
+}
+
+function streamOf({ sinks: [sink] }: CheckedPipeline): Guarantees {
   return {
     promises: [],
     borders: [
@@ -226,11 +271,11 @@ function isWindow(window: unknown): window is Window {
   return typeof window === 'object' && window !== null && 'lag' in window && 'overlap' in window
 }
 
-function storeOf({ sink, rejects }: CheckedPipeline, stores: readonly StoreRow[] | undefined): Guarantees {
+function storeOf({ sinks, rejects }: CheckedPipeline, stores: readonly StoreRow[] | undefined): Guarantees {
   const promise = 'A published object is never overwritten'
   const borders: Border[] = []
   const ignoring = (stores ?? []).filter(({ refusesOverwrite }) => refusesOverwrite === false)
-  const isRemote = [sink, rejects].some((component) => component?.declaration.type === 's3')
+  const isRemote = [...sinks, rejects].some((component) => component?.declaration.type === 's3')
   for (const { name } of ignoring) {
     borders.push({
       what: `${name} ignores If-None-Match: a retried upload may overwrite its own object. The content stays the same, but the modification time and the version change.`,
@@ -248,7 +293,10 @@ function storeOf({ sink, rejects }: CheckedPipeline, stores: readonly StoreRow[]
   return { promises: ignoring.length > 0 ? [] : [`${promise}${known}${unknown}.`], borders }
 }
 
-function outboxOf({ sink, rejects, source }: CheckedPipeline): Guarantees {
+function outboxOf({ sinks, rejects, source }: CheckedPipeline): Guarantees {
+  const budgets = sinks.map(({ name, config }) => {
+    return `${budgetOf(config)} of objects${sinks.length > 1 ? ` for ${name}` : ''}`
+  })
   const more = rejects ? ` or ${budgetOf(rejects.config)} of rejects` : ''
   const wait = isWindow(source.config.window)
     ? 'reading pauses, and the API may delete unread events'
@@ -257,7 +305,7 @@ function outboxOf({ sink, rejects, source }: CheckedPipeline): Guarantees {
     promises: [],
     borders: [
       {
-        what: `During a store outage, collection continues until ${budgetOf(sink.config)} of objects${more} wait on the local disk. Then ${wait}.`,
+        what: `During a store outage, collection continues until ${budgets.join(' or ')}${more} wait on the local disk. Then ${wait}.`,
         moves: `increase outbox.maxBytes of the sink${rejects ? ' and of rejects' : ''}`,
       },
     ],

@@ -9,6 +9,8 @@ import type { Spelled } from '../record/json/spelled.ts'
 import { Paths } from '../record/paths/path.ts'
 import { describeReject } from './describe-reject.ts'
 import { startFlow } from '../observe/progress.ts'
+import type { Router, Share } from '../delivery/routes/router.ts'
+import { routerOf } from '../runtime/routes.ts'
 import { readBatches } from '../runtime/source-stage.ts'
 import { buildStages, ruleMatchesOf, throughAll, type Stage, type StageRule } from '../runtime/transform-stages.ts'
 
@@ -22,6 +24,8 @@ export interface PreviewedRecord {
   readonly before: Spelled | undefined
   /** The records that would be written: none, one or several. */
   readonly after: readonly Spelled[]
+  /** The names of the sinks that get each of them. Empty if the pipeline has one sink only. */
+  readonly to: readonly (readonly string[])[]
   /** Why a record is not written: `rejected: CODE (stage)`, `dropped: reason`, `duplicate`. */
   readonly remark: string | undefined
 }
@@ -41,13 +45,14 @@ export async function* previewPipeline(
 ): AsyncGenerator<PreviewedRecord, void> {
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
+  const router = routerOf(pipeline, paths)
   const deduplicator = new Deduplicator(memoryDedupKeys())
   const reading = new AbortController()
   let count = 0
   try {
     for await (const batch of readSource(pipeline, paths, reading.signal)) {
       for (let record = 0; record < batch.count; record++) {
-        yield await previewRecord({ batch, record, stages, deduplicator, paths, pipeline })
+        yield await previewRecord({ batch, record, stages, router, deduplicator, paths, pipeline })
         if (++count === limit) return
       }
       // Lines that are too long are not in the batch.
@@ -88,6 +93,7 @@ interface PreviewInput {
   readonly batch: Batch
   readonly record: number
   readonly stages: readonly Stage[]
+  readonly router: Router
   readonly deduplicator: Deduplicator
   readonly paths: Paths
   readonly pipeline: CheckedPipeline
@@ -97,6 +103,7 @@ async function previewRecord({
   batch,
   record,
   stages,
+  router,
   deduplicator,
   paths,
   pipeline,
@@ -115,15 +122,25 @@ async function previewRecord({
   const before = moved.length === 0 ? known : hideAllBut(leavesOf(await throughAll(moved, open())), known)
 
   const after: Spelled[] = []
+  const to: string[][] = []
   const remarks: string[] = []
   for (const chunk of await throughAll(stages, open())) {
+    router.enter(chunk)
     const { written, rejects, duplicate } = await deduplicator.deduplicate(chunk)
-    for (const number of written) after.push(parse(chunk.line(number)))
+    const shares = router.share(written)
+    for (const number of written) {
+      after.push(parse(chunk.line(number)))
+      if (pipeline.sinks.length > 1) to.push(sinksOf(number, shares))
+    }
     for (const one of rejects) remarks.push(describeReject(one))
     for (const reason of chunk.tallies.dropped.keys()) remarks.push(`dropped: ${reason}`)
     if (duplicate > 0) remarks.push('duplicate')
   }
-  return { ...place, before, after, remark: remarks.length > 0 ? remarks.join(', ') : undefined }
+  return { ...place, before, after, to, remark: remarks.length > 0 ? remarks.join(', ') : undefined }
+}
+
+function sinksOf(record: number, shares: readonly Share[]): string[] {
+  return shares.filter(({ records }) => records.includes(record)).map(({ sink }) => sink)
 }
 
 /**
@@ -165,7 +182,7 @@ function hideAllBut(shown: ReadonlySet<string>, value: Spelled): Spelled {
 
 function previewReject(reject: Reject): PreviewedRecord {
   const { origin, line } = reject
-  return { origin, line, before: undefined, after: [], remark: describeReject(reject) }
+  return { origin, line, before: undefined, after: [], to: [], remark: describeReject(reject) }
 }
 
 function parse(line: Buffer): Spelled {

@@ -10,14 +10,18 @@ import type { PreviewedRecord } from './preview.ts'
  * terminal.
  */
 export function renderPreview(
-  { origin, line, before, after, remark }: PreviewedRecord,
+  { origin, line, before, after, to, remark }: PreviewedRecord,
   stream: NodeJS.WriteStream,
 ): string {
   const colour = stream.isTTY && process.env.NO_COLOR === undefined
   const head = `${printable(`${origin}:${line}${remark === undefined ? '' : `  ${remark}`}`)}\n`
   const old = before === undefined ? '' : jsonLines(before)
   if (after.length === 0) return head + prefix(old, '  ')
-  return head + after.map((record) => renderChange(old, jsonLines(record), colour)).join('')
+  const records = after.map((record, at) => {
+    const sinks = to.length === 0 ? '' : `  to ${printable(to[at].join(', '))}\n`
+    return sinks + renderChange(old, jsonLines(record), colour)
+  })
+  return head + records.join('')
 }
 
 function jsonLines(value: Spelled): string {

@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { folderSink } from '../sinks/file/folder-sink.ts'
 import { rejectsFolder, remaining } from '../delivery/rejects/local-rejects.ts'
-import type { HistoryRow, LocalRejectsRow, ObjectRow, RejectCounts, Role } from '../delivery/state/rows.ts'
+import { countBySink } from '../delivery/ledger.ts'
+import { targetOf } from '../delivery/outbox/target-of.ts'
+import { ONLY_SINK, sinkNameOf } from '../delivery/state/rows.ts'
+import type { HistoryRow, LocalRejectsRow, ObjectRow, RejectCounts } from '../delivery/state/rows.ts'
 import { outboxFolder } from '../delivery/open-epoch.ts'
 import { fixedPrefix } from '../delivery/outbox/partitioner.ts'
 import { parseKeyTemplate } from '../fields/key-template.ts'
@@ -28,6 +31,8 @@ export interface Verification {
   readonly records: number
   readonly bytes: number
   readonly totals: Tally
+  /** Objects that match the commit history, by the name of their sink; `rejects` are among them. */
+  readonly sinks: { readonly [name: string]: SinkVerification }
   /** Objects that are committed but not yet published. A problem if no run is working on them. */
   readonly waiting: readonly WaitingObject[]
   readonly problems: readonly VerifyProblem[]
@@ -35,8 +40,16 @@ export interface Verification {
   readonly notes: readonly string[]
 }
 
+interface SinkVerification {
+  readonly objects: number
+  readonly records: number
+  readonly bytes: number
+}
+
 interface WaitingObject {
   readonly key: string
+  /** Name of its sink. */
+  readonly sink: string
   readonly records: number
 }
 
@@ -94,7 +107,8 @@ export async function verifyPipeline(
       records: total(intact, 'records'),
       bytes: total(intact, 'bytes'),
       totals,
-      waiting: waiting.map(({ key, records }) => ({ key, records })),
+      sinks: bySink(intact),
+      waiting: waiting.map((row) => ({ key: row.key, sink: sinkNameOf(row), records: row.records })),
       problems: [
         ...stuck,
         ...damaged,
@@ -181,8 +195,8 @@ async function listGeneration(
   const found: string[] = []
   const notes: string[] = []
   const problems: VerifyProblem[] = []
-  for (const { sink, key, type, role } of sinks) {
-    const place = `${role === 'rejects' ? 'rejects ' : ''}${type}`
+  for (const { sink, key, type, name: own } of sinks) {
+    const place = own === ONLY_SINK ? type : `${own} ${type}`
     if (!sink.list) {
       notes.push(`${place} does not support listing: foreign objects were not searched for`)
       continue
@@ -206,8 +220,7 @@ async function checkObject(
   signal: AbortSignal,
 ): Promise<VerifyProblem | undefined> {
   const { key } = row
-  const candidates = sinks.filter(({ type }) => type === row.type)
-  const sink = (candidates.find(({ role }) => role === row.role) ?? candidates[0])?.sink
+  const sink = (targetOf(row, sinks) ?? sinks.find(({ type }) => type === row.type))?.sink
   if (!sink?.open) {
     return { kind: 'unreadable', key, message: `the pipeline has no ${row.type} sink that can read objects` }
   }
@@ -244,11 +257,10 @@ function checkLedger(
 ): VerifyProblem[] {
   const { read, added, written, duplicate, rejected } = totals
   const dropped = sum(totals.dropped)
-  const inObjects = (role: Role) =>
-    total(
-      rows.filter((row) => row.role === role),
-      'records',
-    )
+  const copies = total(
+    rows.filter(({ role }) => role === 'rejects'),
+    'records',
+  )
   const local = localRejects.reduce((count, row) => count + remaining(row), 0)
   const problems: string[] = []
   if (read + added !== written + dropped + duplicate + rejected) {
@@ -256,17 +268,30 @@ function checkLedger(
       `${read} read + ${added} added is not equal to ${written} written + ${dropped} dropped + ${duplicate} duplicate + ${rejected} rejected`,
     )
   }
-  if (inObjects('sink') !== written)
-    problems.push(`${written} records were written, but the objects contain ${inObjects('sink')}`)
+  const found = countBySink(rows)
+  for (const sink of new Set([...Object.keys(totals.sinks), ...found.keys()])) {
+    const [wanted, got] = [totals.sinks[sink] ?? 0, found.get(sink) ?? 0]
+    const where = sink === ONLY_SINK ? 'written' : `written to ${sink}`
+    if (wanted !== got) problems.push(`${wanted} records were ${where}, but the objects contain ${got}`)
+  }
   if (local + evicted + replayed !== rejected) {
     problems.push(
       `${rejected} records were rejected, but ${local} are in the state folder, ${evicted} were deleted and ${replayed} were replayed`,
     )
   }
-  if (inObjects('rejects') !== copied) {
-    problems.push(`${copied} rejects were copied, but the objects contain ${inObjects('rejects')}`)
-  }
+  if (copies !== copied) problems.push(`${copied} rejects were copied, but the objects contain ${copies}`)
   return problems.map((message) => ({ kind: 'ledger', message }))
+}
+
+function bySink(rows: readonly HistoryRow[]): Verification['sinks'] {
+  const groups = new Map<string, HistoryRow[]>()
+  for (const row of rows) groups.set(sinkNameOf(row), [...(groups.get(sinkNameOf(row)) ?? []), row])
+  return Object.fromEntries(
+    [...groups].map(([name, own]) => [
+      name,
+      { objects: own.length, records: total(own, 'records'), bytes: total(own, 'bytes') },
+    ]),
+  )
 }
 
 function total(rows: readonly { readonly records: number; readonly bytes: number }[], what: 'records' | 'bytes') {

@@ -45,8 +45,10 @@ export interface Report {
   /** Of a backfill with several workers; absent otherwise. */
   readonly shards?: ShardsReport
   readonly objects: readonly CommittedObject[]
+  /** What each sink got, by its name: `sink` for that of a pipeline file with `sink`. Without `rejects`. */
+  readonly sinks: { readonly [name: string]: SinkReport }
   /** All committed objects in the outbox at the end of the run, also of earlier runs and of `rejects`. */
-  readonly unpublished: { readonly objects: number; readonly records: number; readonly bytes: number }
+  readonly unpublished: Unpublished
   readonly startedAt: string
   readonly seconds: number
 }
@@ -72,8 +74,26 @@ export interface FailedShard {
   readonly hint?: string
 }
 
+interface SinkReport {
+  /** A record that several sinks got counts for each of them. */
+  readonly records: number
+  readonly objects: number
+  /** Of the objects, after compression. */
+  readonly bytes: number
+  /** Committed objects in the outbox at the end of the run, also of earlier runs. */
+  readonly unpublished: Unpublished
+}
+
+interface Unpublished {
+  readonly objects: number
+  readonly records: number
+  readonly bytes: number
+}
+
 interface CommittedObject {
   readonly key: string
+  /** Name of its sink. */
+  readonly sink: string
   readonly records: number
   readonly bytes: number
   readonly sha256: string
@@ -99,6 +119,7 @@ export function summarize(report: Report): string {
     ['read', report.read, ''],
     ['added', report.added, 'created by transforms'],
     ['written', report.written, describeOutput(report)],
+    ...sinkRows(report),
     ['waiting', report.unpublished.records, describeWaiting(report)],
     [
       'duplicate',
@@ -112,12 +133,25 @@ export function summarize(report: Report): string {
     ['shards', report.shards?.committed ?? 0, describeShards(report.shards)],
   ]
   const width = Math.max(...rows.map(([, count]) => formatCount(count).length))
+  const nameWidth = Math.max(10, ...rows.map(([name]) => name.length + 1))
   const lines = rows
-    .filter(([name, count]) => count > 0 || name === 'read' || name === 'written')
-    .map(([name, count, remark]) => `  ${name.padEnd(10)}${formatCount(count).padStart(width)}  ${remark}`.trimEnd())
+    .filter(([name, count]) => count > 0 || name === 'read' || name === 'written' || name.startsWith('to '))
+    .map(([name, count, remark]) =>
+      `  ${name.padEnd(nameWidth)}${formatCount(count).padStart(width)}  ${remark}`.trimEnd(),
+    )
   const rate = report.seconds > 0 ? `, ${formatCount(Math.round(report.read / report.seconds))} records/s` : ''
   const tables = [...listDamaged(report.damaged ?? []), ...listFailed(report.shards?.failed ?? [])]
   return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${[...lines, ...tables].join('\n')}`
+}
+
+/** A row for each sink with a name. */
+function sinkRows({ sinks }: Report): [string, number, string][] {
+  const names = Object.keys(sinks).filter((name) => name !== 'sink' || Object.keys(sinks).length > 1)
+  return names.map((name) => {
+    const { records, objects, bytes, unpublished } = sinks[name]
+    const waiting = unpublished.objects > 0 ? `, ${plural(unpublished.objects, 'object')} not published` : ''
+    return [`to ${name}`, records, `records in ${plural(objects, 'object')}, ${formatBytes(bytes)}${waiting}`]
+  })
 }
 
 function describeShards(shards: ShardsReport | undefined): string {

@@ -9,7 +9,7 @@ import { QueueExecutor } from './executor.ts'
 import { PROTOCOL } from './protocol.ts'
 import type { RunContent } from './protocol.ts'
 import type { Seal } from './seal.ts'
-import { discardStaged, openStagingSink } from './shard-runner.ts'
+import { closeAll, discardStaged, openStagingSinks } from './shard-runner.ts'
 
 interface Options {
   readonly connection: Connection
@@ -22,7 +22,7 @@ interface Options {
 /** Opens the executor of a run whose shards other machines execute. */
 export async function openQueueExecutor(context: ExecutorContext, options: Options): Promise<Executor> {
   const { connection, seal, pipeline, job, note } = options
-  const sink = await openStagingSink(pipeline)
+  const sinks = await openStagingSinks(pipeline)
   const content: RunContent = {
     job,
     fingerprint: context.fingerprint,
@@ -36,7 +36,7 @@ export async function openQueueExecutor(context: ExecutorContext, options: Optio
     pipeline: pipeline.name,
     head: { protocol: PROTOCOL, version: readVersion(), content },
     note,
-    discardStaged: ({ objects }) => discardStaged(sink, objects),
-    closed: async () => sink.close?.(),
+    discardStaged: ({ objects }) => discardStaged(sinks, objects),
+    closed: () => closeAll(sinks),
   })
 }

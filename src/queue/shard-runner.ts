@@ -6,6 +6,7 @@ import pLimit from 'p-limit'
 import type { LimitFunction } from 'p-limit'
 import type { ObjectSink } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
+import { REJECTS, sinkNameOf } from '../delivery/state/rows.ts'
 import type { ShardResult, StagedObject } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
@@ -36,7 +37,7 @@ export async function openShardRunner(content: RunContent, options: RunnerOption
   const { concurrency, note } = options
   const hashKey = Buffer.from(content.hashKey, 'base64')
   const pipeline = await loadJob(job, hashKey, fingerprint)
-  const sink = await openStagingSink(pipeline)
+  const sinks = await openStagingSinks(pipeline)
   pipeline.secrets.hold()
   const folder = await privateFolder()
   const threads = openThreads({ workers: concurrency, job, fingerprint, hashKey, generation, folder, note })
@@ -46,46 +47,55 @@ export async function openShardRunner(content: RunContent, options: RunnerOption
       const result = await threads.execute(task, signal, observe)
       executed()
       try {
-        const objects = await stageAll(sink, result.objects, { folder, signal, note, limit })
+        const objects = await stageAll(sinks, result.objects, { folder, signal, note, limit })
         return { ...result, objects }
       } finally {
         await threads.discard(result)
       }
     },
-    discard: ({ objects }) => discardStaged(sink, objects),
+    discard: ({ objects }) => discardStaged(sinks, objects),
     async close() {
       await threads.close()
-      await sink.close?.()
+      await closeAll(sinks)
       pipeline.secrets.drop()
       await rm(folder, { recursive: true, force: true, maxRetries: 3 })
     },
   }
 }
 
+/** Sinks whose objects go through a queue, by their names. */
+export type StagingSinks = ReadonlyMap<string, ObjectSink>
+
 /**
- * The sink of a pipeline whose objects go through a queue.
- * @throws SluiceError UNSUPPORTED if it cannot stage objects
+ * The sinks of a pipeline whose objects go through a queue. Rejects do not: the coordinator copies them.
+ * @throws SluiceError UNSUPPORTED if one of them cannot stage objects
  */
-export async function openStagingSink(pipeline: CheckedPipeline): Promise<ObjectSink> {
-  const sinks = await openObjectSinks(pipeline)
-  let found: ObjectSink | undefined
-  for (const { role, sink } of sinks) {
-    if (role === 'sink') found = sink
-    else await sink.close?.()
-  }
-  if (found?.stage && found.publishStaged && found.discardStaged) return found
-  await found?.close?.()
-  throw new SluiceError('UNSUPPORTED', `the sink ${pipeline.sink.stage} cannot stage objects, which a queue needs`, {
+export async function openStagingSinks(pipeline: CheckedPipeline): Promise<StagingSinks> {
+  const opened = await openObjectSinks(pipeline)
+  const sinks = opened.filter(({ name }) => name !== REJECTS)
+  for (const { name, sink } of opened) if (name === REJECTS) await sink.close?.()
+  const found = new Map(sinks.map(({ name, sink }) => [name, sink]))
+  const unable = sinks.find(({ sink }) => !(sink.stage && sink.publishStaged && sink.discardStaged))
+  if (!unable) return found
+  await closeAll(found)
+  throw new SluiceError('UNSUPPORTED', `the sink ${unable.stage} cannot stage objects, which a queue needs`, {
     hint: 'use --workers without a queue, or a sink that can: s3 or file',
   })
 }
 
+/** Closes sinks. */
+export async function closeAll(sinks: StagingSinks): Promise<void> {
+  for (const sink of sinks.values()) await sink.close?.()
+}
+
 /** Removes what was staged for objects that will not be committed. Never throws. */
-export async function discardStaged(sink: ObjectSink, objects: ShardResult['objects']): Promise<void> {
+export async function discardStaged(sinks: StagingSinks, objects: ShardResult['objects']): Promise<void> {
   const signal = AbortSignal.timeout(DISCARD_TIMEOUT)
   await Promise.allSettled(
-    objects.map(async ({ staged, destination }) => {
-      if (staged !== undefined) await sink.discardStaged?.(staged, destination, signal)
+    objects.map(async (object) => {
+      const { staged, destination } = object
+      const sink = sinks.get(sinkNameOf(object))
+      if (staged !== undefined) await sink?.discardStaged?.(staged, destination, signal)
     }),
   )
 }
@@ -101,13 +111,13 @@ interface StageOptions {
 }
 
 /** Stages all objects of a shard, or none. */
-async function stageAll(sink: ObjectSink, objects: readonly StagedObject[], options: StageOptions) {
+async function stageAll(sinks: StagingSinks, objects: readonly StagedObject[], options: StageOptions) {
   const failed = new AbortController()
   const signal = AbortSignal.any([options.signal, failed.signal])
   const outcomes = await Promise.allSettled(
     objects.map((object) =>
       options
-        .limit(() => stage(sink, object, { ...options, signal }))
+        .limit(() => stage(sinks, object, { ...options, signal }))
         .catch((error: unknown) => {
           failed.abort(error)
           throw error
@@ -116,19 +126,20 @@ async function stageAll(sink: ObjectSink, objects: readonly StagedObject[], opti
   )
   const staged = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   if (!failed.signal.aborted) return staged
-  await discardStaged(sink, staged)
+  await discardStaged(sinks, staged)
   throw failed.signal.reason
 }
 
 /** An outage of the store is waited for, as in a run without a queue. The signal ends it. */
-async function stage(sink: ObjectSink, object: StagedObject, options: StageOptions): Promise<StagedObject> {
+async function stage(sinks: StagingSinks, object: StagedObject, options: StageOptions): Promise<StagedObject> {
   const { folder, signal, note } = options
   const { file = '', destination, ...facts } = object
   const path = join(folder, file)
+  const sink = sinks.get(sinkNameOf(object))
   for (let wait = SECOND, saidAt = 0; ; wait = Math.min(MINUTE, wait * 2)) {
     try {
       signal.throwIfAborted()
-      const staged = await sink.stage?.({ ...facts, path }, destination, signal)
+      const staged = await sink?.stage?.({ ...facts, path }, destination, signal)
       if (staged === undefined) throw new SluiceError('SINK_FAILED', 'the sink gave no handle of what it has staged')
       return { ...facts, destination, staged }
     } catch (thrown) {

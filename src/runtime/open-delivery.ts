@@ -3,7 +3,7 @@ import type { objectFields } from '../fields/object-fields.ts'
 import type { CommitOptions, ObjectTarget } from '../delivery/commit-options.ts'
 import type { Config, ObjectSink, SinkDeclaration, StreamSink } from '../component.ts'
 import { findDedup } from '../config/pipeline.ts'
-import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
+import type { CheckedComponent, CheckedPipeline, CheckedSink } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { othersIn } from '../files.ts'
 import type { Note } from '../observe/log.ts'
@@ -11,8 +11,9 @@ import type { Paths } from '../record/paths/path.ts'
 import { keyDefinitionOf } from './key-definition.ts'
 import { openStreamDelivery } from '../delivery/stream.ts'
 import type { Delivery } from '../delivery/delivery.ts'
+import { routesOf } from './routes.ts'
 import { awaitComponent, awaitMethods } from './await-component.ts'
-import type { Role } from '../delivery/state/rows.ts'
+import { REJECTS } from '../delivery/state/rows.ts'
 
 export type OpenDelivery = (options: DeliveryOptions) => Promise<Delivery>
 
@@ -35,35 +36,33 @@ interface DeliveryOptions {
  */
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
   const { pipeline, note } = options
-  const sink = await createSink(pipeline, pipeline.sink)
-  if (!('write' in sink)) return openCommit(await complete(options, sink))
-  const reusesOutput = pipeline.sink.declaration.reusesBuffers === true
+  const [{ declaration }] = pipeline.sinks
+  if (declaration.delivers === 'objects') return openCommit(await commitOptions(options))
+  const sink = await createSink(pipeline, pipeline.sinks[0])
+  if (!('write' in sink)) throw new SluiceError('INTERNAL', `${pipeline.sinks[0].stage} does not write a stream`)
+  const reusesOutput = declaration.reusesBuffers === true
   return openStreamDelivery({ sink, note, releasesBatches: releasesBatches(options), reusesOutput })
 }
 
 /**
- * The options of the commit of a pipeline with an object sink. Creates the sinks: whoever gets the
+ * The options of the commit of a pipeline with object sinks. Creates the sinks: whoever gets the
  * options closes them.
  * @throws SluiceError UNSUPPORTED if the pipeline's sink is a stream
  */
 export async function commitOptions(options: DeliveryOptions): Promise<CommitOptions> {
   const { pipeline } = options
-  requireObjects(pipeline)
-  return complete(options, await createSink(pipeline, pipeline.sink))
-}
-
-async function complete(options: DeliveryOptions, sink: ObjectSink | StreamSink): Promise<CommitOptions> {
-  const { pipeline } = options
-  const rejects = pipeline.rejects && targetOf(pipeline.rejects, await createSink(pipeline, pipeline.rejects))
-  const target = targetOf(pipeline.sink, sink)
-  for (const { folder } of [target.sink, ...(rejects ? [rejects.sink] : [])]) await reportReaders(folder, options.note)
+  const targets = await openObjectSinks(pipeline)
+  const sinks = targets.filter(({ name }) => name !== REJECTS)
+  const rejects = targets.find(({ name }) => name === REJECTS)
+  for (const { sink } of targets) await reportReaders(sink.folder, options.note)
   const dedup = findDedup(pipeline)
   return {
     folder: options.stateFolder,
     pipeline: pipeline.name,
     keys: await keyDefinitionOf(pipeline),
     paths: options.paths,
-    sink: target,
+    sinks,
+    routes: pipeline.routes && routesOf(pipeline.routes),
     rejects,
     localRejectBytes: pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,
@@ -81,25 +80,18 @@ function releasesBatches({ pipeline, keepsBatches }: DeliveryOptions): boolean {
 }
 
 /**
- * The object sinks of a pipeline, for maintenance. Close each of them.
+ * The object sinks of a pipeline, `rejects` last. Close each of them.
  * @throws SluiceError UNSUPPORTED if the pipeline's sink is a stream
  */
-export async function openObjectSinks(
-  pipeline: CheckedPipeline,
-): Promise<(Pick<ObjectTarget, 'type' | 'key' | 'sink'> & { readonly role: Role })[]> {
-  requireObjects(pipeline)
-  const open = async (role: Role, component: CheckedPipeline['sink']) => {
-    const { type, key, sink } = targetOf(component, await createSink(pipeline, component))
-    return { role, type, key, sink }
+export async function openObjectSinks(pipeline: CheckedPipeline): Promise<ObjectTarget[]> {
+  const { sinks, rejects } = pipeline
+  const stream = sinks.find(({ declaration }) => declaration.delivers !== 'objects')
+  if (stream) throw new SluiceError('UNSUPPORTED', `the sink ${stream.stage} is a stream and has no objects`)
+  const opened: ObjectTarget[] = []
+  for (const component of [...sinks, ...(rejects ? [{ ...rejects, name: REJECTS }] : [])]) {
+    opened.push(targetOf(component, await createSink(pipeline, component)))
   }
-  const sinks = [await open('sink', pipeline.sink)]
-  if (pipeline.rejects) sinks.push(await open('rejects', pipeline.rejects))
-  return sinks
-}
-
-function requireObjects({ sink }: CheckedPipeline): void {
-  if (sink.declaration.delivers === 'objects') return
-  throw new SluiceError('UNSUPPORTED', `the sink ${sink.stage} is a stream and has no objects`)
+  return opened
 }
 
 /** The folder is the user's own, so its rights stay. New files in it are private all the same. */
@@ -131,10 +123,10 @@ function requireMethods(sink: object, names: readonly string[]): void {
 }
 
 /** The options of `objectFields` are for the commit; the others are the sink's own. */
-function targetOf(component: CheckedComponent<SinkDeclaration>, sink: ObjectSink | StreamSink): ObjectTarget {
-  const { declaration, stage } = component
+function targetOf(component: CheckedSink, sink: ObjectSink | StreamSink): ObjectTarget {
+  const { declaration, stage, name } = component
   if ('write' in sink) throw new SluiceError('INTERNAL', `${stage} does not publish objects`)
-  return { ...configAs<Config<typeof objectFields>>(component), stage, type: declaration.type, sink }
+  return { ...configAs<Config<typeof objectFields>>(component), name, stage, type: declaration.type, sink }
 }
 
 /** Types a checked configuration as its declaration does: the check has converted it. */

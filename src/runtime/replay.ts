@@ -14,6 +14,7 @@
  * because none may be deleted before it was replayed. After a `dedup` stage, a record keeps the
  * dedup key that was found then.
  */
+import { ROUTES_STAGE } from '../delivery/routes/routes.ts'
 import { formatRejectId } from '../delivery/rejects/reject-id.ts'
 import { parseDedupKey, recordOf } from '../delivery/rejects/reject-line.ts'
 import { readRows } from '../delivery/rejects/local-rejects-reader.ts'
@@ -218,7 +219,10 @@ function findEntry(
   pipeline: CheckedPipeline,
 ): Pick<Reentry, 'from' | 'dedupKey'> | string {
   if (stage === INGEST_STAGE) return { from: 0 }
-  const from = pipeline.transforms.findIndex((transform) => transform.stage === stage)
+  const { transforms } = pipeline
+  // Routes come after all transforms. A replay takes those of now.
+  const from =
+    stage === ROUTES_STAGE ? transforms.length : transforms.findIndex((transform) => transform.stage === stage)
   if (from < 0) return `the pipeline no longer has a stage ${stage}`
   const dedup = findDedup(pipeline)
   if (!dedup || dedup.index >= from) return { from }

@@ -68,7 +68,7 @@ export function wirePipeline(options: RunOptions): Wired {
       observe: options.observe ?? ((flow, total) => showProgress(flow, log, total)),
     }),
     transforms: transforms.map((one) => transform(one)),
-    sink: sink(pipeline.sink, { ...(stateFolder !== undefined && { state: join(stateFolder, pipeline.name) }) }),
+    sink: sink(pipeline.sinks[0], { ...(stateFolder !== undefined && { state: join(stateFolder, pipeline.name) }) }),
   }
 }
 

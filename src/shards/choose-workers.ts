@@ -92,11 +92,12 @@ export function coresThatFit(): number {
 }
 
 /** Why a pipeline cannot have several workers. */
-function obstacleIn({ source: { declaration }, sink, transforms }: CheckedPipeline, source: Source) {
+function obstacleIn({ source: { declaration }, sinks, transforms }: CheckedPipeline, source: Source) {
   if (!source.parts) {
     return unsupported(`the source ${declaration.type} cannot be divided among workers`, 'use --workers 1')
   }
-  if (sink.declaration.delivers === 'stream') {
+  const sink = sinks.find(({ declaration: { delivers } }) => delivers === 'stream')
+  if (sink) {
     return unsupported(
       `the sink ${sink.stage} is a stream, which only one worker can write`,
       'use --workers 1, or a sink that publishes objects',

@@ -6,16 +6,20 @@ import { withoutSecrets } from './plan.ts'
 
 /**
  * A digest of each thing that a pipeline is configured with, by its place: `source.path`, `redact`,
- * `sink s3`, `limits`. Secrets are not part of it, so it may be stored.
+ * `sink s3`, `routes`, `limits`. Secrets are not part of it, so it may be stored.
  */
 export async function describeConfiguration(pipeline: CheckedPipeline): Promise<{ [place: string]: string }> {
-  const { source, transforms, sink, rejects, limits, folder } = pipeline
-  const described: { [place: string]: string } = { source: digest(source.declaration.type), limits: digest(limits) }
+  const { source, transforms, sinks, routes, rejects, limits, folder } = pipeline
+  const described: { [place: string]: string } = {
+    source: digest(source.declaration.type),
+    limits: digest(limits),
+    routes: digest(routes ?? null),
+  }
   for (const [field, value] of Object.entries(source.config))
     described[`source.${field}`] = digest(withoutSecrets(source.declaration, { [field]: value }))
   const stages = [
     ...transforms.map((one) => ({ ...one, place: one.stage })),
-    { ...sink, place: `sink ${sink.stage}` },
+    ...sinks.map((sink) => ({ ...sink, place: `sink ${sink.stage}` })),
     ...(rejects ? [{ ...rejects, place: `rejects ${rejects.stage}` }] : []),
   ]
   for (const { declaration, config, place } of stages) {

@@ -61,19 +61,19 @@ export async function loadJob(job: Job, hashKey: Buffer, expected: string): Prom
  * files that it names, custom code. Keyed, since it passes through places that others can read.
  */
 export async function fingerprintOf(pipeline: CheckedPipeline, hashKey: Buffer): Promise<string> {
-  const { name, folder, source, transforms, sink, rejects, rejectOptions, limits } = pipeline
-  const describe = async ({ declaration, config, stage }: Component) => {
+  const { name, folder, source, transforms, sinks, routes, rejects, rejectOptions, limits } = pipeline
+  const describe = async ({ declaration, config, stage, name: sink }: Component) => {
     const { type } = declaration
     const code = isCustom(type)
       ? await hashCode(type, folder)
       : declaration.code?.(config, { pipeline: name, folder, stage })
-    return { type, stage, config, ...(code !== undefined && { code }) }
+    return { type, stage, config, sink, ...(code !== undefined && { code }) }
   }
-  const written = [sink, ...(rejects ? [rejects] : [])].map(withoutContent)
+  const written = [...sinks, ...(rejects ? [rejects] : [])].map(withoutContent)
   const components = await Promise.all([...transforms, ...written].map(describe))
   // Its parts say what they expect of each input.
   const input = JSON.stringify(await describe(source))
-  const facts = { version: readVersion(), name, input, components, rejectOptions, limits }
+  const facts = { version: readVersion(), name, input, components, routes, rejectOptions, limits }
   return createHmac('sha256', hashKey)
     .update(JSON.stringify(facts, (_key, value: unknown) => fileContent(value) ?? value))
     .digest('hex')
@@ -83,6 +83,8 @@ interface Component {
   readonly declaration: Pick<TransformDeclaration, 'type' | 'code'>
   readonly config: { readonly [key: string]: unknown }
   readonly stage: string
+  /** Of a sink. */
+  readonly name?: string
 }
 
 /** What is at the path of a sink changes while shards are executed: there it is the path that counts. */

@@ -82,7 +82,7 @@ tests:
     mode: 'auto',
     strict: false,
   })
-  assert.deepEqual(pipeline.sink.config, { bucket: 'audit', key: 'audit', roll: { maxBytes: 134_217_728 } })
+  assert.deepEqual(pipeline.sinks[0].config, { bucket: 'audit', key: 'audit', roll: { maxBytes: 134_217_728 } })
   assert.deepEqual(stagesOf(pipeline), ['feed', 'pass', 'dedup', 'pass-2', 'store', 'store-2'])
   assert.deepEqual(pipeline.tests, [
     {
@@ -135,7 +135,10 @@ test('rejects a file name that is not usable in object keys', async (t) => {
 })
 
 test('interpolates variables and files, with defaults, and only once', async (t) => {
-  const { source, sink } = await loadValid(
+  const {
+    source,
+    sinks: [sink],
+  } = await loadValid(
     t,
     `source:
   type: ../parts/feed.ts
@@ -206,7 +209,11 @@ sink: { type: ../parts/store.ts, bucket: audit, roll: { maxBytes: '\${env:SIZE}'
   assert.deepEqual(new Set(run.problems.map(({ severity }) => severity)), new Set(['error']))
   assert.equal(run.problems.length, 8)
   for (const mode of ['check', 'test'] as const) {
-    const { problems, source, sink } = await loadValid(t, yaml, { mode })
+    const {
+      problems,
+      source,
+      sinks: [sink],
+    } = await loadValid(t, yaml, { mode })
     assert.deepEqual(
       problems.map(({ severity }) => severity),
       Array.from({ length: 8 }, () => 'warning'),
@@ -219,7 +226,12 @@ sink: { type: ../parts/store.ts, bucket: audit, roll: { maxBytes: '\${env:SIZE}'
 })
 
 test('--set changes values and list entries, and creates missing maps', async (t) => {
-  const { source, sink, transforms, limits } = await loadValid(
+  const {
+    source,
+    sinks: [sink],
+    transforms,
+    limits,
+  } = await loadValid(
     t,
     `${validPipeline}transforms:
   - { type: dedup, key: id }
@@ -294,6 +306,6 @@ test('reports a hostile key as an ordinary unknown key', async (t) => {
   assert.equal(({} as { polluted?: boolean }).polluted, undefined)
 })
 
-function stagesOf({ source, transforms, sink, rejects }: CheckedPipeline): string[] {
-  return [source, ...transforms, sink, rejects].flatMap((one) => (one === undefined ? [] : [one.stage]))
+function stagesOf({ source, transforms, sinks, rejects }: CheckedPipeline): string[] {
+  return [source, ...transforms, ...sinks, rejects].flatMap((one) => (one === undefined ? [] : [one.stage]))
 }

@@ -26,7 +26,8 @@ describe('a commit', () => {
     const base = await temporaryFolder(t)
     const commit = await openEvents(t, { base })
     await stream({ commit, chunks: [{ bytes: lines(...events(0, 1000)) }, { bytes: lines(...events(1000, 2500)) }] })
-    const { objects, bytesOut, unpublished, ...tally } = commit.totals()
+    const { objects, bytesOut, unpublished, sinks, ...tally } = commit.totals()
+    assert.deepEqual(sinks, { sink: { records: 2500, objects: 1, bytes: bytesOut, unpublished } })
     assert.deepEqual(unpublished, { objects: 0, records: 0, bytes: 0 })
     assert.ok(objects.every(({ published }) => published))
     assert.deepEqual(

@@ -15,6 +15,7 @@ import { Paths } from '../../src/record/paths/path.ts'
 import { defaultLimits } from '../../src/record/scan.ts'
 import fileSink from '../../src/sinks/file.ts'
 import dedup from '../../src/transforms/dedup.ts'
+import { ONLY_SINK, REJECTS } from '../../src/delivery/state/rows.ts'
 import { outbox, roll } from '../support/object-options.ts'
 
 /** The real file sink, with the defaults of its fields. */
@@ -22,12 +23,12 @@ export async function fileTarget(path: string, changes: Partial<ObjectTarget> = 
   const config = { path, access: 'owner', key: '{pipeline}', compression: 'gzip', roll, outbox } as const
   const sink = await fileSink.create(config, { pipeline: 'events', stage: 'file', folder: path })
   if ('write' in sink) throw new Error('the file sink delivers objects')
-  return { stage: 'file', type: 'file', sink, ...config, ...changes }
+  return { name: ONLY_SINK, stage: 'file', type: 'file', sink, ...config, ...changes }
 }
 
 export const rollWith = (changes: Partial<typeof roll>): typeof roll => ({ ...roll, ...changes })
 
-export interface Setup extends Partial<Omit<CommitOptions, 'sink' | 'rejects'>> {
+export interface Setup extends Partial<Omit<CommitOptions, 'rejects'>> {
   /** Holds the state and, in `out`, the objects. */
   readonly base: string
   readonly sink?: Partial<ObjectTarget>
@@ -44,8 +45,9 @@ export async function openEvents(test: TestContext, { base, sink, ...options }: 
     note: () => undefined,
     drainTimeouts: { done: 2000, interrupted: 200 },
     connectTimeout: 3000,
-    sink: await fileTarget(join(base, 'out'), sink),
+    sinks: [await fileTarget(join(base, 'out'), sink)],
     ...options,
+    rejects: options.rejects && { ...options.rejects, name: REJECTS },
   })
   test.after(() => commit.close())
   return commit

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { REJECTS } from '../../delivery/state/rows.ts'
 import { sum } from '../../delivery/tally.ts'
 import { SluiceError } from '../../errors.ts'
 import { print, printJson } from '../../observe/output.ts'
@@ -36,7 +37,26 @@ export const command: CommandDefinition<VerifyArguments> = {
   },
 }
 
-function render({ pipeline, objects, records, bytes, totals, waiting, problems, notes }: Verification): string[] {
+/** A line for each sink, if there are several. */
+function renderSinks(sinks: Verification['sinks']): string[] {
+  const all = Object.entries(sinks).filter(([name]) => name !== REJECTS)
+  if (all.length < 2) return []
+  return all.map(([name, { objects, records, bytes }]) => {
+    return `  to ${name.padEnd(8)} ${plural(objects, 'object')}: ${plural(records, 'record')}, ${formatBytes(bytes)}`
+  })
+}
+
+function render({
+  pipeline,
+  objects,
+  records,
+  bytes,
+  totals,
+  sinks,
+  waiting,
+  problems,
+  notes,
+}: Verification): string[] {
   const { read, added, written, duplicate, dropped, rejected } = totals
   const counts = Object.entries({ written, dropped: sum(dropped), duplicate, rejected })
   const sums = counts.map(([name, count]) => `${name} ${formatCount(count)}`).join(' + ')
@@ -44,6 +64,7 @@ function render({ pipeline, objects, records, bytes, totals, waiting, problems, 
     `${pipeline}: ${problems.length === 0 ? 'ok' : `FAILED with ${plural(problems.length, 'problem')}`}`,
     `  ledger      read ${formatCount(read)} + added ${formatCount(added)} = ${sums}`,
     `  objects     ${formatCount(objects)} match the commit history: ${plural(records, 'record')}, ${formatBytes(bytes)}`,
+    ...renderSinks(sinks),
     ...waiting
       .filter(({ key }) => !problems.some((problem) => problem.key === key))
       .map((row) => `  waiting     ${row.key}: ${plural(row.records, 'record')}, waiting for upload`),

@@ -3,11 +3,10 @@ import type { ObjectSink } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Note } from '../../observe/log.ts'
 import type { JsonObject } from '../../record/json/json.ts'
-import type { Role } from '../state/rows.ts'
 import type { State } from '../state/state.ts'
 
 interface Target {
-  readonly role: Role
+  readonly name: string
   readonly sink: ObjectSink
   /** The constant folders of all keys. */
   readonly folder: string
@@ -61,16 +60,19 @@ export class FirstConnection {
     await Promise.all(this.#options.targets.map((target) => this.#try(target)))
   }
 
-  async #try({ role, sink, folder }: Target): Promise<void> {
+  async #try({ name, sink, folder }: Target): Promise<void> {
     const { state, note, timeout } = this.#options
     const destination: JsonObject = JSON.parse(JSON.stringify(sink.destination(folder)))
-    if (!sink.connect || isDeepStrictEqual(state.connected(role), destination)) return
+    if (!sink.connect || isDeepStrictEqual(state.connected(name), destination)) return
     const error = await tryConnection(sink, folder, this.#stop.signal, timeout)
     if (this.#stop.signal.aborted) return
-    if (error === undefined) await state.saveConnected(role, destination)
+    if (error === undefined) await state.saveConnected(name, destination)
     else if (!error.retryable) throw error
     else
-      note('the sink could not be tried before the first commit; objects wait in the outbox', { reason: error.message })
+      note('the sink could not be tried before the first commit; objects wait in the outbox', {
+        sink: name,
+        reason: error.message,
+      })
   }
 }
 

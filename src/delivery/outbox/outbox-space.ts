@@ -1,15 +1,16 @@
 import type { CommitOptions, ObjectTarget } from '../commit-options.ts'
-import type { Role } from '../state/rows.ts'
+import { REJECTS } from '../state/rows.ts'
 
-interface OutboxSpaceOptions extends Pick<CommitOptions, 'sink' | 'rejects' | 'stopping' | 'note'> {
-  /** Bytes of a role's files: committed and not published, and those of the open epoch. */
-  readonly bytes: (role: Role) => number
+interface OutboxSpaceOptions extends Pick<CommitOptions, 'sinks' | 'rejects' | 'stopping' | 'note'> {
+  /** Bytes of the files of a sink: committed and not published, and those of the open epoch. */
+  readonly bytes: (sink: string) => number
   /** Resolves when an object was published, or `stopping` aborts. */
   readonly changed: () => Promise<void>
 }
 
 /**
- * Backpressure of the outbox: reading stops while a sink's committed files take its whole budget.
+ * Backpressure of the outbox: reading stops while the committed files of a sink take its whole budget.
+ * Each sink has a budget of its own, so one that is away holds the run only then.
  */
 export class OutboxSpace {
   readonly #options: OutboxSpaceOptions
@@ -45,10 +46,10 @@ export class OutboxSpace {
 
   /** The sink whose budget is used up. */
   #full(): ObjectTarget | undefined {
-    // Without a `rejects` sink, the sink publishes copies of rejects that an earlier configuration
+    // Without a `rejects` sink, another sink publishes copies of rejects that an earlier configuration
     // committed.
-    const { sink, rejects = sink, bytes } = this.#options
-    if (bytes('sink') >= sink.outbox.maxBytes) return sink
-    return bytes('rejects') >= rejects.outbox.maxBytes ? rejects : undefined
+    const { sinks, rejects = sinks[0], bytes } = this.#options
+    const full = sinks.find(({ name, outbox }) => bytes(name) >= outbox.maxBytes)
+    return full ?? (bytes(REJECTS) >= rejects.outbox.maxBytes ? rejects : undefined)
   }
 }

@@ -33,7 +33,8 @@ import type { ObjectCompression } from '../../compression/compress.ts'
 import type { Compressor } from '../../compression/compressor.ts'
 import type { Files, OpenFile } from '../../files.ts'
 import type { CompiledKey, Partitioner } from './partitioner.ts'
-import type { ObjectRow, Role } from '../state/rows.ts'
+import { REJECTS, sinkRowOf } from '../state/rows.ts'
+import type { ObjectRow } from '../state/rows.ts'
 
 /** Limits of an epoch and its objects. */
 export interface Roll {
@@ -48,7 +49,8 @@ export interface Roll {
 }
 
 export interface OutboxTarget {
-  readonly role: Role
+  /** See `ObjectTarget`. */
+  readonly name: string
   readonly type: string
   readonly sink: ObjectSink
   readonly key: CompiledKey
@@ -114,10 +116,13 @@ export class OutboxEpoch {
     }))
   }
 
-  /** Adds records of a batch, in their order. Resolves when the outbox can take more. */
-  async append(role: Role, batch: Batch, records: Uint32Array): Promise<void> {
+  /**
+   * Adds records of a batch, in their order, for the sink with this name. Resolves when the outbox can
+   * take more.
+   */
+  async append(sink: string, batch: Batch, records: Uint32Array): Promise<void> {
     if (records.length === 0) return
-    const target = this.#target(role)
+    const target = this.#target(sink)
     for (const [key, members] of groupByKey(target.partitioner, batch, records)) {
       const object = await this.#object(target, key)
       this.#put(
@@ -132,7 +137,7 @@ export class OutboxEpoch {
 
   /** Adds the line of a reject. @param record -1 if the record's bytes are not in the batch. */
   async appendReject(batch: Batch, record: number, line: Buffer): Promise<void> {
-    const target = this.#target('rejects')
+    const target = this.#target(REJECTS)
     const object = await this.#object(target, target.partitioner(batch, record))
     this.#put(object, line, 1)
     target.records++
@@ -166,15 +171,15 @@ export class OutboxEpoch {
     return this.#targets.some(({ records }) => records > 0)
   }
 
-  /** Bytes of a role's files, estimated for lines that are not compressed yet. */
-  bytes(role: Role): number {
-    const found = this.#targets.find(({ target }) => target.role === role)
+  /** Bytes of the files of a sink, estimated for lines that are not compressed yet. */
+  bytes(sink: string): number {
+    const found = this.#targets.find(({ target }) => target.name === sink)
     return [...(found?.objects.values() ?? [])].reduce((sum, object) => sum + sizeOf(object), 0)
   }
 
   /** Adds lines of rejects whose key partition is known. */
   async appendRejects(key: string, lines: Buffer, records: number): Promise<void> {
-    const target = this.#target('rejects')
+    const target = this.#target(REJECTS)
     this.#put(await this.#object(target, key), lines, records)
     target.records += records
     await this.#makeRoom()
@@ -210,9 +215,9 @@ export class OutboxEpoch {
     return this.#targets.flatMap(({ objects }) => [...objects.values()])
   }
 
-  #target(role: Role): TargetFiles {
-    const found = this.#targets.find(({ target }) => target.role === role)
-    if (!found) throw new SluiceError('INTERNAL', `the outbox has no target for ${role}`)
+  #target(sink: string): TargetFiles {
+    const found = this.#targets.find(({ target }) => target.name === sink)
+    if (!found) throw new SluiceError('INTERNAL', `the outbox has no files for the sink ${sink}`)
     return found
   }
 
@@ -437,12 +442,12 @@ function groupByKey(partitioner: Partitioner, batch: Batch, records: Uint32Array
 }
 
 function rowOf({ owner, part, prefix, name, hash, bytes, records }: OpenObject): Omit<ObjectRow, 'epoch'> {
-  const { role, type, sink, compression } = owner.target
+  const { name: sinkName, type, sink, compression } = owner.target
   const sha256 = hash.digest('hex')
   const key = `${prefix}${sha256.slice(0, HASH_DIGITS)}${extensions[compression]}`
   return {
     part,
-    role,
+    ...sinkRowOf(sinkName),
     type,
     file: name,
     key,

@@ -5,10 +5,12 @@ import type { Attempt, ObjectFacts, ObjectSink } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { plural } from '../../observe/report.ts'
 import { placeOf } from './redirect.ts'
+import { noTarget, targetOf } from './target-of.ts'
 import type { Files } from '../../files.ts'
 import type { Json } from '../../record/json/json.ts'
 import type { State } from '../state/state.ts'
-import type { ObjectRow, Role } from '../state/rows.ts'
+import { ONLY_SINK, REJECTS, sinkNameOf } from '../state/rows.ts'
+import type { ObjectRow } from '../state/rows.ts'
 import type { Note } from '../../observe/log.ts'
 import type { DrainTimeouts } from '../commit-options.ts'
 
@@ -18,10 +20,15 @@ export interface PublisherOptions {
   readonly files: Files
   readonly state: State
   readonly pipeline: string
-  /** A row is published by the sink of its role and type, or else by any sink of its type. */
-  readonly sinks: readonly { readonly role: Role; readonly type: string; readonly sink: ObjectSink }[]
+  /** See `targetOf`. */
+  readonly sinks: readonly PublishingSink[]
   readonly now: () => number
   readonly note: Note
+  /**
+   * How long `stop` still publishes for the other sinks when one has refused an object, in
+   * milliseconds.
+   */
+  readonly patience: number
   /** Called with an error that stops the run: the store refused an object, or the state failed. */
   readonly failed: (error: Error) => void
   /**
@@ -33,28 +40,50 @@ export interface PublisherOptions {
   readonly retired?: ((row: ObjectRow) => void) | undefined
 }
 
+interface PublishingSink {
+  readonly name: string
+  readonly type: string
+  readonly sink: ObjectSink
+}
+
+/** What the publisher knows of one sink. */
+class Lane {
+  readonly target: PublishingSink
+  /** A sink that is away does not hold the uploads of others. */
+  readonly limit = pLimit(CONCURRENCY)
+  /** Number of objects whose last attempt failed. */
+  failing = 0
+  lastError: SluiceError | undefined
+  /** It has refused an object for good: nothing more is sent to it. */
+  hasRefused = false
+
+  constructor(target: PublishingSink) {
+    this.target = target
+  }
+}
+
 /**
- * Publishes committed objects, several at once and in any order. When an object is visible, its row
- * moves to the history and then its file is deleted. Retries while the store is unavailable, as
- * long as the run lives.
+ * Publishes committed objects, several at once and in any order, for each sink on its own. When an
+ * object is visible, its row moves to the history and then its file is deleted. Retries while the store
+ * is unavailable, as long as the run lives.
  */
 export class Publisher {
   readonly #options: PublisherOptions
-  readonly #limit = pLimit(CONCURRENCY)
+  readonly #lanes: ReadonlyMap<string, Lane>
   readonly #stop = new AbortController()
   /** Committed rows that are not published. */
   readonly #unpublished = new Set<ObjectRow>()
-  readonly #bytes = { sink: 0, rejects: 0 }
+  /** Bytes in the outbox by the name of the sink, see `bytes`. */
+  readonly #bytes = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
   readonly #running = new Set<Promise<void>>()
   /** Names of the stores that were probed, see `ConditionalPutProbe`. */
   readonly #probed: Set<string>
-  /** Number of objects whose last attempt failed. */
-  #failing = 0
-  #lastError: SluiceError | undefined
+  #stopped: Promise<void> | undefined
 
   constructor(options: PublisherOptions) {
     this.#options = options
+    this.#lanes = new Map(options.sinks.map((target) => [target.name, new Lane(target)]))
     this.#probed = new Set(options.state.stores().map(({ name }) => name))
   }
 
@@ -93,14 +122,20 @@ export class Publisher {
 
   #add(row: ObjectRow, isRecovered: boolean): void {
     this.#unpublished.add(row)
-    this.#bytes[row.role] += bytesInOutbox(row)
-    const running = this.#limit(() => this.#publish(row, isRecovered)).finally(() => this.#running.delete(running))
+    this.#count(row, bytesInOutbox(row))
+    const { limit } = this.#lane(row)
+    const running = limit(() => this.#publish(row, isRecovered)).finally(() => this.#running.delete(running))
     this.#running.add(running)
   }
 
-  /** Bytes in the outbox that are committed and not published. */
-  bytes(role: Role): number {
-    return this.#bytes[role]
+  /** Bytes in the outbox that are committed for a sink and not published. */
+  bytes(sink: string): number {
+    return this.#bytes.get(sink) ?? 0
+  }
+
+  #count(row: ObjectRow, bytes: number): void {
+    const name = row.role === 'rejects' ? REJECTS : this.#lane(row).target.name
+    this.#bytes.set(name, this.bytes(name) + bytes)
   }
 
   /**
@@ -152,24 +187,37 @@ export class Publisher {
       if (!isHurried && stopping?.aborted) {
         isHurried = true
         deadline = now + interrupted
-      } else if (!isHurried && (this.#unpublished.size < before || this.#failing === 0)) deadline = now + done
+      } else if (!isHurried && (this.#unpublished.size < before || !this.#isFailing)) deadline = now + done
       else if (now >= deadline) break
     }
     if (this.#unpublished.size === 0) return
-    const waiting = plural(this.#unpublished.size, 'committed object')
-    const reason = this.#lastError ? ` (${this.#lastError.message})` : ''
+    const lanes = new Set([...this.#unpublished].map((row) => this.#lane(row)))
+    const named = [...lanes].map(({ target }) => target.name).filter((name) => name !== ONLY_SINK)
+    const lastError = [...lanes].find((lane) => lane.lastError)?.lastError
+    const waiting = `${plural(this.#unpublished.size, 'committed object')}${named.length > 0 ? ` for ${named.join(' and ')}` : ''}`
+    const reason = lastError ? ` (${lastError.message})` : ''
     throw new SluiceError(
       'SINK_UNAVAILABLE',
       `${waiting} not published${reason}: safe in the outbox; the next run publishes them`,
-      { cause: this.#lastError, hint: this.#redirectHint() },
+      { cause: lastError, hint: this.#redirectHint() },
     )
+  }
+
+  get #isFailing(): boolean {
+    return [...this.#lanes.values()].some(({ failing }) => failing > 0)
   }
 
   /**
    * Stops publishing and aborts attempts that are under way. The rows stay. Does not wait for ever
-   * for a sink that ignores the signal: `publish` is idempotent, and the next run repeats it.
+   * for a sink that ignores the signal: `publish` is idempotent, and the next run repeats it. If one
+   * sink has refused an object, the committed objects of the others are published first.
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#end())
+  }
+
+  async #end(): Promise<void> {
+    await this.#publishForOthers()
     this.#stop.abort()
     this.#notify()
     const ended = new AbortController()
@@ -178,9 +226,21 @@ export class Publisher {
     ended.abort()
   }
 
+  /** Otherwise a sink that refuses at once would keep the others from publishing, start after start. */
+  async #publishForOthers(): Promise<void> {
+    const isRefused = (row: ObjectRow): boolean => this.#lane(row).hasRefused
+    const deadline = performance.now() + this.#options.patience
+    if (![...this.#lanes.values()].some(({ hasRefused }) => hasRefused)) return
+    while ([...this.#unpublished].some((row) => !isRefused(row))) {
+      const left = deadline - performance.now()
+      if (left <= 0) return
+      await this.#changedWithin(left)
+    }
+  }
+
   async #needsPublishing(row: ObjectRow): Promise<boolean> {
     const { folder, files } = this.#options
-    const sink = this.#sink(row)
+    const { sink } = this.#lane(row).target
     if (row.file === undefined) return true
     const path = join(folder, row.file)
     const size = await files.size(path)
@@ -198,26 +258,28 @@ export class Publisher {
     )
   }
 
+  #lane(row: ObjectRow): Lane {
+    const { sinks, pipeline } = this.#options
+    const lane = this.#lanes.get(targetOf(row, sinks)?.name ?? '')
+    if (lane) return lane
+    throw noTarget(row, sinks, pipeline)
+  }
+
   #sink(row: ObjectRow): ObjectSink {
-    const candidates = this.#options.sinks.filter(({ type }) => type === row.type)
-    const found = candidates.find(({ role }) => role === row.role) ?? candidates[0]
-    if (found) return found.sink
-    throw new SluiceError(
-      'STATE_MISMATCH',
-      `${row.key} is committed for a sink of type ${row.type} and not published, but the pipeline no longer has such a sink`,
-      {
-        hint: `send what waits to the sink of the pipeline file with \`sluice state redirect ${this.#options.pipeline}\`, or run the pipeline once with its earlier configuration`,
-      },
-    )
+    return this.#lane(row).target.sink
   }
 
   async #publish(row: ObjectRow, isRecovered: boolean): Promise<void> {
+    const lane = this.#lane(row)
+    if (lane.hasRefused) return
     try {
       if ((await this.#untilVisible(row, isRecovered)) === 'gone') return this.#reportGone(row)
       await this.#probeStore(row)
       if (!this.#stop.signal.aborted) await this.#retire(row)
     } catch (error) {
       if (this.#stop.signal.aborted) return
+      lane.hasRefused = true
+      this.#notify()
       this.#options.failed(this.#refusal(row, asSluiceError(error, 'SINK_FAILED', `${row.key} could not be published`)))
     }
   }
@@ -245,20 +307,22 @@ export class Publisher {
   async #untilVisible(row: ObjectRow, isRecovered: boolean): Promise<'published' | 'gone'> {
     const { note } = this.#options
     const { signal } = this.#stop
+    const lane = this.#lane(row)
     const attempt = this.#attemptsFor(row, isRecovered)
     for (let failures = 0; !signal.aborted;) {
       try {
         const outcome = await this.#attempt(row, attempt)
-        if (failures > 0) this.#failing--
+        if (failures > 0) lane.failing--
         return outcome
       } catch (error) {
         if (signal.aborted) break
         if (!(error instanceof SluiceError) || !error.retryable) throw error
         attempt.isRepeated = true
-        if (failures === 0) this.#failing++
-        this.#lastError = error
+        if (failures === 0) lane.failing++
+        lane.lastError = error
         const pause = pauseAfter(++failures)
         note('an object could not be published; retrying', {
+          sink: lane.target.name,
           key: row.key,
           reason: error.message,
           failures,
@@ -323,7 +387,8 @@ export class Publisher {
   #refusal(row: ObjectRow, error: SluiceError): SluiceError {
     if (error.code !== 'SINK_REFUSED' && error.code !== 'SINK_FAILED') return error
     const { state, pipeline } = this.#options
-    const waiting = state.objects()
+    const lane = this.#lane(row)
+    const waiting = state.objects().filter((one) => this.#lane(one) === lane)
     const records = waiting.reduce((sum, one) => sum + one.records, 0)
     const verb = waiting.length === 1 ? 'waits' : 'wait'
     const discard = `discard them with \`sluice state reset ${pipeline} --force\``
@@ -343,7 +408,7 @@ export class Publisher {
   /** In words, if the pipeline file names another place than the object was committed for. */
   #elsewhere(row: ObjectRow): string | undefined {
     const committed = placeOf(this.#sink(row), row.destination, row.key)
-    const target = this.#options.sinks.find(({ role }) => role === row.role)?.sink
+    const target = this.#lanes.get(sinkNameOf(row))?.target.sink
     const configured = target && placeOf(target, target.destination(row.key), row.key)
     if (configured === undefined || configured === committed) return undefined
     return `were committed for ${committed}, and the pipeline file now names ${configured}`
@@ -378,7 +443,7 @@ export class Publisher {
   }
 
   #remove(row: ObjectRow): void {
-    if (this.#unpublished.delete(row)) this.#bytes[row.role] -= bytesInOutbox(row)
+    if (this.#unpublished.delete(row)) this.#count(row, -bytesInOutbox(row))
   }
 
   async #changedWithin(milliseconds: number, signal?: AbortSignal): Promise<void> {

@@ -1,11 +1,14 @@
 import type { ObjectSink } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import type { JsonObject } from '../../record/json/json.ts'
-import type { ObjectRow, Role } from '../state/rows.ts'
+import { REJECTS, sinkNameOf, sinkRowOf } from '../state/rows.ts'
+import type { ObjectRow } from '../state/rows.ts'
+import { targetOf } from './target-of.ts'
 
 /** A sink of the pipeline file that waiting objects can be sent to. */
 export interface RedirectTarget {
-  readonly role: Role
+  /** See `ObjectTarget`. */
+  readonly name: string
   readonly type: string
   readonly sink: ObjectSink
 }
@@ -18,8 +21,10 @@ export interface RedirectPlan {
 }
 
 interface Move {
-  /** With its new type and destination. */
+  /** With its new sink, type and destination. */
   readonly row: ObjectRow
+  /** Name of the sink that it was committed for. */
+  readonly was: string
   /** Places without the key, see `placeOf`. */
   readonly from: string
   readonly to: string
@@ -29,38 +34,51 @@ interface Move {
  * Plans to send all waiting objects to the sinks that are configured now. They keep their keys. An
  * object that already goes there stays as it is. An upload whose answer was lost may have succeeded,
  * so the old destinations are asked first, as far as they answer before the signal aborts.
+ * @param to name of the sink that gets what waits for sinks that the pipeline no longer has
  * @throws SluiceError USAGE if the pipeline has no sink for an object
  */
 export async function planRedirect(
   rows: readonly ObjectRow[],
   targets: readonly RedirectTarget[],
-  signal: AbortSignal,
+  { to: heir, signal }: { readonly to?: string | undefined; readonly signal: AbortSignal },
 ): Promise<RedirectPlan> {
   const moves: Move[] = []
   const published: ObjectRow[] = []
   for (const row of rows) {
-    const target = targets.find(({ role }) => role === row.role)
-    if (!target) {
-      throw new SluiceError(
-        'USAGE',
-        `${row.key} waits for the sink \`${row.role}\`, which the pipeline no longer has`,
-        {
-          hint: `add \`${row.role}\` to the pipeline file`,
-        },
-      )
-    }
+    const target = newTarget(row, targets, heir)
     const destination = target.sink.destination(row.key)
-    const earlier = targets.find(({ type }) => type === row.type)?.sink
+    const was = sinkNameOf(row)
+    const earlier = (targetOf(row, targets) ?? targets.find(({ type }) => type === row.type))?.sink
     const from = earlier ? placeOf(earlier, row.destination, row.key) : `${row.type} ${JSON.stringify(row.destination)}`
     const to = placeOf(target.sink, destination, row.key)
-    if (row.type === target.type && from === to) continue
+    const staysThere = row.type === target.type && from === to
+    if (staysThere && was === target.name) continue
     if (Buffer.byteLength(row.key) > target.sink.maxKeyBytes) {
       throw new SluiceError('USAGE', `the sink ${target.type} does not take keys as long as ${row.key}`)
     }
     if (await isVisible(earlier, row, signal)) published.push(row)
-    else moves.push({ row: { ...withoutStaged(row), type: target.type, destination }, from, to })
+    else {
+      const { sink: _sink, ...moved } = staysThere ? row : withoutStaged(row)
+      moves.push({ row: { ...moved, ...sinkRowOf(target.name), type: target.type, destination }, was, from, to })
+    }
   }
   return { moves, published }
+}
+
+/** The sink of the pipeline file that an object goes to. */
+function newTarget(row: ObjectRow, targets: readonly RedirectTarget[], heir: string | undefined): RedirectTarget {
+  const name = sinkNameOf(row)
+  const own = targets.find((target) => target.name === name)
+  if (own) return own
+  const problem = `${row.key} waits for the sink \`${name}\`, which the pipeline no longer has`
+  if (name === REJECTS) throw new SluiceError('USAGE', problem, { hint: `add \`${name}\` to the pipeline file` })
+  const others = targets.filter((target) => target.name !== REJECTS)
+  const found = heir === undefined && others.length === 1 ? others[0] : others.find((target) => target.name === heir)
+  if (found) return found
+  const names = others.map((target) => target.name)
+  throw new SluiceError('USAGE', problem, {
+    hint: `say which sink gets it with --to: one of ${names.join(', ')}; or put \`${name}\` back into the pipeline file`,
+  })
 }
 
 /** Where a destination is, without the key of its object: `s3://audit`, `/data/out`. */

@@ -126,10 +126,7 @@ function* rowsOf(state: State): Generator<ExportedRow, void> {
   for (const value of state.history()) yield { kind: 'history', value }
   for (const value of state.stores()) yield { kind: 'store', value }
   for (const value of state.changes()) yield { kind: 'change', value }
-  for (const role of ['sink', 'rejects'] as const) {
-    const destination = state.connected(role)
-    if (destination) yield { kind: 'connected', value: { role, destination } }
-  }
+  for (const value of state.connections()) yield { kind: 'connected', value }
 }
 
 function newId(): string {

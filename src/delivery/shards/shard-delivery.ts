@@ -12,7 +12,10 @@ import { Ledger } from '../ledger.ts'
 import { BUFFER_BYTES, outboxTargets } from '../open-epoch.ts'
 import { OutboxEpoch } from '../outbox/outbox.ts'
 import type { OutboxOptions } from '../outbox/outbox.ts'
+import { reportSinks } from '../report-sinks.ts'
+import { Router } from '../routes/router.ts'
 import { RejectWriter } from '../rejects/reject-writer.ts'
+import { REJECTS, sinkNameOf } from '../state/rows.ts'
 import { addTally, emptyTally } from '../tally.ts'
 import { digestOfKeys } from './day-keys.ts'
 import type { ShardOutput, ShardTask, StagedObject } from './shard.ts'
@@ -49,6 +52,9 @@ export class ShardDelivery implements Delivery {
   readonly #files: Files
   readonly #outbox: OutboxOptions
   readonly #ledger = new Ledger()
+  readonly #router: Router
+  /** The smallest `roll.maxBytes` of the sinks. */
+  readonly #smallestObject: number
   readonly #keys: ShardKeys
   readonly #deduplicator: Deduplicator
   readonly #rejects: ShardRejects
@@ -67,14 +73,18 @@ export class ShardDelivery implements Delivery {
   constructor(options: ShardDeliveryOptions) {
     const { commit, task, hashKey, generation, folder } = options
     const { pipeline, files = realFiles, bufferBytes = BUFFER_BYTES } = commit
-    const [sink, rejects] = outboxTargets(commit)
+    const all = outboxTargets(commit)
+    const rejects = all.find(({ name }) => name === REJECTS)
+    const targets = all.filter((target) => target !== rejects)
     this.#options = options
     this.hashKey = hashKey
     this.#files = files
-    this.#outbox = { folder, files, pipeline, generation, targets: [sink], bufferBytes }
+    this.#outbox = { folder, files, pipeline, generation, targets, bufferBytes }
+    this.#router = new Router({ ...commit, sinks: targets.map(({ name }) => name) })
+    this.#smallestObject = Math.min(...targets.map(({ roll }) => roll.maxBytes))
     this.#keys = new ShardKeys(task.leaveOut)
     this.#deduplicator = new Deduplicator(commit.dedup && this.#keys)
-    this.#rejects = new ShardRejects(commit.rejects && rejects.key.partitioner(task.createdAt))
+    this.#rejects = new ShardRejects(rejects?.key.partitioner(task.createdAt))
     this.#rejectWriter = new RejectWriter(this.#rejects, hashKey, commit)
     this.#partitions = new Set(task.shard.parts.map(({ partition }) => partition))
   }
@@ -92,8 +102,9 @@ export class ShardDelivery implements Delivery {
   }
 
   totals(): ReturnType<Delivery['totals']> {
-    const objects = this.#objects.map(({ key, records, bytes, sha256 }) => ({
+    const objects = this.#objects.map(({ role, sink, key, records, bytes, sha256 }) => ({
       key,
+      sink: sinkNameOf({ role, ...(sink !== undefined && { sink }) }),
       records,
       bytes,
       sha256,
@@ -101,7 +112,8 @@ export class ShardDelivery implements Delivery {
     }))
     const total = (what: 'records' | 'bytes') => objects.reduce((sum, object) => sum + object[what], 0)
     const unpublished = { objects: objects.length, records: total('records'), bytes: total('bytes') }
-    return { ...this.#tally, bytesOut: unpublished.bytes, epochs: 0, objects, unpublished }
+    const sinks = reportSinks(this.#options.commit.sinks, this.#tally, { objects, waiting: [] })
+    return { ...this.#tally, sinks, bytesOut: unpublished.bytes, epochs: 0, objects, unpublished }
   }
 
   /** The output, when the writable has finished. Its files then belong to the caller. */
@@ -118,19 +130,20 @@ export class ShardDelivery implements Delivery {
         await this.#files.unlink(join(this.#options.folder, name))
       }
     }
-    const { sink, rejects } = this.#options.commit
-    await sink.sink.close?.()
-    await rejects?.sink.close?.()
+    const { sinks, rejects } = this.#options.commit
+    for (const { sink } of [...sinks, ...(rejects ? [rejects] : [])]) await sink.close?.()
   }
 
   async #write(batch: Batch): Promise<void> {
     if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch arrived after the source's end")
     if (batch.commit) return batch.commit.refused()
     this.#ledger.enter(batch)
+    this.#router.enter(batch)
     const result = await this.#deduplicator.deduplicate(batch)
-    this.#ledger.add(batch, result)
+    const shares = this.#router.share(result.written)
+    this.#ledger.add(batch, result, shares)
     this.#epoch ??= this.#openEpoch()
-    await this.#epoch.append('sink', batch, result.written)
+    for (const { sink, records } of shares) await this.#epoch.append(sink, batch, records)
     await this.#rejectWriter.write({ number: 0, files: this.#rejects }, batch, result)
     const { dedup, releasesBatches } = this.#options.commit
     if (dedup) this.#keys.checkMemory(dedup)
@@ -147,7 +160,7 @@ export class ShardDelivery implements Delivery {
    * looked at after a fixed number of bytes, when all of them are written.
    */
   async #isEpochDue(epoch: OutboxEpoch): Promise<boolean> {
-    const { maxBytes } = this.#options.commit.sink.roll
+    const maxBytes = this.#smallestObject
     if (epoch.isFullOfRecords) return true
     if (epoch.plainBytes < maxBytes || this.#unchecked < Math.min(CHECKED_BYTES, maxBytes)) return false
     this.#unchecked = 0

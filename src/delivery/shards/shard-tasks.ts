@@ -18,7 +18,7 @@ export class ShardTasks {
     this.#parts = parts
     this.#space = new OutboxSpace({
       ...options,
-      bytes: (role) => publisher.bytes(role),
+      bytes: (sink) => publisher.bytes(sink),
       changed: () => publisher.changed(options.stopping),
     })
   }

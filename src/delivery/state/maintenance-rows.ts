@@ -1,10 +1,12 @@
 import type { ExportedRow } from '../replicas/export-file.ts'
 import type { Database } from './database.ts'
 import { putPublished } from './epoch-rows.ts'
-import type { ChangeRow, Meta } from './rows.ts'
+import { sinkNameOf } from './rows.ts'
+import type { ChangeRow, Meta, ObjectRow } from './rows.ts'
 import type { Move, Receipt, Redirect, Restored, Rewind } from './state-changes.ts'
 import { formatOf, movedKey, partitionKey, storeKey } from './state-reader.ts'
 import type { StateReader } from './state-reader.ts'
+import { count } from '../tally.ts'
 import { put } from './transact.ts'
 
 /** Writes that a person has changed the state. Inside a transaction only, as all functions of this file. */
@@ -23,9 +25,18 @@ export function putRewind(db: Database, state: StateReader, changes: readonly Re
   }
 }
 
-/** See `State.redirect`. */
+/** See `State.redirect`. The records of an object that gets another sink move with it in the ledger. */
 export function putRedirect(db: Database, state: StateReader, { moved, published, what, at }: Redirect): void {
-  for (const { resumeToken: _token, ...row } of moved) put(db, ['object', row.epoch, row.part], row)
+  const { tally } = state
+  for (const { resumeToken: _token, ...row } of moved) {
+    const before: ObjectRow | undefined = db.get(['object', row.epoch, row.part])
+    if (before && row.role === 'sink') {
+      count(tally.sinks, sinkNameOf(before), -row.records)
+      count(tally.sinks, sinkNameOf(row), row.records)
+    }
+    put(db, ['object', row.epoch, row.part], row)
+  }
+  put(db, 'tally', tally)
   for (const row of published) putPublished(db, row, at)
   putChange(db, state, { at, action: 'redirect', what })
 }
@@ -76,7 +87,7 @@ export function putRestored(
 function restoreRow(db: Database, row: ExportedRow): void {
   if (row.kind === 'history') put(db, ['history', row.value.epoch, row.value.part], row.value)
   else if (row.kind === 'store') put(db, storeKey(row.value.name), row.value)
-  else if (row.kind === 'connected') put(db, ['connected', row.value.role], row.value)
+  else if (row.kind === 'connected') put(db, ['connected', sinkNameOf(row.value)], row.value)
   else if (row.kind === 'change') put(db, ['change', row.value.number], row.value)
   else {
     put(db, 'epoch', row.epoch)

@@ -11,6 +11,8 @@ export interface ObjectRow {
   readonly part: number
   /** Of the sink that the object is for. */
   readonly role: Role
+  /** Name of the sink that the object is for, see `sinkNameOf`. */
+  readonly sink?: string
   /** Type of the component that can publish the object. */
   readonly type: string
   /** Name of the file in the outbox. Absent if the object is staged at the store. */
@@ -35,7 +37,24 @@ export interface ObjectRow {
   readonly resumeToken?: Json
 }
 
-export type Role = 'sink' | 'rejects'
+type Role = 'sink' | 'rejects'
+
+/** The name of the sink of a pipeline file with `sink` in place of `sinks`. */
+export const ONLY_SINK = 'sink'
+
+/** The name of the `rejects` sink. No other sink may have it. */
+export const REJECTS = 'rejects'
+
+/** The name of the sink that an object is for. Rows of `ONLY_SINK` and `REJECTS` do not have it. */
+export function sinkNameOf({ role, sink = ONLY_SINK }: Pick<ObjectRow, 'role' | 'sink'>): string {
+  return role === 'rejects' ? REJECTS : sink
+}
+
+/** How a row names its sink, see `sinkNameOf`. */
+export function sinkRowOf(name: string): Pick<ObjectRow, 'role' | 'sink'> {
+  if (name === REJECTS) return { role: 'rejects' }
+  return { role: 'sink', ...(name !== ONLY_SINK && { sink: name }) }
+}
 
 /** A published object. Never changed and never removed. */
 export interface HistoryRow extends Omit<ObjectRow, 'file' | 'staged' | 'shard' | 'resumeToken'> {
@@ -43,9 +62,8 @@ export interface HistoryRow extends Omit<ObjectRow, 'file' | 'staged' | 'shard' 
   readonly publishedAt: number
 }
 
-/** A destination of a role, below the constant part of its keys, that was tried and works. */
-export interface ConnectedRow {
-  readonly role: Role
+/** A destination of a sink, below the constant part of its keys, that was tried and works. */
+export interface ConnectedRow extends Pick<ObjectRow, 'role' | 'sink'> {
   readonly destination: JsonObject
 }
 

@@ -6,6 +6,7 @@ import { SluiceError } from '../../errors.ts'
 import { DATA_FILE, openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
 import type { Owner } from './owner-lock.ts'
+import { sinkNameOf } from './rows.ts'
 import type {
   ChangeRow,
   ConnectedRow,
@@ -18,17 +19,18 @@ import type {
   ObjectRow,
   PartitionRow,
   RejectCounts,
-  Role,
   ShardRow,
   StoreRow,
 } from './rows.ts'
 import type { SourcePart } from '../../component.ts'
 import type { ShardRun } from '../shards/shard.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
-import { emptyTally } from '../tally.ts'
+import { emptyTally, withSinks } from '../tally.ts'
 import type { Tally } from '../tally.ts'
 
 export interface SinkObject extends Pick<ObjectRow, 'key' | 'records' | 'bytes' | 'sha256'> {
+  /** Name of the sink. */
+  readonly sink: string
   readonly published: boolean
 }
 
@@ -83,8 +85,8 @@ export class StateReader {
   }
 
   /**
-   * The sink's objects of the epochs from a number on, published or not, in the order in which they
-   * were made.
+   * The objects of the epochs from a number on, published or not, in the order in which they were
+   * made. Without those of the `rejects` sink.
    */
   sinkObjects(fromEpoch: number): SinkObject[] {
     return [...this.history(fromEpoch), ...this.objects()]
@@ -92,7 +94,7 @@ export class StateReader {
       .toSorted((a, b) => a.epoch - b.epoch || a.part - b.part)
       .map((row) => {
         const { key, records, bytes, sha256 } = row
-        return { key, records, bytes, sha256, published: 'publishedAt' in row }
+        return { key, sink: sinkNameOf(row), records, bytes, sha256, published: 'publishedAt' in row }
       })
   }
 
@@ -105,10 +107,15 @@ export class StateReader {
     return { evicted: 0, replayed: 0, copied: 0, ...this.#db.get('rejectCounts') }
   }
 
-  /** The destination of a role that was tried and works, see `FirstConnection`. */
-  connected(role: Role): JsonObject | undefined {
-    const row: ConnectedRow | undefined = this.#db.get(['connected', role])
+  /** The destination of a sink that was tried and works, see `FirstConnection`. @param sink its name */
+  connected(sink: string): JsonObject | undefined {
+    const row: ConnectedRow | undefined = this.#db.get(['connected', sink])
     return row?.destination
+  }
+
+  /** The destinations that were tried and work, one of each sink. */
+  connections(): ConnectedRow[] {
+    return this.#list('connected')
   }
 
   /** In the order in which they were made. */
@@ -166,7 +173,8 @@ export class StateReader {
 
   /** Over the whole life of the state. */
   get tally(): Tally {
-    return this.#db.get('tally') ?? emptyTally()
+    const stored: Tally | undefined = this.#db.get('tally')
+    return stored ? withSinks(stored) : emptyTally()
   }
 
   #list(kind: string, from = -1) {

@@ -27,7 +27,8 @@ import { keepPrivate } from './keep-private.ts'
 import { putChange, putMove, putReceipt, putRedirect, putRestored, putRewind } from './maintenance-rows.ts'
 import { inUse, own } from './own-state.ts'
 import type { Owner, OwnerLock } from './owner-lock.ts'
-import type { ConnectedRow, Meta, ObjectRow, PartitionRow, Role, ShardRow, StoreRow } from './rows.ts'
+import { sinkRowOf } from './rows.ts'
+import type { ConnectedRow, Meta, ObjectRow, PartitionRow, ShardRow, StoreRow } from './rows.ts'
 import { firstShards, putRun, putShards, removeShards } from './shard-rows.ts'
 import type { EpochChange, Move, Receipt, Redirect, Restored, Rewind } from './state-changes.ts'
 import { databaseFolder, formatOf, hasState, noState, StateReader, storeKey } from './state-reader.ts'
@@ -174,8 +175,9 @@ export class State extends StateReader {
   }
 
   /** Remembers a destination that works. */
-  async saveConnected(role: Role, destination: JsonObject): Promise<void> {
-    await this.#change((db) => put(db, ['connected', role], { role, destination } satisfies ConnectedRow))
+  async saveConnected(sink: string, destination: JsonObject): Promise<void> {
+    const row = { ...sinkRowOf(sink), destination } satisfies ConnectedRow
+    await this.#change((db) => put(db, ['connected', sink], row))
   }
 
   /**

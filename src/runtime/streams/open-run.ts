@@ -159,7 +159,7 @@ class Run implements OpenPipeline {
     this.#hideProgress()
     const closed = await Promise.allSettled([
       ...this.stages.map((stage) => within(CLOSE_TIMEOUT, `close of transform ${stage.name}`, stage.close())),
-      within(CLOSE_TIMEOUT, `close of sink ${pipeline.sink.stage}`, delivery.close()),
+      within(CLOSE_TIMEOUT, `close of sink ${pipeline.sinks.map(({ stage }) => stage).join(', ')}`, delivery.close()),
     ])
     const failed = closed.find((result) => result.status === 'rejected')
     const failure = reason ?? (failed ? asSluiceError(failed.reason, 'INTERNAL', 'closing failed') : null)

@@ -18,7 +18,7 @@ async function open(t: TestContext, base: string): Promise<ShardCommit> {
     keys: {},
     paths: new Paths(),
     note: () => undefined,
-    sink: await fileTarget(join(base, 'out')),
+    sinks: [await fileTarget(join(base, 'out'))],
     discard: () => Promise.resolve(),
   })
   t.after(() => commit.close())

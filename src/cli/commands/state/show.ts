@@ -1,4 +1,5 @@
-import type { DedupBucketRow, PartitionRow, ReplicaRow } from '../../../delivery/state/rows.ts'
+import { ONLY_SINK, REJECTS, sinkNameOf } from '../../../delivery/state/rows.ts'
+import type { DedupBucketRow, ObjectRow, PartitionRow, ReplicaRow } from '../../../delivery/state/rows.ts'
 import { ENTRY_BYTES } from '../../../delivery/dedup/dedup-table.ts'
 import { isHeld } from '../../../delivery/state/owner-lock.ts'
 import { readState } from '../../../delivery/state/state-reader.ts'
@@ -56,13 +57,43 @@ function describe(state: StateReader) {
     ...(state.committedAt !== undefined && { lastCommit: new Date(state.committedAt).toISOString() }),
     totals: state.tally,
     published: state.history().length,
-    unpublished: state.objects().map(({ key, records, bytes, role }) => ({ key, role, records, bytes })),
+    sinks: describeSinks(state),
+    unpublished: state.objects().map((row) => {
+      const { key, records, bytes, role } = row
+      return { key, role, sink: sinkNameOf(row), records, bytes }
+    }),
     partitions: state.partitions(),
     backfill: summarize(state),
     stores: state.stores(),
     changes: state.changes().map(({ at, action, what }) => ({ at: new Date(at).toISOString(), action, what })),
     dedup: state.dedupBuckets().map(describeBucket),
   }
+}
+
+/** What each sink has got over the life of the state. Also of sinks that the pipeline no longer has. */
+function describeSinks(state: StateReader) {
+  const [published, unpublished] = [countObjects(state.history()), countObjects(state.objects())]
+  const lines = Object.entries(state.tally.sinks).map(([name, records]) => {
+    const [there, waiting] = [published.get(name) ?? NO_OBJECTS, unpublished.get(name) ?? NO_OBJECTS]
+    return [name, { records, published: there, unpublished: waiting }] as const
+  })
+  return Object.fromEntries(lines)
+}
+
+const NO_OBJECTS = { objects: 0, records: 0, bytes: 0 }
+
+/** Objects by the name of their sink, and what is in them. */
+function countObjects(rows: readonly Pick<ObjectRow, 'role' | 'sink' | 'records' | 'bytes'>[]) {
+  const counts = new Map<string, { objects: number; records: number; bytes: number }>()
+  for (const row of rows) {
+    const name = sinkNameOf(row)
+    const count = counts.get(name) ?? { ...NO_OBJECTS }
+    counts.set(name, count)
+    count.objects++
+    count.records += row.records
+    count.bytes += row.bytes
+  }
+  return counts
 }
 
 async function describePartition({ partition, position, lowWatermark }: PartitionRow) {
@@ -99,7 +130,7 @@ function bucketName(name: string): string {
 
 function render(summary: StateSummary): string[] {
   const { pipeline, folder, generation, running, epochs, lastCommit, totals } = summary
-  const { published, unpublished, partitions, backfill, stores, dedup, changes, replica, exported } = summary
+  const { published, sinks, unpublished, partitions, backfill, stores, dedup, changes, replica, exported } = summary
   const keys = dedup.reduce((all, bucket) => all + bucket.keys, 0)
   const bytes = dedup.reduce((all, bucket) => all + bucket.bytes, 0)
   return [
@@ -112,9 +143,11 @@ function render(summary: StateSummary): string[] {
     `  last commit ${lastCommit === undefined ? 'none' : `${lastCommit}, ${ago(lastCommit)} ago`}`,
     `  records     ${describeTally(totals)}`,
     `  objects     ${formatCount(published)} published, ${formatCount(unpublished.length)} waiting for upload`,
-    ...unpublished.map(
-      (row) => `              ${row.key} (${plural(row.records, 'record')}, ${formatBytes(row.bytes)})`,
-    ),
+    ...renderSinks(sinks),
+    ...unpublished.map((row) => {
+      const sink = row.sink === ONLY_SINK || row.sink === REJECTS ? '' : `, for ${row.sink}`
+      return `              ${row.key} (${plural(row.records, 'record')}, ${formatBytes(row.bytes)}${sink})`
+    }),
     ...(backfill ? [`  backfill    unfinished: ${describeBackfill(backfill)}`] : []),
     `  positions   ${partitions.length > 0 ? partitions.length : backfill ? 'none yet' : NO_POSITIONS}`,
     ...partitions.map((row) => `              ${row.partition} ${renderPosition(row)}`),
@@ -126,6 +159,14 @@ function render(summary: StateSummary): string[] {
       return `              ${bucket.bucket}: ${plural(bucket.keys, 'key')}, ${formatBytes(bucket.bytes)}${permanent}`
     }),
   ]
+}
+
+function renderSinks(sinks: StateSummary['sinks']): string[] {
+  if (Object.keys(sinks).every((name) => name === ONLY_SINK)) return []
+  return Object.entries(sinks).map(([name, { records, published, unpublished }]) => {
+    const objects = `${formatCount(published.objects)} objects published, ${formatCount(unpublished.objects)} waiting`
+    return `  sink        ${name}: ${plural(records, 'record')}, ${objects}`
+  })
 }
 
 const NO_POSITIONS = 'none: the next run reads from the beginning'

@@ -1,9 +1,10 @@
 import { SluiceError } from '../../../errors.ts'
 import type { Json } from '../../../record/json/json.ts'
 import type { CommitParts, Committer } from '../../committer.ts'
-import { checkTally } from '../../ledger.ts'
+import { checkSinks, checkTally } from '../../ledger.ts'
 import { outboxOptions } from '../../open-epoch.ts'
 import { namesOf, OutboxEpoch } from '../../outbox/outbox.ts'
+import { REJECTS } from '../../state/rows.ts'
 import type { LeaveOutFile, ObjectRow, PartitionRow } from '../../state/rows.ts'
 import { wordsOf } from '../day-keys.ts'
 import { linesWithIds } from '../shard-rejects.ts'
@@ -55,9 +56,7 @@ export async function commitResult(
 function checkResult(result: ShardResult): void {
   const { tally, objects } = result
   checkTally(tally)
-  const written = objects.reduce((sum, { records }) => sum + records, 0)
-  if (written !== tally.written)
-    throw mismatch(result, `${tally.written} records are written, its objects have ${written}`)
+  checkSinks(tally, objects)
 }
 
 function mismatch({ shard }: ShardResult, reason: string): SluiceError {
@@ -73,7 +72,7 @@ async function writeRejects(
   { run, result, number }: { readonly run: ShardRun; readonly result: ShardResult; readonly number: number },
 ): Promise<Omit<ObjectRow, 'epoch'>[]> {
   if (result.rejects.length === 0) return []
-  const target = targets.find(({ role }) => role === 'rejects')
+  const target = targets.find(({ name }) => name === REJECTS)
   const fallback = target?.key.fallback(run.createdAt) ?? ''
   const { rejectKeys = [{ key: fallback, lines: result.tally.rejected }] } = result
   const outbox = outboxOptions({ ...options, files, targets: target ? [target] : [], generation: state.generation })

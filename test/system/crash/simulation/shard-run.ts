@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { join } from 'node:path'
-import type { ReadPart, Source, SourcePart } from '../../../../src/component.ts'
+import type { ObjectSink, ReadPart, Source, SourcePart } from '../../../../src/component.ts'
+import type { ObjectTarget } from '../../../../src/delivery/commit-options.ts'
 import { openShardCommit } from '../../../../src/delivery/shards/open-shard-commit.ts'
 import type { ShardCommit } from '../../../../src/delivery/shards/shard-commit.ts'
 import { openShardDelivery } from '../../../../src/delivery/shards/shard-delivery.ts'
-import type { Shard, ShardOutput, ShardResult, ShardTask } from '../../../../src/delivery/shards/shard.ts'
+import type { Shard, ShardOutput, ShardResult, ShardTask, StagedObject } from '../../../../src/delivery/shards/shard.ts'
+import { sinkNameOf } from '../../../../src/delivery/state/rows.ts'
 import { SluiceError } from '../../../../src/errors.ts'
 import { startFlow } from '../../../../src/observe/progress.ts'
 import { defaultLimits } from '../../../../src/record/scan.ts'
@@ -212,11 +214,12 @@ async function execute(run: SimulatedRunOptions, task: ShardTask): Promise<Shard
 }
 
 async function stageAll(worker: SimulatedRunOptions, { objects }: ShardOutput, folder: string) {
-  const { sink, files } = commitOptions(worker)
+  const { sinks, files } = commitOptions(worker)
   const staged: ShardOutput['objects'][number][] = []
   for (const { file = '', ...object } of objects) {
     const path = join(folder, file)
-    const handle = await sink.sink.stage?.({ ...object, path }, object.destination, new AbortController().signal)
+    const { signal } = new AbortController()
+    const handle = await sinkIn(sinks, object)?.stage?.({ ...object, path }, object.destination, signal)
     await files.unlink(path)
     staged.push({ ...object, staged: handle ?? null })
   }
@@ -241,9 +244,15 @@ function partsSource({ workload, process }: SimulatedRunOptions, { shard }: Shar
 }
 
 async function discard(run: SimulatedRunOptions, { objects }: ShardResult): Promise<void> {
-  const { sink, files } = commitOptions(run)
-  for (const { file, staged, destination } of objects) {
+  const { sinks, files } = commitOptions(run)
+  for (const object of objects) {
+    const { file, staged, destination } = object
     if (file !== undefined) await files.unlink(join(run.folder, 'outbox', file))
-    else if (staged !== undefined) await sink.sink.discardStaged?.(staged, destination, new AbortController().signal)
+    else if (staged !== undefined)
+      await sinkIn(sinks, object)?.discardStaged?.(staged, destination, new AbortController().signal)
   }
+}
+
+function sinkIn(sinks: readonly ObjectTarget[], object: StagedObject): ObjectSink | undefined {
+  return sinks.find(({ name }) => name === sinkNameOf(object))?.sink
 }

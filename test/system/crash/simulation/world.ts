@@ -126,11 +126,11 @@ export async function simulateRun(options: SimulatedRunOptions): Promise<Error |
 
 /** What `sluice state redirect` does, with the state of the simulation. */
 async function redirect(run: SimulatedRunOptions): Promise<void> {
-  const { sink, rejects, ...options } = commitOptions(run)
+  const { sinks, rejects, ...options } = commitOptions(run)
   const state = await State.open(options)
   try {
-    const targets = [{ ...sink, role: 'sink' } as const, { ...rejects, role: 'rejects' } as const]
-    const { moves, published } = await planRedirect(state.objects(), targets, new AbortController().signal)
+    const { signal } = new AbortController()
+    const { moves, published } = await planRedirect(state.objects(), [...sinks, rejects], { signal })
     if (moves.length > 0) await state.redirect({ moved: moves.map(({ row }) => row), published, what: 'a test', at: 0 })
   } finally {
     await state.close()
@@ -148,14 +148,14 @@ export function commitOptions(run: SimulatedRunOptions) {
     return defect?.sink?.(sink, run) ?? sink
   }
   const target = { type: 'simulated', compression: workload.compression, roll: ROLL, outbox: { maxBytes: 2 ** 30 } }
-  const sink: ObjectTarget = { ...target, stage: 'sink', sink: sinkOf(bucket), key: 'kind={record.kind}' }
-  const rejects: ObjectTarget = { ...target, stage: 'rejects', sink: sinkOf('rejects'), key: '' }
+  const sink: ObjectTarget = { ...target, name: 'sink', stage: 'sink', sink: sinkOf(bucket), key: 'kind={record.kind}' }
+  const rejects: ObjectTarget = { ...target, name: 'rejects', stage: 'rejects', sink: sinkOf('rejects'), key: '' }
   return {
     folder,
     pipeline: 'events',
     keys: {},
     paths,
-    sink,
+    sinks: [sink],
     rejects,
     ...(workload.dedup && { dedup: { stage: 'dedup', within: WITHIN, memory: 2 ** 26 } }),
     note: () => undefined,

@@ -14,7 +14,7 @@ const commit = await openCommit({
   keys: {},
   paths: new Paths(),
   note: () => undefined,
-  sink: await fileTarget(join(base, 'out')),
+  sinks: [await fileTarget(join(base, 'out'))],
 })
 await stream({ commit, chunks: [{ bytes: lines({ id: 1 }), position: 'committed' }] })
 process.send?.('committed')
