@@ -93,6 +93,12 @@ export const builtIns: readonly BuiltIn[] = [
     load: () => import('./transforms/exec.ts'),
   },
   {
+    kind: 'transform',
+    type: 'ocsf',
+    summary: 'Turns events of JumpCloud, Okta, GitHub and CloudTrail into events of OCSF 1.8.0.',
+    load: () => import('./transforms/ocsf.ts'),
+  },
+  {
     kind: 'sink',
     type: 's3',
     summary: 'Writes compressed NDJSON objects to Amazon S3 or an S3-compatible store, each exactly once.',

@@ -3,6 +3,7 @@ import dedup from '../../../src/transforms/dedup.ts'
 import exec from '../../../src/transforms/exec.ts'
 import filter from '../../../src/transforms/filter.ts'
 import keep from '../../../src/transforms/keep.ts'
+import ocsf from '../../../src/transforms/ocsf.ts'
 import redact from '../../../src/transforms/redact.ts'
 import rename from '../../../src/transforms/rename.ts'
 import set from '../../../src/transforms/set.ts'
@@ -165,6 +166,50 @@ const cases: readonly [title: string, declaration: TransformDeclaration, fixture
         { id: 9 },
       ],
       rejects: ['KEY_EXISTS'],
+    },
+  ],
+  [
+    'ocsf',
+    ocsf,
+    {
+      config: { vendor: 'github' },
+      input: [
+        ...people.map(({ id, name }) => ({
+          '@timestamp': 1714521600000 + id,
+          action: 'user.login',
+          actor: name,
+          x: id,
+        })),
+        { action: 'user.login', actor: 'gus' },
+      ],
+      output: people.map(({ id, name }) => ({
+        class_uid: 3002,
+        class_name: 'Authentication',
+        category_uid: 3,
+        category_name: 'Identity & Access Management',
+        type_uid: 300201,
+        type_name: 'Authentication: Logon',
+        activity_id: 1,
+        activity_name: 'Logon',
+        metadata: {
+          version: '1.8.0',
+          profiles: ['cloud'],
+          original_time: String(1714521600000 + id),
+          event_code: 'user.login',
+          product: { name: 'Audit Log', vendor_name: 'GitHub' },
+        },
+        time: 1714521600000 + id,
+        cloud: { provider: 'GitHub' },
+        actor: { user: { name } },
+        user: { name },
+        service: { name: 'GitHub' },
+        status_id: 1,
+        severity_id: 1,
+        severity: 'Informational',
+        status: 'Success',
+        unmapped: { x: id },
+      })),
+      rejects: ['VALUE_MISSING'],
     },
   ],
   [

@@ -1,0 +1,80 @@
+import type { RecordShape } from '../../component.ts'
+import { formatPath, parsePath } from '../../record/paths/grammar.ts'
+import { reaches } from '../../record/paths/reaches.ts'
+import { readElementPath, splitTargets, textsOf } from './mapping.ts'
+import type { Assignment, Assignments, Mapping } from './mapping.ts'
+
+/** What decides the values at these paths of an event. */
+export function effectOf({ type, all, events }: Mapping, targets: readonly string[]): unknown {
+  const inner = targets.flatMap((target) => insideUnmapped(target))
+  const decides = ([names, assignment]: readonly [string, Assignment]) =>
+    splitTargets(names).some((name) => targets.some((one) => reaches(name, one))) ||
+    sourcesOf(assignment).some((source) => inner.some((one) => reaches(source, one)))
+  const pick = (set: Assignments): Assignments => Object.fromEntries(Object.entries(set).filter(decides))
+  const picked = events.map(({ set = {}, ...rule }) => ({ ...rule, set: pick(set) }))
+  // What the class decides, and members of some events only, depend on which rule matches.
+  const isCommon = picked.every(({ set }) => Object.keys(set).length === 0) && !targets.some((one) => ofClass(one))
+  return { all: pick(all), ...(!isCommon && { type, events: picked }) }
+}
+
+/** The paths in the record that a path in `unmapped` stands for. */
+function insideUnmapped(target: string): string[] {
+  const [first, ...rest] = parsePath(target)
+  const isInside = first.kind === 'keys' && first.keys[0] === 'unmapped'
+  return isInside && rest.length > 0 ? [formatPath(rest)] : []
+}
+
+function ofClass(target: string): boolean {
+  return /^(class|category|type|activity)_(u?id|name)$/.test(target)
+}
+
+/** The paths in the record that an assignment reads. */
+export function sourcesOf(assignment: Assignment): string[] {
+  return pathsOf(assignment).map((text) => readElementPath(text)?.array ?? text)
+}
+
+function pathsOf(assignment: Assignment): readonly string[] {
+  if (typeof assignment !== 'object') return [assignment]
+  if ('from' in assignment) return textsOf(assignment.from)
+  if ('each' in assignment) return [assignment.each]
+  return textsOf(assignment)
+}
+
+/** Nothing stays where it was; `unmapped` has what no other member has. */
+export function shapeOf({ all, events }: Mapping): RecordShape {
+  const sources = new Map<string, Set<string>>()
+  for (const set of [all, ...events.map((rule) => rule.set ?? {})]) {
+    for (const [targets, assignment] of Object.entries(set)) {
+      for (const target of splitTargets(targets)) {
+        const known = sources.get(target) ?? new Set()
+        for (const source of sourcesOf(assignment)) known.add(source)
+        sources.set(target, known)
+      }
+    }
+  }
+  return {
+    keeps: [],
+    writes: [
+      ...Array.from(sources, ([path, from]) => ({ path, from: [...from] })),
+      ...HEAD.map((path) => ({ path, from: [] })),
+      { path: 'unmapped', from: ['**'] },
+    ],
+  }
+}
+
+/** What every event has, whatever its record. */
+const HEAD = [
+  'class_uid',
+  'class_name',
+  'category_uid',
+  'category_name',
+  'type_uid',
+  'type_name',
+  'activity_id',
+  'activity_name',
+  'severity_id',
+  'severity',
+  'status',
+  'metadata.version',
+  'metadata.profiles',
+]
