@@ -404,7 +404,10 @@ export interface RecordShape {
   readonly removes?: readonly string[]
   /** No record has other values afterwards than those at these paths and inside them. */
   readonly keeps?: readonly string[]
-  /** Paths of keys that the transform gives a value, and the paths of which it makes each value. */
+  /**
+   * Paths of keys that the transform gives a value, and the paths of which it makes each value. All
+   * that `putMembers` puts must be here: stages that ask for something else do not see it.
+   */
   readonly writes?: readonly { readonly path: string; readonly from: readonly string[] }[]
 }
 
@@ -511,6 +514,8 @@ export interface BatchTransform {
   batch(batch: Batch): Batch[] | void | Promise<Batch[] | void>
   /** True if output records are not tied to input records: `dedup` must then come after this stage. */
   readonly isUntied?: boolean
+  /** True if `batch` may call `rebuild`: new members of earlier stages are then in the bytes before. */
+  readonly rebuilds?: boolean
   /**
    * How many values each rule of the configuration has matched so far. The runtime reports rules
    * that have matched nothing: their path is probably misspelt.

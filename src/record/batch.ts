@@ -1,18 +1,22 @@
 import type { Reread } from './chunk.ts'
 import { ACCEPT_MASK } from './paths/automaton.ts'
 import { BACKSLASH, LOWER_F, LOWER_N, LOWER_T, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json/ascii.ts'
+import { SluiceError } from '../errors.ts'
 import { Edit, FIRST_TOKEN, growthOf, isChanged, writeEdited } from './edits.ts'
 import type { Edited } from './edits.ts'
+import { Inserts } from './inserts.ts'
 import type { Json } from './json/json.ts'
 import { readString } from './json/json-text.ts'
+import { skipSpaceBack } from './json/walk.ts'
 import { isPlainNumber } from './json/number.ts'
 import type { Path, Paths } from './paths/path.ts'
 import { detailOf, isRejectCode, NOT_A_CODE } from './reject-code.ts'
-import { release } from './chunk-memory.ts'
+import { acquireBytes, release } from './chunk-memory.ts'
 import { DUPLICATE_KEYS, FAULT_MASK, HIT_STRIDE, ValueKind, RECORD_STRIDE, scanWhole } from './scan.ts'
 import type { RecordIndex, ScanLimits } from './scan.ts'
+import { Tokens } from './tokens.ts'
 import { visibleHits } from './visible-hits.ts'
-import { writeLines } from './write-lines.ts'
+import { findRanges, writeLines } from './write-lines.ts'
 
 export { Edit } from './edits.ts'
 
@@ -143,8 +147,12 @@ export interface BatchParts {
  * Records with duplicate keys are flagged. Reads then return the value that JSON.parse would take;
  * `hits` returns every match, so redaction reaches all of them.
  *
- * A path that is newer than the index causes one more scan of the batch (`#scanAgain`), which keeps
- * the edits.
+ * New members (`append`) are pending edits too, but no hits: no stage sees them, or a value that
+ * `put` replaces, before `writePuts` has written them into the bytes. The runtime calls it before a
+ * stage that may ask for such a member. Most members that a stage adds are only written out, and cost
+ * no more than an edit.
+ *
+ * A path that is newer than the index causes one more scan of the batch, which keeps the edits.
  *
  * Memory: the sink calls `release` after it has written the batch, and a later batch then
  * overwrites the bytes and the index. A built-in stage keeps no reference to them. The memory is
@@ -185,13 +193,19 @@ export class Batch {
 
   readonly paths: Paths
   readonly limits: ScanLimits
-  readonly bytes: Buffer
   /** `RecordState` of each record. Only `drop` and `reject` change it. */
   readonly states: Uint8Array
+  /** Texts of edits. A stage may write one in parts, and register it with `FIRST_TOKEN` + its number. */
+  readonly tokens = new Tokens()
 
+  #bytes: Buffer
   #index: RecordIndex
   #edits: Uint32Array
-  readonly #tokens: Buffer[] = []
+  #inserts: Inserts | undefined
+  /** By record: 1 if it has members that are not in the bytes yet. */
+  #puts: Uint8Array | undefined
+  /** The bytes that came with the batch, once it has other ones. */
+  #received: Buffer | undefined
   #live: number
   readonly #lineNumbers: Float64Array | undefined
   readonly #groups: Uint32Array | undefined
@@ -211,13 +225,18 @@ export class Batch {
     this.reread = parts.reread
     this.paths = parts.paths
     this.limits = parts.limits
-    this.bytes = parts.bytes
+    this.#bytes = parts.bytes
     this.states = parts.states ?? new Uint8Array(parts.index.count)
     this.#index = parts.index
     this.#edits = new Uint32Array(parts.index.hits.length / HIT_STRIDE)
     this.#live = parts.states === undefined ? parts.index.count : countLive(parts.states)
     this.#lineNumbers = parts.lineNumbers
     this.#groups = parts.groups
+  }
+
+  /** Whole lines, each with its line feed. Only `writePuts` replaces them. */
+  get bytes(): Buffer {
+    return this.#bytes
   }
 
   /**
@@ -351,7 +370,7 @@ export class Batch {
     if (found.length === 0) return found
     const { hits, records } = this.#index
     const start = records[RECORD_STRIDE * record]
-    return visibleHits({ bytes: this.bytes, start, hits, isDeleted: (at) => this.#isDeletedAt(record, at) }, found)
+    return visibleHits({ bytes: this.#bytes, start, hits, isDeleted: (at) => this.#isDeletedAt(record, at) }, found)
   }
 
   /** True if this path matched at this hit. */
@@ -382,7 +401,7 @@ export class Batch {
   kind(hit: number): number {
     const edit = this.#edits[hit]
     if (edit === Edit.keep) return this.#index.hits[HIT_STRIDE * hit] >>> 16
-    return edit >= FIRST_TOKEN ? kindOf(this.#tokens[edit - FIRST_TOKEN]) : 0
+    return edit >= FIRST_TOKEN ? kindOf(this.tokens.text(edit - FIRST_TOKEN)) : 0
   }
 
   /**
@@ -391,14 +410,14 @@ export class Batch {
    */
   raw(hit: number): Buffer {
     const edit = this.#edits[hit]
-    if (edit >= FIRST_TOKEN) return this.#tokens[edit - FIRST_TOKEN]
+    if (edit >= FIRST_TOKEN) return this.tokens.text(edit - FIRST_TOKEN)
     const { hits } = this.#index
     const start = hits[HIT_STRIDE * hit + 2]
-    if (edit !== Edit.keep) return this.bytes.subarray(start, start)
+    if (edit !== Edit.keep) return this.#bytes.subarray(start, start)
     const end = hits[HIT_STRIDE * hit + 3]
     const kind = hits[HIT_STRIDE * hit] >>> 16
-    if (kind !== ValueKind.object && kind !== ValueKind.array) return this.bytes.subarray(start, end)
-    return this.#render(start, end, hit + 1, this.endOf(hit))
+    if (kind !== ValueKind.object && kind !== ValueKind.array) return this.#bytes.subarray(start, end)
+    return this.#render(this.#inserts === undefined ? 0 : this.#recordAt(start), start, end, hit + 1, this.endOf(hit))
   }
 
   /** A hit's current value as text: strings decoded, numbers as spelled, other values as JSON. */
@@ -406,7 +425,7 @@ export class Batch {
     const kind = this.kind(hit)
     if (kind === ValueKind.string && this.#edits[hit] === Edit.keep) {
       const { hits } = this.#index
-      return this.bytes.toString('utf8', hits[HIT_STRIDE * hit + 2] + 1, hits[HIT_STRIDE * hit + 3] - 1)
+      return this.#bytes.toString('utf8', hits[HIT_STRIDE * hit + 2] + 1, hits[HIT_STRIDE * hit + 3] - 1)
     }
     const raw = this.raw(hit)
     if (kind === ValueKind.string) return raw.toString('utf8', 1, raw.length - 1)
@@ -426,8 +445,7 @@ export class Batch {
    * twice in a row gives the same token.
    */
   token(json: Buffer): number {
-    if (this.#tokens.at(-1) !== json) this.#tokens.push(json)
-    return FIRST_TOKEN + this.#tokens.length - 1
+    return FIRST_TOKEN + this.tokens.add(json)
   }
 
   /**
@@ -441,20 +459,73 @@ export class Batch {
     for (let inside = hit + 1; inside < end; inside++) this.#edits[inside] = Edit.shadowed
   }
 
-  /** True if any hit of the record is edited. */
-  isEdited(record: number): boolean {
-    return isChanged(this.#edits, ...this.#hitsOf(record))
+  /** Replaces a hit by a token, as `edit`. The next stages see the new value like one that was read. */
+  put(record: number, hit: number, token: number): void {
+    this.edit(hit, token)
+    this.#putsOf()[record] = 1
   }
 
-  /** True if the hit, or any hit inside it, is edited. */
-  isEditedAt(hit: number): boolean {
-    return isChanged(this.#edits, hit, this.endOf(hit))
+  /**
+   * Appends the members in a token (`"a":1,"b":2`) to the object at a hit, or to the record itself
+   * (-1). The object has none of these keys.
+   */
+  append(record: number, hit: number, token: number): void {
+    const { hits, records } = this.#index
+    const end = hit < 0 ? records[RECORD_STRIDE * record + 1] : hits[HIT_STRIDE * hit + 3]
+    this.#inserts ??= new Inserts(this.count)
+    this.#inserts.add(record, skipSpaceBack(this.#bytes, end - 2) + 1, token)
+    this.#putsOf()[record] = 1
+  }
+
+  /** True if members were put into a record that are not in the bytes yet. */
+  get hasPuts(): boolean {
+    return this.#puts !== undefined
+  }
+
+  /**
+   * Writes the records that got members, with all their edits, and scans the batch again: then the
+   * members are hits. Hit numbers and positions change. The other records keep their edits: how a
+   * record continues does not depend on the records beside it.
+   */
+  writePuts(): void {
+    const puts = this.#puts
+    if (puts === undefined) return
+    const edits = this.#edits.slice()
+    for (let record = 0; record < this.count; record++)
+      if (puts[record] === 0) edits.fill(Edit.keep, ...this.#hitsOf(record))
+    const all = Uint32Array.from(puts, (_, record) => record)
+    const edited = { ...this.#edited(), edits }
+    const bytes = writeLines(edited, this.#index.records, all, acquireBytes, this.#inserts)
+    // Stages may still read the old bytes: they made lines of them.
+    this.#received ??= this.#bytes
+    this.#inserts = undefined
+    this.#puts = undefined
+    this.#replaceIndex(bytes, puts)
+  }
+
+  /** An upper bound for the length of the record's line. */
+  longest(record: number): number {
+    const { records } = this.#index
+    const length = records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record]
+    const growth = growthOf(this.#edited(), ...this.#hitsOf(record))
+    return length + growth + (this.#inserts?.growthOf(record, this.tokens) ?? 0)
+  }
+
+  /** True if the scanner found a path of keys twice in the record. */
+  hasDuplicates(record: number): boolean {
+    return (this.#index.records[RECORD_STRIDE * record + 3] & DUPLICATE_KEYS) !== 0
+  }
+
+  /** True if any hit of the record is edited, or it has new members. */
+  isEdited(record: number): boolean {
+    return this.#inserts?.has(record) === true || isChanged(this.#edits, ...this.#hitsOf(record))
   }
 
   /** The record's current bytes without the line feed: a view of the batch if nothing is edited. */
   line(record: number): Buffer {
     const { records } = this.#index
-    return this.#render(records[RECORD_STRIDE * record], records[RECORD_STRIDE * record + 1], ...this.#hitsOf(record))
+    const start = records[RECORD_STRIDE * record]
+    return this.#render(record, start, records[RECORD_STRIDE * record + 1], ...this.#hitsOf(record))
   }
 
   /**
@@ -466,7 +537,7 @@ export class Batch {
     list?: ArrayLike<number>,
     allocate: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafeSlow(bytes),
   ): Buffer {
-    return writeLines(this.#edited(), this.#index.records, list ?? this.#listLive(), allocate)
+    return writeLines(this.#edited(), this.#index.records, list ?? this.#listLive(), allocate, this.#inserts)
   }
 
   /**
@@ -475,8 +546,10 @@ export class Batch {
    */
   release(): void {
     release(this.#index.records)
+    this.tokens.release()
+    if (this.#received !== undefined) release(this.#bytes)
     // The parts of a split batch share their bytes: the last part releases them.
-    if (!this.continues) release(this.bytes)
+    if (!this.continues) release(this.#received ?? this.#bytes)
   }
 
   #listLive(): number[] {
@@ -486,7 +559,11 @@ export class Batch {
   }
 
   #edited(): Edited {
-    return { bytes: this.bytes, hits: this.#index.hits, edits: this.#edits, tokens: this.#tokens }
+    return { bytes: this.#bytes, hits: this.#index.hits, edits: this.#edits, tokens: this.tokens }
+  }
+
+  #putsOf(): Uint8Array {
+    return (this.#puts ??= new Uint8Array(this.count))
   }
 
   #hitsOf(record: number): readonly [number, number] {
@@ -510,11 +587,35 @@ export class Batch {
     return hits[HIT_STRIDE * first + 2] === start && this.#edits[first] === Edit.delete
   }
 
-  #render(start: number, end: number, first: number, last: number): Buffer {
-    if (!isChanged(this.#edits, first, last)) return this.bytes.subarray(start, end)
-    const edited = this.#edited()
-    const out = Buffer.allocUnsafeSlow(end - start + growthOf(edited, first, last))
-    return out.subarray(0, writeEdited(edited, [start, end], [first, last], out, 0))
+  #render(record: number, start: number, end: number, first: number, last: number): Buffer {
+    if (this.#inserts?.has(record) === true) return this.#renderWith(this.#inserts, record, start, end)
+    if (!isChanged(this.#edits, first, last)) return this.#bytes.subarray(start, end)
+    return renderEdited(this.#edited(), start, end, first, last)
+  }
+
+  #renderWith(inserts: Inserts, record: number, start: number, end: number): Buffer {
+    const { records } = this.#index
+    const { edited } = inserts.merge(this.#edited(), findRanges(records, [record]), records, [record])
+    const { hits } = edited
+    let first = 0
+    // A value begins with a byte that is no part of the hits inside it.
+    while (HIT_STRIDE * first < hits.length && hits[HIT_STRIDE * first + 2] <= start) first++
+    let last = first
+    while (HIT_STRIDE * last < hits.length && hits[HIT_STRIDE * last + 2] < end) last++
+    return renderEdited(edited, start, end, first, last)
+  }
+
+  /** The record that has this position. */
+  #recordAt(position: number): number {
+    const { records } = this.#index
+    let first = 0
+    let last = this.count
+    while (last - first > 1) {
+      const middle = (first + last) >>> 1
+      if (records[RECORD_STRIDE * middle] <= position) first = middle
+      else last = middle
+    }
+    return first
   }
 
   /**
@@ -534,27 +635,61 @@ export class Batch {
     return this.hits(record, path).findLast(inside) ?? -1
   }
 
-  /**
-   * Replaces the index by one with all current paths, and transfers the edits. The old hits are a
-   * subsequence of the new ones.
-   */
   #scanAgain(): void {
+    if (this.hasPuts) this.writePuts()
+    else this.#replaceIndex(this.#bytes)
+  }
+
+  /**
+   * Scans bytes with the same records, for all current paths, and transfers the edits. The old hits of
+   * a record are a subsequence of the new ones.
+   * @param written 1 for records that were written with their edits
+   */
+  #replaceIndex(bytes: Buffer, written?: Uint8Array): void {
     const old = this.#index
     const oldEdits = this.#edits
-    this.#index = scanWhole(this.bytes, this.paths, this.limits)
-    const { hits } = this.#index
-    this.#edits = new Uint32Array(hits.length / HIT_STRIDE)
-    let shadow = 0
-    let known = 0
-    for (let hit = 0; hit < this.#edits.length; hit++) {
-      const start = hits[HIT_STRIDE * hit + 2]
-      if (HIT_STRIDE * known < old.hits.length && old.hits[HIT_STRIDE * known + 2] === start) {
-        this.#edits[hit] = oldEdits[known++]
+    // A line may have grown since its length was checked.
+    const index = scanWhole(bytes, this.paths, { ...this.limits, maxLine: Infinity })
+    if (index.count !== old.count) throw new SluiceError('INTERNAL', 'a stage has put a line feed into a line')
+    index.lineNumbers = old.lineNumbers
+    const { hits, records } = index
+    const edits = new Uint32Array(hits.length / HIT_STRIDE)
+    for (let record = 0; record < index.count; record++) {
+      const flags = old.records[RECORD_STRIDE * record + 3]
+      if ((flags & FAULT_MASK) !== 0) hideRecord(index, record, flags)
+      else if ((records[RECORD_STRIDE * record + 3] & FAULT_MASK) !== 0) {
+        throw new SluiceError('INTERNAL', 'a stage has made a record that does not parse')
       }
-      if (start < shadow) this.#edits[hit] = Edit.shadowed
-      else if (this.#edits[hit] !== Edit.keep) shadow = hits[HIT_STRIDE * hit + 3]
+      if (written?.[record] === 1) continue
+      const shift = records[RECORD_STRIDE * record] - old.records[RECORD_STRIDE * record]
+      const end = records[RECORD_STRIDE * (record + 1) + 2]
+      const knownEnd = old.records[RECORD_STRIDE * (record + 1) + 2]
+      let known = old.records[RECORD_STRIDE * record + 2]
+      let shadow = 0
+      for (let hit = records[RECORD_STRIDE * record + 2]; hit < end; hit++) {
+        const start = hits[HIT_STRIDE * hit + 2]
+        if (known < knownEnd && old.hits[HIT_STRIDE * known + 2] + shift === start) edits[hit] = oldEdits[known++]
+        if (start < shadow) edits[hit] = Edit.shadowed
+        else if (edits[hit] !== Edit.keep) shadow = hits[HIT_STRIDE * hit + 3]
+      }
     }
+    this.#bytes = bytes
+    this.#index = index
+    this.#edits = edits
   }
+}
+
+/** A line that was rejected when it was read stays without hits. */
+function hideRecord({ records, hits, columns, pathCount }: RecordIndex, record: number, flags: number): void {
+  records[RECORD_STRIDE * record + 3] = flags
+  columns.fill(0, record * pathCount, (record + 1) * pathCount)
+  const last = records[RECORD_STRIDE * (record + 1) + 2]
+  for (let hit = records[RECORD_STRIDE * record + 2]; hit < last; hit++) hits[HIT_STRIDE * hit] &= ~ACCEPT_MASK
+}
+
+function renderEdited(edited: Edited, start: number, end: number, first: number, last: number): Buffer {
+  const out = Buffer.allocUnsafeSlow(end - start + growthOf(edited, first, last))
+  return out.subarray(0, writeEdited(edited, [start, end], [first, last], out, 0))
 }
 
 const NO_HITS: readonly number[] = []

@@ -10,6 +10,13 @@ export function acquireBuffer(): Buffer {
   return Buffer.from(acquire())
 }
 
+/** Acquires at least so many bytes for changed lines. More than twice a chunk is not pooled. */
+export function acquireBytes(length: number): Buffer {
+  if (length <= CHUNK_BYTES) return acquireBuffer()
+  if (length > 2 * CHUNK_BYTES) return Buffer.allocUnsafeSlow(length)
+  return Buffer.from(acquire(freeDoubles, 2 * CHUNK_BYTES))
+}
+
 /**
  * Acquires memory for an index. It is not cleared. Small memory, and memory larger than a chunk, is
  * not pooled.
@@ -26,7 +33,8 @@ export function acquireWords(length: number): Uint32Array {
  * already released.
  */
 export function release({ buffer }: ArrayBufferView): void {
-  if (acquired.delete(buffer) && free.length < MAX_FREE) free.push(buffer)
+  const pool = buffer.byteLength === CHUNK_BYTES ? free : freeDoubles
+  if (acquired.delete(buffer) && pool.length < MAX_FREE) pool.push(buffer)
 }
 
 /** One pipeline never has more in use: two per stream, and the chunk that is being filled. */
@@ -39,10 +47,11 @@ const MAX_FREE = 16
 const WORTH_POOLING = 64 * 1024
 
 const free: ArrayBufferLike[] = []
+const freeDoubles: ArrayBufferLike[] = []
 const acquired = new WeakSet<ArrayBufferLike>()
 
-function acquire(): ArrayBufferLike {
-  const buffer = free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES).buffer
+function acquire(pool = free, bytes = CHUNK_BYTES): ArrayBufferLike {
+  const buffer = pool.pop() ?? Buffer.allocUnsafeSlow(bytes).buffer
   acquired.add(buffer)
   return buffer
 }

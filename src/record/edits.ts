@@ -1,6 +1,7 @@
-import { COMMA } from './json/ascii.ts'
+import { COMMA, OPEN_ARRAY, OPEN_OBJECT } from './json/ascii.ts'
 import { skipSpace, skipSpaceBack } from './json/walk.ts'
 import { HIT_STRIDE } from './record-index.ts'
+import { Tokens } from './tokens.ts'
 
 /** The edit of a hit is one number: one of these, or `FIRST_TOKEN` + the number of a token. */
 export const Edit = { keep: 0, delete: 1, /** Inside a value that is deleted or replaced. */ shadowed: 2 } as const
@@ -12,7 +13,10 @@ export const FIRST_TOKEN = 3
  */
 export const RANGE_STRIDE = 4
 
-/** Bytes with pending edits. */
+/**
+ * Bytes with pending edits. A token for a range without bytes is new members (or elements) at the end
+ * of an object (or array): it has no comma of its own.
+ */
 export interface Edited {
   readonly bytes: Buffer
   /** As in `RecordIndex`, in document order. */
@@ -20,12 +24,13 @@ export interface Edited {
   /** One edit per hit. */
   readonly edits: Uint32Array
   /** JSON text of each token; `FIRST_TOKEN` is the first. */
-  readonly tokens: readonly Buffer[]
+  readonly tokens: Tokens
 }
 
 /**
  * A replacement for the value in `[start, end)`. `key` is the start of its member (in an array, of
- * the element). Without `json` the whole member is deleted.
+ * the element). Without `json` the whole member is deleted. New members have an empty range, see
+ * `Edited`.
  */
 export interface Patch {
   readonly key: number
@@ -44,7 +49,8 @@ export function isChanged(edits: Uint32Array, first: number, last: number): bool
 export function growthOf({ edits, tokens }: Edited, first: number, last: number): number {
   let growth = 0
   for (let hit = first; hit < last; hit++) {
-    if (edits[hit] >= FIRST_TOKEN) growth += tokens[edits[hit] - FIRST_TOKEN].length
+    // One byte for a comma.
+    if (edits[hit] >= FIRST_TOKEN) growth += tokens.lengthOf(edits[hit] - FIRST_TOKEN) + 1
   }
   return growth
 }
@@ -77,10 +83,12 @@ export function writeEdited(
     if (start < copied) continue
     if (edit !== Edit.delete) {
       copyUpTo(start)
-      const token = tokens[edit - FIRST_TOKEN]
-      copyBytes(token, 0, token.length, out, written)
-      written += token.length
       copied = hits[HIT_STRIDE * hit + 3]
+      if (copied === start && !isOpening(out[skipSpaceBack(out, written - 1)])) out[written++] = COMMA
+      const text = tokens.starts[edit - FIRST_TOKEN]
+      const length = tokens.lengthOf(edit - FIRST_TOKEN)
+      copyBytes(tokens.bytes, text, text + length, out, written)
+      written += length
       continue
     }
     // Delete neighbouring deleted members in one step, so that the commas around them belong to
@@ -108,6 +116,10 @@ export function writeEdited(
   return written
 }
 
+function isOpening(byte: number): boolean {
+  return byte === OPEN_OBJECT || byte === OPEN_ARRAY
+}
+
 /** Up to this many bytes, a loop is faster than a call of Buffer.copy. */
 const MAX_LOOP_BYTES = 32
 
@@ -123,10 +135,10 @@ function copyBytes(source: Buffer, start: number, end: number, out: Buffer, posi
 export function applyPatches(bytes: Buffer, from: number, to: number, patches: readonly Patch[]): Buffer {
   const hits = new Uint32Array(patches.length * HIT_STRIDE)
   const edits = new Uint32Array(patches.length)
-  const tokens: Buffer[] = []
+  const tokens = new Tokens()
   for (const [number, { key, start, end, json }] of patches.entries()) {
     hits.set([0, key, start, end], number * HIT_STRIDE)
-    edits[number] = json === undefined ? Edit.delete : FIRST_TOKEN + tokens.push(json) - 1
+    edits[number] = json === undefined ? Edit.delete : FIRST_TOKEN + tokens.add(json)
   }
   const edited: Edited = { bytes, hits, edits, tokens }
   const out = Buffer.allocUnsafeSlow(to - from + growthOf(edited, 0, patches.length))

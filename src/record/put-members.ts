@@ -1,25 +1,43 @@
-import { OPEN_ARRAY, OPEN_OBJECT } from './json/ascii.ts'
+import { CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json/ascii.ts'
+import { skipString } from './json/walk.ts'
 import type { Batch } from './batch.ts'
-import { Edit } from './edits.ts'
+import { Edit, FIRST_TOKEN } from './edits.ts'
 import type { Path } from './paths/path.ts'
-import { appendMembers } from './reuse-lines.ts'
-import type { LineChange } from './reuse-lines.ts'
-import { RECORD_STRIDE, ValueKind } from './scan.ts'
+import { ValueKind } from './scan.ts'
+import type { Tokens } from './tokens.ts'
 
 /** A value for the member at a path of keys. */
 export interface Put {
   readonly path: Path
-  /** JSON text that stays valid as long as the batch. */
+  /** JSON text that stays valid until the members are put. */
   readonly json: Buffer
 }
 
+/** Why a record cannot get its members, for `Batch.reject`. */
+export interface Refusal {
+  readonly code: 'PATH_BLOCKED' | 'TOO_LONG' | 'TOO_DEEP'
+  readonly detail: string
+}
+
 /**
- * The path on the way to a put where the record has a value that is neither an object nor null;
- * undefined if all puts are possible.
+ * Whether a record can get these members: undefined, or why not. A value on the way to a put is in the
+ * way unless it is an object or null. A length is refused a few bytes too early.
+ * @param isMove The values come from the same record, and are deleted there.
  */
-export function blockedAt(batch: Batch, record: number, puts: readonly Put[]): Path | undefined {
-  for (const { path } of puts) {
-    const above = nearest(batch, record, path)
+export function refusalOf(batch: Batch, record: number, puts: readonly Put[], isMove = false): Refusal | undefined {
+  const blocked = blockedAt(batch, record, puts)
+  if (blocked !== undefined) return { code: 'PATH_BLOCKED', detail: `${blocked.text} is not an object` }
+  if (!fitsLine(batch, record, puts, isMove)) {
+    return { code: 'TOO_LONG', detail: 'with the new members the record would be longer than limits.maxLine' }
+  }
+  if (puts.every((put) => fitsDepth(put, batch.limits.maxDepth))) return undefined
+  return { code: 'TOO_DEEP', detail: 'with the new members the record would nest deeper than limits.maxDepth' }
+}
+
+function blockedAt(batch: Batch, record: number, puts: readonly Put[]): Path | undefined {
+  // No iterators here and below: this code runs for each record.
+  for (let at = 0; at < puts.length; at++) {
+    const above = nearest(batch, record, puts[at].path)
     if (above === undefined) continue
     const kind = batch.kind(batch.hit(record, above))
     if (kind !== ValueKind.object && kind !== ValueKind.null) return above
@@ -27,18 +45,18 @@ export function blockedAt(batch: Batch, record: number, puts: readonly Put[]): P
   return undefined
 }
 
-/**
- * Whether a record is within the limit of a line with these puts. It may say no a few bytes too early.
- * @param isMove The values come from the same record.
- */
-export function fitsLine(batch: Batch, record: number, puts: readonly Put[], isMove = false): boolean {
-  const { records } = batch.index
-  let length = records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record]
-  for (const { path, json } of puts) {
-    const hit = batch.hit(record, path)
+function fitsLine(batch: Batch, record: number, puts: readonly Put[], isMove: boolean): boolean {
+  let length = batch.longest(record)
+  for (let at = 0; at < puts.length; at++) {
+    const { path, json } = puts[at]
     if (!isMove) length += json.length
+    const { keys = [] } = path
+    for (let key = 0; key < keys.length; key++) length += KEY_BYTES + MAX_ESCAPED * keys[key].length
+  }
+  if (length <= batch.limits.maxLine) return true
+  for (const { path } of puts) {
+    const hit = batch.hit(record, path)
     if (hit >= 0) length -= batch.raw(hit).length
-    for (const key of path.keys ?? []) length += KEY_BYTES + MAX_ESCAPED * key.length
   }
   return length <= batch.limits.maxLine
 }
@@ -48,50 +66,91 @@ const KEY_BYTES = 6
 /** Bytes of a UTF-16 unit that is written as `\uXXXX`. */
 const MAX_ESCAPED = 6
 
+function fitsDepth({ path: { keys = [] }, json }: Put, maxDepth: number): boolean {
+  const most = maxDepth - keys.length
+  // Each level takes two bytes.
+  return json.length < 2 * most || depthOf(json) <= most
+}
+
+/** How many objects and arrays are around the innermost value of a JSON text. */
+function depthOf(json: Buffer): number {
+  if (!isContainer(json)) return 0
+  let depth = 0
+  let deepest = 0
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at]
+    if (byte === QUOTE) at = skipString(json, at) - 1
+    else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) deepest = Math.max(deepest, ++depth)
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth--
+  }
+  return deepest
+}
+
+function isContainer(json: Buffer): boolean {
+  return json[0] === OPEN_OBJECT || json[0] === OPEN_ARRAY
+}
+
 /**
- * Gives a record members, or other values. No path leads into another one, and nothing blocks them
- * (`blockedAt`). New members come last in their object. Objects on the way that are missing, or null,
+ * Gives a record members, or other values. No path leads into another one, and nothing is in their way
+ * (`refusalOf`). New members come last in their object. Objects on the way that are missing, or null,
  * are made. Of duplicate keys the copies that no reader sees are removed.
  *
- * @returns the change of the line for `rebuild`; undefined if edits of the batch are enough
+ * These are edits only: a stage that puts members names them in `shape`, and the runtime writes them
+ * into the bytes before a stage that asks for them (`Batch.writePuts`).
  */
-export function putMembers(batch: Batch, record: number, puts: readonly Put[]): LineChange | undefined {
-  const top: Tree = new Map()
-  const inside = new Map<number, Tree>()
-  let needsScan = false
-  for (const { path, json } of puts) {
+export function putMembers(batch: Batch, record: number, puts: readonly Put[]): void {
+  const { tokens } = batch
+  /** New members of the record, and of objects in it; undefined if there are none. */
+  let inside: Map<number, Tree> | undefined
+  let isAppending = false
+  for (let at = 0; at < puts.length; at++) {
+    const { path, json } = puts[at]
     const hit = batch.hit(record, path)
     if (hit >= 0) {
-      for (const copy of batch.hits(record, path)) if (copy !== hit) batch.edit(copy, Edit.delete)
-      batch.edit(hit, batch.token(json))
-      if (json[0] === OPEN_OBJECT || json[0] === OPEN_ARRAY) needsScan = true
-      continue
-    }
-    const above = nearest(batch, record, path)
-    const keys = (path.keys ?? []).slice(above?.keys?.length ?? 0)
-    if (above === undefined) add(top, keys, json)
-    else {
-      const parent = batch.hit(record, above)
-      const tree: Tree = inside.get(parent) ?? new Map()
-      inside.set(parent, tree)
-      add(tree, keys, json)
+      if (isAppending) {
+        batch.append(record, RECORD, FIRST_TOKEN + tokens.end())
+        isAppending = false
+      }
+      replace(batch, record, path, hit, json)
+    } else if (path.parent === undefined && inside === undefined) {
+      if (isAppending) tokens.writeByte(COMMA)
+      writeMember(tokens, path.name, json)
+      isAppending = true
+    } else {
+      inside ??= new Map<number, Tree>()
+      addInside(inside, batch, record, puts[at])
     }
   }
-  // The innermost objects first: an edit hides what is inside.
-  for (const [parent, tree] of [...inside].toSorted(([a], [b]) => b - a)) {
-    const members = textOf(tree)
-    const isObject = batch.kind(parent) === ValueKind.object
-    const json = isObject ? appendMembers(batch.raw(parent), members) : Buffer.from(`{${members}}`)
-    batch.edit(parent, batch.token(json))
-    needsScan = true
+  if (isAppending) batch.append(record, RECORD, FIRST_TOKEN + tokens.end())
+  if (inside !== undefined) appendInside(inside, batch, record)
+}
+
+/** In place of a hit: the record itself. */
+const RECORD = -1
+
+function replace(batch: Batch, record: number, path: Path, hit: number, json: Buffer): void {
+  if (batch.hasDuplicates(record)) {
+    for (const copy of batch.hits(record, path)) if (copy !== hit) batch.edit(copy, Edit.delete)
   }
-  const members = top.size === 0 ? undefined : textOf(top)
-  if (!needsScan) return members === undefined ? undefined : { members }
-  return { bytes: batch.line(record), members }
+  batch.put(record, hit, batch.token(json))
+}
+
+function writeMember(tokens: Tokens, name: Buffer, json: Buffer): void {
+  tokens.write(name, 0, name.length)
+  tokens.write(json, 0, json.length)
 }
 
 /** New members: JSON text, or the members of a new object. */
 type Tree = Map<string, Buffer | Tree>
+
+function addInside(inside: Map<number, Tree>, batch: Batch, record: number, { path, json }: Put): void {
+  const above = nearest(batch, record, path)
+  const parent = above === undefined ? RECORD : batch.hit(record, above)
+  const keys = (path.keys ?? []).slice(above?.keys?.length ?? 0)
+  const tree: Tree = inside.get(parent) ?? new Map()
+  inside.set(parent, tree)
+  add(tree, keys, json)
+}
 
 function add(tree: Tree, [key, ...inner]: readonly string[], json: Buffer): void {
   if (inner.length === 0) {
@@ -104,13 +163,44 @@ function add(tree: Tree, [key, ...inner]: readonly string[], json: Buffer): void
   add(object, inner, json)
 }
 
-function textOf(tree: Tree): string {
-  let text = ''
-  for (const [key, value] of tree) {
-    if (text !== '') text += ','
-    text += `${JSON.stringify(key)}:${value instanceof Map ? `{${textOf(value)}}` : value.toString()}`
+/** The innermost objects come first: an edit hides what is inside. */
+function appendInside(inside: Map<number, Tree>, batch: Batch, record: number): void {
+  const { tokens } = batch
+  for (const [parent, tree] of [...inside].toSorted(([a], [b]) => b - a)) {
+    if (parent === RECORD || (batch.kind(parent) === ValueKind.object && batch.edits[parent] === Edit.keep)) {
+      writeTree(tokens, tree)
+      batch.append(record, parent, FIRST_TOKEN + tokens.end())
+      continue
+    }
+    // Null, or an object that an edit has put there.
+    const object = batch.kind(parent) === ValueKind.object ? batch.raw(parent) : EMPTY
+    const end = object.lastIndexOf(CLOSE_OBJECT)
+    const isEmpty = /^\{\s*\}$/.test(object.toString('latin1'))
+    tokens.write(object, 0, end)
+    if (!isEmpty) tokens.writeByte(COMMA)
+    writeTree(tokens, tree)
+    tokens.writeByte(CLOSE_OBJECT)
+    batch.put(record, parent, FIRST_TOKEN + tokens.end())
   }
-  return text
+}
+
+const EMPTY = Buffer.from('{}')
+
+function writeTree(tokens: Tokens, tree: Tree): void {
+  let isFirst = true
+  for (const [key, value] of tree) {
+    if (!isFirst) tokens.writeByte(COMMA)
+    isFirst = false
+    const name = Buffer.from(`${JSON.stringify(key)}:`)
+    if (!(value instanceof Map)) {
+      writeMember(tokens, name, value)
+      continue
+    }
+    tokens.write(name, 0, name.length)
+    tokens.writeByte(OPEN_OBJECT)
+    writeTree(tokens, value)
+    tokens.writeByte(CLOSE_OBJECT)
+  }
 }
 
 /** The innermost path around a value that the record has; undefined if that is the record itself. */

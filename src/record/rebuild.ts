@@ -26,6 +26,7 @@ import type { NewLine, ScannedLines } from './reuse-lines.ts'
  * line has no record.
  */
 export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transform'): Batch[] {
+  batch.writePuts()
   const ordered = orderLines(batch, lines)
   const tallies = countLines(batch, ordered)
   const rejects = new Map(batch.rejects.map((reject) => [reject.record, reject]))

@@ -2,6 +2,7 @@ import { LINE_FEED } from './json/ascii.ts'
 import { growthOf, RANGE_STRIDE, writeEdited } from './edits.ts'
 import type { Edited } from './edits.ts'
 import { fastScanner } from './fast-scanner.ts'
+import type { Inserts } from './inserts.ts'
 import { RECORD_STRIDE } from './record-index.ts'
 import { WasmWriter } from './wasm/writer.ts'
 
@@ -20,10 +21,12 @@ export function writeLines(
   records: Uint32Array,
   list: ArrayLike<number>,
   allocate: (bytes: number) => Buffer,
+  inserts?: Inserts,
 ): Buffer {
-  const ranges = findRanges(records, list)
-  const out = allocate(sizeOf(edited, ranges))
-  const length = fastWriter()?.write(edited, ranges, out) ?? writeRanges(edited, ranges, out)
+  const found = findRanges(records, list)
+  const { edited: all, ranges } = inserts?.merge(edited, found, records, list) ?? { edited, ranges: found }
+  const out = allocate(sizeOf(all, ranges))
+  const length = fastWriter()?.write(all, ranges, out) ?? writeRanges(all, ranges, out)
   return out.subarray(0, length)
 }
 
@@ -63,8 +66,8 @@ export function sizeOf(edited: Edited, ranges: Uint32Array): number {
     size += ranges[range + 1] - ranges[range] + 1
     hits += ranges[range + 3] - ranges[range + 2]
   }
-  const longest = edited.tokens.reduce((length, token) => Math.max(length, token.length), 0)
-  if (hits * longest <= size / 2) return size + hits * longest
+  const most = hits * (edited.tokens.longest + 1)
+  if (most <= size / 2) return size + most
   for (let range = 0; range < ranges.length; range += RANGE_STRIDE)
     size += growthOf(edited, ranges[range + 2], ranges[range + 3])
   return size

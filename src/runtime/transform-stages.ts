@@ -13,10 +13,12 @@ import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
-import type { Path } from '../record/paths/path.ts'
+import type { Path, Questions } from '../record/paths/path.ts'
 import { awaitComponent } from './await-component.ts'
 import { runFunction, type FunctionStage } from './custom-stage.ts'
 import { runDuplex } from './duplex-stage.ts'
+import { NewMembers } from './new-members.ts'
+import type { Bring } from './new-members.ts'
 
 /** One transform of a pipeline, ready to run. */
 export interface Stage {
@@ -41,16 +43,19 @@ export interface StageRule extends RuleMatches {
  */
 export class SharedTransforms {
   readonly paths = new Paths()
-  readonly #made = new Map<string, Transform>()
+  readonly #made = new Map<string, MadeTransform>()
 
-  get(stage: string): Transform | undefined {
+  get(stage: string): MadeTransform | undefined {
     return this.#made.get(stage)
   }
 
-  add(stage: string, transform: Transform): void {
-    if (typeof transform === 'object' && !('close' in transform)) this.#made.set(stage, transform)
+  add(stage: string, made: MadeTransform): void {
+    if (typeof made[0] === 'object' && !('close' in made[0])) this.#made.set(stage, made)
   }
 }
+
+/** A transform, and what it asked when it was made. */
+type MadeTransform = readonly [Transform, Questions]
 
 interface BuildOptions {
   readonly paths: Paths
@@ -74,6 +79,7 @@ export async function buildStages(
 ): Promise<Stage[]> {
   const stages: Stage[] = []
   const dedup = findDedup(pipeline)
+  const newMembers = new NewMembers(paths)
   for (const { declaration, config, stage } of pipeline.transforms) {
     const ending = new AbortController()
     const context = {
@@ -88,16 +94,21 @@ export async function buildStages(
       ...added,
     }
     try {
-      const create = () => Promise.resolve(declaration.create(config, context))
-      const transform = shared?.get(stage) ?? (await awaitComponent(`create of transform ${stage}`, create()))
-      if (!isCustom(declaration.type)) shared?.add(stage, transform)
+      const create = () =>
+        awaitComponent(`create of transform ${stage}`, Promise.resolve(declaration.create(config, context)))
+      const made = shared?.get(stage) ?? (await paths.collect(create))
+      const [transform, asked] = made
+      if (!isCustom(declaration.type)) shared?.add(stage, made)
       if (isUntied(transform) && dedup && dedup.index < stages.length) throw afterDedup(stage, dedup.stage)
-      stages.push(toStage(transform, { stage, type: declaration.type, ending, ...failureOptions(config) }))
+      const rebuilds = isCustom(declaration.type) || !('batch' in transform) || transform.rebuilds === true
+      const bring = newMembers.before({ ...asked, readsAll: asked.readsAll || rebuilds })
+      newMembers.add(declaration.shape?.(config).writes ?? [])
+      stages.push(toStage(transform, { stage, type: declaration.type, bring, ending, ...failureOptions(config) }))
     } catch (error) {
       throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `transform ${stage} could not be created`)
     }
   }
-  return stages
+  return stages.length === 0 ? [] : withDelivery(stages, newMembers)
 }
 
 /** Runs batches in memory through stages, without a stream. */
@@ -144,11 +155,13 @@ function failureOptions({ onError, concurrency }: { readonly [key: string]: unkn
 
 interface StageParts extends FunctionStage {
   readonly type: string
+  /** Brings new members into the bytes, if the stage may ask for one. */
+  readonly bring: Bring
   /** Aborted when the stage is closed during a call. */
   readonly ending: AbortController
 }
 
-function toStage(transform: Transform, { type, ending, ...options }: StageParts): Stage {
+function toStage(transform: Transform, { type, bring, ending, ...options }: StageParts): Stage {
   const run = runner(transform, options)
   let running: Promise<Batch[]> | undefined
   let isRunning = false
@@ -157,6 +170,7 @@ function toStage(transform: Transform, { type, ending, ...options }: StageParts)
     type,
     run: (batch) => {
       if (batch.count === 0) return [batch]
+      bring(batch)
       const made = run(batch)
       if (!(made instanceof Promise)) return made
       isRunning = true
@@ -172,6 +186,25 @@ function toStage(transform: Transform, { type, ending, ...options }: StageParts)
       await awaitComponent(`close of transform ${options.stage}`, Promise.resolve(transform.close?.()))
     },
   }
+}
+
+/** Before the first stage and after the last one, `newMembers` looks at what the delivery needs. */
+function withDelivery(stages: readonly Stage[], newMembers: NewMembers): Stage[] {
+  let isStarted = false
+  const deliver = (batches: Batch[]): Batch[] => {
+    for (const batch of batches) newMembers.deliver(batch)
+    return batches
+  }
+  return stages.map((stage, at) => ({
+    ...stage,
+    run: (batch) => {
+      if (!isStarted) newMembers.start()
+      isStarted = true
+      const made = stage.run(batch)
+      if (at + 1 < stages.length) return made
+      return made instanceof Promise ? made.then(deliver) : deliver(made)
+    },
+  }))
 }
 
 /** A shared transform counts on from run to run. */

@@ -115,6 +115,7 @@ export default defineTransform({
 
     return {
       isUntied: lines === 'any',
+      rebuilds: true,
       async batch(batch) {
         const sent = linesFor(batch)
         if (sent.records.length === 0) return undefined

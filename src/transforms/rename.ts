@@ -5,10 +5,8 @@ import { Edit, RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Path } from '../record/paths/path.ts'
 import { reaches } from '../record/paths/reaches.ts'
-import { blockedAt, fitsLine, putMembers } from '../record/put-members.ts'
+import { putMembers, refusalOf } from '../record/put-members.ts'
 import type { Put } from '../record/put-members.ts'
-import { rebuild } from '../record/rebuild.ts'
-import type { NewLine } from '../record/reuse-lines.ts'
 import { RECORD_STRIDE } from '../record/scan.ts'
 import { findingsOf } from './rename/findings.ts'
 
@@ -75,29 +73,20 @@ export default defineTransform({
         // A query for a new path makes the batch scan again, and changes the numbers of hits.
         for (const { from, to } of moves) for (const path of [from, to]) if (batch.count > 0) batch.hit(0, path)
         const { records } = batch.index
-        const lines: NewLine[] = []
-        let isChanged = false
         for (let record = 0; record < batch.count; record++) {
-          if (batch.states[record] !== RecordState.live) continue
-          if (!moves.some(({ from }) => batch.hit(record, from) >= 0)) {
-            lines.push({ from: record })
+          if (batch.states[record] !== RecordState.live || !moves.some(({ from }) => batch.hit(record, from) >= 0))
             continue
-          }
           const first = records[RECORD_STRIDE * record + 2]
           const saved = batch.edits.slice(first, records[RECORD_STRIDE * (record + 1) + 2])
           const puts = takeOut(batch, record, moves, matches)
           const why = refusal(batch, record, puts, existing)
-          if (why !== undefined) {
+          if (why === undefined) putMembers(batch, record, puts)
+          else {
             // A reject is stored as the stage received it.
             batch.edits.set(saved, first)
             batch.reject(record, why.code, stage, why.detail)
-            continue
           }
-          const change = putMembers(batch, record, puts)
-          if (change !== undefined) isChanged = true
-          lines.push({ from: record, ...change })
         }
-        return isChanged ? rebuild(batch, lines, stage) : undefined
       },
       ruleMatches: () => members.map(({ from }, at) => ({ rule: `members[${at}] ${from}`, matches: matches[at] })),
     }
@@ -120,7 +109,7 @@ function takeOut(batch: Batch, record: number, moves: readonly Move[], matches: 
   for (const { hit, at } of found.toSorted((a, b) => b.hit - a.hit)) {
     const { from, to } = moves[at]
     matches[at]++
-    puts.push({ at, put: { path: to, json: Buffer.from(batch.raw(hit)) } })
+    puts.push({ at, put: { path: to, json: batch.raw(hit) } })
     for (const copy of batch.hits(record, from)) batch.edit(copy, Edit.delete)
   }
   return puts.toSorted((a, b) => a.at - b.at).map(({ put }) => put)
@@ -129,8 +118,5 @@ function takeOut(batch: Batch, record: number, moves: readonly Move[], matches: 
 function refusal(batch: Batch, record: number, puts: readonly Put[], existing: 'reject' | 'replace') {
   const taken = existing === 'reject' ? puts.find(({ path }) => batch.hit(record, path) >= 0) : undefined
   if (taken !== undefined) return { code: 'KEY_EXISTS', detail: `${taken.path.text} exists` }
-  const blocked = blockedAt(batch, record, puts)
-  if (blocked !== undefined) return { code: 'PATH_BLOCKED', detail: `${blocked.text} is not an object` }
-  if (fitsLine(batch, record, puts, true)) return undefined
-  return { code: 'TOO_LONG', detail: 'with the new names the record would be longer than limits.maxLine' }
+  return refusalOf(batch, record, puts, true)
 }

@@ -3,10 +3,8 @@ import { defineTransform } from '../component.ts'
 import { Choice } from '../fields/fields.ts'
 import { RecordState } from '../record/batch.ts'
 import { reaches } from '../record/paths/reaches.ts'
-import { blockedAt, fitsLine, putMembers } from '../record/put-members.ts'
+import { putMembers, refusalOf } from '../record/put-members.ts'
 import type { Put } from '../record/put-members.ts'
-import { rebuild } from '../record/rebuild.ts'
-import type { NewLine } from '../record/reuse-lines.ts'
 import { findingsOf } from './set/findings.ts'
 import { MEMBER, sourcesOf } from './set/member.ts'
 import { compileMember } from './set/values.ts'
@@ -54,34 +52,20 @@ export default defineTransform({
     const compiled = members.map((member) => compileMember(member, { paths, pipeline }))
     return {
       batch(batch) {
-        const lines: NewLine[] = []
-        let isChanged = false
         for (let record = 0; record < batch.count; record++) {
           if (batch.states[record] !== RecordState.live) continue
           const puts: Put[] = []
-          for (const { path, ifAbsent, valueOf } of compiled) {
+          for (let at = 0; at < compiled.length; at++) {
+            const { path, ifAbsent, valueOf } = compiled[at]
             if (ifAbsent && batch.hit(record, path) >= 0) continue
             const json = valueOf(batch, record)
             if (json !== undefined) puts.push({ path, json })
             else if (missing === 'reject') batch.reject(record, 'VALUE_MISSING', stage, `no value for ${path.text}`)
           }
-          const blocked = blockedAt(batch, record, puts)
-          if (blocked !== undefined) {
-            batch.reject(record, 'PATH_BLOCKED', stage, `${blocked.text} is not an object`)
-          } else if (!fitsLine(batch, record, puts)) {
-            batch.reject(
-              record,
-              'TOO_LONG',
-              stage,
-              'with the new members the record would be longer than limits.maxLine',
-            )
-          }
-          if (batch.states[record] !== RecordState.live) continue
-          const change = putMembers(batch, record, puts)
-          if (change !== undefined) isChanged = true
-          lines.push({ from: record, ...change })
+          const refusal = refusalOf(batch, record, puts)
+          if (refusal !== undefined) batch.reject(record, refusal.code, stage, refusal.detail)
+          if (batch.states[record] === RecordState.live) putMembers(batch, record, puts)
         }
-        return isChanged ? rebuild(batch, lines, stage) : undefined
       },
     }
   },

@@ -81,6 +81,7 @@ export default defineTransform({
     }
 
     return {
+      rebuilds: mode === 'tag',
       batch(batch) {
         const records = undecided(batch)
         if (records.length === 0) return [batch]

@@ -71,22 +71,18 @@ function compareObjects(change: Change, whole: Span, earlier: JsonObject, after:
   const { line, patches } = change
   const names = Object.keys(earlier)
   const { changed, found } = findChanged(names, earlier, after)
-  let missing = 0
   for (const { name, span, duplicates } of changed.length === 0 ? [] : locate(line, whole.start, names, changed)) {
     const before = patches.length
     const value = Object.hasOwn(after, name) ? after[name] : undefined
     if (value !== undefined) compare(change, span, earlier[name], value, depth - 1)
-    else {
-      patches.push({ ...span, json: undefined })
-      missing++
-    }
+    else patches.push({ ...span, json: undefined })
     if (patches.length > before) for (const duplicate of duplicates) patches.push({ ...duplicate, json: undefined })
   }
   if (found === Object.keys(after).length) return
   const added = Object.keys(after).filter((name) => !Object.hasOwn(earlier, name) && after[name] !== undefined)
   if (added.length === 0) return
   const members = added.map((name) => `${JSON.stringify(name)}:${jsonText(after[name], depth - 1)}`)
-  patches.push(append(line, whole, members.join(','), names.length > missing))
+  patches.push(append(line, whole, members.join(',')))
 }
 
 /**
@@ -169,7 +165,7 @@ function compareArrays(
     for (let at = after.length; at < before.length; at++) patches.push({ ...spanAt(offsets, at), json: undefined })
     if (after.length < before.length) return
     const added = Array.from(after.slice(before.length), (element) => jsonText(element, depth - 1))
-    patches.push(append(line, whole, added.join(','), before.length > 0))
+    patches.push(append(line, whole, added.join(',')))
   } else {
     const texts = elementTexts(line, offsets, before)
     const elements = Array.from(after, (element) => texts.get(element) ?? jsonText(element, depth - 1))
@@ -203,9 +199,9 @@ function elementTexts(
 }
 
 /** A patch that appends to an object or array. */
-function append(line: Buffer, { end }: Span, members: string, comma: boolean): Patch {
+function append(line: Buffer, { end }: Span, members: string): Patch {
   const at = skipSpaceBack(line, end - 2) + 1
-  return { key: at, start: at, end: at, json: Buffer.from(comma ? `,${members}` : members) }
+  return { key: at, start: at, end: at, json: Buffer.from(members) }
 }
 
 function isPlainObject(value: Json): value is JsonObject {

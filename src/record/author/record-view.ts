@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors.ts'
-import { LINE_FEED, OPEN_OBJECT } from '../json/ascii.ts'
+import { LINE_FEED } from '../json/ascii.ts'
 import { Batch } from '../batch.ts'
 import { writeAdded, writeChanges } from './changes.ts'
 import { compileCondition } from './condition.ts'
@@ -336,8 +336,7 @@ function insertMember(batch: Batch, record: number, path: Path, json: string): P
   const end = holder >= 0 ? batch.span(holder).end : records[RECORD_STRIDE * record + 1]
   const position = skipSpaceBack(batch.bytes, end - 2) + 1
   const member = nest(keys.slice(depth), json).slice(1, -1)
-  const comma = batch.bytes[position - 1] === OPEN_OBJECT ? '' : ','
-  return { key: position, start: position, end: position, json: Buffer.from(comma + member) }
+  return { key: position, start: position, end: position, json: Buffer.from(member) }
 }
 
 function nest(keys: readonly string[], json: string): string {

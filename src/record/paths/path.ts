@@ -3,6 +3,7 @@ import type { Watch } from './automaton.ts'
 import { formatPath, parsePath } from './grammar.ts'
 import type { Segment } from './grammar.ts'
 import type { Needles } from './needles.ts'
+import { mayMeet } from './reaches.ts'
 
 /**
  * A path of a pipeline, for example `initiated_by.email`, `changes[*].{from,to}`, `**.password`,
@@ -27,6 +28,17 @@ export interface Path {
    * wildcards.
    */
   readonly parent: Path | undefined
+  /** JSON text of the last key of a path of keys, with its colon. Otherwise empty. */
+  readonly name: Buffer
+}
+
+const NO_NAME = Buffer.alloc(0)
+
+/** What a stage asks of the records. */
+export interface Questions {
+  readonly paths: Set<Path>
+  /** It also reads members that none of its paths matches. */
+  readsAll: boolean
 }
 
 /**
@@ -41,6 +53,44 @@ export class Paths {
   readonly #byText = new Map<string, Path>()
   #automaton: Automaton | undefined
   #watch: Watch | undefined
+  /** What is asked outside of `collect`. */
+  readonly #others: Questions = { paths: new Set(), readsAll: false }
+  #asking = this.#others
+
+  /**
+   * Calls `create` of a stage, and returns what it asks with the paths that it adds. One call at a
+   * time.
+   */
+  async collect<Made>(create: () => Made | Promise<Made>): Promise<readonly [Made, Questions]> {
+    const asked: Questions = { paths: new Set(), readsAll: false }
+    this.#asking = asked
+    try {
+      return [await create(), asked]
+    } finally {
+      this.#asking = this.#others
+    }
+  }
+
+  /** What is asked outside of stages: by the delivery. */
+  get others(): Questions {
+    return this.#others
+  }
+
+  /** Says that who adds paths also reads members beside the values that they match. */
+  readsNeighbours(): void {
+    this.#asking.readsAll = true
+  }
+
+  /** Whether an answer may depend on the value at these keys. */
+  dependsOn({ paths, readsAll }: Questions, keys: readonly string[]): boolean {
+    if (readsAll) return true
+    for (const { id } of paths) {
+      const segments = this.#segments[id]
+      // The watched strings may be anywhere.
+      if (segments.length === 0 || mayMeet(segments, keys)) return true
+    }
+    return false
+  }
 
   /**
    * Adds a path. Returns the same object for the same text, and for another spelling of the same
@@ -49,12 +99,16 @@ export class Paths {
    * @throws SluiceError PATH_INVALID with the position of the syntax error.
    */
   add(text: string): Path {
-    return this.#byText.get(text) ?? this.#addSegments(text, parsePath(text))
+    const path = this.#byText.get(text) ?? this.#addSegments(text, parsePath(text))
+    for (let asked: Path | undefined = path; asked !== undefined; asked = asked.parent) this.#asking.paths.add(asked)
+    return path
   }
 
   /** Adds a path that no text can spell, for example one with a test of its own for keys. */
   addSegments(segments: readonly Segment[]): Path {
-    return this.#addSegments(formatPath(segments), segments)
+    const path = this.#addSegments(formatPath(segments), segments)
+    this.#asking.paths.add(path)
+    return path
   }
 
   /**
@@ -64,10 +118,12 @@ export class Paths {
   watch(needles: Needles): Path {
     if (this.#watch === undefined) {
       this.#watch = { path: this.#paths.length, needles }
-      return this.#create(WATCHED, WATCHED, [])
+      this.#create(WATCHED, WATCHED, [])
     }
     if (this.#watch.needles !== needles) throw new Error('the strings are watched for other needles')
-    return this.#paths[this.#watch.path]
+    const path = this.#paths[this.#watch.path]
+    this.#asking.paths.add(path)
+    return path
   }
 
   /** Whether a path was added with this text. */
@@ -102,7 +158,8 @@ export class Paths {
     const keys = segments.length === 0 ? undefined : keysOf(segments)
     const above = segments.slice(0, -1)
     const parent = keys === undefined || above.length === 0 ? undefined : this.#addSegments(formatPath(above), above)
-    const path: Path = { id: this.#paths.length, text, keys, parent }
+    const name = keys === undefined ? NO_NAME : Buffer.from(`${JSON.stringify(keys.at(-1))}:`)
+    const path: Path = { id: this.#paths.length, text, keys, parent, name }
     this.#paths.push(path)
     this.#segments.push(segments)
     this.#byText.set(canonical, path)

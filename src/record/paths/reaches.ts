@@ -1,5 +1,6 @@
 import { matchesKey } from './automaton.ts'
 import { parsePath } from './grammar.ts'
+import type { Segment } from './grammar.ts'
 
 /**
  * Whether a change of all values at `path` can change the value at `target`, a path of keys: `path`
@@ -28,8 +29,18 @@ function leadsInto(path: string, target: string): boolean {
 
 /** The positions in `path` that `target` leads to; undefined if `path` ends there or before. */
 function follow(path: string, target: string): readonly number[] | undefined {
-  const segments = parsePath(path)
-  const keys = parsePath(target).flatMap((segment) => (segment.kind === 'keys' ? segment.keys : []))
+  return followKeys(
+    parsePath(path),
+    parsePath(target).flatMap((segment) => (segment.kind === 'keys' ? segment.keys : [])),
+  )
+}
+
+/** Whether a path may match the value at these keys, a value around it, or anything inside it. */
+export function mayMeet(segments: readonly Segment[], keys: readonly string[]): boolean {
+  return followKeys(segments, keys)?.length !== 0
+}
+
+function followKeys(segments: readonly Segment[], keys: readonly string[]): readonly number[] | undefined {
   let reached = enter(segments, [0])
   for (const key of keys) {
     const next: number[] = []
@@ -44,14 +55,12 @@ function follow(path: string, target: string): readonly number[] | undefined {
   return reached
 }
 
-type Segments = ReturnType<typeof parsePath>
-
-function isDeepEnd(segments: Segments): boolean {
+function isDeepEnd(segments: readonly Segment[]): boolean {
   return segments.at(-1)?.kind === 'deep'
 }
 
 /** `**` also matches nothing. */
-function enter(segments: Segments, positions: readonly number[]): number[] {
+function enter(segments: readonly Segment[], positions: readonly number[]): number[] {
   const all = new Set<number>()
   for (let at of positions) {
     all.add(at)

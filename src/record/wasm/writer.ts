@@ -1,6 +1,7 @@
 import { RANGE_STRIDE } from '../edits.ts'
 import type { Edited } from '../edits.ts'
 import { HIT_STRIDE } from '../record-index.ts'
+import type { Tokens } from '../tokens.ts'
 import type { ScannerModule } from './module.ts'
 import { WINDOW } from './scanner.ts'
 
@@ -41,18 +42,16 @@ export class WasmWriter {
     return position
   }
 
-  #putTokens(tokens: readonly Buffer[]): boolean {
+  #putTokens({ bytes, starts, count }: Tokens): boolean {
     const { TOKENS, TOKENS_BYTES } = this.#module
-    const end = TOKENS.value + TOKENS_BYTES.value
+    const text = TOKENS.value + 4 * TOKEN_STRIDE * count
+    if (text + starts[count] > TOKENS.value + TOKENS_BYTES.value) return false
     let entry = TOKENS.value / 4
-    let text = TOKENS.value + 4 * TOKEN_STRIDE * tokens.length
-    for (const token of tokens) {
-      if (text + token.length > end) return false
-      this.#numbers[entry++] = text
-      this.#numbers[entry++] = token.length
-      this.#bytes.set(token, text)
-      text += token.length
+    for (let token = 0; token < count; token++) {
+      this.#numbers[entry++] = text + starts[token]
+      this.#numbers[entry++] = starts[token + 1] - starts[token]
     }
+    this.#bytes.set(bytes.subarray(0, starts[count]), text)
     return true
   }
 

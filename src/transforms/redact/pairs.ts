@@ -30,6 +30,7 @@ export const PAIR_VALUES =
  * read: back to the start of the object, and then over its members.
  */
 export function createPairs(paths: Paths, edit: (batch: Batch, hit: number) => number): Preparation {
+  paths.readsNeighbours()
   const names = paths.addSegments([DEEP, keyTest('names in pairs', PAIR_NAMES)])
   const values = paths.addSegments([DEEP, keyTest('values in pairs', PAIR_VALUES)])
   const listed = paths.add('**[*][*]')

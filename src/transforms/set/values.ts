@@ -1,17 +1,22 @@
 import { formatTime, parseRecordTemplate } from '../../fields/key-template.ts'
 import type { KeyTemplate } from '../../fields/key-template.ts'
+import { Edit } from '../../record/batch.ts'
 import type { Batch } from '../../record/batch.ts'
+import { QUOTE } from '../../record/json/ascii.ts'
 import { writeJson } from '../../record/json/json-text.ts'
 import { parseInstantText } from '../../record/json/instant.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
-import { defaultLimits, ValueKind } from '../../record/scan.ts'
+import { defaultLimits, HIT_STRIDE, ValueKind } from '../../record/scan.ts'
 import type { MemberConfig } from './member.ts'
 
 /** A member to set, ready to run. */
 interface Member {
   readonly path: Path
   readonly ifAbsent: boolean
-  /** The JSON text of the value; undefined if it cannot be made of this record. */
+  /**
+   * The JSON text of the value, valid until the next call; undefined if it cannot be made of this
+   * record.
+   */
   readonly valueOf: (batch: Batch, record: number) => Buffer | undefined
 }
 
@@ -31,37 +36,104 @@ export function compileMember({ path, value, from, template, ifAbsent }: MemberC
   return { ...target, valueOf: () => json }
 }
 
-/** A copy: it outlives the batch when the line is rebuilt. */
 function copyOf(batch: Batch, hit: number): Buffer | undefined {
-  return hit < 0 ? undefined : Buffer.from(batch.raw(hit))
+  return hit < 0 ? undefined : batch.raw(hit)
 }
 
+/** Writes a part of a text, in JSON and without quotes. Returns false if the record has no such value. */
+type Part = (batch: Batch, record: number, text: TextWriter) => boolean
+
 function compileTemplate({ parts }: KeyTemplate, { paths, pipeline }: Names): Member['valueOf'] {
-  const readers = parts.map((part): string | ((batch: Batch, record: number) => string | undefined) => {
-    if (part.kind === 'literal') return part.text
-    if (part.kind !== 'record') return pipeline
+  const compiled = parts.map((part): Part => {
+    if (part.kind !== 'record') return constant(part.kind === 'literal' ? part.text : pipeline)
     const { format } = part
     const path = paths.add(part.path)
-    return (batch, record) => {
-      const text = scalarOf(batch, batch.hit(record, path))
-      if (text === undefined || format === undefined) return text
-      const instant = parseInstantText(text)
-      return Number.isNaN(instant) ? undefined : formatTime(format, instant)
+    if (format === undefined) return (batch, record, text) => writeValue(batch, batch.hit(record, path), text)
+    return (batch, record, text) => {
+      const hit = batch.hit(record, path)
+      const instant = isScalar(batch, hit) ? parseInstantText(batch.text(hit)) : NaN
+      if (Number.isNaN(instant)) return false
+      text.writeAll(innerOf(formatTime(format, instant)))
+      return true
     }
   })
+  const text = new TextWriter()
   return (batch, record) => {
-    let text = ''
-    for (const reader of readers) {
-      const part = typeof reader === 'string' ? reader : reader(batch, record)
-      if (part === undefined) return undefined
-      text += part
-    }
-    return Buffer.from(JSON.stringify(text))
+    text.start()
+    for (let at = 0; at < compiled.length; at++) if (!compiled[at](batch, record, text)) return undefined
+    return text.end()
   }
 }
 
-function scalarOf(batch: Batch, hit: number): string | undefined {
-  if (hit < 0) return undefined
-  const kind = batch.kind(hit)
-  return kind === ValueKind.object || kind === ValueKind.array || kind === ValueKind.null ? undefined : batch.text(hit)
+function constant(value: string): Part {
+  const inner = innerOf(value)
+  return (_batch, _record, text) => {
+    text.writeAll(inner)
+    return true
+  }
 }
+
+function innerOf(value: string): Buffer {
+  return Buffer.from(JSON.stringify(value).slice(1, -1))
+}
+
+/** A string without escapes is the same in any JSON string. */
+function writeValue(batch: Batch, hit: number, text: TextWriter): boolean {
+  if (!isScalar(batch, hit)) return false
+  if (batch.kind(hit) === ValueKind.escaped) {
+    text.writeAll(innerOf(batch.text(hit)))
+    return true
+  }
+  const { hits } = batch.index
+  const isKept = batch.edits[hit] === Edit.keep
+  const json = isKept ? batch.bytes : batch.raw(hit)
+  const start = isKept ? hits[HIT_STRIDE * hit + 2] : 0
+  const end = isKept ? hits[HIT_STRIDE * hit + 3] : json.length
+  const quote = json[start] === QUOTE ? 1 : 0
+  text.write(json, start + quote, end - quote)
+  return true
+}
+
+function isScalar(batch: Batch, hit: number): boolean {
+  if (hit < 0) return false
+  const kind = batch.kind(hit)
+  return kind !== ValueKind.object && kind !== ValueKind.array && kind !== ValueKind.null
+}
+
+/** Writes one JSON string after the other into the same memory. */
+class TextWriter {
+  #bytes: Buffer = Buffer.alloc(256, '"')
+  #length = 1
+  #last: Buffer = this.#bytes
+
+  start(): void {
+    this.#length = 1
+  }
+
+  writeAll(source: Buffer): void {
+    this.write(source, 0, source.length)
+  }
+
+  write(source: Buffer, start: number, end: number): void {
+    const length = this.#length + end - start
+    if (length >= this.#bytes.length) {
+      const more = Buffer.allocUnsafeSlow(2 * length)
+      this.#bytes.copy(more, 0, 0, this.#length)
+      this.#bytes = more
+    }
+    // Most parts are so short that a loop is faster than a call.
+    if (end - start > MAX_LOOP_BYTES) source.copy(this.#bytes, this.#length, start, end)
+    else for (let at = start; at < end; at++) this.#bytes[this.#length + at - start] = source[at]
+    this.#length = length
+  }
+
+  /** The text, valid until the next `start`. */
+  end(): Buffer {
+    this.#bytes[this.#length++] = QUOTE
+    if (this.#last.length !== this.#length || this.#last.buffer !== this.#bytes.buffer)
+      this.#last = this.#bytes.subarray(0, this.#length)
+    return this.#last
+  }
+}
+
+const MAX_LOOP_BYTES = 32

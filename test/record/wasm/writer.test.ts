@@ -6,6 +6,7 @@ import type { Edited } from '../../../src/record/edits.ts'
 import { Paths } from '../../../src/record/paths/path.ts'
 import { defaultLimits, HIT_STRIDE } from '../../../src/record/record-index.ts'
 import type { RecordIndex } from '../../../src/record/record-index.ts'
+import { Tokens } from '../../../src/record/tokens.ts'
 import { scanWhole } from '../../../src/record/scan.ts'
 import { WasmScanner } from '../../../src/record/wasm/scanner.ts'
 import { WasmWriter } from '../../../src/record/wasm/writer.ts'
@@ -42,7 +43,9 @@ function edited(
     else if (draw !== Edit.shadowed) edits[hit] = draw < FIRST_TOKEN ? draw : FIRST_TOKEN + (draw % values.length)
     if (edits[hit] === Edit.delete || edits[hit] >= FIRST_TOKEN) shadow = Math.max(shadow, hits[HIT_STRIDE * hit + 3])
   }
-  return { bytes, hits, edits, tokens: values.map((value) => Buffer.from(value)) }
+  const tokens = new Tokens()
+  for (const value of values) tokens.add(Buffer.from(value))
+  return { bytes, hits, edits, tokens }
 }
 
 /**
@@ -122,6 +125,6 @@ test('leaves input to TypeScript that exceeds the memory of the module', () => {
   )
   const all = Array.from({ length: 200 }, (_, record) => record)
   assert.equal(assertSame(edited(many, [3], ['x'.repeat(1 << 14)], true), many.index, all), undefined)
-  assert.equal(assertSame(edited(many, [3], ['x'.repeat(1 << 18)], true), many.index, [1]), undefined)
+  assert.equal(assertSame(edited(many, [3], ['x'.repeat(1 << 20)], true), many.index, [1]), undefined)
   assert.equal(findRanges(many.index.records, all).length, RANGE_STRIDE)
 })

@@ -6,6 +6,8 @@ import {
   FIRST_TOKEN,
   HIT_BYTES,
   LINE_FEED,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
   RANGE_BYTES,
   RETURN,
   SPACE,
@@ -41,12 +43,20 @@ export function writeRanges(count: u32, origin: usize, firstHit: usize): usize {
       if (edit != EDIT_DELETE) {
         const token = TOKENS + <usize>(edit - FIRST_TOKEN) * TOKEN_BYTES
         const length: usize = load<u32>(token, 4)
-        if (out + (start - copied) + length > OUTPUT + OUTPUT_BYTES) return 0
+        if (out + (start - copied) + 1 + length > OUTPUT + OUTPUT_BYTES) return 0
         copy(copied, out, start - copied)
         out += start - copied
+        copied = zero + load<u32>(place, 12)
+        // New members at the end of an object.
+        if (copied == start) {
+          const before: u32 = load<u8>(skipSpaceBack(out - 1))
+          if (before != OPEN_OBJECT && before != OPEN_ARRAY) {
+            store<u8>(out, <u8>COMMA)
+            out++
+          }
+        }
         copy(load<u32>(token), out, length)
         out += length
-        copied = zero + load<u32>(place, 12)
         continue
       }
       // Delete neighbouring deleted members in one step, so that the commas around them belong to

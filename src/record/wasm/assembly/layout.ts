@@ -56,7 +56,7 @@ export const INPUT_BYTES: usize = 1 << 20
 
 /** Tokens of edits: start and length of each text, then the texts. */
 export const TOKENS: usize = INPUT + INPUT_BYTES + 64
-export const TOKENS_BYTES: usize = 1 << 18
+export const TOKENS_BYTES: usize = 1 << 20
 /** Output: edited lines, or elements of arrays. Writes go up to 64 bytes beyond the end. */
 export const OUTPUT: usize = TOKENS + TOKENS_BYTES
 export const OUTPUT_BYTES: usize = INPUT_BYTES + (1 << 18)
