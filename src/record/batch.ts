@@ -506,9 +506,13 @@ export class Batch {
   /** An upper bound for the length of the record's line. */
   longest(record: number): number {
     const { records } = this.#index
-    const length = records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record]
-    const growth = growthOf(this.#edited(), ...this.#hitsOf(record))
-    return length + growth + (this.#inserts?.growthOf(record, this.tokens) ?? 0)
+    let length = records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record]
+    const last = records[RECORD_STRIDE * (record + 1) + 2]
+    for (let hit = records[RECORD_STRIDE * record + 2]; hit < last; hit++) {
+      const edit = this.#edits[hit]
+      if (edit >= FIRST_TOKEN) length += this.tokens.lengthOf(edit - FIRST_TOKEN)
+    }
+    return this.#inserts === undefined ? length : length + this.#inserts.growthOf(record, this.tokens)
   }
 
   /** True if the scanner found a path of keys twice in the record. */

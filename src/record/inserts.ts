@@ -78,7 +78,9 @@ export class Inserts {
           const at = this.#at[insert - 1]
           for (; hit < last && hits[HIT_STRIDE * hit + 2] < at; hit++) if (isWritten(edits[hit])) keep(hit)
           newEdits[count] = this.#edits[insert - 1]
-          newHits.fill(at, HIT_STRIDE * count + 1, HIT_STRIDE * count + HIT_STRIDE)
+          newHits[HIT_STRIDE * count + 1] = at
+          newHits[HIT_STRIDE * count + 2] = at
+          newHits[HIT_STRIDE * count + 3] = at
           count++
         }
         for (; hit < last; hit++) if (isWritten(edits[hit])) keep(hit)
@@ -93,8 +95,11 @@ export class Inserts {
 
     function keep(hit: number): void {
       newEdits[count] = edits[hit]
-      let to = HIT_STRIDE * count++
-      for (let from = HIT_STRIDE * hit; from < HIT_STRIDE * (hit + 1); from++) newHits[to++] = hits[from]
+      const from = HIT_STRIDE * hit
+      const to = HIT_STRIDE * count++
+      newHits[to + 1] = hits[from + 1]
+      newHits[to + 2] = hits[from + 2]
+      newHits[to + 3] = hits[from + 3]
     }
   }
 }

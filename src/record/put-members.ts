@@ -30,7 +30,7 @@ export function refusalOf(batch: Batch, record: number, puts: readonly Put[], is
   if (!fitsLine(batch, record, puts, isMove)) {
     return { code: 'TOO_LONG', detail: 'with the new members the record would be longer than limits.maxLine' }
   }
-  if (puts.every((put) => fitsDepth(put, batch.limits.maxDepth))) return undefined
+  if (fitsDepth(puts, batch.limits.maxDepth)) return undefined
   return { code: 'TOO_DEEP', detail: 'with the new members the record would nest deeper than limits.maxDepth' }
 }
 
@@ -50,8 +50,8 @@ function fitsLine(batch: Batch, record: number, puts: readonly Put[], isMove: bo
   for (let at = 0; at < puts.length; at++) {
     const { path, json } = puts[at]
     if (!isMove) length += json.length
-    const { keys = [] } = path
-    for (let key = 0; key < keys.length; key++) length += KEY_BYTES + MAX_ESCAPED * keys[key].length
+    length += path.name.length + MEMBER_BYTES
+    for (let above = path.parent; above !== undefined; above = above.parent) length += above.name.length + MEMBER_BYTES
   }
   if (length <= batch.limits.maxLine) return true
   for (const { path } of puts) {
@@ -61,15 +61,17 @@ function fitsLine(batch: Batch, record: number, puts: readonly Put[], isMove: bo
   return length <= batch.limits.maxLine
 }
 
-/** Quotes, colon, comma and braces of a new member. */
-const KEY_BYTES = 6
-/** Bytes of a UTF-16 unit that is written as `\uXXXX`. */
-const MAX_ESCAPED = 6
+/** The comma and the braces of a new member. */
+const MEMBER_BYTES = 3
 
-function fitsDepth({ path: { keys = [] }, json }: Put, maxDepth: number): boolean {
-  const most = maxDepth - keys.length
-  // Each level takes two bytes.
-  return json.length < 2 * most || depthOf(json) <= most
+function fitsDepth(puts: readonly Put[], maxDepth: number): boolean {
+  for (let at = 0; at < puts.length; at++) {
+    const { path, json } = puts[at]
+    const most = maxDepth - (path.keys?.length ?? 0)
+    // Each level takes two bytes.
+    if (json.length >= 2 * most && depthOf(json) > most) return false
+  }
+  return true
 }
 
 /** How many objects and arrays are around the innermost value of a JSON text. */

@@ -68,22 +68,29 @@ export default defineTransform({
   create({ members, existing }, { paths, stage }) {
     const moves = members.map(({ from, to }) => ({ from: paths.add(from), to: paths.add(to) }))
     const matches = new Float64Array(moves.length)
+    /** A member that is taken out of another one that is moved comes first. */
+    const order = [...moves.keys()].toSorted((a, b) => depthOf(moves[b]) - depthOf(moves[a]))
     return {
       batch(batch) {
         // A query for a new path makes the batch scan again, and changes the numbers of hits.
         for (const { from, to } of moves) for (const path of [from, to]) if (batch.count > 0) batch.hit(0, path)
         const { records } = batch.index
+        const { edits } = batch
+        /** No array per record: this loop runs for each of them. */
+        const found: number[] = moves.map(() => NONE)
         for (let record = 0; record < batch.count; record++) {
-          if (batch.states[record] !== RecordState.live || !moves.some(({ from }) => batch.hit(record, from) >= 0))
-            continue
+          if (batch.states[record] !== RecordState.live || !findAll(batch, record, moves, found)) continue
           const first = records[RECORD_STRIDE * record + 2]
-          const saved = batch.edits.slice(first, records[RECORD_STRIDE * (record + 1) + 2])
-          const puts = takeOut(batch, record, moves, matches)
+          const last = records[RECORD_STRIDE * (record + 1) + 2]
+          for (let hit = first; hit < last; hit++) saved[hit - first] = edits[hit]
+          const puts = takeOut(batch, record, { moves, order, found })
           const why = refusal(batch, record, puts, existing)
-          if (why === undefined) putMembers(batch, record, puts)
-          else {
+          if (why === undefined) {
+            putMembers(batch, record, puts)
+            for (let at = 0; at < found.length; at++) if (found[at] !== NONE) matches[at]++
+          } else {
             // A reject is stored as the stage received it.
-            batch.edits.set(saved, first)
+            for (let hit = first; hit < last; hit++) edits[hit] = saved[hit - first]
             batch.reject(record, why.code, stage, why.detail)
           }
         }
@@ -98,25 +105,58 @@ interface Move {
   readonly to: Path
 }
 
-/** Deletes the members to move, the innermost ones first, and returns their values. */
-function takeOut(batch: Batch, record: number, moves: readonly Move[], matches: Float64Array): Put[] {
-  const found: { readonly hit: number; readonly at: number }[] = []
+const NONE = -1
+/** Reused: the edits of a record as the stage received it. */
+const saved: number[] = []
+
+function depthOf({ from }: Move): number {
+  return from.keys?.length ?? 0
+}
+
+/** Finds the members to move. False if the record has none of them. */
+function findAll(batch: Batch, record: number, moves: readonly Move[], found: number[]): boolean {
+  let hasOne = false
   for (let at = 0; at < moves.length; at++) {
-    const hit = batch.hit(record, moves[at].from)
-    if (hit >= 0) found.push({ hit, at })
+    found[at] = batch.hit(record, moves[at].from)
+    if (found[at] >= 0) hasOne = true
   }
-  const puts: { readonly at: number; readonly put: Put }[] = []
-  for (const { hit, at } of found.toSorted((a, b) => b.hit - a.hit)) {
-    const { from, to } = moves[at]
-    matches[at]++
-    puts.push({ at, put: { path: to, json: batch.raw(hit) } })
-    for (const copy of batch.hits(record, from)) batch.edit(copy, Edit.delete)
+  return hasOne
+}
+
+interface Finds {
+  readonly moves: readonly Move[]
+  /** The numbers of the moves, the innermost members first. */
+  readonly order: readonly number[]
+  /** The hit of each move. */
+  readonly found: readonly number[]
+}
+
+/** Deletes the members to move, and returns their values. */
+function takeOut(batch: Batch, record: number, { moves, order, found }: Finds): Put[] {
+  const values: (Buffer | undefined)[] = []
+  const hasDuplicates = batch.hasDuplicates(record)
+  for (let next = 0; next < order.length; next++) {
+    const hit = found[order[next]]
+    if (hit === NONE) continue
+    values[order[next]] = batch.raw(hit)
+    if (!hasDuplicates) batch.edit(hit, Edit.delete)
+    else for (const copy of batch.hits(record, moves[order[next]].from)) batch.edit(copy, Edit.delete)
   }
-  return puts.toSorted((a, b) => a.at - b.at).map(({ put }) => put)
+  const puts: Put[] = []
+  for (let at = 0; at < moves.length; at++) {
+    const json = values[at]
+    if (json !== undefined) puts.push({ path: moves[at].to, json })
+  }
+  return puts
 }
 
 function refusal(batch: Batch, record: number, puts: readonly Put[], existing: 'reject' | 'replace') {
-  const taken = existing === 'reject' ? puts.find(({ path }) => batch.hit(record, path) >= 0) : undefined
-  if (taken !== undefined) return { code: 'KEY_EXISTS', detail: `${taken.path.text} exists` }
+  const taken = existing === 'replace' ? undefined : firstTaken(batch, record, puts)
+  if (taken !== undefined) return { code: 'KEY_EXISTS', detail: `${taken.text} exists` }
   return refusalOf(batch, record, puts, true)
+}
+
+function firstTaken(batch: Batch, record: number, puts: readonly Put[]): Path | undefined {
+  for (let at = 0; at < puts.length; at++) if (batch.hit(record, puts[at].path) >= 0) return puts[at].path
+  return undefined
 }

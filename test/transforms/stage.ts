@@ -111,7 +111,8 @@ export function parse(line: string): Json {
   return value
 }
 
-function withDefaults<Properties extends TProperties>(
+/** The configuration as a check leaves it. */
+export function withDefaults<Properties extends TProperties>(
   { fields }: TransformDeclaration<Properties>,
   config: { readonly [key: string]: unknown },
 ): Config<Properties> {
