@@ -28,7 +28,7 @@ export function keepSpelling(before: Buffer, after: Buffer): LineChange {
   const [only] = patches
   // Nothing but new members: the rest of the record needs no other scan.
   if (patches.length === 1 && only.start === only.end && only.end === insertionOf(before, whole)) {
-    return { members: textOf(only).replace(/^,/, '') }
+    return { members: textOf(only) }
   }
   return { bytes: applyPatches(before, 0, before.length, patches) }
 }
@@ -61,7 +61,7 @@ function compareObjects(comparison: Comparison, old: Span, made: Span): boolean 
   const added: Buffer[] = []
   for (const [name, { key, end }] of newMembers) {
     if (oldMembers.has(name)) continue
-    if (added.length > 0 || shared > 0) added.push(COMMA)
+    if (added.length > 0) added.push(COMMA)
     added.push(after.subarray(key, end))
   }
   if (added.length === 0) return true
