@@ -5,6 +5,7 @@ import type { JsonObject } from '../record/json/json.ts'
 import { schemaName } from './built-in-schemas.ts'
 import { checkFields } from './check-fields.ts'
 import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
+import { checkRedacted } from './check-redacted.ts'
 import { checkRemoved, isWritten } from './check-shape.ts'
 import type { ShapedStage } from './check-shape.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
@@ -54,6 +55,15 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
   checkSinkNames(node, scope.problems)
   const routes = top && checkRoutes(node, top, scope.problems)
   checkRecordPaths(node, sections, checked, scope)
+  await checkRedacted(
+    sections.flatMap((section) => {
+      const component = checked.get(section)
+      if (!isOf(component, 'transform')) return []
+      const paths = pathsIn([strictSchema(component.declaration.fields)], section.node)
+      return [{ component, paths, location: section.location }]
+    }),
+    scope.problems,
+  )
 
   const found = (label: string) => {
     const section = sections.find((one) => one.label === label)

@@ -7,7 +7,7 @@ import { acquireBuffer, CHUNK_BYTES, release } from './chunk-memory.ts'
 export class Tokens {
   #bytes: Buffer = NONE
   /** Where each text begins, and where the next one will. */
-  #starts = new Uint32Array(FEW)
+  #starts = NO_STARTS
   #count = 0
   #length = 0
   #longest = 0
@@ -30,11 +30,6 @@ export class Tokens {
   /** Length of the longest text. */
   get longest(): number {
     return this.#longest
-  }
-
-  /** Length of the text that is being written. */
-  get pending(): number {
-    return this.#length - this.#starts[this.#count]
   }
 
   /** Adds a whole text. Returns its number; the same Buffer twice in a row has the same number. */
@@ -65,8 +60,8 @@ export class Tokens {
   /** Completes the text. Returns its number. */
   end(): number {
     const number = this.#count++
-    if (this.#count === this.#starts.length) {
-      const more = new Uint32Array(2 * this.#starts.length)
+    if (this.#count >= this.#starts.length) {
+      const more = new Uint32Array(Math.max(FEW, 2 * this.#starts.length))
       more.set(this.#starts)
       this.#starts = more
     }
@@ -100,6 +95,8 @@ export class Tokens {
 }
 
 const NONE = Buffer.alloc(0)
+/** Most batches have none. */
+const NO_STARTS = new Uint32Array(1)
 const FEW = 64
 /** Masks need no more. */
 const FEW_BYTES = 1024

@@ -62,6 +62,13 @@ test('a value on the way that is not an object rejects the record as it came; nu
   assert.deepEqual([rejects[0].code, rejects[0].text], ['PATH_BLOCKED', lines[0]])
 })
 
+test('a record that would nest too deep is rejected as it came', async () => {
+  const line = `{"b":1,"x":{"y":${'['.repeat(62)}"[[["${']'.repeat(62)}}}`
+  const { lines, rejects } = await runStage(rename, { members: membersOf({ 'x.y': 'z.y.z', b: 'c' }) }, [line])
+  assert.deepEqual([lines, rejects.map(({ code, text }) => [code, text])], [[], [['TOO_DEEP', line]]])
+  await assertRenamed({ 'x.y': 'z.y' }, [[line, line.replace('"x":{', '"x":{},"z":{')]])
+})
+
 test('moves the copy of a duplicate key that a reader sees, and leaves none behind', async () => {
   await assertRenamed({ a: 'x', 'u.p': '__proto__' }, [
     ['{"a":1,"b":2,"\\u0061":3}', '{"b":2,"x":3}'],

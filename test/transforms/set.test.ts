@@ -245,3 +245,15 @@ test('check finds the likely mistakes', async () => {
     )
   }
 })
+
+test('a record that would nest too deep is rejected as it came', async () => {
+  const inner = `${'['.repeat(60)}${']'.repeat(60)}`
+  const config = { members: [{ path: 'a.b.c.d', from: 'x' }] }
+  const lines = [`{"x":[${inner}]}`, `{"x":${inner}}`]
+  const { lines: left, rejects } = await runStage(set, config, lines)
+  assert.deepEqual(left, [`{"x":${inner},"a":{"b":{"c":{"d":${inner}}}}}`])
+  assert.deepEqual(
+    rejects.map(({ code, text }) => [code, text]),
+    [['TOO_DEEP', lines[0]]],
+  )
+})
