@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { openWorkspace } from '../../support/command.ts'
-import type { RunningCommand } from '../../support/command.ts'
-import { verify, writeJob } from './support/job.ts'
+import type { RunningCommand, Workspace } from '../../support/command.ts'
+import { verify, verifyRouted, writeJob, writeRoutedJob } from './support/job.ts'
 import { seededRandom } from './support/seed.ts'
 import type { Random } from './support/random.ts'
 import { createRandom } from './support/random.ts'
@@ -20,20 +20,32 @@ const LANES = ROUNDS > 10 ? 2 : 1
 const MAX_KILLS = 14
 
 describe('a process that is killed', () => {
-  const processes: readonly [title: string, program: string | undefined][] = [
-    ['with a pipeline file', undefined],
-    ['with a pipeline wired in code', codeFile('test/system/crash/support/wired-job.ts')],
+  const written = { write: writeJob, verify }
+  const jobs: readonly [title: string, job: KilledJob][] = [
+    ['exactly once, with a pipeline file', written],
+    [
+      'exactly once, with a pipeline wired in code',
+      { ...written, program: codeFile('test/system/crash/support/wired-job.ts') },
+    ],
+    ['once to exactly its sinks, of three', { write: writeRoutedJob, verify: verifyRouted }],
   ]
-  for (const [title, program] of processes) {
-    test(`${ROUNDS} times, at random moments, writes every event exactly once, ${title}`, async (t) => {
+  for (const [title, job] of jobs) {
+    test(`${ROUNDS} times, at random moments, writes every event ${title}`, async (t) => {
       const rounds = { done: 0 }
-      const lanes = Array.from({ length: LANES }, (_, lane) => killJobs(t, createRandom(seed + lane), rounds, program))
-      const jobs = (await Promise.all(lanes)).reduce((sum, count) => sum + count)
-      t.diagnostic(`${rounds.done} kills of a living process in ${jobs} jobs`)
+      const lanes = Array.from({ length: LANES }, (_, lane) => killJobs(t, createRandom(seed + lane), rounds, job))
+      const done = (await Promise.all(lanes)).reduce((sum, count) => sum + count)
+      t.diagnostic(`${rounds.done} kills of a living process in ${done} jobs`)
       assert.ok(rounds.done >= ROUNDS)
     })
   }
 })
+
+interface KilledJob {
+  readonly write: (workspace: Workspace) => Promise<void>
+  readonly verify: (workspace: Workspace, servers: Servers) => Promise<unknown>
+  /** Default: the command. */
+  readonly program?: string
+}
 
 /**
  * Runs jobs one after the other until all rounds are done. A round is a process that was alive when
@@ -43,12 +55,12 @@ async function killJobs(
   t: TestContext,
   random: Random,
   rounds: { done: number },
-  program: string | undefined,
+  { program, write, verify: check }: KilledJob,
 ): Promise<number> {
   let jobs = 0
   while (rounds.done < ROUNDS) {
     const workspace = await openWorkspace(t)
-    await writeJob(workspace)
+    await write(workspace)
     const servers = await startServers(t, { seed: random.below(2 ** 31), events: 6000 })
     const options = { env: servers.environment, ...(program !== undefined && { program }) }
     const start = (): RunningCommand => workspace.start(['run', 'events'], options)
@@ -66,7 +78,7 @@ async function killJobs(
     }
     const { code, stderr } = await start().ended
     assert.equal(code, 0, stderr)
-    await verify(workspace, servers)
+    await check(workspace, servers)
     jobs++
   }
   return jobs

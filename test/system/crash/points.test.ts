@@ -7,7 +7,7 @@ import { chains, crashes, findFailure, measure, pairs, shuffle, simulate } from 
 import type { CrashPlan } from './simulation/explore.ts'
 import { correctingRejects } from './simulation/correct-rejects.ts'
 import { plantedDefects } from './simulation/planted-defects.ts'
-import { lines, pages, pagesApart, redirected } from './simulation/workload.ts'
+import { lines, pages, pagesApart, redirected, routed } from './simulation/workload.ts'
 import type { Workload } from './simulation/workload.ts'
 import { stateFolder } from './simulation/world.ts'
 import type { PlantedDefect } from './simulation/world.ts'
@@ -17,12 +17,12 @@ import { scaled } from '../../support/scale.ts'
 const { seed } = seededRandom('crash points')
 const LOSSES: readonly Loss[] = THOROUGH ? ['kept', 'lost', 'randomly lost'] : ['randomly lost']
 const CHAINS = scaled(60)
-const WORKLOADS: readonly Workload[] = [pages, pagesApart, lines]
+const WORKLOADS: readonly Workload[] = [pages, pagesApart, lines, routed]
 const REPLAYS: readonly Workload[] = [correctingRejects(pages), correctingRejects(lines)]
 /** Number of operations until a new state is open. */
 const OPENING = 16
 /** Workloads for which every crash point is tested. */
-const EXHAUSTED = THOROUGH ? [...WORKLOADS, redirected] : [pages, lines, redirected]
+const EXHAUSTED = THOROUGH ? [...WORKLOADS, redirected] : [pages, lines, redirected, routed]
 
 const base = await temporaryFolder({ after })
 await mkdir(stateFolder(base))

@@ -6,7 +6,7 @@ import type { Loss } from './simulation/disk.ts'
 import { chains, crashes, findFailure, measure, shuffle } from './simulation/explore.ts'
 import type { CrashPlan } from './simulation/explore.ts'
 import { plantedShardDefects } from './simulation/planted-shard-defects.ts'
-import { archives, damagedArchive, lineShards, stagedArchives } from './simulation/shard-workload.ts'
+import { archives, damagedArchive, lineShards, routedArchives, stagedArchives } from './simulation/shard-workload.ts'
 import type { Workload } from './simulation/workload.ts'
 import { stateFolder } from './simulation/world.ts'
 import type { PlantedDefect } from './simulation/world.ts'
@@ -15,7 +15,7 @@ import { scaled } from '../../support/scale.ts'
 
 const { seed } = seededRandom('crash points of shards')
 const LOSSES: readonly Loss[] = THOROUGH ? ['kept', 'lost', 'randomly lost'] : ['randomly lost']
-const WORKLOADS = [archives, stagedArchives, damagedArchive, lineShards]
+const WORKLOADS = [archives, stagedArchives, routedArchives, damagedArchive, lineShards]
 /** Of a quick test: each workload has several hundred crash points. */
 const POINTS = THOROUGH ? Infinity : scaled(30)
 const CHAINS = scaled(15)

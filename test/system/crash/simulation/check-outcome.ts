@@ -10,6 +10,7 @@ import type { Environment } from './world.ts'
 export function checkOutcome(environment: Environment, workload: Workload): string[] {
   const { expected } = workload
   const written: string[] = []
+  const bySink = new Map<string, string[]>()
   const rejected: string[] = []
   const problems: string[] = []
   for (const [name, { bytes, puts }] of environment.store.objects) {
@@ -18,18 +19,39 @@ export function checkOutcome(environment: Environment, workload: Workload): stri
     for (const line of readLines(name, bytes, problems)) {
       const value = JSON.parse(line)
       if (bucket === 'rejects') rejected.push(idOfReject(value, workload, environment))
-      else written.push(value.id)
+      else {
+        written.push(value.id)
+        bySink.set(bucket, [...(bySink.get(bucket) ?? []), value.id])
+      }
     }
   }
-  problems.push(...compare('written', written, expected.written), ...compare('rejected', rejected, expected.rejected))
+  // Every sink has a bucket of its name.
+  const all = expected.sinks ? [...new Set(written)] : written
+  for (const [sink, ids] of Object.entries(expected.sinks ?? {}))
+    problems.push(...compare(`written to ${sink}`, bySink.get(sink) ?? [], ids))
+  problems.push(...checkSinks(environment, expected, bySink))
+  problems.push(...compare('written', all, expected.written), ...compare('rejected', rejected, expected.rejected))
   problems.push(...checkLocalRejects(environment, workload))
-  problems.push(...checkState(environment, workload, written.length, rejected.length))
+  problems.push(...checkState(environment, workload, all.length, rejected.length))
   for (const path of environment.disk.files()) {
     const isWorkers = path.startsWith('/worker/')
     if (!isWorkers && /\/(outbox|shards)\//.test(path)) problems.push(`${path} was not deleted`)
   }
   problems.push(...checkShards(environment, workload))
   return problems
+}
+
+/** The lines of the ledger. */
+function checkSinks(
+  { state }: Environment,
+  { sinks = {} }: Workload['expected'],
+  found: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const [tally] = state.ofKind('tally')
+  return Object.keys(sinks).flatMap((name) => {
+    const [counted, written] = [tally?.sinks[name], found.get(name)?.length ?? 0]
+    return counted === written ? [] : [`${counted} are counted as written to ${name}, ${written} exist`]
+  })
 }
 
 /** The rejects in the state folder: each file matches its row, and there are no other files. */

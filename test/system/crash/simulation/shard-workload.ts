@@ -35,6 +35,13 @@ export const stagedArchives: Workload = {
   shards: { ...OVERLAPPING, stagedAt: 'store' },
 }
 
+/** The same with two sinks and routes. */
+export const routedArchives: Workload = expecting({
+  ...stagedArchives,
+  name: 'staged shards that are routed to two sinks',
+  routed: true,
+})
+
 /** An archive that is damaged has records of another one, which must be written all the same. */
 export const damagedArchive: Workload = expecting({
   ...pages,

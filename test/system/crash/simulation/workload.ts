@@ -27,6 +27,8 @@ export interface Workload {
   readonly replaysRejects?: true
   /** The source has no low watermarks, so that no dedup key expires. */
   readonly neverExpires?: true
+  /** Two sinks, and routes by the kind of an event, see `sinksOf`. */
+  readonly routed?: true
   /** A parallel backfill reads the partitions, see `shard-run.ts`. */
   readonly shards?: ShardPlan
   readonly expected: Expected
@@ -60,6 +62,8 @@ export interface Page {
 interface Expected {
   /** Ids of the records that must be written, each exactly once. */
   readonly written: readonly string[]
+  /** The same by sink, with routes. */
+  readonly sinks?: { readonly [sink: string]: readonly string[] }
   /** Ids of the rejected records; a line that does not parse is its own id. */
   readonly rejected: readonly string[]
   /** Ids of the remaining local rejects, if some were replayed. */
@@ -93,6 +97,15 @@ export const pages: Workload = expecting({
 
 /** The same, but a page is read again only after a crash. */
 export const pagesApart: Workload = { ...pages, name: 'pages of two source partitions', overlap: 0 }
+
+/** The same with two sinks, each of which gets some of the records, and some of them both. */
+export const routed: Workload = expecting({ ...pages, name: 'pages that are routed to two sinks', routed: true })
+
+/** The sinks of a routed workload that get the events of a kind. */
+export function sinksOf(kind: string): readonly string[] {
+  if (kind === 'login') return ['siem']
+  return kind === 'admin' ? ['siem', 'archive'] : ['archive']
+}
 
 /** Objects wait for a wrong S3 bucket, and are redirected. */
 export const redirected: Workload = { ...pages, name: 'objects redirected to another S3 bucket', redirects: true }
@@ -139,15 +152,24 @@ export function expecting(workload: Omit<Workload, 'expected'>): Workload {
   return { ...workload, expected: expectedOf(workload) }
 }
 
-function expectedOf({ partitions }: Omit<Workload, 'expected'>): Expected {
+function expectedOf({ partitions, routed: isRouted }: Omit<Workload, 'expected'>): Expected {
   const written = new Set<string>()
+  const sinks = { siem: new Set<string>(), archive: new Set<string>() }
   const rejected = new Set<string>()
   for (const line of [...partitions.values()].flat().flatMap(({ chunks }) => chunks.flatMap(textLines))) {
     const { id, kind } = line.startsWith('broken') ? { id: line, kind: 'bad' } : readEvent(line)
     if (kind === 'bad') rejected.add(id)
-    else if (kind !== 'noise') written.add(id)
+    else if (kind !== 'noise') {
+      written.add(id)
+      for (const [name, ids] of Object.entries(sinks)) if (sinksOf(kind).includes(name)) ids.add(id)
+    }
   }
-  return { written: [...written].toSorted(), rejected: [...rejected].toSorted() }
+  const bySink = { siem: [...sinks.siem].toSorted(), archive: [...sinks.archive].toSorted() }
+  return {
+    written: [...written].toSorted(),
+    ...(isRouted && { sinks: bySink }),
+    rejected: [...rejected].toSorted(),
+  }
 }
 
 function readEvent(line: string): { id: string; kind: string } {

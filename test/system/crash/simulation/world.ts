@@ -3,6 +3,8 @@ import { pipeline } from 'node:stream/promises'
 import { join } from 'node:path'
 import { openCommit } from '../../../../src/delivery/open-commit.ts'
 import type { ObjectTarget } from '../../../../src/delivery/commit-options.ts'
+import type { Routes } from '../../../../src/delivery/routes/routes.ts'
+import { compileCondition } from '../../../../src/record/author/condition.ts'
 import type { Commit } from '../../../../src/delivery/delivery.ts'
 import { planRedirect } from '../../../../src/delivery/outbox/redirect.ts'
 import { State } from '../../../../src/delivery/state/state.ts'
@@ -36,7 +38,7 @@ import type { Process } from './process.ts'
 import type { ShardResult } from '../../../../src/delivery/shards/shard.ts'
 import { simulateShardRun } from './shard-run.ts'
 import { Store } from './store.ts'
-import { sourceOf, WITHIN } from './workload.ts'
+import { sinksOf, sourceOf, WITHIN } from './workload.ts'
 import type { Workload } from './workload.ts'
 
 /** The disk, the database and the object store: they survive a process. */
@@ -148,14 +150,17 @@ export function commitOptions(run: SimulatedRunOptions) {
     return defect?.sink?.(sink, run) ?? sink
   }
   const target = { type: 'simulated', compression: workload.compression, roll: ROLL, outbox: { maxBytes: 2 ** 30 } }
-  const sink: ObjectTarget = { ...target, name: 'sink', stage: 'sink', sink: sinkOf(bucket), key: 'kind={record.kind}' }
+  const sinkTo = (name: string, to: string): ObjectTarget => {
+    return { ...target, name, stage: name, sink: sinkOf(to), key: 'kind={record.kind}' }
+  }
   const rejects: ObjectTarget = { ...target, name: 'rejects', stage: 'rejects', sink: sinkOf('rejects'), key: '' }
   return {
     folder,
     pipeline: 'events',
     keys: {},
     paths,
-    sinks: [sink],
+    sinks: workload.routed ? [sinkTo('siem', 'siem'), sinkTo('archive', 'archive')] : [sinkTo('sink', bucket)],
+    ...(workload.routed && { routes: ROUTES }),
     rejects,
     ...(workload.dedup && { dedup: { stage: 'dedup', within: WITHIN, memory: 2 ** 26 } }),
     note: () => undefined,
@@ -166,6 +171,12 @@ export function commitOptions(run: SimulatedRunOptions) {
       return defect?.database?.(database, run) ?? database
     },
   }
+}
+
+/** Those of `sinksOf`. */
+const ROUTES: Routes = {
+  routes: ['login', 'admin'].map((kind) => ({ takes: (all) => compileCondition({ kind }, all), to: sinksOf(kind) })),
+  others: sinksOf('other'),
 }
 
 const ROLL = { maxBytes: 2 ** 30, maxRecords: 12, maxAge: 2 ** 30, maxPartitions: 64 }

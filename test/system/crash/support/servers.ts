@@ -24,7 +24,10 @@ export interface Servers {
   readonly requests: number
   /** Resolves when both servers have received this many requests. */
   reached(requests: number): Promise<void>
-  /** Writes `objects`, `rejects`, `puts.json`, `expected` and `dropped` for the verifier. */
+  /**
+   * Writes `objects`, `rejects`, `puts.json`, `expected` and `dropped` for the verifier; in `services`, the
+   * ids of the events of each service.
+   */
   dump(folder: string): Promise<void>
 }
 
@@ -100,6 +103,13 @@ async function serve({ seed, events }: ServerOptions): Promise<void> {
     const dropped = Array.from({ length: all.count }, (_, index) => index).filter(
       (index) => all.service(index) === DROPPED,
     )
+    const services = new Map<string, string[]>()
+    for (let index = 0; index < all.count; index++) {
+      const service = all.service(index)
+      services.set(service, [...(services.get(service) ?? []), all.id(index)])
+    }
+    await mkdir(join(folder, 'services'), { recursive: true })
+    for (const [service, ids] of services) await writeFile(join(folder, 'services', service), ids.join('\n'))
     await mkdir(join(folder, 'rejects'), { recursive: true })
     await writeFile(join(folder, 'puts.json'), JSON.stringify(puts))
     await writeFile(join(folder, 'expected'), [...jumpcloud.allIds(id)].join('\n'))
