@@ -1,13 +1,12 @@
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import pLimit from 'p-limit'
-import type { Attempt, ObjectFacts, ObjectSink } from '../../component.ts'
-import { asSluiceError, SluiceError } from '../../errors.ts'
+import { SluiceError } from '../../errors.ts'
 import { plural } from '../../observe/report.ts'
 import { placeOf } from './redirect.ts'
+import { SinkPublisher } from './sink-publisher.ts'
+import type { PublishingSink } from './sink-publisher.ts'
 import { noTarget, targetOf } from './target-of.ts'
 import type { Files } from '../../files.ts'
-import type { Json } from '../../record/json/json.ts'
 import type { State } from '../state/state.ts'
 import { ONLY_SINK, REJECTS, sinkNameOf } from '../state/rows.ts'
 import type { ObjectRow } from '../state/rows.ts'
@@ -40,28 +39,6 @@ export interface PublisherOptions {
   readonly retired?: ((row: ObjectRow) => void) | undefined
 }
 
-interface PublishingSink {
-  readonly name: string
-  readonly type: string
-  readonly sink: ObjectSink
-}
-
-/** What the publisher knows of one sink. */
-class Lane {
-  readonly target: PublishingSink
-  /** A sink that is away does not hold the uploads of others. */
-  readonly limit = pLimit(CONCURRENCY)
-  /** Number of objects whose last attempt failed. */
-  failing = 0
-  lastError: SluiceError | undefined
-  /** It has refused an object for good: nothing more is sent to it. */
-  hasRefused = false
-
-  constructor(target: PublishingSink) {
-    this.target = target
-  }
-}
-
 /**
  * Publishes committed objects, several at once and in any order, for each sink on its own. When an
  * object is visible, its row moves to the history and then its file is deleted. Retries while the store
@@ -69,7 +46,8 @@ class Lane {
  */
 export class Publisher {
   readonly #options: PublisherOptions
-  readonly #lanes: ReadonlyMap<string, Lane>
+  /** By the names of the sinks. */
+  readonly #lanes: ReadonlyMap<string, SinkPublisher>
   readonly #stop = new AbortController()
   /** Committed rows that are not published. */
   readonly #unpublished = new Set<ObjectRow>()
@@ -77,14 +55,18 @@ export class Publisher {
   readonly #bytes = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
   readonly #running = new Set<Promise<void>>()
-  /** Names of the stores that were probed, see `ConditionalPutProbe`. */
-  readonly #probed: Set<string>
   #stopped: Promise<void> | undefined
 
   constructor(options: PublisherOptions) {
     this.#options = options
-    this.#lanes = new Map(options.sinks.map((target) => [target.name, new Lane(target)]))
-    this.#probed = new Set(options.state.stores().map(({ name }) => name))
+    const lane = {
+      ...options,
+      probed: new Set(options.state.stores().map(({ name }) => name)),
+      stop: this.#stop.signal,
+      failed: (row: ObjectRow, error: SluiceError) => this.#fail(row, error),
+      retired: (row: ObjectRow) => this.#retired(row),
+    }
+    this.#lanes = new Map(options.sinks.map((target) => [target.name, new SinkPublisher(target, lane)]))
   }
 
   /**
@@ -98,7 +80,7 @@ export class Publisher {
     const rows = state.objects()
     const named = new Set(rows.flatMap((row) => row.file ?? []))
     for (const name of await files.readdir(folder)) if (!named.has(name)) await files.unlink(join(folder, name))
-    for (const row of rows) if (await this.#needsPublishing(row)) this.#add(row, true)
+    for (const row of rows) if (await this.#lane(row).needsPublishing(row)) this.#add(row, true)
     if (this.#unpublished.size > 0) {
       const redirect = this.#redirectHint()
       note('publishing objects that an earlier run committed', {
@@ -123,8 +105,9 @@ export class Publisher {
   #add(row: ObjectRow, isRecovered: boolean): void {
     this.#unpublished.add(row)
     this.#count(row, bytesInOutbox(row))
-    const { limit } = this.#lane(row)
-    const running = limit(() => this.#publish(row, isRecovered)).finally(() => this.#running.delete(running))
+    const running = this.#lane(row)
+      .publish(row, isRecovered)
+      .finally(() => this.#running.delete(running))
     this.#running.add(running)
   }
 
@@ -238,149 +221,22 @@ export class Publisher {
     }
   }
 
-  async #needsPublishing(row: ObjectRow): Promise<boolean> {
-    const { folder, files } = this.#options
-    const { sink } = this.#lane(row).target
-    if (row.file === undefined) return true
-    const path = join(folder, row.file)
-    const size = await files.size(path)
-    if (size === row.bytes) return true
-    if (size !== undefined) {
-      throw new SluiceError('STATE_DAMAGED', `${path} has ${size} bytes, ${row.bytes} are committed`)
-    }
-    if (await sink.exists?.(row.destination, this.#stop.signal, row.bytes)) {
-      await this.#retire(row)
-      return false
-    }
-    throw new SluiceError(
-      'OUTBOX_LOST',
-      `${path} is missing, and ${row.key} cannot be shown to be published (${row.records} records): restore the file, or move ${dirname(folder)} away to start over`,
-    )
-  }
-
-  #lane(row: ObjectRow): Lane {
+  #lane(row: ObjectRow): SinkPublisher {
     const { sinks, pipeline } = this.#options
     const lane = this.#lanes.get(targetOf(row, sinks)?.name ?? '')
     if (lane) return lane
     throw noTarget(row, sinks, pipeline)
   }
 
-  #sink(row: ObjectRow): ObjectSink {
-    return this.#lane(row).target.sink
+  #fail(row: ObjectRow, error: SluiceError): void {
+    this.#notify()
+    this.#options.failed(this.#refusal(row, error))
   }
 
-  async #publish(row: ObjectRow, isRecovered: boolean): Promise<void> {
-    const lane = this.#lane(row)
-    if (lane.hasRefused) return
-    try {
-      if ((await this.#untilVisible(row, isRecovered)) === 'gone') return this.#reportGone(row)
-      await this.#probeStore(row)
-      if (!this.#stop.signal.aborted) await this.#retire(row)
-    } catch (error) {
-      if (this.#stop.signal.aborted) return
-      lane.hasRefused = true
-      this.#notify()
-      this.#options.failed(this.#refusal(row, asSluiceError(error, 'SINK_FAILED', `${row.key} could not be published`)))
-    }
-  }
-
-  /** Carries notes from one attempt for an object to the next. */
-  #attemptsFor(row: ObjectRow, isRecovered: boolean): { -readonly [name in keyof Attempt]: Attempt[name] } {
-    const { state } = this.#options
-    const attempt = {
-      isRepeated: isRecovered,
-      storeIsKnown: this.#isKnown(row),
-      resumeToken: row.resumeToken,
-      async saveResumeToken(value: Json) {
-        attempt.resumeToken = value
-        await state.saveResumeToken(row, value)
-      },
-    }
-    return attempt
-  }
-
-  #reportGone(row: ObjectRow): void {
-    if (!this.#options.gone) throw goneForGood(row)
-    this.#options.gone(row)
-  }
-
-  async #untilVisible(row: ObjectRow, isRecovered: boolean): Promise<'published' | 'gone'> {
-    const { note } = this.#options
-    const { signal } = this.#stop
-    const lane = this.#lane(row)
-    const attempt = this.#attemptsFor(row, isRecovered)
-    for (let failures = 0; !signal.aborted;) {
-      try {
-        const outcome = await this.#attempt(row, attempt)
-        if (failures > 0) lane.failing--
-        return outcome
-      } catch (error) {
-        if (signal.aborted) break
-        if (!(error instanceof SluiceError) || !error.retryable) throw error
-        attempt.isRepeated = true
-        if (failures === 0) lane.failing++
-        lane.lastError = error
-        const pause = pauseAfter(++failures)
-        note('an object could not be published; retrying', {
-          sink: lane.target.name,
-          key: row.key,
-          reason: error.message,
-          failures,
-          pause: Math.round(pause),
-        })
-        await delay(pause, undefined, { signal }).catch(() => undefined)
-      }
-    }
-    return 'published'
-  }
-
-  async #attempt(row: ObjectRow, attempt: Attempt): Promise<'published' | 'gone'> {
-    const timeout = AbortSignal.timeout(ATTEMPT_TIMEOUT)
-    const signal = AbortSignal.any([this.#stop.signal, timeout])
-    const { file, staged, destination } = row
-    const facts = factsOf(row)
-    const sink = this.#sink(row)
-    try {
-      if (file !== undefined) {
-        await sink.publish({ ...facts, path: join(this.#options.folder, file) }, destination, signal, attempt)
-        return 'published'
-      }
-      if (staged === undefined || staged === null) return 'gone'
-      if (!sink.publishStaged) throw cannotPublish(row)
-      return await sink.publishStaged(staged, facts, destination, signal, attempt)
-    } catch (error) {
-      if (!timeout.aborted) throw error
-      throw new SluiceError('SINK_UNAVAILABLE', `no response within ${ATTEMPT_TIMEOUT / 60_000} minutes`, {
-        cause: error,
-      })
-    }
-  }
-
-  /**
-   * Probes, when a store has its first object, whether it refuses to replace objects. If the probe
-   * fails, the next run repeats it. Nothing depends on the result.
-   */
-  async #probeStore(row: ObjectRow): Promise<void> {
-    const { state, note } = this.#options
-    const { conditionalPutProbe } = this.#sink(row)
-    if (!conditionalPutProbe || this.#stop.signal.aborted) return
-    const facts = factsOf(row)
-    const store = conditionalPutProbe.store(facts, row.destination)
-    if (this.#probed.has(store)) return
-    this.#probed.add(store)
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PROBE_TIMEOUT)])
-    const [probe] = await Promise.allSettled([conditionalPutProbe.run(facts, row.destination, signal)])
-    if (probe.status === 'rejected') {
-      const { message } = asSluiceError(probe.reason, 'SINK_FAILED', 'the conditional-put probe failed')
-      note('the conditional-put probe failed; the next run repeats it', { store, reason: message })
-      return
-    }
-    const { note: reason, ...result } = probe.value
-    await state.saveStore({ name: store, ...result })
-    if (result.refusesOverwrite === false) {
-      note('the store ignores If-None-Match: a repeated put replaces the object', { store })
-    }
-    if (reason !== undefined) note('the conditional-put probe of a store', { store, reason })
+  #retired(row: ObjectRow): void {
+    this.#remove(row)
+    this.#options.retired?.(row)
+    this.#notify()
   }
 
   /** Says what waits, and where it could go instead. */
@@ -407,7 +263,7 @@ export class Publisher {
 
   /** In words, if the pipeline file names another place than the object was committed for. */
   #elsewhere(row: ObjectRow): string | undefined {
-    const committed = placeOf(this.#sink(row), row.destination, row.key)
+    const committed = placeOf(this.#lane(row).target.sink, row.destination, row.key)
     const target = this.#lanes.get(sinkNameOf(row))?.target.sink
     const configured = target && placeOf(target, target.destination(row.key), row.key)
     if (configured === undefined || configured === committed) return undefined
@@ -421,25 +277,8 @@ export class Publisher {
     if (elsewhere.length > 0) {
       return `${plural(elsewhere.length, 'object')} ${elsewhere[0]}: stop the run, and send them there with ${this.#redirect}`
     }
-    if (rows.every((row) => this.#isKnown(row))) return undefined
+    if (rows.every((row) => this.#lane(row).isKnown(row))) return undefined
     return `if the address is wrong, correct it in the pipeline file, then send what waits there with ${this.#redirect}`
-  }
-
-  /** A store that was probed has taken an object. Small and large ones may have names of their own. */
-  #isKnown(row: ObjectRow): boolean {
-    const { conditionalPutProbe } = this.#sink(row)
-    if (!conditionalPutProbe) return true
-    const sizes = [0, Infinity].map((bytes) => ({ ...factsOf(row), bytes }))
-    return sizes.some((facts) => this.#probed.has(conditionalPutProbe.store(facts, row.destination)))
-  }
-
-  async #retire(row: ObjectRow): Promise<void> {
-    const { state, files, folder, now } = this.#options
-    await state.retire(row, now())
-    if (row.file !== undefined) await files.unlink(join(folder, row.file))
-    this.#remove(row)
-    this.#options.retired?.(row)
-    this.#notify()
   }
 
   #remove(row: ObjectRow): void {
@@ -464,39 +303,5 @@ function bytesInOutbox({ file, bytes }: ObjectRow): number {
   return file === undefined ? 0 : bytes
 }
 
-function factsOf({ file, bytes, records, sha256, compression }: ObjectRow): ObjectFacts {
-  return { bytes, records, sha256, compression, ...(file === undefined && { isStaged: true }) }
-}
-
-function goneForGood({ key, records }: ObjectRow): SluiceError {
-  return new SluiceError(
-    'OUTBOX_LOST',
-    `the store has removed the staged bytes of ${key} (${plural(records, 'record')}), and nothing can make them again`,
-    { hint: 'finish the backfill with the command that began it' },
-  )
-}
-
-function cannotPublish({ key, type }: ObjectRow): SluiceError {
-  return new SluiceError('STATE_MISMATCH', `${key} is staged at the store, and the sink ${type} cannot publish it`, {
-    hint: `run the pipeline once with the version of ${type} that staged it`,
-  })
-}
-
-/** Objects that are uploaded at once. */
-const CONCURRENCY = 4
-/** Milliseconds: the largest object at 2 Mbit/s. */
-const ATTEMPT_TIMEOUT = 15 * 60_000
-/** Milliseconds. Nothing depends on a probe, so the publisher does not wait long for it. */
-const PROBE_TIMEOUT = 15_000
 /** Milliseconds that a sink has to end an upload after its signal has aborted. */
 const STOP_TIMEOUT = 10_000
-/** Milliseconds between two attempts. */
-const MAX_PAUSE = 60_000
-
-/**
- * Exponential backoff with full jitter: collectors that lost the same store do not all return at
- * the same moment.
- */
-function pauseAfter(failures: number): number {
-  return Math.random() * Math.min(MAX_PAUSE, 500 * 2 ** Math.min(failures, 10))
-}
