@@ -106,6 +106,30 @@ test('objects are staged in S3 and published by the coordinator; no upload is le
   assert.equal(s3.openUploads('audit'), 0)
 })
 
+test('objects are staged at the store of each sink that a route leads to', { skip, timeout }, async (t) => {
+  const redis = await openRedis(t)
+  const s3 = await startS3Server({ buckets: ['siem', 'audit'] })
+  t.after(() => s3.close())
+  const sinks = `sinks:
+  siem: { type: s3, bucket: siem, key: 'events/kind={record.kind}' }
+  audit: { type: s3, bucket: audit, key: events }
+routes: [{ when: { kind: k0 }, to: [siem, audit] }]
+default: audit
+`
+  const workspace = await openArchives(t, PIPELINE.replace(/^sink:.*\n/m, sinks))
+  const env = { ...s3Environment(s3), ...environmentFor(redis) }
+  workspace.start(['worker', '--concurrency', '2'], { env })
+  const report = await workspace.report(BACKFILL, { env })
+  const thirds = ALL.filter((id) => id % 3 === 0).length
+  assert.deepEqual(
+    [report.written, report.sinks['siem']?.records, report.sinks['audit']?.records],
+    [COUNT, thirds, COUNT],
+  )
+  const { code, stdout } = await workspace.sluice(['verify', 'events'], { env })
+  assert.equal(code, 0, stdout)
+  assert.deepEqual([s3.openUploads('siem'), s3.openUploads('audit')], [0, 0])
+})
+
 test(
   'a worker whose configuration differs refuses, and names the reason on both sides',
   { skip, timeout },

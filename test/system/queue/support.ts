@@ -133,7 +133,7 @@ export function resultOf({ run, shard, attempt }: ShardTask, keys = 1000): Shard
     attempt,
     objects: [],
     keys: [{ day: 1, entries }],
-    tally: { ...emptyTally(), dropped: {}, rejects: {}, late: {}, read: keys },
+    tally: { ...emptyTally(), sinks: {}, dropped: {}, rejects: {}, late: {}, read: keys },
     rejects: Buffer.from('{"secret":"reject"}\n'.repeat(10)),
     positions: [],
     bytesIn: 10,
