@@ -31,6 +31,7 @@ import {
 } from './json/ascii.ts'
 import { MIN_WATCHED_BYTES } from './paths/needles.ts'
 import type { Needles } from './paths/needles.ts'
+import { hasTrait, MIN_TRAIT_BYTES, MIN_TRAIT_DIGITS, Trait } from './paths/traits.ts'
 import type { KeyTable } from './paths/key-table.ts'
 import { isPlainNumber } from './json/number.ts'
 import {
@@ -145,6 +146,7 @@ class LineScanner {
   readonly #automaton: Automaton
   readonly #table: KeyTable
   readonly #needles: Needles | undefined
+  readonly #traits: number
   readonly #maxDepth: number
   /** Two numbers per open container: its state << 1 | 1 if it is an object, and its hit or -1. */
   readonly #frames: Int32Array
@@ -154,6 +156,7 @@ class LineScanner {
     this.#automaton = automaton
     this.#table = automaton.table
     this.#needles = automaton.needles
+    this.#traits = automaton.traits
     this.#maxDepth = maxDepth
     if (frameSpace.length < 2 * maxDepth) frameSpace = new Int32Array(2 * maxDepth)
     this.#frames = frameSpace
@@ -167,6 +170,7 @@ class LineScanner {
     const bytes = this.#bytes
     const table = this.#table
     const needles = this.#needles
+    const traits = this.#traits
     const frames = this.#frames
     const maxDepth = this.#maxDepth
     let hits = this.hits
@@ -232,12 +236,15 @@ class LineScanner {
           const isLong = needles !== undefined && end - 2 - at >= MIN_WATCHED_BYTES
           if (isLong && needles.isWatched(bytes, at + 1, end - 1, close < 0)) {
             accept = this.#automaton.watchedSet(accept)
-            if (hit < 0) {
-              hit = HIT_STRIDE * hitCount++
-              if (hit === hits.length) hits = this.hits = doubled(hits)
-              hits[hit + 1] = key
-              hits[hit + 2] = at
-            }
+          }
+          if (traits !== 0 && end - 2 - at >= MIN_TRAIT_BYTES && hasTrait(bytes, at + 1, end - 1, traits)) {
+            accept = this.#automaton.traitSet(accept)
+          }
+          if (hit < 0 && accept !== 0) {
+            hit = HIT_STRIDE * hitCount++
+            if (hit === hits.length) hits = this.hits = doubled(hits)
+            hits[hit + 1] = key
+            hits[hit + 2] = at
           }
           at = end
         } else if (byte === LOWER_T) {
@@ -256,6 +263,15 @@ class LineScanner {
         } else {
           const close = skipNumber(bytes, at)
           if (close === 0) break
+          if ((traits & Trait.digits) !== 0 && close - at >= MIN_TRAIT_DIGITS) {
+            accept = this.#automaton.traitSet(accept)
+            if (hit < 0) {
+              hit = HIT_STRIDE * hitCount++
+              if (hit === hits.length) hits = this.hits = doubled(hits)
+              hits[hit + 1] = key
+              hits[hit + 2] = at
+            }
+          }
           kind = hit < 0 || isPlainNumber(bytes, at, close) ? ValueKind.number : ValueKind.unusual
           at = close
         }

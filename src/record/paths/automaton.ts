@@ -52,7 +52,10 @@ export class Automaton {
   readonly plain: Uint8Array
   /** What the scanner searches in strings; undefined if no path watches. */
   readonly needles: Needles | undefined
+  /** The `Trait`s that the scanner looks for in strings; 0 for none. */
+  readonly traits: number
   readonly #watched: number
+  readonly #traced: number
   readonly #paths: readonly (readonly Segment[])[]
   readonly #states: (readonly Item[])[] = [[]]
   /** By state: the transition for an element of an array. */
@@ -61,11 +64,13 @@ export class Automaton {
   readonly #acceptNumbers = new Map<string, number>([['', 0]])
   #full = false
 
-  constructor(paths: readonly (readonly Segment[])[], plain: Uint8Array, watch?: Watch) {
+  constructor(paths: readonly (readonly Segment[])[], plain: Uint8Array, watch?: Watch, trace?: Trace) {
     this.#paths = paths
     this.plain = plain
     this.needles = watch?.needles
     this.#watched = watch?.path ?? -1
+    this.traits = trace?.traits ?? 0
+    this.#traced = trace?.path ?? -1
     const start = new Set<Item>()
     for (const [path, segments] of paths.entries()) if (segments.length > 0) this.#enter(start, path, 0)
     // The start state has its number even without any paths.
@@ -104,6 +109,11 @@ export class Automaton {
   /** The accept set of a value that holds a needle and that the paths of `accept` match. */
   watchedSet(accept: number): number {
     return this.#acceptOf([...this.accepts[accept], this.#watched])
+  }
+
+  /** The accept set of a value that has a trait and that the paths of `accept` match. */
+  traitSet(accept: number): number {
+    return this.#acceptOf([...this.accepts[accept], this.#traced])
   }
 
   #follow(state: number, matches: (segment: Segment) => boolean): number {
@@ -162,6 +172,12 @@ export class Automaton {
 export interface Watch {
   readonly path: number
   readonly needles: Needles
+}
+
+/** The path whose hits are the strings and numbers with a trait. It has no segments. */
+export interface Trace {
+  readonly path: number
+  readonly traits: number
 }
 
 /** Whether a segment leads over a member with this key, which is decoded. */

@@ -1,5 +1,5 @@
 import { Automaton } from './automaton.ts'
-import type { Watch } from './automaton.ts'
+import type { Trace, Watch } from './automaton.ts'
 import { formatPath, parsePath } from './grammar.ts'
 import type { Segment } from './grammar.ts'
 import type { Needles } from './needles.ts'
@@ -53,6 +53,7 @@ export class Paths {
   readonly #byText = new Map<string, Path>()
   #automaton: Automaton | undefined
   #watch: Watch | undefined
+  #trace: Trace | undefined
   /** What is asked outside of `collect`. */
   readonly #others: Questions = { paths: new Set(), readsAll: false }
   #asking = this.#others
@@ -126,6 +127,24 @@ export class Paths {
     return path
   }
 
+  /**
+   * Adds the path of all string values that have one of these traits, wherever they are, and of all
+   * numbers with `Trait.digits`. There is one such path for all stages: a stage may get values that
+   * have only a trait of another stage.
+   */
+  trace(traits: number): Path {
+    if (this.#trace === undefined) {
+      this.#trace = { path: this.#paths.length, traits }
+      this.#create(TRACED, TRACED, [])
+    } else {
+      this.#trace = { path: this.#trace.path, traits: this.#trace.traits | traits }
+      this.#automaton = undefined
+    }
+    const path = this.#paths[this.#trace.path]
+    this.#asking.paths.add(path)
+    return path
+  }
+
   /** Whether a path was added with this text. */
   has(text: string): boolean {
     return this.#byText.has(text)
@@ -142,7 +161,7 @@ export class Paths {
   automaton(): Automaton {
     if (this.#automaton === undefined || this.#automaton.worn) {
       const plain = Uint8Array.from(this.#paths, (path) => (path.keys === undefined ? 0 : 1))
-      this.#automaton = new Automaton([...this.#segments], plain, this.#watch)
+      this.#automaton = new Automaton([...this.#segments], plain, this.#watch, this.#trace)
     }
     return this.#automaton
   }
@@ -170,6 +189,7 @@ export class Paths {
 
 /** Not the text of a path: a record path cannot contain these characters. */
 const WATCHED = '<watched strings>'
+const TRACED = '<strings with traits>'
 
 /** The keys of a path that consists of single keys; undefined for any other. */
 export function keysOf(segments: readonly Segment[]): readonly string[] | undefined {

@@ -55,6 +55,7 @@ export interface ScannerModule {
     utf8: boolean,
     paths: number,
     watches: boolean,
+    traits: number,
   ): void
   scanWindow(length: number, offset: number): void
   splitElements(start: number, length: number, inArray: boolean, longest: number): number
@@ -72,7 +73,7 @@ interface Global {
 export interface Host {
   stepKey(state: number, start: number, end: number): number
   stepElement(state: number): number
-  watchedSet(accept: number): number
+  watchedSet(accept: number, isTrait: number): number
   isUtf8(start: number, end: number): boolean
 }
 

@@ -53,7 +53,7 @@ export class WasmScanner {
     this.#module = loadModule({
       stepKey: (state, start, end) => this.#stepKey(state, start, end),
       stepElement: (state) => this.#stepElement(state),
-      watchedSet: (accept) => this.#watchedSet(accept),
+      watchedSet: (accept, isTrait) => this.#watchedSet(accept, isTrait !== 0),
       isUtf8: (start, end) => isUtf8(this.#current.bytes.subarray(start, end)),
     })
     const { buffer } = this.#module.memory
@@ -89,6 +89,7 @@ export class WasmScanner {
       utf8,
       automaton.pathCount,
       this.#watch(automaton),
+      automaton.traits,
     )
     this.#scanInput = { bytes, table }
     const scanned = this.#scanWindows(bytes)
@@ -174,9 +175,9 @@ export class WasmScanner {
     return this.#transition(table, table.automaton.stepElement(state))
   }
 
-  #watchedSet(accept: number): number {
+  #watchedSet(accept: number, isTrait: boolean): number {
     const { table } = this.#current
-    const set = table.automaton.watchedSet(accept)
+    const set = isTrait ? table.automaton.traitSet(accept) : table.automaton.watchedSet(accept)
     return this.#transition(table, set)
   }
 

@@ -334,3 +334,44 @@ function watching(): Paths {
   paths.watch(WATCHED)
   return paths
 }
+
+test('reports the same strings and numbers with traits as the TypeScript scanner', () => {
+  const wasm = new WasmScanner()
+  const part = fc.oneof(
+    fc.constantFrom('@', '%', '.', ':', '::', '-', ' ', '1', 'A', 'a', '/', '\\"', '\\u0040', '\\\\', '\\n', '\u00e9'),
+    fc.stringMatching(/^[0-9]{1,9}$/),
+    fc.stringMatching(/^[0-9a-f]{2}([:-][0-9a-f]{2}){0,7}$/),
+    fc.constantFrom('203.0.113.', 'aabb.ccdd.eeff', 'DE89', '4111 1111 ', 'x'.repeat(13)),
+  )
+  const text = fc.array(part, { maxLength: 9 }).map((parts) => `"${parts.join('')}"`)
+  const number = fc.stringMatching(/^-?[1-9][0-9]{0,18}(\.[0-9]{1,9})?$/)
+  const record = fc.array(
+    fc.oneof(
+      text,
+      number,
+      text.map((inner) => `{"k":[${inner}]}`),
+    ),
+    { maxLength: 8 },
+  )
+  const lines = fc.array(
+    record.map((list) => `{${list.map((value, at) => `"k${at}": ${value}`).join(',')}}`),
+    { maxLength: 5 },
+  )
+  let found = 0
+  fc.assert(
+    fc.property(lines, fc.integer({ min: 1, max: 63 }), fc.boolean(), (rows, traits, alsoNeedles) => {
+      const task = taskOf(linesOf(rows))
+      const tracing = (): Paths => {
+        const paths = pathsOf(['k0', '**.k'])
+        if (alsoNeedles) paths.watch(WATCHED)
+        paths.trace(traits)
+        return paths
+      }
+      const index = wasm.scanLines(task, tracing().automaton())
+      assert.deepEqual(index, scanLines(task, tracing().automaton()))
+      found += index?.hits.length ?? 0
+    }),
+    { numRuns: scaled(500) },
+  )
+  assert.ok(found > 1000)
+})

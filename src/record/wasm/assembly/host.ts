@@ -6,9 +6,9 @@ export declare function stepKey(state: u32, start: usize, end: usize): i32
 @external("host", "stepElement")
 export declare function stepElement(state: u32): i32
 
-/** The accept set of a watched value; -1 if the automaton is full. */
+/** The accept set of a value with a needle, or with a trait; -1 if the automaton is full. */
 @external("host", "watchedSet")
-export declare function watchedSet(accept: u32): i32
+export declare function watchedSet(accept: u32, isTrait: bool): i32
 
 /** Whether `[start, end)` of the input is valid UTF-8. */
 @external("host", "isUtf8")

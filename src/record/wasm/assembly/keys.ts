@@ -42,7 +42,7 @@ export function tableAt(number: usize): usize {
 export function clearTable(number: usize): void {
   const table = tableAt(number)
   memory.fill(table, 0xff, ELEMENTS_BYTES)
-  memory.fill(table + WATCHED, 0, ACCEPT_COUNT * 4)
+  memory.fill(table + WATCHED, 0, ACCEPT_COUNT * 8)
   const entries = table + ENTRIES
   for (let i: usize = 0; i <= ENTRY_COUNT; i++) store<u32>(entries + i * ENTRY_BYTES, FREE, NAME)
   const unset = entries + ENTRY_COUNT * ENTRY_BYTES

@@ -40,9 +40,12 @@ export const GUESS_BITS: u32 = 13
 export const ENTRIES: usize = GUESSES + (4 << GUESS_BITS)
 export const ENTRY_BITS: u32 = 11
 export const ENTRY_BYTES: usize = 64
-/** By accept set: the set with the watched path; 0 if it is unknown. */
+/**
+ * By accept set: the set with the path of needles, then by accept set the one with the path of traits;
+ * 0 if it is unknown.
+ */
 export const WATCHED: usize = ENTRIES + ((1 << ENTRY_BITS) + 1) * ENTRY_BYTES
-export const TABLE_BYTES: usize = WATCHED + ACCEPT_COUNT * 4
+export const TABLE_BYTES: usize = WATCHED + ACCEPT_COUNT * 8
 
 /** Records (with a sentinel), hits and columns as in `RecordIndex`, for the largest index. */
 export const RECORDS: usize = TABLES + TABLE_COUNT * TABLE_BYTES

@@ -24,12 +24,15 @@ import {
   LOWER_F,
   LOWER_N,
   LOWER_T,
+  MIN_TRAIT_BYTES,
+  MIN_TRAIT_DIGITS,
   MIN_WATCHED_BYTES,
   OPEN_OBJECT,
   QUOTE,
   RECORD_BYTES,
   RETURN,
   START,
+  TRAIT_DIGITS,
 } from './constants'
 import { isUtf8, stepElement } from './host'
 import { beginColumns, fillColumns } from './columns'
@@ -47,6 +50,7 @@ import {
 } from './keys'
 import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, INPUT, RECORDS } from './layout'
 import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
+import { hasTrait } from './traits'
 import { isWatched, tellingIn, watchedOf } from './watch'
 
 /** Not a fault: the index or the automaton is full, and the record is not covered. */
@@ -81,6 +85,7 @@ let hitsEnd: usize = 0
 let framesEnd: usize = 0
 let automaton: usize = 0
 let watches: bool = false
+let traits: u32 = 0
 
 /** Address that byte 0 of the input would have if the whole input were in memory. */
 let origin: usize = 0
@@ -88,14 +93,16 @@ let position: usize = 0
 let nextHit: usize = 0
 
 /**
- * `scanValue` is compiled once for each: a type argument makes a copy without the search, as fast as
- * if there were no search. (Inlining one body twice makes both slower.) Only their sign counts.
+ * `scanValue` is compiled once for each: a type argument makes a copy without the searches, as fast as
+ * if there were no search. (Inlining one body twice makes both slower.) Only their sign and size
+ * count. `Trace` looks for traits, and for needles if `watches`.
  */
+type Trace = i64
 type Watch = i32
 type DoNotWatch = u32
 
 /** Starts an index. */
-export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, longest: usize, allUtf8: bool, paths: usize, isWatching: bool): void {
+export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, longest: usize, allUtf8: bool, paths: usize, isWatching: bool, traces: u32): void {
   count = 0
   hitCount = 0
   lines = 0
@@ -106,6 +113,7 @@ export function begin(table: usize, records: u32, hits: usize, maxDepth: usize, 
   framesEnd = FRAMES + FRAME_BYTES * maxDepth
   automaton = tableAt(table)
   watches = isWatching
+  traits = traces
   nextHit = HITS
   beginColumns(automaton + ACCEPTS, paths)
 }
@@ -127,7 +135,7 @@ export function scanWindow(length: usize, offset: usize): void {
       continue
     }
     const firstHit = nextHit
-    let fault = watches ? scanValue<Watch>(start) : scanValue<DoNotWatch>(start)
+    let fault = traits != 0 ? scanValue<Trace>(start) : watches ? scanValue<Watch>(start) : scanValue<DoNotWatch>(start)
     if (fault == FULL) {
       nextHit = firstHit
       break
@@ -250,11 +258,20 @@ function scanValue<Mode>(start: usize): u32 {
         kind = KIND_ESCAPED
         if (isSigned<Mode>()) suspect = 1
       }
-      if (isSigned<Mode>() && suspect != 0 && quote - at > MIN_WATCHED_BYTES && isWatched(at + 1, quote, kind == KIND_ESCAPED)) {
-        const watched = watchedOf(automaton, accept)
-        if (watched < 0) return FULL
-        accept = <u32>watched
-        if (own == 0) {
+      if (isSigned<Mode>()) {
+        if (sizeof<Mode>() == 4 || watches) {
+          if (suspect != 0 && quote - at > MIN_WATCHED_BYTES && isWatched(at + 1, quote, kind == KIND_ESCAPED)) {
+            const watched = watchedOf(automaton, accept, false)
+            if (watched < 0) return FULL
+            accept = <u32>watched
+          }
+        }
+        if (sizeof<Mode>() == 8 && quote - at > MIN_TRAIT_BYTES && hasTrait(at + 1, quote, kind == KIND_ESCAPED, traits)) {
+          const traced = watchedOf(automaton, accept, true)
+          if (traced < 0) return FULL
+          accept = <u32>traced
+        }
+        if (own == 0 && accept != 0) {
           if (hit == hitsEnd) return FULL
           own = hit
           hit += HIT_BYTES
@@ -287,6 +304,18 @@ function scanValue<Mode>(start: usize): u32 {
     } else {
       const end = skipPlain(at, byte)
       if (end == 0) return fail(at, FAULT_SYNTAX)
+      if (sizeof<Mode>() == 8 && (traits & TRAIT_DIGITS) != 0 && end - at >= MIN_TRAIT_DIGITS) {
+        const traced = watchedOf(automaton, accept, true)
+        if (traced < 0) return FULL
+        accept = <u32>traced
+        if (own == 0) {
+          if (hit == hitsEnd) return FULL
+          own = hit
+          hit += HIT_BYTES
+          store<u32>(own, <u32>(key - zero), 4)
+          store<u32>(own, <u32>(at - zero), 8)
+        }
+      }
       if (own != 0) {
         store<u32>(own, accept | (kindOfPlain(byte, at, end) << 16))
         store<u32>(own, <u32>(end - zero), 12)

@@ -65,7 +65,7 @@ function hasAt(start: usize, end: usize): bool {
 }
 
 /** Whether an escape spells a quote, a slash or an ASCII character. */
-function hidesAscii(start: usize, end: usize): bool {
+export function hidesAscii(start: usize, end: usize): bool {
   for (let at = start; at < end; at++) {
     if (load<u8>(at) != BACKSLASH) continue
     at++
@@ -103,13 +103,16 @@ function isNeedleIn(pairs: u32, start: usize, end: usize, at: usize): bool {
   return false
 }
 
-/** The accept set of a watched value whose paths are those of `accept`; -1 if the automaton is full. */
-export function watchedOf(table: usize, accept: u32): i32 {
-  if (accept >= <u32>ACCEPT_COUNT) return watchedSet(accept)
-  const place = table + WATCHED + (<usize>accept << 2)
+/**
+ * The accept set of a value with a needle, or with a trait, whose paths are those of `accept`; -1 if
+ * the automaton is full.
+ */
+export function watchedOf(table: usize, accept: u32, isTrait: bool): i32 {
+  if (accept >= <u32>ACCEPT_COUNT) return watchedSet(accept, isTrait)
+  const place = table + WATCHED + (isTrait ? ACCEPT_COUNT * 4 : 0) + (<usize>accept << 2)
   const known = load<i32>(place)
   if (known != 0) return known
-  const set = watchedSet(accept)
+  const set = watchedSet(accept, isTrait)
   if (set > 0) store<i32>(place, set)
   return set
 }

@@ -1,0 +1,97 @@
+import {
+  AT_SIGN,
+  BACKSLASH,
+  COLON,
+  DOT,
+  LOWER_U,
+  MINUS,
+  NINE,
+  PERCENT,
+  QUOTE,
+  SLASH,
+  SPACE,
+  UPPER_A,
+  UPPER_Z,
+  ZERO,
+} from '../json/ascii.ts'
+
+/**
+ * What the scanner can look for in string values besides needles, as bits. A trait says that a
+ * detector of `redact` may find something in the string; the detector decides.
+ */
+export const Trait = {
+  /** An `@`, or `%`, which may encode it. */
+  at: 1,
+  /** Three dots after a digit: an IPv4 address has them. */
+  dots: 2,
+  /** `::`, or six colons: an IPv6 address has them. */
+  colons: 4,
+  /** Five colons, five dashes, or two dots with four bytes between: a hardware address has them. */
+  groups: 8,
+  /** A run of 14 digits, dashes and blanks, or a number of 14 bytes: a card number has them. */
+  digits: 16,
+  /** Two capital letters and two digits: the start of an IBAN. */
+  account: 32,
+} as const
+
+/** Shorter strings have no trait. */
+export const MIN_TRAIT_BYTES = 6
+/** Shorter numbers have no trait. */
+export const MIN_TRAIT_DIGITS = 14
+
+/**
+ * Whether the string in `[start, end)`, without its quotes, has one of the traits, or may hide one in
+ * escapes: those that spell a quote, a slash or ASCII. The scanner in WebAssembly tests 16 bytes at a
+ * time (`wasm/assembly/traits.ts`); this is the reference.
+ */
+export function hasTrait(bytes: Buffer, start: number, end: number, traits: number): boolean {
+  let dots = 0
+  let colons = 0
+  let dashes = 0
+  let run = 0
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]
+    const isDigit = byte >= ZERO && byte <= NINE
+    run = isDigit || byte === MINUS || byte === SPACE ? run + 1 : 0
+    if (run === MIN_TRAIT_DIGITS && (traits & Trait.digits) !== 0) return true
+    if (byte === MINUS) dashes++
+    else if (byte === COLON) {
+      colons++
+      if ((traits & Trait.colons) !== 0 && at > start && bytes[at - 1] === COLON) return true
+    } else if (byte === DOT) {
+      if (at > start && bytes[at - 1] >= ZERO && bytes[at - 1] <= NINE) dots++
+      if ((traits & Trait.groups) !== 0 && at - GROUP >= start && bytes[at - GROUP] === DOT) return true
+    } else if ((byte === AT_SIGN || byte === PERCENT) && (traits & Trait.at) !== 0) return true
+    else if (isDigit && (traits & Trait.account) !== 0 && isAccount(bytes, start, at)) return true
+    else if (byte === BACKSLASH) {
+      const letter = bytes[at + 1]
+      if (letter === QUOTE || letter === SLASH || (letter === LOWER_U && bytes[at + 2] === ZERO)) return true
+      // Of two backslashes, the second begins no escape.
+      if (letter === BACKSLASH) {
+        at++
+        run = 0
+      }
+    }
+  }
+  return (
+    ((traits & Trait.dots) !== 0 && dots >= 3) ||
+    ((traits & Trait.colons) !== 0 && colons >= 6) ||
+    ((traits & Trait.groups) !== 0 && (colons >= 5 || dashes >= 5))
+  )
+}
+
+/** From the first to the second dot of a hardware address such as `0011.2233.4455`. */
+const GROUP = 5
+
+/** Whether an IBAN may have begun three bytes before. */
+function isAccount(bytes: Buffer, start: number, at: number): boolean {
+  return at - 3 >= start && isUpper(bytes[at - 3]) && isUpper(bytes[at - 2]) && isDigitAt(bytes, at - 1)
+}
+
+function isUpper(byte: number): boolean {
+  return byte >= UPPER_A && byte <= UPPER_Z
+}
+
+function isDigitAt(bytes: Buffer, at: number): boolean {
+  return bytes[at] >= ZERO && bytes[at] <= NINE
+}
