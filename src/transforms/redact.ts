@@ -1,51 +1,28 @@
 import { Type } from '../fields/typebox.ts'
-import type { Static } from 'typebox'
 import { defineTransform } from '../component.ts'
-import type { Finding } from '../component.ts'
-import { Choice, RecordCondition, RecordPath, Secret } from '../fields/fields.ts'
-import { Edit } from '../record/batch.ts'
+import { Choice } from '../fields/fields.ts'
 import { compileGuard } from '../record/author/condition.ts'
 import { formatPath, parsePath } from '../record/paths/grammar.ts'
 import type { Paths } from '../record/paths/path.ts'
 import { reaches } from '../record/paths/reaches.ts'
 import type { Condition } from '../record/author/record.ts'
-import { ValueKind } from '../record/scan.ts'
-import { createPseudonyms, isPseudonym } from './redact/pseudonym.ts'
-import { secretLists } from './redact/lists.ts'
-import { plural } from '../observe/report.ts'
+import { detectRule } from './redact/detect/detect-rule.ts'
+import { findings } from './redact/findings.ts'
+import { redactLists } from './redact/lists.ts'
 import { createRedactor } from './redact/redactor.ts'
 import type { Rule, When } from './redact/redactor.ts'
+import { EVERYWHERE, RULE } from './redact/rule-config.ts'
+import type { RuleConfig } from './redact/rule-config.ts'
 import { ANY_KIND, SECRET_EFFECTS, secretRules } from './redact/secrets.ts'
 import { MASK } from './redact/text.ts'
-
-const RULE = Type.Object({
-  path: RecordPath({
-    description: 'Path of the values to redact. The rule applies to every value that the path matches.',
-  }),
-  when: Type.Optional(
-    RecordCondition({
-      description:
-        "Applies the rule only where these tests hold. Their paths begin in the innermost array element of the rule's path, or in the record if the path has no `[*]`: with the path `changes[*].{from,to}`, `field` is the field of the same change.",
-    }),
-  ),
-  action: Choice(['mask', 'drop', 'hmac'], {
-    description:
-      '`mask` replaces any value by a text. `drop` removes the member. `hmac` replaces the value by a pseudonym, `hmac:` and 32 hexadecimal digits, the same for the same value; null stays, and objects and arrays are masked.',
-  }),
-  key: Type.Optional(
-    Secret({
-      description:
-        'The secret key of `hmac`, at least 16 bytes; `sluice new key` prints one. Pseudonyms made with different keys cannot be compared.',
-    }),
-  ),
-  with: Type.Optional(Type.String({ description: 'The text that `mask` writes. Default: `[redacted]`.' })),
-})
+import { createValueEdit } from './redact/value-edit.ts'
 
 /**
  * Removes secrets and personal data from every record, including rejected records, wherever a
  * rule's path matches.
  *
- * A rule is a path, an action (an edit of the hit), and optionally a condition on values nearby.
+ * A rule is a path, an action (an edit of the hit), and optionally a condition on values nearby. A
+ * rule with `detect` edits the parts of strings that detectors find (`redact/detect/`).
  * The preset `secrets` is a list of rules like any other (`redact/secrets.ts`); it comes before the
  * author's rules. The rules act in order, so a later rule sees the replacement of an earlier one.
  *
@@ -85,10 +62,10 @@ export default defineTransform({
       },
     },
   ],
-  lists: secretLists,
+  lists: redactLists,
   check: ({ preset, rules }) => findings(preset, rules),
   effectOn({ preset, rules }, paths) {
-    const touches = ({ path }: { readonly path: string }) => paths.some((one) => reaches(path, one))
+    const touches = ({ path = EVERYWHERE }: RuleConfig) => paths.some((one) => reaches(path, one))
     const ofPreset = effectOfPreset(preset, paths)
     const own = rules.filter(touches)
     if (ofPreset.length === 0 && own.length === 0) return undefined
@@ -99,13 +76,15 @@ export default defineTransform({
   create({ preset, rules }, { paths, isRedacted = false }) {
     const masks = createMasks()
     const secrets = preset === 'secrets' ? secretRules(paths, masks(MASK)) : undefined
-    const own = rules.map((rule) => compileRule(rule, { paths, masks, isRedacted }))
+    const texts = new Set([MASK, ...rules.flatMap((rule) => rule.with ?? [])])
+    const own = rules.map((rule) => compileRule(rule, { paths, masks, texts, isRedacted }))
     const all = [...(secrets?.rules ?? []), ...own]
     const matches = new Float64Array(all.length)
     const first = all.length - own.length
     return {
       batch: createRedactor(all, secrets?.prepare, matches),
-      ruleMatches: () => rules.map(({ path }, at) => ({ rule: `rules[${at}] ${path}`, matches: matches[first + at] })),
+      ruleMatches: () =>
+        rules.map((rule, at) => ({ rule: `rules[${at}] ${nameOf(rule)}`, matches: matches[first + at] })),
     }
   },
 })
@@ -116,29 +95,25 @@ function effectOfPreset(preset: 'secrets' | 'none', paths: readonly string[]): s
   return SECRET_EFFECTS.filter((part) => paths.some((path) => part.touches(path))).map(({ name }) => name)
 }
 
-/** Of a random key: 128 bits. */
-const MIN_KEY_BYTES = 16
-
-const SCALAR_KINDS = ANY_KIND & ~(1 << ValueKind.object) & ~(1 << ValueKind.array)
-
-type RuleConfig = Static<typeof RULE>
+/** A rule in reports. */
+function nameOf({ path, detect }: RuleConfig): string {
+  return [...(path === undefined ? [] : [path]), ...(detect === undefined ? [] : [detect.join(', ')])].join(' ')
+}
 
 interface RuleOptions {
   readonly paths: Paths
   readonly masks: (text: string) => Rule['edit']
+  /** The texts of all masks. */
+  readonly texts: ReadonlySet<string>
   readonly isRedacted: boolean
 }
 
-function compileRule(
-  { path, when, action, key, with: text = MASK }: RuleConfig,
-  { paths, masks, isRedacted }: RuleOptions,
-): Rule {
-  return {
-    path: paths.add(path),
-    kinds: ANY_KIND,
-    ...(when && { when: compileWhen(path, when, paths) }),
-    edit: createEdit(action, { mask: masks(text), key, isRedacted }),
-  }
+function compileRule(rule: RuleConfig, { paths, masks, texts, isRedacted }: RuleOptions): Rule {
+  const { path = EVERYWHERE, detect, when, with: text = MASK } = rule
+  const condition = when && { when: compileWhen(path, when, paths) }
+  if (detect !== undefined) return { ...detectRule(rule, detect, paths), ...condition }
+  const edit = createValueEdit(rule, { mask: masks(text), fallback: masks(MASK), masks: texts, isRedacted })
+  return { paths: [paths.add(path)], kinds: ANY_KIND, ...condition, edit }
 }
 
 /**
@@ -158,31 +133,6 @@ function createMasks(): (text: string) => Rule['edit'] {
   }
 }
 
-interface EditOptions {
-  readonly mask: Rule['edit']
-  readonly key: string | undefined
-  readonly isRedacted: boolean
-}
-
-function createEdit(action: RuleConfig['action'], { mask, key = '', isRedacted }: EditOptions): Rule['edit'] {
-  if (action === 'mask') return mask
-  if (action === 'drop') return () => Edit.delete
-  const pseudonymOf = createPseudonyms(key)
-  return (batch, hit) => {
-    const kind = batch.kind(hit)
-    // A pseudonym of a replacement would carry less information than the replacement.
-    if (kind === ValueKind.null || batch.edits[hit] !== Edit.keep) return Edit.keep
-    // The text of an object or array depends on its spelling, so its pseudonym would be
-    // meaningless.
-    if ((SCALAR_KINDS & (1 << kind)) === 0) return mask(batch, hit)
-    const text = batch.text(hit)
-    // Only in a replayed reject, which was redacted before. In other records anybody could write a
-    // text that looks like a pseudonym.
-    if (isRedacted && isPseudonym(text)) return Edit.keep
-    return batch.token(pseudonymOf(text))
-  }
-}
-
 /**
  * The paths of a condition begin in the innermost array element of the rule's path; without one, in
  * the record.
@@ -195,29 +145,4 @@ function compileWhen(path: string, condition: Condition, paths: Paths): When {
     holds: compileGuard(test),
   }))
   return { base: base.length === 0 ? undefined : paths.add(formatPath(base)), tests }
-}
-
-function* findings(preset: 'secrets' | 'none', rules: readonly RuleConfig[]): Generator<Finding> {
-  if (preset === 'none' && rules.length === 0) {
-    yield { at: ['preset'], message: 'nothing is redacted: no preset and no rules', severity: 'warning' }
-  }
-  for (const [index, { action, key, with: text }] of rules.entries()) {
-    if (action === 'hmac' && key === undefined) {
-      yield { at: ['rules', index, 'action'], message: 'hmac needs a key', hint: 'key: ${env:SLUICE_HMAC_KEY}' }
-    }
-    const bytes = Buffer.byteLength(key ?? '')
-    if (action === 'hmac' && key !== undefined && bytes < MIN_KEY_BYTES) {
-      yield {
-        at: ['rules', index, 'key'],
-        message: `the key has ${plural(bytes, 'byte')}, but at least ${MIN_KEY_BYTES} are needed: who guesses it can undo the pseudonyms`,
-        hint: 'sluice new key prints a fresh one',
-      }
-    }
-    if (action !== 'hmac' && key !== undefined) {
-      yield { at: ['rules', index, 'key'], message: `key is only for hmac, but the action is ${action}` }
-    }
-    if (action !== 'mask' && text !== undefined) {
-      yield { at: ['rules', index, 'with'], message: `with is only for mask, but the action is ${action}` }
-    }
-  }
 }

@@ -14,6 +14,8 @@ export interface Form {
   readonly isSecret?: (match: string) => boolean
   /** An identifier: it stays under a name that ends in `id`. */
   readonly isId?: true
+  /** What it is, if it is no key or token of a cloud or vendor. */
+  readonly kind?: 'privateKey' | 'jwt' | 'credential'
   /** Who documents the form. */
   readonly source: string
 }
@@ -28,30 +30,35 @@ export const FORMS: readonly Form[] = [
     needles: ['PRIVATE KEY', '-----BEGIN'],
     pattern:
       /-----BEGIN(?: |%20|\+)[A-Z0-9 %+]{0,40}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-----[^]*?(?:-----END(?: |%20|\+)[A-Z0-9 %+]{0,40}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-----|$)/g,
+    kind: 'privateKey',
     source: 'https://www.rfc-editor.org/rfc/rfc7468',
   },
   {
     name: 'private key of PuTTY',
     needles: ['Private-Lines: '],
     pattern: /(?<=Private-Lines: \d{1,4}\s{1,4})[A-Za-z0-9+/=\s]+/g,
+    kind: 'privateKey',
     source: 'https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html',
   },
   {
     name: 'seeds of one-time passwords for another phone',
     needles: ['offline?data='],
     pattern: /(?<=otpauth-migration:\/\/offline\?data=)[^\s"'<>]+/g,
+    kind: 'credential',
     source: 'https://github.com/google/google-authenticator/wiki/Key-Uri-Format',
   },
   {
     name: 'user and password of curl, password of sshpass',
     needles: [' -u ', '--user ', 'sshpass -p'],
     pattern: /(?<=(?<![\w-])(?:-u|--user) {1,4}["']?[^\s:"']{1,128}:)[^\s"']{1,256}|(?<=sshpass -p ?)[^\s"']+/g,
+    kind: 'credential',
     source: 'https://curl.se/docs/manpage.html#-u',
   },
   {
     name: 'JSON web token',
     needles: ['eyJ'],
     pattern: /(?<![\w-])eyJ[\w-]{6,}\.[\w-]*(?:\.[\w-]*){1,3}/g,
+    kind: 'jwt',
     source: 'https://www.rfc-editor.org/rfc/rfc7519',
   },
   {
@@ -59,6 +66,7 @@ export const FORMS: readonly Form[] = [
     needles: ['earer ', 'asic ', 'SSWS '],
     pattern: /(?<=(?<![\w-])(?:Bearer|Basic|SSWS) {1,4})[\w.~+/=:-]{6,}/gi,
     isSecret: isHttpCredential,
+    kind: 'credential',
     source:
       'https://www.rfc-editor.org/rfc/rfc6750, https://www.rfc-editor.org/rfc/rfc7617, https://developer.okta.com/docs/api/',
   },
@@ -208,7 +216,33 @@ export const FORMS: readonly Form[] = [
     name: 'age secret key',
     needles: ['AGE-SECRET-KEY-'],
     pattern: /AGE-SECRET-KEY-1[A-Z0-9]{16,}/g,
+    kind: 'privateKey',
     source: 'https://github.com/C2SP/C2SP/blob/main/age.md',
+  },
+]
+
+/**
+ * Keys without a form of their own, found after their name. The preset finds them by the name; the
+ * detector `cloudKey` has no names.
+ */
+export const NAMED_KEYS: readonly Form[] = [
+  {
+    name: 'AWS secret access key',
+    needles: ['ey', 'EY'],
+    pattern: /(?<=secret_?(?:access_?)?key["']? {0,2}[=:] {0,2}["']?)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/gi,
+    source: 'https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html',
+  },
+  {
+    name: 'key of an Azure storage account',
+    needles: ['AccountKey='],
+    pattern: /(?<=AccountKey=)[A-Za-z0-9/+]{40,}={0,2}/g,
+    source: 'https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string',
+  },
+  {
+    name: 'signature of an Azure SAS',
+    needles: ['sig='],
+    pattern: /(?<=[?&]sig=)[A-Za-z0-9%/+_-]{40,}={0,2}/g,
+    source: 'https://learn.microsoft.com/azure/storage/common/storage-sas-overview',
   },
 ]
 

@@ -1,4 +1,5 @@
 import type { ReferenceList } from '../../component.ts'
+import { DETECTOR_NAMES, detectorOf } from './detect/detector.ts'
 import { FORMS } from './forms.ts'
 import {
   AMBIGUOUS_NAMES,
@@ -11,8 +12,13 @@ import {
 } from './name-table.ts'
 import { COMMON_PAIR_NAMES, PAIR_NAMES, PAIR_VALUES } from './pairs.ts'
 
-/** The tables of the preset `secrets`, for the documentation. */
-export const secretLists: readonly ReferenceList[] = [
+/** The detectors and the tables of the preset `secrets`, for the documentation. */
+export const redactLists: readonly ReferenceList[] = [
+  {
+    title: 'Detectors',
+    about: 'What `detect` finds inside strings.',
+    items: DETECTOR_NAMES.map((name) => ({ term: `\`${name}\``, about: detectorOf(name).about })),
+  },
   {
     title: 'Secret names',
     about:

@@ -4,12 +4,14 @@ import type { Batch } from '../../record/batch.ts'
 import type { Path } from '../../record/paths/path.ts'
 import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../../record/scan.ts'
 
-/** Redacts the values at a path. */
+/** Redacts the values at a path, or at several. */
 export interface Rule {
-  readonly path: Path
+  readonly paths: readonly Path[]
   /** Kinds of values that the rule applies to, as bits `1 << kind`. */
   readonly kinds: number
   readonly when?: When
+  /** The rule searches the values: only those that it edits count as matches. */
+  readonly searches?: true
   /** The edit for a value: `Edit.delete`, a token, or `Edit.keep` for no change. */
   edit(batch: Batch, hit: number): number
 }
@@ -38,8 +40,8 @@ export function createRedactor(
   prepare?: (batch: Batch) => void,
   matches = new Float64Array(rules.length),
 ): (batch: Batch) => void {
-  const usedPaths = rules.flatMap(({ path, when }) => [
-    path,
+  const usedPaths = rules.flatMap(({ paths, when }) => [
+    ...paths,
     ...(when?.base ? [when.base] : []),
     ...(when?.tests ?? []).map((test) => test.path),
   ])
@@ -103,7 +105,7 @@ function createGuard(rule: number, { base, tests }: When): Guard {
 }
 
 function rulesOfSet(rules: readonly Rule[], guards: readonly Guard[], paths: readonly number[]): SetRules | undefined {
-  const targets = [...rules.keys()].filter((rule) => paths.includes(rules[rule].path.id))
+  const targets = [...rules.keys()].filter((rule) => rules[rule].paths.some(({ id }) => paths.includes(id)))
   const bases = guards.filter(({ base }) => base !== undefined && paths.includes(base.id))
   return targets.length + bases.length === 0 ? undefined : { targets, bases }
 }
@@ -147,8 +149,8 @@ function redact(batch: Batch, { rules, bySet, ofRecord, matches }: CompiledRules
       const number = targets[i]
       const rule = rules[number]
       if ((rule.kinds & kind) === 0 || (rule.when !== undefined && hit >= until[number])) continue
-      matches[number]++
       const edit = rule.edit(batch, hit)
+      if (edit !== Edit.keep || !rule.searches) matches[number]++
       if (edit === Edit.keep) continue
       if (isFlat) edits[hit] = edit
       else batch.edit(hit, edit)

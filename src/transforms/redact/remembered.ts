@@ -59,6 +59,45 @@ export class RememberedBytes {
   }
 }
 
+/**
+ * Remembers what became of texts, by their bytes; as bounded as `RememberedBytes`. Addresses repeat,
+ * and differ in few of their bytes, so all bytes count for the slot.
+ */
+export class RememberedTokens {
+  readonly #lengths = new Uint8Array(MANY_SLOTS)
+  readonly #bytes = new Uint8Array(MANY_SLOTS * MAX_BYTES)
+  readonly #tokens: (Buffer | undefined)[] = []
+  #slot = -1
+
+  /** Whether the text is known. Then `token` is what was added with it. */
+  has(bytes: Buffer, start: number, end: number): boolean {
+    const length = end - start
+    this.#slot = -1
+    if (length > MAX_BYTES || length === 0) return false
+    let hash = length
+    for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193)
+    const slot = (hash ^ (hash >>> 15)) & (MANY_SLOTS - 1)
+    this.#slot = slot
+    if (this.#lengths[slot] !== length) return false
+    const at = slot * MAX_BYTES - start
+    for (let byte = start; byte < end; byte++) if (this.#bytes[at + byte] !== bytes[byte]) return false
+    return true
+  }
+
+  get token(): Buffer | undefined {
+    return this.#tokens[this.#slot]
+  }
+
+  /** Adds the text of the last `has`. */
+  add(bytes: Buffer, start: number, end: number, token: Buffer | undefined): void {
+    if (this.#slot < 0) return
+    this.#lengths[this.#slot] = end - start
+    this.#bytes.set(bytes.subarray(start, end), this.#slot * MAX_BYTES)
+    this.#tokens[this.#slot] = token
+  }
+}
+
+const MANY_SLOTS = 4096
 const SLOTS = 512
 const MAX_BYTES = 128
 

@@ -58,16 +58,16 @@ export function secretRules(paths: Paths, mask: Rule['edit'], depth = 0): Preset
   return {
     prepare: createPairs(paths, hidePaired),
     rules: [
-      { path: paths.addSegments([DEEP, secret]), kinds: ANY_KIND, edit: hideOpen },
+      { paths: [paths.addSegments([DEEP, secret])], kinds: ANY_KIND, edit: hideOpen },
       {
-        path: within,
+        paths: [within],
         kinds: TEXT_OR_NUMBER,
         edit: (batch, hit) => (descriptions.some((path) => batch.belongs(hit, path)) ? Edit.keep : hide(batch, hit)),
       },
-      { path: paths.add('command.payload'), kinds: ANY_KIND, edit: mask },
-      { path: paths.addSegments([DEEP, script]), kinds: TEXT, edit: hideScript },
-      { path: paths.addSegments([DEEP, script, { kind: 'keys', keys: ['value'] }]), kinds: TEXT, edit: hideScript },
-      { path: paths.watch(WATCHED), kinds: TEXT, edit: createTextEdit(depth) },
+      { paths: [paths.add('command.payload')], kinds: ANY_KIND, edit: mask },
+      { paths: [paths.addSegments([DEEP, script])], kinds: TEXT, edit: hideScript },
+      { paths: [paths.addSegments([DEEP, script, { kind: 'keys', keys: ['value'] }])], kinds: TEXT, edit: hideScript },
+      { paths: [paths.watch(WATCHED)], kinds: TEXT, edit: createTextEdit(depth) },
     ],
   }
 }
@@ -84,16 +84,16 @@ const SCRIPTS = [
 const BASE64 = /^[A-Za-z0-9+/\s]{20,}={0,2}\s*$/
 
 export const ANY_KIND = -1
-const TEXT = (1 << ValueKind.string) | (1 << ValueKind.escaped)
-const TEXT_OR_NUMBER = TEXT | (1 << ValueKind.number) | (1 << ValueKind.unusual)
-const DEEP = { kind: 'deep' } as const
+export const TEXT = (1 << ValueKind.string) | (1 << ValueKind.escaped)
+export const TEXT_OR_NUMBER = TEXT | (1 << ValueKind.number) | (1 << ValueKind.unusual)
+export const DEEP = { kind: 'deep' } as const
 
 function keyTest(text: string, test: (key: string) => boolean) {
   return { kind: 'pattern', pattern: { text: `<${text}>`, test: remembered(test) } } as const
 }
 
 /** JSON in JSON in JSON. Deeper, the text is searched like any other. */
-const MAX_EMBEDDED = 4
+export const MAX_EMBEDDED = 4
 
 /** Redacts the secrets inside a string and keeps the rest of it. */
 function createTextEdit(depth: number): Rule['edit'] {
@@ -124,7 +124,7 @@ function createTextEdit(depth: number): Rule['edit'] {
   }
 }
 
-const JSON_START = /^\s*[[{]/
+export const JSON_START = /^\s*[[{]/
 
 function isUnderIdName(batch: Batch, hit: number): boolean {
   const { key, start } = batch.span(hit)

@@ -1,0 +1,150 @@
+import { Edit } from '../../../record/batch.ts'
+import type { Batch } from '../../../record/batch.ts'
+import { parsePath } from '../../../record/paths/grammar.ts'
+import type { Path, Paths } from '../../../record/paths/path.ts'
+import { HIT_STRIDE, ValueKind } from '../../../record/scan.ts'
+import { partOf } from '../actions/partial.ts'
+import { createEmbeddedRedactor } from '../embedded.ts'
+import { WATCHED } from '../forms.ts'
+import { createPseudonyms } from '../pseudonym.ts'
+import { createRedactor } from '../redactor.ts'
+import type { Rule } from '../redactor.ts'
+import { rememberedAt, RememberedTokens } from '../remembered.ts'
+import { EVERYWHERE } from '../rule-config.ts'
+import type { RuleConfig } from '../rule-config.ts'
+import { DEEP, JSON_START, MAX_EMBEDDED, TEXT_OR_NUMBER } from '../secrets.ts'
+import { MASK } from '../text.ts'
+import { createSearch, detectorOf } from './detector.ts'
+import type { DetectorName, Found } from './detector.ts'
+import { isVersionName } from './find-addresses.ts'
+
+/** What takes the place of a found value; empty to remove it. */
+type Replace = (value: string, found: Found) => string
+
+/**
+ * Redacts values that detectors find inside strings and numbers, and keeps the rest of the string.
+ * JSON inside a string is searched like a record. Names of members are not searched.
+ */
+export function detectRule(
+  rule: RuleConfig,
+  detect: readonly DetectorName[],
+  paths: Paths,
+): Pick<Rule, 'paths' | 'kinds' | 'searches' | 'edit'> {
+  return createRule(detect, replacementOf(rule), pathsOf(rule.path, detect, paths))
+}
+
+function createRule(
+  detect: readonly DetectorName[],
+  replace: Replace,
+  paths: readonly Path[],
+  depth = 0,
+): Pick<Rule, 'paths' | 'kinds' | 'searches' | 'edit'> {
+  return { paths, kinds: TEXT_OR_NUMBER, searches: true, edit: createEdit(detect, replace, depth) }
+}
+
+/**
+ * Everywhere, the scanner says which strings and numbers are worth reading. At a path, all of them
+ * are read: those that the path matches, and those inside.
+ */
+function pathsOf(path: string | undefined, detect: readonly DetectorName[], paths: Paths): readonly Path[] {
+  if (path !== undefined && path !== EVERYWHERE) {
+    const segments = parsePath(path)
+    return segments.at(-1)?.kind === 'deep'
+      ? [paths.add(path)]
+      : [paths.add(path), paths.addSegments([...segments, DEEP])]
+  }
+  const traits = detect.map((name) => detectorOf(name).trait)
+  const all = traits.reduce<number>((bits, trait = 0) => bits | trait, 0)
+  return [...(all === 0 ? [] : [paths.trace(all)]), ...(traits.includes(undefined) ? [paths.watch(WATCHED)] : [])]
+}
+
+function replacementOf(rule: RuleConfig): Replace {
+  switch (rule.action) {
+    case 'drop':
+      return () => ''
+    case 'hmac': {
+      const pseudonymOf = createPseudonyms(rule.key ?? '')
+      return (value, { detector }) =>
+        pseudonymOf(detector.normal?.(value) ?? value)
+          .toString('latin1')
+          .slice(1, -1)
+    }
+    case 'partial':
+      return (value) => partOf(value, rule) ?? MASK
+    case 'generalise':
+      return (value, { detector }) => detector.generalise?.(value) ?? MASK
+    default:
+      return () => rule.with ?? MASK
+  }
+}
+
+/** Stands for the removal of the whole member. */
+const REMOVED = Buffer.alloc(0)
+
+/** A search, and what became of the texts that it has read. */
+interface Reader {
+  readonly known: RememberedTokens
+  /** The JSON of what takes the place of a value; undefined for no change. */
+  read(text: string, isNumber: boolean): Buffer | undefined
+}
+
+function createEdit(detect: readonly DetectorName[], replace: Replace, depth: number): Rule['edit'] {
+  const reader = createReader(detect, replace, depth)
+  const others = detect.filter((name) => name !== 'ipv4')
+  const ofVersions = others.length === detect.length ? undefined : createReader(others, replace, depth)
+  const isVersion = rememberedAt(isVersionName)
+  return (batch, hit) => {
+    const { bytes, index } = batch
+    const kind = batch.kind(hit)
+    const isNumber = kind === ValueKind.number || kind === ValueKind.unusual
+    const key = index.hits[HIT_STRIDE * hit + 1]
+    const value = index.hits[HIT_STRIDE * hit + 2]
+    const { known, read } = ofVersions !== undefined && key !== value && isVersion(bytes, key) ? ofVersions : reader
+    if (batch.edits[hit] !== Edit.keep) return editOf(batch, read(batch.text(hit), isNumber))
+    const start = isNumber ? value : value + 1
+    const end = isNumber ? index.hits[HIT_STRIDE * hit + 3] : index.hits[HIT_STRIDE * hit + 3] - 1
+    if (known.has(bytes, start, end)) return editOf(batch, known.token)
+    const token = read(batch.text(hit), isNumber)
+    known.add(bytes, start, end, token)
+    return editOf(batch, token)
+  }
+}
+
+function editOf(batch: Batch, token: Buffer | undefined): number {
+  if (token === undefined) return Edit.keep
+  return token === REMOVED ? Edit.delete : batch.token(token)
+}
+
+function createReader(detect: readonly DetectorName[], replace: Replace, depth: number): Reader {
+  const search = createSearch(detect)
+  const redactEmbedded =
+    depth === MAX_EMBEDDED
+      ? undefined
+      : createEmbeddedRedactor((paths) =>
+          createRedactor([createRule(detect, replace, pathsOf(EVERYWHERE, detect, paths), depth + 1)]),
+        )
+  return {
+    known: new RememberedTokens(),
+    read(text, isNumber) {
+      const embedded = !isNumber && JSON_START.test(text) ? redactEmbedded?.(text) : undefined
+      if (embedded !== undefined) return embedded === text ? undefined : Buffer.from(JSON.stringify(embedded))
+      const found = search(text)
+      if (found.length === 0) return undefined
+      const isWhole = found.length === 1 && found[0].start === 0 && found[0].end === text.length
+      if (isNumber && !isWhole) return undefined
+      const redacted = replaced(text, found, replace)
+      if (isWhole && redacted === '') return REMOVED
+      return redacted === text ? undefined : Buffer.from(JSON.stringify(redacted))
+    },
+  }
+}
+
+function replaced(text: string, found: readonly Found[], replace: Replace): string {
+  let result = ''
+  let copied = 0
+  for (const one of found) {
+    result += text.slice(copied, one.start) + replace(text.slice(one.start, one.end), one)
+    copied = one.end
+  }
+  return result + text.slice(copied)
+}

@@ -1,0 +1,106 @@
+import { Edit } from '../../record/batch.ts'
+import type { Batch } from '../../record/batch.ts'
+import { ValueKind } from '../../record/scan.ts'
+import { generalise } from './actions/generalise.ts'
+import { partOf } from './actions/partial.ts'
+import { createPseudonyms, isPseudonym } from './pseudonym.ts'
+import type { Rule } from './redactor.ts'
+import type { RuleConfig } from './rule-config.ts'
+import { TEXT, TEXT_OR_NUMBER } from './secrets.ts'
+
+interface EditOptions {
+  /** What `mask` writes in this rule. */
+  readonly mask: Rule['edit']
+  /** What stands for a value that the action can do nothing with. */
+  readonly fallback: Rule['edit']
+  /** The texts that masks write: in a replayed reject, such a value is one. */
+  readonly masks: ReadonlySet<string>
+  readonly isRedacted: boolean
+}
+
+/** The edit of a rule for whole values. */
+export function createValueEdit(rule: RuleConfig, options: EditOptions): Rule['edit'] {
+  const { mask, fallback } = options
+  switch (rule.action) {
+    case 'mask':
+      return mask
+    case 'drop':
+      return () => Edit.delete
+    case 'hmac': {
+      const pseudonymOf = createPseudonyms(rule.key ?? '')
+      return unlessReplaced(options, (batch, hit) => {
+        // The text of an object or array depends on its spelling, so its pseudonym would be
+        // meaningless.
+        if ((SCALARS & (1 << batch.kind(hit))) === 0) return fallback(batch, hit)
+        return batch.token(pseudonymOf(batch.text(hit)))
+      })
+    }
+    case 'partial':
+      return unlessReplaced(options, (batch, hit) => {
+        if ((TEXT_OR_NUMBER & (1 << batch.kind(hit))) === 0) return fallback(batch, hit)
+        const text = batch.text(hit)
+        return write(batch, hit, text, partOf(text, rule))
+      })
+    case 'generalise':
+      return unlessReplaced(options, (batch, hit) => {
+        const kind = 1 << batch.kind(hit)
+        if ((TEXT_OR_NUMBER & kind) === 0) return fallback(batch, hit)
+        const text = batch.text(hit)
+        const isNumber = (TEXT & kind) === 0
+        const general = generalise(text, isNumber)
+        return isNumber && general !== undefined && general !== text
+          ? batch.token(Buffer.from(general))
+          : write(batch, hit, text, general)
+      })
+    case 'truncate':
+      return createTruncation(rule.length ?? 0, fallback)
+  }
+
+  function write(batch: Batch, hit: number, text: string, made: string | undefined): number {
+    if (made === undefined) return fallback(batch, hit)
+    return made === text ? Edit.keep : batch.token(Buffer.from(JSON.stringify(made)))
+  }
+}
+
+const SCALARS = ~((1 << ValueKind.object) | (1 << ValueKind.array))
+
+/** Leaves null, and values that a rule has replaced: a replacement says less than what is made of it. */
+function unlessReplaced({ masks, isRedacted }: EditOptions, edit: Rule['edit']): Rule['edit'] {
+  return (batch, hit) => {
+    if (batch.kind(hit) === ValueKind.null || batch.edits[hit] !== Edit.keep) return Edit.keep
+    // Only in a replayed reject, which was redacted before. In other records anybody could write a
+    // text that looks like a pseudonym.
+    if (isRedacted) {
+      const text = batch.text(hit)
+      if (isPseudonym(text) || masks.has(text)) return Edit.keep
+    }
+    return edit(batch, hit)
+  }
+}
+
+/**
+ * Keeps the first characters (code points) of a text, also of a text that a rule has replaced. A
+ * number that is longer would become another number, so it is masked, as objects and arrays are.
+ */
+function createTruncation(length: number, fallback: Rule['edit']): Rule['edit'] {
+  return (batch, hit) => {
+    const kind = 1 << batch.kind(hit)
+    if ((SCALARS & kind) === 0) return fallback(batch, hit)
+    if ((TEXT_OR_NUMBER & kind) === 0) return Edit.keep
+    const text = batch.text(hit)
+    const end = endOf(text, length)
+    if (end === text.length) return Edit.keep
+    if ((TEXT & kind) === 0) return fallback(batch, hit)
+    return batch.token(Buffer.from(JSON.stringify(text.slice(0, end))))
+  }
+}
+
+/** The end of the first characters of a text, in UTF-16 units. */
+function endOf(text: string, characters: number): number {
+  if (text.length <= characters) return text.length
+  let end = 0
+  for (let count = 0; count < characters && end < text.length; count++) {
+    end += (text.codePointAt(end) ?? 0) > 0xffff ? 2 : 1
+  }
+  return end
+}
