@@ -228,7 +228,7 @@ export const FORMS: readonly Form[] = [
 export const NAMED_KEYS: readonly Form[] = [
   {
     name: 'AWS secret access key',
-    needles: ['ey', 'EY'],
+    needles: ['ecret', 'ECRET'],
     pattern: /(?<=secret_?(?:access_?)?key["']? {0,2}[=:] {0,2}["']?)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/gi,
     source: 'https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html',
   },

@@ -23,7 +23,7 @@ function isVersion(text: string, start: number, end: number): boolean {
 }
 
 const LOOK_BACK = 40
-const AFTER_VERSION = /(?:^|[^A-Za-z])(?:version|ver|v|release|build|firmware|revision|rev)s?["']?[ :=.#]{1,3}["']?$/i
+const AFTER_VERSION = /(?:^|[^A-Za-z])(?:version|ver|v|release|build|firmware|revision|rev|section|oid)s?["']?[ :=.#]{1,3}["']?$|§ ?$/i
 /** A product of a user agent: `Chrome/120.0.0.0`. */
 const AFTER_PRODUCT = /(?:^|[\s(;,"'])[A-Za-z][\w-]*\/$/
 /** A port or a prefix length. */
@@ -101,15 +101,28 @@ function isWord(text: string, at: number): boolean {
  */
 export function findMac(text: string): Span[] {
   const found: Span[] = []
-  for (const { 0: address, index } of text.matchAll(MAC)) {
-    if (!DATE_LIKE.test(address)) found.push({ start: index, end: index + address.length })
+  for (const { 0: run, index } of text.matchAll(BYTES)) {
+    // In `MAC:00:1b:…`, the run begins with the end of a word.
+    const start = isWord(text, index - 1) ? index + 3 : index
+    const end = index + run.length
+    const address = text.slice(start, end)
+    if (!isWord(text, end) && MAC.test(address) && !DATE_LIKE.test(address)) found.push({ start, end })
   }
-  return found
+  if (!text.includes('.')) return found
+  for (const { 0: address, index } of text.matchAll(DOTTED)) {
+    const end = index + address.length
+    if (isWord(text, index - 1) || text[index - 1] === '.' || isWord(text, end)) continue
+    if ((text[end] !== '.' || !isWord(text, end + 1)) && !DOTTED_NUMBER.test(address)) found.push({ start: index, end })
+  }
+  return found.length < 2 ? found : found.toSorted((a, b) => a.start - b.start)
 }
 
-const MAC =
-  /(?<![A-Za-z0-9_]|(?<![A-Za-z0-9_])[0-9A-Fa-f]{2}[:-])[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}(?:(?:\1[0-9A-Fa-f]{2}){2})?(?![A-Za-z0-9_]|\1[0-9A-Fa-f])|(?<![A-Za-z0-9_.])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![A-Za-z0-9_]|\.[0-9A-Fa-f])/g
-const DATE_LIKE = /^(?:\d\d(?:-\d\d)+|[1-9]\d{3}\.\d{4}\.\d{4})$/
+/** A whole row of bytes, so that no part of a longer one is an address. */
+const BYTES = /[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5,}/g
+const MAC = /^[0-9A-F]{2}([:-])[0-9A-F]{2}(?:\1[0-9A-F]{2}){4}(?:(?:\1[0-9A-F]{2}){2})?$/i
+const DOTTED = /[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}/g
+const DATE_LIKE = /^\d\d(?:-\d\d)+$/
+const DOTTED_NUMBER = /^[1-9]\d{3}\.\d{4}\.\d{4}$/
 
 /** Lower case, with colons. */
 export function normalMac(address: string): string {
