@@ -47,7 +47,7 @@ export const builtIns: readonly BuiltIn[] = [
   {
     kind: 'transform',
     type: 'redact',
-    summary: 'Masks, drops or pseudonymises values; by default secrets.',
+    summary: 'Masks, drops, shortens or pseudonymises values and what it finds in texts; by default secrets.',
     load: () => import('./transforms/redact.ts'),
   },
   {

@@ -36,7 +36,7 @@ import { createValueEdit } from './redact/value-edit.ts'
  */
 export default defineTransform({
   type: 'redact',
-  summary: 'Masks, drops or pseudonymises values; by default secrets.',
+  summary: 'Masks, drops, shortens or pseudonymises values and what it finds in texts; by default secrets.',
   fields: {
     preset: Choice(['secrets', 'none'], {
       default: 'secrets',
@@ -58,6 +58,30 @@ export default defineTransform({
           { path: 'client_ip', action: 'hmac', key: '${env:SLUICE_HMAC_KEY}' },
           { path: 'geoip.{latitude,longitude}', action: 'drop' },
           { path: 'changes[*].{from,to}', when: { field: '/phone|address/i' }, action: 'mask', with: '[personal]' },
+        ],
+      },
+    },
+    {
+      title: 'Personal data in texts: found addresses and card numbers',
+      config: {
+        rules: [
+          { detect: ['email'], action: 'hmac', key: '${env:SLUICE_HMAC_KEY}' },
+          { detect: ['ipv4', 'ipv6'], action: 'generalise' },
+          { detect: ['card'], action: 'partial', keepLast: 4 },
+          { path: 'message', detect: ['iban'], action: 'mask' },
+        ],
+      },
+    },
+    {
+      title: 'Less of a value',
+      config: {
+        preset: 'none',
+        rules: [
+          { path: 'user.email', action: 'partial', keepFirst: 1, keepDomain: true },
+          { path: 'client_ip', action: 'generalise' },
+          { path: 'geoip.{latitude,longitude}', action: 'generalise' },
+          { path: 'last_seen', action: 'generalise' },
+          { path: 'user_agent', action: 'truncate', length: 80 },
         ],
       },
     },

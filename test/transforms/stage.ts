@@ -19,6 +19,8 @@ export interface Outcome {
 
 export interface StageOptions {
   readonly hashKey?: Buffer
+  /** The records are replayed rejects. */
+  readonly isRedacted?: true
   /** Changes the batch first, like an earlier stage. */
   readonly before?: (batch: Batch) => void
 }
@@ -31,7 +33,7 @@ export async function runStage<Properties extends TProperties>(
   declaration: TransformDeclaration<Properties>,
   config: { readonly [key: string]: unknown },
   records: readonly (string | object)[],
-  { hashKey, before }: StageOptions = {},
+  { hashKey, isRedacted, before }: StageOptions = {},
 ): Promise<Outcome> {
   const paths = new Paths()
   const transform = await declaration.create(withDefaults(declaration, config), {
@@ -41,6 +43,7 @@ export async function runStage<Properties extends TProperties>(
     paths,
     path: (text) => paths.add(text),
     ...(hashKey && { hashKey }),
+    ...(isRedacted && { isRedacted }),
   })
   assert.ok(typeof transform === 'object' && 'batch' in transform, 'not a batch transform')
   const batches: Batch[] = []

@@ -1,5 +1,4 @@
 import { Edit } from '../../record/batch.ts'
-import type { Batch } from '../../record/batch.ts'
 import { ValueKind } from '../../record/scan.ts'
 import { generalise } from './actions/generalise.ts'
 import { partOf } from './actions/partial.ts'
@@ -39,7 +38,7 @@ export function createValueEdit(rule: RuleConfig, options: EditOptions): Rule['e
       return unlessReplaced(options, (batch, hit) => {
         if ((TEXT_OR_NUMBER & (1 << batch.kind(hit))) === 0) return fallback(batch, hit)
         const text = batch.text(hit)
-        return write(batch, hit, text, partOf(text, rule))
+        return write(text, partOf(text, rule), fallback)(batch, hit)
       })
     case 'generalise':
       return unlessReplaced(options, (batch, hit) => {
@@ -50,16 +49,17 @@ export function createValueEdit(rule: RuleConfig, options: EditOptions): Rule['e
         const general = generalise(text, isNumber)
         return isNumber && general !== undefined && general !== text
           ? batch.token(Buffer.from(general))
-          : write(batch, hit, text, general)
+          : write(text, general, fallback)(batch, hit)
       })
-    case 'truncate':
+    default:
       return createTruncation(rule.length ?? 0, fallback)
   }
+}
 
-  function write(batch: Batch, hit: number, text: string, made: string | undefined): number {
-    if (made === undefined) return fallback(batch, hit)
-    return made === text ? Edit.keep : batch.token(Buffer.from(JSON.stringify(made)))
-  }
+/** Writes what was made of a text; `fallback` if nothing could be made of it. */
+function write(text: string, made: string | undefined, fallback: Rule['edit']): Rule['edit'] {
+  if (made === undefined) return fallback
+  return (batch) => (made === text ? Edit.keep : batch.token(Buffer.from(JSON.stringify(made))))
 }
 
 const SCALARS = ~((1 << ValueKind.object) | (1 << ValueKind.array))

@@ -336,7 +336,6 @@ function watching(): Paths {
 }
 
 test('reports the same strings and numbers with traits as the TypeScript scanner', () => {
-  const wasm = new WasmScanner()
   const part = fc.oneof(
     fc.constantFrom('@', '%', '.', ':', '::', '-', ' ', '1', 'A', 'a', '/', '\\"', '\\u0040', '\\\\', '\\n', '\u00e9'),
     fc.stringMatching(/^[0-9]{1,9}$/),

@@ -21,7 +21,7 @@ export function partOf(text: string, { keepFirst = 0, keepLast = 0, keepDomain =
     const name = text.slice(0, at.index)
     return (partOf(name, { keepFirst, keepLast }) ?? HIDDEN) + text.slice(at.index)
   }
-  const characters = [...text]
+  const characters = Array.from(text)
   if (keepFirst + keepLast === 0) return text === HIDDEN ? text : undefined
   const hidden = characters.length - keepFirst - keepLast
   const middle = characters.slice(keepFirst, characters.length - keepLast).join('')

@@ -99,12 +99,13 @@ function createEdit(detect: readonly DetectorName[], replace: Replace, depth: nu
     const isNumber = kind === ValueKind.number || kind === ValueKind.unusual
     const key = index.hits[HIT_STRIDE * hit + 1]
     const value = index.hits[HIT_STRIDE * hit + 2]
-    const { known, read } = ofVersions !== undefined && key !== value && isVersion(bytes, key) ? ofVersions : reader
-    if (batch.edits[hit] !== Edit.keep) return editOf(batch, read(batch.text(hit), isNumber))
+    const used = ofVersions !== undefined && key !== value && isVersion(bytes, key) ? ofVersions : reader
+    if (batch.edits[hit] !== Edit.keep) return editOf(batch, used.read(batch.text(hit), isNumber))
     const start = isNumber ? value : value + 1
     const end = isNumber ? index.hits[HIT_STRIDE * hit + 3] : index.hits[HIT_STRIDE * hit + 3] - 1
+    const { known } = used
     if (known.has(bytes, start, end)) return editOf(batch, known.token)
-    const token = read(batch.text(hit), isNumber)
+    const token = used.read(batch.text(hit), isNumber)
     known.add(bytes, start, end, token)
     return editOf(batch, token)
   }

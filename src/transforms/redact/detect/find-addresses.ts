@@ -23,7 +23,8 @@ function isVersion(text: string, start: number, end: number): boolean {
 }
 
 const LOOK_BACK = 40
-const AFTER_VERSION = /(?:^|[^A-Za-z])(?:version|ver|v|release|build|firmware|revision|rev|section|oid)s?["']?[ :=.#]{1,3}["']?$|§ ?$/i
+const AFTER_VERSION =
+  /(?:^|[^A-Za-z])(?:version|ver|v|release|build|firmware|revision|rev|section|oid)s?["']?[ :=.#]{1,3}["']?$|§ ?$/i
 /** A product of a user agent: `Chrome/120.0.0.0`. */
 const AFTER_PRODUCT = /(?:^|[\s(;,"'])[A-Za-z][\w-]*\/$/
 /** A port or a prefix length. */

@@ -25,7 +25,9 @@ export function findEmails(text: string): Span[] {
 function startOfName(text: string, border: number, at: number): number {
   const isSpaceless = SPACELESS.test(text[at - 1] ?? '')
   let start = at
-  while (start > border && isNamePart(text, start - 1) && (isSpaceless || !SPACELESS.test(text[start - 1]))) start--
+  for (; start > border && isNamePart(text, start - 1); start--) {
+    if (!isSpaceless && SPACELESS.test(text[start - 1])) break
+  }
   // The digits of an escape in a URL: `?to%3Dann@example.com`.
   if (text[start - 1] === '%' && /^[0-9A-Fa-f]{2}/.test(text.slice(start, start + 2))) start = Math.min(at, start + 2)
   while (start < at && /[.'-]/.test(text[start])) start++
