@@ -504,6 +504,8 @@ export interface RuleMatches {
   /** The rule as the author knows it: `rules[0] initiated_by.email`. */
   readonly rule: string
   readonly matches: number
+  /** The rule searches texts: finding nothing is no sign of a mistake. */
+  readonly searches?: true
 }
 
 /** Changes a batch in place: edits, drops, rejects, digests. */

@@ -187,7 +187,9 @@ async function test(file: PipelineFile): Promise<TestResults> {
   let next = await running.next()
   for (; next.done !== true; next = await running.next()) tests.push(next.value)
   const passed = tests.filter(({ differences }) => differences.length === 0).length
-  const unmatched = next.value.filter(({ matches }) => matches === 0).map(({ stage, rule }) => ({ stage, rule }))
+  const unmatched = next.value
+    .filter(({ matches, searches }) => matches === 0 && !searches)
+    .map(({ stage, rule }) => ({ stage, rule }))
   return { passed, failed: tests.length - passed, tests, unmatched }
 }
 

@@ -16,6 +16,7 @@ interface TestedRule {
   readonly stage: string
   readonly rule: string
   readonly matches: number
+  readonly searches?: true
 }
 
 /**
@@ -30,9 +31,9 @@ export async function* testPipeline(
   for (const test of tests) {
     const pipeline = await load(test.env)
     const result = await runPipelineTest(pipeline, test)
-    for (const { stage, rule, matches } of result.rules) {
-      const name = `${stage}: ${rule}`
-      rules.set(name, { stage, rule, matches: (rules.get(name)?.matches ?? 0) + matches })
+    for (const rule of result.rules) {
+      const name = `${rule.stage}: ${rule.rule}`
+      rules.set(name, { ...rule, matches: (rules.get(name)?.matches ?? 0) + rule.matches })
     }
     yield { name: test.name, file: pipeline.file, line: test.line, differences: result.differences }
   }

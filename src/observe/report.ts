@@ -40,7 +40,13 @@ export interface Report {
   /** Bytes of the written objects, after compression. */
   readonly bytesOut: number
   /** Rules of transforms, and how many values each has matched in this run. */
-  readonly rules: readonly { readonly stage: string; readonly rule: string; readonly matches: number }[]
+  readonly rules: readonly {
+    readonly stage: string
+    readonly rule: string
+    readonly matches: number
+    /** The rule searches texts: finding nothing is no sign of a mistake. */
+    readonly searches?: true
+  }[]
   readonly epochs: number
   /** Of a backfill with several workers; absent otherwise. */
   readonly shards?: ShardsReport

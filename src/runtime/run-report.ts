@@ -30,7 +30,7 @@ export function inputsDamaged(count: number): SluiceError {
 
 /** Logs the rules that have matched nothing. */
 export function noteUnmatched(rules: Report['rules'], note: Note): void {
-  for (const { stage, rule, matches } of rules) {
-    if (matches === 0) note('a rule matched nothing in this run; is its path misspelt?', { stage, rule })
+  for (const { stage, rule, matches, searches } of rules) {
+    if (matches === 0 && !searches) note('a rule matched nothing in this run; is its path misspelt?', { stage, rule })
   }
 }

@@ -108,7 +108,11 @@ export default defineTransform({
     return {
       batch: createRedactor(all, secrets?.prepare, matches),
       ruleMatches: () =>
-        rules.map((rule, at) => ({ rule: `rules[${at}] ${nameOf(rule)}`, matches: matches[first + at] })),
+        rules.map((rule, at) => ({
+          rule: `rules[${at}] ${nameOf(rule)}`,
+          matches: matches[first + at],
+          ...(rule.detect !== undefined && { searches: true }),
+        })),
     }
   },
 })

@@ -58,8 +58,8 @@ export const command: CommandDefinition<PreviewArguments> = {
       )
     }
     if (count === 0) say('the source has no records to show')
-    for (const { stage, rule, matches } of count === 0 ? [] : rules) {
-      if (matches === 0)
+    for (const { stage, rule, matches, searches } of count === 0 ? [] : rules) {
+      if (matches === 0 && !searches)
         say(`a rule matched nothing in ${plural(count, 'record')}; is its path misspelt? ${stage}: ${rule}`)
     }
   },

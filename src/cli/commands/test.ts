@@ -50,8 +50,9 @@ async function testOne(name: string, counts: { passed: number; failed: number })
     print(`  FAIL  ${test}  (${file}:${line})`)
     for (const difference of differences) print(...indent(difference))
   }
-  for (const { stage, rule, matches } of next.value) {
-    if (matches === 0) say(`${name}: a rule matched nothing in all tests; is its path misspelt? ${stage}: ${rule}`)
+  for (const { stage, rule, matches, searches } of next.value) {
+    if (matches > 0 || searches) continue
+    say(`${name}: a rule matched nothing in all tests; is its path misspelt? ${stage}: ${rule}`)
   }
 }
 

@@ -27,7 +27,7 @@ export const RULE = Type.Object({
   ),
   action: Choice(ACTIONS, {
     description:
-      '`mask` replaces any value by a text. `drop` removes the member, or the found part. `hmac` replaces the value by a pseudonym, `hmac:` and 32 hexadecimal digits, the same for the same value; null stays, and objects and arrays are masked. `partial` hides all but a few characters. `truncate` cuts a text. `generalise` keeps the network of an address, the hour of a time, and one decimal of coordinates. What the last three cannot do something with is masked; null stays.',
+      '`mask` writes a text. `drop` removes the member, or the found part. `hmac` writes a pseudonym, the same for the same value. `partial` hides all but a few characters. `truncate` cuts a text. `generalise` keeps the network of an address, the hour of a time, one decimal of coordinates. See docs/redaction.md.',
   }),
   key: Type.Optional(
     Secret({
