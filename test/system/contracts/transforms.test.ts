@@ -56,6 +56,27 @@ const cases: readonly [title: string, declaration: TransformDeclaration, fixture
     },
   ],
   [
+    'redact in texts',
+    redact,
+    {
+      config: {
+        preset: 'none',
+        rules: [
+          { detect: ['email'], action: 'partial', keepDomain: true },
+          { path: 'time', action: 'generalise' },
+          { path: 'name', action: 'truncate', length: 2 },
+        ],
+      },
+      input: people,
+      output: people.map(({ name, email: _email, time: _time, ...person }) => ({
+        ...person,
+        name: name.slice(0, 2),
+        email: '***@example.com',
+        time: '2024-03-04T18:00:00Z',
+      })),
+    },
+  ],
+  [
     'filter',
     filter,
     {
