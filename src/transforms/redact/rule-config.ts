@@ -3,7 +3,7 @@ import { Type } from '../../fields/typebox.ts'
 import { Choice, RecordCondition, RecordPath, Secret } from '../../fields/fields.ts'
 import { DETECTOR_NAMES } from './detect/detector.ts'
 
-export const ACTIONS = ['mask', 'drop', 'hmac', 'partial', 'truncate', 'generalise'] as const
+const ACTIONS = ['mask', 'drop', 'hmac', 'partial', 'truncate', 'generalise'] as const
 
 export const RULE = Type.Object({
   path: Type.Optional(

@@ -26,7 +26,7 @@ export interface Detector {
 }
 
 /** All detectors. Where values overlap, the detector that comes first in this list decides. */
-export const DETECTORS = {
+const DETECTORS = {
   privateKey: ofForms('privateKey', 'Private keys in PEM (also with `\\n` for line feeds), of PuTTY and of age.'),
   jwt: ofForms('jwt', 'JSON web tokens, signed or encrypted.'),
   cloudKey: ofForms(

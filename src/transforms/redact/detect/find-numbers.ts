@@ -81,7 +81,7 @@ const ISSUERS: readonly (readonly [RegExp, number, number])[] = [
 ]
 
 /** Whether digits are the number of a card. */
-export function isCard(digits: string): boolean {
+function isCard(digits: string): boolean {
   const { length } = digits
   return (
     length >= SHORTEST &&
