@@ -5,12 +5,7 @@ import { findIpv4, findIpv6, findMac, makerOf, normalMac } from './find-addresse
 import { findEmails, normalEmail } from './find-emails.ts'
 import { compact, findCards, findIbans } from './find-numbers.ts'
 import { networkOf, normalAddress } from './ip.ts'
-
-/** A part of a text. */
-export interface Span {
-  readonly start: number
-  readonly end: number
-}
+import type { Span } from './span.ts'
 
 /** Finds values of one kind in a text. */
 export interface Detector {

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import type { Span } from './detector.ts'
+import type { Span } from './span.ts'
 
 /**
  * Finds IPv4 addresses: four decimal numbers up to 255 without leading zeros. Not found are parts of

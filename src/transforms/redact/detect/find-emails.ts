@@ -1,5 +1,5 @@
 import { domainToASCII } from 'node:url'
-import type { Span } from './detector.ts'
+import type { Span } from './span.ts'
 
 /**
  * Finds e-mail addresses: a name of letters, digits and `._+-`, an `@` (also as `%40`), and a domain

@@ -1,4 +1,4 @@
-import type { Span } from './detector.ts'
+import type { Span } from './span.ts'
 
 /**
  * Finds card numbers: a known issuer with its lengths, a correct check digit (Luhn), written without
