@@ -405,10 +405,16 @@ export interface RecordShape {
   /** No record has other values afterwards than those at these paths and inside them. */
   readonly keeps?: readonly string[]
   /**
-   * Paths of keys that the transform gives a value, and the paths of which it makes each value. All
-   * that `putMembers` puts must be here: stages that ask for something else do not see it.
+   * Paths of keys that the transform gives a value, and the paths of which it makes each value; `*` if
+   * it may give any member a value. All that `putMembers` puts must be here: stages that ask for
+   * something else do not see it.
    */
   readonly writes?: readonly { readonly path: string; readonly from: readonly string[] }[]
+  /**
+   * Of a transform that makes several records of one: paths of keys whose values they have in
+   * common. A dedup key of these values alone would make them duplicates of each other.
+   */
+  readonly shares?: readonly string[]
 }
 
 /** What decides how a transform changes values. */

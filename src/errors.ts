@@ -165,20 +165,24 @@ export const rejectCodes = {
   DUPLICATE_KEY: 'A key is twice in one object (`toObjects` only; elsewhere the last one counts).',
   INVALID_JSON: 'The line is not valid JSON.',
   INVALID_UTF8: 'The line is not valid UTF-8.',
-  KEY_EXISTS: 'The record already has a member with the name that `keyAs` or `rename` gives.',
+  KEY_EXISTS: 'The record already has a member with the name that `keyAs`, `rename` or `split` gives.',
   KEY_MISSING: 'A field of the dedup key is missing.',
   NO_RECORDS: 'The document has nothing at the path of `records`, or a value of the wrong type.',
+  NOT_AN_ARRAY: 'The member that `split` splits has a value, but not an array.',
   NOT_AN_OBJECT: 'The line is valid JSON, but not an object.',
   NUMBER_INEXACT: 'A number has more digits, or is larger, than JavaScript can hold (`toObjects` only).',
   OUTPUT_INVALID: 'The program of `exec` answered with a line that is not a record.',
-  PATH_BLOCKED: 'On the way to a member that `set` or `rename` writes, the record has a value that is not an object.',
+  PARSE_FAILED: 'A text is not of the format that `parse` expects (`onError: reject`).',
+  PATH_BLOCKED:
+    'On the way to a member that `set`, `rename` or `parse` writes, the record has a value that is not an object.',
   SCHEMA_VIOLATION: 'The record does not match the schema.',
   TOO_COMPLEX: "The line's keys match too many combinations of the pipeline's record paths.",
   TOO_DEEP: 'The line is nested deeper than `limits.maxDepth`.',
   TOO_LONG: 'The line is longer than `limits.maxLine`.',
   TRANSFORM_FAILED: 'A custom transform threw, or returned something that is not a record.',
   UNROUTED: 'No route takes the record, and the pipeline has no `default` (`unrouted: reject`).',
-  VALUE_MISSING: 'The record lacks a member of which `set` makes a value (`missing: reject`).',
+  VALUE_MISSING:
+    'The record lacks a member of which `set` makes a value (`missing: reject`), or elements to `split` (`empty: reject`).',
   VALIDATION_LIMIT: 'Checking the record against the schema takes too many steps for its size.',
 } as const
 

@@ -88,6 +88,18 @@ export const builtIns: readonly BuiltIn[] = [
   },
   {
     kind: 'transform',
+    type: 'parse',
+    summary: 'Parses JSON, key=value pairs or a URL query in a text.',
+    load: () => import('./transforms/parse.ts'),
+  },
+  {
+    kind: 'transform',
+    type: 'split',
+    summary: 'Makes one record of each element of an array.',
+    load: () => import('./transforms/split.ts'),
+  },
+  {
+    kind: 'transform',
     type: 'exec',
     summary: 'Runs records through a program that reads and writes NDJSON.',
     load: () => import('./transforms/exec.ts'),

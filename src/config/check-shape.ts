@@ -44,6 +44,36 @@ function wayOut(text: string, { stage, shape }: ShapedStage): string {
   return shape?.keeps === undefined ? `leave it out of the paths of ${stage}` : `add it to the paths of ${stage}`
 }
 
+/**
+ * Reports a dedup key that is the same in all records that an earlier stage makes of one record: all
+ * but the first would count as duplicates.
+ */
+export function checkDistinct(
+  key: readonly string[],
+  paths: readonly FoundPath[],
+  earlier: readonly ShapedStage[],
+  problems: Problem[],
+): void {
+  const found = earlier.find(({ shape }, at) => {
+    const shares = shape?.shares
+    return shares !== undefined && key.every((path) => isShared(path, shares, earlier.slice(at + 1)))
+  })
+  if (found === undefined || paths.length === 0) return
+  const { stage } = found
+  const message = `all records that ${stage} makes of one record have the same dedup key`
+  const hint = `add a path of their own to key, such as the one of index of ${stage}, or move dedup before ${stage}`
+  problems.push(problemAt(paths[0].location, message, { hint }))
+}
+
+/** Whether the value at a path comes from shared ones alone, or is a constant, after some more stages. */
+function isShared(path: string, shares: readonly string[], stages: readonly ShapedStage[]): boolean {
+  for (const [at, { shape }] of [...stages.entries()].toReversed()) {
+    const written = shape?.writes?.findLast((write) => covers(write.path, path))
+    if (written !== undefined) return written.from.every((source) => isShared(source, shares, stages.slice(0, at)))
+  }
+  return shares.some((share) => covers(share, path))
+}
+
 /** Whether one of the stages gives records a value at a path, around it or inside it. */
 export function isWritten(text: string, stages: readonly ShapedStage[]): boolean {
   const target = knownPart(text)

@@ -6,7 +6,7 @@ import { schemaName } from './built-in-schemas.ts'
 import { checkFields } from './check-fields.ts'
 import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
 import { checkRedacted } from './check-redacted.ts'
-import { checkRemoved, isWritten } from './check-shape.ts'
+import { checkDistinct, checkRemoved, isWritten } from './check-shape.ts'
 import type { ShapedStage } from './check-shape.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
@@ -134,6 +134,9 @@ function checkRecordPaths(
     // The dead-letter queue gets records from every stage.
     if (section.label !== 'rejects') {
       checkRemoved({ stage, isSink: section.kind === 'sink', paths, needsValues: isDedup }, shaped, problems)
+    }
+    if (declaration.kind === 'transform' && declaration.dedup !== undefined) {
+      checkDistinct(declaration.dedup(config).key, paths, shaped, problems)
     }
     const foreign = paths.filter(({ text }) => !isWritten(text, shaped.slice(sinceSchema)))
     if (schema !== undefined) checkPaths(foreign, schema, problems)

@@ -145,7 +145,8 @@ function lineOf(record: unknown, limits: ScanLimits): Buffer {
   }
 }
 
-function endOfPart(bytes: Buffer, start: number): number {
+/** Where the next batch of whole lines ends at most, so that it stays small. */
+export function endOfPart(bytes: Buffer, start: number): number {
   if (bytes.length - start <= MAX_BYTES) return bytes.length
   return bytes.indexOf(LINE_FEED, start + MAX_BYTES / 2) + 1
 }

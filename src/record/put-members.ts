@@ -1,5 +1,5 @@
-import { CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json/ascii.ts'
-import { skipString } from './json/walk.ts'
+import { CLOSE_OBJECT, COMMA, OPEN_OBJECT } from './json/ascii.ts'
+import { depthOf } from './json/walk.ts'
 import type { Batch } from './batch.ts'
 import { Edit, FIRST_TOKEN } from './edits.ts'
 import type { Path } from './paths/path.ts'
@@ -72,24 +72,6 @@ function fitsDepth(puts: readonly Put[], maxDepth: number): boolean {
     if (json.length >= 2 * most && depthOf(json) > most) return false
   }
   return true
-}
-
-/** How many objects and arrays are around the innermost value of a JSON text. */
-function depthOf(json: Buffer): number {
-  if (!isContainer(json)) return 0
-  let depth = 0
-  let deepest = 0
-  for (let at = 0; at < json.length; at++) {
-    const byte = json[at]
-    if (byte === QUOTE) at = skipString(json, at) - 1
-    else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) deepest = Math.max(deepest, ++depth)
-    else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth--
-  }
-  return deepest
-}
-
-function isContainer(json: Buffer): boolean {
-  return json[0] === OPEN_OBJECT || json[0] === OPEN_ARRAY
 }
 
 /**
@@ -203,6 +185,21 @@ function writeTree(tokens: Tokens, tree: Tree): void {
     writeTree(tokens, value)
     tokens.writeByte(CLOSE_OBJECT)
   }
+}
+
+/** JSON text of members (`"a":1,"b":{"c":2}`) at paths of keys. No path leads into another one. */
+export function membersText(puts: readonly Put[]): string {
+  const tree: Tree = new Map()
+  for (const { path, json } of puts) add(tree, path.keys ?? [], json)
+  return textOf(tree)
+}
+
+function textOf(tree: Tree): string {
+  const members = Array.from(tree, ([key, value]) => {
+    const json = value instanceof Map ? `{${textOf(value)}}` : value.toString()
+    return `${JSON.stringify(key)}:${json}`
+  })
+  return members.join(',')
 }
 
 /** The innermost path around a value that the record has; undefined if that is the record itself. */

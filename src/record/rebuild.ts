@@ -1,7 +1,7 @@
 import { SluiceError } from '../errors.ts'
 import { Batch, NO_DEDUP_BUCKET, RecordState } from './batch.ts'
 import type { Digests, Reject, Tallies } from './batch.ts'
-import { rejectFaults } from './open-batches.ts'
+import { endOfPart, rejectFaults } from './open-batches.ts'
 import { scan } from './scan.ts'
 import { copyEdits, joinLines, lineBytes, reuseLines } from './reuse-lines.ts'
 import type { NewLine, ScannedLines } from './reuse-lines.ts'
@@ -70,8 +70,12 @@ export function rebuild(batch: Batch, lines: readonly NewLine[], stage = 'transf
   return parts
 }
 
-/** Group of lines that were made from no record. They are deduplicated on their own. */
+/** Group of lines that are deduplicated on their own, for example because no record was their origin. */
 export const NO_GROUP = 0xffffffff
+
+/** Groups from here on are new: those of lines that were made from a record without a group. */
+const FIRST_NEW_GROUP = 0x80000000
+let newGroups = 0
 
 /** The lines of the new batch in order, and the `RecordState` of each. */
 interface OrderedLines {
@@ -112,13 +116,13 @@ function countLines(batch: Batch, { states }: OrderedLines): Tallies {
   return { ...batch.tallies, added: batch.tallies.added + made - batch.live }
 }
 
-/** Scans all lines, in several parts if the index is full. */
+/** Scans all lines, in several parts if they are many. */
 function scanLines(batch: Batch, newLines: readonly NewLine[]): ScannedLines[] {
   const bytes = joinLines(newLines.map((line) => lineBytes(batch, line)))
   const parts: ScannedLines[] = []
   let at = 0
   do {
-    const index = scan(bytes.subarray(at), batch.paths, batch.limits)
+    const index = scan(bytes.subarray(at, endOfPart(bytes, at)), batch.paths, batch.limits)
     parts.push({ bytes: bytes.subarray(at, at + index.scanned), index })
     at += index.scanned
   } while (at < bytes.length)
@@ -157,10 +161,18 @@ function selectDigests({ keys, buckets, time }: Digests, newLines: readonly NewL
 function originsOf(batch: Batch, newLines: readonly NewLine[]): { lineNumbers: Float64Array; groups: Uint32Array } {
   const lineNumbers = new Float64Array(newLines.length)
   const groups = new Uint32Array(newLines.length)
-  for (const [record, { from }] of newLines.entries()) {
+  for (const [record, { from, isOwn = false }] of newLines.entries()) {
     const known = from < batch.count
     lineNumbers[record] = known ? batch.lineOf(from) : batch.origin.line
-    groups[record] = known ? batch.groupOf(from) : NO_GROUP
+    if (!known || (isOwn && batch.digests === undefined)) groups[record] = NO_GROUP
+    else groups[record] = groupOf(batch, from, newLines[record - 1]?.from === from ? groups[record - 1] : undefined)
   }
   return { lineNumbers, groups }
+}
+
+/** @param sibling Group of the line before, if it was made from the same record. */
+function groupOf(batch: Batch, from: number, sibling: number | undefined): number {
+  const group = batch.groupOf(from)
+  if (group !== NO_GROUP) return group
+  return sibling ?? FIRST_NEW_GROUP + (newGroups++ % (NO_GROUP - FIRST_NEW_GROUP))
 }

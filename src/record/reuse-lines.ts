@@ -28,6 +28,11 @@ export interface NewLine extends LineChange {
    * digest.
    */
   readonly digestOf?: number
+  /**
+   * True if the line gets its own dedup key: it is no sibling of other lines of `from`. Without
+   * effect after `dedup`, where all lines of a record have its digest.
+   */
+  readonly isOwn?: boolean
 }
 
 /** Whole lines and their index. */

@@ -119,6 +119,20 @@ void test('puts lines made from no record last, counts them as added and gives t
   assert.deepEqual([alone.live, alone.tallies.added, alone.lineOf(0), balance(alone)], [1, 1, 10, 0])
 })
 
+void test('lines of their own have no group; what is made of one of them later has one again', () => {
+  const own = made(0, '{"n":0}', '{"n":1}').map((line) => ({ ...line, isOwn: true }))
+  const [next] = rebuild(open(['{"e":[]}']), own)
+  assert.deepEqual([next.groupOf(0), next.groupOf(1)], [NO_GROUP, NO_GROUP])
+  const [last] = rebuild(next, [...made(0, '{"n":0,"a":0}', '{"n":0,"a":1}'), ...made(1, '{"n":1}')])
+  const [first, sibling, other] = [0, 1, 2].map((record) => last.groupOf(record))
+  assert.deepEqual([first === sibling, first === other, first === NO_GROUP], [true, false, false])
+
+  const batch = open(['{"e":[]}'])
+  batch.digests = { keys: Uint32Array.of(1, 2, 3, 4), buckets: Int32Array.of(5) }
+  const [shared] = rebuild(batch, own)
+  assert.deepEqual([shared.groupOf(0), shared.groupOf(1)], [0, 0])
+})
+
 void test('rebuilds a batch without live records to a batch with its position and rejects', () => {
   const batch = open(['{"n":0}'])
   batch.drop(0, 'boring')

@@ -67,6 +67,13 @@ export function readName(bytes: Buffer, start: number): string {
   return raw.includes('\\') ? readString(`"${raw}"`) : raw
 }
 
+/** The names of the members of an object, also those that are there twice. */
+export function readNames(object: Buffer): string[] {
+  const names: string[] = []
+  walk(object, 0, (key) => void names.push(readName(object, key)))
+  return names
+}
+
 /** The end of the value that begins at `start`. */
 export function skipValue(bytes: Buffer, start: number): number {
   if (bytes[start] === QUOTE) return skipString(bytes, start)
@@ -87,6 +94,20 @@ export function skipValue(bytes: Buffer, start: number): number {
     at++
   } while (depth > 0)
   return at
+}
+
+/** How deeply objects and arrays are nested in a JSON text; 0 for any other value. */
+export function depthOf(json: Buffer): number {
+  if (json[0] !== OPEN_OBJECT && json[0] !== OPEN_ARRAY) return 0
+  let deepest = 0
+  let depth = 0
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at]
+    if (byte === QUOTE) at = skipString(json, at) - 1
+    else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) deepest = Math.max(deepest, ++depth)
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth--
+  }
+  return deepest
 }
 
 export function skipString(bytes: Buffer, start: number): number {

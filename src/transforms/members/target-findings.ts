@@ -9,8 +9,16 @@ export function* sourceFindings(from: string, at: Finding['at']): Generator<Find
   yield { at, message: `${from} may match several values; a value comes from a path of keys, such as user.email` }
 }
 
-/** The mistakes in the target with this index among all targets: two writers of one value. */
-export function* targetFindings(targets: readonly string[], index: number, at: Finding['at']): Generator<Finding> {
+/**
+ * The mistakes in the target with this index among all targets: two writers of one value.
+ * @param hint for a target inside another one
+ */
+export function* targetFindings(
+  targets: readonly string[],
+  index: number,
+  at: Finding['at'],
+  hint = 'put one of the two into a stage of its own',
+): Generator<Finding> {
   const path = targets[index]
   if (targets.findIndex((other) => same(other, path)) < index) {
     yield { at, message: `${path} is set twice`, hint: 'leave out one of the two' }
@@ -19,7 +27,7 @@ export function* targetFindings(targets: readonly string[], index: number, at: F
   const around = targets.find((other, place) => place !== index && !same(other, path) && covers(other, path))
   if (around === undefined) return
   const message = `${path} is inside ${around}, which gets a value too`
-  yield { at, message, hint: 'put one of the two into a stage of its own' }
+  yield { at, message, hint }
 }
 
 /** Whether two texts spell the same path. */

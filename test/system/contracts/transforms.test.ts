@@ -7,6 +7,8 @@ import ocsf from '../../../src/transforms/ocsf.ts'
 import redact from '../../../src/transforms/redact.ts'
 import rename from '../../../src/transforms/rename.ts'
 import set from '../../../src/transforms/set.ts'
+import parse from '../../../src/transforms/parse.ts'
+import split from '../../../src/transforms/split.ts'
 import remove from '../../../src/transforms/remove.ts'
 import validate from '../../../src/transforms/validate.ts'
 import type { TransformDeclaration } from '../../../src/component.ts'
@@ -187,6 +189,38 @@ const cases: readonly [title: string, declaration: TransformDeclaration, fixture
         { id: 9 },
       ],
       rejects: ['KEY_EXISTS'],
+    },
+  ],
+  [
+    'parse',
+    parse,
+    {
+      config: { path: 'text', to: 'value' },
+      input: [
+        ...people.map((person) => ({ ...person, text: JSON.stringify([person.name]) })),
+        { id: 9 },
+        { text: '{' },
+      ],
+      output: [
+        ...people.map((person) => ({ ...person, text: JSON.stringify([person.name]), value: [person.name] })),
+        { id: 9 },
+      ],
+      rejects: ['PARSE_FAILED'],
+    },
+  ],
+  [
+    'split',
+    split,
+    {
+      config: { path: 'changes', copy: ['id', { from: 'name', to: 'user.name' }], index: 'number' },
+      input: [...people.map((person) => ({ ...person, changes })), { id: 9 }, { id: 10, changes: [{}, 1] }],
+      output: [
+        ...people.flatMap(({ id, name }) =>
+          changes.map((change, number) => ({ ...change, id, user: { name }, number })),
+        ),
+        { id: 9 },
+      ],
+      rejects: ['NOT_AN_OBJECT'],
     },
   ],
   [
