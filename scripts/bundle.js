@@ -49,12 +49,13 @@ const REPLACED = {
 const imports = new Map()
 const reached = new Map()
 
-/** `shard-thread` is named by `threads.ts`, which starts it. */
+/** The threads are named by the files that start them. */
 const ENTRIES = {
   main: 'src/cli/start.ts',
   index: 'src/index.ts',
   testing: 'src/testing/index.ts',
   'shard-thread': 'src/shards/shard-thread.ts',
+  'transform-thread': 'src/runtime/parallel/transform-thread.ts',
 }
 const schemas = (await readdir(SCHEMAS)).map((name) => [`schemas/${parse(name).name}`, join(SCHEMAS, name)])
 

@@ -352,7 +352,7 @@ export interface TransformDeclaration<
    * For custom code. True when several instances may run at once, each in a thread or a process of
    * its own: what happens to a record depends on that record alone, not on module variables, not on
    * the records before it, and not on anything outside that is changed without a lock. Needed for
-   * `--workers` above 1 and for `--queue`. Default: false; a run then uses one worker. If a transform
+   * `parallel` above 1 in the pipeline file, for `--workers` above 1 and for `--queue`. Default: false; a run then uses one worker. If a transform
    * that counts or remembers records sets it, each instance sees a part of them only. Built-in
    * transforms need no declaration.
    */

@@ -23,7 +23,8 @@ export const errorCodes = {
   WORKER_LOST: {
     exit: 1,
     retryable: true,
-    summary: 'A worker of a parallel backfill died: it ran out of memory, exited, or its machine is gone.',
+    summary:
+      'A worker of a parallel backfill, or a thread of a parallel transform, died: it ran out of memory, exited, or its machine is gone.',
   },
 
   CONFIG_INVALID: {

@@ -2,7 +2,7 @@ import { isBuiltin } from 'node:module'
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { Type } from '../fields/typebox.ts'
-import type { TransformDeclaration, TransformFunction } from '../component.ts'
+import type { Finding, TransformDeclaration, TransformFunction } from '../component.ts'
 import { isCustom } from './component-name.ts'
 import { SluiceError } from '../errors.ts'
 import { importCode, placeOf } from './import-code.ts'
@@ -163,7 +163,14 @@ function asDeclaration(
   const reserved = Object.keys(customFields).find((field) => field in value.fields)
   if (reserved !== undefined)
     throw failed(`${type}: the field name ${reserved} is reserved for custom transforms`, 'rename the field')
-  return { ...value, type, fields: { ...value.fields, ...customFields } }
+  return {
+    ...value,
+    type,
+    fields: { ...value.fields, ...customFields },
+    async check(config, context) {
+      return [...parallelFindings(type, value.parallel, config), ...((await value.check?.(config, context)) ?? [])]
+    },
+  }
 }
 
 /**
@@ -187,6 +194,29 @@ const customFields = {
     maximum: 1024,
     description: 'Number of concurrent calls of an async function. Records keep their order.',
   }),
+  parallel: Type.Integer({
+    default: 1,
+    minimum: 1,
+    maximum: 64,
+    description:
+      'Number of threads that run the transform, each a batch at a time. Records keep their order. Above 1 only for a transform that declares `parallel: true`.',
+  }),
+}
+
+function parallelFindings(
+  type: string,
+  isDeclared: boolean | undefined,
+  { parallel }: { readonly [field: string]: unknown },
+): Finding[] {
+  if (parallel === undefined || parallel === 1) return []
+  if (type.startsWith('code:')) {
+    const hint = 'put it into a file, and name the file as type; or leave out parallel'
+    return [{ at: ['parallel'], message: 'a transform that is given as a value cannot be loaded in threads', hint }]
+  }
+  if (isDeclared === true) return []
+  const hint =
+    'if what happens to a record depends on that record alone, export defineTransform({ parallel: true, … }); otherwise leave out parallel'
+  return [{ at: ['parallel'], message: `${type} does not declare \`parallel: true\``, hint }]
 }
 
 const defineNames = { source: 'defineSource', transform: 'defineTransform', sink: 'defineSink' } as const
@@ -198,6 +228,7 @@ function functionDeclaration(type: string, transform: TransformFunction): Transf
     summary: 'A custom function.',
     fields: customFields,
     examples: [],
+    check: (config) => parallelFindings(type, undefined, config),
     create: () => transform,
   }
 }

@@ -5,8 +5,8 @@ import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import type { Executor, ShardProgress } from '../shards/executor.ts'
-import { errorOf } from '../shards/failure.ts'
-import type { ShardFailure } from '../shards/failure.ts'
+import { receivedError } from '../runtime/sent-error.ts'
+import type { SentError } from '../runtime/sent-error.ts'
 import { SECOND } from '../time.ts'
 import { BlobStore, partsOf } from './blob-store.ts'
 import type { Connection } from './connection.ts'
@@ -243,7 +243,7 @@ export class QueueExecutor implements Executor {
     const job = await connection.call(() => this.#queue.getJob(id))
     if (job === undefined) return this.#enqueue(task)
     if (await job.isFailed()) {
-      const error = await this.#failureOf(job)
+      const error = await this.#sentError(job)
       await this.#remove(task)
       return this.#finish(id, ({ reject }) => reject(error))
     }
@@ -265,12 +265,12 @@ export class QueueExecutor implements Executor {
     await this.#enqueue(task)
   }
 
-  async #failureOf(job: Job<SealedData, ResultRef>): Promise<SluiceError> {
+  async #sentError(job: Job<SealedData, ResultRef>): Promise<SluiceError> {
     const { run, seal } = this.#options
     const [code = '', sealed] = (job.failedReason ?? '').split(' ')
     if (!/^[A-Z_]+$/.test(code) || sealed === undefined)
       return new SluiceError('WORKER_LOST', `${job.stalledCounter} workers died while they executed the shard`)
-    return errorOf(await seal.openJson<ShardFailure>(sealed, purpose.failure(run, job.id ?? '')))
+    return receivedError(await seal.openJson<SentError>(sealed, purpose.failure(run, job.id ?? '')))
   }
 
   /** A job that is under way cannot be removed: it ends without a result, see `Lease`. */

@@ -4,7 +4,7 @@ import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import type { ShardProgress } from '../shards/executor.ts'
-import { failureOf } from '../shards/failure.ts'
+import { sentError } from '../runtime/sent-error.ts'
 import { SECOND } from '../time.ts'
 import { BlobStore } from './blob-store.ts'
 import type { Connection } from './connection.ts'
@@ -189,7 +189,7 @@ export class ServedRun {
     const { connection, seal, run, note } = this.#options
     const error = asSluiceError(thrown, 'INTERNAL', 'this is a bug in Sluice')
     note(`${job.name}: ${error.code}: ${error.message}`)
-    const sealed = await seal.sealJson(failureOf(error), purpose.failure(run, job.id ?? ''))
+    const sealed = await seal.sealJson(sentError(error), purpose.failure(run, job.id ?? ''))
     const failure = new Error(error.code === 'WORKER_LOST' ? 'WORKER_LOST' : `${error.code} ${sealed}`)
     // BullMQ keeps the stack, which may have names of files.
     failure.stack = ''

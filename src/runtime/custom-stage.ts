@@ -4,6 +4,7 @@ import { RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import { writeJson } from '../record/json/json-text.ts'
 import { rebuild } from '../record/rebuild.ts'
+import type { ScanLimits } from '../record/scan.ts'
 import type { LineChange, NewLine } from '../record/reuse-lines.ts'
 import { Rejection } from '../record/author/record.ts'
 import type { Record } from '../record/author/record.ts'
@@ -39,17 +40,58 @@ export async function runFunction(
   transform: FunctionTransform,
   options: FunctionStage,
 ): Promise<Batch[]> {
-  const calls = await callForEach(batch, transform, options.concurrency ?? 16)
-  const results = calls.map((call) => ({ from: call.record, made: applyResult(batch, call, options) }))
-  const flushed = await flush(batch, transform, options.stage)
-  if (flushed.length === 0 && results.every(({ made }) => made === SAME || made === GONE)) return [batch]
+  const outcomes = await callFunction(batch, transform, options)
+  return applyOutcomes(batch, { outcomes, flushed: await flush(transform, batch.limits, options.stage) }, options.stage)
+}
 
+/** What a function made of a record. */
+export type RecordOutcome =
+  /** The lines that replace the record: one or several. */
+  | { readonly kind: 'lines'; readonly lines: readonly LineChange[] }
+  | { readonly kind: 'dropped' }
+  | { readonly kind: 'rejected'; readonly code: string; readonly detail: string | undefined }
+
+/** What a transform made of a batch. */
+export interface BatchOutcome {
+  /** One for each live record, in order. */
+  readonly outcomes: readonly RecordOutcome[]
+  /** Lines that `flush` returned. */
+  readonly flushed: readonly Buffer[]
+}
+
+/** The record's own line, unchanged. */
+export const SAME: RecordOutcome = { kind: 'lines', lines: [UNCHANGED] }
+export const DROPPED: RecordOutcome = { kind: 'dropped' }
+
+/** Calls the function for each live record. The batch stays as it is. */
+export async function callFunction(
+  batch: Batch,
+  transform: Pick<FunctionTransform, 'transform'>,
+  options: FunctionStage,
+): Promise<RecordOutcome[]> {
+  const calls = await callForEach(batch, transform, options.concurrency ?? 16)
+  return calls.map((call) => outcomeOf(batch, call, options))
+}
+
+/** Drops and rejects records, and returns the batches with the new lines. */
+export function applyOutcomes(batch: Batch, { outcomes, flushed }: BatchOutcome, stage: string): Batch[] {
   const lines: NewLine[] = []
-  for (const { from, made } of results) {
-    for (const { bytes, members } of made) lines.push({ bytes, members, from })
+  let isChanged = flushed.length > 0
+  let next = 0
+  const { count } = batch
+  for (let from = 0; from < count; from++) {
+    if (batch.states[from] !== RecordState.live) continue
+    const outcome = outcomes[next++]
+    if (outcome.kind === 'dropped') batch.drop(from, stage)
+    else if (outcome.kind === 'rejected') batch.reject(from, outcome.code, stage, outcome.detail)
+    else {
+      if (outcome !== SAME) isChanged = true
+      for (const { bytes, members } of outcome.lines) lines.push({ bytes, members, from })
+    }
   }
-  for (const bytes of flushed) lines.push({ bytes, from: batch.count })
-  return rebuild(batch, lines, options.stage)
+  if (!isChanged) return [batch]
+  for (const bytes of flushed) lines.push({ bytes, from: count })
+  return rebuild(batch, lines, stage)
 }
 
 /** A call of the function, and its result. */
@@ -61,14 +103,11 @@ interface Call {
   threw: boolean
 }
 
-/** The lines that replace a record. */
-type Made = readonly LineChange[]
-/** The record's own line, unchanged. */
-const SAME: Made = [UNCHANGED]
-/** No line: the record was dropped or rejected. */
-const GONE: Made = []
-
-async function callForEach(batch: Batch, { transform }: FunctionTransform, concurrency: number): Promise<Call[]> {
+async function callForEach(
+  batch: Batch,
+  { transform }: Pick<FunctionTransform, 'transform'>,
+  concurrency: number,
+): Promise<Call[]> {
   const calls: Call[] = []
   const pending = new Set<Promise<void>>()
   for (let record = 0; record < batch.count; record++) {
@@ -99,28 +138,25 @@ async function waitFor(call: Call, promise: PromiseLike<unknown>): Promise<void>
   }
 }
 
-function applyResult(batch: Batch, { record, view, result, threw }: Call, { stage, onError }: FunctionStage): Made {
+function outcomeOf(
+  batch: Batch,
+  { record, view, result, threw }: Call,
+  { stage, onError }: FunctionStage,
+): RecordOutcome {
   if (!threw) {
-    if (result === null || (Array.isArray(result) && result.length === 0)) {
-      batch.drop(record, stage)
-      return GONE
-    }
-    if (result instanceof Rejection) {
-      batch.reject(record, result.code, stage, result.detail)
-      return GONE
-    }
+    if (result === null || (Array.isArray(result) && result.length === 0)) return DROPPED
+    if (result instanceof Rejection) return { kind: 'rejected', code: result.code, detail: result.detail }
   }
   try {
     if (threw) throw result
-    const made = (Array.isArray(result) ? result : [result]).map((item) => changeBy(item, view, batch, record))
-    return made.length === 1 && isSame(made[0], batch, record) ? SAME : made
+    const lines = (Array.isArray(result) ? result : [result]).map((item) => changeBy(item, view, batch, record))
+    return lines.length === 1 && isSame(lines[0], batch, record) ? SAME : { kind: 'lines', lines }
   } catch (error) {
     const failure = describeFailure(error)
     if (onError === 'stop') {
       throw new SluiceError('TRANSFORM_FAILED', `stage ${stage}: ${failure}`, { cause: error })
     }
-    batch.reject(record, 'TRANSFORM_FAILED', stage, failure)
-    return GONE
+    return { kind: 'rejected', code: 'TRANSFORM_FAILED', detail: failure }
   }
 }
 
@@ -134,14 +170,19 @@ function isSame({ bytes, members }: LineChange, batch: Batch, record: number): b
   return members === undefined && (bytes === undefined || bytes.equals(batch.line(record)))
 }
 
-async function flush(batch: Batch, transform: FunctionTransform, stage: string): Promise<Buffer[]> {
+/** What the transform held back. @throws SluiceError TRANSFORM_FAILED */
+export async function flush(
+  transform: FunctionTransform,
+  { maxDepth }: Pick<ScanLimits, 'maxDepth'>,
+  stage: string,
+): Promise<Buffer[]> {
   if (transform.flush === undefined) return []
   try {
     const outcome: unknown = await transform.flush()
     if (outcome === null || outcome === undefined) return []
     return (Array.isArray(outcome) ? outcome : [outcome]).map((item: unknown) => {
       if (isRecord(item)) return recordLine(item)
-      if (isPlainObject(item)) return writeJson(item, batch.limits.maxDepth)
+      if (isPlainObject(item)) return writeJson(item, maxDepth)
       throw new NotAnOutcome(item)
     })
   } catch (error) {

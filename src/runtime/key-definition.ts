@@ -34,7 +34,7 @@ export async function keyDefinitionOf(
       const { sha256, options } = declaration.code(config, context)
       parts.code.push({ type, sha256, options: asJson(options) })
     } else if (isCustom(type)) {
-      const { onError: _onError, concurrency: _concurrency, ...options } = config
+      const { onError: _onError, concurrency: _concurrency, parallel: _parallel, ...options } = config
       const code = codeOf(declaration)
       const sha256 =
         code === undefined ? await hashCode(type, pipeline.folder) : createHash('sha256').update(code).digest('hex')

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly openDelivery?: RunSettings['openDelivery']
   /** See `RunSettings.shared`. */
   readonly shared?: RunSettings['shared']
+  /** See `RunSettings.threads`. */
+  readonly threads?: RunSettings['threads']
   /** The replica that this process is. Default: it collects all tenants. */
   readonly replica?: RunSettings['replica']
   /** Asks for a clean end: what was read is committed and published. */
@@ -60,6 +62,7 @@ export function wirePipeline(options: RunOptions): Wired {
       openDelivery: options.openDelivery,
       replica: options.replica,
       shared: options.shared,
+      threads: options.threads,
       follow,
       final,
       keepGoing,

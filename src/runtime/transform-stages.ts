@@ -16,6 +16,7 @@ import { Paths } from '../record/paths/path.ts'
 import type { Path, Questions } from '../record/paths/path.ts'
 import { awaitComponent } from './await-component.ts'
 import { runFunction, type FunctionStage } from './custom-stage.ts'
+import type { TransformThreadData } from './parallel/transform-thread.ts'
 import { runDuplex } from './duplex-stage.ts'
 import { NewMembers } from './new-members.ts'
 import type { Bring } from './new-members.ts'
@@ -24,6 +25,8 @@ import type { Bring } from './new-members.ts'
 export interface Stage {
   readonly name: string
   readonly type: string
+  /** How many batches may be under way at once. Default: 1. */
+  readonly lookahead?: number
   /** Usually the same batch, changed in place; several when it grew too large. */
   run(batch: Batch): Batch[] | Promise<Batch[]>
   /** See `BatchTransform.ruleMatches`. */
@@ -65,6 +68,8 @@ interface BuildOptions {
   readonly hashKey: Buffer | undefined
   /** Added to the context of every transform. */
   readonly context?: Partial<TransformContext> | undefined
+  /** True: custom transforms with `parallel` above 1 run in threads. Otherwise they run in this one. */
+  readonly threads?: boolean
   /** Log of the run, for transforms that write to it. */
   readonly note?: Note | undefined
 }
@@ -75,7 +80,7 @@ interface BuildOptions {
  */
 export async function buildStages(
   pipeline: Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>,
-  { paths, shared, hashKey, context: added, note }: BuildOptions,
+  { paths, shared, hashKey, context: added, threads = false, note }: BuildOptions,
 ): Promise<Stage[]> {
   const stages: Stage[] = []
   const dedup = findDedup(pipeline)
@@ -94,6 +99,22 @@ export async function buildStages(
       ...added,
     }
     try {
+      const { parallel } = config
+      if (threads && isCustom(declaration.type) && typeof parallel === 'number' && parallel > 1) {
+        const data: TransformThreadData = {
+          type: declaration.type,
+          config,
+          pipeline: pipeline.name,
+          stage,
+          folder: pipeline.folder,
+          root: process.cwd(),
+          hashKey,
+          isRedacted: added?.isRedacted,
+          ...failureOptions(config),
+        }
+        stages.push(await parallelStage(data, { count: parallel, bring: newMembers.before(READS_ALL), note }))
+        continue
+      }
       const create = () =>
         awaitComponent(`create of transform ${stage}`, Promise.resolve(declaration.create(config, context)))
       const made = shared?.get(stage) ?? (await paths.collect(create))
@@ -150,6 +171,29 @@ function failureOptions({ onError, concurrency }: { readonly [key: string]: unkn
   return {
     onError: onError === 'stop' ? 'stop' : 'reject',
     ...(typeof concurrency === 'number' && { concurrency }),
+  }
+}
+
+/** Custom code may read and write any member. */
+const READS_ALL: Questions = { paths: new Set(), readsAll: true }
+
+async function parallelStage(
+  data: TransformThreadData,
+  { count, bring, note }: { readonly count: number; readonly bring: Bring; readonly note: Note | undefined },
+): Promise<Stage> {
+  const { openTransformThreads } = await import('./parallel/transform-threads.ts')
+  const pool = await awaitComponent(`create of transform ${data.stage}`, openTransformThreads({ count, data, note }))
+  return {
+    name: data.stage,
+    type: data.type,
+    // One more waits, so that no thread does.
+    lookahead: count + 1,
+    run: (batch) => {
+      if (batch.count === 0) return [batch]
+      bring(batch)
+      return pool.run(batch)
+    },
+    close: () => pool.close(),
   }
 }
 

@@ -68,6 +68,8 @@ export async function executeShard(
       return delivery
     },
     shared,
+    // Each worker has its own thread or process.
+    threads: false,
     follow: false,
     stop: signal,
     log: { note, status: () => undefined, live: false },

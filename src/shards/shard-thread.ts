@@ -8,8 +8,8 @@ import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
 import type { Flow } from '../observe/progress.ts'
 import { SharedTransforms } from '../runtime/transform-stages.ts'
 import { executeShard } from './execute-shard.ts'
-import { failureOf } from './failure.ts'
-import type { ShardFailure } from './failure.ts'
+import { sentError } from '../runtime/sent-error.ts'
+import type { SentError } from '../runtime/sent-error.ts'
 import { loadJob } from './job.ts'
 import type { Job } from './job.ts'
 
@@ -37,7 +37,7 @@ export type ThreadMessage =
     }
   | { readonly kind: 'read'; readonly records: number; readonly bytes: number }
 
-export type ThreadReply = { readonly result: ShardResult } | { readonly failure: ShardFailure }
+export type ThreadReply = { readonly result: ShardResult } | { readonly failure: SentError }
 
 const data: ThreadData = workerData
 const hashKey = Buffer.from(data.hashKey)
@@ -71,7 +71,7 @@ export default async function execute({ task, port }: ThreadTask): Promise<objec
     })
     return moved({ result }, [...result.keys.map(({ entries }) => entries), result.rejects])
   } catch (error) {
-    const failure = failureOf(asSluiceError(error, 'INTERNAL', 'the execution of a shard failed'))
+    const failure = sentError(asSluiceError(error, 'INTERNAL', 'the execution of a shard failed'))
     const reply: ThreadReply = { failure }
     return reply
   } finally {

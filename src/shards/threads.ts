@@ -8,7 +8,7 @@ import type { ShardTask } from '../delivery/shards/shard.ts'
 import { SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import { IS_SOURCE } from '../package.ts'
-import { errorOf } from './failure.ts'
+import { receivedError } from '../runtime/sent-error.ts'
 import type { Executor, ShardProgress } from './executor.ts'
 import type { ThreadData, ThreadMessage, ThreadReply, ThreadTask } from './shard-thread.ts'
 
@@ -55,7 +55,7 @@ export function openThreads({ workers, note, ...data }: ThreadsOptions): Executo
       try {
         const ending = AbortSignal.any([signal, gone.signal])
         const reply = await pool.run({ task, port: port2 }, { transferList: [port2], signal: ending })
-        if ('failure' in reply) throw errorOf(reply.failure)
+        if ('failure' in reply) throw receivedError(reply.failure)
         return reply.result
       } catch (error) {
         await discardAttempt(data.folder, task)

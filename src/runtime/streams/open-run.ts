@@ -117,6 +117,7 @@ class Run implements OpenPipeline {
       hashKey: delivery.hashKey,
       context: input.context,
       note: wiring.settings.note,
+      threads: wiring.settings.threads ?? true,
     })
   }
 

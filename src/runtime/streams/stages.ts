@@ -25,7 +25,7 @@ export interface SinkWritable extends Writable {
 
 /** What a pipeline that was checked before brings with it. */
 type CheckedOptions = Partial<
-  Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'replica' | 'shared' | 'observe'>
+  Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'replica' | 'shared' | 'threads' | 'observe'>
 >
 
 /**
@@ -43,6 +43,7 @@ export function source(
     openDelivery: options.openDelivery,
     replica: options.replica,
     shared: options.shared,
+    threads: options.threads,
     observe: options.observe,
     limits: options.limits,
     allowRepeats: options.allowRepeats,

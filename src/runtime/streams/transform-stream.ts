@@ -23,6 +23,11 @@ export class TransformStream extends Transform {
   #stage: Stage | undefined
   /** Continues a transform that waits for room in the readable side. */
   #resume: (() => void) | undefined
+  /** Of a stage that looks ahead: the batches that are not sent yet, in order. */
+  readonly #underWay: (Batch[] | Promise<Batch[]>)[] = []
+  #isSending = false
+  /** Called when no more than `room` batches are under way. */
+  #waiting: { readonly room: number; readonly done: TransformCallback } | undefined
 
   /** @param name For messages, until the pipeline is open: `transform redact`. */
   constructor(part: TransformPart, name: string) {
@@ -41,8 +46,9 @@ export class TransformStream extends Transform {
     if (!run.isBatch(chunk)) return done(notABatch(this.#name, chunk))
     const second = wiringIn(chunk)
     if (second !== undefined) return done(second.refuse(secondTransform(this.#name)))
-    if (chunk.end) return done(null, chunk)
     this.#stage ??= run.stages[this.#number]
+    if (this.#stage.lookahead !== undefined) return this.#enqueue(this.#stage, chunk, done)
+    if (chunk.end) return done(null, chunk)
     try {
       const made = this.#stage.run(chunk)
       if (!(made instanceof Promise)) return this.#send(made, done)
@@ -54,11 +60,17 @@ export class TransformStream extends Transform {
     }
   }
 
+  override _flush(done: TransformCallback): void {
+    if (this.#underWay.length === 0) return done()
+    this.#waiting = { room: 0, done }
+  }
+
   override _read(size: number): void {
     const resume = this.#resume
-    if (resume === undefined) return super._read(size)
     this.#resume = undefined
-    resume()
+    resume?.()
+    // In a stage that looks ahead, a batch may wait for the reader beside the one that is being sent.
+    if (resume === undefined || this.#stage?.lookahead !== undefined) super._read(size)
   }
 
   override _destroy(reason: Error | null, done: (error?: Error | null) => void): void {
@@ -81,6 +93,42 @@ export class TransformStream extends Transform {
     wiring.join(this, this.#from)
     this.#number = wiring.addTransform(this.#part, this.#from)
     done(null, chunk)
+  }
+
+  /** Takes the next batch while others are under way. They are sent in the order in which they came. */
+  #enqueue(stage: Stage, batch: Batch, done: TransformCallback): void {
+    const made = batch.end ? [batch] : stage.run(batch)
+    if (made instanceof Promise) made.catch(() => undefined)
+    this.#underWay.push(made)
+    // Nothing comes after the end, and all that is under way must be sent before it.
+    this.#waiting = { room: batch.end ? 0 : (stage.lookahead ?? 1) - 1, done }
+    this.#giveRoom()
+    if (!this.#isSending) void this.#sendAll()
+  }
+
+  #giveRoom(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined || this.#underWay.length > waiting.room) return
+    this.#waiting = undefined
+    waiting.done()
+  }
+
+  async #sendAll(): Promise<void> {
+    this.#isSending = true
+    try {
+      for (let next = this.#underWay[0]; next !== undefined; next = this.#underWay[0]) {
+        for (const batch of await next) {
+          if (this.destroyed) return
+          if (!this.push(batch)) await new Promise<void>((resolve) => (this.#resume = resolve))
+        }
+        void this.#underWay.shift()
+        this.#giveRoom()
+      }
+    } catch (error) {
+      this.destroy(this.#asFailure(error))
+    } finally {
+      this.#isSending = false
+    }
   }
 
   #send(batches: readonly Batch[], done: TransformCallback): void {

@@ -64,6 +64,8 @@ export interface RunSettings {
   readonly openDelivery?: OpenDelivery | undefined
   /** Transforms that this run has in common with earlier ones. Default: it makes all of them. */
   readonly shared?: SharedTransforms | undefined
+  /** False: custom transforms with `parallel` run in this thread. Default: true. */
+  readonly threads?: boolean | undefined
   /** The replica that the process is. Default: it collects all tenants. */
   readonly replica?: RunningReplica | undefined
   /** As they are written. */

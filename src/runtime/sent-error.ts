@@ -1,9 +1,9 @@
 import { SluiceError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
-import { DescribedCause, describeCauses } from '../runtime/causes.ts'
+import { DescribedCause, describeCauses } from './causes.ts'
 
-/** An error of an executor, as JSON. */
-export interface ShardFailure {
+/** An error of another thread or another process, as JSON. */
+export interface SentError {
   readonly code: ErrorCode
   readonly message: string
   readonly hint?: string
@@ -11,14 +11,14 @@ export interface ShardFailure {
   readonly causes: readonly string[]
 }
 
-/** Describes an error for the coordinator, which is another thread or another process. */
-export function failureOf(error: SluiceError): ShardFailure {
+/** Describes an error for another thread or another process. */
+export function sentError(error: SluiceError): SentError {
   const { code, message, hint, retryable } = error
   return { code, message, retryable, causes: describeCauses(error), ...(hint !== undefined && { hint }) }
 }
 
-/** The error that `failureOf` has described. */
-export function errorOf({ code, message, hint, retryable, causes }: ShardFailure): SluiceError {
+/** The error that `sentError` has described. */
+export function receivedError({ code, message, hint, retryable, causes }: SentError): SluiceError {
   const cause = causes.reduceRight<Error | undefined>(
     (next, text) => new DescribedCause(text, { cause: next }),
     undefined,

@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { SluiceError, systemCode } from '../../errors.ts'
+import type { Note } from '../../observe/log.ts'
+import type { Batch } from '../../record/batch.ts'
+import { IS_SOURCE } from '../../package.ts'
+import { applyOutcomes } from '../custom-stage.ts'
+import { describeFailure } from '../failure.ts'
+import { receivedError } from '../sent-error.ts'
+import { readOutcome } from './outcome-message.ts'
+import type { OutcomeMessage } from './outcome-message.ts'
+import type { ThreadReport, ThreadRequest, TransformThreadData } from './transform-thread.ts'
+
+export interface TransformThreadsOptions {
+  /** Number of threads. */
+  readonly count: number
+  readonly data: TransformThreadData
+  readonly note: Note | undefined
+}
+
+/** A custom transform in several threads, each with an instance of its own. */
+export interface TransformThreads {
+  /** Several batches may be under way; each waits for a free thread. */
+  run(batch: Batch): Promise<Batch[]>
+  /** Closes the instances and ends the threads, also those that do not end by themselves. */
+  close(): Promise<void>
+}
+
+/** @throws SluiceError COMPONENT_LOAD_FAILED */
+export async function openTransformThreads({ count, data, note }: TransformThreadsOptions): Promise<TransformThreads> {
+  const { stage } = data
+  const threads = Array.from({ length: count }, () => new TransformThread(data, note))
+  try {
+    await Promise.all(threads.map((thread) => thread.started))
+  } catch (error) {
+    await Promise.allSettled(threads.map((thread) => thread.end()))
+    throw error
+  }
+  const free = [...threads]
+  const waiting: ((thread: TransformThread) => void)[] = []
+  const take = (): Promise<TransformThread> => {
+    const thread = free.pop()
+    return thread ? Promise.resolve(thread) : new Promise((resolve) => waiting.push(resolve))
+  }
+  return {
+    async run(batch) {
+      const thread = await take()
+      try {
+        const outcome = await thread.run(batch)
+        if (outcome === undefined) throw new SluiceError('INTERNAL', `a thread of ${stage} answered without an outcome`)
+        return applyOutcomes(batch, readOutcome(outcome), stage)
+      } finally {
+        const next = waiting.shift()
+        if (next) next(thread)
+        else free.push(thread)
+      }
+    },
+    async close() {
+      const closed = await Promise.allSettled(threads.map((thread) => thread.close()))
+      await Promise.allSettled(threads.map((thread) => thread.end()))
+      const failed = closed.find((result) => result.status === 'rejected')
+      if (failed) throw failed.reason
+    },
+  }
+}
+
+/** One thread, which answers one request at a time. */
+class TransformThread {
+  /** Resolves when the component is loaded and created. */
+  readonly started: Promise<void>
+  readonly #worker: Worker
+  readonly #stage: string
+  #request: { resolve(outcome: OutcomeMessage | undefined): void; reject(error: unknown): void } | undefined
+  /** Resolves when the last request is answered. */
+  #current: Promise<unknown> | undefined
+  #lost: SluiceError | undefined
+
+  constructor(data: TransformThreadData, note: Note | undefined) {
+    this.#stage = data.stage
+    this.#worker = new Worker(new URL(`./transform-thread.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url), {
+      workerData: data,
+    })
+    this.#worker.on('message', (report: ThreadReport) => {
+      if (report.kind === 'note') return note?.(report.message, report.facts)
+      const request = this.#request
+      this.#request = undefined
+      if (report.kind === 'done') request?.resolve(report.outcome)
+      else request?.reject(receivedError(report.error))
+    })
+    this.#worker.on('error', (error) => this.#lose(reasonOf(error), error))
+    this.#worker.on('exit', (status) => this.#lose(`it ended with status ${status}`))
+    this.started = this.#answered().then(() => undefined)
+    // Its failure is known to whoever waits, and others may fail first.
+    this.started.catch(() => undefined)
+  }
+
+  /** The batch keeps its memory: the thread gets a copy of the live lines. */
+  run(batch: Batch): Promise<OutcomeMessage | undefined> {
+    const lines = batch.assemble()
+    const request: ThreadRequest = { kind: 'batch', lines, limits: batch.limits }
+    return this.#ask(request, lines.buffer instanceof ArrayBuffer ? [lines.buffer] : [])
+  }
+
+  /** Closes the instance. One that is still at work after a second is not asked. */
+  async close(): Promise<void> {
+    if (this.#request !== undefined) await Promise.race([this.#current, sleep(1000, undefined, { ref: false })])
+    if (this.#request !== undefined || this.#lost !== undefined) return
+    await this.#ask({ kind: 'close' }, [])
+  }
+
+  async end(): Promise<void> {
+    this.#lost ??= new SluiceError('INTERRUPTED', 'the run is over')
+    this.#request?.reject(this.#lost)
+    await this.#worker.terminate()
+  }
+
+  #ask(request: ThreadRequest, handedOver: ArrayBuffer[]): Promise<OutcomeMessage | undefined> {
+    const answered = this.#answered()
+    if (this.#lost === undefined) this.#worker.postMessage(request, handedOver)
+    return answered
+  }
+
+  #answered(): Promise<OutcomeMessage | undefined> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost)
+    const answered = new Promise<OutcomeMessage | undefined>((resolve, reject) => {
+      this.#request = { resolve, reject }
+    })
+    this.#current = answered.catch(() => undefined)
+    return answered
+  }
+
+  #lose(reason: string, cause?: unknown): void {
+    this.#lost ??= new SluiceError('WORKER_LOST', `a thread of stage ${this.#stage} died: ${reason}`, {
+      hint: 'nothing of its batch is committed, and the next run reads it again; without parallel the error is easier to find',
+      cause,
+    })
+    this.#request?.reject(this.#lost)
+    this.#request = undefined
+  }
+}
+
+/** Never a message: it may hold content of a record. */
+function reasonOf(error: unknown): string {
+  return systemCode(error) === 'ERR_WORKER_OUT_OF_MEMORY' ? 'it ran out of memory' : describeFailure(error)
+}
