@@ -507,10 +507,12 @@ export class Batch {
   longest(record: number): number {
     const { records } = this.#index
     let length = records[RECORD_STRIDE * record + 1] - records[RECORD_STRIDE * record]
-    const last = records[RECORD_STRIDE * (record + 1) + 2]
-    for (let hit = records[RECORD_STRIDE * record + 2]; hit < last; hit++) {
-      const edit = this.#edits[hit]
-      if (edit >= FIRST_TOKEN) length += this.tokens.lengthOf(edit - FIRST_TOKEN)
+    if (this.tokens.count > 0) {
+      const last = records[RECORD_STRIDE * (record + 1) + 2]
+      for (let hit = records[RECORD_STRIDE * record + 2]; hit < last; hit++) {
+        const edit = this.#edits[hit]
+        if (edit >= FIRST_TOKEN) length += this.tokens.lengthOf(edit - FIRST_TOKEN)
+      }
     }
     return this.#inserts === undefined ? length : length + this.#inserts.growthOf(record, this.tokens)
   }

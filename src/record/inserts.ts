@@ -52,7 +52,7 @@ export class Inserts {
    * Merges the inserts into the edits of records, which the ranges cover in this order. Only hits
    * with an edit remain: writing needs no others.
    * @param list the records of all ranges
-   * @returns the ranges refer to the new hits
+   * @returns the ranges refer to the new hits. Valid until the next call.
    */
   merge(
     { bytes, hits, edits, tokens }: Edited,
@@ -61,8 +61,10 @@ export class Inserts {
     list: ArrayLike<number>,
   ): { readonly edited: Edited; readonly ranges: Uint32Array } {
     const most = countHits(ranges) + this.#at.length
-    const newHits = new Uint32Array(HIT_STRIDE * most)
-    const newEdits = new Uint32Array(most)
+    if (hitSpace.length < HIT_STRIDE * most) hitSpace = new Uint32Array(2 * HIT_STRIDE * most)
+    if (editSpace.length < most) editSpace = new Uint32Array(2 * most)
+    const newHits = hitSpace
+    const newEdits = editSpace
     const newRanges = ranges.slice()
     let count = 0
     let next = 0
@@ -103,6 +105,10 @@ export class Inserts {
     }
   }
 }
+
+/** Used again for each batch: new memory for the hits costs more than the merge. */
+let hitSpace = new Uint32Array(0)
+let editSpace = new Uint32Array(0)
 
 function isWritten(edit: number): boolean {
   return edit !== Edit.keep && edit !== Edit.shadowed

@@ -11,6 +11,9 @@ export interface Put {
   readonly path: Path
   /** JSON text that stays valid until the members are put. */
   readonly json: Buffer
+  /** Where the text is in `json`. Default: all of it. */
+  readonly start?: number
+  readonly end?: number
 }
 
 /** Why a record cannot get its members, for `Batch.reject`. */
@@ -48,8 +51,8 @@ function blockedAt(batch: Batch, record: number, puts: readonly Put[]): Path | u
 function fitsLine(batch: Batch, record: number, puts: readonly Put[], isMove: boolean): boolean {
   let length = batch.longest(record)
   for (let at = 0; at < puts.length; at++) {
-    const { path, json } = puts[at]
-    if (!isMove) length += json.length
+    const { path, json, start = 0, end = json.length } = puts[at]
+    if (!isMove) length += end - start
     length += path.name.length + MEMBER_BYTES
     for (let above = path.parent; above !== undefined; above = above.parent) length += above.name.length + MEMBER_BYTES
   }
@@ -66,10 +69,10 @@ const MEMBER_BYTES = 3
 
 function fitsDepth(puts: readonly Put[], maxDepth: number): boolean {
   for (let at = 0; at < puts.length; at++) {
-    const { path, json } = puts[at]
+    const { path, json, start = 0, end = json.length } = puts[at]
     const most = maxDepth - (path.keys?.length ?? 0)
     // Each level takes two bytes.
-    if (json.length >= 2 * most && depthOf(json) > most) return false
+    if (end - start >= 2 * most && depthOf(json, start, end) > most) return false
   }
   return true
 }
@@ -88,21 +91,23 @@ export function putMembers(batch: Batch, record: number, puts: readonly Put[]): 
   let inside: Map<number, Tree> | undefined
   let isAppending = false
   for (let at = 0; at < puts.length; at++) {
-    const { path, json } = puts[at]
+    const put = puts[at]
+    const { path } = put
     const hit = batch.hit(record, path)
     if (hit >= 0) {
       if (isAppending) {
         batch.append(record, RECORD, FIRST_TOKEN + tokens.end())
         isAppending = false
       }
-      replace(batch, record, path, hit, json)
+      replace(batch, record, hit, put)
     } else if (path.parent === undefined && inside === undefined) {
       if (isAppending) tokens.writeByte(COMMA)
-      writeMember(tokens, path.name, json)
+      tokens.write(path.name, 0, path.name.length)
+      writeValue(tokens, put)
       isAppending = true
     } else {
       inside ??= new Map<number, Tree>()
-      addInside(inside, batch, record, puts[at])
+      addInside(inside, batch, record, put)
     }
   }
   if (isAppending) batch.append(record, RECORD, FIRST_TOKEN + tokens.end())
@@ -112,39 +117,43 @@ export function putMembers(batch: Batch, record: number, puts: readonly Put[]): 
 /** In place of a hit: the record itself. */
 const RECORD = -1
 
-function replace(batch: Batch, record: number, path: Path, hit: number, json: Buffer): void {
+function replace(batch: Batch, record: number, hit: number, put: Put): void {
+  const { path, json, start } = put
   if (batch.hasDuplicates(record)) {
     for (const copy of batch.hits(record, path)) if (copy !== hit) batch.edit(copy, Edit.delete)
   }
-  batch.put(record, hit, batch.token(json))
+  // The same Buffer, a constant, gives the same token.
+  if (start === undefined) return batch.put(record, hit, batch.token(json))
+  writeValue(batch.tokens, put)
+  batch.put(record, hit, FIRST_TOKEN + batch.tokens.end())
 }
 
-function writeMember(tokens: Tokens, name: Buffer, json: Buffer): void {
-  tokens.write(name, 0, name.length)
-  tokens.write(json, 0, json.length)
+function writeValue(tokens: Tokens, { json, start = 0, end = json.length }: Put): void {
+  tokens.write(json, start, end)
 }
 
-/** New members: JSON text, or the members of a new object. */
-type Tree = Map<string, Buffer | Tree>
+/** New members: a value, or the members of a new object. */
+type Tree = Map<string, Put | Tree>
 
-function addInside(inside: Map<number, Tree>, batch: Batch, record: number, { path, json }: Put): void {
+function addInside(inside: Map<number, Tree>, batch: Batch, record: number, put: Put): void {
+  const { path } = put
   const above = nearest(batch, record, path)
   const parent = above === undefined ? RECORD : batch.hit(record, above)
   const keys = (path.keys ?? []).slice(above?.keys?.length ?? 0)
   const tree: Tree = inside.get(parent) ?? new Map()
   inside.set(parent, tree)
-  add(tree, keys, json)
+  add(tree, keys, put)
 }
 
-function add(tree: Tree, [key, ...inner]: readonly string[], json: Buffer): void {
+function add(tree: Tree, [key, ...inner]: readonly string[], put: Put): void {
   if (inner.length === 0) {
-    tree.set(key, json)
+    tree.set(key, put)
     return
   }
   const known = tree.get(key)
   const object: Tree = known instanceof Map ? known : new Map()
   tree.set(key, object)
-  add(object, inner, json)
+  add(object, inner, put)
 }
 
 /** The innermost objects come first: an edit hides what is inside. */
@@ -176,11 +185,11 @@ function writeTree(tokens: Tokens, tree: Tree): void {
     if (!isFirst) tokens.writeByte(COMMA)
     isFirst = false
     const name = Buffer.from(`${JSON.stringify(key)}:`)
+    tokens.write(name, 0, name.length)
     if (!(value instanceof Map)) {
-      writeMember(tokens, name, value)
+      writeValue(tokens, value)
       continue
     }
-    tokens.write(name, 0, name.length)
     tokens.writeByte(OPEN_OBJECT)
     writeTree(tokens, value)
     tokens.writeByte(CLOSE_OBJECT)
@@ -190,13 +199,13 @@ function writeTree(tokens: Tokens, tree: Tree): void {
 /** JSON text of members (`"a":1,"b":{"c":2}`) at paths of keys. No path leads into another one. */
 export function membersText(puts: readonly Put[]): string {
   const tree: Tree = new Map()
-  for (const { path, json } of puts) add(tree, path.keys ?? [], json)
+  for (const put of puts) add(tree, put.path.keys ?? [], put)
   return textOf(tree)
 }
 
 function textOf(tree: Tree): string {
   const members = Array.from(tree, ([key, value]) => {
-    const json = value instanceof Map ? `{${textOf(value)}}` : value.toString()
+    const json = value instanceof Map ? `{${textOf(value)}}` : value.json.toString('utf8', value.start, value.end)
     return `${JSON.stringify(key)}:${json}`
   })
   return members.join(',')

@@ -7,7 +7,7 @@ import type { Path } from '../record/paths/path.ts'
 import { reaches } from '../record/paths/reaches.ts'
 import { putMembers, refusalOf } from '../record/put-members.ts'
 import type { Put } from '../record/put-members.ts'
-import { RECORD_STRIDE } from '../record/scan.ts'
+import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../record/scan.ts'
 import { findingsOf } from './rename/findings.ts'
 
 const MOVE = Type.Object({
@@ -70,6 +70,7 @@ export default defineTransform({
     const matches = new Float64Array(moves.length)
     /** A member that is taken out of another one that is moved comes first. */
     const order = [...moves.keys()].toSorted((a, b) => depthOf(moves[b]) - depthOf(moves[a]))
+    const isOrdered = order.every((move, at) => move === at)
     return {
       batch(batch) {
         // A query for a new path makes the batch scan again, and changes the numbers of hits.
@@ -83,7 +84,7 @@ export default defineTransform({
           const first = records[RECORD_STRIDE * record + 2]
           const last = records[RECORD_STRIDE * (record + 1) + 2]
           for (let hit = first; hit < last; hit++) saved[hit - first] = edits[hit]
-          const puts = takeOut(batch, record, { moves, order, found })
+          const puts = takeOut(batch, record, { moves, order, isOrdered, found })
           const why = refusal(batch, record, puts, existing)
           if (why === undefined) {
             putMembers(batch, record, puts)
@@ -127,27 +128,38 @@ interface Finds {
   readonly moves: readonly Move[]
   /** The numbers of the moves, the innermost members first. */
   readonly order: readonly number[]
+  /** True if that is the order of the list. */
+  readonly isOrdered: boolean
   /** The hit of each move. */
   readonly found: readonly number[]
 }
 
 /** Deletes the members to move, and returns their values. */
-function takeOut(batch: Batch, record: number, { moves, order, found }: Finds): Put[] {
-  const values: (Buffer | undefined)[] = []
+function takeOut(batch: Batch, record: number, { moves, order, isOrdered, found }: Finds): Put[] {
+  const puts: Put[] = []
   const hasDuplicates = batch.hasDuplicates(record)
   for (let next = 0; next < order.length; next++) {
-    const hit = found[order[next]]
+    const at = order[next]
+    const hit = found[at]
     if (hit === NONE) continue
-    values[order[next]] = batch.raw(hit)
+    puts.push(valueOf(batch, hit, moves[at].to))
     if (!hasDuplicates) batch.edit(hit, Edit.delete)
-    else for (const copy of batch.hits(record, moves[order[next]].from)) batch.edit(copy, Edit.delete)
+    else for (const copy of batch.hits(record, moves[at].from)) batch.edit(copy, Edit.delete)
   }
-  const puts: Put[] = []
-  for (let at = 0; at < moves.length; at++) {
-    const json = values[at]
-    if (json !== undefined) puts.push({ path: moves[at].to, json })
-  }
-  return puts
+  return isOrdered ? puts : puts.toSorted((a, b) => placeOf(moves, a) - placeOf(moves, b))
+}
+
+function placeOf(moves: readonly Move[], { path }: Put): number {
+  return moves.findIndex(({ to }) => to === path)
+}
+
+/** Without an edit, the value stays where it is in the bytes. */
+function valueOf(batch: Batch, hit: number, path: Path): Put {
+  const kind = batch.kind(hit)
+  const { hits } = batch.index
+  if (batch.edits[hit] !== Edit.keep || kind === ValueKind.object || kind === ValueKind.array)
+    return { path, json: batch.raw(hit) }
+  return { path, json: batch.bytes, start: hits[HIT_STRIDE * hit + 2], end: hits[HIT_STRIDE * hit + 3] }
 }
 
 function refusal(batch: Batch, record: number, puts: readonly Put[], existing: 'reject' | 'replace') {

@@ -97,11 +97,11 @@ export function skipValue(bytes: Buffer, start: number): number {
 }
 
 /** How deeply objects and arrays are nested in a JSON text; 0 for any other value. */
-export function depthOf(json: Buffer): number {
-  if (json[0] !== OPEN_OBJECT && json[0] !== OPEN_ARRAY) return 0
+export function depthOf(json: Buffer, start = 0, end = json.length): number {
+  if (json[start] !== OPEN_OBJECT && json[start] !== OPEN_ARRAY) return 0
   let deepest = 0
   let depth = 0
-  for (let at = 0; at < json.length; at++) {
+  for (let at = start; at < end; at++) {
     const byte = json[at]
     if (byte === QUOTE) at = skipString(json, at) - 1
     else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) deepest = Math.max(deepest, ++depth)
