@@ -12,8 +12,8 @@
  * the schema. The result is the median of the ratios of the rounds.
  *
  * With `--against <checkout>` the other side is the Sluice of another built checkout: before and
- * after a change, in one run. CPU seconds are printed too, medians of both sides: on a busy machine
- * they say more than the time.
+ * after a change, in one run. CPU seconds of whole processes are printed too, medians of both sides: on
+ * a busy machine they say more than the time.
  *
  * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
  * redact,secrets,file,shape] [--against ../before]`
@@ -31,8 +31,8 @@ interface Round {
   readonly seconds: number
   readonly written: number
   readonly bytesOut: number
-  /** CPU seconds of the whole process, its start included. Only of Sluice. */
-  readonly cpu?: number
+  /** CPU seconds of the whole process, its start included. */
+  readonly cpu: number
 }
 
 interface Question {
@@ -91,7 +91,7 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
   const sluice: Round[] = []
   // The first round warms up the file cache.
   for (let round = -1; round < rounds; round++) {
-    const theirs = against === undefined ? runChain(question, input) : await runSluice(question, input, against)
+    const theirs = against === undefined ? await runChain(question, input) : await runSluice(question, input, against)
     const ours = await runSluice(question, input)
     if (theirs.written !== ours.written)
       throw new Error(`the other side wrote ${theirs.written}, sluice ${ours.written}`)
@@ -111,14 +111,16 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
 }
 
 function cpuText(before: readonly Round[], after: readonly Round[]): string {
-  const cpu = (of: readonly Round[]) => of.flatMap((round) => round.cpu ?? [])
-  if (against === undefined) return ''
-  return `, CPU ${median(cpu(before)).toFixed(2)} and ${median(cpu(after)).toFixed(2)} s`
+  const cpu = (of: readonly Round[]) => median(of.map((round) => round.cpu))
+  const ratio = median(before.map((round, at) => round.cpu / after[at].cpu))
+  return `, CPU ${cpu(before).toFixed(2)} and ${cpu(after).toFixed(2)} s, ratio ${ratio.toFixed(2)}`
 }
 
-function runChain({ chain, toFile }: Question, input: string): Round {
+async function runChain({ chain, toFile }: Question, input: string): Promise<Round> {
   const output = toFile ? [join(folder, 'chain.ndjson')] : []
-  return JSON.parse(run(['build/bench/object-chain.js', input, ...output, ...chain], 'pipe'))
+  const command = ['--import', REPORT_CPU, 'build/bench/object-chain.js', input, ...output, ...chain]
+  const round: Round = JSON.parse(run(command, 'pipe'))
+  return { ...round, cpu: await readCpu() }
 }
 
 /** The time in the report is from the start of the run to the end of publishing. */
@@ -133,10 +135,14 @@ async function runSluice({ pipeline, toFile }: Question, input: string, checkout
     checkout,
   )
   const round: Round = JSON.parse(await readFile(report, 'utf8'))
-  const cpu = Number(await readFile(cpuFile, 'utf8'))
+  const cpu = await readCpu()
   await rm(out, { recursive: true, force: true })
   await rm(state, { recursive: true, force: true })
   return { ...round, cpu }
+}
+
+async function readCpu(): Promise<number> {
+  return Number(await readFile(cpuFile, 'utf8'))
 }
 
 /** The command of a checkout, by default of this one, relative to it. */

@@ -10,12 +10,16 @@ import type { Tokens } from './tokens.ts'
 export class Inserts {
   /** By record: 1 + number of its first insert in document order, 0 for none. */
   readonly #first: Uint32Array
-  readonly #next: number[] = []
-  readonly #at: number[] = []
-  readonly #edits: number[] = []
+  #next: Uint32Array
+  #at: Uint32Array
+  #edits: Uint32Array
+  #count = 0
 
   constructor(count: number) {
     this.#first = new Uint32Array(count)
+    this.#next = new Uint32Array(2 * count)
+    this.#at = new Uint32Array(2 * count)
+    this.#edits = new Uint32Array(2 * count)
   }
 
   /**
@@ -29,9 +33,11 @@ export class Inserts {
       before = after
       after = this.#next[after - 1]
     }
-    this.#next.push(after)
-    this.#edits.push(edit)
-    const number = this.#at.push(at)
+    if (this.#count === this.#next.length) this.#grow()
+    this.#next[this.#count] = after
+    this.#at[this.#count] = at
+    this.#edits[this.#count] = edit
+    const number = ++this.#count
     if (before === 0) this.#first[record] = number
     else this.#next[before - 1] = number
   }
@@ -60,7 +66,7 @@ export class Inserts {
     records: Uint32Array,
     list: ArrayLike<number>,
   ): { readonly edited: Edited; readonly ranges: Uint32Array } {
-    const most = countHits(ranges) + this.#at.length
+    const most = countHits(ranges) + this.#count
     if (hitSpace.length < HIT_STRIDE * most) hitSpace = new Uint32Array(2 * HIT_STRIDE * most)
     if (editSpace.length < most) editSpace = new Uint32Array(2 * most)
     const newHits = hitSpace
@@ -104,6 +110,18 @@ export class Inserts {
       newHits[to + 3] = hits[from + 3]
     }
   }
+
+  #grow(): void {
+    this.#next = doubled(this.#next)
+    this.#at = doubled(this.#at)
+    this.#edits = doubled(this.#edits)
+  }
+}
+
+function doubled(numbers: Uint32Array): Uint32Array {
+  const larger = new Uint32Array(2 * numbers.length)
+  larger.set(numbers)
+  return larger
 }
 
 /** Used again for each batch: new memory for the hits costs more than the merge. */

@@ -3,7 +3,7 @@ import { depthOf } from './json/walk.ts'
 import type { Batch } from './batch.ts'
 import { Edit, FIRST_TOKEN } from './edits.ts'
 import type { Path } from './paths/path.ts'
-import { ValueKind } from './scan.ts'
+import { HIT_STRIDE, ValueKind } from './scan.ts'
 import type { Tokens } from './tokens.ts'
 
 /** A value for the member at a path of keys. */
@@ -14,6 +14,35 @@ export interface Put {
   /** Where the text is in `json`. Default: all of it. */
   readonly start?: number
   readonly end?: number
+}
+
+/** A put that is filled for one record after the other. */
+export interface ReusedPut {
+  readonly path: Path
+  json: Buffer
+  start: number
+  end: number
+}
+
+export function reusedPut(path: Path): ReusedPut {
+  return { path, json: NOTHING, start: 0, end: 0 }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** Fills a put with the value of a hit. Without an edit, the value stays where it is in the bytes. */
+export function fillPut(put: ReusedPut, batch: Batch, hit: number): void {
+  const kind = batch.kind(hit)
+  if (batch.edits[hit] !== Edit.keep || kind === ValueKind.object || kind === ValueKind.array) {
+    put.json = batch.raw(hit)
+    put.start = 0
+    put.end = put.json.length
+  } else {
+    const { hits } = batch.index
+    put.json = batch.bytes
+    put.start = hits[HIT_STRIDE * hit + 2]
+    put.end = hits[HIT_STRIDE * hit + 3]
+  }
 }
 
 /** Why a record cannot get its members, for `Batch.reject`. */

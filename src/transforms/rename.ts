@@ -5,9 +5,9 @@ import { Edit, RecordState } from '../record/batch.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Path } from '../record/paths/path.ts'
 import { reaches } from '../record/paths/reaches.ts'
-import { putMembers, refusalOf } from '../record/put-members.ts'
-import type { Put } from '../record/put-members.ts'
-import { HIT_STRIDE, RECORD_STRIDE, ValueKind } from '../record/scan.ts'
+import { fillPut, putMembers, refusalOf, reusedPut } from '../record/put-members.ts'
+import type { Put, ReusedPut } from '../record/put-members.ts'
+import { RECORD_STRIDE } from '../record/scan.ts'
 import { findingsOf } from './rename/findings.ts'
 
 const MOVE = Type.Object({
@@ -66,25 +66,25 @@ export default defineTransform({
   }),
   reusesBuffers: true,
   create({ members, existing }, { paths, stage }) {
-    const moves = members.map(({ from, to }) => ({ from: paths.add(from), to: paths.add(to) }))
+    const moves = members.map(({ from, to }) => ({ from: paths.add(from), put: reusedPut(paths.add(to)) }))
     const matches = new Float64Array(moves.length)
     /** A member that is taken out of another one that is moved comes first. */
     const order = [...moves.keys()].toSorted((a, b) => depthOf(moves[b]) - depthOf(moves[a]))
-    const isOrdered = order.every((move, at) => move === at)
     return {
       batch(batch) {
         // A query for a new path makes the batch scan again, and changes the numbers of hits.
-        for (const { from, to } of moves) for (const path of [from, to]) if (batch.count > 0) batch.hit(0, path)
+        for (const { from, put } of moves) for (const path of [from, put.path]) if (batch.count > 0) batch.hit(0, path)
         const { records } = batch.index
         const { edits } = batch
         /** No array per record: this loop runs for each of them. */
         const found: number[] = moves.map(() => NONE)
+        const puts: ReusedPut[] = []
         for (let record = 0; record < batch.count; record++) {
           if (batch.states[record] !== RecordState.live || !findAll(batch, record, moves, found)) continue
           const first = records[RECORD_STRIDE * record + 2]
           const last = records[RECORD_STRIDE * (record + 1) + 2]
           for (let hit = first; hit < last; hit++) saved[hit - first] = edits[hit]
-          const puts = takeOut(batch, record, { moves, order, isOrdered, found })
+          takeOut(batch, record, { moves, order, found }, puts)
           const why = refusal(batch, record, puts, existing)
           if (why === undefined) {
             putMembers(batch, record, puts)
@@ -103,7 +103,8 @@ export default defineTransform({
 
 interface Move {
   readonly from: Path
-  readonly to: Path
+  /** The value of the record that is moved now, and its new path. */
+  readonly put: ReusedPut
 }
 
 const NONE = -1
@@ -128,38 +129,24 @@ interface Finds {
   readonly moves: readonly Move[]
   /** The numbers of the moves, the innermost members first. */
   readonly order: readonly number[]
-  /** True if that is the order of the list. */
-  readonly isOrdered: boolean
   /** The hit of each move. */
   readonly found: readonly number[]
 }
 
-/** Deletes the members to move, and returns their values. */
-function takeOut(batch: Batch, record: number, { moves, order, isOrdered, found }: Finds): Put[] {
-  const puts: Put[] = []
+/** Deletes the members to move. `puts` becomes the list of their values, in the order of the moves. */
+function takeOut(batch: Batch, record: number, { moves, order, found }: Finds, puts: ReusedPut[]): void {
   const hasDuplicates = batch.hasDuplicates(record)
   for (let next = 0; next < order.length; next++) {
-    const at = order[next]
-    const hit = found[at]
+    const { from, put } = moves[order[next]]
+    const hit = found[order[next]]
     if (hit === NONE) continue
-    puts.push(valueOf(batch, hit, moves[at].to))
+    fillPut(put, batch, hit)
     if (!hasDuplicates) batch.edit(hit, Edit.delete)
-    else for (const copy of batch.hits(record, moves[at].from)) batch.edit(copy, Edit.delete)
+    else for (const copy of batch.hits(record, from)) batch.edit(copy, Edit.delete)
   }
-  return isOrdered ? puts : puts.toSorted((a, b) => placeOf(moves, a) - placeOf(moves, b))
-}
-
-function placeOf(moves: readonly Move[], { path }: Put): number {
-  return moves.findIndex(({ to }) => to === path)
-}
-
-/** Without an edit, the value stays where it is in the bytes. */
-function valueOf(batch: Batch, hit: number, path: Path): Put {
-  const kind = batch.kind(hit)
-  const { hits } = batch.index
-  if (batch.edits[hit] !== Edit.keep || kind === ValueKind.object || kind === ValueKind.array)
-    return { path, json: batch.raw(hit) }
-  return { path, json: batch.bytes, start: hits[HIT_STRIDE * hit + 2], end: hits[HIT_STRIDE * hit + 3] }
+  let count = 0
+  for (let at = 0; at < moves.length; at++) if (found[at] !== NONE) puts[count++] = moves[at].put
+  if (puts.length !== count) puts.length = count
 }
 
 function refusal(batch: Batch, record: number, puts: readonly Put[], existing: 'reject' | 'replace') {

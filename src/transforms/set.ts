@@ -52,16 +52,19 @@ export default defineTransform({
     const compiled = members.map((member) => compileMember(member, { paths, pipeline }))
     return {
       batch(batch) {
+        /** One list for all records. */
+        const puts: Put[] = []
         for (let record = 0; record < batch.count; record++) {
           if (batch.states[record] !== RecordState.live) continue
-          const puts: Put[] = []
+          let count = 0
           for (let at = 0; at < compiled.length; at++) {
             const { path, ifAbsent, valueOf } = compiled[at]
             if (ifAbsent && batch.hit(record, path) >= 0) continue
-            const json = valueOf(batch, record)
-            if (json !== undefined) puts.push({ path, json })
+            const put = valueOf(batch, record)
+            if (put !== undefined) puts[count++] = put
             else if (missing === 'reject') batch.reject(record, 'VALUE_MISSING', stage, `no value for ${path.text}`)
           }
+          if (puts.length !== count) puts.length = count
           const refusal = refusalOf(batch, record, puts)
           if (refusal !== undefined) batch.reject(record, refusal.code, stage, refusal.detail)
           if (batch.states[record] === RecordState.live) putMembers(batch, record, puts)

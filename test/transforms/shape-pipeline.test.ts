@@ -50,6 +50,52 @@ test('key templates and dedup keys see what set and rename have written; rejects
   assert.doesNotMatch(left.stdout, /KEY_EXISTS/)
 })
 
+/** The same records in two files, beside other records: in other batches. */
+const BESIDE = {
+  'in/1.ndjson': ['{"id":"a","type":"x"}', '{"id":"b","type":"y","kind":"own"}'],
+  'in/2.ndjson': [
+    '{"id":"a","type":"x"}',
+    '{"id":"c","type":"x","u":{"n":1}}',
+    '{"id":"d","type":"x","u":5,"ip":"1.2.3.4"}',
+  ],
+  'in/3.ndjson': [
+    '{"id":"b","type":"y","kind":"own"}',
+    '{"id":"d","type":"x","u":5,"ip":"1.2.3.4"}',
+    '{"id":"e","k":1}',
+  ],
+}
+
+test('what becomes of a record does not depend on the records of its batch', async (t) => {
+  const workspace = await openWorkspace(t)
+  for (const [file, lines] of Object.entries(BESIDE)) await workspace.write(file, `${lines.join('\n')}\n`)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `
+source: { type: file, path: in/*.ndjson }
+transforms:
+  - type: set
+    members: [{ path: kind, value: none, ifAbsent: true }, { path: u.v, template: 'v{record.type}' }, { path: team, value: t }]
+  - { type: redact, preset: none, rules: [{ path: ip, action: mask }] }
+  - { type: rename, members: [{ from: k, to: kind }] }
+  - { type: dedup, key: [id, kind] }
+sink: { type: file, path: out, key: '{record.u.v}' }
+`,
+  )
+  const report = await workspace.report(['run', 'p'])
+  assert.deepEqual([report.read, report.written, report.duplicate, report.duplicateDiffers], [8, 3, 3, 0])
+  assert.deepEqual(await readOut(workspace.path('out')), {
+    vx: [
+      '{"id":"a","type":"x","kind":"none","u":{"v":"vx"},"team":"t"}',
+      '{"id":"c","type":"x","u":{"n":1,"v":"vx"},"kind":"none","team":"t"}',
+      '',
+    ].join('\n'),
+    vy: '{"id":"b","type":"y","kind":"own","u":{"v":"vy"},"team":"t"}\n',
+  })
+  // The reject of `d` is there once: it was recognised when it was read again.
+  const rejects = await workspace.sluice(['rejects', 'show', 'p', '--json'])
+  assert.equal(rejects.stdout.match(/"id":"d"/g)?.length, 1, rejects.stdout)
+})
+
 /** The lines below each key of a file sink. */
 async function readOut(folder: string): Promise<{ [key: string]: string }> {
   const found: { [key: string]: string } = {}

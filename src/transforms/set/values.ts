@@ -6,6 +6,8 @@ import { QUOTE } from '../../record/json/ascii.ts'
 import { writeJson } from '../../record/json/json-text.ts'
 import { parseInstantText } from '../../record/json/instant.ts'
 import type { Path, Paths } from '../../record/paths/path.ts'
+import { fillPut, reusedPut } from '../../record/put-members.ts'
+import type { Put, ReusedPut } from '../../record/put-members.ts'
 import { defaultLimits, HIT_STRIDE, ValueKind } from '../../record/scan.ts'
 import type { MemberConfig } from './member.ts'
 
@@ -13,11 +15,8 @@ import type { MemberConfig } from './member.ts'
 interface Member {
   readonly path: Path
   readonly ifAbsent: boolean
-  /**
-   * The JSON text of the value, valid until the next call; undefined if it cannot be made of this
-   * record.
-   */
-  readonly valueOf: (batch: Batch, record: number) => Buffer | undefined
+  /** The put of its value, valid until the next call; undefined if it cannot be made of this record. */
+  readonly valueOf: (batch: Batch, record: number) => Put | undefined
 }
 
 interface Names {
@@ -29,21 +28,26 @@ export function compileMember({ path, value, from, template, ifAbsent }: MemberC
   const target = { path: names.paths.add(path), ifAbsent }
   if (from !== undefined) {
     const source = names.paths.add(from)
-    return { ...target, valueOf: (batch, record) => copyOf(batch, batch.hit(record, source)) }
+    const put = reusedPut(target.path)
+    const copyOf = (batch: Batch, record: number): Put | undefined => {
+      const hit = batch.hit(record, source)
+      if (hit < 0) return undefined
+      fillPut(put, batch, hit)
+      return put
+    }
+    return { ...target, valueOf: copyOf }
   }
-  if (template !== undefined) return { ...target, valueOf: compileTemplate(parseRecordTemplate(template), names) }
-  const json = writeJson(value, defaultLimits.maxDepth)
-  return { ...target, valueOf: () => json }
-}
-
-function copyOf(batch: Batch, hit: number): Buffer | undefined {
-  return hit < 0 ? undefined : batch.raw(hit)
+  if (template !== undefined) {
+    return { ...target, valueOf: compileTemplate(target.path, parseRecordTemplate(template), names) }
+  }
+  const put = { path: target.path, json: writeJson(value, defaultLimits.maxDepth) }
+  return { ...target, valueOf: () => put }
 }
 
 /** Writes a part of a text, in JSON and without quotes. Returns false if the record has no such value. */
 type Part = (batch: Batch, record: number, text: TextWriter) => boolean
 
-function compileTemplate({ parts }: KeyTemplate, { paths, pipeline }: Names): Member['valueOf'] {
+function compileTemplate(target: Path, { parts }: KeyTemplate, { paths, pipeline }: Names): Member['valueOf'] {
   const compiled = parts.map((part): Part => {
     if (part.kind !== 'record') return constant(part.kind === 'literal' ? part.text : pipeline)
     const { format } = part
@@ -58,10 +62,12 @@ function compileTemplate({ parts }: KeyTemplate, { paths, pipeline }: Names): Me
     }
   })
   const text = new TextWriter()
+  const put = reusedPut(target)
   return (batch, record) => {
     text.start()
     for (let at = 0; at < compiled.length; at++) if (!compiled[at](batch, record, text)) return undefined
-    return text.end()
+    text.fill(put)
+    return put
   }
 }
 
@@ -104,7 +110,6 @@ function isScalar(batch: Batch, hit: number): boolean {
 class TextWriter {
   #bytes: Buffer = Buffer.alloc(256, '"')
   #length = 1
-  #last: Buffer = this.#bytes
 
   start(): void {
     this.#length = 1
@@ -127,12 +132,11 @@ class TextWriter {
     this.#length = length
   }
 
-  /** The text, valid until the next `start`. */
-  end(): Buffer {
+  /** Ends the text. It is valid until the next `start`. */
+  fill(put: ReusedPut): void {
     this.#bytes[this.#length++] = QUOTE
-    if (this.#last.length !== this.#length || this.#last.buffer !== this.#bytes.buffer)
-      this.#last = this.#bytes.subarray(0, this.#length)
-    return this.#last
+    put.json = this.#bytes
+    put.end = this.#length
   }
 }
 
