@@ -43,6 +43,7 @@ export default defineTransform({
     const write = compileMapping(readMapping(fileOf(config)), paths)
     const newest = paths.add('class_uid')
     return {
+      rebuilds: true,
       batch(batch) {
         // A query for a new path makes the batch scan again, and changes the numbers of hits.
         if (batch.count > 0) batch.hit(0, newest)
