@@ -1,9 +1,10 @@
 /**
  * The object chain for comparison, as a competent engineer would write it: batched reads,
  * JSON.parse, ajv, edits, a Set of ids, JSON.stringify, batched writes; no stream hop per record.
- * `node build/bench/object-chain.js INPUT [OUTPUT] [--secrets] [--shape]` prints one JSON line. Without
- * an output file it produces the bytes and discards them. `--shape` sets, renames and removes members
- * in place of all other steps.
+ * `node build/bench/object-chain.js INPUT [OUTPUT] [--secrets] [--shape] [--where] [--compute]` prints
+ * one JSON line. Without an output file it produces the bytes and discards them. `--shape` sets, renames
+ * and removes members in place of all other steps, `--where` keeps some records, and `--compute` computes
+ * a member of two others.
  */
 import { createReadStream, createWriteStream, readFileSync, statSync } from 'node:fs'
 import { once } from 'node:events'
@@ -23,7 +24,12 @@ interface Event {
 }
 
 const { values, positionals } = parseArgs({
-  options: { secrets: { type: 'boolean' }, shape: { type: 'boolean' } },
+  options: {
+    secrets: { type: 'boolean' },
+    shape: { type: 'boolean' },
+    where: { type: 'boolean' },
+    compute: { type: 'boolean' },
+  },
   allowPositionals: true,
 })
 const [input, output] = positionals
@@ -38,6 +44,8 @@ const started = performance.now()
 const ajv = new Ajv2020({ allErrors: false })
 addFormats.default(ajv)
 const validate = ajv.compile<Event>(JSON.parse(readFileSync('schemas/jumpcloud-event.schema.json', 'utf8')))
+const step =
+  values.shape === true ? shape : values.where === true ? where : values.compute === true ? compute : transform
 const out = output === undefined ? undefined : createWriteStream(output, { highWaterMark: 1 << 20 })
 const seen = new Set<string>()
 let rest: Buffer = Buffer.alloc(0)
@@ -53,7 +61,7 @@ for await (const chunk of createReadStream(input, { highWaterMark: 1 << 20 }) as
   const text =
     rest.length > 0 ? Buffer.concat([rest, chunk.subarray(0, cut)]).toString() : chunk.toString('utf8', 0, cut)
   rest = Buffer.from(chunk.subarray(cut + 1))
-  const bytes = Buffer.from((values.shape === true ? shape : transform)(text.split('\n')))
+  const bytes = Buffer.from(step(text.split('\n')))
   bytesOut += bytes.length
   if (out?.write(bytes) === false) await once(out, 'drain')
 }
@@ -107,6 +115,35 @@ function shape(lines: string[]): string {
     move(event, '@version', 'version')
     delete event['geoip']
     delete event['useragent']
+    shaped++
+    text += `${JSON.stringify(event)}\n`
+  }
+  return text
+}
+
+function where(lines: string[]): string {
+  return withEvents(lines, ({ service, success }) => service === 'directory' && (success ?? true) === true)
+}
+
+function compute(lines: string[]): string {
+  return withEvents(lines, (event) => {
+    const { service, event_type: type } = event
+    if (typeof service === 'string' && typeof type === 'string') event['kind'] = `${service}-${type.toLowerCase()}`
+    return true
+  })
+}
+
+function withEvents(lines: string[], keep: (event: { [key: string]: unknown }) => boolean): string {
+  let text = ''
+  for (const line of lines) {
+    read++
+    let event: { [key: string]: unknown }
+    try {
+      event = JSON.parse(line)
+    } catch {
+      continue
+    }
+    if (!keep(event)) continue
     shaped++
     text += `${JSON.stringify(event)}\n`
   }

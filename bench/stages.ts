@@ -1,11 +1,13 @@
 /**
- * How much faster than the object chain are the stages on one thread? Three questions, each on
+ * How much faster than the object chain are the stages on one thread? Questions, each on
  * events of one shape and on mixed events:
  * - redact: validate, redact 4 paths, dedup. Both sides produce the output bytes and discard them;
  *   Sluice writes them to a standard output that is ignored.
  * - secrets: the same with the preset `secrets` (names at any depth) and a rule with a condition.
  * - file: the first question, with output to a file.
  * - shape: set, rename and remove of six members, without validation and dedup.
+ * - where: a filter with an expression over two paths, without anything else.
+ * - compute: a member that an expression makes of two others, without anything else.
  *
  * Both sides are whole processes that run in turn (A B A B ...), so that the drift of the machine
  * affects both. Each process measures its own time, without its start, but with the compilation of
@@ -16,7 +18,7 @@
  * a busy machine they say more than the time.
  *
  * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
- * redact,secrets,file,shape] [--against ../before]`
+ * redact,secrets,file,shape,where,compute] [--against ../before]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -47,6 +49,8 @@ const QUESTIONS: readonly Question[] = [
   { name: 'secrets', pipeline: 'bench/secrets.yaml', chain: ['--secrets'], toFile: false },
   { name: 'file', pipeline: 'bench/redact-to-file.yaml', chain: [], toFile: true },
   { name: 'shape', pipeline: 'bench/shape.yaml', chain: ['--shape'], toFile: false },
+  { name: 'where', pipeline: 'bench/where.yaml', chain: ['--where'], toFile: false },
+  { name: 'compute', pipeline: 'bench/compute.yaml', chain: ['--compute'], toFile: false },
 ]
 
 const { values } = parseArgs({

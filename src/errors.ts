@@ -34,6 +34,7 @@ export const errorCodes = {
       'The pipeline file, or a pipeline in code, has problems. Each of a file is listed with its line and column.',
   },
   COMPONENT_LOAD_FAILED: { exit: 2, retryable: false, summary: 'A custom component could not be loaded or created.' },
+  EXPRESSION_INVALID: { exit: 2, retryable: false, summary: 'A CEL expression has a mistake.' },
   ENV_FILE_INVALID: {
     exit: 2,
     retryable: false,
@@ -164,6 +165,8 @@ export type ErrorCode = keyof typeof errorCodes
 /** Why a record was rejected. Custom code adds codes of its own with `record.reject(code)`. */
 export const rejectCodes = {
   DUPLICATE_KEY: 'A key is twice in one object (`toObjects` only; elsewhere the last one counts).',
+  EXPRESSION_FAILED: 'An expression has no value for the record: a member is absent, or has another type.',
+  EXPRESSION_LIMIT: 'An expression takes too many steps for the length of the record.',
   INVALID_JSON: 'The line is not valid JSON.',
   INVALID_UTF8: 'The line is not valid UTF-8.',
   KEY_EXISTS: 'The record already has a member with the name that `keyAs`, `rename` or `split` gives.',
@@ -174,8 +177,7 @@ export const rejectCodes = {
   NUMBER_INEXACT: 'A number has more digits, or is larger, than JavaScript can hold (`toObjects` only).',
   OUTPUT_INVALID: 'The program of `exec` answered with a line that is not a record.',
   PARSE_FAILED: 'A text is not of the format that `parse` expects (`onError: reject`).',
-  PATH_BLOCKED:
-    'On the way to a member that `set`, `rename` or `parse` writes, the record has a value that is not an object.',
+  PATH_BLOCKED: 'On the way to a member that a stage writes, the record has a value that is not an object.',
   SCHEMA_VIOLATION: 'The record does not match the schema.',
   TOO_COMPLEX: "The line's keys match too many combinations of the pipeline's record paths.",
   TOO_DEEP: 'The line is nested deeper than `limits.maxDepth`.',

@@ -82,6 +82,12 @@ export const builtIns: readonly BuiltIn[] = [
   },
   {
     kind: 'transform',
+    type: 'compute',
+    summary: 'Gives members of records values that expressions compute (CEL).',
+    load: () => import('./transforms/compute.ts'),
+  },
+  {
+    kind: 'transform',
     type: 'rename',
     summary: 'Renames members of records, and moves them into other objects.',
     load: () => import('./transforms/rename.ts'),

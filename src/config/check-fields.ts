@@ -5,6 +5,7 @@ import type { Config } from '../component.ts'
 import { SluiceError } from '../errors.ts'
 import { compileCondition } from '../record/author/condition.ts'
 import { Paths } from '../record/paths/path.ts'
+import { checkExpressions, expressionsIn } from './check-expressions.ts'
 import { explain, subject } from './explain.ts'
 import type { Folders } from '../fields/formats.ts'
 import { formats } from '../fields/formats.ts'
@@ -49,6 +50,7 @@ export async function checkFields<Properties extends TProperties>(
   const validate = validators(schema)
   if (!validate(value)) problems.push(...schemaProblems(validate, node, scope))
   const config = convert(schema, value, [], { ...scope, root: node, workingFolder: scope.root, problems, validators })
+  await checkExpressions(expressionsIn([schema], node), scope.owner, problems)
   scope.problems.push(...problems)
   return isValid<Properties>(config, problems) ? config : undefined
 }

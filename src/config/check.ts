@@ -4,6 +4,8 @@ import { builtIns, builtInTypes, findComponent, loadComponents } from '../regist
 import type { JsonObject } from '../record/json/json.ts'
 import { schemaName } from './built-in-schemas.ts'
 import { checkFields } from './check-fields.ts'
+import { checkExpressionTypes, expressionsIn, pathsRead } from './check-expressions.ts'
+import type { FoundPath } from './check-paths.ts'
 import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
 import { checkRedacted } from './check-redacted.ts'
 import { checkDistinct, checkRemoved, isWritten } from './check-shape.ts'
@@ -12,12 +14,14 @@ import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
 import { isCustom, shortName } from './component-name.ts'
 import { loadComponent } from './load-component.ts'
+import { celTypesAt } from './record-types.ts'
 import type { Located, LocatedMap, Location } from './yaml-location.ts'
 import { isIncomplete, nodeAt, locationAt, problemAt } from './yaml-location.ts'
 import { suggest } from '../fields/suggest.ts'
 import { checkRoutes, checkSinkNames } from './check-routes.ts'
 import { pipelineFields, rejectFields, routeFields } from './pipeline-fields.ts'
 import { strictSchema } from './schema.ts'
+import type { FieldSchema } from './schema.ts'
 import { ROUTES_STAGE } from '../delivery/routes/routes.ts'
 import { ONLY_SINK } from '../delivery/state/rows.ts'
 import type { CheckedComponent, CheckedPipeline, CheckedSink, PipelineTest, Problem } from './pipeline.ts'
@@ -54,7 +58,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
   await checkCombination(node, sections, checked, scope)
   checkSinkNames(node, scope.problems)
   const routes = top && checkRoutes(node, top, scope.problems)
-  checkRecordPaths(node, sections, checked, scope)
+  await checkRecordPaths(node, sections, checked, scope)
   await checkRedacted(
     sections.flatMap((section) => {
       const component = checked.get(section)
@@ -102,50 +106,86 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
  * `validate` does not know them, or because an earlier stage removes them. After custom code, nobody
  * knows the members of records.
  */
-function checkRecordPaths(
+async function checkRecordPaths(
   root: LocatedMap,
   sections: readonly Section[],
   checked: ReadonlyMap<Section, CheckedComponent<Declaration>>,
   { problems }: PipelineScope,
-): void {
+): Promise<void> {
   let schema: JsonObject | undefined
   let sinceSchema = 0
   const shaped: ShapedStage[] = []
   const routes = root.entries.get('routes')?.value
   let isRouted = routes === undefined
+  const checkReads = (reads: RecordReads): Promise<FoundPath[]> =>
+    checkRecordReads(reads, { schema, shaped, sinceSchema }, problems)
   for (const section of sections) {
     const component = checked.get(section)
     if (routes && !isRouted && section.kind === 'sink') {
-      const paths = pathsIn([strictSchema(routeFields).properties?.['routes'] ?? {}], routes)
-      checkRemoved({ stage: ROUTES_STAGE, isSink: true, paths, needsValues: false }, shaped, problems)
-      if (schema !== undefined)
-        checkPaths(
-          paths.filter(({ text }) => !isWritten(text, shaped.slice(sinceSchema))),
-          schema,
-          problems,
-        )
+      const schemas = [strictSchema(routeFields).properties?.['routes'] ?? {}]
+      await checkReads({ stage: ROUTES_STAGE, isSink: true, owner: 'routes', schemas, node: routes })
       isRouted = true
     }
     if (component === undefined) continue
     const { declaration, config, stage } = component
     if (declaration.kind === 'transform' && (isCustom(declaration.type) || declaration.code)) return
-    const paths = pathsIn([strictSchema(declaration.fields)], section.node)
-    const isDedup = declaration.kind === 'transform' && declaration.dedup !== undefined
-    // The dead-letter queue gets records from every stage.
-    if (section.label !== 'rejects') {
-      checkRemoved({ stage, isSink: section.kind === 'sink', paths, needsValues: isDedup }, shaped, problems)
-    }
+    const paths = await checkReads({
+      stage,
+      isSink: section.kind === 'sink',
+      needsValues: declaration.kind === 'transform' && declaration.dedup !== undefined,
+      isOfRejects: section.label === 'rejects',
+      owner: `${section.kind} ${declaration.type}`,
+      schemas: [strictSchema(declaration.fields)],
+      node: section.node,
+    })
     if (declaration.kind === 'transform' && declaration.dedup !== undefined) {
       checkDistinct(declaration.dedup(config).key, paths, shaped, problems)
     }
-    const foreign = paths.filter(({ text }) => !isWritten(text, shaped.slice(sinceSchema)))
-    if (schema !== undefined) checkPaths(foreign, schema, problems)
     if (declaration.type === 'validate' && typeof config['schema'] === 'string') {
       schema = readRecordSchema(config['schema'])
       sinceSchema = shaped.length
     }
     if (declaration.kind === 'transform') shaped.push({ stage, shape: declaration.shape?.(config) ?? {} })
   }
+}
+
+/** A part of the configuration that reads members of records. */
+interface RecordReads {
+  readonly stage: string
+  readonly isSink: boolean
+  readonly needsValues?: boolean
+  /** True for the sink of rejects: it gets records from every stage. */
+  readonly isOfRejects?: boolean
+  readonly owner: string
+  readonly schemas: readonly FieldSchema[]
+  readonly node: Located
+}
+
+/** What is known of the records there. */
+interface KnownRecords {
+  /** The schema of the last `validate`. */
+  readonly schema: JsonObject | undefined
+  readonly shaped: readonly ShapedStage[]
+  /** Number of stages before that `validate`. */
+  readonly sinceSchema: number
+}
+
+/** Returns the paths that are read. */
+async function checkRecordReads(
+  { stage, isSink, needsValues = false, isOfRejects = false, owner, schemas, node }: RecordReads,
+  { schema, shaped, sinceSchema }: KnownRecords,
+  problems: Problem[],
+): Promise<FoundPath[]> {
+  const expressions = expressionsIn(schemas, node)
+  const paths = [...pathsIn(schemas, node), ...(await pathsRead(expressions))]
+  if (!isOfRejects) checkRemoved({ stage, isSink, paths, needsValues }, shaped, problems)
+  if (schema === undefined) return paths
+  const isForeign = (path: string): boolean => !isWritten(path, shaped.slice(sinceSchema))
+  const foreign = paths.filter(({ text }) => isForeign(text))
+  checkPaths(foreign, schema, problems)
+  const typesOf = (path: string): readonly string[] => (isForeign(path) ? celTypesAt(path, schema) : [])
+  await checkExpressionTypes(expressions, { owner, typesOf }, problems)
+  return paths
 }
 
 function isOf<K extends ComponentKind>(

@@ -72,6 +72,7 @@ function interpolateScalar(node: LocatedScalar, scope: InterpolationScope): Loca
   return {
     ...node,
     value: text,
+    place: undefined,
     ...(inserted.length > 0 ? { inserted } : {}),
     ...(missing ? { missing } : {}),
     ...(unset.length > 0 ? { unset } : {}),

@@ -4,6 +4,7 @@ import type { Document, Node, Pair, Scalar, YAMLError } from 'yaml'
 import { SluiceError, systemCode } from '../errors.ts'
 import { sameNumber } from '../record/json/number.ts'
 import { findIndentationProblem } from './indentation.ts'
+import { sourceOffsets } from './scalar-source.ts'
 import { problemAt } from './yaml-location.ts'
 import type { Entry, Located, LocatedMap, Location } from './yaml-location.ts'
 import type { Problem } from './pipeline.ts'
@@ -163,6 +164,15 @@ function explainSyntax(issue: YAMLError, location: Location): [string, string?] 
   const unclosed = /^Flow (map|sequence) .*end with a (.)$/.exec(issue.message)
   if (unclosed !== null)
     return [`unclosed ${unclosed[1] === 'map' ? '{' : '['} before this position`, `close it with ${unclosed[2]}`]
+  if (issue.code === 'BLOCK_IN_FLOW' && / [?:-] /.test(row)) {
+    return [lower(issue.message), 'quote values that contain "? ", ": " or "- "']
+  }
+  if (issue.code === 'UNEXPECTED_TOKEN' && /: +(["']).*\1/.test(row.slice(0, location.column))) {
+    return [
+      lower(issue.message),
+      'a value that begins with a quote ends with it: put the whole value into the other quotes',
+    ]
+  }
   if (issue.code === 'BLOCK_AS_IMPLICIT_KEY') return [lower(issue.message), 'quote values that contain ": "']
   return [lower(issue.message)]
 }
@@ -198,7 +208,7 @@ function locate(node: Node, walk: Walk): Located {
   if (walk.depth > MAX_DEPTH) return reportError(`nested deeper than ${MAX_DEPTH} levels`, 'reduce the nesting')
 
   const inner = { ...walk, depth: walk.depth + 1 }
-  if (isScalar(node)) return locateScalar(node, location, walk.problems)
+  if (isScalar(node)) return locateScalar(node, location, walk)
   if (isSeq(node))
     return { kind: 'list', location, items: node.items.flatMap((item) => (isNode(item) ? [locate(item, inner)] : [])) }
   if (!isMap(node)) return reportError('this YAML element is not allowed', 'write a value')
@@ -207,7 +217,7 @@ function locate(node: Node, walk: Walk): Located {
   return { kind: 'map', location, entries }
 }
 
-function locateScalar(node: Scalar, location: Location, problems: Problem[]): Located {
+function locateScalar(node: Scalar, location: Location, { yaml, at, problems }: Walk): Located {
   const plain = node.type === 'PLAIN' ? (node.source ?? '') : undefined
   const { value } = node
   if (!isPlainValue(value)) throw new TypeError('the core schema of YAML has no other scalar types')
@@ -218,7 +228,28 @@ function locateScalar(node: Scalar, location: Location, problems: Problem[]): Lo
       }),
     )
   }
-  return { kind: 'scalar', location, value, ...(plain === undefined ? {} : { plain }) }
+  return {
+    kind: 'scalar',
+    location,
+    value,
+    ...(plain === undefined ? {} : { plain }),
+    ...(typeof value === 'string'
+      ? { place: (offset, length) => placeIn(node, { offset, length }, { yaml, at }) }
+      : {}),
+  }
+}
+
+/** The location of a part of a text; undefined if it cannot be found in the source. */
+function placeIn(
+  node: Scalar,
+  { offset, length }: { offset: number; length: number },
+  { yaml, at }: Pick<Walk, 'yaml' | 'at'>,
+): Location | undefined {
+  const offsets = sourceOffsets(yaml, node)
+  if (offsets === undefined || offsets.length < 2) return undefined
+  const from = offsets[Math.min(offset, offsets.length - 2)]
+  const last = offsets[Math.min(offset + length, offsets.length - 1) - 1] ?? from
+  return at(from, Math.max(from, last) + 1)
 }
 
 function isPlainValue(value: unknown): value is string | number | boolean | null {

@@ -38,6 +38,37 @@ export function memberOf(schema: Json | undefined, key: string, root: JsonObject
   return allOf(all)
 }
 
+/**
+ * The JSON types that a schema allows: `string`, `integer`, `number`, `boolean`, `null`, `array`,
+ * `object`; undefined if it does not say.
+ */
+export function typesIn(schema: Json | undefined, root: JsonObject, depth = 0): readonly string[] | undefined {
+  if (!isObject(schema) || depth > MAX_DEPTH) return undefined
+  const { type } = schema
+  if (typeof type === 'string') return [type]
+  if (isList(type)) return type.filter((one) => typeof one === 'string')
+  if (schema['const'] !== undefined) return [typeOfValue(schema['const'])]
+  if (isList(schema['enum'])) return [...new Set(schema['enum'].map(typeOfValue))]
+  const inner = (one: Json): readonly string[] | undefined => typesIn(one, root, depth + 1)
+  const target = targetOf(schema, root)
+  const all = [...(target === undefined ? [] : [target]), ...listOf(schema['allOf'])].map(inner)
+  const found = all.find((types) => types !== undefined)
+  if (found !== undefined) return found
+  for (const name of ['anyOf', 'oneOf']) {
+    const alternatives = listOf(schema[name]).map(inner)
+    if (alternatives.length > 0 && alternatives.every((types) => types !== undefined)) {
+      return [...new Set(alternatives.flat())]
+    }
+  }
+  return undefined
+}
+
+function typeOfValue(value: Json): string {
+  if (value === null) return 'null'
+  if (isList(value)) return 'array'
+  return typeof value
+}
+
 /** The schema of the elements of an array; undefined if the schema does not say. */
 export function elementsOf(schema: Json | undefined, root: JsonObject, depth = 0): Json | undefined {
   if (!isObject(schema) || depth > MAX_DEPTH) return undefined

@@ -31,6 +31,11 @@ export interface LocatedScalar {
   /** True if part of the text is unknown because a variable is not set or a file is missing. */
   readonly missing?: boolean
   readonly unset?: readonly Unset[]
+  /**
+   * The location of a part of a text, by its offset in the value; undefined if it cannot be found.
+   * Absent if the value is not a text, or if variables were inserted into it.
+   */
+  readonly place?: ((offset: number, length: number) => Location | undefined) | undefined
 }
 
 /** A variable that is not set, and the problem that says so. */

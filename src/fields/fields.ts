@@ -40,6 +40,16 @@ export function RecordTemplate(options: FieldOptions) {
   return Type.String({ format: 'record-template', ...options })
 }
 
+/** A CEL expression over the record. See `src/fields/expression/expression.ts`. */
+export function Expression(options: Omit<FieldOptions, 'default'>) {
+  return Type.String({ format: 'expression', minLength: 1, ...options })
+}
+
+/** A CEL expression over the record that is true or false. */
+export function ConditionExpression(options: Omit<FieldOptions, 'default'>) {
+  return Type.String({ format: 'condition-expression', minLength: 1, ...options })
+}
+
 /**
  * A path to the records of a document, or `$`. See `parseRecordsPath`.
  */

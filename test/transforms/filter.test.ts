@@ -69,3 +69,46 @@ test('compares numbers to the last digit, and finds one that JavaScript rounds a
   assert.deepEqual(await kept('/^1e400$/'), [lines[2]])
   assert.deepEqual(await kept(1), [lines[3]])
 })
+
+test('where keeps the records for which an expression is true', async () => {
+  const where = 'record.service in ["sso", "radius"] && record.success == false'
+  const lines = ['{"service":"sso","success":false}', '{"service":"sso","success":true}', '{"service":"ldap"}']
+  const outcome = await runStage(filter, { where }, lines)
+  assert.deepEqual(outcome.lines, lines.slice(0, 1))
+  assert.deepEqual(outcome.dropped, { filter: 2 })
+})
+
+test('a record for which an expression has no result is rejected, kept or dropped, as configured', async () => {
+  const lines = ['{"n":1}', '{"n":-1}', '{}', '{"n":"x"}']
+  const where = 'record.n > 0'
+  const rejected = await runStage(filter, { where }, lines)
+  assert.deepEqual(rejected.lines, lines.slice(0, 1))
+  assert.deepEqual(
+    rejected.rejects.map(({ code, detail, text }) => [code, detail, text]),
+    [
+      ['EXPRESSION_FAILED', 'where: at character 1: record.n is absent', lines[2]],
+      ['EXPRESSION_FAILED', 'where: at character 1: a string and an int cannot be compared', lines[3]],
+    ],
+  )
+  assert.deepEqual((await runStage(filter, { where, onError: 'keep' }, lines)).lines, [lines[0], lines[2], lines[3]])
+  assert.deepEqual((await runStage(filter, { where, onError: 'drop' }, lines)).dropped, { filter: 3 })
+  const flag = await runStage(filter, { where: 'record.n' }, lines)
+  assert.deepEqual(
+    flag.rejects.map(({ detail }) => detail),
+    [
+      'where: at character 1: the result is an int, not a bool',
+      'where: at character 1: the result is an int, not a bool',
+      'where: at character 1: record.n is absent',
+      'where: at character 1: the result is a string, not a bool',
+    ],
+  )
+})
+
+test('check requires one of keep, drop and where, and says that onError has no effect without where', async () => {
+  assert.deepEqual(await checkStage(filter, { where: 'true' }), [])
+  assert.equal((await checkStage(filter, { where: 'true', keep: { a: 1 } })).length, 1)
+  assert.deepEqual(
+    (await checkStage(filter, { keep: { a: 1 }, onError: 'drop' })).map(({ severity }) => severity),
+    ['warning'],
+  )
+})

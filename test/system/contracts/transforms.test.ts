@@ -1,4 +1,5 @@
 import { describe, test } from 'node:test'
+import compute from '../../../src/transforms/compute.ts'
 import dedup from '../../../src/transforms/dedup.ts'
 import exec from '../../../src/transforms/exec.ts'
 import filter from '../../../src/transforms/filter.ts'
@@ -124,6 +125,35 @@ const cases: readonly [title: string, declaration: TransformDeclaration, fixture
           .map((person) => ({ ...person, email: person.email.replace('.com', '.org') })),
         { id: 9 },
       ],
+    },
+  ],
+  [
+    'filter by an expression',
+    filter,
+    {
+      config: { where: 'record.service == "sso" && record.id > 0' },
+      input: [...people, { id: 9 }],
+      output: people.filter(({ service, id }) => service === 'sso' && id > 0),
+      rejects: ['EXPRESSION_FAILED'],
+    },
+  ],
+  [
+    'compute',
+    compute,
+    {
+      config: {
+        members: [
+          { path: 'user.name', value: 'record.name.upperAscii()' },
+          { path: 'minute', value: 'timestamp(record.time).getMinutes()' },
+        ],
+      },
+      input: [...people, { id: 9 }, { id: 10, name: 'x', time: 'never' }],
+      output: people.map((person) => ({
+        ...person,
+        minute: Number(person.time.slice(14, 16)),
+        user: { name: person.name.toUpperCase() },
+      })),
+      rejects: ['EXPRESSION_FAILED', 'EXPRESSION_FAILED'],
     },
   ],
   [
