@@ -227,6 +227,12 @@ export const FORMS: readonly Form[] = [
  */
 export const NAMED_KEYS: readonly Form[] = [
   {
+    name: 'AWS access key id after a sign of equality',
+    needles: ['=AKIA', '=ASIA'],
+    pattern: /(?<==)A(?:KI|SI)A[A-Z0-9]{16}(?![\w/+=-])/g,
+    source: 'https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html',
+  },
+  {
     name: 'AWS secret access key',
     needles: ['ecret', 'ECRET'],
     pattern: /(?<=secret_?(?:access_?)?key["']? {0,2}[=:] {0,2}["']?)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/gi,

@@ -15,7 +15,7 @@ export function findIpv4(text: string): Span[] {
   return found
 }
 
-const IPV4 = /(?<![A-Za-z0-9_]|\d\.)\d{1,3}(?:\.\d{1,3}){3}(?![A-Za-z0-9_]|\.\d|-[A-Za-z])/g
+const IPV4 = /(?<![A-Za-z0-9_]|[A-Za-z0-9_]\.)\d{1,3}(?:\.\d{1,3}){3}(?![A-Za-z0-9_]|\.\d|-[A-Za-z])/g
 
 function isVersion(text: string, start: number, end: number): boolean {
   const before = text.slice(Math.max(0, start - LOOK_BACK), start)

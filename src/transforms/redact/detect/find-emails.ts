@@ -4,7 +4,7 @@ import type { Span } from './span.ts'
 /**
  * Finds e-mail addresses: a name of letters, digits and `._+-`, an `@` (also as `%40`), and a domain
  * with a dot, also in other alphabets. Not found are quoted names, domains without a dot, file names
- * (`logo@2x.png`), units of systemd (`user@1000.service`) and `git@host`.
+ * (`logo@2x.png`), units of systemd (`user@1000.service`), and accounts in `ssh://` and `git@host`.
  *
  * The names and domains of neighbouring addresses do not overlap, so the time is linear.
  */
@@ -15,11 +15,16 @@ export function findEmails(text: string): Span[] {
     const start = startOfName(text, border, index)
     if (start === index) continue
     const end = endOfDomain(text, index + at.length)
-    if (end === undefined || text.slice(start, index) === 'git') continue
+    if (end === undefined || isAccount(text, start, index)) continue
     found.push({ start, end })
     border = end
   }
   return found
+}
+
+/** The account of a login or a repository: `ssh://deploy@host.example.com`, `git@github.com`. */
+function isAccount(text: string, start: number, at: number): boolean {
+  return text.slice(start, at) === 'git' || text.endsWith('ssh://', start)
 }
 
 function startOfName(text: string, border: number, at: number): number {
