@@ -31,7 +31,7 @@ import {
 } from './json/ascii.ts'
 import { MIN_WATCHED_BYTES } from './paths/needles.ts'
 import type { Needles } from './paths/needles.ts'
-import { hasTrait, MIN_TRAIT_BYTES, MIN_TRAIT_DIGITS, Trait } from './paths/traits.ts'
+import { hasTrait, isLongInteger, MIN_TRAIT_BYTES, Trait } from './paths/traits.ts'
 import type { KeyTable } from './paths/key-table.ts'
 import { isPlainNumber } from './json/number.ts'
 import {
@@ -263,7 +263,7 @@ class LineScanner {
         } else {
           const close = skipNumber(bytes, at)
           if (close === 0) break
-          if ((traits & Trait.digits) !== 0 && close - at >= MIN_TRAIT_DIGITS) {
+          if ((traits & Trait.digits) !== 0 && isLongInteger(bytes, at, close)) {
             accept = this.#automaton.traitSet(accept)
             if (hit < 0) {
               hit = HIT_STRIDE * hitCount++

@@ -28,7 +28,7 @@ export const Trait = {
   colons: 4,
   /** Five colons, five dashes, or two dots with four bytes between: a hardware address has them. */
   groups: 8,
-  /** A run of 14 digits, dashes and blanks, or a number of 14 bytes: a card number has them. */
+  /** A run of 14 digits, dashes and blanks, or a number of 14 to 19 digits: a card number has them. */
   digits: 16,
   /** Two capital letters and two digits: the start of an IBAN. */
   account: 32,
@@ -36,8 +36,9 @@ export const Trait = {
 
 /** Shorter strings have no trait. */
 export const MIN_TRAIT_BYTES = 6
-/** Shorter numbers have no trait. */
+/** Numbers of fewer or more digits have no trait. */
 export const MIN_TRAIT_DIGITS = 14
+export const MAX_TRAIT_DIGITS = 19
 
 /**
  * Whether the string in `[start, end)`, without its quotes, has one of the traits, or may hide one in
@@ -78,6 +79,13 @@ export function hasTrait(bytes: Buffer, start: number, end: number, traits: numb
     ((traits & Trait.colons) !== 0 && colons >= 6) ||
     ((traits & Trait.groups) !== 0 && (colons >= 5 || dashes >= 5))
   )
+}
+
+/** Whether the number in `[start, end)` has `Trait.digits`: it is a long integer. */
+export function isLongInteger(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start < MIN_TRAIT_DIGITS || end - start > MAX_TRAIT_DIGITS) return false
+  for (let at = start; at < end; at++) if (!isDigitAt(bytes, at)) return false
+  return true
 }
 
 /** From the first to the second dot of a hardware address such as `0011.2233.4455`. */

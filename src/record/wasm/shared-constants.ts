@@ -3,7 +3,7 @@ import { SAFE_DIGITS, SAFE_ZEROS } from '../json/number.ts'
 import { CONTENT_FACTORS, CONTENT_SEED, MURMUR_FACTORS } from '../digest.ts'
 import { Edit, FIRST_TOKEN, RANGE_STRIDE } from '../edits.ts'
 import { MAX_NEEDLES, MIN_WATCHED_BYTES } from '../paths/needles.ts'
-import { MIN_TRAIT_BYTES, MIN_TRAIT_DIGITS, Trait } from '../paths/traits.ts'
+import { MAX_TRAIT_DIGITS, MIN_TRAIT_BYTES, MIN_TRAIT_DIGITS, Trait } from '../paths/traits.ts'
 import { ACCEPT_MASK, MAX_STATES, START } from '../paths/automaton.ts'
 import {
   DUPLICATE_KEYS,
@@ -52,6 +52,7 @@ const shared: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     MIN_WATCHED_BYTES,
     MIN_TRAIT_BYTES,
     MIN_TRAIT_DIGITS,
+    MAX_TRAIT_DIGITS,
     SAFE_DIGITS,
     SAFE_ZEROS,
   },

@@ -1,9 +1,10 @@
 import { Edit } from '../../record/batch.ts'
-import { ValueKind } from '../../record/scan.ts'
+import { HIT_STRIDE, ValueKind } from '../../record/scan.ts'
 import { generalise } from './actions/generalise.ts'
 import { partOf } from './actions/partial.ts'
 import { createPseudonyms, isPseudonym } from './pseudonym.ts'
 import type { Rule } from './redactor.ts'
+import { RememberedTokens } from './remembered.ts'
 import type { RuleConfig } from './rule-config.ts'
 import { TEXT, TEXT_OR_NUMBER } from './secrets.ts'
 
@@ -35,31 +36,57 @@ export function createValueEdit(rule: RuleConfig, options: EditOptions): Rule['e
       })
     }
     case 'partial':
-      return unlessReplaced(options, (batch, hit) => {
-        if ((TEXT_OR_NUMBER & (1 << batch.kind(hit))) === 0) return fallback(batch, hit)
-        const text = batch.text(hit)
-        return write(text, partOf(text, rule), fallback)(batch, hit)
-      })
+      return unlessReplaced(
+        options,
+        createMaking((text) => json(text, partOf(text, rule)), fallback),
+      )
     case 'generalise':
-      return unlessReplaced(options, (batch, hit) => {
-        const kind = 1 << batch.kind(hit)
-        if ((TEXT_OR_NUMBER & kind) === 0) return fallback(batch, hit)
-        const text = batch.text(hit)
-        const isNumber = (TEXT & kind) === 0
-        const general = generalise(text, isNumber)
-        return isNumber && general !== undefined && general !== text
-          ? batch.token(Buffer.from(general))
-          : write(text, general, fallback)(batch, hit)
-      })
+      return unlessReplaced(
+        options,
+        createMaking((text, isNumber) => {
+          const general = generalise(text, isNumber)
+          return isNumber && general !== undefined && general !== text ? Buffer.from(general) : json(text, general)
+        }, fallback),
+      )
     default:
       return createTruncation(rule.length ?? 0, fallback)
   }
 }
 
-/** Writes what was made of a text; `fallback` if nothing could be made of it. */
-function write(text: string, made: string | undefined, fallback: Rule['edit']): Rule['edit'] {
-  if (made === undefined) return fallback
-  return (batch) => (made === text ? Edit.keep : batch.token(Buffer.from(JSON.stringify(made))))
+/** Stands for a value that stays as it is. */
+const SAME = Buffer.alloc(0)
+
+/** What was made of a text, as JSON. */
+function json(text: string, made: string | undefined): Buffer | undefined {
+  if (made === undefined) return undefined
+  return made === text ? SAME : Buffer.from(JSON.stringify(made))
+}
+
+/**
+ * Replaces strings and numbers by what `make` makes of their text; `fallback` replaces other values,
+ * and those of which it makes undefined. Values repeat, so what was made of them is remembered.
+ */
+function createMaking(
+  make: (text: string, isNumber: boolean) => Buffer | undefined,
+  fallback: Rule['edit'],
+): Rule['edit'] {
+  const known = new RememberedTokens()
+  return (batch, hit) => {
+    const kind = 1 << batch.kind(hit)
+    if ((TEXT_OR_NUMBER & kind) === 0) return fallback(batch, hit)
+    const { bytes, index } = batch
+    const start = index.hits[HIT_STRIDE * hit + 2]
+    const end = index.hits[HIT_STRIDE * hit + 3]
+    let made: Buffer | undefined
+    if (known.has(bytes, start, end)) {
+      made = known.token
+    } else {
+      made = make(batch.text(hit), (TEXT & kind) === 0)
+      known.add(bytes, start, end, made)
+    }
+    if (made === undefined) return fallback(batch, hit)
+    return made === SAME ? Edit.keep : batch.token(made)
+  }
 }
 
 const SCALARS = ~((1 << ValueKind.object) | (1 << ValueKind.array))

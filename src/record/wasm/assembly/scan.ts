@@ -25,7 +25,6 @@ import {
   LOWER_N,
   LOWER_T,
   MIN_TRAIT_BYTES,
-  MIN_TRAIT_DIGITS,
   MIN_WATCHED_BYTES,
   OPEN_OBJECT,
   QUOTE,
@@ -50,7 +49,7 @@ import {
 } from './keys'
 import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, INPUT, RECORDS } from './layout'
 import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
-import { hasTrait } from './traits'
+import { hasTrait, isLongInteger } from './traits'
 import { isWatched, tellingIn, watchedOf } from './watch'
 
 /** Not a fault: the index or the automaton is full, and the record is not covered. */
@@ -304,7 +303,7 @@ function scanValue<Mode>(start: usize): u32 {
     } else {
       const end = skipPlain(at, byte)
       if (end == 0) return fail(at, FAULT_SYNTAX)
-      if (sizeof<Mode>() == 8 && (traits & TRAIT_DIGITS) != 0 && end - at >= MIN_TRAIT_DIGITS) {
+      if (sizeof<Mode>() == 8 && (traits & TRAIT_DIGITS) != 0 && isLongInteger(at, end)) {
         const traced = watchedOf(automaton, accept, true)
         if (traced < 0) return FULL
         accept = <u32>traced

@@ -2,7 +2,9 @@ import {
   AT_SIGN,
   COLON,
   DOT,
+  MAX_TRAIT_DIGITS,
   MINUS,
+  MIN_TRAIT_DIGITS,
   NINE,
   PERCENT,
   SPACE,
@@ -63,6 +65,14 @@ export function hasTrait(start: usize, end: usize, isEscaped: bool, traits: u32)
   if ((traits & TRAIT_COLONS) != 0 && colons >= 6) return true
   if ((traits & TRAIT_GROUPS) != 0 && (colons >= 5 || dashes >= 5)) return true
   return isEscaped && hidesAscii(start, end)
+}
+
+/** Whether the number in `[start, end)` is a long integer. */
+export function isLongInteger(start: usize, end: usize): bool {
+  const length = end - start
+  if (length < MIN_TRAIT_DIGITS || length > MAX_TRAIT_DIGITS) return false
+  for (let at = start; at < end; at++) if (<u32>load<u8>(at) - ZERO > NINE - ZERO) return false
+  return true
 }
 
 /** One bit per byte that equals `byte`, for 16 bytes. */

@@ -11,10 +11,11 @@ import { makerOf } from '../detect/find-addresses.ts'
  */
 export function generalise(text: string, isNumber: boolean): string | undefined {
   if (text.length > LONGEST) return undefined
+  if (isNumber) return generalCoordinates(text, true) ?? generalTime(text)
   return (
     generalAddress(text) ??
     (HARDWARE.test(text) ? makerOf(text) : undefined) ??
-    generalCoordinates(text, isNumber) ??
+    generalCoordinates(text, false) ??
     generalTime(text)
   )
 }
@@ -26,6 +27,7 @@ const HARDWARE =
 /** `203.0.113.7`, `203.0.113.7:443`, `203.0.113.7/32`, `[2001:db8::1]:443`, `fe80::1%eth0`. */
 function generalAddress(text: string): string | undefined {
   if (isAddress(text)) return networkOf(withoutZone(text))
+  if (!text.includes(':') && !text.includes('.')) return undefined
   const parts = /^(\[?)([^\][/%]+)(?:%[^\]]+)?(\]?)(:\d{1,5}|\/\d{1,3})?$/.exec(text)
   if (parts === null) return undefined
   const [, open, address, close, rest = ''] = parts

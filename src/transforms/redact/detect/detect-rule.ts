@@ -2,6 +2,7 @@ import { Edit } from '../../../record/batch.ts'
 import type { Batch } from '../../../record/batch.ts'
 import { parsePath } from '../../../record/paths/grammar.ts'
 import type { Path, Paths } from '../../../record/paths/path.ts'
+import { hasTrait } from '../../../record/paths/traits.ts'
 import { HIT_STRIDE, ValueKind } from '../../../record/scan.ts'
 import { partOf } from '../actions/partial.ts'
 import { createEmbeddedRedactor } from '../embedded.ts'
@@ -58,6 +59,12 @@ function pathsOf(path: string | undefined, detect: readonly DetectorName[], path
   return [...(all === 0 ? [] : [paths.trace(all)]), ...(traits.includes(undefined) ? [paths.watch(WATCHED)] : [])]
 }
 
+/** The traits of which every string with such values has one; 0 if there are strings without. */
+function traitsOf(detect: readonly DetectorName[]): number {
+  const traits = detect.map((name) => detectorOf(name).trait)
+  return traits.includes(undefined) ? 0 : traits.reduce<number>((bits, trait = 0) => bits | trait, 0)
+}
+
 function replacementOf(rule: RuleConfig): Replace {
   switch (rule.action) {
     case 'drop':
@@ -85,7 +92,7 @@ const REMOVED = Buffer.alloc(0)
 interface Reader {
   readonly known: RememberedTokens
   /** The JSON of what takes the place of a value; undefined for no change. */
-  read(text: string, isNumber: boolean): Buffer | undefined
+  readonly read: (text: string, isNumber: boolean) => Buffer | undefined
 }
 
 function createEdit(detect: readonly DetectorName[], replace: Replace, depth: number): Rule['edit'] {
@@ -93,19 +100,27 @@ function createEdit(detect: readonly DetectorName[], replace: Replace, depth: nu
   const others = detect.filter((name) => name !== 'ipv4')
   const ofVersions = others.length === detect.length ? undefined : createReader(others, replace, depth)
   const isVersion = rememberedAt(isVersionName)
+  const traits = traitsOf(detect)
+  const findsNumbers = detect.includes('card')
   return (batch, hit) => {
-    const { bytes, index } = batch
     const kind = batch.kind(hit)
     const isNumber = kind === ValueKind.number || kind === ValueKind.unusual
-    const key = index.hits[HIT_STRIDE * hit + 1]
-    const value = index.hits[HIT_STRIDE * hit + 2]
-    const used = ofVersions !== undefined && key !== value && isVersion(bytes, key) ? ofVersions : reader
-    if (batch.edits[hit] !== Edit.keep) return editOf(batch, used.read(batch.text(hit), isNumber))
-    const start = isNumber ? value : value + 1
-    const end = isNumber ? index.hits[HIT_STRIDE * hit + 3] : index.hits[HIT_STRIDE * hit + 3] - 1
-    const { known } = used
+    if (isNumber && !findsNumbers) return Edit.keep
+    const { hits } = batch.index
+    const key = hits[HIT_STRIDE * hit + 1]
+    const value = hits[HIT_STRIDE * hit + 2]
+    // A later rule sees the replacement of an earlier one.
+    const isReplaced = batch.edits[hit] !== Edit.keep
+    const bytes = isReplaced ? batch.raw(hit) : batch.bytes
+    const quote = isNumber ? 0 : 1
+    const start = (isReplaced ? 0 : value) + quote
+    const end = (isReplaced ? bytes.length : hits[HIT_STRIDE * hit + 3]) - quote
+    // The scanner reports values with a trait of any rule.
+    if (!isNumber && traits !== 0 && !hasTrait(bytes, start, end, traits)) return Edit.keep
+    const isNamedVersion = ofVersions !== undefined && key !== value && isVersion(batch.bytes, key)
+    const { known, read } = isNamedVersion ? ofVersions : reader
     if (known.has(bytes, start, end)) return editOf(batch, known.token)
-    const token = used.read(batch.text(hit), isNumber)
+    const token = read(batch.text(hit), isNumber)
     known.add(bytes, start, end, token)
     return editOf(batch, token)
   }
@@ -127,7 +142,10 @@ function createReader(detect: readonly DetectorName[], replace: Replace, depth: 
   return {
     known: new RememberedTokens(),
     read(text, isNumber) {
-      const embedded = !isNumber && JSON_START.test(text) ? redactEmbedded?.(text) : undefined
+      const isJson = !isNumber && redactEmbedded !== undefined && JSON_START.test(text)
+      // Scanning is dear, and most embedded JSON holds nothing.
+      if (isJson && !hidesAscii(text) && search(unescaped(text)).length === 0) return undefined
+      const embedded = isJson ? redactEmbedded(text) : undefined
       if (embedded !== undefined) return embedded === text ? undefined : Buffer.from(JSON.stringify(embedded))
       const found = search(text)
       if (found.length === 0) return undefined
@@ -138,6 +156,17 @@ function createReader(detect: readonly DetectorName[], replace: Replace, depth: 
       return redacted === text ? undefined : Buffer.from(JSON.stringify(redacted))
     },
   }
+}
+
+/** Whether escapes of JSON in a text spell ASCII. */
+function hidesAscii(text: string): boolean {
+  return text.includes('\\u00')
+}
+
+/** A text in which no escape touches a value; its values are those of the strings in it, and more. */
+function unescaped(text: string): string {
+  if (!text.includes('\\')) return text
+  return text.replaceAll(/\\+\//g, '/').replaceAll(/\\+["bfnrt]?/g, ' ')
 }
 
 function replaced(text: string, found: readonly Found[], replace: Replace): string {

@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net'
+import { matchesOf } from './span.ts'
 import type { Span } from './span.ts'
 
 /**
@@ -8,7 +9,7 @@ import type { Span } from './span.ts'
  */
 export function findIpv4(text: string): Span[] {
   const found: Span[] = []
-  for (const { 0: address, index } of text.matchAll(IPV4)) {
+  for (const { 0: address, index } of matchesOf(text, IPV4)) {
     const end = index + address.length
     if (isIPv4(address) && !isVersion(text, index, end)) found.push({ start: index, end })
   }
@@ -43,7 +44,7 @@ export function isVersionName(name: string): boolean {
  */
 export function findIpv6(text: string): Span[] {
   const found: Span[] = []
-  for (const { 0: run, index } of text.matchAll(RUN)) {
+  for (const { 0: run, index } of matchesOf(text, RUN)) {
     // Cheap, and most runs are times.
     if (!run.includes('::') && colonsOf(run) < 6) continue
     const span = addressIn(text, index, index + run.length)
@@ -102,7 +103,7 @@ function isWord(text: string, at: number): boolean {
  */
 export function findMac(text: string): Span[] {
   const found: Span[] = []
-  for (const { 0: run, index } of text.matchAll(BYTES)) {
+  for (const { 0: run, index } of matchesOf(text, BYTES)) {
     // In `MAC:00:1b:…`, the run begins with the end of a word.
     const start = isWord(text, index - 1) ? index + 3 : index
     const end = index + run.length
@@ -110,7 +111,7 @@ export function findMac(text: string): Span[] {
     if (!isWord(text, end) && MAC.test(address) && !DATE_LIKE.test(address)) found.push({ start, end })
   }
   if (!text.includes('.')) return found
-  for (const { 0: address, index } of text.matchAll(DOTTED)) {
+  for (const { 0: address, index } of matchesOf(text, DOTTED)) {
     const end = index + address.length
     if (isWord(text, index - 1) || text[index - 1] === '.' || isWord(text, end)) continue
     if ((text[end] !== '.' || !isWord(text, end + 1)) && !DOTTED_NUMBER.test(address)) found.push({ start: index, end })

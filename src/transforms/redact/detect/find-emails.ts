@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url'
+import { matchesOf } from './span.ts'
 import type { Span } from './span.ts'
 
 /**
@@ -11,7 +12,7 @@ import type { Span } from './span.ts'
 export function findEmails(text: string): Span[] {
   const found: Span[] = []
   let border = 0
-  for (const { 0: at, index } of text.matchAll(/@|%40/g)) {
+  for (const { 0: at, index } of matchesOf(text, SIGN)) {
     const start = startOfName(text, border, index)
     if (start === index) continue
     const end = endOfDomain(text, index + at.length)
@@ -99,6 +100,7 @@ for (const byte of Buffer.from('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV
 NAME.set(LABEL)
 for (const byte of Buffer.from('._+')) NAME[byte] = 1
 
+const SIGN = /@|%40/g
 /** The sign between the name and the domain. */
 export const AT = /@|%40/
 

@@ -1,3 +1,4 @@
+import { matchesOf } from './span.ts'
 import type { Span } from './span.ts'
 
 /**
@@ -5,10 +6,7 @@ import type { Span } from './span.ts'
  * separators, or in the groups of the card with a blank or a dash between all of them.
  */
 export function findCards(text: string): Span[] {
-  const groups = [...text.matchAll(/\d+/g)].map(({ 0: digits, index }) => ({
-    start: index,
-    end: index + digits.length,
-  }))
+  const groups = matchesOf(text, /\d+/g).map(({ 0: digits, index }) => ({ start: index, end: index + digits.length }))
   const found: Span[] = []
   for (let first = 0; first < groups.length; first++) {
     const count = cardAt(text, groups, first)
@@ -107,7 +105,7 @@ function hasCheckDigit(digits: string): boolean {
  */
 export function findIbans(text: string): Span[] {
   const found: Span[] = []
-  for (const { 0: country, index } of text.matchAll(/(?<![A-Za-z0-9_])[A-Z]{2}(?=\d\d)/g)) {
+  for (const { 0: country, index } of matchesOf(text, COUNTRY)) {
     const length = IBAN_LENGTHS.get(country)
     if (length === undefined) continue
     const isGrouped = text[index + 4] === ' '
@@ -120,6 +118,7 @@ export function findIbans(text: string): Span[] {
   return found
 }
 
+const COUNTRY = /(?<![A-Za-z0-9_])[A-Z]{2}(?=\d\d)/g
 const PLAIN = /^[A-Z0-9]+$/
 const GROUPED = /^(?:[A-Z0-9]{4} )+[A-Z0-9]{1,4}$/
 
