@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { SluiceError } from '../../src/errors.ts'
@@ -87,6 +88,18 @@ for (const process of ['batch', 'run']) {
     assert.match(error.message, /more (than 2 )?lines/)
   })
 }
+
+test('a program of object streams, made with the ndjson package, works in both modes', async () => {
+  const program = `
+    const ndjson = require(${JSON.stringify(createRequire(import.meta.url).resolve('ndjson'))})
+    const { Transform } = require('node:stream')
+    const mark = new Transform({ objectMode: true, transform: (event, _, done) => done(null, { ...event, seen: true }) })
+    process.stdin.pipe(ndjson.parse()).pipe(mark).pipe(ndjson.stringify()).pipe(process.stdout)`
+  for (const process of ['batch', 'run']) {
+    const { lines } = await run({ command: script(program), process }, ['{"n" : 12345678901234567890}', '{"n":1.10}'])
+    assert.deepEqual(lines, ['{"n" : 12345678901234567890,"seen":true}', '{"n":1.10,"seen":true}'])
+  }
+})
 
 test('members that the program did not change keep their bytes, whatever it does to their spelling', async () => {
   const command = answering('return JSON.stringify({ zz: 1, ...JSON.parse(line), s: 2, gone: undefined })')
