@@ -334,8 +334,8 @@ const cases: readonly [title: string, declaration: TransformDeclaration, fixture
 for (const [title, declaration, fixture] of cases) {
   describe(`${title} keeps the contract`, () => {
     for (const { name, run } of transformContract(declaration, fixture)) {
-      // It would start 2000 processes, and holds nothing when one has ended.
-      if (title === 'exec of a program for each batch' && name.startsWith('holds no more memory')) continue
+      // Its 2000 batches wait for another process: on a busy machine longer than a case may take.
+      if (declaration === exec && name.startsWith('holds no more memory')) continue
       test(name, run)
     }
   })
