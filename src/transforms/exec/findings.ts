@@ -21,7 +21,7 @@ export function* findingsOf(config: ExecConfig, { folder }: Context): Generator<
       hint: 'as long as it runs, nothing says that it has written the last line of a batch',
     }
   }
-  yield* programFindings(program, args, folder)
+  yield* programFindings(program, args, { folder, path: env.PATH })
   for (const [at, arg] of args.entries()) {
     if (!SHELL.has(arg)) continue
     yield {
@@ -40,9 +40,13 @@ export function* findingsOf(config: ExecConfig, { folder }: Context): Generator<
 
 const SHELL = new Set(['|', '||', '&&', '&', ';', '>', '>>', '<', '2>&1', '2>/dev/null'])
 
-function* programFindings(program: string, args: readonly string[], folder: string): Generator<Finding, void> {
+function* programFindings(
+  program: string,
+  args: readonly string[],
+  { folder, path }: { readonly folder: string; readonly path: string | undefined },
+): Generator<Finding, void> {
   const at = ['command', 0]
-  const obstacle = obstacleTo(program, folder)
+  const obstacle = obstacleTo(program, folder, path)
   if (obstacle === undefined) return
   if (/\s/.test(program) && args.length === 0) {
     yield {

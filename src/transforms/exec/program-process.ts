@@ -200,7 +200,7 @@ export class ProgramProcess {
     return new SluiceError('PROGRAM_FAILED', `stage ${stage}: ${nameOf(command)} ${waits} for ${timeout / 1000} s`, {
       hint:
         this.#exchange?.isLast === true
-          ? 'if it needs more time for a batch, raise timeout'
+          ? 'if it needs more time for a batch, raise timeout; if it has ended, something that it started keeps its stdout open: let that write elsewhere'
           : 'a program that keeps its output in a buffer answers nothing until that is full: run it with python3 -u, jq --unbuffered, grep --line-buffered, sed -u or stdbuf -oL, or use process: batch; if it only needs more time, raise timeout',
     })
   }
