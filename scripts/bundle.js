@@ -49,13 +49,14 @@ const REPLACED = {
 const imports = new Map()
 const reached = new Map()
 
-/** The threads are named by the files that start them. */
+/** The threads, and the process of a test, are named by the files that start them. */
 const ENTRIES = {
   main: 'src/cli/start.ts',
   index: 'src/index.ts',
   testing: 'src/testing/index.ts',
   'shard-thread': 'src/shards/shard-thread.ts',
   'transform-thread': 'src/runtime/parallel/transform-thread.ts',
+  'attempt-process': 'src/inspect/whole/attempt-process.ts',
 }
 const schemas = (await readdir(SCHEMAS)).map((name) => [`schemas/${parse(name).name}`, join(SCHEMAS, name)])
 

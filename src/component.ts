@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { Static, TObject, TProperties } from 'typebox'
 import type { SluiceError } from './errors.ts'
+import type { ExchangeLayer } from './network/exchange.ts'
 import type { Record, Outcome } from './record/author/record.ts'
 import type { Batch } from './record/batch.ts'
 import type { Chunk } from './record/chunk.ts'
 import type { Json, JsonObject } from './record/json/json.ts'
 import type { Path, Paths } from './record/paths/path.ts'
+import type { Clock } from './time.ts'
 
 export type { Chunk, Reread, SkippedLine } from './record/chunk.ts'
 
@@ -312,6 +314,13 @@ export interface ReadOptions {
    * with the next input.
    */
   readonly inputFailed: (failure: InputFailure) => void
+  /**
+   * The time to plan and wait by. Default: the system's. `sluice test` runs a pipeline by a clock of
+   * its own, which moves on when the source sleeps.
+   */
+  readonly clock?: Clock | undefined
+  /** For the built-in sources of HTTP APIs: stands between the source and the network. */
+  readonly exchange?: ExchangeLayer | undefined
 }
 
 /** An input that cannot be read, or not to its end. */

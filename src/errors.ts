@@ -1,7 +1,7 @@
 /** What an error code means to the caller of the process. */
 export interface ErrorCodeInfo {
   /**
-   * Exit status of the command line: 0 no failure, 1 bug or failed custom code, 2 configuration, 3
+   * Exit status of the command line: 0 no failure, 1 bug, failed custom code or failed tests, 2 configuration, 3
    * source, 4 sink, 5 rejects, 6 state, 7 a component that never finished, 8 queue, 130 interrupted.
    */
   readonly exit: number
@@ -48,7 +48,7 @@ export const errorCodes = {
   },
   PIPELINE_NOT_FOUND: { exit: 2, retryable: false, summary: 'No pipeline has this name.' },
   SCHEMA_INVALID: { exit: 2, retryable: false, summary: 'A JSON schema is missing, is not JSON, or does not compile.' },
-  TESTS_FAILED: { exit: 2, retryable: false, summary: 'At least one pipeline test failed.' },
+  TESTS_FAILED: { exit: 1, retryable: false, summary: 'At least one pipeline test failed.' },
   UNSUPPORTED: {
     exit: 2,
     retryable: false,

@@ -130,7 +130,7 @@ describe('the guides', () => {
 describe('the pipelines of the repository', () => {
   test('check and pass their tests without environment variables', async (t) => {
     const workspace = await openWorkspace(t)
-    for (const folder of ['pipelines', 'schemas', 'transforms', 'samples']) {
+    for (const folder of ['pipelines', 'schemas', 'transforms', 'samples', 'tests']) {
       await cp(join(REPOSITORY, folder), workspace.path(folder), { recursive: true })
     }
     const checked = await workspace.sluice(['check'])
@@ -142,7 +142,7 @@ describe('the pipelines of the repository', () => {
 
   test('archive writes the sample archives to a folder, each event once', async (t) => {
     const workspace = await openWorkspace(t)
-    for (const folder of ['pipelines', 'schemas', 'transforms', 'samples']) {
+    for (const folder of ['pipelines', 'schemas', 'transforms', 'samples', 'tests']) {
       await cp(join(REPOSITORY, folder), workspace.path(folder), { recursive: true })
     }
     const first = await workspace.report(['run', 'archive'])
@@ -244,7 +244,10 @@ async function assertPipeline(root: string, yaml: string, place: string): Promis
     assert.ok(loaded.pipeline, `${place}\n${await renderProblems(loaded.problems)}`)
     return loaded.pipeline
   }
-  for await (const { name, differences } of testPipeline(load)) assert.deepEqual(differences, [], `${place}: ${name}`)
+  for await (const { name, differences, mistake } of testPipeline(load)) {
+    assert.deepEqual(differences, [], `${place}: ${name}`)
+    assert.equal(mistake, undefined, `${place}: ${name}`)
+  }
 }
 
 /** False for the values of `outcome`, which the table of the report lists too. */

@@ -58,7 +58,12 @@ export function listCommands(choose: Choose): LazyCommand[] {
       'Find all mistakes in pipelines without running them',
       () => import('./commands/check.ts'),
     ),
-    lazy('test [pipeline...]', 'Run the tests in pipeline files', () => import('./commands/test.ts')),
+    lazy('test [pipeline...]', 'Run the tests of pipelines', () => import('./commands/test.ts')),
+    lazy(
+      'record <pipeline>',
+      'Record responses of the API as a test, without secrets. Writes to no sink, and keeps no state.',
+      () => import('./commands/record.ts'),
+    ),
     lazy(
       'preview <pipeline> [input]',
       'Show records before and after the transforms. Writes nothing.',

@@ -2,6 +2,7 @@ import { loadComponents } from '../registry.ts'
 import type { Declaration } from '../registry.ts'
 import { pipelineFields, rejectFields } from './pipeline-fields.ts'
 import { strictSchema } from './schema.ts'
+import { testFields } from './test-fields.ts'
 import type { FieldSchema } from './schema.ts'
 
 /** All schemas of Sluice itself, by the name of their compiled validators. */
@@ -10,6 +11,7 @@ export async function builtInSchemas(): Promise<Map<string, FieldSchema>> {
   return new Map([
     ['pipeline', strictSchema(pipelineFields)],
     ['rejects', strictSchema(rejectFields)],
+    ['test', strictSchema(testFields)],
     ...components.map((one): [string, FieldSchema] => [schemaName(one), strictSchema(one.fields)]),
   ])
 }

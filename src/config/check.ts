@@ -24,7 +24,8 @@ import { strictSchema } from './schema.ts'
 import type { FieldSchema } from './schema.ts'
 import { ROUTES_STAGE } from '../delivery/routes/routes.ts'
 import { ONLY_SINK } from '../delivery/state/rows.ts'
-import type { CheckedComponent, CheckedPipeline, CheckedSink, PipelineTest, Problem } from './pipeline.ts'
+import type { CheckedComponent, CheckedPipeline, CheckedSink, Problem } from './pipeline.ts'
+import { pipelineTest } from './pipeline-test.ts'
 
 export interface PipelineScope {
   readonly name: string
@@ -97,7 +98,7 @@ export async function checkPipeline(node: LocatedMap, scope: PipelineScope): Pro
     rejectOptions,
     limits: top.limits,
     secrets: scope.secrets,
-    tests: testsOf(top, node),
+    tests: top.tests.map((test, i) => pipelineTest(test, { ...scope, node, keys: ['tests', i] })),
   }
 }
 
@@ -224,15 +225,6 @@ async function checkRejectOptions(
 
 function pick(node: LocatedMap, matches: (key: string) => boolean): LocatedMap {
   return { ...node, entries: new Map([...node.entries].filter(([key]) => matches(key))) }
-}
-
-function testsOf(top: Top, node: LocatedMap): PipelineTest[] {
-  const list = node.entries.get('tests')?.value
-  return top.tests.map((test, i) => {
-    const input = nodeAt(list, [i, 'input'])
-    const inputLines = input?.kind === 'list' ? input.items.map(({ location }) => location.line) : []
-    return { ...test, line: nodeAt(list, [i])?.location.line ?? 1, inputLines }
-  })
 }
 
 /** A section of the file that configures one component. */

@@ -10,6 +10,16 @@ import { dirname, join, resolve } from 'node:path'
  */
 export async function hashCode(type: string, folder: string): Promise<string> {
   const hash = createHash('sha256')
+  await readFiles(type, folder, (text) => hash.update(`${text.length}:`).update(text))
+  return hash.digest('hex')
+}
+
+/** The files whose code `hashCode` hashes, also those that do not exist. */
+export async function codeFiles(type: string, folder: string): Promise<string[]> {
+  return readFiles(type, folder, () => {})
+}
+
+async function readFiles(type: string, folder: string, read: (text: string) => void): Promise<string[]> {
   const seen = new Set<string>()
   const waiting = [/^[./]/.test(type) ? resolve(folder, type) : findPackage(type, folder)]
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
@@ -17,10 +27,10 @@ export async function hashCode(type: string, folder: string): Promise<string> {
     seen.add(path)
     const text = await readFile(path, 'utf8').catch(() => undefined)
     if (text === undefined) continue
-    hash.update(`${text.length}:`).update(text)
+    read(text)
     for (const specifier of importsOf(text)) waiting.push(await locate(resolve(dirname(path), specifier)))
   }
-  return hash.digest('hex')
+  return [...seen]
 }
 
 /** A component with more files than this is not hashed completely. */

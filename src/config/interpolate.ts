@@ -16,6 +16,8 @@ export interface InterpolationScope {
    * and a placeholder replaces the value.
    */
   readonly mode: 'run' | 'check' | 'test'
+  /** The value of a variable that is not set, or of a file. They are then not problems. */
+  readonly standIn?: ((name: string) => string) | undefined
   /** Folder of the pipeline file. Paths in `${file:}` are relative to it. */
   readonly folder: string
   readonly problems: Problem[]
@@ -109,6 +111,7 @@ function fromEnvironment(
     if (fallback !== undefined) return { ...insertion, text: fallback, isWritten: true }
   }
   if (value !== undefined) return { ...insertion, text: value }
+  if (scope.standIn) return { ...insertion, text: scope.standIn(name), isWritten: true }
   const near = closestVariable(
     name,
     Object.keys(scope.env).filter((key) => scope.env[key] !== undefined),
@@ -136,6 +139,7 @@ function closestVariable(name: string, names: readonly string[]): string | undef
 }
 
 function fromFile(path: string, location: Location, scope: InterpolationScope): Insertion | undefined {
+  if (scope.standIn) return { text: scope.standIn(path), name: `file.${path}`, isWritten: true }
   const absolute = resolve(scope.folder, path)
   try {
     const read = readSmallFile(absolute, MAX_FILE_BYTES)

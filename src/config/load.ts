@@ -11,6 +11,7 @@ import { findPipeline, PIPELINE_NAME } from './find-pipeline.ts'
 import { override } from './override.ts'
 import type { CheckedPipeline, Problem } from './pipeline.ts'
 import { readPipelineFile, readYaml } from './read.ts'
+import { readTestFiles } from './test-files.ts'
 
 export interface LoadOptions {
   /** The directory that contains `pipelines/`. Default: the working directory. */
@@ -19,6 +20,8 @@ export interface LoadOptions {
   readonly env?: { readonly [name: string]: string | undefined }
   /** Variables that a test of the pipeline file sets. They take precedence, and are not secret. */
   readonly testEnv?: { readonly [name: string]: string }
+  /** The value of a variable that is not set and has no default, for tests of whole pipelines. */
+  readonly standIn?: InterpolationScope['standIn']
   /** Overrides of values in the file, as `path=value`: `sink.bucket=audit`. */
   readonly set?: readonly string[]
   /**
@@ -57,7 +60,7 @@ export interface Loaded {
  * @throws SluiceError PIPELINE_NOT_FOUND, or CONFIG_INVALID if the name matches two files
  */
 export async function loadPipeline(nameOrPath: string, options: LoadOptions): Promise<Loaded> {
-  const { root = process.cwd(), env = process.env, testEnv = {}, mode, set = [], source, parts } = options
+  const { root = process.cwd(), env = process.env, testEnv = {}, standIn, mode, set = [], source, parts } = options
   const path = await findPipeline(nameOrPath, root)
   const below = relative(root, path)
   const file = below.startsWith('..') ? path : below
@@ -85,8 +88,12 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   let node = source === undefined ? written : withSource(written, source, problems)
   for (const argument of set) node = override(node, argument, problems)
   if (parts) node = onlyParts(node, parts)
-  node = interpolatePipeline(node, { env, testEnv, mode, folder, problems, secrets })
-  return finish(await checkPipeline(node, { name, file, path, folder, root, problems, secrets }))
+  node = interpolatePipeline(node, { env, testEnv, standIn, mode, folder, problems, secrets })
+  const scope = { name, file, path, folder, root, problems, secrets }
+  const pipeline = await checkPipeline(node, scope)
+  if (mode === 'run' || parts !== undefined) return finish(pipeline)
+  const tests = await readTestFiles(scope)
+  return finish(pipeline && { ...pipeline, tests: [...pipeline.tests, ...tests] })
 }
 
 /** Serializes the source to YAML and reads that, so that problems in it have a location. */

@@ -1,54 +1,9 @@
 import { Type } from '../fields/typebox.ts'
-import type { JsonObject } from '../record/json/json.ts'
 import { defaultLimits } from '../record/scan.ts'
 import { Choice, RecordCondition, Size } from '../fields/fields.ts'
+import { testFields } from './test-fields.ts'
 
 const component = (description: string) => Type.Object({}, { plain: true, additionalProperties: true, description })
-const record = Type.Unsafe<JsonObject>(Type.Object({}, { additionalProperties: true, description: 'A record.' }))
-
-const expectation = {
-  output: Type.Optional(
-    Type.Array(
-      Type.Union([record, Type.String({ description: 'A record as JSON text, for numbers that YAML would round.' })]),
-      { description: 'The written records, in order.' },
-    ),
-  ),
-  rejects: Type.Optional(
-    Type.Array(
-      Type.Object({
-        code: Type.String({ description: 'The reject code.' }),
-        stage: Type.Optional(Type.String({ description: 'The stage that rejected the record.' })),
-        line: Type.Optional(Type.Integer({ minimum: 1, description: 'Line of the record in the input, from 1.' })),
-      }),
-      { description: 'The rejected records, in order. Only the given properties are compared.' },
-    ),
-  ),
-  dropped: Type.Optional(
-    Type.Record(Type.String(), Type.Integer({ minimum: 0 }), { description: 'Number of dropped records by reason.' }),
-  ),
-  duplicates: Type.Optional(Type.Integer({ minimum: 0, description: 'Number of duplicates.' })),
-}
-
-const test = Type.Object({
-  name: Type.String({ minLength: 1, description: 'Name of the test: the expected behaviour, as a sentence.' }),
-  env: Type.Record(Type.String(), Type.String(), {
-    default: {},
-    description: 'Environment variables for this test only.',
-  }),
-  input: Type.Union(
-    [
-      Type.Array(Type.Union([record, Type.String({ description: 'A raw line, for input that YAML cannot express.' })])),
-      Type.Object({
-        file: Type.String({ minLength: 1, description: 'An NDJSON file, relative to the pipeline file.' }),
-      }),
-    ],
-    { description: 'Records, raw lines, or an NDJSON file.' },
-  ),
-  expect: Type.Object(expectation, {
-    minProperties: 1,
-    description: 'The expected result. Only the given keys are compared.',
-  }),
-})
 
 const sinkNames = (description: string) =>
   Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String(), { minItems: 1, uniqueItems: true })], {
@@ -123,7 +78,7 @@ export const pipelineFields = {
     default: false,
     description: 'Allows a source that may read records more than once without a dedup transform.',
   }),
-  tests: Type.Array(test, {
+  tests: Type.Array(Type.Object(testFields), {
     plain: true,
     default: [],
     description: 'Tests for `sluice test`. `${...}` is not interpolated in tests.',

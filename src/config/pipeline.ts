@@ -1,8 +1,8 @@
-import type { DedupSettings, SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
+import type { Config, DedupSettings, SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
 import type { Condition } from '../record/author/record.ts'
-import type { JsonObject } from '../record/json/json.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { ScanLimits } from '../record/scan.ts'
+import type { testFields } from './test-fields.ts'
 
 /** A fully checked pipeline file, with everything needed to build the pipeline. */
 export interface CheckedPipeline {
@@ -71,24 +71,17 @@ export function findDedup({ transforms }: Pick<CheckedPipeline, 'transforms'>): 
   return undefined
 }
 
-/** One entry of a pipeline's `tests:` block. */
-export interface PipelineTest {
-  readonly name: string
-  /** Environment variables for this test only. */
-  readonly env: { readonly [name: string]: string }
-  /** Records, raw lines, or an NDJSON file. */
-  readonly input: readonly (JsonObject | string)[] | { readonly file: string }
-  readonly expect: {
-    /** Records, or their JSON text. */
-    readonly output?: readonly (JsonObject | string)[]
-    /** Compared by the given properties only. */
-    readonly rejects?: readonly { readonly code: string; readonly stage?: string; readonly line?: number }[]
-    readonly dropped?: { readonly [reason: string]: number }
-    readonly duplicates?: number
-  }
-  /** Line of the entry in the pipeline file. */
+/** A test of a pipeline: an entry of its `tests:` block, or a file in `tests/NAME/`. */
+export interface PipelineTest extends Config<typeof testFields> {
+  /** Path of the file with the test, as shown in messages. */
+  readonly file: string
+  /** The same, absolute. Paths in the test are relative to its folder. */
+  readonly path: string
+  /** Where the test is in that file: `['tests', 2]`; empty if it is the whole file. */
+  readonly keys: readonly (string | number)[]
+  /** Line of the test in the file. */
   readonly line: number
-  /** Lines of the input records in the pipeline file; empty if the input is a file. */
+  /** Lines of the input records in the file; empty if the input is a file. */
   readonly inputLines: readonly number[]
 }
 

@@ -15,16 +15,17 @@ const MAX_BYTES = 256 * 1024
 const MAX_DEPTH = 64
 
 /**
- * Reads a pipeline file. Returns undefined, with at least one problem, if the text is not a single
- * YAML map.
+ * Reads a pipeline file, or a file of another kind. Returns undefined, with at least one problem, if
+ * the text is not a single YAML map.
  */
 export async function readPipelineFile(
   path: string,
   file: string,
   problems: Problem[],
+  kind: FileKind = PIPELINE,
 ): Promise<LocatedMap | undefined> {
   const bytes = await readFile(path).catch((error: unknown) => {
-    throw new SluiceError('FILE_NOT_FOUND', `the pipeline file ${file} cannot be read: ${systemCode(error)}`, {
+    throw new SluiceError('FILE_NOT_FOUND', `the ${kind.what} file ${file} cannot be read: ${systemCode(error)}`, {
       hint: 'correct its rights',
     })
   })
@@ -38,16 +39,24 @@ export async function readPipelineFile(
     problems.push(problemAt(start, 'the file is not UTF-8'))
     return undefined
   }
-  const root = readYaml(text.startsWith('\uFEFF') ? text.slice(1) : text, { file }, problems)
+  const root = readYaml(text.startsWith('\uFEFF') ? text.slice(1) : text, { file, kind }, problems)
   if (root === undefined) return undefined
   if (root.kind === 'map') return root
   problems.push(
-    problemAt(root.location, 'a pipeline file must be a map', {
-      hint: 'start with "source:", "transforms:" and "sink:"',
+    problemAt(root.location, `a ${kind.what} file must be a map`, {
+      hint: `start with ${kind.start}`,
     }),
   )
   return undefined
 }
+
+interface FileKind {
+  readonly what: string
+  /** Its usual keys, for messages. */
+  readonly start: string
+}
+
+const PIPELINE: FileKind = { what: 'pipeline', start: '"source:", "transforms:" and "sink:"' }
 
 /**
  * Reads the subset of YAML 1.2 (core schema: `yes` and dates stay strings) that JSON can express:
@@ -56,7 +65,7 @@ export async function readPipelineFile(
  */
 export function readYaml(
   yaml: string,
-  { file, column = 0, text }: { file: string; column?: number; text?: string },
+  { file, column = 0, text, kind = PIPELINE }: { file: string; column?: number; text?: string; kind?: FileKind },
   problems: Problem[],
 ): Located | undefined {
   const before = problems.length
@@ -82,7 +91,7 @@ export function readYaml(
     problems.push(problemAt(at(from, yaml.length), 'directives are not allowed', { hint: 'remove the line' }))
   }
   if (document.contents === null) {
-    problems.push(problemAt(at(0, 1), 'the file is empty', { hint: 'start with "source:", "transforms:" and "sink:"' }))
+    problems.push(problemAt(at(0, 1), 'the file is empty', { hint: `start with ${kind.start}` }))
     return undefined
   }
   const root = locate(document.contents, { yaml, at, problems, depth: 0 })

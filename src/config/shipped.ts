@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { SluiceError } from '../errors.ts'
+import { namesIfPresent } from '../fields/present.ts'
 import { suggest } from '../fields/suggest.ts'
 import { PACKAGE } from '../package.ts'
 
@@ -10,6 +11,8 @@ export interface Shipped {
   readonly yaml: string
   /** The other files that it refers to, by their paths in a project: schemas, transforms, samples. */
   readonly files: { readonly [path: string]: Buffer }
+  /** Its test files, by their names. */
+  readonly tests: { readonly [file: string]: string }
   /** The environment variables that it uses, in the order of the file. */
   readonly variables: readonly Variable[]
 }
@@ -47,8 +50,20 @@ export function readPipelineOf(folder: string, name: string): Shipped {
   return {
     yaml,
     files: Object.fromEntries([...paths].map((path) => [path, readFileSync(join(folder, path))])),
+    tests: testsOf(folder, name),
     variables: variablesIn(yaml),
   }
+}
+
+/** The test files of a pipeline. Editors find their schema by the settings of a project. */
+function testsOf(folder: string, name: string): Shipped['tests'] {
+  const tests = join(folder, 'tests', name)
+  return Object.fromEntries(
+    namesIfPresent(tests).map((file) => {
+      const text = readFileSync(join(tests, file), 'utf8')
+      return [file, text.replace(/^# yaml-language-server: .*\n/, '')]
+    }),
+  )
 }
 
 /** Paths of a pipeline file, relative to it or to the project. */

@@ -185,7 +185,11 @@ async function test(file: PipelineFile): Promise<TestResults> {
   const running = testPipeline((testEnv) => file.load({ mode: 'test', ...(testEnv && { testEnv }) }))
   const tests: PipelineTestResult[] = []
   let next = await running.next()
-  for (; next.done !== true; next = await running.next()) tests.push(next.value)
+  for (; next.done !== true; next = await running.next()) {
+    const { name, file: path, line, differences, mistake } = next.value
+    if (mistake) throw mistake
+    tests.push({ name, file: path, line, differences })
+  }
   const passed = tests.filter(({ differences }) => differences.length === 0).length
   const unmatched = next.value
     .filter(({ matches, searches }) => matches === 0 && !searches)

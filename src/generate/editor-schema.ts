@@ -3,6 +3,7 @@ import type { Declaration, ComponentKind } from '../registry.ts'
 import { pipelineFields, rejectFields } from '../config/pipeline-fields.ts'
 import type { FieldSchema } from '../config/schema.ts'
 import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'
+import { testFields } from '../config/test-fields.ts'
 
 /**
  * The JSON schema with which editors complete and check pipeline files. `if` selects the component
@@ -45,6 +46,15 @@ export function editorSchema(components: readonly Declaration[]): object {
         ]),
       ),
     },
+  }
+}
+
+/** The same for test files. `${...}` is not interpolated there. */
+export function testSchema(): object {
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'A test of a Sluice pipeline',
+    ...plain(strictSchema(testFields)),
   }
 }
 

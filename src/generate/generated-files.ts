@@ -1,6 +1,6 @@
 import { format } from 'prettier'
 import { loadComponents } from '../registry.ts'
-import { editorSchema } from './editor-schema.ts'
+import { editorSchema, testSchema } from './editor-schema.ts'
 import { componentPage, errorsPage, pageName } from './pages.ts'
 
 /** A folder that contains generated files only. */
@@ -17,11 +17,13 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     files.set(`${PAGES}/${pageName(component)}`, await formatMarkdown(componentPage(component)))
   }
   files.set('docs/errors.md', await formatMarkdown(errorsPage()))
-  files.set(
-    'schemas/pipeline.schema.json',
-    await format(JSON.stringify(editorSchema(components)), { ...STYLE, parser: 'json' }),
-  )
+  files.set('schemas/pipeline.schema.json', await formatJson(editorSchema(components)))
+  files.set('schemas/test.schema.json', await formatJson(testSchema()))
   return files
+}
+
+async function formatJson(value: object): Promise<string> {
+  return format(JSON.stringify(value), { ...STYLE, parser: 'json' })
 }
 
 /** Wraps prose at 100 characters. Code blocks keep the width of the repository. */

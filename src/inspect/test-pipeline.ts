@@ -1,14 +1,28 @@
-import type { CheckedPipeline } from '../config/pipeline.ts'
+import { basename, join } from 'node:path'
+import type { CheckedPipeline, PipelineTest } from '../config/pipeline.ts'
+import { asSluiceError } from '../errors.ts'
+import type { SluiceError } from '../errors.ts'
 import { runPipelineTest } from './pipeline-tests.ts'
+import type { Expectation } from './pipeline-tests.ts'
 
-/** The result of one test of a pipeline file. */
+/** The result of one test of a pipeline. */
 export interface PipelineTestResult {
   readonly name: string
-  /** The pipeline file, and the line of the test in it. */
+  /** The file with the test, and its line. */
   readonly file: string
   readonly line: number
   /** A readable description of each difference. Empty if the test passed. */
   readonly differences: readonly string[]
+}
+
+/** The same, with what reports need. */
+export interface TestedCase extends PipelineTestResult {
+  /** The test could not run: a mistake in it, or in the pipeline. */
+  readonly mistake?: SluiceError
+  readonly seconds: number
+  readonly test: PipelineTest
+  /** See `TestResult.actual`. */
+  readonly actual?: Expectation | undefined
 }
 
 /** A rule of a stage, and how many values it has matched in all tests. */
@@ -20,22 +34,41 @@ interface TestedRule {
 }
 
 /**
- * Runs the tests of a pipeline file, one after the other. Returns the rules of its stages at the end.
+ * Runs the tests of a pipeline, one after the other. Returns the rules of its stages at the end.
  * @param load Checks the pipeline for tests. Each test has its own environment.
+ * @param isChosen Whether to run a test.
  */
 export async function* testPipeline(
   load: (testEnv?: { readonly [name: string]: string }) => Promise<CheckedPipeline>,
-): AsyncGenerator<PipelineTestResult, readonly TestedRule[]> {
-  const { tests } = await load()
+  isChosen: (test: PipelineTest) => boolean = () => true,
+): AsyncGenerator<TestedCase, readonly TestedRule[]> {
+  const { tests, folder, file } = await load()
+  const path = join(folder, basename(file))
   const rules = new Map<string, TestedRule>()
-  for (const test of tests) {
-    const pipeline = await load(test.env)
-    const result = await runPipelineTest(pipeline, test)
+  for (const test of tests.filter(isChosen)) {
+    const start = performance.now()
+    const result = await runPipelineTest(() => load(test.env), test, path).catch((error: unknown) => {
+      return {
+        differences: [],
+        rules: [],
+        mistake: asSluiceError(error, 'INTERNAL', 'the test failed'),
+        actual: undefined,
+      }
+    })
     for (const rule of result.rules) {
       const name = `${rule.stage}: ${rule.rule}`
       rules.set(name, { ...rule, matches: (rules.get(name)?.matches ?? 0) + rule.matches })
     }
-    yield { name: test.name, file: pipeline.file, line: test.line, differences: result.differences }
+    yield {
+      name: test.name,
+      file: test.file,
+      line: test.line,
+      differences: result.differences,
+      ...('mistake' in result && { mistake: result.mistake }),
+      seconds: (performance.now() - start) / 1000,
+      test,
+      actual: result.actual,
+    }
   }
   return [...rules.values()]
 }

@@ -2,11 +2,13 @@ import type { InputExtent, InputFailure, ReadOptions, Source } from '../componen
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
+import type { ExchangeLayer } from '../network/exchange.ts'
 import type { Note } from '../observe/log.ts'
 import { ALONE } from '../delivery/replicas/replica.ts'
 import type { RunningReplica } from '../delivery/replicas/check-replica.ts'
 import type { DamagedInput } from '../observe/report.ts'
 import type { Chunk } from '../record/chunk.ts'
+import type { Clock } from '../time.ts'
 import { awaitComponent } from './await-component.ts'
 import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
@@ -20,6 +22,9 @@ interface SourceInputOptions {
   readonly note: Note
   /** Default: this process collects all tenants. */
   readonly replica?: RunningReplica | undefined
+  /** See `ReadOptions`. The clock also dates the commits. */
+  readonly clock?: Clock | undefined
+  readonly exchange?: ExchangeLayer | undefined
   /** A part of the source is read in place of all of it. */
   readonly part?: {
     readonly extent: InputExtent
@@ -33,7 +38,7 @@ interface SourceInputOptions {
  */
 export function sourceInput(
   pipeline: CheckedPipeline,
-  { follow, final, keepGoing, note: log, replica, part }: SourceInputOptions,
+  { follow, final, keepGoing, note: log, replica, clock, exchange, part }: SourceInputOptions,
   damaged: DamagedInput[],
 ): RunInput {
   const { type } = pipeline.source.declaration
@@ -47,7 +52,7 @@ export function sourceInput(
   // The state of an archive's reader may be that of any replica.
   const collector = replica ?? (pipeline.source.declaration.tenants && ALONE)
   return {
-    commit: { replica: collector },
+    commit: { replica: collector, ...(clock && { now: () => clock.now() }) },
     check: () => void (isDivided && tenantsOf(pipeline)),
     isWhole: part === undefined,
     async open({ delivery, paths, flow, note, stop }) {
@@ -76,6 +81,8 @@ export function sourceInput(
         inputFailed,
         stop,
         flow,
+        clock,
+        exchange,
       })
       return { batches, extent }
     },

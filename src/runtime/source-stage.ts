@@ -3,11 +3,13 @@ import type { Chunk } from '../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Flow } from '../observe/progress.ts'
 import type { Note } from '../observe/log.ts'
+import type { ExchangeLayer } from '../network/exchange.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { endBatch, openBatches } from '../record/open-batches.ts'
 import type { Json } from '../record/json/json.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
+import type { Clock } from '../time.ts'
 import { awaitComponent } from './await-component.ts'
 import { checkTenant } from './tenants.ts'
 
@@ -38,6 +40,9 @@ interface SourceStageOptions {
   readonly stop: AbortSignal
   /** Counted here, independently of every component. */
   readonly flow: Flow
+  /** See `ReadOptions`. */
+  readonly clock?: Clock | undefined
+  readonly exchange?: ExchangeLayer | undefined
 }
 
 /**
@@ -103,6 +108,8 @@ function startReading({ source, type, limits, ...options }: SourceStageOptions):
     time: options.time,
     note: options.note,
     inputFailed: options.inputFailed ?? rethrow,
+    clock: options.clock,
+    exchange: options.exchange,
   })
   if (typeof read?.[Symbol.asyncIterator] === 'function') return read[Symbol.asyncIterator]()
   throw new SluiceError('SOURCE_FAILED', `read of source ${type} returned no async iterable`, {

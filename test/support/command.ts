@@ -46,6 +46,8 @@ export interface CommandOptions {
 export interface RunningCommand {
   readonly pid: number
   kill(signal: NodeJS.Signals): void
+  /** What it has written so far. */
+  readonly output: { readonly stdout: string; readonly stderr: string }
   readonly ended: Promise<CommandResult>
 }
 
@@ -74,7 +76,7 @@ export async function openWorkspace(context: TestContext): Promise<Workspace> {
       running.delete(end)
       return { code, ...output }
     })
-    return { pid: child.pid ?? 0, kill: (signal) => void child.kill(signal), ended }
+    return { pid: child.pid ?? 0, kill: (signal) => void child.kill(signal), output, ended }
   }
   const sluice = (args: readonly string[], options: CommandOptions = {}) => {
     const env = environmentOf(options)

@@ -100,7 +100,10 @@ testInstalled('in the new project all checks and tests pass, of each pipeline th
   const settings: { 'yaml.schemas': object } = JSON.parse(
     await readFile(join(project, '.vscode/settings.json'), 'utf8'),
   )
-  assert.deepEqual(Object.keys(settings['yaml.schemas']), ['./node_modules/sluice/schemas/pipeline.schema.json'])
+  assert.deepEqual(Object.keys(settings['yaml.schemas']), [
+    './node_modules/sluice/schemas/pipeline.schema.json',
+    './node_modules/sluice/schemas/test.schema.json',
+  ])
 })
 
 testInstalled(

@@ -24,6 +24,11 @@ export function editorSchemaIn(project: string): string | undefined {
 /** The schema of the running program. Its path is of this machine only. */
 export const OWN_SCHEMA = join(PACKAGE, SCHEMA)
 
+/** The schema of test files, which is beside that of pipeline files. */
+export function testSchemaBeside(schema: string): string {
+  return join(dirname(schema), 'test.schema.json')
+}
+
 /** The comment with which editors find the schema of a file in `pipelines/`. */
 export function modeline(schema: string): string {
   return `# yaml-language-server: $schema=../${schema}`

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { readPipelineOf, readShipped } from '../../config/shipped.ts'
 import type { Shipped, Variable } from '../../config/shipped.ts'
 import { PACKAGE } from '../../package.ts'
-import { editorSchemaIn, OWN_SCHEMA, withModeline } from './installation.ts'
+import { editorSchemaIn, OWN_SCHEMA, testSchemaBeside, withModeline } from './installation.ts'
 import type { ProjectFiles } from './write-files.ts'
 
 /** The pipeline of a new project, unless another one is chosen. */
@@ -24,18 +24,27 @@ export function projectFiles(project: string, from: string | undefined | { reado
   return {
     'package.json': json({ private: true, type: 'module', scripts: { check: 'sluice check', test: 'sluice test' } }),
     ...(pipeline && pipelineFiles(name, pipeline, schema)),
-    ...(known === undefined && { [schema]: readFileSync(OWN_SCHEMA) }),
+    ...(known === undefined && {
+      [schema]: readFileSync(OWN_SCHEMA),
+      [testSchemaBeside(schema)]: readFileSync(testSchemaBeside(OWN_SCHEMA)),
+    }),
     'tsconfig.json': readFileSync(join(TEMPLATE, 'tsconfig.json')),
     '.env.example': environmentExample(pipeline, from === undefined),
     '.gitignore': readFileSync(join(TEMPLATE, 'gitignore')),
-    '.vscode/settings.json': json({ 'yaml.schemas': { [`./${schema}`]: ['pipelines/*.yaml', 'pipelines/*.yml'] } }),
+    '.vscode/settings.json': json({
+      'yaml.schemas': {
+        [`./${schema}`]: ['pipelines/*.yaml', 'pipelines/*.yml'],
+        [`./${testSchemaBeside(schema)}`]: ['tests/*/*.yaml', 'tests/*/*.yml'],
+      },
+    }),
     '.vscode/extensions.json': json({ recommendations: ['redhat.vscode-yaml'] }),
   }
 }
 
 /** A pipeline with all that it refers to. */
-export function pipelineFiles(name: string, { yaml, files }: Shipped, schema: string): ProjectFiles {
-  return { [`pipelines/${name}.yaml`]: withModeline(yaml, schema), ...files }
+export function pipelineFiles(name: string, { yaml, files, tests }: Shipped, schema: string): ProjectFiles {
+  const own = Object.entries(tests).map(([file, text]) => [`tests/${name}/${file}`, text])
+  return { [`pipelines/${name}.yaml`]: withModeline(yaml, schema), ...Object.fromEntries(own), ...files }
 }
 
 function readFirst(from: string | undefined): Shipped {

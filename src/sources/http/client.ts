@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-import type { IncomingHttpHeaders } from 'undici/types/header.js'
 import { SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/secrets.ts'
 import { ResponseError } from './transport/response-error.ts'
@@ -16,14 +15,22 @@ import type { HttpOptions } from './options.ts'
 import { parseRateLimit, parseRetryAfter } from './transport/rate-limit.ts'
 import type { PreparedRequest } from './transport/request.ts'
 import { headerText } from './transport/json-values.ts'
+import type { ExchangeLayer, ExchangeResponse } from '../../network/exchange.ts'
 import { MINUTE } from '../../time.ts'
+import type { Clock } from '../../time.ts'
 import type { ApiClock } from './windows/api-clock.ts'
 
 /** A response with a status of 2xx. Its body has not been read. */
 export interface ApiResponse {
   readonly status: number
-  readonly headers: IncomingHttpHeaders
+  readonly headers: ExchangeResponse['headers']
   readonly body: Readable
+}
+
+interface ClientContext {
+  readonly clock: ApiClock
+  readonly time: Clock
+  readonly exchange?: ExchangeLayer | undefined
 }
 
 /**
@@ -37,11 +44,11 @@ export class Client {
   readonly #authorizer: Authorizer
   #hasAnswered = false
 
-  constructor(options: HttpOptions, clock: ApiClock) {
+  constructor(options: HttpOptions, { clock, time, exchange }: ClientContext) {
     this.#options = options
     this.#clock = clock
-    this.#connections = openConnections(options)
-    this.#authorizer = createAuthorizer(options, this.#connections.dispatcher)
+    this.#connections = openConnections(options, exchange)
+    this.#authorizer = createAuthorizer(options, { send: this.#connections.send, time })
   }
 
   /**
@@ -70,7 +77,7 @@ export class Client {
   async fetchCount(
     request: PreparedRequest,
     signal: AbortSignal,
-  ): Promise<{ headers: IncomingHttpHeaders; text: string }> {
+  ): Promise<{ headers: ApiResponse['headers']; text: string }> {
     const { request: whole } = this.#options.timeout
     const setting = whole <= COUNT_LIMIT ? 'timeout.request' : 'the limit for a count'
     const deadline = new Deadline(Math.min(whole, COUNT_LIMIT), signal, limitName(request.url, setting))
@@ -108,7 +115,7 @@ export class Client {
     const { method, url, headers, body } = request
     try {
       const response = await deadline.wait(
-        this.#connections.dispatcher.request({
+        this.#connections.send({
           origin: url.origin,
           path: url.pathname + url.search,
           method,

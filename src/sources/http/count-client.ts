@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { asSluiceError } from '../../errors.ts'
 import { ResponseError } from './transport/response-error.ts'
 import { ceilHour, parseHourlyCounts } from './windows/hourly-counts.ts'
@@ -24,9 +23,9 @@ export class CountClient {
   readonly #context: RunContext
   readonly #tenant: Tenant
   readonly #hooks: Hooks
-  /** No hourly counts are requested before this time, by `performance.now()`. */
+  /** No hourly counts are requested before this time, by `Clock.monotonic()`. */
   #retryHoursAt = 0
-  /** No counts at all are requested before this time, by `performance.now()`. */
+  /** No counts at all are requested before this time, by `Clock.monotonic()`. */
   #retryAt = 0
 
   constructor(context: RunContext, tenant: Tenant, hooks: Hooks) {
@@ -76,9 +75,9 @@ export class CountClient {
    * then for an hour nothing is requested.
    */
   async inHours({ start, end }: TimeRange): Promise<HourlyCounts | undefined> {
-    const { options, hourRequests, signal } = this.#context
+    const { options, hourRequests, signal, time } = this.#context
     if (options.repair === undefined || hourRequests === undefined || ceilHour(start) + HOUR > end) return undefined
-    if (this.#isPaused || performance.now() < this.#retryHoursAt) return undefined
+    if (this.#isPaused || this.#context.time.monotonic() < this.#retryHoursAt) return undefined
     const { attempts, maxDelay } = options.retry
     for (let attempt = 1; ; attempt++) {
       try {
@@ -88,13 +87,13 @@ export class CountClient {
         signal.throwIfAborted()
         const cause = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
         const retryAfter = cause instanceof ResponseError ? cause.retryAfter : undefined
-        const wait = waitOf(attempt, retryAfter, maxDelay)
+        const wait = waitOf(attempt, retryAfter, { maxDelay, time })
         if (!cause.retryable || this.#isPaused || attempt >= Math.min(attempts, MAX_ATTEMPTS) || wait > MAX_WAIT) {
-          this.#retryHoursAt = performance.now() + Math.max(HOUR, retryAfter ?? 0)
+          this.#retryHoursAt = this.#context.time.monotonic() + Math.max(HOUR, retryAfter ?? 0)
           this.#log('could not count the records of each hour', cause)
           return undefined
         }
-        await sleep(wait, undefined, { signal })
+        await time.sleep(wait, signal)
       }
     }
   }
@@ -110,19 +109,20 @@ export class CountClient {
     return limit(async () => {
       if (isNeedless()) return undefined
       await pace.turn(signal)
-      const start = performance.now()
+      const start = this.#context.time.monotonic()
       try {
         return await client.fetchCount(request, signal)
       } catch (error) {
         const { request: whole, headers } = options.timeout
-        if (performance.now() - start > 0.9 * Math.min(whole, headers, MINUTE)) this.#retryAt = performance.now() + HOUR
+        if (this.#context.time.monotonic() - start > 0.9 * Math.min(whole, headers, MINUTE))
+          this.#retryAt = this.#context.time.monotonic() + HOUR
         throw error
       }
     })
   }
 
   get #isPaused(): boolean {
-    return performance.now() < this.#retryAt
+    return this.#context.time.monotonic() < this.#retryAt
   }
 
   #log(message: string, error: unknown): void {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Chunk } from '../../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Tenant } from './options.ts'
@@ -79,7 +78,7 @@ export class PageReader {
    * @throws SluiceError if the page cannot be read.
    */
   async read(page: PageRequest, handler: PageHandler): Promise<boolean> {
-    const { limit, signal } = this.#context
+    const { limit, signal, time } = this.#context
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#hooks.rateLimit.wait()
@@ -89,7 +88,7 @@ export class PageReader {
         const status = error instanceof ResponseError ? error.status : undefined
         const isOfWindow = status !== undefined && !REFUSES_CREDENTIALS.has(status)
         if (isOfWindow && ((await handler.responded()) || (await handler.restarts(status)))) return false
-        await sleep(this.#delayOf(attempt, error, page.window), undefined, { signal })
+        await time.sleep(this.#delayOf(attempt, error, page.window), signal)
       }
     }
   }
@@ -162,13 +161,14 @@ export class PageReader {
 
   /** Milliseconds until the next attempt. @throws SluiceError if there is none. */
   #delayOf(attempt: number, error: unknown, window: OpenWindow): number {
-    const { attempts, maxDelay } = this.#context.options.retry
+    const { time, options } = this.#context
+    const { attempts, maxDelay } = options.retry
     const cause = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
     const retryAfter = cause instanceof ResponseError ? cause.retryAfter : undefined
     if (!cause.retryable || attempt >= attempts) throw inContext(cause, window, attempt)
     if (retryAfter !== undefined && retryAfter > MAX_RETRY_AFTER)
       throw inContext(cause, window, attempt, `, and asks to wait ${Math.ceil(retryAfter / 1000)} s`)
-    const waitMs = waitOf(attempt, retryAfter, maxDelay)
+    const waitMs = waitOf(attempt, retryAfter, { maxDelay, time })
     this.#hooks.log('request failed, retrying', { reason: cause.message, attempt, attempts, waitMs })
     return waitMs
   }

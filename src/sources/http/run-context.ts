@@ -6,6 +6,7 @@ import type { HttpOptions } from './options.ts'
 import type { Pace } from './transport/rate-limit.ts'
 import type { RequestBuilder } from './transport/request.ts'
 import type { ApiClock } from './windows/api-clock.ts'
+import type { Clock } from '../../time.ts'
 
 /** Shared by the readers of all tenants during one run. */
 export interface RunContext {
@@ -19,6 +20,7 @@ export interface RunContext {
   readonly hourRequests: RequestBuilder | undefined
   readonly client: Client
   readonly clock: ApiClock
+  readonly time: Clock
   readonly pace: Pace
   /** Limits concurrent responses, of all tenants together. */
   readonly limit: LimitFunction

@@ -12,13 +12,14 @@ import type { RunContext } from './run-context.ts'
 import { TenantReader } from './tenant-reader.ts'
 import { ApiClock } from './windows/api-clock.ts'
 import { parseMoment } from '../../fields/moment.ts'
-import { DAY, MINUTE } from '../../time.ts'
+import { DAY, MINUTE, systemClock } from '../../time.ts'
+import type { Clock } from '../../time.ts'
 import { formatDuration } from '../../fields/units.ts'
 
 /** The source of `http` and its presets. */
 export function createHttpSource(options: HttpOptions): Source {
   return {
-    read: (read) => readTenants(onlyOf(options, read), read, new ApiClock()),
+    read: (read) => readTenants(onlyOf(options, read), read, openClocks(read)),
     connect: (signal) => checkTenants(options, signal),
     total: async () => options.window && { since: parseMoment(options.window.since, Date.now()) },
   }
@@ -30,13 +31,23 @@ function onlyOf(options: HttpOptions, { tenants }: ReadOptions): HttpOptions {
     : { ...options, tenants: options.tenants.filter(({ name }) => tenants.has(name)) }
 }
 
-async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiClock): AsyncGenerator<Chunk, void> {
+interface Clocks {
+  readonly time: Clock
+  /** The API's time, as far as its responses show it. */
+  readonly clock: ApiClock
+}
+
+function openClocks({ clock: time = systemClock }: Pick<ReadOptions, 'clock'> = {}): Clocks {
+  return { time, clock: new ApiClock(time) }
+}
+
+async function* readTenants(options: HttpOptions, read: ReadOptions, clocks: Clocks): AsyncGenerator<Chunk, void> {
   const stop = new AbortController()
   const draining = new AbortController()
   // Each waiting tenant adds a listener.
   setMaxListeners(0, stop.signal, draining.signal)
   const channel = new Channel<Chunk>(options.rate.concurrency)
-  const client = new Client(options, clock)
+  const client = new Client(options, { ...clocks, exchange: read.exchange })
   const end = (): void => {
     stop.abort(read.signal.reason)
     draining.abort()
@@ -53,8 +64,8 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiC
     countRequests: options.count && createRequestBuilder(options.count.request, undefined),
     hourRequests: options.repair && createRequestBuilder(options.repair.request, undefined),
     client,
-    clock,
-    pace: new Pace(options.rate.perSecond),
+    ...clocks,
+    pace: new Pace(options.rate.perSecond, clocks.time),
     limit: pLimit(options.rate.concurrency),
     signal: stop.signal,
     draining: draining.signal,
@@ -79,7 +90,7 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clock: ApiC
  * windows, and compares the clocks. Whatever `since`, `until` and the state say, a request is sent.
  */
 async function* checkTenants(options: HttpOptions, signal: AbortSignal): AsyncGenerator<ConnectionCheck, void> {
-  const clock = new ApiClock()
+  const clocks = openClocks()
   const window = options.window && latestDay(options.window)
   for (const tenant of options.tenants) {
     const what = `one page${tenant.name === '' ? '' : ` of ${tenant.name}`}`
@@ -91,12 +102,12 @@ async function* checkTenants(options: HttpOptions, signal: AbortSignal): AsyncGe
       retry: { ...options.retry, attempts: 1 },
       timeout: { ...options.timeout, request: Math.min(options.timeout.request, MAX_WAIT) },
     }
-    yield await checkTenant(once, signal, clock).then(
+    yield await checkTenant(once, signal, clocks).then(
       (found): ConnectionCheck => ({ what, found }),
       (error): ConnectionCheck => ({ what, error: asSluiceError(error, 'SOURCE_FAILED', 'the source failed') }),
     )
   }
-  const skew = clock.skew()
+  const skew = clocks.clock.skew()
   if (skew === undefined) return
   const found = `ours is ${Math.abs(skew) / 1000} s ${skew < 0 ? 'slow' : 'fast'}`
   if (Math.abs(skew) < MAX_SKEW) yield { what: 'clocks', found }
@@ -116,7 +127,7 @@ const MAX_WAIT = MINUTE
 /** Common tolerance of APIs that check the time of a request, in milliseconds. */
 const MAX_SKEW = 5 * MINUTE
 
-async function checkTenant(options: HttpOptions, signal: AbortSignal, clock: ApiClock): Promise<string> {
+async function checkTenant(options: HttpOptions, signal: AbortSignal, clocks: Clocks): Promise<string> {
   const stop = new AbortController()
   const read = {
     position: () => undefined,
@@ -126,7 +137,7 @@ async function checkTenant(options: HttpOptions, signal: AbortSignal, clock: Api
     note: () => {},
     inputFailed: () => {},
   }
-  for await (const { bytes = Buffer.alloc(0) } of readTenants(options, read, clock)) {
+  for await (const { bytes = Buffer.alloc(0) } of readTenants(options, read, clocks)) {
     stop.abort()
     const records = bytes.toString('latin1').split('\n').length - 1
     return records === 0 ? 'responds, without records' : `responds, starting with ${records} records`

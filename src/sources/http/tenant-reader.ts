@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Chunk } from '../../record/chunk.ts'
 import { CountClient } from './count-client.ts'
 import type { Tenant } from './options.ts'
@@ -36,11 +35,11 @@ export class TenantReader {
   #loggedUnproven = false
 
   constructor(context: RunContext, tenant: Tenant) {
-    const { options, requests, read, signal } = context
+    const { options, requests, read, signal, time } = context
     this.#context = context
     this.#tenant = tenant
     const log = (message: string, details = {}): void => this.#log(message, details)
-    const rateLimit = new RateLimitPause({ signal, log })
+    const rateLimit = new RateLimitPause({ time, signal, log })
     this.#counts = new CountClient(context, tenant, { pause: () => rateLimit.wait(), log })
     this.#pages = new PageReader(context, tenant, { rateLimit, log })
     const { until } = options.window ?? {}
@@ -48,7 +47,7 @@ export class TenantReader {
       window: options.window,
       count: options.count,
       repair: options.repair,
-      until: until === undefined ? Infinity : parseMoment(until, Date.now()),
+      until: until === undefined ? Infinity : parseMoment(until, time.now()),
       query: requests.fingerprint(tenant.values),
       hoursQuery: this.#counts.hoursQuery,
     }
@@ -60,12 +59,12 @@ export class TenantReader {
    * @throws SluiceError if the tenant cannot be read any further.
    */
   async run(): Promise<void> {
-    const { read, options, draining } = this.#context
+    const { read, options, draining, time } = this.#context
     await this.#handle({ type: 'resume' })
     while (true) {
       await this.#catchUp()
       if (!read.follow || draining.aborted || this.#isDone) return
-      await sleep(options.poll, undefined, { signal: draining }).catch(() => {})
+      await time.sleep(options.poll, draining).catch(() => {})
       if (draining.aborted) return
     }
   }
@@ -115,9 +114,10 @@ export class TenantReader {
    * learned before that.
    */
   async #learnTime(): Promise<void> {
-    const { window } = this.#context.options
+    const { options, time } = this.#context
+    const { window } = options
     if (window === undefined || this.#isDone) return
-    await this.#counts.learnTime(this.#state.checkpoint.highWatermark ?? parseMoment(window.since, Date.now()))
+    await this.#counts.learnTime(this.#state.checkpoint.highWatermark ?? parseMoment(window.since, time.now()))
   }
 
   /** @returns false if the API refused a request and the window has to restart. */

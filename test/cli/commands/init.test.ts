@@ -8,10 +8,12 @@ import { openProject } from '../../support/cli-project.ts'
 const FILES = [
   'package.json',
   'pipelines/events.yaml',
+  'tests/events/reads-samples.yaml',
   'samples/events.ndjson',
   'schemas/event.schema.json',
   'transforms/mark-failures.ts',
   'schemas/pipeline.schema.json',
+  'schemas/test.schema.json',
   'tsconfig.json',
   '.env.example',
   '.gitignore',
@@ -78,7 +80,11 @@ test('init adds no first pipeline to a project that has pipelines, unless one is
   assert.doesNotMatch(stdout, /events|okta/)
   assert.match(stderr, /\n {2}sluice check\n$/)
   const asked = await work.sluice(['init', '--from', 'okta'])
-  assert.deepEqual(asked.stdout.trim().split('\n'), ['pipelines/okta.yaml', 'schemas/okta-event.schema.json'])
+  assert.deepEqual(asked.stdout.trim().split('\n'), [
+    'pipelines/okta.yaml',
+    'tests/okta/collects-a-day.yaml',
+    'schemas/okta-event.schema.json',
+  ])
   assert.match(asked.stderr, /\n {2}sluice run okta\n$/)
   assert.equal((await work.sluice(['init', '--from', 'nope'])).code, 2)
   assert.equal((await work.sluice(['test', 'okta'])).code, 0)

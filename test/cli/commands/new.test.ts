@@ -79,7 +79,7 @@ test('each pipeline that comes with Sluice is copied ready to run: its check and
 test('a copied pipeline takes another name, names its variables, and changes no file that exists', async (t) => {
   const work = await openProject(t, { 'schemas/okta-event.schema.json': '{ "type": "object" }\n' })
   const { stdout, stderr } = await work.sluice(['new', 'pipeline', 'okta-eu', '--from', 'okta'])
-  assert.equal(stdout, 'pipelines/okta-eu.yaml\n')
+  assert.equal(stdout, 'pipelines/okta-eu.yaml\ntests/okta-eu/collects-a-day.yaml\n')
   assert.match(
     stderr,
     /^kept as they were: schemas\/okta-event\.schema\.json\nset these variables.*OKTA_ORG_URL, OKTA_API_TOKEN/,

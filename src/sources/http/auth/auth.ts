@@ -1,4 +1,5 @@
-import type { Dispatcher } from 'undici'
+import type { Exchange } from '../../../network/exchange.ts'
+import type { Clock } from '../../../time.ts'
 import { createTokenAuthorizer } from './oauth.ts'
 import type { PreparedRequest } from '../transport/request.ts'
 import type { HttpOptions } from '../options.ts'
@@ -8,7 +9,10 @@ import { learnSecret } from '../../../observe/secrets.ts'
 import { basicOf, withHeader } from './authorizer.ts'
 import type { Authorizer } from './authorizer.ts'
 
-export function createAuthorizer(options: HttpOptions, dispatcher: Dispatcher): Authorizer {
+export function createAuthorizer(
+  options: HttpOptions,
+  { send, time }: { readonly send: Exchange; readonly time: Clock },
+): Authorizer {
   const { auth } = options
   if (auth === undefined) return fixed((request) => request, [])
   switch (auth.type) {
@@ -25,12 +29,13 @@ export function createAuthorizer(options: HttpOptions, dispatcher: Dispatcher): 
       return fixed((request) => withHeader(request, 'authorization', `Basic ${basic}`), [password, basic])
     }
     case 'hmac': {
-      const { sign, secrets } = createSigner(auth)
+      const { sign, secrets } = createSigner(auth, time)
       return fixed(sign, secrets)
     }
     default:
       return createTokenAuthorizer(auth, {
-        dispatcher,
+        send,
+        time,
         timeout: options.timeout.request,
         statuses: options.retry.statuses,
       })

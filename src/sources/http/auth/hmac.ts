@@ -2,6 +2,7 @@ import { createHash, createHmac } from 'node:crypto'
 import type { PreparedRequest } from '../transport/request.ts'
 import { basicOf } from './authorizer.ts'
 import type { HmacAuth } from './fields.ts'
+import type { Clock } from '../../../time.ts'
 
 /** Placeholders of the text to sign. */
 export const signedNames = [
@@ -20,7 +21,10 @@ export const signedNames = [
  * Signs requests with HMAC. URL parameters are sent exactly as they are signed: sorted, with every
  * character but letters, digits and `-._~` percent-encoded in upper case.
  */
-export function createSigner({ key, username, algorithm, encoding, sign, header, value, date: dateHeader }: HmacAuth): {
+export function createSigner(
+  { key, username, algorithm, encoding, sign, header, value, date: dateHeader }: HmacAuth,
+  time: Clock,
+): {
   readonly sign: (request: PreparedRequest) => PreparedRequest
   readonly secrets: string[]
 } {
@@ -31,7 +35,7 @@ export function createSigner({ key, username, algorithm, encoding, sign, header,
       const query = canonicalQuery(url.searchParams)
       url.search = query
       const { method, body = '' } = request
-      const date = writeDate(new Date(), dateHeader.format)
+      const date = writeDate(new Date(time.now()), dateHeader.format)
       const values = {
         date,
         method,

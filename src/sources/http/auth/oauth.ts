@@ -17,7 +17,7 @@ export function createTokenAuthorizer(auth: TokenAuth, connection: TokenConnecti
 
   return {
     async authorize(prepared, signal) {
-      if (token === undefined || performance.now() >= token.renewAt) {
+      if (token === undefined || connection.time.monotonic() >= token.renewAt) {
         fetching ??= endpoint.fetch(signal).finally(() => {
           fetching = undefined
         })

@@ -1,7 +1,8 @@
-import type { Dispatcher } from 'undici'
 import { asSluiceError, SluiceError } from '../../../errors.ts'
 import { hideSecrets, learnSecret } from '../../../observe/secrets.ts'
+import type { Exchange } from '../../../network/exchange.ts'
 import { SECOND, MINUTE } from '../../../time.ts'
+import type { Clock } from '../../../time.ts'
 import type { HttpOptions } from '../options.ts'
 import { readShort, readStart } from '../transport/body.ts'
 import { Deadline, limitName } from '../transport/deadline.ts'
@@ -18,7 +19,8 @@ import { TokenFile } from './token-file.ts'
 import { grantOf } from './token-request.ts'
 
 export interface TokenConnection {
-  readonly dispatcher: Dispatcher
+  readonly send: Exchange
+  readonly time: Clock
   /** Milliseconds for one token. */
   readonly timeout: number
   readonly statuses: HttpOptions['retry']['statuses']
@@ -26,7 +28,7 @@ export interface TokenConnection {
 
 export interface Token {
   readonly text: string
-  /** By `performance.now()`. */
+  /** By `Clock.monotonic()`. */
   readonly renewAt: number
 }
 
@@ -82,9 +84,10 @@ export class TokenEndpoint {
   }
 
   async #fetch(refreshToken: string | undefined, deadline: Deadline): Promise<Token> {
-    const start = performance.now()
+    const { time } = this.#connection
+    const start = time.monotonic()
     const { genericTokenEndpointRequest, processGenericTokenEndpointResponse, ...oauth } = await import('oauth4webapi')
-    const now = Math.floor((Date.now() + this.#skew) / SECOND)
+    const now = Math.floor((time.now() + this.#skew) / SECOND)
     const { grantType, parameters, clientAuth } = await grantOf(this.#auth, {
       signingKey: this.#key,
       refreshToken,
@@ -118,7 +121,7 @@ export class TokenEndpoint {
   /** The body of the response. */
   async #post(headers: Record<string, string>, body: string, deadline: Deadline): Promise<string> {
     const what = `the response of the token endpoint ${this.#auth.tokenUrl}`
-    const request = this.#connection.dispatcher.request({
+    const request = this.#connection.send({
       origin: this.#url.origin,
       path: this.#url.pathname + this.#url.search,
       method: 'POST',
@@ -134,7 +137,7 @@ export class TokenEndpoint {
     this.#hasAnswered = true
     const { statusCode, headers: received } = response
     const date = Date.parse(headerText(received['date']) ?? '')
-    if (!Number.isNaN(date)) this.#observedSkew = date - Date.now()
+    if (!Number.isNaN(date)) this.#observedSkew = date - this.#connection.time.now()
     const encoding = headerText(received['content-encoding'])
     if (statusCode >= 200 && statusCode < 300) {
       return deadline.wait(readShort(response.body, encoding), what).catch((error: unknown) => {

@@ -2,24 +2,27 @@ import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
 import { Agent, buildConnector, Pool } from 'undici'
-import type { Dispatcher } from 'undici'
 import { SluiceError } from '../../../errors.ts'
 import { checkProxyVariables, openTunnel, proxyFor } from '../../../network/proxy.ts'
 import type { TunnelOptions } from '../../../network/proxy.ts'
+import type { Exchange, ExchangeLayer } from '../../../network/exchange.ts'
 import type { HttpOptions, TlsOptions } from '../options.ts'
 
 /** The connections of a source. */
 export interface Connections {
-  readonly dispatcher: Dispatcher
+  readonly send: Exchange
   /** Closes all connections at once, also those that are being opened through a proxy. */
   close(): Promise<void>
 }
 
 /**
  * Opens the connections of a source, with its certificates, through the proxy of the environment
- * (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
+ * (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). Nothing is connected before the first request.
  */
-export function openConnections({ timeout, tls }: Pick<HttpOptions, 'timeout' | 'tls'>): Connections {
+export function openConnections(
+  { timeout, tls }: Pick<HttpOptions, 'timeout' | 'tls'>,
+  layer: ExchangeLayer = (send) => send,
+): Connections {
   checkProxyVariables()
   const closing = new AbortController()
   setMaxListeners(0, closing.signal)
@@ -38,7 +41,7 @@ export function openConnections({ timeout, tls }: Pick<HttpOptions, 'timeout' | 
     },
   })
   return {
-    dispatcher,
+    send: layer((request) => dispatcher.request(request)),
     async close() {
       closing.abort()
       await dispatcher.destroy()

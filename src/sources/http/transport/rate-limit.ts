@@ -1,27 +1,30 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { IncomingHttpHeaders } from 'undici/types/header.js'
 import { HOUR } from '../../../time.ts'
+import type { Clock } from '../../../time.ts'
 import { headerText } from './json-values.ts'
 
 /** Spaces requests evenly, of all callers together. */
 export class Pace {
   readonly #spacing: number
+  readonly #time: Clock
   #next = 0
 
-  constructor(perSecond: number) {
+  constructor(perSecond: number, time: Clock) {
     this.#spacing = 1000 / perSecond
+    this.#time = time
   }
 
   /** Resolves when the next request may start. */
   async turn(signal: AbortSignal): Promise<void> {
-    const now = performance.now()
+    const now = this.#time.monotonic()
     const at = Math.max(now, this.#next)
     this.#next = at + this.#spacing
-    if (at > now) await sleep(at - now, undefined, { signal })
+    if (at > now) await this.#time.sleep(at - now, signal)
   }
 }
 
 interface PauseOptions {
+  readonly time: Clock
   readonly signal: AbortSignal
   log(message: string, details: { readonly waitMs: number }): void
 }
@@ -29,7 +32,7 @@ interface PauseOptions {
 /** Pauses the requests of one tenant once a response says that its rate limit is used up. */
 export class RateLimitPause {
   readonly #options: PauseOptions
-  /** By `performance.now()`. */
+  /** By `Clock.monotonic()`. */
   #until = 0
 
   constructor(options: PauseOptions) {
@@ -38,15 +41,16 @@ export class RateLimitPause {
 
   /** Takes the headers of a response. */
   observe(headers: IncomingHttpHeaders): void {
-    this.#until = performance.now() + Math.min(MAX_RETRY_AFTER, parseRateLimit(headers) ?? 0)
+    this.#until = this.#options.time.monotonic() + Math.min(MAX_RETRY_AFTER, parseRateLimit(headers) ?? 0)
   }
 
   /** Resolves when the next request is allowed. */
   async wait(): Promise<void> {
-    const wait = this.#until - performance.now()
+    const { time, signal } = this.#options
+    const wait = this.#until - time.monotonic()
     if (wait <= 0) return
     this.#options.log('the rate limit of the API is reached', { waitMs: Math.ceil(wait) })
-    await sleep(wait, undefined, { signal: this.#options.signal })
+    await time.sleep(wait, signal)
   }
 }
 
@@ -60,16 +64,20 @@ export const MAX_RETRY_AFTER = HOUR
  * Milliseconds until the next attempt: what the server asks for, else the backoff. A server that
  * asks for no wait at all gets the backoff too, so that all attempts do not follow at once.
  */
-export function waitOf(attempt: number, retryAfter: number | undefined, maxDelay: number): number {
-  return retryAfter === undefined || retryAfter === 0 ? backoff(attempt, maxDelay) : retryAfter
+export function waitOf(
+  attempt: number,
+  retryAfter: number | undefined,
+  { maxDelay, time }: { readonly maxDelay: number; readonly time: Clock },
+): number {
+  return retryAfter === undefined || retryAfter === 0 ? backoff(attempt, maxDelay, time) : retryAfter
 }
 
 /**
  * Exponential backoff with full jitter, in milliseconds: up to a second before the first retry,
  * doubling with each further one.
  */
-function backoff(attempt: number, maxDelay: number): number {
-  return Math.ceil(Math.random() * Math.min(maxDelay, 1000 * 2 ** (attempt - 1)))
+function backoff(attempt: number, maxDelay: number, time: Clock): number {
+  return Math.ceil(time.jitter() * Math.min(maxDelay, 1000 * 2 ** (attempt - 1)))
 }
 
 /**

@@ -1,3 +1,5 @@
+import type { Clock } from '../../../time.ts'
+
 /**
  * API time: our clock, or the time in the API's Date headers if that is earlier. If our clock is
  * fast, windows planned with it would end in the API's future and miss records.
@@ -6,22 +8,27 @@
  * that it shows. That is a lower bound, which watermarks do not pass.
  */
 export class ApiClock {
-  /** API time minus `performance.now()`, as of the latest response. */
+  readonly #time: Clock
+  /** API time minus `Clock.monotonic()`, as of the latest response. */
   #offset = Infinity
-  /** At least API time minus `performance.now()`, from the times of events. */
+  /** At least API time minus `Clock.monotonic()`, from the times of events. */
   #shown = -Infinity
   #hasAnswered = false
+
+  constructor(time: Clock) {
+    this.#time = time
+  }
 
   /** Takes the Date header of a response. */
   observe(date: string | string[] | undefined): void {
     this.#hasAnswered = true
     const time = typeof date === 'string' ? Date.parse(date) : NaN
-    if (!Number.isNaN(time)) this.#offset = time - performance.now()
+    if (!Number.isNaN(time)) this.#offset = time - this.#time.monotonic()
   }
 
   /** Takes the time of an event in a response. */
   observeEvent(time: number): void {
-    this.#shown = Math.max(this.#shown, time - performance.now())
+    this.#shown = Math.max(this.#shown, time - this.#time.monotonic())
   }
 
   /** True once a response has carried a Date header. */
@@ -40,23 +47,23 @@ export class ApiClock {
    */
   skew(): number | undefined {
     if (!this.isKnown) return undefined
-    const ahead = Date.now() - performance.now() - this.#offset
+    const ahead = this.#time.now() - this.#time.monotonic() - this.#offset
     return Math.abs(ahead) <= 1000 ? 0 : Math.round(ahead / 1000) * 1000
   }
 
   now(): number {
-    return Math.floor(Math.min(Date.now(), performance.now() + this.#offset))
+    return Math.floor(Math.min(this.#time.now(), this.#time.monotonic() + this.#offset))
   }
 
   /** The time in the API's Date headers, even if our clock is slow; our time if there are none. */
   reference(): number {
-    return this.isKnown ? Math.floor(performance.now() + this.#offset) : Date.now()
+    return this.isKnown ? Math.floor(this.#time.monotonic() + this.#offset) : this.#time.now()
   }
 
   /** Marks this moment. */
   mark(): MarkedMoment {
-    const local = Date.now()
-    const monotonic = performance.now()
+    const local = this.#time.now()
+    const monotonic = this.#time.monotonic()
     let fixed: number | undefined
     return {
       now: () => {

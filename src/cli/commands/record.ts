@@ -1,0 +1,71 @@
+import { basename, dirname, extname, join, relative, resolve } from 'node:path'
+import { insertedIn } from '../../config/inserted.ts'
+import { testFolder } from '../../config/test-files.ts'
+import { SluiceError } from '../../errors.ts'
+import { recordPipeline } from '../../inspect/record/record-pipeline.ts'
+import { writeRecording } from '../../inspect/record/write-recording.ts'
+import { openLog } from '../../observe/log.ts'
+import { print, say } from '../../observe/output.ts'
+import { plural } from '../../observe/report.ts'
+import type { CommandDefinition } from '../command.ts'
+import { loadOrFail } from '../load.ts'
+import { pipelineArgument, setOption } from '../options.ts'
+import { stopOnSignals } from '../signals.ts'
+
+interface RecordArguments {
+  readonly pipeline: string
+  readonly pages: number
+  readonly out: string | undefined
+  readonly name: string | undefined
+  readonly set: string[] | undefined
+}
+
+export const command: CommandDefinition<RecordArguments> = {
+  builder: (parser) =>
+    parser
+      .positional('pipeline', pipelineArgument)
+      .option('pages', { type: 'number', default: 5, requiresArg: true, describe: 'Number of requests to record' })
+      .option('out', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Test file; default: tests/PIPELINE/recorded.yaml',
+      })
+      .option('name', { type: 'string', requiresArg: true, describe: 'Name of the test' })
+      .option('set', setOption)
+      .example('$0 record okta --pages 3 --set source.window.since=1h', 'a test from what the API answers now'),
+  handler: async ({ pipeline: nameOrPath, pages, out, name, set }) => {
+    if (!Number.isInteger(pages) || pages < 1 || pages > MOST_PAGES)
+      throw new SluiceError('USAGE', `--pages must be a whole number from 1 to ${MOST_PAGES}`)
+    const [pipeline] = await loadOrFail([nameOrPath], { mode: 'run', parts: ['source', 'transforms'], set: set ?? [] })
+    const file = join(pipeline.folder, basename(pipeline.file))
+    const path = out === undefined ? join(testFolder(file), 'recorded.yaml') : resolve(out)
+    if (dirname(path) !== testFolder(file) || !['.yaml', '.yml'].includes(extname(path)))
+      throw new SluiceError('USAGE', `${out} is not a test file of the pipeline ${pipeline.name}`, {
+        hint: `name a .yaml file in ${relative(process.cwd(), testFolder(file))}/`,
+      })
+    const signals = stopOnSignals((signal) => say('', `${signal}: nothing is recorded`))
+    pipeline.secrets.hold()
+    try {
+      const recording = await recordPipeline({
+        pipeline,
+        pages,
+        inserted: await insertedIn(file),
+        signal: signals.stop,
+        note: openLog({ json: false }).note,
+      })
+      const test = name ?? `collects ${plural(recording.pages.length, 'recorded page')}`
+      const files = await writeRecording(recording, { path, pipeline: file, name: test })
+      print(...files.map((one) => relative(process.cwd(), one)))
+      if (recording.removed.length > 0) say('removed:', ...recording.removed.map((what) => `  ${what}`))
+      say('the records are real: look through the files before you share them')
+    } catch (error) {
+      if (signals.stop.aborted) throw new SluiceError('INTERRUPTED', 'stopped; nothing is recorded')
+      throw error
+    } finally {
+      pipeline.secrets.drop()
+      signals.forget()
+    }
+  },
+}
+
+const MOST_PAGES = 100
