@@ -40,7 +40,7 @@ test('init makes a project in a new folder, whose check, tests and first run pas
   const cwd = 'my project'
   const tested = await work.sluice(['test'], { cwd })
   assert.equal(tested.code, 0, tested.stdout + tested.stderr)
-  assert.match(tested.stdout, /2 passed, 0 failed/)
+  assert.match(tested.stdout, /3 passed, 0 failed/)
   const env = { ...s3Environment(s3), SLUICE_BUCKET: 'audit' }
   const checked = await work.sluice(['check'], { cwd, env })
   assert.match(checked.stdout, /^pipelines\/events\.yaml: ok$/m)

@@ -92,6 +92,25 @@ tests:
     assert.equal(code, 0, stdout)
   })
 
+  test('names the sink before the key of an object, if there are several', async (t) => {
+    const work = await openProject(t, {
+      'pipelines/p.yaml': `source: { type: file, path: in.ndjson }
+sinks:
+  siem: { type: s3, bucket: audit, key: x/all }
+  cold: { type: file, path: out, key: all, compression: none }
+routes: [{ when: { id: a }, to: siem }]
+default: cold
+tests:
+  - name: routes
+    now: 2024-03-05T12:00:00Z
+    files: [{ name: in.ndjson, lines: [{ id: a }, { id: b }] }]
+    expect: { objects: { siem/x/all: [{ id: a }], cold/all: [{ id: b }] } }
+`,
+    })
+    const { code, stdout } = await work.sluice(['test', 'p'])
+    assert.equal(code, 0, stdout)
+  })
+
   test('has a clock of its own: a later run looks back by it and names keys after it, and waits take no time', async (t) => {
     const work = await openProject(t, {
       'pipelines/p.yaml': PIPELINE.replace('{record.at:yyyy-MM-dd}', '{now:yyyy-MM-dd}'),
