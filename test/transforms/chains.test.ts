@@ -10,10 +10,12 @@ import { parsePath } from '../../src/record/paths/grammar.ts'
 import { defaultLimits } from '../../src/record/scan.ts'
 import filter from '../../src/transforms/filter.ts'
 import keep from '../../src/transforms/keep.ts'
+import parse from '../../src/transforms/parse.ts'
 import redact from '../../src/transforms/redact.ts'
 import remove from '../../src/transforms/remove.ts'
 import rename from '../../src/transforms/rename.ts'
 import set from '../../src/transforms/set.ts'
+import split from '../../src/transforms/split.ts'
 import { pathText, plainPathText, recordText } from '../record/arbitrary.ts'
 import { scaled } from '../support/scale.ts'
 import { checkStage, withDefaults } from './stage.ts'
@@ -30,7 +32,16 @@ interface Step {
 }
 
 const MAX_DEPTH = 12
-const DECLARATIONS: { readonly [type: string]: TransformDeclaration } = { set, rename, remove, keep, redact, filter }
+const DECLARATIONS: { readonly [type: string]: TransformDeclaration } = {
+  set,
+  rename,
+  remove,
+  keep,
+  redact,
+  filter,
+  parse,
+  split,
+}
 
 function step({ type, ...config }: { readonly type: string; readonly [key: string]: unknown }): Step {
   const declaration = DECLARATIONS[type]
@@ -158,7 +169,40 @@ const templates = fc.record({
     .map(([path, one, two]) => [{ path, template: `{record.${one}} "{record.${two}}\\ {pipeline}` }]),
   missing: fc.constantFrom('skip', 'reject'),
 })
+const texts = fc.constant({
+  type: 'set',
+  members: [
+    { path: 'n', value: '{"x":"a=1 b=2","c":{"n":[{"x":"[]"},{"x":"{"}]},"password":"hunter22"}' },
+    { path: 'to', value: [{ x: '{"a":1}' }, { x: 'a=1', c: null }] },
+  ],
+})
+const parseTarget = fc.constantFrom('n', 'x', 'n.x', 'to', 'a')
+const parses = fc.record(
+  {
+    type: fc.constant('parse'),
+    path: parseTarget,
+    onError: fc.constantFrom('reject', 'leave', 'leave'),
+    format: fc.constantFrom('json', 'json', 'keyValue'),
+    merge: fc.boolean(),
+    to: target,
+  },
+  { requiredKeys: ['type', 'path', 'onError'] },
+)
+const splits = fc.record(
+  {
+    type: fc.constant('split'),
+    path: fc.oneof(fc.constantFrom('to', 'n.c.n', 'c.n'), target),
+    copy: fc.uniqueArray(fc.oneof(parseTarget, target), { maxLength: 2 }),
+    as: target,
+    index: fc.constant('number'),
+    empty: fc.constantFrom('keep', 'drop'),
+  },
+  { requiredKeys: ['type', 'path', 'copy'] },
+)
 const anySteps = fc.oneof(
+  { weight: 4, arbitrary: texts },
+  { weight: 6, arbitrary: parses },
+  { weight: 4, arbitrary: splits },
   { weight: 6, arbitrary: plainSteps },
   { weight: 2, arbitrary: templates },
   { weight: 1, arbitrary: anyPaths.map((paths) => ({ type: 'remove', paths })) },
@@ -193,19 +237,22 @@ async function oneByOne(steps: readonly Step[], lines: readonly string[]) {
   const output: string[] = []
   const rejects: string[] = []
   for (const [at, line] of lines.entries()) {
-    let text = line
-    let code: string | undefined
-    let isDropped = false
+    let left: { readonly text: string; readonly code?: string }[] = [{ text: line }]
     for (const one of steps) {
-      // Rejected records pass all later stages, but only redact changes them.
-      if (isDropped || (code !== undefined && one.declaration.type !== 'redact')) continue
-      const result = await run([one], [text])
-      isDropped = result.dropped.size > 0
-      if (result.rejects.length > 0) code = result.rejects[0]?.code
-      else text = result.output[0] ?? text
+      const next: typeof left = []
+      for (const { text, code } of left) {
+        // Rejected records pass all later stages, but only redact changes them.
+        const result = code === undefined || one.declaration.type === 'redact' ? await run([one], [text]) : undefined
+        const rejected = code ?? result?.rejects[0]?.code
+        if (rejected !== undefined) next.push({ text: result?.output[0] ?? text, code: rejected })
+        else for (const made of result?.output ?? []) next.push({ text: made })
+      }
+      left = next
     }
-    if (code !== undefined) rejects.push(`${at + 1} ${code} ${minified(text)}`)
-    else if (!isDropped) output.push(text)
+    for (const { text, code } of left) {
+      if (code === undefined) output.push(text)
+      else rejects.push(`${at + 1} ${code} ${minified(text)}`)
+    }
   }
   return { output, rejects }
 }

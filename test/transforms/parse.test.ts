@@ -139,6 +139,7 @@ test('parses key=value pairs with quotes, flags and repeated keys; all values ar
     ['tag=a\ttag=b\ntag=c', '{"tag":["a","b","c"]}'],
     ['__proto__=1 user.name=ann', '{"__proto__":"1","user.name":"ann"}'],
     ['a=\ud800 \u00e9="\u{1f600}"', '{"a":"\\ud800","é":"😀"}'],
+    ['"user name"="Ann B" "a=b"=1 "c"', '{"user name":"Ann B","a=b":"1","\\"c\\"":""}'],
     ["name=O'Brien", '{"name":"O\'Brien"}'],
     ['signed in', 'p: it has no pairs with "="'],
     ['', 'p: it has no pairs with "="'],
@@ -150,6 +151,7 @@ test('parses key=value pairs with quotes, flags and repeated keys; all values ar
 
 test('pairs have other separators', async () => {
   await assertParsed({ format: 'keyValue', pairSeparator: ',' }, [
+    ['"a,b" : 1', 'p: it has no pairs with "="'],
     ['a=1, b = x y ,c="1,2",, d=', '{"a":"1","b":"x y","c":"1,2","d":""}'],
   ])
   await assertParsed({ format: 'keyValue', pairSeparator: '; ', keySeparator: ': ' }, [

@@ -11,9 +11,9 @@ export interface Separators {
 export const DEFAULT_SEPARATORS: Separators = { pairs: ' ', keys: '=' }
 
 /**
- * Parses `level=info msg="signed in" debug`. A key without a separator has an empty text. A value in
- * quotes may contain separators; in it, a backslash stands before a quote or a backslash. A text
- * without any separator between a key and a value is not of this format.
+ * Parses `level=info msg="signed in" debug`. A key without a separator has an empty text. A key or
+ * value in quotes may contain separators; in it, a backslash stands before a quote or a backslash. A
+ * text without any separator between a key and a value is not of this format.
  */
 export function parseKeyValues(text: string, { pairs: between, keys: separator }: Separators): Parsed {
   const pairs: Pairs = new Map()
@@ -33,8 +33,11 @@ export function parseKeyValues(text: string, { pairs: between, keys: separator }
       continue
     }
     const start = at
+    const name = readQuoted(text, at)
+    const isQuoted = name !== undefined && name.end > 0 && text.startsWith(separator, skipSpace(name.end))
+    if (isQuoted) at = skipSpace(name.end)
     while (!endsPair(at) && !text.startsWith(separator, at)) at++
-    const key = text.slice(start, at).trim()
+    const key = isQuoted ? name.value : text.slice(start, at).trim()
     if (endsPair(at)) {
       addPair(pairs, key, '')
       continue
