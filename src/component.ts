@@ -418,12 +418,22 @@ export interface RecordShape {
    * it may give any member a value. All that `putMembers` puts must be here: stages that ask for
    * something else do not see it.
    */
-  readonly writes?: readonly { readonly path: string; readonly from: readonly string[] }[]
+  readonly writes?: readonly WrittenMember[]
   /**
    * Of a transform that makes several records of one: paths of keys whose values they have in
    * common. A dedup key of these values alone would make them duplicates of each other.
    */
   readonly shares?: readonly string[]
+}
+
+export interface WrittenMember {
+  readonly path: string
+  readonly from: readonly string[]
+  /**
+   * True if the same record may get another value later: it comes from a table that changes. `check`
+   * refuses it in a dedup key.
+   */
+  readonly varies?: boolean
 }
 
 /** What decides how a transform changes values. */
@@ -477,6 +487,12 @@ export interface TransformContext extends Context {
    * are replayed. A pseudonym must then not be made of a pseudonym.
    */
   readonly isRedacted?: true
+  /**
+   * SHA-256, in hex, of files that the configuration names, by absolute path. Present if the records are
+   * a shard of a parallel backfill: it may be executed again, elsewhere, and must then become the same
+   * objects. So a transform that reads such a file refuses other content, and does not read it again.
+   */
+  readonly files?: ReadonlyMap<string, string>
 }
 
 /**
@@ -538,6 +554,11 @@ export interface BatchTransform {
    * that have matched nothing: their path is probably misspelt.
    */
   ruleMatches?(): readonly RuleMatches[]
+  /**
+   * What the transform has counted so far, by name, for the report: for example records that were found
+   * in a table, and records that were not.
+   */
+  counts?(): { readonly [name: string]: number }
   close?(): void | Promise<void>
 }
 

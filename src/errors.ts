@@ -48,6 +48,11 @@ export const errorCodes = {
   },
   PIPELINE_NOT_FOUND: { exit: 2, retryable: false, summary: 'No pipeline has this name.' },
   SCHEMA_INVALID: { exit: 2, retryable: false, summary: 'A JSON schema is missing, is not JSON, or does not compile.' },
+  TABLE_INVALID: {
+    exit: 2,
+    retryable: false,
+    summary: 'A table of `lookup` is damaged, too large, in another format, or has a key twice.',
+  },
   TESTS_FAILED: { exit: 1, retryable: false, summary: 'At least one pipeline test failed.' },
   UNSUPPORTED: {
     exit: 2,
@@ -171,6 +176,7 @@ export const rejectCodes = {
   INVALID_UTF8: 'The line is not valid UTF-8.',
   KEY_EXISTS: 'The record already has a member with the name that `keyAs`, `rename` or `split` gives.',
   KEY_MISSING: 'A field of the dedup key is missing.',
+  LOOKUP_MISS: 'The record has no key that is in the table of `lookup` (`missing: reject`).',
   NO_RECORDS: 'The document has nothing at the path of `records`, or a value of the wrong type.',
   NOT_AN_ARRAY: 'The member that `split` splits has a value, but not an array.',
   NOT_AN_OBJECT: 'The line is valid JSON, but not an object.',

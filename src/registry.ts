@@ -117,6 +117,12 @@ export const builtIns: readonly BuiltIn[] = [
     load: () => import('./transforms/ocsf.ts'),
   },
   {
+    kind: 'transform',
+    type: 'lookup',
+    summary: 'Adds members from a CSV, NDJSON or MaxMind file, found by a key or an IP address.',
+    load: () => import('./transforms/lookup.ts'),
+  },
+  {
     kind: 'sink',
     type: 's3',
     summary: 'Writes compressed NDJSON objects to Amazon S3 or an S3-compatible store, each exactly once.',

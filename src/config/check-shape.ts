@@ -74,6 +74,36 @@ function isShared(path: string, shares: readonly string[], stages: readonly Shap
   return shares.some((share) => covers(share, path))
 }
 
+/**
+ * Reports the paths of a dedup key whose values come from a table that changes, also if they were copied
+ * since: the same event would get another key, and be written again.
+ */
+export function checkVarying(
+  { stage, paths }: Pick<Reader, 'stage' | 'paths'>,
+  earlier: readonly ShapedStage[],
+  problems: Problem[],
+): void {
+  for (const { text, location } of paths) {
+    const origin = varyingOrigin(text, earlier)
+    if (origin === undefined) continue
+    const message = `${text} comes from the table of ${origin}: when that changes, the same event gets another dedup key`
+    problems.push(
+      problemAt(location, message, { hint: `move ${stage} before ${origin}, or leave the path out of the key` }),
+    )
+  }
+}
+
+/** The last stage whose table a value comes from. */
+function varyingOrigin(text: string, stages: readonly ShapedStage[]): string | undefined {
+  let values = [text]
+  for (const { stage, shape } of stages.toReversed()) {
+    const written = (shape?.writes ?? []).filter(({ path }) => values.some((value) => reaches(path, value)))
+    if (written.some(({ varies }) => varies === true)) return stage
+    values = [...new Set([...values, ...written.flatMap(({ from }) => from)])]
+  }
+  return undefined
+}
+
 /** Whether one of the stages gives records a value at a path, around it or inside it. */
 export function isWritten(text: string, stages: readonly ShapedStage[]): boolean {
   const target = knownPart(text)

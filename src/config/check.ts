@@ -8,7 +8,7 @@ import { checkExpressionTypes, expressionsIn, pathsRead } from './check-expressi
 import type { FoundPath } from './check-paths.ts'
 import { checkPaths, pathsIn, readRecordSchema } from './check-paths.ts'
 import { checkRedacted } from './check-redacted.ts'
-import { checkDistinct, checkRemoved, isWritten } from './check-shape.ts'
+import { checkDistinct, checkRemoved, checkVarying, isWritten } from './check-shape.ts'
 import type { ShapedStage } from './check-shape.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Declaration, ComponentKind } from '../registry.ts'
@@ -141,6 +141,7 @@ async function checkRecordPaths(
     })
     if (declaration.kind === 'transform' && declaration.dedup !== undefined) {
       checkDistinct(declaration.dedup(config).key, paths, shaped, problems)
+      checkVarying({ stage, paths }, shaped, problems)
     }
     if (declaration.type === 'validate' && typeof config['schema'] === 'string') {
       schema = readRecordSchema(config['schema'])

@@ -19,7 +19,7 @@ export interface Delivery {
   /** What this run has delivered. After `close`, as it was at that time. */
   totals(): Omit<
     Report,
-    'pipeline' | 'outcome' | 'error' | 'unfinished' | 'rules' | 'bytesIn' | 'startedAt' | 'seconds'
+    'pipeline' | 'outcome' | 'error' | 'unfinished' | 'rules' | 'counts' | 'bytesIn' | 'startedAt' | 'seconds'
   >
   /** Gives up batches that are not delivered yet, and closes the sinks. */
   close(): Promise<void>

@@ -47,6 +47,8 @@ export interface Report {
     /** The rule searches texts: finding nothing is no sign of a mistake. */
     readonly searches?: true
   }[]
+  /** What transforms have counted in this run: for example how many records a `lookup` has found. */
+  readonly counts: readonly StageCounts[]
   readonly epochs: number
   /** Of a backfill with several workers; absent otherwise. */
   readonly shards?: ShardsReport
@@ -57,6 +59,11 @@ export interface Report {
   readonly unpublished: Unpublished
   readonly startedAt: string
   readonly seconds: number
+}
+
+export interface StageCounts {
+  readonly stage: string
+  readonly counts: { readonly [name: string]: number }
 }
 
 interface ShardsReport {
@@ -146,7 +153,8 @@ export function summarize(report: Report): string {
       `  ${name.padEnd(nameWidth)}${formatCount(count).padStart(width)}  ${remark}`.trimEnd(),
     )
   const rate = report.seconds > 0 ? `, ${formatCount(Math.round(report.read / report.seconds))} records/s` : ''
-  const tables = [...listDamaged(report.damaged ?? []), ...listFailed(report.shards?.failed ?? [])]
+  const counted = report.counts.flatMap(({ stage, counts }) => listStageCounts(stage, counts))
+  const tables = [...counted, ...listDamaged(report.damaged ?? []), ...listFailed(report.shards?.failed ?? [])]
   return `${report.pipeline}: ${report.outcome} in ${report.seconds.toFixed(1)} s${rate}\n${[...lines, ...tables].join('\n')}`
 }
 
@@ -167,6 +175,12 @@ function describeShards(shards: ShardsReport | undefined): string {
   if (failed.length > 0) parts.push(`${formatCount(failed.length)} failed`)
   if (left > 0) parts.push(`${formatCount(left)} left`)
   return parts.join(', ')
+}
+
+/** `  lookup    found 1,204, not found 12`; nothing if all are 0. */
+function listStageCounts(stage: string, counts: StageCounts['counts']): string[] {
+  const present = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+  return Object.keys(present).length === 0 ? [] : [`  ${stage.padEnd(9)} ${listCounts(present)}`]
 }
 
 /** A warning if (nearly) everything was rejected: the input is probably not what is expected. */

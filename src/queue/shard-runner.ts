@@ -36,7 +36,7 @@ export async function openShardRunner(content: RunContent, options: RunnerOption
   const { job, fingerprint, generation } = content
   const { concurrency, note } = options
   const hashKey = Buffer.from(content.hashKey, 'base64')
-  const pipeline = await loadJob(job, hashKey, fingerprint)
+  const { pipeline } = await loadJob(job, hashKey, fingerprint)
   const sinks = await openStagingSinks(pipeline)
   pipeline.secrets.hold()
   const folder = await privateFolder()

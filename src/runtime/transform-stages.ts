@@ -11,6 +11,7 @@ import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
+import type { StageCounts } from '../observe/report.ts'
 import type { Batch } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
 import type { Path, Questions } from '../record/paths/path.ts'
@@ -31,6 +32,8 @@ export interface Stage {
   run(batch: Batch): Batch[] | Promise<Batch[]>
   /** See `BatchTransform.ruleMatches`. */
   ruleMatches?(): readonly RuleMatches[]
+  /** See `BatchTransform.counts`. */
+  counts?(): StageCounts['counts']
   /** Waits for a call that is under way. */
   close(): Promise<void>
 }
@@ -163,6 +166,22 @@ export function ruleMatchesOf(stages: readonly Stage[]): StageRule[] {
   return stages.flatMap((stage) => (stage.ruleMatches?.() ?? []).map((found) => ({ stage: stage.name, ...found })))
 }
 
+/** What each stage has counted so far. */
+export function countsOf(stages: readonly Stage[]): StageCounts[] {
+  return stages.flatMap((stage) => (stage.counts ? [{ stage: stage.name, counts: stage.counts() }] : []))
+}
+
+/** The sums of two lists of counts. */
+export function addCounts(some: readonly StageCounts[], others: readonly StageCounts[]): StageCounts[] {
+  const sums = new Map<string, { [name: string]: number }>()
+  for (const { stage, counts } of [...some, ...others]) {
+    const sum = sums.get(stage) ?? {}
+    sums.set(stage, sum)
+    for (const [name, count] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + count
+  }
+  return [...sums].map(([stage, counts]) => ({ stage, counts }))
+}
+
 /**
  * `onError` and `concurrency`, which every custom transform understands; built-ins have no use for
  * them.
@@ -222,6 +241,9 @@ function toStage(transform: Transform, { type, bring, ending, ...options }: Stag
       return running
     },
     ...(typeof transform === 'object' && 'batch' in transform && { ruleMatches: matchesSinceNow(transform) }),
+    ...(typeof transform === 'object' &&
+      'counts' in transform &&
+      transform.counts && { counts: countsSinceNow(transform) }),
     close: async () => {
       if (isRunning) ending.abort(new SluiceError('INTERRUPTED', 'the run is over'))
       if (typeof transform !== 'object' || !('close' in transform)) return
@@ -256,6 +278,15 @@ function matchesSinceNow(transform: BatchTransform): () => RuleMatches[] {
   const before = (transform.ruleMatches?.() ?? []).map(({ matches }) => matches)
   return () =>
     (transform.ruleMatches?.() ?? []).map((found, at) => ({ ...found, matches: found.matches - (before[at] ?? 0) }))
+}
+
+/** As `matchesSinceNow`. */
+function countsSinceNow(transform: BatchTransform): () => StageCounts['counts'] {
+  const before = { ...transform.counts?.() }
+  return () =>
+    Object.fromEntries(
+      Object.entries(transform.counts?.() ?? {}).map(([name, count]) => [name, count - (before[name] ?? 0)]),
+    )
 }
 
 function runner(transform: Transform, options: FunctionStage): (batch: Batch) => Batch[] | Promise<Batch[]> {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { hashCode } from '../config/code-hash.ts'
 import { isCustom } from '../config/component-name.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
+import { configuredFiles } from './configured-files.ts'
 import { withoutSecrets } from './plan.ts'
 
 /**
@@ -28,7 +29,8 @@ export async function describeConfiguration(pipeline: CheckedPipeline): Promise<
       : 'code' in declaration
         ? declaration.code?.(config, { pipeline: pipeline.name, folder, stage: place }).sha256
         : ''
-    described[place] = digest(`${withoutSecrets(declaration, config)} ${code}`)
+    const files = declaration.kind === 'transform' ? [...(await configuredFiles([config])).values()] : []
+    described[place] = digest([withoutSecrets(declaration, config), code, ...files].join(' '))
   }
   return described
 }

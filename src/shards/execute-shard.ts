@@ -25,6 +25,8 @@ export interface ExecuteShardOptions {
   readonly folder: string
   /** Of this thread: it executes one shard of the pipeline after the other. */
   readonly shared?: SharedTransforms
+  /** See `TransformContext.files`. */
+  readonly files?: ReadonlyMap<string, string>
   readonly final: boolean
   /** See `SourceInputOptions.keepGoing`. */
   readonly keepGoing: boolean
@@ -46,7 +48,7 @@ export async function executeShard(
   task: ShardTask,
   options: ExecuteShardOptions,
 ): Promise<ShardResult> {
-  const { hashKey, generation, folder, shared, final, keepGoing, signal, note, observe } = options
+  const { hashKey, generation, folder, shared, files, final, keepGoing, signal, note, observe } = options
   const { bytes, number } = task.shard
   const { stage, declaration } = pipeline.source
   const parts = task.shard.parts.map((part) => unqualified(declaration.type, part))
@@ -61,7 +63,7 @@ export async function executeShard(
   let delivery: ShardDelivery | undefined
   const { report, error } = await runPipeline({
     pipeline,
-    input,
+    input: { ...input, context: { ...input.context, ...(files && { files }) } },
     async openDelivery(opening) {
       const commit = await commitOptions({ ...opening, note: () => undefined })
       delivery = await openShardDelivery({ commit, task, hashKey, generation, folder })
@@ -78,7 +80,7 @@ export async function executeShard(
   signal.throwIfAborted()
   if (error) throw error
   if (delivery === undefined) throw new SluiceError('INTERNAL', 'the delivery of a shard was never opened')
-  const { rules, bytesIn, unfinished } = report
+  const { rules, counts, bytesIn, unfinished } = report
   return {
     ...delivery.output(),
     run: task.run,
@@ -87,6 +89,7 @@ export async function executeShard(
     bytesIn,
     unfinished,
     rules,
+    counts,
     ends,
     damaged,
   }

@@ -1,7 +1,6 @@
 import { workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { move, transferableSymbol, valueSymbol } from 'piscina'
-import type { CheckedPipeline } from '../config/pipeline.ts'
 import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { asSluiceError } from '../errors.ts'
 import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
@@ -11,7 +10,7 @@ import { executeShard } from './execute-shard.ts'
 import { sentError } from '../runtime/sent-error.ts'
 import type { SentError } from '../runtime/sent-error.ts'
 import { loadJob } from './job.ts'
-import type { Job } from './job.ts'
+import type { Job, LoadedJob } from './job.ts'
 
 /** What each thread gets when it starts. A thread has its own copy of the environment. */
 export interface ThreadData {
@@ -46,7 +45,7 @@ const shared = new SharedTransforms()
 const loading = load()
 loading.catch(() => undefined)
 
-async function load(): Promise<CheckedPipeline> {
+async function load(): Promise<LoadedJob> {
   addEnvironmentSecrets(process.env)
   return loadJob(data.job, hashKey, data.fingerprint)
 }
@@ -57,11 +56,13 @@ export default async function execute({ task, port }: ThreadTask): Promise<objec
   try {
     send({ kind: 'read', records: 0, bytes: 0 })
     const { job, generation, folder } = data
-    const result = await executeShard(await loading, task, {
+    const { pipeline, files } = await loading
+    const result = await executeShard(pipeline, task, {
       hashKey,
       generation,
       folder,
       shared,
+      files,
       final: job.final,
       keepGoing: job.keepGoing,
       // A thread that is not wanted any more is ended from outside.

@@ -7,6 +7,7 @@ import { SluiceError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { plural } from '../observe/report.ts'
 import type { DamagedInput, FailedShard, Report } from '../observe/report.ts'
+import { addCounts } from '../runtime/transform-stages.ts'
 import { describeError, hideInReport, inputsDamaged, noteUnmatched } from '../runtime/run-report.ts'
 import type { RunResult } from '../runtime/run.ts'
 import type { DispatchObserver } from './dispatch.ts'
@@ -30,6 +31,7 @@ export class Summary {
   readonly #damaged: DamagedInput[] = []
   readonly #failed = new Map<number, FailedShard>()
   readonly #rules = new Map<string, Report['rules'][number]>()
+  #counts: Report['counts'] = []
   /** Inputs of the shards that are executed. */
   readonly #inputs = new Map<number, readonly string[]>()
   /** Shards that were committed before, and whose objects are made once more. */
@@ -96,11 +98,12 @@ export class Summary {
     }
     if (event.kind === 'again' && event.reason === 'gone') this.#madeAgain.add(event.shard)
     if (event.kind !== 'committed' || this.#madeAgain.delete(event.shard)) return
-    const { bytesIn, unfinished, damaged, rules } = event.result
+    const { bytesIn, unfinished, damaged, rules, counts = [] } = event.result
     this.#committed++
     this.#bytesIn += bytesIn
     this.#unfinished += unfinished
     for (const input of damaged) this.#damaged.push(input)
+    this.#counts = addCounts(this.#counts, counts)
     for (const rule of rules) {
       const key = `${rule.stage} ${rule.rule}`
       const matches = (this.#rules.get(key)?.matches ?? 0) + rule.matches
@@ -124,6 +127,7 @@ export class Summary {
       ...(this.#damaged.length > 0 && { damaged: this.#damaged }),
       ...totals,
       rules,
+      counts: this.#counts,
       unfinished: this.#unfinished,
       bytesIn: this.#bytesIn,
       shards: { planned: this.#planned, committed: this.#committed, left, failed },

@@ -18,7 +18,7 @@ const files = (await readdir(folder)).toSorted()
 
 test('reports every kind of mistake with location, carets and hint', async (t) => {
   assert.ok(files.length > 40, 'the files are missing')
-  const root = await makeProject(t, parts)
+  const root = await makeProject(t, { ...parts, ...tables, 'tables/geo.mmdb': await readFile(GEO) })
   for (const file of files) {
     await t.test(basename(file, '.txt').replaceAll('-', ' '), async () => {
       const [yaml = '', expected = ''] = (await readFile(new URL(file, folder), 'utf8')).split('=====\n')
@@ -26,6 +26,14 @@ test('reports every kind of mistake with location, carets and hint', async (t) =
     })
   }
 })
+
+const GEO = `${REPOSITORY}/samples/tables/geo.mmdb`
+const tables = {
+  'tables/accounts.csv': 'id,owner,tier\n4711,platform,gold\n',
+  'tables/networks.csv': 'net,site\n10.0.0.0/8,office\n10.1.0.1/16,lab\n',
+  'tables/twice.csv': 'id,owner\n1,a\n2,b\n1,c\n',
+  'tables/broken.mmdb': 'half of a download',
+}
 
 async function renderMistake(root: string, yaml: string): Promise<string> {
   const mode = /^# mode: run$/m.test(yaml) ? 'run' : 'check'

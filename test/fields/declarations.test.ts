@@ -43,7 +43,7 @@ test('every component is declared in a file with its name', async () => {
 })
 
 test('every example passes the check and matches the editor schema', async (t) => {
-  const files = await schemaFiles()
+  const files = await exampleFiles()
   const root = await makeProject(t, { ...parts, ...files })
   const validate = new Ajv({ strict: false }).compile(editorSchema(components))
   for (const declaration of components) {
@@ -96,7 +96,12 @@ function pipelineOf(declaration: Declaration, yaml: string): string {
   return `${yaml}${rest.join('')}${repeats ? 'allowRepeats: true\n' : ''}`
 }
 
-async function schemaFiles(): Promise<{ [path: string]: string }> {
-  const path = 'schemas/jumpcloud-event.schema.json'
-  return { [path]: await readFile(join(REPOSITORY, path), 'utf8') }
+/** The files that examples name. */
+async function exampleFiles(): Promise<{ [path: string]: Buffer }> {
+  const schema = 'schemas/jumpcloud-event.schema.json'
+  const files: { [path: string]: Buffer } = { [schema]: await readFile(join(REPOSITORY, schema)) }
+  for (const name of await readdir(join(REPOSITORY, 'samples/tables'))) {
+    files[`tables/${name}`] = await readFile(join(REPOSITORY, 'samples/tables', name))
+  }
+  return files
 }

@@ -30,12 +30,13 @@ export function isProgram(code: string): boolean {
 }
 
 /**
- * A project with everything that pages refer to: schemas, examples and the transforms of the page.
+ * A project with everything that pages refer to: schemas, tables, examples and the transforms of the page.
  */
 export async function openProject(t: TestContext, files: { readonly [path: string]: string }): Promise<string> {
   const root = await makeProject(t, { 'transforms/tag.ts': 'export default (record) => record\n', ...files })
   for (const folder of ['schemas', 'examples', 'transforms', 'samples'])
     await cp(join(REPOSITORY, folder), join(root, folder), { recursive: true })
+  await cp(join(REPOSITORY, 'samples/tables'), join(root, 'tables'), { recursive: true })
   await mkdir(join(root, 'node_modules'))
   await symlink(REPOSITORY, join(root, 'node_modules/sluice'))
   for (const name of ['csv-parse', 'jiti'])

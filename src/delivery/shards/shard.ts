@@ -85,6 +85,8 @@ export interface ShardResult extends ShardOutput {
   /** Inputs that end within a record. */
   readonly unfinished: number
   readonly rules: readonly { readonly stage: string; readonly rule: string; readonly matches: number }[]
+  /** See `Report.counts`. */
+  readonly counts?: readonly { readonly stage: string; readonly counts: { readonly [name: string]: number } }[]
   /** Causes of rejects of custom code, see `Report.error`. */
   readonly causes?: readonly string[]
   /** Position of the last chunk of each part; undefined where none had one. */

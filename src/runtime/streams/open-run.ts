@@ -16,7 +16,7 @@ import { openDelivery } from '../open-delivery.ts'
 import type { RunInput } from '../run-input.ts'
 import { describeError, hideInReport, inputsDamaged, noteUnmatched } from '../run-report.ts'
 import { sourceInput } from '../source-input.ts'
-import { buildStages, ruleMatchesOf } from '../transform-stages.ts'
+import { buildStages, countsOf, ruleMatchesOf } from '../transform-stages.ts'
 import type { Stage } from '../transform-stages.ts'
 import { isWritten, setWiring, Wiring } from './wiring.ts'
 import type { OpenPipeline, Part, RunSettings, SinkSettings, SourcePart } from './wiring.ts'
@@ -183,6 +183,7 @@ class Run implements OpenPipeline {
       ...(damaged.length > 0 && { damaged }),
       ...delivery.totals(),
       rules: ruleMatchesOf(this.stages),
+      counts: countsOf(this.stages),
       unfinished: wiring.flow.unfinished,
       bytesIn: wiring.flow.bytes,
       startedAt: startedAt.toISOString(),

@@ -4,6 +4,7 @@ import dedup from '../../../src/transforms/dedup.ts'
 import exec from '../../../src/transforms/exec.ts'
 import filter from '../../../src/transforms/filter.ts'
 import keep from '../../../src/transforms/keep.ts'
+import lookup from '../../../src/transforms/lookup.ts'
 import ocsf from '../../../src/transforms/ocsf.ts'
 import redact from '../../../src/transforms/redact.ts'
 import rename from '../../../src/transforms/rename.ts'
@@ -295,6 +296,55 @@ const cases: readonly [title: string, declaration: TransformDeclaration, fixture
         unmapped: { x: id },
       })),
       rejects: ['VALUE_MISSING'],
+    },
+  ],
+  [
+    'lookup in a CSV file',
+    lookup,
+    {
+      config: {
+        file: 'samples/tables/accounts.csv',
+        key: 'name',
+        by: 'id',
+        set: [
+          { path: 'user.team', from: 'owner' },
+          { path: 'service', from: 'tier', default: 'none' },
+        ],
+        reload: '0s',
+      },
+      folder: REPOSITORY,
+      input: [
+        ...people,
+        { id: 9, name: 4711 },
+        { id: 10, name: '4712', service: 'sso', user: { a: 1 } },
+        { id: 11, name: '4712', user: 'ann' },
+      ],
+      output: [
+        ...people.map((person) => ({ ...person, service: 'none' })),
+        { id: 9, name: 4711, user: { team: 'platform' }, service: 'gold' },
+        { id: 10, name: '4712', service: 'silver', user: { a: 1, team: 'billing, invoices' } },
+      ],
+      rejects: ['PATH_BLOCKED'],
+    },
+  ],
+  [
+    'lookup of addresses',
+    lookup,
+    {
+      config: {
+        file: 'samples/tables/geo.mmdb',
+        key: 'ip',
+        set: [{ path: 'geo.city', from: 'city.names.en' }],
+        missing: 'reject',
+      },
+      folder: REPOSITORY,
+      input: ['81.217.0.1', '81.217.1.1', '8.8.8.8', '2001:db8::1', 'nowhere', '81.217.2.2'].map((ip) => ({ ip })),
+      output: [
+        ...['81.217.0.1', '81.217.1.1'].map((ip) => ({ ip, geo: { city: 'Vienna' } })),
+        { ip: '2001:db8::1' },
+        { ip: '81.217.2.2', geo: { city: 'Vienna' } },
+      ],
+      rejects: ['LOOKUP_MISS', 'LOOKUP_MISS'],
     },
   ],
   [

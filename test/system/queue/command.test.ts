@@ -157,6 +157,29 @@ test(
   },
 )
 
+test('a worker with another table refuses, and names the file', { skip, timeout }, async (t) => {
+  const redis = await openRedis(t)
+  const lookup = '  - { type: lookup, file: ../tables/t.csv, key: kind, by: kind, set: [{ path: team, from: team }] }\n'
+  const workspace = await openArchives(t)
+  const other = await openArchives(t)
+  const pipeline = PIPELINE.replace(/(?=^sink:)/m, lookup).replace('path: out', `path: ${workspace.path('out')}`)
+  for (const each of [workspace, other]) await each.write('pipelines/events.yaml', pipeline)
+  await workspace.write('tables/t.csv', 'kind,team\nk0,red\nk1,blue\n')
+  await other.write('tables/t.csv', 'kind,team\nk0,red\nk1,green\n')
+  const env = environmentFor(redis)
+  const worker = other.start(['worker'], { env })
+  const { code, stderr } = await workspace.start(BACKFILL, {
+    env: { ...env, SLUICE_QUEUE: `${redis.url}?patience=1s` },
+  }).ended
+  assert.equal(code, 8)
+  assert.match(stderr, /CONFIG_INVALID: the pipeline events names a file that is another one in a worker: t\.csv/)
+  worker.kill('SIGTERM')
+  await worker.ended
+  workspace.start(['worker'], { env })
+  const report = await workspace.report(BACKFILL, { env })
+  assert.deepEqual([report.written, report.counts[0]?.counts['found']], [COUNT, (2 * (report.read - 1)) / 3])
+})
+
 test('the key must be there, long enough, and the address usable', { skip, timeout }, async (t) => {
   const redis = await openRedis(t)
   const workspace = await openArchives(t)
