@@ -14,14 +14,17 @@ interface Expected {
 
 /**
  * Checks an expression against the types that the members of records may have. A member with several
- * types is a mistake only if none of them is possible.
+ * types is a mistake only if none of them is possible, at each place on its own: an expression may ask
+ * first whether a value is null.
  */
 export function findMistake(text: string, tree: Tree, { use, typesOf }: Expected): SluiceError | undefined {
   const reads = readsOf(tree)
   const stand = standIns(text, reads)
-  const paths = new Set(reads.flatMap((read) => (read.kind === 'path' ? [read.path] : [])))
+  const choices = [...stand.variables].map(
+    ([name, read]) => [name, read.kind === 'path' ? typesOf(read.path) : ['bool']] as const,
+  )
   let first: SluiceError | undefined
-  for (const types of assignments([...paths].map((path) => [path, typesOf(path)] as const))) {
+  for (const types of assignments(choices)) {
     const mistake = checkOnce(stand, types, { use, whole: tree })
     if (mistake === undefined) return undefined
     first ??= mistake
@@ -29,17 +32,17 @@ export function findMistake(text: string, tree: Tree, { use, typesOf }: Expected
   return first
 }
 
-/** Types by path. A path without one may have any. */
+/** Types by the name of a stand-in. One without a type may have any. */
 type Types = ReadonlyMap<string, string>
 
-/** At most this many combinations of types are tried; further members may have any type. */
+/** At most this many combinations of types are tried; at further places any type is possible. */
 const MAX_ASSIGNMENTS = 64
 
 function assignments(choices: readonly (readonly [string, readonly string[]])[]): Types[] {
   let all: Types[] = [new Map()]
-  for (const [path, types] of choices) {
+  for (const [name, types] of choices) {
     if (types.length === 0 || all.length * types.length > MAX_ASSIGNMENTS) continue
-    all = all.flatMap((known) => types.map((type) => new Map(known).set(path, type)))
+    all = all.flatMap((known) => types.map((type) => new Map(known).set(name, type)))
   }
   return all
 }
@@ -91,11 +94,8 @@ function checkOnce(
 ): SluiceError | undefined {
   const scope = checker.clone()
   for (const [name, read] of stand.variables) {
-    if (read.kind !== 'path') scope.registerVariable(name, 'bool')
-    else {
-      const type = types.get(read.path) ?? 'dyn'
-      scope.registerVariable(name, read.isOptional ? `optional<${type}>` : type)
-    }
+    const type = types.get(name) ?? 'dyn'
+    scope.registerVariable(name, read.kind === 'path' && read.isOptional ? `optional<${type}>` : type)
   }
   const typeOf = ({ start, end }: Span): string => scope.check(stand.text.slice(start, end)).type ?? 'dyn'
   const { valid, type = 'dyn', error } = scope.check(stand.text)
