@@ -43,7 +43,7 @@ export interface Expression {
   value(paths: Paths): ValueOf
 }
 
-export interface ReadPlace {
+interface ReadPlace {
   readonly path: string
   /** In UTF-16 units. */
   readonly offset: number
@@ -51,12 +51,12 @@ export interface ReadPlace {
 }
 
 /** Whether a live record fulfils an expression, or why that cannot be said. */
-export type Condition = (batch: Batch, record: number) => boolean | Fault
+type Condition = (batch: Batch, record: number) => boolean | Fault
 
 /**
  * The JSON text of the value of a record; a copy. Undefined if the value is an optional without a value.
  */
-export type ValueOf = (batch: Batch, record: number) => Buffer | undefined | Fault
+type ValueOf = (batch: Batch, record: number) => Buffer | undefined | Fault
 
 /**
  * Compiles an expression. Its types are not checked yet.

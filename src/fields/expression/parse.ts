@@ -23,7 +23,7 @@ export function parse(text: string): Tree {
   return convert(parseNode(text))
 }
 
-export function parseNode(text: string): ASTNode {
+function parseNode(text: string): ASTNode {
   try {
     return environment.parse(text).ast
   } catch (error) {

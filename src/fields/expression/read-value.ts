@@ -28,7 +28,7 @@ export function readValue(batch: Batch, hit: number): Value {
  * A number of JSON: an int if it is written without a fraction and an exponent and has 64 bits at most,
  * otherwise a double.
  */
-export function readNumber(json: string): Value {
+function readNumber(json: string): Value {
   if (/[.eE]/.test(json)) {
     const double = Number(json)
     return Number.isFinite(double) ? double : new OddNumber(json)
