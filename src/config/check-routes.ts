@@ -57,7 +57,9 @@ export function checkRoutes(node: LocatedMap, top: Top, problems: Problem[]): Ch
     )
     return undefined
   }
-  const routes = written.map(({ when, to }): CheckedRoute => ({ when: [when ?? []].flat(), to: [to].flat() }))
+  const routes = written.map(({ when, where, onError, to }): CheckedRoute => {
+    return { when: [when ?? []].flat(), where, onError, to: [to].flat() }
+  })
   checkConditions(routes, report)
   checkReach(routes, report)
   checkOthers(node, routes, report)
@@ -73,7 +75,9 @@ function reporter(node: LocatedMap, problems: Problem[]): Report {
 }
 
 function checkConditions(routes: readonly CheckedRoute[], report: Report): void {
-  for (const [at, { when }] of routes.entries()) {
+  for (const [at, { when, where, onError }] of routes.entries()) {
+    if (where === undefined && onError !== 'reject')
+      report(['routes', at, 'onError'], 'onError has no effect without where', 'remove it', 'warning')
     if (!when.some((condition) => Object.keys(condition).length === 0)) continue
     const hint = 'add a test, or leave `when` out: a route without it takes every record that reaches it'
     report(['routes', at, 'when'], `a condition of routes[${at}] has no tests, so it would match every record`, hint)
@@ -82,10 +86,10 @@ function checkConditions(routes: readonly CheckedRoute[], report: Report): void 
 
 /** A route gets only what no earlier one takes. */
 function checkReach(routes: readonly CheckedRoute[], report: Report): void {
-  for (const [at, { when }] of routes.entries()) {
+  for (const [at, route] of routes.entries()) {
     const earlier = routes.slice(0, at)
-    const all = earlier.findIndex((one) => one.when.length === 0)
-    const same = earlier.findIndex((one) => when.length > 0 && when.every((test) => includes(one.when, test)))
+    const all = earlier.findIndex(takesAll)
+    const same = earlier.findIndex((one) => isCovered(route, one))
     if (all >= 0) {
       const hint = `move routes[${all}] to the end, or give it a \`when\``
       report(['routes', at], `no record reaches routes[${at}]: routes[${all}] has no condition and takes all`, hint)
@@ -96,12 +100,18 @@ function checkReach(routes: readonly CheckedRoute[], report: Report): void {
   }
 }
 
-function includes(conditions: CheckedRoute['when'], condition: CheckedRoute['when'][number]): boolean {
-  return conditions.some((one) => isDeepStrictEqual(one, condition))
+function takesAll({ when, where }: CheckedRoute): boolean {
+  return when.length === 0 && where === undefined
+}
+
+/** True if an earlier route has the same condition, or one of which this is a part. */
+function isCovered({ when, where }: CheckedRoute, earlier: CheckedRoute): boolean {
+  if (where !== earlier.where || (when.length === 0) !== (earlier.when.length === 0)) return false
+  return when.every((condition) => earlier.when.some((one) => isDeepStrictEqual(one, condition)))
 }
 
 function checkOthers(node: LocatedMap, routes: readonly CheckedRoute[], report: Report): void {
-  const all = routes.findIndex(({ when }) => when.length === 0)
+  const all = routes.findIndex(takesAll)
   for (const key of ['default', 'unrouted']) {
     if (all < 0 || !node.entries.has(key)) continue
     report([key], `${key} has no effect: routes[${all}] has no condition and takes all`, `remove ${key}`)

@@ -1,6 +1,6 @@
 import { Type } from '../fields/typebox.ts'
 import { defaultLimits } from '../record/scan.ts'
-import { Choice, RecordCondition, Size } from '../fields/fields.ts'
+import { Choice, ConditionExpression, RecordCondition, Size } from '../fields/fields.ts'
 import { testFields } from './test-fields.ts'
 
 const component = (description: string) => Type.Object({}, { plain: true, additionalProperties: true, description })
@@ -24,6 +24,17 @@ const route = Type.Object({
       },
     ),
   ),
+  where: Type.Optional(
+    ConditionExpression({
+      description:
+        'Takes the records for which this CEL expression over `record` is true, see `docs/expressions.md`. With `when`, both must hold.',
+    }),
+  ),
+  onError: Choice(['reject', 'skip'], {
+    default: 'reject',
+    description:
+      'What to do with a record for which `where` has no result: `reject` rejects it with EXPRESSION_FAILED, `skip` tries the next route.',
+  }),
   to: sinkNames('The sink that gets the records, or a list of sinks: each of them gets all.'),
 })
 

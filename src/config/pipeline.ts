@@ -51,6 +51,10 @@ export interface CheckedRoutes {
 export interface CheckedRoute {
   /** It takes records that match any of these. None: every record. */
   readonly when: readonly Condition[]
+  /** An expression that must be true, too. */
+  readonly where?: string | undefined
+  /** What happens to a record for which `where` has no result. */
+  readonly onError: 'reject' | 'skip'
   /** Names of sinks. */
   readonly to: readonly string[]
 }

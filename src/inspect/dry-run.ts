@@ -36,7 +36,7 @@ export async function openDryRunner(pipeline: Transforms): Promise<DryRunner> {
   const { limits } = pipeline
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
-  const router = routerOf({ sinks: pipeline.sinks ?? [], routes: pipeline.routes }, paths)
+  const router = await routerOf({ sinks: pipeline.sinks ?? [], routes: pipeline.routes }, paths)
   const deduplicator = new Deduplicator(memoryDedupKeys())
   let number = 0
   return {

@@ -97,7 +97,7 @@ function routesOf({ routes }: CheckedPipeline): Guarantees {
       : others === 'reject'
         ? 'is rejected with UNROUTED'
         : `goes to ${others.join(' and ')}`
-  const hasRest = routes.routes.every(({ when }) => when.length > 0)
+  const hasRest = routes.routes.every(({ when, where }) => when.length > 0 || where !== undefined)
   return {
     promises: [
       `Each record goes to exactly the sinks of the first route that takes it.${hasRest ? ` What no route takes ${rest}.` : ''}`,

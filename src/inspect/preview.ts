@@ -45,7 +45,7 @@ export async function* previewPipeline(
 ): AsyncGenerator<PreviewedRecord, void> {
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
-  const router = routerOf(pipeline, paths)
+  const router = await routerOf(pipeline, paths)
   const deduplicator = new Deduplicator(memoryDedupKeys())
   const reading = new AbortController()
   let count = 0

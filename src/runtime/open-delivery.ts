@@ -62,7 +62,7 @@ export async function commitOptions(options: DeliveryOptions): Promise<CommitOpt
     keys: await keyDefinitionOf(pipeline),
     paths: options.paths,
     sinks,
-    routes: pipeline.routes && routesOf(pipeline.routes),
+    routes: pipeline.routes && (await routesOf(pipeline.routes)),
     rejects,
     localRejectBytes: pipeline.rejectOptions.local,
     unparsed: pipeline.rejectOptions.unparsed,

@@ -50,13 +50,25 @@ export class Router {
     if (this.#routeOf.length < batch.count) this.#routeOf = new Uint16Array(2 * batch.count)
     for (let record = 0; record < batch.count; record++) {
       if (batch.states[record] !== RecordState.live) continue
-      let route = 0
-      while (route < tests.length && !tests[route](batch, record)) route++
+      const route = this.#find(batch, record)
       this.#routeOf[record] = route
-      if (route < tests.length) continue
+      if (route < tests.length || batch.states[record] !== RecordState.live) continue
       if (this.#others === 'drop') batch.drop(record, ROUTES_STAGE)
       else if (this.#others === 'reject') batch.reject(record, 'UNROUTED', ROUTES_STAGE)
     }
+  }
+
+  /** The first route that takes a record; if it cannot decide, the record is rejected. */
+  #find(batch: Batch, record: number): number {
+    const tests = this.#tests
+    for (let route = 0; route < tests.length; route++) {
+      const taken = tests[route](batch, record)
+      if (taken === true) return route
+      if (taken === false) continue
+      batch.reject(record, taken.code, ROUTES_STAGE, `routes[${route}].where: ${taken.message}`)
+      break
+    }
+    return tests.length
   }
 
   /** Divides the written records of the batch that was entered last among the sinks. */

@@ -15,8 +15,15 @@ export interface Route {
   readonly to: readonly string[]
 }
 
-/** Decides about a live record of a batch, on its bytes. */
-export type RecordTest = (batch: Batch, record: number) => boolean
+/** Decides about a live record of a batch, on its bytes; or says why that is not possible. */
+export type RecordTest = (batch: Batch, record: number) => boolean | Undecided
+
+/** The record is rejected with this code. */
+export interface Undecided {
+  readonly code: string
+  /** Without content of the record. */
+  readonly message: string
+}
 
 /** The name of the routes among the stages of a pipeline. */
 export const ROUTES_STAGE = 'routes'
