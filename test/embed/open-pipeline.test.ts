@@ -107,6 +107,25 @@ describe('run', () => {
     assert.match(String(error.hint), /archive\.yaml:11:.*OUT/s)
   })
 
+  test('writes to several sinks; what a program reads does not depend on them', async (t) => {
+    const sinks = `sinks:
+  even: { type: file, path: "\${env:OUT}/even", key: all, compression: none }
+  all: { type: file, path: "\${env:OUT}/all", key: all, compression: none }
+routes: [{ when: { id: [0, 2, 4] }, to: [even, all] }]
+default: all
+`
+    const yaml = `${archive.replace(/^sink:.*?(?=^tests:)/ms, '')}${sinks}`
+    const { folder, open } = await openProject(t, { yaml, records: 6 })
+    const opened = await open()
+    const { written, sinks: bySink } = await opened.run()
+    assert.deepEqual([written, bySink['even']?.records, bySink['all']?.records], [6, 3, 6])
+    assert.deepEqual(idsOf(await writtenIn(join(folder, 'out/even'))), [0, 2, 4])
+    const read = await (await open({ env: {} })).readable().toArray()
+    assert.deepEqual(idsOf(parseLines(Buffer.concat(read).toString())), count(6))
+    await pipeline(Readable.from([lines(6, 8)]), opened.writable())
+    assert.deepEqual(idsOf(await writtenIn(join(folder, 'out/all'))), count(8))
+  })
+
   test('a signal ends it cleanly: what was read is committed, and the next run reads the rest', async (t) => {
     const { open, written } = await openProject(t, { records: 30_000 })
     const stop = new AbortController()

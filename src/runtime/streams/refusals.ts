@@ -65,7 +65,7 @@ export function secondSource(place: Place): SluiceError {
 
 export function secondSink(place: Place): SluiceError {
   return new SluiceError('CONFIG_INVALID', `the source leads to a second sink, ${place}`, {
-    hint: 'give each sink a pipeline, a source and a state of its own',
+    hint: 'give each sink a pipeline, a source and a state of its own, or name several `sinks` in a pipeline file',
   })
 }
 
