@@ -56,6 +56,11 @@ async function verified(workspace: Workspace): Promise<string> {
 const to = (sink: string): string =>
   `transforms: [{ type: dedup, key: id }]\n${SINKS}routes: [{ when: { id: { exists: true } }, to: ${sink} }]\n`
 
+const byExpression = (more: string): string => `routes:
+  - { where: record.severity >= 7, when: { kind: alert }, to: [siem, archive]${more} }
+default: archive
+`
+
 describe('routes', () => {
   test('send a record to the sinks of the first one that takes it, and the rest to the default', async (t) => {
     const records = [
@@ -175,23 +180,19 @@ default: archive
   })
 
   test('choose by expressions; without a result, a record is rejected or the next route is tried', async (t) => {
-    const route = (more: string): string => `routes:
-  - { where: record.severity >= 7, when: { kind: alert }, to: [siem, archive]${more} }
-default: archive
-`
     const records = [
       { id: 0, kind: 'alert', severity: 9 },
       { id: 1, kind: 'alert', severity: 3 },
       { id: 2, kind: 'alert' },
       { id: 3, kind: 'other', severity: 9 },
     ]
-    const workspace = await openPipeline(t, records, SINKS + route(''))
+    const workspace = await openPipeline(t, records, SINKS + byExpression(''))
     const { rejects } = await workspace.report(['run', 'p'])
     assert.deepEqual({ ...rejects }, { EXPRESSION_FAILED: 1 })
     assert.deepEqual(await idsIn(workspace, 'siem', 'archive'), [[0], [0, 1, 3]])
     const shown = await workspace.sluice(['rejects', 'show', 'p'])
     assert.match(shown.stdout, /routes\[0\]\.where: /)
-    await writePipeline(workspace, SINKS + route(', onError: skip'))
+    await writePipeline(workspace, SINKS + byExpression(', onError: skip'))
     assert.equal((await workspace.sluice(['rejects', 'replay', 'p'])).code, 0)
     assert.deepEqual(await idsIn(workspace, 'siem', 'archive'), [[0], [0, 1, 3, 2]])
     await verified(workspace)

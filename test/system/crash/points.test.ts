@@ -105,7 +105,7 @@ describe('the simulation', () => {
 
 async function findDefect(defect: PlantedDefect) {
   const plans: { workload: Workload; plan: CrashPlan }[] = []
-  for (const workload of [...WORKLOADS, ...REPLAYS]) {
+  for (const workload of defect.workload ? [defect.workload] : [...WORKLOADS, ...REPLAYS]) {
     const { problems, operations } = await measure({ workload, folder: stateFolder(base), defect })
     if (problems.length > 0) return { plan: `${workload.name}, no crash`, problems }
     for (const loss of ['lost', 'randomly lost'] as const) {

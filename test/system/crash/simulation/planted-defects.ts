@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib'
 import type { Database } from '../../../../src/delivery/state/database.ts'
 import type { Files, OpenFile } from '../../../../src/files.ts'
 import { nameOf } from './store.ts'
+import { routed } from './workload.ts'
 import type { SimulatedRun, PlantedDefect } from './world.ts'
 
 /**
@@ -74,6 +75,25 @@ export const plantedDefects: readonly PlantedDefect[] = [
         removeSync(key) {
           if (isKind(key, 'localRejects')) late.push(() => database.removeSync(key))
           else database.removeSync(key)
+        },
+      })
+    },
+  },
+  {
+    name: 'the objects of one sink are committed in a later transaction than those of the other',
+    workload: routed,
+    database(database) {
+      const late: (() => void)[] = []
+      return override(database, {
+        transactionSync(change) {
+          const result = database.transactionSync(change)
+          const changes = late.splice(0)
+          if (changes.length > 0) database.transactionSync(() => changes.forEach((put) => put()))
+          return result
+        },
+        putSync(key, value) {
+          if (isKind(key, 'object') && isFor(value, 'archive')) late.push(() => database.putSync(key, value))
+          else database.putSync(key, value)
         },
       })
     },
@@ -237,6 +257,10 @@ export function override(database: Database, { get, ...methods }: Overrides): Da
     close: () => database.close(),
     ...methods,
   }
+}
+
+function isFor(row: unknown, sink: string): boolean {
+  return typeof row === 'object' && row !== null && 'sink' in row && row.sink === sink
 }
 
 export function isKind(key: unknown, kind: string): boolean {
