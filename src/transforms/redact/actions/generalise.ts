@@ -26,8 +26,8 @@ const HARDWARE =
 
 /** `203.0.113.7`, `203.0.113.7:443`, `203.0.113.7/32`, `[2001:db8::1]:443`, `fe80::1%eth0`. */
 function generalAddress(text: string): string | undefined {
-  if (isAddress(text)) return networkOf(withoutZone(text))
   if (!text.includes(':') && !text.includes('.')) return undefined
+  if (isAddress(text)) return networkOf(withoutZone(text))
   const parts = /^(\[?)([^\][/%]+)(?:%[^\]]+)?(\]?)(:\d{1,5}|\/\d{1,3})?$/.exec(text)
   if (parts === null) return undefined
   const [, open, address, close, rest = ''] = parts

@@ -142,7 +142,7 @@ function createReader(detect: readonly DetectorName[], replace: Replace, depth: 
   return {
     known: new RememberedTokens(),
     read(text, isNumber) {
-      const isJson = !isNumber && redactEmbedded !== undefined && JSON_START.test(text)
+      const isJson = !isNumber && redactEmbedded !== undefined && !isWord(text) && JSON_START.test(text)
       // Scanning is dear, and most embedded JSON holds nothing.
       if (isJson && !hidesAscii(text) && search(unescaped(text)).length === 0) return undefined
       const embedded = isJson ? redactEmbedded(text) : undefined
@@ -156,6 +156,12 @@ function createReader(detect: readonly DetectorName[], replace: Replace, depth: 
       return redacted === text ? undefined : Buffer.from(JSON.stringify(redacted))
     },
   }
+}
+
+/** Whether a text begins with a digit or letter, as most do: then it is no JSON. */
+function isWord(text: string): boolean {
+  const first = text.charCodeAt(0) | 0x20
+  return (first >= 0x30 && first <= 0x39) || (first >= 0x61 && first <= 0x7a)
 }
 
 /** Whether escapes of JSON in a text spell ASCII. */

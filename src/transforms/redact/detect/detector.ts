@@ -102,25 +102,30 @@ export function createSearch(names: readonly DetectorName[]): (text: string) => 
     .map(([, detector]): Detector => detector)
   if (detectors.length === 1) {
     const [detector] = detectors
-    return (text) => detector.find(text).map((span) => ({ ...span, detector }))
+    return (text) => detector.find(text).map(({ start, end }) => ({ start, end, detector }))
   }
   return (text) => {
-    let all: readonly Found[] = []
-    for (const detector of detectors) all = merge(all, detector)
-    return all
-
-    function merge(before: readonly Found[], detector: Detector): readonly Found[] {
+    let all = NOTHING
+    for (const detector of detectors) {
       const spans = detector.find(text)
-      if (spans.length === 0) return before
-      const merged: Found[] = []
-      let next = 0
-      for (const span of spans) {
-        while (next < before.length && before[next].end <= span.start) merged.push(before[next++])
-        if (next === before.length || before[next].start >= span.end) merged.push({ ...span, detector })
-      }
-      return [...merged, ...before.slice(next)]
+      if (spans.length > 0) all = merge(all, spans, detector)
     }
+    return all
   }
+}
+
+const NOTHING: readonly Found[] = []
+
+/** Adds those of a detector's spans that overlap none of the values before. */
+function merge(before: readonly Found[], spans: readonly Span[], detector: Detector): readonly Found[] {
+  const merged: Found[] = []
+  let next = 0
+  for (const { start, end } of spans) {
+    while (next < before.length && before[next].end <= start) merged.push(before[next++])
+    if (next === before.length || before[next].start >= end) merged.push({ start, end, detector })
+  }
+  while (next < before.length) merged.push(before[next++])
+  return merged
 }
 
 function ofForms(kind: Form['kind'], about: string): Detector {

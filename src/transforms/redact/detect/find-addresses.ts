@@ -8,6 +8,7 @@ import type { Span } from './span.ts'
  * `-beta`.
  */
 export function findIpv4(text: string): Span[] {
+  if (!text.includes('.')) return []
   const found: Span[] = []
   for (const { 0: address, index } of matchesOf(text, IPV4)) {
     const end = index + address.length
@@ -19,6 +20,7 @@ export function findIpv4(text: string): Span[] {
 const IPV4 = /(?<![A-Za-z0-9_]|[A-Za-z0-9_]\.)\d{1,3}(?:\.\d{1,3}){3}(?![A-Za-z0-9_]|\.\d|-[A-Za-z])/g
 
 function isVersion(text: string, start: number, end: number): boolean {
+  if (start === 0) return false
   const before = text.slice(Math.max(0, start - LOOK_BACK), start)
   return AFTER_VERSION.test(before) || (AFTER_PRODUCT.test(before) && !BEFORE_IP_ONLY.test(text.slice(end, end + 3)))
 }
@@ -43,6 +45,7 @@ export function isVersionName(name: string): boolean {
  * letters such as `a::b`, and fingerprints.
  */
 export function findIpv6(text: string): Span[] {
+  if (!text.includes(':')) return []
   const found: Span[] = []
   for (const { 0: run, index } of matchesOf(text, RUN)) {
     // Cheap, and most runs are times.

@@ -26,7 +26,7 @@ export function normalAddress(address: string): string {
  * mapped, and a zone is removed.
  */
 export function networkOf(address: string): string {
-  if (isIPv4(address)) return address.replace(/\d+$/, '0')
+  if (isIPv4(address)) return `${address.slice(0, address.lastIndexOf('.'))}.0`
   const groups = groupsOf(withoutZone(address))
   if (isMapped(groups)) return `::ffff:${networkOf(ipv4Of(groups))}`
   return formatIpv6(groups.fill(0, NETWORK_GROUPS))
