@@ -218,3 +218,36 @@ sink: { type: stdout }
   assert.equal(empty.code, 0)
   assert.ok(!empty.stderr.includes('matched nothing'), empty.stderr)
 })
+
+test('what detectors find is hidden in the preview, in rejects and in the log', async (t) => {
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/s.json', '{"type":"object","required":["id"]}')
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: file, path: in.ndjson }
+transforms:
+  - { type: validate, schema: s.json }
+  - type: redact
+    preset: none
+    rules:
+      - { detect: [email, ipv4, iban], action: mask }
+      - { path: card, action: partial, keepLast: 4 }
+sink: { type: file, path: out }
+allowRepeats: true
+`,
+  )
+  await workspace.write(
+    'in.ndjson',
+    '{"id":1,"m":"ann@example.com at 203.0.113.7","card":"4111111111111111"}\n{"m":"bob@example.com","card":"4111111111112222"}\n',
+  )
+  const preview = await workspace.sluice(['preview', 'p'])
+  const run = await workspace.sluice(['run', 'p', '--report', 'report.json'])
+  const rejects = await workspace.sluice(['rejects', 'show', 'p'])
+  assert.equal(run.code, 0, run.stderr)
+  assert.match(preview.stdout, /"\(hidden\)"/)
+  assert.match(rejects.stdout, /\{"m":"\[redacted\]","card":"\*\*\*2222"\}/)
+  const all = [preview, run, rejects].map(({ stdout, stderr }) => stdout + stderr).join()
+  assert.doesNotMatch(all, /example\.com|203\.0\.113|41111111/)
+  // A detector that finds nothing is no misspelt path.
+  assert.doesNotMatch(all, /misspelt/)
+})
