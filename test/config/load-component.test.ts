@@ -39,7 +39,7 @@ async function failure(
 test('loads a plain function as a transform without options, from TypeScript and JavaScript', async (t) => {
   const ts = await load(t, '../parts/a.ts', { 'parts/a.ts': 'export default (record: { a: number }) => record' })
   assert.equal(ts.kind, 'transform')
-  assert.deepEqual(Object.keys(ts.fields), ['onError', 'concurrency'])
+  assert.deepEqual(Object.keys(ts.fields), ['onError', 'concurrency', 'parallel'])
   for (const [name, code] of [
     ['a.js', 'export default (record) => record'],
     ['a.mjs', 'export default (record) => record'],
@@ -64,7 +64,7 @@ test('sets the type of a declaration from the pipeline, and resolves `sluice` to
   })
   assert.equal(declaration.type, '../parts/a.ts')
   assert.equal(declaration.kind, 'transform')
-  assert.deepEqual(Object.keys(declaration.fields), ['label', 'onError', 'concurrency'])
+  assert.deepEqual(Object.keys(declaration.fields), ['label', 'onError', 'concurrency', 'parallel'])
   assert.equal(declaration.examples[0]?.config['defineTransform'], sluice.defineTransform)
 })
 
