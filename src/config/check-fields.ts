@@ -27,8 +27,8 @@ export interface FieldScope extends Folders {
   /** Location to report if a key of the root is missing. */
   readonly location: Location
   readonly problems: Problem[]
-  /** Collects the values of secret fields, and inserted values that may be secret. */
-  readonly secrets: FoundSecrets
+  /** Collects the values of secret fields, and inserted values that may be secret. Undefined for tests, which are data. */
+  readonly secrets: FoundSecrets | undefined
 }
 
 /**
@@ -45,7 +45,8 @@ export async function checkFields<Properties extends TProperties>(
   const problems: Problem[] = []
   const value = jsonValue([schema], node)
   offerDefaults([schema], node, scope.problems)
-  collectSecrets([schema], value, { node, keys: [], scope: { ...scope, problems } })
+  const { secrets } = scope
+  if (secrets) collectSecrets([schema], value, { node, keys: [], scope: { ...scope, secrets, problems } })
   const validators = await validatorsOf(schema, scope.compiledAs)
   const validate = validators(schema)
   if (!validate(value)) problems.push(...schemaProblems(validate, node, scope))

@@ -39,6 +39,7 @@ async function readTestFile(path: string, scope: PipelineScope): Promise<Pipelin
     ...scope,
     folder: dirname(path),
     compiledAs: 'test',
+    secrets: undefined,
     owner,
     location: node.location,
   })

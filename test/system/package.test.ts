@@ -164,7 +164,7 @@ console.log(written.report().written, passed)
 `
   await writeFile(join(project, 'program.js'), program)
   const { stdout, stderr } = await runShell('node program.js', { cwd: project })
-  assert.equal(stdout, '4 2\n', stderr)
+  assert.equal(stdout, '4 3\n', stderr)
 })
 
 testInstalled('the package has the files that its pipelines and pages refer to, and its entry points', async () => {
