@@ -412,3 +412,14 @@ test('redact finds a secret in a text that set has made, and a secret name besid
     name: 'Authorization',
   })
 })
+
+test('members that set puts into an object move with it, and decide about the record', async () => {
+  const chain = [
+    { type: 'set', members: [{ path: 'a.b', value: 'x' }] },
+    { type: 'rename', members: [{ from: 'a', to: 'c' }] },
+    { type: 'keep', paths: ['c.b'] },
+    { type: 'filter', keep: { 'c.b': 'x' } },
+  ]
+  const { output } = await run(chain.map(step), ['{"a":{"z":1},"n":1}', '{"a":null}', '{"c":1}'])
+  assert.deepEqual(output, ['{"c":{"b":"x"}}', '{"c":{"b":"x"}}'])
+})
