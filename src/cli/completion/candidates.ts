@@ -7,7 +7,7 @@ export const SHELLS = ['bash', 'zsh', 'fish']
 
 /** Options that take a value. Those that name a file or folder, and texts, have no candidates here. */
 const WITH_VALUE =
-  /^--(alive|code|concurrency|count|env-file|file|from|limit|partition|queue|records|report|set|shard|shard-size|since|stage|state|to|until|without|workers)$/
+  /^--(alive|code|concurrency|count|env-file|file|filter|from|junit|limit|name|out|pages|partition|queue|records|report|set|shard|shard-size|since|stage|state|to|until|without|workers)$/
 
 /**
  * What may stand in the place of the last word: commands, options, names of pipelines, components.

@@ -34,8 +34,8 @@ export const Trait = {
   account: 32,
 } as const
 
-/** Shorter strings have no trait. */
-export const MIN_TRAIT_BYTES = 6
+/** Shorter strings have no trait: the shortest value that a detector finds is `::1`. */
+export const MIN_TRAIT_BYTES = 3
 /** Numbers of fewer or more digits have no trait. */
 export const MIN_TRAIT_DIGITS = 14
 export const MAX_TRAIT_DIGITS = 19

@@ -162,6 +162,13 @@ test('of values that overlap, the one of the earlier detector counts', async () 
   ])
 })
 
+test('the shortest values are found everywhere', async () => {
+  await assertDetected({ detect: ALL, action: 'mask', with: 'M' }, [
+    ['{"a":"::1","b":"1::","c":"fe::1","d":"::"}', '{"a":"M","b":"M","c":"M","d":"::"}'],
+    ['{"a":"a@b.co","b":"1.2.3.4"}', '{"a":"M","b":"M"}'],
+  ])
+})
+
 test('the preset comes first, and hides what detectors would find', async () => {
   await assertStage(redact, { rules: [{ detect: ['email'], action: 'mask', with: 'M' }] }, [
     ['{"password":"a@b.co","m":"token=abcdefgh a@b.co"}', '{"password":"[redacted]","m":"token=[redacted] M"}'],
