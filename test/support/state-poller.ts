@@ -4,7 +4,8 @@ import { readState } from '../../src/delivery/state/state-reader.ts'
 
 /**
  * Reads a state as fast as it can, from before it exists until it has been read 50 times. Sends a
- * message when it has begun.
+ * message when it has begun. Ends with status 3 if LMDB refuses the state: once it has refused it, it
+ * does so for as long as the process lives.
  */
 const [folder] = process.argv.slice(2)
 let polls = 0
@@ -14,6 +15,7 @@ while (reads < 50) {
     await readState(folder, (state) => [state.meta, state.partitions(), state.objects(), state.history()])
     reads++
   } catch (error) {
+    if (error instanceof SluiceError && error.code === 'STATE_IN_USE') process.exit(3)
     if (!(error instanceof SluiceError && error.code === 'STATE_NOT_FOUND')) throw error
     if (polls++ === 0) process.send?.('polling')
     await sleep(0)

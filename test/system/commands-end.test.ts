@@ -5,10 +5,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { listCommands } from '../../src/cli/commands.ts'
 import { openProject } from '../support/cli-project.ts'
+import { listen } from '../support/listen.ts'
 import { MAIN } from '../support/paths.ts'
 
 const PROJECT = {
@@ -22,6 +24,10 @@ tests:
     expect: { output: [{ id: 1 }] }
 `,
   'pipelines/lines.yaml': 'source: { type: file, path: in.ndjson }\nsink: { type: stdout }\n',
+  'pipelines/api.yaml': `source: { type: http, request: { url: '\${env:API_URL}' } }
+transforms: [{ type: dedup, key: id }]
+sink: { type: file, path: out }
+`,
 }
 
 /** Command lines, in an order in which each finds what it needs. */
@@ -50,6 +56,7 @@ const LINES = [
   'new pipeline other',
   'init other',
   'completion bash',
+  'record api --pages 1',
   'state reset p --yes',
   '--help',
   '--version',
@@ -89,10 +96,14 @@ test('a log that nobody reads does not end a run', { timeout: 60_000 }, async (t
 
 async function runAll(t: TestContext, output: 'read' | 'gone') {
   const { folder } = await openProject(t, PROJECT)
+  const api = createServer((_, response) => response.end('[{"id":1}]'))
+  t.after(() => api.close())
+  const env = { ...process.env, API_URL: `http://127.0.0.1:${await listen(api)}/events` }
   const results: { line: string; code: unknown; stderr: string }[] = []
   for (const line of LINES) {
     const child = spawn(process.execPath, [MAIN, ...line.split(' ')], {
       cwd: folder,
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     t.after(() => child.kill('SIGKILL'))
