@@ -19,7 +19,7 @@ export interface Route {
 export type RecordTest = (batch: Batch, record: number) => boolean | Undecided
 
 /** The record is rejected with this code. */
-export interface Undecided {
+interface Undecided {
   readonly code: string
   /** Without content of the record. */
   readonly message: string
