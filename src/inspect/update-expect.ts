@@ -9,7 +9,7 @@ import type { Json } from '../record/json/json.ts'
 import type { Expectation } from './pipeline-tests.ts'
 
 /**
- * Writes a result into the file of its test, as the new `expect`. Only what differs is written anew:
+ * Writes a result into the file of its test, as the new `expect`. Only what differs is written:
  * comments, quotes and line breaks elsewhere stay.
  * @throws SluiceError CONFIG_INVALID if the file has changed since the test was read
  */

@@ -8,7 +8,7 @@ import type { LineChange } from './reuse-lines.ts'
 
 /**
  * The change of a record's line that gives it the values of another line, which was written by a program
- * that parsed the record. Such a program spells everything anew: spaces, `\u00e9`, the order of members,
+ * that parsed the record. Such a program spells everything in its own way: spaces, `\u00e9`, the order of members,
  * `1.10`. Values that are the same keep the bytes of `before`; values that differ get those of `after`.
  * A number that a program has rounded to a double is the same as before.
  *

@@ -214,7 +214,7 @@ function compileAssignment(assignment: Assignment, type: string, tried: readonly
   }
 }
 
-/** The texts that can be told from the value that the table has for them. */
+/** The texts that follow from the value that the table has for them. */
 function reversibleTexts(map: { readonly [text: string]: unknown }): Set<string> {
   const texts = Object.keys(map).filter((text) => text !== '*')
   const isAlone = (text: string) => Object.keys(map).every((other) => other === text || map[other] !== map[text])

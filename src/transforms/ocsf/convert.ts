@@ -16,7 +16,7 @@ export interface Source {
 /** JSON text for a target. */
 export interface Converted {
   readonly json: string
-  /** True if the text of the source can be told from it, so that the source is not needed any more. */
+  /** True if the text of the source follows from it, so that the source is not needed any more. */
   readonly isExact: boolean
 }
 

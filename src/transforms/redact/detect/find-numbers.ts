@@ -45,7 +45,7 @@ function cardAt(text: string, groups: readonly Span[], first: number): number {
   return 0
 }
 
-/** Whether the number goes on at `at`: a letter, a digit, or a dot or dash and a digit beyond it. */
+/** Whether the number continues at `at`: a letter, a digit, or a dot or dash and a digit beyond it. */
 function isTouched(text: string, at: number, direction: 1 | -1): boolean {
   const next = text[at] ?? ''
   return /[A-Za-z0-9_]/.test(next) || (/[.-]/.test(next) && /\d/.test(text[at + direction] ?? ''))
