@@ -28,7 +28,7 @@ export async function* checkWriteAccess(
   signal: AbortSignal,
 ): AsyncGenerator<ConnectionCheck, void> {
   const { bucket, key: prefix } = destination
-  const named = { ...destination, key: `${prefix}sluice-check-${randomUUID()}` }
+  const named = { ...destination, key: `${prefix}${TRIAL}${randomUUID()}` }
   const below = `in ${bucket}${prefix === '' ? '' : ` below ${prefix}`}`
   const url = new URL(destination.endpoint ?? `https://s3.${destination.region}.amazonaws.com`)
 
@@ -65,6 +65,12 @@ export async function* checkWriteAccess(
   if (rule !== undefined) yield rule
 }
 
+/** Whether a key is that of an upload with which a process tries the sink. */
+export function isTrial(key: string): boolean {
+  return key.slice(key.lastIndexOf('/') + 1).startsWith(TRIAL)
+}
+
+const TRIAL = 'sluice-check-'
 const FOUND = 'allowed (an upload was created, got a part and was not finished; no object was put)'
 /** Milliseconds. The upload is aborted even if the check was interrupted. */
 const ABORT_TIMEOUT = 10_000

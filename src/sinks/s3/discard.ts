@@ -2,6 +2,7 @@ import { AbortMultipartUploadCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
 import { cleaning } from './cleaning.ts'
+import { isTrial } from './connect.ts'
 import { isAmazon } from './destination.ts'
 import type { S3Destination } from './destination.ts'
 import { presenceOf } from './look-up.ts'
@@ -48,12 +49,16 @@ interface SweepOptions {
   readonly signal: AbortSignal
 }
 
-/** Discards the uploads of dead keys below a prefix, as far as lists are allowed. Returns how many are gone. */
+/**
+ * Discards the uploads of dead keys below a prefix, and those of processes that were killed while they
+ * tried the sink, as far as lists are allowed. A trial that is under way then fails in a way that is
+ * repeated. Returns how many are gone.
+ */
 export async function sweepUploads({ client, destination, isDead, signal }: SweepOptions): Promise<number> {
   let gone = 0
   for await (const { key, id } of listUploads(client, destination, signal)) {
     if (signal.aborted) break
-    if (!isDead(key)) continue
+    if (!isDead(key) && !isTrial(key)) continue
     const upload = { client, destination: { ...destination, key }, uploadId: id, signal }
     if (await discardUpload(upload).catch(() => false)) gone++
   }

@@ -224,6 +224,15 @@ describe('a sweep', () => {
     assert.equal(server.openUploads(BUCKET), 3)
   })
 
+  it('removes the upload of a process that was killed while it tried the sink', async (t) => {
+    const { server, sink } = await staged(t)
+    server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'AbortMultipartUpload' })
+    for await (const { error } of sink.connect?.('a/', never) ?? []) assert.ok(error?.code !== 'SINK_UNAVAILABLE')
+    assert.equal(server.openUploads(BUCKET), 2)
+    assert.equal(await sink.sweepStaged?.('a/', () => false, never), 1)
+    assert.deepEqual(server.uploadKeys(BUCKET), ['k'])
+  })
+
   it('removes nothing, and is no failure, where lists are refused', async (t) => {
     const { server, sink } = await staged(t, { store: { denyList: true } })
     assert.equal(await sink.sweepStaged?.('', () => true, never), 0)
