@@ -111,7 +111,10 @@ function addition(test: YAMLMap, actual: Json | undefined, text: string): Edit {
     return { from: at, to: at, text: `, expect:${valueText(actual, 0, true)} ` }
   }
   const column = columnOf(startOf(test.items[0]?.key), text)
-  const at = endOf(test, text)
+  const end = endOf(test, text)
+  // A comment after the last value stays with it.
+  const [comment = ''] = /^[ \t]+#.*/.exec(text.slice(end)) ?? []
+  const at = end + comment.length
   return { from: at, to: at, text: `\n${' '.repeat(column)}expect:${valueText(actual, column + 2, false)}` }
 }
 

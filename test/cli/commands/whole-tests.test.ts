@@ -303,10 +303,10 @@ tests:
       dropped: {}
 
   - name: new
-    input: [{ id: a }]
+    input: [{ id: a }]   # its record
     expect:
       output:
-        - { id: a }   # its record
+        - { id: a }
 
   - { name: flow, input: [{ id: c }], expect: { output: [{ id: c }] } }
 limits: { maxDepth: 10 }   # the end
