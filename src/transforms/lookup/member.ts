@@ -1,14 +1,11 @@
 import type { Static } from 'typebox'
-import { MemberPath } from '../../fields/fields.ts'
 import { Type } from '../../fields/typebox.ts'
 import type { Json } from '../../record/json/json.ts'
+import { ifAbsent, targetPath } from '../members/target-fields.ts'
 
 /** An entry of `set` of `lookup`. */
 export const MEMBER = Type.Object({
-  path: MemberPath({
-    description:
-      'The member that gets the value, a path of keys. Objects on the way that are missing, or null, are made.',
-  }),
+  path: targetPath,
   from: Type.String({
     minLength: 1,
     description:
@@ -19,10 +16,7 @@ export const MEMBER = Type.Object({
       description: 'The value if the table has none: any JSON value. Without it, the member stays as it is.',
     }),
   ),
-  ifAbsent: Type.Boolean({
-    default: false,
-    description: 'A record that has the member keeps its value, also if it is null.',
-  }),
+  ifAbsent,
 })
 
 export type MemberConfig = Static<typeof MEMBER>

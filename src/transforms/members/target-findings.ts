@@ -1,7 +1,7 @@
 import type { Finding } from '../../component.ts'
 import { keysOf } from '../../record/paths/path.ts'
 import { formatPath, parsePath } from '../../record/paths/grammar.ts'
-import { covers } from '../../record/paths/reaches.ts'
+import { covers, reaches } from '../../record/paths/reaches.ts'
 
 /** The mistakes in a path from which a value is read. */
 export function* sourceFindings(from: string, at: Finding['at']): Generator<Finding> {
@@ -28,6 +28,27 @@ export function* targetFindings(
   if (around === undefined) return
   const message = `${path} is inside ${around}, which gets a value too`
   yield { at, message, hint }
+}
+
+/**
+ * Says that the value of a target is made of a member that another target of the stage sets.
+ * @param type of the stage
+ */
+export function* orderFindings(
+  { path, reads }: { readonly path: string; readonly reads: readonly string[] },
+  targets: readonly string[],
+  at: Finding['at'],
+  type: string,
+): Generator<Finding> {
+  const others = targets.filter((other) => !same(other, path))
+  const read = reads.find((source) => others.some((other) => reaches(other, source)))
+  if (read === undefined) return
+  yield {
+    at,
+    message: `${read} is read as it comes in, not as this stage sets it`,
+    hint: `to read the new value, put this member into a second ${type} stage`,
+    severity: 'note',
+  }
 }
 
 /** Whether two texts spell the same path. */

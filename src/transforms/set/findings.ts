@@ -1,8 +1,7 @@
 import type { Finding } from '../../component.ts'
 import { keysOf } from '../../record/paths/path.ts'
 import { parsePath } from '../../record/paths/grammar.ts'
-import { reaches } from '../../record/paths/reaches.ts'
-import { same, sourceFindings, targetFindings } from '../members/target-findings.ts'
+import { orderFindings, same, sourceFindings, targetFindings } from '../members/target-findings.ts'
 import { sourcesOf } from './member.ts'
 import type { MemberConfig } from './member.ts'
 
@@ -23,26 +22,13 @@ export function* findingsOf(members: readonly MemberConfig[]): Generator<Finding
     if (from !== undefined) yield* sourceFindings(from, [...at, 'from'])
     if (from !== undefined && same(from, path)) {
       yield { at: [...at, 'from'], message: `${path} is copied onto itself`, hint: 'leave it out' }
-    } else yield* orderFindings(member, targets, at)
+    } else {
+      const reads = sourcesOf(member).filter((source) => keysOf(parsePath(source)) !== undefined)
+      yield* orderFindings({ path, reads }, targets, [...at, from === undefined ? 'template' : 'from'], 'set')
+    }
     if (typeof value === 'string' && /\{record\./.test(value)) {
       const message = `the value of ${path} is a constant: {record.…} in it stays as it is`
       yield { at: [...at, 'value'], message, hint: 'write template in place of value', severity: 'warning' }
     }
-  }
-}
-
-/** A value that reads a member that the same stage sets. */
-function* orderFindings(member: MemberConfig, targets: readonly string[], at: Finding['at']): Generator<Finding> {
-  const { path, from } = member
-  const others = targets.filter((other) => !same(other, path))
-  const read = sourcesOf(member).find(
-    (source) => keysOf(parsePath(source)) && others.some((other) => reaches(other, source)),
-  )
-  if (read === undefined) return
-  yield {
-    at: [...at, from === undefined ? 'template' : 'from'],
-    message: `${read} is read as it comes in, not as this stage sets it`,
-    hint: 'to read the new value, put this member into a second set stage',
-    severity: 'note',
   }
 }
