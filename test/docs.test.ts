@@ -15,6 +15,7 @@ import { pipelineFields } from '../src/config/pipeline-fields.ts'
 import { renderProblems } from '../src/config/render.ts'
 import { errorCodes } from '../src/errors.ts'
 import { testPipeline } from '../src/inspect/test-pipeline.ts'
+import { builtIns } from '../src/registry.ts'
 import { openWorkspace } from './support/command.ts'
 import { writeFiles } from './support/config-project.ts'
 import { firstColumn, readGuide, sluiceCommands } from './support/markdown.ts'
@@ -87,6 +88,16 @@ describe('the guides', () => {
       layers.filter(({ length }) => length > 0),
     )
     assert.deepEqual(firstColumn(page, 'Layers'), layers.flat())
+  })
+
+  test('name all built-in types in the guide to the pipeline file', () => {
+    const page = markdown.get('docs/pipeline-file.md') ?? ''
+    const linked = [...page.matchAll(/\[([a-z0-9]+)\]\(components\/([a-z]+)-\1\.md\)/g)]
+    const named = new Set(linked.map(([, type, kind]) => `${kind} ${type}`))
+    assert.deepEqual(
+      builtIns.map(({ kind, type }) => `${kind} ${type}`).filter((name) => !named.has(name)),
+      [],
+    )
   })
 
   test('name all keys of a pipeline file, and no others', async () => {
