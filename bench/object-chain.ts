@@ -99,15 +99,7 @@ function transform(lines: string[]): string {
 }
 
 function shape(lines: string[]): string {
-  let text = ''
-  for (const line of lines) {
-    read++
-    let event: { [key: string]: unknown }
-    try {
-      event = JSON.parse(line)
-    } catch {
-      continue
-    }
+  return withEvents(lines, (event) => {
     event['team'] = 'security'
     const { service, event_type: type } = event
     if (typeof service === 'string' && typeof type === 'string') event['kind'] = `${service}-${type}`
@@ -115,10 +107,8 @@ function shape(lines: string[]): string {
     move(event, '@version', 'version')
     delete event['geoip']
     delete event['useragent']
-    shaped++
-    text += `${JSON.stringify(event)}\n`
-  }
-  return text
+    return true
+  })
 }
 
 function where(lines: string[]): string {
