@@ -304,18 +304,7 @@ test('finds the same strings with needles as TypeScript, wherever they are in th
     'x'.repeat(11),
   )
   const text = fc.array(part, { maxLength: 12 }).map((parts) => `"${parts.join('')}"`)
-  const record = fc.array(
-    fc.oneof(
-      text,
-      fc.constant('1'),
-      text.map((inner) => `{"k":[${inner}]}`),
-    ),
-    { maxLength: 8 },
-  )
-  const lines = fc.array(
-    record.map((list) => `{${list.map((value, at) => `"k${at}": ${value}`).join(',')}}`),
-    { maxLength: 5 },
-  )
+  const lines = linesOfValues(text, fc.constant('1'))
   let found = 0
   fc.assert(
     fc.property(lines, (rows) => {
@@ -328,6 +317,19 @@ test('finds the same strings with needles as TypeScript, wherever they are in th
   )
   assert.ok(found > 1000)
 })
+
+/** Records with texts, numbers and texts in lists. */
+function linesOfValues(text: fc.Arbitrary<string>, number: fc.Arbitrary<string>): fc.Arbitrary<string[]> {
+  const value = fc.oneof(
+    text,
+    number,
+    text.map((inner) => `{"k":[${inner}]}`),
+  )
+  const record = fc
+    .array(value, { maxLength: 8 })
+    .map((list) => `{${list.map((one, at) => `"k${at}": ${one}`).join(',')}}`)
+  return fc.array(record, { maxLength: 5 })
+}
 
 function watching(): Paths {
   const paths = pathsOf(['k0', '**.k'])
@@ -344,18 +346,7 @@ test('reports the same strings and numbers with traits as the TypeScript scanner
   )
   const text = fc.array(part, { maxLength: 9 }).map((parts) => `"${parts.join('')}"`)
   const number = fc.stringMatching(/^-?[1-9][0-9]{0,18}(\.[0-9]{1,9})?$/)
-  const record = fc.array(
-    fc.oneof(
-      text,
-      number,
-      text.map((inner) => `{"k":[${inner}]}`),
-    ),
-    { maxLength: 8 },
-  )
-  const lines = fc.array(
-    record.map((list) => `{${list.map((value, at) => `"k${at}": ${value}`).join(',')}}`),
-    { maxLength: 5 },
-  )
+  const lines = linesOfValues(text, number)
   let found = 0
   fc.assert(
     fc.property(lines, fc.integer({ min: 1, max: 63 }), fc.boolean(), (rows, traits, alsoNeedles) => {

@@ -130,6 +130,14 @@ default: audit
   assert.deepEqual([s3.openUploads('siem'), s3.openUploads('audit')], [0, 0])
 })
 
+/** The messages of a backfill that its only worker refuses. */
+async function refusedBy(workspace: Workspace, redis: RedisServer): Promise<string> {
+  const env = { ...environmentFor(redis), SLUICE_QUEUE: `${redis.url}?patience=1s` }
+  const { code, stderr } = await workspace.start(BACKFILL, { env }).ended
+  assert.equal(code, 8)
+  return stderr
+}
+
 test(
   'a worker whose configuration differs refuses, and names the reason on both sides',
   { skip, timeout },
@@ -139,10 +147,7 @@ test(
     const other = await openArchives(t, PIPELINE.replace('action: mask', 'action: drop'))
     const env = environmentFor(redis)
     const worker = other.start(['worker'], { env })
-    const { code, stderr } = await workspace.start(BACKFILL, {
-      env: { ...env, SLUICE_QUEUE: `${redis.url}?patience=1s` },
-    }).ended
-    assert.equal(code, 8)
+    const stderr = await refusedBy(workspace, redis)
     assert.match(
       stderr,
       /the worker \S+ refuses the run: CONFIG_INVALID: the pipeline events is another one in a worker/,
@@ -168,10 +173,7 @@ test('a worker with another table refuses, and names the file', { skip, timeout 
   await other.write('tables/t.csv', 'kind,team\nk0,red\nk1,green\n')
   const env = environmentFor(redis)
   const worker = other.start(['worker'], { env })
-  const { code, stderr } = await workspace.start(BACKFILL, {
-    env: { ...env, SLUICE_QUEUE: `${redis.url}?patience=1s` },
-  }).ended
-  assert.equal(code, 8)
+  const stderr = await refusedBy(workspace, redis)
   assert.match(stderr, /CONFIG_INVALID: the pipeline events names a file that is another one in a worker: t\.csv/)
   worker.kill('SIGTERM')
   await worker.ended

@@ -59,44 +59,17 @@ export const plantedDefects: readonly PlantedDefect[] = [
   },
   {
     name: 'a reject is forgotten in a later transaction than its records are committed',
-    database(database) {
-      const late: (() => void)[] = []
-      return override(database, {
-        transactionSync(change) {
-          const result = database.transactionSync(change)
-          const changes = late.splice(0)
-          if (changes.length > 0) database.transactionSync(() => changes.forEach((forget) => forget()))
-          return result
-        },
-        putSync(key, value) {
-          if (isForgetting(key, value)) late.push(() => database.putSync(key, value))
-          else database.putSync(key, value)
-        },
-        removeSync(key) {
-          if (isKind(key, 'localRejects')) late.push(() => database.removeSync(key))
-          else database.removeSync(key)
-        },
-      })
-    },
+    database: (database) =>
+      inLaterTransaction(database, {
+        puts: isForgetting,
+        removes: (key) => isKind(key, 'localRejects'),
+      }),
   },
   {
     name: 'the objects of one sink are committed in a later transaction than those of the other',
     workload: routed,
-    database(database) {
-      const late: (() => void)[] = []
-      return override(database, {
-        transactionSync(change) {
-          const result = database.transactionSync(change)
-          const changes = late.splice(0)
-          if (changes.length > 0) database.transactionSync(() => changes.forEach((put) => put()))
-          return result
-        },
-        putSync(key, value) {
-          if (isKind(key, 'object') && isFor(value, 'archive')) late.push(() => database.putSync(key, value))
-          else database.putSync(key, value)
-        },
-      })
-    },
+    database: (database) =>
+      inLaterTransaction(database, { puts: (key, value) => isKind(key, 'object') && isFor(value, 'archive') }),
   },
   {
     name: 'the outbox folder is not synced',
@@ -261,6 +234,33 @@ export function override(database: Database, { get, ...methods }: Overrides): Da
 
 function isFor(row: unknown, sink: string): boolean {
   return typeof row === 'object' && row !== null && 'sink' in row && row.sink === sink
+}
+
+/** Commits some of the changes of each transaction in one of their own, after it. */
+export function inLaterTransaction(
+  database: Database,
+  late: {
+    readonly puts: (key: unknown, value: unknown) => boolean
+    readonly removes?: (key: unknown) => boolean
+  },
+): Database {
+  const waiting: (() => void)[] = []
+  return override(database, {
+    transactionSync(change) {
+      const result = database.transactionSync(change)
+      const changes = waiting.splice(0)
+      if (changes.length > 0) database.transactionSync(() => changes.forEach((apply) => apply()))
+      return result
+    },
+    putSync(key, value) {
+      if (late.puts(key, value)) waiting.push(() => database.putSync(key, value))
+      else database.putSync(key, value)
+    },
+    removeSync(key) {
+      if (late.removes?.(key) === true) waiting.push(() => database.removeSync(key))
+      else database.removeSync(key)
+    },
+  })
 }
 
 export function isKind(key: unknown, kind: string): boolean {

@@ -3,7 +3,7 @@ import { KeyJudge } from '../../../../src/delivery/shards/results/key-judge.ts'
 import { PlanProgress } from '../../../../src/delivery/shards/plan/plan-progress.ts'
 import { Reservations } from '../../../../src/delivery/shards/results/reservations.ts'
 import { nameOf } from './store.ts'
-import { isKind, override, withoutFolderSync, withoutSync } from './planted-defects.ts'
+import { inLaterTransaction, isKind, override, withoutFolderSync, withoutSync } from './planted-defects.ts'
 import { lineShards, stagedArchives } from './shard-workload.ts'
 import type { PlantedDefect } from './world.ts'
 
@@ -123,22 +123,10 @@ export const plantedShardDefects: readonly PlantedDefect[] = [
   {
     name: 'a shard is marked in a later transaction than its records are committed',
     workload: lineShards,
-    database(database) {
-      const late: (() => void)[] = []
-      return override(database, {
-        transactionSync(change) {
-          const result = database.transactionSync(change)
-          const changes = late.splice(0)
-          if (changes.length > 0) database.transactionSync(() => changes.forEach((mark) => mark()))
-          return result
-        },
-        putSync(key, value) {
-          if (isKind(key, 'shard') && JSON.stringify(value).includes('"done"')) {
-            late.push(() => database.putSync(key, value))
-          } else database.putSync(key, value)
-        },
-      })
-    },
+    database: (database) =>
+      inLaterTransaction(database, {
+        puts: (key, value) => isKind(key, 'shard') && JSON.stringify(value).includes('"done"'),
+      }),
   },
   {
     name: 'a plan counts before it is complete',
