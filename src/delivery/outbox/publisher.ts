@@ -47,7 +47,7 @@ export interface PublisherOptions {
 export class Publisher {
   readonly #options: PublisherOptions
   /** By the names of the sinks. */
-  readonly #lanes: ReadonlyMap<string, SinkPublisher>
+  readonly #publishers: ReadonlyMap<string, SinkPublisher>
   readonly #stop = new AbortController()
   /** Committed rows that are not published. */
   readonly #unpublished = new Set<ObjectRow>()
@@ -59,14 +59,14 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options
-    const lane = {
+    const shared = {
       ...options,
       probed: new Set(options.state.stores().map(({ name }) => name)),
       stop: this.#stop.signal,
       failed: (row: ObjectRow, error: SluiceError) => this.#fail(row, error),
       retired: (row: ObjectRow) => this.#retired(row),
     }
-    this.#lanes = new Map(options.sinks.map((target) => [target.name, new SinkPublisher(target, lane)]))
+    this.#publishers = new Map(options.sinks.map((target) => [target.name, new SinkPublisher(target, shared)]))
   }
 
   /**
@@ -80,7 +80,7 @@ export class Publisher {
     const rows = state.objects()
     const named = new Set(rows.flatMap((row) => row.file ?? []))
     for (const name of await files.readdir(folder)) if (!named.has(name)) await files.unlink(join(folder, name))
-    for (const row of rows) if (await this.#lane(row).needsPublishing(row)) this.#add(row, true)
+    for (const row of rows) if (await this.#publisherOf(row).needsPublishing(row)) this.#add(row, true)
     if (this.#unpublished.size > 0) {
       const redirect = this.#redirectHint()
       note('publishing objects that an earlier run committed', {
@@ -105,7 +105,7 @@ export class Publisher {
   #add(row: ObjectRow, isRecovered: boolean): void {
     this.#unpublished.add(row)
     this.#count(row, bytesInOutbox(row))
-    const running = this.#lane(row)
+    const running = this.#publisherOf(row)
       .publish(row, isRecovered)
       .finally(() => this.#running.delete(running))
     this.#running.add(running)
@@ -117,7 +117,7 @@ export class Publisher {
   }
 
   #count(row: ObjectRow, bytes: number): void {
-    const name = row.role === 'rejects' ? REJECTS : this.#lane(row).target.name
+    const name = row.role === 'rejects' ? REJECTS : this.#publisherOf(row).target.name
     this.#bytes.set(name, this.bytes(name) + bytes)
   }
 
@@ -174,9 +174,9 @@ export class Publisher {
       else if (now >= deadline) break
     }
     if (this.#unpublished.size === 0) return
-    const lanes = new Set([...this.#unpublished].map((row) => this.#lane(row)))
-    const named = [...lanes].map(({ target }) => target.name).filter((name) => name !== ONLY_SINK)
-    const lastError = [...lanes].find((lane) => lane.lastError)?.lastError
+    const late = new Set([...this.#unpublished].map((row) => this.#publisherOf(row)))
+    const named = [...late].map(({ target }) => target.name).filter((name) => name !== ONLY_SINK)
+    const lastError = [...late].find(({ lastError: error }) => error)?.lastError
     const waiting = `${plural(this.#unpublished.size, 'committed object')}${named.length > 0 ? ` for ${named.join(' and ')}` : ''}`
     const reason = lastError ? ` (${lastError.message})` : ''
     throw new SluiceError(
@@ -187,7 +187,7 @@ export class Publisher {
   }
 
   get #isFailing(): boolean {
-    return [...this.#lanes.values()].some(({ failing }) => failing > 0)
+    return [...this.#publishers.values()].some(({ failing }) => failing > 0)
   }
 
   /**
@@ -211,9 +211,9 @@ export class Publisher {
 
   /** Otherwise a sink that refuses at once would keep the others from publishing, start after start. */
   async #publishForOthers(): Promise<void> {
-    const isRefused = (row: ObjectRow): boolean => this.#lane(row).hasRefused
+    const isRefused = (row: ObjectRow): boolean => this.#publisherOf(row).hasRefused
     const deadline = performance.now() + this.#options.patience
-    if (![...this.#lanes.values()].some(({ hasRefused }) => hasRefused)) return
+    if (![...this.#publishers.values()].some(({ hasRefused }) => hasRefused)) return
     while ([...this.#unpublished].some((row) => !isRefused(row))) {
       const left = deadline - performance.now()
       if (left <= 0) return
@@ -221,10 +221,10 @@ export class Publisher {
     }
   }
 
-  #lane(row: ObjectRow): SinkPublisher {
+  #publisherOf(row: ObjectRow): SinkPublisher {
     const { sinks, pipeline } = this.#options
-    const lane = this.#lanes.get(targetOf(row, sinks)?.name ?? '')
-    if (lane) return lane
+    const publisher = this.#publishers.get(targetOf(row, sinks)?.name ?? '')
+    if (publisher) return publisher
     throw noTarget(row, sinks, pipeline)
   }
 
@@ -243,8 +243,8 @@ export class Publisher {
   #refusal(row: ObjectRow, error: SluiceError): SluiceError {
     if (error.code !== 'SINK_REFUSED' && error.code !== 'SINK_FAILED') return error
     const { state, pipeline } = this.#options
-    const lane = this.#lane(row)
-    const waiting = state.objects().filter((one) => this.#lane(one) === lane)
+    const publisher = this.#publisherOf(row)
+    const waiting = state.objects().filter((one) => this.#publisherOf(one) === publisher)
     const records = waiting.reduce((sum, one) => sum + one.records, 0)
     const verb = waiting.length === 1 ? 'waits' : 'wait'
     const discard = `discard them with \`sluice state reset ${pipeline} --force\``
@@ -263,8 +263,8 @@ export class Publisher {
 
   /** In words, if the pipeline file names another place than the object was committed for. */
   #elsewhere(row: ObjectRow): string | undefined {
-    const committed = placeOf(this.#lane(row).target.sink, row.destination, row.key)
-    const target = this.#lanes.get(sinkNameOf(row))?.target.sink
+    const committed = placeOf(this.#publisherOf(row).target.sink, row.destination, row.key)
+    const target = this.#publishers.get(sinkNameOf(row))?.target.sink
     const configured = target && placeOf(target, target.destination(row.key), row.key)
     if (configured === undefined || configured === committed) return undefined
     return `were committed for ${committed}, and the pipeline file now names ${configured}`
@@ -277,7 +277,7 @@ export class Publisher {
     if (elsewhere.length > 0) {
       return `${plural(elsewhere.length, 'object')} ${elsewhere[0]}: stop the run, and send them there with ${this.#redirect}`
     }
-    if (rows.every((row) => this.#lane(row).isKnown(row))) return undefined
+    if (rows.every((row) => this.#publisherOf(row).isKnown(row))) return undefined
     return `if the address is wrong, correct it in the pipeline file, then send what waits there with ${this.#redirect}`
   }
 

@@ -58,9 +58,9 @@ export class CurrentTable {
   async look(): Promise<boolean> {
     this.#lookedAt = Date.now()
     const stamp = await stampOf(this.#options.file)
-    const isSettled = stamp === this.#seen
+    const isStable = stamp === this.#seen
     this.#seen = stamp
-    if (stamp === this.#loaded.stamp || stamp === this.#refused || !isSettled) return false
+    if (stamp === this.#loaded.stamp || stamp === this.#refused || !isStable) return false
     return this.#read(stamp)
   }
 
