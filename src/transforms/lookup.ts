@@ -75,7 +75,8 @@ export default defineTransform({
     ),
     maxSize: Size({
       default: '256MiB',
-      description: 'A larger file is refused. A table takes about as much memory as its file, and several times as much while it is read, in each worker.',
+      description:
+        'A larger file is refused. A table takes about as much memory as its file, and several times as much while it is read, in each worker.',
     }),
     reload: Duration({
       default: '30s',
