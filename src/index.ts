@@ -29,6 +29,7 @@ export type {
   SourceConfig,
   TransformConfig,
 } from './runtime/streams/config.ts'
+export { anySignal } from './signals.ts'
 export { sink, source, transform } from './runtime/streams/stages.ts'
 export type { SinkWritable } from './runtime/streams/stages.ts'
 export type { WriteOptions } from './embed/byte-batches.ts'

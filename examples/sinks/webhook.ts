@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defineSink, Duration, Secret, SluiceError, Type } from 'sluice'
+import { anySignal, defineSink, Duration, Secret, SluiceError, Type } from 'sluice'
 
 export default defineSink({
   summary: 'Posts batches of NDJSON lines to a URL, one request after the other.',
@@ -24,7 +24,7 @@ export default defineSink({
     }
     const post = async (bytes: Buffer, signal: AbortSignal): Promise<string | undefined> => {
       try {
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
+        const limit = anySignal(signal, AbortSignal.timeout(timeout))
         const response = await fetch(url, { method: 'POST', headers, body: bytes, signal: limit })
         await response.body?.cancel()
         if (response.ok) return undefined

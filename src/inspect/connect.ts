@@ -3,6 +3,7 @@ import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { fixedFolder } from '../delivery/outbox/partitioner.ts'
 import { asSluiceError } from '../errors.ts'
 import { parseKeyTemplate } from '../fields/key-template.ts'
+import { anySignal } from '../signals.ts'
 import { MINUTE } from '../time.ts'
 
 /** A connection check, with the part of the pipeline that it belongs to. */
@@ -40,7 +41,7 @@ async function* checkSinkConnection(
     if (!('connect' in sink) || sink.connect === undefined) return
     const key = 'key' in config && typeof config['key'] === 'string' ? config['key'] : ''
     const folder = fixedFolder(parseKeyTemplate(key), context.pipeline)
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(SINK_LIMIT)])
+    const limited = anySignal(signal, AbortSignal.timeout(SINK_LIMIT))
     for await (const check of sink.connect(folder, limited)) yield { part, ...check }
   } catch (error) {
     yield { part, what: 'start', error: asSluiceError(error, 'SINK_FAILED', 'the sink failed') }

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
 import { speaksTls } from '../network/tls.ts'
 import type { Note } from '../observe/log.ts'
+import { anySignal } from '../signals.ts'
 import { MINUTE, SECOND } from '../time.ts'
 import type { Address } from './address.ts'
 import { queueFailure } from './redis-error.ts'
@@ -119,7 +120,7 @@ export class Connection {
     const key = this.key('probe', randomUUID())
     for (;;) {
       try {
-        const given = AbortSignal.any([this.#end.signal, AbortSignal.timeout(Math.max(1, until - Date.now()))])
+        const given = anySignal(this.#end.signal, AbortSignal.timeout(Math.max(1, until - Date.now())))
         await orAbort(this.client.set(key, '1', 'PX', SECOND), given)
         return
       } catch (thrown) {

@@ -5,6 +5,7 @@ import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import type { ShardProgress } from '../shards/executor.ts'
 import { sentError } from '../runtime/sent-error.ts'
+import { anySignal } from '../signals.ts'
 import { SECOND } from '../time.ts'
 import { BlobStore } from './blob-store.ts'
 import type { Connection } from './connection.ts'
@@ -127,7 +128,7 @@ export class ServedRun {
   ): Promise<void> {
     const { connection, lock } = this.#options
     const lease = new Lease(connection, job, { token, duration: lock })
-    const given = AbortSignal.any([abort, lease.lost])
+    const given = anySignal(abort, lease.lost)
     try {
       if (job.deferredFailure !== undefined) throw new SluiceError('WORKER_LOST', job.deferredFailure)
       const task = await this.#taskOf(job)

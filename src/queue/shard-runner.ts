@@ -13,6 +13,7 @@ import type { Note } from '../observe/log.ts'
 import { openObjectSinks } from '../runtime/open-delivery.ts'
 import { loadJob } from '../shards/job.ts'
 import { openThreads } from '../shards/threads.ts'
+import { anySignal } from '../signals.ts'
 import { DAY, MINUTE, SECOND } from '../time.ts'
 import type { RunContent } from './protocol.ts'
 import type { ShardRunner } from './served-run.ts'
@@ -113,7 +114,7 @@ interface StageOptions {
 /** Stages all objects of a shard, or none. */
 async function stageAll(sinks: StagingSinks, objects: readonly StagedObject[], options: StageOptions) {
   const failed = new AbortController()
-  const signal = AbortSignal.any([options.signal, failed.signal])
+  const signal = anySignal(options.signal, failed.signal)
   const outcomes = await Promise.allSettled(
     objects.map((object) =>
       options

@@ -4,6 +4,7 @@ import { Queue } from 'bullmq'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import { plural } from '../observe/report.ts'
+import { anySignal } from '../signals.ts'
 import { MINUTE, SECOND } from '../time.ts'
 import type { Connection } from './connection.ts'
 import { purpose, PROTOCOL, RUNS } from './protocol.ts'
@@ -73,12 +74,12 @@ export class QueueWorker {
   async serve(drain: AbortSignal, abort: AbortSignal): Promise<void> {
     const failed = new AbortController()
     const beating = this.#beat(drain, failed).catch((error: unknown) => failed.abort(error))
-    const end = AbortSignal.any([drain, abort, failed.signal])
+    const end = anySignal(drain, abort, failed.signal)
     // Redis may be away: to give a shard back is a favour, its lock ends by itself.
     const giveUp = () => setTimeout(() => void this.#options.connection.close(), 2 * SECOND).unref()
     abort.addEventListener('abort', giveUp, { once: true })
     try {
-      await this.#takeShards(end, AbortSignal.any([abort, failed.signal]))
+      await this.#takeShards(end, anySignal(abort, failed.signal))
       if (this.#executing.size > 0) this.#options.note(`draining: ${plural(this.#executing.size, 'shard')} under way`)
       await Promise.all(this.#executing)
       if (failed.signal.aborted) throw failed.signal.reason

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { SourcePart } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import type { Flow } from '../observe/progress.ts'
+import { anySignal } from '../signals.ts'
 import { executeShard } from './execute-shard.ts'
 
 interface MeasureOptions {
@@ -25,7 +26,7 @@ export async function measureRate(
 ): Promise<number | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-rate-'))
   const ending = new AbortController()
-  const stop = AbortSignal.any([signal, ending.signal])
+  const stop = anySignal(signal, ending.signal)
   let flow: Flow | undefined
   const task = {
     run: '00000000',

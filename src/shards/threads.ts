@@ -9,6 +9,7 @@ import { SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
 import { IS_SOURCE } from '../package.ts'
 import { receivedError } from '../runtime/sent-error.ts'
+import { anySignal } from '../signals.ts'
 import type { Executor, ShardProgress } from './executor.ts'
 import type { ThreadData, ThreadMessage, ThreadReply, ThreadTask } from './shard-thread.ts'
 
@@ -53,7 +54,7 @@ export function openThreads({ workers, note, ...data }: ThreadsOptions): Executo
         else observe?.({ ...message, worker: String(slot) } satisfies ShardProgress)
       })
       try {
-        const ending = AbortSignal.any([signal, gone.signal])
+        const ending = anySignal(signal, gone.signal)
         const reply = await pool.run({ task, port: port2 }, { transferList: [port2], signal: ending })
         if ('failure' in reply) throw receivedError(reply.failure)
         return reply.result

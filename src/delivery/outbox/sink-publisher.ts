@@ -7,6 +7,7 @@ import type { Files } from '../../files.ts'
 import type { Note } from '../../observe/log.ts'
 import { plural } from '../../observe/report.ts'
 import type { Json } from '../../record/json/json.ts'
+import { anySignal } from '../../signals.ts'
 import type { ObjectRow } from '../state/rows.ts'
 import type { State } from '../state/state.ts'
 
@@ -151,7 +152,7 @@ export class SinkPublisher {
 
   async #attempt(row: ObjectRow, attempt: Attempt): Promise<'published' | 'gone'> {
     const timeout = AbortSignal.timeout(ATTEMPT_TIMEOUT)
-    const signal = AbortSignal.any([this.#stop, timeout])
+    const signal = anySignal(this.#stop, timeout)
     const { file, staged, destination } = row
     const facts = factsOf(row)
     const { sink } = this.target
@@ -183,7 +184,7 @@ export class SinkPublisher {
     const store = conditionalPutProbe.store(facts, row.destination)
     if (this.#options.probed.has(store)) return
     this.#options.probed.add(store)
-    const signal = AbortSignal.any([this.#stop, AbortSignal.timeout(PROBE_TIMEOUT)])
+    const signal = anySignal(this.#stop, AbortSignal.timeout(PROBE_TIMEOUT))
     const [probe] = await Promise.allSettled([conditionalPutProbe.run(facts, row.destination, signal)])
     if (probe.status === 'rejected') {
       const { message } = asSluiceError(probe.reason, 'SINK_FAILED', 'the conditional-put probe failed')

@@ -4,6 +4,7 @@ import type { Note } from '../../observe/log.ts'
 import { hideSecrets } from '../../observe/secrets.ts'
 import { createSource } from '../../runtime/source-input.ts'
 import { findDedup } from '../../config/pipeline.ts'
+import { anySignal } from '../../signals.ts'
 import { standIn } from '../whole/stand-ins.ts'
 import { turns } from '../whole/virtual-clock.ts'
 import { clean } from './clean.ts'
@@ -54,7 +55,7 @@ export async function recordPipeline({ pipeline, pages, inserted, signal, note }
   const source = await createSource(pipeline)
   const chunks = source.read({
     position: () => undefined,
-    signal: AbortSignal.any([signal, stop.signal]),
+    signal: anySignal(signal, stop.signal),
     follow: false,
     maxLine: pipeline.limits.maxLine,
     time: findDedup(pipeline)?.settings.time,

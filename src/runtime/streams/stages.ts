@@ -7,6 +7,7 @@ import { SluiceError } from '../../errors.ts'
 import type { Note } from '../../observe/log.ts'
 import type { Report } from '../../observe/report.ts'
 import { hideSecrets } from '../../observe/secrets.ts'
+import { anySignal } from '../../signals.ts'
 import type { PipelineOptions, SinkConfig, SourceConfig, TransformConfig } from './config.ts'
 import { SinkStream } from './sink-stream.ts'
 import { SourceStream } from './source-stream.ts'
@@ -52,7 +53,7 @@ export function source(
     final: options.final ?? false,
     keepGoing: options.keepGoing ?? false,
     // A signal of this pipeline: a program may share its own among many, and each listener counts there.
-    stop: AbortSignal.any(options.signal ? [options.signal] : []),
+    stop: anySignal(...(options.signal ? [options.signal] : [])),
     note: options.pipeline ? (options.log ?? noLog) : noteTo(options.log, (error) => stream.destroy(error)),
   })
   return stream

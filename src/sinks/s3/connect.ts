@@ -7,6 +7,7 @@ import { nameOf, proxyFor } from '../../network/proxy.ts'
 import { withKnownHost } from '../../s3/diagnosis.ts'
 import { isAfterLostAnswer } from '../../s3/lost-answers.ts'
 import { notS3, s3Error, s3Facts } from '../../s3/errors.ts'
+import { anySignal } from '../../signals.ts'
 import { SECOND } from '../../time.ts'
 import type { S3Destination } from './destination.ts'
 import { checkLifecycle } from './lifecycle.ts'
@@ -46,7 +47,7 @@ export async function* checkWriteAccess(
     if (etag === undefined) throw notS3({ operation: 'UploadPart', bucket })
   })
   if (uploadId === undefined && put.error?.retryable === true && !signal.aborted) {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(ABORT_TIMEOUT)])
+    const limit = anySignal(signal, AbortSignal.timeout(ABORT_TIMEOUT))
     await Promise.allSettled([Promise.race([abortLost(client, named, limit), rejectOn(limit)])])
   }
   yield put
@@ -61,7 +62,7 @@ export async function* checkWriteAccess(
       await client.send(request, { abortSignal: last })
     },
   )
-  const rule = await checkLifecycle(client, destination, AbortSignal.any([signal, last]))
+  const rule = await checkLifecycle(client, destination, anySignal(signal, last))
   if (rule !== undefined) yield rule
 }
 

@@ -5,6 +5,7 @@ import type { S3Client } from '@aws-sdk/client-s3'
 import type { OutboxFile } from '../../component.ts'
 import { SluiceError, systemCode } from '../../errors.ts'
 import { notS3, s3Error } from '../../s3/errors.ts'
+import { anySignal } from '../../signals.ts'
 import type { S3Destination } from './destination.ts'
 import { discardUpload } from './discard.ts'
 import { objectParams } from './params.ts'
@@ -65,7 +66,7 @@ interface PartsOptions extends StageOptions {
 async function sendParts(options: PartsOptions): Promise<StagedPart[]> {
   const { file, destination } = options
   const failed = new AbortController()
-  const signal = AbortSignal.any([options.signal, failed.signal])
+  const signal = anySignal(options.signal, failed.signal)
   const partSize = Math.max(destination.partSize, Math.ceil(file.bytes / MAX_PARTS))
   const count = Math.max(1, Math.ceil(file.bytes / partSize))
   const parts: StagedPart[] = []

@@ -15,6 +15,7 @@ import { parseMoment } from '../../fields/moment.ts'
 import { DAY, MINUTE, systemClock } from '../../time.ts'
 import type { Clock } from '../../time.ts'
 import { formatDuration } from '../../fields/units.ts'
+import { anySignal } from '../../signals.ts'
 
 /** The source of `http` and its presets. */
 export function createHttpSource(options: HttpOptions): Source {
@@ -131,7 +132,7 @@ async function checkTenant(options: HttpOptions, signal: AbortSignal, clocks: Cl
   const stop = new AbortController()
   const read = {
     position: () => undefined,
-    signal: AbortSignal.any([signal, stop.signal]),
+    signal: anySignal(signal, stop.signal),
     follow: false,
     maxLine: 1 << 20,
     note: () => {},

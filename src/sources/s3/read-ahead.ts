@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { anySignal } from '../../signals.ts'
 import { getRange } from './get-range.ts'
 import type { ObjectIdentity } from './get-range.ts'
 import type { Store } from './store.ts'
@@ -56,7 +57,7 @@ export class ReadAhead<T extends Wanted> {
   constructor(store: Store, items: AsyncIterable<T>, stop: AbortSignal) {
     this.#store = store
     this.#items = items[Symbol.asyncIterator]()
-    this.#signal = AbortSignal.any([stop, this.#ending.signal])
+    this.#signal = anySignal(stop, this.#ending.signal)
     setMaxListeners(0, this.#signal)
   }
 

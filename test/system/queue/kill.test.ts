@@ -78,6 +78,7 @@ async function killJobs(t: TestContext, random: Random, rounds: Rounds): Promise
 async function killJob(t: TestContext, random: Random, rounds: Rounds): Promise<void> {
   const redis = await openRedis(t)
   const s3 = await startS3Server({ buckets: [BUCKET] })
+  t.after(() => s3.close())
   const workspace = await openWorkspace(t)
   await writeArchives(workspace)
   const env = {
@@ -131,7 +132,6 @@ async function killJob(t: TestContext, random: Random, rounds: Rounds): Promise<
   // This store is not Amazon's: uploads of a visible object stay, see `discardUpload`.
   const left = s3.uploadKeys(BUCKET).filter((key) => !s3.objects(BUCKET).has(key))
   assert.deepEqual(left, [], 'uploads of dead workers are left')
-  await s3.close()
   await redis.close()
 }
 
