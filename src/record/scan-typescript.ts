@@ -31,7 +31,7 @@ import {
 } from './json/ascii.ts'
 import { MIN_WATCHED_BYTES } from './paths/needles.ts'
 import type { Needles } from './paths/needles.ts'
-import { hasTrait, isLongInteger, MIN_TRAIT_BYTES, Trait } from './paths/traits.ts'
+import { isLongInteger, MIN_TRAIT_BYTES, Trait, traitsIn } from './paths/traits.ts'
 import type { KeyTable } from './paths/key-table.ts'
 import { isPlainNumber } from './json/number.ts'
 import {
@@ -237,7 +237,7 @@ class LineScanner {
           if (isLong && needles.isWatched(bytes, at + 1, end - 1, close < 0)) {
             accept = this.#automaton.watchedSet(accept)
           }
-          if (traits !== 0 && end - 2 - at >= MIN_TRAIT_BYTES && hasTrait(bytes, at + 1, end - 1, traits)) {
+          if (traits !== 0 && end - 2 - at >= MIN_TRAIT_BYTES && traitsIn(bytes, at + 1, end - 1, traits) !== 0) {
             accept = this.#automaton.traitSet(accept)
           }
           if (hit < 0 && accept !== 0) {

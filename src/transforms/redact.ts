@@ -9,6 +9,7 @@ import type { Condition } from '../record/author/record.ts'
 import { detectRule } from './redact/detect/detect-rule.ts'
 import { findings } from './redact/findings.ts'
 import { redactLists } from './redact/lists.ts'
+import { SearchedText } from './redact/detect/searched-text.ts'
 import { createRedactor } from './redact/redactor.ts'
 import type { Rule, When } from './redact/redactor.ts'
 import { EVERYWHERE, RULE } from './redact/rule-config.ts'
@@ -101,7 +102,8 @@ export default defineTransform({
     const masks = createMasks()
     const secrets = preset === 'secrets' ? secretRules(paths, masks(MASK)) : undefined
     const texts = new Set([MASK, ...rules.flatMap((rule) => rule.with ?? [])])
-    const own = rules.map((rule) => compileRule(rule, { paths, masks, texts, isRedacted }))
+    const searched = new SearchedText()
+    const own = rules.map((rule) => compileRule(rule, { paths, masks, texts, searched, isRedacted }))
     const all = [...(secrets?.rules ?? []), ...own]
     const matches = new Float64Array(all.length)
     const first = all.length - own.length
@@ -133,13 +135,14 @@ interface RuleOptions {
   readonly masks: (text: string) => Rule['edit']
   /** The texts of all masks. */
   readonly texts: ReadonlySet<string>
+  readonly searched: SearchedText
   readonly isRedacted: boolean
 }
 
-function compileRule(rule: RuleConfig, { paths, masks, texts, isRedacted }: RuleOptions): Rule {
+function compileRule(rule: RuleConfig, { paths, masks, texts, searched, isRedacted }: RuleOptions): Rule {
   const { path = EVERYWHERE, detect, when, with: text = MASK } = rule
   const condition = when && { when: compileWhen(path, when, paths) }
-  if (detect !== undefined) return { ...detectRule(rule, detect, paths), ...condition }
+  if (detect !== undefined) return { ...detectRule(rule, detect, { paths, searched }), ...condition }
   const edit = createValueEdit(rule, { mask: masks(text), fallback: masks(MASK), masks: texts, isRedacted })
   return { paths: [paths.add(path)], kinds: ANY_KIND, ...condition, edit }
 }

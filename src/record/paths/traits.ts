@@ -41,11 +41,12 @@ export const MIN_TRAIT_DIGITS = 14
 export const MAX_TRAIT_DIGITS = 19
 
 /**
- * Whether the string in `[start, end)`, without its quotes, has one of the traits, or may hide one in
- * escapes: those that spell a quote, a slash or ASCII. The scanner in WebAssembly tests 16 bytes at a
- * time (`wasm/assembly/traits.ts`); this is the reference.
+ * Those of the traits that the string in `[start, end)`, without its quotes, has. All of them if escapes
+ * may hide one: those that spell a quote, a slash or ASCII. The scanner in WebAssembly asks whether there
+ * is any, and tests 16 bytes at a time (`wasm/assembly/traits.ts`); this is the reference.
  */
-export function hasTrait(bytes: Buffer, start: number, end: number, traits: number): boolean {
+export function traitsIn(bytes: Buffer, start: number, end: number, traits: number): number {
+  let found = 0
   let dots = 0
   let colons = 0
   let dashes = 0
@@ -54,19 +55,20 @@ export function hasTrait(bytes: Buffer, start: number, end: number, traits: numb
     const byte = bytes[at]
     const isDigit = byte >= ZERO && byte <= NINE
     run = isDigit || byte === MINUS || byte === SPACE ? run + 1 : 0
-    if (run === MIN_TRAIT_DIGITS && (traits & Trait.digits) !== 0) return true
+    if (run === MIN_TRAIT_DIGITS) found |= Trait.digits
     if (byte === MINUS) dashes++
     else if (byte === COLON) {
       colons++
-      if ((traits & Trait.colons) !== 0 && at > start && bytes[at - 1] === COLON) return true
+      if (at > start && bytes[at - 1] === COLON) found |= Trait.colons
     } else if (byte === DOT) {
       if (at > start && bytes[at - 1] >= ZERO && bytes[at - 1] <= NINE) dots++
-      if ((traits & Trait.groups) !== 0 && at - GROUP >= start && bytes[at - GROUP] === DOT) return true
-    } else if ((byte === AT_SIGN || byte === PERCENT) && (traits & Trait.at) !== 0) return true
-    else if (isDigit && (traits & Trait.account) !== 0 && isAccount(bytes, start, at)) return true
-    else if (byte === BACKSLASH) {
+      if (at - GROUP >= start && bytes[at - GROUP] === DOT) found |= Trait.groups
+    } else if (byte === AT_SIGN || byte === PERCENT) found |= Trait.at
+    else if (isDigit) {
+      if ((traits & Trait.account) !== 0 && isAccount(bytes, start, at)) found |= Trait.account
+    } else if (byte === BACKSLASH) {
       const letter = bytes[at + 1]
-      if (letter === QUOTE || letter === SLASH || (letter === LOWER_U && bytes[at + 2] === ZERO)) return true
+      if (letter === QUOTE || letter === SLASH || (letter === LOWER_U && bytes[at + 2] === ZERO)) return traits
       // Of two backslashes, the second begins no escape.
       if (letter === BACKSLASH) {
         at++
@@ -74,11 +76,10 @@ export function hasTrait(bytes: Buffer, start: number, end: number, traits: numb
       }
     }
   }
-  return (
-    ((traits & Trait.dots) !== 0 && dots >= 3) ||
-    ((traits & Trait.colons) !== 0 && colons >= 6) ||
-    ((traits & Trait.groups) !== 0 && (colons >= 5 || dashes >= 5))
-  )
+  if (dots >= 3) found |= Trait.dots
+  if (colons >= 6) found |= Trait.colons
+  if (colons >= 5 || dashes >= 5) found |= Trait.groups
+  return found & traits
 }
 
 /** Whether the number in `[start, end)` has `Trait.digits`: it is a long integer. */

@@ -1,6 +1,7 @@
 import { Edit } from '../../record/batch.ts'
 import { HIT_STRIDE, ValueKind } from '../../record/scan.ts'
 import { generalise } from './actions/generalise.ts'
+import { ipv4Network } from './actions/ipv4-network.ts'
 import { partOf } from './actions/partial.ts'
 import { createPseudonyms, isPseudonym } from './pseudonym.ts'
 import type { Rule } from './redactor.ts'
@@ -41,13 +42,7 @@ export function createValueEdit(rule: RuleConfig, options: EditOptions): Rule['e
         createMaking((text) => json(text, partOf(text, rule)), fallback),
       )
     case 'generalise':
-      return unlessReplaced(
-        options,
-        createMaking((text, isNumber) => {
-          const general = generalise(text, isNumber)
-          return isNumber && general !== undefined && general !== text ? Buffer.from(general) : json(text, general)
-        }, fallback),
-      )
+      return unlessReplaced(options, createGeneralisation(fallback))
     default:
       return createTruncation(rule.length ?? 0, fallback)
   }
@@ -89,6 +84,20 @@ function createMaking(
   }
 }
 
+function createGeneralisation(fallback: Rule['edit']): Rule['edit'] {
+  const others = createMaking((text, isNumber) => {
+    const general = generalise(text, isNumber)
+    return isNumber && general !== undefined && general !== text ? Buffer.from(general) : json(text, general)
+  }, fallback)
+  return (batch, hit) => {
+    if (batch.kind(hit) !== ValueKind.string) return others(batch, hit)
+    const { bytes, index } = batch
+    const start = index.hits[HIT_STRIDE * hit + 2]
+    const end = index.hits[HIT_STRIDE * hit + 3]
+    return ipv4Network(batch, bytes, start + 1, end - 1) ?? others(batch, hit)
+  }
+}
+
 const SCALARS = ~((1 << ValueKind.object) | (1 << ValueKind.array))
 
 /** Leaves null, and values that a rule has replaced: a replacement says less than what is made of it. */
@@ -114,6 +123,10 @@ function createTruncation(length: number, fallback: Rule['edit']): Rule['edit'] 
     const kind = 1 << batch.kind(hit)
     if ((SCALARS & kind) === 0) return fallback(batch, hit)
     if ((TEXT_OR_NUMBER & kind) === 0) return Edit.keep
+    // A value has as many bytes as characters, or more.
+    const { hits } = batch.index
+    const isUnedited = batch.edits[hit] === Edit.keep
+    if (isUnedited && hits[HIT_STRIDE * hit + 3] - hits[HIT_STRIDE * hit + 2] <= length) return Edit.keep
     const text = batch.text(hit)
     const end = endOf(text, length)
     if (end === text.length) return Edit.keep

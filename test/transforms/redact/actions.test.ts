@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import redact from '../../../src/transforms/redact.ts'
+import { scaled } from '../../support/scale.ts'
 import { assertStage, checkStage, runStage } from '../stage.ts'
 import type { Cases } from '../stage.ts'
 
@@ -43,6 +45,31 @@ test('partial with keepDomain keeps the domain of an address', async () => {
     ['{"v":"ann lee"}', '{"v":"[redacted]"}'],
   ])
 })
+
+test('generalise makes the same of an address that is spelled with an escape', async () => {
+  const number = fc.oneof(
+    fc.nat(300).map(String),
+    fc.constantFrom('', '0', '00', '01', '255', '256', '-1', '1e1', ' 1'),
+  )
+  const text = fc.array(number, { minLength: 3, maxLength: 5 }).map((numbers) => numbers.join('.'))
+  const texts = fc.sample(text, scaled(2000)).filter((one) => one.length > 0)
+  for (const own of [{ path: 'v' }, { detect: ['ipv4', 'ipv6'] }]) {
+    const config = { preset: 'none', rules: [{ action: 'generalise', ...own }] }
+    const plain = await runStage(redact, config, texts.map(line))
+    const escaped = await runStage(
+      redact,
+      config,
+      texts.map((one) => `{"v":"\\u00${one.charCodeAt(0).toString(16)}${one.slice(1)}"}`),
+    )
+    const values = (lines: readonly string[]): unknown[] => lines.map((one) => JSON.parse(one))
+    assert.deepEqual(values(plain.lines), values(escaped.lines))
+    assert.ok(plain.lines.some((one, at) => one !== line(texts[at])))
+  }
+})
+
+function line(text: string): string {
+  return `{"v":${JSON.stringify(text)}}`
+}
 
 test('truncate cuts texts between characters, never inside an escape or a surrogate pair', async () => {
   await assertStage(redact, rule({ action: 'truncate', length: 3 }), [

@@ -49,7 +49,7 @@ import {
 } from './keys'
 import { ACCEPTS, ENTRIES, FRAMES, FRAME_BYTES, GUESSES, HITS, INPUT, RECORDS } from './layout'
 import { findLineFeed, isPlainNumber, quotesIn, skipEscapes, skipPlain, skipSpace, skipSpaces, skipString, stopsIn } from './text'
-import { hasTrait, isLongInteger } from './traits'
+import { hasTrait, isLongInteger, mayHaveTrait } from './traits'
 import { isWatched, tellingIn, watchedOf } from './watch'
 
 /** Not a fault: the index or the automaton is full, and the record is not covered. */
@@ -234,7 +234,7 @@ function scanValue<Mode>(start: usize): u32 {
       let part = at + 1
       let stops = stopsIn(part)
       let suspect: u32 = 0
-      if (isSigned<Mode>() && (stops & SHORT) == 0) {
+      if (isSigned<Mode>() && (sizeof<Mode>() == 4 || watches) && (stops & SHORT) == 0) {
         while (stops == 0) {
           suspect |= tellingIn(part)
           part += 16
@@ -265,7 +265,8 @@ function scanValue<Mode>(start: usize): u32 {
             accept = <u32>watched
           }
         }
-        if (sizeof<Mode>() == 8 && quote - at > MIN_TRAIT_BYTES && hasTrait(at + 1, quote, kind == KIND_ESCAPED, traits)) {
+        const isEscaped = kind == KIND_ESCAPED
+        if (sizeof<Mode>() == 8 && quote - at > MIN_TRAIT_BYTES && (isEscaped || mayHaveTrait(at + 1, quote, traits)) && hasTrait(at + 1, quote, isEscaped, traits)) {
           const traced = watchedOf(automaton, accept, true)
           if (traced < 0) return FULL
           accept = <u32>traced

@@ -67,6 +67,36 @@ export function hasTrait(start: usize, end: usize, isEscaped: bool, traits: u32)
   return isEscaped && hidesAscii(start, end)
 }
 
+/**
+ * A quick look that spares most strings `hasTrait`: false if no byte and no row of digits in
+ * `[start, end)` can be part of a trait.
+ */
+@inline
+export function mayHaveTrait(start: usize, end: usize, traits: u32): bool {
+  if ((traits & TRAIT_ACCOUNT) != 0) return true
+  const isLong = (traits & TRAIT_DIGITS) != 0 && end - start >= MIN_TRAIT_DIGITS
+  let run: u32 = 0
+  for (let at = start; at < end; at += 16) {
+    const bytes = v128.load(at)
+    const left = end - at
+    const live: u32 = left < 16 ? (1 << <u32>left) - 1 : 0xffff
+    const dash = i8x16.eq(bytes, i8x16.splat(<u8>MINUS))
+    let hint = v128.or(
+      v128.or(i8x16.eq(bytes, i8x16.splat(<u8>AT_SIGN)), i8x16.eq(bytes, i8x16.splat(<u8>PERCENT))),
+      v128.or(i8x16.eq(bytes, i8x16.splat(<u8>DOT)), i8x16.eq(bytes, i8x16.splat(<u8>COLON))),
+    )
+    if ((traits & TRAIT_GROUPS) != 0) hint = v128.or(hint, dash)
+    if ((<u32>i8x16.bitmask(hint) & live) != 0) return true
+    if (isLong) {
+      const digits = i8x16.le_u(i8x16.sub(bytes, i8x16.splat(<u8>ZERO)), i8x16.splat(<u8>(NINE - ZERO)))
+      const part = v128.or(v128.or(digits, dash), i8x16.eq(bytes, i8x16.splat(<u8>SPACE)))
+      run = (run >>> 16) | ((<u32>i8x16.bitmask(part) & live) << 16)
+      if (hasRun(run)) return true
+    }
+  }
+  return false
+}
+
 /** Whether the number in `[start, end)` is a long integer. */
 export function isLongInteger(start: usize, end: usize): bool {
   const length = end - start

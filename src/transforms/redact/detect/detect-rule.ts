@@ -2,8 +2,8 @@ import { Edit } from '../../../record/batch.ts'
 import type { Batch } from '../../../record/batch.ts'
 import { parsePath } from '../../../record/paths/grammar.ts'
 import type { Path, Paths } from '../../../record/paths/path.ts'
-import { hasTrait } from '../../../record/paths/traits.ts'
-import { HIT_STRIDE, ValueKind } from '../../../record/scan.ts'
+import { HIT_STRIDE } from '../../../record/scan.ts'
+import { ipv4Network } from '../actions/ipv4-network.ts'
 import { partOf } from '../actions/partial.ts'
 import { createEmbeddedRedactor } from '../embedded.ts'
 import { WATCHED } from '../forms.ts'
@@ -18,6 +18,7 @@ import { MASK } from '../text.ts'
 import { createSearch, detectorOf } from './detector.ts'
 import type { DetectorName, Found } from './detector.ts'
 import { isVersionName } from './find-addresses.ts'
+import { SearchedText } from './searched-text.ts'
 
 /** What takes the place of a found value; empty to remove it. */
 type Replace = (value: string, found: Found) => string
@@ -29,18 +30,22 @@ type Replace = (value: string, found: Found) => string
 export function detectRule(
   rule: RuleConfig,
   detect: readonly DetectorName[],
-  paths: Paths,
-): Pick<Rule, 'paths' | 'kinds' | 'searches' | 'edit'> {
-  return createRule(detect, replacementOf(rule), pathsOf(rule.path, detect, paths))
+  { paths, searched }: { readonly paths: Paths; readonly searched: SearchedText },
+): SearchRule {
+  const generalisesIpv4 = rule.action === 'generalise' && detect.includes('ipv4')
+  const edit = createEdit({ detect, replace: replacementOf(rule), generalisesIpv4, searched, depth: 0 })
+  return { paths: pathsOf(rule.path, detect, paths), kinds: TEXT_OR_NUMBER, searches: true, edit }
 }
 
-function createRule(
-  detect: readonly DetectorName[],
-  replace: Replace,
-  paths: readonly Path[],
-  depth = 0,
-): Pick<Rule, 'paths' | 'kinds' | 'searches' | 'edit'> {
-  return { paths, kinds: TEXT_OR_NUMBER, searches: true, edit: createEdit(detect, replace, depth) }
+type SearchRule = Pick<Rule, 'paths' | 'kinds' | 'searches' | 'edit'>
+
+interface Search {
+  readonly detect: readonly DetectorName[]
+  readonly replace: Replace
+  readonly generalisesIpv4: boolean
+  readonly searched: SearchedText
+  /** In how many strings the text is, as JSON. */
+  readonly depth: number
 }
 
 /**
@@ -95,29 +100,28 @@ interface Reader {
   readonly read: (text: string, isNumber: boolean) => Buffer | undefined
 }
 
-function createEdit(detect: readonly DetectorName[], replace: Replace, depth: number): Rule['edit'] {
-  const reader = createReader(detect, replace, depth)
+function createEdit(search: Search): Rule['edit'] {
+  const { detect, generalisesIpv4, searched } = search
+  const reader = createReader(search)
   const others = detect.filter((name) => name !== 'ipv4')
-  const ofVersions = others.length === detect.length ? undefined : createReader(others, replace, depth)
+  const ofVersions = others.length === detect.length ? undefined : createReader({ ...search, detect: others })
   const isVersion = rememberedAt(isVersionName)
   const traits = traitsOf(detect)
   const findsNumbers = detect.includes('card')
+  searched.want(traits)
   return (batch, hit) => {
-    const kind = batch.kind(hit)
-    const isNumber = kind === ValueKind.number || kind === ValueKind.unusual
+    searched.moveTo(batch, hit)
+    const { bytes, start, end, isNumber } = searched
     if (isNumber && !findsNumbers) return Edit.keep
+    // The scanner reports values with a trait of any rule.
+    if (!isNumber && traits !== 0 && (searched.traits & traits) === 0) return Edit.keep
     const { hits } = batch.index
     const key = hits[HIT_STRIDE * hit + 1]
-    const value = hits[HIT_STRIDE * hit + 2]
-    // A later rule sees the replacement of an earlier one.
-    const isReplaced = batch.edits[hit] !== Edit.keep
-    const bytes = isReplaced ? batch.raw(hit) : batch.bytes
-    const quote = isNumber ? 0 : 1
-    const start = (isReplaced ? 0 : value) + quote
-    const end = (isReplaced ? bytes.length : hits[HIT_STRIDE * hit + 3]) - quote
-    // The scanner reports values with a trait of any rule.
-    if (!isNumber && traits !== 0 && !hasTrait(bytes, start, end, traits)) return Edit.keep
-    const isNamedVersion = ofVersions !== undefined && key !== value && isVersion(batch.bytes, key)
+    const isNamedVersion = ofVersions !== undefined && key !== hits[HIT_STRIDE * hit + 2] && isVersion(batch.bytes, key)
+    if (generalisesIpv4 && !isNamedVersion && !isNumber) {
+      const edit = ipv4Network(batch, bytes, start, end)
+      if (edit !== undefined) return edit
+    }
     const { known, read } = isNamedVersion ? ofVersions : reader
     if (known.has(bytes, start, end)) return editOf(batch, known.token)
     const token = read(batch.text(hit), isNumber)
@@ -131,14 +135,18 @@ function editOf(batch: Batch, token: Buffer | undefined): number {
   return token === REMOVED ? Edit.delete : batch.token(token)
 }
 
-function createReader(detect: readonly DetectorName[], replace: Replace, depth: number): Reader {
+function createReader(options: Search): Reader {
+  const { detect, replace, depth } = options
   const search = createSearch(detect)
   const redactEmbedded =
     depth === MAX_EMBEDDED
       ? undefined
-      : createEmbeddedRedactor((paths) =>
-          createRedactor([createRule(detect, replace, pathsOf(EVERYWHERE, detect, paths), depth + 1)]),
-        )
+      : createEmbeddedRedactor((paths) => {
+          const edit = createEdit({ ...options, searched: new SearchedText(), depth: depth + 1 })
+          return createRedactor([
+            { paths: pathsOf(EVERYWHERE, detect, paths), kinds: TEXT_OR_NUMBER, searches: true, edit },
+          ])
+        })
   return {
     known: new RememberedTokens(),
     read(text, isNumber) {
