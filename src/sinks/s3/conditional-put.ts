@@ -14,6 +14,7 @@ import { s3Error, s3Facts } from '../../s3/errors.ts'
 import type { S3Destination } from './destination.ts'
 import { objectParams } from './params.ts'
 import { storageParams } from './storage.ts'
+import { PROBE } from './trials.ts'
 import { abortLost } from './unfinished-uploads.ts'
 
 export interface ProbeOptions {
@@ -47,7 +48,8 @@ export async function probeConditionalPut(options: ProbeOptions): Promise<ProbeR
       return { refusesOverwrite: true }
     }
     const failure = s3Error(error, { operation, bucket: destination.bucket })
-    if (failure.retryable) throw failure
+    // Another process has swept the upload.
+    if (failure.retryable || code === 'NoSuchUpload') throw failure
     if (status === 501)
       return { refusesOverwrite: false, note: `the store does not know conditions: ${failure.message}` }
     return { note: `no answer to the conditional put: ${failure.message}` }
@@ -97,9 +99,8 @@ async function remove({ client, destination }: Probe, version: string | undefine
   return { note: `the probe left the object ${key} in bucket ${bucket}, delete it: ${message}` }
 }
 
-/** Query engines skip names that begin with an underscore. */
 function besideOf(key: string): string {
-  return `${key.slice(0, key.lastIndexOf('/') + 1)}_sluice-probe-${randomBytes(6).toString('hex')}`
+  return `${key.slice(0, key.lastIndexOf('/') + 1)}${PROBE}${randomBytes(6).toString('hex')}`
 }
 
 function limited() {

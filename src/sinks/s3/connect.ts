@@ -13,6 +13,7 @@ import type { S3Destination } from './destination.ts'
 import { checkLifecycle } from './lifecycle.ts'
 import { objectParams } from './params.ts'
 import { storageParams } from './storage.ts'
+import { CHECK } from './trials.ts'
 import { abortLost } from './unfinished-uploads.ts'
 
 /**
@@ -29,7 +30,7 @@ export async function* checkWriteAccess(
   signal: AbortSignal,
 ): AsyncGenerator<ConnectionCheck, void> {
   const { bucket, key: prefix } = destination
-  const named = { ...destination, key: `${prefix}${TRIAL}${randomUUID()}` }
+  const named = { ...destination, key: `${prefix}${CHECK}${randomUUID()}` }
   const below = `in ${bucket}${prefix === '' ? '' : ` below ${prefix}`}`
   const url = new URL(destination.endpoint ?? `https://s3.${destination.region}.amazonaws.com`)
 
@@ -66,12 +67,6 @@ export async function* checkWriteAccess(
   if (rule !== undefined) yield rule
 }
 
-/** Whether a key is that of an upload with which a process tries the sink. */
-export function isTrial(key: string): boolean {
-  return key.slice(key.lastIndexOf('/') + 1).startsWith(TRIAL)
-}
-
-const TRIAL = 'sluice-check-'
 const FOUND = 'allowed (an upload was created, got a part and was not finished; no object was put)'
 /** Milliseconds. The upload is aborted even if the check was interrupted. */
 const ABORT_TIMEOUT = 10_000

@@ -2,11 +2,11 @@ import { AbortMultipartUploadCommand } from '@aws-sdk/client-s3'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { s3Error, s3Facts } from '../../s3/errors.ts'
 import { cleaning } from './cleaning.ts'
-import { isTrial } from './connect.ts'
 import { isAmazon } from './destination.ts'
 import type { S3Destination } from './destination.ts'
 import { presenceOf } from './look-up.ts'
 import { objectParams } from './params.ts'
+import { isTrial } from './trials.ts'
 import { listUploads } from './unfinished-uploads.ts'
 
 export interface DiscardOptions {
@@ -51,7 +51,7 @@ interface SweepOptions {
 
 /**
  * Discards the uploads of dead keys below a prefix, and those of processes that were killed while they
- * tried the sink, as far as lists are allowed. A trial that is under way then fails in a way that is
+ * tried the store, as far as lists are allowed. A trial that is under way then fails in a way that is
  * repeated. Returns how many are gone.
  */
 export async function sweepUploads({ client, destination, isDead, signal }: SweepOptions): Promise<number> {

@@ -233,6 +233,24 @@ describe('a sweep', () => {
     assert.deepEqual(server.uploadKeys(BUCKET), ['k'])
   })
 
+  it('removes the upload of a process that was killed while it tried conditional puts', async (t) => {
+    const { server, sink, file } = await staged(t)
+    server.faults.add({ kind: 'error', code: 'AccessDenied', operation: 'AbortMultipartUpload' })
+    const run = sink.conditionalPutProbe?.run({ ...file, isStaged: true }, sink.destination('a/1'), never)
+    assert.deepEqual(await run, { refusesOverwrite: true })
+    assert.equal(server.openUploads(BUCKET), 2)
+    assert.equal(await sink.sweepStaged?.('a/', () => false, never), 1)
+    assert.deepEqual(server.uploadKeys(BUCKET), ['k'])
+  })
+
+  it('makes a conditional put that is under way be asked again', async (t) => {
+    const { server, sink, file } = await staged(t)
+    server.faults.add({ kind: 'error', code: 'NoSuchUpload', operation: 'CompleteMultipartUpload' })
+    const run = sink.conditionalPutProbe?.run({ ...file, isStaged: true }, sink.destination('a/1'), never)
+    await assert.rejects(run ?? Promise.resolve(), { message: /NoSuchUpload/ })
+    assert.equal(server.openUploads(BUCKET), 1)
+  })
+
   it('removes nothing, and is no failure, where lists are refused', async (t) => {
     const { server, sink } = await staged(t, { store: { denyList: true } })
     assert.equal(await sink.sweepStaged?.('', () => true, never), 0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import redact from '../../../src/transforms/redact.ts'
 import { scaled } from '../../support/scale.ts'
 import { assertStage, checkStage, runStage } from '../stage.ts'
@@ -61,11 +61,14 @@ test('generalise makes the same of an address that is spelled with an escape', a
       config,
       texts.map((one) => `{"v":"\\u00${one.charCodeAt(0).toString(16)}${one.slice(1)}"}`),
     )
-    const values = (lines: readonly string[]): unknown[] => lines.map((one) => JSON.parse(one))
-    assert.deepEqual(values(plain.lines), values(escaped.lines))
+    assert.deepEqual(plain.lines.map(parsed), escaped.lines.map(parsed))
     assert.ok(plain.lines.some((one, at) => one !== line(texts[at])))
   }
 })
+
+function parsed(text: string): unknown {
+  return JSON.parse(text)
+}
 
 function line(text: string): string {
   return `{"v":${JSON.stringify(text)}}`
