@@ -43,13 +43,15 @@ export async function openShardRunner(content: RunContent, options: RunnerOption
   const folder = await privateFolder()
   const threads = openThreads({ workers: concurrency, job, fingerprint, hashKey, generation, folder, note })
   const limit = pLimit(UPLOADS * concurrency)
+  let executions = 0
   return {
     async execute(task, signal, observe, executed) {
-      const result = await threads.execute(task, signal, observe)
+      // Redis may give a shard back to the worker that lost it and still executes it, with the same attempt.
+      const result = await threads.execute({ ...task, attempt: ++executions }, signal, observe)
       executed()
       try {
         const objects = await stageAll(sinks, result.objects, { folder, signal, note, limit })
-        return { ...result, objects }
+        return { ...result, attempt: task.attempt, objects }
       } finally {
         await threads.discard(result)
       }

@@ -39,7 +39,7 @@ export interface ShardTask {
   /** `ShardRun.createdAt` */
   readonly createdAt: number
   readonly shard: Shard
-  /** From 1. Two executions of a shard in one process never have the same. */
+  /** From 1. Two executions of a shard that write into one folder never have the same. */
   readonly attempt: number
   /** Dedup keys that this execution must treat as duplicates, see `encodeKeys`. */
   readonly leaveOut?: Uint8Array
