@@ -52,7 +52,7 @@ test('a worker executes a shard again that it lost and has not ended yet', { tim
   assert.equal(first.objects[0]?.records, lines.length)
   const facts = ({ attempt, objects }: typeof first) => ({
     attempt,
-    objects: objects.map(({ staged: _, ...own }) => own),
+    objects: objects.map(({ staged: _staged, ...own }) => own),
   })
   assert.deepEqual(facts(second), facts(first))
   await runner.discard(first)
