@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs'
 import * as nodeModule from 'node:module'
 import { extname, isAbsolute, join, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { TransformOptions } from 'jiti'
 import { CODE, IS_SOURCE } from '../package.ts'
+import { transpile } from './transpile.ts'
 
 /** The exports of a module. */
 export interface Exports {
@@ -28,10 +30,12 @@ export async function importCode(id: string, from: string): Promise<Exports> {
 async function importWithJiti(id: string, from: string): Promise<Exports> {
   const { importJiti, importModule } = await import('./import-module.ts')
   const { createJiti } = await importJiti()
+  const compiler = createJiti(from, { fsCache: false })
   const sluice = await importModule(entryUrl('index'))
   const testing = await importModule(entryUrl('testing'))
   const virtualModules = { sluice, 'sluice/testing': testing }
-  return createJiti(from, { fsCache: false, interopDefault: false, virtualModules }).import(id)
+  const transform = (options: TransformOptions) => ({ code: transpile(compiler, options) })
+  return createJiti(from, { fsCache: false, interopDefault: false, virtualModules, transform }).import(id)
 }
 
 /** Undefined if Node.js cannot load it. Then nothing of it has run. */
