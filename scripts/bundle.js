@@ -141,9 +141,9 @@ function mainPackage(ids) {
   return [...counts].toSorted(([, one], [, other]) => other - one)[0][0]
 }
 
-/** What programs import; the command and compiled schemas are not. */
+/** What programs import. */
 function isImported({ isEntry, name }) {
-  return isEntry && name !== 'main' && name in ENTRIES
+  return isEntry && (name === 'index' || name === 'testing')
 }
 
 /** An ES module with the exports of an entry. */

@@ -1,11 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 
 /** The folder of Sluice's own code: of the bundle, of the compiled files, or of the sources. */
 export const CODE = import.meta.dirname
 
+/** How the files of this code end: `.cjs` in the bundle, `.js` compiled, `.ts` in the sources. */
+export const EXTENSION = extname(import.meta.filename)
+
 /** True when Node.js runs the sources themselves, which may be newer than the last build. */
-export const IS_SOURCE = import.meta.filename.endsWith('.ts')
+export const IS_SOURCE = EXTENSION === '.ts'
 
 /** The folder of the package, which holds `package.json`, `schemas/` and `build/`. */
 export const PACKAGE = findUp(CODE)

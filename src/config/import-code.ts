@@ -5,7 +5,7 @@ import * as nodeModule from 'node:module'
 import { extname, isAbsolute, join, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { TransformOptions } from 'jiti'
-import { CODE, IS_SOURCE } from '../package.ts'
+import { CODE, EXTENSION, IS_SOURCE } from '../package.ts'
 import { transpile } from './transpile.ts'
 
 /** The exports of a module. */
@@ -28,11 +28,11 @@ export async function importCode(id: string, from: string): Promise<Exports> {
 }
 
 async function importWithJiti(id: string, from: string): Promise<Exports> {
-  const { importJiti, importModule } = await import('./import-module.ts')
-  const { createJiti } = await importJiti()
+  const { requireJiti } = await import('./import-module.ts')
+  const { createJiti } = requireJiti()
   const compiler = createJiti(from, { fsCache: false })
-  const sluice = await importModule(entryUrl('index'))
-  const testing = await importModule(entryUrl('testing'))
+  const sluice = await importEntry('index')
+  const testing = await importEntry('testing')
   const virtualModules = { sluice, 'sluice/testing': testing }
   const transform = (options: TransformOptions) => ({ code: transpile(compiler, options) })
   return createJiti(from, { fsCache: false, interopDefault: false, virtualModules, transform }).import(id)
@@ -196,6 +196,11 @@ const NEEDS_JITI =
 function textOf({ source }: Loaded): string {
   if (typeof source === 'string') return source
   return source === null || source === undefined ? '' : new TextDecoder().decode(source)
+}
+
+async function importEntry(name: Parameters<typeof entryUrl>[0]): Promise<Exports> {
+  const { importModule, requireFile } = await import('./import-module.ts')
+  return EXTENSION === '.cjs' ? requireFile(join(CODE, name + EXTENSION)) : importModule(entryUrl(name))
 }
 
 /** The running copy of what `sluice` and `sluice/testing` name. */

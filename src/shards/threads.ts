@@ -7,7 +7,7 @@ import { objectLabel } from '../delivery/shards/shard-delivery.ts'
 import type { ShardTask } from '../delivery/shards/shard.ts'
 import { SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
-import { IS_SOURCE } from '../package.ts'
+import { EXTENSION } from '../package.ts'
 import { receivedError } from '../runtime/sent-error.ts'
 import { anySignal } from '../signals.ts'
 import type { Executor, ShardProgress } from './executor.ts'
@@ -25,7 +25,7 @@ export interface ThreadsOptions extends ThreadData {
  */
 export function openThreads({ workers, note, ...data }: ThreadsOptions): Executor {
   const pool: Piscina<ThreadTask, ThreadReply> = new Piscina({
-    filename: fileURLToPath(new URL(`./shard-thread.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url)),
+    filename: fileURLToPath(new URL(`./shard-thread${EXTENSION}`, import.meta.url)),
     workerData: data,
     minThreads: workers,
     maxThreads: workers,

@@ -15,7 +15,7 @@ import { hasState, readState } from '../../delivery/state/state-reader.ts'
 import type { StateReader } from '../../delivery/state/state-reader.ts'
 import { ONLY_SINK, sinkNameOf } from '../../delivery/state/rows.ts'
 import { SluiceError } from '../../errors.ts'
-import { IS_SOURCE } from '../../package.ts'
+import { EXTENSION } from '../../package.ts'
 import type { StageRule } from '../../runtime/transform-stages.ts'
 import { runAttempt } from './attempt.ts'
 import type { AttemptResult } from './attempt.ts'
@@ -105,7 +105,7 @@ async function runAttempts(place: TestPlace, pipeline: CheckedPipeline, folder: 
 async function inProcess(
   order: AttemptOrder,
 ): Promise<Omit<AttemptResult, 'lines'> | Extract<AttemptMessage, { kind: 'halted' }>['progress']> {
-  const path = fileURLToPath(new URL(`./attempt-process.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url))
+  const path = fileURLToPath(new URL(`./attempt-process${EXTENSION}`, import.meta.url))
   const child = fork(path, [], {
     execArgv: [],
     serialization: 'advanced',

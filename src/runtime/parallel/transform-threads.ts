@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { SluiceError, systemCode } from '../../errors.ts'
 import type { Note } from '../../observe/log.ts'
 import type { Batch } from '../../record/batch.ts'
-import { IS_SOURCE } from '../../package.ts'
+import { EXTENSION } from '../../package.ts'
 import { applyOutcomes } from '../custom-stage.ts'
 import { describeFailure } from '../failure.ts'
 import { receivedError } from '../sent-error.ts'
@@ -77,7 +77,7 @@ class TransformThread {
 
   constructor(data: TransformThreadData, note: Note | undefined) {
     this.#stage = data.stage
-    this.#worker = new Worker(new URL(`./transform-thread.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url), {
+    this.#worker = new Worker(new URL(`./transform-thread${EXTENSION}`, import.meta.url), {
       workerData: data,
     })
     this.#worker.on('message', (report: ThreadReport) => {
