@@ -63,14 +63,54 @@ export interface BatchOutcome {
 export const SAME: RecordOutcome = { kind: 'lines', lines: [UNCHANGED] }
 export const DROPPED: RecordOutcome = { kind: 'dropped' }
 
-/** Calls the function for each live record. The batch stays as it is. */
+/**
+ * Calls the function for each live record, and returns what it made of each, in order. The batch stays
+ * as it is.
+ * @throws SluiceError TRANSFORM_FAILED with `onError: stop`, for the first record that failed
+ */
 export async function callFunction(
   batch: Batch,
-  transform: Pick<FunctionTransform, 'transform'>,
+  { transform }: Pick<FunctionTransform, 'transform'>,
   options: FunctionStage,
 ): Promise<RecordOutcome[]> {
-  const calls = await callForEach(batch, transform, options.concurrency ?? 16)
-  return calls.map((call) => outcomeOf(batch, call, options))
+  const { concurrency = 16 } = options
+  const outcomes: RecordOutcome[] = []
+  const pending = new Set<Promise<void>>()
+  let failed: { readonly record: number; readonly error: unknown } | undefined
+  // An outcome is made of a result at once: what the function made on its way there can be collected.
+  const end = (call: Call, make: () => RecordOutcome): void => {
+    try {
+      outcomes[call.at] = make()
+    } catch (error) {
+      if (failed === undefined || call.record < failed.record) failed = { record: call.record, error }
+    }
+  }
+  for (let record = 0; record < batch.count && failed === undefined; record++) {
+    if (batch.states[record] !== RecordState.live) continue
+    if (pending.size >= concurrency) await Promise.race(pending)
+    const call: Call = { at: outcomes.push(DROPPED) - 1, record, view: recordView(batch, record) }
+    let result: unknown
+    try {
+      result = transform(call.view)
+    } catch (error) {
+      end(call, () => failureOf(error, options))
+      continue
+    }
+    if (!isPromiseLike(result)) {
+      end(call, () => outcomeOf(batch, call, result, options))
+      continue
+    }
+    const waiting = Promise.resolve(result)
+      .then(
+        (value: unknown) => end(call, () => outcomeOf(batch, call, value, options)),
+        (error: unknown) => end(call, () => failureOf(error, options)),
+      )
+      .finally(() => pending.delete(waiting))
+    pending.add(waiting)
+  }
+  await Promise.all(pending)
+  if (failed !== undefined) throw failed.error
+  return outcomes
 }
 
 /** Drops and rejects records, and returns the batches with the new lines. */
@@ -94,70 +134,34 @@ export function applyOutcomes(batch: Batch, { outcomes, flushed }: BatchOutcome,
   return rebuild(batch, lines, stage)
 }
 
-/** A call of the function, and its result. */
+/** A call of the function. */
 interface Call {
+  /** Number of its outcome. */
+  readonly at: number
   readonly record: number
   readonly view: Record
-  /** The returned value, or the thrown one. */
-  result: unknown
-  threw: boolean
 }
 
-async function callForEach(
-  batch: Batch,
-  { transform }: Pick<FunctionTransform, 'transform'>,
-  concurrency: number,
-): Promise<Call[]> {
-  const calls: Call[] = []
-  const pending = new Set<Promise<void>>()
-  for (let record = 0; record < batch.count; record++) {
-    if (batch.states[record] !== RecordState.live) continue
-    if (pending.size >= concurrency) await Promise.race(pending)
-    const call: Call = { record, view: recordView(batch, record), result: undefined, threw: false }
-    calls.push(call)
-    try {
-      call.result = transform(call.view)
-    } catch (error) {
-      call.result = error
-      call.threw = true
-    }
-    if (call.threw || !isPromiseLike(call.result)) continue
-    const waiting = waitFor(call, call.result).finally(() => pending.delete(waiting))
-    pending.add(waiting)
-  }
-  await Promise.all(pending)
-  return calls
-}
-
-async function waitFor(call: Call, promise: PromiseLike<unknown>): Promise<void> {
+function outcomeOf(batch: Batch, { record, view }: Call, result: unknown, options: FunctionStage): RecordOutcome {
+  if (result === null || (Array.isArray(result) && result.length === 0)) return DROPPED
+  if (result instanceof Rejection) return { kind: 'rejected', code: result.code, detail: result.detail }
   try {
-    call.result = await promise
-  } catch (error) {
-    call.result = error
-    call.threw = true
-  }
-}
-
-function outcomeOf(
-  batch: Batch,
-  { record, view, result, threw }: Call,
-  { stage, onError }: FunctionStage,
-): RecordOutcome {
-  if (!threw) {
-    if (result === null || (Array.isArray(result) && result.length === 0)) return DROPPED
-    if (result instanceof Rejection) return { kind: 'rejected', code: result.code, detail: result.detail }
-  }
-  try {
-    if (threw) throw result
-    const lines = (Array.isArray(result) ? result : [result]).map((item) => changeBy(item, view, batch, record))
+    const lines = Array.isArray(result)
+      ? result.map((item) => changeBy(item, view, batch, record))
+      : [changeBy(result, view, batch, record)]
     return lines.length === 1 && isSame(lines[0], batch, record) ? SAME : { kind: 'lines', lines }
   } catch (error) {
-    const failure = describeFailure(error)
-    if (onError === 'stop') {
-      throw new SluiceError('TRANSFORM_FAILED', `stage ${stage}: ${failure}`, { cause: error })
-    }
-    return { kind: 'rejected', code: 'TRANSFORM_FAILED', detail: failure }
+    return failureOf(error, options)
   }
+}
+
+/** @throws SluiceError TRANSFORM_FAILED with `onError: stop` */
+function failureOf(error: unknown, { stage, onError }: FunctionStage): RecordOutcome {
+  const failure = describeFailure(error)
+  if (onError === 'stop') {
+    throw new SluiceError('TRANSFORM_FAILED', `stage ${stage}: ${failure}`, { cause: error })
+  }
+  return { kind: 'rejected', code: 'TRANSFORM_FAILED', detail: failure }
 }
 
 function changeBy(outcome: unknown, view: Record, batch: Batch, record: number): LineChange {
