@@ -205,8 +205,8 @@ async function parallelStage(
   return {
     name: data.stage,
     type: data.type,
-    // One more waits, so that no thread does.
-    lookahead: count + 1,
+    // In each thread one that it works on and one that waits, and one that waits for its turn to leave.
+    lookahead: 3 * count,
     run: (batch) => {
       if (batch.count === 0) return [batch]
       bring(batch)

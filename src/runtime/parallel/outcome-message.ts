@@ -1,14 +1,18 @@
 import { DROPPED, SAME } from '../custom-stage.ts'
 import type { BatchOutcome, RecordOutcome } from '../custom-stage.ts'
+import { UNCHANGED } from '../../record/author/record-view.ts'
 import type { LineChange } from '../../record/reuse-lines.ts'
 
-/** A `BatchOutcome` on its way from a thread: numbers and one block of bytes, which is handed over. */
+/** A `BatchOutcome` on its way from a thread: numbers, a text, and bytes, which are handed over. */
 export interface OutcomeMessage {
   /** For each record: `KEPT`, `GONE`, `REJECTED`, or `LINES` and the number of its lines. */
   readonly kinds: Uint32Array
-  /** For each line: its form, and its length in `bytes`. */
+  /** For each line: its form, and its length in `bytes` or in `members`. */
   readonly lines: Uint32Array
+  /** Of all `WHOLE` lines, in order. */
   readonly bytes: Uint8Array
+  /** Of all `MEMBERS` lines, in order. A text, since it has been one, and is scanned with others. */
+  readonly members: string
   /** Of the rejected records, in order. */
   readonly rejections: readonly (readonly [code: string, detail: string | undefined])[]
   /** Number of lines that come from no record: the last ones. */
@@ -29,7 +33,8 @@ export function writeOutcome({ outcomes, flushed }: BatchOutcome): OutcomeMessag
   const kinds = new Uint32Array(outcomes.length)
   const rejections: [string, string | undefined][] = []
   const changes: LineChange[] = []
-  for (const [at, outcome] of outcomes.entries()) {
+  for (let at = 0; at < outcomes.length; at++) {
+    const outcome = outcomes[at]
     if (outcome === SAME) kinds[at] = KEPT
     else if (outcome.kind === 'dropped') kinds[at] = GONE
     else if (outcome.kind === 'rejected') {
@@ -37,7 +42,7 @@ export function writeOutcome({ outcomes, flushed }: BatchOutcome): OutcomeMessag
       rejections.push([textOr(outcome.code, ''), textOr(outcome.detail, undefined)])
     } else {
       kinds[at] = LINES + outcome.lines.length
-      changes.push(...outcome.lines)
+      for (const line of outcome.lines) changes.push(line)
     }
   }
   for (const bytes of flushed) changes.push({ bytes })
@@ -49,46 +54,81 @@ export function buffersOf({ kinds, lines, bytes }: OutcomeMessage): ArrayBuffer[
   return [kinds.buffer, lines.buffer, bytes.buffer].filter((buffer) => buffer instanceof ArrayBuffer)
 }
 
-export function readOutcome({ kinds, lines, bytes, rejections, flushed }: OutcomeMessage): BatchOutcome {
-  const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let line = 0
-  let position = 0
+export function readOutcome({ kinds, rejections, flushed, ...message }: OutcomeMessage): BatchOutcome {
+  const reader = new LineReader(message)
+  const outcomes: RecordOutcome[] = []
   let rejection = 0
-  const next = (): LineChange => {
-    const form = lines[2 * line]
-    const start = position
-    position += lines[2 * line + 1]
-    line++
-    if (form === OWN) return {}
-    return form === WHOLE
-      ? { bytes: content.subarray(start, position) }
-      : { members: content.toString('utf8', start, position) }
+  for (let at = 0; at < kinds.length; at++) {
+    const kind = kinds[at]
+    if (kind === KEPT) outcomes.push(SAME)
+    else if (kind === GONE) outcomes.push(DROPPED)
+    else if (kind === REJECTED) {
+      const [code, detail] = rejections[rejection++]
+      outcomes.push({ kind: 'rejected', code, detail })
+    } else outcomes.push({ kind: 'lines', lines: reader.read(kind - LINES) })
   }
-  const outcomes = Array.from(kinds, (kind): RecordOutcome => {
-    if (kind === KEPT) return SAME
-    if (kind === GONE) return DROPPED
-    if (kind !== REJECTED) return { kind: 'lines', lines: Array.from({ length: kind - LINES }, next) }
-    const [code, detail] = rejections[rejection++]
-    return { kind: 'rejected', code, detail }
-  })
-  return { outcomes, flushed: Array.from({ length: flushed }, () => next().bytes ?? Buffer.alloc(0)) }
+  return { outcomes, flushed: reader.read(flushed).map(({ bytes }) => bytes ?? Buffer.alloc(0)) }
 }
 
-function writeLines(changes: readonly LineChange[]): Pick<OutcomeMessage, 'lines' | 'bytes'> {
+function writeLines(changes: readonly LineChange[]): Pick<OutcomeMessage, 'lines' | 'bytes' | 'members'> {
   const lines = new Uint32Array(2 * changes.length)
+  const whole: Buffer[] = []
+  let members = ''
+  for (let at = 0; at < changes.length; at++) {
+    const change = changes[at]
+    // A new line has its members in it.
+    if (change.bytes !== undefined) {
+      lines[2 * at] = WHOLE
+      lines[2 * at + 1] = change.bytes.length
+      whole.push(change.bytes)
+    } else if (change.members !== undefined) {
+      lines[2 * at] = MEMBERS
+      lines[2 * at + 1] = change.members.length
+      members += change.members
+    } else lines[2 * at] = OWN
+  }
+  return { lines, bytes: joined(whole), members }
+}
+
+/** In memory of its own, unlike that of `Buffer.concat`: it is handed over. */
+function joined(parts: readonly Buffer[]): Buffer {
   let size = 0
-  for (const { bytes, members } of changes) size += bytes?.length ?? 3 * (members?.length ?? 0)
+  for (const part of parts) size += part.length
   const out = Buffer.allocUnsafeSlow(size)
   let position = 0
-  for (const [at, { bytes, members }] of changes.entries()) {
-    const start = position
-    // A new line has its members in it.
-    if (bytes !== undefined) position += bytes.copy(out, position)
-    else if (members !== undefined) position += out.write(members, position)
-    lines[2 * at] = bytes !== undefined ? WHOLE : members !== undefined ? MEMBERS : OWN
-    lines[2 * at + 1] = position - start
+  for (const part of parts) position += part.copy(out, position)
+  return out
+}
+
+class LineReader {
+  readonly #lines: Uint32Array
+  readonly #bytes: Buffer
+  readonly #members: string
+  #line = 0
+  #byte = 0
+  #member = 0
+
+  constructor({ lines, bytes, members }: Pick<OutcomeMessage, 'lines' | 'bytes' | 'members'>) {
+    this.#lines = lines
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#members = members
   }
-  return { lines, bytes: out.subarray(0, position) }
+
+  /** The next lines. */
+  read(count: number): LineChange[] {
+    const changes: LineChange[] = []
+    for (let left = count; left > 0; left--) changes.push(this.#next())
+    return changes
+  }
+
+  #next(): LineChange {
+    const form = this.#lines[2 * this.#line]
+    const length = this.#lines[2 * this.#line + 1]
+    this.#line++
+    if (form === OWN) return UNCHANGED
+    if (form === WHOLE) return { bytes: this.#bytes.subarray(this.#byte, (this.#byte += length)) }
+    return { members: this.#members.slice(this.#member, (this.#member += length)) }
+  }
 }
 
 /** Custom code may give anything. */

@@ -27,7 +27,7 @@ export interface TransformThreadData extends FunctionStage {
   readonly isRedacted: true | undefined
 }
 
-/** To a thread; one at a time. */
+/** To a thread, which handles them one after the other. */
 export type ThreadRequest =
   { readonly kind: 'batch'; readonly lines: Uint8Array; readonly limits: ScanLimits } | { readonly kind: 'close' }
 
@@ -114,12 +114,17 @@ async function run(made: FunctionTransform, lines: Uint8Array, limits: ScanLimit
   return writeOutcome(outcome)
 }
 
-void answer(`create of transform ${data.stage}`, open)
+/** Resolves when the last request is answered. */
+let last = answer(`create of transform ${data.stage}`, open)
 parentPort?.on('message', (request: ThreadRequest) => {
+  last = last.then(() => handle(request))
+})
+
+async function handle(request: ThreadRequest): Promise<void> {
   const made = transform
   if (request.kind === 'close') {
-    void answer(`close of transform ${data.stage}`, async () => made?.close?.())
+    await answer(`close of transform ${data.stage}`, async () => made?.close?.())
   } else if (made !== undefined) {
-    void answer(`transform ${data.stage}`, () => run(made, request.lines, request.limits))
+    await answer(`transform ${data.stage}`, () => run(made, request.lines, request.limits))
   }
-})
+}

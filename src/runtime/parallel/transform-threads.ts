@@ -18,6 +18,9 @@ export interface TransformThreadsOptions {
   readonly note: Note | undefined
 }
 
+/** Batches that a thread has at most: the one that it works on, and the next, so that it does not wait for it. */
+const REQUESTS = 2
+
 /** A custom transform in several threads, each with an instance of its own. */
 export interface TransformThreads {
   /** Several batches may be under way; each waits for a free thread. */
@@ -36,24 +39,24 @@ export async function openTransformThreads({ count, data, note }: TransformThrea
     await Promise.allSettled(threads.map((thread) => thread.end()))
     throw error
   }
-  const free = [...threads]
   const waiting: ((thread: TransformThread) => void)[] = []
-  const take = (): Promise<TransformThread> => {
-    const thread = free.pop()
-    return thread ? Promise.resolve(thread) : new Promise((resolve) => waiting.push(resolve))
+  const ask = async (thread: TransformThread, batch: Batch): Promise<OutcomeMessage | undefined> => {
+    try {
+      return await thread.run(batch)
+    } finally {
+      waiting.shift()?.(thread)
+    }
+  }
+  const askAny = (batch: Batch): Promise<OutcomeMessage | undefined> => {
+    const [least] = threads.toSorted((one, other) => one.requests - other.requests)
+    if (least.requests < REQUESTS) return ask(least, batch)
+    return new Promise((resolve) => waiting.push((thread) => resolve(ask(thread, batch))))
   }
   return {
     async run(batch) {
-      const thread = await take()
-      try {
-        const outcome = await thread.run(batch)
-        if (outcome === undefined) throw new SluiceError('INTERNAL', `a thread of ${stage} answered without an outcome`)
-        return applyOutcomes(batch, readOutcome(outcome), stage)
-      } finally {
-        const next = waiting.shift()
-        if (next) next(thread)
-        else free.push(thread)
-      }
+      const outcome = await askAny(batch)
+      if (outcome === undefined) throw new SluiceError('INTERNAL', `a thread of ${stage} answered without an outcome`)
+      return applyOutcomes(batch, readOutcome(outcome), stage)
     },
     async close() {
       const closed = await Promise.allSettled(threads.map((thread) => thread.close()))
@@ -64,15 +67,15 @@ export async function openTransformThreads({ count, data, note }: TransformThrea
   }
 }
 
-/** One thread, which answers one request at a time. */
+/** One thread, which answers its requests in their order. */
 class TransformThread {
   /** Resolves when the component is loaded and created. */
   readonly started: Promise<void>
   readonly #worker: Worker
   readonly #stage: string
-  #request: { resolve(outcome: OutcomeMessage | undefined): void; reject(error: unknown): void } | undefined
+  readonly #requests: { resolve(outcome: OutcomeMessage | undefined): void; reject(error: unknown): void }[] = []
   /** Resolves when the last request is answered. */
-  #current: Promise<unknown> | undefined
+  #last: Promise<unknown> | undefined
   #lost: SluiceError | undefined
 
   constructor(data: TransformThreadData, note: Note | undefined) {
@@ -82,8 +85,7 @@ class TransformThread {
     })
     this.#worker.on('message', (report: ThreadReport) => {
       if (report.kind === 'note') return note?.(report.message, report.facts)
-      const request = this.#request
-      this.#request = undefined
+      const request = this.#requests.shift()
       if (report.kind === 'done') request?.resolve(report.outcome)
       else request?.reject(receivedError(report.error))
     })
@@ -92,6 +94,11 @@ class TransformThread {
     this.started = this.#answered().then(() => undefined)
     // Its failure is known to whoever waits, and others may fail first.
     this.started.catch(() => undefined)
+  }
+
+  /** Number of those that are not answered. */
+  get requests(): number {
+    return this.#requests.length
   }
 
   /** The batch keeps its memory: the thread gets a copy of the live lines. */
@@ -103,14 +110,14 @@ class TransformThread {
 
   /** Closes the instance. One that is still at work after a second is not asked. */
   async close(): Promise<void> {
-    if (this.#request !== undefined) await Promise.race([this.#current, sleep(1000, undefined, { ref: false })])
-    if (this.#request !== undefined || this.#lost !== undefined) return
+    if (this.requests > 0) await Promise.race([this.#last, sleep(1000, undefined, { ref: false })])
+    if (this.requests > 0 || this.#lost !== undefined) return
     await this.#ask({ kind: 'close' }, [])
   }
 
   async end(): Promise<void> {
     this.#lost ??= new SluiceError('INTERRUPTED', 'the run is over')
-    this.#request?.reject(this.#lost)
+    this.#rejectAll(this.#lost)
     await this.#worker.terminate()
   }
 
@@ -123,9 +130,9 @@ class TransformThread {
   #answered(): Promise<OutcomeMessage | undefined> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost)
     const answered = new Promise<OutcomeMessage | undefined>((resolve, reject) => {
-      this.#request = { resolve, reject }
+      this.#requests.push({ resolve, reject })
     })
-    this.#current = answered.catch(() => undefined)
+    this.#last = answered.catch(() => undefined)
     return answered
   }
 
@@ -134,8 +141,11 @@ class TransformThread {
       hint: 'nothing of its batch is committed, and the next run reads it again; without parallel the error is easier to find',
       cause,
     })
-    this.#request?.reject(this.#lost)
-    this.#request = undefined
+    this.#rejectAll(this.#lost)
+  }
+
+  #rejectAll(error: SluiceError): void {
+    for (const { reject } of this.#requests.splice(0)) reject(error)
   }
 }
 
