@@ -62,6 +62,9 @@ export function awaitMethods<Component extends object>(name: string, component: 
   })
 }
 
+/** Milliseconds that components have to end a call or to close once the run is over. */
+export const CLOSE_TIMEOUT = 15_000
+
 /**
  * Waits at most `milliseconds` for components that may ignore that the run is over.
  * @throws SluiceError COMPONENT_STALLED

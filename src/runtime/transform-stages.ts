@@ -15,9 +15,10 @@ import type { StageCounts } from '../observe/report.ts'
 import type { Batch } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
 import type { Path, Questions } from '../record/paths/path.ts'
-import { awaitComponent } from './await-component.ts'
+import { awaitComponent, CLOSE_TIMEOUT, within } from './await-component.ts'
 import { runFunction, type FunctionStage } from './custom-stage.ts'
 import type { TransformThreadData } from './parallel/transform-thread.ts'
+import type { TransformThreads } from './parallel/transform-threads.ts'
 import { runDuplex } from './duplex-stage.ts'
 import { NewMembers } from './new-members.ts'
 import type { Bring } from './new-members.ts'
@@ -78,16 +79,39 @@ interface BuildOptions {
 }
 
 /**
- * Makes the transforms of a pipeline, in order. @throws SluiceError COMPONENT_LOAD_FAILED when a
- * component's `create` throws.
+ * Makes the transforms of a pipeline, in order. If one of them cannot be made, the others are closed.
+ * @throws SluiceError COMPONENT_LOAD_FAILED when a component's `create` throws
  */
-export async function buildStages(
-  pipeline: Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>,
-  { paths, shared, hashKey, context: added, threads = false, note }: BuildOptions,
-): Promise<Stage[]> {
+export async function buildStages(pipeline: TransformsOf, options: BuildOptions): Promise<Stage[]> {
+  const newMembers = new NewMembers(options.paths)
   const stages: Stage[] = []
+  try {
+    await addStages(stages, pipeline, { ...options, newMembers })
+  } catch (error) {
+    await Promise.allSettled(closeStages(stages))
+    throw error
+  }
+  return stages.length === 0 ? [] : withDelivery(stages, newMembers)
+}
+
+type TransformsOf = Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>
+
+async function addStages(
+  stages: Stage[],
+  pipeline: TransformsOf,
+  {
+    paths,
+    shared,
+    hashKey,
+    context: added,
+    threads = false,
+    note,
+    newMembers,
+  }: BuildOptions & { newMembers: NewMembers },
+): Promise<void> {
   const dedup = findDedup(pipeline)
-  const newMembers = new NewMembers(paths)
+  /** Threads start while the transforms after them are created. */
+  const starting: Promise<void>[] = []
   for (const { declaration, config, stage } of pipeline.transforms) {
     const ending = new AbortController()
     const context = {
@@ -115,7 +139,10 @@ export async function buildStages(
           isRedacted: added?.isRedacted,
           ...failureOptions(config),
         }
-        stages.push(await parallelStage(data, { count: parallel, bring: newMembers.before(READS_ALL), note }))
+        const bring = newMembers.before(READS_ALL)
+        const { started, ...made } = await parallelStage(data, { count: parallel, bring, note })
+        stages.push(made)
+        starting.push(started)
         continue
       }
       const create = () =>
@@ -123,16 +150,23 @@ export async function buildStages(
       const made = shared?.get(stage) ?? (await paths.collect(create))
       const [transform, asked] = made
       if (!isCustom(declaration.type)) shared?.add(stage, made)
-      if (isUntied(transform) && dedup && dedup.index < stages.length) throw afterDedup(stage, dedup.stage)
       const rebuilds = isCustom(declaration.type) || !('batch' in transform) || transform.rebuilds === true
       const bring = newMembers.before({ ...asked, readsAll: asked.readsAll || rebuilds })
       newMembers.add(declaration.shape?.(config).writes ?? [])
-      stages.push(toStage(transform, { stage, type: declaration.type, bring, ending, ...failureOptions(config) }))
+      const number = stages.push(
+        toStage(transform, { stage, type: declaration.type, bring, ending, ...failureOptions(config) }),
+      )
+      if (isUntied(transform) && dedup && dedup.index + 1 < number) throw afterDedup(stage, dedup.stage)
     } catch (error) {
       throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `transform ${stage} could not be created`)
     }
   }
-  return stages.length === 0 ? [] : withDelivery(stages, newMembers)
+  await Promise.all(starting)
+}
+
+/** Closes all stages, and waits for none of them for ever. */
+export function closeStages(stages: readonly Stage[]): Promise<void>[] {
+  return stages.map((stage) => within(CLOSE_TIMEOUT, `close of transform ${stage.name}`, stage.close()))
 }
 
 /** Runs batches in memory through stages, without a stream. */
@@ -199,10 +233,14 @@ const READS_ALL: Questions = { paths: new Set(), readsAll: true }
 async function parallelStage(
   data: TransformThreadData,
   { count, bring, note }: { readonly count: number; readonly bring: Bring; readonly note: Note | undefined },
-): Promise<Stage> {
-  const { openTransformThreads } = await import('./parallel/transform-threads.ts')
-  const pool = await awaitComponent(`create of transform ${data.stage}`, openTransformThreads({ count, data, note }))
+): Promise<Stage & Pick<TransformThreads, 'started'>> {
+  const { startTransformThreads } = await import('./parallel/transform-threads.ts')
+  const pool = startTransformThreads({ count, data, note })
+  const started = awaitComponent(`create of transform ${data.stage}`, pool.started)
+  // It is waited for when all transforms are created, unless one of them fails first.
+  started.catch(() => undefined)
   return {
+    started,
     name: data.stage,
     type: data.type,
     // In each thread one that it works on and one that waits, and one that waits for its turn to leave.

@@ -233,6 +233,30 @@ test('with onError: stop the first failure ends the run', async () => {
   })
 })
 
+test('with onError: stop the error is that of the first record, whichever ends first', async () => {
+  const [batch] = openRecords([1, 2, 3, 4].map((n) => ({ n })))
+  const called: unknown[] = []
+  const transform: TransformFunction = async (record) => {
+    const n = record.get('n')
+    called.push(n)
+    if (n === 2) {
+      await setImmediate()
+      throw new RangeError('late')
+    }
+    if (n === 3) throw new TypeError('at once')
+    return record
+  }
+  await assert.rejects(runFunction(batch, { transform }, { stage: 'custom', onError: 'stop' }), /RangeError/)
+  const sync: TransformFunction = (record) => {
+    called.push(record.get('n'))
+    if (record.get('n') === 2) throw new TypeError('at once')
+    return record
+  }
+  called.length = 0
+  await assert.rejects(runFunction(batch, { transform: sync }, { stage: 'custom', onError: 'stop' }), /TypeError/)
+  assert.deepEqual(called, [1, 2], 'nothing is called after the failure')
+})
+
 test('digests and rejects follow their records when lines change', async () => {
   const { batches } = await runStage(dedup, { key: 'id' }, [{ id: 'a' }, { x: 1 }, { id: 'b' }, { id: 'c' }])
   const before = [...(batches[0].digests?.keys ?? [])]

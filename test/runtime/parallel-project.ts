@@ -14,13 +14,14 @@ interface Run {
   readonly parallel: number
   readonly count?: number
   readonly before?: string
+  readonly after?: string
   readonly options?: string
 }
 
 /** A pipeline with a parallel transform, and the records `0` to `count`, each 500th of which is not JSON. */
 export async function openParallel(
   t: TestContext,
-  { transform, parallel, count = 4000, before = '', options = '' }: Run,
+  { transform, parallel, count = 4000, before = '', after = '', options = '' }: Run,
 ): Promise<Workspace> {
   const lines = Array.from({ length: count }, (_, id) =>
     id % 500 === 499
@@ -35,6 +36,7 @@ transforms:
   - type: ../transforms/t.ts
     parallel: ${parallel}
     ${options}
+  ${after}
 sink: { type: file, path: out, compression: none, roll: { maxBytes: 100MiB } }
 rejects: { type: file, path: rejects, compression: none }
 `,

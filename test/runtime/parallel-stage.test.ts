@@ -78,6 +78,37 @@ export default defineTransform({
   assert.match(await textIn(workspace, 'out'), /"id" : 5,.*"twice":10\}/)
 })
 
+test('a thread does not compile what the main thread has compiled', async (t) => {
+  const transform = `
+import { createRequire } from 'node:module'
+import { isMainThread } from 'node:worker_threads'
+${declared(`
+  const compilers: number = Object.keys(createRequire(import.meta.url).cache).filter((name) => /babel/.test(name)).length
+  return (record) => record.set('where', isMainThread ? 'main' : 'thread').set('compilers', compilers)`)}`
+  const workspace = await openParallel(t, { transform, parallel: 2, count: 10 })
+  await workspace.report(['run', 'p'])
+  assert.match(await textIn(workspace, 'out'), /"where":"thread","compilers":0\}\n$/)
+})
+
+test('threads end when another transform cannot be created', async (t) => {
+  const closing = declared(
+    `return { transform: (record) => record, close: () => appendFileSync(process.env.T_FILE, 'closed\\n') }`,
+  )
+  const workspace = await openParallel(t, {
+    transform: `import { appendFileSync } from 'node:fs'\n${closing}`,
+    parallel: 2,
+    count: 10,
+    after: '- { type: ../transforms/bad.ts }',
+  })
+  await workspace.write('transforms/bad.ts', declared(`throw new TypeError('at the start')`))
+  const file = workspace.path('closed')
+  const { code, stderr } = await workspace.sluice(['run', 'p'], { env: { T_FILE: file } })
+  assert.equal(code, 2)
+  assert.match(stderr, /COMPONENT_LOAD_FAILED: transform bad could not be created/)
+  assert.doesNotMatch(stderr, /left something open/)
+  assert.equal(await readFile(file, 'utf8'), 'closed\nclosed\n')
+})
+
 test('what cannot be parallel is refused, and says why', async (t) => {
   const workspace = await openParallel(t, { transform: 'export default (record) => record', parallel: 2, count: 10 })
   const { code, stdout } = await workspace.sluice(['check', 'p'])

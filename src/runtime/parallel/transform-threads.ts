@@ -23,22 +23,18 @@ const REQUESTS = 2
 
 /** A custom transform in several threads, each with an instance of its own. */
 export interface TransformThreads {
-  /** Several batches may be under way; each waits for a free thread. */
+  /** Resolves when all instances are created. @throws SluiceError COMPONENT_LOAD_FAILED */
+  readonly started: Promise<void>
+  /** Several batches may be under way; each waits for a thread that takes it. */
   run(batch: Batch): Promise<Batch[]>
-  /** Closes the instances and ends the threads, also those that do not end by themselves. */
+  /** Closes the instances and ends the threads, also those that have not started or do not end by themselves. */
   close(): Promise<void>
 }
 
-/** @throws SluiceError COMPONENT_LOAD_FAILED */
-export async function openTransformThreads({ count, data, note }: TransformThreadsOptions): Promise<TransformThreads> {
+/** Starts the threads. They take batches at once, and must be closed even if one does not start. */
+export function startTransformThreads({ count, data, note }: TransformThreadsOptions): TransformThreads {
   const { stage } = data
   const threads = Array.from({ length: count }, () => new TransformThread(data, note))
-  try {
-    await Promise.all(threads.map((thread) => thread.started))
-  } catch (error) {
-    await Promise.allSettled(threads.map((thread) => thread.end()))
-    throw error
-  }
   const waiting: ((thread: TransformThread) => void)[] = []
   const ask = async (thread: TransformThread, batch: Batch): Promise<OutcomeMessage | undefined> => {
     try {
@@ -53,6 +49,7 @@ export async function openTransformThreads({ count, data, note }: TransformThrea
     return new Promise((resolve) => waiting.push((thread) => resolve(ask(thread, batch))))
   }
   return {
+    started: Promise.all(threads.map((thread) => thread.started)).then(() => undefined),
     async run(batch) {
       const outcome = await askAny(batch)
       if (outcome === undefined) throw new SluiceError('INTERNAL', `a thread of ${stage} answered without an outcome`)

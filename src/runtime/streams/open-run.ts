@@ -11,12 +11,12 @@ import type { End } from '../../record/batch.ts'
 import { emptyBatch } from '../../record/open-batches.ts'
 import { Paths } from '../../record/paths/path.ts'
 import { defaultLimits } from '../../record/scan.ts'
-import { within } from '../await-component.ts'
+import { CLOSE_TIMEOUT, within } from '../await-component.ts'
 import { openDelivery } from '../open-delivery.ts'
 import type { RunInput } from '../run-input.ts'
 import { describeError, hideInReport, inputsDamaged, noteUnmatched } from '../run-report.ts'
 import { sourceInput } from '../source-input.ts'
-import { buildStages, countsOf, ruleMatchesOf } from '../transform-stages.ts'
+import { buildStages, closeStages, countsOf, ruleMatchesOf } from '../transform-stages.ts'
 import type { Stage } from '../transform-stages.ts'
 import { isWritten, setWiring, Wiring } from './wiring.ts'
 import type { OpenPipeline, Part, RunSettings, SinkSettings, SourcePart } from './wiring.ts'
@@ -159,7 +159,7 @@ class Run implements OpenPipeline {
     const { pipeline, input, delivery, wiring } = this.#parts
     this.#hideProgress()
     const closed = await Promise.allSettled([
-      ...this.stages.map((stage) => within(CLOSE_TIMEOUT, `close of transform ${stage.name}`, stage.close())),
+      ...closeStages(this.stages),
       within(CLOSE_TIMEOUT, `close of sink ${pipeline.sinks.map(({ stage }) => stage).join(', ')}`, delivery.close()),
     ])
     const failed = closed.find((result) => result.status === 'rejected')
@@ -196,9 +196,6 @@ class Run implements OpenPipeline {
     return failure ? 'failed' : (this.end?.kind ?? 'done')
   }
 }
-
-/** Milliseconds that components have to end a call or to close once the run is over. */
-const CLOSE_TIMEOUT = 15_000
 
 function checkParts(
   { settings, source, transforms }: Wiring,
