@@ -76,16 +76,16 @@ export async function callFunction(
   const { concurrency = 16 } = options
   const outcomes: RecordOutcome[] = []
   const pending = new Set<Promise<void>>()
-  let failed: { readonly record: number; readonly error: unknown } | undefined
+  const failures: { readonly record: number; readonly error: unknown }[] = []
   // An outcome is made of a result at once: what the function made on its way there can be collected.
   const end = (call: Call, make: () => RecordOutcome): void => {
     try {
       outcomes[call.at] = make()
     } catch (error) {
-      if (failed === undefined || call.record < failed.record) failed = { record: call.record, error }
+      failures.push({ record: call.record, error })
     }
   }
-  for (let record = 0; record < batch.count && failed === undefined; record++) {
+  for (let record = 0; record < batch.count && failures.length === 0; record++) {
     if (batch.states[record] !== RecordState.live) continue
     if (pending.size >= concurrency) await Promise.race(pending)
     const call: Call = { at: outcomes.push(DROPPED) - 1, record, view: recordView(batch, record) }
@@ -109,7 +109,8 @@ export async function callFunction(
     pending.add(waiting)
   }
   await Promise.all(pending)
-  if (failed !== undefined) throw failed.error
+  const [first] = failures.toSorted((one, other) => one.record - other.record)
+  if (first !== undefined) throw first.error
   return outcomes
 }
 

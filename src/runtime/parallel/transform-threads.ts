@@ -142,7 +142,7 @@ class TransformThread {
   }
 
   #rejectAll(error: SluiceError): void {
-    for (const { reject } of this.#requests.splice(0)) reject(error)
+    for (const request of this.#requests.splice(0)) request.reject(error)
   }
 }
 
