@@ -91,22 +91,31 @@ ${declared(`
 })
 
 test('threads end when another transform cannot be created', async (t) => {
-  const closing = declared(
-    `return { transform: (record) => record, close: () => appendFileSync(process.env.T_FILE, 'closed\\n') }`,
-  )
+  const imports = `import { appendFileSync, readFileSync } from 'node:fs'`
+  const closing = declared(`
+    const file = process.env.T_FILE
+    appendFileSync(file, 'created\\n')
+    return { transform: (record) => record, close: () => appendFileSync(file, 'closed\\n') }`)
   const workspace = await openParallel(t, {
-    transform: `import { appendFileSync } from 'node:fs'\n${closing}`,
+    transform: `${imports}\n${closing}`,
     parallel: 2,
     count: 10,
     after: '- { type: ../transforms/bad.ts }',
   })
-  await workspace.write('transforms/bad.ts', declared(`throw new TypeError('at the start')`))
-  const file = workspace.path('closed')
+  const failing = `
+import { defineTransform } from 'sluice'
+export default defineTransform({ summary: 'For a test.', fields: {}, async create() {
+  while (readFileSync(process.env.T_FILE, 'utf8') !== 'created\\ncreated\\n') await new Promise(setImmediate)
+  throw new TypeError('when both threads have started')
+} })`
+  await workspace.write('transforms/bad.ts', `${imports}\n${failing}`)
+  await workspace.write('created-and-closed', '')
+  const file = workspace.path('created-and-closed')
   const { code, stderr } = await workspace.sluice(['run', 'p'], { env: { T_FILE: file } })
   assert.equal(code, 2)
   assert.match(stderr, /COMPONENT_LOAD_FAILED: transform bad could not be created/)
   assert.doesNotMatch(stderr, /left something open/)
-  assert.equal(await readFile(file, 'utf8'), 'closed\nclosed\n')
+  assert.equal(await readFile(file, 'utf8'), 'created\ncreated\nclosed\nclosed\n')
 })
 
 test('what cannot be parallel is refused, and says why', async (t) => {
