@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
 import type { InputExtent, PartsOptions, ReadOptions, Source, SourcePart } from '../../component.ts'
 import type { Chunk } from '../../record/chunk.ts'
 import { SluiceError } from '../../errors.ts'
 import { configuredLocation, createS3Client } from '../../s3/client.ts'
+import { systemClock } from '../../time.ts'
 import { recordsSetting } from '../content/records-setting.ts'
 import type { S3SourceSettings } from './check.ts'
 import { checkReadAccess } from './connect.ts'
@@ -18,8 +18,11 @@ import { isS3Position } from './position.ts'
 import { selectObjects } from './select-objects.ts'
 import type { Store } from './store.ts'
 
-/** A source whose client is opened with each use, and closed after it. */
-export function openS3Source(config: S3SourceConfig, settings: S3SourceSettings): Source {
+/**
+ * A source whose client is opened with each use, and closed after it.
+ * @param open Opens the store that holds the bucket; a test of a pipeline gives another one.
+ */
+export function openS3Source(config: S3SourceConfig, settings: S3SourceSettings, open: OpenStore = openStore): Source {
   const { patterns, since, until } = settings
   const { format, records, keyAs, lookBack, lookBackEvery, versionId } = config
   const pathSettings: PathSettings = {
@@ -30,34 +33,46 @@ export function openS3Source(config: S3SourceConfig, settings: S3SourceSettings)
     lookBackEvery,
     versionId,
   }
-  const stores = new LingeringStore(() => openStore(config, patterns[0]))
+  const openBucket = (limits?: StoreLimits) => open(config, patterns[0], limits)
+  const stores = new LingeringStore(openBucket)
   return {
-    read: (options) => readPaths(config, patterns, pathSettings, options),
-    parts: (options) => planPaths(config, patterns, pathSettings, options),
+    read: (options) => readPaths({ open: openBucket, poll: config.poll, patterns, settings: pathSettings }, options),
+    parts: (options) => planPaths({ open: openBucket, patterns, settings: pathSettings }, options),
     readParts: (parts, options) => openParts(stores, pathSettings, parts, options),
     positionAfter: (parts) => positionAfter(parts, pathSettings),
     async *connect(signal) {
       // A store that is away is found out soon: nobody waits for it.
-      const store = await openStore(config, patterns[0], { maxAttempts: 2 })
+      const store = await openBucket({ maxAttempts: 2 })
       try {
         for (const pattern of patterns) yield* checkReadAccess(store, pattern, { since, until, versionId, signal })
       } finally {
         store.client.destroy()
       }
     },
-    total: () => sumBytes(config, settings),
+    total: async () => (versionId === undefined ? sumBytes(openBucket, settings) : undefined),
   }
 }
 
+/** @param limits Fewer attempts than usual, where somebody waits. */
+export type OpenStore = (config: S3SourceConfig, pattern: KeyPattern, limits?: StoreLimits) => Promise<Store>
+
+interface StoreLimits {
+  readonly maxAttempts?: number
+}
+
+interface Paths {
+  readonly open: (limits?: StoreLimits) => Promise<Store>
+  readonly patterns: readonly KeyPattern[]
+  readonly settings: PathSettings
+}
+
 async function* readPaths(
-  config: S3SourceConfig,
-  patterns: readonly KeyPattern[],
-  settings: PathSettings,
+  { open, poll, patterns, settings }: Paths & { readonly poll: number },
   options: ReadOptions,
 ): AsyncGenerator<Chunk, void> {
-  const { signal, follow } = options
+  const { signal, follow, clock = systemClock } = options
   setMaxListeners(0, signal)
-  const store = await openStore(config, patterns[0])
+  const store = await open()
   try {
     const readers = patterns.map(
       (one) => new PathReader(store, openPath(one, store, settings, options), settings, options),
@@ -68,7 +83,7 @@ async function* readPaths(
         if (signal.aborted) return
       }
       if (!follow) return
-      await setTimeout(config.poll, undefined, { signal }).catch(() => {})
+      await clock.sleep(poll, signal).catch(() => {})
       if (signal.aborted) return
     }
   } finally {
@@ -77,13 +92,11 @@ async function* readPaths(
 }
 
 async function* planPaths(
-  config: S3SourceConfig,
-  patterns: readonly KeyPattern[],
-  settings: PathSettings,
+  { open, patterns, settings }: Paths,
   options: PartsOptions,
 ): AsyncGenerator<SourcePart, void> {
   setMaxListeners(0, options.signal)
-  const store = await openStore(config, patterns[0])
+  const store = await open()
   try {
     for (const pattern of patterns) {
       yield* planPath(store, openPath(pattern, store, settings, options), settings, options)
@@ -167,11 +180,7 @@ function partitionOf({ text }: KeyPattern, { endpoint }: Store, { versionId }: P
   return `${text}${version}${endpoint === undefined ? '' : ` at ${new URL(endpoint).host}`}`
 }
 
-async function openStore(
-  config: S3SourceConfig,
-  { bucket }: KeyPattern,
-  limits: { readonly maxAttempts?: number } = {},
-): Promise<Store> {
+async function openStore(config: S3SourceConfig, { bucket }: KeyPattern, limits: StoreLimits = {}): Promise<Store> {
   const { forcePathStyle, checksums, allowInsecure, assumeRole, expectedBucketOwner, requesterPays, timeout } = config
   const { region, endpoint } = await configuredLocation(config)
   // S3-compatible stores have no regions, but the signature needs one.
@@ -195,14 +204,14 @@ async function openStore(
 
 /** Undefined if it takes more than a few requests to find out: nobody waits for it. Reading reports errors. */
 async function sumBytes(
-  config: S3SourceConfig,
+  open: Paths['open'],
   { patterns, since, until }: S3SourceSettings,
 ): Promise<InputExtent | undefined> {
   const signal = AbortSignal.timeout(TOTAL_MS)
   let bytes = 0
   let objects = 0
-  const store = await openStore(config, patterns[0], { maxAttempts: 1 }).catch(() => undefined)
-  if (store === undefined || config.versionId !== undefined) return undefined
+  const store = await open({ maxAttempts: 1 }).catch(() => undefined)
+  if (store === undefined) return undefined
   try {
     for (const pattern of patterns) {
       for await (const object of selectObjects(store, pattern, { since, until, signal })) {

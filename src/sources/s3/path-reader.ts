@@ -1,6 +1,7 @@
 import type { InputFailure, ReadOptions } from '../../component.ts'
 import type { Chunk } from '../../record/chunk.ts'
 import { SluiceError } from '../../errors.ts'
+import { systemClock } from '../../time.ts'
 import { nameOf } from './get-range.ts'
 import type { KeyPattern } from './key-pattern.ts'
 import { listObjects } from './list-objects.ts'
@@ -43,7 +44,7 @@ export class PathReader {
   async *read(): AsyncGenerator<Chunk, void> {
     const { signal, note, follow } = this.#options
     const isNew = this.#progress.after === undefined
-    const turn = this.#progress.beginPass(Date.now(), this.#settings.lookBackEvery)
+    const turn = this.#progress.beginPass(this.#now(), this.#settings.lookBackEvery)
     const found = new Found()
     for await (const opened of new ReadAhead(this.#store, this.#tasks(turn, found), signal).open()) {
       yield* this.#readTask(opened.item, opened.read)
@@ -90,7 +91,7 @@ export class PathReader {
 
   #finish({ listed, turn }: Task): void {
     if (turn === 'listed') this.#passed(listed)
-    else this.#progress.completed(listed, Date.now())
+    else this.#progress.completed(listed, this.#now())
   }
 
   #passed(listed: ListedObject): void {
@@ -111,6 +112,10 @@ export class PathReader {
     const message = `more than ${MAX_FAILED} objects of ${this.#pattern.text} cannot be read; the last one: ${error.message}`
     const hint = error.hint ?? 'limit `path`, `since` and `until` to objects that can be read'
     throw new SluiceError(error.code, message, { hint, cause: error })
+  }
+
+  #now(): number {
+    return (this.#options.clock ?? systemClock).now()
   }
 
   #positionChunk(): Chunk {
