@@ -49,13 +49,22 @@ export const command: CommandDefinition<TestArguments> = {
     }
     const chosen = names.length === 0 ? await allPipelines() : names
     const tested: TestedPipeline[] = []
+    let unusable: SluiceError | undefined
     try {
-      for (const name of chosen) await testOne(name, { filter, update }, tested)
+      for (const name of chosen) {
+        try {
+          await testOne(name, { filter, update }, tested)
+        } catch (error) {
+          // A mistake in one pipeline hides nothing of the others.
+          if (!(error instanceof SluiceError) || error.code !== 'CONFIG_INVALID' || chosen.length === 1) throw error
+          unusable ??= error
+        }
+      }
     } finally {
       // Also when a pipeline could not be loaded: CI shows what is there.
       if (junit !== undefined) await writeReport(junit, tested)
     }
-    finish(tested, { filter, update })
+    finish(tested, { filter, unusable })
   },
 }
 
@@ -107,13 +116,17 @@ function show({ name, file, line, differences, mistake }: TestedCase, isUpdated:
   }
 }
 
-/** @throws SluiceError CONFIG_INVALID if a test could not run, TESTS_FAILED if one failed */
-function finish(tested: readonly TestedPipeline[], { filter }: TestOptions): void {
+/** @throws SluiceError CONFIG_INVALID if a test could not run or a pipeline is not valid, TESTS_FAILED if one failed */
+function finish(
+  tested: readonly TestedPipeline[],
+  { filter, unusable }: Pick<TestOptions, 'filter'> & { readonly unusable: SluiceError | undefined },
+): void {
   const all = tested.flatMap(({ results }) => results)
   const mistakes = all.filter(({ mistake }) => mistake !== undefined)
   const failed = all.filter(({ differences }) => differences.length > 0).length
   const errors = mistakes.length === 0 ? '' : `, ${plural(mistakes.length, 'error')}`
   print(`${all.length - failed - mistakes.length} passed, ${failed} failed${errors}`)
+  if (unusable) throw unusable
   if (all.length === 0 && filter !== undefined)
     throw new SluiceError('USAGE', `no test has "${filter}" in its name`, {
       hint: 'leave out --filter to see all names',

@@ -219,3 +219,14 @@ tests:
     'p: a rule matched nothing in all tests; is its path misspelt? redact: rules[3] device',
   ])
 })
+
+test('a pipeline with a mistake hides no test of the others', async (t) => {
+  const workspace = await openWorkspace(t)
+  const tests = '  - { name: passes, input: [{ id: 1 }], expect: { output: [{ id: 1 }] } }\n'
+  await workspace.write('pipelines/a.yaml', `sorce: {}\n${pipeline}${tests}`)
+  await workspace.write('pipelines/b.yaml', pipeline.replace('  - { type: redact', '  # - { type: redact') + tests)
+  const { code, stdout, stderr } = await workspace.sluice(['test'])
+  assert.equal(code, 2)
+  assert.equal(stdout, 'b\n  ok    passes\n1 passed, 0 failed\n')
+  assert.match(stderr, /pipelines\/a\.yaml:1:1 error: unknown key "sorce"[^]*CONFIG_INVALID: 1 error in a\n/)
+})
