@@ -319,7 +319,11 @@ export interface ReadOptions {
    * its own, which moves on when the source sleeps.
    */
   readonly clock?: Clock | undefined
-  /** For the built-in sources of HTTP APIs: stands between the source and the network. */
+  /**
+   * Stands between a source of an API and the network: `sluice test` answers its requests with pages, and
+   * `sluice record` keeps them. Send every request by `exchange(send)`, where `send` is your own function.
+   * Undefined in a run.
+   */
   readonly exchange?: ExchangeLayer | undefined
 }
 

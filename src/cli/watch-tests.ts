@@ -92,16 +92,17 @@ async function watchedOf(names: readonly string[]): Promise<Watched> {
 
 const YAML = /\.ya?ml$/
 
-async function filesOf({ folder, source, transforms, sinks, tests }: CheckedPipeline): Promise<string[]> {
+async function filesOf({ folder, source, transforms, sinks, rejects, tests }: CheckedPipeline): Promise<string[]> {
   const files: string[] = []
-  for (const { declaration, config } of [source, ...transforms, ...sinks]) {
+  for (const { declaration, config } of [source, ...transforms, ...sinks, ...(rejects ? [rejects] : [])]) {
     if (isCustom(declaration.type)) files.push(...(await codeFiles(declaration.type, folder)))
     files.push(
       ...Object.values(config).filter((value): value is string => typeof value === 'string' && existsSync(value)),
     )
   }
-  for (const { path, input, pages = [], files: inputs = [] } of tests) {
-    const named = [input && 'file' in input ? input.file : undefined, ...inputs.map(({ file }) => file)]
+  for (const { path, input, records, pages = [], files: inputs = [], objects = [] } of tests) {
+    const whole = [input, records].map((given) => (given && 'file' in given ? given.file : undefined))
+    const named = [...whole, ...[...inputs, ...objects].map(({ file }) => file)]
     const bodies = pages.map(({ response }) => response.file)
     for (const file of [...named, ...bodies]) if (file !== undefined) files.push(resolve(dirname(path), file))
   }

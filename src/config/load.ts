@@ -9,9 +9,11 @@ import { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import { maskSecrets } from '../observe/secrets.ts'
 import { findPipeline, PIPELINE_NAME } from './find-pipeline.ts'
 import { override } from './override.ts'
-import type { CheckedPipeline, Problem } from './pipeline.ts'
+import type { CheckedPipeline, PipelineTest, Problem } from './pipeline.ts'
+import { isWhole } from './pipeline-test.ts'
 import { readPipelineFile, readYaml } from './read.ts'
 import { readTestFiles } from './test-files.ts'
+import { whyUntestable } from './testable.ts'
 
 export interface LoadOptions {
   /** The directory that contains `pipelines/`. Default: the working directory. */
@@ -92,8 +94,19 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   const scope = { name, file, path, folder, root, problems, secrets }
   const pipeline = await checkPipeline(node, scope)
   if (mode === 'run' || parts !== undefined) return finish(pipeline)
-  const tests = await readTestFiles(scope)
-  return finish(pipeline && { ...pipeline, tests: [...pipeline.tests, ...tests] })
+  const files = await readTestFiles(scope)
+  if (pipeline === undefined) return finish()
+  const tests = [...pipeline.tests, ...files]
+  if (mode === 'check') for (const test of tests) problems.push(...untestable(pipeline, test))
+  return finish({ ...pipeline, tests })
+}
+
+/** `sluice test` reports it as the error of this test, and runs the others. */
+function untestable(pipeline: CheckedPipeline, test: PipelineTest): Problem[] {
+  const unfit = isWhole(test) ? whyUntestable(pipeline, test) : undefined
+  if (unfit === undefined) return []
+  const { file, line } = test
+  return [problemAt({ file, line, column: 1, length: 1 }, unfit.message, { hint: unfit.hint })]
 }
 
 /** Serializes the source to YAML and reads that, so that problems in it have a location. */

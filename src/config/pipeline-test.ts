@@ -31,13 +31,28 @@ export function pipelineTest(test: Config<typeof testFields>, scope: TestScope):
 }
 
 /** True for a test that runs the pipeline whole. */
-export function isWhole({ pages, files }: Pick<PipelineTest, 'pages' | 'files'>): boolean {
-  return pages !== undefined || files !== undefined
+export function isWhole(test: Pick<PipelineTest, WholeInput>): boolean {
+  return wholeInputs.some((key) => test[key] !== undefined)
+}
+
+/** What a test of a whole pipeline gives to the source. */
+const wholeInputs = ['pages', 'files', 'objects', 'records'] as const
+export type WholeInput = (typeof wholeInputs)[number]
+
+/** The input of a test of a whole pipeline. */
+export function wholeInputOf(test: Pick<PipelineTest, WholeInput>): WholeInput {
+  return wholeInputs.find((key) => test[key] !== undefined) ?? 'pages'
 }
 
 /** RFC 3339 with a zone. NaN for anything else. */
 export function parseTestTime(text: string): number {
   return /T.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? parseInstantText(text) : NaN
+}
+
+/** Number of pages, files, objects or records; undefined for records in a file. */
+export function countOf(test: Pick<PipelineTest, WholeInput>): number | undefined {
+  const given = test[wholeInputOf(test)]
+  return Array.isArray(given) ? given.length : undefined
 }
 
 interface TestFinding {
@@ -47,12 +62,16 @@ interface TestFinding {
 }
 
 function* findings(test: Config<typeof testFields>, folder: string): Generator<TestFinding> {
-  const given = (['input', 'pages', 'files'] as const).filter((key) => test[key] !== undefined)
+  const given = (['input', ...wholeInputs] as const).filter((key) => test[key] !== undefined)
   const named = `the test ${JSON.stringify(test.name)}`
   if (given.length !== 1) {
     const message =
       given.length === 0 ? `${named} has no input` : `${named} has ${given.join(' and ')}, which exclude each other`
-    yield { at: given.slice(1, 2), message, hint: 'use one of input (transforms), pages or files (the whole pipeline)' }
+    yield {
+      at: given.slice(1, 2),
+      message,
+      hint: 'use one of input (transforms), pages, files, objects or records (the whole pipeline)',
+    }
   }
   if (isWhole(test)) {
     yield* wholeFindings(test)
@@ -62,18 +81,20 @@ function* findings(test: Config<typeof testFields>, folder: string): Generator<T
   const only = (['now', 'restartAfter', 'restartIn', 'resumeAt', 'stopAfter'] as const).find(
     (key) => test[key] !== undefined,
   )
-  const onlyExpected = (['objects', 'ledger', 'error'] as const).find((key) => test.expect?.[key] !== undefined)
+  const onlyExpected = (['objects', 'rejectObjects', 'ledger', 'error'] as const).find(
+    (key) => test.expect?.[key] !== undefined,
+  )
   const at = only ? [only] : onlyExpected ? ['expect', onlyExpected] : undefined
   if (at)
     yield {
       at,
       message: `${at.at(-1)} of ${named} has no effect with input`,
-      hint: 'input runs the transforms only: use pages or files to run the pipeline whole',
+      hint: 'input runs the transforms only: use pages, files, objects or records to run the pipeline whole',
     }
 }
 
 function* wholeFindings(test: Config<typeof testFields>): Generator<TestFinding> {
-  const { now, resumeAt, restartAfter, restartIn, stopAfter, pages, files, expect } = test
+  const { now, resumeAt, restartAfter, restartIn, stopAfter, expect } = test
   if (now === undefined)
     yield {
       at: [],
@@ -90,15 +111,18 @@ function* wholeFindings(test: Config<typeof testFields>): Generator<TestFinding>
       message: `${ends.map(([key]) => key).join(' and ')} exclude each other`,
       hint: 'keep one of them',
     }
-  const count = (pages ?? files ?? []).length
-  const of = pages === undefined ? 'files' : 'pages'
+  const input = wholeInputOf(test)
+  const count = countOf(test)
   for (const [key, at] of ends)
-    if (at !== undefined && at > count)
-      yield { at: [key], message: `${key} is ${at}, but the test has ${count} ${of}`, hint: `use 1 to ${count}` }
-  if (files !== undefined && (restartIn !== undefined || stopAfter !== undefined))
+    if (at !== undefined && count !== undefined && at > count)
+      yield { at: [key], message: `${key} is ${at}, but the test has ${count} ${input}`, hint: `use 1 to ${count}` }
+  const inside = restartIn === undefined ? undefined : 'restartIn'
+  const unfit = input === 'pages' ? undefined : stopAfter !== undefined ? 'stopAfter' : inside
+  if (unfit !== undefined && !(input === 'objects' && unfit === 'restartIn'))
     yield {
-      at: [restartIn === undefined ? 'stopAfter' : 'restartIn'],
-      message: 'files can be interrupted only between two of them',
+      at: [unfit],
+      message:
+        unfit === 'stopAfter' ? 'stopAfter is for pages' : `${input} can be interrupted only between two of them`,
       hint: 'use restartAfter',
     }
   if (resumeAt !== undefined && restartAfter === undefined && restartIn === undefined)
@@ -113,24 +137,72 @@ function* wholeFindings(test: Config<typeof testFields>): Generator<TestFinding>
     }
 }
 
-function* fileFindings({ pages = [], files = [] }: Config<typeof testFields>, folder: string): Generator<TestFinding> {
+function* fileFindings(test: Config<typeof testFields>, folder: string): Generator<TestFinding> {
+  const { pages = [], files = [], records } = test
+  if (records && 'file' in records) yield* existing(records.file, ['records', 'file'], folder)
   for (const [i, { response }] of pages.entries()) {
     if (response.body !== undefined && response.file !== undefined)
       yield { at: ['pages', i, 'response', 'file'], message: 'body and file exclude each other', hint: 'remove one' }
     yield* existing(response.file, ['pages', i, 'response', 'file'], folder)
   }
   const names = new Set<string>()
-  for (const [i, { name, lines, json, file }] of files.entries()) {
-    const given = [lines, json, file].filter((content) => content !== undefined).length
-    if (given !== 1)
-      yield { at: ['files', i], message: `the file ${name} needs one content`, hint: 'give one of lines, json or file' }
+  for (const [i, file] of files.entries()) {
+    const { name } = file
+    yield* contentFindings(file, `the file ${name}`, ['files', i], folder)
     if (names.has(name))
       yield { at: ['files', i, 'name'], message: `the file ${name} is there twice`, hint: 'rename one' }
-    if (name.split('/').includes('..'))
-      yield { at: ['files', i, 'name'], message: `the file ${name} is outside of the input`, hint: 'leave out ".."' }
     names.add(name)
-    yield* existing(file, ['files', i, 'file'], folder)
   }
+  yield* objectFindings(test, folder)
+}
+
+function* objectFindings(
+  { objects = [], now = '', resumeAt = now }: Config<typeof testFields>,
+  folder: string,
+): Generator<TestFinding> {
+  const seen = new Set<string>()
+  for (const [i, object] of objects.entries()) {
+    const { key, modified = now, version = '' } = object
+    const named = `the object ${key}`
+    yield* contentFindings(object, named, ['objects', i], folder)
+    if (key.startsWith('s3://'))
+      yield {
+        at: ['objects', i, 'key'],
+        message: `${named} has a bucket in its key`,
+        hint: `the bucket is that of the source: write ${key.replace(/^s3:\/\/[^/]*\/?/, '') || 'the key'}`,
+      }
+    const time = parseTestTime(modified)
+    const at = ['objects', i, 'modified']
+    if (object.modified !== undefined && Number.isNaN(time))
+      yield { at, message: `"${modified}" is not a time`, hint: 'write it as 2024-03-04T12:00:00Z' }
+    if (time > parseTestTime(resumeAt))
+      yield {
+        at,
+        message: `${named} comes after the test: it is modified at ${modified}`,
+        hint: 'use an earlier time, or a restart with a later resumeAt',
+      }
+    const identity = JSON.stringify([key, Number.isNaN(time) ? modified : time, version])
+    if (seen.has(identity))
+      yield {
+        at: ['objects', i, 'key'],
+        message: `${named} is there twice`,
+        hint: 'rename one, or give the one that replaces the other a later `modified`',
+      }
+    seen.add(identity)
+  }
+}
+
+type Content = Pick<NonNullable<PipelineTest['files']>[number], 'lines' | 'json' | 'file'>
+
+function* contentFindings(
+  { lines, json, file }: Content,
+  named: string,
+  at: Keys,
+  folder: string,
+): Generator<TestFinding> {
+  const given = [lines, json, file].filter((content) => content !== undefined).length
+  if (given !== 1) yield { at, message: `${named} needs one content`, hint: 'give one of lines, json or file' }
+  yield* existing(file, [...at, 'file'], folder)
 }
 
 function* existing(file: string | undefined, at: Keys, folder: string): Generator<TestFinding> {

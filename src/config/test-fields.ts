@@ -17,8 +17,22 @@ const expectation = {
   objects: Type.Optional(
     Type.Record(Type.String(), records('The records of the objects with this key, in order.'), {
       description:
-        'With `pages` or `files`: the objects, by their key without its generated last segment. With `sinks`, the name of the sink and `/` come before the key. The key of a stream sink is its stage.',
+        'Of a whole pipeline: the objects, by their key without its generated last segment. With `sinks`, the name of the sink and `/` come before the key. The key of a stream sink is its stage.',
     }),
+  ),
+  rejectObjects: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Array(
+        Type.Unsafe<JsonObject>(
+          Type.Object({}, { additionalProperties: true, description: 'Members of a line. Others are ignored.' }),
+        ),
+      ),
+      {
+        description:
+          'Of a whole pipeline: the objects of the sink in `rejects`, by their key like `objects`. Only the given members of a line are compared: `code`, `stage`, `line`, `record`.',
+      },
+    ),
   ),
   rejects: Type.Optional(
     Type.Array(
@@ -46,13 +60,13 @@ const expectation = {
         duplicate: count('Records whose dedup key was already written.'),
         rejected: count('Records that were rejected.'),
       },
-      { description: 'With `pages` or `files`: the counts of all runs together. Only the given ones are compared.' },
+      { description: 'Of a whole pipeline: the counts of all runs together. Only the given ones are compared.' },
     ),
   ),
   error: Type.Optional(
     Type.String({
       minLength: 1,
-      description: 'With `pages` or `files`: the code of the error with which the run fails. Default: it succeeds.',
+      description: 'Of a whole pipeline: the code of the error with which the run fails. Default: it succeeds.',
     }),
   ),
 }
@@ -90,15 +104,39 @@ const page = Type.Object({
   times: Type.Integer({ default: 1, minimum: 1, description: 'Number of requests that get this page.' }),
 })
 
-const inputFile = Type.Object({
-  name: Type.String({ minLength: 1, description: 'Path of the file, as the source would find it.' }),
-  lines: Type.Optional(
-    Type.Array(Type.Union([record, Type.String({ description: 'A raw line.' })]), {
-      description: 'Records or raw lines.',
-    }),
-  ),
+const recordOrLine = Type.Union([record, Type.String({ description: 'A raw line.' })])
+
+/** What a file or an object holds. It is compressed if its name ends in `.gz`, `.zst` or `.br`. */
+const content = {
+  lines: Type.Optional(Type.Array(recordOrLine, { description: 'Records or raw lines.' })),
   json: json('The content as one JSON document.'),
   file: file('A file with the content, relative to the file with the test.'),
+}
+
+const inputFile = Type.Object({
+  name: Type.String({
+    minLength: 1,
+    description: 'Path of the file, as the source would find it. `.gz`, `.zst` and `.br` are compressed.',
+  }),
+  ...content,
+})
+
+const inputObject = Type.Object({
+  key: Type.String({
+    minLength: 1,
+    description: 'Key of the object, without the bucket. `.gz`, `.zst` and `.br` are compressed.',
+  }),
+  ...content,
+  modified: Type.Optional(
+    Type.String({
+      description:
+        'The time from which on the object is there, and its LastModified. Default: `now`. The same key with a later time replaces the object.',
+    }),
+  ),
+  storageClass: Type.Optional(
+    Type.String({ minLength: 1, description: 'Its storage class. `GLACIER` and `DEEP_ARCHIVE` cannot be read.' }),
+  ),
+  version: Type.Optional(Type.String({ minLength: 1, description: 'Its version, for a source with `versionId`.' })),
 })
 
 /** One test of a pipeline: an entry of `tests:`, or a file in `tests/NAME/`. */
@@ -125,28 +163,51 @@ export const testFields = {
     Type.Array(page, {
       minItems: 1,
       description:
-        'Tests the whole pipeline: what the API answers. A request gets the first page that fits and is left. No other request is allowed, and each page must be requested.',
+        'Tests the whole pipeline: what the API of `http`, `jumpcloud` or custom code answers. A request gets the first page that fits and is left. No other request is allowed, and each page must be requested.',
     }),
   ),
   files: Type.Optional(
-    Type.Array(inputFile, { minItems: 1, description: 'Tests the whole pipeline: the files that the source reads.' }),
+    Type.Array(inputFile, {
+      minItems: 1,
+      description: 'Tests the whole pipeline: the files that the source `file`, or one of custom code, reads.',
+    }),
+  ),
+  objects: Type.Optional(
+    Type.Array(inputObject, {
+      minItems: 1,
+      description: 'Tests the whole pipeline: the objects in the bucket that the source `s3` reads.',
+    }),
+  ),
+  records: Type.Optional(
+    Type.Union(
+      [
+        Type.Array(recordOrLine, { minItems: 1 }),
+        Type.Object({
+          file: Type.String({ minLength: 1, description: 'An NDJSON file, relative to the file with the test.' }),
+        }),
+      ],
+      {
+        description:
+          'Tests the pipeline without its source: what any source would yield, as records, raw lines, or an NDJSON file. The code of the source does not run.',
+      },
+    ),
   ),
   now: Type.Optional(
     Type.String({
-      description: 'With `pages` or `files`: the time at which the run begins. Waits move it on, and take no time.',
+      description: 'Of a whole pipeline: the time at which the run begins. Waits move it on, and take no time.',
     }),
   ),
   restartAfter: Type.Optional(
     Type.Integer({
       minimum: 1,
       description:
-        'Kill the process after this page (or file), counted from 1, and run the pipeline again. The result must be the same.',
+        'Kill the process after this page (or file, object, record), counted from 1, and run the pipeline again. The result must be the same.',
     }),
   ),
   restartIn: Type.Optional(
     Type.Integer({
       minimum: 1,
-      description: 'Kill the process in the middle of this page, and run the pipeline again.',
+      description: 'Kill the process in the middle of this page or object, and run the pipeline again.',
     }),
   ),
   resumeAt: Type.Optional(Type.String({ description: 'The time at which the pipeline runs again. Default: `now`.' })),

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { createTwoFilesPatch } from 'diff'
 import type { CheckedPipeline, PipelineTest } from '../config/pipeline.ts'
 import { isWhole } from '../config/pipeline-test.ts'
-import { asSluiceError, SluiceError } from '../errors.ts'
+import { asSluiceError } from '../errors.ts'
 import { plural } from '../observe/report.ts'
 import type { Reject } from '../record/batch.ts'
-import { isMap, parseSpelled, sameSpelled, spelledLines } from '../record/json/spelled.ts'
-import type { Spelled } from '../record/json/spelled.ts'
+import { parseSpelled, sameSpelled } from '../record/json/spelled.ts'
 import type { StageRule } from '../runtime/transform-stages.ts'
+import { compareRejectObjects, shownRejectObjects } from './compare-reject-objects.ts'
 import { describeReject } from './describe-reject.ts'
+import { asRecord, difference, differentKeys, spell, spellRecord } from './difference.ts'
 import { dryRun } from './dry-run.ts'
 import { runWhole } from './whole/run-test.ts'
 import type { WholeResult } from './whole/run-test.ts'
@@ -50,6 +50,7 @@ interface Outcome {
   readonly output: readonly string[]
   /** Of a whole pipeline. */
   readonly objects?: WholeResult['objects']
+  readonly rejectObjects?: WholeResult['rejectObjects']
   readonly ledger?: WholeResult['ledger']
   readonly rejects: readonly { readonly code: string; readonly stage: string; readonly line: number }[]
   readonly dropped: { readonly [reason: string]: number }
@@ -78,7 +79,7 @@ async function dryOutcome(pipeline: CheckedPipeline, test: PipelineTest): Promis
 
 async function wholeOutcome(test: PipelineTest, pipeline: string): Promise<Outcome> {
   const result = await runWhole({ pipeline, test })
-  const { objects, ledger, rejects, dropped, rules, error, log } = result
+  const { objects, rejectObjects, ledger, rejects, dropped, rules, error, log } = result
   const lines = log.slice(-LISTED_LOG)
   const rejected = rejects.map(({ code, stage, line, origin, detail }) =>
     [`  ${origin}:${line}  rejected: ${code} (${stage})`, detail].filter(Boolean).join(' '),
@@ -86,6 +87,7 @@ async function wholeOutcome(test: PipelineTest, pipeline: string): Promise<Outco
   return {
     output: [...objects.values()].flat(),
     objects,
+    ...(rejectObjects && { rejectObjects }),
     ledger,
     rejects,
     dropped,
@@ -93,6 +95,7 @@ async function wholeOutcome(test: PipelineTest, pipeline: string): Promise<Outco
     problems: [...result.problems, ...unexpectedEnd(error, test)],
     remarks: [
       ...list(`${plural(rejects.length, 'record')} rejected:`, rejected.slice(0, LISTED_REJECTS)),
+      ...result.remarks,
       ...list(
         'log:',
         lines.map((line) => `  ${line}`),
@@ -114,16 +117,19 @@ function unexpectedEnd(error: WholeResult['error'], { expect }: PipelineTest): s
     return expect?.error === undefined ? [] : [`expected the error ${expect.error}, but the run succeeded`]
   if (error.code === expect?.error || error.code === 'INTERRUPTED') return []
   const causes = error.causes.map((cause) => `\n  cause: ${cause}`).join('')
+  const hint = error.hint === undefined ? '' : `\n  ${error.hint}`
   const expected = expect?.error === undefined ? '' : ` (expected ${expect.error})`
-  return [`the run failed${expected}: ${error.code}: ${error.message}${causes}`]
+  return [`the run failed${expected}: ${error.code}: ${error.message}${causes}${hint}`]
 }
 
 function compare(expect: Expectation, outcome: Outcome, test: PipelineTest): string[] {
-  const { output, objects, rejects, dropped, duplicates, ledger } = expect
+  const { output, objects, rejectObjects, rejects, dropped, duplicates, ledger } = expect
   const differences: string[] = []
   const outputPlace = (at: number): string => `expect.output[${at}] of test ${JSON.stringify(test.name)}`
   if (output !== undefined) differences.push(...compareLines('output', output, outcome.output, outputPlace))
   if (objects !== undefined) differences.push(...compareObjects(objects, outcome.objects ?? new Map(), test))
+  if (rejectObjects !== undefined)
+    differences.push(...compareRejectObjects(rejectObjects, outcome.rejectObjects ?? new Map()))
   if (rejects !== undefined && !matches(outcome, rejects)) {
     const actual = outcome.rejects.map(({ code, stage, line }) => ({ code, stage, line }))
     differences.push(`rejects differ\n${difference(spell(rejects), spell(actual))}`)
@@ -156,12 +162,7 @@ function compareObjects(
   actual: WholeResult['objects'],
   { name }: PipelineTest,
 ): string[] {
-  const missing = Object.keys(expected).filter((key) => !actual.has(key))
-  const unexpected = [...actual.keys()].filter((key) => !Object.hasOwn(expected, key))
-  const keys =
-    missing.length + unexpected.length === 0
-      ? []
-      : [['objects differ', ...missing.map((key) => `- ${key}`), ...unexpected.map((key) => `+ ${key}`)].join('\n')]
+  const keys = differentKeys('objects', Object.keys(expected), [...actual.keys()])
   const contents = Object.entries(expected).flatMap(([key, records]) => {
     const lines = actual.get(key)
     const place = (at: number): string => `expect.objects.${key}[${at}] of test ${JSON.stringify(name)}`
@@ -180,13 +181,17 @@ const noLedger = { read: 0, added: 0, written: 0, dropped: 0, duplicate: 0, reje
 function expectationOf(outcome: Outcome, { expect }: PipelineTest): Expectation {
   const isNew = expect === undefined
   const has = (key: keyof Expectation, byDefault: boolean): boolean => (isNew ? byDefault : expect[key] !== undefined)
-  const { objects, ledger, dropped, duplicates } = outcome
+  const { objects, rejectObjects, ledger, dropped, duplicates } = outcome
   const rejects = outcome.rejects.map((reject, at) => shownReject(reject, expect?.rejects?.[at]))
   return {
     ...(has('output', !objects) && { output: outcome.output.map(asRecord) }),
     ...(objects &&
       has('objects', true) && {
         objects: Object.fromEntries([...objects].map(([key, lines]) => [key, lines.map(asRecord)])),
+      }),
+    ...(rejectObjects &&
+      has('rejectObjects', rejectObjects.size > 0) && {
+        rejectObjects: shownRejectObjects(rejectObjects, expect?.rejectObjects),
       }),
     ...(has('rejects', rejects.length > 0) && { rejects }),
     ...(has('dropped', !objects && Object.keys(dropped).length > 0) && { dropped: { ...dropped } }),
@@ -209,12 +214,6 @@ function shownReject(
 function withoutZeros(ledger: WholeResult['ledger']): NonNullable<Expectation['ledger']> {
   const { read, written } = ledger
   return { read, written, ...Object.fromEntries(Object.entries(ledger).filter(([, count]) => count > 0)) }
-}
-
-/** A record, or its JSON text if YAML would round one of its numbers. */
-function asRecord(line: string): string | Record<string, never> {
-  const record: Record<string, never> = JSON.parse(line)
-  return sameSpelled(parseSpelled(JSON.stringify(record)), parseSpelled(line)) ? record : line
 }
 
 function listRejects({ file, path, input = [], inputLines }: PipelineTest, rejects: readonly Reject[]): string {
@@ -254,55 +253,4 @@ async function readInput({ input = [], name, path }: PipelineTest): Promise<Buff
     }
   }
   return Buffer.from(input.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''))
-}
-
-/**
- * A diff: `-` marks missing lines, `+` marks unexpected lines. Sorts members, because their order
- * does not matter. Numbers of the same value are shown as they were expected.
- */
-function difference(expected: Spelled, actual: Spelled): string {
-  const [one, other] = [print(expected), print(alike(expected, actual))]
-  const patch = createTwoFilesPatch('expected', 'actual', one, other, '', '', { context: 3 })
-  return patch
-    .split('\n')
-    .slice(2)
-    .filter((line) => !line.startsWith('\\') && line !== '')
-    .join('\n')
-}
-
-function spellRecord(record: unknown, name: string): Spelled {
-  if (typeof record !== 'string') return spell(record)
-  try {
-    JSON.parse(record)
-  } catch {
-    throw new SluiceError('CONFIG_INVALID', `${name} is not JSON`, {
-      hint: 'write a record, or its JSON text in quotes',
-    })
-  }
-  return parseSpelled(record)
-}
-
-function spell(value: unknown): Spelled {
-  return parseSpelled(JSON.stringify(value))
-}
-
-function print(value: Spelled): string {
-  return `${spelledLines(sorted(value)).join('\n')}\n`
-}
-
-function sorted(value: Spelled): Spelled {
-  if (typeof value === 'string') return value
-  if (!isMap(value)) return value.map(sorted)
-  const members = [...value].map(([key, member]): [string, Spelled] => [key, sorted(member)])
-  return new Map(members.toSorted(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-/** The actual value, with the leaves of the expected one where they are equal. */
-function alike(expected: Spelled | undefined, actual: Spelled): Spelled {
-  if (expected === undefined) return actual
-  if (typeof actual === 'string') return sameSpelled(expected, actual) ? expected : actual
-  if (typeof expected === 'string') return actual
-  if (!isMap(actual)) return isMap(expected) ? actual : actual.map((item, at) => alike(expected[at], item))
-  if (!isMap(expected)) return actual
-  return new Map([...actual].map(([key, member]) => [key, alike(expected.get(key), member)]))
 }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
 /** A request as a source sends it, complete with its credentials. */
-interface ExchangeRequest {
+export interface ExchangeRequest {
   readonly origin: string
   /** Path and query. */
   readonly path: string

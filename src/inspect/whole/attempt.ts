@@ -11,6 +11,7 @@ import { sourceInput } from '../../runtime/source-input.ts'
 import type { StageRule } from '../../runtime/transform-stages.ts'
 import type { DamagedInput, Report } from '../../observe/report.ts'
 import { PageServer } from './page-server.ts'
+import { withInput } from './stand-in-source.ts'
 import { withStandIns } from './stand-ins.ts'
 import type { TestFolders } from './stand-ins.ts'
 import { turns, VirtualClock } from './virtual-clock.ts'
@@ -27,13 +28,13 @@ export interface AttemptOptions {
   readonly halt?: Halt | undefined
   /**
    * Called when everything before the interruption is committed. Default: the run is asked to stop,
-   * which a source of files is not.
+   * which only pages are.
    */
   halted?(progress: AttemptProgress): Promise<void>
 }
 
 interface Halt {
-  /** A page or a file, from 1. */
+  /** A page, file, object or record, from 1. */
   readonly page: number
   readonly isInside: boolean
 }
@@ -41,12 +42,19 @@ interface Halt {
 export interface AttemptProgress {
   /** How often each page was requested, by all processes so far. */
   readonly served: readonly number[]
+  /** Names of the inputs whose records were read, in their order. */
+  readonly inputs: readonly string[]
 }
 
 export interface AttemptResult extends AttemptProgress {
   /** False if the run came to its own end before the place of the interruption. */
   readonly isHalted: boolean
-  readonly error?: { readonly code: string; readonly message: string; readonly causes: readonly string[] }
+  readonly error?: {
+    readonly code: string
+    readonly message: string
+    readonly hint?: string
+    readonly causes: readonly string[]
+  }
   /** A request that no page fits. */
   readonly problem: string | undefined
   /** Of this run; undefined if it could not begin. */
@@ -73,13 +81,22 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptResult
     unexpected: () => stop.abort(new Error('a request has no page')),
   })
   const lines: Buffer[] = []
-  const pipeline = withStandIns(options.pipeline, folders, { capture: (bytes) => lines.push(bytes) })
+  const source = withInput(options.pipeline.source, {
+    test,
+    clock,
+    folder: folders.input,
+    halt,
+    halted: () => reached.open(),
+  })
+  const pipeline = withStandIns(options.pipeline, folders, { source, capture: (bytes) => lines.push(bytes) })
   const log: string[] = []
   const layer = test.pages ? await openLayer(await server.listen()) : refuseRequests()
   let isHalted = false
+  const inputs = new Set<string>()
+  const isBetween = halt?.isInside === false && (test.files !== undefined || test.objects !== undefined)
   const halted = async (): Promise<void> => {
     isHalted = true
-    await options.halted?.({ served: server.served })
+    await options.halted?.({ served: server.served, inputs: [...inputs] })
     stop.abort(new Error('the run is stopped'))
   }
   try {
@@ -93,7 +110,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptResult
       pipeline,
       stateFolder: folders.state,
       follow: false,
-      input: interruptible(own, { reached, halted, files: test.files && halt }),
+      input: interruptible(own, { reached, halted, inputs, after: isBetween ? halt.page : undefined }),
       stop: stop.signal,
       log: quietLog(log),
       observe: () => () => {},
@@ -101,17 +118,23 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptResult
     return {
       isHalted,
       served: server.served,
+      inputs: [...inputs],
       problem: server.problem,
       counts: report,
       lines: Buffer.concat(lines),
       rules: report?.rules ?? [],
       log,
-      ...(error && { error: { code: error.code, message: error.message, causes: describeCauses(error) } }),
+      ...(error && { error: describe(error) }),
     }
   } finally {
     await layer.close()
     if (test.pages) await server.close()
   }
+}
+
+function describe(error: SluiceError): NonNullable<AttemptResult['error']> {
+  const { code, message, hint } = error
+  return { code, message, ...(hint !== undefined && { hint }), causes: describeCauses(error) }
 }
 
 interface Layer {
@@ -134,13 +157,13 @@ async function openLayer(port: number): Promise<Layer> {
   }
 }
 
-/** A test with files has no network either. */
+/** A test without pages has no network either. */
 function refuseRequests(): Layer {
   return {
     exchange: () => (request) =>
       Promise.reject(
         new SluiceError('CONFIG_INVALID', `the test has no pages, but the source requests ${request.origin}`, {
-          hint: 'use pages in place of files',
+          hint: 'give the test pages for it, in place of its other input',
         }),
       ),
     close: async () => {},
@@ -163,8 +186,10 @@ interface Interruption {
   /** Opens when the run has come to the place. */
   readonly reached: Gate
   halted(): Promise<void>
-  /** The place in a source of files. */
-  readonly files: Halt | undefined
+  /** Filled with the names of the inputs that are read. */
+  readonly inputs: Set<string>
+  /** The place is after so many inputs, such as files. */
+  readonly after: number | undefined
 }
 
 /**
@@ -172,7 +197,7 @@ interface Interruption {
  * `halted`. So a test is interrupted at the same place each time.
  */
 function interruptible(own: RunInput, interruption: Interruption): RunInput {
-  const { reached, files } = interruption
+  const { reached, inputs, after } = interruption
   return {
     ...own,
     async open(options) {
@@ -184,22 +209,23 @@ function interruptible(own: RunInput, interruption: Interruption): RunInput {
       }
       async function* read(): AsyncGenerator<Batch, void> {
         const iterator = batches[Symbol.asyncIterator]()
-        const inputs = new Set<string>()
         let next = iterator.next()
         while (true) {
           const batch = await Promise.race([next, reached.wait(QUIET_TURNS)])
           const isEnd = batch !== undefined && (batch.done === true || batch.value.end !== undefined)
-          const isNextFile = files && !isEnd && batch !== undefined && isBeyond(batch.value, inputs, files.page)
-          if (batch === undefined || isNextFile === true) {
+          const name = isEnd || batch === undefined || batch.value.count === 0 ? undefined : batch.value.origin.name
+          const isNext = name !== undefined && after !== undefined && inputs.size >= after && !inputs.has(name)
+          if (batch === undefined || isNext) {
             const committed = new Gate()
             yield commit(() => committed.open())
             await committed.wait(0)
             await interruption.halted()
             reached.close()
-            if (isNextFile === true) return
+            if (isNext) return
             continue
           }
           if (batch.done === true) return
+          if (name !== undefined) inputs.add(name)
           yield batch.value
           next = iterator.next()
         }
@@ -207,13 +233,6 @@ function interruptible(own: RunInput, interruption: Interruption): RunInput {
       return { batches: read(), extent }
     },
   }
-}
-
-/** True for a batch of the file after the last one that is read. */
-function isBeyond(batch: Batch, inputs: Set<string>, last: number): boolean {
-  if (batch.count === 0) return false
-  inputs.add(batch.origin.name)
-  return inputs.size > last
 }
 
 /** Whoever waits is woken when it opens. */

@@ -7,13 +7,15 @@ import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { decompress } from '../../compression/compress.ts'
+import { isCustom } from '../../config/component-name.ts'
 import type { CheckedPipeline, PipelineTest } from '../../config/pipeline.ts'
-import { parseTestTime } from '../../config/pipeline-test.ts'
+import { countOf, parseTestTime, wholeInputOf } from '../../config/pipeline-test.ts'
+import { whyUntestable } from '../../config/testable.ts'
 import { readLocalRejects } from '../../delivery/rejects/local-rejects-reader.ts'
 import type { LocalReject } from '../../delivery/rejects/local-rejects-reader.ts'
 import { hasState, readState } from '../../delivery/state/state-reader.ts'
 import type { StateReader } from '../../delivery/state/state-reader.ts'
-import { ONLY_SINK, sinkNameOf } from '../../delivery/state/rows.ts'
+import { ONLY_SINK, REJECTS, sinkNameOf } from '../../delivery/state/rows.ts'
 import { SluiceError } from '../../errors.ts'
 import { EXTENSION } from '../../package.ts'
 import type { StageRule } from '../../runtime/transform-stages.ts'
@@ -23,13 +25,16 @@ import type { AttemptMessage, AttemptOrder } from './attempt-process.ts'
 import { loadForTest } from './load-test.ts'
 import type { TestPlace } from './load-test.ts'
 import { describeUnused } from './page-server.ts'
-import { foldersIn, writeInput } from './stand-ins.ts'
+import { belowInput, writeInput } from './input-files.ts'
+import { foldersIn } from './stand-ins.ts'
 import type { TestFolders } from './stand-ins.ts'
 
 /** What a pipeline has done in a test, all its runs together. */
 export interface WholeResult {
   /** The records by the keys of their objects, without the generated last segment. */
   readonly objects: ReadonlyMap<string, readonly string[]>
+  /** The same of the sink in `rejects`, if there is one. */
+  readonly rejectObjects?: WholeResult['objects']
   readonly rejects: readonly LocalReject[]
   readonly ledger: {
     readonly read: number
@@ -43,6 +48,8 @@ export interface WholeResult {
   readonly error: AttemptResult['error']
   /** Requests without a page, and pages without a request. */
   readonly problems: readonly string[]
+  /** What may explain a difference. */
+  readonly remarks: readonly string[]
   readonly rules: readonly StageRule[]
   readonly log: readonly string[]
 }
@@ -51,38 +58,21 @@ export interface WholeResult {
 export async function runWhole(place: TestPlace): Promise<WholeResult> {
   const { test } = place
   const pipeline = await loadForTest(place)
-  checkTestable(pipeline, test)
+  const unfit = whyUntestable(pipeline, test)
+  if (unfit) throw new SluiceError('CONFIG_INVALID', unfit.message, { hint: unfit.hint })
   // Others on this machine must not read records.
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'sluice-test-run-')))
   try {
     const folders = foldersIn(folder)
     for (const { name } of pipeline.sinks) await mkdir(join(folders.objects, name), { recursive: true, mode: 0o700 })
-    if (test.files) await writeInput(test, pipeline, folders)
+    if (test.files) await writeInput(test, folders.input)
     const last = await runAttempts(place, pipeline, folder)
-    return await readResult(pipeline, test, folders, last)
+    const result = await readResult(pipeline, test, folders, last)
+    return withoutFolder(result, folders.input)
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
-
-/** @throws SluiceError CONFIG_INVALID for a test that the pipeline cannot have */
-function checkTestable(
-  { source, sinks: [sink] }: CheckedPipeline,
-  { pages, restartAfter, restartIn, name }: PipelineTest,
-): void {
-  const { type } = source.declaration
-  const named = `the test ${JSON.stringify(name)}`
-  if (pages && !HTTP_SOURCES.has(type))
-    throw new SluiceError('CONFIG_INVALID', `${named} has pages, but the source ${source.stage} does not take them`, {
-      hint: `pages are for the sources ${[...HTTP_SOURCES].join(' and ')}; use files for the source file, or input`,
-    })
-  if ((restartAfter ?? restartIn) !== undefined && sink.declaration.delivers !== 'objects')
-    throw new SluiceError('CONFIG_INVALID', `${named} restarts, but the sink ${sink.stage} keeps no state`, {
-      hint: 'remove the restart: each run of this pipeline reads from the beginning',
-    })
-}
-
-const HTTP_SOURCES: ReadonlySet<string> = new Set(['http', 'jumpcloud'])
 
 async function runAttempts(place: TestPlace, pipeline: CheckedPipeline, folder: string): Promise<AttemptResult> {
   const { test } = place
@@ -96,9 +86,23 @@ async function runAttempts(place: TestPlace, pipeline: CheckedPipeline, folder: 
   }
   const halt = { page, isInside: restartIn !== undefined }
   const first = await inProcess({ ...place, folder, startAt, served: [], halt })
-  if ('problem' in first && (first.problem !== undefined || first.error)) return { ...first, lines: Buffer.alloc(0) }
+  const problem = 'problem' in first ? (first.problem ?? unreached(test, first)) : undefined
+  if ('problem' in first && (problem !== undefined || first.error)) return { ...first, problem, lines: Buffer.alloc(0) }
   // By default at the time of the first run: otherwise its waits would make another window due.
-  return runAttempt({ ...options, startAt: parseTestTime(resumeAt ?? now), served: first.served })
+  const second = await runAttempt({ ...options, startAt: parseTestTime(resumeAt ?? now), served: first.served })
+  return { ...second, inputs: [...first.inputs, ...second.inputs] }
+}
+
+/** A test that says it restarts, and does not, shows nothing. A page that is not reached is reported as unused. */
+function unreached(test: PipelineTest, { isHalted, inputs, error }: Omit<AttemptResult, 'lines'>): string | undefined {
+  const { restartAfter, restartIn } = test
+  const page = restartAfter ?? restartIn ?? 0
+  const what = wholeInputOf(test)
+  const isComplete = restartIn === undefined && inputs.length >= page
+  if (test.pages || isHalted || isComplete || error) return undefined
+  const key = restartAfter === undefined ? 'restartIn' : 'restartAfter'
+  const read = inputs.length === 0 ? 'none' : `only ${inputs.length}`
+  return `${key} is ${page}, but the source has read records of ${read} of the ${countOf(test) ?? 0} ${what}`
 }
 
 /** Runs an attempt in a process that dies where it is interrupted. */
@@ -140,10 +144,12 @@ async function readResult(
   const objects = isStream
     ? new Map([[sink.stage, linesIn(last.lines.toString())]])
     : await readObjects(folders.objects, stored?.objects ?? [])
+  const rejectObjects = pipeline.rejects && (await readObjects(folders.rejects, stored?.rejects ?? []))
   const counts = stored?.tally ?? last.counts
   const dropped: { readonly [reason: string]: number } = counts?.dropped ?? {}
   return {
     objects,
+    ...(rejectObjects && { rejectObjects }),
     rejects,
     ledger: {
       read: counts?.read ?? 0,
@@ -156,8 +162,29 @@ async function readResult(
     dropped: { ...dropped },
     error: last.error,
     problems: last.problem === undefined ? unusedIn(test, last) : [last.problem],
+    remarks: [...unreadIn(pipeline, test, last), ...unrequestedIn(pipeline, test, last)],
     rules: last.rules,
     log: last.log,
+  }
+}
+
+/** Names files as the test does, and not by a folder that is another one each time. */
+function withoutFolder(result: WholeResult, folder: string): WholeResult {
+  const strip = (line: string): string => line.replaceAll(`${folder}/`, '')
+  const { rejects, rejectObjects, error, log } = result
+  return {
+    ...result,
+    rejects: rejects.map((reject) => ({ ...reject, origin: strip(reject.origin) })),
+    ...(rejectObjects && {
+      rejectObjects: new Map([...rejectObjects].map(([key, lines]) => [key, lines.map(strip)])),
+    }),
+    error: error && {
+      ...error,
+      message: strip(error.message),
+      ...(error.hint !== undefined && { hint: strip(error.hint) }),
+      causes: error.causes.map(strip),
+    },
+    log: log.map(strip),
   }
 }
 
@@ -166,26 +193,48 @@ function unusedIn({ pages = [], expect }: PipelineTest, { served, error }: Attem
   return error && error.code !== expect?.error ? [] : describeUnused(pages, served)
 }
 
+/** A name that the path of the source does not match is an easy mistake. */
+function unreadIn({ source }: CheckedPipeline, { files, objects }: PipelineTest, { inputs }: AttemptResult): string[] {
+  if (isCustom(source.declaration.type)) return []
+  const names = files?.map(({ name }) => name) ?? objects?.map(({ key }) => key) ?? []
+  const below = files ? belowInput : (key: string) => key
+  const unread = names.filter((name) => !inputs.some((input) => input.endsWith(below(name))))
+  return unread.length > 0 ? [`no record was read from ${[...new Set(unread)].join(', ')}`] : []
+}
+
+function unrequestedIn(
+  { source }: CheckedPipeline,
+  { pages }: PipelineTest,
+  { served, problem }: AttemptResult,
+): string[] {
+  if (!pages || problem !== undefined || !isCustom(source.declaration.type) || served.some((count) => count > 0))
+    return []
+  return [`the source ${source.stage} has requested nothing through options.exchange, by which it gets the pages`]
+}
+
 function readTotals(state: StateReader) {
+  const rows = [...state.history(), ...state.objects()]
+    .toSorted((a, b) => a.epoch - b.epoch || a.part - b.part)
+    .map(({ key, compression, ...row }) => ({ key, compression, sink: sinkNameOf(row) }))
   return {
     tally: state.tally,
-    objects: [...state.history(), ...state.objects()]
-      .filter(({ role }) => role === 'sink')
-      .toSorted((a, b) => a.epoch - b.epoch || a.part - b.part)
-      .map((row) => ({ key: row.key, compression: row.compression, sink: sinkNameOf(row) })),
+    objects: rows.filter(({ sink }) => sink !== REJECTS),
+    rejects: rows.filter(({ sink }) => sink === REJECTS),
   }
 }
 
+/** @param folder of objects with a folder for each sink, or of those of rejects */
 async function readObjects(
   folder: string,
   rows: ReturnType<typeof readTotals>['objects'],
 ): Promise<Map<string, string[]>> {
   const objects = new Map<string, string[]>()
   for (const { key, compression, sink } of rows) {
-    const content = await text(decompress(createReadStream(join(folder, sink, key)), compression))
+    const path = sink === REJECTS ? join(folder, key) : join(folder, sink, key)
+    const content = await text(decompress(createReadStream(path), compression))
     // With several sinks, the name of the sink comes first.
     const below = key === basename(key) ? '' : dirname(key)
-    const prefix = sink === ONLY_SINK ? below : `${sink}/${below}`
+    const prefix = sink === ONLY_SINK || sink === REJECTS ? below : `${sink}/${below}`
     objects.set(prefix, [...(objects.get(prefix) ?? []), ...linesIn(content)])
   }
   return new Map([...objects].toSorted(([a], [b]) => (a < b ? -1 : 1)))

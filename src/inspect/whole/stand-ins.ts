@@ -1,10 +1,7 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
-import { gzipSync } from 'node:zlib'
-import type { CheckedComponent, CheckedPipeline, PipelineTest } from '../../config/pipeline.ts'
+import { join } from 'node:path'
+import type { CheckedComponent, CheckedPipeline } from '../../config/pipeline.ts'
 import { defineSink } from '../../component.ts'
 import type { SinkDeclaration } from '../../component.ts'
-import { SluiceError } from '../../errors.ts'
 import { folderSink } from '../../sinks/file/folder-sink.ts'
 
 /** Where a test keeps what the pipeline would keep elsewhere: below one temporary folder. */
@@ -34,16 +31,16 @@ export function standIn(name: string): string {
   return `test-value-of-${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`
 }
 
-/** A pipeline with its own source and transforms, whose objects become files. */
+/** A pipeline with its own transforms, and with another source, whose objects become files. */
 export function withStandIns(
   pipeline: CheckedPipeline,
   folders: TestFolders,
-  { capture }: { readonly capture: (lines: Buffer) => void },
+  { source, capture }: { readonly source: CheckedPipeline['source']; readonly capture: (lines: Buffer) => void },
 ): CheckedPipeline {
   const { sinks, rejects } = pipeline
   return {
     ...pipeline,
-    source: withInput(pipeline, folders),
+    source,
     sinks: sinks.map((sink) => ({
       ...(sink.declaration.delivers === 'objects'
         ? folderOf(sink, join(folders.objects, sink.name))
@@ -82,48 +79,4 @@ function captured(
     }),
   })
   return { ...component, declaration }
-}
-
-/** A source of files finds them below the folder of the test. */
-function withInput({ source }: CheckedPipeline, { input }: TestFolders): CheckedPipeline['source'] {
-  if (source.declaration.type !== 'file') return source
-  const paths = [source.config['path']].flat().filter((path) => typeof path === 'string')
-  const path = paths.map((one) => join(input, one === '-' ? '' : belowInput(one)))
-  return { ...source, config: { ...source.config, path } }
-}
-
-/** Globs and folders are relative to the working directory. */
-function belowInput(path: string): string {
-  if (!isAbsolute(path)) return path.replaceAll(/(^|\/)\.\.(?=\/)/g, '$1__')
-  const below = relative(process.cwd(), path)
-  return below.startsWith('..') ? path : below
-}
-
-/** Writes the files that the source reads. @throws SluiceError CONFIG_INVALID if it reads none */
-export async function writeInput(
-  { files = [], path: testPath }: PipelineTest,
-  { source }: CheckedPipeline,
-  { input }: TestFolders,
-): Promise<void> {
-  if (source.declaration.type !== 'file')
-    throw new SluiceError('CONFIG_INVALID', `files are for the source file, but the pipeline reads ${source.stage}`, {
-      hint: 'use pages for an API, or input for the transforms',
-    })
-  for (const { name, lines, json, file } of files) {
-    const path = join(input, belowInput(name))
-    await mkdir(dirname(path), { recursive: true })
-    const content =
-      file === undefined
-        ? compressed(name, lines === undefined ? JSON.stringify(json) : lines.map(lineOf).join(''))
-        : await readFile(resolve(dirname(testPath), file))
-    await writeFile(path, content)
-  }
-}
-
-function lineOf(line: unknown): string {
-  return `${typeof line === 'string' ? line : JSON.stringify(line)}\n`
-}
-
-function compressed(name: string, content: string): Buffer | string {
-  return name.endsWith('.gz') ? gzipSync(content) : content
 }
