@@ -61,7 +61,7 @@ export function listCommands(choose: Choose): LazyCommand[] {
     lazy('test [pipeline...]', 'Run the tests of pipelines', () => import('./commands/test.ts')),
     lazy(
       'record <pipeline>',
-      'Record responses of the API as a test, without secrets. Writes to no sink, and keeps no state.',
+      'Record what the source reads as a test, without secrets. Writes to no sink, and keeps no state.',
       () => import('./commands/record.ts'),
     ),
     lazy(

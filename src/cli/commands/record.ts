@@ -14,7 +14,8 @@ import { stopOnSignals } from '../signals.ts'
 
 interface RecordArguments {
   readonly pipeline: string
-  readonly pages: number
+  readonly pages: number | undefined
+  readonly records: number | undefined
   readonly out: string | undefined
   readonly name: string | undefined
   readonly set: string[] | undefined
@@ -24,7 +25,13 @@ export const command: CommandDefinition<RecordArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)
-      .option('pages', { type: 'number', default: 5, requiresArg: true, describe: 'Number of requests to record' })
+      .option('pages', { type: 'number', requiresArg: true, describe: 'Number of requests to record; default: 5' })
+      .option('records', {
+        type: 'number',
+        requiresArg: true,
+        conflicts: 'pages',
+        describe: 'In place of requests: number of records to record, of any source',
+      })
       .option('out', {
         type: 'string',
         requiresArg: true,
@@ -32,10 +39,11 @@ export const command: CommandDefinition<RecordArguments> = {
       })
       .option('name', { type: 'string', requiresArg: true, describe: 'Name of the test' })
       .option('set', setOption)
-      .example('$0 record okta --pages 3 --set source.window.since=1h', 'a test from what the API answers now'),
-  handler: async ({ pipeline: nameOrPath, pages, out, name, set }) => {
-    if (!Number.isInteger(pages) || pages < 1 || pages > MOST_PAGES)
-      throw new SluiceError('USAGE', `--pages must be a whole number from 1 to ${MOST_PAGES}`)
+      .example('$0 record okta --pages 3 --set source.window.since=1h', 'a test from what the API answers now')
+      .example('$0 record archive --records 20', 'a test from the first records of any source'),
+  handler: async ({ pipeline: nameOrPath, pages = 5, records, out, name, set }) => {
+    checkCount('--pages', pages, MOST_PAGES)
+    if (records !== undefined) checkCount('--records', records, MOST_RECORDS)
     const [pipeline] = await loadOrFail([nameOrPath], { mode: 'run', parts: ['source', 'transforms'], set: set ?? [] })
     const file = join(pipeline.folder, basename(pipeline.file))
     const path = out === undefined ? join(testFolder(file), 'recorded.yaml') : resolve(out)
@@ -48,12 +56,17 @@ export const command: CommandDefinition<RecordArguments> = {
     try {
       const recording = await recordPipeline({
         pipeline,
-        pages,
+        most: records === undefined ? { pages } : { records },
         inserted: await insertedIn(file),
         signal: signals.stop,
         note: openLog({ json: false }).note,
       })
-      const test = name ?? `collects ${plural(recording.pages.length, 'recorded page')}`
+      const { input } = recording
+      const recorded =
+        'lines' in input
+          ? `takes ${plural(input.lines.length, 'recorded record')}`
+          : `collects ${plural(input.pages.length, 'recorded page')}`
+      const test = name ?? recorded
       const files = await writeRecording(recording, { path, pipeline: file, name: test })
       print(...files.map((one) => relative(process.cwd(), one)))
       if (recording.removed.length > 0) say('removed:', ...recording.removed.map((what) => `  ${what}`))
@@ -69,3 +82,10 @@ export const command: CommandDefinition<RecordArguments> = {
 }
 
 const MOST_PAGES = 100
+const MOST_RECORDS = 1000
+
+/** @throws SluiceError USAGE */
+function checkCount(option: string, count: number, most: number): void {
+  if (Number.isInteger(count) && count >= 1 && count <= most) return
+  throw new SluiceError('USAGE', `${option} must be a whole number from 1 to ${most}`)
+}

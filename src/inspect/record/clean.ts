@@ -54,10 +54,27 @@ export async function clean(exchanges: readonly Recorded[], known: ReadonlyMap<s
     removed: [
       ...list('request headers', sent),
       ...list('response headers', dropped),
-      ...list('values of the configuration, now', replaced.used),
-      ...(replaced.found > 0 ? [`secrets in bodies, by their names or their form: ${replaced.found}`] : []),
+      ...removedFrom('bodies', replaced),
     ],
   }
+}
+
+/** The same for lines that a source has yielded. */
+export async function cleanLines(
+  lines: readonly string[],
+  known: ReadonlyMap<string, string>,
+): Promise<{ readonly input: { readonly lines: readonly string[] }; readonly removed: readonly string[] }> {
+  const replaced = new Replacements(known)
+  const cleaned: string[] = []
+  for (const line of lines) cleaned.push(await cleanLine(line, replaced))
+  return { input: { lines: cleaned.map((line) => replaced.in(line)) }, removed: removedFrom('records', replaced) }
+}
+
+function removedFrom(where: string, replaced: Replacements): string[] {
+  return [
+    ...list('values of the configuration, now', replaced.used),
+    ...(replaced.found > 0 ? [`secrets in ${where}, by their names or their form: ${replaced.found}`] : []),
+  ]
 }
 
 function list(what: string, names: Iterable<string>): string[] {
@@ -174,10 +191,16 @@ async function cleanBody(text: string, replaced: Replacements): Promise<Json | u
     if (!(error instanceof SyntaxError)) throw error
   }
   const lines = text.split('\n')
-  const cleanLines = await Promise.all(
-    lines.map(async (line) => (isJsonObject(line) ? JSON.stringify(await cleanBody(line, replaced)) : line)),
-  )
-  return cleanLines.join('\n')
+  const cleaned = await Promise.all(lines.map((line) => cleanLine(line, replaced)))
+  return cleaned.join('\n')
+}
+
+/** A line that is no object stays as it is, and so do the spelling and the numbers of one without secrets. */
+async function cleanLine(line: string, replaced: Replacements): Promise<string> {
+  if (!isJsonObject(line)) return line
+  const value: Json = JSON.parse(line)
+  const cleaned = JSON.stringify(await redactJson(value, replaced))
+  return cleaned === JSON.stringify(value) ? line : cleaned
 }
 
 function isJsonObject(line: string): boolean {

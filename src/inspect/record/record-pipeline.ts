@@ -1,13 +1,16 @@
 import type { CheckedPipeline } from '../../config/pipeline.ts'
-import { SluiceError } from '../../errors.ts'
+import { isCustom } from '../../config/component-name.ts'
+import { asSluiceError, SluiceError } from '../../errors.ts'
+import type { ExchangeLayer } from '../../network/exchange.ts'
 import type { Note } from '../../observe/log.ts'
 import { hideSecrets } from '../../observe/secrets.ts'
+import type { Chunk } from '../../record/chunk.ts'
 import { createSource } from '../../runtime/source-input.ts'
 import { findDedup } from '../../config/pipeline.ts'
 import { anySignal } from '../../signals.ts'
 import { standIn } from '../whole/stand-ins.ts'
 import { turns } from '../whole/virtual-clock.ts'
-import { clean } from './clean.ts'
+import { clean, cleanLines } from './clean.ts'
 import type { CleanPage } from './clean.ts'
 import { recordExchanges } from './record-exchanges.ts'
 import { RecordingClock } from './recording-clock.ts'
@@ -17,7 +20,8 @@ export interface Recording {
   readonly now: string
   /** Variables that the test needs, without secrets. */
   readonly env: { readonly [name: string]: string }
-  readonly pages: readonly CleanPage[]
+  /** Requests of the source, with their responses; or the lines that it has yielded. */
+  readonly input: { readonly pages: readonly CleanPage[] } | { readonly lines: readonly string[] }
   /** True if the source would have requested more. */
   readonly isCut: boolean
   /** What was removed, in words. */
@@ -26,8 +30,8 @@ export interface Recording {
 
 export interface RecordOptions {
   readonly pipeline: CheckedPipeline
-  /** Number of requests. */
-  readonly pages: number
+  /** What to record: so many requests, or so many records. */
+  readonly most: { readonly pages: number } | { readonly records: number }
   /** What the pipeline file inserts: names of variables, and paths of files with their contents. */
   readonly inserted: readonly { readonly name: string; readonly value: string }[]
   readonly signal: AbortSignal
@@ -36,27 +40,98 @@ export interface RecordOptions {
 
 /**
  * Reads the source from its beginning, without a state and without writing anything, and records its
- * first requests.
+ * first requests, or its first records.
  * @throws SluiceError as the source does
  */
-export async function recordPipeline({ pipeline, pages, inserted, signal, note }: RecordOptions): Promise<Recording> {
-  const { declaration } = pipeline.source
-  if (!RECORDABLE.has(declaration.type))
-    throw new SluiceError('UNSUPPORTED', `the source ${pipeline.source.stage} cannot be recorded`, {
-      hint: 'requests of http and jumpcloud can; for files, write a test with files: or input:',
-    })
+export async function recordPipeline({ most, inserted, ...options }: RecordOptions): Promise<Recording> {
+  const { env, known } = valuesOf(inserted)
   const clock = new RecordingClock()
+  const now = new Date(clock.start).toISOString()
+  if ('records' in most) {
+    const lines = await readLines({ ...options, clock }, most.records)
+    return { now, env, ...(await cleanLines(lines, known)), isCut: false }
+  }
+  const { exchanges, isCut } = await readExchanges({ ...options, clock }, most.pages)
+  const { pages, removed } = await clean(exchanges, known)
+  return { now, env, input: { pages }, isCut, removed }
+}
+
+interface Reading extends Pick<RecordOptions, 'pipeline' | 'signal' | 'note'> {
+  readonly clock: RecordingClock
+}
+
+async function readExchanges(reading: Reading, most: number) {
+  const { source } = reading.pipeline
+  const isOwn = isCustom(source.declaration.type)
+  if (!isOwn && !REQUESTING.has(source.declaration.type))
+    throw new SluiceError('UNSUPPORTED', `the requests of the source ${source.stage} cannot be recorded`, {
+      hint: RECORDS_HINT,
+    })
   const stop = new AbortController()
   let isCut = false
-  const recorder = recordExchanges(pages, () => {
+  const recorder = recordExchanges(most, () => {
     isCut = true
     void turns(1).then(() => stop.abort(new Error('the recording is complete')))
   })
+  let chunks = 0
+  try {
+    for await (const _chunk of chunksOf(reading, anySignal(reading.signal, stop.signal), recorder.layer)) {
+      reading.signal.throwIfAborted()
+      // It might never end.
+      if (isOwn && recorder.exchanges.length === 0 && ++chunks > most) break
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error
+  }
+  reading.signal.throwIfAborted()
+  if (recorder.exchanges.length > 0) return { exchanges: recorder.exchanges, isCut }
+  if (isOwn)
+    throw new SluiceError('UNSUPPORTED', `the source ${source.stage} sends no request through options.exchange`, {
+      hint: RECORDS_HINT,
+    })
+  throw new SluiceError('SOURCE_FAILED', 'the source sent no request: nothing is due', {
+    hint: 'read from an earlier time, for example --set source.window.since=1d',
+  })
+}
+
+/** Sources whose requests can be recorded, besides those of custom code. */
+const REQUESTING: ReadonlySet<string> = new Set(['http', 'jumpcloud'])
+
+const RECORDS_HINT = 'use --records 20: a test with the first records, which replace the source'
+
+/** The first lines of the source, without the line feed. */
+async function readLines(reading: Reading, most: number): Promise<string[]> {
+  const lines: string[] = []
+  for await (const { bytes, records = [] } of chunksOf(reading, reading.signal)) {
+    reading.signal.throwIfAborted()
+    lines.push(...records.map((record) => JSON.stringify(record)))
+    if (bytes)
+      lines.push(
+        ...Buffer.from(bytes)
+          .toString()
+          .split('\n')
+          .filter((line) => line.trim() !== ''),
+      )
+    if (lines.length >= most) break
+  }
+  reading.signal.throwIfAborted()
+  if (lines.length > 0) return lines.slice(0, most)
+  throw new SluiceError('SOURCE_FAILED', 'the source has yielded no record', {
+    hint: 'read from an earlier time, for example --set source.since=30d, or name input that has records',
+  })
+}
+
+async function* chunksOf(
+  { pipeline, note, clock }: Reading,
+  signal: AbortSignal,
+  exchange?: ExchangeLayer,
+): AsyncGenerator<Chunk> {
   const source = await createSource(pipeline)
   const chunks = source.read({
     position: () => undefined,
-    signal: anySignal(signal, stop.signal),
+    signal,
     follow: false,
+    final: true,
     maxLine: pipeline.limits.maxLine,
     time: findDedup(pipeline)?.settings.time,
     note,
@@ -64,24 +139,14 @@ export async function recordPipeline({ pipeline, pages, inserted, signal, note }
       throw error
     },
     clock,
-    exchange: recorder.layer,
+    exchange,
   })
   try {
-    for await (const _chunk of chunks) signal.throwIfAborted()
+    yield* chunks
   } catch (error) {
-    if (!stop.signal.aborted) throw error
+    throw signal.aborted ? error : asSluiceError(error, 'SOURCE_FAILED', `source ${pipeline.source.stage} failed`)
   }
-  signal.throwIfAborted()
-  if (recorder.exchanges.length === 0)
-    throw new SluiceError('SOURCE_FAILED', 'the source sent no request: nothing is due', {
-      hint: 'read from an earlier time, for example --set source.window.since=1d',
-    })
-  const { env, known } = valuesOf(inserted)
-  const { pages: recorded, removed } = await clean(recorder.exchanges, known)
-  return { now: new Date(clock.start).toISOString(), env, pages: recorded, isCut, removed }
 }
-
-const RECORDABLE: ReadonlySet<string> = new Set(['http', 'jumpcloud'])
 
 /** A value that messages may show is one that a test may have. Others have stand-ins. */
 function valuesOf(inserted: RecordOptions['inserted']) {

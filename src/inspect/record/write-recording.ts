@@ -1,10 +1,12 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join, relative } from 'node:path'
-import { Document, isScalar, visit } from 'yaml'
+import { Document, isPair, isScalar, visit } from 'yaml'
 import { loadPipeline } from '../../config/load.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { hideSecrets } from '../../observe/secrets.ts'
+import { isObject } from '../../record/json/json.ts'
 import type { Json } from '../../record/json/json.ts'
+import { asRecord } from '../difference.ts'
 import { runPipelineTest } from '../pipeline-tests.ts'
 import { updateExpect } from '../update-expect.ts'
 import type { CleanPage } from './clean.ts'
@@ -32,20 +34,20 @@ export async function writeRecording(
   const folder = dirname(path)
   await mkdir(folder, { recursive: true })
   const bodies = new Map<string, string>()
-  const pages = recording.pages.map((page, i) => {
-    const large = largeBody(page)
-    if (large === undefined) return pageOf(page, undefined)
-    const file = `${basename(path, extname(path))}-page-${i + 1}.json`
-    bodies.set(join(folder, file), large)
-    return pageOf(page, file)
-  })
-  const { now, env, isCut } = recording
+  const addFile = (suffix: string, text: string): string => {
+    const file = `${basename(path, extname(path))}-${suffix}`
+    bodies.set(join(folder, file), text)
+    return file
+  }
+  const { now, env, isCut, input } = recording
+  const given =
+    'lines' in input ? { records: recordsOf(input.lines, addFile) } : { pages: pagesOf(input.pages, addFile) }
   const test = {
     name,
     now,
     ...(Object.keys(env).length > 0 && { env }),
-    ...(isCut && { stopAfter: pages.length }),
-    pages,
+    ...(isCut && given.pages && { stopAfter: given.pages.length }),
+    ...given,
   }
   const files = [path, ...bodies.keys()]
   for (const file of files) await refuseExisting(file)
@@ -102,6 +104,32 @@ async function playBack(path: string, pipelinePath: string): Promise<void> {
   await updateExpect(test, first.actual)
 }
 
+/** Writes a file beside the test. @returns its name */
+type AddFile = (suffix: string, text: string) => string
+
+function pagesOf(pages: readonly CleanPage[], addFile: AddFile) {
+  return pages.map((page, i) => {
+    const large = largeBody(page)
+    return pageOf(page, large === undefined ? undefined : addFile(`page-${i + 1}.json`, large))
+  })
+}
+
+/** A record that YAML would change is its JSON text. */
+function recordsOf(lines: readonly string[], addFile: AddFile) {
+  const text = `${lines.join('\n')}\n`
+  if (text.length > LARGE) return { file: addFile('records.ndjson', text) }
+  return lines.map((line) => (isRecord(line) ? asRecord(line) : line))
+}
+
+function isRecord(line: string): boolean {
+  try {
+    const value: Json = JSON.parse(line)
+    return isObject(value)
+  } catch {
+    return false
+  }
+}
+
 function pageOf({ request, status, headers, body }: CleanPage, file: string | undefined) {
   const content = file === undefined ? (body === undefined ? {} : { body }) : { file }
   return { request, response: { ...(status !== 200 && { status }), headers, ...content } }
@@ -127,7 +155,9 @@ function yamlOf(test: object): string {
   const document = new Document(test)
   visit(document, {
     Collection(_key, node, path) {
-      if (path.length > 4 && JSON.stringify(node.toJSON()).length < 90) node.flow = true
+      const pair = path[2]
+      const isLine = path.length > 3 && isPair(pair) && String(pair.key) === 'records'
+      if ((path.length > 4 || isLine) && JSON.stringify(node.toJSON()).length < 90) node.flow = true
     },
     // A long text is not folded: it may be JSON.
     Scalar(_key, node) {

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { startServer } from '../../sources/http/read-source.ts'
 import { openProject } from '../../support/cli-project.ts'
+import { SOURCE_OF_PAGES } from './source-of-pages.ts'
 
 const PIPELINE = `source:
   type: http
@@ -103,11 +104,55 @@ test('record of a run that fails, that has no requests or is not of an API leave
   assert.match(failed.stderr, /SOURCE_REFUSED: .*403/)
   const file = await work.sluice(['record', 'f'])
   assert.equal(file.code, 2)
-  assert.match(file.stderr, /the source file cannot be recorded/)
+  assert.match(file.stderr, /the source file cannot be recorded\n.*--records 20/)
   for (const args of [
     ['--pages', '0'],
     ['--out', 'elsewhere.yaml'],
   ])
     assert.equal((await work.sluice(['record', 'p', ...args])).code, 2)
   assert.equal(await stat(work.path('tests')).catch(() => 'absent'), 'absent')
+})
+
+test('record of a custom source makes pages of what it requests through exchange, and records of any source', async (t) => {
+  const server = await startServer(t, ({ url }, response) => {
+    const after = Number(new URL(url, 'http://localhost').searchParams.get('after'))
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(after < 3 ? [{ id: after, token: 'canary-in-a-body' }] : []))
+  })
+  const lines = Array.from(
+    { length: 300 },
+    (_, id) => `{"id": ${id}, "password": "canary", "text": "${'x'.repeat(90)}"}`,
+  )
+  const sink = 'transforms: [{ type: dedup, key: id }]\nsink: { type: file, path: out, key: all }\n'
+  const work = await openProject(t, {
+    'pages.js': SOURCE_OF_PAGES,
+    'own.js': SOURCE_OF_PAGES.replace('exchange(send)', 'send'),
+    'pipelines/items.yaml': `source: { type: ../pages.js }\n${sink}`,
+    'pipelines/own.yaml': `source: { type: ../own.js }\n${sink}`,
+    'pipelines/lines.yaml': `source: { type: file, path: in.ndjson }\n${sink}`,
+    'pipelines/few.yaml': `source: { type: file, path: few.ndjson }\n${sink}`,
+    'in.ndjson': lines.join('\n'),
+    'few.ndjson': '{"n": 9007199254740993, "id": 1}\nnot json\n{"id": 2, "password": "canary-2"}\n',
+  })
+  const env = { ITEMS: server.origin }
+  assert.equal((await work.sluice(['record', 'items'], { env })).code, 0)
+  const own = await work.sluice(['record', 'own'], { env })
+  assert.equal(own.code, 2, own.stderr)
+  assert.match(own.stderr, /the source own sends no request through options.exchange\n.*--records 20/)
+  const recorded = await work.sluice(['record', 'lines', '--records', '200'])
+  assert.equal(recorded.code, 0, recorded.stderr)
+  assert.equal(recorded.stdout, 'tests/lines/recorded.yaml\ntests/lines/recorded-records.ndjson\n')
+  assert.match(recorded.stderr, /secrets in records, by their names or their form: 1\n/)
+  assert.equal((await work.sluice(['record', 'few', '--records', '5'])).code, 0)
+  const few = await readFile(work.path('tests/few/recorded.yaml'), 'utf8')
+  assert.match(
+    few,
+    /\n {2}- '\{"n": 9007199254740993, "id": 1\}'\n {2}- not json\n {2}- \{ id: 2, password: redacted-1 \}\n/,
+  )
+  assert.match(few, /rejects:\n {4}- \{ code: INVALID_JSON, stage: source, line: 2 \}/)
+  for (const name of ['items/recorded.yaml', 'lines/recorded.yaml', 'lines/recorded-records.ndjson'])
+    assert.ok(!(await readFile(work.path('tests', name), 'utf8')).includes('canary'), name)
+  const tested = await work.sluice(['test'], { env })
+  assert.equal(tested.code, 0, tested.stdout)
+  assert.match(tested.stdout, /ok {4}takes 200 recorded records\n/)
 })
