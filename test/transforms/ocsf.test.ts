@@ -119,6 +119,18 @@ test('an event without what its class requires becomes a base event, with its na
   assert.deepEqual([class_uid, activity_id, activity_name, type_uid, unmapped], [0, 99, 'GetThing', 99, undefined])
 })
 
+test('numbers in any spelling have a place', async () => {
+  const { lines } = await runStage(ocsf, { vendor: 'okta' }, [
+    '{"uuid":12345678901234567890,"published":"2024-03-04T18:01:26Z","client":{"ipAddress":"203.0.113.7","geographicalContext":{"city":"Oslo","geolocation":{"lat":59.90,"lon":1e1}}}}',
+  ])
+  assert.match(lines[0], /"uid":"12345678901234567890"/)
+  const { lines: placed } = await runStage(ocsf, { vendor: 'okta' }, [
+    '{"published":"2024-03-04T18:01:26Z","uuid":"u","client":{"ipAddress":"203.0.113.7","geographicalContext":{"city":"Oslo","geolocation":{"lat":59.90,"lon":1e400}}}}',
+  ])
+  assert.match(placed[0], /"location":\{"city":"Oslo","lat":59\.90\}/)
+  assert.match(placed[0], /"unmapped":\{.*"lon":1e400/)
+})
+
 test('a record without a time is rejected as it came, and so is one that would be too long', async () => {
   const long = `{"uuid":"u","published":"2024-03-04T18:01:26Z","x":"${'y'.repeat((1 << 20) - 80)}"}`
   const without = ['{"uuid":"u"}', '{"published":"yesterday"}', '{"published":null}', '{"published":{"a":1}}']
@@ -135,6 +147,9 @@ test('the time is read in seconds, milliseconds and RFC 3339, and kept as it cam
     '{"action":"x","@timestamp":1714521600123}',
     '{"action":"x","@timestamp":1714521600}',
     '{"action":"x","created_at":"2024-05-01T02:00:00.5+02:00"}',
+    '{"action":"x","created_at":1714521600123.0}',
+    '{"action":"x","created_at":1.714521600123e+12}',
+    '{"action":"x","created_at":1714521601.001}',
   ])
   const times = lines.map((line) => {
     const { time, metadata } = parseObject(line)
@@ -144,6 +159,9 @@ test('the time is read in seconds, milliseconds and RFC 3339, and kept as it cam
     [1714521600123, '1714521600123'],
     [1714521600000, '1714521600'],
     [1714521600500, '2024-05-01T02:00:00.5+02:00'],
+    [1714521600123, '1714521600123.0'],
+    [1714521600123, '1.714521600123e+12'],
+    [1714521601001, '1714521601.001'],
   ])
 })
 
@@ -354,7 +372,7 @@ function assertValue(value: Json, type: string): void {
 function assertNothingLost(vendor: string, record: JsonObject, event: JsonObject): void {
   const { unmapped = {}, ...mapped } = event
   const values = leavesOf(mapped).flatMap(([, value]) => (isList(value) ? [value, ...value] : [value]))
-  const texts = new Set(values.map(spell))
+  const texts = new Set(values.flatMap((value) => [spell(value), ...numberOf(value)]))
   const left = new Map(leavesOf(unmapped).map(([path, value]) => [path, value]))
   for (const [path, value] of leavesOf(record)) {
     if (left.has(path)) assert.deepEqual(left.get(path), value, path)
@@ -364,6 +382,11 @@ function assertNothingLost(vendor: string, record: JsonObject, event: JsonObject
         `${path} of ${JSON.stringify(record)}`,
       )
   }
+}
+
+/** The number of a text that spells one in another way than JavaScript, such as `1.50`. */
+function numberOf(value: Json): string[] {
+  return typeof value === 'string' && /^-?\d[\d.]*(?:[eE][+-]?\d+)?$/.test(value) ? [String(Number(value))] : []
 }
 
 function isTranslated(vendor: string, path: string, text: string, event: JsonObject): boolean {

@@ -33,7 +33,7 @@ export function sourceAt(batch: Batch, hit: number): Source | undefined {
     const json = kind === ValueKind.true ? 'true' : 'false'
     return { kind: 'boolean', text: json, json }
   }
-  if (kind !== ValueKind.number) return undefined
+  if (kind !== ValueKind.number && kind !== ValueKind.unusual) return undefined
   const json = batch.raw(hit).toString()
   return { kind: 'number', text: json, json }
 }
@@ -55,7 +55,7 @@ const CONVERSIONS: { readonly [type in Scalar]: (source: Source) => Converted | 
   string: (source) => exact(textOf(source)),
   '[string]': ({ kind, json }) => (kind === 'string' ? exact(`[${json}]`) : undefined),
   integer: ({ kind, text }) => (kind !== 'boolean' && INTEGER.test(text) ? exact(text) : undefined),
-  number: ({ kind, text }) => (kind === 'number' ? exact(text) : undefined),
+  number: ({ kind, text }) => (kind === 'number' && Number.isFinite(Number(text)) ? exact(text) : undefined),
   boolean: ({ kind, text }) => (kind !== 'number' && /^(?:true|false)$/.test(text) ? exact(text) : undefined),
   time: ({ kind, text }) => (kind === 'boolean' ? undefined : timeOf(text)),
   ip: ({ kind, text, json }) => (kind === 'string' && isAddress(text) ? exact(json) : undefined),
@@ -84,6 +84,19 @@ const EMAIL = /^[a-zA-Z0-9!#$%&'*+\-/=?^_`{|}~.]+@[a-zA-Z0-9-]+\.[a-zA-Z0-9-.]+$
 /** RFC 3339 and its relatives; numbers are seconds since 1970, or milliseconds from 100,000,000,000 on. */
 function timeOf(text: string): Converted | undefined {
   if (/^\d{12,15}$/.test(text)) return exact(text)
-  const time = /^\d{1,11}(?:\.\d+)?$/.test(text) ? Math.floor(Number(text) * 1000) : parseInstantText(text)
+  const time = NUMBER.test(text) ? millisecondsOf(Number(text)) : parseInstantText(text)
   return Number.isNaN(time) ? undefined : { json: String(time), isExact: false }
+}
+
+/** Some writers of JSON spell large integers as 1714521600123.0 or 1.714521600123e+12. */
+const NUMBER = /^\d{1,15}(?:\.\d+)?(?:[eE]\+?\d{1,2})?$/
+const FIRST_MILLISECONDS = 1e11
+/** As in 15 digits. */
+const MAX_MILLISECONDS = 1e15
+
+/** NaN for a number that is too large for a time. */
+function millisecondsOf(value: number): number {
+  if (value >= MAX_MILLISECONDS) return Number.NaN
+  // Of 1.001 seconds the product is 1000.9999999999999.
+  return Math.floor(value >= FIRST_MILLISECONDS ? value : Number((value * 1000).toFixed(3)))
 }
