@@ -27,9 +27,13 @@ const VENDORS = ['jumpcloud', 'okta', 'github', 'cloudtrail'] as const
 const SCHEMAS = process.env['OCSF_SCHEMAS'] ?? join(REPOSITORY, '../shared/ocsf')
 
 function samplesOf(vendor: string): string[] {
-  return readFileSync(fixture(`ocsf/${vendor}.ndjson`), 'utf8')
-    .trim()
+  return linesOf(fixture(`ocsf/${vendor}.ndjson`))
+}
+
+function linesOf(file: string): string[] {
+  return readFileSync(file, 'utf8')
     .split('\n')
+    .filter((line) => line.trim() !== '')
 }
 
 for (const vendor of VENDORS) {
@@ -49,14 +53,8 @@ for (const vendor of VENDORS) {
         t.skip(`no JSON Schemas of OCSF in ${SCHEMAS}; OCSF_SCHEMAS names another folder`)
         return
       }
-      const ajv = new Ajv2020({ strict: false })
       const { lines } = await runStage(ocsf, { vendor }, samples)
-      for (const line of lines) {
-        const event = parseObject(line)
-        const name = classOf(event)
-        const isValid = ajv.getSchema(name) ?? ajv.addSchema(readSchema(name), name).getSchema(name)
-        assert.ok(isValid?.(event), `${name}: ${ajv.errorsText(isValid?.errors)}: ${line}`)
-      }
+      for (const line of lines) assertValid(parseObject(line))
     })
 
     test('lose no member', async () => {
@@ -97,6 +95,41 @@ for (const vendor of VENDORS) {
   })
 }
 
+/** A folder of further events, such as your own, in files `okta.ndjson` and so on. */
+const FURTHER = process.env['OCSF_SAMPLES']
+
+describe('further events', () => {
+  if (FURTHER === undefined) {
+    test('of the folder that OCSF_SAMPLES names', (t) => {
+      t.skip('OCSF_SAMPLES is not set')
+    })
+    return
+  }
+  const vendors = VENDORS.filter((vendor) => existsSync(join(FURTHER, `${vendor}.ndjson`)))
+  test('have a file', () => {
+    assert.ok(vendors.length > 0, `${FURTHER} has none of ${VENDORS.map((vendor) => `${vendor}.ndjson`).join(', ')}`)
+  })
+  for (const vendor of vendors) {
+    test(`of ${vendor} become valid events and lose no member`, async (t) => {
+      const samples = linesOf(join(FURTHER, `${vendor}.ndjson`))
+      const { lines, rejects } = await runStage(ocsf, { vendor }, samples)
+      for (const { code, detail, text } of rejects)
+        assert.deepEqual([code, detail], ['VALUE_MISSING', 'no value for time'], text)
+      const kept = samples.filter((line) => !rejects.some(({ text }) => text === line))
+      assert.equal(lines.length, kept.length)
+      for (const [at, line] of lines.entries()) {
+        const event = parseObject(line)
+        assertEvent(event)
+        if (existsSync(SCHEMAS)) assertValid(event)
+        assertNothingLost(vendor, parseObject(kept[at]), event)
+      }
+      for (const [name, count] of countClasses(lines)) t.diagnostic(`${vendor}: ${count} ${name}`)
+      if (rejects.length > 0) t.diagnostic(`${vendor}: ${rejects.length} rejected without a time`)
+      if (!existsSync(SCHEMAS)) t.diagnostic(`no JSON Schemas of OCSF in ${SCHEMAS}: not validated by them`)
+    })
+  }
+})
+
 test('an event is written in full, and what has no place keeps its bytes', async () => {
   const { lines } = await runStage(ocsf, { vendor: 'okta' }, [
     '{"uuid":"u-1","published":"2024-03-04T18:01:26.123Z","eventType":"user.session.start","severity":"WARN","outcome":{"result":"FAILURE","reason":"INVALID_CREDENTIALS"},"actor":{"id":"00u1","alternateId":"ann@example.com","displayName":"Ann","type":"User"},"client":{"ipAddress":"203.0.113.7"},"odd":{ "n" : 12345678901234567890.10, "\\u0061":"\\u00e9" }}',
@@ -105,7 +138,7 @@ test('an event is written in full, and what has no place keeps its bytes', async
     '{"class_uid":3002,"class_name":"Authentication","category_uid":3,"category_name":"Identity & Access Management","type_uid":300201,"type_name":"Authentication: Logon","activity_id":1,"activity_name":"Logon",' +
       '"metadata":{"version":"1.8.0","profiles":["cloud"],"original_time":"2024-03-04T18:01:26.123Z","uid":"u-1","event_code":"user.session.start","product":{"name":"Okta System Log","vendor_name":"Okta"}},' +
       '"time":1709575286123,"cloud":{"provider":"Okta"},"severity_id":3,"status_id":2,"status_detail":"INVALID_CREDENTIALS","src_endpoint":{"ip":"203.0.113.7"},' +
-      '"actor":{"user":{"uid":"00u1","name":"ann@example.com","full_name":"Ann","type":"User"}},"user":{"uid":"00u1","name":"ann@example.com","full_name":"Ann","type":"User"},"service":{"name":"User"},' +
+      '"actor":{"user":{"uid":"00u1","name":"ann@example.com","full_name":"Ann","type":"User"}},"user":{"uid":"00u1","name":"ann@example.com","full_name":"Ann","type":"User"},"service":{"name":"Okta"},' +
       '"severity":"Medium","status":"Failure",' +
       '"unmapped":{"outcome":{"result":"FAILURE"},"actor":{},"client":{},"odd":{ "n" : 12345678901234567890.10, "\\u0061":"\\u00e9" }}}',
   ])
@@ -117,6 +150,17 @@ test('an event without what its class requires becomes a base event, with its na
   ])
   const { class_uid, activity_id, activity_name, type_uid, unmapped } = parseObject(lines[0])
   assert.deepEqual([class_uid, activity_id, activity_name, type_uid, unmapped], [0, 99, 'GetThing', 99, undefined])
+})
+
+test('an event without what the class of its rule requires takes the next rule that matches', async () => {
+  const { lines } = await runStage(ocsf, { vendor: 'cloudtrail' }, [
+    '{"eventTime":"2024-03-04T18:01:26Z","eventName":"CreateAccessKey","eventSource":"iam.amazonaws.com","sourceIPAddress":"203.0.113.7","userIdentity":{"type":"Root"},"requestParameters":null}',
+    '{"eventTime":"2024-03-04T18:01:26Z","eventName":"CreateAccessKey","eventSource":"iam.amazonaws.com","sourceIPAddress":"203.0.113.7","userIdentity":{"type":"Root"},"requestParameters":{"userName":"ann"}}',
+  ])
+  assert.deepEqual(
+    lines.map((line) => parseObject(line)['type_name']),
+    ['API Activity: Create', 'Account Change: Enable'],
+  )
 })
 
 test('numbers in any spelling have a place', async () => {
@@ -231,6 +275,11 @@ events:
     set:
       web_resources: { each: files, where: { type: [doc, sheet] }, set: { uid: id, name: [title, id], labels: tag } }
       http_request.x_forwarded_for: via
+  - names: ['doc.*.read']
+    class: web_resources_activity
+    activity: Read
+    set:
+      web_resources: { set: { uid: doc.id, type: { from: doc.sort, map: { s: Sheet } } } }
   - names: ['*']
     class: entity_management
     activity: Other
@@ -241,8 +290,13 @@ events:
     '{"kind":"doc.a.read","at":1714521600123,"secret":true,"level":"high","peer":"203.0.113.7","host":"h","via":["10.0.0.1"],"files":[{"type":"doc","id":1,"title":"T"},{"type":"img","id":2},{"type":"sheet","id":"","tag":"x"},7]}',
     '{"kind":"doc.a.read","at":1714521600123,"level":"low","peer":"p","files":[{"type":"img"},{"type":"doc","owner":{"id":"o-1"}}]}',
     '{"kind":"docread","at":1714521600123,"files":"none"}',
+    '{"kind":"doc.a.read","at":1714521600123,"doc":{"id":7,"sort":"s","size":1}}',
   ])
-  const [first, second, third] = lines.map(parseObject)
+  const [first, second, third, fourth] = lines.map(parseObject)
+  assert.deepEqual(
+    [fourth['class_name'], fourth['web_resources'], fourth['unmapped']],
+    ['Web Resources Activity', [{ uid: '7', type: 'Sheet' }], { kind: 'doc.a.read', doc: { size: 1 } }],
+  )
   assert.deepEqual(first['web_resources'], [{ uid: '1', name: 'T' }])
   assert.deepEqual(
     [first['http_request'], first['severity'], first['src_endpoint']],
@@ -283,6 +337,17 @@ const WRONG: readonly (readonly [string, string, RegExp])[] = [
   ['reads a path with a mistake', rule('set: { message: "a..b" }'), /path "a\.\.b"/],
   ['has a constant of another type', rule('set: { is_mfa: { value: 5 } }'), /the target is of type boolean/],
   ['fills a list with a path', rule('set: { auth_factors: a }'), /the target is a list of objects: write \{ each/],
+  ['fills a text with one object', rule('set: { message: { set: { a: b } } }'), /is of type string, not a list/],
+  [
+    'chooses from no array',
+    rule('set: { auth_factors: { where: { a: b }, set: {} } }'),
+    /:3:\d+: `where` chooses elements/,
+  ],
+  [
+    'sets what one object lacks',
+    rule('set: { auth_factors: { set: { factor_typ: a } } }'),
+    /has no factor_typ; did you mean "factor_type"/,
+  ],
   [
     'fills a text with a list',
     rule('set: { message: { each: a, set: {} } }'),
@@ -371,8 +436,7 @@ function assertValue(value: Json, type: string): void {
 /** Each value of the record is in `unmapped`, or where the mapping says, as it was or by a table that can be read backwards. */
 function assertNothingLost(vendor: string, record: JsonObject, event: JsonObject): void {
   const { unmapped = {}, ...mapped } = event
-  const values = leavesOf(mapped).flatMap(([, value]) => (isList(value) ? [value, ...value] : [value]))
-  const texts = new Set(values.flatMap((value) => [spell(value), ...numberOf(value)]))
+  const texts = new Set(valuesOf(mapped).flatMap((value) => [spell(value), ...numberOf(value)]))
   const left = new Map(leavesOf(unmapped).map(([path, value]) => [path, value]))
   for (const [path, value] of leavesOf(record)) {
     if (left.has(path)) assert.deepEqual(left.get(path), value, path)
@@ -382,6 +446,13 @@ function assertNothingLost(vendor: string, record: JsonObject, event: JsonObject
         `${path} of ${JSON.stringify(record)}`,
       )
   }
+}
+
+/** Values, lists as a whole, and the values in lists and in the objects of lists. */
+function valuesOf(value: Json): Json[] {
+  return leavesOf(value).flatMap(([, leaf]) =>
+    isList(leaf) ? [leaf, ...leaf.flatMap((one) => (isObject(one) ? valuesOf(one) : [one]))] : [leaf],
+  )
 }
 
 /** The number of a text that spells one in another way than JavaScript, such as `1.50`. */
@@ -447,6 +518,15 @@ function classOf({ class_uid }: JsonObject): string {
   return found[0]
 }
 
+const ajv = new Ajv2020({ strict: false })
+
+/** By the JSON Schema of its class. */
+function assertValid(event: JsonObject): void {
+  const name = classOf(event)
+  const isValid = ajv.getSchema(name) ?? ajv.addSchema(readSchema(name), name).getSchema(name)
+  assert.ok(isValid?.(event), `${name}: ${ajv.errorsText(isValid?.errors)}: ${JSON.stringify(event)}`)
+}
+
 function readSchema(name: string): object {
   const schema: object = JSON.parse(readFileSync(join(SCHEMAS, `${name}.schema.json`), 'utf8'))
   return schema
@@ -481,12 +561,19 @@ test('docs/ocsf.md shows what becomes of the samples', async () => {
   const rows: string[][] = []
   for (const vendor of VENDORS) {
     const { lines } = await runStage(ocsf, { vendor }, samplesOf(vendor))
-    const counts = new Map<string, number>()
-    for (const line of lines) counts.set(classOf(parseObject(line)), (counts.get(classOf(parseObject(line))) ?? 0) + 1)
-    for (const [name, count] of [...counts].toSorted(([, a], [, b]) => b - a))
-      rows.push([vendor, CLASSES[name].name, String(count)])
+    for (const [name, count] of countClasses(lines)) rows.push([vendor, name, String(count)])
   }
   const page = readFileSync(join(REPOSITORY, 'docs/ocsf.md'), 'utf8')
   const shown = [...page.matchAll(/^\| (\w+) +\| ([\w &]+?) +\| +(\d+) \|$/gm)].map(([, ...cells]) => cells)
   assert.deepEqual(shown, rows)
 })
+
+/** How many events are of each class, by its name, most first. */
+function countClasses(lines: readonly string[]): [string, number][] {
+  const counts = new Map<string, number>()
+  for (const line of lines) {
+    const { name } = CLASSES[classOf(parseObject(line))]
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  return [...counts].toSorted(([, a], [, b]) => b - a)
+}

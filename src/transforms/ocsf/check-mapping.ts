@@ -103,12 +103,26 @@ function checkAssignment(assignment: unknown, type: string, at: readonly (string
     }
     return
   }
-  if (!isScalar(type)) fail(at, 'the target is a list of objects: write { each: <path of an array>, set: … }')
+  if (isMap(assignment) && 'set' in assignment) {
+    if (element === undefined || element === 'string') fail(at, `the target is of type ${type}, not a list of objects`)
+    checkKeys(assignment, ['each', 'where', 'set'], at, fail)
+    if ('where' in assignment)
+      fail([...at, 'where'], '`where` chooses elements of an array: name the array with `each`')
+    checkAssignments(assignment['set'], [OBJECTS[element]], [...at, 'set'], fail)
+    return
+  }
+  if (!isScalar(type)) {
+    fail(
+      at,
+      'the target is a list of objects: write { each: <path of an array>, set: … }, or { set: … } for one object',
+    )
+  }
   if (typeof assignment === 'string' || isTexts(assignment)) {
     for (const path of textsOf(assignment)) checkSource(path, at, fail)
     return
   }
-  if (!isMap(assignment)) fail(at, 'a path, a list of paths, { value: … }, { from: …, map: … } or { each: …, set: … }')
+  if (!isMap(assignment))
+    fail(at, 'a path, a list of paths, { value: … }, { from: …, map: … }, { each: …, set: … } or { set: … }')
   if ('value' in assignment) {
     checkKeys(assignment, ['value'], at, fail)
     checkConstant(assignment['value'], type, [...at, 'value'], fail)

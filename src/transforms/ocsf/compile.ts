@@ -37,9 +37,13 @@ export function compileMapping(mapping: Mapping, paths: Paths): (batch: Batch, r
   }
   return (batch, record) => {
     const name = sourceAt(batch, batch.hit(record, type))
-    const rule = rulesFor(name?.text ?? '').find(({ holds }) => holds === undefined || holds(batch, record))
-    // An event that lacks what its class requires stays an event.
-    return rule?.write(batch, record, name) ?? base(batch, record, name)
+    for (const { holds, write } of rulesFor(name?.text ?? '')) {
+      if (holds !== undefined && !holds(batch, record)) continue
+      const event = write(batch, record, name)
+      if (event !== undefined) return event
+    }
+    // An event that lacks what every class requires stays an event.
+    return base(batch, record, name)
   }
 }
 
@@ -71,17 +75,7 @@ function compileRule(rule: EventRule, all: Assignments, paths: Paths): Write {
   const facts = CLASSES[rule.class]
   const root: Tree = { facts: { ...facts, members: {} }, members: new Map() }
   const owners = [COMMON, facts]
-  const assignments = { ...FIXED, ...all, ...rule.set }
-  for (const [targets, assignment] of Object.entries(assignments)) {
-    const tried: Scalar[] = []
-    for (const target of splitTargets(targets)) {
-      const type = typeOfTarget(owners, target)
-      // What is set for all events is left out where the class has no place for it.
-      if (typeof type === 'object') continue
-      plant(root, owners, target.split('.'), compileAssignment(assignment, type, [...tried], paths))
-      if (isScalar(type)) tried.push(type)
-    }
-  }
+  fill(root, owners, { ...FIXED, ...all, ...rule.set }, paths)
   const activity = facts.activities.indexOf(rule.activity) + 1 || (rule.activity === 'Other' ? 99 : 0)
   const head = headOf(facts, activity, rule.activity)
   return (batch, record, name) => {
@@ -132,12 +126,22 @@ interface Tree {
 /** The JSON text of a value; undefined if the record has none. Adds the paths that it makes superfluous. */
 type Leaf = (batch: Batch, record: number, used: Path[]) => string | undefined
 
-function plant(
-  tree: Tree,
-  owners: readonly Pick<ObjectFacts, 'members'>[],
-  [key, ...inner]: readonly string[],
-  leaf: Leaf,
-) {
+function fill(root: Tree, owners: Owners, assignments: Assignments, paths: Paths): void {
+  for (const [targets, assignment] of Object.entries(assignments)) {
+    const tried: Scalar[] = []
+    for (const target of splitTargets(targets)) {
+      const type = typeOfTarget(owners, target)
+      // What is set for all events is left out where the class has no place for it.
+      if (typeof type === 'object') continue
+      plant(root, owners, target.split('.'), compileAssignment(assignment, type, [...tried], paths))
+      if (isScalar(type)) tried.push(type)
+    }
+  }
+}
+
+type Owners = readonly Pick<ObjectFacts, 'members'>[]
+
+function plant(tree: Tree, owners: Owners, [key, ...inner]: readonly string[], leaf: Leaf) {
   if (inner.length === 0) {
     tree.members.set(key, leaf)
     return
@@ -173,6 +177,7 @@ function compileAssignment(assignment: Assignment, type: string, tried: readonly
     return () => json
   }
   if (typeof assignment === 'object' && 'each' in assignment) return compileEach(assignment, type.slice(1, -1), paths)
+  if (typeof assignment === 'object' && 'set' in assignment) return compileOne(assignment.set, type.slice(1, -1), paths)
   if (!isScalar(type)) return () => undefined
   const {
     from,
@@ -211,6 +216,17 @@ function compileAssignment(assignment: Assignment, type: string, tried: readonly
       return converted.json
     }
     return otherwise
+  }
+}
+
+/** Writes a list of one object. */
+function compileOne(set: Assignments, object: string, paths: Paths): Leaf {
+  const facts = OBJECTS[object]
+  const root: Tree = { facts, members: new Map() }
+  fill(root, [facts], set, paths)
+  return (batch, record, used) => {
+    const text = writeObject(root, batch, record, used)
+    return text === undefined ? undefined : `[${text}]`
   }
 }
 

@@ -1,8 +1,10 @@
 import type { RecordShape } from '../../component.ts'
 import { formatPath, parsePath } from '../../record/paths/grammar.ts'
 import { reaches } from '../../record/paths/reaches.ts'
+import { CLASSES } from './classes.ts'
 import { readElementPath, splitTargets, textsOf } from './mapping.ts'
 import type { Assignment, Assignments, Mapping } from './mapping.ts'
+import type { ObjectFacts } from './objects.ts'
 
 /** What decides the values at these paths of an event. */
 export function effectOf({ type, all, events }: Mapping, targets: readonly string[]): unknown {
@@ -10,11 +12,28 @@ export function effectOf({ type, all, events }: Mapping, targets: readonly strin
   const decides = ([names, assignment]: readonly [string, Assignment]) =>
     splitTargets(names).some((name) => targets.some((one) => reaches(name, one))) ||
     sourcesOf(assignment).some((source) => inner.some((one) => reaches(source, one)))
-  const pick = (set: Assignments): Assignments => Object.fromEntries(Object.entries(set).filter(decides))
-  const picked = events.map(({ set = {}, ...rule }) => ({ ...rule, set: pick(set) }))
-  // What the class decides, and members of some events only, depend on which rule matches.
-  const isCommon = picked.every(({ set }) => Object.keys(set).length === 0) && !targets.some((one) => ofClass(one))
-  return { all: pick(all), ...(!isCommon && { type, events: picked }) }
+  const pick = (set: Assignments, isWanted = decides): Assignments =>
+    Object.fromEntries(Object.entries(set).filter(isWanted))
+  // What the class decides, and members of some events only, depend on which rule matches and gets
+  // what its class requires.
+  const isCommon = events.every(({ set = {} }) => isEmpty(pick(set))) && !targets.some((one) => ofClass(one))
+  if (isCommon) return { all: pick(all) }
+  const required = new Set(events.flatMap((rule) => requiredBy(CLASSES[rule.class])))
+  const decidesClass = (entry: readonly [string, Assignment]) =>
+    decides(entry) || splitTargets(entry[0]).some((target) => required.has(target.split('.')[0]))
+  return {
+    all: pick(all, decidesClass),
+    type,
+    events: events.map(({ set = {}, ...rule }) => ({ ...rule, set: pick(set, decidesClass) })),
+  }
+}
+
+function requiredBy({ required = [], oneOf = [] }: ObjectFacts): readonly string[] {
+  return [...required, ...oneOf]
+}
+
+function isEmpty(set: Assignments): boolean {
+  return Object.keys(set).length === 0
 }
 
 /** The paths in the record that a path in `unmapped` stands for. */
@@ -37,6 +56,7 @@ function pathsOf(assignment: Assignment): readonly string[] {
   if (typeof assignment !== 'object') return [assignment]
   if ('from' in assignment) return textsOf(assignment.from)
   if ('each' in assignment) return [assignment.each]
+  if ('set' in assignment) return Object.values(assignment.set).flatMap(pathsOf)
   return textsOf(assignment)
 }
 

@@ -11,7 +11,7 @@ export interface Mapping {
   readonly type: string
   /** Members of every event, as far as its class has them. */
   readonly all: Assignments
-  /** The first rule that matches decides. */
+  /** The first rule that matches, and whose class gets what it requires, decides. */
   readonly events: readonly EventRule[]
 }
 
@@ -31,7 +31,7 @@ export interface Assignments {
   readonly [targets: string]: Assignment
 }
 
-export type Assignment = string | readonly string[] | Constant | Copy | Each
+export type Assignment = string | readonly string[] | Constant | Copy | Each | One
 
 interface Constant {
   readonly value: unknown
@@ -52,6 +52,11 @@ interface Each {
   /** Members of the element and their texts: only such elements count. */
   readonly where?: { readonly [member: string]: string | readonly string[] }
   readonly set: { readonly [target: string]: string | readonly string[] }
+}
+
+/** A list of one object, made of the record itself. */
+interface One {
+  readonly set: Assignments
 }
 
 /** `target[type=User].id`: a member of the first element of an array that has this text. */
