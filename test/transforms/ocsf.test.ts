@@ -95,6 +95,78 @@ for (const vendor of VENDORS) {
   })
 }
 
+/** Events of these vendors, by their kind, become events of this type. */
+const TYPES: { readonly [vendor: string]: { readonly [kind: string]: string } } = {
+  github: {
+    'git.clone': 'Web Resources Activity: Read',
+    'git.push': 'Web Resources Activity: Update',
+    'repo.access': 'Entity Management: Update',
+    'repo.archived': 'Entity Management: Disable',
+    'org.block_user': 'Entity Management: Disable',
+    'org.audit_log_export': 'Entity Management: Read',
+    'organization_moderators.add_user': 'User Access Management: Assign Privileges',
+    'repository_vulnerability_alert.dismiss': 'Detection Finding: Close',
+    'integration_installation.repositories_removed': 'Entity Management: Delete',
+  },
+  okta: {
+    'user.account.report_suspicious_activity_by_enduser': 'Detection Finding: Create',
+    'app.oauth2.as.token.detect_reuse': 'Detection Finding: Create',
+    'user.session.impersonation.initiate': 'Authentication: Account Switch',
+    'user.session.impersonation.end': 'Authentication: Logoff',
+    'application.user_membership.show_password': 'Entity Management: Read',
+    'user.account.lock': 'Account Change: Lock',
+    'group.application_assignment.remove': 'Group Management: Revoke Privileges',
+  },
+  cloudtrail: {
+    SwitchRole: 'Authentication: Account Switch',
+    ExternalIdPDirectoryLogin: 'Authentication: Logon',
+    PasswordUpdated: 'Account Change: Password Change',
+    ScheduleKeyDeletion: 'API Activity: Delete',
+    SendCommand: 'API Activity: Create',
+    RotateKey: 'API Activity: Update',
+    AdminGetUser: 'API Activity: Read',
+    CreateGroupMembership: 'Group Management: Add User',
+  },
+}
+
+for (const [vendor, types] of Object.entries(TYPES)) {
+  test(`kinds of ${vendor} take the class that OCSF has for them`, async () => {
+    const { type } = readMapping(join(REPOSITORY, 'ocsf', `${vendor}.yaml`))
+    const samples = samplesOf(vendor).filter((line) => Object.hasOwn(types, spell(parseObject(line)[type] ?? '')))
+    const { lines } = await runStage(ocsf, { vendor }, samples)
+    const found = new Set(
+      lines.map((line, at) => `${spell(parseObject(samples[at])[type])} ${spell(parseObject(line)['type_name'])}`),
+    )
+    assert.deepEqual(found, new Set(Object.entries(types).map(([kind, name]) => `${kind} ${name}`)))
+  })
+}
+
+test('insights of CloudTrail are findings, created and closed', async () => {
+  const samples = samplesOf('cloudtrail').filter((line) => line.includes('AwsCloudTrailInsight'))
+  const { lines } = await runStage(ocsf, { vendor: 'cloudtrail' }, samples)
+  assert.deepEqual(
+    lines.map((line) => [parseObject(line)['type_name'], parseObject(line)['finding_info']]),
+    ['Create', 'Close'].map((name) => [
+      `Detection Finding: ${name}`,
+      { uid: 's-1', title: 'ApiCallRateInsight', desc: 'ListUsers', data_sources: ['iam.amazonaws.com'] },
+    ]),
+  )
+})
+
+test('a request to the API of GitHub is API Activity, or without an address Web Resources Activity', async () => {
+  const samples = samplesOf('github').filter((line) => /"api\.request".*request_method/.test(line))
+  const { lines } = await runStage(ocsf, { vendor: 'github' }, samples)
+  for (const [at, line] of lines.entries()) {
+    const { class_name, activity_name } = parseObject(line)
+    const { actor_ip, request_method } = parseObject(samples[at])
+    const activities: JsonObject = { GET: 'Read', POST: 'Create', PATCH: 'Update', DELETE: 'Delete' }
+    assert.deepEqual(
+      [class_name, activity_name],
+      [actor_ip === undefined ? 'Web Resources Activity' : 'API Activity', activities[spell(request_method)]],
+    )
+  }
+})
+
 /** A folder of further events, such as your own, in files `okta.ndjson` and so on. */
 const FURTHER = process.env['OCSF_SAMPLES']
 
