@@ -71,8 +71,8 @@ export function listCommands(choose: Choose): LazyCommand[] {
     ),
     lazy('list', 'List the pipelines of this project and the built-in components', () => import('./commands/list.ts')),
     lazy(
-      'describe <component>',
-      'Show the fields, defaults and examples of a component',
+      'describe <component> [pipeline...]',
+      'Show the fields, defaults and examples of a component, or with --iam the rights that pipelines need in S3',
       () => import('./commands/describe.ts'),
     ),
     lazy(

@@ -16,13 +16,14 @@ import { Faults } from './s3/faults.ts'
 import { handleRequest } from './s3/handle.ts'
 import type { OpenRequests, RequestRecord, ServerState } from './s3/handle.ts'
 import type { Operation } from './s3/protocol/route.ts'
+import type { Credentials } from './s3/protocol/signature.ts'
 import type { StoredObject } from './s3/store.ts'
 import { Keyring } from './s3/sts.ts'
 import type { Role } from './s3/sts.ts'
 import { Throttle } from './s3/protocol/throttle.ts'
 
 export type { Effect, Fault } from './s3/faults.ts'
-export type { Operation, StoredObject }
+export type { Operation, RequestRecord, StoredObject }
 
 export interface S3ServerOptions extends Partial<ServerSettings> {
   /** Default: a free port. */
@@ -33,6 +34,10 @@ export interface S3ServerOptions extends Partial<ServerSettings> {
   readonly buckets?: readonly string[]
   /** The role for which AssumeRole, on the same endpoint, returns credentials. */
   readonly role?: Role
+  /** Further long-term keys, of other identities. */
+  readonly otherKeys?: readonly Credentials[]
+  /** Refuses a request whose signature is right. Default: all are allowed. */
+  readonly authorize?: (request: RequestRecord) => boolean
 }
 
 interface MadeBody {
@@ -105,7 +110,8 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       lifecycle: options.lifecycle,
     },
     region,
-    keyring: new Keyring({ accessKeyId, secretAccessKey }, options.role),
+    keyring: new Keyring([{ accessKeyId, secretAccessKey }, ...(options.otherKeys ?? [])], options.role),
+    authorize: options.authorize,
     buckets: new Map(),
     faults: new Faults(),
     throttle: new Throttle(),

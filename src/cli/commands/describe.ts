@@ -10,11 +10,24 @@ import { SluiceError } from '../../errors.ts'
 import { printJson, printText } from '../../observe/output.ts'
 import { builtIns, findComponent } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
-import { jsonOption } from '../options.ts'
+import { printAwsDocuments } from '../aws-documents.ts'
+import { USES } from '../../inspect/iam/rights.ts'
+import type { Use } from '../../inspect/iam/rights.ts'
+import { jsonOption, setOption } from '../options.ts'
 
 interface DescribeArguments {
   component: string
+  pipeline: string[] | undefined
   json: boolean
+  iam: boolean
+  'bucket-policy': boolean
+  'trust-policy': boolean
+  lifecycle: boolean
+  for: Use
+  backfill: string[] | undefined
+  'kms-key': string[] | undefined
+  principal: string | undefined
+  set: string[] | undefined
 }
 
 export const command: CommandDefinition<DescribeArguments> = {
@@ -25,9 +38,61 @@ export const command: CommandDefinition<DescribeArguments> = {
         demandOption: true,
         describe: 'Type of the component, such as s3 or ./transforms/tag.ts',
       })
+      .positional('pipeline', {
+        type: 'string',
+        array: true,
+        describe: 'With --iam and its siblings: pipeline names or paths; default: all in pipelines/',
+      })
       .option('json', jsonOption)
-      .example('$0 describe redact', 'show the options of `type: redact`'),
-  handler: async ({ component, json }) => {
+      .option('iam', {
+        type: 'boolean',
+        default: false,
+        describe: 'Print the IAM policy that the s3 source and sinks of pipelines need',
+      })
+      .option('bucket-policy', {
+        type: 'boolean',
+        default: false,
+        describe: 'Print the policy of their buckets, for an identity of another account',
+      })
+      .option('trust-policy', {
+        type: 'boolean',
+        default: false,
+        describe: 'Print the trust policy of the roles that they assume',
+      })
+      .option('lifecycle', {
+        type: 'boolean',
+        default: false,
+        describe: 'Print the lifecycle rules that remove unfinished uploads',
+      })
+      .option('for', {
+        choices: USES,
+        default: 'run' as const,
+        describe:
+          'What the identity does: run (everything but a queue), write (the least that writing needs), coordinator and worker (of a backfill with --queue), or verify',
+      })
+      .option('backfill', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe: 'Also read what a backfill reads, such as s3://archive/2026/',
+      })
+      .option('kms-key', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe: 'ARN of a KMS key with which the buckets encrypt by default',
+      })
+      .option('principal', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'ARN of the role or user that runs Sluice, for --bucket-policy and --trust-policy',
+      })
+      .option('set', setOption)
+      .example('$0 describe redact', 'show the options of `type: redact`')
+      .example('$0 describe s3 --iam jumpcloud', 'print the least rights in S3 that a pipeline needs'),
+  handler: async (args) => {
+    const { component, json } = args
+    if (await printAwsDocuments(args)) return
     const found = await findAll(component)
     if (json) printJson(found.map(description))
     else printText(found.map(page).join('\n'))

@@ -7,7 +7,7 @@ export const SHELLS = ['bash', 'zsh', 'fish']
 
 /** Options that take a value. Those that name a file or folder, and texts, have no candidates here. */
 const WITH_VALUE =
-  /^--(alive|code|concurrency|count|env-file|file|filter|from|junit|limit|name|out|pages|partition|queue|records|report|set|shard|shard-size|since|stage|state|to|until|without|workers)$/
+  /^--(alive|backfill|code|concurrency|count|env-file|file|filter|for|from|junit|kms-key|limit|name|out|pages|partition|principal|queue|records|report|set|shard|shard-size|since|stage|state|to|until|without|workers)$/
 
 /**
  * What may stand in the place of the last word: commands, options, names of pipelines, components.
@@ -28,7 +28,10 @@ export async function candidates(words: readonly string[], known: Promise<readon
   if (ONE_PIPELINE.has(command)) return args.length === 0 ? pipelinesBut([]) : []
   if (command === 'runs' && args[0] === 'list') return []
   if (GROUPS.has(command) && args.length > 0) return args.length === 1 ? pipelinesBut([]) : []
-  if (command === 'describe') return args.length === 0 ? [...new Set(builtIns.map(({ type }) => type))] : []
+  if (command === 'describe') {
+    if (args.length > 0) return pipelinesBut(args.slice(1))
+    return [...new Set(builtIns.map(({ type }) => type))]
+  }
   if (command === 'completion') return args.length === 0 ? SHELLS : []
   if (command === 'init' || args.length > 0) return []
   return (await known).filter((word) => !word.startsWith('-'))

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { createBucket, getLifecycle, headBucket, listBuckets, listObjects } from './operations/buckets.ts'
+import { accessDenied } from './call.ts'
 import type { Answer, Call, ServerSettings } from './call.ts'
 import { completeMultipartUpload } from './operations/complete.ts'
 import { release } from './content.ts'
@@ -34,6 +35,7 @@ export interface RequestRecord {
   /** URL parameters. */
   readonly query: readonly (readonly [string, string])[]
   readonly range: string | undefined
+  readonly headers: IncomingHttpHeaders
   /** Bytes of the body that were read from the socket, including the framing of chunks. */
   readonly bytesReceived: number
   /** The access key that signed the request; absent until the signature is verified. */
@@ -49,6 +51,7 @@ export interface ServerState {
   readonly settings: ServerSettings
   readonly region: string
   readonly keyring: Keyring
+  readonly authorize: ((request: RequestRecord) => boolean) | undefined
   readonly buckets: Map<string, Bucket>
   readonly faults: Faults
   readonly throttle: Throttle
@@ -107,8 +110,18 @@ function openExchange(server: ServerState, request: IncomingMessage): Exchange {
   const target = parseTarget(request)
   const { operation, bucket, key, query } = target
   const fault = server.faults.trigger(operation, key)
-  const { range } = request.headers
-  const record = { operation, bucket, key, query, range, bytesReceived: 0, ...(fault && { fault: fault.kind }) }
+  const { headers } = request
+  const { range } = headers
+  const record = {
+    operation,
+    bucket,
+    key,
+    query,
+    range,
+    headers,
+    bytesReceived: 0,
+    ...(fault && { fault: fault.kind }),
+  }
   server.requests.push(record)
   return { server, request, target, record, fault }
 }
@@ -180,6 +193,7 @@ async function perform(exchange: Exchange): Promise<Answer> {
     throw new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented')
   const verified = verifySignature({ ...target, method, headers }, 's3', server.region, server.keyring.find)
   record.accessKeyId = verified.accessKeyId
+  if (server.authorize?.(record) === false) throw accessDenied()
   const hasChecksum = target.operation !== 'CompleteMultipartUpload'
   const call: Call = {
     target,

@@ -11,13 +11,13 @@ export interface Role {
   readonly sessionSeconds?: number
 }
 
-/** The long-term key, and the temporary keys that AssumeRole has returned. */
+/** The long-term keys, and the temporary keys that AssumeRole has returned. */
 export class Keyring {
   readonly #keys = new Map<string, Credentials>()
   readonly #role: Role | undefined
 
-  constructor(longTerm: Credentials, role: Role | undefined) {
-    this.#keys.set(longTerm.accessKeyId, longTerm)
+  constructor(longTerm: readonly Credentials[], role: Role | undefined) {
+    for (const key of longTerm) this.#keys.set(key.accessKeyId, key)
     this.#role = role
   }
 
