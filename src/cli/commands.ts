@@ -76,6 +76,11 @@ export function listCommands(choose: Choose): LazyCommand[] {
       () => import('./commands/describe.ts'),
     ),
     lazy(
+      'graph [pipeline...]',
+      'Draw pipelines as a Mermaid diagram or as an SVG picture. Shows no variables and no secrets.',
+      () => import('./commands/graph.ts'),
+    ),
+    lazy(
       'init [folder]',
       'Create a project with a pipeline, its test and settings for editors. Changes no file that exists.',
       () => import('./commands/init.ts'),
