@@ -1,42 +1,59 @@
+import type { SluiceError } from '../errors.ts'
 import type { TestedCase } from './test-pipeline.ts'
 
 /** The results of a pipeline's tests. */
 export interface TestedPipeline {
   readonly pipeline: string
   readonly results: readonly TestedCase[]
+  /** Why none of its tests could run. */
+  readonly mistake?: SluiceError
 }
 
 /** The report of test results that CI systems read: JUnit XML, one suite for each pipeline. */
 export function junitXml(suites: readonly TestedPipeline[]): string {
-  const all = suites.flatMap(({ results }) => results)
-  const body = suites.flatMap(({ pipeline, results }) => [
-    `  <testsuite ${attributes({ name: pipeline, ...counts(results) })}>`,
+  const body = suites.flatMap(({ pipeline, results, mistake }) => [
+    `  <testsuite ${attributes({ name: pipeline, ...counts([{ results, mistake }]) })}>`,
+    ...(mistake === undefined ? [] : unusable(pipeline, mistake)),
     ...results.flatMap((result) => testCase(pipeline, result)),
     '  </testsuite>',
   ])
   const lines = [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites ${attributes({ name: 'sluice', ...counts(all) })}>`,
+    `<testsuites ${attributes({ name: 'sluice', ...counts(suites) })}>`,
     ...body,
     '</testsuites>',
   ]
   return `${lines.join('\n')}\n`
 }
 
-function counts(results: readonly TestedCase[]) {
+function counts(suites: readonly Pick<TestedPipeline, 'results' | 'mistake'>[]) {
+  const results = suites.flatMap((suite) => suite.results)
+  const unusables = suites.filter(({ mistake }) => mistake !== undefined).length
   return {
-    tests: results.length,
+    tests: results.length + unusables,
     failures: results.filter(({ differences }) => differences.length > 0).length,
-    errors: results.filter(({ mistake }) => mistake !== undefined).length,
+    errors: results.filter(({ mistake }) => mistake !== undefined).length + unusables,
     time: results.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(3),
   }
+}
+
+/** CI systems show test cases only: a pipeline without any would look as if nothing was wrong. */
+function unusable(pipeline: string, mistake: SluiceError): string[] {
+  return [
+    `    <testcase ${attributes({ classname: pipeline, name: 'the pipeline is valid' })}>`,
+    error(mistake),
+    '    </testcase>',
+  ]
+}
+
+function error({ code, message, hint }: SluiceError): string {
+  return element('error', { type: code, message }, [message, hint].filter(Boolean).join('\n'))
 }
 
 function testCase(pipeline: string, { name, file, line, seconds, differences, mistake }: TestedCase): string[] {
   const open = `    <testcase ${attributes({ classname: pipeline, name, file, line, time: seconds.toFixed(3) })}`
   if (mistake !== undefined) {
-    const text = [mistake.message, mistake.hint].filter(Boolean).join('\n')
-    return [`${open}>`, element('error', { type: mistake.code, message: mistake.message }, text), '    </testcase>']
+    return [`${open}>`, error(mistake), '    </testcase>']
   }
   if (differences.length === 0) return [`${open}/>`]
   const [first = ''] = differences

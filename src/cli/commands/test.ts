@@ -56,7 +56,9 @@ export const command: CommandDefinition<TestArguments> = {
           await testOne(name, { filter, update }, tested)
         } catch (error) {
           // A mistake in one pipeline hides nothing of the others.
-          if (!(error instanceof SluiceError) || error.code !== 'CONFIG_INVALID' || chosen.length === 1) throw error
+          if (!(error instanceof SluiceError) || error.code !== 'CONFIG_INVALID') throw error
+          tested.push({ ...(tested.pop() ?? { pipeline: name, results: [] }), mistake: error })
+          if (chosen.length === 1) throw error
           unusable ??= error
         }
       }

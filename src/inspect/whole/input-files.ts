@@ -14,9 +14,10 @@ export async function writeInput(test: PipelineTest, folder: string): Promise<vo
 
 /**
  * Where a path is below the folder with the files of a test. Files, globs and folders are relative to the
- * working directory; what is outside of it keeps its whole path.
+ * working directory; what is outside of it keeps its whole path. `-` is standard input.
  */
 export function belowInput(path: string): string {
+  if (path === '-') return 'stdin.ndjson'
   const absolute = resolve(path)
   const below = relative(process.cwd(), absolute)
   return below.startsWith('..') ? absolute : below

@@ -170,7 +170,7 @@ async function readResult(
 
 /** Names files as the test does, and not by a folder that is another one each time. */
 function withoutFolder(result: WholeResult, folder: string): WholeResult {
-  const strip = (line: string): string => line.replaceAll(`${folder}/`, '')
+  const strip = (line: string): string => line.replaceAll(`${folder}/`, '').replaceAll(folder, '.')
   const { rejects, rejectObjects, error, log } = result
   return {
     ...result,

@@ -38,6 +38,7 @@ export function withInput(source: CheckedSource, options: StandInOptions): Check
 /** It reads below the folder what it would read in the file system. */
 function withFiles(source: CheckedSource, { folder }: StandInOptions): CheckedSource {
   const { declaration, config } = source
+  // Tests may give standard input any names.
   const below = (path: string): string => join(folder, path === '-' ? '' : belowInput(path))
   return { ...source, config: mapPaths(declaration.fields, config, below) }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { openWorkspace } from '../../support/command.ts'
 
@@ -225,8 +226,11 @@ test('a pipeline with a mistake hides no test of the others', async (t) => {
   const tests = '  - { name: passes, input: [{ id: 1 }], expect: { output: [{ id: 1 }] } }\n'
   await workspace.write('pipelines/a.yaml', `sorce: {}\n${pipeline}${tests}`)
   await workspace.write('pipelines/b.yaml', pipeline.replace('  - { type: redact', '  # - { type: redact') + tests)
-  const { code, stdout, stderr } = await workspace.sluice(['test'])
+  const { code, stdout, stderr } = await workspace.sluice(['test', '--junit', 'tests.xml'])
   assert.equal(code, 2)
   assert.equal(stdout, 'b\n  ok    passes\n1 passed, 0 failed\n')
   assert.match(stderr, /pipelines\/a\.yaml:1:1 error: unknown key "sorce"[^]*CONFIG_INVALID: 1 error in a\n/)
+  const xml = await readFile(workspace.path('tests.xml'), 'utf8')
+  assert.match(xml, /<testsuites name="sluice" tests="2" failures="0" errors="1"/)
+  assert.match(xml, /<testcase classname="a" name="the pipeline is valid">\n +<error type="CONFIG_INVALID"/)
 })

@@ -168,7 +168,7 @@ expect:
   })
 
   test('says what it needs if the source takes no pages or files, and takes records of any source', async (t) => {
-    const own = SOURCE_OF_PAGES.replace('exchange(send)', '() => ({ body: Readable.from(["[]"]) })')
+    const own = SOURCE_OF_PAGES.replace('exchange(send)', '() => ({ body: Readable.from([Buffer.from("[]")]) })')
     const records = `records: [{ id: a }, not json, { id: b }, { id: a, again: true }, { id: c }]
 expect:
   objects: { all: [{ id: a }, { id: b }, { id: c }] }
@@ -258,14 +258,17 @@ rejects: { type: s3, bucket: audit, key: 'bad/dt={now:yyyy-MM-dd}', unparsed: ke
     assert.equal((await work.sluice(['test'])).code, 0)
   })
 
-  test('cannot be expected without such a sink, and a key without the name of its sink is explained', async (t) => {
+  test('cannot be expected without such a sink; a key without the name of its sink is explained; files may be stdin', async (t) => {
     const work = await openProject(t, {
       'pipelines/p.yaml': 'source: { type: file, path: a }\nsinks: { one: { type: file, path: out, key: x } }\n',
+      'pipelines/stdin.yaml': 'source: { type: file, path: "-" }\nsink: { type: stdout }\n',
+      'tests/stdin/a.yaml': `name: stdin\n${NOW}files: [{ name: '-', lines: [{}] }]\nexpect: { output: [{}] }\n`,
       'tests/p/a.yaml': `name: none\n${NOW}files: [{ name: a, lines: [{}] }]\nexpect: { rejectObjects: {} }\n`,
       'tests/p/b.yaml': `name: key\n${NOW}files: [{ name: a, lines: [{}] }]\nexpect: { objects: { x: [{}] } }\n`,
     })
     const { code, stdout } = await work.sluice(['test'])
     assert.equal(code, 2)
+    assert.match(stdout, /ok {4}stdin\n/)
     assert.match(stdout, /"none" expects rejectObjects, but the pipeline has no sink in rejects/)
     assert.match(stdout, /- x\n +\+ one\/x\n +a key has no last segment .* the name of the sink comes first/)
   })
