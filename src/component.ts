@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Static, TObject, TProperties } from 'typebox'
 import type { SluiceError } from './errors.ts'
 import type { ExchangeLayer } from './network/exchange.ts'
+import type { Events, OfRun } from './observe/bus/events.ts'
 import type { Record, Outcome } from './record/author/record.ts'
 import type { Batch } from './record/batch.ts'
 import type { Chunk } from './record/chunk.ts'
@@ -320,12 +321,24 @@ export interface ReadOptions {
    */
   readonly clock?: Clock | undefined
   /**
+   * Says what a log line cannot say to programs: a window, a retry, a wait. It becomes a message of the
+   * channel `sluice:source:window`, `sluice:source:retry` or `sluice:source:wait`. Call it for each
+   * request at most, never for each record.
+   */
+  readonly announce?: ((event: SourceEvent) => void) | undefined
+  /**
    * Stands between a source of an API and the network: `sluice test` answers its requests with pages, and
    * `sluice record` keeps them. Send every request by `exchange(send)`, where `send` is your own function.
    * Undefined in a run.
    */
   readonly exchange?: ExchangeLayer | undefined
 }
+
+/** What a source announces. `partition` is that of its chunks. */
+export type SourceEvent =
+  | ({ readonly type: 'window' } & Omit<Events['sluice:source:window'], keyof OfRun>)
+  | ({ readonly type: 'retry' } & Omit<Events['sluice:source:retry'], keyof OfRun>)
+  | ({ readonly type: 'wait' } & Omit<Events['sluice:source:wait'], keyof OfRun>)
 
 /** An input that cannot be read, or not to its end. */
 export interface InputFailure {

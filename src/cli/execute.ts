@@ -3,8 +3,8 @@ import { dirname, resolve } from 'node:path'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
+import { RunEvents } from '../observe/bus/run-events.ts'
 import { openLog } from '../observe/log.ts'
-import type { Log } from '../observe/log.ts'
 import { safeJson, say } from '../observe/output.ts'
 import { plural, summarize, warnOfRejects } from '../observe/report.ts'
 import type { Report } from '../observe/report.ts'
@@ -12,6 +12,7 @@ import { scannerInUse } from '../record/fast-scanner.ts'
 import { describeCauses } from '../runtime/causes.ts'
 import { runPipeline, type RunOptions, type RunResult } from '../runtime/run.ts'
 import { setOption, stateOption } from './options.ts'
+import { showRun } from './show-run.ts'
 import { stopOnSignals } from './signals.ts'
 
 /** Options of `run`, `backfill` and `rejects replay`. */
@@ -52,11 +53,16 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     say('', `${signal}: committing and stopping; send it again to stop immediately`)
   })
   const failures: SluiceError[] = []
-  const runJob = async (job: Job) => {
-    const prefix = jobs.length > 1 ? `${job.pipeline.name}: ` : ''
-    const log = openLog({ json: args.json, prefix })
-    if (job === jobs[0]) reportSlowScanner(log)
-    const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, log }
+  const prefixOf = (job: Job): string => (jobs.length > 1 ? `${job.pipeline.name}: ` : '')
+  const runShown = async (job: Job) => {
+    const events = new RunEvents(job.pipeline.name)
+    const hide = showRun(events, openLog({ json: args.json, prefix: prefixOf(job) }))
+    await runJob(job, events).finally(hide)
+  }
+  const runJob = async (job: Job, events: RunEvents) => {
+    const prefix = prefixOf(job)
+    if (job === jobs[0]) reportSlowScanner(events)
+    const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, events }
     const { report, error } = await (job.run ?? runPipeline)(options)
     say(...(args.json ? [safeJson(report)] : summarize(report).split('\n')))
     const unwritten =
@@ -64,7 +70,7 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
         ? undefined
         : await writeReport(reportPath(args.report, job.pipeline, jobs.length), report)
     const warning = job.input === undefined ? warnOfRejects(report) : undefined
-    if (warning !== undefined) log.note(warning)
+    if (warning !== undefined) events.note(warning)
     if (error && unwritten) say(`${prefix}${unwritten.message}`)
     if (error) throw error
     if (unwritten) throw unwritten
@@ -76,7 +82,7 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
   try {
     await Promise.all(
       jobs.map((job) =>
-        runJob(job).catch((error: unknown) => {
+        runShown(job).catch((error: unknown) => {
           const failure = asSluiceError(error, 'INTERNAL', 'this is a bug in Sluice')
           failures.push(failure)
           // Report now: the other pipelines may run forever, and only the first failure is thrown.
@@ -95,7 +101,7 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
 }
 
 /** Users wonder why one machine is slow: one line in the log answers it. */
-function reportSlowScanner({ note }: Log): void {
+function reportSlowScanner({ note }: RunEvents): void {
   const { name, reason = 'unknown' } = scannerInUse()
   if (name === 'typescript')
     note('the WebAssembly scanner is not in use; scanning takes several times as long', { reason })

@@ -19,9 +19,9 @@ interface Wishes extends Pick<Parameters<typeof chooseWorkers>[1], 'workers' | '
 /** Runs a backfill: by itself, or divided among threads or among the workers of a queue. */
 export async function runWithWorkers(options: JobOptions, job: Job, wishes: Wishes): Promise<RunResult> {
   if (wishes.queue !== undefined) return runInQueue(options, job, { ...wishes, queue: wishes.queue })
-  const { pipeline, stateFolder, log } = options
+  const { pipeline, stateFolder, events } = options
   const { workers, shardBytes, continues, began } = wishes
-  const chosen = await chooseWorkers(pipeline, { workers, shardBytes, continues, stateFolder, note: log.note })
+  const chosen = await chooseWorkers(pipeline, { workers, shardBytes, continues, stateFolder, note: events.note })
   if (chosen.workers === 1 && !chosen.isUnfinished) return runPipeline(options)
   const { openThreads } = await import('../shards/threads.ts')
   const result = await coordinate({
@@ -32,21 +32,21 @@ export async function runWithWorkers(options: JobOptions, job: Job, wishes: Wish
     async openExecutor({ run, fingerprint, hashKey, generation, outbox }) {
       await began(join(stateFolder, pipeline.name), run)
       const data = { job, fingerprint, hashKey, generation, folder: outbox }
-      return openThreads({ ...data, workers: chosen.workers, note: log.note })
+      return openThreads({ ...data, workers: chosen.workers, note: events.note })
     },
   })
   return result ?? runPipeline(options)
 }
 
 async function runInQueue(options: JobOptions, job: Job, wishes: Wishes & { queue: string }): Promise<RunResult> {
-  const { pipeline, stateFolder, log } = options
+  const { pipeline, stateFolder, events } = options
   const { shardBytes: wanted, began } = wishes
   // What keeps it from several threads keeps it from several machines.
-  const chooseOptions = { workers: MACHINES, shardBytes: wanted, stateFolder, note: log.note }
+  const chooseOptions = { workers: MACHINES, shardBytes: wanted, stateFolder, note: events.note }
   const chosen = await chooseWorkers(pipeline, chooseOptions)
   const shardBytes = wanted ?? Math.max(LEAST_BYTES, chosen.shardBytes)
   const { openQueueExecutor } = await import('../queue/open-queue-executor.ts')
-  const { connection, seal } = await openQueue(wishes.queue, log.note)
+  const { connection, seal } = await openQueue(wishes.queue, events.note)
   try {
     const result = await coordinate({
       ...options,
@@ -56,7 +56,7 @@ async function runInQueue(options: JobOptions, job: Job, wishes: Wishes & { queu
       stages: true,
       async openExecutor(context) {
         await began(join(stateFolder, pipeline.name), context.run)
-        return openQueueExecutor(context, { connection, seal, pipeline, job, note: log.note })
+        return openQueueExecutor(context, { connection, seal, pipeline, job, note: events.note })
       },
     })
     return result ?? (await runPipeline(options))

@@ -1,6 +1,7 @@
 import type { ObjectSink } from '../component.ts'
 import type { ObjectCompression } from '../compression/compress.ts'
 import type { Files } from '../files.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Note } from '../observe/log.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Paths } from '../record/paths/path.ts'
@@ -11,6 +12,7 @@ import type { Replay } from './rejects/replay.ts'
 import type { RunningReplica } from './replicas/check-replica.ts'
 import type { Database } from './state/database.ts'
 import type { KeyDefinition } from './state/fingerprint.ts'
+import type { PartitionRow } from './state/rows.ts'
 
 /** An object sink and its `objectFields`. */
 export interface ObjectTarget {
@@ -61,6 +63,10 @@ export interface CommitOptions {
   /** Seals positions, which may hold a link with a key. Default: only the secrets of the process. */
   readonly secrets?: PipelineSecrets | undefined
   readonly note: Note
+  /** What the run publishes. Default: nothing. */
+  readonly events?: RunEvents | undefined
+  /** The event time up to which a committed position has read, for messages. */
+  readonly readUpTo?: ((row: PartitionRow) => number | undefined) | undefined
   /**
    * Aborted when the run is asked to end: batches that are under way are then committed even if the
    * outbox is full.

@@ -40,6 +40,7 @@ import { Committer } from './committer.ts'
 import type { CommitParts } from './committer.ts'
 import { Deduplicator } from './dedup/deduplicate.ts'
 import type { Commit } from './delivery.ts'
+import { observeDelivery } from './delivery-events.ts'
 import { checkSinks, Ledger } from './ledger.ts'
 import { openEpoch } from './open-epoch.ts'
 import type { OpenEpoch } from './open-epoch.ts'
@@ -148,20 +149,28 @@ export class ObjectCommit implements Commit {
     if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch arrived after the source's end")
     if (batch.commit) return this.#commitNow(batch.commit)
     this.#ledger.enter(batch)
+    const delivered = observeDelivery(this.#parts.options.events, batch)
     if (batch.count > 0) this.#committer.connection.start()
-    const epoch = (this.#epoch ??= openEpoch(this.#parts, (overdue) => this.#commitOverdue(overdue)))
+    const epoch = (this.#epoch ??= this.#openEpoch())
     this.#router.enter(batch)
     const result = await this.#deduplicator.deduplicate(batch)
     const shares = this.#router.share(result.written)
     this.#ledger.add(batch, result, shares)
     for (const { sink, records } of shares) await epoch.files.append(sink, batch, records)
     await this.#rejects.write(epoch, batch, result)
+    delivered(result)
     if (!this.#parts.options.replay) this.#progress.add(batch)
     if (this.#parts.options.releasesBatches === true) batch.release()
     this.#end = batch.end
     if (this.#ledger.isInside) return
     if (this.#end || epoch.isDue || this.#parts.localRejects.isFull || this.#space.isFull) await this.#commit(epoch)
     if (!this.#end) await this.#space.wait(() => this.#queue.throwIfFailed())
+  }
+
+  #openEpoch(): OpenEpoch {
+    const epoch = openEpoch(this.#parts, (overdue) => this.#commitOverdue(overdue))
+    this.#parts.options.events?.publish('sluice:epoch:open', { epoch: epoch.number })
+    return epoch
   }
 
   /** Commits before the epoch is due. Objects of earlier epochs and runs are waited for, too. */

@@ -2,6 +2,7 @@ import type { PartitionRow, ObjectRow } from './state/rows.ts'
 import type { DedupIndex } from './dedup/dedup-index.ts'
 import { dedupFolder } from './dedup/dedup-index.ts'
 import type { Delivery } from './delivery.ts'
+import { publishCommit } from './delivery-events.ts'
 import { outboxFolder } from './open-epoch.ts'
 import type { EpochParts } from './open-epoch.ts'
 import { FirstConnection } from './outbox/first-connection.ts'
@@ -27,7 +28,7 @@ export interface FinishedEpoch {
   /** The oldest event time that a source partition can still yield. `-Infinity`: no dedup key ever expires. */
   readonly oldest: number
   readonly tally: Tally
-  readonly shard?: ShardDone
+  readonly shard?: ShardDone | undefined
 }
 
 /**
@@ -45,7 +46,7 @@ export class Committer {
 
   constructor(parts: CommitParts, callbacks: Pick<PublisherOptions, 'failed' | 'gone' | 'retired'>) {
     const { options, files, state, targets, now } = parts
-    const { pipeline, note, connectTimeout } = options
+    const { pipeline, note, events, connectTimeout } = options
     this.#parts = parts
     this.#firstEpoch = state.nextEpoch
     const folder = outboxFolder(options.folder)
@@ -59,6 +60,7 @@ export class Committer {
       patience,
       now,
       note,
+      events,
       ...callbacks,
     })
     const refused = callbacks.failed
@@ -71,6 +73,8 @@ export class Committer {
    */
   async commit({ number, objects, partitions, oldest, tally, shard }: FinishedEpoch): Promise<void> {
     const { options, files, state, index, localRejects, now } = this.#parts
+    const { events, readUpTo } = options
+    const started = performance.now()
     const rejectsChange = await localRejects.finish()
     const dedup = (await index?.write({ permanent: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.some(({ file }) => file !== undefined)) await files.fsyncFolder(outboxFolder(options.folder))
@@ -86,6 +90,10 @@ export class Committer {
       await localRejects.committed(rejectsChange)
       if (rejectsChange.evicted > 0) options.note(EVICTED, { records: rejectsChange.evicted })
       await index?.committed(dedup.rows, expired)
+      if (events?.wants('sluice:epoch:commit') === true) {
+        const milliseconds = performance.now() - started
+        publishCommit(events, { number, objects, partitions, tally, shard, readUpTo, milliseconds })
+      }
     }
     this.#tally = addTally(this.#tally, tally)
     this.publisher.add(rows)

@@ -6,13 +6,17 @@ import { Ledger } from './ledger.ts'
 import { memoryDedupKeys, Deduplicator } from './dedup/deduplicate.ts'
 import { ONLY_SINK } from './state/rows.ts'
 import { addTally, emptyTally } from './tally.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Note } from '../observe/log.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Delivery } from './delivery.ts'
+import { observeDelivery } from './delivery-events.ts'
 
 interface StreamDeliveryOptions {
   readonly sink: StreamSink
   readonly note: Note
+  /** What the run publishes. Default: nothing. */
+  readonly events?: RunEvents
   /** See `CommitOptions`. */
   readonly releasesBatches: boolean
   /**
@@ -34,7 +38,8 @@ const OUTPUT_BYTES = 768 * 1024
  * The delivery to a stream sink, which has no state: each run starts at the beginning, and
  * deduplication covers one run. Rejects are counted, and the first few are logged.
  */
-export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }: StreamDeliveryOptions): Delivery {
+export function openStreamDelivery(options: StreamDeliveryOptions): Delivery {
+  const { sink, note, events, releasesBatches, reusesOutput } = options
   const deduplicator = new Deduplicator(memoryDedupKeys())
   const ledger = new Ledger()
   const aborting = new AbortController()
@@ -51,6 +56,7 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
   const deliver = async (batch: Batch) => {
     if (batch.commit) return batch.commit.refused()
     ledger.enter(batch)
+    const delivered = observeDelivery(events, batch)
     const result = await deduplicator.deduplicate(batch)
     ledger.add(batch, result, [{ sink: ONLY_SINK, records: result.written }])
     for (const { code, stage, origin, line, detail } of result.rejects) {
@@ -62,6 +68,7 @@ export function openStreamDelivery({ sink, note, releasesBatches, reusesOutput }
       await asSinkError(sink.write(bytes, aborting.signal))
       bytesOut += bytes.length
     }
+    delivered(result)
     if (releasesBatches) batch.release()
     // After each batch, so that the report of a failed run counts what the sink has taken.
     if (!ledger.isInside) totals = addTally(totals, ledger.close())

@@ -26,6 +26,7 @@ export class ByteInput implements RunInput {
   #rejectOpened: (error: Error) => void = () => undefined
   readonly #commits = new Set<(answer: Answer) => void>()
   #options: OpenOptions | undefined
+  #counted = 0
 
   constructor({ format, lowWatermark }: WriteOptions = {}) {
     this.#written = { ...(format && { format }), ...(lowWatermark && { lowWatermark }) }
@@ -51,9 +52,8 @@ export class ByteInput implements RunInput {
   /** Resolves when the pipeline has taken all lines that are complete. */
   async write(parts: readonly Part[]): Promise<void> {
     const batches = await this.#opened
-    const before = batches.bytes
-    for (const batch of batches.push(parts)) await this.#give(batch)
-    if (this.#options) this.#options.flow.bytes += batches.bytes - before
+    for (const batch of batches.push(parts)) await this.#give(batches, batch)
+    this.#count(batches, 0)
   }
 
   /**
@@ -83,7 +83,7 @@ export class ByteInput implements RunInput {
   /** Ends the input. The run ends when everything is delivered. */
   async end(): Promise<void> {
     const batches = await this.#opened
-    for (const batch of batches.end()) await this.#give(batch)
+    for (const batch of batches.end()) await this.#give(batches, batch)
     await this.#outlet.give(this.#empty({ kind: 'done' }))
     this.#outlet.end()
   }
@@ -99,9 +99,16 @@ export class ByteInput implements RunInput {
     for (const answer of this.#commits) answer('ended')
   }
 
-  async #give(batch: Batch): Promise<void> {
-    if (this.#options) this.#options.flow.records += batch.tallies.read
+  async #give(batches: ByteBatches, batch: Batch): Promise<void> {
+    this.#count(batches, batch.tallies.read)
     await this.#outlet.give(batch)
+  }
+
+  /** Counts records, and the bytes that came since the last call. */
+  #count(batches: ByteBatches, records: number): void {
+    const bytes = batches.bytes - this.#counted
+    this.#counted = batches.bytes
+    if (records > 0 || bytes > 0) this.#options?.intake.add({ partition: PARTITION, records, bytes })
   }
 
   #empty(end?: Parameters<typeof emptyBatch>[1]): Batch {

@@ -1,10 +1,8 @@
 import { SluiceError } from '../errors.ts'
-import type { Log } from '../observe/log.ts'
-import { hideSecrets } from '../observe/secrets.ts'
-import type { RunSettings } from '../runtime/streams/wiring.ts'
-
-/** Gets each line of the log of a run. `console.error` will do. */
-export type PipelineLog = (message: string, facts: { readonly [name: string]: string | number | boolean }) => void
+import type { RunEvents } from '../observe/bus/run-events.ts'
+import { listen } from '../observe/bus/subscribe.ts'
+import { callProgram, thrownBy } from '../runtime/streams/program-log.ts'
+import type { OnThrow } from '../runtime/streams/program-log.ts'
 
 /** How much a run has read. */
 export interface Progress {
@@ -17,62 +15,47 @@ export interface Progress {
   readonly readUpTo?: number | undefined
 }
 
-/** Called with what a callback of the program threw: the run ends with it. */
-type OnThrow = (error: SluiceError) => void
-
-/** The log of a run as a function of the program gets it: without secrets. Silent without one. */
-export function logTo(log: PipelineLog | undefined, failed: OnThrow): Log {
-  return {
-    live: false,
-    status: () => undefined,
-    note: (message, facts = {}) => {
-      if (log === undefined) return
-      const hidden = Object.entries(facts).map(([name, value]) => [
-        name,
-        typeof value === 'string' ? hideSecrets(value) : value,
-      ])
-      call('log', failed, () => log(hideSecrets(message), Object.fromEntries(hidden)))
-    },
+/** Reports progress each second, and once at the end. Returns a function that ends it. */
+export function progressTo(onProgress: (progress: Progress) => void, { run }: RunEvents, failed: OnThrow): () => void {
+  const readUpTo = new Map<string, number>()
+  let [records, bytes] = [0, 0]
+  let totalBytes: number | undefined
+  let timer: NodeJS.Timeout | undefined
+  const report = (): void => {
+    const times = [...readUpTo.values()]
+    const least = times.length === 0 ? undefined : times.reduce((one, other) => Math.min(one, other))
+    callProgram('onProgress', failed, () =>
+      onProgress({
+        records,
+        bytes,
+        ...(totalBytes !== undefined && { totalBytes }),
+        ...(least !== undefined && { readUpTo: least }),
+      }),
+    )
   }
-}
-
-/** Reports progress each second, and once at the end. */
-export function progressTo(onProgress: (progress: Progress) => void, failed: OnThrow): RunSettings['observe'] {
-  return (flow, totalBytes) => {
-    const report = (): void => {
-      const times = [...flow.times.values()].map(({ readUpTo }) => readUpTo)
-      const readUpTo = times.length === 0 ? undefined : times.reduce((one, other) => Math.min(one, other))
-      const { records, bytes } = flow
-      call('onProgress', failed, () =>
-        onProgress({
-          records,
-          bytes,
-          ...(totalBytes !== undefined && { totalBytes }),
-          ...(readUpTo !== undefined && { readUpTo }),
-        }),
-      )
-    }
-    const timer = setInterval(report, INTERVAL)
-    timer.unref()
-    return () => {
-      clearInterval(timer)
-      report()
-    }
+  const stops = [
+    listen('sluice:source:open', { run }, (opened) => {
+      ;({ totalBytes } = opened)
+      timer = setInterval(report, INTERVAL).unref()
+    }),
+    listen('sluice:source:chunk', { run }, (chunk) => {
+      records += chunk.records
+      bytes += chunk.bytes
+      if (chunk.readUpTo !== undefined) readUpTo.set(chunk.partition, chunk.readUpTo)
+    }),
+    listen('sluice:run:end', { run }, () => {
+      if (timer) report()
+      end()
+    }),
+  ]
+  const end = (): void => {
+    clearInterval(timer)
+    for (const stop of stops) stop()
   }
+  return end
 }
 
 const INTERVAL = 1000
-
-/** A throw in a timer or in the commit would end the process, or be taken for a failure of the disk. */
-function call(name: string, failed: OnThrow, callback: () => unknown): void {
-  try {
-    const result = callback()
-    // An async function: nobody else waits for it.
-    if (result instanceof Promise) result.catch((error: unknown) => failed(thrownBy(name, error)))
-  } catch (error) {
-    failed(thrownBy(name, error))
-  }
-}
 
 /**
  * Calls a function of the program.
@@ -88,10 +71,6 @@ export function callBack<Arguments extends readonly unknown[], Result>(
   } catch (error) {
     throw thrownBy(name, error)
   }
-}
-
-function thrownBy(name: string, error: unknown): SluiceError {
-  return new SluiceError('USAGE', `${name} threw an error; see \`cause\``, { cause: error })
 }
 
 /** @throws SluiceError USAGE if an option is given that is not a count */

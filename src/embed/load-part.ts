@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { basename, extname, resolve } from 'node:path'
 import { findPipeline } from '../config/find-pipeline.ts'
 import { loadPipeline } from '../config/load.ts'
 import type { Loaded, LoadOptions } from '../config/load.ts'
@@ -33,6 +33,8 @@ export interface OpenOptions {
 
 /** A pipeline file, which is read and checked again for each use. */
 export interface PipelineFile {
+  /** Name of the pipeline. */
+  readonly name: string
   readonly folder: string
   readonly stateFolder: string
   /** @throws SluiceError PIPELINE_NOT_FOUND */
@@ -50,10 +52,11 @@ export async function openFile(nameOrPath: string, options: OpenOptions): Promis
   const { env = process.env, state = '.sluice' } = options
   const folder = resolve(options.folder ?? '')
   const set = argumentsOf(options.set ?? [])
-  await findPipeline(nameOrPath, folder)
+  const path = await findPipeline(nameOrPath, folder)
   addEnvironmentSecrets(env)
   const check: PipelineFile['check'] = (more) => loadPipeline(nameOrPath, { root: folder, env, set, ...more })
   return {
+    name: basename(path, extname(path)),
     folder,
     stateFolder: resolve(folder, state),
     check,

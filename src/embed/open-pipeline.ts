@@ -9,8 +9,11 @@ import type { PipelineTestResult } from '../inspect/test-pipeline.ts'
 import { hideInError } from '../observe/hide-in-error.ts'
 import type { Report } from '../observe/report.ts'
 import type { WriteOptions } from './byte-batches.ts'
-import { logTo, progressTo } from './callbacks.ts'
-import type { PipelineLog, Progress } from './callbacks.ts'
+import { progressTo } from './callbacks.ts'
+import type { Progress } from './callbacks.ts'
+import { logTo } from '../runtime/streams/program-log.ts'
+import type { PipelineLog } from '../runtime/streams/program-log.ts'
+import { RunEvents } from '../observe/bus/run-events.ts'
 import { openFile } from './load-part.ts'
 import type { OpenOptions, PipelineFile } from './load-part.ts'
 import { PartRun } from './part-run.ts'
@@ -198,14 +201,9 @@ async function test(file: PipelineFile): Promise<TestResults> {
 }
 
 async function run(file: PipelineFile, options: RunPipelineOptions = {}): Promise<Report> {
-  const { signal, onProgress } = options
+  const { signal } = options
   const load = loader(file, undefined, options)
-  const running = new PartRun((fail) =>
-    load(fail, () => ({
-      ...(signal && { stop: signal }),
-      ...(onProgress && { observe: progressTo(onProgress, fail) }),
-    })),
-  )
+  const running = new PartRun((fail) => load(fail, () => ({ ...(signal && { stop: signal }) })))
   const failure = await running.ended
   const report = running.report()
   // The reader of stdout wanted no more.
@@ -219,20 +217,33 @@ async function run(file: PipelineFile, options: RunPipelineOptions = {}): Promis
 function loader(
   file: PipelineFile,
   parts: readonly ('source' | 'transforms' | 'sinks')[] | undefined,
-  { log, follow = false, final, keepGoing }: ReadPartOptions = {},
+  { log, onProgress, follow = false, final, keepGoing }: RunPipelineOptions = {},
 ): LoadPart {
   return async (fail, complete) => {
-    const logging = logTo(log, fail)
-    const pipeline = await file.load({ mode: 'run', ...(parts && { parts }) }, logging.note)
-    return {
-      pipeline,
-      stateFolder: file.stateFolder,
-      follow,
-      final,
-      keepGoing,
-      stop: new AbortController().signal,
-      log: logging,
-      ...complete(pipeline),
+    const events = new RunEvents(file.name)
+    const stops = [
+      ...(log ? [logTo(log, events, fail)] : []),
+      ...(onProgress ? [progressTo(onProgress, events, fail)] : []),
+    ]
+    const ended = (): void => {
+      for (const stop of stops) stop()
+    }
+    try {
+      const pipeline = await file.load({ mode: 'run', ...(parts && { parts }) }, events.note)
+      return {
+        pipeline,
+        stateFolder: file.stateFolder,
+        follow,
+        final,
+        keepGoing,
+        stop: new AbortController().signal,
+        events,
+        ended,
+        ...complete(pipeline),
+      }
+    } catch (error) {
+      ended()
+      throw error
     }
   }
 }

@@ -6,6 +6,12 @@ import type { Report } from '../observe/report.ts'
 import { wirePipeline } from '../runtime/run.ts'
 import type { RunOptions, Wired } from '../runtime/run.ts'
 
+/** What a part is run with. */
+export interface PartOptions extends RunOptions {
+  /** Called once, when everything is closed. */
+  readonly ended: () => void
+}
+
 /** A run of a pipeline that a program has opened. It begins at once. */
 export class PartRun {
   /**
@@ -17,7 +23,7 @@ export class PartRun {
   #wired: Wired | undefined
 
   /** @param load Checks the pipeline. Gets a function that ends the run at once, with an error. */
-  constructor(load: (fail: (error: SluiceError) => void) => Promise<RunOptions>) {
+  constructor(load: (fail: (error: SluiceError) => void) => Promise<PartOptions>) {
     this.ended = this.#run(load)
   }
 
@@ -40,9 +46,10 @@ export class PartRun {
     this.#wired?.source.destroy(this.#aborted)
   }
 
-  async #run(load: (fail: (error: SluiceError) => void) => Promise<RunOptions>): Promise<SluiceError | undefined> {
+  async #run(load: (fail: (error: SluiceError) => void) => Promise<PartOptions>): Promise<SluiceError | undefined> {
+    let options: PartOptions | undefined
     try {
-      const options = await load((error) => this.#fail(error))
+      options = await load((error) => this.#fail(error))
       if (this.#aborted) throw this.#aborted
       this.#wired = wirePipeline(options)
       const { source, transforms, sink } = this.#wired
@@ -51,6 +58,8 @@ export class PartRun {
     } catch (error) {
       if (this.#wired) await closed(this.#wired.sink)
       return hideInError(asSluiceError(this.#aborted ?? error, 'INTERNAL', 'the run failed'))
+    } finally {
+      options?.ended()
     }
   }
 }

@@ -9,6 +9,7 @@ import type { WriteOptions } from './byte-batches.ts'
 import { afterWrites, ByteInput, INPUT_BYTES, runIsOver } from './byte-input.ts'
 import { Outlet } from './outlet.ts'
 import { destroyedBy, PartRun } from './part-run.ts'
+import type { PartOptions } from './part-run.ts'
 import { reply } from '../runtime/streams/reply.ts'
 import { streamSink } from './stream-sink.ts'
 
@@ -18,7 +19,7 @@ type Done = (error?: Error | null) => void
 export type LoadPart = (
   fail: (error: SluiceError) => void,
   complete: (pipeline: CheckedPipeline) => Partial<RunOptions>,
-) => Promise<RunOptions>
+) => Promise<PartOptions>
 
 /** The source and the transforms of a pipeline: NDJSON comes out. It begins when somebody reads. */
 export class ReadablePart extends Readable {

@@ -49,7 +49,7 @@ class WrittenSource extends Duplex implements BatchDuplex {
     registerStage(this)
     this.#input = new ByteInput({ ...(format && { format }), ...(lowWatermark && { lowWatermark }) })
     this.#outlet.attach(this)
-    this.#source = source(writtenRecords, { ...options, input: this.#input, observe: () => () => this.#input.close() })
+    this.#source = source(writtenRecords, { ...options, input: this.#input, closing: () => this.#input.close() })
     this.#source.on('error', (error) => this.destroy(error))
   }
 

@@ -8,7 +8,7 @@ import { isMap, parseSpelled } from '../record/json/spelled.ts'
 import type { Spelled } from '../record/json/spelled.ts'
 import { Paths } from '../record/paths/path.ts'
 import { describeReject } from './describe-reject.ts'
-import { startFlow } from '../observe/progress.ts'
+import { Intake } from '../runtime/intake.ts'
 import type { Router, Share } from '../delivery/routes/router.ts'
 import { routerOf } from '../runtime/routes.ts'
 import { readBatches } from '../runtime/source-stage.ts'
@@ -81,7 +81,7 @@ async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortS
     position: () => undefined,
     note: () => {},
     stop,
-    flow: startFlow(),
+    intake: new Intake(),
   })
   for await (const batch of batches) {
     if (batch.end?.kind === 'failed') throw batch.end.error

@@ -1,16 +1,9 @@
 import { MINUTE } from '../time.ts'
 import { formatBytes, formatCount, formatSpan } from './report.ts'
+import type { SourceChunk } from './bus/events.ts'
+import type { RunEvents } from './bus/run-events.ts'
+import { listen } from './bus/subscribe.ts'
 import type { Log } from './log.ts'
-
-/** What was read so far, counted where chunks leave the source. */
-export interface Flow {
-  records: number
-  bytes: number
-  /** Inputs that end within a record, which is left for the next run. */
-  unfinished: number
-  /** Event times of each source partition, in milliseconds since 1970, if the source knows them. */
-  readonly times: Map<string, TimeSpan>
-}
 
 interface TimeSpan {
   /** Where this run began to read. */
@@ -18,45 +11,58 @@ interface TimeSpan {
   readonly readUpTo: number
 }
 
-export function startFlow(): Flow {
-  return { records: 0, bytes: 0, unfinished: 0, times: new Map() }
-}
-
 /** Milliseconds between two lines of progress, on a terminal and in a log. */
 export const LIVE_INTERVAL = 250
 export const LOG_INTERVAL = 10_000
 
 /**
- * Shows the progress of a run: a live line on a terminal, otherwise a log line every 10 seconds.
- * @param total expected number of bytes, if known
- * @returns a function that stops it
+ * Shows the progress of a run from when reading begins until the run ends: a live line on a terminal,
+ * otherwise a log line every 10 seconds.
+ * @returns a function that ends it
  */
-export function showProgress(flow: Flow, log: Log, total: number | undefined): () => void {
-  const started = performance.now()
-  let last = { records: 0, bytes: 0, at: started }
-  const tick = () => {
-    const now = performance.now()
-    const seconds = (now - last.at) / 1000
-    const rate = { records: (flow.records - last.records) / seconds, bytes: (flow.bytes - last.bytes) / seconds }
-    const mean = flow.bytes / ((now - started) / 1000)
-    last = { records: flow.records, bytes: flow.bytes, at: now }
-    const parts = [
-      `${formatCount(flow.records)} records`,
-      `${formatCount(Math.round(rate.records))} records/s`,
-      `${(rate.bytes / 1e6).toFixed(1)} MB/s`,
-    ]
-    if (total !== undefined && total > 0) parts.push(remaining(flow.bytes, total, mean))
-    if (flow.times.size > 0) parts.push(describeTimes([...flow.times.values()], Date.now()))
-    const line = parts.join('  ')
-    if (log.live) log.status(line)
-    else log.note(line)
+export function showProgress({ run }: RunEvents, log: Log): () => void {
+  const times = new Map<string, TimeSpan>()
+  let [records, bytes] = [0, 0]
+  let timer: NodeJS.Timeout | undefined
+  const start = (total: number | undefined): void => {
+    const started = performance.now()
+    let last = { records, bytes, at: started }
+    const tick = (): void => {
+      const now = performance.now()
+      const seconds = (now - last.at) / 1000
+      const rate = { records: (records - last.records) / seconds, bytes: (bytes - last.bytes) / seconds }
+      const mean = bytes / ((now - started) / 1000)
+      last = { records, bytes, at: now }
+      const parts = [
+        `${formatCount(records)} records`,
+        `${formatCount(Math.round(rate.records))} records/s`,
+        `${(rate.bytes / 1e6).toFixed(1)} MB/s`,
+      ]
+      if (total !== undefined && total > 0) parts.push(remaining(bytes, total, mean))
+      if (times.size > 0) parts.push(describeTimes([...times.values()], Date.now()))
+      const line = parts.join('  ')
+      if (log.live) log.status(line)
+      else log.note(line)
+    }
+    timer = setInterval(tick, log.live ? LIVE_INTERVAL : LOG_INTERVAL).unref()
   }
-  const timer = setInterval(tick, log.live ? LIVE_INTERVAL : LOG_INTERVAL)
-  timer.unref()
-  return () => {
+  const take = ({ partition, readFrom, readUpTo, ...chunk }: SourceChunk): void => {
+    records += chunk.records
+    bytes += chunk.bytes
+    if (readUpTo === undefined) return
+    times.set(partition, { from: times.get(partition)?.from ?? readFrom ?? readUpTo, readUpTo })
+  }
+  const stops = [
+    listen('sluice:source:open', { run }, ({ totalBytes }) => start(totalBytes)),
+    listen('sluice:source:chunk', { run }, take),
+    listen('sluice:run:end', { run }, () => end()),
+  ]
+  const end = (): void => {
+    for (const stop of stops) stop()
     clearInterval(timer)
     log.status('')
   }
+  return end
 }
 
 /**

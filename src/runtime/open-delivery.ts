@@ -6,6 +6,7 @@ import { findDedup } from '../config/pipeline.ts'
 import type { CheckedComponent, CheckedPipeline, CheckedSink } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { othersIn } from '../files.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Note } from '../observe/log.ts'
 import type { Paths } from '../record/paths/path.ts'
 import { keyDefinitionOf } from './key-definition.ts'
@@ -23,6 +24,7 @@ interface DeliveryOptions {
   /** The pipeline's own. */
   readonly stateFolder: string
   readonly stopping: AbortSignal
+  readonly events: RunEvents
   readonly note: Note
   /** A stream of the program may keep batches: their memory cannot be used again. */
   readonly keepsBatches: boolean
@@ -35,13 +37,13 @@ interface DeliveryOptions {
  * for a stream sink.
  */
 export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
-  const { pipeline, note } = options
+  const { pipeline, note, events } = options
   const [{ declaration }] = pipeline.sinks
   if (declaration.delivers === 'objects') return openCommit(await commitOptions(options))
   const sink = await createSink(pipeline, pipeline.sinks[0])
   if (!('write' in sink)) throw new SluiceError('INTERNAL', `${pipeline.sinks[0].stage} does not write a stream`)
   const reusesOutput = declaration.reusesBuffers === true
-  return openStreamDelivery({ sink, note, releasesBatches: releasesBatches(options), reusesOutput })
+  return openStreamDelivery({ sink, events, note, releasesBatches: releasesBatches(options), reusesOutput })
 }
 
 /**
@@ -68,11 +70,19 @@ export async function commitOptions(options: DeliveryOptions): Promise<CommitOpt
     unparsed: pipeline.rejectOptions.unparsed,
     dedup: dedup && { stage: dedup.stage, within: dedup.settings.within, memory: dedup.settings.memory },
     secrets: pipeline.secrets,
+    events: options.events,
+    readUpTo: readUpTo(pipeline),
     note: options.note,
     stopping: options.stopping,
     releasesBatches: releasesBatches(options),
     ...options.commit,
   }
+}
+
+/** The event time up to which a committed position has read, if the source knows it. */
+function readUpTo({ source: { declaration } }: CheckedPipeline): CommitOptions['readUpTo'] {
+  return ({ partition, position }) =>
+    partition.startsWith(`${declaration.type}:`) ? declaration.describePosition?.(position).readUpTo : undefined
 }
 
 function releasesBatches({ pipeline, keepsBatches }: DeliveryOptions): boolean {

@@ -27,12 +27,12 @@ import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { Note } from '../observe/log.ts'
-import type { Flow } from '../observe/progress.ts'
 import type { Batch, DedupKey, End } from '../record/batch.ts'
 import { INGEST_STAGE, endBatch, openBatches } from '../record/open-batches.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import { readCorrected } from './corrected-rejects.ts'
+import type { Intake } from './intake.ts'
 import type { RunInput } from './run-input.ts'
 import { throughAll } from './transform-stages.ts'
 import type { Stage } from './transform-stages.ts'
@@ -58,12 +58,13 @@ export function replayInput({ pipeline, files }: ReplayOptions): RunInput {
     check(stateFolder) {
       if (!hasState(stateFolder)) throw noState(stateFolder)
     },
-    async open({ stateFolder, delivery, stages, paths, flow, note, stop }) {
+    async open({ stateFolder, delivery, stages, paths, intake, events, stop }) {
+      const { note } = events
       const rows = delivery.localRejects?.() ?? []
       const options = { pipeline, folder: stateFolder, rows, note }
       const rejects = files ? await planCorrected(options, files) : await planLocal(options)
       const { limits } = pipeline
-      const batches = replayBatches({ rejects, replay, stages, paths, limits, note, stop, flow })
+      const batches = replayBatches({ rejects, replay, stages, paths, limits, note, stop, intake })
       return { batches, extent: undefined }
     },
   }
@@ -88,7 +89,7 @@ interface BatchOptions {
   readonly limits: ScanLimits
   readonly note: Note
   readonly stop: AbortSignal
-  readonly flow: Flow
+  readonly intake: Intake
 }
 
 /**
@@ -96,7 +97,7 @@ interface BatchOptions {
  * the end.
  */
 export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batch, void> {
-  const { rejects, replay, stages, paths, limits, note, stop, flow } = options
+  const { rejects, replay, stages, paths, limits, note, stop, intake } = options
   let end: End = { kind: 'done' }
   let number = 0
   try {
@@ -116,8 +117,7 @@ export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batc
       replay.register(number, { id, isPart })
       number++
       if (dedupKey) batch.digests = { keys: dedupKey.key, buckets: Int32Array.of(dedupKey.bucket) }
-      flow.records++
-      flow.bytes += record.length
+      intake.add({ partition: PARTITION, records: 1, bytes: record.length })
       yield* await throughAll(stages.slice(from), [batch])
     }
   } catch (error) {

@@ -1,11 +1,11 @@
 import type { InputExtent, TransformContext } from '../component.ts'
 import type { CommitOptions } from '../delivery/commit-options.ts'
 import type { Delivery } from '../delivery/delivery.ts'
-import type { Note } from '../observe/log.ts'
-import type { Flow } from '../observe/progress.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
+import type { Intake } from './intake.ts'
 import type { Stage } from './transform-stages.ts'
 
 /**
@@ -38,8 +38,8 @@ interface OpenInputOptions {
   readonly paths: Paths
   readonly limits: ScanLimits
   /** Counts the records and bytes that were read. */
-  readonly flow: Flow
-  readonly note: Note
+  readonly intake: Intake
+  readonly events: RunEvents
   /** Aborted when the run is asked to end. */
   readonly stop: AbortSignal
 }

@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
 import type { SluiceError } from '../errors.ts'
-import type { Log } from '../observe/log.ts'
-import { showProgress } from '../observe/progress.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Report } from '../observe/report.ts'
 import type { RunInput } from './run-input.ts'
 import { sink, source, transform } from './streams/stages.ts'
@@ -33,9 +32,7 @@ export interface RunOptions {
   readonly replica?: RunSettings['replica']
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
-  readonly log: Log
-  /** See `RunSettings.observe`. Default: progress in the log. */
-  readonly observe?: RunSettings['observe']
+  readonly events: RunEvents
 }
 
 export interface RunResult {
@@ -53,7 +50,7 @@ export interface Wired {
 
 /** Makes the streams of a checked pipeline. Nothing begins before they are connected. */
 export function wirePipeline(options: RunOptions): Wired {
-  const { pipeline, stateFolder, input, stop, log, follow, final, keepGoing } = options
+  const { pipeline, stateFolder, input, stop, events, follow, final, keepGoing } = options
   const transforms = input?.runsStages === true ? [] : pipeline.transforms
   return {
     source: source(pipeline.source, {
@@ -67,8 +64,7 @@ export function wirePipeline(options: RunOptions): Wired {
       final,
       keepGoing,
       signal: stop,
-      log: log.note,
-      observe: options.observe ?? ((flow, total) => showProgress(flow, log, total)),
+      events,
     }),
     transforms: transforms.map((one) => transform(one)),
     sink: sink(pipeline.sinks[0], { ...(stateFolder !== undefined && { state: join(stateFolder, pipeline.name) }) }),

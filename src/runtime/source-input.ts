@@ -1,15 +1,16 @@
-import type { InputExtent, InputFailure, ReadOptions, Source } from '../component.ts'
+import type { InputExtent, InputFailure, ReadOptions, Source, SourceEvent } from '../component.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError } from '../errors.ts'
 import type { ExchangeLayer } from '../network/exchange.ts'
-import type { Note } from '../observe/log.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import { ALONE } from '../delivery/replicas/replica.ts'
 import type { RunningReplica } from '../delivery/replicas/check-replica.ts'
 import type { DamagedInput } from '../observe/report.ts'
 import type { Chunk } from '../record/chunk.ts'
 import type { Clock } from '../time.ts'
 import { awaitComponent } from './await-component.ts'
+import { observeRequests } from './observe-requests.ts'
 import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
 import { idleSource, selectTenants, tenantsOf } from './tenants.ts'
@@ -19,7 +20,7 @@ interface SourceInputOptions {
   readonly final: boolean
   /** Continue with the next input when one of several inputs cannot be read, or not to its end. */
   readonly keepGoing: boolean
-  readonly note: Note
+  readonly events: RunEvents
   /** Default: this process collects all tenants. */
   readonly replica?: RunningReplica | undefined
   /** See `ReadOptions`. The clock also dates the commits. */
@@ -38,14 +39,14 @@ interface SourceInputOptions {
  */
 export function sourceInput(
   pipeline: CheckedPipeline,
-  { follow, final, keepGoing, note: log, replica, clock, exchange, part }: SourceInputOptions,
+  { follow, final, keepGoing, events, replica, clock, exchange, part }: SourceInputOptions,
   damaged: DamagedInput[],
 ): RunInput {
   const { type } = pipeline.source.declaration
   const inputFailed = ({ input, line, error }: InputFailure): void => {
     if (!keepGoing) throw error
     const { code, message, hint } = error
-    log('an input could not be read completely; continuing with the next one', { input, code, reason: message })
+    events.note('an input could not be read completely; continuing with the next one', { input, code, reason: message })
     damaged.push({ input, code, message, ...(line !== undefined && { line }), ...(hint !== undefined && { hint }) })
   }
   const isDivided = replica !== undefined && replica.count > 1
@@ -55,7 +56,8 @@ export function sourceInput(
     commit: { replica: collector, ...(clock && { now: () => clock.now() }) },
     check: () => void (isDivided && tenantsOf(pipeline)),
     isWhole: part === undefined,
-    async open({ delivery, paths, flow, note, stop }) {
+    async open({ delivery, paths, intake, stop }) {
+      const { note } = events
       const tenants = isDivided ? selectTenants(pipeline, replica, note) : undefined
       const source = tenants?.size === 0 ? idleSource : await createSource(pipeline)
       const total = part?.extent ?? source.total?.()
@@ -80,13 +82,24 @@ export function sourceInput(
         note,
         inputFailed,
         stop,
-        flow,
+        intake,
         clock,
-        exchange,
+        announce: (event) => announce(events, event),
+        exchange: observeRequests(events, exchange),
       })
       return { batches, extent }
     },
   }
+}
+
+function announce(events: RunEvents, event: SourceEvent): void {
+  if (event.type === 'window') events.publish('sluice:source:window', without(event))
+  else if (event.type === 'retry') events.publish('sluice:source:retry', without(event))
+  else if (event.type === 'wait') events.publish('sluice:source:wait', without(event))
+}
+
+function without<Event extends SourceEvent>({ type: _type, ...facts }: Event): Omit<Event, 'type'> {
+  return facts
 }
 
 /** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the source's `create` */

@@ -1,7 +1,6 @@
-import type { InputFailure, Source, SourceDeclaration } from '../component.ts'
+import type { InputFailure, Source, SourceDeclaration, SourceEvent } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Flow } from '../observe/progress.ts'
 import type { Note } from '../observe/log.ts'
 import type { ExchangeLayer } from '../network/exchange.ts'
 import type { Batch, End } from '../record/batch.ts'
@@ -11,6 +10,7 @@ import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import type { Clock } from '../time.ts'
 import { awaitComponent } from './await-component.ts'
+import type { Intake } from './intake.ts'
 import { checkTenant } from './tenants.ts'
 
 interface SourceStageOptions {
@@ -38,8 +38,9 @@ interface SourceStageOptions {
   readonly inputFailed?: (failure: InputFailure) => void
   /** Asks the source to stop. Chunks that it has yielded are still delivered. */
   readonly stop: AbortSignal
-  /** Counted here, independently of every component. */
-  readonly flow: Flow
+  readonly intake: Intake
+  /** Gets what the source announces, with the full name of the source partition. */
+  readonly announce?: (event: SourceEvent) => void
   /** See `ReadOptions`. */
   readonly clock?: Clock | undefined
   readonly exchange?: ExchangeLayer | undefined
@@ -51,8 +52,9 @@ interface SourceStageOptions {
  * run ends.
  */
 export async function* readBatches(options: SourceStageOptions): AsyncGenerator<Batch, void> {
-  const { type, paths, limits, flow } = options
+  const { type, paths, limits } = options
   const numbers = new Map<string, number>()
+  const take = takeWith(options)
   let chunks: AsyncIterator<unknown> | undefined
   const readNext = () => {
     chunks ??= startReading(options)
@@ -78,8 +80,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
       const number = numbers.get(partition) ?? 0
       const batches = openBatches(chunk, { partition, number, paths, limits })
       numbers.set(partition, number + 1)
-      count(flow, chunk, batches)
-      if (chunk.position !== undefined) recordTime(partition, chunk.position, options)
+      take(partition, chunk, batches)
       yield* batches
     }
   } catch (error) {
@@ -109,6 +110,7 @@ function startReading({ source, type, limits, ...options }: SourceStageOptions):
     note: options.note,
     inputFailed: options.inputFailed ?? rethrow,
     clock: options.clock,
+    announce: (event) => options.announce?.({ ...event, partition: `${type}:${event.partition}` }),
     exchange: options.exchange,
   })
   if (typeof read?.[Symbol.asyncIterator] === 'function') return read[Symbol.asyncIterator]()
@@ -139,24 +141,20 @@ function rethrow({ error }: InputFailure): never {
   throw error
 }
 
-function count(flow: Flow, chunk: Chunk, batches: readonly Batch[]): void {
-  for (const batch of batches) flow.records += batch.tallies.read
-  if (chunk.unfinished === true) flow.unfinished++
-  flow.bytes += chunk.sourceBytes ?? chunk.bytes?.length ?? 0
-}
-
-/** Records the range of event time that is read, for the progress line. */
-function recordTime(partition: string, position: Json, options: SourceStageOptions): void {
-  const { flow, since, declaration } = options
-  const readUpTo = declaration?.describePosition?.(position).readUpTo
-  if (readUpTo === undefined) return
-  const from = flow.times.get(partition)?.from ?? committedTime(partition, options) ?? since ?? readUpTo
-  flow.times.set(partition, { from, readUpTo })
-}
-
-function committedTime(partition: string, options: SourceStageOptions): number | undefined {
-  const committed = options.position(partition)
-  return committed === undefined ? undefined : options.declaration?.describePosition?.(committed).readUpTo
+/** Counts chunks. The event time from which a source partition is read is known before its first chunk. */
+function takeWith(options: SourceStageOptions) {
+  const { intake, since, declaration } = options
+  const timeAt = (at: Json | undefined) => (at === undefined ? undefined : declaration?.describePosition?.(at).readUpTo)
+  const readFrom = new Map<string, number | undefined>()
+  return (partition: string, chunk: Chunk, batches: readonly Batch[]): void => {
+    if (!readFrom.has(partition)) readFrom.set(partition, timeAt(options.position(partition)) ?? since)
+    const { sourceBytes, bytes = '', unfinished = false, lowWatermark } = chunk
+    const records = batches.reduce((sum, { tallies }) => sum + tallies.read, 0)
+    intake.add({ partition, records, bytes: sourceBytes ?? bytes.length, unfinished, lowWatermark }, () => ({
+      readFrom: readFrom.get(partition),
+      readUpTo: timeAt(chunk.position),
+    }))
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { isCustom } from '../config/component-name.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Note } from '../observe/log.ts'
 import type { StageCounts } from '../observe/report.ts'
 import type { Batch } from '../record/batch.ts'
@@ -22,6 +23,7 @@ import type { TransformThreads } from './parallel/transform-threads.ts'
 import { runDuplex } from './duplex-stage.ts'
 import { NewMembers } from './new-members.ts'
 import type { Bring } from './new-members.ts'
+import { observeStage } from './observe-stage.ts'
 
 /** One transform of a pipeline, ready to run. */
 export interface Stage {
@@ -74,8 +76,8 @@ interface BuildOptions {
   readonly context?: Partial<TransformContext> | undefined
   /** True: custom transforms with `parallel` above 1 run in threads. Otherwise they run in this one. */
   readonly threads?: boolean
-  /** Log of the run, for transforms that write to it. */
-  readonly note?: Note | undefined
+  /** What the run publishes: its log, and the batches of each stage. Default: nothing. */
+  readonly events?: RunEvents | undefined
 }
 
 /**
@@ -91,7 +93,9 @@ export async function buildStages(pipeline: TransformsOf, options: BuildOptions)
     await Promise.allSettled(closeStages(stages))
     throw error
   }
-  return stages.length === 0 ? [] : withDelivery(stages, newMembers)
+  const { events } = options
+  const observed = events ? stages.map((stage, position) => observeStage(stage, position, events)) : stages
+  return stages.length === 0 ? [] : withDelivery(observed, newMembers)
 }
 
 type TransformsOf = Pick<CheckedPipeline, 'name' | 'folder' | 'transforms'>
@@ -105,10 +109,11 @@ async function addStages(
     hashKey,
     context: added,
     threads = false,
-    note,
+    events,
     newMembers,
   }: BuildOptions & { newMembers: NewMembers },
 ): Promise<void> {
+  const note = events?.note
   const dedup = findDedup(pipeline)
   /** Threads start while the transforms after them are created. */
   const starting: Promise<void>[] = []

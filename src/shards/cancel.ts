@@ -1,7 +1,7 @@
 import { asSluiceError } from '../errors.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import type { ShardRun } from '../delivery/shards/shard.ts'
-import type { Log } from '../observe/log.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import { createSource } from '../runtime/source-input.ts'
 import { openCommitOf } from './open-commit-of.ts'
 
@@ -12,7 +12,7 @@ interface CancelOptions {
   /** Also if records are then written again, because nothing deduplicates them. */
   readonly force: boolean
   readonly stop: AbortSignal
-  readonly log: Log
+  readonly events: RunEvents
 }
 
 interface Cancelled {

@@ -5,8 +5,9 @@ import { outboxFolder } from '../delivery/open-epoch.ts'
 import type { ShardCommit } from '../delivery/shards/shard-commit.ts'
 import type { ShardResult, ShardRun } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Log } from '../observe/log.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { RunResult } from '../runtime/run.ts'
+import { publishEnd, publishStart } from '../runtime/run-events.ts'
 import { createSource } from '../runtime/source-input.ts'
 import { Dispatch } from './dispatch.ts'
 import type { Executor } from './executor.ts'
@@ -15,7 +16,7 @@ import { planShards, sourceDigest } from './plan.ts'
 import type { PlannedShard, ReadSelection } from './plan.ts'
 import { openCommitOf } from './open-commit-of.ts'
 import { qualifiedName } from './qualified-parts.ts'
-import { ShardsShown } from './show-shards.ts'
+import { ShardEvents } from './shard-events.ts'
 import { Summary } from './summary.ts'
 
 export interface CoordinateOptions extends ReadSelection {
@@ -33,7 +34,7 @@ export interface CoordinateOptions extends ReadSelection {
   readonly stages?: boolean
   /** Asks for a clean end: what is executed in time is committed and published. */
   readonly stop: AbortSignal
-  readonly log: Log
+  readonly events: RunEvents
 }
 
 export interface ExecutorContext {
@@ -64,13 +65,13 @@ export async function coordinate(options: CoordinateOptions): Promise<RunResult 
 }
 
 async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
-  const { pipeline, keepGoing, stop, log } = options
+  const { pipeline, keepGoing, stop, events } = options
   const startedAt = new Date()
   const folder = join(options.stateFolder, pipeline.name)
   const source = await createSource(pipeline)
-  const summary = new Summary({ pipeline: pipeline.name, startedAt, log })
+  const summary = new Summary({ pipeline: pipeline.name, startedAt, note: events.note })
   let executor: Executor | undefined
-  let shown: ShardsShown | undefined
+  let observer: ShardEvents | undefined
   const discard = async (result: ShardResult): Promise<void> => executor?.discard(result)
   const commit = await openCommitOf({
     ...options,
@@ -79,15 +80,18 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
     observe: (event) => {
       if (event.kind === 'committed') executor?.committed?.(event.result)
       summary.observe(event)
-      shown?.observe(event)
+      observer?.observe(event)
     },
     ending: async () => executor?.ending?.(),
     ...(options.stages === true && { sweeps: true }),
   })
   let failure: SluiceError | undefined
+  let isStarted = false
   try {
     const shardRun = await begin({ ...options, source, commit, summary })
     if (shardRun === 'too few') return undefined
+    publishStart(events, pipeline)
+    isStarted = true
     if (shardRun) {
       const { hashKey, generation } = commit
       const fingerprint = await fingerprintOf(pipeline, hashKey)
@@ -98,23 +102,23 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
         generation,
         outbox: outboxFolder(folder),
       })
-      shown = new ShardsShown(log, () => commit.counts())
+      observer = new ShardEvents(events, () => commit.counts())
       summary.begin(commit.counts())
     }
-    if (executor && shown) {
-      const observer = summary.with(shown)
-      await new Dispatch({ commit, executor, keepGoing, observer, stop }).run()
+    if (executor && observer) {
+      await new Dispatch({ commit, executor, keepGoing, observer: summary.with(observer), stop }).run()
     } else await commit.finish({ isInterrupted: stop.aborted })
   } catch (error) {
     // The plan was given up.
     if (!stop.aborted || error !== stop.reason)
       failure = asSluiceError(error, 'INTERNAL', `the backfill of ${pipeline.name} failed`)
   } finally {
-    shown?.stop()
     await executor?.close()
     await commit.close()
   }
-  return summary.end({ failure, totals: commit.totals(), isStopped: stop.aborted })
+  const result = summary.end({ failure, totals: commit.totals(), isStopped: stop.aborted })
+  if (isStarted) publishEnd(events, result.report)
+  return result
 }
 
 interface BeginOptions extends CoordinateOptions {
@@ -125,7 +129,7 @@ interface BeginOptions extends CoordinateOptions {
 
 /** Continues the plan of the state, or makes one. Undefined if there is nothing to read. */
 async function begin(options: BeginOptions): Promise<ShardRun | 'too few' | undefined> {
-  const { pipeline, source, commit, summary, fewestShards = 1, final, keepGoing, shardBytes, stop, log } = options
+  const { pipeline, source, commit, summary, fewestShards = 1, final, keepGoing, shardBytes, stop, events } = options
   const { type } = pipeline.source.declaration
   const digest = sourceDigest(pipeline, options)
   if (commit.run) return commit.begin(digest, nothing)
@@ -134,7 +138,7 @@ async function begin(options: BeginOptions): Promise<ShardRun | 'too few' | unde
     position: (partition = '') => commit.position(qualifiedName(type, partition)),
     inputFailed: summary.inputFailed(keepGoing),
     signal: stop,
-    note: log.note,
+    note: events.note,
     final,
     shardBytes,
   })

@@ -4,8 +4,7 @@ import { openShardDelivery } from '../delivery/shards/shard-delivery.ts'
 import type { ShardDelivery } from '../delivery/shards/shard-delivery.ts'
 import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
-import type { Flow } from '../observe/progress.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import { plural } from '../observe/report.ts'
 import type { DamagedInput } from '../observe/report.ts'
 import type { Chunk } from '../record/chunk.ts'
@@ -32,9 +31,8 @@ export interface ExecuteShardOptions {
   readonly keepGoing: boolean
   /** Ends the execution within a second. */
   readonly signal: AbortSignal
-  readonly note: Note
-  /** Called when reading begins, with the counters of what is read. The result is called at the end. */
-  readonly observe?: (flow: Flow) => () => void
+  /** Of this execution: what it reads and logs is published here, in this thread. */
+  readonly events: RunEvents
 }
 
 /**
@@ -48,7 +46,7 @@ export async function executeShard(
   task: ShardTask,
   options: ExecuteShardOptions,
 ): Promise<ShardResult> {
-  const { hashKey, generation, folder, shared, files, final, keepGoing, signal, note, observe } = options
+  const { hashKey, generation, folder, shared, files, final, keepGoing, signal, events } = options
   const { bytes, number } = task.shard
   const { stage, declaration } = pipeline.source
   const parts = task.shard.parts.map((part) => unqualified(declaration.type, part))
@@ -57,7 +55,7 @@ export async function executeShard(
   const read = (source: Source, readOptions: ReadOptions) => readParts(source, { stage, parts, ends }, readOptions)
   const input = sourceInput(
     pipeline,
-    { follow: false, final, keepGoing, note, part: { extent: { bytes }, read } },
+    { follow: false, final, keepGoing, events, part: { extent: { bytes }, read } },
     damaged,
   )
   let delivery: ShardDelivery | undefined
@@ -74,8 +72,7 @@ export async function executeShard(
     threads: false,
     follow: false,
     stop: signal,
-    log: { note, status: () => undefined, live: false },
-    observe: observe ?? (() => () => undefined),
+    events,
   })
   signal.throwIfAborted()
   if (error) throw error

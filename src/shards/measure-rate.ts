@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SourcePart } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import type { Flow } from '../observe/progress.ts'
+import { RunEvents } from '../observe/bus/run-events.ts'
+import { listen } from '../observe/bus/subscribe.ts'
 import { anySignal } from '../signals.ts'
 import { executeShard } from './execute-shard.ts'
 
@@ -27,7 +28,9 @@ export async function measureRate(
   const folder = await mkdtemp(join(tmpdir(), 'sluice-rate-'))
   const ending = new AbortController()
   const stop = anySignal(signal, ending.signal)
-  let flow: Flow | undefined
+  let bytes = 0
+  const events = new RunEvents(pipeline.name)
+  const stopCounting = listen('sluice:source:chunk', { run: events.run }, (chunk) => (bytes += chunk.bytes))
   const task = {
     run: '00000000',
     runNumber: 0,
@@ -42,11 +45,7 @@ export async function measureRate(
     final,
     keepGoing: true,
     signal: stop,
-    note: () => undefined,
-    observe: (counted) => {
-      flow = counted
-      return () => undefined
-    },
+    events,
   })
   const ended = execution.then(
     () => 'ended' as const,
@@ -55,14 +54,15 @@ export async function measureRate(
   try {
     const wait = (ms: number) => Promise.race([ended, sleep(ms, undefined, { signal: stop, ref: true })])
     if ((await wait(WARM_MS)) === 'ended') return undefined
-    const from = flow?.bytes ?? 0
+    const from = bytes
     const started = performance.now()
     await wait(MEASURE_MS)
-    const read = (flow?.bytes ?? 0) - from
+    const read = bytes - from
     return read > 0 ? (read / (performance.now() - started)) * 1000 : undefined
   } finally {
     ending.abort()
     await ended
+    stopCounting()
     await rm(folder, { recursive: true, force: true })
   }
 }

@@ -4,7 +4,7 @@ import type { CheckedPipeline } from '../config/pipeline.ts'
 import { openShardCommit } from '../delivery/shards/open-shard-commit.ts'
 import type { ShardCommit } from '../delivery/shards/shard-commit.ts'
 import type { ShardCommitOptions } from '../delivery/shards/shard-commit-options.ts'
-import type { Log } from '../observe/log.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import { Paths } from '../record/paths/path.ts'
 import { commitOptions } from '../runtime/open-delivery.ts'
 import { unqualifiedParts } from './qualified-parts.ts'
@@ -15,19 +15,20 @@ interface OpenOptions extends Pick<ShardCommitOptions, 'discard' | 'observe' | '
   /** Folder that holds a folder for each pipeline's state. */
   readonly stateFolder: string
   readonly stop: AbortSignal
-  readonly log: Log
+  readonly events: RunEvents
 }
 
 /** Opens the state of a pipeline for a parallel backfill. @throws SluiceError see `openShardCommit` */
 export async function openCommitOf(options: OpenOptions): Promise<ShardCommit> {
-  const { pipeline, source, stateFolder, stop, log, discard, observe, ending, sweeps = false } = options
+  const { pipeline, source, stateFolder, stop, events, discard, observe, ending, sweeps = false } = options
   const { type } = pipeline.source.declaration
   const commit = await commitOptions({
     pipeline,
     paths: new Paths(),
     stateFolder: join(stateFolder, pipeline.name),
     stopping: stop,
-    note: log.note,
+    events,
+    note: events.note,
     keepsBatches: false,
   })
   return openShardCommit({

@@ -4,7 +4,8 @@ import { move, transferableSymbol, valueSymbol } from 'piscina'
 import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { asSluiceError } from '../errors.ts'
 import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
-import type { Flow } from '../observe/progress.ts'
+import { RunEvents } from '../observe/bus/run-events.ts'
+import { listen } from '../observe/bus/subscribe.ts'
 import { SharedTransforms } from '../runtime/transform-stages.ts'
 import { executeShard } from './execute-shard.ts'
 import { sentError } from '../runtime/sent-error.ts'
@@ -53,6 +54,8 @@ async function load(): Promise<LoadedJob> {
 /** Executes a shard in a thread of piscina. */
 export default async function execute({ task, port }: ThreadTask): Promise<object> {
   const send = (message: ThreadMessage): void => port.postMessage(message)
+  const events = new RunEvents()
+  const stopForwarding = forward(events, send)
   try {
     send({ kind: 'read', records: 0, bytes: 0 })
     const { job, generation, folder } = data
@@ -67,8 +70,7 @@ export default async function execute({ task, port }: ThreadTask): Promise<objec
       keepGoing: job.keepGoing,
       // A thread that is not wanted any more is ended from outside.
       signal: new AbortController().signal,
-      note: (message, facts) => send({ kind: 'note', message, ...(facts && { facts }) }),
-      observe: (flow) => reportRead(flow, send),
+      events,
     })
     return moved({ result }, [...result.keys.map(({ entries }) => entries), result.rejects])
   } catch (error) {
@@ -76,16 +78,31 @@ export default async function execute({ task, port }: ThreadTask): Promise<objec
     const reply: ThreadReply = { failure }
     return reply
   } finally {
+    stopForwarding()
     port.close()
   }
 }
 
-function reportRead(flow: Flow, send: (message: ThreadMessage) => void): () => void {
-  const report = (): void => send({ kind: 'read', records: flow.records, bytes: flow.bytes })
-  const timer = setInterval(report, REPORT_INTERVAL)
+/** Sends the coordinator what it shows: lines of the log, and how much is read. */
+function forward({ run }: RunEvents, send: (message: ThreadMessage) => void): () => void {
+  let [records, bytes] = [0, 0]
+  let timer: NodeJS.Timeout | undefined
+  const report = (): void => send({ kind: 'read', records, bytes })
+  const stops = [
+    listen('sluice:run:note', { run }, ({ message, facts }) => send({ kind: 'note', message, facts })),
+    listen('sluice:source:open', { run }, () => (timer = setInterval(report, REPORT_INTERVAL))),
+    listen('sluice:source:chunk', { run }, (chunk) => {
+      records += chunk.records
+      bytes += chunk.bytes
+    }),
+    listen('sluice:run:end', { run }, () => {
+      clearInterval(timer)
+      if (timer) report()
+    }),
+  ]
   return () => {
     clearInterval(timer)
-    report()
+    for (const stop of stops) stop()
   }
 }
 

@@ -1,31 +1,45 @@
-import type { ShardCounts } from '../delivery/shards/shard-commit.ts'
-import type { ShardEvent } from '../delivery/shards/shard-commit-options.ts'
-import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
-import type { SluiceError } from '../errors.ts'
+import type { OfRun, ShardChange, ShardPlan, ShardProgress } from '../observe/bus/events.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
+import { listen } from '../observe/bus/subscribe.ts'
 import type { Log } from '../observe/log.ts'
 import { LIVE_INTERVAL, LOG_INTERVAL, roundedDuration } from '../observe/progress.ts'
 import { formatBytes, formatCount } from '../observe/report.ts'
-import type { DispatchObserver } from './dispatch.ts'
-import type { ShardProgress } from './executor.ts'
 
 /**
- * Shows the progress of a parallel backfill: a live line on a terminal, otherwise a log line every 10
- * seconds; and what happens to single shards. A JSON log gets an event for each of these.
+ * Shows the progress of a parallel backfill from its plan until the run ends: a live line on a
+ * terminal, otherwise a log line every 10 seconds; and what happens to single shards. A JSON log gets
+ * an event for each of these.
+ * @returns a function that ends it
  */
-export class ShardsShown implements DispatchObserver {
+export function showShards({ run }: RunEvents, log: Log): () => void {
+  let shown: ShardsShown | undefined
+  const stops = [
+    listen('sluice:shard:plan', { run }, (plan) => (shown = new ShardsShown(log, plan))),
+    listen('sluice:shard:change', { run }, (change) => shown?.change(change)),
+    listen('sluice:shard:progress', { run }, (progress) => shown?.progress(progress)),
+    listen('sluice:run:end', { run }, () => end()),
+  ]
+  const end = (): void => {
+    for (const stop of stops) stop()
+    shown?.stop()
+  }
+  return end
+}
+
+class ShardsShown {
   readonly #log: Log
-  readonly #counts: () => ShardCounts
   readonly #started = performance.now()
   readonly #timer: NodeJS.Timeout
   readonly #running = new Map<number, ShardProgress>()
   readonly #rates = new Map<string, number>()
   readonly #doneBefore: number
+  #counts: Omit<ShardPlan, keyof OfRun>
   #last: { bytes: number; at: number }
 
-  constructor(log: Log, counts: () => ShardCounts) {
+  constructor(log: Log, plan: ShardPlan) {
     this.#log = log
-    this.#counts = counts
-    this.#doneBefore = counts().doneBytes
+    this.#counts = plan
+    this.#doneBefore = plan.doneBytes
     this.#last = { bytes: this.#doneBefore, at: this.#started }
     this.#timer = setInterval(() => this.#show(), log.live ? LIVE_INTERVAL : LOG_INTERVAL)
     this.#timer.unref()
@@ -37,47 +51,40 @@ export class ShardsShown implements DispatchObserver {
     this.#log.status('')
   }
 
-  started({ shard, attempt }: ShardTask): void {
-    this.#log.event?.('shard started', { shard: shard.number, attempt, bytes: shard.bytes })
-  }
-
-  progress({ shard }: ShardTask, progress: ShardProgress): void {
-    const before = this.#running.get(shard.number)
+  progress(progress: ShardProgress): void {
+    const before = this.#running.get(progress.shard)
     const read = Math.max(0, progress.bytes - (before?.bytes ?? 0))
     this.#rates.set(progress.worker, (this.#rates.get(progress.worker) ?? 0) + read)
-    this.#running.set(shard.number, progress)
+    this.#running.set(progress.shard, progress)
   }
 
-  ended({ shard }: ShardTask): void {
-    this.#running.delete(shard.number)
-  }
-
-  executed({ shard, attempt }: ShardTask, { tally, bytesIn }: ShardResult): void {
-    const { read, written, duplicate, rejected } = tally
-    this.#log.event?.('shard executed', { shard: shard.number, attempt, bytesIn, read, written, duplicate, rejected })
-  }
-
-  failedOnce({ shard, attempt }: ShardTask, { code, message }: SluiceError): void {
-    this.#log.note('a shard is executed again', { shard: shard.number, attempt, code, reason: message })
-  }
-
-  /** Takes what the commit has to say. */
-  readonly observe = (event: ShardEvent): void => {
-    const { shard } = event
-    if (event.kind === 'committed') this.#log.event?.('shard committed', { shard })
-    else if (event.kind === 'waits')
-      this.#log.event?.('shard waits for others', { shard, others: event.for.join(', ') })
-    else if (event.kind === 'again') this.#log.event?.('shard is executed again', { shard, reason: event.reason })
-    else {
-      const { code, message } = event.error
-      this.#log.note('a shard has failed', { shard, code, reason: message })
-    }
+  change({
+    state,
+    shard,
+    attempt = 0,
+    bytes = 0,
+    tally,
+    code = '',
+    reason = '',
+    others = [],
+    counts,
+  }: ShardChange): void {
+    this.#counts = counts
+    const log = this.#log
+    if (state === 'started') log.event?.('shard started', { shard, attempt, bytes })
+    else if (state === 'executed') log.event?.('shard executed', { shard, attempt, bytesIn: bytes, ...tally })
+    else if (state === 'ended') this.#running.delete(shard)
+    else if (state === 'retried') log.note('a shard is executed again', { shard, attempt, code, reason })
+    else if (state === 'committed') log.event?.('shard committed', { shard })
+    else if (state === 'waiting') log.event?.('shard waits for others', { shard, others: others.join(', ') })
+    else if (state === 'again') log.event?.('shard is executed again', { shard, reason })
+    else log.note('a shard has failed', { shard, code, reason })
   }
 
   #show(): void {
     const now = performance.now()
     const seconds = (now - this.#last.at) / 1000
-    const { shards, done, doneBytes, executing, waiting, failed, bytes: total } = this.#counts()
+    const { shards, done, doneBytes, executing, waiting, failed, bytes: total } = this.#counts
     let bytes = doneBytes
     for (const progress of this.#running.values()) bytes += progress.bytes
     const rate = Math.max(0, bytes - this.#last.bytes) / seconds
@@ -92,7 +99,7 @@ export class ShardsShown implements DispatchObserver {
         done,
         running: executing,
         waiting,
-        failed: failed.length,
+        failed,
         bytes,
         totalBytes: total,
         bytesPerSecond: Math.round(rate),
@@ -104,7 +111,7 @@ export class ShardsShown implements DispatchObserver {
     const line = [
       `${formatCount(done)} of ${formatCount(shards)} shards`,
       `${executing} running`,
-      ...(failed.length > 0 ? [`${failed.length} failed`] : []),
+      ...(failed > 0 ? [`${failed} failed`] : []),
       `${megabytes(rate)} MB/s${describeWorkers(workers)}`,
       `${Math.min(100, Math.floor((100 * bytes) / Math.max(1, total)))} % of ${formatBytes(total)}`,
       ...(left === undefined ? [] : [`${roundedDuration(left)} left`]),

@@ -4,7 +4,7 @@ import type { ShardCounts } from '../delivery/shards/shard-commit.ts'
 import type { ShardEvent } from '../delivery/shards/shard-commit-options.ts'
 import type { ShardTask } from '../delivery/shards/shard.ts'
 import { SluiceError } from '../errors.ts'
-import type { Log } from '../observe/log.ts'
+import type { Note } from '../observe/log.ts'
 import { plural } from '../observe/report.ts'
 import type { DamagedInput, FailedShard, Report } from '../observe/report.ts'
 import { addCounts } from '../runtime/transform-stages.ts'
@@ -15,7 +15,7 @@ import type { DispatchObserver } from './dispatch.ts'
 interface SummaryOptions {
   readonly pipeline: string
   readonly startedAt: Date
-  readonly log: Log
+  readonly note: Note
 }
 
 interface Ending {
@@ -58,7 +58,7 @@ export class Summary {
     return ({ input, line, error }) => {
       if (!keepGoing) throw error
       const { code, message, hint } = error
-      this.#options.log.note('an input could not be read completely; continuing with the next one', {
+      this.#options.note('an input could not be read completely; continuing with the next one', {
         input,
         code,
         reason: message,
@@ -113,13 +113,13 @@ export class Summary {
 
   /** The result of the run. */
   end({ failure, totals, isStopped }: Ending): RunResult {
-    const { pipeline, startedAt, log } = this.#options
+    const { pipeline, startedAt, note } = this.#options
     const failed = [...this.#failed.values()].toSorted((one, other) => one.shard - other.shard)
     const left = this.#planned - this.#before - this.#committed - failed.length
     const isInterrupted = isStopped && failure === undefined && (left > 0 || this.#planned === 0)
     const error = failure ?? (isInterrupted ? undefined : this.#incompleteness(failed))
     const rules = [...this.#rules.values()]
-    if (totals.read > 0) noteUnmatched(rules, log.note)
+    if (totals.read > 0) noteUnmatched(rules, note)
     const report = hideInReport({
       pipeline,
       outcome: isInterrupted ? 'interrupted' : outcomeOf(error),

@@ -20,6 +20,7 @@ import { release, acquireBuffer, acquireWords, CHUNK_BYTES } from '../../src/rec
 import { spelledLines } from '../../src/record/json/spelled.ts'
 import { defaultLimits } from '../../src/record/scan.ts'
 import { previewPipeline } from '../../src/inspect/preview.ts'
+import { RunEvents } from '../../src/observe/bus/run-events.ts'
 import { runPipeline } from '../../src/runtime/run.ts'
 import type { RunResult } from '../../src/runtime/run.ts'
 import { openStreamDelivery } from '../../src/delivery/stream.ts'
@@ -303,7 +304,7 @@ async function run(workspace: Workspace, text: string): Promise<RunResult> {
       stateFolder: workspace.path('.sluice', String(states++)),
       follow: false,
       stop: new AbortController().signal,
-      log: { note: () => undefined, status: () => undefined, live: false },
+      events: new RunEvents(),
     }),
   )
   assert.equal(result.error, undefined)

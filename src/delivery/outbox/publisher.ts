@@ -10,6 +10,7 @@ import type { Files } from '../../files.ts'
 import type { State } from '../state/state.ts'
 import { ONLY_SINK, REJECTS, sinkNameOf } from '../state/rows.ts'
 import type { ObjectRow } from '../state/rows.ts'
+import type { RunEvents } from '../../observe/bus/run-events.ts'
 import type { Note } from '../../observe/log.ts'
 import type { DrainTimeouts } from '../commit-options.ts'
 
@@ -23,6 +24,7 @@ export interface PublisherOptions {
   readonly sinks: readonly PublishingSink[]
   readonly now: () => number
   readonly note: Note
+  readonly events?: RunEvents | undefined
   /**
    * How long `stop` still publishes for the other sinks when one has refused an object, in
    * milliseconds.

@@ -4,10 +4,12 @@ import pLimit from 'p-limit'
 import type { Attempt, ObjectFacts, ObjectSink } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
+import type { RunEvents } from '../../observe/bus/run-events.ts'
 import type { Note } from '../../observe/log.ts'
 import { plural } from '../../observe/report.ts'
 import type { Json } from '../../record/json/json.ts'
 import { anySignal } from '../../signals.ts'
+import { REJECTS } from '../state/rows.ts'
 import type { ObjectRow } from '../state/rows.ts'
 import type { State } from '../state/state.ts'
 
@@ -26,6 +28,7 @@ interface SinkPublisherOptions {
   readonly state: State
   readonly now: () => number
   readonly note: Note
+  readonly events?: RunEvents | undefined
   /** Names of the stores that were probed, of all sinks; see `ConditionalPutProbe`. */
   readonly probed: Set<string>
   /** Aborts attempts that are under way. */
@@ -36,6 +39,15 @@ interface SinkPublisherOptions {
   readonly gone?: ((row: ObjectRow) => void) | undefined
   /** Called when an object is published, its row is in the history, and its file is deleted. */
   readonly retired: (row: ObjectRow) => void
+}
+
+/** What it has taken so far to publish an object, in this run. */
+interface Work {
+  attempts: number
+  /** An earlier process may have published it. */
+  readonly isRecovered: boolean
+  /** By `performance.now()`. */
+  readonly started: number
 }
 
 /**
@@ -73,7 +85,7 @@ export class SinkPublisher {
       throw new SluiceError('STATE_DAMAGED', `${path} has ${size} bytes, ${row.bytes} are committed`)
     }
     if (await this.target.sink.exists?.(row.destination, this.#stop, row.bytes)) {
-      await this.#retire(row)
+      await this.#retire(row, { attempts: 0, isRecovered: true, started: performance.now() })
       return false
     }
     throw new SluiceError(
@@ -89,10 +101,11 @@ export class SinkPublisher {
 
   async #publish(row: ObjectRow, isRecovered: boolean): Promise<void> {
     if (this.hasRefused || this.#stop.aborted) return
+    const work = { attempts: 0, isRecovered, started: performance.now() }
     try {
-      if ((await this.#untilVisible(row, isRecovered)) === 'gone') return this.#reportGone(row)
+      if ((await this.#untilVisible(row, work)) === 'gone') return this.#reportGone(row)
       await this.#probeStore(row)
-      if (!this.#stop.aborted) await this.#retire(row)
+      if (!this.#stop.aborted) await this.#retire(row, work)
     } catch (error) {
       if (this.#stop.aborted) return
       const failure = asSluiceError(error, 'SINK_FAILED', `${row.key} could not be published`)
@@ -121,11 +134,12 @@ export class SinkPublisher {
     this.#options.gone(row)
   }
 
-  async #untilVisible(row: ObjectRow, isRecovered: boolean): Promise<'published' | 'gone'> {
-    const { note } = this.#options
+  async #untilVisible(row: ObjectRow, work: Work): Promise<'published' | 'gone'> {
+    const { note, events } = this.#options
     const signal = this.#stop
-    const attempt = this.#attemptsFor(row, isRecovered)
+    const attempt = this.#attemptsFor(row, work.isRecovered)
     for (let failures = 0; !signal.aborted;) {
+      work.attempts++
       try {
         const outcome = await this.#attempt(row, attempt)
         if (failures > 0) this.failing--
@@ -143,6 +157,13 @@ export class SinkPublisher {
           reason: error.message,
           failures,
           pause: Math.round(pause),
+        })
+        events?.publish('sluice:object:retry', {
+          sink: this.#sinkOf(row),
+          key: row.key,
+          code: error.code,
+          attempt: failures,
+          wait: pause,
         })
         await delay(pause, undefined, { signal }).catch(() => undefined)
       }
@@ -207,10 +228,21 @@ export class SinkPublisher {
     return sizes.some((facts) => this.#options.probed.has(conditionalPutProbe.store(facts, row.destination)))
   }
 
-  async #retire(row: ObjectRow): Promise<void> {
-    const { state, files, folder, now } = this.#options
+  /** Copies of rejects may go through the sink of records, if the configuration has changed. */
+  #sinkOf(row: ObjectRow): string {
+    return row.role === 'rejects' ? REJECTS : this.target.name
+  }
+
+  async #retire(row: ObjectRow, { attempts, isRecovered, started }: Work): Promise<void> {
+    const { state, files, folder, now, events } = this.#options
     await state.retire(row, now())
     if (row.file !== undefined) await files.unlink(join(folder, row.file))
+    if (events?.wants('sluice:object:publish') === true) {
+      const { key, epoch, records, bytes } = row
+      const milliseconds = performance.now() - started
+      const facts = { key, epoch, records, bytes, attempts, isRecovered, milliseconds }
+      events.publish('sluice:object:publish', { sink: this.#sinkOf(row), ...facts })
+    }
     this.#options.retired(row)
   }
 }

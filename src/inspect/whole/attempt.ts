@@ -1,7 +1,9 @@
 import type { CheckedPipeline, PipelineTest } from '../../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { ExchangeLayer } from '../../network/exchange.ts'
-import type { Log } from '../../observe/log.ts'
+import type { RunNote } from '../../observe/bus/events.ts'
+import { RunEvents } from '../../observe/bus/run-events.ts'
+import { listen } from '../../observe/bus/subscribe.ts'
 import type { Batch } from '../../record/batch.ts'
 import { emptyBatch } from '../../record/open-batches.ts'
 import { describeCauses } from '../../runtime/causes.ts'
@@ -90,6 +92,8 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptResult
   })
   const pipeline = withStandIns(options.pipeline, folders, { source, capture: (bytes) => lines.push(bytes) })
   const log: string[] = []
+  const events = new RunEvents(pipeline.name)
+  const stopLog = listen('sluice:run:note', { run: events.run }, (note) => keep(note, log))
   const layer = test.pages ? await openLayer(await server.listen()) : refuseRequests()
   let isHalted = false
   const inputs = new Set<string>()
@@ -103,7 +107,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptResult
     const damaged: DamagedInput[] = []
     const own = sourceInput(
       pipeline,
-      { follow: false, final: false, keepGoing: false, note: () => {}, clock, exchange: layer.exchange },
+      { follow: false, final: false, keepGoing: false, events, clock, exchange: layer.exchange },
       damaged,
     )
     const { report, error } = await runPipeline({
@@ -112,8 +116,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptResult
       follow: false,
       input: interruptible(own, { reached, halted, inputs, after: isBetween ? halt.page : undefined }),
       stop: stop.signal,
-      log: quietLog(log),
-      observe: () => () => {},
+      events,
     }).catch((thrown: unknown) => ({ report: undefined, error: asSluiceError(thrown, 'INTERNAL', 'the run failed') }))
     return {
       isHalted,
@@ -127,6 +130,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptResult
       ...(error && { error: describe(error) }),
     }
   } finally {
+    stopLog()
     await layer.close()
     if (test.pages) await server.close()
   }
@@ -170,16 +174,9 @@ function refuseRequests(): Layer {
   }
 }
 
-function quietLog(lines: string[]): Log {
-  return {
-    live: false,
-    status: () => {},
-    note: (message, fields = {}) => {
-      if (message.startsWith('a rule matched nothing')) return
-      const facts = Object.entries(fields).map(([name, value]) => `${name}=${value}`)
-      lines.push([message, ...facts].join(' '))
-    },
-  }
+function keep({ message, facts }: RunNote, lines: string[]): void {
+  if (message.startsWith('a rule matched nothing')) return
+  lines.push([message, ...Object.entries(facts).map(([name, value]) => `${name}=${value}`)].join(' '))
 }
 
 interface Interruption {

@@ -4,7 +4,6 @@ import { checkWritten } from '../../config/written.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import type { Delivery } from '../../delivery/delivery.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
-import { startFlow } from '../../observe/progress.ts'
 import type { DamagedInput, Report } from '../../observe/report.ts'
 import { Batch } from '../../record/batch.ts'
 import type { End } from '../../record/batch.ts'
@@ -12,10 +11,12 @@ import { emptyBatch } from '../../record/open-batches.ts'
 import { Paths } from '../../record/paths/path.ts'
 import { defaultLimits } from '../../record/scan.ts'
 import { CLOSE_TIMEOUT, within } from '../await-component.ts'
+import { Intake } from '../intake.ts'
 import { openDelivery } from '../open-delivery.ts'
 import type { RunInput } from '../run-input.ts'
 import { describeError, hideInReport, inputsDamaged, noteUnmatched } from '../run-report.ts'
 import { sourceInput } from '../source-input.ts'
+import { publishEnd, publishStart } from '../run-events.ts'
 import { buildStages, closeStages, countsOf, ruleMatchesOf } from '../transform-stages.ts'
 import type { Stage } from '../transform-stages.ts'
 import { isWritten, setWiring, Wiring } from './wiring.ts'
@@ -25,7 +26,7 @@ import type { WrittenComponent } from '../../config/written.ts'
 /** The wiring of a pipeline that begins with this source, and the batch that carries it. */
 export function openWiring(source: SourcePart, settings: RunSettings): { wiring: Wiring; opening: Batch } {
   const paths = settings.shared?.paths ?? new Paths()
-  const wiring = new Wiring({ settings, paths, flow: startFlow(), source })
+  const wiring = new Wiring({ settings, paths, intake: new Intake(settings.events), source })
   const opening = emptyBatch({ paths, limits: defaultLimits })
   setWiring(opening, wiring)
   return { wiring, opening }
@@ -42,10 +43,14 @@ export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenP
   const pipeline = settings.pipeline ?? (await checkParts(wiring, sink, stateFolder))
   if (stateFolder !== undefined) await own(stateFolder, wiring)
   pipeline.secrets.hold()
+  settings.events.pipeline = pipeline.name
+  publishStart(settings.events, pipeline)
   try {
     // A stream sink has no state.
     return await openParts(wiring, { pipeline, stateFolder: stateFolder ?? '', startedAt })
   } catch (error) {
+    const { code } = asSluiceError(error, 'INTERNAL', `pipeline ${pipeline.name} failed`)
+    settings.events.publish('sluice:run:end', { outcome: 'failed', code, seconds: secondsSince(startedAt) })
     pipeline.secrets.drop()
     throw error
   }
@@ -65,7 +70,8 @@ async function openParts(
     paths,
     stateFolder,
     stopping: settings.stop,
-    note: settings.note,
+    events: settings.events,
+    note: settings.events.note,
     keepsBatches: !wiring.isDirect,
     commit: input.commit,
   })
@@ -101,7 +107,6 @@ class Run implements OpenPipeline {
   stages: readonly Stage[] = []
   end: End | undefined
   readonly #parts: RunParts
-  #hideProgress: () => void = () => undefined
   #error: SluiceError | undefined
   #seconds: number | undefined
 
@@ -116,7 +121,7 @@ class Run implements OpenPipeline {
       shared: wiring.settings.shared,
       hashKey: delivery.hashKey,
       context: input.context,
-      note: wiring.settings.note,
+      events: wiring.settings.events,
       threads: wiring.settings.threads ?? true,
     })
   }
@@ -131,18 +136,19 @@ class Run implements OpenPipeline {
 
   async read(stop: AbortSignal): Promise<AsyncIterable<Batch>> {
     const { wiring, pipeline, input, stateFolder, delivery } = this.#parts
-    const { settings, paths, flow } = wiring
+    const { settings, paths, intake } = wiring
+    const { events } = settings
     const { batches, extent } = await input.open({
       stateFolder,
       delivery,
       stages: this.stages,
       paths,
       limits: pipeline.limits,
-      flow,
-      note: settings.note,
+      intake,
+      events,
       stop,
     })
-    this.#hideProgress = settings.observe?.(flow, extent?.bytes) ?? this.#hideProgress
+    events.publish('sluice:source:open', { totalBytes: extent?.bytes, since: extent?.since })
     return batches
   }
 
@@ -157,7 +163,7 @@ class Run implements OpenPipeline {
 
   async close(reason: Error | null): Promise<Error | null> {
     const { pipeline, input, delivery, wiring } = this.#parts
-    this.#hideProgress()
+    wiring.settings.closing?.()
     const closed = await Promise.allSettled([
       ...closeStages(this.stages),
       within(CLOSE_TIMEOUT, `close of sink ${pipeline.sinks.map(({ stage }) => stage).join(', ')}`, delivery.close()),
@@ -168,7 +174,8 @@ class Run implements OpenPipeline {
     this.#seconds = secondsSince(this.#parts.startedAt)
     pipeline.secrets.drop()
     if (delivery.totals().read > 0 && input.isWhole !== false)
-      noteUnmatched(ruleMatchesOf(this.stages), wiring.settings.note)
+      noteUnmatched(ruleMatchesOf(this.stages), wiring.settings.events.note)
+    publishEnd(wiring.settings.events, this.report())
     return failure
   }
 
@@ -184,8 +191,8 @@ class Run implements OpenPipeline {
       ...delivery.totals(),
       rules: ruleMatchesOf(this.stages),
       counts: countsOf(this.stages),
-      unfinished: wiring.flow.unfinished,
-      bytesIn: wiring.flow.bytes,
+      unfinished: wiring.intake.unfinished,
+      bytesIn: wiring.intake.bytes,
       startedAt: startedAt.toISOString(),
       seconds: this.#seconds ?? secondsSince(startedAt),
     })

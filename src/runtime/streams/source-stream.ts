@@ -3,6 +3,7 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import { hideInError } from '../../observe/hide-in-error.ts'
 import type { Batch } from '../../record/batch.ts'
 import { awaitUnlessIdle } from '../await-component.ts'
+import { logTo } from './program-log.ts'
 import { catchReaders, refuseBytes } from './readers.ts'
 import { neverArrived } from './refusals.ts'
 import { reply } from './reply.ts'
@@ -19,6 +20,7 @@ export class SourceStream extends Readable {
   readonly #stop: AbortSignal
   readonly #onStop = (): void => this.#reading.abort(this.#stop.reason)
   #wiring: Wiring | undefined
+  #stopLog: () => void = () => undefined
 
   constructor(part: SourcePart, settings: RunSettings) {
     super({ objectMode: true, highWaterMark: 1 })
@@ -42,6 +44,8 @@ export class SourceStream extends Readable {
   override _destroy(reason: Error | null, done: (error?: Error | null) => void): void {
     this.#stop.removeEventListener('abort', this.#onStop)
     this.#reading.abort(reason ?? new Error('the stream is closed'))
+    // Otherwise the sink closes the pipeline, and may log until then.
+    if (this.#wiring?.hasArrived !== true) this.#stopLog()
     this.#wiring?.fail(asFailure(reason ?? new Error('the stream was closed')))
     // Not awaited: a source that ignores its signal would wait for a read that never ends.
     void Promise.allSettled([this.#batches.return()])
@@ -60,6 +64,10 @@ export class SourceStream extends Readable {
     const { wiring, opening } = openWiring(part, settings)
     this.#wiring = wiring
     wiring.join(this, undefined)
+    if (settings.log && !this.destroyed) {
+      this.#stopLog = logTo(settings.log, settings.events, (error) => this.destroy(error))
+      void wiring.closed.then(this.#stopLog)
+    }
     yield opening
     await arrival(wiring)
     const run = await wiring.opened

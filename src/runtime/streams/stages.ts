@@ -3,10 +3,8 @@ import type { Readable, Transform, Writable } from 'node:stream'
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../../component.ts'
 import type { CheckedComponent } from '../../config/pipeline.ts'
 import type { WrittenComponent } from '../../config/written.ts'
-import { SluiceError } from '../../errors.ts'
-import type { Note } from '../../observe/log.ts'
+import { RunEvents } from '../../observe/bus/run-events.ts'
 import type { Report } from '../../observe/report.ts'
-import { hideSecrets } from '../../observe/secrets.ts'
 import { anySignal } from '../../signals.ts'
 import type { PipelineOptions, SinkConfig, SourceConfig, TransformConfig } from './config.ts'
 import { SinkStream } from './sink-stream.ts'
@@ -26,7 +24,7 @@ export interface SinkWritable extends Writable {
 
 /** What a pipeline that was checked before brings with it. */
 type CheckedOptions = Partial<
-  Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'replica' | 'shared' | 'threads' | 'observe'>
+  Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'replica' | 'shared' | 'threads' | 'events' | 'closing'>
 >
 
 /**
@@ -38,14 +36,16 @@ export function source(
   config: SourceConfig | CheckedComponent<SourceDeclaration>,
   options: PipelineOptions & CheckedOptions = {},
 ): Readable {
-  const stream: Readable = new SourceStream(partOf(config), {
+  return new SourceStream(partOf(config), {
     pipeline: options.pipeline,
     input: options.input,
     openDelivery: options.openDelivery,
     replica: options.replica,
     shared: options.shared,
     threads: options.threads,
-    observe: options.observe,
+    events: options.events ?? new RunEvents(),
+    closing: options.closing,
+    log: options.log,
     limits: options.limits,
     allowRepeats: options.allowRepeats,
     folder: resolve(options.folder ?? ''),
@@ -54,27 +54,7 @@ export function source(
     keepGoing: options.keepGoing ?? false,
     // A signal of this pipeline: a program may share its own among many, and each listener counts there.
     stop: anySignal(...(options.signal ? [options.signal] : [])),
-    note: options.pipeline ? (options.log ?? noLog) : noteTo(options.log, (error) => stream.destroy(error)),
   })
-  return stream
-}
-
-function noLog(): void {}
-
-/** A log of the program: it gets no secrets. If it throws, the pipeline fails. */
-function noteTo(log: Note | undefined, failed: (error: SluiceError) => void): Note {
-  if (log === undefined) return noLog
-  return (message, facts = {}) => {
-    const hidden = Object.entries(facts).map(([name, value]) => [
-      name,
-      typeof value === 'string' ? hideSecrets(value) : value,
-    ])
-    try {
-      log(hideSecrets(message), Object.fromEntries(hidden))
-    } catch (error) {
-      failed(new SluiceError('USAGE', 'log threw an error; see `cause`', { cause: error }))
-    }
-  }
 }
 
 /** A transform of a pipeline: a stream of batches in and out. */

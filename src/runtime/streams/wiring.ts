@@ -3,15 +3,16 @@ import type { SinkDeclaration, SourceDeclaration, TransformDeclaration } from '.
 import type { CheckedComponent, CheckedPipeline } from '../../config/pipeline.ts'
 import type { WrittenComponent } from '../../config/written.ts'
 import type { SluiceError } from '../../errors.ts'
-import type { Note } from '../../observe/log.ts'
-import type { Flow } from '../../observe/progress.ts'
+import type { RunEvents } from '../../observe/bus/run-events.ts'
 import type { Paths } from '../../record/paths/path.ts'
 import type { Report } from '../../observe/report.ts'
 import type { Batch, End } from '../../record/batch.ts'
 import type { RunningReplica } from '../../delivery/replicas/check-replica.ts'
+import type { Intake } from '../intake.ts'
 import type { OpenDelivery } from '../open-delivery.ts'
 import type { RunInput } from '../run-input.ts'
 import type { SharedTransforms, Stage } from '../transform-stages.ts'
+import type { PipelineLog } from './program-log.ts'
 
 /** A component of a stream: as a program wrote it, or checked before. */
 export type Part<Declared> = WrittenComponent | CheckedComponent<Declared>
@@ -78,12 +79,12 @@ export interface RunSettings {
   readonly keepGoing: boolean
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
-  readonly note: Note
-  /**
-   * Called when reading begins, with the counters of what was read, and the number of bytes to read
-   * if that is known. The returned function is called at the end of the run.
-   */
-  readonly observe?: ((flow: Flow, total: number | undefined) => () => void) | undefined
+  /** What the run publishes. Its pipeline gets its name when it is checked. */
+  readonly events: RunEvents
+  /** Gets each line of the log. If it throws, the pipeline fails. */
+  readonly log?: PipelineLog | undefined
+  /** Called when the pipeline begins to close. */
+  readonly closing?: (() => void) | undefined
 }
 
 /**
@@ -96,7 +97,7 @@ export interface RunSettings {
 export class Wiring {
   readonly settings: RunSettings
   readonly paths: Paths
-  readonly flow: Flow
+  readonly intake: Intake
   readonly source: SourcePart
   readonly transforms: TransformPart[] = []
   /** False if a stream of the program stands between two of ours, or may keep batches. */
@@ -119,10 +120,10 @@ export class Wiring {
   #resolveArrived: () => void = () => undefined
   #resolveClosed: () => void = () => undefined
 
-  constructor({ settings, paths, flow, source }: Pick<Wiring, 'settings' | 'paths' | 'flow' | 'source'>) {
+  constructor({ settings, paths, intake, source }: Pick<Wiring, 'settings' | 'paths' | 'intake' | 'source'>) {
     this.settings = settings
     this.paths = paths
-    this.flow = flow
+    this.intake = intake
     this.source = source
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.arrived = new Promise((resolve) => (this.#resolveArrived = resolve))
@@ -132,6 +133,11 @@ export class Wiring {
     })
     // The source may be gone, and nobody waits any more.
     this.opened.catch(() => undefined)
+  }
+
+  /** False until the opening batch has reached the sink, which then closes the pipeline. */
+  get hasArrived(): boolean {
+    return this.#state !== 'travelling'
   }
 
   /** The open pipeline; undefined before. */

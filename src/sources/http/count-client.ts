@@ -5,6 +5,7 @@ import type { HourlyCounts, TimeRange } from './windows/hourly-counts.ts'
 import type { Tenant } from './options.ts'
 import { readCount } from './pages/paginate.ts'
 import { waitOf } from './transport/rate-limit.ts'
+import { retryEvent } from './transport/retry-event.ts'
 import type { RequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
 import { HOUR, MINUTE } from '../../time.ts'
@@ -78,7 +79,8 @@ export class CountClient {
     const { options, hourRequests, signal, time } = this.#context
     if (options.repair === undefined || hourRequests === undefined || ceilHour(start) + HOUR > end) return undefined
     if (this.#isPaused || this.#context.time.monotonic() < this.#retryHoursAt) return undefined
-    const { attempts, maxDelay } = options.retry
+    const { maxDelay } = options.retry
+    const attempts = Math.min(options.retry.attempts, MAX_ATTEMPTS)
     for (let attempt = 1; ; attempt++) {
       try {
         const response = await this.#request(hourRequests, { start, end })
@@ -88,11 +90,12 @@ export class CountClient {
         const cause = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
         const retryAfter = cause instanceof ResponseError ? cause.retryAfter : undefined
         const wait = waitOf(attempt, retryAfter, { maxDelay, time })
-        if (!cause.retryable || this.#isPaused || attempt >= Math.min(attempts, MAX_ATTEMPTS) || wait > MAX_WAIT) {
+        if (!cause.retryable || this.#isPaused || attempt >= attempts || wait > MAX_WAIT) {
           this.#retryHoursAt = this.#context.time.monotonic() + Math.max(HOUR, retryAfter ?? 0)
           this.#log('could not count the records of each hour', cause)
           return undefined
         }
+        this.#context.read.announce?.(retryEvent(this.#tenant.name, cause, { attempt, attempts, wait }))
         await time.sleep(wait, signal)
       }
     }

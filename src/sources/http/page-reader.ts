@@ -12,6 +12,7 @@ import { MAX_RETRY_AFTER, waitOf } from './transport/rate-limit.ts'
 import type { RateLimitPause } from './transport/rate-limit.ts'
 import type { PreparedRequest } from './transport/request.ts'
 import { ResponseError } from './transport/response-error.ts'
+import { retryEvent } from './transport/retry-event.ts'
 import type { Checkpoint, OpenWindow } from './windows/checkpoint.ts'
 import type { MarkedMoment } from './windows/api-clock.ts'
 import { createNewestTime } from './windows/event-time.ts'
@@ -170,6 +171,7 @@ export class PageReader {
       throw inContext(cause, window, attempt, `, and asks to wait ${Math.ceil(retryAfter / 1000)} s`)
     const waitMs = waitOf(attempt, retryAfter, { maxDelay, time })
     this.#hooks.log('request failed, retrying', { reason: cause.message, attempt, attempts, waitMs })
+    this.#context.read.announce?.(retryEvent(this.#tenant.name, cause, { attempt, attempts, wait: waitMs }))
     return waitMs
   }
 }

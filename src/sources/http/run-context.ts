@@ -11,7 +11,7 @@ import type { Clock } from '../../time.ts'
 /** Shared by the readers of all tenants during one run. */
 export interface RunContext {
   readonly options: HttpOptions
-  readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note' | 'time'>
+  readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note' | 'time' | 'announce'>
   /** Requests for records. */
   readonly requests: RequestBuilder
   /** Requests for the count of a window. */

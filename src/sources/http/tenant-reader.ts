@@ -18,6 +18,7 @@ import type {
   PlannerState,
   PlannerTime,
 } from './windows/planner-state.ts'
+import { windowChanges } from './windows/window-changes.ts'
 import { lowWatermarkOf } from './windows/watermarks.ts'
 
 /**
@@ -39,7 +40,12 @@ export class TenantReader {
     this.#context = context
     this.#tenant = tenant
     const log = (message: string, details = {}): void => this.#log(message, details)
-    const rateLimit = new RateLimitPause({ time, signal, log })
+    const rateLimit = new RateLimitPause({
+      time,
+      signal,
+      log,
+      announce: (wait) => read.announce?.({ type: 'wait', partition: tenant.name, reason: 'rate-limit', wait }),
+    })
     this.#counts = new CountClient(context, tenant, { pause: () => rateLimit.wait(), log })
     this.#pages = new PageReader(context, tenant, { rateLimit, log })
     const { until } = options.window ?? {}
@@ -162,8 +168,11 @@ export class TenantReader {
   }
 
   async #handle(event: PlannerEvent): Promise<void> {
+    const before = this.#window
     const { state, effects } = advance(this.#state, event, this.#settings)
     this.#state = state
+    for (const change of windowChanges(event, before, this.#window))
+      this.#context.read.announce?.({ type: 'window', partition: this.#tenant.name, ...change })
     for (const effect of effects) await this.#perform(effect)
   }
 

@@ -5,6 +5,7 @@ import type { ObjectSink } from '../../../src/component.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import { errorCodes, SluiceError } from '../../../src/errors.ts'
 import type { JsonObject } from '../../../src/record/json/json.ts'
+import { RunEvents } from '../../../src/observe/bus/run-events.ts'
 import { runPipeline } from '../../../src/runtime/run.ts'
 import { createS3Client } from '../../../src/s3/client.ts'
 import { uploadObject } from '../../../src/sinks/s3/upload.ts'
@@ -227,14 +228,13 @@ sink: { type: s3, bucket: ${BUCKET}, endpoint: '${s3.endpoint}', forcePathStyle:
     run: async (): Promise<SluiceError | undefined> => {
       const { pipeline, problems } = await loadPipeline(path, { root: workspace.folder, mode: 'run' })
       assert.ok(pipeline, JSON.stringify(problems))
-      const log = { note: () => undefined, status: () => undefined, live: false }
       const stop = new AbortController().signal
       const { error } = await runPipeline({
         pipeline,
         stateFolder: workspace.path('.sluice'),
         follow: false,
         stop,
-        log,
+        events: new RunEvents(),
       })
       return error
     },

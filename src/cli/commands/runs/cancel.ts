@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path'
 import { hasState, readState } from '../../../delivery/state/state-reader.ts'
+import { RunEvents } from '../../../observe/bus/run-events.ts'
 import { openLog } from '../../../observe/log.ts'
 import { print, say } from '../../../observe/output.ts'
 import { formatCount, plural } from '../../../observe/report.ts'
@@ -10,6 +11,7 @@ import { loadOrFail } from '../../load.ts'
 import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument, setOption, stateOption } from '../../options.ts'
 import { openQueue, queueAddress, queueOption } from '../../queue-options.ts'
+import { showRun } from '../../show-run.ts'
 import { stopOnSignals } from '../../signals.ts'
 import type { QueuedRun } from '../../../queue/inspect.ts'
 import { stateFolder } from '../../state-folder.ts'
@@ -50,19 +52,22 @@ export const command: CommandDefinition<CancelRunArguments> = {
     const source = await sourceLike(folder)
     const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [], ...(source && { source }) })
     const signals = stopOnSignals((signal) => say('', `${signal}: stopping`))
+    const events = new RunEvents(pipeline.name)
+    const hide = showRun(events, openLog({ json: false }))
     try {
       const options = {
         pipeline,
         stateFolder: resolve(states),
         force,
         stop: signals.stop,
-        log: openLog({ json: false }),
+        events,
       }
       const { readAgain } = await cancelShards(options)
       const again = readAgain === 0 ? '' : `; a later backfill reads the inputs of ${plural(readAgain, 'shard')} again`
       print(`${run.pipeline}: the backfill is cancelled${again}`)
       if (address !== undefined) await removeFromQueue(address, (one) => one.run === run.id)
     } finally {
+      hide()
       signals.forget()
     }
   },

@@ -27,6 +27,7 @@ interface PauseOptions {
   readonly time: Clock
   readonly signal: AbortSignal
   log(message: string, details: { readonly waitMs: number }): void
+  announce(wait: number): void
 }
 
 /** Pauses the requests of one tenant once a response says that its rate limit is used up. */
@@ -50,6 +51,7 @@ export class RateLimitPause {
     const wait = this.#until - time.monotonic()
     if (wait <= 0) return
     this.#options.log('the rate limit of the API is reached', { waitMs: Math.ceil(wait) })
+    this.#options.announce(wait)
     await time.sleep(wait, signal)
   }
 }

@@ -9,7 +9,7 @@ import { openShardDelivery } from '../../../../src/delivery/shards/shard-deliver
 import type { Shard, ShardOutput, ShardResult, ShardTask, StagedObject } from '../../../../src/delivery/shards/shard.ts'
 import { sinkNameOf } from '../../../../src/delivery/state/rows.ts'
 import { SluiceError } from '../../../../src/errors.ts'
-import { startFlow } from '../../../../src/observe/progress.ts'
+import { Intake } from '../../../../src/runtime/intake.ts'
 import { defaultLimits } from '../../../../src/record/scan.ts'
 import { readBatches } from '../../../../src/runtime/source-stage.ts'
 import { createRandom } from '../support/random.ts'
@@ -197,7 +197,7 @@ async function execute(run: SimulatedRunOptions, task: ShardTask): Promise<Shard
     position: () => undefined,
     note: () => undefined,
     stop: new AbortController().signal,
-    flow: startFlow(),
+    intake: new Intake(),
   })
   const stages = await stagesOf(worker, hashKey)
   await pipeline(

@@ -18,7 +18,7 @@ import type { Chunk } from '../../../../src/record/chunk.ts'
 import { RecordState } from '../../../../src/record/batch.ts'
 import type { Batch, End } from '../../../../src/record/batch.ts'
 import { openBatches } from '../../../../src/record/open-batches.ts'
-import { startFlow } from '../../../../src/observe/progress.ts'
+import { Intake } from '../../../../src/runtime/intake.ts'
 import { Paths } from '../../../../src/record/paths/path.ts'
 import { defaultLimits } from '../../../../src/record/scan.ts'
 import { replayBatches } from '../../../../src/runtime/replay.ts'
@@ -194,7 +194,7 @@ async function runSource(run: SimulatedRunOptions, commit: Commit): Promise<Erro
     position: (partition) => commit.position(partition),
     note: () => undefined,
     stop: new AbortController().signal,
-    flow: startFlow(),
+    intake: new Intake(),
   })
   let end: End | undefined
   async function* throughStages(input: AsyncIterable<Batch>): AsyncGenerator<Batch> {
@@ -236,7 +236,7 @@ async function replayRejects(run: SimulatedRunOptions, commit: Commit, replay: R
     limits: defaultLimits,
     note: () => undefined,
     stop: new AbortController().signal,
-    flow: startFlow(),
+    intake: new Intake(),
   })
   await pipeline(Readable.from(batches, { objectMode: true, highWaterMark: 1 }), watched, commit.writable())
   if (!end) return new Error('the stream ended without its end')

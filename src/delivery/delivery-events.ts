@@ -1,0 +1,76 @@
+import type { RunEvents } from '../observe/bus/run-events.ts'
+import type { Batch } from '../record/batch.ts'
+import type { DedupResult } from './dedup/deduplicate.ts'
+import type { FinishedEpoch } from './committer.ts'
+import { REJECTS, sinkNameOf } from './state/rows.ts'
+import type { PartitionRow } from './state/rows.ts'
+
+/** Observes the delivery of a batch: call the result when the batch is written. */
+export function observeDelivery(events: RunEvents | undefined, batch: Batch): (result: DedupResult) => void {
+  if (events?.wants('sluice:delivery:batch') !== true) return (result) => publishOutcomes(events, result)
+  const started = performance.now()
+  const { partition, live } = batch
+  return (result) => {
+    publishOutcomes(events, result)
+    if (batch.count === 0 && result.rejects.length === 0) return
+    events.publish('sluice:delivery:batch', {
+      partition,
+      records: live,
+      written: result.written.length,
+      duplicate: result.duplicate,
+      dropped: [...batch.tallies.dropped.values()].reduce((sum, count) => sum + count, 0),
+      rejected: result.rejects.length,
+      milliseconds: performance.now() - started,
+    })
+  }
+}
+
+function publishOutcomes(events: RunEvents | undefined, { rejects, late }: DedupResult): void {
+  if (events === undefined) return
+  if (rejects.length > 0 && events.wants('sluice:delivery:reject')) {
+    const counts = new Map<string, { readonly stage: string; readonly code: string; records: number }>()
+    for (const { stage, code } of rejects) {
+      const name = `${code} ${stage}`
+      const count = counts.get(name) ?? { stage, code, records: 0 }
+      count.records++
+      counts.set(name, count)
+    }
+    for (const count of counts.values()) events.publish('sluice:delivery:reject', count)
+  }
+  for (const [delay, records] of late) events.publish('sluice:delivery:late', { delay, records })
+}
+
+interface Committed extends Pick<FinishedEpoch, 'number' | 'objects' | 'partitions' | 'tally' | 'shard'> {
+  /** See `CommitOptions`. */
+  readonly readUpTo: ((row: PartitionRow) => number | undefined) | undefined
+  readonly milliseconds: number
+}
+
+/** An epoch is committed. */
+export function publishCommit(
+  events: RunEvents,
+  { number, objects, partitions, tally, shard, ...more }: Committed,
+): void {
+  const sinks: { [name: string]: { records: number; objects: number; bytes: number } } = Object.create(null)
+  for (const [name, records] of Object.entries(tally.sinks)) sinks[name] = { records, objects: 0, bytes: 0 }
+  for (const row of objects) {
+    const isReject = row.role === 'rejects'
+    const sink = (sinks[isReject ? REJECTS : sinkNameOf(row)] ??= { records: 0, objects: 0, bytes: 0 })
+    if (isReject) sink.records += row.records
+    sink.objects++
+    sink.bytes += row.bytes
+  }
+  const { readUpTo, milliseconds } = more
+  events.publish('sluice:epoch:commit', {
+    epoch: number,
+    shard: shard?.number,
+    ...tally,
+    sinks,
+    partitions: partitions.map((row) => ({
+      partition: row.partition,
+      readUpTo: readUpTo?.(row),
+      lowWatermark: row.lowWatermark,
+    })),
+    milliseconds,
+  })
+}

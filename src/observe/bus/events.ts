@@ -1,0 +1,334 @@
+import type { Report } from '../report.ts'
+
+/**
+ * What a run publishes on `node:diagnostics_channel`: the name of each channel, and its messages.
+ * docs/events.md lists them. A later version may add channels and members; removing or changing one is
+ * a breaking change. Messages are plain data without record content and without secrets. Times that a
+ * member does not describe otherwise are milliseconds, moments are milliseconds since 1970.
+ */
+export interface Events {
+  'sluice:run:start': RunStart
+  'sluice:run:note': RunNote
+  'sluice:run:end': RunEnd
+  'sluice:source:open': SourceOpen
+  'sluice:source:chunk': SourceChunk
+  'sluice:source:window': SourceWindow
+  'sluice:source:request': SourceRequest
+  'sluice:source:retry': SourceRetry
+  'sluice:source:wait': SourceWait
+  'sluice:stage:batch': StageBatch
+  'sluice:delivery:batch': DeliveryBatch
+  'sluice:delivery:reject': DeliveryReject
+  'sluice:delivery:late': DeliveryLate
+  'sluice:epoch:open': EpochOpen
+  'sluice:epoch:commit': EpochCommit
+  'sluice:object:publish': ObjectPublish
+  'sluice:object:retry': ObjectRetry
+  'sluice:outbox:full': OutboxFull
+  'sluice:outbox:free': OutboxFree
+  'sluice:shard:plan': ShardPlan
+  'sluice:shard:change': ShardChange
+  'sluice:shard:progress': ShardProgress
+}
+
+export type EventName = keyof Events
+
+/** In each message: several pipelines may run in one process. */
+export interface OfRun {
+  /** Name of the pipeline. Empty in a note before a pipeline of streams is checked. */
+  readonly pipeline: string
+  /** Identifies the run: random, and new in each run. */
+  readonly run: string
+}
+
+/** A run begins: its pipeline is checked. The messages of objects that an earlier run left follow. */
+export interface RunStart extends OfRun {
+  /** Version of the shapes of all messages. */
+  readonly version: 1
+  readonly source: StageName
+  readonly transforms: readonly StageName[]
+  readonly sinks: readonly SinkName[]
+}
+
+interface StageName {
+  /** As in messages and reports: the type, or the type and a number. */
+  readonly stage: string
+  readonly type: string
+}
+
+interface SinkName extends StageName {
+  /** As in `Report.sinks`. The dead-letter queue's own sink is `rejects`. */
+  readonly sink: string
+}
+
+/** A line of the log. */
+export interface RunNote extends OfRun {
+  readonly message: string
+  readonly facts: { readonly [name: string]: string | number | boolean }
+}
+
+/** A run is over, and everything is closed. The last message of the run. */
+export interface RunEnd extends OfRun {
+  readonly outcome: Report['outcome']
+  /** Why it failed. */
+  readonly code?: string | undefined
+  readonly seconds: number
+  /** Undefined if the state or the sinks could not be opened. */
+  readonly report?: Report | undefined
+}
+
+/** Reading begins. */
+export interface SourceOpen extends OfRun {
+  /** Bytes to read, if that is known. */
+  readonly totalBytes?: number | undefined
+  /** Event time at which a source partition without a position begins, if that is known. */
+  readonly since?: number | undefined
+}
+
+/** A chunk was read. The sums over a run are `Report.read` and `Report.bytesIn`. */
+export interface SourceChunk extends OfRun {
+  /** As in the state: `file:events.ndjson`, `jumpcloud:acme`. `written` and `rejects`: not from the source. */
+  readonly partition: string
+  /** Lines that do not parse included. */
+  readonly records: number
+  /** Before decompression. */
+  readonly bytes: number
+  /** True if the input ends within a record, which is left for the next run. */
+  readonly unfinished: boolean
+  /** Event time at which this run began to read the partition, if the source knows it. */
+  readonly readFrom?: number | undefined
+  /** Event time up to which the partition is read, if the source knows it. Not committed yet. */
+  readonly readUpTo?: number | undefined
+  /** The oldest event time that the partition can still yield, if the source knows it. */
+  readonly lowWatermark?: number | undefined
+}
+
+/** A source of time windows opens, completes or abandons a window. */
+export interface SourceWindow extends OfRun {
+  /** As in `sluice:source:chunk`. */
+  readonly partition: string
+  readonly state: 'open' | 'complete' | 'abandoned'
+  /** Its event times; undefined for a query without a time range. */
+  readonly start?: number | undefined
+  readonly end?: number | undefined
+  /** The window includes the look-back. */
+  readonly isLookBack: boolean
+  /** Complete pages and their records so far. */
+  readonly pages: number
+  readonly records: number
+}
+
+/** A request of a source to an HTTP API has ended: its response is read, or it has failed. */
+export interface SourceRequest extends OfRun {
+  readonly method: string
+  /** Scheme, host and port. Paths and queries may hold keys. */
+  readonly origin: string
+  /** Undefined without a response. */
+  readonly status?: number | undefined
+  /** `2xx` to `5xx`; `none` without a response. */
+  readonly statusClass: string
+  /** Of the response body, as it came. */
+  readonly bytes: number
+  /** From the request to the end of the response. */
+  readonly milliseconds: number
+  /** From the request to the headers of the response; undefined without a response. */
+  readonly headersAfter?: number | undefined
+}
+
+/** A request of a source has failed and is sent again after a wait. */
+export interface SourceRetry extends OfRun {
+  /** As in `sluice:source:chunk`. */
+  readonly partition: string
+  /** An error code of Sluice. */
+  readonly code: string
+  readonly status?: number | undefined
+  /** The attempt that has failed, from 1, and how many there are. */
+  readonly attempt: number
+  readonly attempts: number
+  /** Until the next attempt. */
+  readonly wait: number
+  /** Who decides how long: `backoff` is ours. */
+  readonly reason: 'backoff' | 'retry-after'
+}
+
+/** A source waits before its next request. */
+export interface SourceWait extends OfRun {
+  /** As in `sluice:source:chunk`. */
+  readonly partition: string
+  readonly reason: 'rate-limit'
+  readonly wait: number
+}
+
+/** A batch has passed a transform. */
+export interface StageBatch extends OfRun, StageName {
+  /** Place in the pipeline file, from 0. */
+  readonly position: number
+  /** As in `sluice:source:chunk`. */
+  readonly partition: string
+  /** Live records before and after: `recordsIn + added = recordsOut + dropped + rejected`. */
+  readonly recordsIn: number
+  readonly recordsOut: number
+  readonly added: number
+  readonly dropped: number
+  readonly rejected: number
+  /** Of the lines that the batch holds, dropped ones included. Edits are written out by the delivery. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Waits included: of custom code for its promises, with `parallel` for a thread. */
+  readonly milliseconds: number
+}
+
+/** A batch was deduplicated and written to the outbox, or to a stream sink. Not committed yet. */
+export interface DeliveryBatch extends OfRun {
+  /** As in `sluice:source:chunk`. */
+  readonly partition: string
+  /** Live records on arrival. */
+  readonly records: number
+  readonly written: number
+  readonly duplicate: number
+  /** By this batch in all, dead before it arrived included. */
+  readonly dropped: number
+  readonly rejected: number
+  readonly milliseconds: number
+}
+
+/** Records of a batch were rejected. Not committed yet. */
+export interface DeliveryReject extends OfRun {
+  readonly code: string
+  /** The stage that rejected them; `source` for lines that do not parse. */
+  readonly stage: string
+  readonly records: number
+}
+
+/** Written records of a batch arrived after their time had been read. Not committed yet. */
+export interface DeliveryLate extends OfRun {
+  /** As in `Report.late`: `15m` is at most 15 minutes. */
+  readonly delay: string
+  readonly records: number
+}
+
+/** An epoch begins with its first batch. */
+export interface EpochOpen extends OfRun {
+  readonly epoch: number
+}
+
+/**
+ * An epoch is committed. The sums over a run are those of its report:
+ * `read + added = written + dropped + duplicate + rejected`.
+ */
+export interface EpochCommit extends OfRun {
+  readonly epoch: number
+  /** Number of the shard, in a parallel backfill. */
+  readonly shard?: number | undefined
+  readonly read: number
+  readonly added: number
+  readonly written: number
+  readonly duplicate: number
+  readonly duplicateDiffers: number
+  readonly rejected: number
+  /** By reason, by code, by delay. */
+  readonly dropped: { readonly [reason: string]: number }
+  readonly rejects: { readonly [code: string]: number }
+  readonly late: { readonly [delay: string]: number }
+  /** By name. `rejects`: the copies of rejects. */
+  readonly sinks: {
+    readonly [sink: string]: { readonly records: number; readonly objects: number; readonly bytes: number }
+  }
+  /** Source partitions whose position was committed. */
+  readonly partitions: readonly {
+    readonly partition: string
+    /** Event times, if the source knows them. */
+    readonly readUpTo?: number | undefined
+    readonly lowWatermark?: number | undefined
+  }[]
+  /** Of the steps of the commit, without the files of the outbox. */
+  readonly milliseconds: number
+}
+
+/** A committed object is published. */
+export interface ObjectPublish extends OfRun {
+  readonly sink: string
+  readonly key: string
+  readonly epoch: number
+  readonly records: number
+  readonly bytes: number
+  /** Of this run. */
+  readonly attempts: number
+  /** An earlier run has committed it. */
+  readonly isRecovered: boolean
+  /** From the first attempt of this run, waits included. */
+  readonly milliseconds: number
+}
+
+/** An object could not be published; it is tried again after a wait. */
+export interface ObjectRetry extends OfRun {
+  readonly sink: string
+  readonly key: string
+  /** An error code of Sluice. */
+  readonly code: string
+  /** The attempt that has failed, from 1. There is no limit. */
+  readonly attempt: number
+  readonly wait: number
+}
+
+/** The outbox of a sink has reached its budget: reading stops. */
+export interface OutboxFull extends OfRun {
+  readonly sink: string
+  readonly maxBytes: number
+}
+
+/** Every outbox has space again: reading continues. */
+export interface OutboxFree extends OfRun {
+  readonly sink: string
+  /** Since it was full. */
+  readonly milliseconds: number
+}
+
+/** The shards of a parallel backfill, by what became of them. */
+interface ShardCounts {
+  readonly shards: number
+  /** To read, as stored. */
+  readonly bytes: number
+  readonly done: number
+  readonly doneBytes: number
+  /** Executions under way, and results that wait. */
+  readonly executing: number
+  readonly waiting: number
+  readonly failed: number
+}
+
+/** The shards of a parallel backfill are planned, in this run or an earlier one. */
+export interface ShardPlan extends OfRun, ShardCounts {}
+
+/** Something has happened to a shard of a parallel backfill. */
+export interface ShardChange extends OfRun {
+  readonly shard: number
+  /**
+   * `ended`: an execution is over, in whatever way. `retried`: it has failed and is executed again.
+   * `again`: its result could not be committed. `waiting`: for others that are committed first.
+   */
+  readonly state: 'started' | 'executed' | 'ended' | 'retried' | 'committed' | 'waiting' | 'again' | 'failed'
+  readonly attempt?: number | undefined
+  /** To read, as stored; once it is executed, what was read. */
+  readonly bytes?: number | undefined
+  /** What an execution has made, not committed yet. */
+  readonly tally?:
+    | { readonly read: number; readonly written: number; readonly duplicate: number; readonly rejected: number }
+    | undefined
+  /** Why it is executed again or has failed. */
+  readonly code?: string | undefined
+  readonly reason?: string | undefined
+  readonly others?: readonly number[] | undefined
+  /** Of all shards, now. */
+  readonly counts: ShardCounts
+}
+
+/** What the execution of a shard has read so far. */
+export interface ShardProgress extends OfRun {
+  readonly shard: number
+  /** A thread (`1`), or a machine and its thread (`host-7/1`). */
+  readonly worker: string
+  readonly records: number
+  /** As stored. */
+  readonly bytes: number
+}

@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto'
+import type { Note } from '../log.ts'
+import { hideInJson } from '../secrets.ts'
+import { channelOf } from './channels.ts'
+import type { EventName, Events, OfRun } from './events.ts'
+
+/** A message without the names that every message has. */
+type Facts<Name extends EventName> = Omit<Events[Name], keyof OfRun>
+
+/** What a run publishes. Every message says which pipeline and which run it is about. */
+export class RunEvents {
+  readonly run = randomUUID()
+  /** Empty until it is known: the streams of a program get their name when they are checked. */
+  pipeline: string
+
+  constructor(pipeline = '') {
+    this.pipeline = pipeline
+  }
+
+  /**
+   * True if somebody listens. Ask once for each chunk or batch, before a clock is read or a message
+   * is made.
+   */
+  wants(name: EventName): boolean {
+    return channelOf(name).hasSubscribers
+  }
+
+  /** Publishes a message, without secrets. No-op if nobody listens. */
+  publish<Name extends EventName>(name: Name, facts: Facts<Name>): void {
+    const channel = channelOf(name)
+    if (!channel.hasSubscribers) return
+    channel.publish(hideInJson({ pipeline: this.pipeline, run: this.run, ...facts }))
+  }
+
+  /** Publishes a line of the log. */
+  readonly note: Note = (message, facts = {}) => this.publish('sluice:run:note', { message, facts })
+}
