@@ -33,6 +33,8 @@ export interface RunOptions {
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
   readonly events: RunEvents
+  /** See `RunSettings.intake`. */
+  readonly intake?: RunSettings['intake']
 }
 
 export interface RunResult {
@@ -65,6 +67,7 @@ export function wirePipeline(options: RunOptions): Wired {
       keepGoing,
       signal: stop,
       events,
+      intake: options.intake,
     }),
     transforms: transforms.map((one) => transform(one)),
     sink: sink(pipeline.sinks[0], { ...(stateFolder !== undefined && { state: join(stateFolder, pipeline.name) }) }),

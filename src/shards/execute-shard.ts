@@ -9,6 +9,7 @@ import { plural } from '../observe/report.ts'
 import type { DamagedInput } from '../observe/report.ts'
 import type { Chunk } from '../record/chunk.ts'
 import type { Json } from '../record/json/json.ts'
+import type { Intake } from '../runtime/intake.ts'
 import { commitOptions } from '../runtime/open-delivery.ts'
 import { runPipeline } from '../runtime/run.ts'
 import { sourceInput } from '../runtime/source-input.ts'
@@ -33,6 +34,8 @@ export interface ExecuteShardOptions {
   readonly signal: AbortSignal
   /** Of this execution: what it reads and logs is published here, in this thread. */
   readonly events: RunEvents
+  /** Counts what is read. Default: one of its own. */
+  readonly intake?: Intake
 }
 
 /**
@@ -46,7 +49,7 @@ export async function executeShard(
   task: ShardTask,
   options: ExecuteShardOptions,
 ): Promise<ShardResult> {
-  const { hashKey, generation, folder, shared, files, final, keepGoing, signal, events } = options
+  const { hashKey, generation, folder, shared, files, final, keepGoing, signal, events, intake } = options
   const { bytes, number } = task.shard
   const { stage, declaration } = pipeline.source
   const parts = task.shard.parts.map((part) => unqualified(declaration.type, part))
@@ -73,6 +76,7 @@ export async function executeShard(
     follow: false,
     stop: signal,
     events,
+    intake,
   })
   signal.throwIfAborted()
   if (error) throw error

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { SourcePart } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { RunEvents } from '../observe/bus/run-events.ts'
-import { listen } from '../observe/bus/subscribe.ts'
+import { Intake } from '../runtime/intake.ts'
 import { anySignal } from '../signals.ts'
 import { executeShard } from './execute-shard.ts'
 
@@ -28,9 +28,7 @@ export async function measureRate(
   const folder = await mkdtemp(join(tmpdir(), 'sluice-rate-'))
   const ending = new AbortController()
   const stop = anySignal(signal, ending.signal)
-  let bytes = 0
-  const events = new RunEvents(pipeline.name)
-  const stopCounting = listen('sluice:source:chunk', { run: events.run }, (chunk) => (bytes += chunk.bytes))
+  const intake = new Intake()
   const task = {
     run: '00000000',
     runNumber: 0,
@@ -45,7 +43,8 @@ export async function measureRate(
     final,
     keepGoing: true,
     signal: stop,
-    events,
+    events: new RunEvents(pipeline.name, { isRehearsal: true }),
+    intake,
   })
   const ended = execution.then(
     () => 'ended' as const,
@@ -54,15 +53,14 @@ export async function measureRate(
   try {
     const wait = (ms: number) => Promise.race([ended, sleep(ms, undefined, { signal: stop, ref: true })])
     if ((await wait(WARM_MS)) === 'ended') return undefined
-    const from = bytes
+    const from = intake.bytes
     const started = performance.now()
     await wait(MEASURE_MS)
-    const read = bytes - from
+    const read = intake.bytes - from
     return read > 0 ? (read / (performance.now() - started)) * 1000 : undefined
   } finally {
     ending.abort()
     await ended
-    stopCounting()
     await rm(folder, { recursive: true, force: true })
   }
 }

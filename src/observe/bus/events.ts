@@ -87,7 +87,7 @@ export interface SourceOpen extends OfRun {
 
 /** A chunk was read. The sums over a run are `Report.read` and `Report.bytesIn`. */
 export interface SourceChunk extends OfRun {
-  /** As in the state: `file:events.ndjson`, `jumpcloud:acme`. `written` and `rejects`: not from the source. */
+  /** As in the state: `jumpcloud:acme`. `written` and `rejects` are not from the source of the pipeline. */
   readonly partition: string
   /** Lines that do not parse included. */
   readonly records: number
@@ -108,13 +108,15 @@ export interface SourceWindow extends OfRun {
   /** As in `sluice:source:chunk`. */
   readonly partition: string
   readonly state: 'open' | 'complete' | 'abandoned'
-  /** Its event times; undefined for a query without a time range. */
+  /** First event time; undefined for a query without a time range. */
   readonly start?: number | undefined
+  /** Last event time. */
   readonly end?: number | undefined
   /** The window includes the look-back. */
   readonly isLookBack: boolean
-  /** Complete pages and their records so far. */
+  /** Complete pages so far. */
   readonly pages: number
+  /** Records of the complete pages. */
   readonly records: number
 }
 
@@ -142,8 +144,9 @@ export interface SourceRetry extends OfRun {
   /** An error code of Sluice. */
   readonly code: string
   readonly status?: number | undefined
-  /** The attempt that has failed, from 1, and how many there are. */
+  /** The attempt that has failed, from 1. */
   readonly attempt: number
+  /** How many there are at most. */
   readonly attempts: number
   /** Until the next attempt. */
   readonly wait: number
@@ -165,8 +168,9 @@ export interface StageBatch extends OfRun, StageName {
   readonly position: number
   /** As in `sluice:source:chunk`. */
   readonly partition: string
-  /** Live records before and after: `recordsIn + added = recordsOut + dropped + rejected`. */
+  /** Live records before: `recordsIn + added = recordsOut + dropped + rejected`. */
   readonly recordsIn: number
+  /** Live records after. */
   readonly recordsOut: number
   readonly added: number
   readonly dropped: number
@@ -186,8 +190,9 @@ export interface DeliveryBatch extends OfRun {
   readonly records: number
   readonly written: number
   readonly duplicate: number
-  /** By this batch in all, dead before it arrived included. */
+  /** Of the batch in all: by the transforms before, and by routes. */
   readonly dropped: number
+  /** Of the batch in all, without those that were rejected in an earlier run. */
   readonly rejected: number
   readonly milliseconds: number
 }
@@ -221,20 +226,25 @@ export interface EpochCommit extends OfRun {
   /** Number of the shard, in a parallel backfill. */
   readonly shard?: number | undefined
   readonly read: number
+  /** Made by transforms. */
   readonly added: number
+  /** What several sinks get counts once. */
   readonly written: number
   readonly duplicate: number
+  /** Duplicates whose content differs from the record that was written. */
   readonly duplicateDiffers: number
   readonly rejected: number
-  /** By reason, by code, by delay. */
+  /** By reason. */
   readonly dropped: { readonly [reason: string]: number }
+  /** By code. */
   readonly rejects: { readonly [code: string]: number }
+  /** By delay, see `sluice:delivery:late`. */
   readonly late: { readonly [delay: string]: number }
-  /** By name. `rejects`: the copies of rejects. */
+  /** Records, objects and bytes of each sink, by name. `rejects`: the copies of rejects. */
   readonly sinks: {
     readonly [sink: string]: { readonly records: number; readonly objects: number; readonly bytes: number }
   }
-  /** Source partitions whose position was committed. */
+  /** Source partitions whose position was committed, with `readUpTo` and `lowWatermark` if they are known. */
   readonly partitions: readonly {
     readonly partition: string
     /** Event times, if the source knows them. */

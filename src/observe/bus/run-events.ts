@@ -13,8 +13,12 @@ export class RunEvents {
   /** Empty until it is known: the streams of a program get their name when they are checked. */
   pipeline: string
 
-  constructor(pipeline = '') {
+  readonly #isRehearsal: boolean
+
+  /** @param options `isRehearsal`: what is tried is no run, and nothing is published */
+  constructor(pipeline = '', { isRehearsal = false }: { readonly isRehearsal?: boolean } = {}) {
     this.pipeline = pipeline
+    this.#isRehearsal = isRehearsal
   }
 
   /**
@@ -22,14 +26,12 @@ export class RunEvents {
    * is made.
    */
   wants(name: EventName): boolean {
-    return channelOf(name).hasSubscribers
+    return channelOf(name).hasSubscribers && !this.#isRehearsal
   }
 
   /** Publishes a message, without secrets. No-op if nobody listens. */
   publish<Name extends EventName>(name: Name, facts: Facts<Name>): void {
-    const channel = channelOf(name)
-    if (!channel.hasSubscribers) return
-    channel.publish(hideInJson({ pipeline: this.pipeline, run: this.run, ...facts }))
+    if (this.wants(name)) channelOf(name).publish(hideInJson({ pipeline: this.pipeline, run: this.run, ...facts }))
   }
 
   /** Publishes a line of the log. */

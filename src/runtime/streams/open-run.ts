@@ -26,7 +26,7 @@ import type { WrittenComponent } from '../../config/written.ts'
 /** The wiring of a pipeline that begins with this source, and the batch that carries it. */
 export function openWiring(source: SourcePart, settings: RunSettings): { wiring: Wiring; opening: Batch } {
   const paths = settings.shared?.paths ?? new Paths()
-  const wiring = new Wiring({ settings, paths, intake: new Intake(settings.events), source })
+  const wiring = new Wiring({ settings, paths, intake: settings.intake ?? new Intake(settings.events), source })
   const opening = emptyBatch({ paths, limits: defaultLimits })
   setWiring(opening, wiring)
   return { wiring, opening }

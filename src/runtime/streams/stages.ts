@@ -24,7 +24,10 @@ export interface SinkWritable extends Writable {
 
 /** What a pipeline that was checked before brings with it. */
 type CheckedOptions = Partial<
-  Pick<RunSettings, 'pipeline' | 'input' | 'openDelivery' | 'replica' | 'shared' | 'threads' | 'events' | 'closing'>
+  Pick<
+    RunSettings,
+    'pipeline' | 'input' | 'openDelivery' | 'replica' | 'shared' | 'threads' | 'events' | 'intake' | 'closing'
+  >
 >
 
 /**
@@ -44,6 +47,7 @@ export function source(
     shared: options.shared,
     threads: options.threads,
     events: options.events ?? new RunEvents(),
+    intake: options.intake,
     closing: options.closing,
     log: options.log,
     limits: options.limits,

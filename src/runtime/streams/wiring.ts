@@ -81,6 +81,8 @@ export interface RunSettings {
   readonly stop: AbortSignal
   /** What the run publishes. Its pipeline gets its name when it is checked. */
   readonly events: RunEvents
+  /** Counts what is read. Default: one of its own. */
+  readonly intake?: Intake | undefined
   /** Gets each line of the log. If it throws, the pipeline fails. */
   readonly log?: PipelineLog | undefined
   /** Called when the pipeline begins to close. */
