@@ -74,7 +74,7 @@ export class Committer {
   async commit({ number, objects, partitions, oldest, tally, shard }: FinishedEpoch): Promise<void> {
     const { options, files, state, index, localRejects, now } = this.#parts
     const { events, readUpTo } = options
-    const started = performance.now()
+    const started = events?.wants('sluice:epoch:commit') === true ? performance.now() : undefined
     const rejectsChange = await localRejects.finish()
     const dedup = (await index?.write({ permanent: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.some(({ file }) => file !== undefined)) await files.fsyncFolder(outboxFolder(options.folder))
@@ -90,7 +90,7 @@ export class Committer {
       await localRejects.committed(rejectsChange)
       if (rejectsChange.evicted > 0) options.note(EVICTED, { records: rejectsChange.evicted })
       await index?.committed(dedup.rows, expired)
-      if (events?.wants('sluice:epoch:commit') === true) {
+      if (events && started !== undefined) {
         const milliseconds = performance.now() - started
         publishCommit(events, { number, objects, partitions, tally, shard, readUpTo, milliseconds })
       }

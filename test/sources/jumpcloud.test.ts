@@ -129,6 +129,16 @@ void test('a refused cursor restarts the window', async (context) => {
   assert.equal(second.error, undefined)
   assert.ok(second.notes.some(({ message }) => message.includes('refused the cursor')))
   assertAllRead(server, second.lines)
+  const windows = second.events.filter((event) => event.type === 'window')
+  assert.deepEqual(
+    windows.map(({ state, pages, records }) => [state, pages, records]),
+    [
+      ['open', 3, 150],
+      ['abandoned', 3, 150],
+      ['open', 0, 0],
+      ['complete', 7, 300],
+    ],
+  )
 })
 
 void test('discards a cursor of another query', async (context) => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { Source } from '../../../src/component.ts'
+import type { Source, SourceEvent } from '../../../src/component.ts'
 import type { Chunk } from '../../../src/record/chunk.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import type { Problem } from '../../../src/config/pipeline.ts'
@@ -54,6 +54,8 @@ export interface Reading {
   readonly chunks: Chunk[]
   readonly lines: string[]
   readonly notes: Note[]
+  /** What the source has announced. */
+  readonly events: SourceEvent[]
   /** The latest position of each source partition. */
   readonly positions: Map<string, Json>
   error: SluiceError | undefined
@@ -77,7 +79,14 @@ export async function readSource(source: Source, options: ReadingOptions = {}): 
   const { positions = new Map<string, Json>(), follow = false, maxLine, time, signal } = options
   const stop = new AbortController()
   signal?.addEventListener('abort', () => stop.abort())
-  const reading: Reading = { chunks: [], lines: [], notes: [], positions: new Map(positions), error: undefined }
+  const reading: Reading = {
+    chunks: [],
+    lines: [],
+    notes: [],
+    events: [],
+    positions: new Map(positions),
+    error: undefined,
+  }
   const chunks = source.read(
     readOptions({
       position: (partition = '') => positions.get(partition),
@@ -86,6 +95,7 @@ export async function readSource(source: Source, options: ReadingOptions = {}): 
       ...(maxLine !== undefined && { maxLine }),
       ...(time !== undefined && { time }),
       note: (message, facts = {}) => void reading.notes.push({ message, facts }),
+      announce: (event) => void reading.events.push(event),
     }),
   )
   try {

@@ -108,6 +108,9 @@ test('pauses after a page that uses up the rate limit, and logs it', async (cont
     ['the rate limit of the API is reached'],
   )
   assert.ok(Number(reading.notes[0]?.facts['waitMs']) <= 1000)
+  const [wait] = reading.events.filter((event) => event.type === 'wait')
+  assert.deepEqual([wait?.reason, wait?.partition], ['rate-limit', ''])
+  assert.ok(wait.wait > 0 && wait.wait <= 1000)
 })
 
 for (const status of [403, 429]) {
@@ -123,5 +126,15 @@ for (const status of [403, 429]) {
     assert.equal(reading.error, undefined)
     assert.deepEqual(idsOf(reading.lines), [1])
     assert.equal(reading.notes[0]?.facts['waitMs'], 30)
+    assert.deepEqual(reading.events[1], {
+      type: 'retry',
+      partition: '',
+      code: 'SOURCE_UNAVAILABLE',
+      status,
+      attempt: 1,
+      attempts: 4,
+      wait: 30,
+      reason: 'retry-after',
+    })
   })
 }
