@@ -329,7 +329,7 @@ export interface ReadOptions {
   /**
    * Stands between a source of an API and the network: `sluice test` answers its requests with pages, and
    * `sluice record` keeps them. Send every request by `exchange(send)`, where `send` is your own function.
-   * Undefined in a run.
+   * In a run, each request becomes an event. Undefined where nothing stands between.
    */
   readonly exchange?: ExchangeLayer | undefined
 }

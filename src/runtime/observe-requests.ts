@@ -25,8 +25,10 @@ async function observed(
     const headersAfter = since()
     let bytes = 0
     const body = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        bytes += chunk.length
+      // A custom source may give a body of any chunks: they leave as they came.
+      objectMode: true,
+      transform(chunk: unknown, _encoding, done) {
+        if (typeof chunk === 'string' || chunk instanceof Uint8Array) bytes += Buffer.byteLength(chunk)
         done(null, chunk)
       },
     })
