@@ -1,9 +1,10 @@
 import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Batch } from '../record/batch.ts'
 import type { DedupResult } from './dedup/deduplicate.ts'
-import type { FinishedEpoch } from './committer.ts'
 import { REJECTS, sinkNameOf } from './state/rows.ts'
-import type { PartitionRow } from './state/rows.ts'
+import type { ObjectRow, PartitionRow } from './state/rows.ts'
+import type { ShardDone } from './state/state-changes.ts'
+import type { Tally } from './tally.ts'
 
 /** Observes the delivery of a batch: call the result when the batch is written. */
 export function observeDelivery(events: RunEvents | undefined, batch: Batch): (result: DedupResult) => void {
@@ -40,7 +41,12 @@ function publishOutcomes(events: RunEvents | undefined, { rejects, late }: Dedup
   for (const [delay, records] of late) events.publish('sluice:delivery:late', { delay, records })
 }
 
-interface Committed extends Pick<FinishedEpoch, 'number' | 'objects' | 'partitions' | 'tally' | 'shard'> {
+interface Committed {
+  readonly number: number
+  readonly objects: readonly Pick<ObjectRow, 'role' | 'sink' | 'records' | 'bytes'>[]
+  readonly partitions: readonly PartitionRow[]
+  readonly tally: Tally
+  readonly shard?: ShardDone | undefined
   /** See `CommitOptions`. */
   readonly readUpTo: ((row: PartitionRow) => number | undefined) | undefined
   readonly milliseconds: number

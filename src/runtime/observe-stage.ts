@@ -1,14 +1,16 @@
 import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Batch } from '../record/batch.ts'
-import type { Stage } from './transform-stages.ts'
+
+/** The part of a stage that is observed. */
+interface Passing {
+  readonly name: string
+  readonly type: string
+  run(batch: Batch): Batch[] | Promise<Batch[]>
+}
 
 /** A stage that publishes each batch that passes it, if somebody listens. */
-export function observeStage<Observed extends Pick<Stage, 'name' | 'type' | 'run'>>(
-  stage: Observed,
-  position: number,
-  events: RunEvents,
-): Observed {
-  const run: Stage['run'] = (batch) => {
+export function observeStage<Observed extends Passing>(stage: Observed, position: number, events: RunEvents): Observed {
+  const run: Passing['run'] = (batch) => {
     if (batch.count === 0 || !events.wants('sluice:stage:batch')) return stage.run(batch)
     const before = countsOf([batch])
     const started = performance.now()
