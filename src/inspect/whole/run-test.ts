@@ -86,7 +86,7 @@ async function runAttempts(place: TestPlace, pipeline: CheckedPipeline, folder: 
   }
   const halt = { page, isInside: restartIn !== undefined }
   const first = await inProcess({ ...place, folder, startAt, served: [], halt })
-  const problem = 'problem' in first ? (first.problem ?? unreached(test, first)) : undefined
+  const problem = 'problem' in first ? (first.problem ?? unreached(test, pipeline, first)) : undefined
   if ('problem' in first && (problem !== undefined || first.error)) return { ...first, problem, lines: Buffer.alloc(0) }
   // By default at the time of the first run: otherwise its waits would make another window due.
   const second = await runAttempt({ ...options, startAt: parseTestTime(resumeAt ?? now), served: first.served })
@@ -94,11 +94,17 @@ async function runAttempts(place: TestPlace, pipeline: CheckedPipeline, folder: 
 }
 
 /** A test that says it restarts, and does not, shows nothing. A page that is not reached is reported as unused. */
-function unreached(test: PipelineTest, { isHalted, inputs, error }: Omit<AttemptResult, 'lines'>): string | undefined {
+function unreached(
+  test: PipelineTest,
+  { source }: CheckedPipeline,
+  { isHalted, inputs, error }: Omit<AttemptResult, 'lines'>,
+): string | undefined {
   const { restartAfter, restartIn } = test
   const page = restartAfter ?? restartIn ?? 0
   const what = wholeInputOf(test)
-  const isComplete = restartIn === undefined && inputs.length >= page
+  // Custom code that names no origin has one input, whatever it reads.
+  const isNamed = !isCustom(source.declaration.type) || page === countOf(test)
+  const isComplete = restartIn === undefined && inputs.length >= page && isNamed
   if (test.pages || isHalted || isComplete || error) return undefined
   const key = restartAfter === undefined ? 'restartIn' : 'restartAfter'
   const read = inputs.length === 0 ? 'none' : `only ${inputs.length}`

@@ -3,7 +3,9 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { startServer } from '../../sources/http/read-source.ts'
+import { startS3Server } from '../../servers/s3.ts'
 import { openProject } from '../../support/cli-project.ts'
+import { s3Environment } from '../../support/command.ts'
 import { SOURCE_OF_PAGES } from './source-of-pages.ts'
 
 const PIPELINE = `source:
@@ -152,7 +154,19 @@ test('record of a custom source makes pages of what it requests through exchange
   assert.match(few, /rejects:\n {4}- \{ code: INVALID_JSON, stage: source, line: 2 \}/)
   for (const name of ['items/recorded.yaml', 'lines/recorded.yaml', 'lines/recorded-records.ndjson'])
     assert.ok(!(await readFile(work.path('tests', name), 'utf8')).includes('canary'), name)
+  const store = await startS3Server({ buckets: ['logs'] })
+  t.after(() => store.close())
+  store.add('logs', 'a/1.json.gz', gzipSync('{"Records":[{"id":1},{"id":2},{"id":3}]}'))
+  const where = `endpoint: '${store.endpoint}', region: us-east-1, forcePathStyle: true`
+  await work.write(
+    'pipelines/s3.yaml',
+    `source: { type: s3, path: 's3://logs/a/', records: Records, ${where} }\n${sink}`,
+  )
+  const objects = await work.sluice(['record', 's3', '--records', '2'], { env: s3Environment(store) })
+  assert.equal(objects.code, 0, objects.stderr)
+
   const tested = await work.sluice(['test'], { env })
   assert.equal(tested.code, 0, tested.stdout)
+  assert.match(tested.stdout, /s3\n {2}ok {4}takes 2 recorded records\n/)
   assert.match(tested.stdout, /ok {4}takes 200 recorded records\n/)
 })

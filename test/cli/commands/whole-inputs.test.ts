@@ -160,11 +160,15 @@ expect:
       'tests/items/a.yaml': `name: plain\n${NOW}${items}`,
       'tests/items/b.yaml': `name: after a page\n${NOW}restartAfter: 1\n${items}`,
       'pipelines/words.yaml': `source: { type: ../words.js, paths: [w/1.txt, ../2.txt] }\n${SINK}`,
+      'unnamed.js': SOURCE_OF_FILES.replace(', origin: { name: path, line: 1 }', ''),
+      'pipelines/unnamed.yaml': `source: { type: ../unnamed.js, paths: [w/1.txt, ../2.txt] }\n${SINK}`,
+      'tests/unnamed/a.yaml': `name: unnamed\n${NOW}restartAfter: 1\n${words}`,
       'tests/words/a.yaml': `name: files\n${NOW}restartAfter: 1\n${words}`,
     })
     const { code, stdout } = await work.sluice(['test'])
-    assert.equal(code, 0, stdout)
-    assert.match(stdout, /3 passed, 0 failed/)
+    assert.equal(code, 1, stdout)
+    assert.match(stdout, /3 passed, 1 failed/)
+    assert.match(stdout, /unnamed.*\n +restartAfter is 1, but the source has read records of only 1 of the 2 files\n/)
   })
 
   test('says what it needs if the source takes no pages or files, and takes records of any source', async (t) => {
