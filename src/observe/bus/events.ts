@@ -240,7 +240,7 @@ export interface EpochCommit extends OfRun {
   readonly rejects: { readonly [code: string]: number }
   /** By delay, see `sluice:delivery:late`. */
   readonly late: { readonly [delay: string]: number }
-  /** Records, objects and bytes of each sink, by name. `rejects`: the copies of rejects. */
+  /** Records, objects and bytes by sink, without those that got nothing. `rejects`: the copies of rejects. */
   readonly sinks: {
     readonly [sink: string]: { readonly records: number; readonly objects: number; readonly bytes: number }
   }
