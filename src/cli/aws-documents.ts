@@ -9,6 +9,7 @@ import type { AwsDocument } from '../inspect/iam/documents.ts'
 import type { Use } from '../inspect/iam/rights.ts'
 import { printJson, say, writeRendered } from '../observe/output.ts'
 import { plural } from '../observe/report.ts'
+import { hideInJson } from '../observe/secrets.ts'
 import { fileSource } from './options.ts'
 
 type Arguments = ArgumentsCamelCase<{
@@ -35,6 +36,12 @@ export async function printAwsDocuments(args: Arguments): Promise<boolean> {
   const { component, pipeline = [], json, for: use, principal, kmsKey = [] } = args
   const wanted = WANTED.filter((name) => args[name])
   if (wanted.length === 0) {
+    const alone = (['backfill', 'kmsKey', 'principal', 'set'] as const).find((name) => args[name] !== undefined)
+    if (alone !== undefined) {
+      throw new SluiceError('USAGE', `${spelled(alone)} has no effect without a document to print`, {
+        hint: 'add --iam, --bucket-policy, --trust-policy or --lifecycle',
+      })
+    }
     if (pipeline.length === 0) return false
     throw new SluiceError('USAGE', `describe ${component} takes no pipeline`, {
       hint: `sluice describe s3 --iam ${pipeline.join(' ')} prints the rights that it needs`,
@@ -79,7 +86,7 @@ const WANTED = ['iam', 'bucketPolicy', 'trustPolicy', 'lifecycle'] as const
 type Wanted = (typeof WANTED)[number]
 
 /** `--bucket-policy` */
-function spelled(name: Wanted): string {
+function spelled(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
@@ -168,6 +175,9 @@ function notesOn(wanted: Wanted, { accesses, documents, use, kmsKeys }: Printed)
     if (accesses.some(({ isAmazon }) => !isAmazon)) {
       notes.push('note: an S3-compatible store may know only a part of these rights and conditions')
     }
+  }
+  if (JSON.stringify(hideInJson(documents)) !== JSON.stringify(documents)) {
+    notes.push('note: *** hides a value that may be secret, such as an external id of the environment: replace it')
   }
   if (wanted === 'bucketPolicy' || wanted === 'lifecycle') {
     notes.push('note: AWS replaces what the bucket has: add its other statements or rules first')

@@ -21,6 +21,7 @@ async function open(t: TestContext, pipelines: { readonly [name: string]: string
   const work = await openProject(t, Object.fromEntries(files))
   const describe = (...args: string[]) => work.sluice(['describe', 's3', ...args], { env: ENV })
   return {
+    work,
     describe,
     policy: async (...args: string[]): Promise<Policy> => {
       const { code, stdout, stderr } = await describe(...args)
@@ -137,9 +138,10 @@ test('a source and a backfill add the rights to read', async (t) => {
 })
 
 test('a role gets a policy of its own, and a trust policy; the identity may assume it', async (t) => {
-  const { describe } = await open(t, {
+  const { work, describe } = await open(t, {
     p: sink(`key: x, assumeRole: { arn: '${ROLE}', externalId: sluice }`),
     q: sink('key: y'),
+    r: sink(`key: x, assumeRole: { arn: '${ROLE}', externalId: '\${env:EXTERNAL}' }`),
   })
   const { stdout, stderr } = await describe('--iam', 'p')
   const [own, role]: Policy[] = stdout.split(/^(?=\{)/m).map((text) => JSON.parse(text))
@@ -161,6 +163,11 @@ test('a role gets a policy of its own, and a trust policy; the identity may assu
   checkShape(trust)
   assert.deepEqual(trust.Statement[0]?.Principal, { AWS: [who] })
   assert.deepEqual(trust.Statement[0]?.Condition, { StringEquals: { 'sts:ExternalId': 'sluice' } })
+  const hidden = await work.sluice(['describe', 's3', '--trust-policy', 'r', '--principal', who], {
+    env: { ...ENV, EXTERNAL: 'canary-external-id' },
+  })
+  assert.doesNotMatch(hidden.stdout, /canary/)
+  assert.match(hidden.stderr, /\*\*\* hides a value that may be secret/)
   const none = await describe('--trust-policy', 'q', '--principal', who)
   assert.match(none.stderr, /no s3 component of these pipelines assumes a role/)
 })
@@ -208,6 +215,7 @@ const mistakes: readonly [title: string, args: readonly string[], code: number, 
   ['a pipeline without S3', ['--iam', 'local'], 2, /local: no s3 source, and no s3 sink/],
   ['a directory bucket', ['--iam', 'express'], 2, /x--euc1-az1--x-s3 is a directory bucket/],
   ['a pipeline without --iam', ['local'], 2, /describe s3 takes no pipeline\n {2}sluice describe s3 --iam local/],
+  ['an option without a document', ['--kms-key', KEY], 2, /--kms-key has no effect without a document/],
   ['two documents', ['--iam', '--lifecycle', 'p'], 2, /--iam and --lifecycle are different documents/],
   ['a key that is no ARN', ['--iam', 'p', '--kms-key', 'alias/x'], 2, /--kms-key alias\/x is not the ARN of a KMS key/],
   ['a use that needs nothing', ['--iam', 'reads', '--for', 'verify'], 2, /reads: nothing is needed for --for verify/],
