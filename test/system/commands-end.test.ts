@@ -37,6 +37,7 @@ const LINES = [
   'check p --connect',
   'list',
   'describe file',
+  'graph p',
   'test',
   'preview p',
   'run p',

@@ -1,7 +1,6 @@
 import type { CheckedComponent, CheckedPipeline } from '../../config/pipeline.ts'
 import { fixedFolder, fixedPrefix } from '../../delivery/outbox/partitioner.ts'
 import { parseKeyTemplate } from '../../fields/key-template.ts'
-import { configuredLocation } from '../../s3/client.ts'
 import { isAmazon } from '../../sinks/s3/destination.ts'
 import { parseKeyPattern } from '../../sources/s3/key-pattern.ts'
 import { literally } from './arn.ts'
@@ -83,6 +82,8 @@ async function sourceAccess(config: Config): Promise<S3Access> {
 }
 
 async function storeOf(config: Config): Promise<Pick<S3Access, 'region' | 'isAmazon' | 'role'>> {
+  // It loads the SDK.
+  const { configuredLocation } = await import('../../s3/client.ts')
   const { region, endpoint } = await configuredLocation({
     region: textOf(config, 'region'),
     endpoint: textOf(config, 'endpoint'),
