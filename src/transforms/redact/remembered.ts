@@ -68,6 +68,7 @@ export class RememberedTokens {
   readonly #bytes = new Uint8Array(MANY_SLOTS * MAX_BYTES)
   readonly #tokens: (Buffer | undefined)[] = []
   #slot = -1
+  #victim = 0
 
   /** Whether the text is known. Then `token` is what was added with it. */
   has(bytes: Buffer, start: number, end: number): boolean {
@@ -77,8 +78,17 @@ export class RememberedTokens {
     let hash = length
     for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193)
     const slot = (hash ^ (hash >>> 15)) & (MANY_SLOTS - 1)
+    // A text has two slots: otherwise a fifth of some thousand texts would replace each other again and again.
     this.#slot = slot
-    if (this.#lengths[slot] !== length) return false
+    if (this.#lengths[slot] === length && this.#isAt(slot, bytes, start, end)) return true
+    this.#slot = slot ^ 1
+    if (this.#lengths[slot ^ 1] === length && this.#isAt(slot ^ 1, bytes, start, end)) return true
+    this.#victim ^= 1
+    this.#slot = slot ^ this.#victim
+    return false
+  }
+
+  #isAt(slot: number, bytes: Buffer, start: number, end: number): boolean {
     const at = slot * MAX_BYTES - start
     for (let byte = start; byte < end; byte++) if (this.#bytes[at + byte] !== bytes[byte]) return false
     return true

@@ -10,7 +10,19 @@ import { DOT, NINE, QUOTE, ZERO } from '../../../record/json/ascii.ts'
  */
 export function ipv4Network(batch: Batch, bytes: Buffer, start: number, end: number): number | undefined {
   const last = lastNumberOfIpv4(bytes, start, end)
-  if (last < 0) return undefined
+  return last < 0 ? undefined : networkOfIpv4(batch, { bytes, start, last, end })
+}
+
+/** `ipv4Network` of an address whose last number is known to begin at `last`. */
+export function networkOfIpv4(
+  batch: Batch,
+  {
+    bytes,
+    start,
+    last,
+    end,
+  }: { readonly bytes: Buffer; readonly start: number; readonly last: number; readonly end: number },
+): number {
   if (end - last === 1 && bytes[last] === ZERO) return Edit.keep
   batch.tokens.write(bytes, start - 1, last)
   batch.tokens.writeByte(ZERO)
@@ -19,7 +31,7 @@ export function ipv4Network(batch: Batch, bytes: Buffer, start: number, end: num
 }
 
 /** Where the last number of an IPv4 address begins, by the rules of `net.isIPv4`; -1 if it is none. */
-function lastNumberOfIpv4(bytes: Buffer, start: number, end: number): number {
+export function lastNumberOfIpv4(bytes: Buffer, start: number, end: number): number {
   if (end - start < SHORTEST || end - start > LONGEST) return -1
   let dots = 0
   let first = start

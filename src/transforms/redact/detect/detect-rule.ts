@@ -3,7 +3,7 @@ import type { Batch } from '../../../record/batch.ts'
 import { parsePath } from '../../../record/paths/grammar.ts'
 import type { Path, Paths } from '../../../record/paths/path.ts'
 import { HIT_STRIDE } from '../../../record/scan.ts'
-import { ipv4Network } from '../actions/ipv4-network.ts'
+import { networkOfIpv4 } from '../actions/ipv4-network.ts'
 import { partOf } from '../actions/partial.ts'
 import { createEmbeddedRedactor } from '../embedded.ts'
 import { WATCHED } from '../forms.ts'
@@ -118,10 +118,7 @@ function createEdit(search: Search): Rule['edit'] {
     const { hits } = batch.index
     const key = hits[HIT_STRIDE * hit + 1]
     const isNamedVersion = ofVersions !== undefined && key !== hits[HIT_STRIDE * hit + 2] && isVersion(batch.bytes, key)
-    if (generalisesIpv4 && !isNamedVersion && !isNumber) {
-      const edit = ipv4Network(batch, bytes, start, end)
-      if (edit !== undefined) return edit
-    }
+    if (generalisesIpv4 && !isNamedVersion && !isNumber && searched.last >= 0) return networkOfIpv4(batch, searched)
     const { known, read } = isNamedVersion ? ofVersions : reader
     if (known.has(bytes, start, end)) return editOf(batch, known.token)
     const token = read(batch.text(hit), isNumber)

@@ -2,8 +2,9 @@ import { Edit } from '../../../record/batch.ts'
 import type { Batch } from '../../../record/batch.ts'
 import { FIRST_TOKEN } from '../../../record/edits.ts'
 import { QUOTE } from '../../../record/json/ascii.ts'
-import { traitsIn } from '../../../record/paths/traits.ts'
+import { Trait, traitsIn } from '../../../record/paths/traits.ts'
 import { HIT_STRIDE } from '../../../record/scan.ts'
+import { lastNumberOfIpv4 } from '../actions/ipv4-network.ts'
 
 /**
  * The current string or number at a hit, for rules that search it one after the other: it is located, and
@@ -18,6 +19,7 @@ export class SearchedText {
   /** The `Trait`s of any of the rules. */
   #wanted = 0
   #traits = UNKNOWN
+  #last = UNKNOWN
   #batch: Batch | undefined
   #hit = -1
   #edit = 0
@@ -35,6 +37,7 @@ export class SearchedText {
     this.#hit = hit
     this.#edit = edit
     this.#traits = UNKNOWN
+    this.#last = UNKNOWN
     let start: number
     let end: number
     if (edit >= FIRST_TOKEN) {
@@ -56,10 +59,19 @@ export class SearchedText {
 
   /** The wanted traits of a string. */
   get traits(): number {
-    if (this.#traits === UNKNOWN) this.#traits = traitsIn(this.bytes, this.start, this.end, this.#wanted)
+    if (this.#traits === UNKNOWN) {
+      const { bytes, start, end } = this
+      this.#traits = this.last < 0 ? traitsIn(bytes, start, end, this.#wanted) : this.#wanted & Trait.dots
+    }
     return this.#traits
+  }
+
+  /** If the string is an IPv4 address, where its last number begins; -1 otherwise. */
+  get last(): number {
+    if (this.#last === UNKNOWN) this.#last = lastNumberOfIpv4(this.bytes, this.start, this.end)
+    return this.#last
   }
 }
 
 const NONE = Buffer.alloc(0)
-const UNKNOWN = -1
+const UNKNOWN = -2
