@@ -169,7 +169,7 @@ async function addStages(
   await Promise.all(starting)
 }
 
-/** Closes all stages, and waits for none of them for ever. */
+/** Closes all stages, and waits for none of them without a limit. */
 export function closeStages(stages: readonly Stage[]): Promise<void>[] {
   return stages.map((stage) => within(CLOSE_TIMEOUT, `close of transform ${stage.name}`, stage.close()))
 }

@@ -9,7 +9,7 @@ export type EventFilter = Partial<OfRun>
 
 /**
  * Calls a function with each message of a channel, while the run waits for it: keep it short, and do not
- * change the message. If it throws, or its promise rejects, the run goes on: the first error of each
+ * change the message. If it throws, or its promise rejects, the run continues: the first error of each
  * subscription becomes a warning of the process. (A subscriber of `node:diagnostics_channel` itself
  * that throws ends the process with an uncaught exception.)
  *
