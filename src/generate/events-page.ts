@@ -87,12 +87,12 @@ let written = 0
 const unsubscribe = subscribe('sluice:epoch:commit', (commit) => {
   written += commit.written
 })
-await (await openPipeline('archive')).run()
+await (await openPipeline('events')).run()
 unsubscribe()
 \`\`\`
 
 \`subscribe(channel, listener, filter)\` knows the type of each message; \`filter\` is
-\`{ pipeline: 'archive' }\`, or \`{ run }\` of a message. \`eventNames\` lists the channels. The types are
+\`{ pipeline: 'events' }\`, or \`{ run }\` of a message. \`eventNames\` lists the channels. The types are
 exported: \`Events['sluice:epoch:commit']\`, or \`EpochCommit\`. Without \`sluice\`, subscribe with the
 channel's name: \`diagnostics_channel.subscribe('sluice:epoch:commit', (message) => {})\`.
 
