@@ -6,6 +6,7 @@ import pLimit from 'p-limit'
 import type { LimitFunction } from 'p-limit'
 import type { ObjectSink } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
+import { isDeadProcess } from '../delivery/state/dead-process.ts'
 import { REJECTS, sinkNameOf } from '../delivery/state/rows.ts'
 import type { ShardResult, StagedObject } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
@@ -163,7 +164,7 @@ async function privateFolder(): Promise<string> {
   const root = tmpdir()
   for (const name of await readdir(root).catch(() => [])) {
     const [, pid] = /^sluice-worker-(\d+)-/.exec(name) ?? []
-    if (pid !== undefined && isDead(Number(pid)) && (await isOld(join(root, name))))
+    if (pid !== undefined && isDeadProcess(Number(pid)) && (await isOld(join(root, name))))
       await rm(join(root, name), { recursive: true, force: true }).catch(() => undefined)
   }
   try {
@@ -173,15 +174,6 @@ async function privateFolder(): Promise<string> {
       cause: error,
       hint: 'set TMPDIR to a folder that this user can write',
     })
-  }
-}
-
-function isDead(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return systemCode(error) === 'ESRCH'
   }
 }
 

@@ -3,19 +3,17 @@ import { SluiceError } from '../../src/errors.ts'
 import { readState } from '../../src/delivery/state/state-reader.ts'
 
 /**
- * Reads a state as fast as it can, from before it exists until it has been read 50 times. Sends a
- * message when it has begun. Ends with status 3 if LMDB refuses the state: once it has refused it, it
- * does so for as long as the process lives.
+ * Reads a state as fast as it can, from before it exists until it has been read so many times. Sends a
+ * message when it has begun.
  */
-const [folder] = process.argv.slice(2)
+const [folder, times] = process.argv.slice(2)
 let polls = 0
 let reads = 0
-while (reads < 50) {
+while (reads < Number(times)) {
   try {
     await readState(folder, (state) => [state.meta, state.partitions(), state.objects(), state.history()])
     reads++
   } catch (error) {
-    if (error instanceof SluiceError && error.code === 'STATE_IN_USE') process.exit(3)
     if (!(error instanceof SluiceError && error.code === 'STATE_NOT_FOUND')) throw error
     if (polls++ === 0) process.send?.('polling')
     await sleep(0)

@@ -1,5 +1,6 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { withDatabaseLock } from './database-lock.ts'
 
 /** Ordered: first by the first part. Not a type of lmdb, whose own do not compile everywhere. */
 export type Key = string | number | Key[]
@@ -45,11 +46,23 @@ async function createDatabase(folder: string): Promise<void> {
   rmSync(made, { recursive: true })
 }
 
-async function openToWrite(folder: string) {
+async function openToWrite(folder: string): Promise<Database> {
+  return openWith(folder, { permissionsMode: 0o600 })
+}
+
+interface OpenOptions {
+  readonly readOnly?: boolean
+  readonly permissionsMode?: number
+}
+
+async function openWith(folder: string, options: OpenOptions): Promise<Database> {
   // A run without a state needs none of it.
   const { open } = await import('lmdb')
-  const options = { path: folder, noSubdir: false, encoding: 'json', permissionsMode: 0o600 } as const
-  return open(options)
+  const db = await withDatabaseLock(folder, async () =>
+    open({ path: folder, noSubdir: false, encoding: 'json', ...options }),
+  )
+  const close = db.close.bind(db)
+  return Object.assign(db, { close: () => withDatabaseLock(folder, close) })
 }
 
 /** The file of an environment, in its folder. */
@@ -60,6 +73,5 @@ export const DATA_FILE = 'data.mdb'
  * an `await` between them see one moment.
  */
 export async function openToRead(folder: string): Promise<Database> {
-  const { open } = await import('lmdb')
-  return open({ path: folder, noSubdir: false, encoding: 'json', readOnly: true })
+  return openWith(folder, { readOnly: true })
 }

@@ -184,8 +184,8 @@ export class StateReader {
 
 /**
  * Reads a state without owning it, also while another process does. `read` is synchronous and sees
- * one moment; it is called again where LMDB refuses to open the database in the instant in which another
- * process opens or closes it, or has just died.
+ * one moment; it is called again where LMDB refuses to open the database because a process has just died
+ * that opened it.
  * @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH; STATE_IN_USE if LMDB refuses it for seconds
  */
 export async function readState<T>(folder: string, read: (state: StateReader) => T): Promise<T> {
@@ -218,7 +218,7 @@ async function readOnce<T>(folder: string, read: (state: StateReader) => T): Pro
 
 function unreadable(cause: Error): SluiceError {
   return new SluiceError('STATE_IN_USE', `the state cannot be read at this moment: ${cause.message}`, {
-    hint: 'another process is opening or closing it: try again',
+    hint: 'a process has died while it opened it: try again',
     cause,
   })
 }
