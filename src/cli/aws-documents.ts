@@ -12,7 +12,8 @@ import { plural } from '../observe/report.ts'
 import { hideInJson } from '../observe/secrets.ts'
 import { fileSource } from './options.ts'
 
-type Arguments = ArgumentsCamelCase<{
+/** The options of `sluice describe` for documents. */
+export interface DocumentArguments {
   component: string
   pipeline: string[] | undefined
   json: boolean
@@ -25,7 +26,9 @@ type Arguments = ArgumentsCamelCase<{
   'kms-key': string[] | undefined
   principal: string | undefined
   set: string[] | undefined
-}>
+}
+
+type Arguments = ArgumentsCamelCase<DocumentArguments>
 
 /**
  * Prints the documents for AWS that the command line asks for: each as JSON on stdout, so that it can be

@@ -11,26 +11,11 @@ import { printJson, printText } from '../../observe/output.ts'
 import { builtIns, findComponent } from '../../registry.ts'
 import type { CommandDefinition } from '../command.ts'
 import { printAwsDocuments } from '../aws-documents.ts'
+import type { DocumentArguments } from '../aws-documents.ts'
 import { USES } from '../../inspect/iam/rights.ts'
-import type { Use } from '../../inspect/iam/rights.ts'
 import { jsonOption, setOption } from '../options.ts'
 
-interface DescribeArguments {
-  component: string
-  pipeline: string[] | undefined
-  json: boolean
-  iam: boolean
-  'bucket-policy': boolean
-  'trust-policy': boolean
-  lifecycle: boolean
-  for: Use
-  backfill: string[] | undefined
-  'kms-key': string[] | undefined
-  principal: string | undefined
-  set: string[] | undefined
-}
-
-export const command: CommandDefinition<DescribeArguments> = {
+export const command: CommandDefinition<DocumentArguments> = {
   builder: (parser) =>
     parser
       .positional('component', {
