@@ -2,6 +2,7 @@ import type { CheckedComponent, CheckedPipeline } from '../../config/pipeline.ts
 import { fixedFolder, fixedPrefix } from '../../delivery/outbox/partitioner.ts'
 import { parseKeyTemplate } from '../../fields/key-template.ts'
 import { isAmazon } from '../../sinks/s3/destination.ts'
+import { CHECK } from '../../sinks/s3/trials.ts'
 import { parseKeyPattern } from '../../sources/s3/key-pattern.ts'
 import { literally } from './arn.ts'
 
@@ -51,7 +52,7 @@ async function sinkAccess(config: Config, pipeline: string): Promise<S3Access> {
     bucket: textOf(config, 'bucket') ?? '',
     keys: [`${literally(start)}*`],
     // Such an upload is directly in the folder.
-    trials: start === folder ? [] : [`${literally(folder)}sluice-check-*`],
+    trials: start === folder ? [] : [`${literally(folder)}${CHECK}*`],
     // S3 takes the key of an absent object for a list that begins with it.
     lists: [...(prefix === start ? [] : [literally(prefix)]), `${literally(start)}*`],
     folder,

@@ -1,3 +1,4 @@
+import { PROBE } from '../../sinks/s3/trials.ts'
 import type { S3Access } from './access.ts'
 import { awsPartition, bucketArns, literally } from './arn.ts'
 import { purposesFor, rightsOf, SINK_PURPOSES, SOURCE_PURPOSES, usesTrials } from './rights.ts'
@@ -62,7 +63,7 @@ function* grantsOf(access: S3Access, use: Use): Generator<Grant> {
     } else if (on === 'bucket') {
       yield { name, actions, resources: [arns.bucket] }
     } else if (on === 'probe') {
-      yield { name, actions, resources: keys.map((key) => arns.objects(`${key}_sluice-probe-*`)) }
+      yield { name, actions, resources: keys.map((key) => arns.objects(`${key}${PROBE}*`)) }
     } else {
       yield { name, actions, resources: [...keys, ...trials].map((key) => arns.objects(key)) }
     }
