@@ -116,13 +116,12 @@ function* wholeFindings(test: Config<typeof testFields>): Generator<TestFinding>
   for (const [key, at] of ends)
     if (at !== undefined && count !== undefined && at > count)
       yield { at: [key], message: `${key} is ${at}, but the test has ${count} ${input}`, hint: `use 1 to ${count}` }
-  const inside = restartIn === undefined ? undefined : 'restartIn'
-  const unfit = input === 'pages' ? undefined : stopAfter !== undefined ? 'stopAfter' : inside
-  if (unfit !== undefined && !(input === 'objects' && unfit === 'restartIn'))
+  if (stopAfter !== undefined && input !== 'pages')
+    yield { at: ['stopAfter'], message: 'stopAfter is for pages', hint: 'use restartAfter' }
+  if (restartIn !== undefined && (input === 'files' || input === 'records'))
     yield {
-      at: [unfit],
-      message:
-        unfit === 'stopAfter' ? 'stopAfter is for pages' : `${input} can be interrupted only between two of them`,
+      at: ['restartIn'],
+      message: `${input} can be interrupted only between two of them`,
       hint: 'use restartAfter',
     }
   if (resumeAt !== undefined && restartAfter === undefined && restartIn === undefined)
