@@ -107,8 +107,12 @@ export default defineTransform({
     const all = [...(secrets?.rules ?? []), ...own]
     const matches = new Float64Array(all.length)
     const first = all.length - own.length
+    const redact = createRedactor(all, secrets?.prepare, matches)
     return {
-      batch: createRedactor(all, secrets?.prepare, matches),
+      batch(batch) {
+        redact(batch)
+        searched.leave()
+      },
       ruleMatches: () =>
         rules.map((rule, at) => ({
           rule: `rules[${at}] ${nameOf(rule)}`,

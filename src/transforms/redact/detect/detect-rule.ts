@@ -139,10 +139,15 @@ function createReader(options: Search): Reader {
     depth === MAX_EMBEDDED
       ? undefined
       : createEmbeddedRedactor((paths) => {
-          const edit = createEdit({ ...options, searched: new SearchedText(), depth: depth + 1 })
-          return createRedactor([
+          const searched = new SearchedText()
+          const edit = createEdit({ ...options, searched, depth: depth + 1 })
+          const redact = createRedactor([
             { paths: pathsOf(EVERYWHERE, detect, paths), kinds: TEXT_OR_NUMBER, searches: true, edit },
           ])
+          return (batch) => {
+            redact(batch)
+            searched.leave()
+          }
         })
   return {
     known: new RememberedTokens(),

@@ -57,6 +57,12 @@ export class SearchedText {
     this.end = end - quote
   }
 
+  /** Keeps nothing of the batch, whose memory is used again. */
+  leave(): void {
+    this.#batch = undefined
+    this.bytes = NONE
+  }
+
   /** The wanted traits of a string. */
   get traits(): number {
     if (this.#traits === UNKNOWN) {
