@@ -69,27 +69,27 @@ function draw({ name, description, source, transforms, routes, sinks, rejects }:
   const routeBoxes = left.slice(1 + transforms.length)
   const frame = stages.length > 0 ? frameOf(stages) : undefined
   const x = rightOf(left) + PAD + GUTTER
-  const [rejectsBox] = column([rejects], x, (frame ?? sourceBox ?? { y: start }).y, { gap: GAP })
-  if (sourceBox === undefined || rejectsBox === undefined) throw new Error('a pipeline has a source and rejects')
+  const [rejectsBox] = column([rejects], x, (frame ?? sourceBox).y, { gap: GAP })
   // Beside the routes, or beside the last stage; always below the rejects.
-  const beside = routeBoxes[0] ?? left.at(-1) ?? sourceBox
+  const lastBox = left.at(-1) ?? sourceBox
+  const beside = routes.length > 0 ? routeBoxes[0] : lastBox
   const sinkBoxes = column(sinks, x, Math.max(beside.y, rejectsBox.y + rejectsBox.height + GAP), { gap: PAD * 1.6 })
 
   if (frame) parts.push(rect(frame, 'frame', 8))
-  parts.push(...left.slice(1).map((box, at) => arrow(down(left[at] ?? box, box))))
+  parts.push(...left.slice(1).map((box, at) => arrow(down(left[at], box))))
   for (const [at, box] of routeBoxes.entries()) {
     if (at + 1 < routeBoxes.length)
       parts.push(textAt(box.x + box.width / 2 + 6, box.y + box.height + 19, 'else', 'detail'))
-    const to = routes[at]?.to ?? []
-    const targets = to === 'reject' ? [rejectsBox] : to === 'drop' ? [] : to.flatMap((sink) => sinkBoxes[sink] ?? [])
+    const { to } = routes[at]
+    const targets = to === 'reject' ? [rejectsBox] : to === 'drop' ? [] : to.map((sink) => sinkBoxes[sink])
     parts.push(...targets.map((target) => arrow(across(box, target), to === 'reject')))
   }
-  if (routes.length === 0) parts.push(...sinkBoxes.map((target) => arrow(across(left.at(-1) ?? sourceBox, target))))
+  if (routes.length === 0) parts.push(...sinkBoxes.map((target) => arrow(across(lastBox, target))))
   parts.push(arrow(across(frame ?? sourceBox, rejectsBox), true))
 
   const kinds = ['source', ...transforms.map(() => 'stage'), ...routes.map(() => 'route')]
-  parts.push(...left.flatMap((box, at) => boxWith(box, chain[at] ?? source, kinds[at] ?? 'stage')))
-  parts.push(...sinkBoxes.flatMap((box, at) => boxWith(box, sinks[at] ?? source, 'sink')))
+  parts.push(...left.flatMap((box, at) => boxWith(box, chain[at], kinds[at])))
+  parts.push(...sinkBoxes.flatMap((box, at) => boxWith(box, sinks[at], 'sink')))
   parts.push(...boxWith(rejectsBox, rejects, 'rejects'))
   const all = [...left, ...sinkBoxes, rejectsBox]
   const wide = Math.max(...heading.map((text) => MARGIN + columnsOf(text) * COLUMN))
@@ -128,8 +128,8 @@ function rightOf(boxes: readonly Box[]): number {
 }
 
 function frameOf(boxes: readonly Box[]): Box {
-  const first = boxes[0] ?? { x: 0, y: 0 }
-  const last = boxes.at(-1) ?? { y: 0, height: 0 }
+  const [first] = boxes
+  const last = boxes.at(-1) ?? first
   const [x, y] = [first.x - PAD, first.y - PAD]
   return { x, y, width: rightOf(boxes) + PAD - x, height: last.y + last.height + PAD - y }
 }
