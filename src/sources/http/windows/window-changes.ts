@@ -11,8 +11,7 @@ export function windowChanges(
   after: OpenWindow | undefined,
 ): WindowChange[] {
   const opened = after ? [change('open', after)] : []
-  if (event.type === 'resume') return opened
-  if (before === undefined) return opened
+  if (event.type === 'resume' || before === undefined) return opened
   if (event.type === 'pageRead') {
     const read = { ...before, pages: before.pages + 1, records: before.records + event.records }
     // A window that has fewer records than the API counted is read once more.
