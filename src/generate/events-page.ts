@@ -106,7 +106,7 @@ channel's name: \`diagnostics_channel.subscribe('sluice:epoch:commit', (message)
 - **Once.** A pipeline file, the streams \`source\`, \`transform\` and \`sink\`, and the parts \`readable\`,
   \`duplex\` and \`writable\` publish alike, and each thing once. \`preview\`, \`check\`, a plan and tests of
   transforms publish nothing.
-- **Facts and hopes.** \`sluice:epoch:commit\` and \`sluice:object:publish\` say what is durable: their sums
+- **What is durable.** \`sluice:epoch:commit\` and \`sluice:object:publish\` say what is durable: their sums
   are the report and the ledger, also after a crash. \`source\`, \`stage\` and \`delivery\` say what
   happens now. A crash before the next commit lets the next run read, and publish, the same again.
 - **Secrets.** No message has content of a record, and secrets in texts are hidden, as in the log. Keys
