@@ -35,7 +35,10 @@ export function keepGoingOption(byDefault: boolean) {
 
 export type ExecuteArguments = InferredOptionTypes<typeof executeOptions>
 
-interface Job extends Pick<RunOptions, 'pipeline' | 'follow' | 'final' | 'keepGoing' | 'replica' | 'input'> {
+interface Job extends Pick<
+  RunOptions,
+  'pipeline' | 'follow' | 'final' | 'keepGoing' | 'replica' | 'input' | 'clock' | 'exchange'
+> {
   /** How it is run. Default: `runPipeline`. */
   readonly run?: (options: JobOptions) => Promise<RunResult>
 }

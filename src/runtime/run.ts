@@ -35,6 +35,10 @@ export interface RunOptions {
   readonly events: RunEvents
   /** See `RunSettings.intake`. */
   readonly intake?: RunSettings['intake']
+  /** See `RunSettings.clock`. */
+  readonly clock?: RunSettings['clock']
+  /** See `RunSettings.exchange`. */
+  readonly exchange?: RunSettings['exchange']
 }
 
 export interface RunResult {
@@ -68,6 +72,8 @@ export function wirePipeline(options: RunOptions): Wired {
       signal: stop,
       events,
       intake: options.intake,
+      clock: options.clock,
+      exchange: options.exchange,
     }),
     transforms: transforms.map((one) => transform(one)),
     sink: sink(pipeline.sinks[0], { ...(stateFolder !== undefined && { state: join(stateFolder, pipeline.name) }) }),

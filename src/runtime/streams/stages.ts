@@ -26,7 +26,17 @@ export interface SinkWritable extends Writable {
 type CheckedOptions = Partial<
   Pick<
     RunSettings,
-    'pipeline' | 'input' | 'openDelivery' | 'replica' | 'shared' | 'threads' | 'events' | 'intake' | 'closing'
+    | 'pipeline'
+    | 'input'
+    | 'openDelivery'
+    | 'replica'
+    | 'shared'
+    | 'threads'
+    | 'events'
+    | 'intake'
+    | 'clock'
+    | 'exchange'
+    | 'closing'
   >
 >
 
@@ -48,6 +58,8 @@ export function source(
     threads: options.threads,
     events: options.events ?? new RunEvents(),
     intake: options.intake,
+    clock: options.clock,
+    exchange: options.exchange,
     closing: options.closing,
     log: options.log,
     limits: options.limits,

@@ -3,10 +3,12 @@ import type { SinkDeclaration, SourceDeclaration, TransformDeclaration } from '.
 import type { CheckedComponent, CheckedPipeline } from '../../config/pipeline.ts'
 import type { WrittenComponent } from '../../config/written.ts'
 import type { SluiceError } from '../../errors.ts'
+import type { ExchangeLayer } from '../../network/exchange.ts'
 import type { RunEvents } from '../../observe/bus/run-events.ts'
 import type { Paths } from '../../record/paths/path.ts'
 import type { Report } from '../../observe/report.ts'
 import type { Batch, End } from '../../record/batch.ts'
+import type { Clock } from '../../time.ts'
 import type { RunningReplica } from '../../delivery/replicas/check-replica.ts'
 import type { Intake } from '../intake.ts'
 import type { OpenDelivery } from '../open-delivery.ts'
@@ -83,6 +85,10 @@ export interface RunSettings {
   readonly events: RunEvents
   /** Counts what is read. Default: one of its own. */
   readonly intake?: Intake | undefined
+  /** The time that the source plans and waits by, and that dates commits. Default: the system's. */
+  readonly clock?: Clock | undefined
+  /** What stands between the source and the network. Default: nothing. */
+  readonly exchange?: ExchangeLayer | undefined
   /** Gets each line of the log. If it throws, the pipeline fails. */
   readonly log?: PipelineLog | undefined
   /** Called when the pipeline begins to close. */
