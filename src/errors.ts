@@ -112,6 +112,11 @@ export const errorCodes = {
     summary:
       'The replica would collect tenants that other replicas have collected: their exports are not imported yet.',
   },
+  NOT_RUNNING: {
+    exit: 6,
+    retryable: true,
+    summary: 'No process of this machine runs the pipeline with this state, or it has died.',
+  },
   OUTBOX_LOST: { exit: 6, retryable: false, summary: 'A committed file disappeared before it was published.' },
   SHARD_TOO_LARGE: {
     exit: 6,

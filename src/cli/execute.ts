@@ -2,6 +2,7 @@ import { stat, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import type { CheckedPipeline } from '../config/pipeline.ts'
+import { ControlRequests } from '../delivery/control/control-requests.ts'
 import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
 import { RunEvents } from '../observe/bus/run-events.ts'
 import { openLog } from '../observe/log.ts'
@@ -65,7 +66,8 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
   const runJob = async (job: Job, events: RunEvents) => {
     const prefix = prefixOf(job)
     if (job === jobs[0]) reportSlowScanner(events)
-    const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, events }
+    const control = new ControlRequests()
+    const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, events, control }
     const { report, error } = await (job.run ?? runPipeline)(options)
     say(...(args.json ? [safeJson(report)] : summarize(report).split('\n')))
     const unwritten =

@@ -5,6 +5,7 @@ import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Note } from '../observe/log.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { Paths } from '../record/paths/path.ts'
+import type { ControlRequests } from './control/control-requests.ts'
 import type { Roll } from './outbox/outbox.ts'
 import type { UnparsedLines } from './rejects/reject-line.ts'
 import type { Routes } from './routes/routes.ts'
@@ -65,6 +66,8 @@ export interface CommitOptions {
   readonly note: Note
   /** What the run publishes. Default: nothing. */
   readonly events?: RunEvents | undefined
+  /** See `StateOptions`. */
+  readonly control?: ControlRequests | undefined
   /** The event time up to which a committed position has read, for messages. */
   readonly readUpTo?: ((row: PartitionRow) => number | undefined) | undefined
   /**

@@ -29,10 +29,10 @@ export async function openCommit(options: CommitOptions): Promise<Commit> {
 
 /** Opens a state folder with all that commits need. If `open` throws, the state is closed. */
 export async function withCommitParts<T>(options: CommitOptions, open: (parts: CommitParts) => Promise<T>): Promise<T> {
-  const { folder, pipeline, keys, dedup, files = realFiles, openDatabase, replica, now = Date.now } = options
+  const { folder, pipeline, keys, dedup, files = realFiles, openDatabase, replica, control, now = Date.now } = options
   const targets = outboxTargets(options)
   await keepPrivate(folder, options.note)
-  const state = await State.open({ folder, files, pipeline, keys, replica, openDatabase })
+  const state = await State.open({ folder, files, pipeline, keys, replica, control, openDatabase })
   try {
     for (const change of await state.updateCode(keys.code))
       options.note(CODE_CHANGED, { change, paths: keys.dedup?.key.join(', ') ?? '' })

@@ -1,5 +1,6 @@
 import { openCommit } from '../delivery/open-commit.ts'
 import type { objectFields } from '../fields/object-fields.ts'
+import type { ControlRequests } from '../delivery/control/control-requests.ts'
 import type { CommitOptions, ObjectTarget } from '../delivery/commit-options.ts'
 import type { Config, ObjectSink, SinkDeclaration, StreamSink } from '../component.ts'
 import { findDedup } from '../config/pipeline.ts'
@@ -25,6 +26,7 @@ interface DeliveryOptions {
   readonly stateFolder: string
   readonly stopping: AbortSignal
   readonly events: RunEvents
+  readonly control?: ControlRequests | undefined
   readonly note: Note
   /** A stream of the program may keep batches: their memory cannot be used again. */
   readonly keepsBatches: boolean
@@ -71,6 +73,7 @@ export async function commitOptions(options: DeliveryOptions): Promise<CommitOpt
     dedup: dedup && { stage: dedup.stage, within: dedup.settings.within, memory: dedup.settings.memory },
     secrets: pipeline.secrets,
     events: options.events,
+    control: options.control,
     readUpTo: readUpTo(pipeline),
     note: options.note,
     stopping: options.stopping,

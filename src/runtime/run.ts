@@ -33,6 +33,8 @@ export interface RunOptions {
   /** Asks for a clean end: what was read is committed and published. */
   readonly stop: AbortSignal
   readonly events: RunEvents
+  /** See `RunSettings.control`. */
+  readonly control?: RunSettings['control']
   /** See `RunSettings.intake`. */
   readonly intake?: RunSettings['intake']
   /** See `RunSettings.clock`. */
@@ -71,6 +73,7 @@ export function wirePipeline(options: RunOptions): Wired {
       keepGoing,
       signal: stop,
       events,
+      control: options.control,
       intake: options.intake,
       clock: options.clock,
       exchange: options.exchange,

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Source } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
+import type { ControlRequests } from '../delivery/control/control-requests.ts'
 import { outboxFolder } from '../delivery/open-epoch.ts'
 import type { ShardCommit } from '../delivery/shards/shard-commit.ts'
 import type { ShardResult, ShardRun } from '../delivery/shards/shard.ts'
@@ -35,6 +36,8 @@ export interface CoordinateOptions extends ReadSelection {
   /** Asks for a clean end: what is executed in time is committed and published. */
   readonly stop: AbortSignal
   readonly events: RunEvents
+  /** What the process answers while it owns the state. */
+  readonly control?: ControlRequests | undefined
 }
 
 export interface ExecutorContext {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Source } from '../component.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
+import type { ControlRequests } from '../delivery/control/control-requests.ts'
 import { openShardCommit } from '../delivery/shards/open-shard-commit.ts'
 import type { ShardCommit } from '../delivery/shards/shard-commit.ts'
 import type { ShardCommitOptions } from '../delivery/shards/shard-commit-options.ts'
@@ -16,11 +17,12 @@ interface OpenOptions extends Pick<ShardCommitOptions, 'discard' | 'observe' | '
   readonly stateFolder: string
   readonly stop: AbortSignal
   readonly events: RunEvents
+  readonly control?: ControlRequests | undefined
 }
 
 /** Opens the state of a pipeline for a parallel backfill. @throws SluiceError see `openShardCommit` */
 export async function openCommitOf(options: OpenOptions): Promise<ShardCommit> {
-  const { pipeline, source, stateFolder, stop, events, discard, observe, ending, sweeps = false } = options
+  const { pipeline, source, stateFolder, stop, events, control, discard, observe, ending, sweeps = false } = options
   const { type } = pipeline.source.declaration
   const commit = await commitOptions({
     pipeline,
@@ -28,6 +30,7 @@ export async function openCommitOf(options: OpenOptions): Promise<ShardCommit> {
     stateFolder: join(stateFolder, pipeline.name),
     stopping: stop,
     events,
+    control,
     note: events.note,
     keepsBatches: false,
   })

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
 import { HASH_KEY_BYTES } from '../../record/digest.ts'
+import type { ControlRequests } from '../control/control-requests.ts'
 import { checkReplica, newReplicaRow } from '../replicas/check-replica.ts'
 import type { RunningReplica } from '../replicas/check-replica.ts'
 import { ALONE } from '../replicas/replica.ts'
@@ -36,6 +37,8 @@ export interface StateOptions {
   readonly isImport?: boolean
   /** The export of a whole state that a new state is created for. */
   readonly importing?: { readonly id: string; readonly hashKey: string } | undefined
+  /** What the process answers while it owns the state. Default: nothing. */
+  readonly control?: ControlRequests | undefined
   /** Default: LMDB. */
   readonly openDatabase?: ((folder: string) => Database | Promise<Database>) | undefined
 }

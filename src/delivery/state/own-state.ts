@@ -7,6 +7,7 @@
  * publishes. Each start leaves free pages for it.
  */
 import { SluiceError } from '../../errors.ts'
+import type { ControlRequests } from '../control/control-requests.ts'
 import type { Database } from './database.ts'
 import { acquireOwnerLock, isHeld, removeStaleLock } from './owner-lock.ts'
 import type { Owner, OwnerLock } from './owner-lock.ts'
@@ -17,6 +18,7 @@ import { put, transact } from './transact.ts'
  * Takes over a database. Closes it if that fails.
  * @param check checks what is stored of an existing state, or creates one
  * @param open gets the lock, which then belongs to the result
+ * @param control what the process answers while it owns the state
  * @throws SluiceError STATE_IN_USE; what `check` throws
  */
 export async function own<T>(
@@ -24,10 +26,11 @@ export async function own<T>(
   folder: string,
   check: (stored: Meta | undefined) => Meta | Promise<Meta>,
   open: (lock: OwnerLock, meta: Meta) => T,
+  control?: ControlRequests,
 ): Promise<T> {
   let lock: OwnerLock | undefined
   try {
-    lock = await acquireOwnerLock(folder)
+    lock = await acquireOwnerLock(folder, control)
     await takeOver(db, folder, lock.owner)
     const meta = await check(db.get('meta'))
     await reservePages(db, folder)

@@ -1,17 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
+import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
-import { SluiceError } from '../../errors.ts'
+import { ControlRequests } from '../control/control-requests.ts'
+import { serveControl } from '../control/serve-control.ts'
+import { addressOf } from './socket-address.ts'
 
 /** The process that owns a state, as recorded in the state. */
 export interface Owner {
   readonly pid: number
+  /** Name of its machine, for messages. Absent if an older Sluice has recorded it. */
+  readonly host?: string
   /**
    * Name of a socket in the state folder. It accepts connections while the process is alive. The
    * kernel closes it when the process ends in any way. Not a path: processes can see the same
-   * folder under different paths.
+   * folder under different paths. It also answers requests (`control`).
    */
   readonly socket: string
 }
@@ -24,12 +28,15 @@ export interface OwnerLock {
 /**
  * Binds a socket with a random name in the state folder, which only this user can enter: never in a
  * folder for temporary files, where anyone could take its place.
+ * @param requests what the owner answers there
  * @throws SluiceError UNSUPPORTED if the path is too long for this system
  */
-export async function acquireOwnerLock(folder: string): Promise<OwnerLock> {
+export async function acquireOwnerLock(folder: string, requests = new ControlRequests()): Promise<OwnerLock> {
   const socket = `owner-${randomBytes(8).toString('hex')}.sock`
   const address = await addressOf(folder, socket)
-  const server = createServer((connection) => connection.end())
+  const control = serveControl(requests)
+  // Half open: a peer may have said all it has to say.
+  const server = createServer({ allowHalfOpen: true }, control.accept)
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -41,10 +48,12 @@ export async function acquireOwnerLock(folder: string): Promise<OwnerLock> {
   }
   server.unref()
   return {
-    owner: { pid: process.pid, socket },
+    owner: { pid: process.pid, host: hostname(), socket },
     close: async () => {
       // Deletes the socket, by the path with which it was bound.
-      await new Promise<void>((resolve) => server.close(() => resolve()))
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      await control.close()
+      await closed
       await address.close()
     },
   }
@@ -71,32 +80,3 @@ export async function isHeld(folder: string, { socket }: Owner): Promise<boolean
 export async function removeStaleLock(folder: string, { socket }: Owner): Promise<void> {
   await rm(join(folder, basename(socket)), { force: true })
 }
-
-interface Address {
-  readonly path: string
-  /** Call this when the socket is not used any more. */
-  close(): Promise<void>
-}
-
-/**
- * A path of the socket that is short enough for the kernel. Linux has one for every open folder.
- */
-async function addressOf(folder: string, name: string): Promise<Address> {
-  const path = join(folder, name)
-  const length = Buffer.byteLength(path)
-  if (length <= MAX_SOCKET_PATH) return { path, close: () => Promise.resolve() }
-  if (!existsSync(OPEN_FILES)) {
-    throw new SluiceError(
-      'UNSUPPORTED',
-      `the path of the state folder is ${length - MAX_SOCKET_PATH} bytes too long for a socket on this system: ${folder}`,
-      { hint: 'give a shorter --state' },
-    )
-  }
-  const handle = await open(folder, 'r')
-  return { path: join(OPEN_FILES, String(handle.fd), name), close: () => handle.close() }
-}
-
-/** Bytes. The kernel accepts 107 (103 on macOS). */
-const MAX_SOCKET_PATH = 100
-
-const OPEN_FILES = '/proc/self/fd'

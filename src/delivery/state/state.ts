@@ -57,6 +57,7 @@ export class State extends StateReader {
       options.folder,
       (stored) => checkOrCreate(db, options, stored),
       (lock, meta) => new State(db, options.folder, lock, meta),
+      options.control,
     )
   }
 

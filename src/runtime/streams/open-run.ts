@@ -73,6 +73,7 @@ async function openParts(
     events: settings.events,
     note: settings.events.note,
     keepsBatches: !wiring.isDirect,
+    control: settings.control,
     commit: input.commit,
   })
   return new Run({ wiring, pipeline, stateFolder, input, delivery, damaged, startedAt })

@@ -33,6 +33,7 @@ type CheckedOptions = Partial<
     | 'shared'
     | 'threads'
     | 'events'
+    | 'control'
     | 'intake'
     | 'clock'
     | 'exchange'
@@ -57,6 +58,7 @@ export function source(
     shared: options.shared,
     threads: options.threads,
     events: options.events ?? new RunEvents(),
+    control: options.control,
     intake: options.intake,
     clock: options.clock,
     exchange: options.exchange,

@@ -8,6 +8,7 @@ import type { RunEvents } from '../../observe/bus/run-events.ts'
 import type { Paths } from '../../record/paths/path.ts'
 import type { Report } from '../../observe/report.ts'
 import type { Batch, End } from '../../record/batch.ts'
+import type { ControlRequests } from '../../delivery/control/control-requests.ts'
 import type { Clock } from '../../time.ts'
 import type { RunningReplica } from '../../delivery/replicas/check-replica.ts'
 import type { Intake } from '../intake.ts'
@@ -83,6 +84,8 @@ export interface RunSettings {
   readonly stop: AbortSignal
   /** What the run publishes. Its pipeline gets its name when it is checked. */
   readonly events: RunEvents
+  /** What the process answers while it owns the state; the run adds its commands. Default: those only. */
+  readonly control?: ControlRequests | undefined
   /** Counts what is read. Default: one of its own. */
   readonly intake?: Intake | undefined
   /** The time that the source plans and waits by, and that dates commits. Default: the system's. */
