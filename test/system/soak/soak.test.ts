@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { startJumpCloudServer } from '../../servers/jumpcloud.ts'
+import type { JumpCloudServer } from '../../servers/jumpcloud.ts'
+import { startS3Server } from '../../servers/s3.ts'
+import type { S3Server } from '../../servers/s3.ts'
+import { openWorkspace, s3Environment } from '../../support/command.ts'
+import type { Workspace } from '../../support/command.ts'
+import { codeFile } from '../../support/paths.ts'
+import { SCALE } from '../../support/scale.ts'
+import { DAY, HOUR, MINUTE } from '../../../src/time.ts'
+import type { Sample, SoakMessage } from './soak-process.ts'
+
+const TENANTS = 200
+const EVENTS = 120
+/** Virtual hours between two measurements. */
+const SAMPLE_HOURS = 2
+const MB = 1e6
+
+test(
+  'two days of 200 tenants with outages and rate limits leave memory, files and descriptors as they were',
+  { skip: process.platform !== 'linux' && 'needs /proc' },
+  async (t) => {
+    const soak = await openSoak(t)
+    const samples = await soak.run([
+      { at: 3, what: () => soak.jumpcloud.faults.add({ fault: { kind: 'status', status: 503 }, times: 1e9 }) },
+      { at: 4, what: () => soak.jumpcloud.faults.clear() },
+      {
+        at: 6,
+        what: () =>
+          soak.jumpcloud.faults.add({ fault: { kind: 'status', status: 429, retryAfter: 30 }, probability: 0.2 }),
+      },
+      { at: 9, what: () => soak.jumpcloud.faults.clear() },
+      { at: 13, what: () => soak.s3.outage(true) },
+      { at: 15, what: () => soak.s3.outage(false) },
+      { at: 20, what: () => soak.jumpcloud.faults.add({ fault: { kind: 'reset-during' }, probability: 0.1 }) },
+      { at: 22, what: () => soak.jumpcloud.faults.clear() },
+      { at: 26, what: () => soak.s3.faults.add({ kind: 'error', code: 'SlowDown', probability: 0.3, times: 1e9 }) },
+      { at: 28, what: () => soak.s3.faults.clear() },
+      { at: 48, what: () => soak.stop() },
+    ])
+    for (const sample of samples) t.diagnostic(JSON.stringify(sample))
+
+    // What 24,000 dedup keys take is in `external`; the first half day fills caches and pools.
+    const [before, after] = [samples.slice(6, 12), samples.slice(-6)]
+    assert.ok(after.length === 6 && samples.length > 20, `${samples.length} samples`)
+    const grown = (member: keyof Sample): number => least(after, member) - least(before, member)
+    assert.ok(grown('heap') < 3 * MB, `the heap has grown by ${grown('heap') / MB} MB`)
+    assert.ok(grown('external') < 3 * MB, `memory outside of the heap has grown by ${grown('external') / MB} MB`)
+    for (const member of ['descriptors', 'files', 'listeners'] as const)
+      assert.ok(grown(member) <= 2, `${grown(member)} more ${member}`)
+
+    t.diagnostic(`${soak.jumpcloud.requests.length} requests, ${soak.s3.requests.length} of S3`)
+    await soak.assertComplete()
+  },
+)
+
+/** Something that happens at a virtual hour. */
+interface Incident {
+  readonly at: number
+  what(): unknown
+}
+
+interface Soak {
+  readonly jumpcloud: JumpCloudServer
+  readonly s3: S3Server
+  readonly workspace: Workspace
+  /** Runs the pipeline until an incident stops it. */
+  run(incidents: readonly Incident[]): Promise<readonly Sample[]>
+  stop(): void
+  /** Reads what is left with a run of its own: every event must be in the bucket, once. */
+  assertComplete(): Promise<void>
+}
+
+async function openSoak(t: TestContext): Promise<Soak> {
+  const start = Math.floor(Date.now() / DAY) * DAY - 4 * DAY
+  const jumpcloud = await startJumpCloudServer({
+    organizations: TENANTS,
+    events: EVENTS,
+    start: start - HOUR,
+    end: start + 2 * DAY - HOUR,
+    now: start,
+    frozen: true,
+    late: { fraction: 0.02, delay: [10 * MINUTE, HOUR] },
+  })
+  t.after(() => jumpcloud.close())
+  const s3 = await startS3Server({ buckets: ['audit'] })
+  t.after(() => s3.close())
+  const workspace = await openWorkspace(t)
+  await workspace.write('pipelines/events.yaml', pipelineOf(jumpcloud))
+  const env = { ...process.env, ...s3Environment(s3), JUMPCLOUD_API_KEY: jumpcloud.apiKey }
+  let child: ChildProcess | undefined
+
+  return {
+    jumpcloud,
+    s3,
+    workspace,
+    stop: () => void child?.kill('SIGTERM'),
+    async run(incidents) {
+      child = fork(codeFile('test/system/soak/soak-process.ts'), ['events', String(start), String(SAMPLE_HOURS)], {
+        cwd: workspace.folder,
+        env,
+        execArgv: ['--expose-gc', ...(process.env['SOAK_PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/soakprof'] : [])],
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      })
+      t.after(() => child?.kill('SIGKILL'))
+      let stderr = ''
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-20_000)))
+      const { samples, outcome } = await follow(child, start, incidents, jumpcloud)
+      assert.equal(outcome, 'INTERRUPTED', stderr)
+      return samples
+    },
+    async assertComplete() {
+      // Far enough for the next look-back.
+      jumpcloud.clock.advance(6 * HOUR)
+      const { code, stderr } = await workspace.sluice(['run', 'events', '--state', 'state'], {
+        env: { ...s3Environment(s3), JUMPCLOUD_API_KEY: jumpcloud.apiKey },
+      })
+      assert.equal(code, 0, stderr)
+      const ids = [...s3.objects('audit').values()].flatMap(({ body }) => body.toString().trim().split('\n')).map(idOf)
+      assert.equal(new Set(ids).size, ids.length, 'no event is written twice')
+      const expected = jumpcloud.organizations.flatMap(({ id }) => [...jumpcloud.allIds(id)])
+      assert.equal(expected.length, TENANTS * EVENTS)
+      assert.deepEqual(new Set(ids), new Set(expected))
+    },
+  }
+}
+
+/** Gives the servers each new time of the process before it goes on, and does what is due then. */
+async function follow(
+  child: ChildProcess,
+  start: number,
+  incidents: readonly Incident[],
+  jumpcloud: JumpCloudServer,
+): Promise<{ readonly samples: readonly Sample[]; readonly outcome: string }> {
+  const samples: Sample[] = []
+  const due = [...incidents]
+  let outcome = 'none'
+  const take = async (message: SoakMessage): Promise<void> => {
+    if ('outcome' in message) {
+      outcome = message.outcome
+      return
+    }
+    jumpcloud.clock.set(message.now)
+    if (message.sample) samples.push(message.sample)
+    while (due[0] !== undefined && message.now >= start + due[0].at * HOUR) await due.shift()?.what()
+    if (child.connected) child.send('continue')
+  }
+  child.on('message', (message: SoakMessage) => void take(message))
+  await once(child, 'exit')
+  return { samples, outcome }
+}
+
+/** Polls every hour; with `SLUICE_TEST_SCALE=12` every five minutes. */
+function pipelineOf({ url, organizations }: JumpCloudServer): string {
+  return `source:
+  type: jumpcloud
+  apiKey: \${env:JUMPCLOUD_API_KEY}
+  baseUrl: ${url}
+  organizations: [${organizations.map(({ id }) => `'${id}'`).join(', ')}]
+  rate: { perSecond: 1000, concurrency: 8 }
+  retry: { attempts: 1000, maxDelay: 10m }
+  window: { since: '1d', lag: 5m, overlap: 5m, sweep: 6h, sweepEvery: 2h, repair: 2d }
+  poll: ${Math.round(120 / SCALE)}m
+transforms:
+  - { type: redact, rules: [{ path: client_ip, action: mask }] }
+  - { type: dedup, key: [id, timestamp], time: timestamp, within: 1d }
+sink: { type: s3, bucket: audit, key: 'events', compression: none, forcePathStyle: true, roll: { maxAge: 1s } }
+`
+}
+
+function idOf(line: string): string {
+  const { id }: { readonly id: string } = JSON.parse(line)
+  return id
+}
+
+function least(samples: readonly Sample[], member: keyof Sample): number {
+  return Math.min(...samples.map((sample) => sample[member]))
+}
