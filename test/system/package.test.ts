@@ -240,6 +240,20 @@ testInstalled('a registry installs exactly the versions of the lock file', async
     assert.deepEqual([resolved, dev], [undefined, undefined])
 })
 
+testInstalled('an image gets the packages that the lock file of the project names', async () => {
+  const image = join(folder.path, 'image')
+  await mkdir(image)
+  const text = await readFile(join(root, 'deploy/Dockerfile'), 'utf8')
+  const [, copied = ''] = /^COPY (package\.json .*) \.\/$/m.exec(text) ?? []
+  const [, install = ''] = /^RUN (npm ci .*)$/m.exec(text) ?? []
+  await runShell(`cp ${copied} '${image}'`, { cwd: project })
+  const installed = await runShell(install, { cwd: image })
+  assert.equal(installed.code, 0, installed.stderr)
+  const { stdout } = await runShell('node_modules/.bin/sluice --version', { cwd: image })
+  assert.match(stdout, /^sluice /)
+  assert.ok(existsSync(join(root, 'deploy/.dockerignore')))
+})
+
 testInstalled('a global installation makes and runs a project, whose code imports the running program', async () => {
   const prefix = join(folder.path, 'global')
   const home = join(folder.path, 'home')
