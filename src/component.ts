@@ -110,6 +110,31 @@ export interface Context {
 
 // Sources
 
+/** Passed to `create` of a source. */
+export interface SourceContext<Properties extends TProperties = TProperties> extends Context {
+  /**
+   * Reads the files of `${file:PATH}` in the source's configuration again, so that a key can be
+   * replaced while the source reads. Undefined if there are no such files.
+   */
+  readonly renewal?: Renewal<Config<Properties>> | undefined
+}
+
+/** Notices that the keys of a source have been replaced. */
+export interface Renewal<Configured = { readonly [key: string]: unknown }> {
+  /** Absolute paths of the files. */
+  readonly files: readonly string[]
+  /**
+   * The configuration with the present content of the files. The same object as before if nothing in
+   * it has changed, or if the new content is not valid; `problem` then says why. Cheap: it looks at
+   * the files at most every 5 seconds, so call it before each request. After a refusal
+   * (`refused: true`) it looks at once. What it returns is hidden in all output.
+   */
+  latest(options?: { readonly refused?: boolean }): Promise<{
+    readonly config: Configured
+    readonly problem: string | undefined
+  }>
+}
+
 export interface SourceDeclaration<Properties extends TProperties = TProperties> extends BaseDeclaration<Properties> {
   readonly kind: 'source'
   /**
@@ -126,7 +151,7 @@ export interface SourceDeclaration<Properties extends TProperties = TProperties>
    */
   tenants?(config: Config<Properties>): readonly string[]
   check?(config: Config<Properties>, context: Context): Iterable<Finding> | Promise<Iterable<Finding>>
-  create(config: Config<Properties>, context: Context): Source | Promise<Source>
+  create(config: Config<Properties>, context: SourceContext<Properties>): Source | Promise<Source>
   /**
    * Moves a committed position back, for `sluice state rewind --to`. `to` is in milliseconds since
    * 1970. Returns the position from which every record since `to` is read again, and by how many

@@ -298,9 +298,13 @@ async function checkComponent(
   const location = locationAt(node, ['type'])
   const isNamed = sink !== undefined && label !== 'sink'
   const owner = isNamed ? `sink ${sink}` : `${label === 'rejects' ? 'rejects' : kind} ${declaration.type}`
-  const options: LocatedMap = { ...node, entries: new Map([...node.entries].filter(([key]) => key !== 'type')) }
-  const config = await checkOptions(declaration, options, { ...scope, stage, owner, location })
+  const config = await checkOptions(declaration, withoutType(node), { ...scope, stage, owner, location })
   return config && { declaration, config, stage }
+}
+
+/** The options of a component. */
+export function withoutType(node: LocatedMap): LocatedMap {
+  return { ...node, entries: new Map([...node.entries].filter(([key]) => key !== 'type')) }
 }
 
 interface OptionsScope extends Pick<PipelineScope, 'name' | 'folder' | 'root' | 'problems' | 'secrets'> {

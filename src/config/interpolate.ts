@@ -3,6 +3,7 @@ import { partOf, problemAt } from './yaml-location.ts'
 import type { Entry, Insertion, Located, LocatedScalar, Location, Unset } from './yaml-location.ts'
 import { readSmallFile } from '../fields/small-file.ts'
 import { closest } from '../fields/suggest.ts'
+import type { WatchedFiles } from '../fields/watched-files.ts'
 import type { Problem } from './pipeline.ts'
 import { systemCode } from '../errors.ts'
 import type { FoundSecrets } from './found-secrets.ts'
@@ -23,6 +24,8 @@ export interface InterpolationScope {
   readonly problems: Problem[]
   /** Collects the contents of files, which are secret. */
   readonly secrets: FoundSecrets
+  /** Collects the files, before they are read. */
+  readonly files?: WatchedFiles | undefined
 }
 
 /**
@@ -141,6 +144,7 @@ function closestVariable(name: string, names: readonly string[]): string | undef
 function fromFile(path: string, location: Location, scope: InterpolationScope): Insertion | undefined {
   if (scope.standIn) return { text: scope.standIn(path), name: `file.${path}`, isWritten: true }
   const absolute = resolve(scope.folder, path)
+  scope.files?.add(absolute)
   try {
     const read = readSmallFile(absolute, MAX_FILE_BYTES)
     if ('refused' in read) {

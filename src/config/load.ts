@@ -13,7 +13,9 @@ import type { CheckedPipeline, PipelineTest, Problem } from './pipeline.ts'
 import { isWhole } from './pipeline-test.ts'
 import { readPipelineFile, readYaml } from './read.ts'
 import { readTestFiles } from './test-files.ts'
+import { createRenewal } from './renew.ts'
 import { whyUntestable } from './testable.ts'
+import { WatchedFiles } from '../fields/watched-files.ts'
 
 export interface LoadOptions {
   /** The directory that contains `pipelines/`. Default: the working directory. */
@@ -90,9 +92,16 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
   let node = source === undefined ? written : withSource(written, source, problems)
   for (const argument of set) node = override(node, argument, problems)
   if (parts) node = onlyParts(node, parts)
-  node = interpolatePipeline(node, { env, testEnv, standIn, mode, folder, problems, secrets })
+  const interpolation = { env, testEnv, standIn, mode, folder, secrets }
+  const own = node.entries.get('source')?.value
+  const watched = new WatchedFiles()
+  node = interpolatePipeline(node, { ...interpolation, problems }, watched)
   const scope = { name, file, path, folder, root, problems, secrets }
-  const pipeline = await checkPipeline(node, scope)
+  const checked = await checkPipeline(node, scope)
+  const pipeline =
+    checked === undefined || own === undefined || watched.paths.length === 0
+      ? checked
+      : { ...checked, renewal: createRenewal(checked.source, { written: own, interpolation, scope, files: watched }) }
   if (mode === 'run' || parts !== undefined) return finish(pipeline)
   const files = await readTestFiles(scope)
   if (pipeline === undefined) return finish()
@@ -160,10 +169,11 @@ function onlyParts(node: LocatedMap, parts: readonly PipelinePart[]): LocatedMap
   return { ...node, entries }
 }
 
-/** Interpolates everything but `tests`, which are data. */
-function interpolatePipeline(node: LocatedMap, scope: InterpolationScope): LocatedMap {
+/** Interpolates everything but `tests`, which are data. Collects the files that the source uses. */
+function interpolatePipeline(node: LocatedMap, scope: InterpolationScope, ofSource: WatchedFiles): LocatedMap {
   const entries = [...node.entries].map(([key, entry]): [string, Entry] => {
-    return [key, key === 'tests' ? entry : { ...entry, value: interpolate(entry.value, scope) }]
+    const files = key === 'source' ? ofSource : undefined
+    return [key, key === 'tests' ? entry : { ...entry, value: interpolate(entry.value, { ...scope, files }) }]
   })
   return { ...node, entries: new Map(entries) }
 }

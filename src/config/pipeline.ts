@@ -1,4 +1,11 @@
-import type { Config, DedupSettings, SinkDeclaration, SourceDeclaration, TransformDeclaration } from '../component.ts'
+import type {
+  Config,
+  DedupSettings,
+  Renewal,
+  SinkDeclaration,
+  SourceDeclaration,
+  TransformDeclaration,
+} from '../component.ts'
 import type { Condition } from '../record/author/record.ts'
 import type { PipelineSecrets } from '../observe/pipeline-secrets.ts'
 import type { ScanLimits } from '../record/scan.ts'
@@ -14,6 +21,8 @@ export interface CheckedPipeline {
   readonly folder: string
   readonly description: string | undefined
   readonly source: CheckedComponent<SourceDeclaration>
+  /** Reads the files of `${file:PATH}` in the source again. Undefined if there are none. */
+  readonly renewal?: Renewal | undefined
   readonly transforms: readonly CheckedComponent<TransformDeclaration>[]
   /** At least one. Several only if all of them are object sinks. */
   readonly sinks: readonly CheckedSink[]

@@ -20,7 +20,10 @@ export class PipelineSecrets {
     // One hold for each value.
     if (known !== undefined && known !== kind) dropSecret(value)
     if (known !== 'certain') this.#kinds.set(value, kind)
-    if (known === undefined) this.#names.set(value, name)
+    // The last value of a name is the present one: keys are replaced while a pipeline runs.
+    const first = this.#names.get(value) ?? name
+    this.#names.delete(value)
+    this.#names.set(value, first)
   }
 
   /** A run begins. */

@@ -265,7 +265,7 @@ export function unsealSecrets<Value>(value: Value, own: SecretNames = new Map())
       const [, form = '', name = ''] = /^(\w+):(.*)$/.exec(inside) ?? []
       const isNamed = (one: string | undefined): boolean => one !== undefined && encodeURIComponent(one) === name
       const [secret] =
-        [...own].find(([, one]) => isNamed(one)) ?? [...secrets].find(([, one]) => isNamed(one.name)) ?? []
+        [...own].findLast(([, one]) => isNamed(one)) ?? [...secrets].find(([, one]) => isNamed(one.name)) ?? []
       const write = forms[form]
       return secret === undefined || write === undefined ? seal : write(secret)
     }),

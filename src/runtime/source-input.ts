@@ -106,7 +106,7 @@ function without<Event extends SourceEvent>({ type: _type, ...facts }: Event): O
 export async function createSource(pipeline: CheckedPipeline): Promise<Source> {
   const { declaration, config, stage } = pipeline.source
   try {
-    const context = { pipeline: pipeline.name, stage, folder: pipeline.folder }
+    const context = { pipeline: pipeline.name, stage, folder: pipeline.folder, renewal: pipeline.renewal }
     return await awaitComponent(`create of source ${stage}`, Promise.resolve(declaration.create(config, context)))
   } catch (error) {
     throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `source ${stage} could not be created`)

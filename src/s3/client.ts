@@ -1,10 +1,9 @@
 import { S3Client } from '@aws-sdk/client-s3'
-import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
 import { createAgents } from './agents.ts'
 import { CredentialHandler } from './credential-handler.ts'
 import { DiagnosingHandler } from './diagnosis.ts'
-import { learnSecret } from '../observe/secrets.ts'
-import { credentialsError } from './errors.ts'
+import { StoreCredentials } from './credentials.ts'
+import type { AssumeRole } from './credentials.ts'
 import { noteLostAnswers } from './lost-answers.ts'
 
 // Otherwise the SDK prints its own warning about Node.js 20 in every command. `sluice check` has a
@@ -21,12 +20,6 @@ export interface S3Location {
 }
 
 type Checksums = 'when-supported' | 'when-required'
-
-interface AssumeRole {
-  readonly arn: string
-  readonly externalId?: string | undefined
-  readonly sessionName?: string | undefined
-}
 
 export interface S3ClientOptions extends S3Location {
   /** Allows plain HTTP to hosts other than this machine. Default: false. */
@@ -53,14 +46,16 @@ export interface S3ClientOptions extends S3Location {
 export function createS3Client(options: S3ClientOptions): S3Client {
   const checksums = options.checksums === 'when-required' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED'
   const credentialHandler = new CredentialHandler(options, { ...CREDENTIAL_LIMITS, ...createAgents() })
+  const { region, assumeRole, maxAttempts = ATTEMPTS } = options
+  const credentials = new StoreCredentials({ region, assumeRole, maxAttempts, requestHandler: credentialHandler })
   const client = new S3Client({
-    region: options.region,
+    region,
     ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
     forcePathStyle: options.forcePathStyle ?? false,
-    credentials: credentials(options, credentialHandler),
+    credentials: credentials.provide,
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
-    maxAttempts: options.maxAttempts ?? ATTEMPTS,
+    maxAttempts,
     requestHandler: new DiagnosingHandler(options, {
       connectionTimeout: 10_000,
       requestTimeout: options.requestTimeout ?? 300_000,
@@ -70,6 +65,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     }),
   })
   noteLostAnswers(client)
+  credentials.renewIn(client)
   const destroy = client.destroy.bind(client)
   client.destroy = () => {
     credentialHandler.destroy()
@@ -108,29 +104,5 @@ export async function configuredLocation({
     }
   } finally {
     client.destroy()
-  }
-}
-
-/** Reports credential errors as such: a role that cannot be assumed is not a refusal by S3. */
-function credentials({ assumeRole, region, maxAttempts }: S3ClientOptions, requestHandler: CredentialHandler) {
-  const provide = assumeRole
-    ? fromTemporaryCredentials({
-        params: {
-          RoleArn: assumeRole.arn,
-          RoleSessionName: assumeRole.sessionName ?? 'sluice',
-          ...(assumeRole.externalId !== undefined && { ExternalId: assumeRole.externalId }),
-        },
-        clientConfig: { region, maxAttempts: maxAttempts ?? ATTEMPTS, requestHandler },
-      })
-    : fromNodeProviderChain({ clientConfig: { requestHandler } })
-  return async () => {
-    try {
-      const found = await provide()
-      learnSecret(found.secretAccessKey)
-      if (found.sessionToken !== undefined) learnSecret(found.sessionToken)
-      return found
-    } catch (error) {
-      throw credentialsError(error, assumeRole?.arn)
-    }
   }
 }

@@ -27,6 +27,7 @@ import {
 import type { HttpOptions, RequestOptions, Tenant } from './http/options.ts'
 import { checkPaginate } from './http/pages/check-paginate.ts'
 import { checkWindow } from './http/windows/check-window.ts'
+import { renewedOptions } from './http/renewed-options.ts'
 import { describePosition, rewindPosition } from './http/windows/checkpoint.ts'
 import type { JsonObject } from '../record/json/json.ts'
 
@@ -199,9 +200,10 @@ export default defineSource({
     yield* checkWindow(window)
     yield* checkTenants(tenants, 'tenants')
   },
-  async create(config) {
+  async create(config, { renewal }) {
     const { createHttpSource } = await import('./http/source.ts')
-    return createHttpSource(optionsOf(config))
+    const options = optionsOf(config)
+    return createHttpSource(options, renewal && renewedOptions(renewal, { config, options, optionsOf }))
   },
   rewind: rewindPosition,
   describePosition,

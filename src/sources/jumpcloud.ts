@@ -7,6 +7,7 @@ import type { AuthOptions } from './http/auth/fields.ts'
 import { checkRepairBack, checkRetry, checkTenants, checkUrl } from './http/check.ts'
 import { repairBack, sharedFields, since, sweep, windowFields } from './http/fields.ts'
 import type { HttpOptions } from './http/options.ts'
+import { renewedOptions } from './http/renewed-options.ts'
 import { literal } from './http/transport/template.ts'
 import { checkWindow } from './http/windows/check-window.ts'
 import { describePosition, rewindPosition } from './http/windows/checkpoint.ts'
@@ -132,9 +133,10 @@ export default defineSource({
     if (window.repair > 0) yield* checkRepairBack(window.repair, ['window', 'repair'])
     yield* checkTenants(tenantsOf(organizations), 'organizations')
   },
-  async create(config) {
+  async create(config, { renewal }) {
     const { createHttpSource } = await import('./http/source.ts')
-    return createHttpSource(optionsOf(config))
+    const options = optionsOf(config)
+    return createHttpSource(options, renewal && renewedOptions(renewal, { config, options, optionsOf }))
   },
   rewind: rewindPosition,
   describePosition,

@@ -77,6 +77,8 @@ export interface JumpCloudServer extends Credentials {
   /** The ids that `totals` counts for an organization, by time. */
   allIds(org: string, before?: number): Generator<string>
   maxRequestsPerSecond(org: string): number
+  /** Replaces the key and the client secret, and refuses the old ones unless it keeps them. */
+  rotate(options?: { readonly keepOld?: boolean }): Credentials
   /** Closes all connections, with or without a response. */
   close(): Promise<void>
 }
@@ -119,6 +121,7 @@ export async function startJumpCloudServer(options: JumpCloudOptions = {}): Prom
 
   return {
     ...auth.credentials,
+    rotate: auth.rotate,
     url: origin + BASE_PATH,
     tokenUrl: `${origin}/oauth2/token`,
     organizations,

@@ -3,7 +3,7 @@
  * conditions. As a command, `node build/test/servers/s3.js [--port N] [--bucket NAME]... [--folder
  * DIR]` prints endpoint and credentials as one line of JSON and serves until SIGTERM or SIGINT.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -66,6 +66,10 @@ export interface S3Server {
   openUploads(bucket: string): number
   /** Keys of the open uploads. */
   uploadKeys(bucket: string): string[]
+  /** Issues another long-term key. */
+  addKey(): Credentials
+  /** Refuses a key from now on. */
+  removeKey(accessKeyId: string): void
   /** Removes the unfinished uploads of an S3 bucket, as a lifecycle rule does; or only one part of each. */
   clearUploads(bucket: string, only?: { readonly part: number }): void
   /** All requests, in order of arrival. */
@@ -179,6 +183,15 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     objects: (name) => findBucket(name).objects(),
     openUploads: (name) => findBucket(name).uploads.size,
     uploadKeys: (name) => Array.from(findBucket(name).uploads.values(), ({ key }) => key),
+    addKey() {
+      const key = {
+        accessKeyId: `AKIA${randomBytes(8).toString('hex').toUpperCase()}`,
+        secretAccessKey: randomBytes(30).toString('base64'),
+      }
+      state.keyring.add(key)
+      return key
+    },
+    removeKey: (id) => state.keyring.remove(id),
     clearUploads(name, only) {
       const bucket = findBucket(name)
       for (const upload of bucket.uploads.values()) {

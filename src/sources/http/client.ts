@@ -31,6 +31,8 @@ interface ClientContext {
   readonly clock: ApiClock
   readonly time: Clock
   readonly exchange?: ExchangeLayer | undefined
+  /** The API has answered an earlier client. */
+  readonly hasAnswered: boolean
 }
 
 /**
@@ -42,10 +44,11 @@ export class Client {
   readonly #clock: ApiClock
   readonly #connections: Connections
   readonly #authorizer: Authorizer
-  #hasAnswered = false
+  #hasAnswered: boolean
 
-  constructor(options: HttpOptions, { clock, time, exchange }: ClientContext) {
+  constructor(options: HttpOptions, { clock, time, exchange, hasAnswered }: ClientContext) {
     this.#options = options
+    this.#hasAnswered = hasAnswered
     this.#clock = clock
     this.#connections = openConnections(options, exchange)
     this.#authorizer = createAuthorizer(options, { send: this.#connections.send, time })
@@ -96,6 +99,15 @@ export class Client {
   secretsOf({ headers }: PreparedRequest): string[] {
     const sent = Object.entries(headers).flatMap(([name, value]) => (PLAIN_HEADERS.has(name) ? [] : partsOf(value)))
     return [...sent, ...this.#authorizer.secrets()]
+  }
+
+  get hasAnswered(): boolean {
+    return this.#hasAnswered
+  }
+
+  /** Closes the connections when the responses that are under way are complete. */
+  async retire(): Promise<void> {
+    await this.#connections.retire()
   }
 
   /** Closes all connections at once. */

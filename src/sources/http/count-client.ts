@@ -6,7 +6,6 @@ import type { Tenant } from './options.ts'
 import { readCount } from './pages/paginate.ts'
 import { waitOf } from './transport/rate-limit.ts'
 import { retryEvent } from './transport/retry-event.ts'
-import type { RequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
 import { HOUR, MINUTE } from '../../time.ts'
 
@@ -37,7 +36,7 @@ export class CountClient {
 
   /** Fingerprint of the query for hourly counts; undefined without `repair`. */
   get hoursQuery(): string | undefined {
-    return this.#context.hourRequests?.fingerprint(this.#tenant.values)
+    return this.#context.access.latest.hourRequests?.fingerprint(this.#tenant.values)
   }
 
   /**
@@ -45,11 +44,11 @@ export class CountClient {
    * without counts.
    */
   async learnTime(end: number): Promise<void> {
-    const { countRequests, hourRequests, clock, signal } = this.#context
-    const builder = countRequests ?? hourRequests
-    if (builder === undefined || clock.isMissing || this.#isPaused) return
+    const { options, clock, signal } = this.#context
+    const kind = options.count ? 'countRequests' : 'hourRequests'
+    if ((options.count ?? options.repair) === undefined || clock.isMissing || this.#isPaused) return
     try {
-      await this.#request(builder, { start: end - 1, end }, () => clock.isKnown)
+      await this.#request(kind, { start: end - 1, end }, () => clock.isKnown)
     } catch (error) {
       signal.throwIfAborted()
       if (this.#isPaused || !(clock.isKnown || error instanceof ResponseError))
@@ -59,10 +58,10 @@ export class CountClient {
 
   /** The number of records in a window; undefined if it is not configured or the request fails. */
   async inWindow(range: TimeRange): Promise<number | undefined> {
-    const { options, countRequests, signal } = this.#context
-    if (options.count === undefined || countRequests === undefined || this.#isPaused) return undefined
+    const { options, signal } = this.#context
+    if (options.count === undefined || this.#isPaused) return undefined
     try {
-      const response = await this.#request(countRequests, range)
+      const response = await this.#request('countRequests', range)
       return response && readCount(response, options.count.value)
     } catch (error) {
       signal.throwIfAborted()
@@ -76,14 +75,14 @@ export class CountClient {
    * then for an hour nothing is requested.
    */
   async inHours({ start, end }: TimeRange): Promise<HourlyCounts | undefined> {
-    const { options, hourRequests, signal, time } = this.#context
-    if (options.repair === undefined || hourRequests === undefined || ceilHour(start) + HOUR > end) return undefined
+    const { options, signal, time } = this.#context
+    if (options.repair === undefined || ceilHour(start) + HOUR > end) return undefined
     if (this.#isPaused || this.#context.time.monotonic() < this.#retryHoursAt) return undefined
     const { maxDelay } = options.retry
     const attempts = Math.min(options.retry.attempts, MAX_ATTEMPTS)
     for (let attempt = 1; ; attempt++) {
       try {
-        const response = await this.#request(hourRequests, { start, end })
+        const response = await this.#request('hourRequests', { start, end })
         return response && parseHourlyCounts(response.text, options.repair, { start, end })
       } catch (error) {
         signal.throwIfAborted()
@@ -105,16 +104,18 @@ export class CountClient {
    * Undefined if it is not needed any more once it is its turn. After a count that took all of its
    * time none is requested for an hour: each one would hold up the records.
    */
-  async #request(builder: RequestBuilder, window: TimeRange, isNeedless = () => false) {
-    const { options, limit, pace, client, signal } = this.#context
-    const request = builder.build({ window, page: 1, offset: 0, tenant: this.#tenant.values })
+  async #request(kind: 'countRequests' | 'hourRequests', window: TimeRange, isNeedless = () => false) {
+    const { options, limit, pace, access, signal } = this.#context
     await this.#hooks.pause()
     return limit(async () => {
       if (isNeedless()) return undefined
       await pace.turn(signal)
       const start = this.#context.time.monotonic()
       try {
-        return await client.fetchCount(request, signal)
+        return await access.use(async ({ client, ...builders }) => {
+          const request = builders[kind]?.build({ window, page: 1, offset: 0, tenant: this.#tenant.values })
+          return request && client.fetchCount(request, signal)
+        })
       } catch (error) {
         const { request: whole, headers } = options.timeout
         if (this.#context.time.monotonic() - start > 0.9 * Math.min(whole, headers, MINUTE))

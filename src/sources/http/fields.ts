@@ -31,6 +31,11 @@ export const sharedFields = {
         default: '1m',
         description: 'Longest backoff between two attempts. A Retry-After header takes precedence.',
       }),
+      refusedFor: Duration({
+        default: '15m',
+        description:
+          'With --follow and a key in a file (`${file:PATH}`, `keyFile`, `tls`): how long to wait for a new key when the API refuses the old one.',
+      }),
       statuses: Type.Record(Type.String(), Choice(['retry', 'fail'], { description: 'What follows the status.' }), {
         default: {},
         description:

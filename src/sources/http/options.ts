@@ -22,6 +22,8 @@ export interface HttpOptions {
   readonly retry: {
     readonly attempts: number
     readonly maxDelay: number
+    /** With `--follow`: how long to wait for a new key in a file when the API refuses the old one. */
+    readonly refusedFor: number
     /** Overrides the statuses that are repeated by default. */
     readonly statuses?: { readonly [status: string]: 'retry' | 'fail' }
   }

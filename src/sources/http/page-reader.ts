@@ -1,6 +1,8 @@
 import type { Chunk } from '../../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
+import { KeyWait } from './key-wait.ts'
 import type { Tenant } from './options.ts'
+import type { Access } from './access.ts'
 import { CursorGuard } from './pages/cursor-guard.ts'
 import { openPage } from './pages/page.ts'
 import { nextPage } from './pages/paginate.ts'
@@ -10,7 +12,7 @@ import { discard } from './transport/body.ts'
 import { Deadline, limitName } from './transport/deadline.ts'
 import { MAX_RETRY_AFTER, waitOf } from './transport/rate-limit.ts'
 import type { RateLimitPause } from './transport/rate-limit.ts'
-import type { PreparedRequest } from './transport/request.ts'
+import type { PreparedRequest, RequestBuilder } from './transport/request.ts'
 import { ResponseError } from './transport/response-error.ts'
 import { retryEvent } from './transport/retry-event.ts'
 import type { Checkpoint, OpenWindow } from './windows/checkpoint.ts'
@@ -63,12 +65,14 @@ export class PageReader {
   readonly #tenant: Tenant
   readonly #hooks: Hooks
   readonly #cursors: CursorGuard
+  readonly #keyWait: KeyWait
   readonly #newestTime: (lines: Buffer) => number | undefined
 
   constructor(context: RunContext, tenant: Tenant, hooks: Hooks) {
     this.#context = context
     this.#tenant = tenant
     this.#hooks = hooks
+    this.#keyWait = new KeyWait(context)
     this.#newestTime = createNewestTime(context.read.time)
     this.#cursors = new CursorGuard(context.options.paginate?.maxPages)
   }
@@ -79,26 +83,37 @@ export class PageReader {
    * @throws SluiceError if the page cannot be read.
    */
   async read(page: PageRequest, handler: PageHandler): Promise<boolean> {
-    const { limit, signal, time } = this.#context
+    const { limit, signal, time, access } = this.#context
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#hooks.rateLimit.wait()
-        return await limit(() => this.#readOnce(page, handler))
+        const complete = await limit(() => access.use((used) => this.#readOnce(page, handler, used)))
+        this.#keyWait.accepted()
+        return complete
       } catch (error) {
         signal.throwIfAborted()
         const status = error instanceof ResponseError ? error.status : undefined
         const isOfWindow = status !== undefined && !REFUSES_CREDENTIALS.has(status)
         if (isOfWindow && ((await handler.responded()) || (await handler.restarts(status)))) return false
+        if (await this.#keyWait.after(error)) {
+          attempt = 0
+          continue
+        }
+        signal.throwIfAborted()
         await time.sleep(this.#delayOf(attempt, error, page.window), signal)
       }
     }
   }
 
   /** @returns false if the window has changed. */
-  async #readOnce({ window, checkpoint, reached }: PageRequest, handler: PageHandler): Promise<boolean> {
-    const { options, read, client, clock, pace, signal } = this.#context
+  async #readOnce(
+    { window, checkpoint, reached }: PageRequest,
+    handler: PageHandler,
+    { requests, client }: Access,
+  ): Promise<boolean> {
+    const { options, read, clock, pace, signal } = this.#context
     signal.throwIfAborted()
-    const request = this.#build(window)
+    const request = this.#build(window, requests)
     await pace.turn(signal)
     const deadline = new Deadline(options.timeout.request, signal, limitName(request.url))
     try {
@@ -149,8 +164,8 @@ export class PageReader {
     if (lines.length > 0) this.#context.clock.observeEvent(this.#newestTime(lines) ?? start)
   }
 
-  #build({ start, end, cursor, pages, records }: OpenWindow): PreparedRequest {
-    const { options, requests } = this.#context
+  #build({ start, end, cursor, pages, records }: OpenWindow, requests: RequestBuilder): PreparedRequest {
+    const { options } = this.#context
     return requests.build({
       window: start === undefined || end === undefined ? undefined : { start, end },
       cursor,

@@ -1,10 +1,9 @@
 import type { LimitFunction } from 'p-limit'
 import type { ReadOptions } from '../../component.ts'
 import type { Chunk } from '../../record/chunk.ts'
-import type { Client } from './client.ts'
+import type { AccessKeys } from './access.ts'
 import type { HttpOptions } from './options.ts'
 import type { Pace } from './transport/rate-limit.ts'
-import type { RequestBuilder } from './transport/request.ts'
 import type { ApiClock } from './windows/api-clock.ts'
 import type { Clock } from '../../time.ts'
 
@@ -12,13 +11,7 @@ import type { Clock } from '../../time.ts'
 export interface RunContext {
   readonly options: HttpOptions
   readonly read: Pick<ReadOptions, 'position' | 'follow' | 'maxLine' | 'note' | 'time' | 'announce'>
-  /** Requests for records. */
-  readonly requests: RequestBuilder
-  /** Requests for the count of a window. */
-  readonly countRequests: RequestBuilder | undefined
-  /** Requests for hourly counts. */
-  readonly hourRequests: RequestBuilder | undefined
-  readonly client: Client
+  readonly access: AccessKeys
   readonly clock: ApiClock
   readonly time: Clock
   readonly pace: Pace

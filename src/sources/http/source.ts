@@ -1,13 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import pLimit from 'p-limit'
-import type { ReadOptions, Source, ConnectionCheck } from '../../component.ts'
+import type { ReadOptions, Renewal, Source, ConnectionCheck } from '../../component.ts'
 import type { Chunk } from '../../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
+import { AccessKeys } from './access.ts'
 import { Channel } from './channel.ts'
-import { Client } from './client.ts'
 import type { HttpOptions, WindowOptions } from './options.ts'
 import { Pace } from './transport/rate-limit.ts'
-import { createRequestBuilder } from './transport/request.ts'
 import type { RunContext } from './run-context.ts'
 import { TenantReader } from './tenant-reader.ts'
 import { ApiClock } from './windows/api-clock.ts'
@@ -17,10 +16,10 @@ import type { Clock } from '../../time.ts'
 import { formatDuration } from '../../fields/units.ts'
 import { anySignal } from '../../signals.ts'
 
-/** The source of `http` and its presets. */
-export function createHttpSource(options: HttpOptions): Source {
+/** The source of `http` and its presets. `renewal` reads keys in files again. */
+export function createHttpSource(options: HttpOptions, renewal?: Renewal<HttpOptions>): Source {
   return {
-    read: (read) => readTenants(onlyOf(options, read), read, openClocks(read)),
+    read: (read) => readTenants(onlyOf(options, read), { read, renewal }, openClocks(read)),
     connect: (signal) => checkTenants(options, signal),
     total: async () => options.window && { since: parseMoment(options.window.since, Date.now()) },
   }
@@ -42,18 +41,28 @@ function openClocks({ clock: time = systemClock }: Pick<ReadOptions, 'clock'> = 
   return { time, clock: new ApiClock(time) }
 }
 
-async function* readTenants(options: HttpOptions, read: ReadOptions, clocks: Clocks): AsyncGenerator<Chunk, void> {
+interface Reading {
+  readonly read: ReadOptions
+  readonly renewal?: Renewal<HttpOptions> | undefined
+}
+
+async function* readTenants(
+  options: HttpOptions,
+  { read, renewal }: Reading,
+  clocks: Clocks,
+): AsyncGenerator<Chunk, void> {
   const stop = new AbortController()
   const draining = new AbortController()
   // Each waiting tenant adds a listener.
   setMaxListeners(0, stop.signal, draining.signal)
   const channel = new Channel<Chunk>(options.rate.concurrency)
-  const client = new Client(options, { ...clocks, exchange: read.exchange })
+  const { exchange, note } = read
+  const access = new AccessKeys({ options, renewal, ...clocks, exchange, note })
   const end = (): void => {
     stop.abort(read.signal.reason)
     draining.abort()
     channel.close()
-    void client.close()
+    void access.close()
   }
   read.signal.addEventListener('abort', end, { once: true })
   if (read.signal.aborted) end()
@@ -61,10 +70,7 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clocks: Clo
   const run: RunContext = {
     options,
     read,
-    requests: createRequestBuilder(options.request, options.paginate),
-    countRequests: options.count && createRequestBuilder(options.count.request, undefined),
-    hourRequests: options.repair && createRequestBuilder(options.repair.request, undefined),
-    client,
+    access,
     ...clocks,
     pace: new Pace(options.rate.perSecond, clocks.time),
     limit: pLimit(options.rate.concurrency),
@@ -82,7 +88,7 @@ async function* readTenants(options: HttpOptions, read: ReadOptions, clocks: Clo
     read.signal.removeEventListener('abort', end)
     end()
     await work
-    await client.close()
+    await access.close()
   }
 }
 
@@ -138,7 +144,7 @@ async function checkTenant(options: HttpOptions, signal: AbortSignal, clocks: Cl
     note: () => {},
     inputFailed: () => {},
   }
-  for await (const { bytes = Buffer.alloc(0) } of readTenants(options, read, clocks)) {
+  for await (const { bytes = Buffer.alloc(0) } of readTenants(options, { read }, clocks)) {
     stop.abort()
     const records = bytes.toString('latin1').split('\n').length - 1
     return records === 0 ? 'responds, without records' : `responds, starting with ${records} records`

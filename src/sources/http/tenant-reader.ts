@@ -36,7 +36,7 @@ export class TenantReader {
   #loggedUnproven = false
 
   constructor(context: RunContext, tenant: Tenant) {
-    const { options, requests, read, signal, time } = context
+    const { options, access, read, signal, time } = context
     this.#context = context
     this.#tenant = tenant
     const log = (message: string, details = {}): void => this.#log(message, details)
@@ -54,7 +54,7 @@ export class TenantReader {
       count: options.count,
       repair: options.repair,
       until: until === undefined ? Infinity : parseMoment(until, time.now()),
-      query: requests.fingerprint(tenant.values),
+      query: access.latest.requests.fingerprint(tenant.values),
       hoursQuery: this.#counts.hoursQuery,
     }
     this.#state = startPlanner(resumeAt(read.position(tenant.name)))

@@ -13,6 +13,11 @@ export interface Credentials {
 export interface Auth {
   readonly credentials: Credentials
   /**
+   * Replaces the key and the client secret. The old ones, and all tokens, are refused from now on;
+   * with `keepOld` they stay valid.
+   */
+  readonly rotate: (options?: { readonly keepOld?: boolean }) => Credentials
+  /**
    * Returns a token for a client-credentials request, or throws 400 or 401 with OAuth error names.
    */
   issueToken(headers: IncomingHttpHeaders, form: string): object
@@ -25,16 +30,15 @@ export interface Auth {
  * in server time.
  */
 export function createAuth(organizations: readonly Organization[], clock: Clock, tokenSeconds: number): Auth {
-  const credentials: Credentials = {
-    apiKey: `jca_${randomBytes(18).toString('base64url')}`,
-    clientId: randomBytes(12).toString('hex'),
-    clientSecret: randomBytes(24).toString('base64url'),
-  }
-  const basic = Buffer.from(`${credentials.clientId}:${credentials.clientSecret}`).toString('base64')
+  const clientId = randomBytes(12).toString('hex')
+  const first = createCredentials(clientId)
+  let valid: readonly Credentials[] = [first]
   const expiries = new Map<string, number>()
 
   function issueToken(headers: IncomingHttpHeaders, form: string): object {
-    if (headers.authorization !== `Basic ${basic}`) throw new HttpError(401, 'invalid_client')
+    const expected = valid.map(({ clientSecret }) => Buffer.from(`${clientId}:${clientSecret}`).toString('base64'))
+    if (!expected.some((basic) => headers.authorization === `Basic ${basic}`))
+      throw new HttpError(401, 'invalid_client')
     const fields = new URLSearchParams(form)
     if (fields.get('grant_type') !== 'client_credentials') throw new HttpError(400, 'unsupported_grant_type')
     if (fields.get('scope') !== 'api') throw new HttpError(400, 'invalid_scope')
@@ -50,7 +54,8 @@ export function createAuth(organizations: readonly Organization[], clock: Clock,
 
   function authorize(headers: IncomingHttpHeaders): Organization {
     const byToken = hasLiveToken(headers)
-    if (!byToken && headers['x-api-key'] !== credentials.apiKey) throw new HttpError(401, 'Unauthorized')
+    if (!byToken && !valid.some(({ apiKey }) => headers['x-api-key'] === apiKey))
+      throw new HttpError(401, 'Unauthorized')
     const id = headers['x-org-id']
     if (id === undefined && (byToken || organizations.length > 1)) throw new HttpError(403, 'x-org-id is required')
     const organization = id === undefined ? organizations[0] : organizations.find((each) => each.id === id)
@@ -59,5 +64,20 @@ export function createAuth(organizations: readonly Organization[], clock: Clock,
     return organization
   }
 
-  return { credentials, issueToken, authorize }
+  function rotate({ keepOld = false }: { readonly keepOld?: boolean } = {}): Credentials {
+    const next = createCredentials(clientId)
+    valid = keepOld ? [...valid, next] : [next]
+    if (!keepOld) expiries.clear()
+    return next
+  }
+
+  return { credentials: first, rotate, issueToken, authorize }
+}
+
+function createCredentials(clientId: string): Credentials {
+  return {
+    apiKey: `jca_${randomBytes(18).toString('base64url')}`,
+    clientId,
+    clientSecret: randomBytes(24).toString('base64url'),
+  }
 }

@@ -23,6 +23,15 @@ export class Keyring {
 
   readonly find = (accessKeyId: string): Credentials | undefined => this.#keys.get(accessKeyId)
 
+  add(key: Credentials): void {
+    this.#keys.set(key.accessKeyId, key)
+  }
+
+  /** From now on the key is refused. */
+  remove(accessKeyId: string): void {
+    this.#keys.delete(accessKeyId)
+  }
+
   /**
    * Answers the form of an AssumeRole call as XML.
    *

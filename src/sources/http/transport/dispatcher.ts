@@ -11,6 +11,8 @@ import type { HttpOptions, TlsOptions } from '../options.ts'
 /** The connections of a source. */
 export interface Connections {
   readonly send: Exchange
+  /** Closes the connections when the responses that are under way are complete, or by `close`. */
+  retire(): Promise<void>
   /** Closes all connections at once, also those that are being opened through a proxy. */
   close(): Promise<void>
 }
@@ -42,6 +44,10 @@ export function openConnections(
   })
   return {
     send: layer((request) => dispatcher.request(request)),
+    async retire() {
+      // `close` may come before.
+      await dispatcher.close().catch(() => {})
+    },
     async close() {
       closing.abort()
       await dispatcher.destroy()
