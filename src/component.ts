@@ -8,6 +8,7 @@ import type { Batch } from './record/batch.ts'
 import type { Chunk } from './record/chunk.ts'
 import type { Json, JsonObject } from './record/json/json.ts'
 import type { Path, Paths } from './record/paths/path.ts'
+import type { StoreObserver } from './s3/observe-requests.ts'
 import type { Clock } from './time.ts'
 
 export type { Chunk, Reread, SkippedLine } from './record/chunk.ts'
@@ -106,6 +107,11 @@ export interface Context {
    * to it.
    */
   readonly folder: string
+  /**
+   * For a component that sends requests to a store: takes each one, which becomes a message of the channel
+   * `sluice:store:request`. Undefined where nobody can listen.
+   */
+  readonly observeRequest?: StoreObserver | undefined
 }
 
 // Sources

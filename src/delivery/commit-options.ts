@@ -70,6 +70,8 @@ export interface CommitOptions {
   readonly control?: ControlRequests | undefined
   /** The event time up to which a committed position has read, for messages. */
   readonly readUpTo?: ((row: PartitionRow) => number | undefined) | undefined
+  /** False for a source partition that the pipeline does not read any more. Default: it reads all. */
+  readonly reads?: ((partition: string) => boolean) | undefined
   /**
    * Aborted when the run is asked to end: batches that are under way are then committed even if the
    * outbox is full.

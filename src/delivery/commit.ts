@@ -92,7 +92,10 @@ export class ObjectCommit implements Commit {
   }
 
   async recover(): Promise<void> {
-    await this.#committer.publisher.recover()
+    const { publisher } = this.#committer
+    publisher.load()
+    this.#committer.publishState()
+    await publisher.recover()
   }
 
   position(partition = ''): Json | undefined {

@@ -3,6 +3,7 @@ import type { DedupIndex } from './dedup/dedup-index.ts'
 import { dedupFolder } from './dedup/dedup-index.ts'
 import type { Delivery } from './delivery.ts'
 import { publishCommit } from './delivery-events.ts'
+import { budgetsOf, contentOf, publishState } from './state-content.ts'
 import { outboxFolder } from './open-epoch.ts'
 import type { EpochParts } from './open-epoch.ts'
 import { FirstConnection } from './outbox/first-connection.ts'
@@ -57,6 +58,7 @@ export class Committer {
       state,
       pipeline,
       sinks: targets,
+      budgets: budgetsOf(options),
       patience,
       now,
       note,
@@ -73,8 +75,10 @@ export class Committer {
    */
   async commit({ number, objects, partitions, oldest, tally, shard }: FinishedEpoch): Promise<void> {
     const { options, files, state, index, localRejects, now } = this.#parts
-    const { events, readUpTo } = options
+    const { events } = options
     const started = events?.wants('sluice:epoch:commit') === true ? performance.now() : undefined
+    const committedAt = now()
+    let milliseconds: number | undefined
     const rejectsChange = await localRejects.finish()
     const dedup = (await index?.write({ permanent: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.some(({ file }) => file !== undefined)) await files.fsyncFolder(outboxFolder(options.folder))
@@ -84,19 +88,24 @@ export class Committer {
     const rows = objects.map((object) => ({ ...object, epoch: number }))
     if (partitions.length > 0 || tally.read + tally.added > 0 || shard) {
       const expired = index?.expired(oldest) ?? []
-      const change = { epoch: number, committedAt: now(), partitions, objects: rows, expired, tally, shard }
+      const change = { epoch: number, committedAt, partitions, objects: rows, expired, tally, shard }
       await state.commit({ ...change, dedupBuckets: dedup.rows, localRejects: rejectsChange })
       this.#epochs++
       await localRejects.committed(rejectsChange)
       if (rejectsChange.evicted > 0) options.note(EVICTED, { records: rejectsChange.evicted })
       await index?.committed(dedup.rows, expired)
-      if (events && started !== undefined) {
-        const milliseconds = performance.now() - started
-        publishCommit(events, { number, objects, partitions, tally, shard, readUpTo, milliseconds })
-      }
+      if (started !== undefined) milliseconds = performance.now() - started
     }
     this.#tally = addTally(this.#tally, tally)
     this.publisher.add(rows)
+    if (events === undefined || milliseconds === undefined) return
+    const content = contentOf(this.#parts, this.publisher)
+    publishCommit(events, { number, objects, partitions, tally, shard, options, committedAt, content, milliseconds })
+  }
+
+  /** Publishes what the state holds. */
+  publishState(): void {
+    publishState(this.#parts, this.publisher)
   }
 
   /** What this process has committed. After `close`, as it was at that time. */

@@ -1,9 +1,12 @@
+import type { CommitOptions } from './commit-options.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { Batch } from '../record/batch.ts'
 import type { DedupResult } from './dedup/deduplicate.ts'
 import { REJECTS, sinkNameOf } from './state/rows.ts'
 import type { ObjectRow, PartitionRow } from './state/rows.ts'
 import type { ShardDone } from './state/state-changes.ts'
+import { committedPartition } from './state-content.ts'
+import type { contentOf } from './state-content.ts'
 import type { Tally } from './tally.ts'
 
 /** Observes the delivery of a batch: call the result when the batch is written. */
@@ -47,8 +50,9 @@ interface Committed {
   readonly partitions: readonly PartitionRow[]
   readonly tally: Tally
   readonly shard?: ShardDone | undefined
-  /** See `CommitOptions`. */
-  readonly readUpTo: ((row: PartitionRow) => number | undefined) | undefined
+  readonly options: Pick<CommitOptions, 'readUpTo'>
+  readonly committedAt: number
+  readonly content: ReturnType<typeof contentOf>
   readonly milliseconds: number
 }
 
@@ -66,17 +70,15 @@ export function publishCommit(
     sink.objects++
     sink.bytes += row.bytes
   }
-  const { readUpTo, milliseconds } = more
+  const { options, committedAt, content, milliseconds } = more
   events.publish('sluice:epoch:commit', {
     epoch: number,
     shard: shard?.number,
     ...tally,
     sinks,
-    partitions: partitions.map((row) => ({
-      partition: row.partition,
-      readUpTo: readUpTo?.(row),
-      lowWatermark: row.lowWatermark,
-    })),
+    partitions: partitions.map((row) => committedPartition(row, options)),
+    committedAt,
+    ...content,
     milliseconds,
   })
 }

@@ -68,12 +68,15 @@ function emptyCounts(): Counts {
   return counts
 }
 
-/** A tally that was stored when a pipeline had one sink only: it got every written record. */
+/**
+ * A tally as it was stored. Counts that were introduced later are 0; when a pipeline had one sink only, it
+ * got every written record.
+ */
 export function withSinks(stored: Omit<Tally, 'sinks'> & Partial<Pick<Tally, 'sinks'>>): Tally {
-  if (stored.sinks) return { ...stored, sinks: addCounts(stored.sinks, {}) }
+  if (stored.sinks) return { ...emptyTally(), ...stored, sinks: addCounts(stored.sinks, {}) }
   const sinks = emptyCounts()
   if (stored.written > 0) sinks[ONLY_SINK] = stored.written
-  return { ...stored, sinks }
+  return { ...emptyTally(), ...stored, sinks }
 }
 
 /** A tally that an earlier version stored may lack counts that were introduced later. */

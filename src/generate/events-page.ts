@@ -14,19 +14,26 @@ export async function eventsPage(): Promise<string> {
     if (found) return found
     throw new Error(`${TYPES} has no interface ${name}`)
   }
-  const sections = eventNames.map((name) => {
-    const type = new RegExp(`'${name}': (\\w+)`).exec(types)?.[1] ?? ''
-    const { about, members, parents } = named(type)
-    const inherited = parents.filter((parent) => parent !== 'OfRun').flatMap((parent) => named(parent).members)
-    const rows = [...inherited, ...members].map(({ member, type: text, about: meaning }) => [
-      `\`${member}\``,
-      text === '' ? 'object' : `\`${text}\``,
-      meaning,
-    ])
+  const membersOf = ({ parents, members }: Interface): Interface['members'] => [
+    ...parents.filter((parent) => parent !== 'OfRun').flatMap((parent) => membersOf(named(parent))),
+    ...members,
+  ]
+  const parts = new Set<string>()
+  const sectionOf = (name: string, type: Interface): string => {
+    const rows = membersOf(type).map(({ member, type: text, about }) => {
+      const part = text.replace(/\[\]$/, '')
+      if (interfaces.has(part)) parts.add(part)
+      return [`\`${member}\``, text === '' ? 'object' : `\`${text}\``, about]
+    })
     const table = rows.length === 0 ? [] : [tableOf(['member', 'type', 'meaning'], rows)]
-    return [`### \`${name}\``, about, ...table].join('\n\n')
+    return [`### \`${name}\``, ...(type.about === '' ? [] : [type.about]), ...table].join('\n\n')
+  }
+  const channels = eventNames.map((name) => {
+    const type = new RegExp(`'${name}': (\\w+)`).exec(types)?.[1] ?? ''
+    return sectionOf(name, named(type))
   })
-  return [HEADER, INTRODUCTION, '## Channels', EVERY, ...sections].join('\n\n')
+  const shared = [...parts].map((name) => sectionOf(name, named(name)))
+  return [HEADER, INTRODUCTION, '## Channels', EVERY, ...channels, '## Parts of messages', ...shared].join('\n\n')
 }
 
 interface Interface {
@@ -109,13 +116,16 @@ channel's name: \`diagnostics_channel.subscribe('sluice:epoch:commit', (message)
 - **What is durable.** \`sluice:epoch:commit\` and \`sluice:object:publish\` say what is durable: their sums
   are the report and the ledger, also after a crash. \`source\`, \`stage\` and \`delivery\` say what
   happens now. A crash before the next commit lets the next run read, and publish, the same again.
+- **Over all runs.** \`sluice:state:open\` has the sums of the runs before, from the state. With each
+  \`sluice:epoch:commit\` added, they are those of the state, whatever kills the process.
 - **Secrets.** No message has content of a record, and secrets in texts are hidden, as in the log. Keys
   of objects may have values of records, as their templates say.
 - **Threads.** A channel belongs to one thread. The threads of \`parallel\` are a part of their stage.
   Of the shards of a parallel backfill, the coordinator publishes commits, published objects, what
-  happens to each shard, and its progress. With \`--workers\` it also publishes the log lines of the
-  threads; those of \`sluice worker\` are in the log of that worker. Chunks and batches of a
-  shard are published in the thread that executes it, where only code of the pipeline could listen.
+  happens to each shard, its progress, and the sums of its chunks and batches when its execution is
+  over (\`sluice:shard:work\`). With \`--workers\` it also publishes the log lines of the threads; those
+  of \`sluice worker\` are in the log of that worker. Requests, chunks and batches of a shard are published
+  one by one in the thread that executes it, where only code of the pipeline could listen.
 - **Cost.** A channel without listeners costs one look at a flag for each chunk or batch. The clock is
   read, and the message made, if somebody listens. Nothing is done for each record.
 - **Stability.** \`version\` in \`sluice:run:start\` is 1. New channels and members may come without a

@@ -7,6 +7,8 @@ interface Taken {
   readonly bytes: number
   readonly unfinished?: boolean
   readonly lowWatermark?: number | undefined
+  /** How long the run waited for it. */
+  readonly milliseconds?: number | undefined
 }
 
 /** Event times of a source partition, in milliseconds since 1970, if the source knows them. */
@@ -31,6 +33,11 @@ export class Intake {
     this.#events = events
   }
 
+  /** True if somebody listens to what is taken in. */
+  get isObserved(): boolean {
+    return this.#events?.wants('sluice:source:chunk') === true
+  }
+
   get records(): number {
     return this.#records
   }
@@ -51,7 +58,6 @@ export class Intake {
     this.#records += records
     this.#bytes += bytes
     if (unfinished) this.#unfinished++
-    if (this.#events?.wants('sluice:source:chunk') === true)
-      this.#events.publish('sluice:source:chunk', { ...taken, unfinished, ...times?.() })
+    if (this.isObserved) this.#events?.publish('sluice:source:chunk', { ...taken, unfinished, ...times?.() })
   }
 }

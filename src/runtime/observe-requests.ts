@@ -1,20 +1,32 @@
 import { pipeline, Transform } from 'node:stream'
 import type { Exchange, ExchangeLayer, ExchangeResponse } from '../network/exchange.ts'
+import { clockAhead } from '../network/clock-ahead.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
+import { systemClock } from '../time.ts'
+import type { Clock } from '../time.ts'
 
 /** Publishes each request of a source, if somebody listens. Otherwise it passes the requests on. */
-export function observeRequests(events: RunEvents, layer: ExchangeLayer = (send) => send): ExchangeLayer {
+export function observeRequests(
+  events: RunEvents,
+  layer: ExchangeLayer = (send) => send,
+  clock: Clock = systemClock,
+): ExchangeLayer {
   return (send) => {
     const exchange = layer(send)
     return (request) =>
-      events.wants('sluice:source:request') ? observed(events, request, exchange) : exchange(request)
+      events.wants('sluice:source:request') ? observed({ events, exchange, clock }, request) : exchange(request)
   }
 }
 
+interface Observation {
+  readonly events: RunEvents
+  readonly exchange: Exchange
+  readonly clock: Clock
+}
+
 async function observed(
-  events: RunEvents,
+  { events, exchange, clock }: Observation,
   request: Parameters<Exchange>[0],
-  exchange: Exchange,
 ): Promise<ExchangeResponse> {
   const { method, origin } = request
   const started = performance.now()
@@ -23,6 +35,7 @@ async function observed(
     const response = await exchange(request)
     const { statusCode: status, headers } = response
     const headersAfter = since()
+    const ahead = clockAhead(headers, clock.now())
     let bytes = 0
     const body = new Transform({
       // A custom source may give a body of any chunks: they leave as they came.
@@ -35,7 +48,7 @@ async function observed(
     // A reader that destroys its side ends the request, as it would without us.
     pipeline(response.body, body, () => {
       const statusClass = `${Math.floor(status / 100)}xx`
-      const facts = { method, origin, status, statusClass, bytes, headersAfter }
+      const facts = { method, origin, status, statusClass, bytes, headersAfter, clockAhead: ahead }
       events.publish('sluice:source:request', { ...facts, milliseconds: since() })
     })
     return { statusCode: status, headers, body }

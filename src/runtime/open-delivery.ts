@@ -2,9 +2,9 @@ import { openCommit } from '../delivery/open-commit.ts'
 import type { objectFields } from '../fields/object-fields.ts'
 import type { ControlRequests } from '../delivery/control/control-requests.ts'
 import type { CommitOptions, ObjectTarget } from '../delivery/commit-options.ts'
-import type { Config, ObjectSink, SinkDeclaration, StreamSink } from '../component.ts'
+import type { Config, ObjectSink, StreamSink } from '../component.ts'
 import { findDedup } from '../config/pipeline.ts'
-import type { CheckedComponent, CheckedPipeline, CheckedSink } from '../config/pipeline.ts'
+import type { CheckedPipeline, CheckedSink } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { othersIn } from '../files.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
@@ -16,6 +16,7 @@ import type { Delivery } from '../delivery/delivery.ts'
 import { routesOf } from './routes.ts'
 import { awaitComponent, awaitMethods } from './await-component.ts'
 import { REJECTS } from '../delivery/state/rows.ts'
+import { observeStore } from './observe-store.ts'
 
 export type OpenDelivery = (options: DeliveryOptions) => Promise<Delivery>
 
@@ -42,7 +43,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
   const { pipeline, note, events } = options
   const [{ declaration }] = pipeline.sinks
   if (declaration.delivers === 'objects') return openCommit(await commitOptions(options))
-  const sink = await createSink(pipeline, pipeline.sinks[0])
+  const sink = await createSink(pipeline, { ...pipeline.sinks[0], events })
   if (!('write' in sink)) throw new SluiceError('INTERNAL', `${pipeline.sinks[0].stage} does not write a stream`)
   const reusesOutput = declaration.reusesBuffers === true
   return openStreamDelivery({ sink, events, note, releasesBatches: releasesBatches(options), reusesOutput })
@@ -55,7 +56,7 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
  */
 export async function commitOptions(options: DeliveryOptions): Promise<CommitOptions> {
   const { pipeline } = options
-  const targets = await openObjectSinks(pipeline)
+  const targets = await openObjectSinks(pipeline, options.events)
   const sinks = targets.filter(({ name }) => name !== REJECTS)
   const rejects = targets.find(({ name }) => name === REJECTS)
   for (const { sink } of targets) await reportReaders(sink.folder, options.note)
@@ -75,6 +76,7 @@ export async function commitOptions(options: DeliveryOptions): Promise<CommitOpt
     events: options.events,
     control: options.control,
     readUpTo: readUpTo(pipeline),
+    reads: partitionsOf(pipeline),
     note: options.note,
     stopping: options.stopping,
     releasesBatches: releasesBatches(options),
@@ -88,21 +90,32 @@ function readUpTo({ source: { declaration } }: CheckedPipeline): CommitOptions['
     partition.startsWith(`${declaration.type}:`) ? declaration.describePosition?.(position).readUpTo : undefined
 }
 
+/** True for a source partition that the pipeline reads. Others are of tenants that it had once, or of an archive. */
+function partitionsOf({ source: { declaration, config } }: CheckedPipeline): CommitOptions['reads'] {
+  const prefix = `${declaration.type}:`
+  let tenants: ReadonlySet<string> | undefined
+  return (partition) => {
+    if (declaration.tenants) tenants ??= new Set(declaration.tenants(config))
+    return partition.startsWith(prefix) && tenants?.has(partition.slice(prefix.length)) !== false
+  }
+}
+
 function releasesBatches({ pipeline, keepsBatches }: DeliveryOptions): boolean {
   return !keepsBatches && pipeline.transforms.every(({ declaration }) => declaration.reusesBuffers === true)
 }
 
 /**
  * The object sinks of a pipeline, `rejects` last. Close each of them.
+ * @param events of the run that writes to them
  * @throws SluiceError UNSUPPORTED if the pipeline's sink is a stream
  */
-export async function openObjectSinks(pipeline: CheckedPipeline): Promise<ObjectTarget[]> {
+export async function openObjectSinks(pipeline: CheckedPipeline, events?: RunEvents): Promise<ObjectTarget[]> {
   const { sinks, rejects } = pipeline
   const stream = sinks.find(({ declaration }) => declaration.delivers !== 'objects')
   if (stream) throw new SluiceError('UNSUPPORTED', `the sink ${stream.stage} is a stream and has no objects`)
   const opened: ObjectTarget[] = []
   for (const component of [...sinks, ...(rejects ? [{ ...rejects, name: REJECTS }] : [])]) {
-    opened.push(targetOf(component, await createSink(pipeline, component)))
+    opened.push(targetOf(component, await createSink(pipeline, { ...component, events })))
   }
   return opened
 }
@@ -117,10 +130,11 @@ async function reportReaders(folder: string | undefined, note: Note): Promise<vo
 /** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the sink's `create` */
 async function createSink(
   pipeline: CheckedPipeline,
-  { declaration, config, stage }: CheckedComponent<SinkDeclaration>,
+  { declaration, config, stage, name, events }: CheckedSink & { readonly events: RunEvents | undefined },
 ): Promise<ObjectSink | StreamSink> {
   try {
-    const context = { pipeline: pipeline.name, stage, folder: pipeline.folder }
+    const observeRequest = events && observeStore(events, { stage, sink: name })
+    const context = { pipeline: pipeline.name, stage, folder: pipeline.folder, observeRequest }
     const sink = await awaitComponent(`create of sink ${stage}`, Promise.resolve(declaration.create(config, context)))
     requireMethods(sink, declaration.delivers === 'stream' ? ['write', 'flush'] : ['destination', 'publish'])
     return awaitMethods(`sink ${stage}`, sink)

@@ -11,6 +11,7 @@ import type { Chunk } from '../record/chunk.ts'
 import type { Clock } from '../time.ts'
 import { awaitComponent } from './await-component.ts'
 import { observeRequests } from './observe-requests.ts'
+import { observeStore } from './observe-store.ts'
 import type { RunInput } from './run-input.ts'
 import { readBatches } from './source-stage.ts'
 import { idleSource, selectTenants, tenantsOf } from './tenants.ts'
@@ -59,7 +60,7 @@ export function sourceInput(
     async open({ delivery, paths, intake, stop }) {
       const { note } = events
       const tenants = isDivided ? selectTenants(pipeline, replica, note) : undefined
-      const source = tenants?.size === 0 ? idleSource : await createSource(pipeline)
+      const source = tenants?.size === 0 ? idleSource : await createSource(pipeline, events)
       const total = part?.extent ?? source.total?.()
       const extent = await awaitComponent(`total of source ${type}`, Promise.resolve(total))
       const position = (partition: string) => delivery.position(partition)
@@ -85,7 +86,7 @@ export function sourceInput(
         intake,
         clock,
         announce: (event) => announce(events, event),
-        exchange: observeRequests(events, exchange),
+        exchange: observeRequests(events, exchange, clock),
       })
       return { batches, extent }
     },
@@ -102,11 +103,16 @@ function without<Event extends SourceEvent>({ type: _type, ...facts }: Event): O
   return facts
 }
 
-/** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the source's `create` */
-export async function createSource(pipeline: CheckedPipeline): Promise<Source> {
+/**
+ * @param events of the run that reads it
+ * @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the source's `create`
+ */
+export async function createSource(pipeline: CheckedPipeline, events?: RunEvents): Promise<Source> {
   const { declaration, config, stage } = pipeline.source
   try {
-    const context = { pipeline: pipeline.name, stage, folder: pipeline.folder, renewal: pipeline.renewal }
+    const observeRequest = events && observeStore(events, { stage })
+    const { name, folder, renewal } = pipeline
+    const context = { pipeline: name, stage, folder, renewal, observeRequest }
     return await awaitComponent(`create of source ${stage}`, Promise.resolve(declaration.create(config, context)))
   } catch (error) {
     throw asSluiceError(error, 'COMPONENT_LOAD_FAILED', `source ${stage} could not be created`)

@@ -64,7 +64,9 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
   let end: End = { kind: 'done' }
   try {
     while (true) {
+      const started = options.intake.isObserved ? performance.now() : undefined
       const next = await reading.next()
+      const milliseconds = started === undefined ? undefined : performance.now() - started
       if (next === 'stopped') {
         end = { kind: 'interrupted' }
         break
@@ -80,7 +82,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
       const number = numbers.get(partition) ?? 0
       const batches = openBatches(chunk, { partition, number, paths, limits })
       numbers.set(partition, number + 1)
-      take(partition, chunk, batches)
+      take(partition, { chunk, batches, milliseconds })
       yield* batches
     }
   } catch (error) {
@@ -141,16 +143,24 @@ function rethrow({ error }: InputFailure): never {
   throw error
 }
 
+interface TakenChunk {
+  readonly chunk: Chunk
+  readonly batches: readonly Batch[]
+  /** How long the run waited for it. */
+  readonly milliseconds: number | undefined
+}
+
 /** Counts chunks. The event time from which a source partition is read is known before its first chunk. */
 function takeWith(options: SourceStageOptions) {
   const { intake, since, declaration } = options
   const timeAt = (at: Json | undefined) => (at === undefined ? undefined : declaration?.describePosition?.(at).readUpTo)
   const readFrom = new Map<string, number | undefined>()
-  return (partition: string, chunk: Chunk, batches: readonly Batch[]): void => {
+  return (partition: string, { chunk, batches, milliseconds }: TakenChunk): void => {
     if (!readFrom.has(partition)) readFrom.set(partition, timeAt(options.position(partition)) ?? since)
     const { sourceBytes, bytes = '', unfinished = false, lowWatermark } = chunk
     const records = batches.reduce((sum, { tallies }) => sum + tallies.read, 0)
-    intake.add({ partition, records, bytes: sourceBytes ?? bytes.length, unfinished, lowWatermark }, () => ({
+    const taken = { partition, records, bytes: sourceBytes ?? bytes.length, unfinished, lowWatermark, milliseconds }
+    intake.add(taken, () => ({
       readFrom: readFrom.get(partition),
       readUpTo: timeAt(chunk.position),
     }))

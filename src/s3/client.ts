@@ -5,6 +5,8 @@ import { DiagnosingHandler } from './diagnosis.ts'
 import { StoreCredentials } from './credentials.ts'
 import type { AssumeRole } from './credentials.ts'
 import { noteLostAnswers } from './lost-answers.ts'
+import { observeClient } from './observe-requests.ts'
+import type { StoreObserver } from './observe-requests.ts'
 
 // Otherwise the SDK prints its own warning about Node.js 20 in every command. `sluice check` has a
 // notice of its own. The SDK offers no option in code: it reads this variable when it creates the
@@ -37,6 +39,8 @@ export interface S3ClientOptions extends S3Location {
   readonly idleTimeout?: number
   /** Attempts of one request, including the first. Default: 8, which take about half a minute. */
   readonly maxAttempts?: number
+  /** Gets each attempt of a request, also of those for credentials. */
+  readonly observe?: StoreObserver | undefined
 }
 
 /**
@@ -66,6 +70,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   })
   noteLostAnswers(client)
   credentials.renewIn(client)
+  if (options.observe) observeClient(client, options.observe)
   const destroy = client.destroy.bind(client)
   client.destroy = () => {
     credentialHandler.destroy()

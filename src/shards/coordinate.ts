@@ -71,7 +71,7 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
   const { pipeline, keepGoing, stop, events } = options
   const startedAt = new Date()
   const folder = join(options.stateFolder, pipeline.name)
-  const source = await createSource(pipeline)
+  const source = await createSource(pipeline, events)
   const summary = new Summary({ pipeline: pipeline.name, startedAt, note: events.note })
   let executor: Executor | undefined
   let observer: ShardEvents | undefined
@@ -94,6 +94,7 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
     const shardRun = await begin({ ...options, source, commit, summary })
     if (shardRun === 'too few') return undefined
     publishStart(events, pipeline)
+    commit.publishState()
     isStarted = true
     if (shardRun) {
       const { hashKey, generation } = commit

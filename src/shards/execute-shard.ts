@@ -15,6 +15,7 @@ import { runPipeline } from '../runtime/run.ts'
 import { sourceInput } from '../runtime/source-input.ts'
 import type { SharedTransforms } from '../runtime/transform-stages.ts'
 import { unqualified } from './qualified-parts.ts'
+import { sumWork } from './shard-work.ts'
 
 export interface ExecuteShardOptions {
   /** Secret of the dedup digests: that of the coordinator's state. */
@@ -62,6 +63,7 @@ export async function executeShard(
     damaged,
   )
   let delivery: ShardDelivery | undefined
+  const { work, end } = sumWork(events)
   const { report, error } = await runPipeline({
     pipeline,
     input: { ...input, context: { ...input.context, ...(files && { files }) } },
@@ -77,7 +79,7 @@ export async function executeShard(
     stop: signal,
     events,
     intake,
-  })
+  }).finally(end)
   signal.throwIfAborted()
   if (error) throw error
   if (delivery === undefined) throw new SluiceError('INTERNAL', 'the delivery of a shard was never opened')
@@ -93,6 +95,7 @@ export async function executeShard(
     counts,
     ends,
     damaged,
+    work: work(),
   }
 }
 

@@ -30,7 +30,8 @@ export class ShardEvents implements DispatchObserver {
     this.#publish({ shard: shard.number, state: 'ended', attempt })
   }
 
-  executed({ shard, attempt }: ShardTask, { tally, bytesIn }: ShardResult): void {
+  executed({ shard, attempt }: ShardTask, { tally, bytesIn, work }: ShardResult): void {
+    if (work) this.#events.publish('sluice:shard:work', { shard: shard.number, ...work })
     const { read, written, duplicate, rejected } = tally
     const made = { read, written, duplicate, rejected }
     this.#publish({ shard: shard.number, state: 'executed', attempt, bytes: bytesIn, tally: made })

@@ -90,7 +90,7 @@ export default defineSink({
     },
   ],
   check: (config) => findings(config),
-  async create(config) {
+  async create(config, { observeRequest: observe }) {
     // The SDK is large: load it only if an s3 sink is created.
     const { createS3Client, configuredLocation } = await import('../s3/client.ts')
     const { checkWriteAccess } = await import('./s3/connect.ts')
@@ -117,6 +117,7 @@ export default defineSink({
           ...(checksums !== undefined && { checksums }),
           allowInsecure: config.allowInsecure,
           assumeRole: config.assumeRole,
+          observe,
         })
       clients.set(name, client)
       return client
@@ -173,9 +174,9 @@ export default defineSink({
         return listKeys(clientOf({ ...base, key: prefix }), { ...base, prefix }, signal)
       },
       async *connect(prefix, signal) {
-        const { allowInsecure } = config
+        const { allowInsecure, assumeRole } = config
         // A store that is away is found out soon: nobody waits for it.
-        const client = createS3Client({ ...base, allowInsecure, assumeRole: config.assumeRole, maxAttempts: 2 })
+        const client = createS3Client({ ...base, allowInsecure, assumeRole, maxAttempts: 2, observe })
         try {
           yield* checkWriteAccess(client, { ...base, key: prefix }, signal)
         } finally {

@@ -54,8 +54,8 @@ export default defineSource({
   check: (config) => checkConfig(config),
   describePosition,
   rewind,
-  async create(config) {
-    const { openS3Source } = await import('./s3/open.ts')
-    return openS3Source(config, readSettings(config, Date.now()))
+  async create(config, { observeRequest }) {
+    const { openS3Source, openStoreWith } = await import('./s3/open.ts')
+    return openS3Source(config, readSettings(config, Date.now()), openStoreWith(observeRequest))
   },
 })

@@ -279,7 +279,7 @@ if (isMainThread)
   const messages = text
     .trim()
     .split('\n')
-    .map((line): { name: string; run: string; state?: string; read?: number; shard?: number } => JSON.parse(line))
+    .map((line): BackfillMessage => JSON.parse(line))
   const of = (name: string) => messages.filter((message) => message.name === name)
   assert.equal(new Set(messages.map(({ run }) => run)).size, 1)
   assert.equal(of('sluice:run:start').length, 1)
@@ -294,9 +294,35 @@ if (isMainThread)
     report.read,
   )
   assert.equal(new Set(commits.map(({ shard }) => shard)).size, report.shards?.committed)
+  assert.deepEqual(
+    of('sluice:epoch:open').map(({ shard }) => shard),
+    commits.map(({ shard }) => shard),
+  )
+  const work = of('sluice:shard:work')
+  const stages = work.flatMap((one) => one.stages ?? [])
+  assert.equal(
+    work.flatMap(({ sources = [] }) => sources).reduce((sum, { records }) => sum + records, 0),
+    report.read,
+  )
+  assert.equal(
+    stages.filter(({ stage }) => stage === 'filter').reduce((sum, { dropped }) => sum + dropped, 0),
+    report.dropped['filter'],
+  )
+  assert.ok(stages.every(({ milliseconds, bytesIn }) => milliseconds > 0 && bytesIn > 0))
+  assert.equal(
+    work.reduce((sum, { delivery }) => sum + (delivery?.written ?? 0), 0),
+    report.written,
+  )
   assert.equal(of('sluice:object:publish').length, report.objects.length)
   assert.equal(of('sluice:run:end').length, 1)
 })
+
+interface BackfillMessage extends Partial<Omit<Events['sluice:shard:work'], 'run'>> {
+  readonly name: string
+  readonly run: string
+  readonly state?: string
+  readonly read?: number
+}
 
 function byKind() {
   return { type: 'filter', keep: { kind: 'a' } }

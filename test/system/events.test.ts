@@ -256,6 +256,58 @@ sinks:
       totals[count],
       `state: ${count}`,
     )
+  // Each run begins with the sums of those before, and what they have left.
+  const opened3 = of('sluice:state:open')
+  assert.equal(opened3.length, 3)
+  for (const [at, { totals: before, committedAt }] of opened3.entries()) {
+    const earlier = commits.filter(({ run: id }) => runs.slice(0, at).includes(id))
+    for (const count of ['read', 'added', 'written', 'duplicate', 'duplicateDiffers', 'rejected'] as const)
+      assert.equal(
+        before[count],
+        sumOf(earlier, (commit) => commit[count]),
+        `before run ${at}: ${count}`,
+      )
+    for (const counts of ['dropped', 'rejects', 'late'] as const)
+      assert.deepEqual(totalsOf(earlier.map((commit) => commit[counts])), { ...before[counts] })
+    assert.equal(committedAt, earlier.at(-1)?.committedAt)
+  }
+  const waiting = opened3[2].outboxes.find(({ sink }) => sink === 'siem')
+  assert.deepEqual(
+    [waiting?.objects, waiting?.bytes],
+    [1, published.find(({ isRecovered }) => isRecovered)?.bytes],
+    'the refused object waits',
+  )
+  assert.deepEqual(
+    [...new Set(of('sluice:object:publish', runs[2]).map(({ outbox }) => `${outbox.objects} ${outbox.bytes}`))].at(-1),
+    '0 0',
+  )
+  assert.deepEqual(
+    opened3[2].partitions.map(({ partition }) => partition),
+    ['jumpcloud:'],
+  )
+  const end = commits.at(-1)
+  assert.ok(
+    (end?.dedup?.keys ?? 0) > 0 &&
+      (end?.dedup?.bytes ?? 0) > 0 &&
+      (end?.dedup?.maxBytes ?? 0) > (end?.dedup?.bytes ?? 0),
+  )
+  assert.equal(end?.deadLetters.records, totals.rejected)
+  assert.deepEqual(end?.outboxes.map(({ sink }) => sink).toSorted(), ['archive', 'siem'])
+
+  // The store saw the requests that were published.
+  const toStore = of('sluice:store:request')
+  const answered = toStore.filter(({ status }) => status !== undefined)
+  assert.deepEqual(
+    totalsOf(answered.map(({ operation, status }) => ({ [`${operation} ${status}`]: 1 }))),
+    totalsOf(s3.requests.map(({ operation, status }) => ({ [`${operation} ${status}`]: 1 }))),
+  )
+  const siem = started.sinks.find(({ sink }) => sink === 'siem')
+  assert.ok(toStore.every(({ stage, sink }) => stage === siem?.stage && sink === 'siem'))
+  assert.ok(toStore.every(({ origin }) => origin === s3.endpoint))
+  assert.ok(toStore.some(({ statusClass, code }) => statusClass === 'none' && code !== undefined))
+  assert.ok(toStore.some(({ code, operation }) => code === 'AccessDenied' && operation === 'PutObject'))
+  assert.ok(toStore.some(({ isRetry }) => isRetry))
+
   const last = commits.at(-1)?.partitions.at(-1)
   assert.equal(last?.partition, 'jumpcloud:')
   assert.ok((last?.readUpTo ?? 0) > now && (last?.lowWatermark ?? Infinity) < Date.now())

@@ -79,6 +79,18 @@ export class DedupIndex implements DedupKeys {
     for (const row of options.rows) this.#addBucket(row)
   }
 
+  /** Committed keys, and marks of rejects. */
+  get count(): number {
+    let length = 0
+    for (const { row } of this.#buckets.values()) length += row.length
+    return length / ENTRY_BYTES
+  }
+
+  /** Budget of the memory in bytes. */
+  get maxBytes(): number {
+    return this.#options.memory
+  }
+
   /** Memory in bytes. */
   get bytes(): number {
     let bytes = 0

@@ -12,6 +12,7 @@ import { ONLY_SINK, REJECTS, sinkNameOf } from '../state/rows.ts'
 import type { ObjectRow } from '../state/rows.ts'
 import type { RunEvents } from '../../observe/bus/run-events.ts'
 import type { Note } from '../../observe/log.ts'
+import type { Events } from '../../observe/bus/events.ts'
 import type { DrainTimeouts } from '../commit-options.ts'
 
 export interface PublisherOptions {
@@ -22,6 +23,8 @@ export interface PublisherOptions {
   readonly pipeline: string
   /** See `targetOf`. */
   readonly sinks: readonly PublishingSink[]
+  /** Budget of the outbox of each sink in bytes, by its name; of `REJECTS` too. */
+  readonly budgets: ReadonlyMap<string, number>
   readonly now: () => number
   readonly note: Note
   readonly events?: RunEvents | undefined
@@ -41,6 +44,8 @@ export interface PublisherOptions {
   readonly retired?: ((row: ObjectRow) => void) | undefined
 }
 
+type Outbox = Events['sluice:object:publish']['outbox']
+
 /**
  * Publishes committed objects, several at once and in any order, for each sink on its own. When an
  * object is visible, its row moves to the history and then its file is deleted. Retries while the store
@@ -53,8 +58,8 @@ export class Publisher {
   readonly #stop = new AbortController()
   /** Committed rows that are not published. */
   readonly #unpublished = new Set<ObjectRow>()
-  /** Bytes in the outbox by the name of the sink, see `bytes`. */
-  readonly #bytes = new Map<string, number>()
+  /** What waits, by the name of the sink; see `bytes`. */
+  readonly #waiting = new Map<string, { readonly objects: number; readonly bytes: number }>()
   readonly #listeners = new Set<() => void>()
   readonly #running = new Set<Promise<void>>()
   #stopped: Promise<void> | undefined
@@ -67,22 +72,30 @@ export class Publisher {
       stop: this.#stop.signal,
       failed: (row: ObjectRow, error: SluiceError) => this.#fail(row, error),
       retired: (row: ObjectRow) => this.#retired(row),
+      outbox: (sink: string) => this.outbox(sink),
     }
     this.#publishers = new Map(options.sinks.map((target) => [target.name, new SinkPublisher(target, shared)]))
   }
 
   /**
-   * Starts publishing the objects that an earlier process committed, and deletes files that no row
-   * names.
-   * @throws SluiceError OUTBOX_LOST, STATE_DAMAGED, STATE_MISMATCH
+   * Takes over the objects that an earlier process committed; see `recover`.
+   * @throws SluiceError STATE_MISMATCH
+   */
+  load(): void {
+    for (const row of this.#options.state.objects()) this.#take(row)
+  }
+
+  /**
+   * Starts publishing the objects of `load`, and deletes files that no row names.
+   * @throws SluiceError OUTBOX_LOST, STATE_DAMAGED
    */
   async recover(): Promise<void> {
-    const { folder, files, state, note } = this.#options
+    const { folder, files, note } = this.#options
     await files.makeFolder(folder)
-    const rows = state.objects()
+    const rows = [...this.#unpublished]
     const named = new Set(rows.flatMap((row) => row.file ?? []))
     for (const name of await files.readdir(folder)) if (!named.has(name)) await files.unlink(join(folder, name))
-    for (const row of rows) if (await this.#publisherOf(row).needsPublishing(row)) this.#add(row, true)
+    for (const row of rows) if (await this.#publisherOf(row).needsPublishing(row)) this.#start(row, true)
     if (this.#unpublished.size > 0) {
       const redirect = this.#redirectHint()
       note('publishing objects that an earlier run committed', {
@@ -105,8 +118,16 @@ export class Publisher {
   }
 
   #add(row: ObjectRow, isRecovered: boolean): void {
+    this.#take(row)
+    this.#start(row, isRecovered)
+  }
+
+  #take(row: ObjectRow): void {
     this.#unpublished.add(row)
-    this.#count(row, bytesInOutbox(row))
+    this.#count(row, 1)
+  }
+
+  #start(row: ObjectRow, isRecovered: boolean): void {
     const running = this.#publisherOf(row)
       .publish(row, isRecovered)
       .finally(() => this.#running.delete(running))
@@ -115,12 +136,30 @@ export class Publisher {
 
   /** Bytes in the outbox that are committed for a sink and not published. */
   bytes(sink: string): number {
-    return this.#bytes.get(sink) ?? 0
+    return this.#waiting.get(sink)?.bytes ?? 0
   }
 
-  #count(row: ObjectRow, bytes: number): void {
+  /** What is committed for a sink and not published. */
+  outbox(sink: string): Outbox {
+    return {
+      sink,
+      ...(this.#waiting.get(sink) ?? { objects: 0, bytes: 0 }),
+      maxBytes: this.#options.budgets.get(sink) ?? 0,
+    }
+  }
+
+  /** The same of all sinks; of `REJECTS` without a sink of that name only while copies wait. */
+  outboxes(): Outbox[] {
+    return [...this.#options.budgets.keys()]
+      .map((sink) => this.outbox(sink))
+      .filter(({ sink, objects }) => this.#publishers.has(sink) || objects > 0)
+  }
+
+  /** @param change 1 for an object that waits, -1 for one that does not wait any more */
+  #count(row: ObjectRow, change: 1 | -1): void {
     const name = row.role === 'rejects' ? REJECTS : this.#publisherOf(row).target.name
-    this.#bytes.set(name, this.bytes(name) + bytes)
+    const { objects, bytes } = this.outbox(name)
+    this.#waiting.set(name, { objects: objects + change, bytes: bytes + change * bytesInOutbox(row) })
   }
 
   /**
@@ -284,7 +323,7 @@ export class Publisher {
   }
 
   #remove(row: ObjectRow): void {
-    if (this.#unpublished.delete(row)) this.#count(row, -bytesInOutbox(row))
+    if (this.#unpublished.delete(row)) this.#count(row, -1)
   }
 
   async #changedWithin(milliseconds: number, signal?: AbortSignal): Promise<void> {

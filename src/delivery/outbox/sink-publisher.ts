@@ -4,6 +4,7 @@ import pLimit from 'p-limit'
 import type { Attempt, ObjectFacts, ObjectSink } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
+import type { Events } from '../../observe/bus/events.ts'
 import type { RunEvents } from '../../observe/bus/run-events.ts'
 import type { Note } from '../../observe/log.ts'
 import { plural } from '../../observe/report.ts'
@@ -39,6 +40,8 @@ interface SinkPublisherOptions {
   readonly gone?: ((row: ObjectRow) => void) | undefined
   /** Called when an object is published, its row is in the history, and its file is deleted. */
   readonly retired: (row: ObjectRow) => void
+  /** What waits for a sink, for messages. */
+  readonly outbox: (sink: string) => Events['sluice:object:publish']['outbox']
 }
 
 /** What it has taken so far to publish an object, in this run. */
@@ -237,13 +240,13 @@ export class SinkPublisher {
     const { state, files, folder, now, events } = this.#options
     await state.retire(row, now())
     if (row.file !== undefined) await files.unlink(join(folder, row.file))
-    if (events?.wants('sluice:object:publish') === true) {
-      const { key, epoch, records, bytes } = row
-      const milliseconds = performance.now() - started
-      const facts = { key, epoch, records, bytes, attempts, isRecovered, milliseconds }
-      events.publish('sluice:object:publish', { sink: this.#sinkOf(row), ...facts })
-    }
     this.#options.retired(row)
+    if (events?.wants('sluice:object:publish') !== true) return
+    const { key, epoch, records, bytes } = row
+    const milliseconds = performance.now() - started
+    const sink = this.#sinkOf(row)
+    const facts = { key, epoch, records, bytes, attempts, isRecovered, milliseconds }
+    events.publish('sluice:object:publish', { sink, ...facts, outbox: this.#options.outbox(sink) })
   }
 }
 

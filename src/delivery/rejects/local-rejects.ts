@@ -59,6 +59,12 @@ export class LocalRejects {
     return this.#rows
   }
 
+  /** Limit for the bytes of all files; undefined without one. */
+  get maxBytes(): number | undefined {
+    const { budget } = this.#options
+    return budget === Infinity ? undefined : budget
+  }
+
   /** True if the open epoch should be committed, so that the budget is enforced. */
   get isFull(): boolean {
     return this.#open !== undefined && this.#open.bytes >= this.#options.budget / BUDGET_SHARES

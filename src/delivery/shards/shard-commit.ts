@@ -114,7 +114,13 @@ export class ShardCommit {
       const row = state.shard(named.shard)
       return row !== undefined && (row.status === 'done' ? waiting.has(row.number) : true)
     })
+    committer.publisher.load()
     await committer.publisher.recover()
+  }
+
+  /** Publishes what the state holds. Call it once the run is known to begin. */
+  publishState(): void {
+    this.#parts.committer.publishState()
   }
 
   /** The run that is not finished. */

@@ -8,6 +8,7 @@ import type { Json } from '../../record/json/json.ts'
 import type { CommitOptions } from '../commit-options.ts'
 import { Deduplicator } from '../dedup/deduplicate.ts'
 import type { Delivery } from '../delivery.ts'
+import { observeDelivery } from '../delivery-events.ts'
 import { Ledger } from '../ledger.ts'
 import { BUFFER_BYTES, outboxTargets } from '../open-epoch.ts'
 import { OutboxEpoch } from '../outbox/outbox.ts'
@@ -138,6 +139,7 @@ export class ShardDelivery implements Delivery {
     if (this.#end) throw new SluiceError('LEDGER_MISMATCH', "a batch arrived after the source's end")
     if (batch.commit) return batch.commit.refused()
     this.#ledger.enter(batch)
+    const delivered = observeDelivery(this.#options.commit.events, batch)
     this.#router.enter(batch)
     const result = await this.#deduplicator.deduplicate(batch)
     const shares = this.#router.share(result.written)
@@ -145,6 +147,7 @@ export class ShardDelivery implements Delivery {
     this.#epoch ??= this.#openEpoch()
     for (const { sink, records } of shares) await this.#epoch.append(sink, batch, records)
     await this.#rejectWriter.write({ number: 0, files: this.#rejects }, batch, result)
+    delivered(result)
     const { dedup, releasesBatches } = this.#options.commit
     if (dedup) this.#keys.checkMemory(dedup)
     const { partition, position, bytes } = batch

@@ -1,4 +1,5 @@
 import type { SourcePart } from '../../component.ts'
+import type { Events, OfRun } from '../../observe/bus/events.ts'
 import type { DamagedInput } from '../../observe/report.ts'
 import type { Json } from '../../record/json/json.ts'
 import type { ObjectRow } from '../state/rows.ts'
@@ -92,4 +93,6 @@ export interface ShardResult extends ShardOutput {
   /** Position of the last chunk of each part; undefined where none had one. */
   readonly ends: readonly (Json | undefined)[]
   readonly damaged: readonly DamagedInput[]
+  /** What the execution has published, in sums; absent in a result that an earlier version has made. */
+  readonly work?: Omit<Events['sluice:shard:work'], keyof OfRun | 'shard'>
 }

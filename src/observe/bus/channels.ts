@@ -10,12 +10,14 @@ const CHANNELS: { readonly [Name in EventName]: Channel } = {
   'sluice:run:start': channel('sluice:run:start'),
   'sluice:run:note': channel('sluice:run:note'),
   'sluice:run:end': channel('sluice:run:end'),
+  'sluice:state:open': channel('sluice:state:open'),
   'sluice:source:open': channel('sluice:source:open'),
   'sluice:source:chunk': channel('sluice:source:chunk'),
   'sluice:source:window': channel('sluice:source:window'),
   'sluice:source:request': channel('sluice:source:request'),
   'sluice:source:retry': channel('sluice:source:retry'),
   'sluice:source:wait': channel('sluice:source:wait'),
+  'sluice:store:request': channel('sluice:store:request'),
   'sluice:stage:batch': channel('sluice:stage:batch'),
   'sluice:delivery:batch': channel('sluice:delivery:batch'),
   'sluice:delivery:reject': channel('sluice:delivery:reject'),
@@ -29,6 +31,7 @@ const CHANNELS: { readonly [Name in EventName]: Channel } = {
   'sluice:shard:plan': channel('sluice:shard:plan'),
   'sluice:shard:change': channel('sluice:shard:change'),
   'sluice:shard:progress': channel('sluice:shard:progress'),
+  'sluice:shard:work': channel('sluice:shard:work'),
 }
 
 /** The names of all channels. */

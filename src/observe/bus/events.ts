@@ -10,12 +10,14 @@ export interface Events {
   'sluice:run:start': RunStart
   'sluice:run:note': RunNote
   'sluice:run:end': RunEnd
+  'sluice:state:open': StateOpen
   'sluice:source:open': SourceOpen
   'sluice:source:chunk': SourceChunk
   'sluice:source:window': SourceWindow
   'sluice:source:request': SourceRequest
   'sluice:source:retry': SourceRetry
   'sluice:source:wait': SourceWait
+  'sluice:store:request': StoreRequest
   'sluice:stage:batch': StageBatch
   'sluice:delivery:batch': DeliveryBatch
   'sluice:delivery:reject': DeliveryReject
@@ -29,6 +31,7 @@ export interface Events {
   'sluice:shard:plan': ShardPlan
   'sluice:shard:change': ShardChange
   'sluice:shard:progress': ShardProgress
+  'sluice:shard:work': ShardWork
 }
 
 export type EventName = keyof Events
@@ -77,6 +80,67 @@ export interface RunEnd extends OfRun {
   readonly report?: Report | undefined
 }
 
+/**
+ * The state of a pipeline is open: what earlier runs have left in it. Later messages say what changes. A
+ * stream sink has no state.
+ */
+export interface StateOpen extends OfRun, StateContent {
+  /** Counts of all runs of the state, as in `sluice:epoch:commit`: added to them, they stay complete. */
+  readonly totals: CommittedCounts & {
+    /** Records by sink; `rejects` has the copies of rejects. */
+    readonly sinks: { readonly [sink: string]: number }
+  }
+  /** The time of the last commit; undefined before the first. */
+  readonly committedAt?: number | undefined
+  /** Source partitions with a position, of those that the pipeline reads now. */
+  readonly partitions: readonly CommittedPartition[]
+}
+
+/** What the state holds. */
+interface StateContent {
+  /** Objects that are committed and not published, by sink; `rejects` has the copies of rejects. */
+  readonly outboxes: readonly OutboxContent[]
+  /** Undefined without a `dedup`. */
+  readonly dedup?: DedupContent | undefined
+  /** The dead-letter queue in the state folder. */
+  readonly deadLetters: DeadLetters
+}
+
+/** The outbox of a sink. */
+interface OutboxContent {
+  readonly sink: string
+  readonly objects: number
+  /** On the local disk: what a worker has staged at the store takes none. */
+  readonly bytes: number
+  /** The budget, at which reading stops. */
+  readonly maxBytes: number
+}
+
+interface DedupContent {
+  /** Committed keys, and marks of rejects. */
+  readonly keys: number
+  /** Of the keys in memory. */
+  readonly bytes: number
+  /** The budget, at which the run stops. */
+  readonly maxBytes: number
+}
+
+interface DeadLetters {
+  /** Without those that were replayed. */
+  readonly records: number
+  readonly bytes: number
+  /** The budget, at which the oldest are deleted; undefined without one. */
+  readonly maxBytes?: number | undefined
+}
+
+/** A source partition whose position is committed. */
+interface CommittedPartition {
+  readonly partition: string
+  /** Event times, if the source knows them. */
+  readonly readUpTo?: number | undefined
+  readonly lowWatermark?: number | undefined
+}
+
 /** Reading begins. */
 export interface SourceOpen extends OfRun {
   /** Bytes to read, if that is known. */
@@ -95,6 +159,8 @@ export interface SourceChunk extends OfRun {
   readonly bytes: number
   /** True if the input ends within a record, which is left for the next run. */
   readonly unfinished: boolean
+  /** How long the pipeline waited for it; undefined for records that a program writes. */
+  readonly milliseconds?: number | undefined
   /** Event time at which this run began to read the partition, if the source knows it. */
   readonly readFrom?: number | undefined
   /** Event time up to which the partition is read, if the source knows it. Not committed yet. */
@@ -120,7 +186,10 @@ export interface SourceWindow extends OfRun {
   readonly records: number
 }
 
-/** A request of a source to an HTTP API has ended: its response is read, or it has failed. */
+/**
+ * A request of a source to an HTTP API, or to the endpoint of its access tokens, has ended: its response
+ * is read, or it has failed.
+ */
 export interface SourceRequest extends OfRun {
   readonly method: string
   /** Scheme, host and port. Paths and queries may hold keys. */
@@ -135,6 +204,11 @@ export interface SourceRequest extends OfRun {
   readonly milliseconds: number
   /** From the request to the headers of the response; undefined without a response. */
   readonly headersAfter?: number | undefined
+  /**
+   * How far our clock is ahead of the `date` of the response; negative if it is slow. Whole seconds, 0 up
+   * to one. Undefined without a `date`.
+   */
+  readonly clockAhead?: number | undefined
 }
 
 /** A request of a source has failed and is sent again after a wait. */
@@ -160,6 +234,37 @@ export interface SourceWait extends OfRun {
   readonly partition: string
   readonly reason: 'rate-limit'
   readonly wait: number
+}
+
+/**
+ * A request of a source or sink to S3, or for its credentials, has ended: its response has begun, or it
+ * has failed. Each attempt is one.
+ */
+export interface StoreRequest extends OfRun {
+  /** Name of the source or sink, as in `sluice:run:start`. */
+  readonly stage: string
+  /** Name of the sink, or `rejects`; undefined for the source. */
+  readonly sink?: string | undefined
+  /** `PutObject`, `UploadPart`, `AssumeRole`. */
+  readonly operation: string
+  /** Scheme, host and port. The host may contain the name of the S3 bucket. */
+  readonly origin: string
+  /** Undefined without a response. */
+  readonly status?: number | undefined
+  /** `2xx` to `5xx`; `none` without a response. */
+  readonly statusClass: string
+  /** Of the store (`SlowDown`), of the system (`ECONNREFUSED`), or ours; `aborted` if the run ended it. */
+  readonly code?: string | undefined
+  /** Of the body. */
+  readonly bytesSent: number
+  /** Of the body, as its headers announce it. */
+  readonly bytesReceived: number
+  /** From the request to the headers of the response. */
+  readonly milliseconds: number
+  /** The same request was sent before, and has failed. */
+  readonly isRetry: boolean
+  /** As in `sluice:source:request`. */
+  readonly clockAhead?: number | undefined
 }
 
 /** A batch has passed a transform. */
@@ -212,19 +317,15 @@ export interface DeliveryLate extends OfRun {
   readonly records: number
 }
 
-/** An epoch begins with its first batch. */
+/** An epoch begins with its first batch; in a parallel backfill, when the result of a shard is committed. */
 export interface EpochOpen extends OfRun {
   readonly epoch: number
+  /** Number of the shard that is committed, in a parallel backfill. */
+  readonly shard?: number | undefined
 }
 
-/**
- * An epoch is committed. The sums over a run are those of its report:
- * `read + added = written + dropped + duplicate + rejected`.
- */
-export interface EpochCommit extends OfRun {
-  readonly epoch: number
-  /** Number of the shard, in a parallel backfill. */
-  readonly shard?: number | undefined
+/** Counts of committed records. */
+interface CommittedCounts {
   readonly read: number
   /** Made by transforms. */
   readonly added: number
@@ -240,17 +341,24 @@ export interface EpochCommit extends OfRun {
   readonly rejects: { readonly [code: string]: number }
   /** By delay, see `sluice:delivery:late`. */
   readonly late: { readonly [delay: string]: number }
+}
+
+/**
+ * An epoch is committed. The sums over a run are those of its report:
+ * `read + added = written + dropped + duplicate + rejected`.
+ */
+export interface EpochCommit extends OfRun, CommittedCounts, StateContent {
+  readonly epoch: number
+  /** Number of the shard, in a parallel backfill. */
+  readonly shard?: number | undefined
+  /** As the state has it. */
+  readonly committedAt: number
   /** Records, objects and bytes by sink, without those that got nothing. `rejects`: the copies of rejects. */
   readonly sinks: {
     readonly [sink: string]: { readonly records: number; readonly objects: number; readonly bytes: number }
   }
   /** Source partitions whose position was committed, with `readUpTo` and `lowWatermark` if they are known. */
-  readonly partitions: readonly {
-    readonly partition: string
-    /** Event times, if the source knows them. */
-    readonly readUpTo?: number | undefined
-    readonly lowWatermark?: number | undefined
-  }[]
+  readonly partitions: readonly CommittedPartition[]
   /** Of the steps of the commit, without the files of the outbox. */
   readonly milliseconds: number
 }
@@ -268,6 +376,8 @@ export interface ObjectPublish extends OfRun {
   readonly isRecovered: boolean
   /** From the first attempt of this run, waits included. */
   readonly milliseconds: number
+  /** The outbox of the sink, without the object. */
+  readonly outbox: OutboxContent
 }
 
 /** An object could not be published; it is tried again after a wait. */
@@ -341,4 +451,34 @@ export interface ShardProgress extends OfRun {
   readonly records: number
   /** As stored. */
   readonly bytes: number
+}
+
+/**
+ * An execution of a shard is over: the sums of what its thread, perhaps on another machine, has published.
+ * Also of executions that are not committed. An execution that failed has none.
+ */
+export interface ShardWork extends OfRun {
+  readonly shard: number
+  /** Sums of `sluice:source:chunk`, by source partition. */
+  readonly sources: readonly {
+    readonly partition: string
+    readonly records: number
+    readonly bytes: number
+    readonly milliseconds: number
+  }[]
+  /** Sums of `sluice:stage:batch`, by stage. */
+  readonly stages: readonly {
+    readonly stage: string
+    readonly position: number
+    readonly recordsIn: number
+    readonly recordsOut: number
+    readonly added: number
+    readonly dropped: number
+    readonly rejected: number
+    readonly bytesIn: number
+    readonly bytesOut: number
+    readonly milliseconds: number
+  }[]
+  /** Sums of `sluice:delivery:batch`. */
+  readonly delivery: { readonly records: number; readonly written: number; readonly milliseconds: number }
 }

@@ -3,6 +3,7 @@ import type { InputExtent, PartsOptions, ReadOptions, Source, SourcePart } from 
 import type { Chunk } from '../../record/chunk.ts'
 import { SluiceError } from '../../errors.ts'
 import { configuredLocation, createS3Client } from '../../s3/client.ts'
+import type { StoreObserver } from '../../s3/observe-requests.ts'
 import { systemClock } from '../../time.ts'
 import { recordsSetting } from '../content/records-setting.ts'
 import type { S3SourceSettings } from './check.ts'
@@ -22,7 +23,11 @@ import type { Store } from './store.ts'
  * A source whose client is opened with each use, and closed after it.
  * @param open Opens the store that holds the bucket; a test of a pipeline gives another one.
  */
-export function openS3Source(config: S3SourceConfig, settings: S3SourceSettings, open: OpenStore = openStore): Source {
+export function openS3Source(
+  config: S3SourceConfig,
+  settings: S3SourceSettings,
+  open: OpenStore = openStoreWith(),
+): Source {
   const { patterns, since, until } = settings
   const { format, records, keyAs, lookBack, lookBackEvery, versionId } = config
   const pathSettings: PathSettings = {
@@ -180,7 +185,16 @@ function partitionOf({ text }: KeyPattern, { endpoint }: Store, { versionId }: P
   return `${text}${version}${endpoint === undefined ? '' : ` at ${new URL(endpoint).host}`}`
 }
 
-async function openStore(config: S3SourceConfig, { bucket }: KeyPattern, limits: StoreLimits = {}): Promise<Store> {
+/** Opens the store of a configuration. @param observe gets each request */
+export function openStoreWith(observe?: StoreObserver): OpenStore {
+  return (config, pattern, limits) => openStore(config, pattern, { ...limits, observe })
+}
+
+async function openStore(
+  config: S3SourceConfig,
+  { bucket }: KeyPattern,
+  limits: StoreLimits & { readonly observe: StoreObserver | undefined },
+): Promise<Store> {
   const { forcePathStyle, checksums, allowInsecure, assumeRole, expectedBucketOwner, requesterPays, timeout } = config
   const { region, endpoint } = await configuredLocation(config)
   // S3-compatible stores have no regions, but the signature needs one.

@@ -32,6 +32,7 @@ export async function commitResult(
 ): Promise<void> {
   checkResult(result)
   const number = parts.state.nextEpoch
+  parts.options.events?.publish('sluice:epoch:open', { epoch: number, shard: result.shard })
   if (result.objects.length > 0) await committer.connection.check()
   const copies = await writeRejects(parts, { run, result, number })
   for (const { day, entries } of result.keys) {
