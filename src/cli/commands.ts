@@ -44,6 +44,11 @@ export function listCommands(choose: Choose): LazyCommand[] {
   return [
     lazy('run <pipeline...>', 'Run pipelines until they have caught up', () => import('./commands/run.ts')),
     lazy(
+      'reload [pipeline...]',
+      'Replace the configuration of running pipelines at a commit. They keep the old one if the new one has mistakes.',
+      () => import('./commands/reload.ts'),
+    ),
+    lazy(
       'backfill <pipeline> <path...>',
       'Read archives instead of the source. Records that were already written are not written again.',
       () => import('./commands/backfill.ts'),

@@ -1,10 +1,10 @@
 import { stat, writeFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { ControlRequests } from '../delivery/control/control-requests.ts'
 import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
-import { RunEvents } from '../observe/bus/run-events.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import { openLog } from '../observe/log.ts'
 import { safeJson, say } from '../observe/output.ts'
 import { plural, summarize, warnOfRejects } from '../observe/report.ts'
@@ -13,7 +13,11 @@ import { scannerInUse } from '../record/fast-scanner.ts'
 import { describeCauses } from '../runtime/causes.ts'
 import { runPipeline, type RunOptions, type RunResult } from '../runtime/run.ts'
 import { setOption, stateOption } from './options.ts'
+import { answerReloads, reloadBySignal } from './answer-reloads.ts'
+import { ReloadableRun } from './reloadable-run.ts'
+import { onReloadSignal } from './reload-signal.ts'
 import { showRun } from './show-run.ts'
+import { ShownRun } from './shown-run.ts'
 import { stopOnSignals } from './signals.ts'
 
 /** Options of `run`, `backfill` and `rejects replay`. */
@@ -40,6 +44,8 @@ interface Job extends Pick<
   RunOptions,
   'pipeline' | 'follow' | 'final' | 'keepGoing' | 'replica' | 'input' | 'clock' | 'exchange'
 > {
+  /** Loads and checks its files again, for `sluice reload`. Undefined: it cannot be reloaded. */
+  readonly load?: () => Promise<CheckedPipeline>
   /** How it is run. Default: `runPipeline`. */
   readonly run?: (options: JobOptions) => Promise<RunResult>
 }
@@ -58,24 +64,27 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
   })
   const failures: SluiceError[] = []
   const prefixOf = (job: Job): string => (jobs.length > 1 ? `${job.pipeline.name}: ` : '')
+  const reloads = new Map<Job, () => Promise<void>>()
   const runShown = async (job: Job) => {
-    const events = new RunEvents(job.pipeline.name)
-    const hide = showRun(events, openLog({ json: args.json, prefix: prefixOf(job) }))
-    await runJob(job, events).finally(hide)
+    const shown = new ShownRun(job.pipeline.name, (events) =>
+      showRun(events, openLog({ json: args.json, prefix: prefixOf(job) })),
+    )
+    await runJob(job, shown).finally(() => shown.hide())
   }
-  const runJob = async (job: Job, events: RunEvents) => {
+  const runJob = async (job: Job, shown: ShownRun) => {
     const prefix = prefixOf(job)
-    if (job === jobs[0]) reportSlowScanner(events)
+    if (job === jobs[0]) reportSlowScanner(shown.events)
     const control = new ControlRequests()
-    const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, events, control }
-    const { report, error } = await (job.run ?? runPipeline)(options)
+    const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, events: shown.events, control }
+    const run = job.run ?? runPipeline
+    const { report, error } = await (job.load === undefined ? run(options) : runReloadable(job, options, shown))
     say(...(args.json ? [safeJson(report)] : summarize(report).split('\n')))
     const unwritten =
       args.report === undefined
         ? undefined
         : await writeReport(reportPath(args.report, job.pipeline, jobs.length), report)
     const warning = job.input === undefined ? warnOfRejects(report) : undefined
-    if (warning !== undefined) events.note(warning)
+    if (warning !== undefined) shown.events.note(warning)
     if (error && unwritten) say(`${prefix}${unwritten.message}`)
     if (error) throw error
     if (unwritten) throw unwritten
@@ -84,6 +93,30 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
       throw new SluiceError('REJECTS', `${plural(report.rejected, 'record')} rejected`)
     }
   }
+  const runReloadable = async (
+    job: Job,
+    options: JobOptions & { readonly control: ControlRequests },
+    shown: ShownRun,
+  ) => {
+    const { pipeline, stateFolder, control, stop, events } = options
+    const { load = () => Promise.resolve(pipeline), run = runPipeline } = job
+    const folder = join(stateFolder, pipeline.name)
+    const reloadable = new ReloadableRun({
+      pipeline,
+      folder,
+      stop,
+      load,
+      run: (next, parts) => run({ ...options, pipeline: next, ...parts }),
+      events,
+      nextEvents: () => shown.next(),
+    })
+    answerReloads(control, reloadable)
+    reloads.set(job, () => reloadBySignal(reloadable, shown))
+    return reloadable.run().finally(() => reloads.delete(job))
+  }
+  const forgetReloads = onReloadSignal(() => {
+    for (const reload of reloads.values()) void reload()
+  })
   try {
     await Promise.all(
       jobs.map((job) =>
@@ -101,6 +134,7 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     )
   } finally {
     signals.forget()
+    forgetReloads()
   }
   if (failures.length > 0) throw failures[0]
 }

@@ -27,6 +27,22 @@ export async function importCode(id: string, from: string): Promise<Exports> {
   return (await importNatively(id, from)) ?? (await importWithJiti(id, from))
 }
 
+/**
+ * From now on, code of the project is read from its files again. What is loaded already stays as it is,
+ * with what it imports later.
+ */
+export async function forgetCode(): Promise<void> {
+  generation++
+  const { requireFile } = await import('./import-module.ts')
+  for (const path of Object.keys(requireFile.cache)) {
+    if (!path.includes(`${sep}node_modules${sep}`) && !path.startsWith(CODE + sep)) delete requireFile.cache[path]
+  }
+}
+
+/** How often the code was forgotten. Node.js keeps a module by its URL, so the URL has it. */
+let generation = 0
+const GENERATION = 'sluice-generation'
+
 async function importWithJiti(id: string, from: string): Promise<Exports> {
   const { requireJiti } = await import('./import-module.ts')
   const { createJiti } = requireJiti()
@@ -141,8 +157,22 @@ function resolve(specifier: string, context: ResolveContext, next: Resolve): Res
     specifier,
     entry === undefined ? context : { ...context, parentURL: pathToFileURL(entry.from).href },
   )
-  if (resolved.url.startsWith('file:')) customCode.add(resolved.url)
-  return resolved
+  if (!resolved.url.startsWith('file:')) return resolved
+  const url = ofGeneration(resolved.url, entry === undefined ? generationOf(parentURL) : String(generation))
+  customCode.add(url)
+  return { ...resolved, url }
+}
+
+/** Packages do not change while the process runs. */
+function ofGeneration(url: string, number: string): string {
+  if (number === '0' || url.includes('/node_modules/')) return url
+  const versioned = new URL(url)
+  versioned.searchParams.set(GENERATION, number)
+  return versioned.href
+}
+
+function generationOf(url: string): string {
+  return URL.canParse(url) ? (new URL(url).searchParams.get(GENERATION) ?? '0') : '0'
 }
 
 /** `require` takes a path, `import` a URL. */

@@ -16,7 +16,9 @@ export interface Collector {
   readonly api: JumpCloudServer
   readonly workspace: Workspace
   /** Starts `sluice run p --follow`. */
-  follow(args?: readonly string[], env?: { readonly [name: string]: string }): RunningCommand
+  follow(args?: readonly string[]): RunningCommand
+  /** Writes the pipeline file with other options. */
+  change(options: CollectorOptions): Promise<void>
   /** Moves the clock of the server, so that more events are there. */
   advance(): void
   /** Resolves when all events that the server shows are in the output. */
@@ -56,7 +58,8 @@ export async function openCollector(t: TestContext, options: CollectorOptions): 
     workspace,
     records,
     ids,
-    follow: (args = [], env = {}) => workspace.start(['run', 'p', '--follow', ...args], { env }),
+    follow: (args = []) => workspace.start(['run', 'p', '--follow', ...args], { detached: true }),
+    change: async (next) => void (await workspace.write('pipelines/p.yaml', pipelineOf(api, next))),
     advance: () => api.clock.advance(HOUR),
     async caughtUp(run) {
       const expected = new Set(api.allIds(api.organizations[0].id, api.clock.now()))

@@ -39,6 +39,8 @@ export interface CommandOptions {
   readonly cwd?: string
   /** Options of Node.js itself, such as `--max-old-space-size=64`. */
   readonly node?: readonly string[]
+  /** It has no terminal, whatever starts the tests. */
+  readonly detached?: boolean
   /** Runs this file in place of the command. */
   readonly program?: string
 }
@@ -60,10 +62,11 @@ export async function openWorkspace(context: TestContext): Promise<Workspace> {
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n')
 
   const start = (args: readonly string[], options: CommandOptions = {}): RunningCommand => {
-    const { input, node = [], program = MAIN, cwd = '.' } = options
+    const { input, node = [], program = MAIN, cwd = '.', detached = false } = options
     const child = spawn(process.execPath, [...node, program, ...args], {
       cwd: join(folder, cwd),
       env: environmentOf(options),
+      detached,
     })
     const end = () => child.kill('SIGKILL')
     running.add(end)

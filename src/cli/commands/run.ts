@@ -1,5 +1,6 @@
 import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
+import { loadAgain } from '../load-again.ts'
 import { loadOrFail } from '../load.ts'
 import { finalOption } from '../options.ts'
 import { replicaOf, shardOption } from '../shard.ts'
@@ -30,10 +31,12 @@ export const command: CommandDefinition<RunArguments> = {
       throw new SluiceError('USAGE', '--follow and --final exclude each other: a file that is followed is not complete')
     }
     const replica = replicaOf(args.shard)
-    const pipelines = await loadOrFail(args.pipeline, { mode: 'run', set: args.set ?? [] })
+    const options = { mode: 'run', set: args.set ?? [] } as const
+    const pipelines = await loadOrFail(args.pipeline, options)
     await execute(
-      pipelines.map((pipeline) => ({
+      pipelines.map((pipeline, i) => ({
         pipeline,
+        load: () => loadAgain(args.pipeline[i], options),
         follow: args.follow,
         final: args.final,
         keepGoing: args.keepGoing,

@@ -37,7 +37,7 @@ export async function candidates(words: readonly string[], known: Promise<readon
   return (await known).filter((word) => !word.startsWith('-'))
 }
 
-const ALL_PIPELINES = new Set(['run', 'check', 'test', 'graph'])
+const ALL_PIPELINES = new Set(['run', 'reload', 'check', 'test', 'graph'])
 const ONE_PIPELINE = new Set(['backfill', 'preview', 'verify'])
 const GROUPS = new Set(['state', 'rejects', 'runs'])
 

@@ -49,6 +49,8 @@ export async function own<T>(
 async function takeOver(db: Database, folder: string, owner: Owner): Promise<void> {
   for (;;) {
     const recorded: Owner | undefined = db.get('owner')
+    // Kept since the last run, see `holdOwnership`.
+    if (recorded?.socket === owner.socket) return
     if (recorded && (await isHeld(folder, recorded))) throw inUse(recorded)
     const taken = await transact(db, folder, () => {
       const now: Owner | undefined = db.get('owner')

@@ -32,6 +32,42 @@ export interface OwnerLock {
  * @throws SluiceError UNSUPPORTED if the path is too long for this system
  */
 export async function acquireOwnerLock(folder: string, requests = new ControlRequests()): Promise<OwnerLock> {
+  const held = holds.get(folder)
+  if (held === undefined || held.isInUse) return bindOwnerLock(folder, requests)
+  held.isInUse = true
+  try {
+    held.lock ??= await bindOwnerLock(folder, requests)
+  } catch (error) {
+    held.isInUse = false
+    throw error
+  }
+  return {
+    owner: held.lock.owner,
+    async close() {
+      held.isInUse = false
+    },
+  }
+}
+
+/** States that this process keeps between two runs, by their folders. */
+const holds = new Map<string, { lock: OwnerLock | undefined; isInUse: boolean }>()
+
+/**
+ * Keeps the ownership of a state between the runs of this process, from the first one on: no other
+ * process can take the state while one run has ended and the next is not open yet. The requests of the
+ * first run are answered all the time.
+ * @returns gives it up, after the last run
+ */
+export function holdOwnership(folder: string): () => Promise<void> {
+  const hold: { lock: OwnerLock | undefined; isInUse: boolean } = { lock: undefined, isInUse: false }
+  holds.set(folder, hold)
+  return async () => {
+    holds.delete(folder)
+    await hold.lock?.close()
+  }
+}
+
+async function bindOwnerLock(folder: string, requests: ControlRequests): Promise<OwnerLock> {
   const socket = `owner-${randomBytes(8).toString('hex')}.sock`
   const address = await addressOf(folder, socket)
   const control = serveControl(requests)
