@@ -10,6 +10,7 @@ import type { Paths } from '../record/paths/path.ts'
 import type { ScanLimits } from '../record/scan.ts'
 import type { Clock } from '../time.ts'
 import { awaitComponent } from './await-component.ts'
+import { FairTurn } from './fair-turn.ts'
 import type { Intake } from './intake.ts'
 import { checkTenant } from './tenants.ts'
 
@@ -61,6 +62,7 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
     return awaitComponent(`the next chunk of source ${type}`, chunks.next())
   }
   const reading = stoppable(readNext, options.stop)
+  const fair = new FairTurn()
   let end: End = { kind: 'done' }
   try {
     while (true) {
@@ -83,13 +85,18 @@ export async function* readBatches(options: SourceStageOptions): AsyncGenerator<
       const batches = openBatches(chunk, { partition, number, paths, limits })
       numbers.set(partition, number + 1)
       take(partition, { chunk, batches, milliseconds })
-      yield* batches
+      for (const batch of batches) {
+        const turn = fair.take()
+        if (turn) await turn
+        yield batch
+      }
     }
   } catch (error) {
     end = options.stop.aborted
       ? { kind: 'interrupted' }
       : { kind: 'failed', error: asSluiceError(error, 'SOURCE_FAILED', `source ${type} failed`) }
   } finally {
+    fair.end()
     reading.close()
     // Not awaited: the return of a source that ignores its signal would wait for a read that never
     // ends.
