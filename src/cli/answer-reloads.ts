@@ -18,7 +18,7 @@ export function answerReloads(control: ControlRequests, run: ReloadableRun): voi
 }
 
 /** Reloads after SIGHUP. The log says how it went. */
-export async function reloadBySignal(run: ReloadableRun, shown: ShownRun): Promise<void> {
+export async function reloadBySignal(run: { reload(): Promise<unknown> }, shown: ShownRun): Promise<void> {
   shown.events.note('SIGHUP: checking the files again')
   try {
     await run.reload()

@@ -14,8 +14,10 @@ import { describeCauses } from '../runtime/causes.ts'
 import { runPipeline, type RunOptions, type RunResult } from '../runtime/run.ts'
 import { setOption, stateOption } from './options.ts'
 import { answerReloads, reloadBySignal } from './answer-reloads.ts'
-import { ReloadableRun } from './reloadable-run.ts'
+import { checkSwap, ReloadableRun } from './reloadable-run.ts'
 import { onReloadSignal } from './reload-signal.ts'
+import { runOnSchedule } from './schedule.ts'
+import type { Schedule } from './schedule.ts'
 import { showRun } from './show-run.ts'
 import { ShownRun } from './shown-run.ts'
 import { stopOnSignals } from './signals.ts'
@@ -46,6 +48,10 @@ interface Job extends Pick<
 > {
   /** Loads and checks its files again, for `sluice reload`. Undefined: it cannot be reloaded. */
   readonly load?: () => Promise<CheckedPipeline>
+  /** The job that this is one run of. */
+  readonly of?: Job
+  /** Gets the configuration that was in use at the end of the run. */
+  readonly used?: (pipeline: CheckedPipeline) => void
   /** How it is run. Default: `runPipeline`. */
   readonly run?: (options: JobOptions) => Promise<RunResult>
 }
@@ -54,10 +60,15 @@ interface Job extends Pick<
 export type JobOptions = RunOptions & { readonly stateFolder: string }
 
 /**
- * Runs pipelines in parallel until all have ended, and reports each result.
+ * Runs pipelines in parallel until all have ended, and reports each result. With a schedule, each is run
+ * at its times, until it is stopped.
  * @throws SluiceError the first failure
  */
-export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<ExecuteArguments>): Promise<void> {
+export async function execute(
+  jobs: readonly Job[],
+  args: ArgumentsCamelCase<ExecuteArguments>,
+  { schedule }: { readonly schedule?: Schedule | undefined } = {},
+): Promise<void> {
   if (args.report !== undefined) await checkReportPath(args.report)
   const signals = stopOnSignals((signal) => {
     say('', `${signal}: committing and stopping; send it again to stop immediately`)
@@ -69,11 +80,31 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
     const shown = new ShownRun(job.pipeline.name, (events) =>
       showRun(events, openLog({ json: args.json, prefix: prefixOf(job) })),
     )
-    await runJob(job, shown).finally(() => shown.hide())
+    const run = schedule === undefined ? runJob(job, shown) : runScheduled(schedule, job, shown)
+    await run.finally(() => shown.hide())
+  }
+  const runScheduled = (times: Schedule, job: Job, shown: ShownRun) => {
+    let { pipeline } = job
+    const loadBetween = async () => {
+      const next = (await job.load?.()) ?? pipeline
+      await checkSwap(pipeline, next)
+      pipeline = next
+    }
+    const reloadBetween = () => reloads.set(job, () => reloadBySignal({ reload: loadBetween }, shown))
+    reloadBetween()
+    return runOnSchedule(times, {
+      stop: signals.stop,
+      note: (message, facts) => shown.events.note(message, facts),
+      run: async () => {
+        shown.next()
+        const used = (last: CheckedPipeline) => (pipeline = last)
+        await runJob({ ...job, of: job, pipeline, used }, shown).finally(reloadBetween)
+      },
+    })
   }
   const runJob = async (job: Job, shown: ShownRun) => {
     const prefix = prefixOf(job)
-    if (job === jobs[0]) reportSlowScanner(shown.events)
+    if ((job.of ?? job) === jobs[0]) reportSlowScanner(shown.events)
     const control = new ControlRequests()
     const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, events: shown.events, control }
     const run = job.run ?? runPipeline
@@ -111,8 +142,12 @@ export async function execute(jobs: readonly Job[], args: ArgumentsCamelCase<Exe
       nextEvents: () => shown.next(),
     })
     answerReloads(control, reloadable)
-    reloads.set(job, () => reloadBySignal(reloadable, shown))
-    return reloadable.run().finally(() => reloads.delete(job))
+    const key = job.of ?? job
+    reloads.set(key, () => reloadBySignal(reloadable, shown))
+    return reloadable.run().finally(() => {
+      reloads.delete(key)
+      job.used?.(reloadable.pipeline)
+    })
   }
   const forgetReloads = onReloadSignal(() => {
     for (const reload of reloads.values()) void reload()

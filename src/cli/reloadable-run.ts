@@ -66,6 +66,11 @@ export class ReloadableRun {
     this.#events = options.events
   }
 
+  /** The configuration in use. */
+  get pipeline(): CheckedPipeline {
+    return this.#pipeline
+  }
+
   /** Runs it to its end, under one configuration after another. The report is that of all of them. */
   async run(): Promise<RunResult> {
     const { folder, pipeline } = this.#options
@@ -181,7 +186,7 @@ function over(): SluiceError {
 }
 
 /** @throws SluiceError if the new configuration cannot continue where the old one is */
-async function checkSwap(old: CheckedPipeline, next: CheckedPipeline): Promise<void> {
+export async function checkSwap(old: CheckedPipeline, next: CheckedPipeline): Promise<void> {
   const stream = [...old.sinks, ...next.sinks].find(({ declaration }) => declaration.delivers === 'stream')
   if (stream !== undefined)
     throw new SluiceError('UNSUPPORTED', `the sink ${stream.stage} has no state: nobody knows where to continue`, {

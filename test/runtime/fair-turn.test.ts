@@ -41,12 +41,12 @@ void test('busy pipelines of one process share it, and do not hold up a slow one
 
 void test('timers and sockets get their turn while a busy pipeline is alone', async (t) => {
   let [turns, batches] = [0, 0]
-  let count = (): void => {}
-  count = () => {
+  let timer: NodeJS.Immediate | undefined
+  const count = (): void => {
     turns++
     timer = setImmediate(count)
   }
-  let timer = setImmediate(count)
+  count()
   t.after(() => clearImmediate(timer))
   t.after(
     subscribe(
