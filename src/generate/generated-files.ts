@@ -2,6 +2,7 @@ import { format } from 'prettier'
 import { loadComponents } from '../registry.ts'
 import { editorSchema, testSchema } from './editor-schema.ts'
 import { eventsPage } from './events-page.ts'
+import { metricsPage } from './metrics-page.ts'
 import { componentPage, errorsPage, pageName } from './pages.ts'
 
 /** A folder that contains generated files only. */
@@ -19,6 +20,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   }
   files.set('docs/errors.md', await formatMarkdown(errorsPage()))
   files.set('docs/events.md', await formatMarkdown(await eventsPage()))
+  files.set('docs/metrics.md', await formatMarkdown(metricsPage()))
   files.set('schemas/pipeline.schema.json', await formatJson(editorSchema(components)))
   files.set('schemas/test.schema.json', await formatJson(testSchema()))
   return files

@@ -13,6 +13,7 @@ import { checkContinued } from '../continue-backfill.ts'
 import type { GivenCommand } from '../continue-backfill.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments, type JobOptions } from '../execute.ts'
 import { loadOrFail } from '../load.ts'
+import { metricsOptions, withMetrics, type MetricsArguments } from '../metrics-options.ts'
 import { fileSource, finalOption, pipelineArgument, recordsOption, shardOptions, shardWishes } from '../options.ts'
 import { queueAddress, queueOption } from '../queue-options.ts'
 import { runWithWorkers } from '../run-with-workers.ts'
@@ -34,7 +35,7 @@ interface BackfillArguments extends ExecuteArguments {
   'keep-going': boolean
 }
 
-export const command: CommandDefinition<BackfillArguments> = {
+export const command: CommandDefinition<BackfillArguments & MetricsArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)
@@ -57,9 +58,10 @@ export const command: CommandDefinition<BackfillArguments> = {
         describe: 'The state is that of this replica, and all records are of its tenants: 2/5 is the second of five',
         requiresArg: true,
       })
+      .options(metricsOptions)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
-  handler: (args) => backfill(args),
+  handler: (args) => withMetrics(args, () => backfill(args)),
 }
 
 /** @param how `continues`: an unfinished one, also with a single worker. */

@@ -2,12 +2,13 @@ import type { CommandDefinition } from '../command.ts'
 import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
 import { loadAgain } from '../load-again.ts'
 import { loadOrFail } from '../load.ts'
+import { metricsOptions, withMetrics, type MetricsArguments } from '../metrics-options.ts'
 import { finalOption } from '../options.ts'
 import { parseSchedule } from '../schedule.ts'
 import { replicaOf, shardOption } from '../shard.ts'
 import { SluiceError } from '../../errors.ts'
 
-interface RunArguments extends ExecuteArguments {
+interface RunArguments extends ExecuteArguments, MetricsArguments {
   pipeline: string[]
   follow: boolean
   final: boolean
@@ -32,6 +33,7 @@ export const command: CommandDefinition<RunArguments> = {
       .option('final', finalOption)
       .option('keep-going', keepGoingOption(false))
       .option('shard', shardOption)
+      .options(metricsOptions)
       .example('$0 run jumpcloud --follow', 'collect until stopped')
       .example("$0 run jumpcloud --schedule '0 3 * * *' --time-zone Europe/Berlin", 'once each night')
       .example('$0 run jumpcloud --follow --shard 2/5', 'as the second of five processes that divide the tenants')
@@ -50,17 +52,15 @@ export const command: CommandDefinition<RunArguments> = {
     const replica = replicaOf(args.shard)
     const options = { mode: 'run', set: args.set ?? [] } as const
     const pipelines = await loadOrFail(args.pipeline, options)
-    await execute(
-      pipelines.map((pipeline, i) => ({
-        pipeline,
-        load: () => loadAgain(args.pipeline[i], options),
-        follow: args.follow,
-        final: args.final,
-        keepGoing: args.keepGoing,
-        replica,
-      })),
-      args,
-      { schedule },
-    )
+    const { follow, final, keepGoing } = args
+    const jobs = pipelines.map((pipeline, i) => ({
+      pipeline,
+      load: () => loadAgain(args.pipeline[i], options),
+      follow,
+      final,
+      keepGoing,
+      replica,
+    }))
+    await withMetrics(args, () => execute(jobs, args, { schedule }))
   },
 }

@@ -1,0 +1,221 @@
+import type { EpochCommit, Events, StateOpen } from '../bus/events.ts'
+import { BoundedNames } from './bounded-names.ts'
+import { CommittedCounts } from './committed-counts.ts'
+import type { MetricRegistry } from './registry.ts'
+import type { CounterName, GaugeName } from './table.ts'
+
+/** Reject codes, drop reasons and the like: of the configuration, but custom code may make up codes. */
+const MOST_NAMES = 100
+
+/** The stages that are no transforms. */
+const SOURCE = 'source'
+const DELIVERY = 'delivery'
+
+/** Takes the messages of one pipeline. See `METRICS` for what they become. */
+export class PipelineMetrics {
+  readonly #registry: MetricRegistry
+  readonly #pipeline: string
+  readonly #counts = new CommittedCounts()
+  readonly #partitions: BoundedNames
+  readonly #reasons = new BoundedNames(MOST_NAMES)
+  readonly #codes = new BoundedNames(MOST_NAMES)
+  /** Event times in milliseconds, by source partition. */
+  readonly #readUpTo = new Map<string, number>()
+  /** By the origin that was asked, in milliseconds. */
+  readonly #clockAhead = new Map<string, number>()
+
+  /** @param partitions how many have time series of their own */
+  constructor(
+    registry: MetricRegistry,
+    { pipeline, partitions }: { readonly pipeline: string; readonly partitions: number },
+  ) {
+    this.#registry = registry
+    this.#pipeline = pipeline
+    this.#partitions = new BoundedNames(partitions)
+  }
+
+  started(): void {
+    this.#set('sluice_run_active', 1)
+    this.#set('sluice_run_start_timestamp_seconds', Date.now() / 1000)
+  }
+
+  ended(): void {
+    this.#set('sluice_run_active', 0)
+  }
+
+  stateOpened(message: StateOpen): void {
+    this.#counts.open(message)
+    this.#set('sluice_last_commit_timestamp_seconds', inSeconds(message.committedAt))
+    this.#readUpTo.clear()
+    this.#takeContent(message)
+    this.#add('sluice_commits_total', {}, 0)
+  }
+
+  committed(message: EpochCommit): void {
+    this.#counts.add(message)
+    this.#add('sluice_commits_total', {})
+    this.#registry.observe('sluice_commit_seconds', this.#own(), message.milliseconds / 1000)
+    this.#set('sluice_last_commit_timestamp_seconds', inSeconds(message.committedAt))
+    this.#takeContent(message)
+  }
+
+  published({ sink, bytes, milliseconds, outbox }: Events['sluice:object:publish']): void {
+    this.#add('sluice_sink_objects_total', { sink })
+    this.#add('sluice_sink_bytes_total', { sink }, bytes)
+    this.#registry.observe('sluice_object_bytes', this.#own({ sink }), bytes)
+    this.#registry.observe('sluice_publish_seconds', this.#own({ sink }), milliseconds / 1000)
+    this.#set('sluice_last_publish_timestamp_seconds', Date.now() / 1000, { sink })
+    this.#takeOutbox(outbox)
+  }
+
+  publishFailed({ sink, code }: Events['sluice:object:retry']): void {
+    this.#add('sluice_publish_retries_total', { sink, code })
+  }
+
+  chunkRead({ partition, records, bytes, milliseconds = 0 }: ReadChunk): void {
+    const label = { partition: this.#partitions.labelOf(partition) }
+    this.#add('sluice_source_records_total', label, records)
+    this.#add('sluice_source_bytes_total', label, bytes)
+    this.#add('sluice_stage_records_out_total', { stage: SOURCE }, records)
+    this.#add('sluice_stage_bytes_out_total', { stage: SOURCE }, bytes)
+    this.#add('sluice_stage_seconds_total', { stage: SOURCE }, milliseconds / 1000)
+  }
+
+  requestSent({ status, origin, milliseconds, clockAhead }: Events['sluice:source:request']): void {
+    this.#add('sluice_source_requests_total', { status: String(status ?? 'none') })
+    this.#registry.observe('sluice_source_request_seconds', this.#own(), milliseconds / 1000)
+    this.#takeClock(origin, clockAhead)
+  }
+
+  requestFailed({ code }: Events['sluice:source:retry']): void {
+    this.#add('sluice_source_retries_total', { code })
+  }
+
+  waited({ wait }: Events['sluice:source:wait']): void {
+    this.#add('sluice_source_rate_limit_waits_total', {})
+    this.#add('sluice_source_rate_limit_wait_seconds_total', {}, wait / 1000)
+  }
+
+  storeAnswered({ stage, operation, status, milliseconds, origin, clockAhead }: Events['sluice:store:request']): void {
+    this.#add('sluice_store_requests_total', { stage, operation, status: String(status ?? 'none') })
+    this.#registry.observe('sluice_store_request_seconds', this.#own({ operation }), milliseconds / 1000)
+    this.#takeClock(origin, clockAhead)
+  }
+
+  batchPassed({ stage, ...batch }: PassedBatch): void {
+    for (const [name, member] of STAGE_COUNTERS) this.#add(name, { stage }, batch[member])
+    this.#add('sluice_stage_seconds_total', { stage }, batch.milliseconds / 1000)
+  }
+
+  delivered({ records, written, milliseconds }: Delivered): void {
+    this.#add('sluice_stage_records_in_total', { stage: DELIVERY }, records)
+    this.#add('sluice_stage_records_out_total', { stage: DELIVERY }, written)
+    this.#add('sluice_stage_seconds_total', { stage: DELIVERY }, milliseconds / 1000)
+  }
+
+  worked({ sources, stages, delivery }: Events['sluice:shard:work']): void {
+    for (const source of sources) this.chunkRead(source)
+    for (const stage of stages) this.batchPassed(stage)
+    this.delivered(delivery)
+  }
+
+  /** Writes what is known of the state, and what changes with the clock. The metrics were cleared before. */
+  refresh(): void {
+    this.#writeCounts()
+    const now = Date.now()
+    const oldest = new Map<string, number>()
+    for (const [partition, time] of this.#readUpTo) {
+      const label = this.#partitions.labelOf(partition)
+      oldest.set(label, Math.min(oldest.get(label) ?? Infinity, time))
+    }
+    for (const [partition, time] of oldest) {
+      this.#set('sluice_source_read_up_to_timestamp_seconds', time / 1000, { partition })
+      this.#set('sluice_freshness_seconds', (now - time) / 1000, { partition })
+    }
+    const skews = [...this.#clockAhead.values()].toSorted((a, b) => Math.abs(b) - Math.abs(a))
+    this.#set('sluice_clock_skew_seconds', inSeconds(skews[0]))
+  }
+
+  #writeCounts(): void {
+    const { totals } = this.#counts
+    if (totals === undefined) return
+    this.#add('sluice_records_read_total', {}, totals.read)
+    this.#add('sluice_records_added_total', {}, totals.added)
+    this.#add('sluice_records_written_total', {}, totals.written)
+    this.#add('sluice_records_duplicate_total', {}, totals.duplicate)
+    for (const [reason, count] of Object.entries(totals.dropped))
+      this.#add('sluice_records_dropped_total', { reason: this.#reasons.labelOf(reason) }, count)
+    for (const [code, count] of Object.entries(totals.rejects))
+      this.#add('sluice_records_rejected_total', { code: this.#codes.labelOf(code) }, count)
+    for (const [sink, count] of Object.entries(totals.sinks)) this.#add('sluice_sink_records_total', { sink }, count)
+    this.#registry.lateness.setCounts(this.#pipeline, totals.late)
+  }
+
+  #takeContent({ partitions, outboxes, dedup, deadLetters }: StateOpen | EpochCommit): void {
+    for (const { partition, readUpTo } of partitions)
+      if (readUpTo !== undefined) this.#readUpTo.set(partition, readUpTo)
+    for (const outbox of outboxes) this.#takeOutbox(outbox)
+    this.#set('sluice_dedup_keys', dedup?.keys)
+    this.#set('sluice_dedup_memory_bytes', dedup?.bytes)
+    this.#set('sluice_dedup_max_memory_bytes', dedup?.maxBytes)
+    this.#set('sluice_rejects_bytes', deadLetters.bytes)
+    this.#set('sluice_rejects_max_bytes', deadLetters.maxBytes)
+  }
+
+  #takeOutbox({ sink, objects, bytes, maxBytes }: StateOpen['outboxes'][number]): void {
+    this.#set('sluice_outbox_objects', objects, { sink })
+    this.#set('sluice_outbox_bytes', bytes, { sink })
+    this.#set('sluice_outbox_max_bytes', maxBytes, { sink })
+  }
+
+  #takeClock(origin: string, ahead: number | undefined): void {
+    if (ahead !== undefined) this.#clockAhead.set(origin, ahead)
+  }
+
+  #add(name: CounterName, labels: Labels, value = 1): void {
+    this.#registry.add(name, this.#own(labels), value)
+  }
+
+  #set(name: GaugeName, value: number | undefined, labels: Labels = {}): void {
+    this.#registry.set(name, this.#own(labels), value)
+  }
+
+  #own(labels: Labels = {}): Labels {
+    return { pipeline: this.#pipeline, ...labels }
+  }
+}
+
+interface Labels {
+  readonly [label: string]: string
+}
+
+type ReadChunk = Pick<Events['sluice:source:chunk'], 'partition' | 'records' | 'bytes' | 'milliseconds'>
+type PassedBatch = Events['sluice:shard:work']['stages'][number]
+type Delivered = Events['sluice:shard:work']['delivery']
+
+const STAGE_COUNTERS = [
+  ['sluice_stage_records_in_total', 'recordsIn'],
+  ['sluice_stage_records_out_total', 'recordsOut'],
+  ['sluice_stage_records_added_total', 'added'],
+  ['sluice_stage_records_dropped_total', 'dropped'],
+  ['sluice_stage_records_rejected_total', 'rejected'],
+  ['sluice_stage_bytes_in_total', 'bytesIn'],
+  ['sluice_stage_bytes_out_total', 'bytesOut'],
+] as const
+
+function inSeconds(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : milliseconds / 1000
+}
+
+/** Of the table, what `refresh` writes: it is cleared before. */
+export const REFRESHED = [
+  'sluice_records_read_total',
+  'sluice_records_added_total',
+  'sluice_records_written_total',
+  'sluice_records_duplicate_total',
+  'sluice_records_dropped_total',
+  'sluice_records_rejected_total',
+  'sluice_sink_records_total',
+  'sluice_source_read_up_to_timestamp_seconds',
+  'sluice_freshness_seconds',
+] as const satisfies readonly (CounterName | GaugeName)[]
