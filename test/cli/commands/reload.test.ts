@@ -74,6 +74,36 @@ export default defineTransform({ summary: 'x', fields: {}, examples: [], create(
     assert.equal(new Set(ids).size, ids.length)
   })
 
+  test('gives records pseudonyms of a new key, and never while the pipeline file stays as it is', async (t) => {
+    const { workspace, ...collector } = await openCollector(t, { ...OPTIONS, transforms: pseudonymsBy('first') })
+    await workspace.write('key', collector.api.apiKey)
+    await workspace.write('secrets/hmac', 'the first key, of at least 16 bytes')
+    const run = collector.follow()
+    await collector.caughtUp(run)
+
+    await workspace.write('secrets/hmac', 'the second key, of at least 16 bytes')
+    collector.advance()
+    await collector.caughtUp(run)
+    await collector.change({ ...OPTIONS, transforms: pseudonymsBy('second') })
+    const { code, stderr } = await workspace.sluice(['reload', 'p'])
+    assert.equal(code, 0, stderr)
+    collector.advance()
+    await collector.caughtUp(run)
+    run.kill('SIGTERM')
+    await run.ended
+
+    const records = await collector.records()
+    const pseudonymsOf = (name: string) =>
+      new Set(records.filter(({ hmacKey }) => hmacKey === name).map((record) => String(record['event_type'])))
+    const [first, second] = [pseudonymsOf('first'), pseudonymsOf('second')]
+    assert.ok(first.size > 0 && second.size > 0)
+    for (const pseudonym of [...first, ...second]) assert.match(pseudonym, /^hmac:[0-9a-f]{32}$/)
+    assert.deepEqual(
+      [...first].filter((pseudonym) => second.has(pseudonym)),
+      [],
+    )
+  })
+
   test('is what SIGHUP does in a process without a terminal', async (t) => {
     const { workspace, run, ...collector } = await start(t)
     await writeFile(workspace.path('transforms/version.ts'), 'export const version: string =\n')
@@ -99,6 +129,13 @@ export default defineTransform({ summary: 'x', fields: {}, examples: [], create(
     assert.match(stderr, /NOT_RUNNING: no pipeline runs with the states in .*\.sluice/)
   })
 })
+
+/** The key is in a file; each record has its name. */
+function pseudonymsBy(key: string): string {
+  return `  - type: redact
+    rules: [{ path: event_type, action: hmac, key: '\${file:../secrets/hmac}' }]
+  - { type: set, members: [{ path: hmacKey, value: ${key} }] }`
+}
 
 /** A collector that has caught up, with a transform that says which version of it is in use. */
 async function start(t: TestContext) {

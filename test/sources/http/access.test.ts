@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync, verify } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import type { Workspace } from '../../support/command.ts'
 import { openCollector } from '../../support/collector.ts'
 import { until } from '../../support/until.ts'
+import { openWorkspace } from '../../support/command.ts'
+import { openSource, QUICK, readSource, startServer } from './read-source.ts'
 
 const FILE_KEY = 'apiKey: ${file:../secrets/key}'
 
@@ -110,6 +115,46 @@ describe('a key in a file', { concurrency: true }, () => {
     assert.ok(!stderr.includes(clientSecret))
   })
 })
+
+test('a signing key in keyFile is read again when the token endpoint refuses the old one', async (t) => {
+  const workspace = await openWorkspace(t)
+  const [old, next] = [
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  ]
+  const write = ({ privateKey }: typeof old): void =>
+    writeFileSync(workspace.path('key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  write(old)
+  const server = await startServer(t, ({ url, headers, body }, response) => {
+    response.setHeader('content-type', 'application/json')
+    if (url.pathname === '/events') response.end(headers.authorization === 'Bearer token' ? '[{"id":1}]' : '{}')
+    else if (isSignedBy(next.publicKey, new URLSearchParams(body).get('assertion') ?? ''))
+      response.end('{"access_token":"token","token_type":"Bearer"}')
+    else {
+      // The rotation is complete before the refusal has arrived.
+      write(next)
+      response.writeHead(400)
+      response.end('{"error":"invalid_grant"}')
+    }
+  })
+  const auth = {
+    type: 'oauth2JwtBearer',
+    tokenUrl: `${server.origin}/token`,
+    issuer: 'sluice',
+    keyFile: workspace.path('key.pem'),
+  }
+  const source = await openSource({ type: 'http', request: { url: `${server.origin}/events` }, auth, ...QUICK })
+  const { error, lines, notes } = await readSource(source)
+  assert.equal(error, undefined)
+  assert.deepEqual(lines, ['{"id":1}'])
+  assert.ok(notes.some(({ message }) => message === 'keys were read again'))
+})
+
+function isSignedBy(key: KeyObject, token: string): boolean {
+  const [header = '', claims = '', signature = ''] = token.split('.')
+  const options = { key, dsaEncoding: 'ieee-p1363' } as const
+  return verify('sha256', Buffer.from(`${header}.${claims}`), options, Buffer.from(signature, 'base64url'))
+}
 
 /** As the kubelet does: a folder for each version, and a link that is replaced by `rename`. */
 async function putVersion(workspace: Workspace, version: number, files: { readonly [name: string]: string }) {
