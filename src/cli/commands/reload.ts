@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { askOwner } from '../../delivery/control/ask-owner.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
-import { print, writeRendered } from '../../observe/output.ts'
+import { print, say, writeRendered } from '../../observe/output.ts'
 import { plural } from '../../observe/report.ts'
 import { isObject } from '../../record/json/json.ts'
 import type { CommandDefinition } from '../command.ts'
@@ -28,7 +28,8 @@ export const command: CommandDefinition<ReloadArguments> = {
     const isAll = named.length === 0
     const failures: SluiceError[] = []
     let reloaded = 0
-    for (const name of isAll ? await statesIn(state) : named) {
+    const names = isAll ? await statesIn(state) : named
+    for (const name of names) {
       try {
         await reload(name, state)
         reloaded++
@@ -36,7 +37,7 @@ export const command: CommandDefinition<ReloadArguments> = {
         const failure = asSluiceError(error, 'INTERNAL', 'the reload failed')
         if (isAll && (failure.code === 'NOT_RUNNING' || failure.code === 'STATE_NOT_FOUND')) continue
         failures.push(failure)
-        if (named.length > 1) print(`${name}: ${failure.code}: ${failure.message}`)
+        if (names.length > 1) say(`${name}: ${failure.code}: ${failure.message}`)
       }
     }
     if (failures[0] !== undefined && failures.length === 1) throw failures[0]
