@@ -95,7 +95,7 @@ export function listCommands(choose: Choose): LazyCommand[] {
       'Create a pipeline, a custom transform with a pipeline that tests it, a key for pseudonyms, or a key of replicas',
       () => import('./commands/new.ts'),
     ),
-    group('state', "Show, export, import, rewind, redirect, accept or reset a pipeline's state", [
+    group('state', "Show, export, import, compact, rewind, redirect, accept or reset a pipeline's state", [
       lazy(
         'show <pipeline>',
         'Show positions, totals, unpublished objects and dedup keys. Safe during a run.',
@@ -110,6 +110,11 @@ export function listCommands(choose: Choose): LazyCommand[] {
         'import <pipeline> [file...]',
         'Take over tenants from exports of other replicas, or a whole state. Importing twice is harmless.',
         () => import('./commands/state/import.ts'),
+      ),
+      lazy(
+        'compact <pipeline>',
+        'Give back the disk space that the state no longer needs. Merges small files of rejects.',
+        () => import('./commands/state/compact.ts'),
       ),
       lazy(
         'rewind <pipeline>',

@@ -56,6 +56,8 @@ export interface CommitOptions {
    * Default: no limit.
    */
   readonly localRejectBytes?: number | undefined
+  /** Number of small files of rejects that are merged. Default: 64. */
+  readonly mergeRejectFiles?: number | undefined
   /** Default: `digest`. */
   readonly unparsed?: UnparsedLines | undefined
   readonly dedup?: DedupOptions | undefined

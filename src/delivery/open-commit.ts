@@ -6,6 +6,7 @@ import type { Commit } from './delivery.ts'
 import { DedupIndex, dedupFolder } from './dedup/dedup-index.ts'
 import { outboxTargets } from './open-epoch.ts'
 import { LocalRejects, rejectsFolder } from './rejects/local-rejects.ts'
+import { mergeLimits } from './rejects/merge-rejects.ts'
 import { unfinishedRun } from './shards/unfinished-run.ts'
 import { State } from './state/state.ts'
 import { keepPrivate } from './state/keep-private.ts'
@@ -32,7 +33,8 @@ export async function withCommitParts<T>(options: CommitOptions, open: (parts: C
   const { folder, pipeline, keys, dedup, files = realFiles, openDatabase, replica, control, now = Date.now } = options
   const targets = outboxTargets(options)
   await keepPrivate(folder, options.note)
-  const state = await State.open({ folder, files, pipeline, keys, replica, control, openDatabase })
+  const { note } = options
+  const state = await State.open({ folder, files, pipeline, keys, replica, control, openDatabase, note })
   try {
     for (const change of await state.updateCode(keys.code))
       options.note(CODE_CHANGED, { change, paths: keys.dedup?.key.join(', ') ?? '' })
@@ -45,11 +47,14 @@ export async function withCommitParts<T>(options: CommitOptions, open: (parts: C
         files,
         rows: state.dedupBuckets(),
       }))
+    const budget = options.localRejectBytes ?? Infinity
     const localRejects = await LocalRejects.open({
       folder: rejectsFolder(folder),
       files,
       rows: state.localRejects(),
-      budget: options.localRejectBytes ?? Infinity,
+      budget,
+      // A replay reads the files of the rows while it commits.
+      merge: options.replay ? undefined : mergeLimits(budget, options.mergeRejectFiles),
     })
     return await open({ options, files, state, index, localRejects, targets, now })
   } catch (error) {

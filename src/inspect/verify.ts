@@ -2,11 +2,12 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { folderSink } from '../sinks/file/folder-sink.ts'
-import { rejectsFolder, remaining } from '../delivery/rejects/local-rejects.ts'
+import { rejectsFolder } from '../delivery/rejects/local-rejects.ts'
+import { remaining } from '../delivery/rejects/reject-numbers.ts'
 import { countBySink } from '../delivery/ledger.ts'
 import { targetOf } from '../delivery/outbox/target-of.ts'
-import { ONLY_SINK, sinkNameOf } from '../delivery/state/rows.ts'
-import type { HistoryRow, LocalRejectsRow, ObjectRow, RejectCounts } from '../delivery/state/rows.ts'
+import { ONLY_SINK, REJECTS, sinkNameOf } from '../delivery/state/rows.ts'
+import type { ForgottenRow, HistoryRow, LocalRejectsRow, ObjectRow, RejectCounts } from '../delivery/state/rows.ts'
 import { outboxFolder } from '../delivery/open-epoch.ts'
 import { fixedPrefix } from '../delivery/outbox/partitioner.ts'
 import { parseKeyTemplate } from '../fields/key-template.ts'
@@ -85,11 +86,11 @@ export async function verifyPipeline(
     const name = `${pipeline.name}-${generation}-`
     const listing = await listGeneration(sinks, pipeline.name, name, signal)
     // Read the state after listing: an object is in the state before it is in the store.
-    const { history, waiting, totals, localRejects, counts, owner } = await readState(folder, readFacts)
+    const { history, waiting, totals, localRejects, counts, owner, forgotten } = await readState(folder, readFacts)
     const isWorking = owner !== undefined && (await isHeld(folder, owner))
     const known = new Set([...history, ...waiting].map(({ key }) => key))
     const foreign = listing.keys
-      .filter((key) => !known.has(key))
+      .filter((key) => !known.has(key) && !isForgotten(key, name, forgotten))
       .map((key): VerifyProblem => ({ kind: 'foreign', key, message: 'not in the commit history' }))
 
     const limit = pLimit(CONCURRENCY)
@@ -115,9 +116,9 @@ export async function verifyPipeline(
         ...outage.problems(),
         ...listing.problems,
         ...foreign,
-        ...checkLedger(totals, [...history, ...waiting], localRejects, counts),
+        ...checkLedger(totals, { rows: [...history, ...waiting], forgotten }, localRejects, counts),
       ],
-      notes: listing.notes,
+      notes: [...listing.notes, ...describeForgotten(forgotten)],
     }
   } finally {
     for (const { sink } of sinks) await sink.close?.()
@@ -136,6 +137,7 @@ function readFacts(state: StateReader) {
     generation: meta.generation,
     totals: tally,
     history: state.history(),
+    forgotten: state.forgotten,
     waiting: state.objects(),
     localRejects: state.localRejects(),
     counts: state.rejectCounts,
@@ -153,6 +155,25 @@ async function unpublished({ key, file, records, bytes }: ObjectRow, folder: str
   if (size === bytes) return { kind: 'unpublished', key, message: `${what}; start the pipeline to publish it` }
   const problem = size === undefined ? 'is missing' : `has ${size} bytes instead of ${bytes}`
   return { kind: 'unpublished', key, message: `${what}, and its file ${path} ${problem}` }
+}
+
+/**
+ * Whether the object may be of an epoch that is no longer in the history. The names of objects of shards do not
+ * show their epoch.
+ */
+function isForgotten(key: string, name: string, { before }: ForgottenRow): boolean {
+  const [, epoch] = /^(\d{8,})-/.exec(key.slice(key.lastIndexOf('/') + 1 + name.length)) ?? []
+  return before > 0 && (epoch === undefined || Number(epoch) < before)
+}
+
+function describeForgotten({ sinks }: ForgottenRow): string[] {
+  const counts = Object.values(sinks)
+  const objects = counts.reduce((all, count) => all + count.objects, 0)
+  if (objects === 0) return []
+  const records = counts.reduce((all, count) => all + count.records, 0)
+  return [
+    `${plural(objects, 'older object')} with ${plural(records, 'record')} not checked: compact has forgotten them`,
+  ]
 }
 
 /** Ends the check when the store does not answer any more: each object would take half a minute. */
@@ -227,10 +248,7 @@ async function checkObject(
   return withKey(key, await checkContent(row, async () => sink.open?.(row.destination, signal)))
 }
 
-/**
- * Ignores rejects that were deleted during the check, because the state does not list them any
- * more.
- */
+/** Ignores files that were deleted or merged during the check: the state does not list them any more. */
 async function checkLocalRejects(
   row: LocalRejectsRow,
   folder: string,
@@ -238,11 +256,11 @@ async function checkLocalRejects(
 ): Promise<VerifyProblem | undefined> {
   const path = join(rejectsFolder(folder), row.file)
   const key = join('rejects', row.file)
-  const expected: Expected = { ...row, compression: 'none' }
+  const expected: Expected = { ...row, records: row.lines ?? row.records, compression: 'none' }
   const problem = withKey(key, await checkContent(expected, async () => folderSink(folder).open?.({ path }, signal)))
   if (problem?.kind !== 'missing') return problem
   const now = await readState(folder, (state) => state.localRejects())
-  return now.some(({ epoch }) => epoch === row.epoch) ? problem : undefined
+  return now.some(({ file }) => file === row.file) ? problem : undefined
 }
 
 function withKey(key: string, problem: ContentProblem | undefined): VerifyProblem | undefined {
@@ -251,16 +269,17 @@ function withKey(key: string, problem: ContentProblem | undefined): VerifyProble
 
 function checkLedger(
   totals: Tally,
-  rows: readonly (HistoryRow | ObjectRow)[],
+  { rows, forgotten }: { readonly rows: readonly (HistoryRow | ObjectRow)[]; readonly forgotten: ForgottenRow },
   localRejects: readonly LocalRejectsRow[],
   { evicted, replayed, copied }: RejectCounts,
 ): VerifyProblem[] {
   const { read, added, written, duplicate, rejected } = totals
   const dropped = sum(totals.dropped)
-  const copies = total(
-    rows.filter(({ role }) => role === 'rejects'),
-    'records',
-  )
+  const copies =
+    total(
+      rows.filter(({ role }) => role === 'rejects'),
+      'records',
+    ) + (forgotten.sinks[REJECTS]?.records ?? 0)
   const local = localRejects.reduce((count, row) => count + remaining(row), 0)
   const problems: string[] = []
   if (read + added !== written + dropped + duplicate + rejected) {
@@ -270,7 +289,8 @@ function checkLedger(
   }
   const found = countBySink(rows)
   for (const sink of new Set([...Object.keys(totals.sinks), ...found.keys()])) {
-    const [wanted, got] = [totals.sinks[sink] ?? 0, found.get(sink) ?? 0]
+    const got = (found.get(sink) ?? 0) + (forgotten.sinks[sink]?.records ?? 0)
+    const wanted = totals.sinks[sink] ?? 0
     const where = sink === ONLY_SINK ? 'written' : `written to ${sink}`
     if (wanted !== got) problems.push(`${wanted} records were ${where}, but the objects contain ${got}`)
   }

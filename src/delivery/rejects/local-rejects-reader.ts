@@ -1,11 +1,13 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { LINE_FEED } from '../../record/json/ascii.ts'
-import { isPending, rejectsFolder } from './local-rejects.ts'
+import { rejectsFolder } from './local-rejects.ts'
+import { parseRejectId } from './reject-id.ts'
 import type { RejectId } from './reject-id.ts'
+import { isPending, lastEpochOf } from './reject-numbers.ts'
 import type { LocalRejectsRow } from '../state/rows.ts'
 import { readState } from '../state/state-reader.ts'
-import { systemCode } from '../../errors.ts'
+import { SluiceError, systemCode } from '../../errors.ts'
 
 /** One line of the local dead-letter queue, see `rejectLine`. */
 export interface LocalReject {
@@ -36,24 +38,42 @@ export async function readLocalRejects(folder: string): Promise<LocalRejectsView
     rows: state.localRejects(),
     evicted: state.rejectCounts.evicted,
   }))
-  return { evicted, rejects: readRows(folder, rows) }
+  const again = async (): Promise<LocalRejectsRow[]> => readState(folder, (state) => state.localRejects())
+  return { evicted, rejects: readRows(folder, rows, again) }
 }
 
-/** The rejects of these rows that were not replayed. */
-export async function* readRows(folder: string, rows: readonly LocalRejectsRow[]): AsyncGenerator<LocalReject> {
-  for (const row of rows) {
+/**
+ * The rejects of these rows that were not replayed.
+ * @param again reads the rows again: the owner has merged, replayed or deleted rejects in the meantime
+ */
+export async function* readRows(
+  folder: string,
+  rows: readonly LocalRejectsRow[],
+  again?: () => Promise<LocalRejectsRow[]>,
+): AsyncGenerator<LocalReject> {
+  const waiting = [...rows]
+  let last: RejectId = { epoch: 0, at: -1 }
+  for (let row = waiting.shift(); row; row = waiting.shift()) {
     const isNotReplayed = isPending(row)
-    let at = 0
     try {
       for await (const line of linesOf(createReadStream(join(rejectsFolder(folder), row.file)))) {
-        if (isNotReplayed(at)) yield parse(line.toString(), { epoch: row.epoch, at })
-        at++
+        const reject = parse(line.toString())
+        if (!isAfter(reject.id, last)) continue
+        last = reject.id
+        if (isNotReplayed(reject.id)) yield reject
       }
     } catch (error) {
-      // The owner has deleted the file in the meantime.
       if (systemCode(error) !== 'ENOENT') throw error
+      const { epoch, file } = row
+      const now = (await again?.()) ?? waiting
+      // A file that the state still names is lost: `verify` says so.
+      waiting.splice(0, Infinity, ...now.filter((one) => lastEpochOf(one) >= epoch && one.file !== file))
     }
   }
+}
+
+function isAfter({ epoch, at }: RejectId, last: RejectId): boolean {
+  return epoch > last.epoch || (epoch === last.epoch && at > last.at)
 }
 
 async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -69,9 +89,11 @@ async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
 }
 
-function parse(json: string, id: RejectId): LocalReject {
-  const fields: Omit<LocalReject, 'json'> = JSON.parse(json)
+function parse(json: string): LocalReject {
+  const fields: Omit<LocalReject, 'json' | 'id'> & { readonly id: string } = JSON.parse(json)
   const { code, stage, detail, origin, line, dedupKey, part } = fields
+  const id = parseRejectId(fields.id)
+  if (!id) throw new SluiceError('STATE_DAMAGED', 'a line of the local rejects has no id')
   return {
     id,
     code,

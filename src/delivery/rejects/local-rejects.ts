@@ -6,12 +6,15 @@
  * deleted at the next start. A file is deleted after its row. A `rejects` sink gets a copy of each
  * reject, which is published like any other object.
  *
+ * Small files that follow each other are merged when there are many, in the transaction of an epoch
+ * (`merge-rejects.ts`).
+ *
  * When the files exceed the budget, whole files are deleted, the oldest first, and the deleted
  * records are counted. One epoch is committed early if its rejects take an eighth of the budget, so
  * that little is deleted at a time.
  *
- * A replay (`replay.ts`) sends rejects through the stages again. The row of an epoch has one bit
- * per line for the rejects that were replayed. The bit is set in the transaction that commits the
+ * A replay (`replay.ts`) sends rejects through the stages again. The row of a file has one bit for
+ * each reject that was replayed. The bit is set in the transaction that commits the
  * records made from the reject, so a crash neither loses a reject nor replays it twice. When every
  * bit is set, row and file are deleted.
  */
@@ -19,7 +22,11 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Files, OpenFile } from '../../files.ts'
 import type { LocalRejectsChange, LocalRejectsRow } from '../state/rows.ts'
+import { mergeRejects, planMerge } from './merge-rejects.ts'
+import type { MergeLimits } from './merge-rejects.ts'
 import type { RejectId } from './reject-id.ts'
+import { markReplayed, remaining } from './reject-numbers.ts'
+import { SluiceError } from '../../errors.ts'
 
 export interface LocalRejectsOptions {
   readonly folder: string
@@ -27,6 +34,8 @@ export interface LocalRejectsOptions {
   readonly rows: readonly LocalRejectsRow[]
   /** Limit for the bytes of all files; the oldest files are deleted when it is exceeded. */
   readonly budget: number
+  /** When to merge small files. Default: never, because their rows are being read. */
+  readonly merge?: MergeLimits | undefined
 }
 
 /**
@@ -39,6 +48,7 @@ export class LocalRejects {
   #open: OpenRejects | undefined
   /** Rejects to forget with the next commit: their numbers, by epoch. */
   readonly #replayed = new Map<number, Set<number>>()
+  #merge: MergeLimits | undefined
 
   /** Deletes files that no row names. */
   static async open(options: LocalRejectsOptions): Promise<LocalRejects> {
@@ -52,6 +62,7 @@ export class LocalRejects {
   constructor(options: LocalRejectsOptions) {
     this.#options = options
     this.#rows = options.rows
+    this.#merge = options.merge
   }
 
   /** The committed rows, the oldest first. */
@@ -96,18 +107,18 @@ export class LocalRejects {
    */
   async finish(): Promise<LocalRejectsChange> {
     const added = await this.#closeFile()
-    const current = this.#rows.map((row) => {
-      const numbers = this.#replayed.get(row.epoch)
-      return numbers ? markReplayed(row, numbers) : row
-    })
+    const current = this.#rows.map((row) => markReplayed(row, this.#replayed))
     const all = added ? [...current, added] : current
     const evicted = this.#beyondBudget(
       all.filter((row) => remaining(row) > 0),
       added,
     )
     const removed = new Set([...all.filter((row) => remaining(row) === 0), ...evicted])
+    const { merged, sources } = await this.#mergeSmall(added ? current.filter((row) => !removed.has(row)) : [])
+    for (const row of sources) removed.add(row)
+    const changed = all.filter((row, at) => !removed.has(row) && (row === added || row !== this.#rows[at]))
     return {
-      rows: all.filter((row) => !removed.has(row) && (row === added || this.#replayed.has(row.epoch))),
+      rows: [...changed, ...merged],
       removed: [...removed],
       evicted: evicted.reduce((sum, row) => sum + remaining(row), 0),
       replayed: [...this.#replayed.values()].reduce((sum, { size }) => sum + size, 0),
@@ -142,6 +153,21 @@ export class LocalRejects {
     return { epoch, file: nameOf(epoch), bytes, records, sha256: hash.digest('hex') }
   }
 
+  /** A file that is damaged stays as it is, for `verify` to find, and nothing else is merged. */
+  async #mergeSmall(
+    rows: readonly LocalRejectsRow[],
+  ): Promise<{ readonly merged: readonly LocalRejectsRow[]; readonly sources: readonly LocalRejectsRow[] }> {
+    const sources = this.#merge ? planMerge(rows, this.#merge) : []
+    if (sources.length === 0) return { merged: [], sources: [] }
+    try {
+      return { merged: [await mergeRejects(sources, this.#options)], sources }
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.code !== 'STATE_DAMAGED') throw error
+      this.#merge = undefined
+      return { merged: [], sources: [] }
+    }
+  }
+
   /** The oldest rows, as many as the budget requires. The new row is never among them. */
   #beyondBudget(rows: readonly LocalRejectsRow[], added: LocalRejectsRow | undefined): LocalRejectsRow[] {
     let bytes = rows.reduce((sum, row) => sum + row.bytes, 0)
@@ -171,17 +197,6 @@ export function rejectsFolder(folder: string): string {
   return join(folder, 'rejects')
 }
 
-/** Number of rejects of a row that were not replayed. */
-export function remaining({ records, replayed }: LocalRejectsRow): number {
-  return records - (replayed?.records ?? 0)
-}
-
-/** Returns a predicate: was the reject with this line number, from 0, not replayed yet? */
-export function isPending({ records, replayed }: LocalRejectsRow): (at: number) => boolean {
-  const bits = Buffer.from(replayed?.bits ?? '', 'base64')
-  return (at) => at < records && ((bits[at >> 3] ?? 0) & (1 << (at & 7))) === 0
-}
-
 interface OpenRejects {
   readonly epoch: number
   readonly hash: ReturnType<typeof createHash>
@@ -204,12 +219,4 @@ function openRejects(epoch: number): OpenRejects {
 
 function nameOf(epoch: number): string {
   return `${String(epoch).padStart(8, '0')}.ndjson`
-}
-
-function markReplayed(row: LocalRejectsRow, numbers: ReadonlySet<number>): LocalRejectsRow {
-  const bits = Buffer.alloc(Math.ceil(row.records / 8))
-  bits.set(Buffer.from(row.replayed?.bits ?? '', 'base64'))
-  for (const at of numbers) bits[at >> 3] |= 1 << (at & 7)
-  const records = (row.replayed?.records ?? 0) + numbers.size
-  return { ...row, replayed: { records, bits: bits.toString('base64') } }
 }

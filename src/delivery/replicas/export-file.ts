@@ -3,10 +3,11 @@
  *
  * Lines of JSON, and after the line of a dedup bucket or of a file its bytes:
  *
- *     {"type":"sluice-state-export","version":1,…}   the header
+ *     {"type":"sluice-state-export","version":2,…}   the header
  *     {"tenant":{…}}                                 a source partition, with its position
  *     {"bucket":{"name":"d20512","bytes":160,…}}     then 160 bytes: 10 entries of a dedup bucket
- *     {"file":{"name":"3.ndjson","bytes":700,…}}     then 700 bytes: rejects of an epoch
+ *     {"file":{"name":"3.ndjson","bytes":700,…}}     then 700 bytes: a file of rejects
+ *     {"outbox":{"name":"3-0","bytes":900}}          then 900 bytes: an object that waits for upload
  *     {"row":{…}}                                    another row of a whole state
  *     {"end":{"mac":"…"}}                            the last line
  *
@@ -14,6 +15,9 @@
  * it shows that the file is complete and unchanged, and was made by a replica of the same pipeline.
  * Replicas have the hash key from SLUICE_SHARD_KEY, so their exports do not contain it. The export of
  * a whole state does. Only this user can read the file.
+ *
+ * Rows are those of the state format in the header: an older one is migrated after the import. Version 1 has no
+ * objects that wait, and no count of forgotten ones.
  *
  * It is written under a temporary name, synced, and renamed: a file with the right name is complete.
  */
@@ -28,23 +32,27 @@ import type { Fingerprint } from '../state/fingerprint.ts'
 import type {
   ConnectedRow,
   DedupBucketRow,
+  ForgottenRow,
   HistoryRow,
   ChangeRow,
   LocalRejectsRow,
   MovedRow,
+  ObjectRow,
   ReplicaRow,
   StoreRow,
   RejectCounts,
 } from '../state/rows.ts'
 import type { Tally } from '../tally.ts'
 
-export const EXPORT_VERSION = 1
+export const EXPORT_VERSION = 2
 
 export interface ExportHeader {
   readonly type: 'sluice-state-export'
   readonly version: number
   /** Of the state, see `checkFormat`. */
   readonly format: number
+  /** See `Meta`. */
+  readonly sluice?: string
   readonly id: string
   readonly pipeline: string
   /** Type of the source, which is the prefix of its source partitions. */
@@ -76,12 +84,14 @@ export type ExportedRow =
       readonly replica?: ReplicaRow | undefined
     }
   | { readonly kind: 'history'; readonly value: HistoryRow }
+  | { readonly kind: 'forgotten'; readonly value: ForgottenRow }
+  | { readonly kind: 'object'; readonly value: ObjectRow }
   | { readonly kind: 'store'; readonly value: StoreRow }
   | { readonly kind: 'connected'; readonly value: ConnectedRow }
   | { readonly kind: 'change'; readonly value: ChangeRow }
 
 /** Bytes that follow a line. */
-interface Section {
+export interface Section {
   readonly name: string
   readonly bytes: number
 }
@@ -92,7 +102,7 @@ export interface BucketSection extends Section {
   readonly permanent?: true
 }
 
-export interface FileSection extends Section {
+interface FileSection extends Section {
   readonly row: LocalRejectsRow
 }
 
@@ -100,6 +110,7 @@ interface ExportLine {
   readonly tenant?: MovedRow
   readonly bucket?: BucketSection
   readonly file?: FileSection
+  readonly outbox?: Section
   readonly row?: ExportedRow
   readonly end?: { readonly mac: string }
 }
@@ -112,7 +123,7 @@ export interface ExportContent {
   readonly tenants: readonly MovedRow[]
   readonly buckets: readonly Placed<BucketSection>[]
   readonly files: readonly Placed<FileSection>[]
-  readonly rows: readonly ExportedRow[]
+  readonly outbox: readonly Placed<Section>[]
 }
 
 export function keyCheckOf(hashKey: Buffer): string {
@@ -156,7 +167,7 @@ export class ExportWriter {
     await this.#line({ row })
   }
 
-  async section(line: Pick<ExportLine, 'bucket' | 'file'>, bytes: AsyncIterable<Buffer>): Promise<void> {
+  async section(line: Pick<ExportLine, 'bucket' | 'file' | 'outbox'>, bytes: AsyncIterable<Buffer>): Promise<void> {
     await this.#line(line)
     for await (const part of bytes) await this.#write(part)
   }
@@ -227,14 +238,7 @@ export class ExportReader {
       const { text, next } = await readLine(file, 0, path)
       const header = parse(text)
       if (!isHeader(header)) throw invalid(path, 'is not an export of a state')
-      if (header.version !== EXPORT_VERSION)
-        throw new SluiceError(
-          'STATE_MISMATCH',
-          `${path} has version ${header.version}, this Sluice supports version ${EXPORT_VERSION}`,
-          {
-            hint: 'export and import with the same version of Sluice',
-          },
-        )
+      if (header.version < 1 || header.version > EXPORT_VERSION) throw otherVersion(header, path)
       return new ExportReader(path, header, file, next)
     } catch (error) {
       await file.close()
@@ -259,23 +263,37 @@ export class ExportReader {
     const tenants: MovedRow[] = []
     const buckets: Placed<BucketSection>[] = []
     const files: Placed<FileSection>[] = []
-    const rows: ExportedRow[] = []
-    for (let at = this.#bodyAt; ;) {
-      const { text, next } = await readLine(this.#file, at, this.path)
-      const line = parse(text)
-      if (!isLine(line)) throw invalid(this.path, 'is damaged')
+    const outbox: Placed<Section>[] = []
+    for await (const { line, at, next, end } of this.#lines()) {
       if (line.end) {
         const found = Buffer.from(line.end.mac, 'hex')
         const wanted = mac.digest()
         if (found.length !== wanted.length || !timingSafeEqual(found, wanted)) throw invalid(this.path, 'is damaged')
-        return { header: this.header, tenants, buckets, files, rows }
+        return { header: this.header, tenants, buckets, files, outbox }
       }
       if (line.tenant) tenants.push(line.tenant)
-      if (line.row) rows.push(line.row)
       if (line.bucket) buckets.push({ ...line.bucket, at: next })
       if (line.file) files.push({ ...line.file, at: next })
-      const end = next + ((line.bucket ?? line.file)?.bytes ?? 0)
+      if (line.outbox) outbox.push({ ...line.outbox, at: next })
       await this.#digest(mac, at, end)
+    }
+    throw invalid(this.path, 'is incomplete')
+  }
+
+  /** The other rows of a whole state, one at a time: there can be millions. Call `check` first. */
+  async *rows(): AsyncGenerator<ExportedRow, void> {
+    for await (const { line } of this.#lines()) if (line.row) yield line.row
+  }
+
+  /** All lines, to the last one: where a line begins, where the bytes after it begin, and where they end. */
+  async *#lines(): AsyncGenerator<{ line: ExportLine; at: number; next: number; end: number }, void> {
+    for (let at = this.#bodyAt; ;) {
+      const { text, next } = await readLine(this.#file, at, this.path)
+      const line = parse(text)
+      if (!isLine(line)) throw invalid(this.path, 'is damaged')
+      const end = next + ((line.bucket ?? line.file ?? line.outbox)?.bytes ?? 0)
+      yield { line, at, next, end }
+      if (line.end) return
       at = end
     }
   }
@@ -333,18 +351,26 @@ function parse(text: string): unknown {
   }
 }
 
+function otherVersion({ version, sluice = 'a newer Sluice' }: ExportHeader, path: string): SluiceError {
+  return new SluiceError(
+    'STATE_MISMATCH',
+    `${path} has version ${version}, this Sluice supports versions 1 to ${EXPORT_VERSION}`,
+    { hint: `it was written by ${sluice}: import it with that version or a later one` },
+  )
+}
+
 function isHeader(value: unknown): value is ExportHeader {
   if (typeof value !== 'object' || value === null) return false
-  const { type, id, hashKey }: { readonly [name: string]: unknown } = { ...value }
-  if (type !== 'sluice-state-export' || typeof id !== 'string') return false
+  const { type, id, hashKey, version }: { readonly [name: string]: unknown } = { ...value }
+  if (type !== 'sluice-state-export' || typeof id !== 'string' || typeof version !== 'number') return false
   return hashKey === undefined || (typeof hashKey === 'string' && /^[0-9a-f]{32}$/.test(hashKey))
 }
 
 function isLine(value: unknown): value is ExportLine {
   if (typeof value !== 'object' || value === null) return false
-  const { bucket, file, end }: { readonly [name: string]: unknown } = { ...value }
+  const { bucket, file, outbox, end }: { readonly [name: string]: unknown } = { ...value }
   if (end !== undefined) return typeof end === 'object' && end !== null && 'mac' in end && typeof end.mac === 'string'
-  return [bucket, file].every((section) => {
+  return [bucket, file, outbox].every((section) => {
     if (section === undefined) return true
     if (typeof section !== 'object' || section === null || !('bytes' in section)) return false
     return Number.isSafeInteger(section.bytes) && Number(section.bytes) >= 0

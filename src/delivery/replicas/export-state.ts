@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { SluiceError } from '../../errors.ts'
 import { dedupFolder } from '../dedup/dedup-index.ts'
+import { outboxFolder } from '../open-epoch.ts'
 import { rejectsFolder } from '../rejects/local-rejects.ts'
+import { unfinishedRun } from '../shards/unfinished-run.ts'
 import type { ExportRow, Meta, MovedRow, ReplicaRow } from '../state/rows.ts'
 import type { State } from '../state/state.ts'
 import { givenAway, importMissing, interrupted } from './check-replica.ts'
@@ -108,22 +110,30 @@ export async function writeWhole(
       const { file: name, bytes } = reject
       await writer.section({ file: { name, bytes, row: reject } }, readFile(join(rejectsFolder(folder), name), bytes))
     }
+    for (const { file: name, bytes } of state.objects()) {
+      if (name === undefined) continue
+      await writer.section({ outbox: { name, bytes } }, readFile(join(outboxFolder(folder), name), bytes))
+    }
   })
 }
 
 /**
  * The export of everything: a new one, or the one by which the state was given away.
- * @throws SluiceError STATE_MOVED, IMPORT_MISSING
+ * @throws SluiceError IMPORT_MISSING; SHARDS_UNFINISHED: the plan of a parallel backfill, and what its executors have
+ *   staged, belong to this state
  */
 export function planWhole(state: State, at: number): { readonly row: ExportRow; readonly isRepeated: boolean } {
   const { pipeline, exported, importing } = metaOf(state)
   if (exported) return { row: exported, isRepeated: true }
   if (importing !== undefined) throw interrupted(pipeline)
+  if (state.shardRun) throw unfinishedRun(pipeline, state.shardRun)
   return { row: { id: newId(), at }, isRepeated: false }
 }
 
 function* rowsOf(state: State): Generator<ExportedRow, void> {
-  for (const value of state.history()) yield { kind: 'history', value }
+  for (const value of state.historyRows()) yield { kind: 'history', value }
+  for (const value of state.objects()) yield { kind: 'object', value }
+  if (state.forgotten.before > 0) yield { kind: 'forgotten', value: state.forgotten }
   for (const value of state.stores()) yield { kind: 'store', value }
   for (const value of state.changes()) yield { kind: 'change', value }
   for (const value of state.connections()) yield { kind: 'connected', value }
@@ -145,11 +155,11 @@ export function storedReplica(state: State): ReplicaRow {
 }
 
 function headerOf(state: State, source: string, { id, at, from, to }: ExportRow): ExportHeader {
-  const { format, pipeline, salt, fingerprint } = metaOf(state)
+  const { format, sluice, pipeline, salt, fingerprint } = metaOf(state)
   const moves = { ...(from && { from }), ...(to !== undefined && { to }) }
   const keyCheck = keyCheckOf(state.hashKey)
   const common = { type: 'sluice-state-export', version: EXPORT_VERSION, format, id, pipeline, source, at } as const
-  return { ...common, ...moves, keyCheck, salt, fingerprint }
+  return { ...common, ...(sluice !== undefined && { sluice }), ...moves, keyCheck, salt, fingerprint }
 }
 
 async function write(

@@ -5,15 +5,24 @@ import { realFiles } from '../../files.ts'
 import { addToBucket, DedupIndex, dedupFolder } from '../dedup/dedup-index.ts'
 import { ENTRY_BYTES } from '../dedup/dedup-table.ts'
 import { differences, takeFingerprint } from '../state/fingerprint.ts'
+import { checkFormat } from '../state/formats.ts'
 import type { KeyDefinition } from '../state/fingerprint.ts'
+import { outboxFolder } from '../open-epoch.ts'
 import { rejectsFolder } from '../rejects/local-rejects.ts'
 import type { DedupBucketRow, ExportRow, MovedRow, PartitionRow, ReplicaRow } from '../state/rows.ts'
-import { FORMATS } from '../state/state-reader.ts'
 import type { State } from '../state/state.ts'
 import { interrupted, newReplicaRow } from './check-replica.ts'
 import type { RunningReplica } from './check-replica.ts'
 import { keyCheckOf } from './export-file.ts'
-import type { BucketSection, ExportContent, ExportHeader, ExportReader, FileSection, Placed } from './export-file.ts'
+import type {
+  BucketSection,
+  ExportContent,
+  ExportedRow,
+  ExportHeader,
+  ExportReader,
+  Placed,
+  Section,
+} from './export-file.ts'
 import { metaOf, storedReplica } from './export-state.ts'
 import { ALONE, nameOf, ownerOf } from './replica.ts'
 
@@ -103,11 +112,31 @@ export async function importWithout(
   await state.receive({ partitions: [], dedupBuckets: [], replica: withoutSenders(replica, senders), what, at })
 }
 
-/** Fills a new state with an export of everything. */
-export async function importWhole(reader: ExportReader, options: ImportOptions): Promise<Imported> {
-  const { state, folder, at } = options
+/** Checks an export of everything before a state is created for it. @throws SluiceError EXPORT_INVALID, STATE_MISMATCH */
+export async function checkWhole(
+  reader: ExportReader,
+  { pipeline, keys }: { readonly pipeline: string; readonly keys: KeyDefinition },
+): Promise<ExportContent> {
+  checkOrigin(reader, pipeline)
+  const hashKey = Buffer.from(reader.header.hashKey ?? '', 'hex')
+  const content = await reader.check(hashKey)
+  await checkKeys(reader, keys)
+  for (const { name } of [...content.files, ...content.outbox]) {
+    if (!/^\w[\w.-]*$/.test(name)) throw new SluiceError('EXPORT_INVALID', `${reader.path} has an invalid file name`)
+  }
+  return content
+}
+
+/**
+ * Fills a new state with an export of everything. Nothing else can use the state before the last transaction; after
+ * a crash the same import begins again.
+ */
+export async function importWhole(
+  reader: ExportReader,
+  content: ExportContent,
+  { state, folder, at }: Omit<ImportOptions, 'keys'>,
+): Promise<Imported> {
   const { header } = reader
-  checkOrigin(reader, metaOf(state).pipeline)
   if (state.imports().some(({ id }) => id === header.id)) return { isRepeated: true, tenants: 0, dedupKeys: 0 }
   if (metaOf(state).importing !== header.id) {
     throw new SluiceError(
@@ -118,14 +147,50 @@ export async function importWhole(reader: ExportReader, options: ImportOptions):
       },
     )
   }
-  const content = await checkContent(reader, options)
-  const { rows, added } = await addKeys(reader, content, options)
-  for (const file of content.files) await copyFile(reader, file, rejectsFolder(folder))
-  if (content.files.length > 0) await realFiles.fsyncFolder(rejectsFolder(folder))
+  const buckets = await copyBuckets(reader, content.buckets, dedupFolder(folder))
+  await copyFiles(reader, content.files, rejectsFolder(folder))
+  await copyFiles(reader, content.outbox, outboxFolder(folder))
+  await restoreRows(reader, state)
   const partitions = partitionsOf(content.tenants)
-  const receipt = { row: rowOf(header), partitions, dedupBuckets: rows, what: 'everything', at }
-  await state.restore(receipt, { rows: content.rows, localRejects: content.files.map(({ row }) => row) })
-  return { isRepeated: false, tenants: partitions.length, dedupKeys: added }
+  const receipt = { row: rowOf(header), partitions, dedupBuckets: buckets, what: 'everything', at }
+  await state.restore(receipt, { format: header.format, localRejects: content.files.map(({ row }) => row) })
+  const bytes = buckets.reduce((sum, { length }) => sum + length, 0)
+  return { isRepeated: false, tenants: partitions.length, dedupKeys: bytes / ENTRY_BYTES }
+}
+
+/** In transactions of some rows: there can be millions. */
+async function restoreRows(reader: ExportReader, state: State): Promise<void> {
+  let rows: ExportedRow[] = []
+  for await (const row of reader.rows()) {
+    rows.push(row)
+    if (rows.length < AT_ONCE) continue
+    await state.restoreRows(rows)
+    rows = []
+  }
+  if (rows.length > 0) await state.restoreRows(rows)
+}
+
+const AT_ONCE = 1000
+
+/** The state has no dedup keys yet: the buckets are copied as they are. */
+async function copyBuckets(
+  reader: ExportReader,
+  buckets: readonly Placed<BucketSection>[],
+  folder: string,
+): Promise<DedupBucketRow[]> {
+  for (const bucket of buckets) checkBucket(reader, bucket)
+  await copyFiles(reader, buckets, folder)
+  return buckets.map(({ name, bytes, crc, permanent }) => ({
+    name,
+    length: bytes,
+    crc,
+    ...(permanent && { permanent }),
+  }))
+}
+
+async function copyFiles(reader: ExportReader, files: readonly Placed<Section>[], folder: string): Promise<void> {
+  for (const file of files) await copyFile(reader, file, folder)
+  if (files.length > 0) await realFiles.fsyncFolder(folder)
 }
 
 function partitionsOf(tenants: readonly MovedRow[]): PartitionRow[] {
@@ -135,8 +200,7 @@ function partitionsOf(tenants: readonly MovedRow[]): PartitionRow[] {
   })
 }
 
-async function copyFile(reader: ExportReader, file: Placed<FileSection>, folder: string): Promise<void> {
-  if (!/^\w[\w.-]*$/.test(file.name)) throw new SluiceError('EXPORT_INVALID', `${reader.path} has an invalid file name`)
+async function copyFile(reader: ExportReader, file: Placed<Section>, folder: string): Promise<void> {
   await realFiles.makeFolder(folder)
   const path = join(folder, file.name)
   await realFiles.unlink(path)
@@ -169,14 +233,7 @@ function checkOrigin({ header, path }: ExportReader, pipeline: string): void {
       `${path} is an export of the pipeline ${header.pipeline}, not of ${pipeline}`,
     )
   }
-  if (Object.values(FORMATS).includes(header.format)) return
-  throw new SluiceError(
-    'STATE_MISMATCH',
-    `${path} has the state format ${header.format}, this version supports ${Object.values(FORMATS).join(' and ')}`,
-    {
-      hint: 'export and import with the same version of Sluice',
-    },
-  )
+  checkFormat(header, path)
 }
 
 function checkMove({ header, path }: ExportReader, replica: ReplicaRow): void {
@@ -213,8 +270,14 @@ async function checkContent(reader: ExportReader, { state, keys }: ImportOptions
     )
   }
   const content = await reader.check(state.hashKey)
+  await checkKeys(reader, keys)
+  return content
+}
+
+/** The export has dedup keys that were made in the same way. */
+async function checkKeys({ header, path }: ExportReader, keys: KeyDefinition): Promise<void> {
   const changed = differences(header.fingerprint, await takeFingerprint(keys, Buffer.from(header.salt, 'hex')))
-  if (changed.length === 0) return content
+  if (changed.length === 0) return
   throw new SluiceError(
     'STATE_MISMATCH',
     `${path} has dedup keys that were made in another way: ${changed.join(', ')}`,
@@ -238,8 +301,7 @@ async function addKeys(
   let added = 0
   for (const bucket of buckets) {
     const { name, permanent } = bucket
-    if (!/^[dp]\d*$/.test(name) || bucket.bytes % ENTRY_BYTES !== 0)
-      throw new SluiceError('EXPORT_INVALID', `${reader.path} has an invalid dedup bucket`)
+    checkBucket(reader, bucket)
     const row = known.get(name) ?? { name, length: 0, crc: 0 }
     const changed = await addToBucket(row, entriesOf(reader, bucket), options)
     if (changed) added += (changed.length - row.length) / ENTRY_BYTES
@@ -247,6 +309,11 @@ async function addKeys(
   }
   if (rows.length > 0) await realFiles.fsyncFolder(options.folder)
   return { rows, added }
+}
+
+function checkBucket({ path }: ExportReader, { name, bytes }: BucketSection): void {
+  if (/^[dp]\d*$/.test(name) && bytes % ENTRY_BYTES === 0) return
+  throw new SluiceError('EXPORT_INVALID', `${path} has an invalid dedup bucket`)
 }
 
 async function* entriesOf(reader: ExportReader, bucket: Placed<BucketSection>): AsyncGenerator<Uint32Array, void> {

@@ -10,6 +10,8 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
+import type { Note } from '../../observe/log.ts'
+import { readVersion } from '../../package.ts'
 import { HASH_KEY_BYTES } from '../../record/digest.ts'
 import type { ControlRequests } from '../control/control-requests.ts'
 import { checkReplica, newReplicaRow } from '../replicas/check-replica.ts'
@@ -18,8 +20,9 @@ import { ALONE } from '../replicas/replica.ts'
 import type { Database } from './database.ts'
 import { differences, takeFingerprint } from './fingerprint.ts'
 import type { Fingerprint, KeyDefinition } from './fingerprint.ts'
+import { checkFormat, FORMAT, migrate } from './formats.ts'
 import type { Meta } from './rows.ts'
-import { checkFormat, databaseFolder, formatOf, noState } from './state-reader.ts'
+import { databaseFolder, noState } from './state-reader.ts'
 import { put, transact } from './transact.ts'
 
 export interface StateOptions {
@@ -39,33 +42,39 @@ export interface StateOptions {
   readonly importing?: { readonly id: string; readonly hashKey: string } | undefined
   /** What the process answers while it owns the state. Default: nothing. */
   readonly control?: ControlRequests | undefined
+  /** Learns that the state was migrated. */
+  readonly note?: Note | undefined
   /** Default: LMDB. */
   readonly openDatabase?: ((folder: string) => Database | Promise<Database>) | undefined
 }
 
 /**
- * Checks that an existing state may be used with these options, or creates a new one. Its name is durable
- * when the promise resolves.
+ * Checks that an existing state may be used with these options, and migrates it, or creates a new one. Its
+ * name is durable when the promise resolves.
  * @throws SluiceError STATE_MISMATCH, STATE_DAMAGED
  */
 export async function checkOrCreate(db: Database, options: StateOptions, stored: Meta | undefined): Promise<Meta> {
   let now: Fingerprint | undefined
   const take = async (salt: Buffer): Promise<Fingerprint> => (now ??= await takeFingerprint(options.keys, salt))
   const meta = stored ?? (await create(db, options, take))
-  checkFormat(meta)
+  if (stored) checkFormat(stored)
   checkPipeline(meta, options)
   checkReplica(meta, options.replica, options)
   checkFingerprint(meta, options, await take(saltOf(meta)))
   // At every start, see the comment at the top.
   await options.files.fsyncFolder(databaseFolder(options.folder))
-  return meta
+  const migrated = await migrate(db, options.folder, meta, Date.now())
+  if (migrated !== meta) options.note?.(MIGRATED, { from: meta.format, to: migrated.format })
+  return migrated
 }
 
-/** Checks a state that exists. @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH */
-export function checkExisting(folder: string, stored: Meta | undefined): Meta {
+const MIGRATED = 'the state is that of an older Sluice, and was migrated: an older one refuses it from now on'
+
+/** Checks a state that exists, and migrates it. @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH */
+export async function checkExisting(db: Database, folder: string, stored: Meta | undefined): Promise<Meta> {
   if (!stored) throw noState(folder)
   checkFormat(stored)
-  return stored
+  return migrate(db, folder, stored, Date.now())
 }
 
 async function create(
@@ -84,7 +93,8 @@ async function create(
   const row = importing ? undefined : newReplicaRow(replica, { pipeline, isImport })
   const salt = randomBytes(16)
   const meta: Meta = {
-    format: formatOf({ ...(row && { replica: row }) }, false),
+    format: FORMAT,
+    sluice: readVersion(),
     pipeline,
     generation: randomBytes(4).toString('hex'),
     hashKey: importing?.hashKey ?? (replica.key?.hashKey ?? randomBytes(HASH_KEY_BYTES)).toString('hex'),

@@ -12,13 +12,16 @@ import { isDeadProcess } from './dead-process.ts'
  *
  * The lock is a file with the id of its process. Where the folder cannot be written, or somebody holds
  * the lock for longer than an open takes, the action runs without it: it protects from a failure of
- * LMDB, and not the data.
+ * LMDB, and not the data. An action that needs the lock, whatever it costs, gets to know.
  */
-export async function withDatabaseLock<Result>(folder: string, action: () => Promise<Result>): Promise<Result> {
+export async function withDatabaseLock<Result>(
+  folder: string,
+  action: (isLocked: boolean) => Promise<Result>,
+): Promise<Result> {
   const path = join(folder, NAME)
   const isLocked = await lock(path)
   try {
-    return await action()
+    return await action(isLocked)
   } finally {
     if (isLocked) await rm(path, { force: true })
   }

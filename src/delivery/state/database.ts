@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { withDatabaseLock } from './database-lock.ts'
 
@@ -16,8 +16,8 @@ type Stored = ReturnType<typeof JSON.parse>
 export interface Database {
   /** Undefined if absent. Inside a transaction it sees the changes of the transaction. */
   get(key: Key): Stored
-  /** In key order, without the end. */
-  getRange(range: { start: Key; end: Key }): Iterable<{ value: Stored }>
+  /** In key order, without the end. Default: all rows. */
+  getRange(range: { start?: Key; end?: Key }): Iterable<{ value: Stored }>
   /** Applies everything that `change` puts and removes, or nothing if it throws. */
   transactionSync<T>(change: () => T): T
   /** Inside a transaction only. */
@@ -27,6 +27,10 @@ export interface Database {
   /** Resolves when all earlier transactions are on the disk. */
   readonly flushed: Promise<unknown>
   close(): Promise<void>
+  /** False if another process has replaced the file since it was opened, see `replaceDatabase`. Default: true. */
+  isCurrent?(): boolean
+  /** Writes a copy without free pages into an empty folder. */
+  copyTo?(folder: string): Promise<void>
 }
 
 /** Opens the environment in a folder; creates it if absent. */
@@ -58,11 +62,18 @@ interface OpenOptions {
 async function openWith(folder: string, options: OpenOptions): Promise<Database> {
   // A run without a state needs none of it.
   const { open } = await import('lmdb')
-  const db = await withDatabaseLock(folder, async () =>
-    open({ path: folder, noSubdir: false, encoding: 'json', ...options }),
-  )
+  const file = join(folder, DATA_FILE)
+  // The file cannot be replaced in between.
+  const { db, inode } = await withDatabaseLock(folder, async () => {
+    const opened = open({ path: folder, noSubdir: false, encoding: 'json', ...options })
+    return { db: opened, inode: statSync(file).ino }
+  })
   const close = db.close.bind(db)
-  return Object.assign(db, { close: () => withDatabaseLock(folder, close) })
+  return Object.assign(db, {
+    close: () => withDatabaseLock(folder, () => close()),
+    isCurrent: () => statSync(file, { throwIfNoEntry: false })?.ino === inode,
+    copyTo: (to: string) => db.backup(to, true),
+  })
 }
 
 /** The file of an environment, in its folder. */

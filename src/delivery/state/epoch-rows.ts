@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import { addTally } from '../tally.ts'
 import type { Database } from './database.ts'
-import type { HistoryRow, ObjectRow, PartitionRow, RejectCounts } from './rows.ts'
+import type { HistoryRow, LocalRejectsRow, ObjectRow, PartitionRow, RejectCounts } from './rows.ts'
 import { putShardDone } from './shard-rows.ts'
 import type { EpochChange } from './state-changes.ts'
 import { partitionKey } from './state-reader.ts'
@@ -43,9 +43,18 @@ export function putPublished(db: Database, row: ObjectRow, publishedAt: number):
   db.removeSync(['object', row.epoch, row.part])
 }
 
+/** Removes rows of rejects, and adds others. A merged file takes the place of its first one. */
+export function putRejectFiles(
+  db: Database,
+  removed: readonly LocalRejectsRow[],
+  added: readonly LocalRejectsRow[],
+): void {
+  for (const { epoch } of removed) db.removeSync(['localRejects', epoch])
+  for (const row of added) put(db, ['localRejects', row.epoch], row)
+}
+
 function putRejects(db: Database, state: StateReader, { localRejects, objects }: EpochChange): void {
-  for (const row of localRejects.rows) put(db, ['localRejects', row.epoch], row)
-  for (const { epoch } of localRejects.removed) db.removeSync(['localRejects', epoch])
+  putRejectFiles(db, localRejects.removed, localRejects.rows)
   const copies = objects.filter(({ role }) => role === 'rejects')
   const { evicted, replayed, copied } = state.rejectCounts
   put(db, 'rejectCounts', {

@@ -2,9 +2,9 @@ import type { ExportedRow } from '../replicas/export-file.ts'
 import type { Database } from './database.ts'
 import { putPublished } from './epoch-rows.ts'
 import { sinkNameOf } from './rows.ts'
-import type { ChangeRow, Meta, ObjectRow } from './rows.ts'
+import type { ChangeRow, ForgottenRow, HistoryRow, Meta, ObjectRow } from './rows.ts'
 import type { Move, Receipt, Redirect, Restored, Rewind } from './state-changes.ts'
-import { formatOf, movedKey, partitionKey, storeKey } from './state-reader.ts'
+import { movedKey, partitionKey, storeKey } from './state-reader.ts'
 import type { StateReader } from './state-reader.ts'
 import { count } from '../tally.ts'
 import { put } from './transact.ts'
@@ -41,9 +41,20 @@ export function putRedirect(db: Database, state: StateReader, { moved, published
   putChange(db, state, { at, action: 'redirect', what })
 }
 
+/** Removes published objects from the history, and counts them. */
+export function putForgotten(db: Database, state: StateReader, rows: readonly HistoryRow[], before: number): void {
+  const sinks = { ...state.forgotten.sinks }
+  for (const row of rows) {
+    const { objects, records, bytes } = sinks[sinkNameOf(row)] ?? { objects: 0, records: 0, bytes: 0 }
+    sinks[sinkNameOf(row)] = { objects: objects + 1, records: records + row.records, bytes: bytes + row.bytes }
+    db.removeSync(['history', row.epoch, row.part])
+  }
+  put(db, 'forgotten', { before: Math.max(before, state.forgotten.before), sinks } satisfies ForgottenRow)
+}
+
 /** See `State.move`. */
 export function putMove(db: Database, state: StateReader, meta: Meta, { row, moved, replica, what }: Move): void {
-  put(db, 'meta', withFormat({ ...meta, ...(replica ? { replica } : { exported: row }) }, state))
+  put(db, 'meta', { ...meta, ...(replica ? { replica } : { exported: row }) } satisfies Meta)
   put(db, ['export', row.id], row)
   for (const tenant of moved) {
     put(db, movedKey(row.id, tenant.tenant), tenant)
@@ -59,7 +70,7 @@ export function putReceipt(
   meta: Meta,
   { row, partitions, dedupBuckets, replica, what, at }: Receipt,
 ): void {
-  put(db, 'meta', withFormat({ ...meta, ...(replica && { replica }) }, state))
+  put(db, 'meta', { ...meta, ...(replica && { replica }) } satisfies Meta)
   if (row) put(db, ['import', row.id], row)
   for (const partition of partitions) put(db, partitionKey(partition.partition), partition)
   for (const bucket of dedupBuckets) put(db, ['dedupBucket', bucket.name], bucket)
@@ -72,11 +83,10 @@ export function putRestored(
   state: StateReader,
   meta: Meta,
   { row, partitions, dedupBuckets, what, at }: Receipt,
-  { rows, localRejects }: Restored,
+  { format, localRejects }: Restored,
 ): void {
-  for (const one of rows) restoreRow(db, one)
-  const replica = rows.find((one) => one.kind === 'totals')?.replica
-  put(db, 'meta', withFormat({ ...meta, ...(replica && { replica }) }, state))
+  const { importing: _importing, ...rest } = meta
+  put(db, 'meta', { ...rest, format } satisfies Meta)
   if (row) put(db, ['import', row.id], row)
   for (const partition of partitions) put(db, partitionKey(partition.partition), partition)
   for (const bucket of dedupBuckets) put(db, ['dedupBucket', bucket.name], bucket)
@@ -84,8 +94,15 @@ export function putRestored(
   putChange(db, state, { at, action: 'import', what })
 }
 
-function restoreRow(db: Database, row: ExportedRow): void {
-  if (row.kind === 'history') put(db, ['history', row.value.epoch, row.value.part], row.value)
+/** See `State.restoreRows`. */
+export function putRestoredRows(db: Database, meta: Meta, rows: readonly ExportedRow[]): void {
+  for (const row of rows) putRestoredRow(db, meta, row)
+}
+
+function putRestoredRow(db: Database, meta: Meta, row: ExportedRow): void {
+  if (row.kind === 'object') put(db, ['object', row.value.epoch, row.value.part], row.value)
+  else if (row.kind === 'forgotten') put(db, 'forgotten', row.value)
+  else if (row.kind === 'history') put(db, ['history', row.value.epoch, row.value.part], row.value)
   else if (row.kind === 'store') put(db, storeKey(row.value.name), row.value)
   else if (row.kind === 'connected') put(db, ['connected', sinkNameOf(row.value)], row.value)
   else if (row.kind === 'change') put(db, ['change', row.value.number], row.value)
@@ -95,9 +112,6 @@ function restoreRow(db: Database, row: ExportedRow): void {
     put(db, 'rejectCounts', row.rejectCounts)
     put(db, 'shardRuns', row.shardRuns)
     if (row.committedAt !== undefined) put(db, 'committedAt', row.committedAt)
+    if (row.replica) put(db, 'meta', { ...meta, replica: row.replica } satisfies Meta)
   }
-}
-
-function withFormat(meta: Meta, { shardRun }: StateReader): Meta {
-  return { ...meta, format: formatOf(meta, shardRun !== undefined) }
 }

@@ -32,6 +32,7 @@ export async function own<T>(
   try {
     lock = await acquireOwnerLock(folder, control)
     await takeOver(db, folder, lock.owner)
+    if (db.isCurrent?.() === false) throw replaced()
     const meta = await check(db.get('meta'))
     await reservePages(db, folder)
     return open(lock, meta)
@@ -69,12 +70,16 @@ export function inUse(owner: Owner | undefined): SluiceError {
   return new SluiceError('STATE_IN_USE', `the state is in use by ${who}: stop it, or give this run another --state`)
 }
 
+function replaced(): SluiceError {
+  return new SluiceError('STATE_IN_USE', 'another process has compacted the state at this moment: start again')
+}
+
 /**
  * Leaves free pages in the database's file, for a later start on a full disk: it can then take
  * ownership and retire the objects that it publishes. Fails silently if the disk is full now: an
  * earlier start left pages.
  */
-async function reservePages(db: Database, folder: string): Promise<void> {
+export async function reservePages(db: Database, folder: string): Promise<void> {
   const written = transact(db, folder, () => put(db, 'reserve', 'x'.repeat(RESERVE_BYTES)))
   await Promise.allSettled([written.then(() => transact(db, folder, () => db.removeSync('reserve')))])
 }

@@ -56,10 +56,24 @@ export function sinkRowOf(name: string): Pick<ObjectRow, 'role' | 'sink'> {
   return { role: 'sink', ...(name !== ONLY_SINK && { sink: name }) }
 }
 
-/** A published object. Never changed and never removed. */
+/** A published object. Never changed; removed only by `sluice state compact --keep`, see `ForgottenRow`. */
 export interface HistoryRow extends Omit<ObjectRow, 'file' | 'staged' | 'shard' | 'resumeToken'> {
   /** Milliseconds since 1970. */
   readonly publishedAt: number
+}
+
+/** Published objects whose rows were removed. */
+export interface ForgottenRow {
+  /** All objects of earlier epochs. */
+  readonly before: number
+  /** By the name of the sink. */
+  readonly sinks: Readonly<{ [name: string]: ObjectCount }>
+}
+
+export interface ObjectCount {
+  readonly objects: number
+  readonly records: number
+  readonly bytes: number
 }
 
 /** A destination of a sink, below the constant part of its keys, that was tried and works. */
@@ -106,22 +120,36 @@ export interface DedupBucketRow {
   readonly permanent?: true
 }
 
-/** The rejects of one epoch in the state folder. */
+/** A file of rejects in the state folder: those of one epoch, or of several whose files were merged. */
 export interface LocalRejectsRow {
+  /** The first one. */
   readonly epoch: number
   readonly file: string
   readonly bytes: number
+  /** Number of rejects, with those that were replayed. */
   readonly records: number
   readonly sha256: string
-  /** Replayed rejects: their number, and a bit for each line of the file, in base64. */
+  /** Replayed rejects: their number, and a bit for each reject, in base64. See `reject-numbers.ts`. */
   readonly replayed?: { readonly records: number; readonly bits: string }
+  /** Of a merged file: its epochs, in their order. */
+  readonly parts?: readonly RejectsPart[]
+  /** Lines of a file that was rewritten: it lacks rejects that were replayed before. */
+  readonly lines?: number
+  /** How often files were merged into this one, or rewritten. A part of its name. */
+  readonly edition?: number
+}
+
+/** The rejects of one epoch in a merged file. */
+export interface RejectsPart {
+  readonly epoch: number
+  readonly records: number
 }
 
 /** How one commit changes the local rejects. */
 export interface LocalRejectsChange {
-  /** New rows, and rows with newly replayed rejects. */
+  /** New rows, rows with newly replayed rejects, and rows of merged files. */
   readonly rows: readonly LocalRejectsRow[]
-  /** Rows to delete, with their files. */
+  /** Rows to delete before, with their files. */
   readonly removed: readonly LocalRejectsRow[]
   /** Rejects that are deleted because the budget is exceeded. */
   readonly evicted: number
@@ -155,19 +183,21 @@ export interface LeaveOutFile {
   readonly crc: number
 }
 
-/** What a person changed with `sluice state`. Never changed and never removed. */
+/** What a person changed with `sluice state`, or a newer Sluice. Never changed and never removed. */
 export interface ChangeRow {
   readonly number: number
   /** Milliseconds since 1970. */
   readonly at: number
-  readonly action: 'accept' | 'export' | 'import' | 'redirect' | 'rewind'
+  readonly action: 'accept' | 'compact' | 'export' | 'import' | 'migrate' | 'redirect' | 'rewind'
   /** In words. */
   readonly what: string
 }
 
 export interface Meta {
-  /** Version of everything in the state folder; see `FORMATS`. */
+  /** Version of everything in the state folder, see `formats.ts`. */
   readonly format: number
+  /** The version of Sluice that wrote the format first. Absent before format 6. */
+  readonly sluice?: string
   readonly pipeline: string
   readonly generation: string
   readonly hashKey: string

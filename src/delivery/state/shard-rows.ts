@@ -1,9 +1,8 @@
 import { SluiceError } from '../../errors.ts'
 import type { Shard, ShardRun } from '../shards/shard.ts'
 import type { Database } from './database.ts'
-import type { Meta, ShardRow } from './rows.ts'
+import type { ShardRow } from './rows.ts'
 import type { ShardDone } from './state-changes.ts'
-import { formatOf } from './state-reader.ts'
 import type { StateReader } from './state-reader.ts'
 import { put } from './transact.ts'
 
@@ -17,10 +16,9 @@ export function putShards(db: Database, shards: readonly Shard[]): void {
 }
 
 /** Completes a plan. */
-export function putRun(db: Database, meta: Meta, run: ShardRun): void {
+export function putRun(db: Database, run: ShardRun): void {
   put(db, 'shardRun', run)
   put(db, 'shardRuns', run.number)
-  put(db, 'meta', { ...meta, format: formatOf(meta, true) } satisfies Meta)
 }
 
 /** Marks a shard as committed. @throws SluiceError INTERNAL if it is committed, or of another run */

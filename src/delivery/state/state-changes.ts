@@ -1,5 +1,4 @@
 import type { Json } from '../../record/json/json.ts'
-import type { ExportedRow } from '../replicas/export-file.ts'
 import type { Tally } from '../tally.ts'
 import type {
   DedupBucketRow,
@@ -64,9 +63,10 @@ export interface Receipt {
   readonly at: number
 }
 
-/** What the export of a whole state has, apart from what every export has. */
+/** What the export of a whole state has, apart from what every export has and from `State.restoreRows`. */
 export interface Restored {
-  readonly rows: readonly ExportedRow[]
+  /** Of the state that was exported. */
+  readonly format: number
   readonly localRejects: readonly LocalRejectsRow[]
 }
 

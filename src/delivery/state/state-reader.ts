@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SluiceError } from '../../errors.ts'
 import { DATA_FILE, openToRead } from './database.ts'
 import type { Database, Key } from './database.ts'
+import { checkFormat } from './formats.ts'
 import type { Owner } from './owner-lock.ts'
 import { sinkNameOf } from './rows.ts'
 import type {
@@ -12,6 +13,7 @@ import type {
   ConnectedRow,
   DedupBucketRow,
   ExportRow,
+  ForgottenRow,
   HistoryRow,
   LocalRejectsRow,
   Meta,
@@ -82,6 +84,16 @@ export class StateReader {
   /** Published objects of the epochs from a number on, in the order in which they were made. */
   history(fromEpoch = 0): HistoryRow[] {
     return this.#list('history', fromEpoch)
+  }
+
+  /** Published objects, in the order in which they were made. One at a time, because there can be many. */
+  *historyRows(): Generator<HistoryRow, void> {
+    for (const { value } of this.#db.getRange({ start: ['history', -1], end: ['history', LAST] })) yield value
+  }
+
+  /** Published objects that are no longer in the history. */
+  get forgotten(): ForgottenRow {
+    return this.#db.get('forgotten') ?? { before: 0, sinks: {} }
   }
 
   /**
@@ -220,30 +232,6 @@ function unreadable(cause: Error): SluiceError {
   return new SluiceError('STATE_IN_USE', `the state cannot be read at this moment: ${cause.message}`, {
     hint: 'a process has died while it opened it: try again',
     cause,
-  })
-}
-
-/**
- * Versions of everything in the state folder. A state has the second one while an older Sluice must
- * not use it, see `formatOf`.
- */
-export const FORMATS = { plain: 4, extended: 5 }
-
-/**
- * The version of a state: an older Sluice does not know of the shards of an unfinished parallel
- * backfill, of replicas, and of states that were given away.
- */
-export function formatOf({ replica, exported }: Pick<Meta, 'replica' | 'exported'>, hasShards: boolean): number {
-  return hasShards || replica !== undefined || exported !== undefined ? FORMATS.extended : FORMATS.plain
-}
-
-/** @throws SluiceError STATE_MISMATCH */
-export function checkFormat({ format }: Meta): void {
-  const { plain, extended } = FORMATS
-  if (format === plain || format === extended) return
-  const supported = `${plain} and ${extended}`
-  throw new SluiceError('STATE_MISMATCH', `the state has format ${format}, this version supports ${supported}`, {
-    hint: 'use the version of Sluice that created the state, or move its folder away to start over',
   })
 }
 

@@ -14,24 +14,46 @@
  */
 import { SluiceError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
+import type { ExportedRow } from '../replicas/export-file.ts'
 import type { Shard, ShardRun } from '../shards/shard.ts'
 import { unfinishedRun } from '../shards/unfinished-run.ts'
 import { checkExisting, checkOrCreate, saltOf } from './create-state.ts'
 import type { StateOptions } from './create-state.ts'
 import { openDatabase } from './database.ts'
 import type { Database } from './database.ts'
-import { mergePartitions, putEpoch, putPublished, replaceObjects } from './epoch-rows.ts'
+import { mergePartitions, putEpoch, putPublished, putRejectFiles, replaceObjects } from './epoch-rows.ts'
 import { codeDifferences, differences, takeFingerprint } from './fingerprint.ts'
 import type { KeyDefinition } from './fingerprint.ts'
+import { migrate } from './formats.ts'
 import { keepPrivate } from './keep-private.ts'
-import { putChange, putMove, putReceipt, putRedirect, putRestored, putRewind } from './maintenance-rows.ts'
+import {
+  putChange,
+  putForgotten,
+  putMove,
+  putReceipt,
+  putRedirect,
+  putRestored,
+  putRestoredRows,
+  putRewind,
+} from './maintenance-rows.ts'
 import { inUse, own } from './own-state.ts'
 import type { Owner, OwnerLock } from './owner-lock.ts'
+import { replaceDatabase, copyDatabase } from './replace-database.ts'
 import { sinkRowOf } from './rows.ts'
-import type { ConnectedRow, Meta, ObjectRow, PartitionRow, ShardRow, StoreRow } from './rows.ts'
+import type {
+  ChangeRow,
+  ConnectedRow,
+  HistoryRow,
+  LocalRejectsRow,
+  Meta,
+  ObjectRow,
+  PartitionRow,
+  ShardRow,
+  StoreRow,
+} from './rows.ts'
 import { firstShards, putRun, putShards, removeShards } from './shard-rows.ts'
 import type { EpochChange, Move, Receipt, Redirect, Restored, Rewind } from './state-changes.ts'
-import { databaseFolder, formatOf, hasState, noState, StateReader, storeKey } from './state-reader.ts'
+import { databaseFolder, hasState, noState, StateReader, storeKey } from './state-reader.ts'
 import { put, transact } from './transact.ts'
 
 /**
@@ -72,7 +94,7 @@ export class State extends StateReader {
     return own(
       db,
       folder,
-      (stored) => checkExisting(folder, stored),
+      (stored) => checkExisting(db, folder, stored),
       (lock, meta) => new State(db, folder, lock, meta),
     )
   }
@@ -122,10 +144,9 @@ export class State extends StateReader {
     await this.#change((db) => putShards(db, shards))
   }
 
-  /** Completes a plan. From now on, an older Sluice refuses the state. */
+  /** Completes a plan. */
   async startShardRun(run: ShardRun): Promise<void> {
-    const meta = this.#requireMeta()
-    await this.#change((db) => putRun(db, meta, run))
+    await this.#change((db) => putRun(db, run))
   }
 
   /** Changes the status of a shard that is not committed. */
@@ -140,11 +161,9 @@ export class State extends StateReader {
 
   /** Ends the parallel backfill. @param partitions positions that it has reached, if it is cancelled. */
   async endShardRun(partitions: readonly PartitionRow[] = []): Promise<void> {
-    const meta = this.#requireMeta()
     await this.#change((db) => {
       mergePartitions(db, this, partitions)
       db.removeSync('shardRun')
-      put(db, 'meta', { ...meta, format: formatOf(meta, false) } satisfies Meta)
     })
     await this.removeShards()
   }
@@ -209,10 +228,39 @@ export class State extends StateReader {
     await this.#change((db) => putReceipt(db, this, meta, receipt))
   }
 
+  /** Adds rows of an export to a new state that nothing can use before `restore`. Rows that exist are replaced. */
+  async restoreRows(rows: readonly ExportedRow[]): Promise<void> {
+    const meta = this.#requireMeta()
+    await this.#change((db) => putRestoredRows(db, meta, rows))
+  }
+
   /** Makes a new state what the exported one was, but for its generation: the objects of both have other names. */
   async restore(receipt: Receipt, restored: Restored): Promise<void> {
-    const { importing: _importing, ...meta } = this.#requireMeta()
+    const meta = this.#requireMeta()
     await this.#change((db) => putRestored(db, this, meta, receipt, restored))
+    await migrate(this.#db, this.#folder, this.#requireMeta(), receipt.at)
+  }
+
+  /** Removes published objects from the history. @param before all objects of earlier epochs will be removed */
+  async forget(rows: readonly HistoryRow[], before: number): Promise<void> {
+    await this.#change((db) => putForgotten(db, this, rows, before))
+  }
+
+  /** Removes files of rejects, and adds one that has what was in them. */
+  async replaceRejects(removed: readonly LocalRejectsRow[], added: LocalRejectsRow): Promise<void> {
+    await this.#change((db) => putRejectFiles(db, removed, [added]))
+  }
+
+  /** Removes dedup buckets that have expired. */
+  async removeDedupBuckets(names: readonly string[]): Promise<void> {
+    await this.#change((db) => {
+      for (const name of names) db.removeSync(['dedupBucket', name])
+    })
+  }
+
+  /** Adds to the list of changes. @param at milliseconds since 1970 */
+  async note(change: Omit<ChangeRow, 'number'>): Promise<void> {
+    await this.#change((db) => putChange(db, this, change))
   }
 
   /** Stores the result of a conditional-put probe. */
@@ -223,6 +271,18 @@ export class State extends StateReader {
   /** Moves the row of a published object to the history. */
   async retire(row: ObjectRow, publishedAt: number): Promise<void> {
     await this.#change((db) => putPublished(db, row, publishedAt))
+  }
+
+  /** Like `close`, and leaves a database without free pages. */
+  async closeCompacted(): Promise<void> {
+    const folder = databaseFolder(this.#folder)
+    const copy = await copyDatabase(this.#db, folder)
+    await this.#db.close()
+    try {
+      await replaceDatabase(copy, folder)
+    } finally {
+      await this.#lock.close()
+    }
   }
 
   /** Releases the owner lock and closes the database. Writes nothing: the recorded owner no longer answers. */

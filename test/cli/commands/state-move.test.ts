@@ -106,12 +106,12 @@ describe('sluice state export and import', () => {
     for (const text of ['', '{}\n', 'hello\n', '\u0000'.repeat(100_000)])
       await refuse(Buffer.from(text), /EXPORT_INVALID: .*damaged\.export is not an export of a state/)
     await refuse(
-      Buffer.from(bytes.toString('latin1').replace('"version":1', '"version":2'), 'latin1'),
-      /STATE_MISMATCH: .* has version 2, this Sluice supports version 1/,
+      Buffer.from(bytes.toString('latin1').replace('"version":2', '"version":3'), 'latin1'),
+      /STATE_MISMATCH: .* has version 3, this Sluice supports versions 1 to 2/,
     )
     await refuse(
       Buffer.from(bytes.toString('latin1').replace(/"format":\d/, '"format":3'), 'latin1'),
-      /STATE_MISMATCH: .* has the state format 3/,
+      /STATE_MISMATCH: .* has format 3; this is Sluice .*, which reads the formats 4 to 6/,
     )
     const missing = await fleet.sluice(['state', 'import', 'events', 'absent.export'], 3)
     assert.match(missing.stderr, /FILE_NOT_FOUND: cannot open absent\.export: ENOENT/)

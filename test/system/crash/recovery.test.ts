@@ -200,7 +200,10 @@ describe('a state', () => {
     db.transactionSync(() => db.putSync('meta', { ...db.get('meta'), format: 1 }))
     await db.close()
     await writeFile(join(folder, 'rejects', 'of-that-format'), '')
-    const refusal = { code: 'STATE_MISMATCH', message: /format 1, this version supports 4 and 5/ }
+    const refusal = {
+      code: 'STATE_MISMATCH',
+      message: /the state has format 1; this is Sluice .*, which reads the formats 4 to 6/,
+    }
     await assert.rejects(openEvents(t, { base, dedup: DEDUP }), refusal)
     await assert.rejects(
       readState(folder, () => 0),

@@ -99,15 +99,11 @@ async function exportWhole(options: Options, { pipeline, file, copy, yes }: Expo
   const { state, at } = options
   const { row, isRepeated } = planWhole(state, at)
   await checkFile(file, row.id)
-  const waiting = state.objects().length
-  if (waiting > 0) {
-    throw new SluiceError(
-      'USAGE',
-      `${plural(waiting, 'object')} of this state wait for upload, and are not part of an export`,
-      {
-        hint: `run the pipeline once more to publish them: \`sluice run ${pipeline}\``,
-      },
-    )
+  const staged = state.objects().filter((object) => object.file === undefined).length
+  if (staged > 0) {
+    throw new SluiceError('USAGE', `${plural(staged, 'object')} of this state wait at the store, and not here`, {
+      hint: `run the pipeline once more to publish them: \`sluice run ${pipeline}\``,
+    })
   }
   if (copy) say(BACKUP)
   else if (!isRepeated) {
@@ -116,7 +112,9 @@ async function exportWhole(options: Options, { pipeline, file, copy, yes }: Expo
     await state.move({ row, moved: [], what: 'everything' })
   }
   await writeWhole(options, row, file, { isCopy: copy })
-  print(`${file}: everything; it contains the key of the dedup keys, and rejected records`)
+  const waiting = state.objects().length
+  const objects = waiting > 0 ? `, and ${plural(waiting, 'object')} that wait for upload` : ''
+  print(`${file}: everything; it contains the key of the dedup keys, and rejected records${objects}`)
 }
 
 const BACKUP =

@@ -1,6 +1,13 @@
 import { ExportReader } from '../../../delivery/replicas/export-file.ts'
 import { storedReplica } from '../../../delivery/replicas/export-state.ts'
-import { importMove, importWhole, importWithout, reviveReplica } from '../../../delivery/replicas/import-state.ts'
+import {
+  checkWhole,
+  importMove,
+  importWhole,
+  importWithout,
+  reviveReplica,
+} from '../../../delivery/replicas/import-state.ts'
+import { deleteState } from '../../../delivery/state/delete-state.ts'
 import type { Imported } from '../../../delivery/replicas/import-state.ts'
 import { nameOf } from '../../../delivery/replicas/replica.ts'
 import { keepPrivate } from '../../../delivery/state/keep-private.ts'
@@ -97,9 +104,18 @@ async function importTenants(
 
 async function importState(reader: ExportReader, target: Target): Promise<void> {
   const { id, hashKey = '', isCopy, at } = reader.header
-  const state = await State.open({ ...target, importing: { id, hashKey } })
+  const content = await checkWhole(reader, target)
+  const open = (): Promise<State> => State.open({ ...target, importing: { id, hashKey } })
+  let state = await open()
   try {
-    sayImported(reader, await importWhole(reader, { ...target, state, at: Date.now() }))
+    const { importing } = state.meta ?? {}
+    if (importing !== undefined && importing !== id) {
+      say('the import of another export into this state was interrupted: it begins again with this one')
+      await deleteState(target.folder)
+      await state.close()
+      state = await open()
+    }
+    sayImported(reader, await importWhole(reader, content, { ...target, state, at: Date.now() }))
     if (isCopy) {
       const then = new Date(at).toISOString()
       say(`this is a backup: what was collected after ${then} is collected once more and written again`)

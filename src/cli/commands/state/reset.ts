@@ -1,5 +1,4 @@
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { deleteState } from '../../../delivery/state/delete-state.ts'
 import { State } from '../../../delivery/state/state.ts'
 import { SluiceError } from '../../../errors.ts'
 import { print, say } from '../../../observe/output.ts'
@@ -42,18 +41,10 @@ export const command: CommandDefinition<ResetArguments> = {
         )
       }
       await confirm('Delete the state?', { yes, undone: 'nothing was deleted' })
-      await deleteContents(folder)
+      await deleteState(folder)
     } finally {
       await state.close()
     }
     print(`${folder}: state deleted`)
   },
-}
-
-/** Deletes the database last, so that an interrupted reset can be repeated. */
-async function deleteContents(folder: string): Promise<void> {
-  const names = await readdir(folder)
-  for (const name of names.toSorted((a, b) => Number(a === 'state') - Number(b === 'state'))) {
-    await rm(join(folder, name), { recursive: true, force: true })
-  }
 }

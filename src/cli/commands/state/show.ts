@@ -1,5 +1,5 @@
 import { ONLY_SINK, REJECTS, sinkNameOf } from '../../../delivery/state/rows.ts'
-import type { DedupBucketRow, ObjectRow, PartitionRow, ReplicaRow } from '../../../delivery/state/rows.ts'
+import type { DedupBucketRow, ObjectCount, ObjectRow, PartitionRow, ReplicaRow } from '../../../delivery/state/rows.ts'
 import { ENTRY_BYTES } from '../../../delivery/dedup/dedup-table.ts'
 import { isHeld } from '../../../delivery/state/owner-lock.ts'
 import { readState } from '../../../delivery/state/state-reader.ts'
@@ -56,7 +56,7 @@ function describe(state: StateReader) {
     epochs: state.nextEpoch - 1,
     ...(state.committedAt !== undefined && { lastCommit: new Date(state.committedAt).toISOString() }),
     totals: state.tally,
-    published: state.history().length,
+    published: countAll(state),
     sinks: describeSinks(state),
     unpublished: state.objects().map((row) => {
       const { key, records, bytes, role } = row
@@ -72,7 +72,8 @@ function describe(state: StateReader) {
 
 /** What each sink has got over the life of the state. Also of sinks that the pipeline no longer has. */
 function describeSinks(state: StateReader) {
-  const [published, unpublished] = [countObjects(state.history()), countObjects(state.objects())]
+  const [published, unpublished] = [countObjects(state.historyRows()), countObjects(state.objects())]
+  for (const [name, forgotten] of Object.entries(state.forgotten.sinks)) add(published, name, forgotten)
   const lines = Object.entries(state.tally.sinks).map(([name, records]) => {
     const [there, waiting] = [published.get(name) ?? NO_OBJECTS, unpublished.get(name) ?? NO_OBJECTS]
     return [name, { records, published: there, unpublished: waiting }] as const
@@ -83,17 +84,27 @@ function describeSinks(state: StateReader) {
 const NO_OBJECTS = { objects: 0, records: 0, bytes: 0 }
 
 /** Objects by the name of their sink, and what is in them. */
-function countObjects(rows: readonly Pick<ObjectRow, 'role' | 'sink' | 'records' | 'bytes'>[]) {
-  const counts = new Map<string, { objects: number; records: number; bytes: number }>()
-  for (const row of rows) {
-    const name = sinkNameOf(row)
-    const count = counts.get(name) ?? { ...NO_OBJECTS }
-    counts.set(name, count)
-    count.objects++
-    count.records += row.records
-    count.bytes += row.bytes
-  }
+function countObjects(
+  rows: Iterable<Pick<ObjectRow, 'role' | 'sink' | 'records' | 'bytes'>>,
+): Map<string, ObjectCount> {
+  const counts = new Map<string, ObjectCount>()
+  for (const row of rows) add(counts, sinkNameOf(row), { objects: 1, records: row.records, bytes: row.bytes })
   return counts
+}
+
+function add(counts: Map<string, ObjectCount>, name: string, { objects, records, bytes }: ObjectCount): void {
+  const count = counts.get(name) ?? NO_OBJECTS
+  counts.set(name, {
+    objects: count.objects + objects,
+    records: count.records + records,
+    bytes: count.bytes + bytes,
+  })
+}
+
+function countAll(state: StateReader): number {
+  let objects = Object.values(state.forgotten.sinks).reduce((all, count) => all + count.objects, 0)
+  for (const _row of state.historyRows()) objects++
+  return objects
 }
 
 async function describePartition({ partition, position, lowWatermark }: PartitionRow) {

@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import { basename } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { FORMAT } from '../../../../src/delivery/state/formats.ts'
 import type { Workload } from './workload.ts'
 import type { Environment } from './world.ts'
 
@@ -64,7 +65,10 @@ function checkLocalRejects(environment: Environment, workload: Workload): string
     const bytes = path === undefined ? Buffer.alloc(0) : environment.disk.read(path)
     if (sha256Of(bytes) !== row.sha256) problems.push(`${row.file} has another checksum than its row`)
     const bits = Buffer.from(row.replayed?.bits ?? '', 'base64')
-    const isPending = (_line: string, at: number): boolean => ((bits[at >> 3] ?? 0) & (1 << (at & 7))) === 0
+    const isPending = (line: string): boolean => {
+      const number = numberOf(JSON.parse(line).id, row)
+      return ((bits[number >> 3] ?? 0) & (1 << (number & 7))) === 0
+    }
     const lines = readLines(row.file, bytes, problems).filter(isPending)
     if (lines.length !== row.records - (row.replayed?.records ?? 0))
       problems.push(`${row.file} has another number of pending rejects than its row`)
@@ -83,6 +87,20 @@ function checkLocalRejects(environment: Environment, workload: Workload): string
   return [...problems, ...compare('in the local rejects', found, expected)]
 }
 
+/** The number of a reject in its file, with those that are no longer in it. */
+function numberOf(
+  id: string,
+  { epoch, parts }: { epoch: number; parts?: { epoch: number; records: number }[] },
+): number {
+  const [own, at] = id.split('-').map(Number)
+  let first = 0
+  for (const part of parts ?? [{ epoch, records: Infinity }]) {
+    if (part.epoch === own) return first + at
+    first += part.records
+  }
+  throw new Error(`${id} is in the file of another epoch`)
+}
+
 /** Nothing is left of a parallel backfill. */
 function checkShards({ state, store }: Environment, { shards }: Workload): string[] {
   const problems: string[] = []
@@ -90,7 +108,7 @@ function checkShards({ state, store }: Environment, { shards }: Workload): strin
     if (state.ofKind(kind).length > 0) problems.push(`rows of the kind ${kind} are left`)
   }
   const [meta] = state.ofKind('meta')
-  if (meta.format !== 4) problems.push(`the state has format ${meta.format}`)
+  if (meta.format !== FORMAT) problems.push(`the state has format ${meta.format}`)
   if (shards && store.staged.size > 0) problems.push(`${store.staged.size} objects are staged and not published`)
   return problems
 }

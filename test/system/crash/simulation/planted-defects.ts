@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib'
 import type { Database } from '../../../../src/delivery/state/database.ts'
 import type { Files, OpenFile } from '../../../../src/files.ts'
 import { nameOf } from './store.ts'
-import { routed } from './workload.ts'
+import { pages, routed } from './workload.ts'
 import type { SimulatedRun, PlantedDefect } from './world.ts'
 
 /**
@@ -45,6 +45,28 @@ export const plantedDefects: readonly PlantedDefect[] = [
   {
     name: 'local rejects are not synced',
     files: (files, run) => withoutSync(files, run, '/rejects/'),
+  },
+  {
+    name: 'a merged file of rejects is not synced',
+    workload: pages,
+    files: (files, run) => withoutSync(files, run, '.1.ndjson'),
+  },
+  {
+    name: 'a merged file of rejects is committed in a later transaction than its files are removed',
+    workload: pages,
+    database: (database) => inLaterTransaction(database, { puts: isMerging }),
+  },
+  {
+    name: 'files of rejects are deleted before the merged one is committed',
+    workload: pages,
+    files: (files) =>
+      withFile(files, (file, path) => ({
+        ...file,
+        async fdatasync() {
+          await file.fdatasync()
+          if (path.endsWith('.1.ndjson')) await files.unlink(path.replace('.1.ndjson', '.ndjson'))
+        },
+      })),
   },
   {
     name: 'the folder of local rejects is not synced',
@@ -269,6 +291,10 @@ export function isKind(key: unknown, kind: string): boolean {
 
 function isForgetting(key: unknown, value: unknown): boolean {
   return isKind(key, 'localRejects') && typeof value === 'object' && value !== null && 'replayed' in value
+}
+
+function isMerging(key: unknown, value: unknown): boolean {
+  return isKind(key, 'localRejects') && typeof value === 'object' && value !== null && 'edition' in value
 }
 
 function isPartition(value: unknown): value is { partition: string } {

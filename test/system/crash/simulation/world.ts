@@ -11,7 +11,7 @@ import { State } from '../../../../src/delivery/state/state.ts'
 import type { Database } from '../../../../src/delivery/state/database.ts'
 import type { Files } from '../../../../src/files.ts'
 import type { LocalReject } from '../../../../src/delivery/rejects/local-rejects-reader.ts'
-import { isPending } from '../../../../src/delivery/rejects/local-rejects.ts'
+import { isPending } from '../../../../src/delivery/rejects/reject-numbers.ts'
 import type { LocalRejectsRow } from '../../../../src/delivery/state/rows.ts'
 import type { BatchTransform, ObjectSink, Source } from '../../../../src/component.ts'
 import type { Chunk } from '../../../../src/record/chunk.ts'
@@ -24,6 +24,7 @@ import { defaultLimits } from '../../../../src/record/scan.ts'
 import { replayBatches } from '../../../../src/runtime/replay.ts'
 import type { Reentry } from '../../../../src/runtime/replay.ts'
 import { Replay } from '../../../../src/delivery/rejects/replay.ts'
+import { parseRejectId } from '../../../../src/delivery/rejects/reject-id.ts'
 import type { RejectId } from '../../../../src/delivery/rejects/reject-id.ts'
 import { readBatches } from '../../../../src/runtime/source-stage.ts'
 import type { Stage } from '../../../../src/runtime/transform-stages.ts'
@@ -162,6 +163,7 @@ export function commitOptions(run: SimulatedRunOptions) {
     sinks: workload.routed ? [sinkTo('siem', 'siem'), sinkTo('archive', 'archive')] : [sinkTo('sink', bucket)],
     ...(workload.routed && { routes: ROUTES }),
     rejects,
+    mergeRejectFiles: 3,
     ...(workload.dedup && { dedup: { stage: 'dedup', within: WITHIN, memory: 2 ** 26 } }),
     note: () => undefined,
     drainTimeouts: { done: 1000, interrupted: 1000 },
@@ -252,13 +254,13 @@ async function* correctedRejects(
   for (const row of rows) {
     const bytes = await process.act('read rejects', () => environment.disk.read(join(folder, 'rejects', row.file)))
     const isNotReplayed = isPending(row)
-    for (const [at, text] of bytes.toString().split('\n').slice(0, -1).entries()) {
-      const reject: LocalReject & { readonly record?: { id: string } } = JSON.parse(text)
-      const record = isNotReplayed(at)
-        ? correctedRecord(idOfReject(reject, workload, environment), workload)
-        : undefined
-      if (!record) continue
-      const id = { epoch: row.epoch, at }
+    for (const text of bytes.toString().split('\n').slice(0, -1)) {
+      const reject: Omit<LocalReject, 'id'> & { readonly id: string; readonly record?: { id: string } } =
+        JSON.parse(text)
+      const id = parseRejectId(reject.id)
+      const record =
+        id && isNotReplayed(id) ? correctedRecord(idOfReject(reject, workload, environment), workload) : undefined
+      if (!id || !record) continue
       defect?.reject?.(id, run)
       const { stage, origin, line, part = false } = reject
       yield {
