@@ -13,12 +13,13 @@
  * affects both. Each process measures its own time, without its start, but with the compilation of
  * the schema. The result is the median of the ratios of the rounds.
  *
- * With `--against <checkout>` the other side is the Sluice of another built checkout: before and
+ * With `--observed` the other side is the same Sluice, and this one serves metrics (`--metrics`): the cost of
+ * observation. With `--against <checkout>` the other side is the Sluice of another built checkout: before and
  * after a change, in one run. CPU seconds of whole processes are printed too, medians of both sides: on
  * a busy machine they say more than the time.
  *
  * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
- * redact,secrets,file,shape,where,compute] [--against ../before]`
+ * redact,secrets,file,shape,where,compute] [--against ../before | --observed]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -59,12 +60,15 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     only: { type: 'string' },
     against: { type: 'string' },
+    observed: { type: 'boolean', default: false },
   },
 })
 const records = Number(values.records ?? 400_000)
 const rounds = Number(values.rounds ?? 5)
 const only = values.only?.split(',')
 const against = values.against === undefined ? undefined : resolve(values.against)
+const observed = values.observed ? ['--metrics', '0'] : []
+const other = values.observed ? 'unobserved' : against === undefined ? 'object chain' : 'before'
 const questions = QUESTIONS.filter(({ name }) => only?.includes(name) ?? true)
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 const cpuFile = join(folder, 'cpu')
@@ -95,8 +99,11 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
   const sluice: Round[] = []
   // The first round warms up the file cache.
   for (let round = -1; round < rounds; round++) {
-    const theirs = against === undefined ? await runChain(question, input) : await runSluice(question, input, against)
-    const ours = await runSluice(question, input)
+    const theirs =
+      other === 'object chain'
+        ? await runChain(question, input)
+        : await runSluice(question, input, { checkout: against })
+    const ours = await runSluice(question, input, { more: observed })
     if (theirs.written !== ours.written)
       throw new Error(`the other side wrote ${theirs.written}, sluice ${ours.written}`)
     // Mixed events have whitespace that the chain does not preserve.
@@ -109,7 +116,7 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
   const ratios = chain.map(({ seconds }, at) => seconds / sluice[at].seconds)
   const rate = (of: readonly Round[]) => `${(megabytes / median(of.map(({ seconds }) => seconds))).toFixed(0)} MB/s`
   console.log(
-    `  ${question.name.padEnd(8)} ${against === undefined ? 'object chain' : 'before'} ${rate(chain).padStart(8)}, sluice ${rate(sluice).padStart(9)}, ratio ${median(ratios).toFixed(2)} ` +
+    `  ${question.name.padEnd(8)} ${other} ${rate(chain).padStart(8)}, sluice ${rate(sluice).padStart(9)}, ratio ${median(ratios).toFixed(2)} ` +
       `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})${cpuText(chain, sluice)}`,
   )
 }
@@ -128,11 +135,15 @@ async function runChain({ chain, toFile }: Question, input: string): Promise<Rou
 }
 
 /** The time in the report is from the start of the run to the end of publishing. */
-async function runSluice({ pipeline, toFile }: Question, input: string, checkout?: string): Promise<Round> {
+async function runSluice(
+  { pipeline, toFile }: Question,
+  input: string,
+  { checkout, more = [] }: { readonly checkout?: string | undefined; readonly more?: readonly string[] },
+): Promise<Round> {
   const report = join(folder, 'report.json')
   const out = join(folder, 'out')
   const state = join(folder, 'state')
-  const settings = ['--set', `source.path=${input}`, ...(toFile ? ['--set', `sink.path=${out}`] : [])]
+  const settings = [...more, '--set', `source.path=${input}`, ...(toFile ? ['--set', `sink.path=${out}`] : [])]
   run(
     ['--import', REPORT_CPU, mainOf(checkout), 'run', pipeline, '--state', state, '--report', report, ...settings],
     'ignore',

@@ -1,21 +1,19 @@
 import type { EpochCommit, Events, StateOpen } from '../bus/events.ts'
 import { BoundedNames } from './bounded-names.ts'
 import { CommittedCounts } from './committed-counts.ts'
-import type { MetricRegistry } from './registry.ts'
+import type { Labels, MetricRegistry } from './registry.ts'
 import type { CounterName, GaugeName } from './table.ts'
+import { WORK_COUNTERS, WorkSums } from './work-sums.ts'
 
 /** Reject codes, drop reasons and the like: of the configuration, but custom code may make up codes. */
 const MOST_NAMES = 100
-
-/** The stages that are no transforms. */
-const SOURCE = 'source'
-const DELIVERY = 'delivery'
 
 /** Takes the messages of one pipeline. See `METRICS` for what they become. */
 export class PipelineMetrics {
   readonly #registry: MetricRegistry
   readonly #pipeline: string
   readonly #counts = new CommittedCounts()
+  readonly #work = new WorkSums()
   readonly #partitions: BoundedNames
   readonly #reasons = new BoundedNames(MOST_NAMES)
   readonly #codes = new BoundedNames(MOST_NAMES)
@@ -72,13 +70,11 @@ export class PipelineMetrics {
     this.#add('sluice_publish_retries_total', { sink, code })
   }
 
-  chunkRead({ partition, records, bytes, milliseconds = 0 }: ReadChunk): void {
-    const label = { partition: this.#partitions.labelOf(partition) }
-    this.#add('sluice_source_records_total', label, records)
-    this.#add('sluice_source_bytes_total', label, bytes)
-    this.#add('sluice_stage_records_out_total', { stage: SOURCE }, records)
-    this.#add('sluice_stage_bytes_out_total', { stage: SOURCE }, bytes)
-    this.#add('sluice_stage_seconds_total', { stage: SOURCE }, milliseconds / 1000)
+  chunkRead({
+    partition,
+    ...chunk
+  }: Events['sluice:shard:work']['sources'][number] | Events['sluice:source:chunk']): void {
+    this.#work.chunkRead(this.#partitions.labelOf(partition), chunk)
   }
 
   requestSent({ status, origin, milliseconds, clockAhead }: Events['sluice:source:request']): void {
@@ -102,26 +98,24 @@ export class PipelineMetrics {
     this.#takeClock(origin, clockAhead)
   }
 
-  batchPassed({ stage, ...batch }: PassedBatch): void {
-    for (const [name, member] of STAGE_COUNTERS) this.#add(name, { stage }, batch[member])
-    this.#add('sluice_stage_seconds_total', { stage }, batch.milliseconds / 1000)
+  batchPassed(batch: Events['sluice:stage:batch']): void {
+    this.#work.batchPassed(batch)
   }
 
-  delivered({ records, written, milliseconds }: Delivered): void {
-    this.#add('sluice_stage_records_in_total', { stage: DELIVERY }, records)
-    this.#add('sluice_stage_records_out_total', { stage: DELIVERY }, written)
-    this.#add('sluice_stage_seconds_total', { stage: DELIVERY }, milliseconds / 1000)
+  delivered(batch: Events['sluice:delivery:batch']): void {
+    this.#work.delivered(batch)
   }
 
   worked({ sources, stages, delivery }: Events['sluice:shard:work']): void {
     for (const source of sources) this.chunkRead(source)
-    for (const stage of stages) this.batchPassed(stage)
-    this.delivered(delivery)
+    for (const stage of stages) this.#work.batchPassed(stage)
+    this.#work.delivered(delivery)
   }
 
   /** Writes what is known of the state, and what changes with the clock. The metrics were cleared before. */
   refresh(): void {
     this.#writeCounts()
+    this.#work.write((name, labels, value) => this.#add(name, labels, value))
     const now = Date.now()
     const oldest = new Map<string, number>()
     for (const [partition, time] of this.#readUpTo) {
@@ -185,30 +179,12 @@ export class PipelineMetrics {
   }
 }
 
-interface Labels {
-  readonly [label: string]: string
-}
-
-type ReadChunk = Pick<Events['sluice:source:chunk'], 'partition' | 'records' | 'bytes' | 'milliseconds'>
-type PassedBatch = Events['sluice:shard:work']['stages'][number]
-type Delivered = Events['sluice:shard:work']['delivery']
-
-const STAGE_COUNTERS = [
-  ['sluice_stage_records_in_total', 'recordsIn'],
-  ['sluice_stage_records_out_total', 'recordsOut'],
-  ['sluice_stage_records_added_total', 'added'],
-  ['sluice_stage_records_dropped_total', 'dropped'],
-  ['sluice_stage_records_rejected_total', 'rejected'],
-  ['sluice_stage_bytes_in_total', 'bytesIn'],
-  ['sluice_stage_bytes_out_total', 'bytesOut'],
-] as const
-
 function inSeconds(milliseconds: number | undefined): number | undefined {
   return milliseconds === undefined ? undefined : milliseconds / 1000
 }
 
 /** Of the table, what `refresh` writes: it is cleared before. */
-export const REFRESHED = [
+export const REFRESHED: readonly (CounterName | GaugeName)[] = [
   'sluice_records_read_total',
   'sluice_records_added_total',
   'sluice_records_written_total',
@@ -218,4 +194,5 @@ export const REFRESHED = [
   'sluice_sink_records_total',
   'sluice_source_read_up_to_timestamp_seconds',
   'sluice_freshness_seconds',
-] as const satisfies readonly (CounterName | GaugeName)[]
+  ...WORK_COUNTERS,
+]
