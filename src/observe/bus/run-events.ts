@@ -31,7 +31,12 @@ export class RunEvents {
 
   /** Publishes a message, without secrets. No-op if nobody listens. */
   publish<Name extends EventName>(name: Name, facts: Facts<Name>): void {
-    if (this.wants(name)) channelOf(name).publish(hideInJson({ pipeline: this.pipeline, run: this.run, ...facts }))
+    if (!this.wants(name)) return
+    const message: { [member: string]: unknown } = { pipeline: hideInJson(this.pipeline), run: this.run }
+    // The names of members are ours.
+    for (const [member, fact] of Object.entries(facts))
+      message[member] = typeof fact === 'number' ? fact : hideInJson(fact)
+    channelOf(name).publish(message)
   }
 
   /** Publishes a line of the log. */
