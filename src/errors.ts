@@ -59,6 +59,11 @@ export const errorCodes = {
     retryable: false,
     summary: 'This version of Node.js, or this component, does not support the requested feature.',
   },
+  TAP_REFUSED: {
+    exit: 2,
+    retryable: false,
+    summary: 'A tap would show records that are not redacted yet.',
+  },
   USAGE: { exit: 2, retryable: false, summary: 'The command line is invalid.' },
   VALUE_INVALID: { exit: 2, retryable: false, summary: 'Custom code set a value that is not JSON.' },
 

@@ -173,6 +173,16 @@ export function listCommands(choose: Choose): LazyCommand[] {
       () => import('./commands/verify.ts'),
     ),
     lazy(
+      'top [pipeline]',
+      'Watch pipelines that run: rates, the bottleneck, what is committed and published. Changes nothing.',
+      () => import('./commands/top.ts'),
+    ),
+    lazy(
+      'tap <pipeline>',
+      'Show records as they pass a stage of a pipeline that runs, redacted unless you ask for more',
+      () => import('./commands/tap.ts'),
+    ),
+    lazy(
       'completion [shell]',
       'Print a script with which bash, zsh or fish complete commands, options and names of pipelines',
       () => import('./commands/completion.ts'),

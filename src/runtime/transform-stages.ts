@@ -24,6 +24,8 @@ import { runDuplex } from './duplex-stage.ts'
 import { NewMembers } from './new-members.ts'
 import type { Bring } from './new-members.ts'
 import { observeStage } from './observe-stage.ts'
+import { tapStage } from './tap/taps.ts'
+import type { Taps } from './tap/taps.ts'
 
 /** One transform of a pipeline, ready to run. */
 export interface Stage {
@@ -76,6 +78,8 @@ interface BuildOptions {
   readonly context?: Partial<TransformContext> | undefined
   /** True: custom transforms with `parallel` above 1 run in threads. Otherwise they run in this one. */
   readonly threads?: boolean
+  /** Where the batches of each stage can be looked at. Default: nowhere. */
+  readonly taps?: Taps | undefined
   /** What the run publishes: its log, and the batches of each stage. Default: nothing. */
   readonly events?: RunEvents | undefined
 }
@@ -93,8 +97,10 @@ export async function buildStages(pipeline: TransformsOf, options: BuildOptions)
     await Promise.allSettled(closeStages(stages))
     throw error
   }
-  const { events } = options
-  const observed = events ? stages.map((stage, position) => observeStage(stage, position, events)) : stages
+  const { events, taps } = options
+  const tapped = taps ? stages.map((stage, position) => tapStage(stage, position, taps)) : stages
+  // Observed from outside: the time of a stage includes that of its taps.
+  const observed = events ? tapped.map((stage, position) => observeStage(stage, position, events)) : tapped
   return stages.length === 0 ? [] : withDelivery(observed, newMembers)
 }
 

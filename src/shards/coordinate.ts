@@ -8,6 +8,8 @@ import type { ShardResult, ShardRun } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { RunResult } from '../runtime/run.ts'
+import { controlRun } from '../runtime/control-run.ts'
+import { tapOfShards } from '../runtime/tap/tap-handler.ts'
 import { publishEnd, publishStart } from '../runtime/publish-run.ts'
 import { createSource } from '../runtime/source-input.ts'
 import { Dispatch } from './dispatch.ts'
@@ -58,11 +60,17 @@ export interface ExecutorContext {
  * @throws SluiceError when the run cannot begin; later failures come back in the result
  */
 export async function coordinate(options: CoordinateOptions): Promise<RunResult | undefined> {
-  const { pipeline } = options
+  const { pipeline, events, stop } = options
   pipeline.secrets.hold()
+  const controlled = controlRun({ events, stop, control: options.control, tap: tapOfShards })
+  let isBegun = true
   try {
-    return await run(options)
+    const result = await run({ ...options, control: controlled.control })
+    isBegun = result !== undefined
+    return result
   } finally {
+    // Otherwise the same run begins undivided.
+    if (isBegun) controlled.close()
     pipeline.secrets.drop()
   }
 }

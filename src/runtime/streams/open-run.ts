@@ -13,10 +13,14 @@ import { defaultLimits } from '../../record/scan.ts'
 import { CLOSE_TIMEOUT, within } from '../await-component.ts'
 import { Intake } from '../intake.ts'
 import { openDelivery } from '../open-delivery.ts'
+import { controlRun } from '../control-run.ts'
+import type { RunControl } from '../control-run.ts'
 import type { RunInput } from '../run-input.ts'
 import { describeError, hideInReport, inputsDamaged, noteUnmatched } from '../run-report.ts'
 import { sourceInput } from '../source-input.ts'
 import { publishEnd, publishStart } from '../publish-run.ts'
+import { tapHandler } from '../tap/tap-handler.ts'
+import { Taps } from '../tap/taps.ts'
 import { buildStages, closeStages, countsOf, ruleMatchesOf } from '../transform-stages.ts'
 import type { Stage } from '../transform-stages.ts'
 import { isWritten, setWiring, Wiring } from './wiring.ts'
@@ -44,13 +48,17 @@ export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenP
   if (stateFolder !== undefined) await own(stateFolder, wiring)
   pipeline.secrets.hold()
   settings.events.pipeline = pipeline.name
-  publishStart(settings.events, pipeline)
+  const taps = new Taps()
+  const { events, stop } = settings
+  const controlled = controlRun({ events, stop, control: settings.control, tap: tapHandler(pipeline, taps) })
+  publishStart(events, pipeline)
   try {
     // A stream sink has no state.
-    return await openParts(wiring, { pipeline, stateFolder: stateFolder ?? '', startedAt })
+    return await openParts(wiring, { pipeline, stateFolder: stateFolder ?? '', startedAt, controlled, taps })
   } catch (error) {
     const { code } = asSluiceError(error, 'INTERNAL', `pipeline ${pipeline.name} failed`)
-    settings.events.publish('sluice:run:end', { outcome: 'failed', code, seconds: secondsSince(startedAt) })
+    events.publish('sluice:run:end', { outcome: 'failed', code, seconds: secondsSince(startedAt) })
+    controlled.close()
     pipeline.secrets.drop()
     throw error
   }
@@ -58,9 +66,10 @@ export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenP
 
 async function openParts(
   wiring: Wiring,
-  { pipeline, stateFolder, startedAt }: Pick<RunParts, 'pipeline' | 'stateFolder' | 'startedAt'>,
+  parts: Pick<RunParts, 'pipeline' | 'stateFolder' | 'startedAt' | 'controlled' | 'taps'>,
 ): Promise<Run> {
   const { settings, paths } = wiring
+  const { pipeline, stateFolder, controlled } = parts
   const damaged: DamagedInput[] = []
   const input = settings.input ?? sourceInput(pipeline, settings, damaged)
   input.check?.(stateFolder)
@@ -73,10 +82,10 @@ async function openParts(
     events: settings.events,
     note: settings.events.note,
     keepsBatches: !wiring.isDirect,
-    control: settings.control,
+    control: controlled.control,
     commit: input.commit,
   })
-  return new Run({ wiring, pipeline, stateFolder, input, delivery, damaged, startedAt })
+  return new Run({ ...parts, wiring, input, delivery, damaged })
 }
 
 /**
@@ -102,6 +111,8 @@ interface RunParts {
   /** Filled with the inputs that fail. */
   readonly damaged: DamagedInput[]
   readonly startedAt: Date
+  readonly controlled: RunControl
+  readonly taps: Taps
 }
 
 class Run implements OpenPipeline {
@@ -116,12 +127,13 @@ class Run implements OpenPipeline {
   }
 
   async createStages(): Promise<void> {
-    const { pipeline, wiring, delivery, input } = this.#parts
+    const { pipeline, wiring, delivery, input, taps } = this.#parts
     this.stages = await buildStages(pipeline, {
       paths: wiring.paths,
       shared: wiring.settings.shared,
       hashKey: delivery.hashKey,
       context: input.context,
+      taps,
       events: wiring.settings.events,
       threads: wiring.settings.threads ?? true,
     })
@@ -177,6 +189,7 @@ class Run implements OpenPipeline {
     if (delivery.totals().read > 0 && input.isWhole !== false)
       noteUnmatched(ruleMatchesOf(this.stages), wiring.settings.events.note)
     publishEnd(wiring.settings.events, this.report())
+    this.#parts.controlled.close()
     return failure
   }
 

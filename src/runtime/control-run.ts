@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ControlRequests } from '../delivery/control/control-requests.ts'
+import type { ControlHandler } from '../delivery/control/control-requests.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
+import { statusOf } from '../observe/status/run-status.ts'
+
+interface ControlledRun {
+  readonly events: RunEvents
+  readonly stop: AbortSignal
+  /** Commands of the process. Default: none. */
+  readonly control?: ControlRequests | undefined
+  /** See `tapHandler`. */
+  readonly tap: ControlHandler
+}
+
+/** A run that can be asked. Call `close` when it is over. */
+export interface RunControl {
+  readonly control: ControlRequests
+  close(): void
+}
+
+/** Adds the commands of a run: `status`, `tap`. Call it before the run publishes its start. */
+export function controlRun({ events, stop, control = new ControlRequests(), tap }: ControlledRun): RunControl {
+  const status = statusOf(events)
+  const stopping = (): void => status.stopping()
+  stop.addEventListener('abort', stopping)
+  if (stop.aborted) stopping()
+  const forget = [control.on('status', answerStatus(events)), control.on('tap', tap)]
+  return {
+    control,
+    close() {
+      stop.removeEventListener('abort', stopping)
+      for (const one of forget) one()
+      status.close()
+    },
+  }
+}
+
+/**
+ * `{"command":"status"}` is answered with a snapshot each second, until the peer leaves or the run ends;
+ * `interval` (milliseconds) and `count` change that. With a `count` the first one comes after the
+ * interval, so that it has rates.
+ */
+function answerStatus(events: RunEvents): ControlHandler {
+  return async ({ interval: wished, count }, reply) => {
+    const status = statusOf(events)
+    const interval = typeof wished === 'number' ? Math.min(Math.max(wished, LEAST_INTERVAL), MOST_INTERVAL) : SECOND
+    const most = typeof count === 'number' ? count : Infinity
+    const end = status.watch()
+    try {
+      const first = status.snapshot()
+      if (most === Infinity) reply.send(first)
+      for (let sent = 0; sent < most && !reply.gone.aborted; sent++) {
+        await sleep(interval, undefined, { signal: reply.gone, ref: false }).catch(() => undefined)
+        reply.send(status.snapshot())
+      }
+    } finally {
+      end()
+    }
+  }
+}
+
+const SECOND = 1000
+/** Milliseconds: more often, it would be noticed. */
+const LEAST_INTERVAL = 100
+const MOST_INTERVAL = 60_000
