@@ -3,8 +3,11 @@
  * new time once its servers have it. Measures itself in between.
  */
 import { readdir } from 'node:fs/promises'
-import { execute } from '../../../src/cli/execute.ts'
+import yargs from 'yargs'
+import { execute, executeOptions } from '../../../src/cli/execute.ts'
+import { loadAgain } from '../../../src/cli/load-again.ts'
 import { loadOrFail } from '../../../src/cli/load.ts'
+import { metricsOptions, withMetrics } from '../../../src/cli/metrics-options.ts'
 import { asSluiceError } from '../../../src/errors.ts'
 import { HOUR } from '../../../src/time.ts'
 import { SoakClock } from './soak-clock.ts'
@@ -33,18 +36,16 @@ const clock = new SoakClock(Number(start), async (now) => {
   await report({ now, ...(isDue && { sample: await measure(now) }) })
 })
 
+const args = yargs(['--state', 'state', '--json', '--metrics', '127.0.0.1:0'])
+  .options({ ...executeOptions, ...metricsOptions })
+  .parseSync()
+
 try {
-  const [pipeline] = await loadOrFail([name], { mode: 'run', set: [] })
-  await execute([{ pipeline, follow: true, clock, exchange: clock.exchange }], {
-    state: 'state',
-    set: undefined,
-    report: 'report.json',
-    json: true,
-    failOnReject: false,
-    'fail-on-reject': false,
-    _: [],
-    $0: '',
-  })
+  const options = { mode: 'run', set: [] } as const
+  const [pipeline] = await loadOrFail([name], options)
+  const load = () => loadAgain(name, options)
+  const job = { pipeline, load, follow: true, clock, exchange: clock.exchange }
+  await withMetrics(args, () => execute([job], args))
   await send({ outcome: 'done' })
 } catch (error) {
   await send({ outcome: asSluiceError(error, 'INTERNAL', 'the soak failed').code })
