@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { openPipeline, subscribe } from '../../src/index.ts'
 import type { EventName, Events } from '../../src/index.ts'
+import { startJumpCloudServer } from '../servers/jumpcloud.ts'
 import { startBucketServer } from '../support/bucket-server.ts'
 import { makeProject } from '../support/config-project.ts'
 import { listen } from '../support/listen.ts'
@@ -91,4 +94,30 @@ sink: { type: file, path: out, key: all }
   const [token, page] = requests
   assert.equal(token.clockAhead, 0)
   assert.ok([90_000, 91_000, 92_000].includes(page.clockAhead ?? 0), String(page.clockAhead))
+})
+
+test('the state that is open has the source partitions that the pipeline reads now', async (t) => {
+  const api = await startJumpCloudServer({ frozen: true, events: 20, organizations: 2 })
+  t.after(() => api.close())
+  const ids = api.organizations.map(({ id }) => id)
+  const pipeline = (organizations: readonly string[]): string => `source:
+  type: jumpcloud
+  apiKey: \${env:KEY}
+  baseUrl: ${api.url}
+  organizations: [${organizations.map((id) => `'${id}'`).join(', ')}]
+  window: { since: 2d, step: 10d, lag: 0s }
+transforms: [{ type: dedup, key: [id] }]
+sink: { type: file, path: out, key: all }
+`
+  const folder = await makeProject(t, { 'pipelines/p.yaml': pipeline(ids) })
+  const opened = collect(t, 'sluice:state:open')
+  const run = async () => (await openPipeline('p', { folder, env: { KEY: api.apiKey } })).run()
+  await run()
+  await writeFile(join(folder, 'pipelines/p.yaml'), pipeline(ids.slice(1)))
+  await run()
+  assert.deepEqual(
+    opened.map(({ partitions }) => partitions.map(({ partition }) => partition)),
+    [[], [`jumpcloud:${ids[1]}`]],
+  )
+  assert.ok((opened[1].partitions[0].readUpTo ?? 0) > 0)
 })

@@ -204,6 +204,43 @@ sink: { type: s3, bucket: audit, endpoint: '${toStore.origin}', region: ${s3.reg
   assert.equal((await running.ended).code, 130)
 })
 
+test('/readyz knows an API that answers with 503, and finds it back by a request without credentials', async (t) => {
+  const api = await startJumpCloudServer({ frozen: true, events: 50 })
+  t.after(() => api.close())
+  const workspace = await openWorkspace(t)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source:
+  type: jumpcloud
+  apiKey: \${env:KEY}
+  baseUrl: ${api.url}
+  retry: { maxDelay: 10m }
+  window: { since: 2d, step: 10d, lag: 0s }
+  poll: 500ms
+transforms: [{ type: dedup, key: id }]
+sink: { type: file, path: out, key: all, roll: { maxAge: 1s } }
+`,
+  )
+  const running = workspace.start(['run', 'p', '--follow', '--metrics', '0'], { env: { KEY: api.apiKey } })
+  const url = await metricsUrl(running)
+  const ask = async () => {
+    const response = await fetch(`${url}/readyz`)
+    return { status: response.status, text: await response.text() }
+  }
+  await until(ask, ({ status }) => status === 200)
+  const seen = api.requests.length
+  api.faults.add({ fault: { kind: 'status', status: 503 }, times: Infinity })
+  await until(ask, ({ text }) => text.includes('the source is away: status 503'))
+  api.faults.clear()
+  await until(ask, ({ status }) => status === 200, LIMIT)
+  const samples = await scrape(url)
+  assert.ok((valuesBy(samples, 'sluice_source_requests_total', 'status')['503'] ?? 0) > 0)
+  assert.ok((valueOf(samples, 'sluice_source_retries_total', { code: 'SOURCE_UNAVAILABLE' }) ?? 0) > 0)
+  assert.ok(api.requests.length > seen)
+  running.kill('SIGTERM')
+  await running.ended
+})
+
 test('a divided backfill has the records, stages and sinks of its workers', async (t) => {
   const workspace = await openFiles(t)
   const s3 = await startBucketServer(t, 'audit')
