@@ -17,6 +17,8 @@ export class PipelineMetrics {
   readonly #partitions: BoundedNames
   readonly #reasons = new BoundedNames(MOST_NAMES)
   readonly #codes = new BoundedNames(MOST_NAMES)
+  /** That have an outbox, or had one. */
+  readonly #sinks = new Set<string>()
   /** Event times in milliseconds, by source partition. */
   readonly #readUpTo = new Map<string, number>()
   /** By the origin that was asked, in milliseconds. */
@@ -149,6 +151,9 @@ export class PipelineMetrics {
     for (const { partition, readUpTo } of partitions)
       if (readUpTo !== undefined) this.#readUpTo.set(partition, readUpTo)
     for (const outbox of outboxes) this.#takeOutbox(outbox)
+    // The pipeline had another sink before it was reloaded.
+    const sinks = new Set(outboxes.map(({ sink }) => sink))
+    for (const sink of this.#sinks) if (!sinks.has(sink)) this.#takeOutbox({ sink, objects: 0, bytes: 0, maxBytes: 0 })
     this.#set('sluice_dedup_keys', dedup?.keys)
     this.#set('sluice_dedup_memory_bytes', dedup?.bytes)
     this.#set('sluice_dedup_max_memory_bytes', dedup?.maxBytes)
@@ -157,6 +162,7 @@ export class PipelineMetrics {
   }
 
   #takeOutbox({ sink, objects, bytes, maxBytes }: StateOpen['outboxes'][number]): void {
+    this.#sinks.add(sink)
     this.#set('sluice_outbox_objects', objects, { sink })
     this.#set('sluice_outbox_bytes', bytes, { sink })
     this.#set('sluice_outbox_max_bytes', maxBytes, { sink })
