@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { openWorkspace } from '../support/command.ts'
+import { freePort } from '../support/listen.ts'
 import { copyCheckout, NO_SCRIPTS, runShell } from '../support/packed.ts'
 import { MAIN, REPOSITORY } from '../support/paths.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -138,15 +139,21 @@ function childOf(pid: number | undefined): number | undefined {
 }
 
 test(
-  'on a read-only root it writes its state and nothing else, and SIGTERM ends it cleanly',
+  'on a read-only root it writes its state and nothing else, answers the health check, and SIGTERM ends it cleanly',
   { skip: MISSING, timeout: 60_000 },
   async (t) => {
-    const args = ['run', 'events', '--follow', '--state', 'state']
+    const port = await freePort()
+    const args = ['run', 'events', '--follow', '--state', 'state', '--metrics', `127.0.0.1:${port}`]
     const { workspace, findInit, until, ended, log } = await startIsolated(t, args)
     const init = await findInit()
     await until(() => existsSync(workspace.path('state/out/all')))
+    const [program = '', ...probe] = wordsOf('HEALTHCHECK').map((word) => word.replace('9464', String(port)))
+    assert.equal(program, 'node')
+    const check = () => spawnSync(process.execPath, probe, { encoding: 'utf8' }).status
+    assert.equal(check(), 0)
     process.kill(init, 'SIGTERM')
     assert.equal(await ended, 130, log())
+    assert.equal(check(), 1)
     assert.equal(existsSync(workspace.path('forbidden')), false)
     const { stdout } = await workspace.sluice(['state', 'show', 'events', '--state', 'state'])
     assert.match(stdout, /written +1\b/)
@@ -182,7 +189,7 @@ test(
     assert.match(shown.stdout, /^1000\nsluice /, shown.stderr)
 
     const hardened = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--volume', '/state']
-    const command = 'run events --follow --state /state'.split(' ')
+    const command = 'run events --follow --state /state --metrics 127.0.0.1:9464'.split(' ')
     const started = docker('run', '--detach', '--name', image, ...hardened, image, ...command)
     assert.equal(started.status, 0, started.stderr)
     const isWritten = () =>
@@ -191,6 +198,8 @@ test(
       assert.match(docker('ps', '--filter', `name=${image}`).stdout, /Up/, docker('logs', image).stderr)
       await sleep(200)
     }
+    const [program = '', ...probe] = wordsOf('HEALTHCHECK')
+    assert.equal(docker('exec', image, program, ...probe).status, 0)
     docker('stop', '--time', '60', image)
     assert.equal(docker('inspect', '--format', '{{.State.ExitCode}}', image).stdout, '130\n')
   },

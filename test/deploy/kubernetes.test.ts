@@ -19,6 +19,8 @@ interface Manifest {
     readonly podSelector: { readonly matchLabels: Labels }
     readonly policyTypes: readonly string[]
     readonly ingress?: unknown
+    readonly selector?: { readonly matchLabels: Labels }
+    readonly podMetricsEndpoints?: readonly { readonly port: string }[]
     readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[]
     readonly template: {
       readonly metadata: { readonly labels: Labels }
@@ -33,8 +35,16 @@ interface Manifest {
   }
 }
 
+interface Probe {
+  readonly httpGet?: { readonly path: string; readonly port: string }
+}
+
 interface Container {
   readonly args: readonly string[]
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[]
+  readonly startupProbe?: Probe
+  readonly livenessProbe?: Probe
+  readonly readinessProbe?: Probe
   readonly image: string
   readonly env?: readonly { readonly name: string; readonly value?: string }[]
   readonly resources: { readonly limits: { readonly memory?: string } }
@@ -101,15 +111,46 @@ test('a state is on a volume that outlives its pod', async () => {
   assert.deepEqual(states.toSorted(), ['sluice-backfill', 'sluice-live', 'sluice-okta'])
 })
 
-test('the network policy selects every pod, and lets nothing connect to one', async () => {
+test('the network policy selects every pod, and lets only Prometheus connect, to the port of metrics', async () => {
   const all = await readManifests()
   const policy = all.find(({ kind }) => kind === 'NetworkPolicy')
   assert.ok(policy)
   assert.ok(policy.spec.policyTypes.includes('Ingress'))
-  assert.equal(policy.spec.ingress, undefined)
+  assert.deepEqual(policy.spec.ingress, [
+    {
+      from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+      ports: [{ port: 'metrics', protocol: 'TCP' }],
+    },
+  ])
   for (const { kind, spec } of all) {
     if (!WORKLOADS.includes(kind)) continue
     for (const [name, value] of Object.entries(policy.spec.podSelector.matchLabels))
+      assert.equal(spec.template.metadata.labels[name], value)
+  }
+})
+
+test('pipelines that run all the time show their metrics and their health on a named port', async () => {
+  const all = await readManifests()
+  const sets = all.filter(({ kind }) => kind === 'StatefulSet')
+  assert.equal(sets.length, 2)
+  const monitor = all.find(({ kind }) => kind === 'PodMonitor')
+  for (const { metadata, spec } of sets) {
+    const [container] = spec.template.spec.containers
+    assert.ok(container)
+    const [port, ...others] = container.ports ?? []
+    assert.ok(port && others.length === 0)
+    assert.equal(container.args[container.args.indexOf('--metrics') + 1], `0.0.0.0:${port.containerPort}`)
+    const { startupProbe, livenessProbe, readinessProbe } = container
+    const paths = [startupProbe, livenessProbe, readinessProbe].map((probe) => {
+      assert.equal(probe?.httpGet?.port, port.name, metadata.name)
+      return probe.httpGet.path
+    })
+    assert.deepEqual(paths, ['/healthz', '/healthz', '/readyz'])
+    assert.deepEqual(
+      monitor?.spec.podMetricsEndpoints?.map((endpoint) => endpoint.port),
+      [port.name],
+    )
+    for (const [name, value] of Object.entries(monitor?.spec.selector?.matchLabels ?? {}))
       assert.equal(spec.template.metadata.labels[name], value)
   }
 })
@@ -118,7 +159,9 @@ test('the command of the single pipeline parses', async (t) => {
   const all = await readManifests()
   const workload = all.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'sluice-okta')
   const workspace = await openWorkspace(t)
-  const args = workload?.spec.template.spec.containers[0]?.args ?? []
+  const args = (workload?.spec.template.spec.containers[0]?.args ?? []).map((arg) =>
+    arg.replace(/^0\.0\.0\.0:.*/, '127.0.0.1:0'),
+  )
   const { stderr } = await workspace.sluice([...args])
   assert.match(stderr, /PIPELINE_NOT_FOUND: there is no pipeline "okta"/)
 })

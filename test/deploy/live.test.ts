@@ -54,7 +54,7 @@ test('the pods of the StatefulSet are the replicas that SLUICE_SHARD counts, and
     const ended = await workspace.sluice(
       args
         .filter((arg) => arg !== '--follow')
-        .map((arg) => ({ '/data/state': state, jumpcloud: 'events' })[arg] ?? arg),
+        .map((arg) => ({ '/data/state': state, jumpcloud: 'events', '0.0.0.0:9464': '127.0.0.1:0' })[arg] ?? arg),
       { env: { SLUICE_SHARD: shard.replace('$(POD_NAME)', `${set.metadata.name}-${ordinal}`), SLUICE_SHARD_KEY: key } },
     )
     assert.equal(ended.code, 0, ended.stderr)

@@ -18,7 +18,7 @@ interface Manifest {
 async function readKinds(): Promise<Map<string, ValidateFunction>> {
   const ajv = new Ajv({ allErrors: true, strict: false })
   const kinds = new Map<string, ValidateFunction>()
-  for (const name of ['kubernetes']) {
+  for (const name of ['kubernetes', 'prometheus-operator']) {
     const { oneOfKinds, $defs }: { oneOfKinds: { [kind: string]: AnySchemaObject }; $defs: object } = JSON.parse(
       await readFile(fixture(`deploy/${name}.schema.json`), 'utf8'),
     )
@@ -43,7 +43,7 @@ function manifestOf(value: Manifest): Manifest {
 test('every Kubernetes manifest follows the schema of its kind', async () => {
   const kinds = await readKinds()
   const manifests = await readManifests()
-  assert.ok(manifests.length >= 9)
+  assert.ok(manifests.length >= 10)
   for (const { file, manifest } of manifests) {
     const validate = kinds.get(`${manifest.apiVersion} ${manifest.kind}`)
     assert.ok(validate, `${file}: ${manifest.apiVersion} ${manifest.kind} has no schema in test/fixtures/deploy`)
@@ -58,8 +58,8 @@ test('a member that is misspelt, or of another type, does not follow the schema 
   assert.ok(validate)
   const mistakes = [
     ['readOnlyRootFilesystem: true', 'readonlyRootFilesystem: true'],
-    ['fsGroup: 10001', 'fsgroup: 10001'],
-    ['runAsUser: 10001', 'runAsUser: root'],
+    ['livenessProbe:', 'livenessprobe:'],
+    ['periodSeconds: 30', 'periodSeconds: 30s'],
     ['replicas: 1', 'replicas: one'],
     ['mountPath: /data', 'path: /data'],
   ]
@@ -75,7 +75,7 @@ test('the Compose files follow the Compose Specification', async () => {
     JSON.parse(await readFile(fixture('deploy/compose.schema.json'), 'utf8')),
   )
   const files = (await readdir(FOLDER)).filter((name) => name.startsWith('compose'))
-  assert.deepEqual(files.toSorted(), ['compose.yaml'])
+  assert.deepEqual(files.toSorted(), ['compose.live.yaml', 'compose.yaml'])
   for (const file of files) {
     const text = await readFile(join(FOLDER, file), 'utf8')
     const document = parseDocument(text, { merge: true })

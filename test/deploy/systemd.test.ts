@@ -107,12 +107,14 @@ sink: { type: file, path: '\${env:OUT}', key: all, compression: none, roll: { ma
 /** The command of the unit for the pipeline `jumpcloud`, with folders of a test. */
 async function openService(
   t: TestContext,
+  options = '',
 ): Promise<{ args: string[]; env: { [name: string]: string }; workspace: Workspace }> {
   const workspace = await openWorkspace(t)
   const [command = ''] = (await serviceOf()).get('ExecStart') ?? []
   const [program, ...args] = command
     .replaceAll('%S', workspace.path('var/lib'))
     .replaceAll('%i', 'jumpcloud')
+    .replace(' $SLUICE_OPTIONS', options)
     .split(' ')
   assert.equal(program, '/opt/sluice/node_modules/.bin/sluice')
   const drop = await parseUnit(join(FOLDER, DROP_IN))
