@@ -163,7 +163,7 @@ export function commitOptions(run: SimulatedRunOptions) {
     sinks: workload.routed ? [sinkTo('siem', 'siem'), sinkTo('archive', 'archive')] : [sinkTo('sink', bucket)],
     ...(workload.routed && { routes: ROUTES }),
     rejects,
-    mergeRejectFiles: 3,
+    mergeRejectFiles: 2,
     ...(workload.dedup && { dedup: { stage: 'dedup', within: WITHIN, memory: 2 ** 26 } }),
     note: () => undefined,
     drainTimeouts: { done: 1000, interrupted: 1000 },
