@@ -37,12 +37,14 @@ export function markReplayed(
   row: LocalRejectsRow,
   replayed: ReadonlyMap<number, ReadonlySet<number>>,
 ): LocalRejectsRow {
+  const last = lastEpochOf(row)
+  const own = [...replayed].filter(([epoch]) => epoch >= row.epoch && epoch <= last)
+  if (own.length === 0) return row
   const firsts = firstNumbers(row)
-  const numbers = [...replayed].flatMap(([epoch, own]) => {
+  const numbers = own.flatMap(([epoch, ats]) => {
     const first = firsts.get(epoch)?.first
-    return first === undefined ? [] : [...own].map((at) => first + at)
+    return first === undefined ? [] : [...ats].map((at) => first + at)
   })
-  if (numbers.length === 0) return row
   const bits = Buffer.alloc(Math.ceil(row.records / 8))
   bits.set(Buffer.from(row.replayed?.bits ?? '', 'base64'))
   for (const number of numbers) bits[number >> 3] |= 1 << (number & 7)
