@@ -188,8 +188,15 @@ async function copyBuckets(
   }))
 }
 
-async function copyFiles(reader: ExportReader, files: readonly Placed<Section>[], folder: string): Promise<void> {
-  for (const file of files) await copyFile(reader, file, folder)
+async function copyFiles(
+  reader: ExportReader,
+  files: readonly (Placed<Section> & { readonly crc?: number })[],
+  folder: string,
+): Promise<void> {
+  for (const file of files) {
+    const crc = await copyFile(reader, file, folder)
+    if (file.crc !== undefined && file.crc !== crc) throw changedMeanwhile(reader)
+  }
   if (files.length > 0) await realFiles.fsyncFolder(folder)
 }
 
@@ -200,18 +207,21 @@ function partitionsOf(tenants: readonly MovedRow[]): PartitionRow[] {
   })
 }
 
-async function copyFile(reader: ExportReader, file: Placed<Section>, folder: string): Promise<void> {
+/** Returns the CRC-32 of the bytes. */
+async function copyFile(reader: ExportReader, file: Placed<Section>, folder: string): Promise<number> {
   await realFiles.makeFolder(folder)
   const path = join(folder, file.name)
   await realFiles.unlink(path)
   const copy = await realFiles.open(path, 'wx')
   try {
-    let at = 0
+    let [at, crc] = [0, 0]
     for await (const bytes of reader.bytes(file)) {
       await copy.write(bytes, at)
       at += bytes.length
+      crc = crc32(bytes, crc)
     }
     await copy.fdatasync()
+    return crc
   } finally {
     await copy.close()
   }
@@ -327,5 +337,9 @@ async function* entriesOf(reader: ExportReader, bucket: Placed<BucketSection>): 
     yield new Uint32Array(Uint8Array.from(all.subarray(0, whole)).buffer)
     rest = Buffer.from(all.subarray(whole))
   }
-  if (sum !== bucket.crc) throw new SluiceError('EXPORT_INVALID', `${reader.path} has changed while it was imported`)
+  if (sum !== bucket.crc) throw changedMeanwhile(reader)
+}
+
+function changedMeanwhile({ path }: ExportReader): SluiceError {
+  return new SluiceError('EXPORT_INVALID', `${path} has changed while it was imported`)
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { openWorkspace } from '../../support/command.ts'
 import { readIds } from '../../delivery/support.ts'
+import { codeFile, fixture } from '../../support/paths.ts'
+import { openSample } from '../../support/state-samples.ts'
 import { openFleet, shardKeyOf } from '../../support/replicas.ts'
 
 /** A pipeline that has read three records and rejected one of them. */
@@ -94,6 +96,71 @@ describe('sluice state export of a whole state', () => {
     assert.match(
       (await sluice(['state', 'export', 'p', 'x', '--copy', '--count', '2'], 2)).stderr,
       /USAGE: --copy is for/,
+    )
+  })
+
+  test('takes objects along that wait for upload, and they are published from there, once', async (t) => {
+    const { workspace, sluice } = await openCollected(t)
+    await rename(workspace.path('out'), workspace.path('stored'))
+    await writeFile(workspace.path('out'), 'a file where the folder should be')
+    await writeFile(
+      workspace.path('in.ndjson'),
+      '{"id":1,"name":"a"}\n{"id":2,"name":"b"}\n{"id":3}\n{"id":4,"name":"d"}\n',
+    )
+    await sluice(['run', 'p'], 4)
+    const made = await sluice(['state', 'export', 'p', 'p.export', '--copy'])
+    assert.match(made.stdout, /and 1 object that wait for upload/)
+    await rm(workspace.path('out'))
+    await rename(workspace.path('stored'), workspace.path('out'))
+    for (const state of ['there', '.sluice']) {
+      if (state === 'there') await sluice(['state', 'import', 'p', 'p.export', '--state', state])
+      const report = await workspace.report(['run', 'p', '--state', state])
+      assert.deepEqual([report.read, report.written], [0, 0])
+      await sluice(['verify', 'p', '--state', state])
+    }
+    // The copy and the original have both published it: it has one name and one content.
+    assert.deepEqual((await readIds(workspace.path('out'))).toSorted(), [1, 2, 4])
+  })
+
+  test('begins again with another file when an import was interrupted, and ignores what is left of the first', async (t) => {
+    const { workspace, sluice, show } = await openCollected(t)
+    await sluice(['state', 'export', 'p', 'first.export', '--copy'])
+    await writeFile(
+      workspace.path('in.ndjson'),
+      '{"id":1,"name":"a"}\n{"id":2,"name":"b"}\n{"id":3}\n{"id":4,"name":"d"}\n',
+    )
+    await workspace.report(['run', 'p'])
+    await sluice(['state', 'export', 'p', 'second.export', '--copy'])
+    // Killed before the first operation that finds a state there.
+    for (let at = 10, exists = false; !exists; at++) {
+      await rm(workspace.path('there'), { recursive: true, force: true })
+      const killed = workspace.start(['state', 'import', 'p', 'first.export', '--state', 'there'], {
+        node: ['--import', codeFile('test/system/crash/support/kill-at.ts')],
+        env: { KILL_AT: String(at) },
+      })
+      assert.equal((await killed.ended).code, null)
+      const shown = await workspace.sluice(['state', 'show', 'p', '--json', '--state', 'there'])
+      exists = shown.code === 0 && JSON.parse(shown.stdout).pipeline === 'p'
+    }
+    assert.match((await sluice(['run', 'p', '--state', 'there'], 6)).stderr, /IMPORT_MISSING/)
+    const { stderr } = await sluice(['state', 'import', 'p', 'second.export', '--state', 'there'])
+    assert.match(stderr, /the import of another export into this state was interrupted/)
+    assert.deepEqual(await show('there'), await show('.sluice'))
+    await sluice(['verify', 'p', '--state', 'there'])
+  })
+
+  test('imports what version 1 has written', async (t) => {
+    const workspace = await openSample(t, '4-with-sinks')
+    await workspace.write('old.export', await readFile(fixture('state/version-1.export')))
+    const imported = await workspace.sluice(['state', 'import', 'sample', 'old.export', '--state', 'there'])
+    assert.equal(imported.code, 0, imported.stderr)
+    const report = await workspace.report(['run', 'sample', '--state', 'there'])
+    assert.deepEqual([report.read, report.written], [6, 0])
+    const { stdout } = await workspace.sluice(['state', 'show', 'sample', '--state', 'there'])
+    assert.match(stdout, /migrate: to format \d+, by Sluice/)
+    assert.match(
+      (await workspace.sluice(['rejects', 'show', 'sample', '--state', 'there'])).stdout,
+      /SCHEMA_VIOLATION at validate: 2/,
     )
   })
 
