@@ -335,10 +335,11 @@ export interface ReadOptions {
   /** Record path of the event time, if the pipeline's `dedup` declares one. */
   readonly time?: string | undefined
   /**
-   * Writes one line to the log: a retry, a gap, a skipped file. Never a record's content, never a
-   * secret.
+   * Writes one line to the log: a gap, a skipped file. Never a record's content, never a secret. Facts
+   * that are undefined are left out. Its level is `info`, and its code `component.note`. (Built-ins name
+   * a message of docs/log.md in place of a text.)
    */
-  readonly note: (message: string, facts?: { readonly [name: string]: string | number | boolean }) => void
+  readonly note: (message: string, facts?: { readonly [name: string]: string | number | boolean | undefined }) => void
   /**
    * For a source of several inputs (the files of a folder): call it when one of them cannot be read,
    * or not to its end, after everything before the damage was yielded. Throws the error unless the

@@ -35,7 +35,7 @@ export type {
   TransformConfig,
 } from './runtime/streams/config.ts'
 export { anySignal } from './signals.ts'
-export type { PipelineLog } from './runtime/streams/program-log.ts'
+export type { PipelineLog, PipelineLogLine } from './runtime/streams/program-log.ts'
 export { sink, source, transform } from './runtime/streams/stages.ts'
 export type { SinkWritable } from './runtime/streams/stages.ts'
 export type { WriteOptions } from './embed/byte-batches.ts'

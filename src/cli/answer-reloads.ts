@@ -19,12 +19,12 @@ export function answerReloads(control: ControlRequests, run: ReloadableRun): voi
 
 /** Reloads after SIGHUP. The log says how it went. */
 export async function reloadBySignal(run: { reload(): Promise<unknown> }, shown: ShownRun): Promise<void> {
-  shown.events.note('SIGHUP: checking the files again')
+  shown.events.note('run.reloading')
   try {
     await run.reload()
   } catch (error) {
     if (error instanceof ReloadRefused) writeRendered(process.stderr, error.problems)
     const { code, message: reason } = asSluiceError(error, 'INTERNAL', 'the reload failed')
-    shown.events.note('the configuration was not reloaded', { code, reason })
+    shown.events.note('run.reload.failed', { error: code, reason })
   }
 }

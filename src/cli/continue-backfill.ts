@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { unfinishedRun } from '../delivery/shards/unfinished-run.ts'
 import { hasState, readState } from '../delivery/state/state-reader.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { parseMoment } from '../runtime/time-range.ts'
 import { configurationChanges, describeConfiguration } from '../shards/describe-configuration.ts'
 import { readCommand, requireSet } from './stored-command.ts'
@@ -41,14 +41,8 @@ export async function checkContinued(pipeline: CheckedPipeline, options: Continu
   if (all.length > 0) throw unfinishedRun(pipeline.name, run, all)
   requireSet(stored, set)
   const others = changes.filter((place) => !place.startsWith('source'))
-  if (others.length > 0)
-    note(
-      'the configuration has changed since the backfill began: the shards that are left are executed with the new one',
-      {
-        changed: others.join(', '),
-      },
-    )
-  if (shardBytes !== undefined) note('--shard-size changes nothing: the unfinished backfill has its plan')
+  if (others.length > 0) note('backfill.configuration-changed', { changed: others.join(', ') })
+  if (shardBytes !== undefined) note('backfill.shard-size-ignored')
 }
 
 function differencesOf(stored: StoredCommand, given: GivenCommand): string[] {

@@ -7,11 +7,14 @@ import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
 import { openLog } from '../observe/log.ts'
 import { safeJson, say } from '../observe/output.ts'
-import { plural, summarize, warnOfRejects } from '../observe/report.ts'
+import { describeRejects, plural, summarize } from '../observe/report.ts'
 import type { Report } from '../observe/report.ts'
 import { scannerInUse } from '../record/fast-scanner.ts'
 import { describeCauses } from '../runtime/causes.ts'
 import { runPipeline, type RunOptions, type RunResult } from '../runtime/run.ts'
+import { logChoice, logOptions, openProcessLog } from './log-options.ts'
+import { takeWarnings } from '../observe/warnings.ts'
+import { jsonLog } from './process-log.ts'
 import { setOption, stateOption } from './options.ts'
 import { answerReloads, reloadBySignal } from './answer-reloads.ts'
 import { checkSwap, ReloadableRun } from './reloadable-run.ts'
@@ -27,7 +30,7 @@ export const executeOptions = {
   state: stateOption,
   set: setOption,
   report: { type: 'string', describe: 'Write a JSON report to this file', requiresArg: true },
-  json: { type: 'boolean', default: false, describe: 'Log in JSON' },
+  ...logOptions,
   'fail-on-reject': { type: 'boolean', default: false, describe: 'Exit with status 5 if records were rejected' },
 } as const satisfies { [name: string]: Options }
 
@@ -70,16 +73,20 @@ export async function execute(
   { schedule }: { readonly schedule?: Schedule | undefined } = {},
 ): Promise<void> {
   if (args.report !== undefined) await checkReportPath(args.report)
+  const choice = logChoice(args)
+  const processLog = await openProcessLog(choice)
+  const endWarnings = takeWarnings(processLog.note)
   const signals = stopOnSignals((signal) => {
-    say('', `${signal}: committing and stopping; send it again to stop immediately`)
+    const what = 'committing and stopping; send it again to stop immediately'
+    if (jsonLog()) processLog.note('run.stopping', { signal, what })
+    else say('', `${signal}: ${what}`)
   })
   const failures: SluiceError[] = []
   const prefixOf = (job: Job): string => (jobs.length > 1 ? `${job.pipeline.name}: ` : '')
   const reloads = new Map<Job, () => Promise<void>>()
   const runShown = async (job: Job) => {
-    const shown = new ShownRun(job.pipeline.name, (events) =>
-      showRun(events, openLog({ json: args.json, prefix: prefixOf(job) })),
-    )
+    const log = await openLog({ ...choice, prefix: prefixOf(job) })
+    const shown = new ShownRun(job.pipeline.name, (events) => showRun(events, log))
     const run = schedule === undefined ? runJob(job, shown) : runScheduled(schedule, job, shown)
     await run.finally(() => shown.hide())
   }
@@ -94,7 +101,7 @@ export async function execute(
     reloadBetween()
     return runOnSchedule(times, {
       stop: signals.stop,
-      note: (message, facts) => shown.events.note(message, facts),
+      note: (...message) => shown.events.note(...message),
       run: async () => {
         shown.next()
         const used = (last: CheckedPipeline) => (pipeline = last)
@@ -109,13 +116,14 @@ export async function execute(
     const options = { ...job, stateFolder: resolve(args.state), stop: signals.stop, events: shown.events, control }
     const run = job.run ?? runPipeline
     const { report, error } = await (job.load === undefined ? run(options) : runReloadable(job, options, shown))
-    say(...(args.json ? [safeJson(report)] : summarize(report).split('\n')))
+    if (args.json) say(safeJson(report))
+    else if (choice.format === 'pretty') say(...summarize(report).split('\n'))
     const unwritten =
       args.report === undefined
         ? undefined
         : await writeReport(reportPath(args.report, job.pipeline, jobs.length), report)
-    const warning = job.input === undefined ? warnOfRejects(report) : undefined
-    if (warning !== undefined) shown.events.note(warning)
+    const many = job.input === undefined ? describeRejects(report) : undefined
+    if (many !== undefined) shown.events.note('rejects.many', many)
     if (error && unwritten) say(`${prefix}${unwritten.message}`)
     if (error) throw error
     if (unwritten) throw unwritten
@@ -159,7 +167,7 @@ export async function execute(
           const failure = asSluiceError(error, 'INTERNAL', 'this is a bug in Sluice')
           failures.push(failure)
           // Report now: the other pipelines may run forever, and only the first failure is thrown.
-          if (jobs.length > 1 && failure.code !== 'INTERRUPTED')
+          if (jobs.length > 1 && failure.code !== 'INTERRUPTED' && !jsonLog())
             say(
               `${job.pipeline.name}: ${failure.code}: ${failure.message}`,
               ...describeCauses(failure).map((cause) => `  cause: ${cause}`),
@@ -170,6 +178,7 @@ export async function execute(
   } finally {
     signals.forget()
     forgetReloads()
+    endWarnings()
   }
   if (failures.length > 0) throw failures[0]
 }
@@ -177,8 +186,7 @@ export async function execute(
 /** Users wonder why one machine is slow: one line in the log answers it. */
 function reportSlowScanner({ note }: RunEvents): void {
   const { name, reason = 'unknown' } = scannerInUse()
-  if (name === 'typescript')
-    note('the WebAssembly scanner is not in use; scanning takes several times as long', { reason })
+  if (name === 'typescript') note('scanner.slow', { reason })
 }
 
 /** Otherwise a mistake in the path shows after the run, which may take hours. */

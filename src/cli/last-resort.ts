@@ -1,5 +1,7 @@
 import { errorCodes, systemCode } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
 import { say } from '../observe/output.ts'
+import { jsonLog } from './process-log.ts'
 
 /** Milliseconds that a component has to close what it left open, once the command has ended. */
 const LINGER = 3000
@@ -24,7 +26,7 @@ export async function runToTheEnd(command: () => Promise<void>): Promise<void> {
     const why = isIdle
       ? 'it waits for a promise that is never resolved, and nothing is left that could resolve it'
       : 'code of a component called process.exit'
-    say('', `sluice: COMPONENT_STALLED: the command did not finish: ${why}`)
+    fail('COMPONENT_STALLED', `the command did not finish: ${why}`)
     process.exitCode = errorCodes.COMPONENT_STALLED.exit
   })
   process.stdout.on('error', reportOutputError)
@@ -39,17 +41,24 @@ export async function runToTheEnd(command: () => Promise<void>): Promise<void> {
 function reportOutputError(error: Error): void {
   const code = systemCode(error) ?? error.message
   if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return
-  say(`sluice: SINK_FAILED: cannot write to stdout: ${code}`)
+  fail('SINK_FAILED', `cannot write to stdout: ${code}`)
   process.exitCode = errorCodes.SINK_FAILED.exit
+}
+
+function fail(code: ErrorCode, message: string): void {
+  const log = jsonLog()
+  if (log) log.note('process.failed', { error: code, reason: message })
+  else say('', `sluice: ${code}: ${message}`)
 }
 
 async function endProcess(): Promise<void> {
   const open = process.getActiveResourcesInfo()
   // A reader that takes its time gets the whole output.
   await Promise.all([process.stdout, process.stderr].map(written))
-  say(
-    `sluice: the command has ended, but a component left something open (${[...new Set(open)].join(', ')}); ending the process`,
-  )
+  const shown = [...new Set(open)].join(', ')
+  const log = jsonLog()
+  if (log) log.note('process.lingering', { open: shown })
+  else say(`sluice: the command has ended, but a component left something open (${shown}); ending the process`)
   process.exit()
 }
 

@@ -5,6 +5,7 @@ import { describeCauses } from '../runtime/causes.ts'
 import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
 import { ASK } from './completion/ask.ts'
 import { runToTheEnd } from './last-resort.ts'
+import { jsonLog, setProcessLog } from './process-log.ts'
 import { versionText } from './version.ts'
 
 /**
@@ -13,6 +14,7 @@ import { versionText } from './version.ts'
  */
 export async function main(args: readonly string[]): Promise<void> {
   forgetSecrets()
+  setProcessLog(undefined)
   addEnvironmentSecrets(process.env)
   try {
     const work = workWithoutParser(args) ?? (await (await import('./parse.ts')).parse(args))
@@ -27,10 +29,18 @@ function report(thrown: unknown): number {
   const error = isYargsError(thrown)
     ? new SluiceError('USAGE', thrown.message)
     : asSluiceError(thrown, 'INTERNAL', 'this is a bug in Sluice')
+  const causes = describeCauses(error)
+  const stack = error.code === 'INTERNAL' ? (rootOf(error).stack ?? '') : undefined
+  const log = jsonLog()
+  if (log) {
+    const { code, message, hint } = error
+    log.note('process.failed', { error: code, reason: message, causes: causes.join('; ') || undefined, hint, stack })
+    return error.exit
+  }
   say('', `sluice: ${error.code}: ${error.message}`)
-  say(...describeCauses(error).map((cause) => `  cause: ${cause}`))
+  say(...causes.map((cause) => `  cause: ${cause}`))
   if (error.hint !== undefined) say(`  ${error.hint}`)
-  if (error.code === 'INTERNAL') say(...(rootOf(error).stack ?? '').split('\n'))
+  if (stack !== undefined) say(...stack.split('\n'))
   return error.exit
 }
 

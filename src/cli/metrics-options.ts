@@ -7,6 +7,8 @@ import { learnSecret } from '../observe/secrets.ts'
 import type { Access } from '../observe/metrics/server.ts'
 import { openLog } from '../observe/log.ts'
 import { readVersion } from '../package.ts'
+import { logChoice } from './log-options.ts'
+import type { LogArguments } from './log-options.ts'
 
 /** The token that `/metrics` asks for. */
 const TOKEN_VARIABLE = 'SLUICE_METRICS_TOKEN'
@@ -43,8 +45,8 @@ export const metricsOptions = {
 
 export type MetricsArguments = InferredOptionTypes<typeof metricsOptions>
 
-/** As yargs gives them, with the `--json` of a run. */
-type Given = ArgumentsCamelCase<MetricsArguments & { readonly json: boolean }>
+/** As yargs gives them, with those of the log. */
+type Given = ArgumentsCamelCase<MetricsArguments> & LogArguments
 
 /**
  * Does the work of a command while its metrics are served, if they are asked for.
@@ -81,7 +83,8 @@ async function serve(args: Given): Promise<{ close(): void } | undefined> {
   }
   try {
     const server = await serveMetrics({ ...access, metrics, health })
-    openLog({ json: args.json }).note('metrics and health are served', { url: server.url })
+    const { note } = await openLog(logChoice(args))
+    note('metrics.served', { url: server.url })
     return {
       close() {
         server.close()

@@ -1,4 +1,6 @@
 import type { SluiceError } from '../errors.ts'
+import type { Line } from '../observe/messages/line.ts'
+import { factsBeside, isMessageCode } from '../observe/messages/table.ts'
 import { print, safeJson } from '../observe/output.ts'
 import { formatBytes, formatCount, formatSpan, listDamaged, plural } from '../observe/report.ts'
 import type { DamagedInput } from '../observe/report.ts'
@@ -46,9 +48,11 @@ export class PlanShown {
     print(safeJson({ event: 'shard', shard: number, status, bytes: shard.bytes, parts }))
   }
 
-  note(message: string, facts: { readonly [name: string]: string | number | boolean }): void {
-    if (this.#json) print(safeJson({ event: 'note', message, ...facts }))
-    else print([message, ...Object.values('files' in facts ? { files: facts['files'] } : facts)].join(': '))
+  note({ code, message, facts }: Line): void {
+    if (this.#json) return print(safeJson({ event: 'note', code, message, ...facts }))
+    const beside = isMessageCode(code) ? factsBeside(code, facts) : Object.entries(facts)
+    const files = beside.filter(([name]) => name === 'files')
+    print([message, ...(files.length > 0 ? files : beside).map(([, value]) => value)].join(': '))
   }
 
   fail(input: string, error: SluiceError): void {

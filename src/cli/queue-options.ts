@@ -1,7 +1,7 @@
 import type { Options } from 'yargs'
 import { SluiceError } from '../errors.ts'
 import { openLog } from '../observe/log.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { say } from '../observe/output.ts'
 import { ADDRESS_VARIABLE, hasPassword, parseAddress } from '../queue/address.ts'
 import type { Connection } from '../queue/connection.ts'
@@ -56,7 +56,7 @@ export async function openQueue(address: string, note: Note, waitsForEver = fals
 /** What a queue holds, see `inspectQueue`. Undefined without an address. */
 export async function lookIntoQueue(address: string | undefined): Promise<QueueContent | undefined> {
   if (address === undefined) return undefined
-  const { connection, seal } = await openQueue(address, openLog({ json: false }).note)
+  const { connection, seal } = await openQueue(address, (await openLog()).note)
   try {
     const { inspectQueue } = await import('../queue/inspect.ts')
     return await inspectQueue(connection, seal)

@@ -134,7 +134,7 @@ export class ReloadableRun {
     let isOpen = false
     const forget = listen('sluice:source:open', { run: events.run }, () => {
       isOpen = true
-      if (swap) events.note('the configuration was reloaded', this.#epoch === undefined ? {} : { epoch: this.#epoch })
+      if (swap) events.note('run.reloaded', { epoch: this.#epoch })
       swap?.done({ epoch: this.#epoch })
     })
     try {

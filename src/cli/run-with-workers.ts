@@ -32,7 +32,7 @@ export async function runWithWorkers(options: JobOptions, job: Job, wishes: Wish
     async openExecutor({ run, fingerprint, hashKey, generation, outbox }) {
       await began(join(stateFolder, pipeline.name), run)
       const data = { job, fingerprint, hashKey, generation, folder: outbox }
-      return openThreads({ ...data, workers: chosen.workers, note: events.note })
+      return openThreads({ ...data, workers: chosen.workers, line: (line) => events.line(line) })
     },
   })
   return result ?? runPipeline(options)

@@ -1,6 +1,7 @@
 import { asSluiceError, errorCodes, SluiceError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
 import { MINUTE, systemClock } from '../time.ts'
+import type { Note } from '../observe/messages/table.ts'
 
 /** Times to run at, by a cron expression. */
 export interface Schedule {
@@ -62,7 +63,7 @@ function checkTimeZone(timeZone: string): void {
 
 interface ScheduledOptions {
   readonly stop: AbortSignal
-  readonly note: (message: string, facts: { readonly [name: string]: string | number }) => void
+  readonly note: Note
   /** Runs once. @throws SluiceError as a run of its own would end with */
   readonly run: () => Promise<void>
 }
@@ -75,7 +76,7 @@ interface ScheduledOptions {
 export async function runOnSchedule(schedule: Schedule, { stop, note, run }: ScheduledOptions): Promise<never> {
   for (;;) {
     const at = schedule.next(new Date())
-    note('waiting for the next time of the schedule', { at: at.toISOString() })
+    note('schedule.waiting', { at: at.toISOString() })
     await sleepUntil(at, stop)
     if (stop.aborted) throw new SluiceError('INTERRUPTED', 'stopped between two runs')
     try {
@@ -83,10 +84,10 @@ export async function runOnSchedule(schedule: Schedule, { stop, note, run }: Sch
     } catch (error) {
       const { code, message: reason } = asSluiceError(error, 'INTERNAL', 'this is a bug in Sluice')
       if (!mayPass(code)) throw error
-      note('the run has failed; the schedule continues', { code, reason })
+      note('schedule.failed', { error: code, reason })
     }
     const missed = schedule.countBetween(at, new Date())
-    if (missed > 0) note('the run took longer than the schedule; times were skipped', { skipped: missed })
+    if (missed > 0) note('schedule.skipped', { skipped: missed })
   }
 }
 

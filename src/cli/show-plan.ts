@@ -4,7 +4,8 @@ import { hasState, readState } from '../delivery/state/state-reader.ts'
 import type { StateReader } from '../delivery/state/state-reader.ts'
 import { OTHER_SELECTION, unfinishedRun } from '../delivery/shards/unfinished-run.ts'
 import { SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import { componentLine, lineOf } from '../observe/messages/line.ts'
+import type { Facts, Note } from '../observe/messages/table.ts'
 import { plural } from '../observe/report.ts'
 import type { Json } from '../record/json/json.ts'
 import { createSource } from '../runtime/source-input.ts'
@@ -35,7 +36,9 @@ interface ShowPlanOptions extends ReadSelection {
 export async function showPlan(pipeline: CheckedPipeline, options: ShowPlanOptions): Promise<void> {
   const { stateFolder, wishes, final, keepGoing, json } = options
   const shown = new PlanShown(pipeline.name, json)
-  const note: Note = (message, facts = {}) => shown.note(message, facts)
+  const note: Note = (...message) => shown.note(lineOf(...message))
+  const ofSource = (text: string, facts: Facts = {}): void =>
+    shown.note(componentLine(text, facts, pipeline.source.stage))
   const { workers, shardBytes } = await chooseWorkers(pipeline, { ...wishes, stateFolder, note })
   const { signal } = new AbortController()
   const end = async (total?: number) => {
@@ -53,7 +56,7 @@ export async function showPlan(pipeline: CheckedPipeline, options: ShowPlanOptio
       if (!keepGoing) throw error
       shown.fail(input, error)
     },
-    note,
+    note: ofSource,
     final,
     signal,
     shardBytes,

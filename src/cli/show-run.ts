@@ -1,13 +1,16 @@
 import type { RunEvents } from '../observe/bus/run-events.ts'
-import { listen } from '../observe/bus/subscribe.ts'
 import type { Log } from '../observe/log.ts'
+import { listenLines } from '../observe/log-lines.ts'
 import { showProgress } from '../observe/progress.ts'
 import { showShards } from '../shards/show-shards.ts'
 
 /** Shows what a run publishes: its log lines and its progress. Returns a function that ends it. */
 export function showRun(events: RunEvents, log: Log): () => void {
+  const isBrief = log.live && log.level === 'info'
   const stops = [
-    listen('sluice:run:note', { run: events.run }, ({ message, facts }) => log.note(message, facts)),
+    listenLines(events, log.level, (line, of) => {
+      if (!(isBrief && SHOWN_OTHERWISE.has(line.code))) log.line(line, of)
+    }),
     showProgress(events, log),
     showShards(events, log),
   ]
@@ -15,3 +18,12 @@ export function showRun(events: RunEvents, log: Log): () => void {
     for (const stop of stops) stop()
   }
 }
+
+/** On a terminal the progress and the end of the command show them, and there may be many in a second. */
+const SHOWN_OTHERWISE: ReadonlySet<string> = new Set([
+  'run.started',
+  'run.ended',
+  'run.failed',
+  'object.published',
+  'shard.committed',
+])

@@ -92,7 +92,7 @@ export class Committer {
       await state.commit({ ...change, dedupBuckets: dedup.rows, localRejects: rejectsChange })
       this.#epochs++
       await localRejects.committed(rejectsChange)
-      if (rejectsChange.evicted > 0) options.note(EVICTED, { records: rejectsChange.evicted })
+      if (rejectsChange.evicted > 0) options.note('rejects.evicted', { records: rejectsChange.evicted })
       await index?.committed(dedup.rows, expired)
       if (started !== undefined) milliseconds = performance.now() - started
     }
@@ -144,4 +144,3 @@ export class Committer {
 }
 
 const DRAIN_TIMEOUTS = { done: 120_000, interrupted: 20_000 }
-const EVICTED = 'the oldest local rejects were deleted: their budget (`local`) is used up'

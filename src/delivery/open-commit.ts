@@ -37,7 +37,7 @@ export async function withCommitParts<T>(options: CommitOptions, open: (parts: C
   const state = await State.open({ folder, files, pipeline, keys, replica, control, openDatabase, note })
   try {
     for (const change of await state.updateCode(keys.code))
-      options.note(CODE_CHANGED, { change, paths: keys.dedup?.key.join(', ') ?? '' })
+      options.note('dedup.code-changed', { change, paths: keys.dedup?.key.join(', ') ?? '' })
     const index =
       dedup &&
       (await DedupIndex.open({
@@ -62,6 +62,3 @@ export async function withCommitParts<T>(options: CommitOptions, open: (parts: C
     throw error
   }
 }
-
-const CODE_CHANGED =
-  'custom code before dedup differs from the last run: if it changes a value of the dedup key, records that are read again are written again'

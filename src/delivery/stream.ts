@@ -7,7 +7,7 @@ import { memoryDedupKeys, Deduplicator } from './dedup/deduplicate.ts'
 import { ONLY_SINK } from './state/rows.ts'
 import { addTally, emptyTally } from './tally.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import type { Batch } from '../record/batch.ts'
 import type { Delivery } from './delivery.ts'
 import { observeDelivery } from './delivery-events.ts'
@@ -60,8 +60,7 @@ export function openStreamDelivery(options: StreamDeliveryOptions): Delivery {
     const result = await deduplicator.deduplicate(batch)
     ledger.add(batch, result, [{ sink: ONLY_SINK, records: result.written }])
     for (const { code, stage, origin, line, detail } of result.rejects) {
-      if (++logged <= LOGGED_REJECTS)
-        note('rejected', { code, stage, origin, line, ...(detail !== undefined && { detail }) })
+      if (++logged <= LOGGED_REJECTS) note('record.rejected', { reject: code, stage, origin, line, detail })
     }
     if (result.written.length > 0) {
       const bytes = batch.assemble(result.written, allocate)

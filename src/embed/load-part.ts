@@ -6,7 +6,7 @@ import type { CheckedPipeline, Problem } from '../config/pipeline.ts'
 import { renderProblems } from '../config/render.ts'
 import { SluiceError } from '../errors.ts'
 import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { plural } from '../observe/report.ts'
 
 export interface OpenOptions {
@@ -68,7 +68,8 @@ export async function openFile(nameOrPath: string, options: OpenOptions): Promis
           hint: (await renderProblems(errors)).trimEnd(),
         })
       }
-      for (const { message, ...problem } of problems) note?.(message, placeOf(problem))
+      for (const { message, ...problem } of problems)
+        note?.('config.problem', { problem: message, ...placeOf(problem) })
       return pipeline
     },
   }
@@ -85,8 +86,8 @@ function checkOptions({ folder = '', state = '', set = {}, env = {} }: OpenOptio
   if (wrong !== undefined) throw new SluiceError('USAGE', `openPipeline: ${wrong}`)
 }
 
-function placeOf({ file, line, column, hint }: Omit<Problem, 'message'>): { [name: string]: string | number } {
-  return { file, line, column, ...(hint !== undefined && { hint }) }
+function placeOf({ file, line, column, hint }: Omit<Problem, 'message'>) {
+  return { file, line, column, hint }
 }
 
 /** @throws SluiceError USAGE */

@@ -2,6 +2,7 @@ import { format } from 'prettier'
 import { loadComponents } from '../registry.ts'
 import { editorSchema, testSchema } from './editor-schema.ts'
 import { eventsPage } from './events-page.ts'
+import { logPage } from './log-page.ts'
 import { metricsPage } from './metrics-page.ts'
 import { componentPage, errorsPage, pageName } from './pages.ts'
 
@@ -19,6 +20,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     files.set(`${PAGES}/${pageName(component)}`, await formatMarkdown(componentPage(component)))
   }
   files.set('docs/errors.md', await formatMarkdown(errorsPage()))
+  files.set('docs/log.md', await formatMarkdown(logPage()))
   files.set('docs/events.md', await formatMarkdown(await eventsPage()))
   files.set('docs/metrics.md', await formatMarkdown(metricsPage()))
   files.set('schemas/pipeline.schema.json', await formatJson(editorSchema(components)))

@@ -4,6 +4,7 @@ import type { SourceChunk } from './bus/events.ts'
 import type { RunEvents } from './bus/run-events.ts'
 import { listen } from './bus/subscribe.ts'
 import type { Log } from './log.ts'
+import { lineOf } from './messages/line.ts'
 
 interface TimeSpan {
   /** Where this run began to read. */
@@ -20,7 +21,8 @@ export const LOG_INTERVAL = 10_000
  * otherwise a log line every 10 seconds.
  * @returns a function that ends it
  */
-export function showProgress({ run }: RunEvents, log: Log): () => void {
+export function showProgress(events: RunEvents, log: Log): () => void {
+  const { run } = events
   const times = new Map<string, TimeSpan>()
   let [records, bytes] = [0, 0]
   let timer: NodeJS.Timeout | undefined
@@ -40,9 +42,19 @@ export function showProgress({ run }: RunEvents, log: Log): () => void {
       ]
       if (total !== undefined && total > 0) parts.push(remaining(bytes, total, mean))
       if (times.size > 0) parts.push(describeTimes([...times.values()], Date.now()))
-      const line = parts.join('  ')
-      if (log.live) log.status(line)
-      else log.note(line)
+      const summary = parts.join('  ')
+      if (log.live) return log.status(summary)
+      const readUpTo = times.size === 0 ? undefined : Math.min(...[...times.values()].map((span) => span.readUpTo))
+      const facts = {
+        summary,
+        records,
+        bytes,
+        recordsPerSecond: Math.round(rate.records),
+        bytesPerSecond: Math.round(rate.bytes),
+        totalBytes: total,
+        readUpTo: readUpTo === undefined ? undefined : new Date(readUpTo).toISOString(),
+      }
+      log.line(lineOf('run.progress', facts), events)
     }
     timer = setInterval(tick, log.live ? LIVE_INTERVAL : LOG_INTERVAL).unref()
   }

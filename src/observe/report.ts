@@ -183,14 +183,24 @@ function listStageCounts(stage: string, counts: StageCounts['counts']): string[]
   return Object.keys(present).length === 0 ? [] : [`  ${stage.padEnd(9)} ${listCounts(present)}`]
 }
 
+interface RejectFacts {
+  readonly rejected: number
+  readonly written: number
+  /** In words: how many, by code. */
+  readonly counts: string
+  readonly outcome: string
+  /** Commands that show why. */
+  readonly see: string
+}
+
 /** A warning if (nearly) everything was rejected: the input is probably not what is expected. */
-export function warnOfRejects(report: Report): string | undefined {
+export function describeRejects(report: Report): RejectFacts | undefined {
   const { pipeline, read, added, rejected, written, rejects, epochs } = report
   if (rejected === 0 || rejected < NEARLY_ALL * (read + added)) return undefined
   const outcome = written === 0 ? 'nothing was written' : `only ${formatCount(written)} written`
   const show = epochs > 0 ? `\`sluice rejects show ${pipeline}\` and ` : ''
   const counts = `${formatCount(rejected)} of ${plural(read + added, 'record')} rejected (${listCounts(rejects)})`
-  return `warning: ${counts}, ${outcome}: is this the input that the pipeline expects? See ${show}\`sluice preview ${pipeline} FILE\``
+  return { rejected, written, counts, outcome, see: `${show}\`sluice preview ${pipeline} FILE\`` }
 }
 
 const NEARLY_ALL = 0.9

@@ -6,7 +6,7 @@ import type { RedisOptions } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
 import { speaksTls } from '../network/tls.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { anySignal } from '../signals.ts'
 import { MINUTE, SECOND } from '../time.ts'
 import type { Address } from './address.ts'
@@ -149,7 +149,7 @@ export class Connection {
   }
 
   #recovered(): void {
-    if (this.#saidAt !== 0) this.#options.note('Redis answers again', { queue: this.address.name })
+    if (this.#saidAt !== 0) this.#options.note('queue.up', { queue: this.address.name })
     this.#saidAt = 0
     this.#downSince = undefined
     this.#lastError = undefined
@@ -158,16 +158,13 @@ export class Connection {
   #say(error: SluiceError): void {
     if (Date.now() - this.#saidAt < MINUTE) return
     this.#saidAt = Date.now()
-    this.#options.note(`${error.code}: ${error.message}; waiting for it`)
+    this.#options.note('queue.down', { error: error.code, reason: error.message })
   }
 
   #warnOfEviction(facts: string): void {
     const [, policy = 'noeviction'] = /^maxmemory_policy:(\S+)/m.exec(facts) ?? []
     if (policy === 'noeviction' || /^maxmemory:0\s/m.test(facts)) return
-    this.#options.note(
-      `Redis may delete jobs and results when its memory is full, and their shards run again: set maxmemory-policy to noeviction`,
-      { policy },
-    )
+    this.#options.note('queue.eviction', { policy })
   }
 }
 

@@ -3,7 +3,7 @@ import { FlowProducer, Queue } from 'bullmq'
 import type { Job } from 'bullmq'
 import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import type { Executor, ShardProgress } from '../shards/executor.ts'
 import { receivedError } from '../runtime/sent-error.ts'
 import type { SentError } from '../runtime/sent-error.ts'
@@ -130,7 +130,7 @@ export class QueueExecutor implements Executor {
     await Promise.all(this.#removing)
     await removeRun(connection, seal, run).catch((error: unknown) => {
       const { code, message } = asSluiceError(error, 'QUEUE_UNAVAILABLE', 'Redis failed')
-      note(`the run is complete, and stays in Redis: ${code}: ${message}`)
+      note('queue.run-left', { error: code, reason: message })
     })
   }
 
@@ -254,12 +254,12 @@ export class QueueExecutor implements Executor {
         this.#collected.set(result, { task, ref })
         return this.#finish(id, ({ resolve }) => resolve(result))
       }
-      note(`the result of shard ${task.shard.number} is gone from Redis; it is executed again`)
+      note('queue.result-gone', { shard: task.shard.number })
     } catch (thrown) {
       const error = asSluiceError(thrown, 'QUEUE_FORGED', `the result of shard ${task.shard.number} cannot be read`)
       const isRefused = error.code === 'QUEUE_FORGED' || error.code === 'QUEUE_KEY_INVALID'
       if (!isRefused || ++waiting.forged >= MAX_FORGED) throw error
-      note(`${error.code}: the result of shard ${task.shard.number} is refused; it is executed again`)
+      note('queue.result-refused', { error: error.code, shard: task.shard.number })
     }
     await this.#remove(task, ref)
     await this.#enqueue(task)

@@ -1,5 +1,5 @@
 import { SluiceError, errorCodes } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { plural } from '../observe/report.ts'
 import { MINUTE, SECOND } from '../time.ts'
 import type { Connection } from './connection.ts'
@@ -69,15 +69,15 @@ export class Fleet {
   }
 
   #report({ worker, code, message }: Refusal): void {
-    const text = `the worker ${worker} refuses the run: ${code}: ${message}`
-    if (!this.#said.has(text)) this.#options.note(text)
-    this.#said.add(text)
+    const said = `${worker} ${code} ${message}`
+    if (!this.#said.has(said)) this.#options.note('queue.worker-refuses', { worker, error: code, reason: message })
+    this.#said.add(said)
   }
 
   #reportAlone(since: number): void {
     if (since < 10 * SECOND || Date.now() - this.#saidAloneAt < 5 * MINUTE) return
     this.#saidAloneAt = Date.now()
-    this.#options.note('no worker is there; the shards wait for one: start `sluice worker`', {
+    this.#options.note('queue.alone', {
       queue: this.#options.connection.address.name,
     })
   }

@@ -1,5 +1,5 @@
 import type { CheckedPipeline } from '../config/pipeline.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { readVersion } from '../package.ts'
 import type { ExecutorContext } from '../shards/coordinate.ts'
 import type { Executor } from '../shards/executor.ts'

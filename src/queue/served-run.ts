@@ -2,7 +2,7 @@ import { Queue, Worker } from 'bullmq'
 import type { Job } from 'bullmq'
 import type { ShardResult, ShardTask } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import type { ShardProgress } from '../shards/executor.ts'
 import { sentError } from '../runtime/sent-error.ts'
 import { anySignal } from '../signals.ts'
@@ -95,7 +95,7 @@ export class ServedRun {
     const executed = new Promise<void>((resolve) => (end = resolve))
     const execution = this.#execute(job, { token, abort, isExecuted: () => end?.() }).catch((error: unknown) => {
       const { code, message } = asSluiceError(error, 'INTERNAL', 'the shard failed')
-      this.#options.note(`${job.name}: ${code}: ${message}`)
+      this.#options.note('worker.shard.failed', { job: job.name, error: code, reason: message })
     })
     this.#active.add(execution)
     void execution.finally(() => {
@@ -135,8 +135,9 @@ export class ServedRun {
       const result = await this.#options.runner.execute(task, given, this.#observer(job), isExecuted)
       await this.#complete(job, { task, token, result, signal: given })
     } catch (error) {
-      if (lease.lost.aborted) this.#options.note(`${job.name}: given up: ${String(lease.lost.reason.message)}`)
-      else if (abort.aborted) await connection.call(() => job.moveToWait(token)).catch(() => undefined)
+      if (lease.lost.aborted) {
+        this.#options.note('worker.shard.lost', { job: job.name, reason: String(lease.lost.reason.message) })
+      } else if (abort.aborted) await connection.call(() => job.moveToWait(token)).catch(() => undefined)
       else await this.#fail(job, token, error)
     } finally {
       lease.end()
@@ -189,7 +190,7 @@ export class ServedRun {
   async #fail(job: Job<SealedData, ResultRef>, token: string, thrown: unknown): Promise<void> {
     const { connection, seal, run, note } = this.#options
     const error = asSluiceError(thrown, 'INTERNAL', 'this is a bug in Sluice')
-    note(`${job.name}: ${error.code}: ${error.message}`)
+    note('worker.shard.failed', { job: job.name, error: error.code, reason: error.message })
     const sealed = await seal.sealJson(sentError(error), purpose.failure(run, job.id ?? ''))
     const failure = new Error(error.code === 'WORKER_LOST' ? 'WORKER_LOST' : `${error.code} ${sealed}`)
     // BullMQ keeps the stack, which may have names of files.

@@ -10,7 +10,9 @@ import { isDeadProcess } from '../delivery/state/dead-process.ts'
 import { REJECTS, sinkNameOf } from '../delivery/state/rows.ts'
 import type { ShardResult, StagedObject } from '../delivery/shards/shard.ts'
 import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Log } from '../observe/log.ts'
+import type { Line } from '../observe/messages/line.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { openObjectSinks } from '../runtime/open-delivery.ts'
 import { loadJob } from '../shards/job.ts'
 import { openThreads } from '../shards/threads.ts'
@@ -25,7 +27,9 @@ const UPLOADS = 4
 interface RunnerOptions {
   /** Shards at once: each has a thread. */
   readonly concurrency: number
-  readonly note: Note
+  /** Id of the backfill. */
+  readonly run: string
+  readonly log: Pick<Log, 'line' | 'note'>
 }
 
 /**
@@ -36,13 +40,15 @@ interface RunnerOptions {
  */
 export async function openShardRunner(content: RunContent, options: RunnerOptions): Promise<ShardRunner> {
   const { job, fingerprint, generation } = content
-  const { concurrency, note } = options
+  const { concurrency, run, log } = options
+  const { note } = log
   const hashKey = Buffer.from(content.hashKey, 'base64')
   const { pipeline } = await loadJob(job, hashKey, fingerprint)
   const sinks = await openStagingSinks(pipeline)
   pipeline.secrets.hold()
   const folder = await privateFolder()
-  const threads = openThreads({ workers: concurrency, job, fingerprint, hashKey, generation, folder, note })
+  const line = (one: Line): void => log.line(one, { pipeline: pipeline.name, run })
+  const threads = openThreads({ workers: concurrency, job, fingerprint, hashKey, generation, folder, line })
   const limit = pLimit(UPLOADS * concurrency)
   let executions = 0
   return {
@@ -150,7 +156,7 @@ async function stage(sinks: StagingSinks, object: StagedObject, options: StageOp
       signal.throwIfAborted()
       const error = asSluiceError(thrown, 'SINK_FAILED', 'the object could not be staged')
       if (!error.retryable) throw error
-      if (Date.now() - saidAt > MINUTE) note(`${error.code}: ${error.message}; trying again`)
+      if (Date.now() - saidAt > MINUTE) note('worker.stage.retry', { error: error.code, reason: error.message })
       saidAt = Date.now()
       await sleep(wait, undefined, { signal })
     }

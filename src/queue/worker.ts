@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Queue } from 'bullmq'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { plural } from '../observe/report.ts'
 import { anySignal } from '../signals.ts'
 import { MINUTE, SECOND } from '../time.ts'
@@ -30,7 +30,7 @@ export interface QueueWorkerOptions {
    * Makes what executes the shards of a run. @throws SluiceError if this worker must not: its
    * configuration differs, for example
    */
-  readonly prepare: (content: RunContent) => Promise<ShardRunner>
+  readonly prepare: (content: RunContent, run: string) => Promise<ShardRunner>
 }
 
 /** Milliseconds between two looks for a shard, when there was none. */
@@ -80,7 +80,8 @@ export class QueueWorker {
     abort.addEventListener('abort', giveUp, { once: true })
     try {
       await this.#takeShards(end, anySignal(abort, failed.signal))
-      if (this.#executing.size > 0) this.#options.note(`draining: ${plural(this.#executing.size, 'shard')} under way`)
+      if (this.#executing.size > 0)
+        this.#options.note('worker.draining', { shards: plural(this.#executing.size, 'shard') })
       await Promise.all(this.#executing)
       if (failed.signal.aborted) throw failed.signal.reason
     } finally {
@@ -139,7 +140,7 @@ export class QueueWorker {
         .get(id)
         ?.close()
         .catch((error: unknown) => {
-          this.#options.note(`the run ${id} was not closed properly: ${String(error)}`)
+          this.#options.note('worker.run.unclosed', { id: id.replace(/^run-/, ''), reason: String(error) })
         })
       this.#served.delete(id)
     }
@@ -153,14 +154,13 @@ export class QueueWorker {
     try {
       const head = await seal.openJson<RunHead>(sealed, purpose.head(run))
       this.#checkVersion(head)
-      const runner = await this.#options.prepare(head.content)
+      const runner = await this.#options.prepare(head.content, run)
       const isPresent = async (): Promise<boolean> => (await this.#runs.getJob(id)) !== undefined
       this.#served.set(id, new ServedRun({ connection, seal, name, lock, note, run, runner, isPresent }))
-      note(`working for the run ${run}`)
+      note('worker.serving', { id: run })
     } catch (thrown) {
       const error = asSluiceError(thrown, 'WORKERS_REFUSED', 'the run cannot be executed here')
-      const hint = error.hint === undefined ? '' : `; ${error.hint}`
-      note(`refusing the run ${run}: ${error.code}: ${error.message}${hint}`)
+      note('worker.refusing', { id: run, error: error.code, reason: error.message, hint: error.hint })
       await this.#roster.refuse(run, name, error)
     }
   }
@@ -181,7 +181,7 @@ export class QueueWorker {
       const facts = { id: name, concurrency, running: this.#executing.size, isDraining: drain.aborted }
       await connection.call(() => this.#roster.announce(facts))
       if (Date.now() - saidAt >= MINUTE) {
-        note('alive', { running: facts.running, done: this.#done, runs: this.#served.size })
+        note('worker.alive', { running: facts.running, done: this.#done, runs: this.#served.size })
         saidAt = Date.now()
       }
       await sleep(HEARTBEAT, undefined, { signal: failed.signal })

@@ -8,7 +8,7 @@ import type { CheckedPipeline, CheckedSink } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import { othersIn } from '../files.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import type { Paths } from '../record/paths/path.ts'
 import { keyDefinitionOf } from './key-definition.ts'
 import { openStreamDelivery } from '../delivery/stream.ts'
@@ -124,7 +124,7 @@ export async function openObjectSinks(pipeline: CheckedPipeline, events?: RunEve
 async function reportReaders(folder: string | undefined, note: Note): Promise<void> {
   if (folder === undefined) return
   const problem = await othersIn(folder)
-  if (problem !== undefined) note(`${problem}; new files in it are readable by this user only`, { folder })
+  if (problem !== undefined) note('sink.folder', { problem, folder })
 }
 
 /** @throws SluiceError COMPONENT_LOAD_FAILED, or the error of the sink's `create` */

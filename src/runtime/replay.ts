@@ -26,7 +26,7 @@ import { hasState, noState } from '../delivery/state/state-reader.ts'
 import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import type { Batch, DedupKey, End } from '../record/batch.ts'
 import { INGEST_STAGE, endBatch, openBatches } from '../record/open-batches.ts'
 import type { Paths } from '../record/paths/path.ts'
@@ -111,7 +111,7 @@ export async function* replayBatches(options: BatchOptions): AsyncGenerator<Batc
       const [fault] = batch.rejects
       if (fault) {
         // Rejected again as a line that does not parse, only its digest would remain.
-        note('a reject is not replayed: it exceeds the limits', { id: formatRejectId(id), code: fault.code })
+        note('replay.skipped', { id: formatRejectId(id), reject: fault.code })
         continue
       }
       replay.register(number, { id, isPart })
@@ -146,7 +146,7 @@ async function planLocal({ pipeline, folder, rows, note }: PlanOptions): Promise
     else if (typeof entry === 'string') refusals.set(entry, (refusals.get(entry) ?? 0) + 1)
   }
   throwIfRefused(refusals)
-  if (unparsed > 0) note('rejects without a record are not replayed: they need corrections', { rejects: unparsed })
+  if (unparsed > 0) note('replay.unparsed', { rejects: unparsed })
   return replayLocal(readRows(folder, rows), pipeline)
 }
 
@@ -182,9 +182,7 @@ async function planCorrected(options: PlanOptions, files: readonly string[]): Pr
   throwIfRefused(refusals)
   const missing = places.size - found.size
   if (missing > 0) {
-    options.note('rejects no longer exist: they were replayed before, or deleted to stay in the budget', {
-      rejects: missing,
-    })
+    options.note('replay.missing', { rejects: missing })
   }
   return replayCorrected(files, pipeline, found)
 }

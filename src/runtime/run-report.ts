@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { plural } from '../observe/report.ts'
 import type { Report } from '../observe/report.ts'
 import { hideInJson } from '../observe/secrets.ts'
@@ -31,6 +31,6 @@ export function inputsDamaged(count: number): SluiceError {
 /** Logs the rules that have matched nothing. */
 export function noteUnmatched(rules: Report['rules'], note: Note): void {
   for (const { stage, rule, matches, searches } of rules) {
-    if (matches === 0 && !searches) note('a rule matched nothing in this run; is its path misspelt?', { stage, rule })
+    if (matches === 0 && !searches) note('rule.unmatched', { stage, rule })
   }
 }

@@ -47,7 +47,7 @@ export function sourceInput(
   const inputFailed = ({ input, line, error }: InputFailure): void => {
     if (!keepGoing) throw error
     const { code, message, hint } = error
-    events.note('an input could not be read completely; continuing with the next one', { input, code, reason: message })
+    events.note('input.damaged', { input, error: code, reason: message })
     damaged.push({ input, code, message, ...(line !== undefined && { line }), ...(hint !== undefined && { hint }) })
   }
   const isDivided = replica !== undefined && replica.count > 1
@@ -80,7 +80,7 @@ export function sourceInput(
         final,
         time,
         position,
-        note,
+        note: events.noteOf(pipeline.source.stage),
         inputFailed,
         stop,
         intake,

@@ -1,7 +1,6 @@
-import type { InputFailure, Source, SourceDeclaration, SourceEvent } from '../component.ts'
+import type { InputFailure, ReadOptions, Source, SourceDeclaration, SourceEvent } from '../component.ts'
 import type { Chunk } from '../record/chunk.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
 import type { ExchangeLayer } from '../network/exchange.ts'
 import type { Batch, End } from '../record/batch.ts'
 import { endBatch, openBatches } from '../record/open-batches.ts'
@@ -34,7 +33,7 @@ interface SourceStageOptions {
   readonly time?: string | undefined
   /** The committed position of a source partition, by its full name. */
   position(partition: string): Json | undefined
-  readonly note: Note
+  readonly note: ReadOptions['note']
   /** See `ReadOptions.inputFailed`. Default: it throws the error. */
   readonly inputFailed?: (failure: InputFailure) => void
   /** Asks the source to stop. Chunks that it has yielded are still delivered. */

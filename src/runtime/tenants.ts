@@ -4,7 +4,7 @@ import type { CheckedComponent, CheckedPipeline } from '../config/pipeline.ts'
 import { nameOf, ownerOf } from '../delivery/replicas/replica.ts'
 import type { Replica } from '../delivery/replicas/replica.ts'
 import { SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 
 /**
  * The tenants of a pipeline's source, if it can be divided among replicas.
@@ -33,14 +33,12 @@ export function selectTenants(pipeline: CheckedPipeline, replica: Replica, note:
   if (all.length > 1) {
     const shown = own.slice(0, MAX_SHOWN)
     const more = own.length > shown.length ? `, and ${own.length - shown.length} more` : ''
-    note(
-      `${me} collects ${own.length} of ${all.length} tenants`,
-      own.length > 0 ? { tenants: shown.join(', ') + more } : {},
-    )
-  } else if (own.length === 1) note(`${me} collects the only tenant of the pipeline`)
+    const tenants = own.length > 0 ? shown.join(', ') + more : undefined
+    note('replica.tenants', { replica: me, own: own.length, all: all.length, tenants })
+  } else if (own.length === 1) note('replica.only', { replica: me })
   else {
     const other = nameOf({ number: owner(only), count: replica.count })
-    note(`${me} has nothing to collect: the pipeline has one tenant, which ${other} collects`)
+    note('replica.idle', { replica: me, other })
   }
   return new Set(own)
 }

@@ -11,7 +11,6 @@ import { findDedup } from '../config/pipeline.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
-import type { Note } from '../observe/log.ts'
 import type { StageCounts } from '../observe/report.ts'
 import type { Batch } from '../record/batch.ts'
 import { Paths } from '../record/paths/path.ts'
@@ -119,12 +118,12 @@ async function addStages(
     newMembers,
   }: BuildOptions & { newMembers: NewMembers },
 ): Promise<void> {
-  const note = events?.note
   const dedup = findDedup(pipeline)
   /** Threads start while the transforms after them are created. */
   const starting: Promise<void>[] = []
   for (const { declaration, config, stage } of pipeline.transforms) {
     const ending = new AbortController()
+    const note = events?.noteOf(stage)
     const context = {
       pipeline: pipeline.name,
       folder: pipeline.folder,
@@ -243,7 +242,7 @@ const READS_ALL: Questions = { paths: new Set(), readsAll: true }
 
 async function parallelStage(
   data: TransformThreadData,
-  { count, bring, note }: { readonly count: number; readonly bring: Bring; readonly note: Note | undefined },
+  { count, bring, note }: { readonly count: number; readonly bring: Bring; readonly note: TransformContext['note'] },
 ): Promise<Stage & Pick<TransformThreads, 'started'>> {
   const { startTransformThreads } = await import('./parallel/transform-threads.ts')
   const pool = startTransformThreads({ count, data, note })

@@ -7,6 +7,7 @@ import type { AssumeRole } from './credentials.ts'
 import { noteLostAnswers } from './lost-answers.ts'
 import { observeClient } from './observe-requests.ts'
 import type { StoreObserver } from './observe-requests.ts'
+import { sdkLogger } from './sdk-logger.ts'
 
 // Otherwise the SDK prints its own warning about Node.js 20 in every command. `sluice check` has a
 // notice of its own. The SDK offers no option in code: it reads this variable when it creates the
@@ -60,7 +61,9 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
     maxAttempts,
+    logger: sdkLogger,
     requestHandler: new DiagnosingHandler(options, {
+      logger: sdkLogger,
       connectionTimeout: 10_000,
       requestTimeout: options.requestTimeout ?? 300_000,
       throwOnRequestTimeout: true,

@@ -4,6 +4,7 @@ import { learnSecret } from '../observe/secrets.ts'
 import { HOUR, SECOND } from '../time.ts'
 import type { CredentialHandler } from './credential-handler.ts'
 import { credentialsError, s3Facts } from './errors.ts'
+import { sdkLogger } from './sdk-logger.ts'
 
 export interface AssumeRole {
   readonly arn: string
@@ -72,10 +73,11 @@ export class StoreCredentials {
   /** Each time from the files: the SDK remembers what it has read. */
   #read(): Promise<Identity> {
     const { assumeRole, region, maxAttempts, requestHandler } = this.#options
-    const own = fromNodeProviderChain({ clientConfig: { requestHandler }, ignoreCache: true })
+    const own = fromNodeProviderChain({ logger: sdkLogger, clientConfig: { requestHandler }, ignoreCache: true })
     if (assumeRole === undefined) return own()
     const { arn, externalId, sessionName = 'sluice' } = assumeRole
     return fromTemporaryCredentials({
+      logger: sdkLogger,
       masterCredentials: own,
       params: {
         RoleArn: arn,

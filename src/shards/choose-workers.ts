@@ -5,7 +5,7 @@ import { isCustom } from '../config/component-name.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { hasState, readState } from '../delivery/state/state-reader.ts'
 import { SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { createSource } from '../runtime/source-input.ts'
 
 /** As the user wants it. */
@@ -52,7 +52,7 @@ export async function chooseWorkers(pipeline: CheckedPipeline, options: ChooseOp
     total >= (wantedBytes === undefined ? WORTH_SHARDS : 2 * wantedBytes) || isUnfinished || wanted !== undefined
   const obstacle = obstacleIn(pipeline, source)
   if (obstacle && (isUnfinished || wanted !== undefined)) throw obstacle
-  if (obstacle && isWorthIt && source.parts) note(`one worker is used: ${obstacle.message}`)
+  if (obstacle && isWorthIt && source.parts) note('backfill.one-worker', { reason: obstacle.message })
   if (obstacle || !isWorthIt) return ONE
   const shardBytes = wantedBytes ?? Math.min(SHARD_BYTES, Math.max(LEAST_BYTES, Math.ceil(total / (workers * WAVES))))
   return { workers, isUnfinished, fewestShards: isUnfinished || wanted !== undefined ? 1 : 2, shardBytes }

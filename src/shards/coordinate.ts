@@ -150,7 +150,7 @@ async function begin(options: BeginOptions): Promise<ShardRun | 'too few' | unde
     position: (partition = '') => commit.position(qualifiedName(type, partition)),
     inputFailed: summary.inputFailed(keepGoing),
     signal: stop,
-    note: events.note,
+    note: events.noteOf(pipeline.source.stage),
     final,
     shardBytes,
   })

@@ -6,6 +6,8 @@ import { asSluiceError } from '../errors.ts'
 import { addEnvironmentSecrets } from '../observe/environment-secrets.ts'
 import { RunEvents } from '../observe/bus/run-events.ts'
 import { listen } from '../observe/bus/subscribe.ts'
+import { takeWarnings } from '../observe/warnings.ts'
+import type { Line } from '../observe/messages/line.ts'
 import { SharedTransforms } from '../runtime/transform-stages.ts'
 import { executeShard } from './execute-shard.ts'
 import { sentError } from '../runtime/sent-error.ts'
@@ -30,11 +32,7 @@ export interface ThreadTask {
 }
 
 export type ThreadMessage =
-  | {
-      readonly kind: 'note'
-      readonly message: string
-      readonly facts?: { readonly [name: string]: string | number | boolean }
-    }
+  | { readonly kind: 'line'; readonly line: Line }
   | { readonly kind: 'read'; readonly records: number; readonly bytes: number }
 
 export type ThreadReply = { readonly result: ShardResult } | { readonly failure: SentError }
@@ -56,6 +54,7 @@ export default async function execute({ task, port }: ThreadTask): Promise<objec
   const send = (message: ThreadMessage): void => port.postMessage(message)
   const events = new RunEvents()
   const stopForwarding = forward(events, send)
+  const endWarnings = takeWarnings(events.note)
   try {
     send({ kind: 'read', records: 0, bytes: 0 })
     const { job, generation, folder } = data
@@ -78,6 +77,7 @@ export default async function execute({ task, port }: ThreadTask): Promise<objec
     const reply: ThreadReply = { failure }
     return reply
   } finally {
+    endWarnings()
     stopForwarding()
     port.close()
   }
@@ -89,7 +89,9 @@ function forward({ run }: RunEvents, send: (message: ThreadMessage) => void): ()
   let timer: NodeJS.Timeout | undefined
   const report = (): void => send({ kind: 'read', records, bytes })
   const stops = [
-    listen('sluice:run:note', { run }, ({ message, facts }) => send({ kind: 'note', message, facts })),
+    listen('sluice:run:note', { run }, ({ level, code, stage, message, facts }) =>
+      send({ kind: 'line', line: { level, code, stage, message, facts } }),
+    ),
     listen('sluice:source:open', { run }, () => (timer = setInterval(report, REPORT_INTERVAL))),
     listen('sluice:source:chunk', { run }, (chunk) => {
       records += chunk.records

@@ -2,19 +2,20 @@ import type { OfRun, ShardChange, ShardPlan, ShardProgress } from '../observe/bu
 import type { RunEvents } from '../observe/bus/run-events.ts'
 import { listen } from '../observe/bus/subscribe.ts'
 import type { Log } from '../observe/log.ts'
+import { lineOf } from '../observe/messages/line.ts'
 import { LIVE_INTERVAL, LOG_INTERVAL, roundedDuration } from '../observe/progress.ts'
 import { formatBytes, formatCount } from '../observe/report.ts'
 
 /**
  * Shows the progress of a parallel backfill from its plan until the run ends: a live line on a
- * terminal, otherwise a log line every 10 seconds; and what happens to single shards. A JSON log gets
- * an event for each of these.
+ * terminal, otherwise a log line every 10 seconds.
  * @returns a function that ends it
  */
-export function showShards({ run }: RunEvents, log: Log): () => void {
+export function showShards(events: RunEvents, log: Log): () => void {
+  const { run } = events
   let shown: ShardsShown | undefined
   const stops = [
-    listen('sluice:shard:plan', { run }, (plan) => (shown = new ShardsShown(log, plan))),
+    listen('sluice:shard:plan', { run }, (plan) => (shown = new ShardsShown(log, events, plan))),
     listen('sluice:shard:change', { run }, (change) => shown?.change(change)),
     listen('sluice:shard:progress', { run }, (progress) => shown?.progress(progress)),
     listen('sluice:run:end', { run }, () => end()),
@@ -28,6 +29,7 @@ export function showShards({ run }: RunEvents, log: Log): () => void {
 
 class ShardsShown {
   readonly #log: Log
+  readonly #of: OfRun
   readonly #started = performance.now()
   readonly #timer: NodeJS.Timeout
   readonly #running = new Map<number, ShardProgress>()
@@ -36,8 +38,9 @@ class ShardsShown {
   #counts: Omit<ShardPlan, keyof OfRun>
   #last: { bytes: number; at: number }
 
-  constructor(log: Log, plan: ShardPlan) {
+  constructor(log: Log, of: OfRun, plan: ShardPlan) {
     this.#log = log
+    this.#of = of
     this.#counts = plan
     this.#doneBefore = plan.doneBytes
     this.#last = { bytes: this.#doneBefore, at: this.#started }
@@ -58,27 +61,9 @@ class ShardsShown {
     this.#running.set(progress.shard, progress)
   }
 
-  change({
-    state,
-    shard,
-    attempt = 0,
-    bytes = 0,
-    tally,
-    code = '',
-    reason = '',
-    others = [],
-    counts,
-  }: ShardChange): void {
+  change({ state, shard, counts }: ShardChange): void {
     this.#counts = counts
-    const log = this.#log
-    if (state === 'started') log.event?.('shard started', { shard, attempt, bytes })
-    else if (state === 'executed') log.event?.('shard executed', { shard, attempt, bytesIn: bytes, ...tally })
-    else if (state === 'ended') this.#running.delete(shard)
-    else if (state === 'retried') log.note('a shard is executed again', { shard, attempt, code, reason })
-    else if (state === 'committed') log.event?.('shard committed', { shard })
-    else if (state === 'waiting') log.event?.('shard waits for others', { shard, others: others.join(', ') })
-    else if (state === 'again') log.event?.('shard is executed again', { shard, reason })
-    else log.note('a shard has failed', { shard, code, reason })
+    if (state === 'ended') this.#running.delete(shard)
   }
 
   #show(): void {
@@ -93,22 +78,7 @@ class ShardsShown {
     this.#last = { bytes, at: now }
     const mean = (bytes - this.#doneBefore) / ((now - this.#started) / 1000)
     const left = mean > 0 ? Math.max(0, total - bytes) / mean : undefined
-    if (this.#log.event) {
-      this.#log.event('progress', {
-        shards,
-        done,
-        running: executing,
-        waiting,
-        failed,
-        bytes,
-        totalBytes: total,
-        bytesPerSecond: Math.round(rate),
-        ...(left !== undefined && { secondsLeft: Math.round(left) }),
-        ...Object.fromEntries(workers.map(([worker, each]) => [`worker ${worker}`, Math.round(each)])),
-      })
-      return
-    }
-    const line = [
+    const summary = [
       `${formatCount(done)} of ${formatCount(shards)} shards`,
       `${executing} running`,
       ...(failed > 0 ? [`${failed} failed`] : []),
@@ -116,8 +86,21 @@ class ShardsShown {
       `${Math.min(100, Math.floor((100 * bytes) / Math.max(1, total)))} % of ${formatBytes(total)}`,
       ...(left === undefined ? [] : [`${roundedDuration(left)} left`]),
     ].join('  ')
-    if (this.#log.live) this.#log.status(line)
-    else this.#log.note(line)
+    if (this.#log.live) return this.#log.status(summary)
+    const facts = {
+      summary,
+      shards,
+      done,
+      running: executing,
+      waiting,
+      failed,
+      bytes,
+      totalBytes: total,
+      bytesPerSecond: Math.round(rate),
+      secondsLeft: left === undefined ? undefined : Math.round(left),
+      workers: workers.map(([worker, each]) => `${worker}: ${Math.round(each)}`).join(', ') || undefined,
+    }
+    this.#log.line(lineOf('shards.progress', facts), this.#of)
   }
 }
 

@@ -4,7 +4,7 @@ import type { ShardCounts } from '../delivery/shards/shard-commit.ts'
 import type { ShardEvent } from '../delivery/shards/shard-commit-options.ts'
 import type { ShardTask } from '../delivery/shards/shard.ts'
 import { SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Note } from '../observe/messages/table.ts'
 import { plural } from '../observe/report.ts'
 import type { DamagedInput, FailedShard, Report } from '../observe/report.ts'
 import { addCounts } from '../runtime/transform-stages.ts'
@@ -58,11 +58,7 @@ export class Summary {
     return ({ input, line, error }) => {
       if (!keepGoing) throw error
       const { code, message, hint } = error
-      this.#options.note('an input could not be read completely; continuing with the next one', {
-        input,
-        code,
-        reason: message,
-      })
+      this.#options.note('input.damaged', { input, error: code, reason: message })
       this.#damaged.push({
         input,
         code,

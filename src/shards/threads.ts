@@ -6,7 +6,7 @@ import { Piscina } from 'piscina'
 import { objectLabel } from '../delivery/shards/shard-delivery.ts'
 import type { ShardTask } from '../delivery/shards/shard.ts'
 import { SluiceError } from '../errors.ts'
-import type { Note } from '../observe/log.ts'
+import type { Line } from '../observe/messages/line.ts'
 import { EXTENSION } from '../package.ts'
 import { receivedError } from '../runtime/sent-error.ts'
 import { anySignal } from '../signals.ts'
@@ -16,14 +16,15 @@ import type { ThreadData, ThreadMessage, ThreadReply, ThreadTask } from './shard
 export interface ThreadsOptions extends ThreadData {
   /** Number of threads. */
   readonly workers: number
-  readonly note: Note
+  /** Takes the lines of the log of the threads. */
+  readonly line: (line: Line) => void
 }
 
 /**
  * Runs shards in threads of this process, one at a time in each. Files are written straight into the
  * outbox of the state. A thread that dies takes nothing with it but its shard, and is replaced.
  */
-export function openThreads({ workers, note, ...data }: ThreadsOptions): Executor {
+export function openThreads({ workers, line, ...data }: ThreadsOptions): Executor {
   const pool: Piscina<ThreadTask, ThreadReply> = new Piscina({
     filename: fileURLToPath(new URL(`./shard-thread${EXTENSION}`, import.meta.url)),
     workerData: data,
@@ -50,7 +51,7 @@ export function openThreads({ workers, note, ...data }: ThreadsOptions): Executo
       waiting.add(gone)
       port.on('message', (message: ThreadMessage) => {
         waiting.delete(gone)
-        if (message.kind === 'note') note(message.message, message.facts)
+        if (message.kind === 'line') line(message.line)
         else observe?.({ ...message, worker: String(slot) } satisfies ShardProgress)
       })
       try {

@@ -21,6 +21,7 @@ import { checkRecords, readersList, recordsSetting } from './content/records-set
 import type { ContentSettings } from './content/position.ts'
 import type { Ending } from './content/split-content.ts'
 import { formatBytes, plural } from '../observe/report.ts'
+import type { Note } from '../observe/messages/table.ts'
 
 const pathField = InputPath()
 
@@ -180,7 +181,7 @@ function opener(content: ContentSettings, options: ReadOptions, ending: Ending) 
   const strayLogged = new Set<string>()
   return (input: FileInput, position: (partition: string) => Json | undefined) => {
     const { signal, maxLine } = options
-    const note: ReadOptions['note'] = (message, facts) => options.note(message, facts)
+    const note: Note = (...[code, facts]) => options.note(code, facts)
     const inputOptions = { ...content, reader, versionsRead, strayLogged, ending, signal, maxLine, note, position }
     return input.kind === 'file' ? readFile(input, inputOptions) : readStream(input, inputOptions)
   }
@@ -189,14 +190,14 @@ function opener(content: ContentSettings, options: ReadOptions, ending: Ending) 
 /** Logs what the search did not take. */
 async function findLogged(
   paths: readonly string[],
-  { note }: Pick<ReadOptions, 'note'>,
+  { note }: { readonly note: Note },
   failed: (failure: InputFailure) => void,
 ): Promise<FileInput[]> {
   const skipped = new SkippedFiles()
   try {
     return await findInputs(paths, (input, error) => failed({ input, error }), skipped)
   } finally {
-    for (const { message, facts } of skipped.lines()) note(message, facts)
+    for (const facts of skipped.lines()) note('file.skipped', facts)
   }
 }
 

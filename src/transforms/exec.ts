@@ -132,7 +132,7 @@ export default defineTransform({
       async close() {
         const ending = signal?.aborted === true ? await running?.kill(signal.reason) : await running?.close(GRACE)
         if (ending && ending.status !== null && !config.successStatus.includes(ending.status)) {
-          note?.(`${stage}: ${nameOf(command)} ended with status ${ending.status} at the end of the run`)
+          note?.('exec.status', { stage, program: nameOf(command), status: ending.status })
         }
       },
     }

@@ -9,6 +9,7 @@ import { BUCKET, createSink, startStore } from '../sinks/s3/support.ts'
 import type { S3Server } from '../servers/s3.ts'
 import { lines, openEvents, stream } from './support.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { noteTo } from '../support/notes.ts'
 
 const PARTS = Array.from({ length: 8 }, () => ({ id: 1, text: 'x'.repeat(900_000) }))
 
@@ -32,7 +33,7 @@ async function run(t: TestContext, { base, server, records = FOUR, isInterrupted
     paths,
     sink: { type: 's3', sink, key: '{record.id}', compression: 'none' },
     drainTimeouts: { done: 2000, interrupted: 300 },
-    note: (message, facts) => notes.push([message, facts?.['reason']].filter(Boolean).join(': ')),
+    note: noteTo(({ message, facts }) => notes.push([message, facts['reason']].filter(Boolean).join(': '))),
   })
   try {
     const end = { kind: isInterrupted ? 'interrupted' : 'done' } as const

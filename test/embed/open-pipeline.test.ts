@@ -162,10 +162,24 @@ default: all
     const { open } = await openProject(t, { yaml: archive.replace('path: email', 'path: emial') })
     const seen: Progress[] = []
     const log: string[] = []
+    const codes: string[] = []
     const before = listeners()
-    await (await open()).run({ onProgress: (progress) => seen.push(progress), log: (message) => log.push(message) })
+    await (
+      await open()
+    ).run({
+      onProgress: (progress) => seen.push(progress),
+      log: (message, _facts, line) => {
+        log.push(message)
+        codes.push(`${line.pipeline} ${line.level} ${line.code}`)
+      },
+    })
     assert.deepEqual(seen.at(-1), { records: 1000, bytes: lines(0, 1000).length, totalBytes: lines(0, 1000).length })
     assert.match(log.join('\n'), /a rule matched nothing/)
+    for (const line of ['warn rule.unmatched', 'info object.published', 'info run.ended'])
+      assert.ok(
+        codes.some((code) => code.endsWith(` ${line}`)),
+        codes.join(', '),
+      )
     assert.deepEqual(listeners(), before)
   })
 
@@ -334,7 +348,7 @@ describe('duplex', () => {
   test('rejects are counted and logged, and the other lines pass', async (t) => {
     const { open } = await openProject(t)
     const log: unknown[] = []
-    const stream = (await open()).duplex({ log: (message, { code, line }) => log.push([message, code, line]) })
+    const stream = (await open()).duplex({ log: (message, { reject, line }) => log.push([message, reject, line]) })
     const out = await Readable.from(['{"id":1}\nnot json\n', '{"id":2}\n']).compose(stream).toArray()
     assert.deepEqual(idsOf(parseLines(Buffer.concat(out).toString())), [1, 2])
     assert.deepEqual(stream.report()?.rejects, { INVALID_JSON: 1 })

@@ -21,15 +21,18 @@ test('escapes everything that a terminal obeys or hides, and keeps letters, emoj
   assert.equal(printable(kept), kept)
 })
 
-test('a line feed in a message or a value forges no line of the log', () => {
+test('a line feed in a message or a value forges no line of the log', async () => {
   const written: string[] = []
   const stream = { write: (text: string) => written.push(text) }
-  const log = openLog({ json: false, stream })
-  log.note('a\n2026-01-01T00:00:00.000Z forged', { file: 'b\r\nc', plain: 'd\u2028e\u001b[1A' })
-  const json = openLog({ json: true, stream })
-  json.note('a\nb', { file: HOSTILE })
+  const log = await openLog({ stream })
+  log.noteOf('mine')('a\n2026-01-01T00:00:00.000Z forged', { file: 'b\r\nc', plain: 'd\u2028e\u001b[1A' })
+  const json = await openLog({ format: 'json', stream })
+  json.noteOf('mine')('a\nb', { file: HOSTILE })
   assert.equal(written.length, 2)
-  assert.match(written[0], /^\S+ a\\n2026-01-01T00:00:00\.000Z forged file="b\\r\\nc" plain="d\\u2028e\\u001b\[1A"\n$/)
+  assert.match(
+    written[0],
+    /^\S+ info  a\\n2026-01-01T00:00:00\.000Z forged file="b\\r\\nc" plain="d\\u2028e\\u001b\[1A"\n$/,
+  )
   for (const line of written) assert.doesNotMatch(line.slice(0, -1), /(?!\t)[\p{Cc}\p{Cf}\p{Zl}]/u)
   const parsed: { file: string } = JSON.parse(written[1])
   assert.equal(parsed.file, HOSTILE)

@@ -209,18 +209,18 @@ test('an unfinished backfill refuses other runs until it is finished or cancelle
   assert.equal((await recordsIn(workspace.path('out'))).length, SHARDS * PER_FILE)
 })
 
-test('a JSON log has an event for each step of a shard', async (t) => {
+test('a log of the level debug has a line for each step of a shard', async (t) => {
   const workspace = await openJob(t)
-  const { code, stderr } = await workspace.sluice([...BACKFILL, '--json'])
+  const { code, stderr } = await workspace.sluice([...BACKFILL, '--log-format', 'json', '--log-level', 'debug'])
   assert.equal(code, 0, stderr)
   const events = stderr
     .split('\n')
     .filter(Boolean)
-    .map((text): { message?: string; shard?: number } => JSON.parse(text))
-  for (const message of ['shard started', 'shard executed', 'shard committed'])
+    .map((text): { code?: string; shard?: number } => JSON.parse(text))
+  for (const message of ['shard.started', 'shard.executed', 'shard.committed'])
     assert.deepEqual(
       events
-        .filter((event) => event.message === message)
+        .filter((event) => event.code === message)
         .map(({ shard }) => shard ?? NaN)
         .toSorted((one, other) => one - other),
       [0, 1, 2, 3, 4, 5],

@@ -144,8 +144,8 @@ test('records that are repeated near each other have few shards executed twice',
   const { code, stderr } = await workspace.sluice(['backfill', 'events', 'in', '--workers', '2', ...SMALL, '--json'])
   assert.equal(code, 0, stderr)
   const count = (message: string): number => stderr.split(message).length - 1
-  const shards = count('"message":"shard committed"')
+  const shards = count('"code":"shard.committed"')
   assert.ok(shards >= 16, `${shards} shards`)
   // Where a chain of shards meets another one, both sides are executed before one is committed.
-  assert.ok(count('"shard is executed again"') <= 6, stderr)
+  assert.ok(count('"code":"shard.again"') <= 6, stderr)
 })

@@ -79,8 +79,8 @@ test('skips empty objects and marks of folders, and says so once', async (t) => 
   const { lines, notes } = await readBucket(server)
   assert.deepEqual(namesOf(lines), ['f'])
   assert.deepEqual(notes, [
-    'skipped objects that mark folders {"count":3,"objects":"s3://logs/a/ and 2 others"}',
-    'skipped empty objects {"count":2,"objects":"s3://logs/a/d.json and 1 other"}',
+    'skipped objects that mark folders {"reason":"objects that mark folders","count":3,"objects":"s3://logs/a/ and 2 others"}',
+    'skipped empty objects {"reason":"empty objects","count":2,"objects":"s3://logs/a/d.json and 1 other"}',
   ])
 })
 

@@ -3,6 +3,7 @@ import type { ArgumentsCamelCase } from 'yargs'
 import { SluiceError } from '../../errors.ts'
 import type { ShardRun } from '../../delivery/shards/shard.ts'
 import { openLog } from '../../observe/log.ts'
+import { logChoice } from '../log-options.ts'
 import { withTimeLimits } from '../../runtime/time-range.ts'
 import { describeConfiguration } from '../../shards/describe-configuration.ts'
 import type { WorkerWishes } from '../../shards/choose-workers.ts'
@@ -77,7 +78,7 @@ export async function backfill(
   const stateFolder = resolve(args.state)
   const given = commandOf(args)
   if (!continues) await checkBackfilled(pipeline.name, join(stateFolder, pipeline.name), args.shard)
-  const { note } = openLog({ json: args.json })
+  const { note } = await openLog(logChoice(args))
   await checkContinued(pipeline, { stateFolder, given, set, shardBytes: wishes.shardBytes, note })
   if (args.dryRun) return showPlan(limited, { ...args, stateFolder, wishes })
   const began = async (folder: string, { id }: ShardRun) => {

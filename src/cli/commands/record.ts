@@ -59,7 +59,7 @@ export const command: CommandDefinition<RecordArguments> = {
         most: records === undefined ? { pages } : { records },
         inserted: await insertedIn(file),
         signal: signals.stop,
-        note: openLog({ json: false }).note,
+        note: (await openLog()).noteOf(pipeline.source.stage),
       })
       const { input } = recording
       const recorded =

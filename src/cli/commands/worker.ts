@@ -1,18 +1,20 @@
 import { utimes, writeFile } from 'node:fs/promises'
+import type { InferredOptionTypes } from 'yargs'
 import { SluiceError, systemCode } from '../../errors.ts'
-import { openLog } from '../../observe/log.ts'
 import { say } from '../../observe/output.ts'
 import { readVersion } from '../../package.ts'
 import { coresThatFit } from '../../shards/choose-workers.ts'
 import type { CommandDefinition } from '../command.ts'
+import { logChoice, logOptions, openProcessLog } from '../log-options.ts'
+import { takeWarnings } from '../../observe/warnings.ts'
+import { jsonLog } from '../process-log.ts'
 import { openQueue, queueOption, requireQueue } from '../queue-options.ts'
 import { stopOnSignals } from '../signals.ts'
 
-interface WorkerArguments {
+interface WorkerArguments extends InferredOptionTypes<typeof logOptions> {
   queue: string | undefined
   concurrency: number | undefined
   alive: string | undefined
-  json: boolean
 }
 
 export const command: CommandDefinition<WorkerArguments> = {
@@ -29,11 +31,13 @@ export const command: CommandDefinition<WorkerArguments> = {
         requiresArg: true,
         describe: 'Touch this file every 5 seconds, for a liveness probe',
       })
-      .option('json', { type: 'boolean', default: false, describe: 'Log in JSON' })
+      .options(logOptions)
       .example('$0 worker --queue redis://redis:6379 --concurrency 4', 'in the folder of the project'),
   handler: async (args) => {
     const concurrency = checkConcurrency(args.concurrency ?? coresThatFit())
-    const { note } = openLog({ json: args.json })
+    const log = await openProcessLog(logChoice(args))
+    const { note } = log
+    const endWarnings = takeWarnings(note)
     const { connection, seal } = await openQueue(requireQueue(args.queue), note, true)
     const { QueueWorker } = await import('../../queue/worker.ts')
     const { workerName } = await import('../../queue/roster.ts')
@@ -47,24 +51,29 @@ export const command: CommandDefinition<WorkerArguments> = {
       lock: connection.address.lock,
       version: readVersion(),
       note,
-      prepare: (content) => openShardRunner(content, { concurrency, note }),
+      prepare: (content, run) => openShardRunner(content, { concurrency, run, log }),
     })
     const abort = new AbortController()
+    const stopping = (signal: string, what: string): void => {
+      if (jsonLog()) note('run.stopping', { signal, what })
+      else say('', `${signal}: ${what}`)
+    }
     const signals = stopOnSignals(
-      (signal) => say('', `${signal}: finishing the shards under way; send it again to give them back`),
+      (signal) => stopping(signal, 'finishing the shards under way; send it again to give them back'),
       (signal) => {
-        say('', `${signal}: giving the shards back; send it again to stop immediately`)
+        stopping(signal, 'giving the shards back; send it again to stop immediately')
         abort.abort(new SluiceError('INTERRUPTED', 'stopped; the shards under way are executed elsewhere'))
       },
     )
     const alive = args.alive === undefined ? undefined : await keepTouching(args.alive)
-    note('worker started', { worker: name, concurrency, queue: connection.address.name })
+    note('worker.started', { worker: name, concurrency, queue: connection.address.name })
     try {
       await worker.serve(signals.stop, abort.signal)
-      note('worker ended', { worker: name })
+      note('worker.ended', { worker: name })
     } finally {
       clearInterval(alive)
       signals.forget()
+      endWarnings()
       await connection.close()
     }
     if (abort.signal.aborted) throw abort.signal.reason

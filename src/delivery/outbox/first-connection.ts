@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ObjectSink } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
-import type { Note } from '../../observe/log.ts'
+import type { Note } from '../../observe/messages/table.ts'
 import type { JsonObject } from '../../record/json/json.ts'
 import type { State } from '../state/state.ts'
 
@@ -68,11 +68,7 @@ export class FirstConnection {
     if (this.#stop.signal.aborted) return
     if (error === undefined) await state.saveConnected(name, destination)
     else if (!error.retryable) throw error
-    else
-      note('the sink could not be tried before the first commit; objects wait in the outbox', {
-        sink: name,
-        reason: error.message,
-      })
+    else note('sink.untried', { sink: name, reason: error.message })
   }
 }
 

@@ -1,7 +1,7 @@
 import type { CommitOptions, ObjectTarget } from '../commit-options.ts'
 import { REJECTS } from '../state/rows.ts'
 
-interface OutboxSpaceOptions extends Pick<CommitOptions, 'sinks' | 'rejects' | 'stopping' | 'note' | 'events'> {
+interface OutboxSpaceOptions extends Pick<CommitOptions, 'sinks' | 'rejects' | 'stopping' | 'events'> {
   /** Bytes of the files of a sink: committed and not published, and those of the open epoch. */
   readonly bytes: (sink: string) => number
   /** Resolves when an object was published, or `stopping` aborts. */
@@ -29,13 +29,9 @@ export class OutboxSpace {
    * @param throwIfFailed called before each wait; its error ends the wait.
    */
   async wait(throwIfFailed: () => void): Promise<void> {
-    const { note, events, stopping, changed } = this.#options
+    const { events, stopping, changed } = this.#options
     const full = this.#full()
     if (!full || stopping?.aborted) return
-    note('the outbox is full; reading stops until the store accepts objects again', {
-      stage: full.stage,
-      maxBytes: full.outbox.maxBytes,
-    })
     const started = performance.now()
     const { name: sink, outbox } = full
     events?.publish('sluice:outbox:full', { sink, maxBytes: outbox.maxBytes })
@@ -44,7 +40,6 @@ export class OutboxSpace {
       if (stopping?.aborted) return
       await changed()
     }
-    note('the outbox has space again', { stage: full.stage })
     events?.publish('sluice:outbox:free', { sink, milliseconds: performance.now() - started })
   }
 

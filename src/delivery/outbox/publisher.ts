@@ -11,8 +11,8 @@ import type { State } from '../state/state.ts'
 import { ONLY_SINK, REJECTS, sinkNameOf } from '../state/rows.ts'
 import type { ObjectRow } from '../state/rows.ts'
 import type { RunEvents } from '../../observe/bus/run-events.ts'
-import type { Note } from '../../observe/log.ts'
 import type { Events } from '../../observe/bus/events.ts'
+import type { Note } from '../../observe/messages/table.ts'
 import type { DrainTimeouts } from '../commit-options.ts'
 
 export interface PublisherOptions {
@@ -98,7 +98,7 @@ export class Publisher {
     for (const row of rows) if (await this.#publisherOf(row).needsPublishing(row)) this.#start(row, true)
     if (this.#unpublished.size > 0) {
       const redirect = this.#redirectHint()
-      note('publishing objects that an earlier run committed', {
+      note('object.recovering', {
         objects: this.#unpublished.size,
         ...(redirect !== undefined && { hint: redirect }),
       })

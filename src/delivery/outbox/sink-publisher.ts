@@ -6,7 +6,7 @@ import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
 import type { Events } from '../../observe/bus/events.ts'
 import type { RunEvents } from '../../observe/bus/run-events.ts'
-import type { Note } from '../../observe/log.ts'
+import type { Note } from '../../observe/messages/table.ts'
 import { plural } from '../../observe/report.ts'
 import type { Json } from '../../record/json/json.ts'
 import { anySignal } from '../../signals.ts'
@@ -138,7 +138,7 @@ export class SinkPublisher {
   }
 
   async #untilVisible(row: ObjectRow, work: Work): Promise<'published' | 'gone'> {
-    const { note, events } = this.#options
+    const { events } = this.#options
     const signal = this.#stop
     const attempt = this.#attemptsFor(row, work.isRecovered)
     for (let failures = 0; !signal.aborted;) {
@@ -154,17 +154,11 @@ export class SinkPublisher {
         if (failures === 0) this.failing++
         this.lastError = error
         const pause = pauseAfter(++failures)
-        note('an object could not be published; retrying', {
-          sink: this.target.name,
-          key: row.key,
-          reason: error.message,
-          failures,
-          pause: Math.round(pause),
-        })
         events?.publish('sluice:object:retry', {
           sink: this.#sinkOf(row),
           key: row.key,
           code: error.code,
+          reason: error.message,
           attempt: failures,
           wait: pause,
         })
@@ -212,15 +206,15 @@ export class SinkPublisher {
     const [probe] = await Promise.allSettled([conditionalPutProbe.run(facts, row.destination, signal)])
     if (probe.status === 'rejected') {
       const { message } = asSluiceError(probe.reason, 'SINK_FAILED', 'the conditional-put probe failed')
-      note('the conditional-put probe failed; the next run repeats it', { store, reason: message })
+      note('store.probe.failed', { store, reason: message })
       return
     }
     const { note: reason, ...result } = probe.value
     await state.saveStore({ name: store, ...result })
     if (result.refusesOverwrite === false) {
-      note('the store ignores If-None-Match: a repeated put replaces the object', { store })
+      note('store.overwrites', { store })
     }
-    if (reason !== undefined) note('the conditional-put probe of a store', { store, reason })
+    if (reason !== undefined) note('store.probe', { store, reason })
   }
 
   /** A store that was probed has taken an object. Small and large ones may have names of their own. */

@@ -52,9 +52,7 @@ export class RejectWriter {
     if (!finished) return
     if (finished.isDone) this.#local.forget(finished.id)
     else {
-      note('a reject is not forgotten: its dedup key exists, perhaps written by another part of the same record', {
-        id: formatRejectId(finished.id),
-      })
+      note('replay.kept', { id: formatRejectId(finished.id) })
     }
   }
 }

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import type { Files } from '../../files.ts'
-import type { Note } from '../../observe/log.ts'
+import type { Note } from '../../observe/messages/table.ts'
 import { readVersion } from '../../package.ts'
 import { HASH_KEY_BYTES } from '../../record/digest.ts'
 import type { ControlRequests } from '../control/control-requests.ts'
@@ -64,11 +64,9 @@ export async function checkOrCreate(db: Database, options: StateOptions, stored:
   // At every start, see the comment at the top.
   await options.files.fsyncFolder(databaseFolder(options.folder))
   const migrated = await migrate(db, options.folder, meta, Date.now())
-  if (migrated !== meta) options.note?.(MIGRATED, { from: meta.format, to: migrated.format })
+  if (migrated !== meta) options.note?.('state.migrated', { from: meta.format, to: migrated.format })
   return migrated
 }
-
-const MIGRATED = 'the state is that of an older Sluice, and was migrated: an older one refuses it from now on'
 
 /** Checks a state that exists, and migrates it. @throws SluiceError STATE_NOT_FOUND, STATE_MISMATCH */
 export async function checkExisting(db: Database, folder: string, stored: Meta | undefined): Promise<Meta> {

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { isOpenToOthers, makePrivate } from '../../files.ts'
-import type { Note } from '../../observe/log.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 /**
  * Keeps other users out of a state folder, which holds events in clear, and says what it changed.
@@ -8,11 +8,11 @@ import type { Note } from '../../observe/log.ts'
  */
 export async function keepPrivate(folder: string, note: Note = () => {}): Promise<void> {
   for (const path of await makePrivate(folder, FOLDERS)) {
-    note('other users had rights on the state folder; they were removed', { folder: path })
+    note('state.folder.closed', { folder: path })
   }
   const parent = dirname(folder)
   if (!(await isOpenToOthers(parent))) return
-  note('other users can replace the state folder, because they can write to the folder above it', { folder: parent })
+  note('state.folder.exposed', { folder: parent })
 }
 
 /** The folders in a state folder. */

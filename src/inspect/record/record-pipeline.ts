@@ -2,7 +2,6 @@ import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { isCustom } from '../../config/component-name.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { ExchangeLayer } from '../../network/exchange.ts'
-import type { Note } from '../../observe/log.ts'
 import { hideSecrets } from '../../observe/secrets.ts'
 import type { Chunk } from '../../record/chunk.ts'
 import { createSource } from '../../runtime/source-input.ts'
@@ -14,6 +13,7 @@ import { clean, cleanLines } from './clean.ts'
 import type { CleanPage } from './clean.ts'
 import { recordExchanges } from './record-exchanges.ts'
 import { RecordingClock } from './recording-clock.ts'
+import type { ReadOptions } from '../../component.ts'
 
 export interface Recording {
   /** RFC 3339: the time at which the run began. */
@@ -35,7 +35,7 @@ export interface RecordOptions {
   /** What the pipeline file inserts: names of variables, and paths of files with their contents. */
   readonly inserted: readonly { readonly name: string; readonly value: string }[]
   readonly signal: AbortSignal
-  readonly note: Note
+  readonly note: ReadOptions['note']
 }
 
 /**

@@ -1,9 +1,9 @@
 import type { CheckedPipeline, PipelineTest } from '../../config/pipeline.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import type { ExchangeLayer } from '../../network/exchange.ts'
-import type { RunNote } from '../../observe/bus/events.ts'
 import { RunEvents } from '../../observe/bus/run-events.ts'
-import { listen } from '../../observe/bus/subscribe.ts'
+import { listenLines } from '../../observe/log-lines.ts'
+import type { Line } from '../../observe/messages/line.ts'
 import type { Batch } from '../../record/batch.ts'
 import { emptyBatch } from '../../record/open-batches.ts'
 import { describeCauses } from '../../runtime/causes.ts'
@@ -93,7 +93,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptResult
   const pipeline = withStandIns(options.pipeline, folders, { source, capture: (bytes) => lines.push(bytes) })
   const log: string[] = []
   const events = new RunEvents(pipeline.name)
-  const stopLog = listen('sluice:run:note', { run: events.run }, (note) => keep(note, log))
+  const stopLog = listenLines(events, 'info', (line) => keep(line, log))
   const layer = test.pages ? await openLayer(await server.listen()) : refuseRequests()
   let isHalted = false
   const inputs = new Set<string>()
@@ -174,10 +174,19 @@ function refuseRequests(): Layer {
   }
 }
 
-function keep({ message, facts }: RunNote, lines: string[]): void {
-  if (message.startsWith('a rule matched nothing')) return
+function keep({ code, message, facts }: Line, lines: string[]): void {
+  if (NOT_SHOWN.has(code)) return
   lines.push([message, ...Object.entries(facts).map(([name, value]) => `${name}=${value}`)].join(' '))
 }
+
+/** The result of the test says it, or nothing of a test depends on it. */
+const NOT_SHOWN: ReadonlySet<string> = new Set([
+  'rule.unmatched',
+  'run.started',
+  'run.ended',
+  'run.failed',
+  'object.published',
+])
 
 interface Interruption {
   /** Opens when the run has come to the place. */

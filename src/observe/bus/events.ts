@@ -64,8 +64,17 @@ interface SinkName extends StageName {
   readonly sink: string
 }
 
-/** A line of the log. */
+/**
+ * A line of the log that no other message of the bus says. The log also has lines for retries, published
+ * objects and others, which it makes of their messages.
+ */
 export interface RunNote extends OfRun {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  /** As in docs/log.md: `rule.unmatched`. `component.note` is a line of custom code. */
+  readonly code: string
+  /** The stage that it is about, if it is about one. */
+  readonly stage?: string | undefined
+  /** The text, with the facts that belong into it. */
   readonly message: string
   readonly facts: { readonly [name: string]: string | number | boolean }
 }
@@ -75,6 +84,8 @@ export interface RunEnd extends OfRun {
   readonly outcome: Report['outcome']
   /** Why it failed. */
   readonly code?: string | undefined
+  /** The same, for people. */
+  readonly reason?: string | undefined
   readonly seconds: number
   /** Undefined if the state or the sinks could not be opened. */
   readonly report?: Report | undefined
@@ -218,6 +229,8 @@ export interface SourceRetry extends OfRun {
   /** An error code of Sluice. */
   readonly code: string
   readonly status?: number | undefined
+  /** What has failed, for people. */
+  readonly message?: string | undefined
   /** The attempt that has failed, from 1. */
   readonly attempt: number
   /** How many there are at most. */
@@ -386,6 +399,8 @@ export interface ObjectRetry extends OfRun {
   readonly key: string
   /** An error code of Sluice. */
   readonly code: string
+  /** What has failed, for people. */
+  readonly reason: string
   /** The attempt that has failed, from 1. There is no limit. */
   readonly attempt: number
   readonly wait: number

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import type { Note } from '../log.ts'
 import { hideInJson } from '../secrets.ts'
 import { channelOf } from './channels.ts'
+import { componentLine, lineOf } from '../messages/line.ts'
+import type { Line } from '../messages/line.ts'
+import type { Facts, Note } from '../messages/table.ts'
 import type { EventName, Events, OfRun } from './events.ts'
 
 /** A message without the names that every message has. */
-type Facts<Name extends EventName> = Omit<Events[Name], keyof OfRun>
+type Members<Name extends EventName> = Omit<Events[Name], keyof OfRun>
 
 /** What a run publishes. Every message says which pipeline and which run it is about. */
 export class RunEvents {
@@ -30,7 +32,7 @@ export class RunEvents {
   }
 
   /** Publishes a message, without secrets. No-op if nobody listens. */
-  publish<Name extends EventName>(name: Name, facts: Facts<Name>): void {
+  publish<Name extends EventName>(name: Name, facts: Members<Name>): void {
     if (!this.wants(name)) return
     const message: { [member: string]: unknown } = { pipeline: hideInJson(this.pipeline), run: this.run }
     // The names of members are ours.
@@ -40,5 +42,19 @@ export class RunEvents {
   }
 
   /** Publishes a line of the log. */
-  readonly note: Note = (message, facts = {}) => this.publish('sluice:run:note', { message, facts })
+  readonly note: Note = (...message) => {
+    if (this.wants('sluice:run:note')) this.line(lineOf(...message))
+  }
+
+  /** The `note` of a stage, see `componentLine`. */
+  noteOf(stage: string): (text: string, facts?: Facts) => void {
+    return (text, facts = {}) => {
+      if (this.wants('sluice:run:note')) this.line(componentLine(text, facts, stage))
+    }
+  }
+
+  /** Publishes a line that another thread has made for this run. */
+  line({ level, code, stage, message, facts }: Line): void {
+    this.publish('sluice:run:note', { level, code, stage, message, facts })
+  }
 }

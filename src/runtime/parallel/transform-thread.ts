@@ -13,6 +13,7 @@ import { sentError } from '../sent-error.ts'
 import type { SentError } from '../sent-error.ts'
 import { buffersOf, writeOutcome } from './outcome-message.ts'
 import type { OutcomeMessage } from './outcome-message.ts'
+import { takeWarnings } from '../../observe/warnings.ts'
 
 /** What each thread gets when it starts. */
 export interface TransformThreadData extends FunctionStage {
@@ -38,7 +39,7 @@ export type ThreadReport =
   | {
       readonly kind: 'note'
       readonly message: string
-      readonly facts: { readonly [name: string]: string | number | boolean } | undefined
+      readonly facts: { readonly [name: string]: string | number | boolean | undefined } | undefined
     }
 
 const data: TransformThreadData = workerData
@@ -65,6 +66,7 @@ async function answer(what: string, work: () => Promise<OutcomeMessage | void>):
 let transform: FunctionTransform | undefined
 
 async function open(): Promise<void> {
+  takeWarnings((...[code, facts]) => send({ kind: 'note', message: code, facts }))
   const { type, config, pipeline, stage, folder, root, hashKey, isRedacted } = data
   const declaration = await loadComponent(type, 'transform', { file: join(folder, 'pipeline'), root })
   if (declaration.kind !== 'transform') throw new SluiceError('INTERNAL', `${type} is not a transform`)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { SluiceError, systemCode } from '../../errors.ts'
-import type { Note } from '../../observe/log.ts'
+import type { TransformContext } from '../../component.ts'
 import type { Batch } from '../../record/batch.ts'
 import { EXTENSION } from '../../package.ts'
 import { applyOutcomes } from '../custom-stage.ts'
@@ -15,7 +15,7 @@ export interface TransformThreadsOptions {
   /** Number of threads. */
   readonly count: number
   readonly data: TransformThreadData
-  readonly note: Note | undefined
+  readonly note: TransformContext['note']
 }
 
 /** Batches that a thread has at most: the one that it works on, and the next, so that it does not wait for it. */
@@ -75,7 +75,7 @@ class TransformThread {
   #last: Promise<unknown> | undefined
   #lost: SluiceError | undefined
 
-  constructor(data: TransformThreadData, note: Note | undefined) {
+  constructor(data: TransformThreadData, note: TransformContext['note']) {
     this.#stage = data.stage
     this.#worker = new Worker(new URL(`./transform-thread${EXTENSION}`, import.meta.url), {
       workerData: data,

@@ -1,5 +1,5 @@
 import type { SinkDeclaration, SourceDeclaration, TransformDeclaration, TransformFunction } from '../../component.ts'
-import type { Note } from '../../observe/log.ts'
+import type { PipelineLog } from './program-log.ts'
 
 /**
  * A component: its `type` and its options, by the names that they have in a pipeline file. The type is
@@ -52,7 +52,7 @@ export interface PipelineOptions {
    */
   readonly signal?: AbortSignal
   /** Gets each line of the log: retries, late inputs, what was recovered. Default: no log. */
-  readonly log?: Note
+  readonly log?: PipelineLog
 }
 
 // The options of a declaration are not known here.

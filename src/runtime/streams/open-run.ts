@@ -56,8 +56,9 @@ export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenP
     // A stream sink has no state.
     return await openParts(wiring, { pipeline, stateFolder: stateFolder ?? '', startedAt, controlled, taps })
   } catch (error) {
-    const { code } = asSluiceError(error, 'INTERNAL', `pipeline ${pipeline.name} failed`)
-    events.publish('sluice:run:end', { outcome: 'failed', code, seconds: secondsSince(startedAt) })
+    const { code, message } = asSluiceError(error, 'INTERNAL', `pipeline ${pipeline.name} failed`)
+    const seconds = secondsSince(startedAt)
+    events.publish('sluice:run:end', { outcome: 'failed', code, reason: message, seconds })
     controlled.close()
     pipeline.secrets.drop()
     throw error

@@ -1,4 +1,3 @@
-import type { ReadOptions } from '../../component.ts'
 import type { Compression } from '../../compression/detect.ts'
 import type { SluiceError } from '../../errors.ts'
 import type { Chunk } from '../../record/chunk.ts'
@@ -11,6 +10,7 @@ import type { ContentPosition } from './position.ts'
 import { checkStart } from './refuse-foreign.ts'
 import { splitContent } from './split-content.ts'
 import type { ContentChunk, Ending } from './split-content.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 /** The stored bytes of an input that can be read from any offset, repeatedly. */
 export interface StoredContent {
@@ -79,9 +79,9 @@ export function chunkOf({ bytes, line, skipped }: LineChunk, partition: string, 
 
 /** @param input What the input is, with its name: `{ file: name }`. */
 export function noteStray(
-  note: ReadOptions['note'],
+  note: Note,
   input: { readonly [kind: string]: string },
   { nulBytes, orderMarks }: StrayBytes,
 ): void {
-  note('skipped NUL bytes and byte order marks between records', { ...input, nulBytes, orderMarks })
+  note('input.stray', { ...input, nulBytes, orderMarks })
 }

@@ -1,7 +1,6 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import type { ReadOptions } from '../../component.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Json } from '../../record/json/json.ts'
 import type { SplitOptions } from '../content/create-splitter.ts'
@@ -12,6 +11,7 @@ import { fileError } from './file-error.ts'
 import { fileKey } from './inputs.ts'
 import { HEAD_BYTES, matchPosition } from './position.ts'
 import type { FilePosition } from './position.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 /** Opens a regular file. A FIFO that took the name since it was found does not block. */
 export async function openFile(name: string): Promise<FileHandle> {
@@ -62,14 +62,14 @@ export async function checkHead(
 export function resume(
   saved: Json | undefined,
   { name, bytes, head }: { readonly name: string; readonly bytes: number; readonly head: Buffer },
-  options: Pick<SplitOptions, 'format' | 'records'> & Pick<ReadOptions, 'note'>,
+  options: Pick<SplitOptions, 'format' | 'records'> & { readonly note: Note },
 ): FilePosition | undefined {
   if (saved === undefined) return undefined
   const position = matchPosition(saved, head, bytes)
   const changed = position && whyNotResumed(position, options)
   if (position !== undefined && changed === undefined) return position
-  const { what = 'the file was replaced or truncated', facts = {} } = changed ?? {}
-  options.note(`${what}: reading ${changed === undefined ? 'it' : 'the file'} from its start`, { file: name, ...facts })
+  if (changed === undefined) options.note('file.replaced', { file: name })
+  else options.note('file.restarted', { what: changed.what, file: name, ...changed.facts })
   return undefined
 }
 

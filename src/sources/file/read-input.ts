@@ -21,8 +21,10 @@ import type { FileInput } from './inputs.ts'
 import { fileChanged, checkHead, inspectFile, openFile, resume } from './opened-file.ts'
 import { fingerprint } from './position.ts'
 import type { FilePosition } from './position.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
-export interface InputOptions extends SplitOptions, Pick<ReadOptions, 'signal' | 'note'> {
+export interface InputOptions extends SplitOptions, Pick<ReadOptions, 'signal'> {
+  readonly note: Note
   readonly reader: ChunkReader
   /** Of plain files. Nothing is appended to a compressed file or a stream. */
   readonly ending: Ending
@@ -162,12 +164,8 @@ export async function* readStream({ name }: FileInput, options: InputOptions): A
 /** A writer that pauses for so long may write nothing for hours: its records are passed on. */
 const IDLE_MS = 500
 
-function noteUnfinished(note: ReadOptions['note'], name: string, { offset, line }: Boundary, linesFrom: number): void {
-  note('the file ends within a record, which is left for the next run; if the file is complete, read it with --final', {
-    file: name,
-    byte: offset,
-    ...(linesFrom === 0 && { line: line + 1 }),
-  })
+function noteUnfinished(note: Note, name: string, { offset, line }: Boundary, linesFrom: number): void {
+  note('file.unfinished', { file: name, byte: offset, line: linesFrom === 0 ? line + 1 : undefined })
 }
 
 function noteStrayOnce(

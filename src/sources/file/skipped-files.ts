@@ -14,11 +14,8 @@ export class SkippedFiles {
   }
 
   /** One line for each reason. */
-  lines(): { readonly message: string; readonly facts: { readonly count: number; readonly files: string } }[] {
-    return [...this.#reasons].map(([reason, { count, names }]) => ({
-      message: `skipped ${reason}; to read one of them, name it as a path of its own`,
-      facts: { count, files: list(count, names) },
-    }))
+  lines(): { readonly reason: string; readonly count: number; readonly files: string }[] {
+    return [...this.#reasons].map(([reason, { count, names }]) => ({ reason, count, files: list(count, names) }))
   }
 
   /** For the error that nothing was found. */

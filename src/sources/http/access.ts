@@ -1,4 +1,4 @@
-import type { ReadOptions, Renewal } from '../../component.ts'
+import type { Renewal } from '../../component.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { WatchedFiles } from '../../fields/watched-files.ts'
 import type { ExchangeLayer } from '../../network/exchange.ts'
@@ -9,6 +9,7 @@ import { createRequestBuilder } from './transport/request.ts'
 import type { RequestBuilder } from './transport/request.ts'
 import { ResponseError } from './transport/response-error.ts'
 import type { ApiClock } from './windows/api-clock.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 /** What requests are built and sent with. New keys replace it as a whole. */
 export interface Access {
@@ -28,7 +29,7 @@ interface AccessOptions {
   readonly clock: ApiClock
   readonly time: Clock
   readonly exchange: ExchangeLayer | undefined
-  readonly note: ReadOptions['note']
+  readonly note: Note
 }
 
 /**
@@ -71,7 +72,7 @@ export class AccessKeys {
       if (!(error instanceof SluiceError) || error.code !== 'SOURCE_REFUSED') throw error
       await this.#look(true)
       if (this.#access === used) throw this.#withFiles(error)
-      this.#setting.note('the API refused a request; sending it again with the new key', { files: this.fileNames })
+      this.#setting.note('source.key.changed', { files: this.fileNames })
       return send(this.#access)
     }
   }
@@ -100,7 +101,7 @@ export class AccessKeys {
     const changed = this.#ownFiles.haveChanged(refused ? undefined : Date.now())
     if (config !== this.#options || changed) this.#replace(config)
     else if (problem !== undefined && problem !== this.#problem)
-      note('a new key cannot be used; the old one stays in use', { files: this.fileNames, reason: problem })
+      note('source.key.unusable', { files: this.fileNames, reason: problem })
     this.#problem = problem
   }
 
@@ -112,10 +113,10 @@ export class AccessKeys {
       this.#options = options
     } catch (error) {
       const { message: reason } = asSluiceError(error, 'CONFIG_INVALID', 'the key cannot be read')
-      return note('a new key cannot be used; the old one stays in use', { files: this.fileNames, reason })
+      return note('source.key.unusable', { files: this.fileNames, reason })
     }
     void old.retire().then(() => this.#clients.delete(old))
-    note('keys were read again', { files: this.fileNames })
+    note('source.key.read', { files: this.fileNames })
   }
 
   #open(options: HttpOptions): Access {

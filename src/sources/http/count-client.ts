@@ -8,11 +8,12 @@ import { waitOf } from './transport/rate-limit.ts'
 import { retryEvent } from './transport/retry-event.ts'
 import type { RunContext } from './run-context.ts'
 import { HOUR, MINUTE } from '../../time.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 interface Hooks {
   /** Resolves when the API's rate limit allows a request. */
   pause(): Promise<void>
-  log(message: string, details: { readonly reason: string; readonly nextTryIn?: string }): void
+  readonly log: Note
 }
 
 /**
@@ -52,7 +53,7 @@ export class CountClient {
     } catch (error) {
       signal.throwIfAborted()
       if (this.#isPaused || !(clock.isKnown || error instanceof ResponseError))
-        this.#log(clock.isKnown ? NO_COUNT : 'could not learn the time of the API from a count', error)
+        this.#log(clock.isKnown ? 'source.counts.window' : 'source.counts.time', error)
     }
   }
 
@@ -65,7 +66,7 @@ export class CountClient {
       return response && readCount(response, options.count.value)
     } catch (error) {
       signal.throwIfAborted()
-      this.#log(NO_COUNT, error)
+      this.#log('source.counts.window', error)
       return undefined
     }
   }
@@ -91,7 +92,7 @@ export class CountClient {
         const wait = waitOf(attempt, retryAfter, { maxDelay, time })
         if (!cause.retryable || this.#isPaused || attempt >= attempts || wait > MAX_WAIT) {
           this.#retryHoursAt = this.#context.time.monotonic() + Math.max(HOUR, retryAfter ?? 0)
-          this.#log('could not count the records of each hour', cause)
+          this.#log('source.counts.hours', cause)
           return undefined
         }
         this.#context.read.announce?.(retryEvent(this.#tenant.name, cause, { attempt, attempts, wait }))
@@ -129,13 +130,11 @@ export class CountClient {
     return this.#context.time.monotonic() < this.#retryAt
   }
 
-  #log(message: string, error: unknown): void {
+  #log(code: 'source.counts.window' | 'source.counts.time' | 'source.counts.hours', error: unknown): void {
     const { message: reason } = asSluiceError(error, 'SOURCE_FAILED', 'the response could not be read')
-    this.#hooks.log(message, { reason, ...(this.#isPaused ? { nextTryIn: '1h' } : {}) })
+    this.#hooks.log(code, { reason, nextTryIn: this.#isPaused ? '1h' : undefined })
   }
 }
-
-const NO_COUNT = 'could not count the records of a window'
 
 /** Hourly counts get fewer attempts and shorter waits than pages: records come first. */
 const MAX_ATTEMPTS = 4

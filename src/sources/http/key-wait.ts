@@ -2,6 +2,7 @@ import { formatDuration } from '../../fields/units.ts'
 import { MINUTE, SECOND } from '../../time.ts'
 import { isRefusal } from './access.ts'
 import type { RunContext } from './run-context.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 /**
  * Waits for a new key of one tenant. When keys are replaced, the old one may end before the new one is
@@ -35,7 +36,8 @@ export class KeyWait {
     if (this.#refusedSince === undefined && refusedFor > 0) {
       const { message: reason } = failure
       const atMost = formatDuration(refusedFor)
-      read.note('the API refuses the key; waiting for a new one', { files: access.fileNames, atMost, reason })
+      const note: Note = read.note
+      note('source.key.refused', { files: access.fileNames, atMost, reason })
     }
     this.#refusedSince ??= time.monotonic()
     const end = this.#refusedSince + refusedFor

@@ -56,7 +56,6 @@ interface CompletePage {
 
 interface Hooks {
   readonly rateLimit: RateLimitPause
-  log(message: string, details: { readonly [name: string]: string | number }): void
 }
 
 /** Fetches the pages of one tenant, with retries, and turns them into chunks. */
@@ -185,7 +184,6 @@ export class PageReader {
     if (retryAfter !== undefined && retryAfter > MAX_RETRY_AFTER)
       throw inContext(cause, window, attempt, `, and asks to wait ${Math.ceil(retryAfter / 1000)} s`)
     const waitMs = waitOf(attempt, retryAfter, { maxDelay, time })
-    this.#hooks.log('request failed, retrying', { reason: cause.message, attempt, attempts, waitMs })
     this.#context.read.announce?.(retryEvent(this.#tenant.name, cause, { attempt, attempts, wait: waitMs }))
     return waitMs
   }

@@ -15,6 +15,7 @@ import { DAY, MINUTE, systemClock } from '../../time.ts'
 import type { Clock } from '../../time.ts'
 import { formatDuration } from '../../fields/units.ts'
 import { anySignal } from '../../signals.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 /** The source of `http` and its presets. `renewal` reads keys in files again. */
 export function createHttpSource(options: HttpOptions, renewal?: Renewal<HttpOptions>): Source {
@@ -158,6 +159,7 @@ async function checkTenant(options: HttpOptions, signal: AbortSignal, clocks: Cl
  */
 async function runAll(run: RunContext, draining: AbortController): Promise<SluiceError | undefined> {
   const { options, signal, read } = run
+  const note: Note = read.note
   const failures: { tenant: string; error: SluiceError }[] = []
   await Promise.all(
     options.tenants.map(async (tenant) => {
@@ -167,8 +169,7 @@ async function runAll(run: RunContext, draining: AbortController): Promise<Sluic
         if (signal.aborted) return
         const cause = asSluiceError(error, 'SOURCE_FAILED', 'the source failed')
         failures.push({ tenant: tenant.name, error: cause })
-        if (options.tenants.length > 1)
-          read.note('a tenant failed; the others finish what is available', { tenant: tenant.name })
+        if (options.tenants.length > 1) note('source.tenant.failed', { tenant: tenant.name })
         draining.abort()
       }
     }),

@@ -20,6 +20,7 @@ import type {
 } from './windows/planner-state.ts'
 import { windowChanges } from './windows/window-changes.ts'
 import { lowWatermarkOf } from './windows/watermarks.ts'
+import type { MessageArguments, Note } from '../../observe/messages/table.ts'
 
 /**
  * Reads one tenant, window by window and page by page. The planner decides what to read next, the
@@ -39,15 +40,14 @@ export class TenantReader {
     const { options, access, read, signal, time } = context
     this.#context = context
     this.#tenant = tenant
-    const log = (message: string, details = {}): void => this.#log(message, details)
+    const log: Note = (...message) => this.#log(...message)
     const rateLimit = new RateLimitPause({
       time,
       signal,
-      log,
       announce: (wait) => read.announce?.({ type: 'wait', partition: tenant.name, reason: 'rate-limit', wait }),
     })
     this.#counts = new CountClient(context, tenant, { pause: () => rateLimit.wait(), log })
-    this.#pages = new PageReader(context, tenant, { rateLimit, log })
+    this.#pages = new PageReader(context, tenant, { rateLimit })
     const { until } = options.window ?? {}
     this.#settings = {
       window: options.window,
@@ -161,7 +161,7 @@ export class TenantReader {
         ? 'set `time` of dedup, so that the time of the newest event shows it'
         : 'the time of the newest event shows it'
     const { highWatermark } = this.#state.checkpoint
-    this.#log('the API does not send its time (no Date header), so later windows are read again each time', {
+    this.#log('source.no-time', {
       after: highWatermark === undefined ? 'since' : iso(highWatermark),
       hint,
     })
@@ -180,7 +180,7 @@ export class TenantReader {
     const { clock } = this.#context
     switch (effect.type) {
       case 'log':
-        return this.#log(effect.message, effect.details)
+        return this.#log(...effect.message)
       case 'countWindow': {
         const count = await this.#counts.inWindow(effect.range)
         return this.#handle({ type: 'windowCounted', now: clock.now(), count })
@@ -212,8 +212,8 @@ export class TenantReader {
     await this.#context.put({ partition, ...chunk, ...(lowWatermark === undefined ? {} : { lowWatermark }) })
   }
 
-  #log(message: string, details: { readonly [name: string]: string | number } = {}): void {
+  #log(...[code, facts]: MessageArguments): void {
     const { name } = this.#tenant
-    this.#context.read.note(message, name === '' ? details : { tenant: name, ...details })
+    this.#context.read.note(code, name === '' ? facts : { tenant: name, ...facts })
   }
 }

@@ -13,6 +13,7 @@ import { readObject } from './read-object.ts'
 import type { Store } from './store.ts'
 import { Found, tasksAgain, tasksListed } from './tasks.ts'
 import type { PathSettings, Task } from './tasks.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 /** A path of the source, with the position that is committed for it. */
 export interface OpenPath {
@@ -42,7 +43,8 @@ export class PathReader {
 
   /** Reads what is there and was not read. */
   async *read(): AsyncGenerator<Chunk, void> {
-    const { signal, note, follow } = this.#options
+    const { signal, follow } = this.#options
+    const note: Note = this.#options.note
     const isNew = this.#progress.after === undefined
     const turn = this.#progress.beginPass(this.#now(), this.#settings.lookBackEvery)
     const found = new Found()
@@ -55,7 +57,7 @@ export class PathReader {
     if (isNew && found.objects === 0) {
       const error = await nothingFound(this.#store, this.#pattern, this.#settings, signal)
       if (!follow) throw error
-      if (this.#isFirst) note(error.message, { ...(error.hint !== undefined && { hint: error.hint }) })
+      if (this.#isFirst) note('s3.nothing', { text: error.message, hint: error.hint })
     }
     this.#isFirst = false
     if (this.#progress.endPass()) yield this.#positionChunk()
@@ -97,7 +99,8 @@ export class PathReader {
   #passed(listed: ListedObject): void {
     if (!this.#progress.passed(listed).forgotten) return
     const from = new Date(this.#progress.lateFrom).toISOString()
-    this.#options.note('many objects came within lookBack: late keys are looked for only since', { from })
+    const note: Note = this.#options.note
+    note('s3.late-keys', { from })
   }
 
   #fail({ listed }: Task, last: ObjectPosition | undefined, error: SluiceError): void {

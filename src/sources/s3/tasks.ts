@@ -1,4 +1,3 @@
-import type { ReadOptions } from '../../component.ts'
 import { plural } from '../../observe/report.ts'
 import { startOf, whyNotResumed } from '../content/position.ts'
 import type { ContentSettings } from '../content/position.ts'
@@ -12,6 +11,7 @@ import type { ObjectPosition } from './position.ts'
 import type { Progress } from './progress.ts'
 import { selectObjects } from './select-objects.ts'
 import type { Store } from './store.ts'
+import type { Note } from '../../observe/messages/table.ts'
 
 /** How the objects of a path are found and read. */
 export interface PathSettings {
@@ -59,15 +59,15 @@ export class Found {
     return true
   }
 
-  log(note: ReadOptions['note']): void {
+  log(note: Note): void {
     for (const [reason, { count, first }] of this.#skipped) {
       const others = count > 1 ? ` and ${plural(count - 1, 'other')}` : ''
-      note(SKIPPED[reason], { count, objects: first + others })
+      note('s3.skipped', { reason: SKIPPED[reason], count, objects: first + others })
     }
   }
 }
 
-const SKIPPED = { empty: 'skipped empty objects', folder: 'skipped objects that mark folders' } as const
+const SKIPPED = { empty: 'empty objects', folder: 'objects that mark folders' } as const
 
 /**
  * Objects that were not read to their end before.
@@ -76,19 +76,19 @@ const SKIPPED = { empty: 'skipped empty objects', folder: 'skipped objects that 
 export async function* tasksAgain(
   { store, settings, progress }: Path,
   isFirst: boolean,
-  { signal, note }: Pick<ReadOptions, 'signal' | 'note'>,
+  { signal, note }: { readonly signal: AbortSignal; readonly note: Note },
 ): AsyncGenerator<Task, void> {
   for (const before of progress.incomplete) {
     const { versionId } = settings
     const listed = await findObject(store, before.key, { versionId, signal })
     if (listed === undefined) {
-      note('an object that was not read to its end is gone', { object: nameOf(store, before.key) })
+      note('s3.gone', { object: nameOf(store, before.key) })
       progress.forget(before.key)
       continue
     }
     if (!isFirst && before.etag === listed.etag && before.bytes === listed.bytes) continue
     const from = resume(before, listed, settings.content, (what, facts) =>
-      note(`${what}: reading the object from its start`, { object: nameOf(store, before.key), ...facts }),
+      note('s3.restarted', { what, object: nameOf(store, before.key), ...facts }),
     )
     yield { listed, object: identityOf(listed, settings), start: storedStart(from), from, turn: 'again' }
   }

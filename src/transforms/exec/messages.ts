@@ -1,8 +1,7 @@
+import type { Note } from '../../observe/messages/table.ts'
 import type { Context } from '../../component.ts'
 import { hideSecrets } from '../../observe/secrets.ts'
 import { LineReader } from './line-reader.ts'
-
-type Note = (message: string) => void
 
 /**
  * What a program writes to its standard error, as lines of the log: the first lines of a run, and the last
@@ -27,7 +26,9 @@ export class Messages {
 
   /** The program has failed: its last lines say why. */
   logLast(): void {
-    if (this.#count > this.#unlogged.length) this.#note(`${this.#stage}: … (${this.#count} lines are not logged)`)
+    if (this.#count > this.#unlogged.length) {
+      this.#note('exec.output.skipped', { stage: this.#stage, lines: this.#count })
+    }
     for (const line of this.#unlogged) this.#log(line)
     this.#unlogged = []
     this.#count = 0
@@ -37,7 +38,7 @@ export class Messages {
     if (line === '') return
     if (this.#left > 0) {
       this.#log(line)
-      if (--this.#left === 0) this.#note(`${this.#stage}: further lines of its stderr are not logged`)
+      if (--this.#left === 0) this.#note('exec.output.left', { stage: this.#stage })
       return
     }
     this.#count++
@@ -48,7 +49,8 @@ export class Messages {
   #log(line: string): void {
     // A secret that is cut would not be found any more.
     const shown = hideSecrets(line)
-    this.#note(`${this.#stage}: ${shown.length > SHOWN ? `${shown.slice(0, SHOWN)}…` : shown}`)
+    const text = shown.length > SHOWN ? `${shown.slice(0, SHOWN)}…` : shown
+    this.#note('exec.output', { stage: this.#stage, text })
   }
 }
 

@@ -72,13 +72,13 @@ export class CurrentTable {
       this.#loaded = await loadTable(this.#options)
       this.#refused = ''
       if (this.#loaded.digest === before) return false
-      note?.('the table has changed and was read again', { stage, table, content: this.#loaded.table.about })
+      note?.('lookup.reloaded', { stage, table, content: this.#loaded.table.about })
       return true
     } catch (error) {
       if (!(error instanceof TableProblem)) throw error
       this.#refused = stamp
       const reason = `${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`
-      note?.('warning: the table has changed and cannot be used; the one from before stays', { stage, table, reason })
+      note?.('lookup.refused', { stage, table, reason })
       return false
     } finally {
       this.#lookedAt = Date.now()

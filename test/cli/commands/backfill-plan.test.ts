@@ -125,10 +125,11 @@ test('a large input is begun first, so that it does not end last', async (t) => 
   await workspace.write('pipelines/p.yaml', stringify(simple))
   for (const id of 'abcdefgh') await workspace.write(`in/${id}.ndjson`, marked(id, 100))
   await workspace.write('in/z.json', `[${marked('z', 1000).trim().replaceAll('\n', ',')}]`)
-  const { stderr } = await workspace.sluice(['backfill', 'p', 'in', '--workers', '2', '--shard-size', '10KB', '--json'])
+  const log = ['--log-format', 'json', '--log-level', 'debug']
+  const { stderr } = await workspace.sluice(['backfill', 'p', 'in', '--workers', '2', '--shard-size', '10KB', ...log])
   const begun = stderr
     .split('\n')
-    .filter((text) => text.includes('"shard started"'))
+    .filter((text) => text.includes('"shard.started"'))
     .map((text): { shard: number; bytes: number } => JSON.parse(text))
   assert.equal(begun.length, 9, stderr)
   assert.equal(begun[0].bytes, Math.max(...begun.map(({ bytes }) => bytes)))

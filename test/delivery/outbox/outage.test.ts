@@ -11,6 +11,9 @@ import { events, lines, openEvents, rollWith, stream } from '../support.ts'
 import type { Setup } from '../support.ts'
 import { HOUR } from '../../../src/time.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { RunEvents } from '../../../src/observe/bus/run-events.ts'
+import { listen } from '../../../src/observe/bus/subscribe.ts'
+import { listenLines } from '../../../src/observe/log-lines.ts'
 
 /** Chunks that do not compress; each becomes one object. */
 const PIECES = Array.from({ length: 12 }, (_, i) => ({
@@ -26,8 +29,10 @@ describe('an unavailable store', () => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
     const notes: string[] = []
+    const bus = new RunEvents('events')
+    t.after(listenLines(bus, 'info', ({ message }) => notes.push(message)))
     server.throttle(0)
-    const commit = await openStore(t, server, base, { note: (message) => void notes.push(message) })
+    const commit = await openStore(t, server, base, { events: bus })
     let yielded = 0
     async function* chunks() {
       for (const chunk of PIECES) {
@@ -98,11 +103,10 @@ describe('an unavailable store', () => {
     const base = await temporaryFolder(t)
     await server.outage(true)
     const stopping = new AbortController()
-    const note = (message: string): void => {
-      if (message.startsWith('an object could not be published')) stopping.abort()
-    }
+    const bus = new RunEvents('events')
+    t.after(listen('sluice:object:retry', { run: bus.run }, () => stopping.abort()))
     const drainTimeouts = { done: HOUR, interrupted: 50 }
-    const commit = await openStore(t, server, base, { note, drainTimeouts, stopping: stopping.signal })
+    const commit = await openStore(t, server, base, { events: bus, drainTimeouts, stopping: stopping.signal })
     await assert.rejects(stream({ commit, chunks: PIECES.slice(0, 2) }), { code: 'SINK_UNAVAILABLE' })
   })
 
@@ -111,11 +115,10 @@ describe('an unavailable store', () => {
     const base = await temporaryFolder(t)
     server.throttle(0)
     const stopping = new AbortController()
-    const note = (message: string): void => {
-      if (message.startsWith('the outbox is full')) stopping.abort()
-    }
+    const bus = new RunEvents('events')
+    t.after(listen('sluice:outbox:full', { run: bus.run }, () => stopping.abort()))
     const drainTimeouts = { done: 50, interrupted: 50 }
-    const commit = await openStore(t, server, base, { note, drainTimeouts, stopping: stopping.signal })
+    const commit = await openStore(t, server, base, { events: bus, drainTimeouts, stopping: stopping.signal })
     async function* chunks() {
       for (const chunk of PIECES) {
         if (stopping.signal.aborted) return
@@ -150,11 +153,9 @@ describe('an unavailable store', () => {
     const base = await temporaryFolder(t)
     server.throttle(0)
     const stop = new Error('given up')
-    const commit: Commit = await openStore(t, server, base, {
-      note: (message) => {
-        if (message.startsWith('the outbox is full')) commit.writable().destroy(stop)
-      },
-    })
+    const bus = new RunEvents('events')
+    const commit = await openStore(t, server, base, { events: bus })
+    t.after(listen('sluice:outbox:full', { run: bus.run }, () => commit.writable().destroy(stop)))
     await assert.rejects(stream({ commit, chunks: PIECES }), stop)
     await commit.close()
     server.throttle(undefined)

@@ -11,6 +11,8 @@ import type { S3Server } from '../../servers/s3.ts'
 import { BUCKET, createSink, startStore } from '../../sinks/s3/support.ts'
 import { events, fileTarget, lines, openEvents, readIds, rollWith, stream } from '../support.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { RunEvents } from '../../../src/observe/bus/run-events.ts'
+import { listen } from '../../../src/observe/bus/subscribe.ts'
 
 /** Chunks of 100 events; each becomes one object of each sink that gets it. */
 const CHUNKS = Array.from({ length: 12 }, (_, i) => ({
@@ -43,11 +45,12 @@ describe('a sink that is away', () => {
   it('holds the run when its share of the outbox is full, and the others publish meanwhile', async (t) => {
     const server = await startStore(t)
     const base = await temporaryFolder(t)
-    const notes: [string, unknown][] = []
+    const full: string[] = []
+    const bus = new RunEvents('events')
+    t.after(listen('sluice:outbox:full', { run: bus.run }, ({ sink }) => full.push(sink)))
     server.throttle(0)
-    const note = (message: string, facts: object = {}): void =>
-      void notes.push([message, 'stage' in facts ? facts.stage : undefined])
-    const commit = await openEvents(t, { base, sinks: await targets(t, server, base), note, connectTimeout: 100 })
+    const sinks = await targets(t, server, base)
+    const commit = await openEvents(t, { base, sinks, events: bus, connectTimeout: 100 })
     let yielded = 0
     async function* chunks() {
       for (const chunk of CHUNKS) {
@@ -56,8 +59,8 @@ describe('a sink that is away', () => {
       }
     }
     const streamed = stream({ commit, chunks: chunks() })
-    await until(() => notes.some(([message]) => message.startsWith('the outbox is full')))
-    assert.equal(notes.find(([message]) => message.startsWith('the outbox is full'))?.[1], 'siem')
+    await until(() => full.length > 0)
+    assert.equal(full[0], 'siem')
     const held = yielded
     assert.ok(held < CHUNKS.length)
     const committed = Number(commit.position()) * 100

@@ -94,7 +94,7 @@ describe('a pipeline wired in code', () => {
       await pipeline(source(input, { log }), transform({ type: change }), transform(DEDUP), sink(output))
     }
     const logged = lines
-      .filter((line) => /^(run|custom code before dedup differs)/.test(line))
+      .filter((line) => /^(run$|custom code before dedup differs)/.test(line))
       .map((line) => line.slice(0, 6))
     assert.deepEqual(logged, ['run', 'run', 'run', 'custom'])
   })

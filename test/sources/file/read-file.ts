@@ -5,6 +5,7 @@ import type { Chunk } from '../../../src/record/chunk.ts'
 import type { Json } from '../../../src/record/json/json.ts'
 import file from '../../../src/sources/file.ts'
 import { fixture } from '../../support/paths.ts'
+import { noteTo } from '../../support/notes.ts'
 import { readOptions } from '../../support/read-options.ts'
 
 export interface Reading {
@@ -39,7 +40,7 @@ export function start(
   follow = false,
 ): AsyncIterable<Chunk> {
   const position = (partition = '') => positions?.get(partition)
-  const note = (message: string) => void notes.push(message)
+  const note = noteTo(({ message }) => notes.push(message))
   return createSource(path, format, records, keyAs).read(readOptions({ ...options, position, follow, note }))
 }
 

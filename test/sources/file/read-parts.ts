@@ -5,6 +5,7 @@ import { readOptions } from '../../support/read-options.ts'
 import { isFilePosition } from '../../../src/sources/file/position.ts'
 import { createSource } from './read-file.ts'
 import type { Reading, ReadingOptions } from './read-file.ts'
+import { noteTo } from '../../support/notes.ts'
 
 export interface PartsReading extends Reading {
   readonly parts: SourcePart[]
@@ -72,7 +73,7 @@ export function plan(
     inputFailed,
     final: options.final ?? false,
     position: (partition = '') => positions?.get(partition),
-    note: (message) => void notes.push(message),
+    note: noteTo(({ message }) => notes.push(message)),
   })
   if (found === undefined) throw new Error('the file source can be divided')
   return found
@@ -86,7 +87,7 @@ export async function* readPart(
   notes: string[] = [],
 ): AsyncGenerator<Chunk> {
   const stored: SourcePart = JSON.parse(JSON.stringify(part))
-  const note = (message: string) => void notes.push(message)
+  const note = noteTo(({ message }) => notes.push(message))
   const found = sourceOf(path, options).readParts?.(
     [stored],
     readOptions({ ...options, position: () => undefined, follow: false, note }),

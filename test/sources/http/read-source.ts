@@ -13,6 +13,7 @@ import type { Json } from '../../../src/record/json/json.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { listen } from '../../support/listen.ts'
 import { createFolder } from '../../support/temporary-folder.ts'
+import { noteTo } from '../../support/notes.ts'
 
 export interface SourceConfig {
   readonly type: string
@@ -94,8 +95,17 @@ export async function readSource(source: Source, options: ReadingOptions = {}): 
       follow,
       ...(maxLine !== undefined && { maxLine }),
       ...(time !== undefined && { time }),
-      note: (message, facts = {}) => void reading.notes.push({ message, facts }),
-      announce: (event) => void reading.events.push(event),
+      note: noteTo(({ message, facts }) => reading.notes.push({ message, facts })),
+      announce(event) {
+        reading.events.push(event)
+        // The runtime makes lines of the log of these.
+        if (event.type === 'retry') {
+          const { message: reason = '', attempt, attempts, wait: waitMs } = event
+          reading.notes.push({ message: 'request failed, retrying', facts: { reason, attempt, attempts, waitMs } })
+        } else if (event.type === 'wait') {
+          reading.notes.push({ message: 'the rate limit of the API is reached', facts: { waitMs: event.wait } })
+        }
+      },
     }),
   )
   try {

@@ -8,6 +8,7 @@ import { configure, contextOf } from '../../../src/testing/configure.ts'
 import type { S3Server, S3ServerOptions } from '../../servers/s3.ts'
 import { startBucketServer } from '../../support/bucket-server.ts'
 import { readOptions } from '../../support/read-options.ts'
+import { noteTo } from '../../support/notes.ts'
 
 export const BUCKET = 'logs'
 
@@ -108,7 +109,7 @@ async function collect(
     ...readOptions({
       ...options,
       position: (partition = '') => positions.get(partition),
-      note: (message, facts) => void reading.notes.push(`${message} ${JSON.stringify(facts ?? {})}`),
+      note: noteTo(({ message, facts }) => reading.notes.push(`${message} ${JSON.stringify(facts)}`)),
       inputFailed({ input, error }) {
         if (!keepGoing) throw error
         reading.failures.push(`${input}: ${error.code}`)

@@ -21,6 +21,8 @@ import { lines, pages } from './simulation/workload.ts'
 import { simulateRun, stateFolder, Environment } from './simulation/world.ts'
 import type { PlantedDefect } from './simulation/world.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
+import { RunEvents } from '../../../src/observe/bus/run-events.ts'
+import { listen } from '../../../src/observe/bus/subscribe.ts'
 
 const { seed } = seededRandom('scenarios')
 const DEDUP = { stage: 'dedup', memory: 64 << 20 }
@@ -229,20 +231,21 @@ describe('every record is written exactly once despite', () => {
     }))
     // Smaller than an epoch: the epoch must be committed early.
     const outbox = { maxBytes: 5000 }
-    const setup = async (note: (message: string) => void) => {
+    const setup = async (published?: RunEvents) => {
       const sink = { type: 's3', sink: await createSink(t, server), compression: 'none' as const, outbox }
-      return openEvents(t, { base, dedup: DEDUP, sink, note })
+      return openEvents(t, { base, dedup: DEDUP, sink, ...(published && { events: published }) })
     }
     server.throttle(0)
-    const first = await setup((message) => {
-      if (message.startsWith('the outbox is full')) setImmediate(() => first.writable().destroy(new Error('killed')))
-    })
+    const bus = new RunEvents('events')
+    const first = await setup(bus)
+    const kill = () => setImmediate(() => first.writable().destroy(new Error('killed')))
+    t.after(listen('sluice:outbox:full', { run: bus.run }, kill))
     await assert.rejects(stream({ commit: first, chunks, ...KEY }), /killed/)
     const position = Number(first.position())
     assert.ok(position > 0 && position < 20, `position ${position}`)
     await first.close()
     server.throttle(undefined)
-    const second = await setup(() => undefined)
+    const second = await setup()
     await stream({ commit: second, chunks: chunks.slice(position), ...KEY })
     const ids = [...server.objects(BUCKET).values()].flatMap(({ body, puts }) => {
       assert.equal(puts, 1)

@@ -38,7 +38,11 @@ test('a worker executes a shard again that it lost and has not ended yet', { tim
   })
   const { value: planned } = await planning.next()
   assert.ok(planned)
-  const runner = await openShardRunner(content, { concurrency: 2, note: () => {} })
+  const runner = await openShardRunner(content, {
+    concurrency: 2,
+    run: 'a1b2c3d4',
+    log: { note: () => {}, line: () => {} },
+  })
   t.after(() => runner.close())
   const task = { run: 'a1b2c3d4', runNumber: 1, createdAt: 0, shard: { ...planned, number: 0 }, attempt: 1 }
   const execute = () =>

@@ -14,6 +14,7 @@ import { QueueWorker } from '../../../src/queue/worker.ts'
 import type { QueueWorkerOptions } from '../../../src/queue/worker.ts'
 import { startRedis } from '../../servers/redis.ts'
 import type { RedisServer } from '../../servers/redis.ts'
+import { noteTo } from '../../support/notes.ts'
 
 export const KEY = 'k'.repeat(43)
 const seal = Seal.fromEnvironment({ SLUICE_QUEUE_KEY: KEY })
@@ -54,7 +55,7 @@ const CONTENT = { job, fingerprint: '', hashKey: '', generation: '' }
 
 /** The coordinator's side, for a run without a pipeline. */
 export async function openExecutor(t: TestContext, url: string, options: ExecutorOptions = {}): Promise<QueueExecutor> {
-  const note = (message: string) => void options.notes?.push(message)
+  const note = noteTo(({ message }) => options.notes?.push(message))
   const connection = await Connection.open(parseAddress(url), { note, patience: options.patience ?? 30_000 })
   const executor = new QueueExecutor({
     connection,
@@ -85,7 +86,7 @@ export interface WorkerOptions extends Partial<
 
 /** A worker in this process, with a stand-in for the execution of a shard. */
 export async function startWorker(t: TestContext, url: string, options: WorkerOptions = {}) {
-  const note = (message: string) => void options.notes?.push(message)
+  const note = noteTo(({ message }) => options.notes?.push(message))
   const connection = await Connection.open(parseAddress(url), { note, patience: Infinity })
   const runner: ShardRunner = {
     execute: options.execute ?? (async (task) => resultOf(task)),

@@ -10,6 +10,7 @@ import lookup from '../../../src/transforms/lookup.ts'
 import { writeMmdb } from '../../support/mmdb.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { openRecords, outcomeOf } from '../stage.ts'
+import { noteTo } from '../../support/notes.ts'
 
 interface Opened {
   readonly file: string
@@ -43,7 +44,7 @@ async function open(t: TestContext, more: object = {}, context: Partial<Transfor
     folder: '/',
     paths,
     path: (text) => paths.add(text),
-    note: (message, facts) => log.push(`${message} ${JSON.stringify(facts)}`),
+    note: noteTo(({ message, facts }) => log.push(`${message} ${JSON.stringify(facts)}`)),
     ...context,
   })
   assert.ok(typeof transform === 'object' && 'batch' in transform)
@@ -98,11 +99,11 @@ test('a changed table that cannot be used leaves the one from before, and is log
   for (let look = 0; look < 4; look++) assert.deepEqual(await ask('a'), ['one'])
   assert.match(
     log.join('\n'),
-    /^warning: the table has changed and cannot be used; the one from before stays .*"has the same key in line 2 and in line 3; [^\n]*$/,
+    /^the table has changed and cannot be used; the one from before stays .*"has the same key in line 2 and in line 3; [^\n]*$/,
   )
   await rm(file)
   for (let look = 0; look < 4; look++) assert.deepEqual(await ask('a'), ['one'])
-  assert.match(log.slice(1).join('\n'), /^warning: [^\n]*"cannot be read: ENOENT"\}$/)
+  assert.match(log.slice(1).join('\n'), /^the table has changed and cannot be used[^\n]*"cannot be read: ENOENT"\}$/)
   await replace(file, 'id,name\na,again\n')
   await ask('a')
   assert.deepEqual(await ask('a'), ['again'])

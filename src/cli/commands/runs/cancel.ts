@@ -53,7 +53,7 @@ export const command: CommandDefinition<CancelRunArguments> = {
     const [pipeline] = await loadOrFail([name], { mode: 'run', set: set ?? [], ...(source && { source }) })
     const signals = stopOnSignals((signal) => say('', `${signal}: stopping`))
     const events = new RunEvents(pipeline.name)
-    const hide = showRun(events, openLog({ json: false }))
+    const hide = showRun(events, await openLog())
     try {
       const options = {
         pipeline,
@@ -75,7 +75,7 @@ export const command: CommandDefinition<CancelRunArguments> = {
 
 /** Workers notice that the run is gone, and give up its shards. */
 async function removeFromQueue(address: string, isMeant: (run: QueuedRun) => boolean): Promise<void> {
-  const { connection, seal } = await openQueue(address, openLog({ json: false }).note)
+  const { connection, seal } = await openQueue(address, (await openLog()).note)
   try {
     const { inspectQueue } = await import('../../../queue/inspect.ts')
     const { removeRun } = await import('../../../queue/remove-run.ts')

@@ -26,7 +26,6 @@ export class Pace {
 interface PauseOptions {
   readonly time: Clock
   readonly signal: AbortSignal
-  log(message: string, details: { readonly waitMs: number }): void
   announce(wait: number): void
 }
 
@@ -50,7 +49,6 @@ export class RateLimitPause {
     const { time, signal } = this.#options
     const wait = this.#until - time.monotonic()
     if (wait <= 0) return
-    this.#options.log('the rate limit of the API is reached', { waitMs: Math.ceil(wait) })
     this.#options.announce(wait)
     await time.sleep(wait, signal)
   }

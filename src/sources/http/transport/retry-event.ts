@@ -14,5 +14,5 @@ interface Retry {
 export function retryEvent(partition: string, error: SluiceError, retry: Retry): SourceEvent {
   const { status, retryAfter = 0 } = error instanceof ResponseError ? error : { status: undefined }
   const reason = retryAfter === 0 ? 'backoff' : 'retry-after'
-  return { type: 'retry', partition, code: error.code, status, ...retry, reason }
+  return { type: 'retry', partition, code: error.code, status, message: error.message, ...retry, reason }
 }

@@ -24,11 +24,11 @@ export function finishPage(
   if (again === true)
     return {
       state: closeWindow(state, window, proven, settings),
-      effects: [log('a window has fewer records than the API counted: some may be missing', details)],
+      effects: [log('source.window.short', details)],
     }
   return {
     state: withOpen(state, restarted(window)),
-    effects: [log('a window has fewer records than the API counted: reading it once more', details)],
+    effects: [log('source.window.again', details)],
   }
 }
 

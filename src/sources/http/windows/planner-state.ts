@@ -3,6 +3,7 @@ import type { NextPage } from '../pages/paginate.ts'
 import type { Checkpoint, OpenWindow } from './checkpoint.ts'
 import type { ChangedHour, HourlyCounts, TimeRange } from './hourly-counts.ts'
 import { EDGE_MARGIN } from './plan-window.ts'
+import type { MessageArguments } from '../../../observe/messages/table.ts'
 
 /** All that the planner remembers of one tenant. Only the checkpoint outlives the process. */
 export interface PlannerState {
@@ -79,7 +80,7 @@ export interface PlannerTime {
 
 /** Work that the caller does for the planner. */
 export type PlannerEffect =
-  | { readonly type: 'log'; readonly message: string; readonly details: { readonly [name: string]: string | number } }
+  | { readonly type: 'log'; readonly message: MessageArguments }
   | { readonly type: 'countWindow'; readonly range: TimeRange }
   | { readonly type: 'countHours'; readonly range: TimeRange }
   /** Asks for hourly counts to compare. Without a response no event follows. */
@@ -107,6 +108,6 @@ export function lagOf({ window }: PlannerSettings): number {
   return window?.lag ?? 0
 }
 
-export function log(message: string, details: { readonly [name: string]: string | number } = {}): PlannerEffect {
-  return { type: 'log', message, details }
+export function log(...message: MessageArguments): PlannerEffect {
+  return { type: 'log', message }
 }

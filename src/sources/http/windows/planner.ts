@@ -47,7 +47,7 @@ function resume(state: PlannerState, { query, hoursQuery }: PlannerSettings): Pl
   if (open.every((window) => window.query === query)) return { state: { ...state, checkpoint }, effects: [] }
   return {
     state: { ...state, checkpoint: { ...checkpoint, open: [] } },
-    effects: [log('the query has changed: restarting the open window')],
+    effects: [log('source.window.query-changed')],
   }
 }
 
@@ -74,8 +74,7 @@ function openWindow(
   const counting = askForCounts({ ...state, checkpoint, unsure }, now, settings)
   if (gap === undefined) return counting
   const details = { from: iso(gap.from), to: iso(gap.to) }
-  const message = 'gap: the API no longer has records that are older than its retention'
-  return { ...counting, effects: [log(message, details), ...counting.effects] }
+  return { ...counting, effects: [log('source.gap', details), ...counting.effects] }
 }
 
 /** Plans the open window again if our clock was wrong. */
@@ -91,7 +90,7 @@ function planAgain(state: PlannerState, time: PlannerTime, settings: PlannerSett
   if (after !== undefined) Object.assign(details, { from: iso(after.start), to: iso(after.end) })
   return {
     ...again,
-    effects: [log('our clock differs from that of the API: the window is planned again', details), ...again.effects],
+    effects: [log('source.window.clock', details), ...again.effects],
   }
 }
 
@@ -133,7 +132,7 @@ function refuse(
     if (state.restarts >= MAX_RESTARTS) return unchanged
     return {
       state: { ...withOpen(state), restarts: state.restarts + 1 },
-      effects: [log('the API refused the cursor: restarting the window', { status })],
+      effects: [log('source.window.cursor', { status })],
     }
   }
   const { retention } = options ?? {}

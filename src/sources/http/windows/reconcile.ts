@@ -33,7 +33,7 @@ export function compareHours(
   const details = { hours: changed.length, from: iso(changed[0].hour) }
   return {
     ...opened,
-    effects: [log('record counts changed for hours already read; re-reading them', details), ...opened.effects],
+    effects: [log('source.counts.changed', details), ...opened.effects],
   }
 }
 

@@ -131,6 +131,7 @@ for (const status of [403, 429]) {
       partition: '',
       code: 'SOURCE_UNAVAILABLE',
       status,
+      message: `GET ${server.origin}/events returned ${status}`,
       attempt: 1,
       attempts: 4,
       wait: 30,

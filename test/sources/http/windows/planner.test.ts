@@ -4,7 +4,7 @@ import type { WindowOptions } from '../../../../src/sources/http/options.ts'
 import type { Checkpoint, OpenWindow } from '../../../../src/sources/http/windows/checkpoint.ts'
 import { EDGE_MARGIN, WIDE_EDGE_MARGIN } from '../../../../src/sources/http/windows/plan-window.ts'
 import { advance } from '../../../../src/sources/http/windows/planner.ts'
-import { startPlanner } from '../../../../src/sources/http/windows/planner-state.ts'
+import { log, startPlanner } from '../../../../src/sources/http/windows/planner-state.ts'
 import type {
   PlannerEffect,
   PlannerEvent,
@@ -40,7 +40,6 @@ const dayLater: Checkpoint = { highWatermark: T - LAG, repaired: T - DAY, known,
 
 const openNow: PlannerEvent = { type: 'openWindow', now: T, reference: T, reached: T, isKnown: true }
 const lastPage: PlannerEvent = { type: 'pageRead', now: T, proven: Infinity, records: 3, next: undefined }
-const log = (message: string, details = {}): PlannerEffect => ({ type: 'log', message, details })
 
 interface Row {
   readonly name: string
@@ -70,7 +69,7 @@ const rows: readonly Row[] = [
     checkpoint: { highWatermark: T - HOUR, open: [{ ...onSecondPage, query: 'old' }] },
     event: { type: 'resume' },
     expected: { highWatermark: T - HOUR, open: [] },
-    effects: [log('the query has changed: restarting the open window')],
+    effects: [log('source.window.query-changed')],
   },
   {
     name: 'resume drops hourly counts of another query, and keeps the window',
@@ -176,7 +175,7 @@ const rows: readonly Row[] = [
       open: [{ ...hourly, start: T - 10 * DAY + EDGE_MARGIN }],
     },
     effects: [
-      log('gap: the API no longer has records that are older than its retention', {
+      log('source.gap', {
         from: iso(T - 20 * DAY),
         to: iso(T - 10 * DAY + EDGE_MARGIN),
       }),
@@ -219,7 +218,7 @@ const rows: readonly Row[] = [
       open: [{ start: T - DAY, end: T - LAG, query: 'q', pages: 0, records: 0, sweep: false }],
     },
     effects: [
-      log('our clock differs from that of the API: the window is planned again', {
+      log('source.window.clock', {
         from: iso(T - DAY),
         to: iso(T - LAG),
       }),
@@ -374,7 +373,7 @@ const rows: readonly Row[] = [
       open: [{ ...hourly, counted: 14, hours: undefined, again: true }],
     },
     effects: [
-      log('a window has fewer records than the API counted: reading it once more', {
+      log('source.window.again', {
         from: iso(T - HOUR - OVERLAP),
         to: iso(T - LAG),
         counted: 14,
@@ -389,7 +388,7 @@ const rows: readonly Row[] = [
     event: lastPage,
     expected: { highWatermark: T - LAG, swept: undefined, open: [] },
     effects: [
-      log('a window has fewer records than the API counted: some may be missing', {
+      log('source.window.short', {
         from: iso(T - HOUR - OVERLAP),
         to: iso(T - LAG),
         counted: 14,
@@ -441,7 +440,7 @@ const rows: readonly Row[] = [
     checkpoint: { highWatermark: T - HOUR, open: [onSecondPage] },
     event: { type: 'requestRefused', now: T, status },
     expected: { highWatermark: T - HOUR, open: [] },
-    effects: [log('the API refused the cursor: restarting the window', { status })],
+    effects: [log('source.window.cursor', { status })],
     changes: { restarts: 1 },
   })),
   {
@@ -530,9 +529,7 @@ const rows: readonly Row[] = [
         },
       ],
     },
-    effects: [
-      log('record counts changed for hours already read; re-reading them', { hours: 1, from: iso(T - 2 * HOUR) }),
-    ],
+    effects: [log('source.counts.changed', { hours: 1, from: iso(T - 2 * HOUR) })],
     changes: { changed: [{ hour: T - 2 * HOUR, count: 6 }] },
   },
   {

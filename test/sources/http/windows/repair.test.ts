@@ -100,8 +100,9 @@ async function readOn(
   return reading
 }
 
+/** Without retries. */
 function messagesOf({ notes }: Reading): string[] {
-  return notes.map(({ message }) => message)
+  return notes.map(({ message }) => message).filter((message) => message !== 'request failed, retrying')
 }
 
 const COUNTS_CHANGED = 'record counts changed for hours already read; re-reading them'
