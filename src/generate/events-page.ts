@@ -109,7 +109,7 @@ channel's name: \`diagnostics_channel.subscribe('sluice:epoch:commit', (message)
   its promise, becomes a warning of the process with the code \`SLUICE_SUBSCRIBER\`. A listener of
   \`diagnostics_channel\` itself that throws ends the process: Node.js makes it an uncaught exception.
 - **Which run.** Each message has the name of its \`pipeline\` and the id of its \`run\`. Two runs of one
-  pipeline have two ids.
+  pipeline have two ids. \`sluice reload\` ends one run and begins the next, in the same process.
 - **Once.** A pipeline file, the streams \`source\`, \`transform\` and \`sink\`, and the parts \`readable\`,
   \`duplex\` and \`writable\` publish alike, and each thing once. \`preview\`, \`check\`, a plan and tests of
   transforms publish nothing.
