@@ -157,9 +157,11 @@ export async function execute(
       job.used?.(reloadable.pipeline)
     })
   }
-  const forgetReloads = onReloadSignal(() => {
+  const reloadAll = () => {
     for (const reload of reloads.values()) void reload()
-  })
+  }
+  // Other commands end by the signal, as before.
+  const forgetReloads = jobs.some(({ load }) => load !== undefined) ? onReloadSignal(reloadAll) : () => {}
   try {
     await Promise.all(
       jobs.map((job) =>
