@@ -72,7 +72,8 @@ function continuation(series: string, { from, to, start, moments, last }: Contex
   if (metric === 'sluice_freshness_seconds') {
     const readUpTo = series.replace(metric, 'sluice_source_read_up_to_timestamp_seconds')
     const isStill = from.values.get(readUpTo) === to.values.get(readUpTo)
-    const growth = isStill ? 60 : now - (before ?? now)
+    // A partition that is read keeps its distance from the present, or comes nearer.
+    const growth = isStill ? 60 : Math.min(0, now - (before ?? now))
     return (minute) => Math.max(0, now + growth * minute)
   }
   if (to.types.get(metric) !== 'counter') return () => now
