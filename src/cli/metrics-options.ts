@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
 import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
 import { parseDuration } from '../fields/units.ts'
-import { isLoopback } from '../network/tls.ts'
 import { learnSecret } from '../observe/secrets.ts'
 import type { Access } from '../observe/metrics/server.ts'
 import { openLog } from '../observe/log.ts'
@@ -115,6 +114,7 @@ function requireAddress({ maxLag, metricsOpen, metricsTokenFile }: Given): undef
 async function accessOf(written: string, { metricsOpen, metricsTokenFile }: Given): Promise<Access> {
   const { host, port } = parseAddress(written)
   const token = await tokenOf(metricsTokenFile)
+  const { isLoopback } = await import('../network/tls.ts')
   if (token === undefined && !metricsOpen && !isLoopback(host))
     throw new SluiceError(
       'USAGE',
