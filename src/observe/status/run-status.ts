@@ -71,6 +71,9 @@ export class RunStatus {
       this.#read.records += records
       this.#read.bytes += bytes
     })
+    on('sluice:source:retry', ({ partition, code, message = code, attempt, attempts }) =>
+      this.#note(`a request of ${partition} has failed, attempt ${attempt} of ${attempts}: ${message}`),
+    )
     on('sluice:epoch:commit', (commit) => this.#commit(commit))
     on('sluice:object:publish', (published) => this.#objects.publish(published))
     on('sluice:object:retry', (retry) => {
