@@ -15,6 +15,7 @@ import { runPipeline, type RunOptions, type RunResult } from '../runtime/run.ts'
 import { logChoice, logOptions, openProcessLog } from './log-options.ts'
 import { takeWarnings } from '../observe/warnings.ts'
 import { jsonLog } from './process-log.ts'
+import { openLiveView } from './live-view.ts'
 import { setOption, stateOption } from './options.ts'
 import { answerReloads, reloadBySignal } from './answer-reloads.ts'
 import { checkSwap, ReloadableRun } from './reloadable-run.ts'
@@ -31,6 +32,7 @@ export const executeOptions = {
   set: setOption,
   report: { type: 'string', describe: 'Write a JSON report to this file', requiresArg: true },
   ...logOptions,
+  plain: { type: 'boolean', default: false, describe: 'No live view on a terminal: log lines, as into a file' },
   'fail-on-reject': { type: 'boolean', default: false, describe: 'Exit with status 5 if records were rejected' },
 } as const satisfies { [name: string]: Options }
 
@@ -82,11 +84,19 @@ export async function execute(
     else say('', `${signal}: ${what}`)
   })
   const failures: SluiceError[] = []
+  const view = await openLiveView(jobs, { ...choice, plain: args.plain })
   const prefixOf = (job: Job): string => (jobs.length > 1 ? `${job.pipeline.name}: ` : '')
   const reloads = new Map<Job, () => Promise<void>>()
   const runShown = async (job: Job) => {
-    const log = await openLog({ ...choice, prefix: prefixOf(job) })
-    const shown = new ShownRun(job.pipeline.name, (events) => showRun(events, log))
+    const log = await openLog({ ...choice, prefix: prefixOf(job), live: view !== undefined })
+    const shown = new ShownRun(job.pipeline.name, (events) => {
+      const hide = showRun(events, log)
+      const leave = view?.add(events)
+      return () => {
+        hide()
+        leave?.()
+      }
+    })
     const run = schedule === undefined ? runJob(job, shown) : runScheduled(schedule, job, shown)
     await run.finally(() => shown.hide())
   }
@@ -178,6 +188,7 @@ export async function execute(
       ),
     )
   } finally {
+    view?.close()
     signals.forget()
     forgetReloads()
     endWarnings()

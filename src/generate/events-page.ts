@@ -83,7 +83,7 @@ function plainText(comment: string): string {
 const INTRODUCTION = `# Events
 
 A run publishes what it does on \`node:diagnostics_channel\`: what it reads, how long each stage takes,
-what is committed and published, each retry and wait. The log, the progress line and the callbacks
+what is committed and published, each retry and wait. The log, the live view and the callbacks
 \`log\` and \`onProgress\` subscribe there, and so can a program that runs pipelines:
 
 \`\`\`ts

@@ -17,9 +17,7 @@ export interface Log {
   noteOf(stage: string): (text: string, facts?: Facts) => void
   /** Logs a line. @param of The run that it is about. */
   line(line: Line, of?: OfRun): void
-  /** Shows a line that the next one overwrites. No-op unless `live`. */
-  status(text: string): void
-  /** True on a terminal. */
+  /** The live view shows the progress. */
   readonly live: boolean
   /** Less important lines are left out. */
   readonly level: LogLevel
@@ -34,13 +32,13 @@ export interface LogOptions {
   readonly level?: LogLevel
   /** Precedes each message for people when several pipelines share the terminal. */
   readonly prefix?: string
+  /** See `Log`. Default: false. */
+  readonly live?: boolean
   readonly stream?: LogStream
 }
 
 /** The part of a stream that a log uses. */
 interface LogStream {
-  readonly isTTY?: boolean
-  readonly columns?: number
   write(text: string): unknown
 }
 
@@ -53,15 +51,10 @@ export async function openLog({
   format = 'pretty',
   level = 'info',
   prefix = '',
+  live = false,
   stream = process.stderr,
 }: LogOptions = {}): Promise<Log> {
-  const live = stream.isTTY === true && format === 'pretty'
-  let shown = ''
-  const write = (text: string): void => {
-    if (shown !== '') stream.write('\r\u001b[K')
-    shown = ''
-    stream.write(`${text}\n`)
-  }
+  const write = (text: string): void => void stream.write(`${text}\n`)
   const writeLine =
     format === 'json' && level !== 'silent'
       ? await jsonLines(level, write)
@@ -79,12 +72,6 @@ export async function openLog({
       (stage) =>
       (text, facts = {}) =>
         line(componentLine(text, facts, stage)),
-    status(text) {
-      if (!live) return
-      // Terminals of unknown width report 0.
-      shown = safeLine(text).slice(0, ((stream.columns ?? 0) || 80) - 1)
-      stream.write(`\r\u001b[K${shown}`)
-    },
   }
 }
 

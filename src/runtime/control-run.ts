@@ -3,6 +3,7 @@ import { ControlRequests } from '../delivery/control/control-requests.ts'
 import type { ControlHandler } from '../delivery/control/control-requests.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
 import { statusOf } from '../observe/status/run-status.ts'
+import { anySignal } from '../signals.ts'
 
 interface ControlledRun {
   readonly events: RunEvents
@@ -25,13 +26,20 @@ export function controlRun({ events, stop, control = new ControlRequests(), tap 
   const stopping = (): void => status.stopping()
   stop.addEventListener('abort', stopping)
   if (stop.aborted) stopping()
-  const forget = [control.on('status', answerStatus(events)), control.on('tap', tap)]
+  const ended = new AbortController()
+  // The commands stay when the run is over, and end at once: another run of the process may follow.
+  const whileItRuns =
+    (handler: ControlHandler): ControlHandler =>
+    (request, { send, gone }) =>
+      handler(request, { send, gone: anySignal(gone, ended.signal) })
+  control.on('status', whileItRuns(answerStatus(events)))
+  control.on('tap', whileItRuns(tap))
   return {
     control,
     close() {
       stop.removeEventListener('abort', stopping)
-      for (const one of forget) one()
       status.close()
+      ended.abort()
     },
   }
 }

@@ -3,12 +3,11 @@ import type { RunEvents } from '../observe/bus/run-events.ts'
 import { listen } from '../observe/bus/subscribe.ts'
 import type { Log } from '../observe/log.ts'
 import { lineOf } from '../observe/messages/line.ts'
-import { LIVE_INTERVAL, LOG_INTERVAL, roundedDuration } from '../observe/progress.ts'
+import { LOG_INTERVAL, roundedDuration } from '../observe/progress.ts'
 import { formatBytes, formatCount } from '../observe/report.ts'
 
 /**
- * Shows the progress of a parallel backfill from its plan until the run ends: a live line on a
- * terminal, otherwise a log line every 10 seconds.
+ * Logs the progress of a parallel backfill every 10 seconds from its plan until the run ends.
  * @returns a function that ends it
  */
 export function showShards(events: RunEvents, log: Log): () => void {
@@ -44,14 +43,12 @@ class ShardsShown {
     this.#counts = plan
     this.#doneBefore = plan.doneBytes
     this.#last = { bytes: this.#doneBefore, at: this.#started }
-    this.#timer = setInterval(() => this.#show(), log.live ? LIVE_INTERVAL : LOG_INTERVAL)
+    this.#timer = setInterval(() => this.#show(), LOG_INTERVAL)
     this.#timer.unref()
   }
 
-  /** Ends the live line. */
   stop(): void {
     clearInterval(this.#timer)
-    this.#log.status('')
   }
 
   progress(progress: ShardProgress): void {
@@ -86,7 +83,6 @@ class ShardsShown {
       `${Math.min(100, Math.floor((100 * bytes) / Math.max(1, total)))} % of ${formatBytes(total)}`,
       ...(left === undefined ? [] : [`${roundedDuration(left)} left`]),
     ].join('  ')
-    if (this.#log.live) return this.#log.status(summary)
     const facts = {
       summary,
       shards,

@@ -61,7 +61,6 @@ async function tap({ pipeline, stage, before, where, limit, unredacted, state }:
   process.on('SIGINT', leave).on('SIGTERM', leave)
   process.stdout.on('close', leave)
   const seen = { shown: 0, looked: 0, skipped: 0, failed: 0, fault: '', lost: 0 }
-  let isOver = false
   try {
     const request = {
       command: 'tap',
@@ -73,7 +72,6 @@ async function tap({ pipeline, stage, before, where, limit, unredacted, state }:
     }
     for await (const answer of askOwner(request, { folder, pipeline, signal: leaving.signal })) {
       if (answer.kind === 'dropped') seen.lost += answer.messages
-      if (answer.kind === 'end') isOver = answer.reason === 'closing'
       if (answer.kind !== 'data') continue
       const { records, ...counts } = partOf(answer.data)
       Object.assign(seen, counts)
@@ -89,7 +87,7 @@ async function tap({ pipeline, stage, before, where, limit, unredacted, state }:
   if (seen.failed > 0) say(`--where has no result for ${plural(seen.failed, 'record')}: ${seen.fault}`)
   const lost = seen.lost > 0 ? `; ${plural(seen.lost, 'part')} lost, because this reader was too slow` : ''
   say(
-    `${isOver ? 'the run has ended; ' : ''}${formatCount(seen.shown)} shown, looked at ${formatCount(seen.looked)} of ${plural(seen.looked + seen.skipped, 'record')} that passed${lost}`,
+    `${seen.shown < (limit ?? Infinity) && !leaving.signal.aborted ? 'the run has ended; ' : ''}${formatCount(seen.shown)} shown, looked at ${formatCount(seen.looked)} of ${plural(seen.looked + seen.skipped, 'record')} that passed${lost}`,
   )
 }
 

@@ -111,18 +111,26 @@ interface Run {
 /** Hands on the snapshots of a run until it ends. With `wait` also those of the next runs. */
 async function follow(run: Run, { wait, once, signal }: Watched, take: (seen: Seen) => void): Promise<void> {
   const { name: pipeline, folder } = run
+  let continues = false
   while (!signal.aborted) {
     try {
       const request: { readonly [option: string]: number } = once ? { count: 1 } : { interval: INTERVAL }
       for await (const answer of askOwner({ command: 'status', ...request }, { folder, pipeline, signal })) {
         if (answer.kind === 'data') take({ pipeline, data: answer.data })
-        else if (answer.kind === 'end' && !once) take({ pipeline, ended: 'the run has ended' })
+        if (answer.kind !== 'end' || once) continue
+        // The process keeps its state for a run with another configuration: `sluice reload`.
+        continues = answer.reason === 'done'
+        if (!continues) take({ pipeline, ended: 'the run has ended' })
       }
-      if (!wait) return
+      if (!wait && !continues) return
     } catch (error) {
       const { code } = asSluiceError(error, 'INTERNAL', 'the status cannot be read')
-      if (!wait || !WAITS.has(code)) throw error
-      take({ pipeline, ended: describe(error) })
+      const hasEnded = continues && WAITS.has(code)
+      continues = false
+      if (hasEnded) take({ pipeline, ended: 'the run has ended' })
+      if (hasEnded && !wait) return
+      if ((!wait && !hasEnded) || !WAITS.has(code)) throw error
+      if (!hasEnded) take({ pipeline, ended: describe(error) })
     }
     await sleep(POLL, undefined, { signal }).catch(() => undefined)
   }

@@ -1,5 +1,14 @@
 import { readFileSync } from 'node:fs'
 
+/**
+ * True if a live view can be shown on a stream: a terminal that obeys escape sequences, with a person in
+ * front of it.
+ */
+export function canShowLive(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = process.env): boolean {
+  const { TERM = '', CI = '' } = env
+  return stream.isTTY && TERM !== 'dumb' && !isSet(CI) && !isInBackground()
+}
+
 /** True if colours are wanted, see no-color.org. */
 export function hasColour(env: NodeJS.ProcessEnv = process.env): boolean {
   return (env['NO_COLOR'] ?? '') === ''
@@ -23,4 +32,8 @@ export function isInBackground(): boolean {
   } catch {
     return false
   }
+}
+
+function isSet(value: string): boolean {
+  return value !== '' && value !== '0' && value !== 'false'
 }

@@ -1,4 +1,5 @@
 import { formatBytes, formatCount, formatSpan } from '../report.ts'
+import { describeTimes } from '../read-times.ts'
 import { roundedDuration } from '../progress.ts'
 import type { Bottleneck, SinkStatus, StageStatus, StatusSnapshot } from '../status/snapshot.ts'
 import { cutStart, pad, paintLine, span, widthOf } from './line.ts'
@@ -63,6 +64,7 @@ function block(snapshot: StatusSnapshot, columns: number, style: ViewStyle): Sec
     ...(snapshot.shards ? shardSections(snapshot, columns, style) : stageSections(snapshot, columns, style)),
     { priority: 2, lines: wrapLabelled('records', ledger(snapshot), columns) },
     { priority: 4, lines: freshness(snapshot) },
+    { priority: 5, lines: dedup(snapshot) },
     { priority: 5, lines: snapshot.sinks.filter(isOfInterest).slice(0, MOST_SINKS).map(outboxLine) },
     {
       priority: 7,
@@ -79,7 +81,7 @@ function block(snapshot: StatusSnapshot, columns: number, style: ViewStyle): Sec
         ? snapshot.notes
             .slice(0, MOST_NOTES)
             .map(({ at, message }, number) => [
-              label(number === 0 ? 'log' : ''),
+              label(number === 0 ? 'warnings' : ''),
               span(`${new Date(at).toISOString().slice(11, 19)}  `, 'dim'),
               span(message, 'yellow'),
             ])
@@ -112,7 +114,7 @@ function stateOf(state: StatusSnapshot['state'], outcome: StatusSnapshot['outcom
 }
 
 /** Records, rates and what is left, as far as they are known. */
-function progress({ read, shards, ledger: { read: committed } }: StatusSnapshot): Span[] {
+function progress({ read, shards, takenAt, ledger: { read: committed } }: StatusSnapshot): Span[] {
   if (shards) {
     const { bytes, doneBytes, partialBytes, bytesPerSecond, secondsLeft } = shards
     return [
@@ -126,7 +128,14 @@ function progress({ read, shards, ledger: { read: committed } }: StatusSnapshot)
     span(`${rate(read.recordsPerSecond)} records/s`),
     span(`${megabytes(read.bytesPerSecond)} MB/s`),
     ...(read.totalBytes === undefined ? [] : share(read.bytes, read.totalBytes, read.secondsLeft)),
+    ...times(read, takenAt),
   ]
+}
+
+/** How far a source of event times is. */
+function times({ fromAt, readUpToAt, share: part }: StatusSnapshot['read'], now: number): Span[] {
+  if (fromAt === undefined || readUpToAt === undefined || part === undefined) return []
+  return [span(describeTimes({ fromAt, readUpToAt, share: part }, now))]
 }
 
 function share(done: number, total: number, secondsLeft: number | undefined): Span[] {
@@ -262,6 +271,15 @@ function freshness({ freshness: { partitions, behind } }: StatusSnapshot): LiveL
 const MOST_BEHIND = 2
 /** Seconds. More than any usual delay of an API and its windows. */
 const LONG_BEHIND = 3600
+
+/** Only where the budget is near: at it, the run stops. */
+function dedup({ dedup: index }: StatusSnapshot): LiveLine[] {
+  if (index === undefined || index.bytes < NEAR_BUDGET * index.maxBytes) return []
+  const text = `${formatCount(index.keys)} keys, ${formatBytes(index.bytes)} of ${formatBytes(index.maxBytes)}`
+  return [[label('dedup'), span(text, 'yellow')]]
+}
+
+const NEAR_BUDGET = 0.8
 
 /** A sink that has nothing to do with objects, as stdout, has nothing to show here. */
 function isOfInterest({ objects, published, waiting, isFull, retries }: SinkStatus): boolean {

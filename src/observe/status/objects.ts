@@ -1,4 +1,4 @@
-import type { EpochCommit, ObjectPublish, ObjectRetry, OutboxFull, RunStart } from '../bus/events.ts'
+import type { EpochCommit, ObjectPublish, ObjectRetry, OutboxFull, RunStart, StateOpen } from '../bus/events.ts'
 import type { PublishedObject, SinkStatus } from './snapshot.ts'
 
 interface Sink {
@@ -27,20 +27,30 @@ export class Objects {
     for (const { sink, type } of sinks) this.#sinks.set(sink, emptySink(type))
   }
 
-  commit({ sinks }: EpochCommit): void {
+  /** What the state holds: also of earlier runs. */
+  holds(outboxes: StateOpen['outboxes']): void {
+    for (const { sink: name, objects, bytes, maxBytes } of outboxes) {
+      const sink = this.#sink(name)
+      Object.assign(sink.waiting, { objects, bytes })
+      sink.maxBytes = maxBytes
+    }
+  }
+
+  commit({ sinks, outboxes }: EpochCommit): void {
     for (const [name, { records, objects, bytes }] of Object.entries(sinks)) {
       const sink = this.#sink(name)
       sink.records += records
       add(sink.committed, objects, bytes)
-      add(sink.waiting, objects, bytes)
     }
+    this.holds(outboxes)
   }
 
-  publish({ sink: name, key, records, bytes, isRecovered }: ObjectPublish): void {
+  publish({ sink: name, key, records, bytes }: ObjectPublish): void {
     const sink = this.#sink(name)
     add(sink.published, 1, bytes)
-    // What an earlier run has left was not counted.
-    if (!isRecovered) add(sink.waiting, -1, -bytes)
+    // What a worker has staged at the store has no bytes on the disk.
+    sink.waiting.objects = Math.max(0, sink.waiting.objects - 1)
+    sink.waiting.bytes = Math.max(0, sink.waiting.bytes - bytes)
     sink.retries = 0
     sink.code = undefined
     this.#latest = [{ at: Date.now(), sink: name, key, records, bytes }, ...this.#latest].slice(0, LATEST)

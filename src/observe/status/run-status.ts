@@ -2,6 +2,8 @@ import { hostname } from 'node:os'
 import type { EventName, Events, RunStart } from '../bus/events.ts'
 import type { RunEvents } from '../bus/run-events.ts'
 import { listen } from '../bus/subscribe.ts'
+import { listenLines } from '../log-lines.ts'
+import { ReadTimes } from '../read-times.ts'
 import { bottleneckOf } from './bottleneck.ts'
 import { Freshness } from './freshness.ts'
 import { Objects } from './objects.ts'
@@ -33,6 +35,7 @@ export class RunStatus {
   readonly #startedAt = Date.now()
   readonly #rates = new Rates()
   readonly #objects = new Objects()
+  readonly #times = new ReadTimes()
   readonly #freshness = new Freshness()
   readonly #shards = new ShardProgressSums()
   readonly #ledger = { read: 0, added: 0, written: 0, dropped: 0, duplicate: 0, rejected: 0 }
@@ -45,6 +48,7 @@ export class RunStatus {
   #notes: StatusNote[] = []
   #start: RunStart | undefined
   #end: Events['sluice:run:end'] | undefined
+  #dedup: Events['sluice:state:open']['dedup']
   #isReading = false
   #isStopping = false
   #totalBytes: number | undefined
@@ -58,7 +62,16 @@ export class RunStatus {
       this.#start = start
       this.#objects.start(start)
     })
-    on('sluice:run:note', ({ message }) => this.#note(message))
+    this.#stops.push(
+      listenLines(events, 'warn', ({ code, message }) => {
+        if (!SAID_BETTER.has(code)) this.#note(message)
+      }),
+    )
+    on('sluice:state:open', ({ partitions, outboxes, dedup }) => {
+      this.#freshness.commit(partitions)
+      this.#objects.holds(outboxes)
+      this.#dedup = dedup
+    })
     on('sluice:run:end', (end) => {
       this.#end = end
       this.close()
@@ -67,9 +80,10 @@ export class RunStatus {
       this.#isReading = true
       this.#totalBytes = totalBytes
     })
-    on('sluice:source:chunk', ({ records, bytes }) => {
-      this.#read.records += records
-      this.#read.bytes += bytes
+    on('sluice:source:chunk', (chunk) => {
+      this.#read.records += chunk.records
+      this.#read.bytes += chunk.bytes
+      this.#times.take(chunk)
     })
     on('sluice:source:retry', ({ partition, code, message = code, attempt, attempts }) =>
       this.#note(`a request of ${partition} has failed, attempt ${attempt} of ${attempts}: ${message}`),
@@ -142,6 +156,7 @@ export class RunStatus {
         recordsPerSecond: rates.records,
         bytesPerSecond: rates.bytes,
         ...(this.#totalBytes !== undefined && { totalBytes: this.#totalBytes, secondsLeft: left }),
+        ...this.#times.at(now),
       },
       stages,
       bottleneck: rates.seconds > 0 && shards === undefined ? bottleneckOf(stages, this.#rates, isFull) : undefined,
@@ -149,6 +164,7 @@ export class RunStatus {
       rejects: Object.fromEntries([...this.#rejects].toSorted(([, a], [, b]) => b - a).slice(0, MOST_CODES)),
       commits: { ...this.#commits },
       freshness: this.#freshness.snapshot(now),
+      dedup: this.#dedup && { ...this.#dedup },
       sinks: this.#objects.sinks(),
       objects: this.#objects.latest(),
       notes: [...this.#notes],
@@ -203,6 +219,7 @@ export class RunStatus {
     this.#commits.lastMilliseconds = milliseconds
     this.#freshness.commit(partitions)
     this.#objects.commit(commit)
+    this.#dedup = commit.dedup
     this.#rates.add(DELIVERY, { milliseconds })
   }
 
@@ -234,6 +251,9 @@ export class RunStatus {
 
 /** The stage after the transforms. No transform has this name. */
 const DELIVERY = 'delivery'
+
+/** Lines whose facts matter: the notes of their own messages have them. */
+const SAID_BETTER: ReadonlySet<string> = new Set(['source.retry', 'object.retry'])
 
 const MOST_CODES = 10
 const MOST_NOTES = 5

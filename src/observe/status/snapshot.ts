@@ -1,3 +1,4 @@
+import type { TimesRead } from '../read-times.ts'
 import type { Report } from '../report.ts'
 
 /**
@@ -39,16 +40,18 @@ export interface StatusSnapshot {
     readonly lastMilliseconds?: number | undefined
   }
   readonly freshness: FreshnessStatus
+  /** The dedup keys in memory, and their budget; absent without a `dedup`. */
+  readonly dedup?: { readonly keys: number; readonly bytes: number; readonly maxBytes: number } | undefined
   readonly sinks: readonly SinkStatus[]
   /** The last published objects, the latest first. */
   readonly objects: readonly PublishedObject[]
-  /** The last lines of the log and the last failed attempts, the latest first. */
+  /** The last lines of the log with the level `warn` or `error`, the latest first. */
   readonly notes: readonly StatusNote[]
   /** Of a parallel backfill. */
   readonly shards?: ShardsStatus | undefined
 }
 
-interface ReadStatus {
+interface ReadStatus extends Partial<TimesRead> {
   readonly records: number
   /** As stored, before decompression. */
   readonly bytes: number
@@ -107,7 +110,7 @@ export interface SinkStatus {
   /** In the outbox. */
   readonly waiting: { readonly objects: number; readonly bytes: number }
   readonly isFull: boolean
-  /** Known once the outbox was full. */
+  /** The budget of the outbox, at which reading stops. */
   readonly maxBytes?: number | undefined
   /** Since the last object was published: attempts that failed, and why the last one did. */
   readonly retries: number
