@@ -5,7 +5,7 @@ import { askOwner } from '../../delivery/control/ask-owner.ts'
 import { isHeld } from '../../delivery/state/owner-lock.ts'
 import { hasState, readState } from '../../delivery/state/state-reader.ts'
 import { asSluiceError, SluiceError, systemCode } from '../../errors.ts'
-import { print, safeJson } from '../../observe/output.ts'
+import { print, safeJson, writeRendered } from '../../observe/output.ts'
 import type { CommandDefinition } from '../command.ts'
 import { stateOption } from '../options.ts'
 import { stateFolder } from '../state-folder.ts'
@@ -54,7 +54,7 @@ async function printSnapshots(watched: Watched, json: boolean): Promise<void> {
   await watch(watched, ({ data }) => {
     if (data === undefined) return
     if (json) print(safeJson(data))
-    else if (isSnapshot(data)) process.stdout.write(renderOnce(data))
+    else if (isSnapshot(data)) writeRendered(process.stdout, renderOnce(data))
   })
 }
 
