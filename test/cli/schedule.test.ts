@@ -47,7 +47,7 @@ describe('sluice run --schedule', { concurrency: true }, () => {
   test('continues after a failure of the source, and ends after one that time does not change', async (t) => {
     const workspace = await openFile(t)
     const run = workspace.start(['run', 'p', '--schedule', SECONDS, '--set', 'source.path=absent.ndjson'])
-    await until(() => run.output.stderr.includes('the schedule continues code=FILE_NOT_FOUND'), run)
+    await until(() => run.output.stderr.includes('the schedule continues error=FILE_NOT_FOUND'), run)
     await workspace.write('absent.ndjson', '{"id":7}\n')
     await until(() => run.output.stderr.includes('written   1'), run)
     run.kill('SIGTERM')
