@@ -171,7 +171,7 @@ export const deliveryMessages = {
     level: 'warn',
     text: 'rejects without a record are not replayed: they need corrections',
     about: 'Of lines that do not parse no record is kept that could be replayed.',
-    action: 'Write corrected records into a file and replay it: `sluice rejects replay PIPELINE FILE`.',
+    action: 'Write corrected records into a file and replay it: `sluice rejects replay NAME --file FILE`.',
     facts: { rejects: 'Number of rejects.' },
   },
   'replay.missing': {
