@@ -30,8 +30,8 @@ export function controlRun({ events, stop, control = new ControlRequests(), tap 
   // The commands stay when the run is over, and end at once: another run of the process may follow.
   const whileItRuns =
     (handler: ControlHandler): ControlHandler =>
-    (request, { send, gone }) =>
-      handler(request, { send, gone: anySignal(gone, ended.signal) })
+    (request, reply) =>
+      handler(request, { send: (data) => reply.send(data), gone: anySignal(reply.gone, ended.signal) })
   control.on('status', whileItRuns(answerStatus(events)))
   control.on('tap', whileItRuns(tap))
   return {

@@ -55,7 +55,7 @@ async function openJob(t: TestContext) {
     response.writeHead(requests === 1 ? 503 : 200, { 'content-type': 'application/json' })
     response.end(
       requests === 1
-        ? `{"message":"${CANARY.secret} \\u001b[2J ${request.headers['x-team']}"}`
+        ? `{"message":"${CANARY.secret} \\u001b[2J ${request.headers['x-team']?.toString()}"}`
         : JSON.stringify([{ id: 1, text: CANARY.record }, { id: 2 }]),
     )
   })
@@ -101,7 +101,9 @@ test('a JSON log has the fields in each line: a retry, published objects, warnin
   const found = (name: string): Fields =>
     lines.find((line) => line['code'] === name) ?? assert.fail(`${name}: ${stderr}`)
   const runs = new Set(
-    lines.filter((line) => line['code'] !== 'process.warning').map((line) => `${line['pipeline']} ${line['run']}`),
+    lines
+      .filter((line) => line['code'] !== 'process.warning')
+      .map((line) => JSON.stringify([line['pipeline'], line['run']])),
   )
   assert.equal(runs.size, 1, stderr)
   assert.match([...runs].join(''), /^p [\da-f-]{36}$/)

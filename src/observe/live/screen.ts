@@ -74,9 +74,8 @@ export class Screen {
   /** Draws the block as it is now. */
   draw(): void {
     if (this.#timer === undefined || isInBackground()) return
-    const { stream, render } = this.#options
-    const { columns, rows } = sizeOf(stream)
-    const lines = render({ columns: columns - 1, rows: rows - 1 })
+    const { columns, rows } = sizeOf(this.#options.stream)
+    const lines = this.#options.render({ columns: columns - 1, rows: rows - 1 })
     const frame = lines.map(({ text }) => `${text}${ERASE_LINE_END}\r\n`).join('')
     this.#outputs = 0
     if (frame === this.#frame && this.#drawn.length > 0) return
@@ -107,12 +106,14 @@ export class Screen {
 
   #write(text: string): void {
     const { stream } = this.#options
+    // oxlint-disable-next-line typescript/unbound-method -- it is called as a method of its stream
     const { write = stream.write } = this.#patched.find((one) => one.stream === stream) ?? {}
     write.call(stream, `${BEGIN_UPDATE}${text}${END_UPDATE}`)
   }
 
   /** Output of this process goes above the block. */
   #patch(stream: NodeJS.WriteStream): void {
+    // oxlint-disable-next-line typescript/unbound-method -- it is put back as it was
     const write = stream.write
     this.#patched.push({ stream, write })
     const above = (chunk: Uint8Array | string, ...rest: readonly unknown[]): boolean => {

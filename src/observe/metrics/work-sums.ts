@@ -51,8 +51,7 @@ export class WorkSums {
       add('sluice_source_bytes_total', { partition }, bytes)
     }
     for (const [stage, sums] of this.#stages) {
-      for (const [name, member] of STAGE_COUNTERS)
-        if (NOT_OF[stage]?.has(member) !== true) add(name, { stage }, sums[member])
+      for (const [name, member] of STAGE_COUNTERS) if (!NOT_OF[stage]?.has(member)) add(name, { stage }, sums[member])
       add('sluice_stage_seconds_total', { stage }, sums.milliseconds / 1000)
     }
   }

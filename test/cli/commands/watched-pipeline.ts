@@ -30,9 +30,9 @@ const TRANSFORMS = `  - { type: filter, where: 'record.id % 2 == 0' }
 export interface WatchedPipeline {
   readonly workspace: Workspace
   /** Starts the run; resolves when it can be asked. */
-  start(args?: readonly string[]): Promise<RunningCommand>
+  readonly start: (args?: readonly string[]) => Promise<RunningCommand>
   /** Lets the source end. */
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 export async function openWatched(t: TestContext, transforms = TRANSFORMS): Promise<WatchedPipeline> {

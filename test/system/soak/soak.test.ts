@@ -168,7 +168,7 @@ interface Watch {
   readonly start: number
   readonly incidents: readonly Incident[]
   readonly jumpcloud: JumpCloudServer
-  scrape(): Promise<Response>
+  readonly scrape: () => Promise<Response>
 }
 
 /** Gives the servers each new time of the process before it goes on, and does what is due then. */
