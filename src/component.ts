@@ -369,6 +369,7 @@ export interface ReadOptions {
 /** What a source announces. `partition` is that of its chunks. */
 export type SourceEvent =
   | ({ readonly type: 'window' } & Omit<Events['sluice:source:window'], keyof OfRun>)
+  | ({ readonly type: 'page' } & Omit<Events['sluice:source:page'], keyof OfRun>)
   | ({ readonly type: 'retry' } & Omit<Events['sluice:source:retry'], keyof OfRun>)
   | ({ readonly type: 'wait' } & Omit<Events['sluice:source:wait'], keyof OfRun>)
 

@@ -5,6 +5,7 @@ import type { CheckedPipeline } from '../config/pipeline.ts'
 import { ControlRequests } from '../delivery/control/control-requests.ts'
 import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
+import { flushTraces } from '../observe/traces/open-traces.ts'
 import { openLog } from '../observe/log.ts'
 import { safeJson, say } from '../observe/output.ts'
 import { describeRejects, plural, summarize } from '../observe/report.ts'
@@ -192,6 +193,7 @@ export async function execute(
     signals.forget()
     forgetReloads()
     endWarnings()
+    await flushTraces()
   }
   if (failures.length > 0) throw failures[0]
 }

@@ -95,6 +95,7 @@ export function sourceInput(
 
 function announce(events: RunEvents, event: SourceEvent): void {
   if (event.type === 'window') events.publish('sluice:source:window', without(event))
+  else if (event.type === 'page') events.publish('sluice:source:page', without(event))
   else if (event.type === 'retry') events.publish('sluice:source:retry', without(event))
   else if (event.type === 'wait') events.publish('sluice:source:wait', without(event))
 }

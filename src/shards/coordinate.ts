@@ -10,6 +10,7 @@ import type { RunEvents } from '../observe/bus/run-events.ts'
 import type { RunResult } from '../runtime/run.ts'
 import { controlRun } from '../runtime/control-run.ts'
 import { tapOfShards } from '../runtime/tap/tap-handler.ts'
+import { openTraces } from '../observe/traces/open-traces.ts'
 import { publishEnd, publishStart } from '../runtime/publish-run.ts'
 import { createSource } from '../runtime/source-input.ts'
 import { Dispatch } from './dispatch.ts'
@@ -101,6 +102,7 @@ async function run(options: CoordinateOptions): Promise<RunResult | undefined> {
   try {
     const shardRun = await begin({ ...options, source, commit, summary })
     if (shardRun === 'too few') return undefined
+    await openTraces()
     publishStart(events, pipeline)
     commit.publishState()
     isStarted = true

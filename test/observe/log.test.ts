@@ -106,7 +106,7 @@ test('a JSON log has the fields in each line: a retry, published objects, warnin
       .map((line) => JSON.stringify([line['pipeline'], line['run']])),
   )
   assert.equal(runs.size, 1, stderr)
-  assert.match([...runs].join(''), /^p [\da-f-]{36}$/)
+  assert.match([...runs].join(''), /^\["p","[\da-f-]{36}"\]$/)
   assert.deepEqual([found('run.started')['source'], found('run.started')['sinks']], ['http', 's3'])
   assert.deepEqual([found('source.retry')['status'], found('source.retry')['attempt']], [503, 1])
   assert.equal(found('source.retry')['level'], 'warn')

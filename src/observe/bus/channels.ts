@@ -14,6 +14,7 @@ const CHANNELS: { readonly [Name in EventName]: Channel } = {
   'sluice:source:open': channel('sluice:source:open'),
   'sluice:source:chunk': channel('sluice:source:chunk'),
   'sluice:source:window': channel('sluice:source:window'),
+  'sluice:source:page': channel('sluice:source:page'),
   'sluice:source:request': channel('sluice:source:request'),
   'sluice:source:retry': channel('sluice:source:retry'),
   'sluice:source:wait': channel('sluice:source:wait'),

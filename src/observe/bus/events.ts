@@ -14,6 +14,7 @@ export interface Events {
   'sluice:source:open': SourceOpen
   'sluice:source:chunk': SourceChunk
   'sluice:source:window': SourceWindow
+  'sluice:source:page': SourcePage
   'sluice:source:request': SourceRequest
   'sluice:source:retry': SourceRetry
   'sluice:source:wait': SourceWait
@@ -195,6 +196,23 @@ export interface SourceWindow extends OfRun {
   readonly pages: number
   /** Records of the complete pages. */
   readonly records: number
+}
+
+/** A page of an HTTP API was read to its end. */
+export interface SourcePage extends OfRun {
+  /** As in `sluice:source:chunk`. */
+  readonly partition: string
+  /** Number of the page within its window, from 1. */
+  readonly page: number
+  readonly records: number
+  /** Of the response body, as it came. */
+  readonly bytes: number
+  readonly method: string
+  /** Scheme, host and port. */
+  readonly origin: string
+  readonly status: number
+  /** From the request to the end of the page, waits for later stages included. */
+  readonly milliseconds: number
 }
 
 /**

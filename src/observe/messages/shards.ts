@@ -76,7 +76,7 @@ export const shardMessages = {
     level: 'warn',
     text: 'one worker is used: {reason}',
     about: 'The input is large enough for several workers, and the pipeline does not allow them.',
-    action: 'The hint of `sluice backfill --workers 2` says what to change.',
+    action: 'With `--workers 2` the command says what to change.',
     facts: { reason: 'What does not allow it.' },
   },
   'backfill.configuration-changed': {

@@ -29,7 +29,7 @@ type Declared<Code extends MessageCode> = Messages[Code] extends { readonly fact
   : never
 
 /** The facts of a message, by the names in the table. */
-export type FactsOf<Code extends MessageCode> = {
+type FactsOf<Code extends MessageCode> = {
   readonly [Name in Exclude<Declared<Code>, `${string}?`>]: Fact
 } & {
   readonly [Name in Declared<Code> as Name extends `${infer Optional}?` ? Optional : never]?: Fact | undefined
@@ -49,7 +49,7 @@ export function isMessageCode(text: string): text is MessageCode {
   return Object.hasOwn(messages, text)
 }
 
-export function infoOf(code: MessageCode): MessageInfo {
+function infoOf(code: MessageCode): MessageInfo {
   return messages[code]
 }
 

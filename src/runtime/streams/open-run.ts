@@ -18,6 +18,7 @@ import type { RunControl } from '../control-run.ts'
 import type { RunInput } from '../run-input.ts'
 import { describeError, hideInReport, inputsDamaged, noteUnmatched } from '../run-report.ts'
 import { sourceInput } from '../source-input.ts'
+import { openTraces } from '../../observe/traces/open-traces.ts'
 import { publishEnd, publishStart } from '../publish-run.ts'
 import { tapHandler } from '../tap/tap-handler.ts'
 import { Taps } from '../tap/taps.ts'
@@ -51,6 +52,7 @@ export async function openRun(wiring: Wiring, sink: SinkSettings): Promise<OpenP
   const taps = new Taps()
   const { events, stop } = settings
   const controlled = controlRun({ events, stop, control: settings.control, tap: tapHandler(pipeline, taps) })
+  await openTraces()
   publishStart(events, pipeline)
   try {
     // A stream sink has no state.

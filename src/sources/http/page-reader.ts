@@ -115,6 +115,7 @@ export class PageReader {
     const request = this.#build(window, requests)
     await pace.turn(signal)
     const deadline = new Deadline(options.timeout.request, signal, limitName(request.url))
+    const started = performance.now()
     try {
       const response = await client.send(request, deadline, signal)
       this.#hooks.rateLimit.observe(response.headers)
@@ -151,6 +152,17 @@ export class PageReader {
         count,
       })
       this.#cursors.check(window, next)
+      read.announce?.({
+        type: 'page',
+        partition: this.#tenant.name,
+        page: window.pages + 1,
+        records: count,
+        bytes: page.wireBytes(),
+        method: request.method,
+        origin: request.url.origin,
+        status: response.status,
+        milliseconds: performance.now() - started,
+      })
       await handler.complete(last, { now, records: count, next })
       return true
     } finally {
