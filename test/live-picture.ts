@@ -74,7 +74,7 @@ function draw(terminal: TestTerminal): string {
   }
   const width = Math.ceil(cols * CELL.width + 2 * MARGIN.x)
   const height = Math.ceil(count * CELL.height + 2 * MARGIN.y)
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="title">
+  return `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="title">
 <title id="title">The live view of sluice run</title>
 <style>text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#f0f6fc;white-space:pre}.bold{font-weight:600}.dim{fill:#9198a1}</style>
 <rect width="${width}" height="${height}" rx="8" fill="#0d1117"/>

@@ -1,5 +1,5 @@
 import type { RunEvents } from '../observe/bus/run-events.ts'
-import type { StoreObserver } from '../s3/observe-requests.ts'
+import type { StoreObserver } from '../s3/store-observer.ts'
 
 /** Publishes each request of a source or sink to its store. @param of the source, or the sink by its names */
 export function observeStore(

@@ -6,7 +6,7 @@ import { StoreCredentials } from './credentials.ts'
 import type { AssumeRole } from './credentials.ts'
 import { noteLostAnswers } from './lost-answers.ts'
 import { observeClient } from './observe-requests.ts'
-import type { StoreObserver } from './observe-requests.ts'
+import type { StoreObserver } from './store-observer.ts'
 import { sdkLogger } from './sdk-logger.ts'
 
 // Otherwise the SDK prints its own warning about Node.js 20 in every command. `sluice check` has a

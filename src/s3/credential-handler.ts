@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { observeAttempt } from './observe-requests.ts'
-import type { StoreObserver } from './observe-requests.ts'
+import type { StoreObserver } from './store-observer.ts'
 import { TlsHandler } from './tls-handler.ts'
 
 type Handle = TlsHandler['handle']

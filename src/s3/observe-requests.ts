@@ -1,15 +1,9 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import { SluiceError } from '../errors.ts'
 import { clockAhead } from '../network/clock-ahead.ts'
-import type { Events, OfRun } from '../observe/bus/events.ts'
 import { s3Facts } from './errors.ts'
 import type { S3Facts } from './errors.ts'
-
-/** What is known of a request to a store where it is sent. */
-type StoreRequestFacts = Omit<Events['sluice:store:request'], keyof OfRun | 'stage' | 'sink'>
-
-/** Takes each attempt of a request. Does not throw. */
-export type StoreObserver = (request: StoreRequestFacts) => void
+import type { StoreObserver } from './store-observer.ts'
 
 /** The parts of a request and a response of the SDK that are observed. */
 interface SentRequest {

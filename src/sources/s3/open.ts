@@ -3,7 +3,7 @@ import type { InputExtent, PartsOptions, ReadOptions, Source, SourcePart } from 
 import type { Chunk } from '../../record/chunk.ts'
 import { SluiceError } from '../../errors.ts'
 import { configuredLocation, createS3Client } from '../../s3/client.ts'
-import type { StoreObserver } from '../../s3/observe-requests.ts'
+import type { StoreObserver } from '../../s3/store-observer.ts'
 import { systemClock } from '../../time.ts'
 import { recordsSetting } from '../content/records-setting.ts'
 import type { S3SourceSettings } from './check.ts'

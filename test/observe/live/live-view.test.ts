@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { openWorkspace } from '../../support/command.ts'
 import type { Workspace } from '../../support/command.ts'
+import { MAIN } from '../../support/paths.ts'
 import { needsScript, TestTerminal } from '../../support/terminal.ts'
 import type { TerminalOptions } from '../../support/terminal.ts'
 
@@ -137,18 +139,17 @@ test(
   { skip: needsScript },
   async (t) => {
     const workspace = await openProject(t)
-    const pid = (await import('../../support/paths.ts')).MAIN
-    const terminal = new TestTerminal(t, `sh -c 'echo $$ > pid; exec ${process.execPath} ${pid} run p'`, {
+    const terminal = new TestTerminal(t, `sh -c 'echo $$ > pid; exec ${process.execPath} ${MAIN} run p'`, {
       folder: workspace.folder,
       ...START,
     })
     await terminal.until(isShown)
-    const { readFile } = await import('node:fs/promises')
-    const process_ = Number(await readFile(workspace.path('pid'), 'utf8'))
-    process.kill(process_, 'SIGTSTP')
-    await terminal.until(({ isCursorVisible }) => isCursorVisible)
+    const pid = Number(await readFile(workspace.path('pid'), 'utf8'))
+    process.kill(pid, 'SIGTSTP')
+    // It gives the terminal back before it stops: a SIGCONT in between would have no effect.
+    await terminal.until(({ isCursorVisible }) => isCursorVisible && isStopped(pid))
     assert.ok(!isShown(terminal))
-    process.kill(process_, 'SIGCONT')
+    process.kill(pid, 'SIGCONT')
     await terminal.until(isShown)
     assert.equal(terminal.isCursorVisible, false)
     await writeFile(workspace.path('stop'), '')
@@ -156,6 +157,10 @@ test(
     assert.equal(terminal.isCursorVisible, true)
   },
 )
+
+function isStopped(pid: number): boolean {
+  return /\) T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+}
 
 for (const [name, args, env] of [
   ['--plain', ['--plain'], {}],
