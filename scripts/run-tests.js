@@ -14,7 +14,9 @@ const SYSTEM = 'test/system/'
 
 /** The files that take longest, the slowest first. Only their order depends on it. */
 const SLOWEST = [
+  'test/system/crash/shard-points.test.ts',
   'test/system/crash/points.test.ts',
+  'test/system/soak/soak.test.ts',
   'test/system/package.test.ts',
   'test/system/main-job.test.ts',
   'test/system/crash/signals.test.ts',
@@ -34,6 +36,8 @@ const SLOWEST = [
   'test/system/contracts/broken-components.test.ts',
   'test/sources/jumpcloud.test.ts',
   'test/docs.test.ts',
+  'test/deploy/alerts.test.ts',
+  'test/observe/live/live-view.test.ts',
   'test/inspect/connect.test.ts',
   'test/sources/jumpcloud/repair.test.ts',
   'test/runtime/chunk-memory.test.ts',
