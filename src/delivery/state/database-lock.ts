@@ -38,7 +38,11 @@ async function lock(path: string): Promise<boolean> {
       await writeFile(path, String(process.pid), { flag: 'wx', mode: 0o600 })
       return true
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST') return false
+      if (systemCode(error) !== 'EEXIST') {
+        // On a full disk there is an empty file now, which nobody would know to be ours.
+        await rm(path, { force: true }).catch(() => undefined)
+        return false
+      }
     }
     if (await isStale(path)) await rm(path, { force: true }).catch(() => undefined)
   }

@@ -21,6 +21,7 @@ describe('a full disk', () => {
         const { code, text } = await disk.run('$SLUICE run events --state disk')
         assert.equal(code, 6, text)
         assert.match(text, /^sluice: DISK_FULL: /m)
+        assert.equal((await disk.run('find disk -name open.lock')).text.trim(), '', 'a lock that nobody holds is left')
       }
       await disk.run('mount -o remount,size=64m disk')
       const { code, text } = await disk.run('$SLUICE run events --state disk')
