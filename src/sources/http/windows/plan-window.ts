@@ -17,10 +17,12 @@ export interface WindowPlan {
 
 interface PlanInput {
   readonly highWatermark: number | undefined
+  /** Where the first window begins. */
+  readonly first: number
   readonly swept: number | undefined
   /** API time, or our time if that is earlier. */
   readonly now: number
-  /** API time. `since` and `retention` are relative to it. */
+  /** API time. `retention` is relative to it. */
   readonly reference: number
   /** No window ends later than this. */
   readonly target: number
@@ -31,11 +33,11 @@ interface PlanInput {
 /** Plans the window after the high watermark. Undefined if no window is due yet. */
 export function planWindow(
   window: WindowOptions,
-  { highWatermark, swept, now, reference, target, margin }: PlanInput,
+  { highWatermark, first, swept, now, reference, target, margin }: PlanInput,
 ): WindowPlan | undefined {
   const { since, step = Infinity, overlap, retention = Infinity } = window
   const edge = reference - retention + margin
-  const wanted = highWatermark ?? parseMoment(since, reference)
+  const wanted = highWatermark ?? first
   const from = Math.max(wanted, edge)
   if (from >= target) return undefined
   const floor = isAbsolute(since) ? parseMoment(since, reference) : -Infinity

@@ -21,6 +21,11 @@ export interface PlannerState {
    * may end in the API's future. Undefined once no window is due: then they are read again.
    */
   readonly readTo?: number | undefined
+  /**
+   * Where the first window begins, while it is not due: `since` may be shorter than the lag, or than the
+   * API's clock is ahead. `isKnown`: by the API's clock.
+   */
+  readonly first?: { readonly at: number; readonly isKnown: boolean } | undefined
   /** The checkpoint before the open window was planned with our clock, before the API's was known. */
   readonly unsure?: Checkpoint | undefined
 }

@@ -2,7 +2,7 @@ import type { Checkpoint, OpenWindow } from './checkpoint.ts'
 import { finishPage } from './finish-page.ts'
 import { ceilHour } from './hourly-counts.ts'
 import type { KnownHours, TimeRange } from './hourly-counts.ts'
-import { iso } from '../../../fields/moment.ts'
+import { iso, parseMoment } from '../../../fields/moment.ts'
 import { planWindow, WIDE_EDGE_MARGIN } from './plan-window.ts'
 import { log, withOpen } from './planner-state.ts'
 import type { PlannerEvent, PlannerSettings, PlannerState, PlannerStep, PlannerTime } from './planner-state.ts'
@@ -61,8 +61,12 @@ function openWindow(
   const { highWatermark, swept, known } = state.checkpoint
   const target = Math.min(settings.until, reached - window.lag)
   const { readTo = highWatermark, margin } = state
-  const plan = planWindow(window, { highWatermark: readTo, swept, now, reference, target, margin })
-  if (plan === undefined) return { state: { ...withOpen(state), readTo: undefined }, effects: [] }
+  const first = state.first?.isKnown === isKnown ? state.first : { at: parseMoment(window.since, reference), isKnown }
+  const plan = planWindow(window, { highWatermark: readTo, first: first.at, swept, now, reference, target, margin })
+  if (plan === undefined) {
+    const waits = readTo === undefined && { first }
+    return { state: { ...withOpen(state), readTo: undefined, ...waits }, effects: [] }
+  }
   const { start, end, sweep, gap } = plan
   const checkpoint: Checkpoint = {
     ...state.checkpoint,
@@ -89,7 +93,7 @@ function planAgain(state: PlannerState, time: PlannerTime, settings: PlannerSett
   const details: { [name: string]: string } = {}
   if (after !== undefined) Object.assign(details, { from: iso(after.start), to: iso(after.end) })
   return {
-    ...again,
+    state: { ...again.state, unsure: undefined },
     effects: [log('source.window.clock', details), ...again.effects],
   }
 }
