@@ -9,7 +9,7 @@ import type { Json, JsonObject } from '../../record/json/json.ts'
 import type { Owner } from '../state/owner-lock.ts'
 import { addressOf } from '../state/socket-address.ts'
 import { readState } from '../state/state-reader.ts'
-import { CONTROL_VERSION } from './serve-control.ts'
+import { CONTROL_VERSION, parseLine } from './protocol.ts'
 
 export interface ControlRequest {
   readonly command: string
@@ -104,7 +104,7 @@ const LINE_FEED = 10
 
 /** @throws SluiceError what the process answers with; UNSUPPORTED if it is nothing that we know */
 function parseAnswer(line: string): ControlAnswer {
-  const answer = parse(line)
+  const answer = parseLine(line)
   if (isObject(answer)) {
     const { kind, data, messages, reason, error } = answer
     if (kind === 'data' && data !== undefined) return { kind, data }
@@ -115,15 +115,6 @@ function parseAnswer(line: string): ControlAnswer {
   throw new SluiceError('UNSUPPORTED', 'the process answers in a way that this version of Sluice does not know', {
     hint: 'watch it with the version of Sluice that runs it',
   })
-}
-
-function parse(line: string): Json | undefined {
-  try {
-    const value: Json = JSON.parse(line)
-    return value
-  } catch {
-    return undefined
-  }
 }
 
 function errorOf({ code, message, hint }: JsonObject): SluiceError {

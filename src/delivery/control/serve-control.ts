@@ -9,9 +9,10 @@ import type { Socket } from 'node:net'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { hideInJson } from '../../observe/secrets.ts'
 import { isObject } from '../../record/json/json.ts'
-import type { Json, JsonObject } from '../../record/json/json.ts'
+import type { JsonObject } from '../../record/json/json.ts'
 import { anySignal } from '../../signals.ts'
 import type { ControlReply, ControlRequests } from './control-requests.ts'
+import { CONTROL_VERSION, parseLine } from './protocol.ts'
 
 export interface ControlServer {
   readonly accept: (socket: Socket) => void
@@ -135,18 +136,6 @@ function parseRequest(line: string): { request: JsonObject; command: string } {
     })
   if (typeof command !== 'string') throw new SluiceError('USAGE', 'the request names no command')
   return { request, command }
-}
-
-/** Version of requests and answers. */
-export const CONTROL_VERSION = 1
-
-function parseLine(line: string): Json | undefined {
-  try {
-    const value: Json = JSON.parse(line)
-    return value
-  } catch {
-    return undefined
-  }
 }
 
 function unknownCommand(command: string, known: readonly string[]): SluiceError {
