@@ -6,13 +6,21 @@ import type { Clock } from '../../time.ts'
  */
 export class VirtualClock implements Clock {
   readonly #start: number
+  readonly #rest: () => Promise<void>
+  readonly #moved: (now: number) => Promise<void>
   readonly #waiting = new Set<Sleeper>()
   #elapsed = 0
   #isMoving = false
 
-  /** @param start Unix time in milliseconds. */
-  constructor(start: number) {
+  /**
+   * @param start Unix time in milliseconds.
+   * @param options `rest` resolves when everything else had its turn; `moved` is called with each new
+   *   time, before anybody is woken
+   */
+  constructor(start: number, { rest = () => turns(IDLE_TURNS), moved = async () => {} }: VirtualClockOptions = {}) {
     this.#start = start
+    this.#rest = rest
+    this.#moved = moved
   }
 
   now(): number {
@@ -52,15 +60,23 @@ export class VirtualClock implements Clock {
     if (this.#isMoving) return
     this.#isMoving = true
     while (this.#waiting.size > 0) {
-      await turns(IDLE_TURNS)
+      await this.#rest()
       const next = [...this.#waiting].toSorted((a, b) => a.until - b.until)[0]
       if (next === undefined) break
-      this.#elapsed = Math.max(this.#elapsed, next.until)
-      this.#waiting.delete(next)
+      if (next.until > this.#elapsed) {
+        this.#elapsed = next.until
+        await this.#moved(this.now())
+      }
+      if (!this.#waiting.delete(next)) continue
       next.wake()
     }
     this.#isMoving = false
   }
+}
+
+interface VirtualClockOptions {
+  readonly rest?: () => Promise<void>
+  readonly moved?: (now: number) => Promise<void>
 }
 
 interface Sleeper {

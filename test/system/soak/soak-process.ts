@@ -10,7 +10,7 @@ import { loadOrFail } from '../../../src/cli/load.ts'
 import { metricsOptions, withMetrics } from '../../../src/cli/metrics-options.ts'
 import { asSluiceError } from '../../../src/errors.ts'
 import { HOUR } from '../../../src/time.ts'
-import { SoakClock } from './soak-clock.ts'
+import { openSoakClock } from './soak-clock.ts'
 
 /** What the process holds at a virtual time. */
 export interface Sample {
@@ -30,7 +30,7 @@ const [name = '', start = '', interval = ''] = process.argv.slice(2)
 const SAMPLE_EVERY = Number(interval) * HOUR
 let nextSample = Number(start) + SAMPLE_EVERY
 
-const clock = new SoakClock(Number(start), async (now) => {
+const { clock, exchange } = openSoakClock(Number(start), async (now) => {
   const isDue = now >= nextSample
   if (isDue) nextSample += SAMPLE_EVERY
   await report({ now, ...(isDue && { sample: await measure(now) }) })
@@ -44,7 +44,7 @@ try {
   const options = { mode: 'run', set: [] } as const
   const [pipeline] = await loadOrFail([name], options)
   const load = () => loadAgain(name, options)
-  const job = { pipeline, load, follow: true, clock, exchange: clock.exchange }
+  const job = { pipeline, load, follow: true, clock, exchange }
   await withMetrics(args, () => execute([job], args))
   await send({ outcome: 'done' })
 } catch (error) {
