@@ -1,3 +1,4 @@
+import { addCounts, addRules, addStageCounts } from './add-counts.ts'
 import type { Report } from './report.ts'
 
 /**
@@ -42,41 +43,6 @@ type Amount =
   | 'bytesOut'
   | 'epochs'
   | 'seconds'
-
-interface Counts {
-  readonly [name: string]: number
-}
-
-function addCounts(first: Counts, last: Counts): Counts {
-  const sum: { [name: string]: number } = { ...first }
-  for (const [name, count] of Object.entries(last)) sum[name] = (sum[name] ?? 0) + count
-  return sum
-}
-
-/** Rules that the last run does not have any more keep their counts. */
-function addRules(first: Report['rules'], last: Report['rules']): Report['rules'] {
-  const before = new Map(first.map((rule) => [idOf(rule), rule]))
-  const sums = last.map((rule) => {
-    const matches = rule.matches + (before.get(idOf(rule))?.matches ?? 0)
-    before.delete(idOf(rule))
-    return { ...rule, matches }
-  })
-  return [...sums, ...before.values()]
-}
-
-function idOf({ stage, rule }: Report['rules'][number]): string {
-  return JSON.stringify([stage, rule])
-}
-
-function addStageCounts(first: Report['counts'], last: Report['counts']): Report['counts'] {
-  const before = new Map(first.map((one) => [one.stage, one]))
-  const sums = last.map(({ stage, counts }) => {
-    const sum = addCounts(before.get(stage)?.counts ?? {}, counts)
-    before.delete(stage)
-    return { stage, counts: sum }
-  })
-  return [...sums, ...before.values()]
-}
 
 function addSinks(first: Report['sinks'], last: Report['sinks']): Report['sinks'] {
   const sums = new Map(Object.entries(first))

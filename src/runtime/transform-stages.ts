@@ -215,17 +215,6 @@ export function countsOf(stages: readonly Stage[]): StageCounts[] {
   return stages.flatMap((stage) => (stage.counts ? [{ stage: stage.name, counts: stage.counts() }] : []))
 }
 
-/** The sums of two lists of counts. */
-export function addCounts(some: readonly StageCounts[], others: readonly StageCounts[]): StageCounts[] {
-  const sums = new Map<string, { [name: string]: number }>()
-  for (const { stage, counts } of [...some, ...others]) {
-    const sum = sums.get(stage) ?? {}
-    sums.set(stage, sum)
-    for (const [name, count] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + count
-  }
-  return [...sums].map(([stage, counts]) => ({ stage, counts }))
-}
-
 /**
  * `onError` and `concurrency`, which every custom transform understands; built-ins have no use for
  * them.

@@ -7,7 +7,7 @@ import { SluiceError } from '../errors.ts'
 import type { Note } from '../observe/messages/table.ts'
 import { plural } from '../observe/report.ts'
 import type { DamagedInput, FailedShard, Report } from '../observe/report.ts'
-import { addCounts } from '../runtime/transform-stages.ts'
+import { addRules, addStageCounts } from '../observe/add-counts.ts'
 import { describeError, hideInReport, inputsDamaged, noteUnmatched } from '../runtime/run-report.ts'
 import type { RunResult } from '../runtime/run.ts'
 import type { DispatchObserver } from './dispatch.ts'
@@ -30,7 +30,7 @@ export class Summary {
   readonly #options: SummaryOptions
   readonly #damaged: DamagedInput[] = []
   readonly #failed = new Map<number, FailedShard>()
-  readonly #rules = new Map<string, Report['rules'][number]>()
+  #rules: Report['rules'] = []
   #counts: Report['counts'] = []
   /** Inputs of the shards that are executed. */
   readonly #inputs = new Map<number, readonly string[]>()
@@ -99,12 +99,8 @@ export class Summary {
     this.#bytesIn += bytesIn
     this.#unfinished += unfinished
     for (const input of damaged) this.#damaged.push(input)
-    this.#counts = addCounts(this.#counts, counts)
-    for (const rule of rules) {
-      const key = `${rule.stage} ${rule.rule}`
-      const matches = (this.#rules.get(key)?.matches ?? 0) + rule.matches
-      this.#rules.set(key, { ...rule, matches })
-    }
+    this.#counts = addStageCounts(this.#counts, counts)
+    this.#rules = addRules(this.#rules, rules)
   }
 
   /** The result of the run. */
@@ -114,7 +110,7 @@ export class Summary {
     const left = this.#planned - this.#before - this.#committed - failed.length
     const isInterrupted = isStopped && failure === undefined && (left > 0 || this.#planned === 0)
     const error = failure ?? (isInterrupted ? undefined : this.#incompleteness(failed))
-    const rules = [...this.#rules.values()]
+    const rules = this.#rules
     if (totals.read > 0) noteUnmatched(rules, note)
     const report = hideInReport({
       pipeline,

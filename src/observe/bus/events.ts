@@ -298,12 +298,8 @@ export interface StoreRequest extends OfRun {
   readonly clockAhead?: number | undefined
 }
 
-/** A batch has passed a transform. */
-export interface StageBatch extends OfRun, StageName {
-  /** Place in the pipeline file, from 0. */
-  readonly position: number
-  /** As in `sluice:source:chunk`. */
-  readonly partition: string
+/** What a transform has done with a batch, or with several. */
+interface StageWork {
   /** Live records before: `recordsIn + added = recordsOut + dropped + rejected`. */
   readonly recordsIn: number
   /** Live records after. */
@@ -316,6 +312,14 @@ export interface StageBatch extends OfRun, StageName {
   readonly bytesOut: number
   /** Waits included: of custom code for its promises, with `parallel` for a thread. */
   readonly milliseconds: number
+}
+
+/** A batch has passed a transform. */
+export interface StageBatch extends OfRun, StageName, StageWork {
+  /** Place in the pipeline file, from 0. */
+  readonly position: number
+  /** As in `sluice:source:chunk`. */
+  readonly partition: string
 }
 
 /** A batch was deduplicated and written to the outbox, or to a stream sink. Not committed yet. */
@@ -486,6 +490,20 @@ export interface ShardProgress extends OfRun {
   readonly bytes: number
 }
 
+/** Sums of the chunks of a source partition. */
+interface SourceSums {
+  readonly partition: string
+  readonly records: number
+  readonly bytes: number
+  readonly milliseconds: number
+}
+
+/** Sums of the batches that have passed a transform. */
+interface StageSums extends StageWork {
+  readonly stage: string
+  readonly position: number
+}
+
 /**
  * An execution of a shard is over: the sums of what its thread, perhaps on another machine, has published.
  * Also of executions that are not committed. An execution that failed has none.
@@ -493,25 +511,9 @@ export interface ShardProgress extends OfRun {
 export interface ShardWork extends OfRun {
   readonly shard: number
   /** Sums of `sluice:source:chunk`, by source partition. */
-  readonly sources: readonly {
-    readonly partition: string
-    readonly records: number
-    readonly bytes: number
-    readonly milliseconds: number
-  }[]
+  readonly sources: readonly SourceSums[]
   /** Sums of `sluice:stage:batch`, by stage. */
-  readonly stages: readonly {
-    readonly stage: string
-    readonly position: number
-    readonly recordsIn: number
-    readonly recordsOut: number
-    readonly added: number
-    readonly dropped: number
-    readonly rejected: number
-    readonly bytesIn: number
-    readonly bytesOut: number
-    readonly milliseconds: number
-  }[]
+  readonly stages: readonly StageSums[]
   /** Sums of `sluice:delivery:batch`. */
   readonly delivery: { readonly records: number; readonly written: number; readonly milliseconds: number }
 }

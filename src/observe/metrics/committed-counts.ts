@@ -1,7 +1,7 @@
+import { addCounts } from '../add-counts.ts'
 import type { EpochCommit, StateOpen } from '../bus/events.ts'
 
 type Totals = StateOpen['totals']
-type Counts = { readonly [name: string]: number }
 
 /** The counts of a state: those of `sluice:state:open`, and of each commit since. */
 export class CommittedCounts {
@@ -27,16 +27,10 @@ export class CommittedCounts {
       duplicate: before.duplicate + commit.duplicate,
       duplicateDiffers: before.duplicateDiffers + commit.duplicateDiffers,
       rejected: before.rejected + commit.rejected,
-      dropped: sumOf(before.dropped, commit.dropped),
-      rejects: sumOf(before.rejects, commit.rejects),
-      late: sumOf(before.late, commit.late),
-      sinks: sumOf(before.sinks, sinks),
+      dropped: addCounts(before.dropped, commit.dropped),
+      rejects: addCounts(before.rejects, commit.rejects),
+      late: addCounts(before.late, commit.late),
+      sinks: addCounts(before.sinks, sinks),
     }
   }
-}
-
-function sumOf(one: Counts, other: Counts): Counts {
-  const sum = new Map(Object.entries(one))
-  for (const [name, count] of Object.entries(other)) sum.set(name, (sum.get(name) ?? 0) + count)
-  return Object.fromEntries(sum)
 }

@@ -1,9 +1,10 @@
 import type { EpochCommit, Events, StateOpen } from '../bus/events.ts'
+import { WorkSums } from '../bus/work-sums.ts'
 import { BoundedNames } from './bounded-names.ts'
 import { CommittedCounts } from './committed-counts.ts'
 import type { Labels, MetricRegistry } from './registry.ts'
 import type { CounterName, GaugeName } from './table.ts'
-import { WORK_COUNTERS, WorkSums } from './work-sums.ts'
+import { WORK_COUNTERS, writeWork } from './work-counters.ts'
 
 /** Reject codes, drop reasons and the like: of the configuration, but custom code may make up codes. */
 const MOST_NAMES = 100
@@ -76,7 +77,7 @@ export class PipelineMetrics {
     partition,
     ...chunk
   }: Events['sluice:shard:work']['sources'][number] | Events['sluice:source:chunk']): void {
-    this.#work.chunkRead(this.#partitions.labelOf(partition), chunk)
+    this.#work.chunkRead({ ...chunk, partition: this.#partitions.labelOf(partition) })
   }
 
   requestSent({ status, origin, milliseconds, clockAhead }: Events['sluice:source:request']): void {
@@ -117,7 +118,7 @@ export class PipelineMetrics {
   /** Writes what is known of the state, and what changes with the clock. The metrics were cleared before. */
   refresh(): void {
     this.#writeCounts()
-    this.#work.write((name, labels, value) => this.#add(name, labels, value))
+    writeWork(this.#work.sums, (name, labels, value) => this.#add(name, labels, value))
     const now = Date.now()
     const oldest = new Map<string, number>()
     for (const [partition, time] of this.#readUpTo) {
