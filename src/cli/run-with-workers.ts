@@ -6,7 +6,7 @@ import { chooseWorkers } from '../shards/choose-workers.ts'
 import { coordinate } from '../shards/coordinate.ts'
 import type { Job } from '../shards/job.ts'
 import type { ReadSelection } from '../shards/plan.ts'
-import type { JobOptions } from './execute.ts'
+import type { JobOptions } from './run/execute.ts'
 import { openQueue } from './queue-options.ts'
 
 interface Wishes extends Pick<Parameters<typeof chooseWorkers>[1], 'workers' | 'shardBytes' | 'continues'> {

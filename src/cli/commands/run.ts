@@ -1,10 +1,10 @@
 import type { CommandDefinition } from '../command.ts'
-import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../execute.ts'
-import { loadAgain } from '../load-again.ts'
+import { execute, executeOptions, keepGoingOption, type ExecuteArguments } from '../run/execute.ts'
+import { loadAgain } from '../run/load-again.ts'
 import { loadOrFail } from '../load.ts'
 import { metricsOptions, withMetrics, type MetricsArguments } from '../metrics-options.ts'
 import { finalOption } from '../options.ts'
-import { parseSchedule } from '../schedule.ts'
+import { parseSchedule } from '../run/schedule.ts'
 import { replicaOf, shardOption } from '../shard.ts'
 import { SluiceError } from '../../errors.ts'
 

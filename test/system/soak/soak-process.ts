@@ -4,8 +4,8 @@
  */
 import { readdir } from 'node:fs/promises'
 import yargs from 'yargs'
-import { execute, executeOptions } from '../../../src/cli/execute.ts'
-import { loadAgain } from '../../../src/cli/load-again.ts'
+import { execute, executeOptions } from '../../../src/cli/run/execute.ts'
+import { loadAgain } from '../../../src/cli/run/load-again.ts'
 import { loadOrFail } from '../../../src/cli/load.ts'
 import { metricsOptions, withMetrics } from '../../../src/cli/metrics-options.ts'
 import { asSluiceError } from '../../../src/errors.ts'

@@ -1,4 +1,4 @@
-import { execute, executeOptions, type ExecuteArguments } from '../../execute.ts'
+import { execute, executeOptions, type ExecuteArguments } from '../../run/execute.ts'
 import { loadOrFail } from '../../load.ts'
 import type { CommandDefinition } from '../../command.ts'
 import { pipelineArgument } from '../../options.ts'

@@ -1,4 +1,4 @@
-import { RunEvents } from '../observe/bus/run-events.ts'
+import { RunEvents } from '../../observe/bus/run-events.ts'
 
 /** The present run of a pipeline that has one after another, on the screen or in the log. */
 export class ShownRun {

@@ -1,8 +1,8 @@
-import type { RunEvents } from '../observe/bus/run-events.ts'
-import type { Log } from '../observe/log.ts'
-import { listenLines } from '../observe/log-lines.ts'
-import { showProgress } from '../observe/progress.ts'
-import { showShards } from '../shards/show-shards.ts'
+import type { RunEvents } from '../../observe/bus/run-events.ts'
+import type { Log } from '../../observe/log.ts'
+import { listenLines } from '../../observe/log-lines.ts'
+import { showProgress } from '../../observe/progress.ts'
+import { showShards } from '../../shards/show-shards.ts'
 
 /**
  * Shows what a run publishes: its log lines, and its progress unless the live view shows it. Returns a

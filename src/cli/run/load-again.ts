@@ -1,8 +1,8 @@
-import { forgetCode } from '../config/import-code.ts'
-import { loadPipeline, type LoadOptions } from '../config/load.ts'
-import type { CheckedPipeline } from '../config/pipeline.ts'
-import { SluiceError } from '../errors.ts'
-import { plural } from '../observe/report.ts'
+import { forgetCode } from '../../config/import-code.ts'
+import { loadPipeline, type LoadOptions } from '../../config/load.ts'
+import type { CheckedPipeline } from '../../config/pipeline.ts'
+import { SluiceError } from '../../errors.ts'
+import { plural } from '../../observe/report.ts'
 
 /** The new files of a pipeline have mistakes. */
 export class ReloadRefused extends SluiceError {
@@ -23,7 +23,7 @@ export async function loadAgain(nameOrPath: string, options: LoadOptions): Promi
   await forgetCode()
   const { pipeline, problems } = await loadPipeline(nameOrPath, options)
   if (pipeline !== undefined) return pipeline
-  const { renderProblems } = await import('../config/render.ts')
+  const { renderProblems } = await import('../../config/render.ts')
   const errors = problems.filter(({ severity }) => severity === 'error').length
   throw new ReloadRefused(nameOrPath, { errors, problems: await renderProblems(problems) })
 }

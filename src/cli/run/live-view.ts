@@ -1,8 +1,8 @@
-import type { CheckedPipeline } from '../config/pipeline.ts'
-import type { RunEvents } from '../observe/bus/run-events.ts'
-import type { LogFormat, LogLevel } from '../observe/log.ts'
-import { statusOf } from '../observe/status/run-status.ts'
-import type { RunStatus } from '../observe/status/run-status.ts'
+import type { CheckedPipeline } from '../../config/pipeline.ts'
+import type { RunEvents } from '../../observe/bus/run-events.ts'
+import type { LogFormat, LogLevel } from '../../observe/log.ts'
+import { statusOf } from '../../observe/status/run-status.ts'
+import type { RunStatus } from '../../observe/status/run-status.ts'
 
 /** The live view of the runs of a command, at the end of the terminal. */
 export interface LiveView {
@@ -30,10 +30,10 @@ export async function openLiveView(
   if (!stream.isTTY || plain || format !== 'pretty' || level === 'silent') return undefined
   // Records on the same terminal are the view.
   if (process.stdout.isTTY && jobs.some(({ pipeline }) => hasStream(pipeline))) return undefined
-  const { canShowLive, hasBlocks, hasColour } = await import('../observe/live/terminal.ts')
+  const { canShowLive, hasBlocks, hasColour } = await import('../../observe/live/terminal.ts')
   if (!canShowLive(stream)) return undefined
-  const { Screen } = await import('../observe/live/screen.ts')
-  const { renderView } = await import('../observe/live/view.ts')
+  const { Screen } = await import('../../observe/live/screen.ts')
+  const { renderView } = await import('../../observe/live/view.ts')
   const statuses = new Set<RunStatus>()
   const style = { hasColour: hasColour(), hasBlocks: hasBlocks(), hasNotes: false }
   const screen = new Screen({

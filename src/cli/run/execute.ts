@@ -1,31 +1,30 @@
-import { stat, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
-import type { CheckedPipeline } from '../config/pipeline.ts'
-import { ControlRequests } from '../delivery/control/control-requests.ts'
-import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
-import type { RunEvents } from '../observe/bus/run-events.ts'
-import { flushTraces } from '../observe/traces/open-traces.ts'
-import { openLog } from '../observe/log.ts'
-import { safeJson, say } from '../observe/output.ts'
-import { describeRejects, plural, summarize } from '../observe/report.ts'
-import type { Report } from '../observe/report.ts'
-import { scannerInUse } from '../record/fast-scanner.ts'
-import { describeCauses } from '../runtime/causes.ts'
-import { runPipeline, type RunOptions, type RunResult } from '../runtime/run.ts'
-import { logChoice, logOptions, openProcessLog } from './log-options.ts'
-import { takeWarnings } from '../observe/warnings.ts'
-import { jsonLog } from './process-log.ts'
+import type { CheckedPipeline } from '../../config/pipeline.ts'
+import { ControlRequests } from '../../delivery/control/control-requests.ts'
+import { asSluiceError, SluiceError } from '../../errors.ts'
+import type { RunEvents } from '../../observe/bus/run-events.ts'
+import { flushTraces } from '../../observe/traces/open-traces.ts'
+import { openLog } from '../../observe/log.ts'
+import { safeJson, say } from '../../observe/output.ts'
+import { describeRejects, plural, summarize } from '../../observe/report.ts'
+import { scannerInUse } from '../../record/fast-scanner.ts'
+import { describeCauses } from '../../runtime/causes.ts'
+import { runPipeline, type RunOptions, type RunResult } from '../../runtime/run.ts'
+import { logChoice, logOptions, openProcessLog } from '../log-options.ts'
+import { takeWarnings } from '../../observe/warnings.ts'
+import { jsonLog } from '../process-log.ts'
 import { openLiveView } from './live-view.ts'
-import { setOption, stateOption } from './options.ts'
+import { setOption, stateOption } from '../options.ts'
 import { answerReloads, reloadBySignal } from './answer-reloads.ts'
 import { checkSwap, ReloadableRun } from './reloadable-run.ts'
 import { onReloadSignal } from './reload-signal.ts'
 import { runOnSchedule } from './schedule.ts'
 import type { Schedule } from './schedule.ts'
+import { checkReportPath, reportPath, writeReport } from './report-file.ts'
 import { showRun } from './show-run.ts'
 import { ShownRun } from './shown-run.ts'
-import { stopOnSignals } from './signals.ts'
+import { stopOnSignals } from '../signals.ts'
 
 /** Options of `run`, `backfill` and `rejects replay`. */
 export const executeOptions = {
@@ -202,39 +201,4 @@ export async function execute(
 function reportSlowScanner({ note }: RunEvents): void {
   const { name, reason = 'unknown' } = scannerInUse()
   if (name === 'typescript') note('scanner.slow', { reason })
-}
-
-/** Otherwise a mistake in the path shows after the run, which may take hours. */
-async function checkReportPath(path: string): Promise<void> {
-  const folder = dirname(resolve(path))
-  const fail = (reason: string): never => {
-    throw new SluiceError('USAGE', `--report ${path}: ${reason}`, { hint: 'name a file in a folder that exists' })
-  }
-  if (await isFolder(path)) fail('this is a folder')
-  if (!(await isFolder(folder))) fail(`${folder} is not a folder`)
-}
-
-function isFolder(name: string): Promise<boolean> {
-  return stat(name).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  )
-}
-
-/** Returns the failure: that of the run is more important. */
-async function writeReport(path: string, report: Report): Promise<SluiceError | undefined> {
-  try {
-    await writeFile(path, `${safeJson(report, 2)}\n`)
-    return undefined
-  } catch (error) {
-    const reason = systemCode(error) ?? String(error)
-    return new SluiceError('DISK_FAILED', `cannot write the report ${path}: ${reason}`, { cause: error })
-  }
-}
-
-/** Each of several pipelines has its own report: `report.json` becomes `report-<pipeline>.json`. */
-function reportPath(path: string, pipeline: CheckedPipeline, count: number): string {
-  if (count === 1) return path
-  const dot = path.lastIndexOf('.')
-  return dot > 0 ? `${path.slice(0, dot)}-${pipeline.name}${path.slice(dot)}` : `${path}-${pipeline.name}`
 }
