@@ -13,13 +13,12 @@
  * affects both. Each process measures its own time, without its start, but with the compilation of
  * the schema. The result is the median of the ratios of the rounds.
  *
- * With `--observed` the other side is the same Sluice, and this one serves metrics (`--metrics`): the cost of
- * observation. With `--against <checkout>` the other side is the Sluice of another built checkout: before and
+ * With `--against <checkout>` the other side is the Sluice of another built checkout: before and
  * after a change, in one run. CPU seconds of whole processes are printed too, medians of both sides: on
  * a busy machine they say more than the time.
  *
  * `npm run build && node build/bench/stages.js [--records 400000] [--rounds 5] [--only
- * redact,secrets,file,shape,where,compute] [--against ../before | --observed]`
+ * redact,secrets,file,shape,where,compute] [--against ../before]`
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -29,6 +28,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createEventSet } from '../test/servers/events.ts'
 import { writeArchive } from '../test/servers/events/archive.ts'
+import { median, readCpu, reportCpu } from './timed.ts'
 
 interface Round {
   readonly seconds: number
@@ -60,25 +60,16 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     only: { type: 'string' },
     against: { type: 'string' },
-    observed: { type: 'boolean', default: false },
   },
 })
 const records = Number(values.records ?? 400_000)
 const rounds = Number(values.rounds ?? 5)
 const only = values.only?.split(',')
 const against = values.against === undefined ? undefined : resolve(values.against)
-const observed = values.observed ? ['--metrics', '0'] : []
-const other = values.observed ? 'unobserved' : against === undefined ? 'object chain' : 'before'
+const other = against === undefined ? 'object chain' : 'before'
 const questions = QUESTIONS.filter(({ name }) => only?.includes(name) ?? true)
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 const cpuFile = join(folder, 'cpu')
-/** A module that writes the CPU time of its process to a file. */
-const REPORT_CPU = `data:text/javascript,${encodeURIComponent(`
-import { writeFileSync } from 'node:fs'
-process.on('exit', () => {
-  const { user, system } = process.cpuUsage()
-  writeFileSync(${JSON.stringify(cpuFile)}, String((user + system) / 1e6))
-})`)}`
 try {
   for (const shape of ['one', 'mixed'] as const) {
     const input = join(folder, `${shape}.ndjson`)
@@ -100,10 +91,8 @@ async function compare(question: Question, input: string, shape: 'one' | 'mixed'
   // The first round warms up the file cache.
   for (let round = -1; round < rounds; round++) {
     const theirs =
-      other === 'object chain'
-        ? await runChain(question, input)
-        : await runSluice(question, input, { checkout: against })
-    const ours = await runSluice(question, input, { more: observed })
+      other === 'object chain' ? await runChain(question, input) : await runSluice(question, input, against)
+    const ours = await runSluice(question, input)
     if (theirs.written !== ours.written)
       throw new Error(`the other side wrote ${theirs.written}, sluice ${ours.written}`)
     // Mixed events have whitespace that the chain does not preserve.
@@ -129,35 +118,38 @@ function cpuText(before: readonly Round[], after: readonly Round[]): string {
 
 async function runChain({ chain, toFile }: Question, input: string): Promise<Round> {
   const output = toFile ? [join(folder, 'chain.ndjson')] : []
-  const command = ['--import', REPORT_CPU, 'build/bench/object-chain.js', input, ...output, ...chain]
+  const command = ['--import', reportCpu(cpuFile), 'build/bench/object-chain.js', input, ...output, ...chain]
   const round: Round = JSON.parse(run(command, 'pipe'))
-  return { ...round, cpu: await readCpu() }
+  return { ...round, cpu: await readCpu(cpuFile) }
 }
 
 /** The time in the report is from the start of the run to the end of publishing. */
-async function runSluice(
-  { pipeline, toFile }: Question,
-  input: string,
-  { checkout, more = [] }: { readonly checkout?: string | undefined; readonly more?: readonly string[] },
-): Promise<Round> {
+async function runSluice({ pipeline, toFile }: Question, input: string, checkout?: string): Promise<Round> {
   const report = join(folder, 'report.json')
   const out = join(folder, 'out')
   const state = join(folder, 'state')
-  const settings = [...more, '--set', `source.path=${input}`, ...(toFile ? ['--set', `sink.path=${out}`] : [])]
+  const settings = ['--set', `source.path=${input}`, ...(toFile ? ['--set', `sink.path=${out}`] : [])]
   run(
-    ['--import', REPORT_CPU, mainOf(checkout), 'run', pipeline, '--state', state, '--report', report, ...settings],
+    [
+      '--import',
+      reportCpu(cpuFile),
+      mainOf(checkout),
+      'run',
+      pipeline,
+      '--state',
+      state,
+      '--report',
+      report,
+      ...settings,
+    ],
     'ignore',
     checkout,
   )
   const round: Round = JSON.parse(await readFile(report, 'utf8'))
-  const cpu = await readCpu()
+  const cpu = await readCpu(cpuFile)
   await rm(out, { recursive: true, force: true })
   await rm(state, { recursive: true, force: true })
   return { ...round, cpu }
-}
-
-async function readCpu(): Promise<number> {
-  return Number(await readFile(cpuFile, 'utf8'))
 }
 
 /** The command of a checkout, by default of this one, relative to it. */
@@ -174,8 +166,4 @@ function run(args: string[], output: 'pipe' | 'ignore', cwd?: string): string {
   })
   if (status !== 0) throw new Error(`${args[0]} ended with ${status}: ${stderr}`)
   return stdout
-}
-
-function median(numbers: number[]): number {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
 }

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 
 /** Times of a whole process with its children, in seconds. */
@@ -17,6 +18,21 @@ export function time(script: string, args: readonly string[]): Timed {
   const [, wall, user, system] = /^timed (\S+) (\S+) (\S+)$/m.exec(stderr) ?? []
   if (status !== 0 || wall === undefined) throw new Error(`${script} ended with ${status}: ${stderr}`)
   return { wall: Number(wall), cpu: Number(user) + Number(system) }
+}
+
+/** For `--import`: a module that writes the CPU seconds of its process to a file when the process exits. */
+export function reportCpu(file: string): string {
+  return `data:text/javascript,${encodeURIComponent(`
+import { writeFileSync } from 'node:fs'
+process.on('exit', () => {
+  const { user, system } = process.cpuUsage()
+  writeFileSync(${JSON.stringify(file)}, String((user + system) / 1e6))
+})`)}`
+}
+
+/** CPU seconds of the process that has written this file. */
+export async function readCpu(file: string): Promise<number> {
+  return Number(await readFile(file, 'utf8'))
 }
 
 /** The middle one. */

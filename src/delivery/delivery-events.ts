@@ -11,20 +11,22 @@ import type { Tally } from './tally.ts'
 
 /** Observes the delivery of a batch: call the result when the batch is written. */
 export function observeDelivery(events: RunEvents | undefined, batch: Batch): (result: DedupResult) => void {
-  if (events?.wants('sluice:delivery:batch') !== true) return (result) => publishOutcomes(events, result)
+  if (!(events?.work.isWanted === true || events?.wants('sluice:delivery:batch') === true))
+    return (result) => publishOutcomes(events, result)
   const started = performance.now()
   const { partition, live } = batch
   return (result) => {
     publishOutcomes(events, result)
     if (batch.count === 0 && result.rejects.length === 0) return
+    const work = { records: live, written: result.written.length, milliseconds: performance.now() - started }
+    if (events.work.isWanted) events.work.sums.delivered(work)
+    if (!events.wants('sluice:delivery:batch')) return
     events.publish('sluice:delivery:batch', {
+      ...work,
       partition,
-      records: live,
-      written: result.written.length,
       duplicate: result.duplicate,
       dropped: [...batch.tallies.dropped.values()].reduce((sum, count) => sum + count, 0),
       rejected: result.rejects.length,
-      milliseconds: performance.now() - started,
     })
   }
 }
@@ -71,6 +73,7 @@ export function publishCommit(
     sink.bytes += row.bytes
   }
   const { options, committedAt, content, milliseconds } = more
+  events.work.flush()
   events.publish('sluice:epoch:commit', {
     epoch: number,
     shard: shard?.number,

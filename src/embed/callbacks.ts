@@ -38,10 +38,12 @@ export function progressTo(onProgress: (progress: Progress) => void, { run }: Ru
       ;({ totalBytes } = opened)
       timer = setInterval(report, INTERVAL).unref()
     }),
-    listen('sluice:source:chunk', { run }, (chunk) => {
-      records += chunk.records
-      bytes += chunk.bytes
-      if (chunk.readUpTo !== undefined) readUpTo.set(chunk.partition, chunk.readUpTo)
+    listen('sluice:run:work', { run }, ({ sources }) => {
+      for (const source of sources) {
+        records += source.records
+        bytes += source.bytes
+        if (source.readUpTo !== undefined) readUpTo.set(source.partition, source.readUpTo)
+      }
     }),
     listen('sluice:run:end', { run }, () => {
       if (timer) report()

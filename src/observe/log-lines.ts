@@ -102,7 +102,7 @@ export function listenLines(
   ])
   on('sluice:object:retry', ['object.retry'], ({ sink, key, code, reason, attempt, wait }) => [
     'object.retry',
-    { sink, key, error: code, reason, failures: attempt, pause: Math.round(wait) },
+    { sink, key, error: code, reason, attempt, waitMs: Math.round(wait) },
   ])
   on('sluice:outbox:full', ['outbox.full'], ({ sink, maxBytes }) => ['outbox.full', { sink, maxBytes }])
   on('sluice:outbox:free', ['outbox.free'], ({ sink, milliseconds }) => [

@@ -1,6 +1,6 @@
 import { describeTimes, ReadTimes } from './read-times.ts'
 import { formatBytes, formatCount } from './report.ts'
-import type { SourceChunk } from './bus/events.ts'
+import type { Events } from './bus/events.ts'
 import type { RunEvents } from './bus/run-events.ts'
 import { listen } from './bus/subscribe.ts'
 import type { Log } from './log.ts'
@@ -49,14 +49,16 @@ export function showProgress(events: RunEvents, log: Log): () => void {
     }
     timer = setInterval(tick, LOG_INTERVAL).unref()
   }
-  const take = (chunk: SourceChunk): void => {
-    records += chunk.records
-    bytes += chunk.bytes
-    times.take(chunk)
+  const take = ({ sources }: Events['sluice:run:work']): void => {
+    for (const source of sources) {
+      records += source.records
+      bytes += source.bytes
+      times.take(source)
+    }
   }
   const stops = [
     listen('sluice:source:open', { run }, ({ totalBytes }) => start(totalBytes)),
-    listen('sluice:source:chunk', { run }, take),
+    listen('sluice:run:work', { run }, take),
     listen('sluice:run:end', { run }, () => end()),
   ]
   const end = (): void => {

@@ -1,5 +1,5 @@
 import { MINUTE } from '../time.ts'
-import type { SourceChunk } from './bus/events.ts'
+import type { Events } from './bus/events.ts'
 import { formatSpan } from './report.ts'
 
 interface TimeSpan {
@@ -21,7 +21,7 @@ export interface TimesRead {
 export class ReadTimes {
   readonly #spans = new Map<string, TimeSpan>()
 
-  take({ partition, readFrom, readUpTo }: Pick<SourceChunk, 'partition' | 'readFrom' | 'readUpTo'>): void {
+  take({ partition, readFrom, readUpTo }: Events['sluice:run:work']['sources'][number]): void {
     if (readUpTo === undefined) return
     const from = this.#spans.get(partition)?.from ?? readFrom ?? readUpTo
     this.#spans.set(partition, { from, readUpTo })

@@ -54,16 +54,11 @@ function answerStatus(events: RunEvents): ControlHandler {
     const status = statusOf(events)
     const interval = typeof wished === 'number' ? Math.min(Math.max(wished, LEAST_INTERVAL), MOST_INTERVAL) : SECOND
     const most = typeof count === 'number' ? count : Infinity
-    const end = status.watch()
-    try {
-      const first = status.snapshot()
-      if (most === Infinity) reply.send(first)
-      for (let sent = 0; sent < most && !reply.gone.aborted; sent++) {
-        await sleep(interval, undefined, { signal: reply.gone, ref: false }).catch(() => undefined)
-        reply.send(status.snapshot())
-      }
-    } finally {
-      end()
+    const first = status.snapshot()
+    if (most === Infinity) reply.send(first)
+    for (let sent = 0; sent < most && !reply.gone.aborted; sent++) {
+      await sleep(interval, undefined, { signal: reply.gone, ref: false }).catch(() => undefined)
+      reply.send(status.snapshot())
     }
   }
 }

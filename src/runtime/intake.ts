@@ -35,7 +35,7 @@ export class Intake {
 
   /** True if somebody listens to what is taken in. */
   get isObserved(): boolean {
-    return this.#events?.wants('sluice:source:chunk') === true
+    return this.#events?.work.isWanted === true || this.#events?.wants('sluice:source:chunk') === true
   }
 
   get records(): number {
@@ -58,6 +58,9 @@ export class Intake {
     this.#records += records
     this.#bytes += bytes
     if (unfinished) this.#unfinished++
-    if (this.isObserved) this.#events?.publish('sluice:source:chunk', { ...taken, unfinished, ...times?.() })
+    if (this.#events === undefined || !this.isObserved) return
+    const observed = { ...taken, unfinished, ...times?.() }
+    if (this.#events.work.isWanted) this.#events.work.sums.read(taken.partition, observed)
+    this.#events.publish('sluice:source:chunk', observed)
   }
 }

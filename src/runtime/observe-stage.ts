@@ -8,10 +8,11 @@ interface Passing {
   run(batch: Batch): Batch[] | Promise<Batch[]>
 }
 
-/** A stage that publishes each batch that passes it, if somebody listens. */
+/** A stage that says what passes it, if somebody listens. */
 export function observeStage<Observed extends Passing>(stage: Observed, position: number, events: RunEvents): Observed {
   const run: Passing['run'] = (batch) => {
-    if (batch.count === 0 || !events.wants('sluice:stage:batch')) return stage.run(batch)
+    const isSummed = events.work.isWanted
+    if (batch.count === 0 || !(isSummed || events.wants('sluice:stage:batch'))) return stage.run(batch)
     const before = countsOf([batch])
     const started = performance.now()
     const publish = (made: Batch[]): Batch[] => {
@@ -19,11 +20,9 @@ export function observeStage<Observed extends Passing>(stage: Observed, position
       const after = countsOf(made)
       const added = after.added - before.added
       const rejected = after.rejected - before.rejected
-      events.publish('sluice:stage:batch', {
+      const work = {
         stage: stage.name,
-        type: stage.type,
         position,
-        partition: batch.partition,
         recordsIn: before.live,
         recordsOut: after.live,
         added,
@@ -33,7 +32,10 @@ export function observeStage<Observed extends Passing>(stage: Observed, position
         bytesIn: before.bytes,
         bytesOut: after.bytes,
         milliseconds,
-      })
+      }
+      if (isSummed) events.work.sums.passed(work)
+      if (events.wants('sluice:stage:batch'))
+        events.publish('sluice:stage:batch', { ...work, type: stage.type, partition: batch.partition })
       return made
     }
     const made = stage.run(batch)

@@ -18,6 +18,7 @@ export function publishStart(events: RunEvents, { source, transforms, sinks, rej
 /** A run is over. */
 export function publishEnd(events: RunEvents, report: Report): void {
   const { outcome, error, seconds } = report
+  events.work.flush()
   events.publish('sluice:run:end', { outcome, code: error?.code, reason: error?.message, seconds, report })
 }
 

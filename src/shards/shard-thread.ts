@@ -93,9 +93,11 @@ function forward({ run }: RunEvents, send: (message: ThreadMessage) => void): ()
       send({ kind: 'line', line: { level, code, stage, message, facts } }),
     ),
     listen('sluice:source:open', { run }, () => (timer = setInterval(report, REPORT_INTERVAL))),
-    listen('sluice:source:chunk', { run }, (chunk) => {
-      records += chunk.records
-      bytes += chunk.bytes
+    listen('sluice:run:work', { run }, ({ sources }) => {
+      for (const source of sources) {
+        records += source.records
+        bytes += source.bytes
+      }
     }),
     listen('sluice:run:end', { run }, () => {
       clearInterval(timer)

@@ -58,7 +58,9 @@ rejects: { type: s3, bucket: audit, key: rejects, ${store} }
     ),
   )
   const [read] = requests.filter(({ operation }) => operation === 'GetObject')
-  assert.deepEqual([read.bytesReceived, read.bytesSent, read.origin, read.clockAhead], [25, 0, s3.endpoint, 0])
+  assert.deepEqual([read.bytesReceived, read.bytesSent, read.origin], [25, 0, s3.endpoint])
+  // A busy server sends the date of a second or two ago.
+  assert.ok(read.clockAhead !== undefined && Math.abs(read.clockAhead) < 10_000)
   assert.ok(requests.filter(({ operation }) => operation === 'PutObject').every(({ bytesSent }) => bytesSent > 0))
   assert.doesNotMatch(JSON.stringify(requests), /AKIA|secret/)
 })

@@ -149,6 +149,23 @@ sinks:
       report.bytesIn,
       'bytes in',
     )
+    const work = of('sluice:run:work', id)
+    const sources = work.flatMap((one) => one.sources)
+    assert.equal(
+      sumOf(sources, ({ records }) => records),
+      report.read,
+      'read, in sums',
+    )
+    assert.equal(
+      sumOf(sources, ({ bytes }) => bytes),
+      report.bytesIn,
+      'bytes in, in sums',
+    )
+    assert.equal(
+      sumOf(work, ({ delivery }) => delivery.written),
+      report.written,
+      'written, in sums',
+    )
 
     const commits = of('sluice:epoch:commit', id)
     assert.equal(commits.length, report.epochs)

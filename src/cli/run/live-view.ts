@@ -50,10 +50,8 @@ export async function openLiveView(
   return {
     add(events) {
       const status = statusOf(events)
-      const end = status.watch()
       statuses.add(status)
       const leave = (): void => {
-        end()
         if (statuses.delete(status)) screen.draw()
       }
       status.onEnd(leave)

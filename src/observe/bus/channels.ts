@@ -9,6 +9,7 @@ import type { EventName } from './events.ts'
 const CHANNELS: { readonly [Name in EventName]: Channel } = {
   'sluice:run:start': channel('sluice:run:start'),
   'sluice:run:note': channel('sluice:run:note'),
+  'sluice:run:work': channel('sluice:run:work'),
   'sluice:run:end': channel('sluice:run:end'),
   'sluice:state:open': channel('sluice:state:open'),
   'sluice:source:open': channel('sluice:source:open'),

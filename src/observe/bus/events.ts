@@ -9,6 +9,7 @@ import type { Report } from '../report.ts'
 export interface Events {
   'sluice:run:start': RunStart
   'sluice:run:note': RunNote
+  'sluice:run:work': RunWork
   'sluice:run:end': RunEnd
   'sluice:state:open': StateOpen
   'sluice:source:open': SourceOpen
@@ -496,6 +497,9 @@ interface SourceSums {
   readonly records: number
   readonly bytes: number
   readonly milliseconds: number
+  /** As in `sluice:source:chunk`, of the first and the last chunk. */
+  readonly readFrom?: number | undefined
+  readonly readUpTo?: number | undefined
 }
 
 /** Sums of the batches that have passed a transform. */
@@ -505,11 +509,20 @@ interface StageSums extends StageWork {
 }
 
 /**
+ * What this thread has read, transformed and delivered since the last message of this kind: several a second
+ * while there is something, and before each commit and the end of the run. For whoever needs sums or rates.
+ */
+export interface RunWork extends OfRun, Work {}
+
+/**
  * An execution of a shard is over: the sums of what its thread, perhaps on another machine, has published.
  * Also of executions that are not committed. An execution that failed has none.
  */
-export interface ShardWork extends OfRun {
+export interface ShardWork extends OfRun, Work {
   readonly shard: number
+}
+
+interface Work {
   /** Sums of `sluice:source:chunk`, by source partition. */
   readonly sources: readonly SourceSums[]
   /** Sums of `sluice:stage:batch`, by stage. */

@@ -5,6 +5,7 @@ import { componentLine, lineOf } from '../messages/line.ts'
 import type { Line } from '../messages/line.ts'
 import type { Facts, Note } from '../messages/table.ts'
 import type { EventName, Events, OfRun } from './events.ts'
+import { WorkMeter } from './work-meter.ts'
 
 /** A message without the names that every message has. */
 type Members<Name extends EventName> = Omit<Events[Name], keyof OfRun>
@@ -14,6 +15,12 @@ export class RunEvents {
   readonly run = randomUUID()
   /** Empty until it is known: the streams of a program get their name when they are checked. */
   pipeline: string
+
+  /** What is done for each chunk and batch, in sums. */
+  readonly work = new WorkMeter(
+    () => this.wants('sluice:run:work'),
+    (work) => this.publish('sluice:run:work', work),
+  )
 
   readonly #isRehearsal: boolean
 
@@ -34,10 +41,12 @@ export class RunEvents {
   /** Publishes a message, without secrets. No-op if nobody listens. */
   publish<Name extends EventName>(name: Name, facts: Members<Name>): void {
     if (!this.wants(name)) return
-    const message: { [member: string]: unknown } = { pipeline: hideInJson(this.pipeline), run: this.run }
+    const message: { [member: string]: unknown } = { ...facts, pipeline: hideInJson(this.pipeline), run: this.run }
     // The names of members are ours.
-    for (const [member, fact] of Object.entries(facts))
-      message[member] = typeof fact === 'number' ? fact : hideInJson(fact)
+    for (const member of Object.keys(facts)) {
+      const fact = message[member]
+      if (typeof fact !== 'number') message[member] = hideInJson(fact)
+    }
     channelOf(name).publish(message)
   }
 

@@ -1,11 +1,12 @@
 import type { Events, OfRun } from './events.ts'
 
-type Work = Omit<Events['sluice:shard:work'], keyof OfRun | 'shard'>
+type Work = Omit<Events['sluice:run:work'], keyof OfRun>
 type Source = Mutable<Work['sources'][number]>
 type Stage = Mutable<Work['stages'][number]>
+type ReadWork = Pick<Events['sluice:source:chunk'], 'records' | 'bytes' | 'milliseconds' | 'readFrom' | 'readUpTo'>
 type Mutable<Row> = { -readonly [Name in keyof Row]: Row[Name] }
 
-/** Sums of what source partitions, transforms and the delivery have published of each chunk and batch. */
+/** Sums of what was read of source partitions, passed transforms and was delivered. */
 export class WorkSums {
   readonly #sources = new Map<string, Source>()
   readonly #stages = new Map<string, Stage>()
@@ -20,23 +21,37 @@ export class WorkSums {
     }
   }
 
-  chunkRead({
-    partition,
-    records,
-    bytes,
-    milliseconds = 0,
-  }: Omit<Events['sluice:source:chunk'], keyof OfRun | 'unfinished'>): void {
+  /** @param nameOf the name under which a source partition is counted */
+  add({ sources, stages, delivery }: Work, nameOf = (partition: string) => partition): void {
+    for (const source of sources) this.read(nameOf(source.partition), source)
+    for (const stage of stages) this.passed(stage)
+    this.delivered(delivery)
+  }
+
+  /** Adds a chunk, or sums of several, of the partition under this name. */
+  read(partition: string, { records, bytes, milliseconds = 0, readFrom, readUpTo }: ReadWork): void {
     const sum = this.#sources.get(partition) ?? { partition, records: 0, bytes: 0, milliseconds: 0 }
     sum.records += records
     sum.bytes += bytes
     sum.milliseconds += milliseconds
+    if (readUpTo !== undefined) {
+      sum.readFrom ??= readFrom
+      sum.readUpTo = readUpTo
+    }
     this.#sources.set(partition, sum)
   }
 
-  batchPassed(batch: Stage): void {
+  passed(batch: Readonly<Stage>): void {
     const { stage, position } = batch
     const sum = this.#stages.get(stage) ?? { stage, position, ...NOTHING }
-    for (const name of COUNTS) sum[name] += batch[name]
+    sum.recordsIn += batch.recordsIn
+    sum.recordsOut += batch.recordsOut
+    sum.added += batch.added
+    sum.dropped += batch.dropped
+    sum.rejected += batch.rejected
+    sum.bytesIn += batch.bytesIn
+    sum.bytesOut += batch.bytesOut
+    sum.milliseconds += batch.milliseconds
     this.#stages.set(stage, sum)
   }
 
@@ -57,13 +72,3 @@ const NOTHING = {
   bytesOut: 0,
   milliseconds: 0,
 }
-const COUNTS = [
-  'recordsIn',
-  'recordsOut',
-  'added',
-  'dropped',
-  'rejected',
-  'bytesIn',
-  'bytesOut',
-  'milliseconds',
-] as const

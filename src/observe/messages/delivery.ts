@@ -45,8 +45,8 @@ export const deliveryMessages = {
       key: KEY,
       error: ERROR,
       'reason?': REASON,
-      failures: 'Attempts that have failed.',
-      pause: WAIT,
+      attempt: 'The attempt that has failed, from 1.',
+      waitMs: WAIT,
     },
   },
   'object.recovering': {

@@ -36,16 +36,14 @@ export function openMetrics({ partitions, version }: MetricsOptions): Metrics {
     on('sluice:run:start', (metrics) => metrics.started()),
     on('sluice:run:end', (metrics) => metrics.ended()),
     on('sluice:state:open', (metrics, message) => metrics.stateOpened(message)),
-    on('sluice:source:chunk', (metrics, message) => metrics.chunkRead(message)),
     on('sluice:source:request', (metrics, message) => metrics.requestSent(message)),
     on('sluice:source:retry', (metrics, message) => metrics.requestFailed(message)),
     on('sluice:source:wait', (metrics, message) => metrics.waited(message)),
     on('sluice:store:request', (metrics, message) => metrics.storeAnswered(message)),
-    on('sluice:stage:batch', (metrics, message) => metrics.batchPassed(message)),
-    on('sluice:delivery:batch', (metrics, message) => metrics.delivered(message)),
     on('sluice:epoch:commit', (metrics, message) => metrics.committed(message)),
     on('sluice:object:publish', (metrics, message) => metrics.published(message)),
     on('sluice:object:retry', (metrics, message) => metrics.publishFailed(message)),
+    on('sluice:run:work', (metrics, message) => metrics.worked(message)),
     on('sluice:shard:work', (metrics, message) => metrics.worked(message)),
   ]
   return {

@@ -73,13 +73,6 @@ export class PipelineMetrics {
     this.#add('sluice_publish_retries_total', { sink, code })
   }
 
-  chunkRead({
-    partition,
-    ...chunk
-  }: Events['sluice:shard:work']['sources'][number] | Events['sluice:source:chunk']): void {
-    this.#work.chunkRead({ ...chunk, partition: this.#partitions.labelOf(partition) })
-  }
-
   requestSent({ status, origin, milliseconds, clockAhead }: Events['sluice:source:request']): void {
     this.#add('sluice_source_requests_total', { status: String(status ?? 'none') })
     this.#registry.observe('sluice_source_request_seconds', this.#own(), milliseconds / 1000)
@@ -101,18 +94,8 @@ export class PipelineMetrics {
     this.#takeClock(origin, clockAhead)
   }
 
-  batchPassed(batch: Events['sluice:stage:batch']): void {
-    this.#work.batchPassed(batch)
-  }
-
-  delivered(batch: Events['sluice:delivery:batch']): void {
-    this.#work.delivered(batch)
-  }
-
-  worked({ sources, stages, delivery }: Events['sluice:shard:work']): void {
-    for (const source of sources) this.chunkRead(source)
-    for (const stage of stages) this.#work.batchPassed(stage)
-    this.#work.delivered(delivery)
+  worked(work: Events['sluice:run:work'] | Events['sluice:shard:work']): void {
+    this.#work.add(work, (partition) => this.#partitions.labelOf(partition))
   }
 
   /** Writes what is known of the state, and what changes with the clock. The metrics were cleared before. */

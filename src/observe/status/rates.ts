@@ -33,13 +33,10 @@ export class Rates {
     sums.milliseconds += milliseconds
   }
 
-  /** Nothing was measured for a while. */
-  reset(): void {
-    this.#samples = []
-    this.#seconds = 0
-  }
-
-  /** Takes a sample. Rates are then those since the oldest sample of the window. */
+  /**
+   * Takes a sample. Rates are then those since the oldest sample of the window, or the
+   * one before if that is older; none if nobody has asked for minutes.
+   */
   measure(read: { readonly records: number; readonly bytes: number }): {
     seconds: number
     records: number
@@ -47,6 +44,7 @@ export class Rates {
   } {
     const at = performance.now()
     this.#sums.set(READ, { ...read, milliseconds: 0 })
+    if (at - (this.#samples.at(-1)?.at ?? 0) >= FORGOTTEN) this.#samples = []
     while (this.#samples.length > 1 && at - this.#samples[1].at >= WINDOW) this.#samples.shift()
     this.#first = this.#samples.at(0)
     this.#seconds = this.#first === undefined ? 0 : (at - this.#first.at) / 1000
@@ -87,6 +85,8 @@ export class Rates {
 const READ = '(read)'
 /** Milliseconds that rates look back. */
 const WINDOW = 5_000
+/** Milliseconds after which a sample says nothing about now. Status can be asked for each minute. */
+const FORGOTTEN = 150_000
 /** Milliseconds between two samples, however often somebody asks. */
 const SPACING = 200
 

@@ -26,10 +26,7 @@ export function statusOf(events: RunEvents): RunStatus {
   return status
 }
 
-/**
- * Keeps what a run says about itself, in sums. What happens for each batch is only listened to while
- * somebody watches, so that a run without a spectator has no clock to read.
- */
+/** Keeps what a run says about itself, in sums. */
 export class RunStatus {
   readonly #events: RunEvents
   readonly #startedAt = Date.now()
@@ -43,8 +40,6 @@ export class RunStatus {
   readonly #commits: { count: number; lastAt?: number; lastMilliseconds?: number } = { count: 0 }
   readonly #stops: (() => void)[] = []
   readonly #ends: (() => void)[] = []
-  #unwatch: (() => void)[] = []
-  #watchers = 0
   #notes: StatusNote[] = []
   #start: RunStart | undefined
   #end: Events['sluice:run:end'] | undefined
@@ -80,14 +75,22 @@ export class RunStatus {
       this.#isReading = true
       this.#totalBytes = totalBytes
     })
-    on('sluice:source:chunk', (chunk) => {
-      this.#read.records += chunk.records
-      this.#read.bytes += chunk.bytes
-      this.#times.take(chunk)
+    on('sluice:run:work', ({ sources, stages, delivery }) => {
+      for (const source of sources) {
+        this.#read.records += source.records
+        this.#read.bytes += source.bytes
+        this.#times.take(source)
+      }
+      for (const { stage, recordsIn, bytesIn, milliseconds } of stages)
+        this.#rates.add(stage, { records: recordsIn, bytes: bytesIn, milliseconds })
+      this.#rates.add(DELIVERY, delivery)
     })
-    on('sluice:source:retry', ({ partition, code, message = code, attempt, attempts }) =>
-      this.#note(`a request of ${partition} has failed, attempt ${attempt} of ${attempts}: ${message}`),
-    )
+    on('sluice:source:request', ({ milliseconds }) => this.#rates.add(NETWORK, { milliseconds }))
+    on('sluice:source:wait', ({ wait }) => this.#rates.add(RATE_LIMIT, { milliseconds: wait }))
+    on('sluice:source:retry', ({ partition, code, message = code, attempt, attempts, wait }) => {
+      this.#rates.add(RETRY, { milliseconds: wait })
+      this.#note(`a request of ${partition} has failed, attempt ${attempt} of ${attempts}: ${message}`)
+    })
     on('sluice:epoch:commit', (commit) => this.#commit(commit))
     on('sluice:object:publish', (published) => this.#objects.publish(published))
     on('sluice:object:retry', (retry) => {
@@ -99,19 +102,6 @@ export class RunStatus {
     on('sluice:shard:plan', (plan) => this.#shards.plan(plan))
     on('sluice:shard:change', (change) => this.#shards.change(change))
     on('sluice:shard:progress', (progress) => this.#shards.progress(progress))
-  }
-
-  /**
-   * From now on, rates and shares are measured.
-   * @returns a function that ends it
-   */
-  watch(): () => void {
-    if (this.#watchers++ === 0 && this.#end === undefined) this.#measure()
-    let isWatching = true
-    return () => {
-      if (isWatching && --this.#watchers === 0) this.#stopMeasuring()
-      isWatching = false
-    }
   }
 
   /** The run was asked to end. */
@@ -128,7 +118,6 @@ export class RunStatus {
   /** Hears no more. */
   close(): void {
     for (const stop of this.#stops.splice(0)) stop()
-    this.#stopMeasuring()
     for (const end of this.#ends.splice(0)) end()
   }
 
@@ -225,27 +214,6 @@ export class RunStatus {
 
   #note(message: string): void {
     this.#notes = [{ at: Date.now(), message }, ...this.#notes].slice(0, MOST_NOTES)
-  }
-
-  #measure(): void {
-    const { run } = this.#events
-    const rates = this.#rates
-    rates.reset()
-    this.#unwatch = [
-      listen('sluice:stage:batch', { run }, ({ stage, recordsIn, bytesIn, milliseconds }) =>
-        rates.add(stage, { records: recordsIn, bytes: bytesIn, milliseconds }),
-      ),
-      listen('sluice:delivery:batch', { run }, ({ records, milliseconds }) =>
-        rates.add(DELIVERY, { records, milliseconds }),
-      ),
-      listen('sluice:source:request', { run }, ({ milliseconds }) => rates.add(NETWORK, { milliseconds })),
-      listen('sluice:source:wait', { run }, ({ wait }) => rates.add(RATE_LIMIT, { milliseconds: wait })),
-      listen('sluice:source:retry', { run }, ({ wait }) => rates.add(RETRY, { milliseconds: wait })),
-    ]
-  }
-
-  #stopMeasuring(): void {
-    for (const stop of this.#unwatch.splice(0)) stop()
   }
 }
 
