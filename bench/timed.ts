@@ -20,12 +20,18 @@ export function time(script: string, args: readonly string[]): Timed {
   return { wall: Number(wall), cpu: Number(user) + Number(system) }
 }
 
-/** For `--import`: a module that writes the CPU seconds of its process to a file when the process exits. */
-export function reportCpu(file: string): string {
+/**
+ * For `--import`: a module that writes the CPU seconds of its process to a file when the process exits.
+ * @param from the start of the process, or that of its run
+ */
+export function reportCpu(file: string, from: 'process' | 'run' = 'process'): string {
   return `data:text/javascript,${encodeURIComponent(`
+import { subscribe } from 'node:diagnostics_channel'
 import { writeFileSync } from 'node:fs'
+let start
+if (${from === 'run'}) subscribe('sluice:run:start', () => (start = process.cpuUsage()))
 process.on('exit', () => {
-  const { user, system } = process.cpuUsage()
+  const { user, system } = process.cpuUsage(start)
   writeFileSync(${JSON.stringify(file)}, String((user + system) / 1e6))
 })`)}`
 }

@@ -13,7 +13,7 @@ import { TestTerminal } from './support/terminal.ts'
 
 const PICTURE = 'docs/images/live.svg'
 const SIZE = { columns: 92, rows: 24 }
-const COPIES = 12_000
+const COPIES = 120_000
 
 const CELL = { width: 8.4, height: 19 }
 const MARGIN = { x: 18, y: 16 }

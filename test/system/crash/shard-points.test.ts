@@ -68,7 +68,10 @@ async function findDefect(defect: PlantedDefect) {
       for (const plan of crashes(operations[0].length, loss, seed)) plans.push({ workload, plan })
     }
   }
-  for (const { workload, plan } of shuffle(plans, seed)) {
+  const ordered = defect.isEarly
+    ? plans.toSorted(({ plan: a }, { plan: b }) => a.crashes[0].operation - b.crashes[0].operation)
+    : shuffle(plans, seed)
+  for (const { workload, plan } of ordered) {
     const found = await findFailure({ workload, folder: stateFolder(base), defect }, [plan])
     if (found) return { ...found, plan: `${workload.name}, ${found.plan}` }
   }

@@ -130,6 +130,7 @@ export const plantedShardDefects: readonly PlantedDefect[] = [
   },
   {
     name: 'a plan counts before it is complete',
+    isEarly: true,
     database(database) {
       return override(database, {
         putSync(key, value) {
