@@ -1,5 +1,6 @@
 import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { checkDatabase } from './check-database.ts'
 import { withDatabaseLock } from './database-lock.ts'
 
 /** Ordered: first by the first part. Not a type of lmdb, whose own do not compile everywhere. */
@@ -65,6 +66,7 @@ async function openWith(folder: string, options: OpenOptions): Promise<Database>
   const file = join(folder, DATA_FILE)
   // The file cannot be replaced in between.
   const { db, inode } = await withDatabaseLock(folder, async () => {
+    if (existsSync(file)) checkDatabase(file)
     const opened = open({ path: folder, noSubdir: false, encoding: 'json', ...options })
     return { db: opened, inode: statSync(file).ino }
   })
