@@ -1,19 +1,10 @@
-import { isObject } from '../record/json/json.ts'
-import type { Json } from '../record/json/json.ts'
+import { isSnapshot } from '../inspect/watch-runs.ts'
+import type { Seen } from '../inspect/watch-runs.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
 import { Screen } from '../observe/live/screen.ts'
 import { hasBlocks, hasColour } from '../observe/live/terminal.ts'
 import { renderView } from '../observe/live/view.ts'
 import { say } from '../observe/output.ts'
-
-/** What is known of a run. */
-export interface Seen {
-  readonly pipeline: string
-  /** A snapshot. Undefined when the run has ended. */
-  readonly data?: Json
-  /** How it has ended, for people. */
-  readonly ended?: string
-}
 
 /**
  * Shows what is seen of runs on the terminal until all have ended, or the user ends it with `q` or
@@ -66,11 +57,6 @@ export function renderOnce(snapshot: StatusSnapshot): string {
   return renderView([snapshot], { columns, rows: Infinity }, style)
     .map(({ text }) => `${text}\n`)
     .join('')
-}
-
-/** Only a process of this version answers, and it has made the snapshot from its own type. */
-export function isSnapshot(data: Json): data is Json & StatusSnapshot {
-  return isObject(data) && data['version'] === 1 && Array.isArray(data['stages'])
 }
 
 /** Calls a function for `q` and Ctrl-C. Without a terminal, keys are not read. */
