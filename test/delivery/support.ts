@@ -43,7 +43,7 @@ export async function openEvents(test: TestContext, { base, sink, ...options }: 
     keys: {},
     paths: new Paths(),
     note: () => undefined,
-    drainTimeouts: { done: 2000, interrupted: 200 },
+    drainTimeouts: { done: 2000, interrupted: 2000 },
     connectTimeout: 3000,
     sinks: [await fileTarget(join(base, 'out'), sink)],
     ...options,
