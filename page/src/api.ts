@@ -1,0 +1,92 @@
+import type { LiveEvents, PipelineDetail, PipelineRow, ProjectInfo, Series } from '../../src/ui/api.ts'
+
+/** Why the server did not do what was asked for. */
+export class ApiFailure extends Error {
+  /** HTTP status; 0 if there was no response. */
+  readonly status: number
+  readonly hint: string | undefined
+
+  constructor(message: string, { status, hint }: { readonly status: number; readonly hint?: string | undefined }) {
+    super(message)
+    this.name = 'ApiFailure'
+    this.status = status
+    this.hint = hint
+  }
+}
+
+/** Each throws ApiFailure. */
+export const api = {
+  project: (): Promise<ProjectInfo> => get('/project'),
+  pipelines: (): Promise<{ readonly pipelines: readonly PipelineRow[] }> => get('/pipelines'),
+  detail: (name: string): Promise<PipelineDetail> => get(`/pipelines/${encodeURIComponent(name)}`),
+  series: (name: string): Promise<Series> => get(`/pipelines/${encodeURIComponent(name)}/series`),
+}
+
+/** Milliseconds to add to the clock of this browser for that of the server. */
+export let clockOffset = 0
+
+async function get<Shape>(path: string): Promise<Shape> {
+  const response = await fetch(API + path).catch(() => {
+    throw new ApiFailure('sluice ui does not answer', { status: 0 })
+  })
+  readClock(response.headers.get('date'))
+  const text = await response.text()
+  if (response.ok) return JSON.parse(text)
+  const { message, hint } = errorOf(text)
+  throw new ApiFailure(message ?? `HTTP status ${response.status}`, { status: response.status, hint })
+}
+
+const API = '/api/v1'
+
+/** The header has whole seconds: less than a few of them is no difference. */
+function readClock(date: string | null): void {
+  const offset = date === null ? Number.NaN : Date.parse(date) - Date.now()
+  if (!Number.isNaN(offset)) clockOffset = Math.abs(offset) > 3000 ? offset : 0
+}
+
+function errorOf(text: string): { readonly message?: string; readonly hint?: string } {
+  try {
+    return JSON.parse(text).error ?? {}
+  } catch {
+    return text.length > 0 && text.length < 500 ? { message: text.trim() } : {}
+  }
+}
+
+type LiveListeners = { readonly [Name in keyof LiveEvents]?: (data: LiveEvents[Name]) => void }
+
+interface LiveOptions {
+  readonly pipeline?: string | undefined
+  readonly listeners: LiveListeners
+  /** Each time that it is connected. */
+  readonly opened: () => void
+  readonly lost: () => void
+}
+
+/** Listens to live messages, and connects again after each failure. Returns a function that ends it. */
+export function openLive({ pipeline, listeners, opened, lost }: LiveOptions): () => void {
+  let source: EventSource | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let failures = 0
+  const open = (): void => {
+    source = new EventSource(`${API}/live${pipeline === undefined ? '' : `?pipeline=${encodeURIComponent(pipeline)}`}`)
+    source.addEventListener('open', () => {
+      failures = 0
+      opened()
+    })
+    // What is parsed has the type of its event: the server has made it from the same types.
+    source.addEventListener('overview', ({ data }) => listeners.overview?.(JSON.parse(data)))
+    source.addEventListener('status', ({ data }) => listeners.status?.(JSON.parse(data)))
+    source.addEventListener('ended', ({ data }) => listeners.ended?.(JSON.parse(data)))
+    source.addEventListener('error', () => {
+      // Its own attempts have no growing delay, and an HTTP error ends them.
+      source?.close()
+      lost()
+      timer = setTimeout(open, Math.min(10_000, 1000 * 2 ** failures++) * (0.75 + Math.random() / 2))
+    })
+  }
+  open()
+  return () => {
+    clearTimeout(timer)
+    source?.close()
+  }
+}

@@ -1,0 +1,60 @@
+import type { JSX } from 'preact'
+import { safe } from './format.ts'
+import { Announcements, ConnectionBanner } from './parts/connection-banner.tsx'
+import { route } from './route.ts'
+import { Overview } from './screens/overview.tsx'
+import { Pipeline } from './screens/pipeline.tsx'
+import { connection } from './state/connection.ts'
+import { project } from './state/overview.ts'
+import { pipeline } from './state/pipeline.ts'
+
+/** Everything between the header and the end of the page is up to the screen. */
+export function App(): JSX.Element {
+  return (
+    <div class={connection.value.state === 'lost' ? 'app is-stale' : 'app'}>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <Header />
+      <ConnectionBanner />
+      <main id="main">
+        <Screen />
+      </main>
+      <Announcements />
+    </div>
+  )
+}
+
+function Header(): JSX.Element {
+  const info = project.value
+  return (
+    <header class="page-head">
+      <a class="brand" href="/" aria-label="Sluice: all pipelines">
+        Sluice
+      </a>
+      {info && (
+        <>
+          <span class="cut" title={safe(info.folder)}>
+            {safe(info.folder)}
+          </span>
+          <span class="faint page-version">{safe(info.version)}</span>
+        </>
+      )}
+    </header>
+  )
+}
+
+function Screen(): JSX.Element {
+  const current = route.value
+  const state = pipeline.value
+  if (current.screen === 'overview') return <Overview />
+  if (current.screen === 'pipeline' && state !== undefined) return <Pipeline key={state.name} state={state} />
+  return (
+    <div class="notice">
+      <h1 tabIndex={-1}>Not found</h1>
+      <p>
+        There is nothing at this address. <a href="/">All pipelines</a>
+      </p>
+    </div>
+  )
+}

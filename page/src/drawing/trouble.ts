@@ -1,0 +1,30 @@
+import type { Bottleneck, SinkStatus } from '../../../src/ui/api.ts'
+import { formatShare, plural } from '../format.ts'
+
+export interface Trouble {
+  readonly tone: 'warning' | 'error'
+  readonly text: string
+}
+
+/** Why a sink holds records up, or soon will. */
+export function troubleOf({ isFull, retries, code, waiting, maxBytes }: SinkStatus): Trouble | undefined {
+  const reasons: string[] = []
+  if (isFull) reasons.push('Outbox is full, reading waits')
+  if (retries > 0 || code !== undefined)
+    reasons.push(`Away: ${code ?? 'no answer'}, ${plural(retries, 'failed attempt')}`)
+  if (reasons.length > 0) return { tone: 'error', text: reasons.join('. ') }
+  const share = maxBytes === undefined ? 0 : waiting.bytes / maxBytes
+  return share > HALF ? { tone: 'warning', text: `Outbox is ${formatShare(share)} full` } : undefined
+}
+
+/** As the alert SluiceOutboxFilling. */
+const HALF = 0.5
+
+export const REASONS: { readonly [reason in Bottleneck['reason']]: string } = {
+  work: 'Bottleneck',
+  network: 'Bottleneck: waits for the network',
+  'rate-limit': 'Bottleneck: waits for its rate limit',
+  retry: 'Bottleneck: waits to try again',
+  outbox: 'Bottleneck: outbox is full',
+  input: 'Waits for input',
+}

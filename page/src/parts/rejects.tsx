@@ -1,0 +1,46 @@
+import type { JSX } from 'preact'
+import { formatCount } from '../format.ts'
+import type { PipelineState } from '../state/pipeline.ts'
+import { Meter } from './meter.tsx'
+import { Panel } from './panel.tsx'
+import { Text } from './text.tsx'
+
+/** Why records went to the dead-letter queue in this run. */
+export function Rejects({ state }: { readonly state: PipelineState }): JSX.Element {
+  const codes = Object.entries(state.snapshot.value?.rejects ?? {})
+  const kept = state.detail.value?.row.rejects
+  const most = codes.reduce((highest, [, count]) => Math.max(highest, count), 1)
+  return (
+    <Panel
+      id="rejects"
+      title="Rejects by code"
+      note={kept === undefined ? undefined : `${formatCount(kept)} in the dead-letter queue`}
+    >
+      {codes.length === 0 ? (
+        <p class="faint">{state.snapshot.value ? 'None in this run.' : 'Known while the pipeline runs.'}</p>
+      ) : (
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Code</th>
+              <th scope="col" class="number">
+                Records in this run
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {codes.map(([code, count]) => (
+              <tr key={code}>
+                <th scope="row">
+                  <Text text={code} isCode />
+                  <Meter share={count / most} tone="warning" />
+                </th>
+                <td class="number">{formatCount(count)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </Panel>
+  )
+}
