@@ -4,7 +4,7 @@
  */
 const layers = [
   ['cli', 'testing', 'index.ts'],
-  ['embed'],
+  ['embed', 'ui'],
   ['inspect', 'generate', 'queue'],
   ['shards'],
   ['runtime'],

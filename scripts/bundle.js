@@ -24,6 +24,7 @@ const OUTSIDE = ['jiti', 'piscina']
 const IMPORTING = 'import-module'
 /** Made by other steps of the build. */
 const OTHERS = ['scanner.wasm']
+const PAGE = 'page/'
 
 /** What every command loads. */
 const BASE = ['src/cli/main.ts', 'src/cli/commands/list.ts', 'src/component.ts']
@@ -208,6 +209,7 @@ async function removeAllBut(names) {
   const current = new Set(names)
   for (const entry of await readdir(OUTPUT, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath ?? entry.path, entry.name)
-    if (entry.isFile() && !current.has(relative(OUTPUT, path))) await rm(path)
+    const name = relative(OUTPUT, path)
+    if (entry.isFile() && !current.has(name) && !name.startsWith(PAGE)) await rm(path)
   }
 }

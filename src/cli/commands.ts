@@ -178,6 +178,11 @@ export function listCommands(choose: Choose): LazyCommand[] {
       () => import('./commands/top.ts'),
     ),
     lazy(
+      'ui',
+      'Show the pipelines of this folder on a page in the browser: files, states, runs. Changes nothing.',
+      () => import('./commands/ui.ts'),
+    ),
+    lazy(
       'tap <pipeline>',
       'Show records as they pass a stage of a pipeline that runs, redacted unless you ask for more',
       () => import('./commands/tap.ts'),

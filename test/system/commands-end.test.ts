@@ -68,7 +68,7 @@ describe('every command ends its process by itself', () => {
   test('the list has every command', () => {
     // A worker ends by a signal only, see test/system/queue; what asks a run ends with it, see
     // test/cli/commands.
-    const listed = new Set(['worker', 'reload', 'top', 'tap', ...LINES.map((line) => line.split(' ')[0])])
+    const listed = new Set(['worker', 'reload', 'top', 'tap', 'ui', ...LINES.map((line) => line.split(' ')[0])])
     for (const { command } of listCommands(() => {}))
       assert.ok(listed.has(String(command).split(' ')[0]), String(command))
   })

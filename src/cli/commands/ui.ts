@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { ArgumentsCamelCase } from 'yargs'
+import { SluiceError, systemCode } from '../../errors.ts'
+import { learnSecret } from '../../observe/secrets.ts'
+import { print, say } from '../../observe/output.ts'
+import { readVersion } from '../../package.ts'
+import type { CommandDefinition } from '../command.ts'
+import { stateOption } from '../options.ts'
+
+interface UiArguments {
+  state: string
+  host: string
+  port: number
+  open: boolean
+  'token-file': string | undefined
+  'tls-cert': string | undefined
+  'tls-key': string | undefined
+  insecure: boolean
+}
+
+export const command: CommandDefinition<UiArguments> = {
+  builder: (parser) =>
+    parser
+      .option('state', stateOption)
+      .option('open', { type: 'boolean', default: false, describe: 'Open the page in a browser' })
+      .option('host', { type: 'string', default: '127.0.0.1', requiresArg: true, describe: 'Address to listen on' })
+      .option('port', { type: 'number', default: 0, requiresArg: true, describe: 'Port; 0 takes any that is free' })
+      .option('token-file', { type: 'string', requiresArg: true, describe: 'File with a token for scripts' })
+      .option('tls-cert', { type: 'string', requiresArg: true, describe: 'Certificate (PEM) of the page' })
+      .option('tls-key', { type: 'string', requiresArg: true, describe: 'Private key (PEM) of the page' })
+      .option('insecure', {
+        type: 'boolean',
+        default: false,
+        describe: 'Serve other machines without TLS, for example behind a proxy',
+      })
+      .example('$0 ui --open', 'look at the pipelines of this folder')
+      .example('$0 ui --host 10.0.0.7 --port 8443 --tls-cert page.pem --tls-key page.key', 'from another machine'),
+  handler: ui,
+}
+
+type Given = ArgumentsCamelCase<UiArguments>
+
+async function ui(args: Given): Promise<void> {
+  const { host, port, state, open, tokenFile } = args
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new SluiceError('USAGE', `--port ${port} is not a port`, { hint: 'give a whole number from 0 to 65535' })
+  const tls = await readTls(args)
+  if (tls === undefined && !args.insecure && !LOOPBACK.test(host))
+    throw new SluiceError('USAGE', `--host ${host}: other machines could read what is sent, and the token`, {
+      hint: 'add --tls-cert and --tls-key, or --insecure if a proxy encrypts it',
+    })
+  const token = tokenFile === undefined ? undefined : await readToken(tokenFile)
+  const { serveUi } = await import('../../ui/server.ts')
+  const server = await serveUi({
+    root: process.cwd(),
+    states: resolve(state),
+    host,
+    port,
+    tls,
+    token,
+    version: readVersion(),
+  })
+  const stopped = untilStopped()
+  try {
+    print(server.url)
+    say('This address works once. Ctrl-C ends the page; runs are not touched.')
+    if (!server.hasPage) say('The page is not built in this checkout: run `npm run build`. The API is there.')
+    if (open) openBrowser(server.url)
+    await stopped
+  } finally {
+    await server.close()
+  }
+}
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/
+
+function untilStopped(): Promise<void> {
+  return new Promise((done) => {
+    const stop = (): void => {
+      process.off('SIGINT', stop).off('SIGTERM', stop)
+      done()
+    }
+    process.on('SIGINT', stop).on('SIGTERM', stop)
+  })
+}
+
+async function readTls({ tlsCert, tlsKey }: Given): Promise<{ cert: Buffer; key: Buffer } | undefined> {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw new SluiceError('USAGE', 'TLS needs both --tls-cert and --tls-key')
+  return { cert: await read('--tls-cert', tlsCert), key: await read('--tls-key', tlsKey) }
+}
+
+async function readToken(path: string): Promise<string> {
+  const token = (await read('--token-file', path)).toString().trim()
+  if (!/^[\w.~+/-]{16,}=*$/.test(token))
+    throw new SluiceError('USAGE', `--token-file ${path}: this is not a token`, {
+      hint: 'write 16 or more letters, digits and -._~+/ into it, for example with `openssl rand -hex 32`',
+    })
+  learnSecret(token)
+  return token
+}
+
+async function read(option: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new SluiceError('USAGE', `${option} ${path} cannot be read: ${systemCode(error) ?? String(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+/** What opens an address, by platform. Nothing is said if there is none: the address is printed. */
+function openBrowser(url: string): void {
+  const [program, ...args] =
+    process.platform === 'darwin' ? ['open'] : process.platform === 'win32' ? ['cmd', '/c', 'start', ''] : ['xdg-open']
+  const child = spawn(program, [...args, url], { stdio: 'ignore', detached: true })
+  child.on('error', () => say('There is no browser that can be opened from here: open the address yourself.'))
+  child.unref()
+}

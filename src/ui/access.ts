@@ -1,0 +1,105 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** Whom the server answers. */
+interface AccessOptions {
+  /** Names and addresses by which the page may be reached, without a port: `127.0.0.1`, `[::1]`, `sluice.example`. */
+  readonly hosts: readonly string[]
+  readonly port: number
+  readonly isTls: boolean
+  /** For scripts, which send it as a bearer token; undefined: only the page has access. */
+  readonly token: string | undefined
+}
+
+/** Why a request is refused: a status, and the reason for people. */
+export interface Refusal {
+  readonly status: 401 | 403 | 421
+  readonly message: string
+}
+
+/**
+ * Decides who may use the server. The address that is printed holds a token for one use; whoever brings it
+ * gets a cookie for a session that lives as long as the process. So no token stays in an address, in the
+ * history of a browser or in a `Referer`.
+ */
+export class Access {
+  readonly #origins: ReadonlySet<string>
+  readonly #hosts: ReadonlySet<string>
+  readonly #cookie: string
+  readonly #isTls: boolean
+  readonly #session = secret()
+  readonly #token: string | undefined
+  #once: string | undefined = secret()
+
+  constructor({ hosts, port, isTls, token }: AccessOptions) {
+    const scheme = isTls ? 'https' : 'http'
+    const names = hosts.flatMap((host) =>
+      isDefaultPort(port, isTls) ? [host, `${host}:${port}`] : [`${host}:${port}`],
+    )
+    this.#hosts = new Set(names)
+    this.#origins = new Set(names.map((name) => `${scheme}://${name}`))
+    this.#isTls = isTls
+    this.#token = token
+    // Cookies are shared by all ports of a host: two servers of one machine need two names.
+    this.#cookie = `sluice_${port}`
+  }
+
+  /** The token of the address that is printed. */
+  get once(): string {
+    return this.#once ?? ''
+  }
+
+  /**
+   * Takes the token of the printed address.
+   * @returns the cookie to set; undefined if it is another token, or was used before
+   */
+  enter(token: string): string | undefined {
+    if (this.#once === undefined || !isEqual(token, this.#once)) return undefined
+    this.#once = undefined
+    return `${this.#cookie}=${this.#session}; Path=/; HttpOnly; SameSite=Strict${this.#isTls ? '; Secure' : ''}`
+  }
+
+  /**
+   * A request for another host is of a page whose name was made to resolve to this machine (DNS rebinding);
+   * one of another origin is of a page elsewhere (cross-site request). Neither gets here, whatever it brings.
+   */
+  refuse(headers: IncomingHttpHeaders): Refusal | undefined {
+    const { host, origin } = headers
+    if (host === undefined || !this.#hosts.has(host.toLowerCase()))
+      return { status: 421, message: 'this server does not answer for that host' }
+    if (origin !== undefined && !this.#origins.has(origin.toLowerCase()))
+      return { status: 403, message: 'requests of other origins are refused' }
+    const site = headers['sec-fetch-site']
+    if (site !== undefined && site !== 'same-origin' && site !== 'none')
+      return { status: 403, message: 'requests of other sites are refused' }
+    return undefined
+  }
+
+  /** The request is of the session, or has the token for scripts. */
+  isAllowed({ cookie = '', authorization = '' }: IncomingHttpHeaders): boolean {
+    const session = cookie
+      .split(';')
+      .map((one) => one.trim())
+      .find((one) => one.startsWith(`${this.#cookie}=`))
+    if (session !== undefined && isEqual(session.slice(this.#cookie.length + 1), this.#session)) return true
+    const [, given] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
+    return given !== undefined && this.#token !== undefined && isEqual(given, this.#token)
+  }
+}
+
+function secret(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+function isDefaultPort(port: number, isTls: boolean): boolean {
+  return port === (isTls ? 443 : 80)
+}
+
+/** Takes the same time whatever differs. */
+function isEqual(given: string, expected: string): boolean {
+  return timingSafeEqual(digestOf(given), digestOf(expected))
+}
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

@@ -1,0 +1,62 @@
+import type { StatusSnapshot } from '../observe/status/snapshot.ts'
+import type { Series } from './api.ts'
+
+interface Sample {
+  readonly at: number
+  readonly recordsPerSecond: number
+  readonly bytesPerSecond: number
+  readonly freshnessSeconds: number | null
+  readonly waitingBytes: number
+  readonly rejected: number
+}
+
+/** What the runs of a pipeline were like in the last hour, a sample for each second. */
+export class History {
+  #samples: Sample[] = []
+
+  /** At most one snapshot of a second counts. */
+  add({ takenAt, read, freshness, sinks, ledger }: StatusSnapshot): void {
+    const last = this.#samples.at(-1)
+    if (last !== undefined && Math.floor(last.at / SECOND) === Math.floor(takenAt / SECOND)) return
+    this.#samples.push({
+      at: takenAt,
+      recordsPerSecond: read.recordsPerSecond,
+      bytesPerSecond: read.bytesPerSecond,
+      freshnessSeconds: freshness.behind[0]?.seconds ?? null,
+      waitingBytes: sinks.reduce((sum, { waiting }) => sum + waiting.bytes, 0),
+      rejected: ledger.rejected,
+    })
+    // Not for each one: removing the first of thousands moves the others.
+    if (this.#samples.length >= 2 * MOST) this.#samples = this.#samples.slice(-MOST)
+  }
+
+  get series(): Series {
+    const samples = this.#samples.slice(-MOST)
+    return {
+      at: samples.map(({ at }) => at),
+      recordsPerSecond: samples.map((one) => one.recordsPerSecond),
+      bytesPerSecond: samples.map((one) => one.bytesPerSecond),
+      freshnessSeconds: samples.map((one) => one.freshnessSeconds),
+      waitingBytes: samples.map((one) => one.waitingBytes),
+      rejected: samples.map((one) => one.rejected),
+    }
+  }
+
+  /** Records per second of the last seconds until now, 0 where nothing ran. */
+  sparkline(now: number): number[] {
+    const end = Math.floor(now / SECOND)
+    const rates = Array.from({ length: SPARKLINE }, () => 0)
+    for (const { at, recordsPerSecond } of this.#samples.slice(-SPARKLINE)) {
+      const place = SPARKLINE - 1 - (end - Math.floor(at / SECOND))
+      if (place >= 0 && place < SPARKLINE) rates[place] = Math.round(recordsPerSecond)
+    }
+    return rates
+  }
+}
+
+/** Milliseconds. */
+const SECOND = 1000
+/** Samples: an hour. */
+const MOST = 3600
+/** Seconds. */
+const SPARKLINE = 120

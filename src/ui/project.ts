@@ -1,0 +1,217 @@
+import { statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { findPipeline, listPipelines } from '../config/find-pipeline.ts'
+import { loadPipeline } from '../config/load.ts'
+import type { Problem } from '../config/pipeline.ts'
+import { SluiceError } from '../errors.ts'
+import { namesIfPresent } from '../fields/present.ts'
+import { graphOf } from '../inspect/graph/model.ts'
+import type { PipelineGraph } from '../inspect/graph/model.ts'
+import { isSnapshot, watchRuns } from '../inspect/watch-runs.ts'
+import type { StatusSnapshot } from '../observe/status/snapshot.ts'
+import { hasState } from '../delivery/state/state-reader.ts'
+import { alertsOf } from './alerts.ts'
+import type { PipelineDetail, PipelineRow, Series } from './api.ts'
+import { History } from './history.ts'
+import { readSummary } from './read-summary.ts'
+
+interface ProjectOptions {
+  /** The folder that contains `pipelines/`. */
+  readonly root: string
+  /** The folder that holds the states of pipelines. */
+  readonly states: string
+}
+
+/** Takes what a project says of a run. */
+interface RunListener {
+  readonly status: (snapshot: StatusSnapshot) => void
+  readonly ended: (why: string) => void
+}
+
+interface Checked {
+  /** The modification times of the files that it was read from. */
+  readonly stamp: string
+  readonly description: string | undefined
+  readonly problems: readonly Problem[]
+  readonly graph: PipelineGraph | undefined
+}
+
+/** The pipelines of a project as they are now: files, states, and runs of any process of this machine. */
+export class Project {
+  readonly #options: ProjectOptions
+  readonly #ending = new AbortController()
+  readonly #snapshots = new Map<string, StatusSnapshot>()
+  readonly #histories = new Map<string, History>()
+  readonly #listeners = new Map<string, Set<RunListener>>()
+  readonly #checks = new Map<string, Promise<Checked>>()
+  readonly #checked = new Map<string, Checked>()
+  #watching: Promise<void> = Promise.resolve()
+  #rows: { readonly at: number; readonly rows: Promise<PipelineRow[]> } | undefined
+
+  constructor(options: ProjectOptions) {
+    this.#options = options
+  }
+
+  /** Begins to watch runs. */
+  open(): void {
+    const { states } = this.#options
+    const { signal } = this.#ending
+    this.#watching = watchRuns({ states, wait: true, once: false, interval: INTERVAL, signal }, (seen) => {
+      const { pipeline, data, ended } = seen
+      if (data !== undefined && isSnapshot(data)) this.#take(pipeline, data)
+      if (ended !== undefined) this.#end(pipeline, ended)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort()
+    await this.#watching.catch(() => undefined)
+  }
+
+  /** Every pipeline that has a file or a state, by name. All that watch share a look at the states. */
+  rows(): Promise<PipelineRow[]> {
+    const now = performance.now()
+    if (this.#rows === undefined || now - this.#rows.at > INTERVAL) this.#rows = { at: now, rows: this.#readRows() }
+    return this.#rows.rows
+  }
+
+  async #readRows(): Promise<PipelineRow[]> {
+    const { root, states } = this.#options
+    const files = new Set(await listPipelines(root))
+    const withState = namesIfPresent(states).filter((name) => hasState(join(states, name)))
+    const names = [...new Set([...files, ...withState])].toSorted()
+    return Promise.all(names.map((name) => this.#row(name, files.has(name))))
+  }
+
+  /** @throws SluiceError PIPELINE_NOT_FOUND */
+  async detail(name: string): Promise<PipelineDetail> {
+    const hasFile = (await listPipelines(this.#options.root)).includes(name)
+    const summary = await this.#summary(name)
+    if (!hasFile && summary === undefined)
+      throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline ${JSON.stringify(name)}`, {
+        hint: 'a pipeline is a file in pipelines/, or has a state',
+      })
+    const checked = hasFile ? await this.#check(name) : undefined
+    const row = await this.#row(name, hasFile)
+    const known = summary !== undefined && !('trouble' in summary) ? summary : undefined
+    return {
+      row,
+      problems: (checked?.problems ?? []).map(withoutText),
+      ...(checked?.graph && { graph: checked.graph }),
+      partitions: known?.partitions ?? [],
+      objects: known?.objects ?? [],
+      epochs: known?.epochs ?? 0,
+    }
+  }
+
+  series(name: string): Series {
+    return this.#history(name).series
+  }
+
+  /** The status of a run now; undefined if it does not run. */
+  status(name: string): StatusSnapshot | undefined {
+    return this.#snapshots.get(name)
+  }
+
+  /** Hands on what happens to a run. Returns a function that ends it. */
+  listen(name: string, listener: RunListener): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, listeners)
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+    }
+  }
+
+  #take(name: string, snapshot: StatusSnapshot): void {
+    this.#snapshots.set(name, snapshot)
+    this.#history(name).add(snapshot)
+    for (const { status } of this.#listeners.get(name) ?? []) status(snapshot)
+  }
+
+  #end(name: string, why: string): void {
+    if (!this.#snapshots.delete(name)) return
+    for (const { ended } of this.#listeners.get(name) ?? []) ended(why)
+  }
+
+  #history(name: string): History {
+    const known = this.#histories.get(name)
+    if (known) return known
+    const made = new History()
+    this.#histories.set(name, made)
+    return made
+  }
+
+  async #row(name: string, hasFile: boolean): Promise<PipelineRow> {
+    const now = Date.now()
+    const snapshot = this.#snapshots.get(name)
+    const summary = await this.#summary(name)
+    const known = summary !== undefined && !('trouble' in summary) ? summary : undefined
+    // It is checked beside: the answer does not wait for custom code to load.
+    if (hasFile) this.#check(name).catch(() => undefined)
+    const checked = this.#checked.get(name)
+    // A source that waits for input holds nothing up.
+    const bottleneck = snapshot?.bottleneck?.reason === 'input' ? undefined : snapshot?.bottleneck
+    const times = (known?.partitions ?? []).flatMap(({ readUpToAt }) => readUpToAt ?? [])
+    const countOf = (severity: Problem['severity']): number =>
+      checked?.problems.filter((problem) => problem.severity === severity).length ?? 0
+    return {
+      name,
+      isMissing: !hasFile,
+      ...(checked?.description !== undefined && { description: checked.description }),
+      ...(checked && { errors: countOf('error'), warnings: countOf('warning') }),
+      state: snapshot ? 'running' : summary === undefined ? 'new' : known ? 'stopped' : 'unreadable',
+      ...(summary !== undefined && 'trouble' in summary && { trouble: summary.trouble }),
+      ...(snapshot && { runState: snapshot.state, recordsPerSecond: snapshot.read.recordsPerSecond }),
+      ...(bottleneck && { bottleneck: bottleneck.stage }),
+      ...(known?.committedAt !== undefined && { committedAt: known.committedAt }),
+      ...(times.length > 0 && { readUpToAt: times.reduce((one, other) => Math.min(one, other)) }),
+      ...(known && { ledger: known.ledger, rejects: known.rejects, waiting: known.waiting }),
+      sparkline: this.#history(name).sparkline(now),
+      alerts: snapshot ? alertsOf({ snapshot, committedAt: known?.committedAt, now }) : [],
+    }
+  }
+
+  #summary(name: string): ReturnType<typeof readSummary> {
+    return readSummary(join(this.#options.states, basename(name)))
+  }
+
+  /** Checks the file again if it has changed. */
+  async #check(name: string): Promise<Checked> {
+    const { root } = this.#options
+    const path = await findPipeline(name, root)
+    const stamp = String(statSync(path).mtimeMs)
+    const known = this.#checked.get(name)
+    if (known?.stamp === stamp) return known
+    const running = this.#checks.get(name)
+    if (running) return running
+    const checking = check(name, { root, stamp })
+    this.#checks.set(name, checking)
+    try {
+      const checked = await checking
+      this.#checked.set(name, checked)
+      return checked
+    } finally {
+      this.#checks.delete(name)
+    }
+  }
+}
+
+/** Milliseconds between two snapshots of a run. */
+const INTERVAL = 500
+
+/** As `sluice check`: a variable that is not set is a warning. */
+async function check(name: string, { root, stamp }: { root: string; stamp: string }): Promise<Checked> {
+  const { pipeline, problems, notes } = await loadPipeline(name, { root, mode: 'check' })
+  return {
+    stamp,
+    description: pipeline?.description,
+    problems: [...problems, ...notes],
+    graph: pipeline && (await graphOf(pipeline)),
+  }
+}
+
+/** Without the source line: it may hold a value that the page is not to show. */
+function withoutText({ text: _text, ...problem }: Problem): Omit<Problem, 'text'> {
+  return problem
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { Check } from 'typebox/value'
+import { pipelineDetail, pipelineRow, project, series } from '../../src/ui/api.ts'
+import type { LiveEvents, PipelineDetail, PipelineRow, Series } from '../../src/ui/api.ts'
+import { openWatched } from '../cli/commands/watched-pipeline.ts'
+import { openProject } from '../support/cli-project.ts'
+import { until } from '../support/until.ts'
+import { startUi } from './ui-process.ts'
+import type { UiProcess } from './ui-process.ts'
+
+const COPY = 'source: { type: file, path: in.ndjson }\nsink: { type: file, path: out, key: "{pipeline}" }\n'
+
+test('the overview has every pipeline with its state, its file and its records', async (t) => {
+  const workspace = await openProject(t, {
+    'in.ndjson': '{"id":1}\n{"id":2}\n{"id":\n',
+    'pipelines/new.yaml': `description: never started\n${COPY}`,
+    'pipelines/ran.yaml': COPY,
+    'pipelines/wrong.yaml': COPY.replace('file', 'flie'),
+    'pipelines/damaged.yaml': COPY,
+  })
+  await workspace.sluice(['run', 'ran'])
+  await workspace.write('.sluice/damaged/state/data.mdb', 'x'.repeat(10_000))
+  const ask = await open(await startUi(workspace))
+  let rows: PipelineRow[] = []
+  await until(async () => {
+    ;({ pipelines: rows } = await ask<{ pipelines: PipelineRow[] }>('/pipelines'))
+    return rows.every(({ errors }) => errors !== undefined)
+  })
+  for (const row of rows) assert.ok(Check(pipelineRow, row), JSON.stringify(row))
+  assert.deepEqual(
+    rows.map(({ name, state, errors }) => [name, state, errors]),
+    [
+      ['damaged', 'unreadable', 0],
+      ['new', 'new', 0],
+      ['ran', 'stopped', 0],
+      ['wrong', 'new', 1],
+    ],
+  )
+  const [damaged, fresh, ran] = rows
+  assert.ok(damaged.trouble)
+  assert.equal(fresh.description, 'never started')
+  assert.deepEqual(ran.ledger, { read: 3, added: 0, written: 2, dropped: 0, duplicate: 0, rejected: 1 })
+  assert.deepEqual([ran.rejects, ran.waiting], [1, { objects: 0, bytes: 0 }])
+})
+
+test('a pipeline has its problems, its drawing and its objects', async (t) => {
+  const workspace = await openProject(t, {
+    'in.ndjson': '{"id":1}\n',
+    'pipelines/p.yaml': COPY,
+    'pipelines/wrong.yaml': COPY.replace('path: in', 'paht: in'),
+  })
+  await workspace.sluice(['run', 'p'])
+  const ask = await open(await startUi(workspace))
+  const detail = await ask<PipelineDetail>('/pipelines/p')
+  assert.ok(Check(pipelineDetail, detail))
+  assert.deepEqual(detail.graph?.sinks.length, 1)
+  assert.deepEqual([detail.epochs, detail.objects.length, detail.objects[0].records], [1, 1, 1])
+  assert.ok(detail.objects[0].publishedAt !== undefined)
+  const { problems, graph } = await ask<PipelineDetail>('/pipelines/wrong')
+  assert.equal(graph, undefined)
+  const checked = await workspace.sluice(['check', 'wrong', '--json'])
+  assert.ok(problems.length > 0)
+  for (const { line, column, message } of problems) {
+    assert.ok(checked.stdout.includes(JSON.stringify(message)), message)
+    assert.ok(line === 1 && column > 1)
+  }
+  // A file that is corrected is checked again.
+  await writeFile(workspace.path('pipelines/wrong.yaml'), COPY)
+  await until(async () => (await ask<PipelineDetail>('/pipelines/wrong')).problems.length === 0)
+  await assert.rejects(ask('/pipelines/none'), /404 [^]*PIPELINE_NOT_FOUND/)
+})
+
+test('a run of another process appears, is followed, and ends', async (t) => {
+  const { workspace, start, stop } = await openWatched(t)
+  const ui = await startUi(workspace)
+  const ask = await open(ui)
+  const live = await listen(t, ui, 'p')
+  assert.deepEqual((await ask<{ pipelines: PipelineRow[] }>('/pipelines')).pipelines[0]?.state, 'new')
+  const run = await start()
+  const statuses = (): LiveEvents['status'][] => live.of('status')
+  await until(() => statuses().some(({ snapshot }) => snapshot.windowSeconds > 0 && snapshot.read.recordsPerSecond > 0))
+  const { snapshot } = statuses()[statuses().length - 1]
+  assert.equal(snapshot.pid, run.pid)
+  await until(() => live.of('overview').some(({ pipelines }) => (pipelines[0]?.sparkline.at(-1) ?? 0) > 0))
+  await until(async () => (await ask<Series>('/pipelines/p/series')).at.length >= 2)
+  assert.ok(Check(series, await ask('/pipelines/p/series')))
+  await stop()
+  assert.equal((await run.ended).code, 0)
+  await until(() => live.of('ended').length > 0)
+  await until(() => live.of('overview').at(-1)?.pipelines[0]?.state === 'stopped')
+})
+
+test('the API describes itself', async (t) => {
+  const ask = await open(await startUi(await openProject(t, { 'pipelines/p.yaml': COPY })))
+  assert.ok(Check(project, await ask('/project')))
+  const described = await ask<{ openapi: string; paths: object }>('/openapi.json')
+  assert.equal(described.openapi, '3.1.0')
+  assert.deepEqual(Object.keys(described.paths).toSorted(), [
+    '/live',
+    '/pipelines',
+    '/pipelines/{name}',
+    '/pipelines/{name}/series',
+    '/project',
+  ])
+})
+
+type Ask = <Answer>(path: string) => Promise<Answer>
+
+async function open(ui: UiProcess): Promise<Ask> {
+  const cookie = await ui.enter()
+  return async (path) => {
+    const { status, text } = await ui.ask({ path: `/api/v1${path}`, headers: { cookie } })
+    if (status !== 200) throw new Error(`${status} ${text}`)
+    return JSON.parse(text)
+  }
+}
+
+/** Collects the server-sent events of a pipeline. */
+async function listen(t: { after: (end: () => void) => void }, ui: UiProcess, pipeline: string) {
+  const ending = new AbortController()
+  t.after(() => ending.abort())
+  const url = new URL(`/api/v1/live?pipeline=${pipeline}`, ui.url)
+  const response = await fetch(url, { headers: { cookie: await ui.enter() }, signal: ending.signal })
+  assert.equal(response.headers.get('content-type'), 'text/event-stream')
+  let text = ''
+  const reading = async (): Promise<void> => {
+    for await (const part of response.body ?? []) text += Buffer.from(part).toString()
+  }
+  void reading().catch(() => undefined)
+  return {
+    of<Name extends keyof LiveEvents>(name: Name): LiveEvents[Name][] {
+      return text
+        .split('\n\n')
+        .slice(0, -1)
+        .flatMap((event) => {
+          const [head, ...data] = event.split('\n')
+          return head === `event: ${name}` ? [JSON.parse(data.join('').slice('data: '.length))] : []
+        })
+    },
+  }
+}

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { openWatched } from '../cli/commands/watched-pipeline.ts'
+import { openProject } from '../support/cli-project.ts'
+import { startBucketServer } from '../support/bucket-server.ts'
+import { until } from '../support/until.ts'
+import { keepPicture, openPage, withoutBrowser } from './browser.ts'
+import { startUi } from './ui-process.ts'
+
+const options = { skip: withoutBrowser }
+
+test('a run of another process appears, its rates move, and its end is seen', options, async (t) => {
+  const { workspace, start, stop } = await openWatched(t)
+  const { page, requests, errors } = await openPage(t, await startUi(workspace))
+  await page.getByRole('rowheader', { name: 'p' }).waitFor()
+  const run = await start()
+  await page.getByRole('cell', { name: /[1-9][\d,]* records\/s/ }).waitFor()
+  await page.getByRole('link', { name: 'p', exact: true }).click()
+  await page.getByText(`process ${run.pid} on`).waitFor()
+  const box = page.locator('.box').filter({ hasText: 'filter' }).first()
+  await box.getByText(/[1-9][\d,]* records\/s/).waitFor()
+  const before = await box.innerText()
+  await until(async () => (await box.innerText()) !== before)
+  // A link to this view works by itself.
+  await page.reload()
+  await page.getByText(`process ${run.pid} on`).waitFor()
+  await stop()
+  await run.ended
+  await page.getByText('The run is over').waitFor()
+  assert.ok(requests.every((url) => new URL(url).hostname === '127.0.0.1'))
+  assert.deepEqual(errors, [])
+})
+
+test('a sink that is away is marked in the drawing', options, async (t) => {
+  const server = await startBucketServer(t, 'audit')
+  const { workspace, start, stop } = await openWatched(t)
+  await workspace.write(
+    'pipelines/p.yaml',
+    `source: { type: ../endless.js }
+sink: { type: s3, bucket: audit, key: out, roll: { maxAge: 1s }, endpoint: '${server.endpoint}', region: us-east-1 }
+`,
+  )
+  const run = await start()
+  const { page } = await openPage(t, await startUi(workspace))
+  await page.getByRole('link', { name: 'p', exact: true }).click()
+  await page.locator('.box').first().waitFor()
+  assert.equal(await page.getByText('Away:').count(), 0)
+  server.faults.add({ kind: 'error', code: 'ServiceUnavailable', operation: 'PutObject', times: 1000 })
+  await page.locator('.box').getByText('Away:').waitFor()
+  server.faults.clear()
+  await page.locator('.box').getByText('Away:').waitFor({ state: 'detached' })
+  await stop()
+  await run.ended
+})
+
+/** What an attacker would write. */
+const CANARY = `<img src=x onerror=alert(1)><script>alert(2)</script>"'\u202e\u001b[31m https://evil.example/`
+
+test('texts of others are text: nothing runs, nothing is fetched, the layout holds', options, async (t) => {
+  const workspace = await openProject(t, {
+    'in.ndjson': `${JSON.stringify({ id: 1, team: CANARY })}\n{"id":2}\n`,
+    'pipelines/p.yaml': `description: ${JSON.stringify(CANARY)}
+source: { type: file, path: in.ndjson }
+sink: { type: file, path: out, key: 'x/{record.team}' }
+`,
+    'pipelines/wrong.yaml': `source: { type: ${JSON.stringify(CANARY)} }\n`,
+  })
+  await workspace.sluice(['run', 'p'])
+  const ui = await startUi(workspace)
+  const { page, requests, errors } = await openPage(t, ui, { viewport: { width: 360, height: 800 } })
+  await page.getByText('onerror=alert').first().waitFor()
+  for (const name of ['p', 'wrong']) {
+    await page.goto(`${ui.url.origin}/pipelines/${name}`)
+    await page.getByText('onerror=alert').first().waitFor()
+    assert.equal(await page.locator('main img, main script').count(), 0)
+    assert.ok(!(await page.locator('body').innerText()).includes('\u202e'))
+    assert.ok(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'), name)
+  }
+  assert.ok(requests.every((url) => new URL(url).origin === ui.url.origin))
+  assert.deepEqual(errors, [])
+})
+
+for (const colorScheme of ['light', 'dark'] as const)
+  for (const width of [360, 1440])
+    test(`axe finds no serious fault: ${colorScheme}, ${width} pixels wide`, options, async (t) => {
+      const { workspace, start } = await openWatched(t)
+      await workspace.write('pipelines/wrong.yaml', 'source: { type: flie }\n')
+      await workspace.write(
+        'pipelines/new.yaml',
+        'source: { type: file, path: in.ndjson }\nsink: { type: file, path: out }\n',
+      )
+      await start()
+      const ui = await startUi(workspace)
+      const { page, errors } = await openPage(t, ui, {
+        colorScheme,
+        viewport: { width, height: 900 },
+        // axe comes from outside of the page, which its policy does not let in.
+        bypassCSP: true,
+      })
+      await page.getByRole('cell', { name: /[1-9][\d,]* records\/s/ }).waitFor()
+      await keepPicture(page, `overview-${colorScheme}-${width}`)
+      assert.deepEqual(await faultsOf(page), [])
+      for (const name of ['p', 'wrong', 'new']) {
+        await page.goto(`${ui.url.origin}/pipelines/${name}`)
+        await page.getByRole('heading', { name, exact: true }).waitFor()
+        if (name === 'p')
+          await page
+            .getByText(/[1-9][\d,]* records\/s/)
+            .first()
+            .waitFor()
+        await keepPicture(page, `pipeline-${name}-${colorScheme}-${width}`)
+        assert.deepEqual(await faultsOf(page), [], name)
+      }
+      assert.deepEqual(errors, [])
+    })
+
+/** Serious and critical faults. */
+async function faultsOf(page: Page): Promise<string[]> {
+  await page.addScriptTag({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') })
+  const found: { id: string; impact: string; nodes: { target: string[] }[] }[] = await page.evaluate(
+    'axe.run().then(({ violations }) => violations)',
+  )
+  return found
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`)
+}

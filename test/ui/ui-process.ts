@@ -1,0 +1,57 @@
+import { request } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Workspace } from '../support/command.ts'
+import { until } from '../support/until.ts'
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+}
+
+interface Asked {
+  readonly method?: string
+  readonly headers?: { readonly [name: string]: string }
+  /** As it is sent: `..` stays. */
+  readonly path: string
+}
+
+export interface UiProcess {
+  /** The printed address, with its token. */
+  readonly url: URL
+  readonly pid: number
+  /** Sends a request with no more headers than these. */
+  ask(asked: Asked): Promise<Answer>
+  /** The cookie of the session; takes the token of the address. */
+  enter(): Promise<string>
+}
+
+/** Starts `sluice ui` in a workspace. */
+export async function startUi(workspace: Workspace, args: readonly string[] = []): Promise<UiProcess> {
+  const running = workspace.start(['ui', ...args])
+  await until(() => running.output.stdout.includes('\n'), running)
+  const url = new URL(running.output.stdout.trim())
+  const ask = ({ method = 'GET', headers = {}, path }: Asked): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      const { hostname, port } = url
+      const sent = request({ hostname, port, method, path, headers: { host: url.host, ...headers } }, (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (part: string) => (text += part))
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
+        response.on('error', reject)
+      })
+      sent.on('error', reject).end()
+    })
+  let entered: Promise<string> | undefined
+  const enter = async (): Promise<string> => {
+    const { headers } = await ask({ path: `/${url.search}` })
+    const [cookie = ''] = headers['set-cookie'] ?? []
+    return cookie.split(';')[0]
+  }
+  return {
+    url,
+    pid: running.pid,
+    ask,
+    enter: () => (entered ??= enter()),
+  }
+}
