@@ -1,7 +1,8 @@
 import fastifySwagger from '@fastify/swagger'
 import { fastify } from 'fastify'
-import type { FastifyInstance, FastifyReply } from 'fastify'
-import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { asSluiceError, SluiceError } from '../errors.ts'
+import { listenReason } from '../observe/listen-reason.ts'
 import { safeJson } from '../observe/output.ts'
 import { Access } from './access.ts'
 import { API } from './api.ts'
@@ -35,59 +36,23 @@ export interface UiServer {
 
 /**
  * Serves the page and its API until `close`.
- * @throws SluiceError USAGE if it cannot listen there
+ * @throws SluiceError USAGE if it cannot listen there, or the certificate and its key are not usable
  */
 export async function serveUi(options: ServeOptions): Promise<UiServer> {
   const { root, states, host, port, tls, token, version } = options
   const project = new Project({ root, states })
   const page = readPage()
-  const server = fastify({
-    ...(tls && { https: tls }),
-    bodyLimit: MOST_BODY,
-    // A browser keeps its connections, and live ones do not end.
-    forceCloseConnections: true,
-    ajv: { customOptions: { coerceTypes: true, removeAdditional: false } },
-  })
+  const server = createServer(tls)
   let access: Access | undefined
-  server.setSerializerCompiler(() => (data) => safeJson(data))
   server.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS)
-    const { headers, url } = request
-    const refusal = access?.refuse(headers) ?? (access ? undefined : { status: 421, message: 'starting' })
-    if (refusal) return sendText(reply, refusal.status, refusal.message)
-    const [path] = url.split('?')
-    // The printed address brings its token, see below.
-    if (path === '/' && url.includes('?token=')) return undefined
-    if (access?.isAllowed(headers) === true) return undefined
-    if (path.startsWith(API)) {
-      const message = 'the API needs the cookie of the page, or the token of --token-file'
-      return reply
-        .code(401)
-        .header('www-authenticate', 'Bearer')
-        .send({ error: { code: 'USAGE', message } })
-    }
-    return sendText(
-      reply,
-      401,
-      'Open the address that `sluice ui` has printed. It works once; start it again for another.',
-    )
-  })
-  server.setErrorHandler((error, _request, reply) => {
-    const { statusCode } = error instanceof Error && 'statusCode' in error ? error : { statusCode: undefined }
-    const known = asSluiceError(error, statusCode === undefined ? 'INTERNAL' : 'USAGE', messageOf(error))
-    const status = STATUSES[known.code] ?? (typeof statusCode === 'number' ? statusCode : 500)
-    const { code, message, hint } = known
-    return reply.code(status).send({ error: { code, message, ...(hint !== undefined && { hint }) } })
-  })
-  server.setNotFoundHandler((request, reply) => {
-    if (request.url.startsWith(API)) throw new SluiceError('USAGE', `there is no ${request.method} ${request.url}`)
-    return sendText(reply, 404, 'not found')
+    return access === undefined ? sendText(reply, 421, 'starting') : refuse(access, request, reply)
   })
   await server.register(fastifySwagger, {
     openapi: { openapi: '3.1.0', info: { title: 'sluice ui', version: '1' }, servers: [{ url: API }] },
   })
   await server.register(async (api) => addRoutes(api, { project, version, root }), { prefix: API })
-  server.get('/', { schema: { hide: true } }, (request, reply) => {
+  server.get('/', hidden, (request, reply) => {
     const once = new URL(request.url, 'http://localhost').searchParams.get('token')
     if (once === null) return sendPage(reply, page)
     const cookie = access?.enter(once)
@@ -98,14 +63,8 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
     return reply.redirect('/', 303)
   })
   // Every view has an address; what is shown there is up to the page.
-  server.get('/pipelines/:name', { schema: { hide: true } }, (_request, reply) => sendPage(reply, page))
-  for (const [path, { type, bytes, isForever }] of page ?? [])
-    server.get(path, { schema: { hide: true } }, (_request, reply) =>
-      reply
-        .type(type)
-        .header('cache-control', isForever ? 'private, max-age=31536000, immutable' : 'no-store')
-        .send(bytes),
-    )
+  server.get('/pipelines/:name', hidden, (_request, reply) => sendPage(reply, page))
+  addPage(server, page)
   const listening = await listen(server, host, port)
   access = new Access({ hosts: namesOf(host), port: listening, isTls: tls !== undefined, token })
   project.open()
@@ -118,6 +77,72 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
       await project.close()
     },
   }
+}
+
+const hidden = { schema: { hide: true } }
+
+function createServer(tls: ServeOptions['tls']): FastifyInstance {
+  const server = openFastify(tls)
+  server.setSerializerCompiler(() => (data) => safeJson(data))
+  server.setErrorHandler((error, _request, reply) => {
+    const { statusCode } = error instanceof Error && 'statusCode' in error ? error : { statusCode: undefined }
+    const known = asSluiceError(error, statusCode === undefined ? 'INTERNAL' : 'USAGE', messageOf(error))
+    const status = STATUSES[known.code] ?? (typeof statusCode === 'number' ? statusCode : 500)
+    const { code, message, hint } = known
+    return reply.code(status).send({ error: { code, message, ...(hint !== undefined && { hint }) } })
+  })
+  server.setNotFoundHandler((request, reply) => {
+    if (request.url.startsWith(API)) throw new SluiceError('USAGE', `there is no ${request.method} ${request.url}`)
+    return sendText(reply, 404, 'not found')
+  })
+  return server
+}
+
+function openFastify(tls: ServeOptions['tls']): FastifyInstance {
+  try {
+    return fastify({
+      ...(tls && { https: tls }),
+      bodyLimit: MOST_BODY,
+      // A browser keeps its connections, and live ones do not end.
+      forceCloseConnections: true,
+      ajv: { customOptions: { coerceTypes: true, removeAdditional: false } },
+    })
+  } catch (error) {
+    throw new SluiceError('USAGE', `--tls-cert and --tls-key cannot be used: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'both are PEM files, and the key is that of the certificate, without a passphrase',
+    })
+  }
+}
+
+/** Answers a request that is refused; otherwise undefined. */
+function refuse(access: Access, { headers, url }: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
+  const refusal = access.refuse(headers)
+  if (refusal) return sendText(reply, refusal.status, refusal.message)
+  const [path] = url.split('?')
+  // The printed address brings its token, which its route takes.
+  if ((path === '/' && url.includes('?token=')) || access.isAllowed(headers)) return undefined
+  if (!path.startsWith(API))
+    return sendText(
+      reply,
+      401,
+      'Open the address that `sluice ui` has printed. It works once; start it again for another.',
+    )
+  const message = 'the API needs the cookie of the page, or the token of --token-file'
+  return reply
+    .code(401)
+    .header('www-authenticate', 'Bearer')
+    .send({ error: { code: 'USAGE', message } })
+}
+
+function addPage(server: FastifyInstance, page: ReturnType<typeof readPage>): void {
+  for (const [path, { type, bytes, isForever }] of page ?? [])
+    server.get(path, hidden, (_request, reply) =>
+      reply
+        .type(type)
+        .header('cache-control', isForever ? 'private, max-age=31536000, immutable' : 'no-store')
+        .send(bytes),
+    )
 }
 
 /** Bytes: samples of the workbench are sent in a request. */
@@ -133,10 +158,9 @@ async function listen(server: FastifyInstance, host: string, port: number): Prom
   try {
     await server.listen({ host, port })
   } catch (error) {
-    const code = systemCode(error)
-    throw new SluiceError('USAGE', `the page cannot be served at ${host}:${port}: ${code ?? messageOf(error)}`, {
+    throw new SluiceError('USAGE', `--host ${host} --port ${port}: ${listenReason(error)}`, {
       cause: error,
-      hint: 'give another --port, or leave it out for any that is free',
+      hint: 'leave both out for a free port of this machine',
     })
   }
   const [address] = server.addresses()

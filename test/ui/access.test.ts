@@ -97,7 +97,17 @@ test('scripts send the token of a file', async (t) => {
 
 test('other machines need TLS, or to be asked for', async (t) => {
   const workspace = await openProject(t, FILES)
-  const { code, stderr } = await workspace.sluice(['ui', '--host', '0.0.0.0'])
-  assert.equal(code, 2)
-  assert.match(stderr, /--tls-cert and --tls-key, or --insecure/)
+  for (const [args, wanted] of [
+    ['--host 192.0.2.7', /--tls-cert and --tls-key, or --insecure/],
+    ['--host 0.0.0.0 --insecure', /for one name only[^]*typed into the browser/],
+    ['--host 192.0.2.7 --insecure', /this machine does not have the address/],
+    ['--host nosuch.invalid --insecure', /there is no such host/],
+    ['--tls-cert in.ndjson', /both --tls-cert and --tls-key/],
+    ['--tls-cert in.ndjson --tls-key in.ndjson', /cannot be used[^]*PEM/],
+    ['--port 99999', /not a port/],
+  ] as const) {
+    const { code, stderr } = await workspace.sluice(['ui', ...args.split(' ')])
+    assert.equal(code, 2, args)
+    assert.match(stderr, wanted)
+  }
 })

@@ -46,6 +46,10 @@ async function ui(args: Given): Promise<void> {
   const { host, port, state, open, tokenFile } = args
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new SluiceError('USAGE', `--port ${port} is not a port`, { hint: 'give a whole number from 0 to 65535' })
+  if (WILDCARD.test(host))
+    throw new SluiceError('USAGE', `--host ${host}: requests are answered for one name only`, {
+      hint: 'give the name or address of this machine that is typed into the browser',
+    })
   const tls = await readTls(args)
   if (tls === undefined && !args.insecure && !LOOPBACK.test(host))
     throw new SluiceError('USAGE', `--host ${host}: other machines could read what is sent, and the token`, {
@@ -74,6 +78,7 @@ async function ui(args: Given): Promise<void> {
   }
 }
 
+const WILDCARD = /^(0\.0\.0\.0|::|\*|)$/
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/
 
 function untilStopped(): Promise<void> {

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { SluiceError, systemCode } from '../../errors.ts'
+import { SluiceError } from '../../errors.ts'
+import { listenReason } from '../listen-reason.ts'
 import { safeJson } from '../output.ts'
 import type { Health } from './open-health.ts'
 import type { Metrics } from './open-metrics.ts'
@@ -62,10 +63,8 @@ const CONNECTIONS = 64
 function listen(server: Server, { host, port, written }: Access): Promise<number> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => {
-      const code = systemCode(error)
-      const why = code === undefined ? error.message : (REASONS[code] ?? code)
       reject(
-        new SluiceError('USAGE', `--metrics ${written}: ${why}`, {
+        new SluiceError('USAGE', `--metrics ${written}: ${listenReason(error)}`, {
           cause: error,
           hint: 'give another address, for example 127.0.0.1:9464; port 0 takes any that is free',
         }),
@@ -78,13 +77,6 @@ function listen(server: Server, { host, port, written }: Access): Promise<number
       resolve(typeof address === 'object' && address !== null ? address.port : port)
     })
   })
-}
-
-const REASONS: { readonly [code: string]: string } = {
-  EADDRINUSE: 'the port is in use',
-  EADDRNOTAVAIL: 'this machine does not have the address',
-  EACCES: 'this user may not listen on the port',
-  ENOTFOUND: 'there is no such host',
 }
 
 async function answer(served: Served, request: IncomingMessage, response: ServerResponse): Promise<void> {
