@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { findPipeline, listPipelines } from '../config/find-pipeline.ts'
+import { join } from 'node:path'
+import { findPipeline, listPipelines, PIPELINE_NAME } from '../config/find-pipeline.ts'
 import { loadPipeline } from '../config/load.ts'
 import type { Problem } from '../config/pipeline.ts'
 import { SluiceError } from '../errors.ts'
@@ -60,12 +60,13 @@ export class Project {
       const { pipeline, data, ended } = seen
       if (data !== undefined && isSnapshot(data)) this.#take(pipeline, data)
       if (ended !== undefined) this.#end(pipeline, ended)
-    })
+      // A folder that cannot be read: every look at the states says so.
+    }).catch(() => undefined)
   }
 
   async close(): Promise<void> {
     this.#ending.abort()
-    await this.#watching.catch(() => undefined)
+    await this.#watching
   }
 
   /** Every pipeline that has a file or a state, by name. All that watch share a look at the states. */
@@ -78,7 +79,7 @@ export class Project {
   async #readRows(): Promise<PipelineRow[]> {
     const { root, states } = this.#options
     const files = new Set(await listPipelines(root))
-    const withState = namesIfPresent(states).filter((name) => hasState(join(states, name)))
+    const withState = namesIfPresent(states).filter((name) => PIPELINE_NAME.test(name) && hasState(join(states, name)))
     const names = [...new Set([...files, ...withState])].toSorted()
     return Promise.all(names.map((name) => this.#row(name, files.has(name))))
   }
@@ -172,8 +173,9 @@ export class Project {
     }
   }
 
-  #summary(name: string): ReturnType<typeof readSummary> {
-    return readSummary(join(this.#options.states, basename(name)))
+  async #summary(name: string): ReturnType<typeof readSummary> {
+    // Names in addresses are anything: `..` is no pipeline.
+    return PIPELINE_NAME.test(name) ? readSummary(join(this.#options.states, name)) : undefined
   }
 
   /** Checks the file again if it has changed. */

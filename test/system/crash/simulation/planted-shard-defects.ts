@@ -122,6 +122,7 @@ export const plantedShardDefects: readonly PlantedDefect[] = [
   },
   {
     name: 'a shard is marked in a later transaction than its records are committed',
+    isEarly: true,
     workload: lineShards,
     database: (database) =>
       inLaterTransaction(database, {

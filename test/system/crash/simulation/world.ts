@@ -85,7 +85,7 @@ export interface PlantedDefect {
   plant?(): () => void
   /** The only workload that shows it, so that the search ends sooner. Default: any. */
   readonly workload?: Workload
-  /** Only a crash near the start shows it: the search begins there, and not anywhere. */
+  /** Few crashes show it, the first of them near the start: the search begins there, and not anywhere. */
   readonly isEarly?: boolean
   files?(files: Files, run: SimulatedRun): Files
   database?(database: Database, run: SimulatedRun): Database
