@@ -15,7 +15,7 @@ const layers = [
   ['component.ts'],
   ['s3', 'record', 'compression'],
   ['files.ts', 'network', 'observe'],
-  ['errors.ts', 'time.ts', 'signals.ts', 'package.ts'],
+  ['errors.ts', 'time.ts', 'clock.ts', 'signals.ts', 'package.ts'],
 ]
 
 const pathOf = (names) =>

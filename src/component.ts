@@ -9,7 +9,7 @@ import type { Chunk } from './record/chunk.ts'
 import type { Json, JsonObject } from './record/json/json.ts'
 import type { Path, Paths } from './record/paths/path.ts'
 import type { StoreObserver } from './s3/store-observer.ts'
-import type { Clock } from './time.ts'
+import type { Clock } from './clock.ts'
 
 export type { Chunk, Reread, SkippedLine } from './record/chunk.ts'
 

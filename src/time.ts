@@ -1,30 +1,5 @@
-import { setTimeout as wait } from 'node:timers/promises'
-
 /** Durations in milliseconds. */
 export const SECOND = 1000
 export const MINUTE = 60 * SECOND
 export const HOUR = 60 * MINUTE
 export const DAY = 24 * HOUR
-
-/**
- * The time that a source plans and waits by. Tests of pipelines give it one that stands still
- * between waits, so that they do not wait and plan the same windows each time. Limits on real
- * requests (timeouts) do not use it.
- */
-export interface Clock {
-  /** Unix time in milliseconds. */
-  now(): number
-  /** Milliseconds that no correction of the clock changes. Only differences have a meaning. */
-  monotonic(): number
-  /** @throws AbortError when the signal aborts */
-  sleep(milliseconds: number, signal: AbortSignal): Promise<void>
-  /** The share of a backoff to wait, from 0 to 1. */
-  jitter(): number
-}
-
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  sleep: (milliseconds, signal) => wait(milliseconds, undefined, { signal }),
-  jitter: () => Math.random(),
-}

@@ -2,8 +2,8 @@ import { pipeline, Transform } from 'node:stream'
 import type { Exchange, ExchangeLayer, ExchangeResponse } from '../network/exchange.ts'
 import { clockAhead } from '../network/clock-ahead.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
-import { systemClock } from '../time.ts'
-import type { Clock } from '../time.ts'
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 
 /** Publishes each request of a source, if somebody listens. Otherwise it passes the requests on. */
 export function observeRequests(

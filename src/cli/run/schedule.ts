@@ -1,6 +1,7 @@
 import { asSluiceError, errorCodes, SluiceError } from '../../errors.ts'
 import type { ErrorCode } from '../../errors.ts'
-import { MINUTE, systemClock } from '../../time.ts'
+import { systemClock } from '../../clock.ts'
+import { MINUTE } from '../../time.ts'
 import type { Note } from '../../observe/messages/table.ts'
 
 /** Times to run at, by a cron expression. */

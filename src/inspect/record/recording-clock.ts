@@ -1,5 +1,5 @@
-import { systemClock } from '../../time.ts'
-import type { Clock } from '../../time.ts'
+import { systemClock } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 
 /**
  * The time of a recording: it really waits, but moves on only then, as the clock of a test does. So the

@@ -5,7 +5,7 @@ import { S3Client } from '@aws-sdk/client-s3'
 import type { PipelineTest } from '../../config/pipeline.ts'
 import { parseTestTime } from '../../config/pipeline-test.ts'
 import { compareKeys } from '../../sources/s3/list-objects.ts'
-import type { Clock } from '../../time.ts'
+import type { Clock } from '../../clock.ts'
 import { contentOf } from './input-content.ts'
 
 type Handler = NodeHttpHandler['handle']

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { PipelineTest } from '../../config/pipeline.ts'
-import type { Clock } from '../../time.ts'
+import type { Clock } from '../../clock.ts'
 import { describeRequest, differencesOf, parseBody } from './match-request.ts'
 import type { Page, SeenRequest } from './match-request.ts'
 

@@ -8,7 +8,7 @@ import { mapPaths } from '../../config/map-paths.ts'
 import { SluiceError } from '../../errors.ts'
 import { readSettings } from '../../sources/s3/check.ts'
 import { fields as s3Fields } from '../../sources/s3/fields.ts'
-import type { Clock } from '../../time.ts'
+import type { Clock } from '../../clock.ts'
 import { belowInput } from './input-files.ts'
 import { textOf } from './input-content.ts'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../time.ts'
+import type { Clock } from '../../clock.ts'
 
 /**
  * Stands still, and moves on to the end of the shortest sleep once everything else had its turn. So

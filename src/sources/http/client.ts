@@ -17,7 +17,7 @@ import type { PreparedRequest } from './transport/request.ts'
 import { headerText } from './transport/json-values.ts'
 import type { ExchangeLayer, ExchangeResponse } from '../../network/exchange.ts'
 import { MINUTE } from '../../time.ts'
-import type { Clock } from '../../time.ts'
+import type { Clock } from '../../clock.ts'
 import type { ApiClock } from './windows/api-clock.ts'
 
 /** A response with a status of 2xx. Its body has not been read. */

@@ -5,7 +5,7 @@ import type { AccessKeys } from './access.ts'
 import type { HttpOptions } from './options.ts'
 import type { Pace } from './transport/rate-limit.ts'
 import type { ApiClock } from './windows/api-clock.ts'
-import type { Clock } from '../../time.ts'
+import type { Clock } from '../../clock.ts'
 
 /** Shared by the readers of all tenants during one run. */
 export interface RunContext {

@@ -1,7 +1,7 @@
 import type { InputFailure, ReadOptions } from '../../component.ts'
 import type { Chunk } from '../../record/chunk.ts'
 import { SluiceError } from '../../errors.ts'
-import { systemClock } from '../../time.ts'
+import { systemClock } from '../../clock.ts'
 import { nameOf } from './get-range.ts'
 import type { KeyPattern } from './key-pattern.ts'
 import { listObjects } from './list-objects.ts'

@@ -1,5 +1,5 @@
 import type { Exchange } from '../../../network/exchange.ts'
-import type { Clock } from '../../../time.ts'
+import type { Clock } from '../../../clock.ts'
 import { createTokenAuthorizer } from './oauth.ts'
 import type { PreparedRequest } from '../transport/request.ts'
 import type { HttpOptions } from '../options.ts'

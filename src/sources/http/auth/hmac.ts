@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto'
 import type { PreparedRequest } from '../transport/request.ts'
 import { basicOf } from './authorizer.ts'
 import type { HmacAuth } from './fields.ts'
-import type { Clock } from '../../../time.ts'
+import type { Clock } from '../../../clock.ts'
 
 /** Placeholders of the text to sign. */
 export const signedNames = [

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'undici/types/header.js'
 import { HOUR } from '../../../time.ts'
-import type { Clock } from '../../../time.ts'
+import type { Clock } from '../../../clock.ts'
 import { headerText } from './json-values.ts'
 
 /** Spaces requests evenly, of all callers together. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../time.ts'
+import type { Clock } from '../../../clock.ts'
 
 /**
  * API time: our clock, or the time in the API's Date headers if that is earlier. If our clock is
