@@ -14,6 +14,8 @@ export const THRESHOLDS = {
 
 interface Looked {
   readonly snapshot: StatusSnapshot
+  /** Seconds behind the present a minute ago; null if nothing is known of then. */
+  readonly freshnessBefore: number | null
   readonly committedAt: number | undefined
   readonly now: number
 }
@@ -22,15 +24,16 @@ interface Looked {
  * The alerts that a run would raise if it stays as it is. Those that need the history of a metric, such as
  * rising rejects, are left to Prometheus.
  */
-export function alertsOf({ snapshot, committedAt, now }: Looked): Alert[] {
+export function alertsOf({ snapshot, freshnessBefore, committedAt, now }: Looked): Alert[] {
   const { freshness, sinks, dedup, read } = snapshot
   const alerts: Alert[] = []
   const add = (alert: keyof typeof THRESHOLDS, text: string): void => void alerts.push({ alert, text })
   const [worst] = freshness.behind
-  if (worst !== undefined && worst.seconds > THRESHOLDS.SluiceFreshness)
+  const catchesUp = worst !== undefined && freshnessBefore !== null && worst.seconds < freshnessBefore
+  if (worst !== undefined && !catchesUp && worst.seconds > THRESHOLDS.SluiceFreshness)
     add('SluiceFreshness', `${worst.partition} is ${formatSpan(worst.seconds * 1000)} behind the present`)
   const since = committedAt ?? snapshot.startedAt
-  if (read.records > 0 && now - since > THRESHOLDS.SluiceNoCommit * 1000)
+  if (read.recordsPerSecond > 0 && now - since > THRESHOLDS.SluiceNoCommit * 1000)
     add('SluiceNoCommit', `the last commit was ${formatSpan(now - since)} ago`)
   for (const { sink, waiting, maxBytes } of sinks)
     if (maxBytes !== undefined && waiting.bytes / maxBytes > THRESHOLDS.SluiceOutboxFilling)

@@ -1,31 +1,18 @@
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
+import { MINUTE, SECOND } from '../time.ts'
 import type { Series } from './api.ts'
-
-interface Sample {
-  readonly at: number
-  readonly recordsPerSecond: number
-  readonly bytesPerSecond: number
-  readonly freshnessSeconds: number | null
-  readonly waitingBytes: number
-  readonly rejected: number
-}
+import { sampleOf } from './sample.ts'
+import type { Sample } from './sample.ts'
 
 /** What the runs of a pipeline were like in the last hour, a sample for each second. */
 export class History {
   #samples: Sample[] = []
 
   /** At most one snapshot of a second counts. */
-  add({ takenAt, read, freshness, sinks, ledger }: StatusSnapshot): void {
+  add(snapshot: StatusSnapshot): void {
     const last = this.#samples.at(-1)
-    if (last !== undefined && Math.floor(last.at / SECOND) === Math.floor(takenAt / SECOND)) return
-    this.#samples.push({
-      at: takenAt,
-      recordsPerSecond: read.recordsPerSecond,
-      bytesPerSecond: read.bytesPerSecond,
-      freshnessSeconds: freshness.behind[0]?.seconds ?? null,
-      waitingBytes: sinks.reduce((sum, { waiting }) => sum + waiting.bytes, 0),
-      rejected: ledger.rejected,
-    })
+    if (last !== undefined && Math.floor(last.at / SECOND) === Math.floor(snapshot.takenAt / SECOND)) return
+    this.#samples.push(sampleOf(snapshot))
     // Not for each one: removing the first of thousands moves the others.
     if (this.#samples.length >= 2 * MOST) this.#samples = this.#samples.slice(-MOST)
   }
@@ -42,6 +29,11 @@ export class History {
     }
   }
 
+  /** Seconds behind the present a minute ago; null if nothing is known of then. */
+  freshnessBefore(now: number): number | null {
+    return this.#samples.findLast(({ at }) => at <= now - MINUTE)?.freshnessSeconds ?? null
+  }
+
   /** Records per second of the last seconds until now, 0 where nothing ran. */
   sparkline(now: number): number[] {
     const end = Math.floor(now / SECOND)
@@ -54,8 +46,6 @@ export class History {
   }
 }
 
-/** Milliseconds. */
-const SECOND = 1000
 /** Samples: an hour. */
 const MOST = 3600
 /** Seconds. */

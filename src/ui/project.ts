@@ -28,6 +28,12 @@ interface RunListener {
   readonly ended: (why: string) => void
 }
 
+/** What one look has found. */
+interface Seen {
+  readonly hasFile: boolean
+  readonly summary: Awaited<ReturnType<typeof readSummary>>
+}
+
 interface Checked {
   /** The modification times of the files that it was read from. */
   readonly stamp: string
@@ -81,7 +87,9 @@ export class Project {
     const files = new Set(await listPipelines(root))
     const withState = namesIfPresent(states).filter((name) => PIPELINE_NAME.test(name) && hasState(join(states, name)))
     const names = [...new Set([...files, ...withState])].toSorted()
-    return Promise.all(names.map((name) => this.#row(name, files.has(name))))
+    return Promise.all(
+      names.map(async (name) => this.#row(name, { hasFile: files.has(name), summary: await this.#summary(name) })),
+    )
   }
 
   /** @throws SluiceError PIPELINE_NOT_FOUND */
@@ -93,7 +101,7 @@ export class Project {
         hint: 'a pipeline is a file in pipelines/, or has a state',
       })
     const checked = hasFile ? await this.#check(name) : undefined
-    const row = await this.#row(name, hasFile)
+    const row = this.#row(name, { hasFile, summary })
     const known = summary !== undefined && !('trouble' in summary) ? summary : undefined
     return {
       row,
@@ -143,10 +151,9 @@ export class Project {
     return made
   }
 
-  async #row(name: string, hasFile: boolean): Promise<PipelineRow> {
+  #row(name: string, { hasFile, summary }: Seen): PipelineRow {
     const now = Date.now()
     const snapshot = this.#snapshots.get(name)
-    const summary = await this.#summary(name)
     const known = summary !== undefined && !('trouble' in summary) ? summary : undefined
     // It is checked beside: the answer does not wait for custom code to load.
     if (hasFile) this.#check(name).catch(() => undefined)
@@ -169,7 +176,14 @@ export class Project {
       ...(times.length > 0 && { readUpToAt: times.reduce((one, other) => Math.min(one, other)) }),
       ...(known && { ledger: known.ledger, rejects: known.rejects, waiting: known.waiting }),
       sparkline: this.#history(name).sparkline(now),
-      alerts: snapshot ? alertsOf({ snapshot, committedAt: known?.committedAt, now }) : [],
+      alerts: snapshot
+        ? alertsOf({
+            snapshot,
+            freshnessBefore: this.#history(name).freshnessBefore(now),
+            committedAt: known?.committedAt,
+            now,
+          })
+        : [],
     }
   }
 

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
 import type { Series, StatusSnapshot } from '../../../src/ui/api.ts'
+import { sampleOf } from '../../../src/ui/sample.ts'
 
 export type Measure = Exclude<keyof Series, 'at'>
 
@@ -30,16 +31,11 @@ export class Samples {
     this.version.value++
   }
 
-  add({ takenAt, read, freshness, sinks, ledger }: StatusSnapshot): void {
+  add(snapshot: StatusSnapshot): void {
+    const { at, ...values } = sampleOf(snapshot)
     const last = this.at.at(-1)
-    if (last !== undefined && Math.floor(last / SECOND) >= Math.floor(takenAt / SECOND)) return
-    this.#append(takenAt, {
-      recordsPerSecond: read.recordsPerSecond,
-      bytesPerSecond: read.bytesPerSecond,
-      freshnessSeconds: freshness.behind[0]?.seconds ?? null,
-      waitingBytes: sinks.reduce((sum, { waiting }) => sum + waiting.bytes, 0),
-      rejected: ledger.rejected,
-    })
+    if (last !== undefined && Math.floor(last / SECOND) >= Math.floor(at / SECOND)) return
+    this.#append(at, values)
     this.version.value++
   }
 
