@@ -1,13 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from 'yargs'
-import { asSluiceError, SluiceError, systemCode } from '../errors.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
 import { parseDuration } from '../fields/units.ts'
-import { learnSecret } from '../observe/secrets.ts'
 import type { Access } from '../observe/metrics/server.ts'
 import { openLog } from '../observe/log.ts'
 import { readVersion } from '../package.ts'
 import { logChoice } from './log-options.ts'
 import type { LogArguments } from './log-options.ts'
+import { readServerToken, serverToken } from './server-token.ts'
 
 /** The token that `/metrics` asks for. */
 const TOKEN_VARIABLE = 'SLUICE_METRICS_TOKEN'
@@ -141,26 +140,9 @@ const LOOPBACK = '127.0.0.1'
 
 /** @throws SluiceError USAGE */
 async function tokenOf(file: string | undefined): Promise<string | undefined> {
-  const token = file === undefined ? process.env[TOKEN_VARIABLE] || undefined : await readToken(file)
-  if (token === undefined) return undefined
-  const place = file === undefined ? TOKEN_VARIABLE : `--metrics-token-file ${file}`
-  if (!/^[\u0021-\u007e]{16,}$/.test(token))
-    throw new SluiceError('USAGE', `${place}: the token is not one of at least 16 visible ASCII characters`, {
-      hint: 'make one with `openssl rand -hex 32`',
-    })
-  learnSecret(token)
-  return token
-}
-
-async function readToken(file: string): Promise<string> {
-  try {
-    return (await readFile(file, 'utf8')).trim()
-  } catch (error) {
-    throw new SluiceError('USAGE', `--metrics-token-file ${file}: ${systemCode(error) ?? String(error)}`, {
-      cause: error,
-      hint: 'name a file that this user can read',
-    })
-  }
+  if (file !== undefined) return readServerToken('--metrics-token-file', file)
+  const token = process.env[TOKEN_VARIABLE] || undefined
+  return token === undefined ? undefined : serverToken({ place: TOKEN_VARIABLE, token })
 }
 
 /** In milliseconds. */

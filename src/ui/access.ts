@@ -1,7 +1,8 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { hasBearer, isSameSecret } from '../observe/serving.ts'
 
-/** Whom the server answers. */
+/** Who may use the server, and by which names. */
 interface AccessOptions {
   /** Names and addresses by which the page may be reached, without a port: `127.0.0.1`, `[::1]`, `sluice.example`. */
   readonly hosts: readonly string[]
@@ -54,14 +55,15 @@ export class Access {
    * @returns the cookie to set; undefined if it is another token, or was used before
    */
   enter(token: string): string | undefined {
-    if (this.#once === undefined || !isEqual(token, this.#once)) return undefined
+    if (this.#once === undefined || !isSameSecret(token, this.#once)) return undefined
     this.#once = undefined
     return `${this.#cookie}=${this.#session}; Path=/; HttpOnly; SameSite=Strict${this.#isTls ? '; Secure' : ''}`
   }
 
   /**
    * A request for another host is of a page whose name was made to resolve to this machine (DNS rebinding);
-   * one of another origin is of a page elsewhere (cross-site request). Neither gets here, whatever it brings.
+   * one of another origin comes from another site (cross-site request). Both are refused, even with a valid
+   * session.
    */
   refuse(headers: IncomingHttpHeaders): Refusal | undefined {
     const { host, origin } = headers
@@ -76,14 +78,14 @@ export class Access {
   }
 
   /** The request is of the session, or has the token for scripts. */
-  isAllowed({ cookie = '', authorization = '' }: IncomingHttpHeaders): boolean {
+  isAllowed(headers: IncomingHttpHeaders): boolean {
+    const { cookie = '' } = headers
     const session = cookie
       .split(';')
       .map((one) => one.trim())
       .find((one) => one.startsWith(`${this.#cookie}=`))
-    if (session !== undefined && isEqual(session.slice(this.#cookie.length + 1), this.#session)) return true
-    const [, given] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
-    return given !== undefined && this.#token !== undefined && isEqual(given, this.#token)
+    if (session !== undefined && isSameSecret(session.slice(this.#cookie.length + 1), this.#session)) return true
+    return this.#token !== undefined && hasBearer(headers, this.#token)
   }
 }
 
@@ -93,13 +95,4 @@ function secret(): string {
 
 function isDefaultPort(port: number, isTls: boolean): boolean {
   return port === (isTls ? 443 : 80)
-}
-
-/** Takes the same time whatever differs. */
-function isEqual(given: string, expected: string): boolean {
-  return timingSafeEqual(digestOf(given), digestOf(expected))
-}
-
-function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

@@ -128,7 +128,6 @@ export type Series = Static<typeof series>
 export const project = Type.Object({
   version: Type.String({ description: 'Of Sluice.' }),
   folder: Type.String({ description: 'Name of the project folder.' }),
-  mayEdit: Type.Boolean({ description: 'Files may be saved and rejects replayed (`--edit`).' }),
 })
 
 export type ProjectInfo = Static<typeof project>

@@ -4,7 +4,7 @@ import type { PartitionRow } from '../delivery/state/rows.ts'
 import { hasState, readState } from '../delivery/state/state-reader.ts'
 import type { StateReader } from '../delivery/state/state-reader.ts'
 import { asSluiceError } from '../errors.ts'
-import { builtIns, findComponent } from '../registry.ts'
+import { describePosition } from '../inspect/describe-position.ts'
 import type { PipelineDetail, PipelineRow } from './api.ts'
 
 type Summary = Pick<PipelineRow, 'committedAt' | 'ledger' | 'rejects' | 'waiting'> &
@@ -57,11 +57,7 @@ function summarize(state: StateReader) {
 /** Objects, and epochs whose objects are looked at. */
 const SHOWN = 100
 
-/** Custom sources are not loaded for it: their code would run at each look. */
 async function describe({ partition, position }: PartitionRow): Promise<PipelineDetail['partitions'][number]> {
-  const known = builtIns.find(({ kind, type }) => kind === 'source' && partition.startsWith(`${type}:`))
-  const source = known && (await findComponent('source', known.type))
-  if (source?.kind !== 'source' || source.describePosition === undefined) return { partition }
-  const { readUpTo, detail } = source.describePosition(position)
+  const { readUpTo, detail } = await describePosition(partition, position)
   return { partition, ...(readUpTo !== undefined && { readUpToAt: readUpTo }), ...(detail && { detail }) }
 }

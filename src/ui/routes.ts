@@ -19,7 +19,6 @@ export function addRoutes(api: FastifyInstance, { project, root, version }: Rout
   api.get('/project', { schema: answers('What is served.', projectInfo) }, () => ({
     version,
     folder: basename(root),
-    mayEdit: false,
   }))
   api.get(
     '/pipelines',

@@ -2,7 +2,8 @@ import fastifySwagger from '@fastify/swagger'
 import { fastify } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import { listenReason } from '../observe/listen-reason.ts'
+import { isLoopback } from '../network/tls.ts'
+import { listenReason } from '../observe/serving.ts'
 import { safeJson } from '../observe/output.ts'
 import { Access } from './access.ts'
 import { API } from './api.ts'
@@ -87,7 +88,7 @@ function createServer(tls: ServeOptions['tls']): FastifyInstance {
   server.setErrorHandler((error, _request, reply) => {
     const { statusCode } = error instanceof Error && 'statusCode' in error ? error : { statusCode: undefined }
     const known = asSluiceError(error, statusCode === undefined ? 'INTERNAL' : 'USAGE', messageOf(error))
-    const status = STATUSES[known.code] ?? (typeof statusCode === 'number' ? statusCode : 500)
+    const status = known.code === 'PIPELINE_NOT_FOUND' ? 404 : typeof statusCode === 'number' ? statusCode : 500
     const { code, message, hint } = known
     return reply.code(status).send({ error: { code, message, ...(hint !== undefined && { hint }) } })
   })
@@ -102,10 +103,8 @@ function openFastify(tls: ServeOptions['tls']): FastifyInstance {
   try {
     return fastify({
       ...(tls && { https: tls }),
-      bodyLimit: MOST_BODY,
       // A browser keeps its connections, and live ones do not end.
       forceCloseConnections: true,
-      ajv: { customOptions: { coerceTypes: true, removeAdditional: false } },
     })
   } catch (error) {
     throw new SluiceError('USAGE', `--tls-cert and --tls-key cannot be used: ${messageOf(error)}`, {
@@ -145,15 +144,6 @@ function addPage(server: FastifyInstance, page: ReturnType<typeof readPage>): vo
     )
 }
 
-/** Bytes: samples of the workbench are sent in a request. */
-const MOST_BODY = 8_000_000
-
-const STATUSES: { readonly [code: string]: number } = {
-  PIPELINE_NOT_FOUND: 404,
-  STATE_NOT_FOUND: 404,
-  NOT_RUNNING: 409,
-}
-
 async function listen(server: FastifyInstance, host: string, port: number): Promise<number> {
   try {
     await server.listen({ host, port })
@@ -170,7 +160,7 @@ async function listen(server: FastifyInstance, host: string, port: number): Prom
 /** Loopback has several names. */
 function namesOf(host: string): string[] {
   const shown = host.includes(':') ? `[${host}]` : host
-  return /^(127\.|::1$|localhost$)/.test(host) ? [...new Set([shown, 'localhost', '127.0.0.1', '[::1]'])] : [shown]
+  return isLoopback(host) ? [...new Set([shown, 'localhost', '127.0.0.1', '[::1]'])] : [shown]
 }
 
 function sendText(reply: FastifyReply, status: number, text: string): FastifyReply {

@@ -87,7 +87,7 @@ test('scripts send the token of a file', async (t) => {
   const workspace = await openProject(t, { ...FILES, token: 'short\n' })
   const short = await workspace.sluice(['ui', '--token-file', 'token'])
   assert.equal(short.code, 2)
-  assert.match(short.stderr, /this is not a token[^]*openssl rand -hex 32/)
+  assert.match(short.stderr, /the token is not one of at least 16[^]*openssl rand -hex 32/)
   await workspace.write('token', `${'0a'.repeat(16)}\n`)
   const ui = await startUi(workspace, ['--token-file', 'token'])
   const ask = (token: string) => ui.ask({ path: API, headers: { authorization: `Bearer ${token}` } })

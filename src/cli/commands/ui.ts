@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { once } from 'node:events'
 import { resolve } from 'node:path'
 import type { ArgumentsCamelCase } from 'yargs'
-import { SluiceError, systemCode } from '../../errors.ts'
-import { learnSecret } from '../../observe/secrets.ts'
+import { SluiceError } from '../../errors.ts'
+import { isLoopback } from '../../network/tls.ts'
 import { print, say } from '../../observe/output.ts'
 import { readVersion } from '../../package.ts'
 import type { CommandDefinition } from '../command.ts'
 import { stateOption } from '../options.ts'
+import { readGiven, readServerToken } from '../server-token.ts'
+import { stopOnSignals } from '../signals.ts'
 
 interface UiArguments {
   state: string
@@ -51,11 +53,11 @@ async function ui(args: Given): Promise<void> {
       hint: 'give the name or address of this machine that is typed into the browser',
     })
   const tls = await readTls(args)
-  if (tls === undefined && !args.insecure && !LOOPBACK.test(host))
+  if (tls === undefined && !args.insecure && !isLoopback(host))
     throw new SluiceError('USAGE', `--host ${host}: other machines could read what is sent, and the token`, {
       hint: 'add --tls-cert and --tls-key, or --insecure if a proxy encrypts it',
     })
-  const token = tokenFile === undefined ? undefined : await readToken(tokenFile)
+  const token = tokenFile === undefined ? undefined : await readServerToken('--token-file', tokenFile)
   const { serveUi } = await import('../../ui/server.ts')
   const server = await serveUi({
     root: process.cwd(),
@@ -66,59 +68,29 @@ async function ui(args: Given): Promise<void> {
     token,
     version: readVersion(),
   })
-  const stopped = untilStopped()
+  const signals = stopOnSignals(() => undefined)
   try {
     print(server.url)
     say('This address works once. Ctrl-C ends the page; runs are not touched.')
     if (!server.hasPage) say('The page is not built in this checkout: run `npm run build`. The API is there.')
     if (open) openBrowser(server.url)
-    await stopped
+    if (!signals.stop.aborted) await once(signals.stop, 'abort')
   } finally {
     await server.close()
+    signals.forget()
   }
 }
 
 const WILDCARD = /^(0\.0\.0\.0|::|\*|)$/
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/
-
-function untilStopped(): Promise<void> {
-  return new Promise((done) => {
-    const stop = (): void => {
-      process.off('SIGINT', stop).off('SIGTERM', stop)
-      done()
-    }
-    process.on('SIGINT', stop).on('SIGTERM', stop)
-  })
-}
 
 async function readTls({ tlsCert, tlsKey }: Given): Promise<{ cert: Buffer; key: Buffer } | undefined> {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined)
     throw new SluiceError('USAGE', 'TLS needs both --tls-cert and --tls-key')
-  return { cert: await read('--tls-cert', tlsCert), key: await read('--tls-key', tlsKey) }
+  return { cert: await readGiven('--tls-cert', tlsCert), key: await readGiven('--tls-key', tlsKey) }
 }
 
-async function readToken(path: string): Promise<string> {
-  const token = (await read('--token-file', path)).toString().trim()
-  if (!/^[\w.~+/-]{16,}=*$/.test(token))
-    throw new SluiceError('USAGE', `--token-file ${path}: this is not a token`, {
-      hint: 'write 16 or more letters, digits and -._~+/ into it, for example with `openssl rand -hex 32`',
-    })
-  learnSecret(token)
-  return token
-}
-
-async function read(option: string, path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    throw new SluiceError('USAGE', `${option} ${path} cannot be read: ${systemCode(error) ?? String(error)}`, {
-      cause: error,
-    })
-  }
-}
-
-/** What opens an address, by platform. Nothing is said if there is none: the address is printed. */
+/** With the program of the platform. Without one, the printed address is still there. */
 function openBrowser(url: string): void {
   const [program, ...args] =
     process.platform === 'darwin' ? ['open'] : process.platform === 'win32' ? ['cmd', '/c', 'start', ''] : ['xdg-open']

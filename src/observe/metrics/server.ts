@@ -1,8 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { SluiceError } from '../../errors.ts'
-import { listenReason } from '../listen-reason.ts'
+import { hasBearer, listenReason } from '../serving.ts'
 import { safeJson } from '../output.ts'
 import type { Health } from './open-health.ts'
 import type { Metrics } from './open-metrics.ts'
@@ -84,7 +83,7 @@ async function answer(served: Served, request: IncomingMessage, response: Server
   const [path] = url.split('?')
   if (method !== 'GET' && method !== 'HEAD')
     return send(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD', connection: 'close' })
-  const isTrusted = isAllowed(request, served.token)
+  const isTrusted = served.token === undefined || hasBearer(request.headers, served.token)
   if (path === '/healthz') return send(response, 200, 'ok\n')
   if (path === '/readyz') return sendReadiness(served, response, isTrusted)
   if (path !== '/metrics') return send(response, 404, 'there are /metrics, /healthz and /readyz\n')
@@ -117,15 +116,4 @@ function send(
   })
   // Node.js sends no body in the answer to HEAD.
   response.end(body)
-}
-
-/** Takes the same time whatever differs. */
-function isAllowed({ headers }: IncomingMessage, token: string | undefined): boolean {
-  if (token === undefined) return true
-  const [, given = ''] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? []
-  return timingSafeEqual(digestOf(given), digestOf(token))
-}
-
-function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

@@ -6,10 +6,9 @@ import { readState } from '../../../delivery/state/state-reader.ts'
 import type { StateReader } from '../../../delivery/state/state-reader.ts'
 import { sum } from '../../../delivery/tally.ts'
 import type { Tally } from '../../../delivery/tally.ts'
+import { describePosition } from '../../../inspect/describe-position.ts'
 import { print, printJson } from '../../../observe/output.ts'
 import { formatBytes, formatCount, formatSpan, plural } from '../../../observe/report.ts'
-import type { Json } from '../../../record/json/json.ts'
-import { builtIns, findComponent } from '../../../registry.ts'
 import type { CommandDefinition } from '../../command.ts'
 import { jsonOption, pipelineArgument, stateOption } from '../../options.ts'
 import { stateFolder } from '../../state-folder.ts'
@@ -108,21 +107,14 @@ function countAll(state: StateReader): number {
 }
 
 async function describePartition({ partition, position, lowWatermark }: PartitionRow) {
+  const { readUpTo, detail } = await describePosition(partition, position)
   return {
     partition,
     position,
-    ...(await describePosition(partition, position)),
+    ...(readUpTo !== undefined && { readUpTo: new Date(readUpTo).toISOString() }),
+    ...(detail && { detail }),
     ...(lowWatermark !== undefined && { lowWatermark: new Date(lowWatermark).toISOString() }),
   }
-}
-
-/** Custom sources are not loaded: `state show` needs no pipeline file. */
-async function describePosition(partition: string, position: Json) {
-  const known = builtIns.find(({ kind, type }) => kind === 'source' && partition.startsWith(`${type}:`))
-  const source = known && (await findComponent('source', known.type))
-  if (source?.kind !== 'source' || source.describePosition === undefined) return {}
-  const { readUpTo, detail } = source.describePosition(position)
-  return { ...(readUpTo !== undefined && { readUpTo: new Date(readUpTo).toISOString() }), ...(detail && { detail }) }
 }
 
 function describeBucket({ name, length, permanent }: DedupBucketRow) {
