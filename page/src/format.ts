@@ -1,13 +1,16 @@
 import { printable } from '../../src/observe/printable.ts'
+import { formatBytes as formatWholeBytes, formatCount as formatWhole } from '../../src/observe/report.ts'
+
+export { formatSpan, plural } from '../../src/observe/report.ts'
 
 /** Names, keys and errors are written by anyone: characters that hide or turn text are shown as escapes. */
 export function safe(text: string): string {
   return printable(text).replaceAll('\t', ' ')
 }
 
-/** `1,234` */
+/** `1,234`; marks on an axis have fractions. */
 export function formatCount(count: number): string {
-  return String(Math.round(count)).replaceAll(/\B(?=(\d{3})+$)/g, ',')
+  return formatWhole(Math.round(count))
 }
 
 /** Three digits that count: more would not stand still. */
@@ -17,31 +20,10 @@ export function formatRate(perSecond: number): string {
   return formatCount(Math.round(perSecond / step) * step)
 }
 
-/** `1.5 MB` */
+/** `1.5 MB`; rates have fractions of a byte. */
 export function formatBytes(bytes: number): string {
-  let value = bytes
-  let unit = 0
-  while (value >= 999.5 && unit < UNITS.length - 1) {
-    value /= 1000
-    unit++
-  }
-  return `${unit === 0 ? Math.round(value) : value.toFixed(value < 100 ? 1 : 0)} ${UNITS[unit]}`
+  return formatWholeBytes(Math.round(bytes))
 }
-
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
-
-/** In the largest unit, rounded: `90 d`, `3 h`, `8 min`, `20 s`. */
-export function formatSpan(milliseconds: number): string {
-  if (milliseconds >= 2 * DAY) return `${Math.round(milliseconds / DAY)} d`
-  if (milliseconds >= 2 * HOUR) return `${Math.round(milliseconds / HOUR)} h`
-  if (milliseconds >= 2 * MINUTE) return `${Math.round(milliseconds / MINUTE)} min`
-  return `${Math.max(0, Math.round(milliseconds / SECOND))} s`
-}
-
-const SECOND = 1000
-const MINUTE = 60 * SECOND
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
 
 /** `42 %` of 0.42. */
 export function formatShare(share: number): string {
@@ -64,8 +46,3 @@ export function describeMoment(at: number): string {
 }
 
 const LOCAL = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'long' })
-
-/** `1 object`, `1,234 objects` */
-export function plural(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
-}

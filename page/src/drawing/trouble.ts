@@ -1,3 +1,4 @@
+import { THRESHOLDS } from '../../../src/ui/alerts.ts'
 import type { Bottleneck, SinkStatus } from '../../../src/ui/api.ts'
 import { formatShare, plural } from '../format.ts'
 
@@ -14,11 +15,10 @@ export function troubleOf({ isFull, retries, code, waiting, maxBytes }: SinkStat
     reasons.push(`Away: ${code ?? 'no answer'}, ${plural(retries, 'failed attempt')}`)
   if (reasons.length > 0) return { tone: 'error', text: reasons.join('. ') }
   const share = maxBytes === undefined ? 0 : waiting.bytes / maxBytes
-  return share > HALF ? { tone: 'warning', text: `Outbox is ${formatShare(share)} full` } : undefined
+  return share > THRESHOLDS.SluiceOutboxFilling
+    ? { tone: 'warning', text: `Outbox is ${formatShare(share)} full` }
+    : undefined
 }
-
-/** As the alert SluiceOutboxFilling. */
-const HALF = 0.5
 
 export const REASONS: { readonly [reason in Bottleneck['reason']]: string } = {
   work: 'Bottleneck',

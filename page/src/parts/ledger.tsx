@@ -2,6 +2,7 @@ import type { JSX } from 'preact'
 import { formatCount } from '../format.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { Panel } from './panel.tsx'
+import { TableHead } from './table-head.tsx'
 
 /** Where every record that was read has gone. Only what is committed counts. */
 export function Ledger({ state }: { readonly state: PipelineState }): JSX.Element {
@@ -10,17 +11,7 @@ export function Ledger({ state }: { readonly state: PipelineState }): JSX.Elemen
   return (
     <Panel id="ledger" title="Records committed">
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Records</th>
-            <th scope="col" class="number">
-              This run
-            </th>
-            <th scope="col" class="number">
-              In all
-            </th>
-          </tr>
-        </thead>
+        <TableHead columns={['Records', { number: 'This run' }, { number: 'In all' }]} />
         <tbody>
           {LINES.map(({ name, text }) => (
             <tr key={name} class={name === 'written' ? 'is-sum' : undefined}>

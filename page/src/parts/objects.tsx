@@ -4,8 +4,10 @@ import type { PipelineDetail } from '../../../src/ui/api.ts'
 import { formatBytes, formatCount, safe } from '../format.ts'
 import { announce } from '../state/connection.ts'
 import type { PipelineState } from '../state/pipeline.ts'
+import { useFew } from './few.tsx'
 import { Ago } from './moment.tsx'
 import { Panel, TableFrame } from './panel.tsx'
+import { TableHead } from './table-head.tsx'
 import { Text } from './text.tsx'
 
 const FEW = 20
@@ -15,8 +17,7 @@ type StoredObject = PipelineDetail['objects'][number]
 /** The last objects, the latest first. */
 export function Objects({ state }: { readonly state: PipelineState }): JSX.Element {
   const objects = useComputed(() => state.detail.value?.objects ?? []).value
-  const isWhole = useSignal(false)
-  const shown = isWhole.value ? objects : objects.slice(0, FEW)
+  const { shown, button } = useFew(objects, FEW)
   return (
     <Panel id="objects" title="Objects" isWide note={objects.length === 0 ? undefined : `the last ${objects.length}`}>
       {objects.length === 0 ? (
@@ -24,21 +25,7 @@ export function Objects({ state }: { readonly state: PipelineState }): JSX.Eleme
       ) : (
         <TableFrame label="Last objects">
           <table class="objects">
-            <thead>
-              <tr>
-                <th scope="col">Key</th>
-                <th scope="col">Sink</th>
-                <th scope="col" class="number">
-                  Records
-                </th>
-                <th scope="col" class="number">
-                  Size
-                </th>
-                <th scope="col" class="number">
-                  Published
-                </th>
-              </tr>
-            </thead>
+            <TableHead columns={['Key', 'Sink', { number: 'Records' }, { number: 'Size' }, { number: 'Published' }]} />
             <tbody>
               {shown.map((object) => (
                 <Row key={`${object.sink} ${object.epoch} ${object.key}`} object={object} />
@@ -47,11 +34,7 @@ export function Objects({ state }: { readonly state: PipelineState }): JSX.Eleme
           </table>
         </TableFrame>
       )}
-      {objects.length > FEW && (
-        <button type="button" onClick={() => (isWhole.value = !isWhole.value)}>
-          {isWhole.value ? 'Show fewer' : `Show all ${objects.length}`}
-        </button>
-      )}
+      {button}
     </Panel>
   )
 }
@@ -94,7 +77,7 @@ function CopyButton({ text }: { readonly text: string }): JSX.Element | null {
         isCopied.value = false
       }, SHOWN)
     } catch {
-      announce('The browser does not allow to copy')
+      announce('The browser does not allow copying')
     }
   }
   return (

@@ -4,6 +4,7 @@ import { troubleOf } from '../drawing/trouble.ts'
 import { formatBytes, formatCount, plural } from '../format.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { Panel, TableFrame } from './panel.tsx'
+import { TableHead } from './table-head.tsx'
 import { Text } from './text.tsx'
 
 /** Committed objects that wait for upload, by sink. */
@@ -16,20 +17,14 @@ export function Outbox({ state }: { readonly state: PipelineState }): JSX.Elemen
       ) : (
         <TableFrame label="Outbox by sink">
           <table>
-            <thead>
-              <tr>
-                <th scope="col">Sink</th>
-                <th scope="col" class="number">
-                  Records written
-                </th>
-                <th scope="col" class="number">
-                  Published
-                </th>
-                <th scope="col" class="number">
-                  Waiting for upload
-                </th>
-              </tr>
-            </thead>
+            <TableHead
+              columns={[
+                'Sink',
+                { number: 'Records written' },
+                { number: 'Published' },
+                { number: 'Waiting for upload' },
+              ]}
+            />
             <tbody>
               {sinks.map((sink) => (
                 <Sink key={sink.sink} sink={sink} />

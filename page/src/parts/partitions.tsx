@@ -1,17 +1,17 @@
-import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { formatUtc, plural } from '../format.ts'
 import type { PipelineState } from '../state/pipeline.ts'
+import { useFew } from './few.tsx'
 import { Age } from './moment.tsx'
 import { Panel, TableFrame } from './panel.tsx'
+import { TableHead } from './table-head.tsx'
 import { Text } from './text.tsx'
 
 /** Committed positions of the source, the one that is furthest behind first. */
 export function Partitions({ state }: { readonly state: PipelineState }): JSX.Element {
   const partitions = state.detail.value?.partitions ?? []
-  const isWhole = useSignal(false)
   const sorted = partitions.toSorted((a, b) => (a.readUpToAt ?? Infinity) - (b.readUpToAt ?? Infinity))
-  const shown = isWhole.value ? sorted : sorted.slice(0, FEW)
+  const { shown, button } = useFew(sorted, FEW)
   return (
     <Panel id="partitions" title="Freshness by source partition" note={plural(partitions.length, 'source partition')}>
       {partitions.length === 0 ? (
@@ -19,15 +19,7 @@ export function Partitions({ state }: { readonly state: PipelineState }): JSX.El
       ) : (
         <TableFrame label="Freshness by source partition">
           <table>
-            <thead>
-              <tr>
-                <th scope="col">Source partition</th>
-                <th scope="col" class="number">
-                  Behind
-                </th>
-                <th scope="col">Committed up to</th>
-              </tr>
-            </thead>
+            <TableHead columns={['Source partition', { number: 'Behind' }, 'Committed up to']} />
             <tbody>
               {shown.map(({ partition, readUpToAt, detail }) => (
                 <tr key={partition}>
@@ -51,11 +43,7 @@ export function Partitions({ state }: { readonly state: PipelineState }): JSX.El
           </table>
         </TableFrame>
       )}
-      {sorted.length > FEW && (
-        <button type="button" onClick={() => (isWhole.value = !isWhole.value)}>
-          {isWhole.value ? 'Show fewer' : `Show all ${sorted.length}`}
-        </button>
-      )}
+      {button}
     </Panel>
   )
 }

@@ -3,6 +3,7 @@ import { formatCount } from '../format.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { Meter } from './meter.tsx'
 import { Panel } from './panel.tsx'
+import { TableHead } from './table-head.tsx'
 import { Text } from './text.tsx'
 
 /** Why records went to the dead-letter queue in this run. */
@@ -20,14 +21,7 @@ export function Rejects({ state }: { readonly state: PipelineState }): JSX.Eleme
         <p class="faint">{state.snapshot.value ? 'None in this run.' : 'Known while the pipeline runs.'}</p>
       ) : (
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Code</th>
-              <th scope="col" class="number">
-                Records in this run
-              </th>
-            </tr>
-          </thead>
+          <TableHead columns={['Code', { number: 'Records in this run' }]} />
           <tbody>
             {codes.map(([code, count]) => (
               <tr key={code}>

@@ -4,6 +4,7 @@ import { formatBytes, formatCount, formatShare, formatSpan, safe } from '../form
 import type { PipelineState } from '../state/pipeline.ts'
 import { Meter } from './meter.tsx'
 import { Panel, TableFrame } from './panel.tsx'
+import { TableHead } from './table-head.tsx'
 
 /** How far a parallel backfill is. */
 export function Shards({ state }: { readonly state: PipelineState }): JSX.Element | null {
@@ -35,20 +36,7 @@ function Executions({ executions }: { readonly executions: Executions }): JSX.El
   return (
     <TableFrame label="Shards that are executed now">
       <table>
-        <thead>
-          <tr>
-            <th scope="col" class="number">
-              Shard
-            </th>
-            <th scope="col">Worker</th>
-            <th scope="col" class="number">
-              Records
-            </th>
-            <th scope="col" class="number">
-              Read
-            </th>
-          </tr>
-        </thead>
+        <TableHead columns={[{ number: 'Shard' }, 'Worker', { number: 'Records' }, { number: 'Read' }]} />
         <tbody>
           {executions
             .toSorted((a, b) => a.shard - b.shard)
