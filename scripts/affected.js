@@ -17,6 +17,9 @@ const GUIDE_TEST = 'test/docs.test.ts'
 /** The scanner in AssemblyScript is loaded as a compiled module. */
 const ASSEMBLY = /^src\/record\/wasm\/assembly\//
 const ASSEMBLY_USER = 'src/record/wasm/module.ts'
+/** The page of `sluice ui` is built, and opened in a browser. */
+const PAGE = /^page\//
+const PAGE_TEST = 'test/ui/page.test.ts'
 
 const args = process.argv.slice(2)
 const base = args.find((arg) => !arg.startsWith('-')) ?? defaultBase()
@@ -53,6 +56,7 @@ function reachedFrom(files) {
   const waiting = files.flatMap((file) => (ASSEMBLY.test(file) ? ASSEMBLY_USER : file))
   for (const file of files) {
     if (GUIDES.test(file)) waiting.push(GUIDE_TEST)
+    if (PAGE.test(file)) waiting.push(PAGE_TEST)
     if (file.startsWith('test/') && !file.endsWith('.ts')) waiting.push(...filesThatMention(file))
   }
   const all = new Set()

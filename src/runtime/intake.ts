@@ -59,8 +59,9 @@ export class Intake {
     this.#bytes += bytes
     if (unfinished) this.#unfinished++
     if (this.#events === undefined || !this.isObserved) return
-    const observed = { ...taken, unfinished, ...times?.() }
-    if (this.#events.work.isWanted) this.#events.work.sums.read(taken.partition, observed)
-    this.#events.publish('sluice:source:chunk', observed)
+    const chunk = { ...taken, unfinished, ...times?.() }
+    const { work } = this.#events
+    if (work.isWanted) work.sums.read(taken.partition, chunk)
+    this.#events.publish('sluice:source:chunk', chunk)
   }
 }

@@ -2,8 +2,8 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { SluiceError } from '../../errors.ts'
 
 /**
- * Looks at the two first pages of a database: LMDB crashes the process with a file that is none, or that was
- * cut off, as a copy that was interrupted.
+ * Checks the first two pages of a database. LMDB crashes the process if the file is not a database, or is
+ * truncated, as after an interrupted copy.
  * @throws SluiceError STATE_DAMAGED
  */
 export function checkDatabase(path: string): void {

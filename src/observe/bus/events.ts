@@ -509,8 +509,9 @@ interface StageSums extends StageWork {
 }
 
 /**
- * What this thread has read, transformed and delivered since the last message of this kind: several a second
- * while there is something, and before each commit and the end of the run. For whoever needs sums or rates.
+ * What this thread has read, transformed and delivered since the last message of this kind. Published
+ * several times a second while there is work, before each commit, and at the end of the run. It is enough for
+ * sums and rates.
  */
 export interface RunWork extends OfRun, Work {}
 

@@ -34,8 +34,8 @@ export class Rates {
   }
 
   /**
-   * Takes a sample. Rates are then those since the oldest sample of the window, or the
-   * one before if that is older; none if nobody has asked for minutes.
+   * Takes a sample. Rates are those since the first sample of the window, or since the last sample if that
+   * is older than the window. After minutes without a sample there are none yet.
    */
   measure(read: { readonly records: number; readonly bytes: number }): {
     seconds: number

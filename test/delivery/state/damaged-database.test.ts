@@ -9,9 +9,9 @@ const FILES = {
 }
 
 for (const [name, damage, why] of [
-  ['is none', (path: string) => writeFile(path, 'x'.repeat(10_000)), /it is not a database/],
+  ['is no LMDB file', (path: string) => writeFile(path, 'x'.repeat(10_000)), /it is not a database/],
   ['is empty', (path: string) => truncate(path, 0), /it is not a database/],
-  ['was cut off', (path: string) => truncate(path, 20_000), /it has 20000 of \d+ bytes/],
+  ['is truncated', (path: string) => truncate(path, 20_000), /it has 20000 of \d+ bytes/],
   [
     'has lost its first page',
     async (path: string) => writeFile(path, (await readFile(path)).fill(0, 0, 4096)),
