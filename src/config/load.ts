@@ -11,7 +11,7 @@ import { findPipeline, PIPELINE_NAME } from './find-pipeline.ts'
 import { override } from './override.ts'
 import type { CheckedPipeline, PipelineTest, Problem } from './pipeline.ts'
 import { isWhole } from './pipeline-test.ts'
-import { readPipelineFile, readYaml } from './read.ts'
+import { readPipelineBytes, readPipelineFile, readYaml } from './read.ts'
 import { readTestFiles } from './test-files.ts'
 import { createRenewal } from './renew.ts'
 import { whyUntestable } from './testable.ts'
@@ -20,6 +20,8 @@ import { WatchedFiles } from '../fields/watched-files.ts'
 export interface LoadOptions {
   /** The directory that contains `pipelines/`. Default: the working directory. */
   readonly root?: string
+  /** What an editor holds, instead of what is in the file. */
+  readonly text?: string | undefined
   /** Default: the environment of the process. */
   readonly env?: { readonly [name: string]: string | undefined }
   /** Variables that a test of the pipeline file sets. They take precedence, and are not secret. */
@@ -64,7 +66,7 @@ export interface Loaded {
  * @throws SluiceError PIPELINE_NOT_FOUND, or CONFIG_INVALID if the name matches two files
  */
 export async function loadPipeline(nameOrPath: string, options: LoadOptions): Promise<Loaded> {
-  const { root = process.cwd(), env = process.env, testEnv = {}, standIn, mode, set = [], source, parts } = options
+  const { root = process.cwd(), text, env = process.env, testEnv = {}, standIn, mode, set = [], source, parts } = options
   const path = await findPipeline(nameOrPath, root)
   const below = relative(root, path)
   const file = below.startsWith('..') ? path : below
@@ -87,7 +89,10 @@ export async function loadPipeline(nameOrPath: string, options: LoadOptions): Pr
     const message = `"${name}" is not a valid pipeline name`
     problems.push(problemAt({ file, line: 1, column: 1, length: 1 }, message, { hint }))
   }
-  const written = await readPipelineFile(path, file, problems)
+  const written =
+    text === undefined
+      ? await readPipelineFile(path, file, problems)
+      : readPipelineBytes(Buffer.from(text), file, problems)
   if (written === undefined) return finish()
   let node = source === undefined ? written : withSource(written, source, problems)
   for (const argument of set) node = override(node, argument, problems)

@@ -29,6 +29,16 @@ export async function readPipelineFile(
       hint: 'correct its rights',
     })
   })
+  return readPipelineBytes(bytes, file, problems, kind)
+}
+
+/** The same of what is not in the file yet: what an editor holds. */
+export function readPipelineBytes(
+  bytes: Buffer,
+  file: string,
+  problems: Problem[],
+  kind: FileKind = PIPELINE,
+): LocatedMap | undefined {
   const start = { file, line: 1, column: 1, length: 1 }
   if (bytes.length > MAX_BYTES) {
     problems.push(problemAt(start, `the file has ${bytes.length} bytes, but the limit is ${MAX_BYTES}`))

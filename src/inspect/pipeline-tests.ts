@@ -12,6 +12,7 @@ import { compareRejectObjects, shownRejectObjects } from './compare-reject-objec
 import { describeReject } from './describe-reject.ts'
 import { asRecord, difference, differentKeys, spell, spellRecord } from './difference.ts'
 import { dryRun } from './dry-run.ts'
+import type { TestPlace } from './whole/load-test.ts'
 import { runWhole } from './whole/run-test.ts'
 import type { WholeResult } from './whole/run-test.ts'
 
@@ -29,13 +30,14 @@ type ExpectedRejects = NonNullable<Expectation['rejects']>
 /**
  * Runs one test: the transforms of the pipeline over its input, or the whole pipeline.
  * @param load Checks the pipeline for this test; not used for a whole one, which has no environment.
+ * @param file The pipeline file, for a whole one.
  */
 export async function runPipelineTest(
   load: () => Promise<CheckedPipeline>,
   test: PipelineTest,
-  pipelinePath: string,
+  file: Omit<TestPlace, 'test'>,
 ): Promise<TestResult> {
-  const outcome = isWhole(test) ? await wholeOutcome(test, pipelinePath) : await dryOutcome(await load(), test)
+  const outcome = isWhole(test) ? await wholeOutcome({ ...file, test }) : await dryOutcome(await load(), test)
   const { rules, problems } = outcome
   if (problems.length > 0) return { differences: [...problems, ...outcome.remarks], rules }
   const actual = expectationOf(outcome, test)
@@ -77,8 +79,9 @@ async function dryOutcome(pipeline: CheckedPipeline, test: PipelineTest): Promis
   }
 }
 
-async function wholeOutcome(test: PipelineTest, pipeline: string): Promise<Outcome> {
-  const result = await runWhole({ pipeline, test })
+async function wholeOutcome(place: TestPlace): Promise<Outcome> {
+  const { test } = place
+  const result = await runWhole(place)
   const { objects, rejectObjects, ledger, rejects, dropped, rules, error, log } = result
   const lines = log.slice(-LISTED_LOG)
   const rejected = rejects.map(({ code, stage, line, origin, detail }) =>

@@ -33,21 +33,27 @@ interface TestedRule {
   readonly searches?: true
 }
 
+interface TestChoice {
+  readonly isChosen?: (test: PipelineTest) => boolean
+  readonly text?: string | undefined
+}
+
 /**
  * Runs the tests of a pipeline, one after the other. Returns the rules of its stages at the end.
  * @param load Checks the pipeline for tests. Each test has its own environment.
- * @param isChosen Whether to run a test.
+ * @param options.isChosen Whether to run a test. Default: all.
+ * @param options.text What an editor holds, instead of what is in the file.
  */
 export async function* testPipeline(
   load: (testEnv?: { readonly [name: string]: string }) => Promise<CheckedPipeline>,
-  isChosen: (test: PipelineTest) => boolean = () => true,
+  { isChosen = () => true, text }: TestChoice = {},
 ): AsyncGenerator<TestedCase, readonly TestedRule[]> {
   const { tests, folder, file } = await load()
   const path = join(folder, basename(file))
   const rules = new Map<string, TestedRule>()
   for (const test of tests.filter(isChosen)) {
     const start = performance.now()
-    const result = await runPipelineTest(() => load(test.env), test, path).catch((error: unknown) => {
+    const result = await runPipelineTest(() => load(test.env), test, { pipeline: path, text }).catch((error: unknown) => {
       return {
         differences: [],
         rules: [],

@@ -7,12 +7,12 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { PipelineGraph } from '../inspect/graph/model.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
+import { count, problem } from './shapes.ts'
 
 /** Where the API is, below the address of the page. */
 export const API = '/api/v1'
 
 const moment = (description: string) => Type.Optional(Type.Number({ description }))
-const count = (description: string) => Type.Integer({ minimum: 0, description })
 
 /** A shape that another page documents. */
 function documented<Shape>(description: string) {
@@ -67,21 +67,6 @@ export const pipelineRow = Type.Object({
 
 export type PipelineRow = Static<typeof pipelineRow>
 
-const problem = Type.Object(
-  {
-    severity: Type.Enum(['error', 'warning', 'note']),
-    file: Type.String(),
-    line: Type.Integer({ description: 'From 1.' }),
-    column: Type.Integer({ description: 'From 1.' }),
-    length: Type.Integer({ description: 'Characters.' }),
-    message: Type.String(),
-    hint: Type.Optional(Type.String({ description: 'How to fix it.' })),
-  },
-  { description: 'As `sluice check --json` prints it.' },
-)
-
-export type ApiProblem = Static<typeof problem>
-
 const storedObject = Type.Object({
   sink: Type.String(),
   key: Type.String({ description: 'The key in the bucket, or the path below the folder of a file sink.' }),
@@ -128,6 +113,7 @@ export type Series = Static<typeof series>
 export const project = Type.Object({
   version: Type.String({ description: 'Of Sluice.' }),
   folder: Type.String({ description: 'Name of the project folder.' }),
+  canEdit: Type.Boolean({ description: 'It was started with `--edit`.' }),
 })
 
 export type ProjectInfo = Static<typeof project>
@@ -143,14 +129,7 @@ export interface LiveEvents {
 }
 
 /** As docs/watch-a-run.md describes it. */
+export type { ApiProblem } from './shapes.ts'
 export type { StatusSnapshot } from '../observe/status/snapshot.ts'
 export type { Bottleneck, SinkStatus } from '../observe/status/snapshot.ts'
 export type { GraphNode, PipelineGraph } from '../inspect/graph/model.ts'
-
-export const failure = Type.Object({
-  error: Type.Object({
-    code: Type.String({ description: 'As in docs/errors.md.' }),
-    message: Type.String(),
-    hint: Type.Optional(Type.String({ description: 'The way out.' })),
-  }),
-})

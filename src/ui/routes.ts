@@ -1,24 +1,29 @@
 import { basename } from 'node:path'
 import { Type } from 'typebox'
-import type { FastifyInstance, FastifySchema } from 'fastify'
-import { failure, pipelineDetail, pipelineRow, project as projectInfo, series } from './api.ts'
+import type { FastifyInstance } from 'fastify'
+import { pipelineDetail, pipelineRow, project as projectInfo, series } from './api.ts'
 import { sendLive } from './live.ts'
 import type { Project } from './project.ts'
+import { answers, named } from './route-shapes.ts'
+import type { Named } from './route-shapes.ts'
+import { addWorkbench } from './workbench/routes.ts'
+import type { Workbench } from './workbench/workbench.ts'
 
 interface RouteOptions {
   readonly project: Project
+  readonly workbench: Workbench
   readonly root: string
+  readonly edit: boolean
   readonly version: string
 }
 
-const named = { params: Type.Object({ name: Type.String({ description: 'Name of a pipeline.' }) }) }
-
 /** Adds the routes of version 1. */
-export function addRoutes(api: FastifyInstance, { project, root, version }: RouteOptions): void {
+export function addRoutes(api: FastifyInstance, { project, workbench, root, edit, version }: RouteOptions): void {
   api.get('/openapi.json', { schema: { hide: true } }, () => api.swagger())
   api.get('/project', { schema: answers('What is served.', projectInfo) }, () => ({
     version,
     folder: basename(root),
+    canEdit: edit,
   }))
   api.get(
     '/pipelines',
@@ -35,6 +40,7 @@ export function addRoutes(api: FastifyInstance, { project, root, version }: Rout
     { schema: { ...named, ...answers('What its runs were like in the last hour.', series) } },
     ({ params }) => project.series(params.name),
   )
+  addWorkbench(api, workbench)
   api.get<{ Querystring: { pipeline?: string } }>(
     '/live',
     {
@@ -52,12 +58,4 @@ export function addRoutes(api: FastifyInstance, { project, root, version }: Rout
       sendLive(reply, { project, ...(pipeline !== undefined && { pipeline }) })
     },
   )
-}
-
-interface Named {
-  Params: { name: string }
-}
-
-function answers(description: string, shape: object): FastifySchema {
-  return { description, response: { 200: shape, '4xx': failure } }
 }

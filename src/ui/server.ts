@@ -10,7 +10,9 @@ import { API } from './api.ts'
 import { HEADERS } from './headers.ts'
 import { readPage } from './page-files.ts'
 import { Project } from './project.ts'
+import { Refused, statusOfError } from './refused.ts'
 import { addRoutes } from './routes.ts'
+import { Workbench } from './workbench/workbench.ts'
 
 interface ServeOptions {
   /** The project folder. */
@@ -22,6 +24,8 @@ interface ServeOptions {
   readonly port: number
   /** PEM. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined
+  /** Files may be changed, texts tried and rejects replayed. Otherwise the page only shows what is there. */
+  readonly edit: boolean
   /** For scripts, see `Access`. */
   readonly token?: string | undefined
   readonly version: string
@@ -40,8 +44,9 @@ export interface UiServer {
  * @throws SluiceError USAGE if it cannot listen there, or the certificate and its key are not usable
  */
 export async function serveUi(options: ServeOptions): Promise<UiServer> {
-  const { root, states, host, port, tls, token, version } = options
+  const { root, states, host, port, tls, edit, token, version } = options
   const project = new Project({ root, states })
+  const workbench = new Workbench({ root, edit })
   const page = readPage()
   const server = createServer(tls)
   let access: Access | undefined
@@ -52,7 +57,7 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   await server.register(fastifySwagger, {
     openapi: { openapi: '3.1.0', info: { title: 'sluice ui', version: '1' }, servers: [{ url: API }] },
   })
-  await server.register(async (api) => addRoutes(api, { project, version, root }), { prefix: API })
+  await server.register(async (api) => addRoutes(api, { project, workbench, version, root, edit }), { prefix: API })
   server.get('/', hidden, (request, reply) => {
     const once = new URL(request.url, 'http://localhost').searchParams.get('token')
     if (once === null) return sendPage(reply, page)
@@ -63,8 +68,8 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
     if (cookie !== undefined) reply.header('set-cookie', cookie)
     return reply.redirect('/', 303)
   })
-  // Every view has an address; what is shown there is up to the page.
-  server.get('/pipelines/:name', hidden, (_request, reply) => sendPage(reply, page))
+  // What is shown there is up to the page.
+  for (const view of VIEWS) server.get(view, hidden, (_request, reply) => sendPage(reply, page))
   addPage(server, page)
   const listening = await listen(server, host, port)
   access = new Access({ hosts: namesOf(host), port: listening, isTls: tls !== undefined, token })
@@ -76,9 +81,13 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
     async close() {
       await server.close()
       await project.close()
+      await workbench.close()
     },
   }
 }
+
+/** Every view has an address. */
+const VIEWS = ['/pipelines/:name', '/pipelines/:name/rejects', '/pipelines/:name/workbench']
 
 const hidden = { schema: { hide: true } }
 
@@ -88,12 +97,12 @@ function createServer(tls: ServeOptions['tls']): FastifyInstance {
   server.setErrorHandler((error, _request, reply) => {
     const { statusCode } = error instanceof Error && 'statusCode' in error ? error : { statusCode: undefined }
     const known = asSluiceError(error, statusCode === undefined ? 'INTERNAL' : 'USAGE', messageOf(error))
-    const status = known.code === 'PIPELINE_NOT_FOUND' ? 404 : typeof statusCode === 'number' ? statusCode : 500
+    const status = typeof statusCode === 'number' ? statusCode : statusOfError(known)
     const { code, message, hint } = known
     return reply.code(status).send({ error: { code, message, ...(hint !== undefined && { hint }) } })
   })
   server.setNotFoundHandler((request, reply) => {
-    if (request.url.startsWith(API)) throw new SluiceError('USAGE', `there is no ${request.method} ${request.url}`)
+    if (request.url.startsWith(API)) throw new Refused(404, 'USAGE', `there is no ${request.method} ${request.url}`)
     return sendText(reply, 404, 'not found')
   })
   return server

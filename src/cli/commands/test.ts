@@ -84,7 +84,9 @@ async function testOne(name: string, { filter, update }: TestOptions, tested: Te
   }
   const results: TestedCase[] = []
   tested.push({ pipeline: name, results })
-  const tests = testPipeline(load, (test) => filter === undefined || test.name.includes(filter))
+  const tests = testPipeline(load, {
+    isChosen: (test) => filter === undefined || test.name.includes(filter),
+  })
   let next = await tests.next()
   for (; next.done !== true; next = await tests.next()) {
     const result = next.value

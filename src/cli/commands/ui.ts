@@ -16,6 +16,7 @@ interface UiArguments {
   host: string
   port: number
   open: boolean
+  edit: boolean
   'token-file': string | undefined
   'tls-cert': string | undefined
   'tls-key': string | undefined
@@ -27,6 +28,11 @@ export const command: CommandDefinition<UiArguments> = {
     parser
       .option('state', stateOption)
       .option('open', { type: 'boolean', default: false, describe: 'Open the page in a browser' })
+      .option('edit', {
+        type: 'boolean',
+        default: false,
+        describe: 'Also change pipeline files, try what is typed, and replay rejects',
+      })
       .option('host', { type: 'string', default: '127.0.0.1', requiresArg: true, describe: 'Address to listen on' })
       .option('port', { type: 'number', default: 0, requiresArg: true, describe: 'Port; 0 takes any that is free' })
       .option('token-file', { type: 'string', requiresArg: true, describe: 'File with a token for scripts' })
@@ -38,6 +44,7 @@ export const command: CommandDefinition<UiArguments> = {
         describe: 'Serve other machines without TLS, for example behind a proxy',
       })
       .example('$0 ui --open', 'look at the pipelines of this folder')
+      .example('$0 ui --open --edit', 'and work on them')
       .example('$0 ui --host 10.0.0.7 --port 8443 --tls-cert page.pem --tls-key page.key', 'from another machine'),
   handler: ui,
 }
@@ -45,7 +52,7 @@ export const command: CommandDefinition<UiArguments> = {
 type Given = ArgumentsCamelCase<UiArguments>
 
 async function ui(args: Given): Promise<void> {
-  const { host, port, state, open, tokenFile } = args
+  const { host, port, state, open, edit, tokenFile } = args
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new SluiceError('USAGE', `--port ${port} is not a port`, { hint: 'give a whole number from 0 to 65535' })
   if (WILDCARD.test(host))
@@ -65,6 +72,7 @@ async function ui(args: Given): Promise<void> {
     host,
     port,
     tls,
+    edit,
     token,
     version: readVersion(),
   })

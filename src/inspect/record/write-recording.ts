@@ -95,7 +95,7 @@ async function playBack(path: string, pipelinePath: string): Promise<void> {
   const first = await runPipelineTest(
     () => Promise.reject(new Error('the test is of a whole pipeline')),
     test,
-    pipelinePath,
+    { pipeline: pipelinePath },
   )
   if (first.actual === undefined)
     throw new SluiceError('SOURCE_FAILED', `the recording does not play back: ${first.differences.join('; ')}`, {

@@ -7,6 +7,8 @@ import { standIn } from './stand-ins.ts'
 export interface TestPlace {
   /** Path of the pipeline file. */
   readonly pipeline: string
+  /** What an editor holds, instead of what is in the file. */
+  readonly text?: string | undefined
   readonly test: PipelineTest
 }
 
@@ -14,9 +16,10 @@ export interface TestPlace {
  * Loads a pipeline as its test needs it: with the variables of the test, and stand-ins for all others.
  * @throws SluiceError CONFIG_INVALID with the first mistake
  */
-export async function loadForTest({ pipeline: path, test }: TestPlace): Promise<CheckedPipeline> {
+export async function loadForTest({ pipeline: path, text, test }: TestPlace): Promise<CheckedPipeline> {
   const { pipeline, problems } = await loadPipeline(path, {
     mode: 'test',
+    text,
     env: {},
     testEnv: test.env,
     standIn,

@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto'
+import { readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
+import { relative } from 'node:path'
+import type { Static } from 'typebox'
+import { findPipeline, PIPELINE_NAME } from '../../config/find-pipeline.ts'
+import { asSluiceError, SluiceError } from '../../errors.ts'
+import { fileInProject } from '../project-files.ts'
+import { Refused } from '../refused.ts'
+import { JobRunner } from '../thread/job-runner.ts'
+import type {
+  addComponentRequest,
+  addTestRequest,
+  completeRequest,
+  saveRequest,
+  tryRequest,
+  testsRequest,
+  checkRequest,
+} from './api.ts'
+import type {
+  CompleteAnswer,
+  ComponentsAnswer,
+  DescribeAnswer,
+  EditedText,
+  CheckAnswer,
+  PipelineFile,
+  SampleAnswer,
+  SampleRequest,
+  TestsAnswer,
+  TryAnswer,
+} from './api.ts'
+import { Samples } from './samples.ts'
+
+interface WorkbenchOptions {
+  /** The project folder. */
+  readonly root: string
+  /** Texts may be tried and saved. */
+  readonly edit: boolean
+}
+
+/**
+ * What the workbench of the page can do with a pipeline file: check it, try it on samples, run its tests, save
+ * it. It changes nothing but that file, and only with `edit`.
+ */
+export class Workbench {
+  readonly #root: string
+  readonly #edit: boolean
+  readonly #runner = new JobRunner()
+  readonly #samples = new Samples()
+
+  constructor({ root, edit }: WorkbenchOptions) {
+    this.#root = root
+    this.#edit = edit
+  }
+
+  async file(name: string): Promise<PipelineFile> {
+    const path = await this.#path(name)
+    const bytes = await readFile(path)
+    return { path: relative(this.#root, path), text: bytes.toString(), version: versionOf(bytes) }
+  }
+
+  /** Saves a valid text. Whoever reads the file meanwhile gets all of one of the two. */
+  async save(name: string, { text, version }: Static<typeof saveRequest>): Promise<PipelineFile> {
+    this.#mayEdit('save it')
+    const path = await this.#path(name)
+    const { problems } = await this.check(name, { text })
+    const first = problems.find(({ severity }) => severity === 'error')
+    if (first !== undefined)
+      throw new Refused(422, 'CONFIG_INVALID', `${first.file}:${first.line}: ${first.message}`, {
+        hint: 'nothing was saved: a file with errors does not run',
+      })
+    // As late as possible: another program has no lock that it would wait for.
+    if (versionOf(await readFile(path)) !== version)
+      throw new Refused(409, 'CONFIG_INVALID', `${relative(this.#root, path)} has changed since it was opened here`, {
+        hint: 'nothing was saved: copy your changes, load the file again and put them in',
+      })
+    await replace(path, text)
+    return this.file(name)
+  }
+
+  check(name: string, { text }: Static<typeof checkRequest>): Promise<CheckAnswer> {
+    return this.#withText(name, text, (file) => this.#runner.do('checkText', file, SOON))
+  }
+
+  async addSample(name: string, request: SampleRequest): Promise<SampleAnswer> {
+    if ('pasted' in request) return this.#samples.add('pasted', Buffer.from(request.pasted))
+    if ('file' in request) {
+      await fileInProject(this.#root, request.file)
+      const { file, records, first } = request
+      const found = await this.#withText(name, undefined, (place) =>
+        this.#runner.do('readSource', { ...place, file: { path: file, records }, first }, LATER),
+      )
+      return this.#samples.add(file, Buffer.from(found.bytes), found.isCut)
+    }
+    if ('source' in request) this.#mayEdit('read its source')
+    const { text, first } = request
+    const recording = 'recording' in request ? request.recording : undefined
+    const found = await this.#withText(name, text, (place) =>
+      this.#runner.do('readSource', { ...place, ...(recording !== undefined && { recording }), first }, LATER),
+    )
+    return this.#samples.add(recording ?? `the source of ${name}`, Buffer.from(found.bytes), found.isCut)
+  }
+
+  try(name: string, { text, sample, from, count, values }: Static<typeof tryRequest>): Promise<TryAnswer> {
+    const { bytes } = this.#samples.get(sample)
+    return this.#withText(name, text, (file) =>
+      this.#runner.do('tryText', { ...file, bytes, from, count, values: values === true }, LATER),
+    )
+  }
+
+  runTests(name: string, { text, filter }: Static<typeof testsRequest>): Promise<TestsAnswer> {
+    return this.#withText(name, text, (file) =>
+      this.#runner.do('runTests', { ...file, ...(filter !== undefined && { filter }) }, LATEST),
+    )
+  }
+
+  addTest(_name: string, _request: Static<typeof addTestRequest>): Promise<EditedText> {
+    throw new Error('not there yet')
+  }
+
+  addComponent(_name: string, _request: Static<typeof addComponentRequest>): Promise<EditedText> {
+    throw new Error('not there yet')
+  }
+
+  complete(_name: string, _request: Static<typeof completeRequest>): Promise<CompleteAnswer> {
+    throw new Error('not there yet')
+  }
+
+  describe(_name: string, _request: Static<typeof completeRequest>): Promise<DescribeAnswer> {
+    throw new Error('not there yet')
+  }
+
+  components(): Promise<ComponentsAnswer> {
+    throw new Error('not there yet')
+  }
+
+  async close(): Promise<void> {
+    await this.#runner.close()
+  }
+
+  async #withText<Answer>(
+    name: string,
+    text: string | undefined,
+    use: (file: TextPlace) => Promise<Answer>,
+  ): Promise<Answer> {
+    if (text !== undefined) this.#mayEdit('try what is typed')
+    await this.#path(name)
+    return use({ root: this.#root, name, text })
+  }
+
+  #mayEdit(what: string): void {
+    if (!this.#edit)
+      throw new Refused(403, 'USAGE', `this page is read-only: it cannot ${what}`, {
+        hint: 'start it with `sluice ui --edit`',
+      })
+  }
+
+  /** @throws SluiceError PIPELINE_NOT_FOUND; Refused for a link */
+  async #path(name: string): Promise<string> {
+    // A name with a slash would be a path.
+    if (!PIPELINE_NAME.test(name) || /\.ya?ml$/.test(name))
+      throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline ${JSON.stringify(name)}`)
+    return fileInProject(this.#root, relative(this.#root, await findPipeline(name, this.#root)))
+  }
+}
+
+/** A pipeline file, and what an editor holds of it. */
+export interface TextPlace {
+  /** The project folder. */
+  readonly root: string
+  readonly name: string
+  /** Undefined: what is in the file. */
+  readonly text: string | undefined
+}
+
+/* Milliseconds that jobs may take. */
+const SOON = 10_000
+const LATER = 30_000
+const LATEST = 300_000
+
+function versionOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+async function replace(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`
+  try {
+    const { mode } = await stat(path)
+    await writeFile(temporary, text, { mode, flag: 'wx' })
+    await rename(temporary, path)
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined)
+    throw asSluiceError(error, 'DISK_FAILED', `cannot write ${path}`)
+  }
+}
