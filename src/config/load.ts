@@ -66,7 +66,17 @@ export interface Loaded {
  * @throws SluiceError PIPELINE_NOT_FOUND, or CONFIG_INVALID if the name matches two files
  */
 export async function loadPipeline(nameOrPath: string, options: LoadOptions): Promise<Loaded> {
-  const { root = process.cwd(), text, env = process.env, testEnv = {}, standIn, mode, set = [], source, parts } = options
+  const {
+    root = process.cwd(),
+    text,
+    env = process.env,
+    testEnv = {},
+    standIn,
+    mode,
+    set = [],
+    source,
+    parts,
+  } = options
   const path = await findPipeline(nameOrPath, root)
   const below = relative(root, path)
   const file = below.startsWith('..') ? path : below

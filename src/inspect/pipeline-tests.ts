@@ -247,7 +247,8 @@ function matches({ rejects }: Pick<Outcome, 'rejects'>, expected: ExpectedReject
   )
 }
 
-async function readInput({ input = [], name, path }: PipelineTest): Promise<Buffer> {
+/** The records of a test that has them in `input`, as NDJSON. */
+export async function readInput({ input = [], name, path }: PipelineTest): Promise<Buffer> {
   if ('file' in input) {
     try {
       return await readFile(resolve(dirname(path), input.file))

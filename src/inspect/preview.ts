@@ -1,13 +1,13 @@
-import { isCustom } from '../config/component-name.ts'
 import type { CheckedPipeline } from '../config/pipeline.ts'
 import { memoryDedupKeys, Deduplicator } from '../delivery/dedup/deduplicate.ts'
-import { RecordState } from '../record/batch.ts'
 import type { Batch, Reject } from '../record/batch.ts'
 import { openBatches } from '../record/open-batches.ts'
-import { isMap, parseSpelled } from '../record/json/spelled.ts'
+import { parseSpelled } from '../record/json/spelled.ts'
 import type { Spelled } from '../record/json/spelled.ts'
 import { Paths } from '../record/paths/path.ts'
 import { describeReject } from './describe-reject.ts'
+import { openHiddenValues } from './hidden-values.ts'
+import type { HiddenValues } from './hidden-values.ts'
 import { Intake } from '../runtime/intake.ts'
 import type { Router, Share } from '../delivery/routes/router.ts'
 import { routerOf } from '../runtime/routes.ts'
@@ -30,9 +30,6 @@ export interface PreviewedRecord {
   readonly remark: string | undefined
 }
 
-/** Replaces values that must not be shown. */
-const HIDDEN = '"(hidden)"'
-
 /**
  * Runs the first records of the source through the transforms, one at a time. Writes nothing and
  * keeps no state. If the source fails, the records before that are yielded first. At the end `seen`
@@ -46,13 +43,14 @@ export async function* previewPipeline(
   const paths = new Paths()
   const stages = await buildStages(pipeline, { paths, hashKey: undefined })
   const router = await routerOf(pipeline, paths)
+  const hidden = await openHiddenValues(pipeline)
   const deduplicator = new Deduplicator(memoryDedupKeys())
   const reading = new AbortController()
   let count = 0
   try {
     for await (const batch of readSource(pipeline, paths, reading.signal)) {
       for (let record = 0; record < batch.count; record++) {
-        yield await previewRecord({ batch, record, stages, router, deduplicator, paths, pipeline })
+        yield await previewRecord({ batch, record, stages, router, deduplicator, paths, pipeline, hidden })
         if (++count === limit) return
       }
       // Lines that are too long are not in the batch.
@@ -65,10 +63,12 @@ export async function* previewPipeline(
     reading.abort()
     seen?.(ruleMatchesOf(stages))
     for (const stage of stages) await stage.close()
+    await hidden.close()
   }
 }
 
-async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortSignal): AsyncGenerator<Batch> {
+/** The batches of a source, before any transform. */
+export async function* readSource(pipeline: CheckedPipeline, paths: Paths, stop: AbortSignal): AsyncGenerator<Batch> {
   const { declaration, config, stage } = pipeline.source
   const source = await declaration.create(config, { pipeline: pipeline.name, stage, folder: pipeline.folder })
   const batches = readBatches({
@@ -97,6 +97,7 @@ interface PreviewInput {
   readonly deduplicator: Deduplicator
   readonly paths: Paths
   readonly pipeline: CheckedPipeline
+  readonly hidden: HiddenValues
 }
 
 async function previewRecord({
@@ -107,6 +108,7 @@ async function previewRecord({
   deduplicator,
   paths,
   pipeline,
+  hidden,
 }: PreviewInput): Promise<PreviewedRecord> {
   const origin = { name: batch.origin.name, line: batch.lineOf(record) }
   const place = { origin: origin.name, line: origin.line }
@@ -114,17 +116,13 @@ async function previewRecord({
   if (reject) return previewReject(reject)
 
   const bytes = batch.line(record)
-  const open = () => openBatches({ bytes, origin }, { partition: '', number: 0, paths, limits: pipeline.limits })
-  const redactions = stages.filter(({ type }) => type === 'redact')
-  const [redacted] = await throughAll(redactions, open())
-  const known = hide(parse(bytes), parse(redacted.line(0)))
-  const moved = stagesThatMoveBeforeRedaction(pipeline, stages)
-  const before = moved.length === 0 ? known : hideAllBut(leavesOf(await throughAll(moved, open())), known)
+  const before = await hidden.shown(bytes, 0)
 
   const after: Spelled[] = []
   const to: string[][] = []
   const remarks: string[] = []
-  for (const chunk of await throughAll(stages, open())) {
+  const opened = openBatches({ bytes, origin }, { partition: '', number: 0, paths, limits: pipeline.limits })
+  for (const chunk of await throughAll(stages, opened)) {
     router.enter(chunk)
     const { written, rejects, duplicate } = await deduplicator.deduplicate(chunk)
     const shares = router.share(written)
@@ -143,43 +141,6 @@ function sinksOf(record: number, shares: readonly Share[]): string[] {
   return shares.filter(({ records }) => records.includes(record)).map(({ sink }) => sink)
 }
 
-/**
- * The stages up to the last redaction, if one before it gives values another place: a rule for the new
- * name does not find the value under its old one.
- */
-function stagesThatMoveBeforeRedaction({ transforms }: CheckedPipeline, stages: readonly Stage[]): readonly Stage[] {
-  const last = stages.findLastIndex(({ type }) => type === 'redact')
-  const moves = transforms
-    .slice(0, Math.max(0, last))
-    .some(
-      ({ declaration, config }) =>
-        isCustom(declaration.type) ||
-        declaration.code !== undefined ||
-        (declaration.shape?.(config).writes ?? []).some(({ from }) => from.length > 0),
-    )
-  return moves ? stages.slice(0, last + 1) : []
-}
-
-/** The spellings of all values in the live records of batches. */
-function leavesOf(batches: readonly Batch[]): ReadonlySet<string> {
-  const leaves = new Set<string>()
-  const add = (value: Spelled): void => {
-    if (typeof value === 'string') leaves.add(value)
-    else for (const member of isMap(value) ? value.values() : value) add(member)
-  }
-  for (const batch of batches) {
-    for (let record = 0; record < batch.count; record++)
-      if (batch.states[record] === RecordState.live) add(parse(batch.line(record)))
-  }
-  return leaves
-}
-
-function hideAllBut(shown: ReadonlySet<string>, value: Spelled): Spelled {
-  if (typeof value === 'string') return shown.has(value) ? value : HIDDEN
-  if (!isMap(value)) return value.map((item) => hideAllBut(shown, item))
-  return new Map([...value].map(([key, member]) => [key, hideAllBut(shown, member)]))
-}
-
 function previewReject(reject: Reject): PreviewedRecord {
   const { origin, line } = reject
   return { origin, line, before: undefined, after: [], to: [], remark: describeReject(reject) }
@@ -187,15 +148,4 @@ function previewReject(reject: Reject): PreviewedRecord {
 
 function parse(line: Buffer): Spelled {
   return parseSpelled(line.toString())
-}
-
-/** Hides each leaf that redaction changes or removes. */
-function hide(value: Spelled, redacted: Spelled | undefined): Spelled {
-  if (typeof value === 'string') return value === redacted ? value : HIDDEN
-  if (!isMap(value)) {
-    const others = redacted === undefined || typeof redacted === 'string' || isMap(redacted) ? [] : redacted
-    return value.map((item, at) => hide(item, others[at]))
-  }
-  const others = redacted !== undefined && typeof redacted !== 'string' && isMap(redacted) ? redacted : new Map()
-  return new Map([...value].map(([key, member]) => [key, hide(member, others.get(key))]))
 }

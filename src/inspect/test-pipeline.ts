@@ -53,14 +53,16 @@ export async function* testPipeline(
   const rules = new Map<string, TestedRule>()
   for (const test of tests.filter(isChosen)) {
     const start = performance.now()
-    const result = await runPipelineTest(() => load(test.env), test, { pipeline: path, text }).catch((error: unknown) => {
-      return {
-        differences: [],
-        rules: [],
-        mistake: asSluiceError(error, 'INTERNAL', 'the test failed'),
-        actual: undefined,
-      }
-    })
+    const result = await runPipelineTest(() => load(test.env), test, { pipeline: path, text }).catch(
+      (error: unknown) => {
+        return {
+          differences: [],
+          rules: [],
+          mistake: asSluiceError(error, 'INTERNAL', 'the test failed'),
+          actual: undefined,
+        }
+      },
+    )
     for (const rule of result.rules) {
       const name = `${rule.stage}: ${rule.rule}`
       rules.set(name, { ...rule, matches: (rules.get(name)?.matches ?? 0) + rule.matches })

@@ -92,11 +92,9 @@ async function playBack(path: string, pipelinePath: string): Promise<void> {
       },
     )
   }
-  const first = await runPipelineTest(
-    () => Promise.reject(new Error('the test is of a whole pipeline')),
-    test,
-    { pipeline: pipelinePath },
-  )
+  const first = await runPipelineTest(() => Promise.reject(new Error('the test is of a whole pipeline')), test, {
+    pipeline: pipelinePath,
+  })
   if (first.actual === undefined)
     throw new SluiceError('SOURCE_FAILED', `the recording does not play back: ${first.differences.join('; ')}`, {
       hint: 'requests must depend on the pipeline, the time and earlier responses only; nothing was written',

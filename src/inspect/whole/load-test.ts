@@ -1,4 +1,5 @@
 import { loadPipeline } from '../../config/load.ts'
+import type { LoadOptions } from '../../config/load.ts'
 import type { CheckedPipeline, PipelineTest } from '../../config/pipeline.ts'
 import { SluiceError } from '../../errors.ts'
 import { standIn } from './stand-ins.ts'
@@ -16,14 +17,17 @@ export interface TestPlace {
  * Loads a pipeline as its test needs it: with the variables of the test, and stand-ins for all others.
  * @throws SluiceError CONFIG_INVALID with the first mistake
  */
-export async function loadForTest({ pipeline: path, text, test }: TestPlace): Promise<CheckedPipeline> {
+export async function loadForTest(
+  { pipeline: path, text, test }: TestPlace,
+  parts: NonNullable<LoadOptions['parts']> = ['source', 'transforms', 'sinks'],
+): Promise<CheckedPipeline> {
   const { pipeline, problems } = await loadPipeline(path, {
     mode: 'test',
     text,
     env: {},
     testEnv: test.env,
     standIn,
-    parts: ['source', 'transforms', 'sinks'],
+    parts,
   })
   if (pipeline) return pipeline
   const found = problems.find(({ severity }) => severity === 'error')

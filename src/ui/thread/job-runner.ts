@@ -21,6 +21,7 @@ export class JobRunner {
   #current: Waiting | undefined
   #timer: NodeJS.Timeout | undefined
   #worker: Worker | undefined
+  #jobs = 0
 
   /**
    * Does a job.
@@ -39,11 +40,6 @@ export class JobRunner {
     })
   }
 
-  /** Forgets the thread, with the custom code that it has loaded: the next job loads it again. */
-  renew(): void {
-    if (this.#current === undefined) this.#end()
-  }
-
   async close(): Promise<void> {
     const worker = this.#worker
     for (const { reject } of this.#waiting.splice(0)) reject(closed())
@@ -56,6 +52,8 @@ export class JobRunner {
     const next = this.#waiting.shift()
     if (next === undefined) return
     this.#current = next
+    // Custom code that was loaded again and again stays in the memory of its thread.
+    if (this.#jobs++ % MOST_JOBS === 0) this.#end()
     this.#worker ??= this.#start()
     this.#timer = setTimeout(() => this.#fail(tooLong(next)), next.milliseconds)
     this.#worker.postMessage(next.request, [])
@@ -101,6 +99,9 @@ export class JobRunner {
     void worker?.terminate()
   }
 }
+
+/** Jobs that a thread does. */
+const MOST_JOBS = 500
 
 function closed(): SluiceError {
   return new SluiceError('INTERRUPTED', 'the page is closing')

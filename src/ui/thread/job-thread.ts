@@ -27,6 +27,6 @@ async function answer(job: keyof Jobs, argument: unknown): Promise<void> {
   }
 }
 
-function send(answer: JobAnswer): void {
-  parentPort?.postMessage(answer, [])
+function send(message: JobAnswer): void {
+  parentPort?.postMessage(message, [])
 }

@@ -104,7 +104,7 @@ const shownRecord = Type.Object({
   ),
   steps: Type.Array(step, {
     description:
-      'One for each stage that it came to, in their order; `ingest` for a line that does not parse, `routes` for what routes did.',
+      'One for each stage that it came to, in their order; `source` for a line that does not parse, `routes` for what routes did.',
   }),
   after: Type.Array(
     Type.Object({

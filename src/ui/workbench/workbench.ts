@@ -84,10 +84,12 @@ export class Workbench {
   async addSample(name: string, request: SampleRequest): Promise<SampleAnswer> {
     if ('pasted' in request) return this.#samples.add('pasted', Buffer.from(request.pasted))
     if ('file' in request) {
-      await fileInProject(this.#root, request.file)
       const { file, records, first } = request
+      const path = await fileInProject(this.#root, file)
+      if (/[*?[\]{}]/.test(file))
+        throw new Refused(422, 'USAGE', `${file} would be a pattern of several files`, { hint: 'rename the file' })
       const found = await this.#withText(name, undefined, (place) =>
-        this.#runner.do('readSource', { ...place, file: { path: file, records }, first }, LATER),
+        this.#runner.do('readSource', { ...place, file: { path, records }, first }, LATER),
       )
       return this.#samples.add(file, Buffer.from(found.bytes), found.isCut)
     }
@@ -103,7 +105,7 @@ export class Workbench {
   try(name: string, { text, sample, from, count, values }: Static<typeof tryRequest>): Promise<TryAnswer> {
     const { bytes } = this.#samples.get(sample)
     return this.#withText(name, text, (file) =>
-      this.#runner.do('tryText', { ...file, bytes, from, count, values: values === true }, LATER),
+      this.#runner.do('tryText', { ...file, bytes, from, count, values: values === true }, SOON),
     )
   }
 
