@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { plainForm, quickTestOf, spellingsOf } from '../../src/observe/spellings.ts'
-import { SCALE } from '../support/scale.ts'
+import { scaled } from '../support/scale.ts'
 
 test('the quick test never misses what the expression finds', () => {
   const secrets = fc.oneof(
@@ -28,7 +28,7 @@ test('the quick test never misses what the expression finds', () => {
     found++
     assert.ok(quickTestOf(secret)(plainForm(text)), JSON.stringify([secret, text]))
   })
-  fc.assert(property, { numRuns: 2000 * SCALE })
+  fc.assert(property, { numRuns: scaled(2000) })
   assert.ok(found > 500, `${found}`)
 })
 

@@ -210,7 +210,7 @@ function pipelineOf(
   rate: { perSecond: 1000, concurrency: 8 }
   retry: { attempts: 1000, maxDelay: 10m }
   window: { since: '1d', lag: 5m, overlap: 5m, sweep: 6h, sweepEvery: 2h, repair: 2d }
-  poll: ${Math.round(120 / SCALE)}m
+  poll: ${Math.round(120 / Math.max(1, SCALE))}m
 transforms:
   - { type: redact, rules: [{ path: client_ip, action: mask, with: '${mask}' }] }
   - { type: dedup, key: [id, timestamp], time: timestamp, within: 1d }

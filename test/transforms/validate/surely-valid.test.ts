@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../../../src/record/json/json.ts'
 import { compileSchema } from '../../../src/transforms/validate/compile-schema.ts'
 import { isSurelyValid } from '../../../src/transforms/validate/surely-valid.ts'
 import { REPOSITORY } from '../../support/paths.ts'
-import { SCALE } from '../../support/scale.ts'
+import { scaled } from '../../support/scale.ts'
 
 const words = fc.constantFrom('string', 'object', 'null', 'integer', 'date-time', 'toString', '__proto__', 'strng', '')
 const values = fc.oneof(words, fc.boolean(), fc.constantFrom(0, 1, -1, 1.5, null), fc.array(words, { maxLength: 3 }))
@@ -30,7 +30,7 @@ test('ajv compiles every schema that is taken for valid without it', () => {
     taken++
     compileSchema(JSON.stringify(root), 'random')
   })
-  fc.assert(property, { numRuns: 400 * SCALE })
+  fc.assert(property, { numRuns: scaled(400) })
   assert.ok(taken > 10, `${taken}`)
 })
 

@@ -1,3 +1,4 @@
+import { SCALE, scaled } from '../../../support/scale.ts'
 import { createRandom } from '../support/random.ts'
 import type { Loss } from './disk.ts'
 import { WRONG_BUCKET } from './store.ts'
@@ -124,6 +125,12 @@ export function shuffle<T>(items: readonly T[], seed: number): T[] {
   const random = createRandom(seed)
   const drawn = items.map((item) => ({ item, at: random.next() }))
   return drawn.toSorted((one, other) => one.at - other.at).map(({ item }) => item)
+}
+
+/** All items, or the part of them that `SLUICE_TEST_SCALE` wants. */
+export function sampled<T>(items: Iterable<T>, seed: number): T[] {
+  const all = [...items]
+  return SCALE < 1 ? shuffle(all, seed).slice(0, scaled(all.length)) : all
 }
 
 /** Returns the first plan that does not have the expected outcome. */
