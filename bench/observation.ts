@@ -1,15 +1,17 @@
 /**
  * What does observation cost? Whole processes run the same pipeline (validate, redact, dedup) on the same
- * archive, in pairs: one without metrics, and one with `--metrics`, which is scraped each second (a Prometheus
- * asks every 15). The order within a pair alternates. Times count from the start of the run, as in its report.
- * Runs of one pair differ by more than a hundredth, so the result is the mean of all ratios and its
- * standard error.
+ * archive, in pairs: one that nobody observes, and one that somebody does. The order within a pair alternates.
+ * Times count from the start of the run, as in its report. Runs of one pair differ by more than a hundredth, so
+ * the result is the mean of all ratios and its standard error.
  *
- * `npm run build && node build/bench/observation.js [--records 2000000] [--pairs 10]`
+ * `--by metrics`: with `--metrics`, which is scraped each second (a Prometheus asks every 15).
+ * `--by page`: a `sluice ui` of another process watches the run, and a viewer is on its page.
+ *
+ * `npm run build && node build/bench/observation.js [--by metrics] [--records 2000000] [--pairs 10]`
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -24,7 +26,11 @@ import type { Timed } from './timed.ts'
 const SCRAPE = 1000
 
 const { values } = parseArgs({
-  options: { records: { type: 'string', default: '2000000' }, pairs: { type: 'string', default: '10' } },
+  options: {
+    by: { type: 'string', default: 'metrics' },
+    records: { type: 'string', default: '2000000' },
+    pairs: { type: 'string', default: '10' },
+  },
 })
 const count = Number(values.records)
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
@@ -40,7 +46,9 @@ try {
       const [first, second] = [await run(input, pair % 2 !== 0), await run(input, pair % 2 === 0)]
       if (pair >= 0) pairs.push(pair % 2 === 0 ? { without: first, with: second } : { without: second, with: first })
     }
-    console.log(`${process.version} ${shape}: ${count} records, ${pairs.length} pairs, with metrics / without`)
+    console.log(
+      `${process.version} ${shape}: ${count} records, ${pairs.length} pairs, observed by ${values.by} / not observed`,
+    )
     for (const of of ['wall', 'cpu'] as const) {
       const ratios = pairs.map((pair) => pair.with[of] / pair.without[of])
       const error = Math.sqrt(mean(ratios.map((ratio) => (ratio - mean(ratios)) ** 2)) / (ratios.length - 1))
@@ -56,18 +64,60 @@ try {
 
 async function run(input: string, isObserved: boolean): Promise<Timed> {
   const [cpu, report, state] = ['cpu', 'report.json', 'state'].map((name) => join(folder, name))
-  const port = await freePort()
   const args = ['run', 'bench/redact.yaml', '--state', state, '--report', report, '--set', `source.path=${input}`]
-  const metrics = isObserved ? ['--metrics', `127.0.0.1:${port}`] : []
-  const command = ['--import', reportCpu(cpu, 'run'), 'build/dist/main.cjs', ...args, ...metrics]
+  const observer = isObserved ? await observe(state) : { args: [], end: () => undefined }
+  const command = ['--import', reportCpu(cpu, 'run'), 'build/dist/main.cjs', ...args, ...observer.args]
   const child = spawn(process.execPath, command, { stdio: 'ignore' })
-  const timer = isObserved ? setInterval(() => void scrape(port), SCRAPE) : undefined
   const [code]: (number | null)[] = await once(child, 'exit')
-  clearInterval(timer)
+  await observer.end()
   if (code !== 0) throw new Error(`a run has ended with ${code}`)
   const { seconds }: Report = JSON.parse(await readFile(report, 'utf8'))
   await rm(state, { recursive: true, force: true })
   return { wall: seconds, cpu: await readCpu(cpu) }
+}
+
+interface Observer {
+  /** Options of the run. */
+  readonly args: readonly string[]
+  readonly end: () => Promise<void> | undefined
+}
+
+async function observe(state: string): Promise<Observer> {
+  const port = await freePort()
+  if (values.by === 'page') return watch(port, state)
+  const timer = setInterval(() => void scrape(port), SCRAPE)
+  return { args: ['--metrics', `127.0.0.1:${port}`], end: () => void clearInterval(timer) }
+}
+
+/** Starts the page, and a viewer who takes every live message. */
+async function watch(port: number, state: string): Promise<Observer> {
+  const token = 'of-the-bench-0123456789'
+  const file = join(folder, 'token')
+  await writeFile(file, token, { mode: 0o600 })
+  const args = ['ui', '--port', String(port), '--state', state, '--token-file', file]
+  const server = spawn(process.execPath, ['build/dist/main.cjs', ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  await once(server.stdout, 'data')
+  const leaving = new AbortController()
+  const response = await fetch(`http://127.0.0.1:${port}/api/v1/live?pipeline=redact`, {
+    headers: { authorization: `Bearer ${token}` },
+    signal: leaving.signal,
+  })
+  if (!response.ok) throw new Error(`the page answers with ${response.status}`)
+  let bytes = 0
+  const reading = async (): Promise<void> => {
+    for await (const part of response.body ?? []) bytes += part.length
+  }
+  const ended = reading().catch(() => undefined)
+  return {
+    args: [],
+    async end() {
+      leaving.abort()
+      await ended
+      server.kill()
+      await once(server, 'exit')
+      if (bytes < 10_000) throw new Error('the viewer has seen no run')
+    },
+  }
 }
 
 async function scrape(port: number): Promise<void> {
