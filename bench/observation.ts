@@ -79,14 +79,14 @@ async function run(input: string, isObserved: boolean): Promise<Timed> {
 interface Observer {
   /** Options of the run. */
   readonly args: readonly string[]
-  readonly end: () => Promise<void> | undefined
+  readonly end: () => Promise<void> | void
 }
 
 async function observe(state: string): Promise<Observer> {
   const port = await freePort()
   if (values.by === 'page') return watch(port, state)
   const timer = setInterval(() => void scrape(port), SCRAPE)
-  return { args: ['--metrics', `127.0.0.1:${port}`], end: () => void clearInterval(timer) }
+  return { args: ['--metrics', `127.0.0.1:${port}`], end: () => clearInterval(timer) }
 }
 
 /** Starts the page, and a viewer who takes every live message. */
