@@ -177,6 +177,10 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes
 
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorCodes, code)
+}
+
 /** Why a record was rejected. Custom code adds codes of its own with `record.reject(code)`. */
 export const rejectCodes = {
   DUPLICATE_KEY: 'A key is twice in one object (`toObjects` only; elsewhere the last one counts).',

@@ -79,7 +79,7 @@ export class Committer {
     const started = events?.wants('sluice:epoch:commit') === true ? performance.now() : undefined
     const committedAt = now()
     let milliseconds: number | undefined
-    const rejectsChange = await localRejects.finish()
+    const rejectsChange = await localRejects.finish(committedAt)
     const dedup = (await index?.write({ permanent: oldest === -Infinity })) ?? { rows: [], created: false }
     if (objects.some(({ file }) => file !== undefined)) await files.fsyncFolder(outboxFolder(options.folder))
     if (rejectsChange.created) await files.fsyncFolder(rejectsFolder(options.folder))

@@ -204,7 +204,8 @@ function throwProblem(place: string, problem: string): never {
   throw notCorrected([`${place}: ${problem}`])
 }
 
-function reentry(reject: LocalReject, pipeline: CheckedPipeline, record: Buffer): Reentry {
+/** @throws SluiceError INTERNAL if `findEntry` says that it cannot enter */
+export function reentry(reject: LocalReject, pipeline: CheckedPipeline, record: Buffer): Reentry {
   const entry = findEntry(reject, pipeline)
   if (typeof entry === 'string') throw new SluiceError('INTERNAL', entry)
   const { id, part = false, origin, line } = reject
@@ -212,7 +213,7 @@ function reentry(reject: LocalReject, pipeline: CheckedPipeline, record: Buffer)
 }
 
 /** Where a reject enters the stages, or as text why it cannot. */
-function findEntry(
+export function findEntry(
   { stage, dedupKey }: LocalReject,
   pipeline: CheckedPipeline,
 ): Pick<Reentry, 'from' | 'dedupKey'> | string {

@@ -6,19 +6,25 @@ import { sendLive } from './live.ts'
 import type { Project } from './project.ts'
 import { answers, named } from './route-shapes.ts'
 import type { Named } from './route-shapes.ts'
+import { addRejects } from './rejects/routes.ts'
+import type { Rejects } from './rejects/rejects.ts'
 import { addWorkbench } from './workbench/routes.ts'
 import type { Workbench } from './workbench/workbench.ts'
 
 interface RouteOptions {
   readonly project: Project
   readonly workbench: Workbench
+  readonly rejects: Rejects
   readonly root: string
   readonly edit: boolean
   readonly version: string
 }
 
 /** Adds the routes of version 1. */
-export function addRoutes(api: FastifyInstance, { project, workbench, root, edit, version }: RouteOptions): void {
+export function addRoutes(
+  api: FastifyInstance,
+  { project, workbench, rejects, root, edit, version }: RouteOptions,
+): void {
   api.get('/openapi.json', { schema: { hide: true } }, () => api.swagger())
   api.get('/project', { schema: answers('What is served.', projectInfo) }, () => ({
     version,
@@ -41,6 +47,7 @@ export function addRoutes(api: FastifyInstance, { project, workbench, root, edit
     ({ params }) => project.series(params.name),
   )
   addWorkbench(api, workbench)
+  addRejects(api, rejects)
   api.get<{ Querystring: { pipeline?: string } }>(
     '/live',
     {

@@ -11,6 +11,7 @@ import { HEADERS } from './headers.ts'
 import { readPage } from './page-files.ts'
 import { Project } from './project.ts'
 import { Refused, statusOfError } from './refused.ts'
+import { Rejects } from './rejects/rejects.ts'
 import { addRoutes } from './routes.ts'
 import { Workbench } from './workbench/workbench.ts'
 
@@ -47,6 +48,7 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   const { root, states, host, port, tls, edit, token, version } = options
   const project = new Project({ root, states })
   const workbench = new Workbench({ root, edit })
+  const rejects = new Rejects({ root, states, edit })
   const page = readPage()
   const server = createServer(tls)
   let access: Access | undefined
@@ -57,7 +59,9 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   await server.register(fastifySwagger, {
     openapi: { openapi: '3.1.0', info: { title: 'sluice ui', version: '1' }, servers: [{ url: API }] },
   })
-  await server.register(async (api) => addRoutes(api, { project, workbench, version, root, edit }), { prefix: API })
+  await server.register(async (api) => addRoutes(api, { project, workbench, rejects, version, root, edit }), {
+    prefix: API,
+  })
   server.get('/', hidden, (request, reply) => {
     const once = new URL(request.url, 'http://localhost').searchParams.get('token')
     if (once === null) return sendPage(reply, page)
@@ -79,6 +83,7 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
     url: `${tls ? 'https' : 'http'}://${shown}:${listening}/?token=${access.once}`,
     hasPage: page !== undefined,
     async close() {
+      await rejects.close()
       await server.close()
       await project.close()
       await workbench.close()

@@ -15,7 +15,7 @@ interface Asked {
   /** As it is sent: `..` stays. */
   readonly path: string
   /** Sent as JSON. */
-  readonly body?: object
+  readonly body?: unknown
 }
 
 export interface UiProcess {
@@ -37,8 +37,8 @@ export async function startUi(workspace: Workspace, args: readonly string[] = []
     new Promise((resolve, reject) => {
       const { hostname, port } = url
       const type = body === undefined ? {} : { 'content-type': 'application/json' }
-      const options = { hostname, port, method, path, headers: { host: url.host, ...type, ...headers } }
-      const sent = request(options, (response) => {
+      const all = { host: url.host, ...type, ...headers }
+      const sent = request({ hostname, port, method, path, headers: all }, (response) => {
         let text = ''
         response.setEncoding('utf8').on('data', (part: string) => (text += part))
         response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))

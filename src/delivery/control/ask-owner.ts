@@ -2,8 +2,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
-import { errorCodes, SluiceError, systemCode } from '../../errors.ts'
-import type { ErrorCode } from '../../errors.ts'
+import { isErrorCode, SluiceError, systemCode } from '../../errors.ts'
 import { isObject } from '../../record/json/json.ts'
 import type { Json, JsonObject } from '../../record/json/json.ts'
 import type { Owner } from '../state/owner-lock.ts'
@@ -124,10 +123,6 @@ function errorOf({ code, message, hint }: JsonObject): SluiceError {
     typeof message === 'string' ? message : 'no reason is given',
     typeof hint === 'string' ? { hint } : {},
   )
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorCodes, code)
 }
 
 function notRunning(pipeline: string, owner?: Owner): SluiceError {

@@ -57,7 +57,7 @@ export async function* readRows(
     const isNotReplayed = isPending(row)
     try {
       for await (const line of linesOf(createReadStream(join(rejectsFolder(folder), row.file)))) {
-        const reject = parse(line.toString())
+        const reject = parseLocalReject(line.toString())
         if (!isAfter(reject.id, last)) continue
         last = reject.id
         if (isNotReplayed(reject.id)) yield reject
@@ -76,7 +76,8 @@ function isAfter({ epoch, at }: RejectId, last: RejectId): boolean {
   return epoch > last.epoch || (epoch === last.epoch && at > last.at)
 }
 
-async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** The lines of a file, without their line feeds. */
+export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let open: Buffer[] = []
   for await (const chunk of chunks) {
     let from = 0
@@ -89,7 +90,8 @@ async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
 }
 
-function parse(json: string): LocalReject {
+/** @throws SluiceError STATE_DAMAGED for a line without an id */
+export function parseLocalReject(json: string): LocalReject {
   const fields: Omit<LocalReject, 'json' | 'id'> & { readonly id: string } = JSON.parse(json)
   const { code, stage, detail, origin, line, dedupKey, part } = fields
   const id = parseRejectId(fields.id)

@@ -104,9 +104,10 @@ export class LocalRejects {
   /**
    * Writes and syncs the open file, and returns the change to commit. If `created`, sync the folder
    * first.
+   * @param committedAt of the open epoch, in milliseconds since 1970
    */
-  async finish(): Promise<LocalRejectsChange> {
-    const added = await this.#closeFile()
+  async finish(committedAt: number): Promise<LocalRejectsChange> {
+    const added = await this.#closeFile(committedAt)
     const current = this.#rows.map((row) => markReplayed(row, this.#replayed))
     const all = added ? [...current, added] : current
     const evicted = this.#beyondBudget(
@@ -142,7 +143,7 @@ export class LocalRejects {
     await this.#open?.file?.close()
   }
 
-  async #closeFile(): Promise<LocalRejectsRow | undefined> {
+  async #closeFile(committedAt: number): Promise<LocalRejectsRow | undefined> {
     const open = this.#open
     if (!open) return undefined
     await this.#write(open)
@@ -150,7 +151,7 @@ export class LocalRejects {
     await open.file?.close()
     this.#open = undefined
     const { epoch, records, bytes, hash } = open
-    return { epoch, file: nameOf(epoch), bytes, records, sha256: hash.digest('hex') }
+    return { epoch, file: nameOf(epoch), bytes, records, sha256: hash.digest('hex'), committedAt }
   }
 
   /** A file that is damaged stays as it is, for `verify` to find, and nothing else is merged. */

@@ -89,6 +89,7 @@ export async function mergeRejects(rows: readonly LocalRejectsRow[], place: Plac
   const records = rows.reduce((sum, row) => sum + row.records, 0)
   const replayed = joinReplayed(rows)
   const parts = rows.flatMap((row) => partsOf(row))
+  const [{ committedAt }] = parts
   return {
     epoch,
     file: name,
@@ -96,7 +97,7 @@ export async function mergeRejects(rows: readonly LocalRejectsRow[], place: Plac
     records,
     sha256,
     ...(replayed && { replayed }),
-    ...(parts.length > 1 && { parts }),
+    ...(parts.length > 1 ? { parts } : committedAt !== undefined && { committedAt }),
     ...(lines < records && { lines }),
     edition,
   }

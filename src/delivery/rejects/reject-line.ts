@@ -64,6 +64,12 @@ export function recordOf(line: string): string | undefined {
   return start < 0 ? undefined : line.slice(start + RECORD.length, -1)
 }
 
+/** A line of `rejectLine` without its record, as JSON: records can be large. */
+export function withoutRecord(line: Buffer): string {
+  const start = line.indexOf(RECORD)
+  return start < 0 ? line.toString() : `${line.toString('utf8', 0, start)}}`
+}
+
 /** Parses `dedupKey` of a line. Undefined if the text is not a dedup key. */
 export function parseDedupKey(text: string): DedupKey | undefined {
   const [, hex, bucket] = /^([0-9a-f]{32}):(-?\d+)?$/.exec(text) ?? []

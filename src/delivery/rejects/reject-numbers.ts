@@ -6,8 +6,8 @@ import type { LocalRejectsRow, RejectsPart } from '../state/rows.ts'
 import type { RejectId } from './reject-id.ts'
 
 /** The epochs whose rejects are in a file. */
-export function partsOf({ epoch, records, parts }: LocalRejectsRow): readonly RejectsPart[] {
-  return parts ?? [{ epoch, records }]
+export function partsOf({ epoch, records, committedAt, parts }: LocalRejectsRow): readonly RejectsPart[] {
+  return parts ?? [{ epoch, records, ...(committedAt !== undefined && { committedAt }) }]
 }
 
 /** The last epoch whose rejects are in a file. */

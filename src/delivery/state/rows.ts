@@ -129,6 +129,8 @@ export interface LocalRejectsRow {
   /** Number of rejects, with those that were replayed. */
   readonly records: number
   readonly sha256: string
+  /** When it was committed, in milliseconds since 1970. Absent: by an older Sluice, or see `parts`. */
+  readonly committedAt?: number
   /** Replayed rejects: their number, and a bit for each reject, in base64. See `reject-numbers.ts`. */
   readonly replayed?: { readonly records: number; readonly bits: string }
   /** Of a merged file: its epochs, in their order. */
@@ -143,6 +145,8 @@ export interface LocalRejectsRow {
 export interface RejectsPart {
   readonly epoch: number
   readonly records: number
+  /** See `LocalRejectsRow`. */
+  readonly committedAt?: number
 }
 
 /** How one commit changes the local rejects. */

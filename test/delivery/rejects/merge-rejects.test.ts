@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { readLocalRejects } from '../../../src/delivery/rejects/local-rejects-reader.ts'
+import { partsOf } from '../../../src/delivery/rejects/reject-numbers.ts'
 import { readState } from '../../../src/delivery/state/state-reader.ts'
 import { openWorkspace } from '../../support/command.ts'
 import type { Workspace } from '../../support/command.ts'
@@ -84,6 +85,23 @@ describe('small files of rejects', () => {
     assert.equal((await workspace.report(['rejects', 'replay', 'p'])).written, rest.length + 10)
     assert.deepEqual(await readdir(join(folder, 'rejects')), [])
     await verify(workspace)
+  })
+
+  test('keep the moments of their commits', async (t) => {
+    const { run, folder } = await openRejecting(t)
+    const times = async () =>
+      readState(folder, (state) =>
+        state
+          .localRejects()
+          .flatMap(partsOf)
+          .map(({ committedAt }) => committedAt),
+      )
+    await run(60)
+    const before = await times()
+    assert.ok(before.every((at) => at !== undefined && at <= Date.now()))
+    await run(10)
+    const after = await times()
+    assert.deepEqual([after.length, after.slice(0, 60)], [70, before])
   })
 
   test('are read to their end by a process that has read their rows before they were merged', async (t) => {

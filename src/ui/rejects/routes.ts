@@ -1,0 +1,53 @@
+import { Type } from 'typebox'
+import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
+import { answers, named } from '../route-shapes.ts'
+import type { Named } from '../route-shapes.ts'
+import { rejectChoice, rejectDetail, rejectPage, rejectQuery, replayAnswer, tryAnswer } from './api.ts'
+import type { Rejects } from './rejects.ts'
+
+/** Adds the routes of the dead-letter queues. */
+export function addRejects(api: FastifyInstance, rejects: Rejects): void {
+  api.get<Named & { Querystring: Static<typeof rejectQuery> }>(
+    '/pipelines/:name/rejects',
+    {
+      schema: {
+        ...named,
+        querystring: rejectQuery,
+        ...answers('A page of the dead-letter queue, the newest reject first.', rejectPage),
+      },
+    },
+    ({ params, query }, reply) => {
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      return rejects.list(params.name, query, gone.signal)
+    },
+  )
+  api.get<{ Params: Static<typeof one> }>(
+    '/pipelines/:name/rejects/:id',
+    { schema: { params: one, ...answers('A reject with its record.', rejectDetail) } },
+    ({ params: { name, id } }) => rejects.detail(name, id),
+  )
+  api.post<Named & { Body: Static<typeof rejectChoice> }>(
+    '/pipelines/:name/rejects/try',
+    options('What a replay would make of rejects. Writes nothing.', tryAnswer),
+    ({ params, body }) => rejects.try(params.name, body),
+  )
+  api.post<Named & { Body: Static<typeof rejectChoice> }>(
+    '/pipelines/:name/rejects/replay',
+    options('Replays rejects, and answers when it is done. Needs `--edit`.', replayAnswer),
+    ({ params, body }) => rejects.replay(params.name, body),
+  )
+}
+
+const one = Type.Object({
+  name: Type.String({ description: 'Name of a pipeline.' }),
+  id: Type.String({ description: 'Of a reject.' }),
+})
+
+function options(description: string, answer: object) {
+  return { bodyLimit: LARGEST, schema: { ...named, body: rejectChoice, ...answers(description, answer) } }
+}
+
+/** Bytes of a request: corrected records, in JSON. */
+const LARGEST = 16 * 1024 * 1024

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Check } from 'typebox/value'
+import { rejectDetail, rejectPage, replayAnswer, tryAnswer } from '../../src/ui/rejects/api.ts'
+import type { RejectDetail, RejectPage, ReplayAnswer, TryRejectsAnswer } from '../../src/ui/rejects/api.ts'
+import { openWatched } from '../cli/commands/watched-pipeline.ts'
+import { askJson, openRejecting, published } from './rejecting-project.ts'
+import { startUi } from './ui-process.ts'
+
+const REJECTS = '/pipelines/p/rejects'
+
+test('the rejects of a queue come in pages, the newest first, as they are stored', async (t) => {
+  const workspace = await openRejecting(t)
+  const ui = await startUi(workspace)
+  const whole = await askJson<RejectPage>(ui, REJECTS)
+  assert.ok(Check(rejectPage, whole))
+  const shown = (await workspace.sluice(['rejects', 'show', 'p', '--json'])).stdout.trimEnd().split('\n')
+  const stored: { id: string; record?: object }[] = shown.map((line) => JSON.parse(line))
+  assert.deepEqual(
+    whole.rejects.map(({ id }) => id),
+    stored.map(({ id }) => id).toReversed(),
+  )
+  assert.deepEqual([whole.total, whole.matching, whole.evicted, whole.withoutTime], [9, 9, 0, 0])
+  assert.deepEqual(whole.groups, [
+    { code: 'SCHEMA_VIOLATION', stage: 'validate', count: 8 },
+    { code: 'INVALID_JSON', stage: 'source', count: 1 },
+  ])
+  let pages: RejectPage['rejects'] = []
+  for (let next: string | undefined = ''; next !== undefined;) {
+    const page: RejectPage = await askJson(ui, `${REJECTS}?limit=2${next && `&after=${next}`}`)
+    assert.ok(page.rejects.length <= 2)
+    pages = [...pages, ...page.rejects]
+    ;({ next } = page)
+  }
+  assert.deepEqual(pages, whole.rejects)
+  const { id = '', record } = stored.find((one) => JSON.stringify(one).includes('onerror')) ?? {}
+  const detail = await askJson<RejectDetail>(ui, `${REJECTS}/${id}`)
+  assert.ok(Check(rejectDetail, detail))
+  assert.deepEqual(JSON.parse(detail.lines.join('\n')), record)
+  await assert.rejects(askJson(ui, `${REJECTS}/99-0`), /^Error: 404 [^]*not in the dead-letter queue any more/)
+})
+
+test('rejects are found by code, stage, time and text', async (t) => {
+  const ui = await startUi(await openRejecting(t))
+  const all = await askJson<RejectPage>(ui, REJECTS)
+  const idsOf = async (query: string): Promise<string[]> =>
+    (await askJson<RejectPage>(ui, `${REJECTS}?${query}`)).rejects.map(({ id }) => id)
+  const where = (isWanted: (row: RejectPage['rejects'][number]) => boolean): string[] =>
+    all.rejects.filter(isWanted).map(({ id }) => id)
+  assert.deepEqual(
+    await idsOf('code=INVALID_JSON'),
+    where(({ code }) => code === 'INVALID_JSON'),
+  )
+  assert.deepEqual(
+    await idsOf('stage=validate'),
+    where(({ stage }) => stage === 'validate'),
+  )
+  assert.deepEqual(await idsOf('stage=validate&code=INVALID_JSON'), [])
+  assert.deepEqual(
+    await idsOf('text=fINDable'),
+    where(({ excerpt = '' }) => excerpt.includes('Findable')),
+  )
+  const [first = 0, second = 0] = [...new Set(all.rejects.map(({ rejectedAt = 0 }) => rejectedAt))].toReversed()
+  assert.ok(Date.now() - first < 600_000 && second > first && first > 0)
+  assert.deepEqual(
+    await idsOf(`until=${second}`),
+    where(({ rejectedAt }) => rejectedAt === first),
+  )
+  assert.deepEqual(
+    await idsOf(`since=${second}`),
+    where(({ rejectedAt }) => rejectedAt !== first),
+  )
+  const { matching, total } = await askJson<RejectPage>(ui, `${REJECTS}?code=INVALID_JSON&limit=1`)
+  assert.deepEqual([matching, total], [1, 9])
+})
+
+test('what a replay would do is what it does', async (t) => {
+  const workspace = await openRejecting(t)
+  const ui = await startUi(workspace, ['--edit'])
+  const { rejects } = await askJson<RejectPage>(ui, REJECTS)
+  const idOf = (text: string): string => rejects.find(({ excerpt = '' }) => excerpt.startsWith(text))?.id ?? text
+  const choice = {
+    ids: [idOf('{"id":1}'), '77-0', ...rejects.filter(({ code }) => code === 'INVALID_JSON').map(({ id }) => id)],
+    corrections: [
+      { id: idOf('{"id":3,'), record: '{\n  "id": 3,\n  "name": "two  spaces",\n  "n": 1.10\n}' },
+      { id: idOf('{"id":4,'), record: '{"id":2,"name":"written before"}' },
+      { id: idOf('{"id":6}'), record: '{"id":6,"name":"unwanted"}' },
+      { id: idOf('{"id":7}'), record: '{"id":3,"name":"the same key"}' },
+    ],
+  }
+  const tried = await askJson<TryRejectsAnswer>(ui, `${REJECTS}/try`, choice)
+  assert.ok(Check(tryAnswer, tried))
+  assert.deepEqual(tried.totals, { written: 1, rejected: 1, duplicate: 2, dropped: 1, stays: 1, blocked: 0 })
+  assert.deepEqual([tried.chosen, tried.knowsDuplicates], [6, true])
+  const [written] = tried.outcomes.filter(({ outcome }) => outcome === 'written')
+  assert.deepEqual(
+    written.after[0].lines.join(''),
+    '{  "id": 3,  "name": "two  spaces",  "n": 1.10,  "loud": "TWO  SPACES"}',
+  )
+  const [rejected] = tried.outcomes.filter(({ outcome }) => outcome === 'rejected')
+  assert.deepEqual([rejected.rejections[0].code, rejected.rejections[0].stage], ['SCHEMA_VIOLATION', 'validate'])
+  assert.equal((await askJson<RejectPage>(ui, REJECTS)).total, 9)
+
+  const before = await published(workspace)
+  const replayed = await askJson<ReplayAnswer>(ui, `${REJECTS}/replay`, choice)
+  assert.ok(Check(replayAnswer, replayed))
+  assert.deepEqual(replayed, {
+    outcome: 'done',
+    read: 5,
+    written: 1,
+    rejected: 1,
+    duplicate: 2,
+    dropped: 1,
+    unpublished: 0,
+  })
+  const added = (await published(workspace)).filter((line) => !before.includes(line))
+  assert.deepEqual(added, ['{"id":3,"name":"two  spaces","n":1.10,"loud":"TWO  SPACES"}'])
+  assert.equal((await askJson<RejectPage>(ui, REJECTS)).total, 5)
+})
+
+test('a filter chooses all that it matches, and not what came later', async (t) => {
+  const workspace = await openRejecting(t)
+  const ui = await startUi(workspace, ['--edit'])
+  await workspace.write('pipelines/s.json', '{}')
+  const filter = { stage: 'validate' }
+  const { upTo, totals } = await askJson<TryRejectsAnswer>(ui, `${REJECTS}/try`, { filter })
+  assert.equal(totals.written, 8)
+  await workspace.write('pipelines/s.json', '{"required":["name"]}')
+  await workspace.write('in/d.ndjson', '{"id":20}\n')
+  await workspace.report(['run', 'p'])
+  await workspace.write('pipelines/s.json', '{}')
+  const { written } = await askJson<ReplayAnswer>(ui, `${REJECTS}/replay`, { filter: { ...filter, upTo } })
+  assert.equal(written, 8)
+  const { rejects } = await askJson<RejectPage>(ui, REJECTS)
+  assert.deepEqual(
+    rejects.map(({ excerpt }) => excerpt),
+    ['{"id":20}', undefined],
+  )
+})
+
+test('a correction that is no record is refused with its place', async (t) => {
+  const ui = await startUi(await openRejecting(t), ['--edit'])
+  const { rejects } = await askJson<RejectPage>(ui, REJECTS)
+  const [{ id }] = rejects
+  for (const [record, mistake] of [
+    ['{"id": 1,\n  "name": tru\n}', 'line 2, column 11: \\"tru\\" does not belong here'],
+    ['{"id": 1', 'line 1, column 9: the end comes too early'],
+    ['[1]', 'line 1, column 1: this is JSON, but no object'],
+    ['{"id":1}\n{"id":2}', 'line 2, column 1: \\"{\\" does not belong here'],
+  ])
+    for (const route of ['try', 'replay'])
+      await assert.rejects(askJson(ui, `${REJECTS}/${route}`, { corrections: [{ id, record }] }), (error: Error) => {
+        assert.ok(error.message.startsWith('422') && error.message.includes(mistake ?? ''), error.message)
+        return true
+      })
+  const one = { id, record: '{}' }
+  await assert.rejects(askJson(ui, `${REJECTS}/try`, { corrections: [one, one] }), /422 [^]*two corrections/)
+})
+
+test('nothing is replayed without --edit, or while a run owns the state', async (t) => {
+  const readOnly = await startUi(await openRejecting(t))
+  const [{ id }] = (await askJson<RejectPage>(readOnly, REJECTS)).rejects
+  await assert.rejects(askJson(readOnly, `${REJECTS}/replay`, { ids: [id] }), /403 [^]*read-only[^]*--edit/)
+
+  const { workspace, start } = await openWatched(t, '  - { type: validate, schema: s.json }\n')
+  await workspace.write('pipelines/s.json', '{"properties":{"id":{"maximum":10}}}')
+  await start()
+  const ui = await startUi(workspace, ['--edit'])
+  let page = await askJson<RejectPage>(ui, REJECTS)
+  while (page.rejects.length === 0) page = await askJson(ui, REJECTS)
+  const ids = [page.rejects[0].id]
+  assert.equal((await askJson<TryRejectsAnswer>(ui, `${REJECTS}/try`, { ids })).totals.rejected, 1)
+  await assert.rejects(askJson(ui, `${REJECTS}/replay`, { ids }), /409 [^]*STATE_IN_USE[^]*stop the run first/)
+})
+
+test('rejects that the pipeline cannot take any more are found before they are replayed', async (t) => {
+  const workspace = await openRejecting(t)
+  const ui = await startUi(workspace, ['--edit'])
+  await workspace.write(
+    'pipelines/p.yaml',
+    'source: { type: file, path: in }\nsink: { type: file, path: out, key: all, compression: none }\n',
+  )
+  const { totals, outcomes } = await askJson<TryRejectsAnswer>(ui, `${REJECTS}/try`, { filter: {} })
+  assert.deepEqual([totals.blocked, totals.stays], [8, 1])
+  assert.ok(outcomes.some(({ why = '' }) => why.includes('no longer has a stage validate')))
+  await assert.rejects(askJson(ui, `${REJECTS}/replay`, { filter: {} }), /409 [^]*STATE_MISMATCH/)
+  assert.equal((await askJson<RejectPage>(ui, REJECTS)).total, 9)
+})
+
+test('a pipeline without a state has no rejects, and names of other files are no pipelines', async (t) => {
+  const workspace = await openRejecting(t)
+  await workspace.write('pipelines/new.yaml', 'source: { type: file, path: in }\nsink: { type: file, path: out }\n')
+  const ui = await startUi(workspace)
+  assert.equal((await askJson<RejectPage>(ui, '/pipelines/new/rejects')).total, 0)
+  for (const name of ['none', '..%2fp', 'p.yaml', '%2e%2e'])
+    await assert.rejects(askJson(ui, `/pipelines/${name}/rejects`), /^Error: 404/, name)
+})
