@@ -25,8 +25,19 @@ export const api = {
 /** Milliseconds to add to the clock of this browser for that of the server. */
 export let clockOffset = 0
 
-async function get<Shape>(path: string): Promise<Shape> {
-  const response = await fetch(API + path).catch(() => {
+function get<Shape>(path: string): Promise<Shape> {
+  return send('GET', path)
+}
+
+/**
+ * Sends a request, with a body as JSON.
+ * @throws ApiFailure
+ */
+export async function send<Shape>(method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<Shape> {
+  const response = await fetch(API + path, {
+    method,
+    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  }).catch(() => {
     throw new ApiFailure('sluice ui does not answer', { status: 0 })
   })
   readClock(response.headers.get('date'))

@@ -4,6 +4,7 @@ import { Announcements, ConnectionBanner } from './parts/connection-banner.tsx'
 import { route } from './route.ts'
 import { Overview } from './screens/overview.tsx'
 import { Pipeline } from './screens/pipeline.tsx'
+import { WorkbenchChunk } from './screens/workbench-chunk.tsx'
 import { connection } from './state/connection.ts'
 import { project } from './state/overview.ts'
 import { pipeline } from './state/pipeline.ts'
@@ -49,6 +50,7 @@ function Screen(): JSX.Element {
   const state = pipeline.value
   if (current.screen === 'overview') return <Overview />
   if (current.screen === 'pipeline' && state !== undefined) return <Pipeline key={state.name} state={state} />
+  if (current.screen === 'workbench') return <WorkbenchChunk key={current.name} name={current.name} />
   return (
     <div class="notice">
       <h1 tabIndex={-1}>Not found</h1>

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals'
 
 export type Route =
   | { readonly screen: 'overview' }
-  | { readonly screen: 'pipeline'; readonly name: string }
+  | { readonly screen: 'pipeline' | 'workbench'; readonly name: string }
   | { readonly screen: 'unknown' }
 
 /** The screen of the address. */
@@ -39,12 +39,16 @@ export function pathOfPipeline(name: string): string {
   return `/pipelines/${encodeURIComponent(name)}`
 }
 
+export function pathOfWorkbench(name: string): string {
+  return `${pathOfPipeline(name)}/workbench`
+}
+
 function routeOf(pathname: string): Route {
   if (pathname === '/') return { screen: 'overview' }
-  const [, encoded] = /^\/pipelines\/([^/]+)\/?$/.exec(pathname) ?? []
+  const [, encoded, below] = /^\/pipelines\/([^/]+)(\/workbench)?\/?$/.exec(pathname) ?? []
   if (encoded === undefined) return { screen: 'unknown' }
   try {
-    return { screen: 'pipeline', name: decodeURIComponent(encoded) }
+    return { screen: below === undefined ? 'pipeline' : 'workbench', name: decodeURIComponent(encoded) }
   } catch {
     return { screen: 'unknown' }
   }

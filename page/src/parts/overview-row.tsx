@@ -1,7 +1,7 @@
 import type { JSX } from 'preact'
 import type { PipelineRow } from '../../../src/ui/api.ts'
 import { formatBytes, formatCount, formatRate, plural, safe } from '../format.ts'
-import { pathOfPipeline } from '../route.ts'
+import { pathOfPipeline, pathOfWorkbench } from '../route.ts'
 import { rowOf } from '../state/overview.ts'
 import { Badge, StateBadge } from './badge.tsx'
 import { Age, Ago } from './moment.tsx'
@@ -89,7 +89,7 @@ function Waiting({
 }
 
 function Attention({
-  row: { alerts, errors = 0, warnings = 0, isMissing },
+  row: { name, alerts, errors = 0, warnings = 0, isMissing },
 }: {
   readonly row: PipelineRow
 }): JSX.Element {
@@ -99,8 +99,16 @@ function Attention({
       {isMissing && (
         <Item badge={<Badge tone="warning" text="No file" />} text="There is a state and no pipeline file" />
       )}
-      {errors > 0 && <Item badge={<Badge tone="error" text="File" />} text={plural(errors, 'error')} />}
-      {warnings > 0 && <Item badge={<Badge tone="warning" text="File" />} text={plural(warnings, 'warning')} />}
+      {errors > 0 && (
+        <Item badge={<Badge tone="error" text="File" />} text={plural(errors, 'error')} href={pathOfWorkbench(name)} />
+      )}
+      {warnings > 0 && (
+        <Item
+          badge={<Badge tone="warning" text="File" />}
+          text={plural(warnings, 'warning')}
+          href={pathOfWorkbench(name)}
+        />
+      )}
       {alerts.map(({ alert, text }) => (
         <Item key={`${alert} ${text}`} badge={<Badge tone="error" text="Alert" />} text={text} title={alert} />
       ))}
@@ -112,12 +120,14 @@ interface ItemProps {
   readonly badge: JSX.Element
   readonly text: string
   readonly title?: string
+  /** Where it can be fixed. */
+  readonly href?: string
 }
 
-function Item({ badge, text, title }: ItemProps): JSX.Element {
+function Item({ badge, text, title, href }: ItemProps): JSX.Element {
   return (
     <li title={title}>
-      {badge} <Text text={text} />
+      {badge} {href === undefined ? <Text text={text} /> : <a href={href}>{text}</a>}
     </li>
   )
 }

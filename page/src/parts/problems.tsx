@@ -1,4 +1,4 @@
-import type { JSX } from 'preact'
+import type { ComponentChildren, JSX } from 'preact'
 import type { ApiProblem } from '../../../src/ui/api.ts'
 import { plural } from '../format.ts'
 import type { PipelineState } from '../state/pipeline.ts'
@@ -43,11 +43,16 @@ export function Problems({ state }: { readonly state: PipelineState }): JSX.Elem
   )
 }
 
-function Problem({
-  problem: { severity, file, line, column, message, hint },
-}: {
+interface ProblemProps {
   readonly problem: ApiProblem
-}): JSX.Element {
+  /** In place of the place as text. */
+  readonly place?: ComponentChildren
+}
+
+export function Problem({
+  problem: { severity, file, line, column, message, hint },
+  place = <Text text={`${file}:${line}:${column}`} isCode />,
+}: ProblemProps): JSX.Element {
   const tone = severity === 'note' ? 'plain' : severity
   return (
     <li>
@@ -59,9 +64,7 @@ function Problem({
             <Text text={hint} />
           </div>
         )}
-        <div class="faint">
-          <Text text={`${file}:${line}:${column}`} isCode />
-        </div>
+        <div class="faint">{place}</div>
       </div>
     </li>
   )

@@ -14,6 +14,7 @@ import { Problems } from '../parts/problems.tsx'
 import { Rejects } from '../parts/rejects.tsx'
 import { RunBanner } from '../parts/run-banner.tsx'
 import { Shards } from '../parts/shards.tsx'
+import { pathOfWorkbench } from '../route.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 
 /** One pipeline: its drawing with live numbers, and everything that is known of its run and its state. */
@@ -27,6 +28,7 @@ export function Pipeline({ state }: { readonly state: PipelineState }): JSX.Elem
           {safe(state.name)}
         </h1>
         <Description state={state} />
+        {state.detail.value?.row.isMissing === false && <a href={pathOfWorkbench(state.name)}>Workbench</a>}
       </div>
       {failure !== undefined && !isKnown && <Failure failure={failure} />}
       {failure === undefined && !isKnown && <Loading what="the pipeline" />}

@@ -68,5 +68,6 @@ async function takeLoss(): Promise<void> {
 
 function titleOf(current: Route): string {
   if (current.screen === 'pipeline') return `${safe(current.name)} · Sluice`
+  if (current.screen === 'workbench') return `${safe(current.name)}: workbench · Sluice`
   return current.screen === 'overview' ? 'Pipelines · Sluice' : 'Not found · Sluice'
 }
