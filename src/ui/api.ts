@@ -125,6 +125,21 @@ export const series = Type.Object({
 
 export type Series = Static<typeof series>
 
+export const logLine = Type.Object({
+  run: Type.String({ description: 'Id of the run.' }),
+  number: count('Of the line in its run, from 1: a gap is lines that were not sent in time, or are not kept.'),
+  at: Type.Number({ description: 'Milliseconds since 1970.' }),
+  level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error']),
+  code: Type.String({ description: 'As in docs/log.md.' }),
+  stage: Type.Optional(Type.String({ description: 'The stage that it is about.' })),
+  message: Type.String(),
+  facts: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+    description: 'Those that the message does not name.',
+  }),
+})
+
+export type ApiLogLine = Static<typeof logLine>
+
 export const project = Type.Object({
   version: Type.String({ description: 'Of Sluice.' }),
   folder: Type.String({ description: 'Name of the project folder.' }),
@@ -138,6 +153,8 @@ export interface LiveEvents {
   readonly overview: { readonly pipelines: readonly PipelineRow[] }
   /** With `?pipeline=`, twice a second while it runs. */
   readonly status: { readonly pipeline: string; readonly snapshot: StatusSnapshot }
+  /** With `?pipeline=`: first the kept lines of its log, then new ones. The oldest first. */
+  readonly log: { readonly pipeline: string; readonly lines: readonly ApiLogLine[] }
   /** With `?pipeline=`: its run is over, and why for people. */
   readonly ended: { readonly pipeline: string; readonly why: string }
 }

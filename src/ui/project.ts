@@ -7,25 +7,18 @@ import { SluiceError } from '../errors.ts'
 import { namesIfPresent } from '../fields/present.ts'
 import { graphOf } from '../inspect/graph/model.ts'
 import type { PipelineGraph } from '../inspect/graph/model.ts'
-import { isSnapshot, watchRuns } from '../inspect/watch-runs.ts'
-import type { StatusSnapshot } from '../observe/status/snapshot.ts'
 import { hasState } from '../delivery/state/state-reader.ts'
 import { alertsOf } from './alerts.ts'
-import type { PipelineDetail, PipelineRow, Series } from './api.ts'
-import { History } from './history.ts'
+import type { PipelineDetail, PipelineRow } from './api.ts'
 import { readSummary } from './read-summary.ts'
+import type { Runs } from './runs.ts'
 
 interface ProjectOptions {
   /** The folder that contains `pipelines/`. */
   readonly root: string
   /** The folder that holds the states of pipelines. */
   readonly states: string
-}
-
-/** Takes what a project says of a run. */
-interface RunListener {
-  readonly status: (snapshot: StatusSnapshot) => void
-  readonly ended: (why: string) => void
+  readonly runs: Runs
 }
 
 /** What one look has found. */
@@ -42,43 +35,22 @@ interface Checked {
   readonly graph: PipelineGraph | undefined
 }
 
-/** The pipelines of a project as they are now: files, states, and runs of any process of this machine. */
+/** The pipelines of a project as they are now: their files and their states, beside their runs. */
 export class Project {
   readonly #options: ProjectOptions
-  readonly #ending = new AbortController()
-  readonly #snapshots = new Map<string, StatusSnapshot>()
-  readonly #histories = new Map<string, History>()
-  readonly #listeners = new Map<string, Set<RunListener>>()
   readonly #checks = new Map<string, Promise<Checked>>()
   readonly #checked = new Map<string, Checked>()
-  #watching: Promise<void> = Promise.resolve()
   #rows: { readonly at: number; readonly rows: Promise<PipelineRow[]> } | undefined
 
   constructor(options: ProjectOptions) {
     this.#options = options
   }
 
-  /** Begins to watch runs. */
-  open(): void {
-    const { states } = this.#options
-    const { signal } = this.#ending
-    this.#watching = watchRuns({ states, wait: true, once: false, interval: INTERVAL, signal }, (seen) => {
-      const { pipeline, data, ended } = seen
-      if (data !== undefined && isSnapshot(data)) this.#take(pipeline, data)
-      if (ended !== undefined) this.#end(pipeline, ended)
-      // A folder that cannot be read: every look at the states says so.
-    }).catch(() => undefined)
-  }
-
-  async close(): Promise<void> {
-    this.#ending.abort()
-    await this.#watching
-  }
-
   /** Every pipeline that has a file or a state, by name. All that watch share a look at the states. */
   rows(): Promise<PipelineRow[]> {
     const now = performance.now()
-    if (this.#rows === undefined || now - this.#rows.at > INTERVAL) this.#rows = { at: now, rows: this.#readRows() }
+    if (this.#rows === undefined || now - this.#rows.at > LOOK_INTERVAL)
+      this.#rows = { at: now, rows: this.#readRows() }
     return this.#rows.rows
   }
 
@@ -113,47 +85,9 @@ export class Project {
     }
   }
 
-  series(name: string): Series {
-    return this.#history(name).series
-  }
-
-  /** The status of a run now; undefined if it does not run. */
-  status(name: string): StatusSnapshot | undefined {
-    return this.#snapshots.get(name)
-  }
-
-  /** Hands on what happens to a run. Returns a function that ends it. */
-  listen(name: string, listener: RunListener): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set()
-    this.#listeners.set(name, listeners)
-    listeners.add(listener)
-    return () => {
-      listeners.delete(listener)
-    }
-  }
-
-  #take(name: string, snapshot: StatusSnapshot): void {
-    this.#snapshots.set(name, snapshot)
-    this.#history(name).add(snapshot)
-    for (const { status } of this.#listeners.get(name) ?? []) status(snapshot)
-  }
-
-  #end(name: string, why: string): void {
-    if (!this.#snapshots.delete(name)) return
-    for (const { ended } of this.#listeners.get(name) ?? []) ended(why)
-  }
-
-  #history(name: string): History {
-    const known = this.#histories.get(name)
-    if (known) return known
-    const made = new History()
-    this.#histories.set(name, made)
-    return made
-  }
-
   #row(name: string, { hasFile, summary }: Seen): PipelineRow {
     const now = Date.now()
-    const snapshot = this.#snapshots.get(name)
+    const { snapshot, history } = this.#options.runs.of(name)
     const known = summary !== undefined && !('trouble' in summary) ? summary : undefined
     // It is checked beside: the answer does not wait for custom code to load.
     if (hasFile) this.#check(name).catch(() => undefined)
@@ -175,11 +109,11 @@ export class Project {
       ...(known?.committedAt !== undefined && { committedAt: known.committedAt }),
       ...(times.length > 0 && { readUpToAt: times.reduce((one, other) => Math.min(one, other)) }),
       ...(known && { ledger: known.ledger, rejects: known.rejects, waiting: known.waiting }),
-      sparkline: this.#history(name).sparkline(now),
+      sparkline: history.sparkline(now),
       alerts: snapshot
         ? alertsOf({
             snapshot,
-            freshnessBefore: this.#history(name).freshnessBefore(now),
+            freshnessBefore: history.freshnessBefore(now),
             committedAt: known?.committedAt,
             now,
           })
@@ -213,8 +147,8 @@ export class Project {
   }
 }
 
-/** Milliseconds between two snapshots of a run. */
-const INTERVAL = 500
+/** Milliseconds between two looks at the states. */
+const LOOK_INTERVAL = 500
 
 /** As `sluice check`: a variable that is not set is a warning. */
 async function check(name: string, { root, stamp }: { root: string; stamp: string }): Promise<Checked> {

@@ -1,12 +1,14 @@
 import { basename } from 'node:path'
 import { Type } from 'typebox'
 import type { FastifyInstance, FastifySchema } from 'fastify'
-import { failure, pipelineDetail, pipelineRow, project as projectInfo, series } from './api.ts'
+import { failure, logLine, pipelineDetail, pipelineRow, project as projectInfo, series } from './api.ts'
 import { sendLive } from './live.ts'
 import type { Project } from './project.ts'
+import type { Runs } from './runs.ts'
 
 interface RouteOptions {
   readonly project: Project
+  readonly runs: Runs
   readonly root: string
   readonly version: string
 }
@@ -14,7 +16,7 @@ interface RouteOptions {
 const named = { params: Type.Object({ name: Type.String({ description: 'Name of a pipeline.' }) }) }
 
 /** Adds the routes of version 1. */
-export function addRoutes(api: FastifyInstance, { project, root, version }: RouteOptions): void {
+export function addRoutes(api: FastifyInstance, { project, runs, root, version }: RouteOptions): void {
   api.get('/openapi.json', { schema: { hide: true } }, () => api.swagger())
   api.get('/project', { schema: answers('What is served.', projectInfo) }, () => ({
     version,
@@ -33,13 +35,26 @@ export function addRoutes(api: FastifyInstance, { project, root, version }: Rout
   api.get<Named>(
     '/pipelines/:name/series',
     { schema: { ...named, ...answers('What its runs were like in the last hour.', series) } },
-    ({ params }) => project.series(params.name),
+    ({ params }) => runs.of(params.name).history.series,
+  )
+  api.get<Named>(
+    '/pipelines/:name/log',
+    {
+      schema: {
+        ...named,
+        ...answers(
+          'The last lines of the log of its runs, the oldest first.',
+          Type.Object({ lines: Type.Array(logLine) }),
+        ),
+      },
+    },
+    ({ params }) => ({ lines: runs.of(params.name).log.items }),
   )
   api.get<{ Querystring: { pipeline?: string } }>(
     '/live',
     {
       schema: {
-        description: 'Server-sent events: `overview`, and with a pipeline `status` and `ended`.',
+        description: 'Server-sent events: `overview`, and with a pipeline `status`, `log` and `ended`.',
         querystring: Type.Object({ pipeline: Type.Optional(Type.String({ description: 'Name of a pipeline.' })) }),
       },
     },
@@ -49,7 +64,7 @@ export function addRoutes(api: FastifyInstance, { project, root, version }: Rout
         value === undefined ? [] : [[name, String(value)] as const],
       )
       reply.raw.writeHead(200, { ...Object.fromEntries(headers), 'content-type': 'text/event-stream' })
-      sendLive(reply, { project, ...(pipeline !== undefined && { pipeline }) })
+      sendLive(reply, { project, runs, ...(pipeline !== undefined && { pipeline }) })
     },
   )
 }

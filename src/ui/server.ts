@@ -11,6 +11,8 @@ import { HEADERS } from './headers.ts'
 import { readPage } from './page-files.ts'
 import { Project } from './project.ts'
 import { addRoutes } from './routes.ts'
+import { Runs } from './runs.ts'
+import { watchSockets } from './watch-sockets.ts'
 
 interface ServeOptions {
   /** The project folder. */
@@ -41,7 +43,8 @@ export interface UiServer {
  */
 export async function serveUi(options: ServeOptions): Promise<UiServer> {
   const { root, states, host, port, tls, token, version } = options
-  const project = new Project({ root, states })
+  const runs = new Runs()
+  const project = new Project({ root, states, runs })
   const page = readPage()
   const server = createServer(tls)
   let access: Access | undefined
@@ -52,7 +55,7 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   await server.register(fastifySwagger, {
     openapi: { openapi: '3.1.0', info: { title: 'sluice ui', version: '1' }, servers: [{ url: API }] },
   })
-  await server.register(async (api) => addRoutes(api, { project, version, root }), { prefix: API })
+  await server.register(async (api) => addRoutes(api, { project, runs, version, root }), { prefix: API })
   server.get('/', hidden, (request, reply) => {
     const once = new URL(request.url, 'http://localhost').searchParams.get('token')
     if (once === null) return sendPage(reply, page)
@@ -68,14 +71,17 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   addPage(server, page)
   const listening = await listen(server, host, port)
   access = new Access({ hosts: namesOf(host), port: listening, isTls: tls !== undefined, token })
-  project.open()
+  const ending = new AbortController()
+  // A folder that cannot be read: every look at the states says so.
+  const watching = watchSockets({ states, signal: ending.signal }, runs).catch(() => undefined)
   const shown = host.includes(':') ? `[${host}]` : host
   return {
     url: `${tls ? 'https' : 'http'}://${shown}:${listening}/?token=${access.once}`,
     hasPage: page !== undefined,
     async close() {
       await server.close()
-      await project.close()
+      ending.abort()
+      await watching
     },
   }
 }

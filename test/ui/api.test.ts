@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { Check } from 'typebox/value'
-import { pipelineDetail, pipelineRow, project, series } from '../../src/ui/api.ts'
-import type { LiveEvents, PipelineDetail, PipelineRow, Series } from '../../src/ui/api.ts'
+import { logLine, pipelineDetail, pipelineRow, project, series } from '../../src/ui/api.ts'
+import type { ApiLogLine, LiveEvents, PipelineDetail, PipelineRow, Series } from '../../src/ui/api.ts'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
 import { openProject } from '../support/cli-project.ts'
 import { until } from '../support/until.ts'
@@ -92,6 +92,47 @@ test('a run of another process appears, is followed, and ends', async (t) => {
   await until(() => live.of('overview').at(-1)?.pipelines[0]?.state === 'stopped')
 })
 
+test('viewers get the log of a run of another process, and its last lines stay after its end', async (t) => {
+  const { workspace, start, stop } = await openWatched(t, "  - { type: ../says.js, secret: '${env:PASSWORD}' }\n")
+  await workspace.write(
+    'says.js',
+    `import { defineTransform, Secret } from 'sluice'
+export default defineTransform({
+  summary: 'Says its secret.', fields: { secret: Secret({ description: 'A secret.' }) }, examples: [],
+  create: ({ secret }, { note }) => {
+    note('it is ' + secret, { of: 'x' })
+    return (record) => record
+  },
+})
+`,
+  )
+  await workspace.write('.env', 'PASSWORD=correct-horse-battery\n')
+  const ui = await startUi(workspace)
+  const ask = await open(ui)
+  const [one, other] = [await listen(t, ui, 'p'), await listen(t, ui, 'p')]
+  const run = await start()
+  const linesOf = (live: typeof one): ApiLogLine[] => live.of('log').flatMap(({ lines }) => lines)
+  await until(() => [one, other].every((live) => linesOf(live).some(({ code }) => code === 'object.published')))
+  const said = linesOf(one).find(({ code }) => code === 'component.note')
+  assert.ok(said)
+  assert.match(said.message, /^it is \S+$/)
+  assert.ok(!JSON.stringify(linesOf(one)).includes('correct-horse'))
+  assert.deepEqual([said.level, said.stage, said.facts], ['info', 'says', { of: 'x' }])
+  await stop()
+  assert.equal((await run.ended).code, 0)
+  await until(() => linesOf(one).some(({ code }) => code === 'run.ended'))
+  const { lines } = await ask<{ lines: ApiLogLine[] }>('/pipelines/p/log')
+  for (const line of lines) assert.ok(Check(logLine, line), JSON.stringify(line))
+  assert.deepEqual(
+    lines.map(({ number }) => number),
+    lines.map((_line, at) => at + 1),
+  )
+  assert.deepEqual(lines, linesOf(one))
+  const late = await listen(t, ui, 'p')
+  await until(() => linesOf(late).length > 0)
+  assert.deepEqual(linesOf(late), lines)
+})
+
 test('the API describes itself', async (t) => {
   const ask = await open(await startUi(await openProject(t, { 'pipelines/p.yaml': COPY })))
   assert.ok(Check(project, await ask('/project')))
@@ -101,6 +142,7 @@ test('the API describes itself', async (t) => {
     '/live',
     '/pipelines',
     '/pipelines/{name}',
+    '/pipelines/{name}/log',
     '/pipelines/{name}/series',
     '/project',
   ])

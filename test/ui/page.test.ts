@@ -33,6 +33,32 @@ test('a run of another process appears, its rates move, and its end is seen', op
   assert.deepEqual(errors, [])
 })
 
+test(
+  'the log of a run appears, is filtered by level and text, and stays after the end of the run',
+  options,
+  async (t) => {
+    const { workspace, start, stop } = await openWatched(t)
+    const ui = await startUi(workspace)
+    const { page, errors } = await openPage(t, ui)
+    await page.goto(`${ui.url.origin}/pipelines/p`)
+    await page.getByText('Lines appear while the pipeline runs.').waitFor()
+    const run = await start()
+    const log = page.getByRole('region', { name: 'Log' }).getByRole('listitem')
+    await log.filter({ hasText: 'published' }).first().waitFor()
+    await page.getByRole('searchbox').fill('run started')
+    await until(async () => (await log.count()) === 1)
+    await page.getByRole('searchbox').fill('')
+    await page.getByText('Errors', { exact: true }).click()
+    await page.getByText(/^None of \d+ lines is like that/).waitFor()
+    await page.getByText('All', { exact: true }).click()
+    await stop()
+    await run.ended
+    await page.getByText('The run is over').waitFor()
+    await log.filter({ hasText: 'run ended' }).waitFor()
+    assert.deepEqual(errors, [])
+  },
+)
+
 test('a sink that is away is marked in the drawing', options, async (t) => {
   const server = await startBucketServer(t, 'audit')
   const { workspace, start, stop } = await openWatched(t)

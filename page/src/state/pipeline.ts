@@ -4,6 +4,7 @@ import { api, ApiFailure } from '../api.ts'
 import { troubleOf } from '../drawing/trouble.ts'
 import { safe } from '../format.ts'
 import { announce } from './connection.ts'
+import { LogState } from './log.ts'
 import { Samples } from './samples.ts'
 
 /** The pipeline of the screen, if it shows one. */
@@ -19,6 +20,7 @@ export class PipelineState {
   readonly ended = signal<string | undefined>(undefined)
   readonly failure = signal<ApiFailure | undefined>(undefined)
   readonly samples = new Samples()
+  readonly log = new LogState()
   #timer: ReturnType<typeof setTimeout> | undefined
   #slow: ReturnType<typeof setInterval>
   #isClosed = false
