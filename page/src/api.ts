@@ -16,7 +16,11 @@ export class ApiFailure extends Error {
 
 /** Each throws ApiFailure. */
 export const api = {
-  project: (): Promise<ProjectInfo> => get('/project'),
+  async project(): Promise<ProjectInfo> {
+    const info: ProjectInfo = await get('/project')
+    readClock(info.now)
+    return info
+  },
   pipelines: (): Promise<{ readonly pipelines: readonly PipelineRow[] }> => get('/pipelines'),
   detail: (name: string): Promise<PipelineDetail> => get(`/pipelines/${encodeURIComponent(name)}`),
   series: (name: string): Promise<Series> => get(`/pipelines/${encodeURIComponent(name)}/series`),
@@ -29,7 +33,6 @@ async function get<Shape>(path: string): Promise<Shape> {
   const response = await fetch(API + path).catch(() => {
     throw new ApiFailure('sluice ui does not answer', { status: 0 })
   })
-  readClock(response.headers.get('date'))
   const text = await response.text()
   if (response.ok) return JSON.parse(text)
   const { message, hint } = errorOf(text)
@@ -38,10 +41,10 @@ async function get<Shape>(path: string): Promise<Shape> {
 
 const API = '/api/v1'
 
-/** The header has whole seconds: less than a few of them is no difference. */
-function readClock(date: string | null): void {
-  const offset = date === null ? Number.NaN : Date.parse(date) - Date.now()
-  if (!Number.isNaN(offset)) clockOffset = Math.abs(offset) > 3000 ? offset : 0
+/** The response was under way for a moment: less than a second is no difference. */
+function readClock(now: number): void {
+  const offset = now - Date.now()
+  clockOffset = Math.abs(offset) > 1000 ? offset : 0
 }
 
 function errorOf(text: string): { readonly message?: string; readonly hint?: string } {

@@ -47,7 +47,17 @@ export const pipelineRow = Type.Object({
   }),
   trouble: Type.Optional(Type.String({ description: 'Why the state cannot be read.' })),
   runState: Type.Optional(Type.String({ description: '`starting`, `reading`, `waiting`, `stopping` of a run.' })),
-  bottleneck: Type.Optional(Type.String({ description: 'The stage that the others of the run wait for.' })),
+  bottleneck: Type.Optional(
+    Type.Object(
+      {
+        stage: Type.String(),
+        reason: Type.Enum(['work', 'network', 'rate-limit', 'retry', 'outbox', 'input'], {
+          description: '`work`: its own; otherwise what it waits for.',
+        }),
+      },
+      { description: 'The stage that the others of the run wait for; absent while they wait for input.' },
+    ),
+  ),
   committedAt: moment('The last commit.'),
   readUpToAt: moment('The event time up to which the source partition is committed that is furthest behind.'),
   ledger: Type.Optional(ledger),
@@ -107,6 +117,16 @@ export const pipelineDetail = Type.Object({
   ),
   objects: Type.Array(storedObject, { description: 'The last ones, the latest first: waiting, then published.' }),
   epochs: count('Commits over the life of the state.'),
+  lastRun: Type.Optional(
+    Type.Object(
+      {
+        snapshot: documented<StatusSnapshot>('Its last status, as docs/watch-a-run.md describes it.'),
+        endedAt: Type.Number({ description: 'Milliseconds since 1970.' }),
+        why: Type.String({ description: 'For people.' }),
+      },
+      { description: 'The last run that has ended while the page was served; absent while another one runs.' },
+    ),
+  ),
 })
 
 export type PipelineDetail = Static<typeof pipelineDetail>
@@ -143,6 +163,7 @@ export type ApiLogLine = Static<typeof logLine>
 export const project = Type.Object({
   version: Type.String({ description: 'Of Sluice.' }),
   folder: Type.String({ description: 'Name of the project folder.' }),
+  now: Type.Number({ description: 'The time of the server, in milliseconds since 1970.' }),
 })
 
 export type ProjectInfo = Static<typeof project>

@@ -74,6 +74,7 @@ export class Project {
       })
     const checked = hasFile ? await this.#check(name) : undefined
     const row = this.#row(name, { hasFile, summary })
+    const { last } = this.#options.runs.of(name)
     const known = summary !== undefined && !('trouble' in summary) ? summary : undefined
     return {
       row,
@@ -82,6 +83,7 @@ export class Project {
       partitions: known?.partitions ?? [],
       objects: known?.objects ?? [],
       epochs: known?.epochs ?? 0,
+      ...(last && { lastRun: last }),
     }
   }
 
@@ -105,7 +107,7 @@ export class Project {
       state: snapshot ? 'running' : summary === undefined ? 'new' : known ? 'stopped' : 'unreadable',
       ...(summary !== undefined && 'trouble' in summary && { trouble: summary.trouble }),
       ...(snapshot && { runState: snapshot.state, recordsPerSecond: snapshot.read.recordsPerSecond }),
-      ...(bottleneck && { bottleneck: bottleneck.stage }),
+      ...(bottleneck && { bottleneck: { stage: bottleneck.stage, reason: bottleneck.reason } }),
       ...(known?.committedAt !== undefined && { committedAt: known.committedAt }),
       ...(times.length > 0 && { readUpToAt: times.reduce((one, other) => Math.min(one, other)) }),
       ...(known && { ledger: known.ledger, rejects: known.rejects, waiting: known.waiting }),

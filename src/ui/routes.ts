@@ -21,6 +21,7 @@ export function addRoutes(api: FastifyInstance, { project, runs, root, version }
   api.get('/project', { schema: answers('What is served.', projectInfo) }, () => ({
     version,
     folder: basename(root),
+    now: Date.now(),
   }))
   api.get(
     '/pipelines',

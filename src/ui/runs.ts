@@ -2,7 +2,7 @@ import { Latest } from '../observe/latest.ts'
 import { factsBeside, isMessageCode } from '../observe/messages/table.ts'
 import type { LogLine } from '../observe/run-log.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
-import type { ApiLogLine } from './api.ts'
+import type { ApiLogLine, PipelineDetail } from './api.ts'
 import { History } from './history.ts'
 
 /** Takes what is seen of runs. */
@@ -21,6 +21,8 @@ interface RunListener {
 class PipelineRuns {
   /** Of the run now; undefined if there is none. */
   snapshot: StatusSnapshot | undefined
+  /** The run before it; undefined while there is one. */
+  last: PipelineDetail['lastRun']
   readonly history = new History()
   /** Also of runs that are over. */
   readonly log = new Latest<ApiLogLine>(MOST_LINES)
@@ -50,6 +52,7 @@ export class Runs {
   takeStatus(pipeline: string, snapshot: StatusSnapshot): void {
     const known = this.#known(pipeline)
     known.snapshot = snapshot
+    known.last = undefined
     known.history.add(snapshot)
     for (const { status } of known.listeners) status(snapshot)
   }
@@ -64,6 +67,7 @@ export class Runs {
   takeEnd(pipeline: string, why: string): void {
     const known = this.#known(pipeline)
     if (known.snapshot === undefined) return
+    known.last = { snapshot: known.snapshot, endedAt: Date.now(), why }
     known.snapshot = undefined
     for (const { ended } of known.listeners) ended(why)
   }

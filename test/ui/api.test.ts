@@ -89,6 +89,9 @@ test('a run of another process appears, is followed, and ends', async (t) => {
   await stop()
   assert.equal((await run.ended).code, 0)
   await until(() => live.of('ended').length > 0)
+  const detail = await ask<PipelineDetail>('/pipelines/p')
+  assert.ok(Check(pipelineDetail, detail))
+  assert.deepEqual([detail.lastRun?.snapshot.run, detail.lastRun?.snapshot.outcome], [snapshot.run, 'done'])
   await until(() => live.of('overview').at(-1)?.pipelines[0]?.state === 'stopped')
 })
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import type { Page } from 'playwright-core'
@@ -23,12 +24,23 @@ test('a run of another process appears, its rates move, and its end is seen', op
   await box.getByText(/[1-9][\d,]* records\/s/).waitFor()
   const before = await box.innerText()
   await until(async () => (await box.innerText()) !== before)
+  // The numbers of a run belong to its stages by name: a new one in its file has none.
+  const file = workspace.path('pipelines/p.yaml')
+  const written = await readFile(file, 'utf8')
+  await writeFile(file, written.replace('transforms:\n', 'transforms:\n  - { type: keep, paths: [id, n, text] }\n'))
+  await page.locator('.box').filter({ hasText: 'keep' }).getByText('–').first().waitFor()
+  await box.getByText(/[1-9][\d,]* records\/s/).waitFor()
+  await writeFile(file, written)
   // A link to this view works by itself.
   await page.reload()
   await page.getByText(`process ${run.pid} on`).waitFor()
   await stop()
   await run.ended
   await page.getByText('The run is over').waitFor()
+  // Its last numbers are there for who comes later.
+  await page.reload()
+  await page.getByText('The run is over').waitFor()
+  await box.getByText(/[1-9][\d,]* records\/s/).waitFor()
   assert.ok(requests.every((url) => new URL(url).hostname === '127.0.0.1'))
   assert.deepEqual(errors, [])
 })
