@@ -39,7 +39,7 @@ const alert = Type.Object({
 export const pipelineRow = Type.Object({
   name: Type.String(),
   description: Type.Optional(Type.String()),
-  isMissing: Type.Boolean({ description: 'There is a state of this name, and no pipeline file.' }),
+  isMissing: Type.Boolean({ description: 'There is a state or a run of this name, and no file in pipelines/.' }),
   errors: Type.Optional(count('In the pipeline file; absent until it is checked.')),
   warnings: Type.Optional(count('In the pipeline file; absent until it is checked.')),
   state: Type.Enum(['new', 'stopped', 'running', 'unreadable'], {
@@ -110,13 +110,28 @@ export const pipelineDetail = Type.Object({
   partitions: Type.Array(
     Type.Object({
       partition: Type.String({ description: 'A source partition: `jumpcloud:acme`.' }),
+      tenant: Type.Optional(
+        Type.String({ description: 'Of the pipeline file as it is now; absent for others, and without tenants.' }),
+      ),
+      isCommitted: Type.Boolean({ description: 'False: a tenant of which nothing is committed yet.' }),
       readUpToAt: moment('The committed event time, if the source knows it.'),
       detail: Type.Optional(Type.String({ description: 'For people: a window that is open, a byte offset.' })),
     }),
-    { description: 'Committed positions.' },
+    { description: 'Committed positions, and tenants without one.' },
   ),
   objects: Type.Array(storedObject, { description: 'The last ones, the latest first: waiting, then published.' }),
   epochs: count('Commits over the life of the state.'),
+  lastEpochs: Type.Array(
+    Type.Object({
+      epoch: Type.Integer(),
+      objects: count('Objects, of all sinks.'),
+      waiting: count('Of these, those that are not published yet.'),
+      records: count('In all objects: what two sinks get counts twice.'),
+      bytes: count('As stored.'),
+      publishedAt: moment('When the last object was published; absent while one waits.'),
+    }),
+    { description: 'The last 20 commits that made objects, the latest first; fewer if they made thousands.' },
+  ),
   lastRun: Type.Optional(
     Type.Object(
       {
@@ -139,8 +154,14 @@ export const series = Type.Object({
   freshnessSeconds: Type.Array(Type.Union([Type.Number(), Type.Null()]), {
     description: 'Null where no source partition knows event times.',
   }),
+  latenessSeconds: Type.Array(Type.Union([Type.Number(), Type.Null()]), {
+    description: 'How far what is read, committed or not, is behind the present. Null as for freshness.',
+  }),
   waitingBytes: Type.Array(Type.Number(), { description: 'In the outboxes.' }),
   rejected: Type.Array(Type.Number(), { description: 'Committed in the run so far.' }),
+  rejects: Type.Record(Type.String(), Type.Array(Type.Number()), {
+    description: 'The same by code: a column for each of the ten codes with most rejects.',
+  }),
 })
 
 export type Series = Static<typeof series>

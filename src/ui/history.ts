@@ -24,7 +24,9 @@ export class History {
       bytesPerSecond: samples.map((one) => one.bytesPerSecond),
       freshnessSeconds: samples.map((one) => one.freshnessSeconds),
       waitingBytes: samples.map((one) => one.waitingBytes),
+      latenessSeconds: samples.map((one) => one.latenessSeconds),
       rejected: samples.map((one) => one.rejected),
+      rejects: rejectsOf(samples),
     }
   }
 
@@ -44,6 +46,17 @@ export class History {
     return rates
   }
 }
+
+/** A column for each of the codes with most rejects. */
+function rejectsOf(samples: readonly Sample[]): Series['rejects'] {
+  const most = new Map<string, number>()
+  for (const { rejects } of samples)
+    for (const [code, count] of Object.entries(rejects)) most.set(code, Math.max(count, most.get(code) ?? 0))
+  const codes = [...most].toSorted(([, one], [, other]) => other - one).slice(0, MOST_CODES)
+  return Object.fromEntries(codes.map(([code]) => [code, samples.map(({ rejects }) => rejects[code] ?? 0)]))
+}
+
+const MOST_CODES = 10
 
 /** Samples: an hour. */
 const MOST = 3600

@@ -40,6 +40,11 @@ export class Runs {
     return this.#pipelines.get(pipeline) ?? new PipelineRuns()
   }
 
+  /** Pipelines that run, or have run while the page is served. */
+  get names(): string[] {
+    return [...this.#pipelines].flatMap(([name, { snapshot, last }]) => ((snapshot ?? last) ? [name] : []))
+  }
+
   /** Hands on what happens to the runs of a pipeline. Returns a function that ends it. */
   listen(pipeline: string, listener: RunListener): () => void {
     const { listeners } = this.#known(pipeline)

@@ -72,6 +72,62 @@ test('a pipeline has its problems, its drawing and its objects', async (t) => {
   await assert.rejects(ask('/pipelines/none'), /404 [^]*PIPELINE_NOT_FOUND/)
 })
 
+test('the last epochs come latest first, and charts have lateness and rejects by code', async (t) => {
+  const { workspace, start, stop } = await openWatched(
+    t,
+    "  - { type: filter, where: 'record.id % 2 == 0' }\n  - { type: compute, members: [{ path: x, value: '[1, 2][record.id % 4]' }] }\n",
+  )
+  const ask = await open(await startUi(workspace))
+  const run = await start()
+  await until(async () => (await ask<PipelineDetail>('/pipelines/p')).lastEpochs.length >= 3)
+  const charts = await ask<Series>('/pipelines/p/series')
+  assert.ok(Check(series, charts))
+  const [[code, counts], ...others] = Object.entries(charts.rejects)
+  assert.deepEqual([code, others], ['EXPRESSION_FAILED', []])
+  assert.deepEqual(counts, charts.rejected)
+  assert.equal(charts.latenessSeconds.length, charts.at.length)
+  await stop()
+  await run.ended
+  const detail = await ask<PipelineDetail>('/pipelines/p')
+  const [last] = detail.lastEpochs
+  assert.deepEqual([last.epoch, last.waiting], [detail.epochs, 0])
+  assert.ok(last.publishedAt !== undefined && last.bytes > 0)
+  const numbers = detail.lastEpochs.map(({ epoch }) => epoch)
+  assert.deepEqual(
+    numbers,
+    numbers.toSorted((one, other) => other - one),
+  )
+  const shown = detail.objects.filter(({ epoch }) => epoch === last.epoch)
+  assert.deepEqual([last.objects, last.records], [shown.length, shown.reduce((sum, { records }) => sum + records, 0)])
+})
+
+test('source partitions are grouped by the tenants of the file, also those without a position', async (t) => {
+  const workspace = await openProject(t, {
+    'orgs.js': `import { defineSource } from 'sluice'
+async function* read() {
+  yield { bytes: Buffer.from('{"id":1}\\n'), partition: 'acme', position: 1 }
+}
+export default defineSource({
+  summary: 'Two tenants.', repeats: false, fields: {}, examples: [],
+  tenants: () => ['acme', 'beta'], create: () => ({ read }),
+})
+`,
+    'pipelines/p.yaml': 'source: { type: ../orgs.js }\nsink: { type: file, path: out }\n',
+  })
+  await workspace.sluice(['run', 'p'])
+  const ask = await open(await startUi(workspace))
+  const { partitions } = await ask<PipelineDetail>('/pipelines/p')
+  assert.deepEqual(partitions, [
+    { partition: '../orgs.js:acme', tenant: 'acme', isCommitted: true },
+    { partition: '../orgs.js:beta', tenant: 'beta', isCommitted: false },
+  ])
+  await workspace.write('orgs.js', 'export default 1')
+  await workspace.write('pipelines/p.yaml', COPY)
+  await until(async () => (await ask<PipelineDetail>('/pipelines/p')).partitions.length === 1)
+  const [other] = (await ask<PipelineDetail>('/pipelines/p')).partitions
+  assert.deepEqual(other, { partition: '../orgs.js:acme', isCommitted: true })
+})
+
 test('a run of another process appears, is followed, and ends', async (t) => {
   const { workspace, start, stop } = await openWatched(t)
   const ui = await startUi(workspace)

@@ -71,6 +71,27 @@ test(
   },
 )
 
+test('a chart has a line for each code of rejects, and the epochs what they hold', options, async (t) => {
+  const { workspace, start } = await openWatched(
+    t,
+    "  - { type: compute, members: [{ path: x, value: '[1, 2][record.id % 3]' }] }\n  - { type: validate, schema: ../even.json }\n",
+  )
+  await workspace.write('even.json', '{"properties":{"id":{"type":"integer","multipleOf":2}}}')
+  await start()
+  const ui = await startUi(workspace)
+  const { page, errors } = await openPage(t, ui)
+  await page.goto(`${ui.url.origin}/pipelines/p`)
+  for (const code of ['EXPRESSION_FAILED', 'SCHEMA_VIOLATION'])
+    await page
+      .locator('.chart-lines li')
+      .filter({ hasText: code })
+      .getByText(/[1-9][\d,]*$/)
+      .waitFor()
+  await page.getByRole('region', { name: 'Epochs' }).getByRole('row').nth(2).waitFor()
+  await keepPicture(page, 'pipeline-rejects')
+  assert.deepEqual(errors, [])
+})
+
 test('a sink that is away is marked in the drawing', options, async (t) => {
   const server = await startBucketServer(t, 'audit')
   const { workspace, start, stop } = await openWatched(t)

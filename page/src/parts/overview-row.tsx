@@ -98,7 +98,7 @@ function Attention({
   return (
     <ul class="plain-list">
       {isMissing && (
-        <Item badge={<Badge tone="warning" text="No file" />} text="There is a state and no pipeline file" />
+        <Item badge={<Badge tone="warning" text="No file" />} text="It has no file in pipelines/" />
       )}
       {errors > 0 && <Item badge={<Badge tone="error" text="File" />} text={plural(errors, 'error')} />}
       {warnings > 0 && <Item badge={<Badge tone="warning" text="File" />} text={plural(warnings, 'warning')} />}

@@ -2,6 +2,7 @@ import type { JSX } from 'preact'
 import { safe } from '../format.ts'
 import { BottleneckNote, Drawing } from '../drawing/drawing.tsx'
 import { Charts } from '../parts/charts.tsx'
+import { Epochs } from '../parts/epochs.tsx'
 import { Failure, Loading } from '../parts/failure.tsx'
 import { Figures } from '../parts/figures.tsx'
 import { Ledger } from '../parts/ledger.tsx'
@@ -56,6 +57,7 @@ function Known({ state }: { readonly state: PipelineState }): JSX.Element {
         <Outbox state={state} />
         <Rejects state={state} />
         <Partitions state={state} />
+        <Epochs state={state} />
         <Objects state={state} />
         <Log state={state} />
       </div>
