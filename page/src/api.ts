@@ -16,7 +16,11 @@ export class ApiFailure extends Error {
 
 /** Each throws ApiFailure. */
 export const api = {
-  project: (): Promise<ProjectInfo> => get('/project'),
+  async project(): Promise<ProjectInfo> {
+    const info: ProjectInfo = await get('/project')
+    readClock(info.now)
+    return info
+  },
   pipelines: (): Promise<{ readonly pipelines: readonly PipelineRow[] }> => get('/pipelines'),
   detail: (name: string): Promise<PipelineDetail> => get(`/pipelines/${encodeURIComponent(name)}`),
   series: (name: string): Promise<Series> => get(`/pipelines/${encodeURIComponent(name)}/series`),
@@ -40,7 +44,6 @@ export async function send<Shape>(method: 'GET' | 'POST' | 'PUT', path: string, 
   }).catch(() => {
     throw new ApiFailure('sluice ui does not answer', { status: 0 })
   })
-  readClock(response.headers.get('date'))
   const text = await response.text()
   if (response.ok) return JSON.parse(text)
   const { message, hint } = errorOf(text)
@@ -49,10 +52,10 @@ export async function send<Shape>(method: 'GET' | 'POST' | 'PUT', path: string, 
 
 const API = '/api/v1'
 
-/** The header has whole seconds: less than a few of them is no difference. */
-function readClock(date: string | null): void {
-  const offset = date === null ? Number.NaN : Date.parse(date) - Date.now()
-  if (!Number.isNaN(offset)) clockOffset = Math.abs(offset) > 3000 ? offset : 0
+/** The response was under way for a moment: less than a second is no difference. */
+function readClock(now: number): void {
+  const offset = now - Date.now()
+  clockOffset = Math.abs(offset) > 1000 ? offset : 0
 }
 
 function errorOf(text: string): { readonly message?: string; readonly hint?: string } {
@@ -87,6 +90,7 @@ export function openLive({ pipeline, listeners, opened, lost }: LiveOptions): ()
     // What is parsed has the type of its event: the server has made it from the same types.
     source.addEventListener('overview', ({ data }) => listeners.overview?.(JSON.parse(data)))
     source.addEventListener('status', ({ data }) => listeners.status?.(JSON.parse(data)))
+    source.addEventListener('log', ({ data }) => listeners.log?.(JSON.parse(data)))
     source.addEventListener('ended', ({ data }) => listeners.ended?.(JSON.parse(data)))
     source.addEventListener('error', () => {
       // Its own attempts have no growing delay, and an HTTP error ends them.

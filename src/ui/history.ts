@@ -1,3 +1,4 @@
+import { Latest } from '../observe/latest.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
 import { MINUTE, SECOND } from '../time.ts'
 import type { Series } from './api.ts'
@@ -6,45 +7,56 @@ import type { Sample } from './sample.ts'
 
 /** What the runs of a pipeline were like in the last hour, a sample for each second. */
 export class History {
-  #samples: Sample[] = []
+  readonly #samples = new Latest<Sample>(MOST)
 
   /** At most one snapshot of a second counts. */
   add(snapshot: StatusSnapshot): void {
-    const last = this.#samples.at(-1)
+    const { last } = this.#samples
     if (last !== undefined && Math.floor(last.at / SECOND) === Math.floor(snapshot.takenAt / SECOND)) return
-    this.#samples.push(sampleOf(snapshot))
-    // Not for each one: removing the first of thousands moves the others.
-    if (this.#samples.length >= 2 * MOST) this.#samples = this.#samples.slice(-MOST)
+    this.#samples.add(sampleOf(snapshot))
   }
 
   get series(): Series {
-    const samples = this.#samples.slice(-MOST)
+    const samples = this.#samples.items
     return {
       at: samples.map(({ at }) => at),
       recordsPerSecond: samples.map((one) => one.recordsPerSecond),
       bytesPerSecond: samples.map((one) => one.bytesPerSecond),
       freshnessSeconds: samples.map((one) => one.freshnessSeconds),
       waitingBytes: samples.map((one) => one.waitingBytes),
+      latenessSeconds: samples.map((one) => one.latenessSeconds),
       rejected: samples.map((one) => one.rejected),
+      rejects: rejectsOf(samples),
     }
   }
 
   /** Seconds behind the present a minute ago; null if nothing is known of then. */
   freshnessBefore(now: number): number | null {
-    return this.#samples.findLast(({ at }) => at <= now - MINUTE)?.freshnessSeconds ?? null
+    return this.#samples.items.findLast(({ at }) => at <= now - MINUTE)?.freshnessSeconds ?? null
   }
 
   /** Records per second of the last seconds until now, 0 where nothing ran. */
   sparkline(now: number): number[] {
     const end = Math.floor(now / SECOND)
     const rates = Array.from({ length: SPARKLINE }, () => 0)
-    for (const { at, recordsPerSecond } of this.#samples.slice(-SPARKLINE)) {
+    for (const { at, recordsPerSecond } of this.#samples.items.slice(-SPARKLINE)) {
       const place = SPARKLINE - 1 - (end - Math.floor(at / SECOND))
       if (place >= 0 && place < SPARKLINE) rates[place] = Math.round(recordsPerSecond)
     }
     return rates
   }
 }
+
+/** A column for each of the codes with most rejects. */
+function rejectsOf(samples: readonly Sample[]): Series['rejects'] {
+  const most = new Map<string, number>()
+  for (const { rejects } of samples)
+    for (const [code, count] of Object.entries(rejects)) most.set(code, Math.max(count, most.get(code) ?? 0))
+  const codes = [...most].toSorted(([, one], [, other]) => other - one).slice(0, MOST_CODES)
+  return Object.fromEntries(codes.map(([code]) => [code, samples.map(({ rejects }) => rejects[code] ?? 0)]))
+}
+
+const MOST_CODES = 10
 
 /** Samples: an hour. */
 const MOST = 3600

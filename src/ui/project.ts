@@ -7,31 +7,29 @@ import { SluiceError } from '../errors.ts'
 import { namesIfPresent } from '../fields/present.ts'
 import { graphOf } from '../inspect/graph/model.ts'
 import type { PipelineGraph } from '../inspect/graph/model.ts'
-import { isSnapshot, watchRuns } from '../inspect/watch-runs.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
 import { hasState } from '../delivery/state/state-reader.ts'
 import { alertsOf } from './alerts.ts'
-import type { PipelineDetail, PipelineRow, Series } from './api.ts'
-import { History } from './history.ts'
-import { readSummary } from './read-summary.ts'
+import type { PipelineDetail, PipelineRow } from './api.ts'
+import { CountsReader, orTrouble } from './read-counts.ts'
+import type { Counts, Trouble } from './read-counts.ts'
+import { readDetail } from './read-detail.ts'
+import type { StateDetail } from './read-detail.ts'
+import type { Runs } from './runs.ts'
+import { tenantPartitions, withTenants } from './tenants.ts'
 
 interface ProjectOptions {
   /** The folder that contains `pipelines/`. */
   readonly root: string
   /** The folder that holds the states of pipelines. */
   readonly states: string
-}
-
-/** Takes what a project says of a run. */
-interface RunListener {
-  readonly status: (snapshot: StatusSnapshot) => void
-  readonly ended: (why: string) => void
+  readonly runs: Runs
 }
 
 /** What one look has found. */
 interface Seen {
   readonly hasFile: boolean
-  readonly summary: Awaited<ReturnType<typeof readSummary>>
+  readonly counts: Counts | Trouble | undefined
 }
 
 interface Checked {
@@ -40,45 +38,27 @@ interface Checked {
   readonly description: string | undefined
   readonly problems: readonly Problem[]
   readonly graph: PipelineGraph | undefined
+  readonly tenants: ReadonlyMap<string, string>
 }
 
-/** The pipelines of a project as they are now: files, states, and runs of any process of this machine. */
+/** The pipelines of a project as they are now: their files and their states, beside their runs. */
 export class Project {
   readonly #options: ProjectOptions
-  readonly #ending = new AbortController()
-  readonly #snapshots = new Map<string, StatusSnapshot>()
-  readonly #histories = new Map<string, History>()
-  readonly #listeners = new Map<string, Set<RunListener>>()
   readonly #checks = new Map<string, Promise<Checked>>()
   readonly #checked = new Map<string, Checked>()
-  #watching: Promise<void> = Promise.resolve()
+  readonly #counts = new CountsReader()
+  readonly #details = new Map<string, { readonly at: number; readonly detail: Promise<PipelineDetail> }>()
   #rows: { readonly at: number; readonly rows: Promise<PipelineRow[]> } | undefined
 
   constructor(options: ProjectOptions) {
     this.#options = options
   }
 
-  /** Begins to watch runs. */
-  open(): void {
-    const { states } = this.#options
-    const { signal } = this.#ending
-    this.#watching = watchRuns({ states, wait: true, once: false, interval: INTERVAL, signal }, (seen) => {
-      const { pipeline, data, ended } = seen
-      if (data !== undefined && isSnapshot(data)) this.#take(pipeline, data)
-      if (ended !== undefined) this.#end(pipeline, ended)
-      // A folder that cannot be read: every look at the states says so.
-    }).catch(() => undefined)
-  }
-
-  async close(): Promise<void> {
-    this.#ending.abort()
-    await this.#watching
-  }
-
   /** Every pipeline that has a file or a state, by name. All that watch share a look at the states. */
   rows(): Promise<PipelineRow[]> {
     const now = performance.now()
-    if (this.#rows === undefined || now - this.#rows.at > INTERVAL) this.#rows = { at: now, rows: this.#readRows() }
+    if (this.#rows === undefined || now - this.#rows.at > LOOK_INTERVAL)
+      this.#rows = { at: now, rows: this.#readRows() }
     return this.#rows.rows
   }
 
@@ -86,81 +66,57 @@ export class Project {
     const { root, states } = this.#options
     const files = new Set(await listPipelines(root))
     const withState = namesIfPresent(states).filter((name) => PIPELINE_NAME.test(name) && hasState(join(states, name)))
-    const names = [...new Set([...files, ...withState])].toSorted()
+    const names = [...new Set([...files, ...withState, ...this.#options.runs.names])].toSorted()
     return Promise.all(
-      names.map(async (name) => this.#row(name, { hasFile: files.has(name), summary: await this.#summary(name) })),
+      names.map(async (name) => this.#row(name, { hasFile: files.has(name), counts: await this.#readCounts(name) })),
     )
   }
 
-  /** @throws SluiceError PIPELINE_NOT_FOUND */
-  async detail(name: string): Promise<PipelineDetail> {
+  /**
+   * All that look at a pipeline share a look at its state.
+   * @throws SluiceError PIPELINE_NOT_FOUND
+   */
+  detail(name: string): Promise<PipelineDetail> {
+    const now = performance.now()
+    for (const [other, { at }] of this.#details) if (now - at > LOOK_INTERVAL) this.#details.delete(other)
+    const known = this.#details.get(name)
+    if (known) return known.detail
+    const detail = this.#readDetail(name)
+    this.#details.set(name, { at: now, detail })
+    return detail
+  }
+
+  async #readDetail(name: string): Promise<PipelineDetail> {
     const hasFile = (await listPipelines(this.#options.root)).includes(name)
-    const summary = await this.#summary(name)
-    if (!hasFile && summary === undefined)
+    const counts = await this.#readCounts(name)
+    const { snapshot, last } = this.#options.runs.of(name)
+    if (!hasFile && counts === undefined && snapshot === undefined && last === undefined)
       throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline ${JSON.stringify(name)}`, {
         hint: 'a pipeline is a file in pipelines/, or has a state',
       })
     const checked = hasFile ? await this.#check(name) : undefined
-    const row = this.#row(name, { hasFile, summary })
-    const known = summary !== undefined && !('trouble' in summary) ? summary : undefined
+    const isReadable = counts !== undefined && !('trouble' in counts)
+    const state = isReadable ? await orTrouble(() => readDetail(join(this.#options.states, name))) : undefined
+    const known = state === undefined || 'trouble' in state ? EMPTY : state
     return {
-      row,
+      row: this.#row(name, { hasFile, counts: state !== undefined && 'trouble' in state ? state : counts }),
       problems: (checked?.problems ?? []).map(withoutText),
       ...(checked?.graph && { graph: checked.graph }),
-      partitions: known?.partitions ?? [],
-      objects: known?.objects ?? [],
-      epochs: known?.epochs ?? 0,
+      ...known,
+      partitions: withTenants(known.partitions, checked?.tenants ?? new Map()),
+      ...(last && { lastRun: last }),
     }
   }
 
-  series(name: string): Series {
-    return this.#history(name).series
-  }
-
-  /** The status of a run now; undefined if it does not run. */
-  status(name: string): StatusSnapshot | undefined {
-    return this.#snapshots.get(name)
-  }
-
-  /** Hands on what happens to a run. Returns a function that ends it. */
-  listen(name: string, listener: RunListener): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set()
-    this.#listeners.set(name, listeners)
-    listeners.add(listener)
-    return () => {
-      listeners.delete(listener)
-    }
-  }
-
-  #take(name: string, snapshot: StatusSnapshot): void {
-    this.#snapshots.set(name, snapshot)
-    this.#history(name).add(snapshot)
-    for (const { status } of this.#listeners.get(name) ?? []) status(snapshot)
-  }
-
-  #end(name: string, why: string): void {
-    if (!this.#snapshots.delete(name)) return
-    for (const { ended } of this.#listeners.get(name) ?? []) ended(why)
-  }
-
-  #history(name: string): History {
-    const known = this.#histories.get(name)
-    if (known) return known
-    const made = new History()
-    this.#histories.set(name, made)
-    return made
-  }
-
-  #row(name: string, { hasFile, summary }: Seen): PipelineRow {
+  #row(name: string, { hasFile, counts }: Seen): PipelineRow {
     const now = Date.now()
-    const snapshot = this.#snapshots.get(name)
-    const known = summary !== undefined && !('trouble' in summary) ? summary : undefined
+    const { snapshot, history } = this.#options.runs.of(name)
+    const known = counts !== undefined && !('trouble' in counts) ? counts : undefined
     // It is checked beside: the answer does not wait for custom code to load.
     if (hasFile) this.#check(name).catch(() => undefined)
     const checked = this.#checked.get(name)
     // A source that waits for input holds nothing up.
     const bottleneck = snapshot?.bottleneck?.reason === 'input' ? undefined : snapshot?.bottleneck
-    const times = (known?.partitions ?? []).flatMap(({ readUpToAt }) => readUpToAt ?? [])
     const countOf = (severity: Problem['severity']): number =>
       checked?.problems.filter((problem) => problem.severity === severity).length ?? 0
     return {
@@ -168,18 +124,17 @@ export class Project {
       isMissing: !hasFile,
       ...(checked?.description !== undefined && { description: checked.description }),
       ...(checked && { errors: countOf('error'), warnings: countOf('warning') }),
-      state: snapshot ? 'running' : summary === undefined ? 'new' : known ? 'stopped' : 'unreadable',
-      ...(summary !== undefined && 'trouble' in summary && { trouble: summary.trouble }),
+      state: snapshot ? 'running' : counts === undefined ? 'new' : known ? 'stopped' : 'unreadable',
+      ...(counts !== undefined && 'trouble' in counts && { trouble: counts.trouble }),
       ...(snapshot && { runState: snapshot.state, recordsPerSecond: snapshot.read.recordsPerSecond }),
-      ...(bottleneck && { bottleneck: bottleneck.stage }),
-      ...(known?.committedAt !== undefined && { committedAt: known.committedAt }),
-      ...(times.length > 0 && { readUpToAt: times.reduce((one, other) => Math.min(one, other)) }),
-      ...(known && { ledger: known.ledger, rejects: known.rejects, waiting: known.waiting }),
-      sparkline: this.#history(name).sparkline(now),
+      ...(bottleneck && { bottleneck: { stage: bottleneck.stage, reason: bottleneck.reason } }),
+      ...known,
+      ...(snapshot && countsOfRun(snapshot)),
+      sparkline: history.sparkline(now),
       alerts: snapshot
         ? alertsOf({
             snapshot,
-            freshnessBefore: this.#history(name).freshnessBefore(now),
+            freshnessBefore: history.freshnessBefore(now),
             committedAt: known?.committedAt,
             now,
           })
@@ -187,9 +142,11 @@ export class Project {
     }
   }
 
-  async #summary(name: string): ReturnType<typeof readSummary> {
+  async #readCounts(name: string): Promise<Counts | Trouble | undefined> {
     // Names in addresses are anything: `..` is no pipeline.
-    return PIPELINE_NAME.test(name) ? readSummary(join(this.#options.states, name)) : undefined
+    if (!PIPELINE_NAME.test(name)) return undefined
+    const isRunning = this.#options.runs.of(name).snapshot !== undefined
+    return this.#counts.read(join(this.#options.states, name), { isRunning })
   }
 
   /** Checks the file again if it has changed. */
@@ -213,8 +170,23 @@ export class Project {
   }
 }
 
-/** Milliseconds between two snapshots of a run. */
-const INTERVAL = 500
+/** Milliseconds between two looks at the states. */
+const LOOK_INTERVAL = 500
+
+/** Of a pipeline without a state, or with one that cannot be read. */
+const EMPTY: StateDetail = { partitions: [], objects: [], epochs: 0, lastEpochs: [] }
+
+/** What a run knows of its state without a look at all rows. */
+function countsOfRun({ sinks, freshness }: StatusSnapshot): Pick<PipelineRow, 'waiting' | 'readUpToAt'> {
+  const [worst] = freshness.behind
+  return {
+    waiting: {
+      objects: sinks.reduce((sum, { waiting }) => sum + waiting.objects, 0),
+      bytes: sinks.reduce((sum, { waiting }) => sum + waiting.bytes, 0),
+    },
+    ...(worst && { readUpToAt: worst.readUpToAt }),
+  }
+}
 
 /** As `sluice check`: a variable that is not set is a warning. */
 async function check(name: string, { root, stamp }: { root: string; stamp: string }): Promise<Checked> {
@@ -224,6 +196,7 @@ async function check(name: string, { root, stamp }: { root: string; stamp: strin
     description: pipeline?.description,
     problems: [...problems, ...notes],
     graph: pipeline && (await graphOf(pipeline)),
+    tenants: pipeline ? tenantPartitions(pipeline) : new Map(),
   }
 }
 

@@ -1,18 +1,20 @@
 import { basename } from 'node:path'
 import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
-import { pipelineDetail, pipelineRow, project as projectInfo, series } from './api.ts'
+import { logLine, pipelineDetail, pipelineRow, project as projectInfo, series } from './api.ts'
 import { sendLive } from './live.ts'
 import type { Project } from './project.ts'
 import { answers, named } from './route-shapes.ts'
 import type { Named } from './route-shapes.ts'
 import { addRejects } from './rejects/routes.ts'
 import type { Rejects } from './rejects/rejects.ts'
+import type { Runs } from './runs.ts'
 import { addWorkbench } from './workbench/routes.ts'
 import type { Workbench } from './workbench/workbench.ts'
 
 interface RouteOptions {
   readonly project: Project
+  readonly runs: Runs
   readonly workbench: Workbench
   readonly rejects: Rejects
   readonly root: string
@@ -23,13 +25,14 @@ interface RouteOptions {
 /** Adds the routes of version 1. */
 export function addRoutes(
   api: FastifyInstance,
-  { project, workbench, rejects, root, edit, version }: RouteOptions,
+  { project, runs, workbench, rejects, root, edit, version }: RouteOptions,
 ): void {
   api.get('/openapi.json', { schema: { hide: true } }, () => api.swagger())
   api.get('/project', { schema: answers('What is served.', projectInfo) }, () => ({
     version,
     folder: basename(root),
     canEdit: edit,
+    now: Date.now(),
   }))
   api.get(
     '/pipelines',
@@ -44,7 +47,20 @@ export function addRoutes(
   api.get<Named>(
     '/pipelines/:name/series',
     { schema: { ...named, ...answers('What its runs were like in the last hour.', series) } },
-    ({ params }) => project.series(params.name),
+    ({ params }) => runs.of(params.name).history.series,
+  )
+  api.get<Named>(
+    '/pipelines/:name/log',
+    {
+      schema: {
+        ...named,
+        ...answers(
+          'The last lines of the log of its runs, the oldest first.',
+          Type.Object({ lines: Type.Array(logLine) }),
+        ),
+      },
+    },
+    ({ params }) => ({ lines: runs.of(params.name).log.items }),
   )
   addWorkbench(api, workbench)
   addRejects(api, rejects)
@@ -52,7 +68,7 @@ export function addRoutes(
     '/live',
     {
       schema: {
-        description: 'Server-sent events: `overview`, and with a pipeline `status` and `ended`.',
+        description: 'Server-sent events: `overview`, and with a pipeline `status`, `log` and `ended`.',
         querystring: Type.Object({ pipeline: Type.Optional(Type.String({ description: 'Name of a pipeline.' })) }),
       },
     },
@@ -62,7 +78,7 @@ export function addRoutes(
         value === undefined ? [] : [[name, String(value)] as const],
       )
       reply.raw.writeHead(200, { ...Object.fromEntries(headers), 'content-type': 'text/event-stream' })
-      sendLive(reply, { project, ...(pipeline !== undefined && { pipeline }) })
+      sendLive(reply, { project, runs, ...(pipeline !== undefined && { pipeline }) })
     },
   )
 }

@@ -8,20 +8,26 @@ export interface Sample {
   readonly bytesPerSecond: number
   /** Of the source partition that is furthest behind; null where none knows event times. */
   readonly freshnessSeconds: number | null
+  /** How far what is read, committed or not, is behind the present; null where the source knows no event times. */
+  readonly latenessSeconds: number | null
   /** In the outboxes. */
   readonly waitingBytes: number
   /** Committed in the run so far. */
   readonly rejected: number
+  /** The same by code, the most frequent codes. */
+  readonly rejects: { readonly [code: string]: number }
 }
 
 /** What a snapshot adds to the charts, in the server and in the page. */
-export function sampleOf({ takenAt, read, freshness, sinks, ledger }: StatusSnapshot): Sample {
+export function sampleOf({ takenAt, read, freshness, sinks, ledger, rejects }: StatusSnapshot): Sample {
   return {
     at: takenAt,
     recordsPerSecond: read.recordsPerSecond,
     bytesPerSecond: read.bytesPerSecond,
     freshnessSeconds: freshness.behind[0]?.seconds ?? null,
+    latenessSeconds: read.readUpToAt === undefined ? null : Math.max(0, takenAt - read.readUpToAt) / 1000,
     waitingBytes: sinks.reduce((sum, { waiting }) => sum + waiting.bytes, 0),
     rejected: ledger.rejected,
+    rejects,
   }
 }

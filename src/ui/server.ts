@@ -13,6 +13,8 @@ import { Project } from './project.ts'
 import { Refused, statusOfError } from './refused.ts'
 import { Rejects } from './rejects/rejects.ts'
 import { addRoutes } from './routes.ts'
+import { Runs } from './runs.ts'
+import { watchSockets } from './watch-sockets.ts'
 import { Workbench } from './workbench/workbench.ts'
 
 interface ServeOptions {
@@ -46,7 +48,8 @@ export interface UiServer {
  */
 export async function serveUi(options: ServeOptions): Promise<UiServer> {
   const { root, states, host, port, tls, edit, token, version } = options
-  const project = new Project({ root, states })
+  const runs = new Runs()
+  const project = new Project({ root, states, runs })
   const workbench = new Workbench({ root, edit })
   const rejects = new Rejects({ root, states, edit })
   const page = readPage()
@@ -59,7 +62,7 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   await server.register(fastifySwagger, {
     openapi: { openapi: '3.1.0', info: { title: 'sluice ui', version: '1' }, servers: [{ url: API }] },
   })
-  await server.register(async (api) => addRoutes(api, { project, workbench, rejects, version, root, edit }), {
+  await server.register(async (api) => addRoutes(api, { project, runs, workbench, rejects, version, root, edit }), {
     prefix: API,
   })
   server.get('/', hidden, (request, reply) => {
@@ -77,7 +80,9 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   addPage(server, page)
   const listening = await listen(server, host, port)
   access = new Access({ hosts: namesOf(host), port: listening, isTls: tls !== undefined, token })
-  project.open()
+  const ending = new AbortController()
+  // A folder that cannot be read: every look at the states says so.
+  const watching = watchSockets({ states, signal: ending.signal }, runs).catch(() => undefined)
   const shown = host.includes(':') ? `[${host}]` : host
   return {
     url: `${tls ? 'https' : 'http'}://${shown}:${listening}/?token=${access.once}`,
@@ -85,7 +90,8 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
     async close() {
       await rejects.close()
       await server.close()
-      await project.close()
+      ending.abort()
+      await watching
       await workbench.close()
     },
   }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { Check } from 'typebox/value'
-import { pipelineDetail, pipelineRow, project, series } from '../../src/ui/api.ts'
-import type { LiveEvents, PipelineDetail, PipelineRow, Series } from '../../src/ui/api.ts'
+import { logLine, pipelineDetail, pipelineRow, project, series } from '../../src/ui/api.ts'
+import type { ApiLogLine, LiveEvents, PipelineDetail, PipelineRow, Series } from '../../src/ui/api.ts'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
 import { openProject } from '../support/cli-project.ts'
 import { until } from '../support/until.ts'
@@ -72,6 +72,62 @@ test('a pipeline has its problems, its drawing and its objects', async (t) => {
   await assert.rejects(ask('/pipelines/none'), /404 [^]*PIPELINE_NOT_FOUND/)
 })
 
+test('the last epochs come latest first, and charts have lateness and rejects by code', async (t) => {
+  const { workspace, start, stop } = await openWatched(
+    t,
+    "  - { type: filter, where: 'record.id % 2 == 0' }\n  - { type: compute, members: [{ path: x, value: '[1, 2][record.id % 4]' }] }\n",
+  )
+  const ask = await open(await startUi(workspace))
+  const run = await start()
+  await until(async () => (await ask<PipelineDetail>('/pipelines/p')).lastEpochs.length >= 3)
+  const charts = await ask<Series>('/pipelines/p/series')
+  assert.ok(Check(series, charts))
+  const [[code, counts], ...others] = Object.entries(charts.rejects)
+  assert.deepEqual([code, others], ['EXPRESSION_FAILED', []])
+  assert.deepEqual(counts, charts.rejected)
+  assert.equal(charts.latenessSeconds.length, charts.at.length)
+  await stop()
+  await run.ended
+  const detail = await ask<PipelineDetail>('/pipelines/p')
+  const [last] = detail.lastEpochs
+  assert.deepEqual([last.epoch, last.waiting], [detail.epochs, 0])
+  assert.ok(last.publishedAt !== undefined && last.bytes > 0)
+  const numbers = detail.lastEpochs.map(({ epoch }) => epoch)
+  assert.deepEqual(
+    numbers,
+    numbers.toSorted((one, other) => other - one),
+  )
+  const shown = detail.objects.filter(({ epoch }) => epoch === last.epoch)
+  assert.deepEqual([last.objects, last.records], [shown.length, shown.reduce((sum, { records }) => sum + records, 0)])
+})
+
+test('source partitions are grouped by the tenants of the file, also those without a position', async (t) => {
+  const workspace = await openProject(t, {
+    'orgs.js': `import { defineSource } from 'sluice'
+async function* read() {
+  yield { bytes: Buffer.from('{"id":1}\\n'), partition: 'acme', position: 1 }
+}
+export default defineSource({
+  summary: 'Two tenants.', repeats: false, fields: {}, examples: [],
+  tenants: () => ['acme', 'beta'], create: () => ({ read }),
+})
+`,
+    'pipelines/p.yaml': 'source: { type: ../orgs.js }\nsink: { type: file, path: out }\n',
+  })
+  await workspace.sluice(['run', 'p'])
+  const ask = await open(await startUi(workspace))
+  const { partitions } = await ask<PipelineDetail>('/pipelines/p')
+  assert.deepEqual(partitions, [
+    { partition: '../orgs.js:acme', tenant: 'acme', isCommitted: true },
+    { partition: '../orgs.js:beta', tenant: 'beta', isCommitted: false },
+  ])
+  await workspace.write('orgs.js', 'export default 1')
+  await workspace.write('pipelines/p.yaml', COPY)
+  await until(async () => (await ask<PipelineDetail>('/pipelines/p')).partitions.length === 1)
+  const [other] = (await ask<PipelineDetail>('/pipelines/p')).partitions
+  assert.deepEqual(other, { partition: '../orgs.js:acme', isCommitted: true })
+})
+
 test('a run of another process appears, is followed, and ends', async (t) => {
   const { workspace, start, stop } = await openWatched(t)
   const ui = await startUi(workspace)
@@ -89,7 +145,51 @@ test('a run of another process appears, is followed, and ends', async (t) => {
   await stop()
   assert.equal((await run.ended).code, 0)
   await until(() => live.of('ended').length > 0)
+  const detail = await ask<PipelineDetail>('/pipelines/p')
+  assert.ok(Check(pipelineDetail, detail))
+  assert.deepEqual([detail.lastRun?.snapshot.run, detail.lastRun?.snapshot.outcome], [snapshot.run, 'done'])
   await until(() => live.of('overview').at(-1)?.pipelines[0]?.state === 'stopped')
+})
+
+test('viewers get the log of a run of another process, and its last lines stay after its end', async (t) => {
+  const { workspace, start, stop } = await openWatched(t, "  - { type: ../says.js, secret: '${env:PASSWORD}' }\n")
+  await workspace.write(
+    'says.js',
+    `import { defineTransform, Secret } from 'sluice'
+export default defineTransform({
+  summary: 'Says its secret.', fields: { secret: Secret({ description: 'A secret.' }) }, examples: [],
+  create: ({ secret }, { note }) => {
+    note('it is ' + secret, { of: 'x' })
+    return (record) => record
+  },
+})
+`,
+  )
+  await workspace.write('.env', 'PASSWORD=correct-horse-battery\n')
+  const ui = await startUi(workspace)
+  const ask = await open(ui)
+  const [one, other] = [await listen(t, ui, 'p'), await listen(t, ui, 'p')]
+  const run = await start()
+  const linesOf = (live: typeof one): ApiLogLine[] => live.of('log').flatMap(({ lines }) => lines)
+  await until(() => [one, other].every((live) => linesOf(live).some(({ code }) => code === 'object.published')))
+  const said = linesOf(one).find(({ code }) => code === 'component.note')
+  assert.ok(said)
+  assert.match(said.message, /^it is \S+$/)
+  assert.ok(!JSON.stringify(linesOf(one)).includes('correct-horse'))
+  assert.deepEqual([said.level, said.stage, said.facts], ['info', 'says', { of: 'x' }])
+  await stop()
+  assert.equal((await run.ended).code, 0)
+  await until(() => linesOf(one).some(({ code }) => code === 'run.ended'))
+  const { lines } = await ask<{ lines: ApiLogLine[] }>('/pipelines/p/log')
+  for (const line of lines) assert.ok(Check(logLine, line), JSON.stringify(line))
+  assert.deepEqual(
+    lines.map(({ number }) => number),
+    lines.map((_line, at) => at + 1),
+  )
+  assert.deepEqual(lines, linesOf(one))
+  const late = await listen(t, ui, 'p')
+  await until(() => linesOf(late).length > 0)
+  assert.deepEqual(linesOf(late), lines)
 })
 
 test('the API describes itself', async (t) => {
@@ -101,6 +201,7 @@ test('the API describes itself', async (t) => {
     '/live',
     '/pipelines',
     '/pipelines/{name}',
+    '/pipelines/{name}/log',
     '/pipelines/{name}/series',
     '/project',
   ])

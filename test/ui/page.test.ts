@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import type { Page } from 'playwright-core'
@@ -23,13 +24,71 @@ test('a run of another process appears, its rates move, and its end is seen', op
   await box.getByText(/[1-9][\d,]* records\/s/).waitFor()
   const before = await box.innerText()
   await until(async () => (await box.innerText()) !== before)
+  // The numbers of a run belong to its stages by name: a new one in its file has none.
+  const file = workspace.path('pipelines/p.yaml')
+  const written = await readFile(file, 'utf8')
+  await writeFile(file, written.replace('transforms:\n', 'transforms:\n  - { type: keep, paths: [id, n, text] }\n'))
+  await page.locator('.box').filter({ hasText: 'keep' }).getByText('–').first().waitFor()
+  await box.getByText(/[1-9][\d,]* records\/s/).waitFor()
+  await writeFile(file, written)
   // A link to this view works by itself.
   await page.reload()
   await page.getByText(`process ${run.pid} on`).waitFor()
   await stop()
   await run.ended
   await page.getByText('The run is over').waitFor()
+  // Its last numbers are there for who comes later.
+  await page.reload()
+  await page.getByText('The run is over').waitFor()
+  await box.getByText(/[1-9][\d,]* records\/s/).waitFor()
   assert.ok(requests.every((url) => new URL(url).hostname === '127.0.0.1'))
+  assert.deepEqual(errors, [])
+})
+
+test(
+  'the log of a run appears, is filtered by level and text, and stays after the end of the run',
+  options,
+  async (t) => {
+    const { workspace, start, stop } = await openWatched(t)
+    const ui = await startUi(workspace)
+    const { page, errors } = await openPage(t, ui)
+    await page.goto(`${ui.url.origin}/pipelines/p`)
+    await page.getByText('Lines appear while the pipeline runs.').waitFor()
+    const run = await start()
+    const log = page.getByRole('region', { name: 'Log' }).getByRole('listitem')
+    await log.filter({ hasText: 'published' }).first().waitFor()
+    await page.getByRole('searchbox').fill('run started')
+    await until(async () => (await log.count()) === 1)
+    await page.getByRole('searchbox').fill('')
+    await page.getByText('Errors', { exact: true }).click()
+    await page.getByText(/^None of \d+ lines is like that/).waitFor()
+    await page.getByText('All', { exact: true }).click()
+    await stop()
+    await run.ended
+    await page.getByText('The run is over').waitFor()
+    await log.filter({ hasText: 'run ended' }).waitFor()
+    assert.deepEqual(errors, [])
+  },
+)
+
+test('a chart has a line for each code of rejects, and the epochs what they hold', options, async (t) => {
+  const { workspace, start } = await openWatched(
+    t,
+    "  - { type: compute, members: [{ path: x, value: '[1, 2][record.id % 3]' }] }\n  - { type: validate, schema: ../even.json }\n",
+  )
+  await workspace.write('even.json', '{"properties":{"id":{"type":"integer","multipleOf":2}}}')
+  await start()
+  const ui = await startUi(workspace)
+  const { page, errors } = await openPage(t, ui)
+  await page.goto(`${ui.url.origin}/pipelines/p`)
+  for (const code of ['EXPRESSION_FAILED', 'SCHEMA_VIOLATION'])
+    await page
+      .locator('.chart-lines li')
+      .filter({ hasText: code })
+      .getByText(/[1-9][\d,]*$/)
+      .waitFor()
+  await page.getByRole('region', { name: 'Epochs' }).getByRole('row').nth(2).waitFor()
+  await keepPicture(page, 'pipeline-rejects')
   assert.deepEqual(errors, [])
 })
 

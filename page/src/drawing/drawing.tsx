@@ -8,7 +8,7 @@ import { RejectsBox, RouteBox, SinkBox } from './end-boxes.tsx'
 import { planOf, TRANSFORMS } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { StageBox } from './stage-box.tsx'
-import { REASONS } from './trouble.ts'
+import { describeBottleneck } from './trouble.ts'
 
 /** The pipeline from its source to its sinks, with the numbers of its run in each box. */
 export function Drawing({ state }: { readonly state: PipelineState }): JSX.Element {
@@ -34,16 +34,11 @@ function reasonOf({ detail }: PipelineState): string {
 export function BottleneckNote({ state }: { readonly state: PipelineState }): JSX.Element | null {
   const bottleneck = state.snapshot.value?.bottleneck
   if (bottleneck === undefined) return null
-  const { stage, reason, share } = bottleneck
   return (
     <>
-      {safe(stage)}: {lowerFirst(REASONS[reason])}, {formatShare(share)} of the time
+      {safe(describeBottleneck(bottleneck))}, {formatShare(bottleneck.share)} of the time
     </>
   )
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1)
 }
 
 function Boxes({ plan, state }: { readonly plan: Plan; readonly state: PipelineState }): JSX.Element {
@@ -51,14 +46,13 @@ function Boxes({ plan, state }: { readonly plan: Plan; readonly state: PipelineS
   const container = useRef<HTMLDivElement>(null)
   const frame = useRef<HTMLDivElement>(null)
   const columns = useColumns(frame, transforms.length)
-  const count = transforms.length + 2
   const rows = Math.ceil(transforms.length / columns)
   const style = columns > 1 ? { gridTemplateRows: `repeat(${rows}, auto)` } : {}
   return (
     <div class={`drawing${routes.length > 0 ? ' has-routes' : ''}`} ref={container}>
-      <Edges edges={edges} state={state} container={container} />
+      <Edges edges={edges} sinks={sinks} state={state} container={container} />
       <div class="chain">
-        <StageBox node={source} at={0} count={count} state={state} />
+        <StageBox node={source} state={state} />
         {transforms.length > 0 && (
           <div
             class={columns > 1 ? 'transforms has-columns' : 'transforms'}
@@ -67,11 +61,11 @@ function Boxes({ plan, state }: { readonly plan: Plan; readonly state: PipelineS
             style={style}
           >
             {transforms.map((node, at) => (
-              <StageBox key={node.id} node={node} at={at + 1} count={count} state={state} />
+              <StageBox key={node.id} node={node} number={at + 1} state={state} />
             ))}
           </div>
         )}
-        <StageBox node={delivery} at={count - 1} count={count} state={state} />
+        <StageBox node={delivery} state={state} />
       </div>
       {routes.length > 0 && (
         <div class="routes">
@@ -82,8 +76,8 @@ function Boxes({ plan, state }: { readonly plan: Plan; readonly state: PipelineS
       )}
       <div class="ends">
         <div class="sinks">
-          {sinks.map((node, at) => (
-            <SinkBox key={node.id} node={node} at={at} state={state} />
+          {sinks.map((node) => (
+            <SinkBox key={node.id} node={node} state={state} />
           ))}
         </div>
         <RejectsBox node={rejects} state={state} />

@@ -4,23 +4,24 @@ import { troubleOf } from './trouble.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { labelOf, pathOf } from './paths.ts'
 import type { Box } from './paths.ts'
-import type { DrawnEdge } from './plan.ts'
+import type { DrawnEdge, DrawnNode } from './plan.ts'
 
 interface EdgesProps {
   readonly edges: readonly DrawnEdge[]
+  readonly sinks: readonly DrawnNode[]
   readonly state: PipelineState
   /** Holds the boxes: elements with `data-node`. */
   readonly container: RefObject<HTMLElement | null>
 }
 
 /** Lines between the boxes, wherever the layout has put them. */
-export function Edges({ edges, state, container }: EdgesProps): JSX.Element {
+export function Edges({ edges, sinks, state, container }: EdgesProps): JSX.Element {
   const boxes = useBoxes(container, edges)
-  const sinks = state.snapshot.value?.sinks ?? []
+  const statuses = state.snapshot.value?.sinks ?? []
   const toneOf = (to: string): string => {
-    const [kind, at] = to.split('-')
-    const sink = kind === 'sink' ? sinks[Number(at)] : undefined
-    const tone = sink && troubleOf(sink)?.tone
+    const node = sinks.find(({ id }) => id === to)
+    const status = node && statuses.find(({ sink }) => sink === node.name)
+    const tone = status && troubleOf(status)?.tone
     return tone === undefined ? '' : ` is-${tone}`
   }
   return (

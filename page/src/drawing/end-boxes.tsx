@@ -20,8 +20,8 @@ export function RouteBox({ node }: { readonly node: DrawnNode }): JSX.Element {
 }
 
 /** A sink and its outbox. What holds it up stands in words. */
-export function SinkBox({ node, at, state }: EndBoxProps & { readonly at: number }): JSX.Element {
-  const sink = state.snapshot.value?.sinks[at]
+export function SinkBox({ node, state }: EndBoxProps): JSX.Element {
+  const sink = state.snapshot.value?.sinks.find((one) => one.sink === node.name)
   const trouble = sink && troubleOf(sink)
   const tone = trouble?.tone ?? 'plain'
   return (

@@ -3,6 +3,8 @@ import type { GraphNode, PipelineGraph, StatusSnapshot } from '../../../src/ui/a
 export interface DrawnNode {
   readonly id: string
   readonly kind: 'source' | 'transform' | 'delivery' | 'route' | 'sink' | 'rejects'
+  /** Of a stage or a sink, as the run calls it. */
+  readonly name?: string | undefined
   readonly title: string
   readonly details: readonly string[]
 }
@@ -37,19 +39,23 @@ export function planOf(graph: PipelineGraph | undefined, snapshot: StatusSnapsho
   return planOfGraph({
     name: snapshot.pipeline,
     description: undefined,
-    source: { title: stages[0].stage, details: [] },
-    transforms: stages.filter(({ kind }) => kind === 'transform').map(({ stage }) => ({ title: stage, details: [] })),
+    source: nodeOfRun(stages[0].stage),
+    transforms: stages.filter(({ kind }) => kind === 'transform').map(({ stage }) => nodeOfRun(stage)),
     routes: [],
-    sinks: sinks.map(({ sink, type }) => ({ title: sink === 'sink' ? type : `${sink} (${type})`, details: [] })),
+    sinks: sinks.map(({ sink, type }) => ({ ...nodeOfRun(sink), title: sink === 'sink' ? type : `${sink} (${type})` })),
     rejects: { title: 'rejects', details: [] },
   })
+}
+
+function nodeOfRun(name: string): GraphNode {
+  return { name, title: name, details: [] }
 }
 
 function planOfGraph({ source, transforms, routes, sinks, rejects }: PipelineGraph): Plan {
   const plan = {
     source: nodeOf('source', source),
     transforms: transforms.map((one, at) => nodeOf('transform', one, at)),
-    delivery: nodeOf('delivery', { title: 'delivery', details: ['write, commit, publish'] }),
+    delivery: nodeOf('delivery', { name: 'delivery', title: 'delivery', details: ['write, commit, publish'] }),
     routes: routes.map((one, at) => nodeOf('route', one, at)),
     sinks: sinks.map((one, at) => nodeOf('sink', one, at)),
     rejects: nodeOf('rejects', { ...rejects, title: 'rejects (dead-letter queue)' }),
@@ -70,8 +76,8 @@ function planOfGraph({ source, transforms, routes, sinks, rejects }: PipelineGra
   return { ...plan, edges }
 }
 
-function nodeOf(kind: DrawnNode['kind'], { title, details }: GraphNode, at = 0): DrawnNode {
-  return { id: `${kind}-${at}`, kind, title, details }
+function nodeOf(kind: DrawnNode['kind'], node: GraphNode, at = 0): DrawnNode {
+  return { ...node, id: `${kind}-${at}`, kind }
 }
 
 const REJECTS = 'rejects-0'

@@ -8,24 +8,22 @@ import { REASONS } from './trouble.ts'
 
 interface StageBoxProps {
   readonly node: DrawnNode
-  /** Place in the stages of a run; the last one is the delivery. */
-  readonly at: number
-  /** How many the drawing has: a run of another version of the file has others. */
-  readonly count: number
+  /** Of a transform, from 1. */
+  readonly number?: number
   readonly state: PipelineState
 }
 
 /** A stage, its rate, and its share of the time. */
-export function StageBox({ node, at, count, state }: StageBoxProps): JSX.Element {
+export function StageBox({ node, number, state }: StageBoxProps): JSX.Element {
   const snapshot = state.snapshot.value
-  const isSame = snapshot?.stages.length === count
-  const stage = isSame ? snapshot.stages[at] : undefined
+  // A run of another version of the file may not have it.
+  const stage = snapshot?.stages.find((one) => one.stage === node.name)
   const bottleneck =
     stage !== undefined && snapshot?.bottleneck?.stage === stage.stage ? snapshot.bottleneck : undefined
   const isLimit = bottleneck !== undefined && bottleneck.reason !== 'input'
   return (
     <div class={`box is-${node.kind}${isLimit ? ' is-bottleneck' : ''}`} data-node={node.id}>
-      <BoxText node={node} number={node.kind === 'transform' ? at : undefined} />
+      <BoxText node={node} number={number} />
       {bottleneck && <span class={isLimit ? 'mark is-warning' : 'mark'}>{REASONS[bottleneck.reason]}</span>}
       <span class="box-number">{stage === undefined ? '–' : `${formatRate(stage.recordsPerSecond)} records/s`}</span>
       <span class="box-number box-bytes">

@@ -20,6 +20,12 @@ export function troubleOf({ isFull, retries, code, waiting, maxBytes }: SinkStat
     : undefined
 }
 
+/** `Bottleneck: redact`; `jumpcloud: waits for input`. */
+export function describeBottleneck({ stage, reason }: Pick<Bottleneck, 'stage' | 'reason'>): string {
+  const text = REASONS[reason]
+  return reason === 'work' ? `${text}: ${stage}` : `${stage}: ${text.charAt(0).toLowerCase()}${text.slice(1)}`
+}
+
 export const REASONS: { readonly [reason in Bottleneck['reason']]: string } = {
   work: 'Bottleneck',
   network: 'Bottleneck: waits for the network',

@@ -7,12 +7,14 @@ interface ChartOptions {
   readonly element: HTMLElement
   readonly format: (value: number) => string
   readonly isTime: boolean
+  /** How many lines it has. */
+  readonly lines: number
   /** Takes the index of the sample that is pointed at. */
   readonly pointed: Signal<number | null>
 }
 
 /** Options of uPlot in the colours of the page. A canvas does not follow the style sheet: it is made again. */
-export function chartOptions({ element, format, isTime, pointed }: ChartOptions): uPlot.Options {
+export function chartOptions({ element, format, isTime, pointed, lines }: ChartOptions): uPlot.Options {
   const style = getComputedStyle(element)
   const colour = (name: string): string => style.getPropertyValue(name).trim()
   const axis = {
@@ -44,13 +46,17 @@ export function chartOptions({ element, format, isTime, pointed }: ChartOptions)
     ],
     series: [
       {},
-      {
-        stroke: colour('--accent'),
-        fill: colour('--accent-faint'),
-        width: 1.5,
-        points: { show: false },
-        spanGaps: false,
-      },
+      ...Array.from({ length: lines }, (_line, at) => {
+        const { colour: name, dash } = LINE_STYLES[at % LINE_STYLES.length]
+        return {
+          stroke: colour(name),
+          ...(lines === 1 && { fill: colour('--accent-faint') }),
+          dash: [...dash],
+          width: 1.5,
+          points: { show: false },
+          spanGaps: false,
+        }
+      }),
     ],
     hooks: {
       setCursor: [
@@ -61,6 +67,20 @@ export function chartOptions({ element, format, isTime, pointed }: ChartOptions)
     },
   }
 }
+
+/** Of the lines of a chart. The style sheet has the same colours for their marks. */
+export const LINE_STYLES: readonly { readonly colour: string; readonly dash: readonly number[] }[] = [
+  { colour: '--accent', dash: [] },
+  { colour: '--warning', dash: [] },
+  { colour: '--error', dash: [] },
+  { colour: '--faint', dash: [] },
+  { colour: '--text', dash: [] },
+  { colour: '--accent', dash: [6, 3] },
+  { colour: '--warning', dash: [6, 3] },
+  { colour: '--error', dash: [6, 3] },
+  { colour: '--faint', dash: [6, 3] },
+  { colour: '--text', dash: [6, 3] },
+]
 
 /** Hours and minutes in UTC; seconds only where they are no whole minute. */
 function timeOf(seconds: number): string {

@@ -1,21 +1,34 @@
 import { signal } from '@preact/signals'
 import type { JSX } from 'preact'
-import { formatBytes, formatCount, formatRate, formatSpan } from '../format.ts'
+import { formatBytes, formatCount, formatRate, formatSpan, safe } from '../format.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { Chart } from './chart.tsx'
+import type { ChartLine } from './chart.tsx'
 import { Panel } from './panel.tsx'
 
 /** Seconds that charts show. */
 const shown = signal(600)
 
 /** The last minutes of the runs of a pipeline. */
-export function Charts({ state }: { readonly state: PipelineState }): JSX.Element {
+export function Charts({ state: { samples } }: { readonly state: PipelineState }): JSX.Element {
+  const codes = samples.rejects.value.map((column): ChartLine => ({ column, title: safe(column.replace(/^\w+ /, '')) }))
   return (
     <Panel id="charts" title="Over time" isWide note={<WindowChoice />}>
       <div class="charts">
         {CHARTS.map((chart) => (
-          <Chart key={chart.measure} {...chart} samples={state.samples} seconds={shown} />
+          <Chart key={chart.title} {...chart} samples={samples} seconds={shown} />
         ))}
+        <Chart
+          // A chart has as many lines as when it was made.
+          key={`Rejected ${codes.length}`}
+          title="Rejected"
+          unit="records in this run, by code"
+          lines={codes.length === 0 ? [{ column: 'rejected' }] : codes}
+          format={formatCount}
+          describe={(value) => (codes.length === 0 ? `${formatCount(value)} records` : formatCount(value))}
+          samples={samples}
+          seconds={shown}
+        />
       </div>
     </Panel>
   )
@@ -25,25 +38,32 @@ const CHARTS = [
   {
     title: 'Throughput',
     unit: 'records/s',
-    measure: 'recordsPerSecond',
+    lines: [{ column: 'recordsPerSecond' }],
     format: formatRate,
     describe: (value: number) => `${formatRate(value)} records/s`,
   },
   {
     title: 'Freshness',
-    unit: 'behind the present',
-    measure: 'freshnessSeconds',
+    unit: 'committed, behind the present',
+    lines: [{ column: 'freshnessSeconds' }],
     format: spanOf,
     describe: spanOf,
     isTime: true,
   },
-  { title: 'Waiting for upload', unit: 'bytes', measure: 'waitingBytes', format: formatBytes, describe: formatBytes },
   {
-    title: 'Rejected',
-    unit: 'records in this run',
-    measure: 'rejected',
-    format: formatCount,
-    describe: (value: number) => `${formatCount(value)} records`,
+    title: 'Lateness',
+    unit: 'read, behind the present',
+    lines: [{ column: 'latenessSeconds' }],
+    format: spanOf,
+    describe: spanOf,
+    isTime: true,
+  },
+  {
+    title: 'Waiting for upload',
+    unit: 'bytes',
+    lines: [{ column: 'waitingBytes' }],
+    format: formatBytes,
+    describe: formatBytes,
   },
 ] as const
 

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import type { PipelineRow } from '../../../src/ui/api.ts'
+import { describeBottleneck } from '../drawing/trouble.ts'
 import { formatBytes, formatCount, formatRate, plural, safe } from '../format.ts'
 import { pathOfPipeline, pathOfWorkbench } from '../route.ts'
 import { rowOf } from '../state/overview.ts'
@@ -28,7 +29,7 @@ export function OverviewRow({ name }: { readonly name: string }): JSX.Element | 
       <td role="cell" data-label="State">
         <StateBadge row={row} />
         {row.trouble !== undefined && <Line text={row.trouble} />}
-        {row.bottleneck !== undefined && <Line text={`Bottleneck: ${row.bottleneck}`} />}
+        {row.bottleneck && <Line text={describeBottleneck(row.bottleneck)} />}
       </td>
       <td role="cell" class="number" data-label="Freshness">
         <Age at={row.readUpToAt} />
@@ -97,7 +98,7 @@ function Attention({
   return (
     <ul class="plain-list">
       {isMissing && (
-        <Item badge={<Badge tone="warning" text="No file" />} text="There is a state and no pipeline file" />
+        <Item badge={<Badge tone="warning" text="No file" />} text="It has no file in pipelines/" />
       )}
       {errors > 0 && (
         <Item badge={<Badge tone="error" text="File" />} text={plural(errors, 'error')} href={pathOfWorkbench(name)} />

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact'
+import type { PipelineDetail } from '../../../src/ui/api.ts'
 import { formatUtc, plural } from '../format.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { useFew } from './few.tsx'
@@ -7,45 +8,90 @@ import { Panel, TableFrame } from './panel.tsx'
 import { TableHead } from './table-head.tsx'
 import { Text } from './text.tsx'
 
-/** Committed positions of the source, the one that is furthest behind first. */
+type Partition = PipelineDetail['partitions'][number]
+
+/** Committed positions of the source, by tenant if it has tenants. */
 export function Partitions({ state }: { readonly state: PipelineState }): JSX.Element {
   const partitions = state.detail.value?.partitions ?? []
-  const sorted = partitions.toSorted((a, b) => (a.readUpToAt ?? Infinity) - (b.readUpToAt ?? Infinity))
-  const { shown, button } = useFew(sorted, FEW)
+  const tenants = partitions.filter(({ tenant }) => tenant !== undefined)
+  const others = partitions.filter(({ tenant }) => tenant === undefined)
+  if (tenants.length === 0)
+    return (
+      <Panel id="partitions" title="Freshness by source partition" note={plural(others.length, 'source partition')}>
+        <Positions label="Freshness by source partition" column="Source partition" partitions={others} />
+      </Panel>
+    )
   return (
-    <Panel id="partitions" title="Freshness by source partition" note={plural(partitions.length, 'source partition')}>
-      {partitions.length === 0 ? (
-        <p class="faint">Nothing is committed yet.</p>
-      ) : (
-        <TableFrame label="Freshness by source partition">
-          <table>
-            <TableHead columns={['Source partition', { number: 'Behind' }, 'Committed up to']} />
-            <tbody>
-              {shown.map(({ partition, readUpToAt, detail }) => (
-                <tr key={partition}>
-                  <th scope="row" class="named">
-                    <Text text={partition} />
-                  </th>
-                  <td class="number">
-                    <Age at={readUpToAt} />
-                  </td>
-                  <td>
-                    {readUpToAt !== undefined && <span class="no-wrap">{formatUtc(readUpToAt)}</span>}
-                    {detail !== undefined && (
-                      <span class="line faint">
-                        <Text text={detail} />
-                      </span>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </TableFrame>
+    <>
+      <Panel id="partitions" title="Tenants" note={plural(tenants.length, 'tenant')}>
+        <Positions label="Tenants" column="Tenant" partitions={tenants} />
+      </Panel>
+      {others.length > 0 && (
+        <Panel id="other-partitions" title="Other source partitions" note="tenants that it had, archives">
+          <Positions label="Other source partitions" column="Source partition" partitions={others} />
+        </Panel>
       )}
+    </>
+  )
+}
+
+interface PositionsProps {
+  readonly label: string
+  readonly column: string
+  readonly partitions: readonly Partition[]
+}
+
+/** The one that is furthest behind first. */
+function Positions({ label, column, partitions }: PositionsProps): JSX.Element {
+  const sorted = partitions.toSorted((a, b) => orderOf(a) - orderOf(b))
+  const { shown, button } = useFew(sorted, FEW)
+  if (partitions.length === 0) return <p class="faint">Nothing is committed yet.</p>
+  return (
+    <>
+      <TableFrame label={label}>
+        <table>
+          <TableHead columns={[column, { number: 'Behind' }, 'Committed up to']} />
+          <tbody>
+            {shown.map((one) => (
+              <Row key={one.partition} partition={one} />
+            ))}
+          </tbody>
+        </table>
+      </TableFrame>
       {button}
-    </Panel>
+    </>
   )
 }
 
 const FEW = 10
+
+/** What has no position yet is furthest behind; what knows no time is last. */
+function orderOf({ readUpToAt, isCommitted }: Partition): number {
+  return isCommitted ? (readUpToAt ?? Infinity) : 0
+}
+
+function Row({
+  partition: { partition, tenant, readUpToAt, detail, isCommitted },
+}: {
+  readonly partition: Partition
+}): JSX.Element {
+  return (
+    <tr>
+      <th scope="row" class="named">
+        <Text text={tenant ?? partition} />
+      </th>
+      <td class="number">
+        <Age at={readUpToAt} />
+      </td>
+      <td>
+        {!isCommitted && <span class="faint">Nothing is committed yet.</span>}
+        {readUpToAt !== undefined && <span class="no-wrap">{formatUtc(readUpToAt)}</span>}
+        {detail !== undefined && (
+          <span class="line faint">
+            <Text text={detail} />
+          </span>
+        )}
+      </td>
+    </tr>
+  )
+}

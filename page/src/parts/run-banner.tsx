@@ -70,7 +70,7 @@ function Idle({
   readonly row: PipelineDetail['row']
 }): JSX.Element {
   if (state === 'unreadable') return <>The state cannot be read: {safe(trouble ?? 'unknown reason')}</>
-  if (isMissing) return <>There is a state of this name, and no pipeline file in pipelines/.</>
+  if (isMissing) return <>It has a state, and no file in pipelines/.</>
   return (
     <>
       {state === 'new' ? (

@@ -2,10 +2,11 @@ import type { JSX } from 'preact'
 import { safe } from '../format.ts'
 import { BottleneckNote, Drawing } from '../drawing/drawing.tsx'
 import { Charts } from '../parts/charts.tsx'
+import { Epochs } from '../parts/epochs.tsx'
 import { Failure, Loading } from '../parts/failure.tsx'
 import { Figures } from '../parts/figures.tsx'
 import { Ledger } from '../parts/ledger.tsx'
-import { Notes } from '../parts/notes.tsx'
+import { Log } from '../parts/log.tsx'
 import { Objects } from '../parts/objects.tsx'
 import { Outbox } from '../parts/outbox.tsx'
 import { Panel } from '../parts/panel.tsx'
@@ -57,9 +58,10 @@ function Known({ state }: { readonly state: PipelineState }): JSX.Element {
         <Ledger state={state} />
         <Outbox state={state} />
         <Rejects state={state} />
-        <Notes state={state} />
         <Partitions state={state} />
+        <Epochs state={state} />
         <Objects state={state} />
+        <Log state={state} />
       </div>
     </>
   )

@@ -24,6 +24,7 @@ export function followRoute(): void {
           if (row) state?.takeRow(row)
         },
         status: ({ snapshot }) => state?.takeStatus(snapshot),
+        log: ({ lines }) => state?.log.take(lines),
         ended: ({ why }) => state?.takeEnd(why),
       },
       opened: () => {

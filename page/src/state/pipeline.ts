@@ -4,6 +4,7 @@ import { api, ApiFailure } from '../api.ts'
 import { troubleOf } from '../drawing/trouble.ts'
 import { safe } from '../format.ts'
 import { announce } from './connection.ts'
+import { LogState } from './log.ts'
 import { Samples } from './samples.ts'
 
 /** The pipeline of the screen, if it shows one. */
@@ -19,6 +20,7 @@ export class PipelineState {
   readonly ended = signal<string | undefined>(undefined)
   readonly failure = signal<ApiFailure | undefined>(undefined)
   readonly samples = new Samples()
+  readonly log = new LogState()
   #timer: ReturnType<typeof setTimeout> | undefined
   #slow: ReturnType<typeof setInterval>
   #isClosed = false
@@ -47,9 +49,10 @@ export class PipelineState {
       this.ended.value = undefined
     })
     this.samples.add(snapshot)
-    for (const [at, sink] of snapshot.sinks.entries()) {
-      const [trouble, known] = [troubleOf(sink), before?.sinks[at] && troubleOf(before.sinks[at])]
-      if (before !== undefined && trouble?.tone !== known?.tone)
+    for (const sink of snapshot.sinks) {
+      const known = before?.sinks.find((one) => one.sink === sink.sink)
+      const trouble = troubleOf(sink)
+      if (known !== undefined && trouble?.tone !== troubleOf(known)?.tone)
         announce(`${safe(sink.sink)}: ${safe(trouble?.text ?? 'publishes again')}`)
     }
     const isNew = before?.commits.count !== snapshot.commits.count || before.objects[0]?.at !== snapshot.objects[0]?.at
@@ -83,6 +86,10 @@ export class PipelineState {
       if (this.#isClosed) return
       batch(() => {
         this.detail.value = detail
+        if (detail.lastRun !== undefined && this.snapshot.peek() === undefined) {
+          this.snapshot.value = detail.lastRun.snapshot
+          this.ended.value = detail.lastRun.why
+        }
         this.failure.value = undefined
       })
     } catch (error) {

@@ -17,8 +17,8 @@ type Stored = ReturnType<typeof JSON.parse>
 export interface Database {
   /** Undefined if absent. Inside a transaction it sees the changes of the transaction. */
   get(key: Key): Stored
-  /** In key order, without the end. Default: all rows. */
-  getRange(range: { start?: Key; end?: Key }): Iterable<{ value: Stored }>
+  /** In key order, without the end. Default: all rows. `reverse`: from the start down to the end. */
+  getRange(range: { start?: Key; end?: Key; reverse?: boolean }): Iterable<{ value: Stored }>
   /** Applies everything that `change` puts and removes, or nothing if it throws. */
   transactionSync<T>(change: () => T): T
   /** Inside a transaction only. */

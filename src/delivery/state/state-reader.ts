@@ -36,6 +36,11 @@ export interface SinkObject extends Pick<ObjectRow, 'key' | 'records' | 'bytes' 
   readonly published: boolean
 }
 
+interface Order {
+  /** Default: false. */
+  readonly latestFirst?: boolean
+}
+
 /** Read access to a state. */
 export class StateReader {
   readonly #db: Database
@@ -86,9 +91,14 @@ export class StateReader {
     return this.#list('history', fromEpoch)
   }
 
-  /** Published objects, in the order in which they were made. One at a time, because there can be many. */
-  *historyRows(): Generator<HistoryRow, void> {
-    for (const { value } of this.#db.getRange({ start: ['history', -1], end: ['history', LAST] })) yield value
+  /** Published objects, in the order in which they were made, or back. One at a time, because there can be many. */
+  historyRows(order: Order = {}): Generator<HistoryRow, void> {
+    return this.#rows('history', order)
+  }
+
+  /** `objects()`, one at a time. */
+  objectRows(order: Order = {}): Generator<ObjectRow, void> {
+    return this.#rows('object', order)
   }
 
   /** Published objects that are no longer in the history. */
@@ -187,6 +197,15 @@ export class StateReader {
   get tally(): Tally {
     const stored: Tally | undefined = this.#db.get('tally')
     return stored ? withSinks(stored) : emptyTally()
+  }
+
+  *#rows(kind: string, { latestFirst = false }: Order) {
+    const [first, last]: [Key, Key] = [
+      [kind, -1],
+      [kind, LAST],
+    ]
+    const range = latestFirst ? { start: last, end: first, reverse: true } : { start: first, end: last }
+    for (const { value } of this.#db.getRange(range)) yield value
   }
 
   #list(kind: string, from = -1) {

@@ -19,6 +19,8 @@ export interface PipelineGraph {
 }
 
 export interface GraphNode {
+  /** Of a source and a transform: its stage in messages and reports. Of a sink: its name there. */
+  readonly name?: string
   readonly title: string
   /** Further lines; each may be long. */
   readonly details: readonly string[]
@@ -44,13 +46,15 @@ export async function graphOf(pipeline: CheckedPipeline): Promise<PipelineGraph>
   return {
     name,
     description,
-    source: { title: titleOf(source, 'source'), details: placesOf(membersOf(written['source'])) },
+    source: { name: source.stage, title: titleOf(source, 'source'), details: placesOf(membersOf(written['source'])) },
     transforms: transforms.map((transform, at) => ({
+      name: transform.stage,
       title: transform.stage,
       details: optionsOf(transform.declaration.type, membersOf(stages[at])),
     })),
     routes: routes === undefined ? [] : routeNodes(routes.routes, routes.others, names),
     sinks: sinks.map((sink) => ({
+      name: sink.name,
       title: sinks.length === 1 ? titleOf(sink, 'sink') : `${sink.name} (${sink.declaration.type})`,
       details: placesOf(sinkOf(sink.name)),
     })),

@@ -1,0 +1,60 @@
+import { join } from 'node:path'
+import { askOwner } from '../delivery/control/ask-owner.ts'
+import { isSnapshot, watchRuns } from '../inspect/watch-runs.ts'
+import type { LogLine } from '../observe/run-log.ts'
+import { isObject } from '../record/json/json.ts'
+import type { Json } from '../record/json/json.ts'
+import type { RunTaker } from './runs.ts'
+
+interface WatchOptions {
+  /** The folder that holds the states of pipelines. */
+  readonly states: string
+  readonly signal: AbortSignal
+}
+
+/**
+ * Watches the runs of all processes of this machine through the sockets of their states, until the signal.
+ * @throws an error of the system if the folder of the states cannot be read
+ */
+export async function watchSockets({ states, signal }: WatchOptions, runs: RunTaker): Promise<void> {
+  /** The run whose log is followed, by pipeline. */
+  const followed = new Map<string, string>()
+  const options = { states, wait: true, once: false, interval: STATUS_INTERVAL, signal }
+  await watchRuns(options, ({ pipeline, data, ended }) => {
+    if (ended !== undefined) runs.takeEnd(pipeline, ended)
+    if (data === undefined || !isSnapshot(data)) return
+    runs.takeStatus(pipeline, data)
+    if (followed.get(pipeline) === data.run) return
+    followed.set(pipeline, data.run)
+    void followLog({ pipeline, folder: join(states, pipeline), signal }, runs)
+  })
+}
+
+/** Milliseconds between two snapshots of a run. */
+const STATUS_INTERVAL = 500
+
+interface FollowOptions {
+  readonly pipeline: string
+  /** The pipeline's own state folder. */
+  readonly folder: string
+  readonly signal: AbortSignal
+}
+
+async function followLog({ pipeline, folder, signal }: FollowOptions, runs: RunTaker): Promise<void> {
+  try {
+    for await (const answer of askOwner({ command: 'log' }, { folder, pipeline, signal }))
+      if (answer.kind === 'data' && isLog(answer.data)) runs.takeLines(pipeline, answer.data.run, answer.data.lines)
+  } catch {
+    // A process of an older version has no such command. That a run is over is seen by its status.
+  }
+}
+
+interface Log {
+  readonly run: string
+  readonly lines: readonly LogLine[]
+}
+
+/** Only a process of this version answers, and it has made the lines from their own type. */
+function isLog(data: Json): data is Json & Log {
+  return isObject(data) && typeof data['run'] === 'string' && Array.isArray(data['lines'])
+}
