@@ -14,6 +14,8 @@ export const withoutBrowser = PROGRAM === undefined ? 'chromium is not installed
 /** Pictures of the screens stay there. */
 const PICTURES = 'build/screenshots'
 
+type Served = Pick<UiProcess, 'url' | 'enter'>
+
 export interface OpenPage {
   readonly page: Page
   /** Addresses that the page has asked for, whatever came of it. */
@@ -23,13 +25,13 @@ export interface OpenPage {
 }
 
 /** Opens the page of a `sluice ui`. The test's end closes the browser. */
-export async function openPage(t: TestContext, ui: UiProcess, options: BrowserContextOptions = {}): Promise<OpenPage> {
+export async function openPage(t: TestContext, ui: Served, options: BrowserContextOptions = {}): Promise<OpenPage> {
   const browser = await chromium.launch({ executablePath: PROGRAM ?? '', args: ['--no-sandbox'] })
   t.after(() => browser.close())
   return open(browser, ui, options)
 }
 
-async function open(browser: Browser, ui: UiProcess, options: BrowserContextOptions): Promise<OpenPage> {
+async function open(browser: Browser, ui: Served, options: BrowserContextOptions): Promise<OpenPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
   const page = await context.newPage()
   const requests: string[] = []
