@@ -2,6 +2,7 @@ import fastifySwagger from '@fastify/swagger'
 import { fastify } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { asSluiceError, SluiceError } from '../errors.ts'
+import type { RunEvents } from '../observe/bus/run-events.ts'
 import { isLoopback } from '../network/tls.ts'
 import { listenReason } from '../observe/serving.ts'
 import { safeJson } from '../observe/output.ts'
@@ -10,6 +11,7 @@ import { API } from './api.ts'
 import { HEADERS } from './headers.ts'
 import { readPage } from './page-files.ts'
 import { Project } from './project.ts'
+import { OwnRuns } from './own-runs.ts'
 import { Refused, statusOfError } from './refused.ts'
 import { Rejects } from './rejects/rejects.ts'
 import { addRoutes } from './routes.ts'
@@ -17,14 +19,21 @@ import { Runs } from './runs.ts'
 import { watchSockets } from './watch-sockets.ts'
 import { Workbench } from './workbench/workbench.ts'
 
+/** Where the page is served. */
+interface UiAddress {
+  readonly host: string
+  /** 0: any that is free. */
+  readonly port: number
+  /** The options of the command line, for messages. */
+  readonly written: string
+}
+
 interface ServeOptions {
   /** The project folder. */
   readonly root: string
   /** The folder that holds the states of pipelines. */
   readonly states: string
-  readonly host: string
-  /** 0: any that is free. */
-  readonly port: number
+  readonly address: UiAddress
   /** PEM. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined
   /** Files may be changed, texts tried and rejects replayed. Otherwise the page only shows what is there. */
@@ -39,6 +48,8 @@ export interface UiServer {
   readonly url: string
   /** The page is not built: only the API is there. */
   readonly hasPage: boolean
+  /** Shows a run of this process. Call it before the run begins. Returns a function that ends it. */
+  watch(this: void, events: RunEvents): () => void
   close(): Promise<void>
 }
 
@@ -47,8 +58,9 @@ export interface UiServer {
  * @throws SluiceError USAGE if it cannot listen there, or the certificate and its key are not usable
  */
 export async function serveUi(options: ServeOptions): Promise<UiServer> {
-  const { root, states, host, port, tls, edit, token, version } = options
+  const { root, states, address, tls, edit, token, version } = options
   const runs = new Runs()
+  const own = new OwnRuns(runs)
   const project = new Project({ root, states, runs })
   const workbench = new Workbench({ root, edit })
   const rejects = new Rejects({ root, states, edit })
@@ -70,7 +82,7 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
     if (once === null) return sendPage(reply, page)
     const cookie = access?.enter(once)
     if (cookie === undefined && access?.isAllowed(request.headers) !== true)
-      return sendText(reply, 401, 'This address was used before. Start `sluice ui` again for another one.')
+      return sendText(reply, 401, 'This address was used before. `sluice ui` prints another one.')
     // Without the token: it stays in no history.
     if (cookie !== undefined) reply.header('set-cookie', cookie)
     return reply.redirect('/', 303)
@@ -78,15 +90,19 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   // What is shown there is up to the page.
   for (const view of VIEWS) server.get(view, hidden, (_request, reply) => sendPage(reply, page))
   addPage(server, page)
-  const listening = await listen(server, host, port)
+  const { host } = address
+  const listening = await listen(server, address)
   access = new Access({ hosts: namesOf(host), port: listening, isTls: tls !== undefined, token })
   const ending = new AbortController()
   // A folder that cannot be read: every look at the states says so.
-  const watching = watchSockets({ states, signal: ending.signal }, runs).catch(() => undefined)
+  const watching = watchSockets({ states, skips: (pipeline) => own.has(pipeline), signal: ending.signal }, runs).catch(
+    () => undefined,
+  )
   const shown = host.includes(':') ? `[${host}]` : host
   return {
     url: `${tls ? 'https' : 'http'}://${shown}:${listening}/?token=${access.once}`,
     hasPage: page !== undefined,
+    watch: (events) => own.add(events),
     async close() {
       await rejects.close()
       await server.close()
@@ -142,11 +158,7 @@ function refuse(access: Access, { headers, url }: FastifyRequest, reply: Fastify
   // The printed address brings its token, which its route takes.
   if ((path === '/' && url.includes('?token=')) || access.isAllowed(headers)) return undefined
   if (!path.startsWith(API))
-    return sendText(
-      reply,
-      401,
-      'Open the address that `sluice ui` has printed. It works once; start it again for another.',
-    )
+    return sendText(reply, 401, 'Open the address that was printed. It works once; `sluice ui` prints another one.')
   const message = 'the API needs the cookie of the page, or the token of --token-file'
   return reply
     .code(401)
@@ -164,13 +176,13 @@ function addPage(server: FastifyInstance, page: ReturnType<typeof readPage>): vo
     )
 }
 
-async function listen(server: FastifyInstance, host: string, port: number): Promise<number> {
+async function listen(server: FastifyInstance, { host, port, written }: UiAddress): Promise<number> {
   try {
     await server.listen({ host, port })
   } catch (error) {
-    throw new SluiceError('USAGE', `--host ${host} --port ${port}: ${listenReason(error)}`, {
+    throw new SluiceError('USAGE', `${written}: ${listenReason(error)}`, {
       cause: error,
-      hint: 'leave both out for a free port of this machine',
+      hint: 'leave that out for a free port of this machine',
     })
   }
   const [address] = server.addresses()

@@ -9,6 +9,8 @@ import type { RunTaker } from './runs.ts'
 interface WatchOptions {
   /** The folder that holds the states of pipelines. */
   readonly states: string
+  /** Those whose runs are seen in another way. */
+  readonly skips: (pipeline: string) => boolean
   readonly signal: AbortSignal
 }
 
@@ -16,11 +18,12 @@ interface WatchOptions {
  * Watches the runs of all processes of this machine through the sockets of their states, until the signal.
  * @throws an error of the system if the folder of the states cannot be read
  */
-export async function watchSockets({ states, signal }: WatchOptions, runs: RunTaker): Promise<void> {
+export async function watchSockets({ states, skips, signal }: WatchOptions, runs: RunTaker): Promise<void> {
   /** The run whose log is followed, by pipeline. */
   const followed = new Map<string, string>()
   const options = { states, wait: true, once: false, interval: STATUS_INTERVAL, signal }
   await watchRuns(options, ({ pipeline, data, ended }) => {
+    if (skips(pipeline)) return
     if (ended !== undefined) runs.takeEnd(pipeline, ended)
     if (data === undefined || !isSnapshot(data)) return
     runs.takeStatus(pipeline, data)

@@ -79,7 +79,10 @@ async function startPlayer(t: TestContext, { answers, snapshot, rows }: Recordin
   const server = createServer((request, response) => {
     const { pathname, search } = new URL(request.url ?? '/', 'http://localhost')
     const file = files?.get(pathname) ?? (pathname.startsWith('/api/') ? undefined : files?.get('/index.html'))
-    if (file) return void response.setHeader('content-type', file.type).end(file.bytes)
+    if (file) {
+      response.setHeader('content-type', file.type).end(file.bytes)
+      return
+    }
     const path = pathname.slice('/api/v1'.length)
     const answer = answers.get(path)
     if (path === '/live') {

@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Workspace } from '../support/command.ts'
+import type { RunningCommand, Workspace } from '../support/command.ts'
 import { until } from '../support/until.ts'
 
 interface Answer {
@@ -32,7 +32,12 @@ export interface UiProcess {
 export async function startUi(workspace: Workspace, args: readonly string[] = []): Promise<UiProcess> {
   const running = workspace.start(['ui', ...args])
   await until(() => running.output.stdout.includes('\n'), running)
-  const url = new URL(running.output.stdout.trim())
+  return attachUi(running.output.stdout.trim(), running)
+}
+
+/** Uses a page that a command serves. @param address the printed one */
+export function attachUi(address: string, { pid }: Pick<RunningCommand, 'pid'>): UiProcess {
+  const url = new URL(address)
   const ask = ({ method = 'GET', headers = {}, path, body }: Asked): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const { hostname, port } = url
@@ -54,7 +59,7 @@ export async function startUi(workspace: Workspace, args: readonly string[] = []
   }
   return {
     url,
-    pid: running.pid,
+    pid,
     ask,
     enter: () => (entered ??= enter()),
   }

@@ -97,9 +97,7 @@ function Attention({
   if (alerts.length === 0 && errors === 0 && warnings === 0 && !isMissing) return <None />
   return (
     <ul class="plain-list">
-      {isMissing && (
-        <Item badge={<Badge tone="warning" text="No file" />} text="It has no file in pipelines/" />
-      )}
+      {isMissing && <Item badge={<Badge tone="warning" text="No file" />} text="It has no file in pipelines/" />}
       {errors > 0 && (
         <Item badge={<Badge tone="error" text="File" />} text={plural(errors, 'error')} href={pathOfWorkbench(name)} />
       )}

@@ -19,6 +19,7 @@ import { fileSource, finalOption, pipelineArgument, recordsOption, shardOptions,
 import { queueAddress, queueOption } from '../queue-options.ts'
 import { runWithWorkers } from '../run-with-workers.ts'
 import { showPlan } from '../show-plan.ts'
+import { uiOptions, withUi, type UiArguments, type WatchRun } from '../ui-options.ts'
 import { setPathsOf, storeCommand } from '../stored-command.ts'
 
 interface BackfillArguments extends ExecuteArguments {
@@ -36,7 +37,7 @@ interface BackfillArguments extends ExecuteArguments {
   'keep-going': boolean
 }
 
-export const command: CommandDefinition<BackfillArguments & MetricsArguments> = {
+export const command: CommandDefinition<BackfillArguments & MetricsArguments & UiArguments> = {
   builder: (parser) =>
     parser
       .positional('pipeline', pipelineArgument)
@@ -60,15 +61,16 @@ export const command: CommandDefinition<BackfillArguments & MetricsArguments> = 
         requiresArg: true,
       })
       .options(metricsOptions)
+      .options(uiOptions)
       .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read, and stop' })
       .example('$0 backfill jumpcloud ./archive', 'add archived events that were not collected'),
-  handler: (args) => withMetrics(args, () => backfill(args)),
+  handler: (args) => withMetrics(args, () => withUi(args, (watch) => backfill(args, { watch }))),
 }
 
 /** @param how `continues`: an unfinished one, also with a single worker. */
 export async function backfill(
   args: ArgumentsCamelCase<BackfillArguments>,
-  { continues = false }: Pick<WorkerWishes, 'continues'> = {},
+  { continues = false, watch }: Partial<Pick<WorkerWishes, 'continues'>> & { watch?: WatchRun | undefined } = {},
 ): Promise<void> {
   const wishes = { ...shardWishes(args), continues, queue: queueOf(args) }
   const source = fileSource(args.path, args.records)
@@ -87,7 +89,7 @@ export async function backfill(
   }
   const options = { follow: false, final: args.final, keepGoing: args.keepGoing }
   const run = (running: JobOptions) => runWithWorkers(running, jobOf(args, source), { ...wishes, began })
-  await execute([{ pipeline: limited, ...options, run }], args)
+  await execute([{ pipeline: limited, ...options, run }], args, { watch })
 }
 
 /** `--workers` takes precedence over the queue of the environment. */

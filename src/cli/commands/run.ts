@@ -6,9 +6,10 @@ import { metricsOptions, withMetrics, type MetricsArguments } from '../metrics-o
 import { finalOption } from '../options.ts'
 import { parseSchedule } from '../run/schedule.ts'
 import { replicaOf, shardOption } from '../shard.ts'
+import { uiOptions, withUi, type UiArguments } from '../ui-options.ts'
 import { SluiceError } from '../../errors.ts'
 
-interface RunArguments extends ExecuteArguments, MetricsArguments {
+interface RunArguments extends ExecuteArguments, MetricsArguments, UiArguments {
   pipeline: string[]
   follow: boolean
   final: boolean
@@ -34,6 +35,7 @@ export const command: CommandDefinition<RunArguments> = {
       .option('keep-going', keepGoingOption(false))
       .option('shard', shardOption)
       .options(metricsOptions)
+      .options(uiOptions)
       .example('$0 run jumpcloud --follow', 'collect until stopped')
       .example("$0 run jumpcloud --schedule '0 3 * * *' --time-zone Europe/Berlin", 'once each night')
       .example('$0 run jumpcloud --follow --shard 2/5', 'as the second of five processes that divide the tenants')
@@ -61,6 +63,6 @@ export const command: CommandDefinition<RunArguments> = {
       keepGoing,
       replica,
     }))
-    await withMetrics(args, () => execute(jobs, args, { schedule }))
+    await withMetrics(args, () => withUi(args, (watch) => execute(jobs, args, { schedule, watch })))
   },
 }

@@ -10,6 +10,7 @@ import type { CommandDefinition } from '../command.ts'
 import { stateOption } from '../options.ts'
 import { readGiven, readServerToken } from '../server-token.ts'
 import { stopOnSignals } from '../signals.ts'
+import { checkPort } from '../ui-options.ts'
 
 interface UiArguments {
   state: string
@@ -53,8 +54,7 @@ type Given = ArgumentsCamelCase<UiArguments>
 
 async function ui(args: Given): Promise<void> {
   const { host, port, state, open, edit, tokenFile } = args
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new SluiceError('USAGE', `--port ${port} is not a port`, { hint: 'give a whole number from 0 to 65535' })
+  checkPort('--port', port)
   if (WILDCARD.test(host))
     throw new SluiceError('USAGE', `--host ${host}: requests are answered for one name only`, {
       hint: 'give the name or address of this machine that is typed into the browser',
@@ -69,8 +69,7 @@ async function ui(args: Given): Promise<void> {
   const server = await serveUi({
     root: process.cwd(),
     states: resolve(state),
-    host,
-    port,
+    address: { host, port, written: `--host ${host} --port ${port}` },
     tls,
     edit,
     token,

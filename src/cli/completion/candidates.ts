@@ -7,7 +7,7 @@ export const SHELLS = ['bash', 'zsh', 'fish']
 
 /** Options that take a value. Those that name a file or folder, and texts, have no candidates here. */
 const WITH_VALUE =
-  /^--(alive|backfill|code|concurrency|count|env-file|file|filter|for|format|from|host|junit|keep|kms-key|limit|log-format|log-level|max-lag|metrics|metrics-partitions|metrics-token-file|name|out|pages|partition|port|principal|queue|records|report|schedule|set|shard|shard-size|since|stage|state|time-zone|tls-cert|tls-key|to|token-file|until|where|without|workers)$/
+  /^--(alive|backfill|code|concurrency|count|env-file|file|filter|for|format|from|host|junit|keep|kms-key|limit|log-format|log-level|max-lag|metrics|metrics-partitions|metrics-token-file|name|out|pages|partition|port|principal|queue|records|report|schedule|set|shard|shard-size|since|stage|state|time-zone|tls-cert|tls-key|to|token-file|ui-port|until|where|without|workers)$/
 
 /**
  * What may stand in the place of the last word: commands, options, names of pipelines, components.

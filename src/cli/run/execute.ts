@@ -25,6 +25,7 @@ import { checkReportPath, reportPath, writeReport } from './report-file.ts'
 import { showRun } from './show-run.ts'
 import { ShownRun } from './shown-run.ts'
 import { stopOnSignals } from '../signals.ts'
+import type { WatchRun } from '../ui-options.ts'
 
 /** Options of `run`, `backfill` and `rejects replay`. */
 export const executeOptions = {
@@ -61,6 +62,12 @@ interface Job extends Pick<
   readonly run?: (options: JobOptions) => Promise<RunResult>
 }
 
+interface ExecuteOptions {
+  readonly schedule?: Schedule | undefined
+  /** Shows each run on a page, see `withUi`. */
+  readonly watch?: WatchRun | undefined
+}
+
 /** What a job is run with. */
 export type JobOptions = RunOptions & { readonly stateFolder: string }
 
@@ -72,7 +79,7 @@ export type JobOptions = RunOptions & { readonly stateFolder: string }
 export async function execute(
   jobs: readonly Job[],
   args: ArgumentsCamelCase<ExecuteArguments>,
-  { schedule }: { readonly schedule?: Schedule | undefined } = {},
+  { schedule, watch }: ExecuteOptions = {},
 ): Promise<void> {
   if (args.report !== undefined) await checkReportPath(args.report)
   const choice = logChoice(args)
@@ -92,8 +99,10 @@ export async function execute(
     const shown = new ShownRun(job.pipeline.name, (events) => {
       const hide = showRun(events, log)
       const leave = view?.add(events)
+      const unwatch = watch?.(events)
       return () => {
         hide()
+        unwatch?.()
         leave?.()
       }
     })

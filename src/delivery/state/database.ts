@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkDatabase } from './check-database.ts'
 import { withDatabaseLock } from './database-lock.ts'
+import { openAsOwner, openAsReader } from './in-process.ts'
 
 /** Ordered: first by the first part. Not a type of lmdb, whose own do not compile everywhere. */
 export type Key = string | number | Key[]
@@ -52,7 +53,7 @@ async function createDatabase(folder: string): Promise<void> {
 }
 
 async function openToWrite(folder: string): Promise<Database> {
-  return openWith(folder, { permissionsMode: 0o600 })
+  return openAsOwner(folder, () => openWith(folder, { permissionsMode: 0o600 }))
 }
 
 interface OpenOptions {
@@ -86,5 +87,5 @@ export const DATA_FILE = 'data.mdb'
  * an `await` between them see one moment.
  */
 export async function openToRead(folder: string): Promise<Database> {
-  return openWith(folder, { readOnly: true })
+  return openAsReader(folder, () => openWith(folder, { readOnly: true }))
 }

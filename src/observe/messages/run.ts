@@ -107,6 +107,12 @@ export const runMessages = {
     about: 'With `--metrics`: the address answers.',
     facts: { url: 'The address.' },
   },
+  'ui.served': {
+    level: 'info',
+    text: 'the page is served',
+    about: 'With `--ui` and a log of JSON: the page answers.',
+    facts: { url: 'The address, with a token that works once.' },
+  },
   'scanner.slow': {
     level: 'warn',
     text: 'the WebAssembly scanner is not in use; scanning takes several times as long',
