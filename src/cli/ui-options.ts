@@ -38,6 +38,7 @@ export async function withUi(args: Given, work: (watch: WatchRun | undefined) =>
     root: process.cwd(),
     states: resolve(args.state),
     address: { host: '127.0.0.1', port, written: `--ui-port ${port}` },
+    edit: false,
     version: readVersion(),
   })
   try {
