@@ -57,7 +57,7 @@ const ENTRIES = {
   testing: 'src/testing/index.ts',
   'shard-thread': 'src/shards/shard-thread.ts',
   'transform-thread': 'src/runtime/parallel/transform-thread.ts',
-  'job-thread': 'src/ui/thread/job-thread.ts',
+  'job-process': 'src/ui/jobs/job-process.ts',
   'attempt-process': 'src/inspect/whole/attempt-process.ts',
 }
 const schemas = (await readdir(SCHEMAS)).map((name) => [`schemas/${parse(name).name}`, join(SCHEMAS, name)])

@@ -70,7 +70,7 @@ function isGone(error: unknown, folder: string): boolean {
   return systemCode(error) === 'ENOENT' && typeof path === 'string' && dirname(path) === rejectsFolder(folder)
 }
 
-/** Of this thread. */
+/** Of this process. */
 const indexes = new RejectIndexes()
 
 async function find(folder: string, { filter, ids }: Wanted): Promise<FoundRejects> {

@@ -6,7 +6,7 @@ import { hasState } from '../../delivery/state/state-reader.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Report } from '../../observe/report.ts'
 import { Refused } from '../refused.ts'
-import { JobRunner } from '../thread/job-runner.ts'
+import { JobRunner } from '../jobs/job-runner.ts'
 import type { RejectChoice, RejectDetail, RejectPage, RejectQuery, ReplayAnswer, TryRejectsAnswer } from './api.ts'
 import { replayInProcess } from './replay-process.ts'
 

@@ -6,7 +6,7 @@ import { findPipeline, PIPELINE_NAME } from '../../config/find-pipeline.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
 import { fileInProject } from '../project-files.ts'
 import { Refused } from '../refused.ts'
-import { JobRunner } from '../thread/job-runner.ts'
+import { JobRunner } from '../jobs/job-runner.ts'
 import type {
   addComponentRequest,
   addTestRequest,

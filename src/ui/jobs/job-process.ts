@@ -1,11 +1,10 @@
-import { parentPort } from 'node:worker_threads'
 import { asSluiceError } from '../../errors.ts'
 import { sentError } from '../../runtime/sent-error.ts'
 import type { SentError } from '../../runtime/sent-error.ts'
 import { jobs } from './jobs.ts'
 import type { Jobs } from './jobs.ts'
 
-/* The thread that `JobRunner` starts. It does one job at a time. */
+/* The process that `JobRunner` starts. It does one job at a time. */
 
 export interface JobRequest {
   readonly job: keyof Jobs
@@ -15,7 +14,9 @@ export interface JobRequest {
 export type JobAnswer =
   { readonly kind: 'done'; readonly result: unknown } | { readonly kind: 'failed'; readonly error: SentError }
 
-parentPort?.on('message', ({ job, argument }: JobRequest) => void answer(job, argument))
+// Nobody waits for an answer any more.
+process.once('disconnect', () => process.exit())
+process.on('message', ({ job, argument }: JobRequest) => void answer(job, argument))
 
 async function answer(job: keyof Jobs, argument: unknown): Promise<void> {
   try {
@@ -28,5 +29,5 @@ async function answer(job: keyof Jobs, argument: unknown): Promise<void> {
 }
 
 function send(message: JobAnswer): void {
-  parentPort?.postMessage(message, [])
+  process.send?.(message)
 }

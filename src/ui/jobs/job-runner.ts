@@ -1,8 +1,11 @@
-import { Worker } from 'node:worker_threads'
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { SluiceError } from '../../errors.ts'
 import { EXTENSION } from '../../package.ts'
 import { receivedError } from '../../runtime/sent-error.ts'
-import type { JobAnswer, JobRequest } from './job-thread.ts'
+import type { JobAnswer, JobRequest } from './job-process.ts'
 import type { Jobs } from './jobs.ts'
 
 interface Waiting {
@@ -13,20 +16,21 @@ interface Waiting {
 }
 
 /**
- * Does jobs in a thread, one after the other: those may take long, and run custom code that never ends. The
- * server, and a run in the same process, are not held up.
+ * Does jobs in a process of its own, one after the other: those may take long, and run custom code that never ends
+ * or ends its process. The server, and a run in the same process, are not held up. No thread: LMDB would share
+ * what it reads with a run of this process.
  */
 export class JobRunner {
   readonly #waiting: Waiting[] = []
   #current: Waiting | undefined
   #timer: NodeJS.Timeout | undefined
-  #worker: Worker | undefined
+  #process: ChildProcess | undefined
   #jobs = 0
 
   /**
    * Does a job.
-   * @param milliseconds the longest that it may take; then its thread ends
-   * @throws SluiceError of the job; TRANSFORM_FAILED if it takes longer, WORKER_LOST if the thread dies
+   * @param milliseconds the longest that it may take; then its process ends
+   * @throws SluiceError of the job; TRANSFORM_FAILED if it takes longer, WORKER_LOST if the process dies
    */
   do<Name extends keyof Jobs>(
     job: Name,
@@ -41,10 +45,12 @@ export class JobRunner {
   }
 
   async close(): Promise<void> {
-    const worker = this.#worker
+    const child = this.#process
+    const hasEnded = child === undefined || child.exitCode !== null || child.signalCode !== null
+    const exit = hasEnded ? undefined : once(child, 'exit')
     for (const { reject } of this.#waiting.splice(0)) reject(closed())
     this.#fail(closed())
-    await worker?.terminate()
+    await exit
   }
 
   #next(): void {
@@ -52,33 +58,43 @@ export class JobRunner {
     const next = this.#waiting.shift()
     if (next === undefined) return
     this.#current = next
-    // Custom code that was loaded again and again stays in the memory of its thread.
+    // Custom code that was loaded again and again stays in the memory of its process.
     if (this.#jobs++ % MOST_JOBS === 0) this.#end()
-    this.#worker ??= this.#start()
+    this.#process ??= this.#start()
     this.#timer = setTimeout(() => this.#fail(tooLong(next)), next.milliseconds)
-    this.#worker.postMessage(next.request, [])
+    this.#process.send(next.request)
   }
 
-  #start(): Worker {
-    const worker = new Worker(new URL(`./job-thread${EXTENSION}`, import.meta.url))
+  #start(): ChildProcess {
+    const child = fork(fileURLToPath(new URL(`./job-process${EXTENSION}`, import.meta.url)), [], {
+      execArgv: [],
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
     // The server ends the process.
-    worker.unref()
-    worker.on('message', (answer: JobAnswer) => {
-      if (worker !== this.#worker) return
+    child.unref()
+    child.channel?.unref()
+    child.on('message', (answer: JobAnswer) => {
+      if (child !== this.#process) return
       const current = this.#finish()
       if (answer.kind === 'done') current?.resolve(answer.result)
       else current?.reject(receivedError(answer.error))
       this.#next()
     })
     const lose = (reason: string): void => {
-      if (worker === this.#worker) this.#fail(new SluiceError('WORKER_LOST', `the thread has died: ${reason}`))
+      if (child === this.#process)
+        this.#fail(
+          new SluiceError('WORKER_LOST', `the process that does it has died: ${reason}`, {
+            hint: 'custom code of the pipeline ends the process, or it ran out of memory',
+          }),
+        )
     }
-    worker.on('error', () => lose('code of the project has failed outside of what it was asked for'))
-    worker.on('exit', (status) => lose(`it ended with status ${status}`))
-    return worker
+    child.on('error', (error) => lose(error.message))
+    child.on('exit', (status, signal) => lose(signal ?? `it ended with status ${status}`))
+    return child
   }
 
-  /** Rejects the job that is under way, and ends the thread. */
+  /** Rejects the job that is under way, and ends the process. */
   #fail(error: SluiceError): void {
     const current = this.#finish()
     this.#end()
@@ -94,13 +110,13 @@ export class JobRunner {
   }
 
   #end(): void {
-    const worker = this.#worker
-    this.#worker = undefined
-    void worker?.terminate()
+    const child = this.#process
+    this.#process = undefined
+    child?.kill('SIGKILL')
   }
 }
 
-/** Jobs that a thread does. */
+/** Jobs that a process does. */
 const MOST_JOBS = 500
 
 function closed(): SluiceError {

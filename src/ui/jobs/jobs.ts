@@ -7,8 +7,8 @@ import { runTests } from '../workbench/run-tests.ts'
 import { tryText } from '../workbench/try-text.ts'
 
 /**
- * What runs in a thread beside the server, because it may take long or run custom code. Each takes one value
- * and answers with one, which messages between threads can hold.
+ * What runs in a process beside the server, because it may take long or run custom code. Each takes one value
+ * and answers with one, which messages between processes can hold.
  */
 export const jobs = { checkText, listRejects, readReject, readSource, runTests, tryRejects, tryText, writeChoice }
 
