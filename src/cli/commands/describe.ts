@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { fieldRows } from '../../generate/field-table.ts'
+import { fieldRows } from '../../config/field-rows.ts'
 import type { Declaration, ComponentKind } from '../../registry.ts'
 import { isCustom } from '../../config/component-name.ts'
 import { loadComponent } from '../../config/load-component.ts'

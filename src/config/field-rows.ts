@@ -1,6 +1,6 @@
 import type { TProperties } from 'typebox'
-import type { FieldSchema } from '../config/schema.ts'
-import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'
+import type { FieldSchema } from './schema.ts'
+import { branchesOf, isTuple, strictSchema } from './schema.ts'
 
 /** One row of the field table in the documentation. */
 export interface FieldRow {
