@@ -17,9 +17,10 @@ import type { Expectation } from './pipeline-tests.ts'
  * comments, quotes and line breaks elsewhere stay.
  * @throws SluiceError CONFIG_INVALID if the file has changed since the test was read
  */
-export async function updateExpect({ path, file, keys, name }: PipelineTest, actual: Expectation): Promise<void> {
+export async function updateExpect(test: PipelineTest, actual: Expectation): Promise<void> {
+  const { path, file } = test
   const text = await readFile(path, 'utf8')
-  const updated = withExpect(text, keys, name, asJson(actual))
+  const updated = withExpect(text, test, actual)
   if (updated === undefined)
     throw new SluiceError('CONFIG_INVALID', `${file} has changed while its tests ran`, { hint: 'run the tests again' })
   if (updated === text) return
@@ -29,18 +30,13 @@ export async function updateExpect({ path, file, keys, name }: PipelineTest, act
   await rename(`${path}.${process.pid}.tmp`, path)
 }
 
-function asJson(actual: Expectation): Json {
-  const value: Json = JSON.parse(JSON.stringify(actual))
-  return value
-}
-
 /** The text with a new `expect` in a test; undefined if the test is not there any more. */
 export function withExpect(
   text: string,
-  keys: PipelineTest['keys'],
-  name: string,
-  actual: Json | undefined,
+  { keys, name }: Pick<PipelineTest, 'keys' | 'name'>,
+  expectation: Expectation,
 ): string | undefined {
+  const actual = asJson(expectation)
   const document = parseNodes(text)
   if (document.errors.length > 0) return undefined
   const test = keys.length === 0 ? document.contents : document.getIn(keys, true)
@@ -48,6 +44,11 @@ export function withExpect(
   const pair = findPair(test, 'expect')
   const edits = pair ? editsOf(pair, actual, { text, isFlow: test.flow === true }) : [addition(test, actual, text)]
   return applyEdits(text, edits)
+}
+
+function asJson(actual: Expectation): Json {
+  const value: Json = JSON.parse(JSON.stringify(actual))
+  return value
 }
 
 interface Scope {
