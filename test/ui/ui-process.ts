@@ -14,6 +14,8 @@ interface Asked {
   readonly headers?: { readonly [name: string]: string }
   /** As it is sent: `..` stays. */
   readonly path: string
+  /** Sent as JSON. */
+  readonly body?: unknown
 }
 
 export interface UiProcess {
@@ -31,16 +33,18 @@ export async function startUi(workspace: Workspace, args: readonly string[] = []
   const running = workspace.start(['ui', ...args])
   await until(() => running.output.stdout.includes('\n'), running)
   const url = new URL(running.output.stdout.trim())
-  const ask = ({ method = 'GET', headers = {}, path }: Asked): Promise<Answer> =>
+  const ask = ({ method = 'GET', headers = {}, path, body }: Asked): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const { hostname, port } = url
-      const sent = request({ hostname, port, method, path, headers: { host: url.host, ...headers } }, (response) => {
+      const content = body === undefined ? {} : { 'content-type': 'application/json' }
+      const all = { host: url.host, ...content, ...headers }
+      const sent = request({ hostname, port, method, path, headers: all }, (response) => {
         let text = ''
         response.setEncoding('utf8').on('data', (part: string) => (text += part))
         response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
         response.on('error', reject)
       })
-      sent.on('error', reject).end()
+      sent.on('error', reject).end(body === undefined ? undefined : JSON.stringify(body))
     })
   let entered: Promise<string> | undefined
   const enter = async (): Promise<string> => {

@@ -31,6 +31,21 @@ export class Samples {
       throw new Refused(410, 'USAGE', 'these samples are not kept any more', { hint: 'choose them again' })
     return found
   }
+
+  /**
+   * Lines, as text.
+   * @param numbers from 0
+   * @throws Refused if there is no such line, or the samples are not kept any more
+   */
+  lines(id: string, numbers: readonly number[]): string[] {
+    const { bytes } = this.get(id)
+    const all = bytes.toString().split('\n')
+    return numbers.map((number) => {
+      const line = number < linesIn(bytes) ? all[number] : undefined
+      if (line !== undefined) return line.replace(/\r$/, '')
+      throw new Refused(422, 'USAGE', `the samples have no record ${number}`, { hint: 'choose others' })
+    })
+  }
 }
 
 /** Bytes of a sample. */
