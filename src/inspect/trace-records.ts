@@ -17,6 +17,8 @@ import { diffLines } from './diff-lines.ts'
 import type { DiffLine } from './diff-lines.ts'
 import { openHiddenValues } from './hidden-values.ts'
 import type { HiddenValues } from './hidden-values.ts'
+import { recordLines } from './record-lines.ts'
+import type { RecordLine } from './record-lines.ts'
 
 /** What a stage does with a record. */
 export type Effect = 'same' | 'changed' | 'split' | 'dropped' | 'duplicate' | 'rejected'
@@ -91,7 +93,7 @@ export async function traceRecords(
   { from, count, values }: TraceOptions,
 ): Promise<Trace> {
   const tracer = await Tracer.open(pipeline, values)
-  const all = splitLines(lines)
+  const all = recordLines(lines)
   const to = Math.min(all.length, from + count)
   const records: TracedRecord[] = []
   let failure: SluiceError | undefined
@@ -105,12 +107,6 @@ export async function traceRecords(
     await tracer.close()
   }
   return { records, ...tracer.sums(all.length), failure }
-}
-
-interface Line {
-  readonly bytes: Buffer
-  /** From 1. */
-  readonly line: number
 }
 
 /** The stages of a pipeline, one by one. */
@@ -170,7 +166,7 @@ class Tracer {
   }
 
   /** Runs lines that nobody looks at. */
-  async pass(lines: readonly Line[]): Promise<void> {
+  async pass(lines: readonly RecordLine[]): Promise<void> {
     if (lines.length === 0) return
     let batches = this.#open({ bytes: Buffer.concat(lines.flatMap(({ bytes }) => [bytes, NEW_LINE])), line: 1 })
     for (const batch of batches) this.#unparsed += batch.rejects.length
@@ -178,7 +174,7 @@ class Tracer {
     for (const batch of batches) await this.#deliver(batch)
   }
 
-  async follow(number: number, { bytes, line }: Line): Promise<TracedRecord> {
+  async follow(number: number, { bytes, line }: RecordLine): Promise<TracedRecord> {
     let batches = this.#open({ bytes, line })
     const [fault] = batches.flatMap(({ rejects }) => rejects)
     if (fault !== undefined) {
@@ -238,7 +234,7 @@ class Tracer {
     await this.#hidden?.close()
   }
 
-  #open({ bytes, line }: Line): Batch[] {
+  #open({ bytes, line }: RecordLine): Batch[] {
     return openBatches(
       { bytes, origin: { name: 'samples', line } },
       { partition: '', number: this.#number++, paths: this.#paths, limits: this.#limits },
@@ -288,20 +284,6 @@ class Tracer {
 }
 
 const NEW_LINE = Buffer.of(LINE_FEED)
-
-/** Lines that are not empty: the others are no records. */
-function splitLines(bytes: Buffer): Line[] {
-  const lines: Line[] = []
-  for (let from = 0, line = 1; from < bytes.length; line++) {
-    const end = bytes.indexOf(LINE_FEED, from)
-    const to = end < 0 ? bytes.length : end
-    if (bytes.subarray(from, to).some((byte) => byte > SPACE)) lines.push({ bytes: bytes.subarray(from, to), line })
-    from = to + 1
-  }
-  return lines
-}
-
-const SPACE = 0x20
 
 /** What batches have lost: records that were rejected, and dropped by reason. */
 interface Losses {

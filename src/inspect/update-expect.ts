@@ -1,11 +1,15 @@
 import { readFile, rename, writeFile, stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { Document, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml'
-import type { Node, Pair, YAMLMap } from 'yaml'
+import { isMap, isNode, isScalar, isSeq } from 'yaml'
+import type { Pair, YAMLMap } from 'yaml'
 import type { PipelineTest } from '../config/pipeline.ts'
 import { SluiceError } from '../errors.ts'
 import { isObject } from '../record/json/json.ts'
 import type { Json } from '../record/json/json.ts'
+import { render, valueText } from './edit/render-value.ts'
+import { applyEdits, columnOf } from './edit/text-edits.ts'
+import type { Edit } from './edit/text-edits.ts'
+import { endOf, findPair, parseNodes, startOf } from './edit/yaml-nodes.ts'
 import type { Expectation } from './pipeline-tests.ts'
 
 /**
@@ -13,9 +17,10 @@ import type { Expectation } from './pipeline-tests.ts'
  * comments, quotes and line breaks elsewhere stay.
  * @throws SluiceError CONFIG_INVALID if the file has changed since the test was read
  */
-export async function updateExpect({ path, file, keys, name }: PipelineTest, actual: Expectation): Promise<void> {
+export async function updateExpect(test: PipelineTest, actual: Expectation): Promise<void> {
+  const { path, file } = test
   const text = await readFile(path, 'utf8')
-  const updated = withExpect(text, keys, name, asJson(actual))
+  const updated = withExpect(text, test, actual)
   if (updated === undefined)
     throw new SluiceError('CONFIG_INVALID', `${file} has changed while its tests ran`, { hint: 'run the tests again' })
   if (updated === text) return
@@ -25,33 +30,25 @@ export async function updateExpect({ path, file, keys, name }: PipelineTest, act
   await rename(`${path}.${process.pid}.tmp`, path)
 }
 
-function asJson(actual: Expectation): Json {
-  const value: Json = JSON.parse(JSON.stringify(actual))
-  return value
-}
-
-interface Edit {
-  readonly from: number
-  readonly to: number
-  readonly text: string
-}
-
-function withExpect(
+/** The text with a new `expect` in a test; undefined if the test is not there any more. */
+export function withExpect(
   text: string,
-  keys: PipelineTest['keys'],
-  name: string,
-  actual: Json | undefined,
+  { keys, name }: Pick<PipelineTest, 'keys' | 'name'>,
+  expectation: Expectation,
 ): string | undefined {
-  const document = parseDocument(text, { version: '1.2', schema: 'core', merge: false })
+  const actual = asJson(expectation)
+  const document = parseNodes(text)
   if (document.errors.length > 0) return undefined
   const test = keys.length === 0 ? document.contents : document.getIn(keys, true)
   if (!isMap(test) || test.get('name') !== name) return undefined
-  const pair = test.items.find(({ key }) => isScalar(key) && key.value === 'expect')
+  const pair = findPair(test, 'expect')
   const edits = pair ? editsOf(pair, actual, { text, isFlow: test.flow === true }) : [addition(test, actual, text)]
-  let result = text
-  for (const { from, to, text: inserted } of edits.toSorted((a, b) => b.from - a.from))
-    result = result.slice(0, from) + inserted + result.slice(to)
-  return result
+  return applyEdits(text, edits)
+}
+
+function asJson(actual: Expectation): Json {
+  const value: Json = JSON.parse(JSON.stringify(actual))
+  return value
 }
 
 interface Scope {
@@ -65,7 +62,7 @@ function editsOf({ key, value }: Pair, actual: Json | undefined, scope: Scope): 
   const inner = innerEdits(value, actual, scope)
   if (inner) return inner
   const colon = scope.text.indexOf(':', endOf(key, scope.text))
-  const to = isNodeWithRange(value) ? endOf(value, scope.text) : colon + 1
+  const to = isNode(value) ? endOf(value, scope.text) : colon + 1
   const indent = columnOf(startOf(key), scope.text) + 2
   return [{ from: colon + 1, to: Math.max(to, colon + 1), text: valueText(actual, indent, scope.isFlow) }]
 }
@@ -92,7 +89,7 @@ function itemEdit(item: unknown, actual: Json | undefined, { text, isFlow }: Sco
 }
 
 function isEqual(node: unknown, actual: Json | undefined): boolean {
-  if (!isNodeWithRange(node)) return node === actual
+  if (!isNode(node)) return node === actual
   const written: unknown = node.toJSON()
   if (isDeepStrictEqual(written, actual)) return true
   // A record as JSON text.
@@ -116,59 +113,4 @@ function addition(test: YAMLMap, actual: Json | undefined, text: string): Edit {
   const [comment = ''] = /^[ \t]+#.*/.exec(text.slice(end)) ?? []
   const at = end + comment.length
   return { from: at, to: at, text: `\n${' '.repeat(column)}expect:${valueText(actual, column + 2, false)}` }
-}
-
-/** After the colon of a key. */
-function valueText(value: Json | undefined, indent: number, isFlow: boolean): string {
-  const text = render(value, indent, isFlow)
-  return text.includes('\n') ? `\n${' '.repeat(indent)}${text}` : ` ${text}`
-}
-
-/** YAML whose first line is not indented, and whose others are. */
-function render(value: Json | undefined, indent: number, isFlow: boolean): string {
-  const document = new Document(value)
-  const width = Math.max(40, LINE - indent)
-  visit(document, {
-    Collection(_key, node, path) {
-      // One line for each record, and for each of its members if it is long.
-      const isRecord = path.some(isSeq) || (isSeq(document.contents) && path.length > 1)
-      if (isFlow || node.items.length === 0) node.flow = true
-      else if (isRecord && JSON.stringify(node.toJSON()).length < width) node.flow = true
-    },
-  })
-  const text = document.toString({ lineWidth: 0, flowCollectionPadding: true, singleQuote: true }).trimEnd()
-  const lines = isFlow ? [text.replaceAll(/\n\s*/g, ' ')] : text.split('\n')
-  return lines.map((line, i) => (i === 0 || line === '' ? line : ' '.repeat(indent) + line)).join('\n')
-}
-
-/** Longest line that a value in braces may make. */
-const LINE = 110
-
-function isNodeWithRange(node: unknown): node is Node {
-  return typeof node === 'object' && node !== null && 'range' in node
-}
-
-function startOf(node: unknown): number {
-  return (isNodeWithRange(node) ? node.range?.[0] : undefined) ?? 0
-}
-
-/** Without the line breaks and comments after a block. */
-function endOf(node: unknown, text: string): number {
-  const last = lastIn(node)
-  const end = (isNodeWithRange(last) ? last.range?.[1] : undefined) ?? 0
-  return text.slice(0, end).trimEnd().length
-}
-
-/** The range of a block ends after the comments that follow it: that of its last value does not. */
-function lastIn(node: unknown): unknown {
-  if (isMap(node) && node.flow !== true && node.items.length > 0) {
-    const { key, value } = node.items.at(-1) ?? {}
-    return value === null || value === undefined ? key : lastIn(value)
-  }
-  if (isSeq(node) && node.flow !== true && node.items.length > 0) return lastIn(node.items.at(-1))
-  return node
-}
-
-function columnOf(offset: number, text: string): number {
-  return offset - (text.lastIndexOf('\n', offset - 1) + 1)
 }

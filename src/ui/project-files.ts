@@ -12,7 +12,7 @@ import { Refused } from './refused.ts'
  */
 export async function fileInProject(root: string, path: string): Promise<string> {
   const absolute = join(root, path)
-  if (path === '' || path.includes('\0') || isAbsolute(path) || isOutside(relative(root, absolute)))
+  if (path === '' || path.includes('\0') || isAbsolute(path) || !isBelow(root, absolute))
     throw new Refused(403, 'USAGE', `${JSON.stringify(path)} is not in the project folder`, {
       hint: 'only files of the project can be opened: copy it there',
     })
@@ -36,6 +36,8 @@ export async function fileInProject(root: string, path: string): Promise<string>
   return absolute
 }
 
-function isOutside(below: string): boolean {
-  return below === '' || below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below)
+/** True if a path is that of something in a folder. No link is followed. */
+export function isBelow(folder: string, path: string): boolean {
+  const below = relative(folder, path)
+  return below !== '' && below !== '..' && !below.startsWith(`..${sep}`) && !isAbsolute(below)
 }

@@ -1,22 +1,21 @@
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { findPipeline, listPipelines, PIPELINE_NAME } from '../config/find-pipeline.ts'
-import { loadPipeline } from '../config/load.ts'
-import type { Problem } from '../config/pipeline.ts'
-import { SluiceError } from '../errors.ts'
+import { asSluiceError, SluiceError } from '../errors.ts'
 import { namesIfPresent } from '../fields/present.ts'
-import { graphOf } from '../inspect/graph/model.ts'
-import type { PipelineGraph } from '../inspect/graph/model.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
 import { hasState } from '../delivery/state/state-reader.ts'
 import { alertsOf } from './alerts.ts'
 import type { PipelineDetail, PipelineRow } from './api.ts'
+import type { FileCheck } from './check-file.ts'
+import { JobRunner } from './jobs/job-runner.ts'
 import { CountsReader, orTrouble } from './read-counts.ts'
 import type { Counts, Trouble } from './read-counts.ts'
 import { readDetail } from './read-detail.ts'
 import type { StateDetail } from './read-detail.ts'
 import type { Runs } from './runs.ts'
-import { tenantPartitions, withTenants } from './tenants.ts'
+import type { ApiProblem } from './shapes.ts'
+import { withTenants } from './tenants.ts'
 
 interface ProjectOptions {
   /** The folder that contains `pipelines/`. */
@@ -32,13 +31,9 @@ interface Seen {
   readonly counts: Counts | Trouble | undefined
 }
 
-interface Checked {
-  /** The modification times of the files that it was read from. */
+interface Checked extends FileCheck {
+  /** Of the file when it was checked. */
   readonly stamp: string
-  readonly description: string | undefined
-  readonly problems: readonly Problem[]
-  readonly graph: PipelineGraph | undefined
-  readonly tenants: ReadonlyMap<string, string>
 }
 
 /** The pipelines of a project as they are now: their files and their states, beside their runs. */
@@ -46,12 +41,17 @@ export class Project {
   readonly #options: ProjectOptions
   readonly #checks = new Map<string, Promise<Checked>>()
   readonly #checked = new Map<string, Checked>()
+  readonly #checker = new JobRunner()
   readonly #counts = new CountsReader()
   readonly #details = new Map<string, { readonly at: number; readonly detail: Promise<PipelineDetail> }>()
   #rows: { readonly at: number; readonly rows: Promise<PipelineRow[]> } | undefined
 
   constructor(options: ProjectOptions) {
     this.#options = options
+  }
+
+  async close(): Promise<void> {
+    await this.#checker.close()
   }
 
   /** Every pipeline that has a file or a state, by name. All that watch share a look at the states. */
@@ -100,7 +100,7 @@ export class Project {
     const known = state === undefined || 'trouble' in state ? EMPTY : state
     return {
       row: this.#row(name, { hasFile, counts: state !== undefined && 'trouble' in state ? state : counts }),
-      problems: (checked?.problems ?? []).map(withoutText),
+      problems: [...(checked?.problems ?? [])],
       ...(checked?.graph && { graph: checked.graph }),
       ...known,
       partitions: withTenants(known.partitions, checked?.tenants ?? new Map()),
@@ -117,7 +117,7 @@ export class Project {
     const checked = this.#checked.get(name)
     // A source that waits for input holds nothing up.
     const bottleneck = snapshot?.bottleneck?.reason === 'input' ? undefined : snapshot?.bottleneck
-    const countOf = (severity: Problem['severity']): number =>
+    const countOf = (severity: ApiProblem['severity']): number =>
       checked?.problems.filter((problem) => problem.severity === severity).length ?? 0
     return {
       name,
@@ -158,7 +158,10 @@ export class Project {
     if (known?.stamp === stamp) return known
     const running = this.#checks.get(name)
     if (running) return running
-    const checking = check(name, { root, stamp })
+    const checking = this.#checker
+      .do('checkFile', { root, name }, CHECK_TIME)
+      .catch((error: unknown) => failedCheck(relative(root, path), error))
+      .then((checked) => ({ stamp, ...checked }))
     this.#checks.set(name, checking)
     try {
       const checked = await checking
@@ -169,6 +172,9 @@ export class Project {
     }
   }
 }
+
+/** Milliseconds that loading a pipeline with its code may take. */
+const CHECK_TIME = 10_000
 
 /** Milliseconds between two looks at the states. */
 const LOOK_INTERVAL = 500
@@ -188,19 +194,9 @@ function countsOfRun({ sinks, freshness }: StatusSnapshot): Pick<PipelineRow, 'w
   }
 }
 
-/** As `sluice check`: a variable that is not set is a warning. */
-async function check(name: string, { root, stamp }: { root: string; stamp: string }): Promise<Checked> {
-  const { pipeline, problems, notes } = await loadPipeline(name, { root, mode: 'check' })
-  return {
-    stamp,
-    description: pipeline?.description,
-    problems: [...problems, ...notes],
-    graph: pipeline && (await graphOf(pipeline)),
-    tenants: pipeline ? tenantPartitions(pipeline) : new Map(),
-  }
-}
-
-/** Without the source line: it may hold a value that the page is not to show. */
-function withoutText({ text: _text, ...problem }: Problem): Omit<Problem, 'text'> {
-  return problem
+/** A file that cannot be checked: what `sluice check` would fail with. */
+function failedCheck(file: string, error: unknown): FileCheck {
+  const { message, hint } = asSluiceError(error, 'INTERNAL', 'the file cannot be checked')
+  const problem = { severity: 'error' as const, file, line: 1, column: 1, length: 1, message }
+  return { problems: [{ ...problem, ...(hint !== undefined && { hint }) }], tenants: new Map() }
 }

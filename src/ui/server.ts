@@ -108,7 +108,7 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
       await server.close()
       ending.abort()
       await watching
-      await workbench.close()
+      await Promise.all([project.close(), workbench.close()])
     },
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
-import { fieldRows } from '../../src/generate/field-table.ts'
+import { fieldRows } from '../../src/config/field-rows.ts'
 import { loadComponents } from '../../src/registry.ts'
 import { filesBelow, leaksIn } from '../support/leaks.ts'
 import { openProject } from '../support/cli-project.ts'

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { fieldRows } from '../../generate/field-table.ts'
+import { fieldRows, typeAndNeed } from '../../config/field-rows.ts'
 import type { Declaration, ComponentKind } from '../../registry.ts'
 import { isCustom } from '../../config/component-name.ts'
 import { loadComponent } from '../../config/load-component.ts'
@@ -122,8 +122,7 @@ function page(declaration: Declaration): string {
   const lines = [`${type} (${kind})`, ...wrap(summary, 2)]
   lines.push('', rows.length === 0 ? 'This component has no options.' : 'fields')
   for (const row of rows) {
-    const need = row.default === undefined ? (row.required ? ', required' : '') : `, default ${row.default}`
-    lines.push(`  ${row.name}: ${row.type}${need}`, ...wrap(row.description, 6))
+    lines.push(`  ${row.name}: ${typeAndNeed(row)}`, ...wrap(row.description, 6))
   }
   for (const example of examples) {
     const yaml = exampleYaml(declaration, example).trimEnd().split('\n')

@@ -1,7 +1,5 @@
 import { basename, join } from 'node:path'
 import { forgetCode } from '../../config/import-code.ts'
-import { loadPipeline } from '../../config/load.ts'
-import type { LoadOptions } from '../../config/load.ts'
 import { isWhole } from '../../config/pipeline-test.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { SluiceError } from '../../errors.ts'
@@ -10,6 +8,7 @@ import { readSource as readBatches } from '../../inspect/preview.ts'
 import { recordedRecords } from '../../inspect/whole/recorded-records.ts'
 import { LINE_FEED } from '../../record/json/ascii.ts'
 import { Paths } from '../../record/paths/path.ts'
+import { loadText } from './load-text.ts'
 import type { TextPlace } from './workbench.ts'
 
 interface ReadOptions extends TextPlace {
@@ -50,10 +49,8 @@ export async function readSource(options: ReadOptions): Promise<ReadRecords> {
   return { bytes: Buffer.concat(parts), isCut: false }
 }
 
-async function loadSource({ root, name, text, file }: ReadOptions): Promise<CheckedPipeline> {
-  return load(name, {
-    root,
-    text,
+function loadSource({ file, ...place }: ReadOptions): Promise<CheckedPipeline> {
+  return loadText(place, {
     mode: 'run',
     parts: ['source'],
     ...(file && {
@@ -66,23 +63,16 @@ async function loadSource({ root, name, text, file }: ReadOptions): Promise<Chec
   })
 }
 
-async function readRecording({ root, name, text }: ReadOptions, recording: string): Promise<Buffer> {
-  const { tests, folder, file } = await load(name, { root, text, mode: 'test' })
+async function readRecording(place: ReadOptions, recording: string): Promise<Buffer> {
+  const { tests, folder, file } = await loadText(place, { mode: 'test' })
   const test = tests.find((one) => one.name === recording)
   if (test === undefined)
     throw new SluiceError('USAGE', `the pipeline has no test ${JSON.stringify(recording)}`, {
       hint: tests.length === 0 ? 'it has no tests' : `tests: ${tests.map((one) => one.name).join(', ')}`,
     })
-  return isWhole(test) ? recordedRecords({ pipeline: join(folder, basename(file)), text, test }) : readInput(test)
-}
-
-async function load(name: string, options: LoadOptions): Promise<CheckedPipeline> {
-  const { pipeline, problems } = await loadPipeline(name, options)
-  if (pipeline) return pipeline
-  const found = problems.find(({ severity }) => severity === 'error')
-  throw new SluiceError('CONFIG_INVALID', found === undefined ? 'the pipeline is not valid' : found.message, {
-    ...(found?.hint !== undefined && { hint: found.hint }),
-  })
+  return isWhole(test)
+    ? recordedRecords({ pipeline: join(folder, basename(file)), text: place.text, test })
+    : readInput(test)
 }
 
 function cut(bytes: Buffer, first: number): ReadRecords {

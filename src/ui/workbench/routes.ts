@@ -57,7 +57,11 @@ export function addWorkbench(api: FastifyInstance, workbench: Workbench): void {
   )
   api.post<Named & Body<typeof addTestRequest>>(
     '/pipelines/:name/add-test',
-    options('Makes a test of samples and what becomes of them; answers with the text.', addTestRequest, editedText),
+    options(
+      'Makes a test of samples and what becomes of them; answers with the text. The input of the test has the values before redaction.',
+      addTestRequest,
+      editedText,
+    ),
     ({ params, body }) => workbench.addTest(params.name, body),
   )
   api.post<Named & Body<typeof addComponentRequest>>(

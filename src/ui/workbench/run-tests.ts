@@ -1,9 +1,9 @@
 import { forgetCode } from '../../config/import-code.ts'
 import { loadPipeline } from '../../config/load.ts'
-import { SluiceError } from '../../errors.ts'
 import { testPipeline } from '../../inspect/test-pipeline.ts'
 import type { TestsAnswer } from './api.ts'
 import { shownProblem } from './check-text.ts'
+import { loadText } from './load-text.ts'
 import type { TextPlace } from './workbench.ts'
 
 /** Runs the tests of a pipeline file, or of a text in its place, as `sluice test` does. */
@@ -16,11 +16,8 @@ export async function runTests({
   await forgetCode()
   const { pipeline, problems } = await loadPipeline(name, { root, text, mode: 'test' })
   if (pipeline === undefined) return { problems: problems.map(shownProblem), tests: [] }
-  const load = async (testEnv?: { readonly [name: string]: string }) => {
-    const loaded = await loadPipeline(name, { root, text, mode: 'test', ...(testEnv && { testEnv }) })
-    if (loaded.pipeline) return loaded.pipeline
-    throw new SluiceError('CONFIG_INVALID', loaded.problems[0]?.message ?? 'the pipeline is not valid')
-  }
+  const load = (testEnv?: { readonly [name: string]: string }) =>
+    loadText({ root, name, text }, { mode: 'test', ...(testEnv && { testEnv }) })
   const tests: TestsAnswer['tests'] = []
   for await (const { name: test, file, line, differences, mistake, seconds } of testPipeline(load, {
     isChosen: (one) => one.name.includes(filter),

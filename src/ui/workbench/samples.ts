@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { LINE_FEED } from '../../record/json/ascii.ts'
+import { recordLines } from '../../inspect/record-lines.ts'
 import { Refused } from '../refused.ts'
 import type { SampleAnswer } from './api.ts'
 
@@ -21,7 +21,7 @@ export class Samples {
     this.#samples.set(sample, { bytes })
     const [oldest] = this.#samples.keys()
     if (this.#samples.size > MOST && oldest !== undefined) this.#samples.delete(oldest)
-    return { sample, from, records: linesIn(bytes), bytes: bytes.length, isCut }
+    return { sample, from, records: recordLines(bytes).length, bytes: bytes.length, isCut }
   }
 
   /** @throws Refused if it is not kept any more */
@@ -31,15 +31,24 @@ export class Samples {
       throw new Refused(410, 'USAGE', 'these samples are not kept any more', { hint: 'choose them again' })
     return found
   }
+
+  /**
+   * Lines, as text.
+   * @param numbers from 0
+   * @throws Refused if there is no such line, or the samples are not kept any more
+   */
+  lines(id: string, numbers: readonly number[]): string[] {
+    const { bytes } = this.get(id)
+    const all = recordLines(bytes)
+    return numbers.map((number) => {
+      const line = all.at(number)
+      if (line !== undefined) return line.bytes.toString().replace(/\r$/, '')
+      throw new Refused(422, 'USAGE', `the samples have no record ${number}`, { hint: 'choose others' })
+    })
+  }
 }
 
 /** Bytes of a sample. */
 const MOST_BYTES = 8 * 1024 * 1024
 /** Samples that are kept. */
 const MOST = 8
-
-function linesIn(bytes: Buffer): number {
-  let lines = 0
-  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) lines++
-  return bytes.length > 0 && bytes.at(-1) !== LINE_FEED ? lines + 1 : lines
-}

@@ -4,6 +4,9 @@ import { relative } from 'node:path'
 import type { Static } from 'typebox'
 import { findPipeline, PIPELINE_NAME } from '../../config/find-pipeline.ts'
 import { asSluiceError, SluiceError } from '../../errors.ts'
+import { addComponent } from '../../inspect/edit/add-component.ts'
+import { complete } from '../../inspect/edit/complete.ts'
+import { describePlace } from '../../inspect/edit/describe-place.ts'
 import { fileInProject } from '../project-files.ts'
 import { Refused } from '../refused.ts'
 import { JobRunner } from '../jobs/job-runner.ts'
@@ -28,6 +31,7 @@ import type {
   TestsAnswer,
   TryAnswer,
 } from './api.ts'
+import { describeComponents } from './describe-components.ts'
 import { Samples } from './samples.ts'
 
 interface WorkbenchOptions {
@@ -115,24 +119,30 @@ export class Workbench {
     )
   }
 
-  addTest(_name: string, _request: Static<typeof addTestRequest>): Promise<EditedText> {
-    throw new Error('not there yet')
+  addTest(name: string, { text, sample, records, name: test }: Static<typeof addTestRequest>): Promise<EditedText> {
+    const lines = this.#samples.lines(sample, records)
+    return this.#withText(name, text, ({ root }) =>
+      this.#runner.do('addTest', { root, name, text, test, lines }, LATER),
+    )
   }
 
-  addComponent(_name: string, _request: Static<typeof addComponentRequest>): Promise<EditedText> {
-    throw new Error('not there yet')
+  addComponent(name: string, { text, ...component }: Static<typeof addComponentRequest>): Promise<EditedText> {
+    return this.#withText(name, text, () => addComponent(text, component))
   }
 
-  complete(_name: string, _request: Static<typeof completeRequest>): Promise<CompleteAnswer> {
-    throw new Error('not there yet')
+  complete(name: string, { text, offset }: Static<typeof completeRequest>): Promise<CompleteAnswer> {
+    return this.#withText(name, text, async () => {
+      const { options, ...word } = await complete(text, offset)
+      return { ...word, options: [...options] }
+    })
   }
 
-  describe(_name: string, _request: Static<typeof completeRequest>): Promise<DescribeAnswer> {
-    throw new Error('not there yet')
+  describe(name: string, { text, offset }: Static<typeof completeRequest>): Promise<DescribeAnswer> {
+    return this.#withText(name, text, () => describePlace(text, offset))
   }
 
   components(): Promise<ComponentsAnswer> {
-    throw new Error('not there yet')
+    return describeComponents()
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fieldRows } from '../../../src/generate/field-table.ts'
+import { fieldRows } from '../../../src/config/field-rows.ts'
 import { loadComponents } from '../../../src/registry.ts'
 import { parts } from '../../support/config-project.ts'
 import { openProject } from '../../support/cli-project.ts'

@@ -315,6 +315,22 @@ limits: { maxDepth: 10 }   # the end
     assert.match((await work.sluice(['test', 'p', '--update'])).stdout, /3 passed, 0 failed/)
   })
 
+  test('writes a list with one record, and a map with one key, below their keys', async (t) => {
+    const head = `source: { type: file, path: '-' }\ntransforms: [{ type: filter, drop: { a: 2 } }]\nsink: { type: stdout }\n`
+    const tests = `tests:
+  - name: one
+    input: [{ a: 1 }, { a: 2 }]
+    expect:
+      output: []
+      dropped: {}
+  - name: none
+    input: []
+`
+    const work = await openProject(t, { 'pipelines/p.yaml': head + tests })
+    assert.equal((await work.sluice(['test', 'p', '--update'])).code, 0)
+    assert.match((await work.sluice(['test', 'p'])).stdout, /2 passed, 0 failed/)
+  })
+
   test('fills in a test file without expectations, which otherwise fails', async (t) => {
     const work = await openProject(t, {
       'pipelines/p.yaml': PIPELINE,

@@ -1,6 +1,6 @@
 import type { TProperties } from 'typebox'
-import type { FieldSchema } from '../config/schema.ts'
-import { branchesOf, isTuple, strictSchema } from '../config/schema.ts'
+import type { FieldSchema } from './schema.ts'
+import { branchesOf, isTuple, strictSchema } from './schema.ts'
 
 /** One row of the field table in the documentation. */
 export interface FieldRow {
@@ -49,7 +49,18 @@ function rowsOf(schema: FieldSchema, prefix: string): FieldRow[] {
   })
 }
 
-function rowOf(name: string, schema: FieldSchema, required: boolean): FieldRow {
+/** The type of a field, and its default or that it is required: `duration, default 5m`. */
+export function typeAndNeed({ type, required, default: standard }: FieldRow): string {
+  if (standard !== undefined) return `${type}, default ${standard}`
+  return required ? `${type}, required` : type
+}
+
+/** Merges rows of one field from different alternatives of a union. At least one. */
+export function mergedRow(rows: readonly FieldRow[]): FieldRow | undefined {
+  return rows.length === 0 ? undefined : rows.reduce(merge)
+}
+
+export function rowOf(name: string, schema: FieldSchema, required: boolean): FieldRow {
   const description = schema.description ?? branchesOf(schema).find((branch) => branch.description)?.description ?? ''
   const shown = schema.default === undefined || isEmptyMap(schema.default) ? undefined : spell(schema.default)
   return { name, type: typeText(schema), required, default: shown, description }
