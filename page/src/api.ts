@@ -1,3 +1,10 @@
+import type {
+  RejectChoice,
+  RejectDetail,
+  RejectPage,
+  ReplayAnswer,
+  TryRejectsAnswer,
+} from '../../src/ui/rejects/api.ts'
 import type { LiveEvents, PipelineDetail, PipelineRow, ProjectInfo, Series } from '../../src/ui/api.ts'
 
 /** Why the server did not do what was asked for. */
@@ -24,21 +31,39 @@ export const api = {
   pipelines: (): Promise<{ readonly pipelines: readonly PipelineRow[] }> => get('/pipelines'),
   detail: (name: string): Promise<PipelineDetail> => get(`/pipelines/${encodeURIComponent(name)}`),
   series: (name: string): Promise<Series> => get(`/pipelines/${encodeURIComponent(name)}/series`),
+  rejects: (name: string, params: URLSearchParams, signal: AbortSignal): Promise<RejectPage> =>
+    get(`/pipelines/${encodeURIComponent(name)}/rejects?${params.toString()}`, { signal }),
+  reject: (name: string, id: string): Promise<RejectDetail> =>
+    get(`/pipelines/${encodeURIComponent(name)}/rejects/${encodeURIComponent(id)}`),
+  tryRejects: (name: string, choice: RejectChoice): Promise<TryRejectsAnswer> =>
+    post(`/pipelines/${encodeURIComponent(name)}/rejects/try`, choice),
+  replayRejects: (name: string, choice: RejectChoice): Promise<ReplayAnswer> =>
+    post(`/pipelines/${encodeURIComponent(name)}/rejects/replay`, choice),
 }
 
 /** Milliseconds to add to the clock of this browser for that of the server. */
 export let clockOffset = 0
 
-function get<Shape>(path: string): Promise<Shape> {
-  return send('GET', path)
+function get<Shape>(path: string, options: Pick<RequestInit, 'signal'> = {}): Promise<Shape> {
+  return send('GET', path, undefined, options)
+}
+
+function post<Shape>(path: string, body: object): Promise<Shape> {
+  return send('POST', path, body)
 }
 
 /**
  * Sends a request, with a body as JSON.
  * @throws ApiFailure
  */
-export async function send<Shape>(method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<Shape> {
+export async function send<Shape>(
+  method: 'GET' | 'POST' | 'PUT',
+  path: string,
+  body?: object,
+  options: Pick<RequestInit, 'signal'> = {},
+): Promise<Shape> {
   const response = await fetch(API + path, {
+    ...options,
     method,
     ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   }).catch(() => {

@@ -4,10 +4,12 @@ import { Announcements, ConnectionBanner } from './parts/connection-banner.tsx'
 import { route } from './route.ts'
 import { Overview } from './screens/overview.tsx'
 import { Pipeline } from './screens/pipeline.tsx'
+import { Rejects } from './screens/rejects.tsx'
 import { WorkbenchChunk } from './screens/workbench-chunk.tsx'
 import { connection } from './state/connection.ts'
 import { project } from './state/overview.ts'
 import { pipeline } from './state/pipeline.ts'
+import { rejects } from './state/rejects.ts'
 
 /** Everything between the header and the end of the page is up to the screen. */
 export function App(): JSX.Element {
@@ -48,8 +50,10 @@ function Header(): JSX.Element {
 function Screen(): JSX.Element {
   const current = route.value
   const state = pipeline.value
+  const queue = rejects.value
   if (current.screen === 'overview') return <Overview />
   if (current.screen === 'pipeline' && state !== undefined) return <Pipeline key={state.name} state={state} />
+  if (current.screen === 'rejects' && queue !== undefined) return <Rejects key={queue.name} state={queue} />
   if (current.screen === 'workbench') return <WorkbenchChunk key={current.name} name={current.name} />
   return (
     <div class="notice">

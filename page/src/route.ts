@@ -1,12 +1,15 @@
-import { signal } from '@preact/signals'
+import { batch, signal } from '@preact/signals'
 
 export type Route =
   | { readonly screen: 'overview' }
-  | { readonly screen: 'pipeline' | 'workbench'; readonly name: string }
+  | { readonly screen: 'pipeline' | 'rejects' | 'workbench'; readonly name: string }
   | { readonly screen: 'unknown' }
 
 /** The screen of the address. */
 export const route = signal<Route>({ screen: 'overview' })
+
+/** What is after the path of the address: what a screen shows of its subject. */
+export const query = signal('')
 
 /** Follows the address, and links of the page without loading it again. */
 export function startRouter(): void {
@@ -16,7 +19,8 @@ export function startRouter(): void {
     const link = event.target instanceof Element ? event.target.closest('a') : null
     if (link === null || !isPlainClick(event) || link.origin !== location.origin || link.hash !== '') return
     event.preventDefault()
-    if (link.pathname !== location.pathname) history.pushState(null, '', link.pathname)
+    if (link.pathname + link.search !== location.pathname + location.search)
+      history.pushState(null, '', link.pathname + link.search)
     follow()
     // A screen reader begins to read the new screen.
     setTimeout(() => {
@@ -28,12 +32,26 @@ export function startRouter(): void {
 
 /** A jump within the page is no other route. */
 function follow(): void {
-  if (location.pathname === path) return
-  path = location.pathname
-  route.value = routeOf(path)
+  batch(() => {
+    query.value = location.search
+    if (location.pathname === path) return
+    path = location.pathname
+    route.value = routeOf(path)
+  })
 }
 
 let path = ''
+
+/**
+ * Changes what a screen shows, and its address.
+ * @param step a new entry of the history; otherwise the address changes in place
+ */
+export function setQuery(params: URLSearchParams, step: boolean): void {
+  const search = params.size === 0 ? '' : `?${params.toString()}`
+  if (search === query.peek()) return
+  history[step ? 'pushState' : 'replaceState'](null, '', location.pathname + search)
+  query.value = search
+}
 
 export function pathOfPipeline(name: string): string {
   return `/pipelines/${encodeURIComponent(name)}`
@@ -43,12 +61,20 @@ export function pathOfWorkbench(name: string): string {
   return `${pathOfPipeline(name)}/workbench`
 }
 
+/** @param filter as in its address */
+export function pathOfRejects(name: string, filter: { readonly code?: string } = {}): string {
+  const params = new URLSearchParams(filter)
+  return `${pathOfPipeline(name)}/rejects${params.size === 0 ? '' : `?${params.toString()}`}`
+}
+
 function routeOf(pathname: string): Route {
   if (pathname === '/') return { screen: 'overview' }
-  const [, encoded, below] = /^\/pipelines\/([^/]+)(\/workbench)?\/?$/.exec(pathname) ?? []
+  const [, encoded, view] = /^\/pipelines\/([^/]+)(?:\/(rejects|workbench))?\/?$/.exec(pathname) ?? []
   if (encoded === undefined) return { screen: 'unknown' }
   try {
-    return { screen: below === undefined ? 'pipeline' : 'workbench', name: decodeURIComponent(encoded) }
+    const name = decodeURIComponent(encoded)
+    if (view === 'rejects' || view === 'workbench') return { screen: view, name }
+    return { screen: 'pipeline', name }
   } catch {
     return { screen: 'unknown' }
   }

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import type { Page } from 'playwright-core'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
 import { openProject } from '../support/cli-project.ts'
 import { startBucketServer } from '../support/bucket-server.ts'
 import { until } from '../support/until.ts'
+import { faultsOf } from './axe.ts'
 import { keepPicture, openPage, withoutBrowser } from './browser.ts'
 import { startUi } from './ui-process.ts'
 
@@ -174,14 +173,3 @@ for (const colorScheme of ['light', 'dark'] as const)
       }
       assert.deepEqual(errors, [])
     })
-
-/** Serious and critical faults. */
-async function faultsOf(page: Page): Promise<string[]> {
-  await page.addScriptTag({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') })
-  const found: { id: string; impact: string; nodes: { target: string[] }[] }[] = await page.evaluate(
-    'axe.run().then(({ violations }) => violations)',
-  )
-  return found
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`)
-}

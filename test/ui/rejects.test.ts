@@ -163,7 +163,7 @@ test('nothing is replayed without --edit, or while a run owns the state', async 
   await assert.rejects(askJson(readOnly, `${REJECTS}/replay`, { ids: [id] }), /403 [^]*read-only[^]*--edit/)
 
   const { workspace, start } = await openWatched(t, '  - { type: validate, schema: s.json }\n')
-  await workspace.write('pipelines/s.json', '{"properties":{"id":{"maximum":10}}}')
+  await workspace.write('pipelines/s.json', '{"properties":{"id":{"minimum":1}}}')
   await start()
   const ui = await startUi(workspace, ['--edit'])
   let page = await askJson<RejectPage>(ui, REJECTS)

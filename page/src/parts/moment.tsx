@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import { describeMoment, formatSpan, formatTime } from '../format.ts'
+import { describeMoment, formatSpan, formatTime, formatUtc } from '../format.ts'
 import { clock } from '../state/clock.ts'
 
 interface MomentProps {
@@ -24,6 +24,15 @@ export function Age({ at, none = '–' }: MomentProps): JSX.Element {
   return (
     <time dateTime={new Date(at).toISOString()} title={`Committed up to ${describeMoment(at)}`}>
       {formatSpan(clock.value - at)}
+    </time>
+  )
+}
+
+/** `2026-09-12 10:25:03 UTC` */
+export function Moment({ at }: { readonly at: number }): JSX.Element {
+  return (
+    <time dateTime={new Date(at).toISOString()} title={describeMoment(at)}>
+      {formatUtc(at)}
     </time>
   )
 }

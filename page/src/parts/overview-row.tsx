@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import type { PipelineRow } from '../../../src/ui/api.ts'
 import { describeBottleneck } from '../drawing/trouble.ts'
 import { formatBytes, formatCount, formatRate, plural, safe } from '../format.ts'
-import { pathOfPipeline, pathOfWorkbench } from '../route.ts'
+import { pathOfPipeline, pathOfRejects, pathOfWorkbench } from '../route.ts'
 import { rowOf } from '../state/overview.ts'
 import { Badge, StateBadge } from './badge.tsx'
 import { Age, Ago } from './moment.tsx'
@@ -44,8 +44,12 @@ export function OverviewRow({ name }: { readonly name: string }): JSX.Element | 
       <td role="cell" class="number" data-label="Rejects">
         {rejects === undefined ? (
           <None />
+        ) : rejects === 0 ? (
+          <span class="faint">0</span>
         ) : (
-          <span class={rejects > 0 ? 'is-warning' : 'faint'}>{formatCount(rejects)}</span>
+          <a class="is-warning" href={pathOfRejects(name)} title={`Rejects of ${safe(name)}`}>
+            {formatCount(rejects)}
+          </a>
         )}
       </td>
       <td role="cell" class="number" data-label="Waiting for upload">

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { formatCount } from '../format.ts'
+import { pathOfRejects } from '../route.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { Meter } from './meter.tsx'
 import { Panel } from './panel.tsx'
@@ -15,7 +16,11 @@ export function Rejects({ state }: { readonly state: PipelineState }): JSX.Eleme
     <Panel
       id="rejects"
       title="Rejects by code"
-      note={kept === undefined ? undefined : `${formatCount(kept)} in the dead-letter queue`}
+      note={
+        kept === undefined ? undefined : (
+          <a href={pathOfRejects(state.name)}>{formatCount(kept)} in the dead-letter queue</a>
+        )
+      }
     >
       {codes.length === 0 ? (
         <p class="faint">{state.snapshot.value ? 'None in this run.' : 'Known while the pipeline runs.'}</p>
@@ -26,7 +31,9 @@ export function Rejects({ state }: { readonly state: PipelineState }): JSX.Eleme
             {codes.map(([code, count]) => (
               <tr key={code}>
                 <th scope="row">
-                  <Text text={code} isCode />
+                  <a href={pathOfRejects(state.name, { code })}>
+                    <Text text={code} isCode />
+                  </a>
                   <Meter share={count / most} tone="warning" />
                 </th>
                 <td class="number">{formatCount(count)}</td>

@@ -6,6 +6,7 @@ import type { Route } from '../route.ts'
 import { announce, connection } from './connection.ts'
 import { project, takeRows } from './overview.ts'
 import { PipelineState, pipeline } from './pipeline.ts'
+import { RejectsState, rejects } from './rejects.ts'
 
 /** Connects each screen with its live messages, and keeps the title of the page. */
 export function followRoute(): void {
@@ -14,16 +15,22 @@ export function followRoute(): void {
     document.title = titleOf(current)
     if (current.screen === 'unknown') return undefined
     const state = current.screen === 'pipeline' ? new PipelineState(current.name) : undefined
+    const queue = current.screen === 'rejects' ? new RejectsState(current.name) : undefined
     pipeline.value = state
+    rejects.value = queue
     const close = openLive({
-      pipeline: state?.name,
+      pipeline: current.screen === 'overview' ? undefined : current.name,
       listeners: {
         overview: ({ pipelines }) => {
           takeRows(pipelines)
           const row = pipelines.find(({ name }) => name === state?.name)
           if (row) state?.takeRow(row)
+          queue?.takeCount(pipelines.find(({ name }) => name === queue.name)?.rejects)
         },
-        status: ({ snapshot }) => state?.takeStatus(snapshot),
+        status: ({ snapshot }) => {
+          state?.takeStatus(snapshot)
+          queue?.takeStatus(snapshot)
+        },
         log: ({ lines }) => state?.log.take(lines),
         ended: ({ why }) => state?.takeEnd(why),
       },
@@ -32,12 +39,14 @@ export function followRoute(): void {
         connection.value = { state: 'open' }
         void loadProject()
         void state?.load()
+        void queue?.load()
       },
       lost: () => void takeLoss(),
     })
     return () => {
       close()
       state?.close()
+      queue?.close()
     }
   })
 }
@@ -70,5 +79,6 @@ async function takeLoss(): Promise<void> {
 function titleOf(current: Route): string {
   if (current.screen === 'pipeline') return `${safe(current.name)} · Sluice`
   if (current.screen === 'workbench') return `${safe(current.name)}: workbench · Sluice`
+  if (current.screen === 'rejects') return `Rejects of ${safe(current.name)} · Sluice`
   return current.screen === 'overview' ? 'Pipelines · Sluice' : 'Not found · Sluice'
 }
