@@ -4,7 +4,6 @@ import { formatBytes, formatCount, plural } from '../format.ts'
 import { Text } from '../parts/text.tsx'
 import type { WorkbenchState } from '../state/workbench.ts'
 import { EffectRows } from './effect-rows.tsx'
-import { PAGE } from './effects.ts'
 import { RequestFailure } from './request-failure.tsx'
 import { SampleDialog } from './sample-dialog.tsx'
 import { StageTable } from './stage-table.tsx'
@@ -132,7 +131,8 @@ function Paging({ state }: { readonly state: WorkbenchState }): JSX.Element {
   const { effects } = state
   const total = effects.sample.value?.records ?? 0
   const from = effects.from.value
-  const end = Math.min(total, from + PAGE)
+  const size = effects.size.value
+  const end = from + (effects.answer.value?.records.length ?? 0)
   const record = effects.record.value
   if (record !== undefined)
     return (
@@ -153,10 +153,10 @@ function Paging({ state }: { readonly state: WorkbenchState }): JSX.Element {
       <strong>
         Records {formatCount(Math.min(total, from + 1))} to {formatCount(end)} of {formatCount(total)}
       </strong>
-      {total > PAGE && (
+      {total > end - from && (
         <>
-          <Step text="Previous 50" isOff={from === 0} go={() => effects.page(Math.max(0, from - PAGE))} />
-          <Step text="Next 50" isOff={end >= total} go={() => effects.page(end)} />
+          <Step text="Previous records" isOff={from === 0} go={() => effects.page(Math.max(0, from - size))} />
+          <Step text="Next records" isOff={end >= total} go={() => effects.page(end)} />
         </>
       )}
       {effects.stage.value !== undefined && (
