@@ -25,7 +25,11 @@ export interface OpenPage {
 }
 
 /** Opens the page of a `sluice ui`. The test's end closes the browser. */
-export async function openPage(t: TestContext, ui: Served, options: BrowserContextOptions = {}): Promise<OpenPage> {
+export async function openPage(
+  t: Pick<TestContext, 'after'>,
+  ui: Served,
+  options: BrowserContextOptions = {},
+): Promise<OpenPage> {
   const browser = await chromium.launch({ executablePath: PROGRAM ?? '', args: ['--no-sandbox'] })
   t.after(() => browser.close())
   return open(browser, ui, options)

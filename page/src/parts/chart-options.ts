@@ -41,7 +41,7 @@ export function chartOptions({ element, format, isTime, pointed, lines }: ChartO
         size: 62,
         space: 30,
         values: (_plot, splits) => splits.map(format),
-        ...(isTime && { incrs: TIMES }),
+        incrs: isTime ? TIMES : WHOLE,
       },
     ],
     series: [
@@ -92,3 +92,6 @@ function timeOf(seconds: number): string {
 const TIMES = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 864_000,
 ]
+
+/** Steps of counts and bytes, which have no fractions. */
+const WHOLE = Array.from({ length: 16 }, (_step, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat()

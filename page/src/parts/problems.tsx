@@ -10,7 +10,9 @@ import { Text } from './text.tsx'
 export function Problems({ state }: { readonly state: PipelineState }): JSX.Element | null {
   const detail = state.detail.value
   if (detail === undefined) return null
-  const { problems, row } = detail
+  const { row } = detail
+  // What is only worth knowing is in the workbench.
+  const problems = detail.problems.filter(({ severity }) => severity !== 'note')
   return (
     <>
       {row.alerts.length > 0 && (
