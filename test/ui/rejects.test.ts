@@ -249,7 +249,8 @@ test('the end of the page ends a replay after a clean commit, and leaves no reco
   assert.equal((await ui.ended).code, 0)
   await replay
   // It owns the state no longer.
-  assert.equal((await workspace.sluice(['verify', 'p'])).code, 0)
+  const { code, stdout } = await workspace.sluice(['verify', 'p'])
+  assert.equal(code, 0, stdout)
   const left = (await workspace.sluice(['rejects', 'show', 'p', '--json'])).stdout.split('\n').filter(Boolean)
   const written = existsSync(workspace.path('out/all')) ? await published(workspace) : []
   assert.equal(left.length + written.length, 300)
