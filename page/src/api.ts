@@ -33,8 +33,9 @@ export const api = {
   series: (name: string): Promise<Series> => get(`/pipelines/${encodeURIComponent(name)}/series`),
   rejects: (name: string, params: URLSearchParams, signal: AbortSignal): Promise<RejectPage> =>
     get(`/pipelines/${encodeURIComponent(name)}/rejects?${params.toString()}`, { signal }),
-  reject: (name: string, id: string): Promise<RejectDetail> =>
-    get(`/pipelines/${encodeURIComponent(name)}/rejects/${encodeURIComponent(id)}`),
+  /** @param unparsed also a line that did not parse, in which nothing is redacted */
+  reject: (name: string, id: string, unparsed: boolean): Promise<RejectDetail> =>
+    get(`/pipelines/${encodeURIComponent(name)}/rejects/${encodeURIComponent(id)}?unparsed=${unparsed}`),
   tryRejects: (name: string, choice: RejectChoice): Promise<TryRejectsAnswer> =>
     post(`/pipelines/${encodeURIComponent(name)}/rejects/try`, choice),
   replayRejects: (name: string, choice: RejectChoice): Promise<ReplayAnswer> =>

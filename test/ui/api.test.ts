@@ -198,11 +198,25 @@ test('the API describes itself', async (t) => {
   const described = await ask<{ openapi: string; paths: object }>('/openapi.json')
   assert.equal(described.openapi, '3.1.0')
   assert.deepEqual(Object.keys(described.paths).toSorted(), [
+    '/components',
     '/live',
     '/pipelines',
     '/pipelines/{name}',
+    '/pipelines/{name}/add-component',
+    '/pipelines/{name}/add-test',
+    '/pipelines/{name}/check',
+    '/pipelines/{name}/complete',
+    '/pipelines/{name}/describe',
+    '/pipelines/{name}/file',
     '/pipelines/{name}/log',
+    '/pipelines/{name}/rejects',
+    '/pipelines/{name}/rejects/replay',
+    '/pipelines/{name}/rejects/try',
+    '/pipelines/{name}/rejects/{id}',
+    '/pipelines/{name}/samples',
     '/pipelines/{name}/series',
+    '/pipelines/{name}/tests',
+    '/pipelines/{name}/try',
     '/project',
   ])
 })

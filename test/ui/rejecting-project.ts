@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import { openProject } from '../support/cli-project.ts'
 import type { Workspace } from '../support/command.ts'
@@ -46,7 +47,6 @@ export async function askJson<Answer>(ui: UiProcess, path: string, body?: unknow
 
 /** The records that are published. */
 export async function published(workspace: Workspace): Promise<string[]> {
-  const { readdir, readFile } = await import('node:fs/promises')
   const names = await readdir(workspace.path('out/all'))
   const texts = await Promise.all(names.map((name) => readFile(workspace.path('out/all', name), 'utf8')))
   return texts.flatMap((text) => text.split('\n').filter(Boolean))

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { test } from 'node:test'
 import { Check } from 'typebox/value'
 import { rejectDetail, rejectPage, replayAnswer, tryAnswer } from '../../src/ui/rejects/api.ts'
 import type { RejectDetail, RejectPage, ReplayAnswer, TryRejectsAnswer } from '../../src/ui/rejects/api.ts'
+import type { PipelineRow } from '../../src/ui/api.ts'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
+import { openProject } from '../support/cli-project.ts'
+import { until } from '../support/until.ts'
 import { askJson, openRejecting, published } from './rejecting-project.ts'
 import { startUi } from './ui-process.ts'
 
@@ -72,6 +77,23 @@ test('rejects are found by code, stage, time and text', async (t) => {
   )
   const { matching, total } = await askJson<RejectPage>(ui, `${REJECTS}?code=INVALID_JSON&limit=1`)
   assert.deepEqual([matching, total], [1, 9])
+})
+
+test('a line that did not parse is sent only if that is asked for: nothing in it is redacted', async (t) => {
+  const workspace = await openProject(t, {
+    'in.ndjson': '{"id":1}\n{"password":"hunter2"\n{"id":2}\n',
+    'pipelines/p.yaml':
+      'source: { type: file, path: in.ndjson }\nrejects: { unparsed: keep }\nsink: { type: file, path: out }\n',
+  })
+  await workspace.report(['run', 'p'])
+  const ui = await startUi(workspace)
+  const page = await askJson<RejectPage>(ui, REJECTS)
+  const [{ id }] = page.rejects
+  const detail = await askJson<RejectDetail>(ui, `${REJECTS}/${id}`)
+  assert.ok(!JSON.stringify([page, detail]).includes('hunter2'))
+  assert.deepEqual([detail.hasLine, detail.lines], [true, []])
+  const { unparsed } = await askJson<RejectDetail>(ui, `${REJECTS}/${id}?unparsed=true`)
+  assert.deepEqual(unparsed, { text: '{"password":"hunter2"', isBase64: false })
 })
 
 test('what a replay would do is what it does', async (t) => {
@@ -194,4 +216,44 @@ test('a pipeline without a state has no rejects, and names of other files are no
   assert.equal((await askJson<RejectPage>(ui, '/pipelines/new/rejects')).total, 0)
   for (const name of ['none', '..%2fp', 'p.yaml', '%2e%2e'])
     await assert.rejects(askJson(ui, `/pipelines/${name}/rejects`), /^Error: 404/, name)
+})
+
+/** Rejects everything at first, and then takes its time. */
+const SLOW = `import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+export default async (record) => {
+  if (!existsSync('accept')) return record.reject('NOT_YET')
+  await sleep(20)
+  return record
+}
+`
+
+test('the end of the page ends a replay after a clean commit, and leaves no records behind', async (t) => {
+  const workspace = await openProject(t, {
+    'slow.js': SLOW,
+    'in.ndjson': Array.from({ length: 300 }, (_, id) => `{"id":${id}}\n`).join(''),
+    'pipelines/p.yaml':
+      'source: { type: file, path: in.ndjson }\ntransforms: [{ type: ../slow.js }]\nsink: { type: file, path: out, key: all, compression: none }\n',
+    'temporary/.keep': '',
+  })
+  await workspace.report(['run', 'p'])
+  await workspace.write('accept', '')
+  const ui = await startUi(workspace, ['--edit'], { env: { TMPDIR: workspace.path('temporary') } })
+  const replay = askJson(ui, `${REJECTS}/replay`, { filter: {} }).catch(() => undefined)
+  await until(async () => {
+    const [row] = (await askJson<{ pipelines: PipelineRow[] }>(ui, '/pipelines')).pipelines
+    return row?.state === 'running' && (await readdir(workspace.path('temporary'))).length === 2
+  })
+  await assert.rejects(askJson(ui, `${REJECTS}/replay`, { filter: {} }), /409 [^]*being replayed already/)
+  process.kill(ui.pid, 'SIGTERM')
+  assert.equal((await ui.ended).code, 0)
+  await replay
+  // It owns the state no longer.
+  const { code, stdout } = await workspace.sluice(['verify', 'p'])
+  assert.equal(code, 0, stdout)
+  const left = (await workspace.sluice(['rejects', 'show', 'p', '--json'])).stdout.split('\n').filter(Boolean)
+  const written = existsSync(workspace.path('out/all')) ? await published(workspace) : []
+  assert.equal(left.length + written.length, 300)
+  assert.ok(left.length > 0, 'it was stopped')
+  assert.deepEqual(await readdir(workspace.path('temporary')), ['.keep'])
 })

@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { RunningCommand, Workspace } from '../support/command.ts'
+import type { CommandOptions, RunningCommand, Workspace } from '../support/command.ts'
 import { until } from '../support/until.ts'
 
 interface Answer {
@@ -29,10 +29,14 @@ export interface UiProcess {
 }
 
 /** Starts `sluice ui` in a workspace. */
-export async function startUi(workspace: Workspace, args: readonly string[] = []): Promise<UiProcess> {
-  const running = workspace.start(['ui', ...args])
+export async function startUi(
+  workspace: Workspace,
+  args: readonly string[] = [],
+  options: CommandOptions = {},
+): Promise<UiProcess & Pick<RunningCommand, 'ended'>> {
+  const running = workspace.start(['ui', ...args], options)
   await until(() => running.output.stdout.includes('\n'), running)
-  return attachUi(running.output.stdout.trim(), running)
+  return { ...attachUi(running.output.stdout.trim(), running), ended: running.ended }
 }
 
 /** Uses a page that a command serves. @param address the printed one */

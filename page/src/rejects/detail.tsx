@@ -52,7 +52,7 @@ interface KnownProps {
 }
 
 function Known({ state, detail }: KnownProps): JSX.Element {
-  const { code, stage, reason, origin, line, rejectedAt, length, text } = detail
+  const { code, stage, reason, origin, line, rejectedAt, length } = detail
   return (
     <>
       <dl class="reject-facts">
@@ -81,15 +81,30 @@ function Known({ state, detail }: KnownProps): JSX.Element {
           </>
         )}
       </dl>
-      {text !== undefined && (
-        <>
-          <h3>The line</h3>
-          <pre tabIndex={0} class="wraps">
-            {safe(text)}
-          </pre>
-        </>
-      )}
+      {detail.hasLine && <Line state={state} detail={detail} />}
       <Editor state={state} detail={detail} />
+    </>
+  )
+}
+
+/** A line that did not parse. Redaction finds nothing in it, so it is shown only when that is asked for. */
+function Line({ state, detail: { unparsed } }: KnownProps): JSX.Element {
+  if (unparsed === undefined)
+    return (
+      <p class="reject-line">
+        <button type="button" onClick={() => void state.showUnparsed()}>
+          Show the line as it was read
+        </button>{' '}
+        <span class="faint">Nothing in it is redacted.</span>
+      </p>
+    )
+  return (
+    <>
+      <h3>The line as it was read{unparsed.isBase64 && ', in base64'}</h3>
+      <p class="is-warning">Nothing in it is redacted.</p>
+      <pre tabIndex={0} class="wraps">
+        {safe(unparsed.text)}
+      </pre>
     </>
   )
 }
@@ -104,7 +119,7 @@ function Editor({ state, detail: { id, lines } }: KnownProps): JSX.Element {
       <>
         <h3>Record</h3>
         {lines.length === 0 ? (
-          <p class="faint">Nothing of the line is stored but its length and a digest: it did not parse.</p>
+          <p class="faint">There is none: the line did not parse.</p>
         ) : (
           <pre tabIndex={0} aria-label={`Record of ${id}`}>
             {stored}
@@ -138,6 +153,7 @@ function Editor({ state, detail: { id, lines } }: KnownProps): JSX.Element {
           <span class="is-error">{safe(mistake)}</span>
         )}
       </p>
+      <p class="faint">Values that you add are redacted only by stages from the one that has rejected the record.</p>
       <button type="button" onClick={() => state.undoCorrection(id)}>
         Undo the correction
       </button>

@@ -58,7 +58,7 @@ function Done({ answer }: { readonly answer: ReplayAnswer }): JSX.Element {
   const counts = [
     `${plural(written, 'record')} written`,
     ...(rejected > 0 ? [`${formatCount(rejected)} rejected again`] : []),
-    ...(duplicate > 0 ? [`${plural(duplicate, 'duplicate')}`] : []),
+    ...(duplicate > 0 ? [plural(duplicate, 'duplicate')] : []),
     ...(dropped > 0 ? [`${formatCount(dropped)} dropped`] : []),
   ]
   return (

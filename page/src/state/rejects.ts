@@ -244,14 +244,22 @@ export class RejectsState {
     announce(error.message)
   }
 
+  /** Asks for the line of the open reject that did not parse. */
+  async showUnparsed(): Promise<void> {
+    await this.#takeDetail(this.shown.peek().id, true)
+  }
+
   async #loadDetail(id: string): Promise<void> {
     batch(() => {
       this.detail.value = undefined
       this.detailFailure.value = undefined
     })
-    if (id === '') return
+    if (id !== '') await this.#takeDetail(id, false)
+  }
+
+  async #takeDetail(id: string, unparsed: boolean): Promise<void> {
     try {
-      const detail = await api.reject(this.name, id)
+      const detail = await api.reject(this.name, id, unparsed)
       if (this.shown.peek().id === id) this.detail.value = detail
     } catch (error) {
       if (this.shown.peek().id === id && error instanceof ApiFailure) this.detailFailure.value = error

@@ -48,6 +48,8 @@ export class JobRunner {
     const child = this.#process
     const hasEnded = child === undefined || child.exitCode !== null || child.signalCode !== null
     const exit = hasEnded ? undefined : once(child, 'exit')
+    // Nothing else may keep this process alive until then.
+    child?.ref()
     for (const { reject } of this.#waiting.splice(0)) reject(closed())
     this.#fail(closed())
     await exit

@@ -18,7 +18,7 @@ const filterMembers = {
   until: Type.Optional(Type.Number({ description: 'Only rejects committed before this moment.' })),
 }
 
-export const rejectFilter = Type.Object({
+const rejectFilter = Type.Object({
   ...filterMembers,
   upTo: Type.Optional(id),
 })
@@ -70,7 +70,13 @@ export type RejectPage = Static<typeof rejectPage>
 export const rejectDetail = Type.Object({
   ...rejectMembers,
   lines: Type.Array(Type.String(), { description: 'The record as indented JSON; empty if it has none.' }),
-  text: Type.Optional(Type.String({ description: 'Of a line that does not parse, if `unparsed: keep` has kept it.' })),
+  hasLine: Type.Boolean({ description: 'The line did not parse, and `unparsed: keep` has kept it.' }),
+  unparsed: Type.Optional(
+    Type.Object(
+      { text: Type.String(), isBase64: Type.Boolean({ description: 'The line is not UTF-8.' }) },
+      { description: 'That line, only with `?unparsed=true`: nothing in it is redacted.' },
+    ),
+  ),
   length: Type.Optional(count('Bytes of the record, or of the line that does not parse.')),
 })
 

@@ -80,31 +80,47 @@ export function meaningOf(code: string): string | undefined {
   return meanings[code]
 }
 
-/** One reject with its record; undefined if it is not in the queue any more. */
-export function readReject({
-  folder,
-  id,
-}: {
+interface ReadOptions {
+  /** The state folder of a pipeline. */
   readonly folder: string
   readonly id: string
-}): Promise<RejectDetail | undefined> {
+  /** Also a line that did not parse, in which nothing is redacted. */
+  readonly unparsed: boolean
+}
+
+/** One reject with its record; undefined if it is not in the queue any more. */
+export function readReject({ folder, id, unparsed }: ReadOptions): Promise<RejectDetail | undefined> {
   return findRejects(folder, { ids: new Set([id]) }, ({ files }) => {
     for (const found of files) {
       if (found.numbers.length === 0) continue
-      for (const reject of readRejects(found.file, found.numbers)) return detailOf(reject, found)
+      for (const reject of readRejects(found.file, found.numbers)) return detailOf(reject, found, unparsed)
     }
     return undefined
   })
 }
 
-function detailOf(reject: LocalReject, found: FoundInFile): RejectDetail {
+interface Unparsed {
+  readonly text?: string
+  readonly base64?: string
+  readonly length?: number
+}
+
+function detailOf(reject: LocalReject, found: FoundInFile, unparsed: boolean): RejectDetail {
   const record = recordOf(reject.json)
-  const { text, length }: { readonly text?: string; readonly length?: number } =
-    record === undefined ? JSON.parse(reject.json) : {}
+  if (record !== undefined)
+    return {
+      ...factsOf(reject, found),
+      lines: spelledLines(parseSpelled(record)),
+      hasLine: false,
+      length: Buffer.byteLength(record),
+    }
+  const { text, base64, length }: Unparsed = JSON.parse(reject.json)
+  const line = text ?? base64
   return {
     ...factsOf(reject, found),
-    lines: record === undefined ? [] : spelledLines(parseSpelled(record)),
-    ...(text !== undefined && { text }),
-    ...(record === undefined ? length !== undefined && { length } : { length: Buffer.byteLength(record) }),
+    lines: [],
+    hasLine: line !== undefined,
+    ...(unparsed && line !== undefined && { unparsed: { text: line, isBase64: text === undefined } }),
+    ...(length !== undefined && { length }),
   }
 }

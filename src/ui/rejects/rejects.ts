@@ -49,10 +49,14 @@ export class Rejects {
     return list
   }
 
-  /** @throws Refused if it is not in the queue any more */
-  async detail(name: string, id: string): Promise<RejectDetail> {
+  /**
+   * One reject with its record.
+   * @param unparsed also a line that did not parse, in which nothing is redacted
+   * @throws Refused if it is not in the queue any more
+   */
+  async detail(name: string, id: string, unparsed: boolean): Promise<RejectDetail> {
     const folder = await this.#folder(name)
-    const found = folder === undefined ? undefined : await this.#reader.do('readReject', { folder, id }, LIST)
+    const found = folder === undefined ? undefined : await this.#reader.do('readReject', { folder, id, unparsed }, LIST)
     if (found) return found
     throw new Refused(404, 'USAGE', `the reject ${id} is not in the dead-letter queue any more`, {
       hint: 'it was replayed or deleted: look at the list again',

@@ -23,10 +23,10 @@ export function addRejects(api: FastifyInstance, rejects: Rejects): void {
       return rejects.list(params.name, query, gone.signal)
     },
   )
-  api.get<{ Params: Static<typeof one> }>(
+  api.get<{ Params: Static<typeof one>; Querystring: Static<typeof detailQuery> }>(
     '/pipelines/:name/rejects/:id',
-    { schema: { params: one, ...answers('A reject with its record.', rejectDetail) } },
-    ({ params: { name, id } }) => rejects.detail(name, id),
+    { schema: { params: one, querystring: detailQuery, ...answers('A reject with its record.', rejectDetail) } },
+    ({ params: { name, id }, query: { unparsed = false } }) => rejects.detail(name, id, unparsed),
   )
   api.post<Named & { Body: Static<typeof rejectChoice> }>(
     '/pipelines/:name/rejects/try',
@@ -43,6 +43,12 @@ export function addRejects(api: FastifyInstance, rejects: Rejects): void {
 const one = Type.Object({
   name: Type.String({ description: 'Name of a pipeline.' }),
   id: Type.String({ description: 'Of a reject.' }),
+})
+
+const detailQuery = Type.Object({
+  unparsed: Type.Optional(
+    Type.Boolean({ description: 'Also a line that did not parse, in which nothing is redacted. Default: no.' }),
+  ),
 })
 
 function options(description: string, answer: object) {
