@@ -55,7 +55,7 @@ export function addRoutes(api: FastifyInstance, { project, runs, root, version }
     '/live',
     {
       schema: {
-        description: 'Server-sent events: `overview`, and with a pipeline `status`, `log` and `ended`.',
+        description: 'Server-sent events: `overview` or `failed`, and with a pipeline `status`, `log` and `ended`.',
         querystring: Type.Object({ pipeline: Type.Optional(Type.String({ description: 'Name of a pipeline.' })) }),
       },
     },
@@ -75,5 +75,5 @@ interface Named {
 }
 
 function answers(description: string, shape: object): FastifySchema {
-  return { description, response: { 200: shape, '4xx': failure } }
+  return { description, response: { 200: shape, '4xx': failure, '5xx': failure } }
 }

@@ -4,7 +4,7 @@ import { safe } from '../format.ts'
 import { route } from '../route.ts'
 import type { Route } from '../route.ts'
 import { announce, connection } from './connection.ts'
-import { project, takeRows } from './overview.ts'
+import { project, takeFailure, takeRows } from './overview.ts'
 import { PipelineState, pipeline } from './pipeline.ts'
 
 /** Connects each screen with its live messages, and keeps the title of the page. */
@@ -23,6 +23,7 @@ export function followRoute(): void {
           const row = pipelines.find(({ name }) => name === state?.name)
           if (row) state?.takeRow(row)
         },
+        failed: takeFailure,
         status: ({ snapshot }) => state?.takeStatus(snapshot),
         log: ({ lines }) => state?.log.take(lines),
         ended: ({ why }) => state?.takeEnd(why),
