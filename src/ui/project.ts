@@ -136,14 +136,7 @@ export class Project {
       ...known,
       ...(snapshot && countsOfRun(snapshot)),
       sparkline: history.sparkline(now),
-      alerts: snapshot
-        ? alertsOf({
-            snapshot,
-            freshnessBefore: history.freshnessBefore(now),
-            committedAt: known?.committedAt,
-            now,
-          })
-        : [],
+      alerts: alertsOf({ snapshot, samples: history.samples, committedAt: known?.committedAt, now }),
     }
   }
 
