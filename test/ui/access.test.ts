@@ -100,8 +100,15 @@ test('scripts send the token of a file', async (t) => {
 test('in a container, the page is reached by the names that are given, and by no other', async (t) => {
   const port = await freePort()
   const ui = await startUi(await openProject(t, FILES), [
-    ...['--host', '0.0.0.0', '--port', String(port), '--insecure'],
-    ...['--name', 'localhost:9000', '--name', 'Sluice.example'],
+    '--host',
+    '0.0.0.0',
+    '--port',
+    String(port),
+    '--insecure',
+    '--name',
+    'localhost:9000',
+    '--name',
+    'Sluice.example',
   ])
   assert.equal(ui.url.host, 'localhost:9000')
   const inside = attachUi(`http://127.0.0.1:${port}/${ui.url.search}`, ui)

@@ -53,6 +53,15 @@ function sampleAt(minutes: number, more: Partial<AlertSample> = {}): AlertSample
   return { ...alertSampleOf({ ...SNAPSHOT, takenAt: NOW - minutes * 60_000 }), ...more }
 }
 
+/** Ten minutes ago, this far behind. */
+function before(seconds: number): { readonly samples: readonly AlertSample[] } {
+  return { samples: [sampleAt(10, { freshnessSeconds: seconds })] }
+}
+
+function counts(rejected: number, read: number, run = 'r'): Partial<AlertSample> {
+  return { rejected, read, run }
+}
+
 test('a run that reads and does not commit raises an alert, one without input does not', () => {
   assert.deepEqual(namesOf({}), [])
   const read = { ...SNAPSHOT.read, recordsPerSecond: 10 }
@@ -64,7 +73,6 @@ test('a source partition that stays behind raises an alert, one that catches up 
   const behind = [{ partition: 'jumpcloud:acme', readUpToAt: NOW - 2 * HOUR, seconds: 7200 }]
   const freshness = { partitions: 1, behind }
   assert.deepEqual(namesOf({ freshness }), ['SluiceFreshness'])
-  const before = (seconds: number) => ({ samples: [sampleAt(10, { freshnessSeconds: seconds })] })
   assert.deepEqual(namesOf({ freshness }, before(7200)), ['SluiceFreshness'])
   // 10 seconds within 10 minutes are 30 within half an hour: too little.
   assert.deepEqual(namesOf({ freshness }, before(7210)), ['SluiceFreshness'])
@@ -86,7 +94,6 @@ test('an outbox and dedup keys that fill their budget raise alerts', () => {
 })
 
 test('rejects that rise within half an hour raise an alert, over the runs of that time', () => {
-  const counts = (rejected: number, read: number, run = 'r') => ({ rejected, read, run })
   const rising = [sampleAt(20, counts(5, 100)), sampleAt(10, counts(10, 200)), sampleAt(5, counts(6, 50, 'next'))]
   assert.deepEqual(namesOf({}, { samples: rising }), ['SluiceRejectsRising'])
   // Less than 1 % of what was read; not more than ten; longer ago.
