@@ -115,6 +115,7 @@ export function openLive({ pipeline, listeners, opened, lost }: LiveOptions): ()
     })
     // What is parsed has the type of its event: the server has made it from the same types.
     source.addEventListener('overview', ({ data }) => listeners.overview?.(JSON.parse(data)))
+    source.addEventListener('failed', ({ data }) => listeners.failed?.(JSON.parse(data)))
     source.addEventListener('status', ({ data }) => listeners.status?.(JSON.parse(data)))
     source.addEventListener('log', ({ data }) => listeners.log?.(JSON.parse(data)))
     source.addEventListener('ended', ({ data }) => listeners.ended?.(JSON.parse(data)))

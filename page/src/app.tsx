@@ -1,6 +1,7 @@
 import type { JSX } from 'preact'
 import { safe } from './format.ts'
 import { Announcements, ConnectionBanner } from './parts/connection-banner.tsx'
+import { ProjectFailure } from './parts/project-failure.tsx'
 import { route } from './route.ts'
 import { Overview } from './screens/overview.tsx'
 import { Pipeline } from './screens/pipeline.tsx'
@@ -20,6 +21,7 @@ export function App(): JSX.Element {
       </a>
       <Header />
       <ConnectionBanner />
+      <ProjectFailure />
       <main id="main">
         <Screen />
       </main>

@@ -18,7 +18,7 @@ export function logPage(): string {
 const AREAS = [
   {
     title: 'The run and the process',
-    areas: ['run', 'schedule', 'metrics', 'process', 'config', 'component', 'scanner', 'rule'],
+    areas: ['run', 'schedule', 'metrics', 'ui', 'process', 'config', 'component', 'scanner', 'rule'],
   },
   { title: 'Reading', areas: ['source', 'input', 'file', 's3', 'replica'] },
   { title: 'Transforms', areas: ['lookup', 'exec', 'dedup'] },

@@ -69,6 +69,11 @@ export async function speaksTls({ hostname, port }: Pick<URL, 'hostname' | 'port
 /** Milliseconds. */
 const HANDSHAKE_TIMEOUT = 2000
 
+/** A server with this host listens on all addresses of its machine. */
+export function isEveryAddress(host: string): boolean {
+  return /^(0\.0\.0\.0|::|\*|)$/.test(host)
+}
+
 /**
  * True if connections to the host stay on this machine, as all names below `localhost` do (RFC
  * 6761). `hostname` is written as in `URL`.

@@ -6,6 +6,11 @@ import { hasBearer, isSameSecret } from '../observe/serving.ts'
 interface AccessOptions {
   /** Names and addresses by which the page may be reached, without a port: `127.0.0.1`, `[::1]`, `sluice.example`. */
   readonly hosts: readonly string[]
+  /**
+   * Further names, as a browser shows them: `sluice.example`, `sluice.example:9000`. Where there is no port,
+   * that of the server and that of the scheme are meant. There may be a proxy that encrypts.
+   */
+  readonly names: readonly string[]
   readonly port: number
   readonly isTls: boolean
   /** For scripts, which send it as a bearer token; undefined: only the page has access. */
@@ -32,13 +37,18 @@ export class Access {
   readonly #token: string | undefined
   #once: string | undefined = secret()
 
-  constructor({ hosts, port, isTls, token }: AccessOptions) {
+  constructor({ hosts, names: written, port, isTls, token }: AccessOptions) {
     const scheme = isTls ? 'https' : 'http'
     const names = hosts.flatMap((host) =>
       isDefaultPort(port, isTls) ? [host, `${host}:${port}`] : [`${host}:${port}`],
     )
-    this.#hosts = new Set(names)
-    this.#origins = new Set(names.map((name) => `${scheme}://${name}`))
+    const others = written.map((name) => name.toLowerCase())
+    const reached = others.flatMap((name) => (HAS_PORT.test(name) ? [name] : [name, `${name}:${port}`]))
+    this.#hosts = new Set([...names, ...reached])
+    this.#origins = new Set([
+      ...names.map((name) => `${scheme}://${name}`),
+      ...reached.flatMap((name) => (isTls ? [`https://${name}`] : [`http://${name}`, `https://${name}`])),
+    ])
     this.#isTls = isTls
     this.#token = token
     // Cookies are shared by all ports of a host: two servers of one machine need two names.
@@ -88,6 +98,9 @@ export class Access {
     return this.#token !== undefined && hasBearer(headers, this.#token)
   }
 }
+
+/** Of a name as a browser shows it. */
+export const HAS_PORT = /:\d+$/
 
 function secret(): string {
   return randomBytes(32).toString('base64url')

@@ -175,10 +175,22 @@ export const project = Type.Object({
 
 export type ProjectInfo = Static<typeof project>
 
+export const failure = Type.Object({
+  error: Type.Object({
+    code: Type.String({ description: 'As in docs/errors.md.' }),
+    message: Type.String(),
+    hint: Type.Optional(Type.String({ description: 'The way out.' })),
+  }),
+})
+
+export type ApiError = Static<typeof failure>
+
 /** Messages of `/live`: the name of each event, and its data. */
 export interface LiveEvents {
   /** Each second, if something has changed. */
   readonly overview: { readonly pipelines: readonly PipelineRow[] }
+  /** In place of the overview: why there is none. */
+  readonly failed: ApiError
   /** With `?pipeline=`, twice a second while it runs. */
   readonly status: { readonly pipeline: string; readonly snapshot: StatusSnapshot }
   /** With `?pipeline=`: first the kept lines of its log, then new ones. The oldest first. */

@@ -1,19 +1,19 @@
 import { Latest } from '../observe/latest.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
-import { MINUTE, SECOND } from '../time.ts'
+import { SECOND } from '../time.ts'
 import type { Series } from './api.ts'
-import { sampleOf } from './sample.ts'
-import type { Sample } from './sample.ts'
+import { alertSampleOf } from './sample.ts'
+import type { AlertSample, Sample } from './sample.ts'
 
 /** What the runs of a pipeline were like in the last hour, a sample for each second. */
 export class History {
-  readonly #samples = new Latest<Sample>(MOST)
+  readonly #samples = new Latest<AlertSample>(MOST)
 
   /** At most one snapshot of a second counts. */
   add(snapshot: StatusSnapshot): void {
     const { last } = this.#samples
     if (last !== undefined && Math.floor(last.at / SECOND) === Math.floor(snapshot.takenAt / SECOND)) return
-    this.#samples.add(sampleOf(snapshot))
+    this.#samples.add(alertSampleOf(snapshot))
   }
 
   get series(): Series {
@@ -30,9 +30,9 @@ export class History {
     }
   }
 
-  /** Seconds behind the present a minute ago; null if nothing is known of then. */
-  freshnessBefore(now: number): number | null {
-    return this.#samples.items.findLast(({ at }) => at <= now - MINUTE)?.freshnessSeconds ?? null
+  /** Samples of the last hour, the oldest first. */
+  get samples(): readonly AlertSample[] {
+    return this.#samples.items
   }
 
   /** Records per second of the last seconds until now, 0 where nothing ran. */

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { safeJson } from '../observe/output.ts'
 import type { LiveEvents } from './api.ts'
+import { describeFailure } from './failures.ts'
 import type { Project } from './project.ts'
 import type { Runs } from './runs.ts'
 
@@ -33,8 +34,10 @@ export function sendLive(reply: FastifyReply, { project, runs, pipeline }: LiveO
       if (text !== last && send('overview', { pipelines })) last = text
       // Proxies and browsers close a connection that says nothing.
       else if (!raw.destroyed && raw.writableLength === 0) raw.write(': still here\n\n')
-    } catch {
-      // A file that is being written: the next look finds it.
+    } catch (error) {
+      const trouble = describeFailure(error)
+      const text = JSON.stringify(trouble)
+      if (text !== last && send('failed', trouble)) last = text
     } finally {
       isBusy = false
     }

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { findPipeline, listPipelines, PIPELINE_NAME } from '../config/find-pipeline.ts'
 import { asSluiceError, SluiceError } from '../errors.ts'
-import { namesIfPresent } from '../fields/present.ts'
+import { namesIfPresent, statIfPresent } from '../fields/present.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
 import { hasState } from '../delivery/state/state-reader.ts'
 import { alertsOf } from './alerts.ts'
@@ -54,7 +54,10 @@ export class Project {
     await this.#checker.close()
   }
 
-  /** Every pipeline that has a file or a state, by name. All that watch share a look at the states. */
+  /**
+   * Every pipeline that has a file, a state or a run, by name. All that watch share a look at the states.
+   * @throws SluiceError FILE_NOT_FOUND if the folder of the pipelines or of the states cannot be read
+   */
   rows(): Promise<PipelineRow[]> {
     const now = performance.now()
     if (this.#rows === undefined || now - this.#rows.at > LOOK_INTERVAL)
@@ -64,6 +67,7 @@ export class Project {
 
   async #readRows(): Promise<PipelineRow[]> {
     const { root, states } = this.#options
+    checkStates(states)
     const files = new Set(await listPipelines(root))
     const withState = namesIfPresent(states).filter((name) => PIPELINE_NAME.test(name) && hasState(join(states, name)))
     const names = [...new Set([...files, ...withState, ...this.#options.runs.names])].toSorted()
@@ -74,7 +78,7 @@ export class Project {
 
   /**
    * All that look at a pipeline share a look at its state.
-   * @throws SluiceError PIPELINE_NOT_FOUND
+   * @throws SluiceError PIPELINE_NOT_FOUND, and as `rows`
    */
   detail(name: string): Promise<PipelineDetail> {
     const now = performance.now()
@@ -87,6 +91,7 @@ export class Project {
   }
 
   async #readDetail(name: string): Promise<PipelineDetail> {
+    checkStates(this.#options.states)
     const hasFile = (await listPipelines(this.#options.root)).includes(name)
     const counts = await this.#readCounts(name)
     const { snapshot, last } = this.#options.runs.of(name)
@@ -131,14 +136,7 @@ export class Project {
       ...known,
       ...(snapshot && countsOfRun(snapshot)),
       sparkline: history.sparkline(now),
-      alerts: snapshot
-        ? alertsOf({
-            snapshot,
-            freshnessBefore: history.freshnessBefore(now),
-            committedAt: known?.committedAt,
-            now,
-          })
-        : [],
+      alerts: alertsOf({ snapshot, samples: history.samples, committedAt: known?.committedAt, now }),
     }
   }
 
@@ -178,6 +176,14 @@ const CHECK_TIME = 10_000
 
 /** Milliseconds between two looks at the states. */
 const LOOK_INTERVAL = 500
+
+/** @throws SluiceError FILE_NOT_FOUND. Without a folder, there are no states yet. */
+function checkStates(states: string): void {
+  if (statIfPresent(states)?.isDirectory() === false)
+    throw new SluiceError('FILE_NOT_FOUND', `${states} is no folder, so it holds no states`, {
+      hint: 'name the folder with --state; .sluice is the default',
+    })
+}
 
 /** Of a pipeline without a state, or with one that cannot be read. */
 const EMPTY: StateDetail = { partitions: [], objects: [], epochs: 0, lastEpochs: [] }

@@ -1,10 +1,11 @@
-import { statSync } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { join } from 'node:path'
 import { remaining } from '../delivery/rejects/reject-numbers.ts'
 import { DATA_FILE } from '../delivery/state/database.ts'
-import { databaseFolder, hasState, readState } from '../delivery/state/state-reader.ts'
+import { databaseFolder, readState } from '../delivery/state/state-reader.ts'
 import type { StateReader } from '../delivery/state/state-reader.ts'
 import { asSluiceError } from '../errors.ts'
+import { statIfPresent } from '../fields/present.ts'
 import { describePosition } from '../inspect/describe-position.ts'
 import type { PipelineRow } from './api.ts'
 
@@ -28,8 +29,9 @@ export class CountsReader {
    * @returns undefined if it has no state, or why it cannot be read
    */
   async read(folder: string, { isRunning }: { readonly isRunning: boolean }): Promise<Counts | Trouble | undefined> {
-    if (!hasState(folder)) return undefined
-    const stamp = isRunning ? undefined : stampOf(folder)
+    const found = await orTrouble(async () => statIfPresent(join(databaseFolder(folder), DATA_FILE)))
+    if (found === undefined || 'trouble' in found) return found
+    const stamp = isRunning ? undefined : stampOf(found)
     const known = this.#known.get(folder)
     if (known !== undefined && known.stamp === stamp) return known.counts
     this.#known.delete(folder)
@@ -51,10 +53,8 @@ export async function orTrouble<Value>(read: () => Promise<Value>): Promise<Valu
 }
 
 /** Changes with the database; undefined while it has changed so lately that the next change may have the same time. */
-function stampOf(folder: string): string | undefined {
-  const found = statSync(join(databaseFolder(folder), DATA_FILE), { throwIfNoEntry: false })
-  if (found === undefined || Date.now() - found.mtimeMs < SETTLED) return undefined
-  return [found.ino, found.size, found.mtimeMs].join(' ')
+function stampOf({ ino, size, mtimeMs }: Stats): string | undefined {
+  return Date.now() - mtimeMs < SETTLED ? undefined : [ino, size, mtimeMs].join(' ')
 }
 
 /** Milliseconds; more than the clock of any file system. */

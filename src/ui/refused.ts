@@ -13,7 +13,7 @@ export class Refused extends SluiceError {
 }
 
 /** HTTP status of an error that has none: by who can do something about it. */
-export function statusOfError({ code }: SluiceError): number {
+export function statusOfError({ code }: { readonly code: string }): number {
   if (code === 'PIPELINE_NOT_FOUND' || code === 'FILE_NOT_FOUND' || code === 'STATE_NOT_FOUND') return 404
   if (code === 'STATE_IN_USE' || code === 'STATE_MISMATCH') return 409
   return code === 'INTERNAL' ? 500 : 422

@@ -11,5 +11,5 @@ export interface Named {
 
 /** The part of a route's schema that says what it answers. */
 export function answers(description: string, shape: object): FastifySchema {
-  return { description, response: { 200: shape, '4xx': failure } }
+  return { description, response: { 200: shape, '4xx': failure, '5xx': failure } }
 }

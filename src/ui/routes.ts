@@ -68,7 +68,7 @@ export function addRoutes(
     '/live',
     {
       schema: {
-        description: 'Server-sent events: `overview`, and with a pipeline `status`, `log` and `ended`.',
+        description: 'Server-sent events: `overview` or `failed`, and with a pipeline `status`, `log` and `ended`.',
         querystring: Type.Object({ pipeline: Type.Optional(Type.String({ description: 'Name of a pipeline.' })) }),
       },
     },

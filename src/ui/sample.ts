@@ -18,6 +18,16 @@ export interface Sample {
   readonly rejects: { readonly [code: string]: number }
 }
 
+/** A sample and what only alerts ask for. */
+export interface AlertSample extends Sample {
+  readonly pid: number
+  readonly run: string
+  /** Committed in the run so far. */
+  readonly read: number
+  /** Objects published in the run so far, by sink. */
+  readonly published: { readonly [sink: string]: number }
+}
+
 /** What a snapshot adds to the charts, in the server and in the page. */
 export function sampleOf({ takenAt, read, freshness, sinks, ledger, rejects }: StatusSnapshot): Sample {
   return {
@@ -30,4 +40,11 @@ export function sampleOf({ takenAt, read, freshness, sinks, ledger, rejects }: S
     rejected: ledger.rejected,
     rejects,
   }
+}
+
+/** What a snapshot adds to the history of the server. */
+export function alertSampleOf(snapshot: StatusSnapshot): AlertSample {
+  const { pid, run, ledger, sinks } = snapshot
+  const published = Object.fromEntries(sinks.map((one) => [one.sink, one.published.objects]))
+  return { ...sampleOf(snapshot), pid, run, read: ledger.read, published }
 }

@@ -1,13 +1,14 @@
 import fastifySwagger from '@fastify/swagger'
 import { fastify } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { asSluiceError, SluiceError } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
 import type { RunEvents } from '../observe/bus/run-events.ts'
-import { isLoopback } from '../network/tls.ts'
+import { isEveryAddress, isLoopback } from '../network/tls.ts'
 import { listenReason } from '../observe/serving.ts'
 import { safeJson } from '../observe/output.ts'
-import { Access } from './access.ts'
+import { Access, HAS_PORT } from './access.ts'
 import { API } from './api.ts'
+import { describeFailure } from './failures.ts'
 import { HEADERS } from './headers.ts'
 import { readPage } from './page-files.ts'
 import { Project } from './project.ts'
@@ -24,6 +25,8 @@ interface UiAddress {
   readonly host: string
   /** 0: any that is free. */
   readonly port: number
+  /** Further names by which the page is reached, see `Access`. */
+  readonly names?: readonly string[]
   /** The options of the command line, for messages. */
   readonly written: string
 }
@@ -90,17 +93,13 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   // What is shown there is up to the page.
   for (const view of VIEWS) server.get(view, hidden, (_request, reply) => sendPage(reply, page))
   addPage(server, page)
-  const { host } = address
+  const { host, names = [] } = address
   const listening = await listen(server, address)
-  access = new Access({ hosts: namesOf(host), port: listening, isTls: tls !== undefined, token })
+  access = new Access({ hosts: namesOf(host), names, port: listening, isTls: tls !== undefined, token })
   const ending = new AbortController()
-  // A folder that cannot be read: every look at the states says so.
-  const watching = watchSockets({ states, skips: (pipeline) => own.has(pipeline), signal: ending.signal }, runs).catch(
-    () => undefined,
-  )
-  const shown = host.includes(':') ? `[${host}]` : host
+  const watching = watchSockets({ states, skips: (pipeline) => own.has(pipeline), signal: ending.signal }, runs)
   return {
-    url: `${tls ? 'https' : 'http'}://${shown}:${listening}/?token=${access.once}`,
+    url: `${tls ? 'https' : 'http'}://${shownAddress(address, listening)}/?token=${access.once}`,
     hasPage: page !== undefined,
     watch: (events) => own.add(events),
     async close() {
@@ -123,10 +122,8 @@ function createServer(tls: ServeOptions['tls']): FastifyInstance {
   server.setSerializerCompiler(() => (data) => safeJson(data))
   server.setErrorHandler((error, _request, reply) => {
     const { statusCode } = error instanceof Error && 'statusCode' in error ? error : { statusCode: undefined }
-    const known = asSluiceError(error, statusCode === undefined ? 'INTERNAL' : 'USAGE', messageOf(error))
-    const status = typeof statusCode === 'number' ? statusCode : statusOfError(known)
-    const { code, message, hint } = known
-    return reply.code(status).send({ error: { code, message, ...(hint !== undefined && { hint }) } })
+    const known = describeFailure(error, statusCode === undefined ? 'INTERNAL' : 'USAGE')
+    return reply.code(typeof statusCode === 'number' ? statusCode : statusOfError(known.error)).send(known)
   })
   server.setNotFoundHandler((request, reply) => {
     if (request.url.startsWith(API)) throw new Refused(404, 'USAGE', `there is no ${request.method} ${request.url}`)
@@ -189,9 +186,20 @@ async function listen(server: FastifyInstance, { host, port, written }: UiAddres
   return typeof address === 'object' ? address.port : port
 }
 
-/** Loopback has several names. */
+/** Where a browser finds the page. A name may have a port of its own, that of a proxy or a container. */
+function shownAddress({ host, names: [name] = [] }: UiAddress, port: number): string {
+  if (name === undefined) return `${bracketed(host)}:${port}`
+  return HAS_PORT.test(name) ? name : `${name}:${port}`
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
+/** Loopback has several names, and all addresses together have none. */
 function namesOf(host: string): string[] {
-  const shown = host.includes(':') ? `[${host}]` : host
+  if (isEveryAddress(host)) return []
+  const shown = bracketed(host)
   return isLoopback(host) ? [...new Set([shown, 'localhost', '127.0.0.1', '[::1]'])] : [shown]
 }
 

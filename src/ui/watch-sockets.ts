@@ -1,6 +1,8 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { askOwner } from '../delivery/control/ask-owner.ts'
 import { isSnapshot, watchRuns } from '../inspect/watch-runs.ts'
+import type { Seen } from '../inspect/watch-runs.ts'
 import type { LogLine } from '../observe/run-log.ts'
 import { isObject } from '../record/json/json.ts'
 import type { Json } from '../record/json/json.ts'
@@ -14,15 +16,12 @@ interface WatchOptions {
   readonly signal: AbortSignal
 }
 
-/**
- * Watches the runs of all processes of this machine through the sockets of their states, until the signal.
- * @throws an error of the system if the folder of the states cannot be read
- */
+/** Watches the runs of all processes of this machine through the sockets of their states, until the signal. */
 export async function watchSockets({ states, skips, signal }: WatchOptions, runs: RunTaker): Promise<void> {
   /** The run whose log is followed, by pipeline. */
   const followed = new Map<string, string>()
   const options = { states, wait: true, once: false, interval: STATUS_INTERVAL, signal }
-  await watchRuns(options, ({ pipeline, data, ended }) => {
+  const take = ({ pipeline, data, ended }: Seen): void => {
     if (skips(pipeline)) return
     if (ended !== undefined) runs.takeEnd(pipeline, ended)
     if (data === undefined || !isSnapshot(data)) return
@@ -30,11 +29,18 @@ export async function watchSockets({ states, skips, signal }: WatchOptions, runs
     if (followed.get(pipeline) === data.run) return
     followed.set(pipeline, data.run)
     void followLog({ pipeline, folder: join(states, pipeline), signal }, runs)
-  })
+  }
+  while (!signal.aborted) {
+    // A folder that cannot be read: every look at the states says so.
+    await watchRuns(options, take).catch(() => undefined)
+    await sleep(RETRY, undefined, { signal }).catch(() => undefined)
+  }
 }
 
 /** Milliseconds between two snapshots of a run. */
 const STATUS_INTERVAL = 500
+/** Milliseconds until a folder that cannot be read is looked at again. */
+const RETRY = 1000
 
 interface FollowOptions {
   readonly pipeline: string

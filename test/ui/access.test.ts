@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { symlink } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { openProject } from '../support/cli-project.ts'
-import { startUi } from './ui-process.ts'
+import { attachUi, startUi } from './ui-process.ts'
 
 const FILES = {
   'in.ndjson': '{"id":1}\n',
@@ -95,11 +97,43 @@ test('scripts send the token of a file', async (t) => {
   assert.equal((await ask('0b'.repeat(16))).status, 401)
 })
 
+test('in a container, the page is reached by the names that are given, and by no other', async (t) => {
+  const port = await freePort()
+  const ui = await startUi(await openProject(t, FILES), [
+    '--host',
+    '0.0.0.0',
+    '--port',
+    String(port),
+    '--insecure',
+    '--name',
+    'localhost:9000',
+    '--name',
+    'Sluice.example',
+  ])
+  assert.equal(ui.url.host, 'localhost:9000')
+  const inside = attachUi(`http://127.0.0.1:${port}/${ui.url.search}`, ui)
+  const statusOf = async (host: string, headers: { readonly [name: string]: string } = {}) =>
+    (await inside.ask({ path: API, headers: { host, ...headers } })).status
+  const entered = await inside.ask({ path: `/${ui.url.search}`, headers: { host: 'localhost:9000' } })
+  const [cookie = ''] = (entered.headers['set-cookie']?.[0] ?? '').split(';')
+  for (const host of ['localhost:9000', 'sluice.example', `sluice.example:${port}`]) {
+    assert.equal(await statusOf(host, { cookie }), 200, host)
+    assert.equal(await statusOf(host), 401, host)
+  }
+  // A proxy may encrypt.
+  assert.equal(await statusOf('sluice.example', { cookie, origin: 'https://sluice.example' }), 200)
+  assert.equal(await statusOf('sluice.example', { cookie, origin: 'https://evil.example' }), 403)
+  for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, `0.0.0.0:${port}`, 'sluice.example:1', 'evil.example'])
+    assert.equal(await statusOf(host, { cookie }), 421, host)
+})
+
 test('other machines need TLS, or to be asked for', async (t) => {
   const workspace = await openProject(t, FILES)
   for (const [args, wanted] of [
     ['--host 192.0.2.7', /--tls-cert and --tls-key, or --insecure/],
-    ['--host 0.0.0.0 --insecure', /for one name only[^]*typed into the browser/],
+    ['--host 0.0.0.0 --insecure', /for known names only[^]*--name[^]*typed into the browser/],
+    ['--host 0.0.0.0 --name sluice.example', /--tls-cert and --tls-key, or --insecure/],
+    ['--name http://sluice.example', /no name of a machine[^]*after :/],
     ['--host 192.0.2.7 --insecure', /this machine does not have the address/],
     ['--host nosuch.invalid --insecure', /there is no such host/],
     ['--tls-cert in.ndjson', /both --tls-cert and --tls-key/],
@@ -111,3 +145,11 @@ test('other machines need TLS, or to be asked for', async (t) => {
     assert.match(stderr, wanted)
   }
 })
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' ? (address?.port ?? 0) : 0
+}

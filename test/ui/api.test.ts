@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { Check } from 'typebox/value'
-import { logLine, pipelineDetail, pipelineRow, project, series } from '../../src/ui/api.ts'
+import { failure, logLine, pipelineDetail, pipelineRow, project, series } from '../../src/ui/api.ts'
 import type { ApiLogLine, LiveEvents, PipelineDetail, PipelineRow, Series } from '../../src/ui/api.ts'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
 import { openProject } from '../support/cli-project.ts'
@@ -190,6 +190,27 @@ export default defineTransform({
   const late = await listen(t, ui, 'p')
   await until(() => linesOf(late).length > 0)
   assert.deepEqual(linesOf(late), lines)
+})
+
+test('a folder of states that cannot be read is an error of the API and of live viewers, until it can', async (t) => {
+  const workspace = await openProject(t, { 'pipelines/p.yaml': COPY, states: 'a file' })
+  const ui = await startUi(workspace, ['--state', 'states'])
+  const cookie = await ui.enter()
+  for (const path of ['/pipelines', '/pipelines/p']) {
+    const { status, text } = await ui.ask({ path: `/api/v1${path}`, headers: { cookie } })
+    assert.equal(status, 500)
+    const answer: unknown = JSON.parse(text)
+    assert.ok(Check(failure, answer))
+    assert.equal(answer.error.code, 'FILE_NOT_FOUND')
+    assert.match(`${answer.error.message}; ${answer.error.hint}`, /states is no folder[^]*; [^]*--state/)
+  }
+  const live = await listen(t, ui, 'p')
+  await until(() => live.of('failed').length === 1)
+  assert.equal(live.of('failed')[0]?.error.code, 'FILE_NOT_FOUND')
+  await rm(workspace.path('states'))
+  await until(() => live.of('overview').at(-1)?.pipelines[0]?.state === 'new')
+  await workspace.sluice(['run', 'p', '--state', 'states'])
+  await until(() => live.of('overview').at(-1)?.pipelines[0]?.state === 'stopped')
 })
 
 test('the API describes itself', async (t) => {

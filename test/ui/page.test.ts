@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
 import { openProject } from '../support/cli-project.ts'
@@ -89,6 +89,20 @@ test('a chart has a line for each code of rejects, and the epochs what they hold
   await page.getByRole('region', { name: 'Epochs' }).getByRole('row').nth(2).waitFor()
   await keepPicture(page, 'pipeline-rejects')
   assert.deepEqual(errors, [])
+})
+
+test('a folder of states that cannot be read is shown with the way out, until it can be read', options, async (t) => {
+  const workspace = await openProject(t, {
+    'in.ndjson': '{"id":1}\n',
+    'pipelines/p.yaml': 'source: { type: file, path: in.ndjson }\nsink: { type: file, path: out }\n',
+    states: 'a file',
+  })
+  const { page } = await openPage(t, await startUi(workspace, ['--state', 'states']))
+  await page.getByText('states is no folder').first().waitFor()
+  await page.getByText('name the folder with --state').waitFor()
+  await rm(workspace.path('states'))
+  await page.getByRole('rowheader', { name: 'p' }).waitFor()
+  await page.getByText('name the folder with --state').waitFor({ state: 'detached' })
 })
 
 test('a sink that is away is marked in the drawing', options, async (t) => {

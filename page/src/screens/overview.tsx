@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import { plural } from '../format.ts'
 import { Loading } from '../parts/failure.tsx'
 import { OverviewRow } from '../parts/overview-row.tsx'
-import { names, rowOf } from '../state/overview.ts'
+import { names, projectFailure, rowOf } from '../state/overview.ts'
 
 /** Every pipeline of the project. */
 export function Overview(): JSX.Element {
@@ -13,7 +13,13 @@ export function Overview(): JSX.Element {
         <h1 tabIndex={-1}>Pipelines</h1>
         {list !== undefined && list.length > 0 && <Summary list={list} />}
       </div>
-      {list === undefined ? <Loading what="the pipelines" /> : list.length === 0 ? <Empty /> : <Table list={list} />}
+      {list === undefined ? (
+        projectFailure.value === undefined && <Loading what="the pipelines" />
+      ) : list.length === 0 ? (
+        <Empty />
+      ) : (
+        <Table list={list} />
+      )}
     </>
   )
 }

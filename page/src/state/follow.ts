@@ -4,7 +4,7 @@ import { safe } from '../format.ts'
 import { route } from '../route.ts'
 import type { Route } from '../route.ts'
 import { announce, connection } from './connection.ts'
-import { project, takeRows } from './overview.ts'
+import { project, takeFailure, takeRows } from './overview.ts'
 import { PipelineState, pipeline } from './pipeline.ts'
 import { RejectsState, rejects } from './rejects.ts'
 
@@ -31,6 +31,7 @@ export function followRoute(): void {
           state?.takeStatus(snapshot)
           queue?.takeStatus(snapshot)
         },
+        failed: takeFailure,
         log: ({ lines }) => state?.log.take(lines),
         ended: ({ why }) => state?.takeEnd(why),
       },

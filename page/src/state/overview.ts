@@ -1,13 +1,21 @@
 import { batch, signal } from '@preact/signals'
 import type { Signal } from '@preact/signals'
-import type { PipelineRow, ProjectInfo } from '../../../src/ui/api.ts'
+import type { ApiError, PipelineRow, ProjectInfo } from '../../../src/ui/api.ts'
 import { safe } from '../format.ts'
 import { announce } from './connection.ts'
 
 export const project = signal<ProjectInfo | undefined>(undefined)
 
+/** Why the pipelines cannot be read now. */
+export const projectFailure = signal<ApiError['error'] | undefined>(undefined)
+
 /** Names of all pipelines, in order; undefined until they are known. */
 export const names = signal<readonly string[] | undefined>(undefined)
+
+export function takeFailure({ error }: ApiError): void {
+  if (projectFailure.peek()?.message !== error.message) announce(`The pipelines cannot be read: ${safe(error.message)}`)
+  projectFailure.value = error
+}
 
 interface Known {
   readonly row: Signal<PipelineRow>
@@ -23,6 +31,7 @@ export function rowOf(name: string): Signal<PipelineRow> | undefined {
 
 export function takeRows(rows: readonly PipelineRow[]): void {
   batch(() => {
+    projectFailure.value = undefined
     for (const row of rows) takeRow(row)
     const list = rows.map(({ name }) => name)
     const kept = new Set(list)

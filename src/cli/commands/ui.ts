@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import type { ArgumentsCamelCase } from 'yargs'
 import { SluiceError } from '../../errors.ts'
-import { isLoopback } from '../../network/tls.ts'
+import { isEveryAddress, isLoopback } from '../../network/tls.ts'
 import { print, say } from '../../observe/output.ts'
 import { readVersion } from '../../package.ts'
 import type { CommandDefinition } from '../command.ts'
@@ -16,6 +16,7 @@ interface UiArguments {
   state: string
   host: string
   port: number
+  name: string[] | undefined
   open: boolean
   edit: boolean
   'token-file': string | undefined
@@ -36,6 +37,12 @@ export const command: CommandDefinition<UiArguments> = {
       })
       .option('host', { type: 'string', default: '127.0.0.1', requiresArg: true, describe: 'Address to listen on' })
       .option('port', { type: 'number', default: 0, requiresArg: true, describe: 'Port; 0 takes any that is free' })
+      .option('name', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe: 'Further name by which a browser reaches the page, perhaps with a port',
+      })
       .option('token-file', { type: 'string', requiresArg: true, describe: 'File with a token for scripts' })
       .option('tls-cert', { type: 'string', requiresArg: true, describe: 'Certificate (PEM) of the page' })
       .option('tls-key', { type: 'string', requiresArg: true, describe: 'Private key (PEM) of the page' })
@@ -55,9 +62,10 @@ type Given = ArgumentsCamelCase<UiArguments>
 async function ui(args: Given): Promise<void> {
   const { host, port, state, open, edit, tokenFile } = args
   checkPort('--port', port)
-  if (WILDCARD.test(host))
-    throw new SluiceError('USAGE', `--host ${host}: requests are answered for one name only`, {
-      hint: 'give the name or address of this machine that is typed into the browser',
+  const names = (args.name ?? []).map(checkName)
+  if (isEveryAddress(host) && names.length === 0)
+    throw new SluiceError('USAGE', `--host ${host}: requests are answered for known names only`, {
+      hint: 'add --name with the name or address that is typed into the browser',
     })
   const tls = await readTls(args)
   if (tls === undefined && !args.insecure && !isLoopback(host))
@@ -69,7 +77,7 @@ async function ui(args: Given): Promise<void> {
   const server = await serveUi({
     root: process.cwd(),
     states: resolve(state),
-    address: { host, port, written: `--host ${host} --port ${port}` },
+    address: { host, port, names, written: `--host ${host} --port ${port}` },
     tls,
     edit,
     token,
@@ -88,7 +96,13 @@ async function ui(args: Given): Promise<void> {
   }
 }
 
-const WILDCARD = /^(0\.0\.0\.0|::|\*|)$/
+/** @throws SluiceError USAGE */
+function checkName(name: string): string {
+  if (/^([a-z\d][a-z\d.-]*|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(name)) return name
+  throw new SluiceError('USAGE', `--name ${name} is no name of a machine`, {
+    hint: 'give what the browser shows after ://, for example sluice.example or localhost:9000',
+  })
+}
 
 async function readTls({ tlsCert, tlsKey }: Given): Promise<{ cert: Buffer; key: Buffer } | undefined> {
   if (tlsCert === undefined && tlsKey === undefined) return undefined

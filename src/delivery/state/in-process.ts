@@ -39,7 +39,8 @@ export async function openAsOwner<Opened>(folder: string, open: () => Promise<Op
   const { promise, resolve } = withResolver()
   writers.set(folder, promise)
   try {
-    await Promise.all(readers.get(folder) ?? [])
+    const reading: ReadonlySet<Promise<void>> = readers.get(folder) ?? new Set()
+    await Promise.all(reading)
     return await open()
   } finally {
     writers.delete(folder)
@@ -48,9 +49,9 @@ export async function openAsOwner<Opened>(folder: string, open: () => Promise<Op
 }
 
 function withResolver(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve = (): void => undefined
+  let resolve: (() => void) | undefined
   const promise = new Promise<void>((done) => {
     resolve = done
   })
-  return { promise, resolve }
+  return { promise, resolve: () => resolve?.() }
 }
