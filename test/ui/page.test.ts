@@ -7,7 +7,6 @@ import { startBucketServer } from '../support/bucket-server.ts'
 import { until } from '../support/until.ts'
 import { faultsOf } from './axe.ts'
 import { keepPicture, openPage, withoutBrowser } from './browser.ts'
-import { faultsOf } from './faults.ts'
 import { startUi } from './ui-process.ts'
 
 const options = { skip: withoutBrowser }

@@ -6,9 +6,9 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import { openProject } from '../support/cli-project.ts'
 import type { Workspace } from '../support/command.ts'
 import { until } from '../support/until.ts'
+import { faultsOf } from './axe.ts'
 import { keepPicture, openPage, withoutBrowser } from './browser.ts'
 import type { OpenPage } from './browser.ts'
-import { faultsOf } from './faults.ts'
 import { startUi } from './ui-process.ts'
 
 const options = { skip: withoutBrowser }
@@ -230,11 +230,9 @@ test('the keyboard is enough: it completes, documents, leaves the editor and sav
   await page.keyboard.press('Control+End')
   await page.keyboard.type('descr')
   await page.locator('.cm-tooltip-autocomplete li', { hasText: 'description' }).first().waitFor()
-  // The library ignores a key that comes as the list opens.
-  await until(async () => {
-    await page.keyboard.press('Enter')
-    return (await typedText(page)).includes('\ndescription: ')
-  })
+  // A key that comes as the list opens is not meant for it: the editor takes it after 75 ms.
+  await page.waitForTimeout(300)
+  await page.keyboard.press('Enter')
   await page.keyboard.type('by hand')
   await page.keyboard.press('Home')
   await page.keyboard.press('F1')
@@ -256,7 +254,7 @@ test('a component and a test of a record are added to the text, and undo takes e
   await paste(page, SAMPLES)
   await page.getByRole('button', { name: 'Record 2', exact: true }).click()
   await page.getByRole('button', { name: 'Make a test of this record' }).click()
-  await page.getByLabel('Name of the test').fill('the second stays')
+  await page.getByRole('textbox', { name: 'Name of the test' }).fill('the second stays')
   await page.getByRole('button', { name: 'Add the test' }).click()
   await until(async () => (await typedText(page)).includes('the second stays'))
   await page.getByText('Tests', { exact: true }).click()
