@@ -55,7 +55,10 @@ function follow(state: WorkbenchState): () => void {
   const look = (): void => {
     if (!document.hidden) void state.file.look()
   }
-  void state.load().then(look)
+  if (state.editor.peek() === undefined) void state.load()
+  else look()
+  // The first screen has its heading at once, and this one only when it is loaded.
+  if (document.activeElement === document.body) document.querySelector('h1')?.focus({ preventScroll: true })
   addEventListener('focus', look, { signal: stopped })
   document.addEventListener('visibilitychange', look, { signal: stopped })
   addEventListener(

@@ -45,7 +45,7 @@ export class WorkbenchState {
     let wasLost = false
     effect(() => {
       const { state } = connection.value
-      if (state === 'open' && wasLost) this.recheck()
+      if (state === 'open' && wasLost) void this.#reconnect()
       wasLost = state === 'lost'
     })
   }
@@ -80,6 +80,12 @@ export class WorkbenchState {
   recheck(): void {
     this.isChecking.value = true
     this.#check.ask()
+  }
+
+  async #reconnect(): Promise<void> {
+    if (this.editor.peek() === undefined) return this.load()
+    this.recheck()
+    await this.file.look()
   }
 
   #take(text: string): void {

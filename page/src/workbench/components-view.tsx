@@ -3,6 +3,7 @@ import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import type { ComponentsAnswer } from '../../../src/ui/workbench/api.ts'
 import type { ApiFailure } from '../api.ts'
+import { safe } from '../format.ts'
 import { Loading } from '../parts/failure.tsx'
 import { TableFrame } from '../parts/panel.tsx'
 import { TableHead } from '../parts/table-head.tsx'
@@ -36,10 +37,17 @@ export function ComponentsView({ state }: { readonly state: WorkbenchState }): J
     )
   const words = wanted.value.toLowerCase().split(/\s+/)
   const found = components.value.filter((one) => isWanted(one, words))
+  const { stage } = state.effects
+  const place = state.effects.answer.value?.stages.findIndex((one) => one.stage === stage.value) ?? -1
   const add = async ({ kind, type }: Component): Promise<void> => {
     const before = state.text.peek()
     try {
-      const { text, line } = await state.api.addComponent({ text: before, kind, type })
+      const { text, line } = await state.api.addComponent({
+        text: before,
+        kind,
+        type,
+        ...(kind === 'transform' && place >= 0 && { after: place + 1 }),
+      })
       if (state.text.peek() !== before) throw new Error('the text has changed meanwhile: add it again')
       failure.value = undefined
       state.replace(text, line)
@@ -65,7 +73,11 @@ export function ComponentsView({ state }: { readonly state: WorkbenchState }): J
       <ul class="components">
         {found.map((component) => (
           <li key={`${component.kind} ${component.type}`}>
-            <Entry component={component} add={state.canEdit.value ? add : undefined} />
+            <Entry
+              component={component}
+              add={state.canEdit.value ? add : undefined}
+              after={component.kind === 'transform' && place >= 0 ? stage.value : undefined}
+            />
           </li>
         ))}
       </ul>
@@ -80,10 +92,13 @@ function isWanted({ kind, type, summary, fields }: Component, words: readonly st
 
 interface EntryProps {
   readonly component: Component
+  /** Absent: the page is read-only. */
   readonly add: ((component: Component) => Promise<void>) | undefined
+  /** The stage that is chosen, after which a transform is added; absent: it is added at the end. */
+  readonly after: string | undefined
 }
 
-function Entry({ component, add }: EntryProps): JSX.Element {
+function Entry({ component, add, after }: EntryProps): JSX.Element {
   const { kind, type, summary } = component
   const isOpen = useSignal(false)
   return (
@@ -95,6 +110,7 @@ function Entry({ component, add }: EntryProps): JSX.Element {
       {isOpen.value && add !== undefined && (
         <button type="button" class="primary" onClick={() => void add(component)}>
           Add this {kind}
+          {after !== undefined && ` after ${safe(after)}`}
         </button>
       )}
     </details>

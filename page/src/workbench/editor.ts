@@ -62,6 +62,7 @@ export class Editor {
             'aria-label': 'Pipeline file',
             'aria-describedby': hint.id,
             'aria-multiline': 'true',
+            tabindex: '0',
           }),
           EditorView.updateListener.of(({ docChanged, state }) => {
             if (docChanged) changed(state.doc.toString())
