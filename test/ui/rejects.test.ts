@@ -169,6 +169,8 @@ test('a correction that is no record is refused with its place', async (t) => {
     ['{"id": 1', 'line 1, column 9: the end comes too early'],
     ['[1]', 'line 1, column 1: this is JSON, but no object'],
     ['{"id":1}\n{"id":2}', 'line 2, column 1: \\"{\\" does not belong here'],
+    // What the page shows in place of a secret would replace it.
+    ['{"id":1,"name":"***"}', 'stands for a secret'],
   ])
     for (const route of ['try', 'replay'])
       await assert.rejects(askJson(ui, `${REJECTS}/${route}`, { corrections: [{ id, record }] }), (error: Error) => {
