@@ -10,6 +10,7 @@ import { faultsOf } from './axe.ts'
 import { keepPicture, openPage, withoutBrowser } from './browser.ts'
 import type { OpenPage } from './browser.ts'
 import { startUi } from './ui-process.ts'
+import type { UiProcess } from './ui-process.ts'
 
 const options = { skip: withoutBrowser }
 
@@ -29,6 +30,7 @@ const SAMPLES = '{"id":1,"ip":"10.0.0.1"}\n{"id":2,"ip":"10.0.0.2"}\n{"id":3,"ip
 interface OpenWorkbench extends OpenPage {
   readonly workspace: Workspace
   readonly file: string
+  readonly ui: UiProcess
 }
 
 interface WorkbenchOptions extends BrowserContextOptions {
@@ -45,7 +47,7 @@ async function openWorkbench(
   const opened = await openPage(t, ui, context)
   await opened.page.goto(`${ui.url.origin}/pipelines/p/workbench`)
   await opened.page.locator('.cm-content').waitFor()
-  return { workspace, file: workspace.path('pipelines/p.yaml'), ...opened }
+  return { workspace, file: workspace.path('pipelines/p.yaml'), ui, ...opened }
 }
 
 /** Puts the cursor at the end of a line, from 1. */
@@ -183,6 +185,19 @@ test('what is typed stays on other screens, and leaving the page asks first', op
   })
   await page.close({ runBeforeUnload: true })
   await until(() => asked === 'beforeunload')
+})
+
+test('without its server the page says so, and what is typed stays', options, async (t) => {
+  const { page, ui } = await openWorkbench(t)
+  await page.getByText('No problems').waitFor()
+  process.kill(ui.pid, 'SIGKILL')
+  await goTo(page, 1)
+  await page.keyboard.type('\ndescription: mine')
+  await page.getByText('could not be checked; nothing typed is lost').waitFor()
+  await page.keyboard.press('Control+s')
+  await page.getByText('Not saved; nothing typed is lost').waitFor()
+  await page.getByText('The connection to sluice ui is lost').first().waitFor()
+  assert.match(await typedText(page), /description: mine/)
 })
 
 test('without --edit the file is tried as it is, and nothing changes it', options, async (t) => {
