@@ -21,9 +21,9 @@ import { recordLines } from './record-lines.ts'
 import type { RecordLine } from './record-lines.ts'
 
 /** What a stage does with a record. */
-export type Effect = 'same' | 'changed' | 'split' | 'dropped' | 'duplicate' | 'rejected'
+type Effect = 'same' | 'changed' | 'split' | 'dropped' | 'duplicate' | 'rejected'
 
-export interface TraceStep {
+interface TraceStep {
   readonly stage: string
   readonly effect: Effect
   /** Why. */
@@ -46,7 +46,7 @@ export interface TracedRecord {
   readonly after: readonly { readonly lines: readonly string[]; readonly to: readonly string[] }[]
 }
 
-export interface TracedStage {
+interface TracedStage {
   readonly stage: string
   readonly type: string
   milliseconds: number
