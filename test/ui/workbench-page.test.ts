@@ -158,7 +158,7 @@ test('a file that has changed on the disk is not overwritten, and nothing typed 
   await page.locator('.is-removed', { hasText: 'of somebody else' }).waitFor()
   await page.locator('.is-added', { hasText: 'description: mine' }).waitFor()
   await page.getByRole('button', { name: 'Load it again' }).click()
-  await until(async () => `${await typedText(page)}` === others)
+  await until(async () => (await typedText(page)) === others)
   await page.locator('.cm-content').focus()
   await page.keyboard.press('Control+z')
   await until(async () => (await typedText(page)).includes('description: mine'))
