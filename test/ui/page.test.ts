@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
 import { openProject } from '../support/cli-project.ts'
 import { startBucketServer } from '../support/bucket-server.ts'
 import { until } from '../support/until.ts'
+import { readPage } from '../../src/ui/page-files.ts'
 import { faultsOf } from './axe.ts'
 import { keepPicture, openPage, withoutBrowser } from './browser.ts'
+import { CANARY } from './rejecting-project.ts'
 import { startUi } from './ui-process.ts'
 
 const options = { skip: withoutBrowser }
@@ -127,9 +130,6 @@ sink: { type: s3, bucket: audit, key: out, roll: { maxAge: 1s }, endpoint: '${se
   await run.ended
 })
 
-/** What an attacker would write. */
-const CANARY = `<img src=x onerror=alert(1)><script>alert(2)</script>"'\u202e\u001b[31m https://evil.example/`
-
 test('texts of others are text: nothing runs, nothing is fetched, the layout holds', options, async (t) => {
   const workspace = await openProject(t, {
     'in.ndjson': `${JSON.stringify({ id: 1, team: CANARY })}\n{"id":2}\n`,
@@ -152,6 +152,49 @@ sink: { type: file, path: out, key: 'x/{record.team}' }
   }
   assert.ok(requests.every((url) => new URL(url).origin === ui.url.origin))
   assert.deepEqual(errors, [])
+})
+
+/** A name of a file that an attacker would choose. */
+const CANARY_NAME = '<img src=x onerror=alert(1)>\u202e\u001b[31m.ndjson'
+
+for (const width of [360, 2560])
+  test(`every screen holds names of files, errors and keys of others, ${width} pixels wide`, options, async (t) => {
+    const workspace = await openProject(t, {
+      [`in/${CANARY_NAME}`]: `${JSON.stringify({ id: 1, team: 'y'.repeat(300) })}\nno json <script>alert(1)</script>\n`,
+      'pipelines/p.yaml': `source: { type: file, path: 'in/*.ndjson' }
+transforms: [{ type: ../fails.js }]
+sink: { type: file, path: out, key: 'x/{record.team}' }
+`,
+      'fails.js': `export default (record) => { if (record.get('id') === 2) throw new Error(${JSON.stringify(CANARY)}); return record }`,
+    })
+    await workspace.sluice(['run', 'p'])
+    const ui = await startUi(workspace, ['--edit'])
+    const { page, requests, errors } = await openPage(t, ui, { viewport: { width, height: 1000 } })
+    for (const [path, wanted] of [
+      ['', 'rowheader'],
+      ['/pipelines/p', 'Objects'],
+      ['/pipelines/p/rejects', 'INVALID_JSON'],
+      ['/pipelines/p/workbench', 'Effects'],
+    ]) {
+      await page.goto(`${ui.url.origin}${path}`)
+      await (
+        wanted === 'rowheader' ? page.getByRole('rowheader', { name: 'p' }) : page.getByText(wanted).first()
+      ).waitFor()
+      if (path.endsWith('rejects')) await page.getByText('onerror=alert').first().waitFor()
+      assert.equal(await page.locator('main img, main script').count(), 0, path)
+      assert.ok(!(await page.locator('body').innerText()).includes('\u202e'), path)
+      assert.ok(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'), path)
+      await keepPicture(page, `names-${path.split('/').at(-1) ?? ''}-${width}`)
+    }
+    assert.ok(requests.every((url) => new URL(url).origin === ui.url.origin))
+    assert.deepEqual(errors, [])
+  })
+
+test('the page has at most 300 kB, compressed', () => {
+  const files = [...(readPage() ?? [])]
+  assert.ok(files.length > 3)
+  const bytes = files.reduce((sum, [, file]) => sum + gzipSync(file.bytes).length, 0)
+  assert.ok(bytes <= 300_000, `${bytes} bytes`)
 })
 
 for (const colorScheme of ['light', 'dark'] as const)
