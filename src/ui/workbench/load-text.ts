@@ -2,7 +2,7 @@ import { loadPipeline } from '../../config/load.ts'
 import type { LoadOptions } from '../../config/load.ts'
 import type { CheckedPipeline } from '../../config/pipeline.ts'
 import { SluiceError } from '../../errors.ts'
-import type { TextPlace } from './workbench.ts'
+import type { TextPlace } from './text-place.ts'
 
 /**
  * A pipeline file, or a text in its place, checked.

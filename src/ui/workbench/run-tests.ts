@@ -4,7 +4,7 @@ import { testPipeline } from '../../inspect/test-pipeline.ts'
 import type { TestsAnswer } from './api.ts'
 import { shownProblem } from './check-text.ts'
 import { loadText } from './load-text.ts'
-import type { TextPlace } from './workbench.ts'
+import type { TextPlace } from './text-place.ts'
 
 /** Runs the tests of a pipeline file, or of a text in its place, as `sluice test` does. */
 export async function runTests({

@@ -5,7 +5,7 @@ import { traceRecords } from '../../inspect/trace-records.ts'
 import type { TraceOptions, TracedRecord } from '../../inspect/trace-records.ts'
 import type { TryAnswer } from './api.ts'
 import { shownProblem } from './check-text.ts'
-import type { TextPlace } from './workbench.ts'
+import type { TextPlace } from './text-place.ts'
 
 interface TryOptions extends TextPlace, TraceOptions {
   /** NDJSON. */

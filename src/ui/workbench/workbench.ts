@@ -33,6 +33,7 @@ import type {
 } from './api.ts'
 import { describeComponents } from './describe-components.ts'
 import { Samples } from './samples.ts'
+import type { TextPlace } from './text-place.ts'
 
 interface WorkbenchOptions {
   /** The project folder. */
@@ -173,15 +174,6 @@ export class Workbench {
       throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline ${JSON.stringify(name)}`)
     return fileInProject(this.#root, relative(this.#root, await findPipeline(name, this.#root)))
   }
-}
-
-/** A pipeline file, and what an editor holds of it. */
-export interface TextPlace {
-  /** The project folder. */
-  readonly root: string
-  readonly name: string
-  /** Undefined: what is in the file. */
-  readonly text: string | undefined
 }
 
 /* Milliseconds that jobs may take. */
