@@ -31,7 +31,7 @@ export function Choice({ state }: { readonly state: RejectsState }): JSX.Element
       )}
       <button
         type="button"
-        class="is-main"
+        class="primary"
         disabled={isBusy || count === 0 || mistaken.length > 0}
         onClick={() => void state.try()}
       >

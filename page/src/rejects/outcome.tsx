@@ -101,7 +101,7 @@ function Tried({ state, tried }: TriedProps): JSX.Element {
       <div class="reject-replay">
         <button
           type="button"
-          class="is-main"
+          class="primary"
           disabled={!canEdit || isReplaying || count === 0 || totals.blocked > 0}
           onClick={() => void state.replayChosen()}
         >
