@@ -13,7 +13,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Report } from '../src/observe/report.ts'
 import { createEventSet } from '../test/servers/events.ts'
@@ -34,6 +34,9 @@ const { values } = parseArgs({
 })
 const count = Number(values.records)
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
+/** The states of the runs that are observed. */
+const SEEN = join(folder, 'seen')
+const viewer = values.by === 'page' ? await openViewer(SEEN) : undefined
 try {
   for (const shape of ['one', 'mixed'] as const) {
     const input = join(folder, 'input.ndjson')
@@ -59,17 +62,19 @@ try {
     }
   }
 } finally {
+  await viewer?.end()
   await rm(folder, { recursive: true })
 }
 
 async function run(input: string, isObserved: boolean): Promise<Timed> {
-  const [cpu, report, state] = ['cpu', 'report.json', 'state'].map((name) => join(folder, name))
+  const [cpu, report] = ['cpu', 'report.json'].map((name) => join(folder, name))
+  const state = isObserved ? SEEN : join(folder, 'unseen')
   const args = ['run', 'bench/redact.yaml', '--state', state, '--report', report, '--set', `source.path=${input}`]
-  const observer = isObserved ? await observe(state) : { args: [], end: () => undefined }
-  const command = ['--import', reportCpu(cpu, 'run'), 'build/dist/main.cjs', ...args, ...observer.args]
+  const observer = isObserved && !viewer ? await scrapeRun() : undefined
+  const command = ['--import', reportCpu(cpu, 'run'), 'build/dist/main.cjs', ...args, ...(observer?.args ?? [])]
   const child = spawn(process.execPath, command, { stdio: 'ignore' })
   const [code]: (number | null)[] = await once(child, 'exit')
-  await observer.end()
+  observer?.end()
   if (code !== 0) throw new Error(`a run has ended with ${code}`)
   const { seconds }: Report = JSON.parse(await readFile(report, 'utf8'))
   await rm(state, { recursive: true, force: true })
@@ -77,25 +82,32 @@ async function run(input: string, isObserved: boolean): Promise<Timed> {
 }
 
 interface Observer {
-  /** Options of the run. */
+  /** Options of the run that it observes. */
   readonly args: readonly string[]
-  readonly end: () => Promise<void> | void
+  /** Ends what belongs to one run. */
+  readonly end: () => void
 }
 
-async function observe(state: string): Promise<Observer> {
+async function scrapeRun(): Promise<Observer> {
   const port = await freePort()
-  if (values.by === 'page') return watch(port, state)
   const timer = setInterval(() => void scrape(port), SCRAPE)
   return { args: ['--metrics', `127.0.0.1:${port}`], end: () => clearInterval(timer) }
 }
 
-/** Starts the page, and a viewer who takes every live message. */
-async function watch(port: number, state: string): Promise<Observer> {
+/**
+ * Starts a page for the runs whose states are in a folder, and a viewer who takes every live message. They are
+ * there for all runs, those that they do not see included: what the page does by itself is the same for both.
+ */
+async function openViewer(states: string): Promise<{ readonly end: () => Promise<void> }> {
+  const port = await freePort()
   const token = 'of-the-bench-0123456789'
   const file = join(folder, 'token')
   await writeFile(file, token, { mode: 0o600 })
-  const args = ['ui', '--port', String(port), '--state', state, '--token-file', file]
-  const server = spawn(process.execPath, ['build/dist/main.cjs', ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const args = ['ui', '--port', String(port), '--state', states, '--token-file', file]
+  const server = spawn(process.execPath, [resolve('build/dist/main.cjs'), ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   await once(server.stdout, 'data')
   const leaving = new AbortController()
   const response = await fetch(`http://127.0.0.1:${port}/api/v1/live?pipeline=redact`, {
@@ -109,7 +121,6 @@ async function watch(port: number, state: string): Promise<Observer> {
   }
   const ended = reading().catch(() => undefined)
   return {
-    args: [],
     async end() {
       leaving.abort()
       await ended

@@ -49,7 +49,7 @@ function alertsOfRun({ snapshot, samples, committedAt, now }: Looked & { readonl
   const add = (alert: keyof typeof THRESHOLDS, text: string): void => void alerts.push({ alert, text })
   const [worst] = freshness.behind
   if (worst !== undefined && worst.seconds > THRESHOLDS.SluiceFreshness && !catchesUp(worst.seconds, samples, now))
-    add('SluiceFreshness', `${worst.partition} is ${formatSpan(worst.seconds * SECOND)} behind the present`)
+    add('SluiceFreshness', `${worst.partition.replace(/:$/, '')} is ${formatSpan(worst.seconds * SECOND)} behind the present`)
   const since = committedAt ?? snapshot.startedAt
   if (read.recordsPerSecond > 0 && now - since > THRESHOLDS.SluiceNoCommit * SECOND)
     add('SluiceNoCommit', `the last commit was ${formatSpan(now - since)} ago`)
@@ -75,11 +75,11 @@ function samplesSince(samples: readonly AlertSample[], start: number): readonly 
   return first === -1 ? [] : samples.slice(first)
 }
 
-/** It would be a minute closer to the present in half an hour. Before a minute is known, nobody can say. */
+/** It would be a minute closer to the present in half an hour. It counts as that until a minute is known. */
 function catchesUp(seconds: number, samples: readonly AlertSample[], now: number): boolean {
   const before = samplesSince(samples, now - 30 * MINUTE).find(({ freshnessSeconds }) => freshnessSeconds !== null)
   const age = now - (before?.at ?? now)
-  if (before?.freshnessSeconds === undefined || before.freshnessSeconds === null || age < MINUTE) return false
+  if (before?.freshnessSeconds === undefined || before.freshnessSeconds === null || age < MINUTE) return true
   return ((seconds - before.freshnessSeconds) * 30 * MINUTE) / age <= -60
 }
 

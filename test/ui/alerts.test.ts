@@ -72,7 +72,8 @@ test('a run that reads and does not commit raises an alert, one without input do
 test('a source partition that stays behind raises an alert, one that catches up does not', () => {
   const behind = [{ partition: 'jumpcloud:acme', readUpToAt: NOW - 2 * HOUR, seconds: 7200 }]
   const freshness = { partitions: 1, behind }
-  assert.deepEqual(namesOf({ freshness }), ['SluiceFreshness'])
+  // Until a minute is known, it may catch up.
+  assert.deepEqual(namesOf({ freshness }), [])
   assert.deepEqual(namesOf({ freshness }, before(7200)), ['SluiceFreshness'])
   // 10 seconds within 10 minutes are 30 within half an hour: too little.
   assert.deepEqual(namesOf({ freshness }, before(7210)), ['SluiceFreshness'])

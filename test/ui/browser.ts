@@ -3,13 +3,15 @@ import { mkdir } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import { chromium } from 'playwright-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { SCALE } from '../support/scale.ts'
 import type { UiProcess } from './ui-process.ts'
 
 /** Debian's Chromium, if it is installed. */
 const PROGRAM = find()
 
-/** For the options of a test: why it is skipped. */
-export const withoutBrowser = PROGRAM === undefined ? 'chromium is not installed' : false
+/** For the options of a test: why it is skipped. The browser is the same on another Node.js. */
+export const withoutBrowser =
+  PROGRAM === undefined ? 'chromium is not installed' : SCALE < 1 && 'SLUICE_TEST_SCALE is below 1'
 
 /** Pictures of the screens stay there. */
 const PICTURES = 'build/screenshots'
