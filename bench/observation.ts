@@ -33,6 +33,8 @@ const { values } = parseArgs({
   },
 })
 const count = Number(values.records)
+/** A page sees a run by its state, which a run to stdout does not have. */
+const PIPELINE = values.by === 'page' ? 'redact-to-file' : 'redact'
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 /** The states of the runs that are observed. */
 const SEEN = join(folder, 'seen')
@@ -69,7 +71,9 @@ try {
 async function run(input: string, isObserved: boolean): Promise<Timed> {
   const [cpu, report] = ['cpu', 'report.json'].map((name) => join(folder, name))
   const state = isObserved ? SEEN : join(folder, 'unseen')
-  const args = ['run', 'bench/redact.yaml', '--state', state, '--report', report, '--set', `source.path=${input}`]
+  const args = ['run', `bench/${PIPELINE}.yaml`, '--state', state, '--report', report, '--set', `source.path=${input}`]
+  const out = join(folder, 'out')
+  if (viewer) args.push('--set', `sink.path=${out}`)
   const observer = isObserved && !viewer ? await scrapeRun() : undefined
   const command = ['--import', reportCpu(cpu, 'run'), 'build/dist/main.cjs', ...args, ...(observer?.args ?? [])]
   const child = spawn(process.execPath, command, { stdio: 'ignore' })
@@ -77,7 +81,7 @@ async function run(input: string, isObserved: boolean): Promise<Timed> {
   observer?.end()
   if (code !== 0) throw new Error(`a run has ended with ${code}`)
   const { seconds }: Report = JSON.parse(await readFile(report, 'utf8'))
-  await rm(state, { recursive: true, force: true })
+  for (const made of [state, out]) await rm(made, { recursive: true, force: true })
   return { wall: seconds, cpu: await readCpu(cpu) }
 }
 
@@ -110,7 +114,7 @@ async function openViewer(states: string): Promise<{ readonly end: () => Promise
   })
   await once(server.stdout, 'data')
   const leaving = new AbortController()
-  const response = await fetch(`http://127.0.0.1:${port}/api/v1/live?pipeline=redact`, {
+  const response = await fetch(`http://127.0.0.1:${port}/api/v1/live?pipeline=${PIPELINE}`, {
     headers: { authorization: `Bearer ${token}` },
     signal: leaving.signal,
   })
