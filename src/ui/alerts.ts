@@ -49,7 +49,10 @@ function alertsOfRun({ snapshot, samples, committedAt, now }: Looked & { readonl
   const add = (alert: keyof typeof THRESHOLDS, text: string): void => void alerts.push({ alert, text })
   const [worst] = freshness.behind
   if (worst !== undefined && worst.seconds > THRESHOLDS.SluiceFreshness && !catchesUp(worst.seconds, samples, now))
-    add('SluiceFreshness', `${worst.partition.replace(/:$/, '')} is ${formatSpan(worst.seconds * SECOND)} behind the present`)
+    add(
+      'SluiceFreshness',
+      `${worst.partition.replace(/:$/, '')} is ${formatSpan(worst.seconds * SECOND)} behind the present`,
+    )
   const since = committedAt ?? snapshot.startedAt
   if (read.recordsPerSecond > 0 && now - since > THRESHOLDS.SluiceNoCommit * SECOND)
     add('SluiceNoCommit', `the last commit was ${formatSpan(now - since)} ago`)
