@@ -260,6 +260,8 @@ test('a transform that fails says where, and one that never ends is stopped', as
   const { ask, send } = await open(t, {
     'fails.js': custom("if (id === 2) throw new Error('two is odd')"),
     'hangs.js': custom('while (id === 2);'),
+    'exits.js': custom('if (id === 2) process.exit(3)'),
+    'pipelines/exits.yaml': pipeline('exits'),
     'pipelines/fails.yaml': pipeline('fails'),
     'pipelines/hangs.yaml': pipeline('hangs'),
   })
@@ -269,7 +271,9 @@ test('a transform that fails says where, and one that never ends is stopped', as
   assert.equal(failed.records.length, 1)
   const hung = await send('POST', 'hangs/try', { sample, from: 0, count: 9 })
   assert.deepEqual([hung.status, /has not ended within/.test(hung.text)], [422, true])
-  // The next one has a new thread.
+  const exited = await send('POST', 'exits/try', { sample, from: 0, count: 9 })
+  assert.deepEqual([exited.status, /has died: it ended with status 3/.test(exited.text)], [422, true])
+  // The next one has a new process.
   assert.equal((await ask<TryAnswer>('p/try', { sample, from: 0, count: 1 })).totals?.records, 4)
 })
 

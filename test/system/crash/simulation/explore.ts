@@ -1,4 +1,4 @@
-import { SCALE, scaled } from '../../../support/scale.ts'
+import { SCALE } from '../../../support/scale.ts'
 import { createRandom } from '../support/random.ts'
 import type { Loss } from './disk.ts'
 import { WRONG_BUCKET } from './store.ts'
@@ -127,10 +127,11 @@ export function shuffle<T>(items: readonly T[], seed: number): T[] {
   return drawn.toSorted((one, other) => one.at - other.at).map(({ item }) => item)
 }
 
-/** All items, or the part of them that `SLUICE_TEST_SCALE` wants. */
-export function sampled<T>(items: Iterable<T>, seed: number): T[] {
+/** A share of the items, by default all, and of them the part that `SLUICE_TEST_SCALE` wants. */
+export function sampled<T>(items: Iterable<T>, seed: number, share = 1): T[] {
   const all = [...items]
-  return SCALE < 1 ? shuffle(all, seed).slice(0, scaled(all.length)) : all
+  const part = Math.min(share, share * SCALE)
+  return part < 1 ? shuffle(all, seed).slice(0, Math.ceil(part * all.length)) : all
 }
 
 /** Returns the first plan that does not have the expected outcome. */
