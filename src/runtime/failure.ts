@@ -25,7 +25,8 @@ export function describeFailure(thrown: unknown): string {
 }
 
 const NAME = /^[A-Za-z_$][\w$]{0,63}$/
-const FRAME = /^ +at .*?([^/\\()]+):(\d+):(\d+)\)?$/
+/** Code that was loaded again has a URL with a query. */
+const FRAME = /^ +at .*?([^/\\()?]+)(?:\?[^/\\():]*)?:(\d+):(\d+)\)?$/
 
 /** File, line and column of the innermost frame that is neither Node's nor ours. */
 function placeOf({ stack = '', message }: Error): string | undefined {
