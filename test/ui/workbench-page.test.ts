@@ -205,7 +205,6 @@ test('without --edit the file is tried as it is, and nothing changes it', option
   await page.locator('.save-bar', { hasText: 'Read-only' }).waitFor()
   await goTo(page, 1)
   await page.keyboard.type('x')
-  await page.keyboard.press('F1')
   await page.keyboard.press('Control+s')
   await paste(page, SAMPLES)
   await page.locator('.effect-row', { hasText: 'Written' }).first().waitFor()

@@ -28,10 +28,10 @@ export function EditorPanel({ state, editor }: EditorPanelProps): JSX.Element {
       <p class="editor-keys faint">
         {state.canEdit.value && (
           <>
-            <kbd>Ctrl-Space</kbd> completes · <kbd>F1</kbd> documentation ·{' '}
+            <kbd>Ctrl-Space</kbd> completes ·{' '}
           </>
         )}
-        <kbd>F8</kbd> next problem · <kbd>Ctrl-F</kbd> search
+        <kbd>F1</kbd> documentation · <kbd>F8</kbd> next problem · <kbd>Ctrl-F</kbd> search
         {state.canEdit.value && (
           <>
             {' '}

@@ -48,7 +48,7 @@ export class Editor {
     hint.id = 'hint'
     hint.className = 'cm-editor-hint'
     hint.textContent = isReadOnly
-      ? 'Read-only. F8 goes to the next problem.'
+      ? 'Read-only. F1 shows documentation.'
       : 'Tab indents: press Escape, then Tab, to leave. Control and space completes, F1 shows documentation.'
     this.#view = new EditorView({
       root,
@@ -56,7 +56,8 @@ export class Editor {
       state: EditorState.create({
         doc: text,
         extensions: [
-          isReadOnly ? readOnly() : writable(complete, describe),
+          isReadOnly ? readOnly() : writable(complete),
+          documentation(describe),
           EditorView.contentAttributes.of({
             'aria-label': 'Pipeline file',
             'aria-describedby': hint.id,
@@ -106,15 +107,8 @@ function readOnly(): Extension {
   return [EditorState.readOnly.of(true), EditorView.contentAttributes.of({ 'aria-readonly': 'true' })]
 }
 
-/** What asks the server about a text, which it answers only if texts may be changed, is here too. */
-function writable(complete: Complete, describe: Describe): Extension {
-  return [
-    history(),
-    indentOnInput(),
-    completion(complete),
-    documentation(describe),
-    keymap.of([...completionKeymap, ...historyKeymap]),
-  ]
+function writable(complete: Complete): Extension {
+  return [history(), indentOnInput(), completion(complete), keymap.of([...completionKeymap, ...historyKeymap])]
 }
 
 function common(): Extension {

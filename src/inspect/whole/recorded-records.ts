@@ -1,6 +1,3 @@
-import { mkdtemp, realpath, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseTestTime } from '../../config/pipeline-test.ts'
 import { whyUntestable } from '../../config/testable.ts'
 import { SluiceError } from '../../errors.ts'
@@ -8,7 +5,7 @@ import { runAttempt } from './attempt.ts'
 import { writeInput } from './input-files.ts'
 import { loadForTest } from './load-test.ts'
 import type { TestPlace } from './load-test.ts'
-import { foldersIn } from './stand-ins.ts'
+import { foldersIn, inTestFolder } from './stand-ins.ts'
 
 /**
  * The records that the source of a pipeline reads in a test of the whole pipeline: from its pages, files,
@@ -20,16 +17,12 @@ export async function recordedRecords(place: TestPlace): Promise<Buffer> {
   const pipeline = await loadForTest(place, ['source'])
   const unfit = whyUntestable(pipeline, { ...test, restartAfter: undefined, restartIn: undefined, expect: undefined })
   if (unfit) throw new SluiceError('CONFIG_INVALID', unfit.message, { hint: unfit.hint })
-  // Others on this machine must not read records.
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'sluice-test-run-')))
-  try {
+  return inTestFolder(async (folder) => {
     const folders = foldersIn(folder)
     if (test.files) await writeInput(test, folders.input)
     const startAt = parseTestTime(test.now ?? '')
     const { lines, error, problem } = await runAttempt({ pipeline, test, folders, startAt, served: [] })
     if (lines.length > 0 || (error === undefined && problem === undefined)) return lines
     throw new SluiceError('SOURCE_FAILED', error?.message ?? problem ?? 'the source has failed')
-  } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
-  }
+  })
 }

@@ -1,8 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -26,7 +25,7 @@ import { loadForTest } from './load-test.ts'
 import type { TestPlace } from './load-test.ts'
 import { describeUnused } from './page-server.ts'
 import { belowInput, writeInput } from './input-files.ts'
-import { foldersIn } from './stand-ins.ts'
+import { foldersIn, inTestFolder } from './stand-ins.ts'
 import type { TestFolders } from './stand-ins.ts'
 
 /** What a pipeline has done in a test, all its runs together. */
@@ -60,18 +59,14 @@ export async function runWhole(place: TestPlace): Promise<WholeResult> {
   const pipeline = await loadForTest(place)
   const unfit = whyUntestable(pipeline, test)
   if (unfit) throw new SluiceError('CONFIG_INVALID', unfit.message, { hint: unfit.hint })
-  // Others on this machine must not read records.
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'sluice-test-run-')))
-  try {
+  return inTestFolder(async (folder) => {
     const folders = foldersIn(folder)
     for (const { name } of pipeline.sinks) await mkdir(join(folders.objects, name), { recursive: true, mode: 0o700 })
     if (test.files) await writeInput(test, folders.input)
     const last = await runAttempts(place, pipeline, folder)
     const result = await readResult(pipeline, test, folders, last)
     return withoutFolder(result, folders.input)
-  } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
-  }
+  })
 }
 
 async function runAttempts(place: TestPlace, pipeline: CheckedPipeline, folder: string): Promise<AttemptResult> {

@@ -1,3 +1,5 @@
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CheckedComponent, CheckedPipeline } from '../../config/pipeline.ts'
 import { defineSink } from '../../component.ts'
@@ -12,6 +14,16 @@ export interface TestFolders {
   readonly rejects: string
   /** The files that the source reads. */
   readonly input: string
+}
+
+/** Gives a private temporary folder to a run, and removes it afterwards: others on this machine must not read records. */
+export async function inTestFolder<Result>(use: (folder: string) => Promise<Result>): Promise<Result> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'sluice-test-run-')))
+  try {
+    return await use(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
 }
 
 export function foldersIn(folder: string): TestFolders {
