@@ -140,12 +140,12 @@ function Row({ state, reject, isChosen, isFixed, isOpen, isCorrected }: RowProps
       </td>
       <td class="reject-reason">
         {reason !== undefined && (
-          <span class="reject-cut" title={safe(reason)}>
+          <span class="cut" title={safe(reason)}>
             {safe(reason)}
           </span>
         )}
         {excerpt !== undefined && (
-          <span class="line code reject-cut" title={safe(excerpt)}>
+          <span class="line code cut" title={safe(excerpt)}>
             {safe(excerpt)}
           </span>
         )}

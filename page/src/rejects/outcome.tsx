@@ -4,6 +4,7 @@ import type { RejectOutcome, ReplayAnswer, TryRejectsAnswer } from '../../../src
 import { formatCount, plural, safe } from '../format.ts'
 import { Badge } from '../parts/badge.tsx'
 import type { Tone } from '../parts/badge.tsx'
+import { FailureText } from '../parts/failure-text.tsx'
 import { Meter } from '../parts/meter.tsx'
 import { Panel, TableFrame } from '../parts/panel.tsx'
 import { TableHead } from '../parts/table-head.tsx'
@@ -27,16 +28,7 @@ export function Outcome({ state }: { readonly state: RejectsState }): JSX.Elemen
     <div class="reject-outcome" ref={place}>
       {failure !== undefined && (
         <div class="reject-result is-error" role="alert">
-          <p>
-            <strong>
-              <Text text={failure.message} />
-            </strong>
-          </p>
-          {failure.hint !== undefined && (
-            <p>
-              <Text text={failure.hint} />
-            </p>
-          )}
+          <FailureText title="This was not done:" failure={failure} />
         </div>
       )}
       {replay?.state === 'replaying' && (
