@@ -13,8 +13,8 @@ import { Paths } from '../record/paths/path.ts'
 import { routerOf } from '../runtime/routes.ts'
 import { buildStages, ruleMatchesOf, type Stage, type StageRule } from '../runtime/transform-stages.ts'
 import { reasonOf } from './describe-reject.ts'
-import { diffLines } from './diff-lines.ts'
-import type { DiffLine } from './diff-lines.ts'
+import { diffLines, nearChanges } from './diff-lines.ts'
+import type { DiffGap, DiffLine } from './diff-lines.ts'
 import { openHiddenValues } from './hidden-values.ts'
 import type { HiddenValues } from './hidden-values.ts'
 import { recordLines } from './record-lines.ts'
@@ -28,8 +28,8 @@ interface TraceStep {
   readonly effect: Effect
   /** Why. */
   readonly detail?: string
-  /** Of `changed` and `split`: all lines, before and after. */
-  readonly diff?: readonly DiffLine[]
+  /** Of `changed` and `split`: before and after, without what is far from a change. */
+  readonly diff?: readonly (DiffLine | DiffGap)[]
 }
 
 /** The way of a record through the stages of a pipeline. */
@@ -330,7 +330,7 @@ function stepOf(stage: string, { isSame, before, after, losses }: Change): Trace
   if (isSame) return { stage, effect: 'same', ...detail }
   if (after.length === 0) return { stage, effect: losses[0]?.effect ?? 'dropped', ...detail }
   const effect = after.length > before.length ? 'split' : 'changed'
-  return { stage, effect, ...detail, diff: diffLines(before.flat(), after.flat()) }
+  return { stage, effect, ...detail, diff: nearChanges(diffLines(before.flat(), after.flat())) }
 }
 
 function textsOf(batches: readonly Batch[]): string[] {

@@ -22,6 +22,12 @@ type Place = Static<typeof completeRequest>
 /** Undefined: what is in the file. */
 type MaybeText = { readonly text?: string }
 
+/** What uses the text of the editor; without one, the file. */
+export interface TextUser {
+  readonly api: WorkbenchApi
+  readonly text: () => MaybeText
+}
+
 /** The workbench of a pipeline. Each throws ApiFailure. */
 export class WorkbenchApi {
   readonly #path: string

@@ -4,6 +4,7 @@ import { formatBytes, formatCount, plural } from '../format.ts'
 import { Text } from '../parts/text.tsx'
 import type { WorkbenchState } from '../state/workbench.ts'
 import { EffectRows } from './effect-rows.tsx'
+import { AT_ONCE } from './effects.ts'
 import { RequestFailure } from './request-failure.tsx'
 import { SampleDialog } from './sample-dialog.tsx'
 import { StageTable } from './stage-table.tsx'
@@ -131,7 +132,6 @@ function Paging({ state }: { readonly state: WorkbenchState }): JSX.Element {
   const { effects } = state
   const total = effects.sample.value?.records ?? 0
   const from = effects.from.value
-  const size = effects.size.value
   const end = from + (effects.answer.value?.records.length ?? 0)
   const record = effects.record.value
   if (record !== undefined)
@@ -155,7 +155,7 @@ function Paging({ state }: { readonly state: WorkbenchState }): JSX.Element {
       </strong>
       {total > end - from && (
         <>
-          <Step text="Previous records" isOff={from === 0} go={() => effects.page(Math.max(0, from - size))} />
+          <Step text="Previous records" isOff={from === 0} go={() => effects.page(Math.max(0, from - AT_ONCE))} />
           <Step text="Next records" isOff={end >= total} go={() => effects.page(end)} />
         </>
       )}

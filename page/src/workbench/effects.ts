@@ -2,20 +2,14 @@ import { batch, signal } from '@preact/signals'
 import type { SampleAnswer, SampleRequest, TryAnswer } from '../../../src/ui/workbench/api.ts'
 import type { ApiFailure } from '../api.ts'
 import { announce } from '../state/connection.ts'
-import type { WorkbenchApi } from './api.ts'
+import type { TextUser, WorkbenchApi } from './api.ts'
 import { failureOf } from './failure-of.ts'
 import { Newest } from './newest.ts'
-
-interface EffectsOptions {
-  readonly api: WorkbenchApi
-  /** The text to try; without one, the file. */
-  readonly text: () => { readonly text?: string }
-}
 
 /** Samples, and what each stage does with them. */
 export class Effects {
   readonly #api: WorkbenchApi
-  readonly #text: EffectsOptions['text']
+  readonly #text: TextUser['text']
   #request: SampleRequest | undefined
   readonly sample = signal<SampleAnswer | undefined>(undefined)
   /** The latest; it stays while a newer one is asked for. */
@@ -26,8 +20,6 @@ export class Effects {
   readonly isOld = signal(false)
   /** The first record that is shown, from 0. */
   readonly from = signal(0)
-  /** Records at a time: fewer where an answer would be so large that typing waits for it. */
-  readonly size = signal(FEW)
   /** Values that redaction changes are asked for too. Off each time that the page is loaded. */
   readonly showsValues = signal(false)
   /** Only this stage is shown. */
@@ -36,7 +28,7 @@ export class Effects {
   readonly record = signal<number | undefined>(undefined)
   readonly #newest = new Newest((isSuperseded) => this.#try(isSuperseded))
 
-  constructor({ api, text }: EffectsOptions) {
+  constructor({ api, text }: TextUser) {
     this.#api = api
     this.#text = text
   }
@@ -52,7 +44,6 @@ export class Effects {
     batch(() => {
       this.sample.value = sample
       this.from.value = 0
-      this.size.value = FEW
       this.record.value = undefined
     })
     announce(`${sample.records} sample records`)
@@ -93,11 +84,7 @@ export class Effects {
         this.answer.value = answer
         this.failure.value = undefined
         this.isOld.value = false
-        if (answer.records.length > 0) this.size.value = sizeFor(answer)
       })
-      const { records = 0 } = answer.totals ?? {}
-      const wanted = Math.min(this.size.peek(), records - this.from.peek())
-      if (answer.failure === undefined && answer.records.length < wanted) this.#newest.ask()
     } catch (error) {
       if (!isSuperseded()) this.failure.value = failureOf(error)
     }
@@ -122,23 +109,14 @@ export class Effects {
       ...this.#text(),
       sample,
       from: this.from.peek(),
-      count: this.size.peek(),
+      count: AT_ONCE,
       ...(this.showsValues.peek() && { values: true }),
     })
   }
 }
 
-/** Records at a time that are worth it. */
-function sizeFor({ records }: TryAnswer): number {
-  const lines = records.reduce((sum, { steps }) => sum + steps.reduce((all, { diff = [] }) => all + diff.length, 0), 0)
-  return Math.min(MOST, Math.max(1, Math.floor((MOST_LINES * records.length) / Math.max(1, lines))))
-}
-
-/** Records at a time: of the first answer, from which the size of others is known, and at most. */
-const FEW = 10
-const MOST = 50
-/** Lines of an answer that are read in some 20 ms. */
-const MOST_LINES = 30_000
+/** Records that are shown at a time. */
+export const AT_ONCE = 50
 
 /** HTTP status of samples that are not kept any more. */
 const GONE = 410

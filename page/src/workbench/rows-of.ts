@@ -1,10 +1,10 @@
-import type { DiffLine, ShownRecord, Step, TryAnswer } from '../../../src/ui/workbench/api.ts'
+import type { ShownRecord, Step, TryAnswer } from '../../../src/ui/workbench/api.ts'
 
 /** A line of the list of effects. */
 export type EffectRow =
   | { readonly kind: 'record'; readonly record: ShownRecord }
   | { readonly kind: 'step'; readonly step: Step }
-  | { readonly kind: 'line'; readonly sign: DiffLine['sign']; readonly text: string }
+  | { readonly kind: 'line'; readonly sign: ' ' | '+' | '-'; readonly text: string }
   | { readonly kind: 'gap'; readonly lines: number }
   | { readonly kind: 'title'; readonly text: string }
 
@@ -44,26 +44,8 @@ function linesOf(title: string, lines: readonly string[] | undefined): EffectRow
 }
 
 function rowsOfStep(step: Step): EffectRow[] {
-  return [{ kind: 'step', step }, ...withGaps(step.diff ?? [])]
+  const diff = (step.diff ?? []).map((line): EffectRow =>
+    'lines' in line ? { kind: 'gap', ...line } : { kind: 'line', ...line },
+  )
+  return [{ kind: 'step', step }, ...diff]
 }
-
-/** Lines that stay the same are shown near a change only. */
-function withGaps(diff: readonly DiffLine[]): EffectRow[] {
-  const isNear = new Uint8Array(diff.length)
-  for (const [at, { sign }] of diff.entries()) if (sign !== ' ') isNear.fill(1, Math.max(0, at - NEAR), at + NEAR + 1)
-  const rows: EffectRow[] = []
-  let hidden = 0
-  for (const [at, { sign, text }] of diff.entries()) {
-    if (isNear[at] === 0) {
-      hidden++
-      continue
-    }
-    if (hidden > 0) rows.push({ kind: 'gap', lines: hidden })
-    hidden = 0
-    rows.push({ kind: 'line', sign, text })
-  }
-  return hidden > 0 ? [...rows, { kind: 'gap', lines: hidden }] : rows
-}
-
-/** Lines of context, as in a diff. */
-const NEAR = 3

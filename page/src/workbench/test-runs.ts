@@ -3,24 +3,18 @@ import type { TestsAnswer } from '../../../src/ui/workbench/api.ts'
 import type { ApiFailure } from '../api.ts'
 import { plural } from '../format.ts'
 import { announce } from '../state/connection.ts'
-import type { WorkbenchApi } from './api.ts'
+import type { TextUser, WorkbenchApi } from './api.ts'
 import { failureOf } from './failure-of.ts'
-
-interface TestRunsOptions {
-  readonly api: WorkbenchApi
-  /** The text whose tests run; without one, the file. */
-  readonly text: () => { readonly text?: string }
-}
 
 /** Runs of the tests of a pipeline file. */
 export class TestRuns {
   readonly #api: WorkbenchApi
-  readonly #text: TestRunsOptions['text']
+  readonly #text: TextUser['text']
   readonly answer = signal<TestsAnswer | undefined>(undefined)
   readonly failure = signal<ApiFailure | undefined>(undefined)
   readonly isRunning = signal(false)
 
-  constructor({ api, text }: TestRunsOptions) {
+  constructor({ api, text }: TextUser) {
     this.#api = api
     this.#text = text
   }

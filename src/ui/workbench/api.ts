@@ -25,7 +25,7 @@ export const saveRequest = Type.Object({
   }),
 })
 
-export const checkRequest = Type.Object({ text: optionalText })
+export const textRequest = Type.Object({ text: optionalText })
 
 export const checkAnswer = Type.Object({
   problems: Type.Array(problem, { description: 'As `sluice check` says them, for all of the file.' }),
@@ -81,7 +81,7 @@ const diffLine = Type.Object({
   text: Type.String(),
 })
 
-export type DiffLine = Static<typeof diffLine>
+const diffGap = Type.Object({ lines: count('That are left out: they are the same, and far from a change.') })
 
 const step = Type.Object({
   stage: Type.String(),
@@ -90,7 +90,7 @@ const step = Type.Object({
   }),
   detail: Type.Optional(Type.String({ description: 'Why: the reason of a drop, the code and reason of a reject.' })),
   diff: Type.Optional(
-    Type.Array(diffLine, { description: 'Of `changed` and `split`: all lines of the record, before and after.' }),
+    Type.Array(Type.Union([diffLine, diffGap]), { description: 'Of `changed` and `split`: before and after.' }),
   ),
 })
 
@@ -163,8 +163,6 @@ export const tryAnswer = Type.Object({
 })
 
 export type TryAnswer = Static<typeof tryAnswer>
-
-export const testsRequest = Type.Object({ text: optionalText, filter: Type.Optional(Type.String()) })
 
 export const testsAnswer = Type.Object({
   problems: Type.Array(problem),

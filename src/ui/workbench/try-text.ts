@@ -5,7 +5,7 @@ import { traceRecords } from '../../inspect/trace-records.ts'
 import type { TraceOptions, TracedRecord } from '../../inspect/trace-records.ts'
 import type { TryAnswer } from './api.ts'
 import { shownProblem } from './check-text.ts'
-import type { TextPlace } from './text-place.ts'
+import type { TextPlace } from '../load-text.ts'
 
 interface TryOptions extends TextPlace, TraceOptions {
   /** NDJSON. */
