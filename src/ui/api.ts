@@ -8,6 +8,7 @@ import type { Static } from 'typebox'
 import type { PipelineGraph } from '../inspect/graph/model.ts'
 import type { StatusSnapshot } from '../observe/status/snapshot.ts'
 import { count, problem } from './shapes.ts'
+import type { ApiError } from './shapes.ts'
 
 /** Where the API is, below the address of the page. */
 export const API = '/api/v1'
@@ -175,16 +176,6 @@ export const project = Type.Object({
 
 export type ProjectInfo = Static<typeof project>
 
-export const failure = Type.Object({
-  error: Type.Object({
-    code: Type.String({ description: 'As in docs/errors.md.' }),
-    message: Type.String(),
-    hint: Type.Optional(Type.String({ description: 'The way out.' })),
-  }),
-})
-
-export type ApiError = Static<typeof failure>
-
 /** Messages of `/live`: the name of each event, and its data. */
 export interface LiveEvents {
   /** Each second, if something has changed. */
@@ -200,7 +191,7 @@ export interface LiveEvents {
 }
 
 /** As docs/watch-a-run.md describes it. */
-export type { ApiProblem } from './shapes.ts'
+export type { ApiError, ApiProblem } from './shapes.ts'
 export type { StatusSnapshot } from '../observe/status/snapshot.ts'
 export type { Bottleneck, SinkStatus } from '../observe/status/snapshot.ts'
 export type { GraphNode, PipelineGraph } from '../inspect/graph/model.ts'

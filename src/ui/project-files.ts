@@ -1,8 +1,9 @@
 import { constants } from 'node:fs'
 import { open, realpath } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
-import { systemCode } from '../errors.ts'
-import { Refused } from './refused.ts'
+import { PIPELINE_NAME } from '../config/find-pipeline.ts'
+import { SluiceError, systemCode } from '../errors.ts'
+import { Refused } from './failures.ts'
 
 /**
  * The path of a file of the project, which a request names. A link is not followed, wherever in the path it is,
@@ -40,4 +41,13 @@ export async function fileInProject(root: string, path: string): Promise<string>
 export function isBelow(folder: string, path: string): boolean {
   const below = relative(folder, path)
   return below !== '' && below !== '..' && !below.startsWith(`..${sep}`) && !isAbsolute(below)
+}
+
+/**
+ * A name of a pipeline in a request must not be a path.
+ * @throws SluiceError PIPELINE_NOT_FOUND
+ */
+export function requireName(name: string): void {
+  if (!PIPELINE_NAME.test(name) || /\.ya?ml$/.test(name))
+    throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline ${JSON.stringify(name)}`)
 }

@@ -54,11 +54,11 @@ export async function orTrouble<Value>(read: () => Promise<Value>): Promise<Valu
 
 /** Changes with the database; undefined while it has changed so lately that the next change may have the same time. */
 function stampOf({ ino, size, mtimeMs }: Stats): string | undefined {
-  return Date.now() - mtimeMs < SETTLED ? undefined : [ino, size, mtimeMs].join(' ')
+  return Date.now() - mtimeMs < FRESH ? undefined : [ino, size, mtimeMs].join(' ')
 }
 
 /** Milliseconds; more than the clock of any file system. */
-const SETTLED = 3000
+const FRESH = 3000
 
 async function readCounts(folder: string, isRunning: boolean): Promise<Counts> {
   const { rows, ...counts } = await readState(folder, (state) => ({

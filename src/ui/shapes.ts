@@ -26,3 +26,5 @@ export const failure = Type.Object({
     hint: Type.Optional(Type.String({ description: 'The way out.' })),
   }),
 })
+
+export type ApiError = Static<typeof failure>

@@ -69,7 +69,7 @@ test('the way of each sample through the stages', async (t) => {
   // What redaction removes is not sent.
   assert.ok(!JSON.stringify(tried).includes('example.com'))
   assert.deepEqual(
-    first?.steps[1]?.diff?.filter(({ sign }) => sign !== ' '),
+    first?.steps[1]?.diff?.filter((line) => 'sign' in line && line.sign !== ' '),
     [{ sign: '-', text: '  "email": "(hidden)"' }],
   )
   assert.deepEqual(first?.after, [{ lines: ['{', '  "id": 1,', '  "kind": "login"', '}'], to: [] }])
@@ -106,7 +106,7 @@ test('a text is tried in place of the file, and its mistakes are those of sluice
   const { sample } = await ask<SampleAnswer>('p/samples', { pasted: SAMPLES })
   const tried = await ask<TryAnswer>('p/try', { text, sample, from: 0, count: 1 })
   assert.deepEqual(
-    tried.records[0]?.steps[1]?.diff?.filter(({ sign }) => sign !== ' '),
+    tried.records[0]?.steps[1]?.diff?.filter((line) => 'sign' in line && line.sign !== ' '),
     [{ sign: '-', text: '  "kind": "(hidden)",' }],
   )
   assert.deepEqual(
@@ -130,6 +130,21 @@ test('a text is tried in place of the file, and its mistakes are those of sluice
     count: 1,
   })
   assert.equal(noSink.totals?.records, 4)
+})
+
+test('a diff has what is near a change, and says how much is left out', async (t) => {
+  const { ask } = await open(t)
+  const members = Array.from({ length: 20 }, (_, at) => [`m${at}`, at])
+  const record = { ...Object.fromEntries(members), email: 'x', ...Object.fromEntries([['z', 1]]) }
+  const { sample } = await ask<SampleAnswer>('p/samples', { pasted: JSON.stringify(record) })
+  const { records } = await ask<TryAnswer>('p/try', { sample, from: 0, count: 1 })
+  assert.deepEqual(records[0]?.steps[1]?.diff, [
+    { lines: 18 },
+    ...[17, 18, 19].map((at) => ({ sign: ' ', text: `  "m${at}": ${at},` })),
+    { sign: '-', text: '  "email": "(hidden)",' },
+    { sign: ' ', text: '  "z": 1' },
+    { sign: ' ', text: '}' },
+  ])
 })
 
 test('samples come from a file, from the source, and from the input of a test', async (t) => {

@@ -127,6 +127,6 @@ function closed(): SluiceError {
 
 function tooLong({ milliseconds }: Waiting): SluiceError {
   return new SluiceError('TRANSFORM_FAILED', `it has not ended within ${milliseconds / 1000} seconds`, {
-    hint: 'a custom transform may never return; with fewer samples it takes less time',
+    hint: 'custom code of the pipeline may never return; with fewer records it takes less time',
   })
 }

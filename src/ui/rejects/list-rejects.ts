@@ -1,7 +1,7 @@
 import { formatRejectId, parseRejectId } from '../../delivery/rejects/reject-id.ts'
 import type { LocalReject } from '../../delivery/rejects/local-rejects-reader.ts'
 import { recordOf } from '../../delivery/rejects/reject-line.ts'
-import { rejectCodes } from '../../errors.ts'
+import { reasonOf } from '../../inspect/describe-reject.ts'
 import { parseSpelled, spelledLines } from '../../record/json/spelled.ts'
 import type { RejectDetail, RejectPage, RejectQuery, RejectRow } from './api.ts'
 import { findRejects, readRejects } from './find-rejects.ts'
@@ -63,7 +63,7 @@ const EXCERPT = 300
 
 function factsOf({ id, code, stage, detail, origin, line }: LocalReject, { timeOf }: FoundInFile): RejectRow {
   const rejectedAt = timeOf(id.epoch)
-  const reason = detail ?? meaningOf(code)
+  const reason = reasonOf({ code, detail })
   return {
     id: formatRejectId(id),
     code,
@@ -73,11 +73,6 @@ function factsOf({ id, code, stage, detail, origin, line }: LocalReject, { timeO
     line,
     ...(rejectedAt !== undefined && { rejectedAt }),
   }
-}
-
-export function meaningOf(code: string): string | undefined {
-  const meanings: { readonly [code: string]: string | undefined } = rejectCodes
-  return meanings[code]
 }
 
 interface ReadOptions {

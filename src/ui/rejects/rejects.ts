@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findPipeline, PIPELINE_NAME } from '../../config/find-pipeline.ts'
+import { findPipeline } from '../../config/find-pipeline.ts'
 import { hasState } from '../../delivery/state/state-reader.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Report } from '../../observe/report.ts'
-import { Refused } from '../refused.ts'
+import { Refused, requireEdit } from '../failures.ts'
 import { JobRunner } from '../jobs/job-runner.ts'
+import { requireName } from '../project-files.ts'
 import type { RejectChoice, RejectDetail, RejectPage, RejectQuery, ReplayAnswer, TryRejectsAnswer } from './api.ts'
 import { replayInProcess } from './replay-process.ts'
 
@@ -72,10 +73,7 @@ export class Rejects {
 
   /** @throws Refused without `edit`, or while another replay of the pipeline is under way; as the command says */
   async replay(name: string, choice: RejectChoice): Promise<ReplayAnswer> {
-    if (!this.#options.edit)
-      throw new Refused(403, 'USAGE', 'this page is read-only: it cannot replay rejects', {
-        hint: 'start it with `sluice ui --edit`',
-      })
+    requireEdit(this.#options.edit, 'replay rejects')
     const folder = await this.#queue(name)
     await findPipeline(name, this.#options.root)
     if (this.#replays.has(name))
@@ -120,9 +118,7 @@ export class Rejects {
   /** The state folder of a pipeline; undefined if it has none yet. @throws SluiceError PIPELINE_NOT_FOUND */
   async #folder(name: string): Promise<string | undefined> {
     const { root, states } = this.#options
-    // A name with a slash would be a path.
-    if (!PIPELINE_NAME.test(name) || /\.ya?ml$/.test(name))
-      throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline ${JSON.stringify(name)}`)
+    requireName(name)
     const folder = join(states, name)
     if (hasState(folder)) return folder
     await findPipeline(name, root)

@@ -1,5 +1,4 @@
 import { forgetCode } from '../../config/import-code.ts'
-import { loadPipeline } from '../../config/load.ts'
 import { findDedup } from '../../config/pipeline.ts'
 import type { CheckedPipeline, DedupStage } from '../../config/pipeline.ts'
 import { DedupIndex, dedupFolder } from '../../delivery/dedup/dedup-index.ts'
@@ -13,6 +12,7 @@ import type { StateReader } from '../../delivery/state/state-reader.ts'
 import { SluiceError } from '../../errors.ts'
 import { realFiles } from '../../files.ts'
 import type { Batch } from '../../record/batch.ts'
+import { reasonOf } from '../../inspect/describe-reject.ts'
 import { parseSpelled, spelledLines } from '../../record/json/spelled.ts'
 import { Paths } from '../../record/paths/path.ts'
 import { Intake } from '../../runtime/intake.ts'
@@ -20,10 +20,10 @@ import { findEntry, reentry, replayBatches } from '../../runtime/replay.ts'
 import type { Reentry } from '../../runtime/replay.ts'
 import { routerOf } from '../../runtime/routes.ts'
 import { buildStages } from '../../runtime/transform-stages.ts'
+import { loadText } from '../load-text.ts'
 import type { RejectChoice, RejectOutcome, TryRejectsAnswer } from './api.ts'
 import { chooseRejects } from './choose-rejects.ts'
 import type { ChosenReject } from './choose-rejects.ts'
-import { meaningOf } from './list-rejects.ts'
 
 interface TryOptions {
   /** The project folder. */
@@ -41,13 +41,7 @@ interface TryOptions {
  */
 export async function tryRejects({ root, name, folder, choice }: TryOptions): Promise<TryRejectsAnswer> {
   await forgetCode()
-  const { pipeline, problems } = await loadPipeline(name, { root, mode: 'check', parts: ['transforms', 'sinks'] })
-  if (!pipeline) {
-    const { file, line, message } = problems.find(({ severity }) => severity === 'error') ?? {}
-    throw new SluiceError('CONFIG_INVALID', `${file}:${line}: ${message}`, {
-      hint: 'correct the pipeline file: a replay uses it',
-    })
-  }
+  const pipeline = await loadText({ root, name, text: undefined }, { mode: 'check', parts: ['transforms', 'sinks'] })
   const { hashKey, dedupRows } = await readState(folder, readKeys)
   const dedup = findDedup(pipeline)
   const attempt = { pipeline, folder, choice, hashKey }
@@ -179,7 +173,7 @@ class Outcomes {
       this.#made.after.push({ lines: this.#isShown ? linesOf(batch.line(record)) : [], to })
     }
     for (const { code, stage, detail } of rejects) {
-      const reason = detail ?? meaningOf(code)
+      const reason = reasonOf({ code, detail })
       this.#made.rejections.push({ code, stage, ...(reason !== undefined && { reason }) })
     }
     this.#made.dropped.push(...batch.tallies.dropped.keys())

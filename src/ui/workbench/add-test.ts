@@ -1,7 +1,7 @@
 import { forgetCode } from '../../config/import-code.ts'
 import { addTest as addTestTo } from '../../inspect/edit/add-test.ts'
 import type { EditedText } from './api.ts'
-import { loadText } from './load-text.ts'
+import { loadText } from '../load-text.ts'
 
 interface AddTestOptions {
   /** The project folder. */

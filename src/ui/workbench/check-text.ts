@@ -3,7 +3,7 @@ import { loadPipeline } from '../../config/load.ts'
 import type { Problem } from '../../config/pipeline.ts'
 import type { ApiProblem } from '../shapes.ts'
 import type { CheckAnswer } from './api.ts'
-import type { TextPlace } from './text-place.ts'
+import type { TextPlace } from '../load-text.ts'
 
 /** What `sluice check` says of a pipeline file, or of a text in its place. */
 export async function checkText({ root, name, text }: TextPlace): Promise<CheckAnswer> {

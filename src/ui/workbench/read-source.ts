@@ -8,8 +8,8 @@ import { readSource as readBatches } from '../../inspect/preview.ts'
 import { recordedRecords } from '../../inspect/whole/recorded-records.ts'
 import { LINE_FEED } from '../../record/json/ascii.ts'
 import { Paths } from '../../record/paths/path.ts'
-import { loadText } from './load-text.ts'
-import type { TextPlace } from './text-place.ts'
+import { loadText } from '../load-text.ts'
+import type { TextPlace } from '../load-text.ts'
 
 interface ReadOptions extends TextPlace {
   /** A file in place of the source: its absolute path, and the path of the records in a JSON document. */

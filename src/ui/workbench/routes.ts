@@ -6,7 +6,7 @@ import {
   addComponentRequest,
   addTestRequest,
   checkAnswer,
-  checkRequest,
+  textRequest,
   completeAnswer,
   completeRequest,
   componentsAnswer,
@@ -17,7 +17,6 @@ import {
   sampleRequest,
   saveRequest,
   testsAnswer,
-  testsRequest,
   tryAnswer,
   tryRequest,
 } from './api.ts'
@@ -35,9 +34,9 @@ export function addWorkbench(api: FastifyInstance, workbench: Workbench): void {
     options('Saves a pipeline file that is valid. Needs `--edit`.', saveRequest, pipelineFile),
     ({ params, body }) => workbench.save(params.name, body),
   )
-  api.post<Named & Body<typeof checkRequest>>(
+  api.post<Named & Body<typeof textRequest>>(
     '/pipelines/:name/check',
-    options('Checks a pipeline file, or a text.', checkRequest, checkAnswer),
+    options('Checks a pipeline file, or a text.', textRequest, checkAnswer),
     ({ params, body }) => workbench.check(params.name, body),
   )
   api.post<Named & Body<typeof sampleRequest>>(
@@ -50,9 +49,9 @@ export function addWorkbench(api: FastifyInstance, workbench: Workbench): void {
     options('What each stage does with each sample. Writes nothing.', tryRequest, tryAnswer),
     ({ params, body }) => workbench.try(params.name, body),
   )
-  api.post<Named & Body<typeof testsRequest>>(
+  api.post<Named & Body<typeof textRequest>>(
     '/pipelines/:name/tests',
-    options('Runs the tests of a pipeline.', testsRequest, testsAnswer),
+    options('Runs the tests of a pipeline.', textRequest, testsAnswer),
     ({ params, body }) => workbench.runTests(params.name, body),
   )
   api.post<Named & Body<typeof addTestRequest>>(

@@ -3,26 +3,18 @@ import { loadPipeline } from '../../config/load.ts'
 import { testPipeline } from '../../inspect/test-pipeline.ts'
 import type { TestsAnswer } from './api.ts'
 import { shownProblem } from './check-text.ts'
-import { loadText } from './load-text.ts'
-import type { TextPlace } from './text-place.ts'
+import { loadText } from '../load-text.ts'
+import type { TextPlace } from '../load-text.ts'
 
 /** Runs the tests of a pipeline file, or of a text in its place, as `sluice test` does. */
-export async function runTests({
-  root,
-  name,
-  text,
-  filter = '',
-}: TextPlace & { readonly filter?: string }): Promise<TestsAnswer> {
+export async function runTests({ root, name, text }: TextPlace): Promise<TestsAnswer> {
   await forgetCode()
   const { pipeline, problems } = await loadPipeline(name, { root, text, mode: 'test' })
   if (pipeline === undefined) return { problems: problems.map(shownProblem), tests: [] }
   const load = (testEnv?: { readonly [name: string]: string }) =>
     loadText({ root, name, text }, { mode: 'test', ...(testEnv && { testEnv }) })
   const tests: TestsAnswer['tests'] = []
-  for await (const { name: test, file, line, differences, mistake, seconds } of testPipeline(load, {
-    isChosen: (one) => one.name.includes(filter),
-    text,
-  }))
+  for await (const { name: test, file, line, differences, mistake, seconds } of testPipeline(load, { text }))
     tests.push({
       name: test,
       file,

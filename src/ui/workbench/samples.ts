@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { recordLines } from '../../inspect/record-lines.ts'
-import { Refused } from '../refused.ts'
+import { Refused } from '../failures.ts'
 import type { SampleAnswer } from './api.ts'
 
 interface Sample {

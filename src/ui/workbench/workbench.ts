@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 import type { Static } from 'typebox'
-import { findPipeline, PIPELINE_NAME } from '../../config/find-pipeline.ts'
-import { asSluiceError, SluiceError } from '../../errors.ts'
+import { findPipeline } from '../../config/find-pipeline.ts'
+import { asSluiceError } from '../../errors.ts'
 import { addComponent } from '../../inspect/edit/add-component.ts'
 import { complete } from '../../inspect/edit/complete.ts'
 import { describePlace } from '../../inspect/edit/describe-place.ts'
-import { fileInProject } from '../project-files.ts'
-import { Refused } from '../refused.ts'
+import { fileInProject, requireName } from '../project-files.ts'
+import { Refused, requireEdit } from '../failures.ts'
 import { JobRunner } from '../jobs/job-runner.ts'
 import type {
   addComponentRequest,
@@ -16,8 +16,7 @@ import type {
   completeRequest,
   saveRequest,
   tryRequest,
-  testsRequest,
-  checkRequest,
+  textRequest,
 } from './api.ts'
 import type {
   CompleteAnswer,
@@ -33,7 +32,7 @@ import type {
 } from './api.ts'
 import { describeComponents } from './describe-components.ts'
 import { Samples } from './samples.ts'
-import type { TextPlace } from './text-place.ts'
+import type { TextPlace } from '../load-text.ts'
 
 interface WorkbenchOptions {
   /** The project folder. */
@@ -65,7 +64,7 @@ export class Workbench {
 
   /** Saves a valid text. Whoever reads the file meanwhile gets all of one of the two. */
   async save(name: string, { text, version }: Static<typeof saveRequest>): Promise<PipelineFile> {
-    this.#mayEdit('save it')
+    requireEdit(this.#edit, 'save it')
     const path = await this.#path(name)
     const { problems } = await this.check(name, { text })
     const first = problems.find(({ severity }) => severity === 'error')
@@ -82,7 +81,7 @@ export class Workbench {
     return this.file(name)
   }
 
-  check(name: string, { text }: Static<typeof checkRequest>): Promise<CheckAnswer> {
+  check(name: string, { text }: Static<typeof textRequest>): Promise<CheckAnswer> {
     return this.#withText(name, text, (file) => this.#runner.do('checkText', file, SOON))
   }
 
@@ -98,7 +97,7 @@ export class Workbench {
       )
       return this.#samples.add(file, Buffer.from(found.bytes), found.isCut)
     }
-    if ('source' in request) this.#mayEdit('read its source')
+    if ('source' in request) requireEdit(this.#edit, 'read its source')
     const { text, first } = request
     const recording = 'recording' in request ? request.recording : undefined
     const found = await this.#withText(name, text, (place) =>
@@ -114,10 +113,8 @@ export class Workbench {
     )
   }
 
-  runTests(name: string, { text, filter }: Static<typeof testsRequest>): Promise<TestsAnswer> {
-    return this.#withText(name, text, (file) =>
-      this.#runner.do('runTests', { ...file, ...(filter !== undefined && { filter }) }, LATEST),
-    )
+  runTests(name: string, { text }: Static<typeof textRequest>): Promise<TestsAnswer> {
+    return this.#withText(name, text, (file) => this.#runner.do('runTests', file, LATEST))
   }
 
   addTest(name: string, { text, sample, records, name: test }: Static<typeof addTestRequest>): Promise<EditedText> {
@@ -131,15 +128,17 @@ export class Workbench {
     return this.#withText(name, text, () => addComponent(text, component))
   }
 
-  complete(name: string, { text, offset }: Static<typeof completeRequest>): Promise<CompleteAnswer> {
-    return this.#withText(name, text, async () => {
-      const { options, ...word } = await complete(text, offset)
-      return { ...word, options: [...options] }
-    })
+  /** Loads nothing of the text: it needs no `edit`. */
+  async complete(name: string, { text, offset }: Static<typeof completeRequest>): Promise<CompleteAnswer> {
+    await this.#path(name)
+    const { options, ...word } = await complete(text, offset)
+    return { ...word, options: [...options] }
   }
 
-  describe(name: string, { text, offset }: Static<typeof completeRequest>): Promise<DescribeAnswer> {
-    return this.#withText(name, text, () => describePlace(text, offset))
+  /** As `complete`. */
+  async describe(name: string, { text, offset }: Static<typeof completeRequest>): Promise<DescribeAnswer> {
+    await this.#path(name)
+    return describePlace(text, offset)
   }
 
   components(): Promise<ComponentsAnswer> {
@@ -155,23 +154,14 @@ export class Workbench {
     text: string | undefined,
     use: (file: TextPlace) => Promise<Answer>,
   ): Promise<Answer> {
-    if (text !== undefined) this.#mayEdit('try what is typed')
+    if (text !== undefined) requireEdit(this.#edit, 'try what is typed')
     await this.#path(name)
     return use({ root: this.#root, name, text })
   }
 
-  #mayEdit(what: string): void {
-    if (!this.#edit)
-      throw new Refused(403, 'USAGE', `this page is read-only: it cannot ${what}`, {
-        hint: 'start it with `sluice ui --edit`',
-      })
-  }
-
   /** @throws SluiceError PIPELINE_NOT_FOUND; Refused for a link */
   async #path(name: string): Promise<string> {
-    // A name with a slash would be a path.
-    if (!PIPELINE_NAME.test(name) || /\.ya?ml$/.test(name))
-      throw new SluiceError('PIPELINE_NOT_FOUND', `there is no pipeline ${JSON.stringify(name)}`)
+    requireName(name)
     return fileInProject(this.#root, relative(this.#root, await findPipeline(name, this.#root)))
   }
 }

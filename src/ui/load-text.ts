@@ -1,8 +1,16 @@
-import { loadPipeline } from '../../config/load.ts'
-import type { LoadOptions } from '../../config/load.ts'
-import type { CheckedPipeline } from '../../config/pipeline.ts'
-import { SluiceError } from '../../errors.ts'
-import type { TextPlace } from './text-place.ts'
+import { loadPipeline } from '../config/load.ts'
+import type { LoadOptions } from '../config/load.ts'
+import type { CheckedPipeline } from '../config/pipeline.ts'
+import { SluiceError } from '../errors.ts'
+
+/** A pipeline file, and what an editor holds of it. */
+export interface TextPlace {
+  /** The project folder. */
+  readonly root: string
+  readonly name: string
+  /** Undefined: what is in the file. */
+  readonly text: string | undefined
+}
 
 /**
  * A pipeline file, or a text in its place, checked.
