@@ -17,11 +17,11 @@ export function OverviewRow({ name }: { readonly name: string }): JSX.Element | 
   return (
     <tr role="row">
       <th scope="row" role="rowheader">
-        <a class="cut" href={pathOfPipeline(name)} title={safe(name)}>
+        <a class="two-lines" href={pathOfPipeline(name)} title={safe(name)}>
           {safe(name)}
         </a>
         {row.description !== undefined && (
-          <span class="description cut" title={safe(row.description)}>
+          <span class="description two-lines" title={safe(row.description)}>
             {safe(row.description)}
           </span>
         )}

@@ -140,12 +140,12 @@ function Row({ state, reject, isChosen, isFixed, isOpen, isCorrected }: RowProps
       </td>
       <td class="reject-reason">
         {reason !== undefined && (
-          <span class="cut" title={safe(reason)}>
+          <span class="two-lines" title={safe(reason)}>
             {safe(reason)}
           </span>
         )}
         {excerpt !== undefined && (
-          <span class="line code cut" title={safe(excerpt)}>
+          <span class="line code two-lines" title={safe(excerpt)}>
             {safe(excerpt)}
           </span>
         )}
