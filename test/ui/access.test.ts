@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { symlink } from 'node:fs/promises'
+import { cp, symlink } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { openProject } from '../support/cli-project.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/until.ts'
 import { attachUi, startUi } from './ui-process.ts'
 
 const FILES = {
@@ -153,3 +156,20 @@ async function freePort(): Promise<number> {
   server.close()
   return typeof address === 'object' ? (address?.port ?? 0) : 0
 }
+
+test('a build without the page says so, and serves the API', async (t) => {
+  const build = await temporaryFolder(t)
+  await cp(join(process.cwd(), 'build/dist'), join(build, 'build/dist'), {
+    recursive: true,
+    filter: (path) => basename(path) !== 'page',
+  })
+  await cp('package.json', join(build, 'package.json'))
+  await symlink(join(process.cwd(), 'node_modules'), join(build, 'node_modules'))
+  const running = (await openProject(t, FILES)).start(['ui'], { program: join(build, 'build/dist/main.cjs') })
+  await until(() => running.output.stderr.includes('not built'), running)
+  const ui = attachUi(running.output.stdout.trim(), running)
+  const headers = { cookie: await ui.enter() }
+  const page = await ui.ask({ path: '/', headers })
+  assert.deepEqual([page.status, /npm run build/.test(page.text)], [503, true])
+  assert.equal((await ui.ask({ path: API, headers })).status, 200)
+})
