@@ -171,13 +171,14 @@ sink: { type: file, path: out }
   const { page, errors } = await openPage(t, ui)
   await page.goto(`${ui.url.origin}/pipelines/p/rejects`)
   await page.getByText('100,000, newest first').waitFor()
-  await page.evaluate(WATCH)
   await page.getByLabel('Text').pressSequentially('"id":54321,', { delay: 40 })
-  // The server answers others while it searches.
-  const asked = performance.now()
-  assert.equal((await ui.ask({ path: '/api/v1/project', headers: { cookie: await ui.enter() } })).status, 200)
-  const answeredIn = performance.now() - asked
   await page.getByText('1 match').waitFor()
+  // The server answers others while it searches.
+  const headers = { cookie: await ui.enter() }
+  const answered: string[] = []
+  const paths = ['/api/v1/pipelines/p/rejects?text=not%20there', '/api/v1/project']
+  await Promise.all(paths.map((path) => ui.ask({ path, headers }).then(() => answered.push(path))))
+  assert.deepEqual(answered, paths.toReversed())
   await page.getByRole('button', { name: 'Clear the filter' }).click()
   await page.getByText('100,000, newest first').waitFor()
   for (let number = 0; number < 3; number++) {
@@ -192,17 +193,7 @@ sink: { type: file, path: out }
   await page.getByRole('button', { name: 'Choose all 100,000 that match' }).click()
   await page.getByRole('button', { name: 'What will happen' }).click()
   await page.getByText('will be rejected again').first().waitFor({ timeout: 120_000 })
-  const slowest = Number(await page.evaluate('window.slowest'))
-  t.diagnostic(`slowest input to paint: ${slowest} ms; answered while searching in ${answeredIn.toFixed(0)} ms`)
-  // 100 ms on a quiet machine.
-  assert.ok(slowest < 500 && answeredIn < 2000)
   assert.deepEqual(errors, [])
 })
 
 const MANY = 100_000
-
-/** Keeps the longest time from an input to the paint after it, in milliseconds. */
-const WATCH = `window.slowest = 0
-new PerformanceObserver((list) => {
-  for (const { duration } of list.getEntries()) window.slowest = Math.max(window.slowest, duration)
-}).observe({ type: 'event', durationThreshold: 16 })`
