@@ -3,14 +3,22 @@ import { mkdir } from 'node:fs/promises'
 import { after, describe, test } from 'node:test'
 import { seededRandom, THOROUGH } from './support/seed.ts'
 import type { Loss } from './simulation/disk.ts'
-import { chains, crashes, findFailure, measure, pairs, sampled, shuffle, simulate } from './simulation/explore.ts'
-import type { CrashPlan } from './simulation/explore.ts'
+import {
+  chains,
+  crashes,
+  findDefect,
+  findFailure,
+  measure,
+  pairs,
+  sampled,
+  shuffle,
+  simulate,
+} from './simulation/explore.ts'
 import { correctingRejects } from './simulation/correct-rejects.ts'
 import { plantedDefects } from './simulation/planted-defects.ts'
 import { lines, pages, pagesApart, redirected, routed } from './simulation/workload.ts'
 import type { Workload } from './simulation/workload.ts'
 import { stateFolder } from './simulation/world.ts'
-import type { PlantedDefect } from './simulation/world.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { scaled } from '../../support/scale.ts'
 
@@ -102,25 +110,9 @@ describe('the simulation', () => {
 
   for (const defect of sampled(plantedDefects, seed)) {
     test(`finds the defect: ${defect.name}`, async (t) => {
-      const found = await findDefect(defect)
+      const found = await findDefect({ defect, folder: stateFolder(base), seed }, [...WORKLOADS, ...REPLAYS])
       assert.ok(found, 'the defect was not found')
       t.diagnostic(`${found.plan}: ${found.problems[0]}`)
     })
   }
 })
-
-async function findDefect(defect: PlantedDefect) {
-  const plans: { workload: Workload; plan: CrashPlan }[] = []
-  for (const workload of defect.workload ? [defect.workload] : [...WORKLOADS, ...REPLAYS]) {
-    const { problems, operations } = await measure({ workload, folder: stateFolder(base), defect })
-    if (problems.length > 0) return { plan: `${workload.name}, no crash`, problems }
-    for (const loss of ['lost', 'randomly lost'] as const) {
-      for (const plan of crashes(operations[0].length, loss, seed)) plans.push({ workload, plan })
-    }
-  }
-  for (const { workload, plan } of shuffle(plans, seed)) {
-    const found = await findFailure({ workload, folder: stateFolder(base), defect }, [plan])
-    if (found) return { ...found, plan: `${workload.name}, ${found.plan}` }
-  }
-  return undefined
-}

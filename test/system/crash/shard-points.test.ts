@@ -3,13 +3,10 @@ import { mkdir } from 'node:fs/promises'
 import { after, describe, test } from 'node:test'
 import { seededRandom, THOROUGH } from './support/seed.ts'
 import type { Loss } from './simulation/disk.ts'
-import { chains, crashes, findFailure, measure, sampled, shuffle } from './simulation/explore.ts'
-import type { CrashPlan } from './simulation/explore.ts'
+import { chains, crashes, findDefect, findFailure, measure, sampled, shuffle } from './simulation/explore.ts'
 import { plantedShardDefects } from './simulation/planted-shard-defects.ts'
 import { archives, damagedArchive, lineShards, routedArchives, stagedArchives } from './simulation/shard-workload.ts'
-import type { Workload } from './simulation/workload.ts'
 import { stateFolder } from './simulation/world.ts'
-import type { PlantedDefect } from './simulation/world.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { scaled } from '../../support/scale.ts'
 
@@ -51,29 +48,9 @@ for (const workload of WORKLOADS) {
 describe('the simulation of shards', () => {
   for (const defect of sampled(plantedShardDefects, seed)) {
     test(`finds the defect: ${defect.name}`, async (t) => {
-      const found = await findDefect(defect)
+      const found = await findDefect({ defect, folder: stateFolder(base), seed }, WORKLOADS)
       assert.ok(found, 'the defect was not found')
       t.diagnostic(`${found.plan}: ${found.problems[0]}`)
     })
   }
 })
-
-async function findDefect(defect: PlantedDefect) {
-  const plans: { workload: Workload; plan: CrashPlan }[] = []
-  const workloads = defect.workload ? [defect.workload] : WORKLOADS
-  for (const workload of workloads) {
-    const { problems, operations } = await measure({ workload, folder: stateFolder(base), defect })
-    if (problems.length > 0) return { plan: `${workload.name}, no crash`, problems }
-    for (const loss of ['lost', 'randomly lost'] as const) {
-      for (const plan of crashes(operations[0].length, loss, seed)) plans.push({ workload, plan })
-    }
-  }
-  const ordered = defect.isEarly
-    ? plans.toSorted(({ plan: a }, { plan: b }) => a.crashes[0].operation - b.crashes[0].operation)
-    : shuffle(plans, seed)
-  for (const { workload, plan } of ordered) {
-    const found = await findFailure({ workload, folder: stateFolder(base), defect }, [plan])
-    if (found) return { ...found, plan: `${workload.name}, ${found.plan}` }
-  }
-  return undefined
-}

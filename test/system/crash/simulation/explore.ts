@@ -134,16 +134,63 @@ export function sampled<T>(items: Iterable<T>, seed: number, share = 1): T[] {
   return part < 1 ? shuffle(all, seed).slice(0, Math.ceil(part * all.length)) : all
 }
 
+interface Failure {
+  readonly plan: string
+  readonly problems: readonly string[]
+}
+
 /** Returns the first plan that does not have the expected outcome. */
-export async function findFailure(
-  options: ExploreOptions,
-  plans: Iterable<CrashPlan>,
-): Promise<{ readonly plan: string; readonly problems: readonly string[] } | undefined> {
+export async function findFailure(options: ExploreOptions, plans: Iterable<CrashPlan>): Promise<Failure | undefined> {
   for (const plan of plans) {
     const { problems } = await simulate(options, plan)
     if (problems.length > 0) return { plan: nameOf(plan), problems }
   }
   return undefined
+}
+
+/**
+ * Searches a crash that shows a defect in one of the workloads. It begins with the operations that
+ * only a process with the defect has, and with transactions: most defects that few crashes show are there.
+ */
+export async function findDefect(
+  { defect, folder, seed }: { readonly defect: PlantedDefect; readonly folder: string; readonly seed: number },
+  workloads: readonly Workload[],
+): Promise<Failure | undefined> {
+  const likely: WorkloadPlan[] = []
+  const others: WorkloadPlan[] = []
+  for (const workload of defect.workload ? [defect.workload] : workloads) {
+    const { problems, operations } = await measure({ workload, folder, defect })
+    if (problems.length > 0) return { plan: `${workload.name}, no crash`, problems }
+    const names = operations[0]
+    const sound = await measure({ workload, folder })
+    const added = addedOperations(names, sound.operations[0])
+    for (const loss of ['lost', 'randomly lost'] as const)
+      for (const plan of crashes(names.length, loss, seed)) {
+        const index = plan.crashes[0].operation - 1
+        const isLikely = added.size > 0 ? added.has(index) : names[index] === 'transaction'
+        ;(isLikely ? likely : others).push({ workload, plan })
+      }
+  }
+  for (const { workload, plan } of [...shuffle(likely, seed), ...shuffle(others, seed)]) {
+    const found = await findFailure({ workload, folder, defect }, [plan])
+    if (found) return { ...found, plan: `${workload.name}, ${found.plan}` }
+  }
+  return undefined
+}
+
+interface WorkloadPlan {
+  readonly workload: Workload
+  readonly plan: CrashPlan
+}
+
+/** Indexes of operations that the process without the defect has not. */
+function addedOperations(withDefect: readonly string[], without: readonly string[]): Set<number> {
+  const added = new Set<number>()
+  let matched = 0
+  for (const [index, name] of withDefect.entries())
+    if (name === without[matched]) matched++
+    else added.add(index)
+  return added
 }
 
 function nameOf({ crashes: points, seed }: CrashPlan): string {

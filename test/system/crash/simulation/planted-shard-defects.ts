@@ -4,7 +4,7 @@ import { PlanProgress } from '../../../../src/delivery/shards/plan/plan-progress
 import { Reservations } from '../../../../src/delivery/shards/results/reservations.ts'
 import { nameOf } from './store.ts'
 import { inLaterTransaction, isKind, override, withoutFolderSync, withoutSync } from './planted-defects.ts'
-import { lineShards, stagedArchives } from './shard-workload.ts'
+import { damagedArchive, lineShards, stagedArchives } from './shard-workload.ts'
 import type { PlantedDefect } from './world.ts'
 
 /** Defects that the commit of shards could have. Some are planted in the code under test itself. */
@@ -122,7 +122,6 @@ export const plantedShardDefects: readonly PlantedDefect[] = [
   },
   {
     name: 'a shard is marked in a later transaction than its records are committed',
-    isEarly: true,
     workload: lineShards,
     database: (database) =>
       inLaterTransaction(database, {
@@ -131,7 +130,7 @@ export const plantedShardDefects: readonly PlantedDefect[] = [
   },
   {
     name: 'a plan counts before it is complete',
-    isEarly: true,
+    workload: damagedArchive,
     database(database) {
       return override(database, {
         putSync(key, value) {

@@ -85,8 +85,6 @@ export interface PlantedDefect {
   plant?(): () => void
   /** The only workload that shows it, so that the search ends sooner. Default: any. */
   readonly workload?: Workload
-  /** Few crashes show it, the first of them near the start: the search begins there, and not anywhere. */
-  readonly isEarly?: boolean
   files?(files: Files, run: SimulatedRun): Files
   database?(database: Database, run: SimulatedRun): Database
   sink?(sink: ObjectSink, run: SimulatedRun): ObjectSink
