@@ -42,11 +42,22 @@ function follow(): void {
 
 let path = ''
 
+/** A value of the query; empty if the address says nothing. */
+export function valueOf(name: string): string {
+  return new URLSearchParams(query.value).get(name) ?? ''
+}
+
 /**
  * Changes what a screen shows, and its address.
- * @param step a new entry of the history; otherwise the address changes in place
+ * @param change values by name; what is empty is left out
+ * @param step a new entry of the history; otherwise the address changes in place, as for what is typed
  */
-export function setQuery(params: URLSearchParams, step: boolean): void {
+export function changeQuery(change: { readonly [name: string]: string }, step: boolean): void {
+  const params = new URLSearchParams(query.peek())
+  for (const [name, value] of Object.entries(change)) {
+    if (value === '') params.delete(name)
+    else params.set(name, value)
+  }
   const search = params.size === 0 ? '' : `?${params.toString()}`
   if (search === query.peek()) return
   history[step ? 'pushState' : 'replaceState'](null, '', location.pathname + search)

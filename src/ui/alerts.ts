@@ -15,6 +15,17 @@ export const THRESHOLDS = {
   SluiceRejectsRising: 10,
   SluicePublishFailing: 900,
   SluiceRestarting: 4,
+  SluiceRejectsFull: 0.8,
+  SluiceSourceFailing: 0.5,
+  SluiceClockSkew: 60,
+} as const
+
+/** The minutes that those alerts look back. */
+export const WINDOWS = {
+  SluiceFreshness: 30,
+  SluiceRejectsRising: 30,
+  SluiceRestarting: 30,
+  SluiceSourceFailing: 15,
 } as const
 
 /** Of SluiceRejectsRising too: the share of what was read. */
@@ -34,21 +45,27 @@ interface Looked {
  * status of its runs are left to Prometheus.
  */
 export function alertsOf(looked: Looked): Alert[] {
-  const { snapshot, samples, now } = looked
-  const starts = restartsOf(samplesSince(samples, now - 30 * MINUTE))
+  const { snapshot } = looked
+  const starts = restartsOf(samplesOf('SluiceRestarting', looked))
   const restarts: Alert[] =
     starts < THRESHOLDS.SluiceRestarting
       ? []
-      : [{ alert: 'SluiceRestarting', text: `its process started ${plural(starts, 'time')} within 30 minutes` }]
+      : [
+          {
+            alert: 'SluiceRestarting',
+            text: `its process started ${plural(starts, 'time')} within ${WINDOWS.SluiceRestarting} minutes`,
+          },
+        ]
   return snapshot === undefined ? restarts : [...alertsOfRun({ ...looked, snapshot }), ...restarts]
 }
 
-function alertsOfRun({ snapshot, samples, committedAt, now }: Looked & { readonly snapshot: StatusSnapshot }): Alert[] {
-  const { freshness, sinks, dedup, read } = snapshot
+function alertsOfRun(looked: Looked & { readonly snapshot: StatusSnapshot }): Alert[] {
+  const { snapshot, samples, committedAt, now } = looked
+  const { freshness, sinks, dedup, read, deadLetters, clockAheadSeconds = 0 } = snapshot
   const alerts: Alert[] = []
   const add = (alert: keyof typeof THRESHOLDS, text: string): void => void alerts.push({ alert, text })
   const [worst] = freshness.behind
-  if (worst !== undefined && worst.seconds > THRESHOLDS.SluiceFreshness && !catchesUp(worst.seconds, samples, now))
+  if (worst !== undefined && worst.seconds > THRESHOLDS.SluiceFreshness && !catchesUp(worst.seconds, looked))
     add(
       'SluiceFreshness',
       `${worst.partition.replace(/:$/, '')} is ${formatSpan(worst.seconds * SECOND)} behind the present`,
@@ -56,10 +73,15 @@ function alertsOfRun({ snapshot, samples, committedAt, now }: Looked & { readonl
   const since = committedAt ?? snapshot.startedAt
   if (read.recordsPerSecond > 0 && now - since > THRESHOLDS.SluiceNoCommit * SECOND)
     add('SluiceNoCommit', `the last commit was ${formatSpan(now - since)} ago`)
-  const half = samplesSince(samples, now - 30 * MINUTE)
-  const rejected = increaseOf(half, (sample) => sample.rejected)
-  if (rejected > THRESHOLDS.SluiceRejectsRising && rejected > REJECTED_SHARE * increaseOf(half, (one) => one.read))
-    add('SluiceRejectsRising', `${plural(rejected, 'record')} rejected within 30 minutes`)
+  const recent = samplesOf('SluiceRejectsRising', looked)
+  const rejected = increaseOf(recent, (sample) => sample.rejected)
+  if (rejected > THRESHOLDS.SluiceRejectsRising && rejected > REJECTED_SHARE * increaseOf(recent, (one) => one.read))
+    add('SluiceRejectsRising', `${plural(rejected, 'record')} rejected within ${WINDOWS.SluiceRejectsRising} minutes`)
+  if (deadLetters?.maxBytes !== undefined && deadLetters.bytes / deadLetters.maxBytes > THRESHOLDS.SluiceRejectsFull)
+    add(
+      'SluiceRejectsFull',
+      `the dead-letter queue takes ${formatBytes(deadLetters.bytes)} of ${formatBytes(deadLetters.maxBytes)}`,
+    )
   for (const { sink, waiting, maxBytes, retries, published } of sinks) {
     if (maxBytes !== undefined && waiting.bytes / maxBytes > THRESHOLDS.SluiceOutboxFilling)
       add('SluiceOutboxFilling', `${formatBytes(waiting.bytes)} of ${formatBytes(maxBytes)} wait for ${sink}`)
@@ -70,20 +92,36 @@ function alertsOfRun({ snapshot, samples, committedAt, now }: Looked & { readonl
   }
   if (dedup !== undefined && dedup.bytes / dedup.maxBytes > THRESHOLDS.SluiceDedupMemory)
     add('SluiceDedupMemory', `the dedup keys take ${formatBytes(dedup.bytes)} of ${formatBytes(dedup.maxBytes)}`)
+  const asked = samplesOf('SluiceSourceFailing', looked)
+  const [requests, failed] = [increaseOf(asked, (one) => one.requests), increaseOf(asked, (one) => one.failedRequests)]
+  if (failed > THRESHOLDS.SluiceSourceFailing * requests)
+    add(
+      'SluiceSourceFailing',
+      `${failed} of ${plural(requests, 'request')} failed within ${WINDOWS.SluiceSourceFailing} minutes`,
+    )
+  if (Math.abs(clockAheadSeconds) > THRESHOLDS.SluiceClockSkew)
+    add(
+      'SluiceClockSkew',
+      `the clock here and that of the source or the store differ by ${formatSpan(Math.abs(clockAheadSeconds) * SECOND)}`,
+    )
   return alerts
 }
 
-function samplesSince(samples: readonly AlertSample[], start: number): readonly AlertSample[] {
-  const first = samples.findIndex(({ at }) => at >= start)
+/** Those that an alert looks back on. */
+function samplesOf(
+  alert: keyof typeof WINDOWS,
+  { samples, now }: Pick<Looked, 'samples' | 'now'>,
+): readonly AlertSample[] {
+  const first = samples.findIndex(({ at }) => at >= now - WINDOWS[alert] * MINUTE)
   return first === -1 ? [] : samples.slice(first)
 }
 
-/** It would be a minute closer to the present in half an hour. It counts as that until a minute is known. */
-function catchesUp(seconds: number, samples: readonly AlertSample[], now: number): boolean {
-  const before = samplesSince(samples, now - 30 * MINUTE).find(({ freshnessSeconds }) => freshnessSeconds !== null)
-  const age = now - (before?.at ?? now)
+/** It would be a minute closer to the present at the end of a window. It counts as that until a minute is known. */
+function catchesUp(seconds: number, looked: Looked): boolean {
+  const before = samplesOf('SluiceFreshness', looked).find(({ freshnessSeconds }) => freshnessSeconds !== null)
+  const age = looked.now - (before?.at ?? looked.now)
   if (before?.freshnessSeconds === undefined || before.freshnessSeconds === null || age < MINUTE) return true
-  return ((seconds - before.freshnessSeconds) * 30 * MINUTE) / age <= -60
+  return ((seconds - before.freshnessSeconds) * WINDOWS.SluiceFreshness * MINUTE) / age <= -60
 }
 
 /** How much a count has grown. Each run counts from 0. */

@@ -26,6 +26,9 @@ export interface AlertSample extends Sample {
   readonly read: number
   /** Objects published in the run so far, by sink. */
   readonly published: { readonly [sink: string]: number }
+  /** Requests to the API in the run so far, and those that failed. */
+  readonly requests: number
+  readonly failedRequests: number
 }
 
 /** What a snapshot adds to the charts, in the server and in the page. */
@@ -44,7 +47,15 @@ export function sampleOf({ takenAt, read, freshness, sinks, ledger, rejects }: S
 
 /** What a snapshot adds to the history of the server. */
 export function alertSampleOf(snapshot: StatusSnapshot): AlertSample {
-  const { pid, run, ledger, sinks } = snapshot
+  const { pid, run, ledger, sinks, requests } = snapshot
   const published = Object.fromEntries(sinks.map((one) => [one.sink, one.published.objects]))
-  return { ...sampleOf(snapshot), pid, run, read: ledger.read, published }
+  return {
+    ...sampleOf(snapshot),
+    pid,
+    run,
+    read: ledger.read,
+    published,
+    requests: requests?.count ?? 0,
+    failedRequests: requests?.failed ?? 0,
+  }
 }

@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import type { StatusSnapshot } from '../../src/observe/status/snapshot.ts'
-import { alertsOf, THRESHOLDS } from '../../src/ui/alerts.ts'
+import { NO_FAILURE } from '../../src/observe/status/source-requests.ts'
+import { alertsOf, THRESHOLDS, WINDOWS } from '../../src/ui/alerts.ts'
+import type { PipelineRow } from '../../src/ui/api.ts'
 import { alertSampleOf } from '../../src/ui/sample.ts'
 import type { AlertSample } from '../../src/ui/sample.ts'
+import { openProject } from '../support/cli-project.ts'
+import { listen } from '../support/listen.ts'
+import { until } from '../support/until.ts'
+import { askJson } from './rejecting-project.ts'
+import { startUi } from './ui-process.ts'
 
 interface Rules {
   readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[]
@@ -14,10 +22,14 @@ interface Rules {
 test('the page warns at the thresholds of the alerts for Prometheus', () => {
   const { groups }: Rules = parse(readFileSync('deploy/prometheus/alerts.yaml', 'utf8'))
   const rules = groups.flatMap((group) => group.rules)
-  for (const [name, threshold] of Object.entries(THRESHOLDS)) {
-    const { expr } = rules.find(({ alert }) => alert === name) ?? { expr: '' }
-    assert.match(expr, new RegExp(`[<>]=? ${String(threshold).replace('.', '\\.')}(\\s|$)`), name)
-  }
+  const expressionOf = (name: string): string => rules.find(({ alert }) => alert === name)?.expr ?? ''
+  for (const [name, threshold] of Object.entries(THRESHOLDS))
+    assert.match(expressionOf(name), new RegExp(`[<>]=? ${String(threshold).replace('.', '\\.')}(\\s|$)`), name)
+  for (const [name, minutes] of Object.entries(WINDOWS)) assert.ok(expressionOf(name).includes(`[${minutes}m]`), name)
+  assert.ok(expressionOf('SluiceSourceFailing').includes(`status!~"${NO_FAILURE}"`))
+  // What the page leaves to Prometheus is about pipelines that do not run.
+  const others = rules.map(({ alert }) => alert).filter((alert) => !(alert in THRESHOLDS))
+  assert.deepEqual(others, ['SluiceAbsent', 'SluiceNotRunning'])
 })
 
 const HOUR = 3_600_000
@@ -58,6 +70,10 @@ function before(seconds: number): { readonly samples: readonly AlertSample[] } {
   return { samples: [sampleAt(10, { freshnessSeconds: seconds })] }
 }
 
+function asked(requests: number, failedRequests: number, run = 'r'): Partial<AlertSample> {
+  return { requests, failedRequests, run }
+}
+
 function counts(rejected: number, read: number, run = 'r'): Partial<AlertSample> {
   return { rejected, read, run }
 }
@@ -92,6 +108,28 @@ test('an outbox and dedup keys that fill their budget raise alerts', () => {
     'SluiceDedupMemory',
   ])
   assert.deepEqual(namesOf({ dedup: { ...dedup, bytes: 79 }, sinks: [{ ...sink, maxBytes: 200 }] }), [])
+})
+
+test('a dead-letter queue that fills its budget raises an alert, one without a budget does not', () => {
+  const deadLetters = { records: 1, bytes: 81, maxBytes: 100 }
+  assert.deepEqual(namesOf({ deadLetters }), ['SluiceRejectsFull'])
+  assert.deepEqual(namesOf({ deadLetters: { ...deadLetters, bytes: 80 } }), [])
+  assert.deepEqual(namesOf({ deadLetters: { records: 1, bytes: 81 } }), [])
+})
+
+test('an API that fails more than half of the requests of 15 minutes raises an alert, over the runs of that time', () => {
+  const failing = [sampleAt(14, asked(90, 0)), sampleAt(10, asked(94, 2)), sampleAt(5, asked(3, 2, 'next'))]
+  assert.deepEqual(namesOf({}, { samples: failing }), ['SluiceSourceFailing'])
+  // Half of them; longer ago; none is sent.
+  assert.deepEqual(namesOf({}, { samples: [...failing, sampleAt(4, asked(4, 2, 'next'))] }), [])
+  assert.deepEqual(namesOf({}, { samples: [sampleAt(17, asked(0, 0)), sampleAt(16, asked(9, 9))] }), [])
+  assert.deepEqual(namesOf({}, { samples: [sampleAt(14, asked(9, 9)), sampleAt(10, asked(9, 9))] }), [])
+})
+
+test('a clock that differs by more than a minute raises an alert, whichever is ahead', () => {
+  assert.deepEqual(namesOf({ clockAheadSeconds: 61 }), ['SluiceClockSkew'])
+  assert.deepEqual(namesOf({ clockAheadSeconds: -61 }), ['SluiceClockSkew'])
+  assert.deepEqual(namesOf({ clockAheadSeconds: 60 }), [])
 })
 
 test('rejects that rise within half an hour raise an alert, over the runs of that time', () => {
@@ -133,4 +171,31 @@ test('a process that starts again and again raises an alert, also while it does 
     ['SluiceRestarting'],
   )
   assert.deepEqual(alertsOf({ ...looked, samples: samples.slice(1) }), [])
+})
+
+test('a run says what its API, the clock of that and its dead-letter queue are like', async (t) => {
+  let isFailing = false
+  const server = createServer((_request, response) => {
+    response.setHeader('Date', new Date(Date.now() + 300_000).toUTCString())
+    response.statusCode = isFailing ? 503 : 200
+    response.end(JSON.stringify(Array.from({ length: 48 }, (_, id) => ({ id, text: 'x'.repeat(1000) }))))
+  })
+  t.after(() => server.close())
+  const workspace = await openProject(t, {
+    'pipelines/p.yaml': `source: { type: http, request: { url: 'http://127.0.0.1:${await listen(server)}/' }, rate: { perSecond: 100 }, retry: { attempts: 10000, maxDelay: 50ms } }
+allowRepeats: true
+transforms: [{ type: validate, schema: s.json }]
+rejects: { local: 64KiB }
+sink: { type: file, path: out }
+`,
+    'pipelines/s.json': '{"required":["name"]}',
+  })
+  assert.equal((await workspace.report(['run', 'p'])).rejected, 48)
+  isFailing = true
+  const ui = await startUi(workspace)
+  const run = workspace.start(['run', 'p'])
+  await until(async () => {
+    const [row] = (await askJson<{ pipelines: PipelineRow[] }>(ui, '/pipelines')).pipelines
+    return row?.alerts.map(({ alert }) => alert).join() === 'SluiceRejectsFull,SluiceSourceFailing,SluiceClockSkew'
+  }, run)
 })

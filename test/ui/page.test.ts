@@ -73,6 +73,80 @@ test(
   },
 )
 
+test('the filter of the log is in the address, with back, forward and reload', options, async (t) => {
+  const { workspace, start, stop } = await openWatched(t)
+  const ui = await startUi(workspace)
+  const run = await start()
+  const { page, errors } = await openPage(t, ui)
+  await page.getByRole('link', { name: 'p', exact: true }).click()
+  const log = page.getByRole('region', { name: 'Log' }).getByRole('listitem')
+  const shows = (text: string, level: string): Promise<void> =>
+    until(
+      async () =>
+        (await page.getByRole('searchbox').inputValue()) === text &&
+        (await page.getByRole('radio', { name: level, exact: true }).isChecked()),
+    )
+  await log.filter({ hasText: 'run started' }).waitFor()
+  await stop()
+  await run.ended
+  await page.getByRole('searchbox').fill('run started')
+  await page.waitForURL(/\/pipelines\/p\?text=run\+started$/)
+  await page.getByText('Warnings', { exact: true }).click()
+  await page.waitForURL(/\?text=run\+started&level=warn$/)
+  await page.getByText(/^None of \d+ lines is like that/).waitFor()
+  await page.reload()
+  await shows('run started', 'Warnings')
+  await page.getByText(/^None of \d+ lines is like that/).waitFor()
+  await page.goBack()
+  await shows('run started', 'All')
+  await until(async () => (await log.count()) === 1)
+  await page.goForward()
+  await shows('run started', 'Warnings')
+  await page.goBack()
+  await page.goBack()
+  await page.getByRole('heading', { name: 'Pipelines' }).waitFor()
+  await page.goForward()
+  await shows('run started', 'All')
+  await until(async () => (await log.count()) === 1)
+  assert.deepEqual(errors, [])
+})
+
+test('whole lists and the time of the charts are in the address', options, async (t) => {
+  const workspace = await openProject(t, {
+    ...Object.fromEntries(Array.from({ length: 25 }, (_, id) => [`in/${id}.ndjson`, `{"id":${id}}\n`])),
+    'pipelines/p.yaml': `source: { type: file, path: 'in/*.ndjson' }
+sink: { type: file, path: out, key: '{record.id}' }
+`,
+  })
+  await workspace.report(['run', 'p'])
+  const ui = await startUi(workspace)
+  const { page, errors } = await openPage(t, ui)
+  await page.goto(`${ui.url.origin}/pipelines/p`)
+  const objects = page.getByRole('region', { name: 'Objects', exact: true })
+  const charts = page.getByRole('radio', { name: '1 hour' })
+  const hasRows = (count: number): Promise<void> =>
+    until(async () => (await objects.locator('tbody tr').count()) === count)
+  await hasRows(20)
+  await objects.getByRole('button', { name: 'Show all 25' }).click()
+  await hasRows(25)
+  await page.getByRole('button', { name: 'Show all 25' }).click()
+  await page.waitForURL(/\?all=objects\+partitions$/)
+  await page.getByText('1 hour', { exact: true }).click()
+  await page.waitForURL(/&charts=1h$/)
+  await page.reload()
+  await hasRows(25)
+  assert.ok(await charts.isChecked())
+  assert.equal(await page.getByRole('button', { name: 'Show fewer' }).count(), 2)
+  await page.goBack()
+  await until(async () => !(await charts.isChecked()))
+  await page.goBack()
+  await page.goBack()
+  await hasRows(20)
+  await page.goForward()
+  await hasRows(25)
+  assert.deepEqual(errors, [])
+})
+
 test('a chart has a line for each code of rejects, and the epochs what they hold', options, async (t) => {
   const { workspace, start } = await openWatched(
     t,

@@ -69,6 +69,7 @@ test('a filter is in the address, and a link to it works by itself', options, as
   await page.getByLabel('Text').fill('fINDable')
   await page.getByText('1 match').waitFor()
   await page.waitForURL(/\?text=fINDable$/)
+  await until(async () => (await rowsOf(page).count()) === 1)
   await rowsOf(page).getByRole('button').click()
   await page.waitForURL(/&id=\d+-\d+$/)
   await page.reload()
@@ -81,6 +82,66 @@ test('a filter is in the address, and a link to it works by itself', options, as
   await page.keyboard.press('Tab')
   await page.getByText('No reject matches.').waitFor()
 })
+
+test(
+  'pages of rejects are turned to older and newer ones, by the browser too, and are in the address',
+  options,
+  async (t) => {
+    const workspace = await openProject(t, {
+      'in.ndjson': Array.from({ length: 250 }, (_, id) => `{"id":${id}}\n`).join(''),
+      'pipelines/p.yaml': `source: { type: file, path: in.ndjson }
+transforms: [{ type: validate, schema: s.json }]
+sink: { type: file, path: out }
+`,
+      'pipelines/s.json': '{"required":["name"]}',
+    })
+    await workspace.report(['run', 'p'])
+    const ui = await startUi(workspace)
+    const { page, errors } = await openPage(t, ui)
+    await page.goto(`${ui.url.origin}/pipelines/p/rejects`)
+    const shows = (newest: number, oldest: number): Promise<void> =>
+      until(async () => {
+        const texts = await rowsOf(page).allInnerTexts()
+        return (texts[0]?.includes(`{"id":${newest}}`) && texts.at(-1)?.includes(`{"id":${oldest}}`)) === true
+      })
+    const turn = (name: string): Promise<void> => page.getByRole('button', { name, exact: true }).click()
+    await shows(249, 150)
+    assert.equal(await page.getByRole('button', { name: 'Newer' }).count(), 0)
+    await turn('Older')
+    await shows(149, 50)
+    await turn('Older')
+    await shows(49, 0)
+    assert.equal(await page.getByRole('button', { name: 'Older' }).count(), 0)
+    await turn('Newer')
+    await shows(149, 50)
+    await page.waitForURL(/\?before=\d+-\d+$/)
+    await page.reload()
+    await shows(149, 50)
+    await turn('Newer')
+    await shows(249, 150)
+    assert.equal(await page.getByRole('button', { name: 'Newer' }).count(), 0)
+    await page.goBack()
+    await shows(149, 50)
+    await page.goBack()
+    await shows(49, 0)
+    await page.goBack()
+    await page.goBack()
+    await shows(249, 150)
+    await page.goForward()
+    await shows(149, 50)
+    // The open reject is a step too.
+    await rowsOf(page).first().getByRole('button').click()
+    await page.getByRole('heading', { name: /Reject \d+-\d+/ }).waitFor()
+    await page.goBack()
+    await page.getByRole('heading', { name: /Reject \d+-\d+/ }).waitFor({ state: 'detached' })
+    await shows(149, 50)
+    await page.goForward()
+    await page.getByRole('heading', { name: /Reject \d+-\d+/ }).waitFor()
+    await turn('Newest')
+    await shows(249, 150)
+    assert.deepEqual(errors, [])
+  },
+)
 
 test('without --edit nothing is replayed, and the page says so', options, async (t) => {
   const ui = await startUi(await openRejecting(t))
@@ -181,9 +242,9 @@ sink: { type: file, path: out }
   assert.deepEqual(answered, paths.toReversed())
   await page.getByRole('button', { name: 'Clear the filter' }).click()
   await page.getByText('100,000, newest first').waitFor()
-  for (let number = 0; number < 3; number++) {
+  for (const name of ['Older', 'Older', 'Older', 'Newer']) {
     const before = await rowsOf(page).first().innerText()
-    await page.getByRole('button', { name: 'Older' }).click()
+    await page.getByRole('button', { name }).click()
     await until(async () => (await rowsOf(page).first().innerText()) !== before)
     assert.equal(await rowsOf(page).count(), 100)
   }

@@ -14,6 +14,10 @@ import { startUi } from './ui-process.ts'
 
 const REJECTS = '/pipelines/p/rejects'
 
+function idsOf(rejects: RejectPage['rejects']): string[] {
+  return rejects.map(({ id }) => id)
+}
+
 test('the rejects of a queue come in pages, the newest first, as they are stored', async (t) => {
   const workspace = await openRejecting(t)
   const ui = await startUi(workspace)
@@ -21,10 +25,7 @@ test('the rejects of a queue come in pages, the newest first, as they are stored
   assert.ok(Check(rejectPage, whole))
   const shown = (await workspace.sluice(['rejects', 'show', 'p', '--json'])).stdout.trimEnd().split('\n')
   const stored: { id: string; record?: object }[] = shown.map((line) => JSON.parse(line))
-  assert.deepEqual(
-    whole.rejects.map(({ id }) => id),
-    stored.map(({ id }) => id).toReversed(),
-  )
+  assert.deepEqual(idsOf(whole.rejects), stored.map((one) => one.id).toReversed())
   assert.deepEqual([whole.total, whole.matching, whole.evicted, whole.withoutTime], [9, 9, 0, 0])
   assert.deepEqual(whole.groups, [
     { code: 'SCHEMA_VIOLATION', stage: 'validate', count: 8 },
@@ -38,6 +39,23 @@ test('the rejects of a queue come in pages, the newest first, as they are stored
     ;({ next } = page)
   }
   assert.deepEqual(pages, whole.rejects)
+  const ids = idsOf(whole.rejects)
+  let back: string[] = []
+  for (let previous: string | undefined = ids.at(-1); previous !== undefined;) {
+    const page: RejectPage = await askJson(ui, `${REJECTS}?limit=3&before=${previous}`)
+    assert.equal(page.next, page.rejects.at(-1)?.id)
+    back = [...idsOf(page.rejects), ...back]
+    ;({ previous } = page)
+  }
+  assert.deepEqual(back, ids.slice(0, -1))
+  // Nothing is newer than the newest; both ways are those of the filter.
+  const { rejects, previous, next } = await askJson<RejectPage>(ui, `${REJECTS}?before=${ids[0]}`)
+  assert.deepEqual([rejects, previous, next], [[], undefined, undefined])
+  const [newest, ...others] = idsOf(whole.rejects.filter(({ code }) => code === 'SCHEMA_VIOLATION'))
+  const last = await askJson<RejectPage>(ui, `${REJECTS}?code=SCHEMA_VIOLATION&after=${newest}`)
+  assert.deepEqual([idsOf(last.rejects), last.previous, last.next], [others, others[0], undefined])
+  const between = await askJson<RejectPage>(ui, `${REJECTS}?after=${ids[1]}&before=${ids[5]}`)
+  assert.deepEqual([idsOf(between.rejects), between.previous, between.next], [ids.slice(2, 5), ids[2], ids[4]])
   const { id = '', record } = stored.find((one) => JSON.stringify(one).includes('onerror')) ?? {}
   const detail = await askJson<RejectDetail>(ui, `${REJECTS}/${id}`)
   assert.ok(Check(rejectDetail, detail))
@@ -48,31 +66,31 @@ test('the rejects of a queue come in pages, the newest first, as they are stored
 test('rejects are found by code, stage, time and text', async (t) => {
   const ui = await startUi(await openRejecting(t))
   const all = await askJson<RejectPage>(ui, REJECTS)
-  const idsOf = async (query: string): Promise<string[]> =>
-    (await askJson<RejectPage>(ui, `${REJECTS}?${query}`)).rejects.map(({ id }) => id)
+  const found = async (query: string): Promise<string[]> =>
+    idsOf((await askJson<RejectPage>(ui, `${REJECTS}?${query}`)).rejects)
   const where = (isWanted: (row: RejectPage['rejects'][number]) => boolean): string[] =>
     all.rejects.filter(isWanted).map(({ id }) => id)
   assert.deepEqual(
-    await idsOf('code=INVALID_JSON'),
+    await found('code=INVALID_JSON'),
     where(({ code }) => code === 'INVALID_JSON'),
   )
   assert.deepEqual(
-    await idsOf('stage=validate'),
+    await found('stage=validate'),
     where(({ stage }) => stage === 'validate'),
   )
-  assert.deepEqual(await idsOf('stage=validate&code=INVALID_JSON'), [])
+  assert.deepEqual(await found('stage=validate&code=INVALID_JSON'), [])
   assert.deepEqual(
-    await idsOf('text=fINDable'),
+    await found('text=fINDable'),
     where(({ excerpt = '' }) => excerpt.includes('Findable')),
   )
   const [first = 0, second = 0] = [...new Set(all.rejects.map(({ rejectedAt = 0 }) => rejectedAt))].toReversed()
   assert.ok(Date.now() - first < 600_000 && second > first && first > 0)
   assert.deepEqual(
-    await idsOf(`until=${second}`),
+    await found(`until=${second}`),
     where(({ rejectedAt }) => rejectedAt === first),
   )
   assert.deepEqual(
-    await idsOf(`since=${second}`),
+    await found(`since=${second}`),
     where(({ rejectedAt }) => rejectedAt !== first),
   )
   const { matching, total } = await askJson<RejectPage>(ui, `${REJECTS}?code=INVALID_JSON&limit=1`)

@@ -1,5 +1,5 @@
 import { signal, useSignal, useSignalEffect } from '@preact/signals'
-import type { Signal } from '@preact/signals'
+import type { ReadonlySignal, Signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import type { JSX } from 'preact'
 import uPlot from 'uplot'
@@ -20,7 +20,7 @@ export interface ChartProps {
   readonly lines: readonly ChartLine[]
   readonly samples: Samples
   /** How much of the past it shows. */
-  readonly seconds: Signal<number>
+  readonly seconds: ReadonlySignal<number>
   /** For the axis. */
   readonly format: (value: number) => string
   readonly describe: (value: number) => string

@@ -1,13 +1,14 @@
-import { signal } from '@preact/signals'
+import { computed } from '@preact/signals'
 import type { JSX } from 'preact'
 import { formatBytes, formatCount, formatRate, formatSpan, safe } from '../format.ts'
+import { changeQuery, valueOf } from '../route.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { Chart } from './chart.tsx'
 import type { ChartLine } from './chart.tsx'
 import { Panel } from './panel.tsx'
 
 /** Seconds that charts show. */
-const shown = signal(600)
+const shown = computed(() => (valueOf('charts') === '1h' ? 3600 : 600))
 
 /** The last minutes of the runs of a pipeline. */
 export function Charts({ state: { samples } }: { readonly state: PipelineState }): JSX.Element {
@@ -75,15 +76,13 @@ function WindowChoice(): JSX.Element {
   return (
     <fieldset class="choice">
       <legend class="unseen">Time that the charts show</legend>
-      {WINDOWS.map(({ seconds, text }) => (
+      {WINDOWS.map(({ seconds, text, value }) => (
         <label key={seconds}>
           <input
             type="radio"
             name="window"
             checked={shown.value === seconds}
-            onChange={() => {
-              shown.value = seconds
-            }}
+            onChange={() => changeQuery({ charts: value }, true)}
           />
           <span>{text}</span>
         </label>
@@ -93,6 +92,6 @@ function WindowChoice(): JSX.Element {
 }
 
 const WINDOWS = [
-  { seconds: 600, text: '10 minutes' },
-  { seconds: 3600, text: '1 hour' },
+  { seconds: 600, text: '10 minutes', value: '' },
+  { seconds: 3600, text: '1 hour', value: '1h' },
 ]

@@ -9,7 +9,7 @@ import { TableHead } from './table-head.tsx'
 /** The last commits and their objects, the latest first. */
 export function Epochs({ state }: { readonly state: PipelineState }): JSX.Element {
   const detail = state.detail.value
-  const { shown, button } = useFew(detail?.lastEpochs ?? [], FEW)
+  const { shown, button } = useFew(detail?.lastEpochs ?? [], { name: 'epochs', few: 8 })
   return (
     <Panel id="epochs" title="Epochs" note={detail && `${formatCount(detail.epochs)} committed`}>
       {shown.length === 0 ? (
@@ -42,7 +42,5 @@ export function Epochs({ state }: { readonly state: PipelineState }): JSX.Elemen
     </Panel>
   )
 }
-
-const FEW = 8
 
 const COLUMNS = ['Epoch', { number: 'Objects' }, { number: 'Records' }, { number: 'Size' }, { number: 'Published' }]

@@ -1,33 +1,34 @@
 import { useComputed, useSignal } from '@preact/signals'
-import type { Signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import type { ApiLogLine } from '../../../src/ui/api.ts'
 import { plural, safe } from '../format.ts'
+import { changeQuery, valueOf } from '../route.ts'
 import type { PipelineState } from '../state/pipeline.ts'
 import { Badge } from './badge.tsx'
 import { useFew } from './few.tsx'
 import { Clock } from './moment.tsx'
 import { Panel } from './panel.tsx'
 import { Text } from './text.tsx'
+import { useTyped } from './typed.ts'
 
-/** The last lines that the runs have logged, the latest first. */
+/** The last lines that the runs have logged, the latest first. Their filter is in the address. */
 export function Log({ state }: { readonly state: PipelineState }): JSX.Element {
-  const least = useSignal<Least>('info')
-  const words = useSignal('')
+  const level = useComputed(leastOfAddress)
+  const words = useTyped(valueOf('text'), (text) => changeQuery({ text }, false))
   /** The lines when the reader stopped the list. */
   const held = useSignal<readonly ApiLogLine[] | undefined>(undefined)
   const found = useComputed(() => {
     const wanted = words.value.toLowerCase().split(/\s+/)
     return (held.value ?? state.log.lines.value)
-      .filter((line) => LEVELS[least.value].has(line.level) && wanted.every((word) => textOf(line).includes(word)))
+      .filter((line) => LEVELS[level.value].has(line.level) && wanted.every((word) => textOf(line).includes(word)))
       .toReversed()
   }).value
-  const { shown, button } = useFew(found, FEW)
+  const { shown, button } = useFew(found, { name: 'log', few: 20 })
   const all = state.log.lines.value.length
   return (
     <Panel id="log" title="Log" isWide note={all === 0 ? undefined : `the last ${plural(all, 'line')}`}>
       <div class="log-filters">
-        <LevelChoice least={least} />
+        <LevelChoice least={level.value} />
         <input
           type="search"
           placeholder="Filter by text"
@@ -63,14 +64,17 @@ export function Log({ state }: { readonly state: PipelineState }): JSX.Element {
   )
 }
 
-const FEW = 20
-
 type Least = 'info' | 'warn' | 'error'
 
 const LEVELS: { readonly [least in Least]: ReadonlySet<ApiLogLine['level']> } = {
   info: new Set(['trace', 'debug', 'info', 'warn', 'error']),
   warn: new Set(['warn', 'error']),
   error: new Set(['error']),
+}
+
+function leastOfAddress(): Least {
+  const level = valueOf('level')
+  return level === 'warn' || level === 'error' ? level : 'info'
 }
 
 /** What the filter looks at. */
@@ -82,7 +86,7 @@ function factsOf(facts: ApiLogLine['facts']): string[] {
   return Object.entries(facts).map(([name, value]) => `${name}=${value}`)
 }
 
-function LevelChoice({ least }: { readonly least: Signal<Least> }): JSX.Element {
+function LevelChoice({ least }: { readonly least: Least }): JSX.Element {
   return (
     <fieldset class="choice">
       <legend class="unseen">Lines of the log</legend>
@@ -91,10 +95,8 @@ function LevelChoice({ least }: { readonly least: Signal<Least> }): JSX.Element 
           <input
             type="radio"
             name="log-level"
-            checked={least.value === level}
-            onChange={() => {
-              least.value = level
-            }}
+            checked={least === level}
+            onChange={() => changeQuery({ level: level === 'info' ? '' : level }, true)}
           />
           <span>{text}</span>
         </label>

@@ -10,14 +10,12 @@ import { Panel, TableFrame } from './panel.tsx'
 import { TableHead } from './table-head.tsx'
 import { Text } from './text.tsx'
 
-const FEW = 20
-
 type StoredObject = PipelineDetail['objects'][number]
 
 /** The last objects, the latest first. */
 export function Objects({ state }: { readonly state: PipelineState }): JSX.Element {
   const objects = useComputed(() => state.detail.value?.objects ?? []).value
-  const { shown, button } = useFew(objects, FEW)
+  const { shown, button } = useFew(objects, { name: 'objects', few: 20 })
   return (
     <Panel id="objects" title="Objects" isWide note={objects.length === 0 ? undefined : `the last ${objects.length}`}>
       {objects.length === 0 ? (

@@ -18,17 +18,27 @@ export function Partitions({ state }: { readonly state: PipelineState }): JSX.El
   if (tenants.length === 0)
     return (
       <Panel id="partitions" title="Freshness by source partition" note={plural(others.length, 'source partition')}>
-        <Positions label="Freshness by source partition" column="Source partition" partitions={others} />
+        <Positions
+          name="partitions"
+          label="Freshness by source partition"
+          column="Source partition"
+          partitions={others}
+        />
       </Panel>
     )
   return (
     <>
       <Panel id="partitions" title="Tenants" note={plural(tenants.length, 'tenant')}>
-        <Positions label="Tenants" column="Tenant" partitions={tenants} />
+        <Positions name="partitions" label="Tenants" column="Tenant" partitions={tenants} />
       </Panel>
       {others.length > 0 && (
         <Panel id="other-partitions" title="Other source partitions" note="tenants that it had, archives">
-          <Positions label="Other source partitions" column="Source partition" partitions={others} />
+          <Positions
+            name="other-partitions"
+            label="Other source partitions"
+            column="Source partition"
+            partitions={others}
+          />
         </Panel>
       )}
     </>
@@ -36,15 +46,17 @@ export function Partitions({ state }: { readonly state: PipelineState }): JSX.El
 }
 
 interface PositionsProps {
+  /** In the address. */
+  readonly name: string
   readonly label: string
   readonly column: string
   readonly partitions: readonly Partition[]
 }
 
 /** The one that is furthest behind first. */
-function Positions({ label, column, partitions }: PositionsProps): JSX.Element {
+function Positions({ name, label, column, partitions }: PositionsProps): JSX.Element {
   const sorted = partitions.toSorted((a, b) => orderOf(a) - orderOf(b))
-  const { shown, button } = useFew(sorted, FEW)
+  const { shown, button } = useFew(sorted, { name, few: 10 })
   if (partitions.length === 0) return <p class="faint">Nothing is committed yet.</p>
   return (
     <>
@@ -62,8 +74,6 @@ function Positions({ label, column, partitions }: PositionsProps): JSX.Element {
     </>
   )
 }
-
-const FEW = 10
 
 /** What has no position yet is furthest behind; what knows no time is last. */
 function orderOf({ readUpToAt, isCommitted }: Partition): number {

@@ -8,20 +8,20 @@ export interface Shown {
   /** UTC, as an input of type datetime-local has it: `2026-09-12T10:25`. */
   readonly since: string
   readonly until: string
-  /** The list continues after this reject. */
+  /** The list has only rejects that are older than this one. */
   readonly after: string
+  /** The list has only rejects that are newer than this one. */
+  readonly before: string
   /** The reject that is looked at. */
   readonly id: string
 }
 
 export const FILTERS = ['code', 'stage', 'text', 'since', 'until'] as const
 
-const ALL = [...FILTERS, 'after', 'id'] as const
-
 /** Empty texts where the address says nothing. */
 export function shownIn(query: string): Shown {
   const params = new URLSearchParams(query)
-  const of = (name: (typeof ALL)[number]): string => params.get(name) ?? ''
+  const of = (name: keyof Shown): string => params.get(name) ?? ''
   return {
     code: of('code'),
     stage: of('stage'),
@@ -29,12 +29,9 @@ export function shownIn(query: string): Shown {
     since: of('since'),
     until: of('until'),
     after: of('after'),
+    before: of('before'),
     id: of('id'),
   }
-}
-
-export function paramsOf(shown: Shown): URLSearchParams {
-  return new URLSearchParams(ALL.flatMap((name) => (shown[name] === '' ? [] : [[name, shown[name]]])))
 }
 
 export function filterOf({ code, stage, text, since, until }: Shown): RejectFilter {
@@ -51,7 +48,9 @@ export function filterOf({ code, stage, text, since, until }: Shown): RejectFilt
 /** The page of a list, as the API is asked for it. */
 export function listParams(shown: Shown): URLSearchParams {
   const filter = Object.entries(filterOf(shown)).map(([name, value]) => [name, String(value)])
-  return new URLSearchParams([...filter, ...(shown.after === '' ? [] : [['after', shown.after]])])
+  const { after, before } = shown
+  const place = Object.entries({ after, before }).filter(([, id]) => id !== '')
+  return new URLSearchParams([...filter, ...place])
 }
 
 function momentOf(utc: string): number | undefined {

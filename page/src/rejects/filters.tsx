@@ -1,7 +1,6 @@
-import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import { useEffect } from 'preact/hooks'
 import { formatCount, safe } from '../format.ts'
+import { useTyped } from '../parts/typed.ts'
 import type { RejectsState } from '../state/rejects.ts'
 import { FILTERS } from './filter.ts'
 
@@ -24,8 +23,8 @@ export function Filters({ state }: { readonly state: RejectsState }): JSX.Elemen
         counts={countsBy(groups, 'stage')}
         take={(value) => state.show({ stage: value })}
       />
-      <Moment name="Since (UTC)" value={since} take={(value) => state.show({ since: value })} />
-      <Moment name="Before (UTC)" value={until} take={(value) => state.show({ until: value })} />
+      <Moment name="Since (UTC)" value={since} take={(value) => state.show({ since: value }, false)} />
+      <Moment name="Before (UTC)" value={until} take={(value) => state.show({ until: value }, false)} />
       <TextSearch state={state} />
       {isFiltered && (
         <button type="button" onClick={() => state.show({ code: '', stage: '', text: '', since: '', until: '' })}>
@@ -84,18 +83,8 @@ function Moment({ name, value, take }: MomentProps): JSX.Element {
   )
 }
 
-/** Waits until nothing is typed for a moment: each search reads the queue. */
 function TextSearch({ state }: { readonly state: RejectsState }): JSX.Element {
-  const { text } = state.shown.value
-  const typed = useSignal(text)
-  useEffect(() => {
-    typed.value = text
-  }, [text])
-  useEffect(() => {
-    if (typed.value === text) return undefined
-    const timer = setTimeout(() => state.show({ text: typed.value }), PAUSE)
-    return () => clearTimeout(timer)
-  }, [typed.value])
+  const typed = useTyped(state.shown.value.text, (text) => state.show({ text }, false))
   return (
     <label class="reject-search">
       Text
@@ -109,6 +98,3 @@ function TextSearch({ state }: { readonly state: RejectsState }): JSX.Element {
     </label>
   )
 }
-
-/** Milliseconds. */
-const PAUSE = 250

@@ -8,8 +8,8 @@ import type { RejectsState } from '../state/rejects.ts'
 
 /** One page of the rejects that match. */
 export function List({ state }: { readonly state: RejectsState }): JSX.Element {
-  const { matching = 0, total = 0, withoutTime = 0, rejects = [], next } = state.page.value ?? {}
-  const { after, since, until } = state.shown.value
+  const { matching = 0, total = 0, withoutTime = 0, rejects = [], previous, next } = state.page.value ?? {}
+  const { after, before, since, until } = state.shown.value
   const hasTime = since !== '' || until !== ''
   return (
     <Panel
@@ -36,13 +36,18 @@ export function List({ state }: { readonly state: RejectsState }): JSX.Element {
         </TableFrame>
       )}
       <div class="reject-pages">
-        {after !== '' && (
-          <button type="button" onClick={() => state.show({ after: '' }, true)}>
+        {(after !== '' || before !== '') && (
+          <button type="button" onClick={() => state.show({ after: '' })}>
             Newest
           </button>
         )}
+        {previous !== undefined && (
+          <button type="button" onClick={() => state.show({ before: previous })}>
+            Newer
+          </button>
+        )}
         {next !== undefined && (
-          <button type="button" onClick={() => state.show({ after: next }, true)}>
+          <button type="button" onClick={() => state.show({ after: next })}>
             Older
           </button>
         )}

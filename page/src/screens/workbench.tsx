@@ -1,10 +1,9 @@
 import '../styles/workbench.css'
-import { signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { safe } from '../format.ts'
 import { Failure, Loading } from '../parts/failure.tsx'
-import { pathOfPipeline } from '../route.ts'
+import { changeQuery, pathOfPipeline, valueOf } from '../route.ts'
 import { isAnythingUnsaved, workbenchOf } from '../state/workbench.ts'
 import type { WorkbenchState } from '../state/workbench.ts'
 import { ComponentsView } from '../workbench/components-view.tsx'
@@ -78,44 +77,31 @@ addEventListener('beforeunload', (event) => {
   if (isAnythingUnsaved()) event.preventDefault()
 })
 
-type View = (typeof VIEWS)[number]['view']
-
 const VIEWS = [
-  { view: 'effects', title: 'Effects' },
+  { view: '', title: 'Effects' },
   { view: 'tests', title: 'Tests' },
   { view: 'components', title: 'Components' },
 ] as const
 
-/** Also in the address, after `#`. */
-const shown = signal<View>(viewOfAddress())
-addEventListener('hashchange', () => (shown.value = viewOfAddress()))
-
-function viewOfAddress(): View {
-  return VIEWS.find(({ view }) => location.hash === `#${view}`)?.view ?? 'effects'
-}
-
 function Side({ state }: { readonly state: WorkbenchState }): JSX.Element {
-  const view = shown.value
-  const show = (next: View): void => {
-    history.replaceState(null, '', `#${next}`)
-    shown.value = next
-  }
+  const wanted = valueOf('view')
+  const shown = VIEWS.find(({ view }) => view === wanted)?.view ?? ''
   return (
     <section class="panel side" aria-label="Effects, tests and components">
       <fieldset class="choice">
         <legend class="unseen">Shown</legend>
-        {VIEWS.map(({ view: value, title }) => (
-          <label key={value}>
-            <input type="radio" name="view" checked={view === value} onChange={() => show(value)} />
+        {VIEWS.map(({ view, title }) => (
+          <label key={view}>
+            <input type="radio" name="view" checked={view === shown} onChange={() => changeQuery({ view }, true)} />
             <span>{title}</span>
           </label>
         ))}
       </fieldset>
-      <div hidden={view !== 'effects'}>
+      <div hidden={shown !== ''}>
         <EffectsView state={state} />
       </div>
-      {view === 'tests' && <TestsView state={state} />}
-      {view === 'components' && <ComponentsView state={state} />}
+      {shown === 'tests' && <TestsView state={state} />}
+      {shown === 'components' && <ComponentsView state={state} />}
     </section>
   )
 }

@@ -10,9 +10,9 @@ import type {
 import { recordMistake } from '../../../src/ui/rejects/record-mistake.ts'
 import { api, ApiFailure } from '../api.ts'
 import { plural } from '../format.ts'
-import { FILTERS, filterOf, listParams, paramsOf, shownIn } from '../rejects/filter.ts'
+import { FILTERS, filterOf, listParams, shownIn } from '../rejects/filter.ts'
 import type { Shown } from '../rejects/filter.ts'
-import { query, setQuery } from '../route.ts'
+import { changeQuery, query } from '../route.ts'
 import { announce } from './connection.ts'
 
 /** The dead-letter queue of the screen, if it shows one. */
@@ -125,10 +125,13 @@ export class RejectsState {
       this.replay.value = { ...replay, done: Math.min(replay.of, read.records) }
   }
 
-  /** Changes the address. A filter that changes begins with the first page. */
-  show(change: Partial<Shown>, step = false): void {
-    const isFilter = FILTERS.some((name) => change[name] !== undefined)
-    setQuery(paramsOf({ ...this.shown.peek(), ...(isFilter && { after: '' }), ...change }), step)
+  /**
+   * Changes the address. A filter that changes begins with the first page.
+   * @param step as of `changeQuery`
+   */
+  show(change: Partial<Shown>, step = true): void {
+    const isOther = ['after', 'before', ...FILTERS].some((name) => name in change)
+    changeQuery({ ...(isOther && { after: '', before: '' }), ...change }, step)
   }
 
   choose(ids: readonly string[], isChosen: boolean): void {
@@ -209,7 +212,8 @@ export class RejectsState {
         this.replay.value = { state: 'done', answer }
       })
       announce(`${plural(answer.read, 'reject')} replayed`)
-      this.show({ id: '', after: '' })
+      // The way back would lead to rejects that are gone.
+      this.show({ id: '', after: '' }, false)
     } catch (error) {
       this.replay.value = undefined
       this.#fail(error)

@@ -58,7 +58,7 @@ function RecordRow({ record, effects }: { readonly record: ShownRecord; readonly
         class="link"
         aria-pressed={isChosen}
         title={isChosen ? 'Show all records' : 'Show all of the way of this record'}
-        onClick={() => (effects.record.value = isChosen ? undefined : number)}
+        onClick={() => effects.showRecord(isChosen ? undefined : number)}
       >
         Record {number + 1}
       </button>

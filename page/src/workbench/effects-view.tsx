@@ -1,7 +1,9 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
 import { formatBytes, formatCount, plural } from '../format.ts'
 import { Text } from '../parts/text.tsx'
+import { query } from '../route.ts'
 import type { WorkbenchState } from '../state/workbench.ts'
 import { EffectRows } from './effect-rows.tsx'
 import { AT_ONCE } from './effects.ts'
@@ -14,6 +16,8 @@ import { TestForm } from './test-form.tsx'
 export function EffectsView({ state }: { readonly state: WorkbenchState }): JSX.Element {
   const isChoosing = useSignal(false)
   const sample = state.effects.sample.value
+  const failure = state.effects.failure.value
+  useEffect(() => void state.effects.look(), [state, query.value])
   return (
     <>
       {sample === undefined ? (
@@ -39,6 +43,7 @@ export function EffectsView({ state }: { readonly state: WorkbenchState }): JSX.
         </div>
       )}
       <SampleDialog state={state} isOpen={isChoosing} />
+      {failure !== undefined && <RequestFailure title="The samples could not be tried:" failure={failure} />}
       {sample !== undefined && <Answer state={state} />}
     </>
   )
@@ -69,7 +74,6 @@ function Answer({ state }: { readonly state: WorkbenchState }): JSX.Element {
           <strong>Values are shown as they were before redaction.</strong> They stay on this page.
         </p>
       )}
-      {failure !== undefined && <RequestFailure title="The samples could not be tried:" failure={failure} />}
       {answer?.failure !== undefined && (
         <RequestFailure
           title="A transform has failed. What is shown is of the records before it."
@@ -140,9 +144,9 @@ function Paging({ state }: { readonly state: WorkbenchState }): JSX.Element {
         <strong>
           Record {formatCount(record + 1)} of {formatCount(total)}
         </strong>
-        <Step text="Previous record" isOff={record <= from} go={() => (effects.record.value = record - 1)} />
-        <Step text="Next record" isOff={record + 1 >= end} go={() => (effects.record.value = record + 1)} />
-        <button type="button" onClick={() => (effects.record.value = undefined)}>
+        <Step text="Previous record" isOff={record <= from} go={() => effects.showRecord(record - 1)} />
+        <Step text="Next record" isOff={record + 1 >= end} go={() => effects.showRecord(record + 1)} />
+        <button type="button" onClick={() => effects.showRecord(undefined)}>
           Show all records
         </button>
         {state.canEdit.value && <TestForm key={record} state={state} record={record} />}
@@ -160,7 +164,7 @@ function Paging({ state }: { readonly state: WorkbenchState }): JSX.Element {
         </>
       )}
       {effects.stage.value !== undefined && (
-        <button type="button" onClick={() => (effects.stage.value = undefined)}>
+        <button type="button" onClick={() => effects.showStage(undefined)}>
           Show all stages
         </button>
       )}

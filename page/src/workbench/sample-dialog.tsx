@@ -5,9 +5,11 @@ import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { SampleRequest } from '../../../src/ui/workbench/api.ts'
 import type { ApiFailure } from '../api.ts'
 import { safe } from '../format.ts'
+import { changeQuery } from '../route.ts'
 import type { WorkbenchState } from '../state/workbench.ts'
 import { failureOf } from './failure-of.ts'
 import { RequestFailure } from './request-failure.tsx'
+import { addressOf, FIRST } from './sample-address.ts'
 
 interface SampleDialogProps {
   readonly state: WorkbenchState
@@ -31,7 +33,10 @@ export function SampleDialog({ state, isOpen }: SampleDialogProps): JSX.Element 
     if (form.current === null || isBusy.peek()) return
     isBusy.value = true
     try {
-      await state.effects.choose(requestOf(kind.peek(), new FormData(form.current)))
+      const request = requestOf(kind.peek(), new FormData(form.current))
+      // Another screen may be shown when they are there.
+      if ((await state.effects.choose(request)) && form.current !== null)
+        changeQuery({ ...addressOf(request), from: '', record: '' }, true)
       failure.value = undefined
       isOpen.value = false
     } catch (error) {
@@ -129,9 +134,6 @@ function Fields({ kind, tests }: { readonly kind: Kind; readonly tests: readonly
     </>
   )
 }
-
-/** Records, unless another number is entered. */
-const FIRST = 100
 
 function requestOf(kind: Kind, form: FormData): SampleRequest {
   const value = (name: string): string => {

@@ -50,7 +50,7 @@ function Row({
             class="link"
             aria-pressed={isChosen}
             title={isChosen ? 'Show all stages' : 'Show what this stage does'}
-            onClick={() => (effects.stage.value = isChosen ? undefined : name)}
+            onClick={() => effects.showStage(isChosen ? undefined : name)}
           >
             {safe(name)}
           </button>

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { LINE_FEED } from '../../record/json/ascii.ts'
 import { rejectsFolder } from './local-rejects.ts'
-import { parseRejectId } from './reject-id.ts'
+import { isNewer, parseRejectId } from './reject-id.ts'
 import type { RejectId } from './reject-id.ts'
 import { isPending, lastEpochOf } from './reject-numbers.ts'
 import type { LocalRejectsRow } from '../state/rows.ts'
@@ -58,7 +58,7 @@ export async function* readRows(
     try {
       for await (const line of linesOf(createReadStream(join(rejectsFolder(folder), row.file)))) {
         const reject = parseLocalReject(line.toString())
-        if (!isAfter(reject.id, last)) continue
+        if (!isNewer(reject.id, last)) continue
         last = reject.id
         if (isNotReplayed(reject.id)) yield reject
       }
@@ -70,10 +70,6 @@ export async function* readRows(
       waiting.splice(0, Infinity, ...now.filter((one) => lastEpochOf(one) >= epoch && one.file !== file))
     }
   }
-}
-
-function isAfter({ epoch, at }: RejectId, last: RejectId): boolean {
-  return epoch > last.epoch || (epoch === last.epoch && at > last.at)
 }
 
 /** The lines of a file, without their line feeds. */

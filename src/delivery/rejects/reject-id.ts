@@ -17,3 +17,8 @@ export function parseRejectId(text: string): RejectId | undefined {
   const [, epoch, at] = /^(\d{1,15})-(\d{1,15})$/.exec(text) ?? []
   return epoch === undefined ? undefined : { epoch: Number(epoch), at: Number(at) }
 }
+
+/** A reject was rejected later than another one. */
+export function isNewer({ epoch, at }: RejectId, other: RejectId): boolean {
+  return epoch > other.epoch || (epoch === other.epoch && at > other.at)
+}

@@ -1,5 +1,6 @@
 import type { EpochCommit, Events, StateOpen } from '../bus/events.ts'
 import { WorkSums } from '../bus/work-sums.ts'
+import { ClockSkew } from '../clock-skew.ts'
 import { BoundedNames } from './bounded-names.ts'
 import { CommittedCounts } from './committed-counts.ts'
 import type { Labels, MetricRegistry } from './registry.ts'
@@ -22,8 +23,7 @@ export class PipelineMetrics {
   readonly #sinks = new Set<string>()
   /** Event times in milliseconds, by source partition. */
   readonly #readUpTo = new Map<string, number>()
-  /** By the origin that was asked, in milliseconds. */
-  readonly #clockAhead = new Map<string, number>()
+  readonly #clockSkew = new ClockSkew()
 
   /** @param partitions how many have time series of their own */
   constructor(
@@ -73,10 +73,10 @@ export class PipelineMetrics {
     this.#add('sluice_publish_retries_total', { sink, code })
   }
 
-  requestSent({ status, origin, milliseconds, clockAhead }: Events['sluice:source:request']): void {
-    this.#add('sluice_source_requests_total', { status: String(status ?? 'none') })
-    this.#registry.observe('sluice_source_request_seconds', this.#own(), milliseconds / 1000)
-    this.#takeClock(origin, clockAhead)
+  requestSent(request: Events['sluice:source:request']): void {
+    this.#add('sluice_source_requests_total', { status: String(request.status ?? 'none') })
+    this.#registry.observe('sluice_source_request_seconds', this.#own(), request.milliseconds / 1000)
+    this.#clockSkew.take(request)
   }
 
   requestFailed({ code }: Events['sluice:source:retry']): void {
@@ -88,10 +88,11 @@ export class PipelineMetrics {
     this.#add('sluice_source_rate_limit_wait_seconds_total', {}, wait / 1000)
   }
 
-  storeAnswered({ stage, operation, status, milliseconds, origin, clockAhead }: Events['sluice:store:request']): void {
+  storeAnswered(request: Events['sluice:store:request']): void {
+    const { stage, operation, status, milliseconds } = request
     this.#add('sluice_store_requests_total', { stage, operation, status: String(status ?? 'none') })
     this.#registry.observe('sluice_store_request_seconds', this.#own({ operation }), milliseconds / 1000)
-    this.#takeClock(origin, clockAhead)
+    this.#clockSkew.take(request)
   }
 
   worked(work: Events['sluice:run:work'] | Events['sluice:shard:work']): void {
@@ -112,8 +113,7 @@ export class PipelineMetrics {
       this.#set('sluice_source_read_up_to_timestamp_seconds', time / 1000, { partition })
       this.#set('sluice_freshness_seconds', (now - time) / 1000, { partition })
     }
-    const skews = [...this.#clockAhead.values()].toSorted((a, b) => Math.abs(b) - Math.abs(a))
-    this.#set('sluice_clock_skew_seconds', inSeconds(skews[0]))
+    this.#set('sluice_clock_skew_seconds', this.#clockSkew.seconds)
   }
 
   #writeCounts(): void {
@@ -150,10 +150,6 @@ export class PipelineMetrics {
     this.#set('sluice_outbox_objects', objects, { sink })
     this.#set('sluice_outbox_bytes', bytes, { sink })
     this.#set('sluice_outbox_max_bytes', maxBytes, { sink })
-  }
-
-  #takeClock(origin: string, ahead: number | undefined): void {
-    if (ahead !== undefined) this.#clockAhead.set(origin, ahead)
   }
 
   #add(name: CounterName, labels: Labels, value = 1): void {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import type { EventName, Events, RunStart } from '../bus/events.ts'
 import type { RunEvents } from '../bus/run-events.ts'
 import { listen } from '../bus/subscribe.ts'
+import { ClockSkew } from '../clock-skew.ts'
 import { listenLines } from '../log-lines.ts'
 import { ReadTimes } from '../read-times.ts'
 import { bottleneckOf } from './bottleneck.ts'
@@ -9,6 +10,7 @@ import { Freshness } from './freshness.ts'
 import { Objects } from './objects.ts'
 import { Rates } from './rates.ts'
 import { ShardProgressSums } from './shard-progress.ts'
+import { SourceRequests } from './source-requests.ts'
 import { NETWORK, RATE_LIMIT, RETRY } from './waits.ts'
 import type { LedgerStatus, StageStatus, StatusNote, StatusSnapshot } from './snapshot.ts'
 
@@ -34,6 +36,8 @@ export class RunStatus {
   readonly #objects = new Objects()
   readonly #times = new ReadTimes()
   readonly #freshness = new Freshness()
+  readonly #requests = new SourceRequests()
+  readonly #clockSkew = new ClockSkew()
   readonly #shards = new ShardProgressSums()
   readonly #ledger = { read: 0, added: 0, written: 0, dropped: 0, duplicate: 0, rejected: 0 }
   readonly #rejects = new Map<string, number>()
@@ -44,6 +48,7 @@ export class RunStatus {
   #start: RunStart | undefined
   #end: Events['sluice:run:end'] | undefined
   #dedup: Events['sluice:state:open']['dedup']
+  #deadLetters: Events['sluice:state:open']['deadLetters'] | undefined
   #isReading = false
   #isStopping = false
   #totalBytes: number | undefined
@@ -62,10 +67,11 @@ export class RunStatus {
         if (!SAID_BETTER.has(code)) this.#note(message)
       }),
     )
-    on('sluice:state:open', ({ partitions, outboxes, dedup }) => {
+    on('sluice:state:open', ({ partitions, outboxes, dedup, deadLetters }) => {
       this.#freshness.commit(partitions)
       this.#objects.holds(outboxes)
       this.#dedup = dedup
+      this.#deadLetters = deadLetters
     })
     on('sluice:run:end', (end) => {
       this.#end = end
@@ -85,7 +91,12 @@ export class RunStatus {
         this.#rates.add(stage, { records: recordsIn, bytes: bytesIn, milliseconds })
       this.#rates.add(DELIVERY, delivery)
     })
-    on('sluice:source:request', ({ milliseconds }) => this.#rates.add(NETWORK, { milliseconds }))
+    on('sluice:source:request', (request) => {
+      this.#rates.add(NETWORK, { milliseconds: request.milliseconds })
+      this.#requests.take(request.status)
+      this.#clockSkew.take(request)
+    })
+    on('sluice:store:request', (request) => this.#clockSkew.take(request))
     on('sluice:source:wait', ({ wait }) => this.#rates.add(RATE_LIMIT, { milliseconds: wait }))
     on('sluice:source:retry', ({ partition, code, message = code, attempt, attempts, wait }) => {
       this.#rates.add(RETRY, { milliseconds: wait })
@@ -154,6 +165,9 @@ export class RunStatus {
       commits: { ...this.#commits },
       freshness: this.#freshness.snapshot(now),
       dedup: this.#dedup && { ...this.#dedup },
+      deadLetters: this.#deadLetters && { ...this.#deadLetters },
+      requests: this.#requests.snapshot(),
+      clockAheadSeconds: this.#clockSkew.seconds,
       sinks: this.#objects.sinks(),
       objects: this.#objects.latest(),
       notes: [...this.#notes],
@@ -209,6 +223,7 @@ export class RunStatus {
     this.#freshness.commit(partitions)
     this.#objects.commit(commit)
     this.#dedup = commit.dedup
+    this.#deadLetters = commit.deadLetters
     this.#rates.add(DELIVERY, { milliseconds })
   }
 

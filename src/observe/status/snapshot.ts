@@ -42,6 +42,13 @@ export interface StatusSnapshot {
   readonly freshness: FreshnessStatus
   /** The dedup keys in memory, and their budget; absent without a `dedup`. */
   readonly dedup?: { readonly keys: number; readonly bytes: number; readonly maxBytes: number } | undefined
+  /** The dead-letter queue in the state folder; `maxBytes`: at which the oldest are deleted. Absent without a state. */
+  readonly deadLetters?:
+    { readonly records: number; readonly bytes: number; readonly maxBytes?: number | undefined } | undefined
+  /** To an HTTP API and for its tokens, in this run; absent before the first one. */
+  readonly requests?: RequestsStatus | undefined
+  /** How far our clock is ahead of that of the API or the store, in whole seconds; absent if none has sent its time. */
+  readonly clockAheadSeconds?: number | undefined
   readonly sinks: readonly SinkStatus[]
   /** The last published objects, the latest first. */
   readonly objects: readonly PublishedObject[]
@@ -96,6 +103,12 @@ export interface FreshnessStatus {
   readonly partitions: number
   /** The ones that are furthest behind, the worst first. Committed positions. */
   readonly behind: readonly { readonly partition: string; readonly readUpToAt: number; readonly seconds: number }[]
+}
+
+export interface RequestsStatus {
+  readonly count: number
+  /** Those without a response, or with another status than 2xx, 304 and 429. */
+  readonly failed: number
 }
 
 export interface SinkStatus {

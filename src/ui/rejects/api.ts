@@ -28,7 +28,13 @@ export type RejectFilter = Static<typeof rejectFilter>
 
 export const rejectQuery = Type.Object({
   ...filterMembers,
-  after: Type.Optional(Type.String({ ...id, description: 'Continues after this reject: `next` of the page before.' })),
+  after: Type.Optional(Type.String({ ...id, description: 'Only older rejects than this one: `next` of a page.' })),
+  before: Type.Optional(
+    Type.String({
+      ...id,
+      description: 'Only newer rejects than this one, and of these the oldest: `previous` of a page.',
+    }),
+  ),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, description: 'Rejects of a page. Default: 100.' })),
 })
 
@@ -62,7 +68,8 @@ export const rejectPage = Type.Object({
     description: 'Of the whole queue, the largest first.',
   }),
   rejects: Type.Array(rejectRow, { description: 'The newest first.' }),
-  next: Type.Optional(Type.String({ description: 'For `after`; absent on the last page.' })),
+  previous: Type.Optional(Type.String({ description: 'For `before`; absent on the page of the newest.' })),
+  next: Type.Optional(Type.String({ description: 'For `after`; absent on the page of the oldest.' })),
 })
 
 export type RejectPage = Static<typeof rejectPage>

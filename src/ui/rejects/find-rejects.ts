@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { linesOf, parseLocalReject } from '../../delivery/rejects/local-rejects-reader.ts'
 import type { LocalReject } from '../../delivery/rejects/local-rejects-reader.ts'
 import { rejectsFolder } from '../../delivery/rejects/local-rejects.ts'
-import { parseRejectId } from '../../delivery/rejects/reject-id.ts'
+import { isNewer, parseRejectId } from '../../delivery/rejects/reject-id.ts'
 import type { RejectId } from '../../delivery/rejects/reject-id.ts'
 import { isPending, partsOf } from '../../delivery/rejects/reject-numbers.ts'
 import { readState } from '../../delivery/state/state-reader.ts'
@@ -133,7 +133,7 @@ function chooserOf({ code, stage, since, until, upTo }: RejectFilter): (candidat
     (stage === undefined || kind.stage === stage) &&
     (since === undefined || (time !== undefined && time >= since)) &&
     (until === undefined || (time !== undefined && time < until)) &&
-    (newest === undefined || id.epoch < newest.epoch || (id.epoch === newest.epoch && id.at <= newest.at))
+    (newest === undefined || !isNewer(id, newest))
 }
 
 /** Numbers of the lines that have a text, which is in lower case. */

@@ -1,4 +1,5 @@
-import { formatRejectId, parseRejectId } from '../../delivery/rejects/reject-id.ts'
+import { formatRejectId, isNewer, parseRejectId } from '../../delivery/rejects/reject-id.ts'
+import type { RejectId } from '../../delivery/rejects/reject-id.ts'
 import type { LocalReject } from '../../delivery/rejects/local-rejects-reader.ts'
 import { recordOf } from '../../delivery/rejects/reject-line.ts'
 import { reasonOf } from '../../inspect/describe-reject.ts'
@@ -15,42 +16,62 @@ interface ListOptions {
 
 /** A page of the dead-letter queue, the newest first. */
 export function listRejects({ folder, query }: ListOptions): Promise<RejectPage> {
-  const { after, limit = LIMIT, ...filter } = query
-  return findRejects(folder, { filter }, (found) => pageOf(found, { after, limit }))
+  const { after, before, limit = LIMIT, ...filter } = query
+  return findRejects(folder, { filter }, (found) => pageOf(found, { after, before, limit }))
 }
 
 const LIMIT = 100
 
-function pageOf(
-  { files, ...counts }: FoundRejects,
-  { after, limit }: { readonly after: string | undefined; readonly limit: number },
-): RejectPage {
+interface Place {
+  readonly after: string | undefined
+  readonly before: string | undefined
+  readonly limit: number
+}
+
+function pageOf({ files, ...counts }: FoundRejects, place: Place): RejectPage {
+  const matching = files.reduce((sum, { numbers }) => sum + numbers.length, 0)
+  const { start, end } = rangeOf(files, matching, place)
   const rejects: RejectRow[] = []
-  let hasMore = false
+  let newer = 0
   for (const found of files.toReversed()) {
-    const older = after === undefined ? found.numbers : olderThan(after, found)
-    const chosen = older.toReversed().slice(0, limit - rejects.length)
-    if (chosen.length < older.length) hasMore = true
+    const count = found.numbers.length
+    const chosen = found.numbers.slice(Math.max(0, count - (end - newer)), Math.max(0, count - (start - newer)))
+    newer += count
     if (chosen.length === 0) continue
-    for (const reject of readRejects(found.file, chosen)) rejects.push(rowOf(reject, found))
+    for (const reject of readRejects(found.file, chosen.toReversed())) rejects.push(rowOf(reject, found))
   }
-  const last = rejects.at(-1)
+  const [first, last] = [rejects.at(0), rejects.at(-1)]
   return {
     ...counts,
     groups: [...counts.groups],
-    matching: files.reduce((sum, { numbers }) => sum + numbers.length, 0),
+    matching,
     rejects,
-    ...(hasMore && last && { next: last.id }),
+    ...(start > 0 && first && { previous: first.id }),
+    ...(end < matching && last && { next: last.id }),
   }
 }
 
-function olderThan(after: string, { file, numbers }: FoundInFile): readonly number[] {
-  const last = parseRejectId(after)
-  if (!last) return numbers
-  return numbers.filter((number) => {
-    const { epoch, at } = file.idOf(number)
-    return epoch < last.epoch || (epoch === last.epoch && at < last.at)
-  })
+/** The places of a page among the rejects that match, the newest of which has the place 0. */
+function rangeOf(
+  files: readonly FoundInFile[],
+  matching: number,
+  { after, before, limit }: Place,
+): { readonly start: number; readonly end: number } {
+  const older = after === undefined ? undefined : parseRejectId(after)
+  const newer = before === undefined ? undefined : parseRejectId(before)
+  const first = older === undefined ? 0 : matching - countOf(files, (id) => isNewer(older, id))
+  if (newer === undefined) return { start: first, end: Math.min(matching, first + limit) }
+  const end = Math.max(
+    first,
+    countOf(files, (id) => isNewer(id, newer)),
+  )
+  return { start: Math.max(first, end - limit), end }
+}
+
+function countOf(files: readonly FoundInFile[], isCounted: (id: RejectId) => boolean): number {
+  let count = 0
+  for (const { file, numbers } of files) for (const number of numbers) if (isCounted(file.idOf(number))) count++
+  return count
 }
 
 function rowOf(reject: LocalReject, found: FoundInFile): RejectRow {
