@@ -1,6 +1,7 @@
 import { MINUTE } from '../time.ts'
 import type { Events } from './bus/events.ts'
 import { formatSpan } from './report.ts'
+import type { StatusSnapshot } from './status/snapshot.ts'
 
 interface TimeSpan {
   /** Where this run began to read. */
@@ -9,13 +10,7 @@ interface TimeSpan {
 }
 
 /** How far a source of event times is, over all its partitions. */
-export interface TimesRead {
-  /** Where the run began to read, and up to where the partition is read that is last. */
-  readonly fromAt: number
-  readonly readUpToAt: number
-  /** Of the time until now, 0 to 1. */
-  readonly share: number
-}
+export type TimesRead = Required<Pick<StatusSnapshot['read'], 'fromAt' | 'readUpToAt' | 'share'>>
 
 /** Up to which event time each source partition is read, committed or not. */
 export class ReadTimes {

@@ -1,5 +1,8 @@
 import { DAY, HOUR, MINUTE, SECOND } from '../time.ts'
 
+/** See `Report.outcome`. */
+export const OUTCOMES = ['done', 'interrupted', 'closed', 'incomplete', 'failed'] as const
+
 /**
  * The result of a run. `--report FILE` writes it as JSON.
  * `read + added = written + duplicate + rejected + dropped`.
@@ -12,7 +15,7 @@ export interface Report {
    * everything was read and published, except parts of the inputs in `damaged`. `failed`: see
    * `error`.
    */
-  readonly outcome: 'done' | 'interrupted' | 'closed' | 'incomplete' | 'failed'
+  readonly outcome: (typeof OUTCOMES)[number]
   readonly error?: { readonly code: string; readonly message: string; readonly causes?: readonly string[] }
   /** Inputs that could not be read, or not to their end. Absent if there were none. */
   readonly damaged?: readonly DamagedInput[]

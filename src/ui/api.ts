@@ -4,79 +4,63 @@
  * added; changing or removing one makes a new version of the API.
  */
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
-import type { PipelineGraph } from '../inspect/graph/model.ts'
-import type { StatusSnapshot } from '../observe/status/snapshot.ts'
-import { count, problem } from './shapes.ts'
-import type { ApiError } from './shapes.ts'
+import { pipelineGraph } from '../inspect/graph/shape.ts'
+import { count } from '../observe/shapes.ts'
+import type { TypeOf } from '../observe/shapes.ts'
+import { bottleneckReason, ledgerOf, statusSnapshot } from '../observe/status/snapshot.ts'
+import { failure, named, problem, reference } from './shapes.ts'
 
 /** Where the API is, below the address of the page. */
 export const API = '/api/v1'
 
 const moment = (description: string) => Type.Optional(Type.Number({ description }))
 
-/** A shape that another page documents. */
-function documented<Shape>(description: string) {
-  return Type.Unsafe<Shape>({ type: 'object', description, additionalProperties: true })
-}
-
-const ledger = Type.Object(
-  {
-    read: count('Read from the source.'),
-    added: count('Added by transforms.'),
-    written: count('Written, once each.'),
-    dropped: count('Dropped by transforms and routes.'),
-    duplicate: count('Recognised as already written.'),
-    rejected: count('Sent to the dead-letter queue.'),
-  },
-  { description: 'Committed over the life of the state: read + added = written + dropped + duplicate + rejected.' },
-)
+const status = named('StatusSnapshot', statusSnapshot)
+const graph = named('PipelineGraph', pipelineGraph)
 
 const alert = Type.Object({
   alert: Type.String({ description: 'As in deploy/prometheus/alerts.yaml.' }),
   text: Type.String({ description: 'What is wrong, for people.' }),
 })
 
-export const pipelineRow = Type.Object({
-  name: Type.String(),
-  description: Type.Optional(Type.String()),
-  isMissing: Type.Boolean({ description: 'There is a state or a run of this name, and no file in pipelines/.' }),
-  errors: Type.Optional(count('In the pipeline file; absent until it is checked.')),
-  warnings: Type.Optional(count('In the pipeline file; absent until it is checked.')),
-  state: Type.Enum(['new', 'stopped', 'running', 'unreadable'], {
-    description: '`new`: it has no state yet. `unreadable`: the state cannot be read, see `trouble`.',
-  }),
-  trouble: Type.Optional(Type.String({ description: 'Why the state cannot be read.' })),
-  runState: Type.Optional(Type.String({ description: '`starting`, `reading`, `waiting`, `stopping` of a run.' })),
-  bottleneck: Type.Optional(
-    Type.Object(
-      {
-        stage: Type.String(),
-        reason: Type.Enum(['work', 'network', 'rate-limit', 'retry', 'outbox', 'input'], {
-          description: '`work`: its own; otherwise what it waits for.',
-        }),
-      },
-      { description: 'The stage that the others of the run wait for; absent while they wait for input.' },
+export const pipelineRow = named(
+  'PipelineRow',
+  Type.Object({
+    name: Type.String(),
+    description: Type.Optional(Type.String()),
+    isMissing: Type.Boolean({ description: 'There is a state or a run of this name, and no file in pipelines/.' }),
+    errors: Type.Optional(count('In the pipeline file; absent until it is checked.')),
+    warnings: Type.Optional(count('In the pipeline file; absent until it is checked.')),
+    state: Type.Enum(['new', 'stopped', 'running', 'unreadable'], {
+      description: '`new`: it has no state yet. `unreadable`: the state cannot be read, see `trouble`.',
+    }),
+    trouble: Type.Optional(Type.String({ description: 'Why the state cannot be read.' })),
+    runState: Type.Optional(Type.String({ description: '`starting`, `reading`, `waiting`, `stopping` of a run.' })),
+    bottleneck: Type.Optional(
+      Type.Object(
+        { stage: Type.String(), reason: bottleneckReason },
+        { description: 'The stage that the others of the run wait for; absent while they wait for input.' },
+      ),
     ),
-  ),
-  committedAt: moment('The last commit.'),
-  readUpToAt: moment('The event time up to which the source partition is committed that is furthest behind.'),
-  ledger: Type.Optional(ledger),
-  rejects: Type.Optional(count('In the dead-letter queue of the state folder.')),
-  waiting: Type.Optional(
-    Type.Object(
-      { objects: count('Objects.'), bytes: count('Bytes.') },
-      { description: 'Committed, and not published yet.' },
+    committedAt: moment('The last commit.'),
+    readUpToAt: moment('The event time up to which the source partition is committed that is furthest behind.'),
+    ledger: Type.Optional(ledgerOf('over the life of the state')),
+    rejects: Type.Optional(count('In the dead-letter queue of the state folder.')),
+    waiting: Type.Optional(
+      Type.Object(
+        { objects: count('Objects.'), bytes: count('Bytes.') },
+        { description: 'Committed, and not published yet.' },
+      ),
     ),
-  ),
-  recordsPerSecond: Type.Optional(Type.Number({ description: 'Read, over the last seconds of a run.' })),
-  sparkline: Type.Array(Type.Number(), {
-    description: 'Records per second, a number for each second, the latest last.',
+    recordsPerSecond: Type.Optional(Type.Number({ description: 'Read, over the last seconds of a run.' })),
+    sparkline: Type.Array(Type.Number(), {
+      description: 'Records per second, a number for each second, the latest last.',
+    }),
+    alerts: Type.Array(alert, { description: 'The alerts that would fire, as far as one look can say.' }),
   }),
-  alerts: Type.Array(alert, { description: 'The alerts that would fire, as far as one look can say.' }),
-})
+)
 
-export type PipelineRow = Static<typeof pipelineRow>
+export type PipelineRow = TypeOf<typeof pipelineRow>
 
 const storedObject = Type.Object({
   sink: Type.String(),
@@ -88,11 +72,9 @@ const storedObject = Type.Object({
 })
 
 export const pipelineDetail = Type.Object({
-  row: pipelineRow,
-  problems: Type.Array(problem, { description: 'Of the pipeline file; empty until it is checked.' }),
-  graph: Type.Optional(
-    documented<PipelineGraph>('What `sluice graph` draws; absent while the file has errors. Values as written.'),
-  ),
+  row: reference(pipelineRow),
+  problems: Type.Array(reference(problem), { description: 'Of the pipeline file; empty until it is checked.' }),
+  graph: Type.Optional(reference(graph)),
   partitions: Type.Array(
     Type.Object({
       partition: Type.String({ description: 'A source partition: `jumpcloud:acme`.' }),
@@ -121,7 +103,7 @@ export const pipelineDetail = Type.Object({
   lastRun: Type.Optional(
     Type.Object(
       {
-        snapshot: documented<StatusSnapshot>('Its last status, as docs/watch-a-run.md describes it.'),
+        snapshot: reference(status),
         endedAt: Type.Number({ description: 'Milliseconds since 1970.' }),
         why: Type.String({ description: 'For people.' }),
       },
@@ -130,7 +112,7 @@ export const pipelineDetail = Type.Object({
   ),
 })
 
-export type PipelineDetail = Static<typeof pipelineDetail>
+export type PipelineDetail = TypeOf<typeof pipelineDetail>
 
 /** Samples of a run, one a second, for charts: columns of equal length. */
 export const series = Type.Object({
@@ -150,22 +132,25 @@ export const series = Type.Object({
   }),
 })
 
-export type Series = Static<typeof series>
+export type Series = TypeOf<typeof series>
 
-export const logLine = Type.Object({
-  run: Type.String({ description: 'Id of the run.' }),
-  number: count('Of the line in its run, from 1: a gap is lines that were not sent in time, or are not kept.'),
-  at: Type.Number({ description: 'Milliseconds since 1970.' }),
-  level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error']),
-  code: Type.String({ description: 'As in docs/log.md.' }),
-  stage: Type.Optional(Type.String({ description: 'The stage that it is about.' })),
-  message: Type.String(),
-  facts: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
-    description: 'Those that the message does not name.',
+export const logLine = named(
+  'LogLine',
+  Type.Object({
+    run: Type.String({ description: 'Id of the run.' }),
+    number: count('Of the line in its run, from 1: a gap is lines that were not sent in time, or are not kept.'),
+    at: Type.Number({ description: 'Milliseconds since 1970.' }),
+    level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error']),
+    code: Type.String({ description: 'As in docs/log.md.' }),
+    stage: Type.Optional(Type.String({ description: 'The stage that it is about.' })),
+    message: Type.String(),
+    facts: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+      description: 'Those that the message does not name.',
+    }),
   }),
-})
+)
 
-export type ApiLogLine = Static<typeof logLine>
+export type ApiLogLine = TypeOf<typeof logLine>
 
 export const project = Type.Object({
   version: Type.String({ description: 'Of Sluice.' }),
@@ -174,24 +159,43 @@ export const project = Type.Object({
   now: Type.Number({ description: 'The time of the server, in milliseconds since 1970.' }),
 })
 
-export type ProjectInfo = Static<typeof project>
+export type ProjectInfo = TypeOf<typeof project>
 
-/** Messages of `/live`: the name of each event, and its data. */
-export interface LiveEvents {
-  /** Each second, if something has changed. */
-  readonly overview: { readonly pipelines: readonly PipelineRow[] }
-  /** In place of the overview: why there is none. */
-  readonly failed: ApiError
-  /** With `?pipeline=`, twice a second while it runs. */
-  readonly status: { readonly pipeline: string; readonly snapshot: StatusSnapshot }
-  /** With `?pipeline=`: first the kept lines of its log, then new ones. The oldest first. */
-  readonly log: { readonly pipeline: string; readonly lines: readonly ApiLogLine[] }
-  /** With `?pipeline=`: its run is over, and why for people. */
-  readonly ended: { readonly pipeline: string; readonly why: string }
+const events = {
+  overview: Type.Object(
+    { pipelines: Type.Array(reference(pipelineRow)) },
+    { description: 'Each second, if something has changed.' },
+  ),
+  failed: reference(failure),
+  status: Type.Object(
+    { pipeline: Type.String(), snapshot: reference(status) },
+    { description: 'With `?pipeline=`: twice a second while it runs.' },
+  ),
+  log: Type.Object(
+    { pipeline: Type.String(), lines: Type.Array(reference(logLine)) },
+    { description: 'With `?pipeline=`: first the kept lines of its log, then new ones. The oldest first.' },
+  ),
+  ended: Type.Object(
+    { pipeline: Type.String(), why: Type.String({ description: 'For people.' }) },
+    { description: 'With `?pipeline=`: its run is over.' },
+  ),
 }
 
-/** As docs/watch-a-run.md describes it. */
+/** What `/live` sends: the name of each event, and its data. */
+export type LiveEvents = { readonly [Name in keyof typeof events]: TypeOf<(typeof events)[Name]> }
+
+/** The lines of an event: its name, and its data as JSON. */
+export const liveEvent = named(
+  'LiveEvent',
+  Type.Union(
+    Object.entries(events).map(([event, data]) => Type.Object({ event: Type.Literal(event), data })),
+    { description: 'A server-sent event. `failed` comes in place of `overview`, if there is none.' },
+  ),
+)
+
+/** The shapes that the OpenAPI document has by name. */
+export const NAMED = [failure, problem, status, graph, pipelineRow, logLine, liveEvent]
+
 export type { ApiError, ApiProblem } from './shapes.ts'
-export type { StatusSnapshot } from '../observe/status/snapshot.ts'
-export type { Bottleneck, SinkStatus } from '../observe/status/snapshot.ts'
-export type { GraphNode, PipelineGraph } from '../inspect/graph/model.ts'
+export type { Bottleneck, SinkStatus, StatusSnapshot } from '../observe/status/snapshot.ts'
+export type { GraphNode, PipelineGraph } from '../inspect/graph/shape.ts'

@@ -1,14 +1,15 @@
 import { basename } from 'node:path'
 import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
-import { logLine, pipelineDetail, pipelineRow, project as projectInfo, series } from './api.ts'
+import { liveEvent, logLine, pipelineDetail, pipelineRow, project as projectInfo, series } from './api.ts'
 import { sendLive } from './live.ts'
 import type { Project } from './project.ts'
-import { answers, named } from './route-shapes.ts'
+import { answers, ofPipeline } from './route-shapes.ts'
 import type { Named } from './route-shapes.ts'
 import { addRejects } from './rejects/routes.ts'
 import type { Rejects } from './rejects/rejects.ts'
 import type { Runs } from './runs.ts'
+import { reference } from './shapes.ts'
 import { addWorkbench } from './workbench/routes.ts'
 import type { Workbench } from './workbench/workbench.ts'
 
@@ -36,27 +37,29 @@ export function addRoutes(
   }))
   api.get(
     '/pipelines',
-    { schema: answers('All pipelines of the project.', Type.Object({ pipelines: Type.Array(pipelineRow) })) },
+    {
+      schema: answers('All pipelines of the project.', Type.Object({ pipelines: Type.Array(reference(pipelineRow)) })),
+    },
     async () => ({ pipelines: await project.rows() }),
   )
   api.get<Named>(
     '/pipelines/:name',
-    { schema: { ...named, ...answers('A pipeline: its file, its state, its objects.', pipelineDetail) } },
+    { schema: { ...ofPipeline, ...answers('A pipeline: its file, its state, its objects.', pipelineDetail) } },
     ({ params }) => project.detail(params.name),
   )
   api.get<Named>(
     '/pipelines/:name/series',
-    { schema: { ...named, ...answers('What its runs were like in the last hour.', series) } },
+    { schema: { ...ofPipeline, ...answers('What its runs were like in the last hour.', series) } },
     ({ params }) => runs.of(params.name).history.series,
   )
   api.get<Named>(
     '/pipelines/:name/log',
     {
       schema: {
-        ...named,
+        ...ofPipeline,
         ...answers(
           'The last lines of the log of its runs, the oldest first.',
-          Type.Object({ lines: Type.Array(logLine) }),
+          Type.Object({ lines: Type.Array(reference(logLine)) }),
         ),
       },
     },
@@ -68,7 +71,10 @@ export function addRoutes(
     '/live',
     {
       schema: {
-        description: 'Server-sent events: `overview` or `failed`, and with a pipeline `status`, `log` and `ended`.',
+        ...answers('Server-sent events.', {
+          description: 'Each event.',
+          content: { 'text/event-stream': { schema: reference(liveEvent) } },
+        }),
         querystring: Type.Object({ pipeline: Type.Optional(Type.String({ description: 'Name of a pipeline.' })) }),
       },
     },

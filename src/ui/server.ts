@@ -7,7 +7,7 @@ import { isEveryAddress, isLoopback } from '../network/tls.ts'
 import { listenReason } from '../observe/serving.ts'
 import { safeJson } from '../observe/output.ts'
 import { Access, HAS_PORT } from './access.ts'
-import { API } from './api.ts'
+import { API, NAMED } from './api.ts'
 import { HEADERS } from './headers.ts'
 import { readPage } from './page-files.ts'
 import { Project } from './project.ts'
@@ -75,6 +75,7 @@ export async function serveUi(options: ServeOptions): Promise<UiServer> {
   })
   await server.register(fastifySwagger, {
     openapi: { openapi: '3.1.0', info: { title: 'sluice ui', version: '1' }, servers: [{ url: API }] },
+    refResolver: { buildLocalReference: ({ $id }) => (typeof $id === 'string' ? $id : 'unnamed') },
   })
   await server.register(async (api) => addRoutes(api, { project, runs, workbench, rejects, version, root, edit }), {
     prefix: API,
@@ -118,6 +119,9 @@ const hidden = { schema: { hide: true } }
 
 function createServer(tls: ServeOptions['tls']): FastifyInstance {
   const server = openFastify(tls)
+  // Shapes only describe: members of a newer run are sent too. A scope that adds shapes of its own would get
+  // Fastify's serializer, which drops members.
+  for (const shape of NAMED) server.addSchema(shape)
   server.setSerializerCompiler(() => (data) => safeJson(data))
   server.setErrorHandler((error, _request, reply) => {
     const { statusCode } = error instanceof Error && 'statusCode' in error ? error : { statusCode: undefined }

@@ -12,8 +12,7 @@ import type { AlertSample } from '../../src/ui/sample.ts'
 import { openProject } from '../support/cli-project.ts'
 import { listen } from '../support/listen.ts'
 import { until } from '../support/until.ts'
-import { askJson } from './rejecting-project.ts'
-import { startUi } from './ui-process.ts'
+import { askJson, startUi } from './ui-process.ts'
 
 interface Rules {
   readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[]

@@ -2,7 +2,6 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import { openProject } from '../support/cli-project.ts'
 import type { Workspace } from '../support/command.ts'
-import type { UiProcess } from './ui-process.ts'
 
 /** What an attacker would write. */
 export const CANARY = `<img src=x onerror=alert(1)><script>alert(2)</script>"'\u202e\u001b[31m https://evil.example/`
@@ -32,17 +31,6 @@ export async function openRejecting(t: TestContext): Promise<Workspace> {
     await workspace.report(['run', 'p'])
   }
   return workspace
-}
-
-/** Asks the API for JSON. Throws for another status than 200. */
-export async function askJson<Answer>(ui: UiProcess, path: string, body?: unknown): Promise<Answer> {
-  const { status, text } = await ui.ask({
-    path: `/api/v1${path}`,
-    headers: { cookie: await ui.enter() },
-    ...(body !== undefined && { method: 'POST', body }),
-  })
-  if (status !== 200) throw new Error(`${status} ${text}`)
-  return JSON.parse(text)
 }
 
 /** The records that are published. */

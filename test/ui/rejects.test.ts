@@ -9,8 +9,8 @@ import type { PipelineRow } from '../../src/ui/api.ts'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
 import { openProject } from '../support/cli-project.ts'
 import { until } from '../support/until.ts'
-import { askJson, openRejecting, published } from './rejecting-project.ts'
-import { startUi } from './ui-process.ts'
+import { openRejecting, published } from './rejecting-project.ts'
+import { askJson, startUi } from './ui-process.ts'
 
 const REJECTS = '/pipelines/p/rejects'
 

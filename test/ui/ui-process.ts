@@ -68,3 +68,14 @@ export function attachUi(address: string, { pid }: Pick<RunningCommand, 'pid'>):
     enter: () => (entered ??= enter()),
   }
 }
+
+/** Asks the API for JSON. Throws for another status than 200. */
+export async function askJson<Value>(ui: UiProcess, path: string, body?: unknown): Promise<Value> {
+  const { status, text } = await ui.ask({
+    path: `/api/v1${path}`,
+    headers: { cookie: await ui.enter() },
+    ...(body !== undefined && { method: 'POST', body }),
+  })
+  if (status !== 200) throw new Error(`${status} ${text}`)
+  return JSON.parse(text)
+}

@@ -3,7 +3,7 @@ import { readFile, stat, symlink, writeFile, chmod } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { Check } from 'typebox/value'
-import { checkAnswer, pipelineFile, sampleAnswer, testsAnswer, tryAnswer } from '../../src/ui/workbench/api.ts'
+import { pipelineFile, sampleAnswer } from '../../src/ui/workbench/api.ts'
 import type { CheckAnswer, PipelineFile, SampleAnswer, TestsAnswer, TryAnswer } from '../../src/ui/workbench/api.ts'
 import { openProject } from '../support/cli-project.ts'
 import type { Workspace } from '../support/command.ts'
@@ -48,7 +48,6 @@ test('the way of each sample through the stages', async (t) => {
   const sample = await ask<SampleAnswer>('p/samples', { pasted: SAMPLES })
   assert.ok(Check(sampleAnswer, sample))
   const tried = await ask<TryAnswer>('p/try', { sample: sample.sample, from: 0, count: 50 })
-  assert.ok(Check(tryAnswer, tried))
   assert.deepEqual(tried.totals, { records: 4, written: 1, dropped: 1, duplicate: 1, rejected: 1 })
   assert.deepEqual(
     tried.records.map(({ number, line, steps }) => [
@@ -115,7 +114,6 @@ test('a text is tried in place of the file, and its mistakes are those of sluice
   )
   const wrong = PIPELINE.replace('key: id', 'kye: id')
   const { problems } = await ask<CheckAnswer>('p/check', { text: wrong })
-  assert.ok(Check(checkAnswer, { problems }))
   await workspace.write('pipelines/wrong.yaml', wrong)
   const checked = JSON.parse((await workspace.sluice(['check', 'wrong', '--json'])).stdout)
   assert.deepEqual(problems.map(place), checked.problems.map(place))
@@ -186,7 +184,6 @@ test('tests of a text run', async (t) => {
     expect: { output: [] }
 `
   const { tests } = await ask<TestsAnswer>('p/tests', { text })
-  assert.ok(Check(testsAnswer, { problems: [], tests }))
   assert.deepEqual(
     tests.map(({ name, isPassed, line }) => [name, isPassed, line]),
     [

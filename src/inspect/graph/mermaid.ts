@@ -1,4 +1,4 @@
-import type { GraphNode, PipelineGraph } from './model.ts'
+import type { GraphNode, PipelineGraph } from './shape.ts'
 import { wrapLine } from './wrap.ts'
 
 /** https://mermaid.js.org/syntax/flowchart.html */

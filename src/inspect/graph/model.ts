@@ -4,32 +4,7 @@ import { parse } from 'yaml'
 import type { CheckedPipeline, CheckedRoute } from '../../config/pipeline.ts'
 import { isList, isObject } from '../../record/json/json.ts'
 import type { Json } from '../../record/json/json.ts'
-
-/** A pipeline to draw: what its records pass, from the top, and what takes them. */
-export interface PipelineGraph {
-  readonly name: string
-  readonly description: string | undefined
-  readonly source: GraphNode
-  /** In order. */
-  readonly transforms: readonly GraphNode[]
-  /** The routes that are tried in order, and what happens to the others. Empty: all sinks get all records. */
-  readonly routes: readonly RouteNode[]
-  readonly sinks: readonly GraphNode[]
-  readonly rejects: GraphNode
-}
-
-export interface GraphNode {
-  /** Of a source and a transform: its stage in messages and reports. Of a sink: its name there. */
-  readonly name?: string
-  readonly title: string
-  /** Further lines; each may be long. */
-  readonly details: readonly string[]
-}
-
-interface RouteNode extends GraphNode {
-  /** Indexes of sinks, or what happens to the record. */
-  readonly to: readonly number[] | 'drop' | 'reject'
-}
+import type { PipelineGraph, RouteNode } from './shape.ts'
 
 /**
  * Reads what to draw. Values are shown as they are written in the file, so that no variable and no

@@ -1,4 +1,4 @@
-import type { GraphNode, PipelineGraph } from './model.ts'
+import type { GraphNode, PipelineGraph } from './shape.ts'
 import { columnsOf, wrapLine } from './wrap.ts'
 
 /**

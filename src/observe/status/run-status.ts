@@ -12,7 +12,7 @@ import { Rates } from './rates.ts'
 import { ShardProgressSums } from './shard-progress.ts'
 import { SourceRequests } from './source-requests.ts'
 import { NETWORK, RATE_LIMIT, RETRY } from './waits.ts'
-import type { LedgerStatus, StageStatus, StatusNote, StatusSnapshot } from './snapshot.ts'
+import type { StageStatus, StatusNote, StatusSnapshot } from './snapshot.ts'
 
 const statuses = new WeakMap<RunEvents, RunStatus>()
 
@@ -160,7 +160,7 @@ export class RunStatus {
       },
       stages,
       bottleneck: rates.seconds > 0 && shards === undefined ? bottleneckOf(stages, this.#rates, isFull) : undefined,
-      ledger: { ...this.#ledger } satisfies LedgerStatus,
+      ledger: { ...this.#ledger },
       rejects: Object.fromEntries([...this.#rejects].toSorted(([, a], [, b]) => b - a).slice(0, MOST_CODES)),
       commits: { ...this.#commits },
       freshness: this.#freshness.snapshot(now),

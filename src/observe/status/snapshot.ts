@@ -1,165 +1,221 @@
-import type { TimesRead } from '../read-times.ts'
-import type { Report } from '../report.ts'
+import { Type } from 'typebox'
+import { OUTCOMES } from '../report.ts'
+import { count } from '../shapes.ts'
+import type { TypeOf } from '../shapes.ts'
 
-/**
- * What a run does, as plain JSON: `sluice top --json` prints it, the live view draws it. Times are
- * milliseconds since 1970 where a name ends in `At`; rates and shares are those of the last seconds
- * (`windowSeconds`). Lists are bounded. New members may come; `version` rises if one is changed or removed.
- */
-export interface StatusSnapshot {
-  readonly version: 1
-  readonly pipeline: string
-  readonly run: string
-  readonly pid: number
-  readonly host: string
-  readonly takenAt: number
-  readonly startedAt: number
-  /**
-   * `starting`: opens the state and publishes what an earlier run left. `waiting`: every outbox must
-   * have space again before more is read.
-   */
-  readonly state: 'starting' | 'reading' | 'waiting' | 'stopping' | 'ended'
-  /** At the end of the run. */
-  readonly outcome?: Report['outcome'] | undefined
-  readonly code?: string | undefined
-  /** Seconds over which rates and shares are measured; 0 before there are two measurements. */
-  readonly windowSeconds: number
-  /** What was read in this run, committed or not. */
-  readonly read: ReadStatus
-  /** The source, the transforms in their order, and the delivery. */
-  readonly stages: readonly StageStatus[]
-  /** The stage that the others wait for; absent while nothing is measured. */
-  readonly bottleneck?: Bottleneck | undefined
-  /** Committed in this run: `read + added = written + dropped + duplicate + rejected`. */
-  readonly ledger: LedgerStatus
-  /** Rejected records by code, the most frequent codes. */
-  readonly rejects: { readonly [code: string]: number }
-  readonly commits: {
-    readonly count: number
-    readonly lastAt?: number | undefined
-    readonly lastMilliseconds?: number | undefined
-  }
-  readonly freshness: FreshnessStatus
-  /** The dedup keys in memory, and their budget; absent without a `dedup`. */
-  readonly dedup?: { readonly keys: number; readonly bytes: number; readonly maxBytes: number } | undefined
-  /** The dead-letter queue in the state folder; `maxBytes`: at which the oldest are deleted. Absent without a state. */
-  readonly deadLetters?:
-    { readonly records: number; readonly bytes: number; readonly maxBytes?: number | undefined } | undefined
-  /** To an HTTP API and for its tokens, in this run; absent before the first one. */
-  readonly requests?: RequestsStatus | undefined
-  /** How far our clock is ahead of that of the API or the store, in whole seconds; absent if none has sent its time. */
-  readonly clockAheadSeconds?: number | undefined
-  readonly sinks: readonly SinkStatus[]
-  /** The last published objects, the latest first. */
-  readonly objects: readonly PublishedObject[]
-  /** The last lines of the log with the level `warn` or `error`, the latest first. */
-  readonly notes: readonly StatusNote[]
-  /** Of a parallel backfill. */
-  readonly shards?: ShardsStatus | undefined
-}
+const perSecond = (description = 'Over `windowSeconds`.') => Type.Number({ minimum: 0, description })
 
-interface ReadStatus extends Partial<TimesRead> {
-  readonly records: number
-  /** As stored, before decompression. */
-  readonly bytes: number
-  readonly recordsPerSecond: number
-  readonly bytesPerSecond: number
-  /** If the source knows it. */
-  readonly totalBytes?: number | undefined
-  readonly secondsLeft?: number | undefined
-}
+const stored = (description: string) =>
+  Type.Object({ objects: count('Objects.'), bytes: count('As stored.') }, { description })
 
-export interface StageStatus {
-  readonly stage: string
-  readonly type: string
-  readonly kind: 'source' | 'transform' | 'delivery'
-  /** That have arrived; of the source, that were read. */
-  readonly recordsPerSecond: number
-  readonly bytesPerSecond: number
-  /**
-   * Share of the time that the stage took, 0 to 1, waits for its own work included. Of the source:
-   * all the time in which no other stage was at work.
-   */
-  readonly share: number
-}
+const read = Type.Object(
+  {
+    records: count('Records.'),
+    bytes: count('As stored, before decompression.'),
+    recordsPerSecond: perSecond(),
+    bytesPerSecond: perSecond(),
+    totalBytes: Type.Optional(count('If the source knows it.')),
+    secondsLeft: Type.Optional(Type.Number({ description: 'Of a source that knows `totalBytes`.' })),
+    fromAt: Type.Optional(Type.Number({ description: 'The event time at which the run began to read, if known.' })),
+    readUpToAt: Type.Optional(
+      Type.Number({ description: 'The event time up to which the source partition is read that is last, if known.' }),
+    ),
+    share: Type.Optional(Type.Number({ description: 'Of the time from `fromAt` until now, 0 to 1.' })),
+  },
+  { description: 'What was read in this run, committed or not.' },
+)
 
-export interface Bottleneck {
-  readonly stage: string
-  readonly reason: 'work' | 'network' | 'rate-limit' | 'retry' | 'outbox' | 'input'
-  readonly share: number
-}
+const stage = Type.Object({
+  stage: Type.String({ description: 'As in messages and reports.' }),
+  type: Type.String(),
+  kind: Type.Enum(['source', 'transform', 'delivery']),
+  recordsPerSecond: perSecond('That have arrived; of the source, that were read.'),
+  bytesPerSecond: perSecond(),
+  share: Type.Number({
+    description:
+      'Share of the time that the stage took, 0 to 1, waits for its own work included. Of the source: all the time in which no other stage was at work.',
+  }),
+})
 
-export interface LedgerStatus {
-  readonly read: number
-  readonly added: number
-  readonly written: number
-  readonly dropped: number
-  readonly duplicate: number
-  readonly rejected: number
-}
+export type StageStatus = TypeOf<typeof stage>
 
-export interface FreshnessStatus {
-  /** How many source partitions say up to which event time they are read. */
-  readonly partitions: number
-  /** The ones that are furthest behind, the worst first. Committed positions. */
-  readonly behind: readonly { readonly partition: string; readonly readUpToAt: number; readonly seconds: number }[]
-}
+export const bottleneckReason = Type.Enum(['work', 'network', 'rate-limit', 'retry', 'outbox', 'input'], {
+  description: '`work`: its own; otherwise what it waits for.',
+})
 
-export interface RequestsStatus {
-  readonly count: number
-  /** Those without a response, or with another status than 2xx, 304 and 429. */
-  readonly failed: number
-}
+const bottleneck = Type.Object(
+  { stage: Type.String(), reason: bottleneckReason, share: Type.Number({ description: 'Of the time, 0 to 1.' }) },
+  { description: 'The stage that the others wait for; absent while nothing is measured.' },
+)
 
-export interface SinkStatus {
-  readonly sink: string
-  readonly type: string
-  /** Committed in this run. */
-  readonly records: number
-  readonly objects: number
-  readonly bytes: number
-  /** Published in this run, those of earlier runs included. */
-  readonly published: { readonly objects: number; readonly bytes: number }
-  /** In the outbox. */
-  readonly waiting: { readonly objects: number; readonly bytes: number }
-  readonly isFull: boolean
-  /** The budget of the outbox, at which reading stops. */
-  readonly maxBytes?: number | undefined
-  /** Since the last object was published: attempts that failed, and why the last one did. */
-  readonly retries: number
-  readonly code?: string | undefined
-}
+export type Bottleneck = TypeOf<typeof bottleneck>
 
-export interface PublishedObject {
-  readonly at: number
-  readonly sink: string
-  readonly key: string
-  readonly records: number
-  readonly bytes: number
-}
+/** What was committed. @param over of what, for people: `in this run` */
+export const ledgerOf = (over: string) =>
+  Type.Object(
+    {
+      read: count('Read from the source.'),
+      added: count('Added by transforms.'),
+      written: count('Written, once each.'),
+      dropped: count('Dropped by transforms and routes.'),
+      duplicate: count('Recognised as already written.'),
+      rejected: count('Sent to the dead-letter queue.'),
+    },
+    { description: `Committed ${over}: read + added = written + dropped + duplicate + rejected.` },
+  )
 
-export interface StatusNote {
-  readonly at: number
-  readonly message: string
-}
+const freshness = Type.Object({
+  partitions: count('How many source partitions say up to which event time they are read.'),
+  behind: Type.Array(
+    Type.Object({
+      partition: Type.String({ description: 'A source partition.' }),
+      readUpToAt: Type.Number(),
+      seconds: Type.Number({ description: 'How far that is behind the present.' }),
+    }),
+    { description: 'The ones that are furthest behind the present, the worst first. Committed positions.' },
+  ),
+})
 
-export interface ShardsStatus {
-  readonly shards: number
-  readonly done: number
-  readonly executing: number
-  readonly waiting: number
-  readonly failed: number
-  readonly bytes: number
-  readonly doneBytes: number
-  /** What was read of the shards that are executed now. */
-  readonly partialBytes: number
-  readonly bytesPerSecond: number
-  readonly secondsLeft?: number | undefined
-  /** Executions under way, as far as they report. */
-  readonly executions: readonly {
-    readonly shard: number
-    readonly worker: string
-    readonly records: number
-    readonly bytes: number
-  }[]
-}
+export type FreshnessStatus = TypeOf<typeof freshness>
+
+const requests = Type.Object(
+  {
+    count: count('With and without a response.'),
+    failed: count('Those without a response, or with another status than 2xx, 304 and 429.'),
+  },
+  { description: 'To an HTTP API and for its tokens, in this run; absent before the first one.' },
+)
+
+export type RequestsStatus = TypeOf<typeof requests>
+
+const sink = Type.Object({
+  sink: Type.String({ description: 'As in the report.' }),
+  type: Type.String(),
+  records: count('Committed in this run.'),
+  objects: count('Committed in this run.'),
+  bytes: count('Committed in this run.'),
+  published: stored('Published in this run, those of earlier runs included.'),
+  waiting: stored('In the outbox.'),
+  isFull: Type.Boolean({ description: 'The outbox.' }),
+  maxBytes: Type.Optional(Type.Number({ description: 'The budget of the outbox, at which reading stops.' })),
+  retries: count('Attempts that failed since the last object was published.'),
+  code: Type.Optional(Type.String({ description: 'Why the last attempt failed.' })),
+})
+
+export type SinkStatus = TypeOf<typeof sink>
+
+const publishedObject = Type.Object({
+  at: Type.Number(),
+  sink: Type.String(),
+  key: Type.String(),
+  records: count('Records.'),
+  bytes: count('As stored.'),
+})
+
+export type PublishedObject = TypeOf<typeof publishedObject>
+
+const note = Type.Object({ at: Type.Number(), message: Type.String() })
+
+export type StatusNote = TypeOf<typeof note>
+
+const shards = Type.Object(
+  {
+    shards: count('Shards.'),
+    done: count('Shards.'),
+    executing: count('Shards.'),
+    waiting: count('Shards.'),
+    failed: count('Shards.'),
+    bytes: count('Of all shards.'),
+    doneBytes: count('Of the shards that are done.'),
+    partialBytes: count('What was read of the shards that are executed now.'),
+    bytesPerSecond: perSecond(),
+    secondsLeft: Type.Optional(Type.Number()),
+    executions: Type.Array(
+      Type.Object({
+        shard: Type.Integer(),
+        worker: Type.String(),
+        records: count('Read so far.'),
+        bytes: count('Read so far.'),
+      }),
+      { description: 'Executions under way, as far as they report.' },
+    ),
+  },
+  { description: 'Of a parallel backfill.' },
+)
+
+export type ShardsStatus = TypeOf<typeof shards>
+
+export const statusSnapshot = Type.Object(
+  {
+    version: Type.Literal(1),
+    pipeline: Type.String(),
+    run: Type.String({ description: 'Id of the run.' }),
+    pid: Type.Integer(),
+    host: Type.String(),
+    takenAt: Type.Number(),
+    startedAt: Type.Number(),
+    state: Type.Enum(['starting', 'reading', 'waiting', 'stopping', 'ended'], {
+      description:
+        '`starting`: opens the state and publishes what an earlier run left. `waiting`: every outbox must have space again before more is read.',
+    }),
+    outcome: Type.Optional(Type.Enum(OUTCOMES, { description: 'At the end of the run, as in its report.' })),
+    code: Type.Optional(Type.String({ description: 'At the end of the run: of the error.' })),
+    windowSeconds: Type.Number({
+      description: 'Seconds over which rates and shares are measured; 0 before there are two measurements.',
+    }),
+    read,
+    stages: Type.Array(stage, { description: 'The source, the transforms in their order, and the delivery.' }),
+    bottleneck: Type.Optional(bottleneck),
+    ledger: ledgerOf('in this run'),
+    rejects: Type.Record(Type.String(), count('Records.'), {
+      description: 'Rejected records by code, the most frequent codes.',
+    }),
+    commits: Type.Object({
+      count: count('In this run.'),
+      lastAt: Type.Optional(Type.Number()),
+      lastMilliseconds: Type.Optional(Type.Number({ description: 'How long the last one took.' })),
+    }),
+    freshness,
+    dedup: Type.Optional(
+      Type.Object(
+        {
+          keys: count('Dedup keys.'),
+          bytes: count('Of memory.'),
+          maxBytes: Type.Number({ description: 'The budget.' }),
+        },
+        { description: 'The dedup keys in memory, and their budget; absent without a `dedup`.' },
+      ),
+    ),
+    deadLetters: Type.Optional(
+      Type.Object(
+        {
+          records: count('Rejects.'),
+          bytes: count('As stored.'),
+          maxBytes: Type.Optional(Type.Number({ description: 'At which the oldest rejects are deleted.' })),
+        },
+        { description: 'The dead-letter queue in the state folder; absent without a state.' },
+      ),
+    ),
+    requests: Type.Optional(requests),
+    clockAheadSeconds: Type.Optional(
+      Type.Number({
+        description:
+          'How far the clock of this machine is ahead of that of the API or the store, whichever differs more; ' +
+          'negative if it is slow. Absent if neither has sent its time.',
+      }),
+    ),
+    sinks: Type.Array(sink),
+    objects: Type.Array(publishedObject, { description: 'The last published objects, the latest first.' }),
+    notes: Type.Array(note, {
+      description: 'The last lines of the log with the level `warn` or `error`, the latest first.',
+    }),
+    shards: Type.Optional(shards),
+  },
+  {
+    description:
+      'What a run does: `sluice top --json` prints it, the live view draws it. Times are milliseconds since 1970 where a name ends in `At`; rates and shares are those of the last seconds (`windowSeconds`). Lists are bounded. New members may come; `version` rises if one is changed or removed.',
+  },
+)
+
+/** What a run does, as plain JSON. */
+export type StatusSnapshot = TypeOf<typeof statusSnapshot>

@@ -4,7 +4,7 @@
  */
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { count } from '../shapes.ts'
+import { count } from '../../observe/shapes.ts'
 
 const id = Type.String({ pattern: String.raw`^\d{1,15}-\d{1,15}$`, description: 'Identifies a reject: `12-3`.' })
 

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
-import { answers, named } from '../route-shapes.ts'
+import { answers, ofPipeline } from '../route-shapes.ts'
 import type { Named } from '../route-shapes.ts'
 import { rejectChoice, rejectDetail, rejectPage, rejectQuery, replayAnswer, tryAnswer } from './api.ts'
 import type { Rejects } from './rejects.ts'
@@ -12,7 +12,7 @@ export function addRejects(api: FastifyInstance, rejects: Rejects): void {
     '/pipelines/:name/rejects',
     {
       schema: {
-        ...named,
+        ...ofPipeline,
         querystring: rejectQuery,
         ...answers('A page of the dead-letter queue, the newest reject first.', rejectPage),
       },
@@ -52,7 +52,7 @@ const detailQuery = Type.Object({
 })
 
 function options(description: string, answer: object) {
-  return { bodyLimit: LARGEST, schema: { ...named, body: rejectChoice, ...answers(description, answer) } }
+  return { bodyLimit: LARGEST, schema: { ...ofPipeline, body: rejectChoice, ...answers(description, answer) } }
 }
 
 /** Bytes of a request: corrected records, in JSON. */

@@ -4,7 +4,8 @@
  */
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { count, problem } from '../shapes.ts'
+import { count } from '../../observe/shapes.ts'
+import { problem, reference } from '../shapes.ts'
 
 const text = Type.String({ maxLength: 262_144, description: 'What an editor holds of the pipeline file.' })
 const optionalText = Type.Optional(text)
@@ -28,7 +29,7 @@ export const saveRequest = Type.Object({
 export const textRequest = Type.Object({ text: optionalText })
 
 export const checkAnswer = Type.Object({
-  problems: Type.Array(problem, { description: 'As `sluice check` says them, for all of the file.' }),
+  problems: Type.Array(reference(problem), { description: 'As `sluice check` says them, for all of the file.' }),
 })
 
 export type CheckAnswer = Static<typeof checkAnswer>
@@ -118,7 +119,9 @@ const shownRecord = Type.Object({
 export type ShownRecord = Static<typeof shownRecord>
 
 export const tryAnswer = Type.Object({
-  problems: Type.Array(problem, { description: 'Of the file. With errors in its transforms nothing is tried.' }),
+  problems: Type.Array(reference(problem), {
+    description: 'Of the file. With errors in its transforms nothing is tried.',
+  }),
   failure: Type.Optional(
     Type.Object(
       {
@@ -165,7 +168,7 @@ export const tryAnswer = Type.Object({
 export type TryAnswer = Static<typeof tryAnswer>
 
 export const testsAnswer = Type.Object({
-  problems: Type.Array(problem),
+  problems: Type.Array(reference(problem)),
   tests: Type.Array(
     Type.Object({
       name: Type.String(),

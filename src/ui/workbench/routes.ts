@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Static, TSchema } from 'typebox'
-import { answers, named } from '../route-shapes.ts'
+import { answers, ofPipeline } from '../route-shapes.ts'
 import type { Named } from '../route-shapes.ts'
 import {
   addComponentRequest,
@@ -26,7 +26,7 @@ import type { Workbench } from './workbench.ts'
 export function addWorkbench(api: FastifyInstance, workbench: Workbench): void {
   api.get<Named>(
     '/pipelines/:name/file',
-    { schema: { ...named, ...answers('A pipeline file, as it is on the disk.', pipelineFile) } },
+    { schema: { ...ofPipeline, ...answers('A pipeline file, as it is on the disk.', pipelineFile) } },
     ({ params }) => workbench.file(params.name),
   )
   api.put<Named & Body<typeof saveRequest>>(
@@ -84,7 +84,7 @@ export function addWorkbench(api: FastifyInstance, workbench: Workbench): void {
 }
 
 function options(description: string, body: object, answer: object) {
-  return { bodyLimit: LARGEST, schema: { ...named, body, ...answers(description, answer) } }
+  return { bodyLimit: LARGEST, schema: { ...ofPipeline, body, ...answers(description, answer) } }
 }
 
 interface Body<Shape extends TSchema> {

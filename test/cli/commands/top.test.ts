@@ -3,8 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Report } from '../../../src/observe/report.ts'
 import type { StatusSnapshot } from '../../../src/observe/status/snapshot.ts'
-import { openWorkspace } from '../../support/command.ts'
-import { openWatched } from './watched-pipeline.ts'
+import { openDivided, openWatched } from './watched-pipeline.ts'
 
 test('the last status of a run has the sums of its report', async (t) => {
   const { workspace, start, stop } = await openWatched(t)
@@ -55,24 +54,8 @@ test('a run that dies is no end like others', async (t) => {
 })
 
 test('the status of a divided backfill has its shards, and its records cannot be tapped', async (t) => {
-  const workspace = await openWorkspace(t)
-  await workspace.write(
-    'wait.js',
-    `import { existsSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { defineTransform } from 'sluice'
-export default defineTransform({
-  summary: 'Waits.', parallel: true, fields: {}, examples: [],
-  create: () => async (record) => { while (!existsSync('go')) await sleep(5); return record },
-})
-`,
-  )
-  for (const name of ['a', 'b', 'c', 'd']) await workspace.write(`in/${name}.ndjson`, '{"id":1}\n'.repeat(100))
-  await workspace.write(
-    'pipelines/p.yaml',
-    'source: { type: file, path: none.ndjson }\ntransforms: [{ type: ../wait.js }]\nsink: { type: file, path: out }\n',
-  )
-  const run = workspace.start(['backfill', 'p', 'in/*.ndjson', '--workers', '2', '--shard-size', '100B'])
+  const { workspace, start } = await openDivided(t)
+  const run = start()
   let shards: StatusSnapshot['shards']
   let hasEnded = false
   void run.ended.then(() => (hasEnded = true))

@@ -53,6 +53,28 @@ export async function openWatched(t: TestContext, transforms = TRANSFORMS): Prom
   }
 }
 
+const WAIT = `import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defineTransform } from 'sluice'
+export default defineTransform({
+  summary: 'Waits.', parallel: true, fields: {}, examples: [],
+  create: () => async (record) => { while (!existsSync('go')) await sleep(5); return record },
+})
+`
+
+/** A pipeline `p` with more than four shards, whose records wait for a file `go`. */
+export async function openDivided(t: TestContext): Promise<{ workspace: Workspace; start: () => RunningCommand }> {
+  const workspace = await openWorkspace(t)
+  await workspace.write('wait.js', WAIT)
+  for (const name of ['a', 'b', 'c', 'd']) await workspace.write(`in/${name}.ndjson`, '{"id":1}\n'.repeat(100))
+  await workspace.write(
+    'pipelines/p.yaml',
+    'source: { type: file, path: none.ndjson }\ntransforms: [{ type: ../wait.js }]\nsink: { type: file, path: out }\n',
+  )
+  const args = ['backfill', 'p', 'in/*.ndjson', '--workers', '2', '--shard-size', '100B']
+  return { workspace, start: () => workspace.start(args) }
+}
+
 async function answers(workspace: Workspace): Promise<void> {
   for (;;) {
     const { code, stderr } = await workspace.sluice(['top', 'p', '--once', '--json'])
