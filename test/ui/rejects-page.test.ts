@@ -4,8 +4,8 @@ import type { Page } from 'playwright-core'
 import { openWatched } from '../cli/commands/watched-pipeline.ts'
 import { openProject } from '../support/cli-project.ts'
 import { until } from '../support/until.ts'
-import { faultsOf } from './axe.ts'
-import { keepPicture, openPage, withoutBrowser } from './browser.ts'
+import { assertAccessible } from './axe.ts'
+import { openPage, withoutBrowser } from './browser.ts'
 import { CANARY, openRejecting, published } from './rejecting-project.ts'
 import { startUi } from './ui-process.ts'
 
@@ -194,33 +194,26 @@ sink: { type: file, path: out }
   assert.deepEqual(errors, [])
 })
 
-for (const colorScheme of ['light', 'dark'] as const)
-  for (const width of [360, 1440])
-    test(`axe finds no serious fault in rejects: ${colorScheme}, ${width} pixels wide`, options, async (t) => {
-      const ui = await startUi(await openRejecting(t), ['--edit'])
-      const { page, errors } = await openPage(t, ui, {
-        colorScheme,
-        viewport: { width, height: 900 },
-        bypassCSP: true,
-      })
-      await page.goto(`${ui.url.origin}/pipelines/p/rejects`)
-      await rowsOf(page).filter({ hasText: 'Findable' }).getByRole('button').click()
-      await page.getByRole('button', { name: 'Correct the record' }).click()
-      await page.getByLabel('Corrected record').fill('{"id":3,"name":"x"}')
-      await page.getByLabel('Choose all of this page').check()
-      await page.getByRole('button', { name: 'What will happen' }).click()
-      await page.getByText('will be written').waitFor()
-      await keepPicture(page, `rejects-${colorScheme}-${width}`)
-      assert.deepEqual(await faultsOf(page), [])
-      await page.getByLabel('Corrected record').fill('{"id":3,"name":"x')
-      await page.getByText('has no end').waitFor()
-      assert.deepEqual(await faultsOf(page), [])
-      assert.deepEqual(errors, [])
-    })
+test('axe finds no serious fault in rejects', options, async (t) => {
+  const ui = await startUi(await openRejecting(t), ['--edit'])
+  const { page, errors } = await openPage(t, ui, { bypassCSP: true })
+  await page.goto(`${ui.url.origin}/pipelines/p/rejects`)
+  await rowsOf(page).filter({ hasText: 'Findable' }).getByRole('button').click()
+  await page.getByRole('button', { name: 'Correct the record' }).click()
+  await page.getByLabel('Corrected record').fill('{"id":3,"name":"x"}')
+  await page.getByLabel('Choose all of this page').check()
+  await page.getByRole('button', { name: 'What will happen' }).click()
+  await page.getByText('will be written').waitFor()
+  await assertAccessible(page, 'rejects')
+  await page.getByLabel('Corrected record').fill('{"id":3,"name":"x')
+  await page.getByText('has no end').waitFor()
+  await assertAccessible(page, 'rejects-mistake')
+  assert.deepEqual(errors, [])
+})
 
 test('a queue of 100,000 rejects is shown page by page, and stays quick', options, async (t) => {
   const workspace = await openProject(t, {
-    'in.ndjson': Array.from({ length: MANY }, (_, id) => `{"id":${id},"text":"${'x'.repeat(1000)}"}\n`).join(''),
+    'in.ndjson': Array.from({ length: MANY }, (_, id) => `{"id":${id},"text":"${'x'.repeat(100)}"}\n`).join(''),
     'pipelines/p.yaml': `source: { type: file, path: in.ndjson }
 transforms: [{ type: validate, schema: s.json }]
 sink: { type: file, path: out }
