@@ -86,7 +86,8 @@ function StepRow({ step: { stage, effect, detail } }: { readonly step: Step }): 
     <div class="effect-row is-step">
       <strong>{safe(stage)}</strong>
       <Badge tone={tone} text={text} />
-      {detail !== undefined && <span>{safe(detail)}</span>}
+      {/* The reason of a drop may be no more than its stage. */}
+      {detail !== undefined && detail !== stage && <span>{safe(detail)}</span>}
     </div>
   )
 }
