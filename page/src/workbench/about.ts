@@ -1,4 +1,5 @@
 import { safe } from '../format.ts'
+import { proseOf } from './prose.tsx'
 
 /** Documentation in the editor, which is no part of the tree of Preact. */
 export function aboutElement(title: string | undefined, about: string): HTMLElement {
@@ -9,6 +10,10 @@ export function aboutElement(title: string | undefined, about: string): HTMLElem
     strong.textContent = `${safe(title)}\n`
     element.append(strong)
   }
-  element.append(about.split('\n').map(safe).join('\n'))
+  for (const { text, isCode } of proseOf(about)) {
+    const part = document.createElement(isCode ? 'code' : 'span')
+    part.textContent = text
+    element.append(part)
+  }
   return element
 }

@@ -7,11 +7,11 @@ import { safe } from '../format.ts'
 import { Loading } from '../parts/failure.tsx'
 import { TableFrame } from '../parts/panel.tsx'
 import { TableHead } from '../parts/table-head.tsx'
-import { Text } from '../parts/text.tsx'
 import { announce } from '../state/connection.ts'
 import type { WorkbenchState } from '../state/workbench.ts'
 import { loadComponents } from './api.ts'
 import { failureOf } from './failure-of.ts'
+import { Prose } from './prose.tsx'
 import { RequestFailure } from './request-failure.tsx'
 
 type Component = ComponentsAnswer['components'][number]
@@ -104,7 +104,7 @@ function Entry({ component, add, after }: EntryProps): JSX.Element {
   return (
     <details onToggle={({ currentTarget }) => (isOpen.value = currentTarget.open)}>
       <summary>
-        <strong>{type}</strong> <span class="faint">{kind}</span> <Text text={summary} />
+        <strong>{type}</strong> <span class="faint">{kind}</span> <Prose text={summary} />
       </summary>
       {isOpen.value && <About component={component} />}
       {isOpen.value && add !== undefined && (
@@ -132,7 +132,9 @@ function About({ component: { type, fields, examples } }: { readonly component: 
                   </th>
                   <td>{field.type}</td>
                   <td>{field.required ? 'required' : <span class="code">{field.default ?? '–'}</span>}</td>
-                  <td>{field.description}</td>
+                  <td>
+                    <Prose text={field.description} />
+                  </td>
                 </tr>
               ))}
             </tbody>
@@ -141,7 +143,9 @@ function About({ component: { type, fields, examples } }: { readonly component: 
       )}
       {examples.map(({ title, yaml }) => (
         <div key={title}>
-          <p>{title}</p>
+          <p>
+            <Prose text={title} />
+          </p>
           <pre tabIndex={0}>{yaml}</pre>
         </div>
       ))}

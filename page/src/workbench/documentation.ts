@@ -5,6 +5,7 @@ import type { Tooltip } from '@codemirror/view'
 import type { DescribeAnswer } from '../../../src/ui/workbench/api.ts'
 import { safe } from '../format.ts'
 import { aboutElement } from './about.ts'
+import { proseOf } from './prose.tsx'
 
 /** The documentation of what is at a place; undefined if there is none. */
 export type Describe = (text: string, offset: number) => Promise<DescribeAnswer | undefined>
@@ -39,7 +40,13 @@ export function documentation(describe: Describe): Extension {
           above: true,
           create: () => ({ dom: aboutElement(answer.title, about) }),
         }),
-        EditorView.announce.of(safe(`${answer.title ?? ''} ${about}`)),
+        EditorView.announce.of(
+          safe(
+            `${answer.title ?? ''} ${proseOf(about)
+              .map(({ text }) => text)
+              .join('')}`,
+          ),
+        ),
       ],
     })
   }
