@@ -142,6 +142,9 @@ export const builtIns: readonly BuiltIn[] = [
   },
 ]
 
+/** Finds the component that a pipeline names. Undefined if it is not known. */
+export type FindComponent = (kind: ComponentKind, type: string) => Promise<Declaration | undefined>
+
 /** Loads the built-in component of this kind and type. Undefined if there is no such component. */
 export async function findComponent(kind: ComponentKind, type: string): Promise<Declaration | undefined> {
   const found = builtIns.find((one) => one.kind === kind && one.type === type)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { Check } from 'typebox/value'
@@ -105,6 +106,83 @@ test('what may be written at a place, what is there, and all components, are in 
   for (const { examples } of components) for (const { yaml } of examples) parse(yaml)
 })
 
+const MASK = `import { writeFileSync } from 'node:fs'
+import { defineTransform, Type } from 'sluice'
+writeFileSync(new URL('pid', import.meta.url), String(process.pid))
+export default defineTransform({
+  summary: 'Masks values.',
+  fields: {
+    mode: Type.Enum(['stars', 'hash'], { default: 'stars', description: 'How a value is masked.' }),
+    keep: Type.Object({ first: Type.Integer({ description: 'Characters that stay.' }) }, { description: 'What stays.' }),
+  },
+  create: () => (record) => record,
+})
+`
+
+/** A transform with these options, in place of that of the other texts. */
+function withMask(options: string): string {
+  return PIPELINE.replace('  - type: ../transforms/tag.ts\n', `  - type: ../transforms/mask.ts\n${options}`)
+}
+
+test('with --edit the options of a custom component are known, from its file as it is now', async (t) => {
+  const { ask, askAt, workspace, pid } = await open(t)
+  await workspace.write('transforms/mask.ts', MASK)
+  const keys = await askAt<CompleteAnswer>('complete', withMask('    |\n'))
+  assert.deepEqual(keys.options.map(({ insert, detail, about }) => [insert, detail, about]).slice(0, 2), [
+    ['keep:\n      ', 'map, required', 'What stays.'],
+    ['mode: ', 'stars, hash, default stars', 'How a value is masked.'],
+  ])
+  assert.ok(keys.options.some(({ label }) => label === 'onError'))
+  assert.notEqual(await readFile(workspace.path('transforms/pid'), 'utf8'), String(pid))
+  const nested = await askAt<CompleteAnswer>('complete', withMask('    keep:\n      |\n'))
+  assert.deepEqual(
+    nested.options.map(({ insert }) => insert),
+    ['first: '],
+  )
+  const words = await askAt<CompleteAnswer>('complete', withMask('    mode: |\n'))
+  assert.deepEqual(
+    words.options.map(({ insert }) => insert),
+    ['stars', 'hash'],
+  )
+  const key = await askAt<DescribeAnswer>('describe', withMask('    keep: { fi|rst: 1 }\n'))
+  assert.deepEqual([key.title, key.about], ['first: integer, required', 'Characters that stay.'])
+  const text = withMask('')
+  const type = await ask<DescribeAnswer>('/pipelines/p/describe', { text, offset: text.indexOf('mask.ts') })
+  assert.deepEqual([type.title, type.about], ['../transforms/mask.ts (transform)', 'Masks values.'])
+  await workspace.write('transforms/mask.ts', MASK.replaceAll('mode', 'way'))
+  const changed = await askAt<CompleteAnswer>('complete', withMask('    |\n'))
+  assert.ok(changed.options.some(({ label }) => label === 'way'))
+})
+
+test('a custom component that does not load, or is none, costs its own options only', async (t) => {
+  const { askAt, workspace } = await open(t)
+  const noFields = "export default { kind: 'sink', fields: { a: null }, create() {} }"
+  for (const code of ["throw new Error('x')", 'process.exit(3)', 'for (;;);', noFields, '{']) {
+    await workspace.write('transforms/own.ts', `${code}\n`)
+    const { options } = await askAt<CompleteAnswer>('complete', 'rejects:\n  type: ../transforms/own.ts\n  |\n')
+    assert.deepEqual(
+      options.map(({ label }) => label),
+      ['local', 'unparsed'],
+      code,
+    )
+  }
+  await workspace.write('transforms/mask.ts', MASK)
+  const { about } = await askAt<DescribeAnswer>('describe', withMask('    mo|de: stars\n'))
+  assert.equal(about, 'How a value is masked.')
+})
+
+test('without --edit completion and documentation load no custom component', async (t) => {
+  const { askAt, workspace } = await open(t, [])
+  await workspace.write('transforms/mask.ts', MASK)
+  const { options } = await askAt<CompleteAnswer>('complete', withMask('    |\n'))
+  assert.deepEqual(options, [])
+  const { about } = await askAt<DescribeAnswer>('describe', withMask('    mo|de: stars\n'))
+  assert.equal(about, undefined)
+  const builtIn = await askAt<DescribeAnswer>('describe', PIPELINE.replace('drop', 'dr|op'))
+  assert.ok(builtIn.about)
+  await assert.rejects(readFile(workspace.path('transforms/pid')), { code: 'ENOENT' })
+})
+
 test('without --edit nothing that is typed is taken', async (t) => {
   const { refused } = await open(t, [])
   const request = { text: PIPELINE, kind: 'transform', type: 'ocsf' }
@@ -122,12 +200,18 @@ async function open(t: TestContext, args = ['--edit']) {
   const headers = { cookie: await ui.enter(), origin: ui.url.origin }
   const send = (path: string, body: unknown) =>
     ui.ask({ method: body === undefined ? 'GET' : 'POST', path: `/api/v1${path}`, headers, body })
+  const ask = async <Answer>(path: string, body?: unknown): Promise<Answer> => {
+    const { status, text } = await send(path, body)
+    if (status !== 200) throw new Error(`${status} ${text}`)
+    return JSON.parse(text)
+  }
   return {
-    ask: async <Answer>(path: string, body?: unknown): Promise<Answer> => {
-      const { status, text } = await send(path, body)
-      if (status !== 200) throw new Error(`${status} ${text}`)
-      return JSON.parse(text)
-    },
+    workspace,
+    pid: ui.pid,
+    ask,
+    /** Asks about the place of `|` in a text. */
+    askAt: <Answer>(what: 'complete' | 'describe', text: string): Promise<Answer> =>
+      ask(`/pipelines/p/${what}`, { text: text.replace('|', ''), offset: text.indexOf('|') }),
     refused: async (path: string, body: unknown, expected: number, message: RegExp): Promise<void> => {
       const { status, text } = await send(path, body)
       assert.equal(status, expected, text)

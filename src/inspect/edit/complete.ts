@@ -3,6 +3,7 @@ import { mergedRow, rowOf, typeAndNeed } from '../../config/field-rows.ts'
 import type { FieldRow } from '../../config/field-rows.ts'
 import { isTuple, branchesOf, typesOf } from '../../config/schema.ts'
 import type { FieldSchema } from '../../config/schema.ts'
+import type { FindComponent } from '../../registry.ts'
 import { cursorsAt, wordAt } from './cursor.ts'
 import type { Cursor } from './cursor.ts'
 import { excerptAt } from './excerpt.ts'
@@ -29,15 +30,16 @@ interface CompletionOption {
 
 /**
  * What may be written at a place of a pipeline text: keys that are not there yet, and values. The text need not be
- * complete. Of custom components only `type` is known.
+ * complete.
  * @param offset in UTF-16 units
+ * @param find the components whose options are known; default: the built-in ones
  */
-export async function complete(text: string, offset: number): Promise<Completion> {
+export async function complete(text: string, offset: number, find?: FindComponent): Promise<Completion> {
   const excerpt = excerptAt(text, offset)
   const word = wordAt(excerpt.text, excerpt.offset)
   const options = new Map<string, CompletionOption>()
   for (const cursor of excerpt.text.length > LONGEST ? [] : cursorsAt(excerpt.text, word)) {
-    const schemas = await schemasAt(cursor.contents, cursor.path)
+    const schemas = await schemasAt(cursor.contents, cursor.path, find)
     const found =
       cursor.kind === 'key'
         ? keyOptions(schemas, cursor, { lineBreak: lineBreakOf(text), hasColon: word.hasColon })

@@ -3,6 +3,7 @@ import type { Document } from 'yaml'
 import { mergedRow, rowOf, typeAndNeed } from '../../config/field-rows.ts'
 import { branchesOf, childSchemas } from '../../config/schema.ts'
 import { findComponent } from '../../registry.ts'
+import type { FindComponent } from '../../registry.ts'
 import { pathOf } from './cursor.ts'
 import { excerptAt } from './excerpt.ts'
 import { componentAt, kindOf, schemasAt } from './schemas-at.ts'
@@ -31,15 +32,20 @@ interface Found {
 /**
  * Describes the key or value at a place of a pipeline text, as far as the text is understood.
  * @param offset in UTF-16 units
+ * @param find as for `complete`
  */
-export async function describePlace(text: string, offset: number): Promise<PlaceDescription> {
+export async function describePlace(
+  text: string,
+  offset: number,
+  find: FindComponent = findComponent,
+): Promise<PlaceDescription> {
   const excerpt = excerptAt(text, offset)
   const document = parseNodes(excerpt.text)
   const found = findAt(document, excerpt.offset)
   if (found === undefined) return { from: offset, to: offset }
   const { path } = found
   const place = { from: found.from + excerpt.shift, to: found.to + excerpt.shift }
-  const described = (await describeType(found)) ?? (await describeField(document.contents, found))
+  const described = (await describeType(found, find)) ?? (await describeField(document.contents, found, find))
   return { ...place, ...(path.length > 0 && described) }
 }
 
@@ -57,19 +63,19 @@ function findAt(document: Document, offset: number): Found | undefined {
 }
 
 /** The value of `type` of a component. */
-async function describeType({ path, value, isKey }: Found) {
+async function describeType({ path, value, isKey }: Found, find: FindComponent) {
   const place = path.at(-1) === 'type' && !isKey ? componentAt(path.slice(0, -1)) : undefined
   if (place === undefined || typeof value !== 'string') return undefined
-  const component = await findComponent(kindOf(place), value)
+  const component = await find(kindOf(place), value)
   return component && { title: `${component.type} (${component.kind})`, about: component.summary }
 }
 
 /** A key, or the key that a value or an item of a list belongs to. */
-async function describeField(contents: unknown, { path, value, isKey }: Found) {
+async function describeField(contents: unknown, { path, value, isKey }: Found, find: FindComponent) {
   const at = path.findLastIndex((key) => typeof key === 'string')
   const name = path[at]
   if (typeof name !== 'string') return undefined
-  const maps = await schemasAt(contents, path.slice(0, at))
+  const maps = await schemasAt(contents, path.slice(0, at), find)
   const fields = maps.flatMap((map) =>
     childSchemas(map, name).map((schema) => ({ schema, isRequired: map.required?.includes(name) === true })),
   )

@@ -4,21 +4,28 @@ import { pipelineFields, rejectFields } from '../../config/pipeline-fields.ts'
 import { branchesOf, childSchemas, strictSchema } from '../../config/schema.ts'
 import type { FieldSchema } from '../../config/schema.ts'
 import { builtIns, findComponent } from '../../registry.ts'
-import type { ComponentKind, Declaration } from '../../registry.ts'
+import type { ComponentKind, Declaration, FindComponent } from '../../registry.ts'
 import { findPair } from './yaml-nodes.ts'
 
 /** Where a value is in a file: keys and indices, from the top. */
 export type Path = readonly (string | number)[]
 
-/** The alternatives for the value at a place of a pipeline text, as far as they fit what is there. */
-export async function schemasAt(contents: unknown, path: Path): Promise<FieldSchema[]> {
+/**
+ * The alternatives for the value at a place of a pipeline text, as far as they fit what is there.
+ * @param find is asked only for components around the place
+ */
+export async function schemasAt(
+  contents: unknown,
+  path: Path,
+  find: FindComponent = findComponent,
+): Promise<FieldSchema[]> {
   let schemas = fitting([strictSchema(pipelineFields)], contents)
   let node = contents
   for (const [depth, key] of path.entries()) {
     node = childOf(node, key)
     const component = componentAt(path.slice(0, depth + 1))
     const found = component
-      ? [await componentSchema(component, typeIn(node))]
+      ? [await componentSchema(component, typeIn(node), find)]
       : schemas.flatMap((schema) => childSchemas(schema, key))
     schemas = fitting(found, node)
   }
@@ -50,8 +57,12 @@ export function kindOf(place: ComponentPlace): ComponentKind {
 }
 
 /** Only `type`, with a component that is not known. */
-async function componentSchema(place: ComponentPlace, type: string | undefined): Promise<FieldSchema> {
-  const declaration = type === undefined ? undefined : await findComponent(kindOf(place), type)
+async function componentSchema(
+  place: ComponentPlace,
+  type: string | undefined,
+  find: FindComponent,
+): Promise<FieldSchema> {
+  const declaration = type === undefined ? undefined : await find(kindOf(place), type)
   const more = place === 'rejects' ? rejectFields : {}
   const { properties = {}, required = [] } = strictSchema({ ...declaration?.fields, ...more })
   const components = await componentsFor(place)

@@ -4,6 +4,7 @@ import { writeChoice } from '../rejects/write-choice.ts'
 import { checkFile } from '../check-file.ts'
 import { addTest } from '../workbench/add-test.ts'
 import { checkText } from '../workbench/check-text.ts'
+import { completeText, describeText } from '../workbench/complete-text.ts'
 import { readSource } from '../workbench/read-source.ts'
 import { runTests } from '../workbench/run-tests.ts'
 import { tryText } from '../workbench/try-text.ts'
@@ -16,6 +17,8 @@ export const jobs = {
   addTest,
   checkFile,
   checkText,
+  completeText,
+  describeText,
   listRejects,
   readReject,
   readSource,

@@ -70,12 +70,20 @@ export function addWorkbench(api: FastifyInstance, workbench: Workbench): void {
   )
   api.post<Named & Body<typeof completeRequest>>(
     '/pipelines/:name/complete',
-    options('What may be written at a place.', completeRequest, completeAnswer),
+    options(
+      'What may be written at a place. The options of custom components need `--edit`.',
+      completeRequest,
+      completeAnswer,
+    ),
     ({ params, body }) => workbench.complete(params.name, body),
   )
   api.post<Named & Body<typeof completeRequest>>(
     '/pipelines/:name/describe',
-    options('The documentation of what is at a place.', completeRequest, describeAnswer),
+    options(
+      'The documentation of what is at a place. That of custom components needs `--edit`.',
+      completeRequest,
+      describeAnswer,
+    ),
     ({ params, body }) => workbench.describe(params.name, body),
   )
   api.get('/components', { schema: answers('All built-in components.', componentsAnswer) }, () =>

@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto'
 import { readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 import type { Static } from 'typebox'
+import { isCustom } from '../../config/component-name.ts'
 import { findPipeline } from '../../config/find-pipeline.ts'
 import { asSluiceError } from '../../errors.ts'
 import { addComponent } from '../../inspect/edit/add-component.ts'
 import { complete } from '../../inspect/edit/complete.ts'
 import { describePlace } from '../../inspect/edit/describe-place.ts'
+import { findComponent } from '../../registry.ts'
+import type { FindComponent } from '../../registry.ts'
 import { fileInProject, requireName } from '../project-files.ts'
 import { Refused, requireEdit } from '../failures.ts'
 import { JobRunner } from '../jobs/job-runner.ts'
@@ -30,9 +33,12 @@ import type {
   TestsAnswer,
   TryAnswer,
 } from './api.ts'
+import type { TypedPlace } from './complete-text.ts'
 import { describeComponents } from './describe-components.ts'
 import { Samples } from './samples.ts'
 import type { TextPlace } from '../load-text.ts'
+
+type CompleteRequest = Static<typeof completeRequest>
 
 interface WorkbenchOptions {
   /** The project folder. */
@@ -49,6 +55,8 @@ export class Workbench {
   readonly #root: string
   readonly #edit: boolean
   readonly #runner = new JobRunner()
+  /** Apart, so that typing does not wait for tests. */
+  readonly #typing = new JobRunner()
   readonly #samples = new Samples()
 
   constructor({ root, edit }: WorkbenchOptions) {
@@ -128,17 +136,17 @@ export class Workbench {
     return this.#withText(name, text, () => addComponent(text, component))
   }
 
-  /** Loads nothing of the text: it needs no `edit`. */
-  async complete(name: string, { text, offset }: Static<typeof completeRequest>): Promise<CompleteAnswer> {
-    await this.#path(name)
-    const { options, ...word } = await complete(text, offset)
+  /** Needs no `edit`: without it, nothing of the text is loaded, and the options of custom components are not known. */
+  async complete(name: string, place: CompleteRequest): Promise<CompleteAnswer> {
+    const { options, ...word } = await this.#look(name, place, complete, (typed) =>
+      this.#typing.do('completeText', typed, WHILE_TYPING),
+    )
     return { ...word, options: [...options] }
   }
 
   /** As `complete`. */
-  async describe(name: string, { text, offset }: Static<typeof completeRequest>): Promise<DescribeAnswer> {
-    await this.#path(name)
-    return describePlace(text, offset)
+  describe(name: string, place: CompleteRequest): Promise<DescribeAnswer> {
+    return this.#look(name, place, describePlace, (typed) => this.#typing.do('describeText', typed, WHILE_TYPING))
   }
 
   components(): Promise<ComponentsAnswer> {
@@ -146,7 +154,24 @@ export class Workbench {
   }
 
   async close(): Promise<void> {
-    await this.#runner.close()
+    await Promise.all([this.#runner.close(), this.#typing.close()])
+  }
+
+  /** Answers from the built-in components. If a custom one is at the place, a process that loads it answers, if it can. */
+  async #look<Answer>(
+    name: string,
+    { text, offset }: CompleteRequest,
+    look: (text: string, offset: number, find: FindComponent) => Promise<Answer>,
+    loadAndLook: (place: TypedPlace) => Promise<Answer>,
+  ): Promise<Answer> {
+    await this.#path(name)
+    let hasCustom = false
+    const answer = await look(text, offset, (kind, type) => {
+      hasCustom ||= isCustom(type)
+      return findComponent(kind, type)
+    })
+    if (!hasCustom || !this.#edit) return answer
+    return loadAndLook({ root: this.#root, name, text, offset }).catch(() => answer)
   }
 
   async #withText<Answer>(
@@ -167,6 +192,7 @@ export class Workbench {
 }
 
 /* Milliseconds that jobs may take. */
+const WHILE_TYPING = 3000
 const SOON = 10_000
 const LATER = 30_000
 const LATEST = 300_000

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isScalar, parseDocument, visit } from 'yaml'
+import { defineTransform } from '../../../src/component.ts'
+import { Choice } from '../../../src/fields/fields.ts'
+import { Type } from '../../../src/fields/typebox.ts'
 import { exampleYaml } from '../../../src/generate/pages.ts'
 import { complete } from '../../../src/inspect/edit/complete.ts'
 import { pathOf } from '../../../src/inspect/edit/cursor.ts'
 import { describePlace } from '../../../src/inspect/edit/describe-place.ts'
 import { schemasAt } from '../../../src/inspect/edit/schemas-at.ts'
-import { loadComponents } from '../../../src/registry.ts'
+import { findComponent, loadComponents } from '../../../src/registry.ts'
+import type { FindComponent } from '../../../src/registry.ts'
 
 const SINKS = 'sinks: { a: { type: file }, b: { type: s3 } }\n'
 
@@ -126,6 +130,27 @@ test('a component, a value and a key are described; the content of records and e
   assert.deepEqual(await described('source: |'), ['', undefined, undefined])
 })
 
+test('the options of a component that a finder knows are completed and described as those of built-in ones', async () => {
+  const fields = {
+    mode: Choice(['stars', 'hash'], { default: 'stars', description: 'How a value is masked.' }),
+    keep: Type.Object(
+      { first: Type.Integer({ description: 'Characters that stay.' }) },
+      { description: 'What stays.' },
+    ),
+  }
+  const own = defineTransform({ type: './own.ts', summary: 'Masks.', fields, create: () => (record) => record })
+  const find: FindComponent = (kind, type) => (type === own.type ? Promise.resolve(own) : findComponent(kind, type))
+  const insertsAt = async (text: string) => (await completeAt(text, find)).options.map(({ insert }) => insert)
+  const text = 'transforms:\n  - type: ./own.ts\n    '
+  assert.deepEqual(await insertsAt(`${text}|`), ['keep:\n      ', 'mode: '])
+  assert.deepEqual(await insertsAt(`${text}keep: { | }`), ['first: '])
+  assert.deepEqual(await insertsAt(`${text}mode: |`), ['stars', 'hash'])
+  assert.ok((await insertsAt('transforms:\n  - type: filter\n    |')).includes('drop:\n      '))
+  assert.deepEqual(await described(`${text}mo|de: hash`, find), ['mode', 'mode', 'How a value is masked'])
+  assert.deepEqual(await described(text.replace('own', 'o|wn'), find), ['./own.ts', './own.ts (transform)', 'Masks'])
+  assert.deepEqual(await described(text.replace('own', 'o|wn')), ['./own.ts', 'type', 'The component: one of these'])
+})
+
 test('an offset after the end is the end, and in a text that is nested too deep there is nothing', async () => {
   assert.deepEqual(await complete('limits: { ', 99), await complete('limits: { ', 10))
   for (const length of [20_000, 100_000]) {
@@ -141,18 +166,18 @@ test('a file with many tests is completed', { timeout: 60_000 }, async () => {
   assert.ok(options.some(({ label }) => label === 'expect'))
 })
 
-async function completeAt(text: string) {
+async function completeAt(text: string, find?: FindComponent) {
   const at = text.indexOf('|')
   const whole = text.replace('|', '')
-  const { from, to, options } = await complete(whole, at)
+  const { from, to, options } = await complete(whole, at, find)
   return { word: whole.slice(from, to), options }
 }
 
 /** What is described, its title, and the beginning of the text. */
-async function described(text: string) {
+async function described(text: string, find?: FindComponent) {
   const at = text.indexOf('|')
   const whole = text.replace('|', '')
-  const { from, to, title, about } = await describePlace(whole, at)
+  const { from, to, title, about } = await describePlace(whole, at, find)
   return [whole.slice(from, to), title?.split(':')[0], about?.split(/[.;,]/)[0]]
 }
 
