@@ -127,11 +127,10 @@ export function shuffle<T>(items: readonly T[], seed: number): T[] {
   return drawn.toSorted((one, other) => one.at - other.at).map(({ item }) => item)
 }
 
-/** A share of the items, by default all, and of them the part that `SLUICE_TEST_SCALE` wants. */
-export function sampled<T>(items: Iterable<T>, seed: number, share = 1): T[] {
+/** The items; below a scale of 1 only that share of them. */
+export function sampled<T>(items: Iterable<T>, seed: number): T[] {
   const all = [...items]
-  const part = Math.min(share, share * SCALE)
-  return part < 1 ? shuffle(all, seed).slice(0, Math.ceil(part * all.length)) : all
+  return SCALE < 1 ? shuffle(all, seed).slice(0, Math.ceil(SCALE * all.length)) : all
 }
 
 interface Failure {
