@@ -33,7 +33,7 @@ interface TraceStep {
 }
 
 /** The way of a record through the stages of a pipeline. */
-export interface TracedRecord {
+interface TracedRecord {
   /** From 0, among the records of the input. */
   readonly number: number
   /** In the input, from 1. */

@@ -105,7 +105,7 @@ export class Project {
     const known = state === undefined || 'trouble' in state ? EMPTY : state
     return {
       row: this.#row(name, { hasFile, counts: state !== undefined && 'trouble' in state ? state : counts }),
-      problems: [...(checked?.problems ?? [])],
+      problems: checked?.problems ?? [],
       ...(checked?.graph && { graph: checked.graph }),
       ...known,
       partitions: withTenants(known.partitions, checked?.tenants ?? new Map()),

@@ -3,8 +3,8 @@
  * pipeline are done.
  */
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
 import { count } from '../../observe/shapes.ts'
+import type { TypeOf } from '../../observe/shapes.ts'
 
 const id = Type.String({ pattern: String.raw`^\d{1,15}-\d{1,15}$`, description: 'Identifies a reject: `12-3`.' })
 
@@ -24,7 +24,7 @@ const rejectFilter = Type.Object({
 })
 
 /** `upTo`: only this reject and older ones, so that a choice stays the same while others come. */
-export type RejectFilter = Static<typeof rejectFilter>
+export type RejectFilter = TypeOf<typeof rejectFilter>
 
 export const rejectQuery = Type.Object({
   ...filterMembers,
@@ -38,7 +38,7 @@ export const rejectQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, description: 'Rejects of a page. Default: 100.' })),
 })
 
-export type RejectQuery = Static<typeof rejectQuery>
+export type RejectQuery = TypeOf<typeof rejectQuery>
 
 const rejectMembers = {
   id,
@@ -57,7 +57,7 @@ const rejectRow = Type.Object({
   excerpt: Type.Optional(Type.String({ description: 'How its record begins; absent if it has none.' })),
 })
 
-export type RejectRow = Static<typeof rejectRow>
+export type RejectRow = TypeOf<typeof rejectRow>
 
 export const rejectPage = Type.Object({
   total: count('In the dead-letter queue.'),
@@ -72,7 +72,7 @@ export const rejectPage = Type.Object({
   next: Type.Optional(Type.String({ description: 'For `after`; absent on the page of the oldest.' })),
 })
 
-export type RejectPage = Static<typeof rejectPage>
+export type RejectPage = TypeOf<typeof rejectPage>
 
 export const rejectDetail = Type.Object({
   ...rejectMembers,
@@ -87,7 +87,7 @@ export const rejectDetail = Type.Object({
   length: Type.Optional(count('Bytes of the record, or of the line that does not parse.')),
 })
 
-export type RejectDetail = Static<typeof rejectDetail>
+export type RejectDetail = TypeOf<typeof rejectDetail>
 
 const correction = Type.Object({ id, record: Type.String({ description: 'A JSON object: one record.' }) })
 
@@ -100,7 +100,7 @@ export const rejectChoice = Type.Object(
   { description: 'All that one of the three chooses; those with a correction as it says, the others as they are.' },
 )
 
-export type RejectChoice = Static<typeof rejectChoice>
+export type RejectChoice = TypeOf<typeof rejectChoice>
 
 const rejection = Type.Object({
   code: Type.String(),
@@ -126,7 +126,7 @@ const outcome = Type.Object({
   dropped: Type.Array(Type.String(), { description: 'Reasons of dropped records.' }),
 })
 
-export type RejectOutcome = Static<typeof outcome>
+export type RejectOutcome = TypeOf<typeof outcome>
 
 export const tryAnswer = Type.Object({
   chosen: count('Rejects. Those that are not in the queue any more do not count.'),
@@ -148,7 +148,7 @@ export const tryAnswer = Type.Object({
   upTo: Type.Optional(Type.String({ description: 'The newest reject of the choice, for `filter.upTo`.' })),
 })
 
-export type TryRejectsAnswer = Static<typeof tryAnswer>
+export type TryRejectsAnswer = TypeOf<typeof tryAnswer>
 
 export const replayAnswer = Type.Object({
   outcome: Type.Enum(['done', 'interrupted'], { description: '`interrupted`: it was stopped after a clean commit.' }),
@@ -160,4 +160,4 @@ export const replayAnswer = Type.Object({
   unpublished: count('Objects that wait for upload: the next run publishes them.'),
 })
 
-export type ReplayAnswer = Static<typeof replayAnswer>
+export type ReplayAnswer = TypeOf<typeof replayAnswer>

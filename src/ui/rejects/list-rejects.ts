@@ -43,7 +43,6 @@ function pageOf({ files, ...counts }: FoundRejects, place: Place): RejectPage {
   const [first, last] = [rejects.at(0), rejects.at(-1)]
   return {
     ...counts,
-    groups: [...counts.groups],
     matching,
     rejects,
     ...(start > 0 && first && { previous: first.id }),

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
-import type { Static } from 'typebox'
+import type { TypeOf } from '../../observe/shapes.ts'
 import { answers, ofPipeline } from '../route-shapes.ts'
 import type { Named } from '../route-shapes.ts'
 import { rejectChoice, rejectDetail, rejectPage, rejectQuery, replayAnswer, tryAnswer } from './api.ts'
@@ -8,7 +8,7 @@ import type { Rejects } from './rejects.ts'
 
 /** Adds the routes of the dead-letter queues. */
 export function addRejects(api: FastifyInstance, rejects: Rejects): void {
-  api.get<Named & { Querystring: Static<typeof rejectQuery> }>(
+  api.get<Named & { Querystring: TypeOf<typeof rejectQuery> }>(
     '/pipelines/:name/rejects',
     {
       schema: {
@@ -23,17 +23,17 @@ export function addRejects(api: FastifyInstance, rejects: Rejects): void {
       return rejects.list(params.name, query, gone.signal)
     },
   )
-  api.get<{ Params: Static<typeof one>; Querystring: Static<typeof detailQuery> }>(
+  api.get<{ Params: TypeOf<typeof one>; Querystring: TypeOf<typeof detailQuery> }>(
     '/pipelines/:name/rejects/:id',
     { schema: { params: one, querystring: detailQuery, ...answers('A reject with its record.', rejectDetail) } },
     ({ params: { name, id }, query: { unparsed = false } }) => rejects.detail(name, id, unparsed),
   )
-  api.post<Named & { Body: Static<typeof rejectChoice> }>(
+  api.post<Named & { Body: TypeOf<typeof rejectChoice> }>(
     '/pipelines/:name/rejects/try',
     options('What a replay would make of rejects. Writes nothing.', tryAnswer),
     ({ params, body }) => rejects.try(params.name, body),
   )
-  api.post<Named & { Body: Static<typeof rejectChoice> }>(
+  api.post<Named & { Body: TypeOf<typeof rejectChoice> }>(
     '/pipelines/:name/rejects/replay',
     options('Replays rejects, and answers when it is done. Needs `--edit`.', replayAnswer),
     ({ params, body }) => rejects.replay(params.name, body),

@@ -128,13 +128,18 @@ async function tryWith(
   })
 }
 
-type Totals = TryRejectsAnswer['totals']
-
 /** What becomes of each reject, one after the other: a reject enters when the one before has left the stages. */
 class Outcomes {
   readonly #pipeline: CheckedPipeline
   readonly #outcomes: RejectOutcome[] = []
-  readonly #totals: Totals = { written: 0, rejected: 0, duplicate: 0, dropped: 0, stays: 0, blocked: 0 }
+  readonly #totals: Record<RejectOutcome['outcome'], number> = {
+    written: 0,
+    rejected: 0,
+    duplicate: 0,
+    dropped: 0,
+    stays: 0,
+    blocked: 0,
+  }
   #entered: ChosenReject | undefined
   #last: string | undefined
   #made = nothing()
@@ -215,7 +220,15 @@ const SHOWN = 100
 /** Records of one reject that are shown. */
 const MOST_RECORDS = 20
 
-function nothing(): Pick<RejectOutcome, 'after' | 'rejections' | 'dropped'> & { duplicates: number } {
+/** What has become of a reject so far. */
+interface Made {
+  readonly after: RejectOutcome['after'][number][]
+  readonly rejections: RejectOutcome['rejections'][number][]
+  readonly dropped: string[]
+  duplicates: number
+}
+
+function nothing(): Made {
   return { after: [], rejections: [], dropped: [], duplicates: 0 }
 }
 

@@ -3,8 +3,8 @@
  * be left out, the file itself is used. Sending a text needs `--edit`, since its custom code and its files are loaded.
  */
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
 import { count } from '../../observe/shapes.ts'
+import type { TypeOf } from '../../observe/shapes.ts'
 import { problem, reference } from '../shapes.ts'
 
 const text = Type.String({ maxLength: 262_144, description: 'What an editor holds of the pipeline file.' })
@@ -17,7 +17,7 @@ export const pipelineFile = Type.Object({
   version: Type.String({ description: 'Identifies the content, for saving.' }),
 })
 
-export type PipelineFile = Static<typeof pipelineFile>
+export type PipelineFile = TypeOf<typeof pipelineFile>
 
 export const saveRequest = Type.Object({
   text,
@@ -32,7 +32,7 @@ export const checkAnswer = Type.Object({
   problems: Type.Array(reference(problem), { description: 'As `sluice check` says them, for all of the file.' }),
 })
 
-export type CheckAnswer = Static<typeof checkAnswer>
+export type CheckAnswer = TypeOf<typeof checkAnswer>
 
 export const sampleRequest = Type.Union([
   Type.Object({ pasted: Type.String({ description: 'NDJSON.' }) }),
@@ -53,7 +53,7 @@ export const sampleRequest = Type.Union([
   }),
 ])
 
-export type SampleRequest = Static<typeof sampleRequest>
+export type SampleRequest = TypeOf<typeof sampleRequest>
 
 export const sampleAnswer = Type.Object({
   sample,
@@ -63,7 +63,7 @@ export const sampleAnswer = Type.Object({
   isCut: Type.Boolean({ description: 'There were more.' }),
 })
 
-export type SampleAnswer = Static<typeof sampleAnswer>
+export type SampleAnswer = TypeOf<typeof sampleAnswer>
 
 export const tryRequest = Type.Object({
   text: optionalText,
@@ -75,7 +75,7 @@ export const tryRequest = Type.Object({
   ),
 })
 
-export type TryRequest = Static<typeof tryRequest>
+export type TryRequest = TypeOf<typeof tryRequest>
 
 const diffLine = Type.Object({
   sign: Type.Enum([' ', '+', '-'], { description: 'As in a diff: unchanged, added, removed.' }),
@@ -95,7 +95,7 @@ const step = Type.Object({
   ),
 })
 
-export type Step = Static<typeof step>
+export type Step = TypeOf<typeof step>
 
 const shownRecord = Type.Object({
   number: count('From 0, among the samples.'),
@@ -116,7 +116,7 @@ const shownRecord = Type.Object({
   ),
 })
 
-export type ShownRecord = Static<typeof shownRecord>
+export type ShownRecord = TypeOf<typeof shownRecord>
 
 export const tryAnswer = Type.Object({
   problems: Type.Array(reference(problem), {
@@ -165,7 +165,7 @@ export const tryAnswer = Type.Object({
   showsValues: Type.Boolean({ description: 'Values that redaction changes are shown as they were before.' }),
 })
 
-export type TryAnswer = Static<typeof tryAnswer>
+export type TryAnswer = TypeOf<typeof tryAnswer>
 
 export const testsAnswer = Type.Object({
   problems: Type.Array(reference(problem)),
@@ -182,7 +182,7 @@ export const testsAnswer = Type.Object({
   ),
 })
 
-export type TestsAnswer = Static<typeof testsAnswer>
+export type TestsAnswer = TypeOf<typeof testsAnswer>
 
 export const completeRequest = Type.Object({ text, offset: count('Of the cursor, in UTF-16 units.') })
 
@@ -200,7 +200,7 @@ export const completeAnswer = Type.Object({
   ),
 })
 
-export type CompleteAnswer = Static<typeof completeAnswer>
+export type CompleteAnswer = TypeOf<typeof completeAnswer>
 
 export const describeAnswer = Type.Object({
   from: count('Where the key or value begins that is described.'),
@@ -209,7 +209,7 @@ export const describeAnswer = Type.Object({
   about: Type.Optional(Type.String({ description: 'Absent: there is nothing to say.' })),
 })
 
-export type DescribeAnswer = Static<typeof describeAnswer>
+export type DescribeAnswer = TypeOf<typeof describeAnswer>
 
 export const componentsAnswer = Type.Object({
   components: Type.Array(
@@ -231,7 +231,7 @@ export const componentsAnswer = Type.Object({
   ),
 })
 
-export type ComponentsAnswer = Static<typeof componentsAnswer>
+export type ComponentsAnswer = TypeOf<typeof componentsAnswer>
 
 export const addComponentRequest = Type.Object({
   text,
@@ -252,4 +252,4 @@ export const editedText = Type.Object({
   line: Type.Integer({ description: 'Where it was added, from 1.' }),
 })
 
-export type EditedText = Static<typeof editedText>
+export type EditedText = TypeOf<typeof editedText>

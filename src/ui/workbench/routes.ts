@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { Static, TSchema } from 'typebox'
+import type { TSchema } from 'typebox'
+import type { TypeOf } from '../../observe/shapes.ts'
 import { answers, ofPipeline } from '../route-shapes.ts'
 import type { Named } from '../route-shapes.ts'
 import {
@@ -96,7 +97,7 @@ function options(description: string, body: object, answer: object) {
 }
 
 interface Body<Shape extends TSchema> {
-  Body: Static<Shape>
+  Body: TypeOf<Shape>
 }
 
 /** Bytes of a request: samples, in JSON. */

@@ -13,14 +13,14 @@ export async function runTests({ root, name, text }: TextPlace): Promise<TestsAn
   if (pipeline === undefined) return { problems: problems.map(shownProblem), tests: [] }
   const load = (testEnv?: { readonly [name: string]: string }) =>
     loadText({ root, name, text }, { mode: 'test', ...(testEnv && { testEnv }) })
-  const tests: TestsAnswer['tests'] = []
+  const tests: TestsAnswer['tests'][number][] = []
   for await (const { name: test, file, line, differences, mistake, seconds } of testPipeline(load, { text }))
     tests.push({
       name: test,
       file,
       line,
       isPassed: mistake === undefined && differences.length === 0,
-      differences: [...differences],
+      differences,
       ...(mistake && { mistake: [mistake.message, mistake.hint].filter(Boolean).join('. ') }),
       seconds,
     })

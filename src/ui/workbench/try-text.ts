@@ -2,7 +2,7 @@ import { isNode, isSeq, LineCounter, parseDocument } from 'yaml'
 import { forgetCode } from '../../config/import-code.ts'
 import { loadPipeline } from '../../config/load.ts'
 import { traceRecords } from '../../inspect/trace-records.ts'
-import type { TraceOptions, TracedRecord } from '../../inspect/trace-records.ts'
+import type { TraceOptions } from '../../inspect/trace-records.ts'
 import type { TryAnswer } from './api.ts'
 import { shownProblem } from './check-text.ts'
 import type { TextPlace } from '../load-text.ts'
@@ -43,18 +43,8 @@ export async function tryText({ root, name, text, bytes, ...options }: TryOption
         .filter((rule) => rule.stage === stage)
         .map(({ rule, matches, searches }) => ({ rule, matches, isUnused: matches === 0 && searches !== true })),
     })),
-    records: records.map(shownRecord),
+    records,
     showsValues: options.values,
-  }
-}
-
-function shownRecord({ number, line, before, steps, after }: TracedRecord): TryAnswer['records'][number] {
-  return {
-    number,
-    line,
-    ...(before && { before: [...before] }),
-    steps: steps.map(({ diff, ...step }) => ({ ...step, ...(diff && { diff: [...diff] }) })),
-    after: after.map(({ lines, to }) => ({ lines: [...lines], to: [...to] })),
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { relative } from 'node:path'
-import type { Static } from 'typebox'
+import type { TypeOf } from '../../observe/shapes.ts'
 import { isCustom } from '../../config/component-name.ts'
 import { findPipeline } from '../../config/find-pipeline.ts'
 import { asSluiceError } from '../../errors.ts'
@@ -38,7 +38,7 @@ import { describeComponents } from './describe-components.ts'
 import { Samples } from './samples.ts'
 import type { TextPlace } from '../load-text.ts'
 
-type CompleteRequest = Static<typeof completeRequest>
+type CompleteRequest = TypeOf<typeof completeRequest>
 
 interface WorkbenchOptions {
   /** The project folder. */
@@ -71,7 +71,7 @@ export class Workbench {
   }
 
   /** Saves a valid text. Whoever reads the file meanwhile gets all of one of the two. */
-  async save(name: string, { text, version }: Static<typeof saveRequest>): Promise<PipelineFile> {
+  async save(name: string, { text, version }: TypeOf<typeof saveRequest>): Promise<PipelineFile> {
     requireEdit(this.#edit, 'save it')
     const path = await this.#path(name)
     const { problems } = await this.check(name, { text })
@@ -89,7 +89,7 @@ export class Workbench {
     return this.file(name)
   }
 
-  check(name: string, { text }: Static<typeof textRequest>): Promise<CheckAnswer> {
+  check(name: string, { text }: TypeOf<typeof textRequest>): Promise<CheckAnswer> {
     return this.#withText(name, text, (file) => this.#runner.do('checkText', file, SOON))
   }
 
@@ -114,34 +114,31 @@ export class Workbench {
     return this.#samples.add(recording ?? `the source of ${name}`, Buffer.from(found.bytes), found.isCut)
   }
 
-  try(name: string, { text, sample, from, count, values }: Static<typeof tryRequest>): Promise<TryAnswer> {
+  try(name: string, { text, sample, from, count, values }: TypeOf<typeof tryRequest>): Promise<TryAnswer> {
     const { bytes } = this.#samples.get(sample)
     return this.#withText(name, text, (file) =>
       this.#runner.do('tryText', { ...file, bytes, from, count, values: values === true }, SOON),
     )
   }
 
-  runTests(name: string, { text }: Static<typeof textRequest>): Promise<TestsAnswer> {
+  runTests(name: string, { text }: TypeOf<typeof textRequest>): Promise<TestsAnswer> {
     return this.#withText(name, text, (file) => this.#runner.do('runTests', file, LATEST))
   }
 
-  addTest(name: string, { text, sample, records, name: test }: Static<typeof addTestRequest>): Promise<EditedText> {
+  addTest(name: string, { text, sample, records, name: test }: TypeOf<typeof addTestRequest>): Promise<EditedText> {
     const lines = this.#samples.lines(sample, records)
     return this.#withText(name, text, ({ root }) =>
       this.#runner.do('addTest', { root, name, text, test, lines }, LATER),
     )
   }
 
-  addComponent(name: string, { text, ...component }: Static<typeof addComponentRequest>): Promise<EditedText> {
+  addComponent(name: string, { text, ...component }: TypeOf<typeof addComponentRequest>): Promise<EditedText> {
     return this.#withText(name, text, () => addComponent(text, component))
   }
 
   /** Needs no `edit`: without it, nothing of the text is loaded, and the options of custom components are not known. */
-  async complete(name: string, place: CompleteRequest): Promise<CompleteAnswer> {
-    const { options, ...word } = await this.#look(name, place, complete, (typed) =>
-      this.#typing.do('completeText', typed, WHILE_TYPING),
-    )
-    return { ...word, options: [...options] }
+  complete(name: string, place: CompleteRequest): Promise<CompleteAnswer> {
+    return this.#look(name, place, complete, (typed) => this.#typing.do('completeText', typed, WHILE_TYPING))
   }
 
   /** As `complete`. */
